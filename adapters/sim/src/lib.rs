@@ -1,0 +1,1 @@
+//! A synthetic exchange as a Tickhost adapter.

@@ -1,0 +1,2 @@
+//! The `tickhost` command.
+fn main() {}
