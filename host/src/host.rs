@@ -132,13 +132,15 @@ impl Host {
             counters: Arc::clone(&counters),
         });
         for (number, handle) in shards.iter().enumerate() {
-            let shard = shard::run(number, Arc::clone(handle), router.clone(), Arc::clone(&context));
-            threads.push(on_own_thread(format!("shard-{number}"), move || shard).map_err(StartError::Thread)?);
+            let (handle, router, context) = (Arc::clone(handle), router.clone(), Arc::clone(&context));
+            let shard = move || shard::run(number, handle, router, context);
+            threads.push(on_own_thread(format!("shard-{number}"), shard).map_err(StartError::Thread)?);
         }
         let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
         let core = Router::new(&mailboxes, plan.encode, Arc::clone(&counters));
-        let routing = router::run(core, router, clock, stop_serving.clone());
-        threads.push(on_own_thread("router".to_owned(), move || routing).map_err(StartError::Thread)?);
+        let stop = stop_serving.clone();
+        let routing = move || router::run(core, router, clock, stop);
+        threads.push(on_own_thread("router".to_owned(), routing).map_err(StartError::Thread)?);
 
         let bus = match plan.bus {
             Some(settings) => {

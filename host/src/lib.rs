@@ -12,6 +12,7 @@
 pub mod model;
 
 pub mod bus;
+pub mod bus_feed;
 pub mod plugins;
 
 pub mod book;
@@ -32,6 +33,10 @@ pub mod feed;
 pub mod hub;
 pub mod instruments;
 pub mod pool;
+
+pub mod admin;
+pub mod host;
+pub mod status;
 
 pub mod accounts;
 pub mod config;

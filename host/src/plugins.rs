@@ -5,6 +5,7 @@
 //! bus; a child process can be.
 
 mod callbacks;
+pub mod connector;
 mod instance;
 pub mod loader;
 
