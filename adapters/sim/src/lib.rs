@@ -1,1 +1,5 @@
 //! A synthetic exchange as a Tickhost adapter.
+#![forbid(unsafe_code)]
+
+pub mod market;
+pub mod universe;
