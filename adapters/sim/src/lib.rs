@@ -1,5 +1,6 @@
 //! A synthetic exchange as a Tickhost adapter.
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod market;
 pub mod universe;
