@@ -138,7 +138,7 @@ mod tests {
         schedule.insert(1, ms(10), 10);
         schedule.insert(2, ms(5), 100);
         assert_eq!(schedule.next_due(), Some(ms(5)));
-        assert_eq!(drain(&mut schedule, ms(4)), []);
+        assert!(drain(&mut schedule, ms(4)).is_empty());
         assert_eq!(drain(&mut schedule, ms(10)), [2, 1]);
         assert_eq!(drain(&mut schedule, ms(20)), [1]);
         assert_eq!(schedule.skipped(), 0);
