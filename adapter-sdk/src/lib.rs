@@ -1,1 +1,36 @@
-//! What an author needs to write a Tickhost adapter.
+#![doc = include_str!("../README.md")]
+
+mod adapter;
+mod backoff;
+mod credentials;
+mod error;
+#[doc(hidden)]
+pub mod export;
+mod guard;
+mod instance;
+mod log;
+mod manifest;
+mod model;
+mod runtime;
+mod sink;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+#[doc(hidden)]
+pub use self::export as __export;
+pub use adapter_abi as abi;
+pub use serde;
+pub use serde_json;
+pub use tracing;
+
+pub use self::{
+    adapter::{Adapter, Connection, Context, Grant, Refusal},
+    credentials::Credentials,
+    error::AdapterError,
+    manifest::{Backoff, Capability, Manifest},
+    model::{Level, Mode, OrderUpdate, Price, Subscription, Tick},
+    sink::TickSink,
+};
+
+/// Version of this SDK, as the host shows it.
+pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");

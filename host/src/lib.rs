@@ -3,16 +3,39 @@
 //! Ticks flow through the modules in this order:
 //!
 //! ```text
-//! plugins / bus -> intake -> router (book, throttle, encode) -> shard (index) -> session (outbox) -> client
+//! plugins / bus -> intake -> router (book, throttle, encode) -> mailbox -> shard (index) -> session (outbox) -> client
 //! ```
 //!
-//! Requests flow the other way: session -> feed -> pool -> plugins. `ARCHITECTURE.md` has the stages, their tasks,
+//! Requests flow the other way: session -> hub -> feed (pool) -> plugins. `ARCHITECTURE.md` has the stages, their tasks,
 //! queues and bounds; `PROTOCOL.md` what a client sees.
 
 pub mod model;
 
-pub mod accounts;
 pub mod bus;
-pub mod config;
 pub mod plugins;
+
+pub mod book;
+pub mod intake;
+pub mod router;
+pub mod throttle;
+
+pub mod index;
+pub mod mailbox;
+pub mod outbox;
+pub mod shard;
+
+pub mod listener;
 pub mod protocol;
+pub mod session;
+
+pub mod feed;
+pub mod hub;
+pub mod instruments;
+pub mod pool;
+
+pub mod accounts;
+pub mod config;
+
+pub mod clock;
+pub mod inbox;
+pub mod metrics;

@@ -1,1 +1,20 @@
-//! To be written.
+//! The client wire: requests to types, values to frames. Nothing here reads a socket, a clock or a setting.
+//!
+//! A frame from a client goes through [`request::parse`]; what the session answers is built in [`reply`]; ticks become
+//! frames in [`encode`], which is the hot path; order updates pass through [`order`]. Every number and text that a
+//! client may act on is listed once, in [`codes`]. `host/PROTOCOL.md` describes the same for people who write clients,
+//! and `host/testdata/protocol` holds one sample of each message, which the tests here and those of the client
+//! packages read.
+
+pub mod codes;
+pub mod request;
+
+pub mod reply;
+
+pub mod encode;
+pub mod order;
+
+/// A frame as the socket takes it. Frames are made of strings, so the check never fails; an empty one would.
+pub fn text(frame: bytes::Bytes) -> tokio_tungstenite::tungstenite::Utf8Bytes {
+    frame.try_into().unwrap_or_default()
+}

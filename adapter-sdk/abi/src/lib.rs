@@ -30,7 +30,7 @@
     non_camel_case_types,
     unsafe_code,
     unused_qualifications,
-    reason = "the macros of abi_stable 0.11.3 expand to all four on current compilers; nothing here writes `unsafe` itself"
+    reason = "the macros of abi_stable 0.11.3 expand to all four on current compilers"
 )]
 
 pub mod control;

@@ -2,7 +2,7 @@
 
 use abi_stable::{
     StableAbi,
-    library::RootModule,
+    library::{__call_root_module_loader, CheckTypeLayout, LibHeader, RootModule, RootModuleResult},
     package_version_strings, sabi_trait,
     sabi_types::VersionStrings,
     std_types::{RArc, RBox, RResult, RSlice, RStr, RString},
@@ -145,3 +145,32 @@ pub trait Host: Send + Sync {
 
 /// A shared handle to the host.
 pub type HostHandle = Host_TO<'static, RArc<()>>;
+
+/// Makes the root module of a library; implemented by the SDK's export macro.
+pub trait ModuleLoader {
+    /// The module.
+    fn module() -> AdapterModuleRef;
+}
+
+/// The header that a library exports under [`HEADER_SYMBOL`].
+pub const fn library_header<L: ModuleLoader>() -> LibHeader {
+    extern "C" fn load<L: ModuleLoader>() -> RootModuleResult {
+        __call_root_module_loader(L::module)
+    }
+
+    // SAFETY: the constructor gives an `AdapterModuleRef`, the type that the header is made for.
+    unsafe { LibHeader::from_constructor::<AdapterModuleRef>(load::<L>, CheckTypeLayout::Yes) }
+}
+
+/// Name of the exported header, as abi_stable 0.11 looks it up.
+pub const HEADER_SYMBOL: &str = "_1as_0lib_1header_0root_bmodule_bloader";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_has_the_name_that_the_loader_looks_for() {
+        assert_eq!(HEADER_SYMBOL, abi_stable::library::ROOT_MODULE_LOADER_NAME);
+    }
+}

@@ -1,0 +1,117 @@
+//! What an author implements.
+
+use crate::{AdapterError, Credentials, Manifest, Subscription, TickSink};
+
+/// A broker, or rather one account's way to it. One value serves one connection of one account.
+///
+/// All methods run on the adapter's own thread, in a current-thread tokio runtime. Futures need not be `Send`, a slow
+/// method delays nobody else's feed, and a panic costs this instance and nothing more.
+#[expect(async_fn_in_trait, reason = "everything runs on one thread, so nobody needs a Send bound")]
+pub trait Adapter: Sized + 'static {
+    /// Settings: the adapter's table in `plugins.toml`. Use `#[serde(deny_unknown_fields)]`, so that a misspelt setting
+    /// is a mistake and not a surprise.
+    type Config: serde::de::DeserializeOwned;
+
+    /// A connection that is up.
+    type Connection: Connection;
+
+    /// What the adapter is. Pure; asked before anything is created.
+    fn manifest() -> Manifest;
+
+    /// Checks the settings and makes an instance. No I/O: the host calls this to validate `plugins.toml` too.
+    ///
+    /// # Errors
+    /// [`AdapterError::config`], with a sentence that names the setting and what is allowed.
+    fn try_new(config: Self::Config, context: Context) -> Result<Self, AdapterError>;
+
+    /// Whether the instrument exists, and with how many depth levels it will come. Asked without a connection, so that a
+    /// client learns at once that a symbol is misspelt; called often, so look it up in a table.
+    ///
+    /// # Errors
+    /// [`Refusal`], whose message the client sees.
+    fn resolve(&self, subscription: &Subscription) -> Result<Grant, Refusal> {
+        Ok(Grant::as_asked(subscription))
+    }
+
+    /// Connects and logs in. The SDK calls it again, after a pause, whenever the connection was lost.
+    ///
+    /// # Errors
+    /// [`AdapterError::auth`] when the broker refuses the credentials: it is tried once more, and then only with new
+    /// ones. Anything else is tried again for ever, with growing pauses.
+    async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError>;
+}
+
+/// A connection that is up. An error from any method ends it; the SDK connects again and subscribes to everything.
+#[expect(async_fn_in_trait, reason = "everything runs on one thread, so nobody needs a Send bound")]
+pub trait Connection {
+    /// Subscribes, in as few messages as the broker allows. Also called for a new mode or depth of an instrument that is
+    /// subscribed already, and after a reconnect with everything that is wanted. A broker that refuses a single
+    /// instrument later is reported with [`TickSink::outcome`].
+    ///
+    /// # Errors
+    /// When the connection is of no use any more.
+    async fn subscribe(
+        &mut self,
+        subscriptions: &[Subscription],
+        sink: &mut TickSink,
+    ) -> Result<(), AdapterError>;
+
+    /// Unsubscribes.
+    ///
+    /// # Errors
+    /// When the connection is of no use any more.
+    async fn unsubscribe(&mut self, instruments: &[u32]) -> Result<(), AdapterError>;
+
+    /// Waits for the next packet and publishes what it holds. What cannot be decoded is counted with
+    /// [`TickSink::undecodable`] and skipped.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    ///
+    /// # Cancel Safety
+    /// Must be cancel safe: the future is dropped whenever the host has something to say. Reading from a tokio channel
+    /// or a WebSocket stream is.
+    async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError>;
+
+    /// Says goodbye to the broker. Time is short.
+    async fn close(self)
+    where
+        Self: Sized,
+    {
+    }
+}
+
+/// What an instance may know about where it runs.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Context {}
+
+/// An instrument that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Depth levels on each side that will really come; 0 below mode DEPTH.
+    pub depth: u16,
+}
+
+impl Grant {
+    /// Everything that was asked for.
+    pub const fn as_asked(subscription: &Subscription) -> Self {
+        Self { depth: subscription.depth }
+    }
+
+    /// What was asked for, but no more levels than the broker has.
+    pub fn with_depth_up_to(subscription: &Subscription, levels: u16) -> Self {
+        Self { depth: subscription.depth.min(levels) }
+    }
+}
+
+/// Why an instrument is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such instrument.
+    UnknownInstrument(String),
+    /// The broker does not give it to this account, or not in this mode.
+    Refused(String),
+    /// The connection has no room left.
+    Capacity(String),
+}

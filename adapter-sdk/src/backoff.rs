@@ -1,0 +1,48 @@
+//! When to try again.
+
+use std::time::Duration;
+
+use crate::Backoff;
+
+/// Pauses that double, with jitter, up to a longest one.
+#[derive(Debug)]
+pub(crate) struct Pauses {
+    settings: Backoff,
+    failures: u32,
+}
+
+impl Pauses {
+    pub(crate) const fn new(settings: Backoff) -> Self {
+        Self { settings, failures: 0 }
+    }
+
+    /// The pause after a failure of something that had been up for `lasted`. Half of it is random, so that the
+    /// connections of many hosts do not return in step.
+    pub(crate) fn after_failure(&mut self, lasted: Duration, is_rate_limited: bool) -> Duration {
+        self.failures = if lasted >= self.settings.stable_after { 0 } else { self.failures };
+        let doubled = self.settings.first.saturating_mul(1_u32 << self.failures.min(20));
+        self.failures = self.failures.saturating_add(1);
+        let pause =
+            if is_rate_limited { self.settings.longest } else { doubled.min(self.settings.longest) } / 2;
+        pause + pause.mul_f64(rand::random::<f64>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_the_longest_and_start_over_after_a_stable_time() {
+        let settings = Backoff::default();
+        let mut pauses = Pauses::new(settings);
+        let first = pauses.after_failure(Duration::ZERO, false);
+        assert!(first >= settings.first / 2 && first <= settings.first, "{first:?}");
+        for _ in 0..40 {
+            assert!(pauses.after_failure(Duration::from_secs(59), false) <= settings.longest);
+        }
+        assert!(pauses.after_failure(Duration::ZERO, false) >= settings.longest / 2);
+        assert!(pauses.after_failure(settings.stable_after, false) <= settings.first);
+        assert!(pauses.after_failure(Duration::ZERO, true) >= settings.longest / 2);
+    }
+}

@@ -1,0 +1,224 @@
+//! The object that the host holds: turns its calls into messages for the adapter's thread.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use adapter_abi::{
+    Adapter_TO, AdapterBox, AdapterError as AbiError, HealthSnapshot, HostHandle, StatusEvent, StatusKind,
+    abi_stable::{
+        sabi_trait::TD_Opaque,
+        std_types::{RBox, ROk, RResult, RSlice, RStr},
+    },
+};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use crate::{
+    Adapter, AdapterError, Context, Subscription,
+    guard::guarded,
+    log::Bridge,
+    runtime::{self, Command},
+    sink::Handle,
+};
+
+/// Commands that may wait for the adapter's thread. One that is stuck makes the host's calls fail, not wait.
+const COMMANDS: usize = 1_024;
+
+/// Longest pause between looks at a thread that is to end.
+const JOIN_POLL: Duration = Duration::from_millis(2);
+
+/// Counters that the host may read at any time.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    pub(crate) connected: AtomicBool,
+    pub(crate) published: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) undecodable: AtomicU64,
+    pub(crate) connects: AtomicU64,
+    pub(crate) last_packet_ts_ns: AtomicU64,
+    pub(crate) last_turn_ts_ns: AtomicU64,
+}
+
+/// One instance, as the host holds it.
+struct Instance {
+    commands: mpsc::Sender<Command>,
+    /// Wakes a thread whose command queue is full.
+    stop: Arc<tokio::sync::Notify>,
+    health: Arc<Health>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Checks a configuration by making an adapter of it, which does no I/O.
+///
+/// # Errors
+/// What the adapter says against it.
+pub(crate) fn validate_config<A: Adapter>(config_json: &str) -> Result<(), AdapterError> {
+    make::<A>(config_json).map(drop)
+}
+
+/// Makes an instance with its thread. It does nothing before the host says `connect`.
+///
+/// # Errors
+/// What the adapter says against its configuration, or why there is no thread.
+pub(crate) fn create<A: Adapter>(config_json: &str, host: HostHandle) -> Result<AdapterBox, AdapterError> {
+    // Made here once to refuse a bad configuration at once, and again on its own thread, which need not be able to
+    // receive it.
+    validate_config::<A>(config_json)?;
+    let manifest = guarded(A::manifest)?;
+    let (commands, inbox) = mpsc::channel(COMMANDS);
+    let stop = Arc::new(tokio::sync::Notify::new());
+    let health = Arc::<Health>::default();
+    let thread = {
+        let (config_json, stop, health) = (config_json.to_owned(), Arc::clone(&stop), Arc::clone(&health));
+        let host = Handle(Arc::new(host));
+        std::thread::Builder::new()
+            .name(format!("adapter-{}", manifest.name))
+            .spawn(move || {
+                let _bridge = Bridge::install(&host);
+                let ended = guarded(|| {
+                    let adapter = make::<A>(&config_json)?;
+                    runtime::run(adapter, &manifest, host.clone(), inbox, &stop, &health)
+                })
+                .and_then(std::convert::identity);
+                health.connected.store(false, Ordering::Relaxed);
+                let (kind, error) = match ended {
+                    Ok(()) => (StatusKind::STOPPED, None),
+                    Err(error) => (StatusKind::FAILED, Some(error)),
+                };
+                let error = error.map(AbiError::from);
+                host.0.status(StatusEvent {
+                    kind,
+                    code: error.as_ref().map_or_else(Default::default, |error| error.code),
+                    request: 0,
+                    retry_in_ms: 0,
+                    message: error.map(|error| error.message).unwrap_or_default(),
+                });
+            })
+            .map_err(|error| {
+                AdapterError::unavailable(format!("cannot start the adapter's thread: {error}"))
+            })?
+    };
+    let instance = Instance { commands, stop, health, thread: Mutex::new(Some(thread)) };
+    Ok(Adapter_TO::from_ptr(RBox::new(instance), TD_Opaque))
+}
+
+fn make<A: Adapter>(config_json: &str) -> Result<A, AdapterError> {
+    guarded(|| {
+        let config =
+            serde_json::from_str(config_json).map_err(|error| AdapterError::config(plain(&error)))?;
+        A::try_new(config, Context::default())
+    })
+    .and_then(std::convert::identity)
+}
+
+/// The message without its position: the configuration was written as TOML, so a column of its JSON says nothing.
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
+impl Instance {
+    fn send(&self, command: Command) -> RResult<(), AbiError> {
+        match self.commands.try_send(command) {
+            Ok(()) => ROk(()),
+            Err(mpsc::error::TrySendError::Full(_)) => RResult::RErr(
+                AdapterError::unavailable("the adapter does not take commands; it may be stuck").into(),
+            ),
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                RResult::RErr(AdapterError::unavailable("the adapter has ended").into())
+            }
+        }
+    }
+}
+
+impl adapter_abi::Adapter for Instance {
+    fn connect(&self, request: u64) -> RResult<(), AbiError> {
+        self.send(Command::Connect(request))
+    }
+
+    fn subscribe(
+        &self,
+        request: u64,
+        subscriptions: RSlice<'_, adapter_abi::Subscription>,
+    ) -> RResult<(), AbiError> {
+        self.send(Command::Subscribe(request, subscriptions.iter().map(Subscription::from).collect()))
+    }
+
+    fn unsubscribe(&self, _request: u64, instruments: RSlice<'_, u32>) -> RResult<(), AbiError> {
+        self.send(Command::Unsubscribe(instruments.to_vec()))
+    }
+
+    fn credentials_changed(&self) {
+        // A full queue means a stuck thread, which the host notices by its silence.
+        let _sent = self.commands.try_send(Command::CredentialsChanged);
+    }
+
+    fn health(&self) -> HealthSnapshot {
+        let health = &self.health;
+        HealthSnapshot {
+            connected: u8::from(health.connected.load(Ordering::Relaxed)),
+            reserved: [0; 7],
+            published: health.published.load(Ordering::Relaxed),
+            dropped: health.dropped.load(Ordering::Relaxed),
+            undecodable: health.undecodable.load(Ordering::Relaxed),
+            connects: health.connects.load(Ordering::Relaxed),
+            last_packet_ts_ns: health.last_packet_ts_ns.load(Ordering::Relaxed),
+            last_turn_ts_ns: health.last_turn_ts_ns.load(Ordering::Relaxed),
+        }
+    }
+
+    fn shutdown(&self, deadline_ms: u32) {
+        let deadline = Instant::now() + Duration::from_millis(deadline_ms.into());
+        self.stop.notify_one();
+        let Some(thread) = self.thread.lock().take() else { return };
+        // The standard library cannot wait for a thread with a limit, and a stuck one must not hold the host.
+        while !thread.is_finished() {
+            if Instant::now() >= deadline {
+                tracing::warn!("The adapter did not end in time; its thread is left behind");
+                return;
+            }
+            std::thread::park_timeout(JOIN_POLL);
+        }
+        // A panic of the thread was reported as a status already.
+        let _ended = thread.join();
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.stop.notify_one();
+    }
+}
+
+/// The entry points of a library, with everything that may cross the boundary.
+pub(crate) mod entry {
+    use adapter_abi::AdapterMetadata;
+
+    use super::{
+        AbiError, Adapter, AdapterBox, HostHandle, RResult, RStr, create as create_instance, guarded,
+        validate_config as validate,
+    };
+
+    pub(crate) extern "C" fn metadata<A: Adapter>() -> AdapterMetadata {
+        // A library whose own description panics has no name worth showing; creating it fails with the reason.
+        guarded(|| A::manifest().metadata())
+            .unwrap_or_else(|_| crate::Manifest::new("panicked", "0.0.0").metadata())
+    }
+
+    pub(crate) extern "C" fn validate_config<A: Adapter>(config_json: RStr<'_>) -> RResult<(), AbiError> {
+        validate::<A>(config_json.as_str()).map_err(AbiError::from).into()
+    }
+
+    pub(crate) extern "C" fn create<A: Adapter>(
+        config_json: RStr<'_>,
+        host: HostHandle,
+    ) -> RResult<AdapterBox, AbiError> {
+        create_instance::<A>(config_json.as_str(), host).map_err(AbiError::from).into()
+    }
+}

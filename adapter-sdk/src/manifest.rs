@@ -1,0 +1,136 @@
+//! What an adapter says of itself.
+
+use std::time::Duration;
+
+use adapter_abi::{ABI_VERSION, AdapterMetadata, capability};
+
+/// What an adapter can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// Last prices.
+    Ltp,
+    /// Quotes.
+    Quote,
+    /// Books.
+    Depth,
+    /// Order updates.
+    Orders,
+    /// The broker allows one session for an account.
+    SingleSession,
+    /// The broker counts (symbol, mode) pairs against its limit.
+    CountsModes,
+}
+
+/// Pauses between attempts to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// Before the first retry; doubles with each failure.
+    pub first: Duration,
+    /// Longest pause.
+    pub longest: Duration,
+    /// A connection that lasted this long had recovered: the next failure counts as the first.
+    pub stable_after: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(250),
+            longest: Duration::from_secs(60),
+            stable_after: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What an adapter says of itself. Make it with [`Manifest::new`] and the methods that follow.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) capabilities: u64,
+    pub(crate) symbols_per_connection: u32,
+    pub(crate) connections: u32,
+    pub(crate) config_schema: &'static str,
+    pub(crate) credentials_schema: &'static str,
+    pub(crate) backoff: Backoff,
+}
+
+impl Manifest {
+    /// A short lower-case name, and the adapter's version: `Manifest::new("acme", env!("CARGO_PKG_VERSION"))`.
+    pub const fn new(name: &'static str, version: &'static str) -> Self {
+        Self {
+            name,
+            version,
+            capabilities: 0,
+            symbols_per_connection: 0,
+            connections: 0,
+            config_schema: "{}",
+            credentials_schema: "",
+            backoff: Backoff {
+                first: Duration::from_millis(250),
+                longest: Duration::from_secs(60),
+                stable_after: Duration::from_secs(60),
+            },
+        }
+    }
+
+    /// What the adapter can do.
+    #[must_use]
+    pub fn capabilities(mut self, capabilities: &[Capability]) -> Self {
+        for can in capabilities {
+            self.capabilities |= match can {
+                Capability::Ltp => capability::LTP,
+                Capability::Quote => capability::QUOTE,
+                Capability::Depth => capability::DEPTH,
+                Capability::Orders => capability::ORDERS,
+                Capability::SingleSession => capability::SINGLE_SESSION,
+                Capability::CountsModes => capability::COUNTS_MODES,
+            };
+        }
+        self
+    }
+
+    /// The broker's limits: instruments on one connection, and connections of one account.
+    #[must_use]
+    pub const fn limits(mut self, symbols_per_connection: u32, connections: u32) -> Self {
+        self.symbols_per_connection = symbols_per_connection;
+        self.connections = connections;
+        self
+    }
+
+    /// JSON Schema of the settings.
+    #[must_use]
+    pub const fn config_schema(mut self, json: &'static str) -> Self {
+        self.config_schema = json;
+        self
+    }
+
+    /// JSON Schema of the credentials.
+    #[must_use]
+    pub const fn credentials_schema(mut self, json: &'static str) -> Self {
+        self.credentials_schema = json;
+        self
+    }
+
+    /// Pauses between attempts to connect, when the usual ones do not fit.
+    #[must_use]
+    pub const fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    pub(crate) fn metadata(&self) -> AdapterMetadata {
+        AdapterMetadata {
+            name: self.name.into(),
+            version: self.version.into(),
+            abi_version: ABI_VERSION.into(),
+            sdk_version: crate::SDK_VERSION.into(),
+            rustc: env!("ADAPTER_SDK_RUSTC").into(),
+            capabilities: self.capabilities,
+            symbols_per_connection: self.symbols_per_connection,
+            connections: self.connections,
+            config_schema_json: self.config_schema.into(),
+            credentials_schema_json: self.credentials_schema.into(),
+        }
+    }
+}

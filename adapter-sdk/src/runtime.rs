@@ -1,0 +1,326 @@
+//! The life of one instance, on its own thread: connect, subscribe, pump packets, lose the connection, start over.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use adapter_abi::{ErrorCode, StatusEvent, StatusKind, abi_stable::std_types::RSlice};
+use futures_util::FutureExt as _;
+use tokio::sync::{Notify, mpsc};
+
+use crate::{
+    Adapter, AdapterError, Connection, Credentials, Manifest, Subscription, TickSink,
+    backoff::Pauses,
+    instance::Health,
+    sink::{Handle, outcome_of, unix_nanos},
+};
+
+/// Attempts with credentials that the broker refused; a second one, since brokers err during their nightly change.
+const AUTH_ATTEMPTS: u32 = 2;
+
+/// Packets taken in one turn when they are there already, before the host gets the batch and the commands their turn.
+const PACKETS_PER_TURN: usize = 64;
+
+/// Longest silence of the loop itself, so that a watchdog can tell a quiet market from a stuck adapter.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Longest time for a goodbye to the broker.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What the host asks.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Connect(u64),
+    Subscribe(u64, Vec<Subscription>),
+    Unsubscribe(Vec<u32>),
+    CredentialsChanged,
+}
+
+/// Runs an instance until it is stopped, or fails for good.
+pub(crate) fn run<A: Adapter>(
+    adapter: A,
+    manifest: &Manifest,
+    host: Handle,
+    commands: mpsc::Receiver<Command>,
+    stop: &Notify,
+    health: &Arc<Health>,
+) -> Result<(), AdapterError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| AdapterError::unavailable(format!("cannot start a runtime: {error}")))?;
+    let sink = TickSink::new(host.clone(), Arc::clone(health));
+    let life = Life {
+        adapter,
+        pauses: Pauses::new(manifest.backoff),
+        host,
+        commands,
+        health: Arc::clone(health),
+        sink,
+        desired: BTreeMap::new(),
+        refused: None,
+        request: 0,
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            ended = life.live() => ended,
+            () = stop.notified() => Ok(()),
+        }
+    })
+}
+
+struct Life<A: Adapter> {
+    adapter: A,
+    pauses: Pauses,
+    host: Handle,
+    commands: mpsc::Receiver<Command>,
+    health: Arc<Health>,
+    sink: TickSink,
+    /// Everything that the host wants, by number.
+    desired: BTreeMap<u32, Subscription>,
+    /// Credentials that the broker refused, and how often.
+    refused: Option<(Credentials, u32)>,
+    /// The request that the next status answers.
+    request: u64,
+}
+
+/// Why the present connection, or the attempt to make one, ended.
+enum Ended {
+    Failed(AdapterError),
+    /// New credentials: connect again with them.
+    Refreshed,
+    /// The host is gone.
+    Abandoned,
+}
+
+impl<A: Adapter> Life<A> {
+    async fn live(mut self) -> Result<(), AdapterError> {
+        loop {
+            match self.commands.recv().await {
+                Some(Command::Connect(request)) => {
+                    self.request = request;
+                    break;
+                }
+                Some(command) => {
+                    self.obey_offline(command);
+                }
+                None => return Ok(()),
+            }
+        }
+        loop {
+            let started = Instant::now();
+            let mut lasted = Duration::ZERO;
+            let ended = match self.connect().await {
+                Ok(connection) => {
+                    let ended = self.serve(connection).await;
+                    lasted = started.elapsed();
+                    ended
+                }
+                Err(ended) => ended,
+            };
+            self.health.connected.store(false, Ordering::Relaxed);
+            match ended {
+                Ended::Failed(error) if error.code() == ErrorCode::CONFIG => return Err(error),
+                Ended::Failed(error) => {
+                    if !self.pause(&error, lasted).await {
+                        return Ok(());
+                    }
+                }
+                Ended::Refreshed => {}
+                Ended::Abandoned => return Ok(()),
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<A::Connection, Ended> {
+        self.report(StatusKind::CONNECTING, None, Duration::ZERO);
+        let credentials = Credentials::from_json(self.host.0.credentials().as_str());
+        let outcome = {
+            let Self { adapter, commands, desired, host, health, .. } = &mut *self;
+            let connecting = adapter.connect(&credentials);
+            tokio::pin!(connecting);
+            loop {
+                health.last_turn_ts_ns.store(unix_nanos(), Ordering::Relaxed);
+                tokio::select! {
+                    outcome = &mut connecting => break outcome,
+                    command = commands.recv() => match command {
+                        Some(Command::CredentialsChanged) => return Err(Ended::Refreshed),
+                        Some(command) => note(adapter, desired, host, command),
+                        None => return Err(Ended::Abandoned),
+                    },
+                    () = tokio::time::sleep(HEARTBEAT) => {}
+                }
+            }
+        };
+        match outcome {
+            Ok(connection) => {
+                self.refused = None;
+                self.health.connects.fetch_add(1, Ordering::Relaxed);
+                Ok(connection)
+            }
+            Err(error) => {
+                if error.code() == ErrorCode::AUTH {
+                    let before = self.refused.take().filter(|(refused, _)| refused.is_same(&credentials));
+                    self.refused = Some((credentials, before.map_or(1, |(_, attempts)| attempts + 1)));
+                }
+                Err(Ended::Failed(error))
+            }
+        }
+    }
+
+    async fn serve(&mut self, mut connection: A::Connection) -> Ended {
+        self.health.connected.store(true, Ordering::Relaxed);
+        self.report(StatusKind::CONNECTED, None, Duration::ZERO);
+        let everything: Vec<Subscription> = self.desired.values().cloned().collect();
+        if !everything.is_empty()
+            && let Err(error) = connection.subscribe(&everything, &mut self.sink).await
+        {
+            return Ended::Failed(error);
+        }
+        self.sink.flush();
+        loop {
+            self.health.last_turn_ts_ns.store(unix_nanos(), Ordering::Relaxed);
+            let turn = tokio::select! {
+                biased;
+                command = self.commands.recv() => match command {
+                    Some(Command::CredentialsChanged) => Err(Ended::Refreshed),
+                    Some(command) => self.obey_online(command, &mut connection).await.map_err(Ended::Failed),
+                    None => Err(Ended::Abandoned),
+                },
+                packet = connection.next(&mut self.sink) => match packet {
+                    Ok(()) => {
+                        self.health.last_packet_ts_ns.store(unix_nanos(), Ordering::Relaxed);
+                        more(&mut connection, &mut self.sink).map_err(Ended::Failed)
+                    }
+                    Err(error) => Err(Ended::Failed(error)),
+                },
+                () = tokio::time::sleep(HEARTBEAT) => Ok(()),
+            };
+            self.sink.flush();
+            if let Err(ended) = turn {
+                if matches!(ended, Ended::Refreshed | Ended::Abandoned) {
+                    // A broker that does not answer the goodbye must not delay the new connection.
+                    let _late = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;
+                }
+                return ended;
+            }
+        }
+    }
+
+    /// Reports a failure and waits for the next attempt. False when the host is gone.
+    async fn pause(&mut self, error: &AdapterError, lasted: Duration) -> bool {
+        let is_refused = error.code() == ErrorCode::AUTH
+            && self.refused.as_ref().is_none_or(|(_, attempts)| *attempts >= AUTH_ATTEMPTS);
+        let pause = self.pauses.after_failure(lasted, error.code() == ErrorCode::RATE_LIMITED);
+        let kind = if is_refused { StatusKind::AUTH_FAILED } else { StatusKind::DISCONNECTED };
+        let retry_in = if is_refused { Duration::ZERO } else { pause };
+        tracing::warn!(%error, retry_in_ms = retry_in.as_millis(), "Not connected");
+        self.report(kind, Some(error), retry_in);
+        let until = tokio::time::Instant::now() + pause;
+        loop {
+            self.health.last_turn_ts_ns.store(unix_nanos(), Ordering::Relaxed);
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(Command::CredentialsChanged) => return true,
+                    Some(command) => self.obey_offline(command),
+                    None => return false,
+                },
+                () = tokio::time::sleep_until(until), if !is_refused => return true,
+                () = tokio::time::sleep(HEARTBEAT) => {}
+            }
+        }
+    }
+
+    fn obey_offline(&mut self, command: Command) {
+        note(&self.adapter, &mut self.desired, &self.host, command);
+    }
+
+    async fn obey_online(
+        &mut self,
+        command: Command,
+        connection: &mut A::Connection,
+    ) -> Result<(), AdapterError> {
+        match command {
+            Command::Subscribe(request, wanted) => {
+                let accepted = resolve(&self.adapter, &mut self.desired, &self.host, request, wanted);
+                if accepted.is_empty() {
+                    Ok(())
+                } else {
+                    connection.subscribe(&accepted, &mut self.sink).await
+                }
+            }
+            Command::Unsubscribe(instruments) => {
+                instruments.iter().for_each(|instrument| {
+                    self.desired.remove(instrument);
+                });
+                connection.unsubscribe(&instruments).await
+            }
+            Command::Connect(_) | Command::CredentialsChanged => Ok(()),
+        }
+    }
+
+    fn report(&mut self, kind: StatusKind, error: Option<&AdapterError>, retry_in: Duration) {
+        let request = if kind == StatusKind::CONNECTING { 0 } else { std::mem::take(&mut self.request) };
+        self.host.0.status(StatusEvent {
+            kind,
+            code: error.map_or(ErrorCode::NONE, AdapterError::code),
+            request,
+            retry_in_ms: u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX),
+            message: error.map(ToString::to_string).unwrap_or_default().into(),
+        });
+    }
+}
+
+/// Takes packets that are there already, so that they share a batch; never waits for one.
+fn more<C: Connection>(connection: &mut C, sink: &mut TickSink) -> Result<(), AdapterError> {
+    for _ in 1..PACKETS_PER_TURN {
+        match connection.next(sink).now_or_never() {
+            Some(packet) => packet?,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+/// Takes a command while there is no connection.
+fn note<A: Adapter>(adapter: &A, desired: &mut BTreeMap<u32, Subscription>, host: &Handle, command: Command) {
+    match command {
+        Command::Subscribe(request, wanted) => {
+            resolve(adapter, desired, host, request, wanted);
+        }
+        Command::Unsubscribe(instruments) => instruments.iter().for_each(|instrument| {
+            desired.remove(instrument);
+        }),
+        Command::Connect(_) | Command::CredentialsChanged => {}
+    }
+}
+
+/// Tells the host what becomes of each subscription, and gives those that were accepted.
+fn resolve<A: Adapter>(
+    adapter: &A,
+    desired: &mut BTreeMap<u32, Subscription>,
+    host: &Handle,
+    request: u64,
+    wanted: Vec<Subscription>,
+) -> Vec<Subscription> {
+    let mut accepted = Vec::with_capacity(wanted.len());
+    let mut outcomes = Vec::with_capacity(wanted.len());
+    for mut subscription in wanted {
+        let answer = adapter.resolve(&subscription);
+        if let Ok(grant) = &answer {
+            subscription.depth = grant.depth;
+        }
+        let is_accepted = answer.is_ok();
+        outcomes.push(outcome_of(subscription.instrument, answer));
+        if is_accepted {
+            desired.insert(subscription.instrument, subscription.clone());
+            accepted.push(subscription);
+        } else {
+            desired.remove(&subscription.instrument);
+        }
+    }
+    host.0.subscription_outcomes(request, RSlice::from_slice(&outcomes));
+    accepted
+}

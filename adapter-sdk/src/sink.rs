@@ -1,0 +1,181 @@
+//! Where ticks go: batches on their way to the host.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use adapter_abi::{
+    Depth, DepthLevel, HostHandle, Ltp, MAX_DEPTH_LEVELS, OutcomeCode, PublishOutcome, Quote,
+    SubscriptionOutcome,
+    abi_stable::std_types::{RSlice, RStr},
+};
+
+use crate::{Grant, Level, OrderUpdate, Refusal, Tick, instance::Health};
+
+/// Records in a batch before it is handed over although the packet holds more.
+const BATCH: usize = 256;
+
+/// Takes ticks, and hands them to the host in batches: one for each packet, without waiting for more. Never blocks.
+///
+/// The ticks of one instrument arrive in the order in which they were given here.
+#[derive(Debug)]
+pub struct TickSink {
+    pub(crate) host: Handle,
+    health: Arc<Health>,
+    seq: u64,
+    /// Time of the batch; 0 when no tick of it needed one yet. One clock read serves the whole batch.
+    now_ns: u64,
+    ltp: Vec<Ltp>,
+    quote: Vec<Quote>,
+    depth: Vec<Depth>,
+    levels: Vec<DepthLevel>,
+    is_retired: bool,
+}
+
+/// The host, with the traits that the trait object lacks.
+#[derive(Clone)]
+pub(crate) struct Handle(pub(crate) Arc<HostHandle>);
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HostHandle(..)")
+    }
+}
+
+impl TickSink {
+    pub(crate) fn new(host: Handle, health: Arc<Health>) -> Self {
+        Self {
+            host,
+            health,
+            seq: 0,
+            now_ns: 0,
+            ltp: Vec::with_capacity(BATCH),
+            quote: Vec::new(),
+            depth: Vec::new(),
+            levels: Vec::new(),
+            is_retired: false,
+        }
+    }
+
+    /// Publishes a last price. Values beyond those of mode LTP are left out.
+    pub fn ltp(&mut self, tick: &Tick) {
+        let quote = self.stamp(tick);
+        if !self.quote.is_empty() || !self.depth.is_empty() || self.ltp.len() >= BATCH {
+            self.hand_over();
+        }
+        self.ltp.push(Tick { quote }.as_ltp());
+    }
+
+    /// Publishes a quote.
+    pub fn quote(&mut self, tick: &Tick) {
+        let quote = self.stamp(tick);
+        if !self.ltp.is_empty() || !self.depth.is_empty() || self.quote.len() >= BATCH {
+            self.hand_over();
+        }
+        self.quote.push(quote);
+    }
+
+    /// Publishes a whole book, best levels first, with the values beside it. Levels beyond 200 on a side are left out.
+    pub fn depth(&mut self, tick: &Tick, buy: &[Level], sell: &[Level]) {
+        let quote = self.stamp(tick);
+        if !self.ltp.is_empty() || !self.quote.is_empty() || self.depth.len() >= BATCH {
+            self.hand_over();
+        }
+        let first_level = u32::try_from(self.levels.len()).unwrap_or(u32::MAX);
+        let mut push = |side: &[Level]| {
+            let kept = side.len().min(usize::from(MAX_DEPTH_LEVELS));
+            self.levels.extend(side.iter().take(kept).map(DepthLevel::from));
+            u16::try_from(kept).unwrap_or(MAX_DEPTH_LEVELS)
+        };
+        let (buy_levels, sell_levels) = (push(buy), push(sell));
+        self.depth.push(Depth { quote, first_level, buy_levels, sell_levels });
+    }
+
+    /// Publishes an order update of the account.
+    pub fn order_update(&mut self, update: &OrderUpdate) {
+        if let Ok(json) = serde_json::to_string(update) {
+            let outcome = self.host.0.publish_order_update(RStr::from(json.as_str()));
+            self.note(outcome);
+        }
+    }
+
+    /// Reports what the broker said of an instrument after it had been subscribed: fewer levels, or a refusal. Clients
+    /// are told.
+    pub fn outcome(&mut self, instrument: u32, answer: Result<Grant, Refusal>) {
+        let outcome = outcome_of(instrument, answer);
+        self.host.0.subscription_outcomes(0, RSlice::from_slice(&[outcome]));
+    }
+
+    /// Counts a packet that could not be decoded.
+    pub fn undecodable(&mut self) {
+        self.health.undecodable.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Hands over what was gathered. The SDK does this after each packet; an adapter that publishes from elsewhere does
+    /// it itself.
+    pub fn flush(&mut self) {
+        self.hand_over();
+        self.now_ns = 0;
+    }
+
+    /// Whether the host has replaced this instance and wants nothing more from it.
+    pub const fn is_retired(&self) -> bool {
+        self.is_retired
+    }
+
+    fn stamp(&mut self, tick: &Tick) -> Quote {
+        self.seq += 1;
+        let mut quote = tick.quote;
+        quote.seq = self.seq;
+        if quote.received_ts_ns == 0 {
+            if self.now_ns == 0 {
+                self.now_ns = unix_nanos();
+            }
+            quote.received_ts_ns = self.now_ns;
+        }
+        quote
+    }
+
+    fn hand_over(&mut self) {
+        if !self.ltp.is_empty() {
+            let outcome = self.host.0.publish_ltp(RSlice::from_slice(&self.ltp));
+            self.ltp.clear();
+            self.note(outcome);
+        }
+        if !self.quote.is_empty() {
+            let outcome = self.host.0.publish_quote(RSlice::from_slice(&self.quote));
+            self.quote.clear();
+            self.note(outcome);
+        }
+        if !self.depth.is_empty() {
+            let outcome =
+                self.host.0.publish_depth(RSlice::from_slice(&self.depth), RSlice::from_slice(&self.levels));
+            self.depth.clear();
+            self.levels.clear();
+            self.note(outcome);
+        }
+    }
+
+    fn note(&mut self, outcome: PublishOutcome) {
+        let count = u64::from(outcome.accepted) + u64::from(outcome.dropped);
+        self.health.published.fetch_add(count, Ordering::Relaxed);
+        self.health.dropped.fetch_add(u64::from(outcome.dropped), Ordering::Relaxed);
+        self.is_retired |= outcome.retired != 0;
+    }
+}
+
+pub(crate) fn outcome_of(instrument: u32, answer: Result<Grant, Refusal>) -> SubscriptionOutcome {
+    let (code, depth, message) = match answer {
+        Ok(grant) => (OutcomeCode::ACCEPTED, grant.depth, String::new()),
+        Err(Refusal::UnknownInstrument(message)) => (OutcomeCode::UNKNOWN_INSTRUMENT, 0, message),
+        Err(Refusal::Refused(message)) => (OutcomeCode::REFUSED, 0, message),
+        Err(Refusal::Capacity(message)) => (OutcomeCode::CAPACITY, 0, message),
+    };
+    SubscriptionOutcome { instrument, code, depth, reserved: 0, message: message.into() }
+}
+
+pub(crate) fn unix_nanos() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,321 @@
+//! A fake host: runs an adapter through the real boundary objects, without a host.
+//!
+//! ```
+//! # use adapter_sdk::*;
+//! # struct Nothing;
+//! # struct Silent;
+//! # impl Connection for Silent {
+//! #     async fn subscribe(&mut self, _: &[Subscription], _: &mut TickSink) -> Result<(), AdapterError> { Ok(()) }
+//! #     async fn unsubscribe(&mut self, _: &[u32]) -> Result<(), AdapterError> { Ok(()) }
+//! #     async fn next(&mut self, _: &mut TickSink) -> Result<(), AdapterError> { std::future::pending().await }
+//! # }
+//! # impl Adapter for Nothing {
+//! #     type Config = serde_json::Value;
+//! #     type Connection = Silent;
+//! #     fn manifest() -> Manifest { Manifest::new("nothing", "1.0.0") }
+//! #     fn try_new(_: Self::Config, _: Context) -> Result<Self, AdapterError> { Ok(Self) }
+//! #     async fn connect(&self, _: &Credentials) -> Result<Silent, AdapterError> { Ok(Silent) }
+//! # }
+//! use adapter_sdk::{abi::StatusKind, testing::Bench};
+//!
+//! let bench = Bench::start::<Nothing>("{}").unwrap();
+//! bench.wait_for_status(StatusKind::CONNECTED);
+//! let outcome = bench.subscribe(1, "NSE", "SBIN", Mode::Ltp);
+//! assert!(outcome.code.is_taken());
+//! ```
+
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "a test kit reports by panicking, as its every method says"
+)]
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use adapter_abi::{
+    AdapterBox, Depth, DepthLevel, HealthSnapshot, Host, Host_TO, LogLevel, Ltp, PublishOutcome, Quote,
+    StatusEvent, StatusKind, SubscriptionOutcome,
+    abi_stable::{
+        sabi_trait::TD_Opaque,
+        std_types::{RArc, RSlice, RStr, RString},
+    },
+};
+use parking_lot::{Condvar, Mutex};
+
+use crate::{Adapter, AdapterError, Mode, instance};
+
+/// Longest wait for anything.
+pub const SOON: Duration = Duration::from_secs(10);
+
+/// A tick as the host got it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// A last price.
+    Ltp(Ltp),
+    /// A quote.
+    Quote(Quote),
+    /// A book: its values, bids, asks.
+    Depth(Quote, Vec<DepthLevel>, Vec<DepthLevel>),
+}
+
+impl Published {
+    /// Number of the instrument.
+    pub const fn instrument(&self) -> u32 {
+        match self {
+            Self::Ltp(tick) => tick.instrument,
+            Self::Quote(quote) | Self::Depth(quote, ..) => quote.instrument,
+        }
+    }
+}
+
+/// Everything that an adapter said.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// Ticks, in order.
+    pub ticks: Vec<Published>,
+    /// Sizes of the batches that they came in.
+    pub batches: Vec<usize>,
+    /// Outcomes with the request that they answer, in order.
+    pub outcomes: Vec<(u64, SubscriptionOutcome)>,
+    /// Status events, in order.
+    pub statuses: Vec<StatusEvent>,
+    /// Order updates, as JSON.
+    pub orders: Vec<String>,
+    /// Log lines with their level.
+    pub logs: Vec<(LogLevel, String)>,
+}
+
+#[derive(Debug, Default)]
+struct FakeHost {
+    heard: Mutex<Heard>,
+    grown: Condvar,
+    credentials: Mutex<String>,
+}
+
+/// An adapter on a fake host. All waits have a deadline, and panic when it passes. Dropping it shuts the adapter down.
+pub struct Bench {
+    host: Arc<FakeHost>,
+    adapter: AdapterBox,
+    requests: Mutex<u64>,
+}
+
+impl std::fmt::Debug for Bench {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bench").field("heard", &self.host.heard).finish_non_exhaustive()
+    }
+}
+
+impl Bench {
+    /// Makes an instance and tells it to connect.
+    ///
+    /// # Errors
+    /// What the adapter says against its configuration.
+    pub fn start<A: Adapter>(config_json: &str) -> Result<Self, AdapterError> {
+        Self::start_with::<A>(config_json, "{}")
+    }
+
+    /// The same with credentials, a JSON object of strings.
+    ///
+    /// # Errors
+    /// What the adapter says against its configuration.
+    pub fn start_with<A: Adapter>(config_json: &str, credentials_json: &str) -> Result<Self, AdapterError> {
+        let host = Arc::new(FakeHost {
+            credentials: Mutex::new(credentials_json.to_owned()),
+            ..FakeHost::default()
+        });
+        let handle = Host_TO::from_ptr(RArc::new(Callbacks(Arc::clone(&host))), TD_Opaque);
+        let adapter = instance::create::<A>(config_json, handle)?;
+        let bench = Self { host, adapter, requests: Mutex::new(0) };
+        let connected = bench.adapter.connect(bench.next_request());
+        assert!(connected.is_ok(), "{connected:?}");
+        Ok(bench)
+    }
+
+    /// Subscribes to one instrument with five levels, and waits for its outcome.
+    pub fn subscribe(
+        &self,
+        instrument: u32,
+        exchange: &str,
+        symbol: &str,
+        mode: Mode,
+    ) -> SubscriptionOutcome {
+        self.subscribe_depth(instrument, exchange, symbol, mode, if mode == Mode::Depth { 5 } else { 0 })
+    }
+
+    /// Subscribes to one instrument with so many levels, and waits for its outcome.
+    pub fn subscribe_depth(
+        &self,
+        instrument: u32,
+        exchange: &str,
+        symbol: &str,
+        mode: Mode,
+        depth: u16,
+    ) -> SubscriptionOutcome {
+        let request = self.next_request();
+        let wanted = adapter_abi::Subscription {
+            instrument,
+            mode: match mode {
+                Mode::Ltp => 1,
+                Mode::Quote => 2,
+                Mode::Depth => 3,
+            },
+            reserved: 0,
+            depth,
+            exchange: exchange.into(),
+            symbol: symbol.into(),
+        };
+        let sent = self.adapter.subscribe(request, RSlice::from_slice(&[wanted]));
+        assert!(sent.is_ok(), "{sent:?}");
+        self.wait_for("an outcome", |heard| {
+            let mut outcomes = heard.outcomes.iter();
+            outcomes.find(|(number, _)| *number == request).map(|(_, outcome)| outcome.clone())
+        })
+    }
+
+    /// Unsubscribes.
+    pub fn unsubscribe(&self, instruments: &[u32]) {
+        let sent = self.adapter.unsubscribe(self.next_request(), RSlice::from_slice(instruments));
+        assert!(sent.is_ok(), "{sent:?}");
+    }
+
+    /// Gives the adapter new credentials, and tells it so.
+    pub fn change_credentials(&self, credentials_json: &str) {
+        credentials_json.clone_into(&mut self.host.credentials.lock());
+        self.adapter.credentials_changed();
+    }
+
+    /// Counters of the instance.
+    pub fn health(&self) -> HealthSnapshot {
+        self.adapter.health()
+    }
+
+    /// Everything that was said so far.
+    pub fn heard(&self) -> Heard {
+        self.host.heard.lock().clone()
+    }
+
+    /// Forgets what was said so far.
+    pub fn forget(&self) {
+        *self.host.heard.lock() = Heard::default();
+    }
+
+    /// Waits until `find` finds something in what was said.
+    pub fn wait_for<T>(&self, what: &str, find: impl Fn(&Heard) -> Option<T>) -> T {
+        let deadline = Instant::now() + SOON;
+        let mut heard = self.host.heard.lock();
+        loop {
+            if let Some(found) = find(&heard) {
+                return found;
+            }
+            let is_late = self.host.grown.wait_until(&mut heard, deadline).timed_out();
+            assert!(
+                !is_late,
+                "waited {SOON:?} for {what}; heard {} ticks, {:?}, {:?}",
+                heard.ticks.len(),
+                heard.statuses,
+                heard.logs
+            );
+        }
+    }
+
+    /// Waits for a status event of this kind.
+    pub fn wait_for_status(&self, kind: StatusKind) -> StatusEvent {
+        self.wait_for("a status", |heard| heard.statuses.iter().find(|event| event.kind == kind).cloned())
+    }
+
+    /// Waits until so many ticks of an instrument came; gives all of them.
+    pub fn wait_for_ticks(&self, instrument: u32, count: usize) -> Vec<Published> {
+        self.wait_for("ticks", |heard| {
+            let ticks: Vec<Published> =
+                heard.ticks.iter().filter(|tick| tick.instrument() == instrument).cloned().collect();
+            (ticks.len() >= count).then_some(ticks)
+        })
+    }
+
+    /// Shuts the instance down; says whether its thread ended within the deadline.
+    pub fn shut_down(&self, deadline: Duration) -> bool {
+        let started = Instant::now();
+        self.adapter.shutdown(u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX));
+        started.elapsed() < deadline
+    }
+
+    fn next_request(&self) -> u64 {
+        let mut requests = self.requests.lock();
+        *requests += 1;
+        *requests
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.shut_down(SOON);
+    }
+}
+
+struct Callbacks(Arc<FakeHost>);
+
+impl Callbacks {
+    fn hear(&self, note: impl FnOnce(&mut Heard)) {
+        note(&mut self.0.heard.lock());
+        self.0.grown.notify_all();
+    }
+
+    fn take(&self, count: usize, ticks: impl Iterator<Item = Published>) -> PublishOutcome {
+        self.hear(|heard| {
+            heard.batches.push(count);
+            heard.ticks.extend(ticks);
+        });
+        PublishOutcome { accepted: u32::try_from(count).unwrap_or(u32::MAX), ..PublishOutcome::default() }
+    }
+}
+
+impl Host for Callbacks {
+    fn publish_ltp(&self, batch: RSlice<'_, Ltp>) -> PublishOutcome {
+        self.take(batch.len(), batch.iter().map(|tick| Published::Ltp(*tick)))
+    }
+
+    fn publish_quote(&self, batch: RSlice<'_, Quote>) -> PublishOutcome {
+        self.take(batch.len(), batch.iter().map(|quote| Published::Quote(*quote)))
+    }
+
+    fn publish_depth(&self, batch: RSlice<'_, Depth>, levels: RSlice<'_, DepthLevel>) -> PublishOutcome {
+        let levels = levels.as_slice();
+        self.take(
+            batch.len(),
+            batch.iter().map(|book| {
+                let rest = levels.iter().skip(book.first_level as usize);
+                let buy = rest.clone().take(book.buy_levels.into()).copied().collect();
+                let sell = rest.skip(book.buy_levels.into()).take(book.sell_levels.into()).copied().collect();
+                Published::Depth(book.quote, buy, sell)
+            }),
+        )
+    }
+
+    fn publish_order_update(&self, update_json: RStr<'_>) -> PublishOutcome {
+        self.hear(|heard| heard.orders.push(update_json.to_string()));
+        PublishOutcome { accepted: 1, ..PublishOutcome::default() }
+    }
+
+    fn status(&self, event: StatusEvent) {
+        self.hear(|heard| heard.statuses.push(event));
+    }
+
+    fn subscription_outcomes(&self, request: u64, outcomes: RSlice<'_, SubscriptionOutcome>) {
+        self.hear(|heard| heard.outcomes.extend(outcomes.iter().map(|outcome| (request, outcome.clone()))));
+    }
+
+    fn credentials(&self) -> RString {
+        self.0.credentials.lock().as_str().into()
+    }
+
+    fn max_log_level(&self) -> LogLevel {
+        LogLevel::DEBUG
+    }
+
+    fn log(&self, level: LogLevel, target: RStr<'_>, message: RStr<'_>, fields_json: RStr<'_>) {
+        self.hear(|heard| heard.logs.push((level, format!("{target}: {message} {fields_json}"))));
+    }
+}

@@ -1,0 +1,324 @@
+//! A feed: one account at one broker, what its clients want of it, and the connections that serve them.
+//!
+//! [`Feed`] is the handle that sessions and the operator's port hold; the work is done by one task per feed
+//! ([`actor`]), which owns the desired subscriptions, the [`Pool`](crate::pool::Pool) and the adapter instances. A
+//! subscribe is answered when the adapter has said of each instrument whether it exists; the connection to the broker
+//! may come later, or come back, without anybody noticing more than a gap.
+
+pub mod actor;
+mod connection;
+mod demand;
+mod events;
+mod request;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+pub use self::events::OrderSink;
+use crate::{
+    accounts::Account,
+    inbox::Inbox,
+    intake::Intake,
+    metrics::FeedCounters,
+    model::{FeedId, InstrumentId, Variant},
+    outbox::Key,
+    plugins::{AdapterEvents, AdapterFailure, AdapterInstance},
+    pool::PoolLimits,
+    protocol::codes::ErrorCode,
+};
+
+/// Where the instances of a feed come from: an adapter library, the bus, later a child process.
+pub trait Connector: fmt::Debug + Send + Sync + 'static {
+    /// Makes an instance that has not connected yet. `label` names it in logs.
+    ///
+    /// # Errors
+    /// What the adapter says against its configuration.
+    fn create(
+        &self,
+        label: &str,
+        events: Arc<dyn AdapterEvents>,
+        intake: &Arc<Intake>,
+    ) -> Result<Box<dyn AdapterInstance>, AdapterFailure>;
+}
+
+/// What a feed is made of.
+#[derive(Clone, Debug)]
+pub struct FeedSpec {
+    /// Broker, as clients see it.
+    pub broker: Arc<str>,
+    /// Name of the adapter in `plugins.toml`, or `bus`.
+    pub adapter: Arc<str>,
+    /// The account, none for the feed of the bus, which is shared.
+    pub account: Option<Account>,
+    /// Makes connections.
+    pub connector: Arc<dyn Connector>,
+    /// Limits of the account at the broker.
+    pub limits: PoolLimits,
+    /// Spacing of updates.
+    pub throttle: Duration,
+    /// Whether one tick is published under several modes.
+    pub repeats_modes: bool,
+}
+
+/// Times of every feed.
+#[derive(Clone, Copy, Debug)]
+pub struct FeedSettings {
+    /// Longest wait for an adapter's word on a subscription; after it the acknowledgement says that it is pending.
+    pub subscribe_timeout: Duration,
+    /// How long a feed stays up after its last client left.
+    pub linger: Duration,
+    /// Longest wait for an adapter to shut down.
+    pub shutdown: Duration,
+    /// Silence of a feed with subscriptions that makes it stale.
+    pub stale_after: Duration,
+}
+
+/// One instrument that a client wants.
+#[derive(Clone, Debug)]
+pub struct Want {
+    /// Exchange code.
+    pub exchange: Arc<str>,
+    /// Symbol without suffix.
+    pub symbol: Arc<str>,
+    /// Kind of frames.
+    pub variant: Variant,
+}
+
+/// An instrument that a client holds from now on, until it is released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Its number.
+    pub instrument: InstrumentId,
+    /// Depth levels that will come, in mode DEPTH.
+    pub levels: Option<u16>,
+    /// The adapter has not confirmed yet that it exists.
+    pub is_pending: bool,
+}
+
+/// Why an instrument was not granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of refusal.
+    pub code: ErrorCode,
+    /// For people, in the broker's or the pool's words.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal with this code and sentence.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// State of a feed, as everybody sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FeedState {
+    /// Made, but no connection was tried yet.
+    #[default]
+    Starting,
+    /// A connection is being made, or made again.
+    Connecting,
+    /// All connections are up.
+    Live,
+    /// Up, subscribed, and silent for too long.
+    Stale,
+    /// The broker refused the credentials; new ones are waited for.
+    AuthFailed,
+    /// The adapter failed; it will be started again.
+    Down,
+    /// Ended.
+    Closed,
+}
+
+impl FeedState {
+    /// The spelling in status pages, metrics and logs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Connecting => "connecting",
+            Self::Live => "live",
+            Self::Stale => "stale",
+            Self::AuthFailed => "auth_failed",
+            Self::Down => "down",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// What a feed says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct FeedStatus {
+    /// State, silence not considered: see [`Feed::state`].
+    pub state: FeedState,
+    /// Instruments on each connection.
+    pub connections: Vec<usize>,
+    /// Instruments in all.
+    pub instruments: usize,
+    /// The last thing that went wrong, for people.
+    pub last_error: Option<Arc<str>>,
+    /// Adapter instances started again after a failure.
+    pub restarts: u64,
+    /// Connections lost.
+    pub disconnects: u64,
+    /// When the state was entered, in nanoseconds since the Unix epoch.
+    pub since_ns: u64,
+}
+
+/// A feed, as its clients hold it.
+#[derive(Clone, Debug)]
+pub struct Feed(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    id: FeedId,
+    spec: FeedSpec,
+    stale_after: Duration,
+    counters: Arc<FeedCounters>,
+    intake: Arc<Intake>,
+    /// Bounded by what sessions hold: one release for each grant, one subscribe at a time for each session.
+    commands: Inbox<Command>,
+    members: AtomicUsize,
+    status: Mutex<FeedStatus>,
+}
+
+#[derive(Debug)]
+enum Command {
+    Subscribe {
+        wants: Vec<Want>,
+        reply: oneshot::Sender<Vec<Result<Grant, Refusal>>>,
+    },
+    Release(Vec<Key>),
+    Refresh {
+        even_if_same: bool,
+    },
+    /// The number of members changed.
+    Members,
+    Stop,
+}
+
+impl Feed {
+    fn new(
+        id: FeedId,
+        spec: FeedSpec,
+        counters: Arc<FeedCounters>,
+        intake: Arc<Intake>,
+        stale_after: Duration,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            id,
+            spec,
+            stale_after,
+            counters,
+            intake,
+            commands: Inbox::default(),
+            members: AtomicUsize::new(0),
+            status: Mutex::default(),
+        }))
+    }
+
+    /// Number of the feed.
+    pub fn id(&self) -> FeedId {
+        self.0.id
+    }
+
+    /// What the feed is made of.
+    pub fn spec(&self) -> &FeedSpec {
+        &self.0.spec
+    }
+
+    /// Its counters.
+    pub fn counters(&self) -> &Arc<FeedCounters> {
+        &self.0.counters
+    }
+
+    /// Its sessions.
+    pub fn members(&self) -> usize {
+        self.0.members.load(Ordering::Acquire)
+    }
+
+    /// What it says of itself.
+    pub fn status(&self) -> FeedStatus {
+        self.0.status.lock().clone()
+    }
+
+    /// Its state at `now_ns` (nanoseconds since the Unix epoch), silence considered.
+    pub fn state(&self, now_ns: u64) -> FeedState {
+        let status = self.0.status.lock();
+        if status.state != FeedState::Live || status.instruments == 0 {
+            return status.state;
+        }
+        let last_sign = self.0.counters.last_tick_ns.get().max(status.since_ns);
+        let stale_after = u64::try_from(self.0.stale_after.as_nanos()).unwrap_or(u64::MAX);
+        if now_ns.saturating_sub(last_sign) > stale_after { FeedState::Stale } else { FeedState::Live }
+    }
+
+    /// Whether both handles are of one feed.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Asks for instruments; the answers stand in the order of `wants`. What is granted must be released.
+    ///
+    /// # Cancel Safety
+    /// When the future is dropped, what would have been granted is released.
+    pub async fn subscribe(&self, wants: Vec<Want>) -> Vec<Result<Grant, Refusal>> {
+        let count = wants.len();
+        let (reply, answer) = oneshot::channel();
+        self.0.commands.push(Command::Subscribe { wants, reply });
+        answer.await.unwrap_or_else(|_| {
+            let refusal = Refusal::new(ErrorCode::BrokerError, "The feed has just ended; subscribe again");
+            vec![Err(refusal); count]
+        })
+    }
+
+    /// Gives instruments back.
+    pub fn release(&self, keys: Vec<Key>) {
+        if !keys.is_empty() {
+            self.0.commands.push(Command::Release(keys));
+        }
+    }
+
+    /// Fetches the credentials anew, and connects again if they differ, or in any case.
+    pub fn refresh(&self, even_if_same: bool) {
+        self.0.commands.push(Command::Refresh { even_if_same });
+    }
+
+    /// Ends the feed.
+    pub fn stop(&self) {
+        self.0.commands.push(Command::Stop);
+    }
+}
+
+/// A session's membership in a feed: while one exists, the feed stays up.
+#[derive(Debug)]
+pub struct Membership(Feed);
+
+impl Membership {
+    pub(crate) fn new(feed: &Feed) -> Self {
+        feed.0.members.fetch_add(1, Ordering::AcqRel);
+        feed.0.commands.push(Command::Members);
+        Self(feed.clone())
+    }
+
+    /// The feed.
+    pub const fn feed(&self) -> &Feed {
+        &self.0
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.0.0.members.fetch_sub(1, Ordering::AcqRel);
+        self.0.0.commands.push(Command::Members);
+    }
+}

@@ -1,0 +1,84 @@
+//! What the clients of one feed want of an instrument, and what that means upstream.
+
+use smallvec::SmallVec;
+
+use crate::model::{DepthClass, Mode, Variant};
+
+/// What the broker is asked for: the highest mode anybody holds, and the most levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Upstream {
+    pub(super) mode: Mode,
+    /// Levels in mode DEPTH, 0 below.
+    pub(super) levels: u16,
+}
+
+/// Holders of an instrument by variant.
+#[derive(Debug, Default)]
+pub(super) struct Demand {
+    holders: SmallVec<[(Variant, u32); 2]>,
+}
+
+impl Demand {
+    pub(super) fn add(&mut self, variant: Variant) {
+        match self.holders.iter_mut().find(|(held, _)| *held == variant) {
+            Some((_, count)) => *count += 1,
+            None => self.holders.push((variant, 1)),
+        }
+    }
+
+    pub(super) fn remove(&mut self, variant: Variant) {
+        let Some(place) = self.holders.iter().position(|(held, _)| *held == variant) else { return };
+        if let Some((_, count)) = self.holders.get_mut(place) {
+            *count -= 1;
+            if *count == 0 {
+                self.holders.swap_remove(place);
+            }
+        }
+    }
+
+    /// What to ask for upstream; none when nobody is left.
+    pub(super) fn upstream(&self) -> Option<Upstream> {
+        let mode = self.holders.iter().map(|(variant, _)| variant.mode()).max()?;
+        let depth = self
+            .holders
+            .iter()
+            .filter(|(variant, _)| variant.mode() == Mode::Depth)
+            .map(|(variant, _)| variant.depth())
+            .max();
+        Some(Upstream { mode, levels: depth.map_or(0, DepthClass::levels) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variant(mode: Mode, depth: DepthClass) -> Variant {
+        Variant::new(mode, depth, false)
+    }
+
+    #[test]
+    fn upstream_runs_at_the_highest_mode_and_most_levels_held() {
+        let mut demand = Demand::default();
+        assert_eq!(demand.upstream(), None);
+        demand.add(variant(Mode::Ltp, DepthClass::Five));
+        demand.add(variant(Mode::Depth, DepthClass::Twenty));
+        demand.add(variant(Mode::Depth, DepthClass::Five));
+        assert_eq!(demand.upstream(), Some(Upstream { mode: Mode::Depth, levels: 20 }));
+        demand.remove(variant(Mode::Depth, DepthClass::Twenty));
+        assert_eq!(demand.upstream(), Some(Upstream { mode: Mode::Depth, levels: 5 }));
+        demand.remove(variant(Mode::Depth, DepthClass::Five));
+        assert_eq!(demand.upstream(), Some(Upstream { mode: Mode::Ltp, levels: 0 }));
+        demand.remove(variant(Mode::Ltp, DepthClass::Five));
+        assert_eq!(demand.upstream(), None);
+    }
+
+    #[test]
+    fn a_variant_held_by_two_survives_the_first_to_leave() {
+        let mut demand = Demand::default();
+        demand.add(variant(Mode::Quote, DepthClass::Five));
+        demand.add(variant(Mode::Quote, DepthClass::Five));
+        demand.remove(variant(Mode::Quote, DepthClass::Five));
+        assert!(demand.upstream().is_some());
+    }
+}

@@ -1,0 +1,268 @@
+//! Builds every stage, wires them, and owns the order of start and stop.
+//!
+//! Start: shards, router, feeds' hub, bus, operator's port, client port last. Stop: client port, sessions (a close frame
+//! each), feeds (adapters shut down within the deadline), bus, router, operator's port.
+
+use std::{io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+
+use rustc_hash::FxHashMap;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    accounts::Accounts,
+    admin,
+    bus::{Bus, BusError, BusSettings},
+    bus_feed::{BusConnector, BusDirectory, BusRouter},
+    clock::Clock,
+    hub::{Hub, HubSettings, Source},
+    listener::{self, Admissions, ConnectionLimits},
+    mailbox::Mailbox,
+    metrics::ServerCounters,
+    protocol::encode::EncodeOptions,
+    router::{self, Router, RouterHandle},
+    session::{SessionContext, SessionSettings},
+    shard::{self, ShardCommand, ShardHandle},
+    status::HostStatus,
+};
+
+/// Everything that a host needs to know before it starts.
+#[derive(Debug)]
+pub struct Plan {
+    /// Client port; port 0 takes any free one.
+    pub websocket: SocketAddr,
+    /// Operator's port.
+    pub admin: SocketAddr,
+    /// The bus, none when it is switched off.
+    pub bus: Option<BusSettings>,
+    /// Threads for sessions, at least 1.
+    pub shards: usize,
+    /// Users, keys, credentials.
+    pub accounts: Accounts,
+    /// Adapters by broker; the bus brokers are added to them.
+    pub sources: FxHashMap<Arc<str>, Source>,
+    /// What `plugins.toml` lists, for status pages.
+    pub adapters: Vec<admin::AdapterStatus>,
+    /// Limits on connections.
+    pub connections: ConnectionLimits,
+    /// Limits and times of sessions.
+    pub session: SessionSettings,
+    /// Limits and times of feeds.
+    pub hub: HubSettings,
+    /// Shape of market-data frames.
+    pub encode: EncodeOptions,
+    /// Longest time that a stop may take.
+    pub shutdown: Duration,
+}
+
+/// Why a host did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port could not be opened.
+    #[error("cannot listen on {address} ({setting}): {source}; is another program, or another tickhost, using it?")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The setting that says so.
+        setting: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The bus could not be opened.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// A running host.
+#[derive(Debug)]
+pub struct Host {
+    websocket: SocketAddr,
+    admin: SocketAddr,
+    bus: Option<Bus>,
+    hub: Arc<Hub>,
+    shards: Vec<Arc<ShardHandle>>,
+    threads: Vec<JoinHandle<()>>,
+    tasks: JoinSet<()>,
+    stop_accepting: CancellationToken,
+    stop_serving: CancellationToken,
+    deadline: Duration,
+}
+
+impl Host {
+    /// Starts a host. Returns when clients can connect.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing keeps running then.
+    pub async fn start(plan: Plan) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let client_port = listen(plan.websocket, "WEBSOCKET_HOST, WEBSOCKET_PORT").await?;
+        let admin_port = listen(plan.admin, "TICKHOST_ADMIN_HOST, TICKHOST_ADMIN_PORT").await?;
+        let (websocket, admin) = (address_of(&client_port, plan.websocket), address_of(&admin_port, plan.admin));
+
+        let counters = Arc::<ServerCounters>::default();
+        let router = RouterHandle::new();
+        let shards: Vec<Arc<ShardHandle>> =
+            (0..plan.shards.clamp(1, router::MAX_SHARDS)).map(|_| ShardHandle::new()).collect();
+        let directory = Arc::<BusDirectory>::default();
+        let mut sources = plan.sources;
+        for source in sources.values_mut().filter(|source| source.is_bus) {
+            source.connector = match plan.bus {
+                Some(_) => Ok(Arc::new(BusConnector(Arc::clone(&directory)))),
+                None => Err("the bus is switched off (TICKHOST_BUS)".into()),
+            };
+        }
+        let hub = Hub::new(
+            plan.accounts.clone(),
+            router.clone(),
+            shards.clone(),
+            sources,
+            plan.hub,
+            Arc::clone(&counters),
+        );
+        hub.run_on(tokio::runtime::Handle::current());
+
+        let stop_serving = CancellationToken::new();
+        let mut threads = Vec::new();
+        let context = Arc::new(SessionContext {
+            hub: Arc::clone(&hub),
+            settings: plan.session,
+            counters: Arc::clone(&counters),
+        });
+        for (number, handle) in shards.iter().enumerate() {
+            let shard = shard::run(number, Arc::clone(handle), router.clone(), Arc::clone(&context));
+            threads.push(on_own_thread(format!("shard-{number}"), move || shard).map_err(StartError::Thread)?);
+        }
+        let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
+        let core = Router::new(&mailboxes, plan.encode, Arc::clone(&counters));
+        let routing = router::run(core, router, clock, stop_serving.clone());
+        threads.push(on_own_thread("router".to_owned(), move || routing).map_err(StartError::Thread)?);
+
+        let bus = match plan.bus {
+            Some(settings) => {
+                let sink = BusRouter::new(
+                    directory,
+                    Arc::clone(&hub),
+                    plan.accounts.clone(),
+                    tokio::runtime::Handle::current(),
+                );
+                Some(Bus::start(settings, Box::new(sink))?)
+            }
+            None => None,
+        };
+
+        let mut tasks = JoinSet::new();
+        tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
+        let admissions = Admissions::new(plan.connections);
+        let status = HostStatus {
+            clock,
+            websocket,
+            admin,
+            bus: bus.as_ref().map(|bus| (bus.local_addr(), bus.counters())),
+            hub: Arc::clone(&hub),
+            shards: shards.clone(),
+            admissions: Arc::clone(&admissions),
+            adapters: plan.adapters,
+            counters: Arc::clone(&counters),
+        };
+        let serve_admin = admin::serve(admin_port, Arc::new(status), stop_serving.clone());
+        tasks.spawn(async move {
+            if let Err(error) = serve_admin.await {
+                tracing::error!(%error, "The operator's port has failed");
+            }
+        });
+        let stop_accepting = CancellationToken::new();
+        tasks.spawn(listener::accept(
+            client_port,
+            shards.clone(),
+            admissions,
+            counters,
+            stop_accepting.clone(),
+        ));
+        Ok(Self {
+            websocket,
+            admin,
+            bus,
+            hub,
+            shards,
+            threads,
+            tasks,
+            stop_accepting,
+            stop_serving,
+            deadline: plan.shutdown,
+        })
+    }
+
+    /// Where clients connect.
+    pub const fn websocket_addr(&self) -> SocketAddr {
+        self.websocket
+    }
+
+    /// Where the operator looks.
+    pub const fn admin_addr(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Where publishers connect.
+    pub fn bus_addr(&self) -> Option<SocketAddr> {
+        self.bus.as_ref().map(Bus::local_addr)
+    }
+
+    /// Stops in order, within the deadline of the plan; what did not end in time is left behind and logged.
+    pub async fn shut_down(self) {
+        let Self { bus, hub, shards, threads, mut tasks, stop_accepting, stop_serving, deadline, .. } = self;
+        let stopping = async {
+            stop_accepting.cancel();
+            hub.tell_shards(|| ShardCommand::Drain);
+            while shards.iter().any(|shard| shard.sessions.load(std::sync::atomic::Ordering::Relaxed) > 0) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            hub.stop_feeds().await;
+            if let Some(bus) = bus {
+                let stopped = tokio::task::spawn_blocking(move || bus.stop(deadline)).await;
+                if stopped.is_err() {
+                    tracing::error!("The bus did not stop cleanly");
+                }
+            }
+            stop_serving.cancel();
+            let joined = tokio::task::spawn_blocking(move || threads.into_iter().map(JoinHandle::join).all(|end| end.is_ok()));
+            if !joined.await.unwrap_or(false) {
+                tracing::error!("A thread had panicked");
+            }
+            while tasks.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(deadline, stopping).await.is_err() {
+            tracing::warn!(deadline_ms = deadline.as_millis(), "Not everything stopped in time; leaving it behind");
+        }
+    }
+}
+
+async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
+    listener::bind(address).await.map_err(|source| StartError::Listen { address, setting, source })
+}
+
+fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked)
+}
+
+/// Runs a future that needs no other thread on a thread of its own.
+fn on_own_thread<F>(name: String, future: impl FnOnce() -> F + Send + 'static) -> io::Result<JoinHandle<()>>
+where
+    F: Future<Output = ()>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name(name).spawn(move || runtime.block_on(future()))
+}
+
+async fn follow_accounts(accounts: Accounts, hub: Arc<Hub>, stop: CancellationToken) {
+    let mut changes = accounts.changes();
+    loop {
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = stop.cancelled() => return,
+        }
+        hub.follow_accounts().await;
+    }
+}

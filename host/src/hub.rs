@@ -1,0 +1,386 @@
+//! Who is logged in, and which feed serves whom.
+//!
+//! Lock order: `Hub::feeds` and `Hub::logins` are never held together, nor over an await.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use secrecy::SecretString;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    accounts::{Account, AccountId, Accounts, KeyId, UserName, VerifyError},
+    feed::{
+        Connector, Feed, FeedSettings, FeedSpec, Membership, OrderSink,
+        actor::{self, FeedContext},
+    },
+    instruments::Instruments,
+    metrics::ServerCounters,
+    model::FeedId,
+    pool::PoolLimits,
+    protocol::{codes::ErrorCode, order, text},
+    router::RouterHandle,
+    shard::{ShardCommand, ShardHandle},
+};
+
+/// A source of ticks for some brokers: an adapter of `plugins.toml`, or the bus.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Name of the adapter, or `bus`.
+    pub name: Arc<str>,
+    /// Makes connections; or why there are none.
+    pub connector: Result<Arc<dyn Connector>, Arc<str>>,
+    /// Limits of one account at each broker.
+    pub limits: PoolLimits,
+    /// Spacing of updates.
+    pub throttle: Duration,
+    /// Whether all accounts share one feed, and publishers repeat a tick under several modes: the bus.
+    pub is_bus: bool,
+}
+
+/// Limits and times of the hub.
+#[derive(Clone, Debug)]
+pub struct HubSettings {
+    /// Connections with one key.
+    pub connections_per_key: usize,
+    /// Times of the feeds.
+    pub feed: FeedSettings,
+    /// Brokers that clients are told of; when empty, those that have a source.
+    pub announced_brokers: Vec<String>,
+}
+
+/// Why a log-in failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoginError {
+    /// An answer for the client; it may try again.
+    Refused {
+        /// Code of the error frame.
+        code: ErrorCode,
+        /// Its message.
+        message: String,
+    },
+    /// The key is good, but the user cannot be served. It counts as authenticated.
+    NoFeed {
+        /// Who it is.
+        user: UserName,
+        /// Code of the error frame.
+        code: ErrorCode,
+        /// Its message.
+        message: String,
+    },
+    /// The key has as many connections as it may.
+    TooManyForKey,
+}
+
+/// A session that is logged in. Dropping it logs out.
+#[derive(Debug)]
+pub struct Login {
+    /// The user.
+    pub user: UserName,
+    /// The key that was used.
+    pub key: KeyId,
+    /// The user's feed.
+    pub membership: Membership,
+    _place: KeyPlace,
+}
+
+#[derive(Debug)]
+struct KeyPlace {
+    hub: Arc<Hub>,
+    key: KeyId,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum FeedKey {
+    Account(AccountId, Arc<str>),
+    Bus(Arc<str>),
+}
+
+/// All feeds and log-ins of the host.
+#[derive(Debug)]
+pub struct Hub {
+    accounts: Accounts,
+    router: RouterHandle,
+    shards: Vec<Arc<ShardHandle>>,
+    instruments: Arc<Instruments>,
+    sources: FxHashMap<Arc<str>, Source>,
+    settings: HubSettings,
+    counters: Arc<ServerCounters>,
+    feeds: Mutex<FxHashMap<FeedKey, Feed>>,
+    logins: Mutex<FxHashMap<KeyId, usize>>,
+    next_feed: AtomicU32,
+    runtime: OnceLock<tokio::runtime::Handle>,
+    tasks: TaskTracker,
+}
+
+impl Hub {
+    /// A hub without feeds. `sources` is by broker name.
+    pub fn new(
+        accounts: Accounts,
+        router: RouterHandle,
+        shards: Vec<Arc<ShardHandle>>,
+        sources: FxHashMap<Arc<str>, Source>,
+        settings: HubSettings,
+        counters: Arc<ServerCounters>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            accounts,
+            router,
+            shards,
+            instruments: Arc::default(),
+            sources,
+            settings,
+            counters,
+            feeds: Mutex::default(),
+            logins: Mutex::default(),
+            next_feed: AtomicU32::new(1),
+            runtime: OnceLock::new(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// Feeds run on this runtime, whatever thread asks for them.
+    pub fn run_on(&self, runtime: tokio::runtime::Handle) {
+        // A second call would change nothing that runs already; the first one counts.
+        let _already = self.runtime.set(runtime);
+    }
+
+    /// Checks a key and joins the feed of its user, which connects in the background.
+    ///
+    /// # Errors
+    /// What to tell the client.
+    pub async fn login(self: &Arc<Self>, key: &SecretString) -> Result<Login, LoginError> {
+        let verified = self.accounts.verify_key(key).await.map_err(|error| {
+            self.counters.auth_failed.add(1);
+            let (code, message) = match error {
+                VerifyError::Unknown | VerifyError::Revoked => {
+                    (ErrorCode::AuthenticationError, "Invalid API key")
+                }
+                VerifyError::Busy => (
+                    ErrorCode::ProcessingError,
+                    "Too many API keys are being checked at this moment; try again",
+                ),
+                VerifyError::Storage(_) => {
+                    tracing::error!(%error, "Could not check an API key");
+                    (ErrorCode::ProcessingError, "The API key could not be checked; see the host's log")
+                }
+            };
+            LoginError::Refused { code, message: message.to_owned() }
+        })?;
+        let place = self.take_place(&verified.key).ok_or(LoginError::TooManyForKey)?;
+        self.counters.auth_ok.add(1);
+        let user = verified.user;
+        let no_feed = |code, message| LoginError::NoFeed { user: user.clone(), code, message };
+        let account = verified.account.ok_or_else(|| {
+            no_feed(ErrorCode::BrokerError, "No broker configuration found for user".to_owned())
+        })?;
+        let membership = self.join(&account).map_err(|message| no_feed(ErrorCode::BrokerError, message))?;
+        Ok(Login { user, key: verified.key, membership, _place: place })
+    }
+
+    /// The feed of the user's present account, for a session whose account has changed.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn rejoin(self: &Arc<Self>, user: &UserName) -> Result<Membership, String> {
+        let account = self.accounts.current_account(user).await.map_err(|error| error.to_string())?;
+        self.join(&account.ok_or("No broker configuration found for user")?)
+    }
+
+    /// Brokers for `get_supported_brokers`, in order.
+    pub fn supported_brokers(&self) -> Vec<String> {
+        if !self.settings.announced_brokers.is_empty() {
+            return self.settings.announced_brokers.clone();
+        }
+        let mut brokers: Vec<String> = self.sources.keys().map(ToString::to_string).collect();
+        brokers.sort_unstable();
+        brokers
+    }
+
+    /// All feeds, by number.
+    pub fn feeds(&self) -> Vec<Feed> {
+        let mut feeds: Vec<Feed> = self.feeds.lock().values().cloned().collect();
+        feeds.sort_by_key(Feed::id);
+        feeds
+    }
+
+    /// Sources by broker, in order of the broker's name.
+    pub fn sources(&self) -> Vec<(&Arc<str>, &Source)> {
+        let mut sources: Vec<_> = self.sources.iter().collect();
+        sources.sort_by_key(|(broker, _)| Arc::clone(broker));
+        sources
+    }
+
+    /// Connects the user's feeds again with fresh credentials, because a publisher said that they changed.
+    pub async fn invalidate(&self, user: &str) {
+        for feed in self.feeds() {
+            if feed.spec().account.as_ref().is_some_and(|account| account.user.as_str() == user) {
+                tracing::info!(user, adapter = %feed.spec().adapter, "Credentials were invalidated; connecting again");
+                feed.refresh(true);
+            }
+        }
+        self.follow_accounts().await;
+    }
+
+    /// Looks at the accounts again after the database changed: closes sessions of revoked keys, moves those whose
+    /// account changed, and lets feeds fetch their credentials.
+    pub async fn follow_accounts(&self) {
+        let keys: Vec<KeyId> = self.logins.lock().keys().cloned().collect();
+        match self.accounts.check_keys(keys.clone()).await {
+            Ok(validity) => {
+                let revoked: Arc<[KeyId]> = keys
+                    .into_iter()
+                    .zip(validity)
+                    .filter(|(_, is_valid)| !is_valid)
+                    .map(|(key, _)| key)
+                    .collect();
+                if !revoked.is_empty() {
+                    tracing::info!(count = revoked.len(), "Closing the sessions of revoked keys");
+                    self.tell_shards(|| ShardCommand::Revoke(Arc::clone(&revoked)));
+                }
+            }
+            Err(error) => tracing::error!(%error, "Could not look at the API keys again"),
+        }
+        let mut users: Vec<UserName> = Vec::new();
+        for feed in self.feeds() {
+            feed.refresh(false);
+            users.extend(feed.spec().account.as_ref().map(|account| account.user.clone()));
+        }
+        users.sort();
+        users.dedup();
+        for user in users {
+            let Ok(Some(account)) = self.accounts.current_account(&user).await else { continue };
+            let key = self.feed_key(&account);
+            let is_served = key.as_ref().is_some_and(|key| self.feeds.lock().contains_key(key));
+            if !is_served && key.is_some() {
+                self.tell_shards(|| ShardCommand::Moved { user: user.clone() });
+            }
+        }
+    }
+
+    /// Forwards an encoded order update to the sessions of a user; says whether every shard took it.
+    pub fn forward_order(&self, user: &UserName, frame: &Utf8Bytes) -> bool {
+        self.counters.orders.add(1);
+        let lost = self.shards.iter().filter(|shard| !shard.offer_order(user, frame)).count();
+        self.counters.orders_lost.add(lost as u64);
+        lost == 0
+    }
+
+    /// Ends every feed, and waits until their adapters have shut down.
+    pub async fn stop_feeds(&self) {
+        self.feeds.lock().drain().for_each(|(_, feed)| feed.stop());
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Tells every shard something.
+    pub fn tell_shards(&self, command: impl Fn() -> ShardCommand) {
+        self.shards.iter().for_each(|shard| shard.commands.push(command()));
+    }
+
+    fn feed_key(&self, account: &Account) -> Option<FeedKey> {
+        let source = self.sources.get(&account.broker)?;
+        Some(if source.is_bus {
+            FeedKey::Bus(Arc::clone(&account.broker))
+        } else {
+            FeedKey::Account(account.id.clone(), Arc::clone(&account.broker))
+        })
+    }
+
+    fn join(self: &Arc<Self>, account: &Account) -> Result<Membership, String> {
+        let broker = &account.broker;
+        let failed = |why: &str| format!("Failed to create adapter for broker: {broker}: {why}");
+        let key = self.feed_key(account).ok_or_else(|| failed("no adapter in plugins.toml serves it"))?;
+        let source =
+            self.sources.get(broker).ok_or_else(|| failed("no adapter in plugins.toml serves it"))?;
+        let connector = source.connector.as_ref().map_err(|why| failed(why))?;
+        let runtime = self.runtime.get().ok_or_else(|| failed("the host is not running"))?;
+
+        let mut feeds = self.feeds.lock();
+        if let Some(feed) = feeds.get(&key) {
+            return Ok(Membership::new(feed));
+        }
+        let spec = FeedSpec {
+            broker: Arc::clone(broker),
+            adapter: Arc::clone(&source.name),
+            account: (!source.is_bus).then(|| account.clone()),
+            connector: Arc::clone(connector),
+            limits: source.limits,
+            throttle: source.throttle,
+            repeats_modes: source.is_bus,
+        };
+        let context = FeedContext {
+            router: self.router.clone(),
+            shards: self.shards.clone(),
+            instruments: Arc::clone(&self.instruments),
+            accounts: self.accounts.clone(),
+            orders: Arc::clone(self) as Arc<dyn OrderSink>,
+            settings: self.settings.feed,
+        };
+        let hub = Arc::downgrade(self);
+        let own_key = key.clone();
+        let may_end = move |feed: &Feed| hub.upgrade().is_none_or(|hub| hub.remove_deserted(&own_key, feed));
+        let id = FeedId(self.next_feed.fetch_add(1, Ordering::Relaxed));
+        let (feed, task) = actor::start(id, spec, context, may_end);
+        let membership = Membership::new(&feed);
+        feeds.insert(key, feed);
+        drop(feeds);
+        self.tasks.spawn_on(task, runtime);
+        Ok(membership)
+    }
+
+    fn remove_deserted(&self, key: &FeedKey, feed: &Feed) -> bool {
+        // Under the lock nobody can join, so a feed without members stays without.
+        let mut feeds = self.feeds.lock();
+        if feed.members() > 0 {
+            return false;
+        }
+        if feeds.get(key).is_some_and(|known| known.is(feed)) {
+            feeds.remove(key);
+        }
+        true
+    }
+
+    fn take_place(self: &Arc<Self>, key: &KeyId) -> Option<KeyPlace> {
+        let mut logins = self.logins.lock();
+        let count = logins.entry(key.clone()).or_default();
+        if *count >= self.settings.connections_per_key {
+            return None;
+        }
+        *count += 1;
+        Some(KeyPlace { hub: Arc::clone(self), key: key.clone() })
+    }
+}
+
+impl Drop for KeyPlace {
+    fn drop(&mut self) {
+        let mut logins = self.hub.logins.lock();
+        if let Some(count) = logins.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                logins.remove(&self.key);
+            }
+        }
+    }
+}
+
+impl OrderSink for Hub {
+    fn order(&self, user: &UserName, broker: &str, update_json: &str) -> bool {
+        match order::order_update(user.as_str(), broker, update_json) {
+            Ok(frame) => self.forward_order(user, &text(frame)),
+            Err(error) => {
+                self.counters.orders_malformed.add(1);
+                tracing::warn!(broker, %error, "An adapter sent an order update that is no JSON object");
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! The router's input. Every source of ticks (an adapter instance, the bus, later a child process or another host) owns
+//! an [`Intake`] of its feed and offers batches to it; none of them ever waits, and none loses the newest value.
+//!
+//! An intake is a queue in order, bounded in bytes, with a conflated overflow behind it: while the router keeps up, every
+//! tick passes; when it does not, ticks of one instrument merge, and the router finds the newest of each.
+//!
+//! Lock order: `Intake::state`, then `Doorbell::ready`. Both are held for a copy of a batch at most, never over an await.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
+
+use crate::{
+    book::Entry,
+    metrics::FeedCounters,
+    model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote},
+};
+
+/// Bytes of ticks that a feed may have waiting in order before they conflate: 262,144 LTP ticks, a second's flood.
+pub const QUEUE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Instruments in the overflow of one feed, 30 MiB of them: more than any broker serves on one account.
+pub const OVERFLOW_LIMIT: usize = 131_072;
+
+/// A batch as it was published.
+#[derive(Debug)]
+pub enum Batch {
+    /// Trade ticks.
+    Ltp(Box<[Ltp]>),
+    /// Quotes.
+    Quote(Box<[Quote]>),
+    /// Books, and the levels that they point into.
+    Depth(Box<[Depth]>, Box<[DepthLevel]>),
+    /// What the overflow held: merged values, and the highest mode that each was published as.
+    Merged(Vec<(InstrumentId, Mode, Entry)>),
+}
+
+/// Ticks of one feed on their way to the router.
+#[derive(Debug)]
+pub struct Intake {
+    feed: FeedId,
+    counters: Arc<FeedCounters>,
+    doorbell: Arc<Doorbell>,
+    closed: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    batches: Vec<Batch>,
+    queued_bytes: usize,
+    overflow: Vec<(InstrumentId, Mode, Entry)>,
+    overflow_places: FxHashMap<u32, usize>,
+    is_announced: bool,
+}
+
+/// Tells the router which feeds have something for it.
+#[derive(Debug, Default)]
+pub struct Doorbell {
+    ready: Mutex<Vec<Arc<Intake>>>,
+    notify: Notify,
+}
+
+impl Doorbell {
+    /// A doorbell that nobody has rung.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Wakes the router without a feed: it has commands to look at.
+    pub fn ring(&self) {
+        self.notify.notify_one();
+    }
+
+    /// Waits for a ring. One that came before is not missed.
+    ///
+    /// # Cancel Safety
+    /// A ring that is not returned stays.
+    pub async fn rung(&self) {
+        self.notify.notified().await;
+    }
+
+    /// Moves the feeds that have something into `ready`.
+    pub fn take_ready(&self, ready: &mut Vec<Arc<Intake>>) {
+        ready.append(&mut self.ready.lock());
+    }
+}
+
+impl Intake {
+    /// An empty intake for a feed.
+    pub fn new(feed: FeedId, counters: Arc<FeedCounters>, doorbell: Arc<Doorbell>) -> Arc<Self> {
+        Arc::new(Self { feed, counters, doorbell, closed: AtomicBool::new(false), state: Mutex::default() })
+    }
+
+    /// The feed whose ticks these are.
+    pub const fn feed(&self) -> FeedId {
+        self.feed
+    }
+
+    /// Counters of that feed.
+    pub const fn counters(&self) -> &Arc<FeedCounters> {
+        &self.counters
+    }
+
+    /// Refuses everything from now on; what waits is still taken by the router.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Whether the feed has ended.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Takes trade ticks; returns how many were malformed.
+    pub fn offer_ltp(self: &Arc<Self>, batch: &[Ltp]) -> u32 {
+        self.offer(batch.len(), size_of_val(batch), |state| {
+            if let Some(overflow) = state {
+                for tick in batch {
+                    overflow.merge(tick.instrument, Mode::Ltp, |entry| entry.merge_ltp(tick));
+                }
+                return None;
+            }
+            Some(Batch::Ltp(batch.into()))
+        });
+        0
+    }
+
+    /// Takes quotes; returns how many were malformed.
+    pub fn offer_quote(self: &Arc<Self>, batch: &[Quote]) -> u32 {
+        self.offer(batch.len(), size_of_val(batch), |state| {
+            if let Some(overflow) = state {
+                for quote in batch {
+                    overflow.merge(quote.instrument, Mode::Quote, |entry| entry.merge_quote(quote));
+                }
+                return None;
+            }
+            Some(Batch::Quote(batch.into()))
+        });
+        0
+    }
+
+    /// Takes books. Those whose levels do not lie within `levels`, or are more than [`MAX_DEPTH_LEVELS`] on a side, are
+    /// malformed: they are left out, counted, and their number is returned.
+    pub fn offer_depth(self: &Arc<Self>, batch: &[Depth], levels: &[DepthLevel]) -> u32 {
+        let invalid = batch.iter().filter(|book| depth_levels(book, levels).is_none()).count();
+        if invalid > 0 {
+            self.counters.received.add(invalid as u64);
+            self.counters.dropped_invalid.add(invalid as u64);
+        }
+        let valid = batch.len() - invalid;
+        if valid == 0 {
+            return u32::try_from(invalid).unwrap_or(u32::MAX);
+        }
+        self.offer(valid, size_of_val(batch) + size_of_val(levels), |state| {
+            let books = batch.iter().filter_map(|book| Some((book, depth_levels(book, levels)?)));
+            if let Some(overflow) = state {
+                for (book, (buy, sell)) in books {
+                    overflow.merge(book.quote.instrument, Mode::Depth, |entry| {
+                        entry.merge_depth(&book.quote, buy, sell);
+                    });
+                }
+                return None;
+            }
+            Some(Batch::Depth(books.map(|(book, _)| *book).collect(), levels.into()))
+        });
+        u32::try_from(invalid).unwrap_or(u32::MAX)
+    }
+
+    /// Moves everything that waits into `batches`, in order.
+    pub fn take(&self, batches: &mut Vec<Batch>) {
+        let mut state = self.state.lock();
+        batches.append(&mut state.batches);
+        state.queued_bytes = 0;
+        if !state.overflow.is_empty() {
+            batches.push(Batch::Merged(std::mem::take(&mut state.overflow)));
+            state.overflow_places.clear();
+        }
+        state.is_announced = false;
+    }
+
+    fn offer(
+        self: &Arc<Self>,
+        ticks: usize,
+        bytes: usize,
+        store: impl FnOnce(Option<&mut Overflow<'_>>) -> Option<Batch>,
+    ) {
+        self.counters.received.add(ticks as u64);
+        if self.is_closed() {
+            self.counters.dropped_retired.add(ticks as u64);
+            return;
+        }
+        let must_ring = {
+            let mut state = self.state.lock();
+            let State { batches, queued_bytes, overflow, overflow_places, is_announced } = &mut *state;
+            if overflow.is_empty() && *queued_bytes + bytes <= QUEUE_LIMIT_BYTES {
+                *queued_bytes += bytes;
+                batches.extend(store(None));
+            } else {
+                // Once something overflowed, everything after it does, or an older value would overtake a newer one.
+                let mut overflow =
+                    Overflow { entries: overflow, places: overflow_places, conflated: 0, beyond_limit: 0 };
+                store(Some(&mut overflow));
+                self.counters.conflated_intake.add(overflow.conflated);
+                self.counters.dropped_unsubscribed.add(overflow.beyond_limit);
+            }
+            !std::mem::replace(is_announced, true)
+        };
+        if must_ring {
+            self.doorbell.ready.lock().push(Arc::clone(self));
+            self.doorbell.notify.notify_one();
+        }
+    }
+}
+
+/// The bids and asks that a record points to, when they lie where it says.
+pub fn depth_levels<'a>(
+    book: &Depth,
+    levels: &'a [DepthLevel],
+) -> Option<(&'a [DepthLevel], &'a [DepthLevel])> {
+    if book.buy_levels > MAX_DEPTH_LEVELS || book.sell_levels > MAX_DEPTH_LEVELS {
+        return None;
+    }
+    let first = usize::try_from(book.first_level).ok()?;
+    let middle = first.checked_add(usize::from(book.buy_levels))?;
+    let end = middle.checked_add(usize::from(book.sell_levels))?;
+    Some((levels.get(first..middle)?, levels.get(middle..end)?))
+}
+
+struct Overflow<'a> {
+    entries: &'a mut Vec<(InstrumentId, Mode, Entry)>,
+    places: &'a mut FxHashMap<u32, usize>,
+    conflated: u64,
+    beyond_limit: u64,
+}
+
+impl Overflow<'_> {
+    fn merge<R>(&mut self, instrument: u32, mode: Mode, merge: impl FnOnce(&mut Entry) -> R) {
+        if let Some((_, published, entry)) =
+            self.places.get(&instrument).and_then(|&at| self.entries.get_mut(at))
+        {
+            *published = (*published).max(mode);
+            merge(entry);
+            self.conflated += 1;
+        } else if self.entries.len() < OVERFLOW_LIMIT {
+            let mut entry = Entry::default();
+            merge(&mut entry);
+            self.places.insert(instrument, self.entries.len());
+            self.entries.push((InstrumentId(instrument), mode, entry));
+        } else {
+            self.beyond_limit += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::field;
+
+    fn tick(instrument: u32, seq: u64) -> Ltp {
+        Ltp { instrument, fields: field::LTP, seq, ltp: i64::try_from(seq).unwrap(), ..Ltp::default() }
+    }
+
+    fn intake() -> Arc<Intake> {
+        Intake::new(FeedId(1), Arc::default(), Doorbell::new())
+    }
+
+    #[test]
+    fn ticks_pass_in_order_while_there_is_room() {
+        let intake = intake();
+        intake.offer_ltp(&[tick(1, 1), tick(2, 2)]);
+        intake.offer_ltp(&[tick(1, 3)]);
+        let mut batches = Vec::new();
+        intake.take(&mut batches);
+        let seqs: Vec<u64> = batches
+            .iter()
+            .flat_map(|batch| match batch {
+                Batch::Ltp(ticks) => ticks.iter().map(|tick| tick.seq).collect::<Vec<_>>(),
+                _ => panic!("not ltp"),
+            })
+            .collect();
+        assert_eq!(seqs, [1, 2, 3]);
+    }
+
+    #[test]
+    fn the_doorbell_rings_once_until_the_router_took() {
+        let intake = intake();
+        let mut ready = Vec::new();
+        intake.offer_ltp(&[tick(1, 1)]);
+        intake.offer_ltp(&[tick(1, 2)]);
+        intake.doorbell.take_ready(&mut ready);
+        assert_eq!(ready.len(), 1);
+        intake.take(&mut Vec::new());
+        intake.offer_ltp(&[tick(1, 3)]);
+        intake.doorbell.take_ready(&mut ready);
+        assert_eq!(ready.len(), 2);
+    }
+
+    #[test]
+    fn a_flood_keeps_the_newest_of_each_instrument_in_bounded_memory() {
+        let intake = intake();
+        let batch: Vec<Ltp> = (0..100).map(|i| tick(i, 1)).collect();
+        let rounds = QUEUE_LIMIT_BYTES / (100 * size_of::<Ltp>()) + 50;
+        for round in 0..rounds {
+            let batch: Vec<Ltp> = batch.iter().map(|t| tick(t.instrument, round as u64)).collect();
+            intake.offer_ltp(&batch);
+        }
+        let mut batches = Vec::new();
+        intake.take(&mut batches);
+        let Some(Batch::Merged(merged)) = batches.last() else { panic!("no overflow") };
+        assert_eq!(merged.len(), 100);
+        for (_, mode, entry) in merged {
+            assert_eq!(*mode, Mode::Ltp);
+            assert_eq!(entry.quote().seq, rounds as u64 - 1);
+        }
+        let queued: usize =
+            batches.iter().map(|b| if let Batch::Ltp(ticks) = b { ticks.len() } else { 0 }).sum();
+        let counters = intake.counters();
+        assert_eq!(counters.received.get(), rounds as u64 * 100);
+        assert_eq!(counters.received.get(), queued as u64 + 100 + counters.conflated_intake.get());
+    }
+
+    #[test]
+    fn a_book_that_points_outside_its_levels_is_left_out_and_counted() {
+        let intake = intake();
+        let quote = Quote { instrument: 1, ..Quote::default() };
+        let levels = [DepthLevel::default(); 4];
+        let good = Depth { quote, first_level: 0, buy_levels: 2, sell_levels: 2 };
+        let beyond = Depth { first_level: 1, ..good };
+        let overflowing = Depth { first_level: u32::MAX, ..good };
+        let too_many = Depth { buy_levels: 201, ..good };
+        assert_eq!(intake.offer_depth(&[good, beyond, overflowing, too_many], &levels), 3);
+        let mut batches = Vec::new();
+        intake.take(&mut batches);
+        assert!(matches!(batches.as_slice(), [Batch::Depth(books, _)] if books.len() == 1));
+        assert_eq!(intake.counters().dropped_invalid.get(), 3);
+    }
+
+    #[test]
+    fn a_closed_intake_counts_what_still_arrives() {
+        let intake = intake();
+        intake.close();
+        intake.offer_ltp(&[tick(1, 1)]);
+        let mut batches = Vec::new();
+        intake.take(&mut batches);
+        assert!(batches.is_empty());
+        assert_eq!(intake.counters().dropped_retired.get(), 1);
+    }
+}

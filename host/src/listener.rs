@@ -1,0 +1,222 @@
+//! The client port: accepts connections within the limits and spreads them over the shards.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    metrics::ServerCounters,
+    protocol::codes::CloseReason,
+    shard::{Arrival, ShardCommand, ShardHandle},
+};
+
+/// Pause after the system refuses a connection, most often for want of descriptors: without it the loop would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections over the limit that are told so at one time; beyond, they are dropped without a word.
+const REFUSALS_AT_ONCE: usize = 64;
+
+/// Unsent bytes that the kernel takes for one connection before it says that the client is slow. What waits in the
+/// kernel cannot conflate any more, so a slow client would read old prices out of megabytes of buffer.
+const UNSENT_LOW_WATER_BYTES: u32 = 128 * 1_024;
+
+/// Limits on connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// In total.
+    pub total: usize,
+    /// From one address.
+    pub per_address: usize,
+}
+
+/// Places that are taken.
+#[derive(Debug)]
+pub struct Admissions {
+    limits: ConnectionLimits,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    total: usize,
+    by_address: FxHashMap<IpAddr, usize>,
+    refusals: usize,
+}
+
+/// A place among the connections, given back when dropped.
+#[derive(Debug)]
+pub struct Admission {
+    admissions: Arc<Admissions>,
+    /// None for a connection that is only told that it is refused.
+    address: Option<IpAddr>,
+}
+
+impl Admissions {
+    /// Nobody is connected.
+    pub fn new(limits: ConnectionLimits) -> Arc<Self> {
+        Arc::new(Self { limits, taken: Mutex::default() })
+    }
+
+    /// Takes a place.
+    ///
+    /// # Errors
+    /// Which limit was reached.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admission, CloseReason> {
+        let mut taken = self.taken.lock();
+        if taken.total >= self.limits.total {
+            return Err(CloseReason::TooManyConnections);
+        }
+        let from_address = taken.by_address.entry(address).or_default();
+        if *from_address >= self.limits.per_address {
+            return Err(CloseReason::TooManyFromAddress);
+        }
+        *from_address += 1;
+        taken.total += 1;
+        Ok(Admission { admissions: Arc::clone(self), address: Some(address) })
+    }
+
+    /// Takes one of the few places of those who are told why they are refused.
+    pub fn refuse(self: &Arc<Self>) -> Option<Admission> {
+        let mut taken = self.taken.lock();
+        if taken.refusals >= REFUSALS_AT_ONCE {
+            return None;
+        }
+        taken.refusals += 1;
+        Some(Admission { admissions: Arc::clone(self), address: None })
+    }
+
+    /// Connections at the moment.
+    pub fn open(&self) -> usize {
+        self.taken.lock().total
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut taken = self.admissions.taken.lock();
+        let Some(address) = self.address else {
+            taken.refusals = taken.refusals.saturating_sub(1);
+            return;
+        };
+        taken.total = taken.total.saturating_sub(1);
+        if let Some(count) = taken.by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                taken.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+/// Accepts connections until `shutdown`.
+pub async fn accept(
+    listener: TcpListener,
+    shards: Vec<Arc<ShardHandle>>,
+    admissions: Arc<Admissions>,
+    counters: Arc<ServerCounters>,
+    shutdown: CancellationToken,
+) {
+    let mut next = 0_usize;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => return,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                counters.accept_errors.add(1);
+                tracing::warn!(%error, "Could not accept a connection");
+                tokio::select! {
+                    () = tokio::time::sleep(ACCEPT_PAUSE) => continue,
+                    () = shutdown.cancelled() => return,
+                }
+            }
+        };
+        counters.connections.add(1);
+        let admission = admissions.admit(peer.ip());
+        let Ok(stream) = prepare(stream) else { continue };
+        if let Err(reason) = &admission {
+            match reason {
+                CloseReason::TooManyFromAddress => counters.refused_per_address.add(1),
+                _ => counters.refused_total.add(1),
+            }
+            let Some(place) = admissions.refuse() else { continue };
+            send(&shards, &mut next, Arrival { stream, peer, admission, refusal: Some(place) });
+            continue;
+        }
+        send(&shards, &mut next, Arrival { stream, peer, admission, refusal: None });
+    }
+}
+
+fn send(shards: &[Arc<ShardHandle>], next: &mut usize, arrival: Arrival) {
+    *next = next.wrapping_add(1);
+    if let Some(shard) = shards.get(*next % shards.len().max(1)) {
+        shard.commands.push(ShardCommand::Accept(arrival));
+    }
+}
+
+fn prepare(stream: tokio::net::TcpStream) -> io::Result<std::net::TcpStream> {
+    stream.set_nodelay(true)?;
+    let stream = stream.into_std()?;
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_LOW_WATER_BYTES) {
+        tracing::debug!(%error, "Could not bound unsent bytes");
+    }
+    Ok(stream)
+}
+
+/// Opens the client port.
+///
+/// # Errors
+/// The system's error, when the address is taken or not ours.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4(),
+        SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6(),
+    }?;
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(4_096)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const A: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    const B: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+
+    #[test]
+    fn each_limit_is_named_and_a_place_is_given_back() {
+        let admissions = Admissions::new(ConnectionLimits { total: 3, per_address: 2 });
+        let first = admissions.admit(A).unwrap();
+        let _second = admissions.admit(A).unwrap();
+        assert_eq!(admissions.admit(A).unwrap_err(), CloseReason::TooManyFromAddress);
+        let _third = admissions.admit(B).unwrap();
+        assert_eq!(admissions.admit(B).unwrap_err(), CloseReason::TooManyConnections);
+        drop(first);
+        assert_eq!(admissions.open(), 2);
+        assert!(admissions.admit(A).is_ok());
+    }
+
+    #[test]
+    fn only_so_many_are_told_why_they_are_refused() {
+        let admissions = Admissions::new(ConnectionLimits { total: 0, per_address: 0 });
+        let told: Vec<_> = std::iter::from_fn(|| admissions.refuse()).collect();
+        assert_eq!(told.len(), REFUSALS_AT_ONCE);
+        drop(told);
+        assert!(admissions.refuse().is_some());
+    }
+}

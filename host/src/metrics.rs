@@ -1,0 +1,313 @@
+//! Every counter of the host, in one file. Handles are made at start and bumped once per batch.
+//!
+//! The counters of a feed form four accounts that balance exactly once nothing is under way:
+//!
+//! ```text
+//! intake    received = routed + conflated_intake + dropped_{unsubscribed,invalid,retired}
+//! throttle  updates  = emitted + conflated_throttle + repeated + empty + abandoned + waiting
+//! shards    handed   = fanned + unclaimed            (+ conflated_mailbox, counted for the whole host)
+//! delivery  offered  = written + conflated_outbox + discarded + queued
+//! ```
+//!
+//! Ticks are counted in the first, ticks times the streams they concern in the second, encoded updates times shards in
+//! the third, and frames times subscribers in the fourth. `queued` is what the difference leaves.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::protocol::{
+    codes::{CloseReason, ErrorCode},
+    request::Request,
+};
+
+/// A number that only grows, or that is set. Relaxed: counters order nothing.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds to it.
+    pub fn add(&self, count: u64) {
+        if count > 0 {
+            self.0.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Sets it: for gauges and times.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    (
+        $(#[$meta:meta])*
+        $name:ident { $($(#[doc = $help:literal])+ $field:ident: $kind:ident,)+ }
+        $(labelled { $($(#[$labelled_meta:meta])+ $labelled:ident: $by:ty,)+ })?
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Default)]
+        pub struct $name {
+            $($(#[doc = $help])+ pub $field: Counter,)+
+            $($($(#[$labelled_meta])+ pub $labelled: Labelled<$by>,)+)?
+        }
+
+        impl $name {
+            /// Name, kind and help of each counter with its value, in the order of the fields.
+            pub fn each(&self, mut visit: impl FnMut(&'static str, Kind, &'static str, u64)) {
+                $(visit(stringify!($field), Kind::$kind, concat!($($help),+).trim_ascii(), self.$field.get());)+
+            }
+        }
+    };
+}
+
+/// What a number means to a monitoring system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Nanoseconds since the Unix epoch, 0 for never.
+    Time,
+}
+
+counters! {
+    /// Counters of one feed.
+    FeedCounters {
+        /// Ticks that the feed's sources published.
+        received: Counter,
+        /// Ticks whose instrument is subscribed on the feed.
+        routed: Counter,
+        /// Ticks merged into a newer one because the router was behind.
+        conflated_intake: Counter,
+        /// Ticks of instruments that are not subscribed on the feed.
+        dropped_unsubscribed: Counter,
+        /// Malformed ticks.
+        dropped_invalid: Counter,
+        /// Ticks of an adapter instance that was replaced.
+        dropped_retired: Counter,
+        /// Ticks times the streams that they concern.
+        updates: Counter,
+        /// Updates that were encoded.
+        emitted: Counter,
+        /// Updates replaced by a newer one within an interval of the throttle.
+        conflated_throttle: Counter,
+        /// Updates that repeated what another mode had just said.
+        repeated: Counter,
+        /// Updates without anything to show in their mode.
+        empty: Counter,
+        /// Updates that waited for their interval when the last subscriber left.
+        abandoned: Counter,
+        /// Updates that wait for the end of their interval.
+        waiting: Gauge,
+        /// Encoded updates times the shards that they were handed to.
+        handed: Counter,
+        /// Encoded updates that a shard gave to its sessions.
+        fanned: Counter,
+        /// Frames offered to sessions.
+        offered: Counter,
+        /// Frames written to clients.
+        written: Counter,
+        /// Frames replaced by a newer one because their client was behind.
+        conflated_outbox: Counter,
+        /// Frames that waited for a client when it unsubscribed or left.
+        discarded: Counter,
+        /// Events that an adapter sent faster than the feed takes them.
+        events_lost: Counter,
+        /// When the last tick came.
+        last_tick_ns: Time,
+    }
+}
+
+counters! {
+    /// Counters of the host.
+    ServerCounters {
+        /// Connections accepted by the system.
+        connections: Counter,
+        /// Errors of the system's accept call.
+        accept_errors: Counter,
+        /// Connections that never became a WebSocket.
+        handshakes_failed: Counter,
+        /// Connections refused because the host holds as many as it may.
+        refused_total: Counter,
+        /// Connections refused because their address holds as many as it may.
+        refused_per_address: Counter,
+        /// Sessions begun.
+        sessions: Counter,
+        /// Log-ins that succeeded.
+        auth_ok: Counter,
+        /// Log-ins that failed.
+        auth_failed: Counter,
+        /// Snapshots sent after an acknowledgement.
+        snapshots: Counter,
+        /// Frames of all kinds handed to sockets.
+        frames_written: Counter,
+        /// Encoded updates replaced by a newer one because a shard was behind.
+        conflated_mailbox: Counter,
+        /// Encoded updates that found no subscriber left on their shard.
+        unclaimed: Counter,
+        /// Order updates forwarded.
+        orders: Counter,
+        /// Order updates that a shard was too far behind to take.
+        orders_lost: Counter,
+        /// Order updates of adapters that were no JSON object.
+        orders_malformed: Counter,
+    }
+    labelled {
+        /// Sessions ended, by reason.
+        closes: CloseReason,
+        /// Error frames sent, by code.
+        errors: ErrorCode,
+        /// Requests, by action.
+        requests: Action,
+    }
+}
+
+/// Counters by a label with few values, all of them known.
+#[derive(Debug)]
+pub struct Labelled<L> {
+    counters: Vec<Counter>,
+    label: std::marker::PhantomData<fn() -> L>,
+}
+
+/// A label of [`Labelled`].
+pub trait Label: Copy + PartialEq + 'static {
+    /// All values.
+    const ALL: &'static [Self];
+
+    /// The spelling in metrics.
+    fn as_str(self) -> &'static str;
+}
+
+impl<L: Label> Default for Labelled<L> {
+    fn default() -> Self {
+        Self {
+            counters: L::ALL.iter().map(|_| Counter::default()).collect(),
+            label: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<L: Label> Labelled<L> {
+    /// Counts one.
+    pub fn count(&self, label: L) {
+        let place = L::ALL.iter().position(|known| *known == label);
+        if let Some(counter) = place.and_then(|place| self.counters.get(place)) {
+            counter.add(1);
+        }
+    }
+
+    /// Label and value of each, in the order of [`Label::ALL`].
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        L::ALL.iter().zip(&self.counters).map(|(label, counter)| (label.as_str(), counter.get()))
+    }
+}
+
+impl Label for CloseReason {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn as_str(self) -> &'static str {
+        self.label()
+    }
+}
+
+impl Label for ErrorCode {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn as_str(self) -> &'static str {
+        Self::as_str(self)
+    }
+}
+
+/// What a client asked, without its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the action of the same name in the protocol document")]
+pub enum Action {
+    Authenticate,
+    Subscribe,
+    Unsubscribe,
+    UnsubscribeAll,
+    SubscribeOrders,
+    UnsubscribeOrders,
+    GetBrokerInfo,
+    GetSupportedBrokers,
+    Ping,
+    Pong,
+}
+
+impl From<&Request> for Action {
+    fn from(request: &Request) -> Self {
+        match request {
+            Request::Authenticate { .. } => Self::Authenticate,
+            Request::Subscribe { .. } => Self::Subscribe,
+            Request::Unsubscribe { .. } => Self::Unsubscribe,
+            Request::UnsubscribeAll { .. } => Self::UnsubscribeAll,
+            Request::SubscribeOrders { .. } => Self::SubscribeOrders,
+            Request::UnsubscribeOrders { .. } => Self::UnsubscribeOrders,
+            Request::BrokerInfo => Self::GetBrokerInfo,
+            Request::SupportedBrokers => Self::GetSupportedBrokers,
+            Request::Ping { .. } => Self::Ping,
+            Request::Pong => Self::Pong,
+        }
+    }
+}
+
+impl Label for Action {
+    const ALL: &'static [Self] = &[
+        Self::Authenticate,
+        Self::Subscribe,
+        Self::Unsubscribe,
+        Self::UnsubscribeAll,
+        Self::SubscribeOrders,
+        Self::UnsubscribeOrders,
+        Self::GetBrokerInfo,
+        Self::GetSupportedBrokers,
+        Self::Ping,
+        Self::Pong,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Authenticate => "authenticate",
+            Self::Subscribe => "subscribe",
+            Self::Unsubscribe => "unsubscribe",
+            Self::UnsubscribeAll => "unsubscribe_all",
+            Self::SubscribeOrders => "subscribe_orders",
+            Self::UnsubscribeOrders => "unsubscribe_orders",
+            Self::GetBrokerInfo => "get_broker_info",
+            Self::GetSupportedBrokers => "get_supported_brokers",
+            Self::Ping => "ping",
+            Self::Pong => "pong",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labelled_counters_are_told_apart() {
+        let counters = ServerCounters::default();
+        counters.closes.count(CloseReason::SlowClient);
+        counters.closes.count(CloseReason::SlowClient);
+        let counted: Vec<_> = counters.closes.each().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [("slow_client", 2)]);
+    }
+
+    #[test]
+    fn every_counter_is_visited_with_its_help() {
+        let counters = FeedCounters::default();
+        counters.received.add(3);
+        let mut first = None;
+        counters.each(|name, kind, help, value| {
+            assert!(help.ends_with('.'), "{name}: {help}");
+            first.get_or_insert((name, kind, value));
+        });
+        assert_eq!(first, Some(("received", Kind::Counter, 3)));
+    }
+}

@@ -1,0 +1,456 @@
+//! From ticks to frames: gate, book, throttle, encode, and one update for each shard that has subscribers.
+//!
+//! [`Router`] is the synchronous core: it owns the table of instruments, takes time as an argument and does no I/O.
+//! [`RouterHandle`] and [`run`] put it on a thread. One router serves all feeds; a tick costs it a table look-up, a
+//! merge and, when the throttle lets it pass, one encoding for each variant that somebody holds.
+
+mod ledger;
+mod topic;
+
+use std::{sync::Arc, time::Duration};
+
+use rustc_hash::FxHashMap;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    ledger::Ledger,
+    topic::{Stream, Topic},
+};
+use crate::{
+    book::{Changed, Entry},
+    clock::Clock,
+    inbox::Inbox,
+    intake::{Batch, Doorbell, Intake, depth_levels},
+    mailbox::{Mailbox, SessionId, Update},
+    metrics::{FeedCounters, ServerCounters},
+    model::{FeedId, InstrumentId, Mode},
+    outbox::Key,
+    protocol::encode::{self, EncodeOptions},
+    throttle::{Nanos, Throttle, Verdict},
+};
+
+/// Shards that a host can have: each is a bit of a word.
+pub const MAX_SHARDS: usize = 64;
+
+/// Updates gathered for a shard before they are handed over.
+const POST_EVERY: usize = 512;
+
+/// What feeds and shards tell the router. In one queue, so that an instrument is known before it is attached to.
+#[derive(Debug)]
+pub enum Command {
+    /// A feed begins.
+    OpenFeed {
+        /// Its number.
+        feed: FeedId,
+        /// Spacing of its updates; zero sends every tick.
+        interval: Duration,
+        /// Its counters.
+        counters: Arc<FeedCounters>,
+        /// Whether its publishers repeat one tick under several modes, as on the bus.
+        repeats_modes: bool,
+    },
+    /// A feed has ended; its instruments are deactivated.
+    CloseFeed {
+        /// Its number.
+        feed: FeedId,
+    },
+    /// Ticks of this instrument are wanted from now on.
+    Activate {
+        /// Feed that may publish it.
+        feed: FeedId,
+        /// Number given out.
+        instrument: InstrumentId,
+        /// Names for its frames.
+        names: Names,
+    },
+    /// Ticks of this instrument are no longer wanted.
+    Deactivate {
+        /// Number given back.
+        instrument: InstrumentId,
+    },
+    /// A session of this shard holds a key; it gets a snapshot when a value is known.
+    Attach {
+        /// The shard.
+        shard: usize,
+        /// The key.
+        key: Key,
+        /// The session.
+        session: SessionId,
+    },
+    /// No session of this shard holds the key any more.
+    Detach {
+        /// The shard.
+        shard: usize,
+        /// The key.
+        key: Key,
+    },
+}
+
+/// Names that appear in the frames of an instrument.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// Exchange code.
+    pub exchange: Arc<str>,
+    /// Symbol without a depth suffix.
+    pub symbol: Arc<str>,
+    /// Broker of the feed.
+    pub broker: Arc<str>,
+}
+
+/// How feeds, shards and sources reach the router.
+#[derive(Clone, Debug)]
+pub struct RouterHandle {
+    /// Rings when an intake has something.
+    pub doorbell: Arc<Doorbell>,
+    commands: Arc<Inbox<Command>>,
+}
+
+impl RouterHandle {
+    /// A handle to a router yet to be started.
+    pub fn new() -> Self {
+        Self { doorbell: Doorbell::new(), commands: Arc::default() }
+    }
+
+    /// Sends a command. The queue is bounded by what can be said: one activation for each instrument, one attachment
+    /// for each key that a session holds.
+    pub fn send(&self, command: Command) {
+        self.commands.push(command);
+        self.doorbell.ring();
+    }
+
+    /// Sends commands, in order.
+    pub fn send_all(&self, commands: impl IntoIterator<Item = Command>) {
+        self.commands.extend(commands);
+        self.doorbell.ring();
+    }
+}
+
+impl Default for RouterHandle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Runs a router until `shutdown`.
+pub async fn run(mut router: Router, handle: RouterHandle, clock: Clock, shutdown: CancellationToken) {
+    loop {
+        let due = router.next_due().map(|due| clock.instant_of(due));
+        tokio::select! {
+            () = handle.doorbell.rung() => {}
+            () = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due.into()).await,
+                    None => std::future::pending().await,
+                }
+            } => {}
+            () = shutdown.cancelled() => return,
+        }
+        router.turn(&handle, clock.nanos());
+    }
+}
+
+/// The table of instruments and everything that happens to a tick before it reaches a shard.
+#[derive(Debug)]
+pub struct Router {
+    topics: Vec<Option<Box<Topic>>>,
+    feeds: FxHashMap<FeedId, Feed>,
+    out: Outgoing,
+    // Kept between turns for their capacity.
+    ready: Vec<Arc<Intake>>,
+    taken: Vec<(Arc<Intake>, Vec<Batch>)>,
+    commands: Vec<Command>,
+}
+
+#[derive(Debug)]
+struct Feed {
+    id: FeedId,
+    throttle: Throttle<Key>,
+    counters: Arc<FeedCounters>,
+    repeats_modes: bool,
+    ledger: Ledger,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    shards: Vec<(Arc<Mailbox>, Vec<Update>)>,
+    scratch: Vec<u8>,
+    options: EncodeOptions,
+    server: Arc<ServerCounters>,
+}
+
+impl Router {
+    /// An empty router for these shards, at most [`MAX_SHARDS`] of them.
+    pub fn new(shards: &[Arc<Mailbox>], options: EncodeOptions, server: Arc<ServerCounters>) -> Self {
+        let shards =
+            shards.iter().take(MAX_SHARDS).map(|mailbox| (Arc::clone(mailbox), Vec::new())).collect();
+        Self {
+            topics: Vec::new(),
+            feeds: FxHashMap::default(),
+            out: Outgoing { shards, scratch: Vec::with_capacity(4_096), options, server },
+            ready: Vec::new(),
+            taken: Vec::new(),
+            commands: Vec::new(),
+        }
+    }
+
+    /// Takes what sources and commands brought, and sends what is due at `now`.
+    pub fn turn(&mut self, handle: &RouterHandle, now: Nanos) {
+        let mut ready = std::mem::take(&mut self.ready);
+        let mut taken = std::mem::take(&mut self.taken);
+        let mut commands = std::mem::take(&mut self.commands);
+        handle.doorbell.take_ready(&mut ready);
+        for intake in ready.drain(..) {
+            let mut batches = Vec::new();
+            intake.take(&mut batches);
+            taken.push((intake, batches));
+        }
+        // Commands are read after the ticks were taken: whoever published a tick had been told its number before, so
+        // its activation is among them.
+        handle.commands.take(&mut commands);
+        for command in commands.drain(..) {
+            self.obey(command);
+        }
+        for (intake, batches) in taken.drain(..) {
+            for batch in &batches {
+                self.route(intake.feed(), batch, now);
+            }
+        }
+        self.advance(now);
+        self.out.post_all();
+        (self.ready, self.taken, self.commands) = (ready, taken, commands);
+    }
+
+    /// When [`Self::turn`] has to be called next although nothing arrives.
+    pub fn next_due(&self) -> Option<Nanos> {
+        self.feeds.values().filter_map(|feed| feed.throttle.next_due()).min()
+    }
+
+    /// Obeys one command.
+    pub fn obey(&mut self, command: Command) {
+        match command {
+            Command::OpenFeed { feed, interval, counters, repeats_modes } => {
+                let throttle = Throttle::new(interval);
+                let feed_state =
+                    Feed { id: feed, throttle, counters, repeats_modes, ledger: Ledger::default() };
+                self.feeds.insert(feed, feed_state);
+            }
+            Command::CloseFeed { feed } => {
+                let gone =
+                    self.topics.iter_mut().filter(|topic| topic.as_ref().is_some_and(|t| t.feed == feed));
+                gone.for_each(|topic| *topic = None);
+                self.feeds.remove(&feed);
+            }
+            Command::Activate { feed, instrument, names } => {
+                let slot = instrument.slot();
+                if self.topics.len() <= slot {
+                    self.topics.resize_with(slot + 1, || None);
+                }
+                if let Some(place) = self.topics.get_mut(slot) {
+                    *place = Some(Box::new(Topic::new(feed, instrument, names)));
+                }
+            }
+            Command::Deactivate { instrument } => {
+                let Some(place) = self.topics.get_mut(instrument.slot()) else { return };
+                if let Some(topic) = place.take_if(|topic| topic.instrument == instrument)
+                    && let Some(feed) = self.feeds.get_mut(&topic.feed)
+                {
+                    topic.streams.iter().for_each(|stream| feed.abandon(stream));
+                    feed.settle();
+                }
+            }
+            Command::Attach { shard, key, session } => self.attach(shard, key, session),
+            Command::Detach { shard, key } => self.detach(shard, key),
+        }
+    }
+
+    fn attach(&mut self, shard: usize, key: Key, session: SessionId) {
+        let Some(topic) = topic_of(&mut self.topics, key.instrument) else { return };
+        topic.stream(key.variant).shards |= 1 << shard;
+        if topic.entry.is_empty() {
+            return;
+        }
+        let label = topic.label(key.variant);
+        let view = topic.entry.view();
+        self.out.scratch.clear();
+        if encode::market_data(&mut self.out.scratch, label, key.variant, view, self.out.options, true)
+            && let Some(frame) = self.out.frame()
+        {
+            self.out.server.snapshots.add(1);
+            self.out.post(shard, Update { key, frame, only: Some(session) });
+        }
+    }
+
+    fn detach(&mut self, shard: usize, key: Key) {
+        let Some(topic) = topic_of(&mut self.topics, key.instrument) else { return };
+        let stream = topic.stream(key.variant);
+        stream.shards &= !(1 << shard);
+        if stream.shards == 0 {
+            let feed = topic.feed;
+            if let Some(stream) = topic.remove_stream(key.variant)
+                && let Some(feed) = self.feeds.get_mut(&feed)
+            {
+                feed.abandon(&stream);
+                feed.settle();
+            }
+        }
+    }
+
+    fn route(&mut self, feed: FeedId, batch: &Batch, now: Nanos) {
+        let Self { topics, feeds, out, .. } = self;
+        let Some(feed) = feeds.get_mut(&feed) else { return };
+        match batch {
+            Batch::Ltp(ticks) => {
+                for tick in ticks {
+                    feed.apply(topics, out, InstrumentId(tick.instrument), Mode::Ltp, now, |entry| {
+                        entry.merge_ltp(tick)
+                    });
+                }
+            }
+            Batch::Quote(quotes) => {
+                for quote in quotes {
+                    feed.apply(topics, out, InstrumentId(quote.instrument), Mode::Quote, now, |entry| {
+                        entry.merge_quote(quote)
+                    });
+                }
+            }
+            Batch::Depth(books, levels) => {
+                for book in books {
+                    let (buy, sell) = depth_levels(book, levels).unwrap_or_default();
+                    feed.apply(topics, out, InstrumentId(book.quote.instrument), Mode::Depth, now, |entry| {
+                        entry.merge_depth(&book.quote, buy, sell)
+                    });
+                }
+            }
+            Batch::Merged(entries) => {
+                for (instrument, mode, merged) in entries {
+                    feed.apply(topics, out, *instrument, *mode, now, |entry| {
+                        entry.merge_entry(merged, *mode)
+                    });
+                }
+            }
+        }
+        feed.settle();
+    }
+
+    fn advance(&mut self, now: Nanos) {
+        let Self { topics, feeds, out, .. } = self;
+        #[expect(clippy::iter_over_hash_type, reason = "feeds are independent; their order shows nowhere")]
+        for feed in feeds.values_mut() {
+            let Feed { throttle, ledger, .. } = feed;
+            throttle.advance(now, |key, expire| {
+                let Some(topic) = topic_of(topics, key.instrument) else { return };
+                let is_due =
+                    topic.existing_stream(key.variant).is_some_and(|stream| expire(&mut stream.spacing));
+                if is_due {
+                    out.emit(topic, key, ledger);
+                }
+            });
+            feed.settle();
+        }
+    }
+}
+
+fn topic_of(topics: &mut [Option<Box<Topic>>], instrument: InstrumentId) -> Option<&mut Topic> {
+    topics.get_mut(instrument.slot())?.as_deref_mut().filter(|topic| topic.instrument == instrument)
+}
+
+impl Feed {
+    /// Takes one tick, if the instrument is one that this feed was asked for.
+    fn apply(
+        &mut self,
+        topics: &mut [Option<Box<Topic>>],
+        out: &mut Outgoing,
+        instrument: InstrumentId,
+        published: Mode,
+        now: Nanos,
+        merge: impl FnOnce(&mut Entry) -> Changed,
+    ) {
+        let Some(topic) = topic_of(topics, instrument).filter(|topic| topic.feed == self.id) else {
+            self.ledger.dropped_unsubscribed += 1;
+            return;
+        };
+        self.ledger.routed += 1;
+        let changed = merge(&mut topic.entry);
+        let repeats_another_mode = self.repeats_modes && topic.note_published(published, now);
+        for place in 0..topic.streams.len() {
+            let Some(stream) = topic.streams.get_mut(place) else { break };
+            let variant = stream.variant;
+            if variant.mode() > published {
+                continue;
+            }
+            self.ledger.updates += 1;
+            if repeats_another_mode && !changed.is_visible_in(variant.mode()) {
+                self.ledger.repeated += 1;
+                continue;
+            }
+            let key = Key { instrument, variant };
+            match self.throttle.offer(key, &mut stream.spacing, now) {
+                Verdict::Emit => out.emit(topic, key, &mut self.ledger),
+                Verdict::Wait => {}
+                Verdict::Replaced => self.ledger.conflated_throttle += 1,
+            }
+        }
+    }
+
+    /// A stream ends: what waited for its interval is accounted for.
+    fn abandon(&mut self, stream: &Stream) {
+        if stream.spacing.is_dirty() {
+            self.throttle.forget(stream.spacing);
+            self.ledger.abandoned += 1;
+        }
+    }
+
+    fn settle(&mut self) {
+        self.ledger.settle(&self.counters, self.throttle.waiting());
+    }
+}
+
+impl Outgoing {
+    /// Encodes the newest value of a key once, and hands it to each shard that has subscribers.
+    fn emit(&mut self, topic: &mut Topic, key: Key, ledger: &mut Ledger) {
+        let shards = topic.existing_stream(key.variant).map_or(0, |stream| stream.shards);
+        self.scratch.clear();
+        let label = topic.label(key.variant);
+        let view = topic.entry.view();
+        if !encode::market_data(&mut self.scratch, label, key.variant, view, self.options, false) {
+            ledger.empty += 1;
+            return;
+        }
+        let Some(frame) = self.frame() else {
+            ledger.empty += 1;
+            return;
+        };
+        ledger.emitted += 1;
+        let mut left = shards;
+        while left != 0 {
+            let shard = left.trailing_zeros() as usize;
+            left &= left - 1;
+            ledger.handed += 1;
+            self.post(shard, Update { key, frame: frame.clone(), only: None });
+        }
+    }
+
+    /// The scratch buffer as a shared frame: one allocation for all subscribers.
+    fn frame(&self) -> Option<Utf8Bytes> {
+        std::str::from_utf8(&self.scratch).ok().map(Utf8Bytes::from)
+    }
+
+    fn post(&mut self, shard: usize, update: Update) {
+        if let Some((mailbox, updates)) = self.shards.get_mut(shard) {
+            updates.push(update);
+            if updates.len() >= POST_EVERY {
+                mailbox.post(updates);
+            }
+        }
+    }
+
+    fn post_all(&mut self) {
+        for (mailbox, updates) in &mut self.shards {
+            mailbox.post(updates);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! The router's account of a batch, added to the shared counters once per batch.
+
+use crate::metrics::FeedCounters;
+
+/// What happened since the last settlement.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// Ticks whose instrument is subscribed on their feed.
+    pub(super) routed: u64,
+    /// Ticks whose instrument is not.
+    pub(super) dropped_unsubscribed: u64,
+    /// Ticks times the streams that they concern.
+    pub(super) updates: u64,
+    /// Updates encoded.
+    pub(super) emitted: u64,
+    /// Updates that replaced one waiting for its interval.
+    pub(super) conflated_throttle: u64,
+    /// Updates that said again what another mode had just said.
+    pub(super) repeated: u64,
+    /// Updates without anything to show in their mode.
+    pub(super) empty: u64,
+    /// Updates that waited when the last subscriber left.
+    pub(super) abandoned: u64,
+    /// Encoded updates times the shards they went to.
+    pub(super) handed: u64,
+}
+
+impl Ledger {
+    pub(super) fn settle(&mut self, counters: &FeedCounters, waiting: usize) {
+        let Self {
+            routed,
+            dropped_unsubscribed,
+            updates,
+            emitted,
+            conflated_throttle,
+            repeated,
+            empty,
+            abandoned,
+            handed,
+        } = std::mem::take(self);
+        counters.routed.add(routed);
+        counters.dropped_unsubscribed.add(dropped_unsubscribed);
+        counters.updates.add(updates);
+        counters.emitted.add(emitted);
+        counters.conflated_throttle.add(conflated_throttle);
+        counters.repeated.add(repeated);
+        counters.empty.add(empty);
+        counters.abandoned.add(abandoned);
+        counters.handed.add(handed);
+        counters.waiting.set(waiting as u64);
+    }
+}

@@ -1,0 +1,287 @@
+//! One client connection, from its handshake to its close frame.
+//!
+//! A session is one task on its shard's thread. Frames of a client are handled strictly in order: while a log-in or a
+//! subscribe is under way, nothing more is read from this client (ticks flow on). Everything that a session waits for
+//! has a deadline, and a session ends with exactly one [`CloseReason`].
+
+mod held;
+mod login;
+mod requests;
+mod shared;
+mod socket;
+mod timers;
+
+use std::{
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio_tungstenite::tungstenite::{
+    self, Message,
+    error::{CapacityError, ProtocolError},
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
+
+pub use self::shared::{Notice, SessionRef};
+use self::{
+    held::Held,
+    login::Identity,
+    requests::{Done, Pending},
+    socket::{Gate, Gated, Socket, SocketEvent, websocket_config},
+    timers::{Due, MessageRate, Timers},
+};
+use crate::{
+    hub::Hub,
+    metrics::ServerCounters,
+    outbox::OutboxLimits,
+    protocol::{codes::CloseReason, request},
+    shard::{Arrival, Shard},
+};
+
+/// Longest wait for a client to take the close frame and answer it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Limits and times of every session.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionSettings {
+    /// From the connect to a verified key.
+    pub auth_grace: Duration,
+    /// Between pings; zero for none.
+    pub ping_interval: Duration,
+    /// From a ping to its pong.
+    pub ping_timeout: Duration,
+    /// Longest time in which the kernel takes nothing of what waits; zero for ever.
+    pub write_timeout: Duration,
+    /// Silence after a log-in before the frame with the word `authenticated`; zero for never.
+    pub nudge_after: Duration,
+    /// Longest message.
+    pub max_frame_bytes: usize,
+    /// Longest message before a key was verified.
+    pub max_frame_bytes_before_auth: usize,
+    /// Messages of one client, on average.
+    pub messages_per_second: u32,
+    /// Messages of one client at once.
+    pub message_burst: u32,
+    /// Subscriptions of one client; each mode of a symbol counts.
+    pub max_subscriptions: usize,
+    /// Longest wait for the answer to a subscribe.
+    pub subscribe_timeout: Duration,
+    /// What may wait for a client.
+    pub outbox: OutboxLimits,
+}
+
+/// What all sessions share.
+#[derive(Debug)]
+pub struct SessionContext {
+    /// Log-ins and feeds.
+    pub hub: Arc<Hub>,
+    /// Limits and times.
+    pub settings: SessionSettings,
+    /// Counters.
+    pub counters: Arc<ServerCounters>,
+}
+
+/// Runs a session from its handshake to its end.
+pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival: Arrival) {
+    let Arrival { stream, peer, admission, refusal: _told } = arrival;
+    let settings = &context.settings;
+    let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
+    let allowance = settings.max_frame_bytes_before_auth;
+    let gate = Gate::new(allowance);
+    let config = websocket_config(settings.max_frame_bytes);
+    let started = Instant::now();
+    let handshake =
+        tokio_tungstenite::accept_async_with_config(Gated::new(stream, Rc::clone(&gate)), Some(config));
+    // A bare connect, a port scan or a browser's probe ends here, without a word.
+    let Ok(Ok(websocket)) = tokio::time::timeout(settings.auth_grace, handshake).await else {
+        context.counters.handshakes_failed.add(1);
+        return;
+    };
+    gate.renew(allowance);
+    let mut socket = Socket::new(websocket);
+    let refused = match &admission {
+        Err(reason) => Some(*reason),
+        Ok(_) if shard.is_draining() => Some(CloseReason::ShuttingDown),
+        Ok(_) => None,
+    };
+    if let Some(reason) = refused {
+        close(&mut socket, reason).await;
+        return;
+    }
+    let me = SessionRef::new(shard.next_session_id(), settings.outbox);
+    shard.enter(&me);
+    context.counters.sessions.add(1);
+    let mut session = Session {
+        me: me.clone(),
+        peer,
+        socket,
+        gate,
+        timers: Timers::new(settings, started),
+        rate: MessageRate::new(settings.messages_per_second, settings.message_burst, started),
+        identity: Identity::Unknown,
+        held: Held::default(),
+        pending: None,
+        moves_after_pending: false,
+        shard: Rc::clone(&shard),
+        context: Arc::clone(&context),
+    };
+    let reason = session.serve().await;
+    session.give_up_everything();
+    context.counters.closes.count(reason);
+    tracing::debug!(session_id = me.id().0, %peer, %reason, "A session has ended");
+    close(&mut session.socket, reason).await;
+    session.account_sent();
+    shard.leave(&me);
+}
+
+async fn close(socket: &mut Socket, reason: CloseReason) {
+    let frame = match reason {
+        // Nobody is there to read it, or the client's own close frame is answered by the library.
+        CloseReason::ConnectionLost | CloseReason::ClientClosed => None,
+        reason => Some(CloseFrame { code: CloseCode::from(reason.code()), reason: reason.text().into() }),
+    };
+    // A client that takes too long is left to the kernel.
+    let _timed_out = tokio::time::timeout(CLOSE_TIMEOUT, socket.close(frame)).await;
+}
+
+/// State of one client.
+struct Session {
+    me: SessionRef,
+    peer: SocketAddr,
+    socket: Socket,
+    gate: Rc<Gate>,
+    timers: Timers,
+    rate: MessageRate,
+    identity: Identity,
+    held: Held,
+    /// The request that is being answered; while there is one, nothing is read.
+    pending: Option<Pending>,
+    /// The account moved while a request was being answered.
+    moves_after_pending: bool,
+    shard: Rc<Shard>,
+    context: Arc<SessionContext>,
+}
+
+enum Event {
+    Socket(SocketEvent),
+    Done(Done),
+    Timer,
+}
+
+impl Session {
+    async fn serve(&mut self) -> CloseReason {
+        let alarm = tokio::time::sleep_until(self.timers.next().into());
+        tokio::pin!(alarm);
+        loop {
+            let next = self.timers.next();
+            if alarm.deadline().into_std() != next {
+                alarm.as_mut().reset(next.into());
+            }
+            let may_read = self.pending.is_none() && !self.rate.is_exhausted();
+            let event = {
+                let Self { socket, me, pending, .. } = &mut *self;
+                tokio::select! {
+                    biased;
+                    done = async {
+                        match pending {
+                            Some(pending) => pending.await,
+                            None => std::future::pending().await,
+                        }
+                    } => Event::Done(done),
+                    event = std::future::poll_fn(|cx| socket.poll(cx, me, may_read)) => Event::Socket(event),
+                    () = &mut alarm => Event::Timer,
+                }
+            };
+            self.account_sent();
+            let outcome = match event {
+                Event::Done(done) => {
+                    self.pending = None;
+                    self.finish(done)
+                }
+                Event::Socket(SocketEvent::Message(message)) => self.read(message),
+                Event::Socket(SocketEvent::Noticed) => self.heed_notices(),
+                Event::Socket(SocketEvent::Ended(error)) => Err(self.reason_of(error)),
+                Event::Timer => Ok(()),
+            };
+            if let Err(reason) = outcome.and_then(|()| self.heed_timers(Instant::now())) {
+                return reason;
+            }
+        }
+    }
+
+    fn read(&mut self, message: Message) -> Result<(), CloseReason> {
+        let now = Instant::now();
+        self.timers.heard();
+        let bytes = match &message {
+            Message::Text(text) => text.as_bytes(),
+            Message::Binary(bytes) => bytes,
+            Message::Close(_) => return Err(CloseReason::ClientClosed),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
+        };
+        self.gate.renew(self.context.settings.max_frame_bytes_before_auth);
+        self.rate.spend(now);
+        self.timers.spoken();
+        match request::parse(bytes, self.identity.is_authenticated()) {
+            Ok(request) => self.handle(request),
+            Err(error) => self.refuse(&error),
+        }
+        Ok(())
+    }
+
+    fn heed_notices(&mut self) -> Result<(), CloseReason> {
+        while let Some(notice) = self.me.take_notice() {
+            match notice {
+                Notice::Close(reason) => return Err(reason),
+                Notice::Failed(instrument, message) => self.drop_failed(instrument, &message),
+                Notice::Moved => self.follow_account(),
+            }
+        }
+        Ok(())
+    }
+
+    fn heed_timers(&mut self, now: Instant) -> Result<(), CloseReason> {
+        self.rate.refill(now);
+        self.timers.note_blocked(self.socket.is_blocked(), self.gate.written(), now);
+        self.timers.note_rate(&self.rate, now);
+        match self.timers.due(now) {
+            Some(Due::Close(reason)) => return Err(reason),
+            Some(Due::Ping) => self.socket.ping(),
+            Some(Due::Nudge) => self.nudge(),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn reason_of(&self, error: Option<tungstenite::Error>) -> CloseReason {
+        if self.gate.is_exceeded() {
+            return CloseReason::FrameTooLarge;
+        }
+        match error {
+            Some(tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. })) => {
+                CloseReason::FrameTooLarge
+            }
+            Some(tungstenite::Error::Utf8(_)) => CloseReason::InvalidUtf8,
+            Some(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+                CloseReason::ConnectionLost
+            }
+            Some(tungstenite::Error::Protocol(_) | tungstenite::Error::Capacity(_)) => {
+                CloseReason::ProtocolError
+            }
+            Some(_) => CloseReason::ConnectionLost,
+            None => CloseReason::ClientClosed,
+        }
+    }
+
+    /// Adds what the socket took to the counters, once per wake-up.
+    fn account_sent(&mut self) {
+        let (ticks, frames) = self.socket.take_sent();
+        if frames > 0 {
+            self.context.counters.frames_written.add(frames);
+            if let Some(feed) = self.identity.counters() {
+                feed.written.add(ticks);
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What one client holds: which frames of which symbols, under the names that it used.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    model::{DepthClass, InstrumentId, Mode, Variant},
+    outbox::Key,
+};
+
+/// A symbol as the client names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Name {
+    pub(super) exchange: Arc<str>,
+    pub(super) symbol: Arc<str>,
+    /// Levels in the symbol's suffix, as in `RELIANCE:50`.
+    pub(super) suffix: Option<DepthClass>,
+}
+
+impl Name {
+    /// The kind of frames that a subscription of this name in `mode` gets.
+    pub(super) fn variant(&self, mode: Mode, depth: DepthClass) -> Variant {
+        Variant::new(mode, self.suffix.unwrap_or(depth), self.suffix.is_some())
+    }
+
+    /// The symbol with its suffix.
+    pub(super) fn full_symbol(&self) -> String {
+        match self.suffix {
+            Some(depth) => format!("{}:{}", self.symbol, depth.levels()),
+            None => self.symbol.to_string(),
+        }
+    }
+}
+
+/// Subscriptions of one client.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    names: FxHashMap<Name, Holding>,
+    count: usize,
+}
+
+#[derive(Debug)]
+struct Holding {
+    instrument: InstrumentId,
+    variants: [Option<Variant>; 3],
+}
+
+impl Held {
+    /// Subscriptions: each mode of a symbol counts.
+    pub(super) const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Symbols that are held under no key of this map are not held at all.
+    pub(super) fn instrument(&self, name: &Name) -> Option<InstrumentId> {
+        self.names.get(name).map(|holding| holding.instrument)
+    }
+
+    /// Notes a subscription; returns the key that it replaces, if the client held the symbol in this mode with other
+    /// levels, or the same key if it held just that.
+    pub(super) fn insert(&mut self, name: Name, instrument: InstrumentId, variant: Variant) -> Option<Key> {
+        let holding = self.names.entry(name).or_insert(Holding { instrument, variants: [None; 3] });
+        holding.instrument = instrument;
+        let place = holding.variants.get_mut(place(variant.mode()))?;
+        let before = place.replace(variant);
+        if before.is_none() {
+            self.count += 1;
+        }
+        before.map(|variant| Key { instrument, variant })
+    }
+
+    /// Gives up one mode of a symbol, or all of them.
+    pub(super) fn remove(&mut self, name: &Name, mode: Option<Mode>) -> Vec<Key> {
+        let Some(holding) = self.names.get_mut(name) else { return Vec::new() };
+        let instrument = holding.instrument;
+        let modes = Mode::ALL.into_iter().filter(|held| mode.is_none_or(|mode| mode == *held));
+        let removed: Vec<Key> = modes
+            .filter_map(|mode| holding.variants.get_mut(place(mode))?.take())
+            .map(|variant| Key { instrument, variant })
+            .collect();
+        if holding.variants.iter().all(Option::is_none) {
+            self.names.remove(name);
+        }
+        self.count -= removed.len();
+        removed
+    }
+
+    /// Gives up everything under names of this instrument; returns the names with their keys.
+    pub(super) fn remove_instrument(&mut self, instrument: InstrumentId) -> Vec<(Name, Vec<Key>)> {
+        let names: Vec<Name> = self
+            .names
+            .iter()
+            .filter(|(_, holding)| holding.instrument == instrument)
+            .map(|(name, _)| name.clone())
+            .collect();
+        names
+            .into_iter()
+            .map(|name| {
+                let keys = self.remove(&name, None);
+                (name, keys)
+            })
+            .collect()
+    }
+
+    /// Gives up everything; returns the names with their keys, ordered by name.
+    pub(super) fn remove_all(&mut self) -> Vec<(Name, Vec<Key>)> {
+        self.count = 0;
+        let mut all: Vec<(Name, Vec<Key>)> = self
+            .names
+            .drain()
+            .map(|(name, holding)| {
+                let instrument = holding.instrument;
+                let variants = holding.variants.into_iter().flatten();
+                (name, variants.map(|variant| Key { instrument, variant }).collect())
+            })
+            .collect();
+        all.sort_by(|(a, _), (b, _)| {
+            (&a.exchange, &a.symbol, a.suffix).cmp(&(&b.exchange, &b.symbol, b.suffix))
+        });
+        all
+    }
+}
+
+const fn place(mode: Mode) -> usize {
+    mode as usize - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(symbol: &str) -> Name {
+        Name { exchange: "NSE".into(), symbol: symbol.into(), suffix: None }
+    }
+
+    const SBIN: InstrumentId = InstrumentId(7);
+
+    #[test]
+    fn modes_of_a_symbol_are_held_apart() {
+        let mut held = Held::default();
+        let sbin = name("SBIN");
+        for mode in Mode::ALL {
+            assert_eq!(held.insert(sbin.clone(), SBIN, sbin.variant(mode, DepthClass::Five)), None);
+        }
+        assert_eq!(held.len(), 3);
+        assert_eq!(held.remove(&sbin, Some(Mode::Quote)).len(), 1);
+        assert_eq!(held.remove(&sbin, Some(Mode::Quote)).len(), 0);
+        assert_eq!(held.remove(&sbin, None).len(), 2);
+        assert_eq!((held.len(), held.instrument(&sbin)), (0, None));
+    }
+
+    #[test]
+    fn other_levels_replace_those_held() {
+        let mut held = Held::default();
+        let sbin = name("SBIN");
+        held.insert(sbin.clone(), SBIN, sbin.variant(Mode::Depth, DepthClass::Five));
+        let replaced = held.insert(sbin.clone(), SBIN, sbin.variant(Mode::Depth, DepthClass::Fifty)).unwrap();
+        assert_eq!(replaced.variant.depth(), DepthClass::Five);
+        assert_eq!(held.len(), 1);
+    }
+
+    #[test]
+    fn everything_is_given_back_at_once() {
+        let mut held = Held::default();
+        let (sbin, tcs) = (name("SBIN"), name("TCS"));
+        held.insert(tcs.clone(), InstrumentId(8), tcs.variant(Mode::Ltp, DepthClass::Five));
+        held.insert(sbin.clone(), SBIN, sbin.variant(Mode::Ltp, DepthClass::Five));
+        let suffixed = Name { suffix: Some(DepthClass::Fifty), ..sbin.clone() };
+        held.insert(suffixed.clone(), SBIN, suffixed.variant(Mode::Depth, DepthClass::Five));
+        assert_eq!(held.remove_instrument(SBIN).len(), 2);
+        assert_eq!(
+            held.remove_all(),
+            [(
+                tcs.clone(),
+                vec![Key { instrument: InstrumentId(8), variant: tcs.variant(Mode::Ltp, DepthClass::Five) }]
+            )]
+        );
+        assert_eq!(held.len(), 0);
+    }
+}

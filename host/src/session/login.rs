@@ -1,0 +1,134 @@
+//! Who the client is.
+
+use std::{sync::Arc, time::Instant};
+
+use secrecy::SecretString;
+
+use super::{
+    Session,
+    requests::{Done, Pending},
+};
+use crate::{
+    accounts::UserName,
+    feed::Feed,
+    hub::{Login, LoginError},
+    metrics::FeedCounters,
+    protocol::{
+        codes::{CloseReason, ErrorCode},
+        reply::{self, ErrorReply},
+    },
+};
+
+/// What is known of a client.
+#[derive(Debug)]
+pub(super) enum Identity {
+    /// Nothing yet.
+    Unknown,
+    /// The key was good, but no feed can serve its user.
+    WithoutFeed(UserName),
+    /// Everything.
+    LoggedIn(Login),
+}
+
+impl Identity {
+    pub(super) const fn is_authenticated(&self) -> bool {
+        !matches!(self, Self::Unknown)
+    }
+
+    pub(super) const fn feed(&self) -> Option<&Feed> {
+        match self {
+            Self::LoggedIn(login) => Some(login.membership.feed()),
+            Self::Unknown | Self::WithoutFeed(_) => None,
+        }
+    }
+
+    pub(super) const fn user(&self) -> Option<&UserName> {
+        match self {
+            Self::LoggedIn(login) => Some(&login.user),
+            Self::WithoutFeed(user) => Some(user),
+            Self::Unknown => None,
+        }
+    }
+
+    pub(super) fn counters(&self) -> Option<&Arc<FeedCounters>> {
+        self.feed().map(Feed::counters)
+    }
+
+    /// Broker of the client's feed, as frames name it.
+    pub(super) fn broker(&self) -> Arc<str> {
+        self.feed().map_or_else(|| "".into(), |feed| Arc::clone(&feed.spec().broker))
+    }
+}
+
+impl Session {
+    pub(super) fn authenticate(&self, api_key: SecretString) -> Pending {
+        let hub = Arc::clone(&self.context.hub);
+        Box::pin(async move { Done::LoggedIn(hub.login(&api_key).await.map(Box::new)) })
+    }
+
+    pub(super) fn finish_login(
+        &mut self,
+        outcome: Result<Box<Login>, LoginError>,
+    ) -> Result<(), CloseReason> {
+        match outcome {
+            Ok(login) => {
+                let spec = login.membership.feed().spec();
+                self.send(reply::auth_success(&spec.broker, login.user.as_str()));
+                tracing::debug!(session_id = self.me.id().0, peer = %self.peer, user = login.user.as_str(), "Logged in");
+                self.be(*login);
+                self.timers.logged_in(Instant::now());
+            }
+            Err(LoginError::Refused { code, message }) => self.refuse(&ErrorReply::new(code, message)),
+            Err(LoginError::NoFeed { user, code, message }) => {
+                // The key is good: the client is not closed for want of one, and may try again when the account is
+                // set up.
+                self.refuse(&ErrorReply::new(code, message));
+                if matches!(self.identity, Identity::Unknown) {
+                    self.gate.open();
+                    self.timers.authenticated();
+                    self.identity = Identity::WithoutFeed(user);
+                }
+            }
+            Err(LoginError::TooManyForKey) => return Err(CloseReason::TooManyForKey),
+        }
+        Ok(())
+    }
+
+    /// Takes an identity. The same feed again changes nothing else; another one begins without subscriptions.
+    fn be(&mut self, login: Login) {
+        if self.identity.feed().is_some_and(|feed| !feed.is(login.membership.feed())) {
+            self.give_up_everything();
+        }
+        self.gate.open();
+        self.timers.authenticated();
+        self.me.set_identity(Some((login.user.clone(), login.key.clone())));
+        self.identity = Identity::LoggedIn(login);
+    }
+
+    /// The word that some clients wait for before they subscribe.
+    pub(super) fn nudge(&mut self) {
+        if let Identity::LoggedIn(login) = &self.identity {
+            let broker = &login.membership.feed().spec().broker;
+            self.send(reply::auth_status(broker, login.user.as_str()));
+        }
+    }
+
+    /// The user's account is now served by another feed: everything that is held moves there.
+    pub(super) fn follow_account(&mut self) {
+        let Identity::LoggedIn(login) = &self.identity else { return };
+        if self.pending.is_some() {
+            // After the present request; the notice is cheap, and the request has a deadline.
+            self.moves_after_pending = true;
+            return;
+        }
+        let (hub, user) = (Arc::clone(&self.context.hub), login.user.clone());
+        self.pending = Some(Box::pin(async move { Done::Rejoined(hub.rejoin(&user).await) }));
+    }
+
+    pub(super) fn no_feed(&self) -> ErrorReply {
+        match self.identity {
+            Identity::Unknown => ErrorReply::new(ErrorCode::NotAuthenticated, "You must authenticate first"),
+            _ => ErrorReply::new(ErrorCode::BrokerError, "Broker adapter not found"),
+        }
+    }
+}

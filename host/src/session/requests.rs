@@ -1,0 +1,382 @@
+//! What a client asks, and what it is answered.
+
+use std::{borrow::Cow, pin::Pin, sync::Arc, time::Duration};
+
+use super::{Session, held::Name, login::Identity};
+use crate::{
+    clock,
+    feed::{FeedState, Grant, Membership, Refusal, Want},
+    hub::{Login, LoginError},
+    metrics::Action,
+    model::{DepthClass, InstrumentId, Mode, Variant},
+    outbox::Key,
+    protocol::{
+        codes::{CloseReason, ErrorCode},
+        reply::{self, ErrorReply, Failure, Subscribed, Unsubscribed},
+        request::{Entry, RefusedEntry, Request, RequestId, UnsubscribeEntry},
+        text,
+    },
+};
+
+/// A request that is being answered.
+pub(super) type Pending = Pin<Box<dyn Future<Output = Done>>>;
+
+/// Beyond the feed's own limit on the wait for an answer: only a fault of the host lasts that long.
+const ANSWER_MARGIN: Duration = Duration::from_secs(2);
+
+/// What came of a request.
+pub(super) enum Done {
+    LoggedIn(Result<Box<Login>, LoginError>),
+    Subscribed(Subscribing, Vec<Result<Grant, Refusal>>),
+    Rejoined(Result<Membership, String>),
+    Moved(Vec<(Name, Variant)>, Vec<Result<Grant, Refusal>>),
+}
+
+/// A subscribe request on its way.
+pub(super) struct Subscribing {
+    entries: Vec<Result<Entry, RefusedEntry>>,
+    mode: Mode,
+    depth: DepthClass,
+    request_id: RequestId,
+}
+
+impl Session {
+    /// Answers a request, or begins to.
+    pub(super) fn handle(&mut self, request: Request) {
+        self.context.counters.requests.count(Action::from(&request));
+        match request {
+            Request::Authenticate { api_key } => self.pending = Some(self.authenticate(api_key)),
+            Request::Subscribe { entries, mode, depth, request_id } => {
+                self.subscribe(Subscribing { entries, mode, depth, request_id });
+            }
+            Request::Unsubscribe { entries, request_id } => self.unsubscribe(&entries, &request_id),
+            Request::UnsubscribeAll { request_id } => self.unsubscribe_all(&request_id),
+            Request::SubscribeOrders { request_id } => {
+                self.me.set_wants_orders(true);
+                self.send(reply::subscribe_orders_ack(&request_id));
+            }
+            Request::UnsubscribeOrders { request_id } => {
+                self.me.set_wants_orders(false);
+                self.send(reply::unsubscribe_orders_ack(&request_id));
+            }
+            Request::BrokerInfo => self.broker_info(),
+            Request::SupportedBrokers => {
+                self.send(reply::supported_brokers(&self.context.hub.supported_brokers()));
+            }
+            Request::Ping { timestamp, ping_id } => {
+                self.send(reply::pong(clock::unix_millis(), timestamp.as_deref(), ping_id.as_deref()));
+            }
+            Request::Pong => {}
+        }
+    }
+
+    /// Ends what [`Self::handle`] began.
+    pub(super) fn finish(&mut self, done: Done) -> Result<(), CloseReason> {
+        match done {
+            Done::LoggedIn(outcome) => self.finish_login(outcome)?,
+            Done::Subscribed(asked, answers) => self.finish_subscribe(&asked, answers),
+            Done::Rejoined(outcome) => self.finish_rejoin(outcome),
+            Done::Moved(wanted, answers) => self.finish_move(wanted, answers),
+        }
+        if self.pending.is_none() && std::mem::take(&mut self.moves_after_pending) {
+            self.follow_account();
+        }
+        Ok(())
+    }
+
+    // ---- subscribe ----
+
+    fn subscribe(&mut self, asked: Subscribing) {
+        let Some(feed) = self.identity.feed().cloned() else {
+            self.refuse(&self.no_feed());
+            return;
+        };
+        let allowed = self.context.settings.max_subscriptions.saturating_sub(self.held.len());
+        let wants: Vec<Want> = asked
+            .entries
+            .iter()
+            .flatten()
+            .take(allowed)
+            .map(|entry| Want {
+                exchange: entry.exchange.as_str().into(),
+                symbol: entry.symbol.as_str().into(),
+                variant: variant(entry, asked.mode, asked.depth),
+            })
+            .collect();
+        let limit = self.context.settings.subscribe_timeout + ANSWER_MARGIN;
+        self.pending = Some(Box::pin(async move {
+            let count = wants.len();
+            let answers = tokio::time::timeout(limit, feed.subscribe(wants)).await.unwrap_or_else(|_| {
+                let late = Refusal::new(
+                    ErrorCode::ProcessingError,
+                    "The feed did not answer in time; subscribe again",
+                );
+                vec![Err(late); count]
+            });
+            Done::Subscribed(asked, answers)
+        }));
+    }
+
+    fn finish_subscribe(&mut self, asked: &Subscribing, answers: Vec<Result<Grant, Refusal>>) {
+        let broker = self.identity.broker();
+        let mut answers = answers.into_iter();
+        let mut granted = Vec::new();
+        let entries: Vec<Subscribed<'_>> = asked
+            .entries
+            .iter()
+            .map(|entry| match entry {
+                Ok(entry) => {
+                    let outcome = match answers.next() {
+                        Some(Ok(grant)) => {
+                            granted.push((entry, grant));
+                            let requested = entry.depth(asked.depth);
+                            let levels =
+                                grant.levels.map_or(requested, |levels| DepthClass::at_least(levels.into()));
+                            Ok((asked.mode, levels))
+                        }
+                        Some(Err(refusal)) => {
+                            Err(Failure { code: refusal.code, message: Cow::Owned(refusal.message) })
+                        }
+                        None => Err(self.too_many_subscriptions()),
+                    };
+                    Subscribed { symbol: entry.written_symbol(), exchange: &entry.exchange, outcome }
+                }
+                Err(refused) => Subscribed {
+                    symbol: Cow::Borrowed(refused.symbol.as_str()),
+                    exchange: &refused.exchange,
+                    outcome: Err(Failure {
+                        code: ErrorCode::InvalidParameters,
+                        message: Cow::Borrowed(&refused.message),
+                    }),
+                },
+            })
+            .collect();
+        // The acknowledgement first, then the snapshots that attaching brings.
+        self.send(reply::subscribe_ack(&entries, &broker, &asked.request_id));
+        for (entry, grant) in granted {
+            let variant = variant(entry, asked.mode, asked.depth);
+            self.hold(name(&entry.exchange, &entry.symbol, entry.suffix), grant.instrument, variant);
+        }
+    }
+
+    fn too_many_subscriptions(&self) -> Failure<'static> {
+        let limit = self.context.settings.max_subscriptions;
+        Failure {
+            code: ErrorCode::SubscriptionLimitReached,
+            message: Cow::Owned(format!(
+                "Subscription limit reached: one client may hold {limit}; unsubscribe some"
+            )),
+        }
+    }
+
+    /// Notes a granted subscription, and gets its frames from now on.
+    fn hold(&mut self, name: Name, instrument: InstrumentId, variant: Variant) {
+        let Some(feed) = self.identity.feed().cloned() else { return };
+        let key = Key { instrument, variant };
+        match self.held.insert(name, instrument, variant) {
+            // Held already: the grant was one too many.
+            Some(before) if before == key => feed.release(vec![key]),
+            Some(before) => {
+                self.attach(key);
+                self.detach(&[before]);
+                feed.release(vec![before]);
+            }
+            None => self.attach(key),
+        }
+    }
+
+    // ---- unsubscribe ----
+
+    fn unsubscribe(&mut self, entries: &[Result<UnsubscribeEntry, RefusedEntry>], request_id: &RequestId) {
+        if self.identity.feed().is_none() {
+            self.refuse(&self.no_feed());
+            return;
+        }
+        let mut gone = Vec::new();
+        let answers: Vec<Unsubscribed<'_>> = entries
+            .iter()
+            .map(|entry| match entry {
+                Ok(entry) => {
+                    let name = name(&entry.exchange, &entry.symbol, entry.suffix);
+                    gone.extend(self.held.remove(&name, entry.mode));
+                    Unsubscribed {
+                        symbol: entry.written_symbol(),
+                        exchange: &entry.exchange,
+                        outcome: Ok(()),
+                    }
+                }
+                Err(refused) => Unsubscribed {
+                    symbol: Cow::Borrowed(refused.symbol.as_str()),
+                    exchange: &refused.exchange,
+                    outcome: Err(Failure {
+                        code: ErrorCode::InvalidParameters,
+                        message: Cow::Borrowed(&refused.message),
+                    }),
+                },
+            })
+            .collect();
+        let ack = reply::unsubscribe_ack(&answers, &self.identity.broker(), request_id);
+        self.give_up(gone);
+        self.send(ack);
+    }
+
+    fn unsubscribe_all(&mut self, request_id: &RequestId) {
+        if self.identity.feed().is_none() {
+            self.refuse(&self.no_feed());
+            return;
+        }
+        let all = self.held.remove_all();
+        let mut answers: Vec<Unsubscribed<'_>> = Vec::new();
+        for (name, keys) in &all {
+            for _ in keys {
+                answers.push(Unsubscribed {
+                    symbol: Cow::Owned(name.full_symbol()),
+                    exchange: &name.exchange,
+                    outcome: Ok(()),
+                });
+            }
+        }
+        let ack = reply::unsubscribe_ack(&answers, &self.identity.broker(), request_id);
+        self.give_up(all.into_iter().flat_map(|(_, keys)| keys).collect());
+        self.send(ack);
+    }
+
+    /// Gives everything back, without a word.
+    pub(super) fn give_up_everything(&mut self) {
+        let all = self.held.remove_all();
+        self.give_up(all.into_iter().flat_map(|(_, keys)| keys).collect());
+    }
+
+    /// Ends these streams: nothing of them is sent any more, not even what waits.
+    fn give_up(&mut self, keys: Vec<Key>) {
+        self.detach(&keys);
+        if let Some(feed) = self.identity.feed() {
+            feed.release(keys);
+        }
+    }
+
+    fn attach(&self, key: Key) {
+        if let Some(counters) = self.identity.counters() {
+            self.me.note_held(key.instrument);
+            self.shard.attach(key, &self.me, counters);
+        }
+    }
+
+    fn detach(&self, keys: &[Key]) {
+        if keys.is_empty() {
+            return;
+        }
+        for key in keys {
+            self.shard.detach(*key, &self.me);
+            self.me.note_released(key.instrument);
+        }
+        let gone: rustc_hash::FxHashSet<Key> = keys.iter().copied().collect();
+        let discarded = self.me.discard(|key| gone.contains(&key));
+        if let Some(counters) = self.identity.counters() {
+            counters.discarded.add(discarded as u64);
+        }
+    }
+
+    // ---- what the feed brings about ----
+
+    /// The broker refused an instrument after all: the client is told for each mode it holds.
+    pub(super) fn drop_failed(&mut self, instrument: InstrumentId, message: &str) {
+        let broker = self.identity.broker();
+        let failure = || Failure { code: ErrorCode::SubscriptionError, message: Cow::Borrowed(message) };
+        for (name, keys) in self.held.remove_instrument(instrument) {
+            self.detach(&keys);
+            for key in keys {
+                let mode = key.variant.mode();
+                let frame = reply::subscription_failed(
+                    &name.full_symbol(),
+                    &name.exchange,
+                    mode,
+                    &broker,
+                    &failure(),
+                );
+                self.send(frame);
+            }
+        }
+    }
+
+    fn finish_rejoin(&mut self, outcome: Result<Membership, String>) {
+        let membership = match outcome {
+            Ok(membership) => membership,
+            Err(message) => {
+                tracing::warn!(session_id = self.me.id().0, error = message, "Could not follow the account");
+                return;
+            }
+        };
+        let Identity::LoggedIn(login) = &mut self.identity else { return };
+        if login.membership.feed().is(membership.feed()) {
+            return;
+        }
+        let all = self.held.remove_all();
+        self.give_up(all.iter().flat_map(|(_, keys)| keys.iter().copied()).collect());
+        let Identity::LoggedIn(login) = &mut self.identity else { return };
+        login.membership = membership;
+        let feed = login.membership.feed().clone();
+        let wanted: Vec<(Name, Variant)> = all
+            .into_iter()
+            .flat_map(|(name, keys)| keys.into_iter().map(move |key| (name.clone(), key.variant)))
+            .collect();
+        let wants = wanted
+            .iter()
+            .map(|(name, variant)| Want {
+                exchange: Arc::clone(&name.exchange),
+                symbol: Arc::clone(&name.symbol),
+                variant: *variant,
+            })
+            .collect();
+        self.pending = Some(Box::pin(async move { Done::Moved(wanted, feed.subscribe(wants).await) }));
+    }
+
+    fn finish_move(&mut self, wanted: Vec<(Name, Variant)>, answers: Vec<Result<Grant, Refusal>>) {
+        let broker = self.identity.broker();
+        for ((name, variant), answer) in wanted.into_iter().zip(answers) {
+            match answer {
+                Ok(grant) => self.hold(name, grant.instrument, variant),
+                Err(Refusal { code, message }) => {
+                    let failure = Failure { code, message: Cow::Owned(message) };
+                    let symbol = name.full_symbol();
+                    self.send(reply::subscription_failed(
+                        &symbol,
+                        &name.exchange,
+                        variant.mode(),
+                        &broker,
+                        &failure,
+                    ));
+                }
+            }
+        }
+    }
+
+    // ---- small replies ----
+
+    fn broker_info(&mut self) {
+        let (Some(feed), Some(user)) = (self.identity.feed(), self.identity.user()) else {
+            let unavailable = ErrorReply::new(ErrorCode::BrokerError, "Broker information not available");
+            self.refuse(&if self.identity.is_authenticated() { unavailable } else { self.no_feed() });
+            return;
+        };
+        let is_connected = matches!(feed.state(clock::unix_nanos()), FeedState::Live | FeedState::Stale);
+        self.send(reply::broker_info(&feed.spec().broker, user.as_str(), is_connected));
+    }
+
+    pub(super) fn send(&self, frame: bytes::Bytes) {
+        self.me.push_control(text(frame));
+    }
+
+    pub(super) fn refuse(&self, error: &ErrorReply) {
+        self.context.counters.errors.count(error.code);
+        self.send(error.to_bytes());
+    }
+}
+
+fn variant(entry: &Entry, mode: Mode, depth: DepthClass) -> Variant {
+    Variant::new(mode, entry.depth(depth), entry.suffix.is_some())
+}
+
+fn name(exchange: &str, symbol: &str, suffix: Option<DepthClass>) -> Name {
+    Name { exchange: exchange.into(), symbol: symbol.into(), suffix }
+}

@@ -1,0 +1,170 @@
+//! What the shard knows of a session: its outbox, and the notices that others leave for it.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+    sync::Arc,
+    task::Waker,
+};
+
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::{
+    accounts::{KeyId, UserName},
+    mailbox::SessionId,
+    model::InstrumentId,
+    outbox::{Key, Offered, Outbox, OutboxLimits},
+    protocol::codes::CloseReason,
+};
+
+/// Something that a session has to act on, beside what its client sends.
+#[derive(Debug)]
+pub enum Notice {
+    /// End with this reason.
+    Close(CloseReason),
+    /// The broker refused an instrument that the session holds.
+    Failed(InstrumentId, Arc<str>),
+    /// The user's account has moved to another feed.
+    Moved,
+}
+
+/// A session as its shard sees it. Cheap to clone; belongs to one thread.
+#[derive(Clone, Debug)]
+pub struct SessionRef(Rc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    id: SessionId,
+    outbox: RefCell<Outbox>,
+    notices: RefCell<VecDeque<Notice>>,
+    waker: RefCell<Option<Waker>>,
+    identity: RefCell<Option<(UserName, KeyId)>>,
+    wants_orders: Cell<bool>,
+    held: RefCell<rustc_hash::FxHashMap<InstrumentId, u32>>,
+}
+
+impl PartialEq for SessionRef {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl SessionRef {
+    pub(super) fn new(id: SessionId, limits: OutboxLimits) -> Self {
+        Self(Rc::new(Shared {
+            id,
+            outbox: RefCell::new(Outbox::new(limits)),
+            notices: RefCell::default(),
+            waker: RefCell::default(),
+            identity: RefCell::default(),
+            wants_orders: Cell::new(false),
+            held: RefCell::default(),
+        }))
+    }
+
+    /// Identity of the session.
+    pub fn id(&self) -> SessionId {
+        self.0.id
+    }
+
+    /// Gives the session a tick.
+    pub fn offer(&self, key: Key, frame: Utf8Bytes) -> Offered {
+        let offered = self.0.outbox.borrow_mut().offer(key, frame);
+        self.wake();
+        offered
+    }
+
+    /// Gives the session a message that must not be lost; one that finds no room closes the session.
+    pub fn push_control(&self, message: Utf8Bytes) {
+        let pushed = self.0.outbox.borrow_mut().push_control(message);
+        if pushed.is_err() {
+            self.notify(Notice::Close(CloseReason::SlowClient));
+            return;
+        }
+        self.wake();
+    }
+
+    /// Leaves a notice. Bounded: one close, one failure for each instrument, one move for each change of the account.
+    pub fn notify(&self, notice: Notice) {
+        self.0.notices.borrow_mut().push_back(notice);
+        self.wake();
+    }
+
+    /// Whether the session logged in with one of these keys.
+    pub fn uses_key(&self, keys: &[KeyId]) -> bool {
+        self.0.identity.borrow().as_ref().is_some_and(|(_, key)| keys.contains(key))
+    }
+
+    /// Whether the session logged in as this user.
+    pub fn is_user(&self, user: &UserName) -> bool {
+        self.0.identity.borrow().as_ref().is_some_and(|(name, _)| name == user)
+    }
+
+    /// Whether the client asked for order updates.
+    pub fn wants_orders(&self) -> bool {
+        self.0.wants_orders.get()
+    }
+
+    /// Whether the client holds this instrument in any mode.
+    pub fn holds(&self, instrument: InstrumentId) -> bool {
+        self.0.held.borrow().contains_key(&instrument)
+    }
+
+    pub(super) fn set_identity(&self, identity: Option<(UserName, KeyId)>) {
+        *self.0.identity.borrow_mut() = identity;
+    }
+
+    pub(super) fn set_wants_orders(&self, wants: bool) {
+        self.0.wants_orders.set(wants);
+    }
+
+    pub(super) fn note_held(&self, instrument: InstrumentId) {
+        *self.0.held.borrow_mut().entry(instrument).or_default() += 1;
+    }
+
+    pub(super) fn note_released(&self, instrument: InstrumentId) {
+        let mut held = self.0.held.borrow_mut();
+        if let Some(count) = held.get_mut(&instrument) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&instrument);
+            }
+        }
+    }
+
+    pub(super) fn register(&self, waker: &Waker) {
+        let before = self.0.waker.take();
+        let waker = before.filter(|known| known.will_wake(waker)).unwrap_or_else(|| waker.clone());
+        *self.0.waker.borrow_mut() = Some(waker);
+    }
+
+    pub(super) fn has_notice(&self) -> bool {
+        !self.0.notices.borrow().is_empty()
+    }
+
+    pub(super) fn take_notice(&self) -> Option<Notice> {
+        self.0.notices.borrow_mut().pop_front()
+    }
+
+    /// The next message to send, control before ticks, and whether it is a tick.
+    pub(super) fn next_frame(&self) -> Option<(Utf8Bytes, bool)> {
+        let mut outbox = self.0.outbox.borrow_mut();
+        if let Some(message) = outbox.pop_control() {
+            return Some((message, false));
+        }
+        outbox.pop_tick().map(|frame| (frame, true))
+    }
+
+    /// Throws away waiting ticks of keys that the client gave up; returns how many.
+    pub(super) fn discard(&self, is_gone: impl Fn(Key) -> bool) -> usize {
+        self.0.outbox.borrow_mut().discard(is_gone)
+    }
+
+    fn wake(&self) {
+        // The first of many offers wakes the task; the others find no waker and cost nothing.
+        if let Some(waker) = self.0.waker.take() {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The socket of a session: one poll moves frames both ways, so that a client that does not read is still heard.
+
+use std::{
+    cell::Cell,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use futures_util::{Sink, Stream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{self, Bytes, Message, protocol::WebSocketConfig},
+};
+
+use super::SessionRef;
+
+/// Frames written before others on the thread get their turn.
+const FRAMES_PER_TURN: usize = 2_048;
+
+/// Bytes gathered for one write to the kernel.
+const WRITE_BUFFER_BYTES: usize = 16 * 1_024;
+
+/// Buffer for reading; requests are small and rare.
+const READ_BUFFER_BYTES: usize = 2 * 1_024;
+
+/// How a WebSocket is set up: frames up to `max_frame_bytes`, small buffers.
+pub(super) fn websocket_config(max_frame_bytes: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_message_size(Some(max_frame_bytes))
+        .max_frame_size(Some(max_frame_bytes))
+}
+
+/// What the bytes of a connection are allowed, shared between the stream below the WebSocket and the session above it.
+#[derive(Debug)]
+pub(super) struct Gate {
+    /// Bytes that may still be read before the next whole message; none once the client is authenticated.
+    allowance: Cell<Option<usize>>,
+    is_exceeded: Cell<bool>,
+    written: Cell<u64>,
+}
+
+impl Gate {
+    pub(super) fn new(allowance: usize) -> Rc<Self> {
+        Rc::new(Self {
+            allowance: Cell::new(Some(allowance)),
+            is_exceeded: Cell::new(false),
+            written: Cell::new(0),
+        })
+    }
+
+    /// A whole message came: the next one has the full allowance.
+    pub(super) fn renew(&self, allowance: usize) {
+        if self.allowance.get().is_some() {
+            self.allowance.set(Some(allowance));
+        }
+    }
+
+    /// The client is known: only the frame limit counts from now on.
+    pub(super) fn open(&self) {
+        self.allowance.set(None);
+    }
+
+    /// Whether more was sent than an unknown client may.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.is_exceeded.get()
+    }
+
+    /// Bytes that the kernel took.
+    pub(super) fn written(&self) -> u64 {
+        self.written.get()
+    }
+}
+
+/// A TCP stream that counts.
+#[derive(Debug)]
+pub(super) struct Gated {
+    stream: TcpStream,
+    gate: Rc<Gate>,
+}
+
+impl Gated {
+    pub(super) fn new(stream: TcpStream, gate: Rc<Gate>) -> Self {
+        Self { stream, gate }
+    }
+}
+
+impl AsyncRead for Gated {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = buf.filled().len() - before;
+        if let Some(allowance) = self.gate.allowance.get() {
+            self.gate.allowance.set(Some(allowance.saturating_sub(read)));
+            if read > allowance {
+                self.gate.is_exceeded.set(true);
+                return Poll::Ready(Err(io::Error::other("message too large before authentication")));
+            }
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Gated {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if let Poll::Ready(Ok(count)) = &polled {
+            self.gate.written.set(self.gate.written.get() + *count as u64);
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// What a poll of the socket brought.
+#[derive(Debug)]
+pub(super) enum SocketEvent {
+    /// A message from the client.
+    Message(Message),
+    /// The client is gone, or broke the rules.
+    Ended(Option<tungstenite::Error>),
+    /// Somebody left a notice for the session.
+    Noticed,
+}
+
+/// A WebSocket, and what still has to be pushed through it.
+#[derive(Debug)]
+pub(super) struct Socket {
+    websocket: WebSocketStream<Gated>,
+    needs_flush: bool,
+    ping_due: bool,
+    is_blocked: bool,
+    /// Ticks handed to the socket since [`Self::take_sent`].
+    sent_ticks: u64,
+    sent_frames: u64,
+}
+
+impl Socket {
+    pub(super) fn new(websocket: WebSocketStream<Gated>) -> Self {
+        // Replies of the handshake's machinery may wait for the first flush.
+        Self {
+            websocket,
+            needs_flush: true,
+            ping_due: false,
+            is_blocked: false,
+            sent_ticks: 0,
+            sent_frames: 0,
+        }
+    }
+
+    /// Sends a ping as soon as the socket takes one.
+    pub(super) fn ping(&mut self) {
+        self.ping_due = true;
+    }
+
+    /// Whether the kernel takes nothing at the moment although something waits.
+    pub(super) const fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
+    /// Ticks and frames sent since the last call.
+    pub(super) fn take_sent(&mut self) -> (u64, u64) {
+        (std::mem::take(&mut self.sent_ticks), std::mem::take(&mut self.sent_frames))
+    }
+
+    /// Writes what waits, all of it in as few writes as the kernel allows, then reads one message if `may_read`.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: &SessionRef,
+        may_read: bool,
+    ) -> Poll<SocketEvent> {
+        // Before looking: what is pushed while this runs wakes the task again.
+        session.register(cx.waker());
+        if session.has_notice() {
+            return Poll::Ready(SocketEvent::Noticed);
+        }
+        if let Err(error) = self.poll_write(cx, session) {
+            return Poll::Ready(SocketEvent::Ended(Some(error)));
+        }
+        if !may_read {
+            return Poll::Pending;
+        }
+        match Pin::new(&mut self.websocket).poll_next(cx) {
+            Poll::Ready(Some(Ok(message))) => {
+                // A ping or a close frame has queued its answer.
+                self.needs_flush |= message.is_ping() || message.is_close();
+                Poll::Ready(SocketEvent::Message(message))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(SocketEvent::Ended(Some(error))),
+            Poll::Ready(None) => Poll::Ready(SocketEvent::Ended(None)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, session: &SessionRef) -> Result<(), tungstenite::Error> {
+        for turn in 0.. {
+            match Pin::new(&mut self.websocket).poll_ready(cx) {
+                Poll::Ready(ready) => ready?,
+                Poll::Pending => {
+                    self.is_blocked = true;
+                    return Ok(());
+                }
+            }
+            if turn == FRAMES_PER_TURN {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            let message = if std::mem::take(&mut self.ping_due) {
+                Message::Ping(Bytes::new())
+            } else if let Some((frame, is_tick)) = session.next_frame() {
+                self.sent_ticks += u64::from(is_tick);
+                self.sent_frames += 1;
+                Message::Text(frame)
+            } else {
+                break;
+            };
+            Pin::new(&mut self.websocket).start_send(message)?;
+            self.needs_flush = true;
+        }
+        self.is_blocked = false;
+        if self.needs_flush {
+            match Pin::new(&mut self.websocket).poll_flush(cx) {
+                Poll::Ready(flushed) => {
+                    flushed?;
+                    self.needs_flush = false;
+                }
+                Poll::Pending => self.is_blocked = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the close frame and waits until the client answered or is gone.
+    pub(super) async fn close(&mut self, frame: Option<tungstenite::protocol::CloseFrame>) {
+        if self.websocket.close(frame).await.is_err() {
+            return;
+        }
+        // Reading on lets the client's answer arrive, so that the kernel does not throw away our last frames.
+        while let Some(Ok(_)) = std::future::poll_fn(|cx| Pin::new(&mut self.websocket).poll_next(cx)).await {
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! What a session does because time has passed. Pure: time is handed in.
+
+use std::time::{Duration, Instant};
+
+use super::SessionSettings;
+use crate::protocol::codes::CloseReason;
+
+/// How long a client may go on sending more than its rate before it is closed; until then it is only read slowly. A
+/// client that subscribes to 5,000 symbols one by one needs 40 s of it.
+const EXHAUSTED_TOLERANCE: Duration = Duration::from_secs(120);
+
+/// Far enough to be never.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// Deadlines of one session.
+#[derive(Debug)]
+pub(super) struct Timers {
+    authenticate_by: Option<Instant>,
+    nudge_at: Option<Instant>,
+    nudge_after: Duration,
+    ping_at: Option<Instant>,
+    pong_by: Option<Instant>,
+    ping_interval: Duration,
+    ping_timeout: Duration,
+    blocked_until: Option<Instant>,
+    written: u64,
+    write_timeout: Duration,
+    readable_at: Option<Instant>,
+    exhausted_since: Option<Instant>,
+    never: Instant,
+}
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Close(CloseReason),
+    Ping,
+    Nudge,
+}
+
+impl Timers {
+    pub(super) fn new(settings: &SessionSettings, now: Instant) -> Self {
+        Self {
+            authenticate_by: Some(now + settings.auth_grace),
+            nudge_at: None,
+            nudge_after: settings.nudge_after,
+            ping_at: (!settings.ping_interval.is_zero()).then(|| now + settings.ping_interval),
+            pong_by: None,
+            ping_interval: settings.ping_interval,
+            ping_timeout: settings.ping_timeout,
+            blocked_until: None,
+            written: 0,
+            write_timeout: settings.write_timeout,
+            readable_at: None,
+            exhausted_since: None,
+            never: now + NEVER,
+        }
+    }
+
+    /// The client's key is known: it may stay.
+    pub(super) fn authenticated(&mut self) {
+        self.authenticate_by = None;
+    }
+
+    /// A successful log-in was answered: silence from now on means that the client waits for another word.
+    pub(super) fn logged_in(&mut self, now: Instant) {
+        self.nudge_at = (!self.nudge_after.is_zero()).then(|| now + self.nudge_after);
+    }
+
+    /// The client sent a message of its own accord.
+    pub(super) fn spoken(&mut self) {
+        self.nudge_at = None;
+    }
+
+    /// Anything came from the client, so it is alive.
+    pub(super) fn heard(&mut self) {
+        self.pong_by = None;
+    }
+
+    /// Whether the kernel takes nothing at the moment, and how much it took so far.
+    pub(super) fn note_blocked(&mut self, is_blocked: bool, written: u64, now: Instant) {
+        if !is_blocked || self.write_timeout.is_zero() {
+            self.blocked_until = None;
+        } else if self.blocked_until.is_none() || written != self.written {
+            self.blocked_until = Some(now + self.write_timeout);
+        }
+        self.written = written;
+    }
+
+    /// When the client, if it sent more than it may, is read again.
+    pub(super) fn note_rate(&mut self, rate: &MessageRate, now: Instant) {
+        self.readable_at = rate.ready_at();
+        if rate.is_recovered() {
+            self.exhausted_since = None;
+        } else if self.readable_at.is_some() {
+            self.exhausted_since.get_or_insert(now);
+        }
+    }
+
+    /// When [`Self::due`] has to be asked next.
+    pub(super) fn next(&self) -> Instant {
+        let exhausted = self.exhausted_since.map(|since| since + EXHAUSTED_TOLERANCE);
+        [
+            self.authenticate_by,
+            self.nudge_at,
+            self.ping_at,
+            self.pong_by,
+            self.blocked_until,
+            self.readable_at,
+            exhausted,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(self.never)
+    }
+
+    /// What is due at `now`, one thing at a time.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
+        let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        if is_over(self.authenticate_by) {
+            return Some(Due::Close(CloseReason::AuthTimeout));
+        }
+        if is_over(self.pong_by) {
+            return Some(Due::Close(CloseReason::PingTimeout));
+        }
+        if is_over(self.blocked_until) {
+            return Some(Due::Close(CloseReason::WriteStalled));
+        }
+        if self.exhausted_since.is_some_and(|since| now.duration_since(since) >= EXHAUSTED_TOLERANCE) {
+            return Some(Due::Close(CloseReason::TooManyMessages));
+        }
+        if is_over(self.readable_at) {
+            self.readable_at = None;
+        }
+        if is_over(self.nudge_at) {
+            self.nudge_at = None;
+            return Some(Due::Nudge);
+        }
+        if is_over(self.ping_at) {
+            self.ping_at = Some(now + self.ping_interval);
+            // A second ping does not prolong the wait for the answer to the first.
+            self.pong_by.get_or_insert(now + self.ping_timeout);
+            return Some(Due::Ping);
+        }
+        None
+    }
+}
+
+/// Token bucket of a client's messages. One that is empty delays the client; nothing that it sends is lost.
+#[derive(Debug)]
+pub(super) struct MessageRate {
+    per_second: f64,
+    burst: f64,
+    tokens: f64,
+    filled_at: Instant,
+}
+
+impl MessageRate {
+    pub(super) fn new(per_second: u32, burst: u32, now: Instant) -> Self {
+        let burst = f64::from(burst.max(1));
+        Self { per_second: f64::from(per_second.max(1)), burst, tokens: burst, filled_at: now }
+    }
+
+    /// A message came.
+    pub(super) fn spend(&mut self, now: Instant) {
+        self.refill(now);
+        self.tokens -= 1.0;
+    }
+
+    pub(super) fn refill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
+        self.tokens = (self.tokens + passed * self.per_second).min(self.burst);
+        self.filled_at = now;
+    }
+
+    /// Whether the client has to wait.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.tokens < 1.0
+    }
+
+    /// Whether the client has been quiet long enough to be forgiven.
+    fn is_recovered(&self) -> bool {
+        self.tokens * 2.0 >= self.burst
+    }
+
+    /// When the client, if it has to wait, is read again.
+    pub(super) fn ready_at(&self) -> Option<Instant> {
+        self.is_exhausted()
+            .then(|| self.filled_at + Duration::from_secs_f64((1.0 - self.tokens) / self.per_second))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox::OutboxLimits;
+
+    fn settings() -> SessionSettings {
+        SessionSettings {
+            auth_grace: Duration::from_secs(15),
+            ping_interval: Duration::from_secs(20),
+            ping_timeout: Duration::from_secs(20),
+            write_timeout: Duration::from_secs(60),
+            nudge_after: Duration::from_millis(300),
+            max_frame_bytes: 1 << 20,
+            max_frame_bytes_before_auth: 1 << 14,
+            messages_per_second: 10,
+            message_burst: 5,
+            max_subscriptions: 10,
+            subscribe_timeout: Duration::from_secs(4),
+            outbox: OutboxLimits::default(),
+        }
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn a_client_without_a_key_is_closed_at_the_end_of_its_grace() {
+        let start = Instant::now();
+        let mut timers = Timers::new(&settings(), start);
+        assert_eq!(timers.next(), start + seconds(15));
+        assert_eq!(timers.due(start + seconds(14)), None);
+        assert_eq!(timers.due(start + seconds(15)), Some(Due::Close(CloseReason::AuthTimeout)));
+        timers.authenticated();
+        assert_eq!(timers.due(start + seconds(15)), None);
+    }
+
+    #[test]
+    fn the_nudge_comes_once_and_only_into_silence() {
+        let start = Instant::now();
+        let mut timers = Timers::new(&settings(), start);
+        timers.authenticated();
+        timers.logged_in(start);
+        timers.spoken();
+        assert_eq!(timers.due(start + seconds(1)), None);
+        timers.logged_in(start);
+        assert_eq!(timers.due(start + seconds(1)), Some(Due::Nudge));
+        assert_eq!(timers.due(start + seconds(1)), None);
+    }
+
+    #[test]
+    fn a_client_that_answers_no_ping_is_closed() {
+        let start = Instant::now();
+        let mut timers = Timers::new(&settings(), start);
+        timers.authenticated();
+        assert_eq!(timers.due(start + seconds(20)), Some(Due::Ping));
+        timers.heard();
+        assert_eq!(timers.due(start + seconds(40)), Some(Due::Ping));
+        assert_eq!(timers.due(start + seconds(60)), Some(Due::Close(CloseReason::PingTimeout)));
+    }
+
+    #[test]
+    fn a_write_that_makes_progress_is_not_stalled() {
+        let start = Instant::now();
+        let mut timers = Timers::new(&SessionSettings { ping_interval: Duration::ZERO, ..settings() }, start);
+        timers.authenticated();
+        timers.note_blocked(true, 100, start);
+        timers.note_blocked(true, 101, start + seconds(50));
+        timers.note_blocked(true, 101, start + seconds(70));
+        assert_eq!(timers.due(start + seconds(100)), None);
+        assert_eq!(timers.due(start + seconds(110)), Some(Due::Close(CloseReason::WriteStalled)));
+        timers.note_blocked(false, 101, start + seconds(111));
+        assert_eq!(timers.due(start + seconds(111)), None);
+    }
+
+    #[test]
+    fn a_talkative_client_is_read_slowly_and_closed_when_it_goes_on() {
+        let start = Instant::now();
+        let mut rate = MessageRate::new(10, 5, start);
+        (0..5).for_each(|_| rate.spend(start));
+        assert!(rate.is_exhausted());
+        let ready = rate.ready_at().unwrap();
+        assert_eq!(ready.duration_since(start), Duration::from_millis(100));
+        let quiet = SessionSettings { ping_interval: Duration::ZERO, ..settings() };
+        let mut timers = Timers::new(&quiet, start);
+        timers.authenticated();
+        timers.note_rate(&rate, start);
+        assert_eq!(timers.next(), ready);
+        // One message for each token: it is never quiet for long.
+        let mut now = ready;
+        while now < start + seconds(119) {
+            rate.spend(now);
+            timers.note_rate(&rate, now);
+            assert_eq!(timers.due(now), None);
+            now = rate.ready_at().unwrap_or(now + Duration::from_millis(100));
+        }
+        assert_eq!(timers.due(start + seconds(120)), Some(Due::Close(CloseReason::TooManyMessages)));
+        rate.refill(start + seconds(140));
+        timers.note_rate(&rate, start + seconds(140));
+        assert_eq!(timers.due(start + seconds(140)), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! Publishers on the bus, and accounts that are fed by them.
+
+use std::time::Duration;
+
+use integration_tests::{Client, Host, bus::Publisher, wait_until};
+use serde_json::{Value, json};
+
+/// A client at the bus broker, subscribed to `name`, and a publisher that reaches it: the first tick is repeated until
+/// the subscription of the host came through.
+async fn connected(host: &Host, name: &str, mode: &str, topic: &str, first: &Value) -> (Client, Publisher) {
+    let key = host.add_user("bob", "bus");
+    let mut client = Client::login(host.websocket, &key).await;
+    let ack = client.subscribe(&[name], mode).await;
+    assert_eq!(ack["status"], "success", "{ack}");
+    let mut publisher = Publisher::connect(host.bus).await;
+    let arrived = async {
+        loop {
+            publisher.send(topic, first).await;
+            if client.next_within(Duration::from_millis(50)).await.is_some() {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(integration_tests::SOON, arrived).await.expect("the first tick arrives");
+    (client, publisher)
+}
+
+#[tokio::test]
+async fn what_is_published_reaches_its_subscribers_normalised() {
+    let host = Host::start();
+    let first = json!({"ltp": 1.0, "timestamp": 1});
+    let (mut client, mut publisher) = connected(&host, "NSE:SBIN", "Quote", "NSE_SBIN_QUOTE", &first).await;
+    publisher
+        .send(
+            "NSE_SBIN_QUOTE",
+            &json!({"symbol": "NSE:SBIN-EQ", "ltp": 625.5, "volume": 1_500_000.0, "last_quantity": 10, "oi": null,
+                    "average_price": 621.4, "timestamp": 1_705_294_800, "open": 620}),
+        )
+        .await;
+    let tick = client.find(|tick| tick["data"]["ltp"] == 625.5).await;
+    let data = &tick["data"];
+    assert_eq!((&tick["symbol"], &data["symbol"], &tick["broker"]), (&json!("SBIN"), &json!("SBIN"), &json!("bus")));
+    assert_eq!(data["timestamp"], 1_705_294_800_000_u64);
+    assert!(data["volume"].is_u64() && data["volume"] == 1_500_000);
+    assert_eq!((&data["last_trade_quantity"], &data["avg_trade_price"]), (&json!(10), &json!(621.4)));
+    assert!(data.get("oi").is_none() && data.get("high").is_none());
+}
+
+#[tokio::test]
+async fn symbols_and_exchanges_with_underscores_are_told_apart() {
+    let host = Host::start();
+    let first = json!({"ltp": 1.0});
+    let (mut client, mut publisher) = connected(&host, "NSE_INDEX:NIFTY", "LTP", "NSE_INDEX_NIFTY_LTP", &first).await;
+    client.subscribe(&["CRYPTO:SOL_INR"], "LTP").await;
+    publisher.send("CRYPTO_SOL_INR_LTP", &json!({"ltp": 77.0})).await;
+    let tick = client.find(|tick| tick["data"]["ltp"] == 77.0).await;
+    assert_eq!((&tick["exchange"], &tick["symbol"]), (&json!("CRYPTO"), &json!("SOL_INR")));
+}
+
+#[tokio::test]
+async fn malformed_messages_are_counted_and_the_next_good_one_arrives() {
+    let host = Host::start();
+    let (mut client, mut publisher) =
+        connected(&host, "NSE:SBIN", "LTP", "NSE_SBIN_LTP", &json!({"ltp": 1.0})).await;
+    for body in ["", "{", "[]", "null", "{\"ltp\":\"x\"}", "{\"ltp\":1e999}", "\u{fffd}", "{\"ltp\":[[[[]]]]}"] {
+        publisher.send_raw(vec![b"NSE_SBIN_LTP".to_vec(), body.as_bytes().to_vec()]).await;
+    }
+    publisher.send_raw(vec![b"NSE_SBIN_LTP".to_vec()]).await;
+    publisher.send_raw(vec![vec![0xff, 0xfe], b"{}".to_vec()]).await;
+    publisher.send("NSE_SBIN_LTP", &json!({"ltp": 42.0})).await;
+    let tick = client.find(|tick| tick["data"]["ltp"] == 42.0).await;
+    assert_eq!(tick["symbol"], "SBIN");
+}
+
+#[tokio::test]
+async fn order_updates_reach_the_user_who_asked_and_nobody_else() {
+    let host = Host::start();
+    let first = json!({"ltp": 1.0});
+    let (mut bob, mut publisher) = connected(&host, "NSE:SBIN", "LTP", "NSE_SBIN_LTP", &first).await;
+    let alice_key = host.add_user("alice_x", "bus");
+    let mut alice = Client::login(host.websocket, &alice_key).await;
+    for client in [&mut bob, &mut alice] {
+        client.send(&json!({"action": "subscribe_orders"})).await;
+        client.find(|message| message["type"] == "subscribe_orders").await;
+    }
+    let update = |user: &str| {
+        json!({"type": "order_update", "user_id": user, "mode": "live", "broker": "upstox", "orderid": user,
+               "symbol": "NHPC", "price": null})
+    };
+    publisher.send("UPSTOX_alice_x_orders", &update("alice_x")).await;
+    publisher.send("UPSTOX_bob_orders", &update("bob")).await;
+    let mine = bob.find(|message| message["type"] == "order_update").await;
+    assert_eq!(mine, update("bob"));
+    let hers = alice.find(|message| message["type"] == "order_update").await;
+    assert_eq!(hers["orderid"], "alice_x");
+    assert!(hers["price"].is_null(), "nulls are passed through");
+}
+
+#[tokio::test]
+async fn an_invalidation_connects_the_feed_again_and_clients_see_a_gap_at_most() {
+    let host = Host::start();
+    let mut client = Client::login(host.websocket, &host.key()).await;
+    client.subscribe(&["NSE:SBIN"], "LTP").await;
+    client.tick().await;
+    let user = host.status().await["feeds"][0]["user"].as_str().expect("the feed's user").to_owned();
+    let mut publisher = Publisher::connect(host.bus).await;
+    let body = json!({"action": "invalidate", "user_id": user, "cache_type": "ALL"});
+    let topic = format!("CACHE_INVALIDATE_ALL_{user}");
+    let reconnected = async {
+        while !host.log().contains("Credentials were invalidated") {
+            publisher.send(&topic, &body).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(integration_tests::SOON, reconnected).await.expect("the message arrives");
+    for _ in 0..20 {
+        assert_eq!(client.tick().await["symbol"], "SBIN");
+    }
+    wait_until("the feed is live again", || async { host.status().await["feeds"][0]["state"] == "live" }).await;
+}

@@ -1,0 +1,99 @@
+//! Limits, and what a client is told at each.
+
+use std::time::{Duration, Instant};
+
+use integration_tests::{Client, Host, HostBuilder, wait_until};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_tungstenite::tungstenite::Message;
+
+#[tokio::test]
+async fn a_client_without_a_key_is_closed_at_the_end_of_its_grace() {
+    let host = HostBuilder::new().env("WS_AUTH_GRACE_SECONDS", 1).start();
+    let started = Instant::now();
+    let mut client = Client::connect(host.websocket).await;
+    client.send(&json!({"action": "ping"})).await;
+    assert_eq!(client.closed().await, Some((4401, "auth timeout".to_owned())));
+    assert!(started.elapsed() >= Duration::from_millis(900));
+}
+
+#[tokio::test]
+async fn each_limit_on_connections_has_its_own_code() {
+    let host = HostBuilder::new()
+        .env("TICKHOST_MAX_CONNECTIONS", 5)
+        .env("TICKHOST_MAX_CONNECTIONS_PER_ADDRESS", 4)
+        .env("TICKHOST_MAX_CONNECTIONS_PER_KEY", 2)
+        .start();
+    let key = host.key();
+    let mut first = Client::login(host.websocket, &key).await;
+    let _second = Client::login(host.websocket, &key).await;
+    let mut third = Client::connect(host.websocket).await;
+    third.send(&json!({"action": "authenticate", "api_key": key})).await;
+    assert_eq!(third.closed().await.map(|(code, _)| code), Some(4432));
+    drop(third);
+    let _fourth = Client::connect(host.websocket).await;
+    let _fifth = Client::connect(host.websocket).await;
+    wait_until("the place of the third is free or taken", || async {
+        let mut sixth = Client::connect(host.websocket).await;
+        sixth.closed().await.map(|(code, _)| code) == Some(4431)
+    })
+    .await;
+    first.subscribe(&["NSE:SBIN"], "LTP").await;
+    first.tick().await;
+}
+
+#[tokio::test]
+async fn a_long_message_is_refused_and_a_longer_one_only_after_the_key() {
+    let host = Host::start();
+    let mut unknown = Client::connect(host.websocket).await;
+    unknown.send_raw(Message::text("x".repeat(20 * 1_024))).await;
+    assert!(matches!(unknown.closed().await, Some((1009, _)) | None));
+    let mut known = Client::login(host.websocket, &host.key()).await;
+    known.send_raw(Message::text(format!("\"{}\"", "x".repeat(900 * 1_024)))).await;
+    assert_eq!(known.control().await["code"], "SERVER_ERROR");
+    known.send_raw(Message::text("x".repeat(1_100 * 1_024))).await;
+    assert!(matches!(known.closed().await, Some((1009, _)) | None));
+}
+
+#[tokio::test]
+async fn a_client_may_hold_so_many_subscriptions() {
+    let host = HostBuilder::new().env("TICKHOST_MAX_SUBSCRIPTIONS_PER_CLIENT", 2).start();
+    let mut client = Client::login(host.websocket, &host.key()).await;
+    let ack = client.subscribe(&["NSE:SBIN", "NSE:TCS", "NSE:INFY"], "LTP").await;
+    assert_eq!(ack["status"], "partial");
+    assert_eq!(ack["subscriptions"][2]["status"], "error");
+    assert!(ack["subscriptions"][2]["message"].as_str().unwrap().contains("limit"), "{ack}");
+}
+
+#[tokio::test]
+async fn a_full_pool_says_so_in_the_words_that_clients_know() {
+    let host = HostBuilder::new()
+        .env("MAX_SYMBOLS_PER_WEBSOCKET", 2)
+        .env("MAX_WEBSOCKET_CONNECTIONS", 2)
+        .start();
+    let mut client = Client::login(host.websocket, &host.key()).await;
+    let names = ["NSE:SBIN", "NSE:TCS", "NSE:INFY", "NSE:ITC", "NSE:RELIANCE"];
+    let ack = client.subscribe(&names, "LTP").await;
+    assert_eq!(
+        ack["subscriptions"][4]["message"],
+        "Maximum capacity reached: 2 connections × 2 symbols = 4 symbols. Currently subscribed to 4 symbols."
+    );
+    let status = host.status().await;
+    assert_eq!(status["feeds"][0]["connections"], json!([2, 2]), "{status}");
+    // Another mode of a symbol counts no second time.
+    assert_eq!(client.subscribe(&["NSE:SBIN"], "Depth").await["status"], "success");
+}
+
+#[tokio::test]
+async fn a_bare_connect_or_another_protocol_harms_nobody() {
+    let host = Host::start();
+    for bytes in [&b""[..], b"\0\0\0\0", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00"] {
+        let mut socket = tokio::net::TcpStream::connect(host.websocket).await.unwrap();
+        socket.write_all(bytes).await.unwrap();
+        socket.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        let _end = socket.read_to_end(&mut answer).await;
+    }
+    let mut client = Client::login(host.websocket, &host.key()).await;
+    assert_eq!(client.subscribe(&["NSE:SBIN"], "LTP").await["status"], "success");
+}

@@ -1,0 +1,39 @@
+//! Where the programs under test are, built from the present sources.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// The directory of this profile's artefacts.
+fn profile_dir() -> PathBuf {
+    let test = std::env::current_exe().expect("the path of the running test");
+    let dir = test.parent().expect("a directory");
+    let dir = if dir.ends_with("deps") { dir.parent().expect("a directory") } else { dir };
+    dir.to_owned()
+}
+
+/// Builds the host and the synthetic exchange once per process, so that no test runs against yesterday's binary, and
+/// gives the directory that holds both.
+pub(crate) fn built() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let dir = profile_dir();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "tickhost", "--package", "adapter-sim", "--target-dir"]);
+        build.arg(dir.parent().expect("the target directory"));
+        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        if dir.ends_with("release") {
+            build.arg("--release");
+        }
+        let status = build.status().expect("cargo runs");
+        assert!(status.success(), "the host does not build");
+        dir
+    })
+}
+
+/// The daemon.
+pub(crate) fn tickhost() -> PathBuf {
+    built().join(format!("tickhost{}", std::env::consts::EXE_SUFFIX))
+}
