@@ -179,9 +179,6 @@ pub enum Problem {
         /// `EXCHANGE:SYMBOL`.
         name: String,
     },
-    /// A setting that would do nothing.
-    #[error("faults.panic_on_symbol needs faults.panic_in: set it to `subscribe` or `next`")]
-    PanicWithoutStage,
 }
 
 fn join(problems: &[Problem]) -> String {

@@ -95,6 +95,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it is traded itself, and so has a book.
+    pub const fn has_book(self) -> bool {
+        !matches!(self, Self::Index)
+    }
+
     /// Whether it has open interest.
     pub const fn is_derivative(self) -> bool {
         matches!(self, Self::Future { .. } | Self::Option { .. })

@@ -4,14 +4,14 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Problem, Problems};
+use super::Problems;
 
 const CONNECT_DELAY_MS: RangeInclusive<u64> = 0..=60_000;
 const DISCONNECT_EVERY_MS: RangeInclusive<u64> = 10..=86_400_000;
 const MUTE_AFTER_MS: RangeInclusive<u64> = 0..=86_400_000;
 
-/// Symbol of the instrument at which the adapter panics, unless another is set.
-const PANIC_SYMBOL: &str = "PANIC";
+/// Where and at which symbol the adapter panics when only the other of the two is set.
+const PANIC_DEFAULT: (Stage, &str) = (Stage::Subscribe, "PANIC");
 
 /// The `faults` table. All but the first are off unless set.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,9 +29,9 @@ pub struct FaultsConfig {
     pub mute_after_ms: Option<u64>,
     /// Whether ticks of an instrument that nobody subscribed are published among the others.
     pub stray_ticks: bool,
-    /// Instrument at which the adapter panics, `PANIC` unless set.
+    /// Instrument at which the adapter panics: `PANIC` when only `panic_in` is set, none when neither is.
     pub panic_on_symbol: Option<String>,
-    /// Where the adapter panics; nowhere unless set.
+    /// Where the adapter panics: on `subscribe` when only `panic_on_symbol` is set, nowhere when neither is.
     pub panic_in: Option<Stage>,
 }
 
@@ -161,11 +161,13 @@ impl FaultsConfig {
         let mute_after = optional("faults.mute_after_ms", self.mute_after_ms, &MUTE_AFTER_MS);
         if let Some(symbol) = &self.panic_on_symbol {
             problems.check_symbol("faults.panic_on_symbol", symbol);
-            if self.panic_in.is_none() {
-                problems.add(Problem::PanicWithoutStage);
-            }
         }
-        let symbol = self.panic_on_symbol.as_deref().unwrap_or(PANIC_SYMBOL);
+        let (default_stage, default_symbol) = PANIC_DEFAULT;
+        let is_armed = self.panic_in.is_some() || self.panic_on_symbol.is_some();
+        let panic = is_armed.then(|| PanicPoint {
+            stage: self.panic_in.unwrap_or(default_stage),
+            symbol: self.panic_on_symbol.as_deref().unwrap_or(default_symbol).to_owned(),
+        });
         Faults {
             refuse_prefix: self.refuse_prefix.clone(),
             connect_delay: Duration::from_millis(self.connect_delay_ms),
@@ -173,7 +175,7 @@ impl FaultsConfig {
             disconnect_every,
             mute_after,
             stray_ticks: self.stray_ticks,
-            panic: self.panic_in.map(|stage| PanicPoint { stage, symbol: symbol.to_owned() }),
+            panic,
         }
     }
 }

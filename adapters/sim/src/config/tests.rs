@@ -39,7 +39,7 @@ fn every_problem_is_named_with_its_place_and_what_is_allowed() {
         "rate_hz": 0.01,
         "rates": { "NSE:SBIN": 5000, "LSE": 1 },
         "latency_ms": 90_000,
-        "faults": { "disconnect_every_ms": 1, "connect_delay_ms": 70_000, "panic_on_symbol": "X" },
+        "faults": { "disconnect_every_ms": 1, "connect_delay_ms": 70_000, "panic_on_symbol": "" },
         "instruments_extra": [
             { "exchange": "NSE", "symbol": "A B" },
             { "exchange": "NYSE", "symbol": "IBM" },
@@ -54,7 +54,7 @@ fn every_problem_is_named_with_its_place_and_what_is_allowed() {
         "latency_ms is 90000, but must be between 0 and 60000",
         "faults.disconnect_every_ms is 1, but must be between 10 and 86400000",
         "faults.connect_delay_ms is 70000, but must be between 0 and 60000",
-        "faults.panic_on_symbol needs faults.panic_in",
+        "faults.panic_on_symbol is ``, but must have 1 to 64",
         "instruments_extra[0].symbol is `A B`",
         "instruments_extra[1].exchange names the exchange `NYSE`",
         "instruments_extra[2].price must be at least 20 times",
@@ -106,6 +106,7 @@ fn a_panic_is_armed_for_one_stage_and_symbol() {
     assert!(!next.panics(Stage::Next, "SBIN") && !next.panics(Stage::Subscribe, "PANIC"));
     let other = faults(json!({ "panic_in": "subscribe", "panic_on_symbol": "SBIN" }));
     assert!(other.panics(Stage::Subscribe, "SBIN") && !other.panics(Stage::Subscribe, "PANIC"));
+    assert_eq!(faults(json!({ "panic_on_symbol": "SBIN" })).panic, other.panic);
     assert!(faults(json!({ "panic_in": "connect" })).panics(Stage::Connect, ""));
 }
 
@@ -122,4 +123,27 @@ fn an_extra_instrument_is_of_the_kind_of_its_exchange() {
     assert_eq!(kinds, [Kind::Equity, Kind::Index, Kind::Crypto, Kind::Future { days: 30 }]);
     assert_eq!(extra[0].spot.price, 12_500_000_000);
     assert_eq!(extra[2].tick, 10_000_000);
+}
+
+#[test]
+fn the_schema_names_every_setting() {
+    let schema: serde_json::Value = serde_json::from_str(crate::CONFIG_SCHEMA).expect("JSON");
+    let names = |value: &serde_json::Value| {
+        let mut names: Vec<_> = value["properties"].as_object().expect("table").keys().cloned().collect();
+        names.sort();
+        names
+    };
+    // Serde lists the names that it knows when it meets another.
+    let known = |settings| {
+        let text = read(settings).expect_err("must be refused").to_string();
+        let list = text.split_once("expected one of ").expect("a list").1.to_owned();
+        let mut names: Vec<_> = list.split(", ").map(|name| name.trim_matches('`').to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&schema), known(json!({ "?": 0 })));
+    assert_eq!(names(&schema["properties"]["faults"]), known(json!({ "faults": { "?": 0 } })));
+    let extra = &schema["properties"]["instruments_extra"]["items"];
+    assert_eq!(names(extra), known(json!({ "instruments_extra": [{ "?": 0 }] })));
+    assert_eq!(extra["properties"]["exchange"]["enum"], json!(EXCHANGES));
 }
