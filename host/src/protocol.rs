@@ -14,7 +14,10 @@ pub mod reply;
 pub mod encode;
 pub mod order;
 
-/// A frame as the socket takes it. Frames are made of strings, so the check never fails; an empty one would.
+#[cfg(test)]
+mod golden;
+
+/// A frame as the socket takes it. Frames are made of strings, so the check never fails; a frame that did would be empty.
 pub fn text(frame: bytes::Bytes) -> tokio_tungstenite::tungstenite::Utf8Bytes {
     frame.try_into().unwrap_or_default()
 }

@@ -30,7 +30,9 @@
     non_camel_case_types,
     unsafe_code,
     unused_qualifications,
-    reason = "the macros of abi_stable 0.11.3 expand to all four on current compilers"
+    clippy::mem_forget,
+    clippy::used_underscore_binding,
+    reason = "the macros of abi_stable 0.11.3 expand to all of them on current compilers"
 )]
 
 pub mod control;
@@ -43,8 +45,8 @@ pub use control::{
     Subscription, SubscriptionOutcome,
 };
 pub use module::{
-    Adapter, Adapter_TO, AdapterBox, AdapterMetadata, AdapterModule, AdapterModuleRef, Host, Host_TO,
-    HostHandle, capability,
+    Adapter, Adapter_TO, AdapterBox, AdapterMetadata, AdapterModule, AdapterModuleRef, HEADER_SYMBOL, Host, Host_TO,
+    HostHandle, ModuleLoader, capability, library_header,
 };
 pub use record::{Depth, DepthLevel, Ltp, MAX_DEPTH_LEVELS, ORDERS_ABSENT, PRICE_SCALE, Quote, field};
 

@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn _every_code_is_explained_to_client_authors() {
+    fn every_code_is_explained_to_client_authors() {
         let document = include_str!("../../PROTOCOL.md");
         for code in ErrorCode::ALL {
             assert!(document.contains(&format!("| `{code}` |")), "{code} is missing in PROTOCOL.md");

@@ -59,7 +59,7 @@ impl Label {
         let values = match variant.mode() {
             Mode::Ltp => 320,
             Mode::Quote => 1_280,
-            // Four copies of the book: outside, inside, and both again as `bids` and `asks`; the two last are halves.
+            // Three copies of both sides: outside, inside, and as `bids` and `asks`.
             Mode::Depth => 1_408 + 3 * 2 * usize::from(variant.depth().levels()) * MAX_LEVEL_BYTES,
         };
         self.head.len() + self.origin.len() + self.data.len() + values

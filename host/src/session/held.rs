@@ -19,11 +19,6 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// The kind of frames that a subscription of this name in `mode` gets.
-    pub(super) fn variant(&self, mode: Mode, depth: DepthClass) -> Variant {
-        Variant::new(mode, self.suffix.unwrap_or(depth), self.suffix.is_some())
-    }
-
     /// The symbol with its suffix.
     pub(super) fn full_symbol(&self) -> String {
         match self.suffix {
@@ -50,11 +45,6 @@ impl Held {
     /// Subscriptions: each mode of a symbol counts.
     pub(super) const fn len(&self) -> usize {
         self.count
-    }
-
-    /// Symbols that are held under no key of this map are not held at all.
-    pub(super) fn instrument(&self, name: &Name) -> Option<InstrumentId> {
-        self.names.get(name).map(|holding| holding.instrument)
     }
 
     /// Notes a subscription; returns the key that it replaces, if the client held the symbol in this mode with other
@@ -136,26 +126,31 @@ mod tests {
 
     const SBIN: InstrumentId = InstrumentId(7);
 
+    fn variant(name: &Name, mode: Mode, depth: DepthClass) -> Variant {
+        Variant::new(mode, name.suffix.unwrap_or(depth), name.suffix.is_some())
+    }
+
     #[test]
     fn modes_of_a_symbol_are_held_apart() {
         let mut held = Held::default();
         let sbin = name("SBIN");
         for mode in Mode::ALL {
-            assert_eq!(held.insert(sbin.clone(), SBIN, sbin.variant(mode, DepthClass::Five)), None);
+            assert_eq!(held.insert(sbin.clone(), SBIN, variant(&sbin, mode, DepthClass::Five)), None);
         }
         assert_eq!(held.len(), 3);
         assert_eq!(held.remove(&sbin, Some(Mode::Quote)).len(), 1);
         assert_eq!(held.remove(&sbin, Some(Mode::Quote)).len(), 0);
         assert_eq!(held.remove(&sbin, None).len(), 2);
-        assert_eq!((held.len(), held.instrument(&sbin)), (0, None));
+        assert_eq!(held.len(), 0);
+        assert!(held.names.is_empty());
     }
 
     #[test]
     fn other_levels_replace_those_held() {
         let mut held = Held::default();
         let sbin = name("SBIN");
-        held.insert(sbin.clone(), SBIN, sbin.variant(Mode::Depth, DepthClass::Five));
-        let replaced = held.insert(sbin.clone(), SBIN, sbin.variant(Mode::Depth, DepthClass::Fifty)).unwrap();
+        held.insert(sbin.clone(), SBIN, variant(&sbin, Mode::Depth, DepthClass::Five));
+        let replaced = held.insert(sbin.clone(), SBIN, variant(&sbin, Mode::Depth, DepthClass::Fifty)).unwrap();
         assert_eq!(replaced.variant.depth(), DepthClass::Five);
         assert_eq!(held.len(), 1);
     }
@@ -164,16 +159,16 @@ mod tests {
     fn everything_is_given_back_at_once() {
         let mut held = Held::default();
         let (sbin, tcs) = (name("SBIN"), name("TCS"));
-        held.insert(tcs.clone(), InstrumentId(8), tcs.variant(Mode::Ltp, DepthClass::Five));
-        held.insert(sbin.clone(), SBIN, sbin.variant(Mode::Ltp, DepthClass::Five));
+        held.insert(tcs.clone(), InstrumentId(8), variant(&tcs, Mode::Ltp, DepthClass::Five));
+        held.insert(sbin.clone(), SBIN, variant(&sbin, Mode::Ltp, DepthClass::Five));
         let suffixed = Name { suffix: Some(DepthClass::Fifty), ..sbin.clone() };
-        held.insert(suffixed.clone(), SBIN, suffixed.variant(Mode::Depth, DepthClass::Five));
+        held.insert(suffixed.clone(), SBIN, variant(&suffixed, Mode::Depth, DepthClass::Five));
         assert_eq!(held.remove_instrument(SBIN).len(), 2);
         assert_eq!(
             held.remove_all(),
             [(
                 tcs.clone(),
-                vec![Key { instrument: InstrumentId(8), variant: tcs.variant(Mode::Ltp, DepthClass::Five) }]
+                vec![Key { instrument: InstrumentId(8), variant: variant(&tcs, Mode::Ltp, DepthClass::Five) }]
             )]
         );
         assert_eq!(held.len(), 0);

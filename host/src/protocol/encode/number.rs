@@ -77,7 +77,6 @@ fn push_digits(out: &mut Vec<u8>, number: u64, mut weight: u64) {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a digit is below ten")]
 fn digit(value: u64) -> u8 {
     b'0' + (value % 10) as u8
 }
@@ -104,7 +103,8 @@ mod tests {
     fn naive_ist(unix_ms: u64) -> String {
         let local = unix_ms + 19_800_000;
         let mut days = local / 86_400_000;
-        let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let is_leap =
+            |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let mut year = 1970;
         while days >= 365 + u64::from(is_leap(year)) {
             days -= 365 + u64::from(is_leap(year));

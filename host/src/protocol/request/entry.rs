@@ -188,7 +188,7 @@ pub(super) struct Listed<'l, T, F> {
     is_too_long: &'l mut bool,
 }
 
-impl<'l, T, F> Listed<'l, T, F> {
+impl<T, F> Listed<'_, T, F> {
     /// Makes entries of a JSON list; `make` gets the names and the raw `mode` of each.
     pub(super) fn read<'a>(list: &'a RawValue, make: F) -> Result<Vec<Result<T, RefusedEntry>>, ErrorReply>
     where

@@ -43,7 +43,7 @@ impl<'a> Fields<'a> {
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
-enum Key {
+enum Member {
     Action,
     Type,
     ApiKey,
@@ -83,21 +83,21 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         let mut fields = Fields::default();
         while let Some(key) = map.next_key()? {
             let place = match key {
-                Key::Action => &mut fields.action,
-                Key::Type => &mut fields.kind,
-                Key::ApiKey => &mut fields.api_key,
-                Key::Apikey => &mut fields.apikey,
-                Key::Symbols => &mut fields.symbols,
-                Key::Instruments => &mut fields.instruments,
-                Key::Symbol => &mut fields.symbol,
-                Key::Exchange => &mut fields.exchange,
-                Key::Mode => &mut fields.mode,
-                Key::Depth => &mut fields.depth,
-                Key::DepthLevel => &mut fields.depth_level,
-                Key::RequestId => &mut fields.request_id,
-                Key::Timestamp => &mut fields.timestamp,
-                Key::PingId => &mut fields.ping_id,
-                Key::Other => {
+                Member::Action => &mut fields.action,
+                Member::Type => &mut fields.kind,
+                Member::ApiKey => &mut fields.api_key,
+                Member::Apikey => &mut fields.apikey,
+                Member::Symbols => &mut fields.symbols,
+                Member::Instruments => &mut fields.instruments,
+                Member::Symbol => &mut fields.symbol,
+                Member::Exchange => &mut fields.exchange,
+                Member::Mode => &mut fields.mode,
+                Member::Depth => &mut fields.depth,
+                Member::DepthLevel => &mut fields.depth_level,
+                Member::RequestId => &mut fields.request_id,
+                Member::Timestamp => &mut fields.timestamp,
+                Member::PingId => &mut fields.ping_id,
+                Member::Other => {
                     map.next_value::<IgnoredAny>()?;
                     continue;
                 }

@@ -1,0 +1,298 @@
+//! Holds the code to the samples in `testdata/protocol`, one file per message, and the samples to the code: every file
+//! is claimed by exactly one check.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::codes::ErrorCode;
+use super::encode::{EncodeOptions, Label, market_data};
+use super::reply::{self, ErrorReply, Failure, Subscribed, Unsubscribed};
+use super::request::{RefusedEntry, Request, RequestId, parse};
+use crate::model::{DepthClass, DepthLevel, Mode, ORDERS_ABSENT, Quote, TickView, Variant, field};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sample {
+    name: String,
+    direction: String,
+    shows: String,
+    state: Option<String>,
+    expect: Option<Value>,
+    message: Box<RawValue>,
+}
+
+fn samples(prefix: &str) -> BTreeMap<String, Sample> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/protocol");
+    let mut samples = BTreeMap::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let sample: Sample = serde_json::from_slice(&std::fs::read(&path).unwrap())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(
+            path.file_stem().unwrap().to_str(),
+            Some(&*sample.name),
+            "a sample is named like its file"
+        );
+        assert!(sample.shows.ends_with('.'), "{} says what it shows", sample.name);
+        let kind = ["request_", "reply_", "frame_"].into_iter().find(|kind| sample.name.starts_with(kind));
+        let from = if kind == Some("request_") { "client_to_host" } else { "host_to_client" };
+        assert!(kind.is_some() && sample.direction == from, "{} has a known kind and direction", sample.name);
+        if sample.name.starts_with(prefix) {
+            samples.insert(sample.name.clone(), sample);
+        }
+    }
+    assert!(!samples.is_empty());
+    samples
+}
+
+#[test]
+fn requests_are_understood_as_their_samples_say() {
+    for (name, sample) in samples("request_") {
+        let is_authenticated = match sample.state.as_deref() {
+            Some("authenticated") => true,
+            Some("new") => false,
+            other => panic!("{name}: state {other:?}"),
+        };
+        let understood = match parse(sample.message.get().as_bytes(), is_authenticated) {
+            Ok(request) => describe(&request),
+            Err(error) => json!({"error": error.code.as_str(), "message": error.message}),
+        };
+        assert_eq!(Some(understood), sample.expect, "{name}");
+    }
+}
+
+fn describe(request: &Request) -> Value {
+    let mut out = Map::new();
+    let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
+    let id = |put: &mut dyn FnMut(&str, Value), name: &str, request_id: &RequestId| {
+        put("request", name.into());
+        if let Some(raw) = request_id.as_json() {
+            put("request_id", serde_json::from_str(raw).unwrap());
+        }
+    };
+    let named = |exchange: &str, symbol: &str, suffix: Option<DepthClass>| {
+        let mut named = Map::new();
+        named.insert("exchange".to_owned(), exchange.into());
+        named.insert("symbol".to_owned(), symbol.into());
+        if let Some(suffix) = suffix {
+            named.insert("suffix".to_owned(), suffix.levels().into());
+        }
+        named
+    };
+    let refused = |entry: &RefusedEntry| {
+        let mut named = named(&entry.exchange, &entry.symbol, None);
+        named.insert("refused".to_owned(), (*entry.message).into());
+        named
+    };
+    match request {
+        Request::Authenticate { api_key } => {
+            put("request", "authenticate".into());
+            put("api_key", api_key.expose_secret().into());
+        }
+        Request::Subscribe { entries, mode, depth, request_id } => {
+            id(&mut put, "subscribe", request_id);
+            put("mode", mode.number().into());
+            put("depth", depth.levels().into());
+            let of = |entry: &Result<super::request::Entry, _>| {
+                entry
+                    .as_ref()
+                    .map_or_else(refused, |entry| named(&entry.exchange, &entry.symbol, entry.suffix))
+            };
+            put("entries", entries.iter().map(of).collect());
+        }
+        Request::Unsubscribe { entries, request_id } => {
+            id(&mut put, "unsubscribe", request_id);
+            let of = |entry: &Result<super::request::UnsubscribeEntry, _>| {
+                let entry = match entry {
+                    Ok(entry) => entry,
+                    Err(entry) => return refused(entry),
+                };
+                let mut named = named(&entry.exchange, &entry.symbol, entry.suffix);
+                let mode = entry.mode.map_or(Value::from("all"), |mode| mode.number().into());
+                named.insert("mode".to_owned(), mode);
+                named
+            };
+            put("entries", entries.iter().map(of).collect());
+        }
+        Request::UnsubscribeAll { request_id } => id(&mut put, "unsubscribe_all", request_id),
+        Request::SubscribeOrders { request_id } => id(&mut put, "subscribe_orders", request_id),
+        Request::UnsubscribeOrders { request_id } => id(&mut put, "unsubscribe_orders", request_id),
+        Request::BrokerInfo => put("request", "broker_info".into()),
+        Request::SupportedBrokers => put("request", "supported_brokers".into()),
+        Request::Ping { timestamp, ping_id } => {
+            put("request", "ping".into());
+            for (key, raw) in [("timestamp", timestamp), ("_pingId", ping_id)] {
+                if let Some(raw) = raw {
+                    put(key, serde_json::from_str(raw.get()).unwrap());
+                }
+            }
+        }
+        Request::Pong => put("request", "pong".into()),
+    }
+    Value::Object(out)
+}
+
+fn assert_produced(prefix: &str, produced: &[(&str, Vec<u8>)]) {
+    let mut samples = samples(prefix);
+    for (name, bytes) in produced {
+        let name = format!("{prefix}{name}");
+        let sample = samples.remove(&name).unwrap_or_else(|| panic!("no sample {name}, or two checks of it"));
+        assert_eq!(std::str::from_utf8(bytes).unwrap(), sample.message.get(), "{name}");
+    }
+    assert!(samples.is_empty(), "nothing produces {:?}", samples.keys());
+}
+
+fn request_id(json: &str) -> RequestId {
+    let request = format!(r#"{{"action":"subscribe_orders","request_id":{json}}}"#);
+    match parse(request.as_bytes(), true) {
+        Ok(Request::SubscribeOrders { request_id }) => request_id,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.to_owned()).unwrap()
+}
+
+#[test]
+fn replies_are_those_of_the_samples() {
+    let none = RequestId::default();
+    let failure = |code, message: &'static str| Failure { code, message: message.into() };
+    let subscribed =
+        |symbol: &'static str, outcome| Subscribed { symbol: symbol.into(), exchange: "NSE", outcome };
+    let gone = Unsubscribed { symbol: "SBIN".into(), exchange: "NSE", outcome: Ok(()) };
+    let refused = RefusedEntry {
+        symbol: "A".to_owned(),
+        exchange: "NSE".to_owned(),
+        message: "Invalid mode 9; expected 1 (LTP), 2 (Quote), or 3 (Depth)".into(),
+    };
+    let kept = failure(ErrorCode::UnsubscriptionError, "broker refused");
+    let kept = Unsubscribed { symbol: "A".into(), exchange: "NSE", outcome: Err(kept) };
+    let ack = [subscribed("SBIN", Ok((Mode::Quote, DepthClass::Five)))];
+    let partial = [
+        subscribed("RELIANCE:50", Ok((Mode::Depth, DepthClass::Twenty))),
+        subscribed("BAD1", Err(failure(ErrorCode::SymbolNotFound, "Symbol BAD1 not found"))),
+    ];
+    let late = failure(ErrorCode::SubscriptionError, "broker refused");
+    let late = reply::subscription_failed("SBIN", "NSE", Mode::Quote, "zerodha", &late);
+    let error = ErrorReply::new(ErrorCode::NotAuthenticated, "You must authenticate first");
+    let (time, id) = (raw("1705294800123"), raw("\"p1\""));
+    let produced = [
+        ("auth_success", reply::auth_success("zerodha", "alice")),
+        ("auth_status", reply::auth_status("zerodha", "alice")),
+        ("subscribe_success", reply::subscribe_ack(&ack, "zerodha", &none)),
+        ("subscribe_partial", reply::subscribe_ack(&partial, "zerodha", &request_id("\"r1\""))),
+        ("subscribe_empty", reply::subscribe_ack(&[], "zerodha", &request_id("7"))),
+        (
+            "unsubscribe_success",
+            reply::unsubscribe_ack(std::slice::from_ref(&gone), "zerodha", &request_id("7")),
+        ),
+        ("unsubscribe_partial", reply::unsubscribe_ack(&[(&refused).into(), gone], "zerodha", &none)),
+        ("unsubscribe_error", reply::unsubscribe_ack(&[kept], "zerodha", &none)),
+        ("subscribe_orders", reply::subscribe_orders_ack(&request_id("\"o\""))),
+        ("unsubscribe_orders", reply::unsubscribe_orders_ack(&none)),
+        ("broker_info", reply::broker_info("zerodha", "alice", true)),
+        ("broker_info_disconnected", reply::broker_info("zerodha", "alice", false)),
+        ("supported_brokers", reply::supported_brokers(&["angel", "zerodha"])),
+        ("pong", reply::pong(1_705_294_800_456, Some(&time), Some(&id))),
+        ("pong_bare", reply::pong(1_705_294_800_456, None, None)),
+        ("error", error.to_bytes()),
+        ("subscription_status", late),
+        (
+            "feed_status",
+            reply::feed_status("zerodha", "stale", "no tick for 15 s; reconnecting", Some(15_000)),
+        ),
+    ];
+    assert_produced("reply_", &produced.map(|(name, bytes)| (name, bytes.to_vec())));
+}
+
+const MARKET: Quote = Quote {
+    instrument: 1,
+    fields: field::IN_QUOTE,
+    seq: 1,
+    received_ts_ns: 1_705_294_800_200_000_000,
+    exchange_ts_ns: 1_705_294_800_123_456_789,
+    last_trade_ts_ns: 1_705_294_800_000_000_000,
+    ltp: 625_500_000_000,
+    volume: 1_500_000,
+    last_quantity: 10,
+    open: 620_000_000_000,
+    high: 628_000_000_000,
+    low: 618_500_000_000,
+    close: 622_000_000_000,
+    average_price: 621_400_000_000,
+    total_buy_quantity: 4_000,
+    total_sell_quantity: 5_000,
+    change: 3_500_000_000,
+    change_percent: 560_000_000,
+    oi: 0,
+    bid_price: 625_450_000_000,
+    ask_price: 625_550_000_000,
+    bid_size: 120,
+    ask_size: 80,
+    upper_circuit: 684_200_000_000,
+    lower_circuit: 559_800_000_000,
+    prev_close: 622_000_000_000,
+    oi_high: 0,
+    oi_low: 0,
+};
+
+const BUY: [DepthLevel; 2] = [
+    DepthLevel { price: 625_450_000_000, quantity: 120, orders: 3, reserved: 0 },
+    DepthLevel { price: 625_400_000_000, quantity: 500, orders: ORDERS_ABSENT, reserved: 0 },
+];
+const SELL: [DepthLevel; 1] = [DepthLevel { price: 625_550_000_000, quantity: 80, orders: 2, reserved: 0 }];
+
+#[test]
+fn frames_are_those_of_the_samples() {
+    let all = EncodeOptions::default();
+    let lean = EncodeOptions { flat_fields: false, bids_asks: false };
+    let frame = |variant: Variant, fields: u32, options, snapshot| {
+        let label = Label::new("SBIN", "NSE", "zerodha", variant.is_suffixed().then(|| variant.depth()));
+        let quote = Quote { fields, ..MARKET };
+        let mut out = Vec::new();
+        let tick = TickView { quote: &quote, buy: &BUY, sell: &SELL };
+        assert!(market_data(&mut out, &label, variant, tick, options, snapshot));
+        out
+    };
+    let plain = |mode| Variant::new(mode, DepthClass::Five, false);
+    let sample = field::IN_LTP | (field::OI * 2 - 1);
+    let bare = field::LTP | field::EXCHANGE_TS;
+    let order = r#"{"orderid":"250101000000001","symbol":"NHPC","exchange":"NSE","action":"BUY","quantity":1,"price":50.0,"trigger_price":0.0,"pricetype":"LIMIT","product":"CNC","order_status":"rejected","filled_quantity":0,"pending_quantity":0,"average_price":0.0,"rejection_reason":"funds"}"#;
+    let suffixed = Variant::new(Mode::Depth, DepthClass::Fifty, true);
+    assert_produced(
+        "frame_",
+        &[
+            ("ltp", frame(plain(Mode::Ltp), field::IN_QUOTE, all, false)),
+            ("ltp_bare", frame(plain(Mode::Ltp), bare, all, false)),
+            ("quote", frame(plain(Mode::Quote), sample, all, false)),
+            ("quote_full", frame(plain(Mode::Quote), field::IN_QUOTE, all, true)),
+            ("quote_lean", frame(plain(Mode::Quote), sample, lean, false)),
+            ("depth", frame(plain(Mode::Depth), sample, all, false)),
+            ("depth_suffix", frame(suffixed, field::EXCHANGE_TS, all, false)),
+            ("order_update", super::order::order_update("alice", "zerodha", order).unwrap().to_vec()),
+        ],
+    );
+}
+
+#[test]
+fn examples_in_the_document_are_messages() {
+    let document = include_str!("../../PROTOCOL.md");
+    let examples: Vec<&str> = document
+        .split("```json\n")
+        .skip(1)
+        .flat_map(|rest| rest.split("```").next().unwrap_or_default().lines())
+        .collect();
+    assert!(examples.len() > 20);
+    for example in examples {
+        let value: Value = serde_json::from_str(example).unwrap_or_else(|error| panic!("{example}: {error}"));
+        if value.get("action").is_some_and(|action| !["BUY", "SELL"].contains(&action.as_str().unwrap())) {
+            assert!(parse(example.as_bytes(), true).is_ok(), "{example}");
+        }
+    }
+}
