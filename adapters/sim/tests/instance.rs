@@ -9,6 +9,7 @@ use adapter_sdk::{
 };
 use adapter_sim::{Sim, feed::STRAY_INSTRUMENT};
 
+#[expect(clippy::expect_used, reason = "each test writes its own settings")]
 fn start(config_json: &str) -> Bench {
     Bench::start::<Sim>(config_json).expect("the settings are usable")
 }

@@ -86,7 +86,7 @@ fn the_first_tick_comes_with_the_subscription_and_others_follow_at_the_rate() {
     bench.subscribe(2, "BSE", "SBIN", Detail::Quote);
     bench.subscribe(3, "CRYPTO", "BTC_INR", Detail::Quote);
     assert_eq!(bench.counts(), BTreeMap::from([(1, 1), (2, 1), (3, 1)]));
-    bench.run_until(seconds(20));
+    assert_eq!(bench.run_until(seconds(20)).1, Progress::Connected);
     let counts = bench.counts();
     assert!((190..=212).contains(&counts[&1]), "{counts:?}");
     assert!((9..=13).contains(&counts[&2]), "{counts:?}");
@@ -136,7 +136,7 @@ fn a_change_of_detail_shows_at_once_and_keeps_the_rate() {
     bench.subscribe(2, "NSE_INDEX", "NIFTY", Detail::Book(5));
     let shown: Vec<_> = bench.out.ticks.iter().map(|tick| (tick.0, tick.1, tick.3, tick.4)).collect();
     assert_eq!(shown, [(1, Detail::Price, 0, 0), (1, Detail::Book(20), 20, 20), (2, Detail::Book(5), 0, 0)]);
-    bench.run_until(seconds(10));
+    assert_eq!(bench.run_until(seconds(10)).1, Progress::Connected);
     assert!((95..=110).contains(&bench.counts()[&1]), "{:?}", bench.counts());
 }
 
@@ -148,7 +148,7 @@ fn the_values_do_not_depend_on_rate_or_company() {
             bench.subscribe(2, "NSE", "TCS", Detail::Book(50));
         }
         bench.subscribe(1, "NSE", "SBIN", Detail::Price);
-        bench.run_until(seconds(20));
+        assert_eq!(bench.run_until(seconds(20)).1, Progress::Connected);
         let of_one = bench.out.ticks.iter().filter(|tick| tick.0 == 1);
         of_one.map(|tick| (tick.2.ltp, tick.2.high, tick.2.change)).take(30).collect::<Vec<_>>()
     };
@@ -199,7 +199,7 @@ fn stray_ticks_carry_a_number_that_nobody_subscribed() {
 fn panics_come_where_they_are_asked_for() {
     let mut bench = Bench::new(json!({ "faults": { "panic_in": "next", "panic_on_symbol": "SBIN" } }));
     bench.subscribe(1, "NSE", "TCS", Detail::Price);
-    bench.run_until(seconds(3));
+    assert_eq!(bench.run_until(seconds(3)).1, Progress::Connected);
     bench.subscribe(2, "NSE", "SBIN", Detail::Price);
     assert!(panic::catch_unwind(panic::AssertUnwindSafe(|| bench.run_until(seconds(6)))).is_err());
 
