@@ -15,9 +15,12 @@ use crate::{
 /// Number that ticks nobody asked for are published under; hosts count from the other end.
 pub const STRAY_INSTRUMENT: u32 = u32::MAX;
 
-/// Rest between two wake-ups. Ticks that fall due in it share a batch, and a rate that is too much for the machine
-/// costs ticks instead of a whole core.
+/// Shortest rest between two wake-ups; ticks that fall due in it share a batch. After more work than that the rest is as
+/// long as the work, so that a rate that is too much for the machine costs ticks and at most half a core.
 const REST: Duration = Duration::from_millis(1);
+
+/// Longest rest.
+const REST_MAX: Duration = Duration::from_millis(50);
 
 /// A moment, on the two clocks that matter.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +85,8 @@ pub struct Feed {
     /// Spreads the ticks over time; what they hold does not depend on it.
     random: Random,
     rest_until: Duration,
+    /// When the work began that has not been rested from.
+    woke_at: Option<Duration>,
     buffers: Buffers,
 }
 
@@ -111,6 +116,7 @@ impl Feed {
             schedule: Schedule::new(),
             random,
             rest_until: Duration::ZERO,
+            woke_at: None,
             buffers: Buffers::default(),
         }
     }
@@ -172,6 +178,10 @@ impl Feed {
 
     /// The age at which [`Self::advance`] has something to do, if it ever has. May be in the past.
     pub fn next_wake(&mut self, age: Duration) -> Option<Duration> {
+        if let Some(woke_at) = self.woke_at.take() {
+            let rest = age.saturating_sub(woke_at).clamp(REST, REST_MAX);
+            self.rest_until = age.saturating_add(rest);
+        }
         let due = if self.is_mute(age) { None } else { self.schedule.next_due() };
         let tick = due.map(|due| due.max(self.rest_until));
         [tick, self.settings.faults.disconnect_every].into_iter().flatten().min()
@@ -216,7 +226,7 @@ impl Feed {
                 sell: &[],
             });
         }
-        self.rest_until = now.age.saturating_add(REST);
+        self.woke_at = Some(now.age);
     }
 
     fn is_mute(&self, age: Duration) -> bool {

@@ -126,7 +126,10 @@ impl Universe {
     /// The instruments of a day, at least 2,000.
     pub fn new(today: Date) -> Self {
         let mut universe = Self { instruments: Vec::new(), by_name: HashMap::new() };
-        for instrument in spot::instruments().chain(derivatives::instruments(today)) {
+        for instrument in spot::instruments() {
+            universe.add(instrument);
+        }
+        for instrument in derivatives::instruments(today, &universe) {
             universe.add(instrument);
         }
         universe

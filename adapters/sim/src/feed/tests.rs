@@ -118,6 +118,24 @@ fn a_pause_of_the_machine_leaves_no_backlog() {
 }
 
 #[test]
+fn work_is_followed_by_a_rest_of_the_same_length() {
+    let mut bench = Bench::new(json!({ "rate_hz": 1000 }));
+    bench.subscribe(1, "NSE", "SBIN", Detail::Price);
+    let mut rest_after_ms = |work_ms: u64| {
+        bench.age += Duration::from_millis(100);
+        let now = bench.now();
+        assert_eq!(bench.feed.advance(now, &mut bench.out), Progress::Connected);
+        bench.age += Duration::from_millis(work_ms);
+        let rest = bench.feed.next_wake(bench.age).expect("goes on").saturating_sub(bench.age);
+        // Whoever asks again, because something came between, rests no longer.
+        bench.age += rest / 2;
+        assert_eq!(bench.feed.next_wake(bench.age), Some(bench.age + rest / 2));
+        rest.as_millis()
+    };
+    assert_eq!([rest_after_ms(0), rest_after_ms(20), rest_after_ms(900)], [1, 20, 50]);
+}
+
+#[test]
 fn nothing_subscribed_needs_no_wake_up() {
     let mut bench = Bench::new(json!({}));
     assert_eq!(bench.feed.next_wake(Duration::ZERO), None);

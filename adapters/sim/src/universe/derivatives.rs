@@ -4,22 +4,17 @@
 
 use std::collections::BTreeSet;
 
-use super::{Date, Instrument, Kind, PRICE_SCALE, Right, Spot, Weekday, from_paise};
+use super::{Date, Instrument, Kind, PRICE_SCALE, Right, Spot, Universe, Weekday, from_paise};
 
 /// Something with futures, and options where `strikes_each_side` is not 0.
 struct Underlying {
     exchange: &'static str,
     symbol: &'static str,
-    /// Name of the spot price, where that trades elsewhere.
-    spot: &'static str,
-    /// Spot price in hundredths.
-    paise: i64,
+    spot: Spot,
     expiry: Expiry,
     /// Tick size, scaled.
     tick: i64,
     lot: i64,
-    step_ppb: i64,
-    volatility_permille: i64,
     /// Distance of strikes in whole units of the price.
     strike_step: i64,
     strikes_each_side: i64,
@@ -43,42 +38,41 @@ const TICK_5_PAISE: i64 = from_paise(5);
 const TICK_RUPEE: i64 = PRICE_SCALE;
 const TICK_CURRENCY: i64 = PRICE_SCALE / 400; // 0.0025
 
-/// The instruments of this module on a day.
-pub(super) fn instruments(today: Date) -> impl Iterator<Item = Instrument> {
-    underlyings().into_iter().flat_map(move |underlying| {
-        let mut listed = underlying.futures(today);
+/// The instruments of this module on a day. `spots` has what they may be derived from.
+pub(super) fn instruments(today: Date, spots: &Universe) -> Vec<Instrument> {
+    let mut listed = Vec::new();
+    for underlying in underlyings(spots) {
+        listed.extend(underlying.futures(today));
         listed.extend(underlying.options(today));
-        listed
-    })
+    }
+    listed
 }
 
-fn underlyings() -> Vec<Underlying> {
-    let tuesday = Weekday::Tuesday;
-    let mut all = vec![
-        option_chain("NFO", "NIFTY", "NSE_INDEX:NIFTY", 2_600_000, Expiry::Weekly(tuesday), 75, 50, 25),
-        option_chain(
-            "NFO",
-            "BANKNIFTY",
-            "NSE_INDEX:BANKNIFTY",
-            5_850_000,
-            Expiry::Monthly(tuesday),
-            35,
-            100,
-            25,
-        ),
-        option_chain("NFO", "RELIANCE", "NSE:RELIANCE", 148_000, Expiry::Monthly(tuesday), 500, 10, 12),
-        option_chain("NFO", "SBIN", "NSE:SBIN", 89_050, Expiry::Monthly(tuesday), 750, 10, 12),
-        option_chain(
-            "BFO",
-            "SENSEX",
-            "BSE_INDEX:SENSEX",
-            8_500_000,
-            Expiry::Weekly(Weekday::Thursday),
-            20,
-            100,
-            10,
-        ),
+fn underlyings(spots: &Universe) -> Vec<Underlying> {
+    let nse = Weekday::Tuesday;
+    let chains = [
+        ("NFO", ("NSE_INDEX", "NIFTY"), Expiry::Weekly(nse), 75, 50, 25),
+        ("NFO", ("NSE_INDEX", "BANKNIFTY"), Expiry::Monthly(nse), 35, 100, 25),
+        ("NFO", ("NSE", "RELIANCE"), Expiry::Monthly(nse), 500, 10, 12),
+        ("NFO", ("NSE", "SBIN"), Expiry::Monthly(nse), 750, 10, 12),
+        ("BFO", ("BSE_INDEX", "SENSEX"), Expiry::Weekly(Weekday::Thursday), 20, 100, 10),
     ];
+    let mut all: Vec<_> = chains
+        .into_iter()
+        .filter_map(|(exchange, (market, symbol), expiry, lot, strike_step, strikes_each_side)| {
+            let (_, listed) = spots.find(market, symbol)?;
+            Some(Underlying {
+                exchange,
+                symbol,
+                spot: listed.spot.clone(),
+                expiry,
+                tick: TICK_5_PAISE,
+                lot,
+                strike_step,
+                strikes_each_side,
+            })
+        })
+        .collect();
     all.extend([
         commodity("MCX", "CRUDEOIL", 530_000, 19, TICK_RUPEE, 100),
         commodity("MCX", "GOLD", 12_500_000, 5, TICK_RUPEE, 100),
@@ -103,33 +97,6 @@ fn underlyings() -> Vec<Underlying> {
     all
 }
 
-#[expect(clippy::too_many_arguments, reason = "one row of a table that reads best as rows")]
-fn option_chain(
-    exchange: &'static str,
-    symbol: &'static str,
-    spot: &'static str,
-    paise: i64,
-    expiry: Expiry,
-    lot: i64,
-    strike_step: i64,
-    strikes_each_side: i64,
-) -> Underlying {
-    let of_share = spot.starts_with("NSE:");
-    Underlying {
-        exchange,
-        symbol,
-        spot,
-        paise,
-        expiry,
-        tick: TICK_5_PAISE,
-        lot,
-        step_ppb: if of_share { 150_000 } else { 60_000 },
-        volatility_permille: if of_share { 280 } else { 130 },
-        strike_step,
-        strikes_each_side,
-    }
-}
-
 fn commodity(
     exchange: &'static str,
     symbol: &'static str,
@@ -141,13 +108,10 @@ fn commodity(
     Underlying {
         exchange,
         symbol,
-        spot: symbol,
-        paise,
+        spot: own_spot(symbol, paise, 120_000),
         expiry: Expiry::OnDay(day),
         tick,
         lot,
-        step_ppb: 120_000,
-        volatility_permille: 250,
         strike_step: 0,
         strikes_each_side: 0,
     }
@@ -157,16 +121,19 @@ fn currency(exchange: &'static str, symbol: &'static str, paise: i64) -> Underly
     Underlying {
         exchange,
         symbol,
-        spot: symbol,
-        paise,
+        spot: own_spot(symbol, paise, 25_000),
         expiry: Expiry::OnDay(27),
         tick: TICK_CURRENCY,
         lot: 1000,
-        step_ppb: 25_000,
-        volatility_permille: 50,
         strike_step: 0,
         strikes_each_side: 0,
     }
+}
+
+/// The price of something that has no instrument of its own here: only futures of it are listed, and no options, so
+/// that its volatility is without effect.
+fn own_spot(symbol: &str, paise: i64, step_ppb: i64) -> Spot {
+    Spot { name: symbol.to_owned(), price: from_paise(paise), step_ppb, volatility_permille: 250 }
 }
 
 impl Underlying {
@@ -202,7 +169,7 @@ impl Underlying {
     /// Strikes in whole units of the price, around the spot price.
     fn strikes(&self) -> impl Iterator<Item = i64> {
         let step = self.strike_step.max(1);
-        let middle = self.paise / 100 / step * step;
+        let middle = self.spot.price / PRICE_SCALE / step * step;
         let count = self.strikes_each_side;
         (-count..=count).filter(move |_| count > 0).map(move |offset| middle + offset * step)
     }
@@ -221,12 +188,7 @@ impl Underlying {
             kind,
             tick: self.tick,
             lot: self.lot,
-            spot: Spot {
-                name: self.spot.to_owned(),
-                price: from_paise(self.paise),
-                step_ppb: self.step_ppb,
-                volatility_permille: self.volatility_permille,
-            },
+            spot: self.spot.clone(),
         }
     }
 }

@@ -90,3 +90,12 @@ fn a_name_that_is_taken_is_not_added_again() {
     assert!(!universe.add(again));
     assert_eq!(universe.instruments().len(), before);
 }
+
+#[test]
+fn a_chain_stands_on_the_price_of_its_underlying() {
+    let universe = universe();
+    let spot = |exchange, symbol| &universe.find(exchange, symbol).expect("listed").1.spot;
+    assert_eq!(spot("NFO", "BANKNIFTY30DEC2558500PE"), spot("NSE_INDEX", "BANKNIFTY"));
+    assert_eq!(spot("NFO", "SBIN30DEC25FUT"), spot("BSE", "SBIN"));
+    assert_ne!(spot("MCX", "GOLD05DEC25FUT"), spot("MCX", "GOLDM05DEC25FUT"));
+}
