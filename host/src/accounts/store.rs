@@ -417,11 +417,11 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let transaction = connection.transaction()?;
-    for (number, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+    for (number, migration) in (1..).zip(MIGRATIONS).filter(|(number, _)| *number > version) {
         transaction.execute_batch(migration)?;
-        transaction.pragma_update(None, "user_version", number + 1)?;
+        transaction.pragma_update(None, "user_version", number)?;
     }
     transaction.commit()
 }

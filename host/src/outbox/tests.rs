@@ -108,7 +108,7 @@ proptest! {
         let mut newest: BTreeMap<u32, u64> = BTreeMap::new();
         let mut received: BTreeMap<u32, u64> = BTreeMap::new();
         let (mut offered, mut sent, mut conflated, mut discarded) = (0, 0, 0, 0);
-        let mut deliver = |frame: Utf8Bytes, received: &mut BTreeMap<u32, u64>| {
+        let deliver = |frame: Utf8Bytes, received: &mut BTreeMap<u32, u64>| {
             let (instrument, value) = frame.split_once(':').unwrap();
             let value: u64 = value.parse().unwrap();
             let before = received.insert(instrument.parse().unwrap(), value);

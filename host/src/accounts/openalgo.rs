@@ -1,0 +1,303 @@
+//! An existing OpenAlgo database, read-only: users, hashed keys, broker tokens.
+//!
+//! Formats as OpenAlgo writes them: keys are Argon2 hashes of key + pepper, tokens are Fernet tokens under a key that is
+//! derived from the pepper and a salt. What was checked is remembered as long as OpenAlgo itself remembers it.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use argon2::{Argon2, PasswordHash, PasswordVerifier as _};
+use fernet::Fernet;
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
+use rustc_hash::FxHashMap;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::{
+    Account, AccountId, AccountsError, Credentials, KeyId, UserName, Verified, VerifyError, store::database_error,
+};
+
+/// How long a good key is remembered.
+const VALID_FOR: Duration = Duration::from_secs(36_000);
+/// Good keys remembered.
+const VALID_LIMIT: usize = 1_024;
+/// How long a bad key is remembered.
+const INVALID_FOR: Duration = Duration::from_secs(300);
+/// Bad keys remembered.
+const INVALID_LIMIT: usize = 512;
+/// Rounds of the derivation of the Fernet key.
+const PBKDF2_ROUNDS: u32 = 100_000;
+/// Salt of installations that never set their own.
+const LEGACY_SALT: &[u8] = b"openalgo_static_salt";
+/// What a placeholder row holds instead of a token.
+const PENDING: &str = "pending";
+/// Longest wait for OpenAlgo to finish a write.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Where the database is, and what it is read with.
+#[derive(Debug)]
+pub struct OpenAlgoSettings {
+    /// The database file.
+    pub path: PathBuf,
+    /// `API_KEY_PEPPER`.
+    pub pepper: SecretString,
+    /// `FERNET_SALT`.
+    pub fernet_salt: Option<SecretString>,
+    /// `BROKER_API_KEY`, `BROKER_API_SECRET` and their `_MARKET` forms, under the names that adapters see.
+    pub broker_keys: Vec<(&'static str, SecretString)>,
+}
+
+/// The database.
+pub struct OpenAlgo {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+    pepper: SecretString,
+    fernet: Fernet,
+    broker_keys: Vec<(&'static str, SecretString)>,
+    remembered: Mutex<Remembered>,
+}
+
+impl std::fmt::Debug for OpenAlgo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenAlgo").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Results of earlier checks, by SHA-256 of the key.
+#[derive(Default)]
+struct Remembered {
+    valid: FxHashMap<[u8; 32], (Instant, UserName, KeyId)>,
+    invalid: FxHashMap<[u8; 32], Instant>,
+}
+
+impl OpenAlgo {
+    pub(super) fn open(settings: OpenAlgoSettings) -> Result<Self, AccountsError> {
+        let OpenAlgoSettings { path, pepper, fernet_salt, broker_keys } = settings;
+        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .map_err(|error| database_error(&path.display(), &error))?;
+        let opened = connection.busy_timeout(BUSY).and_then(|()| {
+            connection.query_row("SELECT (SELECT count(*) FROM api_keys) + (SELECT count(*) FROM auth)", [], |_| Ok(()))
+        });
+        opened.map_err(|error| database_error(&path.display(), &error))?;
+        let fernet = fernet_of(&pepper, fernet_salt.as_ref())?;
+        Ok(Self {
+            path,
+            connection: Mutex::new(connection),
+            pepper,
+            fernet,
+            broker_keys,
+            remembered: Mutex::default(),
+        })
+    }
+
+    pub(super) fn data_version(&self) -> u64 {
+        let version: Option<i64> =
+            self.connection.lock().query_row("PRAGMA data_version", [], |row| row.get(0)).ok();
+        version.unwrap_or_default().unsigned_abs()
+    }
+
+    /// Forgets every earlier check.
+    pub(super) fn forget(&self) {
+        *self.remembered.lock() = Remembered::default();
+    }
+
+    /// The result of an earlier check, if it is not too old.
+    pub(super) fn remembered(&self, key: &SecretString) -> Option<Result<Verified, VerifyError>> {
+        let digest = digest_of(key);
+        let (user, id) = {
+            let mut remembered = self.remembered.lock();
+            if remembered.invalid.get(&digest).is_some_and(|at| at.elapsed() < INVALID_FOR) {
+                return Some(Err(VerifyError::Unknown));
+            }
+            remembered.invalid.remove(&digest);
+            match remembered.valid.get(&digest) {
+                Some((at, user, id)) if at.elapsed() < VALID_FOR => (user.clone(), id.clone()),
+                _ => return None,
+            }
+        };
+        // A key that was replaced or removed since has to be checked again.
+        match self.check_keys(std::slice::from_ref(&id)) {
+            Ok(good) if good == [true] => {}
+            Ok(_) => {
+                self.remembered.lock().valid.remove(&digest);
+                return None;
+            }
+            Err(error) => return Some(Err(error.into())),
+        }
+        let account = self.account_of(&user).map_err(VerifyError::from);
+        Some(account.map(|account| Verified { key: id, user, account }))
+    }
+
+    /// Checks a key against every stored hash; tens of milliseconds each.
+    pub(super) fn verify(&self, key: &SecretString) -> Result<Verified, VerifyError> {
+        let peppered = Zeroizing::new(format!("{}{}", key.expose_secret(), self.pepper.expose_secret()));
+        let hashes: Vec<(String, String)> = self.read(|connection| {
+            let mut statement = connection.prepare("SELECT user_id, api_key_hash FROM api_keys")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })?;
+        let found = hashes.iter().find(|(_, hash)| {
+            PasswordHash::new(hash)
+                .is_ok_and(|hash| Argon2::default().verify_password(peppered.as_bytes(), &hash).is_ok())
+        });
+        let digest = digest_of(key);
+        let mut remembered = self.remembered.lock();
+        let Some((user, hash)) = found else {
+            let Remembered { invalid, .. } = &mut *remembered;
+            make_room(invalid, INVALID_LIMIT, |at| *at);
+            invalid.insert(digest, Instant::now());
+            return Err(VerifyError::Unknown);
+        };
+        let (id, user) = (key_id(user, hash), UserName::from(user.as_str()));
+        make_room(&mut remembered.valid, VALID_LIMIT, |(at, ..)| *at);
+        remembered.valid.insert(digest, (Instant::now(), user.clone(), id.clone()));
+        drop(remembered);
+        let account = self.account_of(&user)?;
+        Ok(Verified { key: id, user, account })
+    }
+
+    /// A key is good while its hash stands in the table.
+    pub(super) fn check_keys(&self, keys: &[KeyId]) -> Result<Vec<bool>, AccountsError> {
+        let known: Vec<KeyId> = self.read(|connection| {
+            let mut statement = connection.prepare("SELECT user_id, api_key_hash FROM api_keys")?;
+            let ids = statement.query_map([], |row| {
+                Ok(key_id(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?))
+            })?;
+            ids.collect()
+        })?;
+        Ok(keys.iter().map(|key| known.contains(key)).collect())
+    }
+
+    pub(super) fn account_of(&self, user: &UserName) -> Result<Option<Account>, AccountsError> {
+        self.read(|connection| {
+            connection
+                .query_row(
+                    "SELECT broker FROM auth WHERE name = ?1 AND NOT coalesce(is_revoked, 0)",
+                    [user.as_str()],
+                    |row| {
+                        let broker: String = row.get(0)?;
+                        Ok(Account {
+                            id: AccountId::from(format!("{user}@{broker}").as_str()),
+                            user: user.clone(),
+                            broker: broker.into(),
+                        })
+                    },
+                )
+                .optional()
+        })
+    }
+
+    pub(super) fn credentials(&self, account: &Account) -> Result<Credentials, AccountsError> {
+        let found = self.read(|connection| {
+            let mut statement = connection
+                .prepare("SELECT * FROM auth WHERE name = ?1 AND broker = ?2 AND NOT coalesce(is_revoked, 0)")?;
+            statement
+                .query_row([account.user.as_str(), &*account.broker], |row| {
+                    Ok((row.get::<_, Option<String>>("auth")?, text(row, "feed_token"), text(row, "user_id")))
+                })
+                .optional()
+        })?;
+        let mut credentials = Credentials::default();
+        let Some((auth, feed_token, client_id)) = found else { return Ok(credentials) };
+        for (name, token) in [("auth_token", auth), ("feed_token", feed_token)] {
+            let token = token.filter(|token| !token.is_empty() && token != PENDING);
+            // A token under an older pepper or salt is as good as none: the user has to log in again.
+            if let Some(plain) = token.and_then(|token| self.decrypt(&token)) {
+                credentials.set(name, plain.as_str());
+            }
+        }
+        if let Some(client_id) = client_id.filter(|id| !id.is_empty()) {
+            credentials.set("user_id", client_id);
+        }
+        for (name, key) in &self.broker_keys {
+            credentials.set(name, key.expose_secret());
+        }
+        Ok(credentials)
+    }
+
+    fn decrypt(&self, token: &str) -> Option<Zeroizing<String>> {
+        let plain = Zeroizing::new(self.fernet.decrypt(token).ok()?);
+        std::str::from_utf8(&plain).ok().map(|text| Zeroizing::new(text.to_owned()))
+    }
+
+    fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, AccountsError> {
+        query(&self.connection.lock()).map_err(|error| database_error(&self.path.display(), &error))
+    }
+}
+
+/// The file that a SQLAlchemy URL names: `sqlite:///relative`, `sqlite:////absolute`.
+pub fn path_of_url(url: &str, working_dir: &Path) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:///")?;
+    (!path.is_empty()).then(|| working_dir.join(path))
+}
+
+fn fernet_of(pepper: &SecretString, salt: Option<&SecretString>) -> Result<Fernet, AccountsError> {
+    let salt = salt.map(|salt| salt.expose_secret().trim()).filter(|salt| salt.len() >= 32);
+    let salt = salt.and_then(|salt| hex::decode(salt).ok()).unwrap_or_else(|| LEGACY_SALT.to_vec());
+    let mut key = Zeroizing::new([0_u8; 32]);
+    pbkdf2::pbkdf2_hmac::<Sha256>(pepper.expose_secret().as_bytes(), &salt, PBKDF2_ROUNDS, key.as_mut_slice());
+    Fernet::new(&Zeroizing::new(base64url(key.as_slice())))
+        .ok_or_else(|| AccountsError::Refused("the key of the broker tokens cannot be derived".to_owned()))
+}
+
+/// URL-safe base64 with padding, as Fernet keys are written.
+fn base64url(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let mut word = [0; 4];
+        word.iter_mut().skip(1).zip(chunk).for_each(|(to, from)| *to = *from);
+        let word = u32::from_be_bytes(word);
+        for place in 0..4 {
+            if place > chunk.len() {
+                text.push('=');
+                continue;
+            }
+            let index = (word >> (18 - 6 * place)) & 63;
+            text.push(ALPHABET.get(index as usize).copied().unwrap_or(b'A').into());
+        }
+    }
+    text
+}
+
+fn text(row: &Row<'_>, column: &str) -> Option<String> {
+    // Older databases lack the column.
+    row.get::<_, Option<String>>(column).ok().flatten()
+}
+
+/// OpenAlgo gives its keys no number, so that of the stored hash stands for it: it changes when the key does.
+fn key_id(user: &str, hash: &str) -> KeyId {
+    let digest = Sha256::digest(hash.as_bytes());
+    KeyId::from(format!("{user}#{}", hex::encode(digest.first_chunk::<8>().copied().unwrap_or_default())).as_str())
+}
+
+fn digest_of(key: &SecretString) -> [u8; 32] {
+    Sha256::digest(key.expose_secret().as_bytes()).into()
+}
+
+/// Forgets the oldest entry when there is no room for another.
+fn make_room<V>(entries: &mut FxHashMap<[u8; 32], V>, limit: usize, at: impl Fn(&V) -> Instant) {
+    if entries.len() < limit {
+        return;
+    }
+    let oldest = entries.iter().min_by_key(|(_, value)| at(value)).map(|(digest, _)| *digest);
+    if let Some(oldest) = oldest {
+        entries.remove(&oldest);
+    }
+}
+
+#[cfg(test)]
+pub(super) mod vectors {
+    //! The test vectors of the database format.
+
+    pub(crate) const PEPPER: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
+    pub(crate) const SALT: &str = "5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f";
+    pub(crate) const SALTED_TOKEN: &str = "gAAAAABlU_EAAAECAwQFBgcICQoLDA0ODxS5jsVmfONS29j9HMrbxFyZa7o4H3cpUnahbvnA0Ux4qXbtFKPvAFVExD1lGn_liVmgAsP9isB4iShbmV6ZYAA=";
+    pub(crate) const LEGACY_TOKEN: &str = "gAAAAABlU_EAAAECAwQFBgcICQoLDA0OD4JoScEPFzUi-j0yUf634L_UnNAp9yy2R0SpBo-SneW6wLnlZmdSUvRIH4MqdCAaxsBiCHdxsTSVsSeuCKabl_U=";
+    pub(crate) const PLAIN: &str = "kitekey:accesstoken";
+    pub(crate) const KEY: &str = "testkey-0123456789abcdef";
+    pub(crate) const HASH: &str = "$argon2id$v=19$m=65536,t=3,p=4$MDEyMzQ1Njc4OWFiY2RlZg$idghnOHtdahiscHD7XL/ayKwXCQG8Z69vEuRZZO+Y10";
+}
