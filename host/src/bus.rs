@@ -1,16 +1,277 @@
-//! stub
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+//! The ZeroMQ fan-in: publishers connect to one port and publish topic and JSON.
+//!
+//! ```text
+//! publisher ── TCP ──▶ guard (validates every byte) ── private ipc ──▶ zeromq SUB ──▶ topic, payload ──▶ BusSink
+//! ```
+//!
+//! All of it runs on one thread of its own. The public port is the guard's, because the SUB socket behind it trusts its
+//! peers: a frame that claims gigabytes would end the process.
+
+mod guard;
+mod payload;
+mod receive;
+mod topic;
+mod zmtp;
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+
 use crate::model::{Mode, TickView};
-#[derive(Debug)] pub enum BusVerdict { Accepted, NotSubscribed }
-#[derive(Debug, Clone, Copy)] pub enum CacheScope { Auth, Feed, All }
+
+/// Longest topic, in bytes.
+pub const MAX_TOPIC_BYTES: usize = 256;
+
+/// Longest body, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1_024;
+
+/// What became of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BusVerdict {
+    /// Somebody wants it.
+    Accepted,
+    /// Nobody does.
+    NotSubscribed,
+}
+
+/// What a publisher declared outdated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheScope {
+    /// Broker tokens.
+    Auth,
+    /// Feed tokens.
+    Feed,
+    /// Everything, verified keys too.
+    All,
+}
+
+/// Where messages go. Called on the bus's thread; nothing may block.
 pub trait BusSink: Send + 'static {
+    /// Takes a tick. Its number is 0 and its arrival is stamped. Levels of a mode below DEPTH are to be ignored.
     fn tick(&mut self, exchange: &str, symbol: &str, mode: Mode, tick: TickView<'_>) -> BusVerdict;
+
+    /// Takes an order update of a user, a JSON object to be forwarded as it is.
     fn order_update(&mut self, user_id: &str, body: &str);
+
+    /// Takes the news that something remembered of a user is outdated.
     fn cache_invalidate(&mut self, scope: CacheScope, user_id: &str);
+
+    /// No message is left for now.
     fn flush(&mut self);
 }
-#[derive(Debug)] pub struct BusSettings { pub listen: SocketAddr, pub run_dir: PathBuf }
-#[derive(Debug, thiserror::Error)] #[error("x")] pub struct BusError;
-#[derive(Debug)] pub struct BusCounters;
-#[derive(Debug)] pub struct Bus(SocketAddr);
-impl Bus { pub fn start(settings: BusSettings, _sink: Box<dyn BusSink>) -> Result<Self, BusError> { Ok(Self(settings.listen)) } pub fn local_addr(&self) -> SocketAddr { self.0 } pub fn counters(&self) -> Arc<BusCounters> { Arc::new(BusCounters) } pub fn stop(self, _d: Duration) {} }
+
+/// How the bus is set up.
+#[derive(Clone, Debug)]
+pub struct BusSettings {
+    /// Public port; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Directory that only this user can enter, for the private socket.
+    pub run_dir: PathBuf,
+    /// Exchanges whose code contains an underscore.
+    pub two_word_exchanges: Vec<String>,
+    /// Brokers whose legacy publishers put their name before the exchange; such messages repeat others.
+    pub known_brokers: Vec<String>,
+    /// Publishers at one time.
+    pub max_connections: usize,
+    /// Messages of one publisher in a second; one that sends more is read more slowly.
+    pub max_messages_per_second: u32,
+    /// From the connect to a complete handshake.
+    pub handshake_timeout: Duration,
+}
+
+impl BusSettings {
+    /// The usual settings.
+    pub fn new(listen: SocketAddr, run_dir: PathBuf) -> Self {
+        let two_words = ["NSE_INDEX", "BSE_INDEX", "MCX_INDEX", "GLOBAL_INDEX"];
+        Self {
+            listen,
+            run_dir,
+            two_word_exchanges: two_words.map(str::to_owned).into(),
+            known_brokers: Vec::new(),
+            max_connections: 256,
+            max_messages_per_second: 400_000,
+            handshake_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Why the bus did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The public port.
+    #[error("cannot listen on {address} for publishers (ZMQ_HOST, ZMQ_PORT): {source}; is another program using it?")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The private socket behind it.
+    #[error("cannot open the private socket of the bus in {}: {reason}", directory.display())]
+    Private {
+        /// The run directory.
+        directory: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The thread.
+    #[error("cannot start the thread of the bus: {0}")]
+    Thread(io::Error),
+}
+
+macro_rules! counters {
+    ($($(#[$meta:meta])+ $field:ident: $area:literal, $reason:literal;)+) => {
+        /// What happened on the bus, by outcome.
+        #[derive(Debug, Default)]
+        pub struct BusCounters {
+            $($(#[$meta])+ pub $field: AtomicU64,)+
+        }
+
+        impl BusCounters {
+            /// Area, reason and value of each.
+            pub fn snapshot(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$(($area, $reason, self.$field.load(Ordering::Relaxed)),)+]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Messages that came through the guard.
+    received: "message", "received";
+    /// Ticks that somebody wanted.
+    ticks: "tick", "accepted";
+    /// Ticks that nobody wanted.
+    not_subscribed: "tick", "not_subscribed";
+    /// Order updates.
+    orders: "message", "order";
+    /// Cache invalidations.
+    invalidations: "message", "invalidation";
+    /// Positions, margins and other topics that are none of ours.
+    ignored: "message", "ignored";
+    /// Legacy topics that repeat others.
+    legacy_topic: "message", "legacy_topic";
+    /// Topics that cannot be read.
+    bad_topic: "malformed", "topic";
+    /// Bodies that are no JSON of the right form.
+    bad_json: "malformed", "json";
+    /// Numbers out of range.
+    bad_number: "malformed", "number";
+    /// Batch elements without a name or mode.
+    bad_element: "malformed", "element";
+    /// Order updates that are none.
+    bad_order: "malformed", "order";
+    /// Invalidations that name nobody.
+    bad_invalidation: "malformed", "invalidation";
+    /// Errors of the SUB socket.
+    socket_errors: "socket", "error";
+    /// Connections accepted.
+    connections: "guard", "accepted";
+    /// Connections at the moment.
+    open: "guard", "open";
+    /// Connections refused because there are too many.
+    refused_full: "guard", "too_many";
+    /// Connections that did not finish their handshake in time.
+    refused_late: "guard", "handshake_timeout";
+    /// Connections that do not speak ZMTP 3 with NULL security, or are no publishers.
+    refused_handshake: "guard", "handshake";
+    /// Connections closed for a frame that is too long, or has reserved bits.
+    closed_frame: "guard", "frame";
+    /// Connections closed for a message with too many parts.
+    closed_parts: "guard", "parts";
+    /// Messages dropped for having one part only, or too long a topic.
+    dropped_message: "guard", "dropped_message";
+    /// Commands answered.
+    pings: "guard", "ping";
+    /// Commands dropped.
+    dropped_command: "guard", "dropped_command";
+    /// Times that a publisher was read more slowly.
+    slowed: "guard", "slowed";
+    /// Errors of the system's accept call.
+    accept_errors: "guard", "accept_error";
+}
+
+impl BusCounters {
+    fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The running bus. Dropping it stops it in the background.
+#[derive(Debug)]
+pub struct Bus {
+    address: SocketAddr,
+    counters: Arc<BusCounters>,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Bus {
+    /// Opens the port and starts the thread.
+    ///
+    /// # Errors
+    /// [`BusError`].
+    pub fn start(settings: BusSettings, sink: Box<dyn BusSink>) -> Result<Self, BusError> {
+        let listen_error = |source| BusError::Listen { address: settings.listen, source };
+        let listener = std::net::TcpListener::bind(settings.listen).map_err(listen_error)?;
+        listener.set_nonblocking(true).map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+        let counters = Arc::<BusCounters>::default();
+        let stop = CancellationToken::new();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BusError::Thread)?;
+        let (ready, started) = std::sync::mpsc::sync_channel(1);
+        let (counted, stopped) = (Arc::clone(&counters), stop.clone());
+        let thread = std::thread::Builder::new()
+            .name("bus".to_owned())
+            .spawn(move || runtime.block_on(receive::run(listener, settings, sink, counted, stopped, ready)))
+            .map_err(BusError::Thread)?;
+        match started.recv() {
+            Ok(Ok(())) => Ok(Self { address, counters, stop, thread: Some(thread) }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(BusError::Thread(io::Error::other("it ended at once"))),
+        }
+    }
+
+    /// Where publishers connect.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Arc<BusCounters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Stops the bus, waiting up to the deadline.
+    pub fn stop(mut self, deadline: Duration) {
+        self.stop.cancel();
+        let Some(thread) = self.thread.take() else { return };
+        let until = Instant::now() + deadline;
+        while !thread.is_finished() && Instant::now() < until {
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+        if thread.is_finished() && thread.join().is_err() {
+            tracing::error!("The thread of the bus had panicked");
+        }
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests;
