@@ -13,6 +13,8 @@ pub mod model;
 
 pub mod accounts;
 pub mod bus;
+pub mod cli;
 pub mod config;
 pub mod plugins;
 pub mod protocol;
+pub mod telemetry;

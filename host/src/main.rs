@@ -1,2 +1,5 @@
 //! The `tickhost` command.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    tickhost::cli::main()
+}
