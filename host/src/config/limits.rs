@@ -13,18 +13,18 @@ const OTHERS: BrokerLimits = BrokerLimits { symbols_per_connection: 1_000, conne
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokerLimits {
     /// Symbols on one connection, 1 to 100,000; a symbol counts once whatever its modes.
-    pub symbols_per_connection: u32,
+    pub symbols_per_connection: usize,
     /// Connections, 1 to 100.
-    pub connections: u32,
+    pub connections: usize,
 }
 
 /// Limits that somebody gave instead of the usual ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LimitOverrides {
     /// Symbols on one connection.
-    pub symbols_per_connection: Option<u32>,
+    pub symbols_per_connection: Option<usize>,
     /// Connections.
-    pub connections: Option<u32>,
+    pub connections: Option<usize>,
 }
 
 impl BrokerLimits {
@@ -49,8 +49,8 @@ mod tests {
     #[test]
     fn each_number_comes_from_the_nearest_that_says_one() {
         let limits = |broker,
-                      by_adapter: (Option<u32>, Option<u32>),
-                      by_environment: (Option<u32>, Option<u32>)| {
+                      by_adapter: (Option<usize>, Option<usize>),
+                      by_environment: (Option<usize>, Option<usize>)| {
             let overrides = |(symbols_per_connection, connections)| LimitOverrides {
                 symbols_per_connection,
                 connections,

@@ -103,10 +103,10 @@ settings! {
         /// Shortest time between two updates of one symbol and mode; the newest is always sent. 0 sends everything.
         throttle_ms: Duration = Setting::new("TICKHOST_THROTTLE_MS", Kind::Milliseconds(0, 60_000)).default("50").common();
         /// Symbols that one connection to a broker carries.
-        max_symbols_per_websocket: Option<u32> = Setting::new("MAX_SYMBOLS_PER_WEBSOCKET", Kind::Whole(1, 100_000))
+        max_symbols_per_websocket: Option<usize> = Setting::new("MAX_SYMBOLS_PER_WEBSOCKET", Kind::Whole(1, 100_000))
             .unset("1000; zerodha 3000, fyers 2000");
         /// Connections to a broker for one account.
-        max_websocket_connections: Option<u32> = Setting::new("MAX_WEBSOCKET_CONNECTIONS", Kind::Whole(1, 100))
+        max_websocket_connections: Option<usize> = Setting::new("MAX_WEBSOCKET_CONNECTIONS", Kind::Whole(1, 100))
             .unset("3; fyers 2, zerodha 1");
         /// Whether an account may have more than one connection to its broker.
         enable_connection_pooling: bool = Setting::new("ENABLE_CONNECTION_POOLING", Kind::Switch).default("true");

@@ -234,6 +234,26 @@ fn all_mistakes_of_all_sources_are_reported_at_once_and_no_secret_is() {
 }
 
 #[rstest]
+#[case("broker_api_key = hunter2")]
+#[case("broker_api_key = 'hunter2")]
+#[case("broker_api_key = \"hunter2\\q\"")]
+#[case("broker_api_key 'hunter2'")]
+#[case("broker_api_key: hunter2")]
+#[case("broker_api_key = ['hunter2'")]
+#[case("broker_api_key = 'hunter1' hunter2")]
+#[case("broker_api_key = { a = 'hunter2' }")]
+#[case("broker_api_key = ''\nbroker_api_key = 'hunter2'")]
+#[case("'hunter2' = broker_api_key")]
+fn a_secret_in_a_broken_line_is_not_shown(#[case] text: &str) {
+    let folder = folder();
+    fs::write(folder.path().join("tickhost.toml"), text).unwrap();
+    let report = lines(Settings::load(&sources(folder.path(), &[], &[]))).join("\n");
+    assert!(report.contains("tickhost.toml:"), "{report}");
+    // A key is shown, because without it nobody finds the line that is meant.
+    assert_eq!(report.contains("hunter2"), text.starts_with("'hunter2'"), "{report}");
+}
+
+#[rstest]
 #[case("WEBSOCKET_HOST", "0.0.0.0")]
 #[case("WEBSOCKET_HOST", "::")]
 #[case("ZMQ_HOST", "192.0.2.1")]

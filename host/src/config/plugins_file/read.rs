@@ -133,8 +133,12 @@ fn adapter(section: &Section<'_>, places: &LibraryPlaces, problems: &mut Problem
     let is_enabled = section.switch("enabled", problems).unwrap_or(true);
     let throttle_ms = section.whole("throttle_ms", 0, MAX_THROTTLE_MS, problems);
     let limits = LimitOverrides {
-        symbols_per_connection: section.whole("symbols_per_connection", 1, MAX_SYMBOLS, problems),
-        connections: section.whole("connections", 1, MAX_CONNECTIONS, problems),
+        symbols_per_connection: section
+            .whole("symbols_per_connection", 1, MAX_SYMBOLS, problems)
+            .and_then(|number| usize::try_from(number).ok()),
+        connections: section
+            .whole("connections", 1, MAX_CONNECTIONS, problems)
+            .and_then(|number| usize::try_from(number).ok()),
     };
     let config_json = section.json("config", problems).unwrap_or_else(|| "{}".to_owned());
     let (name, library) = (name?, library?);
