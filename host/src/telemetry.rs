@@ -41,7 +41,7 @@ fn subscriber(
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(has_colour);
     Ok(match format {
         LogFormat::Text => Box::new(builder.finish()),
-        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+        LogFormat::Json => Box::new(builder.json().finish()),
     })
 }
 
@@ -111,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn json_is_one_object_per_line() {
+    fn json_is_one_object_per_line_with_its_fields_in_one_place() {
         let text = logged("warn,tickhost=debug", LogFormat::Json, false);
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0]["count"], 3);
-        assert_eq!(lines[0]["message"], "Started");
-        assert_eq!(lines[0]["key"], "[redacted]");
+        assert_eq!(lines[0]["fields"]["count"], 3);
+        assert_eq!(lines[0]["fields"]["message"], "Started");
+        assert_eq!(lines[0]["fields"]["key"], "[redacted]");
     }
 
     #[test]
