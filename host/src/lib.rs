@@ -39,8 +39,10 @@ pub mod host;
 pub mod status;
 
 pub mod accounts;
+pub mod cli;
 pub mod config;
 
 pub mod clock;
 pub mod inbox;
 pub mod metrics;
+pub mod telemetry;

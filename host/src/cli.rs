@@ -1,0 +1,259 @@
+//! The command line: what can be asked, and the flags of the settings.
+
+pub mod check;
+mod placeholder;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    ffi::OsString,
+    fmt::Display,
+    io::{self, Write as _},
+    process::ExitCode,
+    sync::LazyLock,
+};
+
+use adapter_abi::ABI_VERSION;
+use clap::{
+    Arg, ArgAction, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    builder::ValueParser,
+};
+
+use self::placeholder::{AccountCommand, KeyCommand, TapArgs, UserCommand};
+use crate::{
+    config::{self, Flags, Kind, PluginsFile, Problems, Setting, Settings, Sources, TABLE},
+    telemetry,
+};
+
+/// Exit code for a command line that cannot be understood, as every Unix program has it.
+const USAGE: u8 = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  tickhost check                          is everything that I wrote right?
+  tickhost run                            start with the built-in market; prints how to connect
+  tickhost run --websocket-port 9000      start on another port
+  tickhost tap NSE:SBIN NSE_INDEX:NIFTY   watch prices in this terminal
+  tickhost user add alice                 a user, who gets a key with: tickhost key create alice
+
+Settings come from flags, then the environment, then tickhost.toml, then defaults.
+
+Secrets have no flag, because every program on a machine can read the arguments of the others. Give \
+API_KEY_PEPPER, FERNET_SALT, BROKER_API_KEY, BROKER_API_SECRET, BROKER_API_KEY_MARKET and \
+BROKER_API_SECRET_MARKET in the environment or in the file.";
+
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{} (adapter ABI {ABI_VERSION})", env!("CARGO_PKG_VERSION")));
+
+/// Streams live market data from many brokers to many WebSocket clients.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tickhost",
+    after_long_help = EXAMPLES,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    max_term_width = 120
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Request,
+}
+
+/// What is asked for.
+#[derive(Debug, Subcommand)]
+#[non_exhaustive]
+pub enum Request {
+    /// Start the host and serve clients until it is stopped
+    ///
+    /// Opens the client port, the operator's port and the bus, and loads the adapters of plugins.toml. On the first
+    /// run it makes its database, a user on the built-in market and a key, and prints how to connect with them. Stop it
+    /// with Ctrl-C or SIGTERM: clients get a close frame that tells them to come back.
+    Run,
+    /// Look for mistakes without starting anything
+    ///
+    /// Validates the settings, plugins.toml and each adapter's own settings, and looks whether libraries are there, the
+    /// data folder can be written and the ports are free. Prints all problems at once; secrets are never printed. Exit
+    /// code 0 when there is none, else 1.
+    Check,
+    /// List the adapters of plugins.toml
+    Adapters {
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Watch prices in the terminal
+    ///
+    /// Connects to a running host as a client and shows the symbols, each written EXCHANGE:SYMBOL.
+    Tap(TapArgs),
+    /// Add, list and remove users
+    User {
+        #[command(subcommand)]
+        #[expect(missing_docs, reason = "a doc comment here would replace the help of the command")]
+        command: UserCommand,
+    },
+    /// Create, list, revoke and rotate API keys
+    Key {
+        #[command(subcommand)]
+        #[expect(missing_docs, reason = "a doc comment here would replace the help of the command")]
+        command: KeyCommand,
+    },
+    /// Connect users to their accounts at brokers
+    Account {
+        #[command(subcommand)]
+        #[expect(missing_docs, reason = "a doc comment here would replace the help of the command")]
+        command: AccountCommand,
+    },
+    /// Print the document of all settings
+    #[command(hide = true)]
+    DocumentSettings,
+}
+
+/// Runs the command line of this process and returns its exit code.
+pub fn main() -> ExitCode {
+    match parse(std::env::args_os()) {
+        Ok((request, flags)) => dispatch(&request, &Sources::of_process(flags)),
+        Err(error) => {
+            // Help and version are "errors" that go to standard output. Nobody is left to tell when printing fails.
+            _ = error.print();
+            if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+        }
+    }
+}
+
+fn dispatch(request: &Request, sources: &Sources) -> ExitCode {
+    match request {
+        Request::Check => {
+            let report = check::check(sources, &|_, _| Ok(()));
+            print(&report);
+            ExitCode::from(report.exit_code())
+        }
+        Request::DocumentSettings => {
+            print(&config::markdown().trim_end());
+            ExitCode::SUCCESS
+        }
+        Request::Run
+        | Request::Adapters { .. }
+        | Request::Tap(_)
+        | Request::User { .. }
+        | Request::Key { .. }
+        | Request::Account { .. } => match prepare(sources) {
+            Ok((_settings, _plugins)) => {
+                complain(&"this build has no such command yet");
+                ExitCode::FAILURE
+            }
+            Err(problems) => {
+                complain(&refusal(&problems));
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+/// What `tickhost run` begins with: settings, logging, and the adapters. Libraries that are missing are no error; see
+/// [`PluginsFile::load`].
+///
+/// # Errors
+/// Every mistake in the settings, or, when there is none there, in `plugins.toml`.
+pub fn prepare(sources: &Sources) -> Result<(Settings, PluginsFile), Problems> {
+    let settings = Settings::load(sources)?;
+    // Only a second call in one process can fail, and then logging is there.
+    _ = telemetry::init(&settings.log, settings.log_format);
+    for warning in &settings.warnings {
+        tracing::warn!(detail = %warning, "Setting needs attention");
+    }
+    let plugins = PluginsFile::load(&settings)?;
+    Ok((settings, plugins))
+}
+
+/// Problems as a person reads them after a command that did not run.
+pub fn refusal(problems: &Problems) -> String {
+    let count = problems.as_slice().len();
+    let noun = if count == 1 { "problem" } else { "problems" };
+    format!("tickhost: {count} {noun}, nothing was started\n{problems}")
+}
+
+/// Takes a command line apart. The first argument is the name of the program.
+///
+/// # Errors
+/// What clap wants to be printed: a usage error, the help or the version.
+pub fn parse(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<(Request, Flags), clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    let flags = Flags::from_matches(&matches);
+    Ok((Cli::from_arg_matches(&matches)?.command, flags))
+}
+
+/// The whole command line, with the flags of the settings before and after each command.
+pub fn command() -> Command {
+    let shown = |setting: &Setting| argument(setting).hide_short_help(!setting.is_common);
+    let mut command = Cli::command().version(VERSION.as_str()).args(flags().map(shown));
+    for (name, relevant) in RELEVANT {
+        // A flag that the command has itself is not inherited, so it can be hidden where it decides nothing.
+        let arguments = flags().map(|setting| argument(setting).hide(!relevant.contains(&setting.key)));
+        command = command.mut_subcommand(name, |command| command.args(arguments));
+    }
+    command
+}
+
+/// Commands that need few settings, and the flags that their help shows. They accept all, so that one set of flags
+/// works for every command.
+const RELEVANT: [(&str, &[&str]); 6] = [
+    ("adapters", &["config", "plugins", "plugin_dir"]),
+    ("tap", &["config", "websocket_host", "websocket_port", "data_dir"]),
+    ("user", &["config", "data_dir"]),
+    ("key", &["config", "data_dir"]),
+    ("account", &["config", "data_dir"]),
+    ("document-settings", &[]),
+];
+
+fn flags() -> impl Iterator<Item = &'static Setting> {
+    TABLE.iter().filter(|setting| !setting.is_secret())
+}
+
+fn argument(setting: &Setting) -> Arg {
+    let default = setting.default.unwrap_or(setting.unset);
+    let sources = format!("[env: {}] [default: {default}]", setting.env);
+    let argument = Arg::new(setting.key)
+        .long(setting.key.replace('_', "-"))
+        .help(format!("{} {sources}", setting.help.trim_end_matches('.')))
+        .long_help(format!("{}\n{sources}", setting.help.trim_end_matches('.')))
+        .help_heading(setting.group)
+        .value_name(value_name(setting.kind))
+        .value_parser(ValueParser::os_string())
+        .action(ArgAction::Set)
+        .allow_negative_numbers(true)
+        .global(true);
+    match setting.kind {
+        Kind::Switch => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        _ => argument,
+    }
+}
+
+fn value_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Address => "ADDRESS",
+        Kind::Whole(..) => "NUMBER",
+        Kind::Seconds(..) => "SECONDS",
+        Kind::Milliseconds(..) => "MS",
+        Kind::Bytes(..) => "BYTES",
+        Kind::Switch => "true|false",
+        Kind::Choice(_) => "WORD",
+        Kind::Names => "NAMES",
+        Kind::Path => "PATH",
+        Kind::Secret => "SECRET",
+        Kind::TimeOfDay => "HH:MM",
+        Kind::Filter => "LEVELS",
+        Kind::Database => "URL",
+    }
+}
+
+fn print(text: &dyn Display) {
+    // A closed pipe (`tickhost check | head`) is the reader's decision.
+    _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+fn complain(text: &dyn Display) {
+    _ = writeln!(io::stderr().lock(), "{text}");
+}

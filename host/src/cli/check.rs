@@ -1,0 +1,178 @@
+//! `tickhost check`: everything that can be known to be wrong before anything starts.
+
+use std::{
+    fmt, fs,
+    io::{self, ErrorKind},
+    net::{SocketAddr, TcpListener},
+    path::Path,
+};
+
+use crate::config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources};
+
+/// An adapter's own look at its settings: the entry, and the library that was found for it. The error is a sentence
+/// without secrets.
+pub type Validate<'a> = &'a dyn Fn(&AdapterEntry, &Path) -> Result<(), String>;
+
+/// What a check found; displays as the whole output of the command.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    problems: Problems,
+    warnings: Vec<String>,
+    facts: Vec<String>,
+}
+
+impl Report {
+    /// The problems.
+    pub fn problems(&self) -> &Problems {
+        &self.problems
+    }
+
+    /// 0 when there is no problem, else 1. Warnings are no problem.
+    pub fn exit_code(&self) -> u8 {
+        u8::from(!self.problems.is_empty())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in self.problems.as_slice() {
+            writeln!(f, "problem  {problem}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning  {warning}")?;
+        }
+        for fact in &self.facts {
+            writeln!(f, "ok       {fact}")?;
+        }
+        match self.problems.as_slice().len() {
+            0 => f.write_str("No problems found: `tickhost run` can start."),
+            1 => f.write_str("1 problem found."),
+            count => write!(f, "{count} problems found."),
+        }
+    }
+}
+
+/// Looks at everything. Nothing is started and nothing is left behind; each port is opened and closed at once.
+pub fn check(sources: &Sources, validate: Validate<'_>) -> Report {
+    let (settings, problems) = Settings::load_lenient(sources);
+    let mut report = Report { problems, warnings: settings.warnings.clone(), facts: Vec::new() };
+    if let Some(file) = &settings.config {
+        report.facts.push(format!("settings file {}", file.display()));
+    }
+    check_plugins(&settings, validate, &mut report);
+    check_data(&settings, &sources.working_dir, &mut report);
+    check_ports(&settings, &mut report);
+    report
+}
+
+fn check_plugins(settings: &Settings, validate: Validate<'_>, report: &mut Report) {
+    let path = match settings.plugins_path() {
+        Ok(path) => path,
+        Err(problem) if !report.problems.mention("TICKHOST_PLUGINS") => return report.problems.push(problem),
+        Err(_) => return,
+    };
+    let plugins = match PluginsFile::load(settings) {
+        Ok(plugins) => plugins,
+        Err(problems) => return report.problems.extend(problems),
+    };
+    report.problems.extend(plugins.missing_libraries(path));
+    let (enabled, bus) = (plugins.enabled().count(), plugins.bus.brokers.len());
+    if enabled == 0 && bus == 0 {
+        let message =
+            "no adapter is switched on and the bus serves no broker, so no client could get a price";
+        report.problems.push(Problem::new(Origin::File(path.into(), 0), "", message));
+    }
+    if bus > 0 && !settings.bus {
+        report.warnings.push("plugins.toml gives brokers to the bus, but TICKHOST_BUS is off".to_owned());
+    }
+    report.facts.push(format!("{}: adapters switched on: {enabled}", path.display()));
+    for adapter in plugins.enabled() {
+        let Ok(library) = &adapter.library_path else { continue };
+        match validate(adapter, library) {
+            Ok(()) => report.facts.push(format!("adapter {}: {}", adapter.name, library.display())),
+            Err(message) => {
+                let origin = Origin::File(path.into(), adapter.line);
+                report.problems.push(Problem::new(origin, format!("adapter {}", adapter.name), message));
+            }
+        }
+    }
+}
+
+fn check_data(settings: &Settings, working_dir: &Path, report: &mut Report) {
+    if let Some(url) = &settings.database_url {
+        // Opened for reading only: a database in use by another program is as good as one that is not.
+        match fs::File::open(working_dir.join(url.path())) {
+            Ok(_) => report.facts.push(format!("database {}", url.path().display())),
+            Err(error) => {
+                let message = format!(
+                    "{} cannot be read: {error}; a relative path counts from the working folder",
+                    url.path().display()
+                );
+                report.problems.push(Problem::new(Origin::Default, "DATABASE_URL", message));
+            }
+        }
+    }
+    if report.problems.mention("TICKHOST_DATA_DIR") {
+        return;
+    }
+    match probe_folder(&settings.data_dir) {
+        Ok(()) => report.facts.push(format!("data folder {}", settings.data_dir.display())),
+        Err(error) => {
+            let message = format!(
+                "{} cannot be written: {error}; give this user the right to, or name another folder",
+                settings.data_dir.display()
+            );
+            report.problems.push(Problem::new(Origin::Default, "TICKHOST_DATA_DIR", message));
+        }
+    }
+}
+
+/// Whether files can be made in a folder or, when it does not exist, in the nearest one above it that does.
+fn probe_folder(folder: &Path) -> io::Result<()> {
+    let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(folder);
+    if !existing.is_dir() {
+        return Err(io::Error::new(ErrorKind::NotADirectory, "it is not a folder"));
+    }
+    let probe = existing.join(format!(".tickhost-check-{}", std::process::id()));
+    fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
+    fs::remove_file(&probe)
+}
+
+fn check_ports(settings: &Settings, report: &mut Report) {
+    let listeners = [
+        ("client port", "WEBSOCKET", Some(settings.websocket_address())),
+        ("operator's port", "TICKHOST_ADMIN", Some(settings.admin_address())),
+        ("bus", "ZMQ", settings.bus_address()),
+    ];
+    for (what, prefix, address) in listeners {
+        let (host, port) = (format!("{prefix}_HOST"), format!("{prefix}_PORT"));
+        let Some(address) = address else { continue };
+        if report.problems.mention(&host) || report.problems.mention(&port) {
+            continue;
+        }
+        match TcpListener::bind(address) {
+            Ok(_) => report.facts.push(format!("{what} {address}")),
+            Err(error) => report.problems.push(port_problem(address, &host, &port, &error)),
+        }
+    }
+}
+
+fn port_problem(address: SocketAddr, host: &str, port: &str, error: &io::Error) -> Problem {
+    let (key, message) = match error.kind() {
+        ErrorKind::AddrInUse => (
+            port,
+            format!(
+                "{address} is in use; stop the program that has it (another tickhost?) or choose another port"
+            ),
+        ),
+        ErrorKind::AddrNotAvailable => (host, format!("{address} is no address of this machine")),
+        ErrorKind::PermissionDenied => {
+            (port, format!("this user may not open {address}; ports from 1024 need no rights"))
+        }
+        _ => (port, format!("{address} cannot be opened: {error}")),
+    };
+    Problem::new(Origin::Default, key, message)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+use std::{
+    env::consts::{DLL_PREFIX, DLL_SUFFIX},
+    path::PathBuf,
+};
+
+use super::*;
+use crate::config::{Environment, Flags};
+
+const PLUGINS: &str = "[bus]\nbrokers = ['bus']\n[[adapter]]\nname = 'sim'\nlibrary = 'adapter_sim'\n\
+                       config = { token = 'hunter2' }\n";
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    /// A folder with a valid `plugins.toml` and a file that passes for a library.
+    fn new() -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap() };
+        fs::write(place.path("plugins.toml"), PLUGINS).unwrap();
+        fs::write(place.path(&format!("{DLL_PREFIX}adapter_sim{DLL_SUFFIX}")), "").unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn check(&self, environment: &[(&str, &str)], validate: Validate<'_>) -> Report {
+        let any = [("WEBSOCKET_PORT", "0"), ("TICKHOST_ADMIN_PORT", "0"), ("ZMQ_PORT", "0")];
+        let environment = any.iter().chain(environment).copied();
+        let sources = Sources {
+            flags: Flags::default(),
+            environment: Environment::from_pairs(environment),
+            working_dir: self.folder.path().to_path_buf(),
+            executable: None,
+            platform_data_dir: Some(self.path("new/data")),
+        };
+        check(&sources, validate)
+    }
+}
+
+fn lines(report: &Report) -> Vec<String> {
+    report.problems().as_slice().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_good_installation_has_no_problem_and_nothing_is_left_behind() {
+    let place = Place::new();
+    let seen = std::cell::RefCell::new(Vec::new());
+    let report = place.check(&[], &|adapter, library| {
+        seen.borrow_mut().push((adapter.name.clone(), library.is_file()));
+        Ok(())
+    });
+    assert_eq!(report.exit_code(), 0, "{report}");
+    assert_eq!(*seen.borrow(), [("sim".to_owned(), true)]);
+    assert!(report.to_string().ends_with("No problems found: `tickhost run` can start."), "{report}");
+    assert_eq!(fs::read_dir(place.folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn problems_of_every_part_are_reported_at_once_and_no_secret_is() {
+    let place = Place::new();
+    fs::write(place.path("data"), "a file").unwrap();
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let report = place.check(
+        &[
+            ("TICKHOST_SHARDS", "many"),
+            ("TICKHOST_DATA_DIR", "data"),
+            ("WEBSOCKET_PORT", &port),
+            ("DATABASE_URL", "sqlite:///missing.db"),
+            ("API_KEY_PEPPER", "hunter2"),
+        ],
+        &|_, _| Err("seed: must be a whole number".to_owned()),
+    );
+    assert_eq!(report.exit_code(), 1);
+    let text =
+        report.to_string().replace(place.folder.path().to_str().unwrap(), "DIR").replace(&port, "PORT");
+    assert!(!text.contains("hunter2"), "{text}");
+    let text = text.replace("[::]", "").replace(&format!("{DLL_PREFIX}adapter_sim{DLL_SUFFIX}"), "LIBRARY");
+    insta::assert_snapshot!("report", text);
+}
+
+#[test]
+fn mistakes_in_the_settings_do_not_hide_those_of_the_plugins_file() {
+    let place = Place::new();
+    fs::write(place.path("plugins.toml"), "[[adapter]]\nnam = 'sim'\n").unwrap();
+    let report = place.check(&[("TICKHOST_SHARDS", "many")], &|_, _| Ok(()));
+    let found = lines(&report).join("\n");
+    assert!(found.contains("TICKHOST_SHARDS") && found.contains("did you mean name?"), "{found}");
+}
+
+#[test]
+fn a_missing_library_and_an_adapter_that_refuses_are_problems() {
+    let place = Place::new();
+    fs::remove_file(place.path(&format!("{DLL_PREFIX}adapter_sim{DLL_SUFFIX}"))).unwrap();
+    let report = place.check(&[], &|_, _| panic!("there is nothing to ask"));
+    assert!(lines(&report)[0].contains("adapter sim: library = \"adapter_sim\": not found"), "{report}");
+    let report = Place::new().check(&[], &|_, _| Err("seed: too large".to_owned()));
+    assert!(lines(&report)[0].ends_with("plugins.toml:3: adapter sim: seed: too large"), "{report}");
+}
+
+#[test]
+fn a_host_without_any_source_of_prices_is_a_problem() {
+    let place = Place::new();
+    fs::write(place.path("plugins.toml"), "").unwrap();
+    assert!(lines(&place.check(&[], &|_, _| Ok(())))[0].contains("no client could get a price"));
+}
+
+#[test]
+fn brokers_on_a_bus_that_is_off_are_a_warning() {
+    let report = Place::new().check(&[("TICKHOST_BUS", "off")], &|_, _| Ok(()));
+    assert_eq!(report.exit_code(), 0);
+    assert!(report.to_string().contains("warning  plugins.toml gives brokers to the bus"), "{report}");
+}
+
+#[test]
+fn an_address_of_another_machine_is_a_problem_of_the_host_setting() {
+    let remote = [("WEBSOCKET_HOST", "192.0.2.1"), ("TICKHOST_ALLOW_REMOTE", "true")];
+    let found = lines(&Place::new().check(&remote, &|_, _| Ok(())));
+    assert!(found[0].contains("WEBSOCKET_HOST: 192.0.2.1:0 is no address of this machine"), "{found:?}");
+}

@@ -1,0 +1,42 @@
+//! The table of settings as a document.
+
+use std::fmt::Write as _;
+
+use super::{Kind, TABLE};
+
+const HEAD: &str = "\
+# Settings
+
+<!-- Made from the table in `src/config/table.rs`. `UPDATE_DOCUMENTS=1 cargo test -p tickhost settings_document` writes it anew. -->
+
+Each setting has an environment variable, a key in `tickhost.toml` (the variable in lower case, without `TICKHOST_`), and
+a flag (the key with dashes: `throttle_ms` is `--throttle-ms`). Flags win over the environment, the environment over the
+file, the file over the default. Secrets have no flag, because every program on a machine can read the arguments of the
+others.
+
+- Values are trimmed, and one pair of quotes around them is taken off. An empty variable counts as not set.
+- The file is plain TOML without sections: `websocket_port = 8765`. Paths in it count from its folder, other paths from
+  the folder the program is started in.
+- An unknown `TICKHOST_` variable or key is a mistake. `tickhost check` reports every mistake at once.
+- What each broker's adapter does is decided in `plugins.toml`.
+";
+
+/// `SETTINGS.md`.
+pub fn markdown() -> String {
+    let mut text = HEAD.to_owned();
+    let mut group = "";
+    for setting in TABLE {
+        // Writing to a string cannot fail.
+        if setting.group != group {
+            group = setting.group;
+            _ = write!(text, "\n## {group}\n\n| variable | value | default | meaning |\n|---|---|---|---|\n");
+        }
+        let allowed = match setting.kind {
+            Kind::Secret => "secret; no flag".to_owned(),
+            kind => kind.allowed(),
+        };
+        let default = setting.default.map_or_else(|| setting.unset.to_owned(), |text| format!("`{text}`"));
+        _ = writeln!(text, "| `{}` | {allowed} | {default} | {} |", setting.env, setting.help);
+    }
+    text
+}

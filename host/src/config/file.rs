@@ -1,0 +1,113 @@
+//! Reads `tickhost.toml`: one plain key for each setting.
+
+use std::{fs::File, io::Read as _, ops::Range, path::Path, sync::Arc};
+
+use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
+
+use super::{
+    Origin, Problem, Problems, TABLE,
+    problem::{line_at, unknown, unreadable},
+    sources::find,
+    value::Setting,
+};
+
+/// Largest file, in bytes; a real one has a few thousand.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// Reads a file of the operator.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
+    let mut text = Zeroizing::new(String::new());
+    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text));
+    match read {
+        Err(error) => Err(unreadable(path, &error)),
+        Ok(bytes) if bytes as u64 > MAX_BYTES => {
+            Err(Problem::new(Origin::File(Arc::from(path), 0), "", "must be at most 1 MiB long"))
+        }
+        Ok(_) => Ok(text),
+    }
+}
+
+/// Parses the document; what cannot be parsed becomes problems, and the rest is given nevertheless.
+///
+/// The messages of the parser are used without its excerpt of the line, which may hold a secret.
+pub(super) fn parse_toml<'a>(
+    source: &Arc<Path>,
+    text: &'a str,
+    problems: &mut Problems,
+) -> (DeTable<'a>, usize) {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let count = errors.len();
+    for error in errors {
+        let line = error.span().map_or(0, |Range { start, .. }| line_at(text, start));
+        problems.push(Problem::new(Origin::File(Arc::clone(source), line), "", error.message()));
+    }
+    (document.into_inner(), count)
+}
+
+/// The settings of the file, each with its line and its text.
+pub(super) fn parse(
+    source: &Arc<Path>,
+    text: &str,
+    problems: &mut Problems,
+) -> Vec<(&'static Setting, usize, Zeroizing<String>)> {
+    let mut found = Vec::new();
+    let (document, _) = parse_toml(source, text, problems);
+    for (key, value) in &document {
+        let line = line_at(text, key.span().start);
+        let key = key.get_ref().as_ref();
+        let problem =
+            |message: String| Problem::new(Origin::File(Arc::clone(source), line), clipped(key), message);
+        let Some(setting) = find(key).filter(|setting| setting.is_in_file) else {
+            let known = TABLE.iter().filter(|setting| setting.is_in_file).map(|setting| setting.key);
+            problems.push(problem(unknown("setting", key, known, "tickhost --help lists them all")));
+            continue;
+        };
+        match plain(value.get_ref()) {
+            Some(text) => found.push((setting, line, text)),
+            None => problems.push(problem(format!(
+                "must be {}, not {}",
+                setting.kind.allowed(),
+                kind_of(value.get_ref())
+            ))),
+        }
+    }
+    found
+}
+
+/// A value as the text that an environment variable would have.
+fn plain(value: &DeValue<'_>) -> Option<Zeroizing<String>> {
+    let text = match value {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) => match i128::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => number.to_string(),
+            Err(_) => number.as_str().to_owned(),
+        },
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::Boolean(is_on) => is_on.to_string(),
+        DeValue::Array(items) => {
+            let items: Option<Vec<&str>> = items.iter().map(|item| item.get_ref().as_str()).collect();
+            items?.join(",")
+        }
+        DeValue::Datetime(_) | DeValue::Table(_) => return None,
+    };
+    Some(Zeroizing::new(text))
+}
+
+/// What a value is, for people.
+pub(super) fn kind_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time (put it in quotes)",
+        DeValue::Array(_) => "an array of other things than texts",
+        DeValue::Table(_) => "a section",
+    }
+}
+
+/// A key as it may be shown: people paste secrets in the wrong place, and files hold anything.
+pub(super) fn clipped(key: &str) -> String {
+    key.chars().take(40).flat_map(char::escape_debug).collect()
+}

@@ -1,0 +1,189 @@
+//! What a single setting cannot know: values that depend on others, and combinations that do not work.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread::available_parallelism,
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{
+    Origin, Problem, Problems, Settings, Sources,
+    limits::{BrokerLimits, LimitOverrides},
+    plugins_file::AdapterEntry,
+    problem::listed,
+    sources::{Values, find},
+    value::Setting,
+};
+
+/// Bytes of one reply, for those who count replies instead of bytes.
+const REPLY_BYTES: usize = 4 * 1_024;
+/// Shortest pepper; `OpenAlgo` refuses shorter ones.
+const MIN_PEPPER_CHARS: usize = 32;
+/// Folders above the program in which `plugins.toml` is looked for: enough for `target/release` in a checkout.
+const PARENTS: usize = 3;
+const PLUGINS_FILE: &str = "plugins.toml";
+
+impl Settings {
+    /// Where clients connect.
+    pub fn websocket_address(&self) -> SocketAddr {
+        SocketAddr::new(self.websocket_host, self.websocket_port)
+    }
+
+    /// Where the operator connects.
+    pub fn admin_address(&self) -> SocketAddr {
+        SocketAddr::new(self.admin_host, self.admin_port)
+    }
+
+    /// Where publishers connect; none when the bus is off.
+    pub fn bus_address(&self) -> Option<SocketAddr> {
+        self.bus.then(|| SocketAddr::new(self.zmq_host, self.zmq_port))
+    }
+
+    /// Threads for clients, 1 to 64.
+    pub fn shard_count(&self) -> usize {
+        match self.shards {
+            0 => available_parallelism().map_or(1, NonZero::get).min(64),
+            shards => usize::from(shards),
+        }
+    }
+
+    /// What one account may open at this broker. Pass the adapter that serves it, if there is one.
+    pub fn limits_for(&self, broker: &str, adapter: Option<&AdapterEntry>) -> BrokerLimits {
+        let by_environment = LimitOverrides {
+            symbols_per_connection: self.max_symbols_per_websocket,
+            connections: self.max_websocket_connections,
+        };
+        let by_adapter = adapter.map(|adapter| adapter.limits).unwrap_or_default();
+        let limits = BrokerLimits::for_broker(broker, by_adapter, by_environment);
+        if self.enable_connection_pooling { limits } else { BrokerLimits { connections: 1, ..limits } }
+    }
+
+    /// Spacing of updates of this adapter.
+    pub fn throttle_for(&self, adapter: &AdapterEntry) -> Duration {
+        adapter.throttle.unwrap_or(self.throttle_ms)
+    }
+
+    /// The file that lists the adapters.
+    ///
+    /// # Errors
+    /// When none was named and none was found; the problem says where it was looked for.
+    pub fn plugins_path(&self) -> Result<&Path, Problem> {
+        self.plugins.as_deref().ok_or_else(|| {
+            let message =
+                format!("no such file; looked at {}; name one with --plugins", listed(&self.plugins_places));
+            Problem::new(Origin::Default, "TICKHOST_PLUGINS", message)
+        })
+    }
+
+    pub(super) fn finish(&mut self, values: &Values, sources: &Sources, problems: &mut Problems) {
+        self.executable_dir = sources.executable.as_deref().and_then(Path::parent).map(Path::to_path_buf);
+        self.config.clone_from(&values.file);
+        if self.plugins.is_none() {
+            self.plugins_places = plugins_places(&sources.working_dir, self.executable_dir.as_deref());
+            self.plugins = self.plugins_places.iter().find(|path| path.is_file()).cloned();
+        }
+        if self.data_dir.as_os_str().is_empty() {
+            match &sources.platform_data_dir {
+                Some(folder) => self.data_dir.clone_from(folder),
+                None if problems.mention("TICKHOST_DATA_DIR") => {}
+                None => problems.push(Problem::new(
+                    Origin::Default,
+                    "TICKHOST_DATA_DIR",
+                    "this user has no home folder; name a folder for the host's database",
+                )),
+            }
+        }
+        if values.is_given("ws_max_queue") && !values.is_given("control_bytes") {
+            self.control_bytes = usize::try_from(self.ws_max_queue).unwrap_or(usize::MAX) * REPLY_BYTES;
+        }
+        self.check_listeners(values, problems);
+        self.check_frames(values, problems);
+        self.check_secrets(values, problems);
+    }
+
+    fn check_listeners(&self, values: &Values, problems: &mut Problems) {
+        let mut listeners = vec![("websocket", self.websocket_address()), ("admin", self.admin_address())];
+        listeners.extend(self.bus_address().map(|address| ("zmq", address)));
+        for (index, (name, address)) in listeners.iter().enumerate() {
+            if !address.ip().is_loopback() && !self.allow_remote {
+                let message = "other machines could connect; if they should, set TICKHOST_ALLOW_REMOTE=true \
+                               (and keep a firewall or a TLS proxy in front), else use 127.0.0.1";
+                problems.extend(about(values, &format!("{name}_host"), message));
+            }
+            let clash = listeners.iter().take(index).find(|(_, other)| overlap(*other, *address));
+            if let Some((other, _)) = clash {
+                let other = find(&format!("{other}_port")).map_or("", |setting| setting.env);
+                let message = format!("must differ from {other}, which is the same port");
+                problems.extend(about(values, &format!("{name}_port"), &message));
+            }
+        }
+    }
+
+    fn check_frames(&self, values: &Values, problems: &mut Problems) {
+        if self.max_frame_bytes_before_auth > self.max_frame_bytes {
+            let message =
+                format!("must not be more than TICKHOST_MAX_FRAME_BYTES, which is {}", self.max_frame_bytes);
+            problems.extend(about(values, "max_frame_bytes_before_auth", &message));
+        }
+    }
+
+    fn check_secrets(&mut self, values: &Values, problems: &mut Problems) {
+        if self.database_url.is_some() {
+            let chars = |secret: &SecretString| secret.expose_secret().chars().count();
+            match self.api_key_pepper.as_ref().map(chars) {
+                None if problems.mention("API_KEY_PEPPER") => {}
+                None => problems.push(Problem::new(
+                    Origin::Default,
+                    "API_KEY_PEPPER",
+                    "is needed with DATABASE_URL: the value that the OpenAlgo installation has in its .env file",
+                )),
+                Some(count) if count < MIN_PEPPER_CHARS => problems.extend(about(
+                    values,
+                    "api_key_pepper",
+                    &format!("must have at least {MIN_PEPPER_CHARS} characters, and has {count}"),
+                )),
+                Some(_) => {}
+            }
+        }
+        let has_secret = values.keys_of_file().any(|key| find(key).is_some_and(Setting::is_secret));
+        if let Some(path) = values.file.as_deref().filter(|path| has_secret && is_readable_by_others(path)) {
+            self.warnings.push(format!(
+                "{} holds secrets and other users of this machine can read it; run chmod 600 on it",
+                path.display()
+            ));
+        }
+    }
+}
+
+/// The problem with a setting, as a list of at most one.
+fn about(values: &Values, key: &str, message: &str) -> Problems {
+    find(key).map(|setting| values.problem(setting, message).into()).unwrap_or_default()
+}
+
+/// Whether two listeners want the same port.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_any = |address: IpAddr| address.is_unspecified();
+    one.port() != 0
+        && one.port() == other.port()
+        && (one.ip() == other.ip() || is_any(one.ip()) || is_any(other.ip()))
+}
+
+fn plugins_places(working_dir: &Path, executable_dir: Option<&Path>) -> Vec<PathBuf> {
+    let above = executable_dir.into_iter().flat_map(|folder| folder.ancestors().take(PARENTS + 1));
+    std::iter::once(working_dir).chain(above).map(|folder| folder.join(PLUGINS_FILE)).collect()
+}
+
+#[cfg(unix)]
+fn is_readable_by_others(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    path.metadata().is_ok_and(|metadata| metadata.mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_readable_by_others(_: &Path) -> bool {
+    false
+}

@@ -1,0 +1,191 @@
+//! From the document to its validated form.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    super::{
+        LimitOverrides, Origin, Problem, Problems,
+        file::{kind_of, parse_toml},
+        problem::line_at,
+    },
+    AdapterEntry, BusSection, LibraryPlaces, PluginsFile,
+    section::Section,
+};
+
+/// Most adapters in one file, and most brokers of one adapter.
+const MAX_ENTRIES: usize = 64;
+const MAX_NAME_CHARS: usize = 32;
+const MAX_LIBRARY_BYTES: usize = 1_024;
+const MAX_THROTTLE_MS: u32 = 60_000;
+const MAX_SYMBOLS: u32 = 100_000;
+const MAX_CONNECTIONS: u32 = 100;
+
+/// What the bus is called where adapters have their names.
+const BUS_NAME: &str = "bus";
+
+const NAME: &str = "1 to 32 letters a-z, digits, _ and -";
+const BROKERS: &str = "an array of 1 to 64 different names of letters a-z, digits, _ and -";
+const ADAPTER_KEYS: [&str; 8] = [
+    "name",
+    "library",
+    "brokers",
+    "enabled",
+    "throttle_ms",
+    "symbols_per_connection",
+    "connections",
+    "config",
+];
+
+/// Reads as much as can be read, and lists all that is wrong.
+pub(super) fn document(source: &Arc<Path>, text: &str, places: &LibraryPlaces) -> (PluginsFile, Problems) {
+    let (mut problems, mut plugins) = (Problems::default(), PluginsFile::default());
+    let (table, _) = parse_toml(source, text, &mut problems);
+    let root = Section { source, text, name: String::new(), line: 1, table: &table };
+    root.allow(&["bus", "adapter"], &mut problems);
+    match root.get("bus") {
+        Some((DeValue::Table(table), line)) => {
+            plugins.bus = bus(&Section { source, text, name: "bus".into(), line, table }, &mut problems);
+        }
+        Some((other, _)) => {
+            problems.push(root.problem("bus", format!("must be a section [bus], not {}", kind_of(other))));
+        }
+        None => {}
+    }
+    match root
+        .table
+        .iter()
+        .find(|(key, _)| key.get_ref().as_ref() == "adapter")
+        .map(|(_, value)| value.get_ref())
+    {
+        Some(DeValue::Array(entries)) => {
+            if entries.len() > MAX_ENTRIES {
+                problems.push(root.problem("adapter", format!("there may be at most {MAX_ENTRIES}")));
+            }
+            for (number, entry) in entries.iter().take(MAX_ENTRIES).enumerate() {
+                let line = line_at(text, entry.span().start);
+                let DeValue::Table(table) = entry.get_ref() else {
+                    problems.push(root.problem("adapter", "must be sections [[adapter]]"));
+                    continue;
+                };
+                let section = Section { source, text, name: adapter_name(table, number), line, table };
+                plugins.adapters.extend(adapter(&section, places, &mut problems));
+            }
+        }
+        Some(other) => {
+            let message = format!("must be sections [[adapter]] in double brackets, not {}", kind_of(other));
+            problems.push(root.problem("adapter", message));
+        }
+        None => {}
+    }
+    check_uniqueness(source, &root, &plugins, &mut problems);
+    (plugins, problems)
+}
+
+/// How problems call an adapter: by its name, or by its place when it has none that can be shown.
+fn adapter_name(table: &DeTable<'_>, number: usize) -> String {
+    let name = table.iter().find(|(key, _)| key.get_ref().as_ref() == "name");
+    match name.and_then(|(_, value)| value.get_ref().as_str()).filter(|name| is_name(name)) {
+        Some(name) => format!("adapter {name}"),
+        None => format!("adapter {}", number + 1),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    !text.is_empty() && text.len() <= MAX_NAME_CHARS && text.bytes().all(is_allowed)
+}
+
+fn bus(section: &Section<'_>, problems: &mut Problems) -> BusSection {
+    section.allow(&["brokers"], problems);
+    let brokers = section.texts("brokers", BROKERS, problems, is_name).unwrap_or_default();
+    BusSection { brokers: at_most(brokers, section, problems) }
+}
+
+fn at_most(brokers: Vec<String>, section: &Section<'_>, problems: &mut Problems) -> Vec<String> {
+    if brokers.len() > MAX_ENTRIES {
+        problems.push(section.problem("brokers", format!("must be {BROKERS}")));
+        return Vec::new();
+    }
+    brokers
+}
+
+/// The adapter, unless it has no usable name or library. With any mistake the file is refused as a whole; the adapter
+/// is given so that what depends on several of them can be looked at as well.
+fn adapter(section: &Section<'_>, places: &LibraryPlaces, problems: &mut Problems) -> Option<AdapterEntry> {
+    section.allow(&ADAPTER_KEYS, problems);
+    for key in ["name", "library"].into_iter().filter(|key| section.get(key).is_none()) {
+        problems.push(section.problem(key, "is missing"));
+    }
+    let name = section.text("name", NAME, problems, is_name);
+    if name.as_deref() == Some(BUS_NAME) {
+        problems.push(section.problem("name", "is what the bus is called; choose another"));
+    }
+    let library = section.text("library", "the stem of a library, or a path", problems, |text| {
+        !text.trim().is_empty() && text.len() <= MAX_LIBRARY_BYTES && !text.contains('\0')
+    });
+    let brokers = section.texts("brokers", BROKERS, problems, is_name);
+    if brokers.as_ref().is_some_and(Vec::is_empty) {
+        problems.push(section.problem("brokers", format!("must be {BROKERS}")));
+    }
+    let brokers = brokers.map(|brokers| at_most(brokers, section, problems));
+    let is_enabled = section.switch("enabled", problems).unwrap_or(true);
+    let throttle_ms = section.whole("throttle_ms", 0, MAX_THROTTLE_MS, problems);
+    let limits = LimitOverrides {
+        symbols_per_connection: section
+            .whole("symbols_per_connection", 1, MAX_SYMBOLS, problems)
+            .and_then(|number| usize::try_from(number).ok()),
+        connections: section
+            .whole("connections", 1, MAX_CONNECTIONS, problems)
+            .and_then(|number| usize::try_from(number).ok()),
+    };
+    let config_json = section.json("config", problems).unwrap_or_else(|| "{}".to_owned());
+    let (name, library) = (name?, library?);
+    Some(AdapterEntry {
+        library_path: places.find(&library),
+        brokers: brokers.unwrap_or_else(|| vec![name.clone()]),
+        name,
+        library,
+        is_enabled,
+        throttle: throttle_ms.map(|ms| Duration::from_millis(ms.into())),
+        limits,
+        config_json,
+        line: section.line,
+    })
+}
+
+/// Names are unique among all adapters, brokers among what is switched on.
+fn check_uniqueness(source: &Arc<Path>, root: &Section<'_>, plugins: &PluginsFile, problems: &mut Problems) {
+    let at = |adapter: &AdapterEntry, key: &str, message: String| {
+        let name = format!("adapter {}: {key}", adapter.name);
+        Problem::new(Origin::File(Arc::clone(source), adapter.line), name, message)
+    };
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    for adapter in &plugins.adapters {
+        match names.get(adapter.name.as_str()) {
+            Some(line) => {
+                let message = format!("is already taken by the adapter of line {line}; names are unique");
+                problems.push(at(adapter, "name", message));
+            }
+            None => _ = names.insert(&adapter.name, adapter.line),
+        }
+    }
+    let bus_line = root.get("bus").map_or(0, |(_, line)| line);
+    let mut served: BTreeMap<&str, (String, usize)> = BTreeMap::new();
+    for broker in &plugins.bus.brokers {
+        served.insert(broker, ("the bus".to_owned(), bus_line));
+    }
+    for adapter in plugins.enabled() {
+        for broker in &adapter.brokers {
+            match served.get(broker.as_str()) {
+                Some((by, line)) => {
+                    let message =
+                        format!("{broker} is already served by {by} (line {line}); leave it to one of them");
+                    problems.push(at(adapter, "brokers", message));
+                }
+                None => _ = served.insert(broker, (format!("adapter {}", adapter.name), adapter.line)),
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The table of settings. Everything else about a setting follows from its row.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+
+use super::{
+    Problems,
+    sources::Values,
+    value::{DatabaseUrl, Kind, LogFilter, LogFormat, Setting, TimeOfDay},
+};
+
+const KIB: u64 = 1_024;
+const MIB: u64 = 1_024 * KIB;
+
+macro_rules! settings {
+    ($($group:literal { $($(#[doc = $help:literal])+ $field:ident: $type:ty = $row:expr;)+ })+) => {
+        /// The settings, validated. [`TABLE`] says for each where it can be set.
+        #[derive(Clone, Debug)]
+        #[expect(clippy::doc_markdown, reason = "the same sentences are shown in a terminal")]
+        pub struct Settings {
+            $($($(#[doc = $help])+ pub $field: $type,)+)+
+            /// Folder of the running program, where adapter libraries may lie beside it.
+            pub executable_dir: Option<PathBuf>,
+            /// Things that work but that the operator should know of; no secrets in them.
+            pub warnings: Vec<String>,
+            pub(super) plugins_places: Vec<PathBuf>,
+        }
+
+        /// Every setting, in the order of the documents.
+        pub static TABLE: &[Setting] = &[
+            $($(Setting {
+                key: stringify!($field),
+                group: $group,
+                help: concat!($($help),+).trim_ascii_start(),
+                ..$row
+            },)+)+
+        ];
+
+        impl Settings {
+            pub(super) fn build(values: &Values, problems: &mut Problems) -> Self {
+                Self {
+                    $($($field: values.take(stringify!($field), problems),)+)+
+                    executable_dir: None,
+                    warnings: Vec::new(),
+                    plugins_places: Vec::new(),
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    "Client port" {
+        /// Address of the port for WebSocket clients.
+        websocket_host: IpAddr = Setting::new("WEBSOCKET_HOST", Kind::Address).default("127.0.0.1").common();
+        /// Port for WebSocket clients; 0 takes any free one. Most client libraries expect 8765.
+        websocket_port: u16 = Setting::new("WEBSOCKET_PORT", Kind::Whole(0, 65_535)).default("8765").common();
+        /// Whether the three ports may be opened on an address that other machines reach. There is no encryption: put a
+        /// TLS proxy in front.
+        allow_remote: bool = Setting::new("TICKHOST_ALLOW_REMOTE", Kind::Switch).default("false").common();
+        /// Time that a client has from connecting to a valid key.
+        ws_auth_grace_seconds: Duration = Setting::new("WS_AUTH_GRACE_SECONDS", Kind::Seconds(1, 3_600)).default("15");
+        /// Time between pings to a client; 0 sends none.
+        ws_ping_interval: Duration = Setting::new("WS_PING_INTERVAL", Kind::Seconds(0, 3_600)).default("20");
+        /// Time that a client has to answer a ping.
+        ws_ping_timeout: Duration = Setting::new("WS_PING_TIMEOUT", Kind::Seconds(1, 3_600)).default("20");
+        /// Silence after a login before the extra frame that says `authenticated`, in milliseconds; 0 never sends it.
+        authenticated_nudge_ms: Duration = Setting::new("TICKHOST_AUTHENTICATED_NUDGE_MS", Kind::Milliseconds(0, 60_000)).default("300");
+        /// Whether ticks repeat their values beside `data`, for clients that look there.
+        flat_fields: bool = Setting::new("TICKHOST_FLAT_FIELDS", Kind::Switch).default("true");
+        /// Whether the book is repeated as `bids` and `asks`, for clients that look there.
+        bids_asks: bool = Setting::new("TICKHOST_BIDS_ASKS", Kind::Switch).default("true");
+    }
+    "Limits for clients" {
+        /// Connections at one time.
+        max_connections: usize = Setting::new("TICKHOST_MAX_CONNECTIONS", Kind::Whole(1, 1_000_000)).default("10000");
+        /// Connections at one time with one API key.
+        max_connections_per_key: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_PER_KEY", Kind::Whole(1, 1_000_000)).default("256");
+        /// Connections at one time from one address. Behind a proxy all clients have the proxy's address.
+        max_connections_per_address: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_PER_ADDRESS", Kind::Whole(1, 1_000_000)).default("1024");
+        /// Subscriptions that one client may hold; each mode of a symbol counts.
+        max_subscriptions_per_client: usize = Setting::new("TICKHOST_MAX_SUBSCRIPTIONS_PER_CLIENT", Kind::Whole(1, 100_000)).default("5000");
+        /// Longest message of a client.
+        max_frame_bytes: usize = Setting::new("TICKHOST_MAX_FRAME_BYTES", Kind::Bytes(KIB, 64 * MIB)).default("1048576");
+        /// Longest message of a client that has not shown a valid key yet.
+        max_frame_bytes_before_auth: usize = Setting::new("TICKHOST_MAX_FRAME_BYTES_BEFORE_AUTH", Kind::Bytes(KIB, 64 * MIB)).default("16384");
+        /// Messages that a client may send each second, on average.
+        max_messages_per_second: u32 = Setting::new("TICKHOST_MAX_MESSAGES_PER_SECOND", Kind::Whole(1, 100_000)).default("100");
+        /// Messages that a client may send at once.
+        message_burst: u32 = Setting::new("TICKHOST_MESSAGE_BURST", Kind::Whole(1, 1_000_000)).default("1000");
+        /// Ticks that wait in order for one client; beyond it only the newest of each symbol and mode waits.
+        outbox_frames: usize = Setting::new("TICKHOST_OUTBOX_FRAMES", Kind::Whole(16, 1_000_000)).default("1024");
+        /// Replies that may wait for one client; beyond it the connection is closed.
+        control_bytes: usize = Setting::new("TICKHOST_CONTROL_BYTES", Kind::Bytes(64 * KIB, 256 * MIB)).default("4194304");
+        /// The same limit in replies of 4 KiB, the name that OpenAlgo knows. Used only when TICKHOST_CONTROL_BYTES is not
+        /// set.
+        ws_max_queue: u32 = Setting::new("WS_MAX_QUEUE", Kind::Whole(16, 65_536)).default("1024");
+        /// Longest time in which a client takes nothing of what waits for it, before it is closed.
+        write_timeout_seconds: Duration = Setting::new("TICKHOST_WRITE_TIMEOUT_SECONDS", Kind::Seconds(1, 3_600)).default("30");
+    }
+    "Ticks and brokers" {
+        /// Shortest time between two updates of one symbol and mode; the newest is always sent. 0 sends everything.
+        throttle_ms: Duration = Setting::new("TICKHOST_THROTTLE_MS", Kind::Milliseconds(0, 60_000)).default("50").common();
+        /// Symbols that one connection to a broker carries.
+        max_symbols_per_websocket: Option<usize> = Setting::new("MAX_SYMBOLS_PER_WEBSOCKET", Kind::Whole(1, 100_000))
+            .unset("1000; zerodha 3000, fyers 2000");
+        /// Connections to a broker for one account.
+        max_websocket_connections: Option<usize> = Setting::new("MAX_WEBSOCKET_CONNECTIONS", Kind::Whole(1, 100))
+            .unset("3; fyers 2, zerodha 1");
+        /// Whether an account may have more than one connection to its broker.
+        enable_connection_pooling: bool = Setting::new("ENABLE_CONNECTION_POOLING", Kind::Switch).default("true");
+        /// Broker names that clients are told of.
+        valid_brokers: Vec<String> = Setting::new("VALID_BROKERS", Kind::Names).unset("those of plugins.toml");
+        /// Longest wait for a broker's answer before a subscription is confirmed as pending.
+        subscribe_timeout_ms: Duration = Setting::new("TICKHOST_SUBSCRIBE_TIMEOUT_MS", Kind::Milliseconds(100, 60_000)).default("4000");
+        /// How long a broker's feed stays up after its last client left.
+        feed_linger_seconds: Duration = Setting::new("TICKHOST_FEED_LINGER_SECONDS", Kind::Seconds(0, 86_400)).default("30");
+        /// Silence of a subscribed feed that is reported.
+        ws_stale_tick_warn_seconds: Duration = Setting::new("WS_STALE_TICK_WARN_SECONDS", Kind::Seconds(1, 86_400)).default("120");
+    }
+    "Adapters" {
+        /// The file that lists the adapters.
+        plugins: Option<PathBuf> = Setting::new("TICKHOST_PLUGINS", Kind::Path)
+            .unset("plugins.toml here, beside the program or up to 3 folders above it").common();
+        /// A folder in which adapter libraries are looked for first.
+        plugin_dir: Option<PathBuf> = Setting::new("TICKHOST_PLUGIN_DIR", Kind::Path).unset("none").common();
+    }
+    "Bus" {
+        /// Whether the ZeroMQ port for other publishers is opened.
+        bus: bool = Setting::new("TICKHOST_BUS", Kind::Switch).default("on");
+        /// Address of the ZeroMQ port. Whoever reaches it can publish prices.
+        zmq_host: IpAddr = Setting::new("ZMQ_HOST", Kind::Address).default("127.0.0.1");
+        /// ZeroMQ port; 0 takes any free one.
+        zmq_port: u16 = Setting::new("ZMQ_PORT", Kind::Whole(0, 65_535)).default("5555");
+        /// Exchange codes with an underscore in them, which topics cannot show otherwise.
+        two_word_exchanges: Vec<String> = Setting::new("TICKHOST_TWO_WORD_EXCHANGES", Kind::Names)
+            .default("NSE_INDEX,BSE_INDEX,MCX_INDEX,GLOBAL_INDEX");
+    }
+    "Accounts" {
+        /// Folder of the host's own database and of what it keeps; made when it is missing.
+        data_dir: PathBuf = Setting::new("TICKHOST_DATA_DIR", Kind::Path)
+            .unset("$XDG_DATA_HOME/tickhost, else the platform's data folder").common();
+        /// An OpenAlgo database to read users, keys and broker tokens from, instead of the host's own. A relative path
+        /// counts from the folder the program is started in.
+        database_url: Option<DatabaseUrl> = Setting::new("DATABASE_URL", Kind::Database).unset("the host's own database");
+        /// The pepper of that database, at least 32 characters.
+        api_key_pepper: Option<SecretString> = Setting::new("API_KEY_PEPPER", Kind::Secret).unset("none");
+        /// The salt of that database.
+        fernet_salt: Option<SecretString> = Setting::new("FERNET_SALT", Kind::Secret).unset("the one of old databases");
+        /// When broker tokens of that database end, in Indian time.
+        session_expiry_time: TimeOfDay = Setting::new("SESSION_EXPIRY_TIME", Kind::TimeOfDay).default("03:00");
+        /// The broker's API key, for accounts of that database.
+        broker_api_key: Option<SecretString> = Setting::new("BROKER_API_KEY", Kind::Secret).unset("none");
+        /// The broker's API secret, for accounts of that database.
+        broker_api_secret: Option<SecretString> = Setting::new("BROKER_API_SECRET", Kind::Secret).unset("none");
+        /// The same for brokers whose market data has a key of its own.
+        broker_api_key_market: Option<SecretString> = Setting::new("BROKER_API_KEY_MARKET", Kind::Secret).unset("none");
+        /// The same for brokers whose market data has a secret of its own.
+        broker_api_secret_market: Option<SecretString> = Setting::new("BROKER_API_SECRET_MARKET", Kind::Secret).unset("none");
+    }
+    "Operation" {
+        /// A file with settings.
+        config: Option<PathBuf> = Setting::new("TICKHOST_CONFIG", Kind::Path).unset("tickhost.toml here, when it exists").common().not_in_file();
+        /// Address of the operator's port: health, metrics, console.
+        admin_host: IpAddr = Setting::new("TICKHOST_ADMIN_HOST", Kind::Address).default("127.0.0.1");
+        /// Operator's port; 0 takes any free one.
+        admin_port: u16 = Setting::new("TICKHOST_ADMIN_PORT", Kind::Whole(0, 65_535)).default("8766").common();
+        /// What is logged: a level, or levels by module.
+        log: LogFilter = Setting::new("TICKHOST_LOG", Kind::Filter).default("info").common();
+        /// How log lines look.
+        log_format: LogFormat = Setting::new("TICKHOST_LOG_FORMAT", Kind::Choice(&["text", "json"])).default("text").common();
+        /// A file with a few numbers, rewritten every 10 seconds for OpenAlgo's health page (log/ws_proxy_stats.json there).
+        ws_proxy_stats_file: Option<PathBuf> = Setting::new("WS_PROXY_STATS_FILE", Kind::Path).unset("not written");
+        /// Threads for clients; 0 is one for each core.
+        shards: u16 = Setting::new("TICKHOST_SHARDS", Kind::Whole(0, 64)).default("0");
+        /// Longest time that a stop may take.
+        shutdown_seconds: Duration = Setting::new("TICKHOST_SHUTDOWN_SECONDS", Kind::Seconds(1, 300)).default("10");
+    }
+}

@@ -1,0 +1,129 @@
+//! Log output: to standard error, for people or for collectors. Nothing secret gets here; see [`Redacted`].
+
+use std::{
+    fmt,
+    io::{self, IsTerminal as _},
+};
+
+use tracing::Subscriber;
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+use crate::config::{LogFilter, LogFormat};
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter does not parse; settings that were loaded hold only filters that do.
+    #[error("the log filter is not valid: {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// The process has a subscriber already.
+    #[error("logging was already set up in this process")]
+    AlreadySet,
+}
+
+/// Sends the log of this process to standard error. Call it once, before anything logs.
+///
+/// # Errors
+/// [`TelemetryError`].
+pub fn init(filter: &LogFilter, format: LogFormat) -> Result<(), TelemetryError> {
+    let wants_colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let subscriber = subscriber(filter, format, wants_colour && io::stderr().is_terminal(), io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::AlreadySet)
+}
+
+fn subscriber(
+    filter: &LogFilter,
+    format: LogFormat,
+    has_colour: bool,
+    writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+) -> Result<Box<dyn Subscriber + Send + Sync>, TelemetryError> {
+    let filter = EnvFilter::try_new(filter.as_str())?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(has_colour);
+    Ok(match format {
+        LogFormat::Text => Box::new(builder.finish()),
+        LogFormat::Json => Box::new(builder.json().finish()),
+    })
+}
+
+/// Something that must not be read in a log or an error: it displays as `[redacted]`, so that a value which has to
+/// stand in a structure with `Debug`, or in a field of an event, cannot be printed by accident.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Redacted<T>(pub T);
+
+impl<T> fmt::Display for Redacted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl<T> fmt::Debug for Redacted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, sync::Arc};
+
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::config::{Environment, Settings, Sources};
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(filter: &str, format: LogFormat, colour: bool) -> String {
+        let sources = Sources {
+            environment: Environment::from_pairs([("TICKHOST_LOG", filter)]),
+            platform_data_dir: Some("/data".into()),
+            ..Sources::default()
+        };
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let filter = Settings::load(&sources).unwrap().log;
+        let subscriber = subscriber(&filter, format, colour, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(count = 3, key = %Redacted("hunter2"), "Started");
+            tracing::debug!("Detail");
+        });
+        let bytes = buffer.0.lock().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn text_has_the_level_the_message_and_no_secret() {
+        let text = logged("info", LogFormat::Text, false);
+        assert!(text.contains("INFO") && text.contains("Started count=3 key=[redacted]"), "{text}");
+        assert!(!text.contains("Detail") && !text.contains('\u{1b}'), "{text}");
+        assert!(logged("info", LogFormat::Text, true).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn json_is_one_object_per_line_with_its_fields_in_one_place() {
+        let text = logged("warn,tickhost=debug", LogFormat::Json, false);
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["fields"]["count"], 3);
+        assert_eq!(lines[0]["fields"]["message"], "Started");
+        assert_eq!(lines[0]["fields"]["key"], "[redacted]");
+    }
+
+    #[test]
+    fn a_redacted_value_shows_in_no_format() {
+        let secret = Redacted("hunter2");
+        assert_eq!(format!("{secret} {secret:?} {secret:#?}"), "[redacted] [redacted] [redacted]");
+    }
+}
