@@ -205,6 +205,11 @@ impl Hub {
         brokers
     }
 
+    /// Most connections with one key.
+    pub const fn connections_per_key(&self) -> usize {
+        self.settings.connections_per_key
+    }
+
     /// All feeds, by number.
     pub fn feeds(&self) -> Vec<Feed> {
         let mut feeds: Vec<Feed> = self.feeds.lock().values().cloned().collect();

@@ -93,6 +93,11 @@ impl Admissions {
         Some(Admission { admissions: Arc::clone(self), address: None })
     }
 
+    /// The limits in force.
+    pub const fn limits(&self) -> ConnectionLimits {
+        self.limits
+    }
+
     /// Connections at the moment.
     pub fn open(&self) -> usize {
         self.taken.lock().total

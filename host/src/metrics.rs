@@ -11,9 +11,15 @@
 //!
 //! Ticks are counted in the first, ticks times the streams they concern in the second, encoded updates times shards in
 //! the third, and frames times subscribers in the fourth. `queued` is what the difference leaves.
+//!
+//! [`HostSample`] and [`FeedSample`] are what a scrape reads; [`render`] writes them in the format of Prometheus. A new
+//! field of the structs below appears there by itself, as `tickhost_<area>_<field>_total`.
+
+mod exposition;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use self::exposition::{FeedSample, HostSample, render};
 use crate::protocol::{
     codes::{CloseReason, ErrorCode},
     request::Request,
@@ -43,9 +49,11 @@ impl Counter {
 }
 
 macro_rules! counters {
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $shown:literal) => { $shown };
     (
         $(#[$meta:meta])*
-        $name:ident { $($(#[doc = $help:literal])+ $field:ident: $kind:ident,)+ }
+        $name:ident { $($(#[doc = $help:literal])+ $field:ident $(as $shown:literal)?: $kind:ident,)+ }
         $(labelled { $($(#[$labelled_meta:meta])+ $labelled:ident: $by:ty,)+ })?
     ) => {
         $(#[$meta])*
@@ -58,7 +66,7 @@ macro_rules! counters {
         impl $name {
             /// Name, kind and help of each counter with its value, in the order of the fields.
             pub fn each(&self, mut visit: impl FnMut(&'static str, Kind, &'static str, u64)) {
-                $(visit(stringify!($field), Kind::$kind, concat!($($help),+).trim_ascii(), self.$field.get());)+
+                $(visit(counters!(@name $field $($shown)?), Kind::$kind, concat!($($help),+).trim_ascii(), self.$field.get());)+
             }
         }
     };
@@ -133,11 +141,11 @@ counters! {
         /// Connections that never became a WebSocket.
         handshakes_failed: Counter,
         /// Connections refused because the host holds as many as it may.
-        refused_total: Counter,
+        refused_total as "refused_at_limit": Counter,
         /// Connections refused because their address holds as many as it may.
-        refused_per_address: Counter,
+        refused_per_address as "refused_at_address_limit": Counter,
         /// Sessions begun.
-        sessions: Counter,
+        sessions as "sessions_begun": Counter,
         /// Log-ins that succeeded.
         auth_ok: Counter,
         /// Log-ins that failed.

@@ -1,4 +1,193 @@
-//! stub
-use std::{net::SocketAddr, sync::Arc};
-use crate::{admin::AdapterStatus, bus::BusCounters, clock::Clock, hub::Hub, listener::Admissions, metrics::ServerCounters, shard::ShardHandle};
-#[derive(Debug)] pub struct HostStatus { pub clock: Clock, pub websocket: SocketAddr, pub admin: SocketAddr, pub bus: Option<(SocketAddr, Arc<BusCounters>)>, pub hub: Arc<Hub>, pub shards: Vec<Arc<ShardHandle>>, pub admissions: Arc<Admissions>, pub adapters: Vec<AdapterStatus>, pub counters: Arc<ServerCounters> }
+//! What the running host says of itself at the operator's port.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use adapter_abi::ABI_VERSION;
+
+use crate::{
+    admin::{
+        AdapterStatus, Counts, FeedReport, Limits, Listeners, NotReady, Readiness, SessionCounts,
+        StatusReport, StatusSource,
+    },
+    bus::BusCounters,
+    clock::{self, Clock},
+    feed::{Feed, FeedState},
+    hub::Hub,
+    listener::Admissions,
+    metrics::{self, FeedSample, HostSample, ServerCounters},
+    shard::ShardHandle,
+};
+
+/// A connection that is being made for longer than this is something to report.
+const CONNECT_GRACE: Duration = Duration::from_secs(10);
+
+/// All states of a feed, in the order of the metric.
+const STATES: [FeedState; 7] = [
+    FeedState::Starting,
+    FeedState::Connecting,
+    FeedState::Live,
+    FeedState::Stale,
+    FeedState::AuthFailed,
+    FeedState::Down,
+    FeedState::Closed,
+];
+
+/// Reads the parts of a running host.
+#[derive(Debug)]
+pub struct HostStatus {
+    /// The host's clock.
+    pub clock: Clock,
+    /// Where clients connect.
+    pub websocket: SocketAddr,
+    /// Where the operator looks.
+    pub admin: SocketAddr,
+    /// Where publishers connect, and what became of what they sent; none when the bus is off.
+    pub bus: Option<(SocketAddr, Arc<BusCounters>)>,
+    /// Feeds and log-ins.
+    pub hub: Arc<Hub>,
+    /// Shards, in order of their numbers.
+    pub shards: Vec<Arc<ShardHandle>>,
+    /// Connections.
+    pub admissions: Arc<Admissions>,
+    /// What `plugins.toml` lists.
+    pub adapters: Vec<AdapterStatus>,
+    /// Counters of the host.
+    pub counters: Arc<ServerCounters>,
+}
+
+impl HostStatus {
+    fn sessions(&self) -> Vec<usize> {
+        self.shards.iter().map(|shard| shard.sessions.load(Ordering::Relaxed)).collect()
+    }
+}
+
+impl StatusSource for HostStatus {
+    fn status(&self) -> StatusReport {
+        let now_ns = clock::unix_nanos();
+        let by_shard = self.sessions();
+        let connections = self.admissions.limits();
+        let mut counters = Vec::new();
+        self.counters.each(|name, _, _, value| counters.push((name, value)));
+        StatusReport {
+            version: env!("CARGO_PKG_VERSION"),
+            abi_version: ABI_VERSION,
+            uptime_seconds: self.clock.uptime().as_secs(),
+            listeners: Listeners {
+                websocket: self.websocket,
+                bus: self.bus.as_ref().map(|(address, _)| *address),
+                admin: self.admin,
+            },
+            feeds: self.hub.feeds().iter().map(|feed| report(feed, now_ns)).collect(),
+            adapters: self.adapters.clone(),
+            sessions: SessionCounts {
+                connections: self.admissions.open(),
+                total: by_shard.iter().sum(),
+                by_shard,
+            },
+            limits: Limits {
+                connections: connections.total,
+                connections_per_address: connections.per_address,
+                connections_per_key: self.hub.connections_per_key(),
+            },
+            counters: Counts(counters),
+        }
+    }
+
+    fn ready(&self) -> Readiness {
+        let now_ns = clock::unix_nanos();
+        Readiness::new(self.hub.feeds().iter().filter_map(|feed| complaint(feed, now_ns)).collect())
+    }
+
+    fn render_metrics(&self, out: &mut String) {
+        let now_ns = clock::unix_nanos();
+        let feeds = self.hub.feeds();
+        let samples: Vec<FeedSample<'_>> = feeds
+            .iter()
+            .map(|feed| {
+                let status = feed.status();
+                FeedSample {
+                    id: feed.id().0,
+                    adapter: &feed.spec().adapter,
+                    broker: &feed.spec().broker,
+                    state: feed.state(now_ns).label(),
+                    instruments: status.instruments as u64,
+                    connections: status.connections.len() as u64,
+                    sessions: feed.members() as u64,
+                    disconnects: status.disconnects,
+                    restarts: status.restarts,
+                    counters: feed.counters(),
+                }
+            })
+            .collect();
+        let host = HostSample {
+            version: env!("CARGO_PKG_VERSION"),
+            abi_version: ABI_VERSION,
+            uptime: self.clock.uptime(),
+            sessions: self.sessions().into_iter().sum::<usize>() as u64,
+            connections: self.admissions.open() as u64,
+            counters: &self.counters,
+            bus: Vec::new(),
+        };
+        metrics::render(&host, &samples, &STATES.map(FeedState::label), out);
+    }
+}
+
+fn report(feed: &Feed, now_ns: u64) -> FeedReport {
+    let (spec, status, counters) = (feed.spec(), feed.status(), feed.counters());
+    let mut counts = Vec::new();
+    counters.each(|name, _, _, value| counts.push((name, value)));
+    FeedReport {
+        id: feed.id().0,
+        broker: spec.broker.to_string(),
+        adapter: spec.adapter.to_string(),
+        user: spec.account.as_ref().map(|account| account.user.as_str().to_owned()),
+        state: feed.state(now_ns).label(),
+        state_age_ms: age_ms(status.since_ns, now_ns),
+        last_tick_age_ms: age_ms(counters.last_tick_ns.get(), now_ns),
+        last_error: status.last_error.map(|error| error.to_string()),
+        sessions: feed.members(),
+        instruments: status.instruments,
+        capacity: spec.limits.capacity(),
+        connections: status.connections,
+        disconnects: status.disconnects,
+        restarts: status.restarts,
+        counters: Counts(counts),
+    }
+}
+
+/// What is wrong with a feed that should be live. To connect takes a moment; closed is an end that was asked for.
+fn complaint(feed: &Feed, now_ns: u64) -> Option<NotReady> {
+    let (status, state) = (feed.status(), feed.state(now_ns));
+    let message = match state {
+        FeedState::Live | FeedState::Closed => return None,
+        FeedState::Starting | FeedState::Connecting => {
+            let since = Duration::from_millis(age_ms(status.since_ns, now_ns).unwrap_or(0));
+            if since < CONNECT_GRACE {
+                return None;
+            }
+            format!("connecting for {} s", since.as_secs())
+        }
+        FeedState::Stale => "subscribed, but no ticks arrive".to_owned(),
+        FeedState::AuthFailed => "the broker refused the credentials: set new ones".to_owned(),
+        FeedState::Down => "the adapter failed and will be started again".to_owned(),
+    };
+    let message = match status.last_error {
+        Some(error) => format!("{message} ({error})"),
+        None => message,
+    };
+    Some(NotReady {
+        feed: feed.id().0,
+        broker: feed.spec().broker.to_string(),
+        state: state.label(),
+        message,
+    })
+}
+
+/// Milliseconds from a moment to now, none when the moment never came.
+fn age_ms(then_ns: u64, now_ns: u64) -> Option<u64> {
+    (then_ns > 0).then(|| now_ns.saturating_sub(then_ns) / 1_000_000)
+}

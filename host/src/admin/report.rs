@@ -1,0 +1,200 @@
+//! What the operator's port tells, as types. Members are only ever added.
+
+use std::net::SocketAddr;
+
+use adapter_abi::capability;
+use serde::{Serialize, Serializer};
+
+/// Everything about a running host: the answer of `/status`.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatusReport {
+    /// Version of the host.
+    pub version: &'static str,
+    /// Version of the plugin ABI that it speaks.
+    pub abi_version: &'static str,
+    /// Seconds since the start.
+    pub uptime_seconds: u64,
+    /// Where it listens.
+    pub listeners: Listeners,
+    /// Feeds by number, a feed being one account at one broker.
+    pub feeds: Vec<FeedReport>,
+    /// What `plugins.toml` lists, in its order.
+    pub adapters: Vec<AdapterStatus>,
+    /// Client sessions.
+    pub sessions: SessionCounts,
+    /// Limits in force.
+    pub limits: Limits,
+    /// Counters of the host by name, as in `/metrics`.
+    pub counters: Counts,
+}
+
+/// Where the host listens.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Listeners {
+    /// Clients.
+    pub websocket: SocketAddr,
+    /// Publishers, none when the bus is switched off.
+    pub bus: Option<SocketAddr>,
+    /// The operator.
+    pub admin: SocketAddr,
+}
+
+/// One account at one broker.
+#[derive(Clone, Debug, Serialize)]
+pub struct FeedReport {
+    /// Number of the feed, as in the labels of `/metrics`.
+    pub id: u32,
+    /// Broker, as clients see it.
+    pub broker: String,
+    /// Name of the adapter in `plugins.toml`, or `bus`.
+    pub adapter: String,
+    /// The user whose account it is, none for the feed of the bus, which is shared.
+    pub user: Option<String>,
+    /// `starting`, `connecting`, `live`, `stale`, `auth_failed`, `down` or `closed`.
+    pub state: &'static str,
+    /// Milliseconds in this state, silence not considered.
+    pub state_age_ms: Option<u64>,
+    /// Milliseconds since the last tick, none before the first.
+    pub last_tick_age_ms: Option<u64>,
+    /// The last thing that went wrong, in the broker's or the adapter's words.
+    pub last_error: Option<String>,
+    /// Sessions that it serves.
+    pub sessions: usize,
+    /// Instruments subscribed upstream.
+    pub instruments: usize,
+    /// Instruments that its limits allow.
+    pub capacity: usize,
+    /// Instruments on each connection to the broker.
+    pub connections: Vec<usize>,
+    /// Connections lost.
+    pub disconnects: u64,
+    /// Adapter instances started again after a failure.
+    pub restarts: u64,
+    /// Counters of the feed by name, as in `/metrics`.
+    pub counters: Counts,
+}
+
+/// One entry of `plugins.toml`, and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AdapterStatus {
+    /// Name in `plugins.toml`.
+    pub name: String,
+    /// The library as the file names it, or where it was found.
+    pub library: String,
+    /// What became of it.
+    pub state: AdapterState,
+    /// Why it does not work, and what to do.
+    pub error: Option<String>,
+    /// Version of the adapter.
+    pub version: Option<String>,
+    /// ABI that it was built with.
+    pub abi_version: Option<String>,
+    /// SDK that it was built with.
+    pub sdk_version: Option<String>,
+    /// What it can do: see [`capability_names`].
+    pub capabilities: Vec<&'static str>,
+    /// Brokers that it serves.
+    pub brokers: Vec<String>,
+    /// Instruments on one connection to the broker.
+    pub symbols_per_connection: usize,
+    /// Connections of one account.
+    pub connections: usize,
+}
+
+/// What became of an entry of `plugins.toml`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdapterState {
+    /// Loaded, and its settings are valid.
+    Loaded,
+    /// Switched off in the file.
+    #[default]
+    Disabled,
+    /// Does not work: `error` says why.
+    Failed,
+}
+
+impl AdapterState {
+    /// The spelling in tables and JSON.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Loaded => "loaded",
+            Self::Disabled => "disabled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Client sessions at the moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct SessionCounts {
+    /// Connections, those that have not finished their handshake included.
+    pub connections: usize,
+    /// Sessions.
+    pub total: usize,
+    /// Sessions on each shard.
+    pub by_shard: Vec<usize>,
+}
+
+/// Limits in force.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Limits {
+    /// Connections in all.
+    pub connections: usize,
+    /// Connections from one address.
+    pub connections_per_address: usize,
+    /// Connections with one key.
+    pub connections_per_key: usize,
+}
+
+/// Numbers by name, in the order in which they are declared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts(pub Vec<(&'static str, u64)>);
+
+impl Serialize for Counts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+/// Whether clients can be served as they should: the answer of `/readyz`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// Nothing stands in the way.
+    pub ready: bool,
+    /// What stands in the way.
+    pub reasons: Vec<NotReady>,
+}
+
+impl Readiness {
+    /// Ready when there is no reason against it.
+    pub fn new(reasons: Vec<NotReady>) -> Self {
+        Self { ready: reasons.is_empty(), reasons }
+    }
+}
+
+/// A feed that should be live and is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotReady {
+    /// Number of the feed.
+    pub feed: u32,
+    /// Broker, as clients see it.
+    pub broker: String,
+    /// Its state.
+    pub state: &'static str,
+    /// What went wrong, for people.
+    pub message: String,
+}
+
+/// Names of the bits of an adapter's capabilities; bits that this host does not know are left out.
+pub fn capability_names(bits: u64) -> Vec<&'static str> {
+    let known = [
+        (capability::LTP, "ltp"),
+        (capability::QUOTE, "quote"),
+        (capability::DEPTH, "depth"),
+        (capability::ORDERS, "orders"),
+        (capability::SINGLE_SESSION, "single_session"),
+        (capability::COUNTS_MODES, "counts_modes"),
+    ];
+    known.into_iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| name).collect()
+}

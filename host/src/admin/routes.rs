@@ -1,0 +1,68 @@
+//! What stands at which path.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Serialize;
+
+use super::StatusSource;
+
+/// Room for a page of metrics of a few feeds, so that the usual scrape grows its text once.
+const METRICS_BYTES: usize = 16 * 1_024;
+
+type Source = State<Arc<dyn StatusSource>>;
+
+/// Nothing of this port may be kept by a cache, and a browser must not guess what a text is.
+const HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+];
+
+pub(super) fn routes(source: Arc<dyn StatusSource>) -> Router {
+    Router::new()
+        .route("/livez", get(async || (HEADERS, "ok")))
+        .route("/readyz", get(ready))
+        .route("/status", get(status))
+        .route("/metrics", get(metrics))
+        .fallback(async || {
+            refusal(StatusCode::NOT_FOUND, "there is only /livez, /readyz, /status and /metrics here")
+        })
+        .with_state(source)
+}
+
+async fn ready(State(source): Source) -> Response {
+    let readiness = source.ready();
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, HEADERS, Json(readiness)).into_response()
+}
+
+async fn status(State(source): Source) -> Response {
+    (HEADERS, Json(source.status())).into_response()
+}
+
+async fn metrics(State(source): Source) -> Response {
+    let mut text = String::with_capacity(METRICS_BYTES);
+    source.render_metrics(&mut text);
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"))];
+    (HEADERS, kind, text).into_response()
+}
+
+#[derive(Serialize)]
+struct Refusal {
+    error: &'static str,
+}
+
+/// A refusal as a sentence in JSON.
+pub(super) fn refusal(status: StatusCode, sentence: &'static str) -> Response {
+    let mut response = (status, HEADERS, Json(Refusal { error: sentence })).into_response();
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    response
+}

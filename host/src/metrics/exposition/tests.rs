@@ -1,0 +1,173 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::protocol::codes::CloseReason;
+
+const STATES: [&str; 2] = ["live", "down"];
+
+/// One sample: labels in order of their names, and the value.
+type Sample = (BTreeMap<String, String>, f64);
+
+#[derive(Debug, Default)]
+struct Family {
+    kind: String,
+    samples: Vec<Sample>,
+}
+
+/// Reads the format as its description has it, and panics about everything else.
+fn parse(text: &str) -> BTreeMap<String, Family> {
+    assert!(text.ends_with('\n'), "the last line ends");
+    let mut families: BTreeMap<String, Family> = BTreeMap::new();
+    let mut current = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, help) = help.split_once(' ').expect("a help text");
+            assert!(!help.is_empty() && help.ends_with('.'), "{line}");
+            let kind = lines.next().and_then(|line| line.strip_prefix("# TYPE ")).expect("TYPE follows HELP");
+            let (typed, kind) = kind.split_once(' ').expect("a type");
+            assert_eq!(typed, name);
+            assert!(matches!(kind, "counter" | "gauge"), "{line}");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
+            let family = Family { kind: kind.to_owned(), samples: Vec::new() };
+            assert!(families.insert(name.to_owned(), family).is_none(), "{name} stands twice");
+            name.clone_into(&mut current);
+            continue;
+        }
+        let end = line.find(['{', ' ']).expect("a value");
+        let (name, rest) = line.split_at(end);
+        assert_eq!(name, current, "samples stand under their own name");
+        assert!(name.chars().all(|character| character.is_ascii_lowercase() || character == '_'), "{name}");
+        let (labels, value) = labels(rest);
+        let value = value.strip_prefix(' ').expect("a space before the value").parse().expect("a number");
+        let samples = &mut families.get_mut(name).unwrap().samples;
+        assert!(samples.iter().all(|(known, _)| *known != labels), "{line} stands twice");
+        samples.push((labels, value));
+    }
+    families
+}
+
+/// Labels, and what follows them.
+fn labels(text: &str) -> (BTreeMap<String, String>, &str) {
+    let mut labels = BTreeMap::new();
+    let Some(mut rest) = text.strip_prefix('{') else { return (labels, text) };
+    loop {
+        let (name, after) = rest.split_once("=\"").expect("a label");
+        let mut value = String::new();
+        let mut characters = after.char_indices();
+        let end = loop {
+            match characters.next().expect("the value ends") {
+                (place, '"') => break place,
+                (_, '\\') => value.push(match characters.next().expect("an escape").1 {
+                    'n' => '\n',
+                    other @ ('\\' | '"') => other,
+                    other => panic!("unknown escape {other}"),
+                }),
+                (_, other) => value.push(other),
+            }
+        };
+        assert!(labels.insert(name.to_owned(), value).is_none(), "{name} stands twice");
+        rest = &after[end + 1..];
+        match rest.strip_prefix(',') {
+            Some(more) => rest = more,
+            None => return (labels, rest.strip_prefix('}').expect("the labels end")),
+        }
+    }
+}
+
+fn feed<'a>(id: u32, adapter: &'a str, counters: &'a FeedCounters) -> FeedSample<'a> {
+    FeedSample {
+        id,
+        adapter,
+        broker: "sim",
+        state: "live",
+        instruments: 7,
+        connections: 2,
+        sessions: 3,
+        disconnects: 4,
+        restarts: 5,
+        counters,
+    }
+}
+
+fn page(feeds: &[FeedSample<'_>], counters: &ServerCounters) -> String {
+    let host = HostSample {
+        version: "0.1.0",
+        abi_version: "1.0",
+        uptime: Duration::from_secs(90),
+        sessions: 11,
+        connections: 12,
+        counters,
+        bus: vec![("ticks", "accepted", 8), ("ticks", "not_subscribed", 9)],
+    };
+    let mut out = String::new();
+    render(&host, feeds, &STATES, &mut out);
+    out
+}
+
+fn value(families: &BTreeMap<String, Family>, name: &str, label: (&str, &str)) -> f64 {
+    let found = families[name]
+        .samples
+        .iter()
+        .find(|(labels, _)| label.0.is_empty() || labels.get(label.0).is_some_and(|value| value == label.1));
+    found.unwrap_or_else(|| panic!("{name} with {label:?}")).1
+}
+
+#[test]
+fn every_value_comes_back_from_the_text() {
+    let (first, second, server) =
+        (FeedCounters::default(), FeedCounters::default(), ServerCounters::default());
+    first.received.add(3);
+    second.received.add(u64::from(u32::MAX));
+    second.last_tick_ns.set(1_705_294_800_123_456_789);
+    server.closes.count(CloseReason::SlowClient);
+    server.snapshots.add(21);
+    let hostile = "a\"b\\c\nd}";
+    let text = page(&[feed(1, hostile, &first), feed(2, "sim", &second)], &server);
+    let families = parse(&text);
+
+    assert_eq!(value(&families, "tickhost_feed_received_total", ("adapter", hostile)), 3.0);
+    assert_eq!(value(&families, "tickhost_feed_received_total", ("feed", "2")), f64::from(u32::MAX));
+    assert_eq!(
+        value(&families, "tickhost_feed_last_tick_timestamp_seconds", ("feed", "2")),
+        1_705_294_800.123
+    );
+    assert_eq!(value(&families, "tickhost_feed_state", ("state", "live")), 1.0);
+    assert_eq!(value(&families, "tickhost_feed_state", ("state", "down")), 0.0);
+    assert_eq!(value(&families, "tickhost_session_closes_total", ("reason", "slow_client")), 1.0);
+    assert_eq!(value(&families, "tickhost_server_snapshots_total", ("", "")), 21.0);
+    assert_eq!(value(&families, "tickhost_bus_events_total", ("outcome", "not_subscribed")), 9.0);
+    assert_eq!(value(&families, "tickhost_sessions", ("", "")), 11.0);
+    assert_eq!(families["tickhost_feed_waiting"].kind, "gauge");
+}
+
+#[test]
+fn labels_have_few_values_whatever_happens() {
+    let (counters, server) = (FeedCounters::default(), ServerCounters::default());
+    let families = parse(&page(&[feed(1, "sim", &counters)], &server));
+    let labels: BTreeSet<&str> = families
+        .values()
+        .flat_map(|family| &family.samples)
+        .flat_map(|(labels, _)| labels.keys().map(String::as_str))
+        .collect();
+    let known = [
+        "abi", "action", "adapter", "area", "broker", "code", "feed", "outcome", "reason", "state", "version",
+    ];
+    assert_eq!(labels, BTreeSet::from(known), "no symbol, session, user or peer");
+}
+
+#[test]
+fn a_host_without_feeds_and_bus_names_its_metrics_all_the_same() {
+    let server = ServerCounters::default();
+    let families = parse(&page(&[], &server));
+    assert!(families["tickhost_feed_received_total"].samples.is_empty());
+}
+
+/// Dashboards and alerts are written against these names: take none away.
+#[test]
+fn names_are_those_that_operators_were_promised() {
+    let (counters, server) = (FeedCounters::default(), ServerCounters::default());
+    let families = parse(&page(&[feed(1, "sim", &counters)], &server));
+    let names: Vec<&str> = families.keys().map(String::as_str).collect();
+    insta::assert_snapshot!(names.join("\n"));
+}
