@@ -324,8 +324,12 @@ impl Accounts {
     }
 }
 
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, AccountsError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| AccountsError::Refused("the host is stopping".to_owned()))
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, AccountsError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| AccountsError::Refused("the host is stopping".to_owned()))
 }
 
 #[cfg(test)]

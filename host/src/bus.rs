@@ -109,7 +109,9 @@ impl BusSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
     /// The public port.
-    #[error("cannot listen on {address} for publishers (ZMQ_HOST, ZMQ_PORT): {source}; is another program using it?")]
+    #[error(
+        "cannot listen on {address} for publishers (ZMQ_HOST, ZMQ_PORT): {source}; is another program using it?"
+    )]
     Listen {
         /// Where.
         address: SocketAddr,

@@ -59,7 +59,9 @@ pub struct Plan {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A port could not be opened.
-    #[error("cannot listen on {address} ({setting}): {source}; is another program, or another tickhost, using it?")]
+    #[error(
+        "cannot listen on {address} ({setting}): {source}; is another program, or another tickhost, using it?"
+    )]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -100,7 +102,8 @@ impl Host {
         let clock = Clock::start();
         let client_port = listen(plan.websocket, "WEBSOCKET_HOST, WEBSOCKET_PORT").await?;
         let admin_port = listen(plan.admin, "TICKHOST_ADMIN_HOST, TICKHOST_ADMIN_PORT").await?;
-        let (websocket, admin) = (address_of(&client_port, plan.websocket), address_of(&admin_port, plan.admin));
+        let (websocket, admin) =
+            (address_of(&client_port, plan.websocket), address_of(&admin_port, plan.admin));
 
         let counters = Arc::<ServerCounters>::default();
         let router = RouterHandle::new();
@@ -229,14 +232,19 @@ impl Host {
                 }
             }
             stop_serving.cancel();
-            let joined = tokio::task::spawn_blocking(move || threads.into_iter().map(JoinHandle::join).all(|end| end.is_ok()));
+            let joined = tokio::task::spawn_blocking(move || {
+                threads.into_iter().map(JoinHandle::join).all(|end| end.is_ok())
+            });
             if !joined.await.unwrap_or(false) {
                 tracing::error!("A thread had panicked");
             }
             while tasks.join_next().await.is_some() {}
         };
         if tokio::time::timeout(deadline, stopping).await.is_err() {
-            tracing::warn!(deadline_ms = deadline.as_millis(), "Not everything stopped in time; leaving it behind");
+            tracing::warn!(
+                deadline_ms = deadline.as_millis(),
+                "Not everything stopped in time; leaving it behind"
+            );
         }
     }
 }

@@ -15,7 +15,10 @@ async fn a_revoked_key_closes_its_connections_within_a_second() {
     let listed = host.run(&["key", "list", "--json"], "");
     assert_ok(&listed);
     let keys: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("a list in JSON");
-    let id = keys.as_array().unwrap().iter().find(|key| key["user"] == "alice").unwrap()["id"].as_str().unwrap().to_owned();
+    let id = keys.as_array().unwrap().iter().find(|key| key["user"] == "alice").unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert_ok(&host.run(&["key", "revoke", &id], ""));
     let revoked = Instant::now();
     assert_eq!(alice.closed().await.map(|(code, _)| code), Some(4403));
@@ -49,7 +52,10 @@ async fn a_user_without_an_account_is_told_so_and_served_once_it_is_there() {
     let key = String::from_utf8_lossy(&created.stdout).lines().last().unwrap().trim().to_owned();
     let mut carol = Client::connect(host.websocket).await;
     let refused = carol.authenticate(&key).await;
-    assert_eq!((&refused["code"], &refused["message"]), (&json!("BROKER_ERROR"), &json!("No broker configuration found for user")));
+    assert_eq!(
+        (&refused["code"], &refused["message"]),
+        (&json!("BROKER_ERROR"), &json!("No broker configuration found for user"))
+    );
     carol.send(&json!({"action": "subscribe", "symbol": "SBIN", "exchange": "NSE", "mode": 1})).await;
     assert_eq!(carol.control().await["message"], "Broker adapter not found");
     assert_ok(&host.run(&["account", "set", "carol", "sim"], "{}"));

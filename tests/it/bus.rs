@@ -39,7 +39,10 @@ async fn what_is_published_reaches_its_subscribers_normalised() {
         .await;
     let tick = client.find(|tick| tick["data"]["ltp"] == 625.5).await;
     let data = &tick["data"];
-    assert_eq!((&tick["symbol"], &data["symbol"], &tick["broker"]), (&json!("SBIN"), &json!("SBIN"), &json!("bus")));
+    assert_eq!(
+        (&tick["symbol"], &data["symbol"], &tick["broker"]),
+        (&json!("SBIN"), &json!("SBIN"), &json!("bus"))
+    );
     assert_eq!(data["timestamp"], 1_705_294_800_000_u64);
     assert!(data["volume"].is_u64() && data["volume"] == 1_500_000);
     assert_eq!((&data["last_trade_quantity"], &data["avg_trade_price"]), (&json!(10), &json!(621.4)));
@@ -50,7 +53,8 @@ async fn what_is_published_reaches_its_subscribers_normalised() {
 async fn symbols_and_exchanges_with_underscores_are_told_apart() {
     let host = Host::start();
     let first = json!({"ltp": 1.0});
-    let (mut client, mut publisher) = connected(&host, "NSE_INDEX:NIFTY", "LTP", "NSE_INDEX_NIFTY_LTP", &first).await;
+    let (mut client, mut publisher) =
+        connected(&host, "NSE_INDEX:NIFTY", "LTP", "NSE_INDEX_NIFTY_LTP", &first).await;
     client.subscribe(&["CRYPTO:SOL_INR"], "LTP").await;
     publisher.send("CRYPTO_SOL_INR_LTP", &json!({"ltp": 77.0})).await;
     let tick = client.find(|tick| tick["data"]["ltp"] == 77.0).await;
@@ -62,7 +66,9 @@ async fn malformed_messages_are_counted_and_the_next_good_one_arrives() {
     let host = Host::start();
     let (mut client, mut publisher) =
         connected(&host, "NSE:SBIN", "LTP", "NSE_SBIN_LTP", &json!({"ltp": 1.0})).await;
-    for body in ["", "{", "[]", "null", "{\"ltp\":\"x\"}", "{\"ltp\":1e999}", "\u{fffd}", "{\"ltp\":[[[[]]]]}"] {
+    for body in
+        ["", "{", "[]", "null", "{\"ltp\":\"x\"}", "{\"ltp\":1e999}", "\u{fffd}", "{\"ltp\":[[[[]]]]}"]
+    {
         publisher.send_raw(vec![b"NSE_SBIN_LTP".to_vec(), body.as_bytes().to_vec()]).await;
     }
     publisher.send_raw(vec![b"NSE_SBIN_LTP".to_vec()]).await;
@@ -116,5 +122,6 @@ async fn an_invalidation_connects_the_feed_again_and_clients_see_a_gap_at_most()
     for _ in 0..20 {
         assert_eq!(client.tick().await["symbol"], "SBIN");
     }
-    wait_until("the feed is live again", || async { host.status().await["feeds"][0]["state"] == "live" }).await;
+    wait_until("the feed is live again", || async { host.status().await["feeds"][0]["state"] == "live" })
+        .await;
 }

@@ -23,7 +23,12 @@ async fn sdk_receives(mode: &str) {
     program.args(["--url", &format!("ws://{}", host.websocket)]).env("TICKHOST_API_KEY", host.key());
     program.args(["--symbols", "NSE:SBIN,NSE:TCS", "--mode", mode, "--count", "6", "--timeout", "30"]);
     let output = output(program).await;
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(events(&output).len() >= 6, "{}", String::from_utf8_lossy(&output.stdout));
 }
 

@@ -4,7 +4,8 @@ use integration_tests::{Client, HostBuilder, wait_until};
 
 #[tokio::test]
 async fn a_disconnect_is_a_gap() {
-    let host = HostBuilder::new().sim("rate_hz = 50.0\n[adapter.config.faults]\ndisconnect_every_ms = 300").start();
+    let host =
+        HostBuilder::new().sim("rate_hz = 50.0\n[adapter.config.faults]\ndisconnect_every_ms = 300").start();
     let mut client = Client::login(host.websocket, &host.key()).await;
     assert_eq!(client.subscribe(&["NSE:SBIN"], "LTP").await["status"], "success");
     wait_until("the feed was lost twice", || async {
@@ -18,7 +19,8 @@ async fn a_disconnect_is_a_gap() {
 
 #[tokio::test]
 async fn a_panic_costs_a_restart_and_nobody_a_connection() {
-    let host = HostBuilder::new().sim("rate_hz = 50.0\n[adapter.config.faults]\npanic_on_symbol = \"TCS\"").start();
+    let host =
+        HostBuilder::new().sim("rate_hz = 50.0\n[adapter.config.faults]\npanic_on_symbol = \"TCS\"").start();
     let mut client = Client::login(host.websocket, &host.key()).await;
     client.subscribe(&["NSE:SBIN"], "LTP").await;
     client.tick().await;
@@ -37,7 +39,8 @@ async fn a_refused_log_in_shows_and_does_not_flood_the_broker() {
     let mut client = Client::login(host.websocket, &host.key()).await;
     let ack = client.subscribe(&["NSE:SBIN"], "LTP").await;
     assert_eq!(ack["type"], "subscribe");
-    wait_until("the state shows", || async { host.status().await["feeds"][0]["state"] == "auth_failed" }).await;
+    wait_until("the state shows", || async { host.status().await["feeds"][0]["state"] == "auth_failed" })
+        .await;
     assert_eq!(host.get("/readyz").await.status, 503);
 }
 
@@ -69,9 +72,14 @@ async fn a_mute_feed_is_not_called_live() {
 
 #[tokio::test]
 async fn a_subscribe_is_answered_while_the_broker_is_slow_to_connect() {
-    let host = HostBuilder::new().sim("rate_hz = 50.0\n[adapter.config.faults]\nconnect_delay_ms = 3000").start();
+    let host =
+        HostBuilder::new().sim("rate_hz = 50.0\n[adapter.config.faults]\nconnect_delay_ms = 3000").start();
     let mut client = Client::login(host.websocket, &host.key()).await;
     let ack = client.subscribe(&["NSE:SBIN", "NSE:BAD1"], "LTP").await;
-    assert_eq!((&ack["status"], &ack["subscriptions"][0]["status"]), (&"partial".into(), &"success".into()), "{ack}");
+    assert_eq!(
+        (&ack["status"], &ack["subscriptions"][0]["status"]),
+        (&"partial".into(), &"success".into()),
+        "{ack}"
+    );
     assert_eq!(client.tick().await["symbol"], "SBIN");
 }

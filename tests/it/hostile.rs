@@ -69,7 +69,10 @@ async fn undisturbed(host: &Host, attack: impl Future<Output = ()>) {
     let warm = host.memory_bytes();
     let watch = async {
         loop {
-            assert!(bystander.next_within(Duration::from_secs(2)).await.is_some(), "the bystander's stream broke");
+            assert!(
+                bystander.next_within(Duration::from_secs(2)).await.is_some(),
+                "the bystander's stream broke"
+            );
         }
     };
     tokio::select! {
@@ -94,7 +97,10 @@ async fn the_client_port_survives_ten_thousand_malformed_messages() {
             let (mut socket, _) =
                 tokio_tungstenite::connect_async(format!("ws://{}", host.websocket)).await.unwrap();
             if round % 2 == 0 {
-                socket.send(Message::text(format!("{{\"action\":\"auth\",\"apikey\":\"{key}\"}}"))).await.unwrap();
+                socket
+                    .send(Message::text(format!("{{\"action\":\"auth\",\"apikey\":\"{key}\"}}")))
+                    .await
+                    .unwrap();
             }
             for _ in 0..INPUTS / 100 {
                 let seed = SEEDS[random.below(SEEDS.len())];
@@ -171,7 +177,9 @@ async fn the_bus_survives_ten_thousand_hostile_inputs() {
             for _ in 0..100 {
                 match random.below(4) {
                     // A frame that claims to be enormous, a chain without end, a command that nobody knows, a message.
-                    0 if random.below(20) == 0 => bytes.extend_from_slice(&[2, 0x7f, 0xff, 0xff, 0xff, 0xff, 0, 0, 0]),
+                    0 if random.below(20) == 0 => {
+                        bytes.extend_from_slice(&[2, 0x7f, 0xff, 0xff, 0xff, 0xff, 0, 0, 0])
+                    }
                     1 => bytes.extend_from_slice(&[1, 1, b'x']),
                     2 => bytes.extend_from_slice(b"\x04\x05\x04PING"),
                     _ => {

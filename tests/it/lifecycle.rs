@@ -81,8 +81,10 @@ async fn a_check_finds_every_mistake_at_once() {
         .plugins("[bus]\nbrokers = [\"sim\"]\n[[adapter]]\nname = \"sim\"\nlibrary = \"adapter_nowhere\"\ncolour = 1\n");
     let checked = builder.run(&["check"], "");
     assert!(!checked.status.success());
-    let said = format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
-    for needle in ["WEBSOCKET_HOST", "TICKHOST_ALLOW_REMOTE", "TICKHOST_THROTTLE_MS", "TICKHOST_THROTTEL_MS", "colour"]
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+    for needle in
+        ["WEBSOCKET_HOST", "TICKHOST_ALLOW_REMOTE", "TICKHOST_THROTTLE_MS", "TICKHOST_THROTTEL_MS", "colour"]
     {
         assert!(said.contains(needle), "nothing about {needle} in:\n{said}");
     }

@@ -67,10 +67,8 @@ async fn a_client_may_hold_so_many_subscriptions() {
 
 #[tokio::test]
 async fn a_full_pool_says_so_in_the_words_that_clients_know() {
-    let host = HostBuilder::new()
-        .env("MAX_SYMBOLS_PER_WEBSOCKET", 2)
-        .env("MAX_WEBSOCKET_CONNECTIONS", 2)
-        .start();
+    let host =
+        HostBuilder::new().env("MAX_SYMBOLS_PER_WEBSOCKET", 2).env("MAX_WEBSOCKET_CONNECTIONS", 2).start();
     let mut client = Client::login(host.websocket, &host.key()).await;
     let names = ["NSE:SBIN", "NSE:TCS", "NSE:INFY", "NSE:ITC", "NSE:RELIANCE"];
     let ack = client.subscribe(&names, "LTP").await;

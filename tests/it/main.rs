@@ -7,7 +7,7 @@ mod bus;
 mod clients;
 mod faults;
 mod hostile;
-mod limits;
 mod lifecycle;
+mod limits;
 mod protocol;
 mod slow_client;

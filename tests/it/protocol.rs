@@ -11,11 +11,17 @@ async fn a_newcomer_logs_in_subscribes_and_sees_moving_prices() {
     assert_eq!(ack["type"], "subscribe");
     assert_eq!(ack["status"], "success", "{ack}");
     let entry = &ack["subscriptions"][0];
-    assert_eq!((&entry["symbol"], &entry["exchange"], &entry["mode"]), (&json!("SBIN"), &json!("NSE"), &json!("LTP")));
+    assert_eq!(
+        (&entry["symbol"], &entry["exchange"], &entry["mode"]),
+        (&json!("SBIN"), &json!("NSE"), &json!("LTP"))
+    );
     let mut prices = std::collections::BTreeSet::new();
     while prices.len() < 3 {
         let tick = client.tick().await;
-        assert_eq!((&tick["symbol"], &tick["mode"], &tick["broker"]), (&json!("SBIN"), &json!(1), &json!("sim")));
+        assert_eq!(
+            (&tick["symbol"], &tick["mode"], &tick["broker"]),
+            (&json!("SBIN"), &json!(1), &json!("sim"))
+        );
         assert_eq!(tick["ltp"], tick["data"]["ltp"]);
         assert!(tick["data"]["timestamp"].is_u64() && tick["data"]["volume"].is_u64(), "{tick}");
         assert!(tick["data"].get("depth").is_none() && tick.get("depth").is_none());
@@ -41,7 +47,11 @@ async fn frames_pipelined_behind_the_key_are_handled_in_order() {
     let host = Host::start();
     let mut client = Client::connect(host.websocket).await;
     client.send(&json!({"action": "authenticate", "api_key": host.key()})).await;
-    client.send(&json!({"action": "subscribe", "symbols": [{"symbol": "TCS", "exchange": "NSE"}], "mode": "ltp"})).await;
+    client
+        .send(
+            &json!({"action": "subscribe", "symbols": [{"symbol": "TCS", "exchange": "NSE"}], "mode": "ltp"}),
+        )
+        .await;
     client.send(&json!({"action": "ping", "timestamp": 5, "_pingId": "p"})).await;
     let types: Vec<Value> = vec![
         client.control().await["type"].clone(),
@@ -75,8 +85,12 @@ async fn the_acknowledgement_says_of_each_symbol_what_became_of_it() {
         .await;
     let ack = client.control().await;
     assert_eq!((&ack["status"], &ack["request_id"]), (&json!("partial"), &json!({"any": 1})));
-    let outcome: Vec<_> =
-        ack["subscriptions"].as_array().unwrap().iter().map(|entry| entry["status"].as_str().unwrap()).collect();
+    let outcome: Vec<_> = ack["subscriptions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["status"].as_str().unwrap())
+        .collect();
     assert_eq!(outcome, ["success", "error", "error", "success"]);
     assert_eq!(ack["subscriptions"][1]["message"], "Symbol BAD1 not found");
     let names: std::collections::BTreeSet<String> = {

@@ -11,7 +11,14 @@ fn flood() -> HostBuilder {
 }
 
 const NAMES: [&str; 8] = [
-    "NSE:SBIN", "NSE:TCS", "NSE:INFY", "NSE:ITC", "NSE:RELIANCE", "NSE:HDFCBANK", "NSE:ICICIBANK", "NSE:AXISBANK",
+    "NSE:SBIN",
+    "NSE:TCS",
+    "NSE:INFY",
+    "NSE:ITC",
+    "NSE:RELIANCE",
+    "NSE:HDFCBANK",
+    "NSE:ICICIBANK",
+    "NSE:AXISBANK",
 ];
 
 #[tokio::test]
@@ -52,7 +59,10 @@ async fn a_client_that_stops_reading_conflates_and_resumes_with_the_newest_value
 
 #[tokio::test]
 async fn a_client_that_does_not_read_its_replies_is_closed_with_its_own_code() {
-    let host = HostBuilder::new().env("TICKHOST_CONTROL_BYTES", 65_536).env("TICKHOST_MESSAGE_BURST", 100_000).start();
+    let host = HostBuilder::new()
+        .env("TICKHOST_CONTROL_BYTES", 65_536)
+        .env("TICKHOST_MESSAGE_BURST", 100_000)
+        .start();
     let mut socket = tokio::net::TcpStream::connect(host.websocket).await.unwrap();
     let request = format!(
         "GET / HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -70,7 +80,9 @@ async fn a_client_that_does_not_read_its_replies_is_closed_with_its_own_code() {
     let _ended = tokio::time::timeout(Duration::from_secs(10), flood).await;
     wait_until("the slow client is closed", || async {
         host.get("/metrics").await.body.lines().any(|line| {
-            line.starts_with("tickhost_session_closes_total") && line.contains("slow_client") && !line.ends_with(" 0")
+            line.starts_with("tickhost_session_closes_total")
+                && line.contains("slow_client")
+                && !line.ends_with(" 0")
         })
     })
     .await;

@@ -21,8 +21,9 @@ pub struct Client {
 impl Client {
     /// Connects, and says nothing.
     pub async fn connect(address: SocketAddr) -> Self {
-        let (socket, _) =
-            tokio_tungstenite::connect_async(format!("ws://{address}/ws")).await.expect("the host takes connections");
+        let (socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/ws"))
+            .await
+            .expect("the host takes connections");
         Self { socket }
     }
 

@@ -137,7 +137,10 @@ impl HostBuilder {
             (line["fields"]["message"] == "Serving").then(|| line["fields"].clone())
         });
         let address = |name: &str| {
-            ready[name].as_str().and_then(|text| text.parse().ok()).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
+            ready[name]
+                .as_str()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
         };
         Host {
             websocket: address("websocket"),
@@ -287,7 +290,11 @@ impl Log {
                 return found;
             }
             let has_ended = child.try_wait().expect("the child is ours").is_some();
-            assert!(!has_ended && Instant::now() < deadline, "the daemon does not serve:\n{}", lines.join("\n"));
+            assert!(
+                !has_ended && Instant::now() < deadline,
+                "the daemon does not serve:\n{}",
+                lines.join("\n")
+            );
             lines = self.grown.wait_timeout(lines, Duration::from_millis(100)).unwrap().0;
         }
     }
@@ -312,7 +319,8 @@ fn command(env: &BTreeMap<String, String>, args: &[&str]) -> Command {
             command.env(kept, value);
         }
     }
-    let plugins = Path::new(&env["TICKHOST_DATA_DIR"]).parent().expect("the test's directory").join("plugins.toml");
+    let plugins =
+        Path::new(&env["TICKHOST_DATA_DIR"]).parent().expect("the test's directory").join("plugins.toml");
     command.env("TICKHOST_PLUGINS", plugins).envs(env);
     command
 }

@@ -45,8 +45,8 @@ pub use control::{
     Subscription, SubscriptionOutcome,
 };
 pub use module::{
-    Adapter, Adapter_TO, AdapterBox, AdapterMetadata, AdapterModule, AdapterModuleRef, HEADER_SYMBOL, Host, Host_TO,
-    HostHandle, ModuleLoader, capability, library_header,
+    Adapter, Adapter_TO, AdapterBox, AdapterMetadata, AdapterModule, AdapterModuleRef, HEADER_SYMBOL, Host,
+    Host_TO, HostHandle, ModuleLoader, capability, library_header,
 };
 pub use record::{Depth, DepthLevel, Ltp, MAX_DEPTH_LEVELS, ORDERS_ABSENT, PRICE_SCALE, Quote, field};
 

@@ -18,7 +18,8 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{
-    Account, AccountId, AccountsError, Credentials, KeyId, UserName, Verified, VerifyError, store::database_error,
+    Account, AccountId, AccountsError, Credentials, KeyId, UserName, Verified, VerifyError,
+    store::database_error,
 };
 
 /// How long a good key is remembered.
@@ -80,7 +81,11 @@ impl OpenAlgo {
         let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .map_err(|error| database_error(&path.display(), &error))?;
         let opened = connection.busy_timeout(BUSY).and_then(|()| {
-            connection.query_row("SELECT (SELECT count(*) FROM api_keys) + (SELECT count(*) FROM auth)", [], |_| Ok(()))
+            connection.query_row(
+                "SELECT (SELECT count(*) FROM api_keys) + (SELECT count(*) FROM auth)",
+                [],
+                |_| Ok(()),
+            )
         });
         opened.map_err(|error| database_error(&path.display(), &error))?;
         let fernet = fernet_of(&pepper, fernet_salt.as_ref())?;
@@ -163,9 +168,8 @@ impl OpenAlgo {
     pub(super) fn check_keys(&self, keys: &[KeyId]) -> Result<Vec<bool>, AccountsError> {
         let known: Vec<KeyId> = self.read(|connection| {
             let mut statement = connection.prepare("SELECT user_id, api_key_hash FROM api_keys")?;
-            let ids = statement.query_map([], |row| {
-                Ok(key_id(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?))
-            })?;
+            let ids = statement
+                .query_map([], |row| Ok(key_id(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?)))?;
             ids.collect()
         })?;
         Ok(keys.iter().map(|key| known.contains(key)).collect())
@@ -192,8 +196,9 @@ impl OpenAlgo {
 
     pub(super) fn credentials(&self, account: &Account) -> Result<Credentials, AccountsError> {
         let found = self.read(|connection| {
-            let mut statement = connection
-                .prepare("SELECT * FROM auth WHERE name = ?1 AND broker = ?2 AND NOT coalesce(is_revoked, 0)")?;
+            let mut statement = connection.prepare(
+                "SELECT * FROM auth WHERE name = ?1 AND broker = ?2 AND NOT coalesce(is_revoked, 0)",
+            )?;
             statement
                 .query_row([account.user.as_str(), &*account.broker], |row| {
                     Ok((row.get::<_, Option<String>>("auth")?, text(row, "feed_token"), text(row, "user_id")))
@@ -238,7 +243,12 @@ fn fernet_of(pepper: &SecretString, salt: Option<&SecretString>) -> Result<Ferne
     let salt = salt.map(|salt| salt.expose_secret().trim()).filter(|salt| salt.len() >= 32);
     let salt = salt.and_then(|salt| hex::decode(salt).ok()).unwrap_or_else(|| LEGACY_SALT.to_vec());
     let mut key = Zeroizing::new([0_u8; 32]);
-    pbkdf2::pbkdf2_hmac::<Sha256>(pepper.expose_secret().as_bytes(), &salt, PBKDF2_ROUNDS, key.as_mut_slice());
+    pbkdf2::pbkdf2_hmac::<Sha256>(
+        pepper.expose_secret().as_bytes(),
+        &salt,
+        PBKDF2_ROUNDS,
+        key.as_mut_slice(),
+    );
     Fernet::new(&Zeroizing::new(base64url(key.as_slice())))
         .ok_or_else(|| AccountsError::Refused("the key of the broker tokens cannot be derived".to_owned()))
 }
@@ -271,7 +281,9 @@ fn text(row: &Row<'_>, column: &str) -> Option<String> {
 /// OpenAlgo gives its keys no number, so that of the stored hash stands for it: it changes when the key does.
 fn key_id(user: &str, hash: &str) -> KeyId {
     let digest = Sha256::digest(hash.as_bytes());
-    KeyId::from(format!("{user}#{}", hex::encode(digest.first_chunk::<8>().copied().unwrap_or_default())).as_str())
+    KeyId::from(
+        format!("{user}#{}", hex::encode(digest.first_chunk::<8>().copied().unwrap_or_default())).as_str(),
+    )
 }
 
 fn digest_of(key: &SecretString) -> [u8; 32] {
@@ -299,5 +311,6 @@ pub(super) mod vectors {
     pub(crate) const LEGACY_TOKEN: &str = "gAAAAABlU_EAAAECAwQFBgcICQoLDA0OD4JoScEPFzUi-j0yUf634L_UnNAp9yy2R0SpBo-SneW6wLnlZmdSUvRIH4MqdCAaxsBiCHdxsTSVsSeuCKabl_U=";
     pub(crate) const PLAIN: &str = "kitekey:accesstoken";
     pub(crate) const KEY: &str = "testkey-0123456789abcdef";
-    pub(crate) const HASH: &str = "$argon2id$v=19$m=65536,t=3,p=4$MDEyMzQ1Njc4OWFiY2RlZg$idghnOHtdahiscHD7XL/ayKwXCQG8Z69vEuRZZO+Y10";
+    pub(crate) const HASH: &str =
+        "$argon2id$v=19$m=65536,t=3,p=4$MDEyMzQ1Njc4OWFiY2RlZg$idghnOHtdahiscHD7XL/ayKwXCQG8Z69vEuRZZO+Y10";
 }

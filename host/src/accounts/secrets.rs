@@ -80,9 +80,10 @@ impl Vault {
                 let mut key = Zeroizing::new([0_u8; 32]);
                 hex::decode_to_slice(text.trim(), key.as_mut_slice()).map_err(|_| AccountsError::File {
                     path: path.display().to_string(),
-                    reason: "is no key (64 hex digits are); restore it from a backup, or remove it and set all \
+                    reason:
+                        "is no key (64 hex digits are); restore it from a backup, or remove it and set all \
                              credentials again"
-                        .to_owned(),
+                            .to_owned(),
                 })?;
                 key
             }
@@ -129,7 +130,8 @@ pub(crate) fn private_dir(path: &Path) -> Result<PathBuf, AccountsError> {
         use std::os::unix::fs::PermissionsExt as _;
         let metadata = fs::metadata(path).map_err(|error| file_error(path, &error))?;
         if metadata.permissions().mode() & 0o077 != 0 {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(|error| file_error(path, &error))?;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+                .map_err(|error| file_error(path, &error))?;
         }
     }
     Ok(path.to_owned())
@@ -155,7 +157,11 @@ pub(super) fn require_private(path: &Path) -> Result<(), AccountsError> {
         if mode & 0o077 != 0 {
             return Err(AccountsError::File {
                 path: path.display().to_string(),
-                reason: format!("other users can read it (mode {:o}); run: chmod 600 {}", mode & 0o777, path.display()),
+                reason: format!(
+                    "other users can read it (mode {:o}); run: chmod 600 {}",
+                    mode & 0o777,
+                    path.display()
+                ),
             });
         }
     }

@@ -107,7 +107,8 @@ impl Store {
             super::secrets::write_private(&path, b"")?;
         }
         require_private(&path)?;
-        let mut connection = Connection::open(&path).map_err(|error| database_error(&path.display(), &error))?;
+        let mut connection =
+            Connection::open(&path).map_err(|error| database_error(&path.display(), &error))?;
         prepare(&mut connection).map_err(|error| database_error(&path.display(), &error))?;
         Ok(Self { path: path.display().to_string(), connection: Mutex::new(connection), vault })
     }
@@ -115,7 +116,8 @@ impl Store {
     /// Changes with every change of the database, by this or another process.
     pub(super) fn data_version(&self) -> u64 {
         let connection = self.connection.lock();
-        let others: i64 = connection.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap_or_default();
+        let others: i64 =
+            connection.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap_or_default();
         // The pragma counts what others wrote; what this connection wrote is counted by the other number.
         (others.unsigned_abs() << 32) ^ connection.total_changes()
     }
@@ -173,7 +175,9 @@ impl Store {
     pub(super) fn credentials(&self, account: &Account) -> Result<Credentials, AccountsError> {
         let sealed: Option<Vec<u8>> = self.read(|connection| {
             connection
-                .query_row("SELECT credentials FROM accounts WHERE id = ?1", [account.id.as_str()], |row| row.get(0))
+                .query_row("SELECT credentials FROM accounts WHERE id = ?1", [account.id.as_str()], |row| {
+                    row.get(0)
+                })
                 .optional()
         })?;
         let Some(sealed) = sealed else { return Ok(Credentials::default()) };
@@ -198,7 +202,11 @@ impl Store {
         let added = self.write(|connection| {
             connection.execute("INSERT INTO users (name) VALUES (?1) ON CONFLICT DO NOTHING", [name])
         })?;
-        if added == 0 { Err(AccountsError::Refused(format!("there is a user {name} already"))) } else { Ok(()) }
+        if added == 0 {
+            Err(AccountsError::Refused(format!("there is a user {name} already")))
+        } else {
+            Ok(())
+        }
     }
 
     /// Users by name.
@@ -219,7 +227,8 @@ impl Store {
     /// # Errors
     /// When there is no such user.
     pub fn delete_user(&self, name: &str) -> Result<(), AccountsError> {
-        let removed = self.write(|connection| connection.execute("DELETE FROM users WHERE name = ?1", [name]))?;
+        let removed =
+            self.write(|connection| connection.execute("DELETE FROM users WHERE name = ?1", [name]))?;
         if removed == 0 { Err(no_user(name)) } else { Ok(()) }
     }
 
@@ -300,16 +309,24 @@ impl Store {
     ///
     /// # Errors
     /// When there is no such user, or a credential is too long.
-    pub fn set_account(&self, user: &str, broker: &str, credentials: &Credentials) -> Result<(), AccountsError> {
+    pub fn set_account(
+        &self,
+        user: &str,
+        broker: &str,
+        credentials: &Credentials,
+    ) -> Result<(), AccountsError> {
         if let Some((name, _)) = credentials.0.iter().find(|(_, value)| value.len() > MAX_CREDENTIAL_BYTES) {
-            return Err(AccountsError::Refused(format!("{name} is longer than {MAX_CREDENTIAL_BYTES} bytes")));
+            return Err(AccountsError::Refused(format!(
+                "{name} is longer than {MAX_CREDENTIAL_BYTES} bytes"
+            )));
         }
         let sealed = self.vault.seal(&credentials.to_json(), &row_of(user, broker))?;
         let mut connection = self.connection.lock();
         let set = (|| {
             let transaction = connection.transaction()?;
-            let id: Option<i64> =
-                transaction.query_row("SELECT id FROM users WHERE name = ?1", [user], |row| row.get(0)).optional()?;
+            let id: Option<i64> = transaction
+                .query_row("SELECT id FROM users WHERE name = ?1", [user], |row| row.get(0))
+                .optional()?;
             let Some(id) = id else { return Ok(false) };
             transaction.execute("UPDATE accounts SET is_active = 0 WHERE user = ?1", [id])?;
             transaction.execute(
@@ -355,8 +372,10 @@ impl Store {
             let transaction = connection.transaction()?;
             let owner = "user = (SELECT id FROM users WHERE name = ?1)";
             transaction.execute(&format!("UPDATE accounts SET is_active = 0 WHERE {owner}"), [user])?;
-            let activated = transaction
-                .execute(&format!("UPDATE accounts SET is_active = 1 WHERE {owner} AND broker = ?2"), [user, broker])?;
+            let activated = transaction.execute(
+                &format!("UPDATE accounts SET is_active = 1 WHERE {owner} AND broker = ?2"),
+                [user, broker],
+            )?;
             if activated > 0 {
                 transaction.commit()?;
             }

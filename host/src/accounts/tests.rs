@@ -91,7 +91,8 @@ async fn one_account_serves_a_user_at_a_time() {
     store.create_user("alice").unwrap();
     store.set_account("alice", "sim", &credentials(&[])).unwrap();
     store.set_account("alice", "bus", &credentials(&[])).unwrap();
-    let broker = async || accounts.current_account(&"alice".into()).await.unwrap().map(|account| account.broker);
+    let broker =
+        async || accounts.current_account(&"alice".into()).await.unwrap().map(|account| account.broker);
     assert_eq!(broker().await.as_deref(), Some("bus"));
     store.activate_account("alice", "sim").unwrap();
     assert_eq!(broker().await.as_deref(), Some("sim"));
@@ -122,7 +123,10 @@ fn files_that_others_can_read_are_refused() {
     drop(accounts);
     let data = dir.path().join("data");
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&data), mode(&data.join("tickhost.db")), mode(&data.join("master.key"))), (0o700, 0o600, 0o600));
+    assert_eq!(
+        (mode(&data), mode(&data.join("tickhost.db")), mode(&data.join("master.key"))),
+        (0o700, 0o600, 0o600)
+    );
     std::fs::set_permissions(data.join("master.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let said = Accounts::open_embedded(&data).unwrap_err().to_string();
     assert!(said.contains("chmod 600"), "{said}");
@@ -153,7 +157,9 @@ fn openalgo(salt: Option<&str>, token: &str) -> (tempfile::TempDir, Accounts, ru
                                 broker VARCHAR(20), user_id VARCHAR, is_revoked BOOLEAN);",
         )
         .unwrap();
-    connection.execute("INSERT INTO api_keys (user_id, api_key_hash) VALUES ('alice', ?1)", [vectors::HASH]).unwrap();
+    connection
+        .execute("INSERT INTO api_keys (user_id, api_key_hash) VALUES ('alice', ?1)", [vectors::HASH])
+        .unwrap();
     connection
         .execute(
             "INSERT INTO auth (name, auth, feed_token, broker, user_id, is_revoked)

@@ -365,7 +365,10 @@ pub(super) mod tests {
         // 32 GiB in one frame, claimed in nine bytes.
         assert_eq!(violation(&[&start, b"\x02\0\0\0\x08\0\0\0\0"]), Some(Violation::Frame));
         assert_eq!(violation(&[&start, b"\x02\xff\xff\xff\xff\xff\xff\xff\xff"]), Some(Violation::Frame));
-        assert_eq!(violation(&[&start, &message(b"NSE_A_LTP", &vec![b'x'; MAX_BODY_BYTES + 1])]), Some(Violation::Frame));
+        assert_eq!(
+            violation(&[&start, &message(b"NSE_A_LTP", &vec![b'x'; MAX_BODY_BYTES + 1])]),
+            Some(Violation::Frame)
+        );
         assert_eq!(violation(&[&start, b"\x80\x01x"]), Some(Violation::Frame));
         assert_eq!(violation(&[&start, b"\x05\x01x"]), Some(Violation::Frame));
         assert_eq!(violation(&[&start, b"\x01\x01a\x01\x01b\x01\x01c"]), Some(Violation::Parts));

@@ -110,10 +110,18 @@ impl Host for Callbacks {
         let (instance, module, line) = (self.label.as_str(), target.as_str(), message.as_str());
         let fields = fields_json.as_str();
         match level {
-            LogLevel::ERROR => tracing::error!(target: "adapter", instance, module, fields, suppressed, "{line}"),
-            LogLevel::WARN => tracing::warn!(target: "adapter", instance, module, fields, suppressed, "{line}"),
-            LogLevel::INFO => tracing::info!(target: "adapter", instance, module, fields, suppressed, "{line}"),
-            LogLevel::DEBUG => tracing::debug!(target: "adapter", instance, module, fields, suppressed, "{line}"),
+            LogLevel::ERROR => {
+                tracing::error!(target: "adapter", instance, module, fields, suppressed, "{line}")
+            }
+            LogLevel::WARN => {
+                tracing::warn!(target: "adapter", instance, module, fields, suppressed, "{line}")
+            }
+            LogLevel::INFO => {
+                tracing::info!(target: "adapter", instance, module, fields, suppressed, "{line}")
+            }
+            LogLevel::DEBUG => {
+                tracing::debug!(target: "adapter", instance, module, fields, suppressed, "{line}")
+            }
             _ => tracing::trace!(target: "adapter", instance, module, fields, suppressed, "{line}"),
         }
     }

@@ -1,5 +1,8 @@
 //! Opens adapter libraries: a private copy, the header, both layout checks, one readable message for what does not fit.
-#![expect(unsafe_code, reason = "opening a foreign library cannot be safe; what makes it acceptable stands at each block")]
+#![expect(
+    unsafe_code,
+    reason = "opening a foreign library cannot be safe; what makes it acceptable stands at each block"
+)]
 
 use std::{
     fmt, fs, io,
@@ -141,10 +144,11 @@ impl Library {
             return Err(LoadError::NoAdapter { file: file.to_owned() });
         }
         // SAFETY: the header lives as long as the library, which is never unloaded.
-        let header = unsafe { lib_header_from_raw_library(raw) }.map_err(|error| LoadError::Incompatible {
-            file: file.to_owned(),
-            problems: vec![format!("it was built with another abi_stable: {error}")],
-        })?;
+        let header =
+            unsafe { lib_header_from_raw_library(raw) }.map_err(|error| LoadError::Incompatible {
+                file: file.to_owned(),
+                problems: vec![format!("it was built with another abi_stable: {error}")],
+            })?;
         let module = checked_module(header)
             .map_err(|problems| LoadError::Incompatible { file: file.to_owned(), problems })?;
         let metadata = module.metadata()();
@@ -315,6 +319,9 @@ mod tests {
             let said = refused(&whole[..length]);
             assert!(said.contains("truncated"), "{length} bytes: {said}");
         }
-        assert!(refused(&whole).contains("no library for this machine") || refused(&whole).contains("no Tickhost adapter"));
+        assert!(
+            refused(&whole).contains("no library for this machine")
+                || refused(&whole).contains("no Tickhost adapter")
+        );
     }
 }

@@ -150,7 +150,8 @@ mod tests {
         let mut held = Held::default();
         let sbin = name("SBIN");
         held.insert(sbin.clone(), SBIN, variant(&sbin, Mode::Depth, DepthClass::Five));
-        let replaced = held.insert(sbin.clone(), SBIN, variant(&sbin, Mode::Depth, DepthClass::Fifty)).unwrap();
+        let replaced =
+            held.insert(sbin.clone(), SBIN, variant(&sbin, Mode::Depth, DepthClass::Fifty)).unwrap();
         assert_eq!(replaced.variant.depth(), DepthClass::Five);
         assert_eq!(held.len(), 1);
     }
@@ -168,7 +169,10 @@ mod tests {
             held.remove_all(),
             [(
                 tcs.clone(),
-                vec![Key { instrument: InstrumentId(8), variant: variant(&tcs, Mode::Ltp, DepthClass::Five) }]
+                vec![Key {
+                    instrument: InstrumentId(8),
+                    variant: variant(&tcs, Mode::Ltp, DepthClass::Five)
+                }]
             )]
         );
         assert_eq!(held.len(), 0);

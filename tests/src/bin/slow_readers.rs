@@ -50,7 +50,9 @@ async fn main() {
         "{CLIENTS} clients x {SYMBOLS} symbols, {TICKS_PER_SECOND} ticks/s from the bus, every tick sent, {} s each",
         MEASURED.as_secs()
     );
-    println!("| run | stopped | frames/s to the others | p50 us | p99 us | max us | memory before MiB | after MiB | conflated |");
+    println!(
+        "| run | stopped | frames/s to the others | p50 us | p99 us | max us | memory before MiB | after MiB | conflated |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|");
     for run in 1..=3 {
         for stopped in [0, STOPPED] {

@@ -1,0 +1,166 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// Every tick of a body, as (kind, exchange, symbol, mode, quote, levels).
+fn ticks(body: &str) -> Result<Vec<(Body, String, Record)>, serde_json::Error> {
+    let mut out = Vec::new();
+    let mut record = Record::default();
+    read(body.as_bytes(), &mut record, &mut |kind, names, record| {
+        let names = format!(
+            "{}:{} {:?}",
+            names.exchange.as_deref().unwrap_or("-"),
+            names.symbol.as_deref().unwrap_or("-"),
+            names.mode
+        );
+        let copy = Record {
+            quote: record.quote,
+            buy: record.buy.clone(),
+            sell: record.sell.clone(),
+            has_book: record.has_book,
+            bad_values: record.bad_values,
+            ..Record::default()
+        };
+        out.push((kind, names, copy));
+    })?;
+    Ok(out)
+}
+
+fn tick(body: &str) -> Record {
+    let mut ticks = ticks(body).unwrap();
+    assert_eq!(ticks.len(), 1);
+    ticks.remove(0).2
+}
+
+#[test]
+fn every_alias_means_the_same() {
+    for (names, expected) in [
+        (&["last_quantity", "ltq", "last_trade_quantity", "last_traded_quantity"][..], field::LAST_QUANTITY),
+        (&["average_price", "avg_trade_price", "atp"], field::AVERAGE_PRICE),
+        (&["percent_change", "change_percent", "price_change_percent"], field::CHANGE_PERCENT),
+        (&["change", "price_change"], field::CHANGE),
+        (&["oi", "open_interest"], field::OI),
+        (&["bid", "bid_price"], field::BID_PRICE),
+        (&["ask", "ask_price"], field::ASK_PRICE),
+        (&["bid_qty", "bid_quantity", "bid_size"], field::BID_SIZE),
+        (&["ask_qty", "ask_quantity", "ask_size"], field::ASK_SIZE),
+        (&["totalbuyqty", "total_buy_quantity"], field::TOTAL_BUY_QUANTITY),
+        (&["totalsellqty", "total_sell_quantity"], field::TOTAL_SELL_QUANTITY),
+    ] {
+        for name in names {
+            let record = tick(&format!(r#"{{"{name}": 7}}"#));
+            assert_eq!(record.quote.fields, expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn units_and_types_are_made_the_same() {
+    let record = tick(
+        r#"{"symbol":"NSE:SBIN-EQ","ltp":"625.5","volume":1500000.0,"open":620,"timestamp":1705294800,
+            "ltt":1705294800123,"oi":null,"mode":"full","last_trade_time":"10:15:30","high":""}"#,
+    );
+    let quote = record.quote;
+    assert_eq!((quote.ltp, quote.open, quote.volume), (625_500_000_000, 620_000_000_000, 1_500_000));
+    assert_eq!(quote.exchange_ts_ns, 1_705_294_800_000_000_000);
+    assert_eq!(quote.last_trade_ts_ns, 1_705_294_800_123_000_000);
+    let expected = field::LTP | field::OPEN | field::VOLUME | field::EXCHANGE_TS | field::LAST_TRADE_TS;
+    assert_eq!((quote.fields, record.bad_values), (expected, 0));
+}
+
+#[test]
+fn a_last_price_of_zero_is_unknown() {
+    assert_eq!(tick(r#"{"ltp":0,"volume":0}"#).quote.fields, field::VOLUME);
+    assert_eq!(tick(r#"{"ltp":0.0}"#).quote.fields, 0);
+}
+
+#[test]
+fn a_value_that_cannot_be_read_does_not_cost_the_others() {
+    let record = tick(r#"{"ltp":625.5,"volume":"many","oi":[1],"high":{"a":1},"low":true,"close":1e17}"#);
+    assert_eq!((record.quote.fields, record.bad_values), (field::LTP, 5));
+}
+
+#[test]
+fn books_lose_their_padding_and_nothing_else() {
+    let record = tick(
+        r#"{"ltp":1,"depth":{"timestamp":5,"buy":[{"price":99.95,"quantity":10,"orders":3},{"price":99.9,"quantity":5.0},
+            {"price":0,"quantity":0,"orders":0}],"sell":[{"price":100.05,"qty":1,"orders":0}]}}"#,
+    );
+    assert!(record.has_book);
+    let level = |price, quantity, orders| DepthLevel { price, quantity, orders, reserved: 0 };
+    assert_eq!(record.buy, [level(99_950_000_000, 10, 3), level(99_900_000_000, 5, ORDERS_ABSENT)]);
+    assert_eq!(record.sell, [level(100_050_000_000, 1, 0)]);
+    let record = tick(r#"{"bids":[{"price":1,"quantity":2}],"asks":[]}"#);
+    assert_eq!((record.buy.len(), record.sell.len(), record.has_book), (1, 0, true));
+}
+
+#[test]
+fn a_book_with_an_unreadable_level_is_no_book() {
+    for book in [
+        r#"{"buy":[{"price":1,"quantity":2},{"price":"x","quantity":2}],"sell":[]}"#,
+        r#"{"buy":[{"price":1}],"sell":[]}"#,
+        r#"{"buy":[7],"sell":[]}"#,
+        r#"{"buy":{},"sell":[]}"#,
+        r#"[]"#,
+        r#""book""#,
+    ] {
+        let record = tick(&format!(r#"{{"ltp":5,"depth":{book}}}"#));
+        assert!(!record.has_book && record.buy.is_empty() && record.bad_values == 1, "{book}");
+        assert_eq!(record.quote.fields, field::LTP);
+    }
+    let record = tick(r#"{"ltp":5,"depth":null}"#);
+    assert_eq!((record.has_book, record.bad_values), (false, 0));
+}
+
+#[test]
+fn a_side_has_at_most_two_hundred_levels() {
+    let levels = vec![r#"{"price":1,"quantity":1}"#; 300].join(",");
+    assert_eq!(tick(&format!(r#"{{"bids":[{levels}]}}"#)).buy.len(), 200);
+}
+
+#[test]
+fn batches_name_their_ticks() {
+    let ticks = ticks(
+        r#"[{"symbol":"SBIN","exchange":"NSE","ltp":1},{"ltp":2,"mode":2,"exchange":"BSE","symbol":"TC\u0053"},
+            {"mode":"tick"},{}]"#,
+    )
+    .unwrap();
+    let names: Vec<&str> = ticks.iter().map(|(_, names, _)| names.as_str()).collect();
+    assert_eq!(names, ["NSE:SBIN None", "BSE:TCS Some(Some(Quote))", "-:- Some(None)", "-:- None"]);
+    assert!(ticks.iter().all(|(kind, ..)| *kind == Body::Batch));
+    // Nothing of one tick is left for the next.
+    assert_eq!(ticks[1].2.quote.ltp, 2_000_000_000);
+    assert!(ticks[3].2.is_empty());
+}
+
+#[test]
+fn what_is_no_tick_is_refused() {
+    for body in
+        ["", "{", "7", "null", "\"x\"", "[7]", "{}x", "{\"ltp\":1e999}", "[[{}]]", "{\"a\":\"\u{1}\"}"]
+    {
+        assert!(ticks(body).is_err(), "{body}");
+    }
+    let deep = format!("{{\"ltp\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    // Passed over without recursion, however deep.
+    assert_eq!((tick(&deep).quote.fields, tick(&deep).bad_values), (0, 1));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let mut record = Record::default();
+        let _read = read(&body, &mut record, &mut |_, _, _| {});
+    }
+
+    #[test]
+    fn no_json_makes_it_panic(
+        name in "ltp|volume|timestamp|depth|bids|symbol|mode|oi",
+        value in "-?[0-9]{1,25}(\\.[0-9]{1,5})?(e-?[0-9]{1,2})?|\"[a-z0-9:.]{0,9}\"|null|true|\\[\\{\"price\":-1,\"quantity\":1e3\\}\\]|\\{\"buy\":\\[\\]\\}",
+    ) {
+        let mut record = Record::default();
+        let body = format!("{{\"{name}\":{value}}}");
+        let _read = read(body.as_bytes(), &mut record, &mut |_, _, record| {
+            assert!(record.buy.len() <= usize::from(MAX_DEPTH_LEVELS));
+        });
+    }
+}

@@ -1,0 +1,208 @@
+//! The thread of the bus: the SUB socket behind the guard, and what becomes of its messages.
+
+use std::{io, path::PathBuf, sync::Arc, sync::mpsc::SyncSender};
+
+use futures_util::FutureExt as _;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use zeromq::{Socket as _, SocketRecv as _, SubSocket, ZmqMessage};
+
+use super::{
+    BusCounters, BusError, BusSettings, BusSink, BusVerdict, CacheScope, MAX_BODY_BYTES, MAX_TOPIC_BYTES,
+    guard::{self, Private},
+    payload::{self, Body, Names, Record},
+    topic::{self, Topic},
+};
+use crate::{
+    clock,
+    model::{Mode, TickView},
+    protocol::order::order_update_user,
+};
+
+/// Messages taken in one go before the sink is told to pass them on.
+const DRAIN: usize = 1_024;
+
+/// Runs until `stop`.
+pub(super) async fn run(
+    listener: std::net::TcpListener,
+    settings: BusSettings,
+    mut sink: Box<dyn BusSink>,
+    counters: Arc<BusCounters>,
+    stop: CancellationToken,
+    ready: SyncSender<Result<(), BusError>>,
+) {
+    let listener = TcpListener::from_std(listener)
+        .map_err(|source| BusError::Listen { address: settings.listen, source });
+    let opened = match listener {
+        Ok(listener) => open(&settings).await.map(|(socket, private)| (listener, socket, private)),
+        Err(error) => Err(error),
+    };
+    let (listener, mut socket, private) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            // Nobody waits for the answer when the host gave up.
+            _ = ready.send(Err(error));
+            return;
+        }
+    };
+    _ = ready.send(Ok(()));
+    let guard =
+        guard::accept(listener, private.clone(), settings.clone(), Arc::clone(&counters), stop.clone());
+    let guard = tokio::spawn(guard);
+    let mut reader = Reader { settings, counters, record: Record::default() };
+    loop {
+        let received = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            received = socket.recv() => received,
+        };
+        reader.take(received, sink.as_mut());
+        for _ in 1..DRAIN {
+            let Some(received) = socket.recv().now_or_never() else { break };
+            reader.take(received, sink.as_mut());
+        }
+        sink.flush();
+        // The guard's tasks share this thread.
+        tokio::task::yield_now().await;
+    }
+    guard.abort();
+    drop(socket);
+    private.remove();
+}
+
+/// Binds the SUB socket where only this user can connect.
+async fn open(settings: &BusSettings) -> Result<(SubSocket, Private), BusError> {
+    let failed = |reason: String| BusError::Private { directory: settings.run_dir.clone(), reason };
+    let mut socket = SubSocket::new();
+    // Before the bind: whoever connects is told at once what is wanted.
+    socket.subscribe("").await.map_err(|error| failed(error.to_string()))?;
+    let endpoint = Private::choose(&settings.run_dir).map_err(|error| failed(error.to_string()))?;
+    let bound = socket.bind(&endpoint).await.map_err(|error| failed(error.to_string()))?;
+    let private = Private::bound(&bound).ok_or_else(|| failed(format!("unexpected endpoint {bound}")))?;
+    Ok((socket, private))
+}
+
+/// Takes messages apart.
+struct Reader {
+    settings: BusSettings,
+    counters: Arc<BusCounters>,
+    record: Record,
+}
+
+#[derive(Deserialize)]
+struct Invalidation<'a> {
+    #[serde(borrow, default)]
+    user_id: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    cache_type: Option<std::borrow::Cow<'a, str>>,
+}
+
+impl Reader {
+    fn take(&mut self, received: Result<ZmqMessage, zeromq::ZmqError>, sink: &mut dyn BusSink) {
+        match received {
+            Ok(message) => self.message(&message, sink),
+            Err(error) => {
+                // One peer ended badly; the others go on.
+                BusCounters::count(&self.counters.socket_errors);
+                tracing::debug!(%error, "A publisher's connection ended");
+            }
+        }
+    }
+
+    fn message(&mut self, message: &ZmqMessage, sink: &mut dyn BusSink) {
+        BusCounters::count(&self.counters.received);
+        let (Some(topic), Some(body), 2) = (message.get(0), message.get(1), message.len()) else {
+            return BusCounters::count(&self.counters.dropped_message);
+        };
+        if topic.len() > MAX_TOPIC_BYTES || body.len() > MAX_BODY_BYTES {
+            return BusCounters::count(&self.counters.dropped_message);
+        }
+        let topic = std::str::from_utf8(topic).ok().and_then(|topic| {
+            topic::parse(topic, &self.settings.two_word_exchanges, &self.settings.known_brokers)
+        });
+        match topic {
+            None => BusCounters::count(&self.counters.bad_topic),
+            Some(Topic::Ignored) => BusCounters::count(&self.counters.ignored),
+            Some(Topic::Legacy) => BusCounters::count(&self.counters.legacy_topic),
+            Some(Topic::Invalidation) => self.invalidation(body, sink),
+            Some(Topic::Orders) => self.order(body, sink),
+            Some(Topic::Tick { exchange, symbol, mode }) => self.ticks(exchange, symbol, mode, body, sink),
+        }
+    }
+
+    fn ticks(&mut self, exchange: &str, symbol: &str, mode: Mode, body: &[u8], sink: &mut dyn BusSink) {
+        let counters = &self.counters;
+        let now_ns = clock::unix_nanos();
+        let mut each = |kind: Body, names: &Names<'_>, record: &Record| {
+            let (exchange, symbol, mode) = match kind {
+                Body::Single => (exchange, symbol, mode),
+                Body::Batch => match (&names.exchange, &names.symbol, names.mode.unwrap_or(Some(mode))) {
+                    (Some(exchange), Some(symbol), Some(mode)) => (&**exchange, &**symbol, mode),
+                    _ => return BusCounters::count(&counters.bad_element),
+                },
+            };
+            counters.bad_number.fetch_add(record.bad_values, std::sync::atomic::Ordering::Relaxed);
+            if record.is_empty() {
+                return BusCounters::count(&counters.bad_element);
+            }
+            let mut quote = record.quote;
+            quote.received_ts_ns = now_ns;
+            // A tick of mode DEPTH without a book says nothing about the book.
+            let mode = if mode == Mode::Depth && !record.has_book { Mode::Quote } else { mode };
+            match sink.tick(
+                exchange,
+                symbol,
+                mode,
+                TickView { quote: &quote, buy: &record.buy, sell: &record.sell },
+            ) {
+                BusVerdict::Accepted => BusCounters::count(&counters.ticks),
+                BusVerdict::NotSubscribed => BusCounters::count(&counters.not_subscribed),
+            }
+        };
+        if payload::read(body, &mut self.record, &mut each).is_err() {
+            BusCounters::count(&counters.bad_json);
+        }
+    }
+
+    fn order(&self, body: &[u8], sink: &mut dyn BusSink) {
+        let (Ok(user), Ok(body)) = (order_update_user(body), std::str::from_utf8(body)) else {
+            return BusCounters::count(&self.counters.bad_order);
+        };
+        BusCounters::count(&self.counters.orders);
+        sink.order_update(&user, body);
+    }
+
+    fn invalidation(&self, body: &[u8], sink: &mut dyn BusSink) {
+        let invalidation: Option<Invalidation<'_>> = serde_json::from_slice(body).ok();
+        let Some(Invalidation { user_id: Some(user), cache_type }) = invalidation else {
+            return BusCounters::count(&self.counters.bad_invalidation);
+        };
+        let scope = match cache_type.as_deref() {
+            Some("AUTH") => CacheScope::Auth,
+            Some("FEED") => CacheScope::Feed,
+            None | Some("ALL") => CacheScope::All,
+            Some(_) => return BusCounters::count(&self.counters.bad_invalidation),
+        };
+        BusCounters::count(&self.counters.invalidations);
+        sink.cache_invalidate(scope, &user);
+    }
+}
+
+impl Private {
+    /// The endpoint to bind, with what a killed host left there removed.
+    fn choose(run_dir: &std::path::Path) -> io::Result<String> {
+        if cfg!(not(unix)) {
+            return Ok("tcp://127.0.0.1:0".to_owned());
+        }
+        guard::remove_stale(run_dir)?;
+        let path: PathBuf = run_dir.join(format!("{}{}.sock", guard::SOCKET_PREFIX, std::process::id()));
+        let path = path.to_str().ok_or_else(|| io::Error::other("the path is not UTF-8"))?;
+        // The system's limit is 104 bytes or more, with its terminator.
+        if path.len() > 100 {
+            let problem = format!("{path} is longer than 100 bytes; set TICKHOST_DATA_DIR to a shorter path");
+            return Err(io::Error::other(problem));
+        }
+        Ok(format!("ipc://{path}"))
+    }
+}
