@@ -1,7 +1,11 @@
 //! The command line: what can be asked, and the flags of the settings.
 
+pub mod accounts;
+pub mod adapters;
 pub mod check;
 mod placeholder;
+pub mod run;
+mod table;
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +24,10 @@ use clap::{
     builder::ValueParser,
 };
 
-use self::placeholder::{AccountCommand, KeyCommand, TapArgs, UserCommand};
+use self::{
+    accounts::{AccountCommand, KeyCommand, UserCommand},
+    placeholder::TapArgs,
+};
 use crate::{
     config::{self, Flags, Kind, PluginsFile, Problems, Setting, Settings, Sources, TABLE},
     telemetry,
@@ -112,7 +119,7 @@ pub enum Request {
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> ExitCode {
     match parse(std::env::args_os()) {
-        Ok((request, flags)) => dispatch(&request, &Sources::of_process(flags)),
+        Ok((request, flags)) => dispatch(request, &Sources::of_process(flags)),
         Err(error) => {
             // Help and version are "errors" that go to standard output. Nobody is left to tell when printing fails.
             _ = error.print();
@@ -121,33 +128,65 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn dispatch(request: &Request, sources: &Sources) -> ExitCode {
-    match request {
-        Request::Check => {
-            let report = check::check(sources, &|_, _| Ok(()));
-            print(&report);
-            ExitCode::from(report.exit_code())
-        }
-        Request::DocumentSettings => {
-            print(&config::markdown().trim_end());
-            ExitCode::SUCCESS
-        }
-        Request::Run
-        | Request::Adapters { .. }
-        | Request::Tap(_)
-        | Request::User { .. }
-        | Request::Key { .. }
-        | Request::Account { .. } => match prepare(sources) {
-            Ok((_settings, _plugins)) => {
-                complain(&"this build has no such command yet");
-                ExitCode::FAILURE
+fn dispatch(request: Request, sources: &Sources) -> ExitCode {
+    match obey(request, sources) {
+        Ok(code) => code,
+        Err(error) => {
+            match error.downcast_ref::<Problems>() {
+                Some(problems) => complain(&refusal(problems)),
+                None => complain(&format_args!("tickhost: {error:#}")),
             }
-            Err(problems) => {
-                complain(&refusal(&problems));
-                ExitCode::FAILURE
-            }
-        },
+            ExitCode::FAILURE
+        }
     }
+}
+
+fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout();
+    match request {
+        Request::Run => {
+            let (settings, plugins) = prepare(sources)?;
+            runtime()?.block_on(run::run(settings, plugins, &mut out))?;
+        }
+        Request::Check => {
+            let scratch = adapters::Scratch::new()?;
+            let report = check::check(sources, &|entry, _| run::load(entry, &scratch.0).map(drop));
+            print(&report);
+            return Ok(ExitCode::from(report.exit_code()));
+        }
+        Request::Adapters { json } => {
+            let settings = Settings::load(sources)?;
+            let plugins = PluginsFile::load(&settings)?;
+            let all_loaded = adapters::run(&settings, &plugins, json, &mut out)?;
+            return Ok(if all_loaded { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Request::Tap(_) => {}
+        Request::User { command } => {
+            accounts::run_user(&run::open_accounts(&Settings::load(sources)?)?, command, &mut out)?;
+        }
+        Request::Key { command } => {
+            accounts::run_key(&run::open_accounts(&Settings::load(sources)?)?, command, &mut out)?;
+        }
+        Request::Account { command } => {
+            let settings = Settings::load(sources)?;
+            // Only to notice a misspelt broker: the command works without the file.
+            let plugins = PluginsFile::load(&settings).unwrap_or_default();
+            let brokers: Vec<String> = plugins
+                .enabled()
+                .flat_map(|adapter| adapter.brokers.iter().cloned())
+                .chain(plugins.bus.brokers.iter().cloned())
+                .collect();
+            let accounts = run::open_accounts(&settings)?;
+            accounts::run_account(&accounts, command, &brokers, &mut out, &mut io::stdin().lock())?;
+        }
+        Request::DocumentSettings => print(&config::markdown().trim_end()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// For everything that is not on a thread of its own: accepting, feeds, the operator's port, the terminal view.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("main").enable_all().build()
 }
 
 /// What `tickhost run` begins with: settings, logging, and the adapters. Libraries that are missing are no error; see

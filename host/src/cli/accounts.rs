@@ -2,16 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, Write},
+    io::{BufRead, Read as _, Write},
     path::PathBuf,
 };
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use secrecy::ExposeSecret as _;
-use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::table::list;
 use crate::accounts::{Accounts, Credentials, store::AccountRow};
 
 /// Longest input with credentials, in bytes.
@@ -114,7 +114,10 @@ pub fn run_user(accounts: &Accounts, command: UserCommand, out: &mut dyn Write) 
     match command {
         UserCommand::Add { name } => {
             store.create_user(&name)?;
-            writeln!(out, "Added {name}. Next: tickhost account set {name} BROKER, then tickhost key create {name}")?;
+            writeln!(
+                out,
+                "Added {name}. Next: tickhost account set {name} BROKER, then tickhost key create {name}"
+            )?;
         }
         UserCommand::List { json } => {
             let users = store.users()?;
@@ -145,7 +148,8 @@ pub fn run_key(accounts: &Accounts, command: KeyCommand, out: &mut dyn Write) ->
         KeyCommand::List { json } => {
             let keys = store.keys()?;
             let row = |key: &crate::accounts::store::KeyRow| {
-                let state = key.revoked.as_ref().map_or_else(|| "good".to_owned(), |at| format!("revoked {at}"));
+                let state =
+                    key.revoked.as_ref().map_or_else(|| "good".to_owned(), |at| format!("revoked {at}"));
                 vec![key.id.clone(), key.user.clone(), key.label.clone(), key.created.clone(), state]
             };
             list(out, json, &keys, &["ID", "USER", "LABEL", "CREATED (UTC)", "STATE"], row)?;
@@ -178,7 +182,8 @@ pub fn run_account(
         AccountCommand::Set { user, broker, from_file } => {
             let text = match from_file {
                 Some(file) => {
-                    let file = std::fs::File::open(&file).with_context(|| format!("cannot open {}", file.display()))?;
+                    let file = std::fs::File::open(&file)
+                        .with_context(|| format!("cannot open {}", file.display()))?;
                     read_text(&mut std::io::BufReader::new(file))?
                 }
                 None => read_text(input)?,
@@ -186,10 +191,18 @@ pub fn run_account(
             let credentials = parse_credentials(&text)?;
             store.set_account(&user, &broker, &credentials)?;
             let names: Vec<&str> = credentials.names().collect();
-            let with = if names.is_empty() { "without credentials".to_owned() } else { format!("with {}", names.join(", ")) };
+            let with = if names.is_empty() {
+                "without credentials".to_owned()
+            } else {
+                format!("with {}", names.join(", "))
+            };
             writeln!(out, "{user} is served by {broker}, {with}.")?;
             if !brokers.is_empty() && !brokers.contains(&broker) {
-                writeln!(out, "Note: nothing in plugins.toml serves {broker} yet (it serves {}).", brokers.join(", "))?;
+                writeln!(
+                    out,
+                    "Note: nothing in plugins.toml serves {broker} yet (it serves {}).",
+                    brokers.join(", ")
+                )?;
             }
         }
         AccountCommand::List { json } => {
@@ -219,7 +232,8 @@ pub fn run_account(
 
 fn read_text(input: &mut dyn BufRead) -> anyhow::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
-    std::io::Read::take(input, MAX_INPUT_BYTES + 1)
+    input
+        .take(MAX_INPUT_BYTES + 1)
         .read_to_string(&mut text)
         .context("the credentials are not UTF-8 text")?;
     if text.len() as u64 > MAX_INPUT_BYTES {
@@ -233,8 +247,12 @@ fn parse_credentials(text: &str) -> anyhow::Result<Credentials> {
     let mut credentials = Credentials::default();
     let text = text.trim();
     if text.starts_with('{') {
-        let object: BTreeMap<String, String> = serde_json::from_str(text)
-            .map_err(|error| anyhow::anyhow!("the JSON has a mistake in line {}: it must be an object of strings", error.line()))?;
+        let object: BTreeMap<String, String> = serde_json::from_str(text).map_err(|error| {
+            anyhow::anyhow!(
+                "the JSON has a mistake in line {}: it must be an object of strings",
+                error.line()
+            )
+        })?;
         object.into_iter().for_each(|(name, value)| credentials.set(&name, value));
         return Ok(credentials);
     }
@@ -245,31 +263,6 @@ fn parse_credentials(text: &str) -> anyhow::Result<Credentials> {
         credentials.set(name.trim(), value.trim().trim_matches('\''));
     }
     Ok(credentials)
-}
-
-fn list<T: Serialize>(
-    out: &mut dyn Write,
-    json: bool,
-    rows: &[T],
-    header: &[&str],
-    cells: impl Fn(&T) -> Vec<String>,
-) -> anyhow::Result<()> {
-    if json {
-        serde_json::to_writer_pretty(&mut *out, rows)?;
-        writeln!(out)?;
-        return Ok(());
-    }
-    let mut table: Vec<Vec<String>> = vec![header.iter().map(|&title| title.to_owned()).collect()];
-    table.extend(rows.iter().map(cells));
-    let widths: Vec<usize> = (0..header.len())
-        .map(|column| table.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
-        .collect();
-    for row in table {
-        let line: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}", width = *width)).collect();
-        writeln!(out, "{}", line.join("  ").trim_end())?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

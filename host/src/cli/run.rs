@@ -16,7 +16,7 @@ use crate::{
         openalgo::OpenAlgoSettings,
         secrets::{private_dir, write_private},
     },
-    admin::AdapterStatus,
+    admin::{AdapterState, AdapterStatus, capability_names},
     bus::BusSettings,
     config::{AdapterEntry, PluginsFile, Settings},
     feed::{Connector, FeedSettings},
@@ -100,42 +100,47 @@ pub fn load_adapters(
     let mut statuses = Vec::new();
     for entry in &plugins.adapters {
         if !entry.is_enabled {
-            statuses.push(adapter_status(settings, entry, None, Some("switched off in plugins.toml")));
+            statuses.push(adapter_status(settings, entry, None));
             continue;
         }
         let loaded = load(entry, run_dir);
         if let Err(reason) = &loaded {
             tracing::error!(adapter = entry.name, error = reason, "Could not load an adapter");
         }
-        let library = loaded.as_ref().ok();
-        statuses.push(adapter_status(settings, entry, library, loaded.as_ref().err().map(String::as_str)));
+        statuses.push(adapter_status(settings, entry, Some(&loaded)));
         for broker in &entry.brokers {
             let connector = loaded.clone().map_err(Arc::from).map(|library| {
                 let config_json = entry.config_json.clone();
                 Arc::new(LibraryConnector { library, config_json }) as Arc<dyn Connector>
             });
             let limits = settings.limits_for(broker, Some(entry));
-            sources.insert(Arc::from(broker.as_str()), Source {
-                name: entry.name.as_str().into(),
-                connector,
-                limits: PoolLimits {
-                    symbols_per_connection: limits.symbols_per_connection,
-                    connections: limits.connections,
+            sources.insert(
+                Arc::from(broker.as_str()),
+                Source {
+                    name: entry.name.as_str().into(),
+                    connector,
+                    limits: PoolLimits {
+                        symbols_per_connection: limits.symbols_per_connection,
+                        connections: limits.connections,
+                    },
+                    throttle: settings.throttle_for(entry),
+                    is_bus: false,
                 },
-                throttle: settings.throttle_for(entry),
-                is_bus: false,
-            });
+            );
         }
     }
     for broker in &plugins.bus.brokers {
-        sources.insert(Arc::from(broker.as_str()), Source {
-            name: "bus".into(),
-            connector: Err("the host is not running".into()),
-            // Publishers decide what there is; only the host's own memory is bounded.
-            limits: PoolLimits { symbols_per_connection: 100_000, connections: 1 },
-            throttle: settings.throttle_ms,
-            is_bus: true,
-        });
+        sources.insert(
+            Arc::from(broker.as_str()),
+            Source {
+                name: "bus".into(),
+                connector: Err("the host is not running".into()),
+                // Publishers decide what there is; only the host's own memory is bounded.
+                limits: PoolLimits { symbols_per_connection: 100_000, connections: 1 },
+                throttle: settings.throttle_ms,
+                is_bus: true,
+            },
+        );
     }
     (sources, statuses)
 }
@@ -156,25 +161,36 @@ pub fn load(entry: &AdapterEntry, run_dir: &Path) -> Result<Library, String> {
 fn adapter_status(
     settings: &Settings,
     entry: &AdapterEntry,
-    library: Option<&Library>,
-    error: Option<&str>,
+    loaded: Option<&Result<Library, String>>,
 ) -> AdapterStatus {
-    let info = library.map(Library::info);
-    let text = |pick: fn(&crate::plugins::LibraryInfo) -> &String| info.map(|info| pick(info).clone());
     let limits = entry.brokers.first().map(|broker| settings.limits_for(broker, Some(entry)));
-    AdapterStatus {
+    let status = AdapterStatus {
         name: entry.name.clone(),
+        library: match &entry.library_path {
+            Ok(path) => path.display().to_string(),
+            Err(_) => entry.library.clone(),
+        },
         brokers: entry.brokers.clone(),
-        library: entry.library.clone(),
-        version: text(|info| &info.version),
-        abi_version: text(|info| &info.abi_version),
-        sdk_version: text(|info| &info.sdk_version),
-        rustc: text(|info| &info.rustc),
-        capabilities: info.map_or(0, |info| info.capabilities),
-        symbols_per_connection: limits.map_or(0, |limits| limits.symbols_per_connection),
-        connections: limits.map_or(0, |limits| limits.connections),
-        throttle_ms: u64::try_from(settings.throttle_for(entry).as_millis()).unwrap_or(u64::MAX),
-        error: error.map(str::to_owned),
+        symbols_per_connection: limits.as_ref().map_or(0, |limits| limits.symbols_per_connection),
+        connections: limits.as_ref().map_or(0, |limits| limits.connections),
+        ..AdapterStatus::default()
+    };
+    match loaded {
+        None => status,
+        Some(Err(error)) => {
+            AdapterStatus { state: AdapterState::Failed, error: Some(error.clone()), ..status }
+        }
+        Some(Ok(library)) => {
+            let info = library.info();
+            AdapterStatus {
+                state: AdapterState::Loaded,
+                version: Some(info.version.clone()),
+                abi_version: Some(info.abi_version.clone()),
+                sdk_version: Some(info.sdk_version.clone()),
+                capabilities: capability_names(info.capabilities),
+                ..status
+            }
+        }
     }
 }
 
@@ -252,11 +268,18 @@ fn first_run(settings: &Settings, accounts: &Accounts) -> anyhow::Result<Option<
 
 fn welcome(host: &Host, newcomer: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<()> {
     let websocket = host.websocket_addr();
-    writeln!(out, "Tickhost serves ws://{websocket}; status at http://{}/status. Stop with Ctrl-C.", host.admin_addr())?;
+    writeln!(
+        out,
+        "Tickhost serves ws://{websocket}; status at http://{}/status. Stop with Ctrl-C.",
+        host.admin_addr()
+    )?;
     if let Some(file) = newcomer {
         let program = std::env::args().next().unwrap_or_else(|| "tickhost".to_owned());
         let url = if websocket.port() == 8_765 { String::new() } else { format!(" --url ws://{websocket}") };
-        writeln!(out, "First run: made user {DEMO_USER} at the synthetic exchange, with a key. To see ticks:")?;
+        writeln!(
+            out,
+            "First run: made user {DEMO_USER} at the synthetic exchange, with a key. To see ticks:"
+        )?;
         writeln!(out, "  {program} tap NSE:SBIN CRYPTO:BTC_INR NSE_INDEX:NIFTY{url}")?;
         writeln!(out, "  an OpenAlgo client: ws://{websocket}, api_key from {}", file.display())?;
         writeln!(out, "  {program} key create {DEMO_USER}    (another key; the host keeps only hashes)")?;
