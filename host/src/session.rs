@@ -234,7 +234,7 @@ impl Session {
         while let Some(notice) = self.me.take_notice() {
             match notice {
                 Notice::Close(reason) => return Err(reason),
-                Notice::Failed(instrument, message) => self.drop_failed(instrument, &message),
+                Notice::Failed(instrument, mode, message) => self.drop_failed(instrument, mode, &message),
                 Notice::Moved => self.follow_account(),
             }
         }

@@ -25,7 +25,7 @@ use crate::{
     listener::Admission,
     mailbox::{Mailbox, SessionId, Update},
     metrics::FeedCounters,
-    model::InstrumentId,
+    model::{InstrumentId, Mode},
     outbox::{Key, Offered},
     protocol::codes::CloseReason,
     router::{self, RouterHandle},
@@ -56,6 +56,8 @@ pub enum ShardCommand {
     Failed {
         /// The instrument.
         instrument: InstrumentId,
+        /// The only mode that is concerned, or all of them.
+        mode: Option<Mode>,
         /// Why, in the broker's words.
         message: Arc<str>,
     },
@@ -188,10 +190,10 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
                         }
                     }
                 }
-                ShardCommand::Failed { instrument, message } => {
+                ShardCommand::Failed { instrument, mode, message } => {
                     shard.notify(
                         |session| session.holds(instrument),
-                        || Notice::Failed(instrument, Arc::clone(&message)),
+                        || Notice::Failed(instrument, mode, Arc::clone(&message)),
                     );
                 }
                 ShardCommand::Drain => {

@@ -130,7 +130,10 @@ impl StatusSource for HostStatus {
             sessions: self.sessions().into_iter().sum::<usize>() as u64,
             connections: self.admissions.open() as u64,
             counters: &self.counters,
-            bus: Vec::new(),
+            bus: self.bus.as_ref().map_or_else(Vec::new, |(_, counters)| {
+                // What is open goes up and down; it is no counter.
+                counters.snapshot().into_iter().filter(|(_, outcome, _)| *outcome != "open").collect()
+            }),
         };
         metrics::render(&host, &samples, &STATES.map(FeedState::label), out);
     }

@@ -87,8 +87,8 @@ async fn undisturbed(host: &Host, attack: impl Future<Output = ()>) {
 #[tokio::test]
 async fn the_client_port_survives_ten_thousand_malformed_messages() {
     let mut host = HostBuilder::new()
-        .env("TICKHOST_MESSAGE_BURST", 1_000_000)
-        .env("TICKHOST_MAX_MESSAGES_PER_SECOND", 1_000_000)
+        .env("TICKHOST_MESSAGE_BURST", 100_000)
+        .env("TICKHOST_MAX_MESSAGES_PER_SECOND", 100_000)
         .start();
     let key = host.key();
     undisturbed(&host, async {

@@ -213,3 +213,20 @@ async fn three_thousand_symbols_fit_one_request() {
     assert_eq!(ack["status"], "partial");
     assert_eq!(ack["subscriptions"].as_array().unwrap().len(), 3_000);
 }
+
+#[tokio::test]
+async fn a_symbol_without_a_book_is_refused_in_mode_depth_and_served_in_the_others() {
+    let host = Host::start();
+    let mut client = Client::login(host.websocket, &host.key()).await;
+    let ack = client.subscribe(&["NSE_INDEX:NIFTY"], "LTP").await;
+    assert_eq!(ack["status"], "success", "{ack}");
+    let ack = client.subscribe(&["NSE_INDEX:NIFTY", "NSE:SBIN"], "Depth").await;
+    assert_eq!(ack["status"], "partial", "{ack}");
+    let [index, share] = [0, 1].map(|place| ack["subscriptions"][place].clone());
+    assert_eq!((&index["status"], &index["code"]), (&json!("error"), &json!("SUBSCRIPTION_ERROR")));
+    assert!(index["message"].as_str().unwrap().contains("no market depth"), "{index}");
+    assert_eq!((&share["status"], &share["depth"]), (&json!("success"), &json!(5)));
+    client.find(|tick| tick["symbol"] == "SBIN" && tick["mode"] == 3).await;
+    let tick = client.find(|tick| tick["symbol"] == "NIFTY").await;
+    assert_eq!(tick["mode"], 1);
+}

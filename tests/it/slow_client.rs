@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use integration_tests::{Client, HostBuilder, SOON, wait_until};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// 400 instruments at 200 ticks a second each, every tick sent: megabytes a second for a client that holds them all.
 fn flood() -> HostBuilder {
@@ -70,12 +70,16 @@ async fn a_client_that_does_not_read_its_replies_is_closed_with_its_own_code() {
         host.websocket
     );
     socket.write_all(request.as_bytes()).await.unwrap();
-    // A masked text frame with a key of zeros: an application ping whose long name is echoed.
-    let body = format!("{{\"action\":\"ping\",\"_pingId\":\"{}\"}}", "p".repeat(3_000));
-    let mut frame = vec![0x81, 0x80 | 126];
-    frame.extend_from_slice(&u16::try_from(body.len()).unwrap().to_be_bytes());
-    frame.extend_from_slice(&[0; 4]);
-    frame.extend_from_slice(body.as_bytes());
+    let mut accepted = Vec::new();
+    while !accepted.ends_with(b"\r\n\r\n") {
+        accepted.push(socket.read_u8().await.unwrap());
+    }
+    socket
+        .write_all(&masked(&format!("{{\"action\":\"auth\",\"api_key\":\"{}\"}}", host.key())))
+        .await
+        .unwrap();
+    // An application ping whose long name is echoed.
+    let frame = masked(&format!("{{\"action\":\"ping\",\"_pingId\":\"{}\"}}", "p".repeat(3_000)));
     let flood = async { while socket.write_all(&frame).await.is_ok() {} };
     let _ended = tokio::time::timeout(Duration::from_secs(10), flood).await;
     wait_until("the slow client is closed", || async {
@@ -86,4 +90,18 @@ async fn a_client_that_does_not_read_its_replies_is_closed_with_its_own_code() {
         })
     })
     .await;
+}
+
+/// A text frame with a masking key of zeros.
+fn masked(body: &str) -> Vec<u8> {
+    let mut frame = match u8::try_from(body.len()) {
+        Ok(length) if length < 126 => vec![0x81, 0x80 | length],
+        _ => {
+            let [high, low] = u16::try_from(body.len()).unwrap().to_be_bytes();
+            vec![0x81, 0x80 | 126, high, low]
+        }
+    };
+    frame.extend_from_slice(&[0; 4]);
+    frame.extend_from_slice(body.as_bytes());
+    frame
 }

@@ -97,7 +97,7 @@ settings! {
         /// set.
         ws_max_queue: u32 = Setting::new("WS_MAX_QUEUE", Kind::Whole(16, 65_536)).default("1024");
         /// Longest time in which a client takes nothing of what waits for it, before it is closed.
-        write_timeout_seconds: Duration = Setting::new("TICKHOST_WRITE_TIMEOUT_SECONDS", Kind::Seconds(1, 3_600)).default("30");
+        write_timeout_seconds: Duration = Setting::new("TICKHOST_WRITE_TIMEOUT_SECONDS", Kind::Seconds(1, 3_600)).default("60");
     }
     "Ticks and brokers" {
         /// Shortest time between two updates of one symbol and mode; the newest is always sent. 0 sends everything.

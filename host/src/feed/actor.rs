@@ -255,19 +255,28 @@ impl Actor {
     }
 
     fn release(&mut self, keys: &[Key]) {
+        for key in keys {
+            if let Some(subscribed) = self.subscribed.get_mut(&key.instrument) {
+                subscribed.demand.remove(key.variant);
+            }
+        }
+        self.settle(keys.iter().map(|key| key.instrument));
+    }
+
+    /// Asks the adapter for what is still wanted of these instruments.
+    fn settle(&mut self, instruments: impl IntoIterator<Item = InstrumentId>) {
         let mut gone: FxHashMap<usize, Vec<u32>> = FxHashMap::default();
         let mut lowered = Vec::new();
-        for key in keys {
-            let Some(subscribed) = self.subscribed.get_mut(&key.instrument) else { continue };
-            subscribed.demand.remove(key.variant);
+        for instrument in instruments {
+            let Some(subscribed) = self.subscribed.get_mut(&instrument) else { continue };
             match subscribed.demand.upstream() {
                 None => {
-                    gone.entry(subscribed.connection).or_default().push(key.instrument.0);
-                    self.forget(key.instrument);
+                    gone.entry(subscribed.connection).or_default().push(instrument.0);
+                    self.forget(instrument);
                 }
                 Some(wanted) if wanted != subscribed.upstream => {
                     subscribed.upstream = wanted;
-                    lowered.push(key.instrument);
+                    lowered.push(instrument);
                 }
                 Some(_) => {}
             }
@@ -445,8 +454,17 @@ impl Actor {
         }
         if outcome.code.is_taken() {
             subscribed.granted = Some(outcome.depth);
+            let has_no_book = outcome.depth == 0 && subscribed.upstream.mode == Mode::Depth;
             for (ticket, variant) in std::mem::take(&mut subscribed.waiters) {
-                self.requests.answer(ticket, Ok(grant(instrument, variant, outcome.depth)));
+                let answer = if has_no_book && variant.mode() == Mode::Depth {
+                    Err(Refusal::new(ErrorCode::SubscriptionError, no_book(&subscribed.symbol)))
+                } else {
+                    Ok(grant(instrument, variant, outcome.depth))
+                };
+                self.requests.answer(ticket, answer);
+            }
+            if has_no_book {
+                self.end_depth(instrument);
             }
             return;
         }
@@ -469,10 +487,25 @@ impl Actor {
             // Others hold it already: they have to hear that it is over.
             let message: Arc<str> = message.into();
             for shard in &self.context.shards {
-                shard.commands.push(ShardCommand::Failed { instrument, message: Arc::clone(&message) });
+                let message = Arc::clone(&message);
+                shard.commands.push(ShardCommand::Failed { instrument, mode: None, message });
             }
         }
         self.forget(instrument);
+    }
+
+    /// The broker has no book for this instrument: whoever holds it in mode DEPTH would wait for ever.
+    fn end_depth(&mut self, instrument: InstrumentId) {
+        let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
+        if !subscribed.demand.remove_mode(Mode::Depth) {
+            return;
+        }
+        let message: Arc<str> = no_book(&subscribed.symbol).into();
+        for shard in &self.context.shards {
+            let message = Arc::clone(&message);
+            shard.commands.push(ShardCommand::Failed { instrument, mode: Some(Mode::Depth), message });
+        }
+        self.settle([instrument]);
     }
 
     // ---- credentials ----
@@ -556,4 +589,8 @@ impl Actor {
 fn grant(instrument: InstrumentId, variant: Variant, levels: u16) -> Grant {
     let levels = (variant.mode() == Mode::Depth).then(|| levels.min(variant.depth().levels()));
     Grant { instrument, levels, is_pending: false }
+}
+
+fn no_book(symbol: &str) -> String {
+    format!("Symbol {symbol} has no market depth; subscribe to it in mode Quote")
 }

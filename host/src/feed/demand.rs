@@ -36,6 +36,13 @@ impl Demand {
         }
     }
 
+    /// Forgets everybody who holds this mode; whether anybody did.
+    pub(super) fn remove_mode(&mut self, mode: Mode) -> bool {
+        let before = self.holders.len();
+        self.holders.retain(|(variant, _)| variant.mode() != mode);
+        self.holders.len() != before
+    }
+
     /// What to ask for upstream; none when nobody is left.
     pub(super) fn upstream(&self) -> Option<Upstream> {
         let mode = self.holders.iter().map(|(variant, _)| variant.mode()).max()?;
@@ -55,6 +62,17 @@ mod tests {
 
     fn variant(mode: Mode, depth: DepthClass) -> Variant {
         Variant::new(mode, depth, false)
+    }
+
+    #[test]
+    fn a_mode_is_forgotten_with_all_its_levels() {
+        let mut demand = Demand::default();
+        demand.add(variant(Mode::Ltp, DepthClass::Five));
+        demand.add(variant(Mode::Depth, DepthClass::Twenty));
+        demand.add(variant(Mode::Depth, DepthClass::Five));
+        assert!(demand.remove_mode(Mode::Depth));
+        assert!(!demand.remove_mode(Mode::Depth));
+        assert_eq!(demand.upstream(), Some(Upstream { mode: Mode::Ltp, levels: 0 }));
     }
 
     #[test]

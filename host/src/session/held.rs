@@ -76,8 +76,12 @@ impl Held {
         removed
     }
 
-    /// Gives up everything under names of this instrument; returns the names with their keys.
-    pub(super) fn remove_instrument(&mut self, instrument: InstrumentId) -> Vec<(Name, Vec<Key>)> {
+    /// Gives up one mode, or all, under every name of this instrument; returns the names with their keys.
+    pub(super) fn remove_instrument(
+        &mut self,
+        instrument: InstrumentId,
+        mode: Option<Mode>,
+    ) -> Vec<(Name, Vec<Key>)> {
         let names: Vec<Name> = self
             .names
             .iter()
@@ -87,7 +91,7 @@ impl Held {
         names
             .into_iter()
             .map(|name| {
-                let keys = self.remove(&name, None);
+                let keys = self.remove(&name, mode);
                 (name, keys)
             })
             .collect()
@@ -164,7 +168,7 @@ mod tests {
         held.insert(sbin.clone(), SBIN, variant(&sbin, Mode::Ltp, DepthClass::Five));
         let suffixed = Name { suffix: Some(DepthClass::Fifty), ..sbin.clone() };
         held.insert(suffixed.clone(), SBIN, variant(&suffixed, Mode::Depth, DepthClass::Five));
-        assert_eq!(held.remove_instrument(SBIN).len(), 2);
+        assert_eq!(held.remove_instrument(SBIN, None).len(), 2);
         assert_eq!(
             held.remove_all(),
             [(

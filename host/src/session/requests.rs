@@ -280,10 +280,10 @@ impl Session {
     // ---- what the feed brings about ----
 
     /// The broker refused an instrument after all: the client is told for each mode it holds.
-    pub(super) fn drop_failed(&mut self, instrument: InstrumentId, message: &str) {
+    pub(super) fn drop_failed(&mut self, instrument: InstrumentId, mode: Option<Mode>, message: &str) {
         let broker = self.identity.broker();
         let failure = || Failure { code: ErrorCode::SubscriptionError, message: Cow::Borrowed(message) };
-        for (name, keys) in self.held.remove_instrument(instrument) {
+        for (name, keys) in self.held.remove_instrument(instrument, mode) {
             self.detach(&keys);
             for key in keys {
                 let mode = key.variant.mode();

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::{
     accounts::{KeyId, UserName},
     mailbox::SessionId,
-    model::InstrumentId,
+    model::{InstrumentId, Mode},
     outbox::{Key, Offered, Outbox, OutboxLimits},
     protocol::codes::CloseReason,
 };
@@ -24,7 +24,7 @@ pub enum Notice {
     /// End with this reason.
     Close(CloseReason),
     /// The broker refused an instrument that the session holds.
-    Failed(InstrumentId, Arc<str>),
+    Failed(InstrumentId, Option<Mode>, Arc<str>),
     /// The user's account has moved to another feed.
     Moved,
 }
