@@ -3,9 +3,9 @@
 pub mod accounts;
 pub mod adapters;
 pub mod check;
-mod placeholder;
 pub mod run;
 mod table;
+pub mod tap;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +26,7 @@ use clap::{
 
 use self::{
     accounts::{AccountCommand, KeyCommand, UserCommand},
-    placeholder::TapArgs,
+    tap::TapArgs,
 };
 use crate::{
     config::{self, Flags, Kind, PluginsFile, Problems, Setting, Settings, Sources, TABLE},
@@ -160,7 +160,7 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
             let all_loaded = adapters::run(&settings, &plugins, json, &mut out)?;
             return Ok(if all_loaded { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Request::Tap(_) => {}
+        Request::Tap(args) => runtime()?.block_on(tap::run(args, &Settings::load(sources)?, &mut out))?,
         Request::User { command } => {
             accounts::run_user(&run::open_accounts(&Settings::load(sources)?)?, command, &mut out)?;
         }

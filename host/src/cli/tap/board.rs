@@ -1,0 +1,290 @@
+//! What was last heard of each symbol, and the picture of it. Knows no terminal: time and size are handed in.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{
+    connection::Heard,
+    format::{self, ABSENT, printable},
+};
+
+/// Silence after which a row is shown as old.
+const STALE: Duration = Duration::from_secs(5);
+
+/// Over this time ticks are counted for the rate.
+const RATE_WINDOW: Duration = Duration::from_secs(1);
+
+/// How a piece of text is to look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Style {
+    #[default]
+    Plain,
+    Header,
+    Up,
+    Down,
+    Dim,
+    Warning,
+}
+
+/// One line of the picture: pieces of text, together no wider than the screen.
+pub(super) type Line = Vec<(Style, String)>;
+
+/// All rows, and the state of the connection.
+#[derive(Debug)]
+pub(super) struct Board {
+    rows: Vec<Row>,
+    url: String,
+    trouble: Option<String>,
+    ticks: u64,
+    rate: Rate,
+}
+
+#[derive(Debug)]
+struct Row {
+    name: String,
+    data: Value,
+    heard_at: Option<Instant>,
+    direction: Style,
+    refusal: Option<String>,
+    rate: Rate,
+}
+
+/// Ticks in a second, measured over the last whole window.
+#[derive(Debug)]
+struct Rate {
+    since: Instant,
+    count: u32,
+    per_second: f64,
+}
+
+impl Rate {
+    const fn new(now: Instant) -> Self {
+        Self { since: now, count: 0, per_second: 0.0 }
+    }
+
+    fn look(&mut self, now: Instant) -> f64 {
+        let elapsed = now.duration_since(self.since);
+        if elapsed >= RATE_WINDOW {
+            self.per_second = f64::from(self.count) / elapsed.as_secs_f64();
+            (self.since, self.count) = (now, 0);
+        }
+        self.per_second
+    }
+}
+
+/// A column: its title, least width, alignment, and text for a row.
+struct Column {
+    title: &'static str,
+    is_left: bool,
+    cell: fn(&mut Row, Instant) -> Option<String>,
+}
+
+/// In the order in which they are given up when the terminal is narrow, last first.
+const COLUMNS: [Column; 10] = [
+    Column { title: "SYMBOL", is_left: true, cell: |row, _| Some(row.name.clone()) },
+    Column { title: "LTP", is_left: false, cell: |row, _| format::price_of(&row.data, "ltp") },
+    Column { title: "CHANGE", is_left: false, cell: |row, _| format::change_of(&row.data, "change") },
+    Column { title: "%", is_left: false, cell: |row, _| format::change_of(&row.data, "change_percent") },
+    Column { title: "BID", is_left: false, cell: |row, _| format::price_of(&row.data, "bid_price") },
+    Column { title: "ASK", is_left: false, cell: |row, _| format::price_of(&row.data, "ask_price") },
+    Column { title: "VOLUME", is_left: false, cell: |row, _| format::quantity_of(&row.data, "volume") },
+    Column { title: "AGE", is_left: false, cell: |row, now| row.age(now) },
+    Column { title: "TICKS/S", is_left: false, cell: |row, now| Some(format!("{:.1}", row.rate.look(now))) },
+    Column { title: "OI", is_left: false, cell: |row, _| format::quantity_of(&row.data, "oi") },
+];
+
+impl Row {
+    fn age(&self, now: Instant) -> Option<String> {
+        let age = now.duration_since(self.heard_at?);
+        Some(match age.as_secs() {
+            0..10 => format!("{:.1} s", age.as_secs_f64()),
+            seconds @ 10..120 => format!("{seconds} s"),
+            seconds => format!("{} min", seconds / 60),
+        })
+    }
+
+    fn style(&self, now: Instant) -> Style {
+        match self.heard_at {
+            Some(at) if now.duration_since(at) <= STALE => self.direction,
+            _ => Style::Dim,
+        }
+    }
+}
+
+impl Board {
+    pub(super) fn new(symbols: &[(String, String)], url: &str, now: Instant) -> Self {
+        let row = |(exchange, symbol): &(String, String)| Row {
+            name: printable(&format!("{exchange}:{symbol}")),
+            data: Value::Null,
+            heard_at: None,
+            direction: Style::Plain,
+            refusal: None,
+            rate: Rate::new(now),
+        };
+        Self {
+            rows: symbols.iter().map(row).collect(),
+            url: printable(url),
+            trouble: None,
+            ticks: 0,
+            rate: Rate::new(now),
+        }
+    }
+
+    /// Takes what the host said. Symbols that were not asked for are left out.
+    pub(super) fn hear(&mut self, heard: Heard, now: Instant) {
+        match heard {
+            Heard::Tick(tick) => {
+                self.ticks += 1;
+                self.rate.count += 1;
+                for row in self.rows.iter_mut().filter(|row| row.name == tick.name) {
+                    let last = |data: &Value| data.get("ltp").and_then(Value::as_f64);
+                    row.direction = match (last(&row.data), last(&tick.data)) {
+                        (Some(before), Some(after)) if after > before => Style::Up,
+                        (Some(before), Some(after)) if after < before => Style::Down,
+                        _ => row.direction,
+                    };
+                    row.data = tick.data.clone();
+                    row.heard_at = Some(now);
+                    row.refusal = None;
+                    row.rate.count += 1;
+                }
+            }
+            Heard::Refused { name, reason } => {
+                for row in self.rows.iter_mut().filter(|row| row.name == name) {
+                    row.refusal = Some(reason.clone());
+                }
+            }
+            Heard::Subscribed | Heard::AllRefused => {}
+        }
+    }
+
+    /// The connection is gone.
+    pub(super) fn lost(&mut self, reason: &str) {
+        self.trouble = Some(printable(reason));
+    }
+
+    /// The connection is there again.
+    pub(super) fn found(&mut self) {
+        self.trouble = None;
+    }
+
+    /// The refused symbols with their reasons, a line each.
+    pub(super) fn refusals(&self) -> String {
+        let refused =
+            self.rows.iter().filter_map(|row| Some(format!("  {}: {}", row.name, row.refusal.as_ref()?)));
+        refused.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The picture, no larger than the screen.
+    pub(super) fn render(&mut self, width: usize, height: usize, now: Instant) -> Vec<Line> {
+        let mut lines = self.table(width, now);
+        lines.extend(self.rows.iter().filter(|row| row.data.get("depth").is_some()).flat_map(ladder));
+        lines.truncate(height.saturating_sub(1));
+        lines.push(self.status(now));
+        lines.into_iter().map(|line| cut(line, width)).collect()
+    }
+
+    fn table(&mut self, width: usize, now: Instant) -> Vec<Line> {
+        let cells: Vec<Vec<String>> = self
+            .rows
+            .iter_mut()
+            .map(|row| {
+                COLUMNS
+                    .iter()
+                    .map(|column| (column.cell)(row, now).unwrap_or_else(|| ABSENT.to_owned()))
+                    .collect()
+            })
+            .collect();
+        let widest = |place: usize, column: &Column| {
+            let cells = cells.iter().filter_map(|cells| cells.get(place)).map(|cell| cell.chars().count());
+            cells.max().unwrap_or(0).max(column.title.len())
+        };
+        let mut used = 0;
+        let mut widths = Vec::new();
+        for (place, column) in COLUMNS.iter().enumerate() {
+            let cell = widest(place, column);
+            used += cell + if place == 0 { 0 } else { 2 };
+            if used > width && place > 1 {
+                break;
+            }
+            widths.push(cell);
+        }
+        let joined = |texts: &mut dyn Iterator<Item = &str>| {
+            let columns = COLUMNS.iter().zip(&widths).zip(texts);
+            let padded = columns.map(|((column, width), text)| {
+                let width = *width;
+                if column.is_left { format!("{text:<width$}") } else { format!("{text:>width$}") }
+            });
+            padded.collect::<Vec<_>>().join("  ")
+        };
+        let mut lines = vec![vec![(Style::Header, joined(&mut COLUMNS.iter().map(|column| column.title)))]];
+        for (row, cells) in self.rows.iter().zip(&cells) {
+            lines.push(match &row.refusal {
+                Some(reason) => vec![(Style::Warning, format!("{}  {reason}", row.name))],
+                None => vec![(row.style(now), joined(&mut cells.iter().map(String::as_str)))],
+            });
+        }
+        lines
+    }
+
+    fn status(&mut self, now: Instant) -> Line {
+        let rate = self.rate.look(now);
+        match &self.trouble {
+            Some(trouble) => vec![(Style::Warning, format!("{trouble}; connecting again, q to quit"))],
+            None => vec![(
+                Style::Dim,
+                format!("{}  {} ticks, {rate:.1} a second  q to quit", self.url, self.ticks),
+            )],
+        }
+    }
+}
+
+/// The book of a row: bids on the left, asks on the right, best first.
+fn ladder(row: &Row) -> Vec<Line> {
+    let side = |name: &str| {
+        let levels = row.data.get("depth").and_then(|depth| depth.get(name)).and_then(Value::as_array);
+        levels.map(Vec::as_slice).unwrap_or_default()
+    };
+    let cells = |level: Option<&Value>| {
+        let Some(level) = level else { return [String::new(), String::new(), String::new()] };
+        let part = |text: Option<String>| text.unwrap_or_else(|| ABSENT.to_owned());
+        [
+            part(format::quantity_of(level, "orders")),
+            part(format::quantity_of(level, "quantity")),
+            part(format::price_of(level, "price")),
+        ]
+    };
+    let (buy, sell) = (side("buy"), side("sell"));
+    let mut lines = vec![
+        Line::new(),
+        vec![(
+            Style::Header,
+            format!(
+                "{:>8} {:>10} {:>12}  {:<12} {:<10} {:<8}  {}",
+                "ORDERS", "QUANTITY", "BID", "ASK", "QUANTITY", "ORDERS", row.name
+            ),
+        )],
+    ];
+    for place in 0..buy.len().max(sell.len()) {
+        let [buy_orders, buy_quantity, bid] = cells(buy.get(place));
+        let [sell_orders, sell_quantity, ask] = cells(sell.get(place));
+        lines.push(vec![
+            (Style::Up, format!("{buy_orders:>8} {buy_quantity:>10} {bid:>12}")),
+            (Style::Down, format!("  {ask:<12} {sell_quantity:<10} {sell_orders:<8}")),
+        ]);
+    }
+    lines
+}
+
+/// The line without what is wider than the screen.
+fn cut(line: Line, width: usize) -> Line {
+    let mut left = width;
+    line.into_iter()
+        .map(|(style, text)| {
+            let text: String = text.trim_end().chars().take(left).collect();
+            left -= text.chars().count();
+            (style, text)
+        })
+        .collect()
+}

@@ -1,0 +1,87 @@
+//! Values as text. Absent ones are a dash, never a zero.
+
+use serde_json::Value;
+
+use super::connection::Tick;
+
+/// India's offset from UTC, in milliseconds; it has no summer time.
+const IST_OFFSET_MS: u64 = (5 * 60 + 30) * 60 * 1_000;
+
+const DAY_MS: u64 = 24 * 3_600 * 1_000;
+
+/// Stands for what is not known.
+pub(super) const ABSENT: &str = "-";
+
+/// Longest text taken from the network into one cell or message.
+const MAX_CHARS: usize = 100_000;
+
+/// Text without what would move the cursor, change colours or hide something in a terminal.
+pub(super) fn printable(text: &str) -> String {
+    let is_hidden = |c: &char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    text.chars().filter(|c| !is_hidden(c)).take(MAX_CHARS).collect()
+}
+
+/// A price: two digits after the point, or four when it has more.
+pub(super) fn price(value: f64) -> String {
+    let has_more = ((value * 100.0).round() - value * 100.0).abs() > 1e-4;
+    if has_more { format!("{value:.4}") } else { format!("{value:.2}") }
+}
+
+/// A number of a tick as a price.
+pub(super) fn price_of(data: &Value, name: &str) -> Option<String> {
+    data.get(name).and_then(Value::as_f64).map(price)
+}
+
+/// A number of a tick as a quantity.
+pub(super) fn quantity_of(data: &Value, name: &str) -> Option<String> {
+    data.get(name).and_then(Value::as_i64).map(|quantity| quantity.to_string())
+}
+
+/// A change with its sign.
+pub(super) fn change_of(data: &Value, name: &str) -> Option<String> {
+    let change = data.get(name).and_then(Value::as_f64)?;
+    let sign = if change > 0.0 { "+" } else { "" };
+    Some(format!("{sign}{}", price(change)))
+}
+
+/// Time of day in India.
+pub(super) fn time_of(data: &Value) -> Option<String> {
+    let ms = data.get("timestamp").and_then(Value::as_u64)?.checked_add(IST_OFFSET_MS)? % DAY_MS;
+    let (seconds, ms) = (ms / 1_000, ms % 1_000);
+    Some(format!("{:02}:{:02}:{:02}.{ms:03}", seconds / 3_600, seconds / 60 % 60, seconds % 60))
+}
+
+/// One tick on one line.
+pub(super) fn line(tick: &Tick) -> String {
+    let data = &tick.data;
+    let mut line =
+        format!("{:24} ltp {}", tick.name, price_of(data, "ltp").unwrap_or_else(|| ABSENT.to_owned()));
+    if let (Some(change), Some(percent)) = (change_of(data, "change"), change_of(data, "change_percent")) {
+        line.push_str(&format!("  chg {change} ({percent}%)"));
+    }
+    let parts = [
+        ("bid", price_of(data, "bid_price")),
+        ("ask", price_of(data, "ask_price")),
+        ("vol", quantity_of(data, "volume")),
+        ("oi", quantity_of(data, "oi")),
+        ("depth", levels(data)),
+    ];
+    for (name, value) in parts {
+        if let Some(value) = value {
+            line.push_str(&format!("  {name} {value}"));
+        }
+    }
+    if let Some(time) = time_of(data) {
+        line.push_str(&format!("  {time}"));
+    }
+    line
+}
+
+fn levels(data: &Value) -> Option<String> {
+    let depth = data.get("depth")?;
+    let side = |name: &str| depth.get(name).and_then(Value::as_array).map_or(0, Vec::len);
+    Some(format!("{} x {}", side("buy"), side("sell")))
+}
