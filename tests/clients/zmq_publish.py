@@ -52,6 +52,7 @@ def main():
         recv_monitor_message(monitor)
         disconnects += 1
     socket.disable_monitor()
+    monitor.close()
     socket.close()
     context.term()
     print(f"sent {args.count}, disconnected {disconnects} times")

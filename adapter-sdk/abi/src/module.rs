@@ -1,5 +1,7 @@
 //! The root module that a library exports, and the two trait objects that host and adapter hold of each other.
 
+#![allow(clippy::expl_impl_clone_on_copy, reason = "the derive of abi_stable writes it so")]
+
 use abi_stable::{
     StableAbi,
     library::{__call_root_module_loader, CheckTypeLayout, LibHeader, RootModule, RootModuleResult},
@@ -162,7 +164,7 @@ pub const fn library_header<L: ModuleLoader>() -> LibHeader {
     unsafe { LibHeader::from_constructor::<AdapterModuleRef>(load::<L>, CheckTypeLayout::Yes) }
 }
 
-/// Name of the exported header, as abi_stable 0.11 looks it up.
+/// Name of the exported header, as `abi_stable` 0.11 looks it up.
 pub const HEADER_SYMBOL: &str = "_1as_0lib_1header_0root_bmodule_bloader";
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub(super) enum Topic<'a> {
     },
 }
 
-/// The order of the questions is that of `OpenAlgo`'s own host. None when the topic cannot be read.
+/// The order of the questions is that of OpenAlgo's own host. None when the topic cannot be read.
 pub(super) fn parse<'a>(
     topic: &'a str,
     two_word_exchanges: &[String],
