@@ -10,6 +10,7 @@ pub struct AdapterError {
     message: String,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "texts and errors are handed over as they are")]
 impl AdapterError {
     /// Network trouble: tried again, with growing pauses.
     pub fn network(message: impl ToString) -> Self {

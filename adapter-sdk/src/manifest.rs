@@ -36,8 +36,8 @@ impl Default for Backoff {
     fn default() -> Self {
         Self {
             first: Duration::from_millis(250),
-            longest: Duration::from_secs(60),
-            stable_after: Duration::from_secs(60),
+            longest: Duration::from_mins(1),
+            stable_after: Duration::from_mins(1),
         }
     }
 }
@@ -68,8 +68,8 @@ impl Manifest {
             credentials_schema: "",
             backoff: Backoff {
                 first: Duration::from_millis(250),
-                longest: Duration::from_secs(60),
-                stable_after: Duration::from_secs(60),
+                longest: Duration::from_mins(1),
+                stable_after: Duration::from_mins(1),
             },
         }
     }

@@ -94,14 +94,14 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts a host. Returns when clients can connect.
+    /// Starts a host, whose tasks run on the runtime that this is called in. Returns when clients can connect.
     ///
     /// # Errors
     /// [`StartError`]; nothing keeps running then.
-    pub async fn start(plan: Plan) -> Result<Self, StartError> {
+    pub fn start(plan: Plan) -> Result<Self, StartError> {
         let clock = Clock::start();
-        let client_port = listen(plan.websocket, "WEBSOCKET_HOST, WEBSOCKET_PORT").await?;
-        let admin_port = listen(plan.admin, "TICKHOST_ADMIN_HOST, TICKHOST_ADMIN_PORT").await?;
+        let client_port = listen(plan.websocket, "WEBSOCKET_HOST, WEBSOCKET_PORT")?;
+        let admin_port = listen(plan.admin, "TICKHOST_ADMIN_HOST, TICKHOST_ADMIN_PORT")?;
         let (websocket, admin) =
             (address_of(&client_port, plan.websocket), address_of(&admin_port, plan.admin));
 
@@ -249,8 +249,8 @@ impl Host {
     }
 }
 
-async fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
-    listener::bind(address).await.map_err(|source| StartError::Listen { address, setting, source })
+fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
+    listener::bind(address).map_err(|source| StartError::Listen { address, setting, source })
 }
 
 fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {

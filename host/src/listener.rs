@@ -183,7 +183,7 @@ fn prepare(stream: tokio::net::TcpStream) -> io::Result<std::net::TcpStream> {
 ///
 /// # Errors
 /// The system's error, when the address is taken or not ours.
-pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4(),
         SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6(),

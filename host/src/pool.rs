@@ -130,10 +130,7 @@ mod tests {
             let mut held = Vec::new();
             for step in steps {
                 match step {
-                    Some(_) => match pool.place() {
-                        Ok(connection) => held.push(connection),
-                        Err(_) => prop_assert_eq!(held.len(), per_connection * connections),
-                    },
+                    Some(_) => if let Ok(connection) = pool.place() { held.push(connection) } else { prop_assert_eq!(held.len(), per_connection * connections) },
                     None => if let Some(connection) = held.pop() { pool.release(connection) },
                 }
                 prop_assert_eq!(pool.total(), held.len());

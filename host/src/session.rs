@@ -200,9 +200,9 @@ impl Session {
                     self.pending = None;
                     self.finish(done)
                 }
-                Event::Socket(SocketEvent::Message(message)) => self.read(message),
+                Event::Socket(SocketEvent::Message(message)) => self.read(&message),
                 Event::Socket(SocketEvent::Noticed) => self.heed_notices(),
-                Event::Socket(SocketEvent::Ended(error)) => Err(self.reason_of(error)),
+                Event::Socket(SocketEvent::Ended(error)) => Err(self.reason_of(error.as_ref())),
                 Event::Timer => Ok(()),
             };
             if let Err(reason) = outcome.and_then(|()| self.heed_timers(Instant::now())) {
@@ -211,10 +211,10 @@ impl Session {
         }
     }
 
-    fn read(&mut self, message: Message) -> Result<(), CloseReason> {
+    fn read(&mut self, message: &Message) -> Result<(), CloseReason> {
         let now = Instant::now();
         self.timers.heard();
-        let bytes = match &message {
+        let bytes = match message {
             Message::Text(text) => text.as_bytes(),
             Message::Binary(bytes) => bytes,
             Message::Close(_) => return Err(CloseReason::ClientClosed),
@@ -254,7 +254,7 @@ impl Session {
         Ok(())
     }
 
-    fn reason_of(&self, error: Option<tungstenite::Error>) -> CloseReason {
+    fn reason_of(&self, error: Option<&tungstenite::Error>) -> CloseReason {
         if self.gate.is_exceeded() {
             return CloseReason::FrameTooLarge;
         }

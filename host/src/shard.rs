@@ -184,11 +184,11 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
                     shard.notify(|session| session.is_user(&user), || Notice::Moved);
                 }
                 ShardCommand::Order { user, frame } => {
-                    for session in shard.sessions.borrow().values() {
-                        if session.is_user(&user) && session.wants_orders() {
-                            session.push_control(frame.clone());
-                        }
-                    }
+                    let sessions = shard.sessions.borrow();
+                    sessions
+                        .values()
+                        .filter(|session| session.is_user(&user) && session.wants_orders())
+                        .for_each(|session| session.push_control(frame.clone()));
                 }
                 ShardCommand::Failed { instrument, mode, message } => {
                     shard.notify(
@@ -219,20 +219,17 @@ impl Shard {
         let Update { key, frame, only } = update;
         let mut conflated = 0;
         let mut offered = 0;
-        match only {
-            Some(id) => {
-                if let Some(session) = subscribers.iter().find(|session| session.id() == id) {
-                    offered = 1;
-                    conflated = usize::from(session.offer(key, frame) == Offered::Conflated);
-                }
+        if let Some(id) = only {
+            if let Some(session) = subscribers.iter().find(|session| session.id() == id) {
+                offered = 1;
+                conflated = usize::from(session.offer(key, frame) == Offered::Conflated);
             }
-            None => {
-                offered = subscribers.len();
-                for session in subscribers {
-                    conflated += usize::from(session.offer(key, frame.clone()) == Offered::Conflated);
-                }
-                counters.fanned.add(1);
+        } else {
+            offered = subscribers.len();
+            for session in subscribers {
+                conflated += usize::from(session.offer(key, frame.clone()) == Offered::Conflated);
             }
+            counters.fanned.add(1);
         }
         counters.offered.add(offered as u64);
         if conflated > 0 {

@@ -6,7 +6,7 @@ use integration_tests::{Host, python};
 use serde_json::Value;
 
 async fn output(mut command: tokio::process::Command) -> Output {
-    tokio::time::timeout(std::time::Duration::from_secs(60), command.output())
+    tokio::time::timeout(std::time::Duration::from_mins(1), command.output())
         .await
         .expect("the program ends in time")
         .expect("the program runs")

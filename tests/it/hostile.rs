@@ -39,7 +39,7 @@ const SEEDS: [&str; 12] = [
     r#"{"type":"unsubscribe_all"}"#,
     r#"{"action":"ping","timestamp":1e400,"_pingId":"\ud800"}"#,
     r#"{"action":{"a":1},"type":"ping"}"#,
-    r#"[1,2,3]"#,
+    r"[1,2,3]",
     r#""text""#,
     r#"{"action":"subscribe","symbols":[],"mode":true}"#,
     r#"{"action":"subscribe","instruments":[{"symbol":"\u0000","exchange":"NSE"}]}"#,
@@ -178,7 +178,7 @@ async fn the_bus_survives_ten_thousand_hostile_inputs() {
                 match random.below(4) {
                     // A frame that claims to be enormous, a chain without end, a command that nobody knows, a message.
                     0 if random.below(20) == 0 => {
-                        bytes.extend_from_slice(&[2, 0x7f, 0xff, 0xff, 0xff, 0xff, 0, 0, 0])
+                        bytes.extend_from_slice(&[2, 0x7f, 0xff, 0xff, 0xff, 0xff, 0, 0, 0]);
                     }
                     1 => bytes.extend_from_slice(&[1, 1, b'x']),
                     2 => bytes.extend_from_slice(b"\x04\x05\x04PING"),

@@ -1,5 +1,13 @@
 //! Integration tests: the real binary, the real library of the synthetic exchange, real sockets.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::float_cmp,
+    reason = "a test reports by panicking, and counters are whole"
+)]
 #![allow(missing_docs, reason = "the names of the tests say what they are")]
 
 mod accounts;

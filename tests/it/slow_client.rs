@@ -98,7 +98,7 @@ fn masked(body: &str) -> Vec<u8> {
         Ok(length) if length < 126 => vec![0x81, 0x80 | length],
         _ => {
             let [high, low] = u16::try_from(body.len()).unwrap().to_be_bytes();
-            vec![0x81, 0x80 | 126, high, low]
+            vec![0x81, 0xfe, high, low]
         }
     };
     frame.extend_from_slice(&[0; 4]);

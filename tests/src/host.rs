@@ -98,7 +98,10 @@ impl HostBuilder {
 
     /// A setting from the environment.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "a number at the call reads better than a borrowed one")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a number at the call reads better than a borrowed one"
+    )]
     pub fn env(mut self, name: &str, value: impl ToString) -> Self {
         self.env.insert(name.into(), value.to_string());
         self

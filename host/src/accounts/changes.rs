@@ -1,4 +1,4 @@
-//! Notices changes of a database by other processes: SQLite counts them.
+//! Notices changes of a database by other processes: `SQLite` counts them.
 
 use std::{thread, time::Duration};
 

@@ -23,11 +23,11 @@ use super::{
 };
 
 /// How long a good key is remembered.
-const VALID_FOR: Duration = Duration::from_secs(36_000);
+const VALID_FOR: Duration = Duration::from_hours(10);
 /// Good keys remembered.
 const VALID_LIMIT: usize = 1_024;
 /// How long a bad key is remembered.
-const INVALID_FOR: Duration = Duration::from_secs(300);
+const INVALID_FOR: Duration = Duration::from_mins(5);
 /// Bad keys remembered.
 const INVALID_LIMIT: usize = 512;
 /// Rounds of the derivation of the Fernet key.
@@ -233,7 +233,7 @@ impl OpenAlgo {
     }
 }
 
-/// The file that a SQLAlchemy URL names: `sqlite:///relative`, `sqlite:////absolute`.
+/// The file that a `SQLAlchemy` URL names: `sqlite:///relative`, `sqlite:////absolute`.
 pub fn path_of_url(url: &str, working_dir: &Path) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:///")?;
     (!path.is_empty()).then(|| working_dir.join(path))

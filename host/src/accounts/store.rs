@@ -338,9 +338,10 @@ impl Store {
             transaction.commit()?;
             Ok(true)
         })();
-        match set.map_err(|error: rusqlite::Error| database_error(&self.path, &error))? {
-            true => Ok(()),
-            false => Err(no_user(user)),
+        if set.map_err(|error: rusqlite::Error| database_error(&self.path, &error))? {
+            Ok(())
+        } else {
+            Err(no_user(user))
         }
     }
 

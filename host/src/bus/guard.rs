@@ -214,12 +214,11 @@ async fn serve(stream: TcpStream, private: &Private, settings: &BusSettings, cou
     }
     .await;
     let Err(end) = ended else { return };
-    match end.counter(counters) {
-        Some(counter) => {
-            BusCounters::count(counter);
-            tracing::warn!(peer = peer.map(tracing::field::display), reason = %end, "Closed the connection of a publisher");
-        }
-        None => tracing::debug!(peer = peer.map(tracing::field::display), reason = %end, "A publisher left"),
+    if let Some(counter) = end.counter(counters) {
+        BusCounters::count(counter);
+        tracing::warn!(peer = peer.map(tracing::field::display), reason = %end, "Closed the connection of a publisher");
+    } else {
+        tracing::debug!(peer = peer.map(tracing::field::display), reason = %end, "A publisher left")
     }
 }
 

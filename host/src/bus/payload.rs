@@ -48,9 +48,13 @@ impl Record {
 pub(super) struct Names<'a> {
     pub(super) exchange: Option<Cow<'a, str>>,
     pub(super) symbol: Option<Cow<'a, str>>,
-    /// Absent, or a mode, or none when it is not one.
-    pub(super) mode: Option<Option<Mode>>,
+    /// None when it is absent.
+    pub(super) mode: Option<NamedMode>,
 }
+
+/// A mode as a publisher wrote it; none when it is not one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NamedMode(pub(super) Option<Mode>);
 
 /// What a body turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,12 +257,12 @@ fn text(value: Number<'_>) -> Option<Cow<'_, str>> {
     }
 }
 
-fn mode(value: &Number<'_>) -> Option<Option<Mode>> {
+fn mode(value: &Number<'_>) -> Option<NamedMode> {
     match value {
         Number::Absent => None,
-        Number::Text(text) => Some(topic::mode_named(text)),
-        Number::Whole(number) => Some(u8::try_from(*number).ok().and_then(Mode::from_number)),
-        Number::Fraction(_) | Number::Other => Some(None),
+        Number::Text(text) => Some(NamedMode(topic::mode_named(text))),
+        Number::Whole(number) => Some(NamedMode(u8::try_from(*number).ok().and_then(Mode::from_number))),
+        Number::Fraction(_) | Number::Other => Some(NamedMode(None)),
     }
 }
 
@@ -357,7 +361,7 @@ impl<'de> number::Container<'de> for SideSeed<'_> {
                 // Books of fewer levels are filled up with zeros by some publishers.
                 Some(level) if level.price == 0 && level.quantity == 0 => {}
                 Some(level) if record.side(side).len() < usize::from(MAX_DEPTH_LEVELS) => {
-                    record.side(side).push(level)
+                    record.side(side).push(level);
                 }
                 Some(_) => {}
                 None => is_readable = false,

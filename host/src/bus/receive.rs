@@ -137,10 +137,12 @@ impl Reader {
         let mut each = |kind: Body, names: &Names<'_>, record: &Record| {
             let (exchange, symbol, mode) = match kind {
                 Body::Single => (exchange, symbol, mode),
-                Body::Batch => match (&names.exchange, &names.symbol, names.mode.unwrap_or(Some(mode))) {
-                    (Some(exchange), Some(symbol), Some(mode)) => (&**exchange, &**symbol, mode),
-                    _ => return BusCounters::count(&counters.bad_element),
-                },
+                Body::Batch => {
+                    match (&names.exchange, &names.symbol, names.mode.map_or(Some(mode), |named| named.0)) {
+                        (Some(exchange), Some(symbol), Some(mode)) => (&**exchange, &**symbol, mode),
+                        _ => return BusCounters::count(&counters.bad_element),
+                    }
+                }
             };
             counters.bad_number.fetch_add(record.bad_values, std::sync::atomic::Ordering::Relaxed);
             if record.is_empty() {

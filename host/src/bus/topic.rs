@@ -75,6 +75,7 @@ mod tests {
         parse(topic, &two_words, &["dhan_sandbox".to_owned(), "dhan".to_owned()])
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is compared with what the parser returns")]
     fn tick<'a>(exchange: &'a str, symbol: &'a str, mode: Mode) -> Option<Topic<'a>> {
         Some(Topic::Tick { exchange, symbol, mode })
     }

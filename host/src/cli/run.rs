@@ -75,7 +75,7 @@ pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) 
     let run_dir = private_dir(&settings.data_dir.join("run"))?;
     let (sources, adapters) = load_adapters(&settings, &plugins, &run_dir);
     let plan = plan(&settings, &plugins, accounts, sources, adapters, run_dir);
-    let host = Host::start(plan).await?;
+    let host = Host::start(plan)?;
     tracing::info!(
         websocket = %host.websocket_addr(),
         admin = %host.admin_addr(),

@@ -50,7 +50,7 @@ pub struct TapArgs {
     /// Where the host is, as ws://address:port [default: the client port of the settings]
     #[arg(long)]
     pub url: Option<String>,
-    /// A file with the API key [default: the key in TICKHOST_API_KEY, else that of the first run]
+    /// A file with the API key [default: the key in `TICKHOST_API_KEY`, else that of the first run]
     #[arg(long, value_name = "PATH")]
     pub key_file: Option<PathBuf>,
     /// End after this many ticks; prints lines
@@ -177,9 +177,10 @@ async fn lines(
             Ok(Heard::Tick(tick)) => {
                 may_retry = left.is_none();
                 pause = RETRY.0;
-                match args.json {
-                    true => writeln!(out, "{}", tick.raw)?,
-                    false => writeln!(out, "{}", format::line(&tick))?,
+                if args.json {
+                    writeln!(out, "{}", tick.raw)?
+                } else {
+                    writeln!(out, "{}", format::line(&tick))?
                 }
                 out.flush()?;
                 left = left.map(|left| left.saturating_sub(1));
@@ -224,12 +225,11 @@ async fn table(target: &Target, subscription: &Subscription) -> anyhow::Result<(
     let mut retry_at = tokio::time::Instant::now();
     loop {
         let heard = async {
-            match &mut connection {
-                Some(connection) => connection.hear().await,
-                None => {
-                    tokio::time::sleep_until(retry_at).await;
-                    Err(anyhow::anyhow!("retry"))
-                }
+            if let Some(connection) = &mut connection {
+                connection.hear().await
+            } else {
+                tokio::time::sleep_until(retry_at).await;
+                Err(anyhow::anyhow!("retry"))
             }
         };
         tokio::select! {

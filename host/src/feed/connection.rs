@@ -17,7 +17,7 @@ const FIRST_RESTART_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_RESTART_PAUSE: Duration = Duration::from_secs(30);
 
 /// An instance that ran this long had recovered: the next failure counts as the first.
-const STABLE_AFTER: Duration = Duration::from_secs(60);
+const STABLE_AFTER: Duration = Duration::from_mins(1);
 
 /// State of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

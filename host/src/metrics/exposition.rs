@@ -103,6 +103,9 @@ fn render_host(host: &HostSample<'_>, page: &mut Page<'_>) {
     }
 }
 
+/// A metric of feeds: name, kind, help, value.
+type Column = (&'static str, Kind, &'static str, fn(&FeedSample<'_>) -> u64);
+
 fn render_feeds(feeds: &[FeedSample<'_>], states: &[&'static str], page: &mut Page<'_>) {
     let ids: Vec<String> = feeds.iter().map(|feed| feed.id.to_string()).collect();
     let labels: Vec<[(&str, &str); 3]> = feeds
@@ -119,7 +122,6 @@ fn render_feeds(feeds: &[FeedSample<'_>], states: &[&'static str], page: &mut Pa
             page.sample("tickhost_feed_state", &[adapter, broker, id, ("state", state)], is_in);
         }
     }
-    type Column = (&'static str, Kind, &'static str, fn(&FeedSample<'_>) -> u64);
     let columns: [Column; 5] = [
         ("instruments", Kind::Gauge, "Instruments subscribed upstream.", |feed| feed.instruments),
         ("connections", Kind::Gauge, "Connections to the broker.", |feed| feed.connections),

@@ -111,16 +111,16 @@ impl Host for Callbacks {
         let fields = fields_json.as_str();
         match level {
             LogLevel::ERROR => {
-                tracing::error!(target: "adapter", instance, module, fields, suppressed, "{line}")
+                tracing::error!(target: "adapter", instance, module, fields, suppressed, "{line}");
             }
             LogLevel::WARN => {
-                tracing::warn!(target: "adapter", instance, module, fields, suppressed, "{line}")
+                tracing::warn!(target: "adapter", instance, module, fields, suppressed, "{line}");
             }
             LogLevel::INFO => {
-                tracing::info!(target: "adapter", instance, module, fields, suppressed, "{line}")
+                tracing::info!(target: "adapter", instance, module, fields, suppressed, "{line}");
             }
             LogLevel::DEBUG => {
-                tracing::debug!(target: "adapter", instance, module, fields, suppressed, "{line}")
+                tracing::debug!(target: "adapter", instance, module, fields, suppressed, "{line}");
             }
             _ => tracing::trace!(target: "adapter", instance, module, fields, suppressed, "{line}"),
         }

@@ -190,7 +190,7 @@ impl Library {
 
 /// The root module, when one of the two layouts extends the other.
 ///
-/// abi_stable's own check is one-way and would refuse every older library as soon as the host's side grew. Entries are
+/// `abi_stable`'s own check is one-way and would refuse every older library as soon as the host's side grew. Entries are
 /// only ever appended and have defaults, so a library that lacks some, or has more, is as good.
 fn checked_module(header: &'static LibHeader) -> Result<AdapterModuleRef, Vec<String>> {
     let mut problems = Vec::new();

@@ -166,7 +166,7 @@ mod tests {
         let (sbin, tcs) = (name("SBIN"), name("TCS"));
         held.insert(tcs.clone(), InstrumentId(8), variant(&tcs, Mode::Ltp, DepthClass::Five));
         held.insert(sbin.clone(), SBIN, variant(&sbin, Mode::Ltp, DepthClass::Five));
-        let suffixed = Name { suffix: Some(DepthClass::Fifty), ..sbin.clone() };
+        let suffixed = Name { suffix: Some(DepthClass::Fifty), ..sbin };
         held.insert(suffixed.clone(), SBIN, variant(&suffixed, Mode::Depth, DepthClass::Five));
         assert_eq!(held.remove_instrument(SBIN, None).len(), 2);
         assert_eq!(

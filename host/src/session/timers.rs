@@ -7,10 +7,10 @@ use crate::protocol::codes::CloseReason;
 
 /// How long a client may go on sending more than its rate before it is closed; until then it is only read slowly. A
 /// client that subscribes to 5,000 symbols one by one needs 40 s of it.
-const EXHAUSTED_TOLERANCE: Duration = Duration::from_secs(120);
+const EXHAUSTED_TOLERANCE: Duration = Duration::from_mins(2);
 
 /// Far enough to be never.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3_600);
+const NEVER: Duration = Duration::from_hours(8760);
 
 /// Deadlines of one session.
 #[derive(Debug)]
@@ -201,7 +201,7 @@ mod tests {
             auth_grace: Duration::from_secs(15),
             ping_interval: Duration::from_secs(20),
             ping_timeout: Duration::from_secs(20),
-            write_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_mins(1),
             nudge_after: Duration::from_millis(300),
             max_frame_bytes: 1 << 20,
             max_frame_bytes_before_auth: 1 << 14,

@@ -124,6 +124,7 @@ proptest! {
                 offered += 1;
                 rig.offer(key, value, now);
             }
+            #[expect(clippy::iter_over_hash_type, reason = "each is looked at for itself")]
             for (key, since) in &rig.waiting_since {
                 prop_assert!(now - since <= INTERVAL, "key {} waits for {} ns", key, now - since);
             }
@@ -131,6 +132,7 @@ proptest! {
         while let Some(due) = rig.throttle.next_due() {
             rig.advance(due);
         }
+        #[expect(clippy::iter_over_hash_type, reason = "each is looked at for itself")]
         for (key, newest) in &rig.newest {
             let last = rig.sent.iter().rev().find(|(_, sent, _)| sent == key).unwrap();
             prop_assert_eq!(last.2, *newest);

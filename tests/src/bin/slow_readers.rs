@@ -14,6 +14,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::indexing_slicing,
+    clippy::cast_precision_loss,
     reason = "a measuring tool reports on standard output and by panicking"
 )]
 

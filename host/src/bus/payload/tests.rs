@@ -11,7 +11,7 @@ fn ticks(body: &str) -> Result<Vec<(Body, String, Record)>, serde_json::Error> {
             "{}:{} {:?}",
             names.exchange.as_deref().unwrap_or("-"),
             names.symbol.as_deref().unwrap_or("-"),
-            names.mode
+            names.mode.map(|named| named.0)
         );
         let copy = Record {
             quote: record.quote,
@@ -101,7 +101,7 @@ fn a_book_with_an_unreadable_level_is_no_book() {
         r#"{"buy":[{"price":1}],"sell":[]}"#,
         r#"{"buy":[7],"sell":[]}"#,
         r#"{"buy":{},"sell":[]}"#,
-        r#"[]"#,
+        r"[]",
         r#""book""#,
     ] {
         let record = tick(&format!(r#"{{"ltp":5,"depth":{book}}}"#));

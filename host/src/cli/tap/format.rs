@@ -57,27 +57,19 @@ pub(super) fn time_of(data: &Value) -> Option<String> {
 /// One tick on one line.
 pub(super) fn line(tick: &Tick) -> String {
     let data = &tick.data;
-    let mut line =
-        format!("{:24} ltp {}", tick.name, price_of(data, "ltp").unwrap_or_else(|| ABSENT.to_owned()));
-    if let (Some(change), Some(percent)) = (change_of(data, "change"), change_of(data, "change_percent")) {
-        line.push_str(&format!("  chg {change} ({percent}%)"));
-    }
+    let change = change_of(data, "change").zip(change_of(data, "change_percent"));
     let parts = [
+        ("ltp", Some(price_of(data, "ltp").unwrap_or_else(|| ABSENT.to_owned()))),
+        ("chg", change.map(|(change, percent)| format!("{change} ({percent}%)"))),
         ("bid", price_of(data, "bid_price")),
         ("ask", price_of(data, "ask_price")),
         ("vol", quantity_of(data, "volume")),
         ("oi", quantity_of(data, "oi")),
         ("depth", levels(data)),
     ];
-    for (name, value) in parts {
-        if let Some(value) = value {
-            line.push_str(&format!("  {name} {value}"));
-        }
-    }
-    if let Some(time) = time_of(data) {
-        line.push_str(&format!("  {time}"));
-    }
-    line
+    let name = std::iter::once(format!("{:23}", tick.name));
+    let values = parts.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
+    name.chain(values).chain(time_of(data)).collect::<Vec<_>>().join("  ")
 }
 
 fn levels(data: &Value) -> Option<String> {

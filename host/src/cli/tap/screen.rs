@@ -84,13 +84,12 @@ impl Screen {
 
     fn set(&mut self, style: Style) -> io::Result<()> {
         match style {
-            Style::Plain => Ok(()),
             Style::Header => queue!(self.out, SetAttribute(Attribute::Bold)),
             Style::Dim => queue!(self.out, SetAttribute(Attribute::Dim)),
             Style::Up if self.has_colour => queue!(self.out, SetForegroundColor(Color::Green)),
             Style::Down if self.has_colour => queue!(self.out, SetForegroundColor(Color::Red)),
             Style::Warning if self.has_colour => queue!(self.out, SetForegroundColor(Color::Yellow)),
-            Style::Up | Style::Down | Style::Warning => Ok(()),
+            Style::Plain | Style::Up | Style::Down | Style::Warning => Ok(()),
         }
     }
 }

@@ -145,7 +145,7 @@ fn symbols_and_addresses_are_taken_apart() {
 }
 
 /// A host that takes the key `right`, sends `ticks` ticks and closes; once for each connection.
-async fn host(ticks: Vec<usize>) -> Target {
+async fn host(ticks: Vec<u32>) -> Target {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = Target::parse(&format!("ws://{}", listener.local_addr().unwrap())).unwrap();
     tokio::spawn(async move {
@@ -166,7 +166,7 @@ async fn host(ticks: Vec<usize>) -> Target {
             let ack = json!({"type": "subscribe", "status": "success", "subscriptions": [{"symbol": "SBIN", "exchange": "NSE", "status": "success"}]});
             socket.send(Message::text(ack.to_string())).await.unwrap();
             for number in 0..ticks {
-                let tick = quote("SBIN", 600.0 + number as f64, &json!({}));
+                let tick = quote("SBIN", 600.0 + f64::from(number), &json!({}));
                 socket.send(Message::text(tick.to_string())).await.unwrap();
             }
             socket.close(None).await.unwrap();
@@ -200,7 +200,7 @@ impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0 = self
             .0
-            .checked_sub(bytes.iter().filter(|byte| **byte == b'\n').count())
+            .checked_sub(String::from_utf8_lossy(bytes).matches('\n').count())
             .ok_or(io::ErrorKind::BrokenPipe)?;
         Ok(bytes.len())
     }

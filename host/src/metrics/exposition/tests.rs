@@ -1,3 +1,5 @@
+#![expect(clippy::float_cmp, reason = "the values were written as they are read")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
@@ -67,7 +69,7 @@ fn labels(text: &str) -> (BTreeMap<String, String>, &str) {
             }
         };
         assert!(labels.insert(name.to_owned(), value).is_none(), "{name} stands twice");
-        rest = &after[end + 1..];
+        rest = after.split_at(end + 1).1;
         match rest.strip_prefix(',') {
             Some(more) => rest = more,
             None => return (labels, rest.strip_prefix('}').expect("the labels end")),
