@@ -7,7 +7,7 @@ use serde_json::json;
 async fn the_first_run_leaves_a_key_and_the_second_finds_it() {
     let mut host = Host::start();
     assert!(host.key().len() > 20);
-    assert!(host.log().contains("tap NSE:SBIN"), "the newcomer is told what to do:\n{}", host.log());
+    wait_until("the newcomer is told what to do", || async { host.log().contains("tap NSE:SBIN") }).await;
     assert!(!host.log().lines().filter(|line| line.starts_with('{')).any(|line| line.contains(&host.key())));
     assert!(host.terminate().await.success());
 }

@@ -31,13 +31,14 @@ async fn each_limit_on_connections_has_its_own_code() {
     third.send(&json!({"action": "authenticate", "api_key": key})).await;
     assert_eq!(third.closed().await.map(|(code, _)| code), Some(4432));
     drop(third);
-    let _fourth = Client::connect(host.websocket).await;
-    let _fifth = Client::connect(host.websocket).await;
-    wait_until("the place of the third is free or taken", || async {
-        let mut sixth = Client::connect(host.websocket).await;
-        sixth.closed().await.map(|(code, _)| code) == Some(4431)
+    wait_until("the place of the third is free", || async {
+        host.status().await["sessions"]["connections"] == 2
     })
     .await;
+    let _fourth = Client::connect(host.websocket).await;
+    let _fifth = Client::connect(host.websocket).await;
+    let mut sixth = Client::connect(host.websocket).await;
+    assert_eq!(sixth.closed().await.map(|(code, _)| code), Some(4431));
     first.subscribe(&["NSE:SBIN"], "LTP").await;
     first.tick().await;
 }

@@ -83,7 +83,10 @@ pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) 
         version = env!("CARGO_PKG_VERSION"),
         "Serving"
     );
-    welcome(&host, newcomer.as_deref(), out)?;
+    // Whoever started the host may have closed its output; that is no reason to stop.
+    if let Err(error) = welcome(&host, newcomer.as_deref(), out) {
+        tracing::debug!(%error, "Could not print the welcome");
+    }
     stop_signal().await?;
     tracing::info!("Stopping");
     host.shut_down().await;
@@ -266,7 +269,7 @@ fn first_run(settings: &Settings, accounts: &Accounts) -> anyhow::Result<Option<
     Ok(Some(file))
 }
 
-fn welcome(host: &Host, newcomer: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<()> {
+fn welcome(host: &Host, newcomer: Option<&Path>, out: &mut dyn Write) -> std::io::Result<()> {
     let websocket = host.websocket_addr();
     writeln!(
         out,
@@ -284,8 +287,7 @@ fn welcome(host: &Host, newcomer: Option<&Path>, out: &mut dyn Write) -> anyhow:
         writeln!(out, "  an OpenAlgo client: ws://{websocket}, api_key from {}", file.display())?;
         writeln!(out, "  {program} key create {DEMO_USER}    (another key; the host keeps only hashes)")?;
     }
-    out.flush()?;
-    Ok(())
+    out.flush()
 }
 
 /// Waits for SIGINT or SIGTERM.
