@@ -1,7 +1,7 @@
 //! Adapters, as the host knows them: where instances come from, and what they may say.
 //!
 //! [`AdapterInstance`] is one running adapter, wherever it runs; [`AdapterEvents`] is what it calls back. A library in
-//! this process is behind them ([`loader`], [`instance`], [`callbacks`]: the only unsafe code of the host), and so is the
+//! this process is behind them ([`loader`], `instance`, `callbacks`: the only unsafe code of the host), and so is the
 //! bus; a child process can be.
 
 mod callbacks;
