@@ -44,6 +44,14 @@ async fn each_limit_on_connections_has_its_own_code() {
 }
 
 #[tokio::test]
+async fn a_full_host_says_so() {
+    let host = HostBuilder::new().env("TICKHOST_MAX_CONNECTIONS", 1).start();
+    let _first = Client::login(host.websocket, &host.key()).await;
+    let mut second = Client::connect(host.websocket).await;
+    assert_eq!(second.closed().await.map(|(code, _)| code), Some(1013));
+}
+
+#[tokio::test]
 async fn a_long_message_is_refused_and_a_longer_one_only_after_the_key() {
     let host = Host::start();
     let mut unknown = Client::connect(host.websocket).await;

@@ -218,7 +218,7 @@ async fn serve(stream: TcpStream, private: &Private, settings: &BusSettings, cou
         BusCounters::count(counter);
         tracing::warn!(peer = peer.map(tracing::field::display), reason = %end, "Closed the connection of a publisher");
     } else {
-        tracing::debug!(peer = peer.map(tracing::field::display), reason = %end, "A publisher left")
+        tracing::debug!(peer = peer.map(tracing::field::display), reason = %end, "A publisher left");
     }
 }
 

@@ -229,7 +229,7 @@ fn socket_type(mut properties: &[u8]) -> Option<&[u8]> {
 
 fn push_command(out: &mut Vec<u8>, body: &[u8]) {
     if let Ok(length) = u8::try_from(body.len()) {
-        out.extend_from_slice(&[COMMAND, length])
+        out.extend_from_slice(&[COMMAND, length]);
     } else {
         out.push(COMMAND | LONG);
         out.extend_from_slice(&(body.len() as u64).to_be_bytes());

@@ -178,9 +178,9 @@ async fn lines(
                 may_retry = left.is_none();
                 pause = RETRY.0;
                 if args.json {
-                    writeln!(out, "{}", tick.raw)?
+                    writeln!(out, "{}", tick.raw)?;
                 } else {
-                    writeln!(out, "{}", format::line(&tick))?
+                    writeln!(out, "{}", format::line(&tick))?;
                 }
                 out.flush()?;
                 left = left.map(|left| left.saturating_sub(1));
