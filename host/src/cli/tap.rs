@@ -50,8 +50,12 @@ pub struct TapArgs {
     /// Where the host is, as ws://address:port [default: the client port of the settings]
     #[arg(long)]
     pub url: Option<String>,
-    /// A file with the API key [default: the key in `TICKHOST_API_KEY`, else that of the first run]
-    #[arg(long, value_name = "PATH")]
+    /// A file with the API key; without it, the key in the environment or that of the first run
+    #[arg(
+        long,
+        value_name = "PATH",
+        help = "A file with the API key [default: the key in TICKHOST_API_KEY, else that of the first run]"
+    )]
     pub key_file: Option<PathBuf>,
     /// End after this many ticks; prints lines
     #[arg(long, value_name = "NUMBER")]
