@@ -1,0 +1,278 @@
+//! What clients want of a feed, what the adapter is asked for, and what it answers.
+
+use std::{sync::Arc, time::Instant};
+
+use adapter_abi::{OutcomeCode, Subscription, SubscriptionOutcome};
+use rustc_hash::FxHashMap;
+use tokio::sync::oneshot;
+
+use super::{Actor, Subscribed};
+use crate::{
+    feed::{
+        Grant, Refusal, Want,
+        demand::{Demand, Upstream},
+        request::Ticket,
+    },
+    model::{InstrumentId, Mode, Variant},
+    outbox::Key,
+    protocol::codes::ErrorCode,
+    router,
+    shard::ShardCommand,
+};
+
+impl Actor {
+    pub(super) fn subscribe(
+        &mut self,
+        wants: Vec<Want>,
+        reply: oneshot::Sender<Vec<Result<Grant, Refusal>>>,
+    ) {
+        let deadline = Instant::now() + self.context.settings.subscribe_timeout;
+        let request = self.requests.open(wants.len(), reply, deadline);
+        let mut activations = Vec::new();
+        let mut asked = Vec::new();
+        for (place, want) in wants.into_iter().enumerate() {
+            let ticket = Ticket { request, place };
+            match self.hold(want, ticket, &mut activations) {
+                Ok(Some(instrument)) => asked.push(instrument),
+                Ok(None) => {}
+                Err(refusal) => self.requests.answer(ticket, Err(refusal)),
+            }
+        }
+        // The router has to know an instrument before the adapter does.
+        self.context.router.send_all(activations);
+        self.ask(&asked);
+    }
+
+    /// Notes that a client wants an instrument; returns it when the adapter has to be asked.
+    fn hold(
+        &mut self,
+        want: Want,
+        ticket: Ticket,
+        activations: &mut Vec<router::Command>,
+    ) -> Result<Option<InstrumentId>, Refusal> {
+        let Want { exchange, symbol, variant } = want;
+        let name = (exchange, symbol);
+        let instrument = match self.by_name.get(&name) {
+            Some(instrument) => *instrument,
+            None => self.admit(&name, activations)?,
+        };
+        let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return Ok(None) };
+        self.requests.note_key(ticket, Key { instrument, variant });
+        subscribed.demand.add(variant);
+        let wanted = subscribed.demand.upstream().unwrap_or(subscribed.upstream);
+        if wanted != subscribed.upstream || subscribed.asked == 0 {
+            subscribed.upstream = wanted;
+            subscribed.waiters.push((ticket, variant));
+            return Ok(Some(instrument));
+        }
+        match subscribed.granted {
+            Some(levels) => self.requests.answer(ticket, Ok(grant(instrument, variant, levels))),
+            None => subscribed.waiters.push((ticket, variant)),
+        }
+        Ok(None)
+    }
+
+    fn admit(
+        &mut self,
+        name: &(Arc<str>, Arc<str>),
+        activations: &mut Vec<router::Command>,
+    ) -> Result<InstrumentId, Refusal> {
+        let instrument = self
+            .context
+            .instruments
+            .allocate()
+            .map_err(|full| Refusal::new(ErrorCode::MaxCapacityReached, full.to_string()))?;
+        let connection = self.pool.place().map_err(|full| {
+            self.context.instruments.free(instrument);
+            Refusal::new(ErrorCode::MaxCapacityReached, full.to_string())
+        })?;
+        let (exchange, symbol) = name.clone();
+        activations.push(router::Command::Activate {
+            feed: self.feed.id(),
+            instrument,
+            names: router::Names {
+                exchange: Arc::clone(&exchange),
+                symbol: Arc::clone(&symbol),
+                broker: Arc::clone(&self.spec().broker),
+            },
+        });
+        self.by_name.insert(name.clone(), instrument);
+        self.subscribed.insert(
+            instrument,
+            Subscribed {
+                exchange,
+                symbol,
+                connection,
+                demand: Demand::default(),
+                upstream: Upstream { mode: Mode::Ltp, levels: 0 },
+                granted: None,
+                asked: 0,
+                waiters: Vec::new(),
+            },
+        );
+        if connection >= self.connections.len() {
+            self.connect(connection);
+        }
+        Ok(instrument)
+    }
+
+    pub(super) fn release(&mut self, keys: &[Key]) {
+        for key in keys {
+            if let Some(subscribed) = self.subscribed.get_mut(&key.instrument) {
+                subscribed.demand.remove(key.variant);
+            }
+        }
+        self.settle(keys.iter().map(|key| key.instrument));
+    }
+
+    /// Asks the adapter for what is still wanted of these instruments.
+    fn settle(&mut self, instruments: impl IntoIterator<Item = InstrumentId>) {
+        let mut gone: FxHashMap<usize, Vec<u32>> = FxHashMap::default();
+        let mut lowered = Vec::new();
+        for instrument in instruments {
+            let Some(subscribed) = self.subscribed.get_mut(&instrument) else { continue };
+            match subscribed.demand.upstream() {
+                None => {
+                    gone.entry(subscribed.connection).or_default().push(instrument.0);
+                    self.forget(instrument);
+                }
+                Some(wanted) if wanted != subscribed.upstream => {
+                    subscribed.upstream = wanted;
+                    lowered.push(instrument);
+                }
+                Some(_) => {}
+            }
+        }
+        #[expect(clippy::iter_over_hash_type, reason = "connections are independent of each other")]
+        for (connection, instruments) in gone {
+            self.upstream_requests += 1;
+            let request = self.upstream_requests;
+            if let Some(instance) = self.instance(connection)
+                && let Err(failure) = instance.unsubscribe(request, &instruments)
+            {
+                tracing::warn!(adapter = %self.spec().adapter, error = %failure, "Could not unsubscribe");
+            }
+        }
+        lowered.retain(|instrument| self.subscribed.contains_key(instrument));
+        self.ask(&lowered);
+    }
+
+    /// Takes an instrument out of every table.
+    fn forget(&mut self, instrument: InstrumentId) -> Option<Subscribed> {
+        let subscribed = self.subscribed.remove(&instrument)?;
+        self.by_name.remove(&(Arc::clone(&subscribed.exchange), Arc::clone(&subscribed.symbol)));
+        self.pool.release(subscribed.connection);
+        self.context.router.send(router::Command::Deactivate { instrument });
+        self.context.instruments.free(instrument);
+        Some(subscribed)
+    }
+
+    /// Tells the adapter what is wanted of these instruments now.
+    pub(super) fn ask(&mut self, instruments: &[InstrumentId]) {
+        if instruments.is_empty() {
+            return;
+        }
+        self.upstream_requests += 1;
+        let request = self.upstream_requests;
+        let mut by_connection: Vec<Vec<Subscription>> = Vec::new();
+        by_connection.resize_with(self.connections.len(), Vec::new);
+        for instrument in instruments {
+            let Some(subscribed) = self.subscribed.get_mut(instrument) else { continue };
+            subscribed.asked = request;
+            subscribed.granted = None;
+            if let Some(subscriptions) = by_connection.get_mut(subscribed.connection) {
+                subscriptions.push(Subscription {
+                    instrument: instrument.0,
+                    mode: subscribed.upstream.mode.number(),
+                    reserved: 0,
+                    depth: subscribed.upstream.levels,
+                    exchange: subscribed.exchange.as_ref().into(),
+                    symbol: subscribed.symbol.as_ref().into(),
+                });
+            }
+        }
+        for (connection, subscriptions) in by_connection.iter().enumerate() {
+            if subscriptions.is_empty() {
+                continue;
+            }
+            // Without an instance they are sent when the next one begins.
+            if let Some(instance) = self.instance(connection)
+                && let Err(failure) = instance.subscribe(request, subscriptions)
+            {
+                tracing::warn!(adapter = %self.spec().adapter, error = %failure, "Could not subscribe");
+                self.replace(connection, &failure.to_string());
+            }
+        }
+    }
+
+    pub(super) fn conclude(&mut self, request: u64, outcome: &SubscriptionOutcome) {
+        let instrument = InstrumentId(outcome.instrument);
+        let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
+        if request != 0 && request < subscribed.asked {
+            return;
+        }
+        if outcome.code.is_taken() {
+            subscribed.granted = Some(outcome.depth);
+            let has_no_book = outcome.depth == 0 && subscribed.upstream.mode == Mode::Depth;
+            for (ticket, variant) in std::mem::take(&mut subscribed.waiters) {
+                let answer = if has_no_book && variant.mode() == Mode::Depth {
+                    Err(Refusal::new(ErrorCode::SubscriptionError, no_book(&subscribed.symbol)))
+                } else {
+                    Ok(grant(instrument, variant, outcome.depth))
+                };
+                self.requests.answer(ticket, answer);
+            }
+            if has_no_book {
+                self.end_depth(instrument);
+            }
+            return;
+        }
+        let code = match outcome.code {
+            OutcomeCode::UNKNOWN_INSTRUMENT => ErrorCode::SymbolNotFound,
+            OutcomeCode::CAPACITY => ErrorCode::MaxCapacityReached,
+            _ => ErrorCode::SubscriptionError,
+        };
+        let message = if outcome.message.is_empty() {
+            format!("Symbol {} not found", subscribed.symbol)
+        } else {
+            outcome.message.to_string()
+        };
+        let waiters = std::mem::take(&mut subscribed.waiters);
+        for (ticket, variant) in &waiters {
+            subscribed.demand.remove(*variant);
+            self.requests.answer(*ticket, Err(Refusal::new(code, message.clone())));
+        }
+        if subscribed.demand.upstream().is_some() {
+            // Others hold it already: they have to hear that it is over.
+            let message: Arc<str> = message.into();
+            for shard in &self.context.shards {
+                let message = Arc::clone(&message);
+                shard.commands.push(ShardCommand::Failed { instrument, mode: None, message });
+            }
+        }
+        self.forget(instrument);
+    }
+
+    /// The broker has no book for this instrument: whoever holds it in mode DEPTH would wait for ever.
+    fn end_depth(&mut self, instrument: InstrumentId) {
+        let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
+        if !subscribed.demand.remove_mode(Mode::Depth) {
+            return;
+        }
+        let message: Arc<str> = no_book(&subscribed.symbol).into();
+        for shard in &self.context.shards {
+            let message = Arc::clone(&message);
+            shard.commands.push(ShardCommand::Failed { instrument, mode: Some(Mode::Depth), message });
+        }
+        self.settle([instrument]);
+    }
+}
+
+fn grant(instrument: InstrumentId, variant: Variant, levels: u16) -> Grant {
+    let levels = (variant.mode() == Mode::Depth).then(|| levels.min(variant.depth().levels()));
+    Grant { instrument, levels, is_pending: false }
+}
+
+fn no_book(symbol: &str) -> String {
+    format!("Symbol {symbol} has no market depth; subscribe to it in mode Quote")
+}
