@@ -55,7 +55,11 @@ def main():
     def on_data(event):
         nonlocal count
         print(json.dumps(event), flush=True)
-        wrong = mistake(event, args.mode, wanted)
+        # The SDK hides what a callback raises, so that a fault would look like silence.
+        try:
+            wrong = mistake(event, args.mode, wanted)
+        except (AttributeError, KeyError, TypeError) as error:
+            wrong = f"not of the usual form ({error!r})"
         if wrong:
             mistakes.append(f"{wrong}: {json.dumps(event)}")
         seen.add((event.get("exchange"), event.get("symbol")))
@@ -63,7 +67,8 @@ def main():
         if mistakes or (count >= args.count and seen == wanted):
             is_done.set()
 
-    client = api(api_key=os.environ["TICKHOST_API_KEY"], host="http://127.0.0.1:5000", ws_url=args.url)
+    key = os.environ.get("TICKHOST_API_KEY") or sys.exit("TICKHOST_API_KEY is not set")
+    client = api(api_key=key, host="http://127.0.0.1:5000", ws_url=args.url)
     if not client.connect():
         sys.exit("the SDK could not connect")
     subscribe, unsubscribe = {
@@ -75,13 +80,14 @@ def main():
         sys.exit("the SDK could not subscribe")
     started = time.monotonic()
     in_time = is_done.wait(args.timeout)
+    took = time.monotonic() - started
     unsubscribe(instruments)
     client.disconnect()
     if mistakes:
         sys.exit(mistakes[0])
     if not in_time:
-        took = time.monotonic() - started
-        sys.exit(f"{count} of {args.count} callbacks in {took:.1f} s; nothing for {sorted(wanted - seen)}")
+        missing = ", ".join(":".join(name) for name in sorted(wanted - seen)) or "no symbol"
+        sys.exit(f"{count} of {args.count} callbacks in {took:.1f} s; nothing for {missing}")
 
 
 if __name__ == "__main__":

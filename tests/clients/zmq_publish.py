@@ -16,11 +16,15 @@ def arguments():
     parser.add_argument("--rate", type=float, default=100, help="messages a second")
     parser.add_argument("--count", type=int, default=500, help="messages in all")
     parser.add_argument("--heartbeat-ms", type=int, default=0, help="interval of ZMTP heartbeats, 0 for none")
+    parser.add_argument("--body", type=json.loads, help="JSON to send each time, instead of a price that rises")
     return parser.parse_args()
 
 
 def wait_for_handshake(monitor, seconds=10):
-    """Until then a PUB socket has nobody to send to, and loses what it is given."""
+    """Until then a PUB socket has nobody to send to, and loses what it is given.
+
+    The subscription of the bus follows the handshake, so the very first messages may still be lost.
+    """
     if not monitor.poll(seconds * 1000):
         sys.exit("the bus did not complete the handshake")
     if recv_monitor_message(monitor)["event"] != zmq.EVENT_HANDSHAKE_SUCCEEDED:
@@ -40,9 +44,12 @@ def main():
     monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
     socket.connect(args.endpoint)
     wait_for_handshake(monitor)
+    symbol = args.topic.partition("_")[2].rpartition("_")[0]
     started = time.monotonic()
     for number in range(args.count):
-        body = {"ltp": round(600 + number * 0.05, 2), "timestamp": time.time_ns() // 1_000_000, "seq": number}
+        price = round(600 + number * 0.05, 2)
+        rising = {"symbol": symbol, "ltp": price, "timestamp": time.time_ns() // 1_000_000, "seq": number}
+        body = rising if args.body is None else args.body
         socket.send_multipart([args.topic.encode(), json.dumps(body).encode()])
         pause = started + (number + 1) / args.rate - time.monotonic()
         if pause > 0:
@@ -55,7 +62,7 @@ def main():
     monitor.close()
     socket.close()
     context.term()
-    print(f"sent {args.count}, disconnected {disconnects} times")
+    print(f"sent {args.count}")
     if disconnects:
         sys.exit("the bus dropped the publisher")
 
