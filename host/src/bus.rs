@@ -17,6 +17,7 @@ use std::{
     io,
     net::SocketAddr,
     path::PathBuf,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -215,31 +216,59 @@ pub struct Bus {
     address: SocketAddr,
     counters: Arc<BusCounters>,
     stop: CancellationToken,
-    thread: Option<JoinHandle<()>>,
+    running: Running,
+}
+
+/// What runs it.
+#[derive(Debug)]
+enum Running {
+    Thread(JoinHandle<()>),
+    Task(tokio::task::JoinHandle<()>),
 }
 
 impl Bus {
-    /// Opens the port and starts the thread.
+    /// Opens the port and starts a thread.
     ///
     /// # Errors
     /// [`BusError`].
     pub fn start(settings: BusSettings, sink: Box<dyn BusSink>) -> Result<Self, BusError> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BusError::Thread)?;
+        Self::start_with(settings, sink, |running| {
+            let thread = std::thread::Builder::new().name("bus".to_owned());
+            thread.spawn(move || runtime.block_on(running)).map(Running::Thread)
+        })
+    }
+
+    /// Opens the port and runs on a runtime that another thread drives. It must not be called on that thread.
+    ///
+    /// # Errors
+    /// [`BusError`].
+    pub fn start_on(
+        runtime: &tokio::runtime::Handle,
+        settings: BusSettings,
+        sink: Box<dyn BusSink>,
+    ) -> Result<Self, BusError> {
+        Self::start_with(settings, sink, |running| Ok(Running::Task(runtime.spawn(running))))
+    }
+
+    fn start_with(
+        settings: BusSettings,
+        sink: Box<dyn BusSink>,
+        spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) -> io::Result<Running>,
+    ) -> Result<Self, BusError> {
         let listen_error = |source| BusError::Listen { address: settings.listen, source };
         let listener = std::net::TcpListener::bind(settings.listen).map_err(listen_error)?;
         listener.set_nonblocking(true).map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let counters = Arc::<BusCounters>::default();
         let stop = CancellationToken::new();
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BusError::Thread)?;
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let (counted, stopped) = (Arc::clone(&counters), stop.clone());
-        let thread = std::thread::Builder::new()
-            .name("bus".to_owned())
-            .spawn(move || runtime.block_on(receive::run(listener, settings, sink, counted, stopped, ready)))
-            .map_err(BusError::Thread)?;
+        let running = receive::run(listener, settings, sink, counted, stopped, ready);
+        let running = spawn(Box::pin(running)).map_err(BusError::Thread)?;
         match started.recv() {
-            Ok(Ok(())) => Ok(Self { address, counters, stop, thread: Some(thread) }),
+            Ok(Ok(())) => Ok(Self { address, counters, stop, running }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(BusError::Thread(io::Error::other("it ended at once"))),
         }
@@ -256,15 +285,18 @@ impl Bus {
     }
 
     /// Stops the bus, waiting up to the deadline.
-    pub fn stop(mut self, deadline: Duration) {
+    pub fn stop(self, deadline: Duration) {
         self.stop.cancel();
-        let Some(thread) = self.thread.take() else { return };
+        let is_finished = || match &self.running {
+            Running::Thread(thread) => thread.is_finished(),
+            Running::Task(task) => task.is_finished(),
+        };
         let until = Instant::now() + deadline;
-        while !thread.is_finished() && Instant::now() < until {
+        while !is_finished() && Instant::now() < until {
             std::thread::park_timeout(Duration::from_millis(2));
         }
-        if thread.is_finished() && thread.join().is_err() {
-            tracing::error!("The thread of the bus had panicked");
+        if !is_finished() {
+            tracing::warn!("The bus did not stop in time");
         }
     }
 }

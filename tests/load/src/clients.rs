@@ -71,11 +71,15 @@ impl Clients {
         for number in 0..shape.clients {
             let mut stream = connect(server).with_context(|| format!("client {number}"))?;
             // Both at once, as real clients do.
-            let symbols: Vec<_> =
-                shape.symbols_of(number).map(|symbol| json!({"exchange": "NSE", "symbol": format!("S{symbol}")})).collect();
+            let symbols: Vec<_> = shape
+                .symbols_of(number)
+                .map(|symbol| json!({"exchange": "NSE", "symbol": format!("S{symbol}")}))
+                .collect();
             let log_in = json!({"action": "authenticate", "api_key": key}).to_string();
-            let subscribe = json!({"action": "subscribe", "symbols": symbols, "mode": shape.mode}).to_string();
-            let requests = [frame::from_client(1, log_in.as_bytes()), frame::from_client(1, subscribe.as_bytes())];
+            let subscribe =
+                json!({"action": "subscribe", "symbols": symbols, "mode": shape.mode}).to_string();
+            let requests =
+                [frame::from_client(1, log_in.as_bytes()), frame::from_client(1, subscribe.as_bytes())];
             stream.write_all(&requests.concat())?;
             stream.set_nonblocking(true)?;
             let mut stream = mio::net::TcpStream::from_std(stream);
@@ -157,7 +161,12 @@ impl Clients {
     }
 
     /// Pairs of client and symbol whose last tick is the newest one, of all, by behaviour.
-    pub(crate) fn newest(&self, shape: &Shape, newest_of: impl Fn(usize) -> u64, behaviour: Behaviour) -> (usize, usize) {
+    pub(crate) fn newest(
+        &self,
+        shape: &Shape,
+        newest_of: impl Fn(usize) -> u64,
+        behaviour: Behaviour,
+    ) -> (usize, usize) {
         let mut right = 0;
         let mut all = 0;
         for client in self.clients.iter().filter(|client| client.behaviour == behaviour) {
@@ -188,7 +197,9 @@ impl Clients {
         for event in &events {
             let Some(client) = self.clients.get_mut(event.token().0) else { continue };
             if everybody || client.behaviour == Behaviour::Reads {
-                while let Some(read) = client.read(&mut self.scratch, READ_BYTES, &mut self.seen, self.window, shape)? {
+                while let Some(read) =
+                    client.read(&mut self.scratch, READ_BYTES, &mut self.seen, self.window, shape)?
+                {
                     total += read;
                 }
             }
@@ -228,7 +239,9 @@ impl Client {
                 return Ok(None);
             }
             Ok(read) => read,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                return Ok(None);
+            }
             Err(error) => {
                 self.is_closed.get_or_insert_with(|| error.to_string());
                 return Ok(None);
@@ -246,7 +259,8 @@ impl Client {
                     let _sent = self.stream.write(&frame::from_client(10, body));
                 }
                 Frame::Close(body) => {
-                    self.is_closed = Some(String::from_utf8_lossy(body.get(2..).unwrap_or_default()).into_owned());
+                    self.is_closed =
+                        Some(String::from_utf8_lossy(body.get(2..).unwrap_or_default()).into_owned());
                 }
                 Frame::Other => {}
             }
@@ -256,7 +270,15 @@ impl Client {
         Ok(Some(read))
     }
 
-    fn text(&mut self, text: &[u8], length: usize, now: u64, seen: &mut Seen, window: (u64, u64), shape: &Shape) {
+    fn text(
+        &mut self,
+        text: &[u8],
+        length: usize,
+        now: u64,
+        seen: &mut Seen,
+        window: (u64, u64),
+        shape: &Shape,
+    ) {
         let Some(tick) = frame::tick(text) else {
             self.is_subscribed |= text.starts_with(br#"{"type":"subscribe""#);
             return;

@@ -44,7 +44,8 @@ pub(crate) fn run(shape: &Shape) -> anyhow::Result<()> {
             }
         }
     }
-    let mut frames: Vec<Encoded> = (0..shape.symbols).map(|symbol| Encoded::new(symbol, shape.mode)).collect();
+    let mut frames: Vec<Encoded> =
+        (0..shape.symbols).map(|symbol| Encoded::new(symbol, shape.mode)).collect();
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     let start_us = line.trim().parse().context("the start time")?;
@@ -66,7 +67,9 @@ pub(crate) fn run(shape: &Shape) -> anyhow::Result<()> {
         while schedule.tick(sent).us <= now {
             let due = schedule.tick(sent);
             sent += 1;
-            let (Some(frame), Some(holders)) = (frames.get_mut(due.symbol), holders.get(due.symbol)) else { continue };
+            let (Some(frame), Some(holders)) = (frames.get_mut(due.symbol), holders.get(due.symbol)) else {
+                continue;
+            };
             frame.stamp(due.us, due.seq);
             for holder in holders {
                 if let Some(client) = clients.get_mut(*holder) {
@@ -147,15 +150,18 @@ fn text(symbol: usize, mode: u8, due: &str, seq: &str) -> String {
         r#"{{"type":"market_data","symbol":"S{symbol}","exchange":"NSE","mode":{mode},"broker":"bus","topic":"S{symbol}.NSE","ltp":523.05"#
     );
     let time = r#","timestamp":"2026-11-24T00:23:20.000+05:30""#;
-    let data = format!(r#","data":{{"symbol":"S{symbol}","exchange":"NSE","ltp":523.05,"timestamp":1795460000000"#);
+    let data =
+        format!(r#","data":{{"symbol":"S{symbol}","exchange":"NSE","ltp":523.05,"timestamp":1795460000000"#);
     let day = r#","open":620.0,"high":628.0,"low":618.5,"close":622.0"#;
     let more = r#","average_price":621.4,"avg_trade_price":621.4,"total_buy_quantity":4000,"total_sell_quantity":5000,"change":3.5,"change_percent":0.56,"oi":12"#;
     let side = |levels: [(&str, &str); 5]| {
-        let levels = levels.map(|(price, quantity)| format!(r#"{{"price":{price},"quantity":{quantity},"orders":3}}"#));
+        let levels = levels
+            .map(|(price, quantity)| format!(r#"{{"price":{price},"quantity":{quantity},"orders":3}}"#));
         format!("[{}]", levels.join(","))
     };
     let buy = side([("99.95", "120"), ("99.9", "500"), ("99.85", "300"), ("99.8", "900"), ("99.75", "50")]);
-    let sell = side([("100.1", "80"), ("100.15", "700"), ("100.2", "250"), ("100.25", "640"), ("100.3", "75")]);
+    let sell =
+        side([("100.1", "80"), ("100.15", "700"), ("100.2", "250"), ("100.25", "640"), ("100.3", "75")]);
     let numbers = format!(r#","volume":{due},"last_trade_quantity":{seq}"#);
     match mode {
         1 => format!("{head}{time}{data}{numbers}}}}}"),
@@ -176,7 +182,9 @@ fn upgrade(mut stream: TcpStream) -> anyhow::Result<TcpStream> {
         }
         request.extend_from_slice(&byte);
     }
-    stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")?;
+    stream.write_all(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    )?;
     Ok(stream)
 }
 

@@ -116,8 +116,17 @@ pub(crate) fn run(server: Server, shape: &Shape, setup: &Setup) -> anyhow::Resul
 
 /// A server under measurement.
 enum Running {
-    Host { host: Box<Host>, key: String, publisher: Option<(JoinHandle<anyhow::Result<u64>>, Arc<AtomicBool>)> },
-    Floor { child: Child, stdin: Option<ChildStdin>, address: SocketAddr, schedule: Option<Schedule> },
+    Host {
+        host: Box<Host>,
+        key: String,
+        publisher: Option<(JoinHandle<anyhow::Result<u64>>, Arc<AtomicBool>)>,
+    },
+    Floor {
+        child: Child,
+        stdin: Option<ChildStdin>,
+        address: SocketAddr,
+        schedule: Option<Schedule>,
+    },
 }
 
 impl Running {

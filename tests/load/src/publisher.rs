@@ -40,7 +40,12 @@ pub(crate) struct Style {
 }
 
 /// Publishes the schedule until told to stop; returns how many ticks that was.
-pub(crate) fn run(bus: SocketAddr, style: &Style, schedule: Schedule, stop: &Arc<AtomicBool>) -> anyhow::Result<u64> {
+pub(crate) fn run(
+    bus: SocketAddr,
+    style: &Style,
+    schedule: Schedule,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<u64> {
     process::sleep_precisely()?;
     let mut socket = Socket::connect(style.kind, bus)?;
     let mut sent = 0;
@@ -74,7 +79,9 @@ fn message(ticks: &[Due], style: &Style) -> (String, String) {
     let values = |due: &Due| {
         let Due { symbol, seq, us } = due;
         let price = 100 + seq % 900;
-        let ltp = format!("\"ltp\":{price}.05,\"volume\":{us},\"last_trade_quantity\":{seq},\"timestamp\":1795460000000");
+        let ltp = format!(
+            "\"ltp\":{price}.05,\"volume\":{us},\"last_trade_quantity\":{seq},\"timestamp\":1795460000000"
+        );
         let more = match style.mode {
             1 => String::new(),
             2 => QUOTE.to_owned(),

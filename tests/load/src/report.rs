@@ -44,9 +44,22 @@ pub(crate) fn print_one(server: Server, shape: &Shape, outcome: &Outcome) {
         shape.stopped,
         shape.slow
     );
-    println!("  connected in        {:.2} s, {:.1} KiB a client", outcome.connect_seconds, outcome.memory_per_client(shape) / 1_024.0);
-    println!("  delivered           {:.0}/s, {:.2} % of what was due, {:.0} bytes each", outcome.rate(), outcome.percent(), outcome.seen.bytes as f64 / outcome.seen.delivered.max(1) as f64);
-    println!("  server              {:.0} % of a core, {:.0} deliveries a processor second", 100.0 * outcome.cpu / outcome.seconds, outcome.per_cpu_second());
+    println!(
+        "  connected in        {:.2} s, {:.1} KiB a client",
+        outcome.connect_seconds,
+        outcome.memory_per_client(shape) / 1_024.0
+    );
+    println!(
+        "  delivered           {:.0}/s, {:.2} % of what was due, {:.0} bytes each",
+        outcome.rate(),
+        outcome.percent(),
+        outcome.seen.bytes as f64 / outcome.seen.delivered.max(1) as f64
+    );
+    println!(
+        "  server              {:.0} % of a core, {:.0} deliveries a processor second",
+        100.0 * outcome.cpu / outcome.seconds,
+        outcome.per_cpu_second()
+    );
     println!(
         "  latency us          p50 {}, p99 {}, p99.9 {}, max {}",
         outcome.latency(0.5),
@@ -59,7 +72,10 @@ pub(crate) fn print_one(server: Server, shape: &Shape, outcome: &Outcome) {
         outcome.seen.skipped, outcome.seen.backwards, outcome.seen.foreign
     );
     let [reads, slow, stopped] = outcome.newest;
-    println!("  newest at the end   readers {}/{}, slow {}/{}, stopped {}/{}", reads.0, reads.1, slow.0, slow.1, stopped.0, stopped.1);
+    println!(
+        "  newest at the end   readers {}/{}, slow {}/{}, stopped {}/{}",
+        reads.0, reads.1, slow.0, slow.1, stopped.0, stopped.1
+    );
     println!(
         "  memory MiB          idle {:.1}, connected {:.1}, loaded {:.1}, after {:.1}",
         outcome.memory_idle as f64 / MIB,

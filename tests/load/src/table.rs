@@ -8,7 +8,15 @@ use crate::{
 
 /// A row: its name and shape.
 fn rows() -> Vec<(&'static str, Shape)> {
-    let shape = |clients, held, symbols, rate, mode| Shape { clients, held, symbols, rate, stopped: 0, slow: 0, mode };
+    let shape = |clients, held, symbols, rate, mode| Shape {
+        clients,
+        held,
+        symbols,
+        rate,
+        stopped: 0,
+        slow: 0,
+        mode,
+    };
     vec![
         ("10 x 50, 50k/s", shape(10, 50, 50, 50_000, 1)),
         ("200 x 100, 200k/s", shape(200, 100, 1_000, 200_000, 1)),
@@ -21,9 +29,14 @@ fn rows() -> Vec<(&'static str, Shape)> {
 
 /// Measures and prints.
 pub(crate) fn run(how: &How, rounds: usize, only: &str) -> anyhow::Result<()> {
-    println!("Medians of {rounds} rounds of {} s; ratio: deliveries per processor second, host to floor.", how.seconds);
+    println!(
+        "Medians of {rounds} rounds of {} s; ratio: deliveries per processor second, host to floor.",
+        how.seconds
+    );
     println!();
-    println!("| shape | server | delivered/s | of what was due | per CPU second | p50 us | p99 us | KiB per client | ratio |");
+    println!(
+        "| shape | server | delivered/s | of what was due | per CPU second | p50 us | p99 us | KiB per client | ratio |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|");
     for (name, shape) in rows().into_iter().filter(|(name, _)| name.contains(only)) {
         let mut outcomes = [Vec::new(), Vec::new()];
@@ -34,7 +47,9 @@ pub(crate) fn run(how: &How, rounds: usize, only: &str) -> anyhow::Result<()> {
         }
         let [floor, host] = outcomes;
         let ratio = median(&host, Outcome::per_cpu_second) / median(&floor, Outcome::per_cpu_second);
-        for (server, outcomes, ratio) in [("floor", &floor, String::new()), ("host", &host, format!("{ratio:.2}"))] {
+        for (server, outcomes, ratio) in
+            [("floor", &floor, String::new()), ("host", &host, format!("{ratio:.2}"))]
+        {
             println!(
                 "| {name} | {server} | {:.0} | {:.2} % | {:.0} | {:.0} | {:.0} | {:.1} | {ratio} |",
                 median(outcomes, Outcome::rate),
