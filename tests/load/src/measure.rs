@@ -1,0 +1,228 @@
+//! One measurement: a server on its cores, the clients and the publisher on the others, and what came of it.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::SocketAddr,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use anyhow::{Context as _, bail};
+use integration_tests::{Host, HostBuilder};
+
+use crate::{
+    clients::{Clients, Seen},
+    clock::now_us,
+    process,
+    publisher::{self, Style},
+    shape::{Behaviour, Schedule, Shape},
+};
+
+/// From the last client's answer to the first tick.
+const PREPARATION_US: u64 = 1_000_000;
+
+/// How to measure.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) server_cores: Vec<usize>,
+    pub(crate) load_cores: Vec<usize>,
+    pub(crate) warm_up_us: u64,
+    pub(crate) measured_us: u64,
+    pub(crate) throttle_ms: u32,
+    pub(crate) burst: u64,
+    pub(crate) style: Style,
+}
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Server {
+    /// Tickhost, fed through its bus
+    Host,
+    /// Frames that were encoded before, one send for each client and millisecond
+    Floor,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) seen: Seen,
+    /// Deliveries that reading clients were due in the measured time.
+    pub(crate) expected: f64,
+    pub(crate) seconds: f64,
+    /// Processor seconds of the server in the measured time.
+    pub(crate) cpu: f64,
+    pub(crate) connect_seconds: f64,
+    pub(crate) memory_idle: u64,
+    pub(crate) memory_connected: u64,
+    pub(crate) memory_loaded: u64,
+    pub(crate) memory_after: u64,
+    /// Pairs with the newest value at the end, of all: readers, slow and stopped ones.
+    pub(crate) newest: [(usize, usize); 3],
+    pub(crate) closed: std::collections::BTreeMap<String, usize>,
+    /// Ticks that the bus took, of those that were sent; none without a bus.
+    pub(crate) bus: Option<(u64, u64)>,
+}
+
+/// Measures once.
+pub(crate) fn run(server: Server, shape: &Shape, setup: &Setup) -> anyhow::Result<Outcome> {
+    process::bind(&setup.server_cores)?;
+    let mut running = Running::start(server, shape, setup)?;
+    process::bind(&setup.load_cores)?;
+    let memory_idle = process::memory_bytes(running.pid());
+    let (mut clients, connect_seconds) = Clients::connect(running.address(), running.key(), shape)?;
+    let memory_connected = process::memory_bytes(running.pid());
+    let schedule = Schedule {
+        start_us: now_us() + PREPARATION_US,
+        ticks_per_second: shape.ticks_per_second(),
+        symbols: shape.symbols,
+        burst: setup.burst,
+    };
+    running.begin(schedule, setup)?;
+    let from = schedule.start_us + setup.warm_up_us;
+    let until = from + setup.measured_us;
+    clients.measure(from, until);
+    clients.read_until(from, shape)?;
+    let (cpu_before, began) = (process::cpu_seconds(running.pid()), now_us());
+    clients.read_until(until, shape)?;
+    let (cpu, ended) = (process::cpu_seconds(running.pid()) - cpu_before, now_us());
+    let memory_loaded = process::memory_bytes(running.pid());
+    let pid = running.pid();
+    let (sent, bus) = running.end(&mut clients, shape)?;
+    let last = schedule.last_of_each(sent);
+    let newest_of = |symbol: usize| last.get(symbol).copied().unwrap_or(0);
+    let newest = [Behaviour::Reads, Behaviour::Slow, Behaviour::Stopped]
+        .map(|behaviour| clients.newest(shape, newest_of, behaviour));
+    let closed = clients.closed();
+    let seen = clients.seen;
+    Ok(Outcome {
+        seen,
+        expected: shape.ticks_per_second() as f64 * shape.reading_fan_out() * setup.measured_us as f64 / 1e6,
+        seconds: (ended - began) as f64 / 1e6,
+        cpu,
+        connect_seconds,
+        memory_idle,
+        memory_connected,
+        memory_loaded,
+        memory_after: process::memory_bytes(pid),
+        newest,
+        closed,
+        bus: bus.map(|received| (received, sent)),
+    })
+}
+
+/// A server under measurement.
+enum Running {
+    Host { host: Box<Host>, key: String, publisher: Option<(JoinHandle<anyhow::Result<u64>>, Arc<AtomicBool>)> },
+    Floor { child: Child, stdin: Option<ChildStdin>, address: SocketAddr, schedule: Option<Schedule> },
+}
+
+impl Running {
+    fn start(server: Server, shape: &Shape, setup: &Setup) -> anyhow::Result<Self> {
+        match server {
+            Server::Host => {
+                let host = HostBuilder::new()
+                    .env("TICKHOST_THROTTLE_MS", setup.throttle_ms)
+                    .env("TICKHOST_SHARDS", setup.server_cores.len())
+                    .env("TICKHOST_LOG", "warn,tickhost=info")
+                    .env("TICKHOST_MAX_CONNECTIONS_PER_KEY", 10_000)
+                    .env("TICKHOST_MAX_CONNECTIONS_PER_ADDRESS", 10_000)
+                    // Readers that stop are kept longer than a measurement takes.
+                    .env("WS_PING_INTERVAL", 120)
+                    .env("TICKHOST_WRITE_TIMEOUT_SECONDS", 600)
+                    .start();
+                let key = host.add_user("load", "bus");
+                Ok(Self::Host { host: Box::new(host), key, publisher: None })
+            }
+            Server::Floor => {
+                let mut child = Command::new(std::env::current_exe()?)
+                    .arg("serve-floor")
+                    .args(["--clients", &shape.clients.to_string(), "--held", &shape.held.to_string()])
+                    .args(["--symbols", &shape.symbols.to_string(), "--rate", &shape.rate.to_string()])
+                    .args(["--mode", &shape.mode.to_string()])
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .context("cannot start the floor")?;
+                let mut line = String::new();
+                let stdout = child.stdout.take().context("no output of the floor")?;
+                BufReader::new(stdout).read_line(&mut line)?;
+                let address = line.trim().parse().context("the floor's address")?;
+                let stdin = child.stdin.take();
+                Ok(Self::Floor { child, stdin, address, schedule: None })
+            }
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        match self {
+            Self::Host { host, .. } => host.pid(),
+            Self::Floor { child, .. } => child.id(),
+        }
+    }
+
+    const fn address(&self) -> SocketAddr {
+        match self {
+            Self::Host { host, .. } => host.websocket,
+            Self::Floor { address, .. } => *address,
+        }
+    }
+
+    fn key(&self) -> &str {
+        match self {
+            Self::Host { key, .. } => key,
+            Self::Floor { .. } => "",
+        }
+    }
+
+    fn begin(&mut self, schedule: Schedule, setup: &Setup) -> anyhow::Result<()> {
+        match self {
+            Self::Host { host, publisher, .. } => {
+                let (bus, style, stop) = (host.bus, setup.style.clone(), Arc::new(AtomicBool::new(false)));
+                let stopped = Arc::clone(&stop);
+                let thread = std::thread::Builder::new()
+                    .name("publisher".to_owned())
+                    .spawn(move || publisher::run(bus, &style, schedule, &stopped))?;
+                *publisher = Some((thread, stop));
+            }
+            Self::Floor { stdin, schedule: running, .. } => {
+                let stdin = stdin.as_mut().context("the floor has ended")?;
+                writeln!(stdin, "{}", schedule.start_us)?;
+                stdin.flush()?;
+                *running = Some(schedule);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the ticks, lets everybody read what is left, and stops the server. Returns the ticks sent, and those that
+    /// the host's bus took.
+    fn end(&mut self, clients: &mut Clients, shape: &Shape) -> anyhow::Result<(u64, Option<u64>)> {
+        match self {
+            Self::Host { host, publisher, .. } => {
+                let (thread, stop) = publisher.take().context("nothing was published")?;
+                stop.store(true, Ordering::Relaxed);
+                while !thread.is_finished() {
+                    clients.read_until(now_us() + 5_000, shape)?;
+                }
+                let Ok(sent) = thread.join() else { bail!("the publisher panicked") };
+                clients.drain(shape)?;
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                let taken = runtime.block_on(host.metric("tickhost_feed_received_total"));
+                Ok((sent?, Some(taken as u64)))
+            }
+            Self::Floor { child, stdin, schedule, .. } => {
+                drop(stdin.take());
+                let stopped = now_us();
+                clients.drain(shape)?;
+                child.wait()?;
+                let schedule = schedule.context("the floor did not begin")?;
+                let elapsed = stopped.saturating_sub(schedule.start_us);
+                Ok((elapsed * schedule.ticks_per_second / 1_000_000, None))
+            }
+        }
+    }
+}
