@@ -1,7 +1,7 @@
 //! `tickhost tap`: a client of a running host that shows prices in the terminal.
 //!
-//! `connection` speaks the protocol, `link` makes a connection again when it breaks, `board` knows what was last heard of each symbol, `format` turns that into
-//! text, `screen` owns the terminal.
+//! `connection` speaks the protocol, `link` makes a connection again when it breaks, `board` knows what was last heard of
+//! each symbol, `format` turns that into text, `screen` owns the terminal.
 
 mod board;
 mod connection;
