@@ -1,27 +1,31 @@
 //! `tickhost tap`: a client of a running host that shows prices in the terminal.
 //!
-//! `connection` speaks the protocol, `board` knows what was last heard of each symbol, `format` turns that into
-//! text, `screen` owns the terminal.
+//! `connection` speaks the protocol, `link` makes a connection again when it breaks, `board` knows what was last heard of
+//! each symbol, `format` turns that into text, `screen` owns the terminal.
 
 mod board;
 mod connection;
 mod format;
+mod link;
 mod screen;
 
 use std::{
-    io::{self, IsTerminal as _, Write},
-    path::PathBuf,
+    fs::File,
+    io::{self, IsTerminal as _, Read as _, Write},
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use self::{
     board::Board,
-    connection::{Connection, Heard, Subscription, Target},
-    screen::{Pressed, Screen},
+    connection::{Subscription, Target},
+    link::{Event, Link, PAUSES},
+    screen::Screen,
 };
 use super::run::DEMO_KEY_FILE;
 use crate::config::Settings;
@@ -32,8 +36,8 @@ const KEY_VARIABLE: &str = "TICKHOST_API_KEY";
 /// Between two pictures on the terminal.
 const REDRAW: Duration = Duration::from_millis(100);
 
-/// First and longest pause before a lost connection is tried again.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// Longest key file; a key has some 64 characters.
+const MAX_KEY_BYTES: u64 = 4_096;
 
 /// `tickhost tap`.
 #[derive(Debug, Args)]
@@ -58,7 +62,7 @@ pub struct TapArgs {
     )]
     pub key_file: Option<PathBuf>,
     /// End after this many ticks; prints lines
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// Print a line for each tick, as happens when the output is no terminal
     #[arg(long)]
@@ -107,26 +111,26 @@ pub async fn run(args: TapArgs, settings: &Settings, out: &mut (dyn Write + Send
     let url = args.url.clone().unwrap_or_else(|| default_url(settings));
     let target = Target::parse(&url)?;
     let subscription = Subscription {
-        key: key(&args, settings)?,
+        key: key(args.key_file.as_deref(), std::env::var(KEY_VARIABLE).ok(), &settings.data_dir)?,
         symbols: args.symbols.clone(),
         mode: args.mode.number(),
         depth: args.depth,
     };
     let is_plain = args.plain || args.json || args.count.is_some() || !io::stdout().is_terminal();
+    // Mistakes of the first try are told on the usual screen.
+    let mut link = Link::open(target.clone(), subscription, PAUSES, args.count.is_none()).await?;
     if is_plain {
-        return match lines(&args, &target, &subscription, out).await {
+        return match lines(&args, &mut link, out).await {
             // The reader of a pipe has seen enough.
-            Err(error)
-                if error
-                    .downcast_ref::<io::Error>()
-                    .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) =>
-            {
-                Ok(())
-            }
+            Err(error) if is_broken_pipe(&error) => Ok(()),
             ended => ended,
         };
     }
-    table(&target, &subscription).await
+    table(&args.symbols, &target, &mut link).await
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The client port, reached from this machine although it may listen on all addresses.
@@ -142,21 +146,19 @@ fn default_url(settings: &Settings) -> String {
     format!("ws://{address}")
 }
 
-fn key(args: &TapArgs, settings: &Settings) -> anyhow::Result<SecretString> {
-    let read = |file: &std::path::Path| {
-        let text = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read the key file {}", file.display()))?;
-        Ok(SecretString::from(text.trim().to_owned()))
-    };
-    if let Some(file) = &args.key_file {
-        return read(file);
+/// The key of the file that was named, else of the environment, else of the first run.
+fn key(file: Option<&Path>, variable: Option<String>, data_dir: &Path) -> anyhow::Result<SecretString> {
+    if let Some(file) = file {
+        return read_key(file);
     }
-    if let Ok(key) = std::env::var(KEY_VARIABLE) {
-        return Ok(SecretString::from(key.trim().to_owned()));
+    let variable = Zeroizing::new(variable.unwrap_or_default());
+    // An empty variable is how many tools say "none".
+    if !variable.trim().is_empty() {
+        return Ok(SecretString::from(variable.trim()));
     }
-    let file = settings.data_dir.join(DEMO_KEY_FILE);
+    let file = data_dir.join(DEMO_KEY_FILE);
     if file.exists() {
-        return read(&file);
+        return read_key(&file);
     }
     bail!(
         "there is no API key: set {KEY_VARIABLE}, or name a file with --key-file. `tickhost key create USER` makes a key; \
@@ -165,49 +167,38 @@ fn key(args: &TapArgs, settings: &Settings) -> anyhow::Result<SecretString> {
     )
 }
 
+fn read_key(file: &Path) -> anyhow::Result<SecretString> {
+    let mut text = Zeroizing::new(String::new());
+    File::open(file)
+        .and_then(|file| file.take(MAX_KEY_BYTES + 1).read_to_string(&mut text))
+        .with_context(|| format!("cannot read the key file {}", file.display()))?;
+    if text.trim().is_empty() || text.len() as u64 > MAX_KEY_BYTES {
+        bail!("the key file {} must contain a key and nothing else", file.display());
+    }
+    Ok(SecretString::from(text.trim()))
+}
+
 /// One line for each tick.
-async fn lines(
-    args: &TapArgs,
-    target: &Target,
-    subscription: &Subscription,
-    out: &mut (dyn Write + Send),
-) -> anyhow::Result<()> {
+async fn lines(args: &TapArgs, link: &mut Link, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
     let mut left = args.count;
-    let mut pause = RETRY.0;
-    let mut connection = Connection::open(target, subscription).await?;
-    let mut may_retry = false;
     loop {
-        match connection.hear().await {
-            Ok(Heard::Tick(tick)) => {
-                may_retry = left.is_none();
-                pause = RETRY.0;
-                if args.json {
-                    writeln!(out, "{}", tick.raw)?;
-                } else {
-                    writeln!(out, "{}", format::line(&tick))?;
-                }
+        match link.next().await? {
+            Event::Tick(tick) => {
+                let line = if args.json { format::printable_json(&tick.raw) } else { format::line(&tick) };
+                writeln!(out, "{line}")?;
                 out.flush()?;
                 left = left.map(|left| left.saturating_sub(1));
                 if left == Some(0) {
                     return Ok(());
                 }
             }
-            Ok(Heard::Refused { name, reason }) => note(&format!("{name}: {reason}")),
-            Ok(Heard::AllRefused) => bail!("none of the symbols can be shown"),
-            Ok(Heard::Subscribed) => {}
-            Err(error) if may_retry => {
-                connection = loop {
-                    note(&format!("{error:#}; connecting again in {} ms", pause.as_millis()));
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(RETRY.1);
-                    match Connection::open(target, subscription).await {
-                        Ok(connection) => break connection,
-                        Err(error) if connection::is_final(&error) => return Err(error),
-                        Err(_) => {}
-                    }
-                };
+            Event::Refused(refusals) => {
+                refusals.iter().for_each(|refusal| note(&format!("{}: {}", refusal.name, refusal.reason)));
             }
-            Err(error) => return Err(error),
+            Event::Lost { reason, pause } => {
+                note(&format!("{reason}; connecting again in {} ms", pause.as_millis()));
+            }
+            Event::Found => note("connected again"),
         }
     }
 }
@@ -218,61 +209,51 @@ fn note(text: &str) {
 }
 
 /// A table that is drawn again and again.
-async fn table(target: &Target, subscription: &Subscription) -> anyhow::Result<()> {
-    // Mistakes of the first try are told on the usual screen.
-    let mut connection = Some(Connection::open(target, subscription).await?);
-    let mut board = Board::new(&subscription.symbols, target.url(), Instant::now());
+async fn table(symbols: &[(String, String)], target: &Target, link: &mut Link) -> anyhow::Result<()> {
+    let mut board = Board::new(symbols, target.shown(), Instant::now());
+    // Before the screen is entered, so that no signal finds it without its keeper.
+    let stopped = stop_signal()?;
+    tokio::pin!(stopped);
     let mut screen = Screen::open()?;
     let mut redraw = tokio::time::interval(REDRAW);
     redraw.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut pause = RETRY.0;
-    let mut retry_at = tokio::time::Instant::now();
     loop {
-        let heard = async {
-            if let Some(connection) = &mut connection {
-                connection.hear().await
-            } else {
-                tokio::time::sleep_until(retry_at).await;
-                Err(anyhow::anyhow!("retry"))
-            }
-        };
+        // All branches are cancel safe.
         tokio::select! {
-            heard = heard => match heard {
-                Ok(heard) => {
-                    pause = RETRY.0;
-                    if matches!(heard, Heard::AllRefused) {
-                        drop(screen);
-                        bail!("none of the symbols can be shown:\n{}", board.refusals());
-                    }
-                    board.hear(heard, Instant::now());
-                }
-                Err(error) => {
-                    if connection.take().is_some() {
-                        board.lost(&format!("{error:#}"));
-                    } else {
-                        match Connection::open(target, subscription).await {
-                            Ok(again) => {
-                                connection = Some(again);
-                                board.found();
-                                continue;
-                            }
-                            Err(error) if connection::is_final(&error) => return Err(error),
-                            Err(error) => board.lost(&format!("{error:#}")),
-                        }
-                    }
-                    retry_at = tokio::time::Instant::now() + pause;
-                    pause = (pause * 2).min(RETRY.1);
-                }
-            },
+            biased;
+            () = &mut stopped => return Ok(()),
+            () = screen.left() => return Ok(()),
             _ = redraw.tick() => screen.draw(|width, height| board.render(width, height, Instant::now()))?,
-            pressed = screen.pressed() => match pressed {
-                Pressed::Quit => break,
-                Pressed::Resized => screen.draw(|width, height| board.render(width, height, Instant::now()))?,
+            event = link.next() => match event? {
+                Event::Tick(tick) => board.tick(&tick, Instant::now()),
+                Event::Refused(refusals) => refusals.iter().for_each(|refusal| board.refuse(refusal)),
+                Event::Lost { reason, .. } => board.lost(&reason),
+                Event::Found => board.found(),
             },
         }
     }
-    drop(screen);
-    Ok(())
+}
+
+/// Waits for a signal that would end the process and leave the terminal in disorder.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hang_up.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        Ok(async { _ = tokio::signal::ctrl_c().await })
+    }
 }
 
 #[cfg(test)]

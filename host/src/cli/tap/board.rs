@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{
-    connection::Heard,
+    connection::{Refusal, Tick},
     format::{self, ABSENT, printable},
 };
 
@@ -73,26 +73,56 @@ impl Rate {
     }
 }
 
-/// A column: its title, least width, alignment, and text for a row.
+/// A column: its title, alignment, and text for a row.
 struct Column {
     title: &'static str,
+    /// Columns with a high rank are given up first when the terminal is narrow.
+    rank: u8,
     is_left: bool,
     cell: fn(&mut Row, Instant) -> Option<String>,
 }
 
-/// In the order in which they are given up when the terminal is narrow, last first.
+/// From left to right. The age is among the last to go, as a price without it may be an old one.
 const COLUMNS: [Column; 10] = [
-    Column { title: "SYMBOL", is_left: true, cell: |row, _| Some(row.name.clone()) },
-    Column { title: "LTP", is_left: false, cell: |row, _| format::price_of(&row.data, "ltp") },
-    Column { title: "CHANGE", is_left: false, cell: |row, _| format::change_of(&row.data, "change") },
-    Column { title: "%", is_left: false, cell: |row, _| format::change_of(&row.data, "change_percent") },
-    Column { title: "BID", is_left: false, cell: |row, _| format::price_of(&row.data, "bid_price") },
-    Column { title: "ASK", is_left: false, cell: |row, _| format::price_of(&row.data, "ask_price") },
-    Column { title: "VOLUME", is_left: false, cell: |row, _| format::quantity_of(&row.data, "volume") },
-    Column { title: "AGE", is_left: false, cell: |row, now| row.age(now) },
-    Column { title: "TICKS/S", is_left: false, cell: |row, now| Some(format!("{:.1}", row.rate.look(now))) },
-    Column { title: "OI", is_left: false, cell: |row, _| format::quantity_of(&row.data, "oi") },
+    Column { title: "SYMBOL", rank: 0, is_left: true, cell: |row, _| Some(row.name.clone()) },
+    Column { title: "LTP", rank: 1, is_left: false, cell: |row, _| format::price_of(&row.data, "ltp") },
+    Column {
+        title: "CHANGE",
+        rank: 4,
+        is_left: false,
+        cell: |row, _| format::change_of(&row.data, "change"),
+    },
+    Column {
+        title: "%",
+        rank: 3,
+        is_left: false,
+        cell: |row, _| format::percent_of(&row.data, "change_percent"),
+    },
+    Column { title: "BID", rank: 5, is_left: false, cell: |row, _| format::price_of(&row.data, "bid_price") },
+    Column { title: "ASK", rank: 6, is_left: false, cell: |row, _| format::price_of(&row.data, "ask_price") },
+    Column {
+        title: "VOLUME",
+        rank: 7,
+        is_left: false,
+        cell: |row, _| format::quantity_of(&row.data, "volume"),
+    },
+    Column {
+        title: "OI",
+        rank: 8,
+        is_left: false,
+        cell: |row, _| format::quantity_of(&row.data, OPEN_INTEREST),
+    },
+    Column {
+        title: "TICKS/S",
+        rank: 9,
+        is_left: false,
+        cell: |row, now| Some(format!("{:.1}", row.rate.look(now))),
+    },
+    Column { title: "AGE", rank: 2, is_left: false, cell: |row, now| row.age(now) },
 ];
+
+/// Few instruments have it: its column is left out when no row does.
+const OPEN_INTEREST: &str = "oi";
 
 impl Row {
     fn age(&self, now: Instant) -> Option<String> {
@@ -131,31 +161,28 @@ impl Board {
         }
     }
 
-    /// Takes what the host said. Symbols that were not asked for are left out.
-    pub(super) fn hear(&mut self, heard: Heard, now: Instant) {
-        match heard {
-            Heard::Tick(tick) => {
-                self.ticks += 1;
-                self.rate.count += 1;
-                for row in self.rows.iter_mut().filter(|row| row.name == tick.name) {
-                    let last = |data: &Value| data.get("ltp").and_then(Value::as_f64);
-                    row.direction = match (last(&row.data), last(&tick.data)) {
-                        (Some(before), Some(after)) if after > before => Style::Up,
-                        (Some(before), Some(after)) if after < before => Style::Down,
-                        _ => row.direction,
-                    };
-                    row.data = tick.data.clone();
-                    row.heard_at = Some(now);
-                    row.refusal = None;
-                    row.rate.count += 1;
-                }
-            }
-            Heard::Refused { name, reason } => {
-                for row in self.rows.iter_mut().filter(|row| row.name == name) {
-                    row.refusal = Some(reason.clone());
-                }
-            }
-            Heard::Subscribed | Heard::AllRefused => {}
+    /// Takes a tick. Symbols that were not asked for are left out.
+    pub(super) fn tick(&mut self, tick: &Tick, now: Instant) {
+        self.ticks += 1;
+        self.rate.count += 1;
+        for row in self.rows.iter_mut().filter(|row| row.name == tick.name) {
+            let last = |data: &Value| data.get("ltp").and_then(Value::as_f64);
+            row.direction = match (last(&row.data), last(&tick.data)) {
+                (Some(before), Some(after)) if after > before => Style::Up,
+                (Some(before), Some(after)) if after < before => Style::Down,
+                _ => row.direction,
+            };
+            row.data.clone_from(&tick.data);
+            row.heard_at = Some(now);
+            row.refusal = None;
+            row.rate.count += 1;
+        }
+    }
+
+    /// The host does not give a symbol, or no longer.
+    pub(super) fn refuse(&mut self, refusal: &Refusal) {
+        for row in self.rows.iter_mut().filter(|row| row.name == refusal.name) {
+            row.refusal = Some(refusal.reason.clone());
         }
     }
 
@@ -164,16 +191,10 @@ impl Board {
         self.trouble = Some(printable(reason));
     }
 
-    /// The connection is there again.
+    /// The connection is there again, with no word yet on what it gives.
     pub(super) fn found(&mut self) {
         self.trouble = None;
-    }
-
-    /// The refused symbols with their reasons, a line each.
-    pub(super) fn refusals(&self) -> String {
-        let refused =
-            self.rows.iter().filter_map(|row| Some(format!("  {}: {}", row.name, row.refusal.as_ref()?)));
-        refused.collect::<Vec<_>>().join("\n")
+        self.rows.iter_mut().for_each(|row| row.refusal = None);
     }
 
     /// The picture, no larger than the screen.
@@ -196,25 +217,13 @@ impl Board {
                     .collect()
             })
             .collect();
-        let widest = |place: usize, column: &Column| {
-            let cells = cells.iter().filter_map(|cells| cells.get(place)).map(|cell| cell.chars().count());
-            cells.max().unwrap_or(0).max(column.title.len())
-        };
-        let mut used = 0;
-        let mut widths = Vec::new();
-        for (place, column) in COLUMNS.iter().enumerate() {
-            let cell = widest(place, column);
-            used += cell + if place == 0 { 0 } else { 2 };
-            if used > width && place > 1 {
-                break;
-            }
-            widths.push(cell);
-        }
+        let has_open_interest = self.rows.iter().any(|row| row.data.get(OPEN_INTEREST).is_some());
+        let widths = widths(&cells, width, has_open_interest);
         let joined = |texts: &mut dyn Iterator<Item = &str>| {
             let columns = COLUMNS.iter().zip(&widths).zip(texts);
-            let padded = columns.map(|((column, width), text)| {
-                let width = *width;
-                if column.is_left { format!("{text:<width$}") } else { format!("{text:>width$}") }
+            let padded = columns.filter_map(|((column, width), text)| {
+                let width = (*width)?;
+                Some(if column.is_left { format!("{text:<width$}") } else { format!("{text:>width$}") })
             });
             padded.collect::<Vec<_>>().join("  ")
         };
@@ -229,15 +238,38 @@ impl Board {
     }
 
     fn status(&mut self, now: Instant) -> Line {
-        let rate = self.rate.look(now);
+        let (url, rate) = (&self.url, self.rate.look(now));
         match &self.trouble {
-            Some(trouble) => vec![(Style::Warning, format!("{trouble}; connecting again, q to quit"))],
+            Some(trouble) => {
+                vec![(Style::Warning, format!("q to quit  connecting again  {url}  {trouble}"))]
+            }
             None => vec![(
                 Style::Dim,
-                format!("{}  {} ticks, {rate:.1} a second  q to quit", self.url, self.ticks),
+                format!("q to quit  connected  {} ticks, {rate:.1} a second  {url}", self.ticks),
             )],
         }
     }
+}
+
+/// The width of each column, none for those that find no place.
+fn widths(cells: &[Vec<String>], width: usize, has_open_interest: bool) -> Vec<Option<usize>> {
+    let mut widths: Vec<_> = vec![None; COLUMNS.len()];
+    let mut by_rank: Vec<_> = COLUMNS.iter().zip(&mut widths).enumerate().collect();
+    by_rank.sort_by_key(|(_, (column, _))| column.rank);
+    let mut used = 0;
+    for (place, (column, chosen)) in by_rank {
+        if column.title == "OI" && !has_open_interest {
+            continue;
+        }
+        let column_cells = cells.iter().filter_map(|cells| cells.get(place));
+        let widest = column_cells.map(|cell| cell.chars().count()).max().unwrap_or(0).max(column.title.len());
+        used += widest + if place == 0 { 0 } else { 2 };
+        if used > width && column.rank > 1 {
+            break;
+        }
+        *chosen = Some(widest);
+    }
+    widths
 }
 
 /// The book of a row: bids on the left, asks on the right, best first.
@@ -256,16 +288,11 @@ fn ladder(row: &Row) -> Vec<Line> {
         ]
     };
     let (buy, sell) = (side("buy"), side("sell"));
-    let mut lines = vec![
-        Line::new(),
-        vec![(
-            Style::Header,
-            format!(
-                "{:>8} {:>10} {:>12}  {:<12} {:<10} {:<8}  {}",
-                "ORDERS", "QUANTITY", "BID", "ASK", "QUANTITY", "ORDERS", row.name
-            ),
-        )],
-    ];
+    let titles = format!(
+        "{:>8} {:>10} {:>12}  {:<12} {:<10} {:<8}",
+        "ORDERS", "QUANTITY", "BID", "ASK", "QUANTITY", "ORDERS"
+    );
+    let mut lines = vec![Line::new(), vec![(Style::Header, row.name.clone())], vec![(Style::Header, titles)]];
     for place in 0..buy.len().max(sell.len()) {
         let [buy_orders, buy_quantity, bid] = cells(buy.get(place));
         let [sell_orders, sell_quantity, ask] = cells(sell.get(place));

@@ -1,21 +1,29 @@
 //! One connection to a host: log in, subscribe, listen.
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout, timeout_at},
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
-    tungstenite::{Message, protocol::WebSocketConfig},
+    tungstenite::{Bytes, Message, protocol::WebSocketConfig},
 };
 
 use super::format::printable;
+use crate::protocol::codes::{CloseReason, Return};
 
 /// Longest wait for the connection and for each answer.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Silence after which the host is asked whether it is there, and then time to answer. A host may have its own pings
+/// switched off, and a machine that loses its network closes nothing.
+const QUIET: Duration = Duration::from_secs(20);
 
 /// Longest message of a host: a book of 200 levels has some 50 KB, the answer for thousands of symbols more.
 const MAX_MESSAGE_BYTES: usize = 16 * 1_024 * 1_024;
@@ -24,6 +32,7 @@ const MAX_MESSAGE_BYTES: usize = 16 * 1_024 * 1_024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     url: String,
+    shown: String,
     authority: String,
 }
 
@@ -31,24 +40,30 @@ impl Target {
     pub(super) fn parse(url: &str) -> anyhow::Result<Self> {
         if url.starts_with("wss://") {
             bail!(
-                "{} is not supported by tap yet: reach the host on its own machine, or through a tunnel, with ws://",
-                printable(url)
+                "wss:// is not supported by tap yet: reach the host on its own machine, or through a tunnel, with ws://"
             );
         }
         let Some(rest) = url.strip_prefix("ws://") else {
-            bail!("{} is no address of a host: write ws://127.0.0.1:8765", printable(url));
+            bail!("--url is no address of a host: write ws://127.0.0.1:8765");
         };
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if authority.contains('@') {
+            // Not repeated: what stands before the @ may be a password.
+            bail!("the address of a host has no user and no password: write ws://127.0.0.1:8765");
+        }
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         if authority.is_empty() {
-            bail!("{} names no address: write ws://127.0.0.1:8765", printable(url));
+            bail!("--url names no address: write ws://127.0.0.1:8765");
         }
         let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };
-        Ok(Self { url: url.to_owned(), authority })
+        // A query may carry a token for a proxy.
+        let shown = printable(url.split(['?', '#']).next().unwrap_or_default());
+        Ok(Self { url: url.to_owned(), shown, authority })
     }
 
-    pub(super) fn url(&self) -> &str {
-        &self.url
+    /// The address as it may be shown, printable.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
     }
 }
 
@@ -68,8 +83,17 @@ pub(super) struct Tick {
     pub(super) name: String,
     /// The values.
     pub(super) data: Value,
-    /// The message as it came, printable.
+    /// The message as it came: not printable.
     pub(super) raw: String,
+}
+
+/// Why a symbol cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// `EXCHANGE:SYMBOL`, printable.
+    pub(super) name: String,
+    /// The host's reason, printable.
+    pub(super) reason: String,
 }
 
 /// What a host said.
@@ -77,17 +101,17 @@ pub(super) struct Tick {
 pub(super) enum Heard {
     /// A tick.
     Tick(Tick),
-    /// A symbol cannot be had, or no longer.
-    Refused {
-        /// `EXCHANGE:SYMBOL`, printable.
-        name: String,
-        /// The host's reason, printable.
-        reason: String,
+    /// The request is answered.
+    Answer {
+        /// What was not granted.
+        refusals: Vec<Refusal>,
+        /// Whether anything was.
+        is_any_granted: bool,
     },
-    /// The request is answered, and something of it granted.
-    Subscribed,
-    /// The request is answered, and nothing of it granted.
-    AllRefused,
+    /// A symbol that was granted is not to be had after all.
+    Ended(Refusal),
+    /// The whole request is refused, for this reason, printable.
+    Rejected(String),
 }
 
 /// The key is wrong: to try again is of no use.
@@ -97,16 +121,42 @@ pub(super) enum Heard {
 )]
 struct KeyRefused(String);
 
+/// The host closed the connection and said why.
+#[derive(Debug, thiserror::Error)]
+#[error("the host closed the connection: {reason} ({code})")]
+struct Closed {
+    code: u16,
+    reason: String,
+}
+
+impl Closed {
+    fn client_return(&self) -> Option<Return> {
+        // 1000 comes from proxies, too, and says nothing about this client.
+        let reasons = CloseReason::ALL.into_iter().filter(|reason| *reason != CloseReason::ClientClosed);
+        reasons.into_iter().find(|reason| reason.code() == self.code).map(CloseReason::client_return)
+    }
+}
+
 /// Whether another try would end the same way.
 pub(super) fn is_final(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<KeyRefused>().is_some()
+    error.downcast_ref::<KeyRefused>().is_some() || closed_with(error) == Some(Return::Never)
+}
+
+/// Whether the host asks for a longer pause before another try.
+pub(super) fn asks_for_patience(error: &anyhow::Error) -> bool {
+    closed_with(error) == Some(Return::Later)
+}
+
+fn closed_with(error: &anyhow::Error) -> Option<Return> {
+    error.downcast_ref::<Closed>().and_then(Closed::client_return)
 }
 
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: WebSocketStream<TcpStream>,
-    waiting: VecDeque<Heard>,
+    heard_at: Instant,
+    is_asked: bool,
 }
 
 impl Connection {
@@ -123,11 +173,11 @@ impl Connection {
         let socket = timeout(PATIENCE, connecting)
             .await
             .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {} s", PATIENCE.as_secs())))
-            .with_context(|| {
-                format!("cannot connect to {}; is `tickhost run` running?", printable(&target.url))
-            })?;
-        let mut connection = Self { socket, waiting: VecDeque::new() };
-        connection.log_in(&subscription.key).await?;
+            .with_context(|| format!("cannot connect to {}; is `tickhost run` running?", target.shown))?;
+        let mut connection = Self { socket, heard_at: Instant::now(), is_asked: false };
+        timeout(PATIENCE, connection.log_in(&subscription.key))
+            .await
+            .context("the host does not answer")??;
         let symbols: Vec<Value> = subscription
             .symbols
             .iter()
@@ -145,15 +195,18 @@ impl Connection {
 
     async fn log_in(&mut self, key: &SecretString) -> anyhow::Result<()> {
         self.send(&json!({"action": "authenticate", "api_key": key.expose_secret()})).await?;
-        let answer = timeout(PATIENCE, self.next()).await.context("the host does not answer")??;
-        let answer: Value = serde_json::from_str(&answer).context("the host's answer is no JSON")?;
-        if text(&answer, "status") == "success" {
-            return Ok(());
-        }
-        let reason = printable(text(&answer, "message"));
-        match text(&answer, "code") {
-            "AUTHENTICATION_ERROR" => Err(KeyRefused(reason).into()),
-            code => bail!("the host refused to log in: {reason} ({})", printable(code)),
+        loop {
+            let Ok(answer) = serde_json::from_str::<Value>(&self.next().await?) else { continue };
+            match (text(&answer, "type"), text(&answer, "status")) {
+                ("auth", "success") => return Ok(()),
+                ("auth" | "", "error") => {}
+                _ => continue,
+            }
+            let reason = printable(text(&answer, "message"));
+            match text(&answer, "code") {
+                "AUTHENTICATION_ERROR" => return Err(KeyRefused(reason).into()),
+                code => bail!("the host refused to log in: {reason} ({})", printable(code)),
+            }
         }
     }
 
@@ -162,16 +215,26 @@ impl Connection {
     }
 
     /// The next text message.
+    ///
+    /// # Cancel Safety
+    /// Nothing is lost; at worst a ping is sent twice.
     async fn next(&mut self) -> anyhow::Result<String> {
         loop {
-            match self.socket.next().await {
+            let patience = if self.is_asked { QUIET * 2 } else { QUIET };
+            let Ok(message) = timeout_at(self.heard_at + patience, self.socket.next()).await else {
+                if self.is_asked {
+                    bail!("the connection is lost: the host was silent for {} s", patience.as_secs());
+                }
+                self.socket.send(Message::Ping(Bytes::new())).await.context("the connection is lost")?;
+                self.is_asked = true;
+                continue;
+            };
+            (self.heard_at, self.is_asked) = (Instant::now(), false);
+            match message {
                 Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
                 Some(Ok(Message::Close(Some(frame)))) => {
-                    bail!(
-                        "the host closed the connection: {} ({})",
-                        printable(&frame.reason),
-                        u16::from(frame.code)
-                    )
+                    let closed = Closed { code: frame.code.into(), reason: printable(&frame.reason) };
+                    return Err(closed.into());
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error).context("the connection is lost"),
@@ -186,45 +249,45 @@ impl Connection {
     /// Nothing is lost.
     pub(super) async fn hear(&mut self) -> anyhow::Result<Heard> {
         loop {
-            if let Some(heard) = self.waiting.pop_front() {
+            if let Some(heard) = interpret(self.next().await?) {
                 return Ok(heard);
             }
-            let raw = self.next().await?;
-            interpret(&raw, &mut self.waiting);
         }
     }
 }
 
 /// What a message means; unknown ones mean nothing.
-pub(super) fn interpret(raw: &str, heard: &mut VecDeque<Heard>) {
-    let Ok(mut message) = serde_json::from_str::<Value>(raw) else { return };
-    let name = |value: &Value| printable(&format!("{}:{}", text(value, "exchange"), text(value, "symbol")));
-    match text(&message, "type") {
-        "market_data" => {
-            let name = name(&message);
+pub(super) fn interpret(raw: String) -> Option<Heard> {
+    let mut message = serde_json::from_str::<Value>(&raw).ok()?;
+    match (text(&message, "type"), text(&message, "status")) {
+        ("market_data", _) => {
+            let name = name_of(&message);
             let data = message.get_mut("data").map(Value::take).unwrap_or_default();
-            heard.push_back(Heard::Tick(Tick { name, data, raw: printable(raw) }));
+            Some(Heard::Tick(Tick { name, data, raw }))
         }
-        "subscribe" => {
-            let entries =
-                message.get("subscriptions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            let refused = |entry: &&Value| text(entry, "status") != "success";
-            heard.extend(entries.iter().filter(refused).map(|entry| Heard::Refused {
-                name: name(entry),
-                reason: printable(text(entry, "message")),
-            }));
-            let is_granted = entries.iter().any(|entry| !refused(&entry));
-            heard.push_back(if is_granted { Heard::Subscribed } else { Heard::AllRefused });
+        ("subscribe", _) => {
+            let entries = message.get("subscriptions").and_then(Value::as_array);
+            let entries = entries.map(Vec::as_slice).unwrap_or_default();
+            let (granted, refused): (Vec<_>, Vec<_>) =
+                entries.iter().partition(|entry| text(entry, "status") == "success");
+            let refusals = refused.into_iter().map(refusal).collect();
+            Some(Heard::Answer { refusals, is_any_granted: !granted.is_empty() })
         }
-        "subscription_status" if text(&message, "status") == "error" => heard
-            .push_back(Heard::Refused { name: name(&message), reason: printable(text(&message, "message")) }),
-        "" if text(&message, "status") == "error" => {
+        ("subscription_status", "error") => Some(Heard::Ended(refusal(&message))),
+        ("", "error") => {
             let reason = format!("{} ({})", text(&message, "message"), text(&message, "code"));
-            heard.push_back(Heard::Refused { name: "request".to_owned(), reason: printable(&reason) });
-            heard.push_back(Heard::AllRefused);
+            Some(Heard::Rejected(printable(&reason)))
         }
-        _ => {}
+        _ => None,
     }
+}
+
+fn refusal(entry: &Value) -> Refusal {
+    Refusal { name: name_of(entry), reason: printable(text(entry, "message")) }
+}
+
+fn name_of(value: &Value) -> String {
+    printable(&format!("{}:{}", text(value, "exchange"), text(value, "symbol")))
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {

@@ -13,19 +13,34 @@ const DAY_MS: u64 = 24 * 3_600 * 1_000;
 pub(super) const ABSENT: &str = "-";
 
 /// Longest text taken from the network into one cell or message.
-const MAX_CHARS: usize = 100_000;
+const MAX_CHARS: usize = 200;
 
-/// Text without what would move the cursor, change colours or hide something in a terminal.
+/// Text without what would move the cursor, change colours or hide something in a terminal, of bounded length.
 pub(super) fn printable(text: &str) -> String {
-    let is_hidden = |c: &char| {
+    shown(text).take(MAX_CHARS).collect()
+}
+
+/// A whole message, for programs: as [`printable`], and on one line as JSON has no need of line ends. Its length is
+/// bounded by that of messages.
+pub(super) fn printable_json(message: &str) -> String {
+    shown(message).collect()
+}
+
+fn shown(text: &str) -> impl Iterator<Item = char> {
+    let is_hidden = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+            || matches!(c, '\u{61c}' | '\u{feff}')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
     };
-    text.chars().filter(|c| !is_hidden(c)).take(MAX_CHARS).collect()
+    text.chars().filter(move |c| !is_hidden(*c))
 }
 
 /// A price: two digits after the point, or four when it has more.
 pub(super) fn price(value: f64) -> String {
+    // No price is as large; written out it could fill the screen.
+    if value.abs() >= 1e15 {
+        return format!("{value:e}");
+    }
     let has_more = ((value * 100.0).round() - value * 100.0).abs() > 1e-4;
     if has_more { format!("{value:.4}") } else { format!("{value:.2}") }
 }
@@ -35,16 +50,31 @@ pub(super) fn price_of(data: &Value, name: &str) -> Option<String> {
     data.get(name).and_then(Value::as_f64).map(price)
 }
 
-/// A number of a tick as a quantity.
+/// A number of a tick as a quantity, written as it came.
 pub(super) fn quantity_of(data: &Value, name: &str) -> Option<String> {
-    data.get(name).and_then(Value::as_i64).map(|quantity| quantity.to_string())
+    data.get(name).and_then(Value::as_number).map(ToString::to_string)
 }
 
-/// A change with its sign.
+/// A change of the price, with its sign.
 pub(super) fn change_of(data: &Value, name: &str) -> Option<String> {
     let change = data.get(name).and_then(Value::as_f64)?;
-    let sign = if change > 0.0 { "+" } else { "" };
-    Some(format!("{sign}{}", price(change)))
+    Some(format!("{}{}", sign(change), price(change)))
+}
+
+/// A change in percent, with its sign.
+pub(super) fn percent_of(data: &Value, name: &str) -> Option<String> {
+    let change = data.get(name).and_then(Value::as_f64)?;
+    // The same for tiny changes of either sign.
+    let rounded = (change * 100.0).round() / 100.0 + 0.0;
+    Some(if rounded.abs() >= 1e6 {
+        format!("{rounded:+e}")
+    } else {
+        format!("{}{rounded:.2}", sign(rounded))
+    })
+}
+
+fn sign(change: f64) -> &'static str {
+    if change > 0.0 { "+" } else { "" }
 }
 
 /// Time of day in India.
@@ -57,7 +87,7 @@ pub(super) fn time_of(data: &Value) -> Option<String> {
 /// One tick on one line.
 pub(super) fn line(tick: &Tick) -> String {
     let data = &tick.data;
-    let change = change_of(data, "change").zip(change_of(data, "change_percent"));
+    let change = change_of(data, "change").zip(percent_of(data, "change_percent"));
     let parts = [
         ("ltp", Some(price_of(data, "ltp").unwrap_or_else(|| ABSENT.to_owned()))),
         ("chg", change.map(|(change, percent)| format!("{change} ({percent}%)"))),

@@ -8,46 +8,39 @@ use crossterm::{
     execute, queue,
     style::{Attribute, Color, Print, ResetColor, SetAttribute, SetForegroundColor},
     terminal::{
-        self, BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
-        LeaveAlternateScreen,
+        self, BeginSynchronizedUpdate, Clear, ClearType, DisableLineWrap, EnableLineWrap,
+        EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     },
 };
 use tokio::sync::mpsc;
 
 use super::board::{Line, Style};
 
-/// What the person at the terminal did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pressed {
-    Quit,
-    Resized,
-}
-
 /// The terminal while it is ours.
 #[derive(Debug)]
 pub(super) struct Screen {
     out: Stdout,
-    pressed: mpsc::Receiver<Pressed>,
+    quit: mpsc::Receiver<()>,
     has_colour: bool,
 }
 
 impl Screen {
     pub(super) fn open() -> io::Result<Self> {
-        let (sender, pressed) = mpsc::channel(16);
+        let (sender, quit) = mpsc::channel(1);
         terminal::enable_raw_mode()?;
         // From here on dropping it restores the terminal.
         let mut screen = Self {
             out: io::stdout(),
-            pressed,
+            quit,
             has_colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         };
-        execute!(screen.out, EnterAlternateScreen, cursor::Hide)?;
+        // Characters of double width may make a line longer than it was counted: it must not push the others down.
+        execute!(screen.out, EnterAlternateScreen, DisableLineWrap, cursor::Hide)?;
         // Reading blocks, so it has a thread, which ends with the process.
         std::thread::Builder::new().name("keys".to_owned()).spawn(move || {
             while let Ok(event) = event::read() {
-                if let Some(pressed) = meaning(&event)
-                    && sender.blocking_send(pressed).is_err()
-                {
+                if means_quit(&event) {
+                    _ = sender.blocking_send(());
                     return;
                 }
             }
@@ -55,10 +48,12 @@ impl Screen {
         Ok(screen)
     }
 
-    /// What was pressed next.
-    pub(super) async fn pressed(&mut self) -> Pressed {
-        // Without a keyboard there is nobody left to look.
-        self.pressed.recv().await.unwrap_or(Pressed::Quit)
+    /// Waits until the person at the terminal wants to leave, or is gone with the keyboard.
+    ///
+    /// # Cancel Safety
+    /// Nothing is lost.
+    pub(super) async fn left(&mut self) {
+        _ = self.quit.recv().await;
     }
 
     /// Draws a picture that is made for the size of the terminal.
@@ -72,7 +67,10 @@ impl Screen {
                 self.set(*style)?;
                 queue!(self.out, Print(text), SetAttribute(Attribute::Reset), ResetColor)?;
             }
-            queue!(self.out, Clear(ClearType::UntilNewLine))?;
+            // After a full line the cursor stands on the last character, which clearing would take away.
+            if line.iter().map(|(_, text)| text.chars().count()).sum::<usize>() < width.into() {
+                queue!(self.out, Clear(ClearType::UntilNewLine))?;
+            }
         }
         let drawn = u16::try_from(lines.len()).unwrap_or(height);
         if drawn < height {
@@ -97,19 +95,15 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         // A terminal that is gone needs nothing back.
-        _ = execute!(self.out, cursor::Show, LeaveAlternateScreen);
+        _ = execute!(self.out, cursor::Show, EnableLineWrap, LeaveAlternateScreen);
         _ = terminal::disable_raw_mode();
     }
 }
 
-fn meaning(event: &Event) -> Option<Pressed> {
-    match event {
-        Event::Resize(..) => Some(Pressed::Resized),
-        Event::Key(key) if key.kind != KeyEventKind::Release => {
-            let is_interrupt =
-                key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
-            (is_interrupt || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc)).then_some(Pressed::Quit)
-        }
-        _ => None,
-    }
+/// Whether it is q, Escape or Ctrl-C, which is a key like others while the terminal is ours.
+fn means_quit(event: &Event) -> bool {
+    let Event::Key(key) = event else { return false };
+    let is_interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+    key.kind != KeyEventKind::Release
+        && (is_interrupt || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc))
 }

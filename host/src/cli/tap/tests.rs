@@ -1,15 +1,22 @@
-use std::collections::VecDeque;
+mod link;
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
 
-use super::*;
+use super::{
+    connection::{Heard, Refusal, Tick},
+    *,
+};
 
-fn heard(message: &Value) -> Vec<Heard> {
-    let mut heard = VecDeque::new();
-    connection::interpret(&message.to_string(), &mut heard);
-    heard.into()
+fn heard(message: &Value) -> Option<Heard> {
+    connection::interpret(message.to_string())
+}
+
+fn tick(message: &Value) -> Tick {
+    match heard(message) {
+        Some(Heard::Tick(tick)) => tick,
+        other => panic!("no tick: {other:?}"),
+    }
 }
 
 fn quote(symbol: &str, ltp: f64, more: &Value) -> Value {
@@ -36,17 +43,11 @@ fn full() -> Value {
 fn board(now: Instant) -> Board {
     let symbols = ["SBIN", "M&M", "BAD", "QUIET"].map(|symbol| ("NSE".to_owned(), symbol.to_owned()));
     let mut board = Board::new(&symbols, "ws://127.0.0.1:8765", now);
-    let refused = json!({"type": "subscribe", "status": "partial", "subscriptions": [
-        {"symbol": "BAD", "exchange": "NSE", "status": "error", "message": "Symbol BAD not found"},
-        {"symbol": "SBIN", "exchange": "NSE", "status": "success"}]});
-    let messages = [
-        refused,
-        quote("SBIN", 625.0, &full()),
-        quote("SBIN", 625.5, &full()),
-        quote("M&M", 0.0525, &json!({})),
-    ];
-    for message in messages {
-        heard(&message).into_iter().for_each(|heard| board.hear(heard, now));
+    board.refuse(&Refusal { name: "NSE:BAD".to_owned(), reason: "Symbol BAD not found".to_owned() });
+    for message in
+        [quote("SBIN", 625.0, &full()), quote("SBIN", 625.5, &full()), quote("M&M", 0.0525, &json!({}))]
+    {
+        board.tick(&tick(&message), now);
     }
     board
 }
@@ -74,19 +75,14 @@ fn colours_say_up_down_and_old() {
     let mut board = board(now);
     let style = |board: &mut Board, now| board.render(120, 40, now)[1][0].0;
     assert_eq!(style(&mut board, now), board::Style::Up);
-    for heard in heard(&quote("SBIN", 620.0, &json!({}))) {
-        board.hear(heard, now);
-    }
+    board.tick(&tick(&quote("SBIN", 620.0, &json!({}))), now);
     assert_eq!(style(&mut board, now), board::Style::Down);
     assert_eq!(style(&mut board, now + Duration::from_secs(6)), board::Style::Dim);
 }
 
 #[test]
 fn a_tick_on_a_line() {
-    let line = |message: &Value| match heard(message).remove(0) {
-        Heard::Tick(tick) => format::line(&tick),
-        other => panic!("{other:?}"),
-    };
+    let line = |message: &Value| format::line(&tick(message));
     assert_eq!(
         line(&quote("SBIN", 625.5, &full())),
         "NSE:SBIN                 ltp 625.50  chg +3.50 (+0.56%)  bid 625.45  ask 625.55  vol 1500000  oi 12  \
@@ -99,9 +95,27 @@ fn a_tick_on_a_line() {
 #[test]
 fn what_comes_from_the_network_cannot_command_the_terminal() {
     let message = quote("\u{1b}[2J\u{202e}SBIN\r\n", 1.0, &json!({}));
-    let Heard::Tick(tick) = heard(&message).remove(0) else { panic!("a tick") };
-    assert_eq!(tick.name, "NSE:[2JSBIN");
-    assert!(!tick.raw.contains('\u{1b}'));
+    assert_eq!(tick(&message).name, "NSE:[2JSBIN");
+    assert_eq!(format::printable(&"x".repeat(10_000)).len(), 200);
+    let raw = "{\"a\":\n\"\u{9b}\u{1b}[2J\u{61c}\"}";
+    assert_eq!(format::printable_json(raw), "{\"a\":\"[2J\"}");
+    let huge = json!({"volume": u64::MAX, "change_percent": 1e300, "bid_price": -1e300});
+    let line = format::line(&tick(&quote("SBIN", 1e300, &huge)));
+    assert!(line.len() < 200 && line.contains("18446744073709551615"), "{line}");
+}
+
+#[test]
+fn numbers_are_neither_invented_nor_cut() {
+    let data = json!({"a": 0.05, "b": 0.0525, "c": -0.001, "d": 1.5, "e": "7", "f": null, "g": 0.38491});
+    assert_eq!(format::price_of(&data, "a").unwrap(), "0.05");
+    assert_eq!(format::price_of(&data, "b").unwrap(), "0.0525");
+    assert_eq!(format::percent_of(&data, "c").unwrap(), "0.00");
+    assert_eq!(format::percent_of(&data, "g").unwrap(), "+0.38");
+    assert_eq!(format::quantity_of(&data, "d").unwrap(), "1.5");
+    for absent in ["e", "f", "h"] {
+        assert_eq!(format::price_of(&data, absent), None);
+        assert_eq!(format::quantity_of(&data, absent), None);
+    }
 }
 
 #[test]
@@ -115,16 +129,10 @@ fn messages_without_meaning_are_passed_over() {
         "{\"type\":\"market_data\"",
         "{\"type\":\"auth_status\"}",
     ] {
-        let mut heard = VecDeque::new();
-        connection::interpret(message, &mut heard);
-        assert!(heard.is_empty(), "{message}");
+        assert!(connection::interpret(message.to_owned()).is_none(), "{message}");
     }
     // A tick without values is shown as one.
-    assert_eq!(heard(&json!({"type": "market_data"})).len(), 1);
-    assert!(matches!(
-        heard(&json!({"status": "error", "message": "no"})).as_slice(),
-        [Heard::Refused { .. }, Heard::AllRefused]
-    ));
+    tick(&json!({"type": "market_data"}));
 }
 
 #[test]
@@ -139,107 +147,32 @@ fn symbols_and_addresses_are_taken_apart() {
         ("http://x", "ws://127"),
         ("ws://", "names no address"),
         ("localhost:8765", "ws://127"),
+        ("ws://me:hunter2@x:1", "no password"),
+        ("wss://me:hunter2@x:1", "not supported"),
     ] {
-        assert!(Target::parse(wrong).unwrap_err().to_string().contains(said), "{wrong}");
+        let error = Target::parse(wrong).unwrap_err().to_string();
+        assert!(error.contains(said) && !error.contains("hunter2"), "{wrong}: {error}");
     }
+    assert_eq!(Target::parse("ws://x:1/p?token=hunter2").unwrap().shown(), "ws://x:1/p");
 }
 
-/// A host that takes the key `right`, sends `ticks` ticks and closes; once for each connection.
-async fn host(ticks: Vec<u32>) -> Target {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = Target::parse(&format!("ws://{}", listener.local_addr().unwrap())).unwrap();
-    tokio::spawn(async move {
-        for ticks in ticks {
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
-            let auth: Value =
-                serde_json::from_str(socket.next().await.unwrap().unwrap().to_text().unwrap()).unwrap();
-            let answer = if auth["api_key"] == "right" {
-                json!({"type": "auth", "status": "success"})
-            } else {
-                json!({"status": "error", "code": "AUTHENTICATION_ERROR", "message": "Invalid API key"})
-            };
-            socket.send(Message::text(answer.to_string())).await.unwrap();
-            let Some(Ok(request)) = socket.next().await else { continue };
-            let request: Value = serde_json::from_str(request.to_text().unwrap()).unwrap();
-            assert_eq!((&request["mode"], &request["symbols"][0]["symbol"]), (&json!(2), &json!("SBIN")));
-            let ack = json!({"type": "subscribe", "status": "success", "subscriptions": [{"symbol": "SBIN", "exchange": "NSE", "status": "success"}]});
-            socket.send(Message::text(ack.to_string())).await.unwrap();
-            for number in 0..ticks {
-                let tick = quote("SBIN", 600.0 + f64::from(number), &json!({}));
-                socket.send(Message::text(tick.to_string())).await.unwrap();
-            }
-            socket.close(None).await.unwrap();
-        }
-    });
-    target
-}
-
-fn args(count: Option<u64>) -> TapArgs {
-    let symbols = vec![("NSE".to_owned(), "SBIN".to_owned())];
-    TapArgs {
-        symbols,
-        mode: TapMode::Quote,
-        depth: 5,
-        url: None,
-        key_file: None,
-        count,
-        plain: true,
-        json: false,
+#[test]
+fn the_key_comes_from_the_flag_else_the_environment_else_the_first_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let named = dir.path().join("named");
+    let read = |file, variable: Option<&str>| {
+        let key = key(file, variable.map(str::to_owned), dir.path())?;
+        anyhow::Ok(key.expose_secret().to_owned())
+    };
+    assert!(read(None, None).unwrap_err().to_string().contains("TICKHOST_API_KEY"));
+    std::fs::write(dir.path().join(DEMO_KEY_FILE), "demo\n").unwrap();
+    std::fs::write(&named, " named \n").unwrap();
+    assert_eq!(read(Some(&named), Some("variable")).unwrap(), "named");
+    assert_eq!(read(None, Some(" variable ")).unwrap(), "variable");
+    assert_eq!(read(None, Some("")).unwrap(), "demo");
+    for wrong in ["\n".to_owned(), "canary".repeat(1_000)] {
+        std::fs::write(&named, wrong).unwrap();
+        let said = format!("{:#}", read(Some(&named), None).unwrap_err());
+        assert!(said.contains("named") && !said.contains("canary"), "{said}");
     }
-}
-
-fn subscription(key: &str) -> Subscription {
-    Subscription { key: SecretString::from(key.to_owned()), symbols: args(None).symbols, mode: 2, depth: 5 }
-}
-
-/// Ends the program under test once it has printed enough, as a closed pipe does.
-struct Pipe(usize);
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self
-            .0
-            .checked_sub(String::from_utf8_lossy(bytes).matches('\n').count())
-            .ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn a_lost_connection_is_made_again() {
-    let target = host(vec![2, 3]).await;
-    let mut out = Pipe(4);
-    let ended = lines(&args(None), &target, &subscription("right"), &mut out).await.unwrap_err();
-    assert!(ended.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe));
-}
-
-#[tokio::test]
-async fn it_ends_after_the_ticks_that_were_asked_for() {
-    let target = host(vec![5]).await;
-    let mut out = Vec::new();
-    lines(&args(Some(3)), &target, &subscription("right"), &mut out).await.unwrap();
-    assert_eq!(String::from_utf8(out).unwrap().lines().count(), 3);
-}
-
-#[tokio::test]
-async fn a_wrong_key_is_named_without_showing_it() {
-    let target = host(vec![1]).await;
-    let error = lines(&args(None), &target, &subscription("canary"), &mut Vec::new()).await.unwrap_err();
-    let said = format!("{error:#}");
-    assert!(said.contains("TICKHOST_API_KEY") && !said.contains("canary"), "{said}");
-}
-
-#[tokio::test]
-async fn a_host_that_is_not_there_is_named() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = Target::parse(&format!("ws://{}", listener.local_addr().unwrap())).unwrap();
-    drop(listener);
-    let said =
-        format!("{:#}", lines(&args(None), &target, &subscription("x"), &mut Vec::new()).await.unwrap_err());
-    assert!(said.contains("tickhost run"), "{said}");
 }

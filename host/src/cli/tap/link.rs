@@ -1,0 +1,169 @@
+//! A connection that is made again whenever it breaks.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::bail;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    connection::{self, Connection, Heard, Refusal, Subscription, Target, Tick},
+    format::printable,
+};
+
+/// Bounds of the pauses between tries.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pauses {
+    pub(super) shortest: Duration,
+    pub(super) longest: Duration,
+}
+
+/// Pauses for a host that is restarted: soon back, and not asked all the time when it is not.
+pub(super) const PAUSES: Pauses =
+    Pauses { shortest: Duration::from_millis(500), longest: Duration::from_secs(5) };
+
+/// What there is to show.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A tick.
+    Tick(Tick),
+    /// Symbols that the host does not give, or no longer. Others are left.
+    Refused(Vec<Refusal>),
+    /// The connection broke.
+    Lost {
+        /// Why, printable.
+        reason: String,
+        /// Until the next try.
+        pause: Duration,
+    },
+    /// The connection is there again.
+    Found,
+}
+
+/// A subscription that outlasts its connections.
+pub(super) struct Link {
+    target: Target,
+    subscription: Arc<Subscription>,
+    asked: BTreeSet<String>,
+    refused: BTreeMap<String, String>,
+    state: State,
+    pauses: Pauses,
+    pause: Duration,
+    may_retry: bool,
+}
+
+type Opening = Pin<Box<dyn Future<Output = anyhow::Result<Connection>> + Send>>;
+
+enum State {
+    Open(Box<Connection>),
+    Resting(Instant),
+    // Kept here rather than awaited in place, so that whoever waits for an event may stop waiting at any time.
+    Opening(Opening),
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Connects for the first time. When that fails, or `may_retry` is false, there is no second try.
+    pub(super) async fn open(
+        target: Target,
+        subscription: Subscription,
+        pauses: Pauses,
+        may_retry: bool,
+    ) -> anyhow::Result<Self> {
+        let connection = Connection::open(&target, &subscription).await?;
+        let names = subscription.symbols.iter();
+        Ok(Self {
+            target,
+            asked: names.map(|(exchange, symbol)| printable(&format!("{exchange}:{symbol}"))).collect(),
+            refused: BTreeMap::new(),
+            subscription: Arc::new(subscription),
+            state: State::Open(Box::new(connection)),
+            pauses,
+            pause: pauses.shortest,
+            may_retry,
+        })
+    }
+
+    /// The next event.
+    ///
+    /// # Errors
+    /// What trying again would not change: the key or all symbols are refused, or there is no second try.
+    ///
+    /// # Cancel Safety
+    /// Nothing is lost.
+    pub(super) async fn next(&mut self) -> anyhow::Result<Event> {
+        loop {
+            match &mut self.state {
+                State::Open(connection) => match connection.hear().await {
+                    Ok(heard) => {
+                        if let Some(event) = self.judge(heard)? {
+                            return Ok(event);
+                        }
+                    }
+                    Err(error) => return self.lost(error),
+                },
+                State::Resting(until) => {
+                    sleep_until(*until).await;
+                    let (target, subscription) = (self.target.clone(), Arc::clone(&self.subscription));
+                    let opening = async move { Connection::open(&target, &subscription).await };
+                    self.state = State::Opening(Box::pin(opening));
+                }
+                State::Opening(opening) => match opening.await {
+                    Ok(connection) => {
+                        self.state = State::Open(Box::new(connection));
+                        self.refused.clear();
+                        return Ok(Event::Found);
+                    }
+                    Err(error) => return self.lost(error),
+                },
+            }
+        }
+    }
+
+    fn judge(&mut self, heard: Heard) -> anyhow::Result<Option<Event>> {
+        let (refusals, is_any_granted) = match heard {
+            Heard::Tick(tick) => {
+                self.pause = self.pauses.shortest;
+                self.refused.remove(&tick.name);
+                return Ok(Some(Event::Tick(tick)));
+            }
+            Heard::Answer { refusals, is_any_granted } => (refusals, is_any_granted),
+            Heard::Ended(refusal) => (vec![refusal], true),
+            Heard::Rejected(reason) => bail!("the host refused the subscription: {reason}"),
+        };
+        // Only names that were asked for are kept: a host may say what it likes, for as long as it likes.
+        let asked = refusals.iter().filter(|refusal| self.asked.contains(&refusal.name));
+        self.refused.extend(asked.map(|refusal| (refusal.name.clone(), refusal.reason.clone())));
+        if !is_any_granted || self.refused.len() == self.asked.len() {
+            let mut lines = vec!["none of the symbols can be shown".to_owned()];
+            lines.extend(self.refused.iter().map(|(name, reason)| format!("  {name}: {reason}")));
+            bail!(lines.join("\n"));
+        }
+        Ok((!refusals.is_empty()).then_some(Event::Refused(refusals)))
+    }
+
+    fn lost(&mut self, error: anyhow::Error) -> anyhow::Result<Event> {
+        if !self.may_retry || connection::is_final(&error) {
+            return Err(error);
+        }
+        if connection::asks_for_patience(&error) {
+            self.pause = self.pauses.longest;
+        }
+        // Partly random, so that all clients of a host that was restarted do not return in step.
+        let pause = self.pauses.shortest.max(self.pause.mul_f64(0.5 + rand::random::<f64>() / 2.0));
+        self.pause = (self.pause * 2).min(self.pauses.longest);
+        self.state = State::Resting(Instant::now() + pause);
+        Ok(Event::Lost { reason: printable(&format!("{error:#}")), pause })
+    }
+}
