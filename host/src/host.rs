@@ -142,10 +142,16 @@ impl Host {
             plan.accounts.clone(),
             tokio::runtime::Handle::current(),
         );
-        let (threads, bus) = match shards.as_slice() {
-            [only] => on_one_thread(only, context, router, routing, plan.bus, sink)?,
-            _ => on_many_threads(&shards, &context, &router, routing, plan.bus, sink)?,
-        };
+        let mut threads = Vec::new();
+        for (number, handle) in shards.iter().enumerate() {
+            let (handle, router, context) = (Arc::clone(handle), router.clone(), Arc::clone(&context));
+            let shard = move || shard::run(number, handle, router, context);
+            threads.push(on_own_thread(&format!("shard-{number}"), shard)?.0);
+        }
+        // Bus and router share a thread: a tick then wakes one other on its way, that of its clients.
+        let (thread, runtime) = on_own_thread("router", move || routing)?;
+        threads.push(thread);
+        let bus = plan.bus.map(|settings| Bus::start_on(&runtime, settings, Box::new(sink))).transpose()?;
 
         let mut tasks = JoinSet::new();
         tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
@@ -246,65 +252,20 @@ fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-/// With one shard there is nothing to share out: bus, router and sessions run on one thread, and a tick reaches its
-/// clients without waking another.
-fn on_one_thread(
-    shard: &Arc<ShardHandle>,
-    context: Arc<SessionContext>,
-    router: RouterHandle,
-    routing: impl Future<Output = ()> + Send + 'static,
-    bus: Option<BusSettings>,
-    sink: BusRouter,
-) -> Result<(Vec<JoinHandle<()>>, Option<Bus>), StartError> {
-    let runtime = current_thread().map_err(StartError::Thread)?;
-    let handle = runtime.handle().clone();
-    let shard = Arc::clone(shard);
-    let running = move || {
-        runtime.block_on(async move {
-            let routing = tokio::spawn(routing);
-            shard::run(0, shard, router, context).await;
-            // The router outlives the sessions: feeds that end later still speak to it.
-            if routing.await.is_err() {
-                tracing::error!("The router had panicked");
-            }
-        });
-    };
-    let thread = std::thread::Builder::new().name("shard-0".to_owned()).spawn(running);
-    let threads = vec![thread.map_err(StartError::Thread)?];
-    let bus = bus.map(|settings| Bus::start_on(&handle, settings, Box::new(sink))).transpose()?;
-    Ok((threads, bus))
-}
-
-fn on_many_threads(
-    shards: &[Arc<ShardHandle>],
-    context: &Arc<SessionContext>,
-    router: &RouterHandle,
-    routing: impl Future<Output = ()> + Send + 'static,
-    bus: Option<BusSettings>,
-    sink: BusRouter,
-) -> Result<(Vec<JoinHandle<()>>, Option<Bus>), StartError> {
-    let mut threads = Vec::new();
-    for (number, handle) in shards.iter().enumerate() {
-        let (handle, router, context) = (Arc::clone(handle), router.clone(), Arc::clone(context));
-        let shard = move || shard::run(number, handle, router, context);
-        threads.push(on_own_thread(format!("shard-{number}"), shard).map_err(StartError::Thread)?);
-    }
-    threads.push(on_own_thread("router".to_owned(), move || routing).map_err(StartError::Thread)?);
-    let bus = bus.map(|settings| Bus::start(settings, Box::new(sink))).transpose()?;
-    Ok((threads, bus))
-}
-
-fn current_thread() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
-}
-
-/// Runs a future that needs no other thread on a thread of its own.
-fn on_own_thread<F>(name: String, future: impl FnOnce() -> F + Send + 'static) -> io::Result<JoinHandle<()>>
+/// Runs a future that needs no other thread on a thread of its own, and gives the runtime there.
+fn on_own_thread<F>(
+    name: &str,
+    future: impl FnOnce() -> F + Send + 'static,
+) -> Result<(JoinHandle<()>, tokio::runtime::Handle), StartError>
 where
     F: Future<Output = ()>,
 {
-    let runtime = current_thread()?;
-    std::thread::Builder::new().name(name).spawn(move || runtime.block_on(future()))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(StartError::Thread)?;
+    let handle = runtime.handle().clone();
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    let thread = thread.spawn(move || runtime.block_on(future())).map_err(StartError::Thread)?;
+    Ok((thread, handle))
 }
 
 async fn follow_accounts(accounts: Accounts, hub: Arc<Hub>, stop: CancellationToken) {

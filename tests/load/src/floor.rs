@@ -17,9 +17,8 @@ use crate::{
 /// Between two sends to a client.
 const INTERVAL_US: u64 = 1_000;
 
-/// Digits that are overwritten in each frame.
-const DUE_DIGITS: usize = 13;
-const SEQ_DIGITS: usize = 9;
+/// Digits of a tick's number, as most have them in a measurement.
+const SEQ_DIGITS: usize = 4;
 
 /// Serves the clients of a shape. Says its port on standard output, waits for the start time on standard input, and
 /// sends until that is closed.
@@ -84,6 +83,13 @@ pub(crate) fn run(shape: &Shape) -> anyhow::Result<()> {
         client.stream.set_nonblocking(false)?;
         client.stream.write_all(&client.out)
     })?;
+    writeln!(out, "{sent}")?;
+    out.flush()?;
+    // The other side reads what is left, and then closes.
+    clients.iter_mut().for_each(|client| {
+        let _shut = client.stream.shutdown(std::net::Shutdown::Write);
+        let _rest = client.stream.read(&mut [0]);
+    });
     Ok(())
 }
 
@@ -111,12 +117,14 @@ impl Client {
 struct Encoded {
     bytes: Vec<u8>,
     due: Vec<usize>,
+    due_digits: usize,
     seq: Vec<usize>,
 }
 
 impl Encoded {
     fn new(symbol: usize, mode: u8) -> Self {
-        let due = "D".repeat(DUE_DIGITS);
+        // As many digits as the clock has now: the frame is then as long as the host's.
+        let due = "D".repeat(now_us().to_string().len());
         let seq = "Q".repeat(SEQ_DIGITS);
         let text = text(symbol, mode, &due, &seq);
         let mut bytes = vec![0x81];
@@ -127,12 +135,12 @@ impl Encoded {
         let head = bytes.len();
         bytes.extend_from_slice(text.as_bytes());
         let places = |needle: &str| text.match_indices(needle).map(|(place, _)| head + place).collect();
-        Self { due: places(&due), seq: places(&seq), bytes }
+        Self { due: places(&due), due_digits: due.len(), seq: places(&seq), bytes }
     }
 
     fn stamp(&mut self, due_us: u64, seq: u64) {
-        let Self { bytes, due, seq: seqs } = self;
-        due.iter().for_each(|place| overwrite(bytes, *place, DUE_DIGITS, due_us));
+        let Self { bytes, due, due_digits, seq: seqs } = self;
+        due.iter().for_each(|place| overwrite(bytes, *place, *due_digits, due_us));
         seqs.iter().for_each(|place| overwrite(bytes, *place, SEQ_DIGITS, seq));
     }
 }

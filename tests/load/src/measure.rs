@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -124,8 +124,8 @@ enum Running {
     Floor {
         child: Child,
         stdin: Option<ChildStdin>,
+        stdout: BufReader<ChildStdout>,
         address: SocketAddr,
-        schedule: Option<Schedule>,
     },
 }
 
@@ -157,11 +157,11 @@ impl Running {
                     .spawn()
                     .context("cannot start the floor")?;
                 let mut line = String::new();
-                let stdout = child.stdout.take().context("no output of the floor")?;
-                BufReader::new(stdout).read_line(&mut line)?;
+                let mut stdout = BufReader::new(child.stdout.take().context("no output of the floor")?);
+                stdout.read_line(&mut line)?;
                 let address = line.trim().parse().context("the floor's address")?;
                 let stdin = child.stdin.take();
-                Ok(Self::Floor { child, stdin, address, schedule: None })
+                Ok(Self::Floor { child, stdin, stdout, address })
             }
         }
     }
@@ -197,11 +197,10 @@ impl Running {
                     .spawn(move || publisher::run(bus, &style, schedule, &stopped))?;
                 *publisher = Some((thread, stop));
             }
-            Self::Floor { stdin, schedule: running, .. } => {
+            Self::Floor { stdin, .. } => {
                 let stdin = stdin.as_mut().context("the floor has ended")?;
                 writeln!(stdin, "{}", schedule.start_us)?;
                 stdin.flush()?;
-                *running = Some(schedule);
             }
         }
         Ok(())
@@ -223,14 +222,14 @@ impl Running {
                 let taken = runtime.block_on(host.metric("tickhost_feed_received_total"));
                 Ok((sent?, Some(taken as u64)))
             }
-            Self::Floor { child, stdin, schedule, .. } => {
+            Self::Floor { child, stdin, stdout, .. } => {
                 drop(stdin.take());
-                let stopped = now_us();
                 clients.drain(shape)?;
+                let mut line = String::new();
+                stdout.read_line(&mut line)?;
+                child.kill()?;
                 child.wait()?;
-                let schedule = schedule.context("the floor did not begin")?;
-                let elapsed = stopped.saturating_sub(schedule.start_us);
-                Ok((elapsed * schedule.ticks_per_second / 1_000_000, None))
+                Ok((line.trim().parse().context("the floor's count")?, None))
             }
         }
     }
