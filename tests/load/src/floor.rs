@@ -1,5 +1,5 @@
 //! The floor: a server that does what no server can do without. It sends frames that were encoded before, one send for
-//! each client and millisecond, and looks at nothing: no bus, no parsing, no index, no bounds.
+//! each client and interval (a millisecond, if not said otherwise), and looks at nothing: no bus, no parsing, no index, no bounds.
 
 use std::{
     io::{BufRead as _, ErrorKind, Read as _, Write as _},
@@ -14,15 +14,12 @@ use crate::{
     shape::{Schedule, Shape},
 };
 
-/// Between two sends to a client.
-const INTERVAL_US: u64 = 1_000;
-
 /// Digits of a tick's number, as most have them in a measurement.
 const SEQ_DIGITS: usize = 4;
 
 /// Serves the clients of a shape. Says its port on standard output, waits for the start time on standard input, and
 /// sends until that is closed.
-pub(crate) fn run(shape: &Shape) -> anyhow::Result<()> {
+pub(crate) fn run(shape: &Shape, interval_us: u64) -> anyhow::Result<()> {
     process::sleep_precisely()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut out = std::io::stdout();
@@ -62,7 +59,7 @@ pub(crate) fn run(shape: &Shape) -> anyhow::Result<()> {
     while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
         sleep_until(next);
         let now = now_us();
-        next = (next + INTERVAL_US).max(now);
+        next = (next + interval_us).max(now);
         while schedule.tick(sent).us <= now {
             let due = schedule.tick(sent);
             sent += 1;

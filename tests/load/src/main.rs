@@ -70,6 +70,8 @@ enum Command {
     ServeFloor {
         #[command(flatten)]
         shape: Shape,
+        #[arg(long)]
+        interval_us: u64,
     },
 }
 
@@ -103,6 +105,9 @@ struct How {
     /// Microseconds between two looks of the publisher at its schedule
     #[arg(long, default_value_t = 1_000)]
     granularity_us: u64,
+    /// Microseconds between two sends of the floor to one client
+    #[arg(long, default_value_t = 1_000)]
+    floor_interval_us: u64,
 }
 
 impl How {
@@ -114,6 +119,7 @@ impl How {
             measured_us: (self.seconds * 1e6) as u64,
             throttle_ms: self.throttle_ms,
             burst: self.burst.max(1),
+            floor_interval_us: self.floor_interval_us.max(1),
             style: Style {
                 kind: self.publisher,
                 batch: self.batch.max(1),
@@ -132,6 +138,6 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Table { how, rounds, only } => table::run(&how, rounds.max(1), &only),
-        Command::ServeFloor { shape } => floor::run(&shape),
+        Command::ServeFloor { shape, interval_us } => floor::run(&shape, interval_us),
     }
 }

@@ -34,6 +34,7 @@ pub(crate) struct Setup {
     pub(crate) measured_us: u64,
     pub(crate) throttle_ms: u32,
     pub(crate) burst: u64,
+    pub(crate) floor_interval_us: u64,
     pub(crate) style: Style,
 }
 
@@ -152,6 +153,7 @@ impl Running {
                     .args(["--clients", &shape.clients.to_string(), "--held", &shape.held.to_string()])
                     .args(["--symbols", &shape.symbols.to_string(), "--rate", &shape.rate.to_string()])
                     .args(["--mode", &shape.mode.to_string()])
+                    .args(["--interval-us", &setup.floor_interval_us.to_string()])
                     .stdin(Stdio::piped())
                     .stdout(Stdio::piped())
                     .spawn()
