@@ -142,12 +142,21 @@ pub async fn run(
         next_session: Cell::new(0),
         is_draining: Cell::new(false),
     });
-    let tasks = LocalSet::new();
     let deliver = deliver(Rc::clone(&shard), Arc::clone(&context));
-    tasks.spawn_local(deliver);
-    tasks.run_until(obey(shard, context)).await;
+    let obey = obey(shard, context);
+    // The set looks at this future before each few dozen sessions, so that new ticks do not queue behind all of those
+    // that are still to write the last ones: they find more to write, and write it at once.
+    let before_sessions = async {
+        tokio::select! {
+            biased;
+            () = obey => {}
+            () = deliver => {}
+        }
+    };
+    LocalSet::new().run_until(before_sessions).await;
 }
 
+/// Never ends.
 async fn deliver(shard: Rc<Shard>, context: Arc<SessionContext>) {
     let mut updates = Vec::new();
     loop {
