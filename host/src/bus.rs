@@ -4,7 +4,7 @@
 //! publisher ── TCP ──▶ guard (validates every byte) ── private ipc ──▶ zeromq SUB ──▶ topic, payload ──▶ BusSink
 //! ```
 //!
-//! All of it runs on one thread of its own. The public port is the guard's, because the SUB socket behind it trusts its
+//! All of it runs on one thread, the router's. The public port is the guard's, because the SUB socket behind it trusts its
 //! peers: a frame that claims gigabytes would end the process.
 
 mod guard;

@@ -1,4 +1,4 @@
-//! The thread of the bus: the SUB socket behind the guard, and what becomes of its messages.
+//! The loop of the bus: the SUB socket behind the guard, and what becomes of its messages.
 
 use std::{io, path::PathBuf, sync::Arc, sync::mpsc::SyncSender};
 

@@ -43,7 +43,7 @@ pub(crate) struct Seen {
 /// All clients.
 pub(crate) struct Clients {
     poll: Poll,
-    clients: Vec<Client>,
+    all: Vec<Client>,
     scratch: Vec<u8>,
     pub(crate) seen: Seen,
     window: (u64, u64),
@@ -102,24 +102,20 @@ impl Clients {
             backwards: 0,
             foreign: 0,
         };
-        let mut all = Self { poll, clients, scratch: vec![0; READ_BYTES], seen, window: (0, 0), slow_at: 0 };
+        let mut these =
+            Self { poll, all: clients, scratch: vec![0; READ_BYTES], seen, window: (0, 0), slow_at: 0 };
         let deadline = now_us() + 60_000_000;
-        while all.clients.iter().any(|client| !client.is_subscribed) {
+        while these.all.iter().any(|client| !client.is_subscribed) {
             if now_us() > deadline {
                 bail!("not every client was answered within a minute");
             }
-            all.turn(Duration::from_millis(20), shape, true)?;
+            these.turn(Duration::from_millis(20), shape, true)?;
         }
         // From here on, those who are to stop stop.
-        let mut events = Events::with_capacity(16);
-        for (number, client) in all.clients.iter_mut().enumerate() {
-            if client.behaviour != Behaviour::Reads {
-                all.poll.registry().deregister(&mut client.stream)?;
-            }
-            let _ = number;
+        for client in these.all.iter_mut().filter(|client| client.behaviour != Behaviour::Reads) {
+            these.poll.registry().deregister(&mut client.stream)?;
         }
-        all.poll.poll(&mut events, Some(Duration::ZERO))?;
-        Ok((all, (now_us() - started) as f64 / 1e6))
+        Ok((these, (now_us() - started) as f64 / 1e6))
     }
 
     /// Ticks that are due in this time are counted.
@@ -145,7 +141,7 @@ impl Clients {
 
     /// Lets those who stopped read again, and all others go on, until nothing more comes for a while.
     pub(crate) fn drain(&mut self, shape: &Shape) -> anyhow::Result<()> {
-        for (number, client) in self.clients.iter_mut().enumerate() {
+        for (number, client) in self.all.iter_mut().enumerate() {
             if client.behaviour != Behaviour::Reads {
                 let interest = Interest::READABLE;
                 self.poll.registry().register(&mut client.stream, Token(number), interest)?;
@@ -169,7 +165,7 @@ impl Clients {
     ) -> (usize, usize) {
         let mut right = 0;
         let mut all = 0;
-        for client in self.clients.iter().filter(|client| client.behaviour == behaviour) {
+        for client in self.all.iter().filter(|client| client.behaviour == behaviour) {
             for (place, last) in client.last_seq.iter().enumerate() {
                 all += 1;
                 right += usize::from(*last == newest_of((client.first + place) % shape.symbols));
@@ -181,7 +177,7 @@ impl Clients {
     /// What servers said when they closed connections, with how often.
     pub(crate) fn closed(&self) -> std::collections::BTreeMap<String, usize> {
         let mut reasons = std::collections::BTreeMap::new();
-        for reason in self.clients.iter().filter_map(|client| client.is_closed.as_ref()) {
+        for reason in self.all.iter().filter_map(|client| client.is_closed.as_ref()) {
             *reasons.entry(reason.clone()).or_default() += 1;
         }
         reasons
@@ -195,7 +191,7 @@ impl Clients {
         }
         let mut total = 0;
         for event in &events {
-            let Some(client) = self.clients.get_mut(event.token().0) else { continue };
+            let Some(client) = self.all.get_mut(event.token().0) else { continue };
             if everybody || client.behaviour == Behaviour::Reads {
                 while let Some(read) =
                     client.read(&mut self.scratch, READ_BYTES, &mut self.seen, self.window, shape)?
@@ -208,7 +204,7 @@ impl Clients {
     }
 
     fn read_slowly(&mut self, shape: &Shape) -> anyhow::Result<()> {
-        for client in self.clients.iter_mut().filter(|client| client.behaviour == Behaviour::Slow) {
+        for client in self.all.iter_mut().filter(|client| client.behaviour == Behaviour::Slow) {
             client.read(&mut self.scratch, SLOW.0, &mut self.seen, self.window, shape)?;
         }
         Ok(())

@@ -83,11 +83,11 @@ pub(crate) fn from_client(opcode: u8, body: &[u8]) -> Vec<u8> {
     match (u8::try_from(body.len()), u16::try_from(body.len())) {
         (Ok(length), _) if length < 126 => frame.push(0x80 | length),
         (_, Ok(length)) => {
-            frame.push(0x80 | 126);
+            frame.push(0xfe);
             frame.extend_from_slice(&length.to_be_bytes());
         }
         _ => {
-            frame.push(0x80 | 127);
+            frame.push(0xff);
             frame.extend_from_slice(&(body.len() as u64).to_be_bytes());
         }
     }

@@ -161,12 +161,11 @@ impl Socket {
             Self::Wire { out, .. } => {
                 out.extend_from_slice(&[1, u8::try_from(topic.len())?]);
                 out.extend_from_slice(topic.as_bytes());
-                match u8::try_from(body.len()) {
-                    Ok(length) => out.extend_from_slice(&[0, length]),
-                    Err(_) => {
-                        out.push(2);
-                        out.extend_from_slice(&(body.len() as u64).to_be_bytes());
-                    }
+                if let Ok(length) = u8::try_from(body.len()) {
+                    out.extend_from_slice(&[0, length]);
+                } else {
+                    out.push(2);
+                    out.extend_from_slice(&(body.len() as u64).to_be_bytes());
                 }
                 out.extend_from_slice(body.as_bytes());
             }
