@@ -41,10 +41,9 @@ pub(crate) fn read(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
 /// The tick in a text frame. `volume` carries the time at which it was due, `last_trade_quantity` its number.
 pub(crate) fn tick(text: &[u8]) -> Option<Tick> {
     let symbol = digits(text.strip_prefix(HEAD)?)?;
-    let (seq, due_us) = if text.ends_with(b"}}") && text.get(text.len() - 3).is_some_and(u8::is_ascii_digit) {
-        at_the_end(text)?
-    } else {
-        (number_after(text, b"\"last_trade_quantity\":")?, number_after(text, b"\"volume\":")?)
+    let (seq, due_us) = match at_the_end(text) {
+        Some(both) => both,
+        None => (number_after(text, b"\"last_trade_quantity\":")?, number_after(text, b"\"volume\":")?),
     };
     Some(Tick { symbol: usize::try_from(symbol).ok()?, seq, due_us })
 }

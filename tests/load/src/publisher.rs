@@ -117,7 +117,10 @@ impl Socket {
         match kind {
             Kind::Zeromq => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                // Its writers are tasks of this runtime.
+                let entered = runtime.enter();
                 let mut socket = PubSocket::new();
+                drop(entered);
                 runtime.block_on(async {
                     socket.connect(&format!("tcp://{bus}")).await?;
                     // The subscription comes in behind the handshake; what is sent before it is lost.
