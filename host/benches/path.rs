@@ -1,0 +1,178 @@
+//! The stages that a tick passes, each alone. A figure is the cost of one tick, or of one subscriber of one.
+//!
+//! ```text
+//! cargo bench -p tickhost
+//! ```
+//!
+//! | bench | what a regression means |
+//! |---|---|
+//! | `route` | fewer ticks a second that the router can take, whatever becomes of them |
+//! | `encode` | the same, for ticks that somebody holds; once for each kind of frame, not for each subscriber |
+//! | `throttle` | a cost for each tick of an instrument that is throttled |
+//! | `index`, `outbox` | a cost for each subscriber of each tick: what decides how many clients a core serves |
+
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    reason = "the macros of the benchmark write functions without comments, and a benchmark may end by panicking"
+)]
+
+use std::{hint::black_box, sync::Arc, time::Duration};
+
+use adapter_abi::{DepthLevel, Ltp, Quote, field};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tickhost::{
+    index::Index,
+    intake::Intake,
+    mailbox::{Mailbox, SessionId},
+    metrics::FeedCounters,
+    model::{DepthClass, FeedId, InstrumentId, Mode, TickView, Variant},
+    outbox::{Key, Outbox, OutboxLimits},
+    protocol::encode::{EncodeOptions, Label, market_data},
+    router::{Command, Names, Router, RouterHandle},
+    throttle::{Spacing, Throttle},
+};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+const FEED: FeedId = FeedId(1);
+const INSTRUMENTS: u32 = 1_000;
+
+fn key(slot: u32, mode: Mode) -> Key {
+    Key { instrument: InstrumentId::new(slot, 1), variant: Variant::new(mode, DepthClass::Five, false) }
+}
+
+/// A thousand ticks of as many instruments in one batch, from the intake to the shard's mailbox.
+fn route(c: &mut Criterion) {
+    let mut group = c.benchmark_group("route");
+    group.throughput(Throughput::Elements(u64::from(INSTRUMENTS)));
+    for (name, is_held) in [("nobody_holds", false), ("held", true)] {
+        let mailbox = Arc::<Mailbox>::default();
+        let handle = RouterHandle::new();
+        let mut router = Router::new(&[Arc::clone(&mailbox)], EncodeOptions::default(), Arc::default());
+        let counters = Arc::<FeedCounters>::default();
+        let intake = Intake::new(FEED, Arc::clone(&counters), Arc::clone(&handle.doorbell));
+        let interval = Duration::ZERO;
+        handle.send(Command::OpenFeed { feed: FEED, interval, counters, repeats_modes: false });
+        for slot in 0..INSTRUMENTS {
+            let Key { instrument, .. } = key(slot, Mode::Ltp);
+            let names =
+                Names { exchange: "NSE".into(), symbol: format!("S{slot}").into(), broker: "sim".into() };
+            handle.send(Command::Activate { feed: FEED, instrument, names });
+            if is_held {
+                handle.send(Command::Attach { shard: 0, key: key(slot, Mode::Ltp), session: SessionId(1) });
+            }
+        }
+        let ticks: Vec<Ltp> = (0..INSTRUMENTS)
+            .map(|slot| Ltp {
+                instrument: key(slot, Mode::Ltp).instrument.0,
+                fields: field::LTP | field::VOLUME,
+                ltp: 625_500_000_000,
+                volume: 1_500_000,
+                ..Ltp::default()
+            })
+            .collect();
+        let mut updates = Vec::new();
+        let mut now = 0;
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                now += 1;
+                intake.offer_ltp(black_box(&ticks));
+                router.turn(&handle, now);
+                mailbox.take(&mut updates);
+                updates.clear();
+            });
+        });
+    }
+    group.finish();
+}
+
+fn encode(c: &mut Criterion) {
+    let quote = Quote {
+        fields: field::IN_QUOTE,
+        ltp: 625_500_000_000,
+        open: 620_000_000_000,
+        high: 628_000_000_000,
+        low: 618_500_000_000,
+        close: 622_000_000_000,
+        volume: 1_500_000,
+        exchange_ts_ns: 1_705_294_800_123_000_000,
+        last_trade_ts_ns: 1_705_294_800_000_000_000,
+        ..Quote::default()
+    };
+    let side = [DepthLevel { price: 625_450_000_000, quantity: 120, orders: 3, reserved: 0 }; 5];
+    let label = Label::new("SBIN", "NSE", "zerodha", None);
+    let mut out = Vec::with_capacity(8_192);
+    let mut group = c.benchmark_group("encode");
+    for mode in Mode::ALL {
+        let variant = key(0, mode).variant;
+        group.bench_function(mode.label(), |b| {
+            b.iter(|| {
+                out.clear();
+                let view = TickView { quote: black_box(&quote), buy: &side, sell: &side };
+                market_data(&mut out, &label, variant, view, EncodeOptions::default(), false)
+            });
+        });
+    }
+    group.finish();
+}
+
+fn throttle(c: &mut Criterion) {
+    let mut throttle: Throttle<Key> = Throttle::new(Duration::from_millis(50));
+    let mut spacings: Vec<(Key, Spacing)> =
+        (0..INSTRUMENTS).map(|slot| (key(slot, Mode::Ltp), Spacing::default())).collect();
+    let mut now = 0;
+    let mut group = c.benchmark_group("throttle");
+    group.throughput(Throughput::Elements(u64::from(INSTRUMENTS)));
+    group.bench_function("offer", |b| {
+        b.iter(|| {
+            now += 1_000_000;
+            for (key, spacing) in &mut spacings {
+                black_box(throttle.offer(*key, spacing, now));
+            }
+        });
+    });
+    group.finish();
+}
+
+fn index(c: &mut Criterion) {
+    let mut index: Index<u32, ()> = Index::default();
+    for slot in 0..INSTRUMENTS {
+        for session in 0..20 {
+            index.insert(key(slot, Mode::Ltp), session, || ());
+        }
+    }
+    let mut slot = 0;
+    c.bench_function("index/subscribers", |b| {
+        b.iter(|| {
+            slot = (slot + 617) % INSTRUMENTS;
+            index.subscribers(black_box(key(slot, Mode::Ltp))).map(|(sessions, ())| sessions.len())
+        });
+    });
+}
+
+fn outbox(c: &mut Criterion) {
+    let frame = Utf8Bytes::from("x".repeat(286));
+    let mut group = c.benchmark_group("outbox");
+    let mut outbox = Outbox::new(OutboxLimits::default());
+    group.bench_function("offer_and_pop", |b| {
+        b.iter(|| {
+            outbox.offer(key(1, Mode::Ltp), frame.clone());
+            outbox.pop_tick()
+        });
+    });
+    let mut behind = Outbox::new(OutboxLimits::default());
+    for place in 0..2_000 {
+        behind.offer(key(place % 100, Mode::Ltp), frame.clone());
+    }
+    let mut place = 0;
+    group.bench_function("conflate", |b| {
+        b.iter(|| {
+            place = (place + 1) % 100;
+            behind.offer(key(place, Mode::Ltp), frame.clone())
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, route, encode, throttle, index, outbox);
+criterion_main!(benches);
