@@ -207,19 +207,8 @@ impl Tick {
         self
     }
 
-    pub(crate) const fn as_ltp(&self) -> Ltp {
-        let quote = &self.quote;
-        Ltp {
-            instrument: quote.instrument,
-            fields: quote.fields & field::IN_LTP,
-            seq: quote.seq,
-            received_ts_ns: quote.received_ts_ns,
-            exchange_ts_ns: quote.exchange_ts_ns,
-            last_trade_ts_ns: quote.last_trade_ts_ns,
-            ltp: quote.ltp,
-            volume: quote.volume,
-            last_quantity: quote.last_quantity,
-        }
+    pub(crate) fn as_ltp(&self) -> Ltp {
+        Ltp::from(&self.quote)
     }
 }
 

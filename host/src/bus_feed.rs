@@ -19,7 +19,7 @@ use crate::{
     feed::Connector,
     hub::Hub,
     intake::Intake,
-    model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView, field},
+    model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView},
     plugins::{AdapterEvents, AdapterFailure, AdapterInstance},
 };
 
@@ -231,17 +231,7 @@ impl Gathered {
         }
         let quote = Quote { instrument: instrument.0, ..*tick.quote };
         match mode {
-            Mode::Ltp => self.ltp.push(Ltp {
-                instrument: quote.instrument,
-                fields: quote.fields & field::IN_LTP,
-                seq: quote.seq,
-                received_ts_ns: quote.received_ts_ns,
-                exchange_ts_ns: quote.exchange_ts_ns,
-                last_trade_ts_ns: quote.last_trade_ts_ns,
-                ltp: quote.ltp,
-                volume: quote.volume,
-                last_quantity: quote.last_quantity,
-            }),
+            Mode::Ltp => self.ltp.push(Ltp::from(&quote)),
             Mode::Quote => self.quote.push(quote),
             Mode::Depth => {
                 let levels = |side: &[DepthLevel]| u16::try_from(side.len()).unwrap_or(MAX_DEPTH_LEVELS);

@@ -178,6 +178,22 @@ impl From<&Ltp> for Quote {
     }
 }
 
+impl From<&Quote> for Ltp {
+    fn from(quote: &Quote) -> Self {
+        Self {
+            instrument: quote.instrument,
+            fields: quote.fields & field::IN_LTP,
+            seq: quote.seq,
+            received_ts_ns: quote.received_ts_ns,
+            exchange_ts_ns: quote.exchange_ts_ns,
+            last_trade_ts_ns: quote.last_trade_ts_ns,
+            ltp: quote.ltp,
+            volume: quote.volume,
+            last_quantity: quote.last_quantity,
+        }
+    }
+}
+
 /// A market-by-price book with the quote that belongs to it. A record replaces the whole book.
 ///
 /// The levels of all records of a batch stand in one slice beside them: those of this record begin at
