@@ -156,19 +156,19 @@ fn outbox(c: &mut Criterion) {
     let mut outbox = Outbox::new(OutboxLimits::default());
     group.bench_function("offer_and_pop", |b| {
         b.iter(|| {
-            outbox.offer(key(1, Mode::Ltp), frame.clone());
+            outbox.offer(key(1, Mode::Ltp), frame.clone(), 0);
             outbox.pop_tick()
         });
     });
     let mut behind = Outbox::new(OutboxLimits::default());
     for place in 0..2_000 {
-        behind.offer(key(place % 100, Mode::Ltp), frame.clone());
+        behind.offer(key(place % 100, Mode::Ltp), frame.clone(), 0);
     }
     let mut place = 0;
     group.bench_function("conflate", |b| {
         b.iter(|| {
             place = (place + 1) % 100;
-            behind.offer(key(place, Mode::Ltp), frame.clone())
+            behind.offer(key(place, Mode::Ltp), frame.clone(), 0)
         });
     });
     group.finish();

@@ -21,7 +21,7 @@ use crate::{
     metrics::ServerCounters,
     protocol::encode::EncodeOptions,
     router::{self, Router, RouterHandle},
-    session::{SessionContext, SessionSettings},
+    session::{LosslessPolicy, SessionContext, SessionSettings},
     shard::{self, ShardCommand, ShardHandle},
     status::HostStatus,
 };
@@ -47,6 +47,8 @@ pub struct Plan {
     pub connections: ConnectionLimits,
     /// Limits and times of sessions.
     pub session: SessionSettings,
+    /// Who may have lossless subscriptions.
+    pub lossless: LosslessPolicy,
     /// Limits and times of feeds.
     pub hub: HubSettings,
     /// Shape of market-data frames.
@@ -131,6 +133,7 @@ impl Host {
         let context = Arc::new(SessionContext {
             hub: Arc::clone(&hub),
             settings: plan.session,
+            lossless: plan.lossless,
             counters: Arc::clone(&counters),
         });
         let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();

@@ -36,8 +36,21 @@ pub enum Batch {
     Quote(Box<[Quote]>),
     /// Books, and the levels that they point into.
     Depth(Box<[Depth]>, Box<[DepthLevel]>),
-    /// What the overflow held: merged values, and the highest mode that each was published as.
-    Merged(Vec<(InstrumentId, Mode, Entry)>),
+    /// What the overflow held.
+    Merged(Vec<Merged>),
+}
+
+/// Several ticks of one instrument, merged because the router was behind.
+#[derive(Debug)]
+pub struct Merged {
+    /// The instrument.
+    pub instrument: InstrumentId,
+    /// The highest mode that one of them was published as.
+    pub mode: Mode,
+    /// Their values, of each field the newest.
+    pub entry: Entry,
+    /// How many of them nobody will see by themselves.
+    pub missed: u32,
 }
 
 /// Ticks of one feed on their way to the router.
@@ -54,7 +67,7 @@ pub struct Intake {
 struct State {
     batches: Vec<Batch>,
     queued_bytes: usize,
-    overflow: Vec<(InstrumentId, Mode, Entry)>,
+    overflow: Vec<Merged>,
     overflow_places: FxHashMap<u32, usize>,
     is_announced: bool,
 }
@@ -233,7 +246,7 @@ pub fn depth_levels<'a>(
 }
 
 struct Overflow<'a> {
-    entries: &'a mut Vec<(InstrumentId, Mode, Entry)>,
+    entries: &'a mut Vec<Merged>,
     places: &'a mut FxHashMap<u32, usize>,
     conflated: u64,
     beyond_limit: u64,
@@ -241,17 +254,16 @@ struct Overflow<'a> {
 
 impl Overflow<'_> {
     fn merge<R>(&mut self, instrument: u32, mode: Mode, merge: impl FnOnce(&mut Entry) -> R) {
-        if let Some((_, published, entry)) =
-            self.places.get(&instrument).and_then(|&at| self.entries.get_mut(at))
-        {
-            *published = (*published).max(mode);
-            merge(entry);
+        if let Some(merged) = self.places.get(&instrument).and_then(|&at| self.entries.get_mut(at)) {
+            merged.mode = merged.mode.max(mode);
+            merged.missed = merged.missed.saturating_add(1);
+            merge(&mut merged.entry);
             self.conflated += 1;
         } else if self.entries.len() < OVERFLOW_LIMIT {
             let mut entry = Entry::default();
             merge(&mut entry);
             self.places.insert(instrument, self.entries.len());
-            self.entries.push((InstrumentId(instrument), mode, entry));
+            self.entries.push(Merged { instrument: InstrumentId(instrument), mode, entry, missed: 0 });
         } else {
             self.beyond_limit += 1;
         }
@@ -315,10 +327,12 @@ mod tests {
         intake.take(&mut batches);
         let Some(Batch::Merged(merged)) = batches.last() else { panic!("no overflow") };
         assert_eq!(merged.len(), 100);
-        for (_, mode, entry) in merged {
+        for Merged { mode, entry, .. } in merged {
             assert_eq!(*mode, Mode::Ltp);
             assert_eq!(entry.quote().seq, rounds as u64 - 1);
         }
+        let missed: u64 = merged.iter().map(|merged| u64::from(merged.missed)).sum();
+        assert_eq!(missed, intake.counters().conflated_intake.get());
         let queued: usize =
             batches.iter().map(|b| if let Batch::Ltp(ticks) = b { ticks.len() } else { 0 }).sum();
         let counters = intake.counters();

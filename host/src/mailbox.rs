@@ -26,6 +26,9 @@ pub struct Update {
     pub frame: Utf8Bytes,
     /// The only session that gets it (a snapshot), or all that hold the key.
     pub only: Option<SessionId>,
+    /// Ticks of this key, just before this one, that no frame was made of or whose frame was replaced. For those who
+    /// want every tick.
+    pub missed: u32,
 }
 
 /// Updates for one shard.
@@ -92,7 +95,8 @@ impl State {
         let next = self.updates.len();
         let place = *self.overflow.entry(update.key).or_insert(next);
         if let Some(waiting) = self.updates.get_mut(place) {
-            *waiting = update;
+            let missed = waiting.missed.saturating_add(1).saturating_add(update.missed);
+            *waiting = Update { missed, ..update };
             self.conflated += 1;
         } else {
             self.updates.push(update);
@@ -107,7 +111,12 @@ mod tests {
 
     fn update(instrument: u32, frame: &str) -> Update {
         let variant = Variant::new(Mode::Ltp, DepthClass::Five, false);
-        Update { key: Key { instrument: InstrumentId(instrument), variant }, frame: frame.into(), only: None }
+        Update {
+            key: Key { instrument: InstrumentId(instrument), variant },
+            frame: frame.into(),
+            only: None,
+            missed: 0,
+        }
     }
 
     #[test]
@@ -125,6 +134,8 @@ mod tests {
         assert_eq!(mailbox.take(&mut taken), 4);
         let tail: Vec<&str> = taken.iter().skip(QUEUE_LIMIT).map(|update| update.frame.as_str()).collect();
         assert_eq!(tail, ["a2", "b2", "snapshot"]);
+        let missed: Vec<u32> = taken.iter().skip(QUEUE_LIMIT).map(|update| update.missed).collect();
+        assert_eq!(missed, [2, 2, 0]);
         assert_eq!(mailbox.take(&mut Vec::new()), 0);
     }
 }

@@ -104,6 +104,10 @@ counters! {
         emitted: Counter,
         /// Updates replaced by a newer one within an interval of the throttle.
         conflated_throttle: Counter,
+        /// Updates replaced by a newer one within the interval of clients that asked for fewer.
+        conflated_max_rate: Counter,
+        /// Ticks missing in lossless streams, of which their clients were told.
+        lossless_missed: Counter,
         /// Updates that repeated what another mode had just said.
         repeated: Counter,
         /// Updates without anything to show in their mode.

@@ -1,6 +1,6 @@
 //! The words that every stage shares: modes, identities, and a borrowed view of an instrument's values.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 pub use adapter_abi::{Depth, DepthLevel, Ltp, MAX_DEPTH_LEVELS, ORDERS_ABSENT, PRICE_SCALE, Quote, field};
 
@@ -96,14 +96,26 @@ pub struct Variant(u8);
 
 impl Variant {
     const SUFFIX: u8 = 1 << 5;
+    const LOSSLESS: u8 = 1 << 6;
 
     /// Number of different variants; [`Variant::index`] is below it.
-    pub const COUNT: usize = 64;
+    pub const COUNT: usize = 128;
 
     /// A variant. `depth` matters in mode DEPTH and when `suffixed`, and is forgotten otherwise.
     pub const fn new(mode: Mode, depth: DepthClass, suffixed: bool) -> Self {
         let depth = if suffixed || matches!(mode, Mode::Depth) { depth as u8 } else { 0 };
         Self(mode as u8 | (depth << 2) | if suffixed { Self::SUFFIX } else { 0 })
+    }
+
+    /// The same frames, but of every tick: neither throttled nor conflated.
+    #[must_use]
+    pub const fn lossless(self) -> Self {
+        Self(self.0 | Self::LOSSLESS)
+    }
+
+    /// Whether every tick has its frame.
+    pub const fn is_lossless(self) -> bool {
+        self.0 & Self::LOSSLESS != 0
     }
 
     /// Mode of the frames.
@@ -143,7 +155,65 @@ impl fmt::Debug for Variant {
         if self.mode() == Mode::Depth || self.is_suffixed() {
             write!(f, "{}", self.depth().levels())?;
         }
-        if self.is_suffixed() { f.write_str(":") } else { Ok(()) }
+        f.write_str(if self.is_suffixed() { ":" } else { "" })?;
+        f.write_str(if self.is_lossless() { " lossless" } else { "" })
+    }
+}
+
+/// Updates of one key in a second that a client wants at most, in steps of a thousandth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MaxRate {
+    millihertz: u32,
+}
+
+impl MaxRate {
+    /// The lowest: one in 100 seconds.
+    pub const MIN: f64 = 0.01;
+
+    /// The highest.
+    pub const MAX: f64 = 1_000.0;
+
+    /// This many updates a second; none when that is out of range.
+    pub fn per_second(rate: f64) -> Option<Self> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
+        (Self::MIN..=Self::MAX).contains(&rate).then(|| Self { millihertz: (rate * 1_000.0).round() as u32 })
+    }
+
+    /// The rate of updates that are this far apart, if they are at all.
+    pub fn of_interval(interval: Duration) -> Option<Self> {
+        Self::per_second((1.0 / interval.as_secs_f64()).clamp(0.0, Self::MAX))
+    }
+
+    /// Shortest time between two updates.
+    pub fn interval(self) -> Duration {
+        Duration::from_secs_f64(1_000.0 / f64::from(self.millihertz))
+    }
+
+    /// Thousandths of an update in a second.
+    pub const fn millihertz(self) -> u32 {
+        self.millihertz
+    }
+}
+
+/// Which updates of a key a client wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// As the host is set up: throttled, and the newest when the client is behind.
+    #[default]
+    Newest,
+    /// Fewer than that.
+    AtMost(MaxRate),
+    /// Every tick in order, or a notice of how many are missing.
+    EveryTick,
+}
+
+impl Delivery {
+    /// The highest rate that was asked for.
+    pub const fn rate(self) -> Option<MaxRate> {
+        match self {
+            Self::AtMost(rate) => Some(rate),
+            Self::Newest | Self::EveryTick => None,
+        }
     }
 }
 
@@ -203,11 +273,18 @@ mod tests {
                         assert_eq!(variant.depth(), depth);
                     }
                     assert!(variant.index() < Variant::COUNT);
-                    seen.insert(variant);
+                    assert!(!variant.is_lossless());
+                    let lossless = variant.lossless();
+                    assert_eq!(
+                        (lossless.mode(), lossless.depth(), lossless.is_suffixed(), lossless.is_lossless()),
+                        (variant.mode(), variant.depth(), variant.is_suffixed(), true)
+                    );
+                    assert!(lossless.index() < Variant::COUNT);
+                    seen.extend([variant, lossless]);
                 }
             }
         }
-        assert_eq!(seen.len(), 2 + 5 + 3 * 5);
+        assert_eq!(seen.len(), 2 * (2 + 5 + 3 * 5));
     }
 
     #[test]

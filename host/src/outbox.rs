@@ -4,15 +4,22 @@
 //! the place of the waiting one of its key: a client that stopped reading costs at most the limit and one frame for each
 //! key it holds, and finds the newest value of every key when it resumes, in the order in which the keys first changed.
 //!
-//! Bound: `frames` or `bytes` of ticks in order, then one tick for each key; `control_bytes` of control messages, beyond
-//! which the session is closed. Producer: the shard that owns the session. Consumer: the session, on the same thread.
+//! Ticks of lossless subscriptions wait in a lane of their own, longer and never reordered. When that is full too, what
+//! comes after conflates, and a notice of the gap precedes the tick that follows it.
+//!
+//! Bound: `frames` or `bytes` of ticks in order, then one tick for each key; the same again for lossless ticks, by their
+//! own limits; `control_bytes` of control messages, beyond which the session is closed. Producer: the shard that owns the
+//! session. Consumer: the session, on the same thread.
 
-use std::collections::VecDeque;
+mod lane;
+
+use std::{collections::VecDeque, sync::Arc};
 
 use rustc_hash::FxHashMap;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::model::{InstrumentId, Variant};
+use self::lane::{Fallback, Lane};
+use crate::model::{InstrumentId, Mode, Variant};
 
 /// Which stream of frames a frame belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,11 +39,21 @@ pub struct OutboxLimits {
     pub bytes: usize,
     /// Bytes of control messages.
     pub control_bytes: usize,
+    /// Lossless ticks that keep their place.
+    pub lossless_frames: usize,
+    /// Bytes of lossless ticks that keep their place.
+    pub lossless_bytes: usize,
 }
 
 impl Default for OutboxLimits {
     fn default() -> Self {
-        Self { frames: 1_024, bytes: 256 * 1_024, control_bytes: 4 * 1_024 * 1_024 }
+        Self {
+            frames: 1_024,
+            bytes: 256 * 1_024,
+            control_bytes: 4 * 1_024 * 1_024,
+            lossless_frames: 65_536,
+            lossless_bytes: 32 * 1_024 * 1_024,
+        }
     }
 }
 
@@ -53,64 +70,91 @@ pub enum Offered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ControlFull;
 
+/// A frame that is due.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Due {
+    /// A tick.
+    Tick(Utf8Bytes),
+    /// So many ticks of this stream are missing before the next one.
+    Gap {
+        /// Its names.
+        names: GapNames,
+        /// Its mode.
+        mode: Mode,
+        /// How many.
+        missed: u32,
+    },
+}
+
+/// How a notice of a gap names the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GapNames {
+    /// Exchange, as the client wrote it.
+    pub exchange: Arc<str>,
+    /// Symbol, as the client wrote it, with its suffix.
+    pub symbol: Arc<str>,
+}
+
 /// What waits for one client.
 #[derive(Debug, Default)]
 pub struct Outbox {
     limits: OutboxLimits,
     control: VecDeque<Utf8Bytes>,
     control_bytes: usize,
-    ticks: VecDeque<(Key, Utf8Bytes)>,
-    tick_bytes: usize,
-    /// Number of the tick at the front, counted over the life of the outbox.
-    front: u64,
-    /// Number of the last waiting tick of each key. Kept only while the client is behind.
-    last_of_key: FxHashMap<Key, u64>,
-    is_behind: bool,
+    ticks: Lane,
+    /// Made for the few clients that have lossless subscriptions.
+    lossless: Option<Box<Lossless>>,
+}
+
+#[derive(Debug)]
+struct Lossless {
+    ticks: Lane,
+    names: FxHashMap<Key, GapNames>,
+    /// Whether the last tick was taken from here: neither lane may starve the other.
+    had_turn: bool,
 }
 
 impl Outbox {
     /// An empty outbox.
     pub fn new(limits: OutboxLimits) -> Self {
-        Self { limits, ..Self::default() }
+        let ticks = Lane::new(Fallback::All, limits.frames, limits.bytes);
+        Self { limits, ticks, ..Self::default() }
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.control.is_empty() && self.ticks.is_empty()
+        self.control.is_empty() && self.waiting_ticks() == 0
     }
 
     /// Ticks that wait.
     pub fn waiting_ticks(&self) -> usize {
-        self.ticks.len()
+        self.ticks.len() + self.lossless.as_ref().map_or(0, |lossless| lossless.ticks.len())
     }
 
     /// Whether ticks conflate at the moment.
-    pub const fn is_behind(&self) -> bool {
-        self.is_behind
+    pub fn is_behind(&self) -> bool {
+        self.ticks.is_behind() || self.lossless.as_ref().is_some_and(|lossless| lossless.ticks.is_behind())
     }
 
-    /// Adds a tick, or replaces the waiting one of its key when the client is behind.
-    pub fn offer(&mut self, key: Key, frame: Utf8Bytes) -> Offered {
-        if !self.is_behind && (self.ticks.len() >= self.limits.frames || self.tick_bytes >= self.limits.bytes)
+    /// Gets ready for the ticks of a lossless subscription.
+    pub fn expect_lossless(&mut self, key: Key, names: GapNames) {
+        let limits = self.limits;
+        let lossless = self.lossless.get_or_insert_with(|| {
+            let ticks = Lane::new(Fallback::Overflow, limits.lossless_frames, limits.lossless_bytes);
+            Box::new(Lossless { ticks, names: FxHashMap::default(), had_turn: false })
+        });
+        lossless.names.insert(key, names);
+    }
+
+    /// Adds a tick, or replaces the waiting one of its key when the client is behind. `missed` ticks of the key came
+    /// before it that cannot be had.
+    pub fn offer(&mut self, key: Key, frame: Utf8Bytes, missed: u32) -> Offered {
+        if key.variant.is_lossless()
+            && let Some(lossless) = &mut self.lossless
         {
-            self.is_behind = true;
-            self.last_of_key =
-                (self.front..).zip(&self.ticks).map(|(number, (key, _))| (*key, number)).collect();
+            return lossless.ticks.offer(key, frame, missed);
         }
-        if self.is_behind {
-            let next = self.front + self.ticks.len() as u64;
-            let number = *self.last_of_key.entry(key).or_insert(next);
-            let place = usize::try_from(number.wrapping_sub(self.front)).unwrap_or(usize::MAX);
-            if let Some((_, waiting)) = self.ticks.get_mut(place) {
-                self.tick_bytes = self.tick_bytes + frame.len() - waiting.len();
-                *waiting = frame;
-                return Offered::Conflated;
-            }
-            self.last_of_key.insert(key, next);
-        }
-        self.tick_bytes += frame.len();
-        self.ticks.push_back((key, frame));
-        Offered::Queued
+        self.ticks.offer(key, frame, 0)
     }
 
     /// Adds a control message.
@@ -134,29 +178,35 @@ impl Outbox {
         Some(message)
     }
 
-    /// The next tick.
-    pub fn pop_tick(&mut self) -> Option<Utf8Bytes> {
-        let (_, frame) = self.ticks.pop_front()?;
-        self.front += 1;
-        self.tick_bytes -= frame.len();
-        if self.ticks.is_empty() && self.is_behind {
-            self.is_behind = false;
-            // The map may be as large as everything the client holds; it is needed again only when it falls behind.
-            self.last_of_key = FxHashMap::default();
+    /// The next tick, or the notice that has to precede it.
+    pub fn pop_tick(&mut self) -> Option<Due> {
+        if let Some(lossless) = &mut self.lossless
+            && let Some(waiting) = lossless.ticks.front_mut()
+            && (!lossless.had_turn || self.ticks.is_empty())
+        {
+            let missed = std::mem::take(&mut waiting.missed);
+            if missed > 0
+                && let Some(names) = lossless.names.get(&waiting.key)
+            {
+                return Some(Due::Gap { names: names.clone(), mode: waiting.key.variant.mode(), missed });
+            }
+            lossless.had_turn = true;
+            return lossless.ticks.pop().map(Due::Tick);
         }
-        Some(frame)
+        if let Some(lossless) = &mut self.lossless {
+            lossless.had_turn = false;
+        }
+        self.ticks.pop().map(Due::Tick)
     }
 
     /// Removes the waiting ticks of keys that the client no longer holds; returns how many.
     pub fn discard(&mut self, is_gone: impl Fn(Key) -> bool) -> usize {
-        let before = self.ticks.len();
-        self.ticks.retain(|(key, _)| !is_gone(*key));
-        let removed = before - self.ticks.len();
-        if removed > 0 {
-            self.tick_bytes = self.ticks.iter().map(|(_, frame)| frame.len()).sum();
-            if self.is_behind {
-                self.last_of_key =
-                    (self.front..).zip(&self.ticks).map(|(number, (key, _))| (*key, number)).collect();
+        let mut removed = self.ticks.discard(&is_gone);
+        if let Some(lossless) = &mut self.lossless {
+            removed += lossless.ticks.discard(&is_gone);
+            lossless.names.retain(|key, _| !is_gone(*key));
+            if lossless.names.is_empty() {
+                self.lossless = None;
             }
         }
         removed

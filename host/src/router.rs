@@ -21,7 +21,7 @@ use crate::{
     book::{Changed, Entry},
     clock::Clock,
     inbox::Inbox,
-    intake::{Batch, Doorbell, Intake, depth_levels},
+    intake::{Batch, Doorbell, Intake, Merged, depth_levels},
     mailbox::{Mailbox, SessionId, Update},
     metrics::{FeedCounters, ServerCounters},
     model::{FeedId, InstrumentId, Mode},
@@ -277,7 +277,7 @@ impl Router {
             && let Some(frame) = self.out.frame()
         {
             self.out.server.snapshots.add(1);
-            self.out.post(shard, Update { key, frame, only: Some(session) });
+            self.out.post(shard, Update { key, frame, only: Some(session), missed: 0 });
         }
     }
 
@@ -302,14 +302,14 @@ impl Router {
         match batch {
             Batch::Ltp(ticks) => {
                 for tick in ticks {
-                    feed.apply(topics, out, InstrumentId(tick.instrument), Mode::Ltp, now, |entry| {
+                    feed.apply(topics, out, InstrumentId(tick.instrument), Mode::Ltp, 0, now, |entry| {
                         entry.merge_ltp(tick)
                     });
                 }
             }
             Batch::Quote(quotes) => {
                 for quote in quotes {
-                    feed.apply(topics, out, InstrumentId(quote.instrument), Mode::Quote, now, |entry| {
+                    feed.apply(topics, out, InstrumentId(quote.instrument), Mode::Quote, 0, now, |entry| {
                         entry.merge_quote(quote)
                     });
                 }
@@ -317,14 +317,15 @@ impl Router {
             Batch::Depth(books, levels) => {
                 for book in books {
                     let (buy, sell) = depth_levels(book, levels).unwrap_or_default();
-                    feed.apply(topics, out, InstrumentId(book.quote.instrument), Mode::Depth, now, |entry| {
+                    let instrument = InstrumentId(book.quote.instrument);
+                    feed.apply(topics, out, instrument, Mode::Depth, 0, now, |entry| {
                         entry.merge_depth(&book.quote, buy, sell)
                     });
                 }
             }
             Batch::Merged(entries) => {
-                for (instrument, mode, merged) in entries {
-                    feed.apply(topics, out, *instrument, *mode, now, |entry| {
+                for Merged { instrument, mode, entry: merged, missed } in entries {
+                    feed.apply(topics, out, *instrument, *mode, *missed, now, |entry| {
                         entry.merge_entry(merged, *mode)
                     });
                 }
@@ -343,7 +344,7 @@ impl Router {
                 let is_due =
                     topic.existing_stream(key.variant).is_some_and(|stream| expire(&mut stream.spacing));
                 if is_due {
-                    out.emit(topic, key, ledger);
+                    out.emit(topic, key, 0, ledger);
                 }
             });
             feed.settle();
@@ -356,13 +357,18 @@ fn topic_of(topics: &mut [Option<Box<Topic>>], instrument: InstrumentId) -> Opti
 }
 
 impl Feed {
-    /// Takes one tick, if the instrument is one that this feed was asked for.
+    /// Takes one tick, if the instrument is one that this feed was asked for. `missed` others are merged into it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of the router that a tick concerns, borrowed apart"
+    )]
     fn apply(
         &mut self,
         topics: &mut [Option<Box<Topic>>],
         out: &mut Outgoing,
         instrument: InstrumentId,
         published: Mode,
+        missed: u32,
         now: Nanos,
         merge: impl FnOnce(&mut Entry) -> Changed,
     ) {
@@ -385,8 +391,13 @@ impl Feed {
                 continue;
             }
             let key = Key { instrument, variant };
-            match self.throttle.offer(key, &mut stream.spacing, now) {
-                Verdict::Emit => out.emit(topic, key, &mut self.ledger),
+            let verdict = if variant.is_lossless() {
+                Verdict::Emit
+            } else {
+                self.throttle.offer(key, &mut stream.spacing, now)
+            };
+            match verdict {
+                Verdict::Emit => out.emit(topic, key, missed, &mut self.ledger),
                 Verdict::Wait => {}
                 Verdict::Replaced => self.ledger.conflated_throttle += 1,
             }
@@ -408,7 +419,7 @@ impl Feed {
 
 impl Outgoing {
     /// Encodes the newest value of a key once, and hands it to each shard that has subscribers.
-    fn emit(&mut self, topic: &mut Topic, key: Key, ledger: &mut Ledger) {
+    fn emit(&mut self, topic: &mut Topic, key: Key, missed: u32, ledger: &mut Ledger) {
         let shards = topic.existing_stream(key.variant).map_or(0, |stream| stream.shards);
         self.scratch.clear();
         let label = topic.label(key.variant);
@@ -427,7 +438,7 @@ impl Outgoing {
             let shard = left.trailing_zeros() as usize;
             left &= left - 1;
             ledger.handed += 1;
-            self.post(shard, Update { key, frame: frame.clone(), only: None });
+            self.post(shard, Update { key, frame: frame.clone(), only: None, missed });
         }
     }
 

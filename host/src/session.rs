@@ -33,6 +33,7 @@ use self::{
     timers::{Due, MessageRate, Timers},
 };
 use crate::{
+    accounts::{KeyId, UserName},
     hub::Hub,
     metrics::ServerCounters,
     outbox::OutboxLimits,
@@ -72,6 +73,29 @@ pub struct SessionSettings {
     pub outbox: OutboxLimits,
 }
 
+/// Who may have lossless subscriptions: they cost memory that conflation does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LosslessPolicy {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// Keys with one of these identities, and every key of users with one of these names.
+    These(Vec<String>),
+    /// Everybody.
+    Everybody,
+}
+
+impl LosslessPolicy {
+    /// Whether a session with this key may.
+    pub fn allows(&self, key: &KeyId, user: &UserName) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::These(names) => names.iter().any(|name| name == key.as_str() || name == user.as_str()),
+            Self::Everybody => true,
+        }
+    }
+}
+
 /// What all sessions share.
 #[derive(Debug)]
 pub struct SessionContext {
@@ -79,6 +103,8 @@ pub struct SessionContext {
     pub hub: Arc<Hub>,
     /// Limits and times.
     pub settings: SessionSettings,
+    /// Who may have lossless subscriptions.
+    pub lossless: LosslessPolicy,
     /// Counters.
     pub counters: Arc<ServerCounters>,
 }
@@ -281,6 +307,7 @@ impl Session {
             self.context.counters.frames_written.add(frames);
             if let Some(feed) = self.identity.counters() {
                 feed.written.add(ticks);
+                feed.lossless_missed.add(self.me.take_missed());
             }
         }
     }

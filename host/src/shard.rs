@@ -3,6 +3,8 @@
 //! Everything in here belongs to that one thread: no locks, no atomics on the way of a tick to a session's outbox. Other
 //! threads reach a shard through its [`Mailbox`] (ticks) and its inbox of [`ShardCommand`]s.
 
+mod pace;
+
 use std::{
     cell::{Cell, RefCell},
     net::{SocketAddr, TcpStream as StdTcpStream},
@@ -18,14 +20,16 @@ use rustc_hash::FxHashMap;
 use tokio::task::LocalSet;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use self::pace::{Group, Paced, Pacer};
 use crate::{
     accounts::{KeyId, UserName},
+    clock::Clock,
     inbox::Inbox,
     index::{Index, Inserted, Removed},
     listener::Admission,
     mailbox::{Mailbox, SessionId, Update},
     metrics::FeedCounters,
-    model::{InstrumentId, Mode},
+    model::{InstrumentId, MaxRate, Mode},
     outbox::{Key, Offered},
     protocol::codes::CloseReason,
     router::{self, RouterHandle},
@@ -120,10 +124,31 @@ pub struct Shard {
     number: usize,
     handle: Arc<ShardHandle>,
     router: RouterHandle,
-    index: RefCell<Index<SessionRef, Arc<FeedCounters>>>,
+    index: RefCell<Index<Subscriber, Arc<FeedCounters>>>,
+    pacer: RefCell<Pacer>,
+    clock: Clock,
     sessions: RefCell<FxHashMap<SessionId, SessionRef>>,
     next_session: Cell<u64>,
     is_draining: Cell<bool>,
+}
+
+/// Who gets the frames of a key.
+#[derive(Clone, Debug)]
+enum Subscriber {
+    /// One that gets all of them.
+    Session(SessionRef),
+    /// Several that get some of them.
+    Group(Rc<Group>),
+}
+
+impl PartialEq for Subscriber {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Session(one), Self::Session(other)) => one == other,
+            (Self::Group(one), Self::Group(other)) => Rc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
 }
 
 /// Runs a shard until it was told to drain and its sessions have ended.
@@ -138,6 +163,8 @@ pub async fn run(
         handle,
         router,
         index: RefCell::default(),
+        pacer: RefCell::default(),
+        clock: Clock::start(),
         sessions: RefCell::default(),
         next_session: Cell::new(0),
         is_draining: Cell::new(false),
@@ -160,7 +187,17 @@ pub async fn run(
 async fn deliver(shard: Rc<Shard>, context: Arc<SessionContext>) {
     let mut updates = Vec::new();
     loop {
-        shard.handle.mailbox.filled().await;
+        let due = shard.pacer.borrow().next_due().map(|due| shard.clock.instant_of(due));
+        tokio::select! {
+            biased;
+            () = shard.handle.mailbox.filled() => {}
+            () = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due.into()).await,
+                    None => std::future::pending().await,
+                }
+            } => {}
+        }
         context.counters.conflated_mailbox.add(shard.handle.mailbox.take(&mut updates));
         let mut offers = 0;
         for update in updates.drain(..) {
@@ -170,6 +207,7 @@ async fn deliver(shard: Rc<Shard>, context: Arc<SessionContext>) {
                 tokio::task::yield_now().await;
             }
         }
+        shard.pace();
         // A burst must not keep its memory for ever.
         updates.shrink_to(4_096);
     }
@@ -220,31 +258,70 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
     }
 }
 
+/// Frames offered to sessions, counted at the end.
+#[derive(Debug, Default)]
+struct Offers {
+    offered: usize,
+    conflated: usize,
+}
+
+impl Offers {
+    fn count(&mut self, offered: Offered) {
+        self.offered += 1;
+        self.conflated += usize::from(offered == Offered::Conflated);
+    }
+
+    fn settle(&self, counters: &FeedCounters) {
+        counters.offered.add(self.offered as u64);
+        counters.conflated_outbox.add(self.conflated as u64);
+    }
+}
+
 impl Shard {
     /// Gives a frame to everybody who gets it; returns how many that were.
     fn offer(&self, update: Update) -> usize {
         let index = self.index.borrow();
         let Some((subscribers, counters)) = index.subscribers(update.key) else { return 1 };
-        let Update { key, frame, only } = update;
-        let mut conflated = 0;
-        let mut offered = 0;
+        let Update { key, frame, only, missed } = update;
+        let mut offers = Offers::default();
         if let Some(id) = only {
-            if let Some(session) = subscribers.iter().find(|session| session.id() == id) {
-                offered = 1;
-                conflated = usize::from(session.offer(key, frame) == Offered::Conflated);
+            if let Some(session) = subscribers.iter().find_map(|subscriber| subscriber.find(id)) {
+                offers.count(session.offer(key, frame, missed));
             }
         } else {
-            offered = subscribers.len();
-            for session in subscribers {
-                conflated += usize::from(session.offer(key, frame.clone()) == Offered::Conflated);
+            for subscriber in subscribers {
+                match subscriber {
+                    Subscriber::Session(session) => offers.count(session.offer(key, frame.clone(), missed)),
+                    Subscriber::Group(group) => {
+                        let paced = self.pacer.borrow_mut().offer(group, frame.clone(), self.clock.nanos());
+                        match paced {
+                            Paced::Due(frame) => {
+                                group.each(|session| offers.count(session.offer(key, frame.clone(), 0)));
+                            }
+                            Paced::Waiting => {}
+                            Paced::Replaced => counters.conflated_max_rate.add(1),
+                        }
+                    }
+                }
             }
             counters.fanned.add(1);
         }
-        counters.offered.add(offered as u64);
-        if conflated > 0 {
-            counters.conflated_outbox.add(conflated as u64);
+        offers.settle(counters);
+        offers.offered.max(1)
+    }
+
+    /// Gives the groups that asked for fewer updates what is due.
+    fn pace(&self) {
+        if self.pacer.borrow().is_empty() {
+            return;
         }
-        offered.max(1)
+        let index = self.index.borrow();
+        self.pacer.borrow_mut().advance(self.clock.nanos(), |group, key, frame| {
+            let Some((_, counters)) = index.subscribers(key) else { return };
+            let mut offers = Offers::default();
+            group.each(|session| offers.count(session.offer(key, frame.clone(), 0)));
+            offers.settle(counters);
+        });
     }
 
     fn notify(&self, wanted: impl Fn(&SessionRef) -> bool, notice: impl Fn() -> Notice) {
@@ -278,24 +355,83 @@ impl Shard {
         }
     }
 
-    /// A session holds a key from now on, and gets a snapshot if a value is known.
-    pub(crate) fn attach(&self, key: Key, session: &SessionRef, counters: &Arc<FeedCounters>) {
-        let inserted = self.index.borrow_mut().insert(key, session.clone(), || Arc::clone(counters));
-        match inserted {
-            Inserted::Already => return,
-            Inserted::FirstOfKey => {
-                self.handle.keys.fetch_add(1, Ordering::Relaxed);
-            }
-            Inserted::Another => {}
+    /// A session holds a key from now on, and gets a snapshot if a value is known. One that held it already at another
+    /// rate gets it at this one.
+    pub(crate) fn attach(
+        &self,
+        key: Key,
+        rate: Option<MaxRate>,
+        session: &SessionRef,
+        counters: &Arc<FeedCounters>,
+    ) {
+        let before = self.subscriber_of(key, session);
+        let subscriber = match rate {
+            None => Subscriber::Session(session.clone()),
+            Some(rate) => Subscriber::Group(self.group_of(key, rate)),
+        };
+        if before.as_ref() == Some(&subscriber) {
+            return;
+        }
+        if let Subscriber::Group(group) = &subscriber {
+            group.add(session);
+        }
+        let inserted = self.index.borrow_mut().insert(key, subscriber, || Arc::clone(counters));
+        if let Some(before) = before {
+            self.leave_subscriber(key, &before, session);
+            return;
+        }
+        if inserted == Inserted::FirstOfKey {
+            self.handle.keys.fetch_add(1, Ordering::Relaxed);
         }
         self.router.send(router::Command::Attach { shard: self.number, key, session: session.id() });
     }
 
     /// A session does not hold a key any more.
     pub(crate) fn detach(&self, key: Key, session: &SessionRef) {
-        if self.index.borrow_mut().remove(key, session) == Removed::LastOfKey {
+        let Some(subscriber) = self.subscriber_of(key, session) else { return };
+        if self.leave_subscriber(key, &subscriber, session) == Removed::LastOfKey {
             self.handle.keys.fetch_sub(1, Ordering::Relaxed);
             self.router.send(router::Command::Detach { shard: self.number, key });
         }
+    }
+
+    /// The rate at which a session holds a key, if it asked for one.
+    pub(crate) fn rate_of(&self, key: Key, session: &SessionRef) -> Option<MaxRate> {
+        match self.subscriber_of(key, session)? {
+            Subscriber::Session(_) => None,
+            Subscriber::Group(group) => Some(group.rate()),
+        }
+    }
+
+    /// What a session is in the index.
+    fn subscriber_of(&self, key: Key, session: &SessionRef) -> Option<Subscriber> {
+        let index = self.index.borrow();
+        let (subscribers, _) = index.subscribers(key)?;
+        let is_it = |subscriber: &&Subscriber| match subscriber {
+            Subscriber::Session(held) => held == session,
+            Subscriber::Group(group) => group.contains(session),
+        };
+        subscribers.iter().find(is_it).cloned()
+    }
+
+    /// The group of a key and rate, made when there is none.
+    fn group_of(&self, key: Key, rate: MaxRate) -> Rc<Group> {
+        let index = self.index.borrow();
+        let subscribers = index.subscribers(key).map(|(subscribers, _)| subscribers).unwrap_or_default();
+        let found = subscribers.iter().find_map(|subscriber| match subscriber {
+            Subscriber::Group(group) if group.rate() == rate => Some(Rc::clone(group)),
+            Subscriber::Group(_) | Subscriber::Session(_) => None,
+        });
+        found.unwrap_or_else(|| self.pacer.borrow_mut().open(key, rate))
+    }
+
+    fn leave_subscriber(&self, key: Key, subscriber: &Subscriber, session: &SessionRef) -> Removed {
+        if let Subscriber::Group(group) = subscriber {
+            if !group.remove(session) {
+                return Removed::OthersRemain;
+            }
+            self.pacer.borrow_mut().close(group);
+        }
+        self.index.borrow_mut().remove(key, subscriber)
     }
 }

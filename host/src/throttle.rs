@@ -44,7 +44,7 @@ pub struct Throttle<K> {
     dirty: usize,
 }
 
-impl<K: Copy> Throttle<K> {
+impl<K: Clone> Throttle<K> {
     /// A throttle with this spacing; zero lets everything pass.
     pub fn new(interval: Duration) -> Self {
         Self {
@@ -73,12 +73,9 @@ impl<K: Copy> Throttle<K> {
     /// Ends every interval that is over at `now`. `visit` is called for each key in the queue with a function to be
     /// applied to the key's spacing, if the key still exists; that function says whether the key's newest value is due.
     pub fn advance(&mut self, now: Nanos, mut visit: impl FnMut(K, &mut dyn FnMut(&mut Spacing) -> bool)) {
-        while let Some(&(end, key)) = self.running.front() {
-            if end > now {
-                break;
-            }
-            self.running.pop_front();
-            visit(key, &mut |spacing| {
+        while self.running.front().is_some_and(|&(end, _)| end <= now) {
+            let Some((end, key)) = self.running.pop_front() else { break };
+            visit(key.clone(), &mut |spacing| {
                 if spacing.ends != end {
                     return false;
                 }
@@ -87,7 +84,7 @@ impl<K: Copy> Throttle<K> {
                     return false;
                 }
                 self.dirty = self.dirty.saturating_sub(1);
-                self.begin(key, spacing, now);
+                self.begin(key.clone(), spacing, now);
                 true
             });
         }
@@ -108,6 +105,16 @@ impl<K: Copy> Throttle<K> {
     /// When [`Self::advance`] next has something to send: the end of the oldest interval while any key waits.
     pub fn next_due(&self) -> Option<Nanos> {
         if self.dirty == 0 { None } else { self.running.front().map(|&(end, _)| end) }
+    }
+
+    /// Intervals that run, of keys that are gone too.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Forgets the intervals of keys that are gone.
+    pub fn retain(&mut self, mut is_held: impl FnMut(&K) -> bool) {
+        self.running.retain(|(_, key)| is_held(key));
     }
 
     /// Updates that wait.

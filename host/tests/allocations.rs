@@ -78,7 +78,7 @@ impl Path {
         for update in self.updates.drain(..) {
             let (subscribers, ()) = self.index.subscribers(update.key).expect("a subscriber");
             for session in subscribers {
-                session.0.borrow_mut().offer(update.key, update.frame.clone());
+                session.0.borrow_mut().offer(update.key, update.frame.clone(), update.missed);
             }
         }
         self.sessions.iter().filter_map(|session| session.0.borrow_mut().pop_tick()).count()

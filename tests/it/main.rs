@@ -13,6 +13,7 @@
 mod accounts;
 mod bus;
 mod clients;
+mod delivery;
 mod faults;
 mod hostile;
 mod lifecycle;

@@ -23,7 +23,10 @@ pub(crate) fn built() -> &'static Path {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--package", "tickhost", "--package", "adapter-sim", "--target-dir"]);
         build.arg(dir.parent().expect("the target directory"));
-        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        // Asked at run time: a test that was compiled in one clone may run in another that shares its target directory.
+        let crate_dir =
+            std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        build.current_dir(Path::new(&crate_dir).join(".."));
         if dir.ends_with("release") {
             build.arg("--release");
         }

@@ -27,7 +27,7 @@ use crate::{
     plugins::{Library, connector::LibraryConnector},
     pool::PoolLimits,
     protocol::encode::EncodeOptions,
-    session::SessionSettings,
+    session::{LosslessPolicy, SessionSettings},
 };
 
 /// User of the first run.
@@ -41,6 +41,9 @@ pub(crate) const DEMO_KEY_FILE: &str = "demo.key";
 
 /// Bytes of ticks that wait in order for one client, beside the limit in frames.
 const OUTBOX_BYTES: usize = 256 * 1_024;
+
+/// Bytes of a lossless tick, on average: that of a quote.
+const LOSSLESS_FRAME_BYTES: usize = 512;
 
 /// Opens the accounts that the settings name.
 ///
@@ -238,7 +241,14 @@ fn plan(
                 frames: settings.outbox_frames,
                 bytes: OUTBOX_BYTES,
                 control_bytes: settings.control_bytes,
+                lossless_frames: settings.lossless_frames,
+                lossless_bytes: settings.lossless_frames.saturating_mul(LOSSLESS_FRAME_BYTES),
             },
+        },
+        lossless: match settings.lossless_for.as_slice() {
+            [] => LosslessPolicy::Nobody,
+            names if names.iter().any(|name| name == "all") => LosslessPolicy::Everybody,
+            names => LosslessPolicy::These(names.to_vec()),
         },
         hub: HubSettings {
             connections_per_key: settings.max_connections_per_key,

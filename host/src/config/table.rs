@@ -91,6 +91,10 @@ settings! {
         message_burst: u32 = Setting::new("TICKHOST_MESSAGE_BURST", Kind::Whole(1, 1_000_000)).default("1000");
         /// Ticks that wait in order for one client; beyond it only the newest of each symbol and mode waits.
         outbox_frames: usize = Setting::new("TICKHOST_OUTBOX_FRAMES", Kind::Whole(16, 1_000_000)).default("1024");
+        /// Who may ask for every tick (`lossless`): names of users, identities of keys as in `tickhost key list`, or `all`.
+        lossless_for: Vec<String> = Setting::new("TICKHOST_LOSSLESS_FOR", Kind::Names).unset("nobody");
+        /// Ticks of lossless subscriptions that wait in order for one client; beyond it the client is told of a gap.
+        lossless_frames: usize = Setting::new("TICKHOST_LOSSLESS_FRAMES", Kind::Whole(16, 10_000_000)).default("65536");
         /// Replies that may wait for one client; beyond it the connection is closed.
         control_bytes: usize = Setting::new("TICKHOST_CONTROL_BYTES", Kind::Bytes(64 * KIB, 256 * MIB)).default("4194304");
         /// The same limit in replies of 4 KiB, the name that OpenAlgo knows. Used only when TICKHOST_CONTROL_BYTES is not

@@ -29,6 +29,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("max_messages_per_second", "1", "0"),
     ("message_burst", "5", "1e3"),
     ("outbox_frames", "16", "15"),
+    ("lossless_for", "alice, 0f3a", "alice; bob"),
+    ("lossless_frames", "16", "15"),
     ("control_bytes", "65536", "65535"),
     ("ws_max_queue", "16", "15"),
     ("write_timeout_seconds", "1", "0"),

@@ -11,9 +11,11 @@ use serde_json::{Map, Value, json};
 
 use super::codes::ErrorCode;
 use super::encode::{EncodeOptions, Label, market_data};
-use super::reply::{self, ErrorReply, Failure, Subscribed, Unsubscribed};
+use super::reply::{self, ErrorReply, Failure, Granted, Subscribed, Unsubscribed};
 use super::request::{RefusedEntry, Request, RequestId, parse};
-use crate::model::{DepthClass, DepthLevel, Mode, ORDERS_ABSENT, Quote, TickView, Variant, field};
+use crate::model::{
+    Delivery, DepthClass, DepthLevel, MaxRate, Mode, ORDERS_ABSENT, Quote, TickView, Variant, field,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,10 +96,15 @@ fn describe(request: &Request) -> Value {
             put("request", "authenticate".into());
             put("api_key", api_key.expose_secret().into());
         }
-        Request::Subscribe { entries, mode, depth, request_id } => {
+        Request::Subscribe { entries, mode, depth, delivery, request_id } => {
             id(&mut put, "subscribe", request_id);
             put("mode", mode.number().into());
             put("depth", depth.levels().into());
+            match delivery {
+                Delivery::Newest => {}
+                Delivery::AtMost(rate) => put("max_rate", (f64::from(rate.millihertz()) / 1_000.0).into()),
+                Delivery::EveryTick => put("lossless", true.into()),
+            }
             let of = |entry: &Result<super::request::Entry, _>| {
                 entry
                     .as_ref()
@@ -165,6 +172,10 @@ fn replies_are_those_of_the_samples() {
     let failure = |code, message: &'static str| Failure { code, message: message.into() };
     let subscribed =
         |symbol: &'static str, outcome| Subscribed { symbol: symbol.into(), exchange: "NSE", outcome };
+    let granted = |mode, delivery| Granted { mode, depth: DepthClass::Five, delivery };
+    let at_most = |rate| granted(Mode::Ltp, Delivery::AtMost(MaxRate::per_second(rate).unwrap()));
+    let rated = [subscribed("SBIN", Ok(at_most(5.0))), subscribed("INFY", Ok(at_most(0.5)))];
+    let lossless = [subscribed("SBIN", Ok(granted(Mode::Ltp, Delivery::EveryTick)))];
     let gone = Unsubscribed { symbol: "SBIN".into(), exchange: "NSE", outcome: Ok(()) };
     let refused = RefusedEntry {
         symbol: "A".to_owned(),
@@ -173,9 +184,12 @@ fn replies_are_those_of_the_samples() {
     };
     let kept = failure(ErrorCode::UnsubscriptionError, "broker refused");
     let kept = Unsubscribed { symbol: "A".into(), exchange: "NSE", outcome: Err(kept) };
-    let ack = [subscribed("SBIN", Ok((Mode::Quote, DepthClass::Five)))];
+    let ack = [subscribed("SBIN", Ok(granted(Mode::Quote, Delivery::Newest)))];
     let partial = [
-        subscribed("RELIANCE:50", Ok((Mode::Depth, DepthClass::Twenty))),
+        subscribed(
+            "RELIANCE:50",
+            Ok(Granted { depth: DepthClass::Twenty, ..granted(Mode::Depth, Delivery::Newest) }),
+        ),
         subscribed("BAD1", Err(failure(ErrorCode::SymbolNotFound, "Symbol BAD1 not found"))),
     ];
     let late = failure(ErrorCode::SubscriptionError, "broker refused");
@@ -187,6 +201,9 @@ fn replies_are_those_of_the_samples() {
         ("auth_status", reply::auth_status("zerodha", "alice")),
         ("subscribe_success", reply::subscribe_ack(&ack, "zerodha", &none)),
         ("subscribe_partial", reply::subscribe_ack(&partial, "zerodha", &request_id("\"r1\""))),
+        ("subscribe_max_rate", reply::subscribe_ack(&rated, "zerodha", &none)),
+        ("subscribe_lossless", reply::subscribe_ack(&lossless, "zerodha", &none)),
+        ("gap", reply::gap("SBIN", "NSE", Mode::Ltp, 12)),
         ("subscribe_empty", reply::subscribe_ack(&[], "zerodha", &request_id("7"))),
         (
             "unsubscribe_success",

@@ -9,11 +9,11 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Number, value::RawValue};
 
 use super::codes::ErrorCode;
 use super::request::{RefusedEntry, RequestId};
-use crate::model::{DepthClass, Mode};
+use crate::model::{Delivery, DepthClass, MaxRate, Mode};
 
 /// A refused request: `{"status":"error","code":…,"message":…}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,8 +105,19 @@ pub struct Subscribed<'a> {
     pub symbol: Cow<'a, str>,
     /// Exchange as the client wrote it.
     pub exchange: &'a str,
-    /// Mode and depth that the client will get, or why not.
-    pub outcome: Result<(Mode, DepthClass), Failure<'a>>,
+    /// What the client will get, or why nothing.
+    pub outcome: Result<Granted, Failure<'a>>,
+}
+
+/// What a subscription will bring.
+#[derive(Clone, Copy, Debug)]
+pub struct Granted {
+    /// Mode of the frames.
+    pub mode: Mode,
+    /// Depth of the book.
+    pub depth: DepthClass,
+    /// Which updates; said only to clients that asked for something.
+    pub delivery: Delivery,
 }
 
 /// What became of one entry of an unsubscribe request.
@@ -157,6 +168,10 @@ struct EntryFrame<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     depth: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    max_rate: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lossless: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<ErrorCode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
@@ -171,6 +186,8 @@ impl<'a> EntryFrame<'a> {
             status: if failure.is_some() { Status::Error } else { Status::Success },
             mode: None,
             depth: None,
+            max_rate: None,
+            lossless: None,
             code: failure.map(|failure| failure.code),
             message: failure.map(|failure| &*failure.message),
             broker,
@@ -194,8 +211,10 @@ pub fn subscribe_ack(entries: &[Subscribed<'_>], broker: &str, request_id: &Requ
         let frame = EntryFrame::new(&entry.symbol, entry.exchange, broker, entry.outcome.as_ref().err());
         let granted = entry.outcome.as_ref().ok();
         EntryFrame {
-            mode: granted.map(|(mode, _)| mode.label()),
-            depth: granted.map(|(_, depth)| depth.levels()),
+            mode: granted.map(|granted| granted.mode.label()),
+            depth: granted.map(|granted| granted.depth.levels()),
+            max_rate: granted.and_then(|granted| granted.delivery.rate()).map(number),
+            lossless: granted.filter(|granted| granted.delivery == Delivery::EveryTick).map(|_| true),
             ..frame
         }
     });
@@ -351,6 +370,19 @@ pub fn subscription_failed(
     })
 }
 
+/// News that a lossless stream is missing `missed` ticks, just before the next one that it has.
+pub fn gap(symbol: &str, exchange: &str, mode: Mode, missed: u32) -> Bytes {
+    #[derive(Serialize)]
+    struct Frame<'a> {
+        r#type: &'static str,
+        symbol: &'a str,
+        exchange: &'a str,
+        mode: &'static str,
+        missed: u32,
+    }
+    to_bytes(&Frame { r#type: "gap", symbol, exchange, mode: mode.label(), missed })
+}
+
 /// News about the way to the broker: `state` is one of `starting`, `connecting`, `live`, `stale`, `auth_failed`,
 /// `closed`, `down`; `last_tick_age_ms` is missing before the first tick.
 ///
@@ -366,6 +398,16 @@ pub fn feed_status(broker: &str, state: &str, message: &str, last_tick_age_ms: O
         last_tick_age_ms: Option<u64>,
     }
     to_bytes(&Frame { r#type: "feed_status", broker, state, message, last_tick_age_ms })
+}
+
+/// A rate as a client would write it.
+fn number(rate: MaxRate) -> Number {
+    let millihertz = rate.millihertz();
+    let whole = || Number::from(millihertz / 1_000);
+    if millihertz.is_multiple_of(1_000) {
+        return whole();
+    }
+    Number::from_f64(f64::from(millihertz) / 1_000.0).unwrap_or_else(whole)
 }
 
 fn to_bytes(frame: &impl Serialize) -> Bytes {

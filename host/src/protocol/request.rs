@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 pub(super) use self::entry::with_suffix;
 pub use self::entry::{Entry, KNOWN_EXCHANGES, RefusedEntry, UnsubscribeEntry};
 use self::entry::{Listed, Named};
-use self::fields::{Fields, Text, depth, is_falsy, mode, snippet};
+use self::fields::{Fields, Text, delivery, depth, is_falsy, mode, snippet};
 use super::codes::ErrorCode;
 use super::reply::ErrorReply;
-use crate::model::{DepthClass, Mode};
+use crate::model::{Delivery, DepthClass, Mode};
 
 /// Most elements read from one `symbols` list. Far above what one client may hold, so that the limit on subscriptions
 /// answers first; it is here because a list of three-byte elements could otherwise make an acknowledgement fifty times
@@ -42,6 +42,8 @@ pub enum Request {
         mode: Mode,
         /// Depth of those whose symbol has no suffix, rounded up to a class.
         depth: DepthClass,
+        /// Which updates of each.
+        delivery: Delivery,
         /// To be echoed in the acknowledgement.
         request_id: RequestId,
     },
@@ -179,7 +181,8 @@ fn subscribe(fields: &Fields<'_>) -> Result<Request, ErrorReply> {
         vec![named.map(Entry::from)]
     };
     let depth = depth(fields)?;
-    Ok(Request::Subscribe { entries, mode, depth, request_id: request_id(fields)? })
+    let delivery = delivery(fields)?;
+    Ok(Request::Subscribe { entries, mode, depth, delivery, request_id: request_id(fields)? })
 }
 
 fn unsubscribe(fields: &Fields<'_>, action: &str) -> Result<Request, ErrorReply> {

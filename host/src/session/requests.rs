@@ -8,11 +8,11 @@ use crate::{
     feed::{FeedState, Grant, Membership, Refusal, Want},
     hub::{Login, LoginError},
     metrics::Action,
-    model::{DepthClass, InstrumentId, Mode, Variant},
-    outbox::Key,
+    model::{Delivery, DepthClass, InstrumentId, MaxRate, Mode, Variant},
+    outbox::{GapNames, Key},
     protocol::{
         codes::{CloseReason, ErrorCode},
-        reply::{self, ErrorReply, Failure, Subscribed, Unsubscribed},
+        reply::{self, ErrorReply, Failure, Granted, Subscribed, Unsubscribed},
         request::{Entry, RefusedEntry, Request, RequestId, UnsubscribeEntry},
         text,
     },
@@ -29,7 +29,14 @@ pub(super) enum Done {
     LoggedIn(Result<Box<Login>, LoginError>),
     Subscribed(Subscribing, Vec<Result<Grant, Refusal>>),
     Rejoined(Result<Membership, String>),
-    Moved(Vec<(Name, Variant)>, Vec<Result<Grant, Refusal>>),
+    Moved(Vec<Moving>, Vec<Result<Grant, Refusal>>),
+}
+
+/// A subscription that goes to another feed.
+pub(super) struct Moving {
+    name: Name,
+    variant: Variant,
+    rate: Option<MaxRate>,
 }
 
 /// A subscribe request on its way.
@@ -37,6 +44,7 @@ pub(super) struct Subscribing {
     entries: Vec<Result<Entry, RefusedEntry>>,
     mode: Mode,
     depth: DepthClass,
+    delivery: Delivery,
     request_id: RequestId,
 }
 
@@ -46,8 +54,8 @@ impl Session {
         self.context.counters.requests.count(Action::from(&request));
         match request {
             Request::Authenticate { api_key } => self.pending = Some(self.authenticate(api_key)),
-            Request::Subscribe { entries, mode, depth, request_id } => {
-                self.subscribe(Subscribing { entries, mode, depth, request_id });
+            Request::Subscribe { entries, mode, depth, delivery, request_id } => {
+                self.subscribe(Subscribing { entries, mode, depth, delivery, request_id });
             }
             Request::Unsubscribe { entries, request_id } => self.unsubscribe(&entries, &request_id),
             Request::UnsubscribeAll { request_id } => self.unsubscribe_all(&request_id),
@@ -91,6 +99,14 @@ impl Session {
             self.refuse(&self.no_feed());
             return;
         };
+        if asked.delivery == Delivery::EveryTick && !self.may_be_lossless() {
+            self.refuse(&ErrorReply::new(
+                ErrorCode::InvalidParameters,
+                "lossless is not allowed for this API key: subscribe without it, or ask the operator of the host \
+                 to name the key in TICKHOST_LOSSLESS_FOR",
+            ));
+            return;
+        }
         let allowed = self.context.settings.max_subscriptions.saturating_sub(self.held.len());
         let wants: Vec<Want> = asked
             .entries
@@ -100,7 +116,7 @@ impl Session {
             .map(|entry| Want {
                 exchange: entry.exchange.as_str().into(),
                 symbol: entry.symbol.as_str().into(),
-                variant: variant(entry, asked.mode, asked.depth),
+                variant: asked.variant(entry),
             })
             .collect();
         let limit = self.context.settings.subscribe_timeout + ANSWER_MARGIN;
@@ -121,6 +137,7 @@ impl Session {
         let broker = self.identity.broker();
         let mut answers = answers.into_iter();
         let mut granted = Vec::new();
+        let delivery = self.applied(asked.delivery);
         let entries: Vec<Subscribed<'_>> = asked
             .entries
             .iter()
@@ -132,7 +149,7 @@ impl Session {
                             let requested = entry.depth(asked.depth);
                             let levels =
                                 grant.levels.map_or(requested, |levels| DepthClass::at_least(levels.into()));
-                            Ok((asked.mode, levels))
+                            Ok(Granted { mode: asked.mode, depth: levels, delivery })
                         }
                         Some(Err(refusal)) => {
                             Err(Failure { code: refusal.code, message: Cow::Owned(refusal.message) })
@@ -154,8 +171,22 @@ impl Session {
         // The acknowledgement first, then the snapshots that attaching brings.
         self.send(reply::subscribe_ack(&entries, &broker, &asked.request_id));
         for (entry, grant) in granted {
-            let variant = variant(entry, asked.mode, asked.depth);
-            self.hold(name(&entry.exchange, &entry.symbol, entry.suffix), grant.instrument, variant);
+            let name = name(&entry.exchange, &entry.symbol, entry.suffix);
+            self.hold(name, grant.instrument, asked.variant(entry), asked.delivery.rate());
+        }
+    }
+
+    fn may_be_lossless(&self) -> bool {
+        let Identity::LoggedIn(login) = &self.identity else { return false };
+        self.context.lossless.allows(&login.key, &login.user)
+    }
+
+    /// What the client gets of what it asked for: never more updates than the feed has.
+    fn applied(&self, asked: Delivery) -> Delivery {
+        let throttle = self.identity.feed().map_or(Duration::ZERO, |feed| feed.spec().throttle);
+        match (asked, MaxRate::of_interval(throttle)) {
+            (Delivery::AtMost(rate), Some(of_host)) => Delivery::AtMost(rate.min(of_host)),
+            _ => asked,
         }
     }
 
@@ -170,18 +201,25 @@ impl Session {
     }
 
     /// Notes a granted subscription, and gets its frames from now on.
-    fn hold(&mut self, name: Name, instrument: InstrumentId, variant: Variant) {
+    fn hold(&mut self, name: Name, instrument: InstrumentId, variant: Variant, rate: Option<MaxRate>) {
         let Some(feed) = self.identity.feed().cloned() else { return };
         let key = Key { instrument, variant };
+        if variant.is_lossless() {
+            let symbol = name.full_symbol().into();
+            self.me.expect_lossless(key, GapNames { exchange: Arc::clone(&name.exchange), symbol });
+        }
         match self.held.insert(name, instrument, variant) {
-            // Held already: the grant was one too many.
-            Some(before) if before == key => feed.release(vec![key]),
+            // Held already: the grant was one too many. The rate may be another.
+            Some(before) if before == key => {
+                feed.release(vec![key]);
+                self.set_rate(key, rate);
+            }
             Some(before) => {
-                self.attach(key);
+                self.attach(key, rate);
                 self.detach(&[before]);
                 feed.release(vec![before]);
             }
-            None => self.attach(key),
+            None => self.attach(key, rate),
         }
     }
 
@@ -255,10 +293,14 @@ impl Session {
         }
     }
 
-    fn attach(&self, key: Key) {
+    fn attach(&self, key: Key, rate: Option<MaxRate>) {
+        self.me.note_held(key.instrument);
+        self.set_rate(key, rate);
+    }
+
+    fn set_rate(&self, key: Key, rate: Option<MaxRate>) {
         if let Some(counters) = self.identity.counters() {
-            self.me.note_held(key.instrument);
-            self.shard.attach(key, &self.me, counters);
+            self.shard.attach(key, rate, &self.me, counters);
         }
     }
 
@@ -312,17 +354,22 @@ impl Session {
             return;
         }
         let all = self.held.remove_all();
-        self.give_up(all.iter().flat_map(|(_, keys)| keys.iter().copied()).collect());
+        let wanted: Vec<Moving> = all
+            .iter()
+            .flat_map(|(name, keys)| keys.iter().map(move |key| (name.clone(), key)))
+            .map(|(name, key)| Moving {
+                name,
+                variant: key.variant,
+                rate: self.shard.rate_of(*key, &self.me),
+            })
+            .collect();
+        self.give_up(all.into_iter().flat_map(|(_, keys)| keys).collect());
         let Identity::LoggedIn(login) = &mut self.identity else { return };
         login.membership = membership;
         let feed = login.membership.feed().clone();
-        let wanted: Vec<(Name, Variant)> = all
-            .into_iter()
-            .flat_map(|(name, keys)| keys.into_iter().map(move |key| (name.clone(), key.variant)))
-            .collect();
         let wants = wanted
             .iter()
-            .map(|(name, variant)| Want {
+            .map(|Moving { name, variant, .. }| Want {
                 exchange: Arc::clone(&name.exchange),
                 symbol: Arc::clone(&name.symbol),
                 variant: *variant,
@@ -331,11 +378,11 @@ impl Session {
         self.pending = Some(Box::pin(async move { Done::Moved(wanted, feed.subscribe(wants).await) }));
     }
 
-    fn finish_move(&mut self, wanted: Vec<(Name, Variant)>, answers: Vec<Result<Grant, Refusal>>) {
+    fn finish_move(&mut self, wanted: Vec<Moving>, answers: Vec<Result<Grant, Refusal>>) {
         let broker = self.identity.broker();
-        for ((name, variant), answer) in wanted.into_iter().zip(answers) {
+        for (Moving { name, variant, rate }, answer) in wanted.into_iter().zip(answers) {
             match answer {
-                Ok(grant) => self.hold(name, grant.instrument, variant),
+                Ok(grant) => self.hold(name, grant.instrument, variant, rate),
                 Err(Refusal { code, message }) => {
                     let failure = Failure { code, message: Cow::Owned(message) };
                     let symbol = name.full_symbol();
@@ -373,8 +420,12 @@ impl Session {
     }
 }
 
-fn variant(entry: &Entry, mode: Mode, depth: DepthClass) -> Variant {
-    Variant::new(mode, entry.depth(depth), entry.suffix.is_some())
+impl Subscribing {
+    /// The frames that an entry asks for.
+    fn variant(&self, entry: &Entry) -> Variant {
+        let variant = Variant::new(self.mode, entry.depth(self.depth), entry.suffix.is_some());
+        if self.delivery == Delivery::EveryTick { variant.lossless() } else { variant }
+    }
 }
 
 fn name(exchange: &str, symbol: &str, suffix: Option<DepthClass>) -> Name {

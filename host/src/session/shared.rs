@@ -14,8 +14,8 @@ use crate::{
     accounts::{KeyId, UserName},
     mailbox::SessionId,
     model::{InstrumentId, Mode},
-    outbox::{Key, Offered, Outbox, OutboxLimits},
-    protocol::codes::CloseReason,
+    outbox::{Due, GapNames, Key, Offered, Outbox, OutboxLimits},
+    protocol::{codes::CloseReason, reply, text},
 };
 
 /// Something that a session has to act on, beside what its client sends.
@@ -41,6 +41,7 @@ struct Shared {
     waker: RefCell<Option<Waker>>,
     identity: RefCell<Option<(UserName, KeyId)>>,
     wants_orders: Cell<bool>,
+    missed: Cell<u64>,
     held: RefCell<rustc_hash::FxHashMap<InstrumentId, u32>>,
 }
 
@@ -51,7 +52,7 @@ impl PartialEq for SessionRef {
 }
 
 impl SessionRef {
-    pub(super) fn new(id: SessionId, limits: OutboxLimits) -> Self {
+    pub(crate) fn new(id: SessionId, limits: OutboxLimits) -> Self {
         Self(Rc::new(Shared {
             id,
             outbox: RefCell::new(Outbox::new(limits)),
@@ -59,6 +60,7 @@ impl SessionRef {
             waker: RefCell::default(),
             identity: RefCell::default(),
             wants_orders: Cell::new(false),
+            missed: Cell::new(0),
             held: RefCell::default(),
         }))
     }
@@ -68,9 +70,9 @@ impl SessionRef {
         self.0.id
     }
 
-    /// Gives the session a tick.
-    pub fn offer(&self, key: Key, frame: Utf8Bytes) -> Offered {
-        let offered = self.0.outbox.borrow_mut().offer(key, frame);
+    /// Gives the session a tick, before which `missed` others of its key are missing.
+    pub fn offer(&self, key: Key, frame: Utf8Bytes, missed: u32) -> Offered {
+        let offered = self.0.outbox.borrow_mut().offer(key, frame, missed);
         self.wake();
         offered
     }
@@ -153,7 +155,24 @@ impl SessionRef {
         if let Some(message) = outbox.pop_control() {
             return Some((message, false));
         }
-        outbox.pop_tick().map(|frame| (frame, true))
+        match outbox.pop_tick()? {
+            Due::Tick(frame) => Some((frame, true)),
+            Due::Gap { names, mode, missed } => {
+                self.0.missed.set(self.0.missed.get() + u64::from(missed));
+                let notice = reply::gap(&names.symbol, &names.exchange, mode, missed);
+                Some((text(notice), false))
+            }
+        }
+    }
+
+    /// Ticks that notices of gaps spoke of since the last call.
+    pub(super) fn take_missed(&self) -> u64 {
+        self.0.missed.take()
+    }
+
+    /// Gets ready for the ticks of a lossless subscription.
+    pub(super) fn expect_lossless(&self, key: Key, names: GapNames) {
+        self.0.outbox.borrow_mut().expect_lossless(key, names);
     }
 
     /// Throws away waiting ticks of keys that the client gave up; returns how many.

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::invalid_parameters;
-use crate::model::{DepthClass, Mode};
+use crate::model::{Delivery, DepthClass, MaxRate, Mode};
 use crate::protocol::reply::ErrorReply;
 
 /// Characters of a client's own text that an error message repeats.
@@ -29,6 +29,8 @@ pub(super) struct Fields<'a> {
     pub(super) mode: Option<&'a RawValue>,
     pub(super) depth: Option<&'a RawValue>,
     pub(super) depth_level: Option<&'a RawValue>,
+    pub(super) max_rate: Option<&'a RawValue>,
+    pub(super) lossless: Option<&'a RawValue>,
     pub(super) request_id: Option<&'a RawValue>,
     pub(super) timestamp: Option<&'a RawValue>,
     pub(super) ping_id: Option<&'a RawValue>,
@@ -55,6 +57,8 @@ enum Member {
     Mode,
     Depth,
     DepthLevel,
+    MaxRate,
+    Lossless,
     RequestId,
     Timestamp,
     #[serde(rename = "_pingId")]
@@ -94,6 +98,8 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 Member::Mode => &mut fields.mode,
                 Member::Depth => &mut fields.depth,
                 Member::DepthLevel => &mut fields.depth_level,
+                Member::MaxRate => &mut fields.max_rate,
+                Member::Lossless => &mut fields.lossless,
                 Member::RequestId => &mut fields.request_id,
                 Member::Timestamp => &mut fields.timestamp,
                 Member::PingId => &mut fields.ping_id,
@@ -206,6 +212,39 @@ pub(super) fn depth(fields: &Fields<'_>) -> Result<DepthClass, ErrorReply> {
             "depth must be a number of levels such as 5, 20, 30, 50 or 200, not {given}"
         ))
     })
+}
+
+fn given(raw: Option<&RawValue>) -> Option<&str> {
+    raw.map(RawValue::get).filter(|text| *text != "null")
+}
+
+/// Which updates are asked for; nothing given is what every client gets.
+pub(super) fn delivery(fields: &Fields<'_>) -> Result<Delivery, ErrorReply> {
+    let is_lossless = match given(fields.lossless) {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => {
+            return Err(invalid_parameters(format!(
+                "lossless must be true or false, not {}",
+                snippet(other)
+            )));
+        }
+    };
+    let Some(text) = given(fields.max_rate) else {
+        return Ok(if is_lossless { Delivery::EveryTick } else { Delivery::Newest });
+    };
+    let rate = text.parse().ok().and_then(MaxRate::per_second).ok_or_else(|| {
+        invalid_parameters(format!(
+            "max_rate must be a number of updates per second from {} to {}, not {}",
+            MaxRate::MIN,
+            MaxRate::MAX,
+            snippet(text)
+        ))
+    })?;
+    if is_lossless {
+        return Err(invalid_parameters("max_rate and lossless exclude each other; give one of them"));
+    }
+    Ok(Delivery::AtMost(rate))
 }
 
 /// The beginning of a text that a client sent, short enough to be repeated to it.
