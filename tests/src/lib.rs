@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 pub use self::{
     client::Client,
-    host::{Host, HostBuilder},
+    host::{Host, HostBuilder, PLUGINS},
 };
 
 /// Longest wait for anything that should happen at once. Generous: the machine may be busy with other tests.

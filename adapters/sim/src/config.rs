@@ -37,6 +37,8 @@ pub struct Config {
     pub instruments_extra: Vec<ExtraInstrument>,
     /// Age of a tick's exchange time when it is published, 0 to 60,000 milliseconds.
     pub latency_ms: u64,
+    /// Whether volumes and last quantities are replaced by when a tick was due and which one it is.
+    pub stamps: bool,
     /// What goes wrong on purpose.
     pub faults: FaultsConfig,
 }
@@ -49,6 +51,7 @@ impl Default for Config {
             rates: BTreeMap::new(),
             instruments_extra: Vec::new(),
             latency_ms: 0,
+            stamps: false,
             faults: FaultsConfig::default(),
         }
     }
@@ -96,6 +99,9 @@ pub struct Settings {
     pub instruments_extra: Vec<Instrument>,
     /// Age of a tick's exchange time when it is published.
     pub latency: Duration,
+    /// Whether the volume is the microsecond since the Unix epoch at which the tick was due, and the last quantity its
+    /// number among those of its instrument, from 1.
+    pub stamps: bool,
     /// What goes wrong on purpose.
     pub faults: Faults,
 }
@@ -211,6 +217,7 @@ impl Config {
             rates,
             instruments_extra,
             latency: Duration::from_millis(self.latency_ms),
+            stamps: self.stamps,
             faults,
         })
     }

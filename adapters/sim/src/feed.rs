@@ -99,6 +99,21 @@ struct Subscribed {
     panics: bool,
 }
 
+/// The times that a tick carries.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    exchange_ts_ns: u64,
+    /// When it was due, if it is to say so.
+    stamp_ns: Option<u64>,
+}
+
+impl Moment {
+    /// The same for a tick that was due some time before.
+    fn due_before(self, late: Duration) -> Self {
+        Self { stamp_ns: self.stamp_ns.map(|now_ns| now_ns.saturating_sub(nanos(late))), ..self }
+    }
+}
+
 /// The two sides of a book, kept so that a tick allocates nothing.
 #[derive(Debug, Default)]
 struct Buffers {
@@ -155,9 +170,9 @@ impl Feed {
             self.schedule.insert(instrument, first, subscribed);
         }
         if !self.is_mute(now.age) {
-            let exchange_ts_ns = self.exchange_ts_ns(now);
+            let moment = self.moment(now);
             let mut market = self.market.borrow_mut();
-            publish(instrument, subscribed, exchange_ts_ns, &mut market, &mut self.buffers, outlet);
+            publish(instrument, subscribed, moment, &mut market, &mut self.buffers, outlet);
         }
     }
 
@@ -203,20 +218,21 @@ impl Feed {
     }
 
     fn publish_due(&mut self, now: Now, outlet: &mut impl Outlet) {
-        let exchange_ts_ns = self.exchange_ts_ns(now);
+        let moment = self.moment(now);
         let mut market = self.market.borrow_mut();
         let random = &mut self.random;
         let mut last = None;
-        while let Some((instrument, &subscribed)) =
+        while let Some((instrument, due, &subscribed)) =
             self.schedule.pop_due(now.age, |subscribed| jittered(subscribed.interval, random))
         {
             if subscribed.panics {
                 simulated_panic(Stage::Next);
             }
-            last = publish(instrument, subscribed, exchange_ts_ns, &mut market, &mut self.buffers, outlet);
+            let moment = moment.due_before(now.age.saturating_sub(due));
+            last = publish(instrument, subscribed, moment, &mut market, &mut self.buffers, outlet);
         }
         if let Some(view) = last.filter(|_| self.settings.faults.stray_ticks) {
-            let (detail, view) = (Detail::Price, &view);
+            let (detail, view, exchange_ts_ns) = (Detail::Price, &view, moment.exchange_ts_ns);
             outlet.tick(Outgoing {
                 instrument: STRAY_INSTRUMENT,
                 detail,
@@ -233,8 +249,11 @@ impl Feed {
         self.settings.faults.mute_after.is_some_and(|mute_after| age >= mute_after)
     }
 
-    fn exchange_ts_ns(&self, now: Now) -> u64 {
-        now.ts_ns.saturating_sub(u64::try_from(self.settings.latency.as_nanos()).unwrap_or(u64::MAX))
+    fn moment(&self, now: Now) -> Moment {
+        Moment {
+            exchange_ts_ns: now.ts_ns.saturating_sub(nanos(self.settings.latency)),
+            stamp_ns: self.settings.stamps.then_some(now.ts_ns),
+        }
     }
 }
 
@@ -242,11 +261,12 @@ impl Feed {
 fn publish(
     instrument: u32,
     subscribed: Subscribed,
-    exchange_ts_ns: u64,
+    moment: Moment,
     market: &mut Market,
     buffers: &mut Buffers,
     outlet: &mut impl Outlet,
 ) -> Option<View> {
+    let Moment { exchange_ts_ns, stamp_ns } = moment;
     let simulated = market.advance(subscribed.position, exchange_ts_ns)?;
     buffers.buy.clear();
     buffers.sell.clear();
@@ -254,7 +274,11 @@ fn publish(
         buffers.buy.extend(simulated.levels(Side::Buy, levels));
         buffers.sell.extend(simulated.levels(Side::Sell, levels));
     }
-    let view = simulated.view();
+    let mut view = simulated.view();
+    if let (Some(trading), Some(stamp_ns)) = (&mut view.trading, stamp_ns) {
+        trading.volume = i64::try_from(stamp_ns / 1_000).unwrap_or(i64::MAX);
+        trading.last_quantity = i64::try_from(simulated.ticks()).unwrap_or(i64::MAX);
+    }
     outlet.tick(Outgoing {
         instrument,
         detail: subscribed.detail,
@@ -264,6 +288,10 @@ fn publish(
         sell: &buffers.sell,
     });
     Some(view)
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// From three to five quarters of an interval.

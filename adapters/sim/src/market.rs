@@ -70,6 +70,7 @@ pub struct Simulated {
     /// 0 before the first trade.
     last_trade_ts_ns: u64,
     oi: OpenInterest,
+    ticks: u64,
 }
 
 /// The values of an instrument after a tick. Prices are scaled by [`PRICE_SCALE`].
@@ -174,11 +175,13 @@ impl Simulated {
             last_quantity: 0,
             last_trade_ts_ns: 0,
             oi: OpenInterest { now: open_interest, high: open_interest, low: open_interest },
+            ticks: 0,
         }
     }
 
     /// Moves on by one tick: usually a trade, sometimes a change of the book alone.
     pub fn advance(&mut self, now_ns: u64) {
+        self.ticks += 1;
         self.path.advance();
         // A price without a trade would make the first tick's values contradict each other.
         let trades = self.last_trade_ts_ns == 0 || self.random.below(5) != 0;
@@ -205,6 +208,11 @@ impl Simulated {
         self.oi.now = self.oi.now.saturating_add(opened).max(self.lot);
         self.oi.high = self.oi.high.max(self.oi.now);
         self.oi.low = self.oi.low.min(self.oi.now);
+    }
+
+    /// Ticks so far.
+    pub const fn ticks(&self) -> u64 {
+        self.ticks
     }
 
     /// The values after the last tick.

@@ -46,8 +46,17 @@ pub(crate) struct Clients {
     all: Vec<Client>,
     scratch: Vec<u8>,
     pub(crate) seen: Seen,
-    window: (u64, u64),
+    window: Window,
     slow_at: u64,
+}
+
+/// Which ticks are counted; microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    from: u64,
+    until: u64,
+    /// Added to the clock before it is compared with what ticks carry.
+    shift: u64,
 }
 
 struct Client {
@@ -102,8 +111,14 @@ impl Clients {
             backwards: 0,
             foreign: 0,
         };
-        let mut these =
-            Self { poll, all: clients, scratch: vec![0; READ_BYTES], seen, window: (0, 0), slow_at: 0 };
+        let mut these = Self {
+            poll,
+            all: clients,
+            scratch: vec![0; READ_BYTES],
+            seen,
+            window: Window::default(),
+            slow_at: 0,
+        };
         let deadline = now_us() + 60_000_000;
         while these.all.iter().any(|client| !client.is_subscribed) {
             if now_us() > deadline {
@@ -118,9 +133,22 @@ impl Clients {
         Ok((these, (now_us() - started) as f64 / 1e6))
     }
 
-    /// Ticks that are due in this time are counted.
-    pub(crate) fn measure(&mut self, from_us: u64, until_us: u64) {
-        self.window = (from_us, until_us);
+    /// Ticks that are due in this time are counted. They carry it with `shift_us` added.
+    pub(crate) fn measure(&mut self, from_us: u64, until_us: u64, shift_us: u64) {
+        self.window = Window { from: from_us + shift_us, until: until_us + shift_us, shift: shift_us };
+    }
+
+    /// Number of the newest tick of each symbol that any client has.
+    pub(crate) fn newest_of_each(&self, shape: &Shape) -> Vec<u64> {
+        let mut newest = vec![0; shape.symbols];
+        for client in &self.all {
+            for (place, last) in client.last_seq.iter().enumerate() {
+                if let Some(newest) = newest.get_mut((client.first + place) % shape.symbols) {
+                    *newest = (*last).max(*newest);
+                }
+            }
+        }
+        newest
     }
 
     /// Reads until the clock shows this.
@@ -218,7 +246,7 @@ impl Client {
         scratch: &mut [u8],
         limit: usize,
         seen: &mut Seen,
-        window: (u64, u64),
+        window: Window,
         shape: &Shape,
     ) -> anyhow::Result<Option<usize>> {
         let kept = self.rest.len();
@@ -243,7 +271,7 @@ impl Client {
                 return Ok(None);
             }
         };
-        let now = now_us();
+        let now = now_us() + window.shift;
         let bytes = scratch.get(..kept + read).unwrap_or_default();
         let mut taken = 0;
         while let Some((frame, length)) = frame::read(bytes.get(taken..).unwrap_or_default()) {
@@ -266,15 +294,7 @@ impl Client {
         Ok(Some(read))
     }
 
-    fn text(
-        &mut self,
-        text: &[u8],
-        length: usize,
-        now: u64,
-        seen: &mut Seen,
-        window: (u64, u64),
-        shape: &Shape,
-    ) {
+    fn text(&mut self, text: &[u8], length: usize, now: u64, seen: &mut Seen, window: Window, shape: &Shape) {
         let Some(tick) = frame::tick(text) else {
             self.is_subscribed |= text.starts_with(br#"{"type":"subscribe""#);
             return;
@@ -291,7 +311,7 @@ impl Client {
         if tick.seq < before {
             seen.backwards += 1;
         }
-        if tick.due_us >= window.0 && tick.due_us < window.1 {
+        if (window.from..window.until).contains(&tick.due_us) {
             seen.delivered += 1;
             seen.bytes += length as u64;
             // The first tick of a symbol may have any number.

@@ -13,6 +13,12 @@ pub(crate) fn now_us() -> u64 {
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000
 }
 
+/// Microseconds since the Unix epoch at the zero of that clock.
+pub(crate) fn epoch_us() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(0).saturating_sub(now_us())
+}
+
 /// Sleeps until the clock shows `us`. Interrupted sleeps go on.
 pub(crate) fn sleep_until(us: u64) {
     let left = us.saturating_sub(now_us());

@@ -12,15 +12,18 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use integration_tests::{Host, HostBuilder};
+use integration_tests::{Host, HostBuilder, PLUGINS};
 
 use crate::{
     clients::{Clients, Seen},
-    clock::now_us,
+    clock::{epoch_us, now_us},
     process,
-    publisher::{self, Style},
+    publisher::{self, Kind, Style},
     shape::{Behaviour, Schedule, Shape},
 };
+
+/// The synthetic exchange falls silent so long after the end of the measurement, or sooner if connecting took time.
+const SIM_SPARE_US: u64 = 4_000_000;
 
 /// From the last client's answer to the first tick.
 const PREPARATION_US: u64 = 1_000_000;
@@ -64,8 +67,8 @@ pub(crate) struct Outcome {
     /// Pairs with the newest value at the end, of all: readers, slow and stopped ones.
     pub(crate) newest: [(usize, usize); 3],
     pub(crate) closed: std::collections::BTreeMap<String, usize>,
-    /// Ticks that the bus took, of those that were sent; none without a bus.
-    pub(crate) bus: Option<(u64, u64)>,
+    /// Ticks that the host took, of those that were sent; none of the floor.
+    pub(crate) taken: Option<(u64, u64)>,
 }
 
 /// Measures once.
@@ -85,15 +88,17 @@ pub(crate) fn run(server: Server, shape: &Shape, setup: &Setup) -> anyhow::Resul
     running.begin(schedule, setup)?;
     let from = schedule.start_us + setup.warm_up_us;
     let until = from + setup.measured_us;
-    clients.measure(from, until);
+    clients.measure(from, until, if setup.style.kind == Kind::Sim { epoch_us() } else { 0 });
     clients.read_until(from, shape)?;
     let (cpu_before, began) = (process::cpu_seconds(running.pid()), now_us());
     clients.read_until(until, shape)?;
     let (cpu, ended) = (process::cpu_seconds(running.pid()) - cpu_before, now_us());
     let memory_loaded = process::memory_bytes(running.pid());
     let pid = running.pid();
-    let (sent, bus) = running.end(&mut clients, shape)?;
-    let last = schedule.last_of_each(sent);
+    let (sent, taken) = running.end(&mut clients, shape)?;
+    // Without a count of the publisher, the newest that anybody has must be all that the host took.
+    let last = sent.map_or_else(|| clients.newest_of_each(shape), |sent| schedule.last_of_each(sent));
+    let sent = sent.unwrap_or_else(|| last.iter().sum());
     let newest_of = |symbol: usize| last.get(symbol).copied().unwrap_or(0);
     let newest = [Behaviour::Reads, Behaviour::Slow, Behaviour::Stopped]
         .map(|behaviour| clients.newest(shape, newest_of, behaviour));
@@ -111,7 +116,7 @@ pub(crate) fn run(server: Server, shape: &Shape, setup: &Setup) -> anyhow::Resul
         memory_after: process::memory_bytes(pid),
         newest,
         closed,
-        bus: bus.map(|received| (received, sent)),
+        taken: taken.map(|taken| (taken, sent)),
     })
 }
 
@@ -134,7 +139,9 @@ impl Running {
     fn start(server: Server, shape: &Shape, setup: &Setup) -> anyhow::Result<Self> {
         match server {
             Server::Host => {
+                let is_sim = setup.style.kind == Kind::Sim;
                 let host = HostBuilder::new()
+                    .plugins(&if is_sim { sim_plugins(shape, setup) } else { PLUGINS.to_owned() })
                     .env("TICKHOST_THROTTLE_MS", setup.throttle_ms)
                     .env("TICKHOST_SHARDS", setup.server_cores.len())
                     .env("TICKHOST_LOG", "warn,tickhost=info")
@@ -144,7 +151,7 @@ impl Running {
                     .env("WS_PING_INTERVAL", 120)
                     .env("TICKHOST_WRITE_TIMEOUT_SECONDS", 600)
                     .start();
-                let key = host.add_user("load", "bus");
+                let key = host.add_user("load", if is_sim { "sim" } else { "bus" });
                 Ok(Self::Host { host: Box::new(host), key, publisher: None })
             }
             Server::Floor => {
@@ -191,6 +198,7 @@ impl Running {
 
     fn begin(&mut self, schedule: Schedule, setup: &Setup) -> anyhow::Result<()> {
         match self {
+            Self::Host { .. } if setup.style.kind == Kind::Sim => {}
             Self::Host { host, publisher, .. } => {
                 let (bus, style, stop) = (host.bus, setup.style.clone(), Arc::new(AtomicBool::new(false)));
                 let stopped = Arc::clone(&stop);
@@ -208,21 +216,26 @@ impl Running {
         Ok(())
     }
 
-    /// Stops the ticks, lets everybody read what is left, and stops the server. Returns the ticks sent, and those that
-    /// the host's bus took.
-    fn end(&mut self, clients: &mut Clients, shape: &Shape) -> anyhow::Result<(u64, Option<u64>)> {
+    /// Stops the ticks, or waits until they stop, lets everybody read what is left, and stops the server. Returns the
+    /// ticks sent, if that is known, and those that the host took.
+    fn end(&mut self, clients: &mut Clients, shape: &Shape) -> anyhow::Result<(Option<u64>, Option<u64>)> {
         match self {
             Self::Host { host, publisher, .. } => {
-                let (thread, stop) = publisher.take().context("nothing was published")?;
-                stop.store(true, Ordering::Relaxed);
-                while !thread.is_finished() {
-                    clients.read_until(now_us() + 5_000, shape)?;
-                }
-                let Ok(sent) = thread.join() else { bail!("the publisher panicked") };
+                let sent = match publisher.take() {
+                    None => None,
+                    Some((thread, stop)) => {
+                        stop.store(true, Ordering::Relaxed);
+                        while !thread.is_finished() {
+                            clients.read_until(now_us() + 5_000, shape)?;
+                        }
+                        let Ok(sent) = thread.join() else { bail!("the publisher panicked") };
+                        Some(sent?)
+                    }
+                };
                 clients.drain(shape)?;
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 let taken = runtime.block_on(host.metric("tickhost_feed_received_total"));
-                Ok((sent?, Some(taken as u64)))
+                Ok((sent, Some(taken as u64)))
             }
             Self::Floor { child, stdin, stdout, .. } => {
                 drop(stdin.take());
@@ -231,8 +244,23 @@ impl Running {
                 stdout.read_line(&mut line)?;
                 child.kill()?;
                 child.wait()?;
-                Ok((line.trim().parse().context("the floor's count")?, None))
+                Ok((Some(line.trim().parse().context("the floor's count")?), None))
             }
         }
     }
+}
+
+/// The synthetic exchange with the symbols of a shape, each at the same mean rate, until the measurement has ended.
+fn sim_plugins(shape: &Shape, setup: &Setup) -> String {
+    let rate_hz = shape.ticks_per_second() as f64 / shape.symbols as f64;
+    let mute_after_ms =
+        (PREPARATION_US + setup.warm_up_us + setup.measured_us + SIM_SPARE_US).div_ceil(1_000);
+    let instruments: Vec<String> = (0..shape.symbols)
+        .map(|symbol| format!("{{ exchange = \"NSE\", symbol = \"S{symbol}\", price = 500 }}"))
+        .collect();
+    format!(
+        "[[adapter]]\nname = \"sim\"\nlibrary = \"adapter_sim\"\n\n[adapter.config]\nseed = 1\nstamps = true\n\
+         rate_hz = {rate_hz:.4}\nfaults = {{ mute_after_ms = {mute_after_ms} }}\ninstruments_extra = [{}]\n",
+        instruments.join(", ")
+    )
 }

@@ -1,4 +1,5 @@
 //! Publishers: a PUB socket of the zeromq crate, or one that writes ZMTP itself and leaves the processor to the clients.
+//! Or none: the `sim` adapter, in the host.
 
 use std::{
     io::{Read as _, Write as _},
@@ -25,6 +26,8 @@ pub(crate) enum Kind {
     Zeromq,
     /// ZMTP written by hand: cheap, so that the load does not limit what is measured
     Wire,
+    /// The synthetic exchange in the host itself, past the bus, at the same mean rate
+    Sim,
 }
 
 /// How ticks are put into messages.
@@ -115,6 +118,7 @@ enum Socket {
 impl Socket {
     fn connect(kind: Kind, bus: SocketAddr) -> anyhow::Result<Self> {
         match kind {
+            Kind::Sim => bail!("the synthetic exchange publishes by itself"),
             Kind::Zeromq => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 // Its writers are tasks of this runtime.

@@ -83,8 +83,8 @@ pub(crate) fn print_one(server: Server, shape: &Shape, outcome: &Outcome) {
         outcome.memory_loaded as f64 / MIB,
         outcome.memory_after as f64 / MIB
     );
-    if let Some((taken, sent)) = outcome.bus {
-        println!("  bus                 {taken} of {sent} ticks taken");
+    if let Some((taken, sent)) = outcome.taken {
+        println!("  host                {taken} of {sent} ticks taken");
     }
     for (reason, count) in &outcome.closed {
         println!("  closed              {count} connections: {reason}");

@@ -80,24 +80,26 @@ impl<T> Schedule<T> {
         None
     }
 
-    /// Takes the next tick that is due, if one is, and schedules the one after it, `interval` later.
+    /// Takes the next tick that is due, if one is, with the time at which it was due, and schedules the one after it,
+    /// `interval` later.
     pub(super) fn pop_due(
         &mut self,
         now: Duration,
         interval: impl FnOnce(&T) -> Duration,
-    ) -> Option<(u32, &T)> {
+    ) -> Option<(u32, Duration, &T)> {
         if self.next_due()? > now {
             return None;
         }
         let Reverse(entry) = self.heap.pop()?;
         let slot = self.slots.get_mut(&entry.instrument)?;
-        let wanted = slot.due.saturating_add(interval(&slot.item));
+        let was_due = slot.due;
+        let wanted = was_due.saturating_add(interval(&slot.item));
         let earliest = now.saturating_sub(LAG_MAX);
         self.skipped += u64::from(wanted < earliest);
         slot.due = wanted.max(earliest);
         let due = slot.due;
         self.push(Entry { due, instrument: entry.instrument });
-        self.slots.get(&entry.instrument).map(|slot| (entry.instrument, &slot.item))
+        self.slots.get(&entry.instrument).map(|slot| (entry.instrument, was_due, &slot.item))
     }
 
     fn push(&mut self, entry: Entry) {
@@ -126,7 +128,7 @@ mod tests {
 
     fn drain(schedule: &mut Schedule<u64>, now: Duration) -> Vec<u32> {
         let mut popped = Vec::new();
-        while let Some((instrument, _)) = schedule.pop_due(now, |interval| ms(*interval)) {
+        while let Some((instrument, ..)) = schedule.pop_due(now, |interval| ms(*interval)) {
             popped.push(instrument);
         }
         popped

@@ -184,6 +184,23 @@ fn a_latency_makes_ticks_old() {
 }
 
 #[test]
+fn stamps_say_when_a_tick_was_due_and_which_it_is() {
+    let mut bench = Bench::new(json!({ "stamps": true, "rate_hz": 100 }));
+    bench.subscribe(1, "NSE", "SBIN", Detail::Price);
+    let due = bench.feed.next_wake(bench.age).expect("a tick is scheduled");
+    // Woken a little late, and rested before: the stamp is that of the schedule all the same.
+    let due = due.min(bench.feed.schedule.next_due().expect("scheduled"));
+    bench.age = due + Duration::from_millis(3);
+    let now = bench.now();
+    assert_eq!(bench.feed.advance(now, &mut bench.out), Progress::Connected);
+    let stamps: Vec<_> = bench.out.ticks.iter().filter_map(|tick| tick.2.trading).collect();
+    let micros =
+        |age: Duration| i64::try_from((u128::from(START_NS) + age.as_nanos()) / 1_000).expect("short");
+    assert_eq!((stamps[0].volume, stamps[0].last_quantity), (micros(Duration::ZERO), 1));
+    assert_eq!((stamps[1].volume, stamps[1].last_quantity), (micros(due), 2));
+}
+
+#[test]
 fn a_connection_is_lost_after_its_time_even_when_idle() {
     let mut bench = Bench::new(json!({ "faults": { "disconnect_every_ms": 1500 } }));
     assert_eq!(bench.feed.next_wake(Duration::ZERO), Some(Duration::from_millis(1500)));
