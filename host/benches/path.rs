@@ -6,6 +6,8 @@
 //!
 //! | bench | what a regression means |
 //! |---|---|
+//! | `bus` | fewer ticks a second from publishers; the parser stands before everything else on the router's thread |
+//! | `book` | a cost for each tick, held or not, once the router has taken it |
 //! | `route` | fewer ticks a second that the router can take, whatever becomes of them |
 //! | `encode` | the same, for ticks that somebody holds; once for each kind of frame, not for each subscriber |
 //! | `throttle` | a cost for each tick of an instrument that is throttled |
@@ -22,6 +24,8 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use adapter_abi::{DepthLevel, Ltp, Quote, field};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tickhost::{
+    book::Entry,
+    bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope},
     index::Index,
     intake::Intake,
     mailbox::{Mailbox, SessionId},
@@ -83,6 +87,95 @@ fn route(c: &mut Criterion) {
             });
         });
     }
+    group.finish();
+}
+
+/// Bodies of the bus into records, handed to a sink that only looks at them. A figure is one tick.
+fn bus(c: &mut Criterion) {
+    let listen = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+    let mut reader = BusReader::new(BusSettings::new(listen, "unused".into()), Arc::default());
+    let mut sink = LastPrice(0);
+    let values = |n: u32| {
+        format!(
+            "\"ltp\":{}.05,\"volume\":{},\"last_trade_quantity\":75,\"timestamp\":1795460000000",
+            100 + n,
+            1_500_000 + n
+        )
+    };
+    let single: Vec<(String, String)> =
+        (0..INSTRUMENTS).map(|n| (format!("NSE_S{n}_LTP"), format!("{{{}}}", values(n)))).collect();
+    let batches: Vec<String> = (0..INSTRUMENTS / 50)
+        .map(|batch| {
+            let elements = (0..50).map(|place| {
+                let n = batch * 50 + place;
+                format!("{{\"exchange\":\"NSE\",\"symbol\":\"S{n}\",{}}}", values(n))
+            });
+            format!("[{}]", elements.collect::<Vec<_>>().join(","))
+        })
+        .collect();
+    for body in &batches {
+        reader.read(b"NSE_BATCH_LTP", body.as_bytes(), &mut sink);
+    }
+    assert_eq!(sink.0, 1_099_050_000_000, "the last tick was read");
+    let mut group = c.benchmark_group("bus");
+    group.throughput(Throughput::Elements(u64::from(INSTRUMENTS)));
+    group.bench_function("single", |b| {
+        b.iter(|| {
+            for (topic, body) in &single {
+                reader.read(black_box(topic.as_bytes()), black_box(body.as_bytes()), &mut sink);
+            }
+        });
+    });
+    group.bench_function("batches_of_50", |b| {
+        b.iter(|| {
+            for body in &batches {
+                reader.read(b"NSE_BATCH_LTP", black_box(body.as_bytes()), &mut sink);
+            }
+        });
+    });
+    group.finish();
+}
+
+struct LastPrice(i64);
+
+impl BusSink for LastPrice {
+    fn tick(&mut self, _exchange: &str, _symbol: &str, _mode: Mode, tick: TickView<'_>) -> BusVerdict {
+        self.0 = tick.quote.ltp;
+        BusVerdict::Accepted
+    }
+
+    fn order_update(&mut self, _user_id: &str, _body: &str) {}
+
+    fn cache_invalidate(&mut self, _scope: CacheScope, _user_id: &str) {}
+
+    fn flush(&mut self) {}
+}
+
+fn book(c: &mut Criterion) {
+    let side = [DepthLevel { price: 625_450_000_000, quantity: 120, orders: 3, reserved: 0 }; 5];
+    let quote = Quote { fields: field::IN_QUOTE, ltp: 625_500_000_000, ..Quote::default() };
+    let mut entry = Entry::default();
+    let mut price = 0;
+    let mut group = c.benchmark_group("book");
+    group.bench_function("LTP", |b| {
+        b.iter(|| {
+            price += 50_000_000;
+            let fields = field::LTP | field::VOLUME;
+            entry.merge_ltp(black_box(&Ltp { fields, ltp: price, ..Ltp::default() }))
+        });
+    });
+    group.bench_function("Quote", |b| {
+        b.iter(|| {
+            price += 50_000_000;
+            entry.merge_quote(black_box(&Quote { ltp: price, ..quote }))
+        });
+    });
+    group.bench_function("Depth", |b| {
+        b.iter(|| {
+            price += 50_000_000;
+            entry.merge_depth(black_box(&Quote { ltp: price, ..quote }), black_box(&side), &side)
+        });
+    });
     group.finish();
 }
 
@@ -174,5 +267,5 @@ fn outbox(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, route, encode, throttle, index, outbox);
+criterion_group!(benches, bus, book, route, encode, throttle, index, outbox);
 criterion_main!(benches);

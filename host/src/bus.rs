@@ -26,6 +26,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use self::receive::BusReader;
+
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Mode, TickView};

@@ -148,6 +148,7 @@ impl Outbox {
 
     /// Adds a tick, or replaces the waiting one of its key when the client is behind. `missed` ticks of the key came
     /// before it that cannot be had.
+    #[inline]
     pub fn offer(&mut self, key: Key, frame: Utf8Bytes, missed: u32) -> Offered {
         if key.variant.is_lossless()
             && let Some(lossless) = &mut self.lossless
@@ -179,7 +180,12 @@ impl Outbox {
     }
 
     /// The next tick, or the notice that has to precede it.
+    #[inline]
     pub fn pop_tick(&mut self) -> Option<Due> {
+        if self.lossless.is_some() { self.pop_of_both() } else { self.ticks.pop().map(Due::Tick) }
+    }
+
+    fn pop_of_both(&mut self) -> Option<Due> {
         if let Some(lossless) = &mut self.lossless
             && let Some(waiting) = lossless.ticks.front_mut()
             && (!lossless.had_turn || self.ticks.is_empty())

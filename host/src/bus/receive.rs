@@ -50,7 +50,7 @@ pub(super) async fn run(
     let guard =
         guard::accept(listener, private.clone(), settings.clone(), Arc::clone(&counters), stop.clone());
     let guard = tokio::spawn(guard);
-    let mut reader = Reader { settings, counters, record: Record::default() };
+    let mut reader = BusReader::new(settings, counters);
     loop {
         let received = tokio::select! {
             biased;
@@ -84,7 +84,8 @@ async fn open(settings: &BusSettings) -> Result<(SubSocket, Private), BusError> 
 }
 
 /// Takes messages apart.
-struct Reader {
+#[derive(Debug)]
+pub struct BusReader {
     settings: BusSettings,
     counters: Arc<BusCounters>,
     record: Record,
@@ -98,7 +99,12 @@ struct Invalidation<'a> {
     cache_type: Option<std::borrow::Cow<'a, str>>,
 }
 
-impl Reader {
+impl BusReader {
+    /// A reader of the messages of this bus.
+    pub fn new(settings: BusSettings, counters: Arc<BusCounters>) -> Self {
+        Self { settings, counters, record: Record::default() }
+    }
+
     fn take(&mut self, received: Result<ZmqMessage, zeromq::ZmqError>, sink: &mut dyn BusSink) {
         match received {
             Ok(message) => self.message(&message, sink),
@@ -111,10 +117,16 @@ impl Reader {
     }
 
     fn message(&mut self, message: &ZmqMessage, sink: &mut dyn BusSink) {
+        if let (Some(topic), Some(body), 2) = (message.get(0), message.get(1), message.len()) {
+            return self.read(topic, body, sink);
+        }
         BusCounters::count(&self.counters.received);
-        let (Some(topic), Some(body), 2) = (message.get(0), message.get(1), message.len()) else {
-            return BusCounters::count(&self.counters.dropped_message);
-        };
+        BusCounters::count(&self.counters.dropped_message);
+    }
+
+    /// Takes one message apart and gives the sink what it says. Whatever is wrong with it is counted.
+    pub fn read(&mut self, topic: &[u8], body: &[u8], sink: &mut dyn BusSink) {
+        BusCounters::count(&self.counters.received);
         if topic.len() > MAX_TOPIC_BYTES || body.len() > MAX_BODY_BYTES {
             return BusCounters::count(&self.counters.dropped_message);
         }

@@ -58,25 +58,34 @@ impl Lane {
         self.is_behind
     }
 
+    #[inline]
     pub(super) fn offer(&mut self, key: Key, frame: Utf8Bytes, missed: u32) -> Offered {
-        if !self.is_behind && (self.ticks.len() >= self.max_frames || self.bytes >= self.max_bytes) {
+        if self.is_behind || self.ticks.len() >= self.max_frames || self.bytes >= self.max_bytes {
+            return self.offer_behind(key, frame, missed);
+        }
+        self.bytes += frame.len();
+        self.ticks.push_back(Waiting { key, frame, missed });
+        Offered::Queued
+    }
+
+    #[inline(never)]
+    fn offer_behind(&mut self, key: Key, frame: Utf8Bytes, missed: u32) -> Offered {
+        if !self.is_behind {
             self.is_behind = true;
             if self.fallback == Fallback::All {
                 self.number_all();
             }
         }
-        if self.is_behind {
-            let next = self.front + self.ticks.len() as u64;
-            let number = *self.last_of_key.entry(key).or_insert(next);
-            let place = usize::try_from(number.wrapping_sub(self.front)).unwrap_or(usize::MAX);
-            if let Some(waiting) = self.ticks.get_mut(place) {
-                self.bytes = self.bytes + frame.len() - waiting.frame.len();
-                let missed = waiting.missed.saturating_add(1).saturating_add(missed);
-                *waiting = Waiting { key, frame, missed };
-                return Offered::Conflated;
-            }
-            self.last_of_key.insert(key, next);
+        let next = self.front + self.ticks.len() as u64;
+        let number = *self.last_of_key.entry(key).or_insert(next);
+        let place = usize::try_from(number.wrapping_sub(self.front)).unwrap_or(usize::MAX);
+        if let Some(waiting) = self.ticks.get_mut(place) {
+            self.bytes = self.bytes + frame.len() - waiting.frame.len();
+            let missed = waiting.missed.saturating_add(1).saturating_add(missed);
+            *waiting = Waiting { key, frame, missed };
+            return Offered::Conflated;
         }
+        self.last_of_key.insert(key, next);
         self.bytes += frame.len();
         self.ticks.push_back(Waiting { key, frame, missed });
         Offered::Queued
@@ -86,11 +95,14 @@ impl Lane {
         self.ticks.front_mut()
     }
 
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Utf8Bytes> {
         let Waiting { frame, .. } = self.ticks.pop_front()?;
         self.front += 1;
         self.bytes -= frame.len();
-        self.catch_up();
+        if self.is_behind && self.ticks.is_empty() {
+            self.catch_up();
+        }
         Some(frame)
     }
 
@@ -119,17 +131,18 @@ impl Lane {
         if removed > 0 {
             self.bytes = self.ticks.iter().map(|waiting| waiting.frame.len()).sum();
         }
-        self.catch_up();
+        if self.is_behind && self.ticks.is_empty() {
+            self.catch_up();
+        }
         removed
     }
 
     /// A client that has taken everything is not behind any more.
+    #[cold]
     fn catch_up(&mut self) {
-        if self.is_behind && self.ticks.is_empty() {
-            self.is_behind = false;
-            // The map may be as large as everything the client holds; it is needed again only when it falls behind.
-            self.last_of_key = FxHashMap::default();
-        }
+        self.is_behind = false;
+        // The map may be as large as everything the client holds; it is needed again only when it falls behind.
+        self.last_of_key = FxHashMap::default();
     }
 
     fn number_all(&mut self) {

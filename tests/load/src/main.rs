@@ -19,6 +19,7 @@
 
 mod clients;
 mod clock;
+mod echo;
 mod floor;
 mod frame;
 mod measure;
@@ -64,6 +65,14 @@ enum Command {
         /// Only the rows whose names contain this
         #[arg(long, default_value = "")]
         only: String,
+    },
+    /// The least latency that these cores allow: a few bytes to another core and back, without any server
+    Echo {
+        /// How often
+        #[arg(long, default_value_t = 1_000)]
+        per_second: u64,
+        #[command(flatten)]
+        how: How,
     },
     /// The floor as a process of its own
     #[command(hide = true)]
@@ -138,6 +147,9 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Table { how, rounds, only } => table::run(&how, rounds.max(1), &only),
+        Command::Echo { per_second, how } => {
+            echo::run(&how.server_cores, &how.load_cores, per_second, how.seconds)
+        }
         Command::ServeFloor { shape, interval_us } => floor::run(&shape, interval_us),
     }
 }
