@@ -263,7 +263,11 @@ fn on_own_thread<F>(
 where
     F: Future<Output = ()>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(shard::on_park)
+        .on_thread_unpark(shard::on_unpark)
+        .build();
     let runtime = runtime.map_err(StartError::Thread)?;
     let handle = runtime.handle().clone();
     let thread = std::thread::Builder::new().name(name.to_owned());

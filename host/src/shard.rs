@@ -4,6 +4,7 @@
 //! threads reach a shard through its [`Mailbox`] (ticks) and its inbox of [`ShardCommand`]s.
 
 mod pace;
+mod rhythm;
 
 use std::{
     cell::{Cell, RefCell},
@@ -20,7 +21,11 @@ use rustc_hash::FxHashMap;
 use tokio::task::LocalSet;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use self::pace::{Group, Paced, Pacer};
+pub use self::rhythm::{on_park, on_unpark};
+use self::{
+    pace::{Group, Paced, Pacer},
+    rhythm::Rhythm,
+};
 use crate::{
     accounts::{KeyId, UserName},
     clock::Clock,
@@ -126,6 +131,7 @@ pub struct Shard {
     router: RouterHandle,
     index: RefCell<Index<Subscriber, Arc<FeedCounters>>>,
     pacer: RefCell<Pacer>,
+    rhythm: Rhythm,
     clock: Clock,
     sessions: RefCell<FxHashMap<SessionId, SessionRef>>,
     next_session: Cell<u64>,
@@ -164,6 +170,7 @@ pub async fn run(
         router,
         index: RefCell::default(),
         pacer: RefCell::default(),
+        rhythm: Rhythm::default(),
         clock: Clock::start(),
         sessions: RefCell::default(),
         next_session: Cell::new(0),
@@ -187,7 +194,8 @@ pub async fn run(
 async fn deliver(shard: Rc<Shard>, context: Arc<SessionContext>) {
     let mut updates = Vec::new();
     loop {
-        let due = shard.pacer.borrow().next_due().map(|due| shard.clock.instant_of(due));
+        let due = [shard.pacer.borrow().next_due(), shard.rhythm.next_due()].into_iter().flatten().min();
+        let due = due.map(|due| shard.clock.instant_of(due));
         tokio::select! {
             biased;
             () = shard.handle.mailbox.filled() => {}
@@ -208,6 +216,7 @@ async fn deliver(shard: Rc<Shard>, context: Arc<SessionContext>) {
             }
         }
         shard.pace();
+        shard.rhythm.turn(shard.clock.nanos(), rhythm::idle_nanos());
         // A burst must not keep its memory for ever.
         updates.shrink_to(4_096);
     }
@@ -283,20 +292,25 @@ impl Shard {
         let index = self.index.borrow();
         let Some((subscribers, counters)) = index.subscribers(update.key) else { return 1 };
         let Update { key, frame, only, missed } = update;
+        let wake = |waker| self.rhythm.wake(waker);
         let mut offers = Offers::default();
         if let Some(id) = only {
             if let Some(session) = subscribers.iter().find_map(|subscriber| subscriber.find(id)) {
-                offers.count(session.offer(key, frame, missed));
+                offers.count(session.offer(key, frame, missed, wake));
             }
         } else {
             for subscriber in subscribers {
                 match subscriber {
-                    Subscriber::Session(session) => offers.count(session.offer(key, frame.clone(), missed)),
+                    Subscriber::Session(session) => {
+                        offers.count(session.offer(key, frame.clone(), missed, wake));
+                    }
                     Subscriber::Group(group) => {
                         let paced = self.pacer.borrow_mut().offer(group, frame.clone(), self.clock.nanos());
                         match paced {
                             Paced::Due(frame) => {
-                                group.each(|session| offers.count(session.offer(key, frame.clone(), 0)));
+                                group.each(|session| {
+                                    offers.count(session.offer(key, frame.clone(), 0, wake));
+                                });
                             }
                             Paced::Waiting => {}
                             Paced::Replaced => counters.conflated_max_rate.add(1),
@@ -316,10 +330,13 @@ impl Shard {
             return;
         }
         let index = self.index.borrow();
+        let wake = |waker| self.rhythm.wake(waker);
         self.pacer.borrow_mut().advance(self.clock.nanos(), |group, key, frame| {
             let Some((_, counters)) = index.subscribers(key) else { return };
             let mut offers = Offers::default();
-            group.each(|session| offers.count(session.offer(key, frame.clone(), 0)));
+            group.each(|session| {
+                offers.count(session.offer(key, frame.clone(), 0, wake));
+            });
             offers.settle(counters);
         });
     }

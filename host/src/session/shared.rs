@@ -70,10 +70,13 @@ impl SessionRef {
         self.0.id
     }
 
-    /// Gives the session a tick, before which `missed` others of its key are missing.
-    pub fn offer(&self, key: Key, frame: Utf8Bytes, missed: u32) -> Offered {
+    /// Gives the session a tick, before which `missed` others of its key are missing. `wake` decides when it is written.
+    pub fn offer(&self, key: Key, frame: Utf8Bytes, missed: u32, wake: impl FnOnce(Waker)) -> Offered {
         let offered = self.0.outbox.borrow_mut().offer(key, frame, missed);
-        self.wake();
+        // The first of many offers takes the waker; the others find none and cost nothing.
+        if let Some(waker) = self.0.waker.take() {
+            wake(waker);
+        }
         offered
     }
 
@@ -181,7 +184,6 @@ impl SessionRef {
     }
 
     fn wake(&self) {
-        // The first of many offers wakes the task; the others find no waker and cost nothing.
         if let Some(waker) = self.0.waker.take() {
             waker.wake();
         }

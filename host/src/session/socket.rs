@@ -143,11 +143,17 @@ pub(super) enum SocketEvent {
 
 /// A WebSocket, and what still has to be pushed through it.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four things that are so or not, independent of each other"
+)]
 pub(super) struct Socket {
     websocket: WebSocketStream<Gated>,
     needs_flush: bool,
     ping_due: bool,
     is_blocked: bool,
+    /// The WebSocket may hold a message that was read before, or has not been asked for one yet.
+    may_hold_message: bool,
     /// Ticks handed to the socket since [`Self::take_sent`].
     sent_ticks: u64,
     sent_frames: u64,
@@ -161,6 +167,7 @@ impl Socket {
             needs_flush: true,
             ping_due: false,
             is_blocked: false,
+            may_hold_message: true,
             sent_ticks: 0,
             sent_frames: 0,
         }
@@ -199,7 +206,13 @@ impl Socket {
         if !may_read {
             return Poll::Pending;
         }
-        match Pin::new(&mut self.websocket).poll_next(cx) {
+        // Most wake-ups are for ticks: the WebSocket need not be asked when the kernel has nothing for it.
+        if !self.may_hold_message && self.websocket.get_ref().stream.poll_read_ready(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let polled = Pin::new(&mut self.websocket).poll_next(cx);
+        self.may_hold_message = polled.is_ready();
+        match polled {
             Poll::Ready(Some(Ok(message))) => {
                 // A ping or a close frame has queued its answer.
                 self.needs_flush |= message.is_ping() || message.is_close();

@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token};
+use rustix::{io::Errno, net::RecvFlags};
 use serde_json::json;
 
 use crate::{
@@ -32,6 +33,8 @@ pub(crate) struct Seen {
     pub(crate) delivered: u64,
     /// Bytes received in that time.
     pub(crate) bytes: u64,
+    /// Bytes that clients took without looking, in that time.
+    pub(crate) blind_bytes: u64,
     /// Numbers missing between ticks of a symbol: conflated or lost.
     pub(crate) skipped: u64,
     /// Ticks that came after a newer one of their symbol.
@@ -107,6 +110,7 @@ impl Clients {
             latency_us: Histogram::new_with_bounds(1, 60_000_000, 3)?,
             delivered: 0,
             bytes: 0,
+            blind_bytes: 0,
             skipped: 0,
             backwards: 0,
             foreign: 0,
@@ -127,7 +131,8 @@ impl Clients {
             these.turn(Duration::from_millis(20), shape, true)?;
         }
         // From here on, those who are to stop stop.
-        for client in these.all.iter_mut().filter(|client| client.behaviour != Behaviour::Reads) {
+        let stops = |client: &&mut Client| matches!(client.behaviour, Behaviour::Slow | Behaviour::Stopped);
+        for client in these.all.iter_mut().filter(stops) {
             these.poll.registry().deregister(&mut client.stream)?;
         }
         Ok((these, (now_us() - started) as f64 / 1e6))
@@ -170,7 +175,7 @@ impl Clients {
     /// Lets those who stopped read again, and all others go on, until nothing more comes for a while.
     pub(crate) fn drain(&mut self, shape: &Shape) -> anyhow::Result<()> {
         for (number, client) in self.all.iter_mut().enumerate() {
-            if client.behaviour != Behaviour::Reads {
+            if matches!(client.behaviour, Behaviour::Slow | Behaviour::Stopped) {
                 let interest = Interest::READABLE;
                 self.poll.registry().register(&mut client.stream, Token(number), interest)?;
             }
@@ -220,6 +225,15 @@ impl Clients {
         let mut total = 0;
         for event in &events {
             let Some(client) = self.all.get_mut(event.token().0) else { continue };
+            if client.behaviour == Behaviour::Blind && client.is_subscribed {
+                while let Some(thrown_away) = client.throw_away(&mut self.scratch) {
+                    total += thrown_away;
+                    if (self.window.from..self.window.until).contains(&(now_us() + self.window.shift)) {
+                        self.seen.blind_bytes += thrown_away as u64;
+                    }
+                }
+                continue;
+            }
             if everybody || client.behaviour == Behaviour::Reads {
                 while let Some(read) =
                     client.read(&mut self.scratch, READ_BYTES, &mut self.seen, self.window, shape)?
@@ -240,6 +254,22 @@ impl Clients {
 }
 
 impl Client {
+    /// Takes what there is without having it copied; none when there is nothing.
+    fn throw_away(&mut self, scratch: &mut [u8]) -> Option<usize> {
+        match rustix::net::recv(&self.stream, scratch, RecvFlags::TRUNC) {
+            Ok((_, 0)) => {
+                self.is_closed.get_or_insert_with(|| "end of stream".to_owned());
+                None
+            }
+            Ok((_, thrown_away)) => Some(thrown_away),
+            Err(Errno::AGAIN | Errno::INTR) => None,
+            Err(error) => {
+                self.is_closed.get_or_insert_with(|| error.to_string());
+                None
+            }
+        }
+    }
+
     /// Reads once; none when there is nothing to read.
     fn read(
         &mut self,

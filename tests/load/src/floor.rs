@@ -19,7 +19,7 @@ const SEQ_DIGITS: usize = 4;
 
 /// Serves the clients of a shape. Says its port on standard output, waits for the start time on standard input, and
 /// sends until that is closed.
-pub(crate) fn run(shape: &Shape, interval_us: u64) -> anyhow::Result<()> {
+pub(crate) fn run(shape: &Shape, interval_us: u64, burst: u64) -> anyhow::Result<()> {
     process::sleep_precisely()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut out = std::io::stdout();
@@ -46,7 +46,7 @@ pub(crate) fn run(shape: &Shape, interval_us: u64) -> anyhow::Result<()> {
     std::io::stdin().lock().read_line(&mut line)?;
     let start_us = line.trim().parse().context("the start time")?;
     let schedule =
-        Schedule { start_us, ticks_per_second: shape.ticks_per_second(), symbols: shape.symbols, burst: 1 };
+        Schedule { start_us, ticks_per_second: shape.ticks_per_second(), symbols: shape.symbols, burst };
     let is_over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let watched = std::sync::Arc::clone(&is_over);
     std::thread::spawn(move || {
@@ -59,7 +59,6 @@ pub(crate) fn run(shape: &Shape, interval_us: u64) -> anyhow::Result<()> {
     while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
         sleep_until(next);
         let now = now_us();
-        next = (next + interval_us).max(now);
         while schedule.tick(sent).us <= now {
             let due = schedule.tick(sent);
             sent += 1;
@@ -74,6 +73,10 @@ pub(crate) fn run(shape: &Shape, interval_us: u64) -> anyhow::Result<()> {
             }
         }
         clients.iter_mut().try_for_each(Client::send)?;
+        next = (next + interval_us).max(now);
+        if clients.iter().all(|client| client.out.is_empty()) {
+            next = next.max(schedule.tick(sent).us);
+        }
     }
     // Whoever reads slowly may still read.
     clients.iter_mut().try_for_each(|client| {

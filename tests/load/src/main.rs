@@ -81,6 +81,8 @@ enum Command {
         shape: Shape,
         #[arg(long)]
         interval_us: u64,
+        #[arg(long)]
+        burst: u64,
     },
 }
 
@@ -150,6 +152,6 @@ fn main() -> anyhow::Result<()> {
         Command::Echo { per_second, how } => {
             echo::run(&how.server_cores, &how.load_cores, per_second, how.seconds)
         }
-        Command::ServeFloor { shape, interval_us } => floor::run(&shape, interval_us),
+        Command::ServeFloor { shape, interval_us, burst } => floor::run(&shape, interval_us, burst),
     }
 }

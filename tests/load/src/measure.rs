@@ -88,7 +88,9 @@ pub(crate) fn run(server: Server, shape: &Shape, setup: &Setup) -> anyhow::Resul
     running.begin(schedule, setup)?;
     let from = schedule.start_us + setup.warm_up_us;
     let until = from + setup.measured_us;
-    clients.measure(from, until, if setup.style.kind == Kind::Sim { epoch_us() } else { 0 });
+    // The synthetic exchange stamps with the time of day.
+    let is_sim = server == Server::Host && setup.style.kind == Kind::Sim;
+    clients.measure(from, until, if is_sim { epoch_us() } else { 0 });
     clients.read_until(from, shape)?;
     let (cpu_before, began) = (process::cpu_seconds(running.pid()), now_us());
     clients.read_until(until, shape)?;
@@ -159,7 +161,9 @@ impl Running {
                     .arg("serve-floor")
                     .args(["--clients", &shape.clients.to_string(), "--held", &shape.held.to_string()])
                     .args(["--symbols", &shape.symbols.to_string(), "--rate", &shape.rate.to_string()])
+                    .args(["--blind", &shape.blind.to_string()])
                     .args(["--mode", &shape.mode.to_string()])
+                    .args(["--burst", &setup.burst.to_string()])
                     .args(["--interval-us", &setup.floor_interval_us.to_string()])
                     .stdin(Stdio::piped())
                     .stdout(Stdio::piped())

@@ -15,7 +15,13 @@ impl Outcome {
 
     /// Deliveries in a second of the server's processor time: the steady figure on a shared machine.
     pub(crate) fn per_cpu_second(&self) -> f64 {
-        self.seen.delivered as f64 / self.cpu.max(0.01)
+        (self.seen.delivered as f64 + self.blind()) / self.cpu.max(0.01)
+    }
+
+    /// Deliveries to clients that do not look at them, from their bytes.
+    pub(crate) fn blind(&self) -> f64 {
+        let bytes_each = self.seen.bytes as f64 / self.seen.delivered.max(1) as f64;
+        self.seen.blind_bytes as f64 / bytes_each.max(1.0)
     }
 
     /// Share of the expected deliveries that came, in percent.
@@ -55,6 +61,9 @@ pub(crate) fn print_one(server: Server, shape: &Shape, outcome: &Outcome) {
         outcome.percent(),
         outcome.seen.bytes as f64 / outcome.seen.delivered.max(1) as f64
     );
+    if shape.blind > 0 {
+        println!("  without looking     {:.0}/s, from their bytes", outcome.blind() / outcome.seconds);
+    }
     println!(
         "  server              {:.0} % of a core, {:.0} deliveries a processor second",
         100.0 * outcome.cpu / outcome.seconds,

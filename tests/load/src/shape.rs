@@ -21,6 +21,9 @@ pub(crate) struct Shape {
     /// Clients that read 4 KiB ten times a second
     #[arg(long, default_value_t = 0)]
     pub(crate) slow: usize,
+    /// Clients that throw away what comes and only count bytes, so that the load leaves the cores to the server
+    #[arg(long, default_value_t = 0)]
+    pub(crate) blind: usize,
     /// Mode that they subscribe to: 1, 2, 3
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
     pub(crate) mode: u8,
@@ -35,6 +38,8 @@ pub(crate) enum Behaviour {
     Slow,
     /// Reads nothing until the end.
     Stopped,
+    /// Takes what comes and does not look at it.
+    Blind,
 }
 
 impl Shape {
@@ -50,6 +55,8 @@ impl Shape {
             Behaviour::Stopped
         } else if client < self.stopped + self.slow {
             Behaviour::Slow
+        } else if client < self.stopped + self.slow + self.blind {
+            Behaviour::Blind
         } else {
             Behaviour::Reads
         }
@@ -68,7 +75,7 @@ impl Shape {
 
     /// Holders of each symbol that read.
     pub(crate) fn reading_fan_out(&self) -> f64 {
-        ((self.clients - self.stopped - self.slow) * self.held) as f64 / self.symbols as f64
+        ((self.clients - self.stopped - self.slow - self.blind) * self.held) as f64 / self.symbols as f64
     }
 }
 

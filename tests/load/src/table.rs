@@ -2,29 +2,54 @@
 
 use crate::{
     How,
-    measure::{self, Outcome, Server},
+    measure::{self, Outcome, Server, Setup},
+    publisher::Kind,
     shape::Shape,
 };
 
-/// A row: its name and shape.
-fn rows() -> Vec<(&'static str, Shape)> {
-    let shape = |clients, held, symbols, rate, mode| Shape {
+/// A row of the table.
+struct Row {
+    name: &'static str,
+    shape: Shape,
+    /// What is done differently from what the command line says.
+    tune: fn(&mut Setup),
+}
+
+fn rows() -> Vec<Row> {
+    let shape = |clients, held, symbols, rate| Shape {
         clients,
         held,
         symbols,
         rate,
         stopped: 0,
         slow: 0,
-        mode,
+        blind: 0,
+        mode: 1,
     };
+    let row = |name, shape, tune| Row { name, shape, tune };
+    let usual = shape(200, 100, 1_000, 200_000);
+    let in_mode = |mode, rate| Shape { rate, mode, ..usual.clone() };
     vec![
-        ("10 x 50, 50k/s", shape(10, 50, 50, 50_000, 1)),
-        ("200 x 100, 200k/s", shape(200, 100, 1_000, 200_000, 1)),
-        ("2000 x 1, 200k/s", shape(2_000, 1, 1, 200_000, 1)),
-        ("200 x 100, 200k/s, QUOTE", shape(200, 100, 1_000, 200_000, 2)),
-        ("200 x 100, 100k/s, DEPTH", shape(200, 100, 1_000, 100_000, 3)),
-        ("200 x 100, 1.5M/s", shape(200, 100, 1_000, 1_500_000, 1)),
+        row("200 x 100, 200k/s", usual.clone(), |_| {}),
+        row("200 x 100, 200k/s, QUOTE", in_mode(2, 200_000), |_| {}),
+        row("200 x 100, 100k/s, DEPTH", in_mode(3, 100_000), |_| {}),
+        row("200 x 100, 1.5M/s", in_mode(1, 1_500_000), |_| {}),
+        row("200 x 100, 1.5M/s, adapter", in_mode(1, 1_500_000), |setup| setup.style.kind = Kind::Sim),
+        row("2000 x 1, 200k/s", shape(2_000, 1, 1, 200_000), |_| {}),
+        row("10 x 50, 50k/s", shape(10, 50, 50, 50_000), |_| {}),
+        row("10 x 50, 50k/s, exact", shape(10, 50, 50, 50_000), exact),
+        row("10 x 50, 50k/s, exact, in fives", shape(10, 50, 50, 50_000), |setup| {
+            exact(setup);
+            setup.burst = 5;
+        }),
+        row("5000 x 1, 1k/s, exact", shape(5_000, 1, 5_000, 1_000), exact),
     ]
+}
+
+/// The publisher looks at its schedule whenever a tick is due, not every millisecond, and the floor does too.
+fn exact(setup: &mut Setup) {
+    setup.style.granularity_us = 1;
+    setup.floor_interval_us = 1;
 }
 
 /// Measures and prints.
@@ -38,11 +63,13 @@ pub(crate) fn run(how: &How, rounds: usize, only: &str) -> anyhow::Result<()> {
         "| shape | server | delivered/s | of what was due | per CPU second | p50 us | p99 us | KiB per client | ratio |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    for (name, shape) in rows().into_iter().filter(|(name, _)| name.contains(only)) {
+    for Row { name, shape, tune } in rows().into_iter().filter(|row| row.name.contains(only)) {
+        let mut setup = how.setup(shape.mode);
+        tune(&mut setup);
         let mut outcomes = [Vec::new(), Vec::new()];
         for _ in 0..rounds {
             for (server, outcomes) in [Server::Floor, Server::Host].into_iter().zip(&mut outcomes) {
-                outcomes.push(measure::run(server, &shape, &how.setup(shape.mode))?);
+                outcomes.push(measure::run(server, &shape, &setup)?);
             }
         }
         let [floor, host] = outcomes;
