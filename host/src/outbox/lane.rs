@@ -17,6 +17,9 @@ pub(super) enum Fallback {
     Overflow,
 }
 
+/// Room for ticks that a client keeps when it has caught up.
+const KEPT_CAPACITY: usize = 64;
+
 /// One tick that waits.
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -143,6 +146,7 @@ impl Lane {
         self.is_behind = false;
         // The map may be as large as everything the client holds; it is needed again only when it falls behind.
         self.last_of_key = FxHashMap::default();
+        self.ticks.shrink_to(KEPT_CAPACITY);
     }
 
     fn number_all(&mut self) {
