@@ -1,6 +1,7 @@
 //! One connection of a feed: an adapter instance, replaced by a new one when it fails.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,6 +16,14 @@ const FIRST_RESTART_PAUSE: Duration = Duration::from_millis(100);
 
 /// Longest pause before a restart. It never gives up for good.
 const LONGEST_RESTART_PAUSE: Duration = Duration::from_secs(30);
+
+/// So many failures within [`CIRCUIT_WINDOW`] open the circuit: what fails that fast gains nothing from being started.
+const CIRCUIT_FAILURES: usize = 5;
+const CIRCUIT_WINDOW: Duration = Duration::from_secs(30);
+
+/// How long the circuit stays open before one attempt; doubles each time that this attempt fails.
+const FIRST_CIRCUIT_PAUSE: Duration = Duration::from_secs(15);
+const LONGEST_CIRCUIT_PAUSE: Duration = Duration::from_mins(2);
 
 /// An instance that ran this long had recovered: the next failure counts as the first.
 const STABLE_AFTER: Duration = Duration::from_mins(1);
@@ -73,6 +82,10 @@ pub(super) struct Connection {
     pub(super) last_error: Option<Arc<str>>,
     pub(super) disconnects: u64,
     failures: u32,
+    /// Failures of the last [`CIRCUIT_WINDOW`], while the circuit is closed.
+    recent_failures: VecDeque<Instant>,
+    /// Times in a row that the circuit opened; while there are any, each instance is a trial.
+    openings: u32,
     started_at: Option<Instant>,
 }
 
@@ -99,10 +112,27 @@ impl Connection {
     pub(super) fn fail(&mut self, message: &str, now: Instant) {
         let was_stable =
             self.started_at.take().is_some_and(|start| now.duration_since(start) >= STABLE_AFTER);
-        self.failures = if was_stable { 1 } else { self.failures.saturating_add(1) };
+        if was_stable {
+            self.failures = 0;
+            self.openings = 0;
+            self.recent_failures.clear();
+        }
+        self.failures = self.failures.saturating_add(1);
         self.link = Link::Failed;
-        self.last_error = Some(message.into());
-        self.restart_at = Some(now + restart_pause(self.failures));
+        self.recent_failures.push_back(now);
+        self.recent_failures.retain(|failure| now.duration_since(*failure) <= CIRCUIT_WINDOW);
+        if self.openings == 0 && self.recent_failures.len() < CIRCUIT_FAILURES {
+            self.last_error = Some(message.into());
+            self.restart_at = Some(now + restart_pause(self.failures));
+            return;
+        }
+        let pause = circuit_pause(self.openings);
+        self.openings = self.openings.saturating_add(1);
+        self.recent_failures.clear();
+        let seconds = pause.as_secs();
+        self.last_error =
+            Some(format!("{message} (it fails again and again; next attempt in {seconds} s)").into());
+        self.restart_at = Some(now + pause);
     }
 
     /// Takes a status event of the present instance.
@@ -148,11 +178,18 @@ fn describe(event: &StatusEvent) -> Arc<str> {
     .into()
 }
 
+fn circuit_pause(openings: u32) -> Duration {
+    jittered(FIRST_CIRCUIT_PAUSE.saturating_mul(1 << openings.min(16)).min(LONGEST_CIRCUIT_PAUSE))
+}
+
 fn restart_pause(failures: u32) -> Duration {
     let doubled = FIRST_RESTART_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    // Half of the pause is random, so that several connections of one broker do not return in step.
-    let pause = doubled.min(LONGEST_RESTART_PAUSE) / 2;
-    pause + pause.mul_f64(rand::random::<f64>())
+    jittered(doubled.min(LONGEST_RESTART_PAUSE))
+}
+
+/// Half of a pause is random, so that several connections of one broker do not return in step.
+fn jittered(pause: Duration) -> Duration {
+    pause / 2 + (pause / 2).mul_f64(rand::random::<f64>())
 }
 
 #[cfg(test)]
@@ -171,11 +208,46 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(connection.observe(&status(StatusKind::FAILED), now), Consequence::Replace);
             let pause = connection.restart_at.unwrap() - now;
-            assert!(pause <= LONGEST_RESTART_PAUSE);
+            assert!(pause <= LONGEST_CIRCUIT_PAUSE);
             longest = longest.max(pause);
         }
-        assert!(longest >= LONGEST_RESTART_PAUSE / 2);
+        assert!(longest >= LONGEST_CIRCUIT_PAUSE / 2);
         assert_eq!(connection.link.feed_state(), FeedState::Down);
+    }
+
+    #[test]
+    fn the_fifth_failure_in_half_a_minute_opens_the_circuit_and_a_stable_instance_closes_it() {
+        let mut connection = Connection::default();
+        let mut now = Instant::now();
+        let mut pause_after_failure = |ran_for: Duration| {
+            connection.started_at = Some(now);
+            now += ran_for;
+            connection.fail("crashed", now);
+            (connection.restart_at.unwrap() - now, connection.last_error.clone().unwrap())
+        };
+        for _ in 1..CIRCUIT_FAILURES {
+            let (pause, error) = pause_after_failure(Duration::from_secs(1));
+            assert!(pause <= Duration::from_secs(1) && &*error == "crashed", "{pause:?} {error}");
+        }
+        let (pause, error) = pause_after_failure(Duration::from_secs(1));
+        assert!(pause >= FIRST_CIRCUIT_PAUSE / 2, "{pause:?}");
+        assert!(error.contains("next attempt in"), "{error}");
+        // Half open: one failed trial is enough to open it again, for longer.
+        let (pause, _) = pause_after_failure(Duration::from_secs(1));
+        assert!(pause >= FIRST_CIRCUIT_PAUSE, "{pause:?}");
+        let (pause, error) = pause_after_failure(STABLE_AFTER);
+        assert!(pause <= FIRST_RESTART_PAUSE && &*error == "crashed", "{pause:?} {error}");
+    }
+
+    #[test]
+    fn failures_that_are_far_apart_do_not_open_the_circuit() {
+        let mut connection = Connection::default();
+        let mut now = Instant::now();
+        for _ in 0..50 {
+            now += CIRCUIT_WINDOW / 3;
+            connection.fail("crashed", now);
+            assert_eq!(connection.openings, 0);
+        }
     }
 
     #[test]
