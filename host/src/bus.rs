@@ -26,10 +26,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::receive::BusReader;
-
 use tokio_util::sync::CancellationToken;
 
+pub use self::receive::BusReader;
 use crate::model::{Mode, TickView};
 
 /// Longest topic, in bytes.

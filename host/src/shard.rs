@@ -212,6 +212,8 @@ async fn deliver(shard: Rc<Shard>, context: Arc<SessionContext>) {
             offers += shard.offer(update);
             if offers >= OFFERS_PER_TURN {
                 offers = 0;
+                // Those who wait for the beat must be among those who now write, or a long batch fills their outboxes.
+                shard.rhythm.turn(shard.clock.nanos(), rhythm::idle_nanos());
                 tokio::task::yield_now().await;
             }
         }

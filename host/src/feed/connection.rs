@@ -21,7 +21,7 @@ const LONGEST_RESTART_PAUSE: Duration = Duration::from_secs(30);
 const CIRCUIT_FAILURES: usize = 5;
 const CIRCUIT_WINDOW: Duration = Duration::from_secs(30);
 
-/// How long the circuit stays open before one attempt; doubles each time that this attempt fails.
+/// How long the circuit stays open at most before one attempt, half of it by chance; doubles each time that it fails.
 const FIRST_CIRCUIT_PAUSE: Duration = Duration::from_secs(15);
 const LONGEST_CIRCUIT_PAUSE: Duration = Duration::from_mins(2);
 
