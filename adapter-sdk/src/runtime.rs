@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -52,6 +53,7 @@ pub(crate) fn run<A: Adapter>(
         .build()
         .map_err(|error| AdapterError::unavailable(format!("cannot start a runtime: {error}")))?;
     let sink = TickSink::new(host.clone(), Arc::clone(health));
+    let turning = Arc::clone(health);
     let life = Life {
         adapter,
         pauses: Pauses::new(manifest.backoff),
@@ -67,8 +69,17 @@ pub(crate) fn run<A: Adapter>(
         tokio::select! {
             ended = life.live() => ended,
             () = stop.notified() => Ok(()),
+            never = turn(&turning) => match never {},
         }
     })
+}
+
+/// Says that the loop turns, whatever the adapter waits for: only what blocks the thread is a hang.
+async fn turn(health: &Health) -> Infallible {
+    loop {
+        health.last_turn_ts_ns.store(unix_nanos(), Ordering::Relaxed);
+        tokio::time::sleep(HEARTBEAT).await;
+    }
 }
 
 struct Life<A: Adapter> {
@@ -138,11 +149,10 @@ impl<A: Adapter> Life<A> {
         self.report(StatusKind::CONNECTING, None, Duration::ZERO);
         let credentials = Credentials::from_json(self.host.0.credentials().as_str());
         let outcome = {
-            let Self { adapter, commands, desired, host, health, .. } = &mut *self;
+            let Self { adapter, commands, desired, host, .. } = &mut *self;
             let connecting = adapter.connect(&credentials);
             tokio::pin!(connecting);
             loop {
-                health.last_turn_ts_ns.store(unix_nanos(), Ordering::Relaxed);
                 tokio::select! {
                     outcome = &mut connecting => break outcome,
                     command = commands.recv() => match command {
@@ -150,7 +160,6 @@ impl<A: Adapter> Life<A> {
                         Some(command) => note(adapter, desired, host, command),
                         None => return Err(Ended::Abandoned),
                     },
-                    () = tokio::time::sleep(HEARTBEAT) => {}
                 }
             }
         };
@@ -181,7 +190,6 @@ impl<A: Adapter> Life<A> {
         }
         self.sink.flush();
         loop {
-            self.health.last_turn_ts_ns.store(unix_nanos(), Ordering::Relaxed);
             let turn = tokio::select! {
                 biased;
                 command = self.commands.recv() => match command {
@@ -196,7 +204,6 @@ impl<A: Adapter> Life<A> {
                     }
                     Err(error) => Err(Ended::Failed(error)),
                 },
-                () = tokio::time::sleep(HEARTBEAT) => Ok(()),
             };
             self.sink.flush();
             if let Err(ended) = turn {
@@ -220,7 +227,6 @@ impl<A: Adapter> Life<A> {
         self.report(kind, Some(error), retry_in);
         let until = tokio::time::Instant::now() + pause;
         loop {
-            self.health.last_turn_ts_ns.store(unix_nanos(), Ordering::Relaxed);
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(Command::CredentialsChanged) => return true,
@@ -228,7 +234,6 @@ impl<A: Adapter> Life<A> {
                     None => return false,
                 },
                 () = tokio::time::sleep_until(until), if !is_refused => return true,
-                () = tokio::time::sleep(HEARTBEAT) => {}
             }
         }
     }

@@ -11,7 +11,7 @@ mod guard;
 mod payload;
 mod receive;
 mod topic;
-mod zmtp;
+pub(crate) mod zmtp;
 
 use std::{
     io,

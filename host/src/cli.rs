@@ -29,7 +29,9 @@ use self::{
     tap::TapArgs,
 };
 use crate::{
+    catalog,
     config::{self, Flags, Kind, PluginsFile, Problems, Setting, Settings, Sources, TABLE},
+    plugins::process,
     telemetry,
 };
 
@@ -111,6 +113,15 @@ pub enum Request {
         #[expect(missing_docs, reason = "a doc comment here would replace the help of the command")]
         command: AccountCommand,
     },
+    /// Run one adapter in this process, for the host
+    #[command(hide = true)]
+    RunAdapter {
+        /// Name of the adapter, for the list of processes
+        name: String,
+    },
+    /// Load a library and describe it, for the host
+    #[command(hide = true)]
+    ProbeAdapter,
     /// Print the document of all settings
     #[command(hide = true)]
     DocumentSettings,
@@ -150,7 +161,9 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
         }
         Request::Check => {
             let scratch = adapters::Scratch::new()?;
-            let report = check::check(sources, &|entry, _| run::load(entry, &scratch.0).map(drop));
+            let report = check::check(sources, &|entry, _| {
+                catalog::inspect(entry, &run::own_program(), &scratch.0).map(drop)
+            });
             print(&report);
             return Ok(ExitCode::from(report.exit_code()));
         }
@@ -179,6 +192,8 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
             let accounts = run::open_accounts(&settings)?;
             accounts::run_account(&accounts, command, &brokers, &mut out, &mut io::stdin().lock())?;
         }
+        Request::RunAdapter { .. } => return Ok(process::run_child()),
+        Request::ProbeAdapter => return Ok(process::run_probe()),
         Request::DocumentSettings => print(&config::markdown().trim_end()),
     }
     Ok(ExitCode::SUCCESS)
@@ -238,12 +253,14 @@ pub fn command() -> Command {
 
 /// Commands that need few settings, and the flags that their help shows. They accept all, so that one set of flags
 /// works for every command.
-const RELEVANT: [(&str, &[&str]); 6] = [
+const RELEVANT: [(&str, &[&str]); 8] = [
     ("adapters", &["config", "plugins", "plugin_dir"]),
     ("tap", &["config", "websocket_host", "websocket_port", "data_dir"]),
     ("user", &["config", "data_dir"]),
     ("key", &["config", "data_dir"]),
     ("account", &["config", "data_dir"]),
+    ("run-adapter", &[]),
+    ("probe-adapter", &[]),
     ("document-settings", &[]),
 ];
 

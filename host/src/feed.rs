@@ -6,10 +6,14 @@
 //! may come later, or come back, without anybody noticing more than a gap.
 
 pub mod actor;
+mod adapter_log;
 mod connection;
+mod credentials;
 mod demand;
 mod events;
+mod handover;
 mod request;
+mod swap;
 
 use std::{
     fmt,
@@ -22,7 +26,9 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
+pub(crate) use self::credentials::secrets_of_settings;
 pub use self::events::OrderSink;
 use crate::{
     accounts::Account,
@@ -48,6 +54,11 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
         events: Arc<dyn AdapterEvents>,
         intake: &Arc<Intake>,
     ) -> Result<Box<dyn AdapterInstance>, AdapterFailure>;
+
+    /// Secrets in the adapter's settings, which nobody is to read in what the adapter says.
+    fn secrets(&self) -> Vec<Zeroizing<String>> {
+        Vec::new()
+    }
 }
 
 /// What a feed is made of.
@@ -59,14 +70,23 @@ pub struct FeedSpec {
     pub adapter: Arc<str>,
     /// The account, none for the feed of the bus, which is shared.
     pub account: Option<Account>,
+    /// What serves it in the beginning.
+    pub serving: Serving,
+    /// Whether one tick is published under several modes.
+    pub repeats_modes: bool,
+}
+
+/// What serves a feed. It may change while the feed runs.
+#[derive(Clone, Debug)]
+pub struct Serving {
     /// Makes connections.
     pub connector: Arc<dyn Connector>,
     /// Limits of the account at the broker.
     pub limits: PoolLimits,
     /// Spacing of updates.
     pub throttle: Duration,
-    /// Whether one tick is published under several modes.
-    pub repeats_modes: bool,
+    /// Whether the broker allows one session for an account, so that an old instance must end before a new one begins.
+    pub is_single_session: bool,
 }
 
 /// Times of every feed.
@@ -164,12 +184,20 @@ pub struct FeedStatus {
     pub connections: Vec<usize>,
     /// Instruments in all.
     pub instruments: usize,
+    /// Instruments that the limits of the account allow.
+    pub capacity: usize,
+    /// Spacing of updates.
+    pub throttle: Duration,
     /// The last thing that went wrong, for people.
     pub last_error: Option<Arc<str>>,
     /// Adapter instances started again after a failure.
     pub restarts: u64,
     /// Connections lost.
     pub disconnects: u64,
+    /// Instances that took over from another one while it served.
+    pub swaps: u64,
+    /// Builds that did not take over, so that the old one stayed.
+    pub failed_swaps: u64,
     /// When the state was entered, in nanoseconds since the Unix epoch.
     pub since_ns: u64,
 }
@@ -201,6 +229,8 @@ enum Command {
     Refresh {
         even_if_same: bool,
     },
+    /// What serves the feed from now on, or why nothing does.
+    Serve(Result<Serving, Arc<str>>),
     /// The number of members changed.
     Members,
     Stop,
@@ -214,6 +244,11 @@ impl Feed {
         intake: Arc<Intake>,
         stale_after: Duration,
     ) -> Self {
+        let status = FeedStatus {
+            capacity: spec.serving.limits.capacity(),
+            throttle: spec.serving.throttle,
+            ..FeedStatus::default()
+        };
         Self(Arc::new(Shared {
             id,
             spec,
@@ -222,7 +257,7 @@ impl Feed {
             intake,
             commands: Inbox::default(),
             members: AtomicUsize::new(0),
-            status: Mutex::default(),
+            status: Mutex::new(status),
         }))
     }
 
@@ -244,6 +279,11 @@ impl Feed {
     /// Its sessions.
     pub fn members(&self) -> usize {
         self.0.members.load(Ordering::Acquire)
+    }
+
+    /// Spacing of its updates.
+    pub fn throttle(&self) -> Duration {
+        self.0.status.lock().throttle
     }
 
     /// What it says of itself.
@@ -291,6 +331,11 @@ impl Feed {
     /// Fetches the credentials anew, and connects again if they differ, or in any case.
     pub fn refresh(&self, even_if_same: bool) {
         self.0.commands.push(Command::Refresh { even_if_same });
+    }
+
+    /// Lets the feed follow to what serves it from now on, or says why nothing does. Clients and their subscriptions stay.
+    pub fn serve(&self, serving: Result<Serving, Arc<str>>) {
+        self.0.commands.push(Command::Serve(serving));
     }
 
     /// Ends the feed.

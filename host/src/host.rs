@@ -3,9 +3,8 @@
 //! Start: shards, router, feeds' hub, bus, operator's port, client port last. Stop: client port, sessions (a close frame
 //! each), feeds (adapters shut down within the deadline), bus, router, operator's port.
 
-use std::{io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
 
-use rustc_hash::FxHashMap;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -14,11 +13,15 @@ use crate::{
     admin,
     bus::{Bus, BusError, BusSettings},
     bus_feed::{BusConnector, BusDirectory, BusRouter},
+    catalog::{self, Catalog, Loader},
     clock::Clock,
-    hub::{Hub, HubSettings, Source},
+    config::{PluginsFile, Settings},
+    feed::Connector,
+    hub::{Hub, HubSettings},
     listener::{self, Admissions, ConnectionLimits},
     mailbox::Mailbox,
     metrics::ServerCounters,
+    plugins::process::ProcessSettings,
     protocol::encode::EncodeOptions,
     router::{self, Router, RouterHandle},
     session::{LosslessPolicy, SessionContext, SessionSettings},
@@ -39,10 +42,14 @@ pub struct Plan {
     pub shards: usize,
     /// Users, keys, credentials.
     pub accounts: Accounts,
-    /// Adapters by broker; the bus brokers are added to them.
-    pub sources: FxHashMap<Arc<str>, Source>,
-    /// What `plugins.toml` lists, for status pages.
-    pub adapters: Vec<admin::AdapterStatus>,
+    /// What `plugins.toml` lists.
+    pub plugins: PluginsFile,
+    /// Everything that the adapters' catalogue needs to look at the file again.
+    pub settings: Settings,
+    /// The host's own program, which is started for adapters.
+    pub program: PathBuf,
+    /// Directory that only this user can enter.
+    pub run_dir: PathBuf,
     /// Limits on connections.
     pub connections: ConnectionLimits,
     /// Limits and times of sessions.
@@ -112,18 +119,15 @@ impl Host {
         let shards: Vec<Arc<ShardHandle>> =
             (0..plan.shards.clamp(1, router::MAX_SHARDS)).map(|_| ShardHandle::new()).collect();
         let directory = Arc::<BusDirectory>::default();
-        let mut sources = plan.sources;
-        for source in sources.values_mut().filter(|source| source.is_bus) {
-            source.connector = match plan.bus {
-                Some(_) => Ok(Arc::new(BusConnector(Arc::clone(&directory)))),
-                None => Err("the bus is switched off (TICKHOST_BUS)".into()),
-            };
-        }
+        let bus_source: Result<Arc<dyn Connector>, Arc<str>> = match plan.bus {
+            Some(_) => Ok(Arc::new(BusConnector(Arc::clone(&directory)))),
+            None => Err("the bus is switched off (TICKHOST_BUS)".into()),
+        };
         let hub = Hub::new(
             plan.accounts.clone(),
             router.clone(),
             shards.clone(),
-            sources,
+            bus_source,
             plan.hub,
             Arc::clone(&counters),
         );
@@ -156,7 +160,12 @@ impl Host {
         threads.push(thread);
         let bus = plan.bus.map(|settings| Bus::start_on(&runtime, settings, Box::new(sink))).transpose()?;
 
+        let processes = ProcessSettings { program: plan.program, run_dir: plan.run_dir, ticks: runtime };
+        let catalog = Catalog::new(plan.settings, Loader { processes: Arc::new(processes) });
+        catalog.begin(&plan.plugins, &hub);
+
         let mut tasks = JoinSet::new();
+        tasks.spawn(catalog::watch::run(Arc::clone(&catalog), Arc::clone(&hub), stop_serving.clone()));
         tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
         let admissions = Admissions::new(plan.connections);
         let status = HostStatus {
@@ -167,7 +176,7 @@ impl Host {
             hub: Arc::clone(&hub),
             shards: shards.clone(),
             admissions: Arc::clone(&admissions),
-            adapters: plan.adapters,
+            catalog,
             counters: Arc::clone(&counters),
         };
         let serve_admin = admin::serve(admin_port, Arc::new(status), stop_serving.clone());

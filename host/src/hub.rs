@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use secrecy::SecretString;
@@ -19,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     accounts::{Account, AccountId, Accounts, KeyId, UserName, VerifyError},
     feed::{
-        Connector, Feed, FeedSettings, FeedSpec, Membership, OrderSink,
+        Connector, Feed, FeedSettings, FeedSpec, Membership, OrderSink, Serving,
         actor::{self, FeedContext},
     },
     instruments::Instruments,
@@ -44,6 +45,34 @@ pub struct Source {
     pub throttle: Duration,
     /// Whether all accounts share one feed, and publishers repeat a tick under several modes: the bus.
     pub is_bus: bool,
+    /// Whether the broker allows one session for an account, so that an old instance must end before a new one begins.
+    pub is_single_session: bool,
+}
+
+impl Serving {
+    fn new(source: &Source, connector: Arc<dyn Connector>) -> Self {
+        Self {
+            connector,
+            limits: source.limits,
+            throttle: source.throttle,
+            is_single_session: source.is_single_session,
+        }
+    }
+}
+
+impl Source {
+    /// The bus, not connected yet.
+    pub fn bus(throttle: Duration) -> Self {
+        Self {
+            name: "bus".into(),
+            connector: Err("the host is not running".into()),
+            // Publishers decide what there is; only the host's own memory is bounded.
+            limits: PoolLimits { symbols_per_connection: 100_000, connections: 1 },
+            throttle,
+            is_bus: true,
+            is_single_session: false,
+        }
+    }
 }
 
 /// Limits and times of the hub.
@@ -111,7 +140,9 @@ pub struct Hub {
     router: RouterHandle,
     shards: Vec<Arc<ShardHandle>>,
     instruments: Arc<Instruments>,
-    sources: FxHashMap<Arc<str>, Source>,
+    sources: ArcSwap<FxHashMap<Arc<str>, Source>>,
+    /// What serves the brokers of the bus.
+    bus: Result<Arc<dyn Connector>, Arc<str>>,
     settings: HubSettings,
     counters: Arc<ServerCounters>,
     feeds: Mutex<FxHashMap<FeedKey, Feed>>,
@@ -122,12 +153,12 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub without feeds. `sources` is by broker name.
+    /// A hub without feeds, and without sources before [`Self::follow_sources`]. `bus` serves those that are the bus.
     pub fn new(
         accounts: Accounts,
         router: RouterHandle,
         shards: Vec<Arc<ShardHandle>>,
-        sources: FxHashMap<Arc<str>, Source>,
+        bus: Result<Arc<dyn Connector>, Arc<str>>,
         settings: HubSettings,
         counters: Arc<ServerCounters>,
     ) -> Arc<Self> {
@@ -136,7 +167,8 @@ impl Hub {
             router,
             shards,
             instruments: Arc::default(),
-            sources,
+            sources: ArcSwap::default(),
+            bus,
             settings,
             counters,
             feeds: Mutex::default(),
@@ -200,7 +232,7 @@ impl Hub {
         if !self.settings.announced_brokers.is_empty() {
             return self.settings.announced_brokers.clone();
         }
-        let mut brokers: Vec<String> = self.sources.keys().map(ToString::to_string).collect();
+        let mut brokers: Vec<String> = self.sources.load().keys().map(ToString::to_string).collect();
         brokers.sort_unstable();
         brokers
     }
@@ -217,11 +249,28 @@ impl Hub {
         feeds
     }
 
-    /// Sources by broker, in order of the broker's name.
-    pub fn sources(&self) -> Vec<(&Arc<str>, &Source)> {
-        let mut sources: Vec<_> = self.sources.iter().collect();
-        sources.sort_by_key(|(broker, _)| Arc::clone(broker));
-        sources
+    /// Takes the sources of all brokers anew, and lets each feed follow its own: to another connector, to other limits,
+    /// or to an end when nothing serves its broker any more.
+    pub fn follow_sources(&self, mut sources: FxHashMap<Arc<str>, Source>) {
+        for source in sources.values_mut().filter(|source| source.is_bus) {
+            source.connector = self.bus.clone();
+        }
+        let sources = Arc::new(sources);
+        // Under the lock of the feeds: one that starts at this moment starts with the old or the new sources, and in the
+        // first case is among those that follow.
+        let feeds: Vec<Feed> = {
+            let feeds = self.feeds.lock();
+            self.sources.store(Arc::clone(&sources));
+            feeds.values().cloned().collect()
+        };
+        for feed in feeds {
+            let source =
+                sources.get(&feed.spec().broker).filter(|source| source.is_bus == feed.spec().repeats_modes);
+            feed.serve(source.map_or_else(
+                || Err("no adapter in plugins.toml serves this broker any more".into()),
+                |source| source.connector.clone().map(|connector| Serving::new(source, connector)),
+            ));
+        }
     }
 
     /// Connects the user's feeds again with fresh credentials, because a publisher said that they changed.
@@ -292,7 +341,8 @@ impl Hub {
     }
 
     fn feed_key(&self, account: &Account) -> Option<FeedKey> {
-        let source = self.sources.get(&account.broker)?;
+        let sources = self.sources.load();
+        let source = sources.get(&account.broker)?;
         Some(if source.is_bus {
             FeedKey::Bus(Arc::clone(&account.broker))
         } else {
@@ -304,12 +354,12 @@ impl Hub {
         let broker = &account.broker;
         let failed = |why: &str| format!("Failed to create adapter for broker: {broker}: {why}");
         let key = self.feed_key(account).ok_or_else(|| failed("no adapter in plugins.toml serves it"))?;
-        let source =
-            self.sources.get(broker).ok_or_else(|| failed("no adapter in plugins.toml serves it"))?;
-        let connector = source.connector.as_ref().map_err(|why| failed(why))?;
         let runtime = self.runtime.get().ok_or_else(|| failed("the host is not running"))?;
 
         let mut feeds = self.feeds.lock();
+        let sources = self.sources.load();
+        let source = sources.get(broker).ok_or_else(|| failed("no adapter in plugins.toml serves it"))?;
+        let connector = source.connector.as_ref().map_err(|why| failed(why))?;
         if let Some(feed) = feeds.get(&key) {
             return Ok(Membership::new(feed));
         }
@@ -317,9 +367,7 @@ impl Hub {
             broker: Arc::clone(broker),
             adapter: Arc::clone(&source.name),
             account: (!source.is_bus).then(|| account.clone()),
-            connector: Arc::clone(connector),
-            limits: source.limits,
-            throttle: source.throttle,
+            serving: Serving::new(source, Arc::clone(connector)),
             repeats_modes: source.is_bus,
         };
         let context = FeedContext {

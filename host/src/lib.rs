@@ -35,6 +35,7 @@ pub mod instruments;
 pub mod pool;
 
 pub mod admin;
+pub mod catalog;
 pub mod host;
 pub mod status;
 

@@ -1,19 +1,23 @@
 //! Adapters, as the host knows them: where instances come from, and what they may say.
 //!
-//! [`AdapterInstance`] is one running adapter, wherever it runs; [`AdapterEvents`] is what it calls back. A library in
-//! this process is behind them ([`loader`], `instance`, `callbacks`: the only unsafe code of the host), and so is the
-//! bus; a child process can be.
+//! [`AdapterInstance`] is one running adapter, wherever it runs; [`AdapterEvents`] is what it calls back. Behind them is
+//! a process of its own ([`process`]), a library in this process ([`connector`], kept at arm's length by [`driver`]), or
+//! the bus. [`loader`], `instance` and `callbacks` hold the only unsafe code of the host.
 
 mod callbacks;
 pub mod connector;
+pub mod driver;
 mod instance;
+pub mod integrity;
 pub mod loader;
+pub mod process;
+pub mod watchdog;
 
 use std::{fmt, time::Duration};
 
 use adapter_abi::{
-    Depth, DepthLevel, ErrorCode, HealthSnapshot, Ltp, PublishOutcome, Quote, StatusEvent, Subscription,
-    SubscriptionOutcome,
+    Depth, DepthLevel, ErrorCode, HealthSnapshot, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent,
+    Subscription, SubscriptionOutcome,
 };
 use zeroize::Zeroizing;
 
@@ -51,6 +55,21 @@ pub trait AdapterEvents: Send + Sync + 'static {
 
     /// Gives the account's credentials, a JSON object of strings.
     fn credentials(&self) -> Zeroizing<String>;
+
+    /// The most verbose level of log lines that somebody wants.
+    fn log_level(&self) -> LogLevel;
+
+    /// Takes a log line. `fields_json` is a JSON object.
+    fn log(&self, level: LogLevel, target: &str, message: &str, fields_json: &str);
+
+    /// Counts ticks that were merged into newer ones on their way here.
+    fn replaced(&self, count: u32);
+
+    /// Counts malformed ticks that were left out on their way here.
+    fn invalid(&self, count: u64);
+
+    /// Counts events that were lost on their way here.
+    fn lost(&self, count: u64);
 }
 
 /// One running adapter. Every method but [`Self::shutdown`] returns at once; outcomes come through [`AdapterEvents`].
@@ -78,6 +97,11 @@ pub trait AdapterInstance: fmt::Debug + Send + Sync {
 
     /// Counters.
     fn health(&self) -> HealthSnapshot;
+
+    /// What its process uses; none when it has none of its own.
+    fn usage(&self) -> Option<process::Usage> {
+        None
+    }
 
     /// Ends the instance. Blocks up to the deadline, so it is called off the threads that serve.
     fn shutdown(&self, deadline: Duration);

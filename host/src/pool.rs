@@ -39,11 +39,17 @@ pub struct Pool {
 impl Pool {
     /// A pool without connections. Limits below one count as one.
     pub fn new(limits: PoolLimits) -> Self {
-        let limits = PoolLimits {
+        let mut pool = Self { limits, used: Vec::new() };
+        pool.set_limits(limits);
+        pool
+    }
+
+    /// Changes the limits. What is placed stays where it is, even if there are too many of them.
+    pub fn set_limits(&mut self, limits: PoolLimits) {
+        self.limits = PoolLimits {
             symbols_per_connection: limits.symbols_per_connection.max(1),
             connections: limits.connections.max(1),
         };
-        Self { limits, used: Vec::new() }
     }
 
     /// Takes a place for one instrument; returns the number of its connection, which may be a new one.

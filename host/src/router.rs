@@ -50,6 +50,13 @@ pub enum Command {
         /// Whether its publishers repeat one tick under several modes, as on the bus.
         repeats_modes: bool,
     },
+    /// The updates of a feed have another spacing from now on.
+    Respace {
+        /// Its number.
+        feed: FeedId,
+        /// Spacing; zero sends every tick.
+        interval: Duration,
+    },
     /// A feed has ended; its instruments are deactivated.
     CloseFeed {
         /// Its number.
@@ -234,6 +241,11 @@ impl Router {
                 let feed_state =
                     Feed { id: feed, throttle, counters, repeats_modes, ledger: Ledger::default() };
                 self.feeds.insert(feed, feed_state);
+            }
+            Command::Respace { feed, interval } => {
+                if let Some(feed) = self.feeds.get_mut(&feed) {
+                    feed.throttle.set_interval(interval);
+                }
             }
             Command::CloseFeed { feed } => {
                 let gone =

@@ -10,10 +10,10 @@ use adapter_abi::ABI_VERSION;
 
 use crate::{
     admin::{
-        AdapterStatus, Counts, FeedReport, Limits, Listeners, NotReady, Readiness, SessionCounts,
-        StatusReport, StatusSource,
+        Counts, FeedReport, Limits, Listeners, NotReady, Readiness, SessionCounts, StatusReport, StatusSource,
     },
     bus::BusCounters,
+    catalog::Catalog,
     clock::{self, Clock},
     feed::{Feed, FeedState},
     hub::Hub,
@@ -54,7 +54,7 @@ pub struct HostStatus {
     /// Connections.
     pub admissions: Arc<Admissions>,
     /// What `plugins.toml` lists.
-    pub adapters: Vec<AdapterStatus>,
+    pub catalog: Arc<Catalog>,
     /// Counters of the host.
     pub counters: Arc<ServerCounters>,
 }
@@ -82,7 +82,7 @@ impl StatusSource for HostStatus {
                 admin: self.admin,
             },
             feeds: self.hub.feeds().iter().map(|feed| report(feed, now_ns)).collect(),
-            adapters: self.adapters.clone(),
+            adapters: self.catalog.statuses(),
             sessions: SessionCounts {
                 connections: self.admissions.open(),
                 total: by_shard.iter().sum(),
@@ -154,7 +154,7 @@ fn report(feed: &Feed, now_ns: u64) -> FeedReport {
         last_error: status.last_error.map(|error| error.to_string()),
         sessions: feed.members(),
         instruments: status.instruments,
-        capacity: spec.limits.capacity(),
+        capacity: status.capacity,
         connections: status.connections,
         disconnects: status.disconnects,
         restarts: status.restarts,

@@ -47,11 +47,14 @@ pub struct Throttle<K> {
 impl<K: Clone> Throttle<K> {
     /// A throttle with this spacing; zero lets everything pass.
     pub fn new(interval: Duration) -> Self {
-        Self {
-            interval: u64::try_from(interval.as_nanos()).unwrap_or(Nanos::MAX),
-            running: VecDeque::new(),
-            dirty: 0,
-        }
+        let mut throttle = Self { interval: 0, running: VecDeque::new(), dirty: 0 };
+        throttle.set_interval(interval);
+        throttle
+    }
+
+    /// Changes the spacing. Intervals that run end as they began; a shorter one may end behind a longer one that runs.
+    pub fn set_interval(&mut self, interval: Duration) {
+        self.interval = u64::try_from(interval.as_nanos()).unwrap_or(Nanos::MAX);
     }
 
     /// Judges an update of `key` at `now`.

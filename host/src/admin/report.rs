@@ -83,6 +83,12 @@ pub struct AdapterStatus {
     pub library: String,
     /// What became of it.
     pub state: AdapterState,
+    /// Where it runs: `process` or `in-process`.
+    pub isolation: &'static str,
+    /// SHA-256 of the library that is loaded.
+    pub sha256: Option<String>,
+    /// Builds that were loaded under this name since the start.
+    pub generation: u32,
     /// Why it does not work, and what to do.
     pub error: Option<String>,
     /// Version of the adapter.

@@ -4,21 +4,17 @@
 //! identity, and whole messages of two parts. [`Splitter`] cuts the other direction into whole frames, so that an
 //! answer of the guard never stands inside one.
 
-use super::{MAX_BODY_BYTES, MAX_TOPIC_BYTES};
+pub(crate) mod frame;
 
-/// Length of a greeting.
-const GREETING: usize = 64;
-const MORE: u8 = 1;
-const LONG: u8 = 2;
-const COMMAND: u8 = 4;
-/// Longest command: a READY with some properties, or a PING with its context.
-const MAX_COMMAND_BYTES: usize = 1_024;
+use self::frame::{Frame, GREETING, MAX_COMMAND_BYTES, fits_greeting, push_command, push_ready, ready_type};
+use super::MAX_TOPIC_BYTES;
+
 /// Longest context of a PING, by the specification.
 const MAX_PING_CONTEXT: usize = 16;
 
 /// Why a connection must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Violation {
+pub(crate) enum Violation {
     /// No ZMTP 3 with NULL security.
     Greeting,
     /// No READY of a publisher.
@@ -92,19 +88,7 @@ impl Inspector {
     }
 
     fn greeting(&mut self, bytes: &[u8], out: &mut Inspected) -> Result<Option<usize>, Violation> {
-        // Whatever has come must fit, so that nonsense ends at its first byte and not at a deadline.
-        let expected: &[(usize, fn(u8) -> bool)] = &[
-            (0, |byte| byte == 0xff),
-            (9, |byte| byte & 1 == 1),
-            (10, |byte| byte >= 3),
-            (12, |byte| byte == b'N'),
-            (13, |byte| byte == b'U'),
-            (14, |byte| byte == b'L'),
-            (15, |byte| byte == b'L'),
-        ];
-        let fits = expected.iter().all(|(at, fits)| bytes.get(*at).is_none_or(|byte| fits(*byte)));
-        let mechanism_ends = bytes.get(16..32.min(bytes.len()).max(16)).unwrap_or_default();
-        if !fits || mechanism_ends.iter().any(|byte| *byte != 0) {
+        if !fits_greeting(bytes) {
             return Err(Violation::Greeting);
         }
         let Some(greeting) = bytes.get(..GREETING) else { return Ok(None) };
@@ -118,16 +102,12 @@ impl Inspector {
         if !frame.is_command() || frame.body.len() > MAX_COMMAND_BYTES {
             return Err(Violation::Handshake);
         }
-        let properties = frame.body.strip_prefix(b"\x05READY").ok_or(Violation::Handshake)?;
-        let socket_type = socket_type(properties).ok_or(Violation::Handshake)?;
+        let socket_type = ready_type(frame.body).ok_or(Violation::Handshake)?;
         if socket_type != b"PUB" && socket_type != b"XPUB" {
             return Err(Violation::Handshake);
         }
         // Made anew: an Identity would let a newcomer push out a peer of the same one.
-        let mut body = b"\x05READY\x0bSocket-Type\0\0\0".to_vec();
-        body.push(u8::try_from(socket_type.len()).unwrap_or_default());
-        body.extend_from_slice(socket_type);
-        push_command(&mut out.forward, &body);
+        push_ready(&mut out.forward, socket_type);
         self.stage = Stage::Traffic;
         Ok(Some(frame.length))
     }
@@ -170,73 +150,6 @@ impl Inspector {
     }
 }
 
-/// One whole frame at the front of some bytes.
-struct Frame<'a> {
-    flags: u8,
-    body: &'a [u8],
-    /// With its head.
-    length: usize,
-}
-
-impl<'a> Frame<'a> {
-    /// None when there is no whole frame yet. A length that no frame may have is refused as soon as it is read.
-    fn read(bytes: &'a [u8]) -> Result<Option<Self>, Violation> {
-        let Some((&flags, rest)) = bytes.split_first() else { return Ok(None) };
-        let is_reserved = flags & !(MORE | LONG | COMMAND) != 0;
-        if is_reserved || flags & (MORE | COMMAND) == MORE | COMMAND {
-            return Err(Violation::Frame);
-        }
-        let (head, body_length) = if flags & LONG == 0 {
-            let Some(&length) = rest.first() else { return Ok(None) };
-            (2, u64::from(length))
-        } else {
-            let Some(length) = rest.first_chunk::<8>() else { return Ok(None) };
-            (9, u64::from_be_bytes(*length))
-        };
-        let body_length = usize::try_from(body_length).map_err(|_| Violation::Frame)?;
-        if body_length > MAX_BODY_BYTES {
-            return Err(Violation::Frame);
-        }
-        let length = head + body_length;
-        Ok(bytes.get(head..length).map(|body| Self { flags, body, length }))
-    }
-
-    const fn is_command(&self) -> bool {
-        self.flags & COMMAND != 0
-    }
-
-    const fn has_more(&self) -> bool {
-        self.flags & MORE != 0
-    }
-}
-
-/// The value of `Socket-Type` in the properties of a READY command; none when they are malformed.
-fn socket_type(mut properties: &[u8]) -> Option<&[u8]> {
-    let mut found = None;
-    while !properties.is_empty() {
-        let (&name_length, rest) = properties.split_first()?;
-        let (name, rest) = rest.split_at_checked(name_length.into())?;
-        let (value_length, rest) = rest.split_first_chunk::<4>()?;
-        let value_length = usize::try_from(u32::from_be_bytes(*value_length)).ok()?;
-        let (value, rest) = rest.split_at_checked(value_length)?;
-        if name.eq_ignore_ascii_case(b"Socket-Type") {
-            found = Some(value);
-        }
-        properties = rest;
-    }
-    found
-}
-
-fn push_command(out: &mut Vec<u8>, body: &[u8]) {
-    if let Ok(length) = u8::try_from(body.len()) {
-        out.extend_from_slice(&[COMMAND, length]);
-    } else {
-        out.push(COMMAND | LONG);
-        out.extend_from_slice(&(body.len() as u64).to_be_bytes());
-    }
-    out.extend_from_slice(body);
-}
-
 /// Cuts the SUB socket's bytes into whole frames.
 #[derive(Debug, Default)]
 pub(super) struct Splitter {
@@ -266,13 +179,6 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    pub(crate) fn greeting() -> Vec<u8> {
-        let mut bytes = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1];
-        bytes.extend_from_slice(b"NULL");
-        bytes.resize(GREETING, 0);
-        bytes
-    }
 
     pub(crate) fn ready(properties: &[(&str, &str)]) -> Vec<u8> {
         let mut body = b"\x05READY".to_vec();

@@ -1,12 +1,16 @@
 //! `tickhost adapters`: what `plugins.toml` lists, and whether each library loads.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
-use super::{run::load_adapters, table::list};
+use super::{run::own_program, table::list};
 use crate::{
     accounts::secrets::private_dir,
-    admin::AdapterStatus,
-    config::{PluginsFile, Settings},
+    admin::{AdapterState, AdapterStatus},
+    catalog,
+    config::{AdapterEntry, PluginsFile, Settings},
 };
 
 /// Loads each library and prints what it says of itself; true when all that are switched on loaded.
@@ -20,9 +24,21 @@ pub fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
     let scratch = Scratch::new()?;
-    let (_, adapters) = load_adapters(settings, plugins, &scratch.0);
-    let header =
-        ["NAME", "STATE", "VERSION", "ABI", "SDK", "BROKERS", "CAN", "SYMBOLS x CONNECTIONS", "LIBRARY"];
+    let program = own_program();
+    let adapters: Vec<AdapterStatus> =
+        plugins.adapters.iter().map(|entry| look_at(settings, entry, &program, &scratch.0)).collect();
+    let header = [
+        "NAME",
+        "STATE",
+        "VERSION",
+        "ABI",
+        "SDK",
+        "ISOLATION",
+        "BROKERS",
+        "CAN",
+        "SYMBOLS x CONNECTIONS",
+        "LIBRARY",
+    ];
     list(out, json, &adapters, &header, cells)?;
     if !json {
         for adapter in &adapters {
@@ -37,6 +53,20 @@ pub fn run(
     Ok(adapters.iter().all(|adapter| adapter.error.is_none()))
 }
 
+/// An entry with what its library says of itself, or why it does not work.
+fn look_at(settings: &Settings, entry: &AdapterEntry, program: &Path, scratch: &Path) -> AdapterStatus {
+    let listed = catalog::listed(settings, entry);
+    if !entry.is_enabled {
+        return listed;
+    }
+    match catalog::inspect(entry, program, scratch) {
+        Ok((copy, info)) => {
+            AdapterStatus { sha256: Some(copy.sha256().to_string()), ..catalog::described(listed, &info) }
+        }
+        Err(error) => AdapterStatus { state: AdapterState::Failed, error: Some(error), ..listed },
+    }
+}
+
 fn cells(adapter: &AdapterStatus) -> Vec<String> {
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     vec![
@@ -45,6 +75,7 @@ fn cells(adapter: &AdapterStatus) -> Vec<String> {
         or_dash(&adapter.version),
         or_dash(&adapter.abi_version),
         or_dash(&adapter.sdk_version),
+        adapter.isolation.to_owned(),
         adapter.brokers.join(","),
         if adapter.capabilities.is_empty() { "-".to_owned() } else { adapter.capabilities.join(",") },
         format!("{} x {}", adapter.symbols_per_connection, adapter.connections),

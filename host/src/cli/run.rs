@@ -3,11 +3,9 @@
 use std::{
     io::Write,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use anyhow::Context as _;
-use rustc_hash::FxHashMap;
 use secrecy::ExposeSecret as _;
 
 use crate::{
@@ -16,16 +14,13 @@ use crate::{
         openalgo::OpenAlgoSettings,
         secrets::{private_dir, write_private},
     },
-    admin::{AdapterState, AdapterStatus, capability_names},
     bus::BusSettings,
-    config::{AdapterEntry, PluginsFile, Settings},
-    feed::{Connector, FeedSettings},
+    config::{PluginsFile, Settings},
+    feed::FeedSettings,
     host::{Host, Plan},
-    hub::{HubSettings, Source},
+    hub::HubSettings,
     listener::ConnectionLimits,
     outbox::OutboxLimits,
-    plugins::{Library, connector::LibraryConnector},
-    pool::PoolLimits,
     protocol::encode::EncodeOptions,
     session::{LosslessPolicy, SessionSettings},
 };
@@ -76,8 +71,7 @@ pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) 
     let accounts = open_accounts(&settings)?;
     let newcomer = first_run(&settings, &accounts)?;
     let run_dir = private_dir(&settings.data_dir.join("run"))?;
-    let (sources, adapters) = load_adapters(&settings, &plugins, &run_dir);
-    let plan = plan(&settings, &plugins, accounts, sources, adapters, run_dir);
+    let plan = plan(settings, plugins, accounts, run_dir);
     let host = Host::start(plan)?;
     tracing::info!(
         websocket = %host.websocket_addr(),
@@ -96,122 +90,11 @@ pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) 
     Ok(())
 }
 
-/// What `plugins.toml` lists, with each library loaded as far as it goes. Used by `run` and `adapters`.
-pub fn load_adapters(
-    settings: &Settings,
-    plugins: &PluginsFile,
-    run_dir: &Path,
-) -> (FxHashMap<Arc<str>, Source>, Vec<AdapterStatus>) {
-    let mut sources = FxHashMap::default();
-    let mut statuses = Vec::new();
-    for entry in &plugins.adapters {
-        if !entry.is_enabled {
-            statuses.push(adapter_status(settings, entry, None));
-            continue;
-        }
-        let loaded = load(entry, run_dir);
-        if let Err(reason) = &loaded {
-            tracing::error!(adapter = entry.name, error = reason, "Could not load an adapter");
-        }
-        statuses.push(adapter_status(settings, entry, Some(&loaded)));
-        for broker in &entry.brokers {
-            let connector = loaded.clone().map_err(Arc::from).map(|library| {
-                let config_json = entry.config_json.clone();
-                Arc::new(LibraryConnector { library, config_json }) as Arc<dyn Connector>
-            });
-            let limits = settings.limits_for(broker, Some(entry));
-            sources.insert(
-                Arc::from(broker.as_str()),
-                Source {
-                    name: entry.name.as_str().into(),
-                    connector,
-                    limits: PoolLimits {
-                        symbols_per_connection: limits.symbols_per_connection,
-                        connections: limits.connections,
-                    },
-                    throttle: settings.throttle_for(entry),
-                    is_bus: false,
-                },
-            );
-        }
-    }
-    for broker in &plugins.bus.brokers {
-        sources.insert(
-            Arc::from(broker.as_str()),
-            Source {
-                name: "bus".into(),
-                connector: Err("the host is not running".into()),
-                // Publishers decide what there is; only the host's own memory is bounded.
-                limits: PoolLimits { symbols_per_connection: 100_000, connections: 1 },
-                throttle: settings.throttle_ms,
-                is_bus: true,
-            },
-        );
-    }
-    (sources, statuses)
-}
-
-/// Loads one library and lets it check its settings.
-///
-/// # Errors
-/// One sentence.
-pub fn load(entry: &AdapterEntry, run_dir: &Path) -> Result<Library, String> {
-    let path = entry.library_path.as_ref().map_err(ToString::to_string)?;
-    let library = Library::load(path, run_dir).map_err(|error| error.to_string())?;
-    library
-        .validate_config(&entry.config_json)
-        .map_err(|failure| format!("its settings in plugins.toml (line {}): {failure}", entry.line))?;
-    Ok(library)
-}
-
-fn adapter_status(
-    settings: &Settings,
-    entry: &AdapterEntry,
-    loaded: Option<&Result<Library, String>>,
-) -> AdapterStatus {
-    let limits = entry.brokers.first().map(|broker| settings.limits_for(broker, Some(entry)));
-    let status = AdapterStatus {
-        name: entry.name.clone(),
-        library: match &entry.library_path {
-            Ok(path) => path.display().to_string(),
-            Err(_) => entry.library.clone(),
-        },
-        brokers: entry.brokers.clone(),
-        symbols_per_connection: limits.as_ref().map_or(0, |limits| limits.symbols_per_connection),
-        connections: limits.as_ref().map_or(0, |limits| limits.connections),
-        ..AdapterStatus::default()
-    };
-    match loaded {
-        None => status,
-        Some(Err(error)) => {
-            AdapterStatus { state: AdapterState::Failed, error: Some(error.clone()), ..status }
-        }
-        Some(Ok(library)) => {
-            let info = library.info();
-            AdapterStatus {
-                state: AdapterState::Loaded,
-                version: Some(info.version.clone()),
-                abi_version: Some(info.abi_version.clone()),
-                sdk_version: Some(info.sdk_version.clone()),
-                capabilities: capability_names(info.capabilities),
-                ..status
-            }
-        }
-    }
-}
-
-fn plan(
-    settings: &Settings,
-    plugins: &PluginsFile,
-    accounts: Accounts,
-    sources: FxHashMap<Arc<str>, Source>,
-    adapters: Vec<AdapterStatus>,
-    run_dir: PathBuf,
-) -> Plan {
+fn plan(settings: Settings, plugins: PluginsFile, accounts: Accounts, run_dir: PathBuf) -> Plan {
     let bus = settings.bus_address().map(|listen| BusSettings {
         two_word_exchanges: settings.two_word_exchanges.clone(),
         known_brokers: plugins.adapters.iter().flat_map(|entry| entry.brokers.iter().cloned()).collect(),
-        ..BusSettings::new(listen, run_dir)
+        ..BusSettings::new(listen, run_dir.clone())
     });
     Plan {
         websocket: settings.websocket_address(),
@@ -219,8 +102,6 @@ fn plan(
         bus,
         shards: settings.shard_count(),
         accounts,
-        sources,
-        adapters,
         connections: ConnectionLimits {
             total: settings.max_connections,
             per_address: settings.max_connections_per_address,
@@ -262,7 +143,19 @@ fn plan(
         },
         encode: EncodeOptions { flat_fields: settings.flat_fields, bids_asks: settings.bids_asks },
         shutdown: settings.shutdown_seconds,
+        program: own_program(),
+        run_dir,
+        plugins,
+        settings,
     }
+}
+
+/// The file of this program, which is started again for adapters: the one that runs, even if it was replaced since.
+pub(crate) fn own_program() -> PathBuf {
+    if cfg!(target_os = "linux") {
+        return PathBuf::from("/proc/self/exe");
+    }
+    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tickhost"))
 }
 
 /// Makes a user at the synthetic exchange with a key, when the database is new; gives the file with the key.

@@ -15,6 +15,7 @@ use std::{
 
 pub use self::library::{LibraryPlaces, MissingLibrary};
 use super::{LimitOverrides, Origin, Problem, Problems, Settings, file};
+use crate::plugins::{integrity::IntegrityRules, process::ResourceLimits};
 
 /// What `plugins.toml` says, validated. An adapter's own settings are validated by the adapter.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,26 @@ pub struct PluginsFile {
 pub struct BusSection {
     /// Brokers without an adapter.
     pub brokers: Vec<String>,
+}
+
+/// Where an adapter runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// In a process of its own.
+    #[default]
+    Process,
+    /// In the host's process: a few microseconds less, and whatever it does happens to all.
+    InProcess,
+}
+
+impl Isolation {
+    /// The spelling in the file, tables and JSON.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::InProcess => "in-process",
+        }
+    }
 }
 
 /// One adapter.
@@ -49,6 +70,10 @@ pub struct AdapterEntry {
     pub throttle: Option<Duration>,
     /// Limits of an account instead of the usual ones.
     pub limits: LimitOverrides,
+    /// Where it runs.
+    pub isolation: Isolation,
+    /// What its process may use.
+    pub resources: ResourceLimits,
     /// Its own settings, one JSON object. It may hold secrets and is left out of debug output.
     pub config_json: String,
     /// Line of its section, from 1.
@@ -64,7 +89,25 @@ impl std::fmt::Debug for AdapterEntry {
             .field("is_enabled", &self.is_enabled)
             .field("throttle", &self.throttle)
             .field("limits", &self.limits)
+            .field("isolation", &self.isolation)
+            .field("resources", &self.resources)
             .finish_non_exhaustive()
+    }
+}
+
+impl AdapterEntry {
+    /// What its library has to prove.
+    pub fn integrity(&self) -> IntegrityRules {
+        IntegrityRules::default()
+    }
+
+    /// Whether an instance of this entry does the same as one of the other: everything but what the host alone decides.
+    pub fn runs_like(&self, other: &Self) -> bool {
+        self.library_path == other.library_path
+            && self.isolation == other.isolation
+            && self.resources == other.resources
+            && self.config_json == other.config_json
+            && self.integrity() == other.integrity()
     }
 }
 

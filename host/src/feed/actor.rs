@@ -1,6 +1,7 @@
 //! The task of one feed: keeps what is desired, and makes the adapter instances follow.
 
 mod subscriptions;
+pub(super) mod swapping;
 
 use std::{sync::Arc, time::Instant};
 
@@ -9,10 +10,11 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::{
-    Command, Feed, FeedSettings, FeedSpec, FeedState, OrderSink,
-    connection::{Connection, Consequence},
+    Command, Feed, FeedSettings, FeedSpec, FeedState, OrderSink, Serving,
+    connection::{Connection, Consequence, describe},
+    credentials::CurrentCredentials,
     demand::{Demand, Upstream},
-    events::{CurrentCredentials, Events, InstanceEvent, InstanceReport},
+    events::{Events, InstanceEvent, InstanceReport},
     request::{Requests, Ticket},
 };
 use crate::{
@@ -23,7 +25,7 @@ use crate::{
     intake::Intake,
     metrics::FeedCounters,
     model::{FeedId, InstrumentId, Variant},
-    plugins::AdapterInstance,
+    plugins::{AdapterFailure, AdapterInstance},
     pool::Pool,
     router::{self, RouterHandle},
     shard::ShardHandle,
@@ -58,11 +60,13 @@ pub fn start(
     let intake = Intake::new(id, Arc::clone(&counters), Arc::clone(&context.router.doorbell));
     context.router.send(router::Command::OpenFeed {
         feed: id,
-        interval: spec.throttle,
+        interval: spec.serving.throttle,
         counters: Arc::clone(&counters),
         repeats_modes: spec.repeats_modes,
     });
-    let pool = Pool::new(spec.limits);
+    let serving = spec.serving.clone();
+    let pool = Pool::new(serving.limits);
+    let credentials = Arc::new(CurrentCredentials::new(serving.connector.secrets()));
     let feed = Feed::new(id, spec, counters, intake, context.settings.stale_after);
     let actor = Actor {
         feed: feed.clone(),
@@ -74,9 +78,15 @@ pub fn start(
         requests: Requests::default(),
         upstream_requests: 0,
         events: Arc::default(),
-        credentials: Arc::default(),
+        credentials,
         empty_since: None,
         restarts: 0,
+        serving: Ok(serving),
+        replaced: None,
+        trial_until: None,
+        epochs: 0,
+        swaps: 0,
+        failed_swaps: 0,
     };
     (feed, actor.run(may_end))
 }
@@ -95,6 +105,16 @@ struct Actor {
     credentials: Arc<CurrentCredentials>,
     empty_since: Option<Instant>,
     restarts: u64,
+    /// What makes instances, or why nothing does.
+    serving: Result<Serving, Arc<str>>,
+    /// What did before, while it is not certain that its successor works.
+    replaced: Option<Serving>,
+    /// Until then a failure brings back what served before.
+    trial_until: Option<Instant>,
+    /// Instances made so far, each known by its number.
+    epochs: u64,
+    swaps: u64,
+    failed_swaps: u64,
 }
 
 /// An instrument that somebody holds.
@@ -137,6 +157,7 @@ impl Actor {
                     Command::Subscribe { wants, reply } => self.subscribe(wants, reply),
                     Command::Release(keys) => self.release(&keys),
                     Command::Refresh { even_if_same } => self.refresh(even_if_same).await,
+                    Command::Serve(serving) => self.serve(serving),
                     Command::Members => {}
                     Command::Stop => is_stopped = true,
                 }
@@ -147,6 +168,7 @@ impl Actor {
             }
             let now = Instant::now();
             self.restart_due(now);
+            self.look_at_swaps(now);
             let orphaned = self.requests.complete(now);
             self.release(&orphaned);
             if is_stopped || self.is_deserted(now) && may_end(&self.feed) {
@@ -171,51 +193,75 @@ impl Actor {
         while self.connections.len() <= number {
             self.connections.push(Connection::default());
         }
-        let Some(epoch) = self.connections.get(number).map(|connection| connection.epoch) else { return };
-        let spec = self.spec();
-        let events = Events::new(
-            number,
-            epoch,
-            Arc::clone(&self.feed.0.intake),
-            Arc::clone(&self.events),
-            Arc::clone(&self.credentials),
-            Arc::clone(&self.context.orders),
-            spec.account.as_ref().map(|account| account.user.clone()),
-            Arc::clone(&spec.broker),
-        );
-        let label = format!("{}/{}.{number}", spec.adapter, self.feed.id().0);
+        let (label, events) = self.events_for(number);
+        let created = self.create(&label, &events);
         let now = Instant::now();
-        let handed: Arc<Events> = Arc::clone(&events);
-        let created = spec.connector.create(&label, handed, &self.feed.0.intake).and_then(|instance| {
-            self.upstream_requests += 1;
-            instance.connect(self.upstream_requests)?;
-            Ok(instance)
-        });
         let Some(connection) = self.connections.get_mut(number) else { return };
         match created {
-            Ok(instance) => connection.begin(instance.into(), events, now),
+            Ok(instance) => connection.begin(instance, events, now),
             Err(failure) => {
                 tracing::error!(instance = label, error = %failure, "Could not start the adapter");
                 connection.fail(&failure.to_string(), now);
                 return;
             }
         }
-        let mut carried: Vec<InstrumentId> = self
-            .subscribed
-            .iter()
-            .filter(|(_, subscribed)| subscribed.connection == number && subscribed.asked != 0)
-            .map(|(instrument, _)| *instrument)
-            .collect();
-        carried.sort_unstable();
+        let carried = self.carried(number);
         self.ask(&carried);
     }
 
+    /// The callbacks of a new instance, and what logs call it.
+    fn events_for(&mut self, number: usize) -> (String, Arc<Events>) {
+        self.epochs += 1;
+        let spec = self.spec();
+        let label = format!("{}/{}.{number}", spec.adapter, self.feed.id().0);
+        let events = Events::new(
+            number,
+            self.epochs,
+            Arc::clone(&self.feed.0.intake),
+            Arc::clone(&self.events),
+            Arc::clone(&self.credentials),
+            Arc::clone(&self.context.orders),
+            spec.account.as_ref().map(|account| account.user.clone()),
+            Arc::clone(&spec.broker),
+            &label,
+        );
+        (label, events)
+    }
+
+    /// Makes an instance and tells it to connect.
+    fn create(
+        &mut self,
+        label: &str,
+        events: &Arc<Events>,
+    ) -> Result<Arc<dyn AdapterInstance>, AdapterFailure> {
+        let serving = self.serving.as_ref().map_err(|why| AdapterFailure {
+            code: adapter_abi::ErrorCode::CONFIG,
+            message: why.to_string(),
+        })?;
+        let handed: Arc<Events> = Arc::clone(events);
+        let instance = serving.connector.create(label, handed, &self.feed.0.intake)?;
+        self.upstream_requests += 1;
+        instance.connect(self.upstream_requests)?;
+        Ok(instance.into())
+    }
+
     fn replace(&mut self, number: usize, reason: &str) {
+        let now = Instant::now();
+        if self.flip(number, now) {
+            return;
+        }
         let Some(connection) = self.connections.get_mut(number) else { return };
-        connection.fail(reason, Instant::now());
+        connection.fail(reason, now);
         let ended = connection.end();
         // It ends in its own time; the next instance does not wait for it.
         let _ending = self.shut_down(ended);
+        if self.trial_until.take().is_some_and(|until| now < until)
+            && let Some(replaced) = self.replaced.take()
+        {
+            tracing::error!(adapter = %self.spec().adapter, reason, "The new build failed; going back to the old one");
+            self.failed_swaps += 1;
+            self.serving = Ok(replaced);
+        }
     }
 
     fn restart_due(&mut self, now: Instant) {
@@ -239,20 +285,30 @@ impl Actor {
     // ---- what the adapter says ----
 
     fn observe(&mut self, event: InstanceEvent) {
-        let Some(connection) = self.connections.get_mut(event.connection) else { return };
+        let number = event.connection;
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        if matches!(event.what, InstanceReport::Ended) {
+            if connection.instance.is_none() && self.serving.is_ok() {
+                self.connect(number);
+            }
+            return;
+        }
+        if connection.standby.as_ref().is_some_and(|standby| standby.events.epoch == event.epoch) {
+            return self.observe_standby(number, event.what);
+        }
         if connection.epoch != event.epoch {
             return;
         }
         match event.what {
             InstanceReport::Status(status) => {
-                if connection.observe(&status, Instant::now()) == Consequence::Replace {
-                    let instance = connection.end();
+                if connection.observe(&status) == Consequence::Replace {
+                    let reason = describe(&status);
                     tracing::warn!(
                         adapter = %self.feed.0.spec.adapter,
-                        error = %status.message,
+                        error = %reason,
                         "An adapter instance has ended; it will be started again"
                     );
-                    let _ending = self.shut_down(instance);
+                    self.replace(number, &reason);
                 }
             }
             InstanceReport::Outcomes(request, outcomes) => {
@@ -260,6 +316,22 @@ impl Actor {
                     self.conclude(request, &outcome);
                 }
             }
+            InstanceReport::Ended => {}
+        }
+    }
+
+    fn observe_standby(&mut self, number: usize, what: InstanceReport) {
+        match what {
+            InstanceReport::Status(status) => {
+                let standby =
+                    self.connections.get_mut(number).and_then(|connection| connection.standby.as_mut());
+                if let Some(Err(why)) = standby.map(|standby| standby.observe(&status)) {
+                    self.give_up_standby(number, &why);
+                    self.note_failed_swap(number, &why);
+                }
+            }
+            InstanceReport::Outcomes(_, outcomes) => self.note_standby_outcomes(number, outcomes),
+            InstanceReport::Ended => {}
         }
     }
 
@@ -282,7 +354,8 @@ impl Actor {
             return;
         }
         for connection in &self.connections {
-            if let Some(instance) = &connection.instance {
+            let standby = connection.standby.as_ref().map(|standby| &standby.instance);
+            for instance in connection.instance.iter().chain(standby) {
                 instance.credentials_changed();
             }
         }
@@ -302,7 +375,10 @@ impl Actor {
     fn next_deadline(&self) -> Option<Instant> {
         let linger = self.empty_since.map(|since| since + self.context.settings.linger);
         let restart = self.connections.iter().filter_map(|connection| connection.restart_at).min();
-        [linger, restart, self.requests.deadline()].into_iter().flatten().min()
+        [linger, restart, self.requests.deadline(), self.next_look(Instant::now())]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn publish_status(&self) {
@@ -316,6 +392,9 @@ impl Actor {
         status.connections.clear();
         status.connections.extend_from_slice(self.pool.used());
         status.instruments = self.subscribed.len();
+        status.capacity = self.pool.limits().capacity();
+        status.swaps = self.swaps;
+        status.failed_swaps = self.failed_swaps;
         status.last_error = worst.and_then(|connection| connection.last_error.clone());
         status.restarts = self.restarts;
         status.disconnects = self.connections.iter().map(|connection| connection.disconnects).sum();
@@ -323,7 +402,9 @@ impl Actor {
 
     async fn end(&mut self) {
         self.feed.0.intake.close();
-        let ended: Vec<_> = self.connections.iter_mut().map(Connection::end).collect();
+        let standbys = self.connections.iter_mut().filter_map(|connection| connection.standby.take());
+        let mut ended: Vec<_> = standbys.map(|standby| Some(standby.instance)).collect();
+        ended.extend(self.connections.iter_mut().map(Connection::end));
         let endings: Vec<_> = ended.into_iter().filter_map(|instance| self.shut_down(instance)).collect();
         for ending in endings {
             if ending.await.is_err() {

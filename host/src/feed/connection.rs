@@ -8,7 +8,7 @@ use std::{
 
 use adapter_abi::{ErrorCode, StatusEvent, StatusKind};
 
-use super::{FeedState, events::Events};
+use super::{FeedState, actor::swapping::Settling, events::Events, swap::Standby};
 use crate::plugins::AdapterInstance;
 
 /// Pause before the first restart of a failed instance; doubles with each failure.
@@ -37,6 +37,8 @@ pub(super) enum Link {
     Up,
     AuthFailed,
     Failed,
+    /// Nothing serves the feed.
+    Unserved,
 }
 
 impl Link {
@@ -48,6 +50,7 @@ impl Link {
             Self::Up => FeedState::Live,
             Self::AuthFailed => FeedState::AuthFailed,
             Self::Failed => FeedState::Down,
+            Self::Unserved => FeedState::Closed,
         }
     }
 
@@ -59,6 +62,7 @@ impl Link {
             Self::Connecting => 2,
             Self::Failed => 3,
             Self::AuthFailed => 4,
+            Self::Unserved => 5,
         }
     }
 }
@@ -67,7 +71,7 @@ impl Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Consequence {
     Nothing,
-    /// The instance is dead: take it away and start another at `restart_at`.
+    /// The instance is dead: take it away, note the failure, and start another when it is time.
     Replace,
 }
 
@@ -76,11 +80,16 @@ pub(super) enum Consequence {
 pub(super) struct Connection {
     pub(super) instance: Option<Arc<dyn AdapterInstance>>,
     pub(super) events: Option<Arc<Events>>,
+    /// That of the instance's events; 0 when there is no instance.
     pub(super) epoch: u64,
     pub(super) link: Link,
     pub(super) restart_at: Option<Instant>,
     pub(super) last_error: Option<Arc<str>>,
     pub(super) disconnects: u64,
+    /// What is to take the instance's place.
+    pub(super) standby: Option<Standby>,
+    /// What took it a moment ago.
+    pub(super) settling: Option<Settling>,
     failures: u32,
     /// Failures of the last [`CIRCUIT_WINDOW`], while the circuit is closed.
     recent_failures: VecDeque<Instant>,
@@ -92,6 +101,7 @@ pub(super) struct Connection {
 impl Connection {
     /// An instance begins.
     pub(super) fn begin(&mut self, instance: Arc<dyn AdapterInstance>, events: Arc<Events>, now: Instant) {
+        self.epoch = events.epoch;
         self.instance = Some(instance);
         self.events = Some(events);
         self.link = Link::Connecting;
@@ -104,8 +114,23 @@ impl Connection {
         if let Some(events) = self.events.take() {
             events.retire();
         }
-        self.epoch += 1;
+        self.epoch = 0;
         self.instance.take()
+    }
+
+    /// Forgets the failures of a build that another one replaces.
+    pub(super) fn forgive(&mut self) {
+        self.failures = 0;
+        self.openings = 0;
+        self.recent_failures.clear();
+        self.restart_at = None;
+    }
+
+    /// Nothing serves the feed, for this reason.
+    pub(super) fn close(&mut self, why: &Arc<str>) {
+        self.forgive();
+        self.link = Link::Unserved;
+        self.last_error = Some(Arc::clone(why));
     }
 
     /// The instance could not be made, or has died: plans the next attempt.
@@ -136,7 +161,7 @@ impl Connection {
     }
 
     /// Takes a status event of the present instance.
-    pub(super) fn observe(&mut self, event: &StatusEvent, now: Instant) -> Consequence {
+    pub(super) fn observe(&mut self, event: &StatusEvent) -> Consequence {
         match event.kind {
             StatusKind::CONNECTING => self.link = Link::Connecting,
             StatusKind::CONNECTED => {
@@ -152,17 +177,15 @@ impl Connection {
                 self.link = Link::AuthFailed;
                 self.last_error = Some(describe(event));
             }
-            StatusKind::FAILED | StatusKind::STOPPED => {
-                self.fail(&describe(event), now);
-                return Consequence::Replace;
-            }
+            StatusKind::FAILED | StatusKind::STOPPED => return Consequence::Replace,
             _ => {}
         }
         Consequence::Nothing
     }
 }
 
-fn describe(event: &StatusEvent) -> Arc<str> {
+/// What a status says, for people.
+pub(super) fn describe(event: &StatusEvent) -> Arc<str> {
     if !event.message.is_empty() {
         return event.message.as_str().into();
     }
@@ -206,7 +229,8 @@ mod tests {
         let now = Instant::now();
         let mut longest = Duration::ZERO;
         for _ in 0..100 {
-            assert_eq!(connection.observe(&status(StatusKind::FAILED), now), Consequence::Replace);
+            assert_eq!(connection.observe(&status(StatusKind::FAILED)), Consequence::Replace);
+            connection.fail("gone", now);
             let pause = connection.restart_at.unwrap() - now;
             assert!(pause <= LONGEST_CIRCUIT_PAUSE);
             longest = longest.max(pause);
@@ -253,12 +277,11 @@ mod tests {
     #[test]
     fn a_loss_is_counted_once_and_explained() {
         let mut connection = Connection::default();
-        let now = Instant::now();
-        connection.observe(&status(StatusKind::CONNECTED), now);
-        connection.observe(&status(StatusKind::DISCONNECTED), now);
-        connection.observe(&status(StatusKind::DISCONNECTED), now);
+        connection.observe(&status(StatusKind::CONNECTED));
+        connection.observe(&status(StatusKind::DISCONNECTED));
+        connection.observe(&status(StatusKind::DISCONNECTED));
         assert_eq!((connection.disconnects, connection.last_error.as_deref()), (1, Some("gone")));
-        connection.observe(&status(StatusKind::CONNECTED), now);
+        connection.observe(&status(StatusKind::CONNECTED));
         assert_eq!(connection.last_error, None);
     }
 }

@@ -1,17 +1,25 @@
 //! What an adapter instance says to its feed. Called on the adapter's thread: everything returns at once.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
 };
 
-use adapter_abi::{PublishOutcome, StatusEvent, SubscriptionOutcome};
+use adapter_abi::{
+    LogLevel, PublishOutcome, StatusEvent, SubscriptionOutcome, abi_stable::std_types::RString,
+};
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
+use super::{
+    adapter_log::{self, AdapterLog},
+    credentials::CurrentCredentials,
+    handover::{Handover, Passed, Published},
+};
 use crate::{
     accounts::UserName,
     clock,
@@ -43,26 +51,8 @@ pub(super) struct InstanceEvent {
 pub(super) enum InstanceReport {
     Status(StatusEvent),
     Outcomes(u64, Vec<SubscriptionOutcome>),
-}
-
-/// Credentials of the account at this moment, shared with its instances.
-#[derive(Default)]
-pub(super) struct CurrentCredentials(Mutex<Zeroizing<String>>);
-
-impl CurrentCredentials {
-    /// Replaces them; says whether they differ from those before.
-    pub(super) fn replace(&self, json: Zeroizing<String>) -> bool {
-        let mut current = self.0.lock();
-        let differs = *current != json;
-        *current = json;
-        differs
-    }
-}
-
-impl fmt::Debug for CurrentCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CurrentCredentials(..)")
-    }
+    /// It has ended, as it was told.
+    Ended,
 }
 
 /// The callbacks of one instance.
@@ -76,7 +66,23 @@ pub(super) struct Events {
     pub(super) orders: Arc<dyn OrderSink>,
     pub(super) user: Option<UserName>,
     pub(super) broker: Arc<str>,
-    is_retired: AtomicBool,
+    pub(super) log: AdapterLog,
+    pass: AtomicU8,
+    handover: Mutex<Option<Arc<Handover>>>,
+}
+
+/// What becomes of an instance's ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Pass {
+    /// They pass.
+    All = 0,
+    /// They pass, and are noted: a new instance is getting ready.
+    Noted = 1,
+    /// They wait, or those pass that its predecessor did not have.
+    Following = 2,
+    /// They are dropped.
+    Retired = 3,
 }
 
 impl Events {
@@ -90,27 +96,93 @@ impl Events {
         orders: Arc<dyn OrderSink>,
         user: Option<UserName>,
         broker: Arc<str>,
+        label: &str,
     ) -> Arc<Self> {
-        let is_retired = AtomicBool::new(false);
-        Arc::new(Self { connection, epoch, intake, inbox, credentials, orders, user, broker, is_retired })
+        Arc::new(Self {
+            connection,
+            epoch,
+            intake,
+            inbox,
+            credentials,
+            orders,
+            user,
+            broker,
+            log: AdapterLog::new(label),
+            pass: AtomicU8::new(Pass::All as u8),
+            handover: Mutex::default(),
+        })
     }
 
     /// Nothing of this instance is taken any more.
     pub(super) fn retire(&self) {
-        self.is_retired.store(true, Ordering::Release);
+        self.set_pass(Pass::Retired);
+        *self.handover.lock() = None;
     }
 
-    fn publish(&self, count: usize, offer: impl FnOnce(&Arc<Intake>) -> u32) -> PublishOutcome {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        if self.is_retired.load(Ordering::Acquire) || self.intake.is_closed() {
-            let counters = self.intake.counters();
-            counters.received.add(u64::from(count));
-            counters.dropped_retired.add(u64::from(count));
-            return PublishOutcome { accepted: 0, dropped: count, retired: 1, reserved: [0; 3] };
+    /// The instance goes on, and `handover` gets ready to replace it.
+    pub(super) fn note_for(&self, handover: &Arc<Handover>) {
+        *self.handover.lock() = Some(Arc::clone(handover));
+        self.set_pass(Pass::Noted);
+    }
+
+    /// The instance waits for the flip of `handover`.
+    pub(super) fn follow(&self, handover: &Arc<Handover>) {
+        *self.handover.lock() = Some(Arc::clone(handover));
+        self.set_pass(Pass::Following);
+    }
+
+    /// Ends the part of the instance in a handover: everything that it says passes.
+    pub(super) fn pass_all(&self) {
+        self.set_pass(Pass::All);
+        *self.handover.lock() = None;
+    }
+
+    fn set_pass(&self, pass: Pass) {
+        self.pass.store(pass as u8, Ordering::Release);
+    }
+
+    fn publish(&self, batch: Published<'_>) -> PublishOutcome {
+        let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        let pass = self.pass.load(Ordering::Acquire);
+        if pass == Pass::Retired as u8 || self.intake.is_closed() {
+            return self.refuse(count);
         }
         self.intake.counters().last_tick_ns.set(clock::unix_nanos());
-        let dropped = offer(&self.intake);
+        let dropped = if pass == Pass::All as u8 {
+            batch.offer(&self.intake)
+        } else {
+            match self.publish_in_handover(batch, pass) {
+                Some(dropped) => dropped,
+                None => return self.refuse(count),
+            }
+        };
         PublishOutcome { accepted: count.saturating_sub(dropped), dropped, retired: 0, reserved: [0; 3] }
+    }
+
+    /// Publishes while one instance takes over from another; none when this one has been cut off.
+    fn publish_in_handover(&self, batch: Published<'_>, pass: u8) -> Option<u32> {
+        let Some(handover) = self.handover.lock().clone() else { return Some(batch.offer(&self.intake)) };
+        if pass == Pass::Noted as u8 {
+            return handover.old(batch, &self.intake);
+        }
+        if handover.new_one(batch, &self.intake) == Passed::Finished {
+            self.pass_all();
+        }
+        Some(0)
+    }
+
+    fn refuse(&self, count: u32) -> PublishOutcome {
+        let counters = self.intake.counters();
+        counters.received.add(u64::from(count));
+        counters.dropped_retired.add(u64::from(count));
+        PublishOutcome { accepted: 0, dropped: count, retired: 1, reserved: [0; 3] }
+    }
+
+    /// Takes the account's secrets out of what people will read.
+    fn redact(&self, text: &mut RString) {
+        if let Cow::Owned(redacted) = self.credentials.redacted(text) {
+            *text = redacted.into();
+        }
     }
 
     fn report(&self, what: InstanceReport) {
@@ -123,15 +195,15 @@ impl Events {
 
 impl AdapterEvents for Events {
     fn ltp(&self, batch: &[Ltp]) -> PublishOutcome {
-        self.publish(batch.len(), |intake| intake.offer_ltp(batch))
+        self.publish(Published::Ltp(batch))
     }
 
     fn quote(&self, batch: &[Quote]) -> PublishOutcome {
-        self.publish(batch.len(), |intake| intake.offer_quote(batch))
+        self.publish(Published::Quote(batch))
     }
 
     fn depth(&self, batch: &[Depth], levels: &[DepthLevel]) -> PublishOutcome {
-        self.publish(batch.len(), |intake| intake.offer_depth(batch, levels))
+        self.publish(Published::Depth(batch, levels))
     }
 
     fn order_update(&self, json: &str) -> PublishOutcome {
@@ -139,20 +211,48 @@ impl AdapterEvents for Events {
         PublishOutcome {
             accepted: u32::from(taken),
             dropped: u32::from(!taken),
-            retired: u8::from(self.is_retired.load(Ordering::Acquire)),
+            retired: u8::from(self.pass.load(Ordering::Acquire) == Pass::Retired as u8),
             reserved: [0; 3],
         }
     }
 
-    fn status(&self, event: StatusEvent) {
+    fn status(&self, mut event: StatusEvent) {
+        self.redact(&mut event.message);
         self.report(InstanceReport::Status(event));
     }
 
     fn outcomes(&self, request: u64, outcomes: &[SubscriptionOutcome]) {
-        self.report(InstanceReport::Outcomes(request, outcomes.to_vec()));
+        let mut outcomes = outcomes.to_vec();
+        outcomes.iter_mut().for_each(|outcome| self.redact(&mut outcome.message));
+        self.report(InstanceReport::Outcomes(request, outcomes));
     }
 
     fn credentials(&self) -> Zeroizing<String> {
-        self.credentials.0.lock().clone()
+        self.credentials.json()
+    }
+
+    fn log_level(&self) -> LogLevel {
+        adapter_log::most_verbose_level()
+    }
+
+    fn log(&self, level: LogLevel, target: &str, message: &str, fields_json: &str) {
+        let second = clock::unix_nanos() / 1_000_000_000;
+        self.log.write(second, level, (target, message, fields_json), &self.credentials);
+    }
+
+    fn replaced(&self, count: u32) {
+        let counters = self.intake.counters();
+        counters.received.add(count.into());
+        counters.conflated_link.add(count.into());
+    }
+
+    fn invalid(&self, count: u64) {
+        let counters = self.intake.counters();
+        counters.received.add(count);
+        counters.dropped_invalid.add(count);
+    }
+
+    fn lost(&self, count: u64) {
+        self.intake.counters().events_lost.add(count);
     }
 }

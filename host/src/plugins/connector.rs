@@ -2,16 +2,27 @@
 
 use std::sync::Arc;
 
-use super::{AdapterEvents, AdapterFailure, AdapterInstance, Library};
-use crate::{feed::Connector, intake::Intake};
+use zeroize::Zeroizing;
+
+use super::{AdapterEvents, AdapterFailure, AdapterInstance, Library, driver::Driven};
+use crate::{
+    feed::{Connector, secrets_of_settings},
+    intake::Intake,
+};
 
 /// Makes instances that run in this process.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LibraryConnector {
     /// The library.
     pub library: Library,
     /// Its settings, a JSON object that it found valid.
-    pub config_json: String,
+    pub config_json: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for LibraryConnector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LibraryConnector").field("library", &self.library).finish_non_exhaustive()
+    }
 }
 
 impl Connector for LibraryConnector {
@@ -21,6 +32,12 @@ impl Connector for LibraryConnector {
         events: Arc<dyn AdapterEvents>,
         _intake: &Arc<Intake>,
     ) -> Result<Box<dyn AdapterInstance>, AdapterFailure> {
-        self.library.create(&self.config_json, label, events)
+        let (connector, owned_label, heard) = (self.clone(), label.to_owned(), Arc::clone(&events));
+        let create = move || connector.library.create(&connector.config_json, &owned_label, heard);
+        Ok(Box::new(Driven::start(label, events, create)?))
+    }
+
+    fn secrets(&self) -> Vec<Zeroizing<String>> {
+        secrets_of_settings(&self.config_json)
     }
 }

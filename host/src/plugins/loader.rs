@@ -5,12 +5,9 @@
 )]
 
 use std::{
-    fmt, fs, io,
+    fmt,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
 use adapter_abi::{
@@ -23,10 +20,13 @@ use adapter_abi::{
     },
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     AdapterEvents, AdapterFailure, AdapterInstance,
     callbacks::host_handle,
     instance::{InProcess, plain},
+    integrity::{IntegrityError, PrivateCopy},
 };
 
 /// Lines of a layout mismatch that are shown: the first ones name the type, the rest is its neighbourhood.
@@ -35,14 +35,9 @@ const LAYOUT_LINES: usize = 12;
 /// Why a library was not loaded. One message says everything that is wrong with it, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The file cannot be read, or not be copied to the run directory.
-    #[error("cannot read {}: {source}", file.display())]
-    Unreadable {
-        /// The library.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// The file is not what it has to be.
+    #[error(transparent)]
+    Integrity(#[from] IntegrityError),
     /// The system does not take the file for a library.
     #[error("{} is no library for this machine: {reason}", file.display())]
     NoLibrary {
@@ -71,7 +66,7 @@ pub enum LoadError {
 }
 
 /// What a library says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LibraryInfo {
     /// Short name.
     pub name: String,
@@ -109,23 +104,20 @@ impl fmt::Debug for Library {
 }
 
 impl Library {
-    /// Loads a library from a private copy in `run_dir`, which only this user can write: the operator's file may be
-    /// overwritten while it is mapped, and the system gives back the old library for a path that it knows.
+    /// Loads a library from its private copy: the operator's file may be overwritten while it is mapped, and the system
+    /// gives back the old library for a path that it knows.
     ///
     /// # Errors
     /// [`LoadError`].
-    pub fn load(file: &Path, run_dir: &Path) -> Result<Self, LoadError> {
-        let copy = private_copy(file, run_dir)?;
-        let loaded = Self::load_copy(file, &copy);
-        // Once mapped the copy needs no name, and one that was not mapped is of no use.
-        #[cfg(unix)]
-        if let Err(error) = fs::remove_file(&copy) {
-            tracing::debug!(%error, "Could not remove the copy of a library");
-        }
-        loaded
+    pub fn open(copy: &PrivateCopy) -> Result<Self, LoadError> {
+        Self::map(copy.path(), copy.shown_as())
     }
 
-    fn load_copy(file: &Path, copy: &Path) -> Result<Self, LoadError> {
+    /// Loads the private copy of a library. `file` is the operator's file, for messages.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn map(copy: &Path, file: &Path) -> Result<Self, LoadError> {
         let no_library = |error: &dyn fmt::Display| LoadError::NoLibrary {
             file: file.to_owned(),
             reason: error.to_string().replace(&copy.display().to_string(), &file.display().to_string()),
@@ -229,52 +221,6 @@ fn major(version: &str) -> &str {
     version.split('.').next().unwrap_or_default()
 }
 
-/// Copies the library to a name that was never used, in a directory that is the host's own.
-fn private_copy(file: &Path, run_dir: &Path) -> Result<PathBuf, LoadError> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let unreadable = |source| LoadError::Unreadable { file: file.to_owned(), source };
-    let bytes = fs::read(file).map_err(unreadable)?;
-    check_whole(file, &bytes)?;
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let name = format!("{stem}-{}-{count}{}", std::process::id(), std::env::consts::DLL_SUFFIX);
-    let copy = run_dir.join(name);
-    fs::write(&copy, bytes).map_err(unreadable)?;
-    Ok(copy)
-}
-
-/// A truncated ELF file kills the process that opens it, so its own headers are asked first how long it must be.
-fn check_whole(file: &Path, bytes: &[u8]) -> Result<(), LoadError> {
-    let no_library = |reason: &str| LoadError::NoLibrary { file: file.to_owned(), reason: reason.to_owned() };
-    if bytes.is_empty() {
-        return Err(no_library("it is empty"));
-    }
-    if !cfg!(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")) {
-        return Ok(());
-    }
-    if !bytes.starts_with(b"\x7fELF\x02\x01") {
-        return Err(no_library("it is no 64-bit ELF file"));
-    }
-    let word = |at: usize| bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
-    let half = |at: usize| bytes.get(at..at + 2)?.try_into().ok().map(u16::from_le_bytes);
-    let needed = || -> Option<u64> {
-        // The section headers stand at the end of what linkers write: e_shoff + e_shentsize * e_shnum.
-        word(0x28)?.checked_add(u64::from(half(0x3a)?) * u64::from(half(0x3c)?))
-    };
-    let segments_end = || -> Option<u64> {
-        let (table, size, count) = (word(0x20)?, u64::from(half(0x36)?), u64::from(half(0x38)?));
-        (0..count).try_fold(0, |end, number| {
-            let at = usize::try_from(table.checked_add(size * number)?).ok()?;
-            Some(end.max(word(at + 8)?.checked_add(word(at + 32)?)?))
-        })
-    };
-    let length = bytes.len() as u64;
-    match (needed(), segments_end()) {
-        (Some(sections), Some(segments)) if sections <= length && segments <= length => Ok(()),
-        _ => Err(no_library("it is truncated: copy it again, then rename it into place")),
-    }
-}
-
 fn info_of(metadata: AdapterMetadata) -> LibraryInfo {
     let limit = |value: u32| (value > 0).then_some(value);
     LibraryInfo {
@@ -288,40 +234,5 @@ fn info_of(metadata: AdapterMetadata) -> LibraryInfo {
         connections: limit(metadata.connections),
         config_schema: metadata.config_schema_json.into(),
         credentials_schema: metadata.credentials_schema_json.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(bytes: &[u8]) -> String {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("adapter.so");
-        fs::write(&file, bytes).unwrap();
-        Library::load(&file, dir.path()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn what_is_no_library_is_refused_in_a_sentence() {
-        assert!(refused(b"").ends_with("it is empty"));
-        assert!(refused(b"#!/bin/sh\n").contains("is no library for this machine"));
-        let missing = Library::load(Path::new("/nowhere/adapter.so"), Path::new("/nowhere")).unwrap_err();
-        assert!(missing.to_string().starts_with("cannot read /nowhere/adapter.so"));
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_truncated_library_is_refused_at_every_length_and_a_foreign_one_by_name() {
-        // The test binary itself is a valid ELF file, though no adapter.
-        let whole = fs::read(std::env::current_exe().unwrap()).unwrap();
-        for length in [10, 64, 4_096, whole.len() / 2, whole.len() - 1] {
-            let said = refused(&whole[..length]);
-            assert!(said.contains("truncated"), "{length} bytes: {said}");
-        }
-        assert!(
-            refused(&whole).contains("no library for this machine")
-                || refused(&whole).contains("no Tickhost adapter")
-        );
     }
 }

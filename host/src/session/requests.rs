@@ -5,7 +5,7 @@ use std::{borrow::Cow, pin::Pin, sync::Arc, time::Duration};
 use super::{Session, held::Name, login::Identity};
 use crate::{
     clock,
-    feed::{FeedState, Grant, Membership, Refusal, Want},
+    feed::{Feed, FeedState, Grant, Membership, Refusal, Want},
     hub::{Login, LoginError},
     metrics::Action,
     model::{Delivery, DepthClass, InstrumentId, MaxRate, Mode, Variant},
@@ -183,7 +183,7 @@ impl Session {
 
     /// What the client gets of what it asked for: never more updates than the feed has.
     fn applied(&self, asked: Delivery) -> Delivery {
-        let throttle = self.identity.feed().map_or(Duration::ZERO, |feed| feed.spec().throttle);
+        let throttle = self.identity.feed().map_or(Duration::ZERO, Feed::throttle);
         match (asked, MaxRate::of_interval(throttle)) {
             (Delivery::AtMost(rate), Some(of_host)) => Delivery::AtMost(rate.min(of_host)),
             _ => asked,

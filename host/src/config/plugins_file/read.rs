@@ -10,9 +10,10 @@ use super::{
         file::{kind_of, parse_toml},
         problem::line_at,
     },
-    AdapterEntry, BusSection, LibraryPlaces, PluginsFile,
+    AdapterEntry, BusSection, Isolation, LibraryPlaces, PluginsFile,
     section::Section,
 };
+use crate::plugins::process::ResourceLimits;
 
 /// Most adapters in one file, and most brokers of one adapter.
 const MAX_ENTRIES: usize = 64;
@@ -27,7 +28,8 @@ const BUS_NAME: &str = "bus";
 
 const NAME: &str = "1 to 32 letters a-z, digits, _ and -";
 const BROKERS: &str = "an array of 1 to 64 different names of letters a-z, digits, _ and -";
-const ADAPTER_KEYS: [&str; 8] = [
+const ISOLATION: &str = "\"process\" (the default) or \"in-process\"";
+const ADAPTER_KEYS: [&str; 12] = [
     "name",
     "library",
     "brokers",
@@ -35,6 +37,10 @@ const ADAPTER_KEYS: [&str; 8] = [
     "throttle_ms",
     "symbols_per_connection",
     "connections",
+    "isolation",
+    "memory_mb",
+    "descriptors",
+    "threads",
     "config",
 ];
 
@@ -140,6 +146,13 @@ fn adapter(section: &Section<'_>, places: &LibraryPlaces, problems: &mut Problem
             .whole("connections", 1, MAX_CONNECTIONS, problems)
             .and_then(|number| usize::try_from(number).ok()),
     };
+    let isolation = section.text("isolation", ISOLATION, problems, |text| isolation(text).is_some());
+    let usual = ResourceLimits::default();
+    let resources = ResourceLimits {
+        memory_mb: section.whole("memory_mb", 64, 65_536, problems).unwrap_or(usual.memory_mb),
+        descriptors: section.whole("descriptors", 32, 65_536, problems).unwrap_or(usual.descriptors),
+        threads: section.whole("threads", 4, 4_096, problems).unwrap_or(usual.threads),
+    };
     let config_json = section.json("config", problems).unwrap_or_else(|| "{}".to_owned());
     let (name, library) = (name?, library?);
     Some(AdapterEntry {
@@ -150,9 +163,15 @@ fn adapter(section: &Section<'_>, places: &LibraryPlaces, problems: &mut Problem
         is_enabled,
         throttle: throttle_ms.map(|ms| Duration::from_millis(ms.into())),
         limits,
+        isolation: isolation.as_deref().and_then(self::isolation).unwrap_or_default(),
+        resources,
         config_json,
         line: section.line,
     })
+}
+
+fn isolation(text: &str) -> Option<Isolation> {
+    [Isolation::Process, Isolation::InProcess].into_iter().find(|isolation| isolation.label() == text)
 }
 
 /// Names are unique among all adapters, brokers among what is switched on.

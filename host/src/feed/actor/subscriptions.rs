@@ -12,6 +12,7 @@ use crate::{
         Grant, Refusal, Want,
         demand::{Demand, Upstream},
         request::Ticket,
+        swap::Standby,
     },
     model::{InstrumentId, Mode, Variant},
     outbox::Key,
@@ -50,6 +51,9 @@ impl Actor {
         ticket: Ticket,
         activations: &mut Vec<router::Command>,
     ) -> Result<Option<InstrumentId>, Refusal> {
+        if let Err(why) = &self.serving {
+            return Err(Refusal::new(ErrorCode::BrokerError, why.to_string()));
+        }
         let Want { exchange, symbol, variant } = want;
         let name = (exchange, symbol);
         let instrument = match self.by_name.get(&name) {
@@ -147,6 +151,11 @@ impl Actor {
         for (connection, instruments) in gone {
             self.upstream_requests += 1;
             let request = self.upstream_requests;
+            if let Some(standby) = self.standby(connection) {
+                standby.note_outcomes_unneeded(&instruments);
+                // It fails only when the instance does, which is seen soon.
+                _ = standby.instance.unsubscribe(request, &instruments);
+            }
             if let Some(instance) = self.instance(connection)
                 && let Err(failure) = instance.unsubscribe(request, &instruments)
             {
@@ -181,19 +190,17 @@ impl Actor {
             subscribed.asked = request;
             subscribed.granted = None;
             if let Some(subscriptions) = by_connection.get_mut(subscribed.connection) {
-                subscriptions.push(Subscription {
-                    instrument: instrument.0,
-                    mode: subscribed.upstream.mode.number(),
-                    reserved: 0,
-                    depth: subscribed.upstream.levels,
-                    exchange: subscribed.exchange.as_ref().into(),
-                    symbol: subscribed.symbol.as_ref().into(),
-                });
+                subscriptions.push(subscribed.subscription(*instrument));
             }
         }
         for (connection, subscriptions) in by_connection.iter().enumerate() {
             if subscriptions.is_empty() {
                 continue;
+            }
+            if let Some(standby) = self.standby(connection) {
+                standby.expect(subscriptions.iter().map(|subscription| subscription.instrument));
+                // It fails only when the instance does, which is seen soon.
+                _ = standby.instance.subscribe(request, subscriptions);
             }
             // Without an instance they are sent when the next one begins.
             if let Some(instance) = self.instance(connection)
@@ -203,6 +210,15 @@ impl Actor {
                 self.replace(connection, &failure.to_string());
             }
         }
+    }
+
+    fn standby(&mut self, connection: usize) -> Option<&mut Standby> {
+        self.connections.get_mut(connection)?.standby.as_mut()
+    }
+
+    /// What the adapter is to be told of an instrument.
+    pub(super) fn subscription(&self, instrument: InstrumentId) -> Option<Subscription> {
+        Some(self.subscribed.get(&instrument)?.subscription(instrument))
     }
 
     pub(super) fn conclude(&mut self, request: u64, outcome: &SubscriptionOutcome) {
@@ -265,6 +281,19 @@ impl Actor {
             shard.commands.push(ShardCommand::Failed { instrument, mode: Some(Mode::Depth), message });
         }
         self.settle([instrument]);
+    }
+}
+
+impl Subscribed {
+    fn subscription(&self, instrument: InstrumentId) -> Subscription {
+        Subscription {
+            instrument: instrument.0,
+            mode: self.upstream.mode.number(),
+            reserved: 0,
+            depth: self.upstream.levels,
+            exchange: self.exchange.as_ref().into(),
+            symbol: self.symbol.as_ref().into(),
+        }
     }
 }
 

@@ -1,0 +1,116 @@
+//! Frames and the handshake of ZMTP 3 with NULL security, as bytes.
+
+use super::{super::MAX_BODY_BYTES, Violation};
+
+/// Length of a greeting.
+pub(crate) const GREETING: usize = 64;
+pub(super) const MORE: u8 = 1;
+pub(super) const LONG: u8 = 2;
+pub(super) const COMMAND: u8 = 4;
+/// Longest command: a READY with some properties, or a PING with its context.
+pub(super) const MAX_COMMAND_BYTES: usize = 1_024;
+
+/// One whole frame at the front of some bytes.
+pub(crate) struct Frame<'a> {
+    flags: u8,
+    pub(crate) body: &'a [u8],
+    /// With its head.
+    pub(crate) length: usize,
+}
+
+impl<'a> Frame<'a> {
+    /// None when there is no whole frame yet. A length that no frame may have is refused as soon as it is read.
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Option<Self>, Violation> {
+        let Some((&flags, rest)) = bytes.split_first() else { return Ok(None) };
+        let is_reserved = flags & !(MORE | LONG | COMMAND) != 0;
+        if is_reserved || flags & (MORE | COMMAND) == MORE | COMMAND {
+            return Err(Violation::Frame);
+        }
+        let (head, body_length) = if flags & LONG == 0 {
+            let Some(&length) = rest.first() else { return Ok(None) };
+            (2, u64::from(length))
+        } else {
+            let Some(length) = rest.first_chunk::<8>() else { return Ok(None) };
+            (9, u64::from_be_bytes(*length))
+        };
+        let body_length = usize::try_from(body_length).map_err(|_| Violation::Frame)?;
+        if body_length > MAX_BODY_BYTES {
+            return Err(Violation::Frame);
+        }
+        let length = head + body_length;
+        Ok(bytes.get(head..length).map(|body| Self { flags, body, length }))
+    }
+
+    pub(crate) const fn is_command(&self) -> bool {
+        self.flags & COMMAND != 0
+    }
+
+    pub(crate) const fn has_more(&self) -> bool {
+        self.flags & MORE != 0
+    }
+}
+
+/// Whether these bytes are the beginning of a greeting of ZMTP 3 with NULL security. Whatever has come must fit, so that
+/// nonsense ends at its first byte and not at a deadline.
+pub(crate) fn fits_greeting(bytes: &[u8]) -> bool {
+    let expected: &[(usize, fn(u8) -> bool)] = &[
+        (0, |byte| byte == 0xff),
+        (9, |byte| byte & 1 == 1),
+        (10, |byte| byte >= 3),
+        (12, |byte| byte == b'N'),
+        (13, |byte| byte == b'U'),
+        (14, |byte| byte == b'L'),
+        (15, |byte| byte == b'L'),
+    ];
+    let fits = expected.iter().all(|(at, fits)| bytes.get(*at).is_none_or(|byte| fits(*byte)));
+    let mechanism_ends = bytes.get(16..32.min(bytes.len()).max(16)).unwrap_or_default();
+    fits && mechanism_ends.iter().all(|byte| *byte == 0)
+}
+
+/// A greeting of ZMTP 3.1 with NULL security.
+pub(crate) fn greeting() -> [u8; GREETING] {
+    let mut bytes = [0; GREETING];
+    let head = [0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1, b'N', b'U', b'L', b'L'];
+    bytes.iter_mut().zip(head).for_each(|(byte, value)| *byte = value);
+    bytes
+}
+
+/// Appends a READY command of this socket type, and nothing else.
+pub(crate) fn push_ready(out: &mut Vec<u8>, socket_type: &[u8]) {
+    let mut body = b"\x05READY\x0bSocket-Type\0\0\0".to_vec();
+    body.push(u8::try_from(socket_type.len()).unwrap_or_default());
+    body.extend_from_slice(socket_type);
+    push_command(out, &body);
+}
+
+/// The socket type of a READY command; none when the body is another command, or malformed.
+pub(crate) fn ready_type(body: &[u8]) -> Option<&[u8]> {
+    socket_type(body.strip_prefix(b"\x05READY")?)
+}
+
+/// The value of `Socket-Type` in the properties of a READY command; none when they are malformed.
+fn socket_type(mut properties: &[u8]) -> Option<&[u8]> {
+    let mut found = None;
+    while !properties.is_empty() {
+        let (&name_length, rest) = properties.split_first()?;
+        let (name, rest) = rest.split_at_checked(name_length.into())?;
+        let (value_length, rest) = rest.split_first_chunk::<4>()?;
+        let value_length = usize::try_from(u32::from_be_bytes(*value_length)).ok()?;
+        let (value, rest) = rest.split_at_checked(value_length)?;
+        if name.eq_ignore_ascii_case(b"Socket-Type") {
+            found = Some(value);
+        }
+        properties = rest;
+    }
+    found
+}
+
+pub(super) fn push_command(out: &mut Vec<u8>, body: &[u8]) {
+    if let Ok(length) = u8::try_from(body.len()) {
+        out.extend_from_slice(&[COMMAND, length]);
+    } else {
+        out.push(COMMAND | LONG);
+        out.extend_from_slice(&(body.len() as u64).to_be_bytes());
+    }
+    out.extend_from_slice(body);
+}

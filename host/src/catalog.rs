@@ -1,0 +1,304 @@
+//! The adapters of `plugins.toml`, as they are at this moment: what is loaded, in which build, and what is wrong.
+//!
+//! [`Catalog::reconcile`] looks at the file and the libraries again and makes the running host follow. What is loaded
+//! stays until something better is ready: a file with a mistake or a library that does not load changes nothing but the
+//! message. It is called at start, by the [`watch`]er, and by `tickhost adapters reload`.
+
+mod loading;
+mod plan;
+mod snapshot;
+pub mod watch;
+
+use std::{path::PathBuf, sync::Arc};
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use self::plan::{Action, Known};
+pub use self::{
+    loading::{Loaded, Loader, inspect},
+    snapshot::Snapshot,
+};
+use crate::{
+    admin::{AdapterState, AdapterStatus, capability_names},
+    config::{AdapterEntry, PluginsFile, Settings},
+    hub::{Hub, Source},
+    plugins::LibraryInfo,
+    pool::PoolLimits,
+};
+
+/// Adapters as they are listed and loaded.
+#[derive(Debug)]
+pub struct Catalog {
+    settings: Settings,
+    loader: Loader,
+    /// Reconciling takes turns: a look at the files may take seconds.
+    turn: Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: Vec<Entry>,
+    bus_brokers: Vec<String>,
+    /// Why the present file is not followed.
+    file_error: Option<Arc<str>>,
+}
+
+/// One entry of the file.
+#[derive(Debug)]
+struct Entry {
+    entry: AdapterEntry,
+    /// What it was made of when it was last looked at, whether it could be loaded or not.
+    seen: Snapshot,
+    loaded: Option<Loaded>,
+    error: Option<Arc<str>>,
+    /// Builds that were loaded under this name since the start.
+    generation: u32,
+}
+
+/// What a look at the files came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Adapters that were loaded anew.
+    pub loaded: Vec<String>,
+    /// Adapters that are not listed, or not switched on, any more.
+    pub removed: Vec<String>,
+    /// What could not be followed, with its reason.
+    pub failed: Vec<(String, String)>,
+}
+
+impl Catalog {
+    /// A catalogue that knows nothing yet.
+    pub fn new(settings: Settings, loader: Loader) -> Arc<Self> {
+        Arc::new(Self { settings, loader, turn: Mutex::default(), state: Mutex::default() })
+    }
+
+    /// Takes a file that was read already: at start, where a file with mistakes has ended the program before.
+    pub fn begin(&self, plugins: &PluginsFile, hub: &Hub) -> Outcome {
+        let _turn = self.turn.lock();
+        self.follow(plugins, None, hub)
+    }
+
+    /// Looks at `plugins.toml` and the libraries again, and makes the host follow. `again` names an adapter that is to be
+    /// loaded even if nothing about it changed. Blocks while libraries are copied and looked at, so it is called off the
+    /// threads that serve.
+    pub fn reconcile(&self, again: Option<&str>, hub: &Hub) -> Outcome {
+        let _turn = self.turn.lock();
+        match PluginsFile::load(&self.settings) {
+            Ok(plugins) => self.follow(&plugins, again, hub),
+            Err(problems) => {
+                let reason: Arc<str> = problems.to_string().into();
+                let is_news = {
+                    let mut state = self.state.lock();
+                    let before = state.file_error.replace(Arc::clone(&reason));
+                    before.is_none_or(|before| before != reason)
+                };
+                if is_news {
+                    tracing::error!(
+                        error = %reason,
+                        "plugins.toml has mistakes; everything stays as it is until they are mended"
+                    );
+                }
+                Outcome {
+                    failed: vec![("plugins.toml".to_owned(), reason.to_string())],
+                    ..Outcome::default()
+                }
+            }
+        }
+    }
+
+    fn follow(&self, plugins: &PluginsFile, again: Option<&str>, hub: &Hub) -> Outcome {
+        let mut outcome = Outcome::default();
+        // Looked at before anything is locked: hashing takes a moment.
+        let wanted: Vec<(AdapterEntry, Snapshot)> =
+            plugins.adapters.iter().map(|entry| (entry.clone(), Snapshot::of(entry))).collect();
+        let mut before = std::mem::take(&mut self.state.lock().entries);
+        let known: Vec<Known<'_>> = before.iter().map(Entry::known).collect();
+        let actions = plan::actions(&wanted, &known, again);
+        let mut entries = Vec::with_capacity(wanted.len());
+        for ((entry, seen), action) in wanted.into_iter().zip(actions) {
+            let place = before.iter().position(|known| known.entry.name == entry.name);
+            let known = place.map(|place| before.swap_remove(place));
+            entries.push(self.act(entry, seen, known, action, &mut outcome));
+        }
+        for gone in before.into_iter().filter(|entry| entry.loaded.is_some()) {
+            tracing::info!(adapter = gone.entry.name, "An adapter is not listed any more");
+            outcome.removed.push(gone.entry.name);
+        }
+        {
+            let mut state = self.state.lock();
+            state.entries = entries;
+            state.bus_brokers.clone_from(&plugins.bus.brokers);
+            state.file_error = None;
+        }
+        hub.follow_sources(self.sources());
+        outcome
+    }
+
+    /// Makes one entry what the file says.
+    fn act(
+        &self,
+        entry: AdapterEntry,
+        seen: Snapshot,
+        known: Option<Entry>,
+        action: Action,
+        outcome: &mut Outcome,
+    ) -> Entry {
+        let (loaded, error, generation) =
+            known.map_or((None, None, 0), |known| (known.loaded, known.error, known.generation));
+        match action {
+            Action::Keep => Entry { entry, seen, loaded, error, generation },
+            Action::Unload => {
+                if loaded.is_some() {
+                    tracing::info!(adapter = entry.name, "An adapter is switched off");
+                    outcome.removed.push(entry.name.clone());
+                }
+                Entry { entry, seen, loaded: None, error: None, generation }
+            }
+            Action::Load => match self.loader.load(&entry) {
+                Ok(fresh) => {
+                    tracing::info!(
+                        adapter = entry.name,
+                        version = fresh.info.version,
+                        isolation = entry.isolation.label(),
+                        sha256 = %fresh.sha256,
+                        generation = generation + 1,
+                        "Loaded an adapter"
+                    );
+                    outcome.loaded.push(entry.name.clone());
+                    Entry { entry, seen, loaded: Some(fresh), error: None, generation: generation + 1 }
+                }
+                Err(reason) => {
+                    let error: Arc<str> = if loaded.is_some() {
+                        format!("the one that runs stays, because the new one does not work: {reason}").into()
+                    } else {
+                        reason.as_str().into()
+                    };
+                    tracing::error!(adapter = entry.name, %error, "Could not load an adapter");
+                    outcome.failed.push((entry.name.clone(), reason));
+                    Entry { entry, seen, loaded, error: Some(error), generation }
+                }
+            },
+        }
+    }
+
+    /// Sources by broker.
+    fn sources(&self) -> FxHashMap<Arc<str>, Source> {
+        let state = self.state.lock();
+        let mut sources = FxHashMap::default();
+        for Entry { entry, loaded, error, .. } in state.entries.iter().filter(|entry| entry.entry.is_enabled)
+        {
+            for broker in &entry.brokers {
+                let limits = self.settings.limits_for(broker, Some(entry));
+                let source = Source {
+                    name: entry.name.as_str().into(),
+                    connector: match (loaded, error) {
+                        (Some(loaded), _) => Ok(Arc::clone(&loaded.connector)),
+                        (None, Some(error)) => Err(Arc::clone(error)),
+                        (None, None) => Err("it is not loaded".into()),
+                    },
+                    is_single_session: loaded.as_ref().is_some_and(Loaded::is_single_session),
+                    limits: PoolLimits {
+                        symbols_per_connection: limits.symbols_per_connection,
+                        connections: limits.connections,
+                    },
+                    throttle: self.settings.throttle_for(entry),
+                    is_bus: false,
+                };
+                sources.insert(Arc::from(broker.as_str()), source);
+            }
+        }
+        for broker in &state.bus_brokers {
+            sources.insert(Arc::from(broker.as_str()), Source::bus(self.settings.throttle_ms));
+        }
+        sources
+    }
+
+    /// What became of each entry, in the order of the file.
+    pub fn statuses(&self) -> Vec<AdapterStatus> {
+        let state = self.state.lock();
+        state.entries.iter().map(|entry| entry.status(&self.settings)).collect()
+    }
+
+    /// Why the present `plugins.toml` is not followed, if it has mistakes.
+    pub fn file_error(&self) -> Option<Arc<str>> {
+        self.state.lock().file_error.clone()
+    }
+
+    /// Files and directories whose changes matter.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        let mut directories: Vec<PathBuf> = self
+            .settings
+            .plugins_path()
+            .iter()
+            .filter_map(|path| path.parent().map(ToOwned::to_owned))
+            .chain(self.settings.plugin_dir.clone())
+            .collect();
+        for entry in &self.state.lock().entries {
+            let library = entry.entry.library_path.as_ref().ok();
+            directories.extend(library.and_then(|path| path.parent()).map(ToOwned::to_owned));
+        }
+        directories.iter_mut().filter(|path| path.as_os_str().is_empty()).for_each(|path| *path = ".".into());
+        directories.sort_unstable();
+        directories.dedup();
+        directories
+    }
+}
+
+impl Entry {
+    fn known(&self) -> Known<'_> {
+        Known {
+            name: &self.entry.name,
+            entry: &self.entry,
+            seen: self.seen,
+            is_loaded: self.loaded.is_some(),
+            has_failed: self.error.is_some(),
+        }
+    }
+
+    fn status(&self, settings: &Settings) -> AdapterStatus {
+        let status = listed(settings, &self.entry);
+        let status = AdapterStatus {
+            generation: self.generation,
+            error: self.error.as_ref().map(ToString::to_string),
+            ..status
+        };
+        match &self.loaded {
+            Some(loaded) => {
+                AdapterStatus { sha256: Some(loaded.sha256.to_string()), ..described(status, &loaded.info) }
+            }
+            None if self.error.is_some() => AdapterStatus { state: AdapterState::Failed, ..status },
+            None => status,
+        }
+    }
+}
+
+/// What the file says of an entry.
+pub fn listed(settings: &Settings, entry: &AdapterEntry) -> AdapterStatus {
+    let limits = entry.brokers.first().map(|broker| settings.limits_for(broker, Some(entry)));
+    AdapterStatus {
+        name: entry.name.clone(),
+        library: match &entry.library_path {
+            Ok(path) => path.display().to_string(),
+            Err(_) => entry.library.clone(),
+        },
+        isolation: entry.isolation.label(),
+        brokers: entry.brokers.clone(),
+        symbols_per_connection: limits.as_ref().map_or(0, |limits| limits.symbols_per_connection),
+        connections: limits.as_ref().map_or(0, |limits| limits.connections),
+        ..AdapterStatus::default()
+    }
+}
+
+/// Adds what the library says of itself.
+pub fn described(status: AdapterStatus, info: &LibraryInfo) -> AdapterStatus {
+    AdapterStatus {
+        state: AdapterState::Loaded,
+        version: Some(info.version.clone()),
+        abi_version: Some(info.abi_version.clone()),
+        sdk_version: Some(info.sdk_version.clone()),
+        capabilities: capability_names(info.capabilities),
+        ..status
+    }
+}

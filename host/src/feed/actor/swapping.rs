@@ -1,0 +1,269 @@
+//! Follows to another build of an adapter, or to other settings, while clients stay: make before break, or break before
+//! make where the broker allows one session.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use adapter_abi::SubscriptionOutcome;
+
+use super::Actor;
+use crate::{
+    feed::{
+        Serving,
+        connection::{Connection, Link},
+        events::{InstanceEvent, InstanceReport},
+        handover::{Handover, Passed},
+        swap::{LOOK_EVERY, SETTLED_WITHIN, Standby, Verdict},
+    },
+    model::InstrumentId,
+    router,
+};
+
+/// How long a build that was started after the old one had ended may fail before the old one is started again.
+const TRIAL: Duration = Duration::from_secs(15);
+
+/// The search for the point at which the ticks of a new instance go on.
+#[derive(Debug)]
+pub(in crate::feed) struct Settling {
+    until: Instant,
+    handover: Arc<Handover>,
+}
+
+impl Actor {
+    /// What serves the feed from now on.
+    pub(super) fn serve(&mut self, serving: Result<Serving, Arc<str>>) {
+        let now = Instant::now();
+        match serving {
+            Ok(serving) => {
+                self.follow_limits(&serving);
+                let is_same = self
+                    .serving
+                    .as_ref()
+                    .is_ok_and(|present| Arc::ptr_eq(&present.connector, &serving.connector));
+                if is_same {
+                    self.serving = Ok(serving);
+                    return;
+                }
+                tracing::info!(adapter = %self.spec().adapter, feed = self.feed.id().0, "Following to another build");
+                self.credentials.set_secrets_of_settings(serving.connector.secrets());
+                let has_instances = self.connections.iter().any(|connection| connection.instance.is_some());
+                if has_instances && !serving.is_single_session {
+                    self.replaced = std::mem::replace(&mut self.serving, Ok(serving)).ok();
+                    (0..self.connections.len()).for_each(|number| self.stand_by(number, now));
+                } else {
+                    self.replaced = std::mem::replace(&mut self.serving, Ok(serving)).ok();
+                    (0..self.connections.len()).for_each(|number| self.break_and_make(number, now));
+                }
+            }
+            Err(why) => {
+                for number in 0..self.connections.len() {
+                    self.give_up_standby(number, "nothing serves the broker any more");
+                    let Some(connection) = self.connections.get_mut(number) else { continue };
+                    let ended = connection.end();
+                    connection.close(&why);
+                    let _ending = self.shut_down(ended);
+                }
+                self.serving = Err(why);
+            }
+        }
+    }
+
+    fn follow_limits(&mut self, serving: &Serving) {
+        self.pool.set_limits(serving.limits);
+        self.feed.0.status.lock().throttle = serving.throttle;
+        let spacing = router::Command::Respace { feed: self.feed.id(), interval: serving.throttle };
+        self.context.router.send(spacing);
+    }
+
+    /// Ends an instance, and starts the next one when it has ended.
+    fn break_and_make(&mut self, number: usize, now: Instant) {
+        self.give_up_standby(number, "another build has come");
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        let ended = connection.end();
+        connection.forgive();
+        let Some(ending) = self.shut_down(ended) else {
+            return self.connect(number);
+        };
+        self.trial_until = Some(now + TRIAL);
+        if let Some(connection) = self.connections.get_mut(number) {
+            connection.link = Link::Connecting;
+        }
+        // The broker takes the new session only when the old one is gone.
+        let inbox = Arc::clone(&self.events);
+        tokio::spawn(async move {
+            // How it ended was logged; that it has is what counts.
+            _ = ending.await;
+            inbox.push(InstanceEvent { connection: number, epoch: 0, what: InstanceReport::Ended });
+        });
+    }
+
+    /// Starts a new instance beside the one that serves.
+    fn stand_by(&mut self, number: usize, now: Instant) {
+        self.give_up_standby(number, "another build has come");
+        let is_serving = self.connections.get(number).is_some_and(|connection| connection.instance.is_some());
+        if !is_serving {
+            if let Some(connection) = self.connections.get_mut(number) {
+                connection.forgive();
+            }
+            return self.connect(number);
+        }
+        let (label, events) = self.events_for(number);
+        let handover = Handover::new(self.feed.id());
+        events.follow(&handover);
+        let created = self.create(&label, &events);
+        let carried = self.carried(number);
+        let standby = match created {
+            Ok(instance) => Standby::new(
+                instance,
+                events,
+                Arc::clone(&handover),
+                carried.iter().map(|instrument| instrument.0),
+                now,
+            ),
+            Err(failure) => return self.note_failed_swap(number, &failure.to_string()),
+        };
+        let subscriptions =
+            carried.iter().filter_map(|instrument| self.subscription(*instrument)).collect::<Vec<_>>();
+        self.upstream_requests += 1;
+        if !subscriptions.is_empty()
+            && let Err(failure) = standby.instance.subscribe(self.upstream_requests, &subscriptions)
+        {
+            let _ending = self.shut_down(Some(standby.instance));
+            return self.note_failed_swap(number, &failure.to_string());
+        }
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        if let Some(serving) = &connection.events {
+            serving.note_for(&handover);
+        }
+        connection.standby = Some(standby);
+    }
+
+    /// Looks at what stands by, and at what took over.
+    pub(super) fn look_at_swaps(&mut self, now: Instant) {
+        for number in 0..self.connections.len() {
+            let Some(connection) = self.connections.get_mut(number) else { continue };
+            if connection.settling.as_ref().is_some_and(|settling| settling.until <= now) {
+                settle(connection, &self.feed.0.intake);
+            }
+            match connection.standby.as_mut().map(|standby| standby.judge(now)) {
+                Some(Verdict::Flip) => {
+                    self.flip(number, now);
+                }
+                Some(Verdict::GiveUp(why)) => {
+                    self.give_up_standby(number, &why);
+                    self.note_failed_swap(number, &why);
+                }
+                Some(Verdict::Wait) | None => {}
+            }
+        }
+    }
+
+    /// When [`Self::look_at_swaps`] has something to do next.
+    pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
+        let stands_by = self.connections.iter().any(|connection| connection.standby.is_some());
+        let settled =
+            self.connections.iter().filter_map(|connection| Some(connection.settling.as_ref()?.until));
+        settled.chain(stands_by.then_some(now + LOOK_EVERY)).min()
+    }
+
+    /// Lets the standby of a connection take over, ready or not; false when there is none.
+    pub(super) fn flip(&mut self, number: usize, now: Instant) -> bool {
+        let Some(connection) = self.connections.get_mut(number) else { return false };
+        let Some(standby) = connection.standby.take() else { return false };
+        settle(connection, &self.feed.0.intake);
+        let Standby { instance, events, handover, link, outcomes, .. } = standby;
+        // From here on the old one's ticks are dropped and the new one's pass: in this order, under the handover's lock.
+        let passed = handover.flip(&self.feed.0.intake);
+        let old = connection.end();
+        if passed == Passed::Finished {
+            events.pass_all();
+        } else {
+            connection.settling =
+                Some(Settling { until: now + SETTLED_WITHIN, handover: Arc::clone(&handover) });
+        }
+        connection.begin(instance, events, now);
+        connection.forgive();
+        connection.link = link;
+        connection.last_error = None;
+        self.swaps += 1;
+        let (repeated, merged) = handover.repeated_and_merged();
+        let counters = self.feed.counters();
+        counters.received.add(merged);
+        counters.conflated_link.add(merged);
+        tracing::info!(
+            adapter = %self.spec().adapter,
+            feed = self.feed.id().0,
+            connection = number,
+            repeated,
+            merged,
+            "A new instance has taken over"
+        );
+        let _ending = self.shut_down(old);
+        for outcome in &outcomes {
+            self.conclude(0, outcome);
+        }
+        true
+    }
+
+    /// Ends the standby of a connection, if there is one; the old instance goes on.
+    pub(super) fn give_up_standby(&mut self, number: usize, why: &str) {
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        let Some(standby) = connection.standby.take() else { return };
+        if let Some(serving) = &connection.events {
+            serving.pass_all();
+        }
+        standby.events.retire();
+        tracing::warn!(
+            adapter = %self.feed.0.spec.adapter,
+            connection = number,
+            reason = why,
+            "A new instance does not take over; the old one stays"
+        );
+        let _ending = self.shut_down(Some(standby.instance));
+    }
+
+    /// The old build serves again, since the new one does not.
+    pub(super) fn note_failed_swap(&mut self, number: usize, why: &str) {
+        self.failed_swaps += 1;
+        if let Some(connection) = self.connections.get_mut(number) {
+            connection.last_error =
+                Some(format!("the new build did not take over: {why}; the old one serves").into());
+        }
+        let others_stand_by = self.connections.iter().any(|connection| connection.standby.is_some());
+        if !others_stand_by && let Some(replaced) = self.replaced.take() {
+            self.serving = Ok(replaced);
+        }
+    }
+
+    /// Takes what a standby said of instruments; they are heeded when it takes over.
+    pub(super) fn note_standby_outcomes(&mut self, number: usize, outcomes: Vec<SubscriptionOutcome>) {
+        if let Some(standby) =
+            self.connections.get_mut(number).and_then(|connection| connection.standby.as_mut())
+        {
+            standby.note_outcomes(outcomes);
+        }
+    }
+
+    /// Instruments that belong to a connection.
+    pub(super) fn carried(&self, number: usize) -> Vec<InstrumentId> {
+        let mut carried: Vec<InstrumentId> = self
+            .subscribed
+            .iter()
+            .filter(|(_, subscribed)| subscribed.connection == number && subscribed.asked != 0)
+            .map(|(instrument, _)| *instrument)
+            .collect();
+        carried.sort_unstable();
+        carried
+    }
+}
+
+fn settle(connection: &mut Connection, intake: &Arc<crate::intake::Intake>) {
+    if let Some(settling) = connection.settling.take() {
+        settling.handover.settle(intake);
+        if let Some(events) = &connection.events {
+            events.pass_all();
+        }
+    }
+}

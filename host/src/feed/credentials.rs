@@ -1,0 +1,169 @@
+//! The credentials of a feed's account, shared with its instances, and kept out of whatever an instance says.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+use parking_lot::Mutex;
+use zeroize::Zeroizing;
+
+/// What stands where a secret stood.
+const REDACTED: &str = "[redacted]";
+
+/// Shortest value that is looked for, in bytes: a PIN has four digits, and shorter ones are parts of every text.
+const MIN_SECRET_BYTES: usize = 4;
+
+/// Credentials of the account at this moment.
+#[derive(Default)]
+pub(super) struct CurrentCredentials(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    json: Zeroizing<String>,
+    /// Values of these and of the last credentials, longest first: an adapter may still speak of the old ones.
+    secrets: Vec<Zeroizing<String>>,
+    /// How many of them belong to the present ones.
+    before: Vec<Zeroizing<String>>,
+    /// Secrets that the adapter's settings hold.
+    of_settings: Vec<Zeroizing<String>>,
+}
+
+impl CurrentCredentials {
+    /// Those of an account whose adapter also has these secrets in its settings.
+    pub(super) fn new(of_settings: Vec<Zeroizing<String>>) -> Self {
+        let credentials = Self::default();
+        {
+            let mut state = credentials.0.lock();
+            state.of_settings = of_settings;
+            state.gather("{}");
+        }
+        credentials
+    }
+
+    /// Takes the secrets of other settings of the adapter.
+    pub(super) fn set_secrets_of_settings(&self, of_settings: Vec<Zeroizing<String>>) {
+        let mut state = self.0.lock();
+        // Those of the old settings stay: the instance that has them may still speak.
+        state.of_settings.extend(of_settings);
+        state.of_settings.sort_by(|one, other| one.as_str().cmp(other));
+        state.of_settings.dedup();
+        let json = state.json.clone();
+        state.gather(&json);
+    }
+
+    /// Replaces them; says whether they differ from those before.
+    pub(super) fn replace(&self, json: Zeroizing<String>) -> bool {
+        let mut state = self.0.lock();
+        let differs = state.json != json;
+        if differs {
+            state.gather(&json);
+            state.json = json;
+        }
+        differs
+    }
+
+    /// A JSON object of strings.
+    pub(super) fn json(&self) -> Zeroizing<String> {
+        self.0.lock().json.clone()
+    }
+
+    /// The text without any of the secrets.
+    pub(super) fn redacted<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut text = Cow::Borrowed(text);
+        for secret in &self.0.lock().secrets {
+            if text.contains(secret.as_str()) {
+                text = Cow::Owned(text.replace(secret.as_str(), REDACTED));
+            }
+        }
+        text
+    }
+}
+
+impl State {
+    fn gather(&mut self, json: &str) {
+        let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
+        let present: Vec<Zeroizing<String>> = values
+            .into_values()
+            .filter_map(|value| value.as_str().map(|text| Zeroizing::new(text.to_owned())))
+            .filter(|text| text.len() >= MIN_SECRET_BYTES)
+            .collect();
+        let before = std::mem::replace(&mut self.before, present.clone());
+        self.secrets = present;
+        self.secrets.extend(before);
+        self.secrets.extend(self.of_settings.iter().cloned());
+        // A secret that contains another goes first, or its rest would stay.
+        self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        self.secrets.dedup();
+    }
+}
+
+impl fmt::Debug for CurrentCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CurrentCredentials(..)")
+    }
+}
+
+/// Texts of an adapter's settings whose keys say that they are secrets.
+pub(crate) fn secrets_of_settings(config_json: &str) -> Vec<Zeroizing<String>> {
+    let mut found = Vec::new();
+    if let Ok(settings) = serde_json::from_str(config_json) {
+        gather_secrets(&settings, false, &mut found);
+    }
+    found
+}
+
+fn gather_secrets(value: &serde_json::Value, is_secret: bool, found: &mut Vec<Zeroizing<String>>) {
+    const WORDS: [&str; 7] = ["secret", "token", "password", "passwd", "pin", "totp", "key"];
+    match value {
+        serde_json::Value::String(text) if is_secret && text.len() >= MIN_SECRET_BYTES => {
+            found.push(Zeroizing::new(text.clone()));
+        }
+        serde_json::Value::Array(items) => {
+            items.iter().for_each(|item| gather_secrets(item, is_secret, found));
+        }
+        serde_json::Value::Object(members) => {
+            for (name, member) in members {
+                let name = name.to_lowercase();
+                let says_so = name.split(['_', '-']).any(|part| WORDS.contains(&part));
+                gather_secrets(member, is_secret || says_so, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials(json: &str) -> Zeroizing<String> {
+        Zeroizing::new(json.to_owned())
+    }
+
+    #[test]
+    fn no_value_of_the_present_and_the_last_credentials_is_shown() {
+        let current =
+            CurrentCredentials::new(secrets_of_settings(r#"{"api_key":"sett1ng","ws_url":"wss://x"}"#));
+        assert!(
+            current.replace(credentials(r#"{"access_token":"hunter2","totp":"hunter2-long","pin":"12"}"#))
+        );
+        assert!(
+            !current.replace(credentials(r#"{"access_token":"hunter2","totp":"hunter2-long","pin":"12"}"#))
+        );
+        assert_eq!(
+            current.redacted("a hunter2-long hunter2 12 sett1ng wss://x"),
+            "a [redacted] [redacted] 12 [redacted] wss://x"
+        );
+        assert!(current.replace(credentials(r#"{"access_token":"newer"}"#)));
+        assert_eq!(current.redacted("hunter2 newer"), "[redacted] [redacted]");
+        assert!(current.replace(credentials(r#"{"access_token":"newest"}"#)));
+        assert_eq!(current.redacted("hunter2 newer newest"), "hunter2 [redacted] [redacted]");
+        assert!(matches!(current.redacted("nothing"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn settings_are_secret_when_their_name_says_so() {
+        let found = secrets_of_settings(
+            r#"{"user":"alice","login":{"password":"p4ssword","tokens":["x"],"feed-token":["t0ken1"]},"monkey":"banana"}"#,
+        );
+        assert_eq!(found.iter().map(|text| text.as_str()).collect::<Vec<_>>(), ["p4ssword", "t0ken1"]);
+    }
+}

@@ -1,0 +1,126 @@
+//! Adapters in processes of their own, the default: a crash, a hang or a leak costs that broker's feed a restart and
+//! nobody else anything.
+//!
+//! ```text
+//!            commands, credentials: JSON lines on standard input
+//! host ──────────────────────────────────────────────────────────▶ tickhost run-adapter NAME
+//!  parent ◀── status, outcomes, orders, log, signs of life: JSON lines on standard output ── child
+//!  receiver ◀── ticks: binary batches over ZeroMQ, PUSH to PULL, on a private socket ─────── sender
+//! ```
+//!
+//! The same library, the same SDK, the same [`AdapterInstance`](super::AdapterInstance) as within the host.
+
+mod batch;
+mod child;
+mod limits;
+mod parent;
+mod probe;
+mod receiver;
+mod sender;
+mod stdio;
+mod wire;
+
+use std::{path::PathBuf, sync::Arc};
+
+use zeroize::Zeroizing;
+
+pub use self::{
+    child::run as run_child,
+    limits::ResourceLimits,
+    probe::{ProbeError, probe, run as run_probe},
+};
+use super::{AdapterEvents, AdapterFailure, AdapterInstance, integrity::PrivateCopy};
+use crate::{
+    feed::{Connector, secrets_of_settings},
+    intake::Intake,
+};
+
+/// Where and how the host starts processes.
+#[derive(Clone, Debug)]
+pub struct ProcessSettings {
+    /// The host's own program.
+    pub program: PathBuf,
+    /// Directory that only this user can enter, for the private sockets.
+    pub run_dir: PathBuf,
+    /// The runtime that takes ticks: the router's, so that a tick wakes no other thread on its way.
+    pub ticks: tokio::runtime::Handle,
+}
+
+/// What a process uses at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Its number.
+    pub pid: u32,
+    /// Resident memory, 0 where it cannot be told.
+    pub resident_bytes: u64,
+    /// Open descriptors, 0 where they cannot be told.
+    pub descriptors: u64,
+}
+
+/// Makes instances that run in processes of their own.
+#[derive(Clone)]
+pub struct ProcessConnector {
+    /// Name of the adapter.
+    pub name: Arc<str>,
+    /// Its library.
+    pub copy: Arc<PrivateCopy>,
+    /// Its settings, a JSON object that it found valid.
+    pub config_json: Zeroizing<String>,
+    /// What each process may use.
+    pub limits: ResourceLimits,
+    /// Where and how processes are started.
+    pub settings: Arc<ProcessSettings>,
+}
+
+impl std::fmt::Debug for ProcessConnector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProcessConnector")
+            .field("name", &self.name)
+            .field("copy", &self.copy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connector for ProcessConnector {
+    fn create(
+        &self,
+        label: &str,
+        events: Arc<dyn AdapterEvents>,
+        _intake: &Arc<Intake>,
+    ) -> Result<Box<dyn AdapterInstance>, AdapterFailure> {
+        Ok(Box::new(parent::ProcessInstance::start(parent::Plan {
+            name: Arc::clone(&self.name),
+            label: label.to_owned(),
+            copy: Arc::clone(&self.copy),
+            config_json: self.config_json.clone(),
+            events,
+            settings: Arc::clone(&self.settings),
+            limits: self.limits,
+        })))
+    }
+
+    fn secrets(&self) -> Vec<Zeroizing<String>> {
+        secrets_of_settings(&self.config_json)
+    }
+}
+
+/// The name of a signal, as far as a crash is known by it.
+#[cfg(unix)]
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        31 => "SIGSYS",
+        other => return format!("signal {other}"),
+    };
+    name.to_owned()
+}

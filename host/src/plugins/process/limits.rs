@@ -1,0 +1,101 @@
+//! What an adapter's process may use. It sets the limits on itself before it loads the library; a library cannot raise
+//! them again.
+
+use serde::{Deserialize, Serialize};
+
+/// What an adapter's process may use at most. Kept by the kernel where it can (Linux, in part other Unix systems), and
+/// by the host where it cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceLimits {
+    /// Memory for data, in MiB: 64 to 65,536. An allocation beyond it fails, which ends the process.
+    pub memory_mb: u32,
+    /// Open files and sockets: 32 to 65,536.
+    pub descriptors: u32,
+    /// Threads and processes that it may start: 4 to 4,096. The kernel does not keep it for the superuser.
+    pub threads: u32,
+}
+
+impl Default for ResourceLimits {
+    fn default() -> Self {
+        Self { memory_mb: 1_024, descriptors: 1_024, threads: 64 }
+    }
+}
+
+impl ResourceLimits {
+    /// Sets them on this process.
+    ///
+    /// # Errors
+    /// What the system says against it.
+    #[cfg(unix)]
+    pub(super) fn apply(&self) -> std::io::Result<()> {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+        let set = |resource, value: u64| {
+            // Never above what the system allows already: raising the hard limit needs rights.
+            let maximum = getrlimit(resource).maximum;
+            let value = maximum.map_or(value, |maximum| value.min(maximum));
+            setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
+        };
+        // A core file of an adapter would hold credentials.
+        set(Resource::Core, 0)?;
+        set(Resource::Nofile, self.descriptors.into())?;
+        #[cfg(target_os = "linux")]
+        {
+            set(Resource::Data, u64::from(self.memory_mb) * 1_024 * 1_024)?;
+            set(Resource::Nproc, threads_of_this_user().saturating_add(self.threads.into()))?;
+        }
+        Ok(())
+    }
+
+    /// Sets them on this process, as far as that is possible here: not at all.
+    #[cfg(not(unix))]
+    pub(super) fn apply(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Threads of the user that this process belongs to: the kernel counts all of them against the limit of each process.
+#[cfg(target_os = "linux")]
+fn threads_of_this_user() -> u64 {
+    use std::{fs, os::unix::fs::MetadataExt as _};
+
+    let user = rustix::process::getuid().as_raw();
+    let Ok(processes) = fs::read_dir("/proc") else { return 0 };
+    processes
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()))
+        .filter(|entry| entry.metadata().is_ok_and(|metadata| metadata.uid() == user))
+        .filter_map(|entry| fs::read_to_string(entry.path().join("status")).ok())
+        .filter_map(|status| {
+            let threads = status.lines().find_map(|line| line.strip_prefix("Threads:"))?;
+            threads.trim().parse::<u64>().ok()
+        })
+        .sum()
+}
+
+/// Resident memory in bytes and open descriptors of this process; 0 where they cannot be told.
+pub(super) fn usage() -> (u64, u64) {
+    if !cfg!(target_os = "linux") {
+        return (0, 0);
+    }
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64);
+    #[cfg(unix)]
+    let page = rustix::param::page_size() as u64;
+    #[cfg(not(unix))]
+    let page = 0;
+    (pages * page, descriptors)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_knows_what_it_uses() {
+        let (resident, descriptors) = usage();
+        assert!(resident > 1_024 * 1_024 && descriptors >= 3, "{resident} {descriptors}");
+        assert!(threads_of_this_user() >= 1);
+    }
+}

@@ -1,0 +1,232 @@
+//! The host's end of the private endpoint: a ZeroMQ PULL socket for one peer, over [`Frame`].
+//!
+//! The sockets of the zeromq crate trust their peers: a frame that claims gigabytes would end the host. A process that
+//! runs a stranger's library deserves no such trust, so this end reads the few things that its peer may say, and ends the
+//! connection at the first byte that is something else.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use adapter_abi::PublishOutcome;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use super::{batch::Decoded, sender::WINDOW_BYTES};
+use crate::{
+    bus::zmtp::frame::{Frame, GREETING, fits_greeting, greeting, push_ready, ready_type},
+    model::Mode,
+    plugins::AdapterEvents,
+};
+
+/// From the start of the process to its first frame.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes read at once, several frames.
+const READ_BYTES: usize = 256 * 1_024;
+
+/// Bytes after which the sender is told that they were taken.
+const TELL_EVERY: u64 = WINDOW_BYTES / 4;
+
+/// Why a connection for ticks ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReceiveError {
+    /// Nobody came.
+    #[error("it did not connect for its ticks within {} s", CONNECT_TIMEOUT.as_secs())]
+    Late,
+    /// Somebody else, or nonsense.
+    #[error("what it sent instead of ticks makes no sense")]
+    Nonsense,
+    /// The system.
+    #[error("its connection for ticks failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A place where one process can connect.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: Socket,
+    address: String,
+    /// Removed when nobody listens any more.
+    _file: Option<SocketFile>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener),
+    #[cfg_attr(unix, expect(dead_code, reason = "where ipc does not exist"))]
+    Tcp(tokio::net::TcpListener),
+}
+
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // It was made by the bind; without it there is nothing to remove.
+        _ = std::fs::remove_file(&self.0);
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Listener {
+    /// Listens on a new socket in `run_dir`, which only this user can enter. Must be called in the runtime that will
+    /// read.
+    #[cfg(unix)]
+    pub(super) fn bind(run_dir: &std::path::Path) -> io::Result<Self> {
+        // Short: the system limits the path of a socket to about 100 bytes.
+        let path = run_dir.join(format!("{:016x}.ipc", rand::random::<u64>()));
+        let socket = tokio::net::UnixListener::bind(&path)?;
+        let address = format!("ipc://{}", path.display());
+        Ok(Self { socket: Socket::Unix(socket), address, _file: Some(SocketFile(path)) })
+    }
+
+    /// Listens on loopback, where only a peer that knows the token is heard.
+    #[cfg(not(unix))]
+    pub(super) fn bind(_run_dir: &std::path::Path) -> io::Result<Self> {
+        let socket = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+        socket.set_nonblocking(true)?;
+        let address = format!("tcp://{}", socket.local_addr()?);
+        Ok(Self { socket: Socket::Tcp(tokio::net::TcpListener::from_std(socket)?), address, _file: None })
+    }
+
+    /// What the process has to connect to.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        match &self.socket {
+            #[cfg(unix)]
+            Socket::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
+            Socket::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Box::new(stream))
+            }
+        }
+    }
+}
+
+/// Takes the ticks of one process, until it ends or sends something else. `tell` is called with the bytes taken so far
+/// when the sender may have to know.
+pub(super) async fn run(
+    listener: Listener,
+    token: &str,
+    events: Arc<dyn AdapterEvents>,
+    tell: impl Fn(u64),
+) -> Result<(), ReceiveError> {
+    let connecting = async {
+        loop {
+            let mut stream = listener.accept().await?;
+            // Whoever does not know the token is not the process; its place stays free.
+            if let Some(rest) = greet(&mut stream, token).await? {
+                return Ok::<_, ReceiveError>((stream, rest));
+            }
+        }
+    };
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
+    let (mut stream, mut bytes) = connected.map_err(|_| ReceiveError::Late)??;
+    drop(listener);
+    let mut decoded = Decoded::default();
+    let (mut taken, mut told) = (0_u64, 0_u64);
+    loop {
+        let mut start = 0;
+        while let Some(frame) = next_frame(bytes.get(start..).unwrap_or_default())? {
+            start += frame.length;
+            let is_question = frame.body.is_empty();
+            if !is_question {
+                let kind = decoded.read(frame.body).map_err(|_| ReceiveError::Nonsense)?;
+                let outcome = publish(&*events, kind, &decoded);
+                events.replaced(decoded.missed);
+                taken += frame.body.len() as u64;
+                if outcome.retired != 0 {
+                    // Nothing more of it is wanted; reading on only keeps the other end from filling up.
+                    tracing::trace!("Ticks of a replaced instance");
+                }
+            }
+            if taken - told >= TELL_EVERY || is_question {
+                told = taken;
+                tell(taken);
+            }
+        }
+        bytes.drain(..start);
+        bytes.reserve(READ_BYTES);
+        // One read of a flood, and the others on this thread have their turn.
+        tokio::task::consume_budget().await;
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn publish(events: &dyn AdapterEvents, kind: Mode, decoded: &Decoded) -> PublishOutcome {
+    match kind {
+        Mode::Ltp => events.ltp(&decoded.ltp),
+        Mode::Quote => events.quote(&decoded.quote),
+        Mode::Depth => events.depth(&decoded.depth, &decoded.levels),
+    }
+}
+
+fn next_frame(bytes: &[u8]) -> Result<Option<Frame<'_>>, ReceiveError> {
+    let frame = Frame::read(bytes).map_err(|_| ReceiveError::Nonsense)?;
+    match frame {
+        Some(frame) if frame.is_command() || frame.has_more() => Err(ReceiveError::Nonsense),
+        frame => Ok(frame),
+    }
+}
+
+/// Exchanges the greetings of ZMTP and hears the token; gives what was read beyond it. None when it is another peer.
+async fn greet(stream: &mut Box<dyn Stream>, token: &str) -> Result<Option<Vec<u8>>, ReceiveError> {
+    let mut bytes = Vec::with_capacity(READ_BYTES);
+    let mut ready = Vec::new();
+    push_ready(&mut ready, b"PULL");
+    stream.write_all(&greeting()).await?;
+    if !read_at_least(stream, &mut bytes, GREETING).await? || !fits_greeting(&bytes) {
+        return Ok(None);
+    }
+    bytes.drain(..GREETING);
+    stream.write_all(&ready).await?;
+    // A READY command, then one frame with the token.
+    for is_ready in [true, false] {
+        let length = loop {
+            match Frame::read(&bytes) {
+                Err(_) => return Ok(None),
+                Ok(Some(frame)) => {
+                    let fits = if is_ready {
+                        frame.is_command() && ready_type(frame.body) == Some(b"PUSH")
+                    } else {
+                        !frame.is_command()
+                            && !frame.has_more()
+                            && bool::from(subtle::ConstantTimeEq::ct_eq(frame.body, token.as_bytes()))
+                    };
+                    if !fits {
+                        return Ok(None);
+                    }
+                    break frame.length;
+                }
+                Ok(None) => {
+                    let more = bytes.len() + 1;
+                    if !read_at_least(stream, &mut bytes, more).await? {
+                        return Ok(None);
+                    }
+                }
+            }
+        };
+        bytes.drain(..length);
+    }
+    Ok(Some(bytes))
+}
+
+async fn read_at_least(
+    stream: &mut Box<dyn Stream>,
+    bytes: &mut Vec<u8>,
+    length: usize,
+) -> Result<bool, ReceiveError> {
+    while bytes.len() < length {
+        if stream.read_buf(bytes).await? == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
