@@ -6,10 +6,12 @@
 //! may come later, or come back, without anybody noticing more than a gap.
 
 pub mod actor;
+mod announce;
 mod connection;
 mod demand;
 mod events;
 mod request;
+mod view;
 
 use std::{
     fmt,
@@ -17,13 +19,14 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-pub use self::events::OrderSink;
+use self::announce::Announcement;
+pub use self::{events::OrderSink, view::FeedView};
 use crate::{
     accounts::Account,
     inbox::Inbox,
@@ -158,7 +161,7 @@ impl FeedState {
 /// What a feed says of itself.
 #[derive(Clone, Debug, Default)]
 pub struct FeedStatus {
-    /// State, silence not considered: see [`Feed::state`].
+    /// State, silence not considered: see [`Feed::view`].
     pub state: FeedState,
     /// Instruments on each connection.
     pub connections: Vec<usize>,
@@ -166,6 +169,8 @@ pub struct FeedStatus {
     pub instruments: usize,
     /// The last thing that went wrong, for people.
     pub last_error: Option<Arc<str>>,
+    /// When a failed adapter is started again.
+    pub retry_at: Option<Instant>,
     /// Adapter instances started again after a failure.
     pub restarts: u64,
     /// Connections lost.
@@ -189,6 +194,8 @@ struct Shared {
     commands: Inbox<Command>,
     members: AtomicUsize,
     status: Mutex<FeedStatus>,
+    /// What clients were told last.
+    announced: Mutex<Announcement>,
 }
 
 #[derive(Debug)]
@@ -223,6 +230,7 @@ impl Feed {
             commands: Inbox::default(),
             members: AtomicUsize::new(0),
             status: Mutex::default(),
+            announced: Mutex::default(),
         }))
     }
 
@@ -253,13 +261,7 @@ impl Feed {
 
     /// Its state at `now_ns` (nanoseconds since the Unix epoch), silence considered.
     pub fn state(&self, now_ns: u64) -> FeedState {
-        let status = self.0.status.lock();
-        if status.state != FeedState::Live || status.instruments == 0 {
-            return status.state;
-        }
-        let last_sign = self.0.counters.last_tick_ns.get().max(status.since_ns);
-        let stale_after = u64::try_from(self.0.stale_after.as_nanos()).unwrap_or(u64::MAX);
-        if now_ns.saturating_sub(last_sign) > stale_after { FeedState::Stale } else { FeedState::Live }
+        self.view(now_ns).state
     }
 
     /// Whether both handles are of one feed.

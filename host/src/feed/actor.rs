@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Command, Feed, FeedSettings, FeedSpec, FeedState, OrderSink,
+    announce::Announcer,
     connection::{Connection, Consequence},
     demand::{Demand, Upstream},
     events::{CurrentCredentials, Events, InstanceEvent, InstanceReport},
@@ -77,6 +78,7 @@ pub fn start(
         credentials: Arc::default(),
         empty_since: None,
         restarts: 0,
+        announcer: Announcer::default(),
     };
     (feed, actor.run(may_end))
 }
@@ -95,6 +97,7 @@ struct Actor {
     credentials: Arc<CurrentCredentials>,
     empty_since: Option<Instant>,
     restarts: u64,
+    announcer: Announcer,
 }
 
 /// An instrument that somebody holds.
@@ -119,6 +122,7 @@ impl Actor {
         let mut events = Vec::new();
         loop {
             self.publish_status();
+            self.announcer.announce(&self.feed, &self.context.shards);
             let deadline = self.next_deadline();
             tokio::select! {
                 () = self.feed.0.commands.filled() => {}
@@ -302,7 +306,7 @@ impl Actor {
     fn next_deadline(&self) -> Option<Instant> {
         let linger = self.empty_since.map(|since| since + self.context.settings.linger);
         let restart = self.connections.iter().filter_map(|connection| connection.restart_at).min();
-        [linger, restart, self.requests.deadline()].into_iter().flatten().min()
+        [linger, restart, self.requests.deadline(), self.announcer.deadline()].into_iter().flatten().min()
     }
 
     fn publish_status(&self) {
@@ -317,6 +321,7 @@ impl Actor {
         status.connections.extend_from_slice(self.pool.used());
         status.instruments = self.subscribed.len();
         status.last_error = worst.and_then(|connection| connection.last_error.clone());
+        status.retry_at = worst.and_then(|connection| connection.restart_at);
         status.restarts = self.restarts;
         status.disconnects = self.connections.iter().map(|connection| connection.disconnects).sum();
     }
