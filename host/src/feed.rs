@@ -169,7 +169,7 @@ pub struct FeedStatus {
     pub instruments: usize,
     /// The last thing that went wrong, for people.
     pub last_error: Option<Arc<str>>,
-    /// When a failed adapter is started again.
+    /// When the next attempt is made after a failure.
     pub retry_at: Option<Instant>,
     /// Adapter instances started again after a failure.
     pub restarts: u64,

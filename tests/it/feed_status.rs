@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use integration_tests::{Client, Host, HostBuilder, wait_until};
+use integration_tests::{Client, Host, HostBuilder, SOON, bus::Publisher, host::assert_ok};
 use serde_json::{Value, json};
 
 fn is_news(message: &Value) -> bool {
@@ -72,6 +72,7 @@ async fn the_present_state_follows_the_log_in_and_changes_follow_it() {
 async fn who_did_not_ask_is_told_nothing_and_who_asks_no_more_neither() {
     let host =
         HostBuilder::new().sim("rate_hz = 50.0\n[adapter.config.faults]\ndisconnect_every_ms = 200").start();
+    let mut witness = Client::login_for_feed_status(host.websocket, &host.key()).await;
     let mut asked = Client::login_for_feed_status(host.websocket, &host.key()).await;
     let mut silent = Client::connect(host.websocket).await;
     silent.send(&json!({"action": "authenticate", "api_key": host.key(), "feed_status": false})).await;
@@ -81,51 +82,61 @@ async fn who_did_not_ask_is_told_nothing_and_who_asks_no_more_neither() {
     for client in [&mut asked, &mut silent, &mut usual] {
         client.send(&json!({"action": "subscribe", "symbols": ["NSE:SBIN"], "mode": 1})).await;
     }
-    // Enough that the others would have heard of it.
-    for _ in 0..6 {
-        news(&mut asked).await;
-    }
+    news(&mut asked).await;
     assert_eq!(again(&mut asked, &host.key()).await["status"], "success");
+    // Two losses, from which the others would have heard.
+    for state in ["live", "connecting", "live", "connecting"] {
+        until(&mut witness, state).await;
+    }
     for client in [&mut asked, &mut silent, &mut usual] {
-        let before = host.status().await["feeds"][0]["disconnects"].as_u64().unwrap();
-        wait_until("the feed was lost twice more", || async {
-            host.status().await["feeds"][0]["disconnects"].as_u64().unwrap() >= before + 2
-        })
-        .await;
         client.send(&json!({"action": "ping"})).await;
-        let mut message = client.next().await;
-        while message["type"] != "pong" {
-            assert!(!is_news(&message), "{message}");
-            message = client.next().await;
-        }
+        let last = client.find(|message| is_news(message) || message["type"] == "pong").await;
+        assert_eq!(last["type"], "pong", "{last}");
     }
 }
 
 #[tokio::test]
-async fn a_lost_connection_is_told_with_its_reason_and_flapping_is_bounded() {
+async fn a_lost_connection_is_told_with_its_reason_and_its_return_too() {
     let host =
-        HostBuilder::new().sim("rate_hz = 50.0\n[adapter.config.faults]\ndisconnect_every_ms = 10").start();
+        HostBuilder::new().sim("rate_hz = 50.0\n[adapter.config.faults]\ndisconnect_every_ms = 300").start();
     let mut client = Client::login_for_feed_status(host.websocket, &host.key()).await;
     client.send(&json!({"action": "subscribe", "symbols": ["NSE:SBIN"], "mode": 1})).await;
-    let lost = client
-        .find(|message| {
-            is_news(message)
-                && message["state"] == "connecting"
-                && message["message"].as_str().is_some_and(|text| text.contains("again"))
-        })
-        .await;
-    said(&lost, "simulated loss of the connection");
-    let mut count = 0;
-    let second = tokio::time::Instant::now() + Duration::from_secs(3);
-    while let Some(left) = second.checked_duration_since(tokio::time::Instant::now()) {
-        match client.next_within(left).await {
-            Some(message) => count += usize::from(is_news(&message)),
-            None => break,
-        }
-    }
-    // Five in each second that the three touch, and once as many that waited to be read.
-    assert!(count <= 25, "{count} frames in 3 s");
-    is_connected(&mut client).await;
+    until(&mut client, "live").await;
+    let lost = until(&mut client, "connecting").await;
+    said(&lost, "again: simulated loss of the connection");
+    assert!(lost["retry_in_ms"].is_u64(), "{lost}");
+    let back = until(&mut client, "live").await;
+    assert!(back.get("retry_in_ms").is_none(), "{back}");
+    client.tick().await;
+}
+
+#[tokio::test]
+async fn of_a_feed_that_fails_again_and_again_the_last_state_arrives_and_then_nothing() {
+    let host = HostBuilder::new().sim("[adapter.config.faults]\npanic_in = \"connect\"").start();
+    let mut client = Client::login_for_feed_status(host.websocket, &host.key()).await;
+    let is_last =
+        |message: &Value| is_news(message) && message["message"].to_string().contains("again and again");
+    let last = client.find(is_last).await;
+    assert_eq!(last["state"], "down");
+    assert!(last["retry_in_ms"].as_u64().is_some_and(|pause| pause > 5_000), "{last}");
+    agrees_with_status(&host, &mut client, "down").await;
+    assert_eq!(broker_info(&mut client).await["adapter_status"], "disconnected");
+    // Longer than a state may wait for its turn, and shorter than the pause.
+    assert_eq!(client.next_within(Duration::from_secs(2)).await, None);
+}
+
+#[tokio::test]
+async fn new_credentials_end_a_refusal_and_the_client_hears_of_both() {
+    let host = HostBuilder::new().sim("rate_hz = 50.0\n[adapter.config.faults]\nauth_failure = 2").start();
+    let key = host.add_user("alice", "sim");
+    let mut alice = Client::login_for_feed_status(host.websocket, &key).await;
+    until(&mut alice, "auth_failed").await;
+    alice.send(&json!({"action": "subscribe", "symbols": ["NSE:SBIN"], "mode": 1})).await;
+    assert_ok(&host.run(&["account", "set", "alice", "sim"], "{\"access_token\": \"fresh\"}"));
+    let live = until(&mut alice, "live").await;
+    said(&live, "connected to the broker");
+    alice.tick().await;
+    assert!(broker_info(&mut alice).await.get("last_error").is_none());
 }
 
 #[tokio::test]
@@ -189,7 +200,7 @@ async fn a_client_follows_its_account_to_another_feed() {
     let key = host.add_user("alice", "sim");
     let mut alice = Client::login_for_feed_status(host.websocket, &key).await;
     until(&mut alice, "live").await;
-    integration_tests::host::assert_ok(&host.run(&["account", "set", "alice", "bus"], "{}"));
+    assert_ok(&host.run(&["account", "set", "alice", "bus"], "{}"));
     let moved = alice.find(|message| is_news(message) && message["broker"] == "bus").await;
     if moved["state"] != "live" {
         until(&mut alice, "live").await;
@@ -207,4 +218,42 @@ async fn a_wish_that_is_no_truth_value_is_refused_and_the_next_key_taken() {
     assert_eq!(refused["code"], "INVALID_PARAMETERS");
     said(&refused, "feed_status must be true or false");
     assert_eq!(client.authenticate(&host.key()).await["status"], "success");
+}
+
+#[tokio::test]
+async fn the_end_of_a_silence_is_told_without_a_reconnect() {
+    let host = HostBuilder::new().env("WS_STALE_TICK_WARN_SECONDS", 1).start();
+    let key = host.add_user("bob", "bus");
+    let mut bob = Client::login_for_feed_status(host.websocket, &key).await;
+    until(&mut bob, "live").await;
+    bob.send(&json!({"action": "subscribe", "symbols": ["NSE:SBIN"], "mode": 1})).await;
+    until(&mut bob, "stale").await;
+    let mut publisher = Publisher::connect(host.bus).await;
+    let live = tokio::time::timeout(SOON, async {
+        loop {
+            publisher.send("NSE_SBIN_LTP", &json!({"ltp": 625.5})).await;
+            let message = bob.next_within(Duration::from_millis(50)).await;
+            if let Some(news) = message.filter(is_news) {
+                return news;
+            }
+        }
+    })
+    .await
+    .expect("news in time");
+    assert_eq!(live["state"], "live");
+    assert!(live["last_tick_age_ms"].as_u64().is_some_and(|age| age < 1_000), "{live}");
+    assert_eq!(host.status().await["feeds"][0]["disconnects"], 0);
+}
+
+#[tokio::test]
+async fn tap_shows_what_the_feed_does() {
+    let host =
+        HostBuilder::new().sim("rate_hz = 50.0\n[adapter.config.faults]\nconnect_delay_ms = 1000").start();
+    let url = format!("ws://{}", host.websocket);
+    let tapped = host.run(&["tap", "--url", &url, "--count", "50", "NSE:SBIN"], "");
+    assert_ok(&tapped);
+    let notes = String::from_utf8_lossy(&tapped.stderr);
+    let place = |note| notes.find(note).unwrap_or_else(|| panic!("{note} is not in {notes}"));
+    let connecting = place("tickhost tap: feed connecting: connecting to the broker");
+    assert!(connecting < place("tickhost tap: feed live: connected to the broker"), "{notes}");
 }

@@ -321,7 +321,7 @@ impl Actor {
         status.connections.extend_from_slice(self.pool.used());
         status.instruments = self.subscribed.len();
         status.last_error = worst.and_then(|connection| connection.last_error.clone());
-        status.retry_at = worst.and_then(|connection| connection.restart_at);
+        status.retry_at = worst.and_then(|connection| connection.restart_at.or(connection.retry_at));
         status.restarts = self.restarts;
         status.disconnects = self.connections.iter().map(|connection| connection.disconnects).sum();
     }

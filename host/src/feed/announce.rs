@@ -85,7 +85,7 @@ impl Announcer {
             FeedState::Stale => Some(now + LOOK_PAUSE),
             _ => None,
         };
-        if view.says_the_same(&self.said.view) {
+        if !view.is_news_after(&self.said.view) {
             return false;
         }
         while self.said_at.front().is_some_and(|at| now.duration_since(*at) >= WINDOW) {
@@ -127,7 +127,12 @@ mod tests {
         assert!(announcer.look(with_error(FeedState::Connecting, "refused"), now));
         let older = FeedView { last_tick_ns: 7, since_ns: 3, ..with_error(FeedState::Connecting, "refused") };
         assert!(!announcer.look(older, now));
-        assert_eq!(announcer.said.number, 3);
+        let retried =
+            FeedView { retry_at: Some(now + WINDOW), ..with_error(FeedState::Connecting, "refused") };
+        assert!(announcer.look(retried.clone(), now));
+        assert!(!announcer.look(retried, now));
+        assert!(!announcer.look(with_error(FeedState::Connecting, "refused"), now), "it is being made");
+        assert_eq!(announcer.said.number, 4);
         assert_eq!(announcer.deadline(), None);
     }
 
@@ -192,7 +197,7 @@ mod tests {
                 assert!(due <= end + WINDOW);
                 said.extend(announcer.look(newest.clone(), due).then_some(due));
             }
-            assert!(announcer.said.view.says_the_same(&newest));
+            assert!(!newest.is_news_after(&announcer.said.view));
             assert_eq!(announcer.said.number, said.len() as u64);
             for window in said.windows(FRAMES + 1) {
                 assert!(window[FRAMES].duration_since(window[0]) >= WINDOW, "{said:?}");

@@ -79,6 +79,8 @@ pub(super) struct Connection {
     pub(super) epoch: u64,
     pub(super) link: Link,
     pub(super) restart_at: Option<Instant>,
+    /// When the instance itself will try again, by its own word.
+    pub(super) retry_at: Option<Instant>,
     pub(super) last_error: Option<Arc<str>>,
     pub(super) disconnects: u64,
     failures: u32,
@@ -95,7 +97,7 @@ impl Connection {
         self.instance = Some(instance);
         self.events = Some(events);
         self.link = Link::Connecting;
-        self.restart_at = None;
+        (self.restart_at, self.retry_at) = (None, None);
         self.started_at = Some(now);
     }
 
@@ -137,6 +139,8 @@ impl Connection {
 
     /// Takes a status event of the present instance.
     pub(super) fn observe(&mut self, event: &StatusEvent, now: Instant) -> Consequence {
+        let tells_of_retry = event.kind == StatusKind::DISCONNECTED && event.retry_in_ms > 0;
+        self.retry_at = now.checked_add(Duration::from_millis(event.retry_in_ms)).filter(|_| tells_of_retry);
         match event.kind {
             StatusKind::CONNECTING => self.link = Link::Connecting,
             StatusKind::CONNECTED => {
@@ -260,5 +264,12 @@ mod tests {
         assert_eq!((connection.disconnects, connection.last_error.as_deref()), (1, Some("gone")));
         connection.observe(&status(StatusKind::CONNECTED), now);
         assert_eq!(connection.last_error, None);
+        for (retry_in_ms, retry_at) in [(250, Some(now + Duration::from_millis(250))), (0, None)] {
+            connection.observe(&StatusEvent { retry_in_ms, ..status(StatusKind::DISCONNECTED) }, now);
+            assert_eq!(connection.retry_at, retry_at);
+        }
+        connection.observe(&StatusEvent { retry_in_ms: u64::MAX, ..status(StatusKind::DISCONNECTED) }, now);
+        connection.observe(&status(StatusKind::CONNECTING), now);
+        assert_eq!(connection.retry_at, None);
     }
 }

@@ -26,7 +26,7 @@ pub struct FeedView {
     pub last_tick_ns: u64,
     /// The last thing that went wrong, for people, at most 512 bytes; none when that is over.
     pub last_error: Option<Arc<str>>,
-    /// When a failed adapter is started again.
+    /// When the next attempt is made after a failure.
     pub retry_at: Option<Instant>,
     /// Until a live feed is stale if nothing comes; none for others, and when nothing is subscribed.
     pub stale_in: Option<Duration>,
@@ -65,9 +65,11 @@ impl FeedView {
         }
     }
 
-    /// Whether clients would be told the same of both, but for times that pass by themselves.
-    pub(super) fn says_the_same(&self, other: &Self) -> bool {
-        (self.state, &self.last_error, self.retry_at) == (other.state, &other.last_error, other.retry_at)
+    /// Whether it tells clients something that they have not `heard`. That times pass they know, and that an attempt
+    /// which was announced is being made.
+    pub(super) fn is_news_after(&self, heard: &Self) -> bool {
+        (self.state, &self.last_error) != (heard.state, &heard.last_error)
+            || self.retry_at.is_some() && self.retry_at != heard.retry_at
     }
 
     /// Whether the broker is connected; a feed that is only silent is.

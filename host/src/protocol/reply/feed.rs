@@ -16,7 +16,7 @@ pub struct FeedFacts<'a> {
     pub state_age_ms: Option<u64>,
     /// Milliseconds since the last tick of any instrument, none before the first.
     pub last_tick_age_ms: Option<u64>,
-    /// Milliseconds until a failed adapter is started again, none when nothing is planned.
+    /// Milliseconds until the next attempt after a failure, none when nothing is planned.
     pub retry_in_ms: Option<u64>,
 }
 
