@@ -167,6 +167,8 @@ pub struct FeedStatus {
     pub connections: Vec<usize>,
     /// Instruments in all.
     pub instruments: usize,
+    /// When the first of them was subscribed, in nanoseconds since the Unix epoch: silence before it means nothing.
+    pub listening_since_ns: u64,
     /// The last thing that went wrong, for people.
     pub last_error: Option<Arc<str>>,
     /// When the next attempt is made after a failure.

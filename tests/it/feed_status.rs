@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use integration_tests::{Client, Host, HostBuilder, SOON, bus::Publisher, host::assert_ok};
+use integration_tests::{Client, Host, HostBuilder, SOON, bus::Publisher, host::assert_ok, wait_until};
 use serde_json::{Value, json};
 
 fn is_news(message: &Value) -> bool {
@@ -218,6 +218,23 @@ async fn a_wish_that_is_no_truth_value_is_refused_and_the_next_key_taken() {
     assert_eq!(refused["code"], "INVALID_PARAMETERS");
     said(&refused, "feed_status must be true or false");
     assert_eq!(client.authenticate(&host.key()).await["status"], "success");
+}
+
+#[tokio::test]
+async fn silence_before_anybody_listened_means_nothing() {
+    let host = HostBuilder::new().env("WS_STALE_TICK_WARN_SECONDS", 2).start();
+    let key = host.add_user("bob", "bus");
+    let mut bob = Client::login_for_feed_status(host.websocket, &key).await;
+    until(&mut bob, "live").await;
+    wait_until("the feed was idle for longer than a feed may be silent", || async {
+        host.status().await["feeds"][0]["state_age_ms"].as_u64().is_some_and(|age| age > 2_500)
+    })
+    .await;
+    bob.send(&json!({"action": "subscribe", "symbols": ["NSE:SBIN"], "mode": 1})).await;
+    bob.find(|message| message["type"] == "subscribe").await;
+    assert_eq!(broker_info(&mut bob).await["feed_state"], "live");
+    let stale = until(&mut bob, "stale").await;
+    assert!(stale["state_age_ms"].as_u64().is_some_and(|age| age >= 2_000), "{stale}");
 }
 
 #[tokio::test]

@@ -319,6 +319,9 @@ impl Actor {
         }
         status.connections.clear();
         status.connections.extend_from_slice(self.pool.used());
+        if status.instruments == 0 && !self.subscribed.is_empty() {
+            status.listening_since_ns = clock::unix_nanos();
+        }
         status.instruments = self.subscribed.len();
         status.last_error = worst.and_then(|connection| connection.last_error.clone());
         status.retry_at = worst.and_then(|connection| connection.restart_at.or(connection.retry_at));

@@ -20,7 +20,7 @@ pub struct FeedView {
     /// Its state.
     pub state: FeedState,
     /// When it was entered, in nanoseconds since the Unix epoch; 0 when nobody knows. [`FeedState::Stale`] counts from
-    /// the last sign of life, and [`FeedState::Live`] from the connect, whatever silence there was since.
+    /// the last sign of life, or from the subscription of the first instrument, and [`FeedState::Live`] from the connect, whatever silence there was since.
     pub since_ns: u64,
     /// When the last tick came, in nanoseconds since the Unix epoch; 0 before the first.
     pub last_tick_ns: u64,
@@ -47,15 +47,15 @@ impl Feed {
         };
         // A feed that nobody asked anything of may be silent as long as it likes.
         if status.state == FeedState::Live && status.instruments > 0 {
-            view.consider_silence(self.0.stale_after, now_ns);
+            view.consider_silence(status.listening_since_ns, self.0.stale_after, now_ns);
         }
         view
     }
 }
 
 impl FeedView {
-    fn consider_silence(&mut self, stale_after: Duration, now_ns: u64) {
-        let last_sign_ns = self.last_tick_ns.max(self.since_ns);
+    fn consider_silence(&mut self, listening_since_ns: u64, stale_after: Duration, now_ns: u64) {
+        let last_sign_ns = self.last_tick_ns.max(self.since_ns).max(listening_since_ns);
         let silence = Duration::from_nanos(now_ns.saturating_sub(last_sign_ns));
         if silence > stale_after {
             self.state = FeedState::Stale;
@@ -135,15 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn silence_counts_from_the_last_tick_or_the_connect_whichever_was_later() {
-        for (since_ns, last_tick_ns) in [(10, 40), (40, 10), (40, 0)] {
-            let mut view = live(since_ns * SECOND_NS, last_tick_ns * SECOND_NS);
-            view.consider_silence(STALE_AFTER, 50 * SECOND_NS);
+    fn silence_counts_from_the_last_tick_the_connect_or_the_subscription_whichever_came_last() {
+        for (since, last_tick, listening) in [(10, 40, 5), (40, 10, 5), (40, 0, 20), (10, 20, 40)] {
+            let new = || live(since * SECOND_NS, last_tick * SECOND_NS);
+            let listening_since_ns = listening * SECOND_NS;
+            let mut view = new();
+            view.consider_silence(listening_since_ns, STALE_AFTER, 50 * SECOND_NS);
             assert_eq!((view.state, view.stale_in), (FeedState::Live, Some(Duration::from_secs(5))));
-            view.consider_silence(STALE_AFTER, 55 * SECOND_NS);
+            view.consider_silence(listening_since_ns, STALE_AFTER, 55 * SECOND_NS);
             assert_eq!((view.state, view.stale_in), (FeedState::Live, Some(Duration::ZERO)));
-            let mut view = live(since_ns * SECOND_NS, last_tick_ns * SECOND_NS);
-            view.consider_silence(STALE_AFTER, 60 * SECOND_NS);
+            let mut view = new();
+            view.consider_silence(listening_since_ns, STALE_AFTER, 60 * SECOND_NS);
             assert_eq!((view.state, view.since_ns), (FeedState::Stale, 40 * SECOND_NS));
             assert_eq!(view.message(60 * SECOND_NS), "connected to the broker, but silent for 20 s");
             assert!(view.is_connected());
