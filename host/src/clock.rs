@@ -41,3 +41,9 @@ pub fn unix_nanos() -> u64 {
 pub fn unix_millis() -> u64 {
     unix_nanos() / 1_000_000
 }
+
+/// Milliseconds from one moment to another, both in nanoseconds since the Unix epoch; none when the first, being 0, never
+/// came.
+pub fn age_ms(then_ns: u64, now_ns: u64) -> Option<u64> {
+    (then_ns > 0).then(|| now_ns.saturating_sub(then_ns) / 1_000_000)
+}

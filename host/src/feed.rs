@@ -7,6 +7,7 @@
 
 pub mod actor;
 mod adapter_log;
+mod announce;
 mod connection;
 mod credentials;
 mod demand;
@@ -14,6 +15,7 @@ mod events;
 mod handover;
 mod request;
 mod swap;
+mod view;
 
 use std::{
     fmt,
@@ -21,15 +23,16 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use self::announce::Announcement;
 pub(crate) use self::credentials::secrets_of_settings;
-pub use self::events::OrderSink;
+pub use self::{events::OrderSink, view::FeedView};
 use crate::{
     accounts::Account,
     inbox::Inbox,
@@ -178,7 +181,7 @@ impl FeedState {
 /// What a feed says of itself.
 #[derive(Clone, Debug, Default)]
 pub struct FeedStatus {
-    /// State, silence not considered: see [`Feed::state`].
+    /// State, silence not considered: see [`Feed::view`].
     pub state: FeedState,
     /// Instruments on each connection.
     pub connections: Vec<usize>,
@@ -188,8 +191,12 @@ pub struct FeedStatus {
     pub capacity: usize,
     /// Spacing of updates.
     pub throttle: Duration,
+    /// When the first of them was subscribed, in nanoseconds since the Unix epoch: silence before it means nothing.
+    pub listening_since_ns: u64,
     /// The last thing that went wrong, for people.
     pub last_error: Option<Arc<str>>,
+    /// When the next attempt is made after a failure.
+    pub retry_at: Option<Instant>,
     /// Adapter instances started again after a failure.
     pub restarts: u64,
     /// Connections lost.
@@ -217,6 +224,8 @@ struct Shared {
     commands: Inbox<Command>,
     members: AtomicUsize,
     status: Mutex<FeedStatus>,
+    /// What clients were told last.
+    announced: Mutex<Announcement>,
 }
 
 #[derive(Debug)]
@@ -258,6 +267,7 @@ impl Feed {
             commands: Inbox::default(),
             members: AtomicUsize::new(0),
             status: Mutex::new(status),
+            announced: Mutex::default(),
         }))
     }
 
@@ -293,13 +303,7 @@ impl Feed {
 
     /// Its state at `now_ns` (nanoseconds since the Unix epoch), silence considered.
     pub fn state(&self, now_ns: u64) -> FeedState {
-        let status = self.0.status.lock();
-        if status.state != FeedState::Live || status.instruments == 0 {
-            return status.state;
-        }
-        let last_sign = self.0.counters.last_tick_ns.get().max(status.since_ns);
-        let stale_after = u64::try_from(self.0.stale_after.as_nanos()).unwrap_or(u64::MAX);
-        if now_ns.saturating_sub(last_sign) > stale_after { FeedState::Stale } else { FeedState::Live }
+        self.view(now_ns).state
     }
 
     /// Whether both handles are of one feed.

@@ -3,6 +3,7 @@
 //! Everything in here belongs to that one thread: no locks, no atomics on the way of a tick to a session's outbox. Other
 //! threads reach a shard through its [`Mailbox`] (ticks) and its inbox of [`ShardCommand`]s.
 
+mod followers;
 mod pace;
 mod rhythm;
 
@@ -23,18 +24,20 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 pub use self::rhythm::{on_park, on_unpark};
 use self::{
+    followers::Followers,
     pace::{Group, Paced, Pacer},
     rhythm::Rhythm,
 };
 use crate::{
     accounts::{KeyId, UserName},
     clock::Clock,
+    feed::Feed,
     inbox::Inbox,
     index::{Index, Inserted, Removed},
     listener::Admission,
     mailbox::{Mailbox, SessionId, Update},
     metrics::FeedCounters,
-    model::{InstrumentId, MaxRate, Mode},
+    model::{FeedId, InstrumentId, MaxRate, Mode},
     outbox::{Key, Offered},
     protocol::codes::CloseReason,
     router::{self, RouterHandle},
@@ -74,6 +77,15 @@ pub enum ShardCommand {
     Moved {
         /// The user.
         user: UserName,
+    },
+    /// News of a feed for the sessions that follow it. At most five a second of each feed.
+    FeedStatus {
+        /// The feed.
+        feed: FeedId,
+        /// Counts what is said of the feed.
+        number: u64,
+        /// The encoded message.
+        frame: Utf8Bytes,
     },
     /// Close every session, then end.
     Drain,
@@ -134,6 +146,7 @@ pub struct Shard {
     rhythm: Rhythm,
     clock: Clock,
     sessions: RefCell<FxHashMap<SessionId, SessionRef>>,
+    followers: Followers,
     next_session: Cell<u64>,
     is_draining: Cell<bool>,
 }
@@ -173,6 +186,7 @@ pub async fn run(
         rhythm: Rhythm::default(),
         clock: Clock::start(),
         sessions: RefCell::default(),
+        followers: Followers::default(),
         next_session: Cell::new(0),
         is_draining: Cell::new(false),
     });
@@ -253,6 +267,9 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
                         |session| session.holds(instrument),
                         || Notice::Failed(instrument, mode, Arc::clone(&message)),
                     );
+                }
+                ShardCommand::FeedStatus { feed, number, frame } => {
+                    shard.followers.tell(feed, number, &frame);
                 }
                 ShardCommand::Drain => {
                     shard.is_draining.set(true);
@@ -369,9 +386,15 @@ impl Shard {
 
     /// A session has ended and holds nothing any more.
     pub(crate) fn leave(&self, session: &SessionRef) {
+        self.follow(session, None);
         if self.sessions.borrow_mut().remove(&session.id()).is_some() {
             self.handle.sessions.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// A session is told of the state of this feed, now and whenever it changes; or of none any more.
+    pub(crate) fn follow(&self, session: &SessionRef, feed: Option<&Feed>) {
+        self.followers.follow(session, feed);
     }
 
     /// A session holds a key from now on, and gets a snapshot if a value is known. One that held it already at another

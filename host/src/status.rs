@@ -14,7 +14,7 @@ use crate::{
     },
     bus::BusCounters,
     catalog::Catalog,
-    clock::{self, Clock},
+    clock::{self, Clock, age_ms},
     feed::{Feed, FeedState},
     hub::Hub,
     listener::Admissions,
@@ -188,9 +188,4 @@ fn complaint(feed: &Feed, now_ns: u64) -> Option<NotReady> {
         state: state.label(),
         message,
     })
-}
-
-/// Milliseconds from a moment to now, none when the moment never came.
-fn age_ms(then_ns: u64, now_ns: u64) -> Option<u64> {
-    (then_ns > 0).then(|| now_ns.saturating_sub(then_ns) / 1_000_000)
 }

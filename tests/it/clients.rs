@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use integration_tests::{Host, python};
+use integration_tests::{Host, HostBuilder, python};
 use serde_json::Value;
 
 async fn output(mut command: tokio::process::Command) -> Output {
@@ -17,8 +17,7 @@ fn events(output: &Output) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-async fn sdk_receives(mode: &str) {
-    let host = Host::start();
+async fn sdk_receives(host: Host, mode: &str) {
     let Some(mut program) = python::program("openalgo_sdk.py") else { return };
     program.args(["--url", &format!("ws://{}", host.websocket)]).env("TICKHOST_API_KEY", host.key());
     program.args(["--symbols", "NSE:SBIN,NSE:TCS", "--mode", mode, "--count", "6", "--timeout", "30"]);
@@ -34,17 +33,24 @@ async fn sdk_receives(mode: &str) {
 
 #[tokio::test]
 async fn the_python_sdk_gets_last_prices() {
-    sdk_receives("ltp").await;
+    sdk_receives(Host::start(), "ltp").await;
 }
 
 #[tokio::test]
 async fn the_python_sdk_gets_quotes() {
-    sdk_receives("quote").await;
+    sdk_receives(Host::start(), "quote").await;
 }
 
 #[tokio::test]
 async fn the_python_sdk_gets_depth() {
-    sdk_receives("depth").await;
+    sdk_receives(Host::start(), "depth").await;
+}
+
+/// It does not ask for the state of its feed; whatever came beside ticks would reach its callback or end the program.
+#[tokio::test]
+async fn the_python_sdk_is_undisturbed_while_its_feed_comes_and_goes() {
+    let faults = "rate_hz = 20.0\n[adapter.config.faults]\ndisconnect_every_ms = 200";
+    sdk_receives(HostBuilder::new().sim(faults).start(), "quote").await;
 }
 
 #[tokio::test]

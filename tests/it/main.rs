@@ -15,6 +15,7 @@ mod bus;
 mod clients;
 mod delivery;
 mod faults;
+mod feed_status;
 mod hostile;
 mod lifecycle;
 mod limits;

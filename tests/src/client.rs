@@ -41,6 +41,19 @@ impl Client {
         self.control().await
     }
 
+    /// Connects and logs in, and asks for news of the feed.
+    pub async fn login_for_feed_status(address: SocketAddr, key: &str) -> Self {
+        let mut client = Self::connect(address).await;
+        client.send(&json!({"action": "authenticate", "api_key": key, "feed_status": true})).await;
+        let answer = client.control().await;
+        assert_eq!(
+            (&answer["status"], &answer["feed_status"]),
+            (&json!("success"), &json!(true)),
+            "{answer}"
+        );
+        client
+    }
+
     /// Subscribes to `EXCH:SYM` names; gives the acknowledgement.
     pub async fn subscribe(&mut self, names: &[&str], mode: &str) -> Value {
         self.send(&json!({"action": "subscribe", "symbols": names, "mode": mode})).await;

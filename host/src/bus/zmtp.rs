@@ -178,7 +178,15 @@ impl Splitter {
 pub(super) mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{
+        super::MAX_BODY_BYTES,
+        frame::{COMMAND, LONG, MORE},
+        *,
+    };
+
+    pub(crate) fn greeting() -> Vec<u8> {
+        frame::greeting().to_vec()
+    }
 
     pub(crate) fn ready(properties: &[(&str, &str)]) -> Vec<u8> {
         let mut body = b"\x05READY".to_vec();

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use self::{
     board::Board,
-    connection::{Subscription, Target},
+    connection::{Feed, Subscription, Target},
     link::{Event, Link, PAUSES},
     screen::Screen,
 };
@@ -181,6 +181,7 @@ fn read_key(file: &Path) -> anyhow::Result<SecretString> {
 /// One line for each tick.
 async fn lines(args: &TapArgs, link: &mut Link, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
     let mut left = args.count;
+    let mut news = News::default();
     loop {
         match link.next().await? {
             Event::Tick(tick) => {
@@ -198,8 +199,27 @@ async fn lines(args: &TapArgs, link: &mut Link, out: &mut (dyn Write + Send)) ->
             Event::Lost { reason, pause } => {
                 note(&format!("{reason}; connecting again in {} ms", pause.as_millis()));
             }
+            Event::Feed(feed) => {
+                if news.is_worth_telling(&feed) {
+                    note(&feed.to_string());
+                }
+            }
             Event::Found => note("connected again"),
         }
+    }
+}
+
+/// Tells news from the usual course of things: that a feed is live is worth a word only after it was not.
+#[derive(Debug, Default)]
+struct News {
+    was_trouble_told: bool,
+}
+
+impl News {
+    fn is_worth_telling(&mut self, feed: &Feed) -> bool {
+        let is_trouble = !feed.is_live();
+        let was_trouble_told = std::mem::replace(&mut self.was_trouble_told, is_trouble);
+        is_trouble || was_trouble_told
     }
 }
 
@@ -227,6 +247,7 @@ async fn table(symbols: &[(String, String)], target: &Target, link: &mut Link) -
             event = link.next() => match event? {
                 Event::Tick(tick) => board.tick(&tick, Instant::now()),
                 Event::Refused(refusals) => refusals.iter().for_each(|refusal| board.refuse(refusal)),
+                Event::Feed(feed) => board.feed(&feed),
                 Event::Lost { reason, .. } => board.lost(&reason),
                 Event::Found => board.found(),
             },

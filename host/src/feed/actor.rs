@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Command, Feed, FeedSettings, FeedSpec, FeedState, OrderSink, Serving,
+    announce::Announcer,
     connection::{Connection, Consequence, describe},
     credentials::CurrentCredentials,
     demand::{Demand, Upstream},
@@ -87,6 +88,7 @@ pub fn start(
         epochs: 0,
         swaps: 0,
         failed_swaps: 0,
+        announcer: Announcer::default(),
     };
     (feed, actor.run(may_end))
 }
@@ -115,6 +117,7 @@ struct Actor {
     epochs: u64,
     swaps: u64,
     failed_swaps: u64,
+    announcer: Announcer,
 }
 
 /// An instrument that somebody holds.
@@ -139,6 +142,7 @@ impl Actor {
         let mut events = Vec::new();
         loop {
             self.publish_status();
+            self.announcer.announce(&self.feed, &self.context.shards);
             let deadline = self.next_deadline();
             tokio::select! {
                 () = self.feed.0.commands.filled() => {}
@@ -301,7 +305,7 @@ impl Actor {
         }
         match event.what {
             InstanceReport::Status(status) => {
-                if connection.observe(&status) == Consequence::Replace {
+                if connection.observe(&status, Instant::now()) == Consequence::Replace {
                     let reason = describe(&status);
                     tracing::warn!(
                         adapter = %self.feed.0.spec.adapter,
@@ -375,10 +379,8 @@ impl Actor {
     fn next_deadline(&self) -> Option<Instant> {
         let linger = self.empty_since.map(|since| since + self.context.settings.linger);
         let restart = self.connections.iter().filter_map(|connection| connection.restart_at).min();
-        [linger, restart, self.requests.deadline(), self.next_look(Instant::now())]
-            .into_iter()
-            .flatten()
-            .min()
+        let looks = [self.announcer.deadline(), self.next_look(Instant::now())];
+        [linger, restart, self.requests.deadline()].into_iter().chain(looks).flatten().min()
     }
 
     fn publish_status(&self) {
@@ -391,11 +393,15 @@ impl Actor {
         }
         status.connections.clear();
         status.connections.extend_from_slice(self.pool.used());
+        if status.instruments == 0 && !self.subscribed.is_empty() {
+            status.listening_since_ns = clock::unix_nanos();
+        }
         status.instruments = self.subscribed.len();
         status.capacity = self.pool.limits().capacity();
         status.swaps = self.swaps;
         status.failed_swaps = self.failed_swaps;
         status.last_error = worst.and_then(|connection| connection.last_error.clone());
+        status.retry_at = worst.and_then(|connection| connection.restart_at.or(connection.retry_at));
         status.restarts = self.restarts;
         status.disconnects = self.connections.iter().map(|connection| connection.disconnects).sum();
     }

@@ -84,6 +84,8 @@ pub(super) struct Connection {
     pub(super) epoch: u64,
     pub(super) link: Link,
     pub(super) restart_at: Option<Instant>,
+    /// When the instance itself will try again, by its own word.
+    pub(super) retry_at: Option<Instant>,
     pub(super) last_error: Option<Arc<str>>,
     pub(super) disconnects: u64,
     /// What is to take the instance's place.
@@ -105,7 +107,7 @@ impl Connection {
         self.instance = Some(instance);
         self.events = Some(events);
         self.link = Link::Connecting;
-        self.restart_at = None;
+        (self.restart_at, self.retry_at) = (None, None);
         self.started_at = Some(now);
     }
 
@@ -161,7 +163,9 @@ impl Connection {
     }
 
     /// Takes a status event of the present instance.
-    pub(super) fn observe(&mut self, event: &StatusEvent) -> Consequence {
+    pub(super) fn observe(&mut self, event: &StatusEvent, now: Instant) -> Consequence {
+        let tells_of_retry = event.kind == StatusKind::DISCONNECTED && event.retry_in_ms > 0;
+        self.retry_at = now.checked_add(Duration::from_millis(event.retry_in_ms)).filter(|_| tells_of_retry);
         match event.kind {
             StatusKind::CONNECTING => self.link = Link::Connecting,
             StatusKind::CONNECTED => {
@@ -229,7 +233,7 @@ mod tests {
         let now = Instant::now();
         let mut longest = Duration::ZERO;
         for _ in 0..100 {
-            assert_eq!(connection.observe(&status(StatusKind::FAILED)), Consequence::Replace);
+            assert_eq!(connection.observe(&status(StatusKind::FAILED), now), Consequence::Replace);
             connection.fail("gone", now);
             let pause = connection.restart_at.unwrap() - now;
             assert!(pause <= LONGEST_CIRCUIT_PAUSE);
@@ -277,11 +281,19 @@ mod tests {
     #[test]
     fn a_loss_is_counted_once_and_explained() {
         let mut connection = Connection::default();
-        connection.observe(&status(StatusKind::CONNECTED));
-        connection.observe(&status(StatusKind::DISCONNECTED));
-        connection.observe(&status(StatusKind::DISCONNECTED));
+        let now = Instant::now();
+        connection.observe(&status(StatusKind::CONNECTED), now);
+        connection.observe(&status(StatusKind::DISCONNECTED), now);
+        connection.observe(&status(StatusKind::DISCONNECTED), now);
         assert_eq!((connection.disconnects, connection.last_error.as_deref()), (1, Some("gone")));
-        connection.observe(&status(StatusKind::CONNECTED));
+        connection.observe(&status(StatusKind::CONNECTED), now);
         assert_eq!(connection.last_error, None);
+        for (retry_in_ms, retry_at) in [(250, Some(now + Duration::from_millis(250))), (0, None)] {
+            connection.observe(&StatusEvent { retry_in_ms, ..status(StatusKind::DISCONNECTED) }, now);
+            assert_eq!(connection.retry_at, retry_at);
+        }
+        connection.observe(&StatusEvent { retry_in_ms: u64::MAX, ..status(StatusKind::DISCONNECTED) }, now);
+        connection.observe(&status(StatusKind::CONNECTING), now);
+        assert_eq!(connection.retry_at, None);
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::codes::ErrorCode;
 use super::encode::{EncodeOptions, Label, market_data};
-use super::reply::{self, ErrorReply, Failure, Granted, Subscribed, Unsubscribed};
+use super::reply::{self, ErrorReply, Failure, FeedFacts, Granted, Subscribed, Unsubscribed};
 use super::request::{RefusedEntry, Request, RequestId, parse};
 use crate::model::{
     Delivery, DepthClass, DepthLevel, MaxRate, Mode, ORDERS_ABSENT, Quote, TickView, Variant, field,
@@ -92,9 +92,12 @@ fn describe(request: &Request) -> Value {
         named
     };
     match request {
-        Request::Authenticate { api_key } => {
+        Request::Authenticate { api_key, feed_status } => {
             put("request", "authenticate".into());
             put("api_key", api_key.expose_secret().into());
+            if *feed_status {
+                put("feed_status", true.into());
+            }
         }
         Request::Subscribe { entries, mode, depth, delivery, request_id } => {
             id(&mut put, "subscribe", request_id);
@@ -195,9 +198,19 @@ fn replies_are_those_of_the_samples() {
     let late = failure(ErrorCode::SubscriptionError, "broker refused");
     let late = reply::subscription_failed("SBIN", "NSE", Mode::Quote, "zerodha", &late);
     let error = ErrorReply::new(ErrorCode::NotAuthenticated, "You must authenticate first");
+    let feed = |state, ages: [Option<u64>; 3]| {
+        let [state_age_ms, last_tick_age_ms, retry_in_ms] = ages;
+        FeedFacts { broker: "zerodha", state, state_age_ms, last_tick_age_ms, retry_in_ms }
+    };
+    let live = feed("live", [Some(62_000), Some(40), None]);
+    let refused_login = feed("auth_failed", [Some(9_000), None, None]);
+    let stale = feed("stale", [Some(130_000), Some(130_000), None]);
+    let down = feed("down", [Some(0), Some(1_500), Some(87)]);
+    let new = feed("connecting", [Some(0), None, None]);
     let (time, id) = (raw("1705294800123"), raw("\"p1\""));
     let produced = [
-        ("auth_success", reply::auth_success("zerodha", "alice")),
+        ("auth_success", reply::auth_success("zerodha", "alice", false)),
+        ("auth_success_feed_status", reply::auth_success("zerodha", "alice", true)),
         ("auth_status", reply::auth_status("zerodha", "alice")),
         ("subscribe_success", reply::subscribe_ack(&ack, "zerodha", &none)),
         ("subscribe_partial", reply::subscribe_ack(&partial, "zerodha", &request_id("\"r1\""))),
@@ -213,17 +226,22 @@ fn replies_are_those_of_the_samples() {
         ("unsubscribe_error", reply::unsubscribe_ack(&[kept], "zerodha", &none)),
         ("subscribe_orders", reply::subscribe_orders_ack(&request_id("\"o\""))),
         ("unsubscribe_orders", reply::unsubscribe_orders_ack(&none)),
-        ("broker_info", reply::broker_info("zerodha", "alice", true)),
-        ("broker_info_disconnected", reply::broker_info("zerodha", "alice", false)),
+        ("broker_info", reply::broker_info("alice", true, None, &live)),
+        (
+            "broker_info_disconnected",
+            reply::broker_info("alice", false, Some("token expired"), &refused_login),
+        ),
         ("supported_brokers", reply::supported_brokers(&["angel", "zerodha"])),
         ("pong", reply::pong(1_705_294_800_456, Some(&time), Some(&id))),
         ("pong_bare", reply::pong(1_705_294_800_456, None, None)),
         ("error", error.to_bytes()),
         ("subscription_status", late),
+        ("feed_status", reply::feed_status(&stale, "connected, but silent for 130 s")),
         (
-            "feed_status",
-            reply::feed_status("zerodha", "stale", "no tick for 15 s; reconnecting", Some(15_000)),
+            "feed_status_down",
+            reply::feed_status(&down, "the adapter failed and will be started again: crashed"),
         ),
+        ("feed_status_new", reply::feed_status(&new, "connecting to the broker")),
     ];
     assert_produced("reply_", &produced.map(|(name, bytes)| (name, bytes.to_vec())));
 }

@@ -5,12 +5,15 @@
 //! that nobody asked for, on the other hand, always has a type of its own, so that it completes nothing. And no frame
 //! but the answer to a key says `success` or `authenticated` unasked, words for which some clients search the text.
 
+mod feed;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Number, value::RawValue};
 
+pub use self::feed::{FeedFacts, broker_info, feed_status};
 use super::codes::ErrorCode;
 use super::request::{RefusedEntry, RequestId};
 use crate::model::{Delivery, DepthClass, MaxRate, Mode};
@@ -52,7 +55,8 @@ enum Status {
 }
 
 /// The answer to a valid key. It must not wait for the broker: common clients give up after five seconds.
-pub fn auth_success(broker: &str, user_id: &str) -> Bytes {
+/// `feed_status` says that the wish for such frames was understood; a client that did not ask sees nothing of it.
+pub fn auth_success(broker: &str, user_id: &str, feed_status: bool) -> Bytes {
     #[derive(Serialize)]
     struct Features {
         ltp: bool,
@@ -67,6 +71,8 @@ pub fn auth_success(broker: &str, user_id: &str) -> Bytes {
         broker: &'a str,
         user_id: &'a str,
         supported_features: Features,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        feed_status: bool,
     }
     to_bytes(&Frame {
         r#type: "auth",
@@ -75,6 +81,7 @@ pub fn auth_success(broker: &str, user_id: &str) -> Bytes {
         broker,
         user_id,
         supported_features: Features { ltp: true, quote: true, depth: true },
+        feed_status,
     })
 }
 
@@ -287,25 +294,6 @@ fn orders_ack(kind: &'static str, message: &'static str, request_id: &RequestId)
     to_bytes(&Frame { r#type: kind, status: Status::Success, message, request_id })
 }
 
-/// The answer to `get_broker_info`.
-pub fn broker_info(broker: &str, user_id: &str, is_connected: bool) -> Bytes {
-    #[derive(Serialize)]
-    struct Frame<'a> {
-        r#type: &'static str,
-        status: Status,
-        broker: &'a str,
-        adapter_status: &'static str,
-        user_id: &'a str,
-    }
-    to_bytes(&Frame {
-        r#type: "broker_info",
-        status: Status::Success,
-        broker,
-        adapter_status: if is_connected { "connected" } else { "disconnected" },
-        user_id,
-    })
-}
-
 /// The answer to `get_supported_brokers`.
 pub fn supported_brokers<S: AsRef<str>>(brokers: &[S]) -> Bytes {
     #[derive(Serialize)]
@@ -381,23 +369,6 @@ pub fn gap(symbol: &str, exchange: &str, mode: Mode, missed: u32) -> Bytes {
         missed: u32,
     }
     to_bytes(&Frame { r#type: "gap", symbol, exchange, mode: mode.label(), missed })
-}
-
-/// News about the way to the broker: `state` is one of `starting`, `connecting`, `live`, `stale`, `auth_failed`,
-/// `closed`, `down`; `last_tick_age_ms` is missing before the first tick.
-///
-/// The key is `state` because clients act on any `status` they know, whatever the type of the frame.
-pub fn feed_status(broker: &str, state: &str, message: &str, last_tick_age_ms: Option<u64>) -> Bytes {
-    #[derive(Serialize)]
-    struct Frame<'a> {
-        r#type: &'static str,
-        broker: &'a str,
-        state: &'a str,
-        message: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        last_tick_age_ms: Option<u64>,
-    }
-    to_bytes(&Frame { r#type: "feed_status", broker, state, message, last_tick_age_ms })
 }
 
 /// A rate as a client would write it.

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 pub(super) use self::entry::with_suffix;
 pub use self::entry::{Entry, KNOWN_EXCHANGES, RefusedEntry, UnsubscribeEntry};
 use self::entry::{Listed, Named};
-use self::fields::{Fields, Text, delivery, depth, is_falsy, mode, snippet};
+use self::fields::{Fields, Text, delivery, depth, is_falsy, mode, snippet, switch};
 use super::codes::ErrorCode;
 use super::reply::ErrorReply;
 use crate::model::{Delivery, DepthClass, Mode};
@@ -33,6 +33,8 @@ pub enum Request {
     Authenticate {
         /// The key as sent, not empty, at most [`MAX_API_KEY_BYTES`] long.
         api_key: SecretString,
+        /// Whether the client wants to be told of the state of its feed, now and whenever it changes.
+        feed_status: bool,
     },
     /// Start streams.
     Subscribe {
@@ -163,9 +165,10 @@ fn dispatch(fields: &Fields<'_>, authenticated: bool) -> Result<Request, ErrorRe
 fn authenticate(fields: &Fields<'_>) -> Result<Request, ErrorReply> {
     let key = [fields.api_key, fields.apikey].into_iter().flatten().find(|raw| !is_falsy(raw));
     match Text::of(key) {
-        Text::Is(key) if key.len() <= MAX_API_KEY_BYTES => {
-            Ok(Request::Authenticate { api_key: SecretString::from(&*key) })
-        }
+        Text::Is(key) if key.len() <= MAX_API_KEY_BYTES => Ok(Request::Authenticate {
+            api_key: SecretString::from(&*key),
+            feed_status: switch("feed_status", fields.feed_status)?,
+        }),
         Text::Is(_) | Text::Other => Err(ErrorReply::new(ErrorCode::AuthenticationError, "Invalid API key")),
         Text::Absent => Err(ErrorReply::new(ErrorCode::AuthenticationError, "API key is required")),
     }

@@ -1,11 +1,16 @@
 //! What a client asks, and what it is answered.
 
-use std::{borrow::Cow, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Session, held::Name, login::Identity};
 use crate::{
     clock,
-    feed::{Feed, FeedState, Grant, Membership, Refusal, Want},
+    feed::{Feed, Grant, Membership, Refusal, Want},
     hub::{Login, LoginError},
     metrics::Action,
     model::{Delivery, DepthClass, InstrumentId, MaxRate, Mode, Variant},
@@ -26,7 +31,8 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 
 /// What came of a request.
 pub(super) enum Done {
-    LoggedIn(Result<Box<Login>, LoginError>),
+    /// And whether the client wants to hear of the state of its feed.
+    LoggedIn(Result<Box<Login>, LoginError>, bool),
     Subscribed(Subscribing, Vec<Result<Grant, Refusal>>),
     Rejoined(Result<Membership, String>),
     Moved(Vec<Moving>, Vec<Result<Grant, Refusal>>),
@@ -53,7 +59,9 @@ impl Session {
     pub(super) fn handle(&mut self, request: Request) {
         self.context.counters.requests.count(Action::from(&request));
         match request {
-            Request::Authenticate { api_key } => self.pending = Some(self.authenticate(api_key)),
+            Request::Authenticate { api_key, feed_status } => {
+                self.pending = Some(self.authenticate(api_key, feed_status));
+            }
             Request::Subscribe { entries, mode, depth, delivery, request_id } => {
                 self.subscribe(Subscribing { entries, mode, depth, delivery, request_id });
             }
@@ -81,7 +89,7 @@ impl Session {
     /// Ends what [`Self::handle`] began.
     pub(super) fn finish(&mut self, done: Done) -> Result<(), CloseReason> {
         match done {
-            Done::LoggedIn(outcome) => self.finish_login(outcome)?,
+            Done::LoggedIn(outcome, feed_status) => self.finish_login(outcome, feed_status)?,
             Done::Subscribed(asked, answers) => self.finish_subscribe(&asked, answers),
             Done::Rejoined(outcome) => self.finish_rejoin(outcome),
             Done::Moved(wanted, answers) => self.finish_move(wanted, answers),
@@ -367,6 +375,9 @@ impl Session {
         let Identity::LoggedIn(login) = &mut self.identity else { return };
         login.membership = membership;
         let feed = login.membership.feed().clone();
+        if self.me.is_follower() {
+            self.shard.follow(&self.me, Some(&feed));
+        }
         let wants = wanted
             .iter()
             .map(|Moving { name, variant, .. }| Want {
@@ -406,8 +417,10 @@ impl Session {
             self.refuse(&if self.identity.is_authenticated() { unavailable } else { self.no_feed() });
             return;
         };
-        let is_connected = matches!(feed.state(clock::unix_nanos()), FeedState::Live | FeedState::Stale);
-        self.send(reply::broker_info(&feed.spec().broker, user.as_str(), is_connected));
+        let now_ns = clock::unix_nanos();
+        let view = feed.view(now_ns);
+        let facts = view.facts(&feed.spec().broker, now_ns, Instant::now());
+        self.send(reply::broker_info(user.as_str(), view.is_connected(), view.last_error.as_deref(), &facts));
     }
 
     pub(super) fn send(&self, frame: bytes::Bytes) {

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::{
     accounts::{KeyId, UserName},
     mailbox::SessionId,
-    model::{InstrumentId, Mode},
+    model::{FeedId, InstrumentId, Mode},
     outbox::{Due, GapNames, Key, Offered, Outbox, OutboxLimits},
     protocol::{codes::CloseReason, reply, text},
 };
@@ -41,8 +41,17 @@ struct Shared {
     waker: RefCell<Option<Waker>>,
     identity: RefCell<Option<(UserName, KeyId)>>,
     wants_orders: Cell<bool>,
+    follows: Cell<Option<Followed>>,
     missed: Cell<u64>,
     held: RefCell<rustc_hash::FxHashMap<InstrumentId, u32>>,
+}
+
+/// The feed of whose state the client wants to hear.
+#[derive(Clone, Copy, Debug)]
+struct Followed {
+    feed: FeedId,
+    /// Number of the last announcement that the client was sent.
+    told: Option<u64>,
 }
 
 impl PartialEq for SessionRef {
@@ -60,6 +69,7 @@ impl SessionRef {
             waker: RefCell::default(),
             identity: RefCell::default(),
             wants_orders: Cell::new(false),
+            follows: Cell::new(None),
             missed: Cell::new(0),
             held: RefCell::default(),
         }))
@@ -109,6 +119,26 @@ impl SessionRef {
     /// Whether the client asked for order updates.
     pub fn wants_orders(&self) -> bool {
         self.0.wants_orders.get()
+    }
+
+    /// Whether the client asked for the state of its feed.
+    pub fn is_follower(&self) -> bool {
+        self.0.follows.get().is_some()
+    }
+
+    /// Follows this feed, or none; returns the one before. Called by the shard, which keeps the list.
+    pub(crate) fn follow(&self, feed: Option<FeedId>) -> Option<FeedId> {
+        let before = self.0.follows.replace(feed.map(|feed| Followed { feed, told: None }));
+        before.map(|followed| followed.feed)
+    }
+
+    /// Sends an announcement of the feed that is followed, unless it is older than what was sent.
+    pub(crate) fn tell_feed_status(&self, number: u64, frame: &Utf8Bytes) {
+        let Some(followed) = self.0.follows.get() else { return };
+        if followed.told.is_none_or(|told| told < number) {
+            self.0.follows.set(Some(Followed { told: Some(number), ..followed }));
+            self.push_control(frame.clone());
+        }
     }
 
     /// Whether the client holds this instrument in any mode.

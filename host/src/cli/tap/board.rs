@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{
-    connection::{Refusal, Tick},
+    connection::{Feed, Refusal, Tick},
     format::{self, ABSENT, printable},
 };
 
@@ -36,6 +36,8 @@ pub(super) struct Board {
     rows: Vec<Row>,
     url: String,
     trouble: Option<String>,
+    /// What the host says of its way to the broker, while that is not as it should be.
+    feed: Option<String>,
     ticks: u64,
     rate: Rate,
 }
@@ -156,6 +158,7 @@ impl Board {
             rows: symbols.iter().map(row).collect(),
             url: printable(url),
             trouble: None,
+            feed: None,
             ticks: 0,
             rate: Rate::new(now),
         }
@@ -189,6 +192,12 @@ impl Board {
     /// The connection is gone.
     pub(super) fn lost(&mut self, reason: &str) {
         self.trouble = Some(printable(reason));
+        self.feed = None;
+    }
+
+    /// The way from the host to the broker is in this state from now on.
+    pub(super) fn feed(&mut self, feed: &Feed) {
+        self.feed = (!feed.is_live()).then(|| printable(&feed.to_string()));
     }
 
     /// The connection is there again, with no word yet on what it gives.
@@ -239,11 +248,13 @@ impl Board {
 
     fn status(&mut self, now: Instant) -> Line {
         let (url, rate) = (&self.url, self.rate.look(now));
-        match &self.trouble {
-            Some(trouble) => {
+        match (&self.trouble, &self.feed) {
+            (Some(trouble), _) => {
                 vec![(Style::Warning, format!("q to quit  connecting again  {url}  {trouble}"))]
             }
-            None => vec![(
+            // The prices above may be old ones: this must not be cut off by a long address.
+            (None, Some(feed)) => vec![(Style::Warning, format!("q to quit  {feed}  {url}"))],
+            (None, None) => vec![(
                 Style::Dim,
                 format!("q to quit  connected  {} ticks, {rate:.1} a second  {url}", self.ticks),
             )],

@@ -1,6 +1,6 @@
 //! One connection to a host: log in, subscribe, listen.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use anyhow::{Context as _, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -96,6 +96,28 @@ pub(super) struct Refusal {
     pub(super) reason: String,
 }
 
+/// What the host says of its way to the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Feed {
+    /// The host's word for the state, printable.
+    pub(super) state: String,
+    /// The host's sentence, printable.
+    pub(super) message: String,
+}
+
+impl Feed {
+    /// Whether ticks may be expected.
+    pub(super) fn is_live(&self) -> bool {
+        self.state == "live"
+    }
+}
+
+impl fmt::Display for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "feed {}: {}", self.state, self.message)
+    }
+}
+
 /// What a host said.
 #[derive(Clone, Debug)]
 pub(super) enum Heard {
@@ -110,6 +132,8 @@ pub(super) enum Heard {
     },
     /// A symbol that was granted is not to be had after all.
     Ended(Refusal),
+    /// The way to the broker is in another state, or in this one from the beginning.
+    Feed(Feed),
     /// The whole request is refused, for this reason, printable.
     Rejected(String),
 }
@@ -194,7 +218,8 @@ impl Connection {
     }
 
     async fn log_in(&mut self, key: &SecretString) -> anyhow::Result<()> {
-        self.send(&json!({"action": "authenticate", "api_key": key.expose_secret()})).await?;
+        self.send(&json!({"action": "authenticate", "api_key": key.expose_secret(), "feed_status": true}))
+            .await?;
         loop {
             let Ok(answer) = serde_json::from_str::<Value>(&self.next().await?) else { continue };
             match (text(&answer, "type"), text(&answer, "status")) {
@@ -272,6 +297,10 @@ pub(super) fn interpret(raw: String) -> Option<Heard> {
                 entries.iter().partition(|entry| text(entry, "status") == "success");
             let refusals = refused.into_iter().map(refusal).collect();
             Some(Heard::Answer { refusals, is_any_granted: !granted.is_empty() })
+        }
+        ("feed_status", _) => {
+            let part = |name| printable(text(&message, name));
+            Some(Heard::Feed(Feed { state: part("state"), message: part("message") }))
         }
         ("subscription_status", "error") => Some(Heard::Ended(refusal(&message))),
         ("", "error") => {

@@ -13,7 +13,7 @@ use anyhow::bail;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    connection::{self, Connection, Heard, Refusal, Subscription, Target, Tick},
+    connection::{self, Connection, Feed, Heard, Refusal, Subscription, Target, Tick},
     format::printable,
 };
 
@@ -35,6 +35,8 @@ pub(super) enum Event {
     Tick(Tick),
     /// Symbols that the host does not give, or no longer. Others are left.
     Refused(Vec<Refusal>),
+    /// The way from the host to the broker is in this state from now on.
+    Feed(Feed),
     /// The connection broke.
     Lost {
         /// Why, printable.
@@ -140,6 +142,7 @@ impl Link {
             }
             Heard::Answer { refusals, is_any_granted } => (refusals, is_any_granted),
             Heard::Ended(refusal) => (vec![refusal], true),
+            Heard::Feed(feed) => return Ok(Some(Event::Feed(feed))),
             Heard::Rejected(reason) => bail!("the host refused the subscription: {reason}"),
         };
         // Only names that were asked for are kept: a host may say what it likes, for as long as it likes.

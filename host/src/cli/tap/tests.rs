@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::{
-    connection::{Heard, Refusal, Tick},
+    connection::{Feed, Heard, Refusal, Tick},
     *,
 };
 
@@ -78,6 +78,38 @@ fn colours_say_up_down_and_old() {
     board.tick(&tick(&quote("SBIN", 620.0, &json!({}))), now);
     assert_eq!(style(&mut board, now), board::Style::Down);
     assert_eq!(style(&mut board, now + Duration::from_secs(6)), board::Style::Dim);
+}
+
+fn feed(state: &str) -> Feed {
+    match heard(&json!({"type": "feed_status", "broker": "sim", "state": state, "message": "as it is"})) {
+        Some(Heard::Feed(feed)) => feed,
+        other => panic!("no news: {other:?}"),
+    }
+}
+
+#[test]
+fn a_feed_that_is_not_live_shows_below_the_prices() {
+    let now = Instant::now();
+    let mut board = board(now);
+    let last = |board: &mut Board| drawn(board, 120, 40, now).lines().last().unwrap().to_owned();
+    board.feed(&feed("down"));
+    assert_eq!(last(&mut board), "q to quit  feed down: as it is  ws://127.0.0.1:8765");
+    board.lost("the host is gone");
+    assert!(last(&mut board).contains("the host is gone"));
+    board.found();
+    assert!(last(&mut board).contains("connected"), "what the feed was before counts no more");
+    board.feed(&feed("stale"));
+    board.feed(&feed("live"));
+    assert!(last(&mut board).contains("connected"));
+}
+
+#[test]
+fn that_a_feed_is_live_is_news_only_after_it_was_not() {
+    let mut news = News::default();
+    let told: Vec<bool> = ["live", "live", "down", "connecting", "live", "live"]
+        .map(|state| news.is_worth_telling(&feed(state)))
+        .into();
+    assert_eq!(told, [false, false, true, true, true, false]);
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub(super) struct Fields<'a> {
     pub(super) kind: Option<&'a RawValue>,
     pub(super) api_key: Option<&'a RawValue>,
     pub(super) apikey: Option<&'a RawValue>,
+    pub(super) feed_status: Option<&'a RawValue>,
     pub(super) symbols: Option<&'a RawValue>,
     pub(super) instruments: Option<&'a RawValue>,
     pub(super) symbol: Option<&'a RawValue>,
@@ -50,6 +51,7 @@ enum Member {
     Type,
     ApiKey,
     Apikey,
+    FeedStatus,
     Symbols,
     Instruments,
     Symbol,
@@ -91,6 +93,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 Member::Type => &mut fields.kind,
                 Member::ApiKey => &mut fields.api_key,
                 Member::Apikey => &mut fields.apikey,
+                Member::FeedStatus => &mut fields.feed_status,
                 Member::Symbols => &mut fields.symbols,
                 Member::Instruments => &mut fields.instruments,
                 Member::Symbol => &mut fields.symbol,
@@ -218,18 +221,20 @@ fn given(raw: Option<&RawValue>) -> Option<&str> {
     raw.map(RawValue::get).filter(|text| *text != "null")
 }
 
+/// A switch, off when it is not given.
+pub(super) fn switch(name: &str, raw: Option<&RawValue>) -> Result<bool, ErrorReply> {
+    match given(raw) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => {
+            Err(invalid_parameters(format!("{name} must be true or false, not {}", snippet(other))))
+        }
+    }
+}
+
 /// Which updates are asked for; nothing given is what every client gets.
 pub(super) fn delivery(fields: &Fields<'_>) -> Result<Delivery, ErrorReply> {
-    let is_lossless = match given(fields.lossless) {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(other) => {
-            return Err(invalid_parameters(format!(
-                "lossless must be true or false, not {}",
-                snippet(other)
-            )));
-        }
-    };
+    let is_lossless = switch("lossless", fields.lossless)?;
     let Some(text) = given(fields.max_rate) else {
         return Ok(if is_lossless { Delivery::EveryTick } else { Delivery::Newest });
     };

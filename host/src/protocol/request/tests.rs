@@ -95,7 +95,9 @@ fn keys_are_accepted_under_both_names_and_never_shown() {
     ] {
         let request = parse(json.as_bytes(), false).unwrap();
         assert!(!format!("{request:?}").contains("s3cret"));
-        assert!(matches!(&request, Request::Authenticate { api_key } if api_key.expose_secret() == "s3cret"));
+        assert!(
+            matches!(&request, Request::Authenticate { api_key, .. } if api_key.expose_secret() == "s3cret")
+        );
     }
     for (json, message) in [
         (r#"{"action":"auth"}"#, "API key is required"),

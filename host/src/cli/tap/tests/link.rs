@@ -36,6 +36,7 @@ async fn host(visits: Vec<Visit>) -> Target {
             let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
             let auth: Value =
                 serde_json::from_str(socket.next().await.unwrap().unwrap().to_text().unwrap()).unwrap();
+            assert_eq!(auth["feed_status"], true);
             let verdict = if auth["api_key"] == "right" {
                 json!({"type": "auth", "status": "success"})
             } else {
@@ -166,6 +167,16 @@ async fn a_refused_symbol_leaves_the_others() {
 }
 
 #[tokio::test]
+async fn the_state_of_the_feed_comes_between_the_ticks() {
+    let down = json!({"type": "feed_status", "broker": "sim", "state": "down", "message": "crash\u{1b}ed"});
+    let visit = Visit { then: Some(down), ..Visit::with_ticks(1) };
+    let mut link = connect(vec![visit], &["SBIN"], false).await.unwrap();
+    assert!(matches!(link.next().await.unwrap(), Event::Tick(_)));
+    let Event::Feed(feed) = link.next().await.unwrap() else { panic!("news") };
+    assert_eq!(feed.to_string(), "feed down: crashed");
+}
+
+#[tokio::test]
 async fn waiting_may_stop_at_any_time_without_losing_anything() {
     let visits =
         vec![Visit::with_ticks(3), Visit { close: Some((1001, "shutting down")), ..Visit::with_ticks(2) }];
@@ -179,6 +190,7 @@ async fn waiting_may_stop_at_any_time_without_losing_anything() {
                 Event::Lost { .. } => 'l',
                 Event::Found => 'f',
                 Event::Refused(_) => 'r',
+                Event::Feed(_) => 's',
             }),
             () = tokio::task::yield_now() => {}
         }
