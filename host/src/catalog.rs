@@ -23,7 +23,10 @@ use crate::{
     admin::{AdapterState, AdapterStatus, capability_names},
     config::{AdapterEntry, PluginsFile, Settings},
     hub::{Hub, Source},
-    plugins::LibraryInfo,
+    plugins::{
+        LibraryInfo,
+        integrity::{Sha256, sha256_of},
+    },
     pool::PoolLimits,
 };
 
@@ -55,6 +58,13 @@ struct Entry {
     error: Option<Arc<str>>,
     /// Builds that were loaded under this name since the start.
     generation: u32,
+}
+
+/// What `plugins.toml` and the libraries are at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    file: Option<Sha256>,
+    libraries: Vec<Snapshot>,
 }
 
 /// What a look at the files came to.
@@ -226,7 +236,16 @@ impl Catalog {
         self.state.lock().file_error.clone()
     }
 
-    /// Files and directories whose changes matter.
+    /// What the files are at this moment, to be compared with what they are at another. Reads all of them.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let file = self.settings.plugins_path().ok().and_then(|path| sha256_of(path).ok());
+        // With a file that has mistakes nothing is loaded, so its text is all that counts.
+        let libraries = PluginsFile::load(&self.settings)
+            .map_or_else(|_| Vec::new(), |plugins| plugins.adapters.iter().map(Snapshot::of).collect());
+        Fingerprint { file, libraries }
+    }
+
+    /// Directories in which a change matters.
     pub fn watched(&self) -> Vec<PathBuf> {
         let mut directories: Vec<PathBuf> = self
             .settings

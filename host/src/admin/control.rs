@@ -1,0 +1,131 @@
+//! How `tickhost` commands reach a running host: its address and a secret, in a file that only the host's user can read.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
+
+use crate::accounts::secrets::write_private;
+
+/// Name of the file, in the run directory of the data folder.
+const FILE: &str = "control.json";
+
+/// Longest file that is read.
+const MAX_BYTES: u64 = 4_096;
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    admin: SocketAddr,
+    pid: u32,
+    token: String,
+}
+
+/// The secret of a running host.
+#[derive(Clone, Debug)]
+pub struct Token(SecretString);
+
+impl Token {
+    /// A new one.
+    pub fn generate() -> Self {
+        Self(format!("{:032x}", rand::random::<u128>()).into())
+    }
+
+    /// Whether an `Authorization` header holds it.
+    pub fn opens(&self, header: Option<&str>) -> bool {
+        let given = header.and_then(|header| header.strip_prefix("Bearer "));
+        given.is_some_and(|given| given.as_bytes().ct_eq(self.0.expose_secret().as_bytes()).into())
+    }
+}
+
+/// The file of a running host. Dropping it removes the file.
+#[derive(Debug)]
+pub struct ControlFile {
+    path: PathBuf,
+}
+
+impl ControlFile {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(run_dir: &Path, admin: SocketAddr, token: &Token) -> io::Result<Self> {
+        let path = run_dir.join(FILE);
+        let token = token.0.expose_secret().to_owned();
+        let content = serde_json::to_vec(&Content { admin, pid: std::process::id(), token })?;
+        // One that a killed host left.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        write_private(&path, &content).map_err(io::Error::other)?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for ControlFile {
+    fn drop(&mut self) {
+        // Left behind, it leads to a port where nobody answers, which commands say.
+        _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The host that runs with a data folder.
+#[derive(Clone, Debug)]
+pub struct RunningHost {
+    /// Its operator's port.
+    pub admin: SocketAddr,
+    /// What opens it.
+    pub token: SecretString,
+}
+
+impl RunningHost {
+    /// Reads the file of the host that runs with this data folder; none when there is none.
+    ///
+    /// # Errors
+    /// When there is a file, and it cannot be read.
+    pub fn find(data_dir: &Path) -> io::Result<Option<Self>> {
+        use io::Read as _;
+
+        let mut text = Vec::new();
+        match fs::File::open(data_dir.join("run").join(FILE)) {
+            Ok(file) => file.take(MAX_BYTES).read_to_end(&mut text)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Content { admin, token, .. } = serde_json::from_slice(&text)?;
+        Ok(Some(Self { admin, token: token.into() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_finds_the_host_that_runs_and_none_when_it_has_ended() {
+        let data_dir = tempfile::tempdir().unwrap();
+        let run_dir = data_dir.path().join("run");
+        fs::create_dir(&run_dir).unwrap();
+        assert!(RunningHost::find(data_dir.path()).unwrap().is_none());
+        let (token, admin) = (Token::generate(), SocketAddr::from(([127, 0, 0, 1], 8_766)));
+        let file = ControlFile::write(&run_dir, admin, &token).unwrap();
+        let _again = ControlFile::write(&run_dir, admin, &token).unwrap();
+        let found = RunningHost::find(data_dir.path()).unwrap().unwrap();
+        assert_eq!(found.admin, admin);
+        assert!(token.opens(Some(&format!("Bearer {}", found.token.expose_secret()))));
+        assert!(!token.opens(Some("Bearer ")) && !token.opens(None));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(run_dir.join(FILE)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        drop(file);
+        assert!(RunningHost::find(data_dir.path()).unwrap().is_none());
+    }
+}
