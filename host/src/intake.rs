@@ -6,9 +6,12 @@
 //!
 //! Lock order: `Intake::state`, then `Doorbell::ready`. Both are held for a copy of a batch at most, never over an await.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
@@ -40,6 +43,18 @@ pub enum Batch {
     Merged(Vec<Merged>),
 }
 
+impl Batch {
+    /// Bytes of its records; what the overflow held is not counted.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Ltp(ticks) => size_of_val(&**ticks),
+            Self::Quote(quotes) => size_of_val(&**quotes),
+            Self::Depth(books, levels) => size_of_val(&**books) + size_of_val(&**levels),
+            Self::Merged(_) => 0,
+        }
+    }
+}
+
 /// Several ticks of one instrument, merged because the router was behind.
 #[derive(Debug)]
 pub struct Merged {
@@ -65,7 +80,7 @@ pub struct Intake {
 
 #[derive(Debug, Default)]
 struct State {
-    batches: Vec<Batch>,
+    batches: VecDeque<Batch>,
     queued_bytes: usize,
     overflow: Vec<Merged>,
     overflow_places: FxHashMap<u32, usize>,
@@ -187,14 +202,25 @@ impl Intake {
 
     /// Moves everything that waits into `batches`, in order.
     pub fn take(&self, batches: &mut Vec<Batch>) {
-        let mut state = self.state.lock();
-        batches.append(&mut state.batches);
-        state.queued_bytes = 0;
-        if !state.overflow.is_empty() {
-            batches.push(Batch::Merged(std::mem::take(&mut state.overflow)));
-            state.overflow_places.clear();
+        self.state.lock().take(batches, usize::MAX);
+    }
+
+    /// Moves what waits into `batches`, in order, until they hold this many bytes. When something is left, the doorbell
+    /// rings for it again, behind the feeds that have something by then.
+    pub fn take_turn(self: &Arc<Self>, batches: &mut Vec<Batch>, limit_bytes: usize) {
+        let has_more = {
+            let mut state = self.state.lock();
+            state.take(batches, limit_bytes);
+            state.is_announced
+        };
+        if has_more {
+            self.announce();
         }
-        state.is_announced = false;
+    }
+
+    fn announce(self: &Arc<Self>) {
+        self.doorbell.ready.lock().push(Arc::clone(self));
+        self.doorbell.notify.notify_one();
     }
 
     fn offer(
@@ -225,8 +251,30 @@ impl Intake {
             !std::mem::replace(is_announced, true)
         };
         if must_ring {
-            self.doorbell.ready.lock().push(Arc::clone(self));
-            self.doorbell.notify.notify_one();
+            self.announce();
+        }
+    }
+}
+
+impl State {
+    /// Takes whole batches until they hold this many bytes, and the overflow behind the last of them.
+    fn take(&mut self, batches: &mut Vec<Batch>, limit_bytes: usize) {
+        let mut taken = 0;
+        while taken < limit_bytes
+            && let Some(batch) = self.batches.pop_front()
+        {
+            taken += batch.bytes();
+            batches.push(batch);
+        }
+        self.is_announced = !self.batches.is_empty();
+        if self.is_announced {
+            self.queued_bytes = self.queued_bytes.saturating_sub(taken);
+            return;
+        }
+        self.queued_bytes = 0;
+        if !self.overflow.is_empty() {
+            batches.push(Batch::Merged(std::mem::take(&mut self.overflow)));
+            self.overflow_places.clear();
         }
     }
 }
@@ -312,6 +360,43 @@ mod tests {
         intake.offer_ltp(&[tick(1, 3)]);
         intake.doorbell.take_ready(&mut ready);
         assert_eq!(ready.len(), 2);
+    }
+
+    #[test]
+    fn a_flood_is_taken_in_turns_in_order_and_its_end_last() {
+        let intake = intake();
+        let batch: Vec<Ltp> = (0..1_000).map(|number| tick(number, 1)).collect();
+        let fitting = QUEUE_LIMIT_BYTES / size_of_val(batch.as_slice());
+        for round in 0..=fitting as u64 {
+            let batch: Vec<Ltp> = batch.iter().map(|t| tick(t.instrument, round)).collect();
+            intake.offer_ltp(&batch);
+        }
+        let mut ready = Vec::new();
+        let (mut rounds, mut turns, mut has_ended) = (0, 0, false);
+        loop {
+            intake.doorbell.take_ready(&mut ready);
+            let Some(intake) = ready.pop() else { break };
+            assert!(ready.is_empty(), "one place in the queue for each feed");
+            let mut batches = Vec::new();
+            intake.take_turn(&mut batches, 2 * size_of_val(batch.as_slice()));
+            turns += 1;
+            for taken in batches {
+                assert!(!has_ended, "nothing comes behind the overflow");
+                match taken {
+                    Batch::Ltp(ticks) => {
+                        assert!(ticks.iter().all(|tick| tick.seq == rounds));
+                        rounds += 1;
+                    }
+                    Batch::Merged(merged) => {
+                        assert!(merged.iter().all(|merged| merged.entry.quote().seq == rounds));
+                        has_ended = true;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        assert_eq!((rounds, turns), (fitting as u64, fitting.div_ceil(2)));
+        assert!(has_ended);
     }
 
     #[test]

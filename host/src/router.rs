@@ -33,6 +33,10 @@ use crate::{
 /// Shards that a host can have: each is a bit of a word.
 pub const MAX_SHARDS: usize = 64;
 
+/// Bytes of ticks that a feed may bring in one turn: 4,096 LTP ticks, a few milliseconds of work. What it has beyond
+/// them waits until the others had their turn, so that a flood of one adapter is no delay for all.
+const TURN_BYTES: usize = 256 * 1024;
+
 /// Updates gathered for a shard before they are handed over.
 const POST_EVERY: usize = 512;
 
@@ -209,7 +213,7 @@ impl Router {
         handle.doorbell.take_ready(&mut ready);
         for intake in ready.drain(..) {
             let mut batches = Vec::new();
-            intake.take(&mut batches);
+            intake.take_turn(&mut batches, TURN_BYTES);
             taken.push((intake, batches));
         }
         // Commands are read after the ticks were taken: whoever published a tick had been told its number before, so
