@@ -80,12 +80,39 @@ pub(super) fn usage() -> (u64, u64) {
     }
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64);
+    let descriptors = match std::fs::read_dir("/proc/self/fd") {
+        Ok(entries) => entries.count() as u64,
+        // To count them takes one more; when there is none left, all are in use.
+        Err(error) if is_out_of_descriptors(&error) => most_descriptors(),
+        Err(_) => 0,
+    };
     #[cfg(unix)]
     let page = rustix::param::page_size() as u64;
     #[cfg(not(unix))]
     let page = 0;
     (pages * page, descriptors)
+}
+
+#[cfg(unix)]
+fn is_out_of_descriptors(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn is_out_of_descriptors(_error: &std::io::Error) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn most_descriptors() -> u64 {
+    use rustix::process::{Resource, getrlimit};
+
+    getrlimit(Resource::Nofile).current.unwrap_or(0)
+}
+
+#[cfg(not(unix))]
+fn most_descriptors() -> u64 {
+    0
 }
 
 #[cfg(all(test, target_os = "linux"))]
