@@ -7,6 +7,7 @@
 mod callbacks;
 pub mod connector;
 mod instance;
+pub mod integrity;
 pub mod loader;
 
 use std::{fmt, time::Duration};

@@ -24,7 +24,7 @@ use crate::{
     hub::{HubSettings, Source},
     listener::ConnectionLimits,
     outbox::OutboxLimits,
-    plugins::{Library, connector::LibraryConnector},
+    plugins::{Library, connector::LibraryConnector, integrity::PrivateCopy},
     pool::PoolLimits,
     protocol::encode::EncodeOptions,
     session::{LosslessPolicy, SessionSettings},
@@ -157,7 +157,8 @@ pub fn load_adapters(
 /// One sentence.
 pub fn load(entry: &AdapterEntry, run_dir: &Path) -> Result<Library, String> {
     let path = entry.library_path.as_ref().map_err(ToString::to_string)?;
-    let library = Library::load(path, run_dir).map_err(|error| error.to_string())?;
+    let copy = PrivateCopy::make(path, &entry.integrity, run_dir).map_err(|error| error.to_string())?;
+    let library = Library::open(&copy).map_err(|error| error.to_string())?;
     library
         .validate_config(&entry.config_json)
         .map_err(|failure| format!("its settings in plugins.toml (line {}): {failure}", entry.line))?;

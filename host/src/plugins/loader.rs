@@ -1,16 +1,13 @@
-//! Opens adapter libraries: a private copy, the header, both layout checks, one readable message for what does not fit.
+//! Opens the private copies of adapter libraries: the header, both layout checks, one readable message for what does not fit.
 #![expect(
     unsafe_code,
     reason = "opening a foreign library cannot be safe; what makes it acceptable stands at each block"
 )]
 
 use std::{
-    fmt, fs, io,
+    fmt,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
 use adapter_abi::{
@@ -27,6 +24,7 @@ use super::{
     AdapterEvents, AdapterFailure, AdapterInstance,
     callbacks::host_handle,
     instance::{InProcess, plain},
+    integrity::{IntegrityError, IntegrityRules, PrivateCopy},
 };
 
 /// Lines of a layout mismatch that are shown: the first ones name the type, the rest is its neighbourhood.
@@ -35,14 +33,9 @@ const LAYOUT_LINES: usize = 12;
 /// Why a library was not loaded. One message says everything that is wrong with it, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The file cannot be read, or not be copied to the run directory.
-    #[error("cannot read {}: {source}", file.display())]
-    Unreadable {
-        /// The library.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// The library did not prove what it has to.
+    #[error(transparent)]
+    Integrity(#[from] IntegrityError),
     /// The system does not take the file for a library.
     #[error("{} is no library for this machine: {reason}", file.display())]
     NoLibrary {
@@ -109,23 +102,21 @@ impl fmt::Debug for Library {
 }
 
 impl Library {
-    /// Loads a library from a private copy in `run_dir`, which only this user can write: the operator's file may be
-    /// overwritten while it is mapped, and the system gives back the old library for a path that it knows.
+    /// Loads a library that has to prove only what every one has to; see [`PrivateCopy::make`] and [`Self::open`].
     ///
     /// # Errors
     /// [`LoadError`].
     pub fn load(file: &Path, run_dir: &Path) -> Result<Self, LoadError> {
-        let copy = private_copy(file, run_dir)?;
-        let loaded = Self::load_copy(file, &copy);
-        // Once mapped the copy needs no name, and one that was not mapped is of no use.
-        #[cfg(unix)]
-        if let Err(error) = fs::remove_file(&copy) {
-            tracing::debug!(%error, "Could not remove the copy of a library");
-        }
-        loaded
+        Self::open(&PrivateCopy::make(file, &IntegrityRules::default(), run_dir)?)
     }
 
-    fn load_copy(file: &Path, copy: &Path) -> Result<Self, LoadError> {
+    /// Loads the private copy of a library, which may be dropped then: the operator's file may be overwritten while it
+    /// is mapped, and the system gives back the old library for a path that it knows.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn open(copy: &PrivateCopy) -> Result<Self, LoadError> {
+        let (file, copy) = (copy.shown_as(), copy.path());
         let no_library = |error: &dyn fmt::Display| LoadError::NoLibrary {
             file: file.to_owned(),
             reason: error.to_string().replace(&copy.display().to_string(), &file.display().to_string()),
@@ -229,52 +220,6 @@ fn major(version: &str) -> &str {
     version.split('.').next().unwrap_or_default()
 }
 
-/// Copies the library to a name that was never used, in a directory that is the host's own.
-fn private_copy(file: &Path, run_dir: &Path) -> Result<PathBuf, LoadError> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let unreadable = |source| LoadError::Unreadable { file: file.to_owned(), source };
-    let bytes = fs::read(file).map_err(unreadable)?;
-    check_whole(file, &bytes)?;
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let name = format!("{stem}-{}-{count}{}", std::process::id(), std::env::consts::DLL_SUFFIX);
-    let copy = run_dir.join(name);
-    fs::write(&copy, bytes).map_err(unreadable)?;
-    Ok(copy)
-}
-
-/// A truncated ELF file kills the process that opens it, so its own headers are asked first how long it must be.
-fn check_whole(file: &Path, bytes: &[u8]) -> Result<(), LoadError> {
-    let no_library = |reason: &str| LoadError::NoLibrary { file: file.to_owned(), reason: reason.to_owned() };
-    if bytes.is_empty() {
-        return Err(no_library("it is empty"));
-    }
-    if !cfg!(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")) {
-        return Ok(());
-    }
-    if !bytes.starts_with(b"\x7fELF\x02\x01") {
-        return Err(no_library("it is no 64-bit ELF file"));
-    }
-    let word = |at: usize| bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
-    let half = |at: usize| bytes.get(at..at + 2)?.try_into().ok().map(u16::from_le_bytes);
-    let needed = || -> Option<u64> {
-        // The section headers stand at the end of what linkers write: e_shoff + e_shentsize * e_shnum.
-        word(0x28)?.checked_add(u64::from(half(0x3a)?) * u64::from(half(0x3c)?))
-    };
-    let segments_end = || -> Option<u64> {
-        let (table, size, count) = (word(0x20)?, u64::from(half(0x36)?), u64::from(half(0x38)?));
-        (0..count).try_fold(0, |end, number| {
-            let at = usize::try_from(table.checked_add(size * number)?).ok()?;
-            Some(end.max(word(at + 8)?.checked_add(word(at + 32)?)?))
-        })
-    };
-    let length = bytes.len() as u64;
-    match (needed(), segments_end()) {
-        (Some(sections), Some(segments)) if sections <= length && segments <= length => Ok(()),
-        _ => Err(no_library("it is truncated: copy it again, then rename it into place")),
-    }
-}
-
 fn info_of(metadata: AdapterMetadata) -> LibraryInfo {
     let limit = |value: u32| (value > 0).then_some(value);
     LibraryInfo {
@@ -293,6 +238,8 @@ fn info_of(metadata: AdapterMetadata) -> LibraryInfo {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn refused(bytes: &[u8]) -> String {
@@ -312,16 +259,13 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_truncated_library_is_refused_at_every_length_and_a_foreign_one_by_name() {
+    fn a_program_is_no_adapter_and_the_message_names_the_operators_file() {
         // The test binary itself is a valid ELF file, though no adapter.
-        let whole = fs::read(std::env::current_exe().unwrap()).unwrap();
-        for length in [10, 64, 4_096, whole.len() / 2, whole.len() - 1] {
-            let said = refused(&whole[..length]);
-            assert!(said.contains("truncated"), "{length} bytes: {said}");
-        }
+        let said = refused(&fs::read(std::env::current_exe().unwrap()).unwrap());
         assert!(
-            refused(&whole).contains("no library for this machine")
-                || refused(&whole).contains("no Tickhost adapter")
+            said.contains("no library for this machine") || said.contains("no Tickhost adapter"),
+            "{said}"
         );
+        assert!(said.contains("/adapter.so is"), "{said}");
     }
 }
