@@ -16,6 +16,7 @@ mod clients;
 mod delivery;
 mod faults;
 mod hostile;
+mod integrity;
 mod lifecycle;
 mod limits;
 mod protocol;
