@@ -130,7 +130,16 @@ async fn what_others_can_write_is_refused() {
 }
 
 #[tokio::test]
-async fn a_link_that_leads_out_and_a_library_that_is_cut_off_are_refused() {
+async fn a_link_that_leads_out_is_refused() {
+    let place = Place::new("", "");
+    fs::remove_file(&place.library).unwrap();
+    symlink(library_path(), &place.library).unwrap();
+    assert!(place.refused().contains("is a link that leads out of "));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_library_that_is_cut_off_is_refused_at_every_length() {
     let place = Place::new("", "");
     let whole = fs::read(&place.library).unwrap();
     for length in [0, 100, 10_000, whole.len() / 2, whole.len() - 1] {
@@ -138,9 +147,6 @@ async fn a_link_that_leads_out_and_a_library_that_is_cut_off_are_refused() {
         let sentence = place.refused();
         assert!(sentence.contains("it is truncated") || sentence.contains("it is empty"), "{sentence}");
     }
-    fs::remove_file(&place.library).unwrap();
-    symlink(library_path(), &place.library).unwrap();
-    assert!(place.refused().contains("is a link that leads out of "));
 }
 
 #[tokio::test]

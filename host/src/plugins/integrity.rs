@@ -171,6 +171,17 @@ pub fn sha256_of(file: &Path) -> io::Result<Sha256> {
     Ok(hasher.finish())
 }
 
+/// Whether nobody but root and this user owns or can write a file, by the rules for libraries. Always on systems without
+/// Unix permissions.
+///
+/// # Errors
+/// Who can, or that it cannot be looked at.
+pub fn check_access(file: &Path) -> Result<(), IntegrityError> {
+    let metadata =
+        fs::metadata(file).map_err(|source| IntegrityError::Unreadable { file: file.to_owned(), source })?;
+    place::check_access(file, &metadata)
+}
+
 /// Opens a file for reading. A pipe in its place must not make the host wait for somebody who writes.
 fn open(file: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();

@@ -53,7 +53,7 @@ pub(super) fn check(file: &Path, root: Option<&Path>, opened: &Metadata) -> Resu
 }
 
 #[cfg(unix)]
-fn check_access(path: &Path, metadata: &Metadata) -> Result<(), IntegrityError> {
+pub(super) fn check_access(path: &Path, metadata: &Metadata) -> Result<(), IntegrityError> {
     use std::os::unix::fs::MetadataExt as _;
     let user = rustix::process::geteuid().as_raw();
     judge(
@@ -65,7 +65,7 @@ fn check_access(path: &Path, metadata: &Metadata) -> Result<(), IntegrityError> 
 
 /// Access control lists of Windows are the operator's: a library in the folder of a program is protected by default.
 #[cfg(not(unix))]
-fn check_access(_path: &Path, _metadata: &Metadata) -> Result<(), IntegrityError> {
+pub(super) fn check_access(_path: &Path, _metadata: &Metadata) -> Result<(), IntegrityError> {
     Ok(())
 }
 

@@ -17,6 +17,7 @@ impl Place {
     }
 
     /// With `plugins/adapter.so`, which every rule lets pass.
+    #[cfg(target_os = "linux")]
     fn with_library() -> Self {
         let place = Self::new();
         fs::write(place.library(), library()).unwrap();
@@ -45,10 +46,12 @@ impl Place {
 }
 
 /// The smallest file that passes for a whole library: see `testdata/minisign`.
+#[cfg(target_os = "linux")]
 fn library() -> Vec<u8> {
     fs::read(testdata("payload")).unwrap()
 }
 
+#[cfg(target_os = "linux")]
 fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/minisign").join(name)
 }
@@ -58,7 +61,7 @@ fn a_hash_is_64_hex_digits_and_shown_in_lower_case() {
     let text = "ABCDEF0123456789".repeat(4);
     let hash: Sha256 = text.parse().unwrap();
     assert_eq!(hash.to_string(), text.to_lowercase());
-    for wrong in ["", "ab", &text[1..], &format!("{text}00"), &text.replace('A', "g")] {
+    for wrong in ["", "ab", &"a".repeat(63), &format!("{text}00"), &text.replace('A', "g")] {
         assert_eq!(wrong.parse::<Sha256>(), Err(NoSha256));
     }
 }
@@ -218,7 +221,7 @@ mod on_linux {
         assert!(!changed(&before, &fs::metadata(place.library()).unwrap()));
         OpenOptions::new().append(true).open(place.library()).unwrap().write_all(b"more").unwrap();
         assert!(changed(&before, &fs::metadata(place.library()).unwrap()));
-        let later = before.modified().unwrap() + std::time::Duration::from_nanos(1_000);
+        let later = before.modified().unwrap() + std::time::Duration::from_micros(1);
         let file = OpenOptions::new().append(true).open(place.library()).unwrap();
         file.set_len(before.len()).unwrap();
         file.set_modified(later).unwrap();
@@ -373,7 +376,7 @@ mod on_linux {
     #[case::comment_changed(&|text: String| text.replace("version 1", "version 9"), "is not what its author signed")]
     #[case::old_format(&|text: String| text.replace("\nRUR", "\nRWR"), "is of the old kind, without a hash")]
     #[case::no_signature(&|_: String| "hello\n".to_owned(), "is no signature of DIR/plugins/adapter.so")]
-    #[case::cut_off(&|text: String| text[..text.len() / 2].to_owned(), "is no signature of")]
+    #[case::cut_off(&|text: String| text.lines().take(2).collect(), "is no signature of")]
     #[case::too_long(&|text: String| format!("{text}{}", "\n".repeat(5_000)), "is too long")]
     fn a_bad_signature_is_refused_whether_required_or_not(
         #[case] change: &dyn Fn(String) -> String,

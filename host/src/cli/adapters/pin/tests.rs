@@ -5,10 +5,9 @@ use std::{
 };
 
 use super::*;
-use crate::{
-    config::{Environment, Sources},
-    plugins::integrity::sha256_of,
-};
+use crate::config::{Environment, Sources};
+#[cfg(target_os = "linux")]
+use crate::plugins::integrity::sha256_of;
 
 /// A folder with `plugins.toml` and a library that passes for one: see `testdata/minisign`.
 struct Place {
@@ -50,6 +49,7 @@ impl Place {
     }
 
     /// What is left in the folder, in order.
+    #[cfg(target_os = "linux")]
     fn files(&self) -> Vec<String> {
         let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
         let mut files: Vec<String> =
