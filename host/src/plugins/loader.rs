@@ -1,4 +1,5 @@
-//! Opens the private copies of adapter libraries: the header, both layout checks, one readable message for what does not fit.
+//! Opens the private copies of adapter libraries: the header, both layout checks, one readable message for what does
+//! not fit.
 #![expect(
     unsafe_code,
     reason = "opening a foreign library cannot be safe; what makes it acceptable stands at each block"

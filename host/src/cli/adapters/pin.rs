@@ -59,7 +59,7 @@ pub fn run(settings: &Settings, args: &PinArgs, out: &mut dyn Write) -> anyhow::
         }
     }
     for pin in &pins {
-        writeln!(out, "{}", line(pin, args.check))?;
+        writeln!(out, "{}", line(pin, args.check || has_failed))?;
     }
     let differ: Vec<&Pin<'_>> = pins.iter().filter(|pin| pin.old != Some(pin.new)).collect();
     if args.check {

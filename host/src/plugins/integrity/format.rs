@@ -12,7 +12,7 @@ use super::IntegrityError;
 /// Bytes of the header of a 64-bit ELF file.
 const HEADER_BYTES: usize = 64;
 
-/// Bytes of an entry of the table of segments.
+/// Bytes of an entry of the table of segments; all 64-bit files have this size.
 const SEGMENT_BYTES: u16 = 56;
 
 /// Machines by their number in an ELF file, as the standard library calls them.
@@ -89,12 +89,13 @@ fn end(copy: &mut (impl Read + Seek), header: &[u8]) -> io::Result<Option<u64>> 
         Some((sections, word(header, 0x20)?, half(header, 0x36)?, half(header, 0x38)?))
     };
     let Some((mut end, table, size, count)) = fields() else { return Ok(None) };
-    if size < SEGMENT_BYTES {
+    if size != SEGMENT_BYTES {
         return Ok(None);
     }
-    // At most 4 GiB by the numbers, but reading stops where the file does, and that is bounded.
-    let table = bytes_at(copy, table, usize::from(size) * usize::from(count))?;
-    if table.len() < usize::from(size) * usize::from(count) {
+    // At most 3.5 MiB.
+    let table_bytes = usize::from(size) * usize::from(count);
+    let table = bytes_at(copy, table, table_bytes)?;
+    if table.len() < table_bytes {
         return Ok(None);
     }
     for segment in table.chunks_exact(usize::from(size)) {

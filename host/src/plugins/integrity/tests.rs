@@ -413,4 +413,31 @@ mod on_linux {
         let secret = "RWRTY0Iy".to_owned() + &"A".repeat(204);
         assert_eq!(Signer::from_str(&secret), Err(NoSigner));
     }
+
+    mod property_tests {
+        use std::io::Cursor;
+
+        use proptest::prelude::*;
+
+        use super::super::super::format;
+
+        proptest! {
+            #[test]
+            fn no_header_makes_the_check_panic(
+                header in proptest::collection::vec(any::<u8>(), 0..200),
+                is_elf in any::<bool>(),
+                count in 0_u8..4,
+            ) {
+                let mut bytes = header;
+                if is_elf && bytes.len() > 64 {
+                    bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+                    // A table of segments within the file, so that their numbers are looked at.
+                    bytes[0x20..0x28].copy_from_slice(&64_u64.to_le_bytes());
+                    bytes[0x36..0x3a].copy_from_slice(&[56, 0, count, 0]);
+                }
+                let length = bytes.len() as u64;
+                _ = format::check(super::Path::new("x"), &mut Cursor::new(bytes), length);
+            }
+        }
+    }
 }
