@@ -26,7 +26,7 @@ pub enum AdaptersCommand {
     ///
     /// From then on the host refuses a library that has other bytes. Run it after you replaced one on purpose. Comments,
     /// order and spelling of plugins.toml stay. A library that others can write, that is cut off, or that lacks a
-    /// signature which [trust] requires, is not pinned; then nothing is written.
+    /// signature which plugins.toml requires, is not pinned; then nothing is written.
     Pin(PinArgs),
 }
 
