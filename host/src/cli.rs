@@ -26,6 +26,7 @@ use clap::{
 
 use self::{
     accounts::{AccountCommand, KeyCommand, UserCommand},
+    adapters::AdaptersCommand,
     tap::TapArgs,
 };
 use crate::{
@@ -90,6 +91,9 @@ pub enum Request {
         /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
+        #[command(subcommand)]
+        #[expect(missing_docs, reason = "a doc comment here would replace the help of the command")]
+        command: Option<AdaptersCommand>,
     },
     /// Watch prices in the terminal
     ///
@@ -167,7 +171,11 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
             print(&report);
             return Ok(ExitCode::from(report.exit_code()));
         }
-        Request::Adapters { json } => {
+        Request::Adapters { command: Some(AdaptersCommand::Pin(args)), .. } => {
+            let has_succeeded = adapters::pin::run(&Settings::load(sources)?, &args, &mut out)?;
+            return Ok(if has_succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Request::Adapters { json, command: None } => {
             let settings = Settings::load(sources)?;
             let plugins = PluginsFile::load(&settings)?;
             let all_loaded = adapters::run(&settings, &plugins, json, &mut out)?;

@@ -17,6 +17,7 @@ mod delivery;
 mod faults;
 mod feed_status;
 mod hostile;
+mod integrity;
 mod lifecycle;
 mod limits;
 mod protocol;

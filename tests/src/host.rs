@@ -118,6 +118,11 @@ impl HostBuilder {
         run(&self.env, args, input)
     }
 
+    /// As [`Self::run`], with the `plugins.toml` that is there.
+    pub fn run_as_is(&self, args: &[&str], input: &str) -> Output {
+        run(&self.env, args, input)
+    }
+
     /// Starts the daemon and waits until it serves.
     pub fn start(self) -> Host {
         self.write_plugins();

@@ -20,6 +20,7 @@ pub mod python;
 use std::time::{Duration, Instant};
 
 pub use self::{
+    binary::library_path,
     client::Client,
     host::{Host, HostBuilder, PLUGINS},
 };

@@ -1,10 +1,15 @@
 //! `tickhost adapters`: what `plugins.toml` lists, and whether each library loads.
 
+pub mod pin;
+
 use std::{
     io::Write,
     path::{Path, PathBuf},
 };
 
+use clap::Subcommand;
+
+use self::pin::PinArgs;
 use super::{run::own_program, table::list};
 use crate::{
     accounts::secrets::private_dir,
@@ -12,6 +17,18 @@ use crate::{
     catalog,
     config::{AdapterEntry, PluginsFile, Settings},
 };
+
+/// What is asked for beside the list.
+#[derive(Debug, Subcommand)]
+#[non_exhaustive]
+pub enum AdaptersCommand {
+    /// Write the hashes of the libraries into plugins.toml
+    ///
+    /// From then on the host refuses a library that has other bytes. Run it after you replaced one on purpose. Comments,
+    /// order and spelling of plugins.toml stay. A library that others can write, that is cut off, or that lacks a
+    /// signature which plugins.toml requires, is not pinned; then nothing is written.
+    Pin(PinArgs),
+}
 
 /// Loads each library and prints what it says of itself; true when all that are switched on loaded.
 ///

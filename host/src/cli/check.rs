@@ -7,7 +7,10 @@ use std::{
     path::Path,
 };
 
-use crate::config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources};
+use crate::{
+    config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources},
+    plugins::integrity,
+};
 
 /// An adapter's own look at its settings: the entry, and the library that was found for it. The error is a sentence
 /// without secrets.
@@ -84,6 +87,11 @@ fn check_plugins(settings: &Settings, validate: Validate<'_>, report: &mut Repor
     }
     if bus > 0 && !settings.bus {
         report.warnings.push("plugins.toml gives brokers to the bus, but TICKHOST_BUS is off".to_owned());
+    }
+    let proves = |adapter: &AdapterEntry| adapter.integrity.sha256.is_some();
+    if plugins.enabled().any(proves) || plugins.trust.require_signature {
+        // Whoever can write the pins can pin a library of their own.
+        report.warnings.extend(integrity::check_access(path).err().map(|error| error.to_string()));
     }
     report.facts.push(format!("{}: adapters switched on: {enabled}", path.display()));
     for adapter in plugins.enabled() {

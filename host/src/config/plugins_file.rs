@@ -3,6 +3,7 @@
 mod library;
 mod read;
 mod section;
+mod trust;
 
 #[cfg(test)]
 mod tests;
@@ -13,17 +14,34 @@ use std::{
     time::Duration,
 };
 
+use zeroize::Zeroizing;
+
 pub use self::library::{LibraryPlaces, MissingLibrary};
 use super::{LimitOverrides, Origin, Problem, Problems, Settings, file};
-use crate::plugins::{integrity::IntegrityRules, process::ResourceLimits};
+use crate::plugins::{
+    integrity::{IntegrityRules, Signer},
+    process::ResourceLimits,
+};
 
 /// What `plugins.toml` says, validated. An adapter's own settings are validated by the adapter.
 #[derive(Clone, Debug, Default)]
 pub struct PluginsFile {
+    /// Whose signatures the adapters must have.
+    pub trust: Trust,
     /// What the bus serves.
     pub bus: BusSection,
     /// The adapters, in the order of the file, with those that are switched off.
     pub adapters: Vec<AdapterEntry>,
+}
+
+/// Authors whose adapters may be loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Public keys of minisign; with none, signatures are not looked at.
+    pub minisign_keys: Vec<Signer>,
+    /// Whether each adapter that is switched on must be signed with one of them. Otherwise a signature that is there
+    /// must be good, and a missing one is fine.
+    pub require_signature: bool,
 }
 
 /// What other publishers feed through the bus.
@@ -62,6 +80,8 @@ pub struct AdapterEntry {
     pub library: String,
     /// Where the library was found.
     pub library_path: Result<PathBuf, MissingLibrary>,
+    /// What the library has to prove before it is loaded: its own keys, and what [`Trust`] says.
+    pub integrity: IntegrityRules,
     /// Brokers that it serves, at least one; no other adapter that is switched on serves them.
     pub brokers: Vec<String>,
     /// Whether it is to be loaded.
@@ -85,6 +105,7 @@ impl std::fmt::Debug for AdapterEntry {
         f.debug_struct("AdapterEntry")
             .field("name", &self.name)
             .field("library_path", &self.library_path)
+            .field("integrity", &self.integrity)
             .field("brokers", &self.brokers)
             .field("is_enabled", &self.is_enabled)
             .field("throttle", &self.throttle)
@@ -96,18 +117,13 @@ impl std::fmt::Debug for AdapterEntry {
 }
 
 impl AdapterEntry {
-    /// What its library has to prove.
-    pub fn integrity(&self) -> IntegrityRules {
-        IntegrityRules::default()
-    }
-
     /// Whether an instance of this entry does the same as one of the other: everything but what the host alone decides.
     pub fn runs_like(&self, other: &Self) -> bool {
         self.library_path == other.library_path
             && self.isolation == other.isolation
             && self.resources == other.resources
             && self.config_json == other.config_json
-            && self.integrity() == other.integrity()
+            && self.integrity == other.integrity
     }
 }
 
@@ -120,9 +136,17 @@ impl PluginsFile {
     /// # Errors
     /// Every mistake in the file at once; with them the libraries that are missing.
     pub fn load(settings: &Settings) -> Result<Self, Problems> {
+        Self::load_with_text(settings).map(|(plugins, _)| plugins)
+    }
+
+    /// As [`PluginsFile::load`], with the text that was read, for who wants to rewrite it. It may hold secrets.
+    ///
+    /// # Errors
+    /// As [`PluginsFile::load`].
+    pub fn load_with_text(settings: &Settings) -> Result<(Self, Zeroizing<String>), Problems> {
         let path = settings.plugins_path()?;
         let text = file::read(path)?;
-        Self::parse(path, &text, &LibraryPlaces::new(settings, path))
+        Ok((Self::parse(path, &text, &LibraryPlaces::new(settings, path))?, text))
     }
 
     /// Parses the text of the file at `path`.

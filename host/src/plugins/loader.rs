@@ -1,4 +1,5 @@
-//! Opens adapter libraries: a private copy, the header, both layout checks, one readable message for what does not fit.
+//! Opens the private copies of adapter libraries: the header, both layout checks, one readable message for what does
+//! not fit.
 #![expect(
     unsafe_code,
     reason = "opening a foreign library cannot be safe; what makes it acceptable stands at each block"
@@ -26,7 +27,7 @@ use super::{
     AdapterEvents, AdapterFailure, AdapterInstance,
     callbacks::host_handle,
     instance::{InProcess, plain},
-    integrity::{IntegrityError, PrivateCopy},
+    integrity::{IntegrityError, IntegrityRules, PrivateCopy},
 };
 
 /// Lines of a layout mismatch that are shown: the first ones name the type, the rest is its neighbourhood.
@@ -35,7 +36,7 @@ const LAYOUT_LINES: usize = 12;
 /// Why a library was not loaded. One message says everything that is wrong with it, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The file is not what it has to be.
+    /// The library did not prove what it has to.
     #[error(transparent)]
     Integrity(#[from] IntegrityError),
     /// The system does not take the file for a library.
@@ -104,8 +105,16 @@ impl fmt::Debug for Library {
 }
 
 impl Library {
-    /// Loads a library from its private copy: the operator's file may be overwritten while it is mapped, and the system
-    /// gives back the old library for a path that it knows.
+    /// Loads a library that has to prove only what every one has to; see [`PrivateCopy::make`] and [`Self::open`].
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn load(file: &Path, run_dir: &Path) -> Result<Self, LoadError> {
+        Self::open(&PrivateCopy::make(file, &IntegrityRules::default(), run_dir)?)
+    }
+
+    /// Loads the private copy of a library, which may be dropped then: the operator's file may be overwritten while it
+    /// is mapped, and the system gives back the old library for a path that it knows.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -113,7 +122,7 @@ impl Library {
         Self::map(copy.path(), copy.shown_as())
     }
 
-    /// Loads the private copy of a library. `file` is the operator's file, for messages.
+    /// Loads the private copy of a library that another process has made. `file` is the operator's file, for messages.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -234,5 +243,39 @@ fn info_of(metadata: AdapterMetadata) -> LibraryInfo {
         connections: limit(metadata.connections),
         config_schema: metadata.config_schema_json.into(),
         credentials_schema: metadata.credentials_schema_json.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn refused(bytes: &[u8]) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("adapter.so");
+        fs::write(&file, bytes).unwrap();
+        Library::load(&file, dir.path()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_no_library_is_refused_in_a_sentence() {
+        assert!(refused(b"").ends_with("it is empty"));
+        assert!(refused(b"#!/bin/sh\n").contains("is no library for this machine"));
+        let missing = Library::load(Path::new("/nowhere/adapter.so"), Path::new("/nowhere")).unwrap_err();
+        assert!(missing.to_string().starts_with("cannot read /nowhere/adapter.so"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_program_is_no_adapter_and_the_message_names_the_operators_file() {
+        // The test binary itself is a valid ELF file, though no adapter.
+        let said = refused(&fs::read(std::env::current_exe().unwrap()).unwrap());
+        assert!(
+            said.contains("no library for this machine") || said.contains("no Tickhost adapter"),
+            "{said}"
+        );
+        assert!(said.contains("/adapter.so is"), "{said}");
     }
 }

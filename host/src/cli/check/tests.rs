@@ -121,3 +121,18 @@ fn an_address_of_another_machine_is_a_problem_of_the_host_setting() {
     let found = lines(&Place::new().check(&remote, &|_, _| Ok(())));
     assert!(found[0].contains("WEBSOCKET_HOST: 192.0.2.1:0 is no address of this machine"), "{found:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn pins_that_others_can_write_are_a_warning() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    fs::set_permissions(place.path("plugins.toml"), fs::Permissions::from_mode(0o646)).unwrap();
+    assert!(!place.check(&[], &|_, _| Ok(())).to_string().contains("warning"));
+    let pinned =
+        format!("[[adapter]]\nname = 'sim'\nlibrary = 'adapter_sim'\nsha256 = '{}'\n", "0".repeat(64));
+    fs::write(place.path("plugins.toml"), pinned).unwrap();
+    let report = place.check(&[], &|_, _| Ok(()));
+    assert_eq!(report.exit_code(), 0, "{report}");
+    assert!(report.to_string().contains("plugins.toml can be written by everybody (mode 0646)"), "{report}");
+}

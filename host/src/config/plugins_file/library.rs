@@ -2,7 +2,7 @@
 
 use std::{
     env::consts::{DLL_PREFIX, DLL_SUFFIX},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use super::super::{Settings, problem::listed};
@@ -42,7 +42,7 @@ impl LibraryPlaces {
     /// # Errors
     /// [`MissingLibrary`], with every file that was looked at.
     pub fn find(&self, library: &str) -> Result<PathBuf, MissingLibrary> {
-        let is_path = library.contains(['/', '\\']) || library.ends_with(DLL_SUFFIX);
+        let is_path = is_path(library);
         let mut looked_at = Vec::new();
         if is_path {
             looked_at.push(self.file_dir.join(library));
@@ -60,4 +60,23 @@ impl LibraryPlaces {
             None => Err(MissingLibrary { looked_at }),
         }
     }
+
+    /// The plugin directory of a library that is written as a path below one of the places: that place. For every other
+    /// one it is the folder that holds the library.
+    pub fn root_of(&self, library: &str) -> Option<PathBuf> {
+        if !is_path(library) {
+            return None;
+        }
+        let path = self.file_dir.join(library);
+        let is_below = |folder: &&PathBuf| {
+            let rest = path.strip_prefix(folder);
+            !folder.as_os_str().is_empty()
+                && rest.is_ok_and(|rest| !rest.components().any(|part| part == Component::ParentDir))
+        };
+        self.plugin_dir.iter().chain([&self.file_dir]).find(is_below).cloned()
+    }
+}
+
+fn is_path(library: &str) -> bool {
+    library.contains(['/', '\\']) || library.ends_with(DLL_SUFFIX)
 }

@@ -10,8 +10,9 @@ use super::{
         file::{kind_of, parse_toml},
         problem::line_at,
     },
-    AdapterEntry, BusSection, Isolation, LibraryPlaces, PluginsFile,
+    AdapterEntry, BusSection, Isolation, LibraryPlaces, PluginsFile, Trust,
     section::Section,
+    trust,
 };
 use crate::plugins::process::ResourceLimits;
 
@@ -29,7 +30,7 @@ const BUS_NAME: &str = "bus";
 const NAME: &str = "1 to 32 letters a-z, digits, _ and -";
 const BROKERS: &str = "an array of 1 to 64 different names of letters a-z, digits, _ and -";
 const ISOLATION: &str = "\"process\" (the default) or \"in-process\"";
-const ADAPTER_KEYS: [&str; 12] = [
+const ADAPTER_KEYS: [&str; 14] = [
     "name",
     "library",
     "brokers",
@@ -41,6 +42,8 @@ const ADAPTER_KEYS: [&str; 12] = [
     "memory_mb",
     "descriptors",
     "threads",
+    "sha256",
+    "signature",
     "config",
 ];
 
@@ -49,7 +52,18 @@ pub(super) fn document(source: &Arc<Path>, text: &str, places: &LibraryPlaces) -
     let (mut problems, mut plugins) = (Problems::default(), PluginsFile::default());
     let (table, _) = parse_toml(source, text, &mut problems);
     let root = Section { source, text, name: String::new(), line: 1, table: &table };
-    root.allow(&["bus", "adapter"], &mut problems);
+    root.allow(&["trust", "bus", "adapter"], &mut problems);
+    match root.get("trust") {
+        Some((DeValue::Table(table), line)) => {
+            let section = Section { source, text, name: "trust".into(), line, table };
+            plugins.trust = trust::trust(&section, &mut problems);
+        }
+        Some((other, _)) => {
+            problems
+                .push(root.problem("trust", format!("must be a section [trust], not {}", kind_of(other))));
+        }
+        None => {}
+    }
     match root.get("bus") {
         Some((DeValue::Table(table), line)) => {
             plugins.bus = bus(&Section { source, text, name: "bus".into(), line, table }, &mut problems);
@@ -76,7 +90,7 @@ pub(super) fn document(source: &Arc<Path>, text: &str, places: &LibraryPlaces) -
                     continue;
                 };
                 let section = Section { source, text, name: adapter_name(table, number), line, table };
-                plugins.adapters.extend(adapter(&section, places, &mut problems));
+                plugins.adapters.extend(adapter(&section, places, &plugins.trust, &mut problems));
             }
         }
         Some(other) => {
@@ -119,7 +133,12 @@ fn at_most(brokers: Vec<String>, section: &Section<'_>, problems: &mut Problems)
 
 /// The adapter, unless it has no usable name or library. With any mistake the file is refused as a whole; the adapter
 /// is given so that what depends on several of them can be looked at as well.
-fn adapter(section: &Section<'_>, places: &LibraryPlaces, problems: &mut Problems) -> Option<AdapterEntry> {
+fn adapter(
+    section: &Section<'_>,
+    places: &LibraryPlaces,
+    trust: &Trust,
+    problems: &mut Problems,
+) -> Option<AdapterEntry> {
     section.allow(&ADAPTER_KEYS, problems);
     for key in ["name", "library"].into_iter().filter(|key| section.get(key).is_none()) {
         problems.push(section.problem(key, "is missing"));
@@ -154,9 +173,11 @@ fn adapter(section: &Section<'_>, places: &LibraryPlaces, problems: &mut Problem
         threads: section.whole("threads", 4, 4_096, problems).unwrap_or(usual.threads),
     };
     let config_json = section.json("config", problems).unwrap_or_else(|| "{}".to_owned());
+    let integrity = trust::rules(section, library.as_deref(), places, trust, problems);
     let (name, library) = (name?, library?);
     Some(AdapterEntry {
         library_path: places.find(&library),
+        integrity,
         brokers: brokers.unwrap_or_else(|| vec![name.clone()]),
         name,
         library,

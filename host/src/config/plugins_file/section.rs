@@ -30,6 +30,11 @@ impl Section<'_> {
         self.problem_at(line, key, message)
     }
 
+    /// A problem with a part of a key's value, which stands at this byte of the document.
+    pub(super) fn problem_in(&self, key: &str, offset: usize, message: impl Into<String>) -> Problem {
+        self.problem_at(line_at(self.text, offset), key, message)
+    }
+
     fn problem_at(&self, line: usize, key: &str, message: impl Into<String>) -> Problem {
         let name = if self.name.is_empty() { key.to_owned() } else { format!("{}: {key}", self.name) };
         Problem::new(Origin::File(Arc::clone(self.source), line), name, message)

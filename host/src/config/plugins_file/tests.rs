@@ -111,6 +111,73 @@ oops = 'hunter2
 }
 
 #[test]
+fn what_a_library_has_to_prove_is_read_with_its_lines() {
+    let key = "RWRwv79T88ojpUeTkeP9y7k4ZlpbNzsdsXr+++sNiV3XnpLyJnC6Js7F";
+    let hash = "ab".repeat(32);
+    let adapter = "[[adapter]]\nname = 'a'\nlibrary = 'x'\n";
+    let places = LibraryPlaces { file_dir: "/etc/tickhost".into(), ..LibraryPlaces::default() };
+    let parse = |text: &str| PluginsFile::parse(Path::new(PATH), text, &places);
+    // The order of the sections decides nothing.
+    let text =
+        format!("{adapter}sha256 = '{hash}'\nsignature = 'a.sig'\n[trust]\nminisign_keys = ['{key}']\n");
+    let plugins = parse(&text).unwrap();
+    assert!(plugins.trust.require_signature);
+    let rules = &plugins.adapters[0].integrity;
+    assert_eq!(rules.sha256.unwrap().to_string(), hash);
+    assert_eq!(rules.signature.as_deref(), Some(Path::new("/etc/tickhost/a.sig")));
+    assert!(rules.require_signature && rules.signers[0].to_string() == key && rules.plugin_root.is_none());
+    let text = format!("[trust]\nminisign_keys = ['{key}']\nrequire_signature = false\n{adapter}");
+    let plugins = parse(&text).unwrap();
+    assert!(!plugins.adapters[0].integrity.require_signature);
+    assert_eq!(plugins.adapters[0].integrity.signers, plugins.trust.minisign_keys);
+    assert_eq!(parse(adapter).unwrap().adapters[0].integrity, IntegrityRules::default());
+
+    let text = format!(
+        "[trust]\nminisign_keys = [\n  '{key}',\n  'hunter2',\n  '{key}',\n  3,\n]\nkeys = 1\n\
+         {adapter}sha256 = 'ab'\nsignature = ' '\n"
+    );
+    let found = lines(&text);
+    let expected = [
+        "plugins.toml:4: trust: minisign_keys: entry 2 is no public key of minisign: give the second line of \
+         minisign.pub, which begins with RW",
+        "plugins.toml:5: trust: minisign_keys: entry 3 is listed twice",
+        "plugins.toml:6: trust: minisign_keys: entry 4 must be a text",
+        "plugins.toml:8: trust: keys: unknown key; known here: minisign_keys, require_signature",
+        "plugins.toml:12: adapter a: sha256 = \"ab\": must be 64 hex digits; `tickhost adapters pin` writes them",
+        "plugins.toml:13: adapter a: signature = \" \": must be the path of a signature",
+    ];
+    assert_eq!(found, expected);
+    assert!(
+        lines("[trust]\nrequire_signature = true")[0]
+            .ends_with("needs minisign_keys: the public keys to trust")
+    );
+    assert!(lines("[trust]\nminisign_keys = []")[0].contains("an array of 1 to 64 public keys"));
+    assert!(lines("trust = 'me'")[0].contains("must be a section [trust], not a text"));
+    assert!(lines(&format!("{adapter}signature = 'x'"))[0].contains("needs minisign_keys in [trust]"));
+}
+
+#[test]
+fn the_plugin_directory_is_the_place_that_a_path_goes_down_from() {
+    let places = LibraryPlaces {
+        plugin_dir: Some("/opt/plugins".into()),
+        file_dir: "/etc/tickhost".into(),
+        executable_dir: Some("/usr/bin".into()),
+    };
+    for (library, root) in [
+        ("adapter_x", None),
+        ("brokers/libx.so", Some("/etc/tickhost")),
+        ("./libx.so", Some("/etc/tickhost")),
+        ("../libx.so", None),
+        ("brokers/../../libx.so", None),
+        ("/opt/plugins/x/libx.so", Some("/opt/plugins")),
+        ("/elsewhere/libx.so", None),
+    ] {
+        assert_eq!(places.root_of(library).as_deref(), root.map(Path::new), "{library}");
+    }
+    assert_eq!(LibraryPlaces::default().root_of("./libx.so"), None);
+}
+
+#[test]
 fn a_broker_is_served_once() {
     let adapter = |name: &str, rest: &str| format!("[[adapter]]\nname = '{name}'\nlibrary = 'x'\n{rest}\n");
     let twice = format!("{}{}", adapter("a", "brokers = ['b']"), adapter("b", ""));
