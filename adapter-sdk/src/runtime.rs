@@ -48,6 +48,8 @@ pub(crate) fn run<A: Adapter>(
     stop: &Notify,
     health: &Arc<Health>,
 ) -> Result<(), AdapterError> {
+    // From here on a watchdog waits for the loop: an adapter may block the thread in its first connect already.
+    health.last_turn_ts_ns.store(unix_nanos(), Ordering::Relaxed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
