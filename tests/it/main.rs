@@ -18,6 +18,7 @@ mod faults;
 mod feed_status;
 mod hostile;
 mod integrity;
+mod isolation;
 mod lifecycle;
 mod limits;
 mod protocol;

@@ -18,22 +18,36 @@ fn profile_dir() -> PathBuf {
 /// gives the directory that holds both.
 pub(crate) fn built() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| {
-        let dir = profile_dir();
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--package", "tickhost", "--package", "adapter-sim", "--target-dir"]);
-        build.arg(dir.parent().expect("the target directory"));
-        // Asked at run time: a test that was compiled in one clone may run in another that shares its target directory.
-        let crate_dir =
-            std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-        build.current_dir(Path::new(&crate_dir).join(".."));
-        if dir.ends_with("release") {
-            build.arg("--release");
-        }
-        let status = build.status().expect("cargo runs");
-        assert!(status.success(), "the host does not build");
-        dir
-    })
+    DIR.get_or_init(|| build(&["tickhost", "adapter-sim"]))
+}
+
+/// Builds the adapters that misbehave once per process, for tests whose `plugins.toml` names one. They are built apart
+/// from the host: whoever asks for none does not wait for them.
+pub(crate) fn built_faults() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| build(&["adapter-faulty", "adapter-single", "adapter-raw"]))
+}
+
+fn build(packages: &[&str]) -> PathBuf {
+    let dir = profile_dir();
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--target-dir"]).arg(dir.parent().expect("the target directory"));
+    build.args(packages.iter().flat_map(|package| ["--package", package]));
+    // Asked at run time: a test that was compiled in one clone may run in another that shares its target directory.
+    let crate_dir =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    build.current_dir(Path::new(&crate_dir).join(".."));
+    if dir.ends_with("release") {
+        build.arg("--release");
+    }
+    let status = build.status().expect("cargo runs");
+    assert!(status.success(), "{} do not build", packages.join(", "));
+    dir
+}
+
+/// The file of a library, such as `adapter_faulty`.
+pub fn library(name: &str) -> PathBuf {
+    built_faults().join(format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX))
 }
 
 /// The daemon.

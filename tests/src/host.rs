@@ -163,6 +163,10 @@ impl HostBuilder {
     }
 
     fn write_plugins(&self) {
+        if ["adapter_faulty", "adapter_single", "adapter_raw"].iter().any(|name| self.plugins.contains(name))
+        {
+            binary::built_faults();
+        }
         std::fs::write(self.dir.path().join("plugins.toml"), &self.plugins).expect("plugins.toml is written");
     }
 
@@ -247,6 +251,12 @@ impl Host {
     /// Whether the daemon still runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("the child is ours").is_none()
+    }
+
+    /// Kills the daemon, so that it can say goodbye to nobody, and waits for its end.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the child is ours");
+        self.child.wait().expect("the child is ours");
     }
 
     /// Asks the daemon to stop, as a service manager does, and waits for its end.

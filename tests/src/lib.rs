@@ -10,11 +10,12 @@
     reason = "a test harness reports by panicking"
 )]
 
-mod binary;
+pub mod binary;
 pub mod bus;
 pub mod client;
 pub mod host;
 pub mod http;
+pub mod process;
 pub mod python;
 
 use std::time::{Duration, Instant};
