@@ -20,7 +20,7 @@ mod view;
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -201,10 +201,8 @@ pub struct FeedStatus {
     pub restarts: u64,
     /// Connections lost.
     pub disconnects: u64,
-    /// Instances that took over from another one while it served.
-    pub swaps: u64,
-    /// Builds that did not take over, so that the old one stayed.
-    pub failed_swaps: u64,
+    /// Its instances at the moment, by connection.
+    pub instances: Vec<(usize, Weak<dyn AdapterInstance>)>,
     /// When the state was entered, in nanoseconds since the Unix epoch.
     pub since_ns: u64,
 }

@@ -82,6 +82,14 @@ pub enum StartError {
     /// The bus could not be opened.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// The file for commands could not be written.
+    #[error("cannot write how commands reach the host to {}: {reason}", directory.display())]
+    Control {
+        /// The run directory.
+        directory: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -100,6 +108,7 @@ pub struct Host {
     stop_accepting: CancellationToken,
     stop_serving: CancellationToken,
     deadline: Duration,
+    _control: admin::ControlFile,
 }
 
 impl Host {
@@ -160,7 +169,8 @@ impl Host {
         threads.push(thread);
         let bus = plan.bus.map(|settings| Bus::start_on(&runtime, settings, Box::new(sink))).transpose()?;
 
-        let processes = ProcessSettings { program: plan.program, run_dir: plan.run_dir, ticks: runtime };
+        let run_dir = plan.run_dir;
+        let processes = ProcessSettings { program: plan.program, run_dir: run_dir.clone(), ticks: runtime };
         let catalog = Catalog::new(plan.settings, Loader { processes: Arc::new(processes) });
         catalog.begin(&plan.plugins, &hub);
 
@@ -168,7 +178,11 @@ impl Host {
         tasks.spawn(catalog::watch::run(Arc::clone(&catalog), Arc::clone(&hub), stop_serving.clone()));
         tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
         let admissions = Admissions::new(plan.connections);
+        let token = admin::Token::generate();
+        let control = admin::ControlFile::write(&run_dir, admin, &token)
+            .map_err(|error| StartError::Control { directory: run_dir.clone(), reason: error.to_string() })?;
         let status = HostStatus {
+            token,
             clock,
             websocket,
             admin,
@@ -204,6 +218,7 @@ impl Host {
             stop_accepting,
             stop_serving,
             deadline: plan.shutdown,
+            _control: control,
         })
     }
 

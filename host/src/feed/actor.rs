@@ -86,8 +86,6 @@ pub fn start(
         replaced: None,
         trial_until: None,
         epochs: 0,
-        swaps: 0,
-        failed_swaps: 0,
         announcer: Announcer::default(),
     };
     (feed, actor.run(may_end))
@@ -115,8 +113,6 @@ struct Actor {
     trial_until: Option<Instant>,
     /// Instances made so far, each known by its number.
     epochs: u64,
-    swaps: u64,
-    failed_swaps: u64,
     announcer: Announcer,
 }
 
@@ -263,7 +259,7 @@ impl Actor {
             && let Some(replaced) = self.replaced.take()
         {
             tracing::error!(adapter = %self.spec().adapter, reason, "The new build failed; going back to the old one");
-            self.failed_swaps += 1;
+            self.feed.counters().swaps_failed.add(1);
             self.serving = Ok(replaced);
         }
     }
@@ -398,8 +394,11 @@ impl Actor {
         }
         status.instruments = self.subscribed.len();
         status.capacity = self.pool.limits().capacity();
-        status.swaps = self.swaps;
-        status.failed_swaps = self.failed_swaps;
+        status.instances.clear();
+        let present = self.connections.iter().enumerate();
+        status.instances.extend(present.filter_map(|(number, connection)| {
+            Some((number, Arc::downgrade(connection.instance.as_ref()?)))
+        }));
         status.last_error = worst.and_then(|connection| connection.last_error.clone());
         status.retry_at = worst.and_then(|connection| connection.restart_at.or(connection.retry_at));
         status.restarts = self.restarts;

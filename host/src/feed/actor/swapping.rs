@@ -187,9 +187,10 @@ impl Actor {
         connection.forgive();
         connection.link = link;
         connection.last_error = None;
-        self.swaps += 1;
         let (repeated, merged) = handover.repeated_and_merged();
         let counters = self.feed.counters();
+        counters.swaps.add(1);
+        counters.swaps_repeated.add(repeated);
         counters.received.add(merged);
         counters.conflated_link.add(merged);
         tracing::info!(
@@ -226,7 +227,7 @@ impl Actor {
 
     /// The old build serves again, since the new one does not.
     pub(super) fn note_failed_swap(&mut self, number: usize, why: &str) {
-        self.failed_swaps += 1;
+        self.feed.counters().swaps_failed.add(1);
         if let Some(connection) = self.connections.get_mut(number) {
             connection.last_error =
                 Some(format!("the new build did not take over: {why}; the old one serves").into());
