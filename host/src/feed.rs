@@ -73,8 +73,6 @@ pub struct FeedSpec {
     pub adapter: Arc<str>,
     /// The account, none for the feed of the bus, which is shared.
     pub account: Option<Account>,
-    /// What serves it in the beginning.
-    pub serving: Serving,
     /// Whether one tick is published under several modes.
     pub repeats_modes: bool,
 }
@@ -247,13 +245,14 @@ impl Feed {
     fn new(
         id: FeedId,
         spec: FeedSpec,
+        serving: &Serving,
         counters: Arc<FeedCounters>,
         intake: Arc<Intake>,
         stale_after: Duration,
     ) -> Self {
         let status = FeedStatus {
-            capacity: spec.serving.limits.capacity(),
-            throttle: spec.serving.throttle,
+            capacity: serving.limits.capacity(),
+            throttle: serving.throttle,
             ..FeedStatus::default()
         };
         Self(Arc::new(Shared {

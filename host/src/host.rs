@@ -24,6 +24,7 @@ use crate::{
     plugins::process::ProcessSettings,
     protocol::encode::EncodeOptions,
     router::{self, Router, RouterHandle},
+    run_dir::RunDir,
     session::{LosslessPolicy, SessionContext, SessionSettings},
     shard::{self, ShardCommand, ShardHandle},
     status::HostStatus,
@@ -49,7 +50,7 @@ pub struct Plan {
     /// The host's own program, which is started for adapters.
     pub program: PathBuf,
     /// Directory that only this user can enter.
-    pub run_dir: PathBuf,
+    pub run_dir: RunDir,
     /// Limits on connections.
     pub connections: ConnectionLimits,
     /// Limits and times of sessions.
@@ -109,6 +110,7 @@ pub struct Host {
     stop_serving: CancellationToken,
     deadline: Duration,
     _control: admin::ControlFile,
+    _run_dir: RunDir,
 }
 
 impl Host {
@@ -170,7 +172,8 @@ impl Host {
         let bus = plan.bus.map(|settings| Bus::start_on(&runtime, settings, Box::new(sink))).transpose()?;
 
         let run_dir = plan.run_dir;
-        let processes = ProcessSettings { program: plan.program, run_dir: run_dir.clone(), ticks: runtime };
+        let processes =
+            ProcessSettings { program: plan.program, run_dir: run_dir.own().to_owned(), ticks: runtime };
         let catalog = Catalog::new(plan.settings, Loader { processes: Arc::new(processes) });
         catalog.begin(&plan.plugins, &hub);
 
@@ -179,8 +182,9 @@ impl Host {
         tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
         let admissions = Admissions::new(plan.connections);
         let token = admin::Token::generate();
-        let control = admin::ControlFile::write(&run_dir, admin, &token)
-            .map_err(|error| StartError::Control { directory: run_dir.clone(), reason: error.to_string() })?;
+        let control = admin::ControlFile::write(run_dir.base(), admin, &token).map_err(|error| {
+            StartError::Control { directory: run_dir.base().to_owned(), reason: error.to_string() }
+        })?;
         let status = HostStatus {
             token,
             clock,
@@ -219,6 +223,7 @@ impl Host {
             stop_serving,
             deadline: plan.shutdown,
             _control: control,
+            _run_dir: run_dir,
         })
     }
 

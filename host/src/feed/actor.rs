@@ -54,6 +54,7 @@ pub struct FeedContext {
 pub fn start(
     id: FeedId,
     spec: FeedSpec,
+    serving: Serving,
     context: FeedContext,
     may_end: impl Fn(&Feed) -> bool + Send + 'static,
 ) -> (Feed, impl Future<Output = ()> + Send) {
@@ -61,14 +62,13 @@ pub fn start(
     let intake = Intake::new(id, Arc::clone(&counters), Arc::clone(&context.router.doorbell));
     context.router.send(router::Command::OpenFeed {
         feed: id,
-        interval: spec.serving.throttle,
+        interval: serving.throttle,
         counters: Arc::clone(&counters),
         repeats_modes: spec.repeats_modes,
     });
-    let serving = spec.serving.clone();
     let pool = Pool::new(serving.limits);
     let credentials = Arc::new(CurrentCredentials::new(serving.connector.secrets()));
-    let feed = Feed::new(id, spec, counters, intake, context.settings.stale_after);
+    let feed = Feed::new(id, spec, &serving, counters, intake, context.settings.stale_after);
     let actor = Actor {
         feed: feed.clone(),
         context,
