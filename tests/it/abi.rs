@@ -102,6 +102,33 @@ fn a_host_of_abi_1_0_refuses_what_does_not_fit() {
     }
 }
 
+/// How the old host, which trusts every library, ends with one that is not to be trusted.
+#[cfg(target_os = "linux")]
+#[test]
+fn libraries_that_do_harm_before_anything_is_created_do_it() {
+    use std::{os::unix::process::ExitStatusExt as _, process::Stdio, time::Duration};
+
+    const SIGABRT: i32 = 6;
+    let host = fixture(Variant::V1_0).host.expect("the old host is built with the old adapter");
+    let start = |variant| {
+        let mut command = Command::new(&host);
+        command.arg(fixture(variant).library).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().expect("the old host starts")
+    };
+    for variant in [Variant::InitCrashes, Variant::MetadataPanics] {
+        let status = start(variant).wait().expect("the child is ours");
+        assert_eq!(status.signal(), Some(SIGABRT), "{variant:?}");
+    }
+    let said = start(Variant::MetadataLies).wait_with_output().expect("the child is ours").stdout;
+    assert!(said.len() > 1_000_000 && said.contains(&0x1b), "{} bytes", said.len());
+    let mut hanging = start(Variant::MetadataHangs);
+    // With a good library it is done in a fraction of that.
+    std::thread::park_timeout(Duration::from_secs(1));
+    assert!(hanging.try_wait().expect("the child is ours").is_none(), "it does not hang");
+    hanging.kill().expect("the child is ours");
+    hanging.wait().expect("the child is ours");
+}
+
 #[test]
 fn another_layout_is_refused_in_one_line() {
     let reason = refusal(&fixture(Variant::LayoutBreak).library);

@@ -10,7 +10,7 @@ use std::{
 
 use crate::binary;
 
-/// Which ABI the adapter is built against.
+/// An adapter that is built for a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Variant {
     /// The frozen ABI 1.0.
@@ -21,7 +21,24 @@ pub enum Variant {
     LayoutBreak,
     /// The one that ships, under the next major version.
     Major,
+    /// ABI 1.0, but the process ends when the library is mapped. On Linux only.
+    InitCrashes,
+    /// ABI 1.0, but asking what the library is does not return.
+    MetadataHangs,
+    /// ABI 1.0, but what the library says of itself is too long, no text and no number that could be.
+    MetadataLies,
+    /// ABI 1.0, but asking what the library is ends the process.
+    MetadataPanics,
 }
+
+/// The adapters that are built against the frozen ABI, in one workspace.
+const FROZEN: [Variant; 5] = [
+    Variant::V1_0,
+    Variant::InitCrashes,
+    Variant::MetadataHangs,
+    Variant::MetadataLies,
+    Variant::MetadataPanics,
+];
 
 /// What was built of a variant.
 #[derive(Clone, Debug)]
@@ -72,7 +89,26 @@ impl Variant {
             Self::Next => "next",
             Self::LayoutBreak => "layout_break",
             Self::Major => "major",
+            Self::InitCrashes => "init_crashes",
+            Self::MetadataHangs => "metadata_hangs",
+            Self::MetadataLies => "metadata_lies",
+            Self::MetadataPanics => "metadata_panics",
         }
+    }
+
+    /// Name of its package, and of its folder in the workspace.
+    fn package(self) -> String {
+        format!("fixture-{}", self.name().replace('_', "-"))
+    }
+
+    /// The feature of the adapter that makes the difference, if it is not its ABI.
+    fn feature(self) -> Option<String> {
+        let is_by_abi = matches!(self, Self::V1_0 | Self::LayoutBreak | Self::Major);
+        (!is_by_abi).then(|| self.name().replace('_', "-"))
+    }
+
+    fn is_frozen(self) -> bool {
+        FROZEN.contains(&self)
     }
 
     fn version(self) -> String {
@@ -80,17 +116,17 @@ impl Variant {
         let mut parts = shipped.split('.').map(|part| part.parse::<u32>().expect("a number"));
         let (major, minor) = (parts.next().expect("a major version"), parts.next().expect("a minor version"));
         match self {
-            Self::V1_0 => "1.0.0".to_owned(),
             Self::Next => format!("{major}.{}.0", minor + 1),
             Self::LayoutBreak => shipped,
             Self::Major => format!("{}.0.0", major + 1),
+            _ => "1.0.0".to_owned(),
         }
     }
 
     /// Its ABI, changed where the variant differs.
     fn abi(self) -> BTreeMap<String, String> {
-        let mut files = sources(self == Self::V1_0);
-        if self == Self::V1_0 {
+        let mut files = sources(self.is_frozen());
+        if self.is_frozen() {
             return files;
         }
         let (version, shipped) = (self.version(), shipped_version());
@@ -113,7 +149,7 @@ impl Variant {
                 let members = replace(members, "pub moved: i64", "pub volume: i64");
                 format!("{before}pub struct Ltp {{{members}\n}}\n{after}")
             }),
-            Self::V1_0 | Self::Major => {}
+            _ => {}
         }
         files
     }
@@ -140,69 +176,75 @@ const HOST_METHOD: &str = "
 
 fn build(variant: Variant) -> Fixture {
     let target = binary::built().parent().expect("the target directory").join("abi-fixtures");
-    let dir = target.join(variant.name());
-    let repository = workspace();
-    let sources = repository.join("tests/abi");
-    // Names of its own for each variant, of packages and of folders: they share a target directory, so that dependencies
-    // are built once, and Cargo tells packages apart by name, version and folder within the workspace.
-    let name = format!("fixture-{}", variant.name().replace('_', "-"));
+    let dir = target.join(if variant.is_frozen() { "frozen" } else { variant.name() });
+    write_sources(variant, &dir);
+    let package = variant.package();
     let has_host = variant == Variant::V1_0;
-    let abi = format!("abi-{}", variant.name());
-    let members = if has_host { r#""adapter", "host""# } else { r#""adapter""# };
-    let workspace = format!("[workspace]\nresolver = \"3\"\nmembers = [\"{abi}\", {members}]\n");
-    write(&dir.join("Cargo.toml"), &workspace);
-    let version = variant.version();
-    let manifest = read(&sources.join("v1_0/Cargo.toml"));
-    let manifest = replace(manifest, "version = \"1.0.0\"", &format!("version = \"{version}\""));
-    write(&dir.join(&abi).join("Cargo.toml"), &manifest);
-    for (file, text) in variant.abi() {
-        write(&dir.join(&abi).join("src").join(file), &text);
-    }
-    let point = |text: String, from: &str, to: &str| {
-        let text = replace(text, &format!("name = \"{from}\""), &format!("name = \"{to}\""));
-        replace(text, "path = \"../v1_0\"", &format!("path = \"../{abi}\""))
-    };
-    write(
-        &dir.join("adapter/Cargo.toml"),
-        &point(read(&sources.join("adapter/Cargo.toml")), "fixture-adapter", &name),
-    );
-    write(&dir.join("adapter/src/lib.rs"), &read(&sources.join("adapter/src/lib.rs")));
-    let host_name = format!("{name}-host");
-    if has_host {
-        write(
-            &dir.join("host/Cargo.toml"),
-            &point(read(&sources.join("host_v1_0/Cargo.toml")), "fixture-host", &host_name),
-        );
-        write(&dir.join("host/src/main.rs"), &read(&sources.join("host_v1_0/src/main.rs")));
-    }
-    // The versions that the workspace has, all of which were fetched for it. Cargo takes out what is not needed here.
-    let lock = dir.join("Cargo.lock");
-    let locked = read(&repository.join("Cargo.lock"));
-    let stamp = dir.join("Cargo.lock.origin");
-    if !lock.exists() || fs::read_to_string(&stamp).ok().as_ref() != Some(&locked) {
-        write(&lock, &locked);
-        write(&stamp, &locked);
-    }
-
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(&dir).args(["build", "--quiet", "--offline", "--workspace"]);
-    if variant == Variant::Next {
-        cargo.args(["--features", &format!("{name}/next")]);
-    }
     let shared = target.join("target");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(&dir).args(["build", "--quiet", "--offline", "--package", &package]);
+    if has_host {
+        cargo.args(["--package", HOST]);
+    }
     cargo.arg("--target-dir").arg(&shared).env("CARGO_PROFILE_DEV_DEBUG", "0");
     let output = cargo.output().expect("cargo runs");
     assert!(
         output.status.success(),
-        "the ABI fixture {} does not build:\n{}",
-        variant.name(),
+        "{package} does not build:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
     let artefacts = shared.join("debug");
     Fixture {
-        library: artefacts.join(library_name(&name.replace('-', "_"))),
-        host: has_host.then(|| artefacts.join(format!("{host_name}{}", std::env::consts::EXE_SUFFIX))),
-        version,
+        library: artefacts.join(library_name(&package.replace('-', "_"))),
+        host: has_host.then(|| artefacts.join(format!("{HOST}{}", std::env::consts::EXE_SUFFIX))),
+        version: variant.version(),
+    }
+}
+
+/// The package of the host of ABI 1.0.
+const HOST: &str = "fixture-host";
+
+/// Writes the workspace that a variant is built in.
+///
+/// Packages and folders have names of their own in each: all share a target directory, so that dependencies are built
+/// once, and Cargo tells packages apart by name, version and folder within the workspace.
+fn write_sources(variant: Variant, dir: &Path) {
+    let repository = workspace();
+    let sources = repository.join("tests/abi");
+    let abi = if variant.is_frozen() { "abi-frozen".to_owned() } else { format!("abi-{}", variant.name()) };
+    let manifest = read(&sources.join("v1_0/Cargo.toml"));
+    let version = format!("version = \"{}\"", variant.version());
+    write(&dir.join(&abi).join("Cargo.toml"), &replace(manifest, "version = \"1.0.0\"", &version));
+    for (file, text) in variant.abi() {
+        write(&dir.join(&abi).join("src").join(file), &text);
+    }
+    let pointed = |manifest: &str| {
+        replace(read(&sources.join(manifest)), "path = \"../v1_0\"", &format!("path = \"../{abi}\""))
+    };
+    let adapters = if variant.is_frozen() { FROZEN.as_slice() } else { std::slice::from_ref(&variant) };
+    let mut members: Vec<String> = adapters.iter().map(|adapter| adapter.package()).collect();
+    for adapter in adapters {
+        let folder = dir.join(adapter.package());
+        let name = format!("name = \"{}\"", adapter.package());
+        let manifest = replace(pointed("adapter/Cargo.toml"), "name = \"fixture-adapter\"", &name);
+        let features: Vec<String> = adapter.feature().into_iter().collect();
+        let manifest = replace(manifest, "default = []", &format!("default = {features:?}"));
+        write(&folder.join("Cargo.toml"), &manifest);
+        write(&folder.join("src/lib.rs"), &read(&sources.join("adapter/src/lib.rs")));
+    }
+    if variant.is_frozen() {
+        write(&dir.join(HOST).join("Cargo.toml"), &pointed("host_v1_0/Cargo.toml"));
+        write(&dir.join(HOST).join("src/main.rs"), &read(&sources.join("host_v1_0/src/main.rs")));
+        members.push(HOST.to_owned());
+    }
+    members.push(abi);
+    write(&dir.join("Cargo.toml"), &format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n"));
+    // The versions that the workspace has, all of which were fetched for it. Cargo takes out what is not needed here.
+    let (lock, origin) = (dir.join("Cargo.lock"), dir.join("Cargo.lock.origin"));
+    let locked = read(&repository.join("Cargo.lock"));
+    if !lock.exists() || fs::read_to_string(&origin).ok().as_ref() != Some(&locked) {
+        write(&lock, &locked);
+        write(&origin, &locked);
     }
 }
 

@@ -26,6 +26,50 @@ use adapter_abi::{
 const TICK_EVERY: Duration = Duration::from_millis(20);
 
 extern "C" fn metadata() -> AdapterMetadata {
+    #[cfg(feature = "metadata-hangs")]
+    loop {
+        std::thread::park();
+    }
+    #[cfg(feature = "metadata-panics")]
+    panic!("a panic in metadata");
+    #[cfg(feature = "metadata-lies")]
+    return lies();
+    #[cfg(not(any(feature = "metadata-hangs", feature = "metadata-panics", feature = "metadata-lies")))]
+    truth()
+}
+
+/// Texts that are long, break lines and clear screens, numbers that are too large, JSON that is none.
+#[cfg(feature = "metadata-lies")]
+fn lies() -> AdapterMetadata {
+    let text =
+        |start: &str| RString::from(format!("{start}\u{1b}[2J\r\n\u{202e}\0{}", "x".repeat(1_000_000)));
+    AdapterMetadata {
+        name: text("sim"),
+        version: text("not a version"),
+        abi_version: text(ABI_VERSION),
+        sdk_version: text(""),
+        rustc: text("rustc"),
+        capabilities: u64::MAX,
+        symbols_per_connection: u32::MAX,
+        connections: u32::MAX,
+        config_schema_json: "{".repeat(1_000_000).into(),
+        credentials_schema_json: "[".repeat(1_000_000).into(),
+    }
+}
+
+/// Ends the process as soon as the system has mapped the library.
+#[cfg(all(feature = "init-crashes", target_os = "linux"))]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static INIT: extern "C" fn() = {
+    extern "C" fn crash() {
+        std::process::abort();
+    }
+    crash
+};
+
+#[cfg_attr(any(feature = "metadata-hangs", feature = "metadata-panics"), allow(dead_code))]
+fn truth() -> AdapterMetadata {
     AdapterMetadata {
         name: "fixture".into(),
         version: env!("CARGO_PKG_VERSION").into(),
