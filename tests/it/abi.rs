@@ -130,10 +130,10 @@ fn libraries_that_do_harm_before_anything_is_created_do_it() {
 }
 
 #[test]
-fn another_layout_is_refused_in_one_line() {
+fn another_layout_is_refused_in_a_line_that_names_the_type() {
     let reason = refusal(&fixture(Variant::LayoutBreak).library);
     assert_eq!(reason.lines().count(), 1, "{reason}");
-    assert!(reason.contains("laid out differently"), "{reason}");
+    assert!(reason.contains("laid out differently") && reason.contains("Ltp"), "{reason}");
 }
 
 #[test]
