@@ -6,6 +6,7 @@
 //! | `/readyz` | 200 when every feed that should be live is, else 503; reasons as JSON |
 //! | `/status` | [`StatusReport`] as JSON |
 //! | `/metrics` | all counters in the text format of Prometheus |
+//! | `POST /adapters/NAME/reload` | for `tickhost adapters reload`, which knows the [`Token`]: loads the adapter anew |
 //!
 //! It has no log-in, so it answers only to this machine (or to the address that the operator opened it on): a web page
 //! that the operator visits must not be able to read it through the browser, whatever name it makes the browser resolve.
@@ -13,11 +14,12 @@
 //! One request per connection, [`CONNECTIONS_AT_ONCE`] connections, and [`CONNECTION_DEADLINE`] for each of them: nobody
 //! can hold the port by being slow.
 
+mod control;
 mod guard;
 mod report;
 mod routes;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::Pin, sync::Arc, time::Duration};
 
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -30,10 +32,13 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::control::{ControlFile, RunningHost, Token};
 pub use self::report::{
-    AdapterState, AdapterStatus, Counts, FeedReport, Limits, Listeners, NotReady, Readiness, SessionCounts,
-    StatusReport, capability_names,
+    AdapterState, AdapterStatus, Counts, FeedReport, InstanceReport, Limits, Listeners, NotReady, Readiness,
+    SessionCounts, StatusReport, capability_names,
 };
+
+use crate::catalog::Outcome;
 
 /// Connections that are served at one time; one more is told to come back.
 pub const CONNECTIONS_AT_ONCE: usize = 64;
@@ -61,8 +66,25 @@ pub trait StatusSource: Send + Sync + 'static {
     /// Whether clients can be served as they should.
     fn ready(&self) -> Readiness;
 
+    /// What opens the port to commands.
+    fn token(&self) -> &Token;
+
+    /// Loads an adapter anew.
+    fn reload(&self, adapter: String) -> Pin<Box<dyn Future<Output = Reloaded> + Send>>;
+
     /// Appends all metrics in the text format of Prometheus.
     fn render_metrics(&self, out: &mut String);
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// There is no adapter of that name.
+    Unknown,
+    /// It was looked at, with this outcome.
+    Done(Outcome),
+    /// The host failed.
+    Failed,
 }
 
 /// Serves until `shutdown`, then lets the requests under way end, each within its deadline.

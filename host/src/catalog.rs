@@ -13,6 +13,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use serde::Serialize;
 
 use self::plan::{Action, Known};
 pub use self::{
@@ -68,14 +69,23 @@ pub struct Fingerprint {
 }
 
 /// What a look at the files came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// Adapters that were loaded anew.
     pub loaded: Vec<String>,
     /// Adapters that are not listed, or not switched on, any more.
     pub removed: Vec<String>,
     /// What could not be followed, with its reason.
-    pub failed: Vec<(String, String)>,
+    pub failed: Vec<Failed>,
+}
+
+/// Something that could not be followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failed {
+    /// The adapter, or `plugins.toml`.
+    pub name: String,
+    /// Why, in a sentence.
+    pub reason: String,
 }
 
 impl Catalog {
@@ -111,7 +121,7 @@ impl Catalog {
                     );
                 }
                 Outcome {
-                    failed: vec![("plugins.toml".to_owned(), reason.to_string())],
+                    failed: vec![Failed { name: "plugins.toml".to_owned(), reason: reason.to_string() }],
                     ..Outcome::default()
                 }
             }
@@ -186,7 +196,7 @@ impl Catalog {
                         reason.as_str().into()
                     };
                     tracing::error!(adapter = entry.name, %error, "Could not load an adapter");
-                    outcome.failed.push((entry.name.clone(), reason));
+                    outcome.failed.push(Failed { name: entry.name.clone(), reason });
                     Entry { entry, seen, loaded, error: Some(error), generation }
                 }
             },
@@ -229,6 +239,12 @@ impl Catalog {
     pub fn statuses(&self) -> Vec<AdapterStatus> {
         let state = self.state.lock();
         state.entries.iter().map(|entry| entry.status(&self.settings)).collect()
+    }
+
+    /// Whether the file, as it is now, lists an adapter of this name.
+    pub fn lists(&self, name: &str) -> bool {
+        PluginsFile::load(&self.settings)
+            .is_ok_and(|plugins| plugins.adapters.iter().any(|entry| entry.name == name))
     }
 
     /// Why the present `plugins.toml` is not followed, if it has mistakes.

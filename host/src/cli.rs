@@ -175,10 +175,14 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
             let has_succeeded = adapters::pin::run(&Settings::load(sources)?, &args, &mut out)?;
             return Ok(if has_succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Request::Adapters { command: Some(AdaptersCommand::Reload { name }), .. } => {
+            let settings = Settings::load(sources)?;
+            let has_succeeded = runtime()?.block_on(adapters::reload(&settings, &name, &mut out))?;
+            return Ok(if has_succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Request::Adapters { json, command: None } => {
             let settings = Settings::load(sources)?;
-            let plugins = PluginsFile::load(&settings)?;
-            let all_loaded = adapters::run(&settings, &plugins, json, &mut out)?;
+            let all_loaded = runtime()?.block_on(adapters::run(&settings, json, &mut out))?;
             return Ok(if all_loaded { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Request::Tap(args) => runtime()?.block_on(tap::run(args, &Settings::load(sources)?, &mut out))?,

@@ -20,7 +20,7 @@ mod view;
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -73,8 +73,6 @@ pub struct FeedSpec {
     pub adapter: Arc<str>,
     /// The account, none for the feed of the bus, which is shared.
     pub account: Option<Account>,
-    /// What serves it in the beginning.
-    pub serving: Serving,
     /// Whether one tick is published under several modes.
     pub repeats_modes: bool,
 }
@@ -201,10 +199,8 @@ pub struct FeedStatus {
     pub restarts: u64,
     /// Connections lost.
     pub disconnects: u64,
-    /// Instances that took over from another one while it served.
-    pub swaps: u64,
-    /// Builds that did not take over, so that the old one stayed.
-    pub failed_swaps: u64,
+    /// Its instances at the moment, by connection.
+    pub instances: Vec<(usize, Weak<dyn AdapterInstance>)>,
     /// When the state was entered, in nanoseconds since the Unix epoch.
     pub since_ns: u64,
 }
@@ -249,13 +245,14 @@ impl Feed {
     fn new(
         id: FeedId,
         spec: FeedSpec,
+        serving: &Serving,
         counters: Arc<FeedCounters>,
         intake: Arc<Intake>,
         stale_after: Duration,
     ) -> Self {
         let status = FeedStatus {
-            capacity: spec.serving.limits.capacity(),
-            throttle: spec.serving.throttle,
+            capacity: serving.limits.capacity(),
+            throttle: serving.throttle,
             ..FeedStatus::default()
         };
         Self(Arc::new(Shared {

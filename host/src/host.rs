@@ -24,6 +24,7 @@ use crate::{
     plugins::process::ProcessSettings,
     protocol::encode::EncodeOptions,
     router::{self, Router, RouterHandle},
+    run_dir::RunDir,
     session::{LosslessPolicy, SessionContext, SessionSettings},
     shard::{self, ShardCommand, ShardHandle},
     status::HostStatus,
@@ -49,7 +50,7 @@ pub struct Plan {
     /// The host's own program, which is started for adapters.
     pub program: PathBuf,
     /// Directory that only this user can enter.
-    pub run_dir: PathBuf,
+    pub run_dir: RunDir,
     /// Limits on connections.
     pub connections: ConnectionLimits,
     /// Limits and times of sessions.
@@ -82,6 +83,14 @@ pub enum StartError {
     /// The bus could not be opened.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// The file for commands could not be written.
+    #[error("cannot write how commands reach the host to {}: {reason}", directory.display())]
+    Control {
+        /// The run directory.
+        directory: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -100,6 +109,8 @@ pub struct Host {
     stop_accepting: CancellationToken,
     stop_serving: CancellationToken,
     deadline: Duration,
+    _control: admin::ControlFile,
+    _run_dir: RunDir,
 }
 
 impl Host {
@@ -160,7 +171,9 @@ impl Host {
         threads.push(thread);
         let bus = plan.bus.map(|settings| Bus::start_on(&runtime, settings, Box::new(sink))).transpose()?;
 
-        let processes = ProcessSettings { program: plan.program, run_dir: plan.run_dir, ticks: runtime };
+        let run_dir = plan.run_dir;
+        let processes =
+            ProcessSettings { program: plan.program, run_dir: run_dir.own().to_owned(), ticks: runtime };
         let catalog = Catalog::new(plan.settings, Loader { processes: Arc::new(processes) });
         catalog.begin(&plan.plugins, &hub);
 
@@ -168,7 +181,12 @@ impl Host {
         tasks.spawn(catalog::watch::run(Arc::clone(&catalog), Arc::clone(&hub), stop_serving.clone()));
         tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
         let admissions = Admissions::new(plan.connections);
+        let token = admin::Token::generate();
+        let control = admin::ControlFile::write(run_dir.base(), admin, &token).map_err(|error| {
+            StartError::Control { directory: run_dir.base().to_owned(), reason: error.to_string() }
+        })?;
         let status = HostStatus {
+            token,
             clock,
             websocket,
             admin,
@@ -204,6 +222,8 @@ impl Host {
             stop_accepting,
             stop_serving,
             deadline: plan.shutdown,
+            _control: control,
+            _run_dir: run_dir,
         })
     }
 

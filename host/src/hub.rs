@@ -367,9 +367,9 @@ impl Hub {
             broker: Arc::clone(broker),
             adapter: Arc::clone(&source.name),
             account: (!source.is_bus).then(|| account.clone()),
-            serving: Serving::new(source, Arc::clone(connector)),
             repeats_modes: source.is_bus,
         };
+        let serving = Serving::new(source, Arc::clone(connector));
         let context = FeedContext {
             router: self.router.clone(),
             shards: self.shards.clone(),
@@ -382,7 +382,7 @@ impl Hub {
         let own_key = key.clone();
         let may_end = move |feed: &Feed| hub.upgrade().is_none_or(|hub| hub.remove_deserted(&own_key, feed));
         let id = FeedId(self.next_feed.fetch_add(1, Ordering::Relaxed));
-        let (feed, task) = actor::start(id, spec, context, may_end);
+        let (feed, task) = actor::start(id, spec, serving, context, may_end);
         let membership = Membership::new(&feed);
         feeds.insert(key, feed);
         drop(feeds);

@@ -46,4 +46,5 @@ pub mod config;
 pub mod clock;
 pub mod inbox;
 pub mod metrics;
+pub mod run_dir;
 pub mod telemetry;

@@ -130,6 +130,12 @@ counters! {
         conflated_outbox: Counter,
         /// Frames that waited for a client when it unsubscribed or left.
         discarded: Counter,
+        /// Instances that took over from another one while it served.
+        swaps: Counter,
+        /// Builds that did not take over, so that the old one stayed.
+        swaps_failed: Counter,
+        /// Ticks of a new instance that the old one had published already.
+        swaps_repeated: Counter,
         /// Events that an adapter sent faster than the feed takes them.
         events_lost: Counter,
         /// When the last tick came.
@@ -170,6 +176,8 @@ counters! {
         orders_lost: Counter,
         /// Order updates of adapters that were no JSON object.
         orders_malformed: Counter,
+        /// Adapter instances within the host that did not end, and keep a thread and memory.
+        instances_left_behind: Gauge,
     }
     labelled {
         /// Sessions ended, by reason.

@@ -2,7 +2,8 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, atomic::Ordering},
+    pin::Pin,
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -10,7 +11,8 @@ use adapter_abi::ABI_VERSION;
 
 use crate::{
     admin::{
-        Counts, FeedReport, Limits, Listeners, NotReady, Readiness, SessionCounts, StatusReport, StatusSource,
+        Counts, FeedReport, InstanceReport, Limits, Listeners, NotReady, Readiness, Reloaded, SessionCounts,
+        StatusReport, StatusSource, Token,
     },
     bus::BusCounters,
     catalog::Catalog,
@@ -19,6 +21,7 @@ use crate::{
     hub::Hub,
     listener::Admissions,
     metrics::{self, FeedSample, HostSample, ServerCounters},
+    plugins::{AdapterInstance, driver},
     shard::ShardHandle,
 };
 
@@ -55,6 +58,8 @@ pub struct HostStatus {
     pub admissions: Arc<Admissions>,
     /// What `plugins.toml` lists.
     pub catalog: Arc<Catalog>,
+    /// What opens the operator's port to commands.
+    pub token: Token,
     /// Counters of the host.
     pub counters: Arc<ServerCounters>,
 }
@@ -66,10 +71,28 @@ impl HostStatus {
 }
 
 impl StatusSource for HostStatus {
+    fn token(&self) -> &Token {
+        &self.token
+    }
+
+    fn reload(&self, adapter: String) -> Pin<Box<dyn Future<Output = Reloaded> + Send>> {
+        let (catalog, hub) = (Arc::clone(&self.catalog), Arc::clone(&self.hub));
+        Box::pin(async move {
+            if !catalog.statuses().iter().any(|status| status.name == adapter) && !catalog.lists(&adapter) {
+                return Reloaded::Unknown;
+            }
+            match tokio::task::spawn_blocking(move || catalog.reconcile(Some(&adapter), &hub)).await {
+                Ok(outcome) => Reloaded::Done(outcome),
+                Err(_) => Reloaded::Failed,
+            }
+        })
+    }
+
     fn status(&self) -> StatusReport {
         let now_ns = clock::unix_nanos();
         let by_shard = self.sessions();
         let connections = self.admissions.limits();
+        self.counters.instances_left_behind.set(driver::left_behind());
         let mut counters = Vec::new();
         self.counters.each(|name, _, _, value| counters.push((name, value)));
         StatusReport {
@@ -83,6 +106,7 @@ impl StatusSource for HostStatus {
             },
             feeds: self.hub.feeds().iter().map(|feed| report(feed, now_ns)).collect(),
             adapters: self.catalog.statuses(),
+            plugins_error: self.catalog.file_error().map(|error| error.to_string()),
             sessions: SessionCounts {
                 connections: self.admissions.open(),
                 total: by_shard.iter().sum(),
@@ -103,6 +127,7 @@ impl StatusSource for HostStatus {
     }
 
     fn render_metrics(&self, out: &mut String) {
+        self.counters.instances_left_behind.set(driver::left_behind());
         let now_ns = clock::unix_nanos();
         let feeds = self.hub.feeds();
         let samples: Vec<FeedSample<'_>> = feeds
@@ -158,8 +183,23 @@ fn report(feed: &Feed, now_ns: u64) -> FeedReport {
         connections: status.connections,
         disconnects: status.disconnects,
         restarts: status.restarts,
+        instances: status.instances.iter().filter_map(instance_report).collect(),
         counters: Counts(counts),
     }
+}
+
+fn instance_report((connection, instance): &(usize, Weak<dyn AdapterInstance>)) -> Option<InstanceReport> {
+    let instance = instance.upgrade()?;
+    let (health, usage) = (instance.health(), instance.usage());
+    Some(InstanceReport {
+        connection: *connection,
+        pid: usage.map(|usage| usage.pid).filter(|pid| *pid != 0),
+        resident_bytes: usage.map(|usage| usage.resident_bytes),
+        descriptors: usage.map(|usage| usage.descriptors),
+        published: health.published,
+        undecodable: health.undecodable,
+        connects: health.connects,
+    })
 }
 
 /// What is wrong with a feed that should be live. To connect takes a moment; closed is an end that was asked for.

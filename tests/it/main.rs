@@ -10,6 +10,7 @@
 )]
 #![allow(missing_docs, reason = "the names of the tests say what they are")]
 
+mod abi;
 mod accounts;
 mod bus;
 mod clients;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
-    tungstenite::{Message, protocol::CloseFrame},
+    tungstenite::{Message, Utf8Bytes, protocol::CloseFrame},
 };
 
 use crate::SOON;
@@ -114,6 +114,17 @@ impl Client {
         })
         .await
         .expect("a fitting message in time")
+    }
+
+    /// The next text as it came; none when the connection has ended, however it did.
+    pub async fn next_text(&mut self) -> Option<Utf8Bytes> {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Text(text))) => return Some(text),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                _ => return None,
+            }
+        }
     }
 
     /// Reads until the host closes; gives the close code.

@@ -10,6 +10,7 @@
     reason = "a test harness reports by panicking"
 )]
 
+pub mod abi;
 pub mod binary;
 pub mod bus;
 pub mod client;

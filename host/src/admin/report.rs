@@ -20,6 +20,8 @@ pub struct StatusReport {
     pub feeds: Vec<FeedReport>,
     /// What `plugins.toml` lists, in its order.
     pub adapters: Vec<AdapterStatus>,
+    /// Why the present `plugins.toml` is not followed, none when it is.
+    pub plugins_error: Option<String>,
     /// Client sessions.
     pub sessions: SessionCounts,
     /// Limits in force.
@@ -70,8 +72,29 @@ pub struct FeedReport {
     pub disconnects: u64,
     /// Adapter instances started again after a failure.
     pub restarts: u64,
+    /// Running adapter instances.
+    pub instances: Vec<InstanceReport>,
     /// Counters of the feed by name, as in `/metrics`.
     pub counters: Counts,
+}
+
+/// One running adapter instance: one connection of a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct InstanceReport {
+    /// Number of the connection.
+    pub connection: usize,
+    /// Number of its process, none when it has none of its own, or is only just starting.
+    pub pid: Option<u32>,
+    /// Resident memory of its process.
+    pub resident_bytes: Option<u64>,
+    /// Open descriptors of its process.
+    pub descriptors: Option<u64>,
+    /// Records that it published.
+    pub published: u64,
+    /// Packets from the broker that it could not decode.
+    pub undecodable: u64,
+    /// Connections to the broker that it established.
+    pub connects: u64,
 }
 
 /// One entry of `plugins.toml`, and what became of it.

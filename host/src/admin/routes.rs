@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::State,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    extract::{Path, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use serde::Serialize;
 
-use super::StatusSource;
+use super::{Reloaded, StatusSource};
 
 /// Room for a page of metrics of a few feeds, so that the usual scrape grows its text once.
 const METRICS_BYTES: usize = 16 * 1_024;
@@ -30,6 +30,7 @@ pub(super) fn routes(source: Arc<dyn StatusSource>) -> Router {
         .route("/readyz", get(ready))
         .route("/status", get(status))
         .route("/metrics", get(metrics))
+        .route("/adapters/{name}/reload", post(reload))
         .fallback(async || {
             refusal(StatusCode::NOT_FOUND, "there is only /livez, /readyz, /status and /metrics here")
         })
@@ -51,6 +52,27 @@ async fn metrics(State(source): Source) -> Response {
     source.render_metrics(&mut text);
     let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"))];
     (HEADERS, kind, text).into_response()
+}
+
+async fn reload(State(source): Source, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if !source.token().opens(authorization) {
+        return refusal(
+            StatusCode::UNAUTHORIZED,
+            "commands need the token that `tickhost adapters reload` knows",
+        );
+    }
+    match source.reload(name).await {
+        Reloaded::Unknown => {
+            refusal(StatusCode::NOT_FOUND, "there is no adapter of that name in plugins.toml")
+        }
+        Reloaded::Failed => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the host failed; see its log"),
+        Reloaded::Done(outcome) => {
+            let status =
+                if outcome.failed.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+            (status, HEADERS, Json(outcome)).into_response()
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -8,15 +8,33 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
+use crate::catalog::Failed;
 
 const SOON: Duration = Duration::from_secs(20);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Fake {
+    token: Token,
     is_degraded: AtomicBool,
 }
 
 impl StatusSource for Fake {
+    fn token(&self) -> &Token {
+        &self.token
+    }
+
+    fn reload(&self, adapter: String) -> Pin<Box<dyn Future<Output = Reloaded> + Send>> {
+        let outcome = match adapter.as_str() {
+            "sim" => Reloaded::Done(Outcome { loaded: vec![adapter], ..Outcome::default() }),
+            "broken" => {
+                let failed = Failed { name: adapter, reason: "it is truncated".to_owned() };
+                Reloaded::Done(Outcome { failed: vec![failed], ..Outcome::default() })
+            }
+            _ => Reloaded::Unknown,
+        };
+        Box::pin(std::future::ready(outcome))
+    }
+
     fn status(&self) -> StatusReport {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         StatusReport {
@@ -25,6 +43,7 @@ impl StatusSource for Fake {
             uptime_seconds: 5,
             listeners: Listeners { websocket: address, bus: None, admin: address },
             feeds: Vec::new(),
+            plugins_error: None,
             adapters: vec![AdapterStatus { name: "sim".into(), ..AdapterStatus::default() }],
             sessions: SessionCounts { connections: 3, total: 2, by_shard: vec![1, 1] },
             limits: Limits { connections: 10, connections_per_address: 5, connections_per_key: 4 },
@@ -55,7 +74,7 @@ impl Port {
     async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let source = Arc::<Fake>::default();
+        let source = Arc::new(Fake { token: Token::generate(), is_degraded: AtomicBool::new(false) });
         let serving = tokio::spawn(serve(listener, Arc::clone(&source) as _, shutdown.clone()));
         Self { address, source, shutdown, serving }
     }

@@ -1,5 +1,6 @@
 //! `tickhost adapters`: what `plugins.toml` lists, and whether each library loads.
 
+mod live;
 pub mod pin;
 
 use std::{
@@ -8,6 +9,7 @@ use std::{
 };
 
 use clap::Subcommand;
+use serde_json::Value;
 
 use self::pin::PinArgs;
 use super::{run::own_program, table::list};
@@ -28,22 +30,66 @@ pub enum AdaptersCommand {
     /// order and spelling of plugins.toml stay. A library that others can write, that is cut off, or that lacks a
     /// signature which plugins.toml requires, is not pinned; then nothing is written.
     Pin(PinArgs),
+    /// Load an adapter of the running host again
+    ///
+    /// The host does so by itself when plugins.toml or a library changes; this is for when nothing changed, or for the
+    /// impatient. Clients stay connected: the new build takes over when it is connected and subscribed, and if it does
+    /// not work the old one stays. Exit code 1 when it was not taken, with the reason.
+    Reload {
+        /// Name in plugins.toml
+        name: String,
+    },
 }
 
-/// Loads each library and prints what it says of itself; true when all that are switched on loaded.
+/// Prints the adapters as the running host has them, or, when none runs with the data folder of the settings, looks at
+/// each library; true when nothing is wrong with any of them.
 ///
 /// # Errors
-/// When the list cannot be printed, or there is no place for the libraries' copies.
-pub fn run(
-    settings: &Settings,
-    plugins: &PluginsFile,
-    json: bool,
-    out: &mut dyn Write,
-) -> anyhow::Result<bool> {
+/// When the list cannot be printed, `plugins.toml` has mistakes, or there is no place for the libraries' copies.
+pub async fn run(settings: &Settings, json: bool, out: &mut dyn Write) -> anyhow::Result<bool> {
+    if let Some((address, status)) = live::status(settings).await? {
+        let mut adapters: Vec<Value> = status["adapters"].as_array().cloned().unwrap_or_default();
+        if !json {
+            writeln!(out, "As the host at {address} runs them:\n")?;
+        }
+        for adapter in adapters.iter_mut().filter(|_| json) {
+            let feeds = status["feeds"].as_array().into_iter().flatten();
+            adapter["feeds"] = feeds.filter(|feed| feed["adapter"] == adapter["name"]).cloned().collect();
+        }
+        print_list(&adapters, json, out)?;
+        let file_error = status["plugins_error"].as_str();
+        if !json {
+            if let Some(error) = file_error {
+                writeln!(out, "\nplugins.toml is not followed before its mistakes are mended:\n{error}")?;
+            }
+            live::list_feeds(&status, out)?;
+        }
+        return Ok(file_error.is_none() && adapters.iter().all(|adapter| adapter["error"].is_null()));
+    }
+    let plugins = PluginsFile::load(settings)?;
     let scratch = Scratch::new()?;
     let program = own_program();
-    let adapters: Vec<AdapterStatus> =
-        plugins.adapters.iter().map(|entry| look_at(settings, entry, &program, &scratch.0)).collect();
+    let looked_at = plugins.adapters.iter().map(|entry| look_at(settings, entry, &program, &scratch.0));
+    let adapters: Vec<Value> = looked_at.map(serde_json::to_value).collect::<Result<_, _>>()?;
+    print_list(&adapters, json, out)?;
+    if !json {
+        if !plugins.bus.brokers.is_empty() {
+            writeln!(out, "\nServed by publishers on the bus: {}", plugins.bus.brokers.join(", "))?;
+        }
+        writeln!(out, "\nNo host runs with this data folder; the libraries were looked at just now.")?;
+    }
+    Ok(adapters.iter().all(|adapter| adapter["error"].is_null()))
+}
+
+/// Lets the running host load an adapter again; true when it did.
+///
+/// # Errors
+/// When no host runs, or it does not answer.
+pub async fn reload(settings: &Settings, name: &str, out: &mut dyn Write) -> anyhow::Result<bool> {
+    live::reload(settings, name, out).await
+}
+
+fn print_list(adapters: &[Value], json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     let header = [
         "NAME",
         "STATE",
@@ -56,18 +102,13 @@ pub fn run(
         "SYMBOLS x CONNECTIONS",
         "LIBRARY",
     ];
-    list(out, json, &adapters, &header, cells)?;
-    if !json {
-        for adapter in &adapters {
-            if let Some(error) = &adapter.error {
-                writeln!(out, "\n{}: {error}", adapter.name)?;
-            }
-        }
-        if !plugins.bus.brokers.is_empty() {
-            writeln!(out, "\nServed by publishers on the bus: {}", plugins.bus.brokers.join(", "))?;
+    list(out, json, adapters, &header, cells)?;
+    for adapter in adapters.iter().filter(|_| !json) {
+        if let Some(error) = adapter["error"].as_str() {
+            writeln!(out, "\n{}: {error}", adapter["name"].as_str().unwrap_or_default())?;
         }
     }
-    Ok(adapters.iter().all(|adapter| adapter.error.is_none()))
+    Ok(())
 }
 
 /// An entry with what its library says of itself, or why it does not work.
@@ -84,19 +125,25 @@ fn look_at(settings: &Settings, entry: &AdapterEntry, program: &Path, scratch: &
     }
 }
 
-fn cells(adapter: &AdapterStatus) -> Vec<String> {
-    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+fn cells(adapter: &Value) -> Vec<String> {
+    let text = |key: &str| adapter[key].as_str().unwrap_or("-").to_owned();
+    let texts = |key: &str| {
+        let texts: Vec<&str> =
+            adapter[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if texts.is_empty() { "-".to_owned() } else { texts.join(",") }
+    };
+    let limits = format!("{} x {}", adapter["symbols_per_connection"], adapter["connections"]);
     vec![
-        adapter.name.clone(),
-        adapter.state.label().to_owned(),
-        or_dash(&adapter.version),
-        or_dash(&adapter.abi_version),
-        or_dash(&adapter.sdk_version),
-        adapter.isolation.to_owned(),
-        adapter.brokers.join(","),
-        if adapter.capabilities.is_empty() { "-".to_owned() } else { adapter.capabilities.join(",") },
-        format!("{} x {}", adapter.symbols_per_connection, adapter.connections),
-        adapter.library.clone(),
+        text("name"),
+        text("state"),
+        text("version"),
+        text("abi_version"),
+        text("sdk_version"),
+        text("isolation"),
+        texts("brokers"),
+        texts("capabilities"),
+        limits,
+        text("library"),
     ]
 }
 

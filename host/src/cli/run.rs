@@ -9,11 +9,7 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    accounts::{
-        Accounts, Credentials,
-        openalgo::OpenAlgoSettings,
-        secrets::{private_dir, write_private},
-    },
+    accounts::{Accounts, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
     bus::BusSettings,
     config::{PluginsFile, Settings},
     feed::FeedSettings,
@@ -22,6 +18,7 @@ use crate::{
     listener::ConnectionLimits,
     outbox::OutboxLimits,
     protocol::encode::EncodeOptions,
+    run_dir::RunDir,
     session::{LosslessPolicy, SessionSettings},
 };
 
@@ -70,7 +67,7 @@ pub fn open_accounts(settings: &Settings) -> anyhow::Result<Accounts> {
 pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) -> anyhow::Result<()> {
     let accounts = open_accounts(&settings)?;
     let newcomer = first_run(&settings, &accounts)?;
-    let run_dir = private_dir(&settings.data_dir.join("run"))?;
+    let run_dir = RunDir::make(&settings.data_dir)?;
     let plan = plan(settings, plugins, accounts, run_dir);
     let host = Host::start(plan)?;
     tracing::info!(
@@ -90,11 +87,11 @@ pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) 
     Ok(())
 }
 
-fn plan(settings: Settings, plugins: PluginsFile, accounts: Accounts, run_dir: PathBuf) -> Plan {
+fn plan(settings: Settings, plugins: PluginsFile, accounts: Accounts, run_dir: RunDir) -> Plan {
     let bus = settings.bus_address().map(|listen| BusSettings {
         two_word_exchanges: settings.two_word_exchanges.clone(),
         known_brokers: plugins.adapters.iter().flat_map(|entry| entry.brokers.iter().cloned()).collect(),
-        ..BusSettings::new(listen, run_dir.clone())
+        ..BusSettings::new(listen, run_dir.own().to_owned())
     });
     Plan {
         websocket: settings.websocket_address(),

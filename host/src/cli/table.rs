@@ -4,6 +4,9 @@ use std::io::Write;
 
 use serde::Serialize;
 
+/// Widest column; what is longer stands out.
+const MAX_WIDTH: usize = 200;
+
 /// Prints `rows` with `header` over the `cells` of each, or as a JSON list.
 pub(super) fn list<T: Serialize>(
     out: &mut dyn Write,
@@ -21,7 +24,9 @@ pub(super) fn list<T: Serialize>(
     table.extend(rows.iter().map(cells));
     let widths: Vec<usize> = (0..header.len())
         .map(|column| {
-            table.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            let cells = table.iter().filter_map(|row| row.get(column));
+            // The formatter takes no wider ones, and nobody would read them.
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0).min(MAX_WIDTH)
         })
         .collect();
     for row in table {

@@ -54,6 +54,7 @@ pub struct FeedContext {
 pub fn start(
     id: FeedId,
     spec: FeedSpec,
+    serving: Serving,
     context: FeedContext,
     may_end: impl Fn(&Feed) -> bool + Send + 'static,
 ) -> (Feed, impl Future<Output = ()> + Send) {
@@ -61,14 +62,13 @@ pub fn start(
     let intake = Intake::new(id, Arc::clone(&counters), Arc::clone(&context.router.doorbell));
     context.router.send(router::Command::OpenFeed {
         feed: id,
-        interval: spec.serving.throttle,
+        interval: serving.throttle,
         counters: Arc::clone(&counters),
         repeats_modes: spec.repeats_modes,
     });
-    let serving = spec.serving.clone();
     let pool = Pool::new(serving.limits);
     let credentials = Arc::new(CurrentCredentials::new(serving.connector.secrets()));
-    let feed = Feed::new(id, spec, counters, intake, context.settings.stale_after);
+    let feed = Feed::new(id, spec, &serving, counters, intake, context.settings.stale_after);
     let actor = Actor {
         feed: feed.clone(),
         context,
@@ -86,8 +86,6 @@ pub fn start(
         replaced: None,
         trial_until: None,
         epochs: 0,
-        swaps: 0,
-        failed_swaps: 0,
         announcer: Announcer::default(),
     };
     (feed, actor.run(may_end))
@@ -115,8 +113,6 @@ struct Actor {
     trial_until: Option<Instant>,
     /// Instances made so far, each known by its number.
     epochs: u64,
-    swaps: u64,
-    failed_swaps: u64,
     announcer: Announcer,
 }
 
@@ -263,7 +259,7 @@ impl Actor {
             && let Some(replaced) = self.replaced.take()
         {
             tracing::error!(adapter = %self.spec().adapter, reason, "The new build failed; going back to the old one");
-            self.failed_swaps += 1;
+            self.feed.counters().swaps_failed.add(1);
             self.serving = Ok(replaced);
         }
     }
@@ -398,8 +394,11 @@ impl Actor {
         }
         status.instruments = self.subscribed.len();
         status.capacity = self.pool.limits().capacity();
-        status.swaps = self.swaps;
-        status.failed_swaps = self.failed_swaps;
+        status.instances.clear();
+        let present = self.connections.iter().enumerate();
+        status.instances.extend(present.filter_map(|(number, connection)| {
+            Some((number, Arc::downgrade(connection.instance.as_ref()?)))
+        }));
         status.last_error = worst.and_then(|connection| connection.last_error.clone());
         status.retry_at = worst.and_then(|connection| connection.restart_at.or(connection.retry_at));
         status.restarts = self.restarts;

@@ -15,9 +15,9 @@ use adapter_abi::{
     ABI_VERSION, AdapterMetadata, AdapterModuleRef, HEADER_SYMBOL,
     abi_stable::{
         StableAbi,
-        abi_stability::abi_checking::check_layout_compatibility,
+        abi_stability::abi_checking::{AbiInstabilityErrors, check_layout_compatibility},
         library::{IsLayoutChecked, LibHeader, RawLibrary, RootModule, lib_header_from_raw_library},
-        std_types::RStr,
+        std_types::{RStr, RString},
     },
 };
 
@@ -30,8 +30,8 @@ use super::{
     integrity::{IntegrityError, IntegrityRules, PrivateCopy},
 };
 
-/// Lines of a layout mismatch that are shown: the first ones name the type, the rest is its neighbourhood.
-const LAYOUT_LINES: usize = 12;
+/// Differences of two layouts that are shown; one often brings others with it.
+const DIFFERENCES: usize = 4;
 
 /// Why a library was not loaded. One message says everything that is wrong with it, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -198,7 +198,8 @@ fn checked_module(header: &'static LibHeader) -> Result<AdapterModuleRef, Vec<St
     let theirs = header.version_strings().version.as_str();
     let ours = AdapterModuleRef::VERSION_STRINGS.version.as_str();
     if major(theirs) != major(ours) {
-        problems.push(format!("it was built for adapter-abi {theirs}, this host needs {}.x", major(ours)));
+        problems.push(format!("it was built for adapter-abi {theirs}, this host needs {}.x: build it anew with the SDK of this host, or get \
+                such a build from its author", major(ours)));
         return Err(problems);
     }
     if let IsLayoutChecked::Yes(their_layout) = header.root_mod_consts().layout() {
@@ -206,9 +207,7 @@ fn checked_module(header: &'static LibHeader) -> Result<AdapterModuleRef, Vec<St
         let forward = check_layout_compatibility(our_layout, their_layout);
         let backward = check_layout_compatibility(their_layout, our_layout);
         if let (Err(forward), Err(_)) = (forward, backward) {
-            let text = forward.to_string();
-            let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-            problems.push(format!("its types are laid out differently: {}", shortened(&lines)));
+            problems.push(format!("its types are laid out differently: {}", differences(&forward)));
         }
     } else {
         problems.push("it does not describe the layout of its types".to_owned());
@@ -221,29 +220,78 @@ fn checked_module(header: &'static LibHeader) -> Result<AdapterModuleRef, Vec<St
         .map_err(|error| vec![format!("it could not be initialised: {error}")])
 }
 
-fn shortened(lines: &[&str]) -> String {
-    let shown = lines.iter().take(LAYOUT_LINES).copied().collect::<Vec<_>>().join(" | ");
-    if lines.len() > LAYOUT_LINES { format!("{shown} | …") } else { shown }
+/// What differs, by type: `Ltp has unexpected field (expected ltp, found volume)`.
+///
+/// The whole report is a thousand lines, most of which lead from the module to the type. Its parts have texts and no
+/// accessors, so the texts are read: the layout of the type first, then `Error:`, `Expected:` and `Found:`.
+fn differences(errors: &AbiInstabilityErrors) -> String {
+    let differing = errors.errors.iter().filter(|error| !error.errs.is_empty());
+    let mut all: Vec<String> = Vec::new();
+    for text in differing.map(ToString::to_string) {
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let of_type =
+            lines.by_ref().skip_while(|line| !line.starts_with("Layout of found")).find_map(type_name);
+        let of_type = of_type.unwrap_or("the module");
+        while let Some(what) = lines.find_map(|line| line.strip_prefix("Error:")) {
+            let mut value =
+                |heading: &str| lines.by_ref().skip_while(|line| *line != heading).nth(1).map(plain_value);
+            let (expected, found) = (value("Expected:").unwrap_or("?"), value("Found:").unwrap_or("?"));
+            all.push(format!("{of_type} has {what} (expected {expected}, found {found})"));
+        }
+    }
+    let more = all.len().saturating_sub(DIFFERENCES);
+    all.truncate(DIFFERENCES);
+    if more > 0 {
+        all.push(format!("and {more} more"));
+    }
+    all.join(", ")
+}
+
+fn type_name(line: &str) -> Option<&str> {
+    line.strip_prefix("type:")
+}
+
+fn plain_value(line: &str) -> &str {
+    line.strip_prefix("field_name:").unwrap_or(line)
 }
 
 fn major(version: &str) -> &str {
     version.split('.').next().unwrap_or_default()
 }
 
+/// Longest name, version or compiler that is shown of a library.
+const MAX_LABEL_CHARS: usize = 64;
+
+/// Longest schema of settings or credentials.
+const MAX_SCHEMA_BYTES: usize = 256 * 1_024;
+
 fn info_of(metadata: AdapterMetadata) -> LibraryInfo {
     let limit = |value: u32| (value > 0).then_some(value);
     LibraryInfo {
-        name: metadata.name.into(),
-        version: metadata.version.into(),
-        abi_version: metadata.abi_version.into(),
-        sdk_version: metadata.sdk_version.into(),
-        rustc: metadata.rustc.into(),
+        name: label(&metadata.name),
+        version: label(&metadata.version),
+        abi_version: label(&metadata.abi_version),
+        sdk_version: label(&metadata.sdk_version),
+        rustc: label(&metadata.rustc),
         capabilities: metadata.capabilities,
         symbols_per_connection: limit(metadata.symbols_per_connection),
         connections: limit(metadata.connections),
-        config_schema: metadata.config_schema_json.into(),
-        credentials_schema: metadata.credentials_schema_json.into(),
+        config_schema: schema(metadata.config_schema_json),
+        credentials_schema: schema(metadata.credentials_schema_json),
     }
+}
+
+/// A text of the library as it may be shown anywhere: short, and of letters that do nothing to a terminal.
+fn label(text: &str) -> String {
+    text.chars()
+        .take(MAX_LABEL_CHARS)
+        .map(|letter| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' })
+        .collect()
+}
+
+/// A schema, none when it is longer than any that a person wrote.
+fn schema(text: RString) -> String {
+    if text.len() > MAX_SCHEMA_BYTES { String::new() } else { text.into() }
 }
 
 #[cfg(test)]

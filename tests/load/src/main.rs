@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p load -- table                  the table of the documents, host beside floor
 //! cargo run --release -p load -- one host --rate 500000 one shape, once
+//! cargo run --release -p load -- isolation              an adapter in a process of its own, and in the host's
 //! ```
 //!
 //! The server has its own core, publisher and clients share another. Each tick carries the time at which it was due, so
@@ -22,6 +23,7 @@ mod clock;
 mod echo;
 mod floor;
 mod frame;
+mod isolation;
 mod measure;
 mod process;
 mod publisher;
@@ -65,6 +67,14 @@ enum Command {
         /// Only the rows whose names contain this
         #[arg(long, default_value = "")]
         only: String,
+    },
+    /// An adapter in the host's own process against one in a process of its own
+    Isolation {
+        #[command(flatten)]
+        how: How,
+        /// Rounds, of which the medians are printed
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
     },
     /// The least latency that these cores allow: a few bytes to another core and back, without any server
     Echo {
@@ -110,6 +120,9 @@ struct How {
     /// What publishes
     #[arg(long, value_enum, default_value_t = Kind::Wire)]
     publisher: Kind,
+    /// Where the adapter runs: process or in-process
+    #[arg(long, default_value = "process", value_parser = ["process", "in-process"])]
+    isolation: String,
     /// Ticks in one message of the bus
     #[arg(long, default_value_t = 1)]
     batch: usize,
@@ -131,6 +144,7 @@ impl How {
             throttle_ms: self.throttle_ms,
             burst: self.burst.max(1),
             floor_interval_us: self.floor_interval_us.max(1),
+            isolation: if self.isolation == "process" { "process" } else { "in-process" },
             style: Style {
                 kind: self.publisher,
                 batch: self.batch.max(1),
@@ -149,6 +163,7 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Table { how, rounds, only } => table::run(&how, rounds.max(1), &only),
+        Command::Isolation { how, rounds } => isolation::run(&how, rounds.max(1)),
         Command::Echo { per_second, how } => {
             echo::run(&how.server_cores, &how.load_cores, per_second, how.seconds)
         }

@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) burst: u64,
     pub(crate) floor_interval_us: u64,
     pub(crate) style: Style,
+    /// Where the synthetic exchange runs.
+    pub(crate) isolation: &'static str,
 }
 
 /// Which server.
@@ -92,9 +94,9 @@ pub(crate) fn run(server: Server, shape: &Shape, setup: &Setup) -> anyhow::Resul
     let is_sim = server == Server::Host && setup.style.kind == Kind::Sim;
     clients.measure(from, until, if is_sim { epoch_us() } else { 0 });
     clients.read_until(from, shape)?;
-    let (cpu_before, began) = (process::cpu_seconds(running.pid()), now_us());
+    let (cpu_before, began) = (process::cpu_seconds_with_children(running.pid()), now_us());
     clients.read_until(until, shape)?;
-    let (cpu, ended) = (process::cpu_seconds(running.pid()) - cpu_before, now_us());
+    let (cpu, ended) = (process::cpu_seconds_with_children(running.pid()) - cpu_before, now_us());
     let memory_loaded = process::memory_bytes(running.pid());
     let pid = running.pid();
     let (sent, taken) = running.end(&mut clients, shape)?;
@@ -263,8 +265,9 @@ fn sim_plugins(shape: &Shape, setup: &Setup) -> String {
         .map(|symbol| format!("{{ exchange = \"NSE\", symbol = \"S{symbol}\", price = 500 }}"))
         .collect();
     format!(
-        "[[adapter]]\nname = \"sim\"\nlibrary = \"adapter_sim\"\n\n[adapter.config]\nseed = 1\nstamps = true\n\
+        "[[adapter]]\nname = \"sim\"\nlibrary = \"adapter_sim\"\nisolation = \"{}\"\n\n[adapter.config]\nseed = 1\nstamps = true\n\
          rate_hz = {rate_hz:.4}\nfaults = {{ mute_after_ms = {mute_after_ms} }}\ninstruments_extra = [{}]\n",
+        setup.isolation,
         instruments.join(", ")
     )
 }

@@ -20,6 +20,17 @@ pub(crate) fn sleep_precisely() -> anyhow::Result<()> {
     Ok(set_current_timer_slack(NonZeroU64::new(1))?)
 }
 
+/// Processor seconds of a process and of its children so far.
+pub(crate) fn cpu_seconds_with_children(pid: u32) -> f64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let children: f64 = tasks
+        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
+        .flat_map(|list| list.split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>())
+        .map(cpu_seconds)
+        .sum();
+    cpu_seconds(pid) + children
+}
+
 /// Processor seconds of a process so far, those of its threads included.
 pub(crate) fn cpu_seconds(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

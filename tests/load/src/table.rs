@@ -35,6 +35,10 @@ fn rows() -> Vec<Row> {
         row("200 x 100, 100k/s, DEPTH", in_mode(3, 100_000), |_| {}),
         row("200 x 100, 1.5M/s", in_mode(1, 1_500_000), |_| {}),
         row("200 x 100, 1.5M/s, adapter", in_mode(1, 1_500_000), |setup| setup.style.kind = Kind::Sim),
+        row("200 x 100, 1.5M/s, adapter within", in_mode(1, 1_500_000), |setup| {
+            setup.style.kind = Kind::Sim;
+            setup.isolation = "in-process";
+        }),
         row("2000 x 1, 200k/s", shape(2_000, 1, 1, 200_000), |_| {}),
         row("10 x 50, 50k/s", shape(10, 50, 50, 50_000), |_| {}),
         row("10 x 50, 50k/s, exact", shape(10, 50, 50, 50_000), exact),
@@ -91,7 +95,7 @@ pub(crate) fn run(how: &How, rounds: usize, only: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn median(outcomes: &[Outcome], of: impl Fn(&Outcome) -> f64) -> f64 {
+pub(crate) fn median(outcomes: &[Outcome], of: impl Fn(&Outcome) -> f64) -> f64 {
     let mut values: Vec<f64> = outcomes.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

@@ -142,6 +142,10 @@ impl Actor {
 
     /// Looks at what stands by, and at what took over.
     pub(super) fn look_at_swaps(&mut self, now: Instant) {
+        if self.trial_until.is_some_and(|until| until <= now) {
+            self.trial_until = None;
+            self.replaced = None;
+        }
         for number in 0..self.connections.len() {
             let Some(connection) = self.connections.get_mut(number) else { continue };
             if connection.settling.as_ref().is_some_and(|settling| settling.until <= now) {
@@ -165,7 +169,7 @@ impl Actor {
         let stands_by = self.connections.iter().any(|connection| connection.standby.is_some());
         let settled =
             self.connections.iter().filter_map(|connection| Some(connection.settling.as_ref()?.until));
-        settled.chain(stands_by.then_some(now + LOOK_EVERY)).min()
+        settled.chain(stands_by.then_some(now + LOOK_EVERY)).chain(self.trial_until).min()
     }
 
     /// Lets the standby of a connection take over, ready or not; false when there is none.
@@ -187,9 +191,10 @@ impl Actor {
         connection.forgive();
         connection.link = link;
         connection.last_error = None;
-        self.swaps += 1;
         let (repeated, merged) = handover.repeated_and_merged();
         let counters = self.feed.counters();
+        counters.swaps.add(1);
+        counters.swaps_repeated.add(repeated);
         counters.received.add(merged);
         counters.conflated_link.add(merged);
         tracing::info!(
@@ -201,6 +206,10 @@ impl Actor {
             "A new instance has taken over"
         );
         let _ending = self.shut_down(old);
+        if self.connections.iter().all(|connection| connection.standby.is_none()) {
+            // The new build serves everywhere; the old one's library can go.
+            self.replaced = None;
+        }
         for outcome in &outcomes {
             self.conclude(0, outcome);
         }
@@ -226,7 +235,7 @@ impl Actor {
 
     /// The old build serves again, since the new one does not.
     pub(super) fn note_failed_swap(&mut self, number: usize, why: &str) {
-        self.failed_swaps += 1;
+        self.feed.counters().swaps_failed.add(1);
         if let Some(connection) = self.connections.get_mut(number) {
             connection.last_error =
                 Some(format!("the new build did not take over: {why}; the old one serves").into());

@@ -19,6 +19,10 @@ use crate::{
 /// From the start of the process to its first frame.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Longest path of a socket: systems allow 104 to 108 bytes.
+#[cfg(unix)]
+const MAX_SOCKET_PATH_BYTES: usize = 100;
+
 /// Bytes read at once, several frames.
 const READ_BYTES: usize = 256 * 1_024;
 
@@ -52,7 +56,6 @@ pub(super) struct Listener {
 enum Socket {
     #[cfg(unix)]
     Unix(tokio::net::UnixListener),
-    #[cfg_attr(unix, expect(dead_code, reason = "where ipc does not exist"))]
     Tcp(tokio::net::TcpListener),
 }
 
@@ -70,20 +73,30 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Listener {
-    /// Listens on a new socket in `run_dir`, which only this user can enter. Must be called in the runtime that will
-    /// read.
-    #[cfg(unix)]
+    /// Listens on a new socket in `run_dir`, which only this user can enter, or on loopback where that cannot be. Must be
+    /// called in the runtime that will read.
     pub(super) fn bind(run_dir: &std::path::Path) -> io::Result<Self> {
-        // Short: the system limits the path of a socket to about 100 bytes.
-        let path = run_dir.join(format!("{:016x}.ipc", rand::random::<u64>()));
+        #[cfg(unix)]
+        {
+            let path = run_dir.join(format!("{:016x}.ipc", rand::random::<u64>()));
+            if path.as_os_str().len() <= MAX_SOCKET_PATH_BYTES {
+                return Self::bind_private(path);
+            }
+        }
+        #[cfg(not(unix))]
+        let _no_ipc_here = run_dir;
+        Self::bind_loopback()
+    }
+
+    #[cfg(unix)]
+    fn bind_private(path: PathBuf) -> io::Result<Self> {
         let socket = tokio::net::UnixListener::bind(&path)?;
         let address = format!("ipc://{}", path.display());
         Ok(Self { socket: Socket::Unix(socket), address, _file: Some(SocketFile(path)) })
     }
 
     /// Listens on loopback, where only a peer that knows the token is heard.
-    #[cfg(not(unix))]
-    pub(super) fn bind(_run_dir: &std::path::Path) -> io::Result<Self> {
+    fn bind_loopback() -> io::Result<Self> {
         let socket = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
         socket.set_nonblocking(true)?;
         let address = format!("tcp://{}", socket.local_addr()?);

@@ -1,0 +1,165 @@
+//! What a running host says of its adapters, and `tickhost adapters reload`.
+
+use std::{io::Write, net::SocketAddr, time::Duration};
+
+use anyhow::{Context as _, bail};
+use hyper::{
+    Method, Request, StatusCode,
+    body::Buf as _,
+    client::conn::http1,
+    header::{AUTHORIZATION, HOST},
+};
+use hyper_util::rt::TokioIo;
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+
+use super::super::table::list;
+use crate::{admin::RunningHost, config::Settings};
+
+/// Longest wait for a running host to say how it is.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait for it to load an adapter: copying, looking at it, and a margin.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest answer that is read.
+const MAX_ANSWER_BYTES: usize = 16 * 1_024 * 1_024;
+
+/// The status of the host that runs with this data folder; none when there is none.
+///
+/// # Errors
+/// When a host answers with something that is no status.
+pub(super) async fn status(settings: &Settings) -> anyhow::Result<Option<(SocketAddr, Value)>> {
+    let Some(host) = RunningHost::find(&settings.data_dir).context("cannot read how to reach the host")?
+    else {
+        return Ok(None);
+    };
+    let asked = ask(&host, Method::GET, "/status");
+    // A host that was killed leaves its file behind; then nobody answers.
+    let Ok(Ok((status, body))) = tokio::time::timeout(STATUS_TIMEOUT, asked).await else { return Ok(None) };
+    if status != StatusCode::OK {
+        bail!("the host at {} answers {status}", host.admin);
+    }
+    Ok(Some((host.admin, body)))
+}
+
+/// Lets the running host load an adapter again, whatever has changed; true when it did.
+///
+/// # Errors
+/// When no host runs with this data folder, or it does not answer.
+pub(super) async fn reload(settings: &Settings, name: &str, out: &mut dyn Write) -> anyhow::Result<bool> {
+    let no_host = || {
+        format!(
+            "no host runs with the data folder {} (TICKHOST_DATA_DIR); start one with `tickhost run`",
+            settings.data_dir.display()
+        )
+    };
+    let host = RunningHost::find(&settings.data_dir).context("cannot read how to reach the host")?;
+    let host = host.with_context(no_host)?;
+    // Names are letters, digits, - and _, or there is no such adapter.
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+        bail!("there is no adapter {name:?} in plugins.toml");
+    }
+    let path = format!("/adapters/{name}/reload");
+    let asked = ask(&host, Method::POST, &path);
+    let (status, body) = tokio::time::timeout(RELOAD_TIMEOUT, asked)
+        .await
+        .context("the host does not answer")?
+        .with_context(no_host)?;
+    let texts = |key: &str| -> Vec<&str> {
+        body[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    };
+    match status {
+        StatusCode::OK => {
+            writeln!(
+                out,
+                "Loaded {}; its feeds follow without a client noticing.",
+                texts("loaded").join(", ")
+            )?;
+            Ok(true)
+        }
+        StatusCode::UNPROCESSABLE_ENTITY => {
+            for failed in body["failed"].as_array().into_iter().flatten() {
+                let text = |key: &str| failed[key].as_str().unwrap_or_default();
+                writeln!(out, "{}: {}", text("name"), text("reason"))?;
+            }
+            writeln!(out, "Nothing was changed.")?;
+            Ok(false)
+        }
+        status => {
+            bail!("the host refused ({status}): {}", body["error"].as_str().unwrap_or("no reason given"))
+        }
+    }
+}
+
+/// One request to the operator's port.
+async fn ask(host: &RunningHost, method: Method, path: &str) -> anyhow::Result<(StatusCode, Value)> {
+    let stream = tokio::net::TcpStream::connect(host.admin).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, host.admin.to_string())
+        .header(AUTHORIZATION, format!("Bearer {}", host.token.expose_secret()))
+        .body(String::new())?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let body = axum::body::to_bytes(axum::body::Body::new(response.into_body()), MAX_ANSWER_BYTES).await?;
+    connection.abort();
+    let body = if body.has_remaining() { serde_json::from_reader(body.reader())? } else { Value::Null };
+    Ok((status, body))
+}
+
+/// Prints the feeds of a running host; nothing when there is none.
+pub(super) fn list_feeds(status: &Value, out: &mut dyn Write) -> anyhow::Result<()> {
+    let feeds: Vec<&Value> = status["feeds"].as_array().into_iter().flatten().collect();
+    if feeds.is_empty() {
+        return Ok(writeln!(out, "\nNo feeds: no client has logged in.")?);
+    }
+    writeln!(out)?;
+    let header = [
+        "FEED",
+        "ADAPTER",
+        "USER",
+        "STATE",
+        "LAST TICK",
+        "SYMBOLS",
+        "PROCESS",
+        "MEMORY",
+        "RESTARTS",
+        "SWAPS",
+        "ERROR",
+    ];
+    list(out, false, &feeds, &header, |feed| feed_cells(feed))
+}
+
+fn feed_cells(feed: &Value) -> Vec<String> {
+    let text = |value: &Value| match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    };
+    let age = feed["last_tick_age_ms"].as_u64().map_or_else(
+        || "-".to_owned(),
+        |ms| if ms < 10_000 { format!("{ms} ms ago") } else { format!("{} s ago", ms / 1_000) },
+    );
+    let instances: Vec<&Value> = feed["instances"].as_array().into_iter().flatten().collect();
+    let each =
+        |key: &str| -> Vec<u64> { instances.iter().filter_map(|instance| instance[key].as_u64()).collect() };
+    let pids: Vec<String> = each("pid").iter().map(u64::to_string).collect();
+    let memory: u64 = each("resident_bytes").iter().sum();
+    vec![
+        text(&feed["id"]),
+        text(&feed["adapter"]),
+        text(&feed["user"]),
+        text(&feed["state"]),
+        age,
+        format!("{} of {}", text(&feed["instruments"]), text(&feed["capacity"])),
+        if pids.is_empty() { "-".to_owned() } else { pids.join(",") },
+        if memory == 0 { "-".to_owned() } else { format!("{} MiB", memory / (1_024 * 1_024)) },
+        text(&feed["restarts"]),
+        text(&feed["counters"]["swaps"]),
+        text(&feed["last_error"]),
+    ]
+}

@@ -1,0 +1,54 @@
+//! The types and traits that cross the boundary between the Tickhost daemon and an adapter library.
+//!
+//! An adapter is a shared library that speaks one broker's protocol. The host loads it at run time and may be newer or
+//! older than it, so everything here has a stable layout and only ever grows at its end. Authors do not use this crate
+//! directly: `adapter-sdk` wraps it in an async trait and exports the root module.
+//!
+//! The flow, in the order of the modules:
+//!
+//! 1. [`module`]: the host reads [`AdapterMetadata`] and calls `create`, handing over a [`HostHandle`];
+//! 2. [`control`]: the host asks for subscriptions by number, the adapter reports outcomes and status events;
+//! 3. [`record`]: the adapter publishes batches of plain [`Ltp`], [`Quote`] and [`Depth`] records.
+//!
+//! Rules for both sides, on every call: it returns at once and never waits for the other side; it never unwinds;
+//! borrowed arguments are valid only during the call; memory is freed by the side that made it; any thread may call.
+//!
+//! ```
+//! use adapter_abi::{Ltp, field};
+//!
+//! let tick = Ltp {
+//!     instrument: 7,
+//!     fields: field::LTP | field::VOLUME,
+//!     ltp: 62_550 * adapter_abi::PRICE_SCALE / 100, // 625.50
+//!     volume: 1_500_000,
+//!     ..Ltp::default()
+//! };
+//! assert_eq!(tick.ltp, 625_500_000_000);
+//! ```
+#![allow(
+    non_local_definitions,
+    non_camel_case_types,
+    unsafe_code,
+    unused_qualifications,
+    clippy::mem_forget,
+    clippy::used_underscore_binding,
+    reason = "the macros of abi_stable 0.11.3 expand to all of them on current compilers"
+)]
+
+pub mod control;
+pub mod module;
+pub mod record;
+
+pub use abi_stable;
+pub use control::{
+    AdapterError, ErrorCode, HealthSnapshot, LogLevel, OutcomeCode, PublishOutcome, StatusEvent, StatusKind,
+    Subscription, SubscriptionOutcome,
+};
+pub use module::{
+    Adapter, Adapter_TO, AdapterBox, AdapterMetadata, AdapterModule, AdapterModuleRef, HEADER_SYMBOL, Host,
+    Host_TO, HostHandle, ModuleLoader, capability, library_header,
+};
+pub use record::{Depth, DepthLevel, Ltp, MAX_DEPTH_LEVELS, ORDERS_ABSENT, PRICE_SCALE, Quote, field};
+
+/// Version of this ABI, as `major.minor`. A host accepts adapters of its own major version.
+pub const ABI_VERSION: &str = "1.0";

@@ -1,0 +1,178 @@
+//! The root module that a library exports, and the two trait objects that host and adapter hold of each other.
+
+#![allow(clippy::expl_impl_clone_on_copy, reason = "the derive of abi_stable writes it so")]
+
+use abi_stable::{
+    StableAbi,
+    library::{__call_root_module_loader, CheckTypeLayout, LibHeader, RootModule, RootModuleResult},
+    package_version_strings, sabi_trait,
+    sabi_types::VersionStrings,
+    std_types::{RArc, RBox, RResult, RSlice, RStr, RString},
+};
+
+use crate::{
+    control::{
+        AdapterError, HealthSnapshot, LogLevel, PublishOutcome, StatusEvent, Subscription,
+        SubscriptionOutcome,
+    },
+    record::{Depth, DepthLevel, Ltp, Quote},
+};
+
+/// What a library says of itself. Read before anything of it is created.
+#[repr(C)]
+#[derive(StableAbi, Clone, Debug)]
+pub struct AdapterMetadata {
+    /// Short lower-case name, such as `sim`.
+    pub name: RString,
+    /// Version of the adapter, semantic.
+    pub version: RString,
+    /// [`ABI_VERSION`](crate::ABI_VERSION) that the adapter was built with.
+    pub abi_version: RString,
+    /// Version of the SDK it was built with.
+    pub sdk_version: RString,
+    /// Compiler it was built with.
+    pub rustc: RString,
+    /// Bits of [`capability`].
+    pub capabilities: u64,
+    /// Instruments that one connection can carry; 0 when the adapter knows no limit.
+    pub symbols_per_connection: u32,
+    /// Connections that one account may open; 0 when the adapter knows no limit.
+    pub connections: u32,
+    /// JSON Schema of the adapter's section in `plugins.toml`.
+    pub config_schema_json: RString,
+    /// JSON Schema of the credentials it needs; empty when it needs none.
+    pub credentials_schema_json: RString,
+}
+
+/// Bits of [`AdapterMetadata::capabilities`].
+pub mod capability {
+    /// Publishes `Ltp` records.
+    pub const LTP: u64 = 1 << 0;
+    /// Publishes `Quote` records.
+    pub const QUOTE: u64 = 1 << 1;
+    /// Publishes `Depth` records.
+    pub const DEPTH: u64 = 1 << 2;
+    /// Publishes order updates.
+    pub const ORDERS: u64 = 1 << 3;
+    /// The broker allows one session for an account: an old instance must end before a new one connects.
+    pub const SINGLE_SESSION: u64 = 1 << 4;
+    /// The broker counts (symbol, mode) pairs against its limit, not symbols.
+    pub const COUNTS_MODES: u64 = 1 << 5;
+}
+
+/// The root module of an adapter library. Entries are only ever appended.
+#[repr(C)]
+#[derive(StableAbi)]
+#[sabi(kind(Prefix(prefix_ref = AdapterModuleRef)))]
+#[sabi(missing_field(panic))]
+#[allow(missing_debug_implementations, reason = "a table of function pointers has nothing to show")]
+pub struct AdapterModule {
+    /// Describes the library. Pure.
+    pub metadata: extern "C" fn() -> AdapterMetadata,
+    /// Checks a configuration (a JSON object) without any side effect.
+    pub validate_config: extern "C" fn(config_json: RStr<'_>) -> RResult<(), AdapterError>,
+    /// Makes one instance, which will hold one connection to the broker. It does nothing before `connect`.
+    #[sabi(last_prefix_field)]
+    pub create: extern "C" fn(config_json: RStr<'_>, host: HostHandle) -> RResult<AdapterBox, AdapterError>,
+}
+
+impl RootModule for AdapterModuleRef {
+    abi_stable::declare_root_module_statics! {AdapterModuleRef}
+
+    const BASE_NAME: &'static str = "tickhost_adapter";
+    const NAME: &'static str = "tickhost_adapter";
+    const VERSION_STRINGS: VersionStrings = package_version_strings!();
+}
+
+/// One instance of an adapter, as the host sees it: one connection to the broker.
+///
+/// Methods return at once: they hand a command to the adapter's own thread, and the outcome comes back through
+/// [`Host::status`] or [`Host::subscription_outcomes`].
+#[sabi_trait]
+pub trait Adapter: Send + Sync {
+    /// Starts to connect, and keeps the connection up from then on.
+    fn connect(&self, request: u64) -> RResult<(), AdapterError>;
+
+    /// Adds instruments or changes their mode and depth. Each gets an outcome.
+    fn subscribe(&self, request: u64, subscriptions: RSlice<'_, Subscription>) -> RResult<(), AdapterError>;
+
+    /// Drops instruments. Nothing may be published for them any more.
+    fn unsubscribe(&self, request: u64, instruments: RSlice<'_, u32>) -> RResult<(), AdapterError>;
+
+    /// Says that [`Host::credentials`] has something new: connect again with it.
+    fn credentials_changed(&self);
+
+    /// Counters. Never takes a lock.
+    fn health(&self) -> HealthSnapshot;
+
+    /// Ends the instance within the given time, waiting for it.
+    #[sabi(last_prefix_field)]
+    fn shutdown(&self, deadline_ms: u32);
+}
+
+/// An owned adapter instance.
+pub type AdapterBox = Adapter_TO<'static, RBox<()>>;
+
+/// The host, as an adapter instance sees it. Never waits; may be called from any thread.
+#[sabi_trait]
+pub trait Host: Send + Sync {
+    /// Takes a batch of trade ticks.
+    fn publish_ltp(&self, batch: RSlice<'_, Ltp>) -> PublishOutcome;
+
+    /// Takes a batch of quotes.
+    fn publish_quote(&self, batch: RSlice<'_, Quote>) -> PublishOutcome;
+
+    /// Takes a batch of books; their levels stand in the second slice.
+    fn publish_depth(&self, batch: RSlice<'_, Depth>, levels: RSlice<'_, DepthLevel>) -> PublishOutcome;
+
+    /// Takes an order update: a JSON object of the fields that OpenAlgo order updates have, without `user_id`.
+    fn publish_order_update(&self, update_json: RStr<'_>) -> PublishOutcome;
+
+    /// Takes a change in the instance's life.
+    fn status(&self, event: StatusEvent);
+
+    /// Takes what became of subscriptions. `request` is that of the call which asked, 0 when the broker changed its mind.
+    fn subscription_outcomes(&self, request: u64, outcomes: RSlice<'_, SubscriptionOutcome>);
+
+    /// The account's credentials at this moment: a JSON object of strings. Ask at each connect; keep no copy.
+    fn credentials(&self) -> RString;
+
+    /// The most verbose level that the host would keep.
+    fn max_log_level(&self) -> LogLevel;
+
+    /// Takes a log line. `fields_json` is a JSON object.
+    #[sabi(last_prefix_field)]
+    fn log(&self, level: LogLevel, target: RStr<'_>, message: RStr<'_>, fields_json: RStr<'_>);
+}
+
+/// A shared handle to the host.
+pub type HostHandle = Host_TO<'static, RArc<()>>;
+
+/// Makes the root module of a library; implemented by the SDK's export macro.
+pub trait ModuleLoader {
+    /// The module.
+    fn module() -> AdapterModuleRef;
+}
+
+/// The header that a library exports under [`HEADER_SYMBOL`].
+pub const fn library_header<L: ModuleLoader>() -> LibHeader {
+    extern "C" fn load<L: ModuleLoader>() -> RootModuleResult {
+        __call_root_module_loader(L::module)
+    }
+
+    // SAFETY: the constructor gives an `AdapterModuleRef`, the type that the header is made for.
+    unsafe { LibHeader::from_constructor::<AdapterModuleRef>(load::<L>, CheckTypeLayout::Yes) }
+}
+
+/// Name of the exported header, as `abi_stable` 0.11 looks it up.
+pub const HEADER_SYMBOL: &str = "_1as_0lib_1header_0root_bmodule_bloader";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_has_the_name_that_the_loader_looks_for() {
+        assert_eq!(HEADER_SYMBOL, abi_stable::library::ROOT_MODULE_LOADER_NAME);
+    }
+}
