@@ -16,6 +16,7 @@ pub mod bus;
 pub mod client;
 pub mod host;
 pub mod http;
+pub mod numbered;
 pub mod process;
 pub mod python;
 
