@@ -52,7 +52,8 @@ struct State {
 /// One entry of the file.
 #[derive(Debug)]
 struct Entry {
-    entry: AdapterEntry,
+    /// As the file has it.
+    listed: AdapterEntry,
     /// What it was made of when it was last looked at, whether it could be loaded or not.
     seen: Snapshot,
     loaded: Option<Loaded>,
@@ -138,13 +139,13 @@ impl Catalog {
         let actions = plan::actions(&wanted, &known, again);
         let mut entries = Vec::with_capacity(wanted.len());
         for ((entry, seen), action) in wanted.into_iter().zip(actions) {
-            let place = before.iter().position(|known| known.entry.name == entry.name);
+            let place = before.iter().position(|known| known.listed.name == entry.name);
             let known = place.map(|place| before.swap_remove(place));
             entries.push(self.act(entry, seen, known, action, &mut outcome));
         }
         for gone in before.into_iter().filter(|entry| entry.loaded.is_some()) {
-            tracing::info!(adapter = gone.entry.name, "An adapter is not listed any more");
-            outcome.removed.push(gone.entry.name);
+            tracing::info!(adapter = gone.listed.name, "An adapter is not listed any more");
+            outcome.removed.push(gone.listed.name);
         }
         {
             let mut state = self.state.lock();
@@ -168,13 +169,13 @@ impl Catalog {
         let (loaded, error, generation) =
             known.map_or((None, None, 0), |known| (known.loaded, known.error, known.generation));
         match action {
-            Action::Keep => Entry { entry, seen, loaded, error, generation },
+            Action::Keep => Entry { listed: entry, seen, loaded, error, generation },
             Action::Unload => {
                 if loaded.is_some() {
                     tracing::info!(adapter = entry.name, "An adapter is switched off");
                     outcome.removed.push(entry.name.clone());
                 }
-                Entry { entry, seen, loaded: None, error: None, generation }
+                Entry { listed: entry, seen, loaded: None, error: None, generation }
             }
             Action::Load => match self.loader.load(&entry) {
                 Ok(fresh) => {
@@ -187,7 +188,13 @@ impl Catalog {
                         "Loaded an adapter"
                     );
                     outcome.loaded.push(entry.name.clone());
-                    Entry { entry, seen, loaded: Some(fresh), error: None, generation: generation + 1 }
+                    Entry {
+                        listed: entry,
+                        seen,
+                        loaded: Some(fresh),
+                        error: None,
+                        generation: generation + 1,
+                    }
                 }
                 Err(reason) => {
                     let error: Arc<str> = if loaded.is_some() {
@@ -197,7 +204,7 @@ impl Catalog {
                     };
                     tracing::error!(adapter = entry.name, %error, "Could not load an adapter");
                     outcome.failed.push(Failed { name: entry.name.clone(), reason });
-                    Entry { entry, seen, loaded, error: Some(error), generation }
+                    Entry { listed: entry, seen, loaded, error: Some(error), generation }
                 }
             },
         }
@@ -207,7 +214,8 @@ impl Catalog {
     fn sources(&self) -> FxHashMap<Arc<str>, Source> {
         let state = self.state.lock();
         let mut sources = FxHashMap::default();
-        for Entry { entry, loaded, error, .. } in state.entries.iter().filter(|entry| entry.entry.is_enabled)
+        for Entry { listed: entry, loaded, error, .. } in
+            state.entries.iter().filter(|entry| entry.listed.is_enabled)
         {
             for broker in &entry.brokers {
                 let limits = self.settings.limits_for(broker, Some(entry));
@@ -271,7 +279,7 @@ impl Catalog {
             .chain(self.settings.plugin_dir.clone())
             .collect();
         for entry in &self.state.lock().entries {
-            let library = entry.entry.library_path.as_ref().ok();
+            let library = entry.listed.library_path.as_ref().ok();
             directories.extend(library.and_then(|path| path.parent()).map(ToOwned::to_owned));
         }
         directories.iter_mut().filter(|path| path.as_os_str().is_empty()).for_each(|path| *path = ".".into());
@@ -284,8 +292,8 @@ impl Catalog {
 impl Entry {
     fn known(&self) -> Known<'_> {
         Known {
-            name: &self.entry.name,
-            entry: &self.entry,
+            name: &self.listed.name,
+            entry: &self.listed,
             seen: self.seen,
             is_loaded: self.loaded.is_some(),
             has_failed: self.error.is_some(),
@@ -293,7 +301,7 @@ impl Entry {
     }
 
     fn status(&self, settings: &Settings) -> AdapterStatus {
-        let status = listed(settings, &self.entry);
+        let status = listed(settings, &self.listed);
         let status = AdapterStatus {
             generation: self.generation,
             error: self.error.as_ref().map(ToString::to_string),

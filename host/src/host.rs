@@ -84,12 +84,12 @@ pub enum StartError {
     #[error(transparent)]
     Bus(#[from] BusError),
     /// The file for commands could not be written.
-    #[error("cannot write how commands reach the host to {}: {reason}", directory.display())]
+    #[error("cannot write how commands reach the host to {}: {source}", directory.display())]
     Control {
         /// The run directory.
         directory: PathBuf,
         /// Why.
-        reason: String,
+        source: io::Error,
     },
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
@@ -124,6 +124,10 @@ impl Host {
         let admin_port = listen(plan.admin, "TICKHOST_ADMIN_HOST, TICKHOST_ADMIN_PORT")?;
         let (websocket, admin) =
             (address_of(&client_port, plan.websocket), address_of(&admin_port, plan.admin));
+        let run_dir = plan.run_dir;
+        let token = admin::Token::generate();
+        let control = admin::ControlFile::write(run_dir.base(), admin, &token)
+            .map_err(|source| StartError::Control { directory: run_dir.base().to_owned(), source })?;
 
         let counters = Arc::<ServerCounters>::default();
         let router = RouterHandle::new();
@@ -171,7 +175,6 @@ impl Host {
         threads.push(thread);
         let bus = plan.bus.map(|settings| Bus::start_on(&runtime, settings, Box::new(sink))).transpose()?;
 
-        let run_dir = plan.run_dir;
         let processes =
             ProcessSettings { program: plan.program, run_dir: run_dir.own().to_owned(), ticks: runtime };
         let catalog = Catalog::new(plan.settings, Loader { processes: Arc::new(processes) });
@@ -181,10 +184,6 @@ impl Host {
         tasks.spawn(catalog::watch::run(Arc::clone(&catalog), Arc::clone(&hub), stop_serving.clone()));
         tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
         let admissions = Admissions::new(plan.connections);
-        let token = admin::Token::generate();
-        let control = admin::ControlFile::write(run_dir.base(), admin, &token).map_err(|error| {
-            StartError::Control { directory: run_dir.base().to_owned(), reason: error.to_string() }
-        })?;
         let status = HostStatus {
             token,
             clock,
@@ -197,12 +196,7 @@ impl Host {
             catalog,
             counters: Arc::clone(&counters),
         };
-        let serve_admin = admin::serve(admin_port, Arc::new(status), stop_serving.clone());
-        tasks.spawn(async move {
-            if let Err(error) = serve_admin.await {
-                tracing::error!(%error, "The operator's port has failed");
-            }
-        });
+        tasks.spawn(serve_operator(admin_port, status, stop_serving.clone()));
         let stop_accepting = CancellationToken::new();
         tasks.spawn(listener::accept(
             client_port,
@@ -302,6 +296,12 @@ where
     let thread = std::thread::Builder::new().name(name.to_owned());
     let thread = thread.spawn(move || runtime.block_on(future())).map_err(StartError::Thread)?;
     Ok((thread, handle))
+}
+
+async fn serve_operator(port: TcpListener, status: HostStatus, stop: CancellationToken) {
+    if let Err(error) = admin::serve(port, Arc::new(status), stop).await {
+        tracing::error!(%error, "The operator's port has failed");
+    }
 }
 
 async fn follow_accounts(accounts: Accounts, hub: Arc<Hub>, stop: CancellationToken) {

@@ -253,7 +253,7 @@ impl Hub {
     /// or to an end when nothing serves its broker any more.
     pub fn follow_sources(&self, mut sources: FxHashMap<Arc<str>, Source>) {
         for source in sources.values_mut().filter(|source| source.is_bus) {
-            source.connector = self.bus.clone();
+            source.connector.clone_from(&self.bus);
         }
         let sources = Arc::new(sources);
         // Under the lock of the feeds: one that starts at this moment starts with the old or the new sources, and in the

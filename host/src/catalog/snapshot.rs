@@ -10,6 +10,12 @@ use crate::{
 pub struct Snapshot(Option<Sha256>);
 
 impl Snapshot {
+    /// One that is told from others by a byte.
+    #[cfg(test)]
+    pub(super) fn of_byte(byte: u8) -> Self {
+        Self(format!("{byte:02x}").repeat(32).parse().ok())
+    }
+
     /// Reads the library of an entry. One that is switched off is not read.
     pub fn of(entry: &AdapterEntry) -> Self {
         let path = entry.library_path.as_ref().ok().filter(|_| entry.is_enabled);

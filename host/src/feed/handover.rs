@@ -282,6 +282,7 @@ impl Handover {
     /// Ends the search for instruments whose point was not found: what may be newer passes.
     pub(super) fn settle(&self, intake: &Arc<Intake>) {
         let mut state = self.0.lock();
+        #[expect(clippy::iter_over_hash_type, reason = "instruments are independent of each other")]
         for (_, last) in state.last.drain() {
             if let Some(doubtful) = last.doubtful {
                 doubtful.borrowed().offer(intake);

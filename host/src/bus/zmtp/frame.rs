@@ -105,7 +105,7 @@ fn socket_type(mut properties: &[u8]) -> Option<&[u8]> {
     found
 }
 
-pub(super) fn push_command(out: &mut Vec<u8>, body: &[u8]) {
+pub(crate) fn push_command(out: &mut Vec<u8>, body: &[u8]) {
     if let Ok(length) = u8::try_from(body.len()) {
         out.extend_from_slice(&[COMMAND, length]);
     } else {

@@ -1,4 +1,5 @@
 //! What a running host says of its adapters, and `tickhost adapters reload`.
+#![expect(clippy::indexing_slicing, reason = "a member that a JSON value does not have is null")]
 
 use std::{io::Write, net::SocketAddr, time::Duration};
 

@@ -19,6 +19,9 @@ use crate::{
 /// From the start of the process to its first frame.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// From a connection to its token. The process says all of it at once.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Longest path of a socket: systems allow 104 to 108 bytes.
 #[cfg(unix)]
 const MAX_SOCKET_PATH_BYTES: usize = 100;
@@ -133,7 +136,8 @@ pub(super) async fn run(
         loop {
             let mut stream = listener.accept().await?;
             // Whoever does not know the token is not the process; its place stays free.
-            if let Some(rest) = greet(&mut stream, token).await? {
+            let greeted = tokio::time::timeout(GREETING_TIMEOUT, greet(&mut stream, token)).await;
+            if let Ok(Ok(Some(rest))) = greeted {
                 return Ok::<_, ReceiveError>((stream, rest));
             }
         }
@@ -243,3 +247,6 @@ async fn read_at_least(
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests;

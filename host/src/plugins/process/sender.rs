@@ -69,7 +69,10 @@ pub(super) async fn run(
     let mut sent = 0_u64;
     let (mut ready, mut batches, mut frames) = (Vec::new(), Vec::new(), Vec::new());
     loop {
-        doorbell.rung().await;
+        // What was offered before the intake was closed may have been taken with an earlier ring.
+        if !intake.is_closed() {
+            doorbell.rung().await;
+        }
         doorbell.take_ready(&mut ready);
         ready.clear();
         intake.take(&mut batches);
