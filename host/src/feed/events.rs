@@ -115,29 +115,28 @@ impl Events {
 
     /// Nothing of this instance is taken any more.
     pub(super) fn retire(&self) {
-        self.set_pass(Pass::Retired);
-        *self.handover.lock() = None;
+        self.play(Pass::Retired, None);
     }
 
     /// The instance goes on, and `handover` gets ready to replace it.
     pub(super) fn note_for(&self, handover: &Arc<Handover>) {
-        *self.handover.lock() = Some(Arc::clone(handover));
-        self.set_pass(Pass::Noted);
+        self.play(Pass::Noted, Some(handover));
     }
 
     /// The instance waits for the flip of `handover`.
     pub(super) fn follow(&self, handover: &Arc<Handover>) {
-        *self.handover.lock() = Some(Arc::clone(handover));
-        self.set_pass(Pass::Following);
+        self.play(Pass::Following, Some(handover));
     }
 
     /// Ends the part of the instance in a handover: everything that it says passes.
     pub(super) fn pass_all(&self) {
-        self.set_pass(Pass::All);
-        *self.handover.lock() = None;
+        self.play(Pass::All, None);
     }
 
-    fn set_pass(&self, pass: Pass) {
+    /// Gives the instance its part. Both change under the lock, so that no batch is taken for that of another part.
+    fn play(&self, pass: Pass, handover: Option<&Arc<Handover>>) {
+        let mut present = self.handover.lock();
+        *present = handover.cloned();
         self.pass.store(pass as u8, Ordering::Release);
     }
 
@@ -151,7 +150,7 @@ impl Events {
         let dropped = if pass == Pass::All as u8 {
             batch.offer(&self.intake)
         } else {
-            match self.publish_in_handover(batch, pass) {
+            match self.publish_in_handover(batch) {
                 Some(dropped) => dropped,
                 None => return self.refuse(count),
             }
@@ -160,13 +159,24 @@ impl Events {
     }
 
     /// Publishes while one instance takes over from another; none when this one has been cut off.
-    fn publish_in_handover(&self, batch: Published<'_>, pass: u8) -> Option<u32> {
-        let Some(handover) = self.handover.lock().clone() else { return Some(batch.offer(&self.intake)) };
+    fn publish_in_handover(&self, batch: Published<'_>) -> Option<u32> {
+        let (handover, pass) = {
+            let present = self.handover.lock();
+            (present.clone(), self.pass.load(Ordering::Acquire))
+        };
+        let Some(handover) = handover else {
+            return (pass != Pass::Retired as u8).then(|| batch.offer(&self.intake));
+        };
         if pass == Pass::Noted as u8 {
             return handover.old(batch, &self.intake);
         }
         if handover.new_one(batch, &self.intake) == Passed::Finished {
-            self.pass_all();
+            let mut present = self.handover.lock();
+            // The next handover may have begun meanwhile.
+            if present.as_ref().is_some_and(|present| Arc::ptr_eq(present, &handover)) {
+                *present = None;
+                self.pass.store(Pass::All as u8, Ordering::Release);
+            }
         }
         Some(0)
     }

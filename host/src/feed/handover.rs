@@ -6,6 +6,7 @@
 //! instrument is *settled* once that point was found, or [`Handover::settle`] ended the search.
 
 use std::{
+    collections::VecDeque,
     hash::{Hash as _, Hasher as _},
     sync::Arc,
 };
@@ -151,6 +152,10 @@ impl Mark {
     }
 }
 
+/// Ticks of one instrument that may wait until it is known whether they are newer than the old one's last. Brokers that
+/// send seconds send a few in one of them.
+const DOUBTFUL_LIMIT: usize = 256;
+
 /// One handover. Locked for one batch at a time, and only while it is under way.
 ///
 /// Lock order: before `Intake::state`.
@@ -175,9 +180,22 @@ struct State {
 #[derive(Debug)]
 struct Last {
     mark: Mark,
-    /// The newest tick that was left out although it may be newer than the old one's last: of the same time, and not
-    /// the same.
-    doubtful: Option<Owned>,
+    /// Ticks of the new one that were left out although they may be newer than the old one's last: of the same time, and
+    /// not the same. In order, at most [`DOUBTFUL_LIMIT`].
+    doubtful: VecDeque<Owned>,
+}
+
+impl Last {
+    const fn new(mark: Mark) -> Self {
+        Self { mark, doubtful: VecDeque::new() }
+    }
+
+    fn doubt(&mut self, tick: Option<Owned>) {
+        if self.doubtful.len() == DOUBTFUL_LIMIT {
+            self.doubtful.pop_front();
+        }
+        self.doubtful.extend(tick);
+    }
 }
 
 /// What becomes of a batch of the new instance.
@@ -213,7 +231,7 @@ impl Handover {
         }
         let State { last, seen, uncovered, is_ready, .. } = &mut *state;
         batch.each(|instrument, mark| {
-            last.insert(instrument, Last { mark, doubtful: None });
+            last.insert(instrument, Last::new(mark));
             if *is_ready && !seen.contains(&instrument) {
                 uncovered.insert(instrument);
             }
@@ -284,9 +302,9 @@ impl Handover {
         let mut state = self.0.lock();
         #[expect(clippy::iter_over_hash_type, reason = "instruments are independent of each other")]
         for (_, last) in state.last.drain() {
-            if let Some(doubtful) = last.doubtful {
-                doubtful.borrowed().offer(intake);
-            }
+            last.doubtful.iter().for_each(|tick| {
+                tick.borrowed().offer(intake);
+            });
         }
     }
 
@@ -304,32 +322,35 @@ impl State {
             return;
         }
         let State { last, repeated, .. } = self;
-        let mut doubtful: Vec<u32> = Vec::new();
+        let (mut newer, mut place) = (Vec::new(), 0..);
         let passing = batch.filtered(|instrument, mark| {
-            let Some(known) = last.get(&instrument) else { return true };
-            if known.mark == mark {
-                last.remove(&instrument);
-                *repeated += 1;
-                return false;
-            }
+            let place = place.next().unwrap_or(usize::MAX);
+            let Some(known) = last.get_mut(&instrument) else { return true };
             match (mark.exchange_ts_ns, known.mark.exchange_ts_ns) {
-                (Some(new), Some(old)) if new > old => {
+                _ if known.mark == mark => {
+                    *repeated += 1 + known.doubtful.len() as u64;
                     last.remove(&instrument);
-                    return true;
+                    false
                 }
-                (Some(new), Some(old)) if new < old => {}
-                _ => doubtful.push(instrument),
+                (Some(new), Some(old)) if new > old => {
+                    // The old one's last is not among those of its time, so the new one began after it.
+                    newer.extend(known.doubtful.drain(..));
+                    last.remove(&instrument);
+                    true
+                }
+                (Some(new), Some(old)) if new < old => {
+                    *repeated += 1;
+                    false
+                }
+                _ => {
+                    known.doubt(batch.single(place));
+                    false
+                }
             }
-            *repeated += 1;
-            false
         });
-        passing.borrowed().offer(intake);
-        for instrument in doubtful {
-            if let Some(known) = last.get_mut(&instrument) {
-                // The last of the batch is the newest.
-                known.doubtful = batch.newest_of(instrument);
-            }
-        }
+        newer.iter().chain([&passing]).for_each(|batch| {
+            batch.borrowed().offer(intake);
+        });
     }
 
     fn pass_merged(&mut self, merged: &crate::intake::Merged, intake: &Arc<Intake>) {
@@ -355,19 +376,16 @@ impl State {
 }
 
 impl Published<'_> {
-    fn newest_of(self, instrument: u32) -> Option<Owned> {
+    /// The record at this place by itself.
+    fn single(self, place: usize) -> Option<Owned> {
         match self {
-            Self::Ltp(ticks) => {
-                ticks.iter().rfind(|tick| tick.instrument == instrument).map(|tick| Owned::Ltp(vec![*tick]))
+            Self::Ltp(ticks) => ticks.get(place).map(|tick| Owned::Ltp(vec![*tick])),
+            Self::Quote(quotes) => quotes.get(place).map(|quote| Owned::Quote(vec![*quote])),
+            Self::Depth(books, levels) => {
+                let book = books.get(place)?;
+                let (buy, sell) = depth_levels(book, levels).unwrap_or_default();
+                Some(Owned::Depth(vec![Depth { first_level: 0, ..*book }], [buy, sell].concat()))
             }
-            Self::Quote(quotes) => quotes
-                .iter()
-                .rfind(|quote| quote.instrument == instrument)
-                .map(|quote| Owned::Quote(vec![*quote])),
-            Self::Depth(books, levels) => books
-                .iter()
-                .rfind(|book| book.quote.instrument == instrument)
-                .map(|book| Owned::Depth(vec![*book], levels.to_vec())),
         }
     }
 }
@@ -437,8 +455,9 @@ mod tests {
         let none = |_| None;
         let all: Vec<i64> = (1..=20).collect();
         for old in 5..=15 {
-            for from in 2..=5 {
-                for held in from..=15 {
+            // From the overlap of both to a new one that heard nothing before the old one's last tick.
+            for from in 2..=old + 1 {
+                for held in from..=16 {
                     assert_eq!(hand_over(old, from, held, 20, each_second), all, "{old} {from} {held}");
                     assert_eq!(hand_over(old, from, held, 20, coarse), all, "coarse {old} {from} {held}");
                     assert_eq!(hand_over(old, from, held, 20, none), all, "no time {old} {from} {held}");
@@ -458,6 +477,20 @@ mod tests {
         handover.settle(&intake);
         assert_eq!(taken(&intake, 7), [2]);
         assert_eq!(handover.new_one(Published::Ltp(&[tick(7, 3, Some(5))]), &intake), Passed::Finished);
+    }
+
+    #[test]
+    fn ticks_of_one_second_wait_until_the_next_shows_that_they_are_new() {
+        let (handover, intake) = (Handover::new(FEED), intake());
+        handover.old(Published::Ltp(&[tick(7, 1, Some(5))]), &intake);
+        handover.new_one(Published::Ltp(&[tick(7, 2, Some(5))]), &intake);
+        handover.flip(&intake);
+        handover.new_one(Published::Ltp(&[tick(7, 3, Some(5))]), &intake);
+        assert_eq!(taken(&intake, 7), [1]);
+        let both = [tick(7, 4, Some(5)), tick(7, 5, Some(6))];
+        assert_eq!(handover.new_one(Published::Ltp(&both), &intake), Passed::Finished);
+        assert_eq!(taken(&intake, 7), [2, 3, 4, 5]);
+        assert_eq!(handover.repeated_and_merged(), (0, 0));
     }
 
     #[test]

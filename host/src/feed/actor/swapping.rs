@@ -13,11 +13,12 @@ use crate::{
     feed::{
         Serving,
         connection::{Connection, Link},
-        events::{InstanceEvent, InstanceReport},
+        events::{Events, InstanceEvent, InstanceReport},
         handover::{Handover, Passed},
         swap::{LOOK_EVERY, SETTLED_WITHIN, Standby, Verdict},
     },
     model::InstrumentId,
+    plugins::AdapterFailure,
     router,
 };
 
@@ -112,18 +113,47 @@ impl Actor {
         let (label, events) = self.events_for(number);
         let handover = Handover::new(self.feed.id());
         events.follow(&handover);
-        let created = self.create(&label, &events);
+        // From before the new one can say anything, or what the old one published meanwhile would come again.
+        self.note_for(number, &handover);
         let carried = self.carried(number);
-        let standby = match created {
-            Ok(instance) => Standby::new(
-                instance,
-                events,
-                Arc::clone(&handover),
-                carried.iter().map(|instrument| instrument.0),
-                now,
-            ),
-            Err(failure) => return self.note_failed_swap(number, &failure.to_string()),
-        };
+        match self.create_standby(&label, events, &handover, &carried, now) {
+            Ok(standby) => {
+                if let Some(connection) = self.connections.get_mut(number) {
+                    connection.standby = Some(standby);
+                }
+            }
+            Err(failure) => {
+                if let Some(serving) =
+                    self.connections.get(number).and_then(|connection| connection.events.as_ref())
+                {
+                    serving.pass_all();
+                }
+                self.note_failed_swap(number, &failure.to_string());
+            }
+        }
+    }
+
+    /// Notes what the instance that serves publishes from now on.
+    fn note_for(&mut self, number: usize, handover: &Arc<Handover>) {
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        // The search after the last swap ends here: it would end the notes too.
+        settle(connection, &self.feed.0.intake);
+        if let Some(serving) = &connection.events {
+            serving.note_for(handover);
+        }
+    }
+
+    fn create_standby(
+        &mut self,
+        label: &str,
+        events: Arc<Events>,
+        handover: &Arc<Handover>,
+        carried: &[InstrumentId],
+        now: Instant,
+    ) -> Result<Standby, AdapterFailure> {
+        let instance = self.create(label, &events)?;
+        let numbers = carried.iter().map(|instrument| instrument.0);
+        let standby = Standby::new(instance, events, Arc::clone(handover), numbers, now);
         let subscriptions =
             carried.iter().filter_map(|instrument| self.subscription(*instrument)).collect::<Vec<_>>();
         self.upstream_requests += 1;
@@ -131,13 +161,9 @@ impl Actor {
             && let Err(failure) = standby.instance.subscribe(self.upstream_requests, &subscriptions)
         {
             let _ending = self.shut_down(Some(standby.instance));
-            return self.note_failed_swap(number, &failure.to_string());
+            return Err(failure);
         }
-        let Some(connection) = self.connections.get_mut(number) else { return };
-        if let Some(serving) = &connection.events {
-            serving.note_for(&handover);
-        }
-        connection.standby = Some(standby);
+        Ok(standby)
     }
 
     /// Looks at what stands by, and at what took over.
