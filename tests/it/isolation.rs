@@ -7,6 +7,7 @@ mod faults;
 mod in_process;
 mod process;
 mod secrets;
+mod swaps;
 
 use std::{fmt::Write as _, path::Path};
 

@@ -19,6 +19,7 @@ pub mod http;
 pub mod numbered;
 pub mod process;
 pub mod python;
+pub mod swaps;
 pub mod venue;
 
 use std::time::{Duration, Instant};

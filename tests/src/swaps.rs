@@ -6,14 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::Args;
-use integration_tests::{
+use crate::{
     Host, HostBuilder, SOON, binary,
     host::assert_ok,
     numbered::{Readers, Totals},
     venue::Venue,
     wait_until,
 };
+use clap::Args;
 
 /// Frames that each client has before anything is measured, and after each swap.
 const FRAMES_BETWEEN: u64 = 500;
@@ -29,23 +29,24 @@ const NAME: &str = "sequence";
 
 /// What flows while adapters are replaced.
 #[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Load {
+pub struct Load {
     /// Clients, each with all symbols
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=250))]
-    pub(crate) clients: u16,
+    pub clients: u16,
     /// Symbols
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1_000))]
-    pub(crate) symbols: u16,
+    pub symbols: u16,
     /// Ticks of each symbol in a second
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000))]
-    pub(crate) rate: u64,
+    pub rate: u64,
     /// Times of ticks in whole seconds, as many brokers send them
     #[arg(long)]
-    pub(crate) coarse_times: bool,
+    pub coarse_times: bool,
 }
 
 /// A running host under load.
-pub(crate) struct Bench {
+#[derive(Debug)]
+pub struct Bench {
     host: Host,
     venue: Venue,
     readers: Readers,
@@ -55,7 +56,8 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) async fn start(library: &str, isolation: &str, load: &Load) -> Self {
+    /// Starts a host with this library, and waits until every client has ticks.
+    pub async fn start(library: &str, isolation: &str, load: &Load) -> Self {
         let venue = Venue::start(load.symbols.into(), load.rate, load.coarse_times).await;
         let builder = HostBuilder::new()
             .env("TICKHOST_THROTTLE_MS", 0)
@@ -80,13 +82,13 @@ impl Bench {
     }
 
     /// Resident memory of the host in bytes, when it had a rest.
-    pub(crate) async fn memory(&self) -> u64 {
+    pub async fn memory(&self) -> u64 {
         tokio::time::sleep(REST).await;
         self.host.memory_bytes()
     }
 
     /// Replaces the adapter by one that takes over when it is ready; gives how long it took, none when it failed.
-    pub(crate) async fn swap(&mut self, number: u32) -> Option<Duration> {
+    pub async fn swap(&mut self, number: u32) -> Option<Duration> {
         let before = self.swaps().await;
         let began = Instant::now();
         if number.is_multiple_of(2) {
@@ -110,7 +112,7 @@ impl Bench {
     }
 
     /// Replaces the adapter by one that begins when it has ended; gives the longest gap that a client saw.
-    pub(crate) async fn break_and_make(&mut self, number: u32) -> Duration {
+    pub async fn break_and_make(&mut self, number: u32) -> Duration {
         self.readers.forget();
         let before = self.venue.accepted();
         if number.is_multiple_of(2) {
@@ -124,7 +126,7 @@ impl Bench {
     }
 
     /// Ends the ticks; gives what the clients saw, the ticks included that were lost last.
-    pub(crate) async fn end(&self) -> Totals {
+    pub async fn end(&self) -> Totals {
         let last = self.venue.fall_silent();
         assert_eq!(self.venue.too_slow(), 0, "an adapter did not read its ticks in time");
         let missing = || {
@@ -142,7 +144,7 @@ impl Bench {
     }
 
     /// Ticks that were merged on their way because something was behind.
-    pub(crate) async fn conflated(&self) -> f64 {
+    pub async fn conflated(&self) -> f64 {
         let mut sum = 0.0;
         for name in [
             "tickhost_feed_conflated_link_total",
@@ -156,7 +158,7 @@ impl Bench {
     }
 
     /// Ticks of new instances that the old ones had published already.
-    pub(crate) async fn held_back(&self) -> f64 {
+    pub async fn held_back(&self) -> f64 {
         self.host.metric("tickhost_feed_swaps_repeated_total").await
     }
 
@@ -166,6 +168,17 @@ impl Bench {
             self.host.metric("tickhost_feed_swaps_total").await,
             self.host.metric("tickhost_feed_swaps_failed_total").await,
         )
+    }
+
+    /// Puts a file that is no library in the place of the library, and waits until the host has said so.
+    pub async fn put_garbage(&self) {
+        let fresh = self.library.with_extension("fresh");
+        fs::write(&fresh, "no library").expect("the file is written");
+        fs::rename(&fresh, &self.library).expect("it takes the place of the old one");
+        wait_until("the host says what is wrong with it", || async {
+            self.host.status().await["adapters"][0]["error"].is_string()
+        })
+        .await;
     }
 
     /// Another build: the same library with its number behind it, moved over the old one at once.

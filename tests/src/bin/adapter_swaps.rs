@@ -26,15 +26,14 @@
     reason = "a measuring tool reports on standard output and by panicking"
 )]
 
-mod bench;
-
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use hdrhistogram::Histogram;
-use integration_tests::numbered::Totals;
-
-use self::bench::{Bench, Load};
+use integration_tests::{
+    numbered::Totals,
+    swaps::{Bench, Load},
+};
 
 /// Counts what clients lose when an adapter is replaced while ticks flow, as Markdown tables.
 #[derive(Debug, Parser)]
