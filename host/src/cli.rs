@@ -26,6 +26,7 @@ use clap::{
 
 use self::{
     accounts::{AccountCommand, KeyCommand, UserCommand},
+    adapters::AdaptersCommand,
     tap::TapArgs,
 };
 use crate::{
@@ -83,11 +84,16 @@ pub enum Request {
     /// data folder can be written and the ports are free. Prints all problems at once; secrets are never printed. Exit
     /// code 0 when there is none, else 1.
     Check,
-    /// List the adapters of plugins.toml
+    /// List the adapters of plugins.toml, write a new one, test one
+    ///
+    /// Without a command it lists what plugins.toml names, and whether each library loads.
     Adapters {
         /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
+        #[command(subcommand)]
+        #[expect(missing_docs, reason = "a doc comment here would replace the help of the command")]
+        command: Option<AdaptersCommand>,
     },
     /// Watch prices in the terminal
     ///
@@ -154,7 +160,8 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
             print(&report);
             return Ok(ExitCode::from(report.exit_code()));
         }
-        Request::Adapters { json } => {
+        Request::Adapters { command: Some(command), .. } => return adapters::obey(command, &mut out),
+        Request::Adapters { json, command: None } => {
             let settings = Settings::load(sources)?;
             let plugins = PluginsFile::load(&settings)?;
             let all_loaded = adapters::run(&settings, &plugins, json, &mut out)?;

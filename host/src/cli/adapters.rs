@@ -1,13 +1,36 @@
-//! `tickhost adapters`: what `plugins.toml` lists, and whether each library loads.
+//! `tickhost adapters`: what `plugins.toml` lists, and whether each library loads; and the tools of adapter authors.
 
-use std::{io::Write, path::PathBuf};
+mod test;
 
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use clap::Subcommand;
+
+use self::test::TestArgs;
 use super::{run::load_adapters, table::list};
 use crate::{
     accounts::secrets::private_dir,
     admin::AdapterStatus,
     config::{PluginsFile, Settings},
 };
+
+/// What can be done beside listing.
+#[derive(Debug, Subcommand)]
+#[non_exhaustive]
+pub enum AdaptersCommand {
+    /// Run the conformance suite against an adapter
+    Test(TestArgs),
+}
+
+/// Does it, and gives the exit code.
+///
+/// # Errors
+/// Why it could not be done.
+pub fn obey(command: AdaptersCommand, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    match command {
+        AdaptersCommand::Test(args) => test::run(&args, out),
+    }
+}
 
 /// Loads each library and prints what it says of itself; true when all that are switched on loaded.
 ///
