@@ -59,7 +59,7 @@ pub fn run_limited(command: &mut Command, limit: Duration) -> Result<String, Str
         // It may end by itself in this moment; either way it is gone afterwards.
         _ = child.kill();
         _ = child.wait();
-        return Err(format!("did not end in {} s", limit.as_secs()));
+        return Err(format!("did not end in {limit:?}"));
     };
     let read = |tail: Option<JoinHandle<String>>| tail.and_then(|tail| tail.join().ok()).unwrap_or_default();
     if status.success() {

@@ -86,7 +86,7 @@ impl Session {
             }
             Ok(Message::Heartbeat | Message::Login { .. }) => {}
             Ok(Message::Unknown) => {
-                debug!("The broker sent a message of a kind that this adapter does not know")
+                debug!("The broker sent a kind of message that this adapter does not know")
             }
             Err(_) => sink.undecodable(),
         }

@@ -1,6 +1,6 @@
 //! Messages exactly as the broker writes them. Prices are in paise, times in milliseconds since the Unix epoch, UTC.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tokio_tungstenite::tungstenite;
@@ -17,7 +17,7 @@ pub enum Message {
     /// The answer to a subscription: the handle of each key, which holds for this connection only.
     Subscribed {
         /// Handles by key.
-        handles: HashMap<String, u32>,
+        handles: BTreeMap<String, u32>,
     },
     /// The broker does not serve an instrument.
     Refused {
