@@ -84,7 +84,7 @@ pub enum Request {
     /// data folder can be written and the ports are free. Prints all problems at once; secrets are never printed. Exit
     /// code 0 when there is none, else 1.
     Check,
-    /// List the adapters of plugins.toml, write a new one, test one
+    /// List the adapters of plugins.toml; write and test new ones
     ///
     /// Without a command it lists what plugins.toml names, and whether each library loads.
     Adapters {

@@ -33,11 +33,11 @@ const DEPTHS: [u16; 2] = [5, 20];
 
 /// One account's way to the broker.
 #[derive(Debug)]
-pub struct Template {
+pub struct TemplateBroker {
     settings: Settings,
 }
 
-impl Adapter for Template {
+impl Adapter for TemplateBroker {
     type Config = Config;
     type Connection = Session;
 
@@ -70,4 +70,4 @@ fn granted_depth(asked: u16) -> u16 {
     DEPTHS.into_iter().rev().find(|levels| *levels <= asked).unwrap_or(fewest)
 }
 
-adapter_sdk::export_adapter!(Template);
+adapter_sdk::export_adapter!(TemplateBroker);

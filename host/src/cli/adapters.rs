@@ -1,12 +1,13 @@
 //! `tickhost adapters`: what `plugins.toml` lists, and whether each library loads; and the tools of adapter authors.
 
+mod new;
 mod test;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::Subcommand;
 
-use self::test::TestArgs;
+use self::{new::NewArgs, test::TestArgs};
 use super::{run::load_adapters, table::list};
 use crate::{
     accounts::secrets::private_dir,
@@ -18,6 +19,8 @@ use crate::{
 #[derive(Debug, Subcommand)]
 #[non_exhaustive]
 pub enum AdaptersCommand {
+    /// Write the beginning of a new adapter
+    New(NewArgs),
     /// Run the conformance suite against an adapter
     Test(TestArgs),
 }
@@ -28,6 +31,7 @@ pub enum AdaptersCommand {
 /// Why it could not be done.
 pub fn obey(command: AdaptersCommand, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match command {
+        AdaptersCommand::New(args) => new::run(&args, out).map(|()| ExitCode::SUCCESS),
         AdaptersCommand::Test(args) => test::run(&args, out),
     }
 }

@@ -14,6 +14,7 @@ use std::{
 };
 
 pub use self::library::{LibraryPlaces, MissingLibrary};
+pub(crate) use self::read::is_name;
 use super::{LimitOverrides, Origin, Problem, Problems, Settings, file};
 
 /// What `plugins.toml` says, validated. An adapter's own settings are validated by the adapter.

@@ -40,7 +40,7 @@ pub(super) fn stall_noticed(stage: &Stage<'_>) -> Check {
         let running = stage.start_in("silence")?;
         running.wait_connected(1)?;
         stage.subscribe(&running, &[one])?;
-        running.wait_status(StatusKind::DISCONNECTED, "that it notices the silence", 1, limit)?;
+        running.wait_status(StatusKind::DISCONNECTED, "a word that the connection fell silent", 1, limit)?;
         running.wait_connected(2)?;
         return running.settle();
     };
@@ -49,7 +49,7 @@ pub(super) fn stall_noticed(stage: &Stage<'_>) -> Check {
     stage.subscribe(&running, &[one])?;
     running.tick(venue, one, &stage.price(0, 1))?;
     venue.mute()?;
-    running.wait_status(StatusKind::DISCONNECTED, "that it notices the silence", 1, limit)?;
+    running.wait_status(StatusKind::DISCONNECTED, "a word that the connection fell silent", 1, limit)?;
     running.wait_connected(2)?;
     stage.wait_at_venue(&[one])?;
     running.tick(venue, one, &stage.price(0, 2))?;
