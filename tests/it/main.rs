@@ -11,6 +11,7 @@
 #![allow(missing_docs, reason = "the names of the tests say what they are")]
 
 mod accounts;
+mod adapter_kit;
 mod bus;
 mod clients;
 mod delivery;

@@ -40,3 +40,9 @@ pub(crate) fn built() -> &'static Path {
 pub(crate) fn tickhost() -> PathBuf {
     built().join(format!("tickhost{}", std::env::consts::EXE_SUFFIX))
 }
+
+/// The library of the synthetic exchange.
+pub fn sim_library() -> PathBuf {
+    let name = format!("{}adapter_sim{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    built().join(name)
+}

@@ -20,6 +20,7 @@ pub mod python;
 use std::time::{Duration, Instant};
 
 pub use self::{
+    binary::sim_library,
     client::Client,
     host::{Host, HostBuilder, PLUGINS},
 };

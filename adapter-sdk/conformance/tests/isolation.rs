@@ -1,7 +1,13 @@
 //! A case in a process of its own ends in a result, whatever becomes of the process.
 
 #![cfg(unix)]
-#![allow(clippy::tests_outside_test_module, missing_docs, reason = "an integration test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::tests_outside_test_module,
+    missing_docs,
+    reason = "an integration test"
+)]
 
 use std::{
     process::Command,

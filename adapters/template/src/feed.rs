@@ -85,9 +85,7 @@ impl Session {
                 }
             }
             Ok(Message::Heartbeat | Message::Login { .. }) => {}
-            Ok(Message::Unknown) => {
-                debug!("The broker sent a kind of message that this adapter does not know")
-            }
+            Ok(Message::Unknown) => debug!("Message of a kind that is not known"),
             Err(_) => sink.undecodable(),
         }
     }

@@ -6,8 +6,8 @@ use adapter_template::{
     wire::{Message, Packet},
 };
 
-fn paise(value: i64) -> Price {
-    Price::from_scaled(value, 2).unwrap()
+const fn paise(value: i64) -> Price {
+    Price::from_nanos(value * 10_000_000)
 }
 
 fn level(price: i64, quantity: i64, orders: u32) -> Level {

@@ -55,6 +55,7 @@ pub(super) fn clean_stop(stage: &Stage<'_>) -> Check {
 /// Shuts an instance down, and makes sure that it is silent afterwards.
 fn ends(running: &Running, when: &str) -> Check {
     let took = running.shut_down(STOP);
+    running.settle()?;
     let is_stopped = running.recorder.look(|heard| heard.count(StatusKind::STOPPED) > 0);
     ensure(took < STOP && is_stopped, || {
         let said = if is_stopped { "" } else { " and did not say that it had stopped" };

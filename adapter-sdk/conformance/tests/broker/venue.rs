@@ -78,7 +78,7 @@ impl State {
         let base = peer.handles.len() + wanted.len();
         let mut handles = Vec::new();
         for (place, (exchange, symbol, mode)) in wanted.iter().enumerate() {
-            let fresh = if number % 2 == 0 {
+            let fresh = if number.is_multiple_of(2) {
                 10_000 - base + place
             } else {
                 10_000 - base + wanted.len() - 1 - place

@@ -83,8 +83,11 @@ impl State {
         let (known, unknown): (Vec<&String>, Vec<&String>) =
             keys.iter().partition(|key| packet::instrument_of(key).is_some());
         // On each connection a handle means something else: a table that outlives its connection shows.
-        let ordered: Vec<&String> =
-            if number % 2 == 0 { known.into_iter().rev().collect() } else { known.into_iter().collect() };
+        let ordered: Vec<&String> = if number.is_multiple_of(2) {
+            known.into_iter().rev().collect()
+        } else {
+            known.into_iter().collect()
+        };
         let mut given = serde_json::Map::new();
         for key in ordered {
             let next = u32::try_from(peer.handles.len()).unwrap_or(u32::MAX);

@@ -13,7 +13,7 @@ use adapter_abi::AdapterModuleRef;
 use adapter_conformance::{
     CASES, Case, Profile, Report, Suite, hand_over, run_isolated, run_limited, try_venue,
 };
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Args;
 
 use super::Scratch;
@@ -24,6 +24,10 @@ const PROFILE: &str = "conformance.toml";
 
 /// Time that a library has to load and to say what it is.
 const LOAD_LIMIT: Duration = Duration::from_secs(10);
+
+/// Begins the name of a library that loads, and the sentence about one that does not, from the process that tries it.
+const LOADED: &str = "loaded: ";
+const REFUSED: &str = "refused: ";
 
 /// What to test.
 #[derive(Debug, Args)]
@@ -64,6 +68,7 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     }
     let path = args.path.as_deref().context("name a library, or the folder of an adapter")?;
+    ensure!(path.exists(), "there is no library {}", path.display());
     let profile_file = find_profile(path, args.profile.as_deref())?;
     let profile = Profile::load(&profile_file)?;
     let library = find_library(path, &profile)?;
@@ -77,9 +82,12 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
         command.arg("--alone").arg(&scratch.0);
         Ok(command)
     };
-    let adapter = match run_limited(&mut again()?, LOAD_LIMIT) {
-        Ok(said) => said.lines().last().unwrap_or_default().to_owned(),
-        Err(reason) => bail!("the library cannot be tested: it {reason}"),
+    let said = run_limited(&mut again()?, LOAD_LIMIT)
+        .map_err(|reason| anyhow!("{} cannot be tested: it {reason}", library.display()))?;
+    let last = said.lines().last().unwrap_or_default();
+    let adapter = match last.strip_prefix(LOADED) {
+        Some(name) => name.to_owned(),
+        None => bail!("{}", last.strip_prefix(REFUSED).unwrap_or("the library ended the process at once")),
     };
     try_venue(&profile).map_err(anyhow::Error::msg)?;
     writeln!(out, "{} with {}", library.display(), profile_file.display())?;
@@ -105,12 +113,15 @@ fn alone(
     run_dir: &Path,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
-    let module = load(library, run_dir)?;
+    let loaded = load(library, run_dir);
     let [id] = ids else {
-        writeln!(out, "\n{}", module.metadata()().name)?;
+        match loaded {
+            Ok(module) => writeln!(out, "\n{LOADED}{}", module.metadata()().name)?,
+            Err(error) => writeln!(out, "\n{REFUSED}{}", format!("{error:#}").replace('\n', " "))?,
+        }
         return Ok(ExitCode::SUCCESS);
     };
-    let suite = Suite::new(module, profile);
+    let suite = Suite::new(loaded?, profile);
     for case in chosen(std::slice::from_ref(id))? {
         hand_over(&suite.run(case), out)?;
     }
@@ -151,7 +162,6 @@ fn find_profile(path: &Path, named: Option<&Path>) -> anyhow::Result<PathBuf> {
 /// The library itself, or the newest one that cargo built for a folder.
 fn find_library(path: &Path, profile: &Profile) -> anyhow::Result<PathBuf> {
     if !path.is_dir() {
-        ensure!(path.is_file(), "there is no library {}", path.display());
         return Ok(path.to_owned());
     }
     let stem = profile.library.as_deref().context(
@@ -159,7 +169,8 @@ fn find_library(path: &Path, profile: &Profile) -> anyhow::Result<PathBuf> {
     )?;
     let file = format!("{DLL_PREFIX}{stem}{DLL_SUFFIX}");
     let folder = path.canonicalize().with_context(|| format!("cannot open {}", path.display()))?;
-    let target_dirs = folder.ancestors().map(|dir| dir.join("target"));
+    let elsewhere = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target_dirs = folder.ancestors().map(|dir| dir.join("target")).chain(elsewhere);
     let built =
         target_dirs.flat_map(|target| ["debug", "release"].map(|profile| target.join(profile).join(&file)));
     let built_at = |file: &PathBuf| fs::metadata(file).and_then(|metadata| metadata.modified()).ok();
