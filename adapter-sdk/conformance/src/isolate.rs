@@ -24,11 +24,16 @@ const SHOWN_BYTES: usize = 400;
 /// Longest pause between looks at the process.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Runs a case with a command that ends by calling [`hand_over`]. Whatever it does, there is a result.
-pub fn run_isolated(case: &Case, command: &mut Command) -> CaseResult {
+/// Runs a case with a command that ends by calling [`hand_over`]. Whatever it does, there is a result. A process that
+/// prints one of the secrets fails, since its output is the host's: it ends in a journal or a log file.
+pub fn run_isolated(case: &Case, command: &mut Command, secrets: &[&str]) -> CaseResult {
     let started = Instant::now();
-    let result = run_limited(command, case.limit).and_then(|output| {
-        let mut lines = output.lines().rev();
+    let result = run(command, case.limit).and_then(|output| {
+        if secrets.iter().any(|secret| output.shows(secret)) {
+            return Err("a secret of the profile was printed".to_owned());
+        }
+        let printed = output.checked()?;
+        let mut lines = printed.lines().rev();
         let found = lines.find_map(|line| line.strip_prefix(MARK)).map(serde_json::from_str::<CaseResult>);
         found.and_then(Result::ok).ok_or_else(|| "ended the process before the case was over".to_owned())
     });
@@ -47,13 +52,43 @@ pub fn run_isolated(case: &Case, command: &mut Command) -> CaseResult {
 /// # Errors
 /// How it ended, when it did not end well: a crash by its name, and the last lines of its standard error.
 pub fn run_limited(command: &mut Command, limit: Duration) -> Result<String, String> {
+    run(command, limit)?.checked()
+}
+
+/// What is left of a process.
+struct Output {
+    status: ExitStatus,
+    /// The end of its standard output.
+    printed: String,
+    /// The end of its standard error.
+    errors: String,
+}
+
+impl Output {
+    fn shows(&self, text: &str) -> bool {
+        self.printed.contains(text) || self.errors.contains(text)
+    }
+
+    fn checked(self) -> Result<String, String> {
+        if self.status.success() {
+            return Ok(self.printed);
+        }
+        let errors = self.errors.trim();
+        let from = errors.ceil_char_boundary(errors.len().saturating_sub(SHOWN_BYTES));
+        let shown = errors.get(from..).unwrap_or_default();
+        let why = end_of(self.status);
+        Err(if shown.is_empty() { why } else { format!("{why}: {shown}") })
+    }
+}
+
+fn run(command: &mut Command, limit: Duration) -> Result<Output, String> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("cannot start a process: {error}"))?;
-    let output = child.stdout.take().map(tail_of);
+    let printed = child.stdout.take().map(tail_of);
     let errors = child.stderr.take().map(tail_of);
     let Some(status) = wait(&mut child, limit) else {
         // It may end by itself in this moment; either way it is gone afterwards.
@@ -62,15 +97,7 @@ pub fn run_limited(command: &mut Command, limit: Duration) -> Result<String, Str
         return Err(format!("did not end in {limit:?}"));
     };
     let read = |tail: Option<JoinHandle<String>>| tail.and_then(|tail| tail.join().ok()).unwrap_or_default();
-    if status.success() {
-        return Ok(read(output));
-    }
-    let errors = read(errors);
-    let errors = errors.trim();
-    let from = errors.ceil_char_boundary(errors.len().saturating_sub(SHOWN_BYTES));
-    let shown = errors.get(from..).unwrap_or_default();
-    let why = end_of(status);
-    Err(if shown.is_empty() { why } else { format!("{why}: {shown}") })
+    Ok(Output { status, printed: read(printed), errors: read(errors) })
 }
 
 /// Prints the result of a case for the process that waits for it.

@@ -18,6 +18,9 @@ const PLACEHOLDER: &str = "{venue}";
 /// Instruments that the cases need at least.
 const INSTRUMENTS: usize = 3;
 
+/// Shortest value that is looked for as a secret.
+const SECRET_BYTES: usize = 4;
+
 /// Why there is no profile.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
@@ -213,11 +216,15 @@ impl Profile {
         config.to_string()
     }
 
-    /// Values that must not be seen outside the log-in.
-    pub(crate) fn secrets(&self) -> Vec<&str> {
+    /// Credentials that must not be seen outside the log-in. Those of less than 4 bytes are left out: they are found
+    /// everywhere by chance.
+    pub fn secrets(&self) -> Vec<&str> {
         let sets = [&self.credentials.valid, &self.credentials.renewed, &self.credentials.wrong];
         let all = sets.into_iter().flatten();
-        let secret = all.filter(|(name, value)| !self.credentials.public.contains(name) && !value.is_empty());
+        let is_secret = |name: &String, value: &str| {
+            !self.credentials.public.contains(name) && value.len() >= SECRET_BYTES
+        };
+        let secret = all.filter(|(name, value)| is_secret(name, value));
         secret.map(|(_, value)| value.as_str()).collect()
     }
 
@@ -328,9 +335,10 @@ mod tests {
     #[test]
     fn everything_that_is_not_public_is_a_secret() {
         let mut profile = parse("").unwrap();
-        profile.credentials.valid =
-            [("client", "C1"), ("token", "t-1")].map(|(a, b)| (a.to_owned(), b.to_owned())).into();
+        profile.credentials.valid = [("client", "C1234"), ("pin", "12"), ("token", "today")]
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .into();
         profile.credentials.public.push("client".to_owned());
-        assert_eq!(profile.secrets(), ["t-1"]);
+        assert_eq!(profile.secrets(), ["today"]);
     }
 }

@@ -31,7 +31,9 @@ pub(crate) struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     pub(crate) fn new(module: AdapterModuleRef, profile: &'a Profile, venue: Option<Venue>) -> Check<Self> {
-        if let Some(venue) = &venue {
+        if let Some(venue) = &venue
+            && venue.needs(&["accept"]).is_ok()
+        {
             // A venue that accepts nobody unless told otherwise would need this in every case.
             venue.accept(&[&profile.credentials.valid])?;
         }
@@ -101,6 +103,16 @@ impl<'a> Stage<'a> {
     /// The instrument at a place of the profile with its number, in a mode.
     pub(crate) fn wanted(&self, place: usize, kind: Kind) -> Wanted<'a> {
         Wanted::at(place, self.profile.instrument(place), kind)
+    }
+
+    /// The least that the adapter publishes: last prices, where the broker has them.
+    pub(crate) fn lowest(&self) -> Kind {
+        self.kinds().first().copied().unwrap_or(Kind::Ltp)
+    }
+
+    /// The most that the adapter publishes.
+    pub(crate) fn highest(&self) -> Kind {
+        self.kinds().last().copied().unwrap_or(Kind::Ltp)
     }
 
     /// The kinds that the adapter says it publishes, lowest first.

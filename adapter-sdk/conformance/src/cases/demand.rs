@@ -23,7 +23,7 @@ pub(super) fn bulk(stage: &Stage<'_>) -> Check {
     let Some(bulk) = &stage.profile.bulk else { return skip("the profile has no [bulk] instruments") };
     let declared = usize::try_from(stage.module.metadata()().symbols_per_connection).unwrap_or(USUAL_LIMIT);
     let instruments = bulk.instruments(if declared == 0 { USUAL_LIMIT } else { declared });
-    let lowest = stage.kinds().first().copied().unwrap_or(Kind::Ltp);
+    let lowest = stage.lowest();
     let wanted: Vec<Wanted<'_>> =
         instruments.iter().enumerate().map(|(place, one)| Wanted::at(place, one, lowest)).collect();
     let running = stage.connected()?;
@@ -108,7 +108,7 @@ pub(super) fn modes(stage: &Stage<'_>) -> Check {
 }
 
 pub(super) fn unsubscribe_to_zero(stage: &Stage<'_>) -> Check {
-    let lowest = stage.kinds().first().copied().unwrap_or(Kind::Ltp);
+    let lowest = stage.lowest();
     let (first, second) = (stage.wanted(0, lowest), stage.wanted(1, lowest));
     let running = stage.connected()?;
     stage.subscribe(&running, &[first])?;

@@ -28,7 +28,7 @@ pub(super) fn never_relabels(stage: &Stage<'_>) -> Check {
 fn at_venue(stage: &Stage<'_>, venue: &Venue) -> Check {
     venue.needs(&["tick", "disconnect"])?;
     let running = stage.connected()?;
-    let three = [0, 1, 2].map(|place| stage.wanted(place, Kind::Ltp));
+    let three = [0, 1, 2].map(|place| stage.wanted(place, stage.lowest()));
     stage.subscribe(&running, &three)?;
     interleave(stage, &running, venue, &three)?;
     // Subscribed in another order on the new connection, brokers hand out other handles.
@@ -170,7 +170,7 @@ pub(super) fn odd_symbols(stage: &Stage<'_>) -> Check {
     }
     let running = stage.connected()?;
     let wanted: Vec<Wanted<'_>> =
-        odd.iter().enumerate().map(|(place, one)| Wanted::at(place, one, Kind::Ltp)).collect();
+        odd.iter().enumerate().map(|(place, one)| Wanted::at(place, one, stage.lowest())).collect();
     stage.subscribe(&running, &wanted)?;
     for (place, one) in wanted.iter().enumerate() {
         if let Some(venue) = stage.venue() {
@@ -188,7 +188,11 @@ pub(super) fn unknown_refused(stage: &Stage<'_>) -> Check {
         return skip("the profile names no unknown instrument");
     };
     let running = stage.connected()?;
-    let wanted = [stage.wanted(0, Kind::Ltp), Wanted::at(1, unknown, Kind::Ltp), stage.wanted(2, Kind::Ltp)];
+    let wanted = [
+        stage.wanted(0, stage.lowest()),
+        Wanted::at(1, unknown, stage.lowest()),
+        stage.wanted(2, stage.lowest()),
+    ];
     let [first, nobody, last] = wanted;
     running.subscribe(&wanted)?;
     // A broker may have to be asked: its refusal then follows as an outcome that answers no request.

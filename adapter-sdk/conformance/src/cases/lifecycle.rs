@@ -9,7 +9,6 @@ use adapter_abi::{ABI_VERSION, StatusKind, abi_stable::std_types::RStr};
 use serde_json::{Value as Json, json};
 
 use crate::{
-    host::Kind,
     running::Running,
     stage::{A_WHILE, SOON, Stage, packet},
     verdict::{Check, Stop, ensure, fail},
@@ -35,7 +34,7 @@ pub(super) fn clean_stop(stage: &Stage<'_>) -> Check {
     waiting.connect()?;
     ends(&waiting, "while the broker does not answer")?;
     let running = stage.connected()?;
-    let three = [0, 1, 2].map(|place| stage.wanted(place, Kind::Ltp));
+    let three = [0, 1, 2].map(|place| stage.wanted(place, stage.lowest()));
     stage.subscribe(&running, &three)?;
     if let Some(venue) = stage.venue() {
         venue.needs(&["tick", "report"])?;
@@ -116,7 +115,7 @@ pub(super) fn settings_checked(stage: &Stage<'_>) -> Check {
 pub(super) fn calls_return(stage: &Stage<'_>) -> Check {
     let (address, _listener) = black_hole()?;
     let running = stage.create(&address, &stage.profile.credentials.valid, None)?;
-    let one = stage.wanted(0, Kind::Ltp);
+    let one = stage.wanted(0, stage.lowest());
     at_once("connect", || running.connect())?;
     for _ in 0..50 {
         at_once("subscribe", || running.send_subscribe(&[one]).map(drop))?;

@@ -8,7 +8,6 @@ use std::{
 use adapter_abi::StatusKind;
 
 use crate::{
-    host::Kind,
     running::Running,
     stage::{SOON, Stage, packet, price},
     venue::Venue,
@@ -35,7 +34,7 @@ pub(super) fn stall_noticed(stage: &Stage<'_>) -> Check {
         return skip("the profile has no stall_ms: the adapter cannot tell silence from a quiet market");
     };
     let limit = stall + SOON;
-    let one = stage.wanted(0, Kind::Ltp);
+    let one = stage.wanted(0, stage.lowest());
     let Some(venue) = stage.venue() else {
         let running = stage.start_in("silence")?;
         running.wait_connected(1)?;
@@ -62,7 +61,7 @@ pub(super) fn heartbeats(stage: &Stage<'_>) -> Check {
     };
     let venue = stage.venue_with(&["tick", "report"])?;
     let running = stage.connected()?;
-    let one = stage.wanted(0, Kind::Ltp);
+    let one = stage.wanted(0, stage.lowest());
     stage.subscribe(&running, &[one])?;
     running.recorder.watch(stall * 2, |heard| {
         (heard.count(StatusKind::DISCONNECTED) > 0)
@@ -76,7 +75,7 @@ pub(super) fn heartbeats(stage: &Stage<'_>) -> Check {
 }
 
 pub(super) fn subscribed_again(stage: &Stage<'_>) -> Check {
-    let lowest = stage.kinds().first().copied().unwrap_or(Kind::Ltp);
+    let lowest = stage.lowest();
     let [gone, kept, added] = [0, 1, 2].map(|place| stage.wanted(place, lowest));
     let Some(venue) = stage.venue() else {
         let running = stage.start_in("disconnects")?;
@@ -113,7 +112,7 @@ pub(super) fn many_reconnects(stage: &Stage<'_>) -> Check {
         return skip("this system does not show the open descriptors of a process");
     }
     let running = stage.connected()?;
-    stage.subscribe(&running, &[stage.wanted(0, Kind::Ltp)])?;
+    stage.subscribe(&running, &[stage.wanted(0, stage.lowest())])?;
     let wanted = stage.profile.limits.reconnects.max(WARM_UP + 1);
     let again = |count: u32| {
         // New credentials make it connect at once, without the pauses of a bad network.
@@ -143,7 +142,7 @@ fn descriptors() -> Option<usize> {
 pub(super) fn random_bytes(stage: &Stage<'_>) -> Check {
     let venue = stage.venue_with(&["garbage", "tick"])?;
     let running = stage.connected()?;
-    let one = stage.wanted(0, Kind::Ltp);
+    let one = stage.wanted(0, stage.lowest());
     stage.subscribe(&running, &[one])?;
     for round in 0..ROUNDS {
         venue.garbage(u64::try_from(round).unwrap_or(0) + 1, FRAMES)?;
@@ -154,7 +153,7 @@ pub(super) fn random_bytes(stage: &Stage<'_>) -> Check {
 
 /// Sends a tick again and again until it arrives; the connection may be coming back meanwhile.
 fn ticks_again(stage: &Stage<'_>, running: &Running, venue: &Venue, ltp: &str) -> Check {
-    let one = stage.wanted(0, Kind::Ltp);
+    let one = stage.wanted(0, stage.lowest());
     let expected = price(ltp)?;
     let deadline = Instant::now() + RECOVERY;
     loop {

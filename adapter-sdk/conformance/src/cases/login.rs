@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use adapter_abi::{ErrorCode, StatusKind, abi_stable::std_types::RStr};
 
 use crate::{
-    host::{Heard, Kind},
+    host::Heard,
     running::Running,
     stage::{A_WHILE, SOON, Stage},
     venue::Venue,
@@ -15,9 +15,6 @@ use crate::{
 /// Log-ins with one refused set of credentials before the adapter has to wait for another: brokers err during their
 /// nightly change, and lock accounts soon after.
 const ATTEMPTS: usize = 3;
-
-/// Shorter values are found everywhere by chance.
-const SECRET_BYTES: usize = 4;
 
 pub(super) fn fresh_token(stage: &Stage<'_>) -> Check {
     let sets = &stage.profile.credentials;
@@ -93,19 +90,16 @@ fn wait_refused(running: &Running) -> Check {
 
 pub(super) fn secrets_not_logged(stage: &Stage<'_>) -> Check {
     let sets = &stage.profile.credentials;
-    let secrets: Vec<&str> =
-        stage.profile.secrets().into_iter().filter(|secret| secret.len() >= SECRET_BYTES).collect();
+    let secrets = stage.profile.secrets();
     if secrets.is_empty() {
-        return skip(format!(
-            "the profile has no credentials of {SECRET_BYTES} bytes or more that are secret"
-        ));
+        return skip("the profile has no credentials that are secret");
     }
     let running = stage.start_with(&sets.wrong, None)?;
     if let Some(venue) = stage.venue() {
         wait_refused(&running)?;
         running.renew(&sets.valid, true);
         running.wait_connected(1)?;
-        let one = stage.wanted(0, Kind::Ltp);
+        let one = stage.wanted(0, stage.lowest());
         stage.subscribe(&running, &[one])?;
         if venue.needs(&["garbage"]).is_ok() {
             venue.garbage(18, 20)?;
@@ -115,7 +109,7 @@ pub(super) fn secrets_not_logged(stage: &Stage<'_>) -> Check {
         running.wait_connected(connected + 1)?;
     } else {
         running.wait_connected(1)?;
-        running.subscribe(&[stage.wanted(0, Kind::Ltp)])?;
+        running.subscribe(&[stage.wanted(0, stage.lowest())])?;
         running.renew(&sets.valid, true);
         running.wait_connected(2)?;
     }

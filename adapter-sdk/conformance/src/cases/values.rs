@@ -97,7 +97,7 @@ fn lacking(stage: &Stage<'_>) -> Check {
     if stage.profile.instruments.iter().all(|instrument| instrument.lacks.is_empty()) {
         return skip("it needs a fake venue, or an instrument that lacks some values");
     }
-    let highest = stage.kinds().last().copied().unwrap_or(Kind::Ltp);
+    let highest = stage.highest();
     let running = stage.connected()?;
     let instruments = &stage.profile.instruments;
     let wanted: Vec<Wanted<'_>> =
@@ -203,7 +203,7 @@ fn numbers(values: &BTreeMap<String, String>) -> Check<BTreeMap<&'static str, i6
 pub(super) fn several_in_a_frame(stage: &Stage<'_>) -> Check {
     let venue = stage.venue_with(&["frame"])?;
     let running = stage.connected()?;
-    let lowest = stage.kinds().first().copied().unwrap_or(Kind::Ltp);
+    let lowest = stage.lowest();
     let three = [0, 1, 2].map(|place| stage.wanted(place, lowest));
     stage.subscribe(&running, &three)?;
     let order = [0, 1, 0, 2, 1, 0, 0, 2];
@@ -243,7 +243,7 @@ pub(super) fn several_in_a_frame(stage: &Stage<'_>) -> Check {
 
 pub(super) fn timestamps(stage: &Stage<'_>) -> Check {
     let running = stage.connected()?;
-    let highest = stage.kinds().last().copied().unwrap_or(Kind::Ltp);
+    let highest = stage.highest();
     let kind = highest.min(Kind::Quote);
     let one = stage.wanted(0, kind);
     let Some(venue) = stage.venue() else { return own_times(stage, &running, one) };
@@ -344,7 +344,7 @@ pub(super) fn price_scaling(stage: &Stage<'_>) -> Check {
 
 /// Without a venue: every last price is a whole number of steps.
 fn whole_steps(stage: &Stage<'_>) -> Check {
-    let stepped = |(place, one)| Wanted::at(place, one, Kind::Ltp);
+    let stepped = |(place, one)| Wanted::at(place, one, stage.lowest());
     let instruments = stage.profile.instruments.iter().enumerate().filter(|(_, one)| one.step.is_some());
     let wanted: Vec<Wanted<'_>> = instruments.map(stepped).collect();
     if wanted.is_empty() {

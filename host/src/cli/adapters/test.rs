@@ -93,7 +93,7 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
     writeln!(out, "{} with {}", library.display(), profile_file.display())?;
     let mut report = Report { adapter, results: Vec::new() };
     for case in cases {
-        let result = run_isolated(case, again()?.args(["--case", case.id]));
+        let result = run_isolated(case, again()?.args(["--case", case.id]), &profile.secrets());
         writeln!(out, "{result}")?;
         out.flush()?;
         report.results.push(result);
