@@ -29,10 +29,12 @@ pub(super) fn clean_stop(stage: &Stage<'_>) -> Check {
     ends(&idle, "before it was told to connect")?;
     let connecting = stage.start()?;
     ends(&connecting, "while it connects")?;
-    let (closed, _) = black_hole()?;
-    let waiting = stage.create(&closed, &stage.profile.credentials.valid, None)?;
-    waiting.connect()?;
-    ends(&waiting, "while the broker does not answer")?;
+    if stage.venue().is_some() {
+        let waiting = stage.create(&closed_port()?, &stage.profile.credentials.valid, None)?;
+        waiting.connect()?;
+        waiting.wait_status(StatusKind::DISCONNECTED, "a word that nobody can be reached", 1, SOON)?;
+        ends(&waiting, "while it waits to try again")?;
+    }
     let running = stage.connected()?;
     let three = [0, 1, 2].map(|place| stage.wanted(place, stage.lowest()));
     stage.subscribe(&running, &three)?;
@@ -138,6 +140,11 @@ fn at_once(call: &str, body: impl FnOnce() -> Check) -> Check {
     body()?;
     let took = started.elapsed();
     ensure(took < AT_ONCE, || format!("`{call}` took {took:?}; it must hand a message over and return"))
+}
+
+/// A port on which nobody listens any more.
+fn closed_port() -> Check<String> {
+    black_hole().map(|(address, _closed_here)| address)
 }
 
 /// A port on which connections are taken up by the system, and nobody answers.
