@@ -52,7 +52,7 @@ const PROFILE: &str = r#"
 "#;
 
 /// Which case finds what, and what it says.
-const CAUGHT: [(&str, Vice, &str); 23] = [
+const CAUGHT: [(&str, Vice, &str); 24] = [
     ("C01", Vice::KeepsHandles, "the price of another instrument"),
     ("C02", Vice::InventsZeros, "says that volume is 0"),
     ("C03", Vice::WipesOnPartial, "high was published as 0"),
@@ -72,6 +72,7 @@ const CAUGHT: [(&str, Vice, &str); 23] = [
     ("C17", Vice::CountsInFloats, "published as 625.049987793"),
     ("C18", Vice::LogsTokens, "stands in a log line"),
     ("C19", Vice::PanicsAtNonsense, "panicked: nonsense"),
+    ("C19", Vice::HidesNonsense, "neither counted nonsense nor hung up"),
     ("C20", Vice::TakesAnySetting, "a setting that does not exist"),
     ("C21", Vice::ForgetsAdditions, "a subscription of NSE:C"),
     ("C22", Vice::KnowsEverySymbol, "a refusal of NSE:NOSUCH"),

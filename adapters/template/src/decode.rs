@@ -50,7 +50,7 @@ pub fn message(text: &str) -> Result<Message, DecodeError> {
 pub fn packet(packet: &Packet, instrument: u32) -> Result<Decoded, DecodeError> {
     let mut tick = Tick::new(instrument);
     let mut is_quote = false;
-    // A macro would hide that every value is looked at once: absent stays absent.
+    // Each value by itself: what is absent stays absent.
     if let Some(paise) = packet.p {
         tick = tick.ltp(price(paise)?);
     }

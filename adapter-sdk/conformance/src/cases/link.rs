@@ -148,6 +148,11 @@ pub(super) fn random_bytes(stage: &Stage<'_>) -> Check {
         venue.garbage(u64::try_from(round).unwrap_or(0) + 1, FRAMES)?;
         ticks_again(stage, &running, venue, &stage.price(0, 600 + round))?;
     }
+    let health = running.health();
+    ensure(health.undecodable > 0 || health.connects > 1, || {
+        "it neither counted nonsense nor hung up: an operator would not know of it; count it with TickSink::undecodable"
+            .to_owned()
+    })?;
     running.settle()
 }
 
