@@ -166,6 +166,11 @@ impl Library {
         &self.info
     }
 
+    /// The entry points, for tools that are a host of their own.
+    pub const fn module(&self) -> AdapterModuleRef {
+        self.module
+    }
+
     /// Lets the adapter check its settings, a JSON object.
     ///
     /// # Errors
