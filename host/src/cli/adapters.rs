@@ -120,8 +120,8 @@ fn print_list(adapters: &[Value], json: bool, out: &mut dyn Write) -> anyhow::Re
     ];
     list(out, json, adapters, &header, cells)?;
     for adapter in adapters.iter().filter(|_| !json) {
-        if let Some(error) = adapter["error"].as_str() {
-            writeln!(out, "\n{}: {error}", adapter["name"].as_str().unwrap_or_default())?;
+        for said in [&adapter["error"], &adapter["note"]].into_iter().filter_map(Value::as_str) {
+            writeln!(out, "\n{}: {said}", adapter["name"].as_str().unwrap_or_default())?;
         }
     }
     Ok(())
