@@ -36,8 +36,8 @@ use std::{
 };
 
 use adapter_abi::{
-    AdapterBox, Depth, DepthLevel, HealthSnapshot, Host, Host_TO, LogLevel, Ltp, PublishOutcome, Quote,
-    StatusEvent, StatusKind, SubscriptionOutcome,
+    AdapterBox, AdapterModuleRef, Depth, DepthLevel, HealthSnapshot, Host, Host_TO, LogLevel, Ltp,
+    PublishOutcome, Quote, StatusEvent, StatusKind, SubscriptionOutcome,
     abi_stable::{
         sabi_trait::TD_Opaque,
         std_types::{RArc, RSlice, RStr, RString},
@@ -93,6 +93,12 @@ struct FakeHost {
     heard: Mutex<Heard>,
     grown: Condvar,
     credentials: Mutex<String>,
+}
+
+/// The entry points of an adapter that is linked into this program, as a host finds them in its library. The
+/// conformance suite takes them.
+pub fn module<A: Adapter>() -> AdapterModuleRef {
+    crate::export::root_module::<A>()
 }
 
 /// An adapter on a fake host. All waits have a deadline, and panic when it passes. Dropping it shuts the adapter down.

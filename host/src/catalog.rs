@@ -22,7 +22,7 @@ pub use self::{
 };
 use crate::{
     admin::{AdapterState, AdapterStatus, capability_names},
-    config::{AdapterEntry, PluginsFile, Settings},
+    config::{AdapterEntry, Isolation, PluginsFile, Settings},
     hub::{Hub, Source},
     plugins::{
         LibraryInfo,
@@ -50,7 +50,7 @@ struct State {
 }
 
 /// One entry of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     /// As the file has it.
     listed: AdapterEntry,
@@ -134,14 +134,16 @@ impl Catalog {
         // Looked at before anything is locked: hashing takes a moment.
         let wanted: Vec<(AdapterEntry, Snapshot)> =
             plugins.adapters.iter().map(|entry| (entry.clone(), Snapshot::of(entry))).collect();
-        let mut before = std::mem::take(&mut self.state.lock().entries);
+        // A copy: whoever asks meanwhile is to see what runs.
+        let mut before = self.state.lock().entries.clone();
         let known: Vec<Known<'_>> = before.iter().map(Entry::known).collect();
         let actions = plan::actions(&wanted, &known, again);
         let mut entries = Vec::with_capacity(wanted.len());
         for ((entry, seen), action) in wanted.into_iter().zip(actions) {
             let place = before.iter().position(|known| known.listed.name == entry.name);
             let known = place.map(|place| before.swap_remove(place));
-            entries.push(self.act(entry, seen, known, action, &mut outcome));
+            let by_hand = again == Some(entry.name.as_str());
+            entries.push(self.act(entry, seen, known, (action, by_hand), &mut outcome));
         }
         for gone in before.into_iter().filter(|entry| entry.loaded.is_some()) {
             tracing::info!(adapter = gone.listed.name, "An adapter is not listed any more");
@@ -163,7 +165,7 @@ impl Catalog {
         entry: AdapterEntry,
         seen: Snapshot,
         known: Option<Entry>,
-        action: Action,
+        (action, by_hand): (Action, bool),
         outcome: &mut Outcome,
     ) -> Entry {
         let (loaded, error, generation) =
@@ -177,16 +179,23 @@ impl Catalog {
                 }
                 Entry { listed: entry, seen, loaded: None, error: None, generation }
             }
-            Action::Load => match self.loader.load(&entry) {
+            Action::Load => match self.loader.load(&entry, by_hand) {
                 Ok(fresh) => {
                     tracing::info!(
                         adapter = entry.name,
                         version = fresh.info.version,
-                        isolation = entry.isolation.label(),
+                        isolation = fresh.isolation.label(),
                         sha256 = %fresh.sha256,
                         generation = generation + 1,
                         "Loaded an adapter"
                     );
+                    if let Some(note) = &fresh.note {
+                        tracing::warn!(
+                            adapter = entry.name,
+                            note,
+                            "An adapter does not run where plugins.toml wants it"
+                        );
+                    }
                     outcome.loaded.push(entry.name.clone());
                     Entry {
                         listed: entry,
@@ -249,6 +258,15 @@ impl Catalog {
         state.entries.iter().map(|entry| entry.status(&self.settings)).collect()
     }
 
+    /// Forgets that adapters run in the host's process: they have done so long enough, or the host stops in good order.
+    pub fn trust_in_process(&self) {
+        for entry in &self.state.lock().entries {
+            if entry.loaded.as_ref().is_some_and(|loaded| loaded.isolation == Isolation::InProcess) {
+                self.loader.journal.end(&entry.listed.name);
+            }
+        }
+    }
+
     /// Whether the file, as it is now, lists an adapter of this name.
     pub fn lists(&self, name: &str) -> bool {
         PluginsFile::load(&self.settings)
@@ -308,9 +326,12 @@ impl Entry {
             ..status
         };
         match &self.loaded {
-            Some(loaded) => {
-                AdapterStatus { sha256: Some(loaded.sha256.to_string()), ..described(status, &loaded.info) }
-            }
+            Some(loaded) => AdapterStatus {
+                sha256: Some(loaded.sha256.to_string()),
+                isolation: loaded.isolation.label(),
+                note: loaded.note.clone(),
+                ..described(status, &loaded.info)
+            },
             None if self.error.is_some() => AdapterStatus { state: AdapterState::Failed, ..status },
             None => status,
         }

@@ -86,7 +86,9 @@ pub enum Request {
     /// data folder can be written and the ports are free. Prints all problems at once; secrets are never printed. Exit
     /// code 0 when there is none, else 1.
     Check,
-    /// List the adapters of plugins.toml
+    /// List the adapters of plugins.toml; write and test new ones
+    ///
+    /// Without a command it lists what plugins.toml names, and whether each library loads.
     Adapters {
         /// Print JSON instead of a table
         #[arg(long)]
@@ -171,14 +173,8 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
             print(&report);
             return Ok(ExitCode::from(report.exit_code()));
         }
-        Request::Adapters { command: Some(AdaptersCommand::Pin(args)), .. } => {
-            let has_succeeded = adapters::pin::run(&Settings::load(sources)?, &args, &mut out)?;
-            return Ok(if has_succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
-        Request::Adapters { command: Some(AdaptersCommand::Reload { name }), .. } => {
-            let settings = Settings::load(sources)?;
-            let has_succeeded = runtime()?.block_on(adapters::reload(&settings, &name, &mut out))?;
-            return Ok(if has_succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        Request::Adapters { command: Some(command), .. } => {
+            return adapters::obey(command, sources, &mut out);
         }
         Request::Adapters { json, command: None } => {
             let settings = Settings::load(sources)?;

@@ -21,7 +21,7 @@ use crate::{
     listener::{self, Admissions, ConnectionLimits},
     mailbox::Mailbox,
     metrics::ServerCounters,
-    plugins::process::ProcessSettings,
+    plugins::{journal::Journal, process::ProcessSettings},
     protocol::encode::EncodeOptions,
     router::{self, Router, RouterHandle},
     run_dir::RunDir,
@@ -103,6 +103,7 @@ pub struct Host {
     admin: SocketAddr,
     bus: Option<Bus>,
     hub: Arc<Hub>,
+    catalog: Arc<Catalog>,
     shards: Vec<Arc<ShardHandle>>,
     threads: Vec<JoinHandle<()>>,
     tasks: JoinSet<()>,
@@ -177,7 +178,10 @@ impl Host {
 
         let processes =
             ProcessSettings { program: plan.program, run_dir: run_dir.own().to_owned(), ticks: runtime };
-        let catalog = Catalog::new(plan.settings, Loader { processes: Arc::new(processes) });
+        let catalog = Catalog::new(
+            plan.settings,
+            Loader { processes: Arc::new(processes), journal: Journal::new(run_dir.base()) },
+        );
         catalog.begin(&plan.plugins, &hub);
 
         let mut tasks = JoinSet::new();
@@ -193,7 +197,7 @@ impl Host {
             hub: Arc::clone(&hub),
             shards: shards.clone(),
             admissions: Arc::clone(&admissions),
-            catalog,
+            catalog: Arc::clone(&catalog),
             counters: Arc::clone(&counters),
         };
         tasks.spawn(serve_operator(admin_port, status, stop_serving.clone()));
@@ -210,6 +214,7 @@ impl Host {
             admin,
             bus,
             hub,
+            catalog,
             shards,
             threads,
             tasks,
@@ -238,7 +243,18 @@ impl Host {
 
     /// Stops in order, within the deadline of the plan; what did not end in time is left behind and logged.
     pub async fn shut_down(self) {
-        let Self { bus, hub, shards, threads, mut tasks, stop_accepting, stop_serving, deadline, .. } = self;
+        let Self {
+            bus,
+            hub,
+            catalog,
+            shards,
+            threads,
+            mut tasks,
+            stop_accepting,
+            stop_serving,
+            deadline,
+            ..
+        } = self;
         let stopping = async {
             stop_accepting.cancel();
             hub.tell_shards(|| ShardCommand::Drain);
@@ -246,6 +262,7 @@ impl Host {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             hub.stop_feeds().await;
+            catalog.trust_in_process();
             if let Some(bus) = bus {
                 let stopped = tokio::task::spawn_blocking(move || bus.stop(deadline)).await;
                 if stopped.is_err() {

@@ -178,6 +178,8 @@ counters! {
         orders_malformed: Counter,
         /// Adapter instances within the host that did not end, and keep a thread and memory.
         instances_left_behind: Gauge,
+        /// Adapter libraries mapped into the host's own process, where each stays until it ends.
+        libraries_mapped: Gauge,
     }
     labelled {
         /// Sessions ended, by reason.

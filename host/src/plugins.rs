@@ -9,6 +9,7 @@ pub mod connector;
 pub mod driver;
 mod instance;
 pub mod integrity;
+pub mod journal;
 pub mod loader;
 pub mod process;
 pub mod watchdog;

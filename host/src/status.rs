@@ -21,7 +21,7 @@ use crate::{
     hub::Hub,
     listener::Admissions,
     metrics::{self, FeedSample, HostSample, ServerCounters},
-    plugins::{AdapterInstance, driver},
+    plugins::{AdapterInstance, driver, loader},
     shard::ShardHandle,
 };
 
@@ -65,6 +65,12 @@ pub struct HostStatus {
 }
 
 impl HostStatus {
+    /// Notes what adapters within the host leave behind.
+    fn note_what_stays(&self) {
+        self.counters.instances_left_behind.set(driver::left_behind());
+        self.counters.libraries_mapped.set(loader::mapped());
+    }
+
     fn sessions(&self) -> Vec<usize> {
         self.shards.iter().map(|shard| shard.sessions.load(Ordering::Relaxed)).collect()
     }
@@ -92,7 +98,7 @@ impl StatusSource for HostStatus {
         let now_ns = clock::unix_nanos();
         let by_shard = self.sessions();
         let connections = self.admissions.limits();
-        self.counters.instances_left_behind.set(driver::left_behind());
+        self.note_what_stays();
         let mut counters = Vec::new();
         self.counters.each(|name, _, _, value| counters.push((name, value)));
         StatusReport {
@@ -127,7 +133,7 @@ impl StatusSource for HostStatus {
     }
 
     fn render_metrics(&self, out: &mut String) {
-        self.counters.instances_left_behind.set(driver::left_behind());
+        self.note_what_stays();
         let now_ns = clock::unix_nanos();
         let feeds = self.hub.feeds();
         let samples: Vec<FeedSample<'_>> = feeds

@@ -7,7 +7,7 @@ use std::{
     process::Output,
 };
 
-use integration_tests::{HostBuilder, host::assert_ok, library_path, wait_until};
+use integration_tests::{HostBuilder, host::assert_ok, sim_library, wait_until};
 
 /// A public key whose secret half nobody has.
 const KEY: &str = "RWRwv79T88ojpUeTkeP9y7k4ZlpbNzsdsXr+++sNiV3XnpLyJnC6Js7F";
@@ -24,7 +24,7 @@ impl Place {
         let builder = HostBuilder::new().plugins(&text);
         let library = builder.dir().join("brokers/libadapter_copy.so");
         fs::create_dir(library.parent().unwrap()).unwrap();
-        fs::copy(library_path(), &library).unwrap();
+        fs::copy(sim_library(), &library).unwrap();
         chmod(&library, 0o644);
         fs::write(builder.plugins_path(), text).unwrap();
         Self { builder, library }
@@ -133,7 +133,7 @@ async fn what_others_can_write_is_refused() {
 async fn a_link_that_leads_out_is_refused() {
     let place = Place::new("", "");
     fs::remove_file(&place.library).unwrap();
-    symlink(library_path(), &place.library).unwrap();
+    symlink(sim_library(), &place.library).unwrap();
     assert!(place.refused().contains("is a link that leads out of "));
 }
 

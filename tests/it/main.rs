@@ -12,6 +12,7 @@
 
 mod abi;
 mod accounts;
+mod adapter_kit;
 mod bus;
 mod clients;
 mod delivery;

@@ -56,7 +56,7 @@ pub(crate) fn tickhost() -> PathBuf {
 }
 
 /// The library of the synthetic exchange.
-pub fn library_path() -> PathBuf {
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    built().join(format!("{prefix}adapter_sim{suffix}"))
+pub fn sim_library() -> PathBuf {
+    let name = format!("{}adapter_sim{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    built().join(name)
 }

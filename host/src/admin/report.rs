@@ -114,6 +114,8 @@ pub struct AdapterStatus {
     pub generation: u32,
     /// Why it does not work, and what to do.
     pub error: Option<String>,
+    /// Something that works, but not as `plugins.toml` wants it.
+    pub note: Option<String>,
     /// Version of the adapter.
     pub version: Option<String>,
     /// ABI that it was built with.

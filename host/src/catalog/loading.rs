@@ -15,6 +15,7 @@ use crate::{
         Library, LibraryInfo,
         connector::LibraryConnector,
         integrity::{PrivateCopy, Sha256},
+        journal::{HEALTHY_AFTER, Journal},
         process::{self, ProcessConnector, ProcessSettings},
     },
 };
@@ -24,6 +25,8 @@ use crate::{
 pub struct Loader {
     /// Where and how processes are started.
     pub processes: Arc<ProcessSettings>,
+    /// What ended a host before.
+    pub journal: Journal,
 }
 
 /// A library that was found good.
@@ -35,6 +38,10 @@ pub struct Loaded {
     pub info: LibraryInfo,
     /// What it is.
     pub sha256: Sha256,
+    /// Where it runs, which need not be where the file wants it.
+    pub isolation: Isolation,
+    /// Something about it that the operator should know.
+    pub note: Option<String>,
 }
 
 impl Loaded {
@@ -47,14 +54,28 @@ impl Loaded {
 impl Loader {
     /// Copies a library, lets it describe itself and check its settings in a process of its own, and makes a connector.
     ///
+    /// An adapter that may have ended the host when it ran within it runs in a process of its own, unless somebody asks
+    /// for it `by_hand`.
+    ///
     /// # Errors
     /// One sentence.
-    pub fn load(&self, entry: &AdapterEntry) -> Result<Loaded, String> {
+    pub fn load(&self, entry: &AdapterEntry, by_hand: bool) -> Result<Loaded, String> {
         let settings = &self.processes;
         let (copy, info) = inspect(entry, &settings.program, &settings.run_dir)?;
         let sha256 = copy.sha256();
         let config_json = Zeroizing::new(entry.config_json.clone());
-        let connector: Arc<dyn Connector> = match entry.isolation {
+        let is_suspect =
+            entry.isolation == Isolation::InProcess && !by_hand && self.journal.is_marked(&entry.name);
+        let isolation = if is_suspect { Isolation::Process } else { entry.isolation };
+        let note = is_suspect.then(|| {
+            format!(
+                "the last host died within {} s after it had loaded it, so it runs in a process of its own; \
+                 `tickhost adapters reload {}` tries it in the host's process again",
+                HEALTHY_AFTER.as_secs(),
+                entry.name
+            )
+        });
+        let connector: Arc<dyn Connector> = match isolation {
             Isolation::Process => Arc::new(ProcessConnector {
                 name: entry.name.as_str().into(),
                 copy: Arc::new(copy),
@@ -63,11 +84,14 @@ impl Loader {
                 settings: Arc::clone(settings),
             }),
             Isolation::InProcess => {
+                self.journal
+                    .begin(&entry.name)
+                    .map_err(|error| format!("cannot note that it is loaded into the host: {error}"))?;
                 let library = Library::open(&copy).map_err(|error| error.to_string())?;
                 Arc::new(LibraryConnector { library, config_json })
             }
         };
-        Ok(Loaded { connector, info, sha256 })
+        Ok(Loaded { connector, info, sha256, isolation, note })
     }
 }
 

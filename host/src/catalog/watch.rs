@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Catalog, Fingerprint};
-use crate::hub::Hub;
+use crate::{hub::Hub, plugins::journal::HEALTHY_AFTER};
 
 /// Quiet after which a change is looked at: a copy or a save makes many events.
 const DEBOUNCE: Duration = Duration::from_millis(300);
@@ -41,11 +41,18 @@ pub async fn run(catalog: Arc<Catalog>, hub: Arc<Hub>, stop: CancellationToken) 
     let changed = Arc::<Notify>::default();
     let mut directories = Directories::new(Arc::clone(&changed));
     let mut followed = look(&catalog).await;
+    // After the start, and after whatever is loaded later, the same time has to pass.
+    let (mut trusted_at, mut is_trusted) = (tokio::time::Instant::now() + HEALTHY_AFTER, false);
     loop {
         directories.follow(catalog.watched());
         tokio::select! {
             () = changed.notified() => {}
             () = tokio::time::sleep(POLL) => {}
+            () = tokio::time::sleep_until(trusted_at), if !is_trusted => {
+                is_trusted = true;
+                catalog.trust_in_process();
+                continue;
+            }
             () = stop.cancelled() => return,
         }
         let settled = tokio::select! {
@@ -63,6 +70,7 @@ pub async fn run(catalog: Arc<Catalog>, hub: Arc<Hub>, stop: CancellationToken) 
             );
         }
         followed = settled;
+        (trusted_at, is_trusted) = (tokio::time::Instant::now() + HEALTHY_AFTER, false);
     }
 }
 

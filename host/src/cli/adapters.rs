@@ -1,24 +1,27 @@
-//! `tickhost adapters`: what `plugins.toml` lists, and whether each library loads.
+//! `tickhost adapters`: what `plugins.toml` lists, and whether each library loads; and the tools of adapter authors.
 #![expect(clippy::indexing_slicing, reason = "a member that a JSON value does not have is null")]
 
 mod live;
-pub mod pin;
+mod new;
+mod pin;
+mod test;
 
 use std::{
     io::Write,
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 
 use clap::Subcommand;
 use serde_json::Value;
 
-use self::pin::PinArgs;
-use super::{run::own_program, table::list};
+use self::{new::NewArgs, pin::PinArgs, test::TestArgs};
+use super::{run::own_program, runtime, table::list};
 use crate::{
     accounts::secrets::private_dir,
     admin::{AdapterState, AdapterStatus},
     catalog,
-    config::{AdapterEntry, PluginsFile, Settings},
+    config::{AdapterEntry, PluginsFile, Settings, Sources},
 };
 
 /// What is asked for beside the list.
@@ -40,6 +43,26 @@ pub enum AdaptersCommand {
         /// Name in plugins.toml
         name: String,
     },
+    /// Write the beginning of a new adapter
+    New(NewArgs),
+    /// Run the conformance suite against an adapter
+    Test(TestArgs),
+}
+
+/// Does it, and gives the exit code.
+///
+/// # Errors
+/// Why it could not be done.
+pub fn obey(command: AdaptersCommand, sources: &Sources, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let code = |has_succeeded: bool| if has_succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    match command {
+        AdaptersCommand::Pin(args) => pin::run(&Settings::load(sources)?, &args, out).map(code),
+        AdaptersCommand::Reload { name } => {
+            runtime()?.block_on(live::reload(&Settings::load(sources)?, &name, out)).map(code)
+        }
+        AdaptersCommand::New(args) => new::run(&args, out).map(|()| ExitCode::SUCCESS),
+        AdaptersCommand::Test(args) => test::run(&args, out),
+    }
 }
 
 /// Prints the adapters as the running host has them, or, when none runs with the data folder of the settings, looks at
@@ -82,14 +105,6 @@ pub async fn run(settings: &Settings, json: bool, out: &mut dyn Write) -> anyhow
     Ok(adapters.iter().all(|adapter| adapter["error"].is_null()))
 }
 
-/// Lets the running host load an adapter again; true when it did.
-///
-/// # Errors
-/// When no host runs, or it does not answer.
-pub async fn reload(settings: &Settings, name: &str, out: &mut dyn Write) -> anyhow::Result<bool> {
-    live::reload(settings, name, out).await
-}
-
 fn print_list(adapters: &[Value], json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     let header = [
         "NAME",
@@ -105,8 +120,8 @@ fn print_list(adapters: &[Value], json: bool, out: &mut dyn Write) -> anyhow::Re
     ];
     list(out, json, adapters, &header, cells)?;
     for adapter in adapters.iter().filter(|_| !json) {
-        if let Some(error) = adapter["error"].as_str() {
-            writeln!(out, "\n{}: {error}", adapter["name"].as_str().unwrap_or_default())?;
+        for said in [&adapter["error"], &adapter["note"]].into_iter().filter_map(Value::as_str) {
+            writeln!(out, "\n{}: {said}", adapter["name"].as_str().unwrap_or_default())?;
         }
     }
     Ok(())

@@ -17,6 +17,7 @@ use std::{
 use zeroize::Zeroizing;
 
 pub use self::library::{LibraryPlaces, MissingLibrary};
+pub(crate) use self::read::is_name;
 use super::{LimitOverrides, Origin, Problem, Problems, Settings, file};
 use crate::plugins::{
     integrity::{IntegrityRules, Signer},

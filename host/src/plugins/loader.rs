@@ -8,7 +8,10 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use adapter_abi::{
@@ -32,6 +35,14 @@ use super::{
 
 /// Differences of two layouts that are shown; one often brings others with it.
 const DIFFERENCES: usize = 4;
+
+/// Libraries that were mapped since the start.
+static MAPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Libraries that are mapped into this process. Each stays until the process ends.
+pub fn mapped() -> u64 {
+    MAPPED.load(Ordering::Relaxed)
+}
 
 /// Why a library was not loaded. One message says everything that is wrong with it, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +149,7 @@ impl Library {
         let has_header = unsafe { probed.get::<*const ()>(HEADER_SYMBOL.as_bytes()) }.is_ok();
         // SAFETY: see above; the same file again, which the system answers with the library that is open.
         let raw = RawLibrary::load_at(copy).map_err(|error| no_library(&error))?;
+        MAPPED.fetch_add(1, Ordering::Relaxed);
         // The library stays mapped for good: everything that follows has addresses in it.
         let _mapped: &'static libloading::Library = Box::leak(Box::new(probed));
         let raw: &'static RawLibrary = Box::leak(Box::new(raw));
@@ -164,6 +176,11 @@ impl Library {
     /// What the library says of itself.
     pub fn info(&self) -> &LibraryInfo {
         &self.info
+    }
+
+    /// The entry points, for tools that are a host of their own.
+    pub const fn module(&self) -> AdapterModuleRef {
+        self.module
     }
 
     /// Lets the adapter check its settings, a JSON object.

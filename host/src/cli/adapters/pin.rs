@@ -43,7 +43,7 @@ struct Pin<'a> {
 ///
 /// # Errors
 /// When `plugins.toml` has mistakes, does not have one of the names, or cannot be replaced.
-pub fn run(settings: &Settings, args: &PinArgs, out: &mut dyn Write) -> anyhow::Result<bool> {
+pub(super) fn run(settings: &Settings, args: &PinArgs, out: &mut dyn Write) -> anyhow::Result<bool> {
     let path = settings.plugins_path().map_err(Problems::from)?;
     let (plugins, text) = PluginsFile::load_with_text(settings)?;
     let entries = chosen(&plugins, &args.names)?;

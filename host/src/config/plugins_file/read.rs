@@ -112,7 +112,8 @@ fn adapter_name(table: &DeTable<'_>, number: usize) -> String {
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether adapters and brokers may be called that.
+pub(crate) fn is_name(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
     !text.is_empty() && text.len() <= MAX_NAME_CHARS && text.bytes().all(is_allowed)
 }

@@ -225,7 +225,8 @@ async fn somebody_who_does_not_know_the_token_is_turned_away_and_the_process_is_
     intake.offer_ltp(&[tick(1, 1)]);
     intake.close();
     doorbell.ring();
-    sender::run(good_endpoint, intake, doorbell, taken).await.unwrap();
+    let sent = tokio::time::timeout(SOON, sender::run(good_endpoint, intake, doorbell, taken)).await;
+    sent.expect("in time").unwrap();
     tokio::time::timeout(SOON, receiving).await.expect("in time").unwrap().unwrap();
     assert_eq!(heard.ticks.lock().len(), 1);
 }

@@ -1,0 +1,86 @@
+//! Runs cases, one after the other, in this process.
+
+use std::time::Instant;
+
+use adapter_abi::AdapterModuleRef;
+
+use crate::{
+    cases::{CASES, Case},
+    profile::Profile,
+    report::Report,
+    stage::Stage,
+    venue::{Control, Venue, start},
+    verdict::{CaseResult, Check, Stop, Verdict},
+};
+
+/// Makes a venue for one case.
+type MakeVenue = dyn Fn() -> Result<Box<dyn Control>, String>;
+
+/// An adapter with its profile. Every case gets a new instance and, if the profile has one, a new fake venue.
+pub struct Suite {
+    module: AdapterModuleRef,
+    profile: Profile,
+    make_venue: Option<Box<MakeVenue>>,
+}
+
+impl std::fmt::Debug for Suite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Suite").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+impl Suite {
+    /// A suite for an adapter, whose fake venue is the profile's command.
+    pub fn new(module: AdapterModuleRef, profile: Profile) -> Self {
+        let make_venue = profile.venue.clone().map(|command| {
+            let dir = profile.dir.clone();
+            Box::new(move || start(&command, &dir)) as Box<MakeVenue>
+        });
+        Self { module, profile, make_venue }
+    }
+
+    /// The same with a venue in this process.
+    #[must_use]
+    pub fn with_venue(mut self, make: impl Fn() -> Result<Box<dyn Control>, String> + 'static) -> Self {
+        self.make_venue = Some(Box::new(make));
+        self
+    }
+
+    /// Runs one case.
+    pub fn run(&self, case: &Case) -> CaseResult {
+        let started = Instant::now();
+        let (verdict, reason) = match self.play(case) {
+            Ok(()) => (Verdict::Passed, String::new()),
+            Err(Stop::Failed(reason)) => (Verdict::Failed, reason),
+            Err(Stop::Skipped(reason)) => (Verdict::Skipped, reason),
+        };
+        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        CaseResult { id: case.id.to_owned(), slug: case.slug.to_owned(), verdict, reason, elapsed_ms }
+    }
+
+    /// Runs all cases.
+    pub fn run_all(&self) -> Report {
+        let name = self.module.metadata()().name.to_string();
+        Report { adapter: name, results: CASES.iter().map(|case| self.run(case)).collect() }
+    }
+
+    fn play(&self, case: &Case) -> Check {
+        let venue = match &self.make_venue {
+            Some(make) => Some(Venue::new(make().map_err(Stop::Failed)?)),
+            None => None,
+        };
+        (case.run)(&Stage::new(self.module, &self.profile, venue)?)
+    }
+}
+
+/// Starts the profile's fake venue once and ends it, so that building it costs no case its time and one that does not
+/// start is one message instead of many.
+///
+/// # Errors
+/// Why it does not start.
+pub fn try_venue(profile: &Profile) -> Result<(), String> {
+    match &profile.venue {
+        Some(command) => start(command, &profile.dir).map(drop),
+        None => Ok(()),
+    }
+}

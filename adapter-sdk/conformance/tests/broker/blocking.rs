@@ -1,0 +1,57 @@
+//! An instance whose calls wait, which nobody can build with the SDK by accident.
+
+use std::time::Duration;
+
+use adapter_abi::{
+    Adapter, Adapter_TO, AdapterBox, AdapterError, AdapterModule, AdapterModuleRef, HealthSnapshot,
+    HostHandle, Subscription,
+    abi_stable::{
+        prefix_type::PrefixTypeTrait as _,
+        sabi_trait::TD_Opaque,
+        std_types::{RBox, RResult, RSlice, RStr},
+    },
+};
+use adapter_sdk::testing;
+
+use super::adapter::Broker;
+
+struct Blocking(AdapterBox);
+
+impl Adapter for Blocking {
+    fn connect(&self, request: u64) -> RResult<(), AdapterError> {
+        self.0.connect(request)
+    }
+
+    fn subscribe(&self, request: u64, subscriptions: RSlice<'_, Subscription>) -> RResult<(), AdapterError> {
+        std::thread::park_timeout(Duration::from_millis(600));
+        self.0.subscribe(request, subscriptions)
+    }
+
+    fn unsubscribe(&self, request: u64, instruments: RSlice<'_, u32>) -> RResult<(), AdapterError> {
+        self.0.unsubscribe(request, instruments)
+    }
+
+    fn credentials_changed(&self) {
+        self.0.credentials_changed();
+    }
+
+    fn health(&self) -> HealthSnapshot {
+        self.0.health()
+    }
+
+    fn shutdown(&self, deadline_ms: u32) {
+        self.0.shutdown(deadline_ms);
+    }
+}
+
+extern "C" fn create(config_json: RStr<'_>, host: HostHandle) -> RResult<AdapterBox, AdapterError> {
+    let made = testing::module::<Broker>().create()(config_json, host);
+    made.map(|adapter| Adapter_TO::from_ptr(RBox::new(Blocking(adapter)), TD_Opaque))
+}
+
+/// The module of such instances.
+pub fn module() -> AdapterModuleRef {
+    let sound = testing::module::<Broker>();
+    AdapterModule { metadata: sound.metadata(), validate_config: sound.validate_config(), create }
+        .leak_into_prefix()
+}

@@ -1,0 +1,113 @@
+//! The suite has to be able to fail: an adapter with one vice at a time, and the case that must find it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::tests_outside_test_module,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "an integration test, with a broker of its own"
+)]
+
+mod broker;
+
+use std::path::Path;
+
+use adapter_conformance::{CASES, CaseResult, Profile, Suite, Verdict};
+use adapter_sdk::testing;
+
+use self::broker::{
+    adapter::{Broker, Vice},
+    blocking,
+    venue::Memory,
+};
+
+const PROFILE: &str = r#"
+    instruments = [
+        { exchange = "NSE", symbol = "A" },
+        { exchange = "NSE", symbol = "B" },
+        { exchange = "NSE", symbol = "C" },
+    ]
+    odd = [{ exchange = "NSE", symbol = "D_E" }, { exchange = "NSE", symbol = "F-G" }, { exchange = "NSE", symbol = "H I" }]
+    unknown = { exchange = "NSE", symbol = "NOSUCH" }
+    [config]
+    venue = "{venue}"
+    [credentials]
+    valid = { token = "of today" }
+    renewed = { token = "of tomorrow" }
+    wrong = { token = "of yesterday" }
+    [bulk]
+    exchange = "NSE"
+    pattern = "S{n}"
+    count = 100
+    largest_message = 50
+    [limits]
+    stall_ms = 300
+    depth = 20
+    price_decimals = 4
+    time_resolution_ns = 1
+    reconnects = 200
+"#;
+
+/// Which case finds what, and what it says.
+const CAUGHT: [(&str, Vice, &str); 24] = [
+    ("C01", Vice::KeepsHandles, "the price of another instrument"),
+    ("C02", Vice::InventsZeros, "says that volume is 0"),
+    ("C03", Vice::WipesOnPartial, "high was published as 0"),
+    ("C04", Vice::ReadsFirstPacketOnly, "and published at 1000.05"),
+    ("C05", Vice::KeepsToken, "did not log in with them"),
+    ("C06", Vice::RetriesBlindly, "and went on"),
+    ("C07", Vice::NoticesNoStall, "a word that the connection fell silent"),
+    ("C08", Vice::SubscribesOneByOne, "with 100 messages, where 2 would do"),
+    ("C09", Vice::NeverLowersModes, "a subscription of NSE:A in mode ltp"),
+    ("C10", Vice::HangsUpAtZero, "hung up when nothing was subscribed"),
+    ("C11", Vice::StopsSlowly, "told to stop while ticks come"),
+    ("C12", Vice::LeaksDescriptors, "more descriptors are open"),
+    ("C13", Vice::SendsLocalTime, "exchange_ts_ns is off by 19800s"),
+    ("C14", Vice::CutsSymbols, "a subscription of NSE:D_E"),
+    ("C15", Vice::TakesQuietForDead, "on which only heartbeats came"),
+    ("C16", Vice::PromisesDepth, "it granted 30"),
+    ("C17", Vice::CountsInFloats, "published as 625.049987793"),
+    ("C18", Vice::LogsTokens, "stands in a log line"),
+    ("C19", Vice::PanicsAtNonsense, "panicked: nonsense"),
+    ("C19", Vice::HidesNonsense, "neither counted nonsense nor hung up"),
+    ("C20", Vice::TakesAnySetting, "a setting that does not exist"),
+    ("C21", Vice::ForgetsAdditions, "a subscription of NSE:C"),
+    ("C22", Vice::KnowsEverySymbol, "a refusal of NSE:NOSUCH"),
+    ("C23", Vice::BlocksCalls, "`subscribe` took"),
+];
+
+/// The suite for an adapter with a vice, or without.
+fn suite(vice: Option<Vice>) -> Suite {
+    let mut profile = Profile::parse(PROFILE, Path::new(".")).unwrap();
+    if let Some(vice) = vice {
+        profile.config.insert("vice".to_owned(), format!("{vice:?}").into());
+    }
+    let module =
+        if vice == Some(Vice::BlocksCalls) { blocking::module() } else { testing::module::<Broker>() };
+    Suite::new(module, profile).with_venue(|| Ok(Box::new(Memory::start())))
+}
+
+fn run(id: &str, vice: Option<Vice>) -> CaseResult {
+    let case = CASES.iter().find(|case| case.id == id).unwrap();
+    suite(vice).run(case)
+}
+
+// One test, because the case that counts descriptors counts those of the whole process.
+#[test]
+fn every_vice_is_caught_by_its_case_and_an_adapter_without_passes_all() {
+    let sound = suite(None).run_all();
+    assert_eq!(sound.count(Verdict::Passed), CASES.len(), "{sound}");
+    // Most of the time is spent in waiting for what does not come.
+    let results: Vec<CaseResult> = std::thread::scope(|scope| {
+        let running: Vec<_> =
+            CAUGHT.iter().map(|(id, vice, _)| scope.spawn(|| run(id, Some(*vice)))).collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for (result, (_, vice, said)) in results.iter().zip(CAUGHT) {
+        assert_eq!(result.verdict, Verdict::Failed, "{vice:?}: {result}");
+        assert!(result.reason.contains(said), "{vice:?}: {result}");
+    }
+}

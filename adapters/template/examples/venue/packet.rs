@@ -1,0 +1,92 @@
+//! From the suite's packets to the broker's: keys, paise, milliseconds.
+
+use adapter_conformance::{Packet, Row};
+use serde_json::{Map, Value, json};
+
+/// The broker's segments, with the suite's names for their exchanges.
+const SEGMENTS: [(&str, &str); 4] = [("NSE", "1"), ("NFO", "2"), ("NSE_INDEX", "21"), ("CRYPTO", "31")];
+
+/// Names that the broker has for instruments.
+const RENAMED: [(&str, &str); 2] = [("NIFTY", "NIFTY 50"), ("BANKNIFTY", "NIFTY BANK")];
+
+/// Begins the symbols that do not exist here.
+const UNKNOWN: &str = "NOSUCH";
+
+/// How a value is written.
+#[derive(Clone, Copy)]
+pub(crate) enum Unit {
+    Paise,
+    Whole,
+    Milliseconds,
+}
+
+/// The suite's values with the broker's members.
+pub(crate) const VALUES: [(&str, (&str, Unit)); 13] = [
+    ("ltp", ("p", Unit::Paise)),
+    ("volume", ("v", Unit::Whole)),
+    ("last_quantity", ("lq", Unit::Whole)),
+    ("last_trade_ts_ns", ("lt", Unit::Milliseconds)),
+    ("exchange_ts_ns", ("t", Unit::Milliseconds)),
+    ("open", ("o", Unit::Paise)),
+    ("high", ("hi", Unit::Paise)),
+    ("low", ("lo", Unit::Paise)),
+    ("close", ("c", Unit::Paise)),
+    ("average_price", ("ap", Unit::Paise)),
+    ("oi", ("oi", Unit::Whole)),
+    ("total_buy_quantity", ("tb", Unit::Whole)),
+    ("total_sell_quantity", ("ts", Unit::Whole)),
+];
+
+/// The broker's key of an instrument.
+pub(crate) fn key_of(exchange: &str, symbol: &str) -> Option<String> {
+    let (_, segment) = SEGMENTS.iter().find(|(name, _)| *name == exchange)?;
+    let renamed = RENAMED.iter().find(|(ours, _)| exchange == "NSE_INDEX" && *ours == symbol);
+    Some(format!("{segment}|{}", renamed.map_or(symbol, |(_, theirs)| theirs)))
+}
+
+/// Exchange and symbol of a key, when the instrument exists.
+pub(crate) fn instrument_of(key: &str) -> Option<(String, String)> {
+    let (segment, symbol) = key.split_once('|')?;
+    let (exchange, _) = SEGMENTS.iter().find(|(_, number)| *number == segment)?;
+    let renamed = RENAMED.iter().find(|(_, theirs)| *exchange == "NSE_INDEX" && *theirs == symbol);
+    let symbol = renamed.map_or(symbol, |(ours, _)| ours);
+    (!symbol.starts_with(UNKNOWN)).then(|| ((*exchange).to_owned(), symbol.to_owned()))
+}
+
+/// A packet as the broker writes it.
+pub(crate) fn wire(packet: &Packet, handle: u32) -> Result<Value, String> {
+    let mut members = Map::from_iter([("h".to_owned(), handle.into())]);
+    for (name, text) in &packet.values {
+        let (_, (member, unit)) = VALUES
+            .iter()
+            .find(|(known, _)| known == name)
+            .ok_or_else(|| format!("there is no value {name}"))?;
+        members.insert((*member).to_owned(), number(text, *unit)?.into());
+    }
+    if packet.kind == "depth" {
+        members.insert("b".to_owned(), side(&packet.bids)?);
+        members.insert("s".to_owned(), side(&packet.asks)?);
+    }
+    Ok(Value::Object(members))
+}
+
+/// The broker fills up the sides of its books with zeros, to five rows at least.
+fn side(rows: &[Row]) -> Result<Value, String> {
+    let mut rows = rows
+        .iter()
+        .map(|(price, quantity, orders)| Ok(json!([number(price, Unit::Paise)?, quantity, orders])))
+        .collect::<Result<Vec<Value>, String>>()?;
+    let padded = rows.len().max(5);
+    rows.resize(padded, json!([0, 0, 0]));
+    Ok(Value::Array(rows))
+}
+
+fn number(text: &str, unit: Unit) -> Result<i64, String> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = match unit {
+        Unit::Paise => format!("{whole}{part:0<2}"),
+        Unit::Whole => whole.to_owned(),
+        Unit::Milliseconds => whole.strip_suffix("000000").unwrap_or_default().to_owned(),
+    };
+    digits.parse().map_err(|_| format!("`{text}` cannot be written by this broker"))
+}

@@ -1,0 +1,180 @@
+//! `tickhost adapters new`: a copy of the template, which this program carries, under another name.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+
+use crate::config::plugins_file::is_name;
+
+/// Manifest of the copy, which stands alone; the template's own takes its versions from the workspace.
+const MANIFEST: &str = include_str!("new/manifest.toml");
+
+/// Files that belong to the copy alone.
+const ADDED: [(&str, &str); 1] = [(".gitignore", "/target\n")];
+
+macro_rules! template {
+    ($($file:literal),+ $(,)?) => {
+        /// Files of the template, which are copied with other names in them.
+        const TEMPLATE: &[(&str, &str)] =
+            &[$(($file, include_str!(concat!("../../../../adapters/template/", $file)))),+];
+    };
+}
+
+template![
+    "README.md",
+    "config.schema.json",
+    "conformance.toml",
+    "credentials.schema.json",
+    "examples/venue/connection.rs",
+    "examples/venue/garbage.rs",
+    "examples/venue/main.rs",
+    "examples/venue/packet.rs",
+    "examples/venue/state.rs",
+    "src/auth.rs",
+    "src/config.rs",
+    "src/decode.rs",
+    "src/error.rs",
+    "src/feed.rs",
+    "src/lib.rs",
+    "src/symbols.rs",
+    "src/wire.rs",
+    "testdata/SOURCES.md",
+    "testdata/frame.json",
+    "tests/conformance.rs",
+    "tests/replay.rs",
+];
+
+/// What to write.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Writes a crate of its own into the folder adapter-NAME: a small broker that speaks JSON over a WebSocket, which compiles \
+and passes the conformance suite against a fake venue. Change it file by file until it is your broker.")]
+pub struct NewArgs {
+    /// Name of the adapter, as plugins.toml will have it: 1 to 32 of a-z, 0-9, _ and -
+    name: String,
+    /// Folder in which to make the folder of the adapter
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    into: PathBuf,
+    /// Folder of the adapter SDK in a checkout of Tickhost, instead of the published version
+    #[arg(long, value_name = "DIR")]
+    sdk: Option<PathBuf>,
+}
+
+/// Writes the copy and says what to do next.
+///
+/// # Errors
+/// When the name cannot be one, or something stands in the way.
+pub(super) fn run(args: &NewArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let names = Names::try_new(&args.name)?;
+    let manifest = manifest(args.sdk.as_deref())?;
+    let folder = args.into.join(&names.package);
+    fs::create_dir_all(&args.into).with_context(|| format!("cannot make {}", args.into.display()))?;
+    // Made here and by nobody else, so that nothing that exists is written over.
+    if let Err(error) = fs::create_dir(&folder) {
+        bail!("cannot make {}: {error}", folder.display());
+    }
+    let manifest = [("Cargo.toml", manifest.as_str())];
+    for (file, text) in TEMPLATE.iter().chain(&ADDED).chain(&manifest) {
+        write(&folder.join(file), &names.put_into(text))?;
+    }
+    let (name, library, shown) = (&names.name, &names.library, folder.display());
+    writeln!(
+        out,
+        "Wrote {shown}, which speaks to a broker that does not exist. Next:\n\
+         \n  cd {shown} && cargo build && cargo test\
+         \n  tickhost adapters test {shown}\
+         \n\nThen make it your broker, in the order of the data: src/symbols.rs, src/auth.rs, src/wire.rs, src/decode.rs,\
+         \nsrc/feed.rs; examples/venue plays the broker in the tests. To run it, copy its library beside plugins.toml and \
+         add:\n\n  [[adapter]]\n  name = \"{name}\"\n  library = \"{library}\"\n  [adapter.config]\
+         \n  ws_url = \"wss://…\""
+    )?;
+    Ok(())
+}
+
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    let dir = file.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(dir)
+        .and_then(|()| fs::write(file, text))
+        .with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// What the copy is called, in all the ways that a name is written.
+#[derive(Debug, PartialEq, Eq)]
+struct Names {
+    /// In `plugins.toml` and in the adapter's description: `my-broker`.
+    name: String,
+    /// Of the crate: `adapter-my-broker`.
+    package: String,
+    /// Of the library: `adapter_my_broker`.
+    library: String,
+    /// Of the type: `MyBrokerBroker`.
+    type_name: String,
+}
+
+impl Names {
+    fn try_new(name: &str) -> anyhow::Result<Self> {
+        ensure!(
+            is_name(name) && name.bytes().any(|byte| byte.is_ascii_alphanumeric()),
+            "`{name}` cannot be an adapter's name: use 1 to 32 of a-z, 0-9, _ and -, at least one of them a letter or digit"
+        );
+        let words = name.split(['-', '_']).filter(|word| !word.is_empty());
+        let camel: String = words
+            .map(|word| {
+                let (first, rest) = word.split_at(1);
+                first.to_ascii_uppercase() + rest
+            })
+            .collect();
+        // A type cannot begin with a digit, an adapter's name can.
+        let prefix = if camel.starts_with(|first: char| first.is_ascii_digit()) { "A" } else { "" };
+        Ok(Self {
+            name: name.to_owned(),
+            package: format!("adapter-{name}"),
+            library: format!("adapter_{}", name.replace('-', "_")),
+            type_name: format!("{prefix}{camel}Broker"),
+        })
+    }
+
+    /// A file of the template with these names.
+    fn put_into(&self, text: &str) -> String {
+        text.replace("adapter-template", &self.package)
+            .replace("adapter_template", &self.library)
+            .replace("TemplateBroker", &self.type_name)
+            .replace("\"template\"", &format!("\"{}\"", self.name))
+    }
+}
+
+/// The manifest with the SDK as it is published, or from a folder.
+fn manifest(sdk: Option<&Path>) -> anyhow::Result<String> {
+    let version = env!("CARGO_PKG_VERSION");
+    let sources = match sdk {
+        None => [format!("version = \"{version}\""), format!("version = \"{version}\"")],
+        Some(dir) => {
+            let dir = dir.canonicalize().with_context(|| format!("cannot open {}", dir.display()))?;
+            let of = |dir: &Path| -> anyhow::Result<String> {
+                let file = dir.join("Cargo.toml");
+                ensure!(
+                    file.is_file(),
+                    "there is no {}: --sdk names the folder adapter-sdk of a checkout",
+                    file.display()
+                );
+                let path = dir.to_str().with_context(|| format!("{} is no text", dir.display()))?;
+                // Text in JSON is text in TOML, with the backslashes of a Windows path escaped alike.
+                Ok(format!("path = {}", serde_json::to_string(path)?))
+            };
+            [of(&dir)?, of(&dir.join("conformance"))?]
+        }
+    };
+    let [sdk, conformance] = sources;
+    Ok(MANIFEST
+        .replace("\"{sdk}\"", &format!("{{ {sdk} }}"))
+        .replace("\"{sdk-testing}\"", &format!("{{ {sdk}, features = [\"testing\"] }}"))
+        .replace("\"{conformance}\"", &format!("{{ {conformance} }}")))
+}
+
+#[cfg(test)]
+mod tests;
