@@ -51,10 +51,10 @@ impl Actor {
                 self.credentials.set_secrets_of_settings(serving.connector.secrets());
                 let has_instances = self.connections.iter().any(|connection| connection.instance.is_some());
                 if has_instances && !serving.is_single_session {
-                    self.replaced = std::mem::replace(&mut self.serving, Ok(serving)).ok();
+                    self.set_serving(serving);
                     (0..self.connections.len()).for_each(|number| self.stand_by(number, now));
                 } else {
-                    self.replaced = std::mem::replace(&mut self.serving, Ok(serving)).ok();
+                    self.set_serving(serving);
                     (0..self.connections.len()).for_each(|number| self.break_and_make(number, now));
                 }
             }
@@ -69,6 +69,12 @@ impl Actor {
                 self.serving = Err(why);
             }
         }
+    }
+
+    /// Takes another build, and keeps the one that is known to work until this one is.
+    fn set_serving(&mut self, serving: Serving) {
+        let before = std::mem::replace(&mut self.serving, Ok(serving)).ok();
+        self.replaced = self.replaced.take().or(before);
     }
 
     fn follow_limits(&mut self, serving: &Serving) {

@@ -1,0 +1,144 @@
+use super::*;
+
+const FEED: FeedId = FeedId(1);
+
+fn tick(instrument: u32, number: i64, seconds: Option<u64>) -> Ltp {
+    Ltp {
+        instrument,
+        fields: field::LTP | seconds.map_or(0, |_| field::EXCHANGE_TS),
+        // Of each instance its own.
+        seq: rand::random(),
+        received_ts_ns: rand::random(),
+        exchange_ts_ns: seconds.unwrap_or(0) * 1_000_000_000,
+        ltp: number,
+        ..Ltp::default()
+    }
+}
+
+fn intake() -> Arc<Intake> {
+    Intake::new(FEED, Arc::default(), Doorbell::new())
+}
+
+fn taken(intake: &Intake, instrument: u32) -> Vec<i64> {
+    let mut batches = Vec::new();
+    intake.take(&mut batches);
+    batches
+        .iter()
+        .flat_map(|batch| match batch {
+            Batch::Ltp(ticks) => ticks.to_vec(),
+            other => panic!("not ltp: {other:?}"),
+        })
+        .filter(|tick| tick.instrument == instrument)
+        .map(|tick| tick.ltp)
+        .collect()
+}
+
+/// Lets the old instance publish `1..=old`, the new one hold `from..=held` before the flip and publish up to `end`
+/// after it; gives what passed.
+fn hand_over(old: i64, from: i64, held: i64, end: i64, time: impl Fn(i64) -> Option<u64>) -> Vec<i64> {
+    let (handover, intake) = (Handover::new(FEED), intake());
+    for number in 1..=old {
+        handover.old(Published::Ltp(&[tick(7, number, time(number))]), &intake).unwrap();
+    }
+    for number in from..=held {
+        let passed = handover.new_one(Published::Ltp(&[tick(7, number, time(number))]), &intake);
+        assert_eq!(passed, Passed::Held);
+    }
+    handover.flip(&intake);
+    assert_eq!(handover.old(Published::Ltp(&[tick(7, 99, None)]), &intake), None);
+    for number in held.max(from - 1) + 1..=end {
+        handover.new_one(Published::Ltp(&[tick(7, number, time(number))]), &intake);
+    }
+    handover.settle(&intake);
+    taken(&intake, 7)
+}
+
+#[test]
+fn nothing_is_missing_and_nothing_comes_twice_whoever_is_ahead() {
+    let each_second = |number: i64| Some(u64::try_from(number).unwrap());
+    // Four ticks share a second, as at brokers that send seconds.
+    let coarse = |number: i64| Some(u64::try_from(number).unwrap() / 4);
+    let none = |_| None;
+    let all: Vec<i64> = (1..=20).collect();
+    for old in 5..=15 {
+        // From the overlap of both to a new one that heard nothing before the old one's last tick.
+        for from in 2..=old + 1 {
+            for held in from..=16 {
+                assert_eq!(hand_over(old, from, held, 20, each_second), all, "{old} {from} {held}");
+                assert_eq!(hand_over(old, from, held, 20, coarse), all, "coarse {old} {from} {held}");
+                assert_eq!(hand_over(old, from, held, 20, none), all, "no time {old} {from} {held}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_newest_passes_when_the_point_is_not_found() {
+    // The new instance was never told the old one's last tick, and both are of one second.
+    let (handover, intake) = (Handover::new(FEED), intake());
+    handover.old(Published::Ltp(&[tick(7, 1, Some(5))]), &intake);
+    handover.flip(&intake);
+    assert_eq!(handover.new_one(Published::Ltp(&[tick(7, 2, Some(5))]), &intake), Passed::Some);
+    assert_eq!(taken(&intake, 7), [1]);
+    handover.settle(&intake);
+    assert_eq!(taken(&intake, 7), [2]);
+    assert_eq!(handover.new_one(Published::Ltp(&[tick(7, 3, Some(5))]), &intake), Passed::Finished);
+}
+
+#[test]
+fn ticks_of_one_second_wait_until_the_next_shows_that_they_are_new() {
+    let (handover, intake) = (Handover::new(FEED), intake());
+    handover.old(Published::Ltp(&[tick(7, 1, Some(5))]), &intake);
+    handover.new_one(Published::Ltp(&[tick(7, 2, Some(5))]), &intake);
+    handover.flip(&intake);
+    handover.new_one(Published::Ltp(&[tick(7, 3, Some(5))]), &intake);
+    assert_eq!(taken(&intake, 7), [1]);
+    let both = [tick(7, 4, Some(5)), tick(7, 5, Some(6))];
+    assert_eq!(handover.new_one(Published::Ltp(&both), &intake), Passed::Finished);
+    assert_eq!(taken(&intake, 7), [2, 3, 4, 5]);
+    assert_eq!(handover.repeated_and_merged(), (0, 0));
+}
+
+#[test]
+fn an_older_tick_never_passes_after_a_newer_one() {
+    let (handover, intake) = (Handover::new(FEED), intake());
+    handover.old(Published::Ltp(&[tick(7, 9, Some(9))]), &intake);
+    handover.flip(&intake);
+    handover.new_one(Published::Ltp(&[tick(7, 8, Some(8))]), &intake);
+    handover.settle(&intake);
+    assert_eq!(taken(&intake, 7), [9]);
+}
+
+#[test]
+fn a_handover_is_covered_when_the_new_one_speaks_of_all_that_the_old_one_does() {
+    let (handover, intake) = (Handover::new(FEED), intake());
+    handover.new_one(Published::Ltp(&[tick(1, 1, None)]), &intake);
+    assert!(!handover.is_covered());
+    handover.set_ready();
+    assert!(!handover.is_covered(), "nothing was said since");
+    handover.old(Published::Ltp(&[tick(1, 1, None), tick(2, 1, None)]), &intake);
+    handover.new_one(Published::Ltp(&[tick(1, 2, None)]), &intake);
+    assert!(!handover.is_covered());
+    handover.new_one(Published::Ltp(&[tick(2, 2, None)]), &intake);
+    assert!(handover.is_covered());
+}
+
+#[test]
+fn a_flood_while_ticks_are_held_ends_with_the_newest() {
+    let (handover, intake) = (Handover::new(FEED), intake());
+    let flood: Vec<Ltp> = (0..1_000).map(|number| tick(7, number, None)).collect();
+    for _ in 0..400 {
+        handover.new_one(Published::Ltp(&flood), &intake);
+    }
+    handover.new_one(Published::Ltp(&[tick(7, -1, None)]), &intake);
+    handover.flip(&intake);
+    let mut batches = Vec::new();
+    intake.take(&mut batches);
+    let newest = match batches.last().unwrap() {
+        Batch::Ltp(ticks) => ticks.last().unwrap().ltp,
+        Batch::Merged(entries) => entries.last().unwrap().entry.quote().ltp,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(newest, -1);
+    assert!(handover.repeated_and_merged().1 > 0);
+}
