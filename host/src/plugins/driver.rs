@@ -217,7 +217,11 @@ async fn watch(shared: Arc<Shared>, events: Arc<dyn AdapterEvents>) {
         }
         let now = Instant::now();
         let last_turn = shared.health.lock().last_turn_ts_ns;
-        let seen = watchdog.alive(last_turn, shared.busy_for(), now).and_then(|()| watchdog.look(now));
+        let busy = shared.busy_for();
+        let seen = watchdog.alive(last_turn, busy, now).and_then(|()| {
+            // While a call is under way nobody looks at the counters, so that they stand still says nothing.
+            if busy.is_zero() { watchdog.look(now) } else { Ok(()) }
+        });
         if let Err(hang) = seen {
             let failure = AdapterFailure { code: ErrorCode::UNAVAILABLE, message: hang.to_string() };
             return report(&events, &failure);
