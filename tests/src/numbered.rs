@@ -50,6 +50,20 @@ pub struct Totals {
     pub gone: u64,
 }
 
+impl Totals {
+    /// What came after `before`. The snapshot that follows a subscription may repeat the tick before it, so that whoever
+    /// measures begins after that.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            frames: self.frames - before.frames,
+            lost: self.lost - before.lost,
+            repeated: self.repeated - before.repeated,
+            gone: self.gone,
+        }
+    }
+}
+
 impl Readers {
     /// Connects clients with one key; the client of each number subscribes to these symbols, in mode LTP.
     pub async fn start(host: &Host, key: &str, count: usize, symbols: impl Fn(usize) -> Vec<String>) -> Self {

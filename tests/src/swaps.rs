@@ -50,6 +50,8 @@ pub struct Bench {
     host: Host,
     venue: Venue,
     readers: Readers,
+    /// What they had seen before anything was measured.
+    before: Totals,
     /// The library that the host watches, and what it was made of.
     library: PathBuf,
     original: Vec<u8>,
@@ -78,7 +80,8 @@ impl Bench {
         let symbols: Vec<String> = venue.symbols().iter().map(|symbol| format!("NSE:{symbol}")).collect();
         let readers = Readers::start(&host, &key, load.clients.into(), |_| symbols.clone()).await;
         assert!(readers.hear(FRAMES_BETWEEN).await, "no ticks come");
-        Self { host, venue, readers, library, original }
+        let before = readers.totals();
+        Self { host, venue, readers, before, library, original }
     }
 
     /// Resident memory of the host in bytes, when it had a rest.
@@ -139,7 +142,7 @@ impl Bench {
         }
         // What would come twice has time to come.
         tokio::time::sleep(REST).await;
-        let totals = self.readers.totals();
+        let totals = self.readers.totals().since(self.before);
         Totals { lost: totals.lost + missing(), ..totals }
     }
 

@@ -95,6 +95,7 @@ pub(crate) async fn measure(fault: &Fault, isolation: &str, repeats: u32, limit:
     })
     .await;
     assert!(steady.hear(WARM_UP_FRAMES).await, "the other adapter does not tick");
+    let before = steady.totals();
     let mut outcome = Outcome {
         repeats: 0,
         others: Totals::default(),
@@ -115,7 +116,7 @@ pub(crate) async fn measure(fault: &Fault, isolation: &str, repeats: u32, limit:
     }
     tokio::time::sleep(REST).await;
     outcome.memory_after = bench.host.memory_bytes();
-    outcome.others = steady.totals();
+    outcome.others = steady.totals().since(before);
     outcome
 }
 
