@@ -22,5 +22,7 @@ mod hostile;
 mod integrity;
 mod lifecycle;
 mod limits;
+#[cfg(target_os = "linux")]
+mod live_update;
 mod protocol;
 mod slow_client;

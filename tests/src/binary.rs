@@ -14,15 +14,19 @@ fn profile_dir() -> PathBuf {
     dir.to_owned()
 }
 
-/// Builds the host and the synthetic exchange once per process, so that no test runs against yesterday's binary, and
-/// gives the directory that holds both.
+/// What tests run.
+const PACKAGES: [&str; 4] = ["tickhost", "adapter-sim", "adapter-faulty", "adapter-single"];
+
+/// Builds the host and its adapters once per process, so that no test runs against yesterday's binary, and gives the
+/// directory that holds them.
 pub(crate) fn built() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
         let dir = profile_dir();
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--package", "tickhost", "--package", "adapter-sim", "--target-dir"]);
-        build.arg(dir.parent().expect("the target directory"));
+        build.args(["build", "--quiet"]);
+        PACKAGES.iter().for_each(|package| _ = build.args(["--package", package]));
+        build.arg("--target-dir").arg(dir.parent().expect("the target directory"));
         // Asked at run time: a test that was compiled in one clone may run in another that shares its target directory.
         let crate_dir =
             std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
@@ -43,6 +47,10 @@ pub(crate) fn tickhost() -> PathBuf {
 
 /// The library of the synthetic exchange.
 pub fn sim_library() -> PathBuf {
-    let name = format!("{}adapter_sim{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    built().join(name)
+    library("adapter_sim")
+}
+
+/// The library of an adapter, by its name in `plugins.toml`.
+pub fn library(name: &str) -> PathBuf {
+    built().join(format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX))
 }
