@@ -7,4 +7,5 @@ mod library;
 mod place;
 mod saves;
 mod sequence;
+mod single;
 mod venue;

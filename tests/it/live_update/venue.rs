@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::ErrorKind,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -40,6 +41,8 @@ struct Market {
 
 #[derive(Debug)]
 struct Listener {
+    /// The same socket, to be asked whether the other side has closed it.
+    socket: std::net::TcpStream,
     symbols: BTreeSet<String>,
     lines: mpsc::Sender<String>,
 }
@@ -77,13 +80,18 @@ impl Drop for Venue {
 async fn accept(socket: TcpListener, market: Arc<Mutex<Market>>) {
     loop {
         let (stream, _) = socket.accept().await.unwrap();
+        let stream = stream.into_std().unwrap();
+        let twin = stream.try_clone().unwrap();
+        let stream = TcpStream::from_std(stream).unwrap();
         let (lines, outgoing) = mpsc::channel(QUEUE);
         let number = {
             let mut market = market.lock().unwrap();
             market.accepted += 1;
             let number = market.accepted;
-            market.connections.insert(number, Listener { symbols: BTreeSet::new(), lines });
-            market.most = market.most.max(market.connections.len());
+            market.connections.insert(number, Listener { socket: twin, symbols: BTreeSet::new(), lines });
+            // One that was closed before this one came may not have been noticed yet.
+            let open = market.connections.values().filter(|listener| listener.is_open()).count();
+            market.most = market.most.max(open);
             number
         };
         tokio::spawn(serve(stream, number, outgoing, Arc::clone(&market)));
@@ -131,6 +139,15 @@ async fn tell(market: Arc<Mutex<Market>>, symbols: Vec<String>, rate_hz: u32) {
             beat.tick().await;
             market.lock().unwrap().tell(some);
         }
+    }
+}
+
+impl Listener {
+    fn is_open(&self) -> bool {
+        // The socket does not block, so it would have to wait as long as it is open and says nothing.
+        self.socket
+            .peek(&mut [0])
+            .map_or_else(|error| error.kind() == ErrorKind::WouldBlock, |bytes| bytes > 0)
     }
 }
 
