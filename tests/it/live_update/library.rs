@@ -4,7 +4,7 @@ use std::{fs, io::Write as _};
 
 use integration_tests::{Client, wait_until};
 
-use super::place::{Entry, ISOLATIONS, Place, rebuilt, replace, ticks_go_on};
+use super::place::{Entry, ISOLATIONS, Place, put_library, rebuilt, replace, ticks_go_on};
 
 const LIBRARY: &str = "adapter_faulty";
 
@@ -70,4 +70,27 @@ async fn a_build_that_is_copied_over_the_loaded_one_takes_over_when_it_is_whole(
     file.write_all(rest).unwrap();
     drop(file);
     takes_over(&place, &mut client, 3).await;
+}
+
+#[tokio::test]
+async fn what_is_no_library_or_gone_changes_nothing_until_one_is_back() {
+    let (place, mut client) = start("process").await;
+    let library = place.library(LIBRARY);
+    let whole = rebuilt(LIBRARY, 1);
+    fs::OpenOptions::new().write(true).open(&library).unwrap().set_len(100_000).unwrap();
+    stays(&place, &mut client, "truncated").await;
+    replace(&library, b"The library was moved, see the wiki.\n");
+    stays(&place, &mut client, "is no library for this machine").await;
+    fs::remove_file(&library).unwrap();
+    stays(&place, &mut client, "not found").await;
+    replace(&library, &whole);
+    takes_over(&place, &mut client, 2).await;
+    fs::remove_dir_all(&place.brokers).unwrap();
+    stays(&place, &mut client, "not found").await;
+    fs::create_dir(&place.brokers).unwrap();
+    put_library(&place.brokers, LIBRARY);
+    takes_over(&place, &mut client, 3).await;
+    // The directory that was made again is watched like the first.
+    replace(&library, &rebuilt(LIBRARY, 4));
+    takes_over(&place, &mut client, 4).await;
 }

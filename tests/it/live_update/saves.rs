@@ -3,11 +3,12 @@
 use std::{
     fs::{self, OpenOptions},
     io::Write as _,
+    os::unix::fs::symlink,
     path::Path,
     time::{Duration, Instant},
 };
 
-use integration_tests::Client;
+use integration_tests::{Client, HostBuilder, wait_until};
 
 use super::place::{Entry, Place, text, ticks_go_on, wait_for_symbol};
 
@@ -73,4 +74,26 @@ async fn saves_that_rename_are_followed() {
         fs::write(file, text).unwrap();
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_a_link_is_followed_to_where_it_leads() {
+    let builder = HostBuilder::new();
+    let file = builder.plugins_path();
+    let versions = builder.dir().join("versions");
+    fs::create_dir(&versions).unwrap();
+    symlink("versions/first.toml", &file).unwrap();
+    let place = Place::start_with(builder, &[Entry::sim_with("NEW0")]);
+    let mut client = login(&place).await;
+    is_followed(&mut client, "another link", "NEW1", async |text| {
+        fs::write(versions.join("second.toml"), text).unwrap();
+        symlink("versions/second.toml", file.with_extension("link")).unwrap();
+        fs::rename(file.with_extension("link"), &file).unwrap();
+    })
+    .await;
+    is_followed(&mut client, "what the link leads to", "NEW2", async |text| {
+        fs::write(versions.join("second.toml"), text).unwrap();
+    })
+    .await;
+    wait_until("nothing is wrong", || async { place.host.status().await["plugins_error"].is_null() }).await;
 }
