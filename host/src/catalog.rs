@@ -53,7 +53,7 @@ struct State {
 }
 
 /// One entry of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     /// As the file has it.
     listed: AdapterEntry,
@@ -137,7 +137,8 @@ impl Catalog {
         // Looked at before anything is locked: hashing takes a moment.
         let wanted: Vec<(AdapterEntry, Snapshot)> =
             plugins.adapters.iter().map(|entry| (entry.clone(), Snapshot::of(entry))).collect();
-        let mut before = std::mem::take(&mut self.state.lock().entries);
+        // A copy: what is listed is asked for while the new is looked at.
+        let mut before = self.state.lock().entries.clone();
         let known: Vec<Known<'_>> = before.iter().map(Entry::known).collect();
         let actions = plan::actions(&wanted, &known, again);
         let mut entries = Vec::with_capacity(wanted.len());
@@ -252,10 +253,10 @@ impl Catalog {
         state.entries.iter().map(|entry| entry.status(&self.settings)).collect()
     }
 
-    /// Whether the file, as it is now, lists an adapter of this name.
-    pub fn lists(&self, name: &str) -> bool {
+    /// Whether the file, as it is now, lists an adapter of this name, or has mistakes, so that nobody knows.
+    pub fn may_list(&self, name: &str) -> bool {
         PluginsFile::load(&self.settings)
-            .is_ok_and(|plugins| plugins.adapters.iter().any(|entry| entry.name == name))
+            .map_or(true, |plugins| plugins.adapters.iter().any(|entry| entry.name == name))
     }
 
     /// Why the present `plugins.toml` is not followed, if it has mistakes.

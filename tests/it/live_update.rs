@@ -5,6 +5,7 @@ mod brokers;
 mod clients;
 mod library;
 mod place;
+mod reload;
 mod saves;
 mod sequence;
 mod single;
