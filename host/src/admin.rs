@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/livez` | 200 `ok` as long as the process serves |
 //! | `/readyz` | 200 when every feed that should be live is, else 503; reasons as JSON |
-//! | `/status` | [`StatusReport`] as JSON |
+//! | `/status` | [`StatusReport`] as JSON; to whoever shows a [`Token`] only if it is this host's |
 //! | `/metrics` | all counters in the text format of Prometheus |
 //! | `POST /adapters/NAME/reload` | for `tickhost adapters reload`, which knows the [`Token`]: loads the adapter anew |
 //!

@@ -9,7 +9,10 @@ mod plan;
 mod snapshot;
 pub mod watch;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -267,10 +270,10 @@ impl Catalog {
         }
     }
 
-    /// Whether the file, as it is now, lists an adapter of this name.
-    pub fn lists(&self, name: &str) -> bool {
+    /// Whether the file, as it is now, lists an adapter of this name, or has mistakes, so that nobody knows.
+    pub fn may_list(&self, name: &str) -> bool {
         PluginsFile::load(&self.settings)
-            .is_ok_and(|plugins| plugins.adapters.iter().any(|entry| entry.name == name))
+            .map_or(true, |plugins| plugins.adapters.iter().any(|entry| entry.name == name))
     }
 
     /// Why the present `plugins.toml` is not followed, if it has mistakes.
@@ -287,20 +290,23 @@ impl Catalog {
         Fingerprint { file, libraries }
     }
 
-    /// Directories in which a change matters.
+    /// Directories in which a change matters: those of `plugins.toml` and of the file that it leads to if it is a link, the
+    /// plugin directory, and that of each library, or where it would be if there was one.
     pub fn watched(&self) -> Vec<PathBuf> {
-        let mut directories: Vec<PathBuf> = self
-            .settings
-            .plugins_path()
-            .iter()
-            .filter_map(|path| path.parent().map(ToOwned::to_owned))
-            .chain(self.settings.plugin_dir.clone())
-            .collect();
+        let file = self.settings.plugins_path().ok();
+        let target = file.and_then(|path| path.canonicalize().ok());
+        let mut files: Vec<PathBuf> = file.map(Path::to_owned).into_iter().chain(target).collect();
         for entry in &self.state.lock().entries {
-            let library = entry.listed.library_path.as_ref().ok();
-            directories.extend(library.and_then(|path| path.parent()).map(ToOwned::to_owned));
+            match &entry.listed.library_path {
+                Ok(path) => files.push(path.clone()),
+                Err(missing) => files.extend_from_slice(&missing.looked_at),
+            }
         }
-        directories.iter_mut().filter(|path| path.as_os_str().is_empty()).for_each(|path| *path = ".".into());
+        let directories = files.iter().filter_map(|path| path.parent()).map(|path| match path {
+            path if path.as_os_str().is_empty() => PathBuf::from("."),
+            path => path.to_owned(),
+        });
+        let mut directories: Vec<PathBuf> = directories.chain(self.settings.plugin_dir.clone()).collect();
         directories.sort_unstable();
         directories.dedup();
         directories

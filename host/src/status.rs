@@ -84,7 +84,8 @@ impl StatusSource for HostStatus {
     fn reload(&self, adapter: String) -> Pin<Box<dyn Future<Output = Reloaded> + Send>> {
         let (catalog, hub) = (Arc::clone(&self.catalog), Arc::clone(&self.hub));
         Box::pin(async move {
-            if !catalog.statuses().iter().any(|status| status.name == adapter) && !catalog.lists(&adapter) {
+            if !catalog.statuses().iter().any(|status| status.name == adapter) && !catalog.may_list(&adapter)
+            {
                 return Reloaded::Unknown;
             }
             match tokio::task::spawn_blocking(move || catalog.reconcile(Some(&adapter), &hub)).await {

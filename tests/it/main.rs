@@ -23,5 +23,7 @@ mod integrity;
 mod isolation;
 mod lifecycle;
 mod limits;
+#[cfg(target_os = "linux")]
+mod live_update;
 mod protocol;
 mod slow_client;

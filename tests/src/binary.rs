@@ -14,8 +14,8 @@ fn profile_dir() -> PathBuf {
     dir.to_owned()
 }
 
-/// Builds the host and the synthetic exchange once per process, so that no test runs against yesterday's binary, and
-/// gives the directory that holds both.
+/// Builds the host and its adapters once per process, so that no test runs against yesterday's binary, and gives the
+/// directory that holds them.
 pub(crate) fn built() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| build(&["tickhost", "adapter-sim"]))
@@ -45,11 +45,6 @@ fn build(packages: &[&str]) -> PathBuf {
     dir
 }
 
-/// The file of a library, such as `adapter_faulty`.
-pub fn library(name: &str) -> PathBuf {
-    built_faults().join(format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX))
-}
-
 /// The daemon.
 pub(crate) fn tickhost() -> PathBuf {
     built().join(format!("tickhost{}", std::env::consts::EXE_SUFFIX))
@@ -57,6 +52,11 @@ pub(crate) fn tickhost() -> PathBuf {
 
 /// The library of the synthetic exchange.
 pub fn sim_library() -> PathBuf {
-    let name = format!("{}adapter_sim{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    built().join(name)
+    library("adapter_sim")
+}
+
+/// The library of an adapter, by its name in `plugins.toml`.
+pub fn library(name: &str) -> PathBuf {
+    let dir = if name == "adapter_sim" { built() } else { built_faults() };
+    dir.join(format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX))
 }

@@ -203,6 +203,11 @@ impl Host {
         run(&self.env, args, input)
     }
 
+    /// Another command of the same binary with the same settings, to be run by the test.
+    pub fn command(&self, args: &[&str]) -> Command {
+        command(&self.env, args)
+    }
+
     /// Makes a user with an account at `broker`, and gives the key.
     pub fn add_user(&self, user: &str, broker: &str) -> String {
         assert_ok(&self.run(&["user", "add", user], ""));

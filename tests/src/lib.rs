@@ -25,7 +25,7 @@ pub mod venue;
 use std::time::{Duration, Instant};
 
 pub use self::{
-    binary::sim_library,
+    binary::{library, sim_library},
     client::Client,
     host::{Host, HostBuilder, PLUGINS},
 };

@@ -81,24 +81,31 @@ pub struct RunningHost {
     pub admin: SocketAddr,
     /// What opens it.
     pub token: SecretString,
+    /// The file that says so.
+    pub file: PathBuf,
 }
 
 impl RunningHost {
     /// Reads the file of the host that runs with this data folder; none when there is none.
     ///
     /// # Errors
-    /// When there is a file, and it cannot be read.
+    /// When there is a file, and it cannot be read; the error names it.
     pub fn find(data_dir: &Path) -> io::Result<Option<Self>> {
+        let file = data_dir.join("run").join(FILE);
+        match Self::read(&file) {
+            Ok(host) => Ok(Some(host)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", file.display()))),
+        }
+    }
+
+    fn read(file: &Path) -> io::Result<Self> {
         use io::Read as _;
 
         let mut text = Vec::new();
-        match fs::File::open(data_dir.join("run").join(FILE)) {
-            Ok(file) => file.take(MAX_BYTES).read_to_end(&mut text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        fs::File::open(file)?.take(MAX_BYTES).read_to_end(&mut text)?;
         let Content { admin, token, .. } = serde_json::from_slice(&text)?;
-        Ok(Some(Self { admin, token: token.into() }))
+        Ok(Self { admin, token: token.into(), file: file.to_owned() })
     }
 }
 

@@ -16,6 +16,8 @@ use super::{Reloaded, StatusSource};
 /// Room for a page of metrics of a few feeds, so that the usual scrape grows its text once.
 const METRICS_BYTES: usize = 16 * 1_024;
 
+const WRONG_TOKEN: &str = "commands need the token of this host, which `tickhost adapters reload` knows";
+
 type Source = State<Arc<dyn StatusSource>>;
 
 /// Nothing of this port may be kept by a cache, and a browser must not guess what a text is.
@@ -43,7 +45,13 @@ async fn ready(State(source): Source) -> Response {
     (status, HEADERS, Json(readiness)).into_response()
 }
 
-async fn status(State(source): Source) -> Response {
+async fn status(State(source): Source, headers: HeaderMap) -> Response {
+    // Whoever shows a token means the host that it belongs to, and must not take another one for it.
+    let authorization = authorization(&headers);
+    if authorization.is_some_and(|shown| shown.starts_with("Bearer ")) && !source.token().opens(authorization)
+    {
+        return refusal(StatusCode::UNAUTHORIZED, WRONG_TOKEN);
+    }
     (HEADERS, Json(source.status())).into_response()
 }
 
@@ -55,12 +63,8 @@ async fn metrics(State(source): Source) -> Response {
 }
 
 async fn reload(State(source): Source, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if !source.token().opens(authorization) {
-        return refusal(
-            StatusCode::UNAUTHORIZED,
-            "commands need the token that `tickhost adapters reload` knows",
-        );
+    if !source.token().opens(authorization(&headers)) {
+        return refusal(StatusCode::UNAUTHORIZED, WRONG_TOKEN);
     }
     match source.reload(name).await {
         Reloaded::Unknown => {
@@ -73,6 +77,10 @@ async fn reload(State(source): Source, Path(name): Path<String>, headers: Header
             (status, HEADERS, Json(outcome)).into_response()
         }
     }
+}
+
+fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())
 }
 
 #[derive(Serialize)]

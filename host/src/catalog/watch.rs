@@ -1,14 +1,14 @@
 //! Notices that `plugins.toml` or a library has changed, and lets the catalogue follow.
 //!
 //! Directories are watched, not files: an editor that saves by renaming leaves a watch on a file with the old one. What
-//! an event says is not believed, only that there was one; a look every [`POLL`] finds what no event told of, and watches
-//! a directory anew that was removed and made again. A file counts when it looks the same twice in a row.
+//! an event says is not believed, only that there was one; a look every [`POLL`] finds what no event told of. A directory
+//! that is not there is looked for every [`SEEK`]. A file counts when it looks the same twice in a row.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use notify_debouncer_full::{
@@ -36,6 +36,9 @@ const MAX_LOOKS: usize = 240;
 /// Between two looks that nothing asked for.
 const POLL: Duration = Duration::from_secs(30);
 
+/// Between two looks for a directory that is not there: nothing else tells of its return.
+const SEEK: Duration = Duration::from_secs(1);
+
 /// Watches until told to stop.
 pub async fn run(catalog: Arc<Catalog>, hub: Arc<Hub>, stop: CancellationToken) {
     let changed = Arc::<Notify>::default();
@@ -44,9 +47,13 @@ pub async fn run(catalog: Arc<Catalog>, hub: Arc<Hub>, stop: CancellationToken) 
     // After the start, and after whatever is loaded later, the same time has to pass.
     let (mut trusted_at, mut is_trusted) = (tokio::time::Instant::now() + HEALTHY_AFTER, false);
     loop {
-        directories.follow(catalog.watched());
+        if directories.follow(catalog.watched()) {
+            // Whatever changed before the watch began.
+            changed.notify_one();
+        }
         tokio::select! {
             () = changed.notified() => {}
+            () = directories.sought() => {}
             () = tokio::time::sleep(POLL) => {}
             () = tokio::time::sleep_until(trusted_at), if !is_trusted => {
                 is_trusted = true;
@@ -99,10 +106,13 @@ struct Directories {
     /// None when the system has no watcher for us; the polls remain.
     watcher: Option<Debouncer<RecommendedWatcher, RecommendedCache>>,
     watched: BTreeMap<PathBuf, Identity>,
+    /// Those that are not there.
+    missing: BTreeSet<PathBuf>,
 }
 
-/// Tells a directory from one that was made in its place.
-type Identity = Option<(u64, u64)>;
+/// Tells a directory from one that was made in its place: device, number, and when it was made, since file systems give a
+/// number that has become free to the next one.
+type Identity = Option<(u64, u64, Option<SystemTime>)>;
 
 impl Directories {
     fn new(changed: Arc<Notify>) -> Self {
@@ -120,12 +130,12 @@ impl Directories {
         if let Err(error) = &watcher {
             tracing::warn!(%error, "No file watcher; changes of adapters are found by looking every 30 s");
         }
-        Self { watcher: watcher.ok(), watched: BTreeMap::new() }
+        Self { watcher: watcher.ok(), watched: BTreeMap::new(), missing: BTreeSet::new() }
     }
 
-    /// Watches these directories, and no others.
-    fn follow(&mut self, wanted: Vec<PathBuf>) {
-        let Some(watcher) = &mut self.watcher else { return };
+    /// Watches these directories, and no others; says whether one is new.
+    fn follow(&mut self, wanted: Vec<PathBuf>) -> bool {
+        let Some(watcher) = &mut self.watcher else { return false };
         let wanted: BTreeMap<PathBuf, Identity> =
             wanted.into_iter().map(|path| (path.clone(), identity(&path))).collect();
         for (path, identity) in &self.watched {
@@ -135,16 +145,36 @@ impl Directories {
             }
         }
         self.watched.retain(|path, identity| wanted.get(path) == Some(identity));
+        self.missing.clear();
+        let mut has_new = false;
         for (path, identity) in wanted {
             if self.watched.contains_key(&path) {
                 continue;
             }
             match watcher.watch(&path, RecursiveMode::NonRecursive) {
-                Ok(()) => _ = self.watched.insert(path, identity),
+                Ok(()) => {
+                    has_new = true;
+                    self.watched.insert(path, identity);
+                }
+                // One that is there and cannot be watched is not worth more than the polls.
                 Err(error) => {
-                    tracing::debug!(path = %path.display(), %error, "A directory cannot be watched; it is looked at every 30 s");
+                    tracing::debug!(path = %path.display(), %error, "A directory cannot be watched");
+                    if identity.is_none() {
+                        self.missing.insert(path);
+                    }
                 }
             }
+        }
+        has_new
+    }
+
+    /// Waits until a directory is there that was not; for ever when there is none of that kind.
+    async fn sought(&self) {
+        if self.missing.is_empty() {
+            return std::future::pending().await;
+        }
+        while !self.missing.iter().any(|path| path.is_dir()) {
+            tokio::time::sleep(SEEK).await;
         }
     }
 }
@@ -164,10 +194,10 @@ fn identity(path: &Path) -> Identity {
     {
         use std::os::unix::fs::MetadataExt as _;
 
-        Some((metadata.dev(), metadata.ino()))
+        Some((metadata.dev(), metadata.ino(), metadata.created().ok()))
     }
     #[cfg(not(unix))]
     {
-        Some((0, u64::from(metadata.is_dir())))
+        Some((0, u64::from(metadata.is_dir()), metadata.created().ok()))
     }
 }

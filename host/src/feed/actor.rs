@@ -188,10 +188,14 @@ impl Actor {
         self.connections.get(connection)?.instance.clone()
     }
 
-    /// Starts an instance for a connection, and gives it everything that belongs there.
+    /// Starts an instance for a connection, and gives it everything that belongs there; later, when another one has to be
+    /// gone before.
     fn connect(&mut self, number: usize) {
         while self.connections.len() <= number {
             self.connections.push(Connection::default());
+        }
+        if self.connections.get(number).is_some_and(|connection| connection.endings > 0) {
+            return;
         }
         let (label, events) = self.events_for(number);
         let created = self.create(&label, &events);
@@ -252,9 +256,8 @@ impl Actor {
         }
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.fail(reason, now);
-        let ended = connection.end();
-        // It ends in its own time; the next instance does not wait for it.
-        let _ending = self.shut_down(ended);
+        let is_single_session = self.serving.as_ref().is_ok_and(|serving| serving.is_single_session);
+        self.end_instance(number, is_single_session);
         if self.trial_until.take().is_some_and(|until| now < until)
             && let Some(replaced) = self.replaced.take()
         {
@@ -267,11 +270,38 @@ impl Actor {
     fn restart_due(&mut self, now: Instant) {
         for number in 0..self.connections.len() {
             let Some(connection) = self.connections.get_mut(number) else { continue };
-            if connection.restart_at.is_some_and(|at| at <= now) {
+            if connection.next_attempt().is_some_and(|at| at <= now) {
                 connection.restart_at = None;
                 self.restarts += 1;
                 self.connect(number);
             }
+        }
+    }
+
+    /// Ends the instance of a connection, in its own time. The next one waits for that only where the broker allows one
+    /// session.
+    fn end_instance(&mut self, number: usize, is_single_session: bool) {
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        let ended = connection.end();
+        let Some(ending) = self.shut_down(ended).filter(|_| is_single_session) else { return };
+        if let Some(connection) = self.connections.get_mut(number) {
+            connection.endings += 1;
+        }
+        let inbox = Arc::clone(&self.events);
+        tokio::spawn(async move {
+            // How it ended was logged; that it has is what counts.
+            _ = ending.await;
+            inbox.push(InstanceEvent { connection: number, epoch: 0, what: InstanceReport::Ended });
+        });
+    }
+
+    /// An instance that had to be gone before the next one begins is gone.
+    fn note_ended(&mut self, number: usize) {
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        connection.endings = connection.endings.saturating_sub(1);
+        // With a moment for the next attempt it is made then.
+        if connection.instance.is_none() && connection.restart_at.is_none() && self.serving.is_ok() {
+            self.connect(number);
         }
     }
 
@@ -288,10 +318,7 @@ impl Actor {
         let number = event.connection;
         let Some(connection) = self.connections.get_mut(number) else { return };
         if matches!(event.what, InstanceReport::Ended) {
-            if connection.instance.is_none() && self.serving.is_ok() {
-                self.connect(number);
-            }
-            return;
+            return self.note_ended(number);
         }
         if connection.standby.as_ref().is_some_and(|standby| standby.events.epoch == event.epoch) {
             return self.observe_standby(number, event.what);
@@ -374,7 +401,7 @@ impl Actor {
 
     fn next_deadline(&self) -> Option<Instant> {
         let linger = self.empty_since.map(|since| since + self.context.settings.linger);
-        let restart = self.connections.iter().filter_map(|connection| connection.restart_at).min();
+        let restart = self.connections.iter().filter_map(Connection::next_attempt).min();
         let looks = [self.announcer.deadline(), self.next_look(Instant::now())];
         [linger, restart, self.requests.deadline()].into_iter().chain(looks).flatten().min()
     }

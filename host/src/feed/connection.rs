@@ -92,6 +92,8 @@ pub(super) struct Connection {
     pub(super) standby: Option<Standby>,
     /// What took it a moment ago.
     pub(super) settling: Option<Settling>,
+    /// Instances that still end, where the broker allows one session: the next one begins when they have gone.
+    pub(super) endings: u32,
     failures: u32,
     /// Failures of the last [`CIRCUIT_WINDOW`], while the circuit is closed.
     recent_failures: VecDeque<Instant>,
@@ -118,6 +120,11 @@ impl Connection {
         }
         self.epoch = 0;
         self.instance.take()
+    }
+
+    /// When the next attempt is made; none while it waits for something else.
+    pub(super) fn next_attempt(&self) -> Option<Instant> {
+        self.restart_at.filter(|_| self.endings == 0)
     }
 
     /// Forgets the failures of a build that another one replaces.

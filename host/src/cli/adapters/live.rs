@@ -1,7 +1,11 @@
 //! What a running host says of its adapters, and `tickhost adapters reload`.
 #![expect(clippy::indexing_slicing, reason = "a member that a JSON value does not have is null")]
 
-use std::{io::Write, net::SocketAddr, time::Duration};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use hyper::{
@@ -36,12 +40,13 @@ pub(super) async fn status(settings: &Settings) -> anyhow::Result<Option<(Socket
         return Ok(None);
     };
     let asked = ask(&host, Method::GET, "/status");
-    // A host that was killed leaves its file behind; then nobody answers.
+    // A host that was killed leaves its file behind; then nobody answers, or another host that got its port.
     let Ok(Ok((status, body))) = tokio::time::timeout(STATUS_TIMEOUT, asked).await else { return Ok(None) };
-    if status != StatusCode::OK {
-        bail!("the host at {} answers {status}", host.admin);
+    match status {
+        StatusCode::OK => Ok(Some((host.admin, body))),
+        StatusCode::UNAUTHORIZED => Ok(None),
+        status => bail!("the host at {} answers {status}", host.admin),
     }
-    Ok(Some((host.admin, body)))
 }
 
 /// Lets the running host load an adapter again, whatever has changed; true when it did.
@@ -58,15 +63,18 @@ pub(super) async fn reload(settings: &Settings, name: &str, out: &mut dyn Write)
     let host = RunningHost::find(&settings.data_dir).context("cannot read how to reach the host")?;
     let host = host.with_context(no_host)?;
     // Names are letters, digits, - and _, or there is no such adapter.
-    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
         bail!("there is no adapter {name:?} in plugins.toml");
     }
     let path = format!("/adapters/{name}/reload");
     let asked = ask(&host, Method::POST, &path);
-    let (status, body) = tokio::time::timeout(RELOAD_TIMEOUT, asked)
-        .await
-        .context("the host does not answer")?
-        .with_context(no_host)?;
+    let no_answer =
+        || format!("the host at {} did not answer; `tickhost adapters` says what became of it", host.admin);
+    let asked = tokio::time::timeout(RELOAD_TIMEOUT, asked).await.with_context(no_answer)?;
+    let (status, body) = asked.map_err(|error| match error.downcast_ref::<io::Error>() {
+        Some(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => error.context(no_host()),
+        _ => error.context(no_answer()),
+    })?;
     let texts = |key: &str| -> Vec<&str> {
         body[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
     };
@@ -87,6 +95,12 @@ pub(super) async fn reload(settings: &Settings, name: &str, out: &mut dyn Write)
             writeln!(out, "Nothing was changed.")?;
             Ok(false)
         }
+        StatusCode::UNAUTHORIZED => bail!(
+            "another host answers at {}: the one that wrote {} has ended; name the data folder of the host that is meant \
+             (TICKHOST_DATA_DIR), or start one with `tickhost run`",
+            host.admin,
+            host.file.display()
+        ),
         status => {
             bail!("the host refused ({status}): {}", body["error"].as_str().unwrap_or("no reason given"))
         }

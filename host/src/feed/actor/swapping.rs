@@ -13,7 +13,7 @@ use crate::{
     feed::{
         Serving,
         connection::{Connection, Link},
-        events::{Events, InstanceEvent, InstanceReport},
+        events::Events,
         handover::{Handover, Passed},
         swap::{LOOK_EVERY, SETTLED_WITHIN, Standby, Verdict},
     },
@@ -50,21 +50,28 @@ impl Actor {
                 tracing::info!(adapter = %self.spec().adapter, feed = self.feed.id().0, "Following to another build");
                 self.credentials.set_secrets_of_settings(serving.connector.secrets());
                 let has_instances = self.connections.iter().any(|connection| connection.instance.is_some());
-                if has_instances && !serving.is_single_session {
-                    self.set_serving(serving);
-                    (0..self.connections.len()).for_each(|number| self.stand_by(number, now));
-                } else {
-                    self.set_serving(serving);
-                    (0..self.connections.len()).for_each(|number| self.break_and_make(number, now));
+                let is_single_session = serving.is_single_session;
+                let previous = std::mem::replace(&mut self.serving, Ok(serving)).ok();
+                // Of builds that follow each other fast, the last one that worked is the one to go back to.
+                let last_good = self.replaced.take().or(previous);
+                self.replaced = last_good.filter(|_| has_instances || self.trial_until.is_some());
+                for number in 0..self.connections.len() {
+                    if has_instances && !is_single_session {
+                        self.stand_by(number, now);
+                    } else {
+                        self.break_and_make(number, is_single_session, now);
+                    }
                 }
             }
             Err(why) => {
+                let is_single_session = self.serving.as_ref().is_ok_and(|present| present.is_single_session);
+                (self.replaced, self.trial_until) = (None, None);
                 for number in 0..self.connections.len() {
                     self.give_up_standby(number, "nothing serves the broker any more");
-                    let Some(connection) = self.connections.get_mut(number) else { continue };
-                    let ended = connection.end();
-                    connection.close(&why);
-                    let _ending = self.shut_down(ended);
+                    self.end_instance(number, is_single_session);
+                    if let Some(connection) = self.connections.get_mut(number) {
+                        connection.close(&why);
+                    }
                 }
                 self.serving = Err(why);
             }
@@ -84,26 +91,17 @@ impl Actor {
         self.context.router.send(spacing);
     }
 
-    /// Ends an instance, and starts the next one when it has ended.
-    fn break_and_make(&mut self, number: usize, now: Instant) {
+    /// Ends an instance and starts the next one, where the broker allows one session when the old one has gone.
+    fn break_and_make(&mut self, number: usize, is_single_session: bool, now: Instant) {
         self.give_up_standby(number, "another build has come");
+        self.end_instance(number, is_single_session);
         let Some(connection) = self.connections.get_mut(number) else { return };
-        let ended = connection.end();
         connection.forgive();
-        let Some(ending) = self.shut_down(ended) else {
-            return self.connect(number);
-        };
-        self.trial_until = Some(now + TRIAL);
-        if let Some(connection) = self.connections.get_mut(number) {
+        if connection.endings > 0 {
             connection.link = Link::Connecting;
+            self.trial_until = Some(now + TRIAL);
         }
-        // The broker takes the new session only when the old one is gone.
-        let inbox = Arc::clone(&self.events);
-        tokio::spawn(async move {
-            // How it ended was logged; that it has is what counts.
-            _ = ending.await;
-            inbox.push(InstanceEvent { connection: number, epoch: 0, what: InstanceReport::Ended });
-        });
+        self.connect(number);
     }
 
     /// Starts a new instance beside the one that serves.
