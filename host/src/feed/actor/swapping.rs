@@ -78,12 +78,6 @@ impl Actor {
         }
     }
 
-    /// Takes another build, and keeps the one that is known to work until this one is.
-    fn set_serving(&mut self, serving: Serving) {
-        let before = std::mem::replace(&mut self.serving, Ok(serving)).ok();
-        self.replaced = self.replaced.take().or(before);
-    }
-
     fn follow_limits(&mut self, serving: &Serving) {
         self.pool.set_limits(serving.limits);
         self.feed.0.status.lock().throttle = serving.throttle;
