@@ -1,8 +1,9 @@
 //! From one instance to the next while ticks flow: what the old one published last decides what the new one adds.
 //!
 //! Both instances hear the same broker, one of them a little ahead. While the new one gets ready the old one's ticks pass
-//! and its last tick of each instrument is noted; the new one's ticks are held. At the flip the old one is cut off, and
-//! of the new one's ticks those pass that come after the old one's last: nothing is missing and nothing comes twice. An
+//! and its last tick of each instrument is noted; the new one's ticks are held. The flip waits until the old one, which may
+//! be the slower of the two, has said what the new one said first, so that no tick lies between them. Then the old one is
+//! cut off, and of the new one's ticks those pass that come after the old one's last: nothing is missing and nothing comes twice. An
 //! instrument is *settled* once that point was found, or [`Handover::settle`] ended the search.
 
 use std::{
@@ -149,6 +150,12 @@ impl Mark {
         let has_time = quote.fields & field::EXCHANGE_TS != 0;
         Self { exchange_ts_ns: has_time.then_some(quote.exchange_ts_ns), content: hasher.finish() }
     }
+
+    /// Whether who says this has said `first` at the latest now. Of two ticks of one time either may be the earlier.
+    fn has_reached(self, first: Self) -> bool {
+        let is_later = self.exchange_ts_ns.zip(first.exchange_ts_ns).is_some_and(|(own, first)| own > first);
+        self == first || is_later
+    }
 }
 
 /// One handover. Locked for one batch at a time, and only while it is under way.
@@ -167,6 +174,8 @@ struct State {
     seen: FxHashSet<u32>,
     /// Instruments of which the old one has said something since the new one was ready, and the new one nothing yet.
     uncovered: FxHashSet<u32>,
+    /// What the new one has said first of an instrument since it was ready, while the old one may not have come so far.
+    ahead: FxHashMap<u32, Mark>,
     is_ready: bool,
     is_flipped: bool,
     repeated: u64,
@@ -199,6 +208,7 @@ impl Handover {
             held: Intake::new(feed, Arc::default(), Doorbell::new()),
             seen: FxHashSet::default(),
             uncovered: FxHashSet::default(),
+            ahead: FxHashMap::default(),
             is_ready: false,
             is_flipped: false,
             repeated: 0,
@@ -211,11 +221,14 @@ impl Handover {
         if state.is_flipped {
             return None;
         }
-        let State { last, seen, uncovered, is_ready, .. } = &mut *state;
+        let State { last, seen, uncovered, ahead, is_ready, .. } = &mut *state;
         batch.each(|instrument, mark| {
             last.insert(instrument, Last { mark, doubtful: None });
             if *is_ready && !seen.contains(&instrument) {
                 uncovered.insert(instrument);
+            }
+            if ahead.get(&instrument).is_some_and(|first| mark.has_reached(*first)) {
+                ahead.remove(&instrument);
             }
         });
         Some(batch.offer(intake))
@@ -225,10 +238,17 @@ impl Handover {
     pub(super) fn new_one(&self, batch: Published<'_>, intake: &Arc<Intake>) -> Passed {
         let mut state = self.0.lock();
         if !state.is_flipped {
-            let State { seen, uncovered, .. } = &mut *state;
-            batch.each(|instrument, _| {
+            let State { last, seen, uncovered, ahead, .. } = &mut *state;
+            batch.each(|instrument, mark| {
+                let old = last.get(&instrument).map(|last| last.mark);
                 if seen.insert(instrument) {
                     uncovered.remove(&instrument);
+                    if !old.is_some_and(|old| old.has_reached(mark)) {
+                        ahead.insert(instrument, mark);
+                    }
+                } else if old == Some(mark) {
+                    // It repeats what the old one said last, so it is the one that follows.
+                    ahead.remove(&instrument);
                 }
             });
             batch.offer(&state.held);
@@ -244,12 +264,14 @@ impl Handover {
         state.is_ready = true;
         // What it has said before may have been of other subscriptions; what counts is what it says from now on.
         state.seen.clear();
+        state.ahead.clear();
     }
 
-    /// Whether the new instance has said something of every instrument of which the old one did, and of one at least.
+    /// Whether the new instance has said something of every instrument of which the old one did, and of one at least, and
+    /// the old one has come as far as the new one began.
     pub(super) fn is_covered(&self) -> bool {
         let state = self.0.lock();
-        state.is_ready && !state.seen.is_empty() && state.uncovered.is_empty()
+        state.is_ready && !state.seen.is_empty() && state.uncovered.is_empty() && state.ahead.is_empty()
     }
 
     /// Whether neither instance has said anything since the new one was ready.
@@ -471,6 +493,43 @@ mod tests {
     }
 
     #[test]
+    fn an_old_instance_that_lags_is_heard_until_it_has_said_what_the_new_one_said_first() {
+        let time = |number: i64| Some(u64::try_from(number).unwrap());
+        for time in [time, |_| None] {
+            let (handover, intake) = (Handover::new(FEED), intake());
+            let old = |number| handover.old(Published::Ltp(&[tick(7, number, time(number))]), &intake);
+            let new = |number| handover.new_one(Published::Ltp(&[tick(7, number, time(number))]), &intake);
+            old(1);
+            handover.set_ready();
+            new(4);
+            new(5);
+            assert!(!handover.is_covered(), "2 and 3 are with nobody but the old one");
+            old(2);
+            old(3);
+            assert!(!handover.is_covered());
+            old(4);
+            assert!(handover.is_covered());
+            handover.flip(&intake);
+            assert_eq!(taken(&intake, 7), [1, 2, 3, 4, 5]);
+        }
+    }
+
+    #[test]
+    fn a_new_instance_that_lags_is_covered_when_it_says_what_the_old_one_said_last() {
+        for time in [Some(1), None] {
+            let (handover, intake) = (Handover::new(FEED), intake());
+            handover.set_ready();
+            for number in 1..=3 {
+                handover.old(Published::Ltp(&[tick(7, number, time)]), &intake);
+            }
+            handover.new_one(Published::Ltp(&[tick(7, 2, time)]), &intake);
+            assert!(!handover.is_covered());
+            handover.new_one(Published::Ltp(&[tick(7, 3, time)]), &intake);
+            assert!(handover.is_covered());
+        }
+    }
+
+    #[test]
     fn a_handover_is_covered_when_the_new_one_speaks_of_all_that_the_old_one_does() {
         let (handover, intake) = (Handover::new(FEED), intake());
         handover.new_one(Published::Ltp(&[tick(1, 1, None)]), &intake);
@@ -478,9 +537,9 @@ mod tests {
         handover.set_ready();
         assert!(!handover.is_covered(), "nothing was said since");
         handover.old(Published::Ltp(&[tick(1, 1, None), tick(2, 1, None)]), &intake);
-        handover.new_one(Published::Ltp(&[tick(1, 2, None)]), &intake);
+        handover.new_one(Published::Ltp(&[tick(1, 1, None)]), &intake);
         assert!(!handover.is_covered());
-        handover.new_one(Published::Ltp(&[tick(2, 2, None)]), &intake);
+        handover.new_one(Published::Ltp(&[tick(2, 1, None)]), &intake);
         assert!(handover.is_covered());
     }
 
