@@ -1,8 +1,9 @@
 //! From one instance to the next while ticks flow: what the old one published last decides what the new one adds.
 //!
 //! Both instances hear the same broker, one of them a little ahead. While the new one gets ready the old one's ticks pass
-//! and its last tick of each instrument is noted; the new one's ticks are held. At the flip the old one is cut off, and
-//! of the new one's ticks those pass that come after the old one's last: nothing is missing and nothing comes twice. An
+//! and its last tick of each instrument is noted; the new one's ticks are held. The flip waits until the old one, which may
+//! be the slower of the two, has said what the new one said first, so that no tick lies between them. Then the old one is
+//! cut off, and of the new one's ticks those pass that come after the old one's last: nothing is missing and nothing comes twice. An
 //! instrument is *settled* once that point was found, or [`Handover::settle`] ended the search.
 
 use std::{
@@ -150,6 +151,12 @@ impl Mark {
         let has_time = quote.fields & field::EXCHANGE_TS != 0;
         Self { exchange_ts_ns: has_time.then_some(quote.exchange_ts_ns), content: hasher.finish() }
     }
+
+    /// Whether who says this has said `first` at the latest now. Of two ticks of one time either may be the earlier.
+    fn has_reached(self, first: Self) -> bool {
+        let is_later = self.exchange_ts_ns.zip(first.exchange_ts_ns).is_some_and(|(own, first)| own > first);
+        self == first || is_later
+    }
 }
 
 /// Ticks of one instrument that may wait until it is known whether they are newer than the old one's last. Brokers that
@@ -172,6 +179,8 @@ struct State {
     seen: FxHashSet<u32>,
     /// Instruments of which the old one has said something since the new one was ready, and the new one nothing yet.
     uncovered: FxHashSet<u32>,
+    /// What the new one has said first of an instrument since it was ready, while the old one may not have come so far.
+    ahead: FxHashMap<u32, Mark>,
     is_ready: bool,
     is_flipped: bool,
     repeated: u64,
@@ -217,6 +226,7 @@ impl Handover {
             held: Intake::new(feed, Arc::default(), Doorbell::new()),
             seen: FxHashSet::default(),
             uncovered: FxHashSet::default(),
+            ahead: FxHashMap::default(),
             is_ready: false,
             is_flipped: false,
             repeated: 0,
@@ -229,11 +239,14 @@ impl Handover {
         if state.is_flipped {
             return None;
         }
-        let State { last, seen, uncovered, is_ready, .. } = &mut *state;
+        let State { last, seen, uncovered, ahead, is_ready, .. } = &mut *state;
         batch.each(|instrument, mark| {
             last.insert(instrument, Last::new(mark));
             if *is_ready && !seen.contains(&instrument) {
                 uncovered.insert(instrument);
+            }
+            if ahead.get(&instrument).is_some_and(|first| mark.has_reached(*first)) {
+                ahead.remove(&instrument);
             }
         });
         Some(batch.offer(intake))
@@ -243,10 +256,17 @@ impl Handover {
     pub(super) fn new_one(&self, batch: Published<'_>, intake: &Arc<Intake>) -> Passed {
         let mut state = self.0.lock();
         if !state.is_flipped {
-            let State { seen, uncovered, .. } = &mut *state;
-            batch.each(|instrument, _| {
+            let State { last, seen, uncovered, ahead, .. } = &mut *state;
+            batch.each(|instrument, mark| {
+                let old = last.get(&instrument).map(|last| last.mark);
                 if seen.insert(instrument) {
                     uncovered.remove(&instrument);
+                    if !old.is_some_and(|old| old.has_reached(mark)) {
+                        ahead.insert(instrument, mark);
+                    }
+                } else if old == Some(mark) {
+                    // It repeats what the old one said last, so it is the one that follows.
+                    ahead.remove(&instrument);
                 }
             });
             batch.offer(&state.held);
@@ -262,12 +282,14 @@ impl Handover {
         state.is_ready = true;
         // What it has said before may have been of other subscriptions; what counts is what it says from now on.
         state.seen.clear();
+        state.ahead.clear();
     }
 
-    /// Whether the new instance has said something of every instrument of which the old one did, and of one at least.
+    /// Whether the new instance has said something of every instrument of which the old one did, and of one at least, and
+    /// the old one has come as far as the new one began.
     pub(super) fn is_covered(&self) -> bool {
         let state = self.0.lock();
-        state.is_ready && !state.seen.is_empty() && state.uncovered.is_empty()
+        state.is_ready && !state.seen.is_empty() && state.uncovered.is_empty() && state.ahead.is_empty()
     }
 
     /// Whether neither instance has said anything since the new one was ready.

@@ -14,7 +14,8 @@ use crate::plugins::AdapterInstance;
 /// Longest time for a new instance to get ready; after it the old one stays.
 const READY_WITHIN: Duration = Duration::from_secs(15);
 
-/// Longest wait, of one that is ready, for ticks of every instrument of which the old one still publishes.
+/// Longest wait, of one that is ready, for ticks of every instrument of which the old one still publishes, and for the old
+/// one to say what the new one said first.
 const COVERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Wait for a first tick when neither instance publishes anything.
@@ -109,8 +110,8 @@ impl Standby {
         Ok(())
     }
 
-    /// Judges whether it can take over at `now`.
-    pub(super) fn judge(&mut self, now: Instant) -> Verdict {
+    /// Judges whether it can take over at `now`. An old instance that is not connected has nothing that is worth a wait.
+    pub(super) fn judge(&mut self, is_old_connected: bool, now: Instant) -> Verdict {
         if self.link == Link::Up && self.awaited.is_empty() {
             let ready_at = *self.ready_at.get_or_insert_with(|| {
                 self.handover.set_ready();
@@ -118,7 +119,7 @@ impl Standby {
             });
             let waited = now.duration_since(ready_at);
             let is_quiet = waited >= QUIET && self.handover.is_quiet();
-            if self.handover.is_covered() || is_quiet || waited >= COVERED_WITHIN {
+            if !is_old_connected || self.handover.is_covered() || is_quiet || waited >= COVERED_WITHIN {
                 return Verdict::Flip;
             }
         } else if now.duration_since(self.began) >= READY_WITHIN {

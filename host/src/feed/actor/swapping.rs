@@ -175,7 +175,8 @@ impl Actor {
             if connection.settling.as_ref().is_some_and(|settling| settling.until <= now) {
                 settle(connection, &self.feed.0.intake);
             }
-            match connection.standby.as_mut().map(|standby| standby.judge(now)) {
+            let is_connected = connection.link == Link::Up;
+            match connection.standby.as_mut().map(|standby| standby.judge(is_connected, now)) {
                 Some(Verdict::Flip) => {
                     self.flip(number, now);
                 }

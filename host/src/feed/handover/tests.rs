@@ -110,6 +110,43 @@ fn an_older_tick_never_passes_after_a_newer_one() {
 }
 
 #[test]
+fn an_old_instance_that_lags_is_heard_until_it_has_said_what_the_new_one_said_first() {
+    let time = |number: i64| Some(u64::try_from(number).unwrap());
+    for time in [time, |_| None] {
+        let (handover, intake) = (Handover::new(FEED), intake());
+        let old = |number| handover.old(Published::Ltp(&[tick(7, number, time(number))]), &intake);
+        let new = |number| handover.new_one(Published::Ltp(&[tick(7, number, time(number))]), &intake);
+        old(1);
+        handover.set_ready();
+        new(4);
+        new(5);
+        assert!(!handover.is_covered(), "2 and 3 are with nobody but the old one");
+        old(2);
+        old(3);
+        assert!(!handover.is_covered());
+        old(4);
+        assert!(handover.is_covered());
+        handover.flip(&intake);
+        assert_eq!(taken(&intake, 7), [1, 2, 3, 4, 5]);
+    }
+}
+
+#[test]
+fn a_new_instance_that_lags_is_covered_when_it_says_what_the_old_one_said_last() {
+    for time in [Some(1), None] {
+        let (handover, intake) = (Handover::new(FEED), intake());
+        handover.set_ready();
+        for number in 1..=3 {
+            handover.old(Published::Ltp(&[tick(7, number, time)]), &intake);
+        }
+        handover.new_one(Published::Ltp(&[tick(7, 2, time)]), &intake);
+        assert!(!handover.is_covered());
+        handover.new_one(Published::Ltp(&[tick(7, 3, time)]), &intake);
+        assert!(handover.is_covered());
+    }
+}
+
+#[test]
 fn a_handover_is_covered_when_the_new_one_speaks_of_all_that_the_old_one_does() {
     let (handover, intake) = (Handover::new(FEED), intake());
     handover.new_one(Published::Ltp(&[tick(1, 1, None)]), &intake);
@@ -117,9 +154,9 @@ fn a_handover_is_covered_when_the_new_one_speaks_of_all_that_the_old_one_does() 
     handover.set_ready();
     assert!(!handover.is_covered(), "nothing was said since");
     handover.old(Published::Ltp(&[tick(1, 1, None), tick(2, 1, None)]), &intake);
-    handover.new_one(Published::Ltp(&[tick(1, 2, None)]), &intake);
+    handover.new_one(Published::Ltp(&[tick(1, 1, None)]), &intake);
     assert!(!handover.is_covered());
-    handover.new_one(Published::Ltp(&[tick(2, 2, None)]), &intake);
+    handover.new_one(Published::Ltp(&[tick(2, 1, None)]), &intake);
     assert!(handover.is_covered());
 }
 
