@@ -79,9 +79,17 @@ async fn a_build_that_does_not_come_up_gives_way_to_the_old_one() {
     place.save(&[entry(&venue, "process", "fault = \"exit\"")]);
     wait_until("the failure is counted", || async { place.feed().await["counters"]["swaps_failed"] == 1 })
         .await;
-    client.find(|message| message["type"] == "feed_status" && message["state"] == "live").await;
+    client
+        .find(|message| {
+            message["type"] == "feed_status"
+                && message["state"] == "live"
+                && message["message"].as_str().unwrap().contains("the old one serves")
+        })
+        .await;
     ticks_go_on(&mut client).await;
     assert_eq!(venue.connections().2, 1, "most sessions at a time");
+    let (_, said) = place.adapters(&[]);
+    assert!(said.contains("the new build did not take over"), "{said}");
     // The one that serves is the old one: it goes on, and a good build still follows.
     place.save(&[entry(&venue, "process", "rate_hz = 10.0")]);
     place.wait_for_generation("acme", 3).await;
@@ -90,5 +98,6 @@ async fn a_build_that_does_not_come_up_gives_way_to_the_old_one() {
     })
     .await;
     ticks_go_on(&mut client).await;
-    assert_eq!(place.feed().await["counters"]["swaps_failed"], 1);
+    let feed = place.feed().await;
+    assert!(feed["counters"]["swaps_failed"] == 1 && feed["last_error"].is_null(), "{feed}");
 }
