@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{
-    place::{Entry, Place, rebuilt, replace},
+    place::{Entry, ISOLATIONS, Place, rebuilt, replace},
     venue::Venue,
 };
 
@@ -48,25 +48,33 @@ async fn read(mut client: Client, mut until: watch::Receiver<Option<BTreeMap<Str
     }
 }
 
-/// With the symbols spread over so many connections.
-async fn no_number_is_lost_or_repeated(isolation: &str, connections: u64) {
-    let symbols: Vec<String> = (0..SYMBOLS).map(|number| format!("S{number}")).collect();
-    let venue = Venue::start(&symbols, RATE_HZ).await;
-    let config = format!("venue = \"{}\"", venue.address);
+/// An adapter of the venue whose symbols are spread over so many connections.
+fn entry(venue: &Venue, isolation: &str, connections: u64) -> Entry {
     let share = SYMBOLS.div_ceil(usize::try_from(connections).unwrap());
     let keys = format!(
         "isolation = \"{isolation}\"\nbrokers = [\"sim\"]\nconnections = {connections}\nsymbols_per_connection = {share}"
     );
-    let place = Place::start(&[Entry::new("acme", LIBRARY, &config).keys(&keys)]);
+    Entry::new("acme", LIBRARY, &format!("venue = \"{}\"", venue.address)).keys(&keys)
+}
+
+/// `swap` changes something for the so-many-th time.
+async fn no_number_is_lost_or_repeated(
+    isolation: &str,
+    connections: u64,
+    swap: impl Fn(&Place, &Venue, u64),
+) {
+    let symbols: Vec<String> = (0..SYMBOLS).map(|number| format!("S{number}")).collect();
+    let venue = Venue::start(&symbols, RATE_HZ).await;
+    let place = Place::start(&[entry(&venue, isolation, connections)]);
     let mut client = Client::login(place.host.websocket, &place.host.key()).await;
     let names: Vec<String> = symbols.iter().map(|symbol| format!("NSE:{symbol}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     assert_eq!(client.subscribe(&names, "LTP").await["status"], "success");
     let (tell_end, end) = watch::channel(None);
     let reader = tokio::spawn(read(client, end));
-    for swap in 1..=SWAPS {
-        replace(&place.library(LIBRARY), &rebuilt(LIBRARY, u32::try_from(swap).unwrap()));
-        wait_until(&format!("swap {swap}"), || async { place.swaps().await == swap * connections }).await;
+    for number in 1..=SWAPS {
+        swap(&place, &venue, number);
+        wait_until(&format!("swap {number}"), || async { place.swaps().await == number * connections }).await;
     }
     let connected = usize::try_from(connections).unwrap();
     wait_until("the last old instances have gone", || async { venue.connections().1 == connected }).await;
@@ -88,12 +96,25 @@ async fn no_number_is_lost_or_repeated(isolation: &str, connections: u64) {
     assert!(lost.iter().all(|counter| feed["counters"][counter] == 0), "{feed}");
 }
 
+fn rename(place: &Place, _venue: &Venue, number: u64) {
+    replace(&place.library(LIBRARY), &rebuilt(LIBRARY, number));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_number_is_lost_or_repeated_between_processes() {
-    no_number_is_lost_or_repeated("process", 2).await;
+    no_number_is_lost_or_repeated("process", 2, rename).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_number_is_lost_or_repeated_within_the_host() {
-    no_number_is_lost_or_repeated("in-process", 1).await;
+    no_number_is_lost_or_repeated("in-process", 1, rename).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_number_is_lost_or_repeated_from_a_process_to_the_host_and_back() {
+    no_number_is_lost_or_repeated("process", 1, |place, venue, number| {
+        let isolation = ISOLATIONS[usize::from(number % 2 == 1)];
+        place.save(&[entry(venue, isolation, 1)]);
+    })
+    .await;
 }
