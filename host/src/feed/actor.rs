@@ -84,6 +84,7 @@ pub fn start(
         restarts: 0,
         serving: Ok(serving),
         replaced: None,
+        failed_swap: None,
         trial_until: None,
         epochs: 0,
         announcer: Announcer::default(),
@@ -109,6 +110,8 @@ struct Actor {
     serving: Result<Serving, Arc<str>>,
     /// What did before, while it is not certain that its successor works.
     replaced: Option<Serving>,
+    /// Why what the catalogue has does not serve, while what served before does.
+    failed_swap: Option<Arc<str>>,
     /// Until then a failure brings back what served before.
     trial_until: Option<Instant>,
     /// Instances made so far, each known by its number.
@@ -258,12 +261,9 @@ impl Actor {
         connection.fail(reason, now);
         let is_single_session = self.serving.as_ref().is_ok_and(|serving| serving.is_single_session);
         self.end_instance(number, is_single_session);
-        if self.trial_until.take().is_some_and(|until| now < until)
-            && let Some(replaced) = self.replaced.take()
-        {
+        if self.trial_until.take().is_some_and(|until| now < until) && self.replaced.is_some() {
             tracing::error!(adapter = %self.spec().adapter, reason, "The new build failed; going back to the old one");
-            self.feed.counters().swaps_failed.add(1);
-            self.serving = Ok(replaced);
+            self.note_failed_swap(reason);
         }
     }
 
@@ -354,7 +354,7 @@ impl Actor {
                     self.connections.get_mut(number).and_then(|connection| connection.standby.as_mut());
                 if let Some(Err(why)) = standby.map(|standby| standby.observe(&status)) {
                     self.give_up_standby(number, &why);
-                    self.note_failed_swap(number, &why);
+                    self.note_failed_swap(&why);
                 }
             }
             InstanceReport::Outcomes(_, outcomes) => self.note_standby_outcomes(number, outcomes),
@@ -426,7 +426,8 @@ impl Actor {
         status.instances.extend(present.filter_map(|(number, connection)| {
             Some((number, Arc::downgrade(connection.instance.as_ref()?)))
         }));
-        status.last_error = worst.and_then(|connection| connection.last_error.clone());
+        let last_error = worst.and_then(|connection| connection.last_error.as_ref());
+        status.last_error = last_error.or(self.failed_swap.as_ref()).cloned();
         status.retry_at = worst.and_then(|connection| connection.restart_at.or(connection.retry_at));
         status.restarts = self.restarts;
         status.disconnects = self.connections.iter().map(|connection| connection.disconnects).sum();

@@ -135,7 +135,7 @@ pub(super) fn put_library(directory: &Path, name: &str) {
 }
 
 /// Another build of a library: other bytes that do the same, since nothing reads what follows the last section.
-pub(super) fn rebuilt(name: &str, number: u32) -> Vec<u8> {
+pub(super) fn rebuilt(name: &str, number: u64) -> Vec<u8> {
     let mut bytes = fs::read(integration_tests::library(name)).unwrap();
     bytes.extend(format!("build {number}").into_bytes());
     bytes

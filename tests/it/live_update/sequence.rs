@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{
-    place::{Entry, Place, rebuilt, replace},
+    place::{Entry, ISOLATIONS, Place, rebuilt, replace},
     venue::Venue,
 };
 
@@ -48,23 +48,36 @@ async fn read(mut client: Client, mut until: watch::Receiver<Option<BTreeMap<Str
     }
 }
 
-async fn no_number_is_lost_or_repeated(isolation: &str) {
+/// An adapter of the venue whose symbols are spread over so many connections.
+fn entry(venue: &Venue, isolation: &str, connections: u64) -> Entry {
+    let share = SYMBOLS.div_ceil(usize::try_from(connections).unwrap());
+    let keys = format!(
+        "isolation = \"{isolation}\"\nbrokers = [\"sim\"]\nconnections = {connections}\nsymbols_per_connection = {share}"
+    );
+    Entry::new("acme", LIBRARY, &format!("venue = \"{}\"", venue.address)).keys(&keys)
+}
+
+/// `swap` changes something for the so-many-th time.
+async fn no_number_is_lost_or_repeated(
+    isolation: &str,
+    connections: u64,
+    swap: impl Fn(&Place, &Venue, u64),
+) {
     let symbols: Vec<String> = (0..SYMBOLS).map(|number| format!("S{number}")).collect();
     let venue = Venue::start(&symbols, RATE_HZ).await;
-    let config = format!("venue = \"{}\"", venue.address);
-    let keys = format!("isolation = \"{isolation}\"\nbrokers = [\"sim\"]");
-    let place = Place::start(&[Entry::new("acme", LIBRARY, &config).keys(&keys)]);
+    let place = Place::start(&[entry(&venue, isolation, connections)]);
     let mut client = Client::login(place.host.websocket, &place.host.key()).await;
     let names: Vec<String> = symbols.iter().map(|symbol| format!("NSE:{symbol}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     assert_eq!(client.subscribe(&names, "LTP").await["status"], "success");
     let (tell_end, end) = watch::channel(None);
     let reader = tokio::spawn(read(client, end));
-    for swap in 1..=SWAPS {
-        replace(&place.library(LIBRARY), &rebuilt(LIBRARY, u32::try_from(swap).unwrap()));
-        wait_until(&format!("swap {swap}"), || async { place.swaps().await == swap }).await;
+    for number in 1..=SWAPS {
+        swap(&place, &venue, number);
+        wait_until(&format!("swap {number}"), || async { place.swaps().await == number * connections }).await;
     }
-    wait_until("the last old instance has gone", || async { venue.connections().1 == 1 }).await;
+    let connected = usize::try_from(connections).unwrap();
+    wait_until("the last old instances have gone", || async { venue.connections().1 == connected }).await;
     tell_end.send_replace(Some(venue.numbers()));
     let seen = reader.await.unwrap();
 
@@ -76,18 +89,32 @@ async fn no_number_is_lost_or_repeated(isolation: &str) {
         assert_eq!(numbers, expected, "{isolation}: {symbol} has {odd:?}");
     }
     let (accepted, _, most) = venue.connections();
-    assert_eq!((accepted, most), (SWAPS + 1, 2), "each instance connected once, and two at most at a time");
+    assert_eq!(accepted, (SWAPS + 1) * connections, "each instance connects once");
+    assert!(most <= 2 * connected, "{most} connections at a time");
     let feed = place.feed().await;
     let lost = ["dropped_invalid", "conflated_intake", "conflated_link", "swaps_failed"];
     assert!(lost.iter().all(|counter| feed["counters"][counter] == 0), "{feed}");
 }
 
+fn rename(place: &Place, _venue: &Venue, number: u64) {
+    replace(&place.library(LIBRARY), &rebuilt(LIBRARY, number));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_number_is_lost_or_repeated_between_processes() {
-    no_number_is_lost_or_repeated("process").await;
+    no_number_is_lost_or_repeated("process", 2, rename).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_number_is_lost_or_repeated_within_the_host() {
-    no_number_is_lost_or_repeated("in-process").await;
+    no_number_is_lost_or_repeated("in-process", 1, rename).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_number_is_lost_or_repeated_from_a_process_to_the_host_and_back() {
+    no_number_is_lost_or_repeated("process", 1, |place, venue, number| {
+        let isolation = ISOLATIONS[usize::from(number % 2 == 1)];
+        place.save(&[entry(venue, isolation, 1)]);
+    })
+    .await;
 }

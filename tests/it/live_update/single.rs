@@ -3,6 +3,7 @@
 use std::fs;
 
 use integration_tests::{Client, HostBuilder, wait_until};
+use serde_json::json;
 
 use super::{
     place::{Entry, ISOLATIONS, Place, rebuilt, replace, tick_of, ticks_go_on},
@@ -36,7 +37,7 @@ async fn there_are_never_two_sessions_at_the_broker() {
         let (place, mut client) = start(&venue, isolation).await;
         for build in 1..=2 {
             replace(&place.library(LIBRARY), &rebuilt(LIBRARY, build));
-            wait_until("the next session", || async { venue.connections().0 == u64::from(build) + 1 }).await;
+            wait_until("the next session", || async { venue.connections().0 == build + 1 }).await;
             ticks_go_on(&mut client).await;
         }
         // Without a pause between two reloads, and between an end and a beginning.
@@ -55,7 +56,7 @@ async fn there_are_never_two_sessions_at_the_broker() {
 
 #[tokio::test]
 async fn a_session_that_hangs_is_gone_before_the_next_one_begins() {
-    let venue = Venue::start(&["SBIN".to_owned()], 50).await;
+    let venue = Venue::start(&["SBIN".to_owned(), "TCS".to_owned()], 50).await;
     let builder = HostBuilder::new().env("TICKHOST_SHUTDOWN_SECONDS", 2);
     let trigger = builder.dir().join("hang");
     let fault = format!("fault = \"sleep_in_next\"\ntrigger = \"{}\"", trigger.display());
@@ -67,8 +68,17 @@ async fn a_session_that_hangs_is_gone_before_the_next_one_begins() {
     for _ in 0..2 {
         assert_eq!(place.adapters(&["reload", "acme"]).0, Some(0));
     }
-    wait_until("the next session", || async { venue.connections().0 == 2 }).await;
-    ticks_go_on(&mut client).await;
+    // What clients ask for while there is no instance is there when the next one is.
+    client.send(&json!({"action": "unsubscribe", "symbol": "SBIN", "exchange": "NSE", "mode": 1})).await;
+    client.find(|message| message["type"] == "unsubscribe").await;
+    client.send(&json!({"action": "subscribe", "symbols": ["NSE:TCS"], "mode": 1})).await;
+    assert_eq!(venue.connections().0, 1, "the next session began before anything was asked");
+    let answer = client.find(|message| message["type"] == "subscribe").await;
+    assert_eq!(answer["status"], "success", "{answer}");
+    for _ in 0..20 {
+        assert_eq!(client.tick().await["symbol"], "TCS");
+    }
+    assert_eq!(venue.connections().0, 2);
     assert_eq!(venue.connections().2, 1, "most sessions at a time");
 }
 
@@ -79,9 +89,17 @@ async fn a_build_that_does_not_come_up_gives_way_to_the_old_one() {
     place.save(&[entry(&venue, "process", "fault = \"exit\"")]);
     wait_until("the failure is counted", || async { place.feed().await["counters"]["swaps_failed"] == 1 })
         .await;
-    client.find(|message| message["type"] == "feed_status" && message["state"] == "live").await;
+    client
+        .find(|message| {
+            message["type"] == "feed_status"
+                && message["state"] == "live"
+                && message["message"].as_str().unwrap().contains("the old one serves")
+        })
+        .await;
     ticks_go_on(&mut client).await;
     assert_eq!(venue.connections().2, 1, "most sessions at a time");
+    let (_, said) = place.adapters(&[]);
+    assert!(said.contains("the new build did not take over"), "{said}");
     // The one that serves is the old one: it goes on, and a good build still follows.
     place.save(&[entry(&venue, "process", "rate_hz = 10.0")]);
     place.wait_for_generation("acme", 3).await;
@@ -90,5 +108,6 @@ async fn a_build_that_does_not_come_up_gives_way_to_the_old_one() {
     })
     .await;
     ticks_go_on(&mut client).await;
-    assert_eq!(place.feed().await["counters"]["swaps_failed"], 1);
+    let feed = place.feed().await;
+    assert!(feed["counters"]["swaps_failed"] == 1 && feed["last_error"].is_null(), "{feed}");
 }

@@ -54,6 +54,7 @@ impl Actor {
                 let previous = std::mem::replace(&mut self.serving, Ok(serving)).ok();
                 // Of builds that follow each other fast, the last one that worked is the one to go back to.
                 let last_good = self.replaced.take().or(previous);
+                self.failed_swap = None;
                 self.replaced = last_good.filter(|_| has_instances || self.trial_until.is_some());
                 for number in 0..self.connections.len() {
                     if has_instances && !is_single_session {
@@ -65,7 +66,7 @@ impl Actor {
             }
             Err(why) => {
                 let is_single_session = self.serving.as_ref().is_ok_and(|present| present.is_single_session);
-                (self.replaced, self.trial_until) = (None, None);
+                (self.replaced, self.trial_until, self.failed_swap) = (None, None, None);
                 for number in 0..self.connections.len() {
                     self.give_up_standby(number, "nothing serves the broker any more");
                     self.end_instance(number, is_single_session);
@@ -126,7 +127,7 @@ impl Actor {
                 {
                     serving.pass_all();
                 }
-                self.note_failed_swap(number, &failure.to_string());
+                self.note_failed_swap(&failure.to_string());
             }
         }
     }
@@ -182,7 +183,7 @@ impl Actor {
                 }
                 Some(Verdict::GiveUp(why)) => {
                     self.give_up_standby(number, &why);
-                    self.note_failed_swap(number, &why);
+                    self.note_failed_swap(&why);
                 }
                 Some(Verdict::Wait) | None => {}
             }
@@ -259,12 +260,9 @@ impl Actor {
     }
 
     /// The old build serves again, since the new one does not.
-    pub(super) fn note_failed_swap(&mut self, number: usize, why: &str) {
+    pub(super) fn note_failed_swap(&mut self, why: &str) {
         self.feed.counters().swaps_failed.add(1);
-        if let Some(connection) = self.connections.get_mut(number) {
-            connection.last_error =
-                Some(format!("the new build did not take over: {why}; the old one serves").into());
-        }
+        self.failed_swap = Some(format!("the new build did not take over: {why}; the old one serves").into());
         let others_stand_by = self.connections.iter().any(|connection| connection.standby.is_some());
         if !others_stand_by && let Some(replaced) = self.replaced.take() {
             self.serving = Ok(replaced);
