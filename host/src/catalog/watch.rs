@@ -1,8 +1,8 @@
 //! Notices that `plugins.toml` or a library has changed, and lets the catalogue follow.
 //!
 //! Directories are watched, not files: an editor that saves by renaming leaves a watch on a file with the old one. What
-//! an event says is not believed, only that there was one; a look every [`POLL`] finds what no event told of. A directory
-//! that is not there is looked for every [`SEEK`]. A file counts when it looks the same twice in a row.
+//! an event says is not believed, only that there was one; a look every 30 s finds what no event told of. A directory
+//! that is not there is looked for every second. A file counts when it looks the same twice in a row.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -8,7 +8,7 @@
 //!  receiver ◀── ticks: binary batches over ZeroMQ, PUSH to PULL, on a private socket ─────── sender
 //! ```
 //!
-//! The same library, the same SDK, the same [`AdapterInstance`](super::AdapterInstance) as within the host.
+//! The same library, the same SDK, the same [`AdapterInstance`] as within the host.
 
 mod batch;
 mod child;
