@@ -13,6 +13,7 @@ use crate::{
     feed::{
         Serving,
         connection::{Connection, Link},
+        events::Events,
         handover::{Handover, Passed},
         swap::{LOOK_EVERY, SETTLED_WITHIN, Standby, Verdict},
     },
@@ -110,6 +111,14 @@ impl Actor {
         let (label, events) = self.events_for(number);
         let handover = Handover::new(self.feed.id());
         events.follow(&handover);
+        // Before the new one can say anything, so that it cannot repeat what nobody noted.
+        if let Some(serving) = self.serving_events(number) {
+            // What is left of the handover before this one ends with it.
+            if let Some(settling) = self.connections.get_mut(number).and_then(|known| known.settling.take()) {
+                settling.handover.settle(&self.feed.0.intake);
+            }
+            serving.note_for(&handover);
+        }
         let created = self.create(&label, &events);
         let carried = self.carried(number);
         let standby = match created {
@@ -120,7 +129,10 @@ impl Actor {
                 carried.iter().map(|instrument| instrument.0),
                 now,
             ),
-            Err(failure) => return self.note_failed_swap(&failure.to_string()),
+            Err(failure) => {
+                self.leave(number, &handover);
+                return self.note_failed_swap(&failure.to_string());
+            }
         };
         let subscriptions =
             carried.iter().filter_map(|instrument| self.subscription(*instrument)).collect::<Vec<_>>();
@@ -128,14 +140,24 @@ impl Actor {
         if !subscriptions.is_empty()
             && let Err(failure) = standby.instance.subscribe(self.upstream_requests, &subscriptions)
         {
+            self.leave(number, &handover);
             let _ending = self.shut_down(Some(standby.instance));
             return self.note_failed_swap(&failure.to_string());
         }
-        let Some(connection) = self.connections.get_mut(number) else { return };
-        if let Some(serving) = &connection.events {
-            serving.note_for(&handover);
+        if let Some(connection) = self.connections.get_mut(number) {
+            connection.standby = Some(standby);
         }
-        connection.standby = Some(standby);
+    }
+
+    fn serving_events(&self, number: usize) -> Option<Arc<Events>> {
+        self.connections.get(number)?.events.clone()
+    }
+
+    /// The instance that serves plays no part in this handover any more.
+    fn leave(&self, number: usize, handover: &Arc<Handover>) {
+        if let Some(serving) = self.serving_events(number) {
+            serving.leave(handover);
+        }
     }
 
     /// Looks at what stands by, and at what took over.
@@ -181,7 +203,7 @@ impl Actor {
         let passed = handover.flip(&self.feed.0.intake);
         let old = connection.end();
         if passed == Passed::Finished {
-            events.pass_all();
+            events.leave(&handover);
         } else {
             connection.settling =
                 Some(Settling { until: now + SETTLED_WITHIN, handover: Arc::clone(&handover) });
@@ -220,7 +242,7 @@ impl Actor {
         let Some(connection) = self.connections.get_mut(number) else { return };
         let Some(standby) = connection.standby.take() else { return };
         if let Some(serving) = &connection.events {
-            serving.pass_all();
+            serving.leave(&standby.handover);
         }
         standby.events.retire();
         tracing::warn!(
@@ -268,7 +290,7 @@ fn settle(connection: &mut Connection, intake: &Arc<crate::intake::Intake>) {
     if let Some(settling) = connection.settling.take() {
         settling.handover.settle(intake);
         if let Some(events) = &connection.events {
-            events.pass_all();
+            events.leave(&settling.handover);
         }
     }
 }
