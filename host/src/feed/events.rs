@@ -1,13 +1,6 @@
 //! What an adapter instance says to its feed. Called on the adapter's thread: everything returns at once.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use adapter_abi::{
     LogLevel, PublishOutcome, StatusEvent, SubscriptionOutcome, abi_stable::std_types::RString,
@@ -67,22 +60,23 @@ pub(super) struct Events {
     pub(super) user: Option<UserName>,
     pub(super) broker: Arc<str>,
     pub(super) log: AdapterLog,
-    pass: AtomicU8,
-    handover: Mutex<Option<Arc<Handover>>>,
+    /// Locked while a batch is published: once it was changed, no batch is under way that was meant for what it was.
+    ///
+    /// Lock order: before that of a [`Handover`], and before `Intake::state`.
+    pass: Mutex<Pass>,
 }
 
 /// What becomes of an instance's ticks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
+#[derive(Debug)]
 enum Pass {
     /// They pass.
-    All = 0,
+    All,
     /// They pass, and are noted: a new instance is getting ready.
-    Noted = 1,
+    Noted(Arc<Handover>),
     /// They wait, or those pass that its predecessor did not have.
-    Following = 2,
+    Following(Arc<Handover>),
     /// They are dropped.
-    Retired = 3,
+    Retired,
 }
 
 impl Events {
@@ -108,77 +102,55 @@ impl Events {
             user,
             broker,
             log: AdapterLog::new(label),
-            pass: AtomicU8::new(Pass::All as u8),
-            handover: Mutex::default(),
+            pass: Mutex::new(Pass::All),
         })
     }
 
     /// Nothing of this instance is taken any more.
     pub(super) fn retire(&self) {
-        self.play(Pass::Retired, None);
+        *self.pass.lock() = Pass::Retired;
     }
 
     /// The instance goes on, and `handover` gets ready to replace it.
     pub(super) fn note_for(&self, handover: &Arc<Handover>) {
-        self.play(Pass::Noted, Some(handover));
+        *self.pass.lock() = Pass::Noted(Arc::clone(handover));
     }
 
     /// The instance waits for the flip of `handover`.
     pub(super) fn follow(&self, handover: &Arc<Handover>) {
-        self.play(Pass::Following, Some(handover));
+        *self.pass.lock() = Pass::Following(Arc::clone(handover));
     }
 
-    /// Ends the part of the instance in a handover: everything that it says passes.
-    pub(super) fn pass_all(&self) {
-        self.play(Pass::All, None);
-    }
-
-    /// Gives the instance its part. Both change under the lock, so that no batch is taken for that of another part.
-    fn play(&self, pass: Pass, handover: Option<&Arc<Handover>>) {
-        let mut present = self.handover.lock();
-        *present = handover.cloned();
-        self.pass.store(pass as u8, Ordering::Release);
+    /// Ends the part of the instance in a handover, unless it plays one in another by now: everything that it says passes.
+    pub(super) fn leave(&self, handover: &Arc<Handover>) {
+        let mut pass = self.pass.lock();
+        if let Pass::Noted(present) | Pass::Following(present) = &*pass
+            && Arc::ptr_eq(present, handover)
+        {
+            *pass = Pass::All;
+        }
     }
 
     fn publish(&self, batch: Published<'_>) -> PublishOutcome {
         let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        let pass = self.pass.load(Ordering::Acquire);
-        if pass == Pass::Retired as u8 || self.intake.is_closed() {
+        let mut pass = self.pass.lock();
+        if self.intake.is_closed() {
             return self.refuse(count);
         }
+        let dropped = match &*pass {
+            Pass::All => Some(batch.offer(&self.intake)),
+            Pass::Noted(handover) => handover.old(batch, &self.intake),
+            Pass::Following(handover) => {
+                if handover.new_one(batch, &self.intake) == Passed::Finished {
+                    *pass = Pass::All;
+                }
+                Some(0)
+            }
+            Pass::Retired => None,
+        };
+        let Some(dropped) = dropped else { return self.refuse(count) };
         self.intake.counters().last_tick_ns.set(clock::unix_nanos());
-        let dropped = if pass == Pass::All as u8 {
-            batch.offer(&self.intake)
-        } else {
-            match self.publish_in_handover(batch) {
-                Some(dropped) => dropped,
-                None => return self.refuse(count),
-            }
-        };
         PublishOutcome { accepted: count.saturating_sub(dropped), dropped, retired: 0, reserved: [0; 3] }
-    }
-
-    /// Publishes while one instance takes over from another; none when this one has been cut off.
-    fn publish_in_handover(&self, batch: Published<'_>) -> Option<u32> {
-        let (handover, pass) = {
-            let present = self.handover.lock();
-            (present.clone(), self.pass.load(Ordering::Acquire))
-        };
-        let Some(handover) = handover else {
-            return (pass != Pass::Retired as u8).then(|| batch.offer(&self.intake));
-        };
-        if pass == Pass::Noted as u8 {
-            return handover.old(batch, &self.intake);
-        }
-        if handover.new_one(batch, &self.intake) == Passed::Finished {
-            let mut present = self.handover.lock();
-            // The next handover may have begun meanwhile.
-            if present.as_ref().is_some_and(|present| Arc::ptr_eq(present, &handover)) {
-                *present = None;
-                self.pass.store(Pass::All as u8, Ordering::Release);
-            }
-        }
-        Some(0)
     }
 
     fn refuse(&self, count: u32) -> PublishOutcome {
@@ -221,7 +193,7 @@ impl AdapterEvents for Events {
         PublishOutcome {
             accepted: u32::from(taken),
             dropped: u32::from(!taken),
-            retired: u8::from(self.pass.load(Ordering::Acquire) == Pass::Retired as u8),
+            retired: u8::from(matches!(*self.pass.lock(), Pass::Retired)),
             reserved: [0; 3],
         }
     }
@@ -264,5 +236,68 @@ impl AdapterEvents for Events {
 
     fn lost(&self, count: u64) {
         self.intake.counters().events_lost.add(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        intake::{Batch, Doorbell},
+        model::{FeedId, field},
+    };
+
+    const FEED: FeedId = FeedId(1);
+
+    #[derive(Debug)]
+    struct NoOrders;
+
+    impl OrderSink for NoOrders {
+        fn order(&self, _user: &UserName, _broker: &str, _update_json: &str) -> bool {
+            false
+        }
+    }
+
+    fn events(intake: &Arc<Intake>) -> Arc<Events> {
+        let credentials = Arc::new(CurrentCredentials::new(Vec::new()));
+        let (inbox, orders) = (Arc::default(), Arc::new(NoOrders));
+        Events::new(0, 1, Arc::clone(intake), inbox, credentials, orders, None, "acme".into(), "acme/1.0")
+    }
+
+    fn publish(events: &Events, number: i64) -> PublishOutcome {
+        let seconds = u64::try_from(number).unwrap() * 1_000_000_000;
+        let fields = field::LTP | field::EXCHANGE_TS;
+        events.ltp(&[Ltp { instrument: 7, fields, exchange_ts_ns: seconds, ltp: number, ..Ltp::default() }])
+    }
+
+    #[test]
+    fn the_late_end_of_one_handover_does_not_end_the_part_in_the_next() {
+        let intake = Intake::new(FEED, Arc::default(), Doorbell::new());
+        let (old, new) = (events(&intake), events(&intake));
+        let (before, next) = (Handover::new(FEED), Handover::new(FEED));
+        old.follow(&before);
+        before.flip(&intake);
+        old.note_for(&next);
+        new.follow(&next);
+        // As when the time is over that the search of the handover before may take.
+        old.leave(&before);
+        (1..=9).for_each(|number| _ = publish(&old, number));
+        (5..=12).for_each(|number| _ = publish(&new, number));
+        next.flip(&intake);
+        old.retire();
+        assert_eq!(publish(&old, 10).retired, 1);
+        let mut batches = Vec::new();
+        intake.take(&mut batches);
+        let passed: Vec<i64> = batches
+            .iter()
+            .flat_map(|batch| match batch {
+                Batch::Ltp(ticks) => ticks.to_vec(),
+                other => panic!("not ltp: {other:?}"),
+            })
+            .map(|tick| tick.ltp)
+            .collect();
+        assert_eq!(passed, (1..=12).collect::<Vec<i64>>());
+        new.leave(&next);
+        assert_eq!(publish(&new, 13).accepted, 1);
     }
 }

@@ -122,10 +122,11 @@ impl Actor {
                 }
             }
             Err(failure) => {
+                // The old one plays no part in this handover any more.
                 if let Some(serving) =
                     self.connections.get(number).and_then(|connection| connection.events.as_ref())
                 {
-                    serving.pass_all();
+                    serving.leave(&handover);
                 }
                 self.note_failed_swap(&failure.to_string());
             }
@@ -208,7 +209,7 @@ impl Actor {
         let passed = handover.flip(&self.feed.0.intake);
         let old = connection.end();
         if passed == Passed::Finished {
-            events.pass_all();
+            events.leave(&handover);
         } else {
             connection.settling =
                 Some(Settling { until: now + SETTLED_WITHIN, handover: Arc::clone(&handover) });
@@ -247,7 +248,7 @@ impl Actor {
         let Some(connection) = self.connections.get_mut(number) else { return };
         let Some(standby) = connection.standby.take() else { return };
         if let Some(serving) = &connection.events {
-            serving.pass_all();
+            serving.leave(&standby.handover);
         }
         standby.events.retire();
         tracing::warn!(
@@ -295,7 +296,7 @@ fn settle(connection: &mut Connection, intake: &Arc<crate::intake::Intake>) {
     if let Some(settling) = connection.settling.take() {
         settling.handover.settle(intake);
         if let Some(events) = &connection.events {
-            events.pass_all();
+            events.leave(&settling.handover);
         }
     }
 }
