@@ -274,10 +274,16 @@ impl Handover {
         state.is_ready && !state.seen.is_empty() && state.uncovered.is_empty() && state.ahead.is_empty()
     }
 
-    /// Whether neither instance has said anything since the new one was ready.
+    /// Whether there is an instrument of which the old one speaks and the new one does not.
+    pub(super) fn is_uncovered(&self) -> bool {
+        !self.0.lock().uncovered.is_empty()
+    }
+
+    /// Whether the old instance has said nothing since the handover began, nor the new one since it was ready. A pause of
+    /// one that did speak is no quiet: the broker may owe both what happened meanwhile, and pay the old one first.
     pub(super) fn is_quiet(&self) -> bool {
         let state = self.0.lock();
-        state.seen.is_empty() && state.uncovered.is_empty()
+        state.seen.is_empty() && state.last.is_empty()
     }
 
     /// Cuts the old instance off and lets the new one pass.
@@ -538,9 +544,20 @@ mod tests {
         assert!(!handover.is_covered(), "nothing was said since");
         handover.old(Published::Ltp(&[tick(1, 1, None), tick(2, 1, None)]), &intake);
         handover.new_one(Published::Ltp(&[tick(1, 1, None)]), &intake);
-        assert!(!handover.is_covered());
+        assert!(!handover.is_covered() && handover.is_uncovered());
         handover.new_one(Published::Ltp(&[tick(2, 1, None)]), &intake);
-        assert!(handover.is_covered());
+        assert!(handover.is_covered() && !handover.is_uncovered());
+    }
+
+    #[test]
+    fn a_pause_of_an_instance_that_spoke_is_no_quiet() {
+        let (handover, intake) = (Handover::new(FEED), intake());
+        handover.set_ready();
+        assert!(handover.is_quiet());
+        let (handover, before_ready) = (Handover::new(FEED), tick(7, 1, None));
+        handover.old(Published::Ltp(&[before_ready]), &intake);
+        handover.set_ready();
+        assert!(!handover.is_quiet() && !handover.is_covered());
     }
 
     #[test]
