@@ -292,10 +292,16 @@ impl Handover {
         state.is_ready && !state.seen.is_empty() && state.uncovered.is_empty() && state.ahead.is_empty()
     }
 
-    /// Whether neither instance has said anything since the new one was ready.
+    /// Whether there is an instrument of which the old one speaks and the new one does not.
+    pub(super) fn is_uncovered(&self) -> bool {
+        !self.0.lock().uncovered.is_empty()
+    }
+
+    /// Whether the old instance has said nothing since the handover began, nor the new one since it was ready. A pause of
+    /// one that did speak is no quiet: the broker may owe both what happened meanwhile, and pay the old one first.
     pub(super) fn is_quiet(&self) -> bool {
         let state = self.0.lock();
-        state.seen.is_empty() && state.uncovered.is_empty()
+        state.seen.is_empty() && state.last.is_empty()
     }
 
     /// Cuts the old instance off and lets the new one pass.

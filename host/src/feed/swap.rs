@@ -14,11 +14,15 @@ use crate::plugins::AdapterInstance;
 /// Longest time for a new instance to get ready; after it the old one stays.
 const READY_WITHIN: Duration = Duration::from_secs(15);
 
-/// Longest wait, of one that is ready, for ticks of every instrument of which the old one still publishes, and for the old
-/// one to say what the new one said first.
-const COVERED_WITHIN: Duration = Duration::from_secs(2);
+/// Longest wait, of one that is ready, for ticks of every instrument of which the old one still publishes. It costs nobody
+/// anything, since the old one serves meanwhile.
+const COVERED_WITHIN: Duration = Duration::from_secs(8);
 
-/// Wait for a first tick when neither instance publishes anything.
+/// Longest wait for the old one to say what the new one said first. Shorter, since a broker may give the old one nothing
+/// any more.
+const REACHED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Wait for a first tick when neither instance has published anything.
 const QUIET: Duration = Duration::from_millis(500);
 
 /// How long the search for the point at which the new ticks go on may last after the flip.
@@ -119,7 +123,8 @@ impl Standby {
             });
             let waited = now.duration_since(ready_at);
             let is_quiet = waited >= QUIET && self.handover.is_quiet();
-            if !is_old_connected || self.handover.is_covered() || is_quiet || waited >= COVERED_WITHIN {
+            let longest = if self.handover.is_uncovered() { COVERED_WITHIN } else { REACHED_WITHIN };
+            if !is_old_connected || self.handover.is_covered() || is_quiet || waited >= longest {
                 return Verdict::Flip;
             }
         } else if now.duration_since(self.began) >= READY_WITHIN {

@@ -88,9 +88,8 @@ async fn no_number_is_lost_or_repeated(
         let odd: Vec<&[u64]> = numbers.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
         assert_eq!(numbers, expected, "{isolation}: {symbol} has {odd:?}");
     }
-    let (accepted, _, most) = venue.connections();
+    let (accepted, ..) = venue.connections();
     assert_eq!(accepted, (SWAPS + 1) * connections, "each instance connects once");
-    assert!(most <= 2 * connected, "{most} connections at a time");
     let feed = place.feed().await;
     let lost = ["dropped_invalid", "conflated_intake", "conflated_link", "swaps_failed"];
     assert!(lost.iter().all(|counter| feed["counters"][counter] == 0), "{feed}");

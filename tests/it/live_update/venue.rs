@@ -78,13 +78,15 @@ async fn accept(socket: TcpListener, market: Arc<Mutex<Market>>) {
     let port = socket.local_addr().unwrap().port();
     loop {
         let (stream, _) = socket.accept().await.unwrap();
+        // The table of a busy machine is long: nobody waits for it but the newcomer.
+        let open = tokio::task::spawn_blocking(move || established(port)).await.unwrap();
         let (lines, outgoing) = mpsc::channel(QUEUE);
         let number = {
             let mut market = market.lock().unwrap();
             market.accepted += 1;
             let number = market.accepted;
             market.connections.insert(number, Listener { symbols: BTreeSet::new(), lines });
-            market.most = market.most.max(established(port));
+            market.most = market.most.max(open);
             number
         };
         tokio::spawn(serve(stream, number, outgoing, Arc::clone(&market)));

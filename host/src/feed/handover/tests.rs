@@ -155,9 +155,20 @@ fn a_handover_is_covered_when_the_new_one_speaks_of_all_that_the_old_one_does() 
     assert!(!handover.is_covered(), "nothing was said since");
     handover.old(Published::Ltp(&[tick(1, 1, None), tick(2, 1, None)]), &intake);
     handover.new_one(Published::Ltp(&[tick(1, 1, None)]), &intake);
-    assert!(!handover.is_covered());
+    assert!(!handover.is_covered() && handover.is_uncovered());
     handover.new_one(Published::Ltp(&[tick(2, 1, None)]), &intake);
-    assert!(handover.is_covered());
+    assert!(handover.is_covered() && !handover.is_uncovered());
+}
+
+#[test]
+fn a_pause_of_an_instance_that_spoke_is_no_quiet() {
+    let (handover, intake) = (Handover::new(FEED), intake());
+    handover.set_ready();
+    assert!(handover.is_quiet());
+    let (handover, before_ready) = (Handover::new(FEED), tick(7, 1, None));
+    handover.old(Published::Ltp(&[before_ready]), &intake);
+    handover.set_ready();
+    assert!(!handover.is_quiet() && !handover.is_covered());
 }
 
 #[test]
