@@ -64,8 +64,10 @@ impl Loader {
         let (copy, info) = inspect(entry, &settings.program, &settings.run_dir)?;
         let sha256 = copy.sha256();
         let config_json = Zeroizing::new(entry.config_json.clone());
-        let is_suspect =
-            entry.isolation == Isolation::InProcess && !by_hand && self.journal.is_marked(&entry.name);
+        if by_hand {
+            self.journal.clear(&entry.name);
+        }
+        let is_suspect = entry.isolation == Isolation::InProcess && self.journal.is_suspect(&entry.name);
         let isolation = if is_suspect { Isolation::Process } else { entry.isolation };
         let note = is_suspect.then(|| {
             format!(

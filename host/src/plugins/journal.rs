@@ -5,29 +5,43 @@
 //! process of its own until somebody loads it again by hand.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use parking_lot::Mutex;
+
 /// A library that has run this long is not what ends the host at its start.
 pub const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 
 /// The marks of the adapters that run in the host's process.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Journal {
     directory: PathBuf,
+    /// Adapters whose marks an earlier host left.
+    suspects: Mutex<BTreeSet<String>>,
 }
 
 impl Journal {
     /// The journal of the hosts that share a run directory.
     pub fn new(run_dir: &Path) -> Self {
-        Self { directory: run_dir.join("in-process") }
+        let directory = run_dir.join("in-process");
+        let marks = fs::read_dir(&directory).into_iter().flatten().flatten();
+        let suspects = marks.filter_map(|mark| mark.file_name().into_string().ok()).collect();
+        Self { directory, suspects: Mutex::new(suspects) }
     }
 
-    /// Whether a host died while it had just loaded this adapter.
-    pub fn is_marked(&self, adapter: &str) -> bool {
-        self.mark(adapter).exists()
+    /// Whether an earlier host died while it had just loaded this adapter. The marks of this host say nothing yet.
+    pub fn is_suspect(&self, adapter: &str) -> bool {
+        self.suspects.lock().contains(adapter)
+    }
+
+    /// Somebody wants to try it again.
+    pub fn clear(&self, adapter: &str) {
+        self.suspects.lock().remove(adapter);
+        self.end(adapter);
     }
 
     /// Marks an adapter that is about to be loaded.
@@ -62,12 +76,15 @@ mod tests {
     fn a_mark_outlives_the_host_and_ends_with_good_order() {
         let directory = tempfile::tempdir().unwrap();
         let journal = Journal::new(directory.path());
-        assert!(!journal.is_marked("acme"));
         journal.begin("acme").unwrap();
+        assert!(!journal.is_suspect("acme"), "a second build of it is none the worse for the first");
         let next_host = Journal::new(directory.path());
-        assert!(next_host.is_marked("acme") && !next_host.is_marked("other"));
+        assert!(next_host.is_suspect("acme") && !next_host.is_suspect("other"));
+        next_host.clear("acme");
+        assert!(!next_host.is_suspect("acme"));
+        assert!(!Journal::new(directory.path()).is_suspect("acme"));
+        next_host.begin("acme").unwrap();
         next_host.end("acme");
-        next_host.end("acme");
-        assert!(!journal.is_marked("acme"));
+        assert!(!Journal::new(directory.path()).is_suspect("acme"));
     }
 }
