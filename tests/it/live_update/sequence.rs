@@ -88,8 +88,9 @@ async fn no_number_is_lost_or_repeated(
         let odd: Vec<&[u64]> = numbers.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
         assert_eq!(numbers, expected, "{isolation}: {symbol} has {odd:?}");
     }
-    let (accepted, ..) = venue.connections();
+    let (accepted, _, most) = venue.connections();
     assert_eq!(accepted, (SWAPS + 1) * connections, "each instance connects once");
+    assert!(most > usize::try_from(connections).unwrap(), "a new instance comes before the old one goes");
     let feed = place.feed().await;
     let lost = ["dropped_invalid", "conflated_intake", "conflated_link", "swaps_failed"];
     assert!(lost.iter().all(|counter| feed["counters"][counter] == 0), "{feed}");

@@ -3,10 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
+    os::fd::{AsFd as _, OwnedFd},
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -42,6 +44,7 @@ struct Market {
 struct Listener {
     symbols: BTreeSet<String>,
     lines: mpsc::Sender<String>,
+    stream: OwnedFd,
 }
 
 impl Venue {
@@ -75,18 +78,17 @@ impl Drop for Venue {
 }
 
 async fn accept(socket: TcpListener, market: Arc<Mutex<Market>>) {
-    let port = socket.local_addr().unwrap().port();
     loop {
         let (stream, _) = socket.accept().await.unwrap();
-        // The table of a busy machine is long: nobody waits for it but the newcomer.
-        let open = tokio::task::spawn_blocking(move || established(port)).await.unwrap();
         let (lines, outgoing) = mpsc::channel(QUEUE);
         let number = {
             let mut market = market.lock().unwrap();
+            let open = market.connections.values().filter(|listener| !is_closed(&listener.stream)).count();
+            market.most = market.most.max(open + 1);
             market.accepted += 1;
             let number = market.accepted;
-            market.connections.insert(number, Listener { symbols: BTreeSet::new(), lines });
-            market.most = market.most.max(open);
+            let stream = stream.as_fd().try_clone_to_owned().unwrap();
+            market.connections.insert(number, Listener { symbols: BTreeSet::new(), lines, stream });
             number
         };
         tokio::spawn(serve(stream, number, outgoing, Arc::clone(&market)));
@@ -137,17 +139,13 @@ async fn tell(market: Arc<Mutex<Market>>, symbols: Vec<String>, rate_hz: u32) {
     }
 }
 
-/// Connections to this port that nobody has closed, by the word of the kernel: a connection that was closed before the next
-/// one came may not have been noticed here yet.
-fn established(port: u16) -> usize {
-    const ESTABLISHED: &str = "01";
-    let here = format!(":{port:04X}");
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let columns = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    columns
-        .filter(|columns| columns.get(1).is_some_and(|local| local.ends_with(&here)))
-        .filter(|columns| columns.get(3) == Some(&ESTABLISHED))
-        .count()
+/// Whether the other side has closed the connection, by the word of the kernel: what was closed before the next connection
+/// came may not have been noticed here yet.
+fn is_closed(stream: &OwnedFd) -> bool {
+    const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut polled = [PollFd::new(stream, PollFlags::RDHUP)];
+    poll(&mut polled, Some(&NOW)).unwrap();
+    polled[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
 }
 
 impl Market {
