@@ -47,7 +47,8 @@ impl<K: Copy + Ord + Hash> TableBuilder<K> {
     }
 
     /// Adds an instrument. Where two have one name, the first one counts, and where two have one key, [`Table::name`]
-    /// gives the first name. A symbol of more than 255 bytes and a 256th exchange are left out and counted.
+    /// gives the first name. Symbols that are empty or have more than 255 bytes, and what is
+    /// of a 257th exchange, are left out and counted.
     pub fn add(&mut self, exchange: &str, symbol: &str, key: K) {
         let known = self.exchanges.iter().position(|known| known.as_ref() == exchange);
         let exchange = known.unwrap_or_else(|| {
@@ -55,9 +56,9 @@ impl<K: Copy + Ord + Hash> TableBuilder<K> {
             self.exchanges.len() - 1
         });
         let place = (u8::try_from(exchange), u8::try_from(symbol.len()), u32::try_from(self.text.len()));
-        let is_short =
-            symbol.len() <= MAX_SYMBOL_BYTES && u32::try_from(self.text.len() + symbol.len()).is_ok();
-        let (Ok(exchange), Ok(length), Ok(start), true) = (place.0, place.1, place.2, is_short) else {
+        let fits = (1..=MAX_SYMBOL_BYTES).contains(&symbol.len())
+            && u32::try_from(self.text.len() + symbol.len()).is_ok();
+        let (Ok(exchange), Ok(length), Ok(start), true) = (place.0, place.1, place.2, fits) else {
             self.skipped += 1;
             return;
         };
@@ -169,7 +170,8 @@ mod tests {
         builder.add("NSE_INDEX", "NIFTY50", 9);
         builder.add("NSE_INDEX", "NIFTY", 9);
         builder.add("NSE", &"X".repeat(256), 5);
-        assert_eq!(builder.skipped(), 1);
+        builder.add("NSE", "", 6);
+        assert_eq!(builder.skipped(), 2);
         let table = builder.build();
         assert_eq!((table.get("NSE", "SBIN"), table.get("BSE", "SBIN")), (Some(1), Some(3)));
         assert_eq!((table.name(1), table.name(2)), (Some(("NSE", "SBIN")), None));
@@ -183,7 +185,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_knows_what_a_map_knows(names in proptest::collection::vec((0_usize..3, "[A-Z&-]{0,4}", 0_u32..40), 0..80)) {
+        fn it_knows_what_a_map_knows(names in proptest::collection::vec((0_usize..3, "[A-Z&-]{1,3}", 0_u32..40), 0..80)) {
             const EXCHANGES: [&str; 3] = ["NSE", "NFO", "BSE"];
             let (mut builder, mut map, mut by_key) = (TableBuilder::new(), BTreeMap::new(), BTreeMap::new());
             for (exchange, symbol, key) in &names {
