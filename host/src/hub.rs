@@ -47,6 +47,8 @@ pub struct Source {
     pub is_bus: bool,
     /// Whether the broker allows one session for an account, so that an old instance must end before a new one begins.
     pub is_single_session: bool,
+    /// Whether its adapter logs in at the broker.
+    pub logs_in: bool,
 }
 
 impl Serving {
@@ -56,6 +58,7 @@ impl Serving {
             limits: source.limits,
             throttle: source.throttle,
             is_single_session: source.is_single_session,
+            logs_in: source.logs_in,
         }
     }
 }
@@ -71,6 +74,7 @@ impl Source {
             throttle,
             is_bus: true,
             is_single_session: false,
+            logs_in: false,
         }
     }
 }
