@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use adapter_abi::{ErrorCode, StatusEvent, StatusKind, abi_stable::std_types::RSlice};
@@ -132,7 +132,7 @@ impl<A: Adapter> Life<A> {
             }
         }
         loop {
-            let started = Instant::now();
+            let started = tokio::time::Instant::now();
             let mut lasted = Duration::ZERO;
             let ended = match self.connect().await {
                 Ok(connection) => {
@@ -371,3 +371,6 @@ impl Desired {
         accepted
     }
 }
+
+#[cfg(test)]
+mod tests;
