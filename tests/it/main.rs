@@ -25,5 +25,6 @@ mod lifecycle;
 mod limits;
 #[cfg(target_os = "linux")]
 mod live_update;
+mod logins;
 mod protocol;
 mod slow_client;
