@@ -50,7 +50,7 @@ impl Place {
     /// How often the broker was asked for this.
     fn calls(&self, call: &str) -> usize {
         let calls = fs::read_to_string(self.broker.join("calls")).unwrap_or_default();
-        calls.lines().filter(|line| line.starts_with(call)).count()
+        calls.split_inclusive('\n').filter(|line| line.starts_with(call)).count()
     }
 
     async fn feed(&self) -> Value {
@@ -168,6 +168,31 @@ async fn a_pin_that_the_broker_refused_is_not_tried_again_before_it_is_changed()
     becomes(&mut client, "live").await;
     client.tick().await;
     assert_eq!(place.calls("login"), 2);
+}
+
+#[tokio::test]
+async fn thirty_nights_of_dead_tokens_cost_two_attempts_each_and_no_client() {
+    const NIGHTS: usize = 30;
+    let place = Place::start("process");
+    place.set(r#"{"access_token": "canary-day-0"}"#);
+    let mut client = place.client().await;
+    subscribe(&mut client).await;
+    client.tick().await;
+    for night in 1..=NIGHTS {
+        put(&place.broker, "token", &format!("canary-day-{night}"));
+        becomes(&mut client, "auth_failed").await;
+        place.waits_for_login().await;
+        place.set(&format!(r#"{{"access_token": "canary-day-{night}"}}"#));
+        becomes(&mut client, "live").await;
+        client.tick().await;
+    }
+    for day in 0..NIGHTS {
+        let refused = place.calls(&format!("connect canary-day-{day}\n")) - 1;
+        assert_eq!(refused, 2, "attempts with the dead token of day {day}");
+    }
+    assert_eq!(place.calls(&format!("connect canary-day-{NIGHTS}")), 1);
+    let feed = place.feed().await;
+    assert_eq!((&feed["restarts"], &feed["state"]), (&json!(0), &json!("live")), "{feed}");
 }
 
 #[tokio::test]

@@ -386,7 +386,11 @@ impl Actor {
         if !differs && !even_if_same {
             return;
         }
-        for connection in &self.connections {
+        for connection in &mut self.connections {
+            // What the broker refused is no longer what it is going to be offered.
+            if connection.link == Link::AuthFailed {
+                connection.link = Link::Connecting;
+            }
             let standby = connection.standby.as_ref().map(|standby| &standby.instance);
             for instance in connection.instance.iter().chain(standby) {
                 instance.credentials_changed();

@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adapter_abi::ErrorCode;
 use zeroize::Zeroizing;
 
 use crate::plugins::AdapterFailure;
@@ -52,8 +51,8 @@ pub(super) struct Logins {
     /// Attempts since the feed lived last.
     attempts: u32,
     not_before: Option<Instant>,
-    /// Credentials that another attempt would be useless with.
-    useless: Option<Asked>,
+    /// Credentials that another attempt would be useless with, and what people are told then.
+    useless: Option<(Asked, Arc<str>)>,
     accepted_since: Option<Instant>,
     message: Option<Arc<str>>,
 }
@@ -75,10 +74,11 @@ impl Logins {
         {
             (self.attempts, self.not_before) = (0, None);
         }
-        if self.is_under_way
-            || self.useless.as_ref() == Some(fields)
-            || self.not_before.is_some_and(|at| now < at)
-        {
+        if let Some((_, message)) = self.useless.as_ref().filter(|(useless, _)| useless == fields) {
+            self.message = Some(Arc::clone(message));
+            return false;
+        }
+        if self.is_under_way || self.not_before.is_some_and(|at| now < at) {
             return false;
         }
         self.is_under_way = true;
@@ -95,25 +95,27 @@ impl Logins {
     pub(super) fn end(&mut self, outcome: &LoginOutcome, fields: Asked, command: &str) {
         self.is_under_way = false;
         let had_pause = self.not_before.take();
-        self.message = match outcome {
-            LoginOutcome::Stored => {
-                self.not_before = had_pause;
-                None
-            }
+        let message: Option<Arc<str>> = match outcome {
+            LoginOutcome::Stored => None,
             LoginOutcome::NeedsPerson(field) => {
-                self.useless = Some(fields);
                 Some(format!("the log-in needs {field} from you: {command}").into())
             }
+            LoginOutcome::Failed(failure) if failure.code.is_retryable() => {
+                Some(format!("the log-in failed and will be tried again: {failure}").into())
+            }
             LoginOutcome::Failed(failure) => {
-                if matches!(failure.code, ErrorCode::AUTH | ErrorCode::CONFIG) {
-                    self.useless = Some(fields);
-                    Some(format!("the log-in failed: {failure}; when you have mended that: {command}").into())
-                } else {
-                    self.not_before = had_pause;
-                    Some(format!("the log-in failed and will be tried again: {failure}").into())
-                }
+                Some(format!("the log-in failed: {failure}; when you have mended that: {command}").into())
             }
         };
+        let is_useless = match outcome {
+            LoginOutcome::Stored => false,
+            LoginOutcome::NeedsPerson(_) => true,
+            LoginOutcome::Failed(failure) => !failure.code.is_retryable(),
+        };
+        self.useless = message.clone().filter(|_| is_useless).map(|message| (fields, message));
+        // Whoever changes something is not to wait.
+        self.not_before = had_pause.filter(|_| !is_useless);
+        self.message = message;
     }
 
     /// What people are told beside the broker's refusal.
@@ -129,6 +131,8 @@ impl Logins {
 
 #[cfg(test)]
 mod tests {
+    use adapter_abi::ErrorCode;
+
     use super::*;
 
     const COMMAND: &str = "tickhost account login alice angel";
