@@ -79,6 +79,8 @@ struct Seen {
     subscribed: Vec<usize>,
     /// Attempts that found nobody.
     unanswered: Vec<Instant>,
+    /// When connections were lost.
+    lost: Vec<Instant>,
 }
 
 struct Broker {
@@ -86,6 +88,8 @@ struct Broker {
     seen: Rc<RefCell<Seen>>,
     /// Until then nobody answers.
     down_until: Option<Instant>,
+    /// How long connections last, in turns; until the next flush when there is none.
+    lasting: Vec<Duration>,
 }
 
 impl Broker {
@@ -124,8 +128,11 @@ impl Adapter for Broker {
             return Err(AdapterError::network("nobody answers"));
         }
         if credentials.require("token")? == self.day().to_string() {
+            let turn = self.seen.borrow().accepted.len();
             self.seen.borrow_mut().accepted.push(now);
-            Ok(Session { ends_at: self.next_flush(), seen: Rc::clone(&self.seen) })
+            let lasting = self.lasting.get(turn % self.lasting.len().max(1));
+            let ends_at = lasting.map_or_else(|| self.next_flush(), |lasting| now + *lasting);
+            Ok(Session { ends_at, seen: Rc::clone(&self.seen) })
         } else {
             self.seen.borrow_mut().refused.push(now);
             Err(AdapterError::auth("the token is of another day"))
@@ -145,6 +152,7 @@ impl Connection for Session {
 
     async fn next(&mut self, _sink: &mut TickSink) -> Result<(), AdapterError> {
         tokio::time::sleep_until(self.ends_at).await;
+        self.seen.borrow_mut().lost.push(Instant::now());
         Err(AdapterError::network("the broker closed the connection"))
     }
 }
@@ -152,12 +160,13 @@ impl Connection for Session {
 /// An instance that has begun, with three instruments.
 async fn begin(
     down_for: Option<Duration>,
+    lasting: &[Duration],
 ) -> (impl Future<Output = Result<(), AdapterError>>, Arc<HostSide>, Rc<RefCell<Seen>>, mpsc::Sender<Command>)
 {
     let (host, seen) = (Arc::<HostSide>::default(), Rc::<RefCell<Seen>>::default());
     let start = Instant::now();
     let down_until = down_for.map(|down| start + down);
-    let broker = Broker { start, seen: Rc::clone(&seen), down_until };
+    let broker = Broker { start, seen: Rc::clone(&seen), down_until, lasting: lasting.to_vec() };
     let handle = Handle(Arc::new(Host_TO::from_ptr(RArc::new(FakeHost(Arc::clone(&host))), TD_Opaque)));
     let health = Arc::<Health>::default();
     let (commands, inbox) = mpsc::channel(16);
@@ -187,7 +196,7 @@ async fn begin(
 #[tokio::test(start_paused = true)]
 async fn thirty_nights_of_dead_tokens_and_a_long_weekend_cost_two_attempts_each() {
     let start = Instant::now();
-    let (life, host, seen, commands) = begin(None).await;
+    let (life, host, seen, commands) = begin(None, &[]).await;
     *host.token.lock().unwrap() = "0".to_owned();
     // Nobody logs in on the eleventh, twelfth and thirteenth day: a weekend with a holiday.
     let logs_in = |day: u32| !(11..=13).contains(&day);
@@ -237,7 +246,7 @@ async fn thirty_nights_of_dead_tokens_and_a_long_weekend_cost_two_attempts_each(
 async fn a_broker_that_is_away_for_a_weekend_is_asked_once_a_minute_and_found_when_it_returns() {
     let away = Duration::from_hours(72);
     let start = Instant::now();
-    let (life, host, seen, _commands) = begin(Some(away)).await;
+    let (life, host, seen, _commands) = begin(Some(away), &[]).await;
     *host.token.lock().unwrap() = "3".to_owned();
     tokio::select! {
         ended = life => panic!("the instance ended: {ended:?}"),
@@ -250,4 +259,44 @@ async fn a_broker_that_is_away_for_a_weekend_is_asked_once_a_minute_and_found_wh
     assert!(shortest >= Backoff::default().first / 2, "{shortest:?}");
     assert_eq!(seen.accepted.len(), 1);
     assert!(seen.accepted[0] - (start + away) <= Backoff::default().longest + Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_losses_leave_everything_subscribed_and_no_attempt_comes_too_soon() {
+    const LOSSES: usize = 1_000;
+    // Some last long enough for the next pause to be the first again, most do not.
+    let lasting = [0, 1, 0, 30, 61, 2, 59, 0, 0, 0, 0, 0, 0, 0, 0, 120].map(Duration::from_secs);
+    let (life, host, seen, _commands) = begin(None, &lasting).await;
+    // A broker without nights: the token is that of whatever day it is.
+    let day = Arc::clone(&host);
+    let start = Instant::now();
+    let keeps_the_token_fresh = async {
+        loop {
+            let days = (start.elapsed() + DAY.saturating_sub(FLUSH)).as_secs() / DAY.as_secs();
+            *day.token.lock().unwrap() = days.to_string();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let enough = async {
+        while seen.borrow().lost.len() < LOSSES {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        ended = life => panic!("the instance ended: {ended:?}"),
+        () = keeps_the_token_fresh => {}
+        () = enough => {}
+    }
+    let seen = seen.borrow();
+    assert!(seen.subscribed.len() >= LOSSES && seen.subscribed.iter().all(|count| *count == 3));
+    let backoff = Backoff::default();
+    let pauses = seen.lost.iter().zip(seen.accepted.iter().skip(1)).map(|(lost, accepted)| *accepted - *lost);
+    let (mut shortest, mut longest) = (Duration::MAX, Duration::ZERO);
+    for pause in pauses {
+        shortest = shortest.min(pause);
+        longest = longest.max(pause);
+    }
+    assert!(shortest >= backoff.first / 2, "{shortest:?}");
+    assert!(longest <= backoff.longest + Duration::from_secs(1), "{longest:?}");
+    println!("{LOSSES} losses: pauses from {shortest:?} to {longest:?}");
 }
