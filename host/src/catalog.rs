@@ -25,7 +25,7 @@ pub use self::{
 };
 use crate::{
     admin::{AdapterState, AdapterStatus, capability_names},
-    config::{AdapterEntry, Isolation, PluginsFile, Settings},
+    config::{AdapterEntry, BusSection, Isolation, PluginsFile, Settings},
     hub::{Hub, Source},
     plugins::{
         LibraryInfo,
@@ -47,7 +47,7 @@ pub struct Catalog {
 #[derive(Debug, Default)]
 struct State {
     entries: Vec<Entry>,
-    bus_brokers: Vec<String>,
+    bus: BusSection,
     /// Why the present file is not followed.
     file_error: Option<Arc<str>>,
 }
@@ -155,7 +155,7 @@ impl Catalog {
         {
             let mut state = self.state.lock();
             state.entries = entries;
-            state.bus_brokers.clone_from(&plugins.bus.brokers);
+            state.bus.clone_from(&plugins.bus);
             state.file_error = None;
         }
         hub.follow_sources(self.sources());
@@ -245,12 +245,14 @@ impl Catalog {
                     },
                     throttle: self.settings.throttle_for(entry),
                     is_bus: false,
+                    hours: entry.hours,
                 };
                 sources.insert(Arc::from(broker.as_str()), source);
             }
         }
-        for broker in &state.bus_brokers {
-            sources.insert(Arc::from(broker.as_str()), Source::bus(self.settings.throttle_ms));
+        for broker in &state.bus.brokers {
+            let source = Source::bus(self.settings.throttle_ms, state.bus.hours);
+            sources.insert(Arc::from(broker.as_str()), source);
         }
         sources
     }

@@ -130,6 +130,8 @@ counters! {
         conflated_outbox: Counter,
         /// Frames that waited for a client when it unsubscribed or left.
         discarded: Counter,
+        /// Connections made again because they were silent while their exchanges traded.
+        silences_answered: Counter,
         /// Instances that took over from another one while it served.
         swaps: Counter,
         /// Builds that did not take over, so that the old one stayed.

@@ -19,6 +19,7 @@ mod delivery;
 mod faults;
 mod feed_status;
 mod hostile;
+mod hours;
 mod integrity;
 mod isolation;
 mod lifecycle;

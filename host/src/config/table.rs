@@ -120,8 +120,11 @@ settings! {
         subscribe_timeout_ms: Duration = Setting::new("TICKHOST_SUBSCRIBE_TIMEOUT_MS", Kind::Milliseconds(100, 60_000)).default("4000");
         /// How long a broker's feed stays up after its last client left.
         feed_linger_seconds: Duration = Setting::new("TICKHOST_FEED_LINGER_SECONDS", Kind::Seconds(0, 86_400)).default("30");
-        /// Silence of a subscribed feed that is reported.
+        /// Silence of a subscribed connection, in the hours of its exchanges, that is reported and answered by a reconnect.
         ws_stale_tick_warn_seconds: Duration = Setting::new("WS_STALE_TICK_WARN_SECONDS", Kind::Seconds(1, 86_400)).default("120");
+        /// A file with the hours and holidays of the exchanges, instead of the built-in ones. It is read again when it
+        /// changes.
+        calendar: Option<PathBuf> = Setting::new("TICKHOST_CALENDAR", Kind::Path).unset("the built-in one");
     }
     "Adapters" {
         /// The file that lists the adapters.

@@ -1,5 +1,6 @@
 //! The task of one feed: keeps what is desired, and makes the adapter instances follow.
 
+mod silence;
 mod subscriptions;
 pub(super) mod swapping;
 
@@ -20,6 +21,7 @@ use super::{
 };
 use crate::{
     accounts::Accounts,
+    calendar::Calendars,
     clock,
     inbox::Inbox,
     instruments::Instruments,
@@ -47,6 +49,8 @@ pub struct FeedContext {
     pub orders: Arc<dyn OrderSink>,
     /// Times.
     pub settings: FeedSettings,
+    /// When exchanges trade.
+    pub calendars: Calendars,
 }
 
 /// Makes a feed, and the task that runs it until it ends by itself. `may_end` is asked when the last client has been
@@ -68,7 +72,8 @@ pub fn start(
     });
     let pool = Pool::new(serving.limits);
     let credentials = Arc::new(CurrentCredentials::new(serving.connector.secrets()));
-    let feed = Feed::new(id, spec, &serving, counters, intake, context.settings.stale_after);
+    let (stale_after, calendars) = (context.settings.stale_after, context.calendars.clone());
+    let feed = Feed::new(id, spec, &serving, counters, intake, stale_after, calendars);
     let actor = Actor {
         feed: feed.clone(),
         context,
@@ -172,6 +177,7 @@ impl Actor {
             let now = Instant::now();
             self.restart_due(now);
             self.look_at_swaps(now);
+            self.look_at_silence(now);
             let orphaned = self.requests.complete(now);
             self.release(&orphaned);
             if is_stopped || self.is_deserted(now) && may_end(&self.feed) {
@@ -407,18 +413,16 @@ impl Actor {
     }
 
     fn publish_status(&self) {
-        let worst = self.connections.iter().max_by_key(|connection| connection.link.severity());
-        let state = worst.map_or(FeedState::Starting, |connection| connection.link.feed_state());
+        let worst = self.connections.iter().max_by_key(|connection| connection.link().severity());
+        let state = worst.map_or(FeedState::Starting, |connection| connection.link().feed_state());
         let mut status = self.feed.0.status.lock();
         if status.state != state {
             status.since_ns = clock::unix_nanos();
             status.state = state;
         }
         status.connections.clear();
-        status.connections.extend_from_slice(self.pool.used());
-        if status.instruments == 0 && !self.subscribed.is_empty() {
-            status.listening_since_ns = clock::unix_nanos();
-        }
+        let connections = self.connections.iter().enumerate();
+        status.connections.extend(connections.map(|(number, connection)| connection.status(number)));
         status.instruments = self.subscribed.len();
         status.capacity = self.pool.limits().capacity();
         status.instances.clear();
@@ -429,6 +433,7 @@ impl Actor {
         let last_error = worst.and_then(|connection| connection.last_error.as_ref());
         status.last_error = last_error.or(self.failed_swap.as_ref()).cloned();
         status.retry_at = worst.and_then(|connection| connection.restart_at.or(connection.retry_at));
+        status.attempts = worst.map_or(0, Connection::attempts);
         status.restarts = self.restarts;
         status.disconnects = self.connections.iter().map(|connection| connection.disconnects).sum();
     }

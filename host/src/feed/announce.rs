@@ -27,6 +27,9 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// Pause between two looks that only the passing of time calls for. Silence, and its end, are noticed that late at most.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
+/// Longest pause between two looks while the hours of exchanges matter: the time of day may be set, and machines sleep.
+const HOURS_PAUSE: Duration = Duration::from_secs(5);
+
 /// The last thing said of a feed. Whoever comes later is told this, not what the feed may be by then: the next
 /// announcement says only what differs from it.
 #[derive(Clone, Debug, Default)]
@@ -80,11 +83,13 @@ impl Announcer {
 
     /// Takes the present view of the feed; says whether it is to be announced.
     fn look(&mut self, view: FeedView, now: Instant) -> bool {
-        self.look_at = match view.state {
+        let silence_at = match view.state {
             FeedState::Live => view.stale_in.map(|pause| now + pause.max(LOOK_PAUSE)),
             FeedState::Stale => Some(now + LOOK_PAUSE),
             _ => None,
         };
+        let hours_at = view.market.map(|_| now + HOURS_PAUSE);
+        self.look_at = [silence_at, hours_at].into_iter().flatten().min();
         if !view.is_news_after(&self.said.view) {
             return false;
         }

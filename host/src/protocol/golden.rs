@@ -200,12 +200,27 @@ fn replies_are_those_of_the_samples() {
     let error = ErrorReply::new(ErrorCode::NotAuthenticated, "You must authenticate first");
     let feed = |state, ages: [Option<u64>; 3]| {
         let [state_age_ms, last_tick_age_ms, retry_in_ms] = ages;
-        FeedFacts { broker: "zerodha", state, state_age_ms, last_tick_age_ms, retry_in_ms }
+        FeedFacts {
+            broker: "zerodha",
+            state,
+            state_age_ms,
+            last_tick_age_ms,
+            retry_in_ms,
+            attempts: None,
+            market: None,
+            opens_in_ms: None,
+        }
     };
     let live = feed("live", [Some(62_000), Some(40), None]);
     let refused_login = feed("auth_failed", [Some(9_000), None, None]);
     let stale = feed("stale", [Some(130_000), Some(130_000), None]);
-    let down = feed("down", [Some(0), Some(1_500), Some(87)]);
+    let stale = FeedFacts { market: Some("open"), ..stale };
+    let night = FeedFacts {
+        market: Some("closed"),
+        opens_in_ms: Some(3_600_000),
+        ..feed("live", [Some(62_000), Some(9_000_000), None])
+    };
+    let down = FeedFacts { attempts: Some(3), ..feed("down", [Some(0), Some(1_500), Some(87)]) };
     let new = feed("connecting", [Some(0), None, None]);
     let (time, id) = (raw("1705294800123"), raw("\"p1\""));
     let produced = [
@@ -240,6 +255,13 @@ fn replies_are_those_of_the_samples() {
         (
             "feed_status_down",
             reply::feed_status(&down, "the adapter failed and will be started again: crashed"),
+        ),
+        (
+            "feed_status_night",
+            reply::feed_status(
+                &night,
+                "connected to the broker; its exchanges are closed, next session 2026-11-30 09:15 in India",
+            ),
         ),
         ("feed_status_new", reply::feed_status(&new, "connecting to the broker")),
     ];

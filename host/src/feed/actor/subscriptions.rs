@@ -117,6 +117,9 @@ impl Actor {
         if connection >= self.connections.len() {
             self.connect(connection);
         }
+        if let Some(connection) = self.connections.get_mut(connection) {
+            connection.carry(&name.0);
+        }
         Ok(instrument)
     }
 
@@ -171,6 +174,9 @@ impl Actor {
         let subscribed = self.subscribed.remove(&instrument)?;
         self.by_name.remove(&(Arc::clone(&subscribed.exchange), Arc::clone(&subscribed.symbol)));
         self.pool.release(subscribed.connection);
+        if let Some(connection) = self.connections.get_mut(subscribed.connection) {
+            connection.drop_one(&subscribed.exchange);
+        }
         self.context.router.send(router::Command::Deactivate { instrument });
         self.context.instruments.free(instrument);
         Some(subscribed)
