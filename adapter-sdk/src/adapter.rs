@@ -1,6 +1,6 @@
 //! What an author implements.
 
-use crate::{AdapterError, Credentials, Manifest, Subscription, TickSink};
+use crate::{AdapterError, Credentials, Login, Manifest, Subscription, TickSink};
 
 /// A broker, or rather one account's way to it. One value serves one connection of one account.
 ///
@@ -33,12 +33,37 @@ pub trait Adapter: Sized + 'static {
         Ok(Grant::as_asked(subscription))
     }
 
+    /// Gets what [`Self::resolve`] needs, such as the list of instruments. Called before each [`Self::connect`];
+    /// subscriptions that come before the first one has worked wait for it.
+    ///
+    /// Keep what is there already, even if it is of yesterday, rather than spend a request with credentials that are not
+    /// proven yet: the connection proves them, and after it the list can be renewed.
+    ///
+    /// # Errors
+    /// As [`Self::connect`], which is then not called.
+    async fn prepare(&self, _credentials: &Credentials) -> Result<(), AdapterError> {
+        Ok(())
+    }
+
     /// Connects and logs in. The SDK calls it again, after a pause, whenever the connection was lost.
     ///
     /// # Errors
     /// [`AdapterError::auth`] when the broker refuses the credentials: it is tried once more, and then only with new
     /// ones. Anything else is tried again for ever, with growing pauses.
     async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError>;
+
+    /// Takes one step of logging in at the broker: looks at what is stored with the account and at what was answered so
+    /// far, and asks for one more thing, or logs in and gives the fields that are to be stored, such as the day's token.
+    ///
+    /// It has no memory: everything that it needs is in `fields`. When all of it is stored, it must come to
+    /// [`Login::Done`] without asking, since the host then does it by itself after the broker has refused a token. Declare
+    /// it with [`Capability::Login`](crate::Capability::Login).
+    ///
+    /// # Errors
+    /// [`AdapterError::auth`] when the broker refuses what was given, in words that say what to do about it.
+    async fn login(&self, _fields: &Credentials) -> Result<Login, AdapterError> {
+        Err(AdapterError::config("this adapter does not log in: store a token with `tickhost account set`"))
+    }
 }
 
 /// A connection that is up. An error from any method ends it; the SDK connects again and subscribes to everything.

@@ -40,6 +40,7 @@ pub fn root_module<A: Adapter>() -> AdapterModuleRef {
         metadata: entry::metadata::<A>,
         validate_config: entry::validate_config::<A>,
         create: entry::create::<A>,
+        login: entry::login::<A>,
     }
     .leak_into_prefix()
 }

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::{
-    Adapter, AdapterError, Context, Subscription,
+    Adapter, AdapterError, Context, Credentials, Subscription,
     guard::guarded,
     log::Bridge,
     runtime::{self, Command},
@@ -106,6 +106,30 @@ pub(crate) fn create<A: Adapter>(config_json: &str, host: HostHandle) -> Result<
     };
     let instance = Instance { commands, stop, health, thread: Mutex::new(Some(thread)) };
     Ok(Adapter_TO::from_ptr(RBox::new(instance), TD_Opaque))
+}
+
+/// Takes one step of logging in, in a runtime of its own on this thread.
+///
+/// # Errors
+/// What the adapter says, or that it took too long.
+pub(crate) fn log_in<A: Adapter>(
+    config_json: &str,
+    fields_json: &str,
+    deadline: Duration,
+) -> Result<String, AdapterError> {
+    let adapter = make::<A>(config_json)?;
+    let fields = Credentials::from_json(fields_json);
+    guarded(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| AdapterError::unavailable(format!("cannot start a runtime: {error}")))?;
+        let step = runtime
+            .block_on(async { tokio::time::timeout(deadline, adapter.login(&fields)).await })
+            .map_err(|_| AdapterError::network(format!("the broker did not answer within {deadline:?}")))??;
+        serde_json::to_string(&step).map_err(AdapterError::protocol)
+    })
+    .and_then(std::convert::identity)
 }
 
 fn make<A: Adapter>(config_json: &str) -> Result<A, AdapterError> {
@@ -198,10 +222,12 @@ impl Drop for Instance {
 
 /// The entry points of a library, with everything that may cross the boundary.
 pub(crate) mod entry {
-    use adapter_abi::AdapterMetadata;
+    use std::time::Duration;
+
+    use adapter_abi::{AdapterMetadata, abi_stable::std_types::RString};
 
     use super::{
-        AbiError, Adapter, AdapterBox, HostHandle, RResult, RStr, create as create_instance, guarded,
+        AbiError, Adapter, AdapterBox, HostHandle, RResult, RStr, create as create_instance, guarded, log_in,
         validate_config as validate,
     };
 
@@ -220,5 +246,17 @@ pub(crate) mod entry {
         host: HostHandle,
     ) -> RResult<AdapterBox, AbiError> {
         create_instance::<A>(config_json.as_str(), host).map_err(AbiError::from).into()
+    }
+
+    pub(crate) extern "C" fn login<A: Adapter>(
+        config_json: RStr<'_>,
+        fields_json: RStr<'_>,
+        deadline_ms: u32,
+    ) -> RResult<RString, AbiError> {
+        let deadline = Duration::from_millis(deadline_ms.into());
+        log_in::<A>(config_json.as_str(), fields_json.as_str(), deadline)
+            .map(RString::from)
+            .map_err(AbiError::from)
+            .into()
     }
 }

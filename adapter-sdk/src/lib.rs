@@ -8,9 +8,14 @@ mod error;
 pub mod export;
 mod guard;
 mod instance;
+pub mod instruments;
+pub mod ist;
 mod log;
+mod login;
 mod manifest;
 mod model;
+#[cfg(feature = "net")]
+pub mod net;
 mod runtime;
 mod sink;
 #[cfg(feature = "testing")]
@@ -27,6 +32,7 @@ pub use self::{
     adapter::{Adapter, Connection, Context, Grant, Refusal},
     credentials::Credentials,
     error::AdapterError,
+    login::{Fields, Login, Question},
     manifest::{Backoff, Capability, Manifest},
     model::{Level, Mode, OrderUpdate, Price, Subscription, Tick},
     sink::TickSink,

@@ -19,6 +19,8 @@ pub enum Capability {
     SingleSession,
     /// The broker counts (symbol, mode) pairs against its limit.
     CountsModes,
+    /// [`Adapter::login`](crate::Adapter::login) logs in.
+    Login,
 }
 
 /// Pauses between attempts to connect.
@@ -85,6 +87,7 @@ impl Manifest {
                 Capability::Orders => capability::ORDERS,
                 Capability::SingleSession => capability::SINGLE_SESSION,
                 Capability::CountsModes => capability::COUNTS_MODES,
+                Capability::Login => capability::LOGIN,
             };
         }
         self

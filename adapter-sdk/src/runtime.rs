@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use adapter_abi::{ErrorCode, StatusEvent, StatusKind, abi_stable::std_types::RSlice};
@@ -63,7 +63,7 @@ pub(crate) fn run<A: Adapter>(
         commands,
         health: Arc::clone(health),
         sink,
-        desired: BTreeMap::new(),
+        desired: Desired::default(),
         refused: None,
         request: 0,
     };
@@ -91,12 +91,21 @@ struct Life<A: Adapter> {
     commands: mpsc::Receiver<Command>,
     health: Arc<Health>,
     sink: TickSink,
-    /// Everything that the host wants, by number.
-    desired: BTreeMap<u32, Subscription>,
+    desired: Desired,
     /// Credentials that the broker refused, and how often.
     refused: Option<(Credentials, u32)>,
     /// The request that the next status answers.
     request: u64,
+}
+
+/// Everything that the host wants.
+#[derive(Debug, Default)]
+struct Desired {
+    /// What the adapter knows to exist, by number.
+    known: BTreeMap<u32, Subscription>,
+    /// Requests that came before the adapter was prepared to say what exists.
+    waiting: Vec<(u64, Vec<Subscription>)>,
+    is_prepared: bool,
 }
 
 /// Why the present connection, or the attempt to make one, ended.
@@ -123,7 +132,7 @@ impl<A: Adapter> Life<A> {
             }
         }
         loop {
-            let started = Instant::now();
+            let started = tokio::time::Instant::now();
             let mut lasted = Duration::ZERO;
             let ended = match self.connect().await {
                 Ok(connection) => {
@@ -150,20 +159,15 @@ impl<A: Adapter> Life<A> {
     async fn connect(&mut self) -> Result<A::Connection, Ended> {
         self.report(StatusKind::CONNECTING, None, Duration::ZERO);
         let credentials = Credentials::from_json(self.host.0.credentials().as_str());
-        let outcome = {
-            let Self { adapter, commands, desired, host, .. } = &mut *self;
-            let connecting = adapter.connect(&credentials);
-            tokio::pin!(connecting);
-            loop {
-                tokio::select! {
-                    outcome = &mut connecting => break outcome,
-                    command = commands.recv() => match command {
-                        Some(Command::CredentialsChanged) => return Err(Ended::Refreshed),
-                        Some(command) => note(adapter, desired, host, command),
-                        None => return Err(Ended::Abandoned),
-                    },
-                }
+        let Self { adapter, commands, desired, host, .. } = &mut *self;
+        let mut note = |command| desired.note(adapter, host, command);
+        let outcome = match meanwhile(adapter.prepare(&credentials), commands, &mut note).await? {
+            Ok(()) => {
+                desired.be_prepared(adapter, host);
+                let mut note = |command| desired.note(adapter, host, command);
+                meanwhile(adapter.connect(&credentials), commands, &mut note).await?
             }
+            Err(error) => Err(error),
         };
         match outcome {
             Ok(connection) => {
@@ -184,7 +188,7 @@ impl<A: Adapter> Life<A> {
     async fn serve(&mut self, mut connection: A::Connection) -> Ended {
         self.health.connected.store(true, Ordering::Relaxed);
         self.report(StatusKind::CONNECTED, None, Duration::ZERO);
-        let everything: Vec<Subscription> = self.desired.values().cloned().collect();
+        let everything: Vec<Subscription> = self.desired.known.values().cloned().collect();
         if !everything.is_empty()
             && let Err(error) = connection.subscribe(&everything, &mut self.sink).await
         {
@@ -241,7 +245,7 @@ impl<A: Adapter> Life<A> {
     }
 
     fn obey_offline(&mut self, command: Command) {
-        note(&self.adapter, &mut self.desired, &self.host, command);
+        self.desired.note(&self.adapter, &self.host, command);
     }
 
     async fn obey_online(
@@ -251,7 +255,7 @@ impl<A: Adapter> Life<A> {
     ) -> Result<(), AdapterError> {
         match command {
             Command::Subscribe(request, wanted) => {
-                let accepted = resolve(&self.adapter, &mut self.desired, &self.host, request, wanted);
+                let accepted = self.desired.resolve(&self.adapter, &self.host, request, wanted);
                 if accepted.is_empty() {
                     Ok(())
                 } else {
@@ -260,7 +264,7 @@ impl<A: Adapter> Life<A> {
             }
             Command::Unsubscribe(instruments) => {
                 instruments.iter().for_each(|instrument| {
-                    self.desired.remove(instrument);
+                    self.desired.known.remove(instrument);
                 });
                 connection.unsubscribe(&instruments).await
             }
@@ -291,43 +295,82 @@ fn more<C: Connection>(connection: &mut C, sink: &mut TickSink) -> Result<(), Ad
     Ok(())
 }
 
-/// Takes a command while there is no connection.
-fn note<A: Adapter>(adapter: &A, desired: &mut BTreeMap<u32, Subscription>, host: &Handle, command: Command) {
-    match command {
-        Command::Subscribe(request, wanted) => {
-            resolve(adapter, desired, host, request, wanted);
+/// Waits for something of the adapter, and takes the commands that come meanwhile.
+async fn meanwhile<T>(
+    work: impl Future<Output = T>,
+    commands: &mut mpsc::Receiver<Command>,
+    note: &mut impl FnMut(Command),
+) -> Result<T, Ended> {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            command = commands.recv() => match command {
+                Some(Command::CredentialsChanged) => return Err(Ended::Refreshed),
+                Some(command) => note(command),
+                None => return Err(Ended::Abandoned),
+            },
         }
-        Command::Unsubscribe(instruments) => instruments.iter().for_each(|instrument| {
-            desired.remove(instrument);
-        }),
-        Command::Connect(_) | Command::CredentialsChanged => {}
     }
 }
 
-/// Tells the host what becomes of each subscription, and gives those that were accepted.
-fn resolve<A: Adapter>(
-    adapter: &A,
-    desired: &mut BTreeMap<u32, Subscription>,
-    host: &Handle,
-    request: u64,
-    wanted: Vec<Subscription>,
-) -> Vec<Subscription> {
-    let mut accepted = Vec::with_capacity(wanted.len());
-    let mut outcomes = Vec::with_capacity(wanted.len());
-    for mut subscription in wanted {
-        let answer = adapter.resolve(&subscription);
-        if let Ok(grant) = &answer {
-            subscription.depth = grant.depth;
-        }
-        let is_accepted = answer.is_ok();
-        outcomes.push(outcome_of(subscription.instrument, answer));
-        if is_accepted {
-            desired.insert(subscription.instrument, subscription.clone());
-            accepted.push(subscription);
-        } else {
-            desired.remove(&subscription.instrument);
+impl Desired {
+    /// Takes a command while there is no connection.
+    fn note<A: Adapter>(&mut self, adapter: &A, host: &Handle, command: Command) {
+        match command {
+            Command::Subscribe(request, wanted) if self.is_prepared => {
+                self.resolve(adapter, host, request, wanted);
+            }
+            Command::Subscribe(request, wanted) => self.waiting.push((request, wanted)),
+            Command::Unsubscribe(instruments) => {
+                instruments.iter().for_each(|instrument| {
+                    self.known.remove(instrument);
+                });
+                for (_, waiting) in &mut self.waiting {
+                    waiting.retain(|subscription| !instruments.contains(&subscription.instrument));
+                }
+                self.waiting.retain(|(_, waiting)| !waiting.is_empty());
+            }
+            Command::Connect(_) | Command::CredentialsChanged => {}
         }
     }
-    host.0.subscription_outcomes(request, RSlice::from_slice(&outcomes));
-    accepted
+
+    /// The adapter can say what exists from now on: it is asked what was waiting.
+    fn be_prepared<A: Adapter>(&mut self, adapter: &A, host: &Handle) {
+        self.is_prepared = true;
+        for (request, wanted) in std::mem::take(&mut self.waiting) {
+            self.resolve(adapter, host, request, wanted);
+        }
+    }
+
+    /// Tells the host what becomes of each subscription, and gives those that were accepted.
+    fn resolve<A: Adapter>(
+        &mut self,
+        adapter: &A,
+        host: &Handle,
+        request: u64,
+        wanted: Vec<Subscription>,
+    ) -> Vec<Subscription> {
+        let mut accepted = Vec::with_capacity(wanted.len());
+        let mut outcomes = Vec::with_capacity(wanted.len());
+        for mut subscription in wanted {
+            let answer = adapter.resolve(&subscription);
+            if let Ok(grant) = &answer {
+                subscription.depth = grant.depth;
+            }
+            let is_accepted = answer.is_ok();
+            outcomes.push(outcome_of(subscription.instrument, answer));
+            if is_accepted {
+                self.known.insert(subscription.instrument, subscription.clone());
+                accepted.push(subscription);
+            } else {
+                self.known.remove(&subscription.instrument);
+            }
+        }
+        host.0.subscription_outcomes(request, RSlice::from_slice(&outcomes));
+        accepted
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,10 +45,19 @@ use adapter_abi::{
 };
 use parking_lot::{Condvar, Mutex};
 
-use crate::{Adapter, AdapterError, Mode, instance};
+use crate::{Adapter, AdapterError, Login, Mode, instance};
 
 /// Longest wait for anything.
 pub const SOON: Duration = Duration::from_secs(10);
+
+/// Takes one step of logging in, as the host does it: settings and fields are JSON objects.
+///
+/// # Errors
+/// What the adapter says.
+pub fn log_in<A: Adapter>(config_json: &str, fields_json: &str) -> Result<Login, AdapterError> {
+    let step = instance::log_in::<A>(config_json, fields_json, SOON)?;
+    serde_json::from_str(&step).map_err(AdapterError::protocol)
+}
 
 /// A tick as the host got it.
 #[derive(Clone, Debug, PartialEq, Eq)]

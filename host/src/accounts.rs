@@ -9,7 +9,7 @@ pub mod openalgo;
 pub mod secrets;
 pub mod store;
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, watch};
@@ -266,6 +266,28 @@ impl Accounts {
             Source::OpenAlgo(openalgo) => openalgo.credentials(&account),
         })
         .await?
+    }
+
+    /// Stores what a log-in gave, over what is there of the same names.
+    ///
+    /// # Errors
+    /// [`AccountsError`] when it cannot be stored, as in OpenAlgo's database, which is only read.
+    pub async fn store_login(
+        &self,
+        account: &Account,
+        fields: BTreeMap<String, Zeroizing<String>>,
+    ) -> Result<(), AccountsError> {
+        let (source, account) = (self.source.clone(), account.clone());
+        off_thread(move || match source {
+            Source::Store(store) => store.merge_credentials(account.user.as_str(), &account.broker, fields),
+            Source::OpenAlgo(_) => Err(AccountsError::Refused("OpenAlgo logs in by itself".to_owned())),
+        })
+        .await?
+    }
+
+    /// Whether log-ins of the host can be stored.
+    pub const fn keeps_logins(&self) -> bool {
+        matches!(self.source, Source::Store(_))
     }
 
     /// Which of these keys are still good, in their order.

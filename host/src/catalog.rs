@@ -239,6 +239,7 @@ impl Catalog {
                         (None, None) => Err("it is not loaded".into()),
                     },
                     is_single_session: loaded.as_ref().is_some_and(Loaded::is_single_session),
+                    logs_in: loaded.as_ref().is_some_and(Loaded::logs_in),
                     limits: PoolLimits {
                         symbols_per_connection: limits.symbols_per_connection,
                         connections: limits.connections,

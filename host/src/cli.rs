@@ -128,6 +128,9 @@ pub enum Request {
     /// Load a library and describe it, for the host
     #[command(hide = true)]
     ProbeAdapter,
+    /// Take one step of logging in with a library, for the host
+    #[command(hide = true)]
+    LoginAdapter,
     /// Print the document of all settings
     #[command(hide = true)]
     DocumentSettings,
@@ -190,18 +193,17 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
         }
         Request::Account { command } => {
             let settings = Settings::load(sources)?;
-            // Only to notice a misspelt broker: the command works without the file.
+            // Most of it works without the file.
             let plugins = PluginsFile::load(&settings).unwrap_or_default();
-            let brokers: Vec<String> = plugins
-                .enabled()
-                .flat_map(|adapter| adapter.brokers.iter().cloned())
-                .chain(plugins.bus.brokers.iter().cloned())
-                .collect();
             let accounts = run::open_accounts(&settings)?;
-            accounts::run_account(&accounts, command, &brokers, &mut out, &mut io::stdin().lock())?;
+            let host = || Ok(runtime()?.block_on(adapters::status(&settings))?.map(|(_, status)| status));
+            let is_fine =
+                accounts::run_account(&accounts, command, &plugins, host, &mut out, &mut io::stdin().lock())?;
+            return Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Request::RunAdapter { .. } => return Ok(process::run_child()),
         Request::ProbeAdapter => return Ok(process::run_probe()),
+        Request::LoginAdapter => return Ok(process::run_login()),
         Request::DocumentSettings => print(&config::markdown().trim_end()),
     }
     Ok(ExitCode::SUCCESS)
@@ -261,7 +263,7 @@ pub fn command() -> Command {
 
 /// Commands that need few settings, and the flags that their help shows. They accept all, so that one set of flags
 /// works for every command.
-const RELEVANT: [(&str, &[&str]); 8] = [
+const RELEVANT: [(&str, &[&str]); 9] = [
     ("adapters", &["config", "plugins", "plugin_dir"]),
     ("tap", &["config", "websocket_host", "websocket_port", "data_dir"]),
     ("user", &["config", "data_dir"]),
@@ -269,6 +271,7 @@ const RELEVANT: [(&str, &[&str]); 8] = [
     ("account", &["config", "data_dir"]),
     ("run-adapter", &[]),
     ("probe-adapter", &[]),
+    ("login-adapter", &[]),
     ("document-settings", &[]),
 ];
 

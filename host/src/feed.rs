@@ -13,6 +13,7 @@ mod credentials;
 mod demand;
 mod events;
 mod handover;
+mod login;
 mod request;
 mod silence;
 mod swap;
@@ -27,6 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use adapter_abi::ErrorCode as AdapterErrorCode;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -43,7 +45,7 @@ use crate::{
     metrics::FeedCounters,
     model::{FeedId, InstrumentId, Variant},
     outbox::Key,
-    plugins::{AdapterEvents, AdapterFailure, AdapterInstance},
+    plugins::{AdapterEvents, AdapterFailure, AdapterInstance, LoginStep},
     pool::PoolLimits,
     protocol::codes::ErrorCode,
 };
@@ -60,6 +62,15 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
         events: Arc<dyn AdapterEvents>,
         intake: &Arc<Intake>,
     ) -> Result<Box<dyn AdapterInstance>, AdapterFailure>;
+
+    /// Takes one step of logging in at the broker with what is known of the account, a JSON object of strings. Blocks up to
+    /// the deadline and some seconds.
+    ///
+    /// # Errors
+    /// What the adapter or the broker says against it.
+    fn log_in(&self, _fields_json: &str, _deadline: Duration) -> Result<LoginStep, AdapterFailure> {
+        Err(AdapterFailure { code: AdapterErrorCode::CONFIG, message: "nothing here logs in".to_owned() })
+    }
 
     /// Secrets in the adapter's settings, which nobody is to read in what the adapter says.
     fn secrets(&self) -> Vec<Zeroizing<String>> {
@@ -93,6 +104,8 @@ pub struct Serving {
     pub is_single_session: bool,
     /// When it may not be silent.
     pub hours: Hours,
+    /// Whether its adapter logs in at the broker.
+    pub logs_in: bool,
 }
 
 /// Times of every feed.
@@ -244,6 +257,11 @@ enum Command {
     },
     /// What serves the feed from now on, or why nothing does.
     Serve(Result<Serving, Arc<str>>),
+    /// A log-in with these credentials, a JSON object, has ended.
+    LoggedIn {
+        outcome: login::LoginOutcome,
+        fields: login::Asked,
+    },
     /// The number of members changed.
     Members,
     Stop,

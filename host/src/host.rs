@@ -176,8 +176,7 @@ impl Host {
         threads.push(thread);
         let bus = plan.bus.map(|settings| Bus::start_on(&runtime, settings, Box::new(sink))).transpose()?;
 
-        let processes =
-            ProcessSettings { program: plan.program, run_dir: run_dir.own().to_owned(), ticks: runtime };
+        let processes = ProcessSettings::new(plan.program, &run_dir, runtime);
         let catalog = Catalog::new(
             plan.settings,
             Loader { processes: Arc::new(processes), journal: Journal::new(run_dir.base()) },

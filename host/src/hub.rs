@@ -51,6 +51,8 @@ pub struct Source {
     pub is_single_session: bool,
     /// When it may not be silent.
     pub hours: Hours,
+    /// Whether its adapter logs in at the broker.
+    pub logs_in: bool,
 }
 
 impl Serving {
@@ -61,6 +63,7 @@ impl Serving {
             throttle: source.throttle,
             is_single_session: source.is_single_session,
             hours: source.hours,
+            logs_in: source.logs_in,
         }
     }
 }
@@ -77,6 +80,7 @@ impl Source {
             is_bus: true,
             is_single_session: false,
             hours,
+            logs_in: false,
         }
     }
 }

@@ -11,6 +11,7 @@ mod instance;
 pub mod integrity;
 pub mod journal;
 pub mod loader;
+mod login;
 pub mod process;
 pub mod watchdog;
 
@@ -22,7 +23,10 @@ use adapter_abi::{
 };
 use zeroize::Zeroizing;
 
-pub use self::loader::{Library, LibraryInfo, LoadError};
+pub use self::{
+    loader::{Library, LibraryInfo, LoadError},
+    login::{LoginStep, Question},
+};
 
 /// What an adapter answered instead of doing what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -15,6 +15,7 @@ use crate::accounts::{AccountsError, secrets::private_dir};
 pub struct RunDir {
     base: PathBuf,
     own: PathBuf,
+    cache: PathBuf,
 }
 
 impl RunDir {
@@ -26,12 +27,21 @@ impl RunDir {
         let base = private_dir(&data_dir.join("run"))?;
         remove_left_behind(&base);
         let own = private_dir(&base.join(std::process::id().to_string()))?;
-        Ok(Self { base, own })
+        let chosen = std::env::var_os("TICKHOST_CACHE_DIR").filter(|value| !value.is_empty());
+        let cache = chosen.map_or_else(|| data_dir.join("cache"), PathBuf::from);
+        // Processes may be started elsewhere.
+        let cache = std::path::absolute(&cache).unwrap_or(cache);
+        Ok(Self { base, own, cache })
     }
 
     /// Where commands find the host that runs with this data folder.
     pub fn base(&self) -> &Path {
         &self.base
+    }
+
+    /// Where adapters keep what can be had again: `TICKHOST_CACHE_DIR`, or `cache` in the data folder.
+    pub fn cache(&self) -> &Path {
+        &self.cache
     }
 
     /// What is this host's alone.

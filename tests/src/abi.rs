@@ -101,10 +101,11 @@ impl Variant {
         format!("fixture-{}", self.name().replace('_', "-"))
     }
 
-    /// The feature of the adapter that makes the difference, if it is not its ABI.
-    fn feature(self) -> Option<String> {
+    /// Features of the adapter: the one that makes the difference, if it is not its ABI, and what came after 1.0.
+    fn features(self) -> Vec<String> {
         let is_by_abi = matches!(self, Self::V1_0 | Self::LayoutBreak | Self::Major);
-        (!is_by_abi).then(|| self.name().replace('_', "-"))
+        let own = (!is_by_abi).then(|| self.name().replace('_', "-"));
+        own.into_iter().chain((!self.is_frozen()).then(|| "login".to_owned())).collect()
     }
 
     fn is_frozen(self) -> bool {
@@ -227,8 +228,8 @@ fn write_sources(variant: Variant, dir: &Path) {
         let folder = dir.join(adapter.package());
         let name = format!("name = \"{}\"", adapter.package());
         let manifest = replace(pointed("adapter/Cargo.toml"), "name = \"fixture-adapter\"", &name);
-        let features: Vec<String> = adapter.feature().into_iter().collect();
-        let manifest = replace(manifest, "default = []", &format!("default = {features:?}"));
+        let features = format!("default = {:?}", adapter.features());
+        let manifest = replace(manifest, "default = []", &features);
         write(&folder.join("Cargo.toml"), &manifest);
         write(&folder.join("src/lib.rs"), &read(&sources.join("adapter/src/lib.rs")));
     }

@@ -57,7 +57,7 @@ impl Totals {
     pub fn since(self, before: Self) -> Self {
         Self {
             frames: self.frames - before.frames,
-            lost: self.lost - before.lost,
+            lost: self.lost.saturating_sub(before.lost),
             repeated: self.repeated - before.repeated,
             gone: self.gone,
         }
@@ -86,7 +86,8 @@ impl Readers {
         let mut totals = Totals::default();
         for Reader { seen, .. } in &self.readers {
             totals.frames += seen.frames.load(Ordering::Relaxed);
-            totals.lost += seen.lost.load(Ordering::Relaxed);
+            // Numbers that a garbled feed makes up leave gaps of any size.
+            totals.lost = totals.lost.saturating_add(seen.lost.load(Ordering::Relaxed));
             totals.repeated += seen.repeated.load(Ordering::Relaxed);
             totals.gone += u64::from(seen.is_gone.load(Ordering::Relaxed));
         }

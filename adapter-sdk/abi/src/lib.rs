@@ -30,6 +30,7 @@
     non_camel_case_types,
     unsafe_code,
     unused_qualifications,
+    clippy::cast_ptr_alignment,
     clippy::mem_forget,
     clippy::used_underscore_binding,
     reason = "the macros of abi_stable 0.11.3 expand to all of them on current compilers"
@@ -51,4 +52,4 @@ pub use module::{
 pub use record::{Depth, DepthLevel, Ltp, MAX_DEPTH_LEVELS, ORDERS_ABSENT, PRICE_SCALE, Quote, field};
 
 /// Version of this ABI, as `major.minor`. A host accepts adapters of its own major version.
-pub const ABI_VERSION: &str = "1.0";
+pub const ABI_VERSION: &str = "1.1";

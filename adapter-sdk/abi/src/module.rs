@@ -58,6 +58,8 @@ pub mod capability {
     pub const SINGLE_SESSION: u64 = 1 << 4;
     /// The broker counts (symbol, mode) pairs against its limit, not symbols.
     pub const COUNTS_MODES: u64 = 1 << 5;
+    /// [`AdapterModule::login`](super::AdapterModule) logs in at the broker. Since 1.1.
+    pub const LOGIN: u64 = 1 << 6;
 }
 
 /// The root module of an adapter library. Entries are only ever appended.
@@ -74,6 +76,17 @@ pub struct AdapterModule {
     /// Makes one instance, which will hold one connection to the broker. It does nothing before `connect`.
     #[sabi(last_prefix_field)]
     pub create: extern "C" fn(config_json: RStr<'_>, host: HostHandle) -> RResult<AdapterBox, AdapterError>,
+    /// Takes one step of logging in, with the settings and with what is known of the account: a JSON object of strings,
+    /// the stored fields and the answers so far. Gives a JSON object: `{"ask": {"field", "message", "url", "is_secret"}}`
+    /// when a person has to give something, of which `url` and `is_secret` may be missing, or `{"done": {…}}` with the
+    /// fields that are to be stored. Talks to the broker, and so takes up to the deadline: the one function of a module
+    /// that waits. Present when [`capability::LOGIN`] is set. Since 1.1.
+    #[sabi(missing_field(option))]
+    pub login: extern "C" fn(
+        config_json: RStr<'_>,
+        fields_json: RStr<'_>,
+        deadline_ms: u32,
+    ) -> RResult<RString, AdapterError>,
 }
 
 impl RootModule for AdapterModuleRef {

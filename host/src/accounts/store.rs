@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use super::{
     Account, AccountId, AccountsError, Credentials, KeyId, UserName, Verified, VerifyError,
@@ -155,7 +156,11 @@ impl Store {
         })
     }
 
-    pub(super) fn account_of(&self, user: &UserName) -> Result<Option<Account>, AccountsError> {
+    /// The account that serves a user.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn account_of(&self, user: &UserName) -> Result<Option<Account>, AccountsError> {
         self.read(|connection| {
             connection
                 .query_row(
@@ -316,9 +321,7 @@ impl Store {
         credentials: &Credentials,
     ) -> Result<(), AccountsError> {
         if let Some((name, _)) = credentials.0.iter().find(|(_, value)| value.len() > MAX_CREDENTIAL_BYTES) {
-            return Err(AccountsError::Refused(format!(
-                "{name} is longer than {MAX_CREDENTIAL_BYTES} bytes"
-            )));
+            return Err(too_long(name));
         }
         let sealed = self.vault.seal(&credentials.to_json(), &row_of(user, broker))?;
         let mut connection = self.connection.lock();
@@ -343,6 +346,68 @@ impl Store {
         } else {
             Err(no_user(user))
         }
+    }
+
+    /// Sets these credentials of an account, and leaves its others, and whether it serves its user, as they are. Says
+    /// nothing to whoever holds the same values already.
+    ///
+    /// # Errors
+    /// When there is no such account, or a credential is too long.
+    pub fn merge_credentials(
+        &self,
+        user: &str,
+        broker: &str,
+        fresh: impl IntoIterator<Item = (String, Zeroizing<String>)>,
+    ) -> Result<(), AccountsError> {
+        let mut connection = self.connection.lock();
+        let failed = |error: rusqlite::Error| database_error(&self.path, &error);
+        // One writer at a time: two log-ins of one account must not undo each other.
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let found: Option<(i64, Vec<u8>)> = transaction
+            .query_row(
+                "SELECT a.id, a.credentials FROM accounts a JOIN users u ON u.id = a.user
+                 WHERE u.name = ?1 AND a.broker = ?2",
+                [user, broker],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()
+            .map_err(failed)?;
+        let (id, sealed) = found.ok_or_else(|| no_account(user, broker))?;
+        let mut credentials = self.unseal(&sealed, user, broker)?;
+        for (name, value) in fresh {
+            if value.len() > MAX_CREDENTIAL_BYTES {
+                return Err(too_long(&name));
+            }
+            credentials.0.retain(|(known, _)| *known != name);
+            credentials.0.push((name, value));
+        }
+        let sealed = self.vault.seal(&credentials.to_json(), &row_of(user, broker))?;
+        transaction
+            .execute(
+                "UPDATE accounts SET credentials = ?2, updated = CURRENT_TIMESTAMP WHERE id = ?1",
+                params![id, sealed],
+            )
+            .map_err(failed)?;
+        transaction.commit().map_err(failed)
+    }
+
+    /// Credentials of an account, whether it serves its user or not.
+    ///
+    /// # Errors
+    /// When there is no such account, or they cannot be decrypted.
+    pub fn credentials_at(&self, user: &str, broker: &str) -> Result<Credentials, AccountsError> {
+        let sealed: Option<Vec<u8>> = self.read(|connection| {
+            connection
+                .query_row(
+                    "SELECT a.credentials FROM accounts a JOIN users u ON u.id = a.user
+                     WHERE u.name = ?1 AND a.broker = ?2",
+                    [user, broker],
+                    |row| row.get(0),
+                )
+                .optional()
+        })?;
+        self.unseal(&sealed.ok_or_else(|| no_account(user, broker))?, user, broker)
     }
 
     /// Accounts by user and broker.
@@ -452,6 +517,10 @@ fn row_of(user: &str, broker: &str) -> String {
 
 pub(super) fn database_error(path: &dyn std::fmt::Display, error: &rusqlite::Error) -> AccountsError {
     AccountsError::Database { path: path.to_string(), reason: error.to_string() }
+}
+
+fn too_long(name: &str) -> AccountsError {
+    AccountsError::Refused(format!("{name} is longer than {MAX_CREDENTIAL_BYTES} bytes"))
 }
 
 fn no_user(name: &str) -> AccountsError {

@@ -257,6 +257,7 @@ pub fn capability_names(bits: u64) -> Vec<&'static str> {
         (capability::ORDERS, "orders"),
         (capability::SINGLE_SESSION, "single_session"),
         (capability::COUNTS_MODES, "counts_modes"),
+        (capability::LOGIN, "login"),
     ];
     known.into_iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| name).collect()
 }

@@ -45,6 +45,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Whether it logs in at its broker.
+    pub fn logs_in(&self) -> bool {
+        self.info.capabilities & capability::LOGIN != 0
+    }
+
     /// Whether its broker allows one session for an account, so that an old instance must end before a new one begins.
     pub fn is_single_session(&self) -> bool {
         self.info.capabilities & capability::SINGLE_SESSION != 0

@@ -1,8 +1,13 @@
-//! `tickhost user`, `key`, `account`: who may connect.
+//! `tickhost user`, `key`, `account`: who may connect, and with what.
+
+mod login;
+mod person;
+mod schema;
+mod status;
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, Read as _, Write},
+    io::{BufRead, IsTerminal as _, Read as _, Write},
     path::PathBuf,
 };
 
@@ -11,8 +16,12 @@ use clap::Subcommand;
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
+use self::{person::Person, schema::Field};
 use super::table::list;
-use crate::accounts::{Accounts, Credentials, store::AccountRow};
+use crate::{
+    accounts::{Accounts, Credentials, UserName, store::AccountRow},
+    config::PluginsFile,
+};
 
 /// Longest input with credentials, in bytes.
 const MAX_INPUT_BYTES: u64 = 256 * 1_024;
@@ -72,8 +81,9 @@ pub enum KeyCommand {
 pub enum AccountCommand {
     /// Set a user's account at a broker, and let it serve the user
     ///
-    /// Credentials are read from standard input, or from a file: a JSON object of strings, or lines of name=value. They
-    /// are stored encrypted. A running host connects again with them at once.
+    /// At a terminal it asks for what the broker's adapter wants; Enter keeps what is stored. Otherwise credentials are
+    /// read from standard input, or from a file: a JSON object of strings, or lines of name=value, which replace those
+    /// that are stored. They are stored encrypted. A running host connects again with them at once.
     Set {
         /// Whose it is
         user: String,
@@ -82,6 +92,27 @@ pub enum AccountCommand {
         /// Read the credentials from this file
         #[arg(long, value_name = "FILE")]
         from_file: Option<PathBuf>,
+    },
+    /// Log in at the broker, for the token that it gives for a day or so
+    ///
+    /// Asks for what the broker wants beside the stored credentials, such as the address that its login page leads to,
+    /// and stores what it gives. A running host connects with that at once. Where everything that a log-in takes is
+    /// stored, the host does this by itself when the broker refuses the old token.
+    Login {
+        /// Whose it is
+        user: String,
+        /// Broker, as plugins.toml names it; the one that serves the user if left out
+        broker: Option<String>,
+    },
+    /// Show what is stored of each account, what is missing, and how its feed is
+    ///
+    /// Exit code 0 when nothing is wrong with any of them, else 1.
+    Status {
+        /// Only this user's
+        user: Option<String>,
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
     },
     /// List accounts with the names of their credentials
     List {
@@ -166,29 +197,51 @@ pub fn run_key(accounts: &Accounts, command: KeyCommand, out: &mut dyn Write) ->
     Ok(())
 }
 
-/// Runs `tickhost account`. `brokers` are those that plugins.toml serves, to notice a misspelt one.
+/// Runs `tickhost account`; false when it has found something wrong. `host` is what a running host says of itself.
 ///
 /// # Errors
 /// What could not be done, and what to do.
 pub fn run_account(
     accounts: &Accounts,
     command: AccountCommand,
-    brokers: &[String],
+    plugins: &PluginsFile,
+    host: impl FnOnce() -> anyhow::Result<Option<serde_json::Value>>,
     out: &mut dyn Write,
     input: &mut dyn BufRead,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let store = accounts.store()?;
     match command {
-        AccountCommand::Set { user, broker, from_file } => {
-            let text = match from_file {
-                Some(file) => {
-                    let file = std::fs::File::open(&file)
-                        .with_context(|| format!("cannot open {}", file.display()))?;
-                    read_text(&mut std::io::BufReader::new(file))?
-                }
-                None => read_text(input)?,
+        AccountCommand::Login { user, broker } => {
+            let serving = || store.account_of(&UserName::from(user.as_str()));
+            let broker = match broker {
+                Some(broker) => broker,
+                None => serving()?.map(|account| account.broker.to_string()).with_context(|| {
+                    format!("{user} has no account; set one with: tickhost account set {user} BROKER")
+                })?,
             };
-            let credentials = parse_credentials(&text)?;
+            let mut person = Person::at_standard_input(input, out);
+            login::run(store, plugins, &user, &broker, &mut person)?;
+        }
+        AccountCommand::Status { user, json } => {
+            let mut rows = store.accounts()?;
+            rows.retain(|account| user.as_ref().is_none_or(|user| account.user == *user));
+            return status::run(&rows, plugins, host()?.as_ref(), json, out);
+        }
+        AccountCommand::Set { user, broker, from_file } => {
+            // A library that does not load is no reason not to store what it will need.
+            let adapter = login::Adapter::of(&broker, plugins).ok().flatten();
+            let wanted =
+                adapter.map(|adapter| schema::fields(&adapter.info.credentials_schema)).unwrap_or_default();
+            let credentials = if let Some(file) = from_file {
+                let opened =
+                    std::fs::File::open(&file).with_context(|| format!("cannot open {}", file.display()))?;
+                parse_credentials(&read_text(&mut std::io::BufReader::new(opened))?)?
+            } else if !wanted.is_empty() && std::io::stdin().is_terminal() {
+                let stored = store.credentials_at(&user, &broker).unwrap_or_default();
+                ask_for(&wanted, &stored, &mut Person::at_standard_input(input, out))?
+            } else {
+                parse_credentials(&read_text(input)?)?
+            };
             store.set_account(&user, &broker, &credentials)?;
             let names: Vec<&str> = credentials.names().collect();
             let with = if names.is_empty() {
@@ -197,6 +250,10 @@ pub fn run_account(
                 format!("with {}", names.join(", "))
             };
             writeln!(out, "{user} is served by {broker}, {with}.")?;
+            for sentence in remarks(&wanted, &credentials) {
+                writeln!(out, "Note: {sentence}")?;
+            }
+            let brokers = served(plugins);
             if !brokers.is_empty() && !brokers.contains(&broker) {
                 writeln!(
                     out,
@@ -227,7 +284,55 @@ pub fn run_account(
             writeln!(out, "Removed the account of {user} at {broker} with its credentials.")?;
         }
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Brokers that plugins.toml serves, to notice a misspelt one.
+fn served(plugins: &PluginsFile) -> Vec<String> {
+    let by_adapters = plugins.enabled().flat_map(|adapter| adapter.brokers.iter().cloned());
+    by_adapters.chain(plugins.bus.brokers.iter().cloned()).collect()
+}
+
+/// Asks for each credential; an empty answer keeps what is stored.
+fn ask_for(wanted: &[Field], stored: &Credentials, person: &mut Person<'_>) -> anyhow::Result<Credentials> {
+    let mut credentials = Credentials::default();
+    for field in wanted {
+        let kept = stored.get(&field.name);
+        let hint = match (kept, field.is_required) {
+            (Some(_), _) => " [Enter keeps it]",
+            (None, true) => "",
+            (None, false) => " [Enter leaves it out]",
+        };
+        if !field.description.is_empty() {
+            person.tell(&field.description)?;
+        }
+        let answer = person.ask(&format!("{}{hint}", field.title), field.is_secret)?;
+        if !answer.is_empty() {
+            credentials.set(&field.name, answer.as_str());
+        } else if let Some(kept) = kept {
+            credentials.set(&field.name, kept);
+        }
+    }
+    // What a log-in has stored is none of the questions, and stays.
+    for name in stored.names().filter(|name| wanted.iter().all(|field| field.name != **name)) {
+        credentials.set(name, stored.get(name).unwrap_or_default());
+    }
+    Ok(credentials)
+}
+
+/// What is odd about credentials, in the adapter's view.
+fn remarks(wanted: &[Field], credentials: &Credentials) -> Vec<String> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let missing = wanted.iter().filter(|field| field.is_required && credentials.get(&field.name).is_none());
+    let missing = missing.map(|field| format!("{} is missing; there is no log-in without it", field.name));
+    let unknown = credentials.names().filter(|name| wanted.iter().all(|field| field.name != **name));
+    let unknown = unknown.map(|name| {
+        let known: Vec<&str> = wanted.iter().map(|field| field.name.as_str()).collect();
+        format!("the adapter knows no {name}; it knows {}", known.join(", "))
+    });
+    missing.chain(unknown).collect()
 }
 
 fn read_text(input: &mut dyn BufRead) -> anyhow::Result<Zeroizing<String>> {
@@ -277,6 +382,20 @@ mod tests {
             assert_eq!((credentials.get("auth_token"), credentials.get("user_id")), (Some("a=b"), Some("X")));
         }
         assert_eq!(parse_credentials("").unwrap().names().count(), 0);
+    }
+
+    #[test]
+    fn what_an_adapter_would_stumble_over_is_said_by_name() {
+        let wanted = schema::fields(r#"{"properties":{"pin":{},"totp_secret":{}},"required":["pin"]}"#);
+        let mut credentials = Credentials::default();
+        credentials.set("totp", "canary");
+        let said = remarks(&wanted, &credentials).join("\n");
+        assert!(
+            said.contains("pin is missing") && said.contains("knows no totp; it knows pin, totp_secret"),
+            "{said}"
+        );
+        assert!(!said.contains("canary"));
+        assert!(remarks(&[], &credentials).is_empty());
     }
 
     #[test]

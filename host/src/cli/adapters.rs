@@ -15,6 +15,7 @@ use std::{
 use clap::Subcommand;
 use serde_json::Value;
 
+pub(super) use self::live::status;
 use self::{new::NewArgs, pin::PinArgs, test::TestArgs};
 use super::{run::own_program, runtime, table::list};
 use crate::{
@@ -71,7 +72,7 @@ pub fn obey(command: AdaptersCommand, sources: &Sources, out: &mut dyn Write) ->
 /// # Errors
 /// When the list cannot be printed, `plugins.toml` has mistakes, or there is no place for the libraries' copies.
 pub async fn run(settings: &Settings, json: bool, out: &mut dyn Write) -> anyhow::Result<bool> {
-    if let Some((address, status)) = live::status(settings).await? {
+    if let Some((address, status)) = status(settings).await? {
         let mut adapters: Vec<Value> = status["adapters"].as_array().cloned().unwrap_or_default();
         if !json {
             writeln!(out, "As the host at {address} runs them:\n")?;

@@ -1,5 +1,6 @@
 //! The task of one feed: keeps what is desired, and makes the adapter instances follow.
 
+mod login;
 mod silence;
 mod subscriptions;
 pub(super) mod swapping;
@@ -13,10 +14,11 @@ use zeroize::Zeroizing;
 use super::{
     Command, Feed, FeedSettings, FeedSpec, FeedState, OrderSink, Serving,
     announce::Announcer,
-    connection::{Connection, Consequence, describe},
+    connection::{Connection, Consequence, Link, describe},
     credentials::CurrentCredentials,
     demand::{Demand, Upstream},
     events::{Events, InstanceEvent, InstanceReport},
+    login::Logins,
     request::{Requests, Ticket},
 };
 use crate::{
@@ -93,6 +95,7 @@ pub fn start(
         trial_until: None,
         epochs: 0,
         announcer: Announcer::default(),
+        logins: Logins::default(),
     };
     (feed, actor.run(may_end))
 }
@@ -122,6 +125,7 @@ struct Actor {
     /// Instances made so far, each known by its number.
     epochs: u64,
     announcer: Announcer,
+    logins: Logins,
 }
 
 /// An instrument that somebody holds.
@@ -166,6 +170,7 @@ impl Actor {
                     Command::Release(keys) => self.release(&keys),
                     Command::Refresh { even_if_same } => self.refresh(even_if_same).await,
                     Command::Serve(serving) => self.serve(serving),
+                    Command::LoggedIn { outcome, fields } => self.note_login(outcome, fields).await,
                     Command::Members => {}
                     Command::Stop => is_stopped = true,
                 }
@@ -178,6 +183,7 @@ impl Actor {
             self.restart_due(now);
             self.look_at_swaps(now);
             self.look_at_silence(now);
+            self.log_in_when_due(now);
             let orphaned = self.requests.complete(now);
             self.release(&orphaned);
             if is_stopped || self.is_deserted(now) && may_end(&self.feed) {
@@ -408,7 +414,9 @@ impl Actor {
     fn next_deadline(&self) -> Option<Instant> {
         let linger = self.empty_since.map(|since| since + self.context.settings.linger);
         let restart = self.connections.iter().filter_map(Connection::next_attempt).min();
-        let looks = [self.announcer.deadline(), self.next_look(Instant::now())];
+        let is_refused = self.connections.iter().any(|connection| connection.link() == Link::AuthFailed);
+        let login = self.logins.next().filter(|_| is_refused);
+        let looks = [self.announcer.deadline(), self.next_look(Instant::now()), login];
         [linger, restart, self.requests.deadline()].into_iter().chain(looks).flatten().min()
     }
 
@@ -431,7 +439,12 @@ impl Actor {
             Some((number, Arc::downgrade(connection.instance.as_ref()?)))
         }));
         let last_error = worst.and_then(|connection| connection.last_error.as_ref());
-        status.last_error = last_error.or(self.failed_swap.as_ref()).cloned();
+        status.last_error = match (last_error, self.logins.message()) {
+            (Some(error), Some(login)) if state == FeedState::AuthFailed => {
+                Some(format!("{error}; {login}").into())
+            }
+            _ => last_error.or(self.failed_swap.as_ref()).cloned(),
+        };
         status.retry_at = worst.and_then(|connection| connection.restart_at.or(connection.retry_at));
         status.attempts = worst.map_or(0, Connection::attempts);
         status.restarts = self.restarts;

@@ -1,10 +1,10 @@
 //! A library with the settings of one entry of `plugins.toml`: makes instances for feeds.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use zeroize::Zeroizing;
 
-use super::{AdapterEvents, AdapterFailure, AdapterInstance, Library, driver::Driven};
+use super::{AdapterEvents, AdapterFailure, AdapterInstance, Library, LoginStep, driver::Driven};
 use crate::{
     feed::{Connector, secrets_of_settings},
     intake::Intake,
@@ -39,5 +39,9 @@ impl Connector for LibraryConnector {
 
     fn secrets(&self) -> Vec<Zeroizing<String>> {
         secrets_of_settings(&self.config_json)
+    }
+
+    fn log_in(&self, fields_json: &str, deadline: Duration) -> Result<LoginStep, AdapterFailure> {
+        self.library.log_in(&self.config_json, fields_json, deadline)
     }
 }

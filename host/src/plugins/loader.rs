@@ -12,22 +12,24 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use adapter_abi::{
-    ABI_VERSION, AdapterMetadata, AdapterModuleRef, HEADER_SYMBOL,
+    ABI_VERSION, AdapterMetadata, AdapterModuleRef, ErrorCode, HEADER_SYMBOL,
     abi_stable::{
         StableAbi,
         abi_stability::abi_checking::{AbiInstabilityErrors, check_layout_compatibility},
         library::{IsLayoutChecked, LibHeader, RawLibrary, RootModule, lib_header_from_raw_library},
         std_types::{RStr, RString},
     },
+    capability,
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AdapterEvents, AdapterFailure, AdapterInstance,
+    AdapterEvents, AdapterFailure, AdapterInstance, LoginStep,
     callbacks::host_handle,
     instance::{InProcess, plain},
     integrity::{IntegrityError, IntegrityRules, PrivateCopy},
@@ -189,6 +191,31 @@ impl Library {
     /// What it says against them.
     pub fn validate_config(&self, config_json: &str) -> Result<(), AdapterFailure> {
         plain(self.module.validate_config()(RStr::from(config_json)))
+    }
+
+    /// Lets the adapter take one step of logging in, with its settings and with what is known of the account, both JSON
+    /// objects. Blocks for as long as the broker takes, up to the deadline.
+    ///
+    /// # Errors
+    /// What the adapter or the broker says against it.
+    pub fn log_in(
+        &self,
+        config_json: &str,
+        fields_json: &str,
+        deadline: Duration,
+    ) -> Result<LoginStep, AdapterFailure> {
+        let no_login = |code, message: &str| AdapterFailure { code, message: message.to_owned() };
+        let Some(log_in) = self.module.login().filter(|_| self.info.capabilities & capability::LOGIN != 0)
+        else {
+            return Err(no_login(
+                ErrorCode::CONFIG,
+                "this adapter does not log in: store a token with `tickhost account set`",
+            ));
+        };
+        let deadline = u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX);
+        let step = plain(log_in(RStr::from(config_json), RStr::from(fields_json), deadline))?;
+        LoginStep::read(&step)
+            .ok_or_else(|| no_login(ErrorCode::PROTOCOL, "the adapter's answer makes no sense"))
     }
 
     /// Makes an instance, which does nothing before it is told to connect. `label` names it in logs.

@@ -12,7 +12,9 @@
 
 mod batch;
 mod child;
+mod errand;
 mod limits;
+mod login;
 mod parent;
 mod probe;
 mod receiver;
@@ -20,19 +22,21 @@ mod sender;
 mod stdio;
 mod wire;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use zeroize::Zeroizing;
 
 pub use self::{
     child::run as run_child,
     limits::ResourceLimits,
+    login::{log_in, run as run_login},
     probe::{ProbeError, probe, run as run_probe},
 };
-use super::{AdapterEvents, AdapterFailure, AdapterInstance, integrity::PrivateCopy};
+use super::{AdapterEvents, AdapterFailure, AdapterInstance, LoginStep, integrity::PrivateCopy};
 use crate::{
     feed::{Connector, secrets_of_settings},
     intake::Intake,
+    run_dir::RunDir,
 };
 
 /// Where and how the host starts processes.
@@ -42,8 +46,18 @@ pub struct ProcessSettings {
     pub program: PathBuf,
     /// Directory that only this user can enter, for the private sockets.
     pub run_dir: PathBuf,
+    /// Where adapters keep what can be had again, such as lists of instruments.
+    pub cache_dir: PathBuf,
     /// The runtime that takes ticks: the router's, so that a tick wakes no other thread on its way.
     pub ticks: tokio::runtime::Handle,
+}
+
+impl ProcessSettings {
+    /// Those of a host with this program and folder, whose ticks are taken on this runtime.
+    pub fn new(program: PathBuf, run_dir: &RunDir, ticks: tokio::runtime::Handle) -> Self {
+        let (own, cache_dir) = (run_dir.own().to_owned(), run_dir.cache().to_owned());
+        Self { program, run_dir: own, cache_dir, ticks }
+    }
 }
 
 /// What a process uses at the moment.
@@ -101,6 +115,10 @@ impl Connector for ProcessConnector {
 
     fn secrets(&self) -> Vec<Zeroizing<String>> {
         secrets_of_settings(&self.config_json)
+    }
+
+    fn log_in(&self, fields_json: &str, deadline: Duration) -> Result<LoginStep, AdapterFailure> {
+        log_in(&self.settings.program, &self.copy, &self.config_json, fields_json, deadline)
     }
 }
 

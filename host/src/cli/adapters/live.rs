@@ -34,7 +34,7 @@ const MAX_ANSWER_BYTES: usize = 16 * 1_024 * 1_024;
 ///
 /// # Errors
 /// When a host answers with something that is no status.
-pub(super) async fn status(settings: &Settings) -> anyhow::Result<Option<(SocketAddr, Value)>> {
+pub(in crate::cli) async fn status(settings: &Settings) -> anyhow::Result<Option<(SocketAddr, Value)>> {
     let Some(host) = RunningHost::find(&settings.data_dir).context("cannot read how to reach the host")?
     else {
         return Ok(None);

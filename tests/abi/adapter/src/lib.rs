@@ -107,6 +107,15 @@ extern "C" fn create(config_json: RStr<'_>, host: HostHandle) -> RResult<Adapter
     ROk(Adapter_TO::from_ptr(RBox::new(instance), TD_Opaque))
 }
 
+#[cfg(feature = "login")]
+extern "C" fn login(
+    _config_json: RStr<'_>,
+    _fields_json: RStr<'_>,
+    _deadline_ms: u32,
+) -> RResult<RString, AdapterError> {
+    RErr(AdapterError { code: ErrorCode::CONFIG, message: "the fixture does not log in".into() })
+}
+
 #[cfg(feature = "next")]
 extern "C" fn motto() -> RString {
     "one function more".into()
@@ -120,6 +129,8 @@ impl ModuleLoader for Loader {
             metadata,
             validate_config,
             create,
+            #[cfg(feature = "login")]
+            login,
             #[cfg(feature = "next")]
             motto,
         }

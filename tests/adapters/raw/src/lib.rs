@@ -12,7 +12,7 @@ use adapter_abi::{
     abi_stable::{
         library::LibHeader,
         prefix_type::PrefixTypeTrait as _,
-        std_types::{RErr, ROk, RResult, RStr},
+        std_types::{RErr, ROk, RResult, RStr, RString},
     },
     capability, library_header,
 };
@@ -45,6 +45,15 @@ extern "C" fn validate_config(config_json: RStr<'_>) -> RResult<(), AdapterError
     }
 }
 
+extern "C" fn login(
+    _config_json: RStr<'_>,
+    _fields_json: RStr<'_>,
+    _deadline_ms: u32,
+) -> RResult<RString, AdapterError> {
+    let message = "this one does not log in".into();
+    RErr(AdapterError { code: ErrorCode::CONFIG, message })
+}
+
 extern "C" fn create(config_json: RStr<'_>, host: HostHandle) -> RResult<AdapterBox, AdapterError> {
     match Config::parse(config_json.as_str()) {
         Ok(config) => ROk(Instance::start(config, host)),
@@ -60,7 +69,7 @@ struct Loader;
 
 impl ModuleLoader for Loader {
     fn module() -> AdapterModuleRef {
-        AdapterModule { metadata, validate_config, create }.leak_into_prefix()
+        AdapterModule { metadata, validate_config, create, login }.leak_into_prefix()
     }
 }
 

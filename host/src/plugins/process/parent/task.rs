@@ -37,8 +37,11 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// Descriptors that are left when an adapter counts as having used all of them: enough to be still able to say so.
 const LAST_DESCRIPTORS: u64 = 8;
 
+/// Where an adapter keeps what can be had again, as the SDK knows it.
+const CACHE_DIR: &str = "TICKHOST_CACHE_DIR";
+
 /// Variables that a process gets from the host's environment, which may hold secrets.
-const INHERITED: [&str; 17] = [
+pub(in crate::plugins::process) const INHERITED: [&str; 17] = [
     "PATH",
     "HOME",
     "TZ",
@@ -127,6 +130,7 @@ impl Task {
                 }
             }
         }
+        command.env(CACHE_DIR, &settings.cache_dir);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         // A group of its own: Ctrl-C in the host's terminal is the host's affair, and what the library starts is killed
         // with it.

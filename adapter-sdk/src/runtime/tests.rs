@@ -1,0 +1,253 @@
+//! Months of an instance's life, on a clock that does not wait.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{Arc, Mutex},
+};
+
+use adapter_abi::{
+    Depth, DepthLevel, Host, Host_TO, LogLevel, Ltp, PublishOutcome, Quote, SubscriptionOutcome,
+    abi_stable::{
+        sabi_trait::TD_Opaque,
+        std_types::{RArc, RStr, RString},
+    },
+};
+use tokio::time::Instant;
+
+use super::*;
+use crate::{Backoff, Context, Mode};
+
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Every morning at this time the broker ends all connections, and yesterday's tokens are dead.
+const FLUSH: Duration = Duration::from_hours(6);
+
+/// On trading days somebody has logged in by then.
+const LOG_IN: Duration = Duration::from_mins(8 * 60 + 45);
+
+#[derive(Default)]
+struct HostSide {
+    token: Mutex<String>,
+    statuses: Mutex<Vec<StatusKind>>,
+}
+
+#[derive(Clone)]
+struct FakeHost(Arc<HostSide>);
+
+impl Host for FakeHost {
+    fn publish_ltp(&self, _batch: RSlice<'_, Ltp>) -> PublishOutcome {
+        PublishOutcome::default()
+    }
+
+    fn publish_quote(&self, _batch: RSlice<'_, Quote>) -> PublishOutcome {
+        PublishOutcome::default()
+    }
+
+    fn publish_depth(&self, _batch: RSlice<'_, Depth>, _levels: RSlice<'_, DepthLevel>) -> PublishOutcome {
+        PublishOutcome::default()
+    }
+
+    fn publish_order_update(&self, _update: RStr<'_>) -> PublishOutcome {
+        PublishOutcome::default()
+    }
+
+    fn status(&self, event: StatusEvent) {
+        self.0.statuses.lock().unwrap().push(event.kind);
+    }
+
+    fn subscription_outcomes(&self, _request: u64, _outcomes: RSlice<'_, SubscriptionOutcome>) {}
+
+    fn credentials(&self) -> RString {
+        format!(r#"{{"token":"{}"}}"#, self.0.token.lock().unwrap()).into()
+    }
+
+    fn max_log_level(&self) -> LogLevel {
+        LogLevel::WARN
+    }
+
+    fn log(&self, _level: LogLevel, _target: RStr<'_>, _message: RStr<'_>, _fields: RStr<'_>) {}
+}
+
+/// What the broker saw.
+#[derive(Default)]
+struct Seen {
+    accepted: Vec<Instant>,
+    /// Attempts with a dead token.
+    refused: Vec<Instant>,
+    subscribed: Vec<usize>,
+    /// Attempts that found nobody.
+    unanswered: Vec<Instant>,
+}
+
+struct Broker {
+    start: Instant,
+    seen: Rc<RefCell<Seen>>,
+    /// Until then nobody answers.
+    down_until: Option<Instant>,
+}
+
+impl Broker {
+    /// The day whose tokens are good now: that of the last flush.
+    fn day(&self) -> u64 {
+        (self.start.elapsed() + DAY.saturating_sub(FLUSH)).as_secs() / DAY.as_secs()
+    }
+
+    fn next_flush(&self) -> Instant {
+        self.start + FLUSH + DAY * u32::try_from(self.day()).unwrap()
+    }
+}
+
+struct Session {
+    ends_at: Instant,
+    seen: Rc<RefCell<Seen>>,
+}
+
+impl Adapter for Broker {
+    type Config = serde_json::Value;
+    type Connection = Session;
+
+    fn manifest() -> Manifest {
+        Manifest::new("broker", "1.0.0")
+    }
+
+    fn try_new(_config: Self::Config, _context: Context) -> Result<Self, AdapterError> {
+        Err(AdapterError::config("made by the test"))
+    }
+
+    async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
+        tokio::time::sleep(Duration::from_millis(80)).await;
+        let now = Instant::now();
+        if self.down_until.is_some_and(|until| now < until) {
+            self.seen.borrow_mut().unanswered.push(now);
+            return Err(AdapterError::network("nobody answers"));
+        }
+        if credentials.require("token")? == self.day().to_string() {
+            self.seen.borrow_mut().accepted.push(now);
+            Ok(Session { ends_at: self.next_flush(), seen: Rc::clone(&self.seen) })
+        } else {
+            self.seen.borrow_mut().refused.push(now);
+            Err(AdapterError::auth("the token is of another day"))
+        }
+    }
+}
+
+impl Connection for Session {
+    async fn subscribe(&mut self, wanted: &[Subscription], _sink: &mut TickSink) -> Result<(), AdapterError> {
+        self.seen.borrow_mut().subscribed.push(wanted.len());
+        Ok(())
+    }
+
+    async fn unsubscribe(&mut self, _instruments: &[u32]) -> Result<(), AdapterError> {
+        Ok(())
+    }
+
+    async fn next(&mut self, _sink: &mut TickSink) -> Result<(), AdapterError> {
+        tokio::time::sleep_until(self.ends_at).await;
+        Err(AdapterError::network("the broker closed the connection"))
+    }
+}
+
+/// An instance that has begun, with three instruments.
+async fn begin(
+    down_for: Option<Duration>,
+) -> (impl Future<Output = Result<(), AdapterError>>, Arc<HostSide>, Rc<RefCell<Seen>>, mpsc::Sender<Command>)
+{
+    let (host, seen) = (Arc::<HostSide>::default(), Rc::<RefCell<Seen>>::default());
+    let start = Instant::now();
+    let down_until = down_for.map(|down| start + down);
+    let broker = Broker { start, seen: Rc::clone(&seen), down_until };
+    let handle = Handle(Arc::new(Host_TO::from_ptr(RArc::new(FakeHost(Arc::clone(&host))), TD_Opaque)));
+    let health = Arc::<Health>::default();
+    let (commands, inbox) = mpsc::channel(16);
+    let life = Life {
+        adapter: broker,
+        pauses: Pauses::new(Backoff::default()),
+        host: handle.clone(),
+        commands: inbox,
+        sink: TickSink::new(handle, Arc::clone(&health)),
+        health,
+        desired: Desired::default(),
+        refused: None,
+        request: 0,
+    };
+    commands.send(Command::Connect(1)).await.unwrap();
+    let wanted = (1..=3).map(|instrument| Subscription {
+        instrument,
+        exchange: "NSE".to_owned(),
+        symbol: format!("S{instrument}"),
+        mode: Mode::Ltp,
+        depth: 0,
+    });
+    commands.send(Command::Subscribe(2, wanted.collect())).await.unwrap();
+    (life.live(), host, seen, commands)
+}
+
+#[tokio::test(start_paused = true)]
+async fn thirty_nights_of_dead_tokens_and_a_long_weekend_cost_two_attempts_each() {
+    let start = Instant::now();
+    let (life, host, seen, commands) = begin(None).await;
+    *host.token.lock().unwrap() = "0".to_owned();
+    // Nobody logs in on the eleventh, twelfth and thirteenth day: a weekend with a holiday.
+    let logs_in = |day: u32| !(11..=13).contains(&day);
+    let people = async {
+        let mut recovered = 0;
+        for day in 1..=33 {
+            tokio::time::sleep_until(start + DAY * (day - 1) + LOG_IN).await;
+            if day > 1 && !logs_in(day) {
+                continue;
+            }
+            let token = (u64::from(day) - 1 + u64::from(start + DAY * (day - 1) + LOG_IN >= start + FLUSH))
+                .to_string();
+            let before = seen.borrow().accepted.len();
+            *host.token.lock().unwrap() = token;
+            commands.send(Command::CredentialsChanged).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            recovered += usize::from(seen.borrow().accepted.len() == before + 1);
+        }
+        recovered
+    };
+    let recovered = tokio::select! {
+        ended = life => panic!("the instance ended: {ended:?}"),
+        recovered = people => recovered,
+    };
+    assert_eq!(recovered, 30, "every morning with a new token");
+    let seen = seen.borrow();
+    assert!(seen.subscribed.iter().all(|count| *count == 3), "everything, in one request, each time");
+    let mut nights = 0;
+    let mut attempts = seen.refused.iter().peekable();
+    while let Some(first) = attempts.next() {
+        nights += 1;
+        let mut of_this_night = 1;
+        while attempts.next_if(|next| next.duration_since(*first) < 20 * HOUR).is_some() {
+            of_this_night += 1;
+        }
+        assert!(of_this_night <= 2, "night {nights} has {of_this_night} attempts");
+    }
+    // The weekend is one night of dead tokens, and costs no more than another.
+    assert_eq!(nights, 30);
+    println!(
+        "{recovered} of 30 recovered, {} attempts with a dead token in {nights} nights",
+        seen.refused.len()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_is_away_for_a_weekend_is_asked_once_a_minute_and_found_when_it_returns() {
+    let away = Duration::from_hours(72);
+    let start = Instant::now();
+    let (life, host, seen, _commands) = begin(Some(away)).await;
+    *host.token.lock().unwrap() = "3".to_owned();
+    tokio::select! {
+        ended = life => panic!("the instance ended: {ended:?}"),
+        () = tokio::time::sleep(away + Duration::from_mins(2)) => {}
+    }
+    let seen = seen.borrow();
+    let per_hour = seen.unanswered.len() / 72;
+    assert!((60..=130).contains(&per_hour), "{per_hour} attempts an hour");
+    let shortest = seen.unanswered.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
+    assert!(shortest >= Backoff::default().first / 2, "{shortest:?}");
+    assert_eq!(seen.accepted.len(), 1);
+    assert!(seen.accepted[0] - (start + away) <= Backoff::default().longest + Duration::from_secs(1));
+}

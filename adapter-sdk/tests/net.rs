@@ -1,0 +1,14 @@
+//! The clients for brokers, against servers that behave as brokers do on their worse days.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+#[path = "net/http.rs"]
+mod http;
+#[path = "net/instruments.rs"]
+mod instruments;
+#[path = "net/proxy.rs"]
+mod proxy;
+#[path = "net/server.rs"]
+mod server;
+#[path = "net/websocket.rs"]
+mod websocket;

@@ -1,0 +1,81 @@
+//! Takes one step of logging in at a broker, in a process of its own: `tickhost login-adapter`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use adapter_abi::ErrorCode;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::errand::{self, Errand, ErrandError};
+use crate::plugins::{AdapterFailure, Library, LoginStep, integrity::PrivateCopy};
+
+/// Beyond the adapter's own deadline, for starting the process and loading the library.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// What a library needs of the host's environment to reach a broker.
+const VARIABLES: [&str; 3] = ["TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+#[derive(Serialize, Deserialize)]
+struct Question {
+    library: PathBuf,
+    shown_as: PathBuf,
+    config_json: Zeroizing<String>,
+    fields_json: Zeroizing<String>,
+    deadline: Duration,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Answer {
+    Step(LoginStep),
+    Failed { code: u32, message: String },
+}
+
+/// Takes the next step of logging in with what is known of the account, a JSON object of strings. Blocks, for as long as
+/// the broker takes, up to the deadline and some seconds.
+///
+/// # Errors
+/// What the adapter or the broker says against it.
+pub fn log_in(
+    program: &Path,
+    copy: &PrivateCopy,
+    config_json: &str,
+    fields_json: &str,
+    deadline: Duration,
+) -> Result<LoginStep, AdapterFailure> {
+    let question = Question {
+        library: copy.path().to_owned(),
+        shown_as: copy.shown_as().to_owned(),
+        config_json: Zeroizing::new(config_json.to_owned()),
+        fields_json: Zeroizing::new(fields_json.to_owned()),
+        deadline,
+    };
+    let errand = Errand { name: "login-adapter", variables: &VARIABLES, timeout: deadline + MARGIN };
+    let failed = |message: String| AdapterFailure { code: ErrorCode::OTHER, message };
+    match errand.run(program, &question) {
+        Ok(Answer::Step(step)) => Ok(step),
+        Ok(Answer::Failed { code, message }) => Err(AdapterFailure { code: ErrorCode(code), message }),
+        Err(ErrandError::NotStarted(error)) => {
+            Err(failed(format!("cannot log in in a process of its own: {error}")))
+        }
+        Err(ErrandError::Hung) => Err(failed(format!("the adapter did not log in within {deadline:?}"))),
+        Err(ErrandError::Crashed(how)) => Err(failed(format!("the adapter {how} while it logged in"))),
+    }
+}
+
+/// Answers the question on standard input: the other end of [`log_in`].
+pub fn run() -> ExitCode {
+    errand::answer(|question: Question| {
+        let Question { library, shown_as, config_json, fields_json, deadline } = question;
+        let step = Library::map(&library, &shown_as)
+            .map_err(|error| AdapterFailure { code: ErrorCode::OTHER, message: error.to_string() })
+            .and_then(|library| library.log_in(&config_json, &fields_json, deadline));
+        match step {
+            Ok(step) => Answer::Step(step),
+            Err(AdapterFailure { code, message }) => Answer::Failed { code: code.0, message },
+        }
+    })
+}
