@@ -35,7 +35,11 @@ use zeroize::Zeroizing;
 
 use self::announce::Announcement;
 pub(crate) use self::credentials::secrets_of_settings;
-pub use self::{events::OrderSink, silence::ConnectionStatus, view::FeedView};
+pub use self::{
+    events::OrderSink,
+    silence::{Audience, ConnectionStatus},
+    view::FeedView,
+};
 use crate::{
     accounts::Account,
     calendar::Calendars,
@@ -205,6 +209,8 @@ pub struct FeedStatus {
     pub hours: Hours,
     /// Instruments in all.
     pub instruments: usize,
+    /// Of them, those of which the adapter has not said that the broker takes them.
+    pub pending: usize,
     /// Instruments that the limits of the account allow.
     pub capacity: usize,
     /// Spacing of updates.

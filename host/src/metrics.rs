@@ -94,6 +94,8 @@ counters! {
         conflated_link: Counter,
         /// Ticks merged into a newer one because the router was behind.
         conflated_intake: Counter,
+        /// Instruments that have ticked since they were subscribed.
+        active: Gauge,
         /// Ticks of instruments that are not subscribed on the feed.
         dropped_unsubscribed: Counter,
         /// Malformed ticks.

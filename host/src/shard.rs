@@ -321,6 +321,7 @@ impl Shard {
             for subscriber in subscribers {
                 match subscriber {
                     Subscriber::Session(session) => {
+                        session.note_live(key);
                         offers.count(session.offer(key, frame.clone(), missed, wake));
                     }
                     Subscriber::Group(group) => {
@@ -328,6 +329,7 @@ impl Shard {
                         match paced {
                             Paced::Due(frame) => {
                                 group.each(|session| {
+                                    session.note_live(key);
                                     offers.count(session.offer(key, frame.clone(), 0, wake));
                                 });
                             }
@@ -354,6 +356,7 @@ impl Shard {
             let Some((_, counters)) = index.subscribers(key) else { return };
             let mut offers = Offers::default();
             group.each(|session| {
+                session.note_live(key);
                 offers.count(session.offer(key, frame.clone(), 0, wake));
             });
             offers.settle(counters);

@@ -175,6 +175,7 @@ fn report(feed: &Feed, now_ns: u64) -> FeedReport {
     let (spec, status, counters) = (feed.spec(), feed.status(), feed.counters());
     let (view, now) = (feed.view(now_ns), Instant::now());
     let facts = view.facts(&spec.broker, now_ns, now);
+    let instruments = feed.counts();
     let mut counts = Vec::new();
     counters.each(|name, _, _, value| counts.push((name, value)));
     FeedReport {
@@ -188,6 +189,8 @@ fn report(feed: &Feed, now_ns: u64) -> FeedReport {
         last_error: status.last_error.map(|error| error.to_string()),
         sessions: feed.members(),
         instruments: status.instruments,
+        active: instruments.active,
+        pending: instruments.pending,
         capacity: status.capacity,
         market: facts.market,
         opens_in_ms: facts.opens_in_ms,

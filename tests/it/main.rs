@@ -28,3 +28,4 @@ mod limits;
 mod live_update;
 mod protocol;
 mod slow_client;
+mod subscriptions;

@@ -64,6 +64,10 @@ pub struct FeedReport {
     pub sessions: usize,
     /// Instruments subscribed upstream.
     pub instruments: usize,
+    /// Of them, those that have ticked since they were subscribed.
+    pub active: u64,
+    /// Of them, those that the broker has not taken yet.
+    pub pending: u64,
     /// Instruments that its limits allow.
     pub capacity: usize,
     /// What its exchanges do: `open`, `pre_open`, `closed`; none when their hours do not matter, or nothing is subscribed.

@@ -144,6 +144,7 @@ fn plan(
             message_burst: settings.message_burst,
             max_subscriptions: settings.max_subscriptions_per_client,
             subscribe_timeout: settings.subscribe_timeout_ms,
+            silent_after: settings.subscription_silent_seconds,
             outbox: OutboxLimits {
                 frames: settings.outbox_frames,
                 bytes: OUTBOX_BYTES,

@@ -122,6 +122,8 @@ settings! {
         feed_linger_seconds: Duration = Setting::new("TICKHOST_FEED_LINGER_SECONDS", Kind::Seconds(0, 86_400)).default("30");
         /// Silence of a subscribed connection, in the hours of its exchanges, that is reported and answered by a reconnect.
         ws_stale_tick_warn_seconds: Duration = Setting::new("WS_STALE_TICK_WARN_SECONDS", Kind::Seconds(1, 86_400)).default("120");
+        /// Time without a tick after which a client that asked for it is told that a subscription is silent.
+        subscription_silent_seconds: Duration = Setting::new("TICKHOST_SUBSCRIPTION_SILENT_SECONDS", Kind::Seconds(1, 3_600)).default("10");
         /// A file with the hours and holidays of the exchanges, instead of the built-in ones. It is read again when it
         /// changes.
         calendar: Option<PathBuf> = Setting::new("TICKHOST_CALENDAR", Kind::Path).unset("the built-in one");

@@ -42,6 +42,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("subscribe_timeout_ms", "100", "99"),
     ("feed_linger_seconds", "0", "86401"),
     ("ws_stale_tick_warn_seconds", "60", "+60"),
+    ("subscription_silent_seconds", "30", "0"),
     ("calendar", "hours.toml", "\0"),
     ("plugins", "elsewhere/plugins.toml", "\0"),
     ("plugin_dir", "libraries", "\0"),

@@ -84,6 +84,7 @@ pub fn start(
         subscribed: FxHashMap::default(),
         connections: Vec::new(),
         requests: Requests::default(),
+        pending: 0,
         upstream_requests: 0,
         events: Arc::default(),
         credentials,
@@ -108,6 +109,8 @@ struct Actor {
     subscribed: FxHashMap<InstrumentId, Subscribed>,
     connections: Vec<Connection>,
     requests: Requests,
+    /// Instruments of which the adapter has not said that the broker takes them.
+    pending: usize,
     /// Number of the last request to an adapter; an outcome of an earlier one than an instrument's last is outdated.
     upstream_requests: u64,
     events: Arc<Inbox<InstanceEvent>>,
@@ -432,6 +435,7 @@ impl Actor {
         let connections = self.connections.iter().enumerate();
         status.connections.extend(connections.map(|(number, connection)| connection.status(number)));
         status.instruments = self.subscribed.len();
+        status.pending = self.pending;
         status.capacity = self.pool.limits().capacity();
         status.instances.clear();
         let present = self.connections.iter().enumerate();

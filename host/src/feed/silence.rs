@@ -106,6 +106,31 @@ impl Rules<'_> {
     }
 }
 
+/// By what the silence of single subscriptions of a feed is judged, at one moment.
+#[derive(Clone, Debug)]
+pub struct Audience {
+    hours: Hours,
+    calendar: Arc<Calendar>,
+}
+
+impl Audience {
+    pub(crate) const fn new(hours: Hours, calendar: Arc<Calendar>) -> Self {
+        Self { hours, calendar }
+    }
+
+    /// Whether an exchange has traded for at least this time at `now_ns`, in nanoseconds since the Unix epoch.
+    pub fn is_audible_for(&self, exchange: &str, time: Duration, now_ns: u64) -> bool {
+        let time_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        match self.hours {
+            Hours::Always => true,
+            Hours::Exchange => self
+                .calendar
+                .audible_since([exchange], now_ns)
+                .is_some_and(|since_ns| now_ns.saturating_sub(since_ns) >= time_ns),
+        }
+    }
+}
+
 /// What is done about a silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {

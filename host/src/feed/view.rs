@@ -7,12 +7,12 @@ use std::{
 
 use super::{
     Feed, FeedState,
-    silence::{Hearing, Rules},
+    silence::{Audience, Hearing, Rules},
 };
 use crate::{
     calendar::{MarketPhase, date::Date},
     clock::age_ms,
-    protocol::reply::{self, FeedFacts},
+    protocol::reply::{self, Counts, FeedFacts},
 };
 
 /// Longest text of a broker or an adapter that goes to clients, in bytes: whoever wrote it bounds nothing.
@@ -73,6 +73,23 @@ impl Feed {
             view.consider_silence(heard);
         }
         view
+    }
+}
+
+impl Feed {
+    /// Its instruments.
+    pub fn counts(&self) -> Counts {
+        let status = self.0.status.lock();
+        let (subscribed, active) = (status.instruments as u64, self.0.counters.active.get());
+        // They are counted on different threads, one of which may be a moment ahead.
+        Counts { subscribed, active: active.min(subscribed), pending: status.pending as u64 }
+    }
+
+    /// By what the silence of single subscriptions is judged; none while the broker is not connected.
+    pub fn audience(&self) -> Option<Audience> {
+        let status = self.0.status.lock();
+        let audience = || Audience::new(status.hours, self.0.calendars.present());
+        (status.state == FeedState::Live).then(audience)
     }
 }
 

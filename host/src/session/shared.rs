@@ -10,6 +10,7 @@ use std::{
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use super::news::Listening;
 use crate::{
     accounts::{KeyId, UserName},
     mailbox::SessionId,
@@ -44,6 +45,9 @@ struct Shared {
     follows: Cell<Option<Followed>>,
     missed: Cell<u64>,
     held: RefCell<rustc_hash::FxHashMap<InstrumentId, u32>>,
+    /// Whether [`Self::listening`] has keys: all that a tick costs those who wait for none.
+    listens: Cell<bool>,
+    listening: RefCell<Listening>,
 }
 
 /// The feed of whose state the client wants to hear.
@@ -72,6 +76,8 @@ impl SessionRef {
             follows: Cell::new(None),
             missed: Cell::new(0),
             held: RefCell::default(),
+            listens: Cell::new(false),
+            listening: RefCell::default(),
         }))
     }
 
@@ -88,6 +94,16 @@ impl SessionRef {
             wake(waker);
         }
         offered
+    }
+
+    /// Notes that a tick of this key has come, a live one: what is repeated to a new subscriber says nothing of the
+    /// broker.
+    pub(crate) fn note_live(&self, key: Key) {
+        if self.0.listens.get() {
+            let mut listening = self.0.listening.borrow_mut();
+            listening.note(key);
+            self.0.listens.set(!listening.is_idle());
+        }
     }
 
     /// Gives the session a message that must not be lost; one that finds no room closes the session.
@@ -175,11 +191,35 @@ impl SessionRef {
     }
 
     pub(super) fn has_notice(&self) -> bool {
-        !self.0.notices.borrow().is_empty()
+        !self.0.notices.borrow().is_empty() || self.0.listening.borrow().has_heard()
     }
 
     pub(super) fn take_notice(&self) -> Option<Notice> {
         self.0.notices.borrow_mut().pop_front()
+    }
+
+    /// Wants to hear of the first tick of this key.
+    pub(super) fn listen(&self, key: Key) {
+        self.0.listening.borrow_mut().listen(key);
+        self.0.listens.set(true);
+    }
+
+    /// Does not want to any more.
+    pub(super) fn stop_listening(&self, key: Key) {
+        let mut listening = self.0.listening.borrow_mut();
+        listening.stop(key);
+        self.0.listens.set(!listening.is_idle());
+    }
+
+    /// Does not want to for any key.
+    pub(super) fn listen_to_nothing(&self) {
+        self.0.listening.borrow_mut().clear();
+        self.0.listens.set(false);
+    }
+
+    /// Keys whose first tick has come since the last call.
+    pub(super) fn take_heard(&self) -> Vec<Key> {
+        self.0.listening.borrow_mut().take_heard()
     }
 
     /// The next message to send, control before ticks, and whether it is a tick.

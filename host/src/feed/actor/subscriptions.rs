@@ -114,6 +114,7 @@ impl Actor {
                 waiters: Vec::new(),
             },
         );
+        self.pending += 1;
         if connection >= self.connections.len() {
             self.connect(connection);
         }
@@ -173,6 +174,7 @@ impl Actor {
     fn forget(&mut self, instrument: InstrumentId) -> Option<Subscribed> {
         let subscribed = self.subscribed.remove(&instrument)?;
         self.by_name.remove(&(Arc::clone(&subscribed.exchange), Arc::clone(&subscribed.symbol)));
+        self.pending = self.pending.saturating_sub(usize::from(subscribed.granted.is_none()));
         self.pool.release(subscribed.connection);
         if let Some(connection) = self.connections.get_mut(subscribed.connection) {
             connection.drop_one(&subscribed.exchange);
@@ -194,7 +196,7 @@ impl Actor {
         for instrument in instruments {
             let Some(subscribed) = self.subscribed.get_mut(instrument) else { continue };
             subscribed.asked = request;
-            subscribed.granted = None;
+            self.pending += usize::from(subscribed.granted.take().is_some());
             if let Some(subscriptions) = by_connection.get_mut(subscribed.connection) {
                 subscriptions.push(subscribed.subscription(*instrument));
             }
@@ -234,7 +236,9 @@ impl Actor {
             return;
         }
         if outcome.code.is_taken() {
-            subscribed.granted = Some(outcome.depth);
+            if subscribed.granted.replace(outcome.depth).is_none() {
+                self.pending = self.pending.saturating_sub(1);
+            }
             let has_no_book = outcome.depth == 0 && subscribed.upstream.mode == Mode::Depth;
             for (ticket, variant) in std::mem::take(&mut subscribed.waiters) {
                 let answer = if has_no_book && variant.mode() == Mode::Depth {

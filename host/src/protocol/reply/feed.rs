@@ -27,6 +27,17 @@ pub struct FeedFacts<'a> {
     pub opens_in_ms: Option<u64>,
 }
 
+/// Instruments of a feed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// All that its clients hold.
+    pub subscribed: u64,
+    /// Of them, those that have ticked since they were subscribed.
+    pub active: u64,
+    /// Of them, those that the broker has not taken yet.
+    pub pending: u64,
+}
+
 /// The answer to `get_broker_info`. `adapter_status` has the two words that clients know; the rest is for those who want
 /// to know better.
 pub fn broker_info(
@@ -34,6 +45,7 @@ pub fn broker_info(
     is_connected: bool,
     last_error: Option<&str>,
     feed: &FeedFacts<'_>,
+    counts: Counts,
 ) -> Bytes {
     #[derive(Serialize)]
     struct Frame<'a> {
@@ -57,6 +69,8 @@ pub fn broker_info(
         opens_in_ms: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         last_error: Option<&'a str>,
+        #[serde(flatten)]
+        counts: Counts,
     }
     let FeedFacts {
         broker,
@@ -82,6 +96,7 @@ pub fn broker_info(
         market,
         opens_in_ms,
         last_error,
+        counts,
     })
 }
 
