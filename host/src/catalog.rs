@@ -25,7 +25,7 @@ pub use self::{
 };
 use crate::{
     admin::{AdapterState, AdapterStatus, capability_names},
-    config::{AdapterEntry, BusSection, Isolation, PluginsFile, Settings},
+    config::{AdapterEntry, BrokerLimits, BusSection, Isolation, PluginsFile, Settings},
     hub::{Hub, Source},
     plugins::{
         LibraryInfo,
@@ -240,10 +240,7 @@ impl Catalog {
                     },
                     is_single_session: loaded.as_ref().is_some_and(Loaded::is_single_session),
                     logs_in: loaded.as_ref().is_some_and(Loaded::logs_in),
-                    limits: PoolLimits {
-                        symbols_per_connection: limits.symbols_per_connection,
-                        connections: limits.connections,
-                    },
+                    limits: pool_limits(limits, loaded.as_ref()),
                     throttle: self.settings.throttle_for(entry),
                     is_bus: false,
                     hours: entry.hours,
@@ -345,6 +342,13 @@ impl Entry {
             None => status,
         }
     }
+}
+
+/// What one account of a broker can carry.
+fn pool_limits(limits: BrokerLimits, loaded: Option<&Loaded>) -> PoolLimits {
+    let BrokerLimits { symbols_per_connection, connections } = limits;
+    let limits = PoolLimits { symbols_per_connection, connections };
+    if loaded.is_some_and(Loaded::counts_modes) { limits.with_room_for_changes() } else { limits }
 }
 
 /// What the file says of an entry.

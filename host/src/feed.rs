@@ -117,6 +117,8 @@ pub struct Serving {
 pub struct FeedSettings {
     /// Longest wait for an adapter's word on a subscription; after it the acknowledgement says that it is pending.
     pub subscribe_timeout: Duration,
+    /// How long a connection may be down before its instruments move to others.
+    pub rebalance_after: Duration,
     /// How long a feed stays up after its last client left.
     pub linger: Duration,
     /// Longest wait for an adapter to shut down.

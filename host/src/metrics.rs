@@ -134,6 +134,8 @@ counters! {
         discarded: Counter,
         /// Connections made again because they were silent while their exchanges traded.
         silences_answered: Counter,
+        /// Instruments that moved from a connection that stayed down to another.
+        moved: Counter,
         /// Instances that took over from another one while it served.
         swaps: Counter,
         /// Builds that did not take over, so that the old one stayed.

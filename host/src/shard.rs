@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::task::LocalSet;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -71,6 +71,13 @@ pub enum ShardCommand {
         /// The only mode that is concerned, or all of them.
         mode: Option<Mode>,
         /// Why, in the broker's words.
+        message: Arc<str>,
+    },
+    /// Instruments wait for a connection to the broker.
+    Waiting {
+        /// The instruments.
+        instruments: Arc<FxHashSet<InstrumentId>>,
+        /// Why, for people.
         message: Arc<str>,
     },
     /// The account of this user has moved to another feed.
@@ -267,6 +274,11 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
                         |session| session.holds(instrument),
                         || Notice::Failed(instrument, mode, Arc::clone(&message)),
                     );
+                }
+                ShardCommand::Waiting { instruments, message } => {
+                    shard.notify(SessionRef::wants_news, || {
+                        Notice::Waiting(Arc::clone(&instruments), Arc::clone(&message))
+                    });
                 }
                 ShardCommand::FeedStatus { feed, number, frame } => {
                     shard.followers.tell(feed, number, &frame);

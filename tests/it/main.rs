@@ -13,6 +13,7 @@
 mod abi;
 mod accounts;
 mod adapter_kit;
+mod balance;
 mod bus;
 mod clients;
 mod delivery;

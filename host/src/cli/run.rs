@@ -162,6 +162,7 @@ fn plan(
             connections_per_key: settings.max_connections_per_key,
             feed: FeedSettings {
                 subscribe_timeout: settings.subscribe_timeout_ms,
+                rebalance_after: settings.rebalance_seconds,
                 linger: settings.feed_linger_seconds,
                 shutdown: settings.shutdown_seconds / 2,
                 stale_after: settings.ws_stale_tick_warn_seconds,

@@ -114,6 +114,9 @@ settings! {
             .unset("3; fyers 2, zerodha 1");
         /// Whether an account may have more than one connection to its broker.
         enable_connection_pooling: bool = Setting::new("ENABLE_CONNECTION_POOLING", Kind::Switch).default("true");
+        /// Time that one connection to a broker may be down, while others of the account are up, before its symbols move to
+        /// those that have room.
+        rebalance_seconds: Duration = Setting::new("TICKHOST_REBALANCE_SECONDS", Kind::Seconds(1, 3_600)).default("30");
         /// Broker names that clients are told of.
         valid_brokers: Vec<String> = Setting::new("VALID_BROKERS", Kind::Names).unset("those of plugins.toml");
         /// Longest wait for a broker's answer before a subscription is confirmed as pending.

@@ -43,6 +43,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("feed_linger_seconds", "0", "86401"),
     ("ws_stale_tick_warn_seconds", "60", "+60"),
     ("subscription_silent_seconds", "30", "0"),
+    ("rebalance_seconds", "60", "0"),
     ("calendar", "hours.toml", "\0"),
     ("plugins", "elsewhere/plugins.toml", "\0"),
     ("plugin_dir", "libraries", "\0"),

@@ -1,11 +1,12 @@
 //! The task of one feed: keeps what is desired, and makes the adapter instances follow.
 
+mod balance;
 mod login;
 mod silence;
 mod subscriptions;
 pub(super) mod swapping;
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use rustc_hash::FxHashMap;
 use tokio::task::JoinHandle;
@@ -83,6 +84,7 @@ pub fn start(
         by_name: FxHashMap::default(),
         subscribed: FxHashMap::default(),
         connections: Vec::new(),
+        parked: VecDeque::new(),
         requests: Requests::default(),
         pending: 0,
         upstream_requests: 0,
@@ -108,6 +110,8 @@ struct Actor {
     by_name: FxHashMap<(Arc<str>, Arc<str>), InstrumentId>,
     subscribed: FxHashMap<InstrumentId, Subscribed>,
     connections: Vec<Connection>,
+    /// Instruments without a connection, in the order in which they get a place. Bounded by what is subscribed.
+    parked: VecDeque<InstrumentId>,
     requests: Requests,
     /// Instruments of which the adapter has not said that the broker takes them.
     pending: usize,
@@ -135,7 +139,8 @@ struct Actor {
 struct Subscribed {
     exchange: Arc<str>,
     symbol: Arc<str>,
-    connection: usize,
+    /// Its connection, none while it is parked.
+    connection: Option<usize>,
     demand: Demand,
     upstream: Upstream,
     /// The adapter's last word: levels granted, none before it spoke.
@@ -186,6 +191,7 @@ impl Actor {
             self.restart_due(now);
             self.look_at_swaps(now);
             self.look_at_silence(now);
+            self.balance(now);
             self.log_in_when_due(now);
             let orphaned = self.requests.complete(now);
             self.release(&orphaned);
@@ -419,12 +425,16 @@ impl Actor {
         let restart = self.connections.iter().filter_map(Connection::next_attempt).min();
         let is_refused = self.connections.iter().any(|connection| connection.link() == Link::AuthFailed);
         let login = self.logins.next().filter(|_| is_refused);
-        let looks = [self.announcer.deadline(), self.next_look(Instant::now()), login];
+        let looks = [self.announcer.deadline(), self.next_look(Instant::now()), login, self.next_balance()];
         [linger, restart, self.requests.deadline()].into_iter().chain(looks).flatten().min()
     }
 
     fn publish_status(&self) {
-        let worst = self.connections.iter().max_by_key(|connection| connection.link().severity());
+        // One whose instruments have moved to others is missed by nobody.
+        let is_any_carrying = self.connections.iter().any(|connection| connection.instruments() > 0);
+        let of_matter =
+            self.connections.iter().filter(|connection| !is_any_carrying || connection.instruments() > 0);
+        let worst = of_matter.max_by_key(|connection| connection.link().severity());
         let state = worst.map_or(FeedState::Starting, |connection| connection.link().feed_state());
         let mut status = self.feed.0.status.lock();
         if status.state != state {

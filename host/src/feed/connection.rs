@@ -36,6 +36,10 @@ const LONGEST_CIRCUIT_PAUSE: Duration = Duration::from_mins(2);
 /// An instance that ran this long had recovered: the next failure counts as the first.
 const STABLE_AFTER: Duration = Duration::from_mins(1);
 
+/// A connection that was up this long was not refused: brokers that allow fewer of them may end one right after its
+/// beginning.
+const STEADY_AFTER: Duration = Duration::from_secs(10);
+
 /// State of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Link {
@@ -93,6 +97,12 @@ pub(super) struct Connection {
     link: Link,
     /// When the link became what it is, in nanoseconds since the Unix epoch; 0 before the first change.
     since_ns: u64,
+    /// Since when it was not up, short times excepted; none before the first attempt.
+    down_since: Option<Instant>,
+    /// Since when it is up; none while it is not.
+    up_since: Option<Instant>,
+    /// It stays down, and what others have room for has moved there.
+    pub(super) is_left: bool,
     pub(super) restart_at: Option<Instant>,
     /// When the instance itself will try again, by its own word.
     pub(super) retry_at: Option<Instant>,
@@ -150,6 +160,37 @@ impl Connection {
             self.since_ns = clock::unix_nanos();
         }
         self.link = link;
+        let now = Instant::now();
+        self.note_steady(now);
+        if link == Link::Up {
+            self.up_since.get_or_insert(now);
+        } else {
+            self.up_since = None;
+            self.down_since.get_or_insert(now);
+        }
+    }
+
+    /// Forgets that it was down, once it has been up for long enough.
+    pub(super) fn note_steady(&mut self, now: Instant) {
+        if self.up_since.is_some_and(|since| now.saturating_duration_since(since) >= STEADY_AFTER) {
+            self.down_since = None;
+            self.is_left = false;
+        }
+    }
+
+    /// When [`Self::note_steady`] changes whether it is used.
+    pub(super) fn steady_at(&self) -> Option<Instant> {
+        self.up_since.filter(|_| self.is_left).map(|since| since + STEADY_AFTER)
+    }
+
+    /// Since when it is not up, short times excepted; none while it is.
+    pub(super) fn down_since(&self) -> Option<Instant> {
+        self.down_since.filter(|_| self.link != Link::Up)
+    }
+
+    /// Instruments that it carries.
+    pub(super) const fn instruments(&self) -> usize {
+        self.load.instruments
     }
 
     /// It carries an instrument of this exchange from now on.

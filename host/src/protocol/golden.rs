@@ -249,17 +249,24 @@ fn replies_are_those_of_the_samples() {
     ];
     let late = failure(ErrorCode::SubscriptionError, "broker refused");
     let late = reply::subscription_failed("SBIN", "NSE", Mode::Quote, "zerodha", &late);
-    let outcome = |symbol: &str, state, failure| Outcome {
+    let outcome = |symbol: &str, state, code, message| Outcome {
         symbol: symbol.to_owned(),
         exchange: "NSE",
         mode: Mode::Quote,
         state,
-        failure,
+        code,
+        message,
     };
     let news = [
-        outcome("SBIN", OutcomeState::Active, None),
-        outcome("IDLE", OutcomeState::Silent, None),
-        outcome("GONE", OutcomeState::Failed, Some((ErrorCode::SubscriptionError, "broker refused"))),
+        outcome("SBIN", OutcomeState::Active, None, None),
+        outcome("IDLE", OutcomeState::Silent, None, None),
+        outcome(
+            "WAIT",
+            OutcomeState::Pending,
+            None,
+            Some("the account's connections to the broker are full"),
+        ),
+        outcome("GONE", OutcomeState::Failed, Some(ErrorCode::SubscriptionError), Some("broker refused")),
     ];
     let error = ErrorReply::new(ErrorCode::NotAuthenticated, "You must authenticate first");
     let (time, id) = (raw("1705294800123"), raw("\"p1\""));

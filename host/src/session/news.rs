@@ -69,7 +69,14 @@ struct Item {
     name: Name,
     request: Rc<RequestId>,
     state: OutcomeState,
-    said: Option<(ErrorCode, Arc<str>)>,
+    code: Option<ErrorCode>,
+    message: Option<Arc<str>>,
+}
+
+impl Item {
+    const fn plain(key: Key, name: Name, request: Rc<RequestId>, state: OutcomeState) -> Self {
+        Self { key, name, request, state, code: None, message: None }
+    }
 }
 
 impl News {
@@ -118,7 +125,7 @@ impl News {
             let Some(asked) = self.asked.get_mut(&key) else { continue };
             asked.waits = Waits::No;
             let (name, request) = (asked.name.clone(), Rc::clone(&asked.request));
-            self.gather(Item { key, name, request, state: OutcomeState::Active, said: None }, now);
+            self.gather(Item::plain(key, name, request, OutcomeState::Active), now);
         }
     }
 
@@ -127,11 +134,34 @@ impl News {
         &mut self,
         (key, name): (Key, Name),
         request: Option<Rc<RequestId>>,
-        said: (ErrorCode, Arc<str>),
+        (code, message): (ErrorCode, Arc<str>),
         now: Instant,
     ) {
         let request = request.or_else(|| Some(self.asked.remove(&key)?.request)).unwrap_or_default();
-        self.gather(Item { key, name, request, state: OutcomeState::Failed, said: Some(said) }, now);
+        let item = Item::plain(key, name, request, OutcomeState::Failed);
+        self.gather(Item { code: Some(code), message: Some(message), ..item }, now);
+    }
+
+    /// Subscriptions wait for a connection to the broker, for this reason; gives the keys whose next tick is news.
+    pub(super) fn wait(
+        &mut self,
+        is_waiting: impl Fn(Key) -> bool,
+        why: &Arc<str>,
+        now: Instant,
+    ) -> Vec<Key> {
+        let mut waiting = Vec::new();
+        for (key, asked) in self.asked.iter_mut().filter(|(key, _)| is_waiting(**key)) {
+            // That nothing comes is said by this; only the next tick is news.
+            asked.waits = Waits::Told;
+            waiting.push((Rc::clone(&asked.request), asked.name.clone(), *key));
+        }
+        in_order(&mut waiting);
+        let keys = waiting.iter().map(|(_, _, key)| *key).collect();
+        for (request, name, key) in waiting {
+            let item = Item::plain(key, name, request, OutcomeState::Pending);
+            self.gather(Item { message: Some(Arc::clone(why)), ..item }, now);
+        }
+        keys
     }
 
     fn gather(&mut self, item: Item, now: Instant) {
@@ -196,15 +226,9 @@ impl News {
             }
         }
         self.look_at = next.map(|next| next.max(now + LOOK_PAUSE));
-        silent.sort_by(|(one, one_name, _), (other, other_name, _)| {
-            (Rc::as_ptr(one), &one_name.exchange, &one_name.symbol).cmp(&(
-                Rc::as_ptr(other),
-                &other_name.exchange,
-                &other_name.symbol,
-            ))
-        });
+        in_order(&mut silent);
         for (request, name, key) in silent {
-            self.gather(Item { key, name, request, state: OutcomeState::Silent, said: None }, now);
+            self.gather(Item::plain(key, name, request, OutcomeState::Silent), now);
         }
     }
 
@@ -215,6 +239,14 @@ impl News {
     }
 }
 
+/// Sorts by request, so that each has few frames, and by name.
+fn in_order(entries: &mut [(Rc<RequestId>, Name, Key)]) {
+    entries.sort_by(|(one, one_name, _), (other, other_name, _)| {
+        let names = (&one_name.exchange, &one_name.symbol).cmp(&(&other_name.exchange, &other_name.symbol));
+        Rc::as_ptr(one).cmp(&Rc::as_ptr(other)).then(names)
+    });
+}
+
 fn frame(items: &[Item], broker: &str) -> Bytes {
     let outcomes: Vec<Outcome<'_>> = items
         .iter()
@@ -223,7 +255,8 @@ fn frame(items: &[Item], broker: &str) -> Bytes {
             exchange: &item.name.exchange,
             mode: item.key.variant.mode(),
             state: item.state,
-            failure: item.said.as_ref().map(|(code, message)| (*code, &**message)),
+            code: item.code,
+            message: item.message.as_deref(),
         })
         .collect();
     let none = RequestId::default();

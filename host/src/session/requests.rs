@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustc_hash::FxHashSet;
+
 use super::{Session, held::Name, login::Identity};
 use crate::{
     clock,
@@ -331,7 +333,7 @@ impl Session {
             self.shard.detach(*key, &self.me);
             self.me.note_released(key.instrument);
         }
-        let gone: rustc_hash::FxHashSet<Key> = keys.iter().copied().collect();
+        let gone: FxHashSet<Key> = keys.iter().copied().collect();
         let discarded = self.me.discard(|key| gone.contains(&key));
         if let Some(counters) = self.identity.counters() {
             counters.discarded.add(discarded as u64);
@@ -414,6 +416,7 @@ impl Session {
     /// The client wants to hear what becomes of subscriptions from now on, or not any more.
     pub(super) fn want_news(&mut self, is_wanted: bool) {
         self.news.want(is_wanted);
+        self.me.set_wants_news(is_wanted);
         if !is_wanted {
             self.me.listen_to_nothing();
         }
@@ -429,6 +432,12 @@ impl Session {
         let feed = self.identity.feed();
         let frames = self.news.due(now, now_ns, silent_after, &broker, || feed.and_then(Feed::audience));
         frames.into_iter().for_each(|frame| self.send(frame));
+    }
+
+    /// These instruments wait for a connection to the broker.
+    pub(super) fn note_waiting(&mut self, instruments: &FxHashSet<InstrumentId>, why: &Arc<str>) {
+        let waiting = self.news.wait(|key| instruments.contains(&key.instrument), why, Instant::now());
+        waiting.into_iter().for_each(|key| self.me.listen(key));
     }
 
     /// A granted subscription waits for its first tick, if the client wants to know of it.

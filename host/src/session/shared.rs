@@ -8,6 +8,7 @@ use std::{
     task::Waker,
 };
 
+use rustc_hash::FxHashSet;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::news::Listening;
@@ -26,6 +27,8 @@ pub enum Notice {
     Close(CloseReason),
     /// The broker refused an instrument that the session holds.
     Failed(InstrumentId, Option<Mode>, Arc<str>),
+    /// Some of these instruments, if the session holds any, wait for a connection to the broker.
+    Waiting(Arc<FxHashSet<InstrumentId>>, Arc<str>),
     /// The user's account has moved to another feed.
     Moved,
 }
@@ -48,6 +51,7 @@ struct Shared {
     /// Whether [`Self::listening`] has keys: all that a tick costs those who wait for none.
     listens: Cell<bool>,
     listening: RefCell<Listening>,
+    wants_news: Cell<bool>,
 }
 
 /// The feed of whose state the client wants to hear.
@@ -78,6 +82,7 @@ impl SessionRef {
             held: RefCell::default(),
             listens: Cell::new(false),
             listening: RefCell::default(),
+            wants_news: Cell::new(false),
         }))
     }
 
@@ -116,7 +121,8 @@ impl SessionRef {
         self.wake();
     }
 
-    /// Leaves a notice. Bounded: one close, one failure for each instrument, one move for each change of the account.
+    /// Leaves a notice. Bounded: one close, one failure for each instrument, one move for each change of the account, one
+    /// wait for each connection that stays down and each change of limits.
     pub fn notify(&self, notice: Notice) {
         self.0.notices.borrow_mut().push_back(notice);
         self.wake();
@@ -209,6 +215,15 @@ impl SessionRef {
         let mut listening = self.0.listening.borrow_mut();
         listening.stop(key);
         self.0.listens.set(!listening.is_idle());
+    }
+
+    /// Whether the client asked what becomes of its subscriptions.
+    pub(crate) fn wants_news(&self) -> bool {
+        self.0.wants_news.get()
+    }
+
+    pub(super) fn set_wants_news(&self, wants: bool) {
+        self.0.wants_news.set(wants);
     }
 
     /// Does not want to for any key.

@@ -33,8 +33,13 @@ pub(in crate::feed) struct Settling {
 }
 
 impl Actor {
-    /// What serves the feed from now on.
+    /// What serves the feed from now on, and within which limits.
     pub(super) fn serve(&mut self, serving: Result<Serving, Arc<str>>) {
+        self.follow_serving(serving);
+        self.fit_to_limits();
+    }
+
+    fn follow_serving(&mut self, serving: Result<Serving, Arc<str>>) {
         let now = Instant::now();
         match serving {
             Ok(serving) => {
@@ -287,7 +292,7 @@ impl Actor {
         let mut carried: Vec<InstrumentId> = self
             .subscribed
             .iter()
-            .filter(|(_, subscribed)| subscribed.connection == number && subscribed.asked != 0)
+            .filter(|(_, subscribed)| subscribed.connection == Some(number) && subscribed.asked != 0)
             .map(|(instrument, _)| *instrument)
             .collect();
         carried.sort_unstable();

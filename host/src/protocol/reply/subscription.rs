@@ -43,6 +43,8 @@ pub enum OutcomeState {
     Active,
     /// None came in time, although its exchange trades. It may still come.
     Silent,
+    /// It waits for a connection to the broker.
+    Pending,
     /// It is over.
     Failed,
 }
@@ -58,8 +60,10 @@ pub struct Outcome<'a> {
     pub mode: Mode,
     /// What became of it.
     pub state: OutcomeState,
-    /// Why it failed, for programs and for people.
-    pub failure: Option<(ErrorCode, &'a str)>,
+    /// Why it failed, for programs.
+    pub code: Option<ErrorCode>,
+    /// Why it failed or waits, for people.
+    pub message: Option<&'a str>,
 }
 
 /// What became of the symbols of one request, for clients that asked for it when they authenticated.
@@ -91,8 +95,8 @@ pub fn subscription_status(outcomes: &[Outcome<'_>], broker: &str, request_id: &
         exchange: outcome.exchange,
         mode: outcome.mode.label(),
         state: outcome.state,
-        code: outcome.failure.map(|(code, _)| code),
-        message: outcome.failure.map(|(_, message)| message),
+        code: outcome.code,
+        message: outcome.message,
     });
     to_bytes(&Frame {
         r#type: "subscription_status",
