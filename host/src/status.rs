@@ -184,8 +184,8 @@ fn report(feed: &Feed, now_ns: u64) -> FeedReport {
         adapter: spec.adapter.to_string(),
         user: spec.account.as_ref().map(|account| account.user.as_str().to_owned()),
         state: view.state.label(),
-        state_age_ms: age_ms(status.since_ns, now_ns),
-        last_tick_age_ms: age_ms(counters.last_tick_ns.get(), now_ns),
+        state_age_ms: facts.state_age_ms,
+        last_tick_age_ms: facts.last_tick_age_ms,
         last_error: status.last_error.map(|error| error.to_string()),
         sessions: feed.members(),
         instruments: status.instruments,
@@ -236,7 +236,8 @@ fn instance_report((connection, instance): &(usize, Weak<dyn AdapterInstance>)) 
 
 /// What is wrong with a feed that should be live. To connect takes a moment; closed is an end that was asked for.
 fn complaint(feed: &Feed, now_ns: u64) -> Option<NotReady> {
-    let (status, state) = (feed.status(), feed.state(now_ns));
+    let (status, view) = (feed.status(), feed.view(now_ns));
+    let state = view.state;
     let message = match state {
         FeedState::Live | FeedState::Closed => return None,
         FeedState::Starting | FeedState::Connecting => {
@@ -246,7 +247,7 @@ fn complaint(feed: &Feed, now_ns: u64) -> Option<NotReady> {
             }
             format!("connecting for {} s", since.as_secs())
         }
-        FeedState::Stale => "subscribed, but no ticks arrive".to_owned(),
+        FeedState::Stale => view.message(now_ns),
         FeedState::AuthFailed => "the broker refused the credentials: set new ones".to_owned(),
         FeedState::Down => "the adapter failed and will be started again".to_owned(),
     };

@@ -87,6 +87,8 @@ pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) 
     let run_dir = RunDir::make(&settings.data_dir)?;
     let calendar_file = settings.calendar.clone();
     let plan = plan(settings, plugins, accounts, calendars.clone(), run_dir);
+    // Before anybody can know that the host runs: whoever stops it from then on is heard.
+    let stop = stop_signal()?;
     let host = Host::start(plan)?;
     let stop_following = CancellationToken::new();
     if let Some(path) = calendar_file {
@@ -103,7 +105,7 @@ pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) 
     if let Err(error) = welcome(&host, newcomer.as_deref(), out) {
         tracing::debug!(%error, "Could not print the welcome");
     }
-    stop_signal().await?;
+    stop.await;
     tracing::info!("Stopping");
     stop_following.cancel();
     host.shut_down().await;
@@ -222,19 +224,27 @@ fn welcome(host: &Host, newcomer: Option<&Path>, out: &mut dyn Write) -> std::io
     out.flush()
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn stop_signal() -> anyhow::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+/// Listens for SIGINT and SIGTERM from now on; the future ends with the first of them.
+#[cfg(unix)]
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await?;
-    Ok(())
+    })
+}
+
+/// Ends when the user interrupts the program.
+#[cfg(not(unix))]
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without a way to be told, it runs until it is killed.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
 }

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use super::{Feed, FeedState, FeedView};
 use crate::{
     clock,
-    protocol::text,
+    protocol::{reply::FeedFacts, text},
     shard::{ShardCommand, ShardHandle},
 };
 
@@ -52,6 +52,40 @@ impl Feed {
     }
 }
 
+/// Leaves a line for the operator, as often as clients are told.
+fn log(feed: &Feed, view: &FeedView) {
+    let (now_ns, now) = (clock::unix_nanos(), Instant::now());
+    let spec = feed.spec();
+    let FeedFacts { state, last_tick_age_ms, retry_in_ms, attempts, market, opens_in_ms, .. } =
+        view.facts(&spec.broker, now_ns, now);
+    let (feed, user) = (feed.id().0, spec.account.as_ref().map(|account| account.user.as_str()));
+    let reason = view.message(now_ns);
+    macro_rules! line {
+        ($level:expr) => {
+            tracing::event!(
+                $level,
+                adapter = %spec.adapter,
+                feed,
+                user,
+                state,
+                reason,
+                last_tick_age_ms,
+                retry_in_ms,
+                attempts,
+                market,
+                opens_in_ms,
+                "The state of a feed has changed"
+            )
+        };
+    }
+    match view.state {
+        FeedState::Stale | FeedState::AuthFailed | FeedState::Down => line!(tracing::Level::WARN),
+        FeedState::Starting | FeedState::Connecting | FeedState::Live | FeedState::Closed => {
+            line!(tracing::Level::INFO);
+        }
+    }
+}
+
 /// Decides what is said, and when. Part of the task of one feed.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
@@ -67,6 +101,7 @@ impl Announcer {
         if !self.look(feed.view(clock::unix_nanos()), Instant::now()) {
             return;
         }
+        log(feed, &self.said.view);
         // First here: a session that follows from now on finds it, and is told of everything after it.
         *feed.0.announced.lock() = self.said.clone();
         let (number, frame) = feed.announced();

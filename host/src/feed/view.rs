@@ -148,7 +148,7 @@ impl FeedView {
     }
 
     /// The state in a sentence for people.
-    fn message(&self, now_ns: u64) -> String {
+    pub fn message(&self, now_ns: u64) -> String {
         let sentence = match self.state {
             FeedState::Starting => "not connected to the broker yet",
             FeedState::Connecting if self.last_error.is_none() => "connecting to the broker",
