@@ -27,6 +27,7 @@ mod lifecycle;
 mod limits;
 #[cfg(target_os = "linux")]
 mod live_update;
+mod logins;
 mod protocol;
 mod slow_client;
 mod subscriptions;

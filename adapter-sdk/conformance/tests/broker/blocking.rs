@@ -52,6 +52,11 @@ extern "C" fn create(config_json: RStr<'_>, host: HostHandle) -> RResult<Adapter
 /// The module of such instances.
 pub fn module() -> AdapterModuleRef {
     let sound = testing::module::<Broker>();
-    AdapterModule { metadata: sound.metadata(), validate_config: sound.validate_config(), create }
-        .leak_into_prefix()
+    AdapterModule {
+        metadata: sound.metadata(),
+        validate_config: sound.validate_config(),
+        create,
+        login: sound.login().unwrap(),
+    }
+    .leak_into_prefix()
 }
