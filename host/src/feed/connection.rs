@@ -461,4 +461,61 @@ mod tests {
         connection.observe(&status(StatusKind::CONNECTING), now);
         assert_eq!(connection.retry_at, None);
     }
+
+    #[test]
+    fn attempts_are_counted_until_one_succeeds() {
+        let mut connection = Connection::default();
+        let now = Instant::now();
+        connection.fail("no such file", now);
+        assert_eq!(connection.attempts(), 1, "it could not even be made");
+        // As of an instance that began: its first attempt was counted then.
+        (connection.attempts, connection.is_first_attempt, connection.started_at) = (2, true, Some(now));
+        for attempts in [2, 3, 4] {
+            connection.observe(&status(StatusKind::CONNECTING), now);
+            assert_eq!(connection.attempts(), attempts);
+            connection.observe(&status(StatusKind::DISCONNECTED), now);
+        }
+        connection.fail("crashed", now);
+        assert_eq!(connection.attempts(), 4, "this attempt was counted when it began");
+        connection.observe(&status(StatusKind::CONNECTED), now);
+        assert_eq!(connection.attempts(), 0);
+    }
+
+    #[test]
+    fn a_connection_that_is_ended_right_after_it_began_was_down_all_the_time() {
+        let mut connection = Connection::default();
+        connection.set_link(Link::Connecting);
+        let since = connection.down_since().unwrap();
+        connection.is_left = true;
+        connection.set_link(Link::Up);
+        assert_eq!(connection.down_since(), None);
+        connection.set_link(Link::Connecting);
+        assert_eq!(connection.down_since(), Some(since));
+        connection.set_link(Link::Up);
+        let up = connection.up_since.unwrap();
+        assert_eq!(connection.steady_at(), Some(up + STEADY_AFTER));
+        connection.note_steady(up + STEADY_AFTER / 2);
+        assert!(connection.is_left);
+        connection.note_steady(up + STEADY_AFTER);
+        assert!(!connection.is_left && connection.steady_at().is_none());
+        connection.set_link(Link::Connecting);
+        assert!(connection.down_since().unwrap() > since, "another time");
+    }
+
+    #[test]
+    fn the_load_knows_its_exchanges_and_since_when_there_is_any() {
+        let mut connection = Connection::default();
+        let exchanges = |connection: &Connection| connection.status(0).exchanges.join(",");
+        for exchange in ["NSE", "NSE", "MCX"] {
+            connection.carry(&exchange.into());
+        }
+        assert_eq!((connection.instruments(), exchanges(&connection)), (3, "MCX,NSE".to_owned()));
+        connection.drop_one("NSE");
+        connection.drop_one("BSE");
+        assert_eq!((connection.instruments(), exchanges(&connection)), (2, "MCX,NSE".to_owned()));
+        connection.drop_one("NSE");
+        connection.drop_one("MCX");
+        assert_eq!((connection.instruments(), exchanges(&connection)), (0, String::new()));
+        assert!(connection.status(0).listening_since_ns > 0);
+    }
 }

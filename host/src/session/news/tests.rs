@@ -148,6 +148,26 @@ fn a_failure_is_said_with_its_request_and_what_ended_is_forgotten() {
 }
 
 #[test]
+fn what_waits_for_a_connection_is_pending_until_it_ticks_and_is_not_called_silent() {
+    let mut rig = Rig::new();
+    let request = Rc::default();
+    (0..3).for_each(|number| rig.ask(number, &request));
+    let now = rig.at(0);
+    rig.news.heard(vec![key(0)], now);
+    rig.due(100, 0, None);
+    let why: Arc<str> = "the account's connections to the broker are full".into();
+    let is_concerned = |key: Key| key.instrument.0 < 2;
+    let now = rig.at(1_000);
+    assert_eq!(rig.news.wait(is_concerned, &why, now), [key(0), key(1)]);
+    assert_eq!(rig.due(1_100, 0, None), [said("pending", [0, 1])]);
+    rig.due(10_000, 0, Some(always()));
+    assert_eq!(rig.due(10_100, 0, Some(always())), [said("silent", [2])]);
+    let now = rig.at(20_000);
+    rig.news.heard(vec![key(0)], now);
+    assert_eq!(rig.due(20_100, 0, None), [said("active", [0])]);
+}
+
+#[test]
 fn only_the_first_live_tick_of_a_key_is_noted() {
     let mut listening = Listening::default();
     listening.note(key(1));
