@@ -10,6 +10,7 @@ mod news;
 mod requests;
 mod shared;
 mod socket;
+mod telling;
 mod timers;
 
 use std::{
