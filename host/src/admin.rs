@@ -34,8 +34,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::control::{ControlFile, RunningHost, Token};
 pub use self::report::{
-    AdapterState, AdapterStatus, Counts, FeedReport, InstanceReport, Limits, Listeners, NotReady, Readiness,
-    SessionCounts, StatusReport, capability_names,
+    AdapterState, AdapterStatus, Counts, FeedReport, InstanceReport, Limits, LinkReport, Listeners, NotReady,
+    Readiness, SessionCounts, StatusReport, capability_names,
 };
 
 use crate::catalog::Outcome;

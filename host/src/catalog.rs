@@ -25,7 +25,7 @@ pub use self::{
 };
 use crate::{
     admin::{AdapterState, AdapterStatus, capability_names},
-    config::{AdapterEntry, Isolation, PluginsFile, Settings},
+    config::{AdapterEntry, BrokerLimits, BusSection, Isolation, PluginsFile, Settings},
     hub::{Hub, Source},
     plugins::{
         LibraryInfo,
@@ -47,7 +47,7 @@ pub struct Catalog {
 #[derive(Debug, Default)]
 struct State {
     entries: Vec<Entry>,
-    bus_brokers: Vec<String>,
+    bus: BusSection,
     /// Why the present file is not followed.
     file_error: Option<Arc<str>>,
 }
@@ -155,7 +155,7 @@ impl Catalog {
         {
             let mut state = self.state.lock();
             state.entries = entries;
-            state.bus_brokers.clone_from(&plugins.bus.brokers);
+            state.bus.clone_from(&plugins.bus);
             state.file_error = None;
         }
         hub.follow_sources(self.sources());
@@ -240,18 +240,17 @@ impl Catalog {
                     },
                     is_single_session: loaded.as_ref().is_some_and(Loaded::is_single_session),
                     logs_in: loaded.as_ref().is_some_and(Loaded::logs_in),
-                    limits: PoolLimits {
-                        symbols_per_connection: limits.symbols_per_connection,
-                        connections: limits.connections,
-                    },
+                    limits: pool_limits(limits, loaded.as_ref()),
                     throttle: self.settings.throttle_for(entry),
                     is_bus: false,
+                    hours: entry.hours,
                 };
                 sources.insert(Arc::from(broker.as_str()), source);
             }
         }
-        for broker in &state.bus_brokers {
-            sources.insert(Arc::from(broker.as_str()), Source::bus(self.settings.throttle_ms));
+        for broker in &state.bus.brokers {
+            let source = Source::bus(self.settings.throttle_ms, state.bus.hours);
+            sources.insert(Arc::from(broker.as_str()), source);
         }
         sources
     }
@@ -343,6 +342,13 @@ impl Entry {
             None => status,
         }
     }
+}
+
+/// What one account of a broker can carry.
+fn pool_limits(limits: BrokerLimits, loaded: Option<&Loaded>) -> PoolLimits {
+    let BrokerLimits { symbols_per_connection, connections } = limits;
+    let limits = PoolLimits { symbols_per_connection, connections };
+    if loaded.is_some_and(Loaded::counts_modes) { limits.with_room_for_changes() } else { limits }
 }
 
 /// What the file says of an entry.

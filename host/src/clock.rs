@@ -1,6 +1,19 @@
 //! The only place that reads clocks: everything else is handed the time.
+//!
+//! The time of day can be shifted, so that nights and weekends can be tried with the real program: see
+//! [`Shift`]. Monotonic time cannot, and no timer depends on the time of day.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicI64, Ordering},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Between two looks at the file of a [`Shift`].
+const SHIFT_LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Nanoseconds that the time of day is ahead of the system's.
+static SHIFT_NS: AtomicI64 = AtomicI64::new(0);
 
 /// A monotonic clock that counts nanoseconds from its making.
 #[derive(Clone, Copy, Debug)]
@@ -32,9 +45,10 @@ impl Clock {
 
 /// Nanoseconds since the Unix epoch, UTC.
 pub fn unix_nanos() -> u64 {
-    SystemTime::now()
+    let now_ns = SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+    now_ns.saturating_add_signed(SHIFT_NS.load(Ordering::Relaxed))
 }
 
 /// Milliseconds since the Unix epoch, UTC.
@@ -46,4 +60,37 @@ pub fn unix_millis() -> u64 {
 /// came.
 pub fn age_ms(then_ns: u64, now_ns: u64) -> Option<u64> {
     (then_ns > 0).then(|| now_ns.saturating_sub(then_ns) / 1_000_000)
+}
+
+/// A file with the whole seconds that the time of day of this process is ahead of the system's, or behind it. For tests.
+#[derive(Debug)]
+pub struct Shift(PathBuf);
+
+impl Shift {
+    /// The variable of the environment that names the file. It is no setting, and stands in no document for operators.
+    pub const VARIABLE: &str = "TICKHOST_CLOCK_OFFSET_FILE";
+
+    /// The file that the environment names, read once; none when it names none.
+    pub fn of_environment() -> Option<Self> {
+        let shift = Self(PathBuf::from(std::env::var_os(Self::VARIABLE)?));
+        tracing::warn!(path = %shift.0.display(), "The time of day is shifted, for a test");
+        shift.apply();
+        Some(shift)
+    }
+
+    /// Follows the file for ever.
+    pub async fn follow(self) {
+        loop {
+            tokio::time::sleep(SHIFT_LOOK_EVERY).await;
+            self.apply();
+        }
+    }
+
+    /// What is missing, or no number, leaves the clock as it is.
+    fn apply(&self) {
+        let seconds = std::fs::read_to_string(&self.0).ok().and_then(|text| text.trim().parse::<i64>().ok());
+        if let Some(seconds) = seconds {
+            SHIFT_NS.store(seconds.saturating_mul(1_000_000_000), Ordering::Relaxed);
+        }
+    }
 }

@@ -21,7 +21,7 @@ mod tests;
 pub use self::{
     document::markdown,
     limits::{BrokerLimits, LimitOverrides},
-    plugins_file::{AdapterEntry, BusSection, Isolation, PluginsFile, Trust},
+    plugins_file::{AdapterEntry, BusSection, Hours, Isolation, PluginsFile, Trust},
     problem::{Origin, Problem, Problems},
     sources::{Environment, Flags, Sources},
     table::{Settings, TABLE},

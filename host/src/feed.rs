@@ -15,6 +15,7 @@ mod events;
 mod handover;
 mod login;
 mod request;
+mod silence;
 mod swap;
 mod view;
 
@@ -34,9 +35,15 @@ use zeroize::Zeroizing;
 
 use self::announce::Announcement;
 pub(crate) use self::credentials::secrets_of_settings;
-pub use self::{events::OrderSink, view::FeedView};
+pub use self::{
+    events::OrderSink,
+    silence::{Audience, ConnectionStatus},
+    view::FeedView,
+};
 use crate::{
     accounts::Account,
+    calendar::Calendars,
+    config::Hours,
     inbox::Inbox,
     intake::Intake,
     metrics::FeedCounters,
@@ -99,6 +106,8 @@ pub struct Serving {
     pub throttle: Duration,
     /// Whether the broker allows one session for an account, so that an old instance must end before a new one begins.
     pub is_single_session: bool,
+    /// When it may not be silent.
+    pub hours: Hours,
     /// Whether its adapter logs in at the broker.
     pub logs_in: bool,
 }
@@ -108,11 +117,13 @@ pub struct Serving {
 pub struct FeedSettings {
     /// Longest wait for an adapter's word on a subscription; after it the acknowledgement says that it is pending.
     pub subscribe_timeout: Duration,
+    /// How long a connection may be down before its instruments move to others.
+    pub rebalance_after: Duration,
     /// How long a feed stays up after its last client left.
     pub linger: Duration,
     /// Longest wait for an adapter to shut down.
     pub shutdown: Duration,
-    /// Silence of a feed with subscriptions that makes it stale.
+    /// Silence of a connection with subscriptions, in the hours of their exchanges, that makes the feed stale.
     pub stale_after: Duration,
 }
 
@@ -194,20 +205,24 @@ impl FeedState {
 pub struct FeedStatus {
     /// State, silence not considered: see [`Feed::view`].
     pub state: FeedState,
-    /// Instruments on each connection.
-    pub connections: Vec<usize>,
+    /// Its connections, by number.
+    pub connections: Vec<ConnectionStatus>,
+    /// When it may not be silent.
+    pub hours: Hours,
     /// Instruments in all.
     pub instruments: usize,
+    /// Of them, those of which the adapter has not said that the broker takes them.
+    pub pending: usize,
     /// Instruments that the limits of the account allow.
     pub capacity: usize,
     /// Spacing of updates.
     pub throttle: Duration,
-    /// When the first of them was subscribed, in nanoseconds since the Unix epoch: silence before it means nothing.
-    pub listening_since_ns: u64,
     /// The last thing that went wrong, for people.
     pub last_error: Option<Arc<str>>,
     /// When the next attempt is made after a failure.
     pub retry_at: Option<Instant>,
+    /// Attempts to connect since the last that succeeded.
+    pub attempts: u32,
     /// Adapter instances started again after a failure.
     pub restarts: u64,
     /// Connections lost.
@@ -227,6 +242,7 @@ struct Shared {
     id: FeedId,
     spec: FeedSpec,
     stale_after: Duration,
+    calendars: Calendars,
     counters: Arc<FeedCounters>,
     intake: Arc<Intake>,
     /// Bounded by what sessions hold: one release for each grant, one subscribe at a time for each session.
@@ -267,16 +283,19 @@ impl Feed {
         counters: Arc<FeedCounters>,
         intake: Arc<Intake>,
         stale_after: Duration,
+        calendars: Calendars,
     ) -> Self {
         let status = FeedStatus {
             capacity: serving.limits.capacity(),
             throttle: serving.throttle,
+            hours: serving.hours,
             ..FeedStatus::default()
         };
         Self(Arc::new(Shared {
             id,
             spec,
             stale_after,
+            calendars,
             counters,
             intake,
             commands: Inbox::default(),

@@ -19,6 +19,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     accounts::{Account, AccountId, Accounts, KeyId, UserName, VerifyError},
+    calendar::Calendars,
+    config::Hours,
     feed::{
         Connector, Feed, FeedSettings, FeedSpec, Membership, OrderSink, Serving,
         actor::{self, FeedContext},
@@ -47,6 +49,8 @@ pub struct Source {
     pub is_bus: bool,
     /// Whether the broker allows one session for an account, so that an old instance must end before a new one begins.
     pub is_single_session: bool,
+    /// When it may not be silent.
+    pub hours: Hours,
     /// Whether its adapter logs in at the broker.
     pub logs_in: bool,
 }
@@ -58,6 +62,7 @@ impl Serving {
             limits: source.limits,
             throttle: source.throttle,
             is_single_session: source.is_single_session,
+            hours: source.hours,
             logs_in: source.logs_in,
         }
     }
@@ -65,7 +70,7 @@ impl Serving {
 
 impl Source {
     /// The bus, not connected yet.
-    pub fn bus(throttle: Duration) -> Self {
+    pub fn bus(throttle: Duration, hours: Hours) -> Self {
         Self {
             name: "bus".into(),
             connector: Err("the host is not running".into()),
@@ -74,6 +79,7 @@ impl Source {
             throttle,
             is_bus: true,
             is_single_session: false,
+            hours,
             logs_in: false,
         }
     }
@@ -86,6 +92,8 @@ pub struct HubSettings {
     pub connections_per_key: usize,
     /// Times of the feeds.
     pub feed: FeedSettings,
+    /// When exchanges trade.
+    pub calendars: Calendars,
     /// Brokers that clients are told of; when empty, those that have a source.
     pub announced_brokers: Vec<String>,
 }
@@ -381,6 +389,7 @@ impl Hub {
             accounts: self.accounts.clone(),
             orders: Arc::clone(self) as Arc<dyn OrderSink>,
             settings: self.settings.feed,
+            calendars: self.settings.calendars.clone(),
         };
         let hub = Arc::downgrade(self);
         let own_key = key.clone();

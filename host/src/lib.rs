@@ -29,6 +29,7 @@ pub mod listener;
 pub mod protocol;
 pub mod session;
 
+pub mod calendar;
 pub mod feed;
 pub mod hub;
 pub mod instruments;

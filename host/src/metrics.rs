@@ -94,6 +94,8 @@ counters! {
         conflated_link: Counter,
         /// Ticks merged into a newer one because the router was behind.
         conflated_intake: Counter,
+        /// Instruments that have ticked since they were subscribed.
+        active: Gauge,
         /// Ticks of instruments that are not subscribed on the feed.
         dropped_unsubscribed: Counter,
         /// Malformed ticks.
@@ -130,6 +132,10 @@ counters! {
         conflated_outbox: Counter,
         /// Frames that waited for a client when it unsubscribed or left.
         discarded: Counter,
+        /// Connections made again because they were silent while their exchanges traded.
+        silences_answered: Counter,
+        /// Instruments that moved from a connection that stayed down to another.
+        moved: Counter,
         /// Instances that took over from another one while it served.
         swaps: Counter,
         /// Builds that did not take over, so that the old one stayed.

@@ -10,6 +10,16 @@ pub struct PoolLimits {
 }
 
 impl PoolLimits {
+    /// The limits at a broker that counts pairs of symbol and mode. The host asks for one mode of an instrument, so it
+    /// holds one pair of it, but while the mode changes the broker may count two: one place in 50 is left for them.
+    #[must_use]
+    pub const fn with_room_for_changes(self) -> Self {
+        let Self { symbols_per_connection, connections } = self;
+        let reserve = symbols_per_connection.div_ceil(50);
+        let usable = if symbols_per_connection > reserve { symbols_per_connection - reserve } else { 1 };
+        Self { symbols_per_connection: usable, connections }
+    }
+
     /// Instruments in all.
     pub const fn capacity(self) -> usize {
         self.symbols_per_connection.saturating_mul(self.connections)
@@ -44,7 +54,7 @@ impl Pool {
         pool
     }
 
-    /// Changes the limits. What is placed stays where it is, even if there are too many of them.
+    /// Changes the limits. What is placed stays where it is until its owner moves it, even if there are too many of them.
     pub fn set_limits(&mut self, limits: PoolLimits) {
         self.limits = PoolLimits {
             symbols_per_connection: limits.symbols_per_connection.max(1),
@@ -52,13 +62,20 @@ impl Pool {
         };
     }
 
-    /// Takes a place for one instrument; returns the number of its connection, which may be a new one.
+    /// Takes a place for one instrument; returns the number of its connection, which may be a new one. Connections that
+    /// are not usable are taken when nothing else has room.
     ///
     /// # Errors
     /// [`MaxCapacityReached`].
-    pub fn place(&mut self) -> Result<usize, MaxCapacityReached> {
+    pub fn place(&mut self, is_usable: impl Fn(usize) -> bool) -> Result<usize, MaxCapacityReached> {
         let PoolLimits { symbols_per_connection, connections } = self.limits;
-        if let Some(found) = self.used.iter().position(|used| *used < symbols_per_connection) {
+        let has_room = |(number, used): (usize, &usize)| {
+            (number < connections && *used < symbols_per_connection).then_some(number)
+        };
+        let mut with_room = self.used.iter().enumerate().filter_map(has_room);
+        let usable = with_room.clone().find(|number| is_usable(*number));
+        let may_open = self.used.len() < connections;
+        if let Some(found) = usable.or_else(|| if may_open { None } else { with_room.next() }) {
             if let Some(used) = self.used.get_mut(found) {
                 *used += 1;
             }
@@ -74,6 +91,11 @@ impl Pool {
         }
         self.used.push(1);
         Ok(self.used.len() - 1)
+    }
+
+    /// Forgets the connections from this number on, which carry nothing any more.
+    pub fn close_beyond(&mut self, number: usize) {
+        self.used.truncate(number);
     }
 
     /// Gives a place back.
@@ -108,21 +130,52 @@ mod tests {
     #[test]
     fn the_first_connection_fills_before_the_next_opens() {
         let mut pool = Pool::new(PoolLimits { symbols_per_connection: 2, connections: 2 });
-        let placed: Vec<usize> = (0..4).map(|_| pool.place().unwrap()).collect();
+        let placed: Vec<usize> = (0..4).map(|_| pool.place(|_| true).unwrap()).collect();
         assert_eq!(placed, [0, 0, 1, 1]);
         pool.release(0);
-        assert_eq!(pool.place(), Ok(0));
+        assert_eq!(pool.place(|_| true), Ok(0));
     }
 
     #[test]
     fn a_full_pool_says_so_in_the_words_that_clients_know() {
         let mut pool = Pool::new(PoolLimits { symbols_per_connection: 1_000, connections: 3 });
-        (0..3_000).for_each(|_| assert!(pool.place().is_ok()));
+        (0..3_000).for_each(|_| assert!(pool.place(|_| true).is_ok()));
         assert_eq!(
-            pool.place().unwrap_err().to_string(),
+            pool.place(|_| true).unwrap_err().to_string(),
             "Maximum capacity reached: 3 connections × 1000 symbols = 3000 symbols. \
              Currently subscribed to 3000 symbols."
         );
+    }
+
+    #[test]
+    fn connections_that_stay_down_are_taken_last() {
+        let mut pool = Pool::new(PoolLimits { symbols_per_connection: 2, connections: 3 });
+        assert_eq!(pool.place(|_| true), Ok(0));
+        // A new one rather than the first, which is down; the first when nothing else is left.
+        let placed: Vec<usize> = (0..5).map(|_| pool.place(|number| number != 0).unwrap()).collect();
+        assert_eq!(placed, [1, 1, 2, 2, 0]);
+        assert!(pool.place(|number| number != 0).is_err());
+    }
+
+    #[test]
+    fn with_smaller_limits_nothing_is_placed_beyond_them() {
+        let mut pool = Pool::new(PoolLimits { symbols_per_connection: 3, connections: 3 });
+        (0..9).for_each(|_| assert!(pool.place(|_| true).is_ok()));
+        pool.set_limits(PoolLimits { symbols_per_connection: 2, connections: 2 });
+        (0..3).for_each(|_| pool.release(2));
+        assert!(pool.place(|_| true).is_err(), "the third connection is one too many");
+        pool.close_beyond(2);
+        assert!(pool.place(|_| true).is_err());
+        (0..2).for_each(|_| pool.release(1));
+        assert_eq!((pool.place(|_| true), pool.used()), (Ok(1), [3, 2].as_slice()));
+    }
+
+    #[test]
+    fn a_broker_that_counts_modes_is_left_room_for_changes() {
+        for (limit, usable) in [(3_000, 2_940), (1_000, 980), (50, 49), (2, 1), (1, 1)] {
+            let limits = PoolLimits { symbols_per_connection: limit, connections: 3 };
+            assert_eq!(limits.with_room_for_changes().symbols_per_connection, usable);
+        }
     }
 
     proptest! {
@@ -136,7 +189,7 @@ mod tests {
             let mut held = Vec::new();
             for step in steps {
                 match step {
-                    Some(_) => if let Ok(connection) = pool.place() { held.push(connection) } else { prop_assert_eq!(held.len(), per_connection * connections) },
+                    Some(_) => if let Ok(connection) = pool.place(|_| true) { held.push(connection) } else { prop_assert_eq!(held.len(), per_connection * connections) },
                     None => if let Some(connection) = held.pop() { pool.release(connection) },
                 }
                 prop_assert_eq!(pool.total(), held.len());

@@ -180,6 +180,8 @@ struct Feed {
     counters: Arc<FeedCounters>,
     repeats_modes: bool,
     ledger: Ledger,
+    /// Instruments that have ticked since they were subscribed.
+    active: u64,
 }
 
 #[derive(Debug)]
@@ -242,8 +244,14 @@ impl Router {
         match command {
             Command::OpenFeed { feed, interval, counters, repeats_modes } => {
                 let throttle = Throttle::new(interval);
-                let feed_state =
-                    Feed { id: feed, throttle, counters, repeats_modes, ledger: Ledger::default() };
+                let feed_state = Feed {
+                    id: feed,
+                    throttle,
+                    counters,
+                    repeats_modes,
+                    ledger: Ledger::default(),
+                    active: 0,
+                };
                 self.feeds.insert(feed, feed_state);
             }
             Command::Respace { feed, interval } => {
@@ -272,6 +280,7 @@ impl Router {
                     && let Some(feed) = self.feeds.get_mut(&topic.feed)
                 {
                     topic.streams.iter().for_each(|stream| feed.abandon(stream));
+                    feed.active = feed.active.saturating_sub(u64::from(!topic.entry.is_empty()));
                     feed.settle();
                 }
             }
@@ -393,7 +402,11 @@ impl Feed {
             return;
         };
         self.ledger.routed += 1;
+        let was_empty = topic.entry.is_empty();
         let changed = merge(&mut topic.entry);
+        if was_empty && !topic.entry.is_empty() {
+            self.active += 1;
+        }
         let repeats_another_mode = self.repeats_modes && topic.note_published(published, now);
         for place in 0..topic.streams.len() {
             let Some(stream) = topic.streams.get_mut(place) else { break };
@@ -430,6 +443,7 @@ impl Feed {
 
     fn settle(&mut self) {
         self.ledger.settle(&self.counters, self.throttle.waiting());
+        self.counters.active.set(self.active);
     }
 }
 

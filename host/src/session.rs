@@ -6,9 +6,11 @@
 
 mod held;
 mod login;
+mod news;
 mod requests;
 mod shared;
 mod socket;
+mod telling;
 mod timers;
 
 use std::{
@@ -28,6 +30,7 @@ pub use self::shared::{Notice, SessionRef};
 use self::{
     held::Held,
     login::Identity,
+    news::News,
     requests::{Done, Pending},
     socket::{Gate, Gated, Socket, SocketEvent, websocket_config},
     timers::{Due, MessageRate, Timers},
@@ -69,6 +72,8 @@ pub struct SessionSettings {
     pub max_subscriptions: usize,
     /// Longest wait for the answer to a subscribe.
     pub subscribe_timeout: Duration,
+    /// Time without a tick after which a subscription counts as silent, for clients that want to know.
+    pub silent_after: Duration,
     /// What may wait for a client.
     pub outbox: OutboxLimits,
 }
@@ -148,6 +153,7 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
         rate: MessageRate::new(settings.messages_per_second, settings.message_burst, started),
         identity: Identity::Unknown,
         held: Held::default(),
+        news: News::default(),
         pending: None,
         moves_after_pending: false,
         shard: Rc::clone(&shard),
@@ -182,6 +188,7 @@ struct Session {
     rate: MessageRate,
     identity: Identity,
     held: Held,
+    news: News,
     /// The request that is being answered; while there is one, nothing is read.
     pending: Option<Pending>,
     /// The account moved while a request was being answered.
@@ -201,7 +208,8 @@ impl Session {
         let alarm = tokio::time::sleep_until(self.timers.next().into());
         tokio::pin!(alarm);
         loop {
-            let next = self.timers.next();
+            let next =
+                self.news.next().map_or_else(|| self.timers.next(), |news| news.min(self.timers.next()));
             if alarm.deadline().into_std() != next {
                 alarm.as_mut().reset(next.into());
             }
@@ -234,6 +242,7 @@ impl Session {
             if let Err(reason) = outcome.and_then(|()| self.heed_timers(Instant::now())) {
                 return reason;
             }
+            self.tell_news(Instant::now());
         }
     }
 
@@ -257,10 +266,12 @@ impl Session {
     }
 
     fn heed_notices(&mut self) -> Result<(), CloseReason> {
+        self.news.heard(self.me.take_heard(), Instant::now());
         while let Some(notice) = self.me.take_notice() {
             match notice {
                 Notice::Close(reason) => return Err(reason),
                 Notice::Failed(instrument, mode, message) => self.drop_failed(instrument, mode, &message),
+                Notice::Waiting(instruments, why) => self.note_waiting(&instruments, &why),
                 Notice::Moved => self.follow_account(),
             }
         }

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::task::LocalSet;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -71,6 +71,13 @@ pub enum ShardCommand {
         /// The only mode that is concerned, or all of them.
         mode: Option<Mode>,
         /// Why, in the broker's words.
+        message: Arc<str>,
+    },
+    /// Instruments wait for a connection to the broker.
+    Waiting {
+        /// The instruments.
+        instruments: Arc<FxHashSet<InstrumentId>>,
+        /// Why, for people.
         message: Arc<str>,
     },
     /// The account of this user has moved to another feed.
@@ -268,6 +275,11 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
                         || Notice::Failed(instrument, mode, Arc::clone(&message)),
                     );
                 }
+                ShardCommand::Waiting { instruments, message } => {
+                    shard.notify(SessionRef::wants_news, || {
+                        Notice::Waiting(Arc::clone(&instruments), Arc::clone(&message))
+                    });
+                }
                 ShardCommand::FeedStatus { feed, number, frame } => {
                     shard.followers.tell(feed, number, &frame);
                 }
@@ -321,6 +333,7 @@ impl Shard {
             for subscriber in subscribers {
                 match subscriber {
                     Subscriber::Session(session) => {
+                        session.note_live(key);
                         offers.count(session.offer(key, frame.clone(), missed, wake));
                     }
                     Subscriber::Group(group) => {
@@ -328,6 +341,7 @@ impl Shard {
                         match paced {
                             Paced::Due(frame) => {
                                 group.each(|session| {
+                                    session.note_live(key);
                                     offers.count(session.offer(key, frame.clone(), 0, wake));
                                 });
                             }
@@ -354,6 +368,7 @@ impl Shard {
             let Some((_, counters)) = index.subscribers(key) else { return };
             let mut offers = Offers::default();
             group.each(|session| {
+                session.note_live(key);
                 offers.count(session.offer(key, frame.clone(), 0, wake));
             });
             offers.settle(counters);

@@ -4,20 +4,20 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, Weak, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use adapter_abi::ABI_VERSION;
 
 use crate::{
     admin::{
-        Counts, FeedReport, InstanceReport, Limits, Listeners, NotReady, Readiness, Reloaded, SessionCounts,
-        StatusReport, StatusSource, Token,
+        Counts, FeedReport, InstanceReport, Limits, LinkReport, Listeners, NotReady, Readiness, Reloaded,
+        SessionCounts, StatusReport, StatusSource, Token,
     },
     bus::BusCounters,
     catalog::Catalog,
     clock::{self, Clock, age_ms},
-    feed::{Feed, FeedState},
+    feed::{ConnectionStatus, Feed, FeedState},
     hub::Hub,
     listener::Admissions,
     metrics::{self, FeedSample, HostSample, ServerCounters},
@@ -173,6 +173,9 @@ impl StatusSource for HostStatus {
 
 fn report(feed: &Feed, now_ns: u64) -> FeedReport {
     let (spec, status, counters) = (feed.spec(), feed.status(), feed.counters());
+    let (view, now) = (feed.view(now_ns), Instant::now());
+    let facts = view.facts(&spec.broker, now_ns, now);
+    let instruments = feed.counts();
     let mut counts = Vec::new();
     counters.each(|name, _, _, value| counts.push((name, value)));
     FeedReport {
@@ -180,18 +183,40 @@ fn report(feed: &Feed, now_ns: u64) -> FeedReport {
         broker: spec.broker.to_string(),
         adapter: spec.adapter.to_string(),
         user: spec.account.as_ref().map(|account| account.user.as_str().to_owned()),
-        state: feed.state(now_ns).label(),
-        state_age_ms: age_ms(status.since_ns, now_ns),
-        last_tick_age_ms: age_ms(counters.last_tick_ns.get(), now_ns),
+        state: view.state.label(),
+        state_age_ms: facts.state_age_ms,
+        last_tick_age_ms: facts.last_tick_age_ms,
         last_error: status.last_error.map(|error| error.to_string()),
         sessions: feed.members(),
         instruments: status.instruments,
+        active: instruments.active,
+        pending: instruments.pending,
         capacity: status.capacity,
-        connections: status.connections,
+        market: facts.market,
+        opens_in_ms: facts.opens_in_ms,
+        attempts: status.attempts,
+        retry_in_ms: facts.retry_in_ms,
+        connections: status.connections.iter().map(|connection| connection.instruments).collect(),
+        links: status.connections.iter().map(|connection| link_report(connection, now_ns, now)).collect(),
         disconnects: status.disconnects,
         restarts: status.restarts,
         instances: status.instances.iter().filter_map(instance_report).collect(),
         counters: Counts(counts),
+    }
+}
+
+fn link_report(connection: &ConnectionStatus, now_ns: u64, now: Instant) -> LinkReport {
+    let retry_in = connection.retry_at.map(|at| at.saturating_duration_since(now).as_millis());
+    let last_tick_ns = connection.last_tick_ns.as_ref().map_or(0, |last| last.get());
+    LinkReport {
+        connection: connection.number,
+        state: connection.state.label(),
+        state_age_ms: age_ms(connection.since_ns, now_ns),
+        last_tick_age_ms: age_ms(last_tick_ns, now_ns),
+        instruments: connection.instruments,
+        attempts: connection.attempts,
+        retry_in_ms: retry_in.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
+        last_error: connection.last_error.as_ref().map(ToString::to_string),
     }
 }
 
@@ -211,7 +236,8 @@ fn instance_report((connection, instance): &(usize, Weak<dyn AdapterInstance>)) 
 
 /// What is wrong with a feed that should be live. To connect takes a moment; closed is an end that was asked for.
 fn complaint(feed: &Feed, now_ns: u64) -> Option<NotReady> {
-    let (status, state) = (feed.status(), feed.state(now_ns));
+    let (status, view) = (feed.status(), feed.view(now_ns));
+    let state = view.state;
     let message = match state {
         FeedState::Live | FeedState::Closed => return None,
         FeedState::Starting | FeedState::Connecting => {
@@ -221,7 +247,7 @@ fn complaint(feed: &Feed, now_ns: u64) -> Option<NotReady> {
             }
             format!("connecting for {} s", since.as_secs())
         }
-        FeedState::Stale => "subscribed, but no ticks arrive".to_owned(),
+        FeedState::Stale => view.message(now_ns),
         FeedState::AuthFailed => "the broker refused the credentials: set new ones".to_owned(),
         FeedState::Down => "the adapter failed and will be started again".to_owned(),
     };

@@ -15,14 +15,16 @@ use tempfile::TempDir;
 
 use crate::{SOON, binary, http};
 
-/// `plugins.toml` of most tests: the bus, and the synthetic exchange as it comes.
+/// `plugins.toml` of most tests: the bus, and the synthetic exchange as it comes, both at all hours.
 pub const PLUGINS: &str = r#"
 [bus]
 brokers = ["bus"]
+calendar = "always"
 
 [[adapter]]
 name = "sim"
 library = "adapter_sim"
+calendar = "always"
 
 [adapter.config]
 seed = 42

@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -44,6 +44,8 @@ struct Shared {
     connections: Mutex<Vec<Connection>>,
     accepted: AtomicU64,
     too_slow: AtomicU64,
+    /// Connections that it allows at one time.
+    most: AtomicUsize,
     is_silent: AtomicBool,
     has_coarse_times: bool,
 }
@@ -68,6 +70,7 @@ impl Venue {
             connections: Mutex::default(),
             accepted: AtomicU64::new(0),
             too_slow: AtomicU64::new(0),
+            most: AtomicUsize::new(usize::MAX),
             is_silent: AtomicBool::new(false),
             has_coarse_times,
         });
@@ -91,6 +94,19 @@ impl Venue {
     /// Connections that were closed because they did not read.
     pub fn too_slow(&self) -> u64 {
         self.shared.too_slow.load(Ordering::Relaxed)
+    }
+
+    /// Allows so many connections at one time: ends the youngest beyond them, and refuses more.
+    pub fn allow(&self, connections: usize) {
+        let mut present = self.shared.connections.lock().unwrap();
+        self.shared.most.store(connections, Ordering::Relaxed);
+        present.truncate(connections);
+    }
+
+    /// Symbols on each connection, the oldest first.
+    pub fn carried(&self) -> Vec<usize> {
+        let connections = self.shared.connections.lock().unwrap();
+        connections.iter().map(|one| one.wants.iter().filter(|wanted| **wanted).count()).collect()
     }
 
     /// Ends all ticks; gives the last number of each symbol, in their order.
@@ -175,7 +191,14 @@ async fn serve(stream: TcpStream, number: u64, shared: Arc<Shared>) {
     let (reader, mut writer) = stream.into_split();
     let (writes, mut waiting) = mpsc::channel::<String>(WRITES);
     let wants = vec![false; shared.symbols.len()];
-    shared.connections.lock().unwrap().push(Connection { number, wants, writes, pending: String::new() });
+    {
+        let mut connections = shared.connections.lock().unwrap();
+        connections.retain(|one| !one.writes.is_closed());
+        if connections.len() >= shared.most.load(Ordering::Relaxed) {
+            return;
+        }
+        connections.push(Connection { number, wants, writes, pending: String::new() });
+    }
     let places: HashMap<&str, usize> =
         shared.symbols.iter().enumerate().map(|(place, symbol)| (symbol.as_str(), place)).collect();
     let mut lines = BufReader::new(reader).lines();

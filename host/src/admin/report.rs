@@ -64,10 +64,24 @@ pub struct FeedReport {
     pub sessions: usize,
     /// Instruments subscribed upstream.
     pub instruments: usize,
+    /// Of them, those that have ticked since they were subscribed.
+    pub active: u64,
+    /// Of them, those that the broker has not taken yet.
+    pub pending: u64,
     /// Instruments that its limits allow.
     pub capacity: usize,
+    /// What its exchanges do: `open`, `pre_open`, `closed`; none when their hours do not matter, or nothing is subscribed.
+    pub market: Option<&'static str>,
+    /// Milliseconds until the next session of one of them, while none trades.
+    pub opens_in_ms: Option<u64>,
+    /// Attempts to connect since the last that succeeded.
+    pub attempts: u32,
+    /// Milliseconds until the next attempt after a failure.
+    pub retry_in_ms: Option<u64>,
     /// Instruments on each connection to the broker.
     pub connections: Vec<usize>,
+    /// What each connection to the broker says of itself.
+    pub links: Vec<LinkReport>,
     /// Connections lost.
     pub disconnects: u64,
     /// Adapter instances started again after a failure.
@@ -76,6 +90,27 @@ pub struct FeedReport {
     pub instances: Vec<InstanceReport>,
     /// Counters of the feed by name, as in `/metrics`.
     pub counters: Counts,
+}
+
+/// One connection of a feed to its broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LinkReport {
+    /// Its number.
+    pub connection: usize,
+    /// Its state, silence not considered.
+    pub state: &'static str,
+    /// Milliseconds in this state.
+    pub state_age_ms: Option<u64>,
+    /// Milliseconds since its last tick.
+    pub last_tick_age_ms: Option<u64>,
+    /// Instruments that it carries.
+    pub instruments: usize,
+    /// Attempts to connect since the last that succeeded.
+    pub attempts: u32,
+    /// Milliseconds until the next attempt after a failure.
+    pub retry_in_ms: Option<u64>,
+    /// The last thing that went wrong.
+    pub last_error: Option<String>,
 }
 
 /// One running adapter instance: one connection of a feed.

@@ -50,6 +50,11 @@ impl Loaded {
         self.info.capabilities & capability::LOGIN != 0
     }
 
+    /// Whether its broker counts pairs of symbol and mode, and not symbols.
+    pub fn counts_modes(&self) -> bool {
+        self.info.capabilities & capability::COUNTS_MODES != 0
+    }
+
     /// Whether its broker allows one session for an account, so that an old instance must end before a new one begins.
     pub fn is_single_session(&self) -> bool {
         self.info.capabilities & capability::SINGLE_SESSION != 0

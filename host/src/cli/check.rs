@@ -8,6 +8,8 @@ use std::{
 };
 
 use crate::{
+    calendar::{Calendars, date::Date},
+    clock,
     config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources},
     plugins::integrity,
 };
@@ -57,12 +59,17 @@ impl fmt::Display for Report {
 
 /// Looks at everything. Nothing is started and nothing is left behind; each port is opened and closed at once.
 pub fn check(sources: &Sources, validate: Validate<'_>) -> Report {
+    check_at(sources, validate, clock::unix_nanos())
+}
+
+fn check_at(sources: &Sources, validate: Validate<'_>, now_ns: u64) -> Report {
     let (settings, problems) = Settings::load_lenient(sources);
     let mut report = Report { problems, warnings: settings.warnings.clone(), facts: Vec::new() };
     if let Some(file) = &settings.config {
         report.facts.push(format!("settings file {}", file.display()));
     }
     check_plugins(&settings, validate, &mut report);
+    check_calendar(&settings, now_ns, &mut report);
     check_data(&settings, &sources.working_dir, &mut report);
     check_ports(&settings, &mut report);
     report
@@ -102,6 +109,31 @@ fn check_plugins(settings: &Settings, validate: Validate<'_>, report: &mut Repor
                 let origin = Origin::File(path.into(), adapter.line);
                 report.problems.push(Problem::new(origin, format!("adapter {}", adapter.name), message));
             }
+        }
+    }
+}
+
+/// Days before the holidays of a calendar end on which the operator is told.
+const CALENDAR_NOTICE_DAYS: i64 = 14;
+
+fn check_calendar(settings: &Settings, now_ns: u64, report: &mut Report) {
+    let path = settings.calendar.as_deref();
+    let name = path.map_or_else(|| "the built-in one".to_owned(), |path| path.display().to_string());
+    match Calendars::open(path) {
+        Ok(calendars) => {
+            let (_, to) = calendars.present().covers();
+            let (today, _) = Date::in_india(now_ns);
+            if to.days_since(today) < CALENDAR_NOTICE_DAYS {
+                report.warnings.push(format!(
+                    "calendar of the exchanges ({name}): its holidays end on {to}; after that the host takes holidays for \
+                     days of trade. Write a file with those to come, and name it in TICKHOST_CALENDAR"
+                ));
+            }
+            report.facts.push(format!("calendar of the exchanges: {name}, holidays until {to}"));
+        }
+        Err(error) => {
+            let message = format!("{name}: {error}");
+            report.problems.push(Problem::new(Origin::Default, "TICKHOST_CALENDAR", message));
         }
     }
 }

@@ -7,10 +7,13 @@ use std::{
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     accounts::{Accounts, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
     bus::BusSettings,
+    calendar::{self, Calendars},
+    clock,
     config::{PluginsFile, Settings},
     feed::FeedSettings,
     host::{Host, Plan},
@@ -60,16 +63,37 @@ pub fn open_accounts(settings: &Settings) -> anyhow::Result<Accounts> {
     })?)
 }
 
+/// Opens the calendar of the exchanges that the settings name.
+///
+/// # Errors
+/// When the file cannot be used.
+pub fn open_calendar(settings: &Settings) -> anyhow::Result<Calendars> {
+    let path = settings.calendar.as_deref();
+    let named = || format!("TICKHOST_CALENDAR: {}", path.unwrap_or_else(|| Path::new("")).display());
+    Calendars::open(path).with_context(named)
+}
+
 /// Runs the host until it is told to stop.
 ///
 /// # Errors
 /// Why it did not start.
 pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) -> anyhow::Result<()> {
+    if let Some(shift) = clock::Shift::of_environment() {
+        tokio::spawn(shift.follow());
+    }
+    let calendars = open_calendar(&settings)?;
     let accounts = open_accounts(&settings)?;
     let newcomer = first_run(&settings, &accounts)?;
     let run_dir = RunDir::make(&settings.data_dir)?;
-    let plan = plan(settings, plugins, accounts, run_dir);
+    let calendar_file = settings.calendar.clone();
+    let plan = plan(settings, plugins, accounts, calendars.clone(), run_dir);
+    // Before anybody can know that the host runs: whoever stops it from then on is heard.
+    let stop = stop_signal()?;
     let host = Host::start(plan)?;
+    let stop_following = CancellationToken::new();
+    if let Some(path) = calendar_file {
+        tokio::spawn(calendar::follow(calendars, path, stop_following.clone()));
+    }
     tracing::info!(
         websocket = %host.websocket_addr(),
         admin = %host.admin_addr(),
@@ -81,13 +105,20 @@ pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) 
     if let Err(error) = welcome(&host, newcomer.as_deref(), out) {
         tracing::debug!(%error, "Could not print the welcome");
     }
-    stop_signal().await?;
+    stop.await;
     tracing::info!("Stopping");
+    stop_following.cancel();
     host.shut_down().await;
     Ok(())
 }
 
-fn plan(settings: Settings, plugins: PluginsFile, accounts: Accounts, run_dir: RunDir) -> Plan {
+fn plan(
+    settings: Settings,
+    plugins: PluginsFile,
+    accounts: Accounts,
+    calendars: Calendars,
+    run_dir: RunDir,
+) -> Plan {
     let bus = settings.bus_address().map(|listen| BusSettings {
         two_word_exchanges: settings.two_word_exchanges.clone(),
         known_brokers: plugins.adapters.iter().flat_map(|entry| entry.brokers.iter().cloned()).collect(),
@@ -115,6 +146,7 @@ fn plan(settings: Settings, plugins: PluginsFile, accounts: Accounts, run_dir: R
             message_burst: settings.message_burst,
             max_subscriptions: settings.max_subscriptions_per_client,
             subscribe_timeout: settings.subscribe_timeout_ms,
+            silent_after: settings.subscription_silent_seconds,
             outbox: OutboxLimits {
                 frames: settings.outbox_frames,
                 bytes: OUTBOX_BYTES,
@@ -132,10 +164,12 @@ fn plan(settings: Settings, plugins: PluginsFile, accounts: Accounts, run_dir: R
             connections_per_key: settings.max_connections_per_key,
             feed: FeedSettings {
                 subscribe_timeout: settings.subscribe_timeout_ms,
+                rebalance_after: settings.rebalance_seconds,
                 linger: settings.feed_linger_seconds,
                 shutdown: settings.shutdown_seconds / 2,
                 stale_after: settings.ws_stale_tick_warn_seconds,
             },
+            calendars,
             announced_brokers: settings.valid_brokers.clone(),
         },
         encode: EncodeOptions { flat_fields: settings.flat_fields, bids_asks: settings.bids_asks },
@@ -190,19 +224,27 @@ fn welcome(host: &Host, newcomer: Option<&Path>, out: &mut dyn Write) -> std::io
     out.flush()
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn stop_signal() -> anyhow::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+/// Listens for SIGINT and SIGTERM from now on; the future ends with the first of them.
+#[cfg(unix)]
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await?;
-    Ok(())
+    })
+}
+
+/// Ends when the user interrupts the program.
+#[cfg(not(unix))]
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without a way to be told, it runs until it is killed.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
 }

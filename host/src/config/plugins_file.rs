@@ -50,6 +50,28 @@ pub struct Trust {
 pub struct BusSection {
     /// Brokers without an adapter.
     pub brokers: Vec<String>,
+    /// When they may not be silent.
+    pub hours: Hours,
+}
+
+/// When the silence of a source means that something is wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hours {
+    /// While at least one of the subscribed exchanges trades.
+    #[default]
+    Exchange,
+    /// Always: what it brings does not follow the hours of the exchanges.
+    Always,
+}
+
+impl Hours {
+    /// The spelling in the file.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Exchange => "exchange",
+            Self::Always => "always",
+        }
+    }
 }
 
 /// Where an adapter runs.
@@ -91,6 +113,8 @@ pub struct AdapterEntry {
     pub throttle: Option<Duration>,
     /// Limits of an account instead of the usual ones.
     pub limits: LimitOverrides,
+    /// When it may not be silent.
+    pub hours: Hours,
     /// Where it runs.
     pub isolation: Isolation,
     /// What its process may use.
@@ -111,6 +135,7 @@ impl std::fmt::Debug for AdapterEntry {
             .field("is_enabled", &self.is_enabled)
             .field("throttle", &self.throttle)
             .field("limits", &self.limits)
+            .field("hours", &self.hours)
             .field("isolation", &self.isolation)
             .field("resources", &self.resources)
             .finish_non_exhaustive()

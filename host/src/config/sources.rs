@@ -14,10 +14,12 @@ use super::{
     problem::unknown,
     value::{FromText, Kind, Setting},
 };
+use crate::clock;
 
 /// Variables with the host's prefix that are no settings: one for the tools that connect as a client, the others for
-/// the tests of this workspace, which hand their environment on to the programs they start.
-const OTHER_VARIABLES: [&str; 3] = ["TICKHOST_API_KEY", "TICKHOST_PYTHON", "TICKHOST_REQUIRE_CLIENTS"];
+/// the tests of this workspace, some of which hand their environment on to the programs they start.
+const OTHER_VARIABLES: [&str; 4] =
+    ["TICKHOST_API_KEY", "TICKHOST_PYTHON", "TICKHOST_REQUIRE_CLIENTS", clock::Shift::VARIABLE];
 /// Name of the settings file that is read when it lies in the working folder.
 const FILE_NAME: &str = "tickhost.toml";
 

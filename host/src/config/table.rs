@@ -114,14 +114,22 @@ settings! {
             .unset("3; fyers 2, zerodha 1");
         /// Whether an account may have more than one connection to its broker.
         enable_connection_pooling: bool = Setting::new("ENABLE_CONNECTION_POOLING", Kind::Switch).default("true");
+        /// Time that one connection to a broker may be down, while others of the account are up, before its symbols move to
+        /// those that have room.
+        rebalance_seconds: Duration = Setting::new("TICKHOST_REBALANCE_SECONDS", Kind::Seconds(1, 3_600)).default("30");
         /// Broker names that clients are told of.
         valid_brokers: Vec<String> = Setting::new("VALID_BROKERS", Kind::Names).unset("those of plugins.toml");
         /// Longest wait for a broker's answer before a subscription is confirmed as pending.
         subscribe_timeout_ms: Duration = Setting::new("TICKHOST_SUBSCRIBE_TIMEOUT_MS", Kind::Milliseconds(100, 60_000)).default("4000");
         /// How long a broker's feed stays up after its last client left.
         feed_linger_seconds: Duration = Setting::new("TICKHOST_FEED_LINGER_SECONDS", Kind::Seconds(0, 86_400)).default("30");
-        /// Silence of a subscribed feed that is reported.
+        /// Silence of a subscribed connection, in the hours of its exchanges, that is reported and answered by a reconnect.
         ws_stale_tick_warn_seconds: Duration = Setting::new("WS_STALE_TICK_WARN_SECONDS", Kind::Seconds(1, 86_400)).default("120");
+        /// Time without a tick after which a client that asked for it is told that a subscription is silent.
+        subscription_silent_seconds: Duration = Setting::new("TICKHOST_SUBSCRIPTION_SILENT_SECONDS", Kind::Seconds(1, 3_600)).default("10");
+        /// A file with the hours and holidays of the exchanges, instead of the built-in ones. It is read again when it
+        /// changes.
+        calendar: Option<PathBuf> = Setting::new("TICKHOST_CALENDAR", Kind::Path).unset("the built-in one");
     }
     "Adapters" {
         /// The file that lists the adapters.

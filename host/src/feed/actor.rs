@@ -1,10 +1,12 @@
 //! The task of one feed: keeps what is desired, and makes the adapter instances follow.
 
+mod balance;
 mod login;
+mod silence;
 mod subscriptions;
 pub(super) mod swapping;
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use rustc_hash::FxHashMap;
 use tokio::task::JoinHandle;
@@ -22,6 +24,7 @@ use super::{
 };
 use crate::{
     accounts::Accounts,
+    calendar::Calendars,
     clock,
     inbox::Inbox,
     instruments::Instruments,
@@ -49,6 +52,8 @@ pub struct FeedContext {
     pub orders: Arc<dyn OrderSink>,
     /// Times.
     pub settings: FeedSettings,
+    /// When exchanges trade.
+    pub calendars: Calendars,
 }
 
 /// Makes a feed, and the task that runs it until it ends by itself. `may_end` is asked when the last client has been
@@ -70,7 +75,8 @@ pub fn start(
     });
     let pool = Pool::new(serving.limits);
     let credentials = Arc::new(CurrentCredentials::new(serving.connector.secrets()));
-    let feed = Feed::new(id, spec, &serving, counters, intake, context.settings.stale_after);
+    let (stale_after, calendars) = (context.settings.stale_after, context.calendars.clone());
+    let feed = Feed::new(id, spec, &serving, counters, intake, stale_after, calendars);
     let actor = Actor {
         feed: feed.clone(),
         context,
@@ -78,7 +84,9 @@ pub fn start(
         by_name: FxHashMap::default(),
         subscribed: FxHashMap::default(),
         connections: Vec::new(),
+        parked: VecDeque::new(),
         requests: Requests::default(),
+        pending: 0,
         upstream_requests: 0,
         events: Arc::default(),
         credentials,
@@ -102,7 +110,11 @@ struct Actor {
     by_name: FxHashMap<(Arc<str>, Arc<str>), InstrumentId>,
     subscribed: FxHashMap<InstrumentId, Subscribed>,
     connections: Vec<Connection>,
+    /// Instruments without a connection, in the order in which they get a place. Bounded by what is subscribed.
+    parked: VecDeque<InstrumentId>,
     requests: Requests,
+    /// Instruments of which the adapter has not said that the broker takes them.
+    pending: usize,
     /// Number of the last request to an adapter; an outcome of an earlier one than an instrument's last is outdated.
     upstream_requests: u64,
     events: Arc<Inbox<InstanceEvent>>,
@@ -127,7 +139,8 @@ struct Actor {
 struct Subscribed {
     exchange: Arc<str>,
     symbol: Arc<str>,
-    connection: usize,
+    /// Its connection, none while it is parked.
+    connection: Option<usize>,
     demand: Demand,
     upstream: Upstream,
     /// The adapter's last word: levels granted, none before it spoke.
@@ -177,6 +190,8 @@ impl Actor {
             let now = Instant::now();
             self.restart_due(now);
             self.look_at_swaps(now);
+            self.look_at_silence(now);
+            self.balance(now);
             self.log_in_when_due(now);
             let orphaned = self.requests.complete(now);
             self.release(&orphaned);
@@ -412,26 +427,29 @@ impl Actor {
     fn next_deadline(&self) -> Option<Instant> {
         let linger = self.empty_since.map(|since| since + self.context.settings.linger);
         let restart = self.connections.iter().filter_map(Connection::next_attempt).min();
-        let is_refused = self.connections.iter().any(|connection| connection.link == Link::AuthFailed);
+        let is_refused = self.connections.iter().any(|connection| connection.link() == Link::AuthFailed);
         let login = self.logins.next().filter(|_| is_refused);
-        let looks = [self.announcer.deadline(), self.next_look(Instant::now()), login];
+        let looks = [self.announcer.deadline(), self.next_look(Instant::now()), login, self.next_balance()];
         [linger, restart, self.requests.deadline()].into_iter().chain(looks).flatten().min()
     }
 
     fn publish_status(&self) {
-        let worst = self.connections.iter().max_by_key(|connection| connection.link.severity());
-        let state = worst.map_or(FeedState::Starting, |connection| connection.link.feed_state());
+        // One whose instruments have moved to others is missed by nobody.
+        let is_any_carrying = self.connections.iter().any(|connection| connection.instruments() > 0);
+        let of_matter =
+            self.connections.iter().filter(|connection| !is_any_carrying || connection.instruments() > 0);
+        let worst = of_matter.max_by_key(|connection| connection.link().severity());
+        let state = worst.map_or(FeedState::Starting, |connection| connection.link().feed_state());
         let mut status = self.feed.0.status.lock();
         if status.state != state {
             status.since_ns = clock::unix_nanos();
             status.state = state;
         }
         status.connections.clear();
-        status.connections.extend_from_slice(self.pool.used());
-        if status.instruments == 0 && !self.subscribed.is_empty() {
-            status.listening_since_ns = clock::unix_nanos();
-        }
+        let connections = self.connections.iter().enumerate();
+        status.connections.extend(connections.map(|(number, connection)| connection.status(number)));
         status.instruments = self.subscribed.len();
+        status.pending = self.pending;
         status.capacity = self.pool.limits().capacity();
         status.instances.clear();
         let present = self.connections.iter().enumerate();
@@ -446,6 +464,7 @@ impl Actor {
             _ => last_error.or(self.failed_swap.as_ref()).cloned(),
         };
         status.retry_at = worst.and_then(|connection| connection.restart_at.or(connection.retry_at));
+        status.attempts = worst.map_or(0, Connection::attempts);
         status.restarts = self.restarts;
         status.disconnects = self.connections.iter().map(|connection| connection.disconnects).sum();
     }

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use super::{Feed, FeedState, FeedView};
 use crate::{
     clock,
-    protocol::text,
+    protocol::{reply::FeedFacts, text},
     shard::{ShardCommand, ShardHandle},
 };
 
@@ -26,6 +26,9 @@ const WINDOW: Duration = Duration::from_secs(1);
 
 /// Pause between two looks that only the passing of time calls for. Silence, and its end, are noticed that late at most.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest pause between two looks while the hours of exchanges matter: the time of day may be set, and machines sleep.
+const HOURS_PAUSE: Duration = Duration::from_secs(5);
 
 /// The last thing said of a feed. Whoever comes later is told this, not what the feed may be by then: the next
 /// announcement says only what differs from it.
@@ -49,6 +52,40 @@ impl Feed {
     }
 }
 
+/// Leaves a line for the operator, as often as clients are told.
+fn log(feed: &Feed, view: &FeedView) {
+    let (now_ns, now) = (clock::unix_nanos(), Instant::now());
+    let spec = feed.spec();
+    let FeedFacts { state, last_tick_age_ms, retry_in_ms, attempts, market, opens_in_ms, .. } =
+        view.facts(&spec.broker, now_ns, now);
+    let (feed, user) = (feed.id().0, spec.account.as_ref().map(|account| account.user.as_str()));
+    let reason = view.message(now_ns);
+    macro_rules! line {
+        ($level:expr) => {
+            tracing::event!(
+                $level,
+                adapter = %spec.adapter,
+                feed,
+                user,
+                state,
+                reason,
+                last_tick_age_ms,
+                retry_in_ms,
+                attempts,
+                market,
+                opens_in_ms,
+                "The state of a feed has changed"
+            )
+        };
+    }
+    match view.state {
+        FeedState::Stale | FeedState::AuthFailed | FeedState::Down => line!(tracing::Level::WARN),
+        FeedState::Starting | FeedState::Connecting | FeedState::Live | FeedState::Closed => {
+            line!(tracing::Level::INFO);
+        }
+    }
+}
+
 /// Decides what is said, and when. Part of the task of one feed.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
@@ -64,6 +101,7 @@ impl Announcer {
         if !self.look(feed.view(clock::unix_nanos()), Instant::now()) {
             return;
         }
+        log(feed, &self.said.view);
         // First here: a session that follows from now on finds it, and is told of everything after it.
         *feed.0.announced.lock() = self.said.clone();
         let (number, frame) = feed.announced();
@@ -80,11 +118,13 @@ impl Announcer {
 
     /// Takes the present view of the feed; says whether it is to be announced.
     fn look(&mut self, view: FeedView, now: Instant) -> bool {
-        self.look_at = match view.state {
+        let silence_at = match view.state {
             FeedState::Live => view.stale_in.map(|pause| now + pause.max(LOOK_PAUSE)),
             FeedState::Stale => Some(now + LOOK_PAUSE),
             _ => None,
         };
+        let hours_at = view.market.map(|_| now + HOURS_PAUSE);
+        self.look_at = [silence_at, hours_at].into_iter().flatten().min();
         if !view.is_news_after(&self.said.view) {
             return false;
         }

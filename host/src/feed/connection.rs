@@ -8,8 +8,16 @@ use std::{
 
 use adapter_abi::{ErrorCode, StatusEvent, StatusKind};
 
-use super::{FeedState, actor::swapping::Settling, events::Events, swap::Standby};
-use crate::plugins::AdapterInstance;
+use rustc_hash::FxHashMap;
+
+use super::{
+    FeedState,
+    actor::swapping::Settling,
+    events::Events,
+    silence::{Answers, ConnectionStatus},
+    swap::Standby,
+};
+use crate::{clock, plugins::AdapterInstance};
 
 /// Pause before the first restart of a failed instance; doubles with each failure.
 const FIRST_RESTART_PAUSE: Duration = Duration::from_millis(100);
@@ -27,6 +35,10 @@ const LONGEST_CIRCUIT_PAUSE: Duration = Duration::from_mins(2);
 
 /// An instance that ran this long had recovered: the next failure counts as the first.
 const STABLE_AFTER: Duration = Duration::from_mins(1);
+
+/// A connection that was up this long was not refused: brokers that allow fewer of them may end one right after its
+/// beginning.
+const STEADY_AFTER: Duration = Duration::from_secs(10);
 
 /// State of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,12 +94,28 @@ pub(super) struct Connection {
     pub(super) events: Option<Arc<Events>>,
     /// That of the instance's events; 0 when there is no instance.
     pub(super) epoch: u64,
-    pub(super) link: Link,
+    link: Link,
+    /// When the link became what it is, in nanoseconds since the Unix epoch; 0 before the first change.
+    since_ns: u64,
+    /// Since when it was not up, short times excepted; none before the first attempt.
+    down_since: Option<Instant>,
+    /// Since when it is up; none while it is not.
+    up_since: Option<Instant>,
+    /// It stays down, and what others have room for has moved there.
+    pub(super) is_left: bool,
     pub(super) restart_at: Option<Instant>,
     /// When the instance itself will try again, by its own word.
     pub(super) retry_at: Option<Instant>,
     pub(super) last_error: Option<Arc<str>>,
     pub(super) disconnects: u64,
+    /// Attempts to connect since the last that succeeded.
+    attempts: u32,
+    /// The first attempt of this instance was counted when it began.
+    is_first_attempt: bool,
+    /// What it carries.
+    load: Load,
+    /// What was done about its silence.
+    pub(super) answers: Answers,
     /// What is to take the instance's place.
     pub(super) standby: Option<Standby>,
     /// What took it a moment ago.
@@ -108,9 +136,88 @@ impl Connection {
         self.epoch = events.epoch;
         self.instance = Some(instance);
         self.events = Some(events);
-        self.link = Link::Connecting;
+        self.set_link(Link::Connecting);
+        self.attempts = self.attempts.saturating_add(1);
+        self.is_first_attempt = true;
         (self.restart_at, self.retry_at) = (None, None);
         self.started_at = Some(now);
+    }
+
+    /// The link.
+    pub(super) const fn link(&self) -> Link {
+        self.link
+    }
+
+    /// Attempts to connect since the last that succeeded; the one that is under way counts.
+    pub(super) const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Notes what the link has become.
+    pub(super) fn set_link(&mut self, link: Link) {
+        // A connect that is reported twice is another connection.
+        if self.link != link || link == Link::Up {
+            self.since_ns = clock::unix_nanos();
+        }
+        self.link = link;
+        let now = Instant::now();
+        self.note_steady(now);
+        if link == Link::Up {
+            self.up_since.get_or_insert(now);
+        } else {
+            self.up_since = None;
+            self.down_since.get_or_insert(now);
+        }
+    }
+
+    /// Forgets that it was down, once it has been up for long enough.
+    pub(super) fn note_steady(&mut self, now: Instant) {
+        if self.up_since.is_some_and(|since| now.saturating_duration_since(since) >= STEADY_AFTER) {
+            self.down_since = None;
+            self.is_left = false;
+        }
+    }
+
+    /// When [`Self::note_steady`] changes whether it is used.
+    pub(super) fn steady_at(&self) -> Option<Instant> {
+        self.up_since.filter(|_| self.is_left).map(|since| since + STEADY_AFTER)
+    }
+
+    /// Since when it is not up, short times excepted; none while it is.
+    pub(super) fn down_since(&self) -> Option<Instant> {
+        self.down_since.filter(|_| self.link != Link::Up)
+    }
+
+    /// Instruments that it carries.
+    pub(super) const fn instruments(&self) -> usize {
+        self.load.instruments
+    }
+
+    /// It carries an instrument of this exchange from now on.
+    pub(super) fn carry(&mut self, exchange: &Arc<str>) {
+        self.load.add(exchange);
+    }
+
+    /// It carries one less of them.
+    pub(super) fn drop_one(&mut self, exchange: &str) {
+        self.load.remove(exchange);
+    }
+
+    /// What it says of itself.
+    pub(super) fn status(&self, number: usize) -> ConnectionStatus {
+        ConnectionStatus {
+            number,
+            state: self.link.feed_state(),
+            since_ns: self.since_ns,
+            instruments: self.load.instruments,
+            listening_since_ns: self.load.since_ns,
+            exchanges: Arc::clone(&self.load.exchanges),
+            last_tick_ns: self.events.as_ref().map(|events| Arc::clone(&events.last_tick_ns)),
+            suspect_since_ns: self.answers.since_ns,
+            attempts: self.attempts,
+            last_error: self.last_error.clone(),
+            retry_at: self.restart_at.or(self.retry_at),
+        }
     }
 
     /// Takes the instance away; nothing that it still says counts.
@@ -138,21 +245,24 @@ impl Connection {
     /// Nothing serves the feed, for this reason.
     pub(super) fn close(&mut self, why: &Arc<str>) {
         self.forgive();
-        self.link = Link::Unserved;
+        self.set_link(Link::Unserved);
         self.last_error = Some(Arc::clone(why));
     }
 
     /// The instance could not be made, or has died: plans the next attempt.
     pub(super) fn fail(&mut self, message: &str, now: Instant) {
-        let was_stable =
-            self.started_at.take().is_some_and(|start| now.duration_since(start) >= STABLE_AFTER);
+        let started_at = self.started_at.take();
+        let was_made = started_at.is_some();
+        let was_stable = started_at.is_some_and(|start| now.duration_since(start) >= STABLE_AFTER);
         if was_stable {
             self.failures = 0;
             self.openings = 0;
             self.recent_failures.clear();
         }
         self.failures = self.failures.saturating_add(1);
-        self.link = Link::Failed;
+        // One that could not even be made is an attempt too.
+        self.attempts = self.attempts.saturating_add(u32::from(!was_made));
+        self.set_link(Link::Failed);
         self.recent_failures.push_back(now);
         self.recent_failures.retain(|failure| now.duration_since(*failure) <= CIRCUIT_WINDOW);
         if self.openings == 0 && self.recent_failures.len() < CIRCUIT_FAILURES {
@@ -174,24 +284,72 @@ impl Connection {
         let tells_of_retry = event.kind == StatusKind::DISCONNECTED && event.retry_in_ms > 0;
         self.retry_at = now.checked_add(Duration::from_millis(event.retry_in_ms)).filter(|_| tells_of_retry);
         match event.kind {
-            StatusKind::CONNECTING => self.link = Link::Connecting,
+            StatusKind::CONNECTING => {
+                let is_counted = std::mem::take(&mut self.is_first_attempt);
+                self.attempts = self.attempts.saturating_add(u32::from(!is_counted));
+                self.set_link(Link::Connecting);
+            }
             StatusKind::CONNECTED => {
-                self.link = Link::Up;
+                self.set_link(Link::Up);
+                self.attempts = 0;
+                self.is_first_attempt = false;
                 self.last_error = None;
             }
             StatusKind::DISCONNECTED => {
                 self.disconnects += u64::from(self.link == Link::Up);
-                self.link = Link::Connecting;
+                self.set_link(Link::Connecting);
                 self.last_error = Some(describe(event));
             }
             StatusKind::AUTH_FAILED => {
-                self.link = Link::AuthFailed;
+                self.set_link(Link::AuthFailed);
                 self.last_error = Some(describe(event));
             }
             StatusKind::FAILED | StatusKind::STOPPED => return Consequence::Replace,
             _ => {}
         }
         Consequence::Nothing
+    }
+}
+
+/// What a connection carries.
+#[derive(Debug, Default)]
+struct Load {
+    instruments: usize,
+    by_exchange: FxHashMap<Arc<str>, usize>,
+    /// The exchanges, to be shared.
+    exchanges: Arc<[Arc<str>]>,
+    /// When the first instrument came, in nanoseconds since the Unix epoch.
+    since_ns: u64,
+}
+
+impl Load {
+    fn add(&mut self, exchange: &Arc<str>) {
+        if self.instruments == 0 {
+            self.since_ns = clock::unix_nanos();
+        }
+        self.instruments += 1;
+        if let Some(count) = self.by_exchange.get_mut(exchange) {
+            *count += 1;
+        } else {
+            self.by_exchange.insert(Arc::clone(exchange), 1);
+            self.share();
+        }
+    }
+
+    fn remove(&mut self, exchange: &str) {
+        let Some(count) = self.by_exchange.get_mut(exchange) else { return };
+        self.instruments = self.instruments.saturating_sub(1);
+        *count -= 1;
+        if *count == 0 {
+            self.by_exchange.remove(exchange);
+            self.share();
+        }
+    }
+
+    fn share(&mut self) {
+        let mut exchanges: Vec<Arc<str>> = self.by_exchange.keys().cloned().collect();
+        exchanges.sort_unstable();
+        self.exchanges = exchanges.into();
     }
 }
 
@@ -302,5 +460,62 @@ mod tests {
         connection.observe(&StatusEvent { retry_in_ms: u64::MAX, ..status(StatusKind::DISCONNECTED) }, now);
         connection.observe(&status(StatusKind::CONNECTING), now);
         assert_eq!(connection.retry_at, None);
+    }
+
+    #[test]
+    fn attempts_are_counted_until_one_succeeds() {
+        let mut connection = Connection::default();
+        let now = Instant::now();
+        connection.fail("no such file", now);
+        assert_eq!(connection.attempts(), 1, "it could not even be made");
+        // As of an instance that began: its first attempt was counted then.
+        (connection.attempts, connection.is_first_attempt, connection.started_at) = (2, true, Some(now));
+        for attempts in [2, 3, 4] {
+            connection.observe(&status(StatusKind::CONNECTING), now);
+            assert_eq!(connection.attempts(), attempts);
+            connection.observe(&status(StatusKind::DISCONNECTED), now);
+        }
+        connection.fail("crashed", now);
+        assert_eq!(connection.attempts(), 4, "this attempt was counted when it began");
+        connection.observe(&status(StatusKind::CONNECTED), now);
+        assert_eq!(connection.attempts(), 0);
+    }
+
+    #[test]
+    fn a_connection_that_is_ended_right_after_it_began_was_down_all_the_time() {
+        let mut connection = Connection::default();
+        connection.set_link(Link::Connecting);
+        let since = connection.down_since().unwrap();
+        connection.is_left = true;
+        connection.set_link(Link::Up);
+        assert_eq!(connection.down_since(), None);
+        connection.set_link(Link::Connecting);
+        assert_eq!(connection.down_since(), Some(since));
+        connection.set_link(Link::Up);
+        let up = connection.up_since.unwrap();
+        assert_eq!(connection.steady_at(), Some(up + STEADY_AFTER));
+        connection.note_steady(up + STEADY_AFTER / 2);
+        assert!(connection.is_left);
+        connection.note_steady(up + STEADY_AFTER);
+        assert!(!connection.is_left && connection.steady_at().is_none());
+        connection.set_link(Link::Connecting);
+        assert!(connection.down_since().unwrap() > since, "another time");
+    }
+
+    #[test]
+    fn the_load_knows_its_exchanges_and_since_when_there_is_any() {
+        let mut connection = Connection::default();
+        let exchanges = |connection: &Connection| connection.status(0).exchanges.join(",");
+        for exchange in ["NSE", "NSE", "MCX"] {
+            connection.carry(&exchange.into());
+        }
+        assert_eq!((connection.instruments(), exchanges(&connection)), (3, "MCX,NSE".to_owned()));
+        connection.drop_one("NSE");
+        connection.drop_one("BSE");
+        assert_eq!((connection.instruments(), exchanges(&connection)), (2, "MCX,NSE".to_owned()));
+        connection.drop_one("NSE");
+        connection.drop_one("MCX");
+        assert_eq!((connection.instruments(), exchanges(&connection)), (0, String::new()));
+        assert!(connection.status(0).listening_since_ns > 0);
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     clock,
     inbox::Inbox,
     intake::Intake,
+    metrics::Counter,
     model::{Depth, DepthLevel, Ltp, Quote},
     plugins::AdapterEvents,
 };
@@ -60,6 +61,8 @@ pub(super) struct Events {
     pub(super) user: Option<UserName>,
     pub(super) broker: Arc<str>,
     pub(super) log: AdapterLog,
+    /// When the instance published last, in nanoseconds since the Unix epoch; 0 before.
+    pub(super) last_tick_ns: Arc<Counter>,
     /// Locked while a batch is published: once it was changed, no batch is under way that was meant for what it was.
     ///
     /// Lock order: before that of a [`Handover`], and before `Intake::state`.
@@ -102,6 +105,7 @@ impl Events {
             user,
             broker,
             log: AdapterLog::new(label),
+            last_tick_ns: Arc::default(),
             pass: Mutex::new(Pass::All),
         })
     }
@@ -149,7 +153,9 @@ impl Events {
             Pass::Retired => None,
         };
         let Some(dropped) = dropped else { return self.refuse(count) };
-        self.intake.counters().last_tick_ns.set(clock::unix_nanos());
+        let now_ns = clock::unix_nanos();
+        self.intake.counters().last_tick_ns.set(now_ns);
+        self.last_tick_ns.set(now_ns);
         PublishOutcome { accepted: count.saturating_sub(dropped), dropped, retired: 0, reserved: [0; 3] }
     }
 

@@ -11,8 +11,10 @@ use serde_json::{Map, Value, json};
 
 use super::codes::ErrorCode;
 use super::encode::{EncodeOptions, Label, market_data};
-use super::reply::{self, ErrorReply, Failure, FeedFacts, Granted, Subscribed, Unsubscribed};
-use super::request::{RefusedEntry, Request, RequestId, parse};
+use super::reply::{
+    self, Counts, ErrorReply, Failure, FeedFacts, Granted, Outcome, OutcomeState, Subscribed, Unsubscribed,
+};
+use super::request::{RefusedEntry, Request, RequestId, Wishes, parse};
 use crate::model::{
     Delivery, DepthClass, DepthLevel, MaxRate, Mode, ORDERS_ABSENT, Quote, TickView, Variant, field,
 };
@@ -92,11 +94,13 @@ fn describe(request: &Request) -> Value {
         named
     };
     match request {
-        Request::Authenticate { api_key, feed_status } => {
+        Request::Authenticate { api_key, wishes } => {
             put("request", "authenticate".into());
             put("api_key", api_key.expose_secret().into());
-            if *feed_status {
-                put("feed_status", true.into());
+            let wishes =
+                [("feed_status", wishes.feed_status), ("subscription_status", wishes.subscription_status)];
+            for (name, _) in wishes.into_iter().filter(|(_, is_wanted)| *is_wanted) {
+                put(name, true.into());
             }
         }
         Request::Subscribe { entries, mode, depth, delivery, request_id } => {
@@ -169,6 +173,54 @@ fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap()
 }
 
+fn feed_replies() -> Vec<(&'static str, bytes::Bytes)> {
+    let feed = |state, ages: [Option<u64>; 3]| {
+        let [state_age_ms, last_tick_age_ms, retry_in_ms] = ages;
+        FeedFacts {
+            broker: "zerodha",
+            state,
+            state_age_ms,
+            last_tick_age_ms,
+            retry_in_ms,
+            attempts: None,
+            market: None,
+            opens_in_ms: None,
+        }
+    };
+    let live = feed("live", [Some(62_000), Some(40), None]);
+    let refused_login = feed("auth_failed", [Some(9_000), None, None]);
+    let stale = feed("stale", [Some(130_000), Some(130_000), None]);
+    let stale = FeedFacts { market: Some("open"), ..stale };
+    let night = FeedFacts {
+        market: Some("closed"),
+        opens_in_ms: Some(3_600_000),
+        ..feed("live", [Some(62_000), Some(9_000_000), None])
+    };
+    let down = FeedFacts { attempts: Some(3), ..feed("down", [Some(0), Some(1_500), Some(87)]) };
+    let new = feed("connecting", [Some(0), None, None]);
+    let counts = Counts { subscribed: 3, active: 2, pending: 1 };
+    vec![
+        ("broker_info", reply::broker_info("alice", true, None, &live, counts)),
+        (
+            "broker_info_disconnected",
+            reply::broker_info("alice", false, Some("token expired"), &refused_login, Counts::default()),
+        ),
+        ("feed_status", reply::feed_status(&stale, "connected, but silent for 130 s")),
+        (
+            "feed_status_down",
+            reply::feed_status(&down, "the adapter failed and will be started again: crashed"),
+        ),
+        (
+            "feed_status_night",
+            reply::feed_status(
+                &night,
+                "connected to the broker; its exchanges are closed, next session 2026-11-30 09:15 in India",
+            ),
+        ),
+        ("feed_status_new", reply::feed_status(&new, "connecting to the broker")),
+    ]
+}
+
 #[test]
 fn replies_are_those_of_the_samples() {
     let none = RequestId::default();
@@ -197,20 +249,41 @@ fn replies_are_those_of_the_samples() {
     ];
     let late = failure(ErrorCode::SubscriptionError, "broker refused");
     let late = reply::subscription_failed("SBIN", "NSE", Mode::Quote, "zerodha", &late);
-    let error = ErrorReply::new(ErrorCode::NotAuthenticated, "You must authenticate first");
-    let feed = |state, ages: [Option<u64>; 3]| {
-        let [state_age_ms, last_tick_age_ms, retry_in_ms] = ages;
-        FeedFacts { broker: "zerodha", state, state_age_ms, last_tick_age_ms, retry_in_ms }
+    let outcome = |symbol: &str, state, code, message| Outcome {
+        symbol: symbol.to_owned(),
+        exchange: "NSE",
+        mode: Mode::Quote,
+        state,
+        code,
+        message,
     };
-    let live = feed("live", [Some(62_000), Some(40), None]);
-    let refused_login = feed("auth_failed", [Some(9_000), None, None]);
-    let stale = feed("stale", [Some(130_000), Some(130_000), None]);
-    let down = feed("down", [Some(0), Some(1_500), Some(87)]);
-    let new = feed("connecting", [Some(0), None, None]);
+    let news = [
+        outcome("SBIN", OutcomeState::Active, None, None),
+        outcome("IDLE", OutcomeState::Silent, None, None),
+        outcome(
+            "WAIT",
+            OutcomeState::Pending,
+            None,
+            Some("the account's connections to the broker are full"),
+        ),
+        outcome("GONE", OutcomeState::Failed, Some(ErrorCode::SubscriptionError), Some("broker refused")),
+    ];
+    let error = ErrorReply::new(ErrorCode::NotAuthenticated, "You must authenticate first");
     let (time, id) = (raw("1705294800123"), raw("\"p1\""));
     let produced = [
-        ("auth_success", reply::auth_success("zerodha", "alice", false)),
-        ("auth_success_feed_status", reply::auth_success("zerodha", "alice", true)),
+        ("auth_success", reply::auth_success("zerodha", "alice", Wishes::default())),
+        (
+            "auth_success_feed_status",
+            reply::auth_success("zerodha", "alice", Wishes { feed_status: true, ..Wishes::default() }),
+        ),
+        (
+            "auth_success_subscription_status",
+            reply::auth_success(
+                "zerodha",
+                "alice",
+                Wishes { subscription_status: true, ..Wishes::default() },
+            ),
+        ),
         ("auth_status", reply::auth_status("zerodha", "alice")),
         ("subscribe_success", reply::subscribe_ack(&ack, "zerodha", &none)),
         ("subscribe_partial", reply::subscribe_ack(&partial, "zerodha", &request_id("\"r1\""))),
@@ -226,24 +299,15 @@ fn replies_are_those_of_the_samples() {
         ("unsubscribe_error", reply::unsubscribe_ack(&[kept], "zerodha", &none)),
         ("subscribe_orders", reply::subscribe_orders_ack(&request_id("\"o\""))),
         ("unsubscribe_orders", reply::unsubscribe_orders_ack(&none)),
-        ("broker_info", reply::broker_info("alice", true, None, &live)),
-        (
-            "broker_info_disconnected",
-            reply::broker_info("alice", false, Some("token expired"), &refused_login),
-        ),
         ("supported_brokers", reply::supported_brokers(&["angel", "zerodha"])),
         ("pong", reply::pong(1_705_294_800_456, Some(&time), Some(&id))),
         ("pong_bare", reply::pong(1_705_294_800_456, None, None)),
         ("error", error.to_bytes()),
         ("subscription_status", late),
-        ("feed_status", reply::feed_status(&stale, "connected, but silent for 130 s")),
-        (
-            "feed_status_down",
-            reply::feed_status(&down, "the adapter failed and will be started again: crashed"),
-        ),
-        ("feed_status_new", reply::feed_status(&new, "connecting to the broker")),
+        ("subscription_status_asked", reply::subscription_status(&news, "zerodha", &request_id("\"r1\""))),
     ];
-    assert_produced("reply_", &produced.map(|(name, bytes)| (name, bytes.to_vec())));
+    let produced = produced.into_iter().chain(feed_replies()).map(|(name, bytes)| (name, bytes.to_vec()));
+    assert_produced("reply_", &produced.collect::<Vec<_>>());
 }
 
 const MARKET: Quote = Quote {

@@ -6,6 +6,7 @@
 //! but the answer to a key says `success` or `authenticated` unasked, words for which some clients search the text.
 
 mod feed;
+mod subscription;
 
 use std::borrow::Cow;
 
@@ -13,9 +14,12 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Number, value::RawValue};
 
-pub use self::feed::{FeedFacts, broker_info, feed_status};
+pub use self::{
+    feed::{Counts, FeedFacts, broker_info, feed_status},
+    subscription::{Outcome, OutcomeState, subscription_failed, subscription_status},
+};
 use super::codes::ErrorCode;
-use super::request::{RefusedEntry, RequestId};
+use super::request::{RefusedEntry, RequestId, Wishes};
 use crate::model::{Delivery, DepthClass, MaxRate, Mode};
 
 /// A refused request: `{"status":"error","code":…,"message":…}`.
@@ -55,8 +59,8 @@ enum Status {
 }
 
 /// The answer to a valid key. It must not wait for the broker: common clients give up after five seconds.
-/// `feed_status` says that the wish for such frames was understood; a client that did not ask sees nothing of it.
-pub fn auth_success(broker: &str, user_id: &str, feed_status: bool) -> Bytes {
+/// The wishes say that they were understood; a client that has none sees nothing of them.
+pub fn auth_success(broker: &str, user_id: &str, wishes: Wishes) -> Bytes {
     #[derive(Serialize)]
     struct Features {
         ltp: bool,
@@ -73,6 +77,8 @@ pub fn auth_success(broker: &str, user_id: &str, feed_status: bool) -> Bytes {
         supported_features: Features,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         feed_status: bool,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        subscription_status: bool,
     }
     to_bytes(&Frame {
         r#type: "auth",
@@ -81,7 +87,8 @@ pub fn auth_success(broker: &str, user_id: &str, feed_status: bool) -> Bytes {
         broker,
         user_id,
         supported_features: Features { ltp: true, quote: true, depth: true },
-        feed_status,
+        feed_status: wishes.feed_status,
+        subscription_status: wishes.subscription_status,
     })
 }
 
@@ -329,32 +336,6 @@ pub fn pong(server_timestamp_ms: u64, timestamp: Option<&RawValue>, ping_id: Opt
         server_timestamp: server_timestamp_ms,
         client_timestamp: timestamp,
         ping_id,
-    })
-}
-
-/// News that a subscription which was acknowledged failed later, at the broker.
-///
-/// It has a `type`, unlike the answers to requests: nobody asked for it, and without one the spreadsheet add-in would
-/// complete every request it is waiting for. It never carries the `request_id` of the subscribe request: clients that
-/// reuse one id for all requests, or match replies on the id alone, would take it for the acknowledgement of another.
-/// Send it after that acknowledgement and never before: the command-line client ends at an `error` until then.
-pub fn subscription_failed(
-    symbol: &str,
-    exchange: &str,
-    mode: Mode,
-    broker: &str,
-    failure: &Failure<'_>,
-) -> Bytes {
-    #[derive(Serialize)]
-    struct Frame<'a> {
-        r#type: &'static str,
-        #[serde(flatten)]
-        entry: EntryFrame<'a>,
-    }
-    let entry = EntryFrame::new(symbol, exchange, broker, Some(failure));
-    to_bytes(&Frame {
-        r#type: "subscription_status",
-        entry: EntryFrame { mode: Some(mode.label()), ..entry },
     })
 }
 

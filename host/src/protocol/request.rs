@@ -33,8 +33,8 @@ pub enum Request {
     Authenticate {
         /// The key as sent, not empty, at most [`MAX_API_KEY_BYTES`] long.
         api_key: SecretString,
-        /// Whether the client wants to be told of the state of its feed, now and whenever it changes.
-        feed_status: bool,
+        /// What it wants to hear unasked.
+        wishes: Wishes,
     },
     /// Start streams.
     Subscribe {
@@ -84,6 +84,15 @@ pub enum Request {
     },
     /// The answer to a ping that was never sent; some clients volunteer it. Needs no reply.
     Pong,
+}
+
+/// What a client wants to hear unasked. Whoever does not wish for it never gets it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// The state of its feed, now and whenever it changes.
+    pub feed_status: bool,
+    /// What becomes of each subscription after its acknowledgement.
+    pub subscription_status: bool,
 }
 
 /// A client's own name for a request: any JSON value but `null`, given back exactly as it was written.
@@ -167,7 +176,10 @@ fn authenticate(fields: &Fields<'_>) -> Result<Request, ErrorReply> {
     match Text::of(key) {
         Text::Is(key) if key.len() <= MAX_API_KEY_BYTES => Ok(Request::Authenticate {
             api_key: SecretString::from(&*key),
-            feed_status: switch("feed_status", fields.feed_status)?,
+            wishes: Wishes {
+                feed_status: switch("feed_status", fields.feed_status)?,
+                subscription_status: switch("subscription_status", fields.subscription_status)?,
+            },
         }),
         Text::Is(_) | Text::Other => Err(ErrorReply::new(ErrorCode::AuthenticationError, "Invalid API key")),
         Text::Absent => Err(ErrorReply::new(ErrorCode::AuthenticationError, "API key is required")),

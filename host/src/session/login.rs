@@ -16,6 +16,7 @@ use crate::{
     protocol::{
         codes::{CloseReason, ErrorCode},
         reply::{self, ErrorReply},
+        request::Wishes,
     },
 };
 
@@ -61,23 +62,24 @@ impl Identity {
 }
 
 impl Session {
-    pub(super) fn authenticate(&self, api_key: SecretString, feed_status: bool) -> Pending {
+    pub(super) fn authenticate(&self, api_key: SecretString, wishes: Wishes) -> Pending {
         let hub = Arc::clone(&self.context.hub);
-        Box::pin(async move { Done::LoggedIn(hub.login(&api_key).await.map(Box::new), feed_status) })
+        Box::pin(async move { Done::LoggedIn(hub.login(&api_key).await.map(Box::new), wishes) })
     }
 
     pub(super) fn finish_login(
         &mut self,
         outcome: Result<Box<Login>, LoginError>,
-        feed_status: bool,
+        wishes: Wishes,
     ) -> Result<(), CloseReason> {
         match outcome {
             Ok(login) => {
                 let spec = login.membership.feed().spec();
-                self.send(reply::auth_success(&spec.broker, login.user.as_str(), feed_status));
+                self.send(reply::auth_success(&spec.broker, login.user.as_str(), wishes));
                 tracing::debug!(session_id = self.me.id().0, peer = %self.peer, user = login.user.as_str(), "Logged in");
                 self.be(*login);
-                self.shard.follow(&self.me, self.identity.feed().filter(|_| feed_status));
+                self.shard.follow(&self.me, self.identity.feed().filter(|_| wishes.feed_status));
+                self.want_news(wishes.subscription_status);
                 self.timers.logged_in(Instant::now());
             }
             Err(LoginError::Refused { code, message }) => self.refuse(&ErrorReply::new(code, message)),

@@ -3,9 +3,12 @@
 use std::{
     borrow::Cow,
     pin::Pin,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
+
+use rustc_hash::FxHashSet;
 
 use super::{Session, held::Name, login::Identity};
 use crate::{
@@ -18,7 +21,7 @@ use crate::{
     protocol::{
         codes::{CloseReason, ErrorCode},
         reply::{self, ErrorReply, Failure, Granted, Subscribed, Unsubscribed},
-        request::{Entry, RefusedEntry, Request, RequestId, UnsubscribeEntry},
+        request::{Entry, RefusedEntry, Request, RequestId, UnsubscribeEntry, Wishes},
         text,
     },
 };
@@ -31,8 +34,8 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 
 /// What came of a request.
 pub(super) enum Done {
-    /// And whether the client wants to hear of the state of its feed.
-    LoggedIn(Result<Box<Login>, LoginError>, bool),
+    /// And what the client wants to hear unasked.
+    LoggedIn(Result<Box<Login>, LoginError>, Wishes),
     Subscribed(Subscribing, Vec<Result<Grant, Refusal>>),
     Rejoined(Result<Membership, String>),
     Moved(Vec<Moving>, Vec<Result<Grant, Refusal>>),
@@ -43,6 +46,7 @@ pub(super) struct Moving {
     name: Name,
     variant: Variant,
     rate: Option<MaxRate>,
+    request: Option<Rc<RequestId>>,
 }
 
 /// A subscribe request on its way.
@@ -59,8 +63,8 @@ impl Session {
     pub(super) fn handle(&mut self, request: Request) {
         self.context.counters.requests.count(Action::from(&request));
         match request {
-            Request::Authenticate { api_key, feed_status } => {
-                self.pending = Some(self.authenticate(api_key, feed_status));
+            Request::Authenticate { api_key, wishes } => {
+                self.pending = Some(self.authenticate(api_key, wishes));
             }
             Request::Subscribe { entries, mode, depth, delivery, request_id } => {
                 self.subscribe(Subscribing { entries, mode, depth, delivery, request_id });
@@ -89,8 +93,8 @@ impl Session {
     /// Ends what [`Self::handle`] began.
     pub(super) fn finish(&mut self, done: Done) -> Result<(), CloseReason> {
         match done {
-            Done::LoggedIn(outcome, feed_status) => self.finish_login(outcome, feed_status)?,
-            Done::Subscribed(asked, answers) => self.finish_subscribe(&asked, answers),
+            Done::LoggedIn(outcome, wishes) => self.finish_login(outcome, wishes)?,
+            Done::Subscribed(asked, answers) => self.finish_subscribe(asked, answers),
             Done::Rejoined(outcome) => self.finish_rejoin(outcome),
             Done::Moved(wanted, answers) => self.finish_move(wanted, answers),
         }
@@ -141,7 +145,7 @@ impl Session {
         }));
     }
 
-    fn finish_subscribe(&mut self, asked: &Subscribing, answers: Vec<Result<Grant, Refusal>>) {
+    fn finish_subscribe(&mut self, asked: Subscribing, answers: Vec<Result<Grant, Refusal>>) {
         let broker = self.identity.broker();
         let mut answers = answers.into_iter();
         let mut granted = Vec::new();
@@ -178,9 +182,17 @@ impl Session {
             .collect();
         // The acknowledgement first, then the snapshots that attaching brings.
         self.send(reply::subscribe_ack(&entries, &broker, &asked.request_id));
-        for (entry, grant) in granted {
-            let name = name(&entry.exchange, &entry.symbol, entry.suffix);
-            self.hold(name, grant.instrument, asked.variant(entry), asked.delivery.rate());
+        let granted: Vec<_> = granted
+            .into_iter()
+            .map(|(entry, grant)| {
+                let name = name(&entry.exchange, &entry.symbol, entry.suffix);
+                (name, Key { instrument: grant.instrument, variant: asked.variant(entry) })
+            })
+            .collect();
+        let request = Rc::new(asked.request_id);
+        for (name, key) in granted {
+            self.await_tick(key, &name, &request);
+            self.hold(name, key.instrument, key.variant, asked.delivery.rate());
         }
     }
 
@@ -312,15 +324,16 @@ impl Session {
         }
     }
 
-    fn detach(&self, keys: &[Key]) {
+    fn detach(&mut self, keys: &[Key]) {
         if keys.is_empty() {
             return;
         }
         for key in keys {
+            self.forget_news(*key);
             self.shard.detach(*key, &self.me);
             self.me.note_released(key.instrument);
         }
-        let gone: rustc_hash::FxHashSet<Key> = keys.iter().copied().collect();
+        let gone: FxHashSet<Key> = keys.iter().copied().collect();
         let discarded = self.me.discard(|key| gone.contains(&key));
         if let Some(counters) = self.identity.counters() {
             counters.discarded.add(discarded as u64);
@@ -330,22 +343,13 @@ impl Session {
     // ---- what the feed brings about ----
 
     /// The broker refused an instrument after all: the client is told for each mode it holds.
-    pub(super) fn drop_failed(&mut self, instrument: InstrumentId, mode: Option<Mode>, message: &str) {
-        let broker = self.identity.broker();
-        let failure = || Failure { code: ErrorCode::SubscriptionError, message: Cow::Borrowed(message) };
+    pub(super) fn drop_failed(&mut self, instrument: InstrumentId, mode: Option<Mode>, message: &Arc<str>) {
         for (name, keys) in self.held.remove_instrument(instrument, mode) {
-            self.detach(&keys);
-            for key in keys {
-                let mode = key.variant.mode();
-                let frame = reply::subscription_failed(
-                    &name.full_symbol(),
-                    &name.exchange,
-                    mode,
-                    &broker,
-                    &failure(),
-                );
-                self.send(frame);
+            for key in &keys {
+                let request = self.news.request_of(*key);
+                self.tell_failed((*key, name.clone()), request, ErrorCode::SubscriptionError, message);
             }
+            self.detach(&keys);
         }
     }
 
@@ -369,6 +373,7 @@ impl Session {
                 name,
                 variant: key.variant,
                 rate: self.shard.rate_of(*key, &self.me),
+                request: self.news.request_of(*key),
             })
             .collect();
         self.give_up(all.into_iter().flat_map(|(_, keys)| keys).collect());
@@ -390,20 +395,17 @@ impl Session {
     }
 
     fn finish_move(&mut self, wanted: Vec<Moving>, answers: Vec<Result<Grant, Refusal>>) {
-        let broker = self.identity.broker();
-        for (Moving { name, variant, rate }, answer) in wanted.into_iter().zip(answers) {
+        for (Moving { name, variant, rate, request }, answer) in wanted.into_iter().zip(answers) {
             match answer {
-                Ok(grant) => self.hold(name, grant.instrument, variant, rate),
+                Ok(grant) => {
+                    let key = Key { instrument: grant.instrument, variant };
+                    self.await_tick(key, &name, &request.unwrap_or_default());
+                    self.hold(name, grant.instrument, variant, rate);
+                }
                 Err(Refusal { code, message }) => {
-                    let failure = Failure { code, message: Cow::Owned(message) };
-                    let symbol = name.full_symbol();
-                    self.send(reply::subscription_failed(
-                        &symbol,
-                        &name.exchange,
-                        variant.mode(),
-                        &broker,
-                        &failure,
-                    ));
+                    // It has no number at the new feed; nothing is found under this one.
+                    let key = Key { instrument: InstrumentId(0), variant };
+                    self.tell_failed((key, name), Some(request.unwrap_or_default()), code, &message.into());
                 }
             }
         }
@@ -420,7 +422,14 @@ impl Session {
         let now_ns = clock::unix_nanos();
         let view = feed.view(now_ns);
         let facts = view.facts(&feed.spec().broker, now_ns, Instant::now());
-        self.send(reply::broker_info(user.as_str(), view.is_connected(), view.last_error.as_deref(), &facts));
+        let frame = reply::broker_info(
+            user.as_str(),
+            view.is_connected(),
+            view.last_error.as_deref(),
+            &facts,
+            feed.counts(),
+        );
+        self.send(frame);
     }
 
     pub(super) fn send(&self, frame: bytes::Bytes) {

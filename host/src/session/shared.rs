@@ -8,8 +8,10 @@ use std::{
     task::Waker,
 };
 
+use rustc_hash::FxHashSet;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use super::news::Listening;
 use crate::{
     accounts::{KeyId, UserName},
     mailbox::SessionId,
@@ -25,6 +27,8 @@ pub enum Notice {
     Close(CloseReason),
     /// The broker refused an instrument that the session holds.
     Failed(InstrumentId, Option<Mode>, Arc<str>),
+    /// Some of these instruments, if the session holds any, wait for a connection to the broker.
+    Waiting(Arc<FxHashSet<InstrumentId>>, Arc<str>),
     /// The user's account has moved to another feed.
     Moved,
 }
@@ -44,6 +48,10 @@ struct Shared {
     follows: Cell<Option<Followed>>,
     missed: Cell<u64>,
     held: RefCell<rustc_hash::FxHashMap<InstrumentId, u32>>,
+    /// Whether [`Self::listening`] has keys: all that a tick costs those who wait for none.
+    listens: Cell<bool>,
+    listening: RefCell<Listening>,
+    wants_news: Cell<bool>,
 }
 
 /// The feed of whose state the client wants to hear.
@@ -72,6 +80,9 @@ impl SessionRef {
             follows: Cell::new(None),
             missed: Cell::new(0),
             held: RefCell::default(),
+            listens: Cell::new(false),
+            listening: RefCell::default(),
+            wants_news: Cell::new(false),
         }))
     }
 
@@ -90,6 +101,16 @@ impl SessionRef {
         offered
     }
 
+    /// Notes that a tick of this key has come, a live one: what is repeated to a new subscriber says nothing of the
+    /// broker.
+    pub(crate) fn note_live(&self, key: Key) {
+        if self.0.listens.get() {
+            let mut listening = self.0.listening.borrow_mut();
+            listening.note(key);
+            self.0.listens.set(!listening.is_idle());
+        }
+    }
+
     /// Gives the session a message that must not be lost; one that finds no room closes the session.
     pub fn push_control(&self, message: Utf8Bytes) {
         let pushed = self.0.outbox.borrow_mut().push_control(message);
@@ -100,7 +121,8 @@ impl SessionRef {
         self.wake();
     }
 
-    /// Leaves a notice. Bounded: one close, one failure for each instrument, one move for each change of the account.
+    /// Leaves a notice. Bounded: one close, one failure for each instrument, one move for each change of the account, one
+    /// wait for each connection that stays down and each change of limits.
     pub fn notify(&self, notice: Notice) {
         self.0.notices.borrow_mut().push_back(notice);
         self.wake();
@@ -175,11 +197,44 @@ impl SessionRef {
     }
 
     pub(super) fn has_notice(&self) -> bool {
-        !self.0.notices.borrow().is_empty()
+        !self.0.notices.borrow().is_empty() || self.0.listening.borrow().has_heard()
     }
 
     pub(super) fn take_notice(&self) -> Option<Notice> {
         self.0.notices.borrow_mut().pop_front()
+    }
+
+    /// Wants to hear of the first tick of this key.
+    pub(super) fn listen(&self, key: Key) {
+        self.0.listening.borrow_mut().listen(key);
+        self.0.listens.set(true);
+    }
+
+    /// Does not want to any more.
+    pub(super) fn stop_listening(&self, key: Key) {
+        let mut listening = self.0.listening.borrow_mut();
+        listening.stop(key);
+        self.0.listens.set(!listening.is_idle());
+    }
+
+    /// Whether the client asked what becomes of its subscriptions.
+    pub(crate) fn wants_news(&self) -> bool {
+        self.0.wants_news.get()
+    }
+
+    pub(super) fn set_wants_news(&self, wants: bool) {
+        self.0.wants_news.set(wants);
+    }
+
+    /// Does not want to for any key.
+    pub(super) fn listen_to_nothing(&self) {
+        self.0.listening.borrow_mut().clear();
+        self.0.listens.set(false);
+    }
+
+    /// Keys whose first tick has come since the last call.
+    pub(super) fn take_heard(&self) -> Vec<Key> {
+        self.0.listening.borrow_mut().take_heard()
     }
 
     /// The next message to send, control before ticks, and whether it is a tick.

@@ -209,6 +209,7 @@ mod tests {
             message_burst: 5,
             max_subscriptions: 10,
             subscribe_timeout: Duration::from_secs(4),
+            silent_after: Duration::from_secs(10),
             outbox: OutboxLimits::default(),
         }
     }

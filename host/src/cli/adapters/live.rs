@@ -138,10 +138,13 @@ pub(super) fn list_feeds(status: &Value, out: &mut dyn Write) -> anyhow::Result<
         "ADAPTER",
         "USER",
         "STATE",
+        "SINCE",
+        "MARKET",
         "LAST TICK",
         "SYMBOLS",
         "PROCESS",
         "MEMORY",
+        "ATTEMPTS",
         "RESTARTS",
         "SWAPS",
         "ERROR",
@@ -155,10 +158,11 @@ fn feed_cells(feed: &Value) -> Vec<String> {
         Value::String(text) => text.clone(),
         value => value.to_string(),
     };
-    let age = feed["last_tick_age_ms"].as_u64().map_or_else(
-        || "-".to_owned(),
-        |ms| if ms < 10_000 { format!("{ms} ms ago") } else { format!("{} s ago", ms / 1_000) },
-    );
+    let ago = |key: &str| feed[key].as_u64().map_or_else(|| "-".to_owned(), |ms| format!("{} ago", time(ms)));
+    let market = match feed["opens_in_ms"].as_u64() {
+        Some(ms) => format!("{}, opens in {}", text(&feed["market"]), time(ms)),
+        None => text(&feed["market"]),
+    };
     let instances: Vec<&Value> = feed["instances"].as_array().into_iter().flatten().collect();
     let each =
         |key: &str| -> Vec<u64> { instances.iter().filter_map(|instance| instance[key].as_u64()).collect() };
@@ -169,12 +173,25 @@ fn feed_cells(feed: &Value) -> Vec<String> {
         text(&feed["adapter"]),
         text(&feed["user"]),
         text(&feed["state"]),
-        age,
+        ago("state_age_ms"),
+        market,
+        ago("last_tick_age_ms"),
         format!("{} of {}", text(&feed["instruments"]), text(&feed["capacity"])),
         if pids.is_empty() { "-".to_owned() } else { pids.join(",") },
         if memory == 0 { "-".to_owned() } else { format!("{} MiB", memory / (1_024 * 1_024)) },
+        text(&feed["attempts"]),
         text(&feed["restarts"]),
         text(&feed["counters"]["swaps"]),
         text(&feed["last_error"]),
     ]
+}
+
+/// A time as people say it.
+fn time(ms: u64) -> String {
+    match ms {
+        0..10_000 => format!("{ms} ms"),
+        10_000..600_000 => format!("{} s", ms / 1_000),
+        600_000..7_200_000 => format!("{} min", ms / 60_000),
+        _ => format!("{} h", ms / 3_600_000),
+    }
 }

@@ -9,6 +9,9 @@ use crate::config::{Environment, Flags};
 const PLUGINS: &str = "[bus]\nbrokers = ['bus']\n[[adapter]]\nname = 'sim'\nlibrary = 'adapter_sim'\n\
                        config = { token = 'hunter2' }\n";
 
+/// A day for which the built-in calendar has holidays.
+const NOVEMBER_2026_NS: u64 = 1_795_631_400_000_000_000;
+
 struct Place {
     folder: tempfile::TempDir,
 }
@@ -36,7 +39,7 @@ impl Place {
             executable: None,
             platform_data_dir: Some(self.path("new/data")),
         };
-        check(&sources, validate)
+        check_at(&sources, validate, NOVEMBER_2026_NS)
     }
 }
 
@@ -135,4 +138,24 @@ fn pins_that_others_can_write_are_a_warning() {
     let report = place.check(&[], &|_, _| Ok(()));
     assert_eq!(report.exit_code(), 0, "{report}");
     assert!(report.to_string().contains("plugins.toml can be written by everybody (mode 0646)"), "{report}");
+}
+
+#[test]
+fn a_calendar_with_mistakes_is_a_problem_and_one_that_ends_soon_a_warning() {
+    let place = Place::new();
+    let named = [("TICKHOST_CALENDAR", &*place.path("hours.toml").display().to_string())];
+    let checked = || place.check(&named, &|_, _| Ok(()));
+    assert!(lines(&checked())[0].contains("TICKHOST_CALENDAR"), "{}", checked());
+    let write = |to: &str, sessions: &str| {
+        let market = format!("[[market]]\nname = 'a'\nexchanges = ['NSE']\nsessions = ['{sessions}']\n");
+        let text = format!("covers = {{ from = '2026-01-01', to = '{to}' }}\n{market}");
+        fs::write(place.path("hours.toml"), text).unwrap();
+    };
+    write("2026-12-31", "9-15");
+    assert!(lines(&checked())[0].contains("a time of day such as 09:15"), "{}", checked());
+    write("2026-12-05", "09:15-15:30");
+    assert_eq!(checked().exit_code(), 0);
+    assert!(checked().to_string().contains("holidays end on 2026-12-05"), "{}", checked());
+    write("2026-12-31", "09:15-15:30");
+    assert!(!checked().to_string().contains("warning"), "{}", checked());
 }

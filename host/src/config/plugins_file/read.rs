@@ -10,7 +10,7 @@ use super::{
         file::{kind_of, parse_toml},
         problem::line_at,
     },
-    AdapterEntry, BusSection, Isolation, LibraryPlaces, PluginsFile, Trust,
+    AdapterEntry, BusSection, Hours, Isolation, LibraryPlaces, PluginsFile, Trust,
     section::Section,
     trust,
 };
@@ -30,7 +30,8 @@ const BUS_NAME: &str = "bus";
 const NAME: &str = "1 to 32 letters a-z, digits, _ and -";
 const BROKERS: &str = "an array of 1 to 64 different names of letters a-z, digits, _ and -";
 const ISOLATION: &str = "\"process\" (the default) or \"in-process\"";
-const ADAPTER_KEYS: [&str; 14] = [
+const HOURS: &str = "\"exchange\" (the default) or \"always\"";
+const ADAPTER_KEYS: [&str; 15] = [
     "name",
     "library",
     "brokers",
@@ -38,6 +39,7 @@ const ADAPTER_KEYS: [&str; 14] = [
     "throttle_ms",
     "symbols_per_connection",
     "connections",
+    "calendar",
     "isolation",
     "memory_mb",
     "descriptors",
@@ -119,9 +121,9 @@ pub(crate) fn is_name(text: &str) -> bool {
 }
 
 fn bus(section: &Section<'_>, problems: &mut Problems) -> BusSection {
-    section.allow(&["brokers"], problems);
+    section.allow(&["brokers", "calendar"], problems);
     let brokers = section.texts("brokers", BROKERS, problems, is_name).unwrap_or_default();
-    BusSection { brokers: at_most(brokers, section, problems) }
+    BusSection { brokers: at_most(brokers, section, problems), hours: hours(section, problems) }
 }
 
 fn at_most(brokers: Vec<String>, section: &Section<'_>, problems: &mut Problems) -> Vec<String> {
@@ -166,6 +168,7 @@ fn adapter(
             .whole("connections", 1, MAX_CONNECTIONS, problems)
             .and_then(|number| usize::try_from(number).ok()),
     };
+    let hours = hours(section, problems);
     let isolation = section.text("isolation", ISOLATION, problems, |text| isolation(text).is_some());
     let usual = ResourceLimits::default();
     let resources = ResourceLimits {
@@ -185,6 +188,7 @@ fn adapter(
         is_enabled,
         throttle: throttle_ms.map(|ms| Duration::from_millis(ms.into())),
         limits,
+        hours,
         isolation: isolation.as_deref().and_then(self::isolation).unwrap_or_default(),
         resources,
         config_json,
@@ -194,6 +198,12 @@ fn adapter(
 
 fn isolation(text: &str) -> Option<Isolation> {
     [Isolation::Process, Isolation::InProcess].into_iter().find(|isolation| isolation.label() == text)
+}
+
+fn hours(section: &Section<'_>, problems: &mut Problems) -> Hours {
+    let find = |text: &str| [Hours::Exchange, Hours::Always].into_iter().find(|hours| hours.label() == text);
+    let text = section.text("calendar", HOURS, problems, |text| find(text).is_some());
+    text.as_deref().and_then(find).unwrap_or_default()
 }
 
 /// Names are unique among all adapters, brokers among what is switched on.

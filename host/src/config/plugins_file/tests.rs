@@ -62,7 +62,22 @@ fn what_is_left_out_has_a_default() {
     assert_eq!(adapter.limits, LimitOverrides::default());
     assert_eq!(adapter.config_json, "{}");
     assert!(plugins.bus.brokers.is_empty());
+    assert_eq!((adapter.hours, plugins.bus.hours), (Hours::Exchange, Hours::Exchange));
     assert!(parse("").unwrap().adapters.is_empty());
+}
+
+#[test]
+fn a_source_may_have_no_hours() {
+    let text = |calendar: &str| {
+        format!(
+            "[bus]\ncalendar = {calendar}\n[[adapter]]\nname = 'sim'\nlibrary = 'x'\ncalendar = {calendar}\n"
+        )
+    };
+    let plugins = parse(&text("'always'")).unwrap();
+    assert_eq!((plugins.adapters[0].hours, plugins.bus.hours), (Hours::Always, Hours::Always));
+    let problems = parse(&text("'NSE'")).unwrap_err().to_string();
+    assert!(problems.contains("adapter sim: calendar") && problems.contains("bus: calendar"), "{problems}");
+    assert!(problems.contains("\"exchange\" (the default) or \"always\""), "{problems}");
 }
 
 #[test]

@@ -17,8 +17,8 @@ use crate::{
 impl Actor {
     /// Begins to log in, if the broker has refused the credentials and that can help.
     pub(super) fn log_in_when_due(&mut self, now: Instant) {
-        if !self.connections.iter().any(|connection| connection.link == Link::AuthFailed) {
-            if self.connections.iter().any(|connection| connection.link == Link::Up) {
+        if !self.connections.iter().any(|connection| connection.link() == Link::AuthFailed) {
+            if self.connections.iter().any(|connection| connection.link() == Link::Up) {
                 self.logins.note_accepted(now);
             }
             return;

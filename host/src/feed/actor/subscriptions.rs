@@ -86,7 +86,7 @@ impl Actor {
             .instruments
             .allocate()
             .map_err(|full| Refusal::new(ErrorCode::MaxCapacityReached, full.to_string()))?;
-        let connection = self.pool.place().map_err(|full| {
+        let connection = self.place().map_err(|full| {
             self.context.instruments.free(instrument);
             Refusal::new(ErrorCode::MaxCapacityReached, full.to_string())
         })?;
@@ -106,7 +106,7 @@ impl Actor {
             Subscribed {
                 exchange,
                 symbol,
-                connection,
+                connection: None,
                 demand: Demand::default(),
                 upstream: Upstream { mode: Mode::Ltp, levels: 0 },
                 granted: None,
@@ -114,9 +114,11 @@ impl Actor {
                 waiters: Vec::new(),
             },
         );
+        self.pending += 1;
         if connection >= self.connections.len() {
             self.connect(connection);
         }
+        self.carry(instrument, connection);
         Ok(instrument)
     }
 
@@ -137,7 +139,9 @@ impl Actor {
             let Some(subscribed) = self.subscribed.get_mut(&instrument) else { continue };
             match subscribed.demand.upstream() {
                 None => {
-                    gone.entry(subscribed.connection).or_default().push(instrument.0);
+                    if let Some(connection) = subscribed.connection {
+                        gone.entry(connection).or_default().push(instrument.0);
+                    }
                     self.forget(instrument);
                 }
                 Some(wanted) if wanted != subscribed.upstream => {
@@ -149,28 +153,42 @@ impl Actor {
         }
         #[expect(clippy::iter_over_hash_type, reason = "connections are independent of each other")]
         for (connection, instruments) in gone {
-            self.upstream_requests += 1;
-            let request = self.upstream_requests;
-            if let Some(standby) = self.standby(connection) {
-                standby.note_outcomes_unneeded(&instruments);
-                // It fails only when the instance does, which is seen soon.
-                _ = standby.instance.unsubscribe(request, &instruments);
-            }
-            if let Some(instance) = self.instance(connection)
-                && let Err(failure) = instance.unsubscribe(request, &instruments)
-            {
-                tracing::warn!(adapter = %self.spec().adapter, error = %failure, "Could not unsubscribe");
-            }
+            self.unsubscribe_upstream(connection, &instruments);
         }
         lowered.retain(|instrument| self.subscribed.contains_key(instrument));
         self.ask(&lowered);
+    }
+
+    /// Tells the adapter that a connection need not carry these instruments any more.
+    pub(super) fn unsubscribe_upstream(&mut self, connection: usize, instruments: &[u32]) {
+        if instruments.is_empty() {
+            return;
+        }
+        self.upstream_requests += 1;
+        let request = self.upstream_requests;
+        if let Some(standby) = self.standby(connection) {
+            standby.note_outcomes_unneeded(instruments);
+            // It fails only when the instance does, which is seen soon.
+            _ = standby.instance.unsubscribe(request, instruments);
+        }
+        if let Some(instance) = self.instance(connection)
+            && let Err(failure) = instance.unsubscribe(request, instruments)
+        {
+            tracing::warn!(adapter = %self.spec().adapter, error = %failure, "Could not unsubscribe");
+        }
     }
 
     /// Takes an instrument out of every table.
     fn forget(&mut self, instrument: InstrumentId) -> Option<Subscribed> {
         let subscribed = self.subscribed.remove(&instrument)?;
         self.by_name.remove(&(Arc::clone(&subscribed.exchange), Arc::clone(&subscribed.symbol)));
-        self.pool.release(subscribed.connection);
+        self.pending = self.pending.saturating_sub(usize::from(subscribed.granted.is_none()));
+        if let Some(number) = subscribed.connection {
+            self.pool.release(number);
+            if let Some(connection) = self.connections.get_mut(number) {
+                connection.drop_one(&subscribed.exchange);
+            }
+        }
         self.context.router.send(router::Command::Deactivate { instrument });
         self.context.instruments.free(instrument);
         Some(subscribed)
@@ -188,8 +206,11 @@ impl Actor {
         for instrument in instruments {
             let Some(subscribed) = self.subscribed.get_mut(instrument) else { continue };
             subscribed.asked = request;
-            subscribed.granted = None;
-            if let Some(subscriptions) = by_connection.get_mut(subscribed.connection) {
+            self.pending += usize::from(subscribed.granted.take().is_some());
+            // What is parked is asked for when it has a place.
+            if let Some(subscriptions) =
+                subscribed.connection.and_then(|connection| by_connection.get_mut(connection))
+            {
                 subscriptions.push(subscribed.subscription(*instrument));
             }
         }
@@ -224,11 +245,14 @@ impl Actor {
     pub(super) fn conclude(&mut self, request: u64, outcome: &SubscriptionOutcome) {
         let instrument = InstrumentId(outcome.instrument);
         let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
-        if request != 0 && request < subscribed.asked {
+        // Nor does a connection that does not carry it any more decide what becomes of it.
+        if request != 0 && request < subscribed.asked || subscribed.connection.is_none() {
             return;
         }
         if outcome.code.is_taken() {
-            subscribed.granted = Some(outcome.depth);
+            if subscribed.granted.replace(outcome.depth).is_none() {
+                self.pending = self.pending.saturating_sub(1);
+            }
             let has_no_book = outcome.depth == 0 && subscribed.upstream.mode == Mode::Depth;
             for (ticket, variant) in std::mem::take(&mut subscribed.waiters) {
                 let answer = if has_no_book && variant.mode() == Mode::Depth {

@@ -33,8 +33,13 @@ pub(in crate::feed) struct Settling {
 }
 
 impl Actor {
-    /// What serves the feed from now on.
+    /// What serves the feed from now on, and within which limits.
     pub(super) fn serve(&mut self, serving: Result<Serving, Arc<str>>) {
+        self.follow_serving(serving);
+        self.fit_to_limits();
+    }
+
+    fn follow_serving(&mut self, serving: Result<Serving, Arc<str>>) {
         let now = Instant::now();
         match serving {
             Ok(serving) => {
@@ -81,7 +86,10 @@ impl Actor {
 
     fn follow_limits(&mut self, serving: &Serving) {
         self.pool.set_limits(serving.limits);
-        self.feed.0.status.lock().throttle = serving.throttle;
+        {
+            let mut status = self.feed.0.status.lock();
+            (status.throttle, status.hours) = (serving.throttle, serving.hours);
+        }
         let spacing = router::Command::Respace { feed: self.feed.id(), interval: serving.throttle };
         self.context.router.send(spacing);
     }
@@ -93,7 +101,7 @@ impl Actor {
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.forgive();
         if connection.endings > 0 {
-            connection.link = Link::Connecting;
+            connection.set_link(Link::Connecting);
             self.trial_until = Some(now + TRIAL);
         }
         self.connect(number);
@@ -177,7 +185,7 @@ impl Actor {
             if connection.settling.as_ref().is_some_and(|settling| settling.until <= now) {
                 settle(connection, &self.feed.0.intake);
             }
-            let is_connected = connection.link == Link::Up;
+            let is_connected = connection.link() == Link::Up;
             match connection.standby.as_mut().map(|standby| standby.judge(is_connected, now)) {
                 Some(Verdict::Flip) => {
                     self.flip(number, now);
@@ -216,7 +224,7 @@ impl Actor {
         }
         connection.begin(instance, events, now);
         connection.forgive();
-        connection.link = link;
+        connection.set_link(link);
         connection.last_error = None;
         let (repeated, merged) = handover.repeated_and_merged();
         let counters = self.feed.counters();
@@ -284,7 +292,7 @@ impl Actor {
         let mut carried: Vec<InstrumentId> = self
             .subscribed
             .iter()
-            .filter(|(_, subscribed)| subscribed.connection == number && subscribed.asked != 0)
+            .filter(|(_, subscribed)| subscribed.connection == Some(number) && subscribed.asked != 0)
             .map(|(instrument, _)| *instrument)
             .collect();
         carried.sort_unstable();

@@ -18,6 +18,24 @@ pub struct FeedFacts<'a> {
     pub last_tick_age_ms: Option<u64>,
     /// Milliseconds until the next attempt after a failure, none when nothing is planned.
     pub retry_in_ms: Option<u64>,
+    /// Attempts to connect since the last that succeeded, none when the last one did.
+    pub attempts: Option<u32>,
+    /// What the subscribed exchanges do: `open`, `pre_open`, `closed`. None when their hours do not matter, or nothing is
+    /// subscribed.
+    pub market: Option<&'static str>,
+    /// Milliseconds until the next session of one of them, none while one trades.
+    pub opens_in_ms: Option<u64>,
+}
+
+/// Instruments of a feed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// All that its clients hold.
+    pub subscribed: u64,
+    /// Of them, those that have ticked since they were subscribed.
+    pub active: u64,
+    /// Of them, those that the broker has not taken yet.
+    pub pending: u64,
 }
 
 /// The answer to `get_broker_info`. `adapter_status` has the two words that clients know; the rest is for those who want
@@ -27,6 +45,7 @@ pub fn broker_info(
     is_connected: bool,
     last_error: Option<&str>,
     feed: &FeedFacts<'_>,
+    counts: Counts,
 ) -> Bytes {
     #[derive(Serialize)]
     struct Frame<'a> {
@@ -43,9 +62,26 @@ pub fn broker_info(
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_in_ms: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        attempts: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        market: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        opens_in_ms: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         last_error: Option<&'a str>,
+        #[serde(flatten)]
+        counts: Counts,
     }
-    let FeedFacts { broker, state, state_age_ms, last_tick_age_ms, retry_in_ms } = *feed;
+    let FeedFacts {
+        broker,
+        state,
+        state_age_ms,
+        last_tick_age_ms,
+        retry_in_ms,
+        attempts,
+        market,
+        opens_in_ms,
+    } = *feed;
     to_bytes(&Frame {
         r#type: "broker_info",
         status: Status::Success,
@@ -56,7 +92,11 @@ pub fn broker_info(
         state_age_ms,
         last_tick_age_ms,
         retry_in_ms,
+        attempts,
+        market,
+        opens_in_ms,
         last_error,
+        counts,
     })
 }
 
@@ -77,8 +117,23 @@ pub fn feed_status(feed: &FeedFacts<'_>, message: &str) -> Bytes {
         last_tick_age_ms: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_in_ms: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        attempts: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        market: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        opens_in_ms: Option<u64>,
     }
-    let FeedFacts { broker, state, state_age_ms, last_tick_age_ms, retry_in_ms } = *feed;
+    let FeedFacts {
+        broker,
+        state,
+        state_age_ms,
+        last_tick_age_ms,
+        retry_in_ms,
+        attempts,
+        market,
+        opens_in_ms,
+    } = *feed;
     to_bytes(&Frame {
         r#type: "feed_status",
         broker,
@@ -87,5 +142,8 @@ pub fn feed_status(feed: &FeedFacts<'_>, message: &str) -> Bytes {
         state_age_ms,
         last_tick_age_ms,
         retry_in_ms,
+        attempts,
+        market,
+        opens_in_ms,
     })
 }

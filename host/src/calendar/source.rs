@@ -1,0 +1,84 @@
+//! The present calendar, and the file that it comes from.
+
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+
+use super::{Calendar, CalendarError, MAX_FILE_BYTES};
+
+/// Between two looks at the file.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// The calendar that is in force. Cheap to clone; all clones see the same.
+#[derive(Clone, Debug)]
+pub struct Calendars(Arc<ArcSwap<Calendar>>);
+
+impl Calendars {
+    /// Starts with this one.
+    pub fn new(calendar: Calendar) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(calendar)))
+    }
+
+    /// The calendar of a file, or the built-in one when there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read or says something that cannot be.
+    pub fn open(path: Option<&Path>) -> Result<Self, CalendarError> {
+        let calendar = path.map_or_else(|| Ok(Calendar::built_in()), |path| Calendar::parse(&read(path)?))?;
+        Ok(Self::new(calendar))
+    }
+
+    /// The one in force.
+    pub fn present(&self) -> Arc<Calendar> {
+        self.0.load_full()
+    }
+}
+
+impl Default for Calendars {
+    fn default() -> Self {
+        Self::new(Calendar::built_in())
+    }
+}
+
+/// Follows changes of the file until `stop`. One with mistakes changes nothing but the log.
+pub async fn follow(calendars: Calendars, path: PathBuf, stop: CancellationToken) {
+    let mut seen = read(&path);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+        let read_from = path.clone();
+        let Ok(text) = tokio::task::spawn_blocking(move || read(&read_from)).await else { continue };
+        if text == seen {
+            continue;
+        }
+        seen.clone_from(&text);
+        match text.and_then(|text| Calendar::parse(&text)) {
+            Ok(calendar) => {
+                tracing::info!(path = %path.display(), "The calendar of the exchanges has changed");
+                calendars.0.store(Arc::new(calendar));
+            }
+            Err(error) => tracing::error!(
+                path = %path.display(),
+                %error,
+                "The calendar of the exchanges has mistakes; the one before stays until they are mended"
+            ),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, CalendarError> {
+    let unreadable = |error: std::io::Error| CalendarError::Unreadable(error.to_string());
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut text = String::new();
+    let limit = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(limit).read_to_string(&mut text).map_err(unreadable)?;
+    Ok(text)
+}
