@@ -1,6 +1,6 @@
 //! What sets one broker apart from another.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use http_body_util::Full;
 use hyper::{Response, body::Bytes, header::HeaderValue};
@@ -56,7 +56,15 @@ pub trait Broker: Send + Sync + Sized + 'static {
     fn admit(&self, core: &Core, request: &hyper::Request<()>) -> Result<String, Reply>;
 
     /// What a connection is told first.
-    fn greetings(core: &Core) -> Vec<Message>;
+    fn greetings(core: &Core, account: &str) -> Vec<Message>;
+
+    /// Whether the connections of an account are for market data, and not for orders alone.
+    fn is_market(_account: &str) -> bool {
+        true
+    }
+
+    /// What tells a client of an order.
+    fn order_text(data: &serde_json::Value) -> String;
 
     /// A text message from a client.
     fn hear(core: &mut Core, connection: u64, text: &str) -> Next;
@@ -89,4 +97,26 @@ pub fn reply(status: u16, content_type: &'static str, body: impl Into<Bytes>) ->
 /// A JSON answer.
 pub fn json(status: u16, body: &serde_json::Value) -> Reply {
     reply(status, "application/json", body.to_string())
+}
+
+/// Members of a query or a form.
+pub fn query(text: &str) -> HashMap<String, String> {
+    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let digits: Vec<u8> = rest.by_ref().take(2).collect();
+                bytes.extend(hex::decode(digits).unwrap_or_default());
+            }
+            other => bytes.push(other),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }

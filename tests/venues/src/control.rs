@@ -29,6 +29,7 @@ enum Extra {
     Fragment { on: bool },
     Stray { packet: Packet },
     Text { text: String },
+    Order { data: Value },
     Reuse { exchange: String, one: String, other: String },
     Trade,
     Sent { exchange: String, symbol: String, kind: String },
@@ -142,6 +143,7 @@ fn more<B: Broker>(venue: &Venue<B>, extra: Extra) -> Value {
         Extra::Split { bytes } => venue.set_split(bytes),
         Extra::Fragment { on } => venue.set_fragmented(on),
         Extra::Stray { packet } => return json!(send(venue, &[packet], true)),
+        Extra::Order { data } => venue.order(&data),
         Extra::Text { text } => venue.text(&text),
         Extra::Reuse { exchange, one, other } => {
             if let Err(reason) = venue.reuse(&exchange, &one, &other) {

@@ -18,6 +18,7 @@
 //! In the order of the data: [`Universe`] → prices → a broker's packets → the connections of a [`Venue`].
 #![forbid(unsafe_code)]
 
+pub mod angel;
 mod broker;
 mod control;
 mod garbage;

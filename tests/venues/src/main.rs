@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use venues::{Broker, Options, Venue, zerodha};
+use venues::{Broker, Options, Venue, angel, zerodha};
 
 /// Plays a broker on this machine, so that its adapter can be tried without an account.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ struct Cli {
 enum Name {
     /// Kite Connect version 3.
     Zerodha(Settings),
+    /// `SmartAPI` WebSocket Streaming 2.0.
+    Angel(Settings),
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +52,17 @@ fn main() -> anyhow::Result<()> {
                 ("access_token", settings.access_token.as_str()),
             ];
             run::<zerodha::Kite>(&settings, &account)
+        }
+        Name::Angel(settings) => {
+            let account = [
+                ("api_key", "madeupkey"),
+                ("client_code", "A123456"),
+                ("pin", "1234"),
+                ("totp_secret", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
+                ("auth_token", settings.access_token.as_str()),
+                ("feed_token", "made-up-feed-token"),
+            ];
+            run::<angel::Smart>(&settings, &account)
         }
     }
 }

@@ -153,12 +153,15 @@ impl Core {
         self.report.opened += 1;
         self.report.open += 1;
         self.report.log_ins.push(true);
-        // The report is about the newest connection.
-        self.report.subscribes.clear();
-        self.report.subscribed.clear();
+        let is_market = B::is_market(&account);
+        if is_market {
+            // The report is about the newest connection.
+            self.report.subscribes.clear();
+            self.report.subscribed.clear();
+        }
         let (out, receiver) = mpsc::channel(WAITING);
-        let peer = Peer::new(self.report.opened, account, out, wire);
-        for message in B::greetings(self) {
+        let peer = Peer::new(self.report.opened, account, out, wire, is_market);
+        for message in B::greetings(self, &peer.account) {
             peer.send(message, &self.faults);
         }
         self.peers.push(peer);
@@ -213,7 +216,10 @@ impl Core {
     }
 
     fn renew_report(&mut self, connection: u64) {
-        let Some(peer) = self.peers.last().filter(|peer| peer.number == connection) else { return };
+        let Some(peer) = self.peers.iter().rfind(|peer| peer.is_market) else { return };
+        if peer.number != connection {
+            return;
+        }
         // Of an instrument in several modes the highest counts: the pairs are in order.
         let highest: HashMap<usize, Mode> = peer.subscribed.iter().copied().collect();
         let places: BTreeSet<usize> = highest.keys().copied().collect();
@@ -292,6 +298,14 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Tells of an order on the connections that are for orders: all where the broker has no others.
+    pub(crate) fn order<B: Broker>(&self, data: &serde_json::Value) {
+        let message = Message::text(B::order_text(data));
+        let has_own = self.peers.iter().any(|peer| !peer.is_market);
+        let told = self.peers.iter().filter(|peer| !peer.is_market || !has_own);
+        told.for_each(|peer| peer.send(message.clone(), &self.faults));
     }
 
     /// A packet with the present state of an instrument, for frames that make no sense.

@@ -91,6 +91,8 @@ impl<B: Broker> Venue<B> {
         for set in &mut core.accepted {
             set.remove("access_token");
             set.remove("feed_token");
+            set.remove("jwt_token");
+            set.remove("auth_token");
         }
     }
 
@@ -131,6 +133,11 @@ impl<B: Broker> Venue<B> {
     /// Sends a text on all connections.
     pub fn text(&self, text: &str) {
         self.shared.core.lock().broadcast(&Message::text(text.to_owned()));
+    }
+
+    /// Tells clients of an order, with what the broker's update says of it.
+    pub fn order(&self, data: &serde_json::Value) {
+        self.shared.core.lock().order::<B>(data);
     }
 
     /// Cuts all connections, without a close frame.

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    broker::{Broker, Next, Reply, Request, json as answer, reply},
+    broker::{Broker, Next, Reply, Request, json as answer, query, reply},
     model::{Mode, Values},
     options::Options,
     state::Core,
@@ -68,7 +68,7 @@ impl Broker for Kite {
     }
 
     fn admit(&self, core: &Core, request: &hyper::Request<()>) -> Result<String, Reply> {
-        let query = rest::query(request.uri().query().unwrap_or_default());
+        let query = query(request.uri().query().unwrap_or_default());
         let member = |name: &str| query.get(name).map(String::as_str).filter(|text| !text.is_empty());
         let (Some(api_key), Some(token)) = (member("api_key"), member("access_token")) else {
             return Err(reply(400, "text/plain", "Missing api_key or access_token"));
@@ -82,7 +82,7 @@ impl Broker for Kite {
         Ok(api_key.to_owned())
     }
 
-    fn greetings(core: &Core) -> Vec<Message> {
+    fn greetings(core: &Core, _account: &str) -> Vec<Message> {
         let etag = format!("W/\"{}-{}\"", core.universe.all().len(), core.edition);
         let meta = json!({ "type": "instruments_meta", "data": { "count": core.universe.all().len(), "etag": etag } });
         let code = json!({ "type": "app_code", "timestamp": "2026-01-01T09:00:00+05:30" });
@@ -105,17 +105,16 @@ impl Broker for Kite {
         Some((Duration::from_secs(1), Message::binary(vec![0])))
     }
 
+    fn order_text(data: &serde_json::Value) -> String {
+        json!({ "type": "order", "data": data }).to_string()
+    }
+
     fn patience() -> Option<Duration> {
         None
     }
 }
 
 impl Venue {
-    /// Sends an order postback on all connections.
-    pub fn order(&self, data: &serde_json::Value) {
-        self.text(&json!({ "type": "order", "data": data }).to_string());
-    }
-
     /// Sends a broker's error text on all connections.
     pub fn error(&self, message: &str) {
         self.text(&json!({ "type": "error", "data": message }).to_string());

@@ -56,13 +56,21 @@ pub struct Peer {
     pub subscribed: BTreeSet<(usize, Mode)>,
     /// Instruments that were ever subscribed here.
     pub known: HashSet<usize>,
+    /// Whether it is for market data.
+    pub is_market: bool,
     pub(crate) wire: Arc<Wire>,
     out: mpsc::Sender<Out>,
 }
 
 impl Peer {
-    pub(super) fn new(number: u64, account: String, out: mpsc::Sender<Out>, wire: Arc<Wire>) -> Self {
-        Self { number, account, subscribed: BTreeSet::new(), known: HashSet::new(), wire, out }
+    pub(super) fn new(
+        number: u64,
+        account: String,
+        out: mpsc::Sender<Out>,
+        wire: Arc<Wire>,
+        is_market: bool,
+    ) -> Self {
+        Self { number, account, subscribed: BTreeSet::new(), known: HashSet::new(), is_market, wire, out }
     }
 
     pub(super) fn order(&self, out: Out) {

@@ -1,6 +1,6 @@
 //! Log-in and REST.
 
-use std::{collections::HashMap, io::Write as _};
+use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
 use hyper::{Method, header::HeaderValue};
@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{instruments, refuse};
 use crate::{
-    broker::{Reply, Request, json as answer_json, reply},
+    broker::{Reply, Request, json as answer_json, query, reply},
     state::Core,
 };
 
@@ -110,26 +110,4 @@ fn list(core: &Core, request: &Request, exchange: Option<&str>) -> Reply {
     let mut answer = reply(200, "text/csv", packed);
     answer.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
     answer
-}
-
-/// Members of a query or a form.
-pub(super) fn query(text: &str) -> HashMap<String, String> {
-    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digits: Vec<u8> = rest.by_ref().take(2).collect();
-                bytes.extend(hex::decode(digits).unwrap_or_default());
-            }
-            other => bytes.push(other),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
