@@ -127,14 +127,17 @@ impl Packet<'_> {
         self.word(0)
     }
 
+    /// Its last price, if there is one yet.
+    pub fn last_price(&self) -> Option<Price> {
+        (self.word(4) > 0).then(|| self.price(4))
+    }
+
     /// Its values under the number that the instrument is subscribed with. What the kind has no place for is absent, and
     /// so are a last price and times of 0, by which the broker means that there is none yet. Other zeros are the
     /// broker's word: before the first trade of a day its open is 0.
     pub fn tick(&self, instrument: u32) -> Tick {
-        let tick = match self.word(4) {
-            0 => Tick::new(instrument),
-            _ => Tick::new(instrument).ltp(self.price(4)),
-        };
+        let tick = Tick::new(instrument);
+        let tick = self.last_price().map_or(tick, |price| tick.ltp(price));
         match self.kind {
             Kind::Ltp => tick,
             // The change at 24 is left to those who know whether it is absolute: the broker's package ignores it too.
