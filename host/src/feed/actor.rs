@@ -403,8 +403,8 @@ impl Actor {
         }
         for connection in &mut self.connections {
             // What the broker refused is no longer what it is going to be offered.
-            if connection.link == Link::AuthFailed {
-                connection.link = Link::Connecting;
+            if connection.link() == Link::AuthFailed {
+                connection.set_link(Link::Connecting);
             }
             let standby = connection.standby.as_ref().map(|standby| &standby.instance);
             for instance in connection.instance.iter().chain(standby) {

@@ -1,0 +1,260 @@
+//! What OpenAlgo calls an instrument of the broker's list.
+//!
+//! Derivatives are named after underlying, expiry and strike, never after the broker's own symbol, whose expiry cannot be
+//! read without knowing which one is the month's last.
+
+use adapter_sdk::ist::Day;
+
+/// Months as symbols have them.
+const MONTHS: [&str; 12] =
+    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+
+/// Exchanges whose instruments expire.
+const DERIVATIVES: [&str; 6] = ["NFO", "BFO", "CDS", "BCD", "MCX", "NCO"];
+
+/// Indices of NSE that OpenAlgo calls something else than the broker's name without its spaces.
+const NSE_INDICES: [(&str, &str); 5] = [
+    ("NIFTY 50", "NIFTY"),
+    ("NIFTY NEXT 50", "NIFTYNXT50"),
+    ("NIFTY BANK", "BANKNIFTY"),
+    ("NIFTY FIN SERVICE", "FINNIFTY"),
+    ("NIFTY MID SELECT", "MIDCPNIFTY"),
+];
+
+/// The same of BSE.
+const BSE_INDICES: [(&str, &str); 35] = [
+    ("SNSX50", "SENSEX50"),
+    ("SNXT50", "BSESENSEXNEXT50"),
+    ("MID150", "BSE150MIDCAPINDEX"),
+    ("LMI250", "BSE250LARGEMIDCAPINDEX"),
+    ("MSL400", "BSE400MIDSMALLCAPINDEX"),
+    ("AUTO", "BSEAUTO"),
+    ("BSE CG", "BSECAPITALGOODS"),
+    ("CARBON", "BSECARBONEX"),
+    ("BSE CD", "BSECONSUMERDURABLES"),
+    ("CPSE", "BSECPSE"),
+    ("DOL30", "BSEDOLLEX30"),
+    ("DOL100", "BSEDOLLEX100"),
+    ("DOL200", "BSEDOLLEX200"),
+    ("ENERGY", "BSEENERGY"),
+    ("BSEFMC", "BSEFASTMOVINGCONSUMERGOODS"),
+    ("FINSER", "BSEFINANCIALSERVICES"),
+    ("GREENX", "BSEGREENEX"),
+    ("BSE HC", "BSEHEALTHCARE"),
+    ("INFRA", "BSEINDIAINFRASTRUCTUREINDEX"),
+    ("INDSTR", "BSEINDUSTRIALS"),
+    ("BSE IT", "BSEINFORMATIONTECHNOLOGY"),
+    ("LRGCAP", "BSELARGECAP"),
+    ("METAL", "BSEMETAL"),
+    ("MIDCAP", "BSEMIDCAP"),
+    ("MIDSEL", "BSEMIDCAPSELECTINDEX"),
+    ("OILGAS", "BSEOIL&GAS"),
+    ("POWER", "BSEPOWER"),
+    ("REALTY", "BSEREALTY"),
+    ("SMLCAP", "BSESMALLCAP"),
+    ("SMLSEL", "BSESMALLCAPSELECTINDEX"),
+    ("SMEIPO", "BSESMEIPO"),
+    ("TECK", "BSETECK"),
+    ("TELCOM", "BSETELECOM"),
+    ("SENSEX", "SENSEX"),
+    ("BANKEX", "BANKEX"),
+];
+
+/// A row of the broker's list, in its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// The broker's symbol.
+    pub tradingsymbol: &'a str,
+    /// The underlying of a derivative, or the company's name.
+    pub name: &'a str,
+    /// `YYYY-MM-DD`, or nothing.
+    pub expiry: &'a str,
+    /// In rupees.
+    pub strike: &'a str,
+    /// `EQ`, `FUT`, `CE` or `PE`.
+    pub instrument_type: &'a str,
+    /// `INDICES`, or something that the exchange says too.
+    pub segment: &'a str,
+    /// The broker's exchange.
+    pub exchange: &'a str,
+}
+
+impl Row<'_> {
+    /// OpenAlgo's code of the exchange; None for one that it has no code for.
+    pub fn exchange(&self) -> Option<&'static str> {
+        Some(match (self.segment, self.exchange) {
+            (_, "GLOBAL" | "NSEIX") => "GLOBAL_INDEX",
+            ("INDICES", "NSE") => "NSE_INDEX",
+            ("INDICES", "BSE") => "BSE_INDEX",
+            ("INDICES", "MCX") => "MCX_INDEX",
+            ("INDICES", "CDS") => "CDS_INDEX",
+            (_, "NSE") => "NSE",
+            (_, "BSE") => "BSE",
+            (_, "NFO") => "NFO",
+            (_, "BFO") => "BFO",
+            (_, "CDS") => "CDS",
+            (_, "BCD") => "BCD",
+            (_, "MCX") => "MCX",
+            (_, "NCO") => "NCO",
+            _ => return None,
+        })
+    }
+
+    /// Whether it is an index.
+    pub fn is_index(&self) -> bool {
+        self.segment == "INDICES" || matches!(self.exchange, "GLOBAL" | "NSEIX")
+    }
+
+    /// Writes OpenAlgo's symbol; false when the row has not what it is made of.
+    pub fn write_symbol(&self, symbol: &mut String) -> bool {
+        symbol.clear();
+        if self.is_index() {
+            self.write_index(symbol);
+        } else if matches!(self.instrument_type, "FUT" | "CE" | "PE") {
+            let Some(expiry) = read_day(self.expiry) else { return false };
+            if self.name.is_empty() {
+                return false;
+            }
+            symbol.push_str(self.name);
+            push_day(symbol, expiry);
+            if self.instrument_type != "FUT" {
+                let Some(strike) = strike(self.strike) else { return false };
+                symbol.push_str(strike);
+            }
+            symbol.push_str(self.instrument_type);
+        } else {
+            symbol.push_str(self.tradingsymbol);
+        }
+        !symbol.is_empty()
+    }
+
+    fn write_index(&self, symbol: &mut String) {
+        let renamed: &[(&str, &str)] = match self.exchange {
+            "NSE" => &NSE_INDICES,
+            "BSE" => &BSE_INDICES,
+            _ => &[],
+        };
+        match renamed.iter().find(|(theirs, _)| *theirs == self.tradingsymbol) {
+            Some((_, ours)) => symbol.push_str(ours),
+            None => symbol.extend(self.tradingsymbol.chars().filter(|letter| *letter != ' ')),
+        }
+    }
+}
+
+/// When a derivative expires, by its symbol: `NIFTY30JAN2523500CE` on 30 January 2025. None for what does not.
+pub fn expiry(exchange: &str, symbol: &str) -> Option<Day> {
+    if !DERIVATIVES.contains(&exchange) {
+        return None;
+    }
+    let body = ["FUT", "CE", "PE"].into_iter().find_map(|kind| symbol.strip_suffix(kind))?;
+    // The last one: a strike has no letters, an underlying may have some that look like a month.
+    let starts = (0..=body.len().checked_sub(7)?).rev();
+    starts.filter_map(|start| body.get(start..start + 7)).find_map(|text| {
+        let (day, rest) = text.split_at_checked(2)?;
+        let (month, year) = rest.split_at_checked(3)?;
+        let month = MONTHS.iter().position(|known| *known == month)?;
+        Day::new(2000 + digits::<i32>(year)?, u8::try_from(month + 1).ok()?, digits(day)?)
+    })
+}
+
+fn read_day(text: &str) -> Option<Day> {
+    let mut parts = text.splitn(3, '-');
+    Day::new(digits(parts.next()?)?, digits(parts.next()?)?, digits(parts.next()?)?)
+}
+
+fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// `DDMMMYY`.
+fn push_day(symbol: &mut String, day: Day) {
+    let two = |number: i32| [number / 10, number % 10].map(|digit| u8::try_from(digit).unwrap_or(0) + b'0');
+    symbol.extend(two(day.day.into()).map(char::from));
+    symbol.push_str(MONTHS.get(usize::from(day.month) - 1).copied().unwrap_or_default());
+    symbol.extend(two(day.year % 100).map(char::from));
+}
+
+/// A strike as symbols have it: without zeros at the end of its fraction, `23500.0` as `23500`.
+fn strike(text: &str) -> Option<&str> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && !text.is_empty();
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text };
+    (is_number && !text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row<'a>(tradingsymbol: &'a str, segment: &'a str, exchange: &'a str) -> Row<'a> {
+        Row { tradingsymbol, name: "", expiry: "", strike: "0", instrument_type: "EQ", segment, exchange }
+    }
+
+    fn named(row: &Row<'_>) -> Option<(&'static str, String)> {
+        let mut symbol = "what was before".to_owned();
+        row.write_symbol(&mut symbol).then(|| (row.exchange().unwrap(), symbol))
+    }
+
+    #[test]
+    fn stocks_keep_their_names() {
+        for symbol in ["SBIN", "BAJAJ-AUTO", "M&M", "20MICRONS-BE"] {
+            assert_eq!(named(&row(symbol, "NSE", "NSE")), Some(("NSE", symbol.to_owned())));
+        }
+        assert_eq!(row("X", "NYSE", "NYSE").exchange(), None);
+    }
+
+    #[test]
+    fn derivatives_are_named_after_underlying_expiry_and_strike() {
+        let name = |name, expiry, strike, instrument_type, segment, exchange| {
+            let row = Row { name, expiry, strike, instrument_type, segment, exchange, tradingsymbol: "ANY" };
+            named(&row).map(|(exchange, symbol)| format!("{exchange}:{symbol}"))
+        };
+        for (made, wanted) in [
+            (name("NIFTY", "2025-01-30", "0", "FUT", "NFO-FUT", "NFO"), "NFO:NIFTY30JAN25FUT"),
+            (name("NIFTY", "2025-01-30", "23500.0", "CE", "NFO-OPT", "NFO"), "NFO:NIFTY30JAN2523500CE"),
+            (name("VEDL", "2025-04-24", "292.5", "CE", "NFO-OPT", "NFO"), "NFO:VEDL24APR25292.5CE"),
+            (name("USDINR", "2025-03-05", "83.25", "PE", "CDS-OPT", "CDS"), "CDS:USDINR05MAR2583.25PE"),
+            (name("SENSEX", "2026-12-04", "100", "CE", "BFO-OPT", "BFO"), "BFO:SENSEX04DEC26100CE"),
+            (name("CRUDEOIL", "2026-12-18", "0.0", "FUT", "MCX-FUT", "MCX"), "MCX:CRUDEOIL18DEC26FUT"),
+        ] {
+            assert_eq!(made.as_deref(), Some(wanted));
+            let (exchange, symbol) = wanted.split_once(':').unwrap();
+            assert!(expiry(exchange, symbol).is_some(), "{wanted}");
+        }
+        assert_eq!(name("NIFTY", "", "0", "FUT", "NFO-FUT", "NFO"), None);
+        assert_eq!(name("", "2025-01-30", "0", "FUT", "NFO-FUT", "NFO"), None);
+        assert_eq!(name("NIFTY", "2025-01-30", "x", "CE", "NFO-OPT", "NFO"), None);
+        assert_eq!(name("NIFTY", "2025-13-30", "1", "CE", "NFO-OPT", "NFO"), None);
+    }
+
+    #[test]
+    fn indices_have_the_names_that_clients_know() {
+        for (theirs, exchange, wanted) in [
+            ("NIFTY 50", "NSE", ("NSE_INDEX", "NIFTY")),
+            ("NIFTY BANK", "NSE", ("NSE_INDEX", "BANKNIFTY")),
+            ("NIFTY MID SELECT", "NSE", ("NSE_INDEX", "MIDCPNIFTY")),
+            ("INDIA VIX", "NSE", ("NSE_INDEX", "INDIAVIX")),
+            ("SENSEX", "BSE", ("BSE_INDEX", "SENSEX")),
+            ("OILGAS", "BSE", ("BSE_INDEX", "BSEOIL&GAS")),
+            ("GIFT NIFTY", "GLOBAL", ("GLOBAL_INDEX", "GIFTNIFTY")),
+            ("GIFT NIFTY", "NSEIX", ("GLOBAL_INDEX", "GIFTNIFTY")),
+            ("MCXBULLDEX", "MCX", ("MCX_INDEX", "MCXBULLDEX")),
+        ] {
+            let (exchange, symbol) = named(&row(theirs, "INDICES", exchange)).unwrap();
+            assert_eq!((exchange, symbol.as_str()), wanted);
+        }
+        // A stock of that name is none.
+        assert_eq!(named(&row("POWER", "BSE", "BSE")), Some(("BSE", "POWER".to_owned())));
+    }
+
+    #[test]
+    fn expiries_are_read_from_symbols() {
+        let day = |symbol| expiry("NFO", symbol).map(|day| (day.year, day.month, day.day));
+        assert_eq!(day("NIFTY30JAN2523500CE"), Some((2025, 1, 30)));
+        assert_eq!(day("X01MAR2501APR26292.5PE"), Some((2026, 4, 1)));
+        for symbol in ["", "CE", "FUT", "NIFTY", "NIFTY31FEB25FUT", "É30JAN25X", "NIFTY30JAN25CEX"] {
+            assert_eq!(day(symbol), None, "{symbol}");
+        }
+        assert_eq!(expiry("NSE", "NIFTY30JAN25FUT"), None);
+        assert_eq!(expiry("NFO", "É30JAN25FUT").map(|day| day.day), Some(30));
+    }
+}

@@ -1,0 +1,299 @@
+//! A connection that is up: subscriptions in batches, packets to ticks, texts, and a list of instruments that changes
+//! meanwhile.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use adapter_sdk::{
+    AdapterError, Connection, Mode, Refusal, Subscription, Tick, TickSink,
+    net::{Message, WebSocket},
+    tracing::{debug, info, warn},
+};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    auth::Keys,
+    config::Settings,
+    decode::{Kind, Packet, Packets},
+    instruments::Instruments,
+    lookup,
+    master::{Master, Renewal},
+    plan::Plan,
+    wire::{self, Postback, Text},
+};
+
+/// Longest that subscriptions wait for the list of today when there is one of yesterday, whose tokens may mean something
+/// else by now.
+const HOLD_LIMIT: Duration = Duration::from_secs(30);
+
+/// When the broker says that there are too many instruments, what it may mean: those that were subscribed so recently.
+const RECENT: Duration = Duration::from_secs(10);
+
+/// How long those have to show that they are not meant. The broker sends the last state of each right away.
+const SNAPSHOT_LIMIT: Duration = Duration::from_secs(2);
+
+/// A connection that is up.
+#[derive(Debug)]
+pub struct Session {
+    socket: WebSocket,
+    batch_interval: Duration,
+    master: Arc<Master>,
+    list: Arc<Instruments>,
+    renewal: Renewal,
+    /// Everything that is wanted, by number: what a name means may change with the list.
+    wanted: BTreeMap<u32, Subscription>,
+    plan: Plan,
+    /// Until when subscriptions wait for the list of today.
+    held_until: Option<Instant>,
+    /// When the next batch may go.
+    batch_at: Instant,
+    /// Batches of the last seconds: when they went, and what they subscribed.
+    recent: VecDeque<(Instant, Vec<u32>)>,
+    /// Tokens that the broker may have refused, and when to decide.
+    suspects: Option<(Instant, Vec<u32>)>,
+    has_complained: bool,
+}
+
+impl Session {
+    pub(crate) fn new(
+        socket: WebSocket,
+        settings: &Settings,
+        master: Arc<Master>,
+        list: Arc<Instruments>,
+        keys: Keys,
+    ) -> Self {
+        let now = Instant::now();
+        let held_until = (!master.is_of_today()).then(|| now + HOLD_LIMIT);
+        Self {
+            socket,
+            batch_interval: settings.batch_interval,
+            renewal: Renewal::new(Arc::clone(&master), keys),
+            master,
+            list,
+            wanted: BTreeMap::new(),
+            plan: Plan::new(settings.batch_size),
+            held_until,
+            batch_at: now,
+            recent: VecDeque::new(),
+            suspects: None,
+            has_complained: false,
+        }
+    }
+
+    /// Plans an instrument by what its name means in the present list.
+    fn place(&mut self, instrument: u32, sink: &mut TickSink) {
+        let Some(wanted) = self.wanted.get(&instrument) else { return };
+        match lookup(&self.list, &wanted.exchange, &wanted.symbol) {
+            Ok(token) => self.plan.want(instrument, token, wanted.mode),
+            Err(refusal) => {
+                self.plan.drop(instrument);
+                self.wanted.remove(&instrument);
+                sink.outcome(instrument, Err(refusal));
+            }
+        }
+    }
+
+    fn place_all(&mut self, sink: &mut TickSink) {
+        self.held_until = None;
+        let instruments: Vec<u32> = self.wanted.keys().copied().collect();
+        for instrument in instruments {
+            self.place(instrument, sink);
+        }
+    }
+
+    /// Does what is due, and says when to come back.
+    fn advance(&mut self, sink: &mut TickSink) -> Option<Instant> {
+        let now = Instant::now();
+        if self.held_until.is_some_and(|until| until <= now) {
+            warn!("The list of today does not come; subscribing with that of yesterday");
+            self.place_all(sink);
+        }
+        if self.suspects.as_ref().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, tokens)) = self.suspects.take()
+        {
+            self.refuse(&tokens, sink);
+        }
+        if self.plan.has_changes() && self.batch_at <= now {
+            let batch = self.plan.batch();
+            if !batch.messages.is_empty() {
+                batch.messages.into_iter().for_each(|message| self.socket.queue(message));
+                self.batch_at = now + self.batch_interval;
+            }
+            self.forget_before(now);
+            if !batch.subscribed.is_empty() {
+                self.recent.push_back((now, batch.subscribed));
+            }
+        }
+        let batch_at = self.plan.has_changes().then_some(self.batch_at);
+        let suspects_at = self.suspects.as_ref().map(|(at, _)| *at);
+        [batch_at, suspects_at, self.held_until].into_iter().flatten().min()
+    }
+
+    fn forget_before(&mut self, now: Instant) {
+        while self.recent.front().is_some_and(|(at, _)| *at + RECENT < now) {
+            self.recent.pop_front();
+        }
+    }
+
+    /// The broker has no room, but does not say for which. Those that stay silent are it.
+    fn suspect(&mut self) {
+        let now = Instant::now();
+        self.forget_before(now);
+        let plan = &self.plan;
+        let tokens = self.recent.iter().flat_map(|(_, tokens)| tokens).copied();
+        let silent = tokens.filter(|token| plan.is_silent(*token)).collect();
+        self.suspects = Some((now + SNAPSHOT_LIMIT, silent));
+    }
+
+    fn refuse(&mut self, tokens: &[u32], sink: &mut TickSink) {
+        let mut count = 0;
+        for token in tokens {
+            if !self.plan.is_silent(*token) {
+                continue;
+            }
+            for instrument in self.plan.give_up(*token) {
+                self.wanted.remove(&instrument);
+                let why = "The broker takes no more instruments on this connection".to_owned();
+                sink.outcome(instrument, Err(Refusal::Capacity(why)));
+                count += 1;
+            }
+        }
+        warn!(refused = count, "The broker takes no more instruments on this connection");
+    }
+
+    fn take_packets(&mut self, message: &[u8], sink: &mut TickSink) {
+        for packet in Packets::new(message) {
+            match packet {
+                Ok(packet) => {
+                    // What nobody wants was unsubscribed, or is a mistake of the broker.
+                    let Some(feed) = self.plan.heard(packet.token()) else { continue };
+                    for (instrument, mode) in feed.instruments() {
+                        publish(&packet, *instrument, *mode, sink);
+                    }
+                }
+                Err(error) => {
+                    sink.undecodable();
+                    if !std::mem::replace(&mut self.has_complained, true) {
+                        warn!(%error, bytes = message.len(), "A message that makes no sense; more of them are only counted");
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_text(&mut self, text: &str, sink: &mut TickSink) {
+        match wire::read(text) {
+            Text::Order(postback) => self.take_order(&postback, sink),
+            Text::Error(error) => {
+                warn!(error = wire::masked(&error), "The broker finds fault");
+                if error.contains("subscribe to more than") {
+                    self.suspect();
+                }
+            }
+            Text::Notice(notice) => info!(notice = wire::masked(&notice), "The broker says"),
+            Text::Instruments { etag } => {
+                if self.master.is_new(&etag) {
+                    info!("The broker has a new list of instruments");
+                    self.renewal.hurry();
+                }
+            }
+            Text::Other => {}
+            Text::Damaged => sink.undecodable(),
+        }
+    }
+
+    fn take_order(&self, postback: &Postback, sink: &mut TickSink) {
+        let (exchange, symbol) = self
+            .list
+            .name(postback.instrument_token)
+            .unwrap_or((&postback.exchange, &postback.tradingsymbol));
+        sink.order_update(&postback.update(exchange, symbol));
+    }
+
+    fn take_list(&mut self, list: Result<Arc<Instruments>, AdapterError>, sink: &mut TickSink) {
+        match list {
+            Ok(list) => self.list = list,
+            Err(error) => {
+                warn!(%error, "The list of instruments could not be renewed; the last one is still good for most");
+                if self.held_until.is_none() {
+                    return;
+                }
+            }
+        }
+        // Tokens that mean something else now are left in the same breath in which the new ones are taken.
+        self.place_all(sink);
+    }
+}
+
+/// Publishes a packet under a number, and no more of it than is wanted: what comes while the broker has not yet followed
+/// a change of mode would be left standing for ever.
+fn publish(packet: &Packet<'_>, instrument: u32, mode: Mode, sink: &mut TickSink) {
+    let tick = packet.tick(instrument);
+    match (mode, packet.kind()) {
+        (_, Kind::Ltp) => sink.ltp(&tick),
+        (Mode::Ltp, _) => {
+            if let Some(price) = packet.last_price() {
+                sink.ltp(&Tick::new(instrument).ltp(price));
+            }
+        }
+        (Mode::Depth, Kind::Full) => {
+            if let Some(book) = packet.book() {
+                sink.depth(&tick, book.buy(), book.sell());
+            }
+        }
+        // An index has no book, but those who want one get its values.
+        (Mode::Depth, Kind::IndexFull) => sink.depth(&tick, &[], &[]),
+        _ => sink.quote(&tick),
+    }
+}
+
+impl Connection for Session {
+    async fn subscribe(&mut self, wanted: &[Subscription], sink: &mut TickSink) -> Result<(), AdapterError> {
+        for one in wanted {
+            self.wanted.insert(one.instrument, one.clone());
+            if self.held_until.is_none() {
+                self.place(one.instrument, sink);
+            }
+        }
+        Ok(())
+    }
+
+    async fn unsubscribe(&mut self, instruments: &[u32]) -> Result<(), AdapterError> {
+        for instrument in instruments {
+            self.wanted.remove(instrument);
+            self.plan.drop(*instrument);
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
+        loop {
+            let wake_at = self.advance(sink);
+            let wake = async {
+                match wake_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                list = self.renewal.next() => self.take_list(list, sink),
+                message = self.socket.next() => {
+                    match message? {
+                        Message::Binary(bytes) => self.take_packets(&bytes, sink),
+                        Message::Text(text) => self.take_text(&text, sink),
+                    }
+                    return Ok(());
+                }
+                () = wake => debug!("Time for the next batch"),
+            }
+        }
+    }
+
+    async fn close(self) {
+        self.socket.close().await;
+    }
+}

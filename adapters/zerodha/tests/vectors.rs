@@ -1,0 +1,223 @@
+//! Every message in `testdata`, field by field. `cargo test --test vectors -- --nocapture` prints how much was compared.
+
+use std::{fs, path::Path};
+
+use adapter_sdk::{Level, Price, Tick};
+use adapter_zerodha::{
+    decode::{DecodeError, Kind, Packet, Packets, is_index},
+    wire::{self, Text},
+};
+use serde_json::Value;
+
+const INSTRUMENT: u32 = 7;
+const SECOND: u64 = 1_000_000_000;
+
+fn lines(file: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(file);
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn frame(line: &Value) -> Vec<u8> {
+    hex::decode(line["frame_hex"].as_str().unwrap()).unwrap()
+}
+
+/// Reads what a tick must be, and counts the values that it read.
+struct Expected<'a> {
+    json: &'a Value,
+    tick: Tick,
+    fields: usize,
+}
+
+impl Expected<'_> {
+    fn price(&mut self, name: &str, set: fn(Tick, Price) -> Tick) {
+        let json = self.json.get(name).or_else(|| self.json.get("ohlc")?.get(name)).unwrap();
+        self.tick = set(self.tick, Price::from_f64(json.as_f64().unwrap()).unwrap());
+        self.fields += 1;
+    }
+
+    fn count(&mut self, name: &str, set: fn(Tick, i64) -> Tick) {
+        self.tick = set(self.tick, self.json[name].as_i64().unwrap());
+        self.fields += 1;
+    }
+
+    fn time(&mut self, name: &str, set: fn(Tick, u64) -> Tick) {
+        let seconds = self.json[name].as_u64().unwrap();
+        if seconds > 0 {
+            self.tick = set(self.tick, seconds * SECOND);
+        }
+        self.fields += 1;
+    }
+
+    /// The rows of one side; those of zeros are padding, which a tick does not have.
+    fn side(&mut self, name: &str) -> Vec<Level> {
+        let rows = self.json["depth"][name].as_array().unwrap();
+        assert_eq!(rows.len(), 5);
+        self.fields += rows.len() * 3;
+        let rows = rows.iter().map(|row| Level {
+            price: Price::from_f64(row["price"].as_f64().unwrap()).unwrap(),
+            quantity: row["quantity"].as_i64().unwrap(),
+            orders: Some(u32::try_from(row["orders"].as_u64().unwrap()).unwrap()),
+        });
+        rows.filter(|row| row.quantity != 0 || row.price != Price::default()).collect()
+    }
+}
+
+/// Compares a packet with what the broker's package made of it; gives the number of values.
+fn compare(packet: &Packet<'_>, json: &Value, at: &str) -> usize {
+    let text = |name: &str| json[name].as_str().unwrap();
+    let is_tradable = json["tradable"].as_bool().unwrap();
+    assert_eq!(u64::from(packet.token()), json["instrument_token"].as_u64().unwrap(), "{at}");
+    assert_eq!(is_index(packet.token()), !is_tradable, "{at}");
+    let kind = match (text("mode"), is_tradable) {
+        ("ltp", _) => Kind::Ltp,
+        ("quote", true) => Kind::Quote,
+        ("quote", false) => Kind::IndexQuote,
+        ("full", true) => Kind::Full,
+        ("full", false) => Kind::IndexFull,
+        other => panic!("{at}: {other:?}"),
+    };
+    assert_eq!(packet.kind(), kind, "{at}");
+    let mut expected = Expected { json, tick: Tick::new(INSTRUMENT), fields: 3 };
+    if json["last_price"].as_f64().unwrap() > 0.0 {
+        expected.price("last_price", Tick::ltp);
+    }
+    if kind != Kind::Ltp {
+        expected.price("open", Tick::open);
+        expected.price("high", Tick::high);
+        expected.price("low", Tick::low);
+        expected.price("close", Tick::close);
+    }
+    if matches!(kind, Kind::Quote | Kind::Full) {
+        expected.count("last_traded_quantity", Tick::last_quantity);
+        expected.price("average_traded_price", Tick::average_price);
+        expected.count("volume_traded", Tick::volume);
+        expected.count("total_buy_quantity", Tick::total_buy_quantity);
+        expected.count("total_sell_quantity", Tick::total_sell_quantity);
+    }
+    if kind == Kind::Full {
+        expected.time("last_trade_time", Tick::last_trade_ts_ns);
+        expected.count("oi", Tick::oi);
+        expected.count("oi_day_high", Tick::oi_high);
+        expected.count("oi_day_low", Tick::oi_low);
+    }
+    if matches!(kind, Kind::Full | Kind::IndexFull) {
+        expected.time("exchange_timestamp", Tick::exchange_ts_ns);
+    }
+    match packet.book() {
+        Some(book) => {
+            assert_eq!(book.buy(), expected.side("buy"), "{at}");
+            assert_eq!(book.sell(), expected.side("sell"), "{at}");
+        }
+        None => assert!(json.get("depth").is_none(), "{at}"),
+    }
+    assert_eq!(packet.tick(INSTRUMENT), expected.tick, "{at}");
+    expected.fields
+}
+
+#[test]
+fn every_message_becomes_what_the_brokers_package_makes_of_it() {
+    for (file, known) in [("zerodha.jsonl", 200), ("zerodha-official.jsonl", 4)] {
+        let lines = lines(file);
+        assert_eq!(lines.len(), known);
+        let (mut packets, mut fields, mut unknown) = (0, 0, 0);
+        for line in &lines {
+            let at = format!("{file} {}", line["id"]);
+            let message = frame(line);
+            let expected = line["expected"].as_array().unwrap();
+            let mut whole = Vec::new();
+            for packet in Packets::new(&message) {
+                match packet {
+                    Ok(packet) => whole.push(packet),
+                    Err(DecodeError::UnknownLength { .. }) if line["case"] == "unknown_len" => unknown += 1,
+                    Err(error) => panic!("{at}: {error}"),
+                }
+            }
+            assert_eq!(whole.len(), expected.len(), "{at}");
+            for (packet, json) in whole.iter().zip(expected) {
+                fields += compare(packet, json, &at);
+            }
+            packets += whole.len();
+        }
+        println!(
+            "{file}: {known} lines, {packets} packets, {fields} values compared, {unknown} of unknown length"
+        );
+        assert!(packets > 0 && fields > packets);
+    }
+}
+
+#[test]
+fn damaged_messages_keep_what_was_whole_and_invent_nothing() {
+    // Whole packets and errors of each, as its description says.
+    let known = [
+        ("zm-empty_frame", 0, 0),
+        ("zm-count_only_1", 0, 1),
+        ("zm-cut_in_length", 0, 1),
+        ("zm-cut_in_first_packet", 0, 1),
+        ("zm-cut_in_second_packet", 1, 1),
+        ("zm-count_larger_than_packets", 2, 1),
+        ("zm-length_overruns", 0, 1),
+        ("zm-zero_length_packet", 0, 1),
+        ("zm-three_byte_packet", 0, 1),
+        ("zm-huge_count", 2, 1),
+        ("zm-random", 0, 1),
+        ("zm-random2", 0, 1),
+    ];
+    let lines = lines("zerodha-malformed.jsonl");
+    let found: Vec<(&str, usize, usize)> = lines
+        .iter()
+        .map(|line| {
+            let message = frame(line);
+            let (whole, damaged): (Vec<_>, Vec<_>) = Packets::new(&message).partition(Result::is_ok);
+            (line["id"].as_str().unwrap(), whole.len(), damaged.len())
+        })
+        .collect();
+    assert_eq!(found, known);
+    println!("zerodha-malformed.jsonl: {} lines", lines.len());
+}
+
+#[test]
+fn every_text_fires_what_the_brokers_package_fires() {
+    let lines = lines("zerodha-text.jsonl");
+    let mut fields = 0;
+    for line in &lines {
+        let expected = line["expected"].as_array().unwrap();
+        match (wire::read(line["frame_text"].as_str().unwrap()), expected.as_slice()) {
+            (Text::Order(postback), [one]) if one["callback"] == "on_order_update" => {
+                let data = &one["data"];
+                let update = serde_json::to_value(postback.update("EXCHANGE", "SYMBOL")).unwrap();
+                for (ours, theirs) in [
+                    ("orderid", "order_id"),
+                    ("action", "transaction_type"),
+                    ("quantity", "quantity"),
+                    ("price", "price"),
+                    ("trigger_price", "trigger_price"),
+                    ("pricetype", "order_type"),
+                    ("product", "product"),
+                    ("filled_quantity", "filled_quantity"),
+                    ("pending_quantity", "pending_quantity"),
+                    ("average_price", "average_price"),
+                ] {
+                    let is_same = match update[ours].as_f64() {
+                        Some(number) => data[theirs].as_f64() == Some(number),
+                        None => update[ours] == data[theirs],
+                    };
+                    assert!(is_same, "{} {ours}: {} {}", line["id"], update[ours], data[theirs]);
+                    fields += 1;
+                }
+                assert_eq!(u64::from(postback.instrument_token), data["instrument_token"].as_u64().unwrap());
+                assert_eq!(postback.tradingsymbol, data["tradingsymbol"].as_str().unwrap());
+                assert_eq!(update["order_status"], data["status"].as_str().unwrap().to_lowercase());
+                fields += 3;
+            }
+            (Text::Error(reason), [one]) if one["callback"] == "on_error" => {
+                assert_eq!(reason, one["reason"].as_str().unwrap());
+                fields += 1;
+            }
+            (Text::Notice(_) | Text::Instruments { .. } | Text::Other, []) => {}
+            (found, expected) => panic!("{}: {found:?}, expected {expected:?}", line["id"]),
+        }
+    }
+    println!("zerodha-text.jsonl: {} lines, {fields} values compared", lines.len());
+    assert_eq!(lines.len(), 12);
+}
