@@ -1,5 +1,13 @@
 //! Every line of the vectors, field by field, against what the broker's own SDK makes of it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and tell what they compared"
+)]
+
 use adapter_angel::{
     control::{self, Control},
     decode::{self, Decoded},
