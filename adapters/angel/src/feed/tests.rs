@@ -1,0 +1,131 @@
+use adapter_sdk::serde_json::{self, Value};
+use proptest::prelude::*;
+
+use super::*;
+
+fn key(token: u32) -> Key {
+    Key { segment: Segment::NseCash, token: Token::new(&token.to_string()).unwrap() }
+}
+
+fn wanted(instrument: u32, token: u32, mode: Mode) -> Wanted {
+    Wanted { instrument, key: key(token), mode, is_index: false }
+}
+
+/// Action, mode, and tokens of a message.
+fn parse(message: &str) -> (u64, u64, Vec<(u64, String)>) {
+    let json: Value = serde_json::from_str(message).unwrap();
+    let correlation = json["correlationID"].as_str().unwrap();
+    assert!(correlation.len() == 10 && correlation.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    let mut tokens = Vec::new();
+    for list in json["params"]["tokenList"].as_array().unwrap() {
+        for token in list["tokens"].as_array().unwrap() {
+            tokens.push((list["exchangeType"].as_u64().unwrap(), token.as_str().unwrap().to_owned()));
+        }
+    }
+    (json["action"].as_u64().unwrap(), json["params"]["mode"].as_u64().unwrap(), tokens)
+}
+
+fn short(messages: &[String]) -> Vec<String> {
+    let parsed = messages.iter().map(|message| parse(message));
+    parsed.map(|(action, mode, tokens)| format!("{action}:{mode}:{}", tokens.len())).collect()
+}
+
+#[test]
+fn a_mode_begins_before_the_one_before_it_ends() {
+    let mut feed = Feed::new(500);
+    assert_eq!(short(&feed.subscribe([wanted(1, 10, Mode::Ltp)])), ["1:1:1"]);
+    assert_eq!(short(&feed.subscribe([wanted(1, 10, Mode::Depth)])), ["1:3:1", "0:1:1"]);
+    assert_eq!(short(&feed.subscribe([wanted(1, 10, Mode::Depth)])), Vec::<String>::new());
+    assert_eq!(short(&feed.subscribe([wanted(1, 10, Mode::Quote)])), ["1:2:1", "0:3:1"]);
+    assert_eq!(short(&feed.unsubscribe(&[1, 2])), ["0:2:1"]);
+    assert!(feed.find(&key(10)).is_none());
+}
+
+#[test]
+fn without_room_for_both_the_old_mode_ends_first() {
+    let mut feed = Feed::new(500);
+    let full = (0..1_000).map(|number| wanted(number, number, Mode::Ltp));
+    assert_eq!(short(&feed.subscribe(full)), ["1:1:500", "1:1:500"]);
+    assert_eq!(short(&feed.subscribe([wanted(5, 5, Mode::Quote)])), ["0:1:1", "1:2:1"]);
+}
+
+#[test]
+fn two_names_of_one_thing_share_it_in_the_higher_mode() {
+    let mut feed = Feed::new(500);
+    assert_eq!(short(&feed.subscribe([wanted(1, 10, Mode::Quote), wanted(2, 10, Mode::Ltp)])), ["1:2:1"]);
+    assert_eq!(feed.find(&key(10)).unwrap().instruments, [1, 2]);
+    assert_eq!(short(&feed.unsubscribe(&[1])), ["1:1:1", "0:2:1"]);
+    assert_eq!(feed.find(&key(10)).unwrap().instruments, [2]);
+}
+
+#[test]
+fn another_token_under_the_same_name_replaces_the_old_one() {
+    let mut feed = Feed::new(500);
+    feed.subscribe([wanted(1, 10, Mode::Quote)]);
+    assert_eq!(short(&feed.subscribe([wanted(1, 11, Mode::Quote)])), ["1:2:1", "0:2:1"]);
+    assert!(feed.find(&key(10)).is_none());
+    assert_eq!(feed.find(&key(11)).unwrap().instruments, [1]);
+}
+
+#[test]
+fn a_refusal_finds_the_instruments_of_its_request_and_no_others() {
+    let mut feed = Feed::new(2);
+    let messages = feed.subscribe((1..=4).map(|number| wanted(number, number, Mode::Ltp)));
+    let second: Value = serde_json::from_str(&messages[1]).unwrap();
+    let correlation = second["correlationID"].as_str().unwrap();
+    feed.subscribe([wanted(3, 3, Mode::Quote)]);
+    assert_eq!(feed.refuse(correlation), [4]);
+    assert_eq!(feed.refuse(correlation), [0_u32; 0]);
+    assert_eq!(feed.refuse("abcde12345"), [0_u32; 0]);
+    assert!(feed.find(&key(4)).is_none() && feed.find(&key(3)).is_some());
+    // It can be asked for anew.
+    assert_eq!(short(&feed.subscribe([wanted(4, 4, Mode::Ltp)])), ["1:1:1"]);
+}
+
+#[test]
+fn what_is_remembered_of_requests_is_bounded() {
+    let mut feed = Feed::new(1);
+    feed.subscribe((0..1_000).map(|number| wanted(number, number, Mode::Ltp)));
+    assert_eq!(feed.sent.len(), REMEMBERED_REQUESTS);
+}
+
+proptest! {
+    /// Whatever is asked for in whatever order, the broker has exactly the wanted pairs in the end.
+    #[test]
+    fn the_broker_has_what_is_wanted(
+        steps in proptest::collection::vec((0_u32..6, 0_u32..4, 0_u8..4), 1..60),
+        batch_size in 1_usize..4,
+    ) {
+        let mut feed = Feed::new(batch_size);
+        let mut pairs = BTreeSet::new();
+        let mut model = BTreeMap::new();
+        for (instrument, token, step) in steps {
+            let messages = match step {
+                0 => {
+                    model.remove(&instrument);
+                    feed.unsubscribe(&[instrument])
+                }
+                number => {
+                    let mode = [Mode::Ltp, Mode::Quote, Mode::Depth][usize::from(number) - 1];
+                    model.insert(instrument, (token.to_string(), u64::from(number)));
+                    feed.subscribe([wanted(instrument, token, mode)])
+                }
+            };
+            for message in &messages {
+                let (action, mode, tokens) = parse(message);
+                prop_assert!(!tokens.is_empty() && tokens.len() <= batch_size);
+                for (segment, token) in tokens {
+                    prop_assert_eq!(segment, 1);
+                    let is_new = if action == 1 { pairs.insert((token, mode)) } else { pairs.remove(&(token, mode)) };
+                    prop_assert!(is_new, "a pair was subscribed or unsubscribed twice");
+                }
+            }
+            let mut highest = BTreeMap::new();
+            for (token, mode) in model.values() {
+                let highest = highest.entry(token.clone()).or_insert(*mode);
+                *highest = (*highest).max(*mode);
+            }
+            prop_assert_eq!(&pairs, &highest.into_iter().collect::<BTreeSet<_>>());
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Angel One's `SmartAPI` streaming feed, as a Tickhost adapter. It gives market data and order updates; it places no
+//! orders.
+//!
+//! In the order of the data: `names`, [`list`] and `master` (what an instrument is called there) → `login` and `auth` (the
+//! way in) → `feed` (what is subscribed, pure) → `connection` (packets in, messages out) → [`wire`] (the broker's
+//! integers) → [`decode`] (to ticks, pure). `orders` is the broker's second WebSocket. `README.md` says what the broker
+//! demands.
+//!
+//! ```
+//! use adapter_angel::{decode::{self, Decoded}, wire::Packet};
+//!
+//! let mut message = vec![1, 1];
+//! message.extend_from_slice(b"1594");
+//! message.resize(43, 0);
+//! message.extend_from_slice(&190_735_i64.to_le_bytes());
+//! let packet = Packet::parse(&message).unwrap();
+//! assert!(matches!(decode::tick(&packet, 7, false), Ok(Decoded::Ltp(_))));
+//! ```
+#![forbid(unsafe_code)]
+
+mod auth;
+mod config;
+mod connection;
+pub mod control;
+pub mod decode;
+mod feed;
+pub mod list;
+mod login;
+mod master;
+mod names;
+mod orders;
+pub mod segment;
+pub mod wire;
+
+use std::rc::Rc;
+
+use adapter_sdk::{
+    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
+    Subscription,
+};
+use tokio::time::Duration;
+
+use self::{
+    config::{Config, Settings},
+    connection::Session,
+    feed::PAIRS_PER_CONNECTION,
+    master::Master,
+    orders::Orders,
+};
+
+/// Connections that the broker allows a client code.
+const CONNECTIONS: u32 = 3;
+
+/// Levels on each side of the broker's books. The twenty of mode 4 were withdrawn in 2025.
+const LEVELS: u16 = 5;
+
+/// One account's way to Angel One.
+#[derive(Debug)]
+pub struct AngelOne {
+    settings: Settings,
+    master: Rc<Master>,
+}
+
+impl Adapter for AngelOne {
+    type Config = Config;
+    type Connection = Session;
+
+    fn manifest() -> Manifest {
+        #[expect(clippy::cast_possible_truncation, reason = "a thousand")]
+        const PAIRS: u32 = PAIRS_PER_CONNECTION as u32;
+        Manifest::new("angel", env!("CARGO_PKG_VERSION"))
+            .capabilities(&[
+                Capability::Ltp,
+                Capability::Quote,
+                Capability::Depth,
+                Capability::Orders,
+                Capability::CountsModes,
+                Capability::Login,
+            ])
+            .limits(PAIRS, CONNECTIONS)
+            // A session that ended badly counts against the limit for a while.
+            .backoff(Backoff { first: Duration::from_secs(1), ..Backoff::default() })
+            .config_schema(include_str!("../config.schema.json"))
+            .credentials_schema(include_str!("../credentials.schema.json"))
+    }
+
+    fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
+        let settings = config.check()?;
+        let master = Rc::new(Master::new(&settings));
+        Ok(Self { settings, master })
+    }
+
+    fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
+        let Subscription { exchange, symbol, mode, .. } = wanted;
+        let is_known = self.master.table().is_some_and(|table| table.get(exchange, symbol).is_some());
+        if !is_known {
+            return Err(Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}")));
+        }
+        // Indices have no book.
+        let has_book = *mode == Mode::Depth && !exchange.ends_with("_INDEX");
+        Ok(Grant { depth: if has_book { LEVELS } else { 0 } })
+    }
+
+    async fn prepare(&self, _credentials: &Credentials) -> Result<(), AdapterError> {
+        // The list is public: nothing has to be proven for it.
+        self.master.prepare().await
+    }
+
+    async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
+        let orders = Orders::new(&self.settings, credentials, Rc::clone(&self.master))?;
+        let socket = auth::open(&self.settings, credentials).await?;
+        Ok(Session::new(socket, self.settings.batch_size, Rc::clone(&self.master), orders))
+    }
+
+    async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
+        login::step(&self.settings, fields).await
+    }
+}
+
+adapter_sdk::export_adapter!(AngelOne);

@@ -1,0 +1,304 @@
+//! Logging in: a refresh of the token if there is one, or else client code, PIN and one-time password.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use adapter_sdk::{
+    AdapterError, Credentials, Login, Question,
+    net::{HttpRequest, RateLimit},
+    tracing::info,
+};
+use serde::{Deserialize, Serialize};
+use totp_rs::{Builder, Secret};
+use zeroize::Zeroizing;
+
+use crate::config::Settings;
+
+const LOG_IN: &str = "/rest/auth/angelbroking/user/v1/loginByPassword";
+const REFRESH: &str = "/rest/auth/angelbroking/jwt/v1/generateTokens";
+
+/// Longest answer.
+const MAX_BYTES: usize = 64 << 10;
+
+/// The client code, under the adapter's name for it or under OpenAlgo's.
+pub(crate) fn client_code(credentials: &Credentials) -> Result<&str, AdapterError> {
+    match given(credentials, "client_code").or_else(|| given(credentials, "user_id")) {
+        Some(code) => Ok(code),
+        None => credentials.require("client_code"),
+    }
+}
+
+/// The JWT without the word that some store before it.
+pub(crate) fn jwt(credentials: &Credentials) -> Result<&str, AdapterError> {
+    match given(credentials, "auth_token") {
+        Some(token) => Ok(token.strip_prefix("Bearer ").unwrap_or(token)),
+        None => Err(AdapterError::auth(
+            "the account has no auth_token: log in with `tickhost account login`, or set it with `tickhost account set`",
+        )),
+    }
+}
+
+/// A credential that is there and not empty.
+pub(crate) fn given<'a>(credentials: &'a Credentials, name: &str) -> Option<&'a str> {
+    credentials.get(name).filter(|value| !value.is_empty())
+}
+
+/// Takes one step of logging in.
+pub(crate) async fn step(settings: &Settings, fields: &Credentials) -> Result<Login, AdapterError> {
+    let Some(api_key) = given(fields, "api_key") else {
+        return Ok(ask("api_key", "API key of the app that you made in the SmartAPI portal", true));
+    };
+    let broker = Broker { settings, api_key };
+    let can_log_in = ["pin", "totp_secret"].iter().all(|name| given(fields, name).is_some());
+    if let Some(refresh_token) = given(fields, "refresh_token")
+        && let Some(tokens) = broker.refresh(refresh_token, given(fields, "auth_token")).await?
+    {
+        // Where a full log-in is possible, a token is used once: if the broker does not take what came of it, the next
+        // step is the full log-in instead of the same once more.
+        let next = if can_log_in { None } else { tokens.refresh_token };
+        return Ok(Login::done([
+            ("auth_token", tokens.jwt_token),
+            ("feed_token", tokens.feed_token),
+            ("refresh_token", next.unwrap_or_default()),
+        ]));
+    }
+    let Ok(client_code) = client_code(fields) else {
+        return Ok(ask("client_code", "Client code at Angel One, such as A123456", false));
+    };
+    let Some(pin) = given(fields, "pin") else {
+        return Ok(ask("pin", "PIN of the account at Angel One", true));
+    };
+    let totp = match (given(fields, "totp"), given(fields, "totp_secret")) {
+        (Some(typed), _) => Zeroizing::new(typed.to_owned()),
+        (None, Some(secret)) => one_time_password(secret, SystemTime::now())?,
+        (None, None) => return Ok(ask("totp", "The six digits that your authenticator app shows", true)),
+    };
+    let tokens = broker.log_in(client_code, pin, &totp).await?;
+    // The PIN is stored only by whoever wants the host to log in by itself.
+    Ok(Login::done([
+        ("api_key", api_key.to_owned()),
+        ("client_code", client_code.to_owned()),
+        ("auth_token", tokens.jwt_token),
+        ("feed_token", tokens.feed_token),
+        ("refresh_token", tokens.refresh_token.unwrap_or_default()),
+    ]))
+}
+
+fn ask(field: &str, message: &str, is_secret: bool) -> Login {
+    Login::Ask(Question { field: field.to_owned(), message: message.to_owned(), url: None, is_secret })
+}
+
+/// Six digits that change each half minute (RFC 6238).
+fn one_time_password(secret: &str, now: SystemTime) -> Result<Zeroizing<String>, AdapterError> {
+    // The portal shows it in capitals; people copy it with spaces.
+    let plain: Zeroizing<String> =
+        Zeroizing::new(secret.chars().filter(|one| !one.is_whitespace() && *one != '=').collect());
+    let plain = Zeroizing::new(plain.to_ascii_uppercase());
+    let secret = Secret::try_from_base32(plain.as_str()).map_err(|_| {
+        AdapterError::auth(
+            "totp_secret is no base32 text: set what the portal showed when TOTP was switched on",
+        )
+    })?;
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    // Some of the broker's secrets are shorter than the standard wants.
+    let totp = Builder::new().with_secret(secret).build_noncompliant();
+    Ok(Zeroizing::new(totp.generate(seconds).to_string()))
+}
+
+struct Broker<'a> {
+    settings: &'a Settings,
+    api_key: &'a str,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Tokens {
+    jwt_token: String,
+    feed_token: String,
+    refresh_token: Option<String>,
+}
+
+impl Tokens {
+    fn is_complete(&self) -> bool {
+        !self.jwt_token.is_empty() && !self.feed_token.is_empty()
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    status: bool,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default, alias = "errorCode")]
+    errorcode: Option<String>,
+    /// Other things than tokens come with refusals.
+    #[serde(default)]
+    data: Option<Loose>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Loose {
+    Tokens(Tokens),
+    Other(serde::de::IgnoredAny),
+}
+
+/// What a request for tokens came to.
+enum Outcome {
+    Granted(Tokens),
+    Refused(AdapterError),
+}
+
+impl Broker<'_> {
+    /// Tokens for a refresh token; none when the broker does not take it.
+    async fn refresh(
+        &self,
+        refresh_token: &str,
+        auth_token: Option<&str>,
+    ) -> Result<Option<Tokens>, AdapterError> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Body<'a> {
+            refresh_token: &'a str,
+        }
+        let mut request = self.post(REFRESH);
+        if let Some(token) = auth_token {
+            let token = token.strip_prefix("Bearer ").unwrap_or(token);
+            request = request.header("Authorization", &format!("Bearer {token}"));
+        }
+        match self.send(request.json(&Body { refresh_token })).await? {
+            Outcome::Granted(tokens) => Ok(Some(tokens)),
+            Outcome::Refused(error) => {
+                info!(%error, "The broker did not take the refresh token");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn log_in(&self, client_code: &str, pin: &str, totp: &str) -> Result<Tokens, AdapterError> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            clientcode: &'a str,
+            password: &'a str,
+            totp: &'a str,
+        }
+        let body = Body { clientcode: client_code, password: pin, totp };
+        match self.send(self.post(LOG_IN).json(&body)).await? {
+            Outcome::Granted(tokens) => Ok(tokens),
+            Outcome::Refused(error) => Err(error),
+        }
+    }
+
+    fn post(&self, path: &str) -> HttpRequest {
+        let machine = &self.settings.machine;
+        let http = self.settings.network.http(RateLimit::per_second(1.0));
+        http.post(&format!("{}{path}", self.settings.api_url))
+            .header("Accept", "application/json")
+            .header("X-UserType", "USER")
+            .header("X-SourceID", "WEB")
+            .header("X-ClientLocalIP", &machine.local_ip)
+            .header("X-ClientPublicIP", &machine.public_ip)
+            .header("X-MACAddress", &machine.mac_address)
+            .header("X-PrivateKey", self.api_key)
+    }
+
+    /// Sends it. The broker refuses with HTTP 200 as well as with other numbers.
+    async fn send(&self, request: HttpRequest) -> Result<Outcome, AdapterError> {
+        let response = request.send().await?;
+        let (http_status, refusal) = (response.status(), response.refusal("the log-in"));
+        if http_status == 429 || http_status >= 500 {
+            return Err(refusal);
+        }
+        let is_success = response.is_success();
+        let answer: Answer = match response.json(MAX_BYTES).await {
+            Ok(answer) => answer,
+            Err(error) if is_success => return Err(error),
+            Err(_) => return refused_by_status(http_status, refusal),
+        };
+        match answer.data {
+            Some(Loose::Tokens(tokens)) if answer.status && tokens.is_complete() => {
+                Ok(Outcome::Granted(tokens))
+            }
+            _ if answer.status => {
+                Err(AdapterError::protocol("the broker answered the log-in without tokens"))
+            }
+            _ => {
+                let said = answer.message.unwrap_or_default().to_lowercase();
+                if said.contains("access rate") || said.contains("too many") {
+                    return Err(AdapterError::rate_limited("the broker asks for fewer log-ins"));
+                }
+                Ok(Outcome::Refused(refused(answer.errorcode.as_deref(), &said)))
+            }
+        }
+    }
+}
+
+fn refused_by_status(status: u16, refusal: AdapterError) -> Result<Outcome, AdapterError> {
+    match status {
+        // The front of the broker's servers says so to those who ask too often.
+        403 => {
+            Err(AdapterError::rate_limited("the broker refused the log-in with HTTP 403: it asks for fewer"))
+        }
+        400 | 401 => Ok(Outcome::Refused(AdapterError::auth(refusal))),
+        _ => Err(refusal),
+    }
+}
+
+/// A refusal in words that say what to do. The broker's own are not shown: they may repeat what was sent.
+fn refused(code: Option<&str>, said: &str) -> AdapterError {
+    let hint = match code {
+        Some("AB1050") => "the one-time password is wrong: check totp_secret and this machine's clock",
+        Some("AB1007") => "client code or PIN is wrong: check them",
+        Some("AG8001" | "AG8002" | "AG8003" | "AB8050" | "AB8051") => {
+            "the token is not valid any more: log in anew"
+        }
+        _ if said.contains("totp") => {
+            "the one-time password is wrong: check totp_secret and this machine's clock"
+        }
+        _ if said.contains("api key") || said.contains("privatekey") => "the API key is wrong: check api_key",
+        _ if said.contains("block") || said.contains("lock") => {
+            "the account is blocked: unblock it at the broker"
+        }
+        _ if said.contains("password") || said.contains("pin") || said.contains("client") => {
+            "client code or PIN is wrong: check them"
+        }
+        _ => "check client_code, pin, totp_secret and api_key",
+    };
+    let is_code = |text: &&str| text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let code = code.filter(|text| !text.is_empty()).filter(is_code).unwrap_or("without a code");
+    AdapterError::auth(format!("the broker refused the log-in ({code}): {hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn one_time_passwords_are_those_of_the_standard() {
+        // RFC 6238, appendix B, for SHA-1; the last six of its eight digits.
+        let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+        let at = |seconds, secret: &str| {
+            one_time_password(secret, UNIX_EPOCH + Duration::from_secs(seconds)).unwrap().to_string()
+        };
+        assert_eq!(at(59, secret), "287082");
+        assert_eq!(at(1_111_111_109, secret), "081804");
+        assert_eq!(at(20_000_000_000, secret), "353130");
+        assert_eq!(at(59, "gezd gnbv gy3t qojq gezd gnbv gy3t qojq"), "287082");
+        assert_eq!(at(59, "GEZDGNBV").len(), 6);
+        let error = one_time_password("not base32!", UNIX_EPOCH).unwrap_err().to_string();
+        assert!(error.contains("totp_secret") && !error.contains("not base32!"), "{error}");
+    }
+
+    #[test]
+    fn refusals_say_what_to_do_and_repeat_nothing() {
+        let said = |code, message: &str| refused(code, message).to_string();
+        assert!(said(Some("AB1050"), "invalid totp").contains("(AB1050): the one-time password is wrong"));
+        assert!(said(Some("AB1007"), "x").contains("PIN is wrong"));
+        assert!(said(None, "invalid totp").contains("(without a code): the one-time password"));
+        assert!(said(Some("x y <pin 1234>"), "pin 1234 is wrong").contains("(without a code)"));
+        assert!(!said(Some("1234 5"), "pin 1234 is wrong").contains("1234"));
+        assert_eq!(refused(None, "").code(), adapter_sdk::abi::ErrorCode::AUTH);
+    }
+}

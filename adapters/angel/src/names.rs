@@ -1,0 +1,211 @@
+//! From a row of the broker's list of instruments to the exchange and the symbol that OpenAlgo's clients use.
+
+use std::borrow::Cow;
+
+use crate::segment::{Key, Segment, Token};
+
+/// What the list says of an instrument; all of it is text there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) token: String,
+    pub(crate) symbol: String,
+    pub(crate) name: String,
+    /// `28JUL2026`, or empty.
+    pub(crate) expiry: String,
+    /// Hundredths of a rupee, or 10^-7 for currencies; `-1.000000` where there is none.
+    pub(crate) strike: String,
+    /// Empty for shares, `AMXIDX` for indices, `FUT…`, `OPT…`.
+    pub(crate) kind: String,
+    /// Exchange.
+    pub(crate) segment: String,
+}
+
+/// Why an instrument is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LeftOut {
+    /// The streaming API has no number for its exchange.
+    Segment,
+    /// The row makes no sense.
+    Row,
+}
+
+/// An instrument as clients name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named<'a> {
+    pub(crate) exchange: &'static str,
+    pub(crate) symbol: Cow<'a, str>,
+    pub(crate) key: Key,
+    /// One of several rows may claim a share's name: that of the usual series comes first.
+    pub(crate) is_usual: bool,
+}
+
+/// Indices that OpenAlgo names otherwise, after spaces and hyphens are gone.
+const INDICES: [(&str, &str); 7] = [
+    ("NIFTY50", "NIFTY"),
+    ("NIFTYBANK", "BANKNIFTY"),
+    ("NIFTYFINSERVICE", "FINNIFTY"),
+    ("NIFTYNEXT50", "NIFTYNXT50"),
+    ("NIFTYMIDSELECT", "MIDCPNIFTY"),
+    ("NIFTYMIDCAPSELECT", "MIDCPNIFTY"),
+    ("SNSX50", "SENSEX50"),
+];
+
+/// Series whose suffix OpenAlgo drops: the usual one, trade-to-trade, funds, and government bonds. Only at the end: a
+/// name may have it elsewhere.
+const DROPPED_SERIES: [&str; 4] = ["-EQ", "-BE", "-MF", "-SG"];
+
+/// Names an instrument.
+pub(crate) fn name(row: &Row) -> Result<Named<'_>, LeftOut> {
+    let segment = Segment::from_list(&row.segment).ok_or(LeftOut::Segment)?;
+    let token = Token::new(&row.token).ok_or(LeftOut::Row)?;
+    let mut is_usual = true;
+    let (exchange, symbol) = match (segment, row.kind.as_str()) {
+        (Segment::NseCash, "AMXIDX") => ("NSE_INDEX", Cow::Owned(index(&row.name))),
+        (Segment::BseCash, "AMXIDX") => {
+            let name = row.name.strip_prefix("S&P ").unwrap_or(&row.name);
+            ("BSE_INDEX", Cow::Owned(index(name)))
+        }
+        (Segment::Mcx, "AMXIDX") => ("MCX_INDEX", Cow::Borrowed(row.symbol.as_str())),
+        (Segment::NseCash | Segment::BseCash, _) => {
+            let dropped = DROPPED_SERIES.iter().find_map(|series| row.symbol.strip_suffix(series));
+            is_usual = dropped.is_none() || row.symbol.ends_with("-EQ");
+            let exchange = if segment == Segment::NseCash { "NSE" } else { "BSE" };
+            (exchange, Cow::Borrowed(dropped.unwrap_or(&row.symbol)))
+        }
+        // These are written as OpenAlgo writes them.
+        (Segment::NseDerivatives, _) => ("NFO", Cow::Borrowed(row.symbol.as_str())),
+        (Segment::BseDerivatives, _) => ("BFO", derivative(row, segment)?),
+        (Segment::Mcx, _) => ("MCX", derivative(row, segment)?),
+        (Segment::Ncdex, _) => ("NCDEX", derivative(row, segment)?),
+        (Segment::Currency, _) => ("CDS", derivative(row, segment)?),
+    };
+    if symbol.is_empty() {
+        return Err(LeftOut::Row);
+    }
+    Ok(Named { exchange, symbol, key: Key { segment, token }, is_usual })
+}
+
+fn index(name: &str) -> String {
+    let plain: String =
+        name.to_uppercase().chars().filter(|letter| !letter.is_whitespace() && *letter != '-').collect();
+    let renamed = INDICES.iter().find(|(theirs, _)| *theirs == plain);
+    renamed.map_or(plain, |(_, ours)| (*ours).to_owned())
+}
+
+/// `NAME28JUL26FUT` or `NAME28JUL2683.25CE`.
+fn derivative(row: &Row, segment: Segment) -> Result<Cow<'_, str>, LeftOut> {
+    let is_future = row.kind.starts_with("FUT");
+    if !is_future && !row.kind.starts_with("OPT") {
+        // Spot prices of commodities, under the broker's own name.
+        return Ok(Cow::Borrowed(&row.symbol));
+    }
+    let expiry = short_expiry(&row.expiry).ok_or(LeftOut::Row)?;
+    if row.name.is_empty() {
+        return Err(LeftOut::Row);
+    }
+    if is_future {
+        return Ok(Cow::Owned(format!("{}{expiry}FUT", row.name)));
+    }
+    let side = ["CE", "PE"].into_iter().find(|side| row.symbol.ends_with(side)).ok_or(LeftOut::Row)?;
+    let scale = if segment == Segment::Currency { 1e7 } else { 1e2 };
+    let strike = row.strike.parse::<f64>().map_err(|_| LeftOut::Row)? / scale;
+    // Fifteen digits are exact.
+    if !(strike > 0.0 && strike < 1e8) {
+        return Err(LeftOut::Row);
+    }
+    Ok(Cow::Owned(format!("{}{expiry}{strike}{side}", row.name)))
+}
+
+/// `28JUL2026` as `28JUL26`.
+fn short_expiry(expiry: &str) -> Option<String> {
+    let (day, rest) = expiry.split_at_checked(2)?;
+    let (month, year) = rest.split_at_checked(3)?;
+    let (century, short_year) = year.split_at_checked(2)?;
+    let is_number = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_month = month.bytes().all(|byte| byte.is_ascii_uppercase());
+    (is_number(day) && is_month && is_number(century) && is_number(short_year))
+        .then(|| format!("{day}{month}{short_year}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(segment: &str, kind: &str, symbol: &str, name: &str, expiry: &str, strike: &str) -> Row {
+        Row {
+            token: "1594".to_owned(),
+            symbol: symbol.to_owned(),
+            name: name.to_owned(),
+            expiry: expiry.to_owned(),
+            strike: strike.to_owned(),
+            kind: kind.to_owned(),
+            segment: segment.to_owned(),
+        }
+    }
+
+    fn named(row: &Row) -> String {
+        let named = name(row).unwrap();
+        format!("{}:{}@{}", named.exchange, named.symbol, named.key.segment.code())
+    }
+
+    #[test]
+    fn shares_lose_the_suffix_of_their_series_only_at_the_end() {
+        let share = |symbol| named(&row("NSE", "", symbol, "X", "", "-1.000000"));
+        assert_eq!(share("SBIN-EQ"), "NSE:SBIN@1");
+        assert_eq!(share("BAJAJ-AUTO-EQ"), "NSE:BAJAJ-AUTO@1");
+        assert_eq!(share("M&M-BE"), "NSE:M&M@1");
+        assert_eq!(share("A-EQUITY-N1"), "NSE:A-EQUITY-N1@1");
+        assert_eq!(share("SGBMAR31-SG"), "NSE:SGBMAR31@1");
+        assert_eq!(named(&row("BSE", "", "SBIN", "SBIN", "", "-1.000000")), "BSE:SBIN@3");
+        assert!(!name(&row("NSE", "", "SBIN-BE", "SBIN", "", "")).unwrap().is_usual);
+    }
+
+    #[test]
+    fn indices_have_the_names_of_openalgo() {
+        let nse = |name| named(&row("NSE", "AMXIDX", "x", name, "", "0.000000"));
+        assert_eq!(nse("NIFTY"), "NSE_INDEX:NIFTY@1");
+        assert_eq!(nse("Nifty 50"), "NSE_INDEX:NIFTY@1");
+        assert_eq!(nse("Nifty Bank"), "NSE_INDEX:BANKNIFTY@1");
+        assert_eq!(nse("NIFTY MID SELECT"), "NSE_INDEX:MIDCPNIFTY@1");
+        assert_eq!(nse("India VIX"), "NSE_INDEX:INDIAVIX@1");
+        assert_eq!(nse("Nifty100 Liq-15"), "NSE_INDEX:NIFTY100LIQ15@1");
+        let bse = |name| named(&row("BSE", "AMXIDX", "x", name, "", "0.000000"));
+        assert_eq!(bse("SENSEX"), "BSE_INDEX:SENSEX@3");
+        assert_eq!(bse("S&P BSE AUTO"), "BSE_INDEX:BSEAUTO@3");
+        assert_eq!(bse("SNSX50"), "BSE_INDEX:SENSEX50@3");
+        assert_eq!(named(&row("MCX", "AMXIDX", "MCXBULLDEX", "x", "", "")), "MCX_INDEX:MCXBULLDEX@5");
+    }
+
+    #[test]
+    fn derivatives_have_the_names_of_openalgo() {
+        let nfo = row("NFO", "OPTIDX", "NIFTY28JUL2623500CE", "NIFTY", "28JUL2026", "2350000.000000");
+        assert_eq!(named(&nfo), "NFO:NIFTY28JUL2623500CE@2");
+        let future = row("MCX", "FUTCOM", "CRUDEOIL26JULFUT", "CRUDEOIL", "20JUL2026", "-1.000000");
+        assert_eq!(named(&future), "MCX:CRUDEOIL20JUL26FUT@5");
+        let bfo = row("BFO", "OPTIDX", "SENSEX2672180000PE", "SENSEX", "21JUL2026", "8000000.000000");
+        assert_eq!(named(&bfo), "BFO:SENSEX21JUL2680000PE@4");
+        let cds = row("CDS", "OPTCUR", "USDINR26JUL83.05CE", "USDINR", "28JUL2026", "830500000.000000");
+        assert_eq!(named(&cds), "CDS:USDINR28JUL2683.05CE@13");
+        let small = row("MCX", "OPTFUT", "NATURALGAS26JUL252.5CE", "NATURALGAS", "24JUL2026", "25250.000000");
+        assert_eq!(named(&small), "MCX:NATURALGAS24JUL26252.5CE@5");
+    }
+
+    #[test]
+    fn rows_that_make_no_sense_are_left_out() {
+        let reason = |row: &Row| name(row).unwrap_err();
+        assert_eq!(reason(&row("NCO", "FUTCOM", "x", "x", "28JUL2026", "")), LeftOut::Segment);
+        for expiry in ["", "28JUL26", "28jul2026", "\u{e9}8JUL2026", "2\u{e9}JUL2026"] {
+            assert_eq!(reason(&row("MCX", "FUTCOM", "x", "x", expiry, "")), LeftOut::Row, "{expiry}");
+        }
+        for strike in ["", "-1.000000", "0", "NaN", "inf", "1e40"] {
+            assert_eq!(
+                reason(&row("BFO", "OPTIDX", "xCE", "x", "28JUL2026", strike)),
+                LeftOut::Row,
+                "{strike}"
+            );
+        }
+        assert_eq!(reason(&row("BFO", "OPTIDX", "x", "x", "28JUL2026", "100")), LeftOut::Row);
+        assert_eq!(reason(&Row { token: String::new(), ..row("NSE", "", "x", "x", "", "") }), LeftOut::Row);
+        assert_eq!(reason(&row("NSE", "", "-EQ", "x", "", "")), LeftOut::Row);
+    }
+}

@@ -1,0 +1,176 @@
+//! Order updates: a second WebSocket of the broker's, beside the market feed of one connection of the account.
+//!
+//! The host may run several connections of an account, each an instance of its own, often in a process of its own. The
+//! updates must come once. So each connection tries to lock one file beside the list of instruments, and the one that
+//! gets the lock asks for updates. The system frees the lock when its holder ends, however that happens, and another
+//! connection takes over within [`LOCK_EVERY`].
+
+mod message;
+
+use std::{
+    fs::{File, TryLockError},
+    future::Future,
+    path::{Path, PathBuf},
+    pin::Pin,
+    rc::Rc,
+};
+
+use adapter_sdk::{
+    AdapterError, Credentials,
+    net::{HandshakeError, Heartbeat, Message, Network, WebSocket, WebSocketRequest},
+    tracing::{info, warn},
+};
+use tokio::time::{Duration, Instant, sleep_until};
+
+pub(crate) use self::message::Said;
+use crate::{
+    auth,
+    config::Settings,
+    login::{client_code, jwt},
+    master::Master,
+};
+
+/// The broker wants one so often.
+const HEARTBEAT: Heartbeat = Heartbeat::Ping(Duration::from_secs(10));
+
+/// Longest message.
+const MESSAGE_BYTES: usize = 256 << 10;
+
+/// Pause between two looks whether the lock is free.
+const LOCK_EVERY: Duration = Duration::from_secs(5);
+
+/// Pauses between two attempts to connect.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
+/// The order socket of one connection.
+pub(crate) struct Orders {
+    request: WebSocketRequest,
+    network: Network,
+    lock_path: PathBuf,
+    /// Held while this connection is the one that asks.
+    lock: Option<File>,
+    state: State,
+    pause: Duration,
+    master: Rc<Master>,
+}
+
+type Opening = Pin<Box<dyn Future<Output = Result<WebSocket, HandshakeError>>>>;
+
+enum State {
+    Waiting(Instant),
+    Opening(Opening),
+    Open(Box<WebSocket>),
+}
+
+impl std::fmt::Debug for Orders {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Orders").field("is_locked", &self.lock.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Orders {
+    /// None when order updates are switched off.
+    pub(crate) fn new(
+        settings: &Settings,
+        credentials: &Credentials,
+        master: Rc<Master>,
+    ) -> Result<Option<Self>, AdapterError> {
+        let (Some(url), Some(cached)) = (&settings.order_ws_url, master.cached()) else { return Ok(None) };
+        let directory = cached.path.parent().unwrap_or(Path::new("."));
+        // A file's name is no place for a client code.
+        let name = format!("orders-{:016x}.lock", fingerprint(client_code(credentials)?));
+        let request = WebSocketRequest::new(url.as_str())
+            .header("Authorization", format!("Bearer {}", jwt(credentials)?))
+            .heartbeat(HEARTBEAT)
+            .stall_after(settings.stall)
+            .max_message_bytes(MESSAGE_BYTES);
+        Ok(Some(Self {
+            request,
+            network: settings.network.clone(),
+            lock_path: directory.join(name),
+            lock: None,
+            state: State::Waiting(Instant::now()),
+            pause: FIRST_PAUSE,
+            master,
+        }))
+    }
+
+    /// Waits for the next update. Trouble here is logged, and never ends the market feed.
+    ///
+    /// # Cancel Safety
+    /// Nothing is lost when the future is dropped.
+    pub(crate) async fn next(&mut self) -> Said {
+        loop {
+            match &mut self.state {
+                State::Waiting(until) => {
+                    sleep_until(*until).await;
+                    if self.take_lock() {
+                        let (network, request) = (self.network.clone(), self.request.clone());
+                        self.state =
+                            State::Opening(Box::pin(async move { network.websocket(request).await }));
+                    } else {
+                        self.state = State::Waiting(Instant::now() + LOCK_EVERY);
+                    }
+                }
+                State::Opening(opening) => match opening.await {
+                    Ok(socket) => {
+                        info!("Order updates are on");
+                        self.state = State::Open(Box::new(socket));
+                    }
+                    Err(error) => self.retry(&auth::refused(error)),
+                },
+                State::Open(socket) => match socket.next().await {
+                    Ok(Message::Text(text)) => {
+                        // It works: the next failure is the first one.
+                        self.pause = FIRST_PAUSE;
+                        match message::read(&text, self.master.table().as_deref()) {
+                            Said::Nothing => {}
+                            said => return said,
+                        }
+                    }
+                    Ok(Message::Binary(_)) => return Said::Undecodable,
+                    Err(error) => self.retry(&error),
+                },
+            }
+        }
+    }
+
+    fn retry(&mut self, error: &AdapterError) {
+        warn!(%error, retry_in_ms = self.pause.as_millis(), "No order updates");
+        self.state = State::Waiting(Instant::now() + self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    fn take_lock(&mut self) -> bool {
+        if self.lock.is_some() {
+            return true;
+        }
+        let opened = File::options().create(true).truncate(false).write(true).open(&self.lock_path);
+        match opened.map(|file| (file.try_lock(), file)) {
+            Ok((Ok(()), file)) => {
+                self.lock = Some(file);
+                true
+            }
+            Ok((Err(TryLockError::WouldBlock), _)) => false,
+            Ok((Err(TryLockError::Error(error)), _)) | Err(error) => {
+                warn!(%error, file = %self.lock_path.display(), "No order updates: set cache_dir");
+                false
+            }
+        }
+    }
+
+    /// Says goodbye.
+    pub(crate) async fn close(self) {
+        if let State::Open(socket) = self.state {
+            socket.close().await;
+        }
+    }
+}
+
+/// FNV-1a: the same in every build, unlike the standard library's hashes.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

@@ -1,0 +1,354 @@
+//! Every line of the vectors, field by field, against what the broker's own SDK makes of it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and tell what they compared"
+)]
+
+use adapter_angel::{
+    control::{self, Control},
+    decode::{self, Decoded},
+    segment::Segment,
+    wire::{Body, Packet, Record, WireError},
+};
+use adapter_sdk::{Level, Price, Tick};
+use serde_json::Value;
+
+fn lines(text: &str) -> impl Iterator<Item = Value> + '_ {
+    text.lines().map(|line| serde_json::from_str(line).unwrap())
+}
+
+fn frame(line: &Value) -> Vec<u8> {
+    hex::decode(line["frame_hex"].as_str().unwrap()).unwrap()
+}
+
+/// Counts what it compares.
+struct Compare<'a> {
+    line: &'a Value,
+    expected: &'a Value,
+    fields: usize,
+}
+
+impl Compare<'_> {
+    fn whole(&mut self, name: &str, ours: i64) {
+        self.fields += 1;
+        assert_eq!(self.expected[name].as_i64(), Some(ours), "{name} of {}", self.line["id"]);
+    }
+
+    fn float(&mut self, name: &str, ours: f64) {
+        self.fields += 1;
+        let theirs = self.expected[name].as_f64().unwrap();
+        assert_eq!(theirs.to_bits(), ours.to_bits(), "{name} of {}", self.line["id"]);
+    }
+
+    fn text(&mut self, name: &str, ours: &str) {
+        self.fields += 1;
+        assert_eq!(self.expected[name].as_str(), Some(ours), "{name} of {}", self.line["id"]);
+    }
+
+    fn records<'a>(&mut self, name: &str, ours: impl Iterator<Item = &'a Record>) {
+        let theirs = self.expected[name].as_array().unwrap();
+        let ours: Vec<&Record> = ours.collect();
+        assert_eq!(theirs.len(), ours.len(), "{name} of {}", self.line["id"]);
+        for (theirs, ours) in theirs.iter().zip(ours) {
+            let mut one = Compare { line: self.line, expected: theirs, fields: 0 };
+            one.whole("flag", ours.flag.into());
+            one.whole("quantity", ours.quantity);
+            one.whole("price", ours.price);
+            one.whole("no of orders", ours.orders.into());
+            self.fields += one.fields;
+        }
+    }
+
+    /// The wire's integers, as the SDK has them.
+    fn packet(&mut self, packet: &Packet) {
+        self.whole("exchange_type", packet.key.segment.code().into());
+        self.text("token", packet.key.token.as_str());
+        let (trade, quote, snap) = match &packet.body {
+            Body::Ltp(trade) => (trade, None, None),
+            Body::Quote(trade, quote) => (trade, Some(quote), None),
+            Body::Snap(trade, quote, snap) => (trade, Some(quote), Some(snap)),
+            Body::Depth(depth) => {
+                self.whole("subscription_mode", 4);
+                self.whole("packet_received_time", depth.received_time_ms);
+                let real = Compare { line: self.line, expected: &self.line["beyond_sdk"], fields: 0 };
+                let mut real = real;
+                real.whole("exchange_timestamp_at_27", depth.exchange_time_ms);
+                self.fields += real.fields;
+                for (name, rows) in [("depth_20_buy_data", &depth.buy), ("depth_20_sell_data", &depth.sell)] {
+                    let theirs = self.expected[name].as_array().unwrap();
+                    assert_eq!(theirs.len(), rows.len());
+                    for (theirs, row) in theirs.iter().zip(rows) {
+                        let mut one = Compare { line: self.line, expected: theirs, fields: 0 };
+                        one.whole("quantity", row.quantity.into());
+                        one.whole("price", row.price.into());
+                        one.whole("num_of_orders", row.orders.into());
+                        self.fields += one.fields;
+                    }
+                }
+                return;
+            }
+        };
+        self.whole("sequence_number", trade.sequence);
+        self.whole("exchange_timestamp", trade.exchange_time_ms);
+        self.whole("last_traded_price", trade.last_price);
+        self.whole("subscription_mode", if snap.is_some() { 3 } else { 1 + i64::from(quote.is_some()) });
+        if let Some(quote) = quote {
+            self.whole("last_traded_quantity", quote.last_quantity);
+            self.whole("average_traded_price", quote.average_price);
+            self.whole("volume_trade_for_the_day", quote.volume);
+            self.float("total_buy_quantity", quote.total_buy_quantity);
+            self.float("total_sell_quantity", quote.total_sell_quantity);
+            self.whole("open_price_of_the_day", quote.open);
+            self.whole("high_price_of_the_day", quote.high);
+            self.whole("low_price_of_the_day", quote.low);
+            self.whole("closed_price", quote.close);
+        }
+        if let Some(snap) = snap {
+            self.whole("last_traded_timestamp", snap.last_trade_time);
+            self.whole("open_interest", snap.oi);
+            self.whole("open_interest_change_percentage", snap.oi_change);
+            self.whole("upper_circuit_limit", snap.upper_circuit);
+            self.whole("lower_circuit_limit", snap.lower_circuit);
+            self.whole("52_week_high_price", snap.year_high);
+            self.whole("52_week_low_price", snap.year_low);
+            self.records("best_5_buy_data", snap.best_five.iter().filter(|one| one.flag != 0));
+            self.records("best_5_sell_data", snap.best_five.iter().filter(|one| one.flag == 0));
+        }
+    }
+}
+
+/// The tick that the line's values make, by the rules that the decoder documents.
+struct Wanted<'a> {
+    expected: &'a Value,
+    divisor: i64,
+    is_index: bool,
+    is_cash: bool,
+}
+
+impl Wanted<'_> {
+    fn whole(&self, name: &str) -> i64 {
+        self.expected[name].as_i64().unwrap()
+    }
+
+    /// Nanos by a division, where the decoder counts decimals.
+    fn price(&self, raw: i64) -> Price {
+        Price::from_nanos(raw * (1_000_000_000 / self.divisor))
+    }
+
+    fn tick(&self) -> Tick {
+        let mode = self.whole("subscription_mode");
+        let mut tick = Tick::new(7);
+        if self.whole("last_traded_price") != 0 {
+            tick = tick.ltp(self.price(self.whole("last_traded_price")));
+        }
+        if self.whole("exchange_timestamp") != 0 {
+            tick = tick.exchange_ts_ns(self.whole("exchange_timestamp").unsigned_abs() * 1_000_000);
+        }
+        if mode < 2 {
+            return tick;
+        }
+        let prices: [(&str, fn(Tick, Price) -> Tick); 4] = [
+            ("open_price_of_the_day", Tick::open),
+            ("high_price_of_the_day", Tick::high),
+            ("low_price_of_the_day", Tick::low),
+            ("closed_price", Tick::close),
+        ];
+        for (name, set) in prices {
+            if self.whole(name) != 0 {
+                tick = set(tick, self.price(self.whole(name)));
+            }
+        }
+        if self.is_index {
+            return tick;
+        }
+        if self.whole("average_traded_price") != 0 {
+            tick = tick.average_price(self.price(self.whole("average_traded_price")));
+        }
+        if self.whole("last_traded_quantity") != 0 {
+            tick = tick.last_quantity(self.whole("last_traded_quantity"));
+        }
+        tick = tick.volume(self.whole("volume_trade_for_the_day"));
+        let total = |name: &str| {
+            let value = self.expected[name].as_f64().unwrap();
+            format!("{value:.0}").parse::<i64>().unwrap()
+        };
+        tick = tick.total_buy_quantity(total("total_buy_quantity"));
+        tick = tick.total_sell_quantity(total("total_sell_quantity"));
+        if mode < 3 {
+            return tick;
+        }
+        if self.whole("last_traded_timestamp") != 0 {
+            tick = tick.last_trade_ts_ns(self.whole("last_traded_timestamp").unsigned_abs() * 1_000_000_000);
+        }
+        let oi = self.whole("open_interest");
+        if oi != 0 || !self.is_cash {
+            tick = tick.oi(oi);
+        }
+        if self.whole("upper_circuit_limit") != 0 {
+            tick = tick.upper_circuit(self.price(self.whole("upper_circuit_limit")));
+        }
+        if self.whole("lower_circuit_limit") != 0 {
+            tick = tick.lower_circuit(self.price(self.whole("lower_circuit_limit")));
+        }
+        tick
+    }
+
+    fn side(&self, name: &str, orders: &str) -> Vec<Level> {
+        let rows = self.expected[name].as_array().unwrap().iter();
+        rows.filter(|row| row["price"] != 0 || row["quantity"] != 0)
+            .map(|row| Level {
+                price: self.price(row["price"].as_i64().unwrap()),
+                quantity: row["quantity"].as_i64().unwrap(),
+                orders: Some(u32::try_from(row[orders].as_u64().unwrap()).unwrap()),
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn every_packet_is_what_the_broker_s_sdk_makes_of_it() {
+    let (mut count, mut fields, mut levels) = (0, 0, 0);
+    for line in lines(include_str!("../testdata/angel.jsonl")) {
+        let expected = line["expected"].as_array().unwrap();
+        assert_eq!(expected.len(), 1);
+        let bytes = frame(&line);
+        let packet = Packet::parse(&bytes).unwrap();
+        let mut compare = Compare { line: &line, expected: &expected[0], fields: 0 };
+        compare.packet(&packet);
+
+        let case = line["case"].as_str().unwrap();
+        let is_index = case.ends_with("-index");
+        let segment = packet.key.segment;
+        let divisor = line["beyond_sdk"]["price_divisor"].as_i64().unwrap();
+        let wanted = Wanted { expected: &expected[0], divisor, is_index, is_cash: segment.is_cash() };
+        match decode::tick(&packet, 7, is_index).unwrap() {
+            Decoded::Ltp(tick) => assert_eq!((1, &tick), (wanted.whole("subscription_mode"), &wanted.tick())),
+            Decoded::Quote(tick) => {
+                assert_eq!((2, &tick), (wanted.whole("subscription_mode"), &wanted.tick()))
+            }
+            Decoded::Book(tick, book) if wanted.whole("subscription_mode") == 3 => {
+                assert_eq!(tick, wanted.tick(), "{}", line["id"]);
+                let (buy, sell) = (
+                    wanted.side("best_5_buy_data", "no of orders"),
+                    wanted.side("best_5_sell_data", "no of orders"),
+                );
+                assert_eq!((book.buy.levels(), book.sell.levels()), (&buy[..], &sell[..]), "{}", line["id"]);
+                levels += buy.len() + sell.len();
+            }
+            Decoded::Book(tick, book) => {
+                let at = line["beyond_sdk"]["exchange_timestamp_at_27"].as_u64().unwrap();
+                let only_time =
+                    if at == 0 { Tick::new(7) } else { Tick::new(7).exchange_ts_ns(at * 1_000_000) };
+                assert_eq!(tick, only_time, "{}", line["id"]);
+                let (buy, sell) = (
+                    wanted.side("depth_20_buy_data", "num_of_orders"),
+                    wanted.side("depth_20_sell_data", "num_of_orders"),
+                );
+                assert_eq!((book.buy.levels(), book.sell.levels()), (&buy[..], &sell[..]), "{}", line["id"]);
+                levels += buy.len() + sell.len();
+            }
+        }
+        count += 1;
+        fields += compare.fields;
+    }
+    println!(
+        "angel.jsonl: {count} lines, {fields} fields of the wire, {levels} levels of books, {count} ticks"
+    );
+    // What the file has: a comparison that leaves something out is noticed.
+    assert_eq!((count, fields, levels), (200, 8_829, 992));
+}
+
+#[test]
+fn every_text_is_what_the_broker_documents() {
+    let mut count = 0;
+    for line in lines(include_str!("../testdata/angel-text.jsonl")) {
+        let expected = &line["expected"][0];
+        let ours = control::read(line["frame_text"].as_str().unwrap());
+        match expected["event"].as_str().unwrap() {
+            "pong" => assert!(matches!(ours, Control::Pong), "{line}"),
+            "ignore" => assert!(matches!(ours, Control::Unknown), "{line}"),
+            _ => {
+                let Control::Error { code, correlation } = ours else { panic!("{line}") };
+                assert_eq!(expected["errorCode"].as_str(), Some(code.as_str()));
+                assert_eq!(expected["correlationID"].as_str(), correlation.as_deref());
+            }
+        }
+        count += 1;
+    }
+    println!("angel-text.jsonl: {count} lines");
+    assert_eq!(count, 6);
+}
+
+#[test]
+fn damaged_packets_are_refused_and_trailing_bytes_are_not() {
+    let (mut count, mut refused) = (0, 0);
+    for line in lines(include_str!("../testdata/angel-malformed.jsonl")) {
+        let id = line["id"].as_str().unwrap();
+        let parsed = Packet::parse(&frame(&line));
+        let expected = match id {
+            "am-ltp_with_trailing" => {
+                let packet = parsed.unwrap();
+                let mut compare = Compare { line: &line, expected: &line["sdk_result"], fields: 0 };
+                compare.packet(&packet);
+                count += 1;
+                continue;
+            }
+            "am-mode0" | "am-mode9" | "am-random" => WireError::UnknownMode,
+            "am-unknown_exchange" => WireError::UnknownSegment,
+            _ => WireError::Truncated,
+        };
+        assert_eq!(parsed, Err(expected), "{id}");
+        count += 1;
+        refused += 1;
+    }
+    println!("angel-malformed.jsonl: {count} lines, {refused} refused");
+    assert_eq!((count, refused), (13, 12));
+}
+
+#[test]
+fn the_live_tick_of_infy_reads_as_it_was_published() {
+    // Values of a packet that a user of the broker published; bytes made from them.
+    let mut bytes = vec![3_u8, 1];
+    bytes.extend_from_slice(b"1594");
+    bytes.resize(27, 0);
+    for value in [0_i64, 1_735_201_464_000, 190_735] {
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    bytes.resize(123, 0);
+    bytes.extend_from_slice(&1_735_201_464_i64.to_le_bytes());
+    bytes.resize(147, 0);
+    for (flag, prices) in [
+        (1_u16, [190_700_i64, 190_650, 190_645, 190_640, 190_635]),
+        (0, [190_735, 190_740, 190_745, 190_750, 190_755]),
+    ] {
+        for price in prices {
+            bytes.extend_from_slice(&flag.to_le_bytes());
+            bytes.extend_from_slice(&10_i64.to_le_bytes());
+            bytes.extend_from_slice(&price.to_le_bytes());
+            bytes.extend_from_slice(&1_u16.to_le_bytes());
+        }
+    }
+    for value in [209_995_i64, 171_815, 0, 0] {
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    let packet = Packet::parse(&bytes).unwrap();
+    assert_eq!((packet.key.segment, packet.key.token.as_str()), (Segment::NseCash, "1594"));
+    let Decoded::Book(tick, book) = decode::tick(&packet, 1, false).unwrap() else { panic!("no book") };
+    let rupees = |text: f64| Price::from_f64(text).unwrap();
+    let wanted = Tick::new(1)
+        .ltp(rupees(1_907.35))
+        .exchange_ts_ns(1_735_201_464_000_000_000)
+        .last_trade_ts_ns(1_735_201_464_000_000_000)
+        .upper_circuit(rupees(2_099.95))
+        .lower_circuit(rupees(1_718.15))
+        .volume(0)
+        .total_buy_quantity(0)
+        .total_sell_quantity(0);
+    assert_eq!(tick, wanted);
+    assert_eq!(book.buy.levels()[0].price, rupees(1_907.0));
+    assert_eq!(book.sell.levels()[4].price, rupees(1_907.55));
+}
