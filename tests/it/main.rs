@@ -14,6 +14,7 @@ mod abi;
 mod accounts;
 mod adapter_kit;
 mod balance;
+mod brokers;
 mod bus;
 mod clients;
 mod delivery;

@@ -13,6 +13,7 @@
 pub mod abi;
 pub mod binary;
 pub mod bus;
+pub mod chain;
 pub mod client;
 pub mod host;
 pub mod http;

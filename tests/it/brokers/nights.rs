@@ -1,0 +1,125 @@
+//! What real brokers do to those who stay connected: tokens end, connections fall silent or break.
+
+use std::time::{Duration, Instant};
+
+use integration_tests::{
+    Client,
+    chain::{Chain, Profile, Watcher},
+    wait_until,
+};
+use serde_json::json;
+use venues::{Mode, angel::Smart, zerodha::Kite};
+
+const LISTED: usize = 2_000;
+
+async fn feed_status(chain: &Chain<impl Profile>) -> Client {
+    Client::login_for_feed_status(chain.host.websocket, &chain.key).await
+}
+
+async fn becomes(client: &mut Client, state: &str) {
+    client.find(|message| message["type"] == "feed_status" && message["state"] == state).await;
+}
+
+/// Everything still has the newest values.
+async fn serves_all<B: Profile>(chain: &Chain<B>, watcher: &mut Watcher) {
+    chain.venue.trade();
+    let compared = chain.compare(watcher).await;
+    assert_eq!(compared.mismatches, [""; 0]);
+}
+
+/// A night in which the token ends, the connection breaks, and somebody logs in in the morning.
+async fn a_night<B: Profile>(fresh: &[(&str, &str)]) {
+    let chain = Chain::<B>::start(LISTED).await;
+    let names = chain.instruments(60);
+    let (mut watcher, _) = chain.watch(&names, Mode::Quote).await;
+    let mut observer = feed_status(&chain).await;
+    let attempts = chain.venue.report().log_ins.len();
+    chain.venue.expire();
+    chain.venue.disconnect();
+    becomes(&mut observer, "auth_failed").await;
+    let refused = chain.venue.report().log_ins.len() - attempts;
+    assert!((1..=2).contains(&refused), "{refused} attempts with a dead token");
+    let set = |set: &[(&str, &str)]| {
+        set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    chain.venue.accept(vec![set(fresh)]);
+    chain.set_credentials(fresh);
+    becomes(&mut observer, "live").await;
+    wait_until("all is subscribed again", || async { chain.venue.report().subscribed.len() == names.len() })
+        .await;
+    serves_all(&chain, &mut watcher).await;
+    assert_eq!(chain.venue.report().log_ins.len() - attempts, refused + 1);
+    let log = chain.host.log();
+    assert!(!log.contains("canary"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zerodhas_nightly_change_costs_two_attempts_and_no_client() {
+    a_night::<Kite>(&[("api_key", "kitekey"), ("access_token", "canary-kite-morning")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn angels_nightly_change_costs_two_attempts_and_no_client() {
+    a_night::<Smart>(&[
+        ("client_code", "A123456"),
+        ("api_key", "smartkey"),
+        ("auth_token", "canary-jwt-of-the-morning"),
+        ("feed_token", "canary-feed-of-the-morning"),
+    ])
+    .await;
+}
+
+/// A broker that keeps the connection and says nothing more.
+async fn a_mute_broker<B: Profile>(told_within: Duration) {
+    let chain = Chain::<B>::start(LISTED).await;
+    let names = chain.instruments(30);
+    let (mut watcher, _) = chain.watch(&names, Mode::Ltp).await;
+    let mut observer = feed_status(&chain).await;
+    chain.venue.mute();
+    let muted = Instant::now();
+    becomes(&mut observer, "connecting").await;
+    assert!(muted.elapsed() < told_within, "{:?}", muted.elapsed());
+    becomes(&mut observer, "live").await;
+    wait_until("all is subscribed again", || async { chain.venue.report().subscribed.len() == names.len() })
+        .await;
+    serves_all(&chain, &mut watcher).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zerodha_that_falls_mute_is_noticed_and_connected_again() {
+    a_mute_broker::<Kite>(Duration::from_secs(15)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_angel_that_falls_mute_is_noticed_and_connected_again() {
+    a_mute_broker::<Smart>(Duration::from_secs(30)).await;
+}
+
+/// Instruments that get each other's numbers in a new list must not get each other's prices.
+async fn numbers_that_are_used_again<B: Profile>() {
+    let chain = Chain::<B>::start(LISTED).await;
+    let two = chain.venue.some("NSE", 2);
+    let names: Vec<(String, String)> =
+        two.iter().map(|one| (one.exchange.to_owned(), one.symbol.clone())).collect();
+    let (mut watcher, _) = chain.watch(&names, Mode::Quote).await;
+    serves_all(&chain, &mut watcher).await;
+    let keys =
+        || names.iter().map(|(exchange, symbol)| chain.venue.key(exchange, symbol)).collect::<Vec<_>>();
+    let before = keys();
+    chain.venue.reuse("NSE", &names[0].1, &names[1].1).unwrap();
+    assert_eq!(keys(), [before[1], before[0]]);
+    wait_until("it is connected again", || async { chain.venue.report().subscribed.len() == names.len() })
+        .await;
+    for _ in 0..3 {
+        serves_all(&chain, &mut watcher).await;
+    }
+    for (exchange, symbol) in &names {
+        let has = watcher.latest(exchange, symbol).unwrap();
+        assert_eq!(has["symbol"], json!(symbol));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zerodhas_numbers_may_move_and_prices_do_not() {
+    numbers_that_are_used_again::<Kite>().await;
+}
