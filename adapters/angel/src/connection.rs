@@ -11,7 +11,7 @@ use adapter_sdk::{
 use crate::{
     control::{self, Control},
     decode::{self, Decoded},
-    feed::{Feed, Wanted},
+    feed::{Feed, Refused, Wanted},
     master::{Master, Renewal},
     orders::{Orders, Said},
     segment::Key,
@@ -108,7 +108,9 @@ impl Session {
             Control::Unknown => debug!("Message of a kind that is not known"),
             Control::Error { code, correlation } => {
                 let is_full = code == "E1002";
-                let refused = correlation.map(|one| self.feed.refuse(&one)).unwrap_or_default();
+                let Refused { instruments: refused, messages } =
+                    correlation.map(|one| self.feed.refuse(&one)).unwrap_or_default();
+                self.send(messages);
                 warn!(is_full, instruments = refused.len(), "The broker refused a request");
                 self.subscriptions.retain(|one| !refused.contains(&one.instrument));
                 for instrument in refused {
