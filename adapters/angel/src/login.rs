@@ -146,6 +146,8 @@ enum Loose {
 /// What a request for tokens came to.
 enum Outcome {
     Granted(Tokens),
+    /// No tokens, whatever the reason. For a refresh it means that a full log-in comes next: a broker that never takes
+    /// the stored refresh token must not keep the account out.
     Refused(AdapterError),
 }
 
@@ -202,7 +204,8 @@ impl Broker<'_> {
             .header("X-PrivateKey", self.api_key)
     }
 
-    /// Sends it. The broker refuses with HTTP 200 as well as with other numbers.
+    /// Sends it. The broker refuses with HTTP 200 as well as with other numbers. An error means that it is of no use to
+    /// ask for anything else now.
     async fn send(&self, request: HttpRequest) -> Result<Outcome, AdapterError> {
         let response = request.send().await?;
         let (http_status, refusal) = (response.status(), response.refusal("the log-in"));
@@ -212,15 +215,15 @@ impl Broker<'_> {
         let is_success = response.is_success();
         let answer: Answer = match response.json(MAX_BYTES).await {
             Ok(answer) => answer,
-            Err(error) if is_success => return Err(error),
-            Err(_) => return refused_by_status(http_status, refusal),
+            Err(error) if is_success => return Ok(Outcome::Refused(error)),
+            Err(_) => return Ok(Outcome::Refused(refused_by_status(http_status, refusal))),
         };
         match answer.data {
             Some(Loose::Tokens(tokens)) if answer.status && tokens.is_complete() => {
                 Ok(Outcome::Granted(tokens))
             }
             _ if answer.status => {
-                Err(AdapterError::protocol("the broker answered the log-in without tokens"))
+                Ok(Outcome::Refused(AdapterError::protocol("the broker answered the log-in without tokens")))
             }
             _ => {
                 let said = answer.message.unwrap_or_default().to_lowercase();
@@ -233,14 +236,12 @@ impl Broker<'_> {
     }
 }
 
-fn refused_by_status(status: u16, refusal: AdapterError) -> Result<Outcome, AdapterError> {
+fn refused_by_status(status: u16, refusal: AdapterError) -> AdapterError {
     match status {
         // The front of the broker's servers says so to those who ask too often.
-        403 => {
-            Err(AdapterError::rate_limited("the broker refused the log-in with HTTP 403: it asks for fewer"))
-        }
-        400 | 401 => Ok(Outcome::Refused(AdapterError::auth(refusal))),
-        _ => Err(refusal),
+        403 => AdapterError::rate_limited("the broker refused the log-in with HTTP 403: it asks for fewer"),
+        400 | 401 => AdapterError::auth(refusal),
+        _ => refusal,
     }
 }
 
