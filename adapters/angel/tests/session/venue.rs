@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adapter_sdk::serde_json::{Value, json};
+use adapter_sdk::serde_json::{self, Value, json};
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::{Condvar, Mutex};
 use tokio::{
@@ -212,7 +212,7 @@ async fn talk(
 }
 
 fn take(state: &mut State, text: &str) {
-    let json: Value = adapter_sdk::serde_json::from_str(text).unwrap();
+    let json: Value = serde_json::from_str(text).unwrap();
     let mut tokens = Vec::new();
     for list in json["params"]["tokenList"].as_array().unwrap() {
         for token in list["tokens"].as_array().unwrap() {
@@ -246,7 +246,7 @@ async fn answer(mut stream: TcpStream, shared: &Shared) {
         if path == "/list" {
             return (200, state.list.clone());
         }
-        let body = adapter_sdk::serde_json::from_str(&body).unwrap();
+        let body = serde_json::from_str(&body).unwrap();
         state.posts.push((path, head, body));
         let (status, answer) = state.answers.pop_front().unwrap();
         (status, answer.to_string())
