@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use adapter_sdk::{
     AdapterError, Credentials, Login, Question,
+    abi::ErrorCode,
     net::{HttpRequest, RateLimit},
     tracing::info,
 };
@@ -169,9 +170,11 @@ impl Broker<'_> {
             let token = token.strip_prefix("Bearer ").unwrap_or(token);
             request = request.header("Authorization", &format!("Bearer {token}"));
         }
-        match self.send(request.json(&Body { refresh_token })).await? {
-            Outcome::Granted(tokens) => Ok(Some(tokens)),
-            Outcome::Refused(error) => {
+        match self.send(request.json(&Body { refresh_token })).await {
+            Ok(Outcome::Granted(tokens)) => Ok(Some(tokens)),
+            // Trouble of the network, or a limit, would hit the full log-in too.
+            Err(error) if error.code() != ErrorCode::PROTOCOL => Err(error),
+            Ok(Outcome::Refused(error)) | Err(error) => {
                 info!(%error, "The broker did not take the refresh token");
                 Ok(None)
             }
@@ -302,6 +305,6 @@ mod tests {
         assert!(said(None, "invalid totp").contains("(without a code): the one-time password"));
         assert!(said(Some("x y <pin 1234>"), "pin 1234 is wrong").contains("(without a code)"));
         assert!(!said(Some("1234 5"), "pin 1234 is wrong").contains("1234"));
-        assert_eq!(refused(None, "").code(), adapter_sdk::abi::ErrorCode::AUTH);
+        assert_eq!(refused(None, "").code(), ErrorCode::AUTH);
     }
 }

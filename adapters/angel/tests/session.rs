@@ -338,6 +338,9 @@ fn with_everything_stored_it_logs_in_by_itself_and_refreshes_first() {
     venue.change(|state| state.answers.extend([refused("AB8050", "Invalid Refresh Token"), granted(3)]));
     let tokens = stored(&testing::log_in::<AngelOne>(&config, &fields.to_string()).unwrap());
     assert!(tokens.contains(&("auth_token".to_owned(), "jwt-3".to_owned())), "{tokens:?}");
+    venue.change(|state| state.answers.extend([(404, json!([])), granted(4)]));
+    let tokens = stored(&testing::log_in::<AngelOne>(&config, &fields.to_string()).unwrap());
+    assert!(tokens.contains(&("auth_token".to_owned(), "jwt-4".to_owned())), "{tokens:?}");
 }
 
 #[test]

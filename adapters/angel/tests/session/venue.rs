@@ -154,6 +154,7 @@ async fn serve(
     let is_orders = head.starts_with("get /orders");
     let ticks = if is_orders { orders.subscribe() } else { feed.subscribe() };
     let inside = Arc::clone(&shared);
+    #[expect(clippy::result_large_err, reason = "the type of the handshake's callback")]
     let callback = move |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
         let headers = request.headers().iter();
         let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
