@@ -19,11 +19,15 @@ const NO_API_KEY: &str = "api_key";
 
 /// Opens the market feed with the tokens of the moment.
 pub(crate) async fn open(settings: &Settings, credentials: &Credentials) -> Result<WebSocket, AdapterError> {
+    let feed_token = match given(credentials, "feed_token") {
+        Some(token) => token,
+        None => credentials.require("feed_token")?,
+    };
     let request = WebSocketRequest::new(settings.ws_url.as_str())
         .header("Authorization", format!("Bearer {}", jwt(credentials)?))
         .header("x-api-key", given(credentials, "api_key").unwrap_or(NO_API_KEY))
         .header("x-client-code", client_code(credentials)?)
-        .header("x-feed-token", credentials.require("feed_token")?)
+        .header("x-feed-token", feed_token)
         .heartbeat(Heartbeat::Text("ping", settings.beat_every))
         .stall_after(settings.stall)
         .pace(settings.batch_interval)

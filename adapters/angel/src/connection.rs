@@ -63,13 +63,12 @@ impl Session {
         let mut wanted = Vec::with_capacity(subscriptions.len());
         let mut gone = Vec::new();
         for subscription in subscriptions {
-            match self.find(subscription) {
-                Some(one) => wanted.push(one),
-                None => {
-                    let reason = format!("Symbol {} not found", subscription.symbol);
-                    sink.outcome(subscription.instrument, Err(Refusal::UnknownInstrument(reason)));
-                    gone.push(subscription.instrument);
-                }
+            if let Some(one) = self.find(subscription) {
+                wanted.push(one);
+            } else {
+                let reason = format!("Symbol {} not found", subscription.symbol);
+                sink.outcome(subscription.instrument, Err(Refusal::UnknownInstrument(reason)));
+                gone.push(subscription.instrument);
             }
         }
         let messages = self.feed.subscribe(wanted);

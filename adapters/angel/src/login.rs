@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use adapter_sdk::{
     AdapterError, Credentials, Login, Question,
+    abi::ErrorCode,
     net::{HttpRequest, RateLimit},
     tracing::info,
 };
@@ -54,10 +55,10 @@ pub(crate) async fn step(settings: &Settings, fields: &Credentials) -> Result<Lo
     {
         // Where a full log-in is possible, a token is used once: if the broker does not take what came of it, the next
         // step is the full log-in instead of the same once more.
-        let next = if can_log_in { None } else { tokens.refresh_token };
+        let next = if can_log_in { None } else { tokens.refresh };
         return Ok(Login::done([
-            ("auth_token", tokens.jwt_token),
-            ("feed_token", tokens.feed_token),
+            ("auth_token", tokens.jwt),
+            ("feed_token", tokens.feed),
             ("refresh_token", next.unwrap_or_default()),
         ]));
     }
@@ -77,9 +78,9 @@ pub(crate) async fn step(settings: &Settings, fields: &Credentials) -> Result<Lo
     Ok(Login::done([
         ("api_key", api_key.to_owned()),
         ("client_code", client_code.to_owned()),
-        ("auth_token", tokens.jwt_token),
-        ("feed_token", tokens.feed_token),
-        ("refresh_token", tokens.refresh_token.unwrap_or_default()),
+        ("auth_token", tokens.jwt),
+        ("feed_token", tokens.feed),
+        ("refresh_token", tokens.refresh.unwrap_or_default()),
     ]))
 }
 
@@ -110,22 +111,25 @@ struct Broker<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Tokens {
-    jwt_token: String,
-    feed_token: String,
-    refresh_token: Option<String>,
+    #[serde(rename = "jwtToken")]
+    jwt: String,
+    #[serde(rename = "feedToken")]
+    feed: String,
+    #[serde(rename = "refreshToken")]
+    refresh: Option<String>,
 }
 
 impl Tokens {
     fn is_complete(&self) -> bool {
-        !self.jwt_token.is_empty() && !self.feed_token.is_empty()
+        !self.jwt.is_empty() && !self.feed.is_empty()
     }
 }
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(default)]
+    /// What stands before the log-in has another name for it.
+    #[serde(alias = "success")]
     status: bool,
     #[serde(default)]
     message: Option<String>,
@@ -168,9 +172,11 @@ impl Broker<'_> {
             let token = token.strip_prefix("Bearer ").unwrap_or(token);
             request = request.header("Authorization", &format!("Bearer {token}"));
         }
-        match self.send(request.json(&Body { refresh_token })).await? {
-            Outcome::Granted(tokens) => Ok(Some(tokens)),
-            Outcome::Refused(error) => {
+        match self.send(request.json(&Body { refresh_token })).await {
+            Ok(Outcome::Granted(tokens)) => Ok(Some(tokens)),
+            // Trouble of the network, or a limit, would hit the full log-in too.
+            Err(error) if error.code() != ErrorCode::PROTOCOL => Err(error),
+            Ok(Outcome::Refused(error)) | Err(error) => {
                 info!(%error, "The broker did not take the refresh token");
                 Ok(None)
             }
@@ -300,6 +306,6 @@ mod tests {
         assert!(said(None, "invalid totp").contains("(without a code): the one-time password"));
         assert!(said(Some("x y <pin 1234>"), "pin 1234 is wrong").contains("(without a code)"));
         assert!(!said(Some("1234 5"), "pin 1234 is wrong").contains("1234"));
-        assert_eq!(refused(None, "").code(), adapter_sdk::abi::ErrorCode::AUTH);
+        assert_eq!(refused(None, "").code(), ErrorCode::AUTH);
     }
 }
