@@ -11,8 +11,8 @@ fn packet(mode: u8) -> Vec<u8> {
     let mut lines = include_str!("../testdata/angel.jsonl").lines();
     let found = lines.find_map(|line| {
         let line: Value = serde_json::from_str(line).ok()?;
-        let is_plain = line["case"].as_str()?.ends_with("plain");
-        let bytes = hex::decode(line["frame_hex"].as_str()?).ok()?;
+        let is_plain = line.get("case")?.as_str()?.ends_with("plain");
+        let bytes = hex::decode(line.get("frame_hex")?.as_str()?).ok()?;
         (is_plain && bytes.first() == Some(&mode)).then_some(bytes)
     });
     found.unwrap_or_default()

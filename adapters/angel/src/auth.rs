@@ -4,15 +4,11 @@ use adapter_sdk::{
     AdapterError, Credentials,
     net::{HandshakeError, Heartbeat, WebSocket, WebSocketRequest},
 };
-use tokio::time::Duration;
 
 use crate::{
     config::Settings,
     login::{client_code, given, jwt},
 };
-
-/// The broker hangs up after 30 seconds without one.
-const HEARTBEAT: Heartbeat = Heartbeat::Text("ping", Duration::from_secs(10));
 
 /// Longest message of the broker: its packets have 443 bytes, its texts less than a thousand.
 const MESSAGE_BYTES: usize = 64 << 10;
@@ -23,12 +19,16 @@ const NO_API_KEY: &str = "api_key";
 
 /// Opens the market feed with the tokens of the moment.
 pub(crate) async fn open(settings: &Settings, credentials: &Credentials) -> Result<WebSocket, AdapterError> {
+    let feed_token = match given(credentials, "feed_token") {
+        Some(token) => token,
+        None => credentials.require("feed_token")?,
+    };
     let request = WebSocketRequest::new(settings.ws_url.as_str())
         .header("Authorization", format!("Bearer {}", jwt(credentials)?))
         .header("x-api-key", given(credentials, "api_key").unwrap_or(NO_API_KEY))
         .header("x-client-code", client_code(credentials)?)
-        .header("x-feed-token", credentials.require("feed_token")?)
-        .heartbeat(HEARTBEAT)
+        .header("x-feed-token", feed_token)
+        .heartbeat(Heartbeat::Text("ping", settings.beat_every))
         .stall_after(settings.stall)
         .pace(settings.batch_interval)
         .max_message_bytes(MESSAGE_BYTES);

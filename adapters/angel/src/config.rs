@@ -12,6 +12,10 @@ const BATCH_SIZE: RangeInclusive<u64> = 1..=500;
 const BATCH_INTERVAL_MS: RangeInclusive<u64> = 0..=10_000;
 const STALL_SECONDS: RangeInclusive<f64> = 0.5..=600.0;
 
+/// Pause between two heartbeats. The broker hangs up after 30 seconds without one, and where nothing is traded the answer
+/// to it is all that is heard: so it must come more often than the silence that is taken for death.
+const BEAT_EVERY: Duration = Duration::from_secs(10);
+
 /// Longest MAC address.
 const MAC_CHARACTERS: usize = 17;
 
@@ -83,6 +87,8 @@ pub(crate) struct Settings {
     pub(crate) batch_interval: Duration,
     /// Silence after which the connection is taken for dead.
     pub(crate) stall: Duration,
+    /// Pause between two heartbeats.
+    pub(crate) beat_every: Duration,
     /// Who this machine says that it is.
     pub(crate) machine: Machine,
     pub(crate) network: Network,
@@ -124,6 +130,7 @@ impl Config {
             batch_size: usize::try_from(batch_size).unwrap_or(1),
             batch_interval: Duration::from_millis(pause),
             stall: Duration::from_secs_f64(self.stall_seconds),
+            beat_every: BEAT_EVERY.min(Duration::from_secs_f64(self.stall_seconds / 2.5)),
             machine: Machine {
                 local_ip: ip("client_local_ip", self.client_local_ip)?,
                 public_ip: ip("client_public_ip", self.client_public_ip)?,
@@ -173,6 +180,8 @@ mod tests {
         assert!(settings.order_ws_url.is_some());
         assert_eq!((settings.batch_size, settings.stall), (500, Duration::from_secs(25)));
         assert!(check(r#"{"orders":false}"#).unwrap().order_ws_url.is_none());
+        assert_eq!(settings.beat_every, Duration::from_secs(10));
+        assert_eq!(check(r#"{"stall_seconds":5}"#).unwrap().beat_every, Duration::from_secs(2));
     }
 
     #[test]

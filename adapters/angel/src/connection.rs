@@ -11,7 +11,7 @@ use adapter_sdk::{
 use crate::{
     control::{self, Control},
     decode::{self, Decoded},
-    feed::{Feed, Wanted},
+    feed::{Feed, Refused, Wanted},
     master::{Master, Renewal},
     orders::{Orders, Said},
     segment::Key,
@@ -63,13 +63,12 @@ impl Session {
         let mut wanted = Vec::with_capacity(subscriptions.len());
         let mut gone = Vec::new();
         for subscription in subscriptions {
-            match self.find(subscription) {
-                Some(one) => wanted.push(one),
-                None => {
-                    let reason = format!("Symbol {} not found", subscription.symbol);
-                    sink.outcome(subscription.instrument, Err(Refusal::UnknownInstrument(reason)));
-                    gone.push(subscription.instrument);
-                }
+            if let Some(one) = self.find(subscription) {
+                wanted.push(one);
+            } else {
+                let reason = format!("Symbol {} not found", subscription.symbol);
+                sink.outcome(subscription.instrument, Err(Refusal::UnknownInstrument(reason)));
+                gone.push(subscription.instrument);
             }
         }
         let messages = self.feed.subscribe(wanted);
@@ -108,7 +107,9 @@ impl Session {
             Control::Unknown => debug!("Message of a kind that is not known"),
             Control::Error { code, correlation } => {
                 let is_full = code == "E1002";
-                let refused = correlation.map(|one| self.feed.refuse(&one)).unwrap_or_default();
+                let Refused { instruments: refused, messages } =
+                    correlation.map(|one| self.feed.refuse(&one)).unwrap_or_default();
+                self.send(messages);
                 warn!(is_full, instruments = refused.len(), "The broker refused a request");
                 self.subscriptions.retain(|one| !refused.contains(&one.instrument));
                 for instrument in refused {

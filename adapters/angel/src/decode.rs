@@ -19,6 +19,7 @@ const SECONDS_BELOW: i64 = 100_000_000_000;
 
 /// A packet, decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for the time of one packet")]
 pub enum Decoded {
     /// A last price.
     Ltp(Tick),

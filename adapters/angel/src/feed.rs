@@ -16,6 +16,10 @@ pub(crate) const PAIRS_PER_CONNECTION: usize = 1_000;
 /// Requests that are remembered, for a refusal to find its instruments. The broker does not say when one has worked.
 const REMEMBERED_REQUESTS: usize = 128;
 
+/// Most parts that a change of modes is cut into for want of room. In more, which go out with pauses, the last instrument
+/// would wait too long.
+const MOST_PARTS: usize = 10;
+
 /// An instrument that the host wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -30,6 +34,8 @@ pub(crate) struct Wanted {
 pub(crate) struct Live {
     /// The broker's number of the mode that is subscribed.
     mode: u8,
+    /// Number of the request that asked for it.
+    request: u64,
     /// Whose ticks these are; more than one when two names mean the same thing.
     pub(crate) instruments: Vec<u32>,
     pub(crate) is_index: bool,
@@ -49,9 +55,20 @@ pub(crate) struct Feed {
 
 #[derive(Debug)]
 struct Sent {
+    request: u64,
     correlation: String,
     mode: u8,
     keys: Vec<Key>,
+}
+
+/// What a refusal came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Instruments that do not come therefore.
+    pub(crate) instruments: Vec<u32>,
+    /// What is to be sent. The broker does not say whether it took a part of the request, and what nobody wants would
+    /// count against its limit for ever; to end what was never subscribed is free.
+    pub(crate) messages: Vec<String>,
 }
 
 impl Feed {
@@ -90,21 +107,26 @@ impl Feed {
         self.settle(&touched)
     }
 
-    /// The broker refused a request: gives the instruments that do not come therefore.
-    pub(crate) fn refuse(&mut self, correlation: &str) -> Vec<u32> {
+    /// The broker refused a request.
+    pub(crate) fn refuse(&mut self, correlation: &str) -> Refused {
         let place = self.sent.iter().position(|sent| sent.correlation == correlation);
-        let Some(sent) = place.and_then(|place| self.sent.remove(place)) else { return Vec::new() };
-        let mut refused = Vec::new();
-        for key in &sent.keys {
-            // What was asked for in another mode since then is not affected.
-            if self.live.get(key).is_some_and(|live| live.mode == sent.mode)
-                && let Some(live) = self.live.remove(key)
+        let Some(sent) = place.and_then(|place| self.sent.remove(place)) else { return Refused::default() };
+        let mut refused = Refused::default();
+        let mut ended = Vec::new();
+        for key in sent.keys {
+            // What was asked for anew since then is not affected.
+            if self.live.get(&key).is_some_and(|live| live.request == sent.request)
+                && let Some(live) = self.live.remove(&key)
             {
                 for instrument in live.instruments {
                     self.wanted.remove(&instrument);
-                    refused.push(instrument);
+                    refused.instruments.push(instrument);
                 }
+                ended.push(key);
             }
+        }
+        if !ended.is_empty() {
+            self.write(Action::Unsubscribe, sent.mode, &ended, &mut refused.messages);
         }
         refused
     }
@@ -117,65 +139,100 @@ impl Feed {
                 same.push(one);
             }
         }
-        let (mut starts, mut ends) = (BTreeMap::<u8, Vec<Key>>::new(), BTreeMap::<u8, Vec<Key>>::new());
-        let before = self.live.len();
-        let mut added = 0;
+        let mut changes = Changes::default();
+        // Pairs that stay as they are.
+        let mut kept = self.live.len();
         for (key, wanted) in by_key {
             let mode = wanted.iter().map(|one| number(one.mode)).max();
             let now = self.live.get(&key).map(|live| live.mode);
-            if now != mode {
-                if let Some(mode) = mode {
-                    starts.entry(mode).or_default().push(key);
-                    added += 1;
+            kept -= usize::from(now.is_some() && now != mode);
+            match (now, mode) {
+                (Some(now), Some(mode)) if now != mode => {
+                    changes.moves.entry((now, mode)).or_default().push(key)
                 }
-                if let Some(mode) = now {
-                    ends.entry(mode).or_default().push(key);
-                }
+                (None, Some(mode)) => changes.starts.entry(mode).or_default().push(key),
+                (Some(now), None) => changes.ends.entry(now).or_default().push(key),
+                _ => {}
             }
             match mode {
                 Some(mode) => {
                     let instruments = wanted.iter().map(|one| one.instrument).collect();
                     let is_index = wanted.iter().any(|one| one.is_index);
-                    self.live.insert(key, Live { mode, instruments, is_index });
+                    let request = self.live.get(&key).map_or(0, |live| live.request);
+                    self.live.insert(key, Live { mode, request, instruments, is_index });
                 }
                 None => {
                     self.live.remove(&key);
                 }
             }
         }
-        // The new mode begins before the old one ends, so that no tick is missed in between. For that moment both count
-        // against the broker's limit; where there is no room for both, a gap is better than a refusal.
+        self.change(&changes, kept)
+    }
+
+    /// The messages for these changes, beside this many pairs that stay. What nobody wants ends first, to make room.
+    ///
+    /// Of an instrument whose mode changes, the new one begins before the old one ends, so that no tick is missed in
+    /// between. For that moment both count against the broker's limit. So as many change at once as there is room for,
+    /// and where there is next to none, a gap of one message is better than a refusal.
+    fn change(&mut self, changes: &Changes, kept: usize) -> Vec<String> {
         let mut messages = Vec::new();
-        if before + added > PAIRS_PER_CONNECTION {
-            self.write(Action::Unsubscribe, ends, &mut messages);
-            self.write(Action::Subscribe, starts, &mut messages);
-        } else {
-            self.write(Action::Subscribe, starts, &mut messages);
-            self.write(Action::Unsubscribe, ends, &mut messages);
+        for (mode, keys) in &changes.ends {
+            self.write(Action::Unsubscribe, *mode, keys, &mut messages);
+        }
+        let moving: usize = changes.moves.values().map(Vec::len).sum();
+        let room = PAIRS_PER_CONNECTION.saturating_sub(kept + moving);
+        let has_room = room.saturating_mul(MOST_PARTS) >= moving;
+        let at_once = if has_room { room.clamp(1, self.batch_size) } else { self.batch_size };
+        for ((before, mode), keys) in &changes.moves {
+            for keys in keys.chunks(at_once) {
+                if has_room {
+                    self.write(Action::Subscribe, *mode, keys, &mut messages);
+                    self.write(Action::Unsubscribe, *before, keys, &mut messages);
+                } else {
+                    self.write(Action::Unsubscribe, *before, keys, &mut messages);
+                    self.write(Action::Subscribe, *mode, keys, &mut messages);
+                }
+            }
+        }
+        for (mode, keys) in &changes.starts {
+            self.write(Action::Subscribe, *mode, keys, &mut messages);
         }
         messages
     }
 
-    fn write(&mut self, action: Action, by_mode: BTreeMap<u8, Vec<Key>>, messages: &mut Vec<String>) {
-        for (mode, keys) in by_mode {
-            for keys in keys.chunks(self.batch_size) {
-                let correlation = self.correlation();
-                messages.push(control::request(&correlation, action, mode, &by_segment(keys)));
-                if action == Action::Subscribe {
-                    if self.sent.len() >= REMEMBERED_REQUESTS {
-                        self.sent.pop_front();
+    fn write(&mut self, action: Action, mode: u8, keys: &[Key], messages: &mut Vec<String>) {
+        for keys in keys.chunks(self.batch_size) {
+            self.count += 1;
+            let request = self.count;
+            let correlation = correlation(request);
+            messages.push(control::request(&correlation, action, mode, &by_segment(keys)));
+            if action == Action::Subscribe {
+                for key in keys {
+                    if let Some(live) = self.live.get_mut(key) {
+                        live.request = request;
                     }
-                    self.sent.push_back(Sent { correlation, mode, keys: keys.to_vec() });
                 }
+                if self.sent.len() >= REMEMBERED_REQUESTS {
+                    self.sent.pop_front();
+                }
+                self.sent.push_back(Sent { request, correlation, mode, keys: keys.to_vec() });
             }
         }
     }
+}
 
-    /// Ten letters and digits, as the broker wants it.
-    fn correlation(&mut self) -> String {
-        self.count += 1;
-        format!("t{:09}", self.count % 1_000_000_000)
-    }
+/// What is to be changed at the broker, by the broker's numbers of modes.
+#[derive(Debug, Default)]
+struct Changes {
+    ends: BTreeMap<u8, Vec<Key>>,
+    /// From one mode to another.
+    moves: BTreeMap<(u8, u8), Vec<Key>>,
+    starts: BTreeMap<u8, Vec<Key>>,
+}
+
+/// Ten letters and digits, as the broker wants it.
+fn correlation(request: u64) -> String {
+    format!("t{:09}", request % 1_000_000_000)
 }
 
 /// The broker's number of a mode.

@@ -181,20 +181,49 @@ struct Text(String);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Loose {
-            Text(String),
-            Whole(i64),
-            Number(f64),
-            Other(IgnoredAny),
-        }
-        Ok(Self(match Loose::deserialize(deserializer)? {
-            Loose::Text(text) => text,
-            Loose::Whole(number) => number.to_string(),
-            Loose::Number(number) => number.to_string(),
-            Loose::Other(_) => String::new(),
-        }))
+        deserializer.deserialize_any(Self(String::new()))
+    }
+}
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self, E> {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self, E> {
+        Ok(Self(number.to_string()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self, E> {
+        Ok(Self(number.to_string()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Self, E> {
+        Ok(Self(number.to_string()))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(self)
     }
 }
 
@@ -219,7 +248,7 @@ mod tests {
                {"token":"3045","symbol":"SBIN-EQ","name":"SBIN","instrumenttype":"","exch_seg":"NSE"},
                {"token":99926000,"symbol":"Nifty 50","name":"NIFTY","instrumenttype":"AMXIDX","exch_seg":"NSE","more":[{}]},
                {"token":"1","symbol":"X","name":"X","instrumenttype":"FUTCOM","exch_seg":"NCO"},
-               {"token":null,"symbol":"X","exch_seg":"NSE"}, 7, null, "x", ["x"], {}]"#,
+               {"token":null,"symbol":"X","name":[1,{}],"expiry":{"a":[1]},"strike":1.5,"instrumenttype":true,"exch_seg":"NSE"}, 7, null, "x", ["x"], {}]"#,
         )
         .unwrap();
         let key = |token| Key { segment: Segment::NseCash, token: Token::new(token).unwrap() };

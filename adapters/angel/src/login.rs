@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use adapter_sdk::{
     AdapterError, Credentials, Login, Question,
+    abi::ErrorCode,
     net::{HttpRequest, RateLimit},
     tracing::info,
 };
@@ -54,10 +55,10 @@ pub(crate) async fn step(settings: &Settings, fields: &Credentials) -> Result<Lo
     {
         // Where a full log-in is possible, a token is used once: if the broker does not take what came of it, the next
         // step is the full log-in instead of the same once more.
-        let next = if can_log_in { None } else { tokens.refresh_token };
+        let next = if can_log_in { None } else { tokens.refresh };
         return Ok(Login::done([
-            ("auth_token", tokens.jwt_token),
-            ("feed_token", tokens.feed_token),
+            ("auth_token", tokens.jwt),
+            ("feed_token", tokens.feed),
             ("refresh_token", next.unwrap_or_default()),
         ]));
     }
@@ -77,9 +78,9 @@ pub(crate) async fn step(settings: &Settings, fields: &Credentials) -> Result<Lo
     Ok(Login::done([
         ("api_key", api_key.to_owned()),
         ("client_code", client_code.to_owned()),
-        ("auth_token", tokens.jwt_token),
-        ("feed_token", tokens.feed_token),
-        ("refresh_token", tokens.refresh_token.unwrap_or_default()),
+        ("auth_token", tokens.jwt),
+        ("feed_token", tokens.feed),
+        ("refresh_token", tokens.refresh.unwrap_or_default()),
     ]))
 }
 
@@ -110,22 +111,25 @@ struct Broker<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Tokens {
-    jwt_token: String,
-    feed_token: String,
-    refresh_token: Option<String>,
+    #[serde(rename = "jwtToken")]
+    jwt: String,
+    #[serde(rename = "feedToken")]
+    feed: String,
+    #[serde(rename = "refreshToken")]
+    refresh: Option<String>,
 }
 
 impl Tokens {
     fn is_complete(&self) -> bool {
-        !self.jwt_token.is_empty() && !self.feed_token.is_empty()
+        !self.jwt.is_empty() && !self.feed.is_empty()
     }
 }
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(default)]
+    /// What stands before the log-in has another name for it.
+    #[serde(alias = "success")]
     status: bool,
     #[serde(default)]
     message: Option<String>,
@@ -146,6 +150,8 @@ enum Loose {
 /// What a request for tokens came to.
 enum Outcome {
     Granted(Tokens),
+    /// No tokens, whatever the reason. For a refresh it means that a full log-in comes next: a broker that never takes
+    /// the stored refresh token must not keep the account out.
     Refused(AdapterError),
 }
 
@@ -166,9 +172,11 @@ impl Broker<'_> {
             let token = token.strip_prefix("Bearer ").unwrap_or(token);
             request = request.header("Authorization", &format!("Bearer {token}"));
         }
-        match self.send(request.json(&Body { refresh_token })).await? {
-            Outcome::Granted(tokens) => Ok(Some(tokens)),
-            Outcome::Refused(error) => {
+        match self.send(request.json(&Body { refresh_token })).await {
+            Ok(Outcome::Granted(tokens)) => Ok(Some(tokens)),
+            // Trouble of the network, or a limit, would hit the full log-in too.
+            Err(error) if error.code() != ErrorCode::PROTOCOL => Err(error),
+            Ok(Outcome::Refused(error)) | Err(error) => {
                 info!(%error, "The broker did not take the refresh token");
                 Ok(None)
             }
@@ -202,7 +210,8 @@ impl Broker<'_> {
             .header("X-PrivateKey", self.api_key)
     }
 
-    /// Sends it. The broker refuses with HTTP 200 as well as with other numbers.
+    /// Sends it. The broker refuses with HTTP 200 as well as with other numbers. An error means that it is of no use to
+    /// ask for anything else now.
     async fn send(&self, request: HttpRequest) -> Result<Outcome, AdapterError> {
         let response = request.send().await?;
         let (http_status, refusal) = (response.status(), response.refusal("the log-in"));
@@ -212,15 +221,15 @@ impl Broker<'_> {
         let is_success = response.is_success();
         let answer: Answer = match response.json(MAX_BYTES).await {
             Ok(answer) => answer,
-            Err(error) if is_success => return Err(error),
-            Err(_) => return refused_by_status(http_status, refusal),
+            Err(error) if is_success => return Ok(Outcome::Refused(error)),
+            Err(_) => return Ok(Outcome::Refused(refused_by_status(http_status, refusal))),
         };
         match answer.data {
             Some(Loose::Tokens(tokens)) if answer.status && tokens.is_complete() => {
                 Ok(Outcome::Granted(tokens))
             }
             _ if answer.status => {
-                Err(AdapterError::protocol("the broker answered the log-in without tokens"))
+                Ok(Outcome::Refused(AdapterError::protocol("the broker answered the log-in without tokens")))
             }
             _ => {
                 let said = answer.message.unwrap_or_default().to_lowercase();
@@ -233,14 +242,12 @@ impl Broker<'_> {
     }
 }
 
-fn refused_by_status(status: u16, refusal: AdapterError) -> Result<Outcome, AdapterError> {
+fn refused_by_status(status: u16, refusal: AdapterError) -> AdapterError {
     match status {
         // The front of the broker's servers says so to those who ask too often.
-        403 => {
-            Err(AdapterError::rate_limited("the broker refused the log-in with HTTP 403: it asks for fewer"))
-        }
-        400 | 401 => Ok(Outcome::Refused(AdapterError::auth(refusal))),
-        _ => Err(refusal),
+        403 => AdapterError::rate_limited("the broker refused the log-in with HTTP 403: it asks for fewer"),
+        400 | 401 => AdapterError::auth(refusal),
+        _ => refusal,
     }
 }
 
@@ -299,6 +306,6 @@ mod tests {
         assert!(said(None, "invalid totp").contains("(without a code): the one-time password"));
         assert!(said(Some("x y <pin 1234>"), "pin 1234 is wrong").contains("(without a code)"));
         assert!(!said(Some("1234 5"), "pin 1234 is wrong").contains("1234"));
-        assert_eq!(refused(None, "").code(), adapter_sdk::abi::ErrorCode::AUTH);
+        assert_eq!(refused(None, "").code(), ErrorCode::AUTH);
     }
 }

@@ -154,7 +154,7 @@ impl Renewal {
                     return;
                 }
                 Err(error) => {
-                    warn!(%error, "The list of instruments could not be renewed: the old one stays")
+                    warn!(%error, "The list of instruments could not be renewed: the old one stays");
                 }
             }
         }

@@ -30,9 +30,6 @@ use crate::{
     master::Master,
 };
 
-/// The broker wants one so often.
-const HEARTBEAT: Heartbeat = Heartbeat::Ping(Duration::from_secs(10));
-
 /// Longest message.
 const MESSAGE_BYTES: usize = 256 << 10;
 
@@ -50,6 +47,8 @@ pub(crate) struct Orders {
     lock_path: PathBuf,
     /// Held while this connection is the one that asks.
     lock: Option<File>,
+    /// Whether it was said that the lock cannot be tried.
+    is_lock_trouble_known: bool,
     state: State,
     pause: Duration,
     master: Rc<Master>,
@@ -82,7 +81,7 @@ impl Orders {
         let name = format!("orders-{:016x}.lock", fingerprint(client_code(credentials)?));
         let request = WebSocketRequest::new(url.as_str())
             .header("Authorization", format!("Bearer {}", jwt(credentials)?))
-            .heartbeat(HEARTBEAT)
+            .heartbeat(Heartbeat::Ping(settings.beat_every))
             .stall_after(settings.stall)
             .max_message_bytes(MESSAGE_BYTES);
         Ok(Some(Self {
@@ -90,6 +89,7 @@ impl Orders {
             network: settings.network.clone(),
             lock_path: directory.join(name),
             lock: None,
+            is_lock_trouble_known: false,
             state: State::Waiting(Instant::now()),
             pause: FIRST_PAUSE,
             master,
@@ -154,7 +154,9 @@ impl Orders {
             }
             Ok((Err(TryLockError::WouldBlock), _)) => false,
             Ok((Err(TryLockError::Error(error)), _)) | Err(error) => {
-                warn!(%error, file = %self.lock_path.display(), "No order updates: set cache_dir");
+                if !std::mem::replace(&mut self.is_lock_trouble_known, true) {
+                    warn!(%error, file = %self.lock_path.display(), "No order updates: set cache_dir");
+                }
                 false
             }
         }

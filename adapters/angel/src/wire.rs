@@ -42,7 +42,6 @@ pub struct Packet {
 
 /// What a packet holds. Each mode has all of the ones before it, but not the fourth.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for the time of one packet")]
 pub enum Body {
     /// Mode 1.
     Ltp(Trade),

@@ -7,6 +7,8 @@
     reason = "tests fail by panicking, and tell what they compared"
 )]
 
+use std::sync::LazyLock;
+
 use adapter_angel::{
     control,
     decode::{self, Decoded},
@@ -16,7 +18,7 @@ use adapter_angel::{
 use adapter_sdk::serde_json::{self, Value};
 use proptest::prelude::*;
 
-fn vectors() -> Vec<Vec<u8>> {
+static VECTORS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let lines = include_str!("../testdata/angel.jsonl").lines();
     lines
         .map(|line| {
@@ -24,7 +26,7 @@ fn vectors() -> Vec<Vec<u8>> {
             hex::decode(line["frame_hex"].as_str().unwrap()).unwrap()
         })
         .collect()
-}
+});
 
 const fn length(mode: u8) -> Option<usize> {
     match mode {
@@ -83,7 +85,7 @@ proptest! {
         changes in proptest::collection::vec((0_usize..443, any::<u8>()), 1..8),
         cut in 0_usize..450,
     ) {
-        let mut bytes = vectors().swap_remove(place);
+        let mut bytes = VECTORS[place].clone();
         for (at, byte) in changes {
             let at = at % bytes.len();
             bytes[at] = byte;
@@ -95,7 +97,7 @@ proptest! {
     /// A packet that is cut off anywhere is no tick at all.
     #[test]
     fn cut_packets_are_refused(place in 0_usize..200, cut in 0_usize..443) {
-        let bytes = vectors().swap_remove(place);
+        let bytes = VECTORS[place].clone();
         let whole = length(bytes[0]).unwrap();
         prop_assert!(Packet::parse(&bytes[..cut.min(whole - 1)]).is_err());
     }
@@ -108,10 +110,10 @@ proptest! {
 
 #[test]
 fn decoding_allocates_nothing() {
-    let packets = vectors();
+    let packets = &*VECTORS;
     let mut decoded = 0;
     let counts = allocation_counter::measure(|| {
-        for bytes in &packets {
+        for bytes in packets {
             if let Ok(packet) = Packet::parse(bytes)
                 && decode::tick(&packet, 1, false).is_ok()
             {

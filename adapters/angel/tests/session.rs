@@ -192,6 +192,10 @@ fn silence_is_noticed() {
     let mut config = venue.config(cache.path());
     config["stall_seconds"] = json!(0.5);
     let bench = Bench::start_with::<AngelOne>(&config.to_string(), CREDENTIALS).unwrap();
+    // Where nothing is traded, the answers to heartbeats keep the connection.
+    venue.wait("five heartbeats", |state| (state.beats >= 5).then_some(()));
+    assert!(bench.heard().statuses.iter().all(|event| event.kind != StatusKind::DISCONNECTED));
+    venue.change(|state| state.is_mute = true);
     let event = bench.wait_for_status(StatusKind::DISCONNECTED);
     assert!(event.message.contains("said nothing for 500ms"), "{event:?}");
 }
@@ -338,6 +342,9 @@ fn with_everything_stored_it_logs_in_by_itself_and_refreshes_first() {
     venue.change(|state| state.answers.extend([refused("AB8050", "Invalid Refresh Token"), granted(3)]));
     let tokens = stored(&testing::log_in::<AngelOne>(&config, &fields.to_string()).unwrap());
     assert!(tokens.contains(&("auth_token".to_owned(), "jwt-3".to_owned())), "{tokens:?}");
+    venue.change(|state| state.answers.extend([(404, json!([])), granted(4)]));
+    let tokens = stored(&testing::log_in::<AngelOne>(&config, &fields.to_string()).unwrap());
+    assert!(tokens.contains(&("auth_token".to_owned(), "jwt-4".to_owned())), "{tokens:?}");
 }
 
 #[test]

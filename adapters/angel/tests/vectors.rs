@@ -228,7 +228,7 @@ fn every_packet_is_what_the_broker_s_sdk_makes_of_it() {
         match decode::tick(&packet, 7, is_index).unwrap() {
             Decoded::Ltp(tick) => assert_eq!((1, &tick), (wanted.whole("subscription_mode"), &wanted.tick())),
             Decoded::Quote(tick) => {
-                assert_eq!((2, &tick), (wanted.whole("subscription_mode"), &wanted.tick()))
+                assert_eq!((2, &tick), (wanted.whole("subscription_mode"), &wanted.tick()));
             }
             Decoded::Book(tick, book) if wanted.whole("subscription_mode") == 3 => {
                 assert_eq!(tick, wanted.tick(), "{}", line["id"]);

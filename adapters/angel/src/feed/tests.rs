@@ -42,11 +42,29 @@ fn a_mode_begins_before_the_one_before_it_ends() {
 }
 
 #[test]
-fn without_room_for_both_the_old_mode_ends_first() {
+fn as_many_change_their_mode_at_once_as_there_is_room_for() {
+    let all = |mode, count| (0..count).map(move |number| wanted(number, number, mode));
     let mut feed = Feed::new(500);
-    let full = (0..1_000).map(|number| wanted(number, number, Mode::Ltp));
-    assert_eq!(short(&feed.subscribe(full)), ["1:1:500", "1:1:500"]);
+    feed.subscribe(all(Mode::Ltp, 600));
+    assert_eq!(short(&feed.subscribe(all(Mode::Depth, 600))), ["1:3:400", "0:1:400", "1:3:200", "0:1:200"]);
+    let mut feed = Feed::new(500);
+    feed.subscribe(all(Mode::Ltp, 999));
+    assert_eq!(short(&feed.subscribe(all(Mode::Depth, 2))), ["1:3:1", "0:1:1", "1:3:1", "0:1:1"]);
+    // Not one by one for ever.
+    assert_eq!(short(&feed.subscribe(all(Mode::Quote, 2))), ["1:2:1", "0:3:1", "1:2:1", "0:3:1"]);
+    feed.subscribe(all(Mode::Ltp, 2));
+    assert_eq!(short(&feed.subscribe(all(Mode::Depth, 11))), ["0:1:11", "1:3:11"]);
+}
+
+#[test]
+fn without_room_for_both_the_old_mode_ends_first() {
+    let all = |mode| (0..1_000).map(move |number| wanted(number, number, mode));
+    let mut feed = Feed::new(500);
+    assert_eq!(short(&feed.subscribe(all(Mode::Ltp))), ["1:1:500", "1:1:500"]);
     assert_eq!(short(&feed.subscribe([wanted(5, 5, Mode::Quote)])), ["0:1:1", "1:2:1"]);
+    // Half of them miss nothing while the other half does.
+    feed.subscribe([wanted(5, 5, Mode::Ltp)]);
+    assert_eq!(short(&feed.subscribe(all(Mode::Depth))), ["0:1:500", "1:3:500", "0:1:500", "1:3:500"]);
 }
 
 #[test]
@@ -62,7 +80,7 @@ fn two_names_of_one_thing_share_it_in_the_higher_mode() {
 fn another_token_under_the_same_name_replaces_the_old_one() {
     let mut feed = Feed::new(500);
     feed.subscribe([wanted(1, 10, Mode::Quote)]);
-    assert_eq!(short(&feed.subscribe([wanted(1, 11, Mode::Quote)])), ["1:2:1", "0:2:1"]);
+    assert_eq!(short(&feed.subscribe([wanted(1, 11, Mode::Quote)])), ["0:2:1", "1:2:1"]);
     assert!(feed.find(&key(10)).is_none());
     assert_eq!(feed.find(&key(11)).unwrap().instruments, [1]);
 }
@@ -74,12 +92,25 @@ fn a_refusal_finds_the_instruments_of_its_request_and_no_others() {
     let second: Value = serde_json::from_str(&messages[1]).unwrap();
     let correlation = second["correlationID"].as_str().unwrap();
     feed.subscribe([wanted(3, 3, Mode::Quote)]);
-    assert_eq!(feed.refuse(correlation), [4]);
-    assert_eq!(feed.refuse(correlation), [0_u32; 0]);
-    assert_eq!(feed.refuse("abcde12345"), [0_u32; 0]);
+    let refused = feed.refuse(correlation);
+    assert_eq!(refused.instruments, [4]);
+    // The broker may have taken a part of the request.
+    assert_eq!(parse(&refused.messages[0]), (0, 1, vec![(1, "4".to_owned())]));
+    assert_eq!(feed.refuse(correlation), Refused::default());
+    assert_eq!(feed.refuse("abcde12345"), Refused::default());
     assert!(feed.find(&key(4)).is_none() && feed.find(&key(3)).is_some());
     // It can be asked for anew.
     assert_eq!(short(&feed.subscribe([wanted(4, 4, Mode::Ltp)])), ["1:1:1"]);
+}
+
+#[test]
+fn a_late_refusal_leaves_what_was_asked_for_anew_in_the_same_mode() {
+    let mut feed = Feed::new(500);
+    let first: Value = serde_json::from_str(&feed.subscribe([wanted(1, 1, Mode::Quote)])[0]).unwrap();
+    feed.unsubscribe(&[1]);
+    feed.subscribe([wanted(1, 1, Mode::Quote)]);
+    assert_eq!(feed.refuse(first["correlationID"].as_str().unwrap()), Refused::default());
+    assert!(feed.find(&key(1)).is_some());
 }
 
 #[test]
@@ -126,6 +157,40 @@ proptest! {
                 *highest = (*highest).max(*mode);
             }
             prop_assert_eq!(&pairs, &highest.into_iter().collect::<BTreeSet<_>>());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// However modes change, the broker's limit holds after each message, and an instrument misses nothing unless there
+    /// is no room at all.
+    #[test]
+    fn the_limit_holds_after_each_message(
+        steps in proptest::collection::vec((0_u32..1_000, 1_u32..1_000, 1_u8..4), 1..8),
+        batch_size in 50_usize..500,
+    ) {
+        let mut feed = Feed::new(batch_size);
+        let mut pairs = BTreeSet::new();
+        for (first, count, number) in steps {
+            let mode = [Mode::Ltp, Mode::Quote, Mode::Depth][usize::from(number) - 1];
+            let range = first..(first + count).min(1_000);
+            let before: BTreeSet<String> = pairs.iter().map(|(token, _): &(String, u64)| token.clone()).collect();
+            let room = PAIRS_PER_CONNECTION - before.len();
+            let has_room = room * MOST_PARTS >= range.len();
+            for message in feed.subscribe(range.map(|number| wanted(number, number, mode))) {
+                let (action, mode, tokens) = parse(&message);
+                for (_, token) in tokens {
+                    let is_new = if action == 1 { pairs.insert((token, mode)) } else { pairs.remove(&(token, mode)) };
+                    prop_assert!(is_new);
+                }
+                prop_assert!(pairs.len() <= PAIRS_PER_CONNECTION, "{} pairs", pairs.len());
+                if has_room {
+                    let now: BTreeSet<&String> = pairs.iter().map(|(token, _)| token).collect();
+                    prop_assert!(before.iter().all(|token| now.contains(token)), "one of them had no mode at all");
+                }
+            }
         }
     }
 }

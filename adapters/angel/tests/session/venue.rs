@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adapter_sdk::serde_json::{Value, json};
+use adapter_sdk::serde_json::{self, Value, json};
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::{Condvar, Mutex};
 use tokio::{
@@ -47,6 +47,10 @@ pub(crate) struct State {
     pub(crate) list: String,
     /// How a handshake is refused: status and `x-error-message`.
     pub(crate) refusal: Option<(u16, &'static str)>,
+    /// Whether heartbeats stay without an answer.
+    pub(crate) is_mute: bool,
+    /// Heartbeats that came.
+    pub(crate) beats: usize,
 }
 
 #[derive(Debug, Default)]
@@ -154,6 +158,7 @@ async fn serve(
     let is_orders = head.starts_with("get /orders");
     let ticks = if is_orders { orders.subscribe() } else { feed.subscribe() };
     let inside = Arc::clone(&shared);
+    #[expect(clippy::result_large_err, reason = "the type of the handshake's callback")]
     let callback = move |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
         let headers = request.headers().iter();
         let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
@@ -199,7 +204,9 @@ async fn talk(
             }
             message = socket.next() => match message {
                 Some(Ok(Message::Text(text))) if text == "ping" => {
-                    if socket.send(Message::text("pong")).await.is_err() {
+                    shared.note(|state| state.beats += 1);
+                    let is_mute = shared.state.lock().is_mute;
+                    if !is_mute && socket.send(Message::text("pong")).await.is_err() {
                         return;
                     }
                 }
@@ -212,7 +219,7 @@ async fn talk(
 }
 
 fn take(state: &mut State, text: &str) {
-    let json: Value = adapter_sdk::serde_json::from_str(text).unwrap();
+    let json: Value = serde_json::from_str(text).unwrap();
     let mut tokens = Vec::new();
     for list in json["params"]["tokenList"].as_array().unwrap() {
         for token in list["tokens"].as_array().unwrap() {
@@ -246,7 +253,7 @@ async fn answer(mut stream: TcpStream, shared: &Shared) {
         if path == "/list" {
             return (200, state.list.clone());
         }
-        let body = adapter_sdk::serde_json::from_str(&body).unwrap();
+        let body = serde_json::from_str(&body).unwrap();
         state.posts.push((path, head, body));
         let (status, answer) = state.answers.pop_front().unwrap();
         (status, answer.to_string())
