@@ -271,7 +271,7 @@ pub const EXCHANGES: [&str; 11] =
     ["NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX", "NCO", "NSE_INDEX", "BSE_INDEX", "MCX_INDEX"];
 
 /// Angel's name and number of an index, by Kite's name.
-pub fn angel_index(name: &str) -> Option<(&'static str, u32)> {
+pub(crate) fn angel_index(name: &str) -> Option<(&'static str, u32)> {
     let found = INDICES.iter().find(|index| index.2 == name)?;
     Some((found.3, found.5))
 }
