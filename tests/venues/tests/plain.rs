@@ -318,6 +318,26 @@ async fn angel_sends_the_state_and_answers_pings() {
 }
 
 #[tokio::test]
+async fn angel_hangs_up_on_those_who_say_nothing() {
+    let patience = Some(Duration::from_millis(400));
+    let venue = angel::Venue::start(Options { patience, ..still() }.accepting(&ANGEL)).await.unwrap();
+    let mut quiet = to_smart(&venue, "feed").await.unwrap();
+    let mut polite = to_smart(&venue, "feed").await.unwrap();
+    let began = Instant::now();
+    let mut ended = false;
+    // One pings until the other has been hung up on.
+    while !ended {
+        say(&mut polite, "ping").await;
+        assert_eq!(next(&mut polite).await, Message::text("pong"));
+        let heard = timeout(Duration::from_millis(50), quiet.next()).await;
+        ended = matches!(heard, Ok(None | Some(Err(_))));
+        assert!(began.elapsed() < SOON);
+    }
+    assert!(began.elapsed() >= Duration::from_millis(350));
+    assert_eq!(venue.report().opened, 2);
+}
+
+#[tokio::test]
 async fn angel_refuses_as_the_broker_does() {
     let venue = smart().await;
     let refused = refusal(to_smart(&venue, "old").await);
