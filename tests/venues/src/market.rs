@@ -37,24 +37,25 @@ pub(crate) fn open(instrument: &Instrument, random: &mut Random, now_ns: i64) ->
     let tick = instrument.tick;
     let mut values = Values {
         ltp: start,
-        open: start,
-        high: start,
-        low: start,
-        close: (start - tick * random.below(5)).max(tick),
+        // All of them differ, so that no two can be mistaken for each other, except of what costs next to nothing.
+        open: start + tick * (1 + random.below(5)),
+        high: start + tick * (7 + random.below(50)),
+        low: (start - tick * (7 + random.below(50))).max(tick),
+        close: (start - tick * (1 + random.below(5))).max(tick),
         exchange_ts_ns: now_ns,
         ..Values::default()
     };
     if instrument.kind != Kind::Index {
-        values.average_price = start;
+        values.average_price = start + tick * 6;
         values.last_quantity = instrument.lot * (1 + random.below(9));
         values.volume = instrument.lot * (1_000 + random.below(100_000));
-        values.last_trade_ts_ns = now_ns;
+        values.last_trade_ts_ns = now_ns - 1_000_000_000 * (1 + random.below(60));
         values.lower_circuit = (start / 10 * 9 / tick).max(1) * tick;
         values.upper_circuit = (start / 10 * 11 / tick).max(2) * tick;
         if instrument.expiry.is_some() {
             values.oi = instrument.lot * (100 + random.below(10_000));
-            values.oi_high = values.oi;
-            values.oi_low = values.oi;
+            values.oi_high = values.oi + instrument.lot * (1 + random.below(50));
+            values.oi_low = values.oi - instrument.lot * (1 + random.below(50));
         }
         quote(&mut values, instrument, random);
     }

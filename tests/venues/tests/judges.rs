@@ -174,6 +174,8 @@ fn angel_expected(one: &Instrument, mode: Mode, sent: &Values) -> Vec<(&'static 
             ("open_interest", json!(sent.oi)),
             ("upper_circuit_limit", price(sent.upper_circuit)),
             ("lower_circuit_limit", price(sent.lower_circuit)),
+            ("52_week_high_price", price(sent.high)),
+            ("52_week_low_price", price(sent.low)),
         ]);
         // Those of an index all say that they are asks, which is what the broker sends.
         if one.kind != Kind::Index {
