@@ -418,3 +418,17 @@ async fn orders_go_to_those_who_listen_for_them() {
     smart.order(&order);
     assert_eq!(text(&mut socket).await["orderData"], order);
 }
+
+#[tokio::test]
+async fn a_venue_that_is_deaf_answers_nothing_and_still_speaks() {
+    let venue = smart().await;
+    let mut socket = to_smart(&venue, "feed").await.unwrap();
+    say(&mut socket, "ping").await;
+    assert_eq!(next(&mut socket).await, Message::text("pong"));
+    venue.deafen();
+    // The order and this text pass through the connection's queue, one after the other.
+    venue.text("now");
+    assert_eq!(next(&mut socket).await, Message::text("now"));
+    say(&mut socket, "ping").await;
+    assert!(timeout(Duration::from_millis(300), socket.next()).await.is_err());
+}
