@@ -1,9 +1,10 @@
-"""Zerodha's own client, unmodified, against a venue: subscribes to tokens, and prints the last tick of each as one JSON object.
+"""The unmodified kiteconnect package against a server that speaks Kite: prints the last tick of each instrument.
 
-The key and the token are read from KITE_API_KEY and KITE_ACCESS_TOKEN. Exit code 0 when every token has ticked in the mode.
+Reads one JSON object from standard input: url, mode, tokens. Prints one JSON object a line: the instrument's number and
+the tick as the package decoded it, with times as seconds since the epoch. Exit code 0 when every instrument ticked.
 """
 
-import argparse
+import datetime
 import json
 import os
 import sys
@@ -11,53 +12,46 @@ import threading
 
 from kiteconnect import KiteTicker
 
+LIMIT_SECONDS = 60
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", required=True, help="address of the venue, ws://...")
-    parser.add_argument("--mode", choices=["ltp", "quote", "full"], required=True)
-    parser.add_argument("--timeout", type=float, default=30, help="seconds until it gives up")
-    parser.add_argument("tokens", type=int, nargs="+")
-    return parser.parse_args()
+
+def plain(value):
+    if isinstance(value, datetime.datetime):
+        return int(value.timestamp())
+    raise TypeError(type(value))
 
 
 def main():
-    args = arguments()
-    wanted, ticks, failures = set(args.tokens), {}, []
-    ticker = KiteTicker(
-        os.environ["KITE_API_KEY"], os.environ["KITE_ACCESS_TOKEN"], root=args.url, reconnect=False
-    )
+    asked = json.loads(sys.stdin.readline())
+    wanted, seen, done = set(asked["tokens"]), {}, threading.Event()
+    ticker = KiteTicker("key", "token", root=asked["url"], reconnect=False)
 
-    def on_connect(ws, _response):
-        ws.subscribe(args.tokens)
-        ws.set_mode(args.mode, args.tokens)
+    def on_connect(_socket, _response):
+        ticker.subscribe(asked["tokens"])
+        ticker.set_mode(asked["mode"], asked["tokens"])
 
-    def on_ticks(_ws, received):
-        for tick in received:
-            if tick["mode"] == args.mode:
-                ticks[tick["instrument_token"]] = tick
-        if wanted <= set(ticks):
-            ticker.stop()
+    def on_ticks(_socket, ticks):
+        for tick in ticks:
+            # The state in the mode that comes with a subscription is not what was asked for.
+            if tick["mode"] == asked["mode"]:
+                seen[tick["instrument_token"]] = tick
+        if wanted <= seen.keys():
+            done.set()
 
-    def on_error(_ws, code, reason):
-        failures.append(f"{code}: {reason}")
-        ticker.stop()
+    def on_trouble(_socket, code, reason):
+        print(f"{code}: {reason}", file=sys.stderr)
 
-    def give_up():
-        failures.append(f"{len(wanted - set(ticks))} of {len(wanted)} tokens did not tick")
-        ticker.stop()
-
-    ticker.on_connect, ticker.on_ticks, ticker.on_error = on_connect, on_ticks, on_error
-    timer = threading.Timer(args.timeout, give_up)
-    timer.daemon = True
-    timer.start()
-    ticker.connect()
-    timer.cancel()
-    if failures:
-        sys.exit(failures[0])
-    # Its times are naive, and of this machine's zone.
-    json.dump(ticks, sys.stdout, default=lambda time: int(time.timestamp()))
+    ticker.on_connect, ticker.on_ticks = on_connect, on_ticks
+    ticker.on_error = ticker.on_close = on_trouble
+    ticker.connect(threaded=True)
+    is_done = done.wait(LIMIT_SECONDS)
+    for token, tick in sorted(seen.items()):
+        print(json.dumps({"key": str(token), "tick": tick}, default=plain))
+    if not is_done:
+        print(f"{len(seen)} of {len(wanted)} instruments ticked", file=sys.stderr)
+    sys.stdout.flush()
+    # The reactor of the package runs in a thread that does not end by itself.
+    os._exit(0 if is_done else 1)
 
 
-if __name__ == "__main__":
-    main()
+main()

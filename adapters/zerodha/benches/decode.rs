@@ -1,7 +1,5 @@
 //! What decoding costs: a message of many packets to ticks, for each kind of packet.
 
-#![expect(missing_docs, reason = "criterion's macros make public items")]
-
 use std::hint::black_box;
 
 use adapter_zerodha::decode::Packets;

@@ -55,6 +55,8 @@ pub struct Session {
     /// Tokens that the broker may have refused, and when to decide.
     suspects: Option<(Instant, Vec<u32>)>,
     has_complained: bool,
+    /// Whether the broker has said which list of instruments is the present one.
+    has_begun: bool,
 }
 
 impl Session {
@@ -80,6 +82,7 @@ impl Session {
             recent: VecDeque::new(),
             suspects: None,
             has_complained: false,
+            has_begun: false,
         }
     }
 
@@ -101,6 +104,18 @@ impl Session {
         let instruments: Vec<u32> = self.wanted.keys().copied().collect();
         for instrument in instruments {
             self.place(instrument, sink);
+        }
+    }
+
+    /// While this side was away the broker may have given tokens to something else. It says so before the first tick. What
+    /// changes while instruments are subscribed is no reason to miss their ticks.
+    fn hold(&mut self) {
+        if self.has_begun {
+            return;
+        }
+        self.held_until = Some(Instant::now() + HOLD_LIMIT);
+        for instrument in self.wanted.keys() {
+            self.plan.drop(*instrument);
         }
     }
 
@@ -198,7 +213,9 @@ impl Session {
                 if self.master.is_new(&etag) {
                     info!("The broker has a new list of instruments");
                     self.renewal.hurry();
+                    self.hold();
                 }
+                self.has_begun = true;
             }
             Text::Other => {}
             Text::Damaged => sink.undecodable(),

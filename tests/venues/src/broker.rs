@@ -14,10 +14,10 @@ use crate::{
 };
 
 /// An answer over HTTP.
-pub type Reply = Response<Full<Bytes>>;
+pub(crate) type Reply = Response<Full<Bytes>>;
 
 /// A request over HTTP whose body has arrived.
-pub type Request = hyper::Request<Bytes>;
+pub(crate) type Request = hyper::Request<Bytes>;
 
 /// What becomes of a connection after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub trait Broker: Send + Sync + Sized + 'static {
 }
 
 /// An answer with a body.
-pub fn reply(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
+pub(crate) fn reply(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
     let mut reply = Response::new(Full::new(body.into()));
     *reply.status_mut() =
         hyper::StatusCode::from_u16(status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
@@ -95,12 +95,12 @@ pub fn reply(status: u16, content_type: &'static str, body: impl Into<Bytes>) ->
 }
 
 /// A JSON answer.
-pub fn json(status: u16, body: &serde_json::Value) -> Reply {
+pub(crate) fn json(status: u16, body: &serde_json::Value) -> Reply {
     reply(status, "application/json", body.to_string())
 }
 
 /// Members of a query or a form.
-pub fn query(text: &str) -> HashMap<String, String> {
+pub(crate) fn query(text: &str) -> HashMap<String, String> {
     let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
     pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
 }

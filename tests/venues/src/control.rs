@@ -153,7 +153,7 @@ fn more<B: Broker>(venue: &Venue<B>, extra: Extra) -> Value {
         Extra::Trade => venue.trade(),
         Extra::Sent { exchange, symbol, kind } => {
             let Some(mode) = Mode::named(&kind) else { return error_of(format!("there is no kind {kind}")) };
-            return json!({ "sent": venue.sent(&exchange, &symbol, mode).map(|values| values.to_json()) });
+            return json!({ "sent": venue.sent(&exchange, &symbol, mode).map(Values::to_json) });
         }
     }
     json!("done")

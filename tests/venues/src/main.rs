@@ -90,24 +90,23 @@ fn run<B: Broker>(settings: &Settings, account: &[(&str, &str)]) -> anyhow::Resu
 /// What to paste where.
 fn instructions<B: Broker>(venue: &Venue<B>, account: &[(&str, &str)]) -> String {
     let name = B::NAME;
-    let mut text = format!(
-        "# plugins.toml\n[[adapter]]\nname = \"{name}\"\nlibrary = \"adapter_{name}\"\n[adapter.config]\n"
-    );
-    for (setting, address) in B::addresses(venue.address()) {
-        text.push_str(&format!("{setting} = \"{address}\"\n"));
-    }
+    let mut lines = vec![
+        "# plugins.toml".to_owned(),
+        "[[adapter]]".to_owned(),
+        format!("name = \"{name}\""),
+        format!("library = \"adapter_{name}\""),
+        "[adapter.config]".to_owned(),
+    ];
+    let addresses = B::addresses(venue.address());
+    lines.extend(addresses.into_iter().map(|(setting, address)| format!("{setting} = \"{address}\"")));
     let fields: serde_json::Map<_, _> =
         account.iter().map(|(field, value)| ((*field).to_owned(), (*value).into())).collect();
-    let fields = serde_json::Value::from(fields);
-    text.push_str(&format!(
-        "\n# The account of a user, on the standard input of: tickhost account set USER {name}\n{fields}\n"
-    ));
-    text.push_str("\n# Some symbols\n");
+    lines.push(format!("\n# The account, for the standard input of: tickhost account set USER {name}"));
+    lines.push(serde_json::Value::from(fields).to_string());
+    lines.push("\n# Some symbols".to_owned());
     for exchange in venues::EXCHANGES {
         let some: Vec<String> = venue.some(exchange, 3).into_iter().map(|one| one.symbol).collect();
-        if !some.is_empty() {
-            text.push_str(&format!("{exchange}: {}\n", some.join(", ")));
-        }
+        lines.push(format!("{exchange}: {}", some.join(", ")));
     }
-    text
+    lines.join("\n") + "\n"
 }

@@ -7,17 +7,17 @@ use crate::{
 
 /// A generator that needs no library: xorshift.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// The same numbers for the same seed.
-    pub const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         // Zero would stay zero.
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     /// The next number.
-    pub const fn next(&mut self) -> u64 {
+    pub(crate) const fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -25,36 +25,37 @@ impl Random {
     }
 
     /// A number from 0 up to, not including, `limit`.
-    pub fn below(&mut self, limit: i64) -> i64 {
+    pub(crate) fn below(&mut self, limit: i64) -> i64 {
         let limit = u64::try_from(limit).unwrap_or(1).max(1);
         i64::try_from(self.next() % limit).unwrap_or(0)
     }
 }
 
 /// The state of an instrument when it opens.
-pub fn open(instrument: &Instrument, random: &mut Random, now_ns: i64) -> Values {
+pub(crate) fn open(instrument: &Instrument, random: &mut Random, now_ns: i64) -> Values {
     let start = instrument.start;
     let tick = instrument.tick;
     let mut values = Values {
         ltp: start,
-        open: start,
-        high: start,
-        low: start,
-        close: (start - tick * random.below(5)).max(tick),
+        // All of them differ, so that no two can be mistaken for each other, except of what costs next to nothing.
+        open: start + tick * (1 + random.below(5)),
+        high: start + tick * (7 + random.below(50)),
+        low: (start - tick * (7 + random.below(50))).max(tick),
+        close: (start - tick * (1 + random.below(5))).max(tick),
         exchange_ts_ns: now_ns,
         ..Values::default()
     };
     if instrument.kind != Kind::Index {
-        values.average_price = start;
+        values.average_price = start + tick * 6;
         values.last_quantity = instrument.lot * (1 + random.below(9));
         values.volume = instrument.lot * (1_000 + random.below(100_000));
-        values.last_trade_ts_ns = now_ns;
+        values.last_trade_ts_ns = now_ns - 1_000_000_000 * (1 + random.below(60));
         values.lower_circuit = (start / 10 * 9 / tick).max(1) * tick;
         values.upper_circuit = (start / 10 * 11 / tick).max(2) * tick;
         if instrument.expiry.is_some() {
             values.oi = instrument.lot * (100 + random.below(10_000));
-            values.oi_high = values.oi;
-            values.oi_low = values.oi;
+            values.oi_high = values.oi + instrument.lot * (1 + random.below(50));
+            values.oi_low = values.oi - instrument.lot * (1 + random.below(50));
         }
         quote(&mut values, instrument, random);
     }
@@ -62,7 +63,7 @@ pub fn open(instrument: &Instrument, random: &mut Random, now_ns: i64) -> Values
 }
 
 /// One trade later. The last price always changes, so that a client can tell updates apart.
-pub fn trade(values: &mut Values, instrument: &Instrument, random: &mut Random, now_ns: i64) {
+pub(crate) fn trade(values: &mut Values, instrument: &Instrument, random: &mut Random, now_ns: i64) {
     let tick = instrument.tick;
     let step = tick * (1 + random.below(3));
     let is_up = random.below(2) == 0;

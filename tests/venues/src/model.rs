@@ -165,7 +165,7 @@ pub fn decimal(price: i64) -> String {
 ///
 /// # Errors
 /// When the broker cannot write it exactly.
-pub fn scaled(price: i64, divisor: i64) -> Result<i64, String> {
+pub(crate) fn scaled(price: i64, divisor: i64) -> Result<i64, String> {
     let unit = PRICE_SCALE / divisor;
     if price % unit == 0 {
         Ok(price / unit)
@@ -175,7 +175,7 @@ pub fn scaled(price: i64, divisor: i64) -> Result<i64, String> {
 }
 
 /// Nanoseconds since the Unix epoch, now.
-pub fn now_ns() -> i64 {
+pub(crate) fn now_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }

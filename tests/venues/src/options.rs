@@ -1,5 +1,7 @@
 //! How a venue is started.
 
+use std::time::Duration;
+
 use adapter_conformance::CredentialSet;
 
 use crate::universe::Date;
@@ -19,6 +21,9 @@ pub struct Options {
     pub today: Date,
     /// What prices follow from.
     pub seed: u64,
+    /// Silence of the client after which the venue hangs up, instead of the broker's. It has no effect where the broker
+    /// does not hang up.
+    pub patience: Option<Duration>,
     /// Credentials that are good. Their names are those of the broker's accounts, see the README.
     pub accept: Vec<CredentialSet>,
 }
@@ -32,6 +37,7 @@ impl Default for Options {
             snapshots: true,
             today: Date::at(crate::model::now_ns() / 1_000_000_000),
             seed: 1,
+            patience: None,
             accept: Vec::new(),
         }
     }

@@ -48,6 +48,8 @@ const WRITE: Duration = Duration::from_secs(30);
 pub(crate) struct Shared<B> {
     pub(crate) core: Mutex<Core>,
     pub(crate) broker: B,
+    /// Instead of the broker's.
+    pub(crate) patience: Option<Duration>,
 }
 
 pub(crate) async fn listen<B: Broker>(listener: TcpListener, shared: Arc<Shared<B>>) {
@@ -158,7 +160,8 @@ async fn converse<B: Broker>(
     let heartbeat = B::heartbeat();
     let mut beats = interval(heartbeat.as_ref().map_or(FAR, |(pause, _)| *pause));
     let end = Instant::now() + storm.unwrap_or(FAR);
-    let patience = B::patience().unwrap_or(FAR);
+    let own = shared.patience;
+    let patience = B::patience().map_or(FAR, |brokers| own.unwrap_or(brokers));
     let (mut heard, mut is_deaf, mut is_quiet) = (Instant::now(), false, true);
     loop {
         tokio::select! {

@@ -12,7 +12,7 @@ use adapter_conformance::{CredentialSet, Subscribed, VenueReport};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
-pub use self::peer::{Out, Peer, Wire};
+pub(crate) use self::peer::{Out, Peer, Wire};
 use crate::{
     broker::Broker,
     market::{self, Random},
@@ -174,7 +174,7 @@ impl Core {
     }
 
     /// A connection.
-    pub fn peer(&mut self, connection: u64) -> Option<&mut Peer> {
+    pub(crate) fn peer(&mut self, connection: u64) -> Option<&mut Peer> {
         self.peers.iter_mut().find(|peer| peer.number == connection)
     }
 

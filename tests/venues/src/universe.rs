@@ -74,7 +74,7 @@ const SHARES: [(&str, u32, i64); 40] = [
     ("M&M", 2031, 2_950),
     ("M&MFIN", 13_285, 270),
     ("BAJAJ-AUTO", 16_669, 9_000),
-    ("NAM-INDIA", 357, 650),
+    ("UTIAMC", 527, 1_250),
     ("J&KBANK", 5633, 105),
     ("GVT&D", 16_783, 1_800),
     ("ARE&M", 100, 1_020),
@@ -271,7 +271,7 @@ pub const EXCHANGES: [&str; 11] =
     ["NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX", "NCO", "NSE_INDEX", "BSE_INDEX", "MCX_INDEX"];
 
 /// Angel's name and number of an index, by Kite's name.
-pub fn angel_index(name: &str) -> Option<(&'static str, u32)> {
+pub(crate) fn angel_index(name: &str) -> Option<(&'static str, u32)> {
     let found = INDICES.iter().find(|index| index.2 == name)?;
     Some((found.3, found.5))
 }

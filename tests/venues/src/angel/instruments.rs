@@ -41,11 +41,12 @@ fn row(one: &Instrument) -> serde_json::Value {
         Kind::Index => "0.000000".to_owned(),
         _ => "-1.000000".to_owned(),
     };
+    let paise = one.tick * 100;
     json!({
         "token": packet::number(one).to_string(), "symbol": symbol, "name": name,
         "expiry": one.expiry.map(long).unwrap_or_default(), "strike": strike, "lotsize": one.lot.to_string(),
         "instrumenttype": kind(one, segment), "exch_seg": segment,
-        "tick_size": format!("{}000", decimal(one.tick * 100) + if one.tick * 100 % PRICE_SCALE == 0 { ".000" } else { "" }),
+        "tick_size": format!("{}.{:06}", paise / PRICE_SCALE, paise % PRICE_SCALE / 1_000),
         "freeze_qty": "1", "is_cas_enabled": false,
     })
 }
@@ -58,7 +59,7 @@ fn long(day: Date) -> String {
 
 /// What the broker calls derivatives outside of NFO, which is not what the clients call them.
 fn own_symbol(one: &Instrument) -> String {
-    let day = one.expiry.map(|day| day.short()).unwrap_or_default();
+    let day = one.expiry.map(Date::short).unwrap_or_default();
     let strike = if one.strike == 0 { String::new() } else { decimal(one.strike) };
     let end = match one.kind {
         Kind::Call => "CE",

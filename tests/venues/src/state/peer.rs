@@ -22,7 +22,7 @@ use crate::model::Mode;
 
 /// What the task of a connection is told.
 #[derive(Debug)]
-pub enum Out {
+pub(crate) enum Out {
     /// Send this.
     Send(Message),
     /// Read nothing more.
@@ -31,7 +31,7 @@ pub enum Out {
 
 /// What the byte stream of a connection shares with the venue.
 #[derive(Debug, Default)]
-pub struct Wire {
+pub(crate) struct Wire {
     is_mute: AtomicBool,
 }
 
@@ -47,7 +47,7 @@ impl Wire {
 
 /// A connection that is logged in.
 #[derive(Debug)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Counted from 1.
     pub number: u64,
     /// Whose it is.
