@@ -1,5 +1,4 @@
 //! Adapters of real brokers, in the real host, at simulated brokers that speak the real protocols.
 
-mod judges;
 mod nights;
 mod values;
