@@ -48,7 +48,9 @@ async fn a_night<B: Profile>(fresh: &[(&str, &str)]) {
     wait_until("all is subscribed again", || async { chain.venue.report().subscribed.len() == names.len() })
         .await;
     serves_all(&chain, &mut watcher).await;
-    assert_eq!(chain.venue.report().log_ins.len() - attempts, refused + 1);
+    // Once for ticks, and at some brokers once for order updates.
+    let accepted = chain.venue.report().log_ins.len() - attempts - refused;
+    assert!((1..=2).contains(&accepted), "{accepted} log-ins with the new token");
     let log = chain.host.log();
     assert!(!log.contains("canary"), "{log}");
 }
@@ -75,11 +77,16 @@ async fn a_mute_broker<B: Profile>(told_within: Duration) {
     let names = chain.instruments(30);
     let (mut watcher, _) = chain.watch(&names, Mode::Ltp).await;
     let mut observer = feed_status(&chain).await;
+    chain.venue.trade();
     chain.venue.mute();
     let muted = Instant::now();
-    becomes(&mut observer, "connecting").await;
+    observer.find(|message| message["type"] == "feed_status" && message["state"] != "live").await;
+    println!("{} was told of after {:?}", B::NAME, muted.elapsed());
     assert!(muted.elapsed() < told_within, "{:?}", muted.elapsed());
-    becomes(&mut observer, "live").await;
+    wait_until("it is connected again", || async {
+        chain.host.status().await["feeds"][0]["state"] == "live"
+    })
+    .await;
     wait_until("all is subscribed again", || async { chain.venue.report().subscribed.len() == names.len() })
         .await;
     serves_all(&chain, &mut watcher).await;
@@ -87,12 +94,12 @@ async fn a_mute_broker<B: Profile>(told_within: Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_zerodha_that_falls_mute_is_noticed_and_connected_again() {
-    a_mute_broker::<Kite>(Duration::from_secs(15)).await;
+    a_mute_broker::<Kite>(Duration::from_secs(12)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_angel_that_falls_mute_is_noticed_and_connected_again() {
-    a_mute_broker::<Smart>(Duration::from_secs(30)).await;
+    a_mute_broker::<Smart>(Duration::from_secs(17)).await;
 }
 
 /// Instruments that get each other's numbers in a new list must not get each other's prices.

@@ -67,9 +67,11 @@ async fn the_sdk_sees<B: Profile>() {
         for ((exchange, symbol), data) in &latest {
             let sent = chain.venue.sent(exchange, symbol, mode).unwrap();
             let is_index = chain.venue.instrument(exchange, symbol).unwrap().kind == Kind::Index;
-            compare_values(&mut compared, data, &sent, mode, is_index);
+            compare_values(&mut compared, data, &sent, mode, is_index, true);
         }
         assert_eq!(compared.mismatches, [""; 0], "{word}");
+        let least = if mode == Mode::Ltp { 1 } else { 5 };
+        assert!(compared.values >= least * 20, "{compared:?} of {printed}");
     }
 }
 
