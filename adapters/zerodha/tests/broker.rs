@@ -1,5 +1,7 @@
 //! The adapter against a broker on this machine that speaks Kite: what the conformance suite does not ask.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
 use std::collections::BTreeMap;
 
 use adapter_sdk::{
@@ -215,4 +217,46 @@ fn what_is_one_too_many_for_the_broker_is_refused_and_the_rest_goes_on() {
     bench.wait_for_ticks(3_000, 1);
     let refused = bench.heard().outcomes.iter().filter(|(_, outcome)| !outcome.code.is_taken()).count();
     assert_eq!(refused, 0);
+}
+
+#[test]
+fn a_list_of_yesterday_serves_nobody_before_that_of_today_is_there() {
+    let broker = Broker::start();
+    broker.connected().shut_down(adapter_sdk::testing::SOON);
+    // Yesterday SBIN and MRF had each other's tokens, and ITC was not listed.
+    let folder = broker.cache.path().join("zerodha");
+    let path = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let token = |symbol| broker.venue.key("NSE", symbol).unwrap().to_string();
+    let rows = std::fs::read_to_string(&path).unwrap();
+    let rows = rows.lines().filter(|row| !row.starts_with(&format!("{},", token("ITC"))));
+    let rows = rows.map(|row| match row.split_once(',').unwrap() {
+        (known, rest) if known == token("SBIN") => format!("{},{rest}\n", token("MRF")),
+        (known, rest) if known == token("MRF") => format!("{},{rest}\n", token("SBIN")),
+        _ => format!("{row}\n"),
+    });
+    std::fs::write(&path, rows.collect::<String>()).unwrap();
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    let days = std::time::Duration::from_hours(72);
+    file.set_modified(std::time::SystemTime::now() - days).unwrap();
+
+    let bench = broker.connect(r#"{"access_token":"testkey:canary-token"}"#);
+    // Accepted before it is known, and refused when it is.
+    let first = bench.subscribe(4, "NSE", "NOSUCH", Mode::Quote);
+    if first.code.is_taken() {
+        let refused = bench.wait_for("a refusal", |heard| {
+            let mut late = heard.outcomes.iter().filter(|(request, _)| *request == 0);
+            late.find(|(_, outcome)| outcome.instrument == 4).map(|(_, outcome)| outcome.code)
+        });
+        assert_eq!(refused, OutcomeCode::UNKNOWN_INSTRUMENT);
+    }
+    for (number, symbol, range) in
+        [(1, "SBIN", 500..2_000), (2, "MRF", 50_000..300_000), (3, "ITC", 300..900)]
+    {
+        assert!(bench.subscribe(number, "NSE", symbol, Mode::Quote).code.is_taken());
+        for tick in bench.wait_for_ticks(number, 1) {
+            let Some(quote) = quote(&tick) else { continue };
+            let rupees = quote.ltp / adapter_sdk::abi::PRICE_SCALE;
+            assert!(range.contains(&rupees), "{symbol} shows {rupees}");
+        }
+    }
 }

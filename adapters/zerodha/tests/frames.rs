@@ -1,5 +1,7 @@
 //! Random and damaged messages: no panic, nothing out of bounds, no tick for what is damaged, no allocation.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
 use std::{fs, path::Path, sync::LazyLock};
 
 use adapter_zerodha::decode::{DecodeError, Packets};

@@ -1,5 +1,13 @@
 //! Every message in `testdata`, field by field. `cargo test --test vectors -- --nocapture` prints how much was compared.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and print what they compared"
+)]
+
 use std::{fs, path::Path};
 
 use adapter_sdk::{Level, Price, Tick};
