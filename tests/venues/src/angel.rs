@@ -1,0 +1,120 @@
+//! `SmartAPI` WebSocket Streaming 2.0, as Angel One documents it.
+
+mod instruments;
+mod packet;
+mod request;
+mod rest;
+mod totp;
+
+use std::{net::SocketAddr, time::Duration};
+
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+pub use self::totp::code as totp;
+use crate::{
+    broker::{Broker, Next, Reply, Request},
+    model::{Mode, Values},
+    options::Options,
+    state::Core,
+    universe::Instrument,
+};
+
+/// A venue that speaks `SmartAPI`.
+pub type Venue = crate::Venue<Smart>;
+
+/// WebSocket connections of one client code.
+pub const CONNECTIONS: usize = 3;
+
+/// Pairs of instrument and mode on one connection.
+pub const PAIRS: usize = 1_000;
+
+/// Begins the account of a connection for order updates, which shares nothing with those for market data.
+const ORDERS: &str = "orders of ";
+
+/// Angel One's rules. It has no state of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Smart;
+
+impl Broker for Smart {
+    const NAME: &'static str = "angel";
+    const QUOTE: &'static [&'static str] = &[
+        "ltp",
+        "last_quantity",
+        "average_price",
+        "volume",
+        "total_buy_quantity",
+        "total_sell_quantity",
+        "open",
+        "high",
+        "low",
+        "close",
+        "exchange_ts_ns",
+    ];
+
+    fn addresses(address: SocketAddr) -> Vec<(&'static str, String)> {
+        vec![
+            ("ws_url", format!("ws://{address}/smart-stream")),
+            ("order_ws_url", format!("ws://{address}/smart-order-update")),
+            ("api_url", format!("http://{address}")),
+            ("instruments_url", format!("http://{address}{}", rest::MASTER)),
+        ]
+    }
+
+    fn new(_options: &Options) -> Self {
+        Self
+    }
+
+    fn key(instrument: &Instrument) -> Option<u64> {
+        let (segment, _) = packet::segment(instrument)?;
+        Some(packet::key(segment, packet::number(instrument)))
+    }
+
+    fn rest(&self, core: &mut Core, request: &Request) -> Reply {
+        rest::answer(core, request)
+    }
+
+    fn admit(&self, core: &Core, request: &hyper::Request<()>) -> Result<String, Reply> {
+        rest::admit(core, request)
+    }
+
+    fn is_market(account: &str) -> bool {
+        !account.starts_with(ORDERS)
+    }
+
+    fn greetings(_core: &Core, account: &str) -> Vec<Message> {
+        let Some(client) = account.strip_prefix(ORDERS) else { return Vec::new() };
+        vec![Message::text(order_update(client, "AB00", &json!({})).to_string())]
+    }
+
+    fn hear(core: &mut Core, connection: u64, text: &str) -> Next {
+        request::hear(core, connection, text)
+    }
+
+    fn encode(instrument: &Instrument, mode: Mode, values: &Values) -> Result<Vec<u8>, String> {
+        packet::encode(instrument, mode, values)
+    }
+
+    fn messages(packets: Vec<Vec<u8>>) -> Vec<Message> {
+        packets.into_iter().map(Message::binary).collect()
+    }
+
+    fn heartbeat() -> Option<(Duration, Message)> {
+        None
+    }
+
+    fn patience() -> Option<Duration> {
+        Some(Duration::from_secs(30))
+    }
+
+    fn order_text(data: &Value) -> String {
+        let code = data.get("status-code").and_then(Value::as_str).unwrap_or("AB01");
+        order_update("A123456", code, data).to_string()
+    }
+}
+
+fn order_update(client: &str, code: &str, data: &Value) -> Value {
+    json!({
+        "user-id": client, "status-code": "200", "order-status": code, "error-message": "", "orderData": data,
+    })
+}

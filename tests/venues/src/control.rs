@@ -1,0 +1,160 @@
+//! The control protocol of the conformance suite, with more commands of our own.
+
+use std::io::{self, BufRead, Read as _, Write};
+
+use adapter_conformance::{Answer, Command, Hello, PROTOCOL, Packet, Row};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    broker::Broker,
+    model::{LEVELS, Level, Mode, Values, price},
+    state::Refusal,
+    venue::Venue,
+};
+
+/// Longest command.
+const LINE_BYTES: u64 = 1024 * 1024;
+
+/// Commands beyond those of the suite; the README describes them.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+enum Extra {
+    Expire { now: bool },
+    Deafen,
+    HalfOpen { on: bool },
+    Refuse { status: u16, times: u64, rest: bool },
+    Storm { after_ms: Option<u64> },
+    Split { bytes: usize },
+    Fragment { on: bool },
+    Stray { packet: Packet },
+    Text { text: String },
+    Order { data: Value },
+    Reuse { exchange: String, one: String, other: String },
+    Trade,
+    Sent { exchange: String, symbol: String, kind: String },
+}
+
+/// Carries out commands until the input ends.
+///
+/// # Errors
+/// When input or output fail.
+pub fn run<B: Broker>(venue: &Venue<B>, mut input: impl BufRead, mut output: impl Write) -> io::Result<()> {
+    writeln!(output, "{}", serde_json::to_string(&hello(venue))?)?;
+    output.flush()?;
+    loop {
+        let mut line = Vec::new();
+        if input.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        let answer = match (serde_json::from_slice(&line), serde_json::from_slice(&line)) {
+            (Ok(command), _) => serde_json::to_value(obey(venue, command))?,
+            (_, Ok(extra)) => more(venue, extra),
+            (_, Err(error)) => error_of(format!("that is no command: {error}")),
+        };
+        writeln!(output, "{answer}")?;
+        output.flush()?;
+    }
+}
+
+fn error_of(reason: impl Into<String>) -> Value {
+    json!({ "error": reason.into() })
+}
+
+fn hello<B: Broker>(venue: &Venue<B>) -> Hello {
+    let commands = ["accept", "tick", "frame", "disconnect", "mute", "garbage", "report"];
+    Hello {
+        venue: PROTOCOL,
+        listening: venue.address().to_string(),
+        commands: commands.map(str::to_owned).into(),
+        values: B::QUOTE.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+fn obey<B: Broker>(venue: &Venue<B>, command: Command) -> Answer {
+    match command {
+        Command::Accept { sets } => venue.accept(sets),
+        Command::Tick { packet } => return send(venue, &[packet], false),
+        Command::Partial { .. } => {
+            return Answer::Unsupported("every packet of this broker says all of its kind".to_owned());
+        }
+        Command::Frame { packets } => return send(venue, &packets, false),
+        Command::Disconnect => venue.disconnect(),
+        Command::Mute => venue.mute(),
+        Command::Garbage { seed, frames } => venue.garbage(seed, frames),
+        Command::Report => return Answer::Report(venue.report()),
+    }
+    Answer::Done
+}
+
+fn send<B: Broker>(venue: &Venue<B>, packets: &[Packet], strays: bool) -> Answer {
+    let mut ready = Vec::with_capacity(packets.len());
+    for packet in packets {
+        let Some(mode) = Mode::named(&packet.kind) else {
+            return Answer::Error(format!("there is no kind {}", packet.kind));
+        };
+        match values(packet) {
+            Ok(values) => ready.push((packet.exchange.as_str(), packet.symbol.as_str(), mode, values)),
+            Err(reason) => return Answer::Error(reason),
+        }
+    }
+    let result = if strays { venue.stray(&ready) } else { venue.send(&ready) };
+    result.map_or_else(Answer::Error, |()| Answer::Done)
+}
+
+/// The values of a packet. What it does not have is zero: packets have a fixed shape, and zero is what the brokers write
+/// for nothing.
+fn values(packet: &Packet) -> Result<Values, String> {
+    let mut values = Values::default();
+    for (name, text) in &packet.values {
+        let (value, is_price) = values.named(name).ok_or_else(|| format!("there is no value {name}"))?;
+        let parsed = if is_price { price(text) } else { text.parse().ok() };
+        *value = parsed.ok_or_else(|| format!("`{text}` is no {name}"))?;
+    }
+    values.bids = side(&packet.bids)?;
+    values.asks = side(&packet.asks)?;
+    Ok(values)
+}
+
+fn side(rows: &[Row]) -> Result<[Level; LEVELS], String> {
+    if rows.len() > LEVELS {
+        return Err(format!("a side has {} levels, the broker sends at most {LEVELS}", rows.len()));
+    }
+    let mut levels = [Level::default(); LEVELS];
+    for (level, (text, quantity, orders)) in levels.iter_mut().zip(rows) {
+        let price = price(text).ok_or_else(|| format!("`{text}` is no price"))?;
+        *level = Level { price, quantity: *quantity, orders: *orders };
+    }
+    Ok(levels)
+}
+
+fn more<B: Broker>(venue: &Venue<B>, extra: Extra) -> Value {
+    match extra {
+        Extra::Expire { now } => {
+            venue.expire();
+            if now {
+                venue.disconnect();
+            }
+        }
+        Extra::Deafen => venue.deafen(),
+        Extra::HalfOpen { on } => venue.set_half_open(on),
+        Extra::Refuse { status, times, rest } => venue.refuse(Refusal { status, times, is_rest: rest }),
+        Extra::Storm { after_ms } => venue.set_storm(after_ms.map(std::time::Duration::from_millis)),
+        Extra::Split { bytes } => venue.set_split(bytes),
+        Extra::Fragment { on } => venue.set_fragmented(on),
+        Extra::Stray { packet } => return json!(send(venue, &[packet], true)),
+        Extra::Order { data } => venue.order(&data),
+        Extra::Text { text } => venue.text(&text),
+        Extra::Reuse { exchange, one, other } => {
+            if let Err(reason) = venue.reuse(&exchange, &one, &other) {
+                return error_of(reason);
+            }
+        }
+        Extra::Trade => venue.trade(),
+        Extra::Sent { exchange, symbol, kind } => {
+            let Some(mode) = Mode::named(&kind) else { return error_of(format!("there is no kind {kind}")) };
+            return json!({ "sent": venue.sent(&exchange, &symbol, mode).map(Values::to_json) });
+        }
+    }
+    json!("done")
+}

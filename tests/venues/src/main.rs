@@ -1,0 +1,112 @@
+//! Starts a venue, and says how to connect an adapter to it.
+
+use std::{
+    future,
+    io::{self, Write as _},
+};
+
+use clap::{Args, Parser, Subcommand};
+use venues::{Broker, Options, Venue, angel, zerodha};
+
+/// Plays a broker on this machine, so that its adapter can be tried without an account.
+#[derive(Debug, Parser)]
+#[command(name = "venues")]
+struct Cli {
+    #[command(subcommand)]
+    broker: Name,
+}
+
+#[derive(Debug, Subcommand)]
+enum Name {
+    /// Kite Connect version 3.
+    Zerodha(Settings),
+    /// `SmartAPI` WebSocket Streaming 2.0.
+    Angel(Settings),
+}
+
+#[derive(Debug, Args)]
+struct Settings {
+    /// Obey commands on standard input, and write nothing but answers: no prices move by themselves
+    #[arg(long)]
+    control: bool,
+    /// Port on 127.0.0.1; 0 for a free one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Number of instruments, at most 150000
+    #[arg(long, default_value_t = 10_000)]
+    instruments: usize,
+    /// Updates of each subscribed instrument a second
+    #[arg(long, default_value_t = 1.0)]
+    rate: f64,
+    /// An access token that is good from the start
+    #[arg(long, default_value = "made-up-access-token")]
+    access_token: String,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().broker {
+        Name::Zerodha(settings) => {
+            let account = [
+                ("api_key", "madeupkey"),
+                ("api_secret", "made-up-secret"),
+                ("access_token", settings.access_token.as_str()),
+            ];
+            run::<zerodha::Kite>(&settings, &account)
+        }
+        Name::Angel(settings) => {
+            let account = [
+                ("api_key", "madeupkey"),
+                ("client_code", "A123456"),
+                ("pin", "1234"),
+                ("totp_secret", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
+                ("auth_token", settings.access_token.as_str()),
+                ("feed_token", "made-up-feed-token"),
+            ];
+            run::<angel::Smart>(&settings, &account)
+        }
+    }
+}
+
+fn run<B: Broker>(settings: &Settings, account: &[(&str, &str)]) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut options =
+        Options { port: settings.port, instruments: settings.instruments, ..Options::default() }
+            .accepting(account);
+    if settings.control {
+        (options.rate_hz, options.snapshots) = (0.0, false);
+    } else {
+        options.rate_hz = settings.rate;
+    }
+    let venue = runtime.block_on(Venue::<B>::start(options))?;
+    if settings.control {
+        venues::control(&venue, io::stdin().lock(), io::stdout().lock())?;
+    } else {
+        io::stdout().lock().write_all(instructions(&venue, account).as_bytes())?;
+        runtime.block_on(future::pending::<()>());
+    }
+    Ok(())
+}
+
+/// What to paste where.
+fn instructions<B: Broker>(venue: &Venue<B>, account: &[(&str, &str)]) -> String {
+    let name = B::NAME;
+    let mut lines = vec![
+        "# plugins.toml".to_owned(),
+        "[[adapter]]".to_owned(),
+        format!("name = \"{name}\""),
+        format!("library = \"adapter_{name}\""),
+        "[adapter.config]".to_owned(),
+    ];
+    let addresses = B::addresses(venue.address());
+    lines.extend(addresses.into_iter().map(|(setting, address)| format!("{setting} = \"{address}\"")));
+    let fields: serde_json::Map<_, _> =
+        account.iter().map(|(field, value)| ((*field).to_owned(), (*value).into())).collect();
+    lines.push(format!("\n# The account, for the standard input of: tickhost account set USER {name}"));
+    lines.push(serde_json::Value::from(fields).to_string());
+    lines.push("\n# Some symbols".to_owned());
+    for exchange in venues::EXCHANGES {
+        let some: Vec<String> = venue.some(exchange, 3).into_iter().map(|one| one.symbol).collect();
+        lines.push(format!("{exchange}: {}", some.join(", ")));
+    }
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,338 @@
+//! What a venue knows: its instruments, whom it lets in, its connections, and what goes wrong on purpose.
+
+mod peer;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use adapter_conformance::{CredentialSet, Subscribed, VenueReport};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+
+pub(crate) use self::peer::{Out, Peer, Wire};
+use crate::{
+    broker::Broker,
+    market::{self, Random},
+    model::{Mode, Values, now_ns},
+    options::Options,
+    universe::{Instrument, Universe},
+};
+
+/// Messages that may wait for one connection; a client that is further behind is cut off.
+const WAITING: usize = 20_000;
+
+/// Most packets in one message of a broker that stacks them.
+const STACKED: usize = 100;
+
+/// What goes wrong on purpose.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// Connections are accepted, and then nothing follows.
+    pub is_half_open: bool,
+    /// Handshakes, or other requests, that are still to be refused.
+    pub refusals: Vec<Refusal>,
+    /// Time after which each new connection is cut.
+    pub storm: Option<Duration>,
+    /// Most bytes that are written at once; 0 for no limit.
+    pub split_bytes: usize,
+    /// Whether messages are sent in two frames.
+    pub is_fragmented: bool,
+}
+
+/// Refusals that are still to come.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// How often.
+    pub times: u64,
+    /// Whether of the broker's REST interface; of WebSocket handshakes otherwise.
+    pub is_rest: bool,
+}
+
+/// The state of a venue.
+#[derive(Debug)]
+pub struct Core {
+    /// What trades.
+    pub universe: Universe,
+    /// Credentials that are good.
+    pub accepted: Vec<CredentialSet>,
+    /// Tokens that were issued by a log-in and are good, with the account of each.
+    pub issued: HashMap<String, String>,
+    /// Request tokens and refresh tokens that are good, with the account of each.
+    pub tickets: HashMap<String, String>,
+    /// What was seen so far.
+    pub report: VenueReport,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// Whether the state of an instrument follows its subscription.
+    pub snapshots: bool,
+    /// Version of the list of instruments.
+    pub edition: u64,
+    keys: HashMap<u64, usize>,
+    values: Vec<Values>,
+    sent: HashMap<(usize, Mode), Values>,
+    peers: Vec<Peer>,
+    random: Random,
+    made: u64,
+}
+
+impl Core {
+    pub(crate) fn new<B: Broker>(options: &Options) -> Self {
+        let universe = Universe::new(options.instruments, options.today);
+        let mut random = Random::new(options.seed);
+        let now = now_ns();
+        let values = universe.all().iter().map(|one| market::open(one, &mut random, now)).collect();
+        let mut core = Self {
+            universe,
+            accepted: options.accept.clone(),
+            issued: HashMap::new(),
+            tickets: HashMap::new(),
+            report: VenueReport::default(),
+            faults: Faults::default(),
+            snapshots: options.snapshots,
+            edition: 1,
+            keys: HashMap::new(),
+            values,
+            sent: HashMap::new(),
+            peers: Vec::new(),
+            random,
+            made: 0,
+        };
+        core.index::<B>();
+        core
+    }
+
+    fn index<B: Broker>(&mut self) {
+        let all = self.universe.all().iter().enumerate();
+        self.keys = all.filter_map(|(place, one)| Some((B::key(one)?, place))).collect();
+    }
+
+    /// Two instruments get each other's number, as in a new list after an expiry. All connections end with the day.
+    pub(crate) fn swap_numbers<B: Broker>(&mut self, one: usize, other: usize) {
+        self.universe.swap_numbers(one, other);
+        self.edition += 1;
+        self.index::<B>();
+        self.disconnect();
+    }
+
+    /// A token that nobody can guess from the outside; the same run makes the same ones.
+    pub fn token(&mut self) -> String {
+        self.made += 1;
+        format!("{:016x}{:08x}{:08x}", self.random.next(), self.made, self.report.opened)
+    }
+
+    /// The instrument that packets name so.
+    pub fn by_key(&self, key: u64) -> Option<usize> {
+        self.keys.get(&key).copied()
+    }
+
+    /// An instrument by its place.
+    pub fn instrument(&self, place: usize) -> Option<&Instrument> {
+        self.universe.all().get(place)
+    }
+
+    /// Values that were sent last in a mode.
+    pub fn sent(&self, place: usize, mode: Mode) -> Option<Values> {
+        self.sent.get(&(place, mode)).copied()
+    }
+
+    /// How many connections an account has open.
+    pub fn open(&self, account: &str) -> usize {
+        self.peers.iter().filter(|peer| peer.account == account).count()
+    }
+
+    pub(crate) fn enter<B: Broker>(
+        &mut self,
+        account: String,
+        wire: Arc<Wire>,
+    ) -> (u64, mpsc::Receiver<Out>) {
+        self.report.opened += 1;
+        self.report.open += 1;
+        self.report.log_ins.push(true);
+        let is_market = B::is_market(&account);
+        if is_market {
+            // The report is about the newest connection.
+            self.report.subscribes.clear();
+            self.report.subscribed.clear();
+        }
+        let (out, receiver) = mpsc::channel(WAITING);
+        let peer = Peer::new(self.report.opened, account, out, wire, is_market);
+        for message in B::greetings(self, &peer.account) {
+            peer.send(message, &self.faults);
+        }
+        self.peers.push(peer);
+        (self.report.opened, receiver)
+    }
+
+    pub(crate) fn leave(&mut self, connection: u64) {
+        self.peers.retain(|peer| peer.number != connection);
+        self.report.open = self.report.open.saturating_sub(1);
+    }
+
+    /// A connection.
+    pub(crate) fn peer(&mut self, connection: u64) -> Option<&mut Peer> {
+        self.peers.iter_mut().find(|peer| peer.number == connection)
+    }
+
+    /// Sends a message on one connection.
+    pub fn answer(&self, connection: u64, message: Message) {
+        if let Some(peer) = self.peers.iter().find(|peer| peer.number == connection) {
+            peer.send(message, &self.faults);
+        }
+    }
+
+    /// Sends a message on all connections.
+    pub(crate) fn broadcast(&self, message: &Message) {
+        self.peers.iter().for_each(|peer| peer.send(message.clone(), &self.faults));
+    }
+
+    /// Notes how many instruments a subscribe message had.
+    pub fn note_subscribe(&mut self, instruments: usize) {
+        self.report.subscribes.push(u64::try_from(instruments).unwrap_or(u64::MAX));
+    }
+
+    /// Subscribes instruments, and sends their state.
+    pub fn subscribe<B: Broker>(&mut self, connection: u64, pairs: &[(usize, Mode)]) {
+        let Some(peer) = self.peers.iter_mut().find(|peer| peer.number == connection) else { return };
+        peer.known.extend(pairs.iter().map(|(place, _)| *place));
+        peer.subscribed.extend(pairs.iter().copied());
+        self.renew_report(connection);
+        if self.snapshots {
+            self.send_state::<B>(connection, pairs);
+        }
+    }
+
+    /// Ends subscriptions.
+    pub fn unsubscribe(&mut self, connection: u64, pairs: &[(usize, Mode)]) {
+        let Some(peer) = self.peer(connection) else { return };
+        for pair in pairs {
+            peer.subscribed.remove(pair);
+        }
+        self.renew_report(connection);
+    }
+
+    fn renew_report(&mut self, connection: u64) {
+        let Some(peer) = self.peers.iter().rfind(|peer| peer.is_market) else { return };
+        if peer.number != connection {
+            return;
+        }
+        // Of an instrument in several modes the highest counts: the pairs are in order.
+        let highest: HashMap<usize, Mode> = peer.subscribed.iter().copied().collect();
+        let places: BTreeSet<usize> = highest.keys().copied().collect();
+        self.report.subscribed = places
+            .into_iter()
+            .filter_map(|place| {
+                let instrument = self.universe.all().get(place)?;
+                Some(Subscribed {
+                    exchange: instrument.exchange.to_owned(),
+                    symbol: instrument.symbol.clone(),
+                    mode: highest.get(&place)?.name().to_owned(),
+                })
+            })
+            .collect();
+    }
+
+    /// Sends the state of instruments on a connection.
+    fn send_state<B: Broker>(&mut self, connection: u64, pairs: &[(usize, Mode)]) {
+        for some in pairs.chunks(STACKED) {
+            let mut packets = Vec::with_capacity(some.len());
+            for &(place, mode) in some {
+                let (Some(instrument), Some(values)) =
+                    (self.universe.all().get(place), self.values.get(place))
+                else {
+                    continue;
+                };
+                if let Ok(packet) = B::encode(instrument, mode, values) {
+                    packets.push(packet);
+                    self.sent.insert((place, mode), *values);
+                }
+            }
+            for message in B::messages(packets) {
+                self.answer(connection, message);
+            }
+        }
+    }
+
+    /// A trade in every instrument that is subscribed, and its packets.
+    pub(crate) fn trade<B: Broker>(&mut self) {
+        let now = now_ns();
+        let pairs: Vec<(u64, Vec<(usize, Mode)>)> =
+            self.peers.iter().map(|peer| (peer.number, peer.subscribed.iter().copied().collect())).collect();
+        let traded: BTreeSet<usize> = pairs.iter().flat_map(|(_, pairs)| pairs).map(|pair| pair.0).collect();
+        for place in traded {
+            if let (Some(instrument), Some(values)) =
+                (self.universe.all().get(place), self.values.get_mut(place))
+            {
+                market::trade(values, instrument, &mut self.random, now);
+            }
+        }
+        for (connection, pairs) in pairs {
+            self.send_state::<B>(connection, &pairs);
+        }
+    }
+
+    /// Sends packets with given values, together where the broker can: on each connection those of the instruments that
+    /// it knows, or all when `strays` says so.
+    ///
+    /// # Errors
+    /// When the broker cannot write one of them.
+    pub(crate) fn send<B: Broker>(
+        &mut self,
+        packets: &[(usize, Mode, Values)],
+        strays: bool,
+    ) -> Result<(), String> {
+        let mut encoded = Vec::with_capacity(packets.len());
+        for (place, mode, values) in packets {
+            let instrument = self.universe.all().get(*place).ok_or("no such instrument")?;
+            encoded.push((*place, B::encode(instrument, *mode, values)?));
+            self.sent.insert((*place, *mode), *values);
+        }
+        for peer in &self.peers {
+            let known = encoded.iter().filter(|(place, _)| strays || peer.known.contains(place));
+            for message in B::messages(known.map(|(_, packet)| packet.clone()).collect()) {
+                peer.send(message, &self.faults);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells of an order on the connections that are for orders: all where the broker has no others.
+    pub(crate) fn order<B: Broker>(&self, data: &serde_json::Value) {
+        let message = Message::text(B::order_text(data));
+        let has_own = self.peers.iter().any(|peer| !peer.is_market);
+        let told = self.peers.iter().filter(|peer| !peer.is_market || !has_own);
+        told.for_each(|peer| peer.send(message.clone(), &self.faults));
+    }
+
+    /// A packet with the present state of an instrument, for frames that make no sense.
+    pub(crate) fn sample<B: Broker>(&self, random: &mut Random) -> Vec<u8> {
+        let place = usize::try_from(random.below(60)).unwrap_or(0);
+        let mode = [Mode::Ltp, Mode::Quote, Mode::Full].get(place % 3).copied().unwrap_or(Mode::Ltp);
+        let found = self.universe.all().get(place).zip(self.values.get(place));
+        found.and_then(|(instrument, values)| B::encode(instrument, mode, values).ok()).unwrap_or_default()
+    }
+
+    /// Ends every connection: with its sender the task of a connection ends.
+    pub(crate) fn disconnect(&mut self) {
+        self.peers.clear();
+    }
+
+    pub(crate) fn mute(&self) {
+        self.peers.iter().for_each(|peer| peer.wire.mute());
+    }
+
+    pub(crate) fn deafen(&self) {
+        self.peers.iter().for_each(|peer| peer.order(Out::Deaf));
+    }
+
+    /// The status with which a request is to be refused, if it is.
+    pub(crate) fn refusal(&mut self, is_rest: bool) -> Option<u16> {
+        let found = self.faults.refusals.iter_mut().find(|one| one.is_rest == is_rest && one.times > 0)?;
+        found.times -= 1;
+        Some(found.status)
+    }
+}

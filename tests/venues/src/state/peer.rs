@@ -1,0 +1,96 @@
+//! One connection, as the rest of the venue sees it.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::frame::{
+        Frame,
+        coding::{Data, OpCode},
+    },
+};
+
+use super::Faults;
+use crate::model::Mode;
+
+/// What the task of a connection is told.
+#[derive(Debug)]
+pub(crate) enum Out {
+    /// Send this.
+    Send(Message),
+    /// Read nothing more.
+    Deaf,
+}
+
+/// What the byte stream of a connection shares with the venue.
+#[derive(Debug, Default)]
+pub(crate) struct Wire {
+    is_mute: AtomicBool,
+}
+
+impl Wire {
+    pub(crate) fn mute(&self) {
+        self.is_mute.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_mute(&self) -> bool {
+        self.is_mute.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection that is logged in.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Counted from 1.
+    pub number: u64,
+    /// Whose it is.
+    pub account: String,
+    /// Instruments with the mode, or modes, of each.
+    pub subscribed: BTreeSet<(usize, Mode)>,
+    /// Instruments that were ever subscribed here.
+    pub known: HashSet<usize>,
+    /// Whether it is for market data.
+    pub is_market: bool,
+    pub(crate) wire: Arc<Wire>,
+    out: mpsc::Sender<Out>,
+}
+
+impl Peer {
+    pub(super) fn new(
+        number: u64,
+        account: String,
+        out: mpsc::Sender<Out>,
+        wire: Arc<Wire>,
+        is_market: bool,
+    ) -> Self {
+        Self { number, account, subscribed: BTreeSet::new(), known: HashSet::new(), is_market, wire, out }
+    }
+
+    pub(super) fn order(&self, out: Out) {
+        // A connection that has just ended, or is far behind, misses it.
+        _ = self.out.try_send(out);
+    }
+
+    pub(super) fn send(&self, message: Message, faults: &Faults) {
+        if !faults.is_fragmented {
+            return self.order(Out::Send(message));
+        }
+        let (payload, first) = match message {
+            Message::Text(text) => (text.as_bytes().to_vec(), Data::Text),
+            Message::Binary(bytes) => (bytes.to_vec(), Data::Binary),
+            other => return self.order(Out::Send(other)),
+        };
+        let (one, two) = payload.split_at(payload.len() / 2);
+        for (part, data, is_final) in [(one, first, false), (two, Data::Continue, true)] {
+            let frame = Frame::message(part.to_vec(), OpCode::Data(data), is_final);
+            self.order(Out::Send(Message::Frame(frame)));
+        }
+    }
+}

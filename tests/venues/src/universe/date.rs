@@ -1,0 +1,83 @@
+//! Days without a calendar library.
+
+use std::fmt;
+
+const MONTHS: [&str; 12] =
+    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+
+/// A day of the Gregorian calendar, as the number of days since 1970-01-01.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(pub i64);
+
+impl Date {
+    /// The day of a time in seconds since the Unix epoch, in India.
+    pub const fn at(seconds: i64) -> Self {
+        Self((seconds + 19_800).div_euclid(86_400))
+    }
+
+    /// Year, month from 1, day from 1.
+    pub const fn civil(self) -> (i64, usize, i64) {
+        // Counted in eras of 400 years that begin in March, so that the leap day comes last.
+        let day = self.0 + 719_468;
+        let era = day.div_euclid(146_097);
+        let of_era = day.rem_euclid(146_097);
+        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year + year / 4 - year / 100);
+        let month = (5 * of_year + 2) / 153;
+        let number = of_year - (153 * month + 2) / 5 + 1;
+        let civil_month = if month < 10 { month + 3 } else { month - 9 };
+        let civil_year = year + era * 400 + if civil_month <= 2 { 1 } else { 0 };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 12")]
+        (civil_year, civil_month as usize, number)
+    }
+
+    /// The first Tuesday from this day on: the day on which the exchanges' derivatives expire.
+    #[must_use]
+    pub const fn tuesday(self) -> Self {
+        // 1970-01-06 was a Tuesday.
+        Self(self.0 + (5 - self.0).rem_euclid(7))
+    }
+
+    /// Whether it is the last day of its weekday in the month.
+    pub const fn is_last_in_month(self) -> bool {
+        self.civil().1 != Self(self.0 + 7).civil().1
+    }
+
+    /// `JAN` to `DEC`.
+    pub fn month_name(self) -> &'static str {
+        MONTHS.get(self.civil().1 - 1).copied().unwrap_or_default()
+    }
+
+    /// `24DEC30`.
+    pub fn short(self) -> String {
+        let (year, _, day) = self.civil();
+        format!("{day:02}{}{:02}", self.month_name(), year % 100)
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = self.civil();
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_have_their_names() {
+        for (day, shown, short, is_last) in [
+            (0, "1970-01-01", "01JAN70", false),
+            (11_016, "2000-02-29", "29FEB00", true),
+            (22_272, "2030-12-24", "24DEC30", false),
+        ] {
+            assert_eq!(Date(day).to_string(), shown);
+            assert_eq!(Date(day).short(), short);
+            assert_eq!(Date(day).is_last_in_month(), is_last, "{shown}");
+        }
+        assert_eq!(Date(22_270).tuesday(), Date(22_272));
+        assert_eq!(Date(22_272).tuesday(), Date(22_272));
+    }
+}

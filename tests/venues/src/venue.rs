@@ -1,0 +1,229 @@
+//! A venue that is running, and what a test may ask of it.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use adapter_conformance::{CredentialSet, VenueReport};
+use parking_lot::Mutex;
+use tokio::{net::TcpListener, task::JoinHandle, time::MissedTickBehavior};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::{
+    broker::Broker,
+    garbage,
+    market::Random,
+    model::{Mode, Values},
+    options::Options,
+    server::{Shared, listen},
+    state::{Core, Refusal},
+    universe::Instrument,
+};
+
+/// A venue that listens on 127.0.0.1, in the runtime of whoever started it. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Venue<B: Broker> {
+    address: SocketAddr,
+    shared: Arc<Shared<B>>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl<B: Broker> Venue<B> {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// When it cannot listen on the port.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", options.port)).await?;
+        let address = listener.local_addr()?;
+        let core = Mutex::new(Core::new::<B>(&options));
+        let shared = Arc::new(Shared { core, broker: B::new(&options) });
+        let tasks = [
+            tokio::spawn(listen(listener, Arc::clone(&shared))),
+            tokio::spawn(trade(Arc::clone(&shared), options.rate_hz)),
+        ];
+        Ok(Self { address, shared, tasks })
+    }
+
+    /// Where everything is to be found, WebSocket and HTTP.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// An instrument; none when it does not exist here.
+    pub fn instrument(&self, exchange: &str, symbol: &str) -> Option<Instrument> {
+        let core = self.shared.core.lock();
+        core.universe.place(exchange, symbol).and_then(|place| core.instrument(place).cloned())
+    }
+
+    /// The first instruments of an exchange.
+    pub fn some(&self, exchange: &str, count: usize) -> Vec<Instrument> {
+        let core = self.shared.core.lock();
+        core.universe.all().iter().filter(|one| one.exchange == exchange).take(count).cloned().collect()
+    }
+
+    /// The number by which packets name an instrument.
+    pub fn key(&self, exchange: &str, symbol: &str) -> Option<u64> {
+        self.instrument(exchange, symbol).and_then(|instrument| B::key(&instrument))
+    }
+
+    /// The values that were sent last in a mode, to whichever client; none when none were.
+    pub fn sent(&self, exchange: &str, symbol: &str, mode: Mode) -> Option<Values> {
+        let core = self.shared.core.lock();
+        core.universe.place(exchange, symbol).and_then(|place| core.sent(place, mode))
+    }
+
+    /// What was seen so far.
+    pub fn report(&self) -> VenueReport {
+        self.shared.core.lock().report.clone()
+    }
+
+    /// Accepts log-ins with these credentials, and no others, from now on. Tokens that were issued are void.
+    pub fn accept(&self, sets: Vec<CredentialSet>) {
+        let mut core = self.shared.core.lock();
+        core.accepted = sets;
+        core.issued.clear();
+        core.tickets.clear();
+    }
+
+    /// All tokens expire. Connections stay, as they do at the brokers; a new one needs a log-in.
+    pub fn expire(&self) {
+        let mut core = self.shared.core.lock();
+        core.issued.clear();
+        for set in &mut core.accepted {
+            set.remove("access_token");
+            set.remove("feed_token");
+            set.remove("jwt_token");
+            set.remove("auth_token");
+        }
+    }
+
+    /// A trade in every instrument that is subscribed, at once.
+    pub fn trade(&self) {
+        self.shared.core.lock().trade::<B>();
+    }
+
+    /// Sends packets on the connections that know their instruments, in one message where the broker can.
+    ///
+    /// # Errors
+    /// When an instrument does not exist, or the broker cannot write these values.
+    pub fn send(&self, packets: &[(&str, &str, Mode, Values)]) -> Result<(), String> {
+        self.send_to(packets, false)
+    }
+
+    /// Sends packets on all connections, also where nobody subscribed their instruments.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn stray(&self, packets: &[(&str, &str, Mode, Values)]) -> Result<(), String> {
+        self.send_to(packets, true)
+    }
+
+    fn send_to(&self, packets: &[(&str, &str, Mode, Values)], strays: bool) -> Result<(), String> {
+        let mut core = self.shared.core.lock();
+        let mut placed = Vec::with_capacity(packets.len());
+        for (exchange, symbol, mode, values) in packets {
+            let place = core
+                .universe
+                .place(exchange, symbol)
+                .ok_or_else(|| format!("there is no {exchange}:{symbol}"))?;
+            placed.push((place, *mode, *values));
+        }
+        core.send::<B>(&placed, strays)
+    }
+
+    /// Sends a text on all connections.
+    pub fn text(&self, text: &str) {
+        self.shared.core.lock().broadcast(&Message::text(text.to_owned()));
+    }
+
+    /// Tells clients of an order, with what the broker's update says of it.
+    pub fn order(&self, data: &serde_json::Value) {
+        self.shared.core.lock().order::<B>(data);
+    }
+
+    /// Cuts all connections, without a close frame.
+    pub fn disconnect(&self) {
+        self.shared.core.lock().disconnect();
+    }
+
+    /// The connections that are open now stay open, and nothing more is said on them.
+    pub fn mute(&self) {
+        self.shared.core.lock().mute();
+    }
+
+    /// Nothing more is read from the connections that are open now.
+    pub fn deafen(&self) {
+        self.shared.core.lock().deafen();
+    }
+
+    /// Whether new connections are taken and then left without an answer.
+    pub fn set_half_open(&self, is_half_open: bool) {
+        self.shared.core.lock().faults.is_half_open = is_half_open;
+    }
+
+    /// Refuses requests that are still to come.
+    pub fn refuse(&self, refusal: Refusal) {
+        let mut core = self.shared.core.lock();
+        core.faults.refusals.retain(|one| one.is_rest != refusal.is_rest);
+        core.faults.refusals.push(refusal);
+    }
+
+    /// Cuts each new connection after a while; none ends this.
+    pub fn set_storm(&self, after: Option<Duration>) {
+        self.shared.core.lock().faults.storm = after;
+    }
+
+    /// Writes new connections in pieces of so many bytes; 0 ends this.
+    pub fn set_split(&self, bytes: usize) {
+        self.shared.core.lock().faults.split_bytes = bytes;
+    }
+
+    /// Whether each message is sent in two frames.
+    pub fn set_fragmented(&self, is_fragmented: bool) {
+        self.shared.core.lock().faults.is_fragmented = is_fragmented;
+    }
+
+    /// Two instruments get each other's number in a new list of instruments, and all connections end.
+    ///
+    /// # Errors
+    /// When one of them does not exist, or they are not of one exchange.
+    pub fn reuse(&self, exchange: &str, one: &str, other: &str) -> Result<(), String> {
+        let mut core = self.shared.core.lock();
+        let find = |symbol: &str| {
+            core.universe.place(exchange, symbol).ok_or_else(|| format!("there is no {exchange}:{symbol}"))
+        };
+        let (one, other) = (find(one)?, find(other)?);
+        core.swap_numbers::<B>(one, other);
+        Ok(())
+    }
+
+    /// Sends frames that make no sense.
+    pub fn garbage(&self, seed: u64, frames: u32) {
+        let core = self.shared.core.lock();
+        let mut random = Random::new(seed);
+        for _ in 0..frames {
+            core.broadcast(&garbage::frame::<B>(&core, &mut random));
+        }
+    }
+}
+
+impl<B: Broker> Drop for Venue<B> {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        self.disconnect();
+    }
+}
+
+/// Most rounds a second.
+const FASTEST_HZ: f64 = 1_000.0;
+
+async fn trade<B: Broker>(shared: Arc<Shared<B>>, rate_hz: f64) {
+    if rate_hz.is_nan() || rate_hz <= 0.0 {
+        return;
+    }
+    let mut rounds = tokio::time::interval(Duration::from_secs_f64(1.0 / rate_hz.min(FASTEST_HZ)));
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        shared.core.lock().trade::<B>();
+    }
+}
