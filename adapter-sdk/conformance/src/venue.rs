@@ -112,6 +112,10 @@ pub struct Hello {
     pub commands: Vec<String>,
     /// Names of the values that its quotes can carry. Its last prices carry at least `ltp`.
     pub values: Vec<String>,
+    /// Whether the broker's quotes and books have a place for each of their values and none can be left out: one that was
+    /// not sent is a zero there, which is the broker's word.
+    #[serde(default)]
+    pub fixed_layout: bool,
 }
 
 /// A packet that the venue is to send.
@@ -190,6 +194,11 @@ impl Venue {
     /// Whether its quotes can carry a value.
     pub(crate) fn carries(&self, value: &str) -> bool {
         self.hello.values.iter().any(|name| name == value)
+    }
+
+    /// Whether a quote without a value cannot be told from one in which it is zero.
+    pub(crate) const fn has_fixed_layout(&self) -> bool {
+        self.hello.fixed_layout
     }
 
     pub(crate) fn accept(&self, sets: &[&CredentialSet]) -> Check {

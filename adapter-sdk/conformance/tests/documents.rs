@@ -79,6 +79,7 @@ impl Control for Mute {
             listening: "127.0.0.1:1".to_owned(),
             commands: vec!["report".to_owned()],
             values: Vec::new(),
+            fixed_layout: false,
         }
     }
 

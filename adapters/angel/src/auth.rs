@@ -10,6 +10,9 @@ use crate::{
     login::{client_code, given, jwt},
 };
 
+/// What the broker answers with `pong`. It hangs up after 30 seconds without one.
+const HEARTBEAT: &str = "ping";
+
 /// Longest message of the broker: its packets have 443 bytes, its texts less than a thousand.
 const MESSAGE_BYTES: usize = 64 << 10;
 
@@ -28,7 +31,7 @@ pub(crate) async fn open(settings: &Settings, credentials: &Credentials) -> Resu
         .header("x-api-key", given(credentials, "api_key").unwrap_or(NO_API_KEY))
         .header("x-client-code", client_code(credentials)?)
         .header("x-feed-token", feed_token)
-        .heartbeat(Heartbeat::Text("ping", settings.beat_every))
+        .heartbeat(Heartbeat::Text(HEARTBEAT, settings.heartbeat))
         .stall_after(settings.stall)
         .pace(settings.batch_interval)
         .max_message_bytes(MESSAGE_BYTES);

@@ -10,11 +10,8 @@ use serde::Deserialize;
 
 const BATCH_SIZE: RangeInclusive<u64> = 1..=500;
 const BATCH_INTERVAL_MS: RangeInclusive<u64> = 0..=10_000;
+const HEARTBEAT_SECONDS: RangeInclusive<f64> = 0.1..=25.0;
 const STALL_SECONDS: RangeInclusive<f64> = 0.5..=600.0;
-
-/// Pause between two heartbeats. The broker hangs up after 30 seconds without one, and where nothing is traded the answer
-/// to it is all that is heard: so it must come more often than the silence that is taken for death.
-const BEAT_EVERY: Duration = Duration::from_secs(10);
 
 /// Longest MAC address.
 const MAC_CHARACTERS: usize = 17;
@@ -39,6 +36,8 @@ pub struct Config {
     batch_size: u64,
     /// Pause between two messages, 0 to 10,000 milliseconds.
     batch_interval_ms: u64,
+    /// Pause between two heartbeats, 0.1 to 25 seconds.
+    heartbeat_seconds: f64,
     /// Silence after which the connection is taken for dead, 0.5 to 600 seconds.
     stall_seconds: f64,
     /// Address of this machine in its own network, as it is told to the broker at the log-in.
@@ -63,6 +62,7 @@ impl Default for Config {
             cache_dir: None,
             batch_size: 500,
             batch_interval_ms: 100,
+            heartbeat_seconds: 10.0,
             stall_seconds: 25.0,
             client_local_ip: "127.0.0.1".to_owned(),
             client_public_ip: "127.0.0.1".to_owned(),
@@ -85,10 +85,10 @@ pub(crate) struct Settings {
     pub(crate) batch_size: usize,
     /// Pause between two messages.
     pub(crate) batch_interval: Duration,
+    /// Pause between two heartbeats.
+    pub(crate) heartbeat: Duration,
     /// Silence after which the connection is taken for dead.
     pub(crate) stall: Duration,
-    /// Pause between two heartbeats.
-    pub(crate) beat_every: Duration,
     /// Who this machine says that it is.
     pub(crate) machine: Machine,
     pub(crate) network: Network,
@@ -111,6 +111,9 @@ impl Config {
             Ok(_) => Ok(text),
             Err(_) => Err(AdapterError::config(format!("{key} must be an IP address"))),
         };
+        if !HEARTBEAT_SECONDS.contains(&self.heartbeat_seconds) {
+            return Err(out_of_range("heartbeat_seconds", self.heartbeat_seconds, &HEARTBEAT_SECONDS));
+        }
         if !STALL_SECONDS.contains(&self.stall_seconds) {
             return Err(out_of_range("stall_seconds", self.stall_seconds, &STALL_SECONDS));
         }
@@ -129,8 +132,9 @@ impl Config {
             cache_dir: self.cache_dir,
             batch_size: usize::try_from(batch_size).unwrap_or(1),
             batch_interval: Duration::from_millis(pause),
+            // A quiet market has nothing but the answers to break the silence.
+            heartbeat: Duration::from_secs_f64(self.heartbeat_seconds.min(self.stall_seconds / 2.5)),
             stall: Duration::from_secs_f64(self.stall_seconds),
-            beat_every: BEAT_EVERY.min(Duration::from_secs_f64(self.stall_seconds / 2.5)),
             machine: Machine {
                 local_ip: ip("client_local_ip", self.client_local_ip)?,
                 public_ip: ip("client_public_ip", self.client_public_ip)?,
@@ -180,8 +184,8 @@ mod tests {
         assert!(settings.order_ws_url.is_some());
         assert_eq!((settings.batch_size, settings.stall), (500, Duration::from_secs(25)));
         assert!(check(r#"{"orders":false}"#).unwrap().order_ws_url.is_none());
-        assert_eq!(settings.beat_every, Duration::from_secs(10));
-        assert_eq!(check(r#"{"stall_seconds":5}"#).unwrap().beat_every, Duration::from_secs(2));
+        assert_eq!(settings.heartbeat, Duration::from_secs(10));
+        assert_eq!(check(r#"{"stall_seconds":5}"#).unwrap().heartbeat, Duration::from_secs(2));
     }
 
     #[test]
@@ -195,6 +199,7 @@ mod tests {
             (r#"{"batch_size":0}"#, "batch_size is 0, but must be between 1 and 500"),
             (r#"{"batch_size":501}"#, "batch_size is 501"),
             (r#"{"batch_interval_ms":10001}"#, "batch_interval_ms is 10001, but must be between 0 and 10000"),
+            (r#"{"heartbeat_seconds":26}"#, "heartbeat_seconds is 26, but must be between 0.1 and 25"),
             (r#"{"stall_seconds":0.1}"#, "stall_seconds is 0.1, but must be between 0.5 and 600"),
             (r#"{"client_local_ip":"here"}"#, "client_local_ip must be an IP address"),
             (r#"{"client_public_ip":""}"#, "client_public_ip must be an IP address"),

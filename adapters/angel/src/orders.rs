@@ -81,7 +81,7 @@ impl Orders {
         let name = format!("orders-{:016x}.lock", fingerprint(client_code(credentials)?));
         let request = WebSocketRequest::new(url.as_str())
             .header("Authorization", format!("Bearer {}", jwt(credentials)?))
-            .heartbeat(Heartbeat::Ping(settings.beat_every))
+            .heartbeat(Heartbeat::Ping(settings.heartbeat))
             .stall_after(settings.stall)
             .max_message_bytes(MESSAGE_BYTES);
         Ok(Some(Self {

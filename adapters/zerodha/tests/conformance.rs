@@ -6,10 +6,8 @@ use adapter_conformance::{Profile, Suite, Verdict};
 use adapter_sdk::testing;
 use adapter_zerodha::Zerodha;
 
-/// What does not pass, and why it cannot: packets of this broker have places for all values of their kind, so there is
-/// none "with nothing but a price" (C02), and none with what changed alone (C03). The venue writes zeros there, which are
-/// published as the broker's word.
-const WITHOUT_MEANING: [&str; 2] = ["C02", "C03"];
+/// What does not pass, and why it cannot: this broker has no packets with what changed alone.
+const WITHOUT_MEANING: [&str; 1] = ["C03"];
 
 #[test]
 fn every_case_that_has_a_meaning_passes() {

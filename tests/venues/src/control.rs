@@ -68,6 +68,7 @@ fn hello<B: Broker>(venue: &Venue<B>) -> Hello {
         listening: venue.address().to_string(),
         commands: commands.map(str::to_owned).into(),
         values: B::QUOTE.iter().map(|name| (*name).to_owned()).collect(),
+        fixed_layout: true,
     }
 }
 

@@ -60,7 +60,13 @@ fn sparse_packets(stage: &Stage<'_>, venue: &Venue) -> Check {
             sent.asks = vec![(stage.price(place, 2), 30, 3)];
         }
         let record = sent_and_got(&running, venue, one, &sent)?;
-        let allowed = |name: &&str| *name == "ltp" || (kind == Kind::Depth && FROM_BOOK.contains(name));
+        let is_in_layout = |name: &str| match kind {
+            Kind::Ltp => false,
+            Kind::Quote => venue.has_fixed_layout() && venue.carries(name),
+            // What its books have beyond its quotes is not known here.
+            Kind::Depth => venue.has_fixed_layout() || FROM_BOOK.contains(&name),
+        };
+        let allowed = |name: &&str| *name == "ltp" || is_in_layout(name);
         if let Some(invented) = present(record.quote.fields).into_iter().find(|name| !allowed(name)) {
             let shown = value(invented)?.of(&record.quote).unwrap_or_default();
             return fail(format!(

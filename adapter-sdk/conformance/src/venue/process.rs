@@ -75,7 +75,13 @@ pub(crate) fn start(command: &[String], dir: &Path) -> Result<Box<dyn Control>, 
             });
         });
     }
-    let hello = Hello { venue: 0, listening: String::new(), commands: Vec::new(), values: Vec::new() };
+    let hello = Hello {
+        venue: 0,
+        listening: String::new(),
+        commands: Vec::new(),
+        values: Vec::new(),
+        fixed_layout: false,
+    };
     let mut process = Process { child, input, lines, tail, hello };
     let line = process.line(START_LIMIT)?;
     process.hello = serde_json::from_str(&line)

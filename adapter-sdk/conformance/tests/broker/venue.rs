@@ -158,6 +158,7 @@ impl Control for Memory {
             listening: self.address.clone(),
             commands: commands.map(str::to_owned).into(),
             values: values.map(str::to_owned).into(),
+            fixed_layout: false,
         }
     }
 

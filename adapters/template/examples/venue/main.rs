@@ -52,6 +52,7 @@ impl Control for Venue {
             listening: self.address.to_string(),
             commands: commands.map(str::to_owned).into(),
             values: packet::VALUES.map(|(name, _)| name.to_owned()).into(),
+            fixed_layout: false,
         }
     }
 
