@@ -226,7 +226,6 @@ pub fn compare_values(
             return;
         }
         compared.values += 1;
-        #[expect(clippy::float_cmp, reason = "both come from the shortest decimal")]
         if has.as_f64() != Some(expected) {
             compared.mismatches.push(format!("{name} {what} is {has}, but {expected} was sent"));
         }

@@ -62,8 +62,8 @@ impl Default for Config {
             cache_dir: None,
             batch_size: 500,
             batch_interval_ms: 100,
-            heartbeat_seconds: 10.0,
-            stall_seconds: 25.0,
+            heartbeat_seconds: 5.0,
+            stall_seconds: 14.0,
             client_local_ip: "127.0.0.1".to_owned(),
             client_public_ip: "127.0.0.1".to_owned(),
             mac_address: "00:00:00:00:00:00".to_owned(),
@@ -182,9 +182,9 @@ mod tests {
         let settings = check("{}").unwrap();
         assert_eq!(settings.ws_url, "wss://smartapisocket.angelone.in/smart-stream");
         assert!(settings.order_ws_url.is_some());
-        assert_eq!((settings.batch_size, settings.stall), (500, Duration::from_secs(25)));
+        assert_eq!((settings.batch_size, settings.stall), (500, Duration::from_secs(14)));
         assert!(check(r#"{"orders":false}"#).unwrap().order_ws_url.is_none());
-        assert_eq!(settings.heartbeat, Duration::from_secs(10));
+        assert_eq!(settings.heartbeat, Duration::from_secs(5));
         assert_eq!(check(r#"{"stall_seconds":5}"#).unwrap().heartbeat, Duration::from_secs(2));
     }
 

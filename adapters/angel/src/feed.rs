@@ -148,7 +148,7 @@ impl Feed {
             kept -= usize::from(now.is_some() && now != mode);
             match (now, mode) {
                 (Some(now), Some(mode)) if now != mode => {
-                    changes.moves.entry((now, mode)).or_default().push(key)
+                    changes.moves.entry((now, mode)).or_default().push(key);
                 }
                 (None, Some(mode)) => changes.starts.entry(mode).or_default().push(key),
                 (Some(now), None) => changes.ends.entry(now).or_default().push(key),

@@ -16,6 +16,11 @@ async fn feed_status(chain: &Chain<impl Profile>) -> Client {
     Client::login_for_feed_status(chain.host.websocket, &chain.key).await
 }
 
+/// Waits until the client hears that all is not well.
+async fn told(client: &mut Client) {
+    client.find(|message| message["type"] == "feed_status" && message["state"] != "live").await;
+}
+
 async fn becomes(client: &mut Client, state: &str) {
     client.find(|message| message["type"] == "feed_status" && message["state"] == state).await;
 }
@@ -80,8 +85,11 @@ async fn a_mute_broker<B: Profile>(told_within: Duration) {
     chain.venue.trade();
     chain.venue.mute();
     let muted = Instant::now();
-    observer.find(|message| message["type"] == "feed_status" && message["state"] != "live").await;
-    println!("{} was told of after {:?}", B::NAME, muted.elapsed());
+    told(&mut observer).await;
+    #[expect(clippy::print_stdout, reason = "a figure that is asked for")]
+    {
+        println!("{} was told of after {:?}", B::NAME, muted.elapsed());
+    }
     assert!(muted.elapsed() < told_within, "{:?}", muted.elapsed());
     wait_until("it is connected again", || async {
         chain.host.status().await["feeds"][0]["state"] == "live"
