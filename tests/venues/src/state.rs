@@ -190,9 +190,16 @@ impl Core {
         self.peers.iter().for_each(|peer| peer.send(message.clone(), &self.faults));
     }
 
-    /// Notes how many instruments a subscribe message had.
-    pub fn note_subscribe(&mut self, instruments: usize) {
-        self.report.subscribes.push(u64::try_from(instruments).unwrap_or(u64::MAX));
+    /// Notes how many instruments a subscribe message had. The report is about the newest connection for market data;
+    /// those on older ones are not in it.
+    pub fn note_subscribe(&mut self, connection: u64, instruments: usize) {
+        if self.is_newest(connection) {
+            self.report.subscribes.push(u64::try_from(instruments).unwrap_or(u64::MAX));
+        }
+    }
+
+    fn is_newest(&self, connection: u64) -> bool {
+        self.peers.iter().rfind(|peer| peer.is_market).is_some_and(|peer| peer.number == connection)
     }
 
     /// Subscribes instruments, and sends their state.

@@ -93,6 +93,7 @@ impl<B: Broker> Venue<B> {
             set.remove("feed_token");
             set.remove("jwt_token");
             set.remove("auth_token");
+            set.remove("jwt");
         }
     }
 

@@ -145,9 +145,13 @@ async fn kiteconnect_decodes_what_kite_sends() {
 fn angel_expected(one: &Instrument, mode: Mode, sent: &Values) -> Vec<(&'static str, Value)> {
     let divisor = if one.exchange == "CDS" { 10_000_000 } else { 100 };
     let price = |price: i64| json!(price / (PRICE_SCALE / divisor));
+    let milliseconds = sent.exchange_ts_ns / 1_000_000;
+    // The venue counts by its clock; indices have no sequence.
+    let sequence = if one.kind == Kind::Index { 0 } else { milliseconds };
     let mut expected = vec![
         ("last_traded_price", price(sent.ltp)),
-        ("exchange_timestamp", json!(sent.exchange_ts_ns / 1_000_000)),
+        ("exchange_timestamp", json!(milliseconds)),
+        ("sequence_number", json!(sequence)),
     ];
     if mode == Mode::Ltp {
         return expected;
@@ -165,7 +169,7 @@ fn angel_expected(one: &Instrument, mode: Mode, sent: &Values) -> Vec<(&'static 
         ("closed_price", price(sent.close)),
     ]);
     if mode == Mode::Full {
-        let side = |flag: u8, levels: &[Level; LEVELS]| -> Value {
+        let side = |flag: u8, levels: &[Level]| -> Value {
             let row = |level: &Level| json!({ "flag": flag, "quantity": level.quantity, "price": price(level.price), "no of orders": level.orders });
             levels.iter().map(row).collect()
         };
@@ -178,12 +182,12 @@ fn angel_expected(one: &Instrument, mode: Mode, sent: &Values) -> Vec<(&'static 
             ("52_week_low_price", price(sent.low)),
         ]);
         // Those of an index all say that they are asks, which is what the broker sends.
-        if one.kind != Kind::Index {
-            expected.extend([
-                ("best_5_buy_data", side(1, &sent.bids)),
-                ("best_5_sell_data", side(0, &sent.asks)),
-            ]);
-        }
+        let (buy, sell) = if one.kind == Kind::Index {
+            (json!([]), side(0, &[Level::default(); LEVELS * 2]))
+        } else {
+            (side(1, &sent.bids), side(0, &sent.asks))
+        };
+        expected.extend([("best_5_buy_data", buy), ("best_5_sell_data", sell)]);
     }
     expected
 }

@@ -432,3 +432,46 @@ async fn a_venue_that_is_deaf_answers_nothing_and_still_speaks() {
     say(&mut socket, "ping").await;
     assert!(timeout(Duration::from_millis(300), socket.next()).await.is_err());
 }
+
+#[tokio::test]
+async fn the_report_is_about_the_newest_connection() {
+    let kite = kite().await;
+    let (mut old, mut new) = (to_kite(&kite, "token").await.unwrap(), to_kite(&kite, "token").await.unwrap());
+    say(&mut old, r#"{"a":"subscribe","v":[408065]}"#).await;
+    packets(&mut old).await;
+    let report = kite.report();
+    assert_eq!((report.subscribes, report.subscribed.len()), (vec![], 0));
+    say(&mut new, r#"{"a":"subscribe","v":[408065,256265]}"#).await;
+    packets(&mut new).await;
+    let report = kite.report();
+    assert_eq!((report.subscribes, report.subscribed.len()), (vec![2], 2));
+
+    let smart = smart().await;
+    let (mut old, mut new) =
+        (to_smart(&smart, "feed").await.unwrap(), to_smart(&smart, "feed").await.unwrap());
+    let request = r#"{"action":1,"params":{"mode":1,"tokenList":[{"exchangeType":1,"tokens":["1594"]}]}}"#;
+    say(&mut old, request).await;
+    packets(&mut old).await;
+    assert_eq!(smart.report().subscribes, Vec::<u64>::new());
+    say(&mut new, request).await;
+    packets(&mut new).await;
+    assert_eq!(smart.report().subscribes, [1]);
+}
+
+/// An account may have its JWT under any of the names that log-ins look for; none of them outlives the day.
+#[tokio::test]
+async fn an_expired_jwt_opens_no_order_socket_either() {
+    for name in ["access_token", "jwt_token", "auth_token", "jwt"] {
+        let account = [("client_code", "A1"), (name, "the-jwt")];
+        let venue = angel::Venue::start(still().accepting(&account)).await.unwrap();
+        let connect = async || {
+            let url = format!("ws://{}/smart-order-update", venue.address());
+            let mut request = url.into_client_request().unwrap();
+            request.headers_mut().insert("authorization", "Bearer the-jwt".parse().unwrap());
+            connect_async(request).await.map(|(socket, _)| socket)
+        };
+        drop(connect().await.unwrap());
+        venue.expire();
+        assert_eq!(refusal(connect().await).status(), 401, "{name}");
+    }
+}

