@@ -67,13 +67,16 @@ pub(crate) fn run<A: Adapter>(
         refused: None,
         request: 0,
     };
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         tokio::select! {
             ended = life.live() => ended,
             () = stop.notified() => Ok(()),
             never = turn(&turning) => match never {},
         }
-    })
+    });
+    // What an adapter computes on a thread of its own, such as a list that is being read, must not delay the end.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Says that the loop turns, whatever the adapter waits for: only what blocks the thread is a hang.

@@ -50,6 +50,11 @@ impl Adapter for Listed {
     }
 
     async fn prepare(&self, credentials: &Credentials) -> Result<(), AdapterError> {
+        if credentials.get("slow").is_some() {
+            // A list that takes its time, where it may.
+            let reading = tokio::task::spawn_blocking(|| thread::sleep(Duration::from_secs(5)));
+            reading.await.map_err(AdapterError::protocol)?;
+        }
         let list = credentials.get("list").ok_or_else(|| AdapterError::network("no list today"))?;
         *self.list.borrow_mut() = Some(list.split(',').map(str::to_owned).collect());
         Ok(())
@@ -111,6 +116,13 @@ fn subscriptions_wait_for_the_list_and_are_answered_from_it() {
     assert!(bench.subscribe(3, "NSE", "TCS", Mode::Ltp).code.is_taken());
     bench.wait_for_ticks(3, 1);
     assert!(bench.heard().ticks.iter().all(|tick| tick.instrument() != 2));
+}
+
+#[test]
+fn a_list_that_is_still_being_read_does_not_delay_the_end() {
+    let bench = Bench::start_with::<Listed>("{}", r#"{"slow":"yes"}"#).unwrap();
+    bench.wait_for_status(StatusKind::CONNECTING);
+    assert!(bench.shut_down(Duration::from_secs(2)), "it ends in time");
 }
 
 #[test]

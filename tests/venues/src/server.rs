@@ -52,9 +52,17 @@ pub(crate) struct Shared<B> {
     pub(crate) patience: Option<Duration>,
 }
 
+/// Pause after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
 pub(crate) async fn listen<B: Broker>(listener: TcpListener, shared: Arc<Shared<B>>) {
     let mut held = Vec::new();
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors, say: that passes.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
         if shared.core.lock().faults.is_half_open {
             held.push(stream);
             if held.len() > HELD {
