@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::{cell::RefCell, collections::BTreeSet, thread, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, sync::mpsc::sync_channel, thread, time::Duration};
 
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Capability, Connection, Context, Credentials, Grant, Login, Manifest,
@@ -52,8 +52,11 @@ impl Adapter for Listed {
     async fn prepare(&self, credentials: &Credentials) -> Result<(), AdapterError> {
         if credentials.get("slow").is_some() {
             // A list that takes its time, where it may.
-            let reading = tokio::task::spawn_blocking(|| thread::sleep(Duration::from_secs(5)));
-            reading.await.map_err(AdapterError::protocol)?;
+            let reading = tokio::task::spawn_blocking(|| {
+                let (_kept, never) = sync_channel::<()>(1);
+                never.recv_timeout(Duration::from_secs(5))
+            });
+            _ = reading.await.map_err(AdapterError::protocol)?;
         }
         let list = credentials.get("list").ok_or_else(|| AdapterError::network("no list today"))?;
         *self.list.borrow_mut() = Some(list.split(',').map(str::to_owned).collect());
