@@ -32,16 +32,23 @@ impl Cached {
 }
 
 impl InstrumentFile {
-    /// The list `name` of an adapter, in `cache_dir` if that is set, or else in `TICKHOST_CACHE_DIR`, in
+    /// The list that an adapter gets from `url`, in `cache_dir` if that is set, or else in `TICKHOST_CACHE_DIR`, in
     /// `XDG_CACHE_HOME/tickhost`, in `.cache/tickhost` of the home directory, or among the temporary files.
-    pub fn new(cache_dir: Option<&Path>, adapter: &str, name: &str) -> Self {
+    ///
+    /// Lists of different addresses are different files: the numbers of a simulator must not be taken for the broker's.
+    pub fn new(cache_dir: Option<&Path>, adapter: &str, url: &str) -> Self {
         let directory = cache_dir.map_or_else(default_directory, Path::to_owned).join(adapter);
-        Self { directory, name: name.to_owned() }
+        Self { directory, name: format!("instruments-{:016x}", fingerprint(url)) }
+    }
+
+    /// Where the copy is, if there is one.
+    pub fn path(&self) -> PathBuf {
+        self.directory.join(&self.name)
     }
 
     /// The copy on disk, however old it is.
     pub fn cached(&self) -> Option<Cached> {
-        let path = self.directory.join(&self.name);
+        let path = self.path();
         let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
         Some(Cached { path, fetched_at: metadata.modified().ok()? })
     }
@@ -76,7 +83,7 @@ impl InstrumentFile {
         let made = tokio::task::spawn_blocking(move || read(&path))
             .await
             .map_err(|_| AdapterError::protocol("the list of instruments could not be read"))??;
-        let target = self.directory.join(&self.name);
+        let target = self.path();
         tokio::fs::rename(&fresh.0, &target).await.map_err(failed)?;
         Ok((Cached { path: target, fetched_at: SystemTime::now() }, made))
     }
@@ -88,6 +95,12 @@ fn default_directory() -> PathBuf {
         .or_else(|| set("XDG_CACHE_HOME").map(|directory| directory.join("tickhost")))
         .or_else(|| set("HOME").map(|home| home.join(".cache").join("tickhost")))
         .unwrap_or_else(|| env::temp_dir().join("tickhost"))
+}
+
+/// The same in every version and on every machine: FNV-1a, 64 bits.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A file that is gone with this value, unless it was renamed.

@@ -35,9 +35,9 @@ fn read(file: &std::path::Path) -> Result<usize, AdapterError> {
 #[tokio::test]
 async fn the_last_good_copy_outlives_whatever_the_broker_sends_instead() {
     let dir = tempfile::tempdir().unwrap();
-    let file = InstrumentFile::new(Some(dir.path()), "acme", "instruments.csv");
-    assert_eq!(file.cached(), None);
     let (url, list) = broker().await;
+    let file = InstrumentFile::new(Some(dir.path()), "acme", &url);
+    assert_eq!(file.cached(), None);
     let download = async || file.download(http(1_000.0).get(&url), MAX_BYTES, read).await;
     let before = SystemTime::now() - Duration::from_secs(5);
     let (cached, count) = download().await.unwrap();
@@ -58,6 +58,10 @@ async fn the_last_good_copy_outlives_whatever_the_broker_sends_instead() {
         assert_eq!(fs::read_to_string(&cached.path).unwrap(), "SBIN,TCS");
         assert_eq!(fs::read_dir(dir.path().join("acme")).unwrap().count(), 1, "nothing else is left");
     }
+    let of_another_place =
+        InstrumentFile::new(Some(dir.path()), "acme", "https://broker.example/instruments");
+    assert_eq!(of_another_place.cached(), None, "a simulator's numbers are not the broker's");
+
     *list.lock().unwrap() = ("200 OK", b"INFY".to_vec());
     assert_eq!(download().await.unwrap().1, 1);
     assert_eq!(fs::read_to_string(&cached.path).unwrap(), "INFY");
@@ -67,7 +71,7 @@ async fn the_last_good_copy_outlives_whatever_the_broker_sends_instead() {
 async fn a_folder_that_cannot_be_written_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let (url, _) = broker().await;
-    let inside = InstrumentFile::new(Some(file.path()), "acme", "list");
+    let inside = InstrumentFile::new(Some(file.path()), "acme", &url);
     let error = inside.download(http(1_000.0).get(&url), MAX_BYTES, read).await.unwrap_err().to_string();
     assert!(error.contains("cache_dir") && error.contains(&file.path().display().to_string()), "{error}");
 }

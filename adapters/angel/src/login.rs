@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use adapter_sdk::{
     AdapterError, Credentials, Login, Question,
     abi::ErrorCode,
-    net::{HttpRequest, RateLimit},
+    net::{Http, HttpRequest, RateLimit},
     tracing::info,
 };
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,8 @@ pub(crate) async fn step(settings: &Settings, fields: &Credentials) -> Result<Lo
     let Some(api_key) = given(fields, "api_key") else {
         return Ok(ask("api_key", "API key of the app that you made in the SmartAPI portal", true));
     };
-    let broker = Broker { settings, api_key };
+    // One for all requests of a step, which keep the broker's limit among them.
+    let broker = Broker { settings, api_key, http: settings.network.http(RateLimit::per_second(1.0)) };
     let can_log_in = ["pin", "totp_secret"].iter().all(|name| given(fields, name).is_some());
     if let Some(refresh_token) = given(fields, "refresh_token")
         && let Some(tokens) = broker.refresh(refresh_token, given(fields, "auth_token")).await?
@@ -108,6 +109,7 @@ fn one_time_password(secret: &str, now: SystemTime) -> Result<Zeroizing<String>,
 struct Broker<'a> {
     settings: &'a Settings,
     api_key: &'a str,
+    http: Http,
 }
 
 #[derive(Deserialize)]
@@ -199,8 +201,8 @@ impl Broker<'_> {
 
     fn post(&self, path: &str) -> HttpRequest {
         let machine = &self.settings.machine;
-        let http = self.settings.network.http(RateLimit::per_second(1.0));
-        http.post(&format!("{}{path}", self.settings.api_url))
+        self.http
+            .post(&format!("{}{path}", self.settings.api_url))
             .header("Accept", "application/json")
             .header("X-UserType", "USER")
             .header("X-SourceID", "WEB")

@@ -42,7 +42,7 @@ pub(crate) struct Master {
 impl Master {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            file: InstrumentFile::new(settings.cache_dir.as_deref(), "angel", "instruments.json"),
+            file: InstrumentFile::new(settings.cache_dir.as_deref(), "angel", &settings.instruments_url),
             http: settings.network.http(RateLimit::per_second(1.0)),
             url: settings.instruments_url.clone(),
             loaded: RefCell::default(),

@@ -204,9 +204,10 @@ fn silence_is_noticed() {
 fn a_renewed_list_moves_a_subscription_to_its_new_token() {
     let (venue, cache) = (Venue::start(&list()), tempfile::tempdir().unwrap());
     let old = json!([row("77", "SBIN-EQ", "SBIN", "", "NSE"), row("3045", "OLD-EQ", "OLD", "", "NSE")]);
-    let directory = cache.path().join("angel");
-    std::fs::create_dir(&directory).unwrap();
-    let path = directory.join("instruments.json");
+    let config = venue.config(cache.path());
+    let url = config["instruments_url"].as_str().unwrap();
+    let path = adapter_sdk::instruments::InstrumentFile::new(Some(cache.path()), "angel", url).path();
+    std::fs::create_dir(path.parent().unwrap()).unwrap();
     std::fs::write(&path, old.to_string()).unwrap();
     let file = std::fs::File::options().write(true).open(&path).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_hours(48)).unwrap();

@@ -14,7 +14,6 @@ use adapter_sdk::{
     tracing::{info, warn},
 };
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
@@ -54,11 +53,7 @@ struct State {
 impl Master {
     pub(crate) fn new(http: Http, settings: &Settings) -> Self {
         Self {
-            file: InstrumentFile::new(
-                settings.cache_dir.as_deref(),
-                "zerodha",
-                &file_name(&settings.instruments_url),
-            ),
+            file: InstrumentFile::new(settings.cache_dir.as_deref(), "zerodha", &settings.instruments_url),
             http,
             url: settings.instruments_url.clone(),
             state: Mutex::default(),
@@ -134,12 +129,6 @@ impl Master {
         self.state.lock().list = Some((Arc::clone(&list), fetched_at));
         list
     }
-}
-
-/// Lists of different places are different files: that of a simulator must not be taken for the broker's.
-fn file_name(url: &str) -> String {
-    let hash = hex::encode(Sha256::digest(url));
-    format!("instruments-{}.csv", hash.get(..8).unwrap_or_default())
 }
 
 fn last_renewal() -> SystemTime {
