@@ -1,12 +1,13 @@
 //! A connection that is up: subscriptions out, packets in, order updates and the renewal of the list beside them.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use adapter_sdk::{
     AdapterError, Connection, Refusal, Subscription, TickSink,
     net::{Message, WebSocket},
     tracing::{debug, warn},
 };
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     control::{self, Control},
@@ -18,6 +19,10 @@ use crate::{
     wire::Packet,
 };
 
+/// Longest that subscriptions wait for the list of today when there is one of yesterday, whose tokens may mean something
+/// else by now.
+const HOLD_LIMIT: Duration = Duration::from_secs(30);
+
 /// One connection of the market feed.
 #[derive(Debug)]
 pub struct Session {
@@ -28,6 +33,8 @@ pub struct Session {
     master: Rc<Master>,
     renewal: Renewal,
     orders: Option<Orders>,
+    /// Until when subscriptions wait for the list of today.
+    held_until: Option<Instant>,
 }
 
 /// What came first.
@@ -35,6 +42,8 @@ enum Event {
     Message(Message),
     Order(Said),
     Renewed,
+    /// The list of today does not come.
+    HeldLongEnough,
 }
 
 impl Session {
@@ -45,7 +54,16 @@ impl Session {
         orders: Option<Orders>,
     ) -> Self {
         let renewal = Renewal::new(Rc::clone(&master));
-        Self { socket, feed: Feed::new(batch_size), subscriptions: Vec::new(), master, renewal, orders }
+        let held_until = (!master.is_of_today()).then(|| Instant::now() + HOLD_LIMIT);
+        Self {
+            socket,
+            feed: Feed::new(batch_size),
+            subscriptions: Vec::new(),
+            master,
+            renewal,
+            orders,
+            held_until,
+        }
     }
 
     fn send(&mut self, messages: Vec<String>) {
@@ -80,6 +98,7 @@ impl Session {
     /// Another list is in force: what has another token now is subscribed anew, before a tick of the old token can be
     /// shown under its name.
     fn renewed(&mut self, sink: &mut TickSink) {
+        self.held_until = None;
         let subscriptions = std::mem::take(&mut self.subscriptions);
         self.want(&subscriptions, sink);
         self.subscriptions = subscriptions;
@@ -131,7 +150,9 @@ impl Connection for Session {
     async fn subscribe(&mut self, wanted: &[Subscription], sink: &mut TickSink) -> Result<(), AdapterError> {
         self.subscriptions.retain(|one| !wanted.iter().any(|new| new.instrument == one.instrument));
         self.subscriptions.extend_from_slice(wanted);
-        self.want(wanted, sink);
+        if self.held_until.is_none() {
+            self.want(wanted, sink);
+        }
         Ok(())
     }
 
@@ -143,7 +164,13 @@ impl Connection for Session {
     }
 
     async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
-        let Self { socket, renewal, orders, .. } = self;
+        let Self { socket, renewal, orders, held_until, .. } = self;
+        let held = async {
+            match held_until {
+                Some(until) => sleep_until(*until).await,
+                None => std::future::pending().await,
+            }
+        };
         let order = async {
             match orders {
                 Some(orders) => orders.next().await,
@@ -154,6 +181,7 @@ impl Connection for Session {
             message = socket.next() => Event::Message(message?),
             said = order => Event::Order(said),
             () = renewal.next() => Event::Renewed,
+            () = held => Event::HeldLongEnough,
         };
         match event {
             Event::Message(Message::Binary(bytes)) => self.packet(&bytes, sink),
@@ -162,6 +190,10 @@ impl Connection for Session {
             Event::Order(Said::Undecodable) => sink.undecodable(),
             Event::Order(Said::Nothing) => {}
             Event::Renewed => self.renewed(sink),
+            Event::HeldLongEnough => {
+                warn!("The list of today does not come; subscribing with that of yesterday");
+                self.renewed(sink);
+            }
         }
         Ok(())
     }

@@ -59,6 +59,12 @@ impl Master {
         self.loaded.borrow().as_ref().map(|(cached, _)| cached.clone())
     }
 
+    /// Whether the list was made after the broker's last daily renewal.
+    pub(crate) fn is_of_today(&self) -> bool {
+        let (hour, minute) = RENEWED_AT;
+        self.cached().is_some_and(|cached| cached.is_of(hour, minute, SystemTime::now()))
+    }
+
     /// Makes sure that there is a list: the copy on disk, whatever its age, or else the broker's.
     pub(crate) async fn prepare(&self) -> Result<(), AdapterError> {
         if self.loaded.borrow().is_some() {

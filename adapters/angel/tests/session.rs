@@ -227,6 +227,8 @@ fn a_renewed_list_moves_a_subscription_to_its_new_token() {
                 _ = if *action == 1 { pairs.insert(pair) } else { pairs.remove(&pair) };
             }
         }
+        let old = state.requests.iter().any(|(_, _, tokens)| tokens.iter().any(|token| token == "1:77"));
+        assert!(!old, "nobody subscribes by the list of yesterday");
         pairs.into_iter().eq([(1, "1:3045".to_owned())]).then_some(())
     });
     venue.send(packet(1, 1, "77", 1));
