@@ -16,7 +16,9 @@ mod manifest;
 mod model;
 #[cfg(feature = "net")]
 pub mod net;
+pub mod plan;
 mod runtime;
+pub mod settings;
 mod sink;
 #[cfg(feature = "testing")]
 pub mod testing;
