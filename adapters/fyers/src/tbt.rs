@@ -1,0 +1,4 @@
+//! The socket of fifty levels.
+
+pub mod book;
+pub mod wire;
