@@ -125,6 +125,19 @@ pub fn last_price(instrument: &Instrument) -> Result<Option<Price>, DecodeError>
 /// # Errors
 /// When the broker's decimal places cannot be.
 pub fn quote(instrument: &Instrument, number: u32) -> Result<Tick, DecodeError> {
+    let tick = values(instrument, number)?;
+    let place = if instrument.topic().is_index() { index::FEED_TIME } else { scrip::FEED_TIME };
+    Ok(match instrument.prices().and_then(|values| time(values, place)) {
+        Some(at) => tick.exchange_ts_ns(at),
+        None => tick,
+    })
+}
+
+/// The same without the exchange's time, which is that of the quote: for a book that came alone.
+///
+/// # Errors
+/// When the broker's decimal places cannot be.
+pub fn values(instrument: &Instrument, number: u32) -> Result<Tick, DecodeError> {
     let tick = Tick::new(number);
     let Some(values) = instrument.prices() else { return Ok(tick) };
     let scale = Scale::of(values)?;
@@ -145,9 +158,6 @@ fn index_quote(values: &Values, scale: Scale, mut tick: Tick) -> Tick {
     tick = with_prices(values, scale, &prices, tick);
     if let Some(raw) = values.get(index::LTP).filter(|raw| *raw != 0) {
         tick = tick.ltp(scale.price(raw));
-    }
-    if let Some(at) = time(values, index::FEED_TIME) {
-        tick = tick.exchange_ts_ns(at);
     }
     tick
 }
@@ -187,9 +197,6 @@ fn scrip_quote(values: &Values, scale: Scale, mut tick: Tick, is_cash: bool) -> 
     }
     if let Some(at) = time(values, scrip::LAST_TRADE_TIME) {
         tick = tick.last_trade_ts_ns(at);
-    }
-    if let Some(at) = time(values, scrip::FEED_TIME) {
-        tick = tick.exchange_ts_ns(at);
     }
     tick
 }

@@ -95,6 +95,12 @@ impl Fytoken {
         SEGMENTS.iter().find(|(_, digits, ..)| *digits == head).map(|(segment, ..)| *segment)
     }
 
+    /// Whether another number is of the same segment and expiry.
+    pub fn is_akin(self, other: Self) -> bool {
+        let (one, other) = (self.to_string(), other.to_string());
+        one.get(..HEAD_DIGITS) == other.get(..HEAD_DIGITS)
+    }
+
     /// The topic of what is no index.
     pub fn topic(self) -> Option<Topic> {
         Topic::new(self.segment()?, false, self.to_string().get(HEAD_DIGITS..)?)

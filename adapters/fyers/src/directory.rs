@@ -1,0 +1,210 @@
+//! From what clients call an instrument to the topic that brings it.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::SystemTime};
+
+use adapter_sdk::{Refusal, Subscription, ist::Day, tracing::warn};
+use rustc_hash::FxHashMap;
+
+use crate::{
+    convert::{Converted, Verdict},
+    indices::Indices,
+    instruments::Instruments,
+    names,
+    topic::{Fytoken, Topic},
+};
+
+/// Most answers of the broker that are remembered. Whoever asks for more of them asks again.
+const MAX_REMEMBERED: usize = 50_000;
+
+/// What the broker has said of symbols of one list. Kept over connections: it counts requests.
+#[derive(Debug, Default)]
+pub(crate) struct Conversions {
+    list: Option<Arc<Instruments>>,
+    known: FxHashMap<Fytoken, Verdict>,
+}
+
+impl Conversions {
+    fn of(&mut self, list: &Arc<Instruments>) -> &mut FxHashMap<Fytoken, Verdict> {
+        if !self.list.as_ref().is_some_and(|known| Arc::ptr_eq(known, list)) {
+            self.known.clear();
+            self.list = Some(Arc::clone(list));
+        }
+        &mut self.known
+    }
+}
+
+/// Where an instrument is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Its topic.
+    Topic(Topic),
+    /// The broker is to be asked for it first.
+    Ask(Listed),
+}
+
+/// An instrument as the list has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) fytoken: Fytoken,
+    /// The broker's symbol.
+    pub(crate) ticker: String,
+}
+
+/// The present list, and what the broker says besides.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    list: Arc<Instruments>,
+    indices: Rc<Indices>,
+    conversions: Rc<RefCell<Conversions>>,
+    /// Whether the broker is asked at all.
+    asks: bool,
+}
+
+impl Directory {
+    pub(crate) const fn new(
+        list: Arc<Instruments>,
+        indices: Rc<Indices>,
+        conversions: Rc<RefCell<Conversions>>,
+        asks: bool,
+    ) -> Self {
+        Self { list, indices, conversions, asks }
+    }
+
+    /// Another list is in force.
+    pub(crate) fn renew(&mut self, list: Arc<Instruments>) {
+        self.list = list;
+    }
+
+    /// What the list says of an instrument.
+    ///
+    /// # Errors
+    /// When there is none, or it has expired.
+    pub(crate) fn listed(&self, wanted: &Subscription) -> Result<Listed, Refusal> {
+        let fytoken = lookup(&self.list, &wanted.exchange, &wanted.symbol)?;
+        let ticker = self.list.ticker(fytoken).ok_or_else(|| unknown(&wanted.exchange, &wanted.symbol))?;
+        Ok(Listed { fytoken, ticker })
+    }
+
+    /// Where an instrument is. When `is_urgent` the list is enough.
+    ///
+    /// # Errors
+    /// When it has no topic, or the broker does not agree that it has this one.
+    pub(crate) fn place(&self, wanted: &Subscription, is_urgent: bool) -> Result<Place, Refusal> {
+        let listed = self.listed(wanted)?;
+        let nowhere = || unknown(&wanted.exchange, &wanted.symbol);
+        if wanted.exchange.ends_with("_INDEX") {
+            // Indices have names, not numbers, which nobody has to be asked for.
+            return self.indices.topic(&listed.ticker).map(Place::Topic).ok_or_else(nowhere);
+        }
+        let verdict = self.conversions.borrow_mut().of(&self.list).get(&listed.fytoken).copied();
+        let fytoken = match verdict {
+            Some(Verdict::Use(fytoken)) => fytoken,
+            Some(Verdict::Unknown) => return Err(nowhere()),
+            Some(Verdict::Contradiction) => {
+                return Err(Refusal::Refused(format!(
+                    "The broker's list and the broker itself disagree on what {} is",
+                    wanted.symbol
+                )));
+            }
+            None if self.asks && !is_urgent => return Ok(Place::Ask(listed)),
+            None => listed.fytoken,
+        };
+        fytoken.topic().map(Place::Topic).ok_or_else(nowhere)
+    }
+
+    /// Remembers what the broker said of these.
+    pub(crate) fn learn(&self, asked: &[Listed], converted: &Converted) {
+        let mut conversions = self.conversions.borrow_mut();
+        let known = conversions.of(&self.list);
+        if known.len() >= MAX_REMEMBERED {
+            known.clear();
+        }
+        let mut changed = 0;
+        for Listed { fytoken, ticker } in asked {
+            let verdict = converted.verdict(ticker, *fytoken);
+            changed += usize::from(verdict != Verdict::Use(*fytoken));
+            known.insert(*fytoken, verdict);
+        }
+        if changed > 0 {
+            warn!(
+                symbols = asked.len(),
+                changed, "The broker does not say of all symbols what its list says"
+            );
+        }
+    }
+}
+
+/// The broker's number of an instrument. What has expired has none, even if an old list says so: the broker gives its
+/// number to something else.
+pub(crate) fn lookup(list: &Instruments, exchange: &str, symbol: &str) -> Result<Fytoken, Refusal> {
+    if names::expiry(exchange, symbol).is_some_and(|expiry| expiry < Day::at(SystemTime::now())) {
+        return Err(Refusal::UnknownInstrument(format!("{symbol} on {exchange} has expired")));
+    }
+    list.fytoken(exchange, symbol).ok_or_else(|| unknown(exchange, symbol))
+}
+
+fn unknown(exchange: &str, symbol: &str) -> Refusal {
+    Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use adapter_sdk::Mode;
+
+    use super::*;
+
+    const LIST: &str = "\
+10100000003045,STATE BANK OF INDIA,0,1,0.05,,:,2026-10-03,,NSE:SBIN-EQ,10,10,3045,SBIN,3045,-1.0,XX
+10100000001594,INFOSYS,0,1,0.05,,:,2026-10-03,,NSE:INFY-EQ,10,10,1594,INFY,1594,-1.0,XX
+101000000026000,NIFTY 50,10,1,0.05,,:,2026-10-03,,NSE:NIFTY50-INDEX,10,10,26000,NIFTY,26000,-1.0,XX
+101125093099999,NIFTY 30 Sep 25 FUT,11,65,0.1,,:,2026-09-09,1759226400,NSE:NIFTY25SEPFUT,10,11,99999,NIFTY,26000,-1.0,XX
+";
+
+    fn wanted(exchange: &str, symbol: &str) -> Subscription {
+        let (exchange, symbol) = (exchange.to_owned(), symbol.to_owned());
+        Subscription { instrument: 1, exchange, symbol, mode: Mode::Ltp, depth: 0 }
+    }
+
+    fn directory(asks: bool) -> Directory {
+        let list = Arc::new(Instruments::load([LIST.as_bytes()]).unwrap());
+        Directory::new(list, Rc::new(Indices::bundled()), Rc::default(), asks)
+    }
+
+    fn topic(place: Result<Place, Refusal>) -> String {
+        match place {
+            Ok(Place::Topic(topic)) => topic.of(topic.prices()),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_asking_the_list_says_it() {
+        let directory = directory(false);
+        assert_eq!(topic(directory.place(&wanted("NSE", "SBIN"), false)), "sf|nse_cm|3045");
+        assert_eq!(topic(directory.place(&wanted("NSE_INDEX", "NIFTY"), false)), "if|nse_cm|Nifty 50");
+        for (exchange, symbol, said) in [
+            ("NSE", "NIFTY", "not found"),
+            ("NFO", "NIFTY30SEP25FUT", "has expired"),
+            ("BSE", "SBIN", "not found"),
+        ] {
+            assert!(topic(directory.place(&wanted(exchange, symbol), false)).contains(said), "{symbol}");
+        }
+    }
+
+    #[test]
+    fn the_broker_is_asked_once_for_a_list_and_indices_never() {
+        let mut directory = directory(true);
+        let (sbin, infy) = (wanted("NSE", "SBIN"), wanted("NSE", "INFY"));
+        assert_eq!(topic(directory.place(&wanted("NSE_INDEX", "NIFTY"), false)), "if|nse_cm|Nifty 50");
+        let Ok(Place::Ask(listed)) = directory.place(&sbin, false) else { panic!("nobody asks") };
+        assert_eq!(listed.ticker, "NSE:SBIN-EQ");
+        assert_eq!(topic(directory.place(&sbin, true)), "sf|nse_cm|3045");
+        let said = Converted::of(&[("NSE:SBIN-EQ", "10100000003046"), ("NSE:INFY-EQ", "101126092900001")]);
+        directory.learn(&[listed, directory.listed(&infy).unwrap()], &said);
+        assert_eq!(topic(directory.place(&sbin, false)), "sf|nse_cm|3046");
+        assert!(topic(directory.place(&infy, true)).contains("disagree"), "another segment cannot be it");
+        // Another list, and nothing is known of it.
+        directory.renew(Arc::new(Instruments::load([LIST.as_bytes()]).unwrap()));
+        assert!(matches!(directory.place(&sbin, false), Ok(Place::Ask(_))));
+    }
+}
