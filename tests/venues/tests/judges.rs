@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 use venues::{
-    Broker, Instrument, Kind, LEVELS, Level, Mode, Options, PRICE_SCALE, Values, Venue, angel, zerodha,
+    Broker, Instrument, Kind, LEVELS, Level, Mode, Options, PRICE_SCALE, Side, Values, Venue, angel, zerodha,
 };
 
 /// Longest run of a client.
@@ -102,9 +102,9 @@ fn kite_expected(one: &Instrument, mode: Mode, sent: &Values) -> Vec<(&'static s
         ("total_sell_quantity", json!(sent.total_sell_quantity)),
     ]);
     if mode == Mode::Full {
-        let side = |levels: &[Level; LEVELS]| -> Value {
+        let side = |levels: &Side| -> Value {
             let row = |level: &Level| json!({ "quantity": level.quantity, "price": price(level.price), "orders": level.orders });
-            levels.iter().map(row).collect()
+            levels.padded::<LEVELS>().iter().map(row).collect()
         };
         expected.extend([
             ("last_trade_time", json!(sent.last_trade_ts_ns / 1_000_000_000)),
@@ -185,7 +185,7 @@ fn angel_expected(one: &Instrument, mode: Mode, sent: &Values) -> Vec<(&'static 
         let (buy, sell) = if one.kind == Kind::Index {
             (json!([]), side(0, &[Level::default(); LEVELS * 2]))
         } else {
-            (side(1, &sent.bids), side(0, &sent.asks))
+            (side(1, &sent.bids.padded::<LEVELS>()), side(0, &sent.asks.padded::<LEVELS>()))
         };
         expected.extend([("best_5_buy_data", buy), ("best_5_sell_data", sell)]);
     }

@@ -273,7 +273,7 @@ async fn what_goes_wrong_on_request() {
     say(&mut socket, r#"{"a":"subscribe","v":[408065]}"#).await;
     assert_eq!(packets(&mut socket).await.len(), 48);
     let stray = Values { ltp: price("830.05").unwrap(), ..Values::default() };
-    venue.stray(&[("NSE", "SBIN", Mode::Ltp, stray)]).unwrap();
+    venue.stray(&[("NSE", "SBIN", Mode::Ltp, stray.clone())]).unwrap();
     assert_eq!(packets(&mut socket).await[4..8], 779_521_u32.to_be_bytes());
     assert_eq!(venue.sent("NSE", "SBIN", Mode::Ltp), Some(stray));
     venue.mute();
