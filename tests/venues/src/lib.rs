@@ -21,6 +21,7 @@
 pub mod angel;
 mod broker;
 mod control;
+pub mod dhan;
 mod garbage;
 mod market;
 mod model;
