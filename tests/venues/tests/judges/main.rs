@@ -11,6 +11,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod dhanhq;
 mod kiteconnect;
 mod smartapi;
 

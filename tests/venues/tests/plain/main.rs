@@ -9,6 +9,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod dhan;
 mod kite;
 mod smartapi;
 
@@ -112,6 +113,16 @@ async fn say(socket: &mut Socket, text: impl Into<String>) {
 /// Waits until the connection has ended.
 async fn ended(socket: &mut Socket) {
     timeout(SOON, async { while let Some(Ok(_)) = socket.next().await {} }).await.expect("an end in time");
+}
+
+/// Waits for something that is about to become so.
+async fn until(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(SOON, wait).await.expect("it in time");
 }
 
 /// One request over HTTP, on a connection of its own: status line and headers, and the body.
