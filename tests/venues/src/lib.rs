@@ -21,6 +21,7 @@
 pub mod angel;
 mod broker;
 mod control;
+pub mod dhan;
 pub mod fyers;
 mod garbage;
 mod market;

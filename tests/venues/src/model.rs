@@ -81,6 +81,17 @@ impl Side {
     pub fn padded<const N: usize>(&self) -> [Level; N] {
         std::array::from_fn(|place| self.get(place).copied().unwrap_or_default())
     }
+
+    /// All levels, as [`Self::padded`].
+    ///
+    /// # Errors
+    /// When there are more than `N`.
+    pub(crate) fn whole<const N: usize>(&self) -> Result<[Level; N], String> {
+        if self.len() > N {
+            return Err(format!("a side has {} levels, the broker sends at most {N}", self.len()));
+        }
+        Ok(self.padded())
+    }
 }
 
 impl Deref for Side {

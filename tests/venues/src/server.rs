@@ -206,7 +206,11 @@ async fn converse<B: Broker>(
                 let next = match message {
                     Message::Text(text) => B::hear(&mut shared.core.lock(), connection, &text),
                     Message::Binary(bytes) => B::hear_binary(&mut shared.core.lock(), connection, &bytes),
-                    Message::Close(_) => Next::HangUp,
+                    Message::Close(_) => {
+                        // The answer is ready, and waits to be sent.
+                        _ = timeout(WRITE, socket.flush()).await;
+                        Next::HangUp
+                    }
                     _ => Next::Go,
                 };
                 if next == Next::HangUp { break }

@@ -136,6 +136,11 @@ impl<B: Broker> Venue<B> {
         core.send::<B>(&placed, cause)
     }
 
+    /// Lets a broker's own helpers at what it knows.
+    pub(crate) fn with_core(&self, act: impl FnOnce(&mut Core)) {
+        act(&mut self.shared.core.lock());
+    }
+
     /// Sends a text on all connections.
     pub fn text(&self, text: &str) {
         self.shared.core.lock().broadcast(&Message::text(text.to_owned()));

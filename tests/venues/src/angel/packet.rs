@@ -79,7 +79,7 @@ pub(super) fn encode(instrument: &Instrument, mode: Mode, values: &Values) -> Re
     // Those of an index are all zero, the side included.
     let (buy, sell) = if is_index { (0, 0) } else { (1_u16, 0) };
     for (flag, side) in [(buy, &values.bids), (sell, &values.asks)] {
-        for Level { price: at, quantity, orders } in side.padded::<LEVELS>() {
+        for Level { price: at, quantity, orders } in side.whole::<LEVELS>()? {
             let orders = u16::try_from(orders).map_err(|_| format!("{orders} orders do not fit"))?;
             bytes.extend(flag.to_le_bytes());
             bytes.extend(quantity.to_le_bytes());

@@ -211,10 +211,7 @@ mod tests {
     fn frames_say_their_length_and_wrap_when_it_does_not_fit() {
         assert_eq!(fields(kind::SUBSCRIBE, &[b"K"]), [0, 6, 4, 1, 1, 0, 1, b'K']);
         assert_eq!(data(0x0102_0304, &[vec![7], vec![8]])[..9], [0, 9, 6, 1, 2, 3, 4, 0, 2]);
-        assert_eq!(
-            custom(51_001, "x", 4),
-            hex::decode("0012330301000400 00c7390200017803000104".replace(' ', "")).unwrap()
-        );
+        assert_eq!(custom(51_001, "x", 4), hex::decode("001133030100040000c7390200017803000104").unwrap());
         assert_eq!(fields(kind::MASTER, &[&vec![0; 65_536]])[..2], [0, 5]);
     }
 

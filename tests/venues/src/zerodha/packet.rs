@@ -3,7 +3,7 @@
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    model::{LEVELS, Level, Mode, Side, Values, scaled},
+    model::{LEVELS, Level, Mode, Values, scaled},
     universe::{Instrument, Kind},
 };
 
@@ -102,8 +102,9 @@ pub(super) fn encode(instrument: &Instrument, mode: Mode, values: &Values) -> Re
                 out.seconds(values.last_trade_ts_ns)?;
                 out.numbers(&[values.oi, values.oi_high, values.oi_low])?;
                 out.seconds(values.exchange_ts_ns)?;
-                let sides = [&values.bids, &values.asks].map(Side::padded::<LEVELS>);
-                sides.as_flattened().iter().try_for_each(|level| out.level(level))?;
+                for side in [&values.bids, &values.asks] {
+                    side.whole::<LEVELS>()?.iter().try_for_each(|level| out.level(level))?;
+                }
             }
         }
     }
