@@ -105,6 +105,10 @@ fn index(segment: &Segment, values: &Values) -> Result<Vec<i32>, String> {
 }
 
 fn depth(segment: &Segment, values: &Values) -> Result<Vec<i32>, String> {
+    let most = usize::from(super::LEVELS);
+    if values.bids.len().max(values.asks.len()) > most {
+        return Err(format!("the broker has no book of more than {most} levels"));
+    }
     let sides = [&values.bids, &values.asks].map(Side::padded::<LEVELS>);
     let levels = || sides.iter().flatten();
     let mut slots = Vec::with_capacity(DEPTH);
