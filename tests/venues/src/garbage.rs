@@ -18,7 +18,7 @@ pub(crate) fn frame<B: Broker>(core: &Core, random: &mut Random) -> Message {
     }
     let packets = (0..=random.below(3)).map(|_| core.sample::<B>(random)).collect();
     let mut broken =
-        B::messages(packets).pop().map(|message| message.into_data().to_vec()).unwrap_or_default();
+        B::messages("", packets, true).pop().map(|message| message.into_data().to_vec()).unwrap_or_default();
     let place = usize::try_from(random.below(i64::try_from(broken.len()).unwrap_or(0))).unwrap_or(0);
     if kind < 5 {
         broken.truncate(place);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use venues::{Broker, Options, Venue, angel, zerodha};
+use venues::{Broker, FAR, Options, Venue, angel, dhan, fyers, zerodha};
 
 /// Plays a broker on this machine, so that its adapter can be tried without an account.
 #[derive(Debug, Parser)]
@@ -22,6 +22,10 @@ enum Name {
     Zerodha(Settings),
     /// `SmartAPI` WebSocket Streaming 2.0.
     Angel(Settings),
+    /// `DhanHQ` version 2.
+    Dhan(Settings),
+    /// Fyers API version 3.
+    Fyers(Settings),
 }
 
 #[derive(Debug, Args)]
@@ -63,6 +67,28 @@ fn main() -> anyhow::Result<()> {
                 ("feed_token", "made-up-feed-token"),
             ];
             run::<angel::Smart>(&settings, &account)
+        }
+        Name::Dhan(settings) => {
+            let account = [
+                ("client_id", "1000000001"),
+                ("access_token", settings.access_token.as_str()),
+                ("pin", "123456"),
+                ("totp_secret", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
+                ("api_key", "madeupkey"),
+                ("api_secret", "made-up-secret"),
+            ];
+            run::<dhan::Dhan>(&settings, &account)
+        }
+        Name::Fyers(settings) => {
+            const APP: &str = "MADEUP0001-100";
+            // What is no token becomes the key in one.
+            let token = match settings.access_token.as_str() {
+                token if token.contains('.') => token.to_owned(),
+                key => fyers::token(APP, key, FAR.0 * 86_400),
+            };
+            let account =
+                [("api_key", APP), ("api_secret", "made-up-secret"), ("access_token", token.as_str())];
+            run::<fyers::Fyers>(&settings, &account)
         }
     }
 }
