@@ -39,7 +39,7 @@ pub struct Config {
     /// Folder of the lists of instruments.
     instruments_url: String,
     /// Names of indices; if not set, `index_hsm_mapping.json` of `instruments_url`.
-    index_names_url: Option<String>,
+    index_map_url: Option<String>,
     /// Lists that are read, without `.csv`.
     lists: Vec<String>,
     /// Where lists are kept.
@@ -83,7 +83,7 @@ impl Default for Config {
             api_url: "https://api-t1.fyers.in".to_owned(),
             symbol_token_url: None,
             instruments_url: "https://public.fyers.in/sym_details".to_owned(),
-            index_names_url: None,
+            index_map_url: None,
             lists: ["NSE_CM", "NSE_FO", "NSE_CD", "BSE_CM", "BSE_FO", "MCX_COM"].map(str::to_owned).into(),
             cache_dir: None,
             outdated_list: Outdated::Refuse,
@@ -109,7 +109,7 @@ pub(crate) struct Settings {
     pub(crate) symbol_token_url: String,
     /// The lists, each with its whole address.
     pub(crate) list_urls: Vec<String>,
-    pub(crate) index_names_url: String,
+    pub(crate) index_map_url: String,
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) outdated_list: Outdated,
     pub(crate) symbol_tokens: SymbolTokens,
@@ -131,8 +131,8 @@ impl Config {
             None => format!("{api_url}/data/symbol-token"),
         };
         let instruments_url = http_base("instruments_url", self.instruments_url)?;
-        let index_names_url = match self.index_names_url {
-            Some(url) => http("index_names_url", url)?,
+        let index_map_url = match self.index_map_url {
+            Some(url) => http("index_map_url", url)?,
             None => format!("{instruments_url}/index_hsm_mapping.json"),
         };
         let is_name = |name: &String| {
@@ -151,7 +151,7 @@ impl Config {
             api_url,
             symbol_token_url,
             list_urls: self.lists.iter().map(|name| format!("{instruments_url}/{name}.csv")).collect(),
-            index_names_url,
+            index_map_url,
             cache_dir: self.cache_dir,
             outdated_list: self.outdated_list,
             symbol_tokens: self.symbol_tokens,
@@ -183,7 +183,7 @@ mod tests {
         let settings = check("{}").unwrap();
         assert_eq!(settings.ws_url, "wss://socket.fyers.in/hsm/v1-5/prod");
         assert_eq!(settings.symbol_token_url, "https://api-t1.fyers.in/data/symbol-token");
-        assert_eq!(settings.index_names_url, "https://public.fyers.in/sym_details/index_hsm_mapping.json");
+        assert_eq!(settings.index_map_url, "https://public.fyers.in/sym_details/index_hsm_mapping.json");
         assert_eq!(settings.list_urls[5], "https://public.fyers.in/sym_details/MCX_COM.csv");
         assert_eq!((settings.depth_50, settings.batch_size), (false, 1_000));
         assert_eq!((settings.heartbeat, settings.stall), (Duration::from_secs(10), Duration::from_secs(30)));
@@ -192,7 +192,7 @@ mod tests {
             check(r#"{"api_url":"http://x/","instruments_url":"http://y//","lists":["NSE_CM"]}"#).unwrap();
         assert_eq!(moved.symbol_token_url, "http://x/data/symbol-token");
         assert_eq!(moved.list_urls, ["http://y/NSE_CM.csv"]);
-        assert_eq!(moved.index_names_url, "http://y/index_hsm_mapping.json");
+        assert_eq!(moved.index_map_url, "http://y/index_hsm_mapping.json");
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
             (r#"{"api_url":"ws://x"}"#, "api_url must be an address that begins with http:// or https://"),
             (r#"{"symbol_token_url":"x"}"#, "symbol_token_url must be"),
             (r#"{"instruments_url":"http://a b"}"#, "instruments_url must be"),
-            (r#"{"index_names_url":""}"#, "index_names_url must be"),
+            (r#"{"index_map_url":""}"#, "index_map_url must be"),
             (r#"{"lists":[]}"#, "lists must be 1 to 16 names"),
             (r#"{"lists":["../x"]}"#, "lists must be 1 to 16 names"),
             (r#"{"outdated_list":"maybe"}"#, "unknown variant `maybe`"),
