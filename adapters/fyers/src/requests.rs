@@ -13,8 +13,11 @@ use crate::{
 /// Most requests without an answer. No more are sent before there is room.
 const MAX_UNANSWERED: usize = 64;
 
-/// How long the broker has for an answer. That it does not even refuse means that it does not listen.
+/// How long the broker has for an answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long it has once it has found fault with a request in words: it need not refuse it as well.
+const COMPLAINT_LIMIT: Duration = Duration::from_secs(2);
 
 /// A topic on a channel.
 pub(crate) type Pair = (Feed, Topic);
@@ -35,11 +38,23 @@ pub(crate) enum Settled {
     Refused(Pair),
 }
 
-/// Requests in the order in which they were sent, which is the order of the answers.
+/// A request without an answer.
+#[derive(Debug)]
+struct Sent {
+    at: Instant,
+    /// By when there must be an answer.
+    by: Instant,
+    batch: Batch,
+}
+
+/// Requests in the order in which they were sent, which is the order of the answers. An answer does not say what it is for,
+/// so nothing is settled by it alone: what has shown itself is there, whatever an answer says.
 #[derive(Debug)]
 pub(crate) struct Requests {
     snapshot_limit: Duration,
-    unanswered: VecDeque<(Instant, Batch)>,
+    unanswered: VecDeque<Sent>,
+    /// When the last answer came.
+    answered_at: Option<Instant>,
     /// What was taken, and by when its first records must be there.
     taken: VecDeque<(Instant, Vec<Pair>)>,
     /// Halves of requests that were refused as a whole.
@@ -48,7 +63,13 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub(crate) const fn new(snapshot_limit: Duration) -> Self {
-        Self { snapshot_limit, unanswered: VecDeque::new(), taken: VecDeque::new(), again: VecDeque::new() }
+        Self {
+            snapshot_limit,
+            unanswered: VecDeque::new(),
+            answered_at: None,
+            taken: VecDeque::new(),
+            again: VecDeque::new(),
+        }
     }
 
     /// Whether one more request may be sent.
@@ -58,13 +79,14 @@ impl Requests {
 
     /// Notes a request to subscribe.
     pub(crate) fn sent(&mut self, batch: Batch, now: Instant) {
-        self.unanswered.push_back((now, batch));
+        self.unanswered.push_back(Sent { at: now, by: now + ANSWER_LIMIT, batch });
     }
 
     /// The broker answered a request to subscribe. Of one that was refused nobody knows which topic is meant: both halves
     /// are asked for once more, until it stands alone. When there is no room for any of them, that would be a flood.
     pub(crate) fn answered(&mut self, is_accepted: bool, is_full: bool, now: Instant) -> Vec<Settled> {
-        let Some((_, mut batch)) = self.unanswered.pop_front() else { return Vec::new() };
+        self.answered_at = Some(now);
+        let Some(Sent { mut batch, .. }) = self.unanswered.pop_front() else { return Vec::new() };
         if is_accepted {
             self.taken.push_back((now + self.snapshot_limit, batch.topics));
             return Vec::new();
@@ -100,20 +122,31 @@ impl Requests {
 
     /// Whether there is a request for a topic that is not settled, or one of which its first record may still come.
     pub(crate) fn has(&self, pair: &Pair) -> bool {
-        let unanswered = self.unanswered.iter().map(|(_, batch)| &batch.topics);
+        let unanswered = self.unanswered.iter().map(|sent| &sent.batch.topics);
         let taken = self.taken.iter().map(|(_, topics)| topics);
         let again = self.again.iter().map(|batch| &batch.topics);
         unanswered.chain(taken).chain(again).any(|topics| topics.contains(pair))
     }
 
-    /// Whether a request has no answer after all that time.
-    pub(crate) fn is_ignored(&self, now: Instant) -> bool {
-        self.unanswered.front().is_some_and(|(at, _)| *at + ANSWER_LIMIT <= now)
+    /// The broker has found fault with a request in words.
+    pub(crate) fn complained(&mut self, now: Instant) {
+        if let Some(sent) = self.unanswered.front_mut() {
+            sent.by = sent.by.min(now + COMPLAINT_LIMIT);
+        }
+    }
+
+    /// A request that has no answer after all that time, and whether the broker has answered nothing at all since it was
+    /// sent: then it does not listen any more.
+    pub(crate) fn ignored(&mut self, now: Instant) -> Option<(Batch, bool)> {
+        self.unanswered.front().filter(|sent| sent.by <= now)?;
+        let sent = self.unanswered.pop_front()?;
+        let is_deaf = sent.by == sent.at + ANSWER_LIMIT && self.answered_at.is_none_or(|at| at < sent.at);
+        Some((sent.batch, is_deaf))
     }
 
     /// When to look again.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
-        let answer = self.unanswered.front().map(|(at, _)| *at + ANSWER_LIMIT);
+        let answer = self.unanswered.front().map(|sent| sent.by);
         let snapshot = self.taken.front().map(|(at, _)| *at);
         [answer, snapshot].into_iter().flatten().min()
     }
@@ -140,7 +173,7 @@ mod tests {
         requests.sent(batch(0..100), now);
         let (mut refused, mut messages) = (Vec::new(), 1);
         loop {
-            let Some((_, batch)) = requests.unanswered.front().cloned() else {
+            let Some(batch) = requests.unanswered.front().map(|sent| sent.batch.clone()) else {
                 let Some(batch) = requests.again() else { break };
                 messages += 1;
                 requests.sent(batch, now);
@@ -193,6 +226,21 @@ mod tests {
             requests.sent(batch([1]), now);
         }
         assert_eq!(requests.unanswered.len(), MAX_UNANSWERED);
-        assert!(!requests.is_ignored(now) && requests.is_ignored(now + ANSWER_LIMIT));
+        assert_eq!(requests.ignored(now), None);
+        assert_eq!(requests.wake_at(), Some(now + ANSWER_LIMIT));
+        assert_eq!(requests.ignored(now + ANSWER_LIMIT), Some((batch([1]), true)));
+        requests.answered(true, false, now + ANSWER_LIMIT);
+        let (_, is_deaf) = requests.ignored(now + ANSWER_LIMIT).unwrap();
+        assert!(!is_deaf, "it has answered something");
+    }
+
+    #[test]
+    fn words_instead_of_an_answer_are_taken_for_one() {
+        let now = Instant::now();
+        let mut requests = Requests::new(LIMIT);
+        requests.sent(batch([1]), now);
+        requests.complained(now);
+        assert_eq!(requests.ignored(now), None);
+        assert_eq!(requests.ignored(now + COMPLAINT_LIMIT), Some((batch([1]), false)));
     }
 }

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// How long refusals are put down to the plan's limit after the broker has spoken of it.
-const FULL_FOR: Duration = Duration::from_secs(30);
+const FULL_FOR: Duration = Duration::from_mins(1);
 
 /// The broker's code for that.
 const SYMBOL_LIMIT: i32 = 51_001;
@@ -142,8 +142,11 @@ impl Session {
             self.socket.queue_binary(request::PING.as_slice());
             self.ping_at = now + self.settings.heartbeat;
         }
-        if self.requests.is_ignored(now) {
-            return Err(AdapterError::network("the broker does not answer requests any more"));
+        while let Some((batch, is_deaf)) = self.requests.ignored(now) {
+            if is_deaf && batch.topics.iter().all(|pair| self.is_silent(pair)) {
+                return Err(AdapterError::network("the broker does not answer requests any more"));
+            }
+            batch.topics.into_iter().for_each(|pair| self.check_silent(pair, sink));
         }
         if self.socket.queued() > MAX_QUEUED {
             return Err(AdapterError::network("the broker does not read any more"));
@@ -236,6 +239,9 @@ impl Session {
                 warn!(code, ?request, "The broker finds fault");
                 if code == SYMBOL_LIMIT {
                     self.full_until = Some(Instant::now() + FULL_FOR);
+                }
+                if request == Some(Request::Subscribe) {
+                    self.requests.complained(Instant::now());
                 }
             }
             Ok(Frame::Verdict(verdict)) if !verdict.is_accepted => {

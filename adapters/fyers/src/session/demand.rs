@@ -156,22 +156,27 @@ impl Session {
     pub(super) fn take_settled(&mut self, settled: Vec<Settled>, sink: &mut TickSink) {
         for one in settled {
             if let Settled::Refused(pair) = one {
-                self.give_up(pair, sink);
+                self.check_silent(pair, sink);
             }
         }
     }
 
-    /// The broker said yes to a topic. If nothing has come of it, it did not mean it.
-    pub(super) fn check_silent(&mut self, (feed, topic): Pair, sink: &mut TickSink) {
-        let told = self.plan.feed(&topic).and_then(Feeds::told);
-        let is_wanted = pairs(topic, told).any(|(_, pair)| pair == (feed, topic));
-        let has_come = self.topics.find(&topic).is_some_and(|instrument| match feed {
+    /// Whether nothing has come of a topic.
+    pub(super) fn is_silent(&self, (feed, topic): &Pair) -> bool {
+        !self.topics.find(topic).is_some_and(|instrument| match feed {
             Feed::Depth => instrument.book().is_some(),
             Feed::Scrip | Feed::Index => instrument.prices().is_some(),
-        });
-        if is_wanted && !has_come && !self.requests.has(&(feed, topic)) {
-            warn!("The broker sends nothing of a topic that it has taken");
-            self.give_up((feed, topic), sink);
+        })
+    }
+
+    /// The broker had its time for a topic, or refused it. If nothing has come of it, nothing will.
+    pub(super) fn check_silent(&mut self, pair: Pair, sink: &mut TickSink) {
+        let (_, topic) = pair;
+        let told = self.plan.feed(&topic).and_then(Feeds::told);
+        let is_wanted = pairs(topic, told).any(|(_, wanted)| wanted == pair);
+        if is_wanted && self.is_silent(&pair) && !self.requests.has(&pair) {
+            warn!("The broker sends nothing of a topic");
+            self.give_up(pair, sink);
         }
     }
 
