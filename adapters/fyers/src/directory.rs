@@ -1,6 +1,6 @@
 //! From what clients call an instrument to the topic that brings it.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::SystemTime};
+use std::{rc::Rc, sync::Arc, time::SystemTime};
 
 use adapter_sdk::{Refusal, Subscription, ist::Day, tracing::warn};
 use rustc_hash::FxHashMap;
@@ -12,26 +12,6 @@ use crate::{
     names,
     topic::{Fytoken, Topic},
 };
-
-/// Most answers of the broker that are remembered. Whoever asks for more of them asks again.
-const MAX_REMEMBERED: usize = 50_000;
-
-/// What the broker has said of symbols of one list. Kept over connections: it counts requests.
-#[derive(Debug, Default)]
-pub(crate) struct Conversions {
-    list: Option<Arc<Instruments>>,
-    known: FxHashMap<Fytoken, Verdict>,
-}
-
-impl Conversions {
-    fn of(&mut self, list: &Arc<Instruments>) -> &mut FxHashMap<Fytoken, Verdict> {
-        if !self.list.as_ref().is_some_and(|known| Arc::ptr_eq(known, list)) {
-            self.known.clear();
-            self.list = Some(Arc::clone(list));
-        }
-        &mut self.known
-    }
-}
 
 /// Where an instrument is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,29 +30,29 @@ pub(crate) struct Listed {
     pub(crate) ticker: String,
 }
 
-/// The present list, and what the broker says besides.
+/// Most answers of the broker that are remembered. Whoever asks for more of them asks again.
+const MAX_REMEMBERED: usize = 50_000;
+
+/// The present list, and what the broker has said besides on this connection. On the next one it is asked anew: numbers may
+/// have changed while this side was away.
 #[derive(Debug)]
 pub(crate) struct Directory {
     list: Arc<Instruments>,
     indices: Rc<Indices>,
-    conversions: Rc<RefCell<Conversions>>,
+    said: FxHashMap<Fytoken, Verdict>,
     /// Whether the broker is asked at all.
     asks: bool,
 }
 
 impl Directory {
-    pub(crate) const fn new(
-        list: Arc<Instruments>,
-        indices: Rc<Indices>,
-        conversions: Rc<RefCell<Conversions>>,
-        asks: bool,
-    ) -> Self {
-        Self { list, indices, conversions, asks }
+    pub(crate) fn new(list: Arc<Instruments>, indices: Rc<Indices>, asks: bool) -> Self {
+        Self { list, indices, said: FxHashMap::default(), asks }
     }
 
     /// Another list is in force.
     pub(crate) fn renew(&mut self, list: Arc<Instruments>) {
         self.list = list;
+        self.said.clear();
     }
 
     /// What the list says of an instrument.
@@ -96,8 +76,7 @@ impl Directory {
             // Indices have names, not numbers, which nobody has to be asked for.
             return self.indices.topic(&listed.ticker).map(Place::Topic).ok_or_else(nowhere);
         }
-        let verdict = self.conversions.borrow_mut().of(&self.list).get(&listed.fytoken).copied();
-        let fytoken = match verdict {
+        let fytoken = match self.said.get(&listed.fytoken).copied() {
             Some(Verdict::Use(fytoken)) => fytoken,
             Some(Verdict::Unknown) => return Err(nowhere()),
             Some(Verdict::Contradiction) => {
@@ -113,17 +92,15 @@ impl Directory {
     }
 
     /// Remembers what the broker said of these.
-    pub(crate) fn learn(&self, asked: &[Listed], converted: &Converted) {
-        let mut conversions = self.conversions.borrow_mut();
-        let known = conversions.of(&self.list);
-        if known.len() >= MAX_REMEMBERED {
-            known.clear();
+    pub(crate) fn learn(&mut self, asked: &[Listed], converted: &Converted) {
+        if self.said.len() >= MAX_REMEMBERED {
+            self.said.clear();
         }
         let mut changed = 0;
         for Listed { fytoken, ticker } in asked {
             let verdict = converted.verdict(ticker, *fytoken);
             changed += usize::from(verdict != Verdict::Use(*fytoken));
-            known.insert(*fytoken, verdict);
+            self.said.insert(*fytoken, verdict);
         }
         if changed > 0 {
             warn!(
@@ -167,7 +144,7 @@ mod tests {
 
     fn directory(asks: bool) -> Directory {
         let list = Arc::new(Instruments::load([LIST.as_bytes()]).unwrap());
-        Directory::new(list, Rc::new(Indices::bundled()), Rc::default(), asks)
+        Directory::new(list, Rc::new(Indices::bundled()), asks)
     }
 
     fn topic(place: Result<Place, Refusal>) -> String {
@@ -192,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_broker_is_asked_once_for_a_list_and_indices_never() {
+    fn the_broker_is_asked_once_and_of_indices_never() {
         let mut directory = directory(true);
         let (sbin, infy) = (wanted("NSE", "SBIN"), wanted("NSE", "INFY"));
         assert_eq!(topic(directory.place(&wanted("NSE_INDEX", "NIFTY"), false)), "if|nse_cm|Nifty 50");

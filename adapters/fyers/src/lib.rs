@@ -57,7 +57,7 @@ use adapter_sdk::{
 use self::{
     auth::Keys,
     config::{Config, Settings, SymbolTokens},
-    directory::{Conversions, Directory, lookup},
+    directory::{Directory, lookup},
     indices::{IndexList, Indices},
     instruments::Instruments,
     session::Session,
@@ -94,7 +94,6 @@ pub struct Fyers {
     master: Arc<Master<Instruments>>,
     index_list: IndexList,
     indices: RefCell<Rc<Indices>>,
-    conversions: Rc<RefCell<Conversions>>,
 }
 
 impl Adapter for Fyers {
@@ -130,7 +129,6 @@ impl Adapter for Fyers {
             master: Arc::new(Master::new(public, source)),
             index_list,
             indices: RefCell::default(),
-            conversions: Rc::default(),
             settings,
         })
     }
@@ -163,7 +161,7 @@ impl Adapter for Fyers {
         let opened = hsm::open(&self.settings, &keys).await?;
         let asks = self.settings.symbol_tokens == SymbolTokens::Broker;
         let indices = Rc::clone(&self.indices.borrow());
-        let directory = Directory::new(list, indices, Rc::clone(&self.conversions), asks);
+        let directory = Directory::new(list, indices, asks);
         let renewal = self.master.renewal(Access::Public);
         Ok(Session::new(opened, self.settings.clone(), self.http.clone(), keys, directory, renewal))
     }

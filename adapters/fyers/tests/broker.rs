@@ -1,0 +1,408 @@
+//! The adapter against a broker on this machine that speaks like Fyers: what the conformance suite does not ask.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    thread,
+};
+
+use adapter_fyers::Fyers;
+use adapter_sdk::{
+    Login, Mode,
+    abi::{DepthLevel, ErrorCode, OutcomeCode, PRICE_SCALE, Quote, StatusKind, SubscriptionOutcome},
+    testing::{Bench, Published, SOON, log_in},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use venues::{Level, Options, Values, fyers, fyers::Venue};
+
+const APP: &str = "APP-100";
+
+/// A token of the venue, which ends in the year 2100.
+fn token(key: &str) -> String {
+    fyers::token(APP, key, 4_102_444_800)
+}
+
+fn credentials(token: &str) -> String {
+    json!({ "api_key": APP, "access_token": token }).to_string()
+}
+
+struct Broker {
+    venue: Venue,
+    cache: TempDir,
+    /// After the venue, which runs in it.
+    _runtime: Runtime,
+}
+
+impl Broker {
+    fn start() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let options = Options { rate_hz: 0.0, instruments: 1_000, ..Options::default() };
+        let token = token("canary-key");
+        let options =
+            options.accepting(&[("api_key", APP), ("api_secret", "canary-secret"), ("access_token", &token)]);
+        let venue = runtime.block_on(Venue::start(options)).unwrap();
+        Self { venue, cache: tempfile::tempdir().unwrap(), _runtime: runtime }
+    }
+
+    fn config(&self, changes: &Value) -> String {
+        let address = self.venue.address();
+        let mut config = json!({
+            "ws_url": format!("ws://{address}/hsm/v1-5/prod"),
+            "api_url": format!("http://{address}"),
+            "instruments_url": format!("http://{address}/sym_details"),
+            "cache_dir": self.cache.path(),
+            "batch_interval_ms": 10,
+        });
+        let members = changes.as_object().unwrap().clone();
+        config.as_object_mut().unwrap().extend(members);
+        config.to_string()
+    }
+
+    fn connect(&self, changes: &Value, token: &str) -> Bench {
+        Bench::start_with::<Fyers>(&self.config(changes), &credentials(token)).unwrap()
+    }
+
+    fn connected(&self, changes: &Value) -> Bench {
+        let bench = self.connect(changes, &token("canary-key"));
+        bench.wait_for_status(StatusKind::CONNECTED);
+        bench
+    }
+
+    fn own(&self, command: &Value) {
+        self.venue.own(command).unwrap();
+    }
+
+    /// Sends a book of so many levels around a price in rupees.
+    fn book(&self, symbol: &str, rupees: i64, levels: u8) {
+        let level = |step: i64| Level {
+            price: (rupees * 100 + step * 5) * (venues::PRICE_SCALE / 100),
+            quantity: 10 + step.abs(),
+            orders: 2,
+        };
+        let values = Values {
+            ltp: rupees * venues::PRICE_SCALE,
+            bids: (1..=i64::from(levels)).map(|step| level(-step)).collect(),
+            asks: (1..=i64::from(levels)).map(level).collect(),
+            ..Values::absent()
+        };
+        let mode = if levels > 5 { venues::Mode::Deep(50) } else { venues::Mode::Full };
+        self.venue.send(&[("NSE", symbol, mode, values)]).unwrap();
+    }
+}
+
+fn quote(tick: &Published) -> Option<&Quote> {
+    match tick {
+        Published::Quote(quote) | Published::Depth(quote, ..) => Some(quote),
+        Published::Ltp(_) => None,
+    }
+}
+
+type Book = (Quote, Vec<DepthLevel>, Vec<DepthLevel>);
+
+fn wait_for_book(bench: &Bench, instrument: u32, is_it: impl Fn(&Book) -> bool) -> Book {
+    bench.wait_for("a book", |heard| {
+        heard.ticks.iter().rev().find_map(|tick| match tick {
+            Published::Depth(quote, buy, sell) if quote.instrument == instrument => {
+                Some((*quote, buy.clone(), sell.clone())).filter(&is_it)
+            }
+            _ => None,
+        })
+    })
+}
+
+/// What was said of an instrument later than in the answer to its subscription.
+fn later(bench: &Bench, instrument: u32) -> SubscriptionOutcome {
+    bench.wait_for("a late outcome", |heard| {
+        let mut late = heard.outcomes.iter().filter(|(request, _)| *request == 0);
+        late.find(|(_, outcome)| outcome.instrument == instrument).map(|(_, outcome)| outcome.clone())
+    })
+}
+
+fn wait_for_depth(bench: &Bench, instrument: u32, depth: u16) {
+    bench.wait_for("another depth", |heard| {
+        let mut late = heard.outcomes.iter().filter(|(request, _)| *request == 0);
+        late.any(|(_, outcome)| (outcome.instrument, outcome.depth) == (instrument, depth)).then_some(())
+    });
+}
+
+fn fields(pairs: &[(&str, &str)]) -> String {
+    serde_json::to_string(&pairs.iter().copied().collect::<BTreeMap<_, _>>()).unwrap()
+}
+
+#[test]
+fn logging_in_asks_for_what_is_missing_and_gives_a_token_that_connects() {
+    let broker = Broker::start();
+    let keys =
+        [("api_key", APP), ("api_secret", "canary-secret"), ("redirect_uri", "https://127.0.0.1/done?a=b")];
+    let step = |pairs: &[(&str, &str)]| log_in::<Fyers>(&broker.config(&json!({})), &fields(pairs));
+    let asked = |pairs: &[(&str, &str)]| match step(pairs).unwrap() {
+        Login::Ask(question) => question,
+        Login::Done(_) => panic!("logged in with {} fields", pairs.len()),
+    };
+    assert_eq!(asked(&[]).field, "api_key");
+    let secret = asked(&keys[..1]);
+    assert!(secret.field == "api_secret" && secret.is_secret);
+    assert_eq!(asked(&keys[..2]).field, "redirect_uri");
+    let question = asked(&keys);
+    assert!(question.field == "auth_code" && question.is_secret);
+
+    let with = |answer: &str| step(&[keys[0], keys[1], keys[2], ("auth_code", answer)]);
+    let refused = with("eyJ.nonsense").unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::AUTH);
+    assert!(
+        !refused.to_string().contains("canary") && !refused.to_string().contains("nonsense"),
+        "{refused}"
+    );
+
+    let answer = redirected(&question.url.unwrap());
+    assert!(answer.starts_with("https://127.0.0.1/done?a=b&"), "{answer}");
+    let Login::Done(done) = with(&answer).unwrap() else { panic!("asked again") };
+    let stored: BTreeMap<&str, &str> = done.iter().collect();
+    assert_eq!((stored["api_key"], stored["api_secret"]), (APP, "canary-secret"));
+    let json = serde_json::to_string(&stored).unwrap();
+    let bench = Bench::start_with::<Fyers>(&broker.config(&json!({})), &json).unwrap();
+    bench.wait_for_status(StatusKind::CONNECTED);
+}
+
+/// Where the log-in page leads to.
+fn redirected(page: &str) -> String {
+    let (host, path) = page.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let location = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
+    location.trim().to_owned()
+}
+
+#[test]
+fn a_token_that_cannot_work_is_refused_before_anything_is_dialled() {
+    let broker = Broker::start();
+    broker.connected(&json!({})).shut_down(SOON);
+    let opened = broker.venue.report().opened;
+    for (token, said) in [
+        (fyers::token(APP, "canary-key", 1_000), "has ended"),
+        ("canary.of.yesterday".to_owned(), "none of Fyers"),
+    ] {
+        let bench = broker.connect(&json!({}), &token);
+        let status = bench.wait_for_status(StatusKind::AUTH_FAILED);
+        assert!(status.message.contains(said), "{}", status.message);
+        assert!(!format!("{:?}", bench.heard()).contains("canary"));
+    }
+    assert_eq!(broker.venue.report().opened, opened);
+}
+
+#[test]
+fn a_token_that_the_broker_refuses_ends_the_attempts_until_there_is_a_new_one() {
+    let broker = Broker::start();
+    let bench = broker.connect(&json!({}), &token("canary-of-yesterday"));
+    let status = bench.wait_for_status(StatusKind::AUTH_FAILED);
+    assert!(status.message.contains("account login"), "{}", status.message);
+    assert!(!format!("{:?}", bench.heard()).contains("canary"));
+    bench.change_credentials(&credentials(&token("canary-key")));
+    bench.wait_for_status(StatusKind::CONNECTED);
+}
+
+#[test]
+fn prices_books_and_indices_come_as_they_were_sent() {
+    let broker = Broker::start();
+    let bench = broker.connected(&json!({}));
+    let book = bench.subscribe(1, "NSE", "SBIN", Mode::Depth);
+    assert_eq!((book.code, book.depth), (OutcomeCode::ACCEPTED, 5));
+    let index = bench.subscribe(2, "NSE_INDEX", "NIFTY", Mode::Depth);
+    assert_eq!((index.code, index.depth), (OutcomeCode::ACCEPTED, 0));
+    assert!(bench.subscribe(3, "BSE_INDEX", "SENSEX", Mode::Ltp).code.is_taken());
+    let unknown = bench.subscribe(4, "NSE", "NOSUCH", Mode::Ltp);
+    assert_eq!(unknown.code, OutcomeCode::UNKNOWN_INSTRUMENT);
+    for (instrument, levels) in [(1, 5), (2, 0)] {
+        let (_, buy, sell) = wait_for_book(&bench, instrument, |(quote, ..)| quote.ltp > 0);
+        assert_eq!((buy.len(), sell.len()), (levels, levels), "no level is invented");
+    }
+    bench.wait_for_ticks(3, 1);
+    broker.book("SBIN", 777, 5);
+    let (quote, buy, sell) = wait_for_book(&bench, 1, |(quote, ..)| quote.ltp == 777 * PRICE_SCALE);
+    // New price and new book are one tick.
+    assert_eq!((buy[0].price, sell[4].price), (776_950_000_000, 777_250_000_000));
+    assert_eq!((buy[0].quantity, buy[0].orders, quote.exchange_ts_ns), (11, 2, 0));
+}
+
+#[test]
+fn fifty_levels_come_by_their_own_socket_for_as_many_as_it_takes() {
+    let broker = Broker::start();
+    let bench = broker.connected(&json!({ "depth_50": true }));
+    for (number, symbol) in (1..).zip(["SBIN", "INFY", "MRF", "ITC", "TCS"]) {
+        let outcome = bench.subscribe_depth(number, "NSE", symbol, Mode::Depth, 50);
+        assert_eq!((outcome.code, outcome.depth), (OutcomeCode::ACCEPTED, 50), "{symbol}");
+    }
+    // Where the broker has no more levels, or no more room, there are five.
+    assert_eq!(bench.subscribe_depth(6, "BSE", "SBIN", Mode::Depth, 50).depth, 5);
+    assert_eq!(bench.subscribe_depth(7, "NSE", "RELIANCE", Mode::Depth, 50).depth, 50);
+    assert_eq!(later(&bench, 7).depth, 5);
+    for number in [6, 7] {
+        let (_, buy, _) = wait_for_book(&bench, number, |_| true);
+        assert_eq!(buy.len(), 5);
+    }
+    wait_for_book(&bench, 1, |(_, buy, _)| buy.len() > 5);
+    broker.book("SBIN", 777, 50);
+    let (quote, buy, sell) =
+        wait_for_book(&bench, 1, |(_, buy, _)| buy.first().is_some_and(|best| best.price == 776_950_000_000));
+    assert_eq!((buy.len(), sell.len()), (50, 50));
+    assert_eq!((sell[49].price, sell[49].quantity), (779_500_000_000, 60));
+    assert!(quote.ltp > 0, "with the price of the data socket beside it");
+}
+
+#[test]
+fn a_change_that_is_lost_leads_to_a_whole_book() {
+    let broker = Broker::start();
+    let bench = broker.connected(&json!({ "depth_50": true, "snapshot_seconds": 5 }));
+    bench.subscribe_depth(1, "NSE", "SBIN", Mode::Depth, 50);
+    wait_for_book(&bench, 1, |(_, buy, _)| buy.len() > 5);
+    broker.own(&json!({ "lose": 1 }));
+    let before = broker.venue.report().subscribes.len();
+    for _ in 0..3 {
+        broker.venue.trade();
+    }
+    // It is subscribed anew, and has its levels again.
+    bench.forget();
+    wait_for_book(&bench, 1, |(_, buy, _)| buy.len() > 5);
+    assert!(broker.venue.report().subscribes.len() >= before);
+}
+
+#[test]
+fn without_the_second_socket_there_are_five_levels_and_clients_know_it() {
+    let broker = Broker::start();
+    let address = broker.venue.address();
+    let nowhere = format!("ws://{address}/nowhere");
+    let bench = broker.connected(&json!({ "depth_50": true, "tbt_url": nowhere }));
+    assert_eq!(bench.subscribe_depth(1, "NSE", "SBIN", Mode::Depth, 50).depth, 50);
+    wait_for_depth(&bench, 1, 5);
+    let (_, buy, _) = wait_for_book(&bench, 1, |_| true);
+    assert_eq!(buy.len(), 5);
+}
+
+#[test]
+fn a_request_that_is_refused_once_loses_nothing() {
+    let broker = Broker::start();
+    let bench = broker.connected(&json!({}));
+    broker.own(&json!({ "refuse": "subscribe" }));
+    for (number, symbol) in (1..).zip(["SBIN", "INFY", "MRF"]) {
+        bench.subscribe(number, "NSE", symbol, Mode::Quote);
+    }
+    // Whichever request it was: with more than one topic it is asked for again in halves, alone it is refused.
+    bench.wait_for("all of them", |heard| {
+        let is_settled = |number: &u32| {
+            heard.ticks.iter().any(|tick| tick.instrument() == *number)
+                || heard
+                    .outcomes
+                    .iter()
+                    .any(|(request, outcome)| *request == 0 && outcome.instrument == *number)
+        };
+        [1, 2, 3].iter().all(is_settled).then_some(())
+    });
+}
+
+#[test]
+fn the_plans_limit_is_told_to_those_who_are_beyond_it() {
+    let broker = Broker::start();
+    let bench = broker.connected(&json!({}));
+    assert!(bench.subscribe(1, "NSE", "SBIN", Mode::Quote).code.is_taken());
+    bench.wait_for_ticks(1, 1);
+    broker.own(&json!({ "limit": 1 }));
+    assert!(bench.subscribe(2, "NSE", "INFY", Mode::Quote).code.is_taken());
+    assert_eq!(later(&bench, 2).code, OutcomeCode::CAPACITY);
+    bench.forget();
+    broker.venue.trade();
+    bench.wait_for_ticks(1, 1);
+}
+
+#[test]
+fn words_of_the_broker_are_not_repeated() {
+    let broker = Broker::start();
+    let bench = broker.connected(&json!({}));
+    broker.own(&json!({ "custom": { "code": 7, "text": "canary", "request": 0 } }));
+    bench.wait_for("a line", |heard| {
+        heard.logs.iter().any(|(_, line)| line.contains("finds fault")).then_some(())
+    });
+    assert!(!format!("{:?}", bench.heard()).contains("canary"));
+}
+
+/// A server that gives one answer to everybody.
+fn server(answer: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4_096];
+            // What was asked does not matter.
+            _ = stream.read(&mut request);
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
+            _ = stream.write_all(format!("{head}{answer}").as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn a_topic_that_stays_silent_is_refused() {
+    let broker = Broker::start();
+    let names = server(r#"{"BSE:SENSEX-INDEX":"Sensex as nobody calls it"}"#.to_owned());
+    let bench = broker.connected(&json!({ "index_map_url": names, "snapshot_seconds": 0.5 }));
+    assert!(bench.subscribe(1, "NSE_INDEX", "NIFTY", Mode::Quote).code.is_taken());
+    assert!(bench.subscribe(2, "BSE_INDEX", "SENSEX", Mode::Quote).code.is_taken());
+    assert_eq!(later(&bench, 2).code, OutcomeCode::REFUSED);
+    bench.wait_for_ticks(1, 1);
+}
+
+#[test]
+fn the_list_serves_when_the_broker_does_not_say_numbers() {
+    for answer in ["<html>", r#"{"s":"error","message":"canary"}"#, r#"{"s":"ok","validSymbol":{}}"#] {
+        let broker = Broker::start();
+        let bench = broker.connected(&json!({ "symbol_token_url": server(answer.to_owned()) }));
+        assert!(bench.subscribe(1, "NSE", "SBIN", Mode::Quote).code.is_taken());
+        bench.wait_for_ticks(1, 1);
+        assert!(!format!("{:?}", bench.heard()).contains("canary"));
+    }
+}
+
+#[test]
+fn what_broker_and_list_disagree_on_is_shown_to_nobody() {
+    let broker = Broker::start();
+    // A number of another segment, and a symbol that the broker does not know any more.
+    let answer = json!({
+        "s": "ok", "validSymbol": { "NSE:SBIN-EQ": "101126092968407" }, "invalidSymbol": ["NSE:MRF-EQ"],
+    });
+    let bench = broker.connected(&json!({ "symbol_token_url": server(answer.to_string()) }));
+    for (number, symbol, code) in
+        [(1, "SBIN", OutcomeCode::REFUSED), (2, "MRF", OutcomeCode::UNKNOWN_INSTRUMENT)]
+    {
+        bench.subscribe(number, "NSE", symbol, Mode::Quote);
+        assert_eq!(later(&bench, number).code, code, "{symbol}");
+    }
+}
+
+#[test]
+fn numbers_that_mean_something_else_after_a_loss_never_show_a_strange_price() {
+    let broker = Broker::start();
+    let bench = broker.connected(&json!({}));
+    for (number, symbol) in [(1, "SBIN"), (2, "MRF")] {
+        assert!(bench.subscribe(number, "NSE", symbol, Mode::Quote).code.is_taken());
+        bench.wait_for_ticks(number, 1);
+    }
+    broker.venue.reuse("NSE", "SBIN", "MRF").unwrap();
+    bench.forget();
+    // MRF costs a hundred times as much as SBIN.
+    for (number, range) in [(1, 500..2_000), (2, 50_000..300_000)] {
+        for tick in bench.wait_for_ticks(number, 1) {
+            let Some(quote) = quote(&tick) else { continue };
+            let rupees = quote.ltp / PRICE_SCALE;
+            assert!(range.contains(&rupees), "instrument {number} shows {rupees}");
+        }
+    }
+}
