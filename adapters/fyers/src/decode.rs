@@ -215,13 +215,13 @@ fn with_prices(
     tick
 }
 
-/// The book of an instrument; none before its snapshot. Rows of nothing but zeros are no levels. Where a row's price or
+/// The book of an instrument; none when the broker has said nothing of it. Rows of nothing but zeros are no levels. Where a row's price or
 /// quantity alone is known, a side ends: what comes after it would pass for better than it is.
 ///
 /// # Errors
 /// When the broker's decimal places cannot be.
 pub fn book(instrument: &Instrument) -> Result<Option<Book>, DecodeError> {
-    let Some(values) = instrument.book() else { return Ok(None) };
+    let Some(values) = instrument.book().filter(|values| !values.is_empty()) else { return Ok(None) };
     let scale = Scale::of(values)?;
     Ok(Some(Book {
         buy: side(values, scale, [book::BID_PRICE, book::BID_SIZE, book::BID_ORDERS]),

@@ -31,6 +31,11 @@ impl Values {
         self.raw.get(place).copied().filter(|value| *value != ABSENT)
     }
 
+    /// Whether there is none: the broker has announced the topic and said nothing of it yet.
+    pub fn is_empty(&self) -> bool {
+        self.raw.iter().all(|value| *value == ABSENT)
+    }
+
     /// As the broker sent it.
     pub const fn multiplier(&self) -> u16 {
         self.multiplier
@@ -280,9 +285,14 @@ impl Topics {
         self.instruments.get(usize::try_from(place).ok()?)
     }
 
+    /// Where an instrument is, for [`Self::get`].
+    pub fn place(&self, topic: &Topic) -> Option<u32> {
+        self.by_topic.get(topic).copied()
+    }
+
     /// An instrument by its topic.
     pub fn find(&self, topic: &Topic) -> Option<&Instrument> {
-        self.get(*self.by_topic.get(topic)?)
+        self.get(self.place(topic)?)
     }
 }
 

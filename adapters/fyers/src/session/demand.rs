@@ -127,6 +127,7 @@ impl Session {
                 if pairs(key, now).all(|(_, kept)| kept != pair) {
                     self.topics.drop(pair.0, &pair.1);
                 }
+                self.publisher.bookless.remove(&key);
             }
             for (channel, pair) in pairs(key, now) {
                 if pairs(key, before).all(|known| known != (channel, pair)) {
@@ -191,6 +192,11 @@ impl Session {
             } else if mode == Mode::Depth {
                 sink.outcome(instrument, Ok(Grant { depth: 0 }));
             }
+        }
+        if feed == Feed::Depth {
+            self.publisher.bookless.insert(topic);
+            let Self { plan, topics, publisher, fifty, .. } = self;
+            publisher.repeat(&topic, topics, plan, fifty.as_ref(), sink);
         }
     }
 

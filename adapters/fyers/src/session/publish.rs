@@ -5,7 +5,7 @@
 
 use adapter_sdk::{Level, Mode, Tick, TickSink, plan::Plan};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     decode::{self, DecodeError},
@@ -31,6 +31,8 @@ pub(super) struct Publisher {
     pending: Vec<u32>,
     /// Numbers that have more than five levels, and how many.
     pub(super) deep: FxHashMap<u32, usize>,
+    /// Whose book the broker does not send: whoever wants it has the prices all the same.
+    pub(super) bookless: FxHashSet<Topic>,
     buy: Vec<Level>,
     sell: Vec<Level>,
     /// Kept for its room.
@@ -126,6 +128,20 @@ impl Publisher {
         }
     }
 
+    /// Publishes once more what is known of an instrument.
+    pub(super) fn repeat(
+        &mut self,
+        topic: &Topic,
+        topics: &Topics,
+        plan: &mut Plan<Topic>,
+        fifty: Option<&Fifty>,
+        sink: &mut TickSink,
+    ) {
+        if let Some(place) = topics.place(topic) {
+            self.publish(place, PRICES, topics, plan, fifty, sink);
+        }
+    }
+
     /// Publishes a book of fifty levels that has changed.
     pub(super) fn deepen(
         &mut self,
@@ -178,10 +194,12 @@ impl Publisher {
             return Ok(());
         }
         let deep = deep.filter(|_| self.deep.contains_key(&number));
-        if mode == Mode::Quote
-            || (instrument.book().is_none() && deep.is_none() && !instrument.topic().is_index())
-        {
-            if fresh & PRICES != 0 {
+        let book = decode::book(instrument)?;
+        let has_prices = instrument.prices().is_some_and(|values| !values.is_empty());
+        let topic = instrument.topic();
+        let is_without = topic.is_index() || self.bookless.contains(topic);
+        if mode == Mode::Quote || (book.is_none() && deep.is_none() && !is_without) {
+            if fresh & PRICES != 0 && has_prices {
                 sink.quote(&decode::quote(instrument, number)?);
             }
             return Ok(());
@@ -195,9 +213,9 @@ impl Publisher {
         if let (Some(book), Some(levels)) = (deep, self.deep.get(&number)) {
             book.levels(*levels, &mut self.buy, &mut self.sell);
             sink.depth(&tick, &self.buy, &self.sell);
-        } else if let Some(book) = decode::book(instrument)? {
+        } else if let Some(book) = book {
             sink.depth(&tick, book.buy(), book.sell());
-        } else {
+        } else if has_prices {
             sink.depth(&tick, &[], &[]);
         }
         Ok(())
