@@ -13,7 +13,7 @@ use adapter_sdk::{
     net::Http,
     tracing::{info, warn},
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{
     Deserialize,
     de::{self, MapAccess, Visitor},
@@ -53,14 +53,11 @@ impl Default for Indices {
 impl Indices {
     /// Those that are known without asking.
     pub fn bundled() -> Self {
-        let mut indices = Self(FxHashMap::default());
-        for (ticker, name) in BUNDLED.lines().filter_map(|line| line.split_once('=')) {
-            indices.add(ticker, name);
-        }
-        indices
+        Self(bundled().collect())
     }
 
-    /// Reads the broker's list, an object of names by symbol. What is bundled stays known.
+    /// Reads the broker's list, an object of names by symbol. What is bundled stays known, unless the broker gives its name
+    /// to something else now.
     ///
     /// # Errors
     /// When it is something else, or is too long.
@@ -69,29 +66,33 @@ impl Indices {
             .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
         let Names(names) = serde_json::from_reader(BufReader::new(file).take(MAX_BYTES))
             .map_err(|_| AdapterError::protocol("the broker's list of indices is no list of names"))?;
-        let mut indices = Self::bundled();
-        for (ticker, name) in names {
-            indices.add(&ticker, &name);
+        let mut indices: FxHashMap<Box<str>, Topic> =
+            names.iter().filter_map(|(ticker, name)| named(ticker, name)).collect();
+        let taken: FxHashSet<Topic> = indices.values().copied().collect();
+        for (ticker, topic) in bundled().filter(|(_, topic)| !taken.contains(topic)) {
+            indices.entry(ticker).or_insert(topic);
         }
-        Ok(indices)
+        Ok(Self(indices))
     }
 
-    fn add(&mut self, ticker: &str, name: &str) {
-        if let Some(segment) = segment(ticker)
-            && let Some(topic) = Topic::new(segment, true, name)
-        {
-            self.0.insert(ticker.into(), topic);
-        }
-    }
-
-    /// The topic of an index, by its symbol. One that no list has is called what its symbol says.
+    /// The topic of an index, by its symbol. One that no list has is called what its symbol says, unless something else is.
     pub fn topic(&self, ticker: &str) -> Option<Topic> {
         if let Some(topic) = self.0.get(ticker) {
             return Some(*topic);
         }
         let (_, symbol) = ticker.split_once(':')?;
-        Topic::new(segment(ticker)?, true, symbol.strip_suffix("-INDEX")?)
+        let topic = Topic::new(segment(ticker)?, true, symbol.strip_suffix("-INDEX")?)?;
+        let is_taken = self.0.values().any(|known| *known == topic);
+        (!is_taken).then_some(topic)
     }
+}
+
+fn bundled() -> impl Iterator<Item = (Box<str>, Topic)> {
+    BUNDLED.lines().filter_map(|line| line.split_once('=')).filter_map(|(ticker, name)| named(ticker, name))
+}
+
+fn named(ticker: &str, name: &str) -> Option<(Box<str>, Topic)> {
+    Some((ticker.into(), Topic::new(segment(ticker)?, true, name)?))
 }
 
 fn segment(ticker: &str) -> Option<Segment> {
@@ -216,6 +217,11 @@ mod tests {
         assert_eq!(name(&indices, "NSE:NIFTY50-INDEX").as_deref(), Some("if|nse_cm|Nifty Fifty"));
         assert_eq!(name(&indices, "BSE:NEWONE-INDEX").as_deref(), Some("if|bse_cm|New"));
         assert_eq!(name(&indices, "BSE:SENSEX-INDEX").as_deref(), Some("if|bse_cm|SENSEX"));
+        // A name that is somebody's is nobody else's, whoever had it before.
+        let moved = read(r#"{"NSE:A-INDEX":"Nifty 50","NSE:B-INDEX":"C"}"#).unwrap();
+        assert_eq!(name(&moved, "NSE:A-INDEX").as_deref(), Some("if|nse_cm|Nifty 50"));
+        assert_eq!(name(&moved, "NSE:C-INDEX"), None);
+        assert_eq!(name(&moved, "NSE:NIFTY50-INDEX").as_deref(), Some("if|nse_cm|NIFTY50"));
         for no_list in ["", "[]", "{", "<html>"] {
             assert!(read(no_list).is_err(), "{no_list}");
         }

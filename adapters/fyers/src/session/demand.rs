@@ -197,6 +197,8 @@ impl Session {
             self.publisher.bookless.insert(topic);
             let Self { plan, topics, publisher, fifty, .. } = self;
             publisher.repeat(&topic, topics, plan, fifty.as_ref(), sink);
+            // There may be no packet for a while that would take it along.
+            sink.flush();
         }
     }
 
