@@ -21,6 +21,7 @@ use self::{books::Books, names::Feed, session::Hsm};
 pub use self::{
     books::{LEVELS, SYMBOLS as DEEP_SYMBOLS},
     jwt::token,
+    names::ticker,
     session::ACKNOWLEDGE,
 };
 use crate::{
