@@ -219,7 +219,8 @@ impl<B: Broker> Venue<B> {
         let core = self.shared.core.lock();
         let mut random = Random::new(seed);
         for _ in 0..frames {
-            core.broadcast(&garbage::frame::<B>(&core, &mut random));
+            let one = random.next();
+            core.tell_each(|account| garbage::frame::<B>(&core, &mut Random::new(one), account));
         }
     }
 }
