@@ -6,6 +6,8 @@
 mod http;
 #[path = "net/instruments.rs"]
 mod instruments;
+#[path = "net/master.rs"]
+mod master;
 #[path = "net/proxy.rs"]
 mod proxy;
 #[path = "net/server.rs"]

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{AdapterError, ist, net::HttpRequest};
+use crate::{AdapterError, fingerprint, ist, net::HttpRequest};
 
 /// Where a list of instruments is kept. A download that fails, or brings something else, leaves the last good copy.
 #[derive(Clone, Debug)]
@@ -64,29 +64,53 @@ impl InstrumentFile {
         max_bytes: u64,
         read: impl FnOnce(&Path) -> Result<T, AdapterError> + Send + 'static,
     ) -> Result<(Cached, T), AdapterError> {
-        let failed = |error: io::Error| {
-            AdapterError::network(format!(
-                "the list of instruments cannot be kept in {}: {error}; set cache_dir",
-                self.directory.display()
-            ))
-        };
-        tokio::fs::create_dir_all(&self.directory).await.map_err(failed)?;
+        let fresh = self.fetch(request, max_bytes).await?;
+        let path = fresh.path.clone();
+        let made = read_aside(move || read(&path)).await?;
+        Ok((self.keep(fresh).await?, made))
+    }
+
+    /// Downloads the list to a file that goes when it is not kept.
+    pub(super) async fn fetch(&self, request: HttpRequest, max_bytes: u64) -> Result<Fresh, AdapterError> {
+        tokio::fs::create_dir_all(&self.directory).await.map_err(|error| self.unwritable(&error))?;
         let response = request.send().await?;
         if !response.is_success() {
             return Err(response.refusal("the request for its list of instruments"));
         }
         // Several connections of one account may do this at the same time.
         let name = format!("{}.{}-{:08x}.new", self.name, std::process::id(), rand::random::<u32>());
-        let fresh = Temporary(self.directory.join(name));
-        response.save(&fresh.0, max_bytes).await?;
-        let path = fresh.0.clone();
-        let made = tokio::task::spawn_blocking(move || read(&path))
-            .await
-            .map_err(|_| AdapterError::protocol("the list of instruments could not be read"))??;
-        let target = self.path();
-        tokio::fs::rename(&fresh.0, &target).await.map_err(failed)?;
-        Ok((Cached { path: target, fetched_at: SystemTime::now() }, made))
+        let fresh = Fresh { path: self.directory.join(name) };
+        response.save(&fresh.path, max_bytes).await?;
+        Ok(fresh)
     }
+
+    /// Puts a download in the copy's place.
+    pub(super) async fn keep(&self, fresh: Fresh) -> Result<Cached, AdapterError> {
+        let path = self.path();
+        tokio::fs::rename(&fresh.path, &path).await.map_err(|error| self.unwritable(&error))?;
+        Ok(Cached { path, fetched_at: SystemTime::now() })
+    }
+
+    /// Where the one that downloads is known to the others that want the same.
+    pub(super) fn lock_path(&self) -> PathBuf {
+        self.directory.join(format!("{}.lock", self.name))
+    }
+
+    fn unwritable(&self, error: &io::Error) -> AdapterError {
+        AdapterError::network(format!(
+            "the list of instruments cannot be kept in {}: {error}; set cache_dir",
+            self.directory.display()
+        ))
+    }
+}
+
+/// Reads where that may take its time.
+pub(super) async fn read_aside<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, AdapterError> + Send + 'static,
+) -> Result<T, AdapterError> {
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|_| AdapterError::protocol("the list of instruments could not be read"))?
 }
 
 fn default_directory() -> PathBuf {
@@ -97,18 +121,14 @@ fn default_directory() -> PathBuf {
         .unwrap_or_else(|| env::temp_dir().join("tickhost"))
 }
 
-/// The same in every version and on every machine: FNV-1a, 64 bits.
-fn fingerprint(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// A download that is gone with this value, unless it was kept.
+pub(super) struct Fresh {
+    pub(super) path: PathBuf,
 }
 
-/// A file that is gone with this value, unless it was renamed.
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
+impl Drop for Fresh {
     fn drop(&mut self) {
         // After the renaming there is nothing to remove.
-        _ = fs::remove_file(&self.0);
+        _ = fs::remove_file(&self.path);
     }
 }

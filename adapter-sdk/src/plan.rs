@@ -1,0 +1,295 @@
+//! Which instruments are wanted, what the broker was told, and the changes that make the two equal. Pure: no connection
+//! and no clock.
+//!
+//! A broker's packets name instruments by a key of the broker's own. The host names them by number. More than one number may
+//! have one key, when an index has two names; a number may get another key when the list of instruments changes. The
+//! broker is told the highest mode that any number of a key wants.
+//!
+//! Changes are taken when they can be sent, not when something is wanted: however fast clients come and go, there is never
+//! more waiting than one change for each key.
+//!
+//! ```
+//! use adapter_sdk::{Mode, plan::{Change, Plan}};
+//!
+//! let mut plan = Plan::new();
+//! plan.want(7, "NSE:1594", Mode::Ltp);
+//! assert_eq!(plan.changes(100), [Change { key: "NSE:1594", before: None, now: Some(Mode::Ltp) }]);
+//! // A packet of that key is published under number 7.
+//! assert_eq!(plan.heard(&"NSE:1594").unwrap().instruments(), [(7, Mode::Ltp)]);
+//! plan.want(7, "NSE:1594", Mode::Depth);
+//! plan.want(7, "NSE:1594", Mode::Quote);
+//! assert_eq!(
+//!     plan.changes(100),
+//!     [Change { key: "NSE:1594", before: Some(Mode::Ltp), now: Some(Mode::Quote) }]
+//! );
+//! ```
+
+use std::{collections::VecDeque, hash::Hash};
+
+use rustc_hash::FxHashMap;
+
+use crate::Mode;
+
+/// What is known of a key.
+#[derive(Clone, Debug, Default)]
+pub struct Feed {
+    instruments: Vec<(u32, Mode)>,
+    told: Option<Mode>,
+    is_changed: bool,
+    is_heard: bool,
+}
+
+impl Feed {
+    /// Numbers to publish under, each with the mode that is wanted.
+    pub fn instruments(&self) -> &[(u32, Mode)] {
+        &self.instruments
+    }
+
+    /// The mode that the broker was told; none when the key is not subscribed.
+    pub const fn told(&self) -> Option<Mode> {
+        self.told
+    }
+
+    fn wanted(&self) -> Option<Mode> {
+        self.instruments.iter().map(|(_, mode)| *mode).max()
+    }
+}
+
+/// What the broker is to be told of a key. The two modes differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change<K> {
+    /// The broker's key.
+    pub key: K,
+    /// The mode that is subscribed, if any.
+    pub before: Option<Mode>,
+    /// The mode that it is to have, if any.
+    pub now: Option<Mode>,
+}
+
+/// What one connection is to carry.
+#[derive(Clone, Debug)]
+pub struct Plan<K> {
+    feeds: FxHashMap<K, Feed>,
+    keys: FxHashMap<u32, K>,
+    /// Keys whose wanted mode may differ from what the broker was told.
+    changed: VecDeque<K>,
+}
+
+impl<K: Copy + Eq + Hash> Default for Plan<K> {
+    fn default() -> Self {
+        Self { feeds: FxHashMap::default(), keys: FxHashMap::default(), changed: VecDeque::new() }
+    }
+}
+
+impl<K: Copy + Eq + Hash> Plan<K> {
+    /// Nothing is wanted yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Wants an instrument, or wants it in another mode, or under another key.
+    pub fn want(&mut self, instrument: u32, key: K, mode: Mode) {
+        if self.keys.get(&instrument).is_some_and(|known| *known != key) {
+            self.drop(instrument);
+        }
+        self.keys.insert(instrument, key);
+        let feed = self.feeds.entry(key).or_default();
+        match feed.instruments.iter_mut().find(|(known, _)| *known == instrument) {
+            Some((_, known)) => *known = mode,
+            None => feed.instruments.push((instrument, mode)),
+        }
+        self.note(key);
+    }
+
+    /// Does not want an instrument any more. From now on nothing is published under it.
+    pub fn drop(&mut self, instrument: u32) {
+        let Some(key) = self.keys.remove(&instrument) else { return };
+        if let Some(feed) = self.feeds.get_mut(&key) {
+            feed.instruments.retain(|(known, _)| *known != instrument);
+        }
+        self.note(key);
+    }
+
+    /// What a packet of a key is for, and notes that there was one. None when nobody wants it: the broker's last packets come
+    /// late.
+    pub fn heard(&mut self, key: &K) -> Option<&Feed> {
+        let feed = self.feeds.get_mut(key)?;
+        feed.is_heard = true;
+        Some(feed)
+    }
+
+    /// What is known of a key.
+    pub fn feed(&self, key: &K) -> Option<&Feed> {
+        self.feeds.get(key)
+    }
+
+    /// The key of an instrument that is wanted.
+    pub fn key(&self, instrument: u32) -> Option<K> {
+        self.keys.get(&instrument).copied()
+    }
+
+    /// Whether a key was subscribed and the broker has sent nothing of it since then.
+    pub fn is_silent(&self, key: &K) -> bool {
+        self.feeds.get(key).is_some_and(|feed| feed.told.is_some() && !feed.is_heard)
+    }
+
+    /// Gives a key up; gives the instruments that it had.
+    pub fn give_up(&mut self, key: &K) -> Vec<u32> {
+        let found = self.feeds.get(key).map(|feed| feed.instruments.iter().map(|(known, _)| *known));
+        let instruments: Vec<u32> = found.into_iter().flatten().collect();
+        for instrument in &instruments {
+            self.drop(*instrument);
+        }
+        instruments
+    }
+
+    /// Keys that the broker was told of.
+    pub fn subscribed(&self) -> usize {
+        self.feeds.values().filter(|feed| feed.told.is_some()).count()
+    }
+
+    /// Whether there may be something to tell the broker.
+    pub fn has_changes(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// The next changes, at most `most` of them, in the order in which they came up. The broker counts as told.
+    pub fn changes(&mut self, most: usize) -> Vec<Change<K>> {
+        let mut changes = Vec::new();
+        while changes.len() < most
+            && let Some(key) = self.changed.pop_front()
+        {
+            let Some(feed) = self.feeds.get_mut(&key) else { continue };
+            feed.is_changed = false;
+            let (before, now) = (feed.told, feed.wanted());
+            if now.is_none() {
+                self.feeds.remove(&key);
+            } else {
+                feed.told = now;
+                feed.is_heard &= before.is_some();
+            }
+            if before != now {
+                changes.push(Change { key, before, now });
+            }
+        }
+        changes
+    }
+
+    fn note(&mut self, key: K) {
+        if let Some(feed) = self.feeds.get_mut(&key)
+            && !feed.is_changed
+        {
+            feed.is_changed = true;
+            self.changed.push_back(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn change(key: u32, before: Option<Mode>, now: Option<Mode>) -> Change<u32> {
+        Change { key, before, now }
+    }
+
+    #[test]
+    fn a_key_has_the_highest_mode_that_any_of_its_instruments_wants() {
+        let mut plan = Plan::new();
+        plan.want(1, 265, Mode::Depth);
+        plan.want(2, 265, Mode::Ltp);
+        assert_eq!(plan.changes(9), [change(265, None, Some(Mode::Depth))]);
+        plan.drop(1);
+        assert_eq!(plan.changes(9), [change(265, Some(Mode::Depth), Some(Mode::Ltp))]);
+        assert_eq!(plan.heard(&265).unwrap().instruments(), [(2, Mode::Ltp)]);
+        assert_eq!((plan.key(2), plan.key(1), plan.subscribed()), (Some(265), None, 1));
+    }
+
+    #[test]
+    fn an_instrument_that_moves_to_another_key_leaves_the_first_at_once() {
+        let mut plan = Plan::new();
+        plan.want(1, 10, Mode::Quote);
+        plan.changes(9);
+        plan.want(1, 20, Mode::Quote);
+        assert!(plan.heard(&10).unwrap().instruments().is_empty());
+        let (gone, new) = (change(10, Some(Mode::Quote), None), change(20, None, Some(Mode::Quote)));
+        assert_eq!(plan.changes(9), [gone, new]);
+        assert!(plan.heard(&10).is_none());
+    }
+
+    #[test]
+    fn what_was_taken_back_before_it_was_said_is_not_said() {
+        let mut plan = Plan::new();
+        plan.want(1, 10, Mode::Quote);
+        plan.drop(1);
+        assert_eq!(plan.changes(9), []);
+        assert!(plan.feed(&10).is_none() && !plan.has_changes());
+    }
+
+    #[test]
+    fn a_key_without_a_packet_is_silent() {
+        let mut plan = Plan::new();
+        plan.want(1, 10, Mode::Quote);
+        plan.want(2, 20, Mode::Quote);
+        assert!(!plan.is_silent(&10));
+        plan.changes(9);
+        plan.heard(&10);
+        assert!(!plan.is_silent(&10) && plan.is_silent(&20));
+        plan.want(1, 10, Mode::Depth);
+        plan.changes(9);
+        assert!(!plan.is_silent(&10), "its packets came before its mode changed");
+        assert_eq!(plan.give_up(&20), [2]);
+        assert_eq!(plan.changes(9), [change(20, Some(Mode::Quote), None)]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_broker_has_what_is_wanted_in_the_end(
+            steps in proptest::collection::vec((0_u32..12, 0_u32..6, 0_u8..5), 0..120),
+            most in 1_usize..5,
+        ) {
+            let (mut plan, mut broker) = (Plan::new(), BTreeMap::new());
+            let mut wanted: BTreeMap<u32, (u32, Mode)> = BTreeMap::new();
+            let obey = |broker: &mut BTreeMap<u32, Mode>, changes: Vec<Change<u32>>| {
+                assert!(changes.len() <= most);
+                for Change { key, before, now } in changes {
+                    assert_ne!(before, now);
+                    let known = match now {
+                        Some(mode) => broker.insert(key, mode),
+                        None => broker.remove(&key),
+                    };
+                    assert_eq!(known, before);
+                }
+            };
+            for (instrument, key, what) in steps {
+                match what {
+                    0 => {
+                        plan.drop(instrument);
+                        wanted.remove(&instrument);
+                    }
+                    1 => obey(&mut broker, plan.changes(most)),
+                    mode => {
+                        let mode = [Mode::Ltp, Mode::Quote, Mode::Depth][usize::from(mode - 2)];
+                        plan.want(instrument, key, mode);
+                        wanted.insert(instrument, (key, mode));
+                    }
+                }
+                prop_assert!(plan.changed.len() <= 6);
+            }
+            while plan.has_changes() {
+                obey(&mut broker, plan.changes(most));
+            }
+            let mut expected: BTreeMap<u32, Mode> = BTreeMap::new();
+            for (key, mode) in wanted.values() {
+                let known = expected.entry(*key).or_insert(*mode);
+                *known = (*known).max(*mode);
+            }
+            prop_assert_eq!(&broker, &expected);
+            prop_assert_eq!(plan.subscribed(), expected.len());
+        }
+    }
+}
