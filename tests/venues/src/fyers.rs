@@ -161,8 +161,10 @@ impl Broker for Fyers {
         halves.iter().map(|mode| Self::encode(instrument, *mode, values)).collect()
     }
 
-    fn messages(_account: &str, packets: Vec<Vec<u8>>, _is_stacked: bool) -> Vec<Message> {
-        vec![Message::binary(frame::data(0, &packets))]
+    /// What nonsense is made of: a connection wraps its packets itself.
+    fn messages(account: &str, packets: Vec<Vec<u8>>, _is_stacked: bool) -> Vec<Message> {
+        let message = if account.starts_with(BOOKS) { packets.concat() } else { frame::data(0, &packets) };
+        vec![Message::binary(message)]
     }
 
     fn write(peer: &mut Peer, news: &News<'_>) -> Result<Vec<Vec<u8>>, String> {

@@ -3,6 +3,7 @@
 use std::{
     future,
     io::{self, Write as _},
+    time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
@@ -42,6 +43,9 @@ struct Settings {
     /// Updates of each subscribed instrument a second
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
+    /// Seconds between two heartbeats, instead of the broker's, for an adapter that is told to have little patience
+    #[arg(long, value_parser = seconds)]
+    heartbeat: Option<Duration>,
     /// An access token that is good from the start
     #[arg(long, default_value = "made-up-access-token")]
     access_token: String,
@@ -95,9 +99,13 @@ fn main() -> anyhow::Result<()> {
 
 fn run<B: Broker>(settings: &Settings, account: &[(&str, &str)]) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let mut options =
-        Options { port: settings.port, instruments: settings.instruments, ..Options::default() }
-            .accepting(account);
+    let mut options = Options {
+        port: settings.port,
+        instruments: settings.instruments,
+        heartbeat: settings.heartbeat,
+        ..Options::default()
+    }
+    .accepting(account);
     if settings.control {
         (options.rate_hz, options.snapshots) = (0.0, false);
     } else {
@@ -111,6 +119,15 @@ fn run<B: Broker>(settings: &Settings, account: &[(&str, &str)]) -> anyhow::Resu
         runtime.block_on(future::pending::<()>());
     }
     Ok(())
+}
+
+/// Shortest pause that is taken: a millisecond.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|pause| *pause >= Duration::from_millis(1))
+        .ok_or_else(|| "it must be at least 0.001".to_owned())
 }
 
 /// What to paste where.

@@ -54,6 +54,8 @@ pub(crate) struct Shared<B> {
     pub(crate) broker: B,
     /// Instead of the broker's.
     pub(crate) patience: Option<Duration>,
+    /// Instead of the broker's.
+    pub(crate) heartbeat: Option<Duration>,
 }
 
 /// Pause after a connection that could not be accepted.
@@ -183,7 +185,7 @@ async fn converse<B: Broker>(
     mut out: mpsc::Receiver<Out>,
     storm: Option<Duration>,
 ) {
-    let heartbeat = B::heartbeat();
+    let heartbeat = B::heartbeat().map(|(pause, message)| (shared.heartbeat.unwrap_or(pause), message));
     let mut beats = interval(heartbeat.as_ref().map_or(FAR, |(pause, _)| *pause));
     let end = Instant::now() + storm.unwrap_or(FAR);
     let own = shared.patience;

@@ -1,11 +1,12 @@
 //! `dhanhq` decodes what Dhan sends: the state after a subscription, and what follows trades.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use venues::{Broker as _, Instrument, LEVELS, Level, Mode, PRICE_SCALE, Values, dhan};
 
-use super::{chosen, client::Client, options};
+use super::{LIMIT, chosen, client::Client, options};
 
 const ACCOUNT: [(&str, &str); 2] = [("client_id", "1000000001"), ("access_token", "token")];
 
@@ -148,6 +149,10 @@ async fn dhanhq_decodes_what_the_live_feed_sends() {
                 }
             }
         }
+        client.tell(&json!(pairs[1..]).to_string()).await;
+        until(|| venue.report().subscribed.len() == 1).await;
+        venue.trade();
+        assert_eq!(client.next().await["tick"]["security_id"].to_string(), pairs[0].1);
         // What is no tick, and a reason to part.
         venue.own(&json!({ "unknown": { "code": 1, "bytes": 40 } })).unwrap();
         venue.own(&json!({ "market_status": "NSE_EQ" })).unwrap();
@@ -160,6 +165,16 @@ async fn dhanhq_decodes_what_the_live_feed_sends() {
         client.end().await;
         println!("dhanhq, {}: {} instruments, {fields} fields", mode.name(), instruments.len());
     }
+}
+
+/// Waits for something that is about to become so.
+async fn until(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(LIMIT, wait).await.expect("it in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@
 
 mod client;
 mod dhanhq;
+mod dhanhq_login;
 mod fyers;
 mod kiteconnect;
 mod smartapi;
