@@ -23,7 +23,8 @@ fn token(key: &str) -> String {
 
 fn options() -> Options {
     let token = token("key");
-    still().accepting(&[("api_key", APP), ("api_secret", "secret"), ("access_token", &token)])
+    let redirect = ("redirect_uri", "http://127.0.0.1/back?x=1");
+    still().accepting(&[("api_key", APP), ("api_secret", "secret"), redirect, ("access_token", &token)])
 }
 
 async fn venue() -> fyers::Venue {
