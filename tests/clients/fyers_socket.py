@@ -64,9 +64,13 @@ def prices(asked):
     address = asked["url"].replace("http", "ws", 1) + "/hsm/v1-5/prod"
     setattr(socket, "_FyersDataSocket__url", address)
     socket.connect()
-    for command in sys.stdin:
-        if command.strip() == "unsubscribe":
+    for line in sys.stdin:
+        command, *arguments = line.split()
+        if command == "unsubscribe":
             socket.unsubscribe(symbols=asked["symbols"], data_type=asked["data"])
+        elif command == "channel":
+            # It pauses the channel that was used last, and resumes this one if it knows it.
+            socket.channel_resume(int(arguments[0]))
 
 
 def books(asked):

@@ -41,6 +41,12 @@ async fn read(client: &mut Client, count: usize) -> BTreeMap<String, Value> {
     ticks
 }
 
+/// Hears that a request was granted.
+async fn control(client: &mut Client, kind: &str) {
+    let line = client.next().await;
+    assert_eq!((&line["control"]["type"], &line["control"]["code"]), (&json!(kind), &json!(200)), "{line}");
+}
+
 /// Units of a price of 1.
 fn divisor(one: &Instrument) -> i64 {
     if one.exchange == "CDS" { 10_000 } else { 100 }
@@ -172,13 +178,8 @@ async fn fyers_apiv3_decodes_what_the_hsm_socket_sends() {
         instruments.retain(|one| mode != Mode::Full || one.kind != Kind::Index);
         let asked = asked(&venue, "hsm", data, mode == Mode::Ltp, &instruments);
         let Some(mut client) = Client::start("fyers_socket.py", &asked).await else { return };
-        for control in ["cn", greeting, "sub"] {
-            let line = client.next().await;
-            assert_eq!(
-                (&line["control"]["type"], &line["control"]["code"]),
-                (&json!(control), &json!(200)),
-                "{line}"
-            );
+        for answer in ["cn", greeting, "sub"] {
+            control(&mut client, answer).await;
         }
         let mut fields = 0;
         for round in 0..=TRADES {
@@ -188,6 +189,22 @@ async fn fyers_apiv3_decodes_what_the_hsm_socket_sends() {
             let ticks = read(&mut client, instruments.len()).await;
             fields += compare(&venue, &instruments, mode, &ticks);
         }
+        // It goes to another channel and comes back: what it misses meanwhile it learns afterwards.
+        let sent = |one: &Instrument| venue.sent(one.exchange, &one.symbol, mode).unwrap();
+        let before: Vec<Values> = instruments.iter().map(sent).collect();
+        client.tell("channel 12").await;
+        control(&mut client, "cp").await;
+        venue.trade();
+        client.tell("channel 11").await;
+        control(&mut client, "cp").await;
+        control(&mut client, "cr").await;
+        venue.trade();
+        let mut changed = instruments.clone();
+        let mut before = before.into_iter();
+        // After two trades a price may be where it was.
+        changed.retain(|one| expected(one, mode, &before.next().unwrap()) != expected(one, mode, &sent(one)));
+        let ticks = read(&mut client, changed.len()).await;
+        fields += compare(&venue, &changed, mode, &ticks);
         // What it says of messages of the broker, and of a request that is refused.
         venue.own(&json!({ "custom": { "code": 51_001, "text": "Symbol limit", "request": 4 } })).unwrap();
         let error = client.next().await;
