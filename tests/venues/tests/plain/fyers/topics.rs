@@ -89,6 +89,12 @@ async fn a_channel_that_is_paused_says_nothing() {
         [Record::Update { slots, .. }] => assert_eq!(slots[0], hundredths(sent.ltp)),
         other => panic!("{other:?}"),
     }
+    // What is subscribed meanwhile begins afterwards.
+    assert!(ask(&mut socket, 7, &[&channel]).await);
+    assert!(subscribe(&mut socket, &["sf|nse_cm|1594"], 11).await);
+    assert!(is_quiet(&mut socket).await);
+    assert!(ask(&mut socket, 8, &[&channel]).await);
+    assert_eq!(snapshot(&mut socket).await.1, "sf|nse_cm|1594");
 }
 
 #[tokio::test]
