@@ -259,9 +259,9 @@ mod tests {
     #[test]
     fn topics_come_and_go_without_end_and_no_two_have_a_number() {
         let mut session = Hsm::new(1, false);
+        (0..70_000).for_each(|_| session.subscribe(7, Feed::Depth, 1));
         for round in 0..70_000 {
             session.subscribe(round, Feed::Scrip, 1);
-            session.subscribe(7, Feed::Depth, 1);
             if round >= 100 {
                 session.unsubscribe(round - 100, Feed::Scrip, 1);
             }
