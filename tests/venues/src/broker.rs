@@ -59,6 +59,12 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// Answers a request that is no WebSocket handshake. Errors are answers too.
     fn rest(&self, core: &mut Core, request: &Request) -> Reply;
 
+    /// What a request is told that is refused on purpose.
+    fn refused(status: u16) -> Reply {
+        let error = r#"{"status":"error","message":"Too many requests","error_type":"NetworkException"}"#;
+        reply(status, "application/json", error)
+    }
+
     /// Judges a handshake: the account that connects, or why not.
     ///
     /// # Errors

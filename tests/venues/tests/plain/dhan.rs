@@ -9,7 +9,7 @@ use tokio_tungstenite::{
     connect_async,
     tungstenite::{Error, Message},
 };
-use venues::{Level, Mode, Options, Values, dhan, price};
+use venues::{Level, Mode, Options, Refusal, Values, dhan, price};
 
 use super::{SECRET, SOON, Socket, ended, get, http, next, packets, post, refusal, say, still};
 
@@ -350,7 +350,7 @@ async fn dhan_takes_a_goodbye_with_a_binary_tail() {
 
 #[tokio::test]
 async fn dhan_pings_and_hangs_up_on_those_who_do_not_answer() {
-    let patience = Some(Duration::from_millis(400));
+    let patience = Some(Duration::from_secs(1));
     let venue = started(Options { patience, heartbeat: Some(Duration::from_millis(100)), ..still() }).await;
     let (mut polite, mut busy) = (live(&venue).await, live(&venue).await);
     let began = Instant::now();
@@ -362,7 +362,7 @@ async fn dhan_pings_and_hangs_up_on_those_who_do_not_answer() {
         _ = timeout(Duration::from_millis(50), polite.next()).await;
         assert!(began.elapsed() < SOON);
     }
-    assert!(began.elapsed() >= Duration::from_millis(350));
+    assert!(began.elapsed() >= Duration::from_millis(900));
     is_silent(&mut polite).await;
 }
 
@@ -412,6 +412,10 @@ async fn dhan_gives_tokens_for_one_time_passwords() {
     assert_eq!(body["errorCode"], "DH-901");
     let (_, body) = asked(&venue, get("/v2/profile", &format!("access-token: {renewed}\r\n"))).await;
     assert_eq!((&body["dhanClientId"], &body["dataPlan"]), (&CLIENT.into(), &"Active".into()));
+    venue.refuse(Refusal { status: 429, times: 1, is_rest: true });
+    let (status, body) = asked(&venue, get("/v2/profile", "")).await;
+    assert!(status.contains("429") && body["errorCode"] == "DH-904", "{status} {body}");
+    let (_, body) = asked(&venue, get("/v2/profile", &format!("access-token: {renewed}\r\n"))).await;
     assert_eq!(body["tokenValidity"].as_str().unwrap().len(), "31/12/2030 23:59".len());
 }
 
