@@ -101,8 +101,8 @@ pub trait Broker: Send + Sync + Sized + 'static {
     }
 
     /// The mode in which a connection of an account sends what somebody asks to be sent in a mode, where connections
-    /// differ; none when it carries nothing of the kind. `known` is the highest mode in which the instrument was ever
-    /// subscribed there.
+    /// differ; none when it carries nothing of the kind. `known` is the highest mode in which the instrument is
+    /// subscribed there, or ever was when it is no more.
     fn carried(_account: &str, asked: Mode, _known: Option<Mode>) -> Option<Mode> {
         Some(asked)
     }

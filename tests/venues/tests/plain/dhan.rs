@@ -317,11 +317,21 @@ async fn dhan_sends_what_is_asked_for_on_the_feeds_that_have_it() {
     let close = Values { close: price("1280").unwrap(), ..values.clone() };
     venue.send(&[("NSE", "INFY", Mode::Full, book), ("NSE", "RELIANCE", Mode::Quote, close)]).unwrap();
     assert_eq!(packets(&mut market).await.len(), 162 + 16 + 50);
+    let stray = values.clone();
     venue.stray(&[("BSE", "INFY", Mode::Ltp, values)]).unwrap();
     assert_eq!(packets(&mut market).await[3..8], [4, 0x5a, 0xa7, 7, 0]);
+    // What was subscribed before is late, and what is subscribed now counts.
+    say(&mut market, ask(22, &[("NSE_EQ", "1594")])).await;
+    super::until(|| venue.report().subscribed.len() == 1).await;
+    venue.send(&[("NSE", "INFY", Mode::Full, stray.clone())]).unwrap();
+    assert_eq!(packets(&mut market).await.len(), 162);
+    say(&mut market, ask(17, &[("NSE_EQ", "1594")])).await;
+    super::until(|| venue.report().subscribed.len() == 2).await;
+    venue.send(&[("NSE", "INFY", Mode::Full, stray)]).unwrap();
+    assert_eq!(packets(&mut market).await.len(), 50);
     venue.set_stacked(true);
     venue.trade();
-    assert_eq!(packets(&mut market).await.len(), 50 + 162);
+    assert_eq!(packets(&mut market).await.len(), 2 * 50);
     for (command, expected) in [
         (json!({ "notice": 805 }), [50, 10, 0, 0, 0, 0, 0, 0, 0x25, 3].to_vec()),
         (json!({ "market_status": "MCX_COMM" }), vec![7, 8, 0, 5, 0, 0, 0, 0]),
