@@ -98,6 +98,10 @@ impl Broker for Fyers {
         rest::answer(core, request)
     }
 
+    fn refused(status: u16) -> Reply {
+        rest::refused(status)
+    }
+
     fn admit(&self, core: &Core, request: &hyper::Request<()>) -> Result<String, Reply> {
         rest::admit(core, request)
     }
@@ -134,7 +138,7 @@ impl Broker for Fyers {
         match (account.starts_with(BOOKS), asked, known) {
             (true, Mode::Full | Mode::Deep(_), _) => Some(Mode::Deep(LEVELS)),
             (true, ..) | (false, Mode::Deep(_), _) => None,
-            // Where nobody ever subscribed the book there is half of it.
+            // Where the book is not subscribed there is half of it.
             (false, Mode::Full, Some(Mode::Ltp | Mode::Quote)) => Some(Mode::Quote),
             (false, ..) => Some(asked),
         }

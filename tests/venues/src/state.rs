@@ -350,7 +350,7 @@ impl Core {
         for peer in &mut self.peers {
             let mut ready = Vec::new();
             for (place, asked, values) in packets {
-                let known = peer.known.get(place).copied();
+                let known = peer.mode_of(*place);
                 let mode = B::carried(&peer.account, *asked, known).filter(|_| is_stray || known.is_some());
                 if let Some(mode) = mode {
                     let news = News { place: *place, instrument: instrument(*place)?, mode, values, cause };

@@ -99,6 +99,17 @@ fn error(code: i32, message: &str) -> Value {
     json!({ "s": "error", "code": code, "message": message })
 }
 
+/// What is refused on purpose. One who asks too often is told for how long not to, in both forms that were seen.
+pub(super) fn refused(status: u16) -> Reply {
+    let mut refusal = answer_json(status, &error(-i32::from(status), "request limit reached"));
+    if status == 429 {
+        let headers = refusal.headers_mut();
+        headers.insert("retry-after", HeaderValue::from_static("1"));
+        headers.insert("x-retry-after-ms", HeaderValue::from_static("1000"));
+    }
+    refusal
+}
+
 fn unauthorized() -> Reply {
     answer_json(401, &error(-16, "Could not authenticate the user"))
 }

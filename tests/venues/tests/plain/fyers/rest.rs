@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use venues::Refusal;
 
 use super::{
     super::{get, http, post},
@@ -132,6 +133,10 @@ async fn the_lists_are_there_for_everybody() {
     }
     let (head, _) = http(venue.address(), get("/sym_details/NSE_XX.csv", "")).await;
     assert!(head.starts_with("http/1.1 404"), "{head}");
+    venue.refuse(Refusal { status: 429, times: 1, is_rest: true });
+    let (head, refused) = http(venue.address(), get("/sym_details/NSE_CM.csv", "")).await;
+    assert!(head.starts_with("http/1.1 429") && head.contains("x-retry-after-ms: 1000"), "{head}");
+    assert_eq!((&body(&refused)["s"], &body(&refused)["code"]), (&json!("error"), &json!(-429)));
     let (_, names) = http(venue.address(), get("/sym_details/index_hsm_mapping.json", "")).await;
     assert_eq!(body(&names)["NSE:MIDCPNIFTY-INDEX"], "NIFTY MID SELECT");
 }
