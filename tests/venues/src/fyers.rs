@@ -21,6 +21,7 @@ use self::{books::Books, names::Feed, session::Hsm};
 pub use self::{
     books::{LEVELS, SYMBOLS as DEEP_SYMBOLS},
     jwt::token,
+    names::ticker,
     session::ACKNOWLEDGE,
 };
 use crate::{
@@ -97,6 +98,10 @@ impl Broker for Fyers {
         rest::answer(core, request)
     }
 
+    fn refused(status: u16) -> Reply {
+        rest::refused(status)
+    }
+
     fn admit(&self, core: &Core, request: &hyper::Request<()>) -> Result<String, Reply> {
         rest::admit(core, request)
     }
@@ -133,7 +138,7 @@ impl Broker for Fyers {
         match (account.starts_with(BOOKS), asked, known) {
             (true, Mode::Full | Mode::Deep(_), _) => Some(Mode::Deep(LEVELS)),
             (true, ..) | (false, Mode::Deep(_), _) => None,
-            // Where nobody ever subscribed the book there is half of it.
+            // Where the book is not subscribed there is half of it.
             (false, Mode::Full, Some(Mode::Ltp | Mode::Quote)) => Some(Mode::Quote),
             (false, ..) => Some(asked),
         }
@@ -160,8 +165,10 @@ impl Broker for Fyers {
         halves.iter().map(|mode| Self::encode(instrument, *mode, values)).collect()
     }
 
-    fn messages(_account: &str, packets: Vec<Vec<u8>>, _is_stacked: bool) -> Vec<Message> {
-        vec![Message::binary(frame::data(0, &packets))]
+    /// What nonsense is made of: a connection wraps its packets itself.
+    fn messages(account: &str, packets: Vec<Vec<u8>>, _is_stacked: bool) -> Vec<Message> {
+        let message = if account.starts_with(BOOKS) { packets.concat() } else { frame::data(0, &packets) };
+        vec![Message::binary(message)]
     }
 
     fn write(peer: &mut Peer, news: &News<'_>) -> Result<Vec<Vec<u8>>, String> {

@@ -3,6 +3,7 @@
 use std::{
     future,
     io::{self, Write as _},
+    time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
@@ -42,6 +43,9 @@ struct Settings {
     /// Updates of each subscribed instrument a second
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
+    /// Seconds between two heartbeats, instead of the broker's, for an adapter that is told to have little patience
+    #[arg(long, value_parser = seconds)]
+    heartbeat: Option<Duration>,
     /// An access token that is good from the start
     #[arg(long, default_value = "made-up-access-token")]
     access_token: String,
@@ -86,8 +90,12 @@ fn main() -> anyhow::Result<()> {
                 token if token.contains('.') => token.to_owned(),
                 key => fyers::token(APP, key, FAR.0 * 86_400),
             };
-            let account =
-                [("api_key", APP), ("api_secret", "made-up-secret"), ("access_token", token.as_str())];
+            let account = [
+                ("api_key", APP),
+                ("api_secret", "made-up-secret"),
+                ("redirect_uri", "http://127.0.0.1/logged-in"),
+                ("access_token", token.as_str()),
+            ];
             run::<fyers::Fyers>(&settings, &account)
         }
     }
@@ -95,9 +103,13 @@ fn main() -> anyhow::Result<()> {
 
 fn run<B: Broker>(settings: &Settings, account: &[(&str, &str)]) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let mut options =
-        Options { port: settings.port, instruments: settings.instruments, ..Options::default() }
-            .accepting(account);
+    let mut options = Options {
+        port: settings.port,
+        instruments: settings.instruments,
+        heartbeat: settings.heartbeat,
+        ..Options::default()
+    }
+    .accepting(account);
     if settings.control {
         (options.rate_hz, options.snapshots) = (0.0, false);
     } else {
@@ -111,6 +123,15 @@ fn run<B: Broker>(settings: &Settings, account: &[(&str, &str)]) -> anyhow::Resu
         runtime.block_on(future::pending::<()>());
     }
     Ok(())
+}
+
+/// Shortest pause that is taken: a millisecond.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|pause| *pause >= Duration::from_millis(1))
+        .ok_or_else(|| "it must be at least 0.001".to_owned())
 }
 
 /// What to paste where.
@@ -131,8 +152,11 @@ fn instructions<B: Broker>(venue: &Venue<B>, account: &[(&str, &str)]) -> String
     lines.push(serde_json::Value::from(fields).to_string());
     lines.push("\n# Some symbols".to_owned());
     for exchange in venues::EXCHANGES {
-        let some: Vec<String> = venue.some(exchange, 3).into_iter().map(|one| one.symbol).collect();
-        lines.push(format!("{exchange}: {}", some.join(", ")));
+        let some = venue.some(exchange, 3).into_iter().filter(|one| B::key(one).is_some());
+        let some: Vec<String> = some.map(|one| one.symbol).collect();
+        if !some.is_empty() {
+            lines.push(format!("{exchange}: {}", some.join(", ")));
+        }
     }
     lines.join("\n") + "\n"
 }

@@ -54,6 +54,8 @@ pub(crate) struct Shared<B> {
     pub(crate) broker: B,
     /// Instead of the broker's.
     pub(crate) patience: Option<Duration>,
+    /// Instead of the broker's.
+    pub(crate) heartbeat: Option<Duration>,
 }
 
 /// Pause after a connection that could not be accepted.
@@ -109,13 +111,10 @@ async fn answer<B: Broker>(
     let request = hyper::Request::from_parts(parts, body.to_bytes());
     let mut core = shared.core.lock();
     if let Some(status) = core.refusal(true) {
-        return reply(status, "application/json", REFUSED);
+        return B::refused(status);
     }
     shared.broker.rest(&mut core, &request)
 }
-
-/// What a request is told that is refused on purpose.
-const REFUSED: &str = r#"{"status":"error","message":"Too many requests","error_type":"NetworkException"}"#;
 
 fn shake_hands<B: Broker>(
     mut request: hyper::Request<Incoming>,
@@ -183,7 +182,7 @@ async fn converse<B: Broker>(
     mut out: mpsc::Receiver<Out>,
     storm: Option<Duration>,
 ) {
-    let heartbeat = B::heartbeat();
+    let heartbeat = B::heartbeat().map(|(pause, message)| (shared.heartbeat.unwrap_or(pause), message));
     let mut beats = interval(heartbeat.as_ref().map_or(FAR, |(pause, _)| *pause));
     let end = Instant::now() + storm.unwrap_or(FAR);
     let own = shared.patience;

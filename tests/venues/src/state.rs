@@ -350,7 +350,7 @@ impl Core {
         for peer in &mut self.peers {
             let mut ready = Vec::new();
             for (place, asked, values) in packets {
-                let known = peer.known.get(place).copied();
+                let known = peer.mode_of(*place);
                 let mode = B::carried(&peer.account, *asked, known).filter(|_| is_stray || known.is_some());
                 if let Some(mode) = mode {
                     let news = News { place: *place, instrument: instrument(*place)?, mode, values, cause };
@@ -375,10 +375,18 @@ impl Core {
         told.for_each(|peer| peer.send(message.clone(), &self.faults));
     }
 
-    /// A packet with the present state of an instrument, for frames that make no sense.
-    pub(crate) fn sample<B: Broker>(&self, random: &mut Random) -> Vec<u8> {
+    /// Sends a message on each connection, which depends on its account.
+    pub(crate) fn tell_each(&self, message: impl Fn(&str) -> Message) {
+        self.peers.iter().for_each(|peer| peer.send(message(&peer.account), &self.faults));
+    }
+
+    /// A packet of an account's connections with the present state of an instrument, for frames that make no sense.
+    pub(crate) fn sample<B: Broker>(&self, random: &mut Random, account: &str) -> Vec<u8> {
         let place = usize::try_from(random.below(60)).unwrap_or(0);
         let mode = [Mode::Ltp, Mode::Quote, Mode::Full].get(place % 3).copied().unwrap_or(Mode::Ltp);
+        // Where it has no such mode, it has one for books.
+        let mode = [mode, Mode::Full].into_iter().find_map(|asked| B::carried(account, asked, None));
+        let mode = mode.unwrap_or(Mode::Full);
         let found = self.universe.all().get(place).zip(self.values.get(place));
         found.and_then(|(instrument, values)| B::encode(instrument, mode, values).ok()).unwrap_or_default()
     }

@@ -35,7 +35,8 @@ impl<B: Broker> Venue<B> {
         let listener = TcpListener::bind(("127.0.0.1", options.port)).await?;
         let address = listener.local_addr()?;
         let core = Mutex::new(Core::new::<B>(&options));
-        let shared = Arc::new(Shared { core, broker: B::new(&options), patience: options.patience });
+        let Options { patience, heartbeat, .. } = options;
+        let shared = Arc::new(Shared { core, broker: B::new(&options), patience, heartbeat });
         let tasks = [
             tokio::spawn(listen(listener, Arc::clone(&shared))),
             tokio::spawn(trade(Arc::clone(&shared), options.rate_hz)),
@@ -230,7 +231,8 @@ impl<B: Broker> Venue<B> {
         let core = self.shared.core.lock();
         let mut random = Random::new(seed);
         for _ in 0..frames {
-            core.broadcast(&garbage::frame::<B>(&core, &mut random));
+            let one = random.next();
+            core.tell_each(|account| garbage::frame::<B>(&core, &mut Random::new(one), account));
         }
     }
 }

@@ -15,11 +15,11 @@ use crate::{
 };
 
 /// Names under which accounts may have a value.
-pub(super) const CLIENT: &[&str] = &["client_id", "dhan_client_id", "user_id", "client_code"];
+const CLIENT: &[&str] = &["client_id", "dhan_client_id", "user_id", "client_code"];
 pub(super) const TOKEN: &[&str] = &["access_token", "auth_token"];
 pub(super) const PIN: &[&str] = &["pin", "password"];
 pub(super) const SECRET: &[&str] = &["totp_secret", "totp_key", "totp"];
-pub(super) const APP: &[&str] = &["app_id", "api_key"];
+const APP: &[&str] = &["app_id", "api_key"];
 pub(super) const APP_SECRET: &[&str] = &["app_secret", "api_secret"];
 
 /// How long a token is good, in seconds.
@@ -46,20 +46,32 @@ pub(super) struct State {
     pub(super) not_of_the_web: HashSet<String>,
 }
 
+/// Ends the client id where it stands before the key of the app, as OpenAlgo stores both.
+const JOINT: &str = ":::";
+
+/// Whose credentials they are; none when they are anybody's.
+pub(super) fn client_of(set: &CredentialSet) -> Option<&str> {
+    value(set, CLIENT).or_else(|| value(set, APP)?.split_once(JOINT).map(|(client, _)| client))
+}
+
+/// The key of the app.
+pub(super) fn app_of(set: &CredentialSet) -> Option<&str> {
+    value(set, APP).map(|key| key.split_once(JOINT).map_or(key, |(_, key)| key))
+}
+
 pub(super) fn value<'a>(set: &'a CredentialSet, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| set.get(*name)).map(String::as_str)
 }
 
 /// The credentials of a client.
 pub(super) fn account<'a>(core: &'a Core, client: &str) -> Option<&'a CredentialSet> {
-    core.accepted.iter().find(|set| value(set, CLIENT).is_none_or(|its| its == client))
+    core.accepted.iter().find(|set| client_of(set).is_none_or(|its| its == client))
 }
 
 /// Whether a token is good for a client.
 pub(super) fn is_good(core: &Core, client: &str, token: &str) -> bool {
     let has = |set: &CredentialSet| {
-        value(set, TOKEN).is_some_and(|its| its == token)
-            && value(set, CLIENT).is_none_or(|its| its == client)
+        value(set, TOKEN).is_some_and(|its| its == token) && client_of(set).is_none_or(|its| its == client)
     };
     !token.is_empty()
         && (core.issued.get(token).is_some_and(|its| its == client) || core.accepted.iter().any(has))

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use super::{
     instruments,
-    login::{APP, APP_SECRET, CLIENT, PIN, SECRET, State, TOKEN, account, is_good, issue, value, wall_clock},
+    login::{
+        APP_SECRET, PIN, SECRET, State, TOKEN, account, app_of, client_of, is_good, issue, value, wall_clock,
+    },
 };
 use crate::{
     angel::totp,
@@ -16,6 +18,9 @@ use crate::{
 
 /// Path of the list of instruments.
 pub(super) const COMPACT: &str = "/api-data/api-scrip-master.csv";
+
+/// The client whose name nobody gave.
+const ANYBODY: &str = "1000000001";
 
 /// Pause between two tokens, in nanoseconds.
 const PAUSE_NS: i64 = 120_000_000_000;
@@ -80,12 +85,10 @@ fn one_time_password(state: &mut State, core: &mut Core, request: &Request) -> R
 
 /// Whether a request has the key and the secret of an app of this client.
 fn is_app(core: &Core, client: &str, request: &Request) -> bool {
-    let is = |names: &[&str], name: &str| {
-        account(core, client)
-            .and_then(|set| value(set, names))
-            .is_some_and(|its| its == header(request, name))
-    };
-    is(APP, "app_id") && is(APP_SECRET, "app_secret")
+    account(core, client).is_some_and(|set| {
+        app_of(set).is_some_and(|its| its == header(request, "app_id"))
+            && value(set, APP_SECRET).is_some_and(|its| its == header(request, "app_secret"))
+    })
 }
 
 fn consent(core: &mut Core, request: &Request) -> Result<Value, &'static str> {
@@ -135,6 +138,13 @@ fn refuse(status: u16, kind: &str, code: &str, message: &str) -> Reply {
     answer_json(status, &json!({ "errorType": kind, "errorCode": code, "errorMessage": message }))
 }
 
+pub(super) fn refused(status: u16) -> Reply {
+    match status {
+        429 => refuse(status, "Rate_Limit", "DH-904", "Too many requests from a single user."),
+        _ => refuse(status, "Internal_Server_Error", "DH-908", "The server could not process the request."),
+    }
+}
+
 fn unauthorized() -> Reply {
     let message = "Client ID or user generated access token is invalid or expired.";
     refuse(401, "Invalid_Authentication", "DH-901", message)
@@ -152,7 +162,7 @@ fn authorized(core: &Core, request: &Request) -> Option<(String, String)> {
 fn owner(core: &Core, token: &str) -> Option<String> {
     core.issued.get(token).cloned().or_else(|| {
         let set = core.accepted.iter().find(|set| value(set, TOKEN).is_some_and(|its| its == token))?;
-        Some(value(set, CLIENT).unwrap_or("1000000001").to_owned())
+        Some(client_of(set).unwrap_or(ANYBODY).to_owned())
     })
 }
 

@@ -52,7 +52,7 @@ fn row(universe: &Universe, csv: &mut String, one: &Instrument) {
         description(one),
         kind(one),
         decimal(one.tick),
-        if one.kind == Kind::Share { format!("INE{:06}A01", one.number % 1_000_000) } else { String::new() },
+        if one.kind == Kind::Share { format!("IN9{:09}", one.number) } else { String::new() },
         session(one),
         Date::at(now_ns() / 1_000_000_000),
         one.expiry.map(|day| closing(one, day).to_string()).unwrap_or_default(),

@@ -105,8 +105,8 @@ pub(super) fn fytoken(one: &Instrument) -> Option<String> {
     Some(format!("{}{expiry}{}", segment_of(one)?.digits, number(one)))
 }
 
-/// `NSE:SBIN-EQ`.
-pub(super) fn ticker(one: &Instrument) -> Option<String> {
+/// What Fyers calls an instrument, such as `NSE:SBIN-EQ`; none when it does not trade there.
+pub fn ticker(one: &Instrument) -> Option<String> {
     let prefix = segment_of(one)?.prefix;
     let period = one.expiry.map(Date::period).unwrap_or_default();
     let (name, strike) = (&one.name, decimal(one.strike));

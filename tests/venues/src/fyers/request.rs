@@ -235,7 +235,12 @@ fn channels(core: &mut Core, connection: u64, request: &Request<'_>) -> Option<(
         (_, Some(b"F")) => session.lite &= !mask,
         _ => return None,
     }
+    // What was subscribed while a channel was paused begins now.
+    let untold = session.untold();
     renew(core, connection);
     answer(core, connection, request.kind, true);
+    if core.snapshots {
+        core.send_state::<Fyers>(connection, &untold, Cause::State);
+    }
     Some(())
 }

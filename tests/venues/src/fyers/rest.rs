@@ -1,5 +1,7 @@
 //! Log-in, REST, and who may connect.
 
+use std::collections::{BTreeMap, HashMap};
+
 use adapter_conformance::CredentialSet;
 use hyper::{Method, header::HeaderValue};
 use serde_json::{Map, Value, json};
@@ -8,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     BOOKS, CONNECTIONS, IGNORED, jwt, master,
     names::{by_ticker, fytoken, index_names},
+    own,
 };
 use crate::{
     broker::{Reply, Request, json as answer_json, query, reply},
@@ -45,11 +48,11 @@ fn value<'a>(set: &'a CredentialSet, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| set.get(*name)).map(String::as_str)
 }
 
-/// App and token of a set. The app may stand before the token.
+/// App and token of a set. The app may stand before the token, as OpenAlgo stores it.
 fn parts(set: &CredentialSet) -> (Option<&str>, Option<&str>) {
     let (app, token) = (value(set, APP), value(set, TOKEN));
     match token.and_then(|token| token.split_once(':')) {
-        Some((before, token)) => (app.or(Some(before)), Some(token)),
+        Some((before, token)) => (Some(before), Some(token)),
         None => (app, token),
     }
 }
@@ -96,6 +99,17 @@ fn error(code: i32, message: &str) -> Value {
     json!({ "s": "error", "code": code, "message": message })
 }
 
+/// What is refused on purpose. One who asks too often is told for how long not to, in both forms that were seen.
+pub(super) fn refused(status: u16) -> Reply {
+    let mut refusal = answer_json(status, &error(-i32::from(status), "request limit reached"));
+    if status == 429 {
+        let headers = refusal.headers_mut();
+        headers.insert("retry-after", HeaderValue::from_static("1"));
+        headers.insert("x-retry-after-ms", HeaderValue::from_static("1000"));
+    }
+    refusal
+}
+
 fn unauthorized() -> Reply {
     answer_json(401, &error(-16, "Could not authenticate the user"))
 }
@@ -108,6 +122,10 @@ fn log_in_page(core: &mut Core, request: &Request) -> Reply {
     };
     if query.get("response_type").is_none_or(|kind| kind != "code") {
         return answer_json(400, &error(-50, "Please provide valid response_type"));
+    }
+    let set = core.accepted.iter().find(|set| parts(set).0 == Some(app.as_str()));
+    if set.and_then(|set| set.get("redirect_uri")).is_some_and(|known| known != target) {
+        return answer_json(400, &error(-50, "redirect_uri does not match that of the app"));
     }
     // It looks like a token, and is none.
     let code = jwt::token(app, &core.token(), now() + 60);
@@ -175,6 +193,7 @@ fn convert(core: &Core, request: &Request) -> Reply {
     let symbols: Option<Vec<&str>> = symbols.and_then(|list| list.iter().map(Value::as_str).collect());
     let Some(symbols) = symbols else { return answer_json(400, &error(-50, "Please provide valid symbols")) };
     let places = by_ticker(&core.universe, &symbols);
+    let places = if own::is_mixed_up(core) { mixed(places) } else { places };
     let token = |symbol: &str| fytoken(core.instrument(*places.get(symbol)?)?);
     let (mut valid, mut invalid) = (Map::new(), Vec::new());
     for symbol in symbols.iter().rev() {
@@ -187,6 +206,13 @@ fn convert(core: &Core, request: &Request) -> Reply {
         200,
         &json!({ "s": "ok", "code": 200, "message": "", "validSymbol": valid, "invalidSymbol": invalid }),
     )
+}
+
+/// Gives each ticker the instrument of another one.
+fn mixed(places: HashMap<&str, usize>) -> HashMap<&str, usize> {
+    let sorted: BTreeMap<&str, usize> = places.into_iter().collect();
+    let others = sorted.values().copied().cycle().skip(1);
+    sorted.keys().copied().zip(others).collect()
 }
 
 fn authorization(headers: &hyper::HeaderMap) -> String {

@@ -120,6 +120,13 @@ impl Hsm {
         subscribed.map(|(&(place, feed), channel)| (place, self.mode(feed, channel)))
     }
 
+    /// Topics of which nothing was told, with the mode of each.
+    pub(super) fn untold(&self) -> Vec<(usize, Mode)> {
+        let untold = self.topics.iter().filter(|(_, topic)| topic.last.is_none());
+        let untold = untold.filter_map(|(key, topic)| Some((key, topic.channel?)));
+        untold.map(|(&(place, feed), channel)| (place, self.mode(feed, channel))).collect()
+    }
+
     /// How much a topic on a channel says.
     pub(super) fn mode(&self, feed: Feed, channel: u8) -> Mode {
         match feed {
@@ -242,4 +249,40 @@ fn unknown(feed: Feed, news: &News<'_>, slots: &[i32]) -> Result<Vec<u8>, String
         return Ok(record::lite(id, slots.first().copied().unwrap_or(NOTHING)));
     }
     record::snapshot(id, feed, news.instrument, slots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There are fewer numbers than subscriptions in the life of a connection.
+    #[test]
+    fn topics_come_and_go_without_end_and_no_two_have_a_number() {
+        let mut session = Hsm::new(1, false);
+        (0..70_000).for_each(|_| session.subscribe(7, Feed::Depth, 1));
+        for round in 0..70_000 {
+            session.subscribe(round, Feed::Scrip, 1);
+            if round >= 100 {
+                session.unsubscribe(round - 100, Feed::Scrip, 1);
+            }
+        }
+        let ids: HashSet<u16> = session.topics.values().map(|topic| topic.id).collect();
+        assert_eq!(ids.len(), session.topics.len());
+        assert!(session.topics.len() <= TOPICS && ids.iter().all(|id| *id < STRAY_IDS));
+        assert_eq!(session.subscribed().count(), 101);
+    }
+
+    #[test]
+    fn an_acknowledgement_is_one_of_all_before() {
+        let mut session = Hsm::new(1, false);
+        for _ in 0..3 * ACKNOWLEDGE {
+            session.frame(&[]);
+        }
+        let due = session.due.clone();
+        assert_eq!(due.len(), 3);
+        session.acknowledge(due[0] + 1);
+        assert_eq!(session.due, due);
+        session.acknowledge(due[1]);
+        assert_eq!(session.due, [due[2]]);
+    }
 }

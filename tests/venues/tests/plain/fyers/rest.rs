@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use venues::Refusal;
 
 use super::{
     super::{get, http, post},
@@ -19,6 +20,8 @@ async fn an_auth_code_buys_a_token_once() {
     let page = format!(
         "/api/v3/generate-authcode?client_id={APP}&redirect_uri={target}&response_type=code&state=a%20b"
     );
+    let (head, _) = http(venue.address(), get(&page.replace("back", "elsewhere"), "")).await;
+    assert!(head.starts_with("http/1.1 400"), "{head}");
     let (head, page) = http(venue.address(), get(&page, "")).await;
     assert!(head.starts_with("http/1.1 302"), "{head}");
     assert!(head.contains("location: http://127.0.0.1/back?x=1&s=ok&code=200&auth_code="), "{head}");
@@ -86,6 +89,10 @@ async fn tickers_are_converted_in_another_order_for_those_who_are_logged_in() {
         assert_eq!(valid, [("NSE:NIFTY50-INDEX", "101000000026000"), ("NSE:SBIN-EQ", "10100000003045")]);
         assert_eq!(answer["invalidSymbol"], json!(["NSE:NOSUCH-EQ"]));
     }
+    // One that mixes them up.
+    venue.own(&json!({ "mix_up": true })).unwrap();
+    let (_, answer) = ask(token("key")).await;
+    assert_eq!(answer["validSymbol"]["NSE:SBIN-EQ"], "101000000026000");
     let headers = format!("Authorization: {}\r\n", token("key"));
     let (head, _) = http(venue.address(), post("/data/symbol-token", &headers, r#"{"symbols":1}"#)).await;
     assert!(head.starts_with("http/1.1 400"), "{head}");
@@ -126,6 +133,10 @@ async fn the_lists_are_there_for_everybody() {
     }
     let (head, _) = http(venue.address(), get("/sym_details/NSE_XX.csv", "")).await;
     assert!(head.starts_with("http/1.1 404"), "{head}");
+    venue.refuse(Refusal { status: 429, times: 1, is_rest: true });
+    let (head, refused) = http(venue.address(), get("/sym_details/NSE_CM.csv", "")).await;
+    assert!(head.starts_with("http/1.1 429") && head.contains("x-retry-after-ms: 1000"), "{head}");
+    assert_eq!((&body(&refused)["s"], &body(&refused)["code"]), (&json!("error"), &json!(-429)));
     let (_, names) = http(venue.address(), get("/sym_details/index_hsm_mapping.json", "")).await;
     assert_eq!(body(&names)["NSE:MIDCPNIFTY-INDEX"], "NIFTY MID SELECT");
 }
