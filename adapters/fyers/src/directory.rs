@@ -2,14 +2,13 @@
 
 use std::{rc::Rc, sync::Arc, time::SystemTime};
 
-use adapter_sdk::{Refusal, Subscription, ist::Day, tracing::warn};
+use adapter_sdk::{Refusal, Subscription, symbol, tracing::warn};
 use rustc_hash::FxHashMap;
 
 use crate::{
     convert::{Converted, Verdict},
     indices::Indices,
     instruments::Instruments,
-    names,
     topic::{Fytoken, Topic},
 };
 
@@ -114,7 +113,7 @@ impl Directory {
 /// The broker's number of an instrument. What has expired has none, even if an old list says so: the broker gives its
 /// number to something else.
 pub(crate) fn lookup(list: &Instruments, exchange: &str, symbol: &str) -> Result<Fytoken, Refusal> {
-    if names::expiry(exchange, symbol).is_some_and(|expiry| expiry < Day::at(SystemTime::now())) {
+    if symbol::has_expired(exchange, symbol, SystemTime::now()) {
         return Err(Refusal::UnknownInstrument(format!("{symbol} on {exchange} has expired")));
     }
     list.fytoken(exchange, symbol).ok_or_else(|| unknown(exchange, symbol))

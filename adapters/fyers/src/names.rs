@@ -5,16 +5,12 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use adapter_sdk::ist::Day;
+use adapter_sdk::{
+    ist::Day,
+    symbol::{self, Contract},
+};
 
 use crate::topic::{Fytoken, Segment};
-
-/// Months as symbols have them.
-const MONTHS: [&str; 12] =
-    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
-
-/// Exchanges whose instruments expire.
-const DERIVATIVES: [&str; 5] = ["NFO", "BFO", "CDS", "BCD", "MCX"];
 
 /// Kind of an index in the lists.
 const INDEX: &str = "10";
@@ -108,7 +104,7 @@ pub struct Row<'a> {
 /// Why an instrument is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeftOut {
-    /// OpenAlgo has no name for its kind or its exchange.
+    /// OpenAlgo has no name for its kind.
     Kind,
     /// The row makes no sense.
     Row,
@@ -154,25 +150,19 @@ impl<'a> Row<'a> {
             return Err(LeftOut::Kind);
         }
         symbol.push_str(self.underlying);
-        let exchange = self.segment.exchange().ok_or(LeftOut::Kind)?;
+        let exchange = self.segment.exchange();
         Ok(Named { exchange, is_usual: !is_nse || self.ticker.ends_with("-EQ") })
     }
 
     fn derivative(&self, symbol: &mut String) -> Result<Named, LeftOut> {
-        let exchange = self.segment.exchange().ok_or(LeftOut::Kind)?;
+        let exchange = self.segment.exchange();
         let expires = self.expires().ok_or(LeftOut::Row)?;
-        if self.underlying.is_empty() {
+        let contract = match self.option {
+            "XX" | "" => Contract::Future,
+            kind => Contract::option(kind, self.strike).ok_or(LeftOut::Row)?,
+        };
+        if !symbol::write(symbol, self.underlying, expires, contract) {
             return Err(LeftOut::Row);
-        }
-        symbol.push_str(self.underlying);
-        push_day(symbol, expires);
-        match self.option {
-            "CE" | "PE" => {
-                symbol.push_str(strike(self.strike).ok_or(LeftOut::Row)?);
-                symbol.push_str(self.option);
-            }
-            "XX" | "" => symbol.push_str("FUT"),
-            _ => return Err(LeftOut::Row),
         }
         Ok(Named { exchange, is_usual: true })
     }
@@ -206,44 +196,10 @@ impl<'a> Row<'a> {
 
     /// The day in India on which it expires.
     fn expires(&self) -> Option<Day> {
-        let seconds = digits::<u64>(self.expiry).filter(|seconds| (1..=LAST_EXPIRY).contains(seconds))?;
+        let seconds =
+            symbol::digits::<u64>(self.expiry).filter(|seconds| (1..=LAST_EXPIRY).contains(seconds))?;
         Some(Day::at(UNIX_EPOCH + Duration::from_secs(seconds)))
     }
-}
-
-/// When a derivative expires, by its symbol: `NIFTY29SEP2629200CE` on 29 September 2026. None for what does not.
-pub fn expiry(exchange: &str, symbol: &str) -> Option<Day> {
-    if !DERIVATIVES.contains(&exchange) {
-        return None;
-    }
-    let body = ["FUT", "CE", "PE"].into_iter().find_map(|kind| symbol.strip_suffix(kind))?;
-    // The last one: a strike has no letters, an underlying may have some that look like a month.
-    let starts = (0..=body.len().checked_sub(7)?).rev();
-    starts.filter_map(|start| body.get(start..start + 7)).find_map(|text| {
-        let (day, rest) = text.split_at_checked(2)?;
-        let (month, year) = rest.split_at_checked(3)?;
-        let month = MONTHS.iter().position(|known| *known == month)?;
-        Day::new(2000 + digits::<i32>(year)?, u8::try_from(month + 1).ok()?, digits(day)?)
-    })
-}
-
-fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
-}
-
-/// `DDMMMYY`.
-fn push_day(symbol: &mut String, day: Day) {
-    let two = |number: i32| [number / 10, number % 10].map(|digit| u8::try_from(digit).unwrap_or(0) + b'0');
-    symbol.extend(two(day.day.into()).map(char::from));
-    symbol.push_str(MONTHS.get(usize::from(day.month) - 1).copied().unwrap_or_default());
-    symbol.extend(two(day.year % 100).map(char::from));
-}
-
-/// A strike as symbols have it: without zeros at the end of its fraction, `29200.0` as `29200`.
-fn strike(text: &str) -> Option<&str> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && !text.is_empty();
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text };
-    (is_number && !text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]
@@ -271,7 +227,6 @@ mod tests {
         assert_eq!(name("1210000000500112", "4", "BSE:SBIN-A", "SBIN").as_deref(), Ok("BSE:SBIN"));
         assert_eq!(name("1210000000500112", "9", "BSE:SBIN-A", "SBIN"), Err(LeftOut::Kind));
         assert_eq!(name("10100000003045", "0", "NSE:SBIN-EQ", ""), Err(LeftOut::Row));
-        assert_eq!(name("1020260929123456", "11", "NSE:GOLD26SEPFUT", "GOLD"), Err(LeftOut::Kind));
         let mut symbol = String::new();
         assert!(row("1010000000999", "0", "NSE:SBIN-EQ", "SBIN").name(&mut symbol).unwrap().is_usual);
         assert!(!row("1010000000999", "0", "NSE:SBIN-BE", "SBIN").name(&mut symbol).unwrap().is_usual);
@@ -289,12 +244,13 @@ mod tests {
             (name("10122609291", "USDINR", "1790676600", "83.25", "PE"), "CDS:USDINR29SEP2683.25PE"),
             (name("12112609291", "SENSEX", "1790676600", "81000", "CE"), "BFO:SENSEX29SEP2681000CE"),
             (name("11202609291", "CRUDEOIL", "1790676600", "-1.0", ""), "MCX:CRUDEOIL29SEP26FUT"),
+            (name("1020260929123456", "GOLD", "1790676600", "-1.0", "XX"), "NCO:GOLD29SEP26FUT"),
             // An hour before midnight of UTC is the next day in India.
             (name("12122609301", "USDINR", "1790722800", "-1.0", "XX"), "BCD:USDINR30SEP26FUT"),
         ] {
             assert_eq!(made.as_deref(), Ok(wanted));
             let (exchange, symbol) = wanted.split_once(':').unwrap();
-            assert_eq!(expiry(exchange, symbol).map(|day| (day.year, day.month)), Some((2026, 9)));
+            assert_eq!(symbol::expiry(exchange, symbol).map(|day| (day.year, day.month)), Some((2026, 9)));
         }
         for (underlying, expiry, strike, option) in [
             ("NIFTY", "", "1", "CE"),
@@ -325,16 +281,5 @@ mod tests {
         let mut symbol = String::new();
         row("101000000026009", "10", "NSE:NIFTYBANK-INDEX", "X").second_name(&mut symbol);
         assert_eq!(symbol, "BANKNIFTY");
-    }
-
-    #[test]
-    fn expiries_are_read_from_symbols() {
-        let day = |symbol| expiry("NFO", symbol).map(|day| (day.year, day.month, day.day));
-        assert_eq!(day("NIFTY30JAN2523500CE"), Some((2025, 1, 30)));
-        assert_eq!(day("X01MAR2501APR26292.5PE"), Some((2026, 4, 1)));
-        for symbol in ["", "CE", "FUT", "NIFTY", "NIFTY31FEB25FUT", "É30JAN25X", "NIFTY30JAN25CEX"] {
-            assert_eq!(day(symbol), None, "{symbol}");
-        }
-        assert_eq!(expiry("NSE", "NIFTY30JAN25FUT"), None);
     }
 }

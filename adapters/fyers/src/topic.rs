@@ -32,20 +32,20 @@ pub enum Segment {
     BseCurrency,
 }
 
-/// First digits of a fytoken, name within a topic, and OpenAlgo's exchange if it has one.
-const SEGMENTS: [(Segment, &str, &str, Option<&str>); 8] = [
-    (Segment::NseCash, "1010", "nse_cm", Some("NSE")),
-    (Segment::NseDerivatives, "1011", "nse_fo", Some("NFO")),
-    (Segment::NseCurrency, "1012", "cde_fo", Some("CDS")),
-    (Segment::NseCommodity, "1020", "nse_com", None),
-    (Segment::Mcx, "1120", "mcx_fo", Some("MCX")),
-    (Segment::BseCash, "1210", "bse_cm", Some("BSE")),
-    (Segment::BseDerivatives, "1211", "bse_fo", Some("BFO")),
-    (Segment::BseCurrency, "1212", "bcs_fo", Some("BCD")),
+/// First digits of a fytoken, name within a topic, and OpenAlgo's exchange.
+const SEGMENTS: [(Segment, &str, &str, &str); 8] = [
+    (Segment::NseCash, "1010", "nse_cm", "NSE"),
+    (Segment::NseDerivatives, "1011", "nse_fo", "NFO"),
+    (Segment::NseCurrency, "1012", "cde_fo", "CDS"),
+    (Segment::NseCommodity, "1020", "nse_com", "NCO"),
+    (Segment::Mcx, "1120", "mcx_fo", "MCX"),
+    (Segment::BseCash, "1210", "bse_cm", "BSE"),
+    (Segment::BseDerivatives, "1211", "bse_fo", "BFO"),
+    (Segment::BseCurrency, "1212", "bcs_fo", "BCD"),
 ];
 
 impl Segment {
-    fn row(self) -> Option<&'static (Self, &'static str, &'static str, Option<&'static str>)> {
+    fn row(self) -> Option<&'static (Self, &'static str, &'static str, &'static str)> {
         SEGMENTS.iter().find(|(segment, ..)| *segment == self)
     }
 
@@ -55,8 +55,8 @@ impl Segment {
     }
 
     /// OpenAlgo's code of its exchange, for what is no index.
-    pub fn exchange(self) -> Option<&'static str> {
-        self.row().and_then(|(.., exchange)| *exchange)
+    pub fn exchange(self) -> &'static str {
+        self.row().map_or("", |(.., exchange)| exchange)
     }
 
     /// Whether shares are traded there, which have no open interest of their own.
