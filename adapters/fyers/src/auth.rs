@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use adapter_sdk::{AdapterError, Credentials, net::HttpRequest};
@@ -15,18 +15,30 @@ const MAX_TOKEN_BYTES: usize = 16 << 10;
 /// Longest key of the data socket, in bytes.
 const MAX_KEY_BYTES: usize = 1 << 10;
 
+/// Longest time for which a token is believed to be good, in seconds: a year.
+const LONGEST_SECONDS: f64 = 31_536_000.0;
+
 /// Keys of today. They are never shown, and wiped from memory.
 #[derive(Clone)]
 pub(crate) struct Keys {
     app_id: Option<Zeroizing<String>>,
     access_token: Zeroizing<String>,
     hsm_key: Zeroizing<String>,
+    /// For how long the token is good.
+    lasts: Option<Duration>,
 }
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keys(..)")
     }
+}
+
+/// The token was good until a moment ago.
+pub(crate) fn ended() -> AdapterError {
+    AdapterError::auth(
+        "the account's access_token has ended, as it does each morning: log in with `tickhost account login`",
+    )
 }
 
 /// What a token says of itself.
@@ -64,10 +76,9 @@ impl Keys {
             )
         })?;
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        if claims.exp.is_some_and(|ends_at| ends_at <= now) {
-            return Err(AdapterError::auth(
-                "the account's access_token has ended, as it does each morning: log in with `tickhost account login`",
-            ));
+        let lasts = claims.exp.map(|ends_at| ends_at - now);
+        if lasts.is_some_and(|seconds| seconds <= 0.0) {
+            return Err(ended());
         }
         let hsm_key = claims.hsm_key.filter(|key| (1..=MAX_KEY_BYTES).contains(&key.len())).ok_or_else(|| {
             AdapterError::auth(
@@ -79,7 +90,13 @@ impl Keys {
             app_id: app_id.map(|app| app.to_owned().into()),
             access_token: access_token.to_owned().into(),
             hsm_key,
+            lasts: lasts.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_SECONDS))),
         })
+    }
+
+    /// For how long the token is good, from when it was read; none when it does not say.
+    pub(crate) const fn lasts(&self) -> Option<Duration> {
+        self.lasts
     }
 
     /// What the data socket wants to see.
@@ -139,8 +156,6 @@ fn base64url(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use adapter_sdk::abi::ErrorCode;
 
     use super::*;
@@ -165,6 +180,7 @@ mod tests {
         ] {
             let keys = keys_at(1_999_999_999, &fields).unwrap();
             assert_eq!(keys.hsm_key(), "test-hsm-key");
+            assert_eq!(keys.lasts(), Some(Duration::from_secs(1)));
             let wanted = app.map(|app| format!("{app}:{TOKEN}"));
             assert_eq!(keys.authorization().map(|both| both.to_string()), wanted);
             assert!(!format!("{keys:?}").contains("test-hsm-key"));

@@ -14,7 +14,7 @@ use crate::{
     config::Settings,
     description::Layout,
     request::{self, Channel},
-    wire::{Frame, LITE_VALUES},
+    wire::{Frame, LITE_VALUES, Request},
 };
 
 /// Longest message of the broker, in bytes. After the log-in it sends its own list of instruments.
@@ -71,6 +71,9 @@ async fn verdict(socket: &mut WebSocket) -> Result<(u32, Layout), AdapterError> 
                      again with `tickhost account login`",
                 ));
             }
+            Ok(Frame::Custom { code, request: Some(Request::Authenticate), .. }) => {
+                return Err(faulted(code));
+            }
             Ok(Frame::Custom { code, .. }) => {
                 warn!(code, "The broker says something before the log-in is answered");
             }
@@ -78,4 +81,9 @@ async fn verdict(socket: &mut WebSocket) -> Result<(u32, Layout), AdapterError> 
             Err(error) => return Err(AdapterError::protocol(format!("the answer to the log-in is {error}"))),
         }
     }
+}
+
+/// The broker found fault with the log-in in words, which are left out: nobody knows whether they repeat a key.
+pub(crate) fn faulted(code: i32) -> AdapterError {
+    AdapterError::protocol(format!("the broker found fault with the log-in, code {code}"))
 }

@@ -17,11 +17,11 @@ use tokio::time::{Instant, sleep_until};
 
 use self::publish::Publisher;
 use crate::{
-    auth::Keys,
+    auth::{self, Keys},
     config::Settings,
     convert::{self, Converted},
     directory::{Directory, Listed},
-    hsm::Opened,
+    hsm::{self, Opened},
     instruments::Instruments,
     request,
     requests::Requests,
@@ -68,6 +68,8 @@ pub struct Session {
     lite_values: u8,
     ping_at: Instant,
     batch_at: Instant,
+    /// When the token of the day ends. Nobody knows what the broker sends after that.
+    ends_at: Option<Instant>,
     full_until: Option<Instant>,
     has_complained: bool,
 }
@@ -115,7 +117,6 @@ impl Session {
             requests: Requests::new(settings.snapshot_limit),
             settings,
             http,
-            keys,
             directory,
             renewal,
             wanted: BTreeMap::new(),
@@ -130,14 +131,19 @@ impl Session {
             lite_values: opened.layout.lite_values,
             ping_at: now,
             batch_at: now,
+            ends_at: keys.lasts().map(|lasts| now + lasts),
             full_until: None,
             has_complained: false,
+            keys,
         }
     }
 
     /// Does what is due, and says when to come back.
     fn advance(&mut self, sink: &mut TickSink) -> Result<Instant, AdapterError> {
         let now = Instant::now();
+        if self.ends_at.is_some_and(|at| at <= now) {
+            return Err(auth::ended());
+        }
         if self.ping_at <= now {
             self.socket.queue_binary(request::PING.as_slice());
             self.ping_at = now + self.settings.heartbeat;
@@ -162,7 +168,7 @@ impl Session {
         }
         let batch_at = self.has_batch().then_some(self.batch_at);
         let fifty_at = self.fifty.as_ref().and_then(Fifty::wake_at);
-        let others = [batch_at, fifty_at, self.requests.wake_at()];
+        let others = [batch_at, fifty_at, self.requests.wake_at(), self.ends_at];
         Ok(others.into_iter().flatten().fold(self.ping_at, Instant::min))
     }
 
@@ -237,6 +243,9 @@ impl Session {
             Ok(Frame::Custom { code, request, .. }) => {
                 // The words are left out: nobody knows whether they repeat a key.
                 warn!(code, ?request, "The broker finds fault");
+                if request == Some(Request::Authenticate) {
+                    return Err(hsm::faulted(code));
+                }
                 if code == SYMBOL_LIMIT {
                     self.full_until = Some(Instant::now() + FULL_FOR);
                 }
@@ -361,8 +370,11 @@ impl Connection for Session {
                 Event::List(list) => self.take_list(list, sink),
                 Event::Converted(converted) => self.take_converted(converted, sink),
                 Event::Fifty(event) => {
+                    let is_packet = matches!(event, FiftyEvent::Message(Message::Binary(_)));
                     self.take_fifty(event, sink);
-                    return Ok(());
+                    if is_packet {
+                        return Ok(());
+                    }
                 }
                 Event::Time => {}
             }

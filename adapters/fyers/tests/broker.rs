@@ -7,6 +7,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     thread,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use adapter_fyers::Fyers;
@@ -206,6 +207,32 @@ fn a_token_that_the_broker_refuses_ends_the_attempts_until_there_is_a_new_one() 
     assert!(!format!("{:?}", bench.heard()).contains("canary"));
     bench.change_credentials(&credentials(&token("canary-key")));
     bench.wait_for_status(StatusKind::CONNECTED);
+}
+
+#[test]
+fn a_connection_ends_with_its_token_and_says_so() {
+    let broker = Broker::start();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let short = fyers::token(APP, "canary-key", i64::try_from(now).unwrap() + 3);
+    let accepted = [("api_key", APP), ("access_token", &short)];
+    broker.venue.accept(vec![accepted.map(|(name, value)| (name.to_owned(), value.to_owned())).into()]);
+    let bench = broker.connect(&json!({}), &short);
+    bench.wait_for_status(StatusKind::CONNECTED);
+    let status = bench.wait_for_status(StatusKind::AUTH_FAILED);
+    assert!(status.message.contains("has ended"), "{}", status.message);
+}
+
+#[test]
+fn a_fault_with_the_log_in_ends_the_connection_and_is_tried_again() {
+    let broker = Broker::start();
+    let bench = broker.connected(&json!({}));
+    broker.own(&json!({ "custom": { "code": -99, "text": "canary", "request": 1 } }));
+    let status = bench.wait_for_status(StatusKind::DISCONNECTED);
+    assert!(status.message.contains("code -99"), "{}", status.message);
+    bench.wait_for("another connection", |heard| {
+        let connected = heard.statuses.iter().filter(|event| event.kind == StatusKind::CONNECTED);
+        (connected.count() == 2).then_some(())
+    });
 }
 
 #[test]
