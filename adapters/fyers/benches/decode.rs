@@ -51,7 +51,7 @@ fn lite(id: u16, round: i32) -> Vec<u8> {
     record
 }
 
-fn take(topics: &mut Topics, bytes: &[u8]) {
+fn take(topics: &mut Topics, bytes: &[u8], is_lite: bool) {
     let Ok(Frame::Data(data)) = Frame::parse(bytes, LITE_VALUES) else { return };
     for record in data.records.flatten() {
         let target = topics.target(&record);
@@ -59,7 +59,11 @@ fn take(topics: &mut Topics, bytes: &[u8]) {
             && let Some(target) = target
             && let Some(instrument) = topics.get(target.place)
         {
-            _ = black_box((decode::quote(instrument, 1), decode::book(instrument)));
+            if is_lite {
+                _ = black_box(decode::last_price(instrument));
+            } else {
+                _ = black_box((decode::quote(instrument, 1), decode::book(instrument)));
+            }
         }
     }
 }
@@ -76,7 +80,7 @@ fn data(criterion: &mut Criterion) {
                 topics.want(feed, topic);
             }
         }
-        take(&mut topics, &frame(&snapshots));
+        take(&mut topics, &frame(&snapshots), false);
         let rounds = [0, 1].map(|round| {
             let record = |id| if name == "lite" { lite(id, round) } else { update(id, values, round) };
             frame(&(0..RECORDS).map(record).collect::<Vec<_>>())
@@ -86,7 +90,7 @@ fn data(criterion: &mut Criterion) {
             bencher.iter(|| {
                 round ^= 1;
                 if let Some(bytes) = rounds.get(round) {
-                    take(&mut topics, black_box(bytes));
+                    take(&mut topics, black_box(bytes), name == "lite");
                 }
             });
         });

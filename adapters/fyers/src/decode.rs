@@ -92,20 +92,31 @@ impl Side {
     }
 }
 
-/// Divides the integers of one feed.
+/// Units of a price in 1.
+const UNITS: i64 = 1_000_000_000;
+
+/// Makes prices of the integers of one feed.
 #[derive(Clone, Copy)]
-struct Scale(i64);
+enum Scale {
+    /// So many units in each: what all known segments have.
+    Whole(i64),
+    /// Divided by this.
+    Divided(i64),
+}
 
 impl Scale {
     fn of(values: &Values) -> Result<Self, DecodeError> {
-        values.divisor().map(Self).ok_or(DecodeError::Precision)
+        let divisor = values.divisor().ok_or(DecodeError::Precision)?;
+        Ok(if UNITS % divisor == 0 { Self::Whole(UNITS / divisor) } else { Self::Divided(divisor) })
     }
 
     /// Exact, as far as the ninth decimal place goes; what is beyond is rounded.
     fn price(self, raw: i32) -> Price {
-        // Below 2.2 × 10^18, and the divisor is at most 65,535 × 10^9: neither sum can overflow.
-        let nanos = i64::from(raw) * 1_000_000_000;
-        Price::from_nanos((nanos + self.0 / 2).div_euclid(self.0))
+        // Below 2.2 × 10^18, and a divisor is at most 65,535 × 10^9: nothing can overflow.
+        Price::from_nanos(match self {
+            Self::Whole(units) => i64::from(raw) * units,
+            Self::Divided(divisor) => (i64::from(raw) * UNITS + divisor / 2).div_euclid(divisor),
+        })
     }
 }
 
@@ -256,4 +267,27 @@ fn count(raw: i32) -> i64 {
 fn time(values: &Values, place: usize) -> Option<u64> {
     let seconds = u64::from(values.get(place)?.cast_unsigned());
     (seconds > 0).then(|| seconds * NANOS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_exact_and_rounded_beyond_the_ninth_place() {
+        let divided = |divisor: i64| {
+            if UNITS % divisor == 0 { Scale::Whole(UNITS / divisor) } else { Scale::Divided(divisor) }
+        };
+        for (divisor, raw, nanos) in [
+            (1, i32::MAX, 2_147_483_647_000_000_000),
+            (100, 62_505, 625_050_000_000),
+            (100, -3_763, -37_630_000_000),
+            (10_000, 830_025, 83_002_500_000),
+            (3, 2, 666_666_667),
+            (3, -2, -666_666_667),
+            (65_535 * UNITS, i32::MAX, 32_768),
+        ] {
+            assert_eq!(divided(divisor).price(raw).as_nanos(), nanos, "{raw} / {divisor}");
+        }
+    }
 }

@@ -194,11 +194,12 @@ impl Publisher {
             return Ok(());
         }
         let deep = deep.filter(|_| self.deep.contains_key(&number));
-        let book = decode::book(instrument)?;
         let has_prices = instrument.prices().is_some_and(|values| !values.is_empty());
         let topic = instrument.topic();
+        // One that has been announced and has no level is an empty one.
+        let is_known = instrument.book().is_some() || deep.is_some();
         let is_without = topic.is_index() || self.bookless.contains(topic);
-        if mode == Mode::Quote || (book.is_none() && deep.is_none() && !is_without) {
+        if mode == Mode::Quote || !(is_known || is_without) {
             if fresh & PRICES != 0 && has_prices {
                 sink.quote(&decode::quote(instrument, number)?);
             }
@@ -213,7 +214,7 @@ impl Publisher {
         if let (Some(book), Some(levels)) = (deep, self.deep.get(&number)) {
             book.levels(*levels, &mut self.buy, &mut self.sell);
             sink.depth(&tick, &self.buy, &self.sell);
-        } else if let Some(book) = book {
+        } else if let Some(book) = decode::book(instrument)? {
             sink.depth(&tick, book.buy(), book.sell());
         } else if has_prices {
             sink.depth(&tick, &[], &[]);
