@@ -7,6 +7,7 @@ mod master;
 mod names;
 mod own;
 mod proto;
+mod rates;
 mod record;
 mod request;
 mod rest;
@@ -17,7 +18,7 @@ use std::{any::Any, net::SocketAddr, time::Duration};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use self::{books::Books, names::Feed, session::Hsm};
+use self::{books::Books, names::Feed, rates::Rates, session::Hsm};
 pub use self::{
     books::{LEVELS, SYMBOLS as DEEP_SYMBOLS},
     jwt::token,
@@ -26,7 +27,7 @@ pub use self::{
 };
 use crate::{
     broker::{Broker, News, Next, Reply, Request, Role},
-    model::{Mode, Values},
+    model::{Mode, Values, now_ns},
     options::Options,
     state::{Core, Peer},
     universe::Instrument,
@@ -50,9 +51,11 @@ const BOOKS: &str = "books of ";
 /// The account of a connection to the HSM socket whose handshake had what it must not have.
 const IGNORED: &str = "ignored";
 
-/// Fyers' rules. It has no state of its own.
-#[derive(Clone, Copy, Debug)]
-pub struct Fyers;
+/// Fyers' rules, and how often it was asked.
+#[derive(Debug, Default)]
+pub struct Fyers {
+    rates: Rates,
+}
 
 impl Broker for Fyers {
     const NAME: &'static str = "fyers";
@@ -87,7 +90,7 @@ impl Broker for Fyers {
     }
 
     fn new(_options: &Options) -> Self {
-        Self
+        Self::default()
     }
 
     fn key(instrument: &Instrument) -> Option<u64> {
@@ -95,6 +98,10 @@ impl Broker for Fyers {
     }
 
     fn rest(&self, core: &mut Core, request: &Request) -> Reply {
+        let is_limited = own::has_rates(core) && rest::is_limited(request);
+        if is_limited && self.rates.is_over(now_ns()) {
+            return rest::refused(429);
+        }
         rest::answer(core, request)
     }
 

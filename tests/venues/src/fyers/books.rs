@@ -128,6 +128,11 @@ fn number(channel: &str) -> Result<u8, &'static str> {
     channel.parse().ok().filter(|channel| CHANNELS.contains(channel)).ok_or("invalid channel")
 }
 
+/// Whether the broker has deep books of an instrument.
+fn is_deep(one: &Instrument) -> bool {
+    matches!(one.exchange, "NSE" | "NFO")
+}
+
 /// Subscribes or unsubscribes. The symbols that there are count, also when there are others.
 fn subscription(core: &mut Core, connection: u64, data: Value) -> Result<&'static str, &'static str> {
     let asked: Subscription = serde_json::from_value(data).map_err(|_| "invalid request")?;
@@ -137,7 +142,7 @@ fn subscription(core: &mut Core, connection: u64, data: Value) -> Result<&'stati
     }
     let tickers: Vec<&str> = asked.symbols.iter().map(String::as_str).collect();
     let mut places: Vec<usize> = by_ticker(&core.universe, &tickers).into_values().collect();
-    places.retain(|place| core.instrument(*place).is_some_and(|one| matches!(one.exchange, "NSE" | "NFO")));
+    places.retain(|place| core.instrument(*place).is_some_and(is_deep));
     places.sort_unstable();
     let pairs: Vec<(usize, Mode)> = places.iter().map(|place| (*place, MODE)).collect();
     let are_all = places.len() == tickers.iter().collect::<BTreeSet<_>>().len();
@@ -193,6 +198,10 @@ pub(super) fn encode(instrument: &Instrument, mode: Mode, values: &Values) -> Re
 impl Books {
     /// A message of one book, or none when it is not heard or nothing changed.
     pub(super) fn write(&mut self, news: &News<'_>) -> Result<Vec<Vec<u8>>, String> {
+        // A stray may be anything.
+        if !is_deep(news.instrument) {
+            return Ok(Vec::new());
+        }
         let (now, is_stray) = (state(news)?, news.cause == Cause::Stray);
         let resumed = &self.resumed;
         let mut unknown = Book { channel: 0, sequence: 0, last: None };
@@ -273,9 +282,8 @@ fn rows(side: &Side) -> Result<[Row; LEVELS as usize], String> {
 
 fn message(news: &News<'_>, old: Option<&State>, new: &State, sequence: u64) -> Result<Vec<u8>, String> {
     let instrument = news.instrument;
-    let is_tick_by_tick = matches!(instrument.exchange, "NSE" | "NFO");
-    let (Some(token), Some(ticker)) = (fytoken(instrument), ticker(instrument).filter(|_| is_tick_by_tick))
-    else {
+    let names = fytoken(instrument).zip(ticker(instrument)).filter(|_| is_deep(instrument));
+    let Some((token, ticker)) = names else {
         return Err("the broker has deep books of NSE and NFO alone".to_owned());
     };
     let mut depth = Writer::default();

@@ -31,7 +31,7 @@ pub(super) fn obey(core: &mut Core, command: &Value) -> Result<(), String> {
     let is_good = match name.as_str() {
         "rebuff" => value.as_str().is_some_and(|how| REBUFFS.contains(&how)),
         "refuse" => value.as_str().is_some_and(|what| REQUESTS.iter().any(|request| request.0 == what)),
-        "mix_up" => value.is_boolean(),
+        "mix_up" | "rates" => value.is_boolean(),
         "limit" => value.as_u64().is_some_and(|limit| limit <= SYMBOLS as u64),
         "custom" => return custom(core, value).ok_or_else(|| format!("{value} is no message")),
         "lose" => return lose(core, value).ok_or_else(|| format!("{value} is no number of messages")),
@@ -81,6 +81,11 @@ pub(super) fn is_refused(core: &mut Core, kind: u8) -> bool {
 /// Whether the conversion of tickers gives each the number of another.
 pub(super) fn is_mixed_up(core: &Core) -> bool {
     core.own.get("mix_up").and_then(Value::as_bool) == Some(true)
+}
+
+/// Whether requests over REST are counted.
+pub(super) fn has_rates(core: &Core) -> bool {
+    core.own.get("rates").and_then(Value::as_bool) == Some(true)
 }
 
 /// The symbols of the plan, where they are not those of every plan.

@@ -124,6 +124,22 @@ fn depth(segment: &Segment, values: &Values) -> Result<Vec<i32>, String> {
     Ok(slots)
 }
 
+/// Takes the sides of a book that have no levels out of slots: that is how somebody says that they did not change.
+pub(super) fn without_empty_sides(feed: Feed, slots: &mut [i32], values: &Values) {
+    // The sides take turns: prices, quantities, orders; in a scrip the best quantities and prices.
+    let (slots, width) = match feed {
+        Feed::Depth => (slots.get_mut(..), LEVELS),
+        Feed::Scrip => (slots.get_mut(4..8), 1),
+        Feed::Index => return,
+    };
+    let sides = [&values.bids, &values.asks].into_iter().cycle();
+    for (some, side) in slots.unwrap_or_default().chunks_mut(width).zip(sides) {
+        if side.is_empty() {
+            some.fill(NOTHING);
+        }
+    }
+}
+
 /// A snapshot: it gives a topic its number on the connection, and says all that there is to know.
 pub(super) fn snapshot(id: u16, feed: Feed, one: &Instrument, slots: &[i32]) -> Result<Vec<u8>, String> {
     let segment = segment_of(one).ok_or("the broker has no market data of this exchange")?;

@@ -99,6 +99,11 @@ fn error(code: i32, message: &str) -> Value {
     json!({ "s": "error", "code": code, "message": message })
 }
 
+/// Whether a request counts: the lists are on a server that does not.
+pub(super) fn is_limited(request: &Request) -> bool {
+    !request.uri().path().starts_with(LISTS)
+}
+
 /// What is refused on purpose. One who asks too often is told for how long not to, in both forms that were seen.
 pub(super) fn refused(status: u16) -> Reply {
     let mut refusal = answer_json(status, &error(-i32::from(status), "request limit reached"));

@@ -21,6 +21,9 @@ pub const ACKNOWLEDGE: u32 = 10;
 /// Acknowledgements that may be missing before trades are held back.
 const MISSING: usize = 20;
 
+/// Frames that a client may still acknowledge.
+const REMEMBERED: usize = 1_000;
+
 /// Topics that a connection remembers; those that are not subscribed any more are forgotten then. There are more numbers.
 const TOPICS: usize = 20_000;
 
@@ -151,6 +154,9 @@ impl Hsm {
         if self.frames == ACKNOWLEDGE {
             self.frames = 0;
             self.due.push_back(self.number);
+            if self.due.len() > REMEMBERED {
+                self.due.pop_front();
+            }
         }
         Message::binary(frame::data(self.number, records))
     }
@@ -170,7 +176,10 @@ impl Hsm {
         }
         let mut records = Vec::new();
         for &feed in feeds {
-            let slots = record::slots(feed, news.instrument, news.values)?;
+            let mut slots = record::slots(feed, news.instrument, news.values)?;
+            if news.cause == Cause::Partial {
+                record::without_empty_sides(feed, &mut slots, news.values);
+            }
             records.extend(self.record(feed, news, &slots)?);
         }
         Ok(records)
@@ -185,11 +194,7 @@ impl Hsm {
         let is_silent = match news.cause {
             Cause::State => is_paused,
             Cause::Trade => is_paused || is_held_back,
-            // No level is how somebody says that a book did not change.
-            Cause::Partial => {
-                feed == Feed::Depth && news.values.bids.is_empty() && news.values.asks.is_empty()
-            }
-            Cause::Whole | Cause::Stray => false,
+            Cause::Whole | Cause::Partial | Cause::Stray => false,
         };
         if is_silent {
             return Ok(None);
@@ -214,6 +219,7 @@ impl Hsm {
             }
         }
     }
+
     /// Announces a topic without a value.
     pub(super) fn announce(&mut self, feed: Feed, news: &News<'_>) -> Result<Vec<u8>, String> {
         let topic = self.topics.get_mut(&(news.place, feed)).ok_or("it is not subscribed")?;

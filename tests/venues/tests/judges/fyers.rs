@@ -9,6 +9,9 @@ use super::{chosen, client::Client, float, options};
 
 const APP: &str = "MADEUP0001-100";
 
+/// Where the app wants browsers to go.
+const PAGE: &str = "http://127.0.0.1/back?x=1";
+
 /// Trades after the snapshot.
 const TRADES: usize = 3;
 
@@ -280,4 +283,31 @@ async fn fyers_apiv3_decodes_what_the_tbt_socket_sends() {
     client.tell("unsubscribe").await;
     client.end().await;
     println!("fyers-apiv3, {} levels: {} instruments, {rows} rows", fyers::LEVELS, instruments.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fyers_apiv3_logs_in_and_connects_with_what_it_got() {
+    let account = [("api_key", APP), ("api_secret", "secret"), ("redirect_uri", PAGE)];
+    let venue = fyers::Venue::start(options().accepting(&account)).await.unwrap();
+    let asked = json!({
+        "url": format!("http://{}", venue.address()), "app_id": APP, "secret": "secret", "redirect_uri": PAGE,
+    });
+    let Some(mut client) = Client::start("fyers_login.py", &asked).await else { return };
+    let got = client.next().await;
+    client.end().await;
+    assert_eq!(got["state"], json!(["a state"]));
+    assert_eq!((&got["wrong"]["s"], &got["again"]["s"]), (&json!("error"), &json!("error")), "{got}");
+    assert_eq!(got["good"]["s"], "ok", "{got}");
+    let token = got["good"]["access_token"].as_str().unwrap();
+    let one = [venue.instrument("NSE_INDEX", "NIFTY").unwrap()];
+    let mut asked = self::asked(&venue, "hsm", "SymbolUpdate", false, &one);
+    asked["token"] = format!("{APP}:{token}").into();
+    let mut client = Client::start("fyers_socket.py", &asked).await.unwrap();
+    for answer in ["cn", "ful", "sub"] {
+        control(&mut client, answer).await;
+    }
+    let ticks = read(&mut client, 1).await;
+    compare(&venue, &one, Mode::Quote, &ticks);
+    client.end().await;
+    assert_eq!(venue.report().log_ins, [false, false, true]);
 }

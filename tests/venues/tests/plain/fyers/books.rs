@@ -282,4 +282,11 @@ async fn what_is_asked_for_goes_to_both_sockets_as_each_can_carry_it() {
     let change = book(&mut deep).await;
     let expected = BTreeMap::from([(6, (Some(0), Some(0), Some(0)))]);
     assert_eq!((change.is_snapshot, change.bids, change.asks.len()), (false, expected, 0));
+    // A stray comes where it can.
+    for (exchange, symbol) in [("BSE", "SBIN"), ("NSE", "INFY")] {
+        venue.stray(&[(exchange, symbol, Mode::Full, Values::absent())]).unwrap();
+        assert_eq!(super::records(&mut prices).await.len(), 2);
+    }
+    assert_eq!(book(&mut deep).await.ticker, "NSE:INFY-EQ");
+    assert!(venue.send(&[("BSE", "SBIN", Mode::Deep(50), Values::absent())]).is_err());
 }

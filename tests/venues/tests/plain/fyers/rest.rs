@@ -99,6 +99,21 @@ async fn tickers_are_converted_in_another_order_for_those_who_are_logged_in() {
 }
 
 #[tokio::test]
+async fn who_asks_too_often_is_refused_where_requests_count() {
+    let venue = venue().await;
+    let ask = async |path: &str| http(venue.address(), get(path, "")).await.0;
+    for _ in 0..12 {
+        assert!(ask("/indus/home/tbtws").await.starts_with("http/1.1 401"));
+    }
+    venue.own(&json!({ "rates": true })).unwrap();
+    let began = std::time::Instant::now();
+    while !ask("/indus/home/tbtws").await.starts_with("http/1.1 429") {
+        assert!(began.elapsed() < super::super::SOON);
+    }
+    assert!(ask("/sym_details/index_hsm_mapping.json").await.starts_with("http/1.1 200"));
+}
+
+#[tokio::test]
 async fn the_lists_are_there_for_everybody() {
     let venue = venue().await;
     let list = async |name: &str| {

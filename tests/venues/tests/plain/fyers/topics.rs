@@ -237,7 +237,18 @@ async fn nothing_is_sent_unasked_but_that_a_topic_exists() {
     let [Record::Update { id, slots }] = found.as_slice() else { panic!("{found:?}") };
     let present: Vec<usize> = (0..21).filter(|slot| slots[*slot] != i32::MIN).collect();
     assert_eq!((id, present, slots[1]), (prices, vec![1], 7));
+    // A side without levels is as it was.
+    let asks = Values { asks: [level("831")].into_iter().collect(), ..Values::absent() };
+    venue.send_partial(&[("NSE", "SBIN", Mode::Full, asks)]).unwrap();
+    let found = records(&mut socket).await;
+    let [Record::Update { id, slots }, Record::Update { id: other, slots: best }] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    let present =
+        |slots: &[i32]| (0..slots.len()).filter(|slot| slots[*slot] != i32::MIN).collect::<Vec<_>>();
+    assert_eq!((id, other, present(slots), present(best)), (book, prices, vec![5, 15, 25], vec![5, 7]));
     let sent = venue.sent("NSE", "SBIN", Mode::Full).unwrap();
+    assert_eq!((sent.bids.len(), sent.asks.len()), (1, 1));
     assert_eq!((sent.ltp, sent.volume, sent.open), (price("830.05").unwrap(), 7, ABSENT));
 }
 
