@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use adapter_sdk::{AdapterError, net::Http};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::{auth::Keys, topic::Fytoken};
 
@@ -48,19 +49,27 @@ struct Answer {
     invalid: Vec<serde_json::Value>,
 }
 
-/// Asks for at most [`MAX_SYMBOLS`] symbols.
+/// Asks for at most [`MAX_SYMBOLS`] symbols. A request whose turn does not come, since the broker has asked for a pause, is
+/// given up like one without an answer.
 pub(crate) async fn ask(
     http: Http,
     url: String,
     keys: Keys,
     tickers: Vec<String>,
 ) -> Result<Converted, AdapterError> {
-    let request = keys.sign(http.post(&url)).json(&json!({ "symbols": tickers })).timeout(TIMEOUT);
-    let response = request.send().await?;
-    if !response.is_success() {
-        return Err(response.refusal("the request for the numbers of symbols"));
-    }
-    read(response.json(MAX_ANSWER_BYTES).await?)
+    let asked = async {
+        let request = keys.sign(http.post(&url)).json(&json!({ "symbols": tickers }));
+        let response = request.send().await?;
+        if !response.is_success() {
+            return Err(response.refusal("the request for the numbers of symbols"));
+        }
+        read(response.json(MAX_ANSWER_BYTES).await?)
+    };
+    timeout(TIMEOUT, asked).await.unwrap_or_else(|_| {
+        Err(AdapterError::network(format!(
+            "the broker did not say the numbers of symbols within {TIMEOUT:?}"
+        )))
+    })
 }
 
 fn read(answer: Answer) -> Result<Converted, AdapterError> {

@@ -177,16 +177,20 @@ impl Session {
         if self.asking.is_some() || self.unasked.is_empty() {
             return;
         }
-        let count = self.unasked.len().min(convert::MAX_SYMBOLS);
-        let next: Vec<u32> = self.unasked.drain(..count).collect();
         if now < self.asks_not_before {
-            next.into_iter().for_each(|instrument| self.place(instrument, true, sink));
+            let all = std::mem::take(&mut self.unasked);
+            all.into_iter().for_each(|instrument| self.place(instrument, true, sink));
             return;
         }
+        let count = self.unasked.len().min(convert::MAX_SYMBOLS);
+        let next: Vec<u32> = self.unasked.drain(..count).collect();
         let mut asked: Vec<Listed> = Vec::with_capacity(next.len());
         for instrument in next {
             let listed = self.wanted.get(&instrument).and_then(|wanted| wanted.listed.clone());
             asked.extend(listed.filter(|listed| !asked.contains(listed)));
+        }
+        if asked.is_empty() {
+            return;
         }
         let tickers = asked.iter().map(|listed| listed.ticker.clone()).collect();
         let work = convert::ask(

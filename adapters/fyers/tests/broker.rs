@@ -289,22 +289,20 @@ fn a_change_that_is_lost_leads_to_a_whole_book() {
     let bench = broker.connected(&json!({ "depth_50": true }));
     bench.subscribe_depth(1, "NSE", "SBIN", Mode::Depth, 50);
     wait_for_book(&bench, 1, |(_, buy, _)| buy.len() > 5);
-    broker.own(&json!({ "lose": 1 }));
+    let best = |(_, buy, _): &Book| buy.first().filter(|_| buy.len() > 5).map(|best| best.price);
     broker.book("SBIN", 700, 50);
+    wait_for_book(&bench, 1, |book| best(book) == Some(699_950_000_000));
+    broker.own(&json!({ "lose": 1 }));
     broker.venue.trade();
     broker.venue.trade();
-    bench.wait_for("a gap", |heard| {
-        heard.logs.iter().any(|(_, line)| line.contains("asking for the whole book")).then_some(())
-    });
-    // It is subscribed anew, and goes on with what the broker has.
-    bench.wait_for("a whole book", |heard| {
-        let gap = heard.logs.iter().position(|(_, line)| line.contains("asking for the whole book"));
-        gap.and_then(|_| {
-            heard.ticks.iter().rev().find_map(|tick| match tick {
-                Published::Depth(_, buy, _) => (buy.len() > 5).then_some(()),
-                _ => None,
-            })
-        })
+    // It is subscribed anew, and begins with what the broker has by now; until then there is the one of five levels.
+    bench.wait_for("another whole book", |heard| {
+        let deep = heard.ticks.iter().rev().find_map(|tick| match tick {
+            Published::Depth(quote, buy, sell) => best(&(*quote, buy.clone(), sell.clone())),
+            _ => None,
+        });
+        let has_gap = heard.logs.iter().any(|(_, line)| line.contains("asking for the whole book"));
+        (has_gap && deep != Some(699_950_000_000)).then_some(())
     });
     broker.book("SBIN", 777, 50);
     let (_, buy, sell) = wait_for_book(&bench, 1, |(_, buy, _)| {
@@ -368,7 +366,12 @@ fn words_of_the_broker_are_not_repeated() {
 }
 
 /// A server that gives one answer to everybody.
-fn server(answer: String) -> String {
+fn server(answer: &str) -> String {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
+    raw_server(format!("{head}{answer}"))
+}
+
+fn raw_server(answer: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -377,9 +380,7 @@ fn server(answer: String) -> String {
             let mut request = [0; 4_096];
             // What was asked does not matter.
             _ = stream.read(&mut request);
-            let head =
-                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
-            _ = stream.write_all(format!("{head}{answer}").as_bytes());
+            _ = stream.write_all(answer.as_bytes());
         }
     });
     url
@@ -388,7 +389,7 @@ fn server(answer: String) -> String {
 #[test]
 fn a_topic_that_stays_silent_is_refused() {
     let broker = Broker::start();
-    let names = server(r#"{"BSE:SENSEX-INDEX":"Sensex as nobody calls it"}"#.to_owned());
+    let names = server(r#"{"BSE:SENSEX-INDEX":"Sensex as nobody calls it"}"#);
     let bench = broker.connected(&json!({ "index_map_url": names, "snapshot_seconds": 0.5 }));
     assert!(bench.subscribe(1, "NSE_INDEX", "NIFTY", Mode::Quote).code.is_taken());
     assert!(bench.subscribe(2, "BSE_INDEX", "SENSEX", Mode::Quote).code.is_taken());
@@ -400,10 +401,21 @@ fn a_topic_that_stays_silent_is_refused() {
 fn the_list_serves_when_the_broker_does_not_say_numbers() {
     for answer in ["<html>", r#"{"s":"error","message":"canary"}"#, r#"{"s":"ok","validSymbol":{}}"#] {
         let broker = Broker::start();
-        let bench = broker.connected(&json!({ "symbol_token_url": server(answer.to_owned()) }));
+        let bench = broker.connected(&json!({ "symbol_token_url": server(answer) }));
         assert!(bench.subscribe(1, "NSE", "SBIN", Mode::Quote).code.is_taken());
         bench.wait_for_ticks(1, 1);
         assert!(!format!("{:?}", bench.heard()).contains("canary"));
+    }
+}
+
+#[test]
+fn a_broker_that_wants_a_pause_keeps_nobody_waiting() {
+    let broker = Broker::start();
+    let busy = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 300\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let bench = broker.connected(&json!({ "symbol_token_url": raw_server(busy.to_owned()) }));
+    for (number, symbol) in [(1, "SBIN"), (2, "MRF")] {
+        assert!(bench.subscribe(number, "NSE", symbol, Mode::Quote).code.is_taken());
+        bench.wait_for_ticks(number, 1);
     }
 }
 
@@ -414,7 +426,7 @@ fn what_broker_and_list_disagree_on_is_shown_to_nobody() {
     let answer = json!({
         "s": "ok", "validSymbol": { "NSE:SBIN-EQ": "101126092968407" }, "invalidSymbol": ["NSE:MRF-EQ"],
     });
-    let bench = broker.connected(&json!({ "symbol_token_url": server(answer.to_string()) }));
+    let bench = broker.connected(&json!({ "symbol_token_url": server(&answer.to_string()) }));
     for (number, symbol, code) in
         [(1, "SBIN", OutcomeCode::REFUSED), (2, "MRF", OutcomeCode::UNKNOWN_INSTRUMENT)]
     {
