@@ -34,6 +34,8 @@ pub(crate) struct Converted {
 pub(crate) enum Verdict {
     /// The number to use.
     Use(Fytoken),
+    /// The broker says nothing of the symbol.
+    Unsaid,
     /// The broker does not know the symbol.
     Unknown,
     /// They name different instruments.
@@ -91,13 +93,13 @@ fn read(answer: Answer) -> Result<Converted, AdapterError> {
 }
 
 impl Converted {
-    /// What becomes of a symbol that the list has under this number. A symbol that the answer does not mention keeps it.
+    /// What becomes of a symbol that the list has under this number.
     pub(crate) fn verdict(&self, ticker: &str, listed: Fytoken) -> Verdict {
         match self.valid.get(ticker) {
             Some(fytoken) if fytoken.is_akin(listed) => Verdict::Use(*fytoken),
             Some(_) => Verdict::Contradiction,
             None if self.invalid.iter().any(|invalid| invalid == ticker) => Verdict::Unknown,
-            None => Verdict::Use(listed),
+            None => Verdict::Unsaid,
         }
     }
 }
@@ -131,7 +133,7 @@ mod tests {
         assert_eq!(verdict("NSE:A-EQ"), Verdict::Use(listed(1)));
         assert_eq!(verdict("NSE:B-EQ"), Verdict::Use(listed(2)));
         assert_eq!(verdict("NSE:C-EQ"), Verdict::Contradiction, "another segment");
-        assert_eq!(verdict("NSE:D-EQ"), Verdict::Use(listed(9)));
+        assert_eq!(verdict("NSE:D-EQ"), Verdict::Unsaid);
         assert_eq!(verdict("NSE:E-EQ"), Verdict::Unknown);
     }
 

@@ -39,19 +39,23 @@ pub(crate) struct Directory {
     list: Arc<Instruments>,
     indices: Rc<Indices>,
     said: FxHashMap<Fytoken, Verdict>,
+    /// Whether the broker has another number for anything than the list has: then the list's numbers may be those of other
+    /// instruments by now, and are not used alone any more.
+    is_doubtful: bool,
     /// Whether the broker is asked at all.
     asks: bool,
 }
 
 impl Directory {
     pub(crate) fn new(list: Arc<Instruments>, indices: Rc<Indices>, asks: bool) -> Self {
-        Self { list, indices, said: FxHashMap::default(), asks }
+        Self { list, indices, said: FxHashMap::default(), is_doubtful: false, asks }
     }
 
     /// Another list is in force.
     pub(crate) fn renew(&mut self, list: Arc<Instruments>) {
         self.list = list;
         self.said.clear();
+        self.is_doubtful = false;
     }
 
     /// What the list says of an instrument.
@@ -78,14 +82,14 @@ impl Directory {
         let fytoken = match self.said.get(&listed.fytoken).copied() {
             Some(Verdict::Use(fytoken)) => fytoken,
             Some(Verdict::Unknown) => return Err(nowhere()),
-            Some(Verdict::Contradiction) => {
+            None if self.asks && !is_urgent => return Ok(Place::Ask(listed)),
+            None | Some(Verdict::Unsaid) if !self.is_doubtful => listed.fytoken,
+            None | Some(Verdict::Unsaid | Verdict::Contradiction) => {
                 return Err(Refusal::Refused(format!(
                     "The broker's list and the broker itself disagree on what {} is",
                     wanted.symbol
                 )));
             }
-            None if self.asks && !is_urgent => return Ok(Place::Ask(listed)),
-            None => listed.fytoken,
         };
         fytoken.topic().map(Place::Topic).ok_or_else(nowhere)
     }
@@ -99,6 +103,7 @@ impl Directory {
         for Listed { fytoken, ticker } in asked {
             let verdict = converted.verdict(ticker, *fytoken);
             changed += usize::from(verdict != Verdict::Use(*fytoken));
+            self.is_doubtful |= matches!(verdict, Verdict::Use(other) if other != *fytoken);
             self.said.insert(*fytoken, verdict);
         }
         if changed > 0 {
@@ -132,6 +137,7 @@ mod tests {
     const LIST: &str = "\
 10100000003045,STATE BANK OF INDIA,0,1,0.05,,:,2026-10-03,,NSE:SBIN-EQ,10,10,3045,SBIN,3045,-1.0,XX
 10100000001594,INFOSYS,0,1,0.05,,:,2026-10-03,,NSE:INFY-EQ,10,10,1594,INFY,1594,-1.0,XX
+101000000011536,TATA CONSULTANCY,0,1,0.05,,:,2026-10-03,,NSE:TCS-EQ,10,10,11536,TCS,11536,-1.0,XX
 101000000026000,NIFTY 50,10,1,0.05,,:,2026-10-03,,NSE:NIFTY50-INDEX,10,10,26000,NIFTY,26000,-1.0,XX
 101125093099999,NIFTY 30 Sep 25 FUT,11,65,0.1,,:,2026-09-09,1759226400,NSE:NIFTY25SEPFUT,10,11,99999,NIFTY,26000,-1.0,XX
 ";
@@ -179,6 +185,8 @@ mod tests {
         directory.learn(&[listed, directory.listed(&infy).unwrap()], &said);
         assert_eq!(topic(directory.place(&sbin, false)), "sf|nse_cm|3046");
         assert!(topic(directory.place(&infy, true)).contains("disagree"), "another segment cannot be it");
+        // A list that is wrong once is not believed alone.
+        assert!(topic(directory.place(&wanted("NSE", "TCS"), true)).contains("disagree"));
         // Another list, and nothing is known of it.
         directory.renew(Arc::new(Instruments::load([LIST.as_bytes()]).unwrap()));
         assert!(matches!(directory.place(&sbin, false), Ok(Place::Ask(_))));

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+#[path = "broker/harness.rs"]
+mod harness;
+
 use std::{
     collections::BTreeMap,
     io::{Read as _, Write as _},
@@ -13,122 +16,19 @@ use std::{
 use adapter_fyers::Fyers;
 use adapter_sdk::{
     Login, Mode,
-    abi::{DepthLevel, ErrorCode, OutcomeCode, PRICE_SCALE, Quote, StatusKind, SubscriptionOutcome},
+    abi::{ErrorCode, OutcomeCode, PRICE_SCALE, Quote, StatusKind},
     testing::{Bench, Published, SOON, log_in},
 };
-use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
-use venues::{Level, Options, Values, fyers, fyers::Venue};
+use serde_json::json;
+use venues::fyers;
 
-const APP: &str = "APP-100";
-
-/// A token of the venue, which ends in the year 2100.
-fn token(key: &str) -> String {
-    fyers::token(APP, key, 4_102_444_800)
-}
-
-fn credentials(token: &str) -> String {
-    json!({ "api_key": APP, "access_token": token }).to_string()
-}
-
-struct Broker {
-    venue: Venue,
-    cache: TempDir,
-    /// After the venue, which runs in it.
-    _runtime: Runtime,
-}
-
-impl Broker {
-    fn start() -> Self {
-        let runtime = Runtime::new().unwrap();
-        let options = Options { rate_hz: 0.0, instruments: 1_000, ..Options::default() };
-        let token = token("canary-key");
-        let options =
-            options.accepting(&[("api_key", APP), ("api_secret", "canary-secret"), ("access_token", &token)]);
-        let venue = runtime.block_on(Venue::start(options)).unwrap();
-        Self { venue, cache: tempfile::tempdir().unwrap(), _runtime: runtime }
-    }
-
-    fn config(&self, changes: &Value) -> String {
-        let address = self.venue.address();
-        let mut config = json!({
-            "ws_url": format!("ws://{address}/hsm/v1-5/prod"),
-            "api_url": format!("http://{address}"),
-            "instruments_url": format!("http://{address}/sym_details"),
-            "cache_dir": self.cache.path(),
-            "batch_interval_ms": 10,
-        });
-        let members = changes.as_object().unwrap().clone();
-        config.as_object_mut().unwrap().extend(members);
-        config.to_string()
-    }
-
-    fn connect(&self, changes: &Value, token: &str) -> Bench {
-        Bench::start_with::<Fyers>(&self.config(changes), &credentials(token)).unwrap()
-    }
-
-    fn connected(&self, changes: &Value) -> Bench {
-        let bench = self.connect(changes, &token("canary-key"));
-        bench.wait_for_status(StatusKind::CONNECTED);
-        bench
-    }
-
-    fn own(&self, command: &Value) {
-        self.venue.own(command).unwrap();
-    }
-
-    /// Sends a book of so many levels around a price in rupees.
-    fn book(&self, symbol: &str, rupees: i64, levels: u8) {
-        let level = |step: i64| Level {
-            price: (rupees * 100 + step * 5) * (venues::PRICE_SCALE / 100),
-            quantity: 10 + step.abs(),
-            orders: 2,
-        };
-        let values = Values {
-            ltp: rupees * venues::PRICE_SCALE,
-            bids: (1..=i64::from(levels)).map(|step| level(-step)).collect(),
-            asks: (1..=i64::from(levels)).map(level).collect(),
-            ..Values::absent()
-        };
-        let mode = if levels > 5 { venues::Mode::Deep(50) } else { venues::Mode::Full };
-        self.venue.send(&[("NSE", symbol, mode, values)]).unwrap();
-    }
-}
+use self::harness::{APP, Broker, credentials, later, token, wait_for_book};
 
 fn quote(tick: &Published) -> Option<&Quote> {
     match tick {
         Published::Quote(quote) | Published::Depth(quote, ..) => Some(quote),
         Published::Ltp(_) => None,
     }
-}
-
-type Book = (Quote, Vec<DepthLevel>, Vec<DepthLevel>);
-
-fn wait_for_book(bench: &Bench, instrument: u32, is_it: impl Fn(&Book) -> bool) -> Book {
-    bench.wait_for("a book", |heard| {
-        heard.ticks.iter().rev().find_map(|tick| match tick {
-            Published::Depth(quote, buy, sell) if quote.instrument == instrument => {
-                Some((*quote, buy.clone(), sell.clone())).filter(&is_it)
-            }
-            _ => None,
-        })
-    })
-}
-
-/// What was said of an instrument later than in the answer to its subscription.
-fn later(bench: &Bench, instrument: u32) -> SubscriptionOutcome {
-    bench.wait_for("a late outcome", |heard| {
-        let mut late = heard.outcomes.iter().filter(|(request, _)| *request == 0);
-        late.find(|(_, outcome)| outcome.instrument == instrument).map(|(_, outcome)| outcome.clone())
-    })
-}
-
-fn wait_for_depth(bench: &Bench, instrument: u32, depth: u16) {
-    bench.wait_for("another depth", |heard| {
-        let mut late = heard.outcomes.iter().filter(|(request, _)| *request == 0);
-        late.any(|(_, outcome)| (outcome.instrument, outcome.depth) == (instrument, depth)).then_some(())
-    });
 }
 
 fn fields(pairs: &[(&str, &str)]) -> String {
@@ -256,71 +156,6 @@ fn prices_books_and_indices_come_as_they_were_sent() {
     // New price and new book are one tick.
     assert_eq!((buy[0].price, sell[4].price), (776_950_000_000, 777_250_000_000));
     assert_eq!((buy[0].quantity, buy[0].orders, quote.exchange_ts_ns), (11, 2, 0));
-}
-
-#[test]
-fn fifty_levels_come_by_their_own_socket_for_as_many_as_it_takes() {
-    let broker = Broker::start();
-    let bench = broker.connected(&json!({ "depth_50": true }));
-    for (number, symbol) in (1..).zip(["SBIN", "INFY", "MRF", "ITC", "TCS"]) {
-        let outcome = bench.subscribe_depth(number, "NSE", symbol, Mode::Depth, 50);
-        assert_eq!((outcome.code, outcome.depth), (OutcomeCode::ACCEPTED, 50), "{symbol}");
-    }
-    // Where the broker has no more levels, or no more room, there are five.
-    assert_eq!(bench.subscribe_depth(6, "BSE", "SBIN", Mode::Depth, 50).depth, 5);
-    assert_eq!(bench.subscribe_depth(7, "NSE", "RELIANCE", Mode::Depth, 50).depth, 50);
-    assert_eq!(later(&bench, 7).depth, 5);
-    for number in [6, 7] {
-        let (_, buy, _) = wait_for_book(&bench, number, |_| true);
-        assert_eq!(buy.len(), 5);
-    }
-    wait_for_book(&bench, 1, |(_, buy, _)| buy.len() > 5);
-    broker.book("SBIN", 777, 50);
-    let (quote, buy, sell) =
-        wait_for_book(&bench, 1, |(_, buy, _)| buy.first().is_some_and(|best| best.price == 776_950_000_000));
-    assert_eq!((buy.len(), sell.len()), (50, 50));
-    assert_eq!((sell[49].price, sell[49].quantity), (779_500_000_000, 60));
-    assert!(quote.ltp > 0, "with the price of the data socket beside it");
-}
-
-#[test]
-fn a_change_that_is_lost_leads_to_a_whole_book() {
-    let broker = Broker::start();
-    let bench = broker.connected(&json!({ "depth_50": true }));
-    bench.subscribe_depth(1, "NSE", "SBIN", Mode::Depth, 50);
-    wait_for_book(&bench, 1, |(_, buy, _)| buy.len() > 5);
-    let best = |(_, buy, _): &Book| buy.first().filter(|_| buy.len() > 5).map(|best| best.price);
-    broker.book("SBIN", 700, 50);
-    wait_for_book(&bench, 1, |book| best(book) == Some(699_950_000_000));
-    broker.own(&json!({ "lose": 1 }));
-    broker.venue.trade();
-    broker.venue.trade();
-    // It is subscribed anew, and begins with what the broker has by now; until then there is the one of five levels.
-    bench.wait_for("another whole book", |heard| {
-        let deep = heard.ticks.iter().rev().find_map(|tick| match tick {
-            Published::Depth(quote, buy, sell) => best(&(*quote, buy.clone(), sell.clone())),
-            _ => None,
-        });
-        let has_gap = heard.logs.iter().any(|(_, line)| line.contains("asking for the whole book"));
-        (has_gap && deep != Some(699_950_000_000)).then_some(())
-    });
-    broker.book("SBIN", 777, 50);
-    let (_, buy, sell) = wait_for_book(&bench, 1, |(_, buy, _)| {
-        buy.len() == 50 && buy.first().is_some_and(|best| best.price == 776_950_000_000)
-    });
-    assert_eq!((buy[49].price, sell[49].price), (774_500_000_000, 779_500_000_000));
-}
-
-#[test]
-fn without_the_second_socket_there_are_five_levels_and_clients_know_it() {
-    let broker = Broker::start();
-    let address = broker.venue.address();
-    let nowhere = format!("ws://{address}/nowhere");
-    let bench = broker.connected(&json!({ "depth_50": true, "tbt_url": nowhere }));
-    assert_eq!(bench.subscribe_depth(1, "NSE", "SBIN", Mode::Depth, 50).depth, 50);
-    wait_for_depth(&bench, 1, 5);
-    let (_, buy, _) = wait_for_book(&bench, 1, |_| true);
-    assert_eq!(buy.len(), 5);
 }
 
 #[test]
