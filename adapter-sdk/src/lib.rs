@@ -7,6 +7,7 @@ mod error;
 #[doc(hidden)]
 pub mod export;
 mod guard;
+mod hash;
 mod instance;
 pub mod instruments;
 pub mod ist;
@@ -34,6 +35,7 @@ pub use self::{
     adapter::{Adapter, Connection, Context, Grant, Refusal},
     credentials::Credentials,
     error::AdapterError,
+    hash::fingerprint,
     login::{Fields, Login, Question},
     manifest::{Backoff, Capability, Manifest},
     model::{Level, Mode, OrderUpdate, Price, Subscription, Tick},

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{AdapterError, ist, net::HttpRequest};
+use crate::{AdapterError, fingerprint, ist, net::HttpRequest};
 
 /// Where a list of instruments is kept. A download that fails, or brings something else, leaves the last good copy.
 #[derive(Clone, Debug)]
@@ -119,12 +119,6 @@ fn default_directory() -> PathBuf {
         .or_else(|| set("XDG_CACHE_HOME").map(|directory| directory.join("tickhost")))
         .or_else(|| set("HOME").map(|home| home.join(".cache").join("tickhost")))
         .unwrap_or_else(|| env::temp_dir().join("tickhost"))
-}
-
-/// The same in every version and on every machine: FNV-1a, 64 bits.
-fn fingerprint(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A download that is gone with this value, unless it was kept.

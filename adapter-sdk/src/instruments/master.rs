@@ -158,6 +158,11 @@ impl<L: List> Master<L> {
         self.state.lock().list.as_ref().map(|(list, _)| Arc::clone(list))
     }
 
+    /// The folder of the copies on disk.
+    pub fn directory(&self) -> Option<PathBuf> {
+        Some(self.files.first()?.path().parent()?.to_owned())
+    }
+
     /// Whether the list is the broker's present one, as far as is known.
     pub fn is_current(&self) -> bool {
         let required = self.required();
@@ -178,10 +183,7 @@ impl<L: List> Master<L> {
         if self.is_current() {
             return Ok(());
         }
-        let error = match self.renew(access).await {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(error) = self.renew(access).await else { return Ok(()) };
         if error.code() == ErrorCode::AUTH || self.source.outdated == Outdated::Refuse {
             return Err(error);
         }

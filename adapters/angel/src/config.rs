@@ -4,7 +4,9 @@ use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use adapter_sdk::{
     AdapterError,
+    instruments::Outdated,
     net::{Network, NetworkConfig},
+    settings::{http, http_base, seconds, websocket, within},
 };
 use serde::Deserialize;
 
@@ -32,6 +34,8 @@ pub struct Config {
     orders: bool,
     /// Where the list of instruments is kept.
     cache_dir: Option<PathBuf>,
+    /// What is done when the list of today cannot be had: `refuse` or `use`.
+    outdated_list: Outdated,
     /// Most tokens in one message, 1 to 500.
     batch_size: u64,
     /// Pause between two messages, 0 to 10,000 milliseconds.
@@ -60,6 +64,7 @@ impl Default for Config {
                 "https://margincalculator.angelone.in/OpenAPI_File/files/OpenAPIScripMaster.json".to_owned(),
             orders: true,
             cache_dir: None,
+            outdated_list: Outdated::Refuse,
             batch_size: 500,
             batch_interval_ms: 100,
             heartbeat_seconds: 5.0,
@@ -81,6 +86,7 @@ pub(crate) struct Settings {
     pub(crate) api_url: String,
     pub(crate) instruments_url: String,
     pub(crate) cache_dir: Option<PathBuf>,
+    pub(crate) outdated_list: Outdated,
     /// Most tokens in one message.
     pub(crate) batch_size: usize,
     /// Pause between two messages.
@@ -105,36 +111,31 @@ pub(crate) struct Machine {
 impl Config {
     /// Checks the settings.
     pub(crate) fn check(self) -> Result<Settings, AdapterError> {
-        let socket = |key, url| address(key, url, ["ws://", "wss://"]);
-        let page = |key, url| address(key, url, ["http://", "https://"]);
         let ip = |key: &str, text: String| match text.parse::<std::net::IpAddr>() {
             Ok(_) => Ok(text),
             Err(_) => Err(AdapterError::config(format!("{key} must be an IP address"))),
         };
-        if !HEARTBEAT_SECONDS.contains(&self.heartbeat_seconds) {
-            return Err(out_of_range("heartbeat_seconds", self.heartbeat_seconds, &HEARTBEAT_SECONDS));
-        }
-        if !STALL_SECONDS.contains(&self.stall_seconds) {
-            return Err(out_of_range("stall_seconds", self.stall_seconds, &STALL_SECONDS));
-        }
+        let heartbeat = seconds("heartbeat_seconds", self.heartbeat_seconds, &HEARTBEAT_SECONDS)?;
+        let stall = seconds("stall_seconds", self.stall_seconds, &STALL_SECONDS)?;
         let is_mac = |byte: u8| byte.is_ascii_hexdigit() || byte == b':' || byte == b'-';
         if self.mac_address.len() != MAC_CHARACTERS || !self.mac_address.bytes().all(is_mac) {
             return Err(AdapterError::config("mac_address must look like 00:1a:2b:3c:4d:5e"));
         }
         let batch_size = within("batch_size", self.batch_size, &BATCH_SIZE)?;
         let pause = within("batch_interval_ms", self.batch_interval_ms, &BATCH_INTERVAL_MS)?;
-        let order_ws_url = socket("order_ws_url", self.order_ws_url)?;
+        let order_ws_url = websocket("order_ws_url", self.order_ws_url)?;
         Ok(Settings {
-            ws_url: socket("ws_url", self.ws_url)?,
+            ws_url: websocket("ws_url", self.ws_url)?,
             order_ws_url: self.orders.then_some(order_ws_url),
-            api_url: page("api_url", self.api_url)?.trim_end_matches('/').to_owned(),
-            instruments_url: page("instruments_url", self.instruments_url)?,
+            api_url: http_base("api_url", self.api_url)?,
+            instruments_url: http("instruments_url", self.instruments_url)?,
             cache_dir: self.cache_dir,
+            outdated_list: self.outdated_list,
             batch_size: usize::try_from(batch_size).unwrap_or(1),
             batch_interval: Duration::from_millis(pause),
             // A quiet market has nothing but the answers to break the silence.
-            heartbeat: Duration::from_secs_f64(self.heartbeat_seconds.min(self.stall_seconds / 2.5)),
-            stall: Duration::from_secs_f64(self.stall_seconds),
+            heartbeat: heartbeat.min(stall.div_f64(2.5)),
+            stall,
             machine: Machine {
                 local_ip: ip("client_local_ip", self.client_local_ip)?,
                 public_ip: ip("client_public_ip", self.client_public_ip)?,
@@ -143,27 +144,6 @@ impl Config {
             network: Network::new(self.network)?,
         })
     }
-}
-
-fn address(key: &str, url: String, schemes: [&str; 2]) -> Result<String, AdapterError> {
-    let [plain, encrypted] = schemes;
-    let rest = url.strip_prefix(plain).or_else(|| url.strip_prefix(encrypted));
-    if rest.is_none_or(|rest| rest.is_empty() || rest.bytes().any(|byte| !byte.is_ascii_graphic())) {
-        // Not shown: addresses may have a password.
-        return Err(AdapterError::config(format!(
-            "{key} must be an address that begins with {plain} or {encrypted}"
-        )));
-    }
-    Ok(url)
-}
-
-fn within(key: &str, value: u64, range: &RangeInclusive<u64>) -> Result<u64, AdapterError> {
-    if range.contains(&value) { Ok(value) } else { Err(out_of_range(key, value, range)) }
-}
-
-fn out_of_range<T: std::fmt::Display>(key: &str, value: T, range: &RangeInclusive<T>) -> AdapterError {
-    let (least, most) = (range.start(), range.end());
-    AdapterError::config(format!("{key} is {value}, but must be between {least} and {most}"))
 }
 
 #[cfg(test)]
@@ -205,6 +185,7 @@ mod tests {
             (r#"{"client_public_ip":""}"#, "client_public_ip must be an IP address"),
             (r#"{"mac_address":"x"}"#, "mac_address must look like"),
             (r#"{"network":{"proxy":"x"}}"#, "network.proxy"),
+            (r#"{"outdated_list":"maybe"}"#, "unknown variant `maybe`"),
             (r#"{"stall":1}"#, "unknown field `stall`"),
         ] {
             let refused = check(json).unwrap_err();

@@ -1,27 +1,24 @@
 //! A connection that is up: subscriptions out, packets in, order updates and the renewal of the list beside them.
 
-use std::{rc::Rc, time::Duration};
+use std::sync::Arc;
 
 use adapter_sdk::{
     AdapterError, Connection, Refusal, Subscription, TickSink,
+    instruments::Renewal,
     net::{Message, WebSocket},
     tracing::{debug, warn},
 };
-use tokio::time::{Instant, sleep_until};
+use rustc_hash::FxHashMap;
 
 use crate::{
     control::{self, Control},
     decode::{self, Decoded},
     feed::{Feed, Refused, Wanted},
-    master::{Master, Renewal},
+    list::List,
     orders::{Orders, Said},
     segment::Key,
     wire::Packet,
 };
-
-/// Longest that subscriptions wait for the list of today when there is one of yesterday, whose tokens may mean something
-/// else by now.
-const HOLD_LIMIT: Duration = Duration::from_secs(30);
 
 /// One connection of the market feed.
 #[derive(Debug)]
@@ -29,40 +26,34 @@ pub struct Session {
     socket: WebSocket,
     feed: Feed,
     /// What the host wants, to find it again in another list of instruments.
-    subscriptions: Vec<Subscription>,
-    master: Rc<Master>,
-    renewal: Renewal,
+    subscriptions: FxHashMap<u32, Subscription>,
+    list: Arc<List>,
+    renewal: Renewal<List>,
     orders: Option<Orders>,
-    /// Until when subscriptions wait for the list of today.
-    held_until: Option<Instant>,
 }
 
 /// What came first.
 enum Event {
     Message(Message),
     Order(Said),
-    Renewed,
-    /// The list of today does not come.
-    HeldLongEnough,
+    Renewed(Arc<List>),
 }
 
 impl Session {
     pub(crate) fn new(
         socket: WebSocket,
         batch_size: usize,
-        master: Rc<Master>,
+        list: Arc<List>,
+        renewal: Renewal<List>,
         orders: Option<Orders>,
     ) -> Self {
-        let renewal = Renewal::new(Rc::clone(&master));
-        let held_until = (!master.is_of_today()).then(|| Instant::now() + HOLD_LIMIT);
         Self {
             socket,
             feed: Feed::new(batch_size),
-            subscriptions: Vec::new(),
-            master,
+            subscriptions: FxHashMap::default(),
+            list,
             renewal,
             orders,
-            held_until,
         }
     }
 
@@ -71,14 +62,14 @@ impl Session {
     }
 
     fn find(&self, subscription: &Subscription) -> Option<Wanted> {
-        let key: Key = self.master.table()?.get(&subscription.exchange, &subscription.symbol)?;
+        let key: Key = self.list.table.get(&subscription.exchange, &subscription.symbol)?;
         let is_index = subscription.exchange.ends_with("_INDEX");
         Some(Wanted { instrument: subscription.instrument, key, mode: subscription.mode, is_index })
     }
 
     /// Subscribes to what has a key, and says of the rest that it has none.
-    fn want(&mut self, subscriptions: &[Subscription], sink: &mut TickSink) {
-        let mut wanted = Vec::with_capacity(subscriptions.len());
+    fn want<'a>(&mut self, subscriptions: impl IntoIterator<Item = &'a Subscription>, sink: &mut TickSink) {
+        let mut wanted = Vec::new();
         let mut gone = Vec::new();
         for subscription in subscriptions {
             if let Some(one) = self.find(subscription) {
@@ -97,10 +88,10 @@ impl Session {
 
     /// Another list is in force: what has another token now is subscribed anew, before a tick of the old token can be
     /// shown under its name.
-    fn renewed(&mut self, sink: &mut TickSink) {
-        self.held_until = None;
+    fn renewed(&mut self, list: Arc<List>, sink: &mut TickSink) {
+        self.list = list;
         let subscriptions = std::mem::take(&mut self.subscriptions);
-        self.want(&subscriptions, sink);
+        self.want(subscriptions.values(), sink);
         self.subscriptions = subscriptions;
     }
 
@@ -130,8 +121,8 @@ impl Session {
                     correlation.map(|one| self.feed.refuse(&one)).unwrap_or_default();
                 self.send(messages);
                 warn!(is_full, instruments = refused.len(), "The broker refused a request");
-                self.subscriptions.retain(|one| !refused.contains(&one.instrument));
                 for instrument in refused {
+                    self.subscriptions.remove(&instrument);
                     let refusal = if is_full {
                         Refusal::Capacity(
                             "The broker allows no more subscriptions on this connection".to_owned(),
@@ -148,29 +139,22 @@ impl Session {
 
 impl Connection for Session {
     async fn subscribe(&mut self, wanted: &[Subscription], sink: &mut TickSink) -> Result<(), AdapterError> {
-        self.subscriptions.retain(|one| !wanted.iter().any(|new| new.instrument == one.instrument));
-        self.subscriptions.extend_from_slice(wanted);
-        if self.held_until.is_none() {
-            self.want(wanted, sink);
-        }
+        self.subscriptions.extend(wanted.iter().map(|one| (one.instrument, one.clone())));
+        self.want(wanted, sink);
         Ok(())
     }
 
     async fn unsubscribe(&mut self, instruments: &[u32]) -> Result<(), AdapterError> {
-        self.subscriptions.retain(|one| !instruments.contains(&one.instrument));
+        for instrument in instruments {
+            self.subscriptions.remove(instrument);
+        }
         let messages = self.feed.unsubscribe(instruments);
         self.send(messages);
         Ok(())
     }
 
     async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
-        let Self { socket, renewal, orders, held_until, .. } = self;
-        let held = async {
-            match held_until {
-                Some(until) => sleep_until(*until).await,
-                None => std::future::pending().await,
-            }
-        };
+        let Self { socket, renewal, orders, .. } = self;
         let order = async {
             match orders {
                 Some(orders) => orders.next().await,
@@ -180,8 +164,7 @@ impl Connection for Session {
         let event = tokio::select! {
             message = socket.next() => Event::Message(message?),
             said = order => Event::Order(said),
-            () = renewal.next() => Event::Renewed,
-            () = held => Event::HeldLongEnough,
+            list = renewal.next() => Event::Renewed(list?),
         };
         match event {
             Event::Message(Message::Binary(bytes)) => self.packet(&bytes, sink),
@@ -189,11 +172,7 @@ impl Connection for Session {
             Event::Order(Said::Update(update)) => sink.order_update(&update),
             Event::Order(Said::Undecodable) => sink.undecodable(),
             Event::Order(Said::Nothing) => {}
-            Event::Renewed => self.renewed(sink),
-            Event::HeldLongEnough => {
-                warn!("The list of today does not come; subscribing with that of yesterday");
-                self.renewed(sink);
-            }
+            Event::Renewed(list) => self.renewed(list, sink),
         }
         Ok(())
     }

@@ -59,6 +59,8 @@ struct Sent {
     correlation: String,
     mode: u8,
     keys: Vec<Key>,
+    /// Whether the keys had another mode, which has ended since then.
+    is_move: bool,
 }
 
 /// What a refusal came to.
@@ -107,17 +109,22 @@ impl Feed {
         self.settle(&touched)
     }
 
-    /// The broker refused a request.
+    /// The broker refused a request. A change of mode is asked for once more: what had no room beside the old mode has it
+    /// after that one's end.
     pub(crate) fn refuse(&mut self, correlation: &str) -> Refused {
         let place = self.sent.iter().position(|sent| sent.correlation == correlation);
         let Some(sent) = place.and_then(|place| self.sent.remove(place)) else { return Refused::default() };
         let mut refused = Refused::default();
+        // What was asked for anew since then is not affected.
+        let is_affected = |key: &Key| self.live.get(key).is_some_and(|live| live.request == sent.request);
+        let affected: Vec<Key> = sent.keys.into_iter().filter(is_affected).collect();
+        if sent.is_move {
+            self.write(Action::Subscribe, sent.mode, &affected, &mut refused.messages);
+            return refused;
+        }
         let mut ended = Vec::new();
-        for key in sent.keys {
-            // What was asked for anew since then is not affected.
-            if self.live.get(&key).is_some_and(|live| live.request == sent.request)
-                && let Some(live) = self.live.remove(&key)
-            {
+        for key in affected {
+            if let Some(live) = self.live.remove(&key) {
                 for instrument in live.instruments {
                     self.wanted.remove(&instrument);
                     refused.instruments.push(instrument);
@@ -186,11 +193,11 @@ impl Feed {
         for ((before, mode), keys) in &changes.moves {
             for keys in keys.chunks(at_once) {
                 if has_room {
-                    self.write(Action::Subscribe, *mode, keys, &mut messages);
+                    self.write_as(Action::Subscribe, *mode, keys, true, &mut messages);
                     self.write(Action::Unsubscribe, *before, keys, &mut messages);
                 } else {
                     self.write(Action::Unsubscribe, *before, keys, &mut messages);
-                    self.write(Action::Subscribe, *mode, keys, &mut messages);
+                    self.write_as(Action::Subscribe, *mode, keys, true, &mut messages);
                 }
             }
         }
@@ -201,6 +208,17 @@ impl Feed {
     }
 
     fn write(&mut self, action: Action, mode: u8, keys: &[Key], messages: &mut Vec<String>) {
+        self.write_as(action, mode, keys, false, messages);
+    }
+
+    fn write_as(
+        &mut self,
+        action: Action,
+        mode: u8,
+        keys: &[Key],
+        is_move: bool,
+        messages: &mut Vec<String>,
+    ) {
         for keys in keys.chunks(self.batch_size) {
             self.count += 1;
             let request = self.count;
@@ -215,7 +233,7 @@ impl Feed {
                 if self.sent.len() >= REMEMBERED_REQUESTS {
                     self.sent.pop_front();
                 }
-                self.sent.push_back(Sent { request, correlation, mode, keys: keys.to_vec() });
+                self.sent.push_back(Sent { request, correlation, mode, keys: keys.to_vec(), is_move });
             }
         }
     }

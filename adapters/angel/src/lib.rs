@@ -1,7 +1,7 @@
 //! Angel One's `SmartAPI` streaming feed, as a Tickhost adapter. It gives market data and order updates; it places no
 //! orders.
 //!
-//! In the order of the data: `names`, [`list`] and `master` (what an instrument is called there) → `login` and `auth` (the
+//! In the order of the data: `names` and [`list`] (what an instrument is called there) → `login` and `auth` (the
 //! way in) → `feed` (what is subscribed, pure) → `connection` (packets in, messages out) → [`wire`] (the broker's
 //! integers) → [`decode`] (to ticks, pure). `orders` is the broker's second WebSocket. `README.md` says what the broker
 //! demands.
@@ -26,17 +26,18 @@ pub mod decode;
 mod feed;
 pub mod list;
 mod login;
-mod master;
 mod names;
 mod orders;
 pub mod segment;
 pub mod wire;
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
     Subscription,
+    instruments::{Access, ListSource, Master},
+    net::RateLimit,
 };
 use tokio::time::Duration;
 
@@ -44,12 +45,21 @@ use self::{
     config::{Config, Settings},
     connection::Session,
     feed::PAIRS_PER_CONNECTION,
-    master::Master,
+    list::List,
     orders::Orders,
 };
 
 /// Connections that the broker allows a client code.
 const CONNECTIONS: u32 = 3;
+
+/// Longest list of instruments that is taken, in bytes; it has some 30 MiB.
+const LIST_BYTES: u64 = 256 << 20;
+
+/// By when the broker has made its list of the day, in India.
+const LIST_RENEWED_AT: (u8, u8) = (8, 30);
+
+/// Longest time for its download.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// Levels on each side of the broker's books. The twenty of mode 4 were withdrawn in 2025.
 const LEVELS: u16 = 5;
@@ -58,7 +68,7 @@ const LEVELS: u16 = 5;
 #[derive(Debug)]
 pub struct AngelOne {
     settings: Settings,
-    master: Rc<Master>,
+    master: Arc<Master<List>>,
 }
 
 impl Adapter for AngelOne {
@@ -86,13 +96,22 @@ impl Adapter for AngelOne {
 
     fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
         let settings = config.check()?;
-        let master = Rc::new(Master::new(&settings));
+        let source = ListSource {
+            adapter: "angel",
+            cache_dir: settings.cache_dir.clone(),
+            urls: vec![settings.instruments_url.clone()],
+            max_bytes: LIST_BYTES,
+            timeout: DOWNLOAD_TIMEOUT,
+            renewed_at: LIST_RENEWED_AT,
+            outdated: settings.outdated_list,
+        };
+        let master = Arc::new(Master::new(settings.network.http(RateLimit::per_second(1.0)), source));
         Ok(Self { settings, master })
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
         let Subscription { exchange, symbol, mode, .. } = wanted;
-        let is_known = self.master.table().is_some_and(|table| table.get(exchange, symbol).is_some());
+        let is_known = self.master.list().is_some_and(|list| list.table.get(exchange, symbol).is_some());
         if !is_known {
             return Err(Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}")));
         }
@@ -103,13 +122,16 @@ impl Adapter for AngelOne {
 
     async fn prepare(&self, _credentials: &Credentials) -> Result<(), AdapterError> {
         // The list is public: nothing has to be proven for it.
-        self.master.prepare().await
+        self.master.prepare(&Access::Public).await
     }
 
     async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
-        let orders = Orders::new(&self.settings, credentials, Rc::clone(&self.master))?;
+        let orders = Orders::new(&self.settings, credentials, Arc::clone(&self.master))?;
         let socket = auth::open(&self.settings, credentials).await?;
-        Ok(Session::new(socket, self.settings.batch_size, Rc::clone(&self.master), orders))
+        let list =
+            self.master.list().ok_or_else(|| AdapterError::network("there is no list of instruments yet"))?;
+        let renewal = self.master.renewal(Access::Public);
+        Ok(Session::new(socket, self.settings.batch_size, list, renewal, orders))
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {

@@ -1,10 +1,15 @@
 //! The broker's list of instruments, read row by row: thirty megabytes of JSON never stand in memory as a whole.
 
-use std::{fmt, fs::File, io::BufReader, path::Path};
+use std::{
+    fmt,
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
+};
 
 use adapter_sdk::{
     AdapterError,
-    instruments::{Table, TableBuilder},
+    instruments::{self, Summary, Table, TableBuilder},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -33,12 +38,27 @@ pub struct List {
     pub unreadable: usize,
 }
 
+impl instruments::List for List {
+    fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
+        let [path] = files else { return Err(AdapterError::protocol("the list of instruments is one file")) };
+        Self::load(path)
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            instruments: self.table.len(),
+            skipped: self.of_other_exchanges + self.unreadable,
+            bytes: self.table.bytes(),
+        }
+    }
+}
+
 impl List {
     /// Reads a file. Takes its time: not for the adapter's own thread.
     ///
     /// # Errors
     /// When it cannot be read, is no list, or has no instrument.
-    pub fn read(path: &Path) -> Result<Self, AdapterError> {
+    pub fn load(path: &Path) -> Result<Self, AdapterError> {
         let file = File::open(path)
             .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
         let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(BUFFER_BYTES, file));
@@ -237,7 +257,7 @@ mod tests {
     fn read(json: &str) -> Result<List, AdapterError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(json.as_bytes()).unwrap();
-        List::read(file.path())
+        List::load(file.path())
     }
 
     #[test]

@@ -10,13 +10,14 @@ mod message;
 use std::{
     fs::{File, TryLockError},
     future::Future,
-    path::{Path, PathBuf},
+    path::PathBuf,
     pin::Pin,
-    rc::Rc,
+    sync::Arc,
 };
 
 use adapter_sdk::{
-    AdapterError, Credentials,
+    AdapterError, Credentials, fingerprint,
+    instruments::Master,
     net::{HandshakeError, Heartbeat, Message, Network, WebSocket, WebSocketRequest},
     tracing::{info, warn},
 };
@@ -26,8 +27,8 @@ pub(crate) use self::message::Said;
 use crate::{
     auth,
     config::Settings,
+    list::List,
     login::{client_code, jwt},
-    master::Master,
 };
 
 /// Longest message.
@@ -51,7 +52,7 @@ pub(crate) struct Orders {
     is_lock_trouble_known: bool,
     state: State,
     pause: Duration,
-    master: Rc<Master>,
+    master: Arc<Master<List>>,
 }
 
 type Opening = Pin<Box<dyn Future<Output = Result<WebSocket, HandshakeError>>>>;
@@ -73,10 +74,11 @@ impl Orders {
     pub(crate) fn new(
         settings: &Settings,
         credentials: &Credentials,
-        master: Rc<Master>,
+        master: Arc<Master<List>>,
     ) -> Result<Option<Self>, AdapterError> {
-        let (Some(url), Some(cached)) = (&settings.order_ws_url, master.cached()) else { return Ok(None) };
-        let directory = cached.path.parent().unwrap_or(Path::new("."));
+        let (Some(url), Some(directory)) = (&settings.order_ws_url, master.directory()) else {
+            return Ok(None);
+        };
         // A file's name is no place for a client code.
         let name = format!("orders-{:016x}.lock", fingerprint(client_code(credentials)?));
         let request = WebSocketRequest::new(url.as_str())
@@ -124,7 +126,7 @@ impl Orders {
                     Ok(Message::Text(text)) => {
                         // It works: the next failure is the first one.
                         self.pause = FIRST_PAUSE;
-                        match message::read(&text, self.master.table().as_deref()) {
+                        match message::read(&text, self.master.list().as_deref().map(|list| &list.table)) {
                             Said::Nothing => {}
                             said => return said,
                         }
@@ -168,11 +170,4 @@ impl Orders {
             socket.close().await;
         }
     }
-}
-
-/// FNV-1a: the same in every build, unlike the standard library's hashes.
-fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }

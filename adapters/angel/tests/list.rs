@@ -56,7 +56,7 @@ fn a_list_of_150_000_rows_takes_little_memory() {
     let file_kib = file.as_file().metadata().unwrap().len() / 1_024;
     let mut list = None;
     let begun = Instant::now();
-    let counts = allocation_counter::measure(|| list = Some(List::read(file.path()).unwrap()));
+    let counts = allocation_counter::measure(|| list = Some(List::load(file.path()).unwrap()));
     let took = begun.elapsed();
     let list = list.unwrap();
     let (table_kib, most_kib) = (list.table.bytes() / 1_024, counts.bytes_max / 1_024);

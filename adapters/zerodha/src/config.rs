@@ -1,8 +1,8 @@
 //! The settings: as a person writes them, and checked.
 
-use std::{fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use adapter_sdk::net::NetworkConfig;
+use adapter_sdk::{AdapterError, instruments::Outdated, net::NetworkConfig, settings};
 use serde::Deserialize;
 
 const BATCH_SIZE: RangeInclusive<usize> = 1..=3_000;
@@ -23,6 +23,8 @@ pub struct Config {
     login_url: String,
     /// Where the list of instruments is kept.
     cache_dir: Option<PathBuf>,
+    /// What is done when the list of today cannot be had: `refuse` or `use`.
+    outdated_list: Outdated,
     /// Most tokens in one message.
     batch_size: usize,
     /// Pause between two batches of subscriptions.
@@ -41,6 +43,7 @@ impl Default for Config {
             instruments_url: None,
             login_url: "https://kite.zerodha.com/connect/login".to_owned(),
             cache_dir: None,
+            outdated_list: Outdated::Refuse,
             batch_size: 200,
             batch_interval_ms: 100,
             stall_seconds: 8.0,
@@ -58,95 +61,38 @@ pub(crate) struct Settings {
     pub(crate) instruments_url: String,
     pub(crate) login_url: String,
     pub(crate) cache_dir: Option<PathBuf>,
+    pub(crate) outdated_list: Outdated,
     pub(crate) batch_size: usize,
     pub(crate) batch_interval: Duration,
     pub(crate) stall: Duration,
     pub(crate) network: NetworkConfig,
 }
 
-/// A setting that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ConfigError {
-    /// An address of another kind. It is not shown: some write a token into it.
-    #[error("{key} must begin with {schemes}, and have no # and no spaces")]
-    Address {
-        /// Name of the setting.
-        key: &'static str,
-        /// What is allowed.
-        schemes: &'static str,
-    },
-    /// A number outside its range.
-    #[error("{key} is {value}, but must be between {least} and {most}")]
-    OutOfRange {
-        /// Name of the setting.
-        key: &'static str,
-        /// What it was set to.
-        value: String,
-        /// The least that is allowed.
-        least: String,
-        /// The most that is allowed.
-        most: String,
-    },
-}
-
 impl Config {
     /// Checks the settings.
-    pub(crate) fn check(self) -> Result<Settings, ConfigError> {
-        let api_url = http("api_url", &self.api_url)?.trim_end_matches('/').to_owned();
-        let instruments_url = match &self.instruments_url {
-            Some(url) => http("instruments_url", url)?,
+    pub(crate) fn check(self) -> Result<Settings, AdapterError> {
+        let api_url = settings::http_base("api_url", self.api_url)?;
+        let instruments_url = match self.instruments_url {
+            Some(url) => settings::http("instruments_url", url)?,
             None => format!("{api_url}/instruments"),
         };
         Ok(Settings {
-            ws_url: address("ws_url", &self.ws_url, "ws:// or wss://", ["ws://", "wss://"])?,
-            login_url: http("login_url", &self.login_url)?,
+            ws_url: settings::websocket("ws_url", self.ws_url)?,
+            login_url: settings::http("login_url", self.login_url)?,
             api_url,
             instruments_url,
             cache_dir: self.cache_dir,
-            batch_size: within("batch_size", self.batch_size, &BATCH_SIZE)?,
-            batch_interval: Duration::from_millis(within(
+            outdated_list: self.outdated_list,
+            batch_size: settings::within("batch_size", self.batch_size, &BATCH_SIZE)?,
+            batch_interval: Duration::from_millis(settings::within(
                 "batch_interval_ms",
                 self.batch_interval_ms,
                 &BATCH_INTERVAL_MS,
             )?),
-            stall: Duration::from_secs_f64(within("stall_seconds", self.stall_seconds, &STALL_SECONDS)?),
+            stall: settings::seconds("stall_seconds", self.stall_seconds, &STALL_SECONDS)?,
             network: self.network,
         })
     }
-}
-
-fn http(key: &'static str, url: &str) -> Result<String, ConfigError> {
-    address(key, url, "http:// or https://", ["http://", "https://"])
-}
-
-fn address(
-    key: &'static str,
-    url: &str,
-    schemes: &'static str,
-    allowed: [&str; 2],
-) -> Result<String, ConfigError> {
-    let host = allowed.iter().find_map(|scheme| url.strip_prefix(scheme));
-    let is_fine = host.is_some_and(|host| !host.is_empty() && !host.starts_with('/'));
-    if !is_fine || url.contains(|letter: char| letter == '#' || letter.is_whitespace()) {
-        return Err(ConfigError::Address { key, schemes });
-    }
-    Ok(url.to_owned())
-}
-
-fn within<T: PartialOrd + Display>(
-    key: &'static str,
-    value: T,
-    range: &RangeInclusive<T>,
-) -> Result<T, ConfigError> {
-    if range.contains(&value) {
-        return Ok(value);
-    }
-    Err(ConfigError::OutOfRange {
-        key,
-        value: value.to_string(),
-        least: range.start().to_string(),
-        most: range.end().to_string(),
-    })
 }
 
 #[cfg(test)]
@@ -171,26 +117,28 @@ mod tests {
             ("ws_url", serde_json::json!(settings.ws_url)),
             ("api_url", serde_json::json!(settings.api_url)),
             ("login_url", serde_json::json!(settings.login_url)),
+            ("outdated_list", serde_json::json!("refuse")),
             ("batch_size", serde_json::json!(settings.batch_size)),
             ("batch_interval_ms", serde_json::json!(100)),
             ("stall_seconds", serde_json::json!(8)),
         ] {
             assert_eq!(properties[key]["default"], value, "{key}");
         }
-        assert_eq!(properties.as_object().unwrap().len(), 9);
+        assert_eq!(properties.as_object().unwrap().len(), 10);
     }
 
     #[test]
     fn what_makes_no_sense_is_refused_by_name() {
         for (json, said) in [
-            (r#"{"ws_url":"https://x"}"#, "ws_url must begin with ws:// or wss://"),
-            (r#"{"ws_url":"wss://"}"#, "ws_url must begin"),
-            (r#"{"api_url":"ftp://x"}"#, "api_url must begin with http:// or https://"),
-            (r#"{"instruments_url":"/x"}"#, "instruments_url must begin"),
-            (r#"{"login_url":"https://x/#y"}"#, "login_url must begin"),
+            (r#"{"ws_url":"https://x"}"#, "ws_url must be an address that begins with ws:// or wss://"),
+            (r#"{"ws_url":"wss://"}"#, "ws_url must be"),
+            (r#"{"api_url":"ftp://x"}"#, "api_url must be an address that begins with http:// or https://"),
+            (r#"{"instruments_url":"/x"}"#, "instruments_url must be"),
+            (r#"{"login_url":"https://x/#y"}"#, "login_url must be"),
             (r#"{"batch_size":0}"#, "batch_size is 0, but must be between 1 and 3000"),
             (r#"{"batch_interval_ms":10001}"#, "batch_interval_ms is 10001"),
             (r#"{"stall_seconds":0.1}"#, "stall_seconds is 0.1, but must be between 0.5 and 300"),
+            (r#"{"outdated_list":"maybe"}"#, "unknown variant `maybe`"),
             (r#"{"stall":1}"#, "unknown field `stall`"),
             (r#"{"network":{"proxi":"x"}}"#, "unknown field `proxi`"),
         ] {

@@ -1,10 +1,10 @@
 //! The broker's list of instruments: a CSV file of some hundred thousand rows, read row by row.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{fs::File, io::Read, path::PathBuf};
 
 use adapter_sdk::{
     AdapterError,
-    instruments::{Table, TableBuilder},
+    instruments::{List, Summary, Table, TableBuilder},
 };
 
 use crate::names::Row;
@@ -34,23 +34,26 @@ pub struct Instruments {
     skipped: usize,
 }
 
-impl Instruments {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub fn load(path: &Path) -> Result<Self, AdapterError> {
+impl List for Instruments {
+    fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
+        let [path] = files else { return Err(AdapterError::protocol("the list of instruments is one file")) };
         let file = File::open(path)
             .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
-        Self::read(file.take(MAX_BYTES))
+        Self::parse(file.take(MAX_BYTES))
     }
 
+    fn summary(&self) -> Summary {
+        Summary { instruments: self.len(), skipped: self.skipped, bytes: self.bytes() }
+    }
+}
+
+impl Instruments {
     /// Reads a list. Rows that make no sense, and those of exchanges that OpenAlgo has no code for, are left out and
     /// counted.
     ///
     /// # Errors
     /// When it is no such list: a column is missing, or there is not a single instrument.
-    pub fn read(input: impl Read) -> Result<Self, AdapterError> {
+    pub fn parse(input: impl Read) -> Result<Self, AdapterError> {
         let broken = |_| AdapterError::protocol("the broker's list of instruments is no CSV file");
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
         let places = places(reader.byte_headers().map_err(broken)?)?;
@@ -161,7 +164,7 @@ x,1,BAD,BAD,0,,0,0,0,EQ,NSE,NSE
 
     #[test]
     fn a_list_becomes_names_in_both_directions() {
-        let list = Instruments::read(LIST.as_bytes()).unwrap();
+        let list = Instruments::parse(LIST.as_bytes()).unwrap();
         for (exchange, symbol, token) in [
             ("NSE", "INFY", 408_065),
             ("NSE", "M&M", 519_937),
@@ -184,12 +187,12 @@ x,1,BAD,BAD,0,,0,0,0,EQ,NSE,NSE
     fn columns_are_found_by_name() {
         let list = "new,exchange,segment,instrument_type,strike,expiry,name,tradingsymbol,instrument_token\n\
                     ?,NSE,NSE,EQ,0,,INFOSYS,INFY,408065\n";
-        assert_eq!(Instruments::read(list.as_bytes()).unwrap().token("NSE", "INFY"), Some(408_065));
+        assert_eq!(Instruments::parse(list.as_bytes()).unwrap().token("NSE", "INFY"), Some(408_065));
     }
 
     #[test]
     fn what_is_no_list_is_refused() {
-        let refused = |text: &str| Instruments::read(text.as_bytes()).unwrap_err().to_string();
+        let refused = |text: &str| Instruments::parse(text.as_bytes()).unwrap_err().to_string();
         assert!(refused("<html>maintenance</html>").contains("no column instrument_token"));
         assert!(refused("").contains("no column"));
         assert!(refused(LIST.lines().next().unwrap()).contains("has none"));
@@ -210,7 +213,7 @@ x,1,BAD,BAD,0,,0,0,0,EQ,NSE,NSE
             .unwrap();
         }
         let started = std::time::Instant::now();
-        let list = Instruments::read(text.as_bytes()).unwrap();
+        let list = Instruments::parse(text.as_bytes()).unwrap();
         println!(
             "{} instruments of {} bytes in {:?}, {} bytes of memory",
             list.len(),
@@ -224,11 +227,11 @@ x,1,BAD,BAD,0,,0,0,0,EQ,NSE,NSE
     proptest! {
         #[test]
         fn nothing_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), cut in 0_usize..900) {
-            let _any = Instruments::read(bytes.as_slice());
+            let _any = Instruments::parse(bytes.as_slice());
             let mut list = LIST.as_bytes().to_vec();
             let at = cut.min(list.len());
             list.splice(at..at, bytes);
-            let _any = Instruments::read(list.as_slice());
+            let _any = Instruments::parse(list.as_slice());
         }
     }
 }

@@ -11,17 +11,21 @@ mod config;
 pub mod decode;
 pub mod instruments;
 mod login;
-mod master;
 pub mod names;
 mod plan;
 mod session;
 pub mod wire;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use adapter_sdk::{
     Adapter, AdapterError, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
     Subscription,
+    instruments::{Access, ListSource, Master},
     ist::Day,
     net::{Http, Network, RateLimit},
 };
@@ -29,9 +33,8 @@ use adapter_sdk::{
 use self::{
     auth::Keys,
     config::{Config, Settings},
-    instruments::Instruments,
-    master::Master,
-    session::Session,
+    instruments::{Instruments, MAX_BYTES},
+    session::{Etag, Session},
 };
 
 /// Instruments that the broker takes on one connection.
@@ -46,6 +49,12 @@ const DEPTH: u16 = 5;
 /// REST requests per second. The broker allows 10, but 1 for some.
 const REQUESTS_PER_SECOND: f64 = 1.0;
 
+/// When the broker makes its list of instruments anew, in India.
+const LIST_RENEWED_AT: (u8, u8) = (8, 30);
+
+/// Longest time for its download.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(2);
+
 const CONFIG_SCHEMA: &str = include_str!("../config.schema.json");
 
 /// One account's way to the broker.
@@ -54,7 +63,8 @@ pub struct Zerodha {
     settings: Settings,
     network: Network,
     http: Http,
-    master: Arc<Master>,
+    master: Arc<Master<Instruments>>,
+    etag: Etag,
 }
 
 impl Adapter for Zerodha {
@@ -76,11 +86,20 @@ impl Adapter for Zerodha {
     }
 
     fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
-        let settings = config.check().map_err(AdapterError::config)?;
+        let settings = config.check()?;
         let network = Network::new(settings.network.clone())?;
         let http = network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
-        let master = Arc::new(Master::new(http.clone(), &settings));
-        Ok(Self { settings, network, http, master })
+        let source = ListSource {
+            adapter: "zerodha",
+            cache_dir: settings.cache_dir.clone(),
+            urls: vec![settings.instruments_url.clone()],
+            max_bytes: MAX_BYTES,
+            timeout: DOWNLOAD_TIMEOUT,
+            renewed_at: LIST_RENEWED_AT,
+            outdated: settings.outdated_list,
+        };
+        let master = Arc::new(Master::new(http.clone(), source));
+        Ok(Self { settings, network, http, master, etag: Etag::default() })
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
@@ -92,7 +111,7 @@ impl Adapter for Zerodha {
             // It may be in the list of today, which comes once there is a connection. Whoever asks before that is told
             // later when it is not.
             Err(Refusal::UnknownInstrument(_))
-                if !self.master.is_of_today() && !is_expired(&wanted.exchange, &wanted.symbol) =>
+                if !self.master.is_current() && !is_expired(&wanted.exchange, &wanted.symbol) =>
             {
                 !wanted.exchange.ends_with("_INDEX")
             }
@@ -106,7 +125,7 @@ impl Adapter for Zerodha {
     }
 
     async fn prepare(&self, credentials: &Credentials) -> Result<(), AdapterError> {
-        self.master.prepare(&Keys::read(credentials)?).await
+        self.master.prepare(&access(Keys::read(credentials)?)).await
     }
 
     async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
@@ -114,12 +133,18 @@ impl Adapter for Zerodha {
         let list =
             self.master.list().ok_or_else(|| AdapterError::network("there is no list of instruments yet"))?;
         let socket = keys.connect(&self.network, &self.settings).await?;
-        Ok(Session::new(socket, &self.settings, Arc::clone(&self.master), list, keys))
+        let renewal = self.master.renewal(access(keys));
+        Ok(Session::new(socket, &self.settings, list, renewal, Rc::clone(&self.etag)))
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
         login::step(&self.http, &self.settings, fields).await
     }
+}
+
+/// The list needs the account's signature.
+fn access(keys: Keys) -> Access {
+    Access::Signed(Arc::new(move |request| keys.sign(request)))
 }
 
 /// The broker's token of an instrument. What has expired has none, even if an old list says so: the broker gives its

@@ -2,32 +2,39 @@
 //! meanwhile.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, VecDeque},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
 use adapter_sdk::{
     AdapterError, Connection, Mode, Refusal, Subscription, Tick, TickSink,
+    instruments::Renewal,
     net::{Message, WebSocket},
+    plan::Plan,
     tracing::{debug, info, warn},
 };
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    auth::Keys,
     config::Settings,
     decode::{Kind, Packet, Packets},
     instruments::Instruments,
-    lookup,
-    master::{Master, Renewal},
-    plan::Plan,
+    lookup, plan,
     wire::{self, Postback, Text},
 };
 
-/// Longest that subscriptions wait for the list of today when there is one of yesterday, whose tokens may mean something
+/// Longest that subscriptions wait for a list that the broker made while this side was away, whose tokens may mean something
 /// else by now.
 const HOLD_LIMIT: Duration = Duration::from_secs(30);
+
+/// Longest that subscriptions go on by a list that the broker has replaced meanwhile.
+const REPLACED_LIMIT: Duration = Duration::from_mins(15);
+
+/// What the broker last said to be its present list of instruments. All connections of an instance share it.
+pub(crate) type Etag = Rc<RefCell<Option<String>>>;
 
 /// When the broker says that there are too many instruments, what it may mean: those that were subscribed so recently.
 const RECENT: Duration = Duration::from_secs(10);
@@ -39,15 +46,16 @@ const SNAPSHOT_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Session {
     socket: WebSocket,
+    batch_size: usize,
     batch_interval: Duration,
-    master: Arc<Master>,
     list: Arc<Instruments>,
-    renewal: Renewal,
+    renewal: Renewal<Instruments>,
+    etag: Etag,
     /// Everything that is wanted, by number: what a name means may change with the list.
     wanted: BTreeMap<u32, Subscription>,
-    plan: Plan,
-    /// Until when subscriptions wait for the list of today.
-    held_until: Option<Instant>,
+    plan: Plan<u32>,
+    /// Whether subscriptions wait for the broker's new list.
+    is_held: bool,
     /// When the next batch may go.
     batch_at: Instant,
     /// Batches of the last seconds: when they went, and what they subscribed.
@@ -63,22 +71,21 @@ impl Session {
     pub(crate) fn new(
         socket: WebSocket,
         settings: &Settings,
-        master: Arc<Master>,
         list: Arc<Instruments>,
-        keys: Keys,
+        renewal: Renewal<Instruments>,
+        etag: Etag,
     ) -> Self {
-        let now = Instant::now();
-        let held_until = (!master.is_of_today()).then(|| now + HOLD_LIMIT);
         Self {
             socket,
+            batch_size: settings.batch_size,
             batch_interval: settings.batch_interval,
-            renewal: Renewal::new(Arc::clone(&master), keys),
-            master,
             list,
+            renewal,
+            etag,
             wanted: BTreeMap::new(),
-            plan: Plan::new(settings.batch_size),
-            held_until,
-            batch_at: now,
+            plan: Plan::new(),
+            is_held: false,
+            batch_at: Instant::now(),
             recent: VecDeque::new(),
             suspects: None,
             has_complained: false,
@@ -100,20 +107,23 @@ impl Session {
     }
 
     fn place_all(&mut self, sink: &mut TickSink) {
-        self.held_until = None;
+        self.is_held = false;
         let instruments: Vec<u32> = self.wanted.keys().copied().collect();
         for instrument in instruments {
             self.place(instrument, sink);
         }
     }
 
-    /// While this side was away the broker may have given tokens to something else. It says so before the first tick. What
-    /// changes while instruments are subscribed is no reason to miss their ticks.
-    fn hold(&mut self) {
+    /// The broker has another list. While this side was away it may have given tokens to something else; it says so before
+    /// the first tick. What changes while instruments are subscribed is no reason to miss their ticks.
+    fn replace_list(&mut self) {
+        info!("The broker has a new list of instruments");
         if self.has_begun {
+            self.renewal.hurry(REPLACED_LIMIT);
             return;
         }
-        self.held_until = Some(Instant::now() + HOLD_LIMIT);
+        self.renewal.hurry(HOLD_LIMIT);
+        self.is_held = true;
         for instrument in self.wanted.keys() {
             self.plan.drop(*instrument);
         }
@@ -122,29 +132,27 @@ impl Session {
     /// Does what is due, and says when to come back.
     fn advance(&mut self, sink: &mut TickSink) -> Option<Instant> {
         let now = Instant::now();
-        if self.held_until.is_some_and(|until| until <= now) {
-            warn!("The list of today does not come; subscribing with that of yesterday");
-            self.place_all(sink);
-        }
         if self.suspects.as_ref().is_some_and(|(at, _)| *at <= now)
             && let Some((_, tokens)) = self.suspects.take()
         {
             self.refuse(&tokens, sink);
         }
         if self.plan.has_changes() && self.batch_at <= now {
-            let batch = self.plan.batch();
-            if !batch.messages.is_empty() {
-                batch.messages.into_iter().for_each(|message| self.socket.queue(message));
+            let changes = self.plan.changes(self.batch_size);
+            if !changes.is_empty() {
+                plan::messages(&changes).into_iter().for_each(|message| self.socket.queue(message));
                 self.batch_at = now + self.batch_interval;
             }
             self.forget_before(now);
-            if !batch.subscribed.is_empty() {
-                self.recent.push_back((now, batch.subscribed));
+            let new = changes.iter().filter(|change| change.before.is_none()).map(|change| change.key);
+            let subscribed: Vec<u32> = new.collect();
+            if !subscribed.is_empty() {
+                self.recent.push_back((now, subscribed));
             }
         }
         let batch_at = self.plan.has_changes().then_some(self.batch_at);
         let suspects_at = self.suspects.as_ref().map(|(at, _)| *at);
-        [batch_at, suspects_at, self.held_until].into_iter().flatten().min()
+        [batch_at, suspects_at].into_iter().flatten().min()
     }
 
     fn forget_before(&mut self, now: Instant) {
@@ -159,17 +167,17 @@ impl Session {
         self.forget_before(now);
         let plan = &self.plan;
         let tokens = self.recent.iter().flat_map(|(_, tokens)| tokens).copied();
-        let silent = tokens.filter(|token| plan.is_silent(*token)).collect();
+        let silent = tokens.filter(|token| plan.is_silent(token)).collect();
         self.suspects = Some((now + SNAPSHOT_LIMIT, silent));
     }
 
     fn refuse(&mut self, tokens: &[u32], sink: &mut TickSink) {
         let mut count = 0;
         for token in tokens {
-            if !self.plan.is_silent(*token) {
+            if !self.plan.is_silent(token) {
                 continue;
             }
-            for instrument in self.plan.give_up(*token) {
+            for instrument in self.plan.give_up(token) {
                 self.wanted.remove(&instrument);
                 let why = "The broker takes no more instruments on this connection".to_owned();
                 sink.outcome(instrument, Err(Refusal::Capacity(why)));
@@ -184,7 +192,7 @@ impl Session {
             match packet {
                 Ok(packet) => {
                     // What nobody wants was unsubscribed, or is a mistake of the broker.
-                    let Some(feed) = self.plan.heard(packet.token()) else { continue };
+                    let Some(feed) = self.plan.heard(&packet.token()) else { continue };
                     for (instrument, mode) in feed.instruments() {
                         publish(&packet, *instrument, *mode, sink);
                     }
@@ -210,10 +218,9 @@ impl Session {
             }
             Text::Notice(notice) => info!(notice = wire::masked(&notice), "The broker says"),
             Text::Instruments { etag } => {
-                if self.master.is_new(&etag) {
-                    info!("The broker has a new list of instruments");
-                    self.renewal.hurry();
-                    self.hold();
+                let before = self.etag.replace(Some(etag.clone()));
+                if before.is_some_and(|before| before != etag) {
+                    self.replace_list();
                 }
                 self.has_begun = true;
             }
@@ -228,20 +235,6 @@ impl Session {
             .name(postback.instrument_token)
             .unwrap_or((&postback.exchange, &postback.tradingsymbol));
         sink.order_update(&postback.update(exchange, symbol));
-    }
-
-    fn take_list(&mut self, list: Result<Arc<Instruments>, AdapterError>, sink: &mut TickSink) {
-        match list {
-            Ok(list) => self.list = list,
-            Err(error) => {
-                warn!(%error, "The list of instruments could not be renewed; the last one is still good for most");
-                if self.held_until.is_none() {
-                    return;
-                }
-            }
-        }
-        // Tokens that mean something else now are left in the same breath in which the new ones are taken.
-        self.place_all(sink);
     }
 }
 
@@ -271,7 +264,7 @@ impl Connection for Session {
     async fn subscribe(&mut self, wanted: &[Subscription], sink: &mut TickSink) -> Result<(), AdapterError> {
         for one in wanted {
             self.wanted.insert(one.instrument, one.clone());
-            if self.held_until.is_none() {
+            if !self.is_held {
                 self.place(one.instrument, sink);
             }
         }
@@ -297,7 +290,11 @@ impl Connection for Session {
             };
             tokio::select! {
                 biased;
-                list = self.renewal.next() => self.take_list(list, sink),
+                list = self.renewal.next() => {
+                    self.list = list?;
+                    // Tokens that mean something else now are left in the same breath in which the new ones are taken.
+                    self.place_all(sink);
+                }
                 message = self.socket.next() => {
                     match message? {
                         Message::Binary(bytes) => self.take_packets(&bytes, sink),

@@ -225,7 +225,8 @@ fn a_list_of_yesterday_serves_nobody_before_that_of_today_is_there() {
     broker.connected().shut_down(adapter_sdk::testing::SOON);
     // Yesterday SBIN and MRF had each other's tokens, and ITC was not listed.
     let folder = broker.cache.path().join("zerodha");
-    let path = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let path = files.into_iter().find(|path| path.extension().is_none()).unwrap();
     let token = |symbol| broker.venue.key("NSE", symbol).unwrap().to_string();
     let rows = std::fs::read_to_string(&path).unwrap();
     let rows = rows.lines().filter(|row| !row.starts_with(&format!("{},", token("ITC"))));
@@ -259,4 +260,34 @@ fn a_list_of_yesterday_serves_nobody_before_that_of_today_is_there() {
             assert!(range.contains(&rupees), "{symbol} shows {rupees}");
         }
     }
+}
+
+#[test]
+fn without_the_list_of_today_nobody_is_served_by_that_of_yesterday_unless_the_operator_says_so() {
+    let broker = Broker::start();
+    let rows = "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,\
+                instrument_type,segment,exchange\n";
+    let token = broker.venue.key("NSE", "MRF").unwrap();
+    let list = format!("{rows}{token},1,SBIN,STATE BANK OF INDIA,0,,0,0.05,1,EQ,NSE,NSE\n");
+    let mut config: serde_json::Value = serde_json::from_str(&broker.config()).unwrap();
+    let url = format!("{}/nowhere", config["api_url"].as_str().unwrap());
+    config["instruments_url"] = url.as_str().into();
+    let file = adapter_sdk::instruments::InstrumentFile::new(Some(broker.cache.path()), "zerodha", &url);
+    std::fs::create_dir_all(file.path().parent().unwrap()).unwrap();
+    std::fs::write(file.path(), list).unwrap();
+    let copy = std::fs::File::options().write(true).open(file.path()).unwrap();
+    copy.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(25)).unwrap();
+
+    let keys = r#"{"access_token":"testkey:canary-token"}"#;
+    let bench = Bench::start_with::<Zerodha>(&config.to_string(), keys).unwrap();
+    let event = bench.wait_for_status(StatusKind::DISCONNECTED);
+    assert!(event.message.contains("list of instruments with HTTP 404"), "{event:?}");
+    assert_eq!(broker.venue.report().opened, 0);
+    bench.shut_down(adapter_sdk::testing::SOON);
+
+    config["outdated_list"] = "use".into();
+    let bench = Bench::start_with::<Zerodha>(&config.to_string(), keys).unwrap();
+    bench.wait_for_status(StatusKind::CONNECTED);
+    assert!(bench.subscribe(1, "NSE", "SBIN", Mode::Ltp).code.is_taken());
+    bench.wait_for_ticks(1, 1);
 }

@@ -194,3 +194,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_change_of_mode_for_which_there_was_no_room_beside_the_old_mode_is_asked_for_once_more() {
+    let mut feed = Feed::new(500);
+    feed.subscribe([wanted(1, 10, Mode::Ltp), wanted(2, 20, Mode::Ltp)]);
+    let upgrade = feed.subscribe([wanted(1, 10, Mode::Depth), wanted(2, 20, Mode::Depth)]);
+    assert_eq!(short(&upgrade), ["1:3:2", "0:1:2"]);
+    let correlation = |messages: &[String]| {
+        let message: Value = serde_json::from_str(messages.first().unwrap()).unwrap();
+        message["correlationID"].as_str().unwrap().to_owned()
+    };
+    feed.unsubscribe(&[2]);
+    // The old mode has ended meanwhile, and made the room.
+    let refused = feed.refuse(&correlation(&upgrade));
+    assert_eq!((refused.instruments, short(&refused.messages)), (vec![], vec!["1:3:1".to_owned()]));
+    assert_eq!(feed.find(&key(10)).unwrap().instruments, [1]);
+    let refused = feed.refuse(&correlation(&refused.messages));
+    assert_eq!((refused.instruments, short(&refused.messages)), (vec![1], vec!["0:3:1".to_owned()]));
+    assert!(feed.find(&key(10)).is_none());
+}
