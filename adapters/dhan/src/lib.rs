@@ -5,5 +5,7 @@
 
 pub mod clock;
 pub mod decode;
+pub mod list;
+pub mod names;
 pub mod segment;
 pub mod wire;
