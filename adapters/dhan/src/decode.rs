@@ -29,8 +29,10 @@ pub struct BadPrice;
 pub enum Decoded {
     /// A last price.
     Ltp(Tick),
-    /// A quote, or a part of one: the previous close and open interest come in packets of their own.
+    /// A quote.
     Quote(Tick),
+    /// A part of a quote without a last price: the previous close, or open interest, which come in packets of their own.
+    Part(Tick),
     /// A book with the values beside it.
     Book(Tick, Book),
     /// Nothing of an instrument.
@@ -99,10 +101,10 @@ pub fn tick(packet: &Packet, instrument: u32, clock: &mut Clock) -> Result<Decod
             Decoded::Ltp(with_time(tick, *time, segment, clock))
         }
         Body::PreviousClose { close, .. } => match price(*close, segment)? {
-            Some(close) => Decoded::Quote(tick.close(close).prev_close(close)),
+            Some(close) => Decoded::Part(tick.close(close).prev_close(close)),
             None => Decoded::Nothing,
         },
-        Body::OpenInterest(oi) if segment.has_open_interest() => Decoded::Quote(tick.oi((*oi).into())),
+        Body::OpenInterest(oi) if segment.has_open_interest() => Decoded::Part(tick.oi((*oi).into())),
         Body::Quote(trade, day) => {
             let tick = with_trade(tick, trade, segment, clock)?;
             Decoded::Quote(with_day(tick, day, segment)?)

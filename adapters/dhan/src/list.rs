@@ -135,7 +135,7 @@ impl Instruments {
 
 impl List for Instruments {
     fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
-        let path = files.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+        let path = files.first().map_or(Path::new(""), PathBuf::as_path);
         let file = File::open(path)
             .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
         let input = BufReader::with_capacity(BUFFER_BYTES, file.take(MAX_BYTES));

@@ -224,12 +224,12 @@ fn compare_tick(packet: &live::Packet, json: &Value, at: &str) -> usize {
         }
         "oi" if segment.has_open_interest() => {
             expected.count("oi", Tick::oi);
-            Decoded::Quote(expected.tick)
+            Decoded::Part(expected.tick)
         }
         "prev_close" if json["prev_close"] != 0.0 => {
             expected.price("prev_close", Tick::close);
             expected.price("prev_close", Tick::prev_close);
-            Decoded::Quote(expected.tick)
+            Decoded::Part(expected.tick)
         }
         "full" => {
             expected.trade();

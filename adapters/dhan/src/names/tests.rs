@@ -75,8 +75,7 @@ fn derivatives_are_named_after_underlying_expiry_and_strike() {
         named(&Row { exchange, segment, kind, trading_symbol, expiry, strike, ..NOTHING })
     };
     let option = |exchange, segment, kind, trading_symbol, expiry, strike| {
-        let option_type =
-            if trading_symbol == "" || str::ends_with(trading_symbol, "PE") { "PE" } else { "CE" };
+        let option_type = if str::ends_with(trading_symbol, "PE") { "PE" } else { "CE" };
         named(&Row { exchange, segment, kind, trading_symbol, expiry, strike, option_type, ..NOTHING })
     };
     for (made, wanted) in [

@@ -1,0 +1,332 @@
+//! A connection that is up: the live feed, the depth feeds beside it, and a list of instruments that changes meanwhile.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use adapter_sdk::{
+    AdapterError, Connection, Grant, Mode, Subscription, Tick, TickSink,
+    abi::ErrorCode,
+    instruments::Renewal,
+    net::{Message, WebSocket},
+    plan::{Feed, Plan},
+    tracing::{debug, info, warn},
+};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    allotment::{Allotment, LIVE_LEVELS},
+    auth::disconnected,
+    clock::Clock,
+    config::Settings,
+    decode::{self, Decoded},
+    deep::{Deep, Outcome},
+    list::Instruments,
+    lookup, request,
+    segment::{Key, Segment},
+    wire::live::{Body, Packet, Packets},
+};
+
+/// A connection that ends so soon without a packet may have been refused: the broker closes sockets whose token is dead without a
+/// word.
+const EARLY: Duration = Duration::from_secs(15);
+
+/// What connections of an instance have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    /// Who has a place on the depth feeds.
+    pub(crate) allotment: Rc<RefCell<Allotment>>,
+    /// Whether the last connection ended as those do whose token is dead.
+    pub(crate) is_suspect: Rc<Cell<bool>>,
+}
+
+/// A connection that is up.
+#[derive(Debug)]
+pub struct Session {
+    socket: WebSocket,
+    settings: Arc<Settings>,
+    list: Arc<Instruments>,
+    renewal: Renewal<Instruments>,
+    shared: Shared,
+    /// Everything that is wanted, by number: what a name means may change with the list.
+    wanted: BTreeMap<u32, Subscription>,
+    plan: Plan<Key>,
+    deep: Deep,
+    clock: Clock,
+    /// When the next batch may go.
+    batch_at: Instant,
+    opened: Instant,
+    has_heard: bool,
+    has_complained: bool,
+}
+
+impl Session {
+    pub(crate) fn new(
+        socket: WebSocket,
+        settings: Arc<Settings>,
+        list: Arc<Instruments>,
+        renewal: Renewal<Instruments>,
+        deep: Deep,
+        shared: Shared,
+    ) -> Self {
+        // Places are taken anew by what is still wanted.
+        shared.allotment.borrow_mut().clear();
+        let now = Instant::now();
+        Self {
+            socket,
+            settings,
+            list,
+            renewal,
+            shared,
+            wanted: BTreeMap::new(),
+            plan: Plan::new(),
+            deep,
+            clock: Clock::new(),
+            batch_at: now,
+            opened: now,
+            has_heard: false,
+            has_complained: false,
+        }
+    }
+
+    /// Plans an instrument by what its name means in the present list.
+    fn place(&mut self, instrument: u32, sink: &mut TickSink) {
+        let Some(wanted) = self.wanted.get_mut(&instrument) else { return };
+        let key = match lookup(&self.list, &wanted.exchange, &wanted.symbol) {
+            Ok(key) => key,
+            Err(refusal) => {
+                self.forget(instrument);
+                sink.outcome(instrument, Err(refusal));
+                return;
+            }
+        };
+        let mut allotment = self.shared.allotment.borrow_mut();
+        let granted = allotment.grant(instrument, key, wanted.depth);
+        if granted < wanted.depth && key.segment != Segment::Index {
+            wanted.depth = granted;
+            sink.outcome(instrument, Ok(Grant { depth: granted }));
+        }
+        let mut is_coming = false;
+        if let Some(tier) = allotment.tier(instrument) {
+            is_coming = self.deep.want(instrument, key, tier);
+            if !is_coming {
+                sink.outcome(instrument, Ok(Grant { depth: LIVE_LEVELS }));
+            }
+        } else {
+            self.deep.drop(instrument);
+        }
+        let mode = upstream(wanted.mode, key.segment, is_coming);
+        self.plan.want(instrument, key, mode);
+    }
+
+    fn place_all(&mut self, sink: &mut TickSink) {
+        let instruments: Vec<u32> = self.wanted.keys().copied().collect();
+        for instrument in instruments {
+            self.place(instrument, sink);
+        }
+    }
+
+    fn forget(&mut self, instrument: u32) {
+        self.wanted.remove(&instrument);
+        self.plan.drop(instrument);
+        self.deep.drop(instrument);
+        self.shared.allotment.borrow_mut().release(instrument);
+    }
+
+    /// Does what is due, and says when to come back.
+    fn advance(&mut self, sink: &mut TickSink) -> Option<Instant> {
+        let now = Instant::now();
+        if self.deep.due().is_some_and(|due| due <= now) {
+            let outcome = self.deep.expire(now);
+            self.heed(&outcome, sink);
+        }
+        if self.plan.has_changes() && self.batch_at <= now {
+            let messages = request::changes(&self.plan.changes(self.settings.batch_size));
+            if !messages.is_empty() {
+                messages.into_iter().for_each(|message| self.socket.queue(message));
+                self.batch_at = now + self.settings.batch_interval;
+            }
+        }
+        let batch_at = self.plan.has_changes().then_some(self.batch_at);
+        [batch_at, self.deep.due()].into_iter().flatten().min()
+    }
+
+    fn take_packets(&mut self, message: &[u8], sink: &mut TickSink) -> Result<(), AdapterError> {
+        self.has_heard = true;
+        self.shared.is_suspect.set(false);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.clock.set(now.as_secs());
+        for packet in Packets::new(message) {
+            match packet {
+                Ok(Packet { body: Body::Disconnect(reason), .. }) => return Err(disconnected(reason)),
+                Ok(Packet { key, body: Body::MarketStatus }) => {
+                    debug!(segment = key.segment.name(), "The broker says something of the market's status");
+                }
+                Ok(packet) => self.take_packet(&packet, sink),
+                Err(error) => self.complain(&error, message.len(), sink),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_packet(&mut self, packet: &Packet, sink: &mut TickSink) {
+        // What nobody wants was unsubscribed, or is a mistake of the broker.
+        let Some(feed) = self.plan.heard(&packet.key) else { return };
+        let has_deep_book = self.deep.is_coming(packet.key);
+        for (instrument, _) in feed.instruments() {
+            let Some(wanted) = self.wanted.get(instrument) else { continue };
+            match decode::tick(packet, *instrument, &mut self.clock) {
+                Ok(decoded) => publish(&decoded, wanted.mode, has_deep_book, sink),
+                Err(_) => sink.undecodable(),
+            }
+        }
+    }
+
+    fn complain(&mut self, error: &impl std::fmt::Display, bytes: usize, sink: &mut TickSink) {
+        sink.undecodable();
+        if !std::mem::replace(&mut self.has_complained, true) {
+            warn!(%error, bytes, "A message that makes no sense; more of them are only counted");
+        }
+    }
+
+    /// Follows what happened to the depth feeds: books go to clients, and where they come no more the live feed brings them.
+    fn heed(&mut self, outcome: &Outcome, sink: &mut TickSink) {
+        (0..outcome.undecodable).for_each(|_| sink.undecodable());
+        if let Some(tier) = outcome.closed {
+            warn!(levels = tier.levels(), "The broker does not give this account books of so many levels");
+            self.shared.allotment.borrow_mut().close(tier);
+        }
+        for (keys, is_deep) in [(&outcome.missing, false), (&outcome.begun, true)] {
+            for key in keys {
+                let holders: Vec<(u32, u16)> =
+                    self.holders(*key).map(|wanted| (wanted.instrument, wanted.depth)).collect();
+                for (instrument, granted) in holders {
+                    let depth = if is_deep { granted } else { LIVE_LEVELS };
+                    sink.outcome(instrument, Ok(Grant { depth }));
+                    self.plan.want(instrument, *key, upstream(Mode::Depth, key.segment, is_deep));
+                }
+            }
+        }
+        for key in &outcome.changed {
+            let Some((buy, sell)) = self.deep.sides(*key) else { continue };
+            for wanted in self.holders(*key) {
+                let [buy, sell] = [buy, sell].map(|side| side.get(..wanted.depth.into()).unwrap_or(side));
+                sink.depth(&Tick::new(wanted.instrument), buy, sell);
+            }
+        }
+    }
+
+    /// Who wants the deep book of a key.
+    fn holders(&self, key: Key) -> impl Iterator<Item = &Subscription> {
+        let instruments = self.plan.feed(&key).map(Feed::instruments).unwrap_or_default();
+        let wanted = instruments.iter().filter_map(|(instrument, _)| self.wanted.get(instrument));
+        wanted.filter(move |wanted| self.deep.is_held(wanted.instrument, key))
+    }
+}
+
+/// The mode in which the live feed is to bring an instrument. An index has no book; of a deep one the values beside it come as a
+/// quote.
+fn upstream(mode: Mode, segment: Segment, has_deep_book: bool) -> Mode {
+    if segment == Segment::Index || has_deep_book { mode.min(Mode::Quote) } else { mode }
+}
+
+/// Publishes a packet, and no more of it than is wanted: packets of an old mode go on coming for a while, or for ever. In mode
+/// depth everything goes out as a book, if only one without levels, which leaves those that are known: clients of that mode see nothing
+/// else.
+fn publish(decoded: &Decoded, mode: Mode, has_deep_book: bool, sink: &mut TickSink) {
+    match (mode, decoded) {
+        (_, Decoded::Nothing) | (Mode::Ltp, Decoded::Part(_)) => {}
+        (Mode::Ltp, Decoded::Quote(tick) | Decoded::Book(tick, _))
+        | (Mode::Ltp | Mode::Quote, Decoded::Ltp(tick)) => sink.ltp(tick),
+        (Mode::Quote, Decoded::Quote(tick) | Decoded::Part(tick) | Decoded::Book(tick, _)) => {
+            sink.quote(tick);
+        }
+        (Mode::Depth, Decoded::Book(tick, book)) if !has_deep_book => {
+            sink.depth(tick, book.buy(), book.sell());
+        }
+        (
+            Mode::Depth,
+            Decoded::Ltp(tick) | Decoded::Quote(tick) | Decoded::Part(tick) | Decoded::Book(tick, _),
+        ) => sink.depth(tick, &[], &[]),
+    }
+}
+
+/// Closes a socket as the broker wants it: with a word before.
+pub(crate) async fn say_goodbye(mut socket: WebSocket) {
+    socket.queue(request::DISCONNECT);
+    // It goes out in one turn, or not at all.
+    tokio::select! {
+        biased;
+        _ = socket.next() => {}
+        () = std::future::ready(()) => {}
+    }
+    socket.close().await;
+}
+
+impl Connection for Session {
+    async fn subscribe(&mut self, wanted: &[Subscription], sink: &mut TickSink) -> Result<(), AdapterError> {
+        for one in wanted {
+            self.wanted.insert(one.instrument, one.clone());
+            self.place(one.instrument, sink);
+        }
+        Ok(())
+    }
+
+    async fn unsubscribe(&mut self, instruments: &[u32]) -> Result<(), AdapterError> {
+        instruments.iter().for_each(|instrument| self.forget(*instrument));
+        Ok(())
+    }
+
+    async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
+        loop {
+            let wake_at = self.advance(sink);
+            let wake = async {
+                match wake_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                message = self.socket.next() => {
+                    match message {
+                        Ok(Message::Binary(bytes)) => self.take_packets(&bytes, sink)?,
+                        Ok(Message::Text(_)) => debug!("A text on the live feed"),
+                        Err(error) => return Err(self.suspect(error)),
+                    }
+                    return Ok(());
+                }
+                outcome = self.deep.next() => {
+                    self.heed(&outcome, sink);
+                    return Ok(());
+                }
+                list = self.renewal.next() => {
+                    self.list = list?;
+                    info!("Subscriptions follow the new list of instruments");
+                    self.place_all(sink);
+                }
+                () = wake => debug!("Time for the next batch"),
+            }
+        }
+    }
+
+    async fn close(self) {
+        tokio::join!(say_goodbye(self.socket), self.deep.close());
+    }
+}
+
+impl Session {
+    /// Notes when a connection ends as those do that the broker refuses.
+    fn suspect(&self, error: AdapterError) -> AdapterError {
+        if self.has_heard || error.code() != ErrorCode::NETWORK || self.opened.elapsed() > EARLY {
+            return error;
+        }
+        self.shared.is_suspect.set(true);
+        AdapterError::network(format!(
+            "{error}, before any packet: its usual way to refuse a token, or an account without the Data API"
+        ))
+    }
+}
