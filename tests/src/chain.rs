@@ -113,7 +113,7 @@ impl<B: Profile> Chain<B> {
         let number = match mode {
             Mode::Ltp => 1,
             Mode::Quote => 2,
-            Mode::Full => 3,
+            Mode::Full | Mode::Deep(_) => 3,
         };
         let begun = Instant::now();
         client.send(&json!({"action": "subscribe", "symbols": texts, "mode": number})).await;

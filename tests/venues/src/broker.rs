@@ -28,6 +28,17 @@ pub enum Next {
     HangUp,
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Market data. What is reported is about the newest of these.
+    Market,
+    /// Deep books beside the market data. Its subscriptions are reported with those of the market data.
+    Books,
+    /// Orders alone.
+    Orders,
+}
+
 /// A broker's protocol.
 pub trait Broker: Send + Sync + Sized + 'static {
     /// Name on the command line and in `plugins.toml`.
@@ -55,13 +66,22 @@ pub trait Broker: Send + Sync + Sized + 'static {
     #[expect(clippy::result_large_err, reason = "a test server; the answer is sent at once")]
     fn admit(&self, core: &Core, request: &hyper::Request<()>) -> Result<String, Reply>;
 
+    /// What a handshake is told that is answered as if all were well, only to hang up after these messages. Asked before
+    /// [`Self::admit`]; none to go on.
+    fn last_words(&self, _core: &Core, _request: &hyper::Request<()>) -> Option<Vec<Message>> {
+        None
+    }
+
     /// What a connection is told first.
     fn greetings(core: &Core, account: &str) -> Vec<Message>;
 
-    /// Whether the connections of an account are for market data, and not for orders alone.
-    fn is_market(_account: &str) -> bool {
-        true
+    /// What the connections of an account are for.
+    fn role(_account: &str) -> Role {
+        Role::Market
     }
+
+    /// Does what a new connection means for others.
+    fn entered(_core: &mut Core, _connection: u64) {}
 
     /// What tells a client of an order.
     fn order_text(data: &serde_json::Value) -> String;
@@ -69,20 +89,58 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// A text message from a client.
     fn hear(core: &mut Core, connection: u64, text: &str) -> Next;
 
+    /// A binary message from a client.
+    fn hear_binary(_core: &mut Core, _connection: u64, _bytes: &[u8]) -> Next {
+        Next::Go
+    }
+
+    /// The mode in which a connection of an account sends what somebody asks to be sent in a mode, where connections
+    /// differ; none when it carries nothing of the kind. `known` is the highest mode in which the instrument was ever
+    /// subscribed there.
+    fn carried(_account: &str, asked: Mode, _known: Option<Mode>) -> Option<Mode> {
+        Some(asked)
+    }
+
     /// A packet.
     ///
     /// # Errors
     /// When the broker cannot write these values.
     fn encode(instrument: &Instrument, mode: Mode, values: &Values) -> Result<Vec<u8>, String>;
 
-    /// Packets as the messages that carry them.
-    fn messages(packets: Vec<Vec<u8>>) -> Vec<Message>;
+    /// All packets that tell of these values, where it takes several, with what only the state after a subscription has.
+    ///
+    /// # Errors
+    /// When the broker cannot write these values.
+    fn packets(
+        instrument: &Instrument,
+        mode: Mode,
+        values: &Values,
+        _is_state: bool,
+    ) -> Result<Vec<Vec<u8>>, String> {
+        Self::encode(instrument, mode, values).map(|packet| vec![packet])
+    }
 
-    /// What it sends on a connection that has been quiet for a while.
+    /// Packets as the messages that carry them on a connection of an account; as few as can be if they are to be stacked.
+    fn messages(account: &str, packets: Vec<Vec<u8>>, is_stacked: bool) -> Vec<Message>;
+
+    /// What it sends on a connection that has been quiet for a while; a ping, however much was said.
     fn heartbeat() -> Option<(Duration, Message)>;
+
+    /// Whether a message shows that the client is there.
+    fn is_sign_of_life(_message: &Message) -> bool {
+        true
+    }
 
     /// Silence of the client after which it hangs up.
     fn patience() -> Option<Duration>;
+
+    /// Does something that only this broker does, as an object of the control protocol asks for it.
+    ///
+    /// # Errors
+    /// When it knows nothing of the kind.
+    fn own(&self, _core: &mut Core, _command: &serde_json::Value) -> Result<(), String> {
+        Err("this broker has no commands of its own".to_owned())
+    }
 }
 
 /// An answer with a body.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     broker::Broker,
-    model::{LEVELS, Level, Mode, Values, price},
+    model::{Level, MOST_LEVELS, Mode, Side, Values, price},
     state::Refusal,
     venue::Venue,
 };
@@ -27,7 +27,10 @@ enum Extra {
     Storm { after_ms: Option<u64> },
     Split { bytes: usize },
     Fragment { on: bool },
+    Stack { on: bool },
     Stray { packet: Packet },
+    Binary { hex: String },
+    Own { command: Value },
     Text { text: String },
     Order { data: Value },
     Reuse { exchange: String, one: String, other: String },
@@ -117,16 +120,15 @@ fn values(packet: &Packet) -> Result<Values, String> {
     Ok(values)
 }
 
-fn side(rows: &[Row]) -> Result<[Level; LEVELS], String> {
-    if rows.len() > LEVELS {
-        return Err(format!("a side has {} levels, the broker sends at most {LEVELS}", rows.len()));
+fn side(rows: &[Row]) -> Result<Side, String> {
+    if rows.len() > MOST_LEVELS {
+        return Err(format!("a side has {} levels, no broker sends more than {MOST_LEVELS}", rows.len()));
     }
-    let mut levels = [Level::default(); LEVELS];
-    for (level, (text, quantity, orders)) in levels.iter_mut().zip(rows) {
+    let level = |(text, quantity, orders): &Row| {
         let price = price(text).ok_or_else(|| format!("`{text}` is no price"))?;
-        *level = Level { price, quantity: *quantity, orders: *orders };
-    }
-    Ok(levels)
+        Ok(Level { price, quantity: *quantity, orders: *orders })
+    };
+    rows.iter().map(level).collect()
 }
 
 fn more<B: Broker>(venue: &Venue<B>, extra: Extra) -> Value {
@@ -143,6 +145,16 @@ fn more<B: Broker>(venue: &Venue<B>, extra: Extra) -> Value {
         Extra::Storm { after_ms } => venue.set_storm(after_ms.map(std::time::Duration::from_millis)),
         Extra::Split { bytes } => venue.set_split(bytes),
         Extra::Fragment { on } => venue.set_fragmented(on),
+        Extra::Stack { on } => venue.set_stacked(on),
+        Extra::Binary { hex } => match hex::decode(hex) {
+            Ok(bytes) => venue.binary(&bytes),
+            Err(error) => return error_of(error.to_string()),
+        },
+        Extra::Own { command } => {
+            if let Err(reason) = venue.own(&command) {
+                return error_of(reason);
+            }
+        }
         Extra::Stray { packet } => return json!(send(venue, &[packet], true)),
         Extra::Order { data } => venue.order(&data),
         Extra::Text { text } => venue.text(&text),

@@ -21,6 +21,7 @@
 pub mod angel;
 mod broker;
 mod control;
+pub mod dhan;
 mod garbage;
 mod market;
 mod model;
@@ -32,9 +33,9 @@ mod venue;
 pub mod zerodha;
 
 pub use self::{
-    broker::Broker,
+    broker::{Broker, Next, Role},
     control::run as control,
-    model::{LEVELS, Level, Mode, PRICE_SCALE, Values, decimal, price},
+    model::{LEVELS, Level, MOST_LEVELS, Mode, PRICE_SCALE, Side, Values, decimal, price},
     options::Options,
     state::Refusal,
     universe::{Date, EXCHANGES, FAR, Instrument, Kind, MOST, Universe},

@@ -3,10 +3,11 @@
 use std::{
     future,
     io::{self, Write as _},
+    time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
-use venues::{Broker, Options, Venue, angel, zerodha};
+use venues::{Broker, Options, Venue, angel, dhan, zerodha};
 
 /// Plays a broker on this machine, so that its adapter can be tried without an account.
 #[derive(Debug, Parser)]
@@ -22,6 +23,8 @@ enum Name {
     Zerodha(Settings),
     /// `SmartAPI` WebSocket Streaming 2.0.
     Angel(Settings),
+    /// `DhanHQ` version 2.
+    Dhan(Settings),
 }
 
 #[derive(Debug, Args)]
@@ -38,6 +41,9 @@ struct Settings {
     /// Updates of each subscribed instrument a second
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
+    /// Seconds between two heartbeats, instead of the broker's, for an adapter that is told to have little patience
+    #[arg(long, value_parser = seconds)]
+    heartbeat: Option<Duration>,
     /// An access token that is good from the start
     #[arg(long, default_value = "made-up-access-token")]
     access_token: String,
@@ -64,14 +70,29 @@ fn main() -> anyhow::Result<()> {
             ];
             run::<angel::Smart>(&settings, &account)
         }
+        Name::Dhan(settings) => {
+            let account = [
+                ("client_id", "1000000001"),
+                ("access_token", settings.access_token.as_str()),
+                ("pin", "123456"),
+                ("totp_secret", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
+                ("api_key", "madeupkey"),
+                ("api_secret", "made-up-secret"),
+            ];
+            run::<dhan::Dhan>(&settings, &account)
+        }
     }
 }
 
 fn run<B: Broker>(settings: &Settings, account: &[(&str, &str)]) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let mut options =
-        Options { port: settings.port, instruments: settings.instruments, ..Options::default() }
-            .accepting(account);
+    let mut options = Options {
+        port: settings.port,
+        instruments: settings.instruments,
+        heartbeat: settings.heartbeat,
+        ..Options::default()
+    }
+    .accepting(account);
     if settings.control {
         (options.rate_hz, options.snapshots) = (0.0, false);
     } else {
@@ -85,6 +106,15 @@ fn run<B: Broker>(settings: &Settings, account: &[(&str, &str)]) -> anyhow::Resu
         runtime.block_on(future::pending::<()>());
     }
     Ok(())
+}
+
+/// Shortest pause that is taken: a millisecond.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|pause| *pause >= Duration::from_millis(1))
+        .ok_or_else(|| "it must be at least 0.001".to_owned())
 }
 
 /// What to paste where.

@@ -1,7 +1,7 @@
 //! One connection, as the rest of the venue sees it.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::Faults;
-use crate::model::Mode;
+use crate::{broker::Role, model::Mode};
 
 /// What the task of a connection is told.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) enum Out {
     Send(Message),
     /// Read nothing more.
     Deaf,
+    /// Send this, and hang up.
+    End(Message),
 }
 
 /// What the byte stream of a connection shares with the venue.
@@ -54,10 +56,12 @@ pub(crate) struct Peer {
     pub account: String,
     /// Instruments with the mode, or modes, of each.
     pub subscribed: BTreeSet<(usize, Mode)>,
-    /// Instruments that were ever subscribed here.
-    pub known: HashSet<usize>,
-    /// Whether it is for market data.
-    pub is_market: bool,
+    /// Instruments that were unsubscribed, and go on all the same: some brokers' feeds do not stop.
+    pub lingering: BTreeSet<(usize, Mode)>,
+    /// Instruments that were ever subscribed here, with the highest mode of each.
+    pub known: HashMap<usize, Mode>,
+    /// What it is for.
+    pub role: Role,
     pub(crate) wire: Arc<Wire>,
     out: mpsc::Sender<Out>,
 }
@@ -68,9 +72,15 @@ impl Peer {
         account: String,
         out: mpsc::Sender<Out>,
         wire: Arc<Wire>,
-        is_market: bool,
+        role: Role,
     ) -> Self {
-        Self { number, account, subscribed: BTreeSet::new(), known: HashSet::new(), is_market, wire, out }
+        let (subscribed, lingering, known) = (BTreeSet::new(), BTreeSet::new(), HashMap::new());
+        Self { number, account, subscribed, lingering, known, role, wire, out }
+    }
+
+    /// All pairs that it is sent trades of.
+    pub(super) fn streamed(&self) -> Vec<(usize, Mode)> {
+        self.subscribed.union(&self.lingering).copied().collect()
     }
 
     pub(super) fn order(&self, out: Out) {
