@@ -238,7 +238,10 @@ impl Catalog {
                         (None, Some(error)) => Err(Arc::clone(error)),
                         (None, None) => Err("it is not loaded".into()),
                     },
-                    is_single_session: loaded.as_ref().is_some_and(Loaded::is_single_session),
+                    // An operator who allows more connections knows better than the adapter.
+                    sessions: loaded
+                        .as_ref()
+                        .map_or(usize::MAX, |loaded| loaded.sessions(limits.connections)),
                     logs_in: loaded.as_ref().is_some_and(Loaded::logs_in),
                     limits: pool_limits(limits, loaded.as_ref()),
                     throttle: self.settings.throttle_for(entry),

@@ -104,8 +104,9 @@ pub struct Serving {
     pub limits: PoolLimits,
     /// Spacing of updates.
     pub throttle: Duration,
-    /// Whether the broker allows one session for an account, so that an old instance must end before a new one begins.
-    pub is_single_session: bool,
+    /// Sessions that the broker allows an account at once. Where there is no room for one more, an old instance must end before
+    /// a new one begins.
+    pub sessions: usize,
     /// When it may not be silent.
     pub hours: Hours,
     /// Whether its adapter logs in at the broker.

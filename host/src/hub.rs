@@ -47,8 +47,9 @@ pub struct Source {
     pub throttle: Duration,
     /// Whether all accounts share one feed, and publishers repeat a tick under several modes: the bus.
     pub is_bus: bool,
-    /// Whether the broker allows one session for an account, so that an old instance must end before a new one begins.
-    pub is_single_session: bool,
+    /// Sessions that the broker allows an account at once. Where there is no room for one more, an old instance must end before
+    /// a new one begins.
+    pub sessions: usize,
     /// When it may not be silent.
     pub hours: Hours,
     /// Whether its adapter logs in at the broker.
@@ -61,7 +62,7 @@ impl Serving {
             connector,
             limits: source.limits,
             throttle: source.throttle,
-            is_single_session: source.is_single_session,
+            sessions: source.sessions,
             hours: source.hours,
             logs_in: source.logs_in,
         }
@@ -78,7 +79,7 @@ impl Source {
             limits: PoolLimits { symbols_per_connection: 100_000, connections: 1 },
             throttle,
             is_bus: true,
-            is_single_session: false,
+            sessions: usize::MAX,
             hours,
             logs_in: false,
         }

@@ -155,3 +155,32 @@ async fn smaller_limits_park_what_is_too_much_and_larger_ones_bring_it_back() {
     ticks_of(&mut client, 0..6).await;
     assert_eq!(feed(&host).await["pending"], 0);
 }
+
+/// The broker allows an account three connections. A new build that stands by needs one of its own.
+async fn a_new_build_serves(held: usize, connections: usize, swaps: f64) {
+    let (venue, host, mut client) = start("symbols_per_connection = 2\nconnections = 3", held).await;
+    assert_eq!(venue.carried().len(), connections);
+    venue.allow(3);
+    let reloaded = host.run(&["adapters", "reload", "faulty"], "");
+    assert!(reloaded.status.success(), "{}", String::from_utf8_lossy(&reloaded.stderr));
+    wait_until("each connection is made anew once", || async {
+        venue.accepted() == 2 * connections as u64
+            && venue.carried().iter().sum::<usize>() == held
+            && host.metric("tickhost_feed_swaps_total").await == swaps
+    })
+    .await;
+    ticks_of(&mut client, 0..held).await;
+    wait_until("the feed is live", || async { feed(&host).await["state"] == "live" }).await;
+    assert_eq!(host.metric("tickhost_feed_swaps_failed_total").await, 0.0);
+    assert_eq!(venue.accepted(), 2 * connections as u64, "nothing was refused and tried again");
+}
+
+#[tokio::test]
+async fn a_new_build_serves_where_the_broker_allows_no_connection_more() {
+    a_new_build_serves(6, 3, 0.0).await;
+}
+
+#[tokio::test]
+async fn new_builds_stand_by_one_after_the_other_where_the_broker_allows_one_connection_more() {
+    a_new_build_serves(4, 2, 2.0).await;
+}

@@ -13,6 +13,18 @@ async fn the_first_run_leaves_a_key_and_the_second_finds_it() {
 }
 
 #[tokio::test]
+async fn a_first_run_without_the_synthetic_exchange_says_how_somebody_can_log_in() {
+    let host = HostBuilder::new()
+        .plugins("[[adapter]]\nname = \"faulty\"\nlibrary = \"adapter_faulty\"\n[adapter.config]\nvenue = \"127.0.0.1:1\"\n")
+        .start();
+    wait_until("the newcomer is told what to do", || async { host.log().contains("user add NAME") }).await;
+    let users = host.run(&["user", "list"], "");
+    assert_ok(&users);
+    assert!(!String::from_utf8_lossy(&users.stdout).contains("demo"), "nobody was made up");
+    assert!(!host.log().contains("synthetic exchange"));
+}
+
+#[tokio::test]
 async fn a_stop_says_goodbye_to_every_client() {
     let mut host = Host::start();
     let mut client = Client::login(host.websocket, &host.key()).await;

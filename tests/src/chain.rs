@@ -1,6 +1,8 @@
 //! The whole way of a tick: a simulated broker on its own protocol, its adapter in a process, the host, a client; and the
 //! comparison of what the client has with what the broker sent, value by value.
 
+mod sdk;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
@@ -11,6 +13,7 @@ use std::{
 use serde_json::{Value, json};
 use venues::{Broker, Kind, Mode, Options, Values, Venue};
 
+pub use self::sdk::Sighting;
 use crate::{Client, Host, HostBuilder, SOON, host::assert_ok, library};
 
 /// Longest wait until everything that was subscribed has ticked.

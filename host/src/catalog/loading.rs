@@ -55,9 +55,14 @@ impl Loaded {
         self.info.capabilities & capability::COUNTS_MODES != 0
     }
 
-    /// Whether its broker allows one session for an account, so that an old instance must end before a new one begins.
-    pub fn is_single_session(&self) -> bool {
-        self.info.capabilities & capability::SINGLE_SESSION != 0
+    /// Sessions that its broker allows an account at once. An operator who allows so many connections, and more than the
+    /// adapter knows of, knows better.
+    pub fn sessions(&self, connections: usize) -> usize {
+        if self.info.capabilities & capability::SINGLE_SESSION != 0 {
+            return 1;
+        }
+        let known = self.info.connections.and_then(|count| usize::try_from(count).ok());
+        known.map_or(usize::MAX, |known| known.max(connections))
     }
 }
 

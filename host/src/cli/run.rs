@@ -83,7 +83,7 @@ pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) 
     }
     let calendars = open_calendar(&settings)?;
     let accounts = open_accounts(&settings)?;
-    let newcomer = first_run(&settings, &accounts)?;
+    let newcomer = first_run(&settings, &plugins, &accounts)?;
     let run_dir = RunDir::make(&settings.data_dir)?;
     let calendar_file = settings.calendar.clone();
     let plan = plan(settings, plugins, accounts, calendars.clone(), run_dir);
@@ -102,7 +102,7 @@ pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) 
         "Serving"
     );
     // Whoever started the host may have closed its output; that is no reason to stop.
-    if let Err(error) = welcome(&host, newcomer.as_deref(), out) {
+    if let Err(error) = welcome(&host, newcomer.as_ref(), out) {
         tracing::debug!(%error, "Could not print the welcome");
     }
     stop.await;
@@ -189,29 +189,53 @@ pub(crate) fn own_program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tickhost"))
 }
 
-/// Makes a user at the synthetic exchange with a key, when the database is new; gives the file with the key.
-fn first_run(settings: &Settings, accounts: &Accounts) -> anyhow::Result<Option<PathBuf>> {
+/// What somebody with a new database has to know.
+#[derive(Debug)]
+enum Newcomer {
+    /// There is a user at the synthetic exchange, whose key is in this file.
+    Demo(PathBuf),
+    /// Nobody can log in yet.
+    Nobody,
+}
+
+/// Makes a user at the synthetic exchange with a key, when the database is new and something serves that exchange.
+fn first_run(
+    settings: &Settings,
+    plugins: &PluginsFile,
+    accounts: &Accounts,
+) -> anyhow::Result<Option<Newcomer>> {
     let Ok(store) = accounts.store() else { return Ok(None) };
     if !store.users()?.is_empty() {
         return Ok(None);
+    }
+    let enabled = plugins.adapters.iter().filter(|entry| entry.is_enabled);
+    let mut brokers = enabled.flat_map(|entry| &entry.brokers).chain(&plugins.bus.brokers);
+    if !brokers.any(|broker| broker == DEMO_BROKER) {
+        return Ok(Some(Newcomer::Nobody));
     }
     store.create_user(DEMO_USER)?;
     store.set_account(DEMO_USER, DEMO_BROKER, &Credentials::default())?;
     let key = store.create_key(DEMO_USER, "first run")?;
     let file = settings.data_dir.join(DEMO_KEY_FILE);
     write_private(&file, format!("{}\n", key.expose_secret()).as_bytes())?;
-    Ok(Some(file))
+    Ok(Some(Newcomer::Demo(file)))
 }
 
-fn welcome(host: &Host, newcomer: Option<&Path>, out: &mut dyn Write) -> std::io::Result<()> {
+fn welcome(host: &Host, newcomer: Option<&Newcomer>, out: &mut dyn Write) -> std::io::Result<()> {
     let websocket = host.websocket_addr();
     writeln!(
         out,
         "Tickhost serves ws://{websocket}; status at http://{}/status. Stop with Ctrl-C.",
         host.admin_addr()
     )?;
-    if let Some(file) = newcomer {
-        let program = std::env::args().next().unwrap_or_else(|| "tickhost".to_owned());
+    let program = std::env::args().next().unwrap_or_else(|| "tickhost".to_owned());
+    if let Some(Newcomer::Nobody) = newcomer {
+        writeln!(out, "First run: nobody can log in yet. For a user with an account at a broker:")?;
+        writeln!(out, "  {program} user add NAME")?;
+        writeln!(out, "  {program} account set NAME BROKER    (asks for what the broker wants)")?;
+        writeln!(out, "  {program} key create NAME    (shown once; the host keeps only hashes)")?;
+    }
+    if let Some(Newcomer::Demo(file)) = newcomer {
         let url = if websocket.port() == 8_765 { String::new() } else { format!(" --url ws://{websocket}") };
         writeln!(
             out,

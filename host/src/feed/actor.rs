@@ -280,8 +280,7 @@ impl Actor {
         }
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.fail(reason, now);
-        let is_single_session = self.serving.as_ref().is_ok_and(|serving| serving.is_single_session);
-        self.end_instance(number, is_single_session);
+        self.end_instance(number);
         if self.trial_until.take().is_some_and(|until| now < until) && self.replaced.is_some() {
             tracing::error!(adapter = %self.spec().adapter, reason, "The new build failed; going back to the old one");
             self.note_failed_swap(reason);
@@ -299,20 +298,37 @@ impl Actor {
         }
     }
 
-    /// Ends the instance of a connection, in its own time. The next one waits for that only where the broker allows one
-    /// session.
-    fn end_instance(&mut self, number: usize, is_single_session: bool) {
+    /// Sessions that the broker would take beside those that there are, be they serving, standing by or ending.
+    fn spare_sessions(&self) -> usize {
+        let sessions = |connection: &Connection| {
+            let present =
+                usize::from(connection.instance.is_some()) + usize::from(connection.standby.is_some());
+            present + connection.endings + connection.leaving
+        };
+        let taken: usize = self.connections.iter().map(sessions).sum();
+        self.serving.as_ref().map_or(0, |serving| serving.sessions.saturating_sub(taken))
+    }
+
+    /// Ends the instance of a connection, in its own time. The next one waits for that only where the broker takes no other
+    /// session beside it.
+    fn end_instance(&mut self, number: usize) {
+        let is_awaited = self.spare_sessions() == 0;
         let Some(connection) = self.connections.get_mut(number) else { return };
         let ended = connection.end();
-        let Some(ending) = self.shut_down(ended).filter(|_| is_single_session) else { return };
+        let Some(ending) = self.shut_down(ended).filter(|_| is_awaited) else { return };
         if let Some(connection) = self.connections.get_mut(number) {
             connection.endings += 1;
         }
+        self.tell_of(ending, number, InstanceReport::Ended);
+    }
+
+    /// Tells this actor when an instance has gone.
+    fn tell_of(&self, ending: JoinHandle<()>, connection: usize, what: InstanceReport) {
         let inbox = Arc::clone(&self.events);
         tokio::spawn(async move {
             // How it ended was logged; that it has is what counts.
             _ = ending.await;
-            inbox.push(InstanceEvent { connection: number, epoch: 0, what: InstanceReport::Ended });
+            inbox.push(InstanceEvent { connection, epoch: 0, what });
         });
     }
 
@@ -324,6 +340,7 @@ impl Actor {
         if connection.instance.is_none() && connection.restart_at.is_none() && self.serving.is_ok() {
             self.connect(number);
         }
+        self.stand_by_where_due(Instant::now());
     }
 
     /// Shuts an instance down in the background, off the threads that serve.
@@ -338,8 +355,10 @@ impl Actor {
     fn observe(&mut self, event: InstanceEvent) {
         let number = event.connection;
         let Some(connection) = self.connections.get_mut(number) else { return };
-        if matches!(event.what, InstanceReport::Ended) {
-            return self.note_ended(number);
+        match event.what {
+            InstanceReport::Ended => return self.note_ended(number),
+            InstanceReport::Left => return self.note_left(number),
+            _ => {}
         }
         if connection.standby.as_ref().is_some_and(|standby| standby.events.epoch == event.epoch) {
             return self.observe_standby(number, event.what);
@@ -364,7 +383,7 @@ impl Actor {
                     self.conclude(request, &outcome);
                 }
             }
-            InstanceReport::Ended => {}
+            InstanceReport::Ended | InstanceReport::Left => {}
         }
     }
 
@@ -379,7 +398,7 @@ impl Actor {
                 }
             }
             InstanceReport::Outcomes(_, outcomes) => self.note_standby_outcomes(number, outcomes),
-            InstanceReport::Ended => {}
+            InstanceReport::Ended | InstanceReport::Left => {}
         }
     }
 

@@ -120,8 +120,12 @@ pub(super) struct Connection {
     pub(super) standby: Option<Standby>,
     /// What took it a moment ago.
     pub(super) settling: Option<Settling>,
-    /// Instances that still end, where the broker allows one session: the next one begins when they have gone.
-    pub(super) endings: u32,
+    /// Another build is to take the instance's place as soon as the broker has room for both.
+    pub(super) is_due: bool,
+    /// Instances that still end, where the broker has no room beside them: the next one begins when they have gone.
+    pub(super) endings: usize,
+    /// Instances that still end, and whose place was taken already.
+    pub(super) leaving: usize,
     failures: u32,
     /// Failures of the last [`CIRCUIT_WINDOW`], while the circuit is closed.
     recent_failures: VecDeque<Instant>,
@@ -140,6 +144,7 @@ impl Connection {
         self.attempts = self.attempts.saturating_add(1);
         self.is_first_attempt = true;
         (self.restart_at, self.retry_at) = (None, None);
+        self.is_due = false;
         self.started_at = Some(now);
     }
 

@@ -47,6 +47,8 @@ pub(super) enum InstanceReport {
     Outcomes(u64, Vec<SubscriptionOutcome>),
     /// It has ended, as it was told.
     Ended,
+    /// One whose place was taken has gone.
+    Left,
 }
 
 /// The callbacks of one instance.

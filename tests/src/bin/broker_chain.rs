@@ -33,6 +33,9 @@ struct Cli {
     /// Instruments that the broker lists
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1_000..=150_000))]
     listed: u32,
+    /// Look with the unmodified OpenAlgo SDK instead, which takes 0.1 s for each symbol; needs `TICKHOST_PYTHON`
+    #[arg(long)]
+    sdk: bool,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -47,6 +50,9 @@ async fn main() {
 }
 
 async fn measure<B: Profile>(cli: &Cli) {
+    if cli.sdk {
+        return measure_sdk::<B>(cli).await;
+    }
     for mode in [Mode::Ltp, Mode::Quote, Mode::Full] {
         let chain = Chain::<B>::start(usize::try_from(cli.listed).unwrap()).await;
         let names = chain.instruments(usize::try_from(cli.symbols).unwrap());
@@ -73,4 +79,19 @@ async fn measure<B: Profile>(cli: &Cli) {
         }
         assert!(mismatches.is_empty(), "values differ");
     }
+}
+
+async fn measure_sdk<B: Profile>(cli: &Cli) {
+    let chain = Chain::<B>::start(usize::try_from(cli.listed).unwrap()).await;
+    let names = chain.instruments(usize::try_from(cli.symbols).unwrap());
+    let seen =
+        chain.sdk_sees(&names, Mode::Quote).await.expect("set TICKHOST_PYTHON to one that has the SDK");
+    let (active, values) = (seen.active.as_millis(), seen.compared.values);
+    println!(
+        "| {} | quote, OpenAlgo SDK | {} | | {active} | 1 | {values} | {} |",
+        B::NAME,
+        names.len(),
+        seen.compared.mismatches.len()
+    );
+    assert!(seen.compared.mismatches.is_empty(), "values differ: {:?}", seen.compared.mismatches.first());
 }

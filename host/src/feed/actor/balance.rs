@@ -32,7 +32,7 @@ impl Actor {
         while self.connections.len() > limits.connections {
             let number = self.connections.len() - 1;
             self.give_up_standby(number, "the account may have fewer connections");
-            self.end_instance(number, false);
+            self.end_instance(number);
             self.connections.pop();
             self.pool.close_beyond(number);
         }

@@ -52,8 +52,7 @@ impl Actor {
             // The SDK gives up its connection for a new one; what is subscribed stays.
             (Answer::Reconnect, Some(instance)) => instance.credentials_changed(),
             (Answer::Replace, Some(_)) => {
-                let is_single_session = self.serving.as_ref().is_ok_and(|serving| serving.is_single_session);
-                self.end_instance(number, is_single_session);
+                self.end_instance(number);
                 if let Some(connection) = self.connections.get_mut(number) {
                     connection.set_link(Link::Connecting);
                 }

@@ -1,5 +1,5 @@
 //! Follows to another build of an adapter, or to other settings, while clients stay: make before break, or break before
-//! make where the broker allows one session.
+//! make where the broker has no room for another session.
 
 use std::{
     sync::Arc,
@@ -13,7 +13,7 @@ use crate::{
     feed::{
         Serving,
         connection::{Connection, Link},
-        events::Events,
+        events::{Events, InstanceReport},
         handover::{Handover, Passed},
         swap::{LOOK_EVERY, SETTLED_WITHIN, Standby, Verdict},
     },
@@ -54,27 +54,32 @@ impl Actor {
                 }
                 tracing::info!(adapter = %self.spec().adapter, feed = self.feed.id().0, "Following to another build");
                 self.credentials.set_secrets_of_settings(serving.connector.secrets());
-                let has_instances = self.connections.iter().any(|connection| connection.instance.is_some());
-                let is_single_session = serving.is_single_session;
+                let instances =
+                    self.connections.iter().filter(|connection| connection.instance.is_some()).count();
+                let has_instances = instances > 0;
+                let has_room = instances < serving.sessions;
                 let previous = std::mem::replace(&mut self.serving, Ok(serving)).ok();
                 // Of builds that follow each other fast, the last one that worked is the one to go back to.
                 let last_good = self.replaced.take().or(previous);
                 self.failed_swap = None;
                 self.replaced = last_good.filter(|_| has_instances || self.trial_until.is_some());
                 for number in 0..self.connections.len() {
-                    if has_instances && !is_single_session {
-                        self.stand_by(number, now);
-                    } else {
-                        self.break_and_make(number, is_single_session, now);
+                    self.give_up_standby(number, "another build has come");
+                }
+                if has_instances && has_room {
+                    self.connections.iter_mut().for_each(|connection| connection.is_due = true);
+                    self.stand_by_where_due(now);
+                } else {
+                    for number in 0..self.connections.len() {
+                        self.break_and_make(number, now);
                     }
                 }
             }
             Err(why) => {
-                let is_single_session = self.serving.as_ref().is_ok_and(|present| present.is_single_session);
                 (self.replaced, self.trial_until, self.failed_swap) = (None, None, None);
                 for number in 0..self.connections.len() {
                     self.give_up_standby(number, "nothing serves the broker any more");
-                    self.end_instance(number, is_single_session);
+                    self.end_instance(number);
                     if let Some(connection) = self.connections.get_mut(number) {
                         connection.close(&why);
                     }
@@ -94,10 +99,9 @@ impl Actor {
         self.context.router.send(spacing);
     }
 
-    /// Ends an instance and starts the next one, where the broker allows one session when the old one has gone.
-    fn break_and_make(&mut self, number: usize, is_single_session: bool, now: Instant) {
-        self.give_up_standby(number, "another build has come");
-        self.end_instance(number, is_single_session);
+    /// Ends an instance and starts the next one, where the broker has no room for both when the old one has gone.
+    fn break_and_make(&mut self, number: usize, now: Instant) {
+        self.end_instance(number);
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.forgive();
         if connection.endings > 0 {
@@ -107,9 +111,30 @@ impl Actor {
         self.connect(number);
     }
 
+    /// Starts new instances beside those that serve, as many as the broker has room for.
+    pub(super) fn stand_by_where_due(&mut self, now: Instant) {
+        for number in 0..self.connections.len() {
+            if self.spare_sessions() == 0 {
+                return;
+            }
+            if let Some(connection) = self.connections.get_mut(number)
+                && std::mem::take(&mut connection.is_due)
+            {
+                self.stand_by(number, now);
+            }
+        }
+    }
+
+    /// An instance whose place was taken has gone: there is room for the next one to stand by.
+    pub(super) fn note_left(&mut self, number: usize) {
+        if let Some(connection) = self.connections.get_mut(number) {
+            connection.leaving = connection.leaving.saturating_sub(1);
+        }
+        self.stand_by_where_due(Instant::now());
+    }
+
     /// Starts a new instance beside the one that serves.
     fn stand_by(&mut self, number: usize, now: Instant) {
-        self.give_up_standby(number, "another build has come");
         let is_serving = self.connections.get(number).is_some_and(|connection| connection.instance.is_some());
         if !is_serving {
             if let Some(connection) = self.connections.get_mut(number) {
@@ -178,7 +203,7 @@ impl Actor {
     pub(super) fn look_at_swaps(&mut self, now: Instant) {
         if self.trial_until.is_some_and(|until| until <= now) {
             self.trial_until = None;
-            self.replaced = None;
+            self.forget_replaced();
         }
         for number in 0..self.connections.len() {
             let Some(connection) = self.connections.get_mut(number) else { continue };
@@ -240,15 +265,26 @@ impl Actor {
             merged,
             "A new instance has taken over"
         );
-        let _ending = self.shut_down(old);
-        if self.connections.iter().all(|connection| connection.standby.is_none()) {
-            // The new build serves everywhere; the old one's library can go.
-            self.replaced = None;
+        if let Some(ending) = self.shut_down(old) {
+            if let Some(connection) = self.connections.get_mut(number) {
+                connection.leaving += 1;
+            }
+            self.tell_of(ending, number, InstanceReport::Left);
         }
+        self.forget_replaced();
         for outcome in &outcomes {
             self.conclude(0, outcome);
         }
         true
+    }
+
+    /// When the new build serves everywhere, and has done so for a while where it could not stand by, the old one's library
+    /// can go.
+    fn forget_replaced(&mut self) {
+        let is_under_way = |connection: &Connection| connection.standby.is_some() || connection.is_due;
+        if !self.connections.iter().any(is_under_way) && self.trial_until.is_none() {
+            self.replaced = None;
+        }
     }
 
     /// Ends the standby of a connection, if there is one; the old instance goes on.
@@ -271,6 +307,7 @@ impl Actor {
     /// The old build serves again, since the new one does not.
     pub(super) fn note_failed_swap(&mut self, why: &str) {
         self.feed.counters().swaps_failed.add(1);
+        self.connections.iter_mut().for_each(|connection| connection.is_due = false);
         self.failed_swap = Some(format!("the new build did not take over: {why}; the old one serves").into());
         let others_stand_by = self.connections.iter().any(|connection| connection.standby.is_some());
         if !others_stand_by && let Some(replaced) = self.replaced.take() {
