@@ -31,8 +31,10 @@ pub enum Decoded {
     Ltp(Tick),
     /// A quote.
     Quote(Tick),
-    /// A part of a quote without a last price: the previous close, or open interest, which come in packets of their own.
-    Part(Tick),
+    /// Open interest, which comes in a packet of its own beside quotes.
+    Interest(Tick),
+    /// The close of the day before, which comes once, before the first packet of a subscription; see [`with_close`].
+    Close(Price),
     /// A book with the values beside it.
     Book(Tick, Book),
     /// Nothing of an instrument.
@@ -87,8 +89,7 @@ impl Side {
 /// volume or a total of zero is zero, and so is open interest where there is any. Indices have nothing but prices and the time:
 /// the rest of their packets is filled with zeros.
 ///
-/// `close` is that of the day before, which comes in a packet of its own. The one of quotes is left out: it is that of this day,
-/// and zero as long as the day lasts.
+/// The close in quotes and full packets is left out: it is that of this day, and zero as long as the day lasts.
 ///
 /// # Errors
 /// When a price is no number; nothing of the packet is kept then.
@@ -100,11 +101,8 @@ pub fn tick(packet: &Packet, instrument: u32, clock: &mut Clock) -> Result<Decod
             let tick = with(tick, *last_price, segment, Tick::ltp)?;
             Decoded::Ltp(with_time(tick, *time, segment, clock))
         }
-        Body::PreviousClose { close, .. } => match price(*close, segment)? {
-            Some(close) => Decoded::Part(tick.close(close).prev_close(close)),
-            None => Decoded::Nothing,
-        },
-        Body::OpenInterest(oi) if segment.has_open_interest() => Decoded::Part(tick.oi((*oi).into())),
+        Body::PreviousClose { close, .. } => price(*close, segment)?.map_or(Decoded::Nothing, Decoded::Close),
+        Body::OpenInterest(oi) if segment.has_open_interest() => Decoded::Interest(tick.oi((*oi).into())),
         Body::Quote(trade, day) => {
             let tick = with_trade(tick, trade, segment, clock)?;
             Decoded::Quote(with_day(tick, day, segment)?)
@@ -122,6 +120,12 @@ pub fn tick(packet: &Packet, instrument: u32, clock: &mut Clock) -> Result<Decod
         }
         Body::OpenInterest(_) | Body::MarketStatus | Body::Disconnect(_) | Body::Other(_) => Decoded::Nothing,
     })
+}
+
+/// A quote with the close of the day before, which the broker does not repeat.
+#[must_use]
+pub const fn with_close(tick: Tick, close: Price) -> Tick {
+    tick.close(close).prev_close(close)
 }
 
 /// The rows of one side of a deep book, without those that do not exist. They are at most as many as the feed's levels.

@@ -9,13 +9,14 @@ use std::{
 };
 
 use adapter_sdk::{
-    AdapterError, Connection, Grant, Mode, Subscription, Tick, TickSink,
+    AdapterError, Connection, Grant, Mode, Price, Subscription, Tick, TickSink,
     abi::ErrorCode,
     instruments::Renewal,
     net::{Message, WebSocket},
     plan::{Feed, Plan},
     tracing::{debug, info, warn},
 };
+use rustc_hash::FxHashMap;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
@@ -56,6 +57,8 @@ pub struct Session {
     wanted: BTreeMap<u32, Subscription>,
     plan: Plan<Key>,
     deep: Deep,
+    /// Closes of the day before, by what is wanted.
+    closes: FxHashMap<Key, Price>,
     clock: Clock,
     /// When the next batch may go.
     batch_at: Instant,
@@ -85,6 +88,7 @@ impl Session {
             wanted: BTreeMap::new(),
             plan: Plan::new(),
             deep,
+            closes: FxHashMap::default(),
             clock: Clock::new(),
             batch_at: now,
             opened: now,
@@ -130,9 +134,27 @@ impl Session {
         }
     }
 
+    /// Subscribes everything anew, by a new list: the broker says the close of the day before only then, and it is another one on each
+    /// day.
+    fn begin_anew(&mut self, sink: &mut TickSink) {
+        info!("Subscribing anew by the new list of instruments");
+        self.closes.clear();
+        self.wanted.keys().for_each(|instrument| self.plan.drop(*instrument));
+        while self.plan.has_changes() {
+            let messages = request::changes(&self.plan.changes(self.settings.batch_size));
+            messages.into_iter().for_each(|message| self.socket.queue(message));
+        }
+        self.place_all(sink);
+    }
+
     fn forget(&mut self, instrument: u32) {
         self.wanted.remove(&instrument);
-        self.plan.drop(instrument);
+        if let Some(key) = self.plan.key(instrument) {
+            self.plan.drop(instrument);
+            if self.plan.feed(&key).is_none_or(|feed| feed.instruments().is_empty()) {
+                self.closes.remove(&key);
+            }
+        }
         self.deep.drop(instrument);
         self.shared.allotment.borrow_mut().release(instrument);
     }
@@ -177,12 +199,23 @@ impl Session {
         // What nobody wants was unsubscribed, or is a mistake of the broker.
         let Some(feed) = self.plan.heard(&packet.key) else { return };
         let has_deep_book = self.deep.is_coming(packet.key);
+        let close = self.closes.get(&packet.key).copied();
         for (instrument, _) in feed.instruments() {
             let Some(wanted) = self.wanted.get(instrument) else { continue };
-            match decode::tick(packet, *instrument, &mut self.clock) {
-                Ok(decoded) => publish(&decoded, wanted.mode, has_deep_book, sink),
-                Err(_) => sink.undecodable(),
-            }
+            let decoded = match decode::tick(packet, *instrument, &mut self.clock) {
+                // It goes out with the packet that follows it.
+                Ok(Decoded::Close(close)) => {
+                    self.closes.insert(packet.key, close);
+                    return;
+                }
+                Ok(decoded) => decoded,
+                Err(_) => {
+                    sink.undecodable();
+                    return;
+                }
+            };
+            let tick = |tick: &Tick| close.map_or(*tick, |close| decode::with_close(*tick, close));
+            publish(&decoded, tick, wanted.mode, has_deep_book, sink);
         }
     }
 
@@ -236,22 +269,25 @@ fn upstream(mode: Mode, segment: Segment, has_deep_book: bool) -> Mode {
 
 /// Publishes a packet, and no more of it than is wanted: packets of an old mode go on coming for a while, or for ever. In mode
 /// depth everything goes out as a book, if only one without levels, which leaves those that are known: clients of that mode see nothing
-/// else.
-fn publish(decoded: &Decoded, mode: Mode, has_deep_book: bool, sink: &mut TickSink) {
+/// else. `whole` adds to a quote what came apart from it.
+fn publish(
+    decoded: &Decoded,
+    whole: impl Fn(&Tick) -> Tick,
+    mode: Mode,
+    has_deep_book: bool,
+    sink: &mut TickSink,
+) {
     match (mode, decoded) {
-        (_, Decoded::Nothing) | (Mode::Ltp, Decoded::Part(_)) => {}
+        (_, Decoded::Nothing | Decoded::Close(_)) | (Mode::Ltp, Decoded::Interest(_)) => {}
         (Mode::Ltp, Decoded::Quote(tick) | Decoded::Book(tick, _))
         | (Mode::Ltp | Mode::Quote, Decoded::Ltp(tick)) => sink.ltp(tick),
-        (Mode::Quote, Decoded::Quote(tick) | Decoded::Part(tick) | Decoded::Book(tick, _)) => {
-            sink.quote(tick);
-        }
+        (Mode::Quote, Decoded::Interest(tick)) => sink.quote(tick),
+        (Mode::Quote, Decoded::Quote(tick) | Decoded::Book(tick, _)) => sink.quote(&whole(tick)),
         (Mode::Depth, Decoded::Book(tick, book)) if !has_deep_book => {
-            sink.depth(tick, book.buy(), book.sell());
+            sink.depth(&whole(tick), book.buy(), book.sell());
         }
-        (
-            Mode::Depth,
-            Decoded::Ltp(tick) | Decoded::Quote(tick) | Decoded::Part(tick) | Decoded::Book(tick, _),
-        ) => sink.depth(tick, &[], &[]),
+        (Mode::Depth, Decoded::Quote(tick) | Decoded::Book(tick, _)) => sink.depth(&whole(tick), &[], &[]),
+        (Mode::Depth, Decoded::Ltp(tick) | Decoded::Interest(tick)) => sink.depth(tick, &[], &[]),
     }
 }
 
@@ -305,8 +341,7 @@ impl Connection for Session {
                 }
                 list = self.renewal.next() => {
                     self.list = list?;
-                    info!("Subscriptions follow the new list of instruments");
-                    self.place_all(sink);
+                    self.begin_anew(sink);
                 }
                 () = wake => debug!("Time for the next batch"),
             }

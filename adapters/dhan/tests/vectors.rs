@@ -224,12 +224,11 @@ fn compare_tick(packet: &live::Packet, json: &Value, at: &str) -> usize {
         }
         "oi" if segment.has_open_interest() => {
             expected.count("oi", Tick::oi);
-            Decoded::Part(expected.tick)
+            Decoded::Interest(expected.tick)
         }
         "prev_close" if json["prev_close"] != 0.0 => {
-            expected.price("prev_close", Tick::close);
-            expected.price("prev_close", Tick::prev_close);
-            Decoded::Part(expected.tick)
+            expected.fields += 1;
+            Decoded::Close(expected.price_of(&json["prev_close"]).unwrap())
         }
         "full" => {
             expected.trade();
