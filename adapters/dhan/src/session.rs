@@ -356,7 +356,9 @@ impl Connection for Session {
 impl Session {
     /// Notes when a connection ends as those do that the broker refuses.
     fn suspect(&self, error: AdapterError) -> AdapterError {
-        if self.has_heard || error.code() != ErrorCode::NETWORK || self.opened.elapsed() > EARLY {
+        // A TCP connection that ends without a close frame is an error of the protocol.
+        let is_loss = matches!(error.code(), ErrorCode::NETWORK | ErrorCode::PROTOCOL);
+        if self.has_heard || !is_loss || self.opened.elapsed() > EARLY {
             return error;
         }
         self.shared.is_suspect.set(true);
