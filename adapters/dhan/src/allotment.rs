@@ -12,7 +12,9 @@ pub(crate) const LIVE_LEVELS: u16 = 5;
 /// Which instruments have a place on the depth feeds.
 #[derive(Debug, Default)]
 pub(crate) struct Allotment {
-    /// Instruments of each feed that there is room for.
+    /// Instruments of each feed that the account is entitled to.
+    entitled: BTreeMap<Tier, usize>,
+    /// The same, without the feeds that the broker has refused on this connection.
     room: BTreeMap<Tier, usize>,
     /// By the host's number.
     places: BTreeMap<u32, (Key, Tier)>,
@@ -22,7 +24,8 @@ impl Allotment {
     /// Room for what so many sockets of each feed hold.
     pub(crate) fn new(sockets: impl Fn(Tier) -> usize) -> Self {
         let room = [Tier::Twenty, Tier::TwoHundred].map(|tier| (tier, sockets(tier) * tier.instruments()));
-        Self { room: room.into(), places: BTreeMap::new() }
+        let entitled = BTreeMap::from(room);
+        Self { room: entitled.clone(), entitled, places: BTreeMap::new() }
     }
 
     /// Gives an instrument the best place that serves so many levels, and says how many it gets. The place that it had is free
@@ -48,12 +51,13 @@ impl Allotment {
         self.places.remove(&instrument);
     }
 
-    /// Gives up all places: they are taken anew on the next connection.
+    /// Gives up all places: there is a new connection, on which they are taken anew.
     pub(crate) fn clear(&mut self) {
         self.places.clear();
+        self.room.clone_from(&self.entitled);
     }
 
-    /// The broker does not give a feed to this account. Those that have a place keep it.
+    /// The broker refuses a feed. Those that have a place keep it.
     pub(crate) fn close(&mut self, tier: Tier) {
         self.room.insert(tier, 0);
     }
@@ -119,6 +123,8 @@ mod tests {
         assert_eq!(allotment.grant(1, key(1), 20), 20);
         allotment.close(Tier::Twenty);
         assert_eq!((allotment.grant(2, key(2), 20), allotment.tier(1)), (5, Some(Tier::Twenty)));
+        allotment.clear();
+        assert_eq!(allotment.grant(2, key(2), 20), 20);
     }
 
     #[test]

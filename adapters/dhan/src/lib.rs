@@ -3,7 +3,7 @@
 //! In the order of the data: [`names`] and [`list`] (what an instrument is called there) → `login` and `auth` (the token, and the
 //! sockets that it opens) → `allotment` (who gets a deep book, pure) → `request` (what the broker is asked for, pure) → `session`
 //! (the live feed) and `deep` (the depth feeds beside it) → [`wire`] (the broker's numbers, pure) → [`clock`] and [`decode`] (to
-//! ticks, pure). `README.md` says what the broker demands, and where it errs.
+//! ticks, pure) → `publish` (what of them reaches clients, pure). `README.md` says what the broker demands, and where it errs.
 #![forbid(unsafe_code)]
 
 mod allotment;
@@ -15,6 +15,7 @@ mod deep;
 pub mod list;
 mod login;
 pub mod names;
+mod publish;
 mod request;
 pub mod segment;
 mod session;

@@ -1,12 +1,37 @@
 //! What the broker is asked for. Pure.
 
-use adapter_sdk::{Mode, plan::Change};
+use adapter_sdk::{
+    Mode,
+    plan::{Change, Feed, Plan},
+};
 use serde::Serialize;
 
 use crate::{segment::Key, wire::depth::Tier};
 
 /// Says goodbye. The broker's package sends an old binary header after it, which the broker does not need.
 pub(crate) const DISCONNECT: &str = r#"{"RequestCode":12}"#;
+
+/// Subscribes once more what is subscribed and stays silent.
+pub(crate) fn repeat(plan: &Plan<Key>, keys: &[Key], most: usize) -> Vec<String> {
+    let told = |key: &Key| plan.feed(key).and_then(Feed::told).map(|mode| (*key, Some(mode)));
+    let same: Vec<Change<Key>> =
+        keys.iter().filter_map(told).map(|(key, mode)| Change { key, before: mode, now: mode }).collect();
+    same.chunks(most.max(1)).flat_map(changes).collect()
+}
+
+/// Ends all subscriptions of the live feed, so that what is wanted after this is subscribed anew.
+pub(crate) fn end_all(
+    plan: &mut Plan<Key>,
+    instruments: impl Iterator<Item = u32>,
+    most: usize,
+) -> Vec<String> {
+    instruments.for_each(|instrument| plan.drop(instrument));
+    let mut messages = Vec::new();
+    while plan.has_changes() {
+        messages.extend(changes(&plan.changes(most.max(1))));
+    }
+    messages
+}
 
 /// Subscribes deep books. There is a code for the contrary, but which one it is differs between the broker's documents and its
 /// package, and with either of them books go on coming.
@@ -98,8 +123,6 @@ fn text(request: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use adapter_sdk::plan::Plan;
-
     use super::*;
     use crate::segment::Segment;
 
@@ -135,10 +158,7 @@ mod tests {
         let mut plan = Plan::new();
         plan.want(1, SHARE, Mode::Quote);
         plan.want(2, OPTION, Mode::Depth);
-        let codes = |plan: &mut Plan<Key>| -> Vec<String> {
-            let messages = changes(&plan.changes(100));
-            messages.iter().map(|text| text.get(15..17).unwrap().to_owned()).collect()
-        };
+        let codes = |plan: &mut Plan<Key>| codes(&changes(&plan.changes(100)));
         assert_eq!(codes(&mut plan), ["17", "21"]);
         plan.want(1, SHARE, Mode::Depth);
         plan.drop(2);
@@ -147,5 +167,23 @@ mod tests {
         assert_eq!(codes(&mut plan), ["22", "15"]);
         plan.drop(1);
         assert_eq!(codes(&mut plan), ["16"]);
+    }
+
+    fn codes(messages: &[String]) -> Vec<String> {
+        messages.iter().map(|text| text.get(15..17).unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_silent_or_of_yesterday_is_subscribed_anew() {
+        let mut plan = Plan::new();
+        plan.want(1, SHARE, Mode::Quote);
+        plan.want(2, OPTION, Mode::Depth);
+        plan.changes(100);
+        let nobody = Key { segment: Segment::NseEquity, id: 1 };
+        assert_eq!(codes(&repeat(&plan, &[SHARE, nobody, OPTION], 100)), ["18", "22", "17", "21"]);
+        assert_eq!(codes(&repeat(&plan, &[SHARE, OPTION], 1)), ["18", "17", "22", "21"]);
+        assert_eq!(codes(&end_all(&mut plan, [1, 2].into_iter(), 100)), ["18", "22"]);
+        plan.want(1, SHARE, Mode::Quote);
+        assert_eq!(codes(&changes(&plan.changes(100))), ["17"]);
     }
 }

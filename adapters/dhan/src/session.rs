@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -13,7 +13,7 @@ use adapter_sdk::{
     abi::ErrorCode,
     instruments::Renewal,
     net::{Message, WebSocket},
-    plan::{Feed, Plan},
+    plan::{Change, Feed, Plan},
     tracing::{debug, info, warn},
 };
 use rustc_hash::FxHashMap;
@@ -27,7 +27,9 @@ use crate::{
     decode::{self, Decoded},
     deep::{Deep, Outcome},
     list::Instruments,
-    lookup, request,
+    lookup,
+    publish::{publish, upstream},
+    request,
     segment::{Key, Segment},
     wire::live::{Body, Packet, Packets},
 };
@@ -35,6 +37,12 @@ use crate::{
 /// A connection that ends so soon without a packet may have been refused: the broker closes sockets whose token is dead without a
 /// word.
 const EARLY: Duration = Duration::from_secs(15);
+
+/// How long the first packet of a subscription may take.
+const FIRST_PACKET_LIMIT: Duration = Duration::from_secs(20);
+
+/// Most batches whose first packets are awaited. Of more, the oldest are believed to have worked.
+const AWAITED_BATCHES: usize = 1_024;
 
 /// What connections of an instance have in common.
 #[derive(Clone, Debug)]
@@ -62,6 +70,8 @@ pub struct Session {
     clock: Clock,
     /// When the next batch may go.
     batch_at: Instant,
+    /// Batches whose first packets are awaited, and until when.
+    awaited: VecDeque<(Instant, Vec<Key>)>,
     opened: Instant,
     has_heard: bool,
     has_complained: bool,
@@ -91,6 +101,7 @@ impl Session {
             closes: FxHashMap::default(),
             clock: Clock::new(),
             batch_at: now,
+            awaited: VecDeque::new(),
             opened: now,
             has_heard: false,
             has_complained: false,
@@ -139,11 +150,8 @@ impl Session {
     fn begin_anew(&mut self, sink: &mut TickSink) {
         info!("Subscribing anew by the new list of instruments");
         self.closes.clear();
-        self.wanted.keys().for_each(|instrument| self.plan.drop(*instrument));
-        while self.plan.has_changes() {
-            let messages = request::changes(&self.plan.changes(self.settings.batch_size));
-            messages.into_iter().for_each(|message| self.socket.queue(message));
-        }
+        let ends = request::end_all(&mut self.plan, self.wanted.keys().copied(), self.settings.batch_size);
+        ends.into_iter().for_each(|message| self.socket.queue(message));
         self.place_all(sink);
     }
 
@@ -167,14 +175,48 @@ impl Session {
             self.heed(&outcome, sink);
         }
         if self.plan.has_changes() && self.batch_at <= now {
-            let messages = request::changes(&self.plan.changes(self.settings.batch_size));
+            let changes = self.plan.changes(self.settings.batch_size);
+            self.await_first(&changes, now);
+            let messages = request::changes(&changes);
             if !messages.is_empty() {
                 messages.into_iter().for_each(|message| self.socket.queue(message));
                 self.batch_at = now + self.settings.batch_interval;
             }
         }
+        while self.awaited.front().is_some_and(|(until, _)| *until <= now)
+            && let Some((_, keys)) = self.awaited.pop_front()
+        {
+            self.repeat_silent(&keys);
+        }
         let batch_at = self.plan.has_changes().then_some(self.batch_at);
-        [batch_at, self.deep.due()].into_iter().flatten().min()
+        let awaited_until = self.awaited.front().map(|(until, _)| *until);
+        [batch_at, awaited_until, self.deep.due()].into_iter().flatten().min()
+    }
+
+    fn await_first(&mut self, changes: &[Change<Key>], now: Instant) {
+        let new = changes.iter().filter(|change| change.before.is_none());
+        let keys: Vec<Key> = new.map(|change| change.key).collect();
+        if !keys.is_empty() {
+            if self.awaited.len() >= AWAITED_BATCHES {
+                self.awaited.pop_front();
+            }
+            self.awaited.push_back((now + FIRST_PACKET_LIMIT, keys));
+        }
+    }
+
+    /// The broker acknowledges nothing, but sends the last state of whatever it has subscribed. What stays silent is subscribed once
+    /// more.
+    fn repeat_silent(&mut self, keys: &[Key]) {
+        let silent: Vec<Key> = keys.iter().copied().filter(|key| self.plan.is_silent(key)).collect();
+        if silent.is_empty() {
+            return;
+        }
+        warn!(
+            count = silent.len(),
+            "The broker sends nothing of some instruments; subscribing them once more"
+        );
+        let messages = request::repeat(&self.plan, &silent, self.settings.batch_size);
+        messages.into_iter().for_each(|message| self.socket.queue(message));
     }
 
     fn take_packets(&mut self, message: &[u8], sink: &mut TickSink) -> Result<(), AdapterError> {
@@ -258,36 +300,6 @@ impl Session {
         let instruments = self.plan.feed(&key).map(Feed::instruments).unwrap_or_default();
         let wanted = instruments.iter().filter_map(|(instrument, _)| self.wanted.get(instrument));
         wanted.filter(move |wanted| self.deep.is_held(wanted.instrument, key))
-    }
-}
-
-/// The mode in which the live feed is to bring an instrument. An index has no book; of a deep one the values beside it come as a
-/// quote.
-fn upstream(mode: Mode, segment: Segment, has_deep_book: bool) -> Mode {
-    if segment == Segment::Index || has_deep_book { mode.min(Mode::Quote) } else { mode }
-}
-
-/// Publishes a packet, and no more of it than is wanted: packets of an old mode go on coming for a while, or for ever. In mode
-/// depth everything goes out as a book, if only one without levels, which leaves those that are known: clients of that mode see nothing
-/// else. `whole` adds to a quote what came apart from it.
-fn publish(
-    decoded: &Decoded,
-    whole: impl Fn(&Tick) -> Tick,
-    mode: Mode,
-    has_deep_book: bool,
-    sink: &mut TickSink,
-) {
-    match (mode, decoded) {
-        (_, Decoded::Nothing | Decoded::Close(_)) | (Mode::Ltp, Decoded::Interest(_)) => {}
-        (Mode::Ltp, Decoded::Quote(tick) | Decoded::Book(tick, _))
-        | (Mode::Ltp | Mode::Quote, Decoded::Ltp(tick)) => sink.ltp(tick),
-        (Mode::Quote, Decoded::Interest(tick)) => sink.quote(tick),
-        (Mode::Quote, Decoded::Quote(tick) | Decoded::Book(tick, _)) => sink.quote(&whole(tick)),
-        (Mode::Depth, Decoded::Book(tick, book)) if !has_deep_book => {
-            sink.depth(&whole(tick), book.buy(), book.sell());
-        }
-        (Mode::Depth, Decoded::Quote(tick) | Decoded::Book(tick, _)) => sink.depth(&whole(tick), &[], &[]),
-        (Mode::Depth, Decoded::Ltp(tick) | Decoded::Interest(tick)) => sink.depth(tick, &[], &[]),
     }
 }
 

@@ -30,7 +30,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_min
 const STABLE_AFTER: Duration = Duration::from_mins(1);
 
 /// Least time between two dials, however fast clients come and go.
-const DIAL_SPACING: Duration = Duration::from_secs(1);
+const DIAL_SPACING: Duration = Duration::from_secs(2);
 
 /// What happens on a link.
 #[derive(Debug)]

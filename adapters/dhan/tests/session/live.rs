@@ -121,7 +121,7 @@ fn everything_is_subscribed_in_messages_of_a_hundred_and_again_after_a_loss() {
             let ticked: std::collections::BTreeSet<u32> =
                 heard.ticks.iter().map(Published::instrument).collect();
             (ticked.len() >= shares.len()).then_some(())
-        })
+        });
     };
     all();
     bench.forget();
