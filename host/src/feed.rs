@@ -14,6 +14,7 @@ mod demand;
 mod events;
 mod handover;
 mod login;
+mod pace;
 mod request;
 mod silence;
 mod swap;

@@ -67,8 +67,8 @@ impl Default for Config {
             outdated_list: Outdated::Refuse,
             batch_size: 500,
             batch_interval_ms: 100,
-            heartbeat_seconds: 5.0,
-            stall_seconds: 14.0,
+            heartbeat_seconds: 4.0,
+            stall_seconds: 12.0,
             client_local_ip: "127.0.0.1".to_owned(),
             client_public_ip: "127.0.0.1".to_owned(),
             mac_address: "00:00:00:00:00:00".to_owned(),
@@ -162,9 +162,9 @@ mod tests {
         let settings = check("{}").unwrap();
         assert_eq!(settings.ws_url, "wss://smartapisocket.angelone.in/smart-stream");
         assert!(settings.order_ws_url.is_some());
-        assert_eq!((settings.batch_size, settings.stall), (500, Duration::from_secs(14)));
+        assert_eq!((settings.batch_size, settings.stall), (500, Duration::from_secs(12)));
         assert!(check(r#"{"orders":false}"#).unwrap().order_ws_url.is_none());
-        assert_eq!(settings.heartbeat, Duration::from_secs(5));
+        assert_eq!(settings.heartbeat, Duration::from_secs(4));
         assert_eq!(check(r#"{"stall_seconds":5}"#).unwrap().heartbeat, Duration::from_secs(2));
     }
 

@@ -123,7 +123,7 @@ settings! {
         subscribe_timeout_ms: Duration = Setting::new("TICKHOST_SUBSCRIBE_TIMEOUT_MS", Kind::Milliseconds(100, 60_000)).default("4000");
         /// How long a broker's feed stays up after its last client left.
         feed_linger_seconds: Duration = Setting::new("TICKHOST_FEED_LINGER_SECONDS", Kind::Seconds(0, 86_400)).default("30");
-        /// Silence of a subscribed connection, in the hours of its exchanges, that is reported and answered by a reconnect.
+        /// Longest silence of a subscribed connection, in the hours of its exchanges, before it is reported and answered by a reconnect; where ticks come often, 12 s and up are enough.
         ws_stale_tick_warn_seconds: Duration = Setting::new("WS_STALE_TICK_WARN_SECONDS", Kind::Seconds(1, 86_400)).default("120");
         /// Time without a tick after which a client that asked for it is told that a subscription is silent.
         subscription_silent_seconds: Duration = Setting::new("TICKHOST_SUBSCRIPTION_SILENT_SECONDS", Kind::Seconds(1, 3_600)).default("10");

@@ -99,6 +99,7 @@ pub fn start(
         epochs: 0,
         announcer: Announcer::default(),
         logins: Logins::default(),
+        listen_at: None,
     };
     (feed, actor.run(may_end))
 }
@@ -133,6 +134,8 @@ struct Actor {
     epochs: u64,
     announcer: Announcer,
     logins: Logins,
+    /// When to look how often connections are heard.
+    listen_at: Option<Instant>,
 }
 
 /// An instrument that somebody holds.
@@ -448,7 +451,13 @@ impl Actor {
         let restart = self.connections.iter().filter_map(Connection::next_attempt).min();
         let is_refused = self.connections.iter().any(|connection| connection.link() == Link::AuthFailed);
         let login = self.logins.next().filter(|_| is_refused);
-        let looks = [self.announcer.deadline(), self.next_look(Instant::now()), login, self.next_balance()];
+        let looks = [
+            self.announcer.deadline(),
+            self.next_look(Instant::now()),
+            login,
+            self.next_balance(),
+            self.listen_at,
+        ];
         [linger, restart, self.requests.deadline()].into_iter().chain(looks).flatten().min()
     }
 

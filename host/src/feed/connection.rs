@@ -14,6 +14,7 @@ use super::{
     FeedState,
     actor::swapping::Settling,
     events::Events,
+    pace::Pace,
     silence::{Answers, ConnectionStatus},
     swap::Standby,
 };
@@ -114,6 +115,10 @@ pub(super) struct Connection {
     is_first_attempt: bool,
     /// What it carries.
     load: Load,
+    /// How often it is heard.
+    pub(super) pace: Pace,
+    /// Longest silence that means nothing; none while its pace is not known.
+    pub(super) patience: Option<Duration>,
     /// What was done about its silence.
     pub(super) answers: Answers,
     /// What is to take the instance's place.
@@ -218,6 +223,7 @@ impl Connection {
             listening_since_ns: self.load.since_ns,
             exchanges: Arc::clone(&self.load.exchanges),
             last_tick_ns: self.events.as_ref().map(|events| Arc::clone(&events.last_tick_ns)),
+            patience: self.patience,
             suspect_since_ns: self.answers.since_ns,
             attempts: self.attempts,
             last_error: self.last_error.clone(),

@@ -1,8 +1,8 @@
 //! Whether a connection is silent when it should be heard, and what is done about that.
 //!
 //! A connection that is up and carries instruments is *audible* while at least one of their exchanges trades. Silence of
-//! one that is audible, longer than the settings allow, is answered by a reconnect at once; when that does not help, by
-//! another instance after pauses that double up to [`LONGEST_PAUSE`]. Nights, weekends and holidays cause none, and a
+//! one that is audible, longer than its pace explains (`pace`) or than the settings allow, is answered by a reconnect at
+//! once; when that does not help, by another instance after pauses that double up to [`LONGEST_PAUSE`]. Nights, weekends and holidays cause none, and a
 //! reconnect that silence caused is no sign of life: only a tick is.
 
 use std::{
@@ -37,6 +37,8 @@ pub struct ConnectionStatus {
     pub exchanges: Arc<[Arc<str>]>,
     /// When its present instance published last, in nanoseconds since the Unix epoch; none without one.
     pub last_tick_ns: Option<Arc<Counter>>,
+    /// Longest silence that means nothing, from how often it is heard; none while that is not known.
+    pub patience: Option<Duration>,
     /// When the present silence was answered first, in nanoseconds since the Unix epoch; 0 when there is none.
     pub suspect_since_ns: u64,
     /// Attempts to connect since the last that succeeded; the one that is under way counts.
@@ -87,11 +89,21 @@ impl Rules<'_> {
         let last_sign_ns =
             last_tick_ns.max(connected_ns).max(connection.listening_since_ns).max(audible_since_ns);
         let silence = Duration::from_nanos(now_ns.saturating_sub(last_sign_ns));
-        if silence > self.stale_after {
+        let patience = connection.patience.unwrap_or(self.stale_after);
+        if silence > patience {
             Hearing::Silent { since_ns: last_sign_ns }
         } else {
-            Hearing::Heard { stale_in: self.stale_after.saturating_sub(silence) }
+            Hearing::Heard { stale_in: patience.saturating_sub(silence) }
         }
+    }
+
+    /// Exchanges of a connection that trade at `now_ns`.
+    pub(super) fn open_exchanges(self, connection: &ConnectionStatus, now_ns: u64) -> usize {
+        let is_open = |exchange: &&Arc<str>| match self.hours {
+            Hours::Always => true,
+            Hours::Exchange => self.calendar.audible_since([&***exchange], now_ns).is_some(),
+        };
+        connection.exchanges.iter().filter(is_open).count()
     }
 
     /// What the exchanges of these connections do; none when their hours do not matter, or nothing is subscribed.

@@ -107,7 +107,31 @@ async fn a_zerodha_that_falls_mute_is_noticed_and_connected_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_angel_that_falls_mute_is_noticed_and_connected_again() {
-    a_mute_broker::<Smart>(Duration::from_secs(17)).await;
+    a_mute_broker::<Smart>(Duration::from_secs(15)).await;
+}
+
+/// The connection lives and beats, and only the ticks have ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ticks_that_end_while_heartbeats_go_on_are_missed_by_their_pace() {
+    let chain = Chain::<Kite>::start(LISTED).await;
+    let names = chain.instruments(30);
+    let (mut watcher, _) = chain.watch(&names, Mode::Ltp).await;
+    let mut observer = feed_status(&chain).await;
+    // Until the pace is known.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(34) {
+        serves_all(&chain, &mut watcher).await;
+        // Both read, or the host would take them for dead.
+        while let Some(news) = observer.next_within(Duration::from_millis(100)).await {
+            assert_ne!(news["state"], "stale", "{news}");
+        }
+    }
+    let ended = Instant::now();
+    told(&mut observer).await;
+    println!("the end of the ticks was told of after {:?}", ended.elapsed());
+    assert!(ended.elapsed() < Duration::from_secs(15), "{:?}", ended.elapsed());
+    wait_until("it has connected again", || async { chain.venue.report().opened == 2 }).await;
+    serves_all(&chain, &mut watcher).await;
 }
 
 /// Instruments that get each other's numbers in a new list must not get each other's prices.
