@@ -28,13 +28,14 @@ impl Allotment {
         Self { room: entitled.clone(), entitled, places: BTreeMap::new() }
     }
 
-    /// Gives an instrument the best place that serves so many levels, and says how many it gets. The place that it had is free
-    /// again.
+    /// Gives an instrument the best place that serves so many levels, and says how many it gets. The place that it had
+    /// is free again.
     pub(crate) fn grant(&mut self, instrument: u32, key: Key, levels: u16) -> u16 {
         self.release(instrument);
         let tiers = match levels {
             ..=LIVE_LEVELS => &[][..],
-            // A socket of 200 levels holds one instrument: it is kept for those who ask for as many, if there is another way.
+            // A socket of 200 levels holds one instrument: it is kept for those who ask for as many, if there is
+            // another way.
             6..200 => &[Tier::Twenty, Tier::TwoHundred],
             200.. => &[Tier::TwoHundred, Tier::Twenty],
         };

@@ -35,8 +35,8 @@ pub(crate) fn filled<'a>(credentials: &'a Credentials, name: &str) -> Option<&'a
     credentials.get(name).map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// The client id: by the adapter's name for it, or by those that accounts of an OpenAlgo database have. One has it before its API
-/// key, with three colons between.
+/// The client id: by the adapter's name for it, or by those that accounts of an OpenAlgo database have. One has it
+/// before its API key, with three colons between.
 pub(crate) fn client_id(credentials: &Credentials) -> Option<&str> {
     let joined = || filled(credentials, "api_key")?.split_once(":::").map(|(client_id, _)| client_id);
     filled(credentials, "client_id").or_else(joined).or_else(|| filled(credentials, "user_id"))
@@ -133,8 +133,9 @@ pub(crate) fn push_encoded(url: &mut String, value: &str) {
     }
 }
 
-const TOKEN_ENDED: &str = "the broker does not accept the access token, which lives for 24 hours: log in again with `tickhost account login`";
-const NO_PLAN: &str = "the account has no subscription to the broker's Data API: buy or renew it at the broker, then log in again";
+const TOKEN_ENDED: &str = "the broker does not accept the access token (they live a day): log in again with `tickhost account login`";
+const NO_PLAN: &str =
+    "the account has no subscription to the broker's Data API: see to it at the broker, then log in again";
 
 /// What a refused handshake means. The broker's own words are not shown: they may repeat what was sent.
 fn refused_handshake(error: HandshakeError) -> AdapterError {
@@ -142,11 +143,11 @@ fn refused_handshake(error: HandshakeError) -> AdapterError {
     match error.status() {
         Some(401 | 403) => AdapterError::auth(TOKEN_ENDED),
         Some(429) if is_blocked => AdapterError::auth(
-            "the broker has blocked the client id (HTTP 429): its Data API plan has ended, or too many connections were made; \
-             see to it at the broker, then log in again",
+            "the broker has blocked the client id (HTTP 429): its Data API plan has ended, or there were too many \
+             connections; see to it at the broker, then log in again",
         ),
         Some(429) => AdapterError::rate_limited(
-            "the broker refuses further connections (HTTP 429): there were too many of them, or the Data API plan has ended",
+            "the broker refuses connections (HTTP 429): there were too many of them, or the Data API plan has ended",
         ),
         _ => error.into(),
     }

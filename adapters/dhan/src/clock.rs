@@ -1,9 +1,10 @@
 //! What time the broker means.
 //!
-//! Times of the feed are seconds. The broker's people say that some of them are the wall clock of India taken for UTC, and users
-//! see them 19,800 s ahead of the clock; no document names the zone. So a time is taken for India's, unless it is that of the
-//! clock itself. What was traded five and a half hours ago, in India's time, looks like that too: once a segment has shown
-//! times that are ahead of the clock, which none can be but in India's time, all of the segment are.
+//! Times of the feed are seconds. The broker's people say that some of them are the wall clock of India taken for UTC,
+//! and users see them 19,800 s ahead of the clock; no document names the zone. So a time is taken for India's, unless
+//! it is that of the clock itself. What was traded five and a half hours ago, in India's time, looks like that too:
+//! once a segment has shown times that are ahead of the clock, which none can be but in India's time, all of the
+//! segment are.
 
 use adapter_sdk::ist::OFFSET_SECONDS;
 

@@ -20,8 +20,9 @@ const BATCH_SIZE: RangeInclusive<usize> = 1..=100;
 const BATCH_INTERVAL_MS: RangeInclusive<u64> = 0..=10_000;
 const STALL_SECONDS: RangeInclusive<f64> = 0.5..=300.0;
 
-/// Pings in the silence that counts as death. The broker's own come every ten seconds, which is too seldom to notice one soon.
-const PINGS_IN_STALL: f64 = 2.5;
+/// Pings in the silence that counts as death. The broker's own come every ten seconds, which is too seldom to notice
+/// one soon.
+const PINGS_IN_STALL: f64 = 3.0;
 
 /// The adapter's table in `plugins.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -76,7 +77,7 @@ impl Default for Config {
             depth200_sockets: 1,
             batch_size: *BATCH_SIZE.end(),
             batch_interval_ms: 100,
-            stall_seconds: 14.0,
+            stall_seconds: 12.0,
             network: NetworkConfig::default(),
         }
     }
@@ -138,8 +139,8 @@ impl Config {
         };
         if depth20_sockets + depth200_sockets >= SOCKETS {
             return Err(AdapterError::config(format!(
-                "depth20_sockets and depth200_sockets are {} together, but must be at most {}: the broker allows an account \
-                 {SOCKETS} sockets, and the live feed is one",
+                "depth20_sockets and depth200_sockets are {} together, but must be at most {}: the broker allows an \
+                 account {SOCKETS} sockets, and the live feed is one",
                 depth20_sockets + depth200_sockets,
                 SOCKETS - 1
             )));
@@ -181,7 +182,7 @@ mod tests {
     fn defaults_are_those_of_the_documentation() {
         let settings = check("{}").unwrap();
         assert_eq!((settings.depth20_sockets, settings.depth200_sockets), (0, 0));
-        assert_eq!(settings.ping, Duration::from_millis(5_600));
+        assert_eq!(settings.ping, Duration::from_secs(4));
         let schema: Value = serde_json::from_str(crate::CONFIG_SCHEMA).unwrap();
         let properties = &schema["properties"];
         for (key, value) in [
@@ -197,7 +198,7 @@ mod tests {
             ("depth200_sockets", json!(Config::default().depth200_sockets)),
             ("batch_size", json!(settings.batch_size)),
             ("batch_interval_ms", json!(100)),
-            ("stall_seconds", json!(14)),
+            ("stall_seconds", json!(12)),
         ] {
             assert_eq!(properties[key]["default"], value, "{key}");
         }

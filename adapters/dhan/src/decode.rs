@@ -1,5 +1,5 @@
-//! From the broker's packets to ticks. Pure: no clock of its own, no connection, no allocation, and no input that makes it
-//! panic.
+//! From the broker's packets to ticks. Pure: no clock of its own, no connection, no allocation, and no input that makes
+//! it panic.
 
 use adapter_sdk::{Level, Price, Tick};
 
@@ -85,9 +85,9 @@ impl Side {
 
 /// Makes a tick of a packet, under the number that its instrument is subscribed with.
 ///
-/// The packets have no way to say that a value is missing but zero. A price, a time, or a last quantity of zero is absent; a
-/// volume or a total of zero is zero, and so is open interest where there is any. Indices have nothing but prices and the time:
-/// the rest of their packets is filled with zeros.
+/// The packets have no way to say that a value is missing but zero. A price, a time, or a last quantity of zero is
+/// absent; a volume or a total of zero is zero, and so is open interest where there is any. Indices have nothing but
+/// prices and the time: the rest of their packets is filled with zeros.
 ///
 /// The close in quotes and full packets is left out: it is that of this day, and zero as long as the day lasts.
 ///
@@ -183,8 +183,8 @@ fn book(levels: &[live::Level; LEVELS], segment: Segment) -> Result<Book, BadPri
     Ok(book)
 }
 
-/// A level, unless it is one of those of zeros that books are filled up with. A row with a quantity and no price is an order at
-/// the market, before the opening.
+/// A level, unless it is one of those of zeros that books are filled up with. A row with a quantity and no price is an
+/// order at the market, before the opening.
 fn row(value: f32, quantity: u32, orders: u16, segment: Segment) -> Result<Option<Level>, BadPrice> {
     let price = price(value, segment)?;
     if price.is_none() && quantity == 0 {
@@ -194,8 +194,8 @@ fn row(value: f32, quantity: u32, orders: u16, segment: Segment) -> Result<Optio
     Ok(Some(Level { price, quantity: quantity.into(), orders: Some(orders.into()) }))
 }
 
-/// The price that was meant by a float of 32 bits, which holds about seven digits: 6.55 arrives as 6.550000190734863. Zero means
-/// that there is none.
+/// The price that was meant by a float of 32 bits, which holds about seven digits: 6.55 arrives as 6.550000190734863.
+/// Zero means that there is none.
 fn price(value: f32, segment: Segment) -> Result<Option<Price>, BadPrice> {
     let wide = f64::from(value);
     let rounded = if segment.decimals() == 4 { (wide * 1e4).round() / 1e4 } else { hundredths(wide) / 1e2 };
@@ -208,8 +208,8 @@ fn hundredths(wide: f64) -> f64 {
     if wide.abs() < COARSE_FROM {
         return scaled.round();
     }
-    // Several hundredths are the same float. What is that expensive trades in larger steps: the price is the roundest one of
-    // which this float is the nearest.
+    // Several hundredths are the same float. What is that expensive trades in larger steps: the price is the roundest
+    // one of which this float is the nearest.
     let float = |value: f64| f64_as_f32(value).to_bits();
     let is_same = |step: &f64| float((scaled / step).round() * step / 1e2) == float(wide);
     COARSE_STEPS

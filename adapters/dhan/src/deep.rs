@@ -1,5 +1,5 @@
-//! Books of more than five levels: which of them come, and on which socket. They have no price, volume or time beside them, which
-//! the live feed brings.
+//! Books of more than five levels: which of them come, and on which socket. They have no price, volume or time beside
+//! them, which the live feed brings.
 
 mod link;
 
@@ -29,7 +29,8 @@ use crate::{
 /// Messages of all depth sockets that wait. When it is full the sockets are not read, and the broker waits.
 const QUEUE: usize = 64;
 
-/// How long a book may take to begin before the one of the live feed is shown instead. Outside the hours of trading none begins.
+/// How long a book may take to begin before the one of the live feed is shown instead. Outside the hours of trading
+/// none begins.
 const BOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// Longest time for all goodbyes.
@@ -99,8 +100,8 @@ impl Deep {
         }
     }
 
-    /// Wants the book of an instrument, or wants it under another key or with other levels. Says whether the book comes, or may
-    /// still come.
+    /// Wants the book of an instrument, or wants it under another key or with other levels. Says whether the book
+    /// comes, or may still come.
     pub(crate) fn want(&mut self, instrument: u32, key: Key, tier: Tier) -> bool {
         let is_known = self.books.get(&key).is_some_and(|book| book.tier == tier);
         if self.holders.get(&instrument).is_some_and(|known| *known != key || !is_known) {

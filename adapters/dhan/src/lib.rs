@@ -1,9 +1,10 @@
 //! Dhan, by way of `DhanHQ` version 2, as a Tickhost adapter. It gives market data, and places no orders.
 //!
-//! In the order of the data: [`names`] and [`list`] (what an instrument is called there) → `login` and `auth` (the token, and the
-//! sockets that it opens) → `allotment` (who gets a deep book, pure) → `request` (what the broker is asked for, pure) → `session`
-//! (the live feed) and `deep` (the depth feeds beside it) → [`wire`] (the broker's numbers, pure) → [`clock`] and [`decode`] (to
-//! ticks, pure) → `publish` (what of them reaches clients, pure). `README.md` says what the broker demands, and where it errs.
+//! In the order of the data: [`names`] and [`list`] (what an instrument is called there) → `login` and `auth` (the
+//! token, and the sockets that it opens) → `allotment` (who gets a deep book, pure) → `request` (what the broker is
+//! asked for, pure) → `session` (the live feed) and `deep` (the depth feeds beside it) → [`wire`] (the broker's
+//! numbers, pure) → [`clock`] and [`decode`] (to ticks, pure) → `publish` (what of them reaches clients, pure).
+//! `README.md` says what the broker demands, and where it errs.
 #![forbid(unsafe_code)]
 
 mod allotment;
@@ -145,8 +146,8 @@ impl Adapter for Dhan {
     }
 }
 
-/// The broker's key of an instrument. What has expired has none, even if the list says so: the broker gives its id to something
-/// else.
+/// The broker's key of an instrument. What has expired has none, even if the list says so: the broker gives its id to
+/// something else.
 fn lookup(list: &Instruments, exchange: &str, symbol: &str) -> Result<Key, Refusal> {
     let today = Day::at(SystemTime::now());
     if names::expiry(exchange, symbol).is_some_and(|expiry| expiry < today) {

@@ -60,8 +60,8 @@ struct Claim {
 }
 
 impl Instruments {
-    /// Reads a list, as it is on a day. Rows that make no sense, those of markets that the feed does not have, and those of
-    /// what has expired are left out and counted.
+    /// Reads a list, as it is on a day. Rows that make no sense, those of markets that the feed does not have, and
+    /// those of what has expired are left out and counted.
     ///
     /// # Errors
     /// When it is no such list: a column is missing, or there is not a single instrument.

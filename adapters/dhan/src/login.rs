@@ -1,4 +1,5 @@
-//! Logging in: PIN and one-time password, which takes no person when both are stored, or the broker's consent page, which does.
+//! Logging in: PIN and one-time password, which takes no person when both are stored, or the broker's consent page,
+//! which does.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -38,8 +39,8 @@ pub(crate) async fn step(
             Ok(ask("api_secret", "API secret that the broker showed with the API key", None, true))
         }
         (None, None) => {
-            let message = "PIN of the account at Dhan, where TOTP must be switched on. To use an API key instead, store \
-                           api_key and api_secret with `tickhost account set`";
+            let message = "PIN of the account at Dhan, where TOTP must be switched on. To use an API key instead, \
+                           store api_key and api_secret with `tickhost account set`";
             Ok(ask("pin", message, None, true))
         }
     }
@@ -78,8 +79,8 @@ async fn by_consent(
     let app = App { key: api_key, secret };
     let Some(answer) = filled(fields, "token_id") else {
         let page = broker.consent_page(&app).await?;
-        let message = "Log in on this page. It leads to the address that belongs to your API key; copy the whole address, or the \
-                       tokenId in it";
+        let message = "Log in on this page. It leads to the address of your API key; copy the whole address, or \
+                       the tokenId in it";
         return Ok(ask("token_id", message, Some(page), false));
     };
     let access_token = broker.consume(&app, token_id(answer)?).await?;
@@ -102,7 +103,7 @@ fn token_id(answer: &str) -> Result<&str, AdapterError> {
         |token: &&str| (1..=MAX_TOKEN_ID_BYTES).contains(&token.len()) && token.bytes().all(is_plain);
     token.filter(is_token).ok_or_else(|| {
         AdapterError::auth(
-            "there is no tokenId in that: copy the whole address to which the log-in led, or what stands after tokenId= in it",
+            "there is no tokenId in that: copy the whole address to which the page led, or what follows tokenId=",
         )
     })
 }

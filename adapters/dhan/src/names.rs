@@ -1,7 +1,8 @@
 //! What OpenAlgo calls an instrument of the broker's list.
 //!
-//! The list has no column for the underlying of a derivative. It stands at the beginning of the trading symbol, before month,
-//! strike and kind, which are known: `BAJAJ-AUTO-Aug2026-FUT`. The column `SM_SYMBOL_NAME` looks like it and is something else.
+//! The list has no column for the underlying of a derivative. It stands at the beginning of the trading symbol, before
+//! month, strike and kind, which are known: `BAJAJ-AUTO-Aug2026-FUT`. The column `SM_SYMBOL_NAME` looks like it and is
+//! something else.
 
 use adapter_sdk::ist::Day;
 
@@ -14,8 +15,8 @@ const MONTHS: [&str; 12] =
 /// Exchanges whose instruments expire.
 const DERIVATIVES: [&str; 5] = ["NFO", "BFO", "CDS", "BCD", "MCX"];
 
-/// Series of NSE whose shares have the bare symbol, the usual one first. What else is traded under the symbol of a share,
-/// such as a company's bonds, has its series behind it: `IRFC-N2`.
+/// Series of NSE whose shares have the bare symbol, the usual one first. What else is traded under the symbol of a
+/// share, such as a company's bonds, has its series behind it: `IRFC-N2`.
 const NSE_SERIES: [&str; 10] = ["EQ", "BE", "BZ", "SM", "ST", "SZ", "IV", "RR", "GB", "GS"];
 
 /// Series of BSE that are bonds.
@@ -136,8 +137,8 @@ impl Row<'_> {
         Day::new(digits(parts.next()?)?, digits(parts.next()?)?, digits(parts.next()?)?)
     }
 
-    /// Writes OpenAlgo's symbol, and says how good the claim to it is: 0 is the best. None when the row has not what a symbol
-    /// is made of.
+    /// Writes OpenAlgo's symbol, and says how good the claim to it is: 0 is the best. None when the row has not what a
+    /// symbol is made of.
     pub fn write_symbol(&self, place: Place, symbol: &mut String) -> Option<usize> {
         symbol.clear();
         let rank = match place.segment {
@@ -217,7 +218,8 @@ impl Row<'_> {
         (is_month && !underlying.is_empty()).then_some(underlying)
     }
 
-    /// The words before the first that is a month, or a day with a month behind it: `NIFTY AUG FUT`, `NIFTY 28 JUL 24500 CALL`.
+    /// The words before the first that is a month, or a day with a month behind it: `NIFTY AUG FUT`, `NIFTY 28 JUL
+    /// 24500 CALL`.
     fn underlying_of_custom_symbol(&self) -> Option<&str> {
         let text = self.custom_symbol;
         let is_month = |word: &str| MONTHS.contains(&word);

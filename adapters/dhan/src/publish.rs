@@ -4,15 +4,15 @@ use adapter_sdk::{Mode, Tick, TickSink};
 
 use crate::{decode::Decoded, segment::Segment};
 
-/// The mode in which the live feed is to bring an instrument. An index has no book; of a deep one the values beside it come as a
-/// quote.
+/// The mode in which the live feed is to bring an instrument. An index has no book; of a deep one the values beside it
+/// come as a quote.
 pub(crate) fn upstream(mode: Mode, segment: Segment, has_deep_book: bool) -> Mode {
     if segment == Segment::Index || has_deep_book { mode.min(Mode::Quote) } else { mode }
 }
 
-/// Publishes a packet, and no more of it than is wanted: packets of an old mode go on coming for a while, or for ever. In mode
-/// depth everything goes out as a book, if only one without levels, which leaves those that are known: clients of that mode see nothing
-/// else. `whole` adds to a quote what came apart from it.
+/// Publishes a packet, and no more of it than is wanted: packets of an old mode go on coming for a while, or for ever.
+/// In mode depth everything goes out as a book, if only one without levels, which leaves those that are known: clients
+/// of that mode see nothing else. `whole` adds to a quote what came apart from it.
 pub(crate) fn publish(
     decoded: &Decoded,
     whole: impl Fn(&Tick) -> Tick,

@@ -33,8 +33,8 @@ pub(crate) fn end_all(
     messages
 }
 
-/// Subscribes deep books. There is a code for the contrary, but which one it is differs between the broker's documents and its
-/// package, and with either of them books go on coming.
+/// Subscribes deep books. There is a code for the contrary, but which one it is differs between the broker's documents
+/// and its package, and with either of them books go on coming.
 const SUBSCRIBE_DEPTH: u8 = 23;
 
 /// An instrument in a request. An id that is a JSON number is refused without a useful word.
@@ -61,8 +61,8 @@ struct Request {
     instruments: Vec<Instrument>,
 }
 
-/// Changes of the live feed as messages, in the order in which they must go: an instrument's old mode ends before the new one begins,
-/// since nobody knows what two of them at once do.
+/// Changes of the live feed as messages, in the order in which they must go: an instrument's old mode ends before the
+/// new one begins, since nobody knows what two of them at once do.
 pub(crate) fn changes(changes: &[Change<Key>]) -> Vec<String> {
     let mut messages = Vec::new();
     for mode in MODES {

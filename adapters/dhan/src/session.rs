@@ -34,8 +34,8 @@ use crate::{
     wire::live::{Body, Packet, Packets},
 };
 
-/// A connection that ends so soon without a packet may have been refused: the broker closes sockets whose token is dead without a
-/// word.
+/// A connection that ends so soon without a packet may have been refused: the broker closes sockets whose token is dead
+/// without a word.
 const EARLY: Duration = Duration::from_secs(15);
 
 /// How long the first packet of a subscription may take.
@@ -145,8 +145,8 @@ impl Session {
         }
     }
 
-    /// Subscribes everything anew, by a new list: the broker says the close of the day before only then, and it is another one on each
-    /// day.
+    /// Subscribes everything anew, by a new list: the broker says the close of the day before only then, and it is
+    /// another one on each day.
     fn begin_anew(&mut self, sink: &mut TickSink) {
         info!("Subscribing anew by the new list of instruments");
         self.closes.clear();
@@ -204,8 +204,8 @@ impl Session {
         }
     }
 
-    /// The broker acknowledges nothing, but sends the last state of whatever it has subscribed. What stays silent is subscribed once
-    /// more.
+    /// The broker acknowledges nothing, but sends the last state of whatever it has subscribed. What stays silent is
+    /// subscribed once more.
     fn repeat_silent(&mut self, keys: &[Key]) {
         let silent: Vec<Key> = keys.iter().copied().filter(|key| self.plan.is_silent(key)).collect();
         if silent.is_empty() {
@@ -268,7 +268,8 @@ impl Session {
         }
     }
 
-    /// Follows what happened to the depth feeds: books go to clients, and where they come no more the live feed brings them.
+    /// Follows what happened to the depth feeds: books go to clients, and where they come no more the live feed brings
+    /// them.
     fn heed(&mut self, outcome: &Outcome, sink: &mut TickSink) {
         (0..outcome.undecodable).for_each(|_| sink.undecodable());
         if let Some(tier) = outcome.closed {

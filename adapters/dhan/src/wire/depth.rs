@@ -3,7 +3,8 @@
 use super::{Reader, WireError};
 use crate::segment::{Key, Segment};
 
-/// Bytes of a packet's head: length of the whole packet, kind, segment, security id, and a number whose meaning depends.
+/// Bytes of a packet's head: length of the whole packet, kind, segment, security id, and a number whose meaning
+/// depends.
 const HEAD_BYTES: usize = 12;
 
 /// Bytes of a row.

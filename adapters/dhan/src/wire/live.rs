@@ -56,7 +56,8 @@ pub struct Trade {
     pub last_price: f32,
     /// Quantity of the last trade. A larger one than 65,535 cannot be written.
     pub last_quantity: u16,
-    /// Time of the last trade in seconds; of which zone is not documented, see [`crate::clock`]. Zero when there was none.
+    /// Time of the last trade in seconds; of which zone is not documented, see [`crate::clock`]. Zero when there was
+    /// none.
     pub time: u32,
     /// Average price of the day.
     pub average_price: f32,
@@ -104,8 +105,8 @@ pub struct Level {
     pub ask_price: f32,
 }
 
-/// The packets of a message, in order. The broker's own package reads the first one only. A message that is cut off gives what
-/// was whole, one error, and then ends.
+/// The packets of a message, in order. The broker's own package reads the first one only. A message that is cut off
+/// gives what was whole, one error, and then ends.
 #[derive(Clone, Debug)]
 pub struct Packets<'a>(&'a [u8]);
 
