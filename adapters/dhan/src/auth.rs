@@ -175,25 +175,28 @@ pub(crate) fn disconnected(reason: u16) -> AdapterError {
 }
 
 #[cfg(test)]
+impl Keys {
+    pub(crate) fn of_tests() -> Self {
+        Self { client_id: "1100123456".to_owned(), access_token: "canary.a+b/c=".to_owned().into() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use adapter_sdk::abi::ErrorCode;
 
     use super::*;
 
-    fn keys() -> Keys {
-        Keys { client_id: "1100123456".to_owned(), access_token: "canary.a+b/c=".to_owned().into() }
-    }
-
     #[test]
     fn everything_travels_in_the_query() {
-        let live = keys().signed("wss://api-feed.example/", &["version=2"]);
+        let live = Keys::of_tests().signed("wss://api-feed.example/", &["version=2"]);
         assert_eq!(
             live.as_str(),
             "wss://api-feed.example/?version=2&token=canary.a%2Bb%2Fc%3D&clientId=1100123456&authType=2"
         );
-        let depth = keys().signed("wss://x/twentydepth?a=b", &[]);
+        let depth = Keys::of_tests().signed("wss://x/twentydepth?a=b", &[]);
         assert!(depth.starts_with("wss://x/twentydepth?a=b&token=canary"), "{}", depth.as_str());
-        assert!(!format!("{:?}", keys()).contains("canary"));
+        assert!(!format!("{:?}", Keys::of_tests()).contains("canary"));
     }
 
     #[test]

@@ -272,3 +272,6 @@ impl Deep {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

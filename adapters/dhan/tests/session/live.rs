@@ -108,6 +108,31 @@ fn what_is_of_no_kind_that_is_known_is_passed_over_and_what_is_broken_is_counted
 }
 
 #[test]
+fn how_the_bytes_are_cut_up_does_not_matter() {
+    let broker = Broker::start();
+    for bytes in [1, 7, 1_000] {
+        broker.venue.set_split(bytes);
+        broker.venue.set_fragmented(bytes > 1);
+        broker.venue.set_stacked(bytes > 7);
+        let bench = broker.connected(&json!({}));
+        for (number, symbol) in [(1, "SBIN"), (2, "INFY"), (3, "MRF")] {
+            bench.subscribe(number, "NSE", symbol, Mode::Depth);
+            let ticks = bench.wait_for_ticks(number, 1);
+            let sent = broker.sent_ltp("NSE", symbol, venues::Mode::Full);
+            assert_eq!(quote(&ticks[0]).map(|quote| quote.ltp), sent);
+        }
+        bench.forget();
+        broker.venue.trade();
+        for (number, symbol) in [(1, "SBIN"), (2, "INFY"), (3, "MRF")] {
+            let ticks = bench.wait_for_ticks(number, 1);
+            let sent = broker.sent_ltp("NSE", symbol, venues::Mode::Full);
+            assert_eq!(quote(&ticks[0]).map(|quote| quote.ltp), sent);
+        }
+        assert_eq!(bench.health().undecodable, 0);
+    }
+}
+
+#[test]
 fn everything_is_subscribed_in_messages_of_a_hundred_and_again_after_a_loss() {
     let broker = Broker::start();
     let bench = broker.connected(&json!({}));
