@@ -41,12 +41,12 @@ use adapter_sdk::{
 
 use self::{
     allotment::Allotment,
-    auth::Keys,
+    auth::{Keys, disconnected},
     config::{Config, Settings},
     deep::Deep,
     list::{Instruments, MAX_BYTES},
     segment::{Key, Segment},
-    session::{Session, Shared},
+    session::{Session, Shared, Suspicion},
 };
 
 /// Instruments on one connection, of the five thousand that the broker takes: a thousand in mode full are much already.
@@ -103,7 +103,7 @@ impl Adapter for Dhan {
         };
         let master = Arc::new(Master::new(http.clone(), source));
         let allotment = Rc::new(RefCell::new(Allotment::new(|tier| settings.depth_sockets(tier))));
-        let shared = Shared { allotment, is_suspect: Rc::new(Cell::new(false)) };
+        let shared = Shared { allotment, suspicion: Rc::new(Cell::new(None)) };
         Ok(Self { settings, http, master, shared })
     }
 
@@ -125,11 +125,14 @@ impl Adapter for Dhan {
 
     async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
         let keys = Keys::read(credentials)?;
-        if self.shared.is_suspect.get() {
-            match keys.check(&self.http, &self.settings).await {
-                Err(error) if error.code() == ErrorCode::AUTH => return Err(error),
-                Err(error) => warn!(%error, "The broker does not say whether the token is good"),
-                Ok(()) => {}
+        if let Some(suspicion) = self.shared.suspicion.get() {
+            match (keys.check(&self.http, &self.settings).await, suspicion) {
+                (Ok(()), _) => {}
+                (Err(error), Suspicion::Reason(reason)) if error.code() == ErrorCode::AUTH => {
+                    return Err(disconnected(reason));
+                }
+                (Err(error), _) if error.code() == ErrorCode::AUTH => return Err(error),
+                (Err(error), _) => warn!(%error, "The broker does not say whether the token is good"),
             }
         }
         let list =

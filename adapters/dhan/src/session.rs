@@ -49,8 +49,18 @@ const AWAITED_BATCHES: usize = 1_024;
 pub(crate) struct Shared {
     /// Who has a place on the depth feeds.
     pub(crate) allotment: Rc<RefCell<Allotment>>,
-    /// Whether the last connection ended as those do whose token is dead.
-    pub(crate) is_suspect: Rc<Cell<bool>>,
+    /// Why the token may be dead, if the last connection ended so.
+    pub(crate) suspicion: Rc<Cell<Option<Suspicion>>>,
+}
+
+/// Why a token may be dead. It is asked over REST before the next connection: a feed must not be given up for the day
+/// because of one packet that was damaged, or a socket that was lost early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suspicion {
+    /// The connection ended before any packet.
+    EarlyEnd,
+    /// The broker gave this reason.
+    Reason(u16),
 }
 
 /// A connection that is up.
@@ -220,17 +230,19 @@ impl Session {
     }
 
     fn take_packets(&mut self, message: &[u8], sink: &mut TickSink) -> Result<(), AdapterError> {
-        self.has_heard = true;
-        self.shared.is_suspect.set(false);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.clock.set(now.as_secs());
         for packet in Packets::new(message) {
             match packet {
-                Ok(Packet { body: Body::Disconnect(reason), .. }) => return Err(disconnected(reason)),
+                Ok(Packet { body: Body::Disconnect(reason), .. }) => return Err(self.refused(reason)),
                 Ok(Packet { key, body: Body::MarketStatus }) => {
                     debug!(segment = key.segment.name(), "The broker says something of the market's status");
                 }
-                Ok(packet) => self.take_packet(&packet, sink),
+                Ok(packet) => {
+                    self.has_heard = true;
+                    self.shared.suspicion.set(None);
+                    self.take_packet(&packet, sink);
+                }
                 Err(error) => self.complain(&error, message.len(), sink),
             }
         }
@@ -367,6 +379,19 @@ impl Connection for Session {
 }
 
 impl Session {
+    /// What a disconnect's reason means. One that is about the account is not believed before it was asked about, or
+    /// came twice.
+    fn refused(&self, reason: u16) -> AdapterError {
+        let error = disconnected(reason);
+        if error.code() != ErrorCode::AUTH {
+            return error;
+        }
+        match self.shared.suspicion.replace(Some(Suspicion::Reason(reason))) {
+            Some(Suspicion::Reason(_)) => error,
+            Some(Suspicion::EarlyEnd) | None => AdapterError::network(error),
+        }
+    }
+
     /// Notes when a connection ends as those do that the broker refuses.
     fn suspect(&self, error: AdapterError) -> AdapterError {
         // A TCP connection that ends without a close frame is an error of the protocol.
@@ -374,7 +399,7 @@ impl Session {
         if self.has_heard || !is_loss || self.opened.elapsed() > EARLY {
             return error;
         }
-        self.shared.is_suspect.set(true);
+        self.shared.suspicion.set(Some(Suspicion::EarlyEnd));
         AdapterError::network(format!(
             "{error}, before any packet: its usual way to refuse a token, or an account without the Data API"
         ))

@@ -108,6 +108,16 @@ enum Ended {
     Failed(AdapterError),
 }
 
+impl Drop for Work {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let error = AdapterError::config("the task of a socket for deep books has panicked");
+            // When the queue is full the books stand still, as they would without a word.
+            _ = self.events.try_send(Event::Lost(self.place, error));
+        }
+    }
+}
+
 impl Work {
     async fn run(mut self) {
         let mut pause = PAUSES.0;

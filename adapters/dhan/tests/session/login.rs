@@ -147,7 +147,8 @@ fn reasons_decide_whether_to_come_back() {
     for (reason, kind, code) in [
         (800, StatusKind::DISCONNECTED, ErrorCode::NETWORK),
         (805, StatusKind::DISCONNECTED, ErrorCode::RATE_LIMITED),
-        (807, StatusKind::AUTH_FAILED, ErrorCode::AUTH),
+        // Not believed at once: the token is good.
+        (807, StatusKind::DISCONNECTED, ErrorCode::NETWORK),
         (814, StatusKind::DISCONNECTED, ErrorCode::PROTOCOL),
     ] {
         let bench = broker.connected(&json!({}));
@@ -155,5 +156,14 @@ fn reasons_decide_whether_to_come_back() {
         let status = bench.wait_for_status(kind);
         assert_eq!(status.code, code, "{reason}: {}", status.message);
         assert_eq!(status.retry_in_ms >= 30_000, code == ErrorCode::RATE_LIMITED, "{reason}: {status:?}");
+        if reason == 807 {
+            bench.wait_for("another connection", |heard| {
+                let connected = heard.statuses.iter().filter(|event| event.kind == StatusKind::CONNECTED);
+                (connected.count() > 1).then_some(())
+            });
+            // It comes again, whatever the REST interface says.
+            broker.venue.end(807);
+            assert!(bench.wait_for_status(StatusKind::AUTH_FAILED).message.contains("(807)"));
+        }
     }
 }
