@@ -1,7 +1,7 @@
 """The unmodified dhanhq package against a server that speaks DhanHQ: prints what it decodes, for as long as it has input.
 
 Reads one JSON object from standard input: url, feed (live, 20, 200), code of the mode on the live feed, instruments as
-pairs of segment number and security id. Prints one JSON object a line: where it is from (live, or a side of a book) and
+pairs of segment number and security id. Further lines are lists of such pairs to unsubscribe on the live feed. Prints one JSON object a line: where it is from (live, or a side of a book) and
 what the package made of it, which may be a text. Says goodbye as the package does when the input ends.
 """
 
@@ -40,7 +40,7 @@ def live(context, asked):
         context, instruments, "v2", on_message=on_message, on_error=on_error, on_close=on_close
     )
     feed.start()
-    return feed.close_connection
+    return feed
 
 
 def books(context, asked):
@@ -55,7 +55,7 @@ def books(context, asked):
                 show("books", side)
 
     threading.Thread(target=lambda: feed.loop.run_until_complete(read()), daemon=True).start()
-    return lambda: asyncio.run_coroutine_threadsafe(feed.disconnect(), feed.loop).result(GOODBYE_SECONDS)
+    return feed
 
 
 def main():
@@ -63,11 +63,11 @@ def main():
     context = DhanContext("1000000001", "token")
     # The package prints what happens, and the tests read the standard output.
     with contextlib.redirect_stdout(sys.stderr):
-        say_goodbye = (live if asked["feed"] == "live" else books)(context, asked)
-        sys.stdin.read()
-        # It waits without a limit for a connection that is gone.
-        threading.Timer(GOODBYE_SECONDS, os._exit, [1]).start()
-        say_goodbye()
+        feed = (live if asked["feed"] == "live" else books)(context, asked)
+        for line in sys.stdin:
+            # The package wants the code of the subscription, and makes that of its end.
+            feed.unsubscribe_symbols([(segment, number, asked["code"]) for segment, number in json.loads(line)])
+        asyncio.run_coroutine_threadsafe(feed.disconnect(), feed.loop).result(GOODBYE_SECONDS)
     sys.stdout.flush()
     os._exit(0)
 

@@ -1,5 +1,7 @@
 """The unmodified OpenAlgo SDK against a running host: subscribes, checks what its callbacks get, unsubscribes.
 
+With --until-eof it goes on until its standard input ends, and leaves without unsubscribing, which takes 0.1 s a symbol.
+
 Prints one JSON object for each callback; the SDK prints lines of its own, which are none. Exit code 0 when enough
 callbacks came and every symbol was among them. The key is read from TICKHOST_API_KEY.
 """
@@ -20,6 +22,7 @@ def arguments():
     parser.add_argument("--symbols", required=True, help="EXCHANGE:SYMBOL,...")
     parser.add_argument("--mode", choices=["ltp", "quote", "depth"], required=True)
     parser.add_argument("--count", type=int, default=10, help="callbacks to wait for")
+    parser.add_argument("--until-eof", action="store_true", help="go on until standard input ends")
     parser.add_argument("--timeout", type=float, default=30, help="seconds to wait for them")
     return parser.parse_args()
 
@@ -78,6 +81,10 @@ def main():
     }[args.mode]
     if not subscribe(instruments, on_data_received=on_data):
         sys.exit("the SDK could not subscribe")
+    if args.until_eof:
+        sys.stdin.read()
+        client.disconnect()
+        sys.exit(mistakes[0] if mistakes else None)
     started = time.monotonic()
     in_time = is_done.wait(args.timeout)
     took = time.monotonic() - started

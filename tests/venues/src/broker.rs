@@ -59,6 +59,12 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// Answers a request that is no WebSocket handshake. Errors are answers too.
     fn rest(&self, core: &mut Core, request: &Request) -> Reply;
 
+    /// What a request is told that is refused on purpose.
+    fn refused(status: u16) -> Reply {
+        let error = r#"{"status":"error","message":"Too many requests","error_type":"NetworkException"}"#;
+        reply(status, "application/json", error)
+    }
+
     /// Judges a handshake: the account that connects, or why not.
     ///
     /// # Errors
@@ -95,8 +101,8 @@ pub trait Broker: Send + Sync + Sized + 'static {
     }
 
     /// The mode in which a connection of an account sends what somebody asks to be sent in a mode, where connections
-    /// differ; none when it carries nothing of the kind. `known` is the highest mode in which the instrument was ever
-    /// subscribed there.
+    /// differ; none when it carries nothing of the kind. `known` is the highest mode in which the instrument is
+    /// subscribed there, or ever was when it is no more.
     fn carried(_account: &str, asked: Mode, _known: Option<Mode>) -> Option<Mode> {
         Some(asked)
     }

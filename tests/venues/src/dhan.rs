@@ -144,6 +144,10 @@ impl Broker for Dhan {
         rest::answer(&mut self.state.lock(), core, request)
     }
 
+    fn refused(status: u16) -> Reply {
+        rest::refused(status)
+    }
+
     fn last_words(&self, core: &Core, request: &hyper::Request<()>) -> Option<Vec<Message>> {
         login::last_words(&self.state.lock(), core, request)
     }

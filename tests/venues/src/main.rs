@@ -135,8 +135,11 @@ fn instructions<B: Broker>(venue: &Venue<B>, account: &[(&str, &str)]) -> String
     lines.push(serde_json::Value::from(fields).to_string());
     lines.push("\n# Some symbols".to_owned());
     for exchange in venues::EXCHANGES {
-        let some: Vec<String> = venue.some(exchange, 3).into_iter().map(|one| one.symbol).collect();
-        lines.push(format!("{exchange}: {}", some.join(", ")));
+        let some = venue.some(exchange, 3).into_iter().filter(|one| B::key(one).is_some());
+        let some: Vec<String> = some.map(|one| one.symbol).collect();
+        if !some.is_empty() {
+            lines.push(format!("{exchange}: {}", some.join(", ")));
+        }
     }
     lines.join("\n") + "\n"
 }

@@ -111,13 +111,10 @@ async fn answer<B: Broker>(
     let request = hyper::Request::from_parts(parts, body.to_bytes());
     let mut core = shared.core.lock();
     if let Some(status) = core.refusal(true) {
-        return reply(status, "application/json", REFUSED);
+        return B::refused(status);
     }
     shared.broker.rest(&mut core, &request)
 }
-
-/// What a request is told that is refused on purpose.
-const REFUSED: &str = r#"{"status":"error","message":"Too many requests","error_type":"NetworkException"}"#;
 
 fn shake_hands<B: Broker>(
     mut request: hyper::Request<Incoming>,

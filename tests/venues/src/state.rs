@@ -335,7 +335,7 @@ impl Core {
         for peer in &self.peers {
             let mut ready = Vec::new();
             for (place, asked, values) in packets {
-                let known = peer.known.get(place).copied();
+                let known = peer.mode_of(*place);
                 let mode = B::carried(&peer.account, *asked, known).filter(|_| strays || known.is_some());
                 if let Some(mode) = mode {
                     ready.extend(B::packets(instrument(*place)?, mode, values, true)?);

@@ -138,6 +138,13 @@ fn refuse(status: u16, kind: &str, code: &str, message: &str) -> Reply {
     answer_json(status, &json!({ "errorType": kind, "errorCode": code, "errorMessage": message }))
 }
 
+pub(super) fn refused(status: u16) -> Reply {
+    match status {
+        429 => refuse(status, "Rate_Limit", "DH-904", "Too many requests from a single user."),
+        _ => refuse(status, "Internal_Server_Error", "DH-908", "The server could not process the request."),
+    }
+}
+
 fn unauthorized() -> Reply {
     let message = "Client ID or user generated access token is invalid or expired.";
     refuse(401, "Invalid_Authentication", "DH-901", message)

@@ -78,6 +78,13 @@ impl Peer {
         Self { number, account, subscribed, lingering, known, role, wire, out }
     }
 
+    /// The highest mode in which an instrument is subscribed, or ever was when it is no more.
+    pub(super) fn mode_of(&self, place: usize) -> Option<Mode> {
+        let of_it = (place, Mode::Ltp)..=(place, Mode::Deep(u8::MAX));
+        let now = self.subscribed.range(of_it).next_back().map(|pair| pair.1);
+        now.or_else(|| self.known.get(&place).copied())
+    }
+
     /// All pairs that it is sent trades of.
     pub(super) fn streamed(&self) -> Vec<(usize, Mode)> {
         self.subscribed.union(&self.lingering).copied().collect()

@@ -1,6 +1,6 @@
 //! `dhanhq` decodes what Dhan sends: the state after a subscription, and what follows trades.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -70,6 +70,11 @@ impl Client {
             assert!(decoded.insert((name, kind), tick).is_none(), "nothing comes twice");
         }
         decoded
+    }
+
+    async fn unsubscribe(&mut self, pairs: &[(u64, String)]) {
+        let line = format!("{}\n", json!(pairs));
+        self.input.as_mut().unwrap().write_all(line.as_bytes()).await.unwrap();
     }
 
     /// Ends it with a goodbye.
@@ -207,6 +212,10 @@ async fn dhanhq_decodes_what_the_live_feed_sends() {
                 }
             }
         }
+        client.unsubscribe(&pairs[1..]).await;
+        until(|| venue.report().subscribed.len() == 1).await;
+        venue.trade();
+        assert_eq!(client.next().await["tick"]["security_id"].to_string(), pairs[0].1);
         // What is no tick, and a reason to part.
         venue.own(&json!({ "unknown": { "code": 1, "bytes": 40 } })).unwrap();
         venue.own(&json!({ "market_status": "NSE_EQ" })).unwrap();
@@ -219,6 +228,16 @@ async fn dhanhq_decodes_what_the_live_feed_sends() {
         client.end().await;
         println!("dhanhq, {}: {} instruments, {fields} fields", mode.name(), instruments.len());
     }
+}
+
+/// Waits for something that is about to become so.
+async fn until(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(LIMIT, wait).await.expect("it in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]

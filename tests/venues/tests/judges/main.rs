@@ -12,6 +12,7 @@
 )]
 
 mod dhanhq;
+mod dhanhq_login;
 mod kiteconnect;
 mod smartapi;
 
