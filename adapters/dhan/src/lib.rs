@@ -20,11 +20,10 @@ mod publish;
 mod request;
 pub mod segment;
 mod session;
+mod shared;
 pub mod wire;
 
 use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -34,8 +33,8 @@ use adapter_sdk::{
     Subscription,
     abi::ErrorCode,
     instruments::{Access, ListSource, Master},
-    ist::Day,
     net::{Http, RateLimit},
+    symbol,
     tracing::warn,
 };
 
@@ -46,7 +45,8 @@ use self::{
     deep::Deep,
     list::{Instruments, MAX_BYTES},
     segment::{Key, Segment},
-    session::{Session, Shared, Suspicion},
+    session::Session,
+    shared::{Shared, Suspicion},
 };
 
 /// Instruments on one connection, of the five thousand that the broker takes: a thousand in mode full are much already.
@@ -102,8 +102,7 @@ impl Adapter for Dhan {
             outdated: settings.outdated_list,
         };
         let master = Arc::new(Master::new(http.clone(), source));
-        let allotment = Rc::new(RefCell::new(Allotment::new(|tier| settings.depth_sockets(tier))));
-        let shared = Shared { allotment, suspicion: Rc::new(Cell::new(None)) };
+        let shared = Shared::new(Allotment::new(|tier| settings.depth_sockets(tier)));
         Ok(Self { settings, http, master, shared })
     }
 
@@ -114,7 +113,7 @@ impl Adapter for Dhan {
         let key = lookup(&list, &wanted.exchange, &wanted.symbol)?;
         let levels =
             if wanted.mode == Mode::Depth && key.segment != Segment::Index { wanted.depth } else { 0 };
-        let depth = self.shared.allotment.borrow_mut().grant(wanted.instrument, key, levels);
+        let depth = self.shared.allotment().grant(wanted.instrument, key, levels);
         Ok(Grant { depth })
     }
 
@@ -125,7 +124,7 @@ impl Adapter for Dhan {
 
     async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
         let keys = Keys::read(credentials)?;
-        if let Some(suspicion) = self.shared.suspicion.get() {
+        if let Some(suspicion) = self.shared.suspicion() {
             match (keys.check(&self.http, &self.settings).await, suspicion) {
                 (Ok(()), _) => {}
                 (Err(error), Suspicion::Reason(reason)) if error.code() == ErrorCode::AUTH => {
@@ -152,8 +151,7 @@ impl Adapter for Dhan {
 /// The broker's key of an instrument. What has expired has none, even if the list says so: the broker gives its id to
 /// something else.
 fn lookup(list: &Instruments, exchange: &str, symbol: &str) -> Result<Key, Refusal> {
-    let today = Day::at(SystemTime::now());
-    if names::expiry(exchange, symbol).is_some_and(|expiry| expiry < today) {
+    if symbol::has_expired(exchange, symbol, SystemTime::now()) {
         return Err(Refusal::UnknownInstrument(format!("{symbol} on {exchange} has expired")));
     }
     list.key(exchange, symbol)

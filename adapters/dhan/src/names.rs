@@ -4,16 +4,12 @@
 //! month, strike and kind, which are known: `BAJAJ-AUTO-Aug2026-FUT`. The column `SM_SYMBOL_NAME` looks like it and is
 //! something else.
 
-use adapter_sdk::ist::Day;
+use adapter_sdk::{
+    ist::Day,
+    symbol::{self, Contract},
+};
 
 use crate::segment::Segment;
-
-/// Months as symbols have them.
-const MONTHS: [&str; 12] =
-    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
-
-/// Exchanges whose instruments expire.
-const DERIVATIVES: [&str; 5] = ["NFO", "BFO", "CDS", "BCD", "MCX"];
 
 /// Series of NSE whose shares have the bare symbol, the usual one first. What else is traded under the symbol of a
 /// share, such as a company's bonds, has its series behind it: `IRFC-N2`.
@@ -132,9 +128,7 @@ impl Row<'_> {
 
     /// When it expires. None for what does not, and for what has no date there.
     pub fn expiry(&self) -> Option<Day> {
-        let date = self.expiry.split([' ', 'T']).next()?;
-        let mut parts = date.splitn(3, '-');
-        Day::new(digits(parts.next()?)?, digits(parts.next()?)?, digits(parts.next()?)?)
+        self.expiry.split([' ', 'T']).next()?.parse().ok()
     }
 
     /// Writes OpenAlgo's symbol, and says how good the claim to it is: 0 is the best. None when the row has not what a
@@ -182,18 +176,10 @@ impl Row<'_> {
     }
 
     fn write_derivative(&self, symbol: &mut String) -> Option<()> {
-        let kind = match (self.kind.starts_with("FUT"), self.option_type) {
-            (true, _) => "FUT",
-            (false, "CE" | "PE") => self.option_type,
-            _ => return None,
-        };
-        symbol.push_str(self.underlying()?);
-        push_day(symbol, self.expiry()?);
-        if kind != "FUT" {
-            symbol.push_str(strike(self.strike)?);
-        }
-        symbol.push_str(kind);
-        Some(())
+        let is_future = self.kind.starts_with("FUT");
+        let contract =
+            if is_future { Contract::Future } else { Contract::option(self.option_type, self.strike)? };
+        symbol::write(symbol, self.underlying()?, self.expiry()?, contract).then_some(())
     }
 
     fn underlying(&self) -> Option<&str> {
@@ -211,7 +197,7 @@ impl Row<'_> {
         let (underlying, date) = rest.rsplit_once('-')?;
         let letters = date.trim_start_matches(|letter: char| letter.is_ascii_digit());
         let is_month = letters.split_at_checked(3).is_some_and(|(name, year)| {
-            MONTHS.iter().any(|month| month.eq_ignore_ascii_case(name))
+            symbol::month_of(name).is_some()
                 && year.len() == 4
                 && year.bytes().all(|byte| byte.is_ascii_digit())
         });
@@ -222,7 +208,7 @@ impl Row<'_> {
     /// 24500 CALL`.
     fn underlying_of_custom_symbol(&self) -> Option<&str> {
         let text = self.custom_symbol;
-        let is_month = |word: &str| MONTHS.contains(&word);
+        let is_month = |word: &str| symbol::MONTHS.contains(&word);
         let is_day = |word: &str| word.len() <= 2 && word.parse::<u8>().is_ok();
         let mut words = text.split(' ').peekable();
         let mut end = 0_usize;
@@ -234,43 +220,6 @@ impl Row<'_> {
         }
         None
     }
-}
-
-/// When a derivative expires, by its symbol: `NIFTY30JAN2523500CE` on 30 January 2025. None for what does not.
-pub fn expiry(exchange: &str, symbol: &str) -> Option<Day> {
-    if !DERIVATIVES.contains(&exchange) {
-        return None;
-    }
-    let body = ["FUT", "CE", "PE"].into_iter().find_map(|kind| symbol.strip_suffix(kind))?;
-    // The last one: a strike has no letters, an underlying may have some that look like a month.
-    let starts = (0..=body.len().checked_sub(7)?).rev();
-    starts.filter_map(|start| body.get(start..start + 7)).find_map(|text| {
-        let (day, rest) = text.split_at_checked(2)?;
-        let (month, year) = rest.split_at_checked(3)?;
-        let month = MONTHS.iter().position(|known| *known == month)?;
-        Day::new(2000 + digits::<i32>(year)?, u8::try_from(month + 1).ok()?, digits(day)?)
-    })
-}
-
-fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
-}
-
-/// `DDMMMYY`.
-fn push_day(symbol: &mut String, day: Day) {
-    let two = |number: i32| [number / 10, number % 10].map(|digit| u8::try_from(digit).unwrap_or(0) + b'0');
-    symbol.extend(two(day.day.into()).map(char::from));
-    symbol.push_str(MONTHS.get(usize::from(day.month).wrapping_sub(1)).copied().unwrap_or_default());
-    symbol.extend(two(day.year % 100).map(char::from));
-}
-
-/// A strike as symbols have it: without zeros at the end of its fraction, `24500.00000` as `24500`.
-fn strike(text: &str) -> Option<&str> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-        && text.bytes().filter(|byte| *byte == b'.').count() <= 1;
-    let short = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text };
-    let is_some = short.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) && !short.starts_with('.');
-    (is_number && is_some).then_some(short)
 }
 
 #[cfg(test)]

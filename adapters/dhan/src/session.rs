@@ -1,16 +1,13 @@
 //! A connection that is up: the live feed, the depth feeds beside it, and a list of instruments that changes meanwhile.
 
 use std::{
-    cell::{Cell, RefCell},
     collections::{BTreeMap, VecDeque},
-    rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use adapter_sdk::{
     AdapterError, Connection, Grant, Mode, Price, Subscription, Tick, TickSink,
-    abi::ErrorCode,
     instruments::Renewal,
     net::{Message, WebSocket},
     plan::{Change, Feed, Plan},
@@ -20,8 +17,7 @@ use rustc_hash::FxHashMap;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    allotment::{Allotment, LIVE_LEVELS},
-    auth::disconnected,
+    allotment::LIVE_LEVELS,
     clock::Clock,
     config::Settings,
     decode::{self, Decoded},
@@ -31,37 +27,19 @@ use crate::{
     publish::{publish, upstream},
     request,
     segment::{Key, Segment},
+    shared::Shared,
     wire::live::{Body, Packet, Packets},
 };
 
-/// A connection that ends so soon without a packet may have been refused: the broker closes sockets whose token is dead
-/// without a word.
-const EARLY: Duration = Duration::from_secs(15);
+/// Most messages that wait in the socket before no more batches are made, and how long until the next look.
+const QUEUED_MESSAGES: usize = 64;
+const QUEUE_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long the first packet of a subscription may take.
 const FIRST_PACKET_LIMIT: Duration = Duration::from_secs(20);
 
 /// Most batches whose first packets are awaited. Of more, the oldest are believed to have worked.
 const AWAITED_BATCHES: usize = 1_024;
-
-/// What connections of an instance have in common.
-#[derive(Clone, Debug)]
-pub(crate) struct Shared {
-    /// Who has a place on the depth feeds.
-    pub(crate) allotment: Rc<RefCell<Allotment>>,
-    /// Why the token may be dead, if the last connection ended so.
-    pub(crate) suspicion: Rc<Cell<Option<Suspicion>>>,
-}
-
-/// Why a token may be dead. It is asked over REST before the next connection: a feed must not be given up for the day
-/// because of one packet that was damaged, or a socket that was lost early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Suspicion {
-    /// The connection ended before any packet.
-    EarlyEnd,
-    /// The broker gave this reason.
-    Reason(u16),
-}
 
 /// A connection that is up.
 #[derive(Debug)]
@@ -97,7 +75,7 @@ impl Session {
         shared: Shared,
     ) -> Self {
         // Places are taken anew by what is still wanted.
-        shared.allotment.borrow_mut().clear();
+        shared.allotment().clear();
         let now = Instant::now();
         Self {
             socket,
@@ -129,7 +107,7 @@ impl Session {
                 return;
             }
         };
-        let mut allotment = self.shared.allotment.borrow_mut();
+        let mut allotment = self.shared.allotment();
         let granted = allotment.grant(instrument, key, wanted.depth);
         if granted < wanted.depth && key.segment != Segment::Index {
             wanted.depth = granted;
@@ -174,7 +152,7 @@ impl Session {
             }
         }
         self.deep.drop(instrument);
-        self.shared.allotment.borrow_mut().release(instrument);
+        self.shared.allotment().release(instrument);
     }
 
     /// Does what is due, and says when to come back.
@@ -183,6 +161,10 @@ impl Session {
         if self.deep.due().is_some_and(|due| due <= now) {
             let outcome = self.deep.expire(now);
             self.heed(&outcome, sink);
+        }
+        if self.socket.queued() >= QUEUED_MESSAGES {
+            // The broker does not read. What is wanted meanwhile is told when it does.
+            self.batch_at = self.batch_at.max(now + QUEUE_PAUSE);
         }
         if self.plan.has_changes() && self.batch_at <= now {
             let changes = self.plan.changes(self.settings.batch_size);
@@ -234,13 +216,15 @@ impl Session {
         self.clock.set(now.as_secs());
         for packet in Packets::new(message) {
             match packet {
-                Ok(Packet { body: Body::Disconnect(reason), .. }) => return Err(self.refused(reason)),
+                Ok(Packet { body: Body::Disconnect(reason), .. }) => {
+                    return Err(self.shared.disconnected(reason));
+                }
                 Ok(Packet { key, body: Body::MarketStatus }) => {
                     debug!(segment = key.segment.name(), "The broker says something of the market's status");
                 }
                 Ok(packet) => {
                     self.has_heard = true;
-                    self.shared.suspicion.set(None);
+                    self.shared.is_fine();
                     self.take_packet(&packet, sink);
                 }
                 Err(error) => self.complain(&error, message.len(), sink),
@@ -273,6 +257,10 @@ impl Session {
         }
     }
 
+    fn lost(&self, error: AdapterError) -> AdapterError {
+        if self.has_heard { error } else { self.shared.lost_unheard(error, self.opened.elapsed()) }
+    }
+
     fn complain(&mut self, error: &impl std::fmt::Display, bytes: usize, sink: &mut TickSink) {
         sink.undecodable();
         if !std::mem::replace(&mut self.has_complained, true) {
@@ -286,7 +274,7 @@ impl Session {
         (0..outcome.undecodable).for_each(|_| sink.undecodable());
         if let Some(tier) = outcome.closed {
             warn!(levels = tier.levels(), "The broker does not give this account books of so many levels");
-            self.shared.allotment.borrow_mut().close(tier);
+            self.shared.allotment().close(tier);
         }
         for (keys, is_deep) in [(&outcome.missing, false), (&outcome.begun, true)] {
             for key in keys {
@@ -356,7 +344,7 @@ impl Connection for Session {
                     match message {
                         Ok(Message::Binary(bytes)) => self.take_packets(&bytes, sink)?,
                         Ok(Message::Text(_)) => debug!("A text on the live feed"),
-                        Err(error) => return Err(self.suspect(error)),
+                        Err(error) => return Err(self.lost(error)),
                     }
                     return Ok(());
                 }
@@ -375,33 +363,5 @@ impl Connection for Session {
 
     async fn close(self) {
         tokio::join!(say_goodbye(self.socket), self.deep.close());
-    }
-}
-
-impl Session {
-    /// What a disconnect's reason means. One that is about the account is not believed before it was asked about, or
-    /// came twice.
-    fn refused(&self, reason: u16) -> AdapterError {
-        let error = disconnected(reason);
-        if error.code() != ErrorCode::AUTH {
-            return error;
-        }
-        match self.shared.suspicion.replace(Some(Suspicion::Reason(reason))) {
-            Some(Suspicion::Reason(_)) => error,
-            Some(Suspicion::EarlyEnd) | None => AdapterError::network(error),
-        }
-    }
-
-    /// Notes when a connection ends as those do that the broker refuses.
-    fn suspect(&self, error: AdapterError) -> AdapterError {
-        // A TCP connection that ends without a close frame is an error of the protocol.
-        let is_loss = matches!(error.code(), ErrorCode::NETWORK | ErrorCode::PROTOCOL);
-        if self.has_heard || !is_loss || self.opened.elapsed() > EARLY {
-            return error;
-        }
-        self.shared.suspicion.set(Some(Suspicion::EarlyEnd));
-        AdapterError::network(format!(
-            "{error}, before any packet: its usual way to refuse a token, or an account without the Data API"
-        ))
     }
 }

@@ -116,7 +116,7 @@ fn derivatives_are_named_after_underlying_expiry_and_strike() {
         let made = made.unwrap();
         assert_eq!(made, wanted);
         let (exchange, symbol) = made.split_once('@').unwrap().0.split_once(':').unwrap();
-        assert!(expiry(exchange, symbol).is_some(), "{wanted}");
+        assert!(symbol::expiry(exchange, symbol).is_some(), "{wanted}");
     }
     for nonsense in [
         future("NSE", "D", "FUTIDX", "NIFTY-Aug2026-FUT", "0001-01-01"),
@@ -149,15 +149,4 @@ fn the_symbol_for_people_helps_where_the_other_has_another_form() {
     ] {
         assert_eq!(named(&Row { custom_symbol, ..future }).as_deref(), wanted, "{custom_symbol}");
     }
-}
-
-#[test]
-fn expiries_are_read_from_symbols() {
-    let day = |symbol| expiry("NFO", symbol).map(|day| (day.year, day.month, day.day));
-    assert_eq!(day("NIFTY30JAN2523500CE"), Some((2025, 1, 30)));
-    assert_eq!(day("X01MAR2501APR26292.5PE"), Some((2026, 4, 1)));
-    for symbol in ["", "CE", "FUT", "NIFTY", "NIFTY31FEB25FUT", "É30JAN25X", "NIFTY30JAN25CEX"] {
-        assert_eq!(day(symbol), None, "{symbol}");
-    }
-    assert_eq!(expiry("NSE", "NIFTY30JAN25FUT"), None);
 }
