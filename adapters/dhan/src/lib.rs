@@ -136,7 +136,8 @@ impl Adapter for Dhan {
         }
         let list =
             self.master.list().ok_or_else(|| AdapterError::network("there is no list of instruments yet"))?;
-        let socket = keys.open_live(&self.settings).await?;
+        let opened = keys.open_live(&self.settings).await;
+        let socket = opened.inspect_err(|error| self.shared.not_opened(error))?;
         let renewal = self.master.renewal(Access::Public);
         let settings = Arc::clone(&self.settings);
         let deep = Deep::new(keys, Arc::clone(&settings));

@@ -46,6 +46,13 @@ impl Shared {
         self.suspicion.get()
     }
 
+    /// What an opening means that failed: too many requests may be those of an account without the Data API.
+    pub(crate) fn not_opened(&self, error: &AdapterError) {
+        if error.code() == ErrorCode::RATE_LIMITED {
+            self.suspicion.set(Some(Suspicion::EarlyEnd));
+        }
+    }
+
     /// There are packets, so there is nothing wrong with the token.
     pub(crate) fn is_fine(&self) {
         self.suspicion.set(None);

@@ -70,6 +70,7 @@ fn books_are_as_deep_as_was_granted_with_the_values_of_the_live_feed_beside_them
     assert!(bench.heard().ticks.iter().all(
         |tick| !matches!(tick, Published::Depth(quote, buy, _) if quote.instrument == 1 && buy.len() == 5)
     ));
+    assert!(!format!("{:?}", bench.heard()).contains("canary"));
     let open = broker.venue.report().open;
     assert_eq!(open, 3, "live, 20 and 200 levels");
 }
@@ -145,6 +146,7 @@ fn a_lost_socket_leaves_five_levels_and_says_so_until_it_is_back() {
     };
     granted(5);
     wait_for_book(&bench, 1, 5);
+    assert!(!format!("{:?}", bench.heard()).contains("canary"));
     assert_eq!(bench.health().connects, 1, "the live feed does not notice");
     bench.forget();
     way.mend();
