@@ -1,7 +1,7 @@
 //! What clients have is what the broker sent, value by value.
 
 use integration_tests::chain::{Chain, Profile};
-use venues::{Mode, angel::Smart, zerodha::Kite};
+use venues::{Mode, angel::Smart, dhan::Dhan, zerodha::Kite};
 
 const LISTED: usize = 5_000;
 
@@ -34,6 +34,11 @@ async fn every_value_of_angel_arrives_in_every_mode() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_value_of_zerodha_arrives_in_every_mode() {
     every_value_arrives::<Kite>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_dhan_arrives_in_every_mode() {
+    every_value_arrives::<Dhan>().await;
 }
 
 /// The unmodified OpenAlgo SDK at the end of the chain.
