@@ -4,6 +4,7 @@ use std::fmt;
 
 use adapter_sdk::{
     AdapterError, Credentials,
+    abi::ErrorCode,
     net::{HandshakeError, Heartbeat, Http, WebSocket, WebSocketRequest},
 };
 use serde::Deserialize;
@@ -13,6 +14,9 @@ use crate::{config::Settings, wire::depth::Tier};
 
 /// Longest message of the broker, in bytes. With 5,000 instruments in mode full it has less than one megabyte.
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
+
+/// What the REST interface calls a token that is not good, or not of this account.
+const TOKEN_CODES: [&str; 5] = ["DH-901", "807", "808", "809", "810"];
 
 /// Longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
@@ -103,14 +107,27 @@ impl Keys {
             #[serde(default)]
             data_plan: Option<String>,
         }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Refused {
+            #[serde(default)]
+            error_code: Option<String>,
+        }
         let url = format!("{}/profile", settings.api_url);
         let request = http.get(&url).header("access-token", &self.access_token);
         let response = request.header("client-id", &self.client_id).send().await?;
-        if matches!(response.status(), 400 | 401 | 403) {
+        let refusal = response.refusal("the question whether the token is good");
+        if response.status() == 400 {
+            // Other mistakes have this status too.
+            let Refused { error_code } = response.json(MAX_ANSWER_BYTES).await?;
+            let is_of_token = error_code.is_some_and(|code| TOKEN_CODES.contains(&code.as_str()));
+            return Err(if is_of_token { AdapterError::auth(TOKEN_ENDED) } else { refusal });
+        }
+        if refusal.code() == ErrorCode::AUTH {
             return Err(AdapterError::auth(TOKEN_ENDED));
         }
         if !response.is_success() {
-            return Err(response.refusal("the question whether the token is good"));
+            return Err(refusal);
         }
         let Profile { data_plan } = response.json(MAX_ANSWER_BYTES).await?;
         if data_plan.is_some_and(|plan| !plan.eq_ignore_ascii_case("active")) {
@@ -183,8 +200,6 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
-    use adapter_sdk::abi::ErrorCode;
-
     use super::*;
 
     #[test]

@@ -8,6 +8,7 @@ use adapter_sdk::{
     net::{Http, HttpRequest, HttpResponse},
 };
 use serde::Deserialize;
+use serde_json::Value;
 use totp_rs::{Builder, Secret};
 use zeroize::Zeroizing;
 
@@ -144,8 +145,13 @@ struct Answer {
     access_token: Option<Zeroizing<String>>,
     #[serde(default)]
     consent_app_id: Option<String>,
-    #[serde(default, alias = "errorMessage", alias = "remarks")]
-    message: Option<String>,
+    // Which of them says why it was refused differs. They need not be texts.
+    #[serde(default)]
+    message: Value,
+    #[serde(default)]
+    error_message: Value,
+    #[serde(default)]
+    remarks: Value,
 }
 
 impl Broker<'_> {
@@ -226,7 +232,8 @@ async fn read(response: HttpResponse, given: Given) -> Result<Answer, AdapterErr
 }
 
 fn said(answer: &Answer) -> String {
-    answer.message.as_deref().unwrap_or_default().to_lowercase()
+    let words = [&answer.message, &answer.error_message, &answer.remarks].map(Value::as_str);
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 fn token(answer: Answer, given: Given) -> Result<Zeroizing<String>, AdapterError> {
@@ -289,6 +296,14 @@ mod tests {
             assert!(error.contains("tokenId") && !error.contains("127.0.0.1"), "{error}");
         }
         assert!(token_id(&"a".repeat(257)).is_err());
+    }
+
+    #[test]
+    fn a_refusal_is_read_whatever_it_looks_like() {
+        let said = |json: &str| said(&serde_json::from_str(json).unwrap());
+        assert_eq!(said(r#"{"status":"error","message":"Invalid Pin"}"#), "invalid pin");
+        assert_eq!(said(r#"{"message":null,"errorMessage":"A","remarks":"B"}"#), "a b");
+        assert_eq!(said(r#"{"message":["x"],"remarks":{"error_code":"DH-905"},"accessToken":null}"#), "");
     }
 
     #[test]
