@@ -170,6 +170,9 @@ fn refused_handshake(error: HandshakeError) -> AdapterError {
     }
 }
 
+/// The reason of a disconnect when the account has more sockets than it may have. The broker ends the oldest.
+pub(crate) const TOO_MANY_SOCKETS: u16 = 805;
+
 /// What a disconnect's reason means.
 pub(crate) fn disconnected(reason: u16) -> AdapterError {
     let because = |what: &str| format!("the broker disconnects ({reason}): {what}");
@@ -179,7 +182,7 @@ pub(crate) fn disconnected(reason: u16) -> AdapterError {
             "there are too many instruments on the connection; lower symbols_per_connection",
         )),
         // To insist would end the other session, and may get the account blocked.
-        805 => AdapterError::rate_limited(because(
+        TOO_MANY_SOCKETS => AdapterError::rate_limited(because(
             "the account has more than five sockets open; close other programs, or lower connections and depth sockets",
         )),
         806 => AdapterError::auth(because(NO_PLAN)),

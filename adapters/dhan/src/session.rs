@@ -74,8 +74,7 @@ impl Session {
         deep: Deep,
         shared: Shared,
     ) -> Self {
-        // Places are taken anew by what is still wanted.
-        shared.allotment().clear();
+        shared.begin();
         let now = Instant::now();
         Self {
             socket,

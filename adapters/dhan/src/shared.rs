@@ -6,19 +6,29 @@ use std::{
     time::Duration,
 };
 
-use adapter_sdk::{AdapterError, abi::ErrorCode};
+use adapter_sdk::{AdapterError, abi::ErrorCode, tracing::warn};
+use tokio::time::Instant;
 
-use crate::{allotment::Allotment, auth::disconnected};
+use crate::{
+    allotment::Allotment,
+    auth::{TOO_MANY_SOCKETS, disconnected},
+    wire::depth::Tier,
+};
 
 /// A connection that ends so soon without a packet may have been refused: the broker closes sockets whose token is dead
 /// without a word.
 const EARLY: Duration = Duration::from_secs(15);
+
+/// How long no sockets for deep books are opened after the broker had found too many sockets of the account. The live
+/// feed is worth more: another one too many would end it again.
+const CROWDED: Duration = Duration::from_hours(1);
 
 /// What the connections of an instance have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     allotment: Rc<RefCell<Allotment>>,
     suspicion: Rc<Cell<Option<Suspicion>>>,
+    crowded_until: Rc<Cell<Option<Instant>>>,
 }
 
 /// Why a token may be dead. It is asked over REST before the next connection: a feed must not be given up for the day
@@ -33,7 +43,23 @@ pub(crate) enum Suspicion {
 
 impl Shared {
     pub(crate) fn new(allotment: Allotment) -> Self {
-        Self { allotment: Rc::new(RefCell::new(allotment)), suspicion: Rc::default() }
+        Self {
+            allotment: Rc::new(RefCell::new(allotment)),
+            suspicion: Rc::default(),
+            crowded_until: Rc::default(),
+        }
+    }
+
+    /// There is a new connection, on which places on the depth feeds are taken anew.
+    pub(crate) fn begin(&self) {
+        let mut allotment = self.allotment.borrow_mut();
+        allotment.clear();
+        if self.crowded_until.get().is_some_and(|until| Instant::now() < until) {
+            warn!(
+                "The account had too many sockets: for an hour this connection has books of five levels only"
+            );
+            [Tier::Twenty, Tier::TwoHundred].into_iter().for_each(|tier| allotment.close(tier));
+        }
     }
 
     /// Who has a place on the depth feeds.
@@ -58,10 +84,13 @@ impl Shared {
         self.suspicion.set(None);
     }
 
-    /// What a disconnect's reason means. One that is about the account is not believed before it was asked about, or came
-    /// twice.
+    /// What a disconnect's reason means. One that is about the account is not believed before it was asked about, or
+    /// came twice.
     pub(crate) fn disconnected(&self, reason: u16) -> AdapterError {
         let error = disconnected(reason);
+        if reason == TOO_MANY_SOCKETS {
+            self.crowded_until.set(Some(Instant::now() + CROWDED));
+        }
         if error.code() != ErrorCode::AUTH {
             return error;
         }
@@ -88,6 +117,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::{Key, Segment};
 
     fn shared() -> Shared {
         Shared::new(Allotment::new(|_| 0))
@@ -103,6 +133,21 @@ mod tests {
         assert_eq!(shared.disconnected(807).code(), ErrorCode::AUTH);
         shared.is_fine();
         assert_eq!((shared.suspicion(), shared.disconnected(810).code()), (None, ErrorCode::NETWORK));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_too_many_sockets_there_are_no_deep_books_for_an_hour() {
+        let key = Key { segment: Segment::NseEquity, id: 1 };
+        let shared = Shared::new(Allotment::new(|_| 1));
+        let granted = || {
+            shared.begin();
+            shared.allotment().grant(1, key, 20)
+        };
+        assert_eq!(granted(), 20);
+        assert_eq!(shared.disconnected(TOO_MANY_SOCKETS).code(), ErrorCode::RATE_LIMITED);
+        assert_eq!(granted(), 5);
+        tokio::time::advance(CROWDED).await;
+        assert_eq!(granted(), 20);
     }
 
     #[test]

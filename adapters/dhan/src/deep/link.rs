@@ -26,6 +26,9 @@ use crate::{
 /// First and longest pause before a socket that was lost is dialled again.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
+/// Pause after the broker has found that there are too many sockets. To insist would end the live feed of a sibling.
+const CROWDED_PAUSE: Duration = Duration::from_mins(10);
+
 /// A socket that lasted so long had recovered: the next loss counts as the first.
 const STABLE_AFTER: Duration = Duration::from_mins(1);
 
@@ -139,7 +142,7 @@ impl Work {
                 pause = PAUSES.0;
             }
             let chance = rand::random_range(0.75..1.0);
-            sleep(if is_limited { PAUSES.1 } else { pause.mul_f64(chance) }).await;
+            sleep(if is_limited { CROWDED_PAUSE } else { pause.mul_f64(chance) }).await;
             pause = (pause * 2).min(PAUSES.1);
         }
     }

@@ -2,7 +2,7 @@
 
 use adapter_sdk::{
     Mode,
-    abi::{OutcomeCode, PRICE_SCALE, field},
+    abi::{ErrorCode, OutcomeCode, PRICE_SCALE, StatusKind, field},
     testing::{Bench, Heard, Published},
 };
 use serde_json::json;
@@ -172,4 +172,23 @@ fn a_feed_that_the_account_is_not_entitled_to_is_not_promised_again() {
     assert_eq!(bench.subscribe_depth(2, "NSE", "INFY", Mode::Depth, 20).depth, 5);
     wait_for_book(&bench, 2, 5);
     assert_eq!(bench.health().connects, 1);
+}
+
+#[test]
+fn one_socket_too_many_ends_the_oldest_connection_and_none_of_the_others() {
+    let broker = Broker::start();
+    let [oldest, other, newest] = [(); 3].map(|()| broker.connected(&json!({"depth": 20})));
+    for bench in [&oldest, &other, &newest] {
+        assert_eq!(bench.subscribe_depth(1, "NSE", "SBIN", Mode::Depth, 20).depth, 20);
+        wait_for_book(bench, 1, 20);
+    }
+    let status = oldest.wait_for_status(StatusKind::DISCONNECTED);
+    assert_eq!(status.code, ErrorCode::RATE_LIMITED, "{}", status.message);
+    assert!(status.message.contains("five sockets") && status.retry_in_ms >= 30_000, "{status:?}");
+    for bench in [&other, &newest] {
+        bench.forget();
+        broker.venue.trade();
+        wait_for_book(bench, 1, 20);
+        assert_eq!(bench.health().connects, 1);
+    }
 }
