@@ -1,6 +1,6 @@
 //! What sets one broker apart from another.
 
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{any::Any, collections::HashMap, net::SocketAddr, time::Duration};
 
 use http_body_util::Full;
 use hyper::{Response, body::Bytes, header::HeaderValue};
@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::{
     model::{Mode, Values},
     options::Options,
-    state::Core,
+    state::{Core, Peer},
     universe::Instrument,
 };
 
@@ -26,6 +26,36 @@ pub enum Next {
     Go,
     /// The broker hangs up without a word.
     HangUp,
+}
+
+/// Why a connection is told of an instrument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It was subscribed: its state.
+    State,
+    /// It was traded.
+    Trade,
+    /// Somebody asked for a packet: all that there is to say of its kind.
+    Whole,
+    /// Somebody asked for a packet of what changed, and nothing else.
+    Partial,
+    /// Somebody asked for a packet where nobody has to have subscribed it.
+    Stray,
+}
+
+/// What a connection is told of an instrument.
+#[derive(Clone, Copy, Debug)]
+pub struct News<'a> {
+    /// Its place in the universe.
+    pub place: usize,
+    /// The instrument.
+    pub instrument: &'a Instrument,
+    /// How much of it.
+    pub mode: Mode,
+    /// Its values.
+    pub values: &'a Values,
+    /// Why.
+    pub cause: Cause,
 }
 
 /// What a connection is for.
@@ -46,6 +76,10 @@ pub trait Broker: Send + Sync + Sized + 'static {
 
     /// Names of the values that its quotes carry, as the control protocol has them.
     const QUOTE: &'static [&'static str];
+
+    /// Whether its packets have a place for each value of their kind, so that one that was not given is zero. Otherwise it
+    /// is [`crate::ABSENT`], and is not sent.
+    const HAS_FIXED_LAYOUT: bool = true;
 
     /// Settings of its adapter that say where it is, with their addresses.
     fn addresses(address: SocketAddr) -> Vec<(&'static str, String)>;
@@ -76,6 +110,16 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// [`Self::admit`]; none to go on.
     fn last_words(&self, _core: &Core, _request: &hyper::Request<()>) -> Option<Vec<Message>> {
         None
+    }
+
+    /// Whether the connections of an account log in by what they send. For the others the handshake is the log-in.
+    fn logs_in_later(_account: &str) -> bool {
+        false
+    }
+
+    /// What only this broker knows of a connection.
+    fn session(_connection: u64, _account: &str) -> Box<dyn Any + Send> {
+        Box::new(())
     }
 
     /// What a connection is told first.
@@ -128,6 +172,20 @@ pub trait Broker: Send + Sync + Sized + 'static {
 
     /// Packets as the messages that carry them on a connection of an account; as few as can be if they are to be stacked.
     fn messages(account: &str, packets: Vec<Vec<u8>>, is_stacked: bool) -> Vec<Message>;
+
+    /// The packets that tell a connection of an instrument, where they follow from what it was told before; none when there
+    /// is nothing to say.
+    ///
+    /// # Errors
+    /// When the broker cannot write these values.
+    fn write(_peer: &mut Peer, news: &News<'_>) -> Result<Vec<Vec<u8>>, String> {
+        Self::packets(news.instrument, news.mode, news.values, news.cause != Cause::Trade)
+    }
+
+    /// Packets that were written for a connection, as messages.
+    fn wrap(peer: &mut Peer, packets: Vec<Vec<u8>>, is_stacked: bool) -> Vec<Message> {
+        Self::messages(&peer.account, packets, is_stacked)
+    }
 
     /// What it sends on a connection that has been quiet for a while; a ping, however much was said.
     fn heartbeat() -> Option<(Duration, Message)>;

@@ -22,6 +22,7 @@ pub mod angel;
 mod broker;
 mod control;
 pub mod dhan;
+pub mod fyers;
 mod garbage;
 mod market;
 mod model;
@@ -33,9 +34,9 @@ mod venue;
 pub mod zerodha;
 
 pub use self::{
-    broker::{Broker, Next, Role},
+    broker::{Broker, Cause, News, Next, Role},
     control::run as control,
-    model::{LEVELS, Level, MOST_LEVELS, Mode, PRICE_SCALE, Side, Values, decimal, price},
+    model::{ABSENT, LEVELS, Level, MOST_LEVELS, Mode, PRICE_SCALE, Side, Values, decimal, price},
     options::Options,
     state::Refusal,
     universe::{Date, EXCHANGES, FAR, Instrument, Kind, MOST, Universe},

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use venues::{Broker, Options, Venue, angel, dhan, zerodha};
+use venues::{Broker, FAR, Options, Venue, angel, dhan, fyers, zerodha};
 
 /// Plays a broker on this machine, so that its adapter can be tried without an account.
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ enum Name {
     Angel(Settings),
     /// `DhanHQ` version 2.
     Dhan(Settings),
+    /// Fyers API version 3.
+    Fyers(Settings),
 }
 
 #[derive(Debug, Args)]
@@ -80,6 +82,21 @@ fn main() -> anyhow::Result<()> {
                 ("api_secret", "made-up-secret"),
             ];
             run::<dhan::Dhan>(&settings, &account)
+        }
+        Name::Fyers(settings) => {
+            const APP: &str = "MADEUP0001-100";
+            // What is no token becomes the key in one.
+            let token = match settings.access_token.as_str() {
+                token if token.contains('.') => token.to_owned(),
+                key => fyers::token(APP, key, FAR.0 * 86_400),
+            };
+            let account = [
+                ("api_key", APP),
+                ("api_secret", "made-up-secret"),
+                ("redirect_uri", "http://127.0.0.1/logged-in"),
+                ("access_token", token.as_str()),
+            ];
+            run::<fyers::Fyers>(&settings, &account)
         }
     }
 }

@@ -9,6 +9,9 @@ use std::{
 /// Units of a price of 1.0.
 pub const PRICE_SCALE: i64 = 1_000_000_000;
 
+/// What a value is that is not there. Brokers whose packets have a fixed layout write zero for it.
+pub const ABSENT: i64 = i64::MIN;
+
 /// Levels on a side of the book that comes with an instrument's packets.
 pub const LEVELS: usize = 5;
 
@@ -163,11 +166,43 @@ impl Values {
 }
 
 impl Values {
+    /// Values of which none is there.
+    pub fn absent() -> Self {
+        let mut values = Self::default();
+        for name in NAMES {
+            if let Some((value, _)) = values.named(name) {
+                *value = ABSENT;
+            }
+        }
+        values
+    }
+
+    /// These values, and the old ones where they are not there.
+    #[must_use]
+    pub fn over(&self, old: &Self) -> Self {
+        let (mut new, mut old) = (self.clone(), old.clone());
+        for name in NAMES {
+            if let (Some((value, _)), Some((before, _))) = (new.named(name), old.named(name))
+                && *value == ABSENT
+            {
+                *value = *before;
+            }
+        }
+        for (side, before) in [(&mut new.bids, old.bids), (&mut new.asks, old.asks)] {
+            if side.is_empty() {
+                *side = before;
+            }
+        }
+        new
+    }
+}
+
+impl Values {
     /// All of them by name, with prices as decimals; books as rows of price, quantity and orders, without the empty ones.
     pub fn to_json(mut self) -> serde_json::Value {
         let mut object = serde_json::Map::new();
         for name in NAMES {
-            if let Some((value, is_price)) = self.named(name) {
+            if let Some((value, is_price)) = self.named(name).filter(|(value, _)| **value != ABSENT) {
                 let text = if is_price { decimal(*value) } else { value.to_string() };
                 object.insert(name.to_owned(), text.into());
             }

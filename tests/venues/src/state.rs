@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 pub(crate) use self::peer::{Out, Peer, Wire};
 use crate::{
-    broker::{Broker, Role},
+    broker::{Broker, Cause, News, Role},
     market::{self, Random},
     model::{Mode, Values, now_ns},
     options::Options,
@@ -80,6 +80,8 @@ pub struct Core {
     pub snapshots: bool,
     /// Version of the list of instruments.
     pub edition: u64,
+    /// What somebody asked for that only this broker does.
+    pub own: serde_json::Map<String, serde_json::Value>,
     keys: HashMap<u64, usize>,
     values: Vec<Values>,
     sent: HashMap<(usize, Mode), Values>,
@@ -104,6 +106,7 @@ impl Core {
             faults: Faults::default(),
             snapshots: options.snapshots,
             edition: 1,
+            own: serde_json::Map::new(),
             keys: HashMap::new(),
             values,
             sent: HashMap::new(),
@@ -170,7 +173,9 @@ impl Core {
     ) -> (u64, mpsc::Receiver<Out>) {
         self.report.opened += 1;
         self.report.open += 1;
-        self.report.log_ins.push(true);
+        if !B::logs_in_later(&account) {
+            self.report.log_ins.push(true);
+        }
         let role = B::role(&account);
         if role == Role::Market {
             // The report is about the newest connection.
@@ -179,7 +184,8 @@ impl Core {
         }
         let (out, receiver) = mpsc::channel(WAITING);
         let connection = self.report.opened;
-        let peer = Peer::new(connection, account, out, wire, role);
+        let session = B::session(connection, &account);
+        let peer = Peer::new(connection, account, out, wire, role, session);
         for message in B::greetings(self, &peer.account) {
             peer.send(message, &self.faults);
         }
@@ -251,7 +257,7 @@ impl Core {
         }
         self.renew_report();
         if self.snapshots {
-            self.send_state::<B>(connection, pairs, true);
+            self.send_state::<B>(connection, pairs, Cause::State);
         }
     }
 
@@ -273,8 +279,8 @@ impl Core {
     }
 
     /// Sends what instruments are at on a connection, because of a subscription or a trade.
-    fn send_state<B: Broker>(&mut self, connection: u64, pairs: &[(usize, Mode)], is_state: bool) {
-        let Some(account) = self.peer(connection).map(|peer| peer.account.clone()) else { return };
+    pub(crate) fn send_state<B: Broker>(&mut self, connection: u64, pairs: &[(usize, Mode)], cause: Cause) {
+        let Some(peer) = self.peers.iter_mut().find(|peer| peer.number == connection) else { return };
         for some in pairs.chunks(STACKED) {
             let mut packets = Vec::with_capacity(some.len());
             for &(place, mode) in some {
@@ -283,13 +289,16 @@ impl Core {
                 else {
                     continue;
                 };
-                if let Ok(ready) = B::packets(instrument, mode, values, is_state) {
+                let news = News { place, instrument, mode, values, cause };
+                if let Ok(ready) = B::write(peer, &news)
+                    && !ready.is_empty()
+                {
                     packets.extend(ready);
                     self.sent.insert((place, mode), values.clone());
                 }
             }
-            for message in B::messages(&account, packets, self.faults.is_stacked) {
-                self.answer(connection, message);
+            for message in B::wrap(peer, packets, self.faults.is_stacked) {
+                peer.send(message, &self.faults);
             }
         }
     }
@@ -312,37 +321,46 @@ impl Core {
             }
         }
         for (connection, pairs) in pairs {
-            self.send_state::<B>(connection, &pairs, false);
+            self.send_state::<B>(connection, &pairs, Cause::Trade);
         }
     }
 
     /// Sends packets with given values, together where the broker can: on each connection those of the instruments that
-    /// it knows, or all when `strays` says so.
+    /// it knows, or all when they are strays.
     ///
     /// # Errors
     /// When the broker cannot write one of them.
     pub(crate) fn send<B: Broker>(
         &mut self,
         packets: &[(usize, Mode, Values)],
-        strays: bool,
+        cause: Cause,
     ) -> Result<(), String> {
+        let is_stray = cause == Cause::Stray;
+        let sent = |sent: &mut HashMap<(usize, Mode), Values>, place, mode, values: &Values| {
+            let old = sent.get(&(place, mode)).filter(|_| cause == Cause::Partial);
+            let new = old.map_or_else(|| values.clone(), |old| values.over(old));
+            sent.insert((place, mode), new);
+        };
         let instrument = |place: usize| self.universe.all().get(place).ok_or("no such instrument");
         for (place, mode, values) in packets {
             B::packets(instrument(*place)?, *mode, values, true)?;
-            self.sent.insert((*place, *mode), values.clone());
+            sent(&mut self.sent, *place, *mode, values);
         }
         let is_stacked = packets.len() > 1 || self.faults.is_stacked;
-        for peer in &self.peers {
+        for peer in &mut self.peers {
             let mut ready = Vec::new();
             for (place, asked, values) in packets {
                 let known = peer.mode_of(*place);
-                let mode = B::carried(&peer.account, *asked, known).filter(|_| strays || known.is_some());
+                let mode = B::carried(&peer.account, *asked, known).filter(|_| is_stray || known.is_some());
                 if let Some(mode) = mode {
-                    ready.extend(B::packets(instrument(*place)?, mode, values, true)?);
-                    self.sent.insert((*place, mode), values.clone());
+                    let news = News { place: *place, instrument: instrument(*place)?, mode, values, cause };
+                    ready.extend(B::write(peer, &news)?);
+                    if mode != *asked {
+                        sent(&mut self.sent, *place, mode, values);
+                    }
                 }
             }
-            for message in B::messages(&peer.account, ready, is_stacked) {
+            for message in B::wrap(peer, ready, is_stacked) {
                 peer.send(message, &self.faults);
             }
         }

@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, task::JoinHandle, time::MissedTickBehavior};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    broker::Broker,
+    broker::{Broker, Cause},
     garbage,
     market::Random,
     model::{Mode, Values},
@@ -101,7 +101,7 @@ impl<B: Broker> Venue<B> {
     /// # Errors
     /// When an instrument does not exist, or the broker cannot write these values.
     pub fn send(&self, packets: &[(&str, &str, Mode, Values)]) -> Result<(), String> {
-        self.send_to(packets, false)
+        self.send_to(packets, Cause::Whole)
     }
 
     /// Sends packets on all connections, also where nobody subscribed their instruments.
@@ -109,10 +109,22 @@ impl<B: Broker> Venue<B> {
     /// # Errors
     /// As [`Self::send`].
     pub fn stray(&self, packets: &[(&str, &str, Mode, Values)]) -> Result<(), String> {
-        self.send_to(packets, true)
+        self.send_to(packets, Cause::Stray)
     }
 
-    fn send_to(&self, packets: &[(&str, &str, Mode, Values)], strays: bool) -> Result<(), String> {
+    /// Sends packets of what changed, and nothing else: the values that are not [`crate::ABSENT`], and the sides of a book
+    /// that have levels.
+    ///
+    /// # Errors
+    /// As [`Self::send`], and when the broker has no such packets.
+    pub fn send_partial(&self, packets: &[(&str, &str, Mode, Values)]) -> Result<(), String> {
+        if B::HAS_FIXED_LAYOUT {
+            return Err("every packet of this broker says all of its kind".to_owned());
+        }
+        self.send_to(packets, Cause::Partial)
+    }
+
+    fn send_to(&self, packets: &[(&str, &str, Mode, Values)], cause: Cause) -> Result<(), String> {
         let mut core = self.shared.core.lock();
         let mut placed = Vec::with_capacity(packets.len());
         for (exchange, symbol, mode, values) in packets {
@@ -122,7 +134,7 @@ impl<B: Broker> Venue<B> {
                 .ok_or_else(|| format!("there is no {exchange}:{symbol}"))?;
             placed.push((place, *mode, values.clone()));
         }
-        core.send::<B>(&placed, strays)
+        core.send::<B>(&placed, cause)
     }
 
     /// Lets a broker's own helpers at what it knows.

@@ -47,7 +47,7 @@ impl Program {
 
 #[test]
 fn every_command_is_answered_and_the_program_ends_with_its_input() {
-    for broker in ["zerodha", "angel", "dhan"] {
+    for broker in ["zerodha", "angel", "dhan", "fyers"] {
         let (mut program, hello) = Program::start(broker);
         assert_eq!(hello["venue"], 1);
         assert!(hello["values"].as_array().unwrap().iter().any(|name| name == "volume"));
@@ -61,8 +61,14 @@ fn every_command_is_answered_and_the_program_ends_with_its_input() {
             (json!({ "do": "accept", "sets": [{ "access_token": "of tomorrow" }] }), "done"),
             (json!({ "do": "tick", "packet": packet("2950.05") }), "done"),
             (json!({ "do": "tick", "packet": packet("0.001") }), "error"),
-            (json!({ "do": "tick", "packet": deep }), if broker == "dhan" { "done" } else { "error" }),
-            (json!({ "do": "partial", "packet": packet("1") }), "unsupported"),
+            (
+                json!({ "do": "tick", "packet": deep }),
+                if matches!(broker, "dhan" | "fyers") { "done" } else { "error" },
+            ),
+            (
+                json!({ "do": "partial", "packet": packet("1") }),
+                if broker == "fyers" { "done" } else { "unsupported" },
+            ),
             (json!({ "do": "frame", "packets": [packet("1"), packet("2")] }), "done"),
             (json!({ "do": "stray", "packet": packet("3.05") }), "done"),
             (json!({ "do": "garbage", "seed": 1, "frames": 20 }), "done"),

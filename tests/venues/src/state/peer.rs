@@ -1,6 +1,7 @@
 //! One connection, as the rest of the venue sees it.
 
 use std::{
+    any::Any,
     collections::{BTreeSet, HashMap},
     sync::{
         Arc,
@@ -47,9 +48,9 @@ impl Wire {
     }
 }
 
-/// A connection that is logged in.
+/// A connection.
 #[derive(Debug)]
-pub(crate) struct Peer {
+pub struct Peer {
     /// Counted from 1.
     pub number: u64,
     /// Whose it is.
@@ -62,6 +63,8 @@ pub(crate) struct Peer {
     pub known: HashMap<usize, Mode>,
     /// What it is for.
     pub role: Role,
+    /// What only its broker knows of it.
+    pub session: Box<dyn Any + Send>,
     pub(crate) wire: Arc<Wire>,
     out: mpsc::Sender<Out>,
 }
@@ -73,9 +76,10 @@ impl Peer {
         out: mpsc::Sender<Out>,
         wire: Arc<Wire>,
         role: Role,
+        session: Box<dyn Any + Send>,
     ) -> Self {
         let (subscribed, lingering, known) = (BTreeSet::new(), BTreeSet::new(), HashMap::new());
-        Self { number, account, subscribed, lingering, known, role, wire, out }
+        Self { number, account, subscribed, lingering, known, role, session, wire, out }
     }
 
     /// The highest mode in which an instrument is subscribed, or ever was when it is no more.

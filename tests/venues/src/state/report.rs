@@ -21,7 +21,7 @@ impl Core {
     }
 
     /// Notes who has subscribed what, after a change.
-    pub(super) fn renew_report(&mut self) {
+    pub(crate) fn renew_report(&mut self) {
         let Some(newest) = self.newest() else { return };
         let books = self.peers.iter().filter(|peer| peer.role == Role::Books);
         let mut highest: BTreeMap<usize, Mode> = BTreeMap::new();

@@ -3,89 +3,26 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout},
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::time::timeout;
 use venues::{Broker as _, Instrument, LEVELS, Level, Mode, PRICE_SCALE, Values, dhan};
 
-use super::{LIMIT, chosen, options, program};
+use super::{LIMIT, chosen, client::Client, options};
 
 const ACCOUNT: [(&str, &str); 2] = [("client_id", "1000000001"), ("access_token", "token")];
 
 /// The package's last word on each instrument, by segment and number, and then by the type of what it decoded.
 type Decoded = BTreeMap<(String, String), Value>;
 
-/// The client program while it runs.
-struct Client {
-    child: Child,
-    /// It ends with this.
-    input: Option<ChildStdin>,
-    output: Lines<BufReader<ChildStdout>>,
-    errors: JoinHandle<String>,
-}
-
-impl Client {
-    /// None without an interpreter.
-    async fn start(asked: &Value) -> Option<Self> {
-        let mut command = program("dhan_feed.py")?;
-        let mut child = command.spawn().unwrap();
-        let mut input = child.stdin.take().unwrap();
-        input.write_all(format!("{asked}\n").as_bytes()).await.unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut stderr = child.stderr.take().unwrap();
-        let errors = tokio::spawn(async move {
-            let mut errors = String::new();
-            stderr.read_to_string(&mut errors).await.unwrap();
-            errors
-        });
-        Some(Self { child, input: Some(input), output, errors })
+/// Reads until there is so much of different instruments and types.
+async fn read(client: &mut Client, count: usize) -> Decoded {
+    let mut decoded = Decoded::new();
+    while decoded.len() < count {
+        let tick = client.next().await["tick"].clone();
+        let name = format!("{}:{}", tick["exchange_segment"], tick["security_id"]);
+        let kind = tick["type"].as_str().unwrap_or_else(|| panic!("{tick}")).to_owned();
+        assert!(decoded.insert((name, kind), tick).is_none(), "nothing comes twice");
     }
-
-    /// The next line that it prints; none when it has ended.
-    async fn line(&mut self) -> Option<String> {
-        if let Ok(line) = timeout(LIMIT, self.output.next_line()).await {
-            return line.unwrap();
-        }
-        self.child.kill().await.unwrap();
-        panic!("no line in time: {}", (&mut self.errors).await.unwrap());
-    }
-
-    async fn next(&mut self) -> Value {
-        match self.line().await {
-            Some(line) => serde_json::from_str(&line).unwrap(),
-            None => panic!("it ended: {}", (&mut self.errors).await.unwrap()),
-        }
-    }
-
-    /// Reads until there is so much of different instruments and types.
-    async fn read(&mut self, count: usize) -> Decoded {
-        let mut decoded = Decoded::new();
-        while decoded.len() < count {
-            let tick = self.next().await["tick"].clone();
-            let name = format!("{}:{}", tick["exchange_segment"], tick["security_id"]);
-            let kind = tick["type"].as_str().unwrap_or_else(|| panic!("{tick}")).to_owned();
-            assert!(decoded.insert((name, kind), tick).is_none(), "nothing comes twice");
-        }
-        decoded
-    }
-
-    async fn unsubscribe(&mut self, pairs: &[(u64, String)]) {
-        let line = format!("{}\n", json!(pairs));
-        self.input.as_mut().unwrap().write_all(line.as_bytes()).await.unwrap();
-    }
-
-    /// Ends it with a goodbye.
-    async fn end(mut self) {
-        self.input = None;
-        while let Some(line) = self.line().await {
-            assert!(line.contains("\"close\""), "{line}");
-        }
-        let status = self.child.wait().await.unwrap();
-        assert!(status.success(), "{}", self.errors.await.unwrap());
-    }
+    decoded
 }
 
 /// Segment and number, as the package's ticks have them.
@@ -188,7 +125,7 @@ async fn dhanhq_decodes_what_the_live_feed_sends() {
         let asked = json!({
             "url": format!("ws://{}", venue.address()), "feed": "live", "code": code, "instruments": pairs,
         });
-        let Some(mut client) = Client::start(&asked).await else { return };
+        let Some(mut client) = Client::start("dhan_feed.py", &asked).await else { return };
         let mut fields = 0;
         for round in 0..4 {
             let is_state = round == 0;
@@ -199,7 +136,7 @@ async fn dhanhq_decodes_what_the_live_feed_sends() {
             let derivatives = instruments.iter().filter(|one| one.expiry.is_some()).count();
             let count = instruments.len() * (1 + usize::from(is_state))
                 + if mode == Mode::Quote { derivatives } else { 0 };
-            let decoded = client.read(count).await;
+            let decoded = read(&mut client, count).await;
             let sent = all_sent(&venue, &instruments, mode);
             assert_eq!(sent.len(), instruments.len());
             for (one, values) in &sent {
@@ -212,7 +149,7 @@ async fn dhanhq_decodes_what_the_live_feed_sends() {
                 }
             }
         }
-        client.unsubscribe(&pairs[1..]).await;
+        client.tell(&json!(pairs[1..]).to_string()).await;
         until(|| venue.report().subscribed.len() == 1).await;
         venue.trade();
         assert_eq!(client.next().await["tick"]["security_id"].to_string(), pairs[0].1);
@@ -251,14 +188,14 @@ async fn dhanhq_decodes_what_the_feeds_of_books_send() {
         let asked = json!({
             "url": format!("ws://{}/{path}", venue.address()), "feed": levels.to_string(), "instruments": pairs,
         });
-        let Some(mut client) = Client::start(&asked).await else { return };
+        let Some(mut client) = Client::start("dhan_feed.py", &asked).await else { return };
         let mode = Mode::Deep(levels);
         let mut rows = 0;
         for round in 0..4 {
             if round > 0 {
                 venue.trade();
             }
-            let decoded = client.read(count * 2).await;
+            let decoded = read(&mut client, count * 2).await;
             for (one, values) in all_sent(&venue, &instruments, mode) {
                 assert_eq!((values.bids.len(), values.asks.len()), (levels.into(), levels.into()));
                 for (kind, side) in [("Bid", &values.bids), ("Ask", &values.asks)] {

@@ -1,16 +1,9 @@
 //! `kiteconnect` decodes what Kite sends.
 
 use serde_json::{Value, json};
-use venues::{Broker as _, Instrument, Kind, LEVELS, Level, Mode, PRICE_SCALE, Side, Values, zerodha};
+use venues::{Broker as _, Instrument, Kind, LEVELS, Level, Mode, Side, Values, zerodha};
 
-use super::{chosen, options, program, ticks};
-
-/// The floating point number that the client makes of a price.
-fn float(price: i64, divisor: i64) -> Value {
-    #[expect(clippy::cast_precision_loss, reason = "the client does the same")]
-    let float = (price / (PRICE_SCALE / divisor)) as f64 / divisor as f64;
-    json!(float)
-}
+use super::{chosen, float, options, program, ticks};
 
 fn kite_expected(one: &Instrument, mode: Mode, sent: &Values) -> Vec<(&'static str, Value)> {
     let divisor = match one.exchange {

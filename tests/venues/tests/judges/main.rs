@@ -11,16 +11,18 @@
     reason = "a test reports by panicking"
 )]
 
+mod client;
 mod dhanhq;
 mod dhanhq_login;
+mod fyers;
 mod kiteconnect;
 mod smartapi;
 
 use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, process::Command};
-use venues::{Broker, Instrument, Options, Venue};
+use venues::{Broker, Instrument, Options, PRICE_SCALE, Venue};
 
 /// Longest run of a client.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -68,4 +70,11 @@ async fn ticks<B: Broker>(venue: &Venue<B>, mut command: Command, input: &Value)
 
 fn options() -> Options {
     Options { rate_hz: 0.0, instruments: 2_000, seed: 7, ..Options::default() }
+}
+
+/// The floating point number that the client makes of a price.
+fn float(price: i64, divisor: i64) -> Value {
+    #[expect(clippy::cast_precision_loss, reason = "the client does the same")]
+    let float = (price / (PRICE_SCALE / divisor)) as f64 / divisor as f64;
+    json!(float)
 }

@@ -10,6 +10,7 @@
 )]
 
 mod dhan;
+mod fyers;
 mod kite;
 mod smartapi;
 
