@@ -289,3 +289,9 @@ impl Profile for venues::angel::Smart {
         ("feed_token", "canary-feed-token"),
     ];
 }
+
+impl Profile for venues::dhan::Dhan {
+    const LIBRARY: &'static str = "adapter_dhan";
+    const CREDENTIALS: &'static [(&'static str, &'static str)] =
+        &[("client_id", "1100123456"), ("access_token", "canary-dhan-token")];
+}
