@@ -246,6 +246,9 @@ NSE,E,1
                     EQ,?,,,,State Bank,SBIN,EQUITY,3045,E,NSE\n";
         let key = Key { segment: Segment::NseEquity, id: 3045 };
         assert_eq!(read(list).unwrap().key("NSE", "SBIN"), Some(key));
+        // A mark of the byte order may come before the first one, and lines may end as on Windows.
+        let marked = format!("\u{feff}{list}").replace('\n', "\r\n");
+        assert_eq!(read(&marked).unwrap().key("NSE", "SBIN"), Some(key));
     }
 
     #[test]

@@ -118,8 +118,9 @@ impl Row<'_> {
                 ("NFO", Segment::NseDerivatives)
             }
             ("BSE", "D", "FUTIDX" | "FUTSTK" | "OPTIDX" | "OPTSTK") => ("BFO", Segment::BseDerivatives),
-            ("NSE", "C", "FUTCUR" | "OPTCUR") => ("CDS", Segment::NseCurrency),
-            ("BSE", "C", "FUTCUR" | "OPTCUR") => ("BCD", Segment::BseCurrency),
+            // Of these, the kind says enough.
+            ("NSE", "C" | "D", "FUTCUR" | "OPTCUR") => ("CDS", Segment::NseCurrency),
+            ("BSE", "C" | "D", "FUTCUR" | "OPTCUR") => ("BCD", Segment::BseCurrency),
             ("MCX", "M", "FUTIDX" | "FUTCOM" | "OPTFUT") => ("MCX", Segment::Mcx),
             _ => return None,
         };

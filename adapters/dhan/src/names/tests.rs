@@ -105,6 +105,14 @@ fn derivatives_are_named_after_underlying_expiry_and_strike() {
             "CDS:USDINR05MAR2583.25PE@NSE_CURRENCY",
         ),
         (
+            future("NSE", "D", "FUTCUR", "USDINR-29Jul2026-FUT", "2026-07-29 14:30:00"),
+            "CDS:USDINR29JUL26FUT@NSE_CURRENCY",
+        ),
+        (
+            option("MCX", "M", "OPTFUT", "GOLD-24Nov2026-72000-CE", "2026-11-24 23:59:00", "72000.00000"),
+            "MCX:GOLD24NOV2672000CE@MCX_COMM",
+        ),
+        (
             future("BSE", "C", "FUTCUR", "USDINR-Mar2025-FUT", "2025-03-05"),
             "BCD:USDINR05MAR25FUT@BSE_CURRENCY",
         ),
