@@ -195,7 +195,8 @@ impl Reading {
 /// row in which they differ would show the price of something else.
 fn read_row(record: &csv::ByteRecord) -> Option<Row<'_>> {
     let text = |place| std::str::from_utf8(record.get(place)?).ok().map(str::trim);
-    let digits = text(column::FYTOKEN)?;
+    // Some programs begin a file with the mark of its byte order.
+    let digits = text(column::FYTOKEN)?.trim_start_matches('\u{feff}');
     let fytoken = Fytoken::parse(digits)?;
     let (exchange, segment, token) = (text(column::EXCHANGE)?, text(column::SEGMENT)?, text(column::TOKEN)?);
     let is_same = digits.get(..2) == Some(exchange)

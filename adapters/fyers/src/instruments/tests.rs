@@ -57,6 +57,12 @@ fn the_usual_series_has_the_better_claim_wherever_it_stands() {
 }
 
 #[test]
+fn the_first_row_counts_behind_a_mark_of_the_byte_order() {
+    let list = load(&[&format!("\u{feff}{CASH}")]).unwrap();
+    assert_eq!(list.fytoken("NSE", "SBIN").unwrap().to_string(), "10100000003045");
+}
+
+#[test]
 fn a_list_that_is_none_is_refused_although_the_others_are_fine() {
     for other in ["", "<html>maintenance</html>\n", "a,b\n", CASH.lines().last().unwrap()] {
         let error = load(&[CASH, other]).unwrap_err().to_string();
