@@ -91,8 +91,8 @@ impl Default for Config {
             depth_50: false,
             batch_size: 1_000,
             batch_interval_ms: 500,
-            heartbeat_seconds: 10.0,
-            stall_seconds: 30.0,
+            heartbeat_seconds: 4.0,
+            stall_seconds: 12.0,
             snapshot_seconds: 15.0,
             network: NetworkConfig::default(),
         }
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(settings.index_map_url, "https://public.fyers.in/sym_details/index_hsm_mapping.json");
         assert_eq!(settings.list_urls[5], "https://public.fyers.in/sym_details/MCX_COM.csv");
         assert_eq!((settings.depth_50, settings.batch_size), (false, 1_000));
-        assert_eq!((settings.heartbeat, settings.stall), (Duration::from_secs(10), Duration::from_secs(30)));
+        assert_eq!((settings.heartbeat, settings.stall), (Duration::from_secs(4), Duration::from_secs(12)));
         assert_eq!(check(r#"{"stall_seconds":5}"#).unwrap().heartbeat, Duration::from_secs(2));
         let moved =
             check(r#"{"api_url":"http://x/","instruments_url":"http://y//","lists":["NSE_CM"]}"#).unwrap();

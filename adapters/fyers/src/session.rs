@@ -37,6 +37,10 @@ const FULL_FOR: Duration = Duration::from_mins(1);
 /// The broker's code for that.
 const SYMBOL_LIMIT: i32 = 51_001;
 
+/// Pause between two pings of the broker's own protocol, which it does not answer: that of its own package. WebSocket's pings,
+/// which are answered, have the pause of the settings.
+const PING_EVERY: Duration = Duration::from_secs(10);
+
 /// Messages to the broker that may wait for it to read. There are never so many, unless it reads nothing.
 const MAX_QUEUED: usize = 4_096;
 
@@ -146,7 +150,7 @@ impl Session {
         }
         if self.ping_at <= now {
             self.socket.queue_binary(request::PING.as_slice());
-            self.ping_at = now + self.settings.heartbeat;
+            self.ping_at = now + PING_EVERY;
         }
         while let Some((batch, is_deaf)) = self.requests.ignored(now) {
             if is_deaf && batch.topics.iter().all(|pair| self.is_silent(pair)) {
