@@ -65,6 +65,8 @@ export class MarketDataClient {
   /** Number of the attempt; answers to earlier ones are of no account. */
   #attempt = 0;
   #failures = 0;
+  /** Whether the network's return shortens the present pause: one that the host asked for stays. */
+  #isHurriable = false;
   #user: string | undefined;
   #refusedKey: string | undefined;
   #ignored = 0;
@@ -280,6 +282,7 @@ export class MarketDataClient {
 
   #wait(verdict: Exclude<Verdict, "never">, code: string, message: string): void {
     this.#retryIn(pause(verdict, this.#failures++, () => this.#environment.random()), code, message);
+    this.#isHurriable = verdict === "soon";
   }
 
   /** The key that the page was given is refused: it may be given another one, but not by asking often. */
@@ -290,6 +293,7 @@ export class MarketDataClient {
   }
 
   #retryIn(ms: number, code: string, message: string): void {
+    this.#isHurriable = false;
     const retryAt = this.#environment.now() + ms;
     this.#set({ phase: "waiting", error: { code, message, isRetrying: true }, feed: null, retryAt });
     this.#retryTimer = this.#environment.after(ms, () => this.#connect());
@@ -309,8 +313,7 @@ export class MarketDataClient {
   readonly #onPage = (what: "visibility" | "away" | "back" | "online"): void => {
     if (what === "away") this.#pause();
     else if (what === "online") {
-      // A key or a host that said "later" is not hurried by the network's return.
-      if (this.#state.phase === "waiting" && this.#state.error?.code === "CONNECTION_LOST") this.#hurry();
+      if (this.#state.phase === "waiting" && this.#isHurriable) this.#hurry();
     } else this.#checkHidden();
   };
 

@@ -41,6 +41,7 @@ test("ticks reach the screen, and each price is that of its own instrument", asy
     tab.sockets[0]?.received.filter(({ type }) => type === "market_data").map(({ exchange, symbol, mode, data }) => `${exchange as string}:${symbol as string} ${mode as number} ${(data as { ltp: number }).ltp}`),
   );
   assert.ok(shown.length > 8, `${shown.length} prices were shown`);
+  assert.equal(new Set(shown.map(([, key]) => key)).size, 4);
   for (const [, key, mode, ltp] of shown) {
     assert.equal(mode, "ltp");
     assert.ok(sent.has(`${key} 1 ${ltp}`), `${key} ${ltp} was never sent`);
