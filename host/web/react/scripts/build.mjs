@@ -7,14 +7,17 @@ import { fileURLToPath } from "node:url";
 const here = fileURLToPath(new URL("..", import.meta.url));
 rmSync(`${here}dist`, { recursive: true, force: true });
 await build({
-  absWorkingDir: here,
-  entryPoints: ["src/index.ts", "src/core.ts"],
-  splitting: true,
-  outdir: "dist",
-  bundle: true,
-  format: "esm",
-  target: "es2022",
-  external: ["react"],
-  sourcemap: true,
+    absWorkingDir: here,
+    entryPoints: ["src/index.ts", "src/core.ts"],
+    splitting: true,
+    outdir: "dist",
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    external: ["react"],
+    sourcemap: true,
 });
-execFileSync("node", ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], { cwd: here, stdio: "inherit" });
+execFileSync("node", ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], {
+    cwd: here,
+    stdio: "inherit",
+});

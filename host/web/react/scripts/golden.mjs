@@ -8,22 +8,22 @@ const out = fileURLToPath(new URL("../dist/golden/", import.meta.url));
 
 /** Frames that the hook passes over, because it never asks for them. */
 const passedOver = new Set([
-  "order_update",
-  "gap",
-  "broker_info",
-  "supported_brokers",
-  "subscribe_orders",
-  "unsubscribe_orders",
-  "unsubscribe_all",
+    "order_update",
+    "gap",
+    "broker_info",
+    "supported_brokers",
+    "subscribe_orders",
+    "unsubscribe_orders",
+    "unsubscribe_all",
 ]);
 
 const lines = ['import type { WireMessage } from "../../src/protocol.ts";', ""];
 let count = 0;
 for (const file of readdirSync(samples).sort()) {
-  const { name, direction, message } = JSON.parse(readFileSync(`${samples}${file}`, "utf8"));
-  if (direction !== "host_to_client" || passedOver.has(message.type)) continue;
-  lines.push(`export const ${name}: WireMessage = ${JSON.stringify(message)};`);
-  count++;
+    const { name, direction, message } = JSON.parse(readFileSync(`${samples}${file}`, "utf8"));
+    if (direction !== "host_to_client" || passedOver.has(message.type)) continue;
+    lines.push(`export const ${name}: WireMessage = ${JSON.stringify(message)};`);
+    count++;
 }
 if (count < 20) throw new Error(`only ${count} samples found in ${samples}`);
 mkdirSync(out, { recursive: true });

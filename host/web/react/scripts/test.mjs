@@ -10,22 +10,22 @@ const tests = readdirSync(`${here}test/${kind}`).filter((name) => name.endsWith(
 const out = `${here}dist/test/${kind}`;
 rmSync(out, { recursive: true, force: true });
 await build({
-  absWorkingDir: here,
-  entryPoints: tests.map((name) => `test/${kind}/${name}`),
-  outdir: out,
-  outExtension: { ".js": ".mjs" },
-  bundle: true,
-  platform: "node",
-  format: "esm",
-  packages: "external",
-  sourcemap: "inline",
-  define: { PACKAGE: JSON.stringify(here) },
+    absWorkingDir: here,
+    entryPoints: tests.map((name) => `test/${kind}/${name}`),
+    outdir: out,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    packages: "external",
+    sourcemap: "inline",
+    define: { PACKAGE: JSON.stringify(here) },
 });
 const files = tests.map((name) => `${out}/${name.replace(/\.ts$/, ".mjs")}`);
 // One at a time where a browser and a host are started: machines that build have few cores.
 const order = kind === "browser" ? ["--test-concurrency=1"] : [];
 const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...order, ...files], {
-  cwd: here,
-  stdio: "inherit",
+    cwd: here,
+    stdio: "inherit",
 });
 process.exit(status ?? 1);

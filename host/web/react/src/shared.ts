@@ -10,14 +10,14 @@ const clients = new Map<string, MarketDataClient>();
 
 /** The client for these options. Making it connects nothing. */
 export function sharedClient(options: SourceOptions): MarketDataClient {
-  const from = source(options);
-  let client = clients.get(from.id);
-  if (!client) {
-    if (clients.size >= KEPT) {
-      for (const [id, known] of clients) if (!known.isInUse) clients.delete(id);
+    const from = source(options);
+    let client = clients.get(from.id);
+    if (!client) {
+        if (clients.size >= KEPT) {
+            for (const [id, known] of clients) if (!known.isInUse) clients.delete(id);
+        }
+        client = new MarketDataClient(from);
+        clients.set(from.id, client);
     }
-    client = new MarketDataClient(from);
-    clients.set(from.id, client);
-  }
-  return client;
+    return client;
 }
