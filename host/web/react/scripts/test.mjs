@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const here = fileURLToPath(new URL("..", import.meta.url));
 const kind = process.argv[2];
-const tests = readdirSync(`${here}test/${kind}`).filter((name) => name.endsWith(".test.ts"));
+const tests = readdirSync(`${here}test/${kind}`).filter((name) => /\.test\.tsx?$/.test(name));
 const out = `${here}dist/test/${kind}`;
 rmSync(out, { recursive: true, force: true });
 await build({
@@ -21,7 +21,7 @@ await build({
     sourcemap: "inline",
     define: { PACKAGE: JSON.stringify(here) },
 });
-const files = tests.map((name) => `${out}/${name.replace(/\.ts$/, ".mjs")}`);
+const files = tests.map((name) => `${out}/${name.replace(/\.tsx?$/, ".mjs")}`);
 // One at a time where a browser and a host are started: machines that build have few cores.
 const order = kind === "browser" ? ["--test-concurrency=1"] : [];
 const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...order, ...files], {
