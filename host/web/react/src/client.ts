@@ -63,7 +63,8 @@ export class MarketDataClient {
     /** Whether the network's return shortens the present pause: one that the host asked for stays. */
     #isHurriable = false;
     #user: string | undefined;
-    #refusedKey: string | undefined;
+    /** The key that was refused last, which is not sent again by itself. */
+    #refused: { key: string; code: string; message: string } | undefined;
     #ignored = 0;
     #unreadable = 0;
 
@@ -138,7 +139,7 @@ export class MarketDataClient {
     /** Gives up the present connection, pause or failure, and connects now. */
     reconnect(): void {
         this.#failures = 0;
-        this.#refusedKey = undefined;
+        this.#refused = undefined;
         this.#drop();
         this.#set({ ...IDLE, error: this.#state.error });
         this.#soon();
@@ -186,8 +187,10 @@ export class MarketDataClient {
         this.#source.resolve(this.#environment).then(
             (credentials) => {
                 if (attempt !== this.#attempt) return;
-                if (credentials.key === this.#refusedKey) {
-                    this.#waitForOtherKey();
+                if (credentials.key === this.#refused?.key) {
+                    const { code, message } = this.#refused;
+                    if (this.#source.isFixed) this.#fail(code, message);
+                    else this.#waitForOtherKey(code, message);
                     return;
                 }
                 try {
@@ -263,7 +266,7 @@ export class MarketDataClient {
     #ended({ verdict, code, message, isKeyRefused }: End, key: string): void {
         this.#drop();
         if (isKeyRefused) {
-            this.#refusedKey = key;
+            this.#refused = { key, code, message };
             if (this.#source.isFixed) this.#fail(code, message);
             // There may be another one already, as after a change of keys. If not, the page does not ask often.
             else this.#wait("seconds", code, message);
@@ -293,12 +296,8 @@ export class MarketDataClient {
     }
 
     /** The key that the page was given is refused: it may be given another one, but not by asking often. */
-    #waitForOtherKey(): void {
+    #waitForOtherKey(code: string, message: string): void {
         const ceiling = Math.min(OTHER_KEY_CAP_MS, OTHER_KEY_MS * 2 ** Math.min(this.#failures++, 8));
-        const { code, message } = this.#state.error ?? {
-            code: "AUTHENTICATION_ERROR",
-            message: "Invalid API key",
-        };
         this.#retryIn(Math.round(ceiling * (0.5 + this.#environment.random() / 2)), code, message);
     }
 

@@ -71,8 +71,8 @@ export class View implements Viewer {
     readonly subscribe = (listener: () => void): (() => void) => {
         const { instruments, mode, isKeptAlive } = this.#wish;
         this.#listener = listener;
-        // Without symbols nothing is wanted, not even a connection.
-        if (instruments.length) this.#hold = this.#client.hold(this, instruments, mode, isKeptAlive);
+        // Who wants no symbols hears of the connection, but does not keep it.
+        this.#hold = this.#client.hold(this, instruments, mode, isKeptAlive && instruments.length > 0);
         this.#result = this.#paint();
         return () => {
             this.#hold?.release();
