@@ -196,7 +196,7 @@ export class MarketDataClient {
                 try {
                     this.#connection = this.#open(credentials, credentials.key);
                 } catch (failure) {
-                    // The constructor of a WebSocket throws for addresses that no attempt can reach, such as ws: on a page of https:.
+                    // No attempt can reach this address, such as ws: from a page of https:.
                     this.#fail(
                         "CONFIGURATION_ERROR",
                         `the address of the host cannot be used (${describe(failure)})`,
@@ -346,6 +346,7 @@ export class MarketDataClient {
     }
 
     #pause(): void {
+        this.#environment.cancel(this.#hiddenTimer);
         this.#hiddenTimer = undefined;
         if (this.#state.phase === "failed" || this.#state.phase === "idle") return;
         this.#drop();

@@ -170,8 +170,7 @@ export class Connection {
                 this.#answer("ping");
                 break;
             case "subscribed":
-                if (this.#answer("subscribe", frame.id))
-                    this.#listener.answered(frame.id as number, frame.outcomes);
+                this.#acknowledged(frame.id, frame.outcomes);
                 break;
             case "unsubscribed":
                 this.#answer("unsubscribe", frame.id);
@@ -183,13 +182,20 @@ export class Connection {
         }
     }
 
-    /** Takes the request that was answered off the list. What was asked before it will not be answered any more. */
-    #answer(kind: Asked["kind"], id?: unknown): boolean {
+    #acknowledged(id: unknown, outcomes: readonly Outcome[]): void {
+        const asked = this.#answer("subscribe", id);
+        if (asked) this.#listener.answered(asked.id, outcomes);
+    }
+
+    /**
+     * Takes the request that was answered off the list, by its number or else the oldest of its kind. What was asked
+     * before it will not be answered any more.
+     */
+    #answer(kind: Asked["kind"], id?: unknown): Asked | undefined {
         const at = this.#asked.findIndex(
             (asked) => asked.kind === kind && (id === undefined || asked.id === id),
         );
-        this.#asked.splice(0, at + 1);
-        return at >= 0;
+        return this.#asked.splice(0, at + 1).at(-1);
     }
 
     /** An error names no request, so it is the answer to the oldest one. */

@@ -226,3 +226,35 @@ test("a key that was refused is not sent again by whatever mounts next", async (
     await bench.browser.pass(0);
     assert.equal(bench.browser.sockets.length, 2);
 });
+
+test("a page that is put away while it is hidden and brought back at once stays up", async () => {
+    const bench = new Bench();
+    await bench.connected(["SBIN"]);
+    bench.browser.hidden = true;
+    bench.browser.happen("visibility");
+    await bench.browser.pass(1_000);
+    bench.browser.happen("away");
+    bench.browser.hidden = false;
+    bench.browser.happen("back");
+    await bench.browser.pass(0);
+    bench.browser.socket.accept();
+    await bench.browser.pass(10_000);
+    assert.equal(bench.client.state.phase, "ready");
+});
+
+test("an acknowledgement without a number is that of the oldest subscribe", async () => {
+    const bench = new Bench();
+    const [first, second] = [bench.hold(["SBIN"]), bench.hold(["INFY"], "depth")];
+    await bench.browser.pass(0);
+    bench.browser.socket.accept();
+    const { request_id, ...answer } = sample("reply_subscribe_success");
+    void request_id;
+    bench.browser.socket.say({
+        ...answer,
+        subscriptions: [{ symbol: "SBIN", exchange: "NSE", status: "success", mode: "LTP", broker: "sim" }],
+    });
+    assert.equal(first.topics[0]?.state.state, "accepted");
+    assert.equal(second.topics[0]?.state.state, "asked");
+    bench.browser.socket.say({ ...answer, subscriptions: [], request_id: 999 });
+    assert.equal(second.topics[0]?.state.state, "asked", "nobody asked with this number");
+});
