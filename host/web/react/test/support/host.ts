@@ -42,7 +42,6 @@ export class Host {
             PATH: process.env.PATH ?? "",
             TICKHOST_DATA_DIR: join(this.#dir, "data"),
             TICKHOST_PLUGINS: join(this.#dir, "plugins.toml"),
-            WEBSOCKET_PORT: "0",
             ZMQ_PORT: "0",
             TICKHOST_ADMIN_PORT: "0",
             TICKHOST_LOG_FORMAT: "json",
@@ -56,8 +55,17 @@ export class Host {
         if (!existsSync(BINARY))
             throw new Error(`${BINARY} is missing: cargo build -p tickhost -p adapter-sim`);
         const host = new Host(sim, env);
-        await host.start();
-        return host;
+        for (let tries = 5; ; tries--) {
+            // A port that the system gives to connections as well could be taken while the host is stopped.
+            host.#env.WEBSOCKET_PORT = String(20_000 + Math.floor(Math.random() * 10_000));
+            try {
+                await host.start();
+                return host;
+            } catch (failure) {
+                await host.stop("SIGKILL");
+                if (tries === 0) throw failure;
+            }
+        }
     }
 
     /** Where clients connect. */
@@ -75,8 +83,10 @@ export class Host {
         const child = spawn(BINARY, ["run"], { env: this.#env, stdio: ["ignore", "pipe", "pipe"] });
         this.#child = child;
         const serving = await new Promise<{ websocket: string; admin: string }>((resolve, reject) => {
-            const failed = (why: string): void =>
+            const failed = (why: string): void => {
+                clearTimeout(timer);
                 reject(new Error(`the host ${why}:\n${this.#log.join("\n")}`));
+            };
             const timer = setTimeout(() => failed("does not serve"), SOON_MS);
             child.once("exit", (code) => failed(`ended with ${code}`));
             for (const stream of [child.stdout, child.stderr]) {
@@ -91,7 +101,6 @@ export class Host {
         });
         this.#websocket = serving.websocket;
         this.#admin = serving.admin;
-        this.#env.WEBSOCKET_PORT = serving.websocket.slice(serving.websocket.lastIndexOf(":") + 1);
     }
 
     /** Ends the daemon: with a word to its clients, or without. */
