@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
+import type { Harness } from "./app.tsx";
 import { Host } from "../support/host.ts";
 import { Stage, type Tab } from "../support/page.ts";
 import { quiet, until } from "../support/until.ts";
@@ -97,6 +98,18 @@ test("two components share one socket and one subscription, and the last to leav
 test("rendering again with new lists and objects sends nothing and keeps the values", async () => {
     await tab.mount("watch", { symbols: ["NSE:SBIN", "NSE:INFY"], mode: "ltp", options });
     await tab.sees("watch", "both have prices", ({ data }) => Object.keys(data).length === 2);
+    await tab.sees("watch", "both are active", ({ subscriptions }) =>
+        Object.values(subscriptions).every(({ state }) => state === "active"),
+    );
+    const isSame = await tab.page.evaluate(async () => {
+        const { harness } = window as unknown as { harness: Harness };
+        const before = harness.results.watch?.subscriptions;
+        const renders = harness.renders.watch ?? 0;
+        harness.renderAgain();
+        while ((harness.renders.watch ?? 0) === renders) await new Promise(requestAnimationFrame);
+        return before !== undefined && harness.results.watch?.subscriptions === before;
+    });
+    assert.ok(isSame, "what has not changed is the same object");
     for (let time = 0; time < 20; time++) await tab.renderAgain();
     const price = (await tab.see("watch"))?.data["NSE:SBIN"]?.timestamp as number;
     await tab.sees("watch", "ticks go on", ({ data }) => (data["NSE:SBIN"]?.timestamp as number) > price);
