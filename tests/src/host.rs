@@ -266,13 +266,34 @@ impl Host {
         self.child.wait().expect("the child is ours");
     }
 
-    /// Asks the daemon to stop, as a service manager does, and waits for its end.
-    pub async fn terminate(&mut self) -> ExitStatus {
+    /// Asks the daemon to read its settings again, as a service manager does, and waits until it has. Gives the fields
+    /// of what it then says.
+    pub async fn reload(&self) -> Value {
+        let count = || self.messages("Reloaded").len();
+        let before = count();
+        self.signal(libc::SIGHUP);
+        crate::wait_until("the daemon has reloaded", || async { count() > before }).await;
+        self.messages("Reloaded").swap_remove(before)
+    }
+
+    /// The fields of every line of the log with this message.
+    pub fn messages(&self, message: &str) -> Vec<Value> {
+        let log = self.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.map(|line| line["fields"].clone()).filter(|fields| fields["message"] == message).collect()
+    }
+
+    fn signal(&self, signal: libc::c_int) {
         let pid = i32::try_from(self.child.id()).expect("a process number");
         #[expect(unsafe_code, reason = "the standard library cannot send signals")]
         // SAFETY: the process is a child that was not waited for, so the number is its own.
-        let sent = unsafe { libc::kill(pid, libc::SIGTERM) };
+        let sent = unsafe { libc::kill(pid, signal) };
         assert_eq!(sent, 0, "the signal is sent");
+    }
+
+    /// Asks the daemon to stop, as a service manager does, and waits for its end.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal(libc::SIGTERM);
         let deadline = Instant::now() + SOON;
         loop {
             if let Some(status) = self.child.try_wait().expect("the child is ours") {

@@ -21,6 +21,7 @@ pub mod numbered;
 pub mod process;
 pub mod python;
 pub mod swaps;
+pub mod tls;
 pub mod venue;
 
 use std::time::{Duration, Instant};

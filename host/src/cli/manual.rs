@@ -1,0 +1,105 @@
+//! Completions of shells and manual pages, made from the definition of the command line so that they cannot differ from it.
+
+use std::io::{self, Write};
+
+use anyhow::bail;
+use clap::Command;
+use clap_complete::Shell;
+
+/// Writes the completions of a shell.
+///
+/// # Errors
+/// When the output cannot be written.
+pub(super) fn completions(shell: Shell, out: &mut dyn Write) -> io::Result<()> {
+    let mut command = super::command();
+    // The generator panics where it cannot write, so it writes to memory.
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command, "tickhost", &mut text);
+    forgiving(out.write_all(&text))
+}
+
+/// Writes the manual page of the program, or of the command that these words name.
+///
+/// # Errors
+/// When there is no such command, or the output cannot be written.
+pub(super) fn page(words: &[String], out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut command = super::command();
+    command.build();
+    let mut chosen: &Command = &command;
+    for word in words {
+        let found = chosen.get_subcommands().find(|command| command.get_name() == word);
+        let Some(found) = found.filter(|command| !command.is_hide_set()) else {
+            bail!("there is no command {}; tickhost --help lists them", words.join(" "));
+        };
+        chosen = found;
+    }
+    let mut text = Vec::new();
+    clap_mangen::Man::new(chosen.clone()).render(&mut text)?;
+    Ok(forgiving(out.write_all(&text))?)
+}
+
+/// A closed pipe is the reader's decision.
+fn forgiving(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::*;
+    use crate::config::TABLE;
+
+    fn completions_of(shell: Shell) -> String {
+        let mut out = Vec::new();
+        completions(shell, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn page_of(words: &[&str]) -> String {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let mut out = Vec::new();
+        page(&words, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_shell_knows_the_commands_and_the_flags() {
+        for shell in Shell::value_variants() {
+            let text = completions_of(*shell);
+            for word in ["completions", "adapters", "websocket-port", "tls-cert"] {
+                assert!(text.contains(word), "{shell}: {word}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_has_every_setting_and_no_flag_for_a_secret() {
+        let text = page_of(&[]).replace("\\-", "-");
+        for setting in TABLE {
+            match setting.flag() {
+                Some(flag) => assert!(text.contains(&flag), "{flag}"),
+                None => assert!(
+                    !text.contains(&format!("--{}", setting.key.replace('_', "-"))),
+                    "{}",
+                    setting.key
+                ),
+            }
+        }
+        assert!(text.starts_with(".ie") && text.contains(".TH tickhost 1"), "{text}");
+    }
+
+    #[test]
+    fn commands_have_pages_of_their_own() {
+        assert!(page_of(&["key", "create"]).contains("tickhost"));
+        assert!(!page_of(&["tap"]).contains("throttle"), "flags that decide nothing there are left out");
+        for unknown in [&["nothing"][..], &["key", "nothing"], &["run-adapter"]] {
+            let words: Vec<String> = unknown.iter().map(|word| (*word).to_owned()).collect();
+            let error = page(&words, &mut Vec::new()).unwrap_err().to_string();
+            assert!(error.contains("there is no command"), "{error}");
+        }
+    }
+}
