@@ -122,6 +122,11 @@ pub enum Request {
         #[expect(missing_docs, reason = "a doc comment here would replace the help of the command")]
         command: AccountCommand,
     },
+    /// Ask whether a host runs with this data folder
+    ///
+    /// Exit code 0 when one does and answers, else 1: for the health checks of containers and scripts. Whether its feeds are
+    /// as they should be is another question; /readyz at the operator's port answers that.
+    Alive,
     /// Print what a shell needs to complete commands and flags
     ///
     /// For bash: tickhost completions bash > ~/.local/share/bash-completion/completions/tickhost
@@ -218,6 +223,13 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
                 accounts::run_account(&accounts, command, &plugins, host, &mut out, &mut io::stdin().lock())?;
             return Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Request::Alive => {
+            let settings = Settings::load(sources)?;
+            let Some((admin, _)) = runtime()?.block_on(adapters::status(&settings))? else {
+                anyhow::bail!("no host answers for the data folder {}", settings.data_dir.display());
+            };
+            print(&format_args!("alive, see http://{admin}/status"));
+        }
         Request::Completions { shell } => manual::completions(shell, &mut out)?,
         Request::Man { command } => manual::page(&command, &mut out)?,
         Request::RunAdapter { .. } => return Ok(process::run_child()),
@@ -293,12 +305,13 @@ pub fn command() -> Command {
 
 /// Commands that need few settings, and the flags that their help shows. They accept all, so that one set of flags
 /// works for every command.
-const RELEVANT: [(&str, &[&str]); 11] = [
+const RELEVANT: [(&str, &[&str]); 12] = [
     ("adapters", &["config", "plugins", "plugin_dir"]),
     ("tap", &["config", "websocket_host", "websocket_port", "data_dir"]),
     ("user", &["config", "data_dir"]),
     ("key", &["config", "data_dir"]),
     ("account", &["config", "data_dir"]),
+    ("alive", &["config", "data_dir"]),
     ("completions", &[]),
     ("man", &[]),
     ("run-adapter", &[]),

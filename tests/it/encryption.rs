@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use integration_tests::{Client, Host, HostBuilder, SOON, tls::Certificate, wait_until};
+use integration_tests::{Client, Host, HostBuilder, SOON, host::assert_ok, tls::Certificate, wait_until};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -32,7 +32,8 @@ async fn login(host: &Host, certificate: &Certificate) -> Client {
 async fn an_encrypted_client_has_everything_that_a_plain_one_has() {
     let certificate = Certificate::generate();
     let mut host = builder(&certificate).start();
-    assert!(host.log().contains(&format!("Tickhost serves wss://{}", host.websocket)), "{}", host.log());
+    let served = format!("Tickhost serves wss://{}", host.websocket);
+    wait_until("the newcomer is told so", || async { host.log().contains(&served) }).await;
     let mut client = login(&host, &certificate).await;
     let names = ["NSE:SBIN", "NSE:TCS", "NSE:INFY", "NSE:ITC"];
     assert_eq!(client.subscribe(&names, "Depth").await["status"], "success");
@@ -75,6 +76,22 @@ async fn an_encrypted_client_that_does_not_read_conflates_and_then_has_the_newes
             fresh.insert(tick["symbol"].as_str().unwrap().to_owned());
         }
     }
+}
+
+#[tokio::test]
+async fn tap_trusts_the_certificate_of_its_settings_and_no_other() {
+    let (certificate, other) = (Certificate::generate(), Certificate::generate());
+    let host = builder(&certificate).start();
+    let url = format!("wss://{}", host.websocket);
+    let tap = ["tap", "--url", &url, "--count", "3", "NSE:SBIN"];
+    let tapped = host.run(&tap, "");
+    assert_ok(&tapped);
+    assert_eq!(String::from_utf8_lossy(&tapped.stdout).matches("NSE:SBIN").count(), 3);
+    // What the host shows stays, because the new files do not belong together.
+    fs::write(host.dir().join("certificate.pem"), &other.pem).unwrap();
+    let refused = host.run(&tap, "");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("certificate"), "{said}");
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod adapter_kit;
 mod balance;
 mod brokers;
 mod bus;
+mod canary;
 mod clients;
 mod delivery;
 mod encryption;
