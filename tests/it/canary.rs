@@ -105,9 +105,11 @@ async fn no_secret_is_in_anything_that_a_run_prints() {
         fs::write(&settings, text).unwrap();
         host.reload().await;
     }
-    for config in
-        [format!("seed = '{IN_CONFIG}'"), format!("seed = '{IN_CONFIG}' x"), format!("sed = '{IN_CONFIG}'")]
-    {
+    for config in [
+        format!("api_secret = '{IN_CONFIG}'"),
+        format!("api_secret = '{IN_CONFIG}' nonsense"),
+        format!("[adapter.config.login]\npassword = '{IN_CONFIG}'"),
+    ] {
         fs::write(host.dir().join("plugins.toml"), PLUGINS.replace("seed = 42", &config)).unwrap();
         host.reload().await;
         printed.push(said(&host.run(&["adapters"], "")));
