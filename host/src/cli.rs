@@ -303,6 +303,19 @@ pub fn command() -> Command {
     command
 }
 
+/// The command line with each flag only where it decides something, and without what is hidden: a shell that completes
+/// is slow with ten times as many words.
+fn command_for_completion() -> Command {
+    let mut command = Command::new("tickhost").version(VERSION.as_str()).subcommand_required(true);
+    for subcommand in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+        let relevant =
+            RELEVANT.iter().find(|(name, _)| *name == subcommand.get_name()).map(|(_, keys)| *keys);
+        let wanted = flags().filter(|setting| relevant.is_none_or(|keys| keys.contains(&setting.key)));
+        command = command.subcommand(subcommand.clone().args(wanted.map(argument)));
+    }
+    command
+}
+
 /// Commands that need few settings, and the flags that their help shows. They accept all, so that one set of flags
 /// works for every command.
 const RELEVANT: [(&str, &[&str]); 12] = [

@@ -11,7 +11,7 @@ use clap_complete::Shell;
 /// # Errors
 /// When the output cannot be written.
 pub(super) fn completions(shell: Shell, out: &mut dyn Write) -> io::Result<()> {
-    let mut command = super::command();
+    let mut command = super::command_for_completion();
     // The generator panics where it cannot write, so it writes to memory.
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command, "tickhost", &mut text);
@@ -34,8 +34,29 @@ pub(super) fn page(words: &[String], out: &mut dyn Write) -> anyhow::Result<()> 
         chosen = found;
     }
     let mut text = Vec::new();
-    clap_mangen::Man::new(chosen.clone()).render(&mut text)?;
+    render(chosen, &mut text)?;
     Ok(forgiving(out.write_all(&text))?)
+}
+
+/// As the library does it, but with the usage of the help as synopsis: theirs names each of some 60 flags.
+fn render(command: &Command, text: &mut Vec<u8>) -> io::Result<()> {
+    let usage = command.clone().render_usage().to_string();
+    let page = clap_mangen::Man::new(command.clone());
+    page.render_title(text)?;
+    page.render_name_section(text)?;
+    writeln!(text, ".SH SYNOPSIS\n{}", usage.trim_start_matches("Usage: ").trim())?;
+    page.render_description_section(text)?;
+    page.render_options_section(text)?;
+    if command.get_subcommands().any(|command| !command.is_hide_set()) {
+        page.render_subcommands_section(text)?;
+    }
+    if command.get_after_help().or(command.get_after_long_help()).is_some() {
+        page.render_extra_section(text)?;
+    }
+    if command.get_version().is_some() {
+        page.render_version_section(text)?;
+    }
+    Ok(())
 }
 
 /// A closed pipe is the reader's decision.
@@ -73,6 +94,8 @@ mod tests {
             for word in ["completions", "adapters", "websocket-port", "tls-cert"] {
                 assert!(text.contains(word), "{shell}: {word}");
             }
+            assert!(!text.contains("document-settings"), "{shell}: nobody types what is hidden");
+            assert!(text.len() < 150_000, "{shell}: {} bytes are read by each new shell", text.len());
         }
     }
 
@@ -89,6 +112,7 @@ mod tests {
                 ),
             }
         }
+        assert!(text.contains(".SH SYNOPSIS\ntickhost [OPTIONS] <COMMAND>\n"), "{text}");
         assert!(text.starts_with(".ie") && text.contains(".TH tickhost 1"), "{text}");
     }
 
