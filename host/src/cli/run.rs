@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 use secrecy::ExposeSecret as _;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -104,7 +105,7 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     if let Some(path) = calendar_file {
         tokio::spawn(calendar::follow(calendars, path, Arc::clone(&calendar), stop_following.clone()));
     }
-    let mut reload = Reload {
+    let reload = Reload {
         sources,
         started: settings.clone(),
         present: settings,
@@ -126,24 +127,46 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     }
     let status = format!("Serving {} at {}", scheme(&host), host.websocket_addr());
     service.tell(News::Ready(&status));
-    while signals.next().await == Signal::Reload {
-        service.tell(News::Reloading);
-        let looking = tokio::task::spawn_blocking(move || {
-            reload.run();
-            reload
-        });
-        match looking.await {
-            Ok(looked) => reload = looked,
-            // What was being followed is gone with the panic that the log names.
-            Err(_) => anyhow::bail!("a reload failed in the host"),
-        }
-        service.tell(News::Ready(&status));
-    }
+    follow_signals(&mut signals, reload, &service, &status).await;
     tracing::info!("Stopping");
     service.tell(News::Stopping);
     stop_following.cancel();
     host.shut_down().await;
     Ok(())
+}
+
+/// Reloads as often as it is told to, and ends when it is told to stop. A stop does not wait for a reload, and what is
+/// wanted while one is under way is one more after it.
+async fn follow_signals(signals: &mut Signals, reload: Reload, service: &Service, status: &str) {
+    let reload = Arc::new(Mutex::new(reload));
+    let mut looking: Option<tokio::task::JoinHandle<_>> = None;
+    let mut is_wanted = false;
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Stop => return,
+                Signal::Reload => is_wanted = true,
+            },
+            looked = async {
+                match &mut looking {
+                    Some(looking) => looking.await,
+                    None => std::future::pending().await,
+                }
+            } => {
+                looking = None;
+                if looked.is_err() {
+                    tracing::error!("A reload failed in the host; it is tried again at the next one");
+                }
+                service.tell(News::Ready(status));
+            }
+        }
+        if is_wanted && looking.is_none() {
+            is_wanted = false;
+            service.tell(News::Reloading);
+            let reload = Arc::clone(&reload);
+            looking = Some(tokio::task::spawn_blocking(move || reload.lock().run()));
+        }
+    }
 }
 
 /// Reads the certificate that the settings name; none when the client port is not encrypted.
