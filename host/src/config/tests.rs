@@ -353,6 +353,12 @@ fn the_queue_length_of_openalgo_decides_unless_bytes_are_given() {
 }
 
 #[test]
+fn variables_of_adapters_and_clients_are_no_mistakes_and_misspelt_ones_are() {
+    assert!(with_environment(&[("TICKHOST_CACHE_DIR", "/x"), ("TICKHOST_API_KEY", "x")]).is_ok());
+    assert!(with_environment(&[("TICKHOST_CASH_DIR", "/x")]).is_err());
+}
+
+#[test]
 fn limits_follow_adapter_environment_and_the_switch_for_pooling() {
     let limits = |pairs: &[(&str, &str)], broker| {
         let limits = with_environment(pairs).unwrap().limits_for(broker, None);
