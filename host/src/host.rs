@@ -43,6 +43,8 @@ pub struct Plan {
     pub shards: usize,
     /// Users, keys, credentials.
     pub accounts: Accounts,
+    /// What opens the console.
+    pub console_token: admin::Token,
     /// What `plugins.toml` lists.
     pub plugins: PluginsFile,
     /// Everything that the adapters' catalogue needs to look at the file again.
@@ -176,6 +178,7 @@ impl Host {
         threads.push(thread);
         let bus = plan.bus.map(|settings| Bus::start_on(&runtime, settings, Box::new(sink))).transpose()?;
 
+        let data_dir = plan.settings.data_dir.clone();
         let processes = ProcessSettings::new(plan.program, &run_dir, runtime);
         let catalog = Catalog::new(
             plan.settings,
@@ -185,10 +188,13 @@ impl Host {
 
         let mut tasks = JoinSet::new();
         tasks.spawn(catalog::watch::run(Arc::clone(&catalog), Arc::clone(&hub), stop_serving.clone()));
-        tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
+        tasks.spawn(follow_accounts(plan.accounts.clone(), Arc::clone(&hub), stop_serving.clone()));
         let admissions = Admissions::new(plan.connections);
         let status = HostStatus {
             token,
+            console_token: plan.console_token,
+            accounts: plan.accounts,
+            data_dir,
             clock,
             websocket,
             admin,

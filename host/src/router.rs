@@ -19,12 +19,12 @@ use self::{
 };
 use crate::{
     book::{Changed, Entry},
-    clock::Clock,
+    clock::{self, Clock},
     inbox::Inbox,
     intake::{Batch, Doorbell, Intake, Merged, depth_levels},
-    mailbox::{Mailbox, SessionId, Update},
+    mailbox::{Mailbox, SessionId, Times, Update},
     metrics::{FeedCounters, ServerCounters},
-    model::{FeedId, InstrumentId, Mode},
+    model::{FeedId, InstrumentId, Mode, field},
     outbox::Key,
     protocol::encode::{self, EncodeOptions},
     throttle::{Nanos, Throttle, Verdict},
@@ -157,6 +157,7 @@ pub async fn run(mut router: Router, handle: RouterHandle, clock: Clock, shutdow
             } => {}
             () = shutdown.cancelled() => return,
         }
+        router.set_time_of_day(clock::unix_nanos());
         router.turn(&handle, clock.nanos());
     }
 }
@@ -190,6 +191,8 @@ struct Outgoing {
     scratch: Vec<u8>,
     options: EncodeOptions,
     server: Arc<ServerCounters>,
+    /// Nanoseconds since the Unix epoch, 0 for unknown. Latencies are measured from it; nothing else depends on it.
+    time_of_day_ns: u64,
 }
 
 impl Router {
@@ -200,11 +203,16 @@ impl Router {
         Self {
             topics: Vec::new(),
             feeds: FxHashMap::default(),
-            out: Outgoing { shards, scratch: Vec::with_capacity(4_096), options, server },
+            out: Outgoing { shards, scratch: Vec::with_capacity(4_096), options, server, time_of_day_ns: 0 },
             ready: Vec::new(),
             taken: Vec::new(),
             commands: Vec::new(),
         }
+    }
+
+    /// Sets the time of day, in nanoseconds since the Unix epoch, from which the next turn measures what waited for it.
+    pub fn set_time_of_day(&mut self, now_ns: u64) {
+        self.out.time_of_day_ns = now_ns;
     }
 
     /// Takes what sources and commands brought, and sends what is due at `now`.
@@ -302,7 +310,8 @@ impl Router {
             && let Some(frame) = self.out.frame()
         {
             self.out.server.snapshots.add(1);
-            self.out.post(shard, Update { key, frame, only: Some(session), missed: 0 });
+            self.out
+                .post(shard, Update { key, frame, only: Some(session), missed: 0, times: Times::default() });
         }
     }
 
@@ -369,7 +378,9 @@ impl Router {
                 let is_due =
                     topic.existing_stream(key.variant).is_some_and(|stream| expire(&mut stream.spacing));
                 if is_due {
-                    out.emit(topic, key, 0, ledger);
+                    // It waited because it should: what is measured begins now.
+                    let received_ns = out.time_of_day_ns;
+                    out.emit(topic, key, 0, received_ns, ledger);
                 }
             });
             feed.settle();
@@ -426,7 +437,10 @@ impl Feed {
                 self.throttle.offer(key, &mut stream.spacing, now)
             };
             match verdict {
-                Verdict::Emit => out.emit(topic, key, missed, &mut self.ledger),
+                Verdict::Emit => {
+                    let received_ns = topic.entry.quote().received_ts_ns;
+                    out.emit(topic, key, missed, received_ns, &mut self.ledger);
+                }
                 Verdict::Wait => {}
                 Verdict::Replaced => self.ledger.conflated_throttle += 1,
             }
@@ -449,7 +463,7 @@ impl Feed {
 
 impl Outgoing {
     /// Encodes the newest value of a key once, and hands it to each shard that has subscribers.
-    fn emit(&mut self, topic: &mut Topic, key: Key, missed: u32, ledger: &mut Ledger) {
+    fn emit(&mut self, topic: &mut Topic, key: Key, missed: u32, received_ns: u64, ledger: &mut Ledger) {
         let shards = topic.existing_stream(key.variant).map_or(0, |stream| stream.shards);
         self.scratch.clear();
         let label = topic.label(key.variant);
@@ -463,12 +477,15 @@ impl Outgoing {
             return;
         };
         ledger.emitted += 1;
+        let quote = topic.entry.quote();
+        let exchange_ns = if quote.fields & field::EXCHANGE_TS == 0 { 0 } else { quote.exchange_ts_ns };
+        let times = Times { received_ns, exchange_ns };
         let mut left = shards;
         while left != 0 {
             let shard = left.trailing_zeros() as usize;
             left &= left - 1;
             ledger.handed += 1;
-            self.post(shard, Update { key, frame: frame.clone(), only: None, missed });
+            self.post(shard, Update { key, frame: frame.clone(), only: None, missed, times });
         }
     }
 

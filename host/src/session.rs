@@ -6,6 +6,7 @@
 
 mod held;
 mod login;
+mod meter;
 mod news;
 mod requests;
 mod shared;
@@ -26,7 +27,6 @@ use tokio_tungstenite::tungstenite::{
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
-pub use self::shared::{Notice, SessionRef};
 use self::{
     held::Held,
     login::Identity,
@@ -34,6 +34,10 @@ use self::{
     requests::{Done, Pending},
     socket::{Gate, Gated, Socket, SocketEvent, websocket_config},
     timers::{Due, MessageRate, Timers},
+};
+pub use self::{
+    meter::SessionRow,
+    shared::{Notice, SessionRef},
 };
 use crate::{
     accounts::{KeyId, UserName},
@@ -141,7 +145,7 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
         close(&mut socket, reason).await;
         return;
     }
-    let me = SessionRef::new(shard.next_session_id(), settings.outbox);
+    let me = SessionRef::new(shard.next_session_id(), peer, settings.outbox);
     shard.enter(&me);
     context.counters.sessions.add(1);
     let mut session = Session {

@@ -2,17 +2,20 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     pin::Pin,
     sync::{Arc, Weak, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use adapter_abi::ABI_VERSION;
+use tokio::sync::oneshot;
 
 use crate::{
+    accounts::{Accounts, VerifyError},
     admin::{
-        Counts, FeedReport, InstanceReport, Limits, LinkReport, Listeners, NotReady, Readiness, Reloaded,
-        SessionCounts, StatusReport, StatusSource, Token,
+        Counts, FeedReport, InstanceReport, KeptKey, Limits, LinkReport, Listeners, NotReady, Readiness,
+        Reloaded, SessionCounts, StatusReport, StatusSource, Token, read_kept_key,
     },
     bus::BusCounters,
     catalog::Catalog,
@@ -20,13 +23,16 @@ use crate::{
     feed::{ConnectionStatus, Feed, FeedState},
     hub::Hub,
     listener::Admissions,
-    metrics::{self, FeedSample, HostSample, ServerCounters},
+    metrics::{self, FeedCounters, FeedSample, HostSample, ServerCounters},
     plugins::{AdapterInstance, driver, loader},
-    shard::ShardHandle,
+    shard::{ShardCommand, ShardHandle, Survey, Surveyed},
 };
 
 /// A connection that is being made for longer than this is something to report.
 const CONNECT_GRACE: Duration = Duration::from_secs(10);
+
+/// Longest wait for a shard to say how its sessions are. One that is busier is left out.
+const SURVEY_PATIENCE: Duration = Duration::from_millis(300);
 
 /// All states of a feed, in the order of the metric.
 const STATES: [FeedState; 7] = [
@@ -60,6 +66,12 @@ pub struct HostStatus {
     pub catalog: Arc<Catalog>,
     /// What opens the operator's port to commands.
     pub token: Token,
+    /// What opens the console.
+    pub console_token: Token,
+    /// Users and keys.
+    pub accounts: Accounts,
+    /// Where a key may be kept for the console.
+    pub data_dir: PathBuf,
     /// Counters of the host.
     pub counters: Arc<ServerCounters>,
 }
@@ -79,6 +91,59 @@ impl HostStatus {
 impl StatusSource for HostStatus {
     fn token(&self) -> &Token {
         &self.token
+    }
+
+    fn console_token(&self) -> &Token {
+        &self.console_token
+    }
+
+    fn websocket(&self) -> SocketAddr {
+        self.websocket
+    }
+
+    fn feed_counters(&self) -> Vec<(u32, Arc<FeedCounters>)> {
+        self.hub.feeds().iter().map(|feed| (feed.id().0, Arc::clone(feed.counters()))).collect()
+    }
+
+    fn clients(&self, most: usize) -> Pin<Box<dyn Future<Output = Surveyed> + Send>> {
+        let asked: Vec<oneshot::Receiver<Surveyed>> = self
+            .shards
+            .iter()
+            .map(|shard| {
+                let (reply, answer) = oneshot::channel();
+                shard.commands.push(ShardCommand::Survey(Survey { most, reply }));
+                answer
+            })
+            .collect();
+        Box::pin(async move {
+            let (mut all, deadline) = (Surveyed::default(), tokio::time::Instant::now() + SURVEY_PATIENCE);
+            for answer in asked {
+                if let Ok(Ok(surveyed)) = tokio::time::timeout_at(deadline, answer).await {
+                    all.merge(surveyed, most);
+                }
+            }
+            all
+        })
+    }
+
+    fn kept_key(&self) -> Pin<Box<dyn Future<Output = KeptKey> + Send>> {
+        let (accounts, data_dir) = (self.accounts.clone(), self.data_dir.clone());
+        Box::pin(async move {
+            let read = tokio::task::spawn_blocking(move || read_kept_key(&data_dir)).await;
+            let (file, key) = match read {
+                Ok(Ok(Some(found))) => found,
+                Ok(Ok(None)) => return KeptKey::None,
+                Ok(Err(error)) => return KeptKey::Unusable(error.to_string()),
+                Err(_) => return KeptKey::Unusable("the host is stopping".to_owned()),
+            };
+            match accounts.verify_key(&key).await {
+                Ok(_) => KeptKey::Found(key),
+                Err(VerifyError::Unknown | VerifyError::Revoked) => KeptKey::Unusable(format!(
+                    "the key in {file} is not valid any more: write another one there, or remove the file"
+                )),
+                Err(error) => KeptKey::Unusable(format!("the key in {file} could not be checked: {error}")),
+            }
+        })
     }
 
     fn reload(&self, adapter: String) -> Pin<Box<dyn Future<Output = Reloaded> + Send>> {

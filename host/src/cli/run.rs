@@ -1,7 +1,7 @@
 //! `tickhost run`: from settings to a running host, and back down.
 
 use std::{
-    io::Write,
+    io::{IsTerminal as _, Write},
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     accounts::{Accounts, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
+    admin::Token,
     bus::BusSettings,
     calendar::{self, Calendars},
     clock,
@@ -85,8 +86,9 @@ pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) 
     let accounts = open_accounts(&settings)?;
     let newcomer = first_run(&settings, &plugins, &accounts)?;
     let run_dir = RunDir::make(&settings.data_dir)?;
+    let console_token = Token::of_console(&settings.data_dir)?;
     let calendar_file = settings.calendar.clone();
-    let plan = plan(settings, plugins, accounts, calendars.clone(), run_dir);
+    let plan = plan(settings, plugins, accounts, calendars.clone(), run_dir, console_token.clone());
     // Before anybody can know that the host runs: whoever stops it from then on is heard.
     let stop = stop_signal()?;
     let host = Host::start(plan)?;
@@ -102,7 +104,7 @@ pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) 
         "Serving"
     );
     // Whoever started the host may have closed its output; that is no reason to stop.
-    if let Err(error) = welcome(&host, newcomer.as_ref(), out) {
+    if let Err(error) = welcome(&host, newcomer.as_ref(), &console_token, out) {
         tracing::debug!(%error, "Could not print the welcome");
     }
     stop.await;
@@ -118,6 +120,7 @@ fn plan(
     accounts: Accounts,
     calendars: Calendars,
     run_dir: RunDir,
+    console_token: Token,
 ) -> Plan {
     let bus = settings.bus_address().map(|listen| BusSettings {
         two_word_exchanges: settings.two_word_exchanges.clone(),
@@ -129,6 +132,7 @@ fn plan(
         admin: settings.admin_address(),
         bus,
         shards: settings.shard_count(),
+        console_token,
         accounts,
         connections: ConnectionLimits {
             total: settings.max_connections,
@@ -221,7 +225,12 @@ fn first_run(
     Ok(Some(Newcomer::Demo(file)))
 }
 
-fn welcome(host: &Host, newcomer: Option<&Newcomer>, out: &mut dyn Write) -> std::io::Result<()> {
+fn welcome(
+    host: &Host,
+    newcomer: Option<&Newcomer>,
+    console_token: &Token,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let websocket = host.websocket_addr();
     writeln!(
         out,
@@ -229,6 +238,12 @@ fn welcome(host: &Host, newcomer: Option<&Newcomer>, out: &mut dyn Write) -> std
         host.admin_addr()
     )?;
     let program = std::env::args().next().unwrap_or_else(|| "tickhost".to_owned());
+    // What is no terminal may be a file that others read, or a journal: there, a secret has no place.
+    if std::io::stdout().is_terminal() {
+        writeln!(out, "Console: {}", console_token.console_link(host.admin_addr()))?;
+    } else {
+        writeln!(out, "Console: `{program} console` prints the link")?;
+    }
     if let Some(Newcomer::Nobody) = newcomer {
         writeln!(out, "First run: nobody can log in yet. For a user with an account at a broker:")?;
         writeln!(out, "  {program} user add NAME")?;

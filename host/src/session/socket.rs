@@ -259,6 +259,9 @@ impl Socket {
                 Poll::Pending => self.is_blocked = true,
             }
         }
+        if !self.is_blocked {
+            session.flushed();
+        }
         Ok(())
     }
 
