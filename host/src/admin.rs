@@ -7,7 +7,7 @@
 //! | `/status` | [`StatusReport`] as JSON; to whoever shows a [`Token`] only if it is this host's |
 //! | `/metrics` | all counters in the text format of Prometheus |
 //! | `/console` | a page that shows all of it, and lets the operator try what a client gets |
-//! | `/console/api/live` | what the page shows, as JSON; needs the [`Token`] of the console |
+//! | `/console/api/live`, `/console/api/symbols` | what the page shows, as JSON; needs the [`Token`] of the console |
 //! | `/api/websocket/config`, `/api/websocket/apikey` | what a page needs to connect; the key needs that token too |
 //! | `POST /adapters/NAME/reload` | for `tickhost adapters reload`, which knows the [`Token`]: loads the adapter anew |
 //!
@@ -26,6 +26,8 @@ mod live;
 mod pages;
 mod report;
 mod routes;
+mod stats_file;
+mod symbols;
 
 use std::{io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
@@ -47,6 +49,9 @@ pub use self::report::{
     AdapterState, AdapterStatus, Counts, FeedReport, InstanceReport, Limits, LinkReport, Listeners, NotReady,
     Readiness, SessionCounts, StatusReport, capability_names,
 };
+
+pub use self::stats_file::keep_stats_file;
+pub use self::symbols::{Found, Symbol, find_symbols};
 
 use self::live::Live;
 use crate::{catalog::Outcome, metrics::FeedCounters, shard::Surveyed};
@@ -94,6 +99,12 @@ pub trait StatusSource: std::fmt::Debug + Send + Sync + 'static {
 
     /// Sessions, those first that are most behind, at most `most` of them.
     fn clients(&self, most: usize) -> Pin<Box<dyn Future<Output = Surveyed> + Send>>;
+
+    /// Streams that somebody holds: of each instrument, every mode and number of levels.
+    fn streams(&self) -> u64;
+
+    /// Symbols whose names hold this text.
+    fn symbols(&self, text: String) -> Pin<Box<dyn Future<Output = Found> + Send>>;
 
     /// A key that the console may use.
     fn kept_key(&self) -> Pin<Box<dyn Future<Output = KeptKey> + Send>>;

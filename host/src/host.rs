@@ -178,7 +178,8 @@ impl Host {
         threads.push(thread);
         let bus = plan.bus.map(|settings| Bus::start_on(&runtime, settings, Box::new(sink))).transpose()?;
 
-        let data_dir = plan.settings.data_dir.clone();
+        let (data_dir, cache_dir) = (plan.settings.data_dir.clone(), run_dir.cache().to_owned());
+        let stats_file = plan.settings.ws_proxy_stats_file.clone();
         let processes = ProcessSettings::new(plan.program, &run_dir, runtime);
         let catalog = Catalog::new(
             plan.settings,
@@ -190,11 +191,13 @@ impl Host {
         tasks.spawn(catalog::watch::run(Arc::clone(&catalog), Arc::clone(&hub), stop_serving.clone()));
         tasks.spawn(follow_accounts(plan.accounts.clone(), Arc::clone(&hub), stop_serving.clone()));
         let admissions = Admissions::new(plan.connections);
-        let status = HostStatus {
+        let status = Arc::new(HostStatus {
             token,
             console_token: plan.console_token,
             accounts: plan.accounts,
             data_dir,
+            cache_dir,
+            searches: Arc::new(tokio::sync::Semaphore::new(1)),
             clock,
             websocket,
             admin,
@@ -204,7 +207,11 @@ impl Host {
             admissions: Arc::clone(&admissions),
             catalog: Arc::clone(&catalog),
             counters: Arc::clone(&counters),
-        };
+        });
+        if let Some(path) = stats_file {
+            let source = Arc::clone(&status) as Arc<dyn admin::StatusSource>;
+            tasks.spawn(admin::keep_stats_file(path, source, stop_serving.clone()));
+        }
         tasks.spawn(serve_operator(admin_port, status, stop_serving.clone()));
         let stop_accepting = CancellationToken::new();
         tasks.spawn(listener::accept(
@@ -320,8 +327,8 @@ where
     Ok((thread, handle))
 }
 
-async fn serve_operator(port: TcpListener, status: HostStatus, stop: CancellationToken) {
-    if let Err(error) = admin::serve(port, Arc::new(status), stop).await {
+async fn serve_operator(port: TcpListener, status: Arc<HostStatus>, stop: CancellationToken) {
+    if let Err(error) = admin::serve(port, status, stop).await {
         tracing::error!(%error, "The operator's port has failed");
     }
 }

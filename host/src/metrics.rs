@@ -194,6 +194,8 @@ counters! {
         conflated_mailbox: Counter,
         /// Encoded updates that found no subscriber left on their shard.
         unclaimed: Counter,
+        /// Streams that somebody holds: of each instrument, every mode and number of levels.
+        streams: Gauge,
         /// Order updates forwarded.
         orders: Counter,
         /// Order updates that a shard was too far behind to take.

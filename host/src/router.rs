@@ -168,6 +168,8 @@ pub struct Router {
     topics: Vec<Option<Box<Topic>>>,
     feeds: FxHashMap<FeedId, Feed>,
     out: Outgoing,
+    /// Streams of all topics.
+    streams: usize,
     // Kept between turns for their capacity.
     ready: Vec<Arc<Intake>>,
     taken: Vec<(Arc<Intake>, Vec<Batch>)>,
@@ -204,6 +206,7 @@ impl Router {
             topics: Vec::new(),
             feeds: FxHashMap::default(),
             out: Outgoing { shards, scratch: Vec::with_capacity(4_096), options, server, time_of_day_ns: 0 },
+            streams: 0,
             ready: Vec::new(),
             taken: Vec::new(),
             commands: Vec::new(),
@@ -229,8 +232,11 @@ impl Router {
         // Commands are read after the ticks were taken: whoever published a tick had been told its number before, so
         // its activation is among them.
         handle.commands.take(&mut commands);
-        for command in commands.drain(..) {
-            self.obey(command);
+        if !commands.is_empty() {
+            for command in commands.drain(..) {
+                self.obey(command);
+            }
+            self.out.server.streams.set(self.streams as u64);
         }
         for (intake, batches) in taken.drain(..) {
             for batch in &batches {
@@ -270,7 +276,8 @@ impl Router {
             Command::CloseFeed { feed } => {
                 let gone =
                     self.topics.iter_mut().filter(|topic| topic.as_ref().is_some_and(|t| t.feed == feed));
-                gone.for_each(|topic| *topic = None);
+                let ended = gone.filter_map(Option::take).map(|topic| topic.streams.len()).sum();
+                self.streams = self.streams.saturating_sub(ended);
                 self.feeds.remove(&feed);
             }
             Command::Activate { feed, instrument, names } => {
@@ -279,14 +286,15 @@ impl Router {
                     self.topics.resize_with(slot + 1, || None);
                 }
                 if let Some(place) = self.topics.get_mut(slot) {
-                    *place = Some(Box::new(Topic::new(feed, instrument, names)));
+                    let before = place.replace(Box::new(Topic::new(feed, instrument, names)));
+                    self.streams = self.streams.saturating_sub(before.map_or(0, |topic| topic.streams.len()));
                 }
             }
             Command::Deactivate { instrument } => {
                 let Some(place) = self.topics.get_mut(instrument.slot()) else { return };
-                if let Some(topic) = place.take_if(|topic| topic.instrument == instrument)
-                    && let Some(feed) = self.feeds.get_mut(&topic.feed)
-                {
+                let Some(topic) = place.take_if(|topic| topic.instrument == instrument) else { return };
+                self.streams = self.streams.saturating_sub(topic.streams.len());
+                if let Some(feed) = self.feeds.get_mut(&topic.feed) {
                     topic.streams.iter().for_each(|stream| feed.abandon(stream));
                     feed.active = feed.active.saturating_sub(u64::from(!topic.entry.is_empty()));
                     feed.settle();
@@ -299,7 +307,9 @@ impl Router {
 
     fn attach(&mut self, shard: usize, key: Key, session: SessionId) {
         let Some(topic) = topic_of(&mut self.topics, key.instrument) else { return };
+        let before = topic.streams.len();
         topic.stream(key.variant).shards |= 1 << shard;
+        self.streams += topic.streams.len() - before;
         if topic.entry.is_empty() {
             return;
         }
@@ -321,9 +331,9 @@ impl Router {
         stream.shards &= !(1 << shard);
         if stream.shards == 0 {
             let feed = topic.feed;
-            if let Some(stream) = topic.remove_stream(key.variant)
-                && let Some(feed) = self.feeds.get_mut(&feed)
-            {
+            let Some(stream) = topic.remove_stream(key.variant) else { return };
+            self.streams = self.streams.saturating_sub(1);
+            if let Some(feed) = self.feeds.get_mut(&feed) {
                 feed.abandon(&stream);
                 feed.settle();
             }

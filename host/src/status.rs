@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 use crate::{
     accounts::{Accounts, VerifyError},
     admin::{
-        Counts, FeedReport, InstanceReport, KeptKey, Limits, LinkReport, Listeners, NotReady, Readiness,
-        Reloaded, SessionCounts, StatusReport, StatusSource, Token, read_kept_key,
+        Counts, FeedReport, Found, InstanceReport, KeptKey, Limits, LinkReport, Listeners, NotReady,
+        Readiness, Reloaded, SessionCounts, StatusReport, StatusSource, Token, find_symbols, read_kept_key,
     },
     bus::BusCounters,
     catalog::Catalog,
@@ -72,6 +72,10 @@ pub struct HostStatus {
     pub accounts: Accounts,
     /// Where a key may be kept for the console.
     pub data_dir: PathBuf,
+    /// Where adapters leave the names of their instruments.
+    pub cache_dir: PathBuf,
+    /// Searches under way: one at a time, as each reads files.
+    pub searches: Arc<tokio::sync::Semaphore>,
     /// Counters of the host.
     pub counters: Arc<ServerCounters>,
 }
@@ -123,6 +127,19 @@ impl StatusSource for HostStatus {
                 }
             }
             all
+        })
+    }
+
+    fn streams(&self) -> u64 {
+        self.counters.streams.get()
+    }
+
+    fn symbols(&self, text: String) -> Pin<Box<dyn Future<Output = Found> + Send>> {
+        let (cache_dir, searches) = (self.cache_dir.clone(), Arc::clone(&self.searches));
+        Box::pin(async move {
+            let _turn = searches.acquire_owned().await;
+            let found = tokio::task::spawn_blocking(move || find_symbols(&cache_dir, &text)).await;
+            found.unwrap_or_default()
         })
     }
 

@@ -12,9 +12,9 @@ const PICTURES = process.env.TICKHOST_SCREENSHOTS ?? resolve(import.meta.dirname
 export async function open() {
   mkdirSync(PICTURES, { recursive: true });
   const executablePath = process.env.CHROMIUM ?? (await chromium.executablePath());
-  // In one process, as the package has it for functions in a cloud, a second context ends the browser.
-  const args = chromium.args.filter((argument) => !["--single-process", "--no-zygote"].includes(argument));
-  return puppeteer.launch({ executablePath, args: [...args, "--no-sandbox"], headless: "shell" });
+  // Not the arguments that the package has for functions in a cloud: they switch off what a browser protects a page with.
+  const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--font-render-hinting=none"];
+  return puppeteer.launch({ executablePath, args, headless: "shell" });
 }
 
 // A new page that fails the test when a script fails, or when the page asks for anything from elsewhere.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -36,6 +36,7 @@ pub(super) fn routes(source: Arc<dyn StatusSource>, live: Arc<Live>) -> Router {
         .route("/console/", get(page))
         .route("/console/{name}", get(file))
         .route("/console/api/live", get(document))
+        .route("/console/api/symbols", get(symbols))
         .with_state(Console { source, live })
 }
 
@@ -117,6 +118,25 @@ async fn document(
         }
         None => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the host failed; see its log"),
     }
+}
+
+#[derive(Deserialize)]
+struct Find {
+    find: String,
+}
+
+async fn symbols(
+    State(console): State<Console>,
+    query: Result<Query<Find>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    if !console.source.console_token().opens(authorization(&headers)) {
+        return refusal(StatusCode::UNAUTHORIZED, WRONG_TOKEN);
+    }
+    let Ok(Query(Find { find })) = query else {
+        return refusal(StatusCode::BAD_REQUEST, "`find` is a part of the symbol's name");
+    };
+    (HEADERS, Json(console.source.symbols(find).await)).into_response()
 }
 
 #[cfg(test)]

@@ -43,6 +43,15 @@ impl StatusSource for Fake {
         Box::pin(std::future::ready(Surveyed { total: 9, ..Surveyed::default() }))
     }
 
+    fn streams(&self) -> u64 {
+        0
+    }
+
+    fn symbols(&self, text: String) -> Pin<Box<dyn Future<Output = Found> + Send>> {
+        let symbol = Symbol { exchange: "NSE".to_owned(), symbol: text, adapter: "sim".to_owned() };
+        Box::pin(std::future::ready(Found { listed: true, symbols: vec![symbol] }))
+    }
+
     fn kept_key(&self) -> Pin<Box<dyn Future<Output = KeptKey> + Send>> {
         Box::pin(std::future::ready(self.kept_key.clone()))
     }
@@ -355,4 +364,17 @@ async fn a_host_that_keeps_no_key_says_what_to_do() {
     let port = Port::open_with(KeptKey::Unusable("it was revoked".to_owned())).await;
     let (head, body) = port.get_as_console("/api/websocket/apikey").await;
     assert!(head.starts_with("http/1.1 404 ") && body.contains("it was revoked"), "{head}{body}");
+}
+
+#[tokio::test]
+async fn symbols_are_searched_for_those_who_have_the_token() {
+    let port = Port::open().await;
+    let (head, _) = port.get("/console/api/symbols?find=M%26M").await;
+    assert!(head.starts_with("http/1.1 401 "), "{head}");
+    let (head, body) = port.get_as_console("/console/api/symbols?find=M%26M").await;
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    let found: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&found["listed"], &found["symbols"][0]["symbol"]), (&true.into(), &"M&M".into()));
+    let (head, _) = port.get_as_console("/console/api/symbols").await;
+    assert!(head.starts_with("http/1.1 400 "), "{head}");
 }

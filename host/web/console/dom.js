@@ -31,7 +31,7 @@ export function setClass(element, name) {
 }
 
 // A table whose rows are kept by key, so that focus and selection survive each new state.
-// Columns: { title, cell(row) → text | { text, class, title }, number, title }.
+// Columns: { title, cell(row) → text | node | { text, badge, title }, number, words (may be long), hint }.
 export class Table {
   constructor({ caption, columns, key, empty, onSelect, hint }) {
     Object.assign(this, { columns, key, onSelect });
@@ -57,7 +57,7 @@ export class Table {
       seen.add(key);
       let known = this.rows.get(key);
       if (!known) {
-        known = { element: el("tr"), cells: this.columns.map((column) => el("td", { class: column.number ? "number" : null })) };
+        known = { element: el("tr"), cells: this.columns.map((column) => el("td", { class: column.number ? "number" : column.words ? "words" : null })) };
         known.element.append(...known.cells);
         this.rows.set(key, known);
         if (this.onSelect) {

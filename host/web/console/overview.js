@@ -32,7 +32,7 @@ export function overview() {
       { title: "Clients", number: true, cell: (feed) => count(feed.sessions) },
       { title: "Connections", cell: (feed) => links(feed) },
       { title: "Restarts", number: true, cell: (feed) => count(feed.restarts) },
-      { title: "What is wrong", cell: (feed) => wrong(feed) },
+      { title: "What is wrong", words: true, cell: (feed) => wrong(feed) },
     ],
   });
   let span = SPANS[0][1];

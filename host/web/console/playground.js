@@ -144,7 +144,7 @@ export function playground(ask) {
     columns: [
       { title: "Symbol", cell: (row) => `${row.exchange}:${row.symbol}` },
       { title: "Mode", cell: (row) => row.mode },
-      { title: "State", cell: (row) => rowState(row) },
+      { title: "State", words: true, cell: (row) => rowState(row) },
       { title: "Last price", number: true, cell: (row) => ({ text: price(row.data.ltp), badge: `price ${row.moved ?? ""}` }) },
       { title: "Change", number: true, cell: (row) => (row.data.change_percent === undefined ? "–" : `${row.data.change_percent > 0 ? "+" : ""}${row.data.change_percent.toFixed(2)} %`) },
       { title: "Bid", number: true, cell: (row) => price(row.data.bid_price ?? row.data.depth?.buy?.[0]?.price) },
@@ -152,7 +152,7 @@ export function playground(ask) {
       { title: "Volume", number: true, cell: (row) => count(row.data.volume) },
       { title: "Ticks/s", number: true, cell: (row) => (row.times.length ? String(Math.round(row.times.length / 5 * 10) / 10) : "0") },
       { title: "Age", number: true, cell: (row) => (row.at ? duration(Math.max(0, Date.now() - row.at)) : "–") },
-      { title: "Last prices", cell: (row) => row.spark.root },
+      { title: "Course", hint: "The last prices", cell: (row) => row.spark.root },
       { title: "", cell: (row) => row.actions },
     ],
   });

@@ -41,7 +41,7 @@ export function adapters() {
       { title: "Restarts", number: true, hint: "Of its instances in the feeds that run", cell: (adapter) => count(adapter.restarts) },
       { title: "Processes", cell: (adapter) => ({ text: text(adapter.processes.map((process) => `${process.pid ?? "–"} (${bytes(process.resident_bytes)})`).join(", ")) }) },
       { title: "Library", cell: (adapter) => ({ text: adapter.sha256 ? adapter.sha256.slice(0, 12) : "–", title: `${adapter.library}\nSHA-256 ${adapter.sha256 ?? "unknown"}` }) },
-      { title: "What is wrong", cell: (adapter) => text([adapter.error, adapter.note].filter(Boolean).join(" ")) },
+      { title: "What is wrong", words: true, cell: (adapter) => text([adapter.error, adapter.note].filter(Boolean).join(" ")) },
     ],
   });
   const error = el("p", { class: "warning", hidden: true });
