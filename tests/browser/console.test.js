@@ -1,7 +1,10 @@
 // The console as a person uses it: opened by its link, clicked, typed into, and looked at.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createServer, get } from "node:http";
+import { createConnection } from "node:net";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { open, page, shows, texts } from "./browser.js";
 import { Host } from "./host.js";
@@ -49,6 +52,29 @@ function row(tab, symbol, mode) {
 async function done(tab) {
   assert.deepEqual(tab.faults, []);
   await tab.browserContext().close();
+}
+
+// A client that subscribes to many symbols and then reads nothing more.
+function stoppedClient(host, symbols) {
+  const names = readFileSync(join(host.data, "cache", "sim", "names.txt"), "utf8").split("\n").filter((name) => name.startsWith("NSE:")).slice(0, symbols);
+  const frame = (message) => {
+    const bytes = Buffer.from(JSON.stringify(message));
+    const mask = Buffer.alloc(4);
+    const head = bytes.length < 126 ? Buffer.from([0x81, 0x80 | bytes.length]) : Buffer.from([0x81, 0xfe, bytes.length >> 8, bytes.length & 0xff]);
+    return Buffer.concat([head, mask, bytes]);
+  };
+  return new Promise((resolve, reject) => {
+    const socket = createConnection({ host: "127.0.0.1", port: host.ports.websocket }, () => {
+      socket.write(`GET / HTTP/1.1\r\nHost: ${host.websocket}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`);
+    });
+    socket.once("error", reject);
+    socket.once("data", () => {
+      socket.pause();
+      socket.write(frame({ action: "authenticate", api_key: host.key }));
+      socket.write(frame({ action: "subscribe", symbols: names, mode: "Quote" }));
+      resolve(socket);
+    });
+  });
 }
 
 function ask(address, path, headers = {}) {
@@ -327,16 +353,44 @@ describe("a host as a newcomer has it", () => {
 });
 
 describe("hosts that are not well", () => {
+  test("a client that does not read is shown as behind, and the others are not", async () => {
+    const host = await Host.start({ sim: "rate_hz = 500.0", env: { TICKHOST_THROTTLE_MS: "0", TICKHOST_OUTBOX_FRAMES: "16" } });
+    let stopped;
+    try {
+      const tab = await console_(host);
+      await connect(tab);
+      await subscribe(tab, "NSE_INDEX:NIFTY", "LTP");
+      await shows(tab, "td .badge", /● ticks/);
+      stopped = await stoppedClient(host, 200);
+      await view(tab, "clients");
+      const rows = 'table[aria-label="Clients"] tbody tr';
+      await tab.waitForFunction((query) => {
+        const [first, second] = [...document.querySelectorAll(query)].map((row) => [...row.cells].map((cell) => cell.textContent));
+        return first && second && first[4] === "▲ behind" && second[4] === "● keeps up" && / s$/.test(first[5]) && /µs|ms$/.test(second[5]);
+      }, {}, rows);
+      const conflated = (await texts(tab, `${rows}:first-child td`))[6];
+      assert.match(conflated, /^[1-9][\d,]* \(\d/);
+      await tab.picture("clients-behind");
+      await view(tab, "overview");
+      await shows(tab, ".tile .quiet", /1 behind/);
+      await tab.picture("overview-behind", { fullPage: true });
+      await done(tab);
+    } finally {
+      stopped?.destroy();
+      await host.stop();
+    }
+  });
+
   test("a feed whose token has died says so, and what to do", async () => {
     const host = await Host.start({ sim: '[adapter.config.faults]\nauth_failure = "always"' });
     try {
       const tab = await console_(host);
       await connect(tab);
       await subscribe(tab, "NSE:SBIN", "LTP");
-      await shows(tab, ".playground .warning", /The feed is auth_failed/);
+      await shows(tab, ".playground .warning", /The feed is refused by the broker/);
       await tab.picture("auth-failed-playground");
       await view(tab, "overview");
-      await shows(tab, 'table[aria-label="Feeds"] .badge', /✕ log-in refused/);
+      await shows(tab, 'table[aria-label="Feeds"] .badge', /✕ refused by the broker/);
       await shows(tab, 'table[aria-label="Feeds"] td', /tickhost account set demo sim/);
       await shows(tab, "#ready", /degraded/);
       await shows(tab, "#notices", /the broker refused the credentials/);
@@ -373,6 +427,9 @@ describe("hosts that are not well", () => {
       await shows(tab, "td .badge", /● ticks/);
       await host.halt();
       await shows(tab, "#pg-state", /connection lost/);
+      // No price is shown as live that is not.
+      await shows(tab, "td .badge", /○ not connected/);
+      assert.ok(!(await texts(tab, "td .badge")).includes("● ticks"));
       await shows(tab, "#notices", /The host does not answer/);
       await shows(tab, "#ready", /no answer/);
       await tab.picture("no-answer");

@@ -4,7 +4,7 @@ import { el, setClass, setText } from "./dom.js";
 import { duration } from "./format.js";
 import { overview } from "./overview.js";
 import { playground } from "./playground.js";
-import { adapters, clients } from "./tables.js";
+import { adapters, clients, stateWord } from "./tables.js";
 
 const EVERY_MS = 1_000;
 const SAMPLES = 600;
@@ -73,7 +73,7 @@ function show() {
   const ready = document.getElementById("ready");
   setClass(ready, `badge ${state.readiness.ready ? "good" : "warn"}`);
   setText(ready, state.readiness.ready ? "● ready" : "▲ degraded");
-  notify(state.readiness.reasons.map((reason) => `Feed ${reason.feed} (${reason.broker}) is ${reason.state}: ${reason.message}`));
+  notify(state.readiness.reasons.map((reason) => `Feed ${reason.feed} (${reason.broker}) is ${stateWord(reason.state)}: ${reason.message}`));
   if (!shown) route();
   views[shown].update(state);
 }

@@ -65,12 +65,13 @@ export class Chart {
     const y = (value) => HEIGHT - BOTTOM - (value / top) * (HEIGHT - TOP - BOTTOM);
     Object.assign(this, { x });
     this.grid.replaceChildren();
+    const isEmpty = !samples.some((sample) => this.lines.some((line) => sample[line.key] !== null && sample[line.key] !== undefined));
     for (let value = 0; value <= top + step / 2; value += step) {
-      this.grid.append(
-        svg("line", { x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
-        svg("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, this.format(value)),
-      );
+      this.grid.append(svg("line", { x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }));
+      // Without a value there is nothing that an axis could be of.
+      if (!isEmpty) this.grid.append(svg("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, this.format(value)));
     }
+    if (isEmpty) this.grid.append(svg("text", { class: "nothing", x: (LEFT + width - RIGHT) / 2, y: (TOP + HEIGHT - BOTTOM) / 2 + 4, "text-anchor": "middle" }, "Nothing measured in this time"));
     for (const [share, anchor] of [[1, "start"], [0, "end"]]) {
       const label = share === 0 ? "now" : `${Math.round(this.span / 60_000)} min ago`;
       this.grid.append(svg("text", { x: share ? LEFT : width - RIGHT, y: HEIGHT - 5, "text-anchor": anchor }, label));

@@ -2,7 +2,7 @@
 
 import { Chart } from "./chart.js";
 import { el, setText, Table } from "./dom.js";
-import { count, duration, micros, percent, rate, text } from "./format.js";
+import { bytes, count, duration, micros, percent, rate, text } from "./format.js";
 import { stateBadge } from "./tables.js";
 
 const SPANS = [["2 min", 120_000], ["10 min", 600_000]];
@@ -22,7 +22,7 @@ export function overview() {
     key: (feed) => feed.id,
     empty: "No feed runs. A feed starts when the first client of its account logs in: try the playground.",
     columns: [
-      { title: "Feed", cell: (feed) => `${feed.broker}${feed.user ? ` · ${feed.user}` : ""}` },
+      { title: "Feed", cell: (feed) => name(feed) },
       { title: "State", cell: (feed) => ({ ...stateBadge(feed.state), title: feed.last_error }) },
       { title: "Last tick", number: true, cell: (feed) => (feed.last_tick_age_ms === null ? "never" : `${duration(feed.last_tick_age_ms)} ago`) },
       { title: "Ticks/s", number: true, cell: (feed) => rate(feed.recent?.ticks_per_second) },
@@ -30,9 +30,26 @@ export function overview() {
       { title: "From exchange p50", number: true, cell: (feed) => micros(feed.recent?.exchange_p50_us) },
       { title: "Instruments", number: true, hint: "That have ticked, of those subscribed", cell: (feed) => `${count(feed.active)} of ${count(feed.instruments)}` },
       { title: "Clients", number: true, cell: (feed) => count(feed.sessions) },
-      { title: "Connections", cell: (feed) => links(feed) },
+      { title: "Connections", hint: "To the broker, up and in all", cell: (feed) => `${feed.links.filter((link) => link.state === "live").length} of ${feed.links.length} up` },
       { title: "Restarts", number: true, cell: (feed) => count(feed.restarts) },
       { title: "What is wrong", words: true, cell: (feed) => wrong(feed) },
+    ],
+  });
+  const connections = new Table({
+    caption: "Connections to brokers",
+    key: (link) => `${link.feed.id}/${link.connection}`,
+    empty: "No feed has a connection to its broker.",
+    columns: [
+      { title: "Feed", cell: (link) => name(link.feed) },
+      { title: "Connection", number: true, cell: (link) => String(link.connection) },
+      { title: "State", cell: (link) => stateBadge(link.state) },
+      { title: "For", number: true, cell: (link) => duration(link.state_age_ms) },
+      { title: "Last tick", number: true, cell: (link) => (link.last_tick_age_ms === null ? "never" : `${duration(link.last_tick_age_ms)} ago`) },
+      { title: "Instruments", number: true, cell: (link) => count(link.instruments) },
+      { title: "Attempts", number: true, hint: "To connect, since the last that succeeded", cell: (link) => count(link.attempts) },
+      { title: "Process", cell: (link) => (link.instance?.pid ? `${link.instance.pid} (${bytes(link.instance.resident_bytes)})` : "–") },
+      { title: "Undecodable", number: true, hint: "Packets from the broker", cell: (link) => count(link.instance?.undecodable) },
+      { title: "Last error", words: true, cell: (link) => text(link.last_error) },
     ],
   });
   let span = SPANS[0][1];
@@ -49,6 +66,7 @@ export function overview() {
     el("h2", null, "Feeds"), feeds.root,
     el("div", { class: "heading" }, el("h2", null, "Last minutes"), spans),
     el("div", { class: "charts" }, charts.map((chart) => chart.root)),
+    el("h2", null, "Connections to brokers"), connections.root,
   );
   return {
     root,
@@ -70,6 +88,8 @@ export function overview() {
       });
       const recent = new Map(state.recent.map((entry) => [entry.feed, entry]));
       feeds.update(state.feeds.map((feed) => ({ ...feed, recent: recent.get(feed.id) })));
+      connections.update(state.feeds.flatMap((feed) => feed.links.map((link) =>
+        ({ ...link, feed, instance: feed.instances.find((instance) => instance.connection === link.connection) }))));
       for (const chart of charts) chart.update(state.samples, span);
     },
   };
@@ -79,9 +99,8 @@ function sum(feeds, counter) {
   return feeds.reduce((total, feed) => total + (feed.counters[counter] ?? 0), 0);
 }
 
-function links(feed) {
-  const up = feed.links.filter((link) => link.state === "live").length;
-  return { text: `${up} of ${feed.links.length} up`, title: feed.links.map((link) => `${link.connection}: ${link.state}, ${link.instruments} instruments`).join("\n") };
+function name(feed) {
+  return `${feed.broker}${feed.user ? ` · ${feed.user}` : ""}`;
 }
 
 function wrong(feed) {

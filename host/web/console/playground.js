@@ -4,6 +4,7 @@ import { sparkline } from "./chart.js";
 import { Client } from "./client.js";
 import { el, setClass, setText, Table } from "./dom.js";
 import { count, duration, price, text } from "./format.js";
+import { stateWord } from "./tables.js";
 
 const EXCHANGES = ["NSE", "NFO", "CDS", "BSE", "BFO", "BCD", "MCX", "NCDEX", "NCO", "NSE_INDEX", "BSE_INDEX", "MCX_INDEX", "GLOBAL_INDEX", "CRYPTO"];
 const MODES = ["LTP", "Quote", "Depth"];
@@ -23,6 +24,7 @@ export function playground(ask) {
   let isPaused = false;
   let isDirty = true;
   let total = 0;
+  let feedState = null;
 
   // ---- connection ----
 
@@ -71,7 +73,12 @@ export function playground(ask) {
     setText(detail, words);
     setText(toggle, client.isWanted ? "Disconnect" : "Connect");
     toggle.className = client.isWanted ? "" : "primary";
-    if (word !== "authenticated") feedNote.hidden = true;
+    if (word !== "authenticated") {
+      feedNote.hidden = true;
+      feedState = null;
+      // What was subscribed ended with the connection; the client asks again when it is back.
+      for (const row of rows.values()) if (row.state !== "failed") Object.assign(row, { state: "unsent", message: "" });
+    } else for (const row of rows.values()) if (row.state === "unsent") row.state = "asked";
     isDirty = true;
   }
 
@@ -107,9 +114,8 @@ export function playground(ask) {
     const id = `${exchange}:${name}:${mode.value}`;
     if (!rows.has(id)) rows.set(id, newRow(id, exchange, name, mode.value, Number(depth.value)));
     const row = rows.get(id);
-    Object.assign(row, { depth: Number(depth.value), state: "asked", message: "" });
+    Object.assign(row, { depth: Number(depth.value), state: client.isReady ? "asked" : "unsent", message: "" });
     client.subscribe(row);
-    if (!client.isReady) row.message = "sent when you are connected";
     if (!selected || mode.value === "Depth") selected = id;
     symbol.value = "";
     isDirty = true;
@@ -144,7 +150,7 @@ export function playground(ask) {
     columns: [
       { title: "Symbol", cell: (row) => `${row.exchange}:${row.symbol}` },
       { title: "Mode", cell: (row) => row.mode },
-      { title: "State", words: true, cell: (row) => rowState(row) },
+      { title: "State", words: true, cell: (row) => rowState(row, feedState) },
       { title: "Last price", number: true, cell: (row) => ({ text: price(row.data.ltp), badge: `price ${row.moved ?? ""}` }) },
       { title: "Change", number: true, cell: (row) => (row.data.change_percent === undefined ? "–" : `${row.data.change_percent > 0 ? "+" : ""}${row.data.change_percent.toFixed(2)} %`) },
       { title: "Bid", number: true, cell: (row) => price(row.data.bid_price ?? row.data.depth?.buy?.[0]?.price) },
@@ -166,8 +172,9 @@ export function playground(ask) {
     else if (frame.type === "subscribe") onAnswer(frame);
     else if (frame.type === "subscription_status") onNews(frame);
     else if (frame.type === "feed_status") {
+      feedState = frame.state;
       feedNote.hidden = frame.state === "live";
-      setText(feedNote, `The feed is ${frame.state}: ${frame.message}`);
+      setText(feedNote, `The feed is ${stateWord(frame.state)}: ${frame.message}`);
     } else if (frame.status === "error") complain(`${frame.code}: ${frame.message}`);
     isDirty = true;
   }
@@ -323,8 +330,12 @@ function orders(level) {
   return level && level.orders > 0 ? count(level.orders) : "–";
 }
 
-function rowState(row) {
+// Green only while the connection, the feed and the subscription are all as they should be.
+function rowState(row, feedState) {
+  const isQuiet = row.state === "active" && feedState !== null && feedState !== "live";
+  if (isQuiet) return { badge: "warn", text: `▲ no ticks: the feed is ${stateWord(feedState)}` };
   const [badge, label] = {
+    unsent: ["off", "○ not connected"],
     asked: ["busy", "◌ asked"], taken: ["busy", "◌ taken"], active: ["good", "● ticks"], silent: ["warn", "▲ silent"], pending: ["warn", "▲ waits"], failed: ["bad", "✕ failed"],
   }[row.state] ?? ["off", row.state];
   return { badge, text: row.message ? `${label}: ${row.message}` : label };
@@ -385,7 +396,7 @@ function search(input, list, ask) {
         event.preventDefault();
         take(event.currentTarget);
       } }, el("b", null, entry.symbol), " ", el("span", { class: "quiet" }, text(entry.exchange)))));
-    if (symbols.length === 0) list.replaceChildren(el("li", { class: "quiet" }, answer.listed ? "No symbol is like that." : "The host has no list of symbols here; write EXCHANGE:SYMBOL."));
+    if (symbols.length === 0) list.replaceChildren(el("li", { class: "quiet" }, answer.listed ? "No symbol is like that." : "The host has no list of symbols yet: adapters bring it when they connect. Write EXCHANGE:SYMBOL."));
     at = -1;
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");

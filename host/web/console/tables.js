@@ -8,7 +8,7 @@ const STATES = {
   starting: ["busy", "starting"],
   connecting: ["busy", "connecting"],
   stale: ["warn", "stale"],
-  auth_failed: ["bad", "log-in refused"],
+  auth_failed: ["bad", "refused by the broker"],
   down: ["bad", "down"],
   closed: ["off", "closed"],
   loaded: ["good", "loaded"],
@@ -21,6 +21,11 @@ export function stateBadge(state) {
   const [badge, label] = STATES[state] ?? ["off", state];
   const sign = { good: "●", busy: "◌", warn: "▲", bad: "✕", off: "○" }[badge];
   return { badge, text: `${sign} ${label}` };
+}
+
+// The same in a sentence.
+export function stateWord(state) {
+  return STATES[state]?.[1] ?? state;
 }
 
 export function adapters() {
