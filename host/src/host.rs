@@ -27,7 +27,7 @@ use crate::{
     run_dir::RunDir,
     session::{LosslessPolicy, SessionContext, SessionSettings},
     shard::{self, ShardCommand, ShardHandle},
-    status::HostStatus,
+    status::{self, HostStatus},
 };
 
 /// Everything that a host needs to know before it starts.
@@ -178,8 +178,7 @@ impl Host {
         threads.push(thread);
         let bus = plan.bus.map(|settings| Bus::start_on(&runtime, settings, Box::new(sink))).transpose()?;
 
-        let (data_dir, cache_dir) = (plan.settings.data_dir.clone(), run_dir.cache().to_owned());
-        let stats_file = plan.settings.ws_proxy_stats_file.clone();
+        let console = status::Console::new(plan.console_token, &plan.accounts, &plan.settings, &run_dir);
         let processes = ProcessSettings::new(plan.program, &run_dir, runtime);
         let catalog = Catalog::new(
             plan.settings,
@@ -189,15 +188,11 @@ impl Host {
 
         let mut tasks = JoinSet::new();
         tasks.spawn(catalog::watch::run(Arc::clone(&catalog), Arc::clone(&hub), stop_serving.clone()));
-        tasks.spawn(follow_accounts(plan.accounts.clone(), Arc::clone(&hub), stop_serving.clone()));
+        tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
         let admissions = Admissions::new(plan.connections);
-        let status = Arc::new(HostStatus {
+        let status = HostStatus {
             token,
-            console_token: plan.console_token,
-            accounts: plan.accounts,
-            data_dir,
-            cache_dir,
-            searches: Arc::new(tokio::sync::Semaphore::new(1)),
+            console,
             clock,
             websocket,
             admin,
@@ -207,11 +202,7 @@ impl Host {
             admissions: Arc::clone(&admissions),
             catalog: Arc::clone(&catalog),
             counters: Arc::clone(&counters),
-        });
-        if let Some(path) = stats_file {
-            let source = Arc::clone(&status) as Arc<dyn admin::StatusSource>;
-            tasks.spawn(admin::keep_stats_file(path, source, stop_serving.clone()));
-        }
+        };
         tasks.spawn(serve_operator(admin_port, status, stop_serving.clone()));
         let stop_accepting = CancellationToken::new();
         tasks.spawn(listener::accept(
@@ -327,8 +318,16 @@ where
     Ok((thread, handle))
 }
 
-async fn serve_operator(port: TcpListener, status: Arc<HostStatus>, stop: CancellationToken) {
-    if let Err(error) = admin::serve(port, status, stop).await {
+async fn serve_operator(port: TcpListener, status: HostStatus, stop: CancellationToken) {
+    let stats_file = status.console.stats_file.clone();
+    let source: Arc<dyn admin::StatusSource> = Arc::new(status);
+    let keeping = async {
+        if let Some(path) = stats_file {
+            admin::keep_stats_file(path, Arc::clone(&source), stop.clone()).await;
+        }
+    };
+    let (served, ()) = tokio::join!(admin::serve(port, Arc::clone(&source), stop.clone()), keeping);
+    if let Err(error) = served {
         tracing::error!(%error, "The operator's port has failed");
     }
 }

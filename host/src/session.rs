@@ -317,11 +317,10 @@ impl Session {
 
     /// Adds what the socket took to the counters, once per wake-up.
     fn account_sent(&mut self) {
-        let (ticks, frames) = self.socket.take_sent();
+        let frames = self.socket.take_sent();
         if frames > 0 {
             self.context.counters.frames_written.add(frames);
             if let Some(feed) = self.identity.counters() {
-                feed.written.add(ticks);
                 feed.lossless_missed.add(self.me.take_missed());
             }
         }

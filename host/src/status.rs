@@ -9,7 +9,7 @@ use std::{
 };
 
 use adapter_abi::ABI_VERSION;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     accounts::{Accounts, VerifyError},
@@ -20,11 +20,13 @@ use crate::{
     bus::BusCounters,
     catalog::Catalog,
     clock::{self, Clock, age_ms},
+    config::Settings,
     feed::{ConnectionStatus, Feed, FeedState},
     hub::Hub,
     listener::Admissions,
     metrics::{self, FeedCounters, FeedSample, HostSample, ServerCounters},
     plugins::{AdapterInstance, driver, loader},
+    run_dir::RunDir,
     shard::{ShardCommand, ShardHandle, Survey, Surveyed},
 };
 
@@ -44,6 +46,35 @@ const STATES: [FeedState; 7] = [
     FeedState::Down,
     FeedState::Closed,
 ];
+
+/// What the console needs beside the parts of a running host.
+#[derive(Debug)]
+pub struct Console {
+    token: Token,
+    accounts: Accounts,
+    /// Where a key may be kept for it.
+    data_dir: PathBuf,
+    /// Where adapters leave the names of their instruments.
+    cache_dir: PathBuf,
+    /// One search at a time, as each reads files.
+    searches: Arc<Semaphore>,
+    /// Where to write what OpenAlgo's health page reads, if anywhere.
+    pub(crate) stats_file: Option<PathBuf>,
+}
+
+impl Console {
+    /// A console that this token opens.
+    pub fn new(token: Token, accounts: &Accounts, settings: &Settings, run_dir: &RunDir) -> Self {
+        Self {
+            token,
+            accounts: accounts.clone(),
+            data_dir: settings.data_dir.clone(),
+            cache_dir: run_dir.cache().to_owned(),
+            searches: Arc::new(Semaphore::new(1)),
+            stats_file: settings.ws_proxy_stats_file.clone(),
+        }
+    }
+}
 
 /// Reads the parts of a running host.
 #[derive(Debug)]
@@ -66,16 +97,8 @@ pub struct HostStatus {
     pub catalog: Arc<Catalog>,
     /// What opens the operator's port to commands.
     pub token: Token,
-    /// What opens the console.
-    pub console_token: Token,
-    /// Users and keys.
-    pub accounts: Accounts,
-    /// Where a key may be kept for the console.
-    pub data_dir: PathBuf,
-    /// Where adapters leave the names of their instruments.
-    pub cache_dir: PathBuf,
-    /// Searches under way: one at a time, as each reads files.
-    pub searches: Arc<tokio::sync::Semaphore>,
+    /// What the console needs.
+    pub console: Console,
     /// Counters of the host.
     pub counters: Arc<ServerCounters>,
 }
@@ -98,7 +121,7 @@ impl StatusSource for HostStatus {
     }
 
     fn console_token(&self) -> &Token {
-        &self.console_token
+        &self.console.token
     }
 
     fn websocket(&self) -> SocketAddr {
@@ -135,7 +158,7 @@ impl StatusSource for HostStatus {
     }
 
     fn symbols(&self, text: String) -> Pin<Box<dyn Future<Output = Found> + Send>> {
-        let (cache_dir, searches) = (self.cache_dir.clone(), Arc::clone(&self.searches));
+        let (cache_dir, searches) = (self.console.cache_dir.clone(), Arc::clone(&self.console.searches));
         Box::pin(async move {
             let _turn = searches.acquire_owned().await;
             let found = tokio::task::spawn_blocking(move || find_symbols(&cache_dir, &text)).await;
@@ -144,7 +167,7 @@ impl StatusSource for HostStatus {
     }
 
     fn kept_key(&self) -> Pin<Box<dyn Future<Output = KeptKey> + Send>> {
-        let (accounts, data_dir) = (self.accounts.clone(), self.data_dir.clone());
+        let (accounts, data_dir) = (self.console.accounts.clone(), self.console.data_dir.clone());
         Box::pin(async move {
             let read = tokio::task::spawn_blocking(move || read_kept_key(&data_dir)).await;
             let (file, key) = match read {

@@ -47,12 +47,14 @@ struct Sample {
     at_ms: u64,
     /// Ticks that came from brokers and publishers, a second.
     ticks_per_second: f64,
-    /// Frames for clients, a second.
+    /// Ticks that were written to clients, a second.
     frames_per_second: f64,
     /// Share of updates that a newer one replaced within an interval of the throttle, as it should be.
     throttled_share: f64,
-    /// Share of ticks and frames that a newer one replaced because the host or a client was behind.
-    conflated_share: f64,
+    /// Share of ticks that a newer one replaced because the host was behind.
+    host_behind_share: f64,
+    /// Share of frames that a newer one replaced because their client was behind.
+    client_behind_share: f64,
     /// From receipt to socket, in microseconds; none when nothing was measured.
     host_p50_us: Option<u64>,
     host_p99_us: Option<u64>,
@@ -67,7 +69,8 @@ struct Recent {
     feed: u32,
     ticks_per_second: f64,
     frames_per_second: f64,
-    conflated_share: f64,
+    host_behind_share: f64,
+    client_behind_share: f64,
     host_p50_us: Option<u64>,
     host_p99_us: Option<u64>,
     exchange_p50_us: Option<u64>,
@@ -81,22 +84,25 @@ struct Reading {
     received: u64,
     updates: u64,
     offered: u64,
+    written: u64,
     throttled: u64,
-    conflated: u64,
+    merged: u64,
+    replaced: u64,
     host: Counted,
     exchange: Counted,
 }
 
 impl Reading {
     fn take(counters: &FeedCounters, at: Instant) -> Self {
-        let conflated = [&counters.conflated_link, &counters.conflated_intake, &counters.conflated_outbox];
         Self {
             at: Some(at),
             received: counters.received.get(),
             updates: counters.updates.get(),
             offered: counters.offered.get(),
+            written: counters.written.get(),
             throttled: counters.conflated_throttle.get(),
-            conflated: conflated.iter().map(|counter| counter.get()).sum(),
+            merged: counters.conflated_link.get() + counters.conflated_intake.get(),
+            replaced: counters.conflated_outbox.get(),
             host: counters.host_latency.read(),
             exchange: counters.exchange_latency.read(),
         }
@@ -108,8 +114,10 @@ impl Reading {
             received: self.received.saturating_sub(earlier.received),
             updates: self.updates.saturating_sub(earlier.updates),
             offered: self.offered.saturating_sub(earlier.offered),
+            written: self.written.saturating_sub(earlier.written),
             throttled: self.throttled.saturating_sub(earlier.throttled),
-            conflated: self.conflated.saturating_sub(earlier.conflated),
+            merged: self.merged.saturating_sub(earlier.merged),
+            replaced: self.replaced.saturating_sub(earlier.replaced),
             host: self.host.since(&earlier.host),
             exchange: self.exchange.since(&earlier.exchange),
         }
@@ -119,15 +127,12 @@ impl Reading {
         self.received += other.received;
         self.updates += other.updates;
         self.offered += other.offered;
+        self.written += other.written;
         self.throttled += other.throttled;
-        self.conflated += other.conflated;
+        self.merged += other.merged;
+        self.replaced += other.replaced;
         self.host.add(&other.host);
         self.exchange.add(&other.exchange);
-    }
-
-    /// Of ticks that came and frames that were offered, those that were replaced.
-    fn conflated_share(&self) -> f64 {
-        share(self.conflated, self.received + self.offered)
     }
 }
 
@@ -163,9 +168,10 @@ impl History {
             number: self.taken,
             at_ms,
             ticks_per_second: rate(sum.received, elapsed),
-            frames_per_second: rate(sum.offered, elapsed),
+            frames_per_second: rate(sum.written, elapsed),
             throttled_share: share(sum.throttled, sum.updates),
-            conflated_share: sum.conflated_share(),
+            host_behind_share: share(sum.merged, sum.received),
+            client_behind_share: share(sum.replaced, sum.offered),
             host_p50_us: sum.host.quantile_us(500),
             host_p99_us: sum.host.quantile_us(990),
             exchange_p50_us: sum.exchange.quantile_us(500),
@@ -203,8 +209,9 @@ fn recent(feed: u32, readings: &VecDeque<Reading>) -> Recent {
     Recent {
         feed,
         ticks_per_second: rate(between.received, elapsed),
-        frames_per_second: rate(between.offered, elapsed),
-        conflated_share: between.conflated_share(),
+        frames_per_second: rate(between.written, elapsed),
+        host_behind_share: share(between.merged, between.received),
+        client_behind_share: share(between.replaced, between.offered),
         host_p50_us: between.host.quantile_us(500),
         host_p99_us: between.host.quantile_us(990),
         exchange_p50_us: between.exchange.quantile_us(500),
@@ -315,8 +322,10 @@ mod tests {
         history.record(&feeds, start, 0);
         assert!(samples(&history, 0).is_empty());
         counters.received.add(50);
-        counters.offered.add(150);
+        counters.offered.add(200);
+        counters.written.add(150);
         counters.conflated_outbox.add(20);
+        counters.conflated_link.add(10);
         counters.updates.add(10);
         counters.conflated_throttle.add(5);
         counters.host_latency.record(400_000);
@@ -325,7 +334,8 @@ mod tests {
         let sample = all.last().unwrap();
         assert_eq!((&sample["number"], &sample["at_ms"]), (&1.into(), &7_000.into()));
         assert_eq!((&sample["ticks_per_second"], &sample["frames_per_second"]), (&25.0.into(), &75.0.into()));
-        assert_eq!((&sample["conflated_share"], &sample["throttled_share"]), (&0.1.into(), &0.5.into()));
+        let shares = ["throttled_share", "host_behind_share", "client_behind_share"];
+        assert_eq!(shares.map(|name| sample[name].as_f64()), [Some(0.5), Some(0.2), Some(0.1)]);
         assert!(sample["host_p99_us"].as_u64().is_some_and(|us| (300..=500).contains(&us)), "{sample}");
         assert!(sample["exchange_p50_us"].is_null());
         let recent = history.recent();

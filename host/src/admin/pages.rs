@@ -68,10 +68,12 @@ fn reachable(websocket: SocketAddr, host: Option<&str>) -> String {
 #[derive(Serialize)]
 struct Key<'a> {
     status: &'static str,
-    api_key: &'a str,
+    #[serde(rename = "api_key")]
+    snake: &'a str,
     #[serde(rename = "apiKey")]
     camel: &'a str,
-    apikey: &'a str,
+    #[serde(rename = "apikey")]
+    flat: &'a str,
 }
 
 #[derive(Serialize)]
@@ -95,7 +97,7 @@ async fn key(
     match source.kept_key().await {
         KeptKey::Found(key) => {
             let key = key.expose_secret();
-            (HEADERS, Json(Key { status: "success", api_key: key, camel: key, apikey: key })).into_response()
+            (HEADERS, Json(Key { status: "success", snake: key, camel: key, flat: key })).into_response()
         }
         KeptKey::None => {
             failed(StatusCode::NOT_FOUND, "No API key found. Please generate an API key first.".to_owned())

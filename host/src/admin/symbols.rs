@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn no_more_are_given_than_fit_and_a_file_that_is_no_text_ends_where_it_is_none() {
-        let many: String = (0..5_000).map(|number| format!("NFO:NIFTY{number}\n")).collect();
+        let many = (0..5_000).map(|number| format!("NFO:NIFTY{number}")).collect::<Vec<_>>().join("\n");
         let cache = cache(&[("many", many.as_bytes()), ("odd", b"NSE:GOOD\n\xff\xfe\nNSE:AFTER\n")]);
         assert_eq!(find_symbols(cache.path(), "NIFTY").symbols.len(), MOST);
         assert_eq!(names(&find_symbols(cache.path(), "good")), ["NSE:GOOD"]);

@@ -27,6 +27,8 @@ pub(super) struct Meter {
     ahead: Cell<usize>,
     lag_ns: Cell<u64>,
     written: Cell<u64>,
+    /// Of them, those that the counters of the feed know.
+    accounted: Cell<u64>,
     conflated: Cell<u64>,
 }
 
@@ -41,6 +43,7 @@ impl Meter {
             ahead: Cell::new(0),
             lag_ns: Cell::new(0),
             written: Cell::new(0),
+            accounted: Cell::new(0),
             conflated: Cell::new(0),
         }
     }
@@ -72,6 +75,17 @@ impl Meter {
     pub(super) fn written(&self) {
         self.written.set(self.written.get() + 1);
         self.ahead.set(self.ahead.get().saturating_sub(1));
+    }
+
+    /// Adds what was written since the last call to the counters of the feed, once for each wake-up.
+    pub(super) fn account_written(&self) {
+        let written = self.written.get();
+        let before = self.accounted.replace(written);
+        if written != before
+            && let Some((_, counters)) = &*self.feed.borrow()
+        {
+            counters.written.add(written - before);
+        }
     }
 
     /// The kernel has everything that was handed to the socket. `is_all` when nothing else waits.

@@ -258,23 +258,28 @@ impl SessionRef {
         self.0.listening.borrow_mut().take_heard()
     }
 
-    /// The next message to send, control before ticks, and whether it is a tick.
-    pub(super) fn next_frame(&self) -> Option<(Utf8Bytes, bool)> {
+    /// The next message to send, control before ticks.
+    pub(super) fn next_frame(&self) -> Option<Utf8Bytes> {
         let mut outbox = self.0.outbox.borrow_mut();
         if let Some(message) = outbox.pop_control() {
-            return Some((message, false));
+            return Some(message);
         }
         match outbox.pop_tick()? {
             Due::Tick(frame) => {
                 self.0.meter.written();
-                Some((frame, true))
+                Some(frame)
             }
             Due::Gap { names, mode, missed } => {
                 self.0.missed.set(self.0.missed.get() + u64::from(missed));
                 let notice = reply::gap(&names.symbol, &names.exchange, mode, missed);
-                Some((text(notice), false))
+                Some(text(notice))
             }
         }
+    }
+
+    /// Adds the ticks that [`Self::next_frame`] gave since the last call to the counters of the feed.
+    pub(super) fn account_written(&self) {
+        self.0.meter.account_written();
     }
 
     /// The kernel has everything that [`Self::next_frame`] gave.

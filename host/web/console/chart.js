@@ -1,4 +1,4 @@
-// A line chart of the last minutes: one or two lines, a value under the pointer or the arrow keys, gaps where nothing
+// A line chart of the last minutes: up to three lines, a value under the pointer or the arrow keys, gaps where nothing
 // was measured.
 
 import { el, setText, svg } from "./dom.js";

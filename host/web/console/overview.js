@@ -12,10 +12,10 @@ export function overview() {
     value: el("b"), note: el("span", { class: "quiet" }), label,
   }));
   const charts = [
-    new Chart({ title: "Ticks and frames per second", hint: "Ticks from brokers and publishers, and frames given to clients, of all feeds together.", format: rate, lines: [{ key: "ticks_per_second", label: "ticks in" }, { key: "frames_per_second", label: "frames out" }] }),
+    new Chart({ title: "Ticks and frames per second", hint: "Ticks from brokers and publishers, and frames of ticks written to clients, of all feeds together.", format: rate, lines: [{ key: "ticks_per_second", label: "ticks in" }, { key: "frames_per_second", label: "frames out" }] }),
     new Chart({ title: "Latency within the host", hint: "From the receipt by the adapter to the client's socket. The wait for an interval of the throttle is not counted.", format: micros, lines: [{ key: "host_p50_us", label: "p50" }, { key: "host_p99_us", label: "p99" }] }),
     new Chart({ title: "Latency from exchange to client", hint: "From the exchange's own time on the tick to the client's socket, so by two clocks; brokers that send whole seconds add up to one.", format: micros, lines: [{ key: "exchange_p50_us", label: "p50" }, { key: "exchange_p99_us", label: "p99" }] }),
-    new Chart({ title: "Conflation", hint: "Updates replaced by newer ones: spaced by the throttle, as intended; or because the host or a client was behind.", format: percent, lines: [{ key: "throttled_share", label: "throttle" }, { key: "conflated_share", label: "behind" }] }),
+    new Chart({ title: "Conflation", hint: "Values replaced by newer ones: spaced by the throttle, as intended; because the host was behind; or because a client was.", format: percent, lines: [{ key: "throttled_share", label: "throttle" }, { key: "host_behind_share", label: "host behind" }, { key: "client_behind_share", label: "clients behind" }] }),
   ];
   const feeds = new Table({
     caption: "Feeds",
