@@ -33,7 +33,7 @@ export class Host {
       PATH: process.env.PATH, HOME: host.dir,
       TICKHOST_DATA_DIR: host.data, TICKHOST_PLUGINS: join(host.dir, "plugins.toml"), TICKHOST_PLUGIN_DIR: BUILT,
       WEBSOCKET_PORT: "0", TICKHOST_ADMIN_PORT: "0", TICKHOST_BUS: "false", TICKHOST_SHARDS: "2", TICKHOST_LOG_FORMAT: "json",
-      TICKHOST_FEED_LINGER_SECONDS: "60", ...env,
+      TICKHOST_FEED_LINGER_SECONDS: "60", ...(typeof env === "function" ? env(host.dir) : env),
     };
     host.writePlugins(sim);
     await host.serve(ports);
