@@ -19,6 +19,9 @@ const MAX_FOLDERS: usize = 64;
 /// What is read of one file: 32 MiB are more than a million names.
 const MAX_FILE_BYTES: u64 = 32 * 1_024 * 1_024;
 
+/// Longest name that is taken, in bytes: clients can subscribe to none that is longer.
+const MAX_NAME_BYTES: usize = 192;
+
 /// Symbols that are given.
 const MOST: usize = 20;
 
@@ -57,7 +60,8 @@ pub fn find_symbols(cache_dir: &Path, text: &str) -> Found {
         let adapter = folder.file_name().to_string_lossy().into_owned();
         // A line that is no text ends the file: the rest is not to be trusted.
         for line in BufReader::new(file.take(MAX_FILE_BYTES)).lines().map_while(Result::ok) {
-            let Some((exchange, symbol)) = line.split_once(':') else { continue };
+            let name = line.split_once(':').filter(|_| line.len() <= MAX_NAME_BYTES);
+            let Some((exchange, symbol)) = name else { continue };
             if let Some(rank) = wanted.rank(exchange, symbol) {
                 best.add(rank, exchange, symbol, &adapter);
             }
@@ -158,6 +162,9 @@ mod tests {
         assert_eq!(find_symbols(cache.path(), "NIFTY").symbols.len(), MOST);
         assert_eq!(names(&find_symbols(cache.path(), "good")), ["NSE:GOOD"]);
         assert!(find_symbols(cache.path(), "AFTER").symbols.is_empty());
+        let endless = format!("NSE:{}\n", "X".repeat(1_000_000));
+        fs::write(cache.path().join("odd").join(FILE), endless).unwrap();
+        assert!(find_symbols(cache.path(), "XXXX").symbols.is_empty());
         let long = "N".repeat(100_000);
         assert!(find_symbols(cache.path(), &long).symbols.is_empty());
     }

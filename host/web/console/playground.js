@@ -332,8 +332,9 @@ function orders(level) {
 
 // Green only while the connection, the feed and the subscription are all as they should be.
 function rowState(row, feedState) {
-  const isQuiet = row.state === "active" && feedState !== null && feedState !== "live";
-  if (isQuiet) return { badge: "warn", text: `▲ no ticks: the feed is ${stateWord(feedState)}` };
+  if (feedState !== null && feedState !== "live" && ["asked", "taken", "active"].includes(row.state)) {
+    return { badge: "warn", text: `▲ ${row.state === "active" ? "no ticks" : "waits"}: the feed is ${stateWord(feedState)}` };
+  }
   const [badge, label] = {
     unsent: ["off", "○ not connected"],
     asked: ["busy", "◌ asked"], taken: ["busy", "◌ taken"], active: ["good", "● ticks"], silent: ["warn", "▲ silent"], pending: ["warn", "▲ waits"], failed: ["bad", "✕ failed"],
