@@ -1,6 +1,9 @@
 //! Times of India, which brokers write without a zone. India has no summer time: it is 5:30 ahead of UTC all year.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    str::FromStr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// India's distance to UTC, in seconds.
 pub const OFFSET_SECONDS: i64 = 19_800;
@@ -67,18 +70,37 @@ impl Day {
     }
 }
 
+/// A text that is no day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a day must be written as YYYY-MM-DD")]
+pub struct NotADay;
+
+impl FromStr for Day {
+    type Err = NotADay;
+
+    /// Reads `YYYY-MM-DD`.
+    fn from_str(text: &str) -> Result<Self, NotADay> {
+        let mut parts = text.splitn(3, '-');
+        let mut part = |digits| number::<i32>(parts.next()?, digits);
+        let named = (|| {
+            let (year, month, day) = (part(4)?, part(2)?, part(2)?);
+            Self::new(year, u8::try_from(month).ok()?, u8::try_from(day).ok()?)
+        })();
+        named.ok_or(NotADay)
+    }
+}
+
 /// Reads `YYYY-MM-DD HH:MM:SS` (or with a `T`) of India as milliseconds since the Unix epoch.
 pub fn parse(text: &str) -> Option<i64> {
     let (date, time) = text.split_once([' ', 'T'])?;
-    let mut date = date.splitn(3, '-');
-    let day = Day::new(number(date.next()?, 4)?, number(date.next()?, 2)?, number(date.next()?, 2)?)?;
+    let day: Day = date.parse().ok()?;
     let mut time = time.splitn(3, ':');
     let (hour, minute, second) =
         (number(time.next()?, 2)?, number(time.next()?, 2)?, number(time.next()?, 2)?);
     (hour < 24 && minute < 60 && second < 60).then(|| day.seconds_at(hour, minute, second) * 1_000)
 }
 
-fn number<T: std::str::FromStr>(text: &str, digits: usize) -> Option<T> {
+fn number<T: FromStr>(text: &str, digits: usize) -> Option<T> {
     (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit()))
         .then(|| text.parse().ok())
         .flatten()

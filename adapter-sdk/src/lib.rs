@@ -21,6 +21,7 @@ pub mod plan;
 mod runtime;
 pub mod settings;
 mod sink;
+pub mod symbol;
 #[cfg(feature = "testing")]
 pub mod testing;
 

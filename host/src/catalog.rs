@@ -243,7 +243,7 @@ impl Catalog {
                         .as_ref()
                         .map_or(usize::MAX, |loaded| loaded.sessions(limits.connections)),
                     logs_in: loaded.as_ref().is_some_and(Loaded::logs_in),
-                    limits: pool_limits(limits, loaded.as_ref()),
+                    limits: pool_limits(limits),
                     throttle: self.settings.throttle_for(entry),
                     is_bus: false,
                     hours: entry.hours,
@@ -348,10 +348,9 @@ impl Entry {
 }
 
 /// What one account of a broker can carry.
-fn pool_limits(limits: BrokerLimits, loaded: Option<&Loaded>) -> PoolLimits {
+const fn pool_limits(limits: BrokerLimits) -> PoolLimits {
     let BrokerLimits { symbols_per_connection, connections } = limits;
-    let limits = PoolLimits { symbols_per_connection, connections };
-    if loaded.is_some_and(Loaded::counts_modes) { limits.with_room_for_changes() } else { limits }
+    PoolLimits { symbols_per_connection, connections }
 }
 
 /// What the file says of an entry.

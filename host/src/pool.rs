@@ -10,16 +10,6 @@ pub struct PoolLimits {
 }
 
 impl PoolLimits {
-    /// The limits at a broker that counts pairs of symbol and mode. The host asks for one mode of an instrument, so it
-    /// holds one pair of it, but while the mode changes the broker may count two: one place in 50 is left for them.
-    #[must_use]
-    pub const fn with_room_for_changes(self) -> Self {
-        let Self { symbols_per_connection, connections } = self;
-        let reserve = symbols_per_connection.div_ceil(50);
-        let usable = if symbols_per_connection > reserve { symbols_per_connection - reserve } else { 1 };
-        Self { symbols_per_connection: usable, connections }
-    }
-
     /// Instruments in all.
     pub const fn capacity(self) -> usize {
         self.symbols_per_connection.saturating_mul(self.connections)
@@ -168,14 +158,6 @@ mod tests {
         assert!(pool.place(|_| true).is_err());
         (0..2).for_each(|_| pool.release(1));
         assert_eq!((pool.place(|_| true), pool.used()), (Ok(1), [3, 2].as_slice()));
-    }
-
-    #[test]
-    fn a_broker_that_counts_modes_is_left_room_for_changes() {
-        for (limit, usable) in [(3_000, 2_940), (1_000, 980), (50, 49), (2, 1), (1, 1)] {
-            let limits = PoolLimits { symbols_per_connection: limit, connections: 3 };
-            assert_eq!(limits.with_room_for_changes().symbols_per_connection, usable);
-        }
     }
 
     proptest! {

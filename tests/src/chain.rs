@@ -116,7 +116,7 @@ impl<B: Profile> Chain<B> {
         let number = match mode {
             Mode::Ltp => 1,
             Mode::Quote => 2,
-            Mode::Full => 3,
+            Mode::Full | Mode::Deep(_) => 3,
         };
         let begun = Instant::now();
         client.send(&json!({"action": "subscribe", "symbols": texts, "mode": number})).await;
@@ -287,5 +287,24 @@ impl Profile for venues::angel::Smart {
         ("api_key", "smartkey"),
         ("auth_token", "canary-jwt"),
         ("feed_token", "canary-feed-token"),
+    ];
+}
+
+impl Profile for venues::dhan::Dhan {
+    const LIBRARY: &'static str = "adapter_dhan";
+    const CREDENTIALS: &'static [(&'static str, &'static str)] =
+        &[("client_id", "1100123456"), ("access_token", "canary-dhan-token")];
+}
+
+/// The token ends in the year 2100, and nobody signed it.
+impl Profile for venues::fyers::Fyers {
+    const LIBRARY: &'static str = "adapter_fyers";
+    const CREDENTIALS: &'static [(&'static str, &'static str)] = &[
+        ("api_key", "APP-100"),
+        (
+            "access_token",
+            "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJleHAiOjQxMDI0NDQ4MDAsImhzbV9rZXkiOiJjYW5\
+             hcnktaHNtLWtleSJ9.canary-fyers-signature",
+        ),
     ];
 }

@@ -142,6 +142,8 @@ pub struct Limits {
     pub depth: u16,
     /// Decimal places of its prices.
     pub price_decimals: u32,
+    /// Digits of its prices: 7 for floats of 32 bits.
+    pub price_digits: u32,
     /// Resolution of its times, in nanoseconds.
     pub time_resolution_ns: i64,
     /// Reconnects of the case that counts descriptors.
@@ -154,6 +156,7 @@ impl Default for Limits {
             stall_ms: None,
             depth: 5,
             price_decimals: 2,
+            price_digits: 19,
             time_resolution_ns: 1_000_000_000,
             reconnects: 1_000,
         }

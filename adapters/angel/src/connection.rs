@@ -1,11 +1,12 @@
 //! A connection that is up: subscriptions out, packets in, order updates and the renewal of the list beside them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use adapter_sdk::{
     AdapterError, Connection, Refusal, Subscription, TickSink,
     instruments::Renewal,
     net::{Message, WebSocket},
+    symbol,
     tracing::{debug, warn},
 };
 use rustc_hash::FxHashMap;
@@ -62,6 +63,9 @@ impl Session {
     }
 
     fn find(&self, subscription: &Subscription) -> Option<Wanted> {
+        if symbol::has_expired(&subscription.exchange, &subscription.symbol, SystemTime::now()) {
+            return None;
+        }
         let key: Key = self.list.table.get(&subscription.exchange, &subscription.symbol)?;
         let is_index = subscription.exchange.ends_with("_INDEX");
         Some(Wanted { instrument: subscription.instrument, key, mode: subscription.mode, is_index })

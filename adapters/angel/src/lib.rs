@@ -31,13 +31,14 @@ mod orders;
 pub mod segment;
 pub mod wire;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
     Subscription,
     instruments::{Access, ListSource, Master},
     net::RateLimit,
+    symbol,
 };
 use tokio::time::Duration;
 
@@ -111,6 +112,9 @@ impl Adapter for AngelOne {
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
         let Subscription { exchange, symbol, mode, .. } = wanted;
+        if symbol::has_expired(exchange, symbol, SystemTime::now()) {
+            return Err(Refusal::UnknownInstrument(format!("{symbol} on {exchange} has expired")));
+        }
         let is_known = self.master.list().is_some_and(|list| list.table.get(exchange, symbol).is_some());
         if !is_known {
             return Err(Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}")));

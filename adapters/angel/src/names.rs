@@ -2,6 +2,11 @@
 
 use std::borrow::Cow;
 
+use adapter_sdk::{
+    ist::Day,
+    symbol::{self, Contract, digits},
+};
+
 use crate::segment::{Key, Segment, Token};
 
 /// What the list says of an instrument; all of it is text there.
@@ -99,32 +104,31 @@ fn derivative(row: &Row, segment: Segment) -> Result<Cow<'_, str>, LeftOut> {
         // Spot prices of commodities, under the broker's own name.
         return Ok(Cow::Borrowed(&row.symbol));
     }
-    let expiry = short_expiry(&row.expiry).ok_or(LeftOut::Row)?;
-    if row.name.is_empty() {
-        return Err(LeftOut::Row);
-    }
-    if is_future {
-        return Ok(Cow::Owned(format!("{}{expiry}FUT", row.name)));
-    }
-    let side = ["CE", "PE"].into_iter().find(|side| row.symbol.ends_with(side)).ok_or(LeftOut::Row)?;
-    let scale = if segment == Segment::Currency { 1e7 } else { 1e2 };
-    let strike = row.strike.parse::<f64>().map_err(|_| LeftOut::Row)? / scale;
-    // Fifteen digits are exact.
-    if !(strike > 0.0 && strike < 1e8) {
-        return Err(LeftOut::Row);
-    }
-    Ok(Cow::Owned(format!("{}{expiry}{strike}{side}", row.name)))
+    let expiry = day(&row.expiry).ok_or(LeftOut::Row)?;
+    let strike = if is_future { String::new() } else { strike(&row.strike, segment).ok_or(LeftOut::Row)? };
+    let contract = if is_future {
+        Contract::Future
+    } else {
+        let kind = ["CE", "PE"].into_iter().find(|kind| row.symbol.ends_with(kind));
+        kind.and_then(|kind| Contract::option(kind, &strike)).ok_or(LeftOut::Row)?
+    };
+    let mut name = String::new();
+    symbol::write(&mut name, &row.name, expiry, contract).then_some(Cow::Owned(name)).ok_or(LeftOut::Row)
 }
 
-/// `28JUL2026` as `28JUL26`.
-fn short_expiry(expiry: &str) -> Option<String> {
-    let (day, rest) = expiry.split_at_checked(2)?;
+/// In rupees.
+fn strike(text: &str, segment: Segment) -> Option<String> {
+    let scale = if segment == Segment::Currency { 1e7 } else { 1e2 };
+    let strike = text.parse::<f64>().ok()? / scale;
+    // Fifteen digits are exact.
+    (strike > 0.0 && strike < 1e8).then(|| strike.to_string())
+}
+
+/// `28JUL2026`.
+fn day(text: &str) -> Option<Day> {
+    let (day, rest) = text.split_at_checked(2)?;
     let (month, year) = rest.split_at_checked(3)?;
-    let (century, short_year) = year.split_at_checked(2)?;
-    let is_number = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_month = month.bytes().all(|byte| byte.is_ascii_uppercase());
-    (is_number(day) && is_month && is_number(century) && is_number(short_year))
-        .then(|| format!("{day}{month}{short_year}"))
+    Day::new(digits(year)?, symbol::month_of(month)?, digits(day)?)
 }
 
 #[cfg(test)]
@@ -194,7 +198,7 @@ mod tests {
     fn rows_that_make_no_sense_are_left_out() {
         let reason = |row: &Row| name(row).unwrap_err();
         assert_eq!(reason(&row("NCO", "FUTCOM", "x", "x", "28JUL2026", "")), LeftOut::Segment);
-        for expiry in ["", "28JUL26", "28jul2026", "\u{e9}8JUL2026", "2\u{e9}JUL2026"] {
+        for expiry in ["", "28JUL26", "28JUX2026", "31JUN2026", "\u{e9}8JUL2026", "2\u{e9}JUL2026"] {
             assert_eq!(reason(&row("MCX", "FUTCOM", "x", "x", expiry, "")), LeftOut::Row, "{expiry}");
         }
         for strike in ["", "-1.000000", "0", "NaN", "inf", "1e40"] {

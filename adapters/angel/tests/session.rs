@@ -25,7 +25,7 @@ use self::venue::Venue;
 const CREDENTIALS: &str = r#"{"client_code":"A123456","api_key":"key-of-the-app","auth_token":"jwt.of.today","feed_token":"feed-of-today"}"#;
 
 fn row(token: &str, symbol: &str, name: &str, kind: &str, segment: &str) -> Value {
-    json!({"token": token, "symbol": symbol, "name": name, "expiry": "28JUL2026", "strike": "-1.000000",
+    json!({"token": token, "symbol": symbol, "name": name, "expiry": "28JUL2099", "strike": "-1.000000",
         "lotsize": "1", "instrumenttype": kind, "exch_seg": segment, "tick_size": "5.000000"})
 }
 
@@ -57,10 +57,10 @@ fn instruments_are_found_subscribed_and_never_mixed_up() {
     let (venue, cache) = (Venue::start(&list()), tempfile::tempdir().unwrap());
     let bench = start(&venue, &cache);
     assert!(bench.subscribe(1, "NSE", "SBIN", Mode::Ltp).code.is_taken());
-    assert!(bench.subscribe(2, "MCX", "GOLD28JUL26FUT", Mode::Quote).code.is_taken());
+    assert!(bench.subscribe(2, "MCX", "GOLD28JUL99FUT", Mode::Quote).code.is_taken());
     let index = bench.subscribe(3, "NSE_INDEX", "NIFTY", Mode::Depth);
     assert_eq!((index.code, index.depth), (OutcomeCode::ACCEPTED, 0));
-    let currency = bench.subscribe_depth(4, "CDS", "USDINR28JUL26FUT", Mode::Depth, 20);
+    let currency = bench.subscribe_depth(4, "CDS", "USDINR28JUL99FUT", Mode::Depth, 20);
     assert_eq!((currency.code, currency.depth), (OutcomeCode::ACCEPTED, 5));
     let unknown = bench.subscribe(5, "NSE", "NOSUCH", Mode::Ltp);
     assert_eq!(unknown.code, OutcomeCode::UNKNOWN_INSTRUMENT);

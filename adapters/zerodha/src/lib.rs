@@ -26,8 +26,8 @@ use adapter_sdk::{
     Adapter, AdapterError, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
     Subscription,
     instruments::{Access, ListSource, Master},
-    ist::Day,
     net::{Http, Network, RateLimit},
+    symbol,
 };
 
 use self::{
@@ -111,7 +111,8 @@ impl Adapter for Zerodha {
             // It may be in the list of today, which comes once there is a connection. Whoever asks before that is told
             // later when it is not.
             Err(Refusal::UnknownInstrument(_))
-                if !self.master.is_current() && !is_expired(&wanted.exchange, &wanted.symbol) =>
+                if !self.master.is_current()
+                    && !symbol::has_expired(&wanted.exchange, &wanted.symbol, SystemTime::now()) =>
             {
                 !wanted.exchange.ends_with("_INDEX")
             }
@@ -150,15 +151,11 @@ fn access(keys: Keys) -> Access {
 /// The broker's token of an instrument. What has expired has none, even if an old list says so: the broker gives its
 /// token to something else.
 fn lookup(list: &Instruments, exchange: &str, symbol: &str) -> Result<u32, Refusal> {
-    if is_expired(exchange, symbol) {
+    if symbol::has_expired(exchange, symbol, SystemTime::now()) {
         return Err(Refusal::UnknownInstrument(format!("{symbol} on {exchange} has expired")));
     }
     list.token(exchange, symbol)
         .ok_or_else(|| Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}")))
-}
-
-fn is_expired(exchange: &str, symbol: &str) -> bool {
-    names::expiry(exchange, symbol).is_some_and(|expiry| expiry < Day::at(SystemTime::now()))
 }
 
 adapter_sdk::export_adapter!(Zerodha);

@@ -3,14 +3,7 @@
 //! Derivatives are named after underlying, expiry and strike, never after the broker's own symbol, whose expiry cannot be
 //! read without knowing which one is the month's last.
 
-use adapter_sdk::ist::Day;
-
-/// Months as symbols have them.
-const MONTHS: [&str; 12] =
-    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
-
-/// Exchanges whose instruments expire.
-const DERIVATIVES: [&str; 6] = ["NFO", "BFO", "CDS", "BCD", "MCX", "NCO"];
+use adapter_sdk::symbol::{self, Contract};
 
 /// Indices of NSE that OpenAlgo calls something else than the broker's name without its spaces.
 const NSE_INDICES: [(&str, &str); 5] = [
@@ -111,17 +104,11 @@ impl Row<'_> {
         if self.is_index() {
             self.write_index(symbol);
         } else if matches!(self.instrument_type, "FUT" | "CE" | "PE") {
-            let Some(expiry) = read_day(self.expiry) else { return false };
-            if self.name.is_empty() {
-                return false;
-            }
-            symbol.push_str(self.name);
-            push_day(symbol, expiry);
-            if self.instrument_type != "FUT" {
-                let Some(strike) = strike(self.strike) else { return false };
-                symbol.push_str(strike);
-            }
-            symbol.push_str(self.instrument_type);
+            let contract = Contract::option(self.instrument_type, self.strike).unwrap_or(Contract::Future);
+            return self
+                .expiry
+                .parse()
+                .is_ok_and(|expiry| symbol::write(symbol, self.name, expiry, contract));
         } else {
             symbol.push_str(self.tradingsymbol);
         }
@@ -139,46 +126,6 @@ impl Row<'_> {
             None => symbol.extend(self.tradingsymbol.chars().filter(|letter| *letter != ' ')),
         }
     }
-}
-
-/// When a derivative expires, by its symbol: `NIFTY30JAN2523500CE` on 30 January 2025. None for what does not.
-pub fn expiry(exchange: &str, symbol: &str) -> Option<Day> {
-    if !DERIVATIVES.contains(&exchange) {
-        return None;
-    }
-    let body = ["FUT", "CE", "PE"].into_iter().find_map(|kind| symbol.strip_suffix(kind))?;
-    // The last one: a strike has no letters, an underlying may have some that look like a month.
-    let starts = (0..=body.len().checked_sub(7)?).rev();
-    starts.filter_map(|start| body.get(start..start + 7)).find_map(|text| {
-        let (day, rest) = text.split_at_checked(2)?;
-        let (month, year) = rest.split_at_checked(3)?;
-        let month = MONTHS.iter().position(|known| *known == month)?;
-        Day::new(2000 + digits::<i32>(year)?, u8::try_from(month + 1).ok()?, digits(day)?)
-    })
-}
-
-fn read_day(text: &str) -> Option<Day> {
-    let mut parts = text.splitn(3, '-');
-    Day::new(digits(parts.next()?)?, digits(parts.next()?)?, digits(parts.next()?)?)
-}
-
-fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
-}
-
-/// `DDMMMYY`.
-fn push_day(symbol: &mut String, day: Day) {
-    let two = |number: i32| [number / 10, number % 10].map(|digit| u8::try_from(digit).unwrap_or(0) + b'0');
-    symbol.extend(two(day.day.into()).map(char::from));
-    symbol.push_str(MONTHS.get(usize::from(day.month) - 1).copied().unwrap_or_default());
-    symbol.extend(two(day.year % 100).map(char::from));
-}
-
-/// A strike as symbols have it: without zeros at the end of its fraction, `23500.0` as `23500`.
-fn strike(text: &str) -> Option<&str> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && !text.is_empty();
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text };
-    (is_number && !text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]
@@ -218,7 +165,7 @@ mod tests {
         ] {
             assert_eq!(made.as_deref(), Some(wanted));
             let (exchange, symbol) = wanted.split_once(':').unwrap();
-            assert!(expiry(exchange, symbol).is_some(), "{wanted}");
+            assert!(symbol::expiry(exchange, symbol).is_some(), "{wanted}");
         }
         assert_eq!(name("NIFTY", "", "0", "FUT", "NFO-FUT", "NFO"), None);
         assert_eq!(name("", "2025-01-30", "0", "FUT", "NFO-FUT", "NFO"), None);
@@ -244,17 +191,5 @@ mod tests {
         }
         // A stock of that name is none.
         assert_eq!(named(&row("POWER", "BSE", "BSE")), Some(("BSE", "POWER".to_owned())));
-    }
-
-    #[test]
-    fn expiries_are_read_from_symbols() {
-        let day = |symbol| expiry("NFO", symbol).map(|day| (day.year, day.month, day.day));
-        assert_eq!(day("NIFTY30JAN2523500CE"), Some((2025, 1, 30)));
-        assert_eq!(day("X01MAR2501APR26292.5PE"), Some((2026, 4, 1)));
-        for symbol in ["", "CE", "FUT", "NIFTY", "NIFTY31FEB25FUT", "É30JAN25X", "NIFTY30JAN25CEX"] {
-            assert_eq!(day(symbol), None, "{symbol}");
-        }
-        assert_eq!(expiry("NSE", "NIFTY30JAN25FUT"), None);
-        assert_eq!(expiry("NFO", "É30JAN25FUT").map(|day| day.day), Some(30));
     }
 }

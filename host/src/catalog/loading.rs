@@ -50,11 +50,6 @@ impl Loaded {
         self.info.capabilities & capability::LOGIN != 0
     }
 
-    /// Whether its broker counts pairs of symbol and mode, and not symbols.
-    pub fn counts_modes(&self) -> bool {
-        self.info.capabilities & capability::COUNTS_MODES != 0
-    }
-
     /// Sessions that its broker allows an account at once. An operator who allows so many connections, and more than the
     /// adapter knows of, knows better.
     pub fn sessions(&self, connections: usize) -> usize {

@@ -1,7 +1,10 @@
 //! What clients have is what the broker sent, value by value.
 
-use integration_tests::chain::{Chain, Profile};
-use venues::{Mode, angel::Smart, zerodha::Kite};
+use integration_tests::{
+    chain::{Chain, Profile},
+    wait_until,
+};
+use venues::{Mode, angel::Smart, dhan::Dhan, fyers::Fyers, zerodha::Kite};
 
 const LISTED: usize = 5_000;
 
@@ -36,6 +39,16 @@ async fn every_value_of_zerodha_arrives_in_every_mode() {
     every_value_arrives::<Kite>().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_dhan_arrives_in_every_mode() {
+    every_value_arrives::<Dhan>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_fyers_arrives_in_every_mode() {
+    every_value_arrives::<Fyers>().await;
+}
+
 /// The unmodified OpenAlgo SDK at the end of the chain.
 async fn the_sdk_sees<B: Profile>() {
     let chain = Chain::<B>::start(LISTED).await;
@@ -54,6 +67,35 @@ async fn the_openalgo_sdk_sees_what_angel_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_openalgo_sdk_sees_what_dhan_sent() {
+    the_sdk_sees::<Dhan>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_openalgo_sdk_sees_what_fyers_sent() {
+    the_sdk_sees::<Fyers>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_openalgo_sdk_sees_what_zerodha_sent() {
     the_sdk_sees::<Kite>().await;
+}
+
+/// The broker counts pairs of instrument and mode, and has room for no second pair beside a thousand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_connection_to_angel_changes_every_mode_and_loses_no_instrument() {
+    let chain = Chain::<Smart>::start(LISTED).await;
+    let names = chain.instruments(1_000);
+    let (_low, _) = chain.watch(&names, Mode::Ltp).await;
+    let (mut high, _) = chain.watch(&names, Mode::Full).await;
+    wait_until("every mode has changed", || async {
+        let subscribed = chain.venue.report().subscribed;
+        // An index has no book, and keeps its mode.
+        subscribed.len() == names.len()
+            && subscribed.iter().all(|one| one.mode == "depth" || one.exchange.ends_with("_INDEX"))
+    })
+    .await;
+    chain.venue.trade();
+    assert_eq!(chain.compare(&mut high).await.mismatches, [""; 0]);
+    assert_eq!(chain.host.status().await["feeds"][0]["links"].as_array().map(Vec::len), Some(1));
 }

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 pub use self::totp::code as totp;
 use crate::{
-    broker::{Broker, Next, Reply, Request},
+    broker::{Broker, Next, Reply, Request, Role},
     model::{Mode, Values},
     options::Options,
     state::Core,
@@ -78,8 +78,8 @@ impl Broker for Smart {
         rest::admit(core, request)
     }
 
-    fn is_market(account: &str) -> bool {
-        !account.starts_with(ORDERS)
+    fn role(account: &str) -> Role {
+        if account.starts_with(ORDERS) { Role::Orders } else { Role::Market }
     }
 
     fn greetings(_core: &Core, account: &str) -> Vec<Message> {
@@ -95,7 +95,7 @@ impl Broker for Smart {
         packet::encode(instrument, mode, values)
     }
 
-    fn messages(packets: Vec<Vec<u8>>) -> Vec<Message> {
+    fn messages(_account: &str, packets: Vec<Vec<u8>>, _is_stacked: bool) -> Vec<Message> {
         packets.into_iter().map(Message::binary).collect()
     }
 

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    broker::Broker,
-    model::{LEVELS, Level, Mode, Values, price},
+    broker::{Broker, Cause},
+    model::{Level, MOST_LEVELS, Mode, Side, Values, price},
     state::Refusal,
     venue::Venue,
 };
@@ -27,7 +27,10 @@ enum Extra {
     Storm { after_ms: Option<u64> },
     Split { bytes: usize },
     Fragment { on: bool },
+    Stack { on: bool },
     Stray { packet: Packet },
+    Binary { hex: String },
+    Own { command: Value },
     Text { text: String },
     Order { data: Value },
     Reuse { exchange: String, one: String, other: String },
@@ -62,24 +65,26 @@ fn error_of(reason: impl Into<String>) -> Value {
 }
 
 fn hello<B: Broker>(venue: &Venue<B>) -> Hello {
-    let commands = ["accept", "tick", "frame", "disconnect", "mute", "garbage", "report"];
+    let commands = ["accept", "tick", "partial", "frame", "disconnect", "mute", "garbage", "report"];
+    let commands = commands.into_iter().filter(|name| !B::HAS_FIXED_LAYOUT || *name != "partial");
     Hello {
         venue: PROTOCOL,
         listening: venue.address().to_string(),
-        commands: commands.map(str::to_owned).into(),
+        commands: commands.map(str::to_owned).collect(),
         values: B::QUOTE.iter().map(|name| (*name).to_owned()).collect(),
-        fixed_layout: true,
+        fixed_layout: B::HAS_FIXED_LAYOUT,
     }
 }
 
 fn obey<B: Broker>(venue: &Venue<B>, command: Command) -> Answer {
     match command {
         Command::Accept { sets } => venue.accept(sets),
-        Command::Tick { packet } => return send(venue, &[packet], false),
-        Command::Partial { .. } => {
+        Command::Tick { packet } => return send(venue, &[packet], Cause::Whole),
+        Command::Partial { .. } if B::HAS_FIXED_LAYOUT => {
             return Answer::Unsupported("every packet of this broker says all of its kind".to_owned());
         }
-        Command::Frame { packets } => return send(venue, &packets, false),
+        Command::Partial { packet } => return send(venue, &[packet], Cause::Partial),
+        Command::Frame { packets } => return send(venue, &packets, Cause::Whole),
         Command::Disconnect => venue.disconnect(),
         Command::Mute => venue.mute(),
         Command::Garbage { seed, frames } => venue.garbage(seed, frames),
@@ -88,25 +93,29 @@ fn obey<B: Broker>(venue: &Venue<B>, command: Command) -> Answer {
     Answer::Done
 }
 
-fn send<B: Broker>(venue: &Venue<B>, packets: &[Packet], strays: bool) -> Answer {
+fn send<B: Broker>(venue: &Venue<B>, packets: &[Packet], cause: Cause) -> Answer {
     let mut ready = Vec::with_capacity(packets.len());
     for packet in packets {
         let Some(mode) = Mode::named(&packet.kind) else {
             return Answer::Error(format!("there is no kind {}", packet.kind));
         };
-        match values(packet) {
+        match values(packet, B::HAS_FIXED_LAYOUT) {
             Ok(values) => ready.push((packet.exchange.as_str(), packet.symbol.as_str(), mode, values)),
             Err(reason) => return Answer::Error(reason),
         }
     }
-    let result = if strays { venue.stray(&ready) } else { venue.send(&ready) };
+    let result = match cause {
+        Cause::Stray => venue.stray(&ready),
+        Cause::Partial => venue.send_partial(&ready),
+        _ => venue.send(&ready),
+    };
     result.map_or_else(Answer::Error, |()| Answer::Done)
 }
 
-/// The values of a packet. What it does not have is zero: packets have a fixed shape, and zero is what the brokers write
-/// for nothing.
-fn values(packet: &Packet) -> Result<Values, String> {
-    let mut values = Values::default();
+/// The values of a packet. What it does not have is zero where packets have a fixed layout: zero is what these brokers
+/// write for nothing.
+fn values(packet: &Packet, has_fixed_layout: bool) -> Result<Values, String> {
+    let mut values = if has_fixed_layout { Values::default() } else { Values::absent() };
     for (name, text) in &packet.values {
         let (value, is_price) = values.named(name).ok_or_else(|| format!("there is no value {name}"))?;
         let parsed = if is_price { price(text) } else { text.parse().ok() };
@@ -117,16 +126,15 @@ fn values(packet: &Packet) -> Result<Values, String> {
     Ok(values)
 }
 
-fn side(rows: &[Row]) -> Result<[Level; LEVELS], String> {
-    if rows.len() > LEVELS {
-        return Err(format!("a side has {} levels, the broker sends at most {LEVELS}", rows.len()));
+fn side(rows: &[Row]) -> Result<Side, String> {
+    if rows.len() > MOST_LEVELS {
+        return Err(format!("a side has {} levels, no broker sends more than {MOST_LEVELS}", rows.len()));
     }
-    let mut levels = [Level::default(); LEVELS];
-    for (level, (text, quantity, orders)) in levels.iter_mut().zip(rows) {
+    let level = |(text, quantity, orders): &Row| {
         let price = price(text).ok_or_else(|| format!("`{text}` is no price"))?;
-        *level = Level { price, quantity: *quantity, orders: *orders };
-    }
-    Ok(levels)
+        Ok(Level { price, quantity: *quantity, orders: *orders })
+    };
+    rows.iter().map(level).collect()
 }
 
 fn more<B: Broker>(venue: &Venue<B>, extra: Extra) -> Value {
@@ -143,7 +151,17 @@ fn more<B: Broker>(venue: &Venue<B>, extra: Extra) -> Value {
         Extra::Storm { after_ms } => venue.set_storm(after_ms.map(std::time::Duration::from_millis)),
         Extra::Split { bytes } => venue.set_split(bytes),
         Extra::Fragment { on } => venue.set_fragmented(on),
-        Extra::Stray { packet } => return json!(send(venue, &[packet], true)),
+        Extra::Stack { on } => venue.set_stacked(on),
+        Extra::Binary { hex } => match hex::decode(hex) {
+            Ok(bytes) => venue.binary(&bytes),
+            Err(error) => return error_of(error.to_string()),
+        },
+        Extra::Own { command } => {
+            if let Err(reason) = venue.own(&command) {
+                return error_of(reason);
+            }
+        }
+        Extra::Stray { packet } => return json!(send(venue, &[packet], Cause::Stray)),
         Extra::Order { data } => venue.order(&data),
         Extra::Text { text } => venue.text(&text),
         Extra::Reuse { exchange, one, other } => {

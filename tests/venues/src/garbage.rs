@@ -7,8 +7,8 @@ use crate::{broker::Broker, market::Random, state::Core};
 /// Longest frame of random bytes.
 const BYTES: i64 = 600;
 
-/// A frame of random bytes, or a packet of the broker that is cut or changed, or a text.
-pub(crate) fn frame<B: Broker>(core: &Core, random: &mut Random) -> Message {
+/// A frame of random bytes, or a packet of an account's connections that is cut or changed, or a text.
+pub(crate) fn frame<B: Broker>(core: &Core, random: &mut Random, account: &str) -> Message {
     let kind = random.below(8);
     if kind < 2 {
         return Message::binary(bytes(random));
@@ -16,9 +16,11 @@ pub(crate) fn frame<B: Broker>(core: &Core, random: &mut Random) -> Message {
     if kind == 2 {
         return Message::text(String::from_utf8_lossy(&bytes(random)).into_owned());
     }
-    let packets = (0..=random.below(3)).map(|_| core.sample::<B>(random)).collect();
-    let mut broken =
-        B::messages(packets).pop().map(|message| message.into_data().to_vec()).unwrap_or_default();
+    let packets = (0..=random.below(3)).map(|_| core.sample::<B>(random, account)).collect();
+    let mut broken = B::messages(account, packets, true)
+        .pop()
+        .map(|message| message.into_data().to_vec())
+        .unwrap_or_default();
     let place = usize::try_from(random.below(i64::try_from(broken.len()).unwrap_or(0))).unwrap_or(0);
     if kind < 5 {
         broken.truncate(place);

@@ -21,6 +21,8 @@
 pub mod angel;
 mod broker;
 mod control;
+pub mod dhan;
+pub mod fyers;
 mod garbage;
 mod market;
 mod model;
@@ -32,9 +34,9 @@ mod venue;
 pub mod zerodha;
 
 pub use self::{
-    broker::Broker,
+    broker::{Broker, Cause, News, Next, Role},
     control::run as control,
-    model::{LEVELS, Level, Mode, PRICE_SCALE, Values, decimal, price},
+    model::{ABSENT, LEVELS, Level, MOST_LEVELS, Mode, PRICE_SCALE, Side, Values, decimal, price},
     options::Options,
     state::Refusal,
     universe::{Date, EXCHANGES, FAR, Instrument, Kind, MOST, Universe},

@@ -3,10 +3,11 @@
 use std::{
     future,
     io::{self, Write as _},
+    time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
-use venues::{Broker, Options, Venue, angel, zerodha};
+use venues::{Broker, FAR, Options, Venue, angel, dhan, fyers, zerodha};
 
 /// Plays a broker on this machine, so that its adapter can be tried without an account.
 #[derive(Debug, Parser)]
@@ -22,6 +23,10 @@ enum Name {
     Zerodha(Settings),
     /// `SmartAPI` WebSocket Streaming 2.0.
     Angel(Settings),
+    /// `DhanHQ` version 2.
+    Dhan(Settings),
+    /// Fyers API version 3.
+    Fyers(Settings),
 }
 
 #[derive(Debug, Args)]
@@ -38,6 +43,9 @@ struct Settings {
     /// Updates of each subscribed instrument a second
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
+    /// Seconds between two heartbeats, instead of the broker's, for an adapter that is told to have little patience
+    #[arg(long, value_parser = seconds)]
+    heartbeat: Option<Duration>,
     /// An access token that is good from the start
     #[arg(long, default_value = "made-up-access-token")]
     access_token: String,
@@ -64,14 +72,44 @@ fn main() -> anyhow::Result<()> {
             ];
             run::<angel::Smart>(&settings, &account)
         }
+        Name::Dhan(settings) => {
+            let account = [
+                ("client_id", "1000000001"),
+                ("access_token", settings.access_token.as_str()),
+                ("pin", "123456"),
+                ("totp_secret", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
+                ("api_key", "madeupkey"),
+                ("api_secret", "made-up-secret"),
+            ];
+            run::<dhan::Dhan>(&settings, &account)
+        }
+        Name::Fyers(settings) => {
+            const APP: &str = "MADEUP0001-100";
+            // What is no token becomes the key in one.
+            let token = match settings.access_token.as_str() {
+                token if token.contains('.') => token.to_owned(),
+                key => fyers::token(APP, key, FAR.0 * 86_400),
+            };
+            let account = [
+                ("api_key", APP),
+                ("api_secret", "made-up-secret"),
+                ("redirect_uri", "http://127.0.0.1/logged-in"),
+                ("access_token", token.as_str()),
+            ];
+            run::<fyers::Fyers>(&settings, &account)
+        }
     }
 }
 
 fn run<B: Broker>(settings: &Settings, account: &[(&str, &str)]) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let mut options =
-        Options { port: settings.port, instruments: settings.instruments, ..Options::default() }
-            .accepting(account);
+    let mut options = Options {
+        port: settings.port,
+        instruments: settings.instruments,
+        heartbeat: settings.heartbeat,
+        ..Options::default()
+    }
+    .accepting(account);
     if settings.control {
         (options.rate_hz, options.snapshots) = (0.0, false);
     } else {
@@ -85,6 +123,15 @@ fn run<B: Broker>(settings: &Settings, account: &[(&str, &str)]) -> anyhow::Resu
         runtime.block_on(future::pending::<()>());
     }
     Ok(())
+}
+
+/// Shortest pause that is taken: a millisecond.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|pause| *pause >= Duration::from_millis(1))
+        .ok_or_else(|| "it must be at least 0.001".to_owned())
 }
 
 /// What to paste where.
@@ -105,8 +152,11 @@ fn instructions<B: Broker>(venue: &Venue<B>, account: &[(&str, &str)]) -> String
     lines.push(serde_json::Value::from(fields).to_string());
     lines.push("\n# Some symbols".to_owned());
     for exchange in venues::EXCHANGES {
-        let some: Vec<String> = venue.some(exchange, 3).into_iter().map(|one| one.symbol).collect();
-        lines.push(format!("{exchange}: {}", some.join(", ")));
+        let some = venue.some(exchange, 3).into_iter().filter(|one| B::key(one).is_some());
+        let some: Vec<String> = some.map(|one| one.symbol).collect();
+        if !some.is_empty() {
+            lines.push(format!("{exchange}: {}", some.join(", ")));
+        }
     }
     lines.join("\n") + "\n"
 }

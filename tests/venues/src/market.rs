@@ -1,7 +1,7 @@
 //! How prices move: a walk in steps of the tick, from a seed.
 
 use crate::{
-    model::{LEVELS, Level, Values},
+    model::{LEVELS, Level, Side, Values},
     universe::{Instrument, Kind},
 };
 
@@ -57,13 +57,20 @@ pub(crate) fn open(instrument: &Instrument, random: &mut Random, now_ns: i64) ->
             values.oi_high = values.oi + instrument.lot * (1 + random.below(50));
             values.oi_low = values.oi - instrument.lot * (1 + random.below(50));
         }
-        quote(&mut values, instrument, random);
+        quote(&mut values, instrument, random, LEVELS);
     }
     values
 }
 
-/// One trade later. The last price always changes, so that a client can tell updates apart.
-pub(crate) fn trade(values: &mut Values, instrument: &Instrument, random: &mut Random, now_ns: i64) {
+/// One trade later, with as many levels as the deepest book that somebody looks at. The last price always changes, so that
+/// a client can tell updates apart.
+pub(crate) fn trade(
+    values: &mut Values,
+    instrument: &Instrument,
+    random: &mut Random,
+    now_ns: i64,
+    levels: usize,
+) {
     let tick = instrument.tick;
     let step = tick * (1 + random.below(3));
     let is_up = random.below(2) == 0;
@@ -85,29 +92,84 @@ pub(crate) fn trade(values: &mut Values, instrument: &Instrument, random: &mut R
         values.oi_high = values.oi_high.max(values.oi);
         values.oi_low = values.oi_low.min(values.oi);
     }
-    quote(values, instrument, random);
+    quote(values, instrument, random, levels.max(LEVELS));
+}
+
+/// Lets a book have so many levels, below those that it has, for somebody who is the first to look that deep.
+pub(crate) fn deepen(values: &mut Values, instrument: &Instrument, random: &mut Random, levels: usize) {
+    if instrument.kind != Kind::Index && levels > LEVELS {
+        let (bids, asks) = (values.bids.clone(), values.asks.clone());
+        fill(values, instrument, random, levels, [&*bids, &*asks]);
+    }
 }
 
 /// A book around the last price.
-fn quote(values: &mut Values, instrument: &Instrument, random: &mut Random) {
-    let mut total = [0; 2];
-    let mut side = |sign: i64, total: &mut i64| -> [Level; LEVELS] {
-        std::array::from_fn(|place| {
+fn quote(values: &mut Values, instrument: &Instrument, random: &mut Random, levels: usize) {
+    fill(values, instrument, random, levels, [&[], &[]]);
+}
+
+/// Both sides, beginning with the levels that are there.
+fn fill(
+    values: &mut Values,
+    instrument: &Instrument,
+    random: &mut Random,
+    levels: usize,
+    [bids, asks]: [&[Level]; 2],
+) {
+    let ltp = values.ltp;
+    let mut side = |sign: i64, has: &[Level]| -> Side {
+        let added = (has.len()..levels).map(|place| {
             let away = i64::try_from(place).unwrap_or(0) + i64::from(sign > 0);
-            let price = values.ltp + sign * away * instrument.tick;
+            let price = ltp + sign * away * instrument.tick;
             // A penny stock has no bids below its smallest price.
             if price <= 0 {
                 return Level::default();
             }
             let quantity = instrument.lot * (1 + random.below(500));
-            *total += quantity;
             Level { price, quantity, orders: u32::try_from(1 + random.below(40)).unwrap_or(1) }
-        })
+        });
+        has.iter().copied().chain(added).collect()
     };
-    let [buy, sell] = &mut total;
-    values.bids = side(-1, buy);
-    values.asks = side(1, sell);
-    let [buy, sell] = total;
-    values.total_buy_quantity = buy * 3;
-    values.total_sell_quantity = sell * 3;
+    values.bids = side(-1, bids);
+    values.asks = side(1, asks);
+    let total = |side: &Side| side.iter().map(|level| level.quantity).sum::<i64>() * 3;
+    values.total_buy_quantity = total(&values.bids);
+    values.total_sell_quantity = total(&values.asks);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::MOST_LEVELS,
+        universe::{Date, Universe},
+    };
+
+    #[test]
+    fn a_book_is_as_deep_as_somebody_looks_and_what_was_there_stays() {
+        let universe = Universe::new(0, Date(20_783));
+        let share = &universe.all()[universe.place("NSE", "RELIANCE").unwrap()];
+        let mut random = Random::new(1);
+        let mut values = open(share, &mut random, 0);
+        let before = (values.bids.clone(), values.asks.clone());
+        assert_eq!((before.0.len(), before.1.len()), (LEVELS, LEVELS));
+        deepen(&mut values, share, &mut random, MOST_LEVELS);
+        assert_eq!((values.bids.len(), values.asks.len()), (MOST_LEVELS, MOST_LEVELS));
+        assert_eq!((&values.bids[..LEVELS], &values.asks[..LEVELS]), (&before.0[..], &before.1[..]));
+        assert!(values.bids.windows(2).all(|two| two[0].price == two[1].price + share.tick));
+        assert!(values.asks.windows(2).all(|two| two[0].price + share.tick == two[1].price));
+        trade(&mut values, share, &mut random, 0, 20);
+        assert_eq!((values.bids.len(), values.asks.len()), (20, 20));
+        trade(&mut values, share, &mut random, 0, 0);
+        assert_eq!((values.bids.len(), values.asks.len()), (LEVELS, LEVELS));
+    }
+
+    #[test]
+    fn a_side_ends_with_its_last_level() {
+        let level = Level { price: 5, quantity: 1, orders: 1 };
+        let side: Side = [level, Level::default(), level, Level::default()].into_iter().collect();
+        assert_eq!(side[..], [level, Level::default(), level]);
+        assert_eq!(side.padded::<2>(), [level, Level::default()]);
+        assert_eq!(side.padded::<5>()[3..], [Level::default(); 2]);
+    }
 }

@@ -1,12 +1,22 @@
 //! What an instrument's packet says, in units that no broker uses, so that each encoder has to convert.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    ops::Deref,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// Units of a price of 1.0.
 pub const PRICE_SCALE: i64 = 1_000_000_000;
 
-/// Levels on a side of a book.
+/// What a value is that is not there. Brokers whose packets have a fixed layout write zero for it.
+pub const ABSENT: i64 = i64::MIN;
+
+/// Levels on a side of the book that comes with an instrument's packets.
 pub const LEVELS: usize = 5;
+
+/// Most levels on a side of a book that a broker has a feed of its own for.
+pub const MOST_LEVELS: usize = 200;
 
 /// How much a packet says. The brokers have names of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,21 +27,36 @@ pub enum Mode {
     Quote,
     /// All, with the book.
     Full,
+    /// A book of so many levels and nothing else, at brokers that have a feed of its own for it.
+    Deep(u8),
 }
 
 impl Mode {
-    /// Its name in the control protocol.
+    /// Its name in the reports of the control protocol, for which a book is a book.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ltp => "ltp",
             Self::Quote => "quote",
-            Self::Full => "depth",
+            Self::Full | Self::Deep(_) => "depth",
         }
     }
 
-    /// The mode with a name of the control protocol.
+    /// The mode with a name of the control protocol, or of a deep book: `depth20`.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Ltp, Self::Quote, Self::Full].into_iter().find(|mode| mode.name() == name)
+        let usual = [Self::Ltp, Self::Quote, Self::Full].into_iter().find(|mode| mode.name() == name);
+        usual.or_else(|| {
+            let levels: u8 = name.strip_prefix("depth")?.parse().ok()?;
+            (1..=MOST_LEVELS).contains(&usize::from(levels)).then_some(Self::Deep(levels))
+        })
+    }
+
+    /// How many levels its books have on a side; none without a book.
+    pub(crate) fn levels(self) -> usize {
+        match self {
+            Self::Ltp | Self::Quote => 0,
+            Self::Full => LEVELS,
+            Self::Deep(levels) => usize::from(levels),
+        }
     }
 }
 
@@ -46,9 +71,50 @@ pub struct Level {
     pub orders: u32,
 }
 
+/// A side of a book, best level first, without the empty ones at its end. Its levels are shared, so that a copy costs
+/// the same for five and for two hundred.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Side(Arc<[Level]>);
+
+impl Side {
+    /// The best `N` levels; empty ones follow where there are fewer.
+    pub fn padded<const N: usize>(&self) -> [Level; N] {
+        std::array::from_fn(|place| self.get(place).copied().unwrap_or_default())
+    }
+
+    /// All levels, as [`Self::padded`].
+    ///
+    /// # Errors
+    /// When there are more than `N`.
+    pub(crate) fn whole<const N: usize>(&self) -> Result<[Level; N], String> {
+        if self.len() > N {
+            return Err(format!("a side has {} levels, the broker sends at most {N}", self.len()));
+        }
+        Ok(self.padded())
+    }
+}
+
+impl Deref for Side {
+    type Target = [Level];
+
+    fn deref(&self) -> &[Level] {
+        &self.0
+    }
+}
+
+impl FromIterator<Level> for Side {
+    fn from_iter<T: IntoIterator<Item = Level>>(levels: T) -> Self {
+        let mut levels: Vec<Level> = levels.into_iter().collect();
+        while levels.last() == Some(&Level::default()) {
+            levels.pop();
+        }
+        Self(levels.into())
+    }
+}
+
 /// Everything that a broker may say of an instrument. Prices are scaled by [`PRICE_SCALE`], times are nanoseconds since
 /// the Unix epoch; zero is what the brokers write for nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it, and are those of the control protocol")]
 pub struct Values {
     pub ltp: i64,
@@ -69,10 +135,8 @@ pub struct Values {
     pub oi_low: i64,
     pub upper_circuit: i64,
     pub lower_circuit: i64,
-    /// Best first.
-    pub bids: [Level; LEVELS],
-    /// Best first.
-    pub asks: [Level; LEVELS],
+    pub bids: Side,
+    pub asks: Side,
 }
 
 impl Values {
@@ -102,16 +166,48 @@ impl Values {
 }
 
 impl Values {
+    /// Values of which none is there.
+    pub fn absent() -> Self {
+        let mut values = Self::default();
+        for name in NAMES {
+            if let Some((value, _)) = values.named(name) {
+                *value = ABSENT;
+            }
+        }
+        values
+    }
+
+    /// These values, and the old ones where they are not there.
+    #[must_use]
+    pub fn over(&self, old: &Self) -> Self {
+        let (mut new, mut old) = (self.clone(), old.clone());
+        for name in NAMES {
+            if let (Some((value, _)), Some((before, _))) = (new.named(name), old.named(name))
+                && *value == ABSENT
+            {
+                *value = *before;
+            }
+        }
+        for (side, before) in [(&mut new.bids, old.bids), (&mut new.asks, old.asks)] {
+            if side.is_empty() {
+                *side = before;
+            }
+        }
+        new
+    }
+}
+
+impl Values {
     /// All of them by name, with prices as decimals; books as rows of price, quantity and orders, without the empty ones.
     pub fn to_json(mut self) -> serde_json::Value {
         let mut object = serde_json::Map::new();
         for name in NAMES {
-            if let Some((value, is_price)) = self.named(name) {
+            if let Some((value, is_price)) = self.named(name).filter(|(value, _)| **value != ABSENT) {
                 let text = if is_price { decimal(*value) } else { value.to_string() };
                 object.insert(name.to_owned(), text.into());
             }
         }
-        for (name, side) in [("bids", self.bids), ("asks", self.asks)] {
+        for (name, side) in [("bids", &self.bids), ("asks", &self.asks)] {
             let rows = side.iter().filter(|level| **level != Level::default());
             let rows =
                 rows.map(|level| serde_json::json!([decimal(level.price), level.quantity, level.orders]));

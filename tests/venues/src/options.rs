@@ -24,6 +24,9 @@ pub struct Options {
     /// Silence of the client after which the venue hangs up, instead of the broker's. It has no effect where the broker
     /// does not hang up.
     pub patience: Option<Duration>,
+    /// Time between two heartbeats of the venue, instead of the broker's, for clients with little patience. It has no effect
+    /// where the broker sends none.
+    pub heartbeat: Option<Duration>,
     /// Credentials that are good. Their names are those of the broker's accounts, see the README.
     pub accept: Vec<CredentialSet>,
 }
@@ -38,6 +41,7 @@ impl Default for Options {
             today: Date::at(crate::model::now_ns() / 1_000_000_000),
             seed: 1,
             patience: None,
+            heartbeat: None,
             accept: Vec::new(),
         }
     }

@@ -16,6 +16,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::{
+    io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
     sync::mpsc,
     time::{Instant, interval, sleep_until, timeout},
@@ -43,6 +44,9 @@ const FAR: Duration = Duration::from_hours(24);
 /// How long a write may take before the connection is given up: a client that does not read is cut off.
 const WRITE: Duration = Duration::from_secs(30);
 
+/// How long what a client says is read after the connection has ended for the venue.
+const PART: Duration = Duration::from_secs(1);
+
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Shared<B> {
@@ -50,6 +54,8 @@ pub(crate) struct Shared<B> {
     pub(crate) broker: B,
     /// Instead of the broker's.
     pub(crate) patience: Option<Duration>,
+    /// Instead of the broker's.
+    pub(crate) heartbeat: Option<Duration>,
 }
 
 /// Pause after a connection that could not be accepted.
@@ -105,13 +111,10 @@ async fn answer<B: Broker>(
     let request = hyper::Request::from_parts(parts, body.to_bytes());
     let mut core = shared.core.lock();
     if let Some(status) = core.refusal(true) {
-        return reply(status, "application/json", REFUSED);
+        return B::refused(status);
     }
     shared.broker.rest(&mut core, &request)
 }
-
-/// What a request is told that is refused on purpose.
-const REFUSED: &str = r#"{"status":"error","message":"Too many requests","error_type":"NetworkException"}"#;
 
 fn shake_hands<B: Broker>(
     mut request: hyper::Request<Incoming>,
@@ -124,6 +127,16 @@ fn shake_hands<B: Broker>(
     let mut core = shared.core.lock();
     if let Some(status) = core.refusal(false) {
         return reply(status, "text/html", "<html><body><h1>Refused</h1></body></html>");
+    }
+    if let Some(words) = shared.broker.last_words(&core, &head) {
+        core.report.log_ins.push(false);
+        tokio::spawn(async move {
+            if let Ok(stream) = upgrade.await {
+                part(WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, None).await, words)
+                    .await;
+            }
+        });
+        return switching(key);
     }
     let account = match shared.broker.admit(&core, &head) {
         Ok(account) => account,
@@ -145,6 +158,10 @@ fn shake_hands<B: Broker>(
         }
         shared.core.lock().leave(connection);
     });
+    switching(key)
+}
+
+fn switching(key: &HeaderValue) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::new()));
     *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = reply.headers_mut();
@@ -165,7 +182,7 @@ async fn converse<B: Broker>(
     mut out: mpsc::Receiver<Out>,
     storm: Option<Duration>,
 ) {
-    let heartbeat = B::heartbeat();
+    let heartbeat = B::heartbeat().map(|(pause, message)| (shared.heartbeat.unwrap_or(pause), message));
     let mut beats = interval(heartbeat.as_ref().map_or(FAR, |(pause, _)| *pause));
     let end = Instant::now() + storm.unwrap_or(FAR);
     let own = shared.patience;
@@ -179,26 +196,48 @@ async fn converse<B: Broker>(
                     if !send(&mut socket, message).await { break }
                 }
                 Some(Out::Deaf) => is_deaf = true,
+                Some(Out::End(message)) => return part(socket, vec![message]).await,
                 None => break,
             },
             message = socket.next(), if !is_deaf => {
                 let Some(Ok(message)) = message else { break };
-                heard = Instant::now();
+                if B::is_sign_of_life(&message) { heard = Instant::now() }
                 let next = match message {
                     Message::Text(text) => B::hear(&mut shared.core.lock(), connection, &text),
-                    Message::Close(_) => Next::HangUp,
+                    Message::Binary(bytes) => B::hear_binary(&mut shared.core.lock(), connection, &bytes),
+                    Message::Close(_) => {
+                        // The answer is ready, and waits to be sent.
+                        _ = timeout(WRITE, socket.flush()).await;
+                        Next::HangUp
+                    }
                     _ => Next::Go,
                 };
                 if next == Next::HangUp { break }
             }
             _ = beats.tick() => if let Some((_, message)) = &heartbeat {
-                if is_quiet && !send(&mut socket, message.clone()).await { break }
+                if (is_quiet || message.is_ping()) && !send(&mut socket, message.clone()).await { break }
                 is_quiet = true;
             },
             () = sleep_until(heard + patience) => break,
             () = sleep_until(end) => break,
         }
     }
+}
+
+/// Says last words, and hangs up without a close frame. What the client still says is read for a moment: a connection that
+/// ends with something unread may take back what was sent.
+async fn part(mut socket: Socket, words: Vec<Message>) {
+    for message in words {
+        if !send(&mut socket, message).await {
+            return;
+        }
+    }
+    let mut stream = socket.get_mut();
+    let end = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    _ = timeout(PART, end).await;
 }
 
 /// Whether it was sent.

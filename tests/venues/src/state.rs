@@ -1,20 +1,21 @@
 //! What a venue knows: its instruments, whom it lets in, its connections, and what goes wrong on purpose.
 
 mod peer;
+mod report;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 
-use adapter_conformance::{CredentialSet, Subscribed, VenueReport};
+use adapter_conformance::{CredentialSet, VenueReport};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
 pub(crate) use self::peer::{Out, Peer, Wire};
 use crate::{
-    broker::Broker,
+    broker::{Broker, Cause, News, Role},
     market::{self, Random},
     model::{Mode, Values, now_ns},
     options::Options,
@@ -22,10 +23,13 @@ use crate::{
 };
 
 /// Messages that may wait for one connection; a client that is further behind is cut off.
-const WAITING: usize = 20_000;
+const WAITING: usize = 50_000;
 
 /// Most packets in one message of a broker that stacks them.
 const STACKED: usize = 100;
+
+/// Names under which accounts have tokens that end with the day.
+const TOKENS: [&str; 5] = ["access_token", "feed_token", "jwt_token", "auth_token", "jwt"];
 
 /// What goes wrong on purpose.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +44,8 @@ pub struct Faults {
     pub split_bytes: usize,
     /// Whether messages are sent in two frames.
     pub is_fragmented: bool,
+    /// Whether packets share messages wherever they can.
+    pub is_stacked: bool,
 }
 
 /// Refusals that are still to come.
@@ -62,6 +68,8 @@ pub struct Core {
     pub accepted: Vec<CredentialSet>,
     /// Tokens that were issued by a log-in and are good, with the account of each.
     pub issued: HashMap<String, String>,
+    /// Tokens that were good once.
+    pub expired: HashSet<String>,
     /// Request tokens and refresh tokens that are good, with the account of each.
     pub tickets: HashMap<String, String>,
     /// What was seen so far.
@@ -72,6 +80,8 @@ pub struct Core {
     pub snapshots: bool,
     /// Version of the list of instruments.
     pub edition: u64,
+    /// What somebody asked for that only this broker does.
+    pub own: serde_json::Map<String, serde_json::Value>,
     keys: HashMap<u64, usize>,
     values: Vec<Values>,
     sent: HashMap<(usize, Mode), Values>,
@@ -90,11 +100,13 @@ impl Core {
             universe,
             accepted: options.accept.clone(),
             issued: HashMap::new(),
+            expired: HashSet::new(),
             tickets: HashMap::new(),
             report: VenueReport::default(),
             faults: Faults::default(),
             snapshots: options.snapshots,
             edition: 1,
+            own: serde_json::Map::new(),
             keys: HashMap::new(),
             values,
             sent: HashMap::new(),
@@ -119,6 +131,15 @@ impl Core {
         self.disconnect();
     }
 
+    /// No token is good any more, neither those that log-ins gave nor those of accounts.
+    pub(crate) fn end_tokens(&mut self) {
+        self.expired.extend(self.issued.drain().map(|(token, _)| token));
+        for set in &mut self.accepted {
+            let tokens = TOKENS.into_iter().filter_map(|name| set.remove(name));
+            self.expired.extend(tokens);
+        }
+    }
+
     /// A token that nobody can guess from the outside; the same run makes the same ones.
     pub fn token(&mut self) -> String {
         self.made += 1;
@@ -137,7 +158,7 @@ impl Core {
 
     /// Values that were sent last in a mode.
     pub fn sent(&self, place: usize, mode: Mode) -> Option<Values> {
-        self.sent.get(&(place, mode)).copied()
+        self.sent.get(&(place, mode)).cloned()
     }
 
     /// How many connections an account has open.
@@ -152,25 +173,54 @@ impl Core {
     ) -> (u64, mpsc::Receiver<Out>) {
         self.report.opened += 1;
         self.report.open += 1;
-        self.report.log_ins.push(true);
-        let is_market = B::is_market(&account);
-        if is_market {
+        if !B::logs_in_later(&account) {
+            self.report.log_ins.push(true);
+        }
+        let role = B::role(&account);
+        if role == Role::Market {
             // The report is about the newest connection.
             self.report.subscribes.clear();
             self.report.subscribed.clear();
         }
         let (out, receiver) = mpsc::channel(WAITING);
-        let peer = Peer::new(self.report.opened, account, out, wire, is_market);
+        let connection = self.report.opened;
+        let session = B::session(connection, &account);
+        let peer = Peer::new(connection, account, out, wire, role, session);
         for message in B::greetings(self, &peer.account) {
             peer.send(message, &self.faults);
         }
         self.peers.push(peer);
-        (self.report.opened, receiver)
+        self.renew_report();
+        B::entered(self, connection);
+        (connection, receiver)
     }
 
     pub(crate) fn leave(&mut self, connection: u64) {
-        self.peers.retain(|peer| peer.number != connection);
+        self.remove(connection);
         self.report.open = self.report.open.saturating_sub(1);
+    }
+
+    /// Sends a message on a connection and ends it.
+    pub fn expel(&mut self, connection: u64, message: Message) {
+        if let Some(peer) = self.peer(connection) {
+            peer.order(Out::End(message));
+        }
+        self.remove(connection);
+    }
+
+    fn remove(&mut self, connection: u64) {
+        let is_books = self.peer(connection).is_some_and(|peer| peer.role == Role::Books);
+        self.peers.retain(|peer| peer.number != connection);
+        // What the last connection for market data had stays in the report until there is another one.
+        if is_books {
+            self.renew_report();
+        }
+    }
+
+    /// Connections of the accounts that a question is answered with yes for, oldest first.
+    pub fn connections(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<u64> {
+        let wanted = self.peers.iter().filter(|peer| is_wanted(&peer.account));
+        wanted.map(|peer| peer.number).collect()
     }
 
     /// A connection.
@@ -190,26 +240,24 @@ impl Core {
         self.peers.iter().for_each(|peer| peer.send(message.clone(), &self.faults));
     }
 
-    /// Notes how many instruments a subscribe message had. The report is about the newest connection for market data;
-    /// those on older ones are not in it.
-    pub fn note_subscribe(&mut self, connection: u64, instruments: usize) {
-        if self.is_newest(connection) {
-            self.report.subscribes.push(u64::try_from(instruments).unwrap_or(u64::MAX));
-        }
-    }
-
-    fn is_newest(&self, connection: u64) -> bool {
-        self.peers.iter().rfind(|peer| peer.is_market).is_some_and(|peer| peer.number == connection)
-    }
-
     /// Subscribes instruments, and sends their state.
     pub fn subscribe<B: Broker>(&mut self, connection: u64, pairs: &[(usize, Mode)]) {
         let Some(peer) = self.peers.iter_mut().find(|peer| peer.number == connection) else { return };
-        peer.known.extend(pairs.iter().map(|(place, _)| *place));
+        for (place, mode) in pairs {
+            let highest = peer.known.entry(*place).or_insert(*mode);
+            *highest = (*mode).max(*highest);
+        }
         peer.subscribed.extend(pairs.iter().copied());
-        self.renew_report(connection);
+        for &(place, mode) in pairs {
+            if let (Some(instrument), Some(values)) =
+                (self.universe.all().get(place), self.values.get_mut(place))
+            {
+                market::deepen(values, instrument, &mut self.random, mode.levels());
+            }
+        }
+        self.renew_report();
         if self.snapshots {
-            self.send_state::<B>(connection, pairs);
+            self.send_state::<B>(connection, pairs, Cause::State);
         }
     }
 
@@ -219,32 +267,20 @@ impl Core {
         for pair in pairs {
             peer.subscribed.remove(pair);
         }
-        self.renew_report(connection);
+        self.renew_report();
     }
 
-    fn renew_report(&mut self, connection: u64) {
-        let Some(peer) = self.peers.iter().rfind(|peer| peer.is_market) else { return };
-        if peer.number != connection {
-            return;
-        }
-        // Of an instrument in several modes the highest counts: the pairs are in order.
-        let highest: HashMap<usize, Mode> = peer.subscribed.iter().copied().collect();
-        let places: BTreeSet<usize> = highest.keys().copied().collect();
-        self.report.subscribed = places
-            .into_iter()
-            .filter_map(|place| {
-                let instrument = self.universe.all().get(place)?;
-                Some(Subscribed {
-                    exchange: instrument.exchange.to_owned(),
-                    symbol: instrument.symbol.clone(),
-                    mode: highest.get(&place)?.name().to_owned(),
-                })
-            })
-            .collect();
+    /// Ends subscriptions in name only: their instruments go on.
+    pub fn unsubscribe_in_name(&mut self, connection: u64, pairs: &[(usize, Mode)]) {
+        let Some(peer) = self.peer(connection) else { return };
+        let ended = pairs.iter().filter(|pair| peer.subscribed.remove(pair));
+        peer.lingering.extend(ended);
+        self.renew_report();
     }
 
-    /// Sends the state of instruments on a connection.
-    fn send_state<B: Broker>(&mut self, connection: u64, pairs: &[(usize, Mode)]) {
+    /// Sends what instruments are at on a connection, because of a subscription or a trade.
+    pub(crate) fn send_state<B: Broker>(&mut self, connection: u64, pairs: &[(usize, Mode)], cause: Cause) {
+        let Some(peer) = self.peers.iter_mut().find(|peer| peer.number == connection) else { return };
         for some in pairs.chunks(STACKED) {
             let mut packets = Vec::with_capacity(some.len());
             for &(place, mode) in some {
@@ -253,13 +289,16 @@ impl Core {
                 else {
                     continue;
                 };
-                if let Ok(packet) = B::encode(instrument, mode, values) {
-                    packets.push(packet);
-                    self.sent.insert((place, mode), *values);
+                let news = News { place, instrument, mode, values, cause };
+                if let Ok(ready) = B::write(peer, &news)
+                    && !ready.is_empty()
+                {
+                    packets.extend(ready);
+                    self.sent.insert((place, mode), values.clone());
                 }
             }
-            for message in B::messages(packets) {
-                self.answer(connection, message);
+            for message in B::wrap(peer, packets, self.faults.is_stacked) {
+                peer.send(message, &self.faults);
             }
         }
     }
@@ -268,39 +307,60 @@ impl Core {
     pub(crate) fn trade<B: Broker>(&mut self) {
         let now = now_ns();
         let pairs: Vec<(u64, Vec<(usize, Mode)>)> =
-            self.peers.iter().map(|peer| (peer.number, peer.subscribed.iter().copied().collect())).collect();
-        let traded: BTreeSet<usize> = pairs.iter().flat_map(|(_, pairs)| pairs).map(|pair| pair.0).collect();
-        for place in traded {
+            self.peers.iter().map(|peer| (peer.number, peer.streamed())).collect();
+        let mut traded: BTreeMap<usize, usize> = BTreeMap::new();
+        for (place, mode) in pairs.iter().flat_map(|(_, pairs)| pairs) {
+            let levels = traded.entry(*place).or_default();
+            *levels = mode.levels().max(*levels);
+        }
+        for (place, levels) in traded {
             if let (Some(instrument), Some(values)) =
                 (self.universe.all().get(place), self.values.get_mut(place))
             {
-                market::trade(values, instrument, &mut self.random, now);
+                market::trade(values, instrument, &mut self.random, now, levels);
             }
         }
         for (connection, pairs) in pairs {
-            self.send_state::<B>(connection, &pairs);
+            self.send_state::<B>(connection, &pairs, Cause::Trade);
         }
     }
 
     /// Sends packets with given values, together where the broker can: on each connection those of the instruments that
-    /// it knows, or all when `strays` says so.
+    /// it knows, or all when they are strays.
     ///
     /// # Errors
     /// When the broker cannot write one of them.
     pub(crate) fn send<B: Broker>(
         &mut self,
         packets: &[(usize, Mode, Values)],
-        strays: bool,
+        cause: Cause,
     ) -> Result<(), String> {
-        let mut encoded = Vec::with_capacity(packets.len());
+        let is_stray = cause == Cause::Stray;
+        let sent = |sent: &mut HashMap<(usize, Mode), Values>, place, mode, values: &Values| {
+            let old = sent.get(&(place, mode)).filter(|_| cause == Cause::Partial);
+            let new = old.map_or_else(|| values.clone(), |old| values.over(old));
+            sent.insert((place, mode), new);
+        };
+        let instrument = |place: usize| self.universe.all().get(place).ok_or("no such instrument");
         for (place, mode, values) in packets {
-            let instrument = self.universe.all().get(*place).ok_or("no such instrument")?;
-            encoded.push((*place, B::encode(instrument, *mode, values)?));
-            self.sent.insert((*place, *mode), *values);
+            B::packets(instrument(*place)?, *mode, values, true)?;
+            sent(&mut self.sent, *place, *mode, values);
         }
-        for peer in &self.peers {
-            let known = encoded.iter().filter(|(place, _)| strays || peer.known.contains(place));
-            for message in B::messages(known.map(|(_, packet)| packet.clone()).collect()) {
+        let is_stacked = packets.len() > 1 || self.faults.is_stacked;
+        for peer in &mut self.peers {
+            let mut ready = Vec::new();
+            for (place, asked, values) in packets {
+                let known = peer.mode_of(*place);
+                let mode = B::carried(&peer.account, *asked, known).filter(|_| is_stray || known.is_some());
+                if let Some(mode) = mode {
+                    let news = News { place: *place, instrument: instrument(*place)?, mode, values, cause };
+                    ready.extend(B::write(peer, &news)?);
+                    if mode != *asked {
+                        sent(&mut self.sent, *place, mode, values);
+                    }
+                }
+            }
+            for message in B::wrap(peer, ready, is_stacked) {
                 peer.send(message, &self.faults);
             }
         }
@@ -310,15 +370,23 @@ impl Core {
     /// Tells of an order on the connections that are for orders: all where the broker has no others.
     pub(crate) fn order<B: Broker>(&self, data: &serde_json::Value) {
         let message = Message::text(B::order_text(data));
-        let has_own = self.peers.iter().any(|peer| !peer.is_market);
-        let told = self.peers.iter().filter(|peer| !peer.is_market || !has_own);
+        let has_own = self.peers.iter().any(|peer| peer.role == Role::Orders);
+        let told = self.peers.iter().filter(|peer| peer.role == Role::Orders || !has_own);
         told.for_each(|peer| peer.send(message.clone(), &self.faults));
     }
 
-    /// A packet with the present state of an instrument, for frames that make no sense.
-    pub(crate) fn sample<B: Broker>(&self, random: &mut Random) -> Vec<u8> {
+    /// Sends a message on each connection, which depends on its account.
+    pub(crate) fn tell_each(&self, message: impl Fn(&str) -> Message) {
+        self.peers.iter().for_each(|peer| peer.send(message(&peer.account), &self.faults));
+    }
+
+    /// A packet of an account's connections with the present state of an instrument, for frames that make no sense.
+    pub(crate) fn sample<B: Broker>(&self, random: &mut Random, account: &str) -> Vec<u8> {
         let place = usize::try_from(random.below(60)).unwrap_or(0);
         let mode = [Mode::Ltp, Mode::Quote, Mode::Full].get(place % 3).copied().unwrap_or(Mode::Ltp);
+        // Where it has no such mode, it has one for books.
+        let mode = [mode, Mode::Full].into_iter().find_map(|asked| B::carried(account, asked, None));
+        let mode = mode.unwrap_or(Mode::Full);
         let found = self.universe.all().get(place).zip(self.values.get(place));
         found.and_then(|(instrument, values)| B::encode(instrument, mode, values).ok()).unwrap_or_default()
     }

@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, task::JoinHandle, time::MissedTickBehavior};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    broker::Broker,
+    broker::{Broker, Cause},
     garbage,
     market::Random,
     model::{Mode, Values},
@@ -35,7 +35,8 @@ impl<B: Broker> Venue<B> {
         let listener = TcpListener::bind(("127.0.0.1", options.port)).await?;
         let address = listener.local_addr()?;
         let core = Mutex::new(Core::new::<B>(&options));
-        let shared = Arc::new(Shared { core, broker: B::new(&options), patience: options.patience });
+        let Options { patience, heartbeat, .. } = options;
+        let shared = Arc::new(Shared { core, broker: B::new(&options), patience, heartbeat });
         let tasks = [
             tokio::spawn(listen(listener, Arc::clone(&shared))),
             tokio::spawn(trade(Arc::clone(&shared), options.rate_hz)),
@@ -79,22 +80,15 @@ impl<B: Broker> Venue<B> {
     /// Accepts log-ins with these credentials, and no others, from now on. Tokens that were issued are void.
     pub fn accept(&self, sets: Vec<CredentialSet>) {
         let mut core = self.shared.core.lock();
+        core.end_tokens();
         core.accepted = sets;
-        core.issued.clear();
         core.tickets.clear();
     }
 
     /// All tokens expire. Connections stay, as they do at the brokers; a new one needs a log-in.
     pub fn expire(&self) {
         let mut core = self.shared.core.lock();
-        core.issued.clear();
-        for set in &mut core.accepted {
-            set.remove("access_token");
-            set.remove("feed_token");
-            set.remove("jwt_token");
-            set.remove("auth_token");
-            set.remove("jwt");
-        }
+        core.end_tokens();
     }
 
     /// A trade in every instrument that is subscribed, at once.
@@ -107,7 +101,7 @@ impl<B: Broker> Venue<B> {
     /// # Errors
     /// When an instrument does not exist, or the broker cannot write these values.
     pub fn send(&self, packets: &[(&str, &str, Mode, Values)]) -> Result<(), String> {
-        self.send_to(packets, false)
+        self.send_to(packets, Cause::Whole)
     }
 
     /// Sends packets on all connections, also where nobody subscribed their instruments.
@@ -115,10 +109,22 @@ impl<B: Broker> Venue<B> {
     /// # Errors
     /// As [`Self::send`].
     pub fn stray(&self, packets: &[(&str, &str, Mode, Values)]) -> Result<(), String> {
-        self.send_to(packets, true)
+        self.send_to(packets, Cause::Stray)
     }
 
-    fn send_to(&self, packets: &[(&str, &str, Mode, Values)], strays: bool) -> Result<(), String> {
+    /// Sends packets of what changed, and nothing else: the values that are not [`crate::ABSENT`], and the sides of a book
+    /// that have levels.
+    ///
+    /// # Errors
+    /// As [`Self::send`], and when the broker has no such packets.
+    pub fn send_partial(&self, packets: &[(&str, &str, Mode, Values)]) -> Result<(), String> {
+        if B::HAS_FIXED_LAYOUT {
+            return Err("every packet of this broker says all of its kind".to_owned());
+        }
+        self.send_to(packets, Cause::Partial)
+    }
+
+    fn send_to(&self, packets: &[(&str, &str, Mode, Values)], cause: Cause) -> Result<(), String> {
         let mut core = self.shared.core.lock();
         let mut placed = Vec::with_capacity(packets.len());
         for (exchange, symbol, mode, values) in packets {
@@ -126,9 +132,14 @@ impl<B: Broker> Venue<B> {
                 .universe
                 .place(exchange, symbol)
                 .ok_or_else(|| format!("there is no {exchange}:{symbol}"))?;
-            placed.push((place, *mode, *values));
+            placed.push((place, *mode, values.clone()));
         }
-        core.send::<B>(&placed, strays)
+        core.send::<B>(&placed, cause)
+    }
+
+    /// Lets a broker's own helpers at what it knows.
+    pub(crate) fn with_core(&self, act: impl FnOnce(&mut Core)) {
+        act(&mut self.shared.core.lock());
     }
 
     /// Sends a text on all connections.
@@ -183,6 +194,24 @@ impl<B: Broker> Venue<B> {
         self.shared.core.lock().faults.is_fragmented = is_fragmented;
     }
 
+    /// Whether packets share messages wherever they can.
+    pub fn set_stacked(&self, is_stacked: bool) {
+        self.shared.core.lock().faults.is_stacked = is_stacked;
+    }
+
+    /// Sends a binary message on all connections.
+    pub fn binary(&self, bytes: &[u8]) {
+        self.shared.core.lock().broadcast(&Message::binary(bytes.to_vec()));
+    }
+
+    /// Does something that only this broker does; the README says what there is.
+    ///
+    /// # Errors
+    /// When it does nothing of the kind.
+    pub fn own(&self, command: &serde_json::Value) -> Result<(), String> {
+        self.shared.broker.own(&mut self.shared.core.lock(), command)
+    }
+
     /// Two instruments get each other's number in a new list of instruments, and all connections end.
     ///
     /// # Errors
@@ -202,7 +231,8 @@ impl<B: Broker> Venue<B> {
         let core = self.shared.core.lock();
         let mut random = Random::new(seed);
         for _ in 0..frames {
-            core.broadcast(&garbage::frame::<B>(&core, &mut random));
+            let one = random.next();
+            core.tell_each(|account| garbage::frame::<B>(&core, &mut Random::new(one), account));
         }
     }
 }

@@ -97,7 +97,7 @@ impl Broker for Kite {
         packet::encode(instrument, mode, values)
     }
 
-    fn messages(packets: Vec<Vec<u8>>) -> Vec<Message> {
+    fn messages(_account: &str, packets: Vec<Vec<u8>>, _is_stacked: bool) -> Vec<Message> {
         packet::messages(packets)
     }
 

@@ -47,7 +47,7 @@ impl Program {
 
 #[test]
 fn every_command_is_answered_and_the_program_ends_with_its_input() {
-    for broker in ["zerodha", "angel"] {
+    for broker in ["zerodha", "angel", "dhan", "fyers"] {
         let (mut program, hello) = Program::start(broker);
         assert_eq!(hello["venue"], 1);
         assert!(hello["values"].as_array().unwrap().iter().any(|name| name == "volume"));
@@ -55,11 +55,20 @@ fn every_command_is_answered_and_the_program_ends_with_its_input() {
             json!({ "exchange": "NSE", "symbol": "M&M", "kind": "depth", "values": { "ltp": ltp, "volume": "7" },
                 "bids": [["2950.05", 10, 2]] })
         };
+        let mut deep = packet("1");
+        deep["bids"] = (0..6).map(|place| json!([(9 - place).to_string(), 1, 1])).collect();
         for (command, member) in [
             (json!({ "do": "accept", "sets": [{ "access_token": "of tomorrow" }] }), "done"),
             (json!({ "do": "tick", "packet": packet("2950.05") }), "done"),
             (json!({ "do": "tick", "packet": packet("0.001") }), "error"),
-            (json!({ "do": "partial", "packet": packet("1") }), "unsupported"),
+            (
+                json!({ "do": "tick", "packet": deep }),
+                if matches!(broker, "dhan" | "fyers") { "done" } else { "error" },
+            ),
+            (
+                json!({ "do": "partial", "packet": packet("1") }),
+                if broker == "fyers" { "done" } else { "unsupported" },
+            ),
             (json!({ "do": "frame", "packets": [packet("1"), packet("2")] }), "done"),
             (json!({ "do": "stray", "packet": packet("3.05") }), "done"),
             (json!({ "do": "garbage", "seed": 1, "frames": 20 }), "done"),
@@ -69,6 +78,10 @@ fn every_command_is_answered_and_the_program_ends_with_its_input() {
             (json!({ "do": "storm", "after_ms": null }), "done"),
             (json!({ "do": "split", "bytes": 1 }), "done"),
             (json!({ "do": "fragment", "on": true }), "done"),
+            (json!({ "do": "stack", "on": true }), "done"),
+            (json!({ "do": "binary", "hex": "00ff" }), "done"),
+            (json!({ "do": "binary", "hex": "0" }), "error"),
+            (json!({ "do": "own", "command": {} }), "error"),
             (json!({ "do": "deafen" }), "done"),
             (json!({ "do": "text", "text": "{" }), "done"),
             (json!({ "do": "order", "data": {} }), "done"),

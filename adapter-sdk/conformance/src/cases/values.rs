@@ -317,11 +317,15 @@ pub(super) fn price_scaling(stage: &Stage<'_>) -> Check {
     venue.needs(&["tick"])?;
     let running = stage.connected()?;
     let decimals = usize::try_from(stage.profile.limits.price_decimals).unwrap_or(0);
+    let digits = usize::try_from(stage.profile.limits.price_digits).unwrap_or(usize::MAX);
     let places = |text: &str| text.split_once('.').map_or(0, |(_, part)| part.len());
+    let can_be = |text: &&str| {
+        places(text) <= decimals && text.replace('.', "").trim_start_matches('0').len() <= digits
+    };
     for (place, kind) in stage.kinds().into_iter().enumerate() {
         let one = stage.wanted(place, kind);
         stage.subscribe(&running, &[one])?;
-        for text in PRICES.into_iter().filter(|text| places(text) <= decimals) {
+        for text in PRICES.into_iter().filter(can_be) {
             let named = VALUES.iter().filter(|value| value.unit == Unit::Price && venue.carries(value.name));
             let mut sent = packet(one, [("ltp", text)]);
             if kind > Kind::Ltp {

@@ -1,7 +1,7 @@
 //! Angel One's binary packets: little-endian, one in a message, told apart by their first byte.
 
 use crate::{
-    model::{Level, Mode, Values, scaled},
+    model::{LEVELS, Level, Mode, Values, scaled},
     universe::{Instrument, Kind, angel_index},
 };
 
@@ -47,6 +47,7 @@ pub(super) fn encode(instrument: &Instrument, mode: Mode, values: &Values) -> Re
             Mode::Ltp => 1,
             Mode::Quote => 2,
             Mode::Full => 3,
+            Mode::Deep(_) => return Err("the broker has withdrawn its deep books".to_owned()),
         },
         segment,
     ];
@@ -78,8 +79,7 @@ pub(super) fn encode(instrument: &Instrument, mode: Mode, values: &Values) -> Re
     // Those of an index are all zero, the side included.
     let (buy, sell) = if is_index { (0, 0) } else { (1_u16, 0) };
     for (flag, side) in [(buy, &values.bids), (sell, &values.asks)] {
-        for level in side {
-            let Level { price: at, quantity, orders } = *level;
+        for Level { price: at, quantity, orders } in side.whole::<LEVELS>()? {
             let orders = u16::try_from(orders).map_err(|_| format!("{orders} orders do not fit"))?;
             bytes.extend(flag.to_le_bytes());
             bytes.extend(quantity.to_le_bytes());

@@ -1,7 +1,8 @@
 //! One connection, as the rest of the venue sees it.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    any::Any,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +19,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::Faults;
-use crate::model::Mode;
+use crate::{broker::Role, model::Mode};
 
 /// What the task of a connection is told.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) enum Out {
     Send(Message),
     /// Read nothing more.
     Deaf,
+    /// Send this, and hang up.
+    End(Message),
 }
 
 /// What the byte stream of a connection shares with the venue.
@@ -45,19 +48,23 @@ impl Wire {
     }
 }
 
-/// A connection that is logged in.
+/// A connection.
 #[derive(Debug)]
-pub(crate) struct Peer {
+pub struct Peer {
     /// Counted from 1.
     pub number: u64,
     /// Whose it is.
     pub account: String,
     /// Instruments with the mode, or modes, of each.
     pub subscribed: BTreeSet<(usize, Mode)>,
-    /// Instruments that were ever subscribed here.
-    pub known: HashSet<usize>,
-    /// Whether it is for market data.
-    pub is_market: bool,
+    /// Instruments that were unsubscribed, and go on all the same: some brokers' feeds do not stop.
+    pub lingering: BTreeSet<(usize, Mode)>,
+    /// Instruments that were ever subscribed here, with the highest mode of each.
+    pub known: HashMap<usize, Mode>,
+    /// What it is for.
+    pub role: Role,
+    /// What only its broker knows of it.
+    pub session: Box<dyn Any + Send>,
     pub(crate) wire: Arc<Wire>,
     out: mpsc::Sender<Out>,
 }
@@ -68,9 +75,23 @@ impl Peer {
         account: String,
         out: mpsc::Sender<Out>,
         wire: Arc<Wire>,
-        is_market: bool,
+        role: Role,
+        session: Box<dyn Any + Send>,
     ) -> Self {
-        Self { number, account, subscribed: BTreeSet::new(), known: HashSet::new(), is_market, wire, out }
+        let (subscribed, lingering, known) = (BTreeSet::new(), BTreeSet::new(), HashMap::new());
+        Self { number, account, subscribed, lingering, known, role, session, wire, out }
+    }
+
+    /// The highest mode in which an instrument is subscribed, or ever was when it is no more.
+    pub(super) fn mode_of(&self, place: usize) -> Option<Mode> {
+        let of_it = (place, Mode::Ltp)..=(place, Mode::Deep(u8::MAX));
+        let now = self.subscribed.range(of_it).next_back().map(|pair| pair.1);
+        now.or_else(|| self.known.get(&place).copied())
+    }
+
+    /// All pairs that it is sent trades of.
+    pub(super) fn streamed(&self) -> Vec<(usize, Mode)> {
+        self.subscribed.union(&self.lingering).copied().collect()
     }
 
     pub(super) fn order(&self, out: Out) {

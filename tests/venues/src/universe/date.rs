@@ -48,6 +48,22 @@ impl Date {
         MONTHS.get(self.civil().1 - 1).copied().unwrap_or_default()
     }
 
+    /// How exchanges write an expiry in their symbols: `26AUG` for the last one of a month, `26804` for another, where the
+    /// month is a digit, or O, N, D.
+    pub fn period(self) -> String {
+        let (year, month, day) = self.civil();
+        if self.is_last_in_month() {
+            return format!("{:02}{}", year % 100, self.month_name());
+        }
+        let month = match month {
+            10 => 'O',
+            11 => 'N',
+            12 => 'D',
+            other => char::from(b'0' + u8::try_from(other).unwrap_or(0)),
+        };
+        format!("{:02}{month}{day:02}", year % 100)
+    }
+
     /// `24DEC30`.
     pub fn short(self) -> String {
         let (year, _, day) = self.civil();

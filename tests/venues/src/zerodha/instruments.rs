@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::packet;
 use crate::{
     model::decimal,
-    universe::{Date, Instrument, Kind, Universe},
+    universe::{Instrument, Kind, Universe},
 };
 
 const HEAD: &str = "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,\
@@ -55,22 +55,7 @@ fn symbol(one: &Instrument) -> String {
     let right = match one.kind {
         Kind::Call => "CE",
         Kind::Put => "PE",
-        _ => return format!("{}{}FUT", one.name, period(expiry)),
+        _ => return format!("{}{}FUT", one.name, expiry.period()),
     };
-    format!("{}{}{}{right}", one.name, period(expiry), decimal(one.strike))
-}
-
-/// `26AUG` for the last expiry of a month, `26804` for another: the month is a digit, or O, N, D.
-fn period(expiry: Date) -> String {
-    let (year, month, day) = expiry.civil();
-    if expiry.is_last_in_month() {
-        return format!("{:02}{}", year % 100, expiry.month_name());
-    }
-    let month = match month {
-        10 => 'O',
-        11 => 'N',
-        12 => 'D',
-        other => char::from(b'0' + u8::try_from(other).unwrap_or(0)),
-    };
-    format!("{:02}{month}{day:02}", year % 100)
+    format!("{}{}{}{right}", one.name, expiry.period(), decimal(one.strike))
 }

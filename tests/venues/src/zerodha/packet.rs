@@ -3,7 +3,7 @@
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    model::{Level, Mode, Values, scaled},
+    model::{LEVELS, Level, Mode, Values, scaled},
     universe::{Instrument, Kind},
 };
 
@@ -76,6 +76,9 @@ impl Writer {
 pub(super) fn encode(instrument: &Instrument, mode: Mode, values: &Values) -> Result<Vec<u8>, String> {
     let (_, divisor) = segment(instrument).ok_or("it does not trade at this broker")?;
     let token = token(instrument).ok_or("it does not trade at this broker")?;
+    if matches!(mode, Mode::Deep(_)) {
+        return Err("the broker has no deep books".to_owned());
+    }
     let mut out = Writer { bytes: Vec::with_capacity(184), divisor };
     out.number(i64::from(token))?;
     out.price(values.ltp)?;
@@ -99,7 +102,9 @@ pub(super) fn encode(instrument: &Instrument, mode: Mode, values: &Values) -> Re
                 out.seconds(values.last_trade_ts_ns)?;
                 out.numbers(&[values.oi, values.oi_high, values.oi_low])?;
                 out.seconds(values.exchange_ts_ns)?;
-                values.bids.iter().chain(&values.asks).try_for_each(|level| out.level(level))?;
+                for side in [&values.bids, &values.asks] {
+                    side.whole::<LEVELS>()?.iter().try_for_each(|level| out.level(level))?;
+                }
             }
         }
     }

@@ -1,0 +1,189 @@
+//! What the broker is asked for. Pure.
+
+use adapter_sdk::{
+    Mode,
+    plan::{Change, Feed, Plan},
+};
+use serde::Serialize;
+
+use crate::{segment::Key, wire::depth::Tier};
+
+/// Says goodbye. The broker's package sends an old binary header after it, which the broker does not need.
+pub(crate) const DISCONNECT: &str = r#"{"RequestCode":12}"#;
+
+/// Subscribes once more what is subscribed and stays silent.
+pub(crate) fn repeat(plan: &Plan<Key>, keys: &[Key], most: usize) -> Vec<String> {
+    let told = |key: &Key| plan.feed(key).and_then(Feed::told).map(|mode| (*key, Some(mode)));
+    let same: Vec<Change<Key>> =
+        keys.iter().filter_map(told).map(|(key, mode)| Change { key, before: mode, now: mode }).collect();
+    same.chunks(most.max(1)).flat_map(changes).collect()
+}
+
+/// Ends all subscriptions of the live feed, so that what is wanted after this is subscribed anew.
+pub(crate) fn end_all(
+    plan: &mut Plan<Key>,
+    instruments: impl Iterator<Item = u32>,
+    most: usize,
+) -> Vec<String> {
+    instruments.for_each(|instrument| plan.drop(instrument));
+    let mut messages = Vec::new();
+    while plan.has_changes() {
+        messages.extend(changes(&plan.changes(most.max(1))));
+    }
+    messages
+}
+
+/// Subscribes deep books. There is a code for the contrary, but which one it is differs between the broker's documents
+/// and its package, and with either of them books go on coming.
+const SUBSCRIBE_DEPTH: u8 = 23;
+
+/// An instrument in a request. An id that is a JSON number is refused without a useful word.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Instrument {
+    exchange_segment: &'static str,
+    security_id: String,
+}
+
+impl From<&Key> for Instrument {
+    fn from(key: &Key) -> Self {
+        Self { exchange_segment: key.segment.name(), security_id: key.id.to_string() }
+    }
+}
+
+#[derive(Serialize)]
+struct Request {
+    #[serde(rename = "RequestCode")]
+    code: u8,
+    #[serde(rename = "InstrumentCount")]
+    count: usize,
+    #[serde(rename = "InstrumentList")]
+    instruments: Vec<Instrument>,
+}
+
+/// Changes of the live feed as messages, in the order in which they must go: an instrument's old mode ends before the
+/// new one begins, since nobody knows what two of them at once do.
+pub(crate) fn changes(changes: &[Change<Key>]) -> Vec<String> {
+    let mut messages = Vec::new();
+    for mode in MODES {
+        push(&mut messages, subscribe(mode) + 1, keys(changes, |change| change.before == Some(mode)));
+    }
+    for mode in MODES {
+        push(&mut messages, subscribe(mode), keys(changes, |change| change.now == Some(mode)));
+    }
+    messages
+}
+
+/// Subscribes deep books. The feed of 200 levels takes one instrument, and no list.
+pub(crate) fn books(tier: Tier, keys: &[Key]) -> Vec<String> {
+    #[derive(Serialize)]
+    struct Single {
+        #[serde(rename = "RequestCode")]
+        code: u8,
+        #[serde(flatten)]
+        instrument: Instrument,
+    }
+    let mut messages = Vec::new();
+    match tier {
+        Tier::Twenty => push(&mut messages, SUBSCRIBE_DEPTH, keys.iter().map(Instrument::from).collect()),
+        Tier::TwoHundred => {
+            for key in keys {
+                messages.push(text(&Single { code: SUBSCRIBE_DEPTH, instrument: key.into() }));
+            }
+        }
+    }
+    messages
+}
+
+const MODES: [Mode; 3] = [Mode::Ltp, Mode::Quote, Mode::Depth];
+
+/// The code that subscribes a mode. The next one unsubscribes it.
+const fn subscribe(mode: Mode) -> u8 {
+    match mode {
+        Mode::Ltp => 15,
+        Mode::Quote => 17,
+        Mode::Depth => 21,
+    }
+}
+
+fn keys(changes: &[Change<Key>], is_meant: impl Fn(&Change<Key>) -> bool) -> Vec<Instrument> {
+    changes.iter().filter(|change| is_meant(change)).map(|change| Instrument::from(&change.key)).collect()
+}
+
+fn push(messages: &mut Vec<String>, code: u8, instruments: Vec<Instrument>) {
+    if !instruments.is_empty() {
+        messages.push(text(&Request { code, count: instruments.len(), instruments }));
+    }
+}
+
+fn text(request: &impl Serialize) -> String {
+    // These types have nothing that JSON cannot hold.
+    serde_json::to_string(request).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::Segment;
+
+    const SHARE: Key = Key { segment: Segment::NseEquity, id: 1333 };
+    const OPTION: Key = Key { segment: Segment::NseDerivatives, id: 49_081 };
+
+    #[test]
+    fn requests_read_like_those_in_the_broker_s_documents() {
+        let mut plan = Plan::new();
+        plan.want(1, SHARE, Mode::Ltp);
+        plan.want(2, OPTION, Mode::Ltp);
+        assert_eq!(
+            changes(&plan.changes(100)),
+            [
+                r#"{"RequestCode":15,"InstrumentCount":2,"InstrumentList":[{"ExchangeSegment":"NSE_EQ","SecurityId":"1333"},{"ExchangeSegment":"NSE_FNO","SecurityId":"49081"}]}"#
+            ]
+        );
+        assert_eq!(
+            books(Tier::TwoHundred, &[SHARE]),
+            [r#"{"RequestCode":23,"ExchangeSegment":"NSE_EQ","SecurityId":"1333"}"#]
+        );
+        assert_eq!(
+            books(Tier::Twenty, &[SHARE]),
+            [
+                r#"{"RequestCode":23,"InstrumentCount":1,"InstrumentList":[{"ExchangeSegment":"NSE_EQ","SecurityId":"1333"}]}"#
+            ]
+        );
+        assert_eq!(books(Tier::Twenty, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn an_old_mode_ends_before_the_new_one_begins() {
+        let mut plan = Plan::new();
+        plan.want(1, SHARE, Mode::Quote);
+        plan.want(2, OPTION, Mode::Depth);
+        let codes = |plan: &mut Plan<Key>| codes(&changes(&plan.changes(100)));
+        assert_eq!(codes(&mut plan), ["17", "21"]);
+        plan.want(1, SHARE, Mode::Depth);
+        plan.drop(2);
+        assert_eq!(codes(&mut plan), ["18", "22", "21"]);
+        plan.want(1, SHARE, Mode::Ltp);
+        assert_eq!(codes(&mut plan), ["22", "15"]);
+        plan.drop(1);
+        assert_eq!(codes(&mut plan), ["16"]);
+    }
+
+    fn codes(messages: &[String]) -> Vec<String> {
+        messages.iter().map(|text| text.get(15..17).unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_silent_or_of_yesterday_is_subscribed_anew() {
+        let mut plan = Plan::new();
+        plan.want(1, SHARE, Mode::Quote);
+        plan.want(2, OPTION, Mode::Depth);
+        plan.changes(100);
+        let nobody = Key { segment: Segment::NseEquity, id: 1 };
+        assert_eq!(codes(&repeat(&plan, &[SHARE, nobody, OPTION], 100)), ["18", "22", "17", "21"]);
+        assert_eq!(codes(&repeat(&plan, &[SHARE, OPTION], 1)), ["18", "17", "22", "21"]);
+        assert_eq!(codes(&end_all(&mut plan, [1, 2].into_iter(), 100)), ["18", "22"]);
+        plan.want(1, SHARE, Mode::Quote);
+        assert_eq!(codes(&changes(&plan.changes(100))), ["17"]);
+    }
+}

@@ -1,0 +1,112 @@
+//! What an instrument is called at the broker: a segment and a security id. Ids repeat between segments.
+
+/// The broker's segment. There is no 6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Segment {
+    /// `IDX_I`: indices of NSE and of BSE. Their ids do not repeat between the two.
+    Index = 0,
+    /// `NSE_EQ`: shares of NSE.
+    NseEquity = 1,
+    /// `NSE_FNO`: derivatives of NSE.
+    NseDerivatives = 2,
+    /// `NSE_CURRENCY`: currencies of NSE.
+    NseCurrency = 3,
+    /// `BSE_EQ`: shares of BSE.
+    BseEquity = 4,
+    /// `MCX_COMM`: commodities of MCX.
+    Mcx = 5,
+    /// `BSE_CURRENCY`: currencies of BSE.
+    BseCurrency = 7,
+    /// `BSE_FNO`: derivatives of BSE.
+    BseDerivatives = 8,
+}
+
+impl Segment {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Index,
+        Self::NseEquity,
+        Self::NseDerivatives,
+        Self::NseCurrency,
+        Self::BseEquity,
+        Self::Mcx,
+        Self::BseCurrency,
+        Self::BseDerivatives,
+    ];
+
+    /// By the number that packets have.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Index,
+            1 => Self::NseEquity,
+            2 => Self::NseDerivatives,
+            3 => Self::NseCurrency,
+            4 => Self::BseEquity,
+            5 => Self::Mcx,
+            7 => Self::BseCurrency,
+            8 => Self::BseDerivatives,
+            _ => return None,
+        })
+    }
+
+    /// The number that packets have.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The name that requests have.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Index => "IDX_I",
+            Self::NseEquity => "NSE_EQ",
+            Self::NseDerivatives => "NSE_FNO",
+            Self::NseCurrency => "NSE_CURRENCY",
+            Self::BseEquity => "BSE_EQ",
+            Self::Mcx => "MCX_COMM",
+            Self::BseCurrency => "BSE_CURRENCY",
+            Self::BseDerivatives => "BSE_FNO",
+        }
+    }
+
+    /// Decimal places of its prices.
+    pub const fn decimals(self) -> u32 {
+        match self {
+            Self::NseCurrency | Self::BseCurrency => 4,
+            _ => 2,
+        }
+    }
+
+    /// Whether what trades there has open interest.
+    pub const fn has_open_interest(self) -> bool {
+        !matches!(self, Self::Index | Self::NseEquity | Self::BseEquity)
+    }
+
+    /// Whether the broker has books of more than five levels of it.
+    pub const fn has_deep_books(self) -> bool {
+        matches!(self, Self::NseEquity | Self::NseDerivatives)
+    }
+}
+
+/// What the broker calls an instrument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Segment.
+    pub segment: Segment,
+    /// Security id, unique within the segment. Requests have it as text, packets as a number.
+    pub id: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_that_of_one_segment() {
+        for code in 0..=u8::MAX {
+            let found = Segment::from_code(code);
+            assert_eq!(found.map(Segment::code), found.map(|_| code));
+            assert_eq!(found.is_some(), Segment::ALL.iter().any(|segment| segment.code() == code), "{code}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The conformance suite against the fake venue in `tests/venues`.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::path::Path;
+
+use adapter_conformance::{Profile, Suite, Verdict};
+use adapter_dhan::Dhan;
+use adapter_sdk::testing;
+
+/// Packets that hold nothing but what changed, which this broker does not have.
+const HAS_NO_MEANING: &str = "C03";
+
+#[test]
+fn every_case_passes_that_has_a_meaning_for_this_broker() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance.toml");
+    let report = Suite::new(testing::module::<Dhan>(), Profile::load(&file).unwrap()).run_all();
+    let of = |verdict| {
+        let results = report.results.iter().filter(move |result| result.verdict == verdict);
+        results.map(|result| (result.id.as_str(), result.reason.as_str())).collect::<Vec<_>>()
+    };
+    assert_eq!(of(Verdict::Failed), [], "{report}");
+    assert_eq!(
+        of(Verdict::Skipped).iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+        [HAS_NO_MEANING],
+        "{report}"
+    );
+}

@@ -1,0 +1,339 @@
+//! Every message in `testdata`, field by field. `cargo test --test vectors -- --nocapture` prints how much was
+//! compared.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::float_cmp,
+    reason = "tests fail by panicking, print what they compared, and compare numbers that must be the same"
+)]
+
+use adapter_dhan::{
+    clock::Clock,
+    decode::{self, Decoded},
+    segment::{Key, Segment},
+    wire::{
+        WireError,
+        depth::{self, Side, Tier},
+        live::{self, Body},
+    },
+};
+use adapter_sdk::{Level, Price, Tick};
+use serde_json::Value;
+
+/// A time at which no packet of the file is near the clock.
+const NOW: u64 = 4_000_000_000;
+
+fn lines() -> Vec<Value> {
+    include_str!("../testdata/dhan.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn frame(line: &Value) -> Vec<u8> {
+    hex::decode(line["frame_hex"].as_str().unwrap()).unwrap()
+}
+
+/// Compares values of one packet, and counts them.
+struct Compare<'a> {
+    json: &'a Value,
+    at: String,
+    fields: usize,
+}
+
+impl<'a> Compare<'a> {
+    fn new(line: &Value, json: &'a Value) -> Self {
+        Self { json, at: format!("{} {}", line["id"], json["packet"]), fields: 0 }
+    }
+
+    fn whole(&mut self, name: &str, ours: impl Into<u64>) {
+        assert_eq!(self.json[name].as_u64(), Some(ours.into()), "{} {name}", self.at);
+        self.fields += 1;
+    }
+
+    /// The file has the float widened to 64 bits, of whose digits the parser of JSON may lose the last one.
+    fn float(&mut self, name: &str, ours: f32) {
+        #[expect(clippy::cast_possible_truncation, reason = "widened from it")]
+        let theirs = self.json[name].as_f64().map(|value| value as f32);
+        assert_eq!(theirs, Some(ours), "{} {name}", self.at);
+        self.fields += 1;
+    }
+
+    fn key(&mut self, key: Key) {
+        self.whole("segment", key.segment.code());
+        self.whole("security_id", key.id);
+    }
+
+    fn trade(&mut self, trade: &live::Trade, day: &live::Day) {
+        self.float("ltp", trade.last_price);
+        self.whole("ltq", trade.last_quantity);
+        self.whole("ltt", trade.time);
+        self.float("avg_price", trade.average_price);
+        self.whole("volume", trade.volume);
+        self.whole("total_sell_quantity", trade.total_sell_quantity);
+        self.whole("total_buy_quantity", trade.total_buy_quantity);
+        self.float("open", day.open);
+        self.float("close", day.close);
+        self.float("high", day.high);
+        self.float("low", day.low);
+    }
+
+    /// The broker's numbers; gives the name of the packet.
+    fn live(&mut self, packet: &live::Packet) -> &'static str {
+        self.key(packet.key);
+        match &packet.body {
+            Body::Ticker { last_price, time } => {
+                self.float("ltp", *last_price);
+                self.whole("ltt", *time);
+                "ticker"
+            }
+            Body::Quote(trade, day) => {
+                self.trade(trade, day);
+                "quote"
+            }
+            Body::OpenInterest(oi) => {
+                self.whole("oi", *oi);
+                "oi"
+            }
+            Body::PreviousClose { close, oi } => {
+                self.float("prev_close", *close);
+                self.whole("prev_oi", *oi);
+                "prev_close"
+            }
+            Body::MarketStatus => "market_status",
+            Body::Full(trade, interest, day, levels) => {
+                self.trade(trade, day);
+                self.whole("oi", interest.oi);
+                self.whole("oi_day_high", interest.high);
+                self.whole("oi_day_low", interest.low);
+                let rows = self.json["depth"].as_array().unwrap();
+                assert_eq!(rows.len(), levels.len());
+                for (json, level) in rows.iter().zip(levels) {
+                    let mut row = Compare { json, at: self.at.clone(), fields: 0 };
+                    row.whole("bid_quantity", level.bid_quantity);
+                    row.whole("ask_quantity", level.ask_quantity);
+                    row.whole("bid_orders", level.bid_orders);
+                    row.whole("ask_orders", level.ask_orders);
+                    row.float("bid_price", level.bid_price);
+                    row.float("ask_price", level.ask_price);
+                    self.fields += row.fields;
+                }
+                "full"
+            }
+            Body::Disconnect(code) => {
+                self.whole("code", *code);
+                "disconnect"
+            }
+            Body::Other(code) => panic!("{}: kind {code}", self.at),
+        }
+    }
+}
+
+/// The tick that the values of a packet must become, by the rules that the decoder documents. The prices go by way of
+/// text, which shares nothing with the decoder.
+struct Expected<'a> {
+    json: &'a Value,
+    segment: Segment,
+    tick: Tick,
+    fields: usize,
+}
+
+impl Expected<'_> {
+    fn price_of(&self, json: &Value) -> Option<Price> {
+        let value = json.as_f64().unwrap();
+        let places = if self.segment.decimals() == 4 { 4 } else { 2 };
+        let mut text = format!("{value:.places$}");
+        // Where several hundredths are the same float, the roundest of them is meant.
+        if value >= 131_072.0 && places == 2 {
+            #[expect(clippy::cast_possible_truncation, reason = "widened from it")]
+            let float = value as f32;
+            let rounder = [1.0, 0.1, 0.05].iter().map(|step| format!("{:.2}", (value / step).round() * step));
+            text = rounder.into_iter().find(|text| text.parse() == Ok(float)).unwrap_or(text);
+        }
+        Price::from_f64(text.parse().unwrap())
+    }
+
+    fn price(&mut self, name: &str, set: fn(Tick, Price) -> Tick) {
+        let json = &self.json[name];
+        if json.as_f64().unwrap() != 0.0 {
+            self.tick = set(self.tick, self.price_of(json).unwrap());
+        }
+        self.fields += 1;
+    }
+
+    fn count(&mut self, name: &str, set: fn(Tick, i64) -> Tick) {
+        self.tick = set(self.tick, self.json[name].as_i64().unwrap());
+        self.fields += 1;
+    }
+
+    fn time(&mut self) {
+        let seconds = self.json["ltt"].as_u64().unwrap();
+        if seconds > 0 {
+            self.tick = self.tick.last_trade_ts_ns((seconds - 19_800) * 1_000_000_000);
+        }
+        self.fields += 1;
+    }
+
+    fn trade(&mut self) {
+        self.price("ltp", Tick::ltp);
+        self.time();
+        self.price("open", Tick::open);
+        self.price("high", Tick::high);
+        self.price("low", Tick::low);
+        if self.segment == Segment::Index {
+            return;
+        }
+        self.price("avg_price", Tick::average_price);
+        if self.json["ltq"] != 0 {
+            self.count("ltq", Tick::last_quantity);
+        }
+        self.count("volume", Tick::volume);
+        self.count("total_buy_quantity", Tick::total_buy_quantity);
+        self.count("total_sell_quantity", Tick::total_sell_quantity);
+    }
+
+    fn side(&mut self, names: [&str; 3]) -> Vec<Level> {
+        let rows = self.json["depth"].as_array().unwrap();
+        self.fields += rows.len() * 3;
+        let [price, quantity, orders] = names;
+        let is_there = |row: &&Value| row[price].as_f64() != Some(0.0) || row[quantity] != 0;
+        let level = |row: &Value| Level {
+            price: self.price_of(&row[price]).unwrap(),
+            quantity: row[quantity].as_i64().unwrap(),
+            orders: Some(u32::try_from(row[orders].as_u64().unwrap()).unwrap()),
+        };
+        rows.iter().filter(is_there).map(level).collect()
+    }
+}
+
+/// Compares the tick of a packet; gives the number of values.
+fn compare_tick(packet: &live::Packet, json: &Value, at: &str) -> usize {
+    let mut clock = Clock::new();
+    clock.set(NOW);
+    let decoded = decode::tick(packet, 7, &mut clock).unwrap();
+    let segment = packet.key.segment;
+    let mut expected = Expected { json, segment, tick: Tick::new(7), fields: 0 };
+    let ours = match json["packet"].as_str().unwrap() {
+        "ticker" => {
+            expected.price("ltp", Tick::ltp);
+            expected.time();
+            Decoded::Ltp(expected.tick)
+        }
+        "quote" => {
+            expected.trade();
+            Decoded::Quote(expected.tick)
+        }
+        "oi" if segment.has_open_interest() => {
+            expected.count("oi", Tick::oi);
+            Decoded::Interest(expected.tick)
+        }
+        "prev_close" if json["prev_close"] != 0.0 => {
+            expected.fields += 1;
+            Decoded::Close(expected.price_of(&json["prev_close"]).unwrap())
+        }
+        "full" => {
+            expected.trade();
+            if segment.has_open_interest() {
+                expected.count("oi", Tick::oi);
+            }
+            if segment == Segment::NseDerivatives {
+                expected.count("oi_day_high", Tick::oi_high);
+                expected.count("oi_day_low", Tick::oi_low);
+            }
+            let Decoded::Book(tick, book) = decoded else { panic!("{at}: no book") };
+            assert_eq!(tick, expected.tick, "{at}");
+            assert_eq!(book.buy(), expected.side(["bid_price", "bid_quantity", "bid_orders"]), "{at}");
+            assert_eq!(book.sell(), expected.side(["ask_price", "ask_quantity", "ask_orders"]), "{at}");
+            return expected.fields;
+        }
+        _ => Decoded::Nothing,
+    };
+    assert_eq!(decoded, ours, "{at}");
+    expected.fields
+}
+
+#[test]
+fn every_message_of_the_live_feed_is_what_the_broker_documents() {
+    let (mut count, mut packets, mut fields, mut ticked, mut skipped, mut cut) = (0, 0, 0, 0, 0, 0);
+    for line in lines().iter().filter(|line| line["feed"] == "live") {
+        let message = frame(line);
+        let mut expected = line["expected"].as_array().unwrap().iter();
+        for packet in live::Packets::new(&message) {
+            match packet {
+                Ok(live::Packet { body: Body::Other(_), .. }) => skipped += 1,
+                Ok(packet) => {
+                    let json = expected.next().unwrap();
+                    let mut compare = Compare::new(line, json);
+                    assert_eq!(json["packet"], compare.live(&packet), "{}", compare.at);
+                    ticked += compare_tick(&packet, json, &compare.at);
+                    fields += compare.fields;
+                    packets += 1;
+                }
+                Err(error) => {
+                    assert_eq!((error, &line["error"]), (WireError::Truncated, &Value::Bool(true)));
+                    cut += 1;
+                }
+            }
+        }
+        assert!(expected.next().is_none(), "{} has more packets", line["id"]);
+        count += 1;
+    }
+    println!(
+        "live: {count} lines, {packets} packets, {fields} fields of the wire, {ticked} values of ticks, \
+         {skipped} packets of other kinds, {cut} messages cut off, 0 mismatches"
+    );
+    // What the file has: a comparison that leaves something out is noticed.
+    assert_eq!((count, skipped, cut), (165, 8, 8));
+}
+
+#[test]
+fn every_message_of_the_depth_feeds_is_what_the_broker_documents() {
+    let (mut count, mut packets, mut rows_compared) = (0, 0, 0);
+    for line in &lines() {
+        let tier = match line["feed"].as_str().unwrap() {
+            "depth20" => Tier::Twenty,
+            "depth200" => Tier::TwoHundred,
+            _ => continue,
+        };
+        let message = frame(line);
+        let mut expected = line["expected"].as_array().unwrap().iter();
+        for packet in depth::Packets::new(tier, &message) {
+            let json = expected.next().unwrap();
+            let mut compare = Compare::new(line, json);
+            match packet.unwrap() {
+                depth::Packet::Disconnect(code) => {
+                    assert_eq!(json["packet"], "disconnect");
+                    compare.whole("code", code);
+                }
+                depth::Packet::Other(code) => panic!("{}: kind {code}", compare.at),
+                depth::Packet::Side(key, side, rows) => {
+                    let name = if side == Side::Bid { "depth_bid" } else { "depth_ask" };
+                    assert_eq!(json["packet"], name);
+                    compare.key(key);
+                    let theirs: Vec<(f64, u32, u32)> =
+                        serde_json::from_value(json["levels"].clone()).unwrap();
+                    let ours: Vec<_> =
+                        rows.clone().map(|row| (row.price, row.quantity, row.orders)).collect();
+                    assert_eq!(ours, theirs, "{}", compare.at);
+                    rows_compared += ours.len();
+                    let mut levels = Vec::new();
+                    decode::side(rows, &mut levels).unwrap();
+                    let there = theirs.iter().filter(|(price, quantity, _)| *price != 0.0 || *quantity != 0);
+                    let there: Vec<Level> = there
+                        .map(|(price, quantity, orders)| Level {
+                            price: Price::from_f64(format!("{price:.2}").parse().unwrap()).unwrap(),
+                            quantity: (*quantity).into(),
+                            orders: Some(*orders),
+                        })
+                        .collect();
+                    assert_eq!(levels, there, "{}", compare.at);
+                }
+            }
+            packets += 1;
+        }
+        assert!(expected.next().is_none(), "{} has more packets", line["id"]);
+        count += 1;
+    }
+    println!("depth: {count} lines, {packets} packets, {rows_compared} rows, 0 mismatches");
+    assert_eq!(count, 35);
+}
