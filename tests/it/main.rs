@@ -17,6 +17,7 @@ mod balance;
 mod brokers;
 mod bus;
 mod clients;
+mod console;
 mod delivery;
 mod faults;
 mod feed_status;

@@ -52,16 +52,25 @@ impl Token {
     /// # Errors
     /// When the file cannot be read or written, others can read it, or it holds no token; the error says what to do.
     pub fn of_console(data_dir: &Path) -> Result<Self, AccountsError> {
+        if let Some(token) = Self::read_console(data_dir)? {
+            return Ok(token);
+        }
+        let token = Self::generate();
+        write_private(&data_dir.join(CONSOLE_FILE), format!("{}\n", token.0.expose_secret()).as_bytes())?;
+        Ok(token)
+    }
+
+    /// The token of the console of this data folder, none when it has none yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read, others can read it, or it holds no token; the error says what to do.
+    pub fn read_console(data_dir: &Path) -> Result<Option<Self>, AccountsError> {
         use std::io::Read as _;
 
         let path = data_dir.join(CONSOLE_FILE);
         let file = match fs::File::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let token = Self::generate();
-                write_private(&path, format!("{}\n", token.0.expose_secret()).as_bytes())?;
-                return Ok(token);
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(file_error(&path, &error)),
         };
         require_private(&path)?;
@@ -77,7 +86,7 @@ impl Token {
                 ),
             });
         }
-        Ok(Self(digits.to_owned().into()))
+        Ok(Some(Self(digits.to_owned().into())))
     }
 
     /// The address of the console with the token behind the `#`, which browsers keep to themselves.
