@@ -78,7 +78,7 @@ export function overview() {
       const facts = [
         [`${live} of ${should.length}`, should.length === 0 ? "none started" : live === should.length ? "all as they should be" : "see below"],
         [`${rate(newest?.ticks_per_second)}/s`, `${count(sum(state.feeds, "received"))} since the feeds began`],
-        [`${rate(newest?.frames_per_second)}/s`, `${count(state.counters.frames_written)} written`],
+        [`${rate(newest?.frames_per_second)}/s`, `${count(sum(state.feeds, "written"))} since the feeds began`],
         [count(state.sessions.total), state.clients.behind ? `${count(state.clients.behind)} behind` : "none behind"],
         [micros(newest?.host_p99_us), newest?.host_p50_us === null ? "nothing measured" : `p50 ${micros(newest?.host_p50_us)}`],
       ];
@@ -108,7 +108,7 @@ function wrong(feed) {
   if (feed.state === "auth_failed") parts.push(`The broker refused the credentials: set new ones with tickhost account set ${feed.user ?? "USER"} ${feed.broker}.`);
   if (feed.state === "stale") parts.push("Connected, but silent although its exchanges trade.");
   if (feed.state === "down") parts.push("The adapter failed and will be started again.");
-  if (feed.last_error && feed.state !== "live") parts.push(feed.last_error);
+  if (feed.last_error && feed.state !== "live") parts.push(`${feed.last_error.replace(/\.$/, "")}.`);
   if (feed.retry_in_ms !== null && feed.state !== "live") parts.push(`Next attempt in ${duration(feed.retry_in_ms)}.`);
   if (feed.pending > 0) parts.push(`${count(feed.pending)} instruments wait for the broker.`);
   if (feed.market && feed.market !== "open") parts.push(feed.opens_in_ms ? `Exchanges closed, they open in ${duration(feed.opens_in_ms)}.` : "Exchanges closed.");
