@@ -109,7 +109,7 @@ test("each alert asks for what the host has, and says what to do", () => {
 });
 
 test("a mistake would be noticed", () => {
-  for (const wrong of ["tickhost_feed_recieved_total", 'tickhost_feed_state{state="dead"}', "sum by (colour) (tickhost_sessions)", "rate(tickhost_sessions[5m]"]) {
+  for (const wrong of ["tickhost_feed_gotten_total", 'tickhost_feed_state{state="dead"}', "sum by (colour) (tickhost_sessions)", "rate(tickhost_sessions[5m]"]) {
     assert.throws(() => check("wrong", wrong), /wrong: /, wrong);
   }
 });
