@@ -11,7 +11,7 @@ const FILE: &str = "names.txt";
 
 /// Writes the names, given as exchange and symbol, one `EXCHANGE:SYMBOL` a line, to `names.txt` in the folder of `adapter`
 /// below `TICKHOST_CACHE_DIR`, in the place of those written before. Names that hold a control character are left out.
-/// Does nothing where a host has set no such directory. [`Master`](super::Master) calls it for the lists that it keeps.
+/// Does nothing where a host has set no such directory. `Master` calls it for the lists that it keeps.
 ///
 /// # Errors
 /// When the file cannot be written. Nothing but the search of the console depends on it.
