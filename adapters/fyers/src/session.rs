@@ -37,12 +37,9 @@ const FULL_FOR: Duration = Duration::from_mins(1);
 /// The broker's code for that.
 const SYMBOL_LIMIT: i32 = 51_001;
 
-/// Pause between two pings of the broker's own protocol, which it does not answer: that of its own package. WebSocket's pings,
-/// which are answered, have the pause of the settings.
-const PING_EVERY: Duration = Duration::from_secs(10);
-
-/// Messages to the broker that may wait for it to read. There are never so many, unless it reads nothing.
-const MAX_QUEUED: usize = 4_096;
+/// Heartbeats between two pings of the broker's own protocol, which it does not answer, as it does those of WebSocket. With
+/// the usual heartbeat they have the pause of its own package, ten seconds.
+const PING_EVERY: f64 = 2.5;
 
 type Work = Pin<Box<dyn Future<Output = Result<Converted, AdapterError>>>>;
 
@@ -150,16 +147,13 @@ impl Session {
         }
         if self.ping_at <= now {
             self.socket.queue_binary(request::PING.as_slice());
-            self.ping_at = now + PING_EVERY;
+            self.ping_at = now + self.settings.heartbeat.mul_f64(PING_EVERY);
         }
         while let Some((batch, is_deaf)) = self.requests.ignored(now) {
             if is_deaf && batch.topics.iter().all(|pair| self.is_silent(pair)) {
                 return Err(AdapterError::network("the broker does not answer requests any more"));
             }
             batch.topics.into_iter().for_each(|pair| self.check_silent(pair, sink));
-        }
-        if self.socket.queued() > MAX_QUEUED {
-            return Err(AdapterError::network("the broker does not read any more"));
         }
         for pair in self.requests.due(now) {
             self.check_silent(pair, sink);
