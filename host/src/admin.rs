@@ -94,6 +94,9 @@ pub trait StatusSource: std::fmt::Debug + Send + Sync + 'static {
     /// Where clients connect.
     fn websocket(&self) -> SocketAddr;
 
+    /// Whether they connect with TLS.
+    fn is_secure(&self) -> bool;
+
     /// Feeds by number, with their counters.
     fn feed_counters(&self) -> Vec<(u32, Arc<FeedCounters>)>;
 

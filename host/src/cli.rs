@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod adapters;
 pub mod check;
 mod console;
+mod manual;
 pub mod run;
 mod table;
 pub mod tap;
@@ -25,6 +26,8 @@ use clap::{
     builder::ValueParser,
 };
 
+use clap_complete::Shell;
+
 use self::{
     accounts::{AccountCommand, KeyCommand, UserCommand},
     adapters::AdaptersCommand,
@@ -34,7 +37,7 @@ use crate::{
     catalog,
     config::{self, Flags, Kind, PluginsFile, Problems, Setting, Settings, Sources, TABLE},
     plugins::process,
-    telemetry,
+    telemetry::{self, LogControl},
 };
 
 /// Exit code for a command line that cannot be understood, as every Unix program has it.
@@ -126,6 +129,25 @@ pub enum Request {
         #[expect(missing_docs, reason = "a doc comment here would replace the help of the command")]
         command: AccountCommand,
     },
+    /// Ask whether a host runs with this data folder
+    ///
+    /// Exit code 0 when one does and answers, else 1: for the health checks of containers and scripts. Whether its feeds are
+    /// as they should be is another question; /readyz at the operator's port answers that.
+    Alive,
+    /// Print what a shell needs to complete commands and flags
+    ///
+    /// For bash: tickhost completions bash > ~/.local/share/bash-completion/completions/tickhost
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, of the program or of one command
+    ///
+    /// To read it: tickhost man | man -l -
+    Man {
+        /// The command, such as run or key create
+        command: Vec<String>,
+    },
     /// Run one adapter in this process, for the host
     #[command(hide = true)]
     RunAdapter {
@@ -172,8 +194,8 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     match request {
         Request::Run => {
-            let (settings, plugins) = prepare(sources)?;
-            runtime()?.block_on(run::run(settings, plugins, &mut out))?;
+            let prepared = prepare(sources)?;
+            runtime()?.block_on(run::run(prepared, sources.clone(), &mut out))?;
         }
         Request::Check => {
             let scratch = adapters::Scratch::new()?;
@@ -209,6 +231,15 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
                 accounts::run_account(&accounts, command, &plugins, host, &mut out, &mut io::stdin().lock())?;
             return Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Request::Alive => {
+            let settings = Settings::load(sources)?;
+            let Some((admin, _)) = runtime()?.block_on(adapters::status(&settings))? else {
+                anyhow::bail!("no host answers for the data folder {}", settings.data_dir.display());
+            };
+            print(&format_args!("alive, see http://{admin}/status"));
+        }
+        Request::Completions { shell } => manual::completions(shell, &mut out)?,
+        Request::Man { command } => manual::page(&command, &mut out)?,
         Request::RunAdapter { .. } => return Ok(process::run_child()),
         Request::ProbeAdapter => return Ok(process::run_probe()),
         Request::LoginAdapter => return Ok(process::run_login()),
@@ -222,20 +253,31 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("main").enable_all().build()
 }
 
+/// What `tickhost run` begins with.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The settings.
+    pub settings: Settings,
+    /// The adapters.
+    pub plugins: PluginsFile,
+    /// The log, unless somebody else has set it up in this process.
+    pub log: Option<LogControl>,
+}
+
 /// What `tickhost run` begins with: settings, logging, and the adapters. Libraries that are missing are no error; see
 /// [`PluginsFile::load`].
 ///
 /// # Errors
 /// Every mistake in the settings, or, when there is none there, in `plugins.toml`.
-pub fn prepare(sources: &Sources) -> Result<(Settings, PluginsFile), Problems> {
+pub fn prepare(sources: &Sources) -> Result<Prepared, Problems> {
     let settings = Settings::load(sources)?;
     // Only a second call in one process can fail, and then logging is there.
-    _ = telemetry::init(&settings.log, settings.log_format);
+    let log = telemetry::init(&settings.log, settings.log_format).ok();
     for warning in &settings.warnings {
         tracing::warn!(detail = %warning, "Setting needs attention");
     }
     let plugins = PluginsFile::load(&settings)?;
-    Ok((settings, plugins))
+    Ok(Prepared { settings, plugins, log })
 }
 
 /// Problems as a person reads them after a command that did not run.
@@ -269,15 +311,31 @@ pub fn command() -> Command {
     command
 }
 
+/// The command line with each flag only where it decides something, and without what is hidden: a shell that completes
+/// is slow with ten times as many words.
+fn command_for_completion() -> Command {
+    let mut command = Command::new("tickhost").version(VERSION.as_str()).subcommand_required(true);
+    for subcommand in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+        let relevant =
+            RELEVANT.iter().find(|(name, _)| *name == subcommand.get_name()).map(|(_, keys)| *keys);
+        let wanted = flags().filter(|setting| relevant.is_none_or(|keys| keys.contains(&setting.key)));
+        command = command.subcommand(subcommand.clone().args(wanted.map(argument)));
+    }
+    command
+}
+
 /// Commands that need few settings, and the flags that their help shows. They accept all, so that one set of flags
 /// works for every command.
-const RELEVANT: [(&str, &[&str]); 10] = [
+const RELEVANT: [(&str, &[&str]); 13] = [
     ("adapters", &["config", "plugins", "plugin_dir"]),
     ("console", &["config", "data_dir"]),
     ("tap", &["config", "websocket_host", "websocket_port", "data_dir"]),
     ("user", &["config", "data_dir"]),
     ("key", &["config", "data_dir"]),
     ("account", &["config", "data_dir"]),
+    ("alive", &["config", "data_dir"]),
+    ("completions", &[]),
+    ("man", &[]),
     ("run-adapter", &[]),
     ("probe-adapter", &[]),
     ("login-adapter", &[]),
@@ -317,6 +375,7 @@ fn value_name(kind: Kind) -> &'static str {
         Kind::Switch => "true|false",
         Kind::Choice(_) => "WORD",
         Kind::Names => "NAMES",
+        Kind::Origins => "ORIGINS",
         Kind::Path => "PATH",
         Kind::Secret => "SECRET",
         Kind::TimeOfDay => "HH:MM",

@@ -176,6 +176,12 @@ counters! {
         accept_errors: Counter,
         /// Connections that never became a WebSocket.
         handshakes_failed: Counter,
+        /// TLS handshakes that failed, took too long, or were none.
+        tls_handshakes_failed: Counter,
+        /// Connections dropped because as many TLS handshakes as may be were under way.
+        tls_handshakes_refused: Counter,
+        /// Upgrades refused because the page that asked is none of those allowed.
+        refused_origin: Counter,
         /// Connections refused because the host holds as many as it may.
         refused_total as "refused_at_limit": Counter,
         /// Connections refused because their address holds as many as it may.

@@ -10,13 +10,13 @@ mod survey;
 
 use std::{
     cell::{Cell, RefCell},
-    net::{SocketAddr, TcpStream as StdTcpStream},
+    net::SocketAddr,
     rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -46,6 +46,7 @@ use crate::{
     protocol::codes::CloseReason,
     router::{self, RouterHandle},
     session::{self, Notice, SessionContext, SessionRef},
+    tls::Incoming,
 };
 
 /// Offers to sessions between two pauses in which the sessions write: bounds the time that a flood holds the thread.
@@ -107,10 +108,12 @@ pub enum ShardCommand {
 /// A connection that was accepted.
 #[derive(Debug)]
 pub struct Arrival {
-    /// The socket, non-blocking.
-    pub stream: StdTcpStream,
+    /// The connection, encrypted or not.
+    pub stream: Incoming,
     /// The other end.
     pub peer: SocketAddr,
+    /// When it was accepted.
+    pub since: Instant,
     /// Its place among the connections, given back when dropped; or why there is none.
     pub admission: Result<Admission, CloseReason>,
     /// The place of one that is only told why it is refused.

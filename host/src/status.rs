@@ -58,6 +58,8 @@ pub struct Console {
     cache_dir: PathBuf,
     /// One search at a time, as each reads files.
     searches: Arc<Semaphore>,
+    /// Whether clients connect with TLS.
+    is_secure: bool,
     /// Where to write what OpenAlgo's health page reads, if anywhere.
     pub(crate) stats_file: Option<PathBuf>,
 }
@@ -71,6 +73,7 @@ impl Console {
             data_dir: settings.data_dir.clone(),
             cache_dir: run_dir.cache().to_owned(),
             searches: Arc::new(Semaphore::new(1)),
+            is_secure: settings.tls_cert.is_some(),
             stats_file: settings.ws_proxy_stats_file.clone(),
         }
     }
@@ -126,6 +129,10 @@ impl StatusSource for HostStatus {
 
     fn websocket(&self) -> SocketAddr {
         self.websocket
+    }
+
+    fn is_secure(&self) -> bool {
+        self.console.is_secure
     }
 
     fn feed_counters(&self) -> Vec<(u32, Arc<FeedCounters>)> {

@@ -40,10 +40,11 @@ struct Config {
 
 async fn config(State(source): Source, headers: HeaderMap) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let url = format!("ws://{}", reachable(source.websocket(), host));
+    let scheme = if source.is_secure() { "wss" } else { "ws" };
+    let url = format!("{scheme}://{}", reachable(source.websocket(), host));
     let config = Config {
         status: "success",
-        is_secure: false,
+        is_secure: source.is_secure(),
         original_url: url.clone(),
         url: url.clone(),
         websocket_url: url,

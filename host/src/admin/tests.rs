@@ -34,6 +34,10 @@ impl StatusSource for Fake {
         SocketAddr::from(([127, 0, 0, 1], 8_765))
     }
 
+    fn is_secure(&self) -> bool {
+        false
+    }
+
     fn feed_counters(&self) -> Vec<(u32, Arc<FeedCounters>)> {
         Vec::new()
     }

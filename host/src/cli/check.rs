@@ -13,6 +13,7 @@ use crate::{
     clock,
     config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources},
     plugins::integrity,
+    tls::Tls,
 };
 
 /// An adapter's own look at its settings: the entry, and the library that was found for it. The error is a sentence
@@ -71,6 +72,7 @@ fn check_at(sources: &Sources, validate: Validate<'_>, now_ns: u64) -> Report {
     }
     check_plugins(&settings, validate, &mut report);
     check_calendar(&settings, now_ns, &mut report);
+    check_tls(&settings, &mut report);
     check_data(&settings, &sources.working_dir, &mut report);
     check_ports(&settings, &mut report);
     report
@@ -135,6 +137,16 @@ fn check_calendar(settings: &Settings, now_ns: u64, report: &mut Report) {
         Err(error) => {
             let message = format!("{name}: {error}");
             report.problems.push(Problem::new(Origin::Default, "TICKHOST_CALENDAR", message));
+        }
+    }
+}
+
+fn check_tls(settings: &Settings, report: &mut Report) {
+    let Some(files) = settings.tls_files() else { return };
+    match Tls::open(files) {
+        Ok(_) => report.facts.push("certificate and key of the client port (wss://)".to_owned()),
+        Err(error) => {
+            report.problems.push(Problem::new(Origin::Default, "TICKHOST_TLS_CERT", error.to_string()));
         }
     }
 }

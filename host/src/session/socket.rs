@@ -9,16 +9,14 @@ use std::{
 };
 
 use futures_util::{Sink, Stream};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{self, Bytes, Message, protocol::WebSocketConfig},
 };
 
 use super::SessionRef;
+use crate::tls::Transport;
 
 /// Frames written before others on the thread get their turn.
 const FRAMES_PER_TURN: usize = 2_048;
@@ -79,15 +77,15 @@ impl Gate {
     }
 }
 
-/// A TCP stream that counts.
+/// A connection that counts: what is read as the client meant it, what is written as the kernel took it.
 #[derive(Debug)]
 pub(super) struct Gated {
-    stream: TcpStream,
+    stream: Transport,
     gate: Rc<Gate>,
 }
 
 impl Gated {
-    pub(super) fn new(stream: TcpStream, gate: Rc<Gate>) -> Self {
+    pub(super) fn new(stream: Transport, gate: Rc<Gate>) -> Self {
         Self { stream, gate }
     }
 }
@@ -115,14 +113,21 @@ impl AsyncRead for Gated {
 impl AsyncWrite for Gated {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if let Poll::Ready(Ok(count)) = &polled {
-            self.gate.written.set(self.gate.written.get() + *count as u64);
+        match (self.stream.written_below(), &polled) {
+            (Some(written), _) => self.gate.written.set(written),
+            (None, Poll::Ready(Ok(count))) => self.gate.written.set(self.gate.written.get() + *count as u64),
+            (None, _) => {}
         }
         polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        // What waited in the encryption is written now.
+        if let Some(written) = self.stream.written_below() {
+            self.gate.written.set(written);
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
