@@ -5,11 +5,15 @@
 mod file;
 #[cfg(feature = "net")]
 mod master;
+mod names;
 mod table;
 
-pub use self::table::{Table, TableBuilder};
 #[cfg(feature = "net")]
 pub use self::{
     file::{Cached, InstrumentFile},
     master::{Access, List, ListSource, Master, Outdated, Renewal, Summary},
+};
+pub use self::{
+    names::publish_names,
+    table::{Table, TableBuilder},
 };

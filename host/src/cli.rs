@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod adapters;
 pub mod check;
+mod console;
 mod manual;
 pub mod run;
 mod table;
@@ -100,6 +101,12 @@ pub enum Request {
         #[expect(missing_docs, reason = "a doc comment here would replace the help of the command")]
         command: Option<AdaptersCommand>,
     },
+    /// Print the link to the console
+    ///
+    /// The console is a page of the running host with its feeds, adapters and clients, and a playground. The link holds the
+    /// token that opens it, from the file console.token of the data folder: keep it to yourself. To make it worthless,
+    /// remove that file and start the host again.
+    Console,
     /// Watch prices in the terminal
     ///
     /// Connects to a running host as a client and shows the symbols, each written EXCHANGE:SYMBOL.
@@ -206,6 +213,7 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
             let all_loaded = runtime()?.block_on(adapters::run(&settings, json, &mut out))?;
             return Ok(if all_loaded { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Request::Console => console::print_link(&Settings::load(sources)?, &mut out)?,
         Request::Tap(args) => runtime()?.block_on(tap::run(args, &Settings::load(sources)?, &mut out))?,
         Request::User { command } => {
             accounts::run_user(&run::open_accounts(&Settings::load(sources)?)?, command, &mut out)?;
@@ -318,8 +326,9 @@ fn command_for_completion() -> Command {
 
 /// Commands that need few settings, and the flags that their help shows. They accept all, so that one set of flags
 /// works for every command.
-const RELEVANT: [(&str, &[&str]); 12] = [
+const RELEVANT: [(&str, &[&str]); 13] = [
     ("adapters", &["config", "plugins", "plugin_dir"]),
+    ("console", &["config", "data_dir"]),
     ("tap", &["config", "websocket_host", "websocket_port", "data_dir"]),
     ("user", &["config", "data_dir"]),
     ("key", &["config", "data_dir"]),

@@ -28,7 +28,7 @@ use crate::{
     run_dir::RunDir,
     session::{SessionContext, SessionPolicy},
     shard::{self, ShardCommand, ShardHandle},
-    status::HostStatus,
+    status::{self, HostStatus},
     tls::{self, HandshakeLimits, Handshakes, Tls},
 };
 
@@ -45,6 +45,8 @@ pub struct Plan {
     pub shards: usize,
     /// Users, keys, credentials.
     pub accounts: Accounts,
+    /// What opens the console.
+    pub console_token: admin::Token,
     /// What `plugins.toml` lists.
     pub plugins: PluginsFile,
     /// Everything that the adapters' catalogue needs to look at the file again.
@@ -162,7 +164,8 @@ impl Host {
             plan.hub,
             Arc::clone(&counters),
         );
-        hub.run_on(tokio::runtime::Handle::current());
+        let control_runtime = tokio::runtime::Handle::current();
+        hub.run_on(control_runtime.clone());
 
         let stop_serving = CancellationToken::new();
         let context = Arc::new(SessionContext {
@@ -173,18 +176,14 @@ impl Host {
         let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
         let core = Router::new(&mailboxes, plan.encode, Arc::clone(&counters));
         let routing = router::run(core, router.clone(), clock, stop_serving.clone());
-        let sink = BusRouter::new(
-            directory,
-            Arc::clone(&hub),
-            plan.accounts.clone(),
-            tokio::runtime::Handle::current(),
-        );
+        let sink = BusRouter::new(directory, Arc::clone(&hub), plan.accounts.clone(), control_runtime);
         let mut threads = start_shards(&shards, &router, &context)?;
         // Bus and router share a thread: a tick then wakes one other on its way, that of its clients.
         let (thread, runtime) = on_own_thread("router", move || routing)?;
         threads.push(thread);
         let bus = plan.bus.map(|settings| Bus::start_on(&runtime, settings, Box::new(sink))).transpose()?;
 
+        let console = status::Console::new(plan.console_token, &plan.accounts, &plan.settings, &run_dir);
         let processes = ProcessSettings::new(plan.program, &run_dir, runtime);
         let catalog = Catalog::new(
             plan.settings,
@@ -198,6 +197,7 @@ impl Host {
         let admissions = Admissions::new(plan.connections);
         let status = HostStatus {
             token,
+            console,
             clock,
             websocket,
             admin,
@@ -372,7 +372,15 @@ where
 }
 
 async fn serve_operator(port: TcpListener, status: HostStatus, stop: CancellationToken) {
-    if let Err(error) = admin::serve(port, Arc::new(status), stop).await {
+    let stats_file = status.console.stats_file.clone();
+    let source: Arc<dyn admin::StatusSource> = Arc::new(status);
+    let keeping = async {
+        if let Some(path) = stats_file {
+            admin::keep_stats_file(path, Arc::clone(&source), stop.clone()).await;
+        }
+    };
+    let (served, ()) = tokio::join!(admin::serve(port, Arc::clone(&source), stop.clone()), keeping);
+    if let Err(error) = served {
         tracing::error!(%error, "The operator's port has failed");
     }
 }

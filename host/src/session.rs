@@ -6,6 +6,7 @@
 
 mod held;
 mod login;
+mod meter;
 mod news;
 mod requests;
 mod shared;
@@ -29,7 +30,6 @@ use tokio_tungstenite::tungstenite::{
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
-pub use self::shared::{Notice, SessionRef};
 use self::{
     held::Held,
     login::Identity,
@@ -37,6 +37,10 @@ use self::{
     requests::{Done, Pending},
     socket::{Gate, Gated, Socket, SocketEvent, websocket_config},
     timers::{Due, MessageRate, Timers},
+};
+pub use self::{
+    meter::SessionRow,
+    shared::{Notice, SessionRef},
 };
 use crate::{
     accounts::{KeyId, UserName},
@@ -158,7 +162,7 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
         close(&mut socket, reason).await;
         return;
     }
-    let me = SessionRef::new(shard.next_session_id(), settings.outbox);
+    let me = SessionRef::new(shard.next_session_id(), peer, settings.outbox);
     shard.enter(&me);
     context.counters.sessions.add(1);
     let mut session = Session {
@@ -358,11 +362,10 @@ impl Session {
 
     /// Adds what the socket took to the counters, once per wake-up.
     fn account_sent(&mut self) {
-        let (ticks, frames) = self.socket.take_sent();
+        let frames = self.socket.take_sent();
         if frames > 0 {
             self.context.counters.frames_written.add(frames);
             if let Some(feed) = self.identity.counters() {
-                feed.written.add(ticks);
                 feed.lossless_missed.add(self.me.take_missed());
             }
         }

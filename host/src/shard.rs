@@ -6,6 +6,7 @@
 mod followers;
 mod pace;
 mod rhythm;
+mod survey;
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,11 +23,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::task::LocalSet;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-pub use self::rhythm::{on_park, on_unpark};
 use self::{
     followers::Followers,
     pace::{Group, Paced, Pacer},
     rhythm::Rhythm,
+};
+pub use self::{
+    rhythm::{on_park, on_unpark},
+    survey::{Survey, Surveyed},
 };
 use crate::{
     accounts::{KeyId, UserName},
@@ -35,7 +39,7 @@ use crate::{
     inbox::Inbox,
     index::{Index, Inserted, Removed},
     listener::Admission,
-    mailbox::{Mailbox, SessionId, Update},
+    mailbox::{Mailbox, SessionId, Times, Update},
     metrics::FeedCounters,
     model::{FeedId, InstrumentId, MaxRate, Mode},
     outbox::{Key, Offered},
@@ -95,6 +99,8 @@ pub enum ShardCommand {
         /// The encoded message.
         frame: Utf8Bytes,
     },
+    /// What the operator wants to know of the sessions.
+    Survey(Survey),
     /// Close every session, then end.
     Drain,
 }
@@ -286,6 +292,7 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
                 ShardCommand::FeedStatus { feed, number, frame } => {
                     shard.followers.tell(feed, number, &frame);
                 }
+                ShardCommand::Survey(survey) => shard.answer(survey),
                 ShardCommand::Drain => {
                     shard.is_draining.set(true);
                     shard.notify(|_| true, || Notice::Close(CloseReason::ShuttingDown));
@@ -325,19 +332,19 @@ impl Shard {
     fn offer(&self, update: Update) -> usize {
         let index = self.index.borrow();
         let Some((subscribers, counters)) = index.subscribers(update.key) else { return 1 };
-        let Update { key, frame, only, missed } = update;
+        let Update { key, frame, only, missed, times } = update;
         let wake = |waker| self.rhythm.wake(waker);
         let mut offers = Offers::default();
         if let Some(id) = only {
             if let Some(session) = subscribers.iter().find_map(|subscriber| subscriber.find(id)) {
-                offers.count(session.offer(key, frame, missed, wake));
+                offers.count(session.offer(key, frame, missed, times, wake));
             }
         } else {
             for subscriber in subscribers {
                 match subscriber {
                     Subscriber::Session(session) => {
                         session.note_live(key);
-                        offers.count(session.offer(key, frame.clone(), missed, wake));
+                        offers.count(session.offer(key, frame.clone(), missed, times, wake));
                     }
                     Subscriber::Group(group) => {
                         let paced = self.pacer.borrow_mut().offer(group, frame.clone(), self.clock.nanos());
@@ -345,7 +352,7 @@ impl Shard {
                             Paced::Due(frame) => {
                                 group.each(|session| {
                                     session.note_live(key);
-                                    offers.count(session.offer(key, frame.clone(), 0, wake));
+                                    offers.count(session.offer(key, frame.clone(), 0, times, wake));
                                 });
                             }
                             Paced::Waiting => {}
@@ -372,7 +379,8 @@ impl Shard {
             let mut offers = Offers::default();
             group.each(|session| {
                 session.note_live(key);
-                offers.count(session.offer(key, frame.clone(), 0, wake));
+                // It waited as long as its clients asked for, which measures nothing.
+                offers.count(session.offer(key, frame.clone(), 0, Times::default(), wake));
             });
             offers.settle(counters);
         });

@@ -18,6 +18,7 @@ mod brokers;
 mod bus;
 mod canary;
 mod clients;
+mod console;
 mod delivery;
 mod encryption;
 mod faults;

@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use super::{
     Cached, InstrumentFile,
     file::{Fresh, read_aside},
+    names::publish_names,
 };
 use crate::{
     AdapterError,
@@ -52,6 +53,11 @@ pub trait List: fmt::Debug + Send + Sync + Sized + 'static {
 
     /// What is in it, for the log.
     fn summary(&self) -> Summary;
+
+    /// Exchange and symbol of everything in it, for the search of the host's console; nothing unless it is implemented.
+    fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
+        Box::new(std::iter::empty())
+    }
 }
 
 /// What is in a list.
@@ -248,7 +254,7 @@ impl<L: List> Master<L> {
     }
 
     async fn load(&self, (paths, fetched_at): (Vec<PathBuf>, SystemTime)) -> Result<Arc<L>, AdapterError> {
-        let list = read_aside(move || L::read(&paths)).await?;
+        let list = self.read(paths).await?;
         Ok(self.take(list, fetched_at))
     }
 
@@ -260,11 +266,23 @@ impl<L: List> Master<L> {
             downloads.push(file.fetch(request, self.source.max_bytes).await?);
         }
         let paths: Vec<PathBuf> = downloads.iter().map(|fresh| fresh.path.clone()).collect();
-        let list = read_aside(move || L::read(&paths)).await?;
+        let list = self.read(paths).await?;
         for (file, fresh) in self.files.iter().zip(downloads) {
             file.keep(fresh).await?;
         }
         Ok(self.take(list, began_at))
+    }
+
+    async fn read(&self, paths: Vec<PathBuf>) -> Result<L, AdapterError> {
+        let adapter = self.source.adapter;
+        read_aside(move || {
+            let list = L::read(&paths)?;
+            if let Err(error) = publish_names(adapter, list.names()) {
+                warn!(%error, "The names of the list of instruments could not be written for the console");
+            }
+            Ok(list)
+        })
+        .await
     }
 
     fn take(&self, list: L, fetched_at: SystemTime) -> Arc<L> {

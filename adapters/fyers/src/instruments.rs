@@ -68,6 +68,10 @@ impl List for Instruments {
             bytes: self.names.bytes() + self.tickers.bytes(),
         }
     }
+
+    fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
+        Box::new(self.names.names())
+    }
 }
 
 impl Instruments {

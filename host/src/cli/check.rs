@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    admin::Token,
     calendar::{Calendars, date::Date},
     clock,
     config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources},
@@ -168,7 +169,13 @@ fn check_data(settings: &Settings, working_dir: &Path, report: &mut Report) {
         return;
     }
     match probe_folder(&settings.data_dir) {
-        Ok(()) => report.facts.push(format!("data folder {}", settings.data_dir.display())),
+        Ok(()) => {
+            report.facts.push(format!("data folder {}", settings.data_dir.display()));
+            if let Err(error) = Token::read_console(&settings.data_dir) {
+                let message = format!("the token of the console: {error}");
+                report.problems.push(Problem::new(Origin::Default, "TICKHOST_DATA_DIR", message));
+            }
+        }
         Err(error) => {
             let message = format!(
                 "{} cannot be written: {error}; give this user the right to, or name another folder",

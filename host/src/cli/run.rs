@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::Prepared;
 use crate::{
     accounts::{Accounts, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
+    admin::Token,
     bus::BusSettings,
     calendar::{self, Calendars},
     clock,
@@ -95,8 +96,10 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     let accounts = open_accounts(&settings)?;
     let newcomer = first_run(&settings, &plugins, &accounts)?;
     let run_dir = RunDir::make(&settings.data_dir)?;
+    let console_token = Token::of_console(&settings.data_dir)?;
     let calendar_file = settings.calendar.clone();
-    let plan = plan(settings.clone(), plugins, (accounts, calendars.clone(), tls), run_dir);
+    let accounts = (accounts, calendars.clone(), tls);
+    let plan = plan(settings.clone(), plugins, accounts, run_dir, console_token.clone());
     // Before anybody can know that the host runs: whoever stops it from then on is heard.
     let mut signals = Signals::listen()?;
     let host = Host::start(plan)?;
@@ -122,7 +125,7 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
         "Serving"
     );
     // Whoever started the host may have closed its output; that is no reason to stop.
-    if let Err(error) = welcome(&host, newcomer.as_ref(), out) {
+    if let Err(error) = welcome(&host, newcomer.as_ref(), &console_token, out) {
         tracing::debug!(%error, "Could not print the welcome");
     }
     let status = format!("Serving {} at {}", scheme(&host), host.websocket_addr());
@@ -183,6 +186,7 @@ fn plan(
     plugins: PluginsFile,
     (accounts, calendars, tls): (Accounts, Calendars, Option<Tls>),
     run_dir: RunDir,
+    console_token: Token,
 ) -> Plan {
     let bus = settings.bus_address().map(|listen| BusSettings {
         two_word_exchanges: settings.two_word_exchanges.clone(),
@@ -194,6 +198,7 @@ fn plan(
         admin: settings.admin_address(),
         bus,
         shards: settings.shard_count(),
+        console_token,
         accounts,
         connections: connection_limits(&settings),
         tls,
@@ -302,7 +307,12 @@ fn scheme(host: &Host) -> &'static str {
     if host.live().tls.is_some() { "wss" } else { "ws" }
 }
 
-fn welcome(host: &Host, newcomer: Option<&Newcomer>, out: &mut dyn Write) -> std::io::Result<()> {
+fn welcome(
+    host: &Host,
+    newcomer: Option<&Newcomer>,
+    console_token: &Token,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let (websocket, scheme) = (host.websocket_addr(), scheme(host));
     writeln!(
         out,
@@ -310,6 +320,12 @@ fn welcome(host: &Host, newcomer: Option<&Newcomer>, out: &mut dyn Write) -> std
         host.admin_addr()
     )?;
     let program = std::env::args().next().unwrap_or_else(|| "tickhost".to_owned());
+    // What is no terminal may be a file that others read, or a journal: there, a secret has no place.
+    if std::io::stdout().is_terminal() {
+        writeln!(out, "Console: {}", console_token.console_link(host.admin_addr()))?;
+    } else {
+        writeln!(out, "Console: `{program} console` prints the link")?;
+    }
     if let Some(Newcomer::Nobody) = newcomer {
         writeln!(out, "First run: nobody can log in yet. For a user with an account at a broker:")?;
         writeln!(out, "  {program} user add NAME")?;

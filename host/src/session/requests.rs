@@ -380,6 +380,7 @@ impl Session {
         let Identity::LoggedIn(login) = &mut self.identity else { return };
         login.membership = membership;
         let feed = login.membership.feed().clone();
+        self.me.belong_to(&feed);
         if self.me.is_follower() {
             self.shard.follow(&self.me, Some(&feed));
         }

@@ -159,8 +159,7 @@ pub(super) struct Socket {
     is_blocked: bool,
     /// The WebSocket may hold a message that was read before, or has not been asked for one yet.
     may_hold_message: bool,
-    /// Ticks handed to the socket since [`Self::take_sent`].
-    sent_ticks: u64,
+    /// Frames handed to the socket since [`Self::take_sent`].
     sent_frames: u64,
 }
 
@@ -173,7 +172,6 @@ impl Socket {
             ping_due: false,
             is_blocked: false,
             may_hold_message: true,
-            sent_ticks: 0,
             sent_frames: 0,
         }
     }
@@ -188,9 +186,9 @@ impl Socket {
         self.is_blocked
     }
 
-    /// Ticks and frames sent since the last call.
-    pub(super) fn take_sent(&mut self) -> (u64, u64) {
-        (std::mem::take(&mut self.sent_ticks), std::mem::take(&mut self.sent_frames))
+    /// Frames sent since the last call.
+    pub(super) fn take_sent(&mut self) -> u64 {
+        std::mem::take(&mut self.sent_frames)
     }
 
     /// Writes what waits, all of it in as few writes as the kernel allows, then reads one message if `may_read`.
@@ -205,7 +203,9 @@ impl Socket {
         if session.has_notice() {
             return Poll::Ready(SocketEvent::Noticed);
         }
-        if let Err(error) = self.poll_write(cx, session) {
+        let written = self.poll_write(cx, session);
+        session.account_written();
+        if let Err(error) = written {
             return Poll::Ready(SocketEvent::Ended(Some(error)));
         }
         if !may_read {
@@ -244,8 +244,7 @@ impl Socket {
             }
             let message = if std::mem::take(&mut self.ping_due) {
                 Message::Ping(Bytes::new())
-            } else if let Some((frame, is_tick)) = session.next_frame() {
-                self.sent_ticks += u64::from(is_tick);
+            } else if let Some(frame) = session.next_frame() {
                 self.sent_frames += 1;
                 Message::Text(frame)
             } else {
@@ -263,6 +262,9 @@ impl Socket {
                 }
                 Poll::Pending => self.is_blocked = true,
             }
+        }
+        if !self.is_blocked {
+            session.flushed();
         }
         Ok(())
     }
