@@ -25,6 +25,16 @@ pub fn publish_names<'a>(
     }
 }
 
+/// Whether names were written at this time or later. Where no host wants any that is so.
+#[cfg(feature = "net")]
+pub(super) fn has_names_since(adapter: &str, since: std::time::SystemTime) -> bool {
+    let Some(directory) = env::var_os("TICKHOST_CACHE_DIR").filter(|value| !value.is_empty()) else {
+        return true;
+    };
+    let written = fs::metadata(PathBuf::from(directory).join(adapter).join(FILE));
+    written.and_then(|file| file.modified()).is_ok_and(|written| written >= since)
+}
+
 pub(super) fn write_names<'a>(
     folder: &Path,
     names: impl IntoIterator<Item = (&'a str, &'a str)>,

@@ -1,6 +1,10 @@
 //! Logging in: a person opens the broker's page, and its answer buys the token of the day.
 
-use adapter_sdk::{AdapterError, Credentials, Login, Question, net::Http};
+use adapter_sdk::{
+    AdapterError, Credentials, Login,
+    login::copied,
+    net::{Http, push_encoded},
+};
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -27,11 +31,11 @@ pub(crate) async fn step(
     settings: &Settings,
     fields: &Credentials,
 ) -> Result<Login, AdapterError> {
-    let filled = |name| fields.get(name).map(str::trim).filter(|value| !value.is_empty());
+    let filled = |name| fields.filled(name);
     let stored = filled("access_token").or_else(|| filled("auth_token"));
     let joined = stored.and_then(|token| token.split_once(':')).map(|(app, _)| app);
     let Some(app_id) = filled("app_id").or_else(|| filled("api_key")).or(joined) else {
-        return Ok(ask(
+        return Ok(Login::ask(
             "api_key",
             "The App ID of your app on myapi.fyers.in, such as XXXXXXXXXX-100",
             None,
@@ -39,15 +43,25 @@ pub(crate) async fn step(
         ));
     };
     let Some(secret) = filled("api_secret") else {
-        return Ok(ask("api_secret", "The Secret ID of the same app", None, true));
+        return Ok(Login::ask("api_secret", "The Secret ID of the same app", None, true));
     };
     let Some(redirect_uri) = filled("redirect_uri") else {
-        return Ok(ask("redirect_uri", "The redirect URL of the same app, letter by letter", None, false));
+        return Ok(Login::ask(
+            "redirect_uri",
+            "The redirect URL of the same app, letter by letter",
+            None,
+            false,
+        ));
     };
     let Some(answer) = filled("auth_code") else {
         let message = "Log in on this page. It leads to the address of your app; copy the whole address, or the auth_code \
                        in it. It works once, and for a few minutes";
-        return Ok(ask("auth_code", message, Some(page(&settings.api_url, app_id, redirect_uri)), true));
+        return Ok(Login::ask(
+            "auth_code",
+            message,
+            Some(page(&settings.api_url, app_id, redirect_uri)),
+            true,
+        ));
     };
     let access_token = exchange(http, settings, app_id, secret, auth_code(answer)?).await?;
     Ok(Login::done([
@@ -58,10 +72,6 @@ pub(crate) async fn step(
     ]))
 }
 
-fn ask(field: &str, message: &str, url: Option<String>, is_secret: bool) -> Login {
-    Login::Ask(Question { field: field.to_owned(), message: message.to_owned(), url, is_secret })
-}
-
 fn page(api_url: &str, app_id: &str, redirect_uri: &str) -> String {
     let mut url = format!("{api_url}/api/v3/generate-authcode?response_type=code&state=tickhost&client_id=");
     push_encoded(&mut url, app_id);
@@ -70,30 +80,10 @@ fn page(api_url: &str, app_id: &str, redirect_uri: &str) -> String {
     url
 }
 
-fn push_encoded(url: &mut String, value: &str) {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            url.push('%');
-            url.extend([byte >> 4, byte & 15].iter().filter_map(|digit| HEX.get(usize::from(*digit))));
-        }
-    }
-}
-
 /// The code in an answer, which is the code or the address that has it.
 fn auth_code(answer: &str) -> Result<&str, AdapterError> {
-    let query = answer.split_once('?').map(|(_, query)| query.split('#').next().unwrap_or_default());
-    let code = match query {
-        Some(query) => query.split('&').find_map(|pair| pair.strip_prefix("auth_code=")),
-        None => Some(answer.strip_prefix("auth_code=").unwrap_or(answer)),
-    };
-    let is_code = |code: &&str| {
-        (1..=MAX_CODE_BYTES).contains(&code.len())
-            && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
-    };
-    code.filter(is_code).ok_or_else(|| {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    copied(answer, "auth_code", MAX_CODE_BYTES, is_plain).ok_or_else(|| {
         AdapterError::auth(
             "there is no auth_code in that: copy the whole address to which the log-in led, or what stands after \
              auth_code= in it",

@@ -27,59 +27,6 @@ const BSE_SHARES: [&str; 3] = ["0", "4", "50"];
 /// Latest expiry that is believed: the end of the year 9999, in seconds since the Unix epoch.
 const LAST_EXPIRY: u64 = 253_402_300_799;
 
-/// Indices of NSE that OpenAlgo calls otherwise, without spaces and hyphens.
-const NSE_INDICES: [(&str, &str); 6] = [
-    ("NIFTY50", "NIFTY"),
-    ("NIFTYBANK", "BANKNIFTY"),
-    ("NIFTYFINSERVICE", "FINNIFTY"),
-    ("NIFTYMIDSELECT", "MIDCPNIFTY"),
-    ("NIFTYNEXT50", "NIFTYNXT50"),
-    ("NIFTYMID50", "NIFTYMIDCAP50"),
-];
-
-/// The same of BSE.
-const BSE_INDICES: [(&str, &str); 39] = [
-    ("100", "BSE100"),
-    ("200", "BSE200"),
-    ("500", "BSE500"),
-    ("SNSX50", "SENSEX50"),
-    ("SNXT50", "BSESENSEXNEXT50"),
-    ("150MIDCAP", "BSE150MIDCAPINDEX"),
-    ("MID150", "BSE150MIDCAPINDEX"),
-    ("250LARGEMIDCAP", "BSE250LARGEMIDCAPINDEX"),
-    ("LMI250", "BSE250LARGEMIDCAPINDEX"),
-    ("400MIDSMALLCAP", "BSE400MIDSMALLCAPINDEX"),
-    ("MSL400", "BSE400MIDSMALLCAPINDEX"),
-    ("AUTO", "BSEAUTO"),
-    ("CG", "BSECAPITALGOODS"),
-    ("CARBONEX", "BSECARBONEX"),
-    ("CD", "BSECONSUMERDURABLES"),
-    ("CPSE", "BSECPSE"),
-    ("DOL30", "BSEDOLLEX30"),
-    ("DOL100", "BSEDOLLEX100"),
-    ("DOL200", "BSEDOLLEX200"),
-    ("ENERGY", "BSEENERGY"),
-    ("FMC", "BSEFASTMOVINGCONSUMERGOODS"),
-    ("FIN", "BSEFINANCIALSERVICES"),
-    ("GREENX", "BSEGREENEX"),
-    ("HC", "BSEHEALTHCARE"),
-    ("INFRA", "BSEINDIAINFRASTRUCTUREINDEX"),
-    ("INDSTR", "BSEINDUSTRIALS"),
-    ("IT", "BSEINFORMATIONTECHNOLOGY"),
-    ("LRGCAP", "BSELARGECAP"),
-    ("METAL", "BSEMETAL"),
-    ("MIDCAP", "BSEMIDCAP"),
-    ("MIDSEL", "BSEMIDCAPSELECTINDEX"),
-    ("OILGAS", "BSEOIL&GAS"),
-    ("POWER", "BSEPOWER"),
-    ("REALTY", "BSEREALTY"),
-    ("SMLCAP", "BSESMALLCAP"),
-    ("SMLSEL", "BSESMALLCAPSELECTINDEX"),
-    ("SMEIPO", "BSESMEIPO"),
-    ("TECK", "BSETECK"),
-    ("TELCOM", "BSETELECOM"),
-];
-
 /// A row of a list, in the broker's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row<'a> {
@@ -180,9 +127,8 @@ impl<'a> Row<'a> {
 
     fn write_index(&self, theirs: &str, symbol: &mut String) {
         symbol.extend(theirs.chars().filter(|letter| !matches!(letter, ' ' | '-')));
-        let renamed: &[(&str, &str)] =
-            if self.segment == Segment::NseCash { &NSE_INDICES } else { &BSE_INDICES };
-        if let Some((_, ours)) = renamed.iter().find(|(theirs, _)| theirs == symbol) {
+        let exchange = if self.segment == Segment::NseCash { "NSE_INDEX" } else { "BSE_INDEX" };
+        if let Some(ours) = symbol::index(exchange, symbol) {
             symbol.clear();
             symbol.push_str(ours);
         }

@@ -3,7 +3,8 @@
 use std::{fmt, pin::Pin, time::Duration};
 
 use adapter_sdk::{
-    AdapterError,
+    AdapterError, Backoff, Pauses,
+    abi::ErrorCode,
     net::{Heartbeat, Http, Message, WebSocket, WebSocketRequest},
     tracing::{debug, warn},
 };
@@ -36,9 +37,6 @@ const MAX_ANSWER_BYTES: usize = 64 << 10;
 /// Longest time for that answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// First and longest pause after a connection that failed.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
-
 /// A symbol whose book is wanted.
 #[derive(Clone, Debug)]
 pub(crate) struct Symbol {
@@ -65,7 +63,8 @@ enum Link {
     Idle,
     Waiting(Instant),
     Opening(Opening),
-    Open(Box<WebSocket>),
+    /// Since then.
+    Open(Box<WebSocket>, Instant),
 }
 
 /// The socket, and the books that it brings.
@@ -76,7 +75,7 @@ pub(crate) struct Fifty {
     symbols: Vec<Symbol>,
     books: Books,
     link: Link,
-    pause: Duration,
+    pauses: Pauses,
 }
 
 impl fmt::Debug for Fifty {
@@ -94,7 +93,7 @@ impl Fifty {
             symbols: Vec::new(),
             books: Books::new(),
             link: Link::Idle,
-            pause: PAUSES.0,
+            pauses: Pauses::new(Backoff { first: Duration::from_secs(1), ..Backoff::default() }),
         }
     }
 
@@ -111,7 +110,7 @@ impl Fifty {
         self.books.want(ticker);
         match &mut self.link {
             Link::Idle => self.link = Link::Waiting(Instant::now()),
-            Link::Open(socket) => begin(socket, &[ticker]),
+            Link::Open(socket, _) => begin(socket, &[ticker]),
             Link::Waiting(_) | Link::Opening(_) => {}
         }
         true
@@ -125,7 +124,7 @@ impl Fifty {
         if self.symbols.is_empty() {
             // The broker counts connections.
             self.link = Link::Idle;
-        } else if let Link::Open(socket) = &mut self.link {
+        } else if let Link::Open(socket, _) = &mut self.link {
             socket.queue(depth(-1, &[&symbol.ticker]));
         }
     }
@@ -183,7 +182,7 @@ impl Fifty {
             News::Gap(book) => gaps.extend(of(book)),
         });
         for place in gaps {
-            let (Some(symbol), Link::Open(socket)) = (self.symbols.get_mut(place), &mut self.link) else {
+            let (Some(symbol), Link::Open(socket, _)) = (self.symbols.get_mut(place), &mut self.link) else {
                 continue;
             };
             warn!("A change of a book of fifty levels is missing; asking for the whole book");
@@ -200,7 +199,7 @@ impl Fifty {
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn next(&mut self) -> Event {
         loop {
-            let failed = match &mut self.link {
+            let (failed, lasted) = match &mut self.link {
                 Link::Idle => std::future::pending().await,
                 Link::Waiting(at) => {
                     sleep_until(*at).await;
@@ -213,22 +212,19 @@ impl Fifty {
                         let tickers: Vec<&str> =
                             self.symbols.iter().map(|symbol| symbol.ticker.as_str()).collect();
                         begin(&mut socket, &tickers);
-                        self.link = Link::Open(Box::new(socket));
+                        self.link = Link::Open(Box::new(socket), Instant::now());
                         continue;
                     }
-                    Err(error) => error,
+                    Err(error) => (error, Duration::ZERO),
                 },
-                Link::Open(socket) => match socket.next().await {
-                    Ok(message) => {
-                        self.pause = PAUSES.0;
-                        return Event::Message(message);
-                    }
-                    Err(error) => error,
+                Link::Open(socket, since) => match socket.next().await {
+                    Ok(message) => return Event::Message(message),
+                    Err(error) => (error, since.elapsed()),
                 },
             };
             warn!(error = %failed, "No socket of fifty levels; books of five levels go on");
-            self.link = Link::Waiting(Instant::now() + self.pause);
-            self.pause = (self.pause * 2).min(PAUSES.1);
+            let is_limited = failed.code() == ErrorCode::RATE_LIMITED;
+            self.link = Link::Waiting(Instant::now() + self.pauses.after_failure(lasted, is_limited));
             for symbol in &mut self.symbols {
                 self.books.want(&symbol.ticker);
                 symbol.due = None;
