@@ -74,7 +74,7 @@ pub struct Plan {
 pub enum StartError {
     /// A port could not be opened.
     #[error(
-        "cannot listen on {address} ({setting}): {source}; is another program, or another tickhost, using it?"
+        "cannot listen on {address} ({setting}): {reason}; is another program, or another tickhost, using it?"
     )]
     Listen {
         /// Where.
@@ -82,7 +82,7 @@ pub enum StartError {
         /// The setting that says so.
         setting: &'static str,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The bus could not be opened.
     #[error(transparent)]
@@ -311,7 +311,7 @@ impl Host {
 }
 
 fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
-    listener::bind(address).map_err(|source| StartError::Listen { address, setting, source })
+    listener::bind(address).map_err(|reason| StartError::Listen { address, setting, reason })
 }
 
 fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {

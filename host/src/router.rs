@@ -5,16 +5,17 @@
 //! merge and, when the throttle lets it pass, one encoding for each variant that somebody holds.
 
 mod ledger;
+mod outgoing;
 mod topic;
 
 use std::{sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 
 use self::{
     ledger::Ledger,
+    outgoing::Outgoing,
     topic::{Stream, Topic},
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
     intake::{Batch, Doorbell, Intake, Merged, depth_levels},
     mailbox::{Mailbox, SessionId, Times, Update},
     metrics::{FeedCounters, ServerCounters},
-    model::{FeedId, InstrumentId, Mode, field},
+    model::{FeedId, InstrumentId, Mode},
     outbox::Key,
     protocol::encode::{self, EncodeOptions},
     throttle::{Nanos, Throttle, Verdict},
@@ -185,16 +186,6 @@ struct Feed {
     ledger: Ledger,
     /// Instruments that have ticked since they were subscribed.
     active: u64,
-}
-
-#[derive(Debug)]
-struct Outgoing {
-    shards: Vec<(Arc<Mailbox>, Vec<Update>)>,
-    scratch: Vec<u8>,
-    options: EncodeOptions,
-    server: Arc<ServerCounters>,
-    /// Nanoseconds since the Unix epoch, 0 for unknown. Latencies are measured from it; nothing else depends on it.
-    time_of_day_ns: u64,
 }
 
 impl Router {
@@ -468,55 +459,6 @@ impl Feed {
     fn settle(&mut self) {
         self.ledger.settle(&self.counters, self.throttle.waiting());
         self.counters.active.set(self.active);
-    }
-}
-
-impl Outgoing {
-    /// Encodes the newest value of a key once, and hands it to each shard that has subscribers.
-    fn emit(&mut self, topic: &mut Topic, key: Key, missed: u32, received_ns: u64, ledger: &mut Ledger) {
-        let shards = topic.existing_stream(key.variant).map_or(0, |stream| stream.shards);
-        self.scratch.clear();
-        let label = topic.label(key.variant);
-        let view = topic.entry.view();
-        if !encode::market_data(&mut self.scratch, label, key.variant, view, self.options, false) {
-            ledger.empty += 1;
-            return;
-        }
-        let Some(frame) = self.frame() else {
-            ledger.empty += 1;
-            return;
-        };
-        ledger.emitted += 1;
-        let quote = topic.entry.quote();
-        let exchange_ns = if quote.fields & field::EXCHANGE_TS == 0 { 0 } else { quote.exchange_ts_ns };
-        let times = Times { received_ns, exchange_ns };
-        let mut left = shards;
-        while left != 0 {
-            let shard = left.trailing_zeros() as usize;
-            left &= left - 1;
-            ledger.handed += 1;
-            self.post(shard, Update { key, frame: frame.clone(), only: None, missed, times });
-        }
-    }
-
-    /// The scratch buffer as a shared frame: one allocation for all subscribers.
-    fn frame(&self) -> Option<Utf8Bytes> {
-        std::str::from_utf8(&self.scratch).ok().map(Utf8Bytes::from)
-    }
-
-    fn post(&mut self, shard: usize, update: Update) {
-        if let Some((mailbox, updates)) = self.shards.get_mut(shard) {
-            updates.push(update);
-            if updates.len() >= POST_EVERY {
-                mailbox.post(updates);
-            }
-        }
-    }
-
-    fn post_all(&mut self) {
-        for (mailbox, updates) in &mut self.shards {
-            mailbox.post(updates);
-        }
     }
 }
 

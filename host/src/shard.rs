@@ -4,6 +4,7 @@
 //! threads reach a shard through its [`Mailbox`] (ticks) and its inbox of [`ShardCommand`]s.
 
 mod followers;
+mod offers;
 mod pace;
 mod rhythm;
 mod survey;
@@ -25,6 +26,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use self::{
     followers::Followers,
+    offers::Offers,
     pace::{Group, Paced, Pacer},
     rhythm::Rhythm,
 };
@@ -42,7 +44,7 @@ use crate::{
     mailbox::{Mailbox, SessionId, Times, Update},
     metrics::FeedCounters,
     model::{FeedId, InstrumentId, MaxRate, Mode},
-    outbox::{Key, Offered},
+    outbox::Key,
     protocol::codes::CloseReason,
     router::{self, RouterHandle},
     session::{self, Notice, SessionContext, SessionRef},
@@ -305,25 +307,6 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
             }
             return;
         }
-    }
-}
-
-/// Frames offered to sessions, counted at the end.
-#[derive(Debug, Default)]
-struct Offers {
-    offered: usize,
-    conflated: usize,
-}
-
-impl Offers {
-    fn count(&mut self, offered: Offered) {
-        self.offered += 1;
-        self.conflated += usize::from(offered == Offered::Conflated);
-    }
-
-    fn settle(&self, counters: &FeedCounters) {
-        counters.offered.add(self.offered as u64);
-        counters.conflated_outbox.add(self.conflated as u64);
     }
 }
 

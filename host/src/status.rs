@@ -36,6 +36,9 @@ const CONNECT_GRACE: Duration = Duration::from_secs(10);
 /// Longest wait for a shard to say how its sessions are. One that is busier is left out.
 const SURVEY_PATIENCE: Duration = Duration::from_millis(300);
 
+/// Commands that may wait for a shard before it is not asked any more.
+const SURVEYS_WAITING: usize = 1_024;
+
 /// All states of a feed, in the order of the metric.
 const STATES: [FeedState; 7] = [
     FeedState::Starting,
@@ -145,7 +148,8 @@ impl StatusSource for HostStatus {
             .iter()
             .map(|shard| {
                 let (reply, answer) = oneshot::channel();
-                shard.commands.push(ShardCommand::Survey(Survey { most, reply }));
+                // One that is too far behind is left out.
+                _ = shard.commands.try_push(ShardCommand::Survey(Survey { most, reply }), SURVEYS_WAITING);
                 answer
             })
             .collect();
