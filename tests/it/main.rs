@@ -32,6 +32,8 @@ mod limits;
 #[cfg(target_os = "linux")]
 mod live_update;
 mod logins;
+#[cfg(target_os = "linux")]
+mod mistakes;
 mod protocol;
 mod reload;
 mod slow_client;
