@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
@@ -11,6 +11,12 @@ use super::{
     Account, AccountId, AccountsError, Credentials, KeyId, UserName, Verified, VerifyError,
     secrets::{NewKey, Vault, hash_of, id_of, is_same, private_dir, require_private},
 };
+
+/// Name of the database in the data folder.
+pub(super) const DATABASE_FILE: &str = "tickhost.db";
+
+/// Longest wait for another program to finish a write, in seconds.
+const BUSY_SECONDS: u64 = 5;
 
 /// Longest text that an error repeats as the identity of a key; identities have 8 characters, keys 76.
 const MAX_SHOWN_ID_BYTES: usize = 16;
@@ -106,13 +112,14 @@ impl Store {
     pub(super) fn open(data_dir: &Path) -> Result<Self, AccountsError> {
         let data_dir = private_dir(data_dir)?;
         let vault = Vault::open(&data_dir)?;
-        let path = data_dir.join("tickhost.db");
+        let path = data_dir.join(DATABASE_FILE);
         if !path.exists() {
             super::secrets::write_private(&path, b"")?;
         }
         require_private(&path)?;
         let mut connection =
             Connection::open(&path).map_err(|error| database_error(&path.display(), &error))?;
+        require_known_layout(&path.display(), &connection)?;
         prepare(&mut connection).map_err(|error| database_error(&path.display(), &error))?;
         Ok(Self { path: path.display().to_string(), connection: Mutex::new(connection), vault })
     }
@@ -471,11 +478,7 @@ impl Store {
     }
 
     fn unseal(&self, sealed: &[u8], user: &str, broker: &str) -> Result<Credentials, AccountsError> {
-        let undecryptable = || AccountsError::Undecryptable {
-            user: user.to_owned(),
-            broker: broker.to_owned(),
-            reason: "master.key is not the one they were stored with; restore it, or set them again",
-        };
+        let undecryptable = || AccountsError::undecryptable(user, broker);
         let json = self.vault.unseal(sealed, &row_of(user, broker)).ok_or_else(undecryptable)?;
         let object: std::collections::BTreeMap<String, String> =
             serde_json::from_str(&json).map_err(|_| undecryptable())?;
@@ -502,7 +505,7 @@ impl Store {
 }
 
 fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.busy_timeout(std::time::Duration::from_secs(BUSY_SECONDS))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -514,12 +517,46 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn row_of(user: &str, broker: &str) -> String {
+pub(super) fn row_of(user: &str, broker: &str) -> String {
     format!("{user}\0{broker}")
 }
 
+/// The layout of the tables, 0 when there are none yet. One of a newer host is refused: what this one would write might
+/// be wrong there.
+pub(super) fn require_known_layout(
+    path: &dyn std::fmt::Display,
+    connection: &Connection,
+) -> Result<i64, AccountsError> {
+    let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+    let version: i64 = version.map_err(|error| database_error(path, &error))?;
+    if usize::try_from(version).is_ok_and(|version| version > MIGRATIONS.len()) {
+        let reason = format!(
+            "a newer tickhost has written it (layout {version}, this one knows up to {}); use that one, or restore a \
+             backup from before",
+            MIGRATIONS.len()
+        );
+        return Err(AccountsError::Database { path: path.to_string(), reason });
+    }
+    Ok(version)
+}
+
 pub(super) fn database_error(path: &dyn std::fmt::Display, error: &rusqlite::Error) -> AccountsError {
-    AccountsError::Database { path: path.to_string(), reason: error.to_string() }
+    let reason = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => {
+            "it is no database; restore it from a backup, or move it away".to_owned()
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            format!(
+                "another program has held it for more than {BUSY_SECONDS} s; end that program, or try again"
+            )
+        }
+        Some(ErrorCode::DatabaseCorrupt) => format!("it is damaged ({error}); restore it from a backup"),
+        Some(ErrorCode::ReadOnly) => {
+            "this user may not write it; give it the right to with chmod or chown".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    AccountsError::Database { path: path.to_string(), reason }
 }
 
 fn too_long(name: &str) -> AccountsError {
@@ -532,8 +569,12 @@ fn no_user(name: &str) -> AccountsError {
 
 fn no_key(id: &str) -> AccountsError {
     // What is longer than an identity may be a whole key, which must not be repeated.
-    let named = if id.len() <= MAX_SHOWN_ID_BYTES { id } else { "of this identity" };
-    AccountsError::Refused(format!("there is no key {named} that is not revoked; see: tickhost key list"))
+    if id.len() > MAX_SHOWN_ID_BYTES {
+        return AccountsError::Refused(
+            "that is no identity of a key; of th_IDENTITY_… it is the first part, as tickhost key list shows it".to_owned(),
+        );
+    }
+    AccountsError::Refused(format!("there is no key {id} that is not revoked; see: tickhost key list"))
 }
 
 fn no_account(user: &str, broker: &str) -> AccountsError {

@@ -126,7 +126,8 @@ fn market(raw: &RawMarket) -> Result<Market, Wrong> {
     for day in &raw.days {
         let place = WEEKDAYS.iter().position(|known| known == day).and_then(|place| weekdays.get_mut(place));
         let Some(place) = place else {
-            return says(format!("days are {}", WEEKDAYS.join(", ")));
+            let shown: String = day.chars().take(16).collect();
+            return says(format!("{shown:?} is no day; days are {}", WEEKDAYS.join(", ")));
         };
         *place = true;
     }

@@ -80,6 +80,17 @@ impl Settings {
         })
     }
 
+    /// A problem with a setting that shows only when something is done with it: where it stands, and its value unless
+    /// that is a secret.
+    pub fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
+        self.given.problem(key, message)
+    }
+
+    /// A problem with the file of adapters as a whole, said of the setting that names it if there is one.
+    pub(super) fn about_plugins(&self, problem: Problem) -> Problem {
+        if self.given.has("plugins") { self.problem("plugins", problem.message) } else { problem }
+    }
+
     pub(super) fn finish(&mut self, values: &Values, sources: &Sources, problems: &mut Problems) {
         self.executable_dir = sources.executable.as_deref().and_then(Path::parent).map(Path::to_path_buf);
         self.config.clone_from(&values.file);
@@ -101,10 +112,33 @@ impl Settings {
         if values.is_given("ws_max_queue") && !values.is_given("control_bytes") {
             self.control_bytes = usize::try_from(self.ws_max_queue).unwrap_or(usize::MAX) * REPLY_BYTES;
         }
+        self.check_ignored(values);
         self.check_listeners(values, problems);
         self.check_frames(values, problems);
         self.check_tls(values, problems);
         self.check_secrets(values, problems);
+    }
+
+    /// What is allowed and decides nothing.
+    fn check_ignored(&mut self, values: &Values) {
+        if values.is_given("ws_max_queue") && values.is_given("control_bytes") {
+            self.warnings.push(
+                "WS_MAX_QUEUE counts for nothing beside TICKHOST_CONTROL_BYTES; leave one of them out"
+                    .to_owned(),
+            );
+        }
+        if let Some(folder) = self.plugin_dir.as_ref().filter(|folder| !folder.is_dir()) {
+            self.warnings
+                .push(format!("TICKHOST_PLUGIN_DIR: there is no such folder as {}", folder.display()));
+        }
+        if values.is_given("log") && !self.log.names_the_host() {
+            self.warnings.push(format!(
+                "TICKHOST_LOG: {:?} says no level for the host itself, so nothing of it is logged, errors included; \
+                 write info,{}",
+                self.log.as_str(),
+                self.log.as_str()
+            ));
+        }
     }
 
     fn check_listeners(&self, values: &Values, problems: &mut Problems) {

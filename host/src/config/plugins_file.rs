@@ -171,7 +171,7 @@ impl PluginsFile {
     /// As [`PluginsFile::load`].
     pub fn load_with_text(settings: &Settings) -> Result<(Self, Zeroizing<String>), Problems> {
         let path = settings.plugins_path()?;
-        let text = file::read(path)?;
+        let text = file::read(path).map_err(|problem| settings.about_plugins(problem))?;
         Ok((Self::parse(path, &text, &LibraryPlaces::new(settings, path))?, text))
     }
 

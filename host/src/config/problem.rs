@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use crate::cause;
+
 /// Longest part of a value that a report shows, in characters.
 const SHOWN_CHARS: usize = 60;
 
@@ -182,7 +184,11 @@ pub(super) fn line_at(text: &str, offset: usize) -> usize {
 
 /// A file that could not be read.
 pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::new(Origin::File(Arc::from(path), 0), "", format!("cannot be read: {error}"))
+    Problem::new(
+        Origin::File(Arc::from(path), 0),
+        "",
+        format!("cannot be read: {}", cause::of_reading(error)),
+    )
 }
 
 /// Paths for people, one after the other.
