@@ -23,6 +23,10 @@ use tokio_tungstenite::tungstenite::Message;
 /// A user without rights, for tests that root runs: nothing is forbidden to root.
 const NOBODY: u32 = 65_534;
 
+/// Settings that the harness chooses, so that hosts do not meet.
+const PORTS: [(&str, &str); 3] =
+    [("WEBSOCKET_PORT", "websocket_port"), ("TICKHOST_ADMIN_PORT", "admin_port"), ("ZMQ_PORT", "zmq_port")];
+
 /// What stands for a secret in every case that has one. No answer may show it.
 pub(super) const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2";
 
@@ -369,13 +373,16 @@ impl Bench {
         self.answers.push(Answer { code: None, text });
     }
 
-    /// A client with this key asks for news of its feed, and the record shows the first that says that it has failed.
+    /// A client with this key asks for news of its feed, and the record shows the first that says what helps.
     pub(super) fn feed_fails(&mut self, key: &str) {
         let address = self.host().websocket;
         let news = self.runtime.block_on(async {
             let mut client = Client::login_for_feed_status(address, key).await;
             client.subscribe(&["NSE:SBIN"], "LTP").await;
-            client.find(|message| message["type"] == "feed_status" && message["state"] == "auth_failed").await
+            let helps = |message: &Value| {
+                message["message"].as_str().is_some_and(|text| text.contains("account login"))
+            };
+            client.find(|message| message["type"] == "feed_status" && helps(message)).await
         });
         let text = self.masked(&format!(
             "{}: {}",
@@ -407,7 +414,17 @@ impl Bench {
         };
         // What is said to people, and not more of the log than they have to read.
         command.env("TICKHOST_LOG_FORMAT", "text").env("TICKHOST_LOG", "warn").envs(&self.env);
-        command.env("TICKHOST_CONFIG", self.config()).envs(&self.env).current_dir(&self.dir);
+        // What stands in the file of a case is to count.
+        if self.host.is_none() {
+            let settings = fs::read_to_string(self.path("tickhost.toml")).unwrap_or_default();
+            for (variable, key) in PORTS.iter().filter(|(_, key)| settings.contains(key)) {
+                command.env_remove(variable);
+            }
+            if settings.contains("log_format") {
+                command.env_remove("TICKHOST_LOG_FORMAT");
+            }
+        }
+        command.envs(&self.env).current_dir(&self.dir);
         if self.is_unprivileged && fs::metadata(&self.dir).unwrap().uid() == 0 {
             own(&self.dir);
         }
@@ -439,7 +456,7 @@ impl Bench {
 
     fn masked(&self, text: &str) -> String {
         let text = self.masks.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
-        without_hashes(&text)
+        without_moments(&without_hashes(&text))
     }
 }
 
@@ -471,6 +488,26 @@ fn without_hashes(text: &str) -> String {
         masked.push(letter);
     }
     masked.pop();
+    masked
+}
+
+/// Dates with times of day, as lists show when something was changed, without those.
+fn without_moments(text: &str) -> String {
+    const FORM: &[u8] = b"0000-00-00 00:00:00";
+    let mut rest = text;
+    let mut masked = String::with_capacity(text.len());
+    while let Some(letter) = rest.chars().next() {
+        let is_moment = rest.len() >= FORM.len()
+            && rest.bytes().zip(FORM).all(
+                |(byte, form)| {
+                    if *form == b'0' { byte.is_ascii_digit() } else { byte == *form }
+                },
+            );
+        let (shown, taken) =
+            if is_moment { ("YYYY-MM-DD HH:MM:SS", FORM.len()) } else { ("", letter.len_utf8()) };
+        masked.push_str(if is_moment { shown } else { &rest[..taken] });
+        rest = &rest[taken..];
+    }
     masked
 }
 

@@ -22,7 +22,7 @@ pub(super) const REQUESTS: &[Case] = &[
             bench.start();
             bench.client(&[&authenticate(&key)]);
         }),
-        &["AUTHENTICATION_ERROR", "revoked"],
+        &["AUTHENTICATION_ERROR", "Invalid API key"],
     ),
     Case::new(
         "No key",
@@ -30,7 +30,7 @@ pub(super) const REQUESTS: &[Case] = &[
             bench.start();
             bench.client(&[r#"{"action":"authenticate"}"#]);
         }),
-        &["AUTHENTICATION_ERROR", "api_key"],
+        &["AUTHENTICATION_ERROR", "API key is required"],
     ),
     Case::new(
         "A user without an account at a broker",

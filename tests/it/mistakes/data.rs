@@ -98,9 +98,9 @@ pub(super) const FOLDER: &[Case] = &[
             bench.prepare(&["user", "add", "alice"], "");
             bench.prepare(&["account", "set", "alice", "sim"], "{\"pin\":\"1\"}");
             bench.shell("rm data/master.key");
-            bench.refused();
+            bench.warned();
         }),
-        &["DIR/data", "master.key", "decrypt"],
+        &["warning", "DIR/data/tickhost.db", "alice at sim", "master.key is not the one", "set them again"],
     ),
     Case::new(
         "A token of the console that is none",
@@ -126,6 +126,8 @@ pub(super) const FOLDER: &[Case] = &[
         "A second host with the data folder of another",
         By(|bench| {
             bench.start();
+            let pid = bench.host().pid().to_string();
+            bench.mask(&format!("process {pid}"), "process PID");
             bench.warned();
         }),
         &["warning", "DIR/data", "another host", "TICKHOST_DATA_DIR"],
@@ -271,7 +273,7 @@ pub(super) const ACCOUNTS: &[Case] = &[
             bench.file("credentials.json", "{\"pin\": 1234, }");
             bench.run(&["account", "set", "alice", "sim", "--from-file", "credentials.json"]);
         }),
-        &["DIR/credentials.json", "line 1", "object of strings"],
+        &["credentials.json: ", "line 1", "object of strings"],
     ),
     Case::new(
         "Credentials in a file that is not there",

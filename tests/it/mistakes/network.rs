@@ -49,14 +49,6 @@ pub(super) const PORTS: &[Case] = &[
         Settings("allow_remote = true\nwebsocket_host = \"192.0.2.1\""),
         &["tickhost.toml:2: websocket_host", "192.0.2.1", "no address of this machine"],
     ),
-    Case::new(
-        "Passwords in the clear for other machines",
-        By(|bench| {
-            bench.file("tickhost.toml", "allow_remote = true\nwebsocket_host = \"0.0.0.0\"");
-            bench.warned();
-        }),
-        &["warning", "websocket_host", "TICKHOST_TLS_CERT"],
-    ),
 ];
 
 pub(super) const TLS: &[Case] = &[

@@ -146,7 +146,7 @@ pub(super) const ENVIRONMENT: &[Case] = &[
         By(|bench| _ = bench.run(&["run", "--websocket-prot", "9000"])),
         &["--websocket-prot", "--websocket-port"],
     ),
-    Case::new("A command that does not exist", By(|bench| _ = bench.run(&["strat"])), &["strat", "start"]),
+    Case::new("A command that does not exist", By(|bench| _ = bench.run(&["chekc"])), &["chekc", "check"]),
     Case::new(
         "A secret as a flag",
         By(|bench| _ = bench.run(&["run", "--broker-api-secret", "x"])),
@@ -219,16 +219,11 @@ pub(super) const VALUES: &[Case] = &[
         ],
     ),
     Case::new(
-        "Brokers that nothing serves",
+        "A folder of libraries that is not there",
         By(|bench| {
-            bench.env("VALID_BROKERS", "sim,zerodah");
+            bench.env("TICKHOST_PLUGIN_DIR", "nowhere");
             bench.warned();
         }),
-        &["warning", "VALID_BROKERS", "zerodah", "plugins.toml"],
-    ),
-    Case::new(
-        "A folder of libraries that is not there",
-        Variable("TICKHOST_PLUGIN_DIR", "nowhere"),
         &["TICKHOST_PLUGIN_DIR", "DIR/nowhere", "no such folder"],
     ),
 ];
