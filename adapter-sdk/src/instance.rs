@@ -150,6 +150,13 @@ fn plain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let shown = ["invalid type: ", "invalid value: "].into_iter().find_map(|start| {
         let (given, _) = text.strip_prefix(start)?.split_once(['"', '`'])?;
         let expected = text.get(text.rfind(", expected ")?..)?;
+        let expected = match expected.trim_start_matches(", expected ") {
+            "f32" | "f64" => ", expected a number",
+            "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize" => {
+                ", expected a whole number"
+            }
+            _ => expected,
+        };
         Some(format!("{start}{}{expected}", given.trim_end()))
     });
     let shown = shown.unwrap_or_else(|| text.to_owned());
@@ -307,9 +314,12 @@ mod tests {
     #[test]
     fn a_wrong_setting_is_named_and_its_value_is_not_repeated() {
         for (json, wanted) in [
-            (r#"{"size":"canary \", expected at line 7"}"#, "size: invalid type: string, expected u8"),
-            (r#"{"size":-7}"#, "size: invalid value: integer, expected u8"),
-            (r#"{"size":[]}"#, "size: invalid type: sequence, expected u8"),
+            (
+                r#"{"size":"canary \", expected at line 7"}"#,
+                "size: invalid type: string, expected a whole number",
+            ),
+            (r#"{"size":-7}"#, "size: invalid value: integer, expected a whole number"),
+            (r#"{"size":[]}"#, "size: invalid type: sequence, expected a whole number"),
             (r#"{"stall":1}"#, "unknown field `stall`, expected `size` or `network`"),
             (
                 r#"{"size":1,"network":{"mode":"slow"}}"#,

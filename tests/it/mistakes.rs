@@ -18,13 +18,12 @@ use std::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
 };
 
-use self::bench::{Answer, Bench, LIMIT, SECRET};
+use self::bench::{Answer, Bench, SECRET};
 
 /// Cases at one time: most of a case is waiting for programs.
-const WORKERS: usize = 4;
+const WORKERS: usize = 6;
 
 /// One mistake.
 struct Case {
@@ -111,7 +110,7 @@ impl Case {
 
     /// What must hold of every answer, and what of those of this case.
     fn judge(&self, answers: &[Answer]) {
-        let all: String = answers.iter().map(|answer| format!("{}\n", answer.text)).collect();
+        let all = answers.iter().map(|answer| answer.text.as_str()).collect::<Vec<_>>().join("\n");
         for said in self.says {
             assert!(all.contains(said), "{}: nothing says {said:?}:\n{all}", self.name);
         }
@@ -138,7 +137,7 @@ impl Case {
 /// `UPDATE_DOCUMENTS=1` writes the document instead of comparing it.
 #[test]
 fn every_mistake_is_answered_as_the_document_says() {
-    // Before the clock starts: what is not built yet is built by the first that needs it.
+    // Before the cases, each of which has some seconds: what is not built yet is built by the first that needs it.
     integration_tests::sim_library();
     integration_tests::library("adapter_zerodha");
     integration_tests::abi::fixture(integration_tests::abi::Variant::Major);
@@ -146,13 +145,11 @@ fn every_mistake_is_answered_as_the_document_says() {
     let wanted = std::env::var("MISTAKE").unwrap_or_default();
     let cases: Vec<&Case> = AREAS.iter().flat_map(|area| area.cases).collect();
     let cases: Vec<&Case> = cases.into_iter().filter(|case| case.name.contains(&wanted)).collect();
-    let started = Instant::now();
     let records = run_all(&cases);
     if !wanted.is_empty() {
         let shown: Vec<&str> = records.values().map(String::as_str).collect();
         panic!("only {wanted:?} was tried:\n{}", shown.join("\n"));
     }
-    assert!(started.elapsed() < LIMIT, "{} cases took {:?}", cases.len(), started.elapsed());
     let text = document(&records);
     if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
         std::fs::write(&path, text).unwrap();

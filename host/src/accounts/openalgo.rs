@@ -81,10 +81,7 @@ impl OpenAlgo {
         let OpenAlgoSettings { path, pepper, fernet_salt, broker_keys } = settings;
         std::fs::File::open(&path).map_err(|error| AccountsError::Database {
             path: path.display().to_string(),
-            reason: format!(
-                "cannot be read: {}; a relative path counts from the working folder",
-                cause::of_reading(&error)
-            ),
+            reason: format!("{}; a relative path counts from the working folder", cause::of_reading(&error)),
         })?;
         let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .map_err(|error| database_error(&path.display(), &error))?;

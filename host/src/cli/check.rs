@@ -87,9 +87,7 @@ fn check_plugins(settings: &Settings, validate: Validate<'_>, report: &mut Repor
     };
     report.problems.extend(plugins.missing_libraries(path));
     let (enabled, bus) = (plugins.enabled().count(), plugins.bus.brokers.len());
-    if enabled == 0 && bus == 0 {
-        let message =
-            "no adapter is switched on and the bus serves no broker, so no client could get a price";
+    if let Some(message) = trouble::nothing_served(&plugins) {
         report.problems.push(Problem::new(Origin::File(path.into(), 0), "", message));
     }
     if bus > 0 && !settings.bus {

@@ -102,6 +102,9 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     for doubt in doubts.map_err(|error| Problems::from(trouble::data(&settings, &error)))? {
         tracing::warn!(detail = doubt, "Setting needs attention");
     }
+    if let Some(detail) = trouble::nothing_served(&plugins) {
+        tracing::warn!(detail, "plugins.toml needs attention");
+    }
     for problem in trouble::folders(&settings) {
         tracing::error!(%problem, "A folder cannot be used; the host starts without it");
     }

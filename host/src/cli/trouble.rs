@@ -10,12 +10,11 @@ use std::{
 
 use super::run;
 use crate::{
-    accounts::{Accounts, AccountsError, look::look_at_embedded},
+    accounts::{Accounts, AccountsError, look::look_at_embedded, secrets::unwritable},
     admin::RunningHost,
     bus::BusError,
     calendar::CalendarError,
-    cause,
-    config::{Origin, Problem, Problems, Settings},
+    config::{Origin, PluginsFile, Problem, Problems, Settings},
     host::StartError,
     run_dir,
     tls::{TlsError, TlsFiles},
@@ -63,18 +62,35 @@ pub(super) fn calendar(settings: &Settings, error: &CalendarError) -> Problem {
 /// A certificate that cannot be used.
 pub(super) fn tls(settings: &Settings, files: &TlsFiles, error: &TlsError) -> Problem {
     let key = if error.is_of_key(files) { "tls_key" } else { "tls_cert" };
-    settings.problem(key, error.to_string())
+    about_path(
+        settings,
+        key,
+        if key == "tls_key" { &files.key } else { &files.certificate },
+        &error.to_string(),
+    )
 }
 
 /// A database, or another file of the data folder, that cannot be used.
 pub(super) fn data(settings: &Settings, error: &AccountsError) -> Problem {
-    let key = if settings.database_url.is_some() { "database_url" } else { "data_dir" };
-    settings.problem(key, error.to_string())
+    if settings.database_url.is_none() {
+        return data_folder(settings, error);
+    }
+    settings.problem("database_url", error.to_string())
 }
 
 /// A file of the data folder that cannot be used, whatever database there is.
 pub(super) fn data_folder(settings: &Settings, error: &AccountsError) -> Problem {
-    settings.problem("data_dir", error.to_string())
+    about_path(settings, "data_dir", &settings.data_dir, &error.to_string())
+}
+
+/// A problem with what a setting names. A path that the value shows is not repeated.
+fn about_path(settings: &Settings, key: &str, path: &Path, message: &str) -> Problem {
+    let problem = settings.problem(key, message);
+    let repeated = format!("{}: ", path.display());
+    match message.strip_prefix(&repeated).filter(|_| problem.value.is_some()) {
+        Some(rest) => Problem { message: rest.to_owned(), ..problem },
+        None => problem,
+    }
 }
 
 /// Folders, beside the data folder, in which files cannot be made.
@@ -84,18 +100,26 @@ pub(super) fn folders(settings: &Settings) -> Vec<Problem> {
     if let Some((file, folder)) = stats.and_then(|file| Some((file, file.parent()?)))
         && let Err(error) = probe_folder(folder)
     {
-        let message = format!("{} cannot be written: {}", file.display(), cause::of_writing(&error));
-        problems.push(settings.problem("ws_proxy_stats_file", message));
+        let message = unwritable(file, &error).to_string();
+        problems.push(about_path(settings, "ws_proxy_stats_file", file, &message));
     }
     let cache =
         std::env::var_os(run_dir::CACHE_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(folder) = cache.map(|folder| std::path::absolute(&folder).unwrap_or(folder))
         && let Err(error) = probe_folder(&folder)
     {
-        let message = format!("{} cannot be written: {}", folder.display(), cause::of_writing(&error));
+        let message = unwritable(&folder, &error).to_string();
         problems.push(Problem::new(Origin::Environment, run_dir::CACHE_VARIABLE, message));
     }
     problems
+}
+
+/// Why no client could get a price, in a sentence.
+pub(super) fn nothing_served(plugins: &PluginsFile) -> Option<&'static str> {
+    (plugins.enabled().next().is_none() && plugins.bus.brokers.is_empty()).then_some(
+        "no adapter is switched on and the bus serves no broker, so no client could get a price; add an [[adapter]], or \
+         set enabled = true on one",
+    )
 }
 
 /// Whether files can be made in a folder or, when it does not exist, in the nearest one above it that does.

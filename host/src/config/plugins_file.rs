@@ -121,6 +121,8 @@ pub struct AdapterEntry {
     pub resources: ResourceLimits,
     /// Its own settings, one JSON object. It may hold secrets and is left out of debug output.
     pub config_json: String,
+    /// Line of those settings, from 1; that of the section when it has none.
+    pub config_line: usize,
     /// Line of its section, from 1.
     pub line: usize,
 }

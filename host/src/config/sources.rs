@@ -262,6 +262,7 @@ impl Values {
         let problem = Problem::new(raw.origin.clone(), raw.name.as_str(), message);
         match setting.kind {
             Kind::Secret | Kind::Database => problem,
+            Kind::Path => problem.with_path(&raw.text),
             _ => problem.with_value(&raw.text),
         }
     }

@@ -153,7 +153,6 @@ pub(super) const OPENALGO: &[Case] = &[
         "An address of another kind of database",
         By(|bench| {
             bench.env("DATABASE_URL", "postgresql://me:hunter2-hunter2-hunter2-hunter2-hunter2@db/openalgo");
-            bench.mask("hunter2-hunter2-hunter2-hunter2-hunter2", "SECRET");
             bench.refused();
         }),
         &["environment: DATABASE_URL", "sqlite:///relative/path or sqlite:////absolute/path"],
