@@ -244,6 +244,14 @@ impl Accounts {
         OpenAlgo::open(settings)?.doubts()
     }
 
+    /// Looks whether the file of an OpenAlgo database can be read at all, for who lacks its pepper.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn look_for_openalgo(path: &Path) -> Result<(), AccountsError> {
+        openalgo::require_readable(path)
+    }
+
     fn new(source: Source, changes: watch::Receiver<u64>) -> Self {
         let gate = Gate { waiting: Semaphore::new(CHECKS_WAITING), running: Semaphore::new(CHECKS_AT_ONCE) };
         Self { source, gate: Arc::new(gate), changes }

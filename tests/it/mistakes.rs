@@ -46,6 +46,9 @@ enum Make {
     Plugins(&'static str),
     /// In another way.
     By(fn(&mut Bench)),
+    /// By a user without rights. On a machine that has no such user, or gives the right to everybody, it is left out, and
+    /// its part of the document stays as it is.
+    ByNobody(fn(&mut Bench)),
 }
 
 /// A heading of the document with its cases.
@@ -105,6 +108,10 @@ impl Case {
                 bench.refused();
             }
             Make::By(make) => make(bench),
+            Make::ByNobody(make) => {
+                bench.as_nobody();
+                make(bench);
+            }
         }
     }
 
@@ -144,18 +151,21 @@ fn every_mistake_is_answered_as_the_document_says() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../host/MISTAKES.md");
     let wanted = std::env::var("MISTAKE").unwrap_or_default();
     let cases: Vec<&Case> = AREAS.iter().flat_map(|area| area.cases).collect();
-    let cases: Vec<&Case> = cases.into_iter().filter(|case| case.name.contains(&wanted)).collect();
+    let can_be_nobody = bench::can_be_nobody();
+    let is_possible = |case: &&Case| can_be_nobody || !matches!(case.make, Make::ByNobody(_));
+    let cases: Vec<&Case> =
+        cases.into_iter().filter(|case| case.name.contains(&wanted)).filter(is_possible).collect();
     let records = run_all(&cases);
     if !wanted.is_empty() {
         let shown: Vec<&str> = records.values().map(String::as_str).collect();
         panic!("only {wanted:?} was tried:\n{}", shown.join("\n"));
     }
-    let text = document(&records);
+    let written = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
+    let text = document(&records, &written);
     if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
         std::fs::write(&path, text).unwrap();
         return;
     }
-    let written = std::fs::read_to_string(&path).unwrap().replace("\r\n", "\n");
     let differs = text.lines().zip(written.lines()).find(|(now, before)| now != before);
     assert!(
         text == written,
@@ -208,7 +218,8 @@ What can be misconfigured, how it looks, and what the program says, word for wor
 - Of a running host only the lines of its log that matter are shown; `>` is what a client says, `<` what it hears.
 ";
 
-fn document(records: &BTreeMap<&'static str, String>) -> String {
+/// The document. `written` is the one before, for what this machine cannot try.
+fn document(records: &BTreeMap<&'static str, String>, written: &str) -> String {
     let mut text = HEAD.to_owned();
     text.push('\n');
     for area in AREAS {
@@ -217,7 +228,11 @@ fn document(records: &BTreeMap<&'static str, String>) -> String {
     for area in AREAS {
         _ = write!(text, "\n## {}\n", area.title);
         for case in area.cases {
-            _ = write!(text, "\n### {}\n\n```text\n{}\n```\n", case.name, records[case.name].trim_end());
+            let head = format!("\n### {}\n\n```text\n", case.name);
+            let before = || written.split_once(&head).and_then(|(_, rest)| rest.split_once("\n```\n"));
+            let record = records.get(case.name).map(|record| record.trim_end());
+            let record = record.or_else(|| before().map(|(record, _)| record)).unwrap_or_default();
+            _ = write!(text, "{head}{record}\n```\n");
         }
     }
     text

@@ -79,10 +79,7 @@ struct Remembered {
 impl OpenAlgo {
     pub(super) fn open(settings: OpenAlgoSettings) -> Result<Self, AccountsError> {
         let OpenAlgoSettings { path, pepper, fernet_salt, broker_keys } = settings;
-        std::fs::File::open(&path).map_err(|error| AccountsError::Database {
-            path: path.display().to_string(),
-            reason: format!("{}; a relative path counts from the working folder", cause::of_reading(&error)),
-        })?;
+        require_readable(&path)?;
         let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .map_err(|error| database_error(&path.display(), &error))?;
         let opened = connection.busy_timeout(BUSY).and_then(|()| {
@@ -260,6 +257,15 @@ impl OpenAlgo {
     fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, AccountsError> {
         query(&self.connection.lock()).map_err(|error| database_error(&self.path.display(), &error))
     }
+}
+
+/// Refuses a file that is not there or that this user may not read.
+pub(super) fn require_readable(path: &Path) -> Result<(), AccountsError> {
+    let unreadable = |error: std::io::Error| AccountsError::Database {
+        path: path.display().to_string(),
+        reason: format!("{}; a relative path counts from the working folder", cause::of_reading(&error)),
+    };
+    std::fs::File::open(path).map(drop).map_err(unreadable)
 }
 
 /// The file that a `SQLAlchemy` URL names: `sqlite:///relative`, `sqlite:////absolute`.

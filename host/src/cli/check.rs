@@ -155,14 +155,12 @@ fn check_data(settings: &Settings, working_dir: &Path, report: &mut Report) {
             }
             Err(error) => {
                 let error = unwritable(&settings.data_dir, &error);
-                return report.problems.push(trouble::data_folder(settings, &error));
+                report.problems.push(trouble::data_folder(settings, &error));
             }
         }
     }
-    let is_known = !["TICKHOST_DATA_DIR", "DATABASE_URL", "API_KEY_PEPPER"]
-        .iter()
-        .any(|setting| report.problems.mention(setting));
-    if is_known {
+    let is_wrong = if settings.database_url.is_some() { "DATABASE_URL" } else { "TICKHOST_DATA_DIR" };
+    if !report.problems.mention("DATABASE_URL") && !report.problems.mention(is_wrong) {
         match trouble::doubts(settings, working_dir) {
             Ok(doubts) => {
                 report.warnings.extend(doubts);

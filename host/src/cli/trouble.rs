@@ -138,10 +138,13 @@ pub(super) fn probe_folder(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// Why the host would not start with its database.
 pub(super) fn doubts(settings: &Settings, working_dir: &Path) -> Result<Vec<String>, AccountsError> {
-    let mut doubts = match run::openalgo(settings, working_dir) {
-        Some(openalgo) => Accounts::look_at_openalgo(openalgo)?,
-        None if settings.database_url.is_none() => look_at_embedded(&settings.data_dir)?,
-        None => Vec::new(),
+    let mut doubts = match (run::openalgo(settings, working_dir), &settings.database_url) {
+        (Some(openalgo), _) => Accounts::look_at_openalgo(openalgo)?,
+        (None, Some(url)) => {
+            Accounts::look_for_openalgo(&working_dir.join(url.path()))?;
+            Vec::new()
+        }
+        (None, None) => look_at_embedded(&settings.data_dir)?,
     };
     doubts.extend(others_may_enter(&settings.data_dir));
     doubts.extend(another_host(&settings.data_dir));

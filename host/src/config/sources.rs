@@ -144,8 +144,14 @@ pub(super) struct Raw {
 }
 
 /// Where the settings that somebody gave stand, as problems that want a message.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Given(BTreeMap<&'static str, Problem>);
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Given(..)")
+    }
+}
 
 impl Given {
     /// A problem with a setting that shows only when something is done with it.

@@ -298,6 +298,20 @@ impl Bench {
     }
 }
 
+/// Whether commands can be those of a user without rights, who can run the program and may not open low ports.
+pub(super) fn can_be_nobody() -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let from = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
+    let is_root = fs::metadata(dir.path()).unwrap().uid() == 0;
+    let program = integration_tests::sim_library().with_file_name("tickhost");
+    let mut asked = Command::new(program);
+    asked.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    if is_root {
+        asked.uid(NOBODY).gid(NOBODY);
+    }
+    from.trim() == "1024" && asked.status().is_ok_and(|status| status.success())
+}
+
 fn is_nobodys(path: &Path) -> bool {
     fs::metadata(path).unwrap().uid() == NOBODY
 }

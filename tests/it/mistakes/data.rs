@@ -1,12 +1,15 @@
 //! The data folder, databases, and who may connect.
 
-use super::{Case, Make::By, bench::Bench};
+use super::{
+    Case,
+    Make::{By, ByNobody},
+    bench::Bench,
+};
 
 pub(super) const FOLDER: &[Case] = &[
     Case::new(
         "A data folder that this user may not write",
-        By(|bench| {
-            bench.as_nobody();
+        ByNobody(|bench| {
             bench.shell("mkdir locked && chmod 555 locked");
             bench.env("TICKHOST_DATA_DIR", "locked/data");
             bench.refused();
@@ -186,6 +189,24 @@ pub(super) const OPENALGO: &[Case] = &[
             bench.warned();
         }),
         &["warning", "API_KEY_PEPPER", "FERNET_SALT", "openalgo.db"],
+    ),
+    Case::new(
+        "A salt that is none",
+        By(|bench| {
+            openalgo(bench);
+            bench.env("FERNET_SALT", "sea salt");
+            bench.warned();
+        }),
+        &["warning", "FERNET_SALT", "32 or more hex digits", ".env"],
+    ),
+    Case::new(
+        "Secrets for OpenAlgo's database without the database",
+        By(|bench| {
+            bench.env("BROKER_API_KEY", "abc");
+            bench.env("API_KEY_PEPPER", "0123456789abcdef0123456789abcdef");
+            bench.warned();
+        }),
+        &["warning", "API_KEY_PEPPER, BROKER_API_KEY", "DATABASE_URL", "tickhost account set"],
     ),
     Case::new(
         "A file that is no database",

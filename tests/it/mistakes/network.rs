@@ -1,12 +1,10 @@
 //! Ports, addresses, and the certificate of the client port.
 
-use std::fmt::Write as _;
-
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::{
     Case,
-    Make::{By, Flags, Settings},
+    Make::{By, ByNobody, Flags, Settings},
     bench::Bench,
 };
 
@@ -28,10 +26,7 @@ pub(super) const PORTS: &[Case] = &[
     ),
     Case::new(
         "A port below 1024 without the right to it",
-        By(|bench| {
-            bench.as_nobody();
-            bench.refused_with(&["--websocket-port", "443"]);
-        }),
+        ByNobody(|bench| bench.refused_with(&["--websocket-port", "443"])),
         &["--websocket-port", "127.0.0.1:443", "ports from 1024 need no rights"],
     ),
     Case::new(
@@ -77,8 +72,10 @@ pub(super) const TLS: &[Case] = &[
         By(|bench| {
             certificate(bench, 2019, 2020);
             bench.warned();
+            bench.start();
+            bench.logged("Setting needs attention");
         }),
-        &["warning", "DIR/certificate.pem", "2020-01-02", "expired"],
+        &["warning", "WARN", "DIR/certificate.pem", "2020-01-02", "expired"],
     ),
     Case::new(
         "A certificate that is not valid yet",
@@ -108,8 +105,7 @@ pub(super) const TLS: &[Case] = &[
     ),
     Case::new(
         "A key that this user may not read",
-        By(|bench| {
-            bench.as_nobody();
+        ByNobody(|bench| {
             certificate(bench, 2020, 2099);
             bench.shell("chmod 000 key.pem");
             bench.refused();
@@ -134,16 +130,25 @@ fn taken(bench: &mut Bench, flag: &str) {
 }
 
 /// A certificate for these years with its key, and the settings that name them.
-fn certificate(bench: &mut Bench, from: i32, to: i32) {
+pub(super) fn certificate(bench: &mut Bench, from: i32, to: i32) {
+    let (certificate, key) = pem(from, to);
+    let what = format!("a certificate for localhost, from {from}-01-02 to {to}-01-02");
+    bench.bytes("certificate.pem", &what, certificate);
+    bench.bytes("key.pem", "its key", key);
+    bench.settle("chmod 600 key.pem");
+    bench.file("tickhost.toml", "tls_cert = \"certificate.pem\"\ntls_key = \"key.pem\"");
+}
+
+/// One with a key of its own.
+pub(super) fn another_certificate() -> String {
+    pem(2020, 2099).0
+}
+
+/// A certificate and its key, as files have them.
+fn pem(from: i32, to: i32) -> (String, String) {
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.not_before = date_time_ymd(from, 1, 2);
     params.not_after = date_time_ymd(to, 1, 2);
     let key = KeyPair::generate().unwrap();
-    let made = params.self_signed(&key).unwrap();
-    let mut what = String::new();
-    _ = write!(what, "a certificate for localhost, from {from}-01-02 to {to}-01-02");
-    bench.bytes("certificate.pem", &what, made.pem());
-    bench.bytes("key.pem", "its key", key.serialize_pem());
-    bench.settle("chmod 600 key.pem");
-    bench.file("tickhost.toml", "tls_cert = \"certificate.pem\"\ntls_key = \"key.pem\"");
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
 }

@@ -1,6 +1,11 @@
 //! The calendar, the log, files and tools, and what changes while the host runs.
 
-use super::{Case, Make::By, bench::Bench};
+use super::{
+    Case,
+    Make::By,
+    bench::Bench,
+    network::{another_certificate, certificate},
+};
 
 const COVERS: &str = "[covers]\nfrom = \"2026-01-01\"\nto = \"2099-12-31\"\n";
 
@@ -119,6 +124,38 @@ pub(super) const TOOLS: &[Case] = &[
         &["environment: TICKHOST_CACHE_DIR", "DIR/cache.file", "not a folder"],
     ),
     Case::new(
+        "A service manager that is not there",
+        By(|bench| {
+            bench.env("NOTIFY_SOCKET", "/nowhere/notify");
+            bench.start();
+            bench.logged("The service manager cannot be told of the start");
+        }),
+        &["WARN", "NOTIFY_SOCKET=/nowhere/notify"],
+    ),
+    Case::new(
+        "A manual page of a command that does not exist",
+        By(|bench| _ = bench.run(&["man", "strat"])),
+        &["there is no command strat", "tickhost --help"],
+    ),
+    Case::new(
+        "A shell that is not known",
+        By(|bench| _ = bench.run(&["completions", "ksh"])),
+        &["ksh", "bash"],
+    ),
+    Case::new(
+        "A conformance test of a library that is not there",
+        By(|bench| _ = bench.run(&["adapters", "test", "nowhere.so"])),
+        &["nowhere.so"],
+    ),
+    Case::new(
+        "A new adapter where there is one",
+        By(|bench| {
+            bench.shell("mkdir adapter-acme");
+            bench.run(&["adapters", "new", "acme"]);
+        }),
+        &["adapter-acme", "exists"],
+    ),
+    Case::new(
         "A console without a host",
         By(|bench| _ = bench.run(&["console"])),
         &["DIR/data", "tickhost run"],
@@ -189,6 +226,24 @@ pub(super) const RELOAD: &[Case] = &[
             bench.reload();
         }),
         &["DIR/tickhost.toml", "no such file"],
+    ),
+    Case::new(
+        "A certificate that is renewed by half",
+        By(|bench| {
+            certificate(bench, 2020, 2099);
+            bench.start();
+            bench.bytes(
+                "certificate.pem",
+                "another certificate, whose key is still to come",
+                another_certificate(),
+            );
+            bench.reload();
+        }),
+        &[
+            "DIR/certificate.pem and DIR/key.pem",
+            "the key is not the certificate's",
+            "the one before stays in force",
+        ],
     ),
     Case::new(
         "A plugins.toml with mistakes at a reload",

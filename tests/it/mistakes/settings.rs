@@ -2,7 +2,7 @@
 
 use super::{
     Case,
-    Make::{By, Flags, Settings, Variable},
+    Make::{By, ByNobody, Flags, Settings, Variable},
 };
 
 pub(super) const FILE: &[Case] = &[
@@ -63,8 +63,7 @@ pub(super) const FILE: &[Case] = &[
     ),
     Case::new(
         "A file that this user may not read",
-        By(|bench| {
-            bench.as_nobody();
+        ByNobody(|bench| {
             bench.file("tickhost.toml", "throttle_ms = 50");
             bench.shell("chmod 000 tickhost.toml");
             bench.refused();
