@@ -15,12 +15,12 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
-        Mutex,
+        Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use self::bench::{Answer, Bench, SECRET};
+use self::bench::{Answer, Bench, SECRET, Shared};
 
 /// Cases at one time: most of a case is waiting for programs.
 const WORKERS: usize = 6;
@@ -44,6 +44,10 @@ enum Make {
     Flags(&'static [&'static str]),
     /// As the text of `plugins.toml`; both refuse it.
     Plugins(&'static str),
+    /// As what a client says to a host that is as it should be.
+    Client(&'static [&'static str]),
+    /// The same, after it has logged in.
+    LoggedIn(&'static [&'static str]),
     /// In another way.
     By(fn(&mut Bench)),
     /// By a user without rights. On a machine that has no such user, or gives the right to everybody, it is left out, and
@@ -82,17 +86,17 @@ impl Case {
     }
 
     /// Makes the mistake, and gives its part of the document; what happened until then, when an answer is not good.
-    fn run(&self) -> Result<String, String> {
+    fn run(&self, shared: &OnceLock<Shared>) -> Result<String, String> {
         let mut bench = Bench::new();
         let made = catch_unwind(AssertUnwindSafe(|| {
-            self.make(&mut bench);
+            self.make(&mut bench, shared);
             self.judge(bench.answers());
         }));
         let record = bench.finish();
         made.map(|()| record.clone()).map_err(|_| record)
     }
 
-    fn make(&self, bench: &mut Bench) {
+    fn make(&self, bench: &mut Bench, shared: &OnceLock<Shared>) {
         match self.make {
             Make::Settings(text) => {
                 bench.file("tickhost.toml", text);
@@ -106,6 +110,15 @@ impl Case {
             Make::Plugins(text) => {
                 bench.file("plugins.toml", text);
                 bench.refused();
+            }
+            Make::Client(says) => {
+                bench.serve(shared.get_or_init(Shared::start));
+                bench.client(says);
+            }
+            Make::LoggedIn(says) => {
+                let shared = shared.get_or_init(Shared::start);
+                bench.serve(shared);
+                bench.client(&[&[client::authenticate(&shared.key).as_str()], says].concat());
             }
             Make::By(make) => make(bench),
             Make::ByNobody(make) => {
@@ -184,13 +197,14 @@ fn every_mistake_has_a_name_of_its_own() {
 /// Runs the cases side by side; what failed is said together.
 fn run_all(cases: &[&Case]) -> BTreeMap<&'static str, String> {
     let next = AtomicUsize::new(0);
+    let shared = OnceLock::new();
     let records = Mutex::new(BTreeMap::new());
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    match case.run() {
+                    match case.run(&shared) {
                         Ok(record) => _ = records.lock().unwrap().insert(case.name, record),
                         Err(record) => failed.lock().unwrap().push(format!("### {}\n{record}", case.name)),
                     }

@@ -14,6 +14,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::Arc,
 };
 
 use integration_tests::{Host, HostBuilder, SOON};
@@ -43,7 +44,7 @@ pub(super) struct Answer {
 /// A folder with a program to misconfigure.
 pub(super) struct Bench {
     builder: Option<HostBuilder>,
-    host: Option<Host>,
+    host: Option<Arc<Host>>,
     dir: PathBuf,
     env: BTreeMap<String, String>,
     /// What an answer has, and what stands for it in the record.
@@ -53,6 +54,22 @@ pub(super) struct Bench {
     record: String,
     answers: Vec<Answer>,
     runtime: Runtime,
+}
+
+/// A host that is as it should be, for all cases that are the fault of a client.
+pub(super) struct Shared {
+    host: Arc<Host>,
+    /// Key of a user at the synthetic exchange.
+    pub(super) key: String,
+}
+
+impl Shared {
+    /// Starts it.
+    pub(super) fn start() -> Self {
+        let host = Host::start();
+        let key = host.add_user("alice", "sim");
+        Self { host: Arc::new(host), key }
+    }
 }
 
 impl std::fmt::Debug for Bench {

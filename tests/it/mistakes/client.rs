@@ -2,15 +2,16 @@
 
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Case, Make::By, bench::Bench};
+use super::{
+    Case,
+    Make::{By, Client, LoggedIn},
+    bench::Bench,
+};
 
 pub(super) const REQUESTS: &[Case] = &[
     Case::new(
         "A key that is wrong",
-        By(|bench| {
-            bench.start();
-            bench.client(&[r#"{"action":"authenticate","api_key":"wrong"}"#]);
-        }),
+        Client(&[r#"{"action":"authenticate","api_key":"wrong"}"#]),
         &["AUTHENTICATION_ERROR", "Invalid API key"],
     ),
     Case::new(
@@ -26,10 +27,7 @@ pub(super) const REQUESTS: &[Case] = &[
     ),
     Case::new(
         "No key",
-        By(|bench| {
-            bench.start();
-            bench.client(&[r#"{"action":"authenticate"}"#]);
-        }),
+        Client(&[r#"{"action":"authenticate"}"#]),
         &["AUTHENTICATION_ERROR", "API key is required"],
     ),
     Case::new(
@@ -57,77 +55,48 @@ pub(super) const REQUESTS: &[Case] = &[
     ),
     Case::new(
         "A request before the log-in",
-        By(|bench| {
-            bench.start();
-            bench.client(&[r#"{"action":"subscribe","symbol":"SBIN","exchange":"NSE","mode":1}"#]);
-        }),
+        Client(&[r#"{"action":"subscribe","symbol":"SBIN","exchange":"NSE","mode":1}"#]),
         &["NOT_AUTHENTICATED", "You must authenticate first"],
     ),
-    Case::new(
-        "A text that is no JSON",
-        By(|bench| {
-            bench.start();
-            bench.client(&["subscribe NSE:SBIN"]);
-        }),
-        &["INVALID_JSON"],
-    ),
+    Case::new("A text that is no JSON", Client(&["subscribe NSE:SBIN"]), &["INVALID_JSON"]),
     Case::new(
         "JSON that is no object",
-        By(|bench| {
-            bench.start();
-            bench.client(&[r#"["subscribe","NSE:SBIN"]"#]);
-        }),
+        Client(&[r#"["subscribe","NSE:SBIN"]"#]),
         &["SERVER_ERROR", "object"],
     ),
     Case::new(
         "An action that is none",
-        By(|bench| requests(bench, &[r#"{"action":"subscripe","symbol":"SBIN","exchange":"NSE"}"#])),
+        LoggedIn(&[r#"{"action":"subscripe","symbol":"SBIN","exchange":"NSE"}"#]),
         &["INVALID_ACTION", "subscripe"],
     ),
     Case::new(
         "A mode that is none",
-        By(|bench| {
-            requests(bench, &[r#"{"action":"subscribe","symbol":"SBIN","exchange":"NSE","mode":"Full"}"#]);
-        }),
+        LoggedIn(&[r#"{"action":"subscribe","symbol":"SBIN","exchange":"NSE","mode":"Full"}"#]),
         &["INVALID_MODE", "Full"],
     ),
     Case::new(
         "A symbol that the broker does not know",
-        By(|bench| {
-            requests(bench, &[r#"{"action":"subscribe","symbol":"SBINN","exchange":"NSE","mode":1}"#]);
-        }),
+        LoggedIn(&[r#"{"action":"subscribe","symbol":"SBINN","exchange":"NSE","mode":1}"#]),
         &["SYMBOL_NOT_FOUND", "SBINN"],
     ),
     Case::new(
         "An exchange that does not exist",
-        By(|bench| {
-            requests(bench, &[r#"{"action":"subscribe","symbol":"SBIN","exchange":"NYSE","mode":1}"#]);
-        }),
+        LoggedIn(&[r#"{"action":"subscribe","symbol":"SBIN","exchange":"NYSE","mode":1}"#]),
         &["SYMBOL_NOT_FOUND", "NYSE"],
     ),
     Case::new(
         "A subscription without symbols",
-        By(|bench| requests(bench, &[r#"{"action":"subscribe","mode":1}"#])),
+        LoggedIn(&[r#"{"action":"subscribe","mode":1}"#]),
         &["INVALID_PARAMETERS"],
     ),
     Case::new(
         "Every tick, without being allowed to",
-        By(|bench| {
-            requests(
-                bench,
-                &[r#"{"action":"subscribe","symbol":"SBIN","exchange":"NSE","mode":1,"lossless":true}"#],
-            );
-        }),
+        LoggedIn(&[r#"{"action":"subscribe","symbol":"SBIN","exchange":"NSE","mode":1,"lossless":true}"#]),
         &["INVALID_PARAMETERS", "lossless"],
     ),
     Case::new(
         "A rate out of its range",
-        By(|bench| {
-            requests(
-                bench,
-                &[r#"{"action":"subscribe","symbol":"SBIN","exchange":"NSE","mode":1,"max_rate":5000}"#],
-            );
-        }),
+        LoggedIn(&[r#"{"action":"subscribe","symbol":"SBIN","exchange":"NSE","mode":1,"max_rate":5000}"#]),
         &["INVALID_PARAMETERS", "max_rate"],
     ),
     Case::new(
@@ -177,23 +146,15 @@ pub(super) const BUS: &[Case] = &[
     ),
 ];
 
-fn authenticate(key: &str) -> String {
+pub(super) fn authenticate(key: &str) -> String {
     format!(r#"{{"action":"authenticate","api_key":"{key}"}}"#)
 }
 
 /// A user at the synthetic exchange; gives the key.
-fn user(bench: &mut Bench) -> String {
+pub(super) fn user(bench: &mut Bench) -> String {
     bench.prepare(&["user", "add", "alice"], "");
     bench.prepare(&["account", "set", "alice", "sim"], "{}");
     let key = bench.prepare(&["key", "create", "alice"], "");
     bench.mask(&key, "KEY");
     key
-}
-
-/// What a client that has logged in asks for.
-fn requests(bench: &mut Bench, says: &[&str]) {
-    let key = user(bench);
-    bench.start();
-    let login = authenticate(&key);
-    bench.client(&[&[login.as_str()], says].concat());
 }

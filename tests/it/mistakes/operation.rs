@@ -145,7 +145,7 @@ pub(super) const TOOLS: &[Case] = &[
     Case::new(
         "A conformance test of a library that is not there",
         By(|bench| _ = bench.run(&["adapters", "test", "nowhere.so"])),
-        &["nowhere.so"],
+        &["there is no library nowhere.so", "build the adapter"],
     ),
     Case::new(
         "A new adapter where there is one",
@@ -153,7 +153,7 @@ pub(super) const TOOLS: &[Case] = &[
             bench.shell("mkdir adapter-acme");
             bench.run(&["adapters", "new", "acme"]);
         }),
-        &["adapter-acme", "exists"],
+        &["adapter-acme", "it is there already", "another name"],
     ),
     Case::new(
         "A console without a host",

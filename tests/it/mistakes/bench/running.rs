@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     fs,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,7 +11,7 @@ use integration_tests::{Client, Host, SOON, bus::Publisher, http, wait_until};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Answer, Bench, mask::line_of};
+use super::{Answer, Bench, Shared, mask::line_of};
 
 /// Longest line of a log; what is longer is a mistake by itself.
 const MAX_LINE_CHARS: usize = 2_000;
@@ -23,12 +24,18 @@ impl Bench {
             builder = builder.env(name, value);
         }
         let plugins = fs::read_to_string(self.path("plugins.toml")).unwrap();
-        self.host = Some(builder.env("TICKHOST_CONFIG", self.config()).plugins(&plugins).start());
+        self.host = Some(Arc::new(builder.env("TICKHOST_CONFIG", self.config()).plugins(&plugins).start()));
         let host = self.host();
         for address in [host.websocket, host.admin, host.bus].map(|address| address.to_string()) {
             self.mask(&address, "127.0.0.1:PORT");
         }
         _ = writeln!(self.record, "$ tickhost run &");
+    }
+
+    /// Lets clients of this bench connect to a host that runs already.
+    pub(in crate::mistakes) fn serve(&mut self, shared: &Shared) {
+        self.host = Some(Arc::clone(&shared.host));
+        self.mask(&shared.key, "KEY");
     }
 
     pub(in crate::mistakes) fn host(&self) -> &Host {
@@ -37,7 +44,7 @@ impl Bench {
 
     /// Waits until the running host logs this message, and records the first such line.
     pub(in crate::mistakes) fn logged(&mut self, message: &str) {
-        let host = self.host.as_ref().unwrap();
+        let host = Arc::clone(self.host.as_ref().unwrap());
         self.runtime.block_on(wait_until(message, || async { !host.messages(message).is_empty() }));
         let log = host.log();
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -50,7 +57,7 @@ impl Bench {
 
     /// Makes the running host read everything again.
     pub(in crate::mistakes) fn reload(&mut self) {
-        let host = self.host.as_ref().unwrap();
+        let host = Arc::clone(self.host.as_ref().unwrap());
         let before = host.log().lines().count();
         self.runtime.block_on(host.reload());
         _ = writeln!(self.record, "$ kill -HUP HOST");
@@ -120,7 +127,7 @@ impl Bench {
 
     /// A program publishes this on the bus until the counter of the host moves, which is how it is told.
     pub(in crate::mistakes) fn publish(&mut self, topic: &str, body: &str) {
-        let host = self.host.as_ref().unwrap();
+        let host = Arc::clone(self.host.as_ref().unwrap());
         let parts = || vec![topic.as_bytes().to_vec(), body.as_bytes().to_vec()];
         let text = self.runtime.block_on(async {
             let mut publisher = Publisher::connect(host.bus).await;
