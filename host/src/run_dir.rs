@@ -29,12 +29,17 @@ impl RunDir {
     pub fn make(data_dir: &Path) -> Result<Self, AccountsError> {
         let base = private_dir(&data_dir.join("run"))?;
         remove_left_behind(&base);
-        let own = private_dir(&base.join(std::process::id().to_string()))?;
+        let own = private_dir(&Self::own_of(data_dir))?;
         let chosen = std::env::var_os(CACHE_VARIABLE).filter(|value| !value.is_empty());
         let cache = chosen.map_or_else(|| data_dir.join("cache"), PathBuf::from);
         // Processes may be started elsewhere.
         let cache = std::path::absolute(&cache).unwrap_or(cache);
         Ok(Self { base, own, cache })
+    }
+
+    /// Where that of a host of this process is.
+    pub(crate) fn own_of(data_dir: &Path) -> PathBuf {
+        data_dir.join("run").join(std::process::id().to_string())
     }
 
     /// Where commands find the host that runs with this data folder.

@@ -265,7 +265,11 @@ pub(super) fn require_readable(path: &Path) -> Result<(), AccountsError> {
         path: path.display().to_string(),
         reason: format!("{}; a relative path counts from the working folder", cause::of_reading(&error)),
     };
-    std::fs::File::open(path).map(drop).map_err(unreadable)
+    let opened = std::fs::File::open(path).and_then(|file| file.metadata());
+    match opened.map_err(unreadable)? {
+        metadata if metadata.is_dir() => Err(unreadable(std::io::ErrorKind::IsADirectory.into())),
+        _ => Ok(()),
+    }
 }
 
 /// The file that a `SQLAlchemy` URL names: `sqlite:///relative`, `sqlite:////absolute`.

@@ -149,6 +149,7 @@ fn check_data(settings: &Settings, working_dir: &Path, report: &mut Report) {
         match trouble::probe_folder(&settings.data_dir) {
             Ok(()) => {
                 report.facts.push(format!("data folder {}", settings.data_dir.display()));
+                trouble::long_path(settings).into_iter().for_each(|problem| report.problems.push(problem));
                 if let Err(error) = Token::read_console(&settings.data_dir) {
                     report.problems.push(trouble::data_folder(settings, &error));
                 }

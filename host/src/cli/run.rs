@@ -97,6 +97,9 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     }
     let calendars = open_calendar(&settings)?;
     let tls = open_tls(&settings)?;
+    if let Some(problem) = trouble::long_path(&settings) {
+        return Err(Problems::from(problem).into());
+    }
     let doubts = trouble::doubts(&settings, &sources.working_dir);
     let unusable = |error: AccountsError| Problems::from(trouble::data_folder(&settings, &error));
     for doubt in doubts.map_err(|error| Problems::from(trouble::data(&settings, &error)))? {

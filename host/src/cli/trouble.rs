@@ -12,11 +12,11 @@ use super::run;
 use crate::{
     accounts::{Accounts, AccountsError, look::look_at_embedded, secrets::unwritable},
     admin::RunningHost,
-    bus::BusError,
+    bus::{self, BusError},
     calendar::CalendarError,
     config::{Origin, PluginsFile, Problem, Problems, Settings},
     host::StartError,
-    run_dir,
+    run_dir::{self, RunDir},
     tls::{TlsError, TlsFiles},
 };
 
@@ -76,6 +76,18 @@ pub(super) fn data(settings: &Settings, error: &AccountsError) -> Problem {
         return data_folder(settings, error);
     }
     settings.problem("database_url", error.to_string())
+}
+
+/// A data folder whose path leaves no room for the sockets in it, if the bus needs one.
+pub(super) fn long_path(settings: &Settings) -> Option<Problem> {
+    let folder = std::path::absolute(&settings.data_dir).unwrap_or_else(|_| settings.data_dir.clone());
+    let is_too_long = settings.bus && !bus::has_room(&RunDir::own_of(&folder));
+    is_too_long.then(|| {
+        settings.problem(
+            "data_dir",
+            "is too long a path for the sockets in it; name a folder with a shorter path",
+        )
+    })
 }
 
 /// A file of the data folder that cannot be used, whatever database there is.

@@ -132,6 +132,18 @@ pub(super) const LIBRARIES: &[Case] = &[
         ],
     ),
     Case::new(
+        "A library by its file name, which is another",
+        By(|bench| {
+            bench.file("plugins.toml", "[[adapter]]\nname = \"sim\"\nlibrary = \"adapter_sim.so\"");
+            bench.run(&["check"]);
+        }),
+        &[
+            "DIR/plugins.toml:1: adapter sim: library = \"adapter_sim.so\"",
+            "DIR/adapter_sim.so",
+            "a stem such as adapter_sim",
+        ],
+    ),
+    Case::new(
         "A text instead of a library",
         By(|bench| broken(bench, "#!/bin/sh", b"#!/bin/sh\necho ticks\n")),
         &["DIR/libadapter_acme.so is no library for this machine"],

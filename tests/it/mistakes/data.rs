@@ -26,6 +26,15 @@ pub(super) const FOLDER: &[Case] = &[
         &["environment: TICKHOST_DATA_DIR", "DIR/data.file", "not a folder"],
     ),
     Case::new(
+        "A data folder with a long path",
+        By(|bench| {
+            let folder = bench.path(&"long".repeat(25)).display().to_string();
+            bench.env("TICKHOST_DATA_DIR", &folder);
+            bench.refused();
+        }),
+        &["environment: TICKHOST_DATA_DIR", "is too long a path", "shorter path"],
+    ),
+    Case::new(
         "A database that others can read",
         By(|bench| {
             bench.prepare(&["user", "add", "alice"], "");
@@ -153,6 +162,15 @@ pub(super) const OPENALGO: &[Case] = &[
         &["environment: DATABASE_URL", "openalgo.db", "no such file"],
     ),
     Case::new(
+        "A folder instead of a database",
+        By(|bench| {
+            openalgo(bench);
+            bench.shell("rm openalgo.db && mkdir openalgo.db");
+            bench.refused();
+        }),
+        &["environment: DATABASE_URL", "DIR/openalgo.db", "a folder, not a file"],
+    ),
+    Case::new(
         "An address of another kind of database",
         By(|bench| {
             bench.env("DATABASE_URL", "postgresql://me:hunter2-hunter2-hunter2-hunter2-hunter2@db/openalgo");
@@ -239,8 +257,8 @@ pub(super) const OPENALGO: &[Case] = &[
 pub(super) const ACCOUNTS: &[Case] = &[
     Case::new(
         "A user that does not exist",
-        By(|bench| _ = bench.run(&["key", "create", "alise"])),
-        &["there is no user alise", "tickhost user add alise"],
+        By(|bench| _ = bench.run(&["key", "create", "alicia"])),
+        &["there is no user alicia", "tickhost user add alicia"],
     ),
     Case::new(
         "A user that exists already",

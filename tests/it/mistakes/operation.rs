@@ -134,8 +134,8 @@ pub(super) const TOOLS: &[Case] = &[
     ),
     Case::new(
         "A manual page of a command that does not exist",
-        By(|bench| _ = bench.run(&["man", "strat"])),
-        &["there is no command strat", "tickhost --help"],
+        By(|bench| _ = bench.run(&["man", "stop"])),
+        &["there is no command stop", "tickhost --help"],
     ),
     Case::new(
         "A shell that is not known",

@@ -144,7 +144,7 @@ pub(super) const ENVIRONMENT: &[Case] = &[
         By(|bench| _ = bench.run(&["run", "--websocket-prot", "9000"])),
         &["--websocket-prot", "--websocket-port"],
     ),
-    Case::new("A command that does not exist", By(|bench| _ = bench.run(&["chekc"])), &["chekc", "check"]),
+    Case::new("A command that does not exist", By(|bench| _ = bench.run(&["checks"])), &["checks", "check"]),
     Case::new(
         "A secret as a flag",
         By(|bench| _ = bench.run(&["run", "--broker-api-secret", "x"])),
