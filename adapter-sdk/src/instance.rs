@@ -150,20 +150,25 @@ fn plain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let shown = ["invalid type: ", "invalid value: "].into_iter().find_map(|start| {
         let (given, _) = text.strip_prefix(start)?.split_once(['"', '`'])?;
         let expected = text.get(text.rfind(", expected ")?..)?;
-        let expected = match expected.trim_start_matches(", expected ") {
-            "f32" | "f64" => ", expected a number",
-            "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize" => {
-                ", expected a whole number"
-            }
-            _ => expected,
-        };
         Some(format!("{start}{}{expected}", given.trim_end()))
     });
-    let shown = shown.unwrap_or_else(|| text.to_owned());
+    let shown = in_words(shown.unwrap_or_else(|| text.to_owned()));
     match error.path().to_string().as_str() {
         "." => shown,
         _ if text.starts_with("unknown field ") => shown,
         path => format!("{path}: {shown}"),
+    }
+}
+
+/// The types of numbers as people call them.
+fn in_words(text: String) -> String {
+    let Some((given, expected)) = text.rsplit_once(", expected ") else { return text };
+    match expected {
+        "f32" | "f64" => format!("{given}, expected a number"),
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize" => {
+            format!("{given}, expected a whole number")
+        }
+        _ => text,
     }
 }
 
