@@ -240,7 +240,7 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
         }
         Request::Completions { shell } => manual::completions(shell, &mut out)?,
         Request::Man { command } => manual::page(&command, &mut out)?,
-        Request::RunAdapter { .. } => return Ok(process::run_child()),
+        Request::RunAdapter { name } => return Ok(process::run_child(&name)),
         Request::ProbeAdapter => return Ok(process::run_probe()),
         Request::LoginAdapter => return Ok(process::run_login()),
         Request::DocumentSettings => print(&config::markdown().trim_end()),

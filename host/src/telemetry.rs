@@ -1,5 +1,7 @@
 //! Log output: to standard error, for people or for collectors. Nothing secret gets here; see [`Redacted`].
 
+mod journal;
+
 use std::{
     fmt,
     io::{self, IsTerminal as _},
@@ -38,30 +40,48 @@ impl LogControl {
     }
 }
 
-/// Sends the log of this process to standard error. Call it once, before anything logs.
+/// Sends the log of this process to standard error. Call it once, before anything logs. Where systemd's journal reads it,
+/// text has the level as the journal wants it, and no time: the journal has one.
 ///
 /// # Errors
 /// [`TelemetryError`].
 pub fn init(filter: &LogFilter, format: LogFormat) -> Result<LogControl, TelemetryError> {
     let wants_colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let (subscriber, control) =
-        subscriber(filter, format, wants_colour && io::stderr().is_terminal(), io::stderr)?;
+    let reader = match io::stderr().is_terminal() {
+        true => Reader::Terminal { has_colour: wants_colour },
+        false if journal::reads_standard_error() => Reader::Journal,
+        false => Reader::Other,
+    };
+    let (subscriber, control) = subscriber(filter, format, reader, io::stderr)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::AlreadySet)?;
     Ok(control)
+}
+
+/// Who reads the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    Terminal { has_colour: bool },
+    Journal,
+    Other,
 }
 
 fn subscriber(
     filter: &LogFilter,
     format: LogFormat,
-    has_colour: bool,
+    reader: Reader,
     writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
 ) -> Result<(Box<dyn Subscriber + Send + Sync>, LogControl), TelemetryError> {
     let (filter, handle) = reload::Layer::new(EnvFilter::try_new(filter.as_str())?);
     let filtered = Registry::default().with(filter);
+    let has_colour = reader == Reader::Terminal { has_colour: true };
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(has_colour);
-    let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
-        LogFormat::Text => Box::new(filtered.with(lines)),
-        LogFormat::Json => Box::new(filtered.with(lines.json())),
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match (format, reader) {
+        (LogFormat::Text, Reader::Journal) => {
+            let format = tracing_subscriber::fmt::format().without_time();
+            Box::new(filtered.with(lines.event_format(journal::WithPriority(format))))
+        }
+        (LogFormat::Text, _) => Box::new(filtered.with(lines)),
+        (LogFormat::Json, _) => Box::new(filtered.with(lines.json())),
     };
     Ok((subscriber, LogControl(handle)))
 }
@@ -114,15 +134,15 @@ mod tests {
         Settings::load(&sources).unwrap().log
     }
 
-    fn logged(text: &str, format: LogFormat, colour: bool) -> String {
-        logged_then(text, format, colour, |_| {})
+    fn logged(text: &str, format: LogFormat, reader: Reader) -> String {
+        logged_then(text, format, reader, |_| {})
     }
 
-    fn logged_then(text: &str, format: LogFormat, colour: bool, then: impl FnOnce(&LogControl)) -> String {
+    fn logged_then(text: &str, format: LogFormat, reader: Reader, then: impl FnOnce(&LogControl)) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let filter = filter(text);
-        let (subscriber, control) = subscriber(&filter, format, colour, move || writer.clone()).unwrap();
+        let (subscriber, control) = subscriber(&filter, format, reader, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(count = 3, key = %Redacted("hunter2"), "Started");
             tracing::debug!("Detail");
@@ -134,15 +154,28 @@ mod tests {
 
     #[test]
     fn text_has_the_level_the_message_and_no_secret() {
-        let text = logged("info", LogFormat::Text, false);
+        let text = logged("info", LogFormat::Text, Reader::Other);
         assert!(text.contains("INFO") && text.contains("Started count=3 key=[redacted]"), "{text}");
         assert!(!text.contains("Detail") && !text.contains('\u{1b}'), "{text}");
-        assert!(logged("info", LogFormat::Text, true).contains('\u{1b}'));
+        let terminal = |has_colour| logged("info", LogFormat::Text, Reader::Terminal { has_colour });
+        assert!(terminal(true).contains('\u{1b}') && !terminal(false).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn the_journal_gets_levels_as_numbers_and_no_time_and_objects_as_they_are() {
+        let text = logged_then("debug", LogFormat::Text, Reader::Journal, |_| {
+            tracing::warn!("Slow");
+            tracing::error!("Lost");
+        });
+        let starts: Vec<_> = text.lines().map(|line| line.split("tickhost").next().unwrap()).collect();
+        assert_eq!(starts, ["<6> INFO ", "<7>DEBUG ", "<4> WARN ", "<3>ERROR "], "{text}");
+        let objects = logged("info", LogFormat::Json, Reader::Journal);
+        assert!(objects.starts_with("{\"timestamp\":"), "{objects}");
     }
 
     #[test]
     fn json_is_one_object_per_line_with_its_fields_in_one_place() {
-        let text = logged("warn,tickhost=debug", LogFormat::Json, false);
+        let text = logged("warn,tickhost=debug", LogFormat::Json, Reader::Other);
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
@@ -153,7 +186,7 @@ mod tests {
 
     #[test]
     fn another_filter_counts_at_once() {
-        let text = logged_then("info", LogFormat::Text, false, |control| {
+        let text = logged_then("info", LogFormat::Text, Reader::Other, |control| {
             tracing::debug!("Before");
             control.set(&filter("debug")).unwrap();
             tracing::debug!("Between");
