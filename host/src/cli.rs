@@ -87,8 +87,8 @@ pub enum Request {
     /// Look for mistakes without starting anything
     ///
     /// Validates the settings, plugins.toml and each adapter's own settings, and looks whether libraries are there, the
-    /// data folder can be written and the ports are free. Prints all problems at once; secrets are never printed. Exit
-    /// code 0 when there is none, else 1.
+    /// data folder can be written and the ports are free, or those of the host that runs with it. Prints all problems at
+    /// once; secrets are never printed. Exit code 0 when there is none, else 1.
     Check,
     /// List the adapters of plugins.toml; write and test new ones
     ///
@@ -199,9 +199,13 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
         }
         Request::Check => {
             let scratch = adapters::Scratch::new()?;
-            let report = check::check(sources, &|entry, _| {
-                catalog::inspect(entry, &run::own_program(), &scratch.0).map(drop)
-            });
+            let validate =
+                |entry: &_, _: &_| catalog::inspect(entry, &run::own_program(), &scratch.0).map(drop);
+            let (settings, _) = Settings::load_lenient(sources);
+            // A host that does not answer as one is another program to it.
+            let status = runtime()?.block_on(adapters::status(&settings)).ok().flatten();
+            let taken = status.map(|(_, status)| adapters::listeners(&status)).unwrap_or_default();
+            let report = check::check(sources, &validate, &taken);
             print(&report);
             return Ok(ExitCode::from(report.exit_code()));
         }

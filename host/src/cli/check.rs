@@ -26,6 +26,7 @@ pub struct Report {
     problems: Problems,
     warnings: Vec<String>,
     facts: Vec<String>,
+    host_runs: bool,
 }
 
 impl Report {
@@ -52,6 +53,7 @@ impl fmt::Display for Report {
             writeln!(f, "ok       {fact}")?;
         }
         match self.problems.as_slice().len() {
+            0 if self.host_runs => f.write_str("No problems found: the host that runs can be started anew."),
             0 => f.write_str("No problems found: `tickhost run` can start."),
             1 => f.write_str("1 problem found."),
             count => write!(f, "{count} problems found."),
@@ -59,14 +61,16 @@ impl fmt::Display for Report {
     }
 }
 
-/// Looks at everything. Nothing is started and nothing is left behind; each port is opened and closed at once.
-pub fn check(sources: &Sources, validate: Validate<'_>) -> Report {
-    check_at(sources, validate, clock::unix_nanos())
+/// Looks at everything. Nothing is started and nothing is left behind; each port is opened and closed at once. `taken` are
+/// the addresses of the host that runs with the data folder, if one does: ports that it has are free for the next one.
+pub fn check(sources: &Sources, validate: Validate<'_>, taken: &[SocketAddr]) -> Report {
+    check_at(sources, validate, taken, clock::unix_nanos())
 }
 
-fn check_at(sources: &Sources, validate: Validate<'_>, now_ns: u64) -> Report {
+fn check_at(sources: &Sources, validate: Validate<'_>, taken: &[SocketAddr], now_ns: u64) -> Report {
     let (settings, problems) = Settings::load_lenient(sources);
-    let mut report = Report { problems, warnings: settings.warnings.clone(), facts: Vec::new() };
+    let warnings = settings.warnings.clone();
+    let mut report = Report { problems, warnings, facts: Vec::new(), host_runs: !taken.is_empty() };
     if let Some(file) = &settings.config {
         report.facts.push(format!("settings file {}", file.display()));
     }
@@ -74,7 +78,7 @@ fn check_at(sources: &Sources, validate: Validate<'_>, now_ns: u64) -> Report {
     check_calendar(&settings, now_ns, &mut report);
     check_tls(&settings, &mut report);
     check_data(&settings, &sources.working_dir, &mut report);
-    check_ports(&settings, &mut report);
+    check_ports(&settings, taken, &mut report);
     report
 }
 
@@ -197,7 +201,7 @@ fn probe_folder(folder: &Path) -> io::Result<()> {
     fs::remove_file(&probe)
 }
 
-fn check_ports(settings: &Settings, report: &mut Report) {
+fn check_ports(settings: &Settings, taken: &[SocketAddr], report: &mut Report) {
     let listeners = [
         ("client port", "WEBSOCKET", Some(settings.websocket_address())),
         ("operator's port", "TICKHOST_ADMIN", Some(settings.admin_address())),
@@ -211,9 +215,19 @@ fn check_ports(settings: &Settings, report: &mut Report) {
         }
         match TcpListener::bind(address) {
             Ok(_) => report.facts.push(format!("{what} {address}")),
+            Err(error) if error.kind() == ErrorKind::AddrInUse && is_among(address, taken) => {
+                report.facts.push(format!("{what} {address}, which the host that runs has"));
+            }
             Err(error) => report.problems.push(port_problem(address, &host, &port, &error)),
         }
     }
+}
+
+/// Whether one of these is in the way of an address. All addresses of a machine are in the way of each.
+fn is_among(address: SocketAddr, taken: &[SocketAddr]) -> bool {
+    taken.iter().filter(|taken| taken.port() == address.port()).any(|taken| {
+        taken.ip() == address.ip() || taken.ip().is_unspecified() || address.ip().is_unspecified()
+    })
 }
 
 fn port_problem(address: SocketAddr, host: &str, port: &str, error: &io::Error) -> Problem {
