@@ -42,7 +42,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::control::{ControlFile, RunningHost, Token};
+pub use self::control::{ControlFile, RunningHost, Token, from_this_machine};
 pub use self::kept_key::{KEY_FILES, KeptKey, read_kept_key};
 pub use self::live::SESSIONS_SHOWN;
 pub use self::report::{

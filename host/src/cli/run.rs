@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::Prepared;
 use crate::{
     accounts::{Accounts, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
-    admin::Token,
+    admin::{Token, from_this_machine},
     bus::BusSettings,
     calendar::{self, Calendars},
     clock,
@@ -313,11 +313,12 @@ fn welcome(
     console_token: &Token,
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
-    let (websocket, scheme) = (host.websocket_addr(), scheme(host));
+    let (websocket, scheme) = (from_this_machine(host.websocket_addr()), scheme(host));
     writeln!(
         out,
-        "Tickhost serves {scheme}://{websocket}; status at http://{}/status. Stop with Ctrl-C.",
-        host.admin_addr()
+        "Tickhost serves {scheme}://{}; status at http://{}/status. Stop with Ctrl-C.",
+        host.websocket_addr(),
+        from_this_machine(host.admin_addr())
     )?;
     let program = std::env::args().next().unwrap_or_else(|| "tickhost".to_owned());
     // What is no terminal may be a file that others read, or a journal: there, a secret has no place.
