@@ -15,6 +15,7 @@ use crate::{
         SessionCounts, StatusReport, StatusSource, Token,
     },
     bus::BusCounters,
+    calendar::MarketPhase,
     catalog::Catalog,
     clock::{self, Clock, age_ms},
     feed::{ConnectionStatus, Feed, FeedState},
@@ -140,12 +141,13 @@ impl StatusSource for HostStatus {
         let samples: Vec<FeedSample<'_>> = feeds
             .iter()
             .map(|feed| {
-                let status = feed.status();
+                let (status, view) = (feed.status(), feed.view(now_ns));
                 FeedSample {
                     id: feed.id().0,
                     adapter: &feed.spec().adapter,
                     broker: &feed.spec().broker,
-                    state: feed.state(now_ns).label(),
+                    state: view.state.label(),
+                    is_market_closed: matches!(view.market, Some(MarketPhase::Closed { .. })),
                     instruments: status.instruments as u64,
                     connections: status.connections.len() as u64,
                     sessions: feed.members() as u64,

@@ -18,6 +18,7 @@ mod brokers;
 mod bus;
 mod clients;
 mod delivery;
+mod documented;
 mod faults;
 mod feed_status;
 mod hostile;
@@ -29,6 +30,7 @@ mod limits;
 #[cfg(target_os = "linux")]
 mod live_update;
 mod logins;
+mod monitoring;
 mod protocol;
 mod slow_client;
 mod subscriptions;

@@ -1,4 +1,5 @@
-//! A WebSocket client that speaks the protocol in the plain: it sends what it is told and shows what comes.
+//! A WebSocket client that speaks the protocol in the plain: it sends what it is told and shows what comes. Each message
+//! that comes has to be one of `host/asyncapi.yaml`.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,7 +11,10 @@ use tokio_tungstenite::{
     tungstenite::{Message, Utf8Bytes, protocol::CloseFrame},
 };
 
-use crate::SOON;
+use crate::{
+    SOON,
+    asyncapi::{Document, Sender},
+};
 
 /// One connection.
 #[derive(Debug)]
@@ -81,7 +85,9 @@ impl Client {
             loop {
                 match self.socket.next().await {
                     Some(Ok(Message::Text(text))) => {
-                        return serde_json::from_str(&text).expect("frames are JSON");
+                        let message = serde_json::from_str(&text).expect("frames are JSON");
+                        Document::of_the_host().the_message(Sender::Host, &message);
+                        return message;
                     }
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                     other => panic!("expected a message, got {other:?}"),
