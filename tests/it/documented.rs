@@ -49,9 +49,15 @@ fn documented_name(request: &str) -> String {
         "broker_info" | "supported_brokers" => documented_name(&format!("get_{request}")),
         "pong" => "clientPong".to_owned(),
         other => {
-            let mut words = other.split('_');
-            let first = words.next().unwrap_or_default().to_owned();
-            words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..])
+            let mut name = String::new();
+            for word in other.split('_') {
+                let mut letters = word.chars();
+                let first = letters
+                    .next()
+                    .map(|letter| if name.is_empty() { letter } else { letter.to_ascii_uppercase() });
+                name.extend(first.into_iter().chain(letters));
+            }
+            name
         }
     }
 }
@@ -187,7 +193,7 @@ fn close_codes_are_those_of_the_protocol_document() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/PROTOCOL.md");
     let text = fs::read_to_string(path).unwrap();
     let section = text.split_once("## Close codes").unwrap().1.split_once("\n## ").unwrap().0;
-    let rows = section.lines().filter(|line| line.starts_with(|c: char| c == '|') && line.contains('`'));
+    let rows = section.lines().filter(|line| line.starts_with('|') && line.contains('`'));
     let promised: BTreeSet<(String, String, &str)> = rows
         .map(|row| {
             let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();

@@ -1,4 +1,4 @@
-//! As much of PromQL as rules and panels need: expressions as trees, pages of metrics as series, and what an expression
+//! As much of Prometheus' language as rules and panels need: expressions as trees, pages of metrics as series, and what an expression
 //! gives of two pages, the earlier of which stands where each range begins.
 
 use std::{
@@ -45,16 +45,12 @@ impl Matcher {
 
     /// Regular expressions are lists of words here, each of which may end in `.*`.
     pub(super) fn is_word_of(&self, word: &str, value: &str) -> bool {
-        match word.strip_suffix(".*").filter(|_| matches!(self.kind.as_str(), "Re" | "NotRe")) {
-            Some(beginning) => value.starts_with(beginning),
-            None => {
-                assert!(
-                    word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
-                    "{word} is more than a word"
-                );
-                word == value
-            }
+        let is_expression = matches!(self.kind.as_str(), "Re" | "NotRe");
+        if let Some(beginning) = word.strip_suffix(".*").filter(|_| is_expression) {
+            return value.starts_with(beginning);
         }
+        assert!(word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{word} is more than a word");
+        word == value
     }
 
     fn fits(&self, labels: &Labels) -> bool {
@@ -139,7 +135,6 @@ impl Tree {
     /// Labels that its result can have.
     pub(super) fn labels(&self, page: &Page) -> BTreeSet<String> {
         match self {
-            Self::Number(_) => BTreeSet::new(),
             Self::Selector { name, .. } => {
                 let of_metric = page.family(name).map(|family| family.labels.clone()).unwrap_or_default();
                 of_metric.into_iter().chain(["job", "instance"].map(str::to_owned)).collect()
@@ -147,7 +142,7 @@ impl Tree {
             Self::Call { name, parts } if matches!(name.as_str(), "rate" | "increase") => {
                 parts[0].labels(page)
             }
-            Self::Call { .. } => BTreeSet::new(),
+            Self::Number(_) | Self::Call { .. } => BTreeSet::new(),
             Self::Aggregate { by, .. } => by.iter().cloned().collect(),
             Self::Operator { sides: parts, .. } => {
                 let [left, right] = &**parts;
@@ -277,7 +272,7 @@ impl Page {
         for line in text.lines() {
             if let Some(typed) = line.strip_prefix("# TYPE ") {
                 let (name, kind) = typed.split_once(' ').expect("a type");
-                page.families.entry(name.to_owned()).or_default().kind = kind.to_owned();
+                kind.clone_into(&mut page.families.entry(name.to_owned()).or_default().kind);
             }
             if line.starts_with('#') {
                 continue;
