@@ -14,6 +14,11 @@ impl Credentials {
         self.0.get(name).map(String::as_str)
     }
 
+    /// A credential that is there and not empty, without the spaces around it: people copy them.
+    pub fn filled(&self, name: &str) -> Option<&str> {
+        self.get(name).map(str::trim).filter(|value| !value.is_empty())
+    }
+
     /// A credential that the adapter cannot do without.
     ///
     /// # Errors

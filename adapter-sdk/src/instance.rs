@@ -134,17 +134,30 @@ pub(crate) fn log_in<A: Adapter>(
 
 fn make<A: Adapter>(config_json: &str) -> Result<A, AdapterError> {
     guarded(|| {
-        let config =
-            serde_json::from_str(config_json).map_err(|error| AdapterError::config(plain(&error)))?;
+        let mut json = serde_json::Deserializer::from_str(config_json);
+        let config = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| AdapterError::config(plain(&error)))?;
         A::try_new(config, Context::default())
     })
     .and_then(std::convert::identity)
 }
 
-/// The message without its position: the configuration was written as TOML, so a column of its JSON says nothing.
-fn plain(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or(&text).to_owned()
+/// Which setting is wrong, and how. Without its position, since the configuration was written as TOML, and a column of its
+/// JSON says nothing; and without a value of the wrong type, which may be a secret.
+fn plain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let text = error.inner().to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    let shown = ["invalid type: ", "invalid value: "].into_iter().find_map(|start| {
+        let (given, _) = text.strip_prefix(start)?.split_once(['"', '`'])?;
+        let expected = text.get(text.rfind(", expected ")?..)?;
+        Some(format!("{start}{}{expected}", given.trim_end()))
+    });
+    let shown = shown.unwrap_or_else(|| text.to_owned());
+    match error.path().to_string().as_str() {
+        "." => shown,
+        _ if text.starts_with("unknown field ") => shown,
+        path => format!("{path}: {shown}"),
+    }
 }
 
 impl Instance {
@@ -258,5 +271,53 @@ pub(crate) mod entry {
             .map(RString::from)
             .map_err(AbiError::from)
             .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "read by nobody but the parser")]
+    struct Config {
+        size: u8,
+        network: Option<Network>,
+    }
+
+    #[derive(serde::Deserialize)]
+    #[expect(dead_code, reason = "the same")]
+    struct Network {
+        mode: Mode,
+    }
+
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Mode {
+        Fast,
+    }
+
+    fn said(json: &str) -> String {
+        let mut json = serde_json::Deserializer::from_str(json);
+        let parsed: Result<Config, _> = serde_path_to_error::deserialize(&mut json);
+        plain(&parsed.err().unwrap())
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named_and_its_value_is_not_repeated() {
+        for (json, wanted) in [
+            (r#"{"size":"canary \", expected at line 7"}"#, "size: invalid type: string, expected u8"),
+            (r#"{"size":-7}"#, "size: invalid value: integer, expected u8"),
+            (r#"{"size":[]}"#, "size: invalid type: sequence, expected u8"),
+            (r#"{"stall":1}"#, "unknown field `stall`, expected `size` or `network`"),
+            (
+                r#"{"size":1,"network":{"mode":"slow"}}"#,
+                "network.mode: unknown variant `slow`, expected `fast`",
+            ),
+            ("{}", "missing field `size`"),
+        ] {
+            assert_eq!(said(json), wanted, "{json}");
+        }
     }
 }

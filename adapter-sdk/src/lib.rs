@@ -12,7 +12,7 @@ mod instance;
 pub mod instruments;
 pub mod ist;
 mod log;
-mod login;
+pub mod login;
 mod manifest;
 mod model;
 #[cfg(feature = "net")]
@@ -34,6 +34,7 @@ pub use tracing;
 
 pub use self::{
     adapter::{Adapter, Connection, Context, Grant, Refusal},
+    backoff::Pauses,
     credentials::Credentials,
     error::AdapterError,
     hash::fingerprint,

@@ -25,10 +25,59 @@ impl fmt::Debug for Login {
 }
 
 impl Login {
+    /// Asks a person for a field: with a page to open first, and hidden while it is typed.
+    pub fn ask(field: &str, message: &str, url: Option<String>, is_secret: bool) -> Self {
+        Self::Ask(Question { field: field.to_owned(), message: message.to_owned(), url, is_secret })
+    }
+
     /// Logged in, with these fields to store.
     pub fn done<const N: usize>(fields: [(&str, String); N]) -> Self {
         Self::Done(Fields(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
     }
+}
+
+/// The value of `name` in what people copy after a log-in: the value itself, `name=value`, or the whole address to which the
+/// broker's page led. None when it is not there, empty, longer than `max_bytes`, or has a byte that `is_plain` refuses.
+pub fn copied<'a>(
+    answer: &'a str,
+    name: &str,
+    max_bytes: usize,
+    is_plain: impl Fn(u8) -> bool,
+) -> Option<&'a str> {
+    let of_name = |pair: &'a str| pair.strip_prefix(name)?.strip_prefix('=');
+    let value = match answer.split_once('?') {
+        Some((_, query)) => query.split('#').next().unwrap_or_default().split('&').find_map(of_name)?,
+        None => of_name(answer).unwrap_or(answer),
+    };
+    ((1..=max_bytes).contains(&value.len()) && value.bytes().all(is_plain)).then_some(value)
+}
+
+/// The six digits that authenticator apps show at a time (RFC 6238), for accounts that store their secret as
+/// `totp_secret`.
+///
+/// # Errors
+/// When the secret is no base32 text. It is not shown.
+#[cfg(feature = "net")]
+pub fn one_time_password(
+    secret: &str,
+    now: std::time::SystemTime,
+) -> Result<zeroize::Zeroizing<String>, crate::AdapterError> {
+    use totp_rs::{Builder, Secret};
+    use zeroize::Zeroizing;
+
+    // Brokers show it in capitals; people copy it with spaces.
+    let plain: Zeroizing<String> =
+        Zeroizing::new(secret.chars().filter(|one| !one.is_whitespace() && *one != '=').collect());
+    let plain = Zeroizing::new(plain.to_ascii_uppercase());
+    let secret = Secret::try_from_base32(plain.as_str()).map_err(|_| {
+        crate::AdapterError::auth(
+            "totp_secret is no base32 text: set what the broker showed when TOTP was switched on",
+        )
+    })?;
+    let seconds = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
+    // Secrets of brokers may be shorter than the standard wants.
+    let totp = Builder::new().with_secret(secret).build_noncompliant();
+    Ok(Zeroizing::new(totp.generate(seconds).to_string()))
 }
 
 /// Something that a person has to give: the answer comes back as a field of this name in the next step, and is not
@@ -68,5 +117,45 @@ impl Drop for Fields {
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_found_in_what_people_copy() {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric();
+        for answer in [
+            "abc9",
+            "code=abc9",
+            "https://127.0.0.1/?code=abc9",
+            "http://app.example/done?state=code&code=abc9&x=1#code=no",
+        ] {
+            assert_eq!(copied(answer, "code", 4, is_plain), Some("abc9"), "{answer}");
+        }
+        for answer in ["", "abc99", "a b", "https://x/?state=1", "https://x/", "?code=", "xcode=abc9", "é"] {
+            assert_eq!(copied(answer, "code", 4, is_plain), None, "{answer}");
+        }
+    }
+
+    #[cfg(feature = "net")]
+    #[test]
+    fn one_time_passwords_are_those_of_the_standard() {
+        use std::time::{Duration, UNIX_EPOCH};
+
+        // RFC 6238, appendix B, for SHA-1; the last six of its eight digits.
+        let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+        let at = |seconds, secret: &str| {
+            one_time_password(secret, UNIX_EPOCH + Duration::from_secs(seconds)).unwrap().to_string()
+        };
+        assert_eq!(at(59, secret), "287082");
+        assert_eq!(at(1_111_111_109, secret), "081804");
+        assert_eq!(at(20_000_000_000, secret), "353130");
+        assert_eq!(at(59, "gezd gnbv gy3t qojq gezd gnbv gy3t qojq"), "287082");
+        assert_eq!(at(59, "GEZDGNBV").len(), 6);
+        let error = one_time_password("not base32!", UNIX_EPOCH).unwrap_err().to_string();
+        assert!(error.contains("totp_secret") && !error.contains("not base32!"), "{error}");
     }
 }

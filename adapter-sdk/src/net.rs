@@ -195,6 +195,19 @@ fn read_certificates(file: &std::path::Path) -> Result<Vec<Certificate>, Adapter
     Ok(certificates)
 }
 
+/// Appends a value to the query of an address. Tokens of some kinds have letters that mean something there.
+pub fn push_encoded(url: &mut String, value: &str) {
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            url.push('%');
+            url.extend([byte >> 4, byte & 15].iter().filter_map(|digit| HEX.get(usize::from(*digit))));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use adapter_abi::ErrorCode;

@@ -1,4 +1,4 @@
-//! Names of derivatives as OpenAlgo's clients write them: underlying, `DDMMMYY`, strike and kind, as in
+//! Names of derivatives and indices as OpenAlgo's clients write them. Derivatives: underlying, `DDMMMYY`, strike and kind, as in
 //! `NIFTY30JAN25FUT` and `NIFTY30JAN2523500CE`.
 //!
 //! ```
@@ -10,8 +10,11 @@
 //! assert_eq!(symbol::expiry("NFO", &name), Some(expiry));
 //! ```
 
+mod indices;
+
 use std::time::SystemTime;
 
+pub use self::indices::index;
 use crate::ist::Day;
 
 /// Exchanges of derivatives.

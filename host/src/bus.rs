@@ -112,13 +112,13 @@ impl BusSettings {
 pub enum BusError {
     /// The public port.
     #[error(
-        "cannot listen on {address} for publishers (ZMQ_HOST, ZMQ_PORT): {source}; is another program using it?"
+        "cannot listen on {address} for publishers (ZMQ_HOST, ZMQ_PORT): {reason}; is another program using it?"
     )]
     Listen {
         /// Where.
         address: SocketAddr,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The private socket behind it.
     #[error("cannot open the private socket of the bus in {}: {reason}", directory.display())]
@@ -258,7 +258,7 @@ impl Bus {
         sink: Box<dyn BusSink>,
         spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) -> io::Result<Running>,
     ) -> Result<Self, BusError> {
-        let listen_error = |source| BusError::Listen { address: settings.listen, source };
+        let listen_error = |reason| BusError::Listen { address: settings.listen, reason };
         let listener = std::net::TcpListener::bind(settings.listen).map_err(listen_error)?;
         listener.set_nonblocking(true).map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;

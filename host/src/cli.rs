@@ -3,6 +3,8 @@
 pub mod accounts;
 pub mod adapters;
 pub mod check;
+mod console;
+mod manual;
 pub mod run;
 mod table;
 pub mod tap;
@@ -24,6 +26,8 @@ use clap::{
     builder::ValueParser,
 };
 
+use clap_complete::Shell;
+
 use self::{
     accounts::{AccountCommand, KeyCommand, UserCommand},
     adapters::AdaptersCommand,
@@ -33,7 +37,7 @@ use crate::{
     catalog,
     config::{self, Flags, Kind, PluginsFile, Problems, Setting, Settings, Sources, TABLE},
     plugins::process,
-    telemetry,
+    telemetry::{self, LogControl},
 };
 
 /// Exit code for a command line that cannot be understood, as every Unix program has it.
@@ -97,6 +101,12 @@ pub enum Request {
         #[expect(missing_docs, reason = "a doc comment here would replace the help of the command")]
         command: Option<AdaptersCommand>,
     },
+    /// Print the link to the console
+    ///
+    /// The console is a page of the running host with its feeds, adapters and clients, and a playground. The link holds the
+    /// token that opens it, from the file console.token of the data folder: keep it to yourself. To make it worthless,
+    /// remove that file and start the host again.
+    Console,
     /// Watch prices in the terminal
     ///
     /// Connects to a running host as a client and shows the symbols, each written EXCHANGE:SYMBOL.
@@ -118,6 +128,25 @@ pub enum Request {
         #[command(subcommand)]
         #[expect(missing_docs, reason = "a doc comment here would replace the help of the command")]
         command: AccountCommand,
+    },
+    /// Ask whether a host runs with this data folder
+    ///
+    /// Exit code 0 when one does and answers, else 1: for the health checks of containers and scripts. Whether its feeds are
+    /// as they should be is another question; /readyz at the operator's port answers that.
+    Alive,
+    /// Print what a shell needs to complete commands and flags
+    ///
+    /// For bash: tickhost completions bash > ~/.local/share/bash-completion/completions/tickhost
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, of the program or of one command
+    ///
+    /// To read it: tickhost man | man -l -
+    Man {
+        /// The command, such as run or key create
+        command: Vec<String>,
     },
     /// Run one adapter in this process, for the host
     #[command(hide = true)]
@@ -165,8 +194,8 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     match request {
         Request::Run => {
-            let (settings, plugins) = prepare(sources)?;
-            runtime()?.block_on(run::run(settings, plugins, &mut out))?;
+            let prepared = prepare(sources)?;
+            runtime()?.block_on(run::run(prepared, sources.clone(), &mut out))?;
         }
         Request::Check => {
             let scratch = adapters::Scratch::new()?;
@@ -184,6 +213,7 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
             let all_loaded = runtime()?.block_on(adapters::run(&settings, json, &mut out))?;
             return Ok(if all_loaded { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Request::Console => console::print_link(&Settings::load(sources)?, &mut out)?,
         Request::Tap(args) => runtime()?.block_on(tap::run(args, &Settings::load(sources)?, &mut out))?,
         Request::User { command } => {
             accounts::run_user(&run::open_accounts(&Settings::load(sources)?)?, command, &mut out)?;
@@ -201,6 +231,15 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
                 accounts::run_account(&accounts, command, &plugins, host, &mut out, &mut io::stdin().lock())?;
             return Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Request::Alive => {
+            let settings = Settings::load(sources)?;
+            let Some((admin, _)) = runtime()?.block_on(adapters::status(&settings))? else {
+                anyhow::bail!("no host answers for the data folder {}", settings.data_dir.display());
+            };
+            print(&format_args!("alive, see http://{admin}/status"));
+        }
+        Request::Completions { shell } => manual::completions(shell, &mut out)?,
+        Request::Man { command } => manual::page(&command, &mut out)?,
         Request::RunAdapter { .. } => return Ok(process::run_child()),
         Request::ProbeAdapter => return Ok(process::run_probe()),
         Request::LoginAdapter => return Ok(process::run_login()),
@@ -214,20 +253,31 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("main").enable_all().build()
 }
 
+/// What `tickhost run` begins with.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The settings.
+    pub settings: Settings,
+    /// The adapters.
+    pub plugins: PluginsFile,
+    /// The log, unless somebody else has set it up in this process.
+    pub log: Option<LogControl>,
+}
+
 /// What `tickhost run` begins with: settings, logging, and the adapters. Libraries that are missing are no error; see
 /// [`PluginsFile::load`].
 ///
 /// # Errors
 /// Every mistake in the settings, or, when there is none there, in `plugins.toml`.
-pub fn prepare(sources: &Sources) -> Result<(Settings, PluginsFile), Problems> {
+pub fn prepare(sources: &Sources) -> Result<Prepared, Problems> {
     let settings = Settings::load(sources)?;
     // Only a second call in one process can fail, and then logging is there.
-    _ = telemetry::init(&settings.log, settings.log_format);
+    let log = telemetry::init(&settings.log, settings.log_format).ok();
     for warning in &settings.warnings {
         tracing::warn!(detail = %warning, "Setting needs attention");
     }
     let plugins = PluginsFile::load(&settings)?;
-    Ok((settings, plugins))
+    Ok(Prepared { settings, plugins, log })
 }
 
 /// Problems as a person reads them after a command that did not run.
@@ -261,14 +311,31 @@ pub fn command() -> Command {
     command
 }
 
+/// The command line with each flag only where it decides something, and without what is hidden: a shell that completes
+/// is slow with ten times as many words.
+fn command_for_completion() -> Command {
+    let mut command = Command::new("tickhost").version(VERSION.as_str()).subcommand_required(true);
+    for subcommand in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+        let relevant =
+            RELEVANT.iter().find(|(name, _)| *name == subcommand.get_name()).map(|(_, keys)| *keys);
+        let wanted = flags().filter(|setting| relevant.is_none_or(|keys| keys.contains(&setting.key)));
+        command = command.subcommand(subcommand.clone().args(wanted.map(argument)));
+    }
+    command
+}
+
 /// Commands that need few settings, and the flags that their help shows. They accept all, so that one set of flags
 /// works for every command.
-const RELEVANT: [(&str, &[&str]); 9] = [
+const RELEVANT: [(&str, &[&str]); 13] = [
     ("adapters", &["config", "plugins", "plugin_dir"]),
+    ("console", &["config", "data_dir"]),
     ("tap", &["config", "websocket_host", "websocket_port", "data_dir"]),
     ("user", &["config", "data_dir"]),
     ("key", &["config", "data_dir"]),
     ("account", &["config", "data_dir"]),
+    ("alive", &["config", "data_dir"]),
+    ("completions", &[]),
+    ("man", &[]),
     ("run-adapter", &[]),
     ("probe-adapter", &[]),
     ("login-adapter", &[]),
@@ -308,6 +375,7 @@ fn value_name(kind: Kind) -> &'static str {
         Kind::Switch => "true|false",
         Kind::Choice(_) => "WORD",
         Kind::Names => "NAMES",
+        Kind::Origins => "ORIGINS",
         Kind::Path => "PATH",
         Kind::Secret => "SECRET",
         Kind::TimeOfDay => "HH:MM",

@@ -9,6 +9,7 @@ mod document;
 mod file;
 mod finish;
 mod limits;
+mod origins;
 pub mod plugins_file;
 mod problem;
 mod sources;
@@ -21,6 +22,7 @@ mod tests;
 pub use self::{
     document::markdown,
     limits::{BrokerLimits, LimitOverrides},
+    origins::Origins,
     plugins_file::{AdapterEntry, BusSection, Hours, Isolation, PluginsFile, Trust},
     problem::{Origin, Problem, Problems},
     sources::{Environment, Flags, Sources},

@@ -5,6 +5,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
 
+use arc_swap::ArcSwap;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -25,9 +26,10 @@ use crate::{
     protocol::encode::EncodeOptions,
     router::{self, Router, RouterHandle},
     run_dir::RunDir,
-    session::{LosslessPolicy, SessionContext, SessionSettings},
+    session::{SessionContext, SessionPolicy},
     shard::{self, ShardCommand, ShardHandle},
-    status::HostStatus,
+    status::{self, HostStatus},
+    tls::{self, HandshakeLimits, Handshakes, Tls},
 };
 
 /// Everything that a host needs to know before it starts.
@@ -43,6 +45,8 @@ pub struct Plan {
     pub shards: usize,
     /// Users, keys, credentials.
     pub accounts: Accounts,
+    /// What opens the console.
+    pub console_token: admin::Token,
     /// What `plugins.toml` lists.
     pub plugins: PluginsFile,
     /// Everything that the adapters' catalogue needs to look at the file again.
@@ -53,10 +57,10 @@ pub struct Plan {
     pub run_dir: RunDir,
     /// Limits on connections.
     pub connections: ConnectionLimits,
-    /// Limits and times of sessions.
-    pub session: SessionSettings,
-    /// Who may have lossless subscriptions.
-    pub lossless: LosslessPolicy,
+    /// The certificate of the client port; none when it is not encrypted.
+    pub tls: Option<Tls>,
+    /// Limits and times of sessions, and who may what.
+    pub session: SessionPolicy,
     /// Limits and times of feeds.
     pub hub: HubSettings,
     /// Shape of market-data frames.
@@ -70,7 +74,7 @@ pub struct Plan {
 pub enum StartError {
     /// A port could not be opened.
     #[error(
-        "cannot listen on {address} ({setting}): {source}; is another program, or another tickhost, using it?"
+        "cannot listen on {address} ({setting}): {reason}; is another program, or another tickhost, using it?"
     )]
     Listen {
         /// Where.
@@ -78,7 +82,7 @@ pub enum StartError {
         /// The setting that says so.
         setting: &'static str,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The bus could not be opened.
     #[error(transparent)]
@@ -96,6 +100,21 @@ pub enum StartError {
     Thread(io::Error),
 }
 
+/// What of a running host follows the settings. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// What new sessions begin with.
+    pub sessions: Arc<SessionContext>,
+    /// Limits on connections.
+    pub admissions: Arc<Admissions>,
+    /// The certificate of the client port.
+    pub tls: Option<Tls>,
+    /// Adapters.
+    pub catalog: Arc<Catalog>,
+    /// Feeds.
+    pub hub: Arc<Hub>,
+}
+
 /// A running host.
 #[derive(Debug)]
 pub struct Host {
@@ -110,6 +129,7 @@ pub struct Host {
     stop_accepting: CancellationToken,
     stop_serving: CancellationToken,
     deadline: Duration,
+    live: Live,
     _control: admin::ControlFile,
     _run_dir: RunDir,
 }
@@ -135,10 +155,7 @@ impl Host {
         let shards: Vec<Arc<ShardHandle>> =
             (0..plan.shards.clamp(1, router::MAX_SHARDS)).map(|_| ShardHandle::new()).collect();
         let directory = Arc::<BusDirectory>::default();
-        let bus_source: Result<Arc<dyn Connector>, Arc<str>> = match plan.bus {
-            Some(_) => Ok(Arc::new(BusConnector(Arc::clone(&directory)))),
-            None => Err("the bus is switched off (TICKHOST_BUS)".into()),
-        };
+        let bus_source = bus_source(plan.bus.is_some(), &directory);
         let hub = Hub::new(
             plan.accounts.clone(),
             router.clone(),
@@ -147,35 +164,26 @@ impl Host {
             plan.hub,
             Arc::clone(&counters),
         );
-        hub.run_on(tokio::runtime::Handle::current());
+        let control_runtime = tokio::runtime::Handle::current();
+        hub.run_on(control_runtime.clone());
 
         let stop_serving = CancellationToken::new();
         let context = Arc::new(SessionContext {
             hub: Arc::clone(&hub),
-            settings: plan.session,
-            lossless: plan.lossless,
+            policy: ArcSwap::from_pointee(plan.session),
             counters: Arc::clone(&counters),
         });
         let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
         let core = Router::new(&mailboxes, plan.encode, Arc::clone(&counters));
         let routing = router::run(core, router.clone(), clock, stop_serving.clone());
-        let sink = BusRouter::new(
-            directory,
-            Arc::clone(&hub),
-            plan.accounts.clone(),
-            tokio::runtime::Handle::current(),
-        );
-        let mut threads = Vec::new();
-        for (number, handle) in shards.iter().enumerate() {
-            let (handle, router, context) = (Arc::clone(handle), router.clone(), Arc::clone(&context));
-            let shard = move || shard::run(number, handle, router, context);
-            threads.push(on_own_thread(&format!("shard-{number}"), shard)?.0);
-        }
+        let sink = BusRouter::new(directory, Arc::clone(&hub), plan.accounts.clone(), control_runtime);
+        let mut threads = start_shards(&shards, &router, &context)?;
         // Bus and router share a thread: a tick then wakes one other on its way, that of its clients.
         let (thread, runtime) = on_own_thread("router", move || routing)?;
         threads.push(thread);
         let bus = plan.bus.map(|settings| Bus::start_on(&runtime, settings, Box::new(sink))).transpose()?;
 
+        let console = status::Console::new(plan.console_token, &plan.accounts, &plan.settings, &run_dir);
         let processes = ProcessSettings::new(plan.program, &run_dir, runtime);
         let catalog = Catalog::new(
             plan.settings,
@@ -189,6 +197,7 @@ impl Host {
         let admissions = Admissions::new(plan.connections);
         let status = HostStatus {
             token,
+            console,
             clock,
             websocket,
             admin,
@@ -201,13 +210,22 @@ impl Host {
         };
         tasks.spawn(serve_operator(admin_port, status, stop_serving.clone()));
         let stop_accepting = CancellationToken::new();
-        tasks.spawn(listener::accept(
-            client_port,
-            shards.clone(),
-            admissions,
-            counters,
-            stop_accepting.clone(),
-        ));
+        let live = Live {
+            sessions: Arc::clone(&context),
+            admissions: Arc::clone(&admissions),
+            tls: plan.tls,
+            catalog: Arc::clone(&catalog),
+            hub: Arc::clone(&hub),
+        };
+        let mut handshakes = None;
+        if let Some(tls) = &live.tls {
+            let (thread, made) = encrypt(tls, &counters, &stop_accepting, stop_serving.clone())?;
+            threads.push(thread);
+            handshakes = Some(made);
+            tasks.spawn(tls::follow(tls.clone(), stop_serving.clone()));
+        }
+        let until = stop_accepting.clone();
+        tasks.spawn(listener::accept(client_port, shards.clone(), admissions, handshakes, counters, until));
         Ok(Self {
             websocket,
             admin,
@@ -220,6 +238,7 @@ impl Host {
             stop_accepting,
             stop_serving,
             deadline: plan.shutdown,
+            live,
             _control: control,
             _run_dir: run_dir,
         })
@@ -228,6 +247,11 @@ impl Host {
     /// Where clients connect.
     pub const fn websocket_addr(&self) -> SocketAddr {
         self.websocket
+    }
+
+    /// What follows the settings while the host runs.
+    pub const fn live(&self) -> &Live {
+        &self.live
     }
 
     /// Where the operator looks.
@@ -287,11 +311,44 @@ impl Host {
 }
 
 fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
-    listener::bind(address).map_err(|source| StartError::Listen { address, setting, source })
+    listener::bind(address).map_err(|reason| StartError::Listen { address, setting, reason })
 }
 
 fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
+}
+
+fn start_shards(
+    shards: &[Arc<ShardHandle>],
+    router: &RouterHandle,
+    context: &Arc<SessionContext>,
+) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let start = |(number, handle): (usize, &Arc<ShardHandle>)| {
+        let (handle, router, context) = (Arc::clone(handle), router.clone(), Arc::clone(context));
+        let shard = move || shard::run(number, handle, router, context);
+        Ok(on_own_thread(&format!("shard-{number}"), shard)?.0)
+    };
+    shards.iter().enumerate().map(start).collect()
+}
+
+fn bus_source(is_on: bool, directory: &Arc<BusDirectory>) -> Result<Arc<dyn Connector>, Arc<str>> {
+    if is_on {
+        Ok(Arc::new(BusConnector(Arc::clone(directory))))
+    } else {
+        Err("the bus is switched off (TICKHOST_BUS)".into())
+    }
+}
+
+/// Makes handshakes on a thread of their own until `stop`; the thread ends with `end`.
+fn encrypt(
+    tls: &Tls,
+    counters: &Arc<ServerCounters>,
+    stop: &CancellationToken,
+    end: CancellationToken,
+) -> Result<(JoinHandle<()>, Handshakes), StartError> {
+    let (thread, runtime) = on_own_thread("tls", move || async move { end.cancelled().await })?;
+    let limits = HandshakeLimits::default();
+    Ok((thread, Handshakes::new(tls.clone(), runtime, limits, Arc::clone(counters), stop.clone())))
 }
 
 /// Runs a future that needs no other thread on a thread of its own, and gives the runtime there.
@@ -315,7 +372,15 @@ where
 }
 
 async fn serve_operator(port: TcpListener, status: HostStatus, stop: CancellationToken) {
-    if let Err(error) = admin::serve(port, Arc::new(status), stop).await {
+    let stats_file = status.console.stats_file.clone();
+    let source: Arc<dyn admin::StatusSource> = Arc::new(status);
+    let keeping = async {
+        if let Some(path) = stats_file {
+            admin::keep_stats_file(path, Arc::clone(&source), stop.clone()).await;
+        }
+    };
+    let (served, ()) = tokio::join!(admin::serve(port, Arc::clone(&source), stop.clone()), keeping);
+    if let Err(error) = served {
         tracing::error!(%error, "The operator's port has failed");
     }
 }

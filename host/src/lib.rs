@@ -28,6 +28,7 @@ pub mod shard;
 pub mod listener;
 pub mod protocol;
 pub mod session;
+pub mod tls;
 
 pub mod calendar;
 pub mod feed;
@@ -47,5 +48,7 @@ pub mod config;
 pub mod clock;
 pub mod inbox;
 pub mod metrics;
+pub mod reload;
 pub mod run_dir;
+pub mod service;
 pub mod telemetry;

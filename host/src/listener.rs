@@ -4,7 +4,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -16,6 +16,7 @@ use crate::{
     metrics::ServerCounters,
     protocol::codes::CloseReason,
     shard::{Arrival, ShardCommand, ShardHandle},
+    tls::{Handshakes, Incoming},
 };
 
 /// Pause after the system refuses a connection, most often for want of descriptors: without it the loop would spin.
@@ -40,12 +41,12 @@ pub struct ConnectionLimits {
 /// Places that are taken.
 #[derive(Debug)]
 pub struct Admissions {
-    limits: ConnectionLimits,
     taken: Mutex<Taken>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Taken {
+    limits: ConnectionLimits,
     total: usize,
     by_address: FxHashMap<IpAddr, usize>,
     refusals: usize,
@@ -62,7 +63,13 @@ pub struct Admission {
 impl Admissions {
     /// Nobody is connected.
     pub fn new(limits: ConnectionLimits) -> Arc<Self> {
-        Arc::new(Self { limits, taken: Mutex::default() })
+        let taken = Taken { limits, total: 0, by_address: FxHashMap::default(), refusals: 0 };
+        Arc::new(Self { taken: Mutex::new(taken) })
+    }
+
+    /// Other limits from now on. Who is connected stays, even if that is more than they allow.
+    pub fn limit(&self, limits: ConnectionLimits) {
+        self.taken.lock().limits = limits;
     }
 
     /// Takes a place.
@@ -71,11 +78,12 @@ impl Admissions {
     /// Which limit was reached.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admission, CloseReason> {
         let mut taken = self.taken.lock();
-        if taken.total >= self.limits.total {
+        let limits = taken.limits;
+        if taken.total >= limits.total {
             return Err(CloseReason::TooManyConnections);
         }
         let from_address = taken.by_address.entry(address).or_default();
-        if *from_address >= self.limits.per_address {
+        if *from_address >= limits.per_address {
             return Err(CloseReason::TooManyFromAddress);
         }
         *from_address += 1;
@@ -94,8 +102,8 @@ impl Admissions {
     }
 
     /// The limits in force.
-    pub const fn limits(&self) -> ConnectionLimits {
-        self.limits
+    pub fn limits(&self) -> ConnectionLimits {
+        self.taken.lock().limits
     }
 
     /// Connections at the moment.
@@ -121,11 +129,12 @@ impl Drop for Admission {
     }
 }
 
-/// Accepts connections until `shutdown`.
+/// Accepts connections until `shutdown`. With `handshakes` the port is encrypted.
 pub async fn accept(
     listener: TcpListener,
     shards: Vec<Arc<ShardHandle>>,
     admissions: Arc<Admissions>,
+    handshakes: Option<Handshakes>,
     counters: Arc<ServerCounters>,
     shutdown: CancellationToken,
 ) {
@@ -147,25 +156,31 @@ pub async fn accept(
             }
         };
         counters.connections.add(1);
+        let since = Instant::now();
         let admission = admissions.admit(peer.ip());
         let Ok(stream) = prepare(stream) else { continue };
+        let mut refusal = None;
         if let Err(reason) = &admission {
             match reason {
                 CloseReason::TooManyFromAddress => counters.refused_per_address.add(1),
                 _ => counters.refused_total.add(1),
             }
             let Some(place) = admissions.refuse() else { continue };
-            send(&shards, &mut next, Arrival { stream, peer, admission, refusal: Some(place) });
-            continue;
+            refusal = Some(place);
         }
-        send(&shards, &mut next, Arrival { stream, peer, admission, refusal: None });
-    }
-}
-
-fn send(shards: &[Arc<ShardHandle>], next: &mut usize, arrival: Arrival) {
-    *next = next.wrapping_add(1);
-    if let Some(shard) = shards.get(*next % shards.len().max(1)) {
-        shard.commands.push(ShardCommand::Accept(arrival));
+        next = next.wrapping_add(1);
+        let Some(shard) = shards.get(next % shards.len().max(1)) else { continue };
+        let arrive = {
+            let shard = Arc::clone(shard);
+            move |stream| {
+                let arrival = Arrival { stream, peer, since, admission, refusal };
+                shard.commands.push(ShardCommand::Accept(arrival));
+            }
+        };
+        match &handshakes {
+            None => arrive(Incoming::Plain(stream)),
+            Some(handshakes) => handshakes.begin(stream, peer, arrive),
+        }
     }
 }
 
@@ -214,6 +229,17 @@ mod tests {
         drop(first);
         assert_eq!(admissions.open(), 2);
         assert!(admissions.admit(A).is_ok());
+    }
+
+    #[test]
+    fn smaller_limits_keep_new_ones_out_and_nobody_in() {
+        let admissions = Admissions::new(ConnectionLimits { total: 3, per_address: 3 });
+        let held = [admissions.admit(A).unwrap(), admissions.admit(A).unwrap()];
+        admissions.limit(ConnectionLimits { total: 1, per_address: 1 });
+        assert_eq!(admissions.open(), 2);
+        assert!(admissions.admit(B).is_err());
+        drop(held);
+        assert!(admissions.admit(B).is_ok());
     }
 
     #[test]

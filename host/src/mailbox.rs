@@ -17,6 +17,16 @@ pub const QUEUE_LIMIT: usize = 65_536;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
+/// Times of the tick that a frame was made of, in nanoseconds since the Unix epoch; 0 for unknown. They are only measured
+/// with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// When its adapter received it, or when its wait for the throttle was over.
+    pub received_ns: u64,
+    /// The time that the exchange put on it.
+    pub exchange_ns: u64,
+}
+
 /// A frame on its way to the sessions of one shard.
 #[derive(Clone, Debug)]
 pub struct Update {
@@ -29,6 +39,8 @@ pub struct Update {
     /// Ticks of this key, just before this one, that no frame was made of or whose frame was replaced. For those who
     /// want every tick.
     pub missed: u32,
+    /// Times of its tick; unknown in what is no news.
+    pub times: Times,
 }
 
 /// Updates for one shard.
@@ -116,6 +128,7 @@ mod tests {
             frame: frame.into(),
             only: None,
             missed: 0,
+            times: Times::default(),
         }
     }
 

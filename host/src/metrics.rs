@@ -16,10 +16,14 @@
 //! field of the structs below appears there by itself, as `tickhost_<area>_<field>_total`.
 
 mod exposition;
+mod histogram;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use self::exposition::{FeedSample, HostSample, render};
+pub use self::{
+    exposition::{FeedSample, HostSample, render},
+    histogram::{BOUNDS_US, Counted, Histogram},
+};
 use crate::protocol::{
     codes::{CloseReason, ErrorCode},
     request::Request,
@@ -55,12 +59,14 @@ macro_rules! counters {
         $(#[$meta:meta])*
         $name:ident { $($(#[doc = $help:literal])+ $field:ident $(as $shown:literal)?: $kind:ident,)+ }
         $(labelled { $($(#[$labelled_meta:meta])+ $labelled:ident: $by:ty,)+ })?
+        $(durations { $($(#[doc = $duration_help:literal])+ $duration:ident,)+ })?
     ) => {
         $(#[$meta])*
         #[derive(Debug, Default)]
         pub struct $name {
             $($(#[doc = $help])+ pub $field: Counter,)+
             $($($(#[$labelled_meta])+ pub $labelled: Labelled<$by>,)+)?
+            $($($(#[doc = $duration_help])+ pub $duration: Histogram,)+)?
         }
 
         impl $name {
@@ -68,6 +74,12 @@ macro_rules! counters {
             pub fn each(&self, mut visit: impl FnMut(&'static str, Kind, &'static str, u64)) {
                 $(visit(counters!(@name $field $($shown)?), Kind::$kind, concat!($($help),+).trim_ascii(), self.$field.get());)+
             }
+            $(
+                /// Name and help of each histogram, and the histogram, in the order of the fields.
+                pub fn each_duration(&self, mut visit: impl FnMut(&'static str, &'static str, &Histogram)) {
+                    $(visit(stringify!($duration), concat!($($duration_help),+).trim_ascii(), &self.$duration);)+
+                }
+            )?
         }
     };
 }
@@ -147,6 +159,12 @@ counters! {
         /// When the last tick came.
         last_tick_ns: Time,
     }
+    durations {
+        /// From the receipt of a tick by its adapter to its hand-over to the socket of a client, without the wait for the end of an interval of the throttle.
+        host_latency,
+        /// From the time that the exchange put on a tick to its hand-over to the socket of a client, by the clocks of both.
+        exchange_latency,
+    }
 }
 
 counters! {
@@ -158,6 +176,12 @@ counters! {
         accept_errors: Counter,
         /// Connections that never became a WebSocket.
         handshakes_failed: Counter,
+        /// TLS handshakes that failed, took too long, or were none.
+        tls_handshakes_failed: Counter,
+        /// Connections dropped because as many TLS handshakes as may be were under way.
+        tls_handshakes_refused: Counter,
+        /// Upgrades refused because the page that asked is none of those allowed.
+        refused_origin: Counter,
         /// Connections refused because the host holds as many as it may.
         refused_total as "refused_at_limit": Counter,
         /// Connections refused because their address holds as many as it may.
@@ -176,6 +200,8 @@ counters! {
         conflated_mailbox: Counter,
         /// Encoded updates that found no subscriber left on their shard.
         unclaimed: Counter,
+        /// Streams that somebody holds: of each instrument, every mode and number of levels.
+        streams: Gauge,
         /// Order updates forwarded.
         orders: Counter,
         /// Order updates that a shard was too far behind to take.

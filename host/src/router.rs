@@ -5,24 +5,25 @@
 //! merge and, when the throttle lets it pass, one encoding for each variant that somebody holds.
 
 mod ledger;
+mod outgoing;
 mod topic;
 
 use std::{sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 
 use self::{
     ledger::Ledger,
+    outgoing::Outgoing,
     topic::{Stream, Topic},
 };
 use crate::{
     book::{Changed, Entry},
-    clock::Clock,
+    clock::{self, Clock},
     inbox::Inbox,
     intake::{Batch, Doorbell, Intake, Merged, depth_levels},
-    mailbox::{Mailbox, SessionId, Update},
+    mailbox::{Mailbox, SessionId, Times, Update},
     metrics::{FeedCounters, ServerCounters},
     model::{FeedId, InstrumentId, Mode},
     outbox::Key,
@@ -157,6 +158,7 @@ pub async fn run(mut router: Router, handle: RouterHandle, clock: Clock, shutdow
             } => {}
             () = shutdown.cancelled() => return,
         }
+        router.set_time_of_day(clock::unix_nanos());
         router.turn(&handle, clock.nanos());
     }
 }
@@ -167,6 +169,8 @@ pub struct Router {
     topics: Vec<Option<Box<Topic>>>,
     feeds: FxHashMap<FeedId, Feed>,
     out: Outgoing,
+    /// Streams of all topics.
+    streams: usize,
     // Kept between turns for their capacity.
     ready: Vec<Arc<Intake>>,
     taken: Vec<(Arc<Intake>, Vec<Batch>)>,
@@ -184,14 +188,6 @@ struct Feed {
     active: u64,
 }
 
-#[derive(Debug)]
-struct Outgoing {
-    shards: Vec<(Arc<Mailbox>, Vec<Update>)>,
-    scratch: Vec<u8>,
-    options: EncodeOptions,
-    server: Arc<ServerCounters>,
-}
-
 impl Router {
     /// An empty router for these shards, at most [`MAX_SHARDS`] of them.
     pub fn new(shards: &[Arc<Mailbox>], options: EncodeOptions, server: Arc<ServerCounters>) -> Self {
@@ -200,11 +196,17 @@ impl Router {
         Self {
             topics: Vec::new(),
             feeds: FxHashMap::default(),
-            out: Outgoing { shards, scratch: Vec::with_capacity(4_096), options, server },
+            out: Outgoing { shards, scratch: Vec::with_capacity(4_096), options, server, time_of_day_ns: 0 },
+            streams: 0,
             ready: Vec::new(),
             taken: Vec::new(),
             commands: Vec::new(),
         }
+    }
+
+    /// Sets the time of day, in nanoseconds since the Unix epoch, from which the next turn measures what waited for it.
+    pub fn set_time_of_day(&mut self, now_ns: u64) {
+        self.out.time_of_day_ns = now_ns;
     }
 
     /// Takes what sources and commands brought, and sends what is due at `now`.
@@ -221,8 +223,11 @@ impl Router {
         // Commands are read after the ticks were taken: whoever published a tick had been told its number before, so
         // its activation is among them.
         handle.commands.take(&mut commands);
-        for command in commands.drain(..) {
-            self.obey(command);
+        if !commands.is_empty() {
+            for command in commands.drain(..) {
+                self.obey(command);
+            }
+            self.out.server.streams.set(self.streams as u64);
         }
         for (intake, batches) in taken.drain(..) {
             for batch in &batches {
@@ -262,7 +267,8 @@ impl Router {
             Command::CloseFeed { feed } => {
                 let gone =
                     self.topics.iter_mut().filter(|topic| topic.as_ref().is_some_and(|t| t.feed == feed));
-                gone.for_each(|topic| *topic = None);
+                let ended = gone.filter_map(Option::take).map(|topic| topic.streams.len()).sum();
+                self.streams = self.streams.saturating_sub(ended);
                 self.feeds.remove(&feed);
             }
             Command::Activate { feed, instrument, names } => {
@@ -271,14 +277,15 @@ impl Router {
                     self.topics.resize_with(slot + 1, || None);
                 }
                 if let Some(place) = self.topics.get_mut(slot) {
-                    *place = Some(Box::new(Topic::new(feed, instrument, names)));
+                    let before = place.replace(Box::new(Topic::new(feed, instrument, names)));
+                    self.streams = self.streams.saturating_sub(before.map_or(0, |topic| topic.streams.len()));
                 }
             }
             Command::Deactivate { instrument } => {
                 let Some(place) = self.topics.get_mut(instrument.slot()) else { return };
-                if let Some(topic) = place.take_if(|topic| topic.instrument == instrument)
-                    && let Some(feed) = self.feeds.get_mut(&topic.feed)
-                {
+                let Some(topic) = place.take_if(|topic| topic.instrument == instrument) else { return };
+                self.streams = self.streams.saturating_sub(topic.streams.len());
+                if let Some(feed) = self.feeds.get_mut(&topic.feed) {
                     topic.streams.iter().for_each(|stream| feed.abandon(stream));
                     feed.active = feed.active.saturating_sub(u64::from(!topic.entry.is_empty()));
                     feed.settle();
@@ -291,7 +298,9 @@ impl Router {
 
     fn attach(&mut self, shard: usize, key: Key, session: SessionId) {
         let Some(topic) = topic_of(&mut self.topics, key.instrument) else { return };
+        let before = topic.streams.len();
         topic.stream(key.variant).shards |= 1 << shard;
+        self.streams += topic.streams.len() - before;
         if topic.entry.is_empty() {
             return;
         }
@@ -302,7 +311,8 @@ impl Router {
             && let Some(frame) = self.out.frame()
         {
             self.out.server.snapshots.add(1);
-            self.out.post(shard, Update { key, frame, only: Some(session), missed: 0 });
+            self.out
+                .post(shard, Update { key, frame, only: Some(session), missed: 0, times: Times::default() });
         }
     }
 
@@ -312,9 +322,9 @@ impl Router {
         stream.shards &= !(1 << shard);
         if stream.shards == 0 {
             let feed = topic.feed;
-            if let Some(stream) = topic.remove_stream(key.variant)
-                && let Some(feed) = self.feeds.get_mut(&feed)
-            {
+            let Some(stream) = topic.remove_stream(key.variant) else { return };
+            self.streams = self.streams.saturating_sub(1);
+            if let Some(feed) = self.feeds.get_mut(&feed) {
                 feed.abandon(&stream);
                 feed.settle();
             }
@@ -369,7 +379,9 @@ impl Router {
                 let is_due =
                     topic.existing_stream(key.variant).is_some_and(|stream| expire(&mut stream.spacing));
                 if is_due {
-                    out.emit(topic, key, 0, ledger);
+                    // It waited because it should: what is measured begins now.
+                    let received_ns = out.time_of_day_ns;
+                    out.emit(topic, key, 0, received_ns, ledger);
                 }
             });
             feed.settle();
@@ -426,7 +438,10 @@ impl Feed {
                 self.throttle.offer(key, &mut stream.spacing, now)
             };
             match verdict {
-                Verdict::Emit => out.emit(topic, key, missed, &mut self.ledger),
+                Verdict::Emit => {
+                    let received_ns = topic.entry.quote().received_ts_ns;
+                    out.emit(topic, key, missed, received_ns, &mut self.ledger);
+                }
                 Verdict::Wait => {}
                 Verdict::Replaced => self.ledger.conflated_throttle += 1,
             }
@@ -444,52 +459,6 @@ impl Feed {
     fn settle(&mut self) {
         self.ledger.settle(&self.counters, self.throttle.waiting());
         self.counters.active.set(self.active);
-    }
-}
-
-impl Outgoing {
-    /// Encodes the newest value of a key once, and hands it to each shard that has subscribers.
-    fn emit(&mut self, topic: &mut Topic, key: Key, missed: u32, ledger: &mut Ledger) {
-        let shards = topic.existing_stream(key.variant).map_or(0, |stream| stream.shards);
-        self.scratch.clear();
-        let label = topic.label(key.variant);
-        let view = topic.entry.view();
-        if !encode::market_data(&mut self.scratch, label, key.variant, view, self.options, false) {
-            ledger.empty += 1;
-            return;
-        }
-        let Some(frame) = self.frame() else {
-            ledger.empty += 1;
-            return;
-        };
-        ledger.emitted += 1;
-        let mut left = shards;
-        while left != 0 {
-            let shard = left.trailing_zeros() as usize;
-            left &= left - 1;
-            ledger.handed += 1;
-            self.post(shard, Update { key, frame: frame.clone(), only: None, missed });
-        }
-    }
-
-    /// The scratch buffer as a shared frame: one allocation for all subscribers.
-    fn frame(&self) -> Option<Utf8Bytes> {
-        std::str::from_utf8(&self.scratch).ok().map(Utf8Bytes::from)
-    }
-
-    fn post(&mut self, shard: usize, update: Update) {
-        if let Some((mailbox, updates)) = self.shards.get_mut(shard) {
-            updates.push(update);
-            if updates.len() >= POST_EVERY {
-                mailbox.post(updates);
-            }
-        }
-    }
-
-    fn post_all(&mut self) {
-        for (mailbox, updates) in &mut self.shards {
-            mailbox.post(updates);
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod held;
 mod login;
+mod meter;
 mod news;
 mod requests;
 mod shared;
@@ -20,13 +21,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use tokio_tungstenite::tungstenite::{
     self, Message,
     error::{CapacityError, ProtocolError},
+    handshake::server::{Callback, ErrorResponse, Request, Response},
+    http::{HeaderValue, StatusCode, header},
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
-pub use self::shared::{Notice, SessionRef};
 use self::{
     held::Held,
     login::Identity,
@@ -35,8 +38,13 @@ use self::{
     socket::{Gate, Gated, Socket, SocketEvent, websocket_config},
     timers::{Due, MessageRate, Timers},
 };
+pub use self::{
+    meter::SessionRow,
+    shared::{Notice, SessionRef},
+};
 use crate::{
     accounts::{KeyId, UserName},
+    config::Origins,
     hub::Hub,
     metrics::ServerCounters,
     outbox::OutboxLimits,
@@ -101,32 +109,45 @@ impl LosslessPolicy {
     }
 }
 
+/// What the operator decides about sessions. One keeps to its end what it began with.
+#[derive(Clone, Debug)]
+pub struct SessionPolicy {
+    /// Limits and times.
+    pub settings: SessionSettings,
+    /// Who may have lossless subscriptions.
+    pub lossless: LosslessPolicy,
+    /// Pages that may connect.
+    pub origins: Origins,
+}
+
 /// What all sessions share.
 #[derive(Debug)]
 pub struct SessionContext {
     /// Log-ins and feeds.
     pub hub: Arc<Hub>,
-    /// Limits and times.
-    pub settings: SessionSettings,
-    /// Who may have lossless subscriptions.
-    pub lossless: LosslessPolicy,
+    /// What new sessions begin with.
+    pub policy: ArcSwap<SessionPolicy>,
     /// Counters.
     pub counters: Arc<ServerCounters>,
 }
 
 /// Runs a session from its handshake to its end.
 pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival: Arrival) {
-    let Arrival { stream, peer, admission, refusal: _told } = arrival;
-    let settings = &context.settings;
-    let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
+    let Arrival { stream, peer, since: started, admission, refusal: _told } = arrival;
+    let policy = context.policy.load_full();
+    let settings = &policy.settings;
+    let Ok(stream) = stream.attach() else { return };
     let allowance = settings.max_frame_bytes_before_auth;
     let gate = Gate::new(allowance);
     let config = websocket_config(settings.max_frame_bytes);
-    let started = Instant::now();
-    let handshake =
-        tokio_tungstenite::accept_async_with_config(Gated::new(stream, Rc::clone(&gate)), Some(config));
+    let handshake = tokio_tungstenite::accept_hdr_async_with_config(
+        Gated::new(stream, Rc::clone(&gate)),
+        Upgrade { policy: &policy, context: &context },
+        Some(config),
+    );
     // A bare connect, a port scan or a browser's probe ends here, without a word.
-    let Ok(Ok(websocket)) = tokio::time::timeout(settings.auth_grace, handshake).await else {
+    let Ok(Ok(websocket)) = tokio::time::timeout_at((started + settings.auth_grace).into(), handshake).await
+    else {
         context.counters.handshakes_failed.add(1);
         return;
     };
@@ -141,7 +162,7 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
         close(&mut socket, reason).await;
         return;
     }
-    let me = SessionRef::new(shard.next_session_id(), settings.outbox);
+    let me = SessionRef::new(shard.next_session_id(), peer, settings.outbox);
     shard.enter(&me);
     context.counters.sessions.add(1);
     let mut session = Session {
@@ -157,6 +178,7 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
         pending: None,
         moves_after_pending: false,
         shard: Rc::clone(&shard),
+        policy: Arc::clone(&policy),
         context: Arc::clone(&context),
     };
     let reason = session.serve().await;
@@ -166,6 +188,32 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
     close(&mut session.socket, reason).await;
     session.account_sent();
     shard.leave(&me);
+}
+
+/// Judges the request of a client before there is a session.
+struct Upgrade<'a> {
+    policy: &'a SessionPolicy,
+    context: &'a SessionContext,
+}
+
+impl Callback for Upgrade<'_> {
+    /// Refuses pages that are not allowed.
+    fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
+        let Self { policy, context } = self;
+        let named = request.headers().get_all(header::ORIGIN);
+        if policy.origins.allow(named.iter().map(HeaderValue::as_bytes)) {
+            return Ok(response);
+        }
+        context.counters.refused_origin.add(1);
+        let text = "this page may not connect (TICKHOST_ALLOWED_ORIGINS)";
+        let mut refusal = ErrorResponse::new(Some(text.to_owned()));
+        *refusal.status_mut() = StatusCode::FORBIDDEN;
+        let headers = refusal.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        Err(refusal)
+    }
 }
 
 async fn close(socket: &mut Socket, reason: CloseReason) {
@@ -194,6 +242,7 @@ struct Session {
     /// The account moved while a request was being answered.
     moves_after_pending: bool,
     shard: Rc<Shard>,
+    policy: Arc<SessionPolicy>,
     context: Arc<SessionContext>,
 }
 
@@ -255,7 +304,7 @@ impl Session {
             Message::Close(_) => return Err(CloseReason::ClientClosed),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
         };
-        self.gate.renew(self.context.settings.max_frame_bytes_before_auth);
+        self.gate.renew(self.policy.settings.max_frame_bytes_before_auth);
         self.rate.spend(now);
         self.timers.spoken();
         match request::parse(bytes, self.identity.is_authenticated()) {
@@ -313,11 +362,10 @@ impl Session {
 
     /// Adds what the socket took to the counters, once per wake-up.
     fn account_sent(&mut self) {
-        let (ticks, frames) = self.socket.take_sent();
+        let frames = self.socket.take_sent();
         if frames > 0 {
             self.context.counters.frames_written.add(frames);
             if let Some(feed) = self.identity.counters() {
-                feed.written.add(ticks);
                 feed.lossless_missed.add(self.me.take_missed());
             }
         }

@@ -4,29 +4,35 @@
 //! threads reach a shard through its [`Mailbox`] (ticks) and its inbox of [`ShardCommand`]s.
 
 mod followers;
+mod offers;
 mod pace;
 mod rhythm;
+mod survey;
 
 use std::{
     cell::{Cell, RefCell},
-    net::{SocketAddr, TcpStream as StdTcpStream},
+    net::SocketAddr,
     rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::task::LocalSet;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-pub use self::rhythm::{on_park, on_unpark};
 use self::{
     followers::Followers,
+    offers::Offers,
     pace::{Group, Paced, Pacer},
     rhythm::Rhythm,
+};
+pub use self::{
+    rhythm::{on_park, on_unpark},
+    survey::{Survey, Surveyed},
 };
 use crate::{
     accounts::{KeyId, UserName},
@@ -35,13 +41,14 @@ use crate::{
     inbox::Inbox,
     index::{Index, Inserted, Removed},
     listener::Admission,
-    mailbox::{Mailbox, SessionId, Update},
+    mailbox::{Mailbox, SessionId, Times, Update},
     metrics::FeedCounters,
     model::{FeedId, InstrumentId, MaxRate, Mode},
-    outbox::{Key, Offered},
+    outbox::Key,
     protocol::codes::CloseReason,
     router::{self, RouterHandle},
     session::{self, Notice, SessionContext, SessionRef},
+    tls::Incoming,
 };
 
 /// Offers to sessions between two pauses in which the sessions write: bounds the time that a flood holds the thread.
@@ -94,6 +101,8 @@ pub enum ShardCommand {
         /// The encoded message.
         frame: Utf8Bytes,
     },
+    /// What the operator wants to know of the sessions.
+    Survey(Survey),
     /// Close every session, then end.
     Drain,
 }
@@ -101,10 +110,12 @@ pub enum ShardCommand {
 /// A connection that was accepted.
 #[derive(Debug)]
 pub struct Arrival {
-    /// The socket, non-blocking.
-    pub stream: StdTcpStream,
+    /// The connection, encrypted or not.
+    pub stream: Incoming,
     /// The other end.
     pub peer: SocketAddr,
+    /// When it was accepted.
+    pub since: Instant,
     /// Its place among the connections, given back when dropped; or why there is none.
     pub admission: Result<Admission, CloseReason>,
     /// The place of one that is only told why it is refused.
@@ -283,6 +294,7 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
                 ShardCommand::FeedStatus { feed, number, frame } => {
                     shard.followers.tell(feed, number, &frame);
                 }
+                ShardCommand::Survey(survey) => shard.answer(survey),
                 ShardCommand::Drain => {
                     shard.is_draining.set(true);
                     shard.notify(|_| true, || Notice::Close(CloseReason::ShuttingDown));
@@ -298,43 +310,24 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
     }
 }
 
-/// Frames offered to sessions, counted at the end.
-#[derive(Debug, Default)]
-struct Offers {
-    offered: usize,
-    conflated: usize,
-}
-
-impl Offers {
-    fn count(&mut self, offered: Offered) {
-        self.offered += 1;
-        self.conflated += usize::from(offered == Offered::Conflated);
-    }
-
-    fn settle(&self, counters: &FeedCounters) {
-        counters.offered.add(self.offered as u64);
-        counters.conflated_outbox.add(self.conflated as u64);
-    }
-}
-
 impl Shard {
     /// Gives a frame to everybody who gets it; returns how many that were.
     fn offer(&self, update: Update) -> usize {
         let index = self.index.borrow();
         let Some((subscribers, counters)) = index.subscribers(update.key) else { return 1 };
-        let Update { key, frame, only, missed } = update;
+        let Update { key, frame, only, missed, times } = update;
         let wake = |waker| self.rhythm.wake(waker);
         let mut offers = Offers::default();
         if let Some(id) = only {
             if let Some(session) = subscribers.iter().find_map(|subscriber| subscriber.find(id)) {
-                offers.count(session.offer(key, frame, missed, wake));
+                offers.count(session.offer(key, frame, missed, times, wake));
             }
         } else {
             for subscriber in subscribers {
                 match subscriber {
                     Subscriber::Session(session) => {
                         session.note_live(key);
-                        offers.count(session.offer(key, frame.clone(), missed, wake));
+                        offers.count(session.offer(key, frame.clone(), missed, times, wake));
                     }
                     Subscriber::Group(group) => {
                         let paced = self.pacer.borrow_mut().offer(group, frame.clone(), self.clock.nanos());
@@ -342,7 +335,7 @@ impl Shard {
                             Paced::Due(frame) => {
                                 group.each(|session| {
                                     session.note_live(key);
-                                    offers.count(session.offer(key, frame.clone(), 0, wake));
+                                    offers.count(session.offer(key, frame.clone(), 0, times, wake));
                                 });
                             }
                             Paced::Waiting => {}
@@ -369,7 +362,8 @@ impl Shard {
             let mut offers = Offers::default();
             group.each(|session| {
                 session.note_live(key);
-                offers.count(session.offer(key, frame.clone(), 0, wake));
+                // It waited as long as its clients asked for, which measures nothing.
+                offers.count(session.offer(key, frame.clone(), 0, Times::default(), wake));
             });
             offers.settle(counters);
         });

@@ -2,32 +2,43 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     pin::Pin,
     sync::{Arc, Weak, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use adapter_abi::ABI_VERSION;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
+    accounts::{Accounts, VerifyError},
     admin::{
-        Counts, FeedReport, InstanceReport, Limits, LinkReport, Listeners, NotReady, Readiness, Reloaded,
-        SessionCounts, StatusReport, StatusSource, Token,
+        Counts, FeedReport, Found, InstanceReport, KeptKey, Limits, LinkReport, Listeners, NotReady,
+        Readiness, Reloaded, SessionCounts, StatusReport, StatusSource, Token, find_symbols, read_kept_key,
     },
     bus::BusCounters,
     calendar::MarketPhase,
     catalog::Catalog,
     clock::{self, Clock, age_ms},
+    config::Settings,
     feed::{ConnectionStatus, Feed, FeedState},
     hub::Hub,
     listener::Admissions,
-    metrics::{self, FeedSample, HostSample, ServerCounters},
+    metrics::{self, FeedCounters, FeedSample, HostSample, ServerCounters},
     plugins::{AdapterInstance, driver, loader},
-    shard::ShardHandle,
+    run_dir::RunDir,
+    shard::{ShardCommand, ShardHandle, Survey, Surveyed},
 };
 
 /// A connection that is being made for longer than this is something to report.
 const CONNECT_GRACE: Duration = Duration::from_secs(10);
+
+/// Longest wait for a shard to say how its sessions are. One that is busier is left out.
+const SURVEY_PATIENCE: Duration = Duration::from_millis(300);
+
+/// Commands that may wait for a shard before it is not asked any more.
+const SURVEYS_WAITING: usize = 1_024;
 
 /// All states of a feed, in the order of the metric.
 const STATES: [FeedState; 7] = [
@@ -39,6 +50,38 @@ const STATES: [FeedState; 7] = [
     FeedState::Down,
     FeedState::Closed,
 ];
+
+/// What the console needs beside the parts of a running host.
+#[derive(Debug)]
+pub struct Console {
+    token: Token,
+    accounts: Accounts,
+    /// Where a key may be kept for it.
+    data_dir: PathBuf,
+    /// Where adapters leave the names of their instruments.
+    cache_dir: PathBuf,
+    /// One search at a time, as each reads files.
+    searches: Arc<Semaphore>,
+    /// Whether clients connect with TLS.
+    is_secure: bool,
+    /// Where to write what OpenAlgo's health page reads, if anywhere.
+    pub(crate) stats_file: Option<PathBuf>,
+}
+
+impl Console {
+    /// A console that this token opens.
+    pub fn new(token: Token, accounts: &Accounts, settings: &Settings, run_dir: &RunDir) -> Self {
+        Self {
+            token,
+            accounts: accounts.clone(),
+            data_dir: settings.data_dir.clone(),
+            cache_dir: run_dir.cache().to_owned(),
+            searches: Arc::new(Semaphore::new(1)),
+            is_secure: settings.tls_cert.is_some(),
+            stats_file: settings.ws_proxy_stats_file.clone(),
+        }
+    }
+}
 
 /// Reads the parts of a running host.
 #[derive(Debug)]
@@ -61,6 +104,8 @@ pub struct HostStatus {
     pub catalog: Arc<Catalog>,
     /// What opens the operator's port to commands.
     pub token: Token,
+    /// What the console needs.
+    pub console: Console,
     /// Counters of the host.
     pub counters: Arc<ServerCounters>,
 }
@@ -80,6 +125,77 @@ impl HostStatus {
 impl StatusSource for HostStatus {
     fn token(&self) -> &Token {
         &self.token
+    }
+
+    fn console_token(&self) -> &Token {
+        &self.console.token
+    }
+
+    fn websocket(&self) -> SocketAddr {
+        self.websocket
+    }
+
+    fn is_secure(&self) -> bool {
+        self.console.is_secure
+    }
+
+    fn feed_counters(&self) -> Vec<(u32, Arc<FeedCounters>)> {
+        self.hub.feeds().iter().map(|feed| (feed.id().0, Arc::clone(feed.counters()))).collect()
+    }
+
+    fn clients(&self, most: usize) -> Pin<Box<dyn Future<Output = Surveyed> + Send>> {
+        let asked: Vec<oneshot::Receiver<Surveyed>> = self
+            .shards
+            .iter()
+            .map(|shard| {
+                let (reply, answer) = oneshot::channel();
+                // One that is too far behind is left out.
+                _ = shard.commands.try_push(ShardCommand::Survey(Survey { most, reply }), SURVEYS_WAITING);
+                answer
+            })
+            .collect();
+        Box::pin(async move {
+            let (mut all, deadline) = (Surveyed::default(), tokio::time::Instant::now() + SURVEY_PATIENCE);
+            for answer in asked {
+                if let Ok(Ok(surveyed)) = tokio::time::timeout_at(deadline, answer).await {
+                    all.merge(surveyed, most);
+                }
+            }
+            all
+        })
+    }
+
+    fn streams(&self) -> u64 {
+        self.counters.streams.get()
+    }
+
+    fn symbols(&self, text: String) -> Pin<Box<dyn Future<Output = Found> + Send>> {
+        let (cache_dir, searches) = (self.console.cache_dir.clone(), Arc::clone(&self.console.searches));
+        Box::pin(async move {
+            let _turn = searches.acquire_owned().await;
+            let found = tokio::task::spawn_blocking(move || find_symbols(&cache_dir, &text)).await;
+            found.unwrap_or_default()
+        })
+    }
+
+    fn kept_key(&self) -> Pin<Box<dyn Future<Output = KeptKey> + Send>> {
+        let (accounts, data_dir) = (self.console.accounts.clone(), self.console.data_dir.clone());
+        Box::pin(async move {
+            let read = tokio::task::spawn_blocking(move || read_kept_key(&data_dir)).await;
+            let (file, key) = match read {
+                Ok(Ok(Some(found))) => found,
+                Ok(Ok(None)) => return KeptKey::None,
+                Ok(Err(error)) => return KeptKey::Unusable(error.to_string()),
+                Err(_) => return KeptKey::Unusable("the host is stopping".to_owned()),
+            };
+            match accounts.verify_key(&key).await {
+                Ok(_) => KeptKey::Found(key),
+                Err(VerifyError::Unknown | VerifyError::Revoked) => KeptKey::Unusable(format!(
+                    "the key in {file} is not valid any more: write another one there, or remove the file"
+                )),
+                Err(error) => KeptKey::Unusable(format!("the key in {file} could not be checked: {error}")),
+            }
+        })
     }
 
     fn reload(&self, adapter: String) -> Pin<Box<dyn Future<Output = Reloaded> + Send>> {

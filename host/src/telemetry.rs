@@ -6,7 +6,7 @@ use std::{
 };
 
 use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{EnvFilter, Registry, fmt::MakeWriter, layer::SubscriberExt as _, reload};
 
 use crate::config::{LogFilter, LogFormat};
 
@@ -19,16 +19,35 @@ pub enum TelemetryError {
     /// The process has a subscriber already.
     #[error("logging was already set up in this process")]
     AlreadySet,
+    /// The filter could not be exchanged.
+    #[error("the log filter cannot be changed: {0}")]
+    Unchanged(#[source] reload::Error),
+}
+
+/// Changes what is logged.
+#[derive(Clone, Debug)]
+pub struct LogControl(reload::Handle<EnvFilter, Registry>);
+
+impl LogControl {
+    /// Logs what this filter lets pass, from now on.
+    ///
+    /// # Errors
+    /// [`TelemetryError`]; the filter before stays then.
+    pub fn set(&self, filter: &LogFilter) -> Result<(), TelemetryError> {
+        self.0.reload(EnvFilter::try_new(filter.as_str())?).map_err(TelemetryError::Unchanged)
+    }
 }
 
 /// Sends the log of this process to standard error. Call it once, before anything logs.
 ///
 /// # Errors
 /// [`TelemetryError`].
-pub fn init(filter: &LogFilter, format: LogFormat) -> Result<(), TelemetryError> {
+pub fn init(filter: &LogFilter, format: LogFormat) -> Result<LogControl, TelemetryError> {
     let wants_colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let subscriber = subscriber(filter, format, wants_colour && io::stderr().is_terminal(), io::stderr)?;
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::AlreadySet)
+    let (subscriber, control) =
+        subscriber(filter, format, wants_colour && io::stderr().is_terminal(), io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::AlreadySet)?;
+    Ok(control)
 }
 
 fn subscriber(
@@ -36,13 +55,15 @@ fn subscriber(
     format: LogFormat,
     has_colour: bool,
     writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
-) -> Result<Box<dyn Subscriber + Send + Sync>, TelemetryError> {
-    let filter = EnvFilter::try_new(filter.as_str())?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(has_colour);
-    Ok(match format {
-        LogFormat::Text => Box::new(builder.finish()),
-        LogFormat::Json => Box::new(builder.json().finish()),
-    })
+) -> Result<(Box<dyn Subscriber + Send + Sync>, LogControl), TelemetryError> {
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(filter.as_str())?);
+    let filtered = Registry::default().with(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(has_colour);
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
+        LogFormat::Text => Box::new(filtered.with(lines)),
+        LogFormat::Json => Box::new(filtered.with(lines.json())),
+    };
+    Ok((subscriber, LogControl(handle)))
 }
 
 /// Something that must not be read in a log or an error: it displays as `[redacted]`, so that a value which has to
@@ -84,19 +105,28 @@ mod tests {
         }
     }
 
-    fn logged(filter: &str, format: LogFormat, colour: bool) -> String {
+    fn filter(text: &str) -> LogFilter {
         let sources = Sources {
-            environment: Environment::from_pairs([("TICKHOST_LOG", filter)]),
+            environment: Environment::from_pairs([("TICKHOST_LOG", text)]),
             platform_data_dir: Some("/data".into()),
             ..Sources::default()
         };
+        Settings::load(&sources).unwrap().log
+    }
+
+    fn logged(text: &str, format: LogFormat, colour: bool) -> String {
+        logged_then(text, format, colour, |_| {})
+    }
+
+    fn logged_then(text: &str, format: LogFormat, colour: bool, then: impl FnOnce(&LogControl)) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
-        let filter = Settings::load(&sources).unwrap().log;
-        let subscriber = subscriber(&filter, format, colour, move || writer.clone()).unwrap();
+        let filter = filter(text);
+        let (subscriber, control) = subscriber(&filter, format, colour, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(count = 3, key = %Redacted("hunter2"), "Started");
             tracing::debug!("Detail");
+            then(&control);
         });
         let bytes = buffer.0.lock().clone();
         String::from_utf8(bytes).unwrap()
@@ -119,6 +149,18 @@ mod tests {
         assert_eq!(lines[0]["fields"]["count"], 3);
         assert_eq!(lines[0]["fields"]["message"], "Started");
         assert_eq!(lines[0]["fields"]["key"], "[redacted]");
+    }
+
+    #[test]
+    fn another_filter_counts_at_once() {
+        let text = logged_then("info", LogFormat::Text, false, |control| {
+            tracing::debug!("Before");
+            control.set(&filter("debug")).unwrap();
+            tracing::debug!("Between");
+            control.set(&filter("error")).unwrap();
+            tracing::info!("After");
+        });
+        assert!(text.contains("Between") && !text.contains("Before") && !text.contains("After"), "{text}");
     }
 
     #[test]

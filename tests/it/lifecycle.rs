@@ -25,6 +25,19 @@ async fn a_first_run_without_the_synthetic_exchange_says_how_somebody_can_log_in
 }
 
 #[tokio::test]
+async fn a_health_check_tells_a_host_that_runs_from_one_that_does_not() {
+    let mut host = Host::start();
+    let alive = host.run(&["alive"], "");
+    assert_ok(&alive);
+    assert!(String::from_utf8_lossy(&alive.stdout).contains(&host.admin.to_string()));
+    // Killed, it leaves the file that leads to it.
+    host.kill();
+    let gone = host.run(&["alive"], "");
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("no host answers"));
+}
+
+#[tokio::test]
 async fn a_stop_says_goodbye_to_every_client() {
     let mut host = Host::start();
     let mut client = Client::login(host.websocket, &host.key()).await;

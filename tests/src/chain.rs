@@ -295,3 +295,16 @@ impl Profile for venues::dhan::Dhan {
     const CREDENTIALS: &'static [(&'static str, &'static str)] =
         &[("client_id", "1100123456"), ("access_token", "canary-dhan-token")];
 }
+
+/// The token ends in the year 2100, and nobody signed it.
+impl Profile for venues::fyers::Fyers {
+    const LIBRARY: &'static str = "adapter_fyers";
+    const CREDENTIALS: &'static [(&'static str, &'static str)] = &[
+        ("api_key", "APP-100"),
+        (
+            "access_token",
+            "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJleHAiOjQxMDI0NDQ4MDAsImhzbV9rZXkiOiJjYW5\
+             hcnktaHNtLWtleSJ9.canary-fyers-signature",
+        ),
+    ];
+}

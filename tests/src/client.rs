@@ -1,34 +1,74 @@
 //! A WebSocket client that speaks the protocol in the plain: it sends what it is told and shows what comes. Each message
 //! that comes has to be one of `host/asyncapi.yaml`.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream,
-    tungstenite::{Message, Utf8Bytes, protocol::CloseFrame},
+    WebSocketStream,
+    tungstenite::{self, Message, Utf8Bytes, client::IntoClientRequest as _, protocol::CloseFrame},
 };
 
 use crate::{
     SOON,
     asyncapi::{Document, Sender},
+    tls,
 };
+
+/// A stream of bytes both ways, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin> Stream for S {}
 
 /// One connection.
 #[derive(Debug)]
 pub struct Client {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<Box<dyn Stream>>,
 }
 
 impl Client {
     /// Connects, and says nothing.
     pub async fn connect(address: SocketAddr) -> Self {
-        let (socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/ws"))
-            .await
-            .expect("the host takes connections");
-        Self { socket }
+        let socket = TcpStream::connect(address).await.expect("the host takes connections");
+        Self::upgrade(Box::new(socket), None).await.expect("the host takes connections")
+    }
+
+    /// Connects as a page would.
+    ///
+    /// # Errors
+    /// The status of the refusal.
+    pub async fn connect_from(address: SocketAddr, origin: &str) -> Result<Self, u16> {
+        let socket = TcpStream::connect(address).await.expect("the host takes connections");
+        Self::upgrade(Box::new(socket), Some(origin)).await
+    }
+
+    /// Connects to an encrypted port that shows this certificate.
+    ///
+    /// # Errors
+    /// What went wrong, when the port is not encrypted or shows another certificate.
+    pub async fn connect_encrypted(
+        address: SocketAddr,
+        certificate: &tls::Certificate,
+    ) -> std::io::Result<Self> {
+        let socket = tls::connect(address, certificate).await?;
+        Ok(Self::upgrade(Box::new(socket), None).await.expect("the host takes connections"))
+    }
+
+    async fn upgrade(stream: Box<dyn Stream>, origin: Option<&str>) -> Result<Self, u16> {
+        let mut request = "ws://localhost/ws".into_client_request().expect("a request");
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().expect("a header"));
+        }
+        match tokio_tungstenite::client_async(request, stream).await {
+            Ok((socket, _)) => Ok(Self { socket }),
+            Err(tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("the host takes connections: {error}"),
+        }
     }
 
     /// Connects and logs in.

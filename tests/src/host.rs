@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{SOON, binary, http};
+use crate::{SOON, binary, http, secrets::Secrets};
 
 /// `plugins.toml` of most tests: the bus, and the synthetic exchange as it comes, both at all hours.
 pub const PLUGINS: &str = r#"
@@ -45,6 +45,7 @@ pub struct Host {
     child: Child,
     dir: TempDir,
     env: BTreeMap<String, String>,
+    secrets: Secrets,
     log: Arc<Log>,
     /// Where clients connect.
     pub websocket: SocketAddr,
@@ -160,6 +161,7 @@ impl HostBuilder {
             child,
             dir: self.dir,
             env: self.env,
+            secrets: Secrets::default(),
             log,
         }
     }
@@ -202,6 +204,7 @@ impl Host {
 
     /// Runs another command of the same binary with the same settings, to its end.
     pub fn run(&self, args: &[&str], input: &str) -> Output {
+        self.secrets.note(args, input);
         run(&self.env, args, input)
     }
 
@@ -216,7 +219,9 @@ impl Host {
         assert_ok(&self.run(&["account", "set", user, broker], "{}"));
         let created = self.run(&["key", "create", user], "");
         assert_ok(&created);
-        String::from_utf8_lossy(&created.stdout).lines().last().expect("a key").trim().to_owned()
+        let key = String::from_utf8_lossy(&created.stdout).lines().last().expect("a key").trim().to_owned();
+        self.secrets.add(&key);
+        key
     }
 
     /// The answer of the operator's port.
@@ -266,13 +271,34 @@ impl Host {
         self.child.wait().expect("the child is ours");
     }
 
-    /// Asks the daemon to stop, as a service manager does, and waits for its end.
-    pub async fn terminate(&mut self) -> ExitStatus {
+    /// Asks the daemon to read its settings again, as a service manager does, and waits until it has. Gives the fields
+    /// of what it then says.
+    pub async fn reload(&self) -> Value {
+        let count = || self.messages("Reloaded").len();
+        let before = count();
+        self.signal(libc::SIGHUP);
+        crate::wait_until("the daemon has reloaded", || async { count() > before }).await;
+        self.messages("Reloaded").swap_remove(before)
+    }
+
+    /// The fields of every line of the log with this message.
+    pub fn messages(&self, message: &str) -> Vec<Value> {
+        let log = self.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.map(|line| line["fields"].clone()).filter(|fields| fields["message"] == message).collect()
+    }
+
+    fn signal(&self, signal: libc::c_int) {
         let pid = i32::try_from(self.child.id()).expect("a process number");
         #[expect(unsafe_code, reason = "the standard library cannot send signals")]
         // SAFETY: the process is a child that was not waited for, so the number is its own.
-        let sent = unsafe { libc::kill(pid, libc::SIGTERM) };
+        let sent = unsafe { libc::kill(pid, signal) };
         assert_eq!(sent, 0, "the signal is sent");
+    }
+
+    /// Asks the daemon to stop, as a service manager does, and waits for its end.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal(libc::SIGTERM);
         let deadline = Instant::now() + SOON;
         loop {
             if let Some(status) = self.child.try_wait().expect("the child is ours") {
@@ -288,7 +314,12 @@ impl Drop for Host {
     fn drop(&mut self) {
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
-        if std::thread::panicking() {
+        if !std::thread::panicking() {
+            self.secrets.add_those_of(&self.data_dir());
+            self.secrets.assert_absent(&self.log());
+            return;
+        }
+        {
             let log = self.log();
             let tail: Vec<&str> = log.lines().rev().take(40).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();

@@ -21,7 +21,9 @@ pub mod http;
 pub mod numbered;
 pub mod process;
 pub mod python;
+pub mod secrets;
 pub mod swaps;
+pub mod tls;
 pub mod venue;
 
 use std::time::{Duration, Instant};

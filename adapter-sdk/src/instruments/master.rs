@@ -15,12 +15,13 @@ use std::{
 
 use parking_lot::Mutex;
 use serde::Deserialize;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::{
     Cached, InstrumentFile,
     file::{Fresh, read_aside},
+    names::{has_names_since, publish_names},
 };
 use crate::{
     AdapterError,
@@ -39,6 +40,9 @@ const SPREAD_SECONDS: u64 = 300;
 /// hour and more after the brokers' lists are made.
 const GRACE: Duration = Duration::from_mins(15);
 
+/// With [`Outdated::Use`], how long a connect waits for the list of today when there is another.
+const USE_AFTER: Duration = Duration::from_secs(15);
+
 /// Pause between two looks at whether another connection has finished its download.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -52,6 +56,11 @@ pub trait List: fmt::Debug + Send + Sync + Sized + 'static {
 
     /// What is in it, for the log.
     fn summary(&self) -> Summary;
+
+    /// Exchange and symbol of everything in it, for the search of the host's console; nothing unless it is implemented.
+    fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
+        Box::new(std::iter::empty())
+    }
 }
 
 /// What is in a list.
@@ -183,7 +192,17 @@ impl<L: List> Master<L> {
         if self.is_current() {
             return Ok(());
         }
-        let Err(error) = self.renew(access).await else { return Ok(()) };
+        let has_another = self.list().is_some() || self.cached().is_some();
+        let renewed = if self.source.outdated == Outdated::Use && has_another {
+            // A server that says nothing must not keep the feed down.
+            match timeout(USE_AFTER, self.renew(access)).await {
+                Ok(renewed) => renewed,
+                Err(_) => Err(AdapterError::network("the broker's list of instruments takes too long")),
+            }
+        } else {
+            self.renew(access).await
+        };
+        let Err(error) = renewed else { return Ok(()) };
         if error.code() == ErrorCode::AUTH || self.source.outdated == Outdated::Refuse {
             return Err(error);
         }
@@ -248,7 +267,7 @@ impl<L: List> Master<L> {
     }
 
     async fn load(&self, (paths, fetched_at): (Vec<PathBuf>, SystemTime)) -> Result<Arc<L>, AdapterError> {
-        let list = read_aside(move || L::read(&paths)).await?;
+        let list = self.read(paths, fetched_at).await?;
         Ok(self.take(list, fetched_at))
     }
 
@@ -260,11 +279,26 @@ impl<L: List> Master<L> {
             downloads.push(file.fetch(request, self.source.max_bytes).await?);
         }
         let paths: Vec<PathBuf> = downloads.iter().map(|fresh| fresh.path.clone()).collect();
-        let list = read_aside(move || L::read(&paths)).await?;
+        let list = self.read(paths, began_at).await?;
         for (file, fresh) in self.files.iter().zip(downloads) {
             file.keep(fresh).await?;
         }
         Ok(self.take(list, began_at))
+    }
+
+    async fn read(&self, paths: Vec<PathBuf>, fetched_at: SystemTime) -> Result<L, AdapterError> {
+        let adapter = self.source.adapter;
+        read_aside(move || {
+            let list = L::read(&paths)?;
+            // Of several connections and of a restart only the first writes them.
+            if !has_names_since(adapter, fetched_at)
+                && let Err(error) = publish_names(adapter, list.names())
+            {
+                warn!(%error, "The names of the list of instruments could not be written for the console");
+            }
+            Ok(list)
+        })
+        .await
     }
 
     fn take(&self, list: L, fetched_at: SystemTime) -> Arc<L> {
@@ -333,10 +367,12 @@ impl<L: List> Renewal<L> {
             let is_bound = self.master.source.outdated == Outdated::Refuse;
             let outcome = tokio::select! {
                 biased;
-                outcome = work.as_mut() => outcome,
-                () = sleep_until(self.limit), if is_bound => return Err(error),
+                outcome = work.as_mut() => Some(outcome),
+                () = sleep_until(self.limit), if is_bound => None,
             };
+            // What is given up too: it may hold the turn, which others wait for.
             self.work = None;
+            let Some(outcome) = outcome else { return Err(error) };
             match outcome {
                 Ok(list) => {
                     self.pause = PAUSES.0;

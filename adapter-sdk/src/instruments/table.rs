@@ -120,6 +120,13 @@ impl<K: Copy + Ord + Hash> Table<K> {
         Some((self.exchanges.get(usize::from(found.exchange))?, symbol(&self.text, found)))
     }
 
+    /// Exchange and symbol of every instrument, in order.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().filter_map(|entry| {
+            Some((self.exchanges.get(usize::from(entry.exchange))?.as_ref(), symbol(&self.text, entry)))
+        })
+    }
+
     /// Instruments.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -201,6 +208,8 @@ mod tests {
             for (name, key) in &map {
                 prop_assert_eq!(table.get(name.0, name.1), Some(*key));
             }
+            let all: std::collections::BTreeSet<_> = table.names().collect();
+            prop_assert_eq!(all.into_iter().collect::<Vec<_>>(), map.keys().copied().collect::<Vec<_>>());
             for key in 0..40 {
                 prop_assert_eq!(table.name(key), by_key.get(&key).copied());
             }

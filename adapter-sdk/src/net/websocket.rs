@@ -63,6 +63,9 @@ impl Heartbeat {
     }
 }
 
+/// Most messages that wait to be sent. There are never so many, unless the broker does not read.
+const MAX_QUEUED: usize = 16_384;
+
 impl WebSocketRequest {
     /// An address, `ws://…` or `wss://…`, with whatever the broker wants in its query.
     pub fn new(url: impl Into<String>) -> Self {
@@ -177,12 +180,18 @@ impl WebSocket {
     /// Waits for the next message.
     ///
     /// # Errors
-    /// When the connection is lost, closed, or silent for too long.
+    /// When the connection is lost, closed, or silent for too long, and when too many queued messages wait for the broker to
+    /// read them.
     ///
     /// # Cancel Safety
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Result<Message, AdapterError> {
         loop {
+            if self.waiting.len() > MAX_QUEUED {
+                return Err(AdapterError::network(format!(
+                    "the broker does not read any more: {MAX_QUEUED} messages wait for it"
+                )));
+            }
             let wake_at = self.wake_at();
             let frame = tokio::select! {
                 biased;

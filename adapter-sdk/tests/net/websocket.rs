@@ -164,6 +164,21 @@ async fn what_is_queued_goes_in_order_and_at_the_broker_s_pace_while_ticks_come(
 }
 
 #[tokio::test]
+async fn a_broker_that_does_not_read_ends_the_connection_and_not_the_memory() {
+    let mut socket = open(
+        |url| WebSocketRequest::new(url).pace(Duration::from_secs(10)),
+        |socket| async move {
+            let _held = socket;
+            std::future::pending::<()>().await;
+        },
+    )
+    .await;
+    (0..20_000).for_each(|number| socket.queue(format!("batch {number}")));
+    let error = next(&mut socket).await.unwrap_err();
+    assert!(error.to_string().contains("16384 messages wait"), "{error}");
+}
+
+#[tokio::test]
 async fn nothing_is_lost_when_waiting_is_given_up_again_and_again() {
     let mut socket = open(WebSocketRequest::new, |mut socket| async move {
         for number in 0..2_000_u32 {

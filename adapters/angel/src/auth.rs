@@ -7,7 +7,7 @@ use adapter_sdk::{
 
 use crate::{
     config::Settings,
-    login::{client_code, given, jwt},
+    login::{client_code, jwt},
 };
 
 /// What the broker answers with `pong`. It hangs up after 30 seconds without one.
@@ -22,13 +22,13 @@ const NO_API_KEY: &str = "api_key";
 
 /// Opens the market feed with the tokens of the moment.
 pub(crate) async fn open(settings: &Settings, credentials: &Credentials) -> Result<WebSocket, AdapterError> {
-    let feed_token = match given(credentials, "feed_token") {
+    let feed_token = match credentials.filled("feed_token") {
         Some(token) => token,
         None => credentials.require("feed_token")?,
     };
     let request = WebSocketRequest::new(settings.ws_url.as_str())
         .header("Authorization", format!("Bearer {}", jwt(credentials)?))
-        .header("x-api-key", given(credentials, "api_key").unwrap_or(NO_API_KEY))
+        .header("x-api-key", credentials.filled("api_key").unwrap_or(NO_API_KEY))
         .header("x-client-code", client_code(credentials)?)
         .header("x-feed-token", feed_token)
         .heartbeat(Heartbeat::Text(HEARTBEAT, settings.heartbeat))

@@ -51,6 +51,10 @@ impl instruments::List for List {
             bytes: self.table.bytes(),
         }
     }
+
+    fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
+        Box::new(self.table.names())
+    }
 }
 
 impl List {

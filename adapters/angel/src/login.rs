@@ -1,15 +1,15 @@
 //! Logging in: a refresh of the token if there is one, or else client code, PIN and one-time password.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use adapter_sdk::{
-    AdapterError, Credentials, Login, Question,
+    AdapterError, Credentials, Login,
     abi::ErrorCode,
+    login::one_time_password,
     net::{Http, HttpRequest, RateLimit},
     tracing::info,
 };
 use serde::{Deserialize, Serialize};
-use totp_rs::{Builder, Secret};
 use zeroize::Zeroizing;
 
 use crate::config::Settings;
@@ -22,7 +22,7 @@ const MAX_BYTES: usize = 64 << 10;
 
 /// The client code, under the adapter's name for it or under OpenAlgo's.
 pub(crate) fn client_code(credentials: &Credentials) -> Result<&str, AdapterError> {
-    match given(credentials, "client_code").or_else(|| given(credentials, "user_id")) {
+    match credentials.filled("client_code").or_else(|| credentials.filled("user_id")) {
         Some(code) => Ok(code),
         None => credentials.require("client_code"),
     }
@@ -30,7 +30,7 @@ pub(crate) fn client_code(credentials: &Credentials) -> Result<&str, AdapterErro
 
 /// The JWT without the word that some store before it.
 pub(crate) fn jwt(credentials: &Credentials) -> Result<&str, AdapterError> {
-    match given(credentials, "auth_token") {
+    match credentials.filled("auth_token") {
         Some(token) => Ok(token.strip_prefix("Bearer ").unwrap_or(token)),
         None => Err(AdapterError::auth(
             "the account has no auth_token: log in with `tickhost account login`, or set it with `tickhost account set`",
@@ -38,21 +38,21 @@ pub(crate) fn jwt(credentials: &Credentials) -> Result<&str, AdapterError> {
     }
 }
 
-/// A credential that is there and not empty.
-pub(crate) fn given<'a>(credentials: &'a Credentials, name: &str) -> Option<&'a str> {
-    credentials.get(name).filter(|value| !value.is_empty())
-}
-
 /// Takes one step of logging in.
 pub(crate) async fn step(settings: &Settings, fields: &Credentials) -> Result<Login, AdapterError> {
-    let Some(api_key) = given(fields, "api_key") else {
-        return Ok(ask("api_key", "API key of the app that you made in the SmartAPI portal", true));
+    let Some(api_key) = fields.filled("api_key") else {
+        return Ok(Login::ask(
+            "api_key",
+            "API key of the app that you made in the SmartAPI portal",
+            None,
+            true,
+        ));
     };
     // One for all requests of a step, which keep the broker's limit among them.
     let broker = Broker { settings, api_key, http: settings.network.http(RateLimit::per_second(1.0)) };
-    let can_log_in = ["pin", "totp_secret"].iter().all(|name| given(fields, name).is_some());
-    if let Some(refresh_token) = given(fields, "refresh_token")
-        && let Some(tokens) = broker.refresh(refresh_token, given(fields, "auth_token")).await?
+    let can_log_in = ["pin", "totp_secret"].iter().all(|name| fields.filled(name).is_some());
+    if let Some(refresh_token) = fields.filled("refresh_token")
+        && let Some(tokens) = broker.refresh(refresh_token, fields.filled("auth_token")).await?
     {
         // Where a full log-in is possible, a token is used once: if the broker does not take what came of it, the next
         // step is the full log-in instead of the same once more.
@@ -64,15 +64,17 @@ pub(crate) async fn step(settings: &Settings, fields: &Credentials) -> Result<Lo
         ]));
     }
     let Ok(client_code) = client_code(fields) else {
-        return Ok(ask("client_code", "Client code at Angel One, such as A123456", false));
+        return Ok(Login::ask("client_code", "Client code at Angel One, such as A123456", None, false));
     };
-    let Some(pin) = given(fields, "pin") else {
-        return Ok(ask("pin", "PIN of the account at Angel One", true));
+    let Some(pin) = fields.filled("pin") else {
+        return Ok(Login::ask("pin", "PIN of the account at Angel One", None, true));
     };
-    let totp = match (given(fields, "totp"), given(fields, "totp_secret")) {
+    let totp = match (fields.filled("totp"), fields.filled("totp_secret")) {
         (Some(typed), _) => Zeroizing::new(typed.to_owned()),
         (None, Some(secret)) => one_time_password(secret, SystemTime::now())?,
-        (None, None) => return Ok(ask("totp", "The six digits that your authenticator app shows", true)),
+        (None, None) => {
+            return Ok(Login::ask("totp", "The six digits that your authenticator app shows", None, true));
+        }
     };
     let tokens = broker.log_in(client_code, pin, &totp).await?;
     // The PIN is stored only by whoever wants the host to log in by itself.
@@ -83,27 +85,6 @@ pub(crate) async fn step(settings: &Settings, fields: &Credentials) -> Result<Lo
         ("feed_token", tokens.feed),
         ("refresh_token", tokens.refresh.unwrap_or_default()),
     ]))
-}
-
-fn ask(field: &str, message: &str, is_secret: bool) -> Login {
-    Login::Ask(Question { field: field.to_owned(), message: message.to_owned(), url: None, is_secret })
-}
-
-/// Six digits that change each half minute (RFC 6238).
-fn one_time_password(secret: &str, now: SystemTime) -> Result<Zeroizing<String>, AdapterError> {
-    // The portal shows it in capitals; people copy it with spaces.
-    let plain: Zeroizing<String> =
-        Zeroizing::new(secret.chars().filter(|one| !one.is_whitespace() && *one != '=').collect());
-    let plain = Zeroizing::new(plain.to_ascii_uppercase());
-    let secret = Secret::try_from_base32(plain.as_str()).map_err(|_| {
-        AdapterError::auth(
-            "totp_secret is no base32 text: set what the portal showed when TOTP was switched on",
-        )
-    })?;
-    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    // Some of the broker's secrets are shorter than the standard wants.
-    let totp = Builder::new().with_secret(secret).build_noncompliant();
-    Ok(Zeroizing::new(totp.generate(seconds).to_string()))
 }
 
 struct Broker<'a> {
@@ -280,25 +261,7 @@ fn refused(code: Option<&str>, said: &str) -> AdapterError {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-
-    #[test]
-    fn one_time_passwords_are_those_of_the_standard() {
-        // RFC 6238, appendix B, for SHA-1; the last six of its eight digits.
-        let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
-        let at = |seconds, secret: &str| {
-            one_time_password(secret, UNIX_EPOCH + Duration::from_secs(seconds)).unwrap().to_string()
-        };
-        assert_eq!(at(59, secret), "287082");
-        assert_eq!(at(1_111_111_109, secret), "081804");
-        assert_eq!(at(20_000_000_000, secret), "353130");
-        assert_eq!(at(59, "gezd gnbv gy3t qojq gezd gnbv gy3t qojq"), "287082");
-        assert_eq!(at(59, "GEZDGNBV").len(), 6);
-        let error = one_time_password("not base32!", UNIX_EPOCH).unwrap_err().to_string();
-        assert!(error.contains("totp_secret") && !error.contains("not base32!"), "{error}");
-    }
 
     #[test]
     fn refusals_say_what_to_do_and_repeat_nothing() {

@@ -16,7 +16,9 @@ use std::{
 };
 
 use adapter_sdk::{
-    AdapterError, Credentials, fingerprint,
+    AdapterError, Backoff, Credentials, Pauses,
+    abi::ErrorCode,
+    fingerprint,
     instruments::Master,
     net::{HandshakeError, Heartbeat, Message, Network, WebSocket, WebSocketRequest},
     tracing::{info, warn},
@@ -38,8 +40,11 @@ const MESSAGE_BYTES: usize = 256 << 10;
 const LOCK_EVERY: Duration = Duration::from_secs(5);
 
 /// Pauses between two attempts to connect.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
-const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(2),
+    longest: Duration::from_mins(5),
+    stable_after: Duration::from_mins(1),
+};
 
 /// The order socket of one connection.
 pub(crate) struct Orders {
@@ -51,7 +56,7 @@ pub(crate) struct Orders {
     /// Whether it was said that the lock cannot be tried.
     is_lock_trouble_known: bool,
     state: State,
-    pause: Duration,
+    pauses: Pauses,
     master: Arc<Master<List>>,
 }
 
@@ -60,7 +65,8 @@ type Opening = Pin<Box<dyn Future<Output = Result<WebSocket, HandshakeError>>>>;
 enum State {
     Waiting(Instant),
     Opening(Opening),
-    Open(Box<WebSocket>),
+    /// Since then.
+    Open(Box<WebSocket>, Instant),
 }
 
 impl std::fmt::Debug for Orders {
@@ -93,7 +99,7 @@ impl Orders {
             lock: None,
             is_lock_trouble_known: false,
             state: State::Waiting(Instant::now()),
-            pause: FIRST_PAUSE,
+            pauses: Pauses::new(BACKOFF),
             master,
         }))
     }
@@ -118,30 +124,31 @@ impl Orders {
                 State::Opening(opening) => match opening.await {
                     Ok(socket) => {
                         info!("Order updates are on");
-                        self.state = State::Open(Box::new(socket));
+                        self.state = State::Open(Box::new(socket), Instant::now());
                     }
-                    Err(error) => self.retry(&auth::refused(error)),
+                    Err(error) => self.retry(&auth::refused(error), Duration::ZERO),
                 },
-                State::Open(socket) => match socket.next().await {
+                State::Open(socket, since) => match socket.next().await {
                     Ok(Message::Text(text)) => {
-                        // It works: the next failure is the first one.
-                        self.pause = FIRST_PAUSE;
                         match message::read(&text, self.master.list().as_deref().map(|list| &list.table)) {
                             Said::Nothing => {}
                             said => return said,
                         }
                     }
                     Ok(Message::Binary(_)) => return Said::Undecodable,
-                    Err(error) => self.retry(&error),
+                    Err(error) => {
+                        let lasted = since.elapsed();
+                        self.retry(&error, lasted);
+                    }
                 },
             }
         }
     }
 
-    fn retry(&mut self, error: &AdapterError) {
-        warn!(%error, retry_in_ms = self.pause.as_millis(), "No order updates");
-        self.state = State::Waiting(Instant::now() + self.pause);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    fn retry(&mut self, error: &AdapterError, lasted: Duration) {
+        let pause = self.pauses.after_failure(lasted, error.code() == ErrorCode::RATE_LIMITED);
+        warn!(%error, retry_in_ms = pause.as_millis(), "No order updates");
+        self.state = State::Waiting(Instant::now() + pause);
     }
 
     fn take_lock(&mut self) -> bool {
@@ -166,7 +173,7 @@ impl Orders {
 
     /// Says goodbye.
     pub(crate) async fn close(self) {
-        if let State::Open(socket) = self.state {
+        if let State::Open(socket, _) = self.state {
             socket.close().await;
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use adapter_sdk::{
     AdapterError, Credentials,
     abi::ErrorCode,
-    net::{HandshakeError, Heartbeat, Http, WebSocket, WebSocketRequest},
+    net::{HandshakeError, Heartbeat, Http, WebSocket, WebSocketRequest, push_encoded},
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -34,22 +34,17 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// A credential that is there and not empty.
-pub(crate) fn filled<'a>(credentials: &'a Credentials, name: &str) -> Option<&'a str> {
-    credentials.get(name).map(str::trim).filter(|value| !value.is_empty())
-}
-
 /// The client id: by the adapter's name for it, or by those that accounts of an OpenAlgo database have. One has it
 /// before its API key, with three colons between.
 pub(crate) fn client_id(credentials: &Credentials) -> Option<&str> {
-    let joined = || filled(credentials, "api_key")?.split_once(":::").map(|(client_id, _)| client_id);
-    filled(credentials, "client_id").or_else(joined).or_else(|| filled(credentials, "user_id"))
+    let joined = || credentials.filled("api_key")?.split_once(":::").map(|(client_id, _)| client_id);
+    credentials.filled("client_id").or_else(joined).or_else(|| credentials.filled("user_id"))
 }
 
 impl Keys {
     /// Reads them.
     pub(crate) fn read(credentials: &Credentials) -> Result<Self, AdapterError> {
-        let access_token = filled(credentials, "access_token").or_else(|| filled(credentials, "auth_token"));
+        let access_token = credentials.filled("access_token").or_else(|| credentials.filled("auth_token"));
         let access_token = access_token.ok_or_else(|| {
             AdapterError::auth("the account has no access_token: get one with `tickhost account login`")
         })?;
@@ -134,19 +129,6 @@ impl Keys {
             return Err(AdapterError::auth(NO_PLAN));
         }
         Ok(())
-    }
-}
-
-/// Tokens of some kinds have letters that mean something in an address.
-pub(crate) fn push_encoded(url: &mut String, value: &str) {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            url.push('%');
-            url.extend([byte >> 4, byte & 15].iter().filter_map(|digit| HEX.get(usize::from(*digit))));
-        }
     }
 }
 

@@ -149,6 +149,10 @@ impl List for Instruments {
             bytes: self.table.bytes(),
         }
     }
+
+    fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
+        Box::new(self.table.names())
+    }
 }
 
 fn places(header: &csv::ByteRecord) -> Result<[usize; COLUMNS.len()], AdapterError> {

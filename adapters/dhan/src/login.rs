@@ -1,21 +1,18 @@
 //! Logging in: PIN and one-time password, which takes no person when both are stored, or the broker's consent page,
 //! which does.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use adapter_sdk::{
-    AdapterError, Credentials, Login, Question,
-    net::{Http, HttpRequest, HttpResponse},
+    AdapterError, Credentials, Login,
+    login::{copied, one_time_password},
+    net::{Http, HttpRequest, HttpResponse, push_encoded},
 };
 use serde::Deserialize;
 use serde_json::Value;
-use totp_rs::{Builder, Secret};
 use zeroize::Zeroizing;
 
-use crate::{
-    auth::{client_id, filled, push_encoded},
-    config::Settings,
-};
+use crate::{auth::client_id, config::Settings};
 
 /// Longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
@@ -30,40 +27,36 @@ pub(crate) async fn step(
     fields: &Credentials,
 ) -> Result<Login, AdapterError> {
     let Some(client_id) = client_id(fields) else {
-        return Ok(ask("client_id", "Client id at Dhan, ten digits", None, false));
+        return Ok(Login::ask("client_id", "Client id at Dhan, ten digits", None, false));
     };
     let broker = Broker { http, settings, client_id };
-    match (filled(fields, "pin"), app(fields)) {
+    match (fields.filled("pin"), app(fields)) {
         (Some(pin), _) => by_password(&broker, fields, pin).await,
         (None, Some((api_key, Some(secret)))) => by_consent(&broker, fields, api_key, secret).await,
         (None, Some((_, None))) => {
-            Ok(ask("api_secret", "API secret that the broker showed with the API key", None, true))
+            Ok(Login::ask("api_secret", "API secret that the broker showed with the API key", None, true))
         }
         (None, None) => {
             let message = "PIN of the account at Dhan, where TOTP must be switched on. To use an API key instead, \
                            store api_key and api_secret with `tickhost account set`";
-            Ok(ask("pin", message, None, true))
+            Ok(Login::ask("pin", message, None, true))
         }
     }
 }
 
 /// API key and secret, when the account has them. OpenAlgo has the client id before the key.
 fn app(fields: &Credentials) -> Option<(&str, Option<&str>)> {
-    let api_key = filled(fields, "api_key")?;
+    let api_key = fields.filled("api_key")?;
     let api_key = api_key.split_once(":::").map_or(api_key, |(_, key)| key);
-    (!api_key.is_empty()).then(|| (api_key, filled(fields, "api_secret")))
-}
-
-fn ask(field: &str, message: &str, url: Option<String>, is_secret: bool) -> Login {
-    Login::Ask(Question { field: field.to_owned(), message: message.to_owned(), url, is_secret })
+    (!api_key.is_empty()).then(|| (api_key, fields.filled("api_secret")))
 }
 
 async fn by_password(broker: &Broker<'_>, fields: &Credentials, pin: &str) -> Result<Login, AdapterError> {
-    let totp = match (filled(fields, "totp"), filled(fields, "totp_secret")) {
+    let totp = match (fields.filled("totp"), fields.filled("totp_secret")) {
         (Some(typed), _) => Zeroizing::new(typed.to_owned()),
         (None, Some(secret)) => one_time_password(secret, SystemTime::now())?,
         (None, None) => {
-            return Ok(ask("totp", "The six digits that your authenticator app shows", None, true));
+            return Ok(Login::ask("totp", "The six digits that your authenticator app shows", None, true));
         }
     };
     let access_token = broker.generate(pin, &totp).await?;
@@ -78,11 +71,11 @@ async fn by_consent(
     secret: &str,
 ) -> Result<Login, AdapterError> {
     let app = App { key: api_key, secret };
-    let Some(answer) = filled(fields, "token_id") else {
+    let Some(answer) = fields.filled("token_id") else {
         let page = broker.consent_page(&app).await?;
         let message = "Log in on this page. It leads to the address of your API key; copy the whole address, or \
                        the tokenId in it";
-        return Ok(ask("token_id", message, Some(page), false));
+        return Ok(Login::ask("token_id", message, Some(page), false));
     };
     let access_token = broker.consume(&app, token_id(answer)?).await?;
     Ok(done(broker.client_id, &access_token))
@@ -94,36 +87,12 @@ fn done(client_id: &str, access_token: &str) -> Login {
 
 /// The token id in an answer, which is that or the address that has it.
 fn token_id(answer: &str) -> Result<&str, AdapterError> {
-    let query = answer.split_once('?').map(|(_, query)| query.split('#').next().unwrap_or_default());
-    let token = match query {
-        Some(query) => query.split('&').find_map(|pair| pair.strip_prefix("tokenId=")),
-        None => Some(answer.strip_prefix("tokenId=").unwrap_or(answer)),
-    };
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
-    let is_token =
-        |token: &&str| (1..=MAX_TOKEN_ID_BYTES).contains(&token.len()) && token.bytes().all(is_plain);
-    token.filter(is_token).ok_or_else(|| {
+    copied(answer, "tokenId", MAX_TOKEN_ID_BYTES, is_plain).ok_or_else(|| {
         AdapterError::auth(
             "there is no tokenId in that: copy the whole address to which the page led, or what follows tokenId=",
         )
     })
-}
-
-/// Six digits that change each half minute (RFC 6238).
-fn one_time_password(secret: &str, now: SystemTime) -> Result<Zeroizing<String>, AdapterError> {
-    // People copy it with spaces.
-    let plain: Zeroizing<String> =
-        Zeroizing::new(secret.chars().filter(|one| !one.is_whitespace() && *one != '=').collect());
-    let plain = Zeroizing::new(plain.to_ascii_uppercase());
-    let secret = Secret::try_from_base32(plain.as_str()).map_err(|_| {
-        AdapterError::auth(
-            "totp_secret is no base32 text: set what the web site showed when TOTP was switched on",
-        )
-    })?;
-    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    // Secrets of brokers may be shorter than the standard wants.
-    let totp = Builder::new().with_secret(secret).build_noncompliant();
-    Ok(Zeroizing::new(totp.generate(seconds).to_string()))
 }
 
 /// What the broker calls an app.
@@ -262,24 +231,9 @@ fn refused(given: Given, said: &str) -> AdapterError {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use adapter_sdk::abi::ErrorCode;
 
     use super::*;
-
-    #[test]
-    fn one_time_passwords_are_those_of_the_standard() {
-        // RFC 6238, appendix B, for SHA-1; the last six of its eight digits.
-        let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
-        let at = |seconds, secret: &str| {
-            one_time_password(secret, UNIX_EPOCH + Duration::from_secs(seconds)).unwrap().to_string()
-        };
-        assert_eq!(at(59, secret), "287082");
-        assert_eq!(at(59, "gezd gnbv gy3t qojq gezd gnbv gy3t qojq"), "287082");
-        let error = one_time_password("not base32!", UNIX_EPOCH).unwrap_err().to_string();
-        assert!(error.contains("totp_secret") && !error.contains("not base32!"), "{error}");
-    }
 
     #[test]
     fn the_token_id_is_found_in_what_people_copy() {

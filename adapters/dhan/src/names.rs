@@ -18,61 +18,6 @@ const NSE_SERIES: [&str; 10] = ["EQ", "BE", "BZ", "SM", "ST", "SZ", "IV", "RR", 
 /// Series of BSE that are bonds.
 const BSE_BONDS: [&str; 2] = ["F", "G"];
 
-/// Indices of NSE that OpenAlgo calls something else than the broker's name in capitals without its spaces and hyphens.
-const NSE_INDICES: [(&str, &str); 14] = [
-    ("NIFTY50", "NIFTY"),
-    ("NIFTYBANK", "BANKNIFTY"),
-    ("NIFTYFINSERVICE", "FINNIFTY"),
-    ("NIFTYMIDSELECT", "MIDCPNIFTY"),
-    ("NIFTYMIDCAPSELECT", "MIDCPNIFTY"),
-    ("NIFTYNEXT50", "NIFTYNXT50"),
-    ("NIFTYMCAP50", "NIFTYMIDCAP50"),
-    ("NIFTYMID100FREE", "NIFTYMIDCAP100"),
-    ("NIFTYSMALLCAP50", "NIFTYSMLCAP50"),
-    ("NIFTYSMALLCAP100", "NIFTYSMLCAP100"),
-    ("NIFTYSMALLCAP250", "NIFTYSMLCAP250"),
-    ("NIFTYMIDSMALLCAP400", "NIFTYMIDSML400"),
-    ("NIFTY100EQUALWEIGHT", "NIFTY100EQLWGT"),
-    ("NIFTY100LOWVOLATILITY30", "NIFTY100LOWVOL30"),
-];
-
-/// The same of BSE.
-const BSE_INDICES: [(&str, &str); 33] = [
-    ("SNSX50", "SENSEX50"),
-    ("SNXT50", "BSESENSEXNEXT50"),
-    ("MID150", "BSE150MIDCAPINDEX"),
-    ("LMI250", "BSE250LARGEMIDCAPINDEX"),
-    ("MSL400", "BSE400MIDSMALLCAPINDEX"),
-    ("AUTO", "BSEAUTO"),
-    ("BSECG", "BSECAPITALGOODS"),
-    ("CARBON", "BSECARBONEX"),
-    ("BSECD", "BSECONSUMERDURABLES"),
-    ("CPSE", "BSECPSE"),
-    ("DOL30", "BSEDOLLEX30"),
-    ("DOL100", "BSEDOLLEX100"),
-    ("DOL200", "BSEDOLLEX200"),
-    ("ENERGY", "BSEENERGY"),
-    ("BSEFMC", "BSEFASTMOVINGCONSUMERGOODS"),
-    ("FINSER", "BSEFINANCIALSERVICES"),
-    ("GREENX", "BSEGREENEX"),
-    ("BSEHC", "BSEHEALTHCARE"),
-    ("INFRA", "BSEINDIAINFRASTRUCTUREINDEX"),
-    ("INDSTR", "BSEINDUSTRIALS"),
-    ("BSEIT", "BSEINFORMATIONTECHNOLOGY"),
-    ("LRGCAP", "BSELARGECAP"),
-    ("METAL", "BSEMETAL"),
-    ("MIDCAP", "BSEMIDCAP"),
-    ("MIDSEL", "BSEMIDCAPSELECTINDEX"),
-    ("OILGAS", "BSEOIL&GAS"),
-    ("POWER", "BSEPOWER"),
-    ("REALTY", "BSEREALTY"),
-    ("SMLCAP", "BSESMALLCAP"),
-    ("SMLSEL", "BSESMALLCAPSELECTINDEX"),
-    ("SMEIPO", "BSESMEIPO"),
-    ("TECK", "BSETECK"),
-    ("TELCOM", "BSETELECOM"),
-];
-
 /// A row of the broker's list, in its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row<'a> {
@@ -169,8 +114,7 @@ impl Row<'_> {
     fn write_index(&self, exchange: &str, symbol: &mut String) {
         let letters = self.trading_symbol.chars().filter(|letter| *letter != ' ' && *letter != '-');
         symbol.extend(letters.map(|letter| letter.to_ascii_uppercase()));
-        let renamed: &[(&str, &str)] = if exchange == "NSE_INDEX" { &NSE_INDICES } else { &BSE_INDICES };
-        if let Some((_, ours)) = renamed.iter().find(|(theirs, _)| theirs == symbol) {
+        if let Some(ours) = symbol::index(exchange, symbol) {
             symbol.clear();
             symbol.push_str(ours);
         }

@@ -34,6 +34,7 @@ use std::{
 
 use adapter_sdk::{
     Adapter, AdapterError, Capability, Context, Credentials, Grant, Manifest, Mode, Refusal, Subscription,
+    instruments::publish_names, tracing,
 };
 
 pub use self::connection::SimConnection;
@@ -105,7 +106,16 @@ impl Adapter for Sim {
 
     fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
         let today = Date::in_india(connection::unix_now_ns());
-        Self::try_on(&config, today).map_err(AdapterError::config)
+        let sim = Self::try_on(&config, today).map_err(AdapterError::config)?;
+        {
+            let market = sim.market.borrow();
+            let names = market.universe().instruments().iter();
+            let names = names.map(|instrument| (instrument.exchange, instrument.symbol.as_str()));
+            if let Err(error) = publish_names("sim", names) {
+                tracing::warn!(%error, "The names of instruments could not be written for the console");
+            }
+        }
+        Ok(sim)
     }
 
     fn resolve(&self, subscription: &Subscription) -> Result<Grant, Refusal> {

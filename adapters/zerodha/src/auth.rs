@@ -4,7 +4,7 @@ use std::fmt;
 
 use adapter_sdk::{
     AdapterError, Credentials,
-    net::{HandshakeError, HttpRequest, Network, WebSocket, WebSocketRequest},
+    net::{HandshakeError, HttpRequest, Network, WebSocket, WebSocketRequest, push_encoded},
 };
 use zeroize::Zeroizing;
 
@@ -90,19 +90,6 @@ const USER_AGENT: &str = concat!("tickhost-zerodha/", env!("CARGO_PKG_VERSION"))
 /// Says which version of the REST interface is meant.
 pub(crate) fn versioned(request: HttpRequest) -> HttpRequest {
     request.header("X-Kite-Version", "3").header("User-Agent", USER_AGENT)
-}
-
-/// Tokens of some kinds have letters that mean something in an address.
-pub(crate) fn push_encoded(url: &mut String, value: &str) {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            url.push('%');
-            url.extend([byte >> 4, byte & 15].iter().filter_map(|digit| HEX.get(usize::from(*digit))));
-        }
-    }
 }
 
 /// What a refused handshake means. The broker has no other way to say that a token is dead.

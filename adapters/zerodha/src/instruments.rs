@@ -45,6 +45,10 @@ impl List for Instruments {
     fn summary(&self) -> Summary {
         Summary { instruments: self.len(), skipped: self.skipped, bytes: self.bytes() }
     }
+
+    fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
+        Box::new(self.table.names())
+    }
 }
 
 impl Instruments {

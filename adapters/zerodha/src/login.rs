@@ -1,14 +1,15 @@
 //! Logging in: a person opens the broker's page, and its answer buys the token of the day.
 
-use adapter_sdk::{AdapterError, Credentials, Login, Question, net::Http};
+use adapter_sdk::{
+    AdapterError, Credentials, Login,
+    login::copied,
+    net::{Http, push_encoded},
+};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{
-    auth::{push_encoded, versioned},
-    config::Settings,
-};
+use crate::{auth::versioned, config::Settings};
 
 /// Longest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
@@ -32,19 +33,19 @@ pub(crate) async fn step(
     settings: &Settings,
     fields: &Credentials,
 ) -> Result<Login, AdapterError> {
-    let filled = |name| fields.get(name).map(str::trim).filter(|value| !value.is_empty());
+    let filled = |name| fields.filled(name);
     let stored = filled("access_token").or_else(|| filled("auth_token"));
     let joined = stored.and_then(|token| token.split_once(':')).map(|(key, _)| key);
     let Some(api_key) = filled("api_key").or(joined) else {
-        return Ok(ask("api_key", "The API key of your app on developers.kite.trade", None, false));
+        return Ok(Login::ask("api_key", "The API key of your app on developers.kite.trade", None, false));
     };
     let Some(api_secret) = filled("api_secret") else {
-        return Ok(ask("api_secret", "The API secret of the same app", None, true));
+        return Ok(Login::ask("api_secret", "The API secret of the same app", None, true));
     };
     let Some(answer) = filled("request_token") else {
         let message = "Log in on this page. It leads to an address of your app; copy the whole address, or the \
                        request_token in it. It works once, and for a few minutes";
-        return Ok(ask("request_token", message, Some(page(&settings.login_url, api_key)), false));
+        return Ok(Login::ask("request_token", message, Some(page(&settings.login_url, api_key)), false));
     };
     let request_token = request_token(answer)?;
     let access_token = exchange(http, settings, api_key, api_secret, request_token).await?;
@@ -53,10 +54,6 @@ pub(crate) async fn step(
         ("api_key", api_key.to_owned()),
         ("api_secret", api_secret.to_owned()),
     ]))
-}
-
-fn ask(field: &str, message: &str, url: Option<String>, is_secret: bool) -> Login {
-    Login::Ask(Question { field: field.to_owned(), message: message.to_owned(), url, is_secret })
 }
 
 fn page(login_url: &str, api_key: &str) -> String {
@@ -69,17 +66,7 @@ fn page(login_url: &str, api_key: &str) -> String {
 
 /// The token in an answer, which is the token or the address that has it.
 fn request_token(answer: &str) -> Result<&str, AdapterError> {
-    let query = answer.split_once('?').map(|(_, query)| query.split('#').next().unwrap_or_default());
-    let token = match query {
-        Some(query) => query.split('&').find_map(|pair| pair.strip_prefix("request_token=")),
-        None => Some(answer.strip_prefix("request_token=").unwrap_or(answer)),
-    };
-    let is_token = |token: &&str| {
-        !token.is_empty()
-            && token.len() <= MAX_TOKEN_BYTES
-            && token.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
-    token.filter(is_token).ok_or_else(|| {
+    copied(answer, "request_token", MAX_TOKEN_BYTES, |byte| byte.is_ascii_alphanumeric()).ok_or_else(|| {
         AdapterError::auth(
             "there is no request_token in that: copy the whole address to which the log-in led, or the letters and digits \
              after request_token= in it",

@@ -5,54 +5,6 @@
 
 use adapter_sdk::symbol::{self, Contract};
 
-/// Indices of NSE that OpenAlgo calls something else than the broker's name without its spaces.
-const NSE_INDICES: [(&str, &str); 5] = [
-    ("NIFTY 50", "NIFTY"),
-    ("NIFTY NEXT 50", "NIFTYNXT50"),
-    ("NIFTY BANK", "BANKNIFTY"),
-    ("NIFTY FIN SERVICE", "FINNIFTY"),
-    ("NIFTY MID SELECT", "MIDCPNIFTY"),
-];
-
-/// The same of BSE.
-const BSE_INDICES: [(&str, &str); 35] = [
-    ("SNSX50", "SENSEX50"),
-    ("SNXT50", "BSESENSEXNEXT50"),
-    ("MID150", "BSE150MIDCAPINDEX"),
-    ("LMI250", "BSE250LARGEMIDCAPINDEX"),
-    ("MSL400", "BSE400MIDSMALLCAPINDEX"),
-    ("AUTO", "BSEAUTO"),
-    ("BSE CG", "BSECAPITALGOODS"),
-    ("CARBON", "BSECARBONEX"),
-    ("BSE CD", "BSECONSUMERDURABLES"),
-    ("CPSE", "BSECPSE"),
-    ("DOL30", "BSEDOLLEX30"),
-    ("DOL100", "BSEDOLLEX100"),
-    ("DOL200", "BSEDOLLEX200"),
-    ("ENERGY", "BSEENERGY"),
-    ("BSEFMC", "BSEFASTMOVINGCONSUMERGOODS"),
-    ("FINSER", "BSEFINANCIALSERVICES"),
-    ("GREENX", "BSEGREENEX"),
-    ("BSE HC", "BSEHEALTHCARE"),
-    ("INFRA", "BSEINDIAINFRASTRUCTUREINDEX"),
-    ("INDSTR", "BSEINDUSTRIALS"),
-    ("BSE IT", "BSEINFORMATIONTECHNOLOGY"),
-    ("LRGCAP", "BSELARGECAP"),
-    ("METAL", "BSEMETAL"),
-    ("MIDCAP", "BSEMIDCAP"),
-    ("MIDSEL", "BSEMIDCAPSELECTINDEX"),
-    ("OILGAS", "BSEOIL&GAS"),
-    ("POWER", "BSEPOWER"),
-    ("REALTY", "BSEREALTY"),
-    ("SMLCAP", "BSESMALLCAP"),
-    ("SMLSEL", "BSESMALLCAPSELECTINDEX"),
-    ("SMEIPO", "BSESMEIPO"),
-    ("TECK", "BSETECK"),
-    ("TELCOM", "BSETELECOM"),
-    ("SENSEX", "SENSEX"),
-    ("BANKEX", "BANKEX"),
-];
-
 /// A row of the broker's list, in its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row<'a> {
@@ -116,13 +68,8 @@ impl Row<'_> {
     }
 
     fn write_index(&self, symbol: &mut String) {
-        let renamed: &[(&str, &str)] = match self.exchange {
-            "NSE" => &NSE_INDICES,
-            "BSE" => &BSE_INDICES,
-            _ => &[],
-        };
-        match renamed.iter().find(|(theirs, _)| *theirs == self.tradingsymbol) {
-            Some((_, ours)) => symbol.push_str(ours),
+        match self.exchange().and_then(|exchange| symbol::index(exchange, self.tradingsymbol)) {
+            Some(ours) => symbol.push_str(ours),
             None => symbol.extend(self.tradingsymbol.chars().filter(|letter| *letter != ' ')),
         }
     }

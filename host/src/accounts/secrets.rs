@@ -149,7 +149,7 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), AccountsErr
 }
 
 /// Refuses a secret that others can read.
-pub(super) fn require_private(path: &Path) -> Result<(), AccountsError> {
+pub(crate) fn require_private(path: &Path) -> Result<(), AccountsError> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -168,6 +168,6 @@ pub(super) fn require_private(path: &Path) -> Result<(), AccountsError> {
     Ok(())
 }
 
-pub(super) fn file_error(path: &Path, error: &io::Error) -> AccountsError {
+pub(crate) fn file_error(path: &Path, error: &io::Error) -> AccountsError {
     AccountsError::File { path: path.display().to_string(), reason: error.to_string() }
 }

@@ -12,6 +12,9 @@ use super::{
     secrets::{NewKey, Vault, hash_of, id_of, is_same, private_dir, require_private},
 };
 
+/// Longest text that an error repeats as the identity of a key; identities have 8 characters, keys 76.
+const MAX_SHOWN_ID_BYTES: usize = 16;
+
 /// Layout of the tables, by `user_version`. Each step runs once, in order.
 const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE users (
@@ -528,7 +531,9 @@ fn no_user(name: &str) -> AccountsError {
 }
 
 fn no_key(id: &str) -> AccountsError {
-    AccountsError::Refused(format!("there is no key {id} that is not revoked; see: tickhost key list"))
+    // What is longer than an identity may be a whole key, which must not be repeated.
+    let named = if id.len() <= MAX_SHOWN_ID_BYTES { id } else { "of this identity" };
+    AccountsError::Refused(format!("there is no key {named} that is not revoked; see: tickhost key list"))
 }
 
 fn no_account(user: &str, broker: &str) -> AccountsError {

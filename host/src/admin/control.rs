@@ -1,16 +1,21 @@
 //! How `tickhost` commands reach a running host: its address and a secret, in a file that only the host's user can read.
+//! And the secret that opens the console, which outlives the host.
 
 use std::{
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
-use crate::accounts::secrets::write_private;
+use crate::accounts::{
+    AccountsError,
+    secrets::{file_error, require_private, write_private},
+};
 
 /// Name of the file, in the run directory of the data folder.
 const FILE: &str = "control.json";
@@ -25,14 +30,74 @@ struct Content {
     token: String,
 }
 
-/// The secret of a running host.
+/// Name of the file with the token of the console, in the data folder.
+const CONSOLE_FILE: &str = "console.token";
+
+/// Digits of a token.
+const DIGITS: usize = 32;
+
+/// A secret that opens something at the operator's port.
 #[derive(Clone, Debug)]
 pub struct Token(SecretString);
 
 impl Token {
     /// A new one.
     pub fn generate() -> Self {
-        Self(format!("{:032x}", rand::random::<u128>()).into())
+        Self(format!("{:0DIGITS$x}", rand::random::<u128>()).into())
+    }
+
+    /// The token of the console of this data folder: that of its file, or a new one, which is written there. Whoever
+    /// removes the file and starts the host again has revoked it.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, others can read it, or it holds no token; the error says what to do.
+    pub fn of_console(data_dir: &Path) -> Result<Self, AccountsError> {
+        if let Some(token) = Self::read_console(data_dir)? {
+            return Ok(token);
+        }
+        let token = Self::generate();
+        write_private(&data_dir.join(CONSOLE_FILE), format!("{}\n", token.0.expose_secret()).as_bytes())?;
+        Ok(token)
+    }
+
+    /// The token of the console of this data folder, none when it has none yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read, others can read it, or it holds no token; the error says what to do.
+    pub fn read_console(data_dir: &Path) -> Result<Option<Self>, AccountsError> {
+        use std::io::Read as _;
+
+        let path = data_dir.join(CONSOLE_FILE);
+        let file = match fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(file_error(&path, &error)),
+        };
+        require_private(&path)?;
+        let mut text = Zeroizing::new(String::new());
+        let read = file.take(MAX_BYTES).read_to_string(&mut text);
+        read.map_err(|error| file_error(&path, &error))?;
+        let digits = text.trim();
+        if digits.len() != DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(AccountsError::File {
+                path: path.display().to_string(),
+                reason: format!(
+                    "is no token ({DIGITS} hex digits are); remove it, and the host makes another"
+                ),
+            });
+        }
+        Ok(Some(Self(digits.to_owned().into())))
+    }
+
+    /// The address of the console with the token behind the `#`, which browsers keep to themselves.
+    pub fn console_link(&self, admin: SocketAddr) -> String {
+        let mut reachable = admin;
+        if admin.ip().is_unspecified() {
+            let loopback: IpAddr =
+                if admin.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+            reachable.set_ip(loopback);
+        }
+        format!("http://{reachable}/console#token={}", self.0.expose_secret())
     }
 
     /// Whether an `Authorization` header holds it.
@@ -134,5 +199,28 @@ mod tests {
         }
         drop(file);
         assert!(RunningHost::find(data_dir.path()).unwrap().is_none());
+    }
+    #[test]
+    fn the_console_has_one_token_for_all_runs_until_its_file_is_removed() {
+        let data_dir = tempfile::tempdir().unwrap();
+        let admin = SocketAddr::from(([0, 0, 0, 0], 8_766));
+        let first = Token::of_console(data_dir.path()).unwrap().console_link(admin);
+        assert!(first.starts_with("http://127.0.0.1:8766/console#token="), "{first}");
+        assert_eq!(Token::of_console(data_dir.path()).unwrap().console_link(admin), first);
+        let file = data_dir.path().join(CONSOLE_FILE);
+        fs::remove_file(&file).unwrap();
+        assert_ne!(Token::of_console(data_dir.path()).unwrap().console_link(admin), first);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+            let error = Token::of_console(data_dir.path()).unwrap_err().to_string();
+            assert!(error.contains("other users can read it"), "{error}");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        fs::write(&file, "guess").unwrap();
+        let error = Token::of_console(data_dir.path()).unwrap_err().to_string();
+        assert!(error.contains("is no token") && !error.contains("guess"), "{error}");
     }
 }

@@ -11,7 +11,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{Reloaded, StatusSource};
+use super::{Reloaded, StatusSource, console, live::Live, pages};
 
 /// Room for a page of metrics of a few feeds, so that the usual scrape grows its text once.
 const METRICS_BYTES: usize = 16 * 1_024;
@@ -21,12 +21,13 @@ const WRONG_TOKEN: &str = "commands need the token of this host, which `tickhost
 type Source = State<Arc<dyn StatusSource>>;
 
 /// Nothing of this port may be kept by a cache, and a browser must not guess what a text is.
-const HEADERS: [(HeaderName, HeaderValue); 2] = [
+pub(super) const HEADERS: [(HeaderName, HeaderValue); 2] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
 ];
 
-pub(super) fn routes(source: Arc<dyn StatusSource>) -> Router {
+pub(super) fn routes(source: Arc<dyn StatusSource>, live: Arc<Live>) -> Router {
+    let pages = pages::routes(Arc::clone(&source)).merge(console::routes(Arc::clone(&source), live));
     Router::new()
         .route("/livez", get(async || (HEADERS, "ok")))
         .route("/readyz", get(ready))
@@ -34,9 +35,13 @@ pub(super) fn routes(source: Arc<dyn StatusSource>) -> Router {
         .route("/metrics", get(metrics))
         .route("/adapters/{name}/reload", post(reload))
         .fallback(async || {
-            refusal(StatusCode::NOT_FOUND, "there is only /livez, /readyz, /status and /metrics here")
+            refusal(
+                StatusCode::NOT_FOUND,
+                "there is only /console, /livez, /readyz, /status and /metrics here",
+            )
         })
         .with_state(source)
+        .merge(pages)
 }
 
 async fn ready(State(source): Source) -> Response {
@@ -79,7 +84,7 @@ async fn reload(State(source): Source, Path(name): Path<String>, headers: Header
     }
 }
 
-fn authorization(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn authorization(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())
 }
 

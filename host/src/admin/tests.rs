@@ -1,6 +1,6 @@
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use rstest::rstest;
@@ -15,12 +15,49 @@ const SOON: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 struct Fake {
     token: Token,
+    console_token: Token,
     is_degraded: AtomicBool,
+    kept_key: KeptKey,
+    surveys: AtomicUsize,
 }
 
 impl StatusSource for Fake {
     fn token(&self) -> &Token {
         &self.token
+    }
+
+    fn console_token(&self) -> &Token {
+        &self.console_token
+    }
+
+    fn websocket(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 8_765))
+    }
+
+    fn is_secure(&self) -> bool {
+        false
+    }
+
+    fn feed_counters(&self) -> Vec<(u32, Arc<FeedCounters>)> {
+        Vec::new()
+    }
+
+    fn clients(&self, _most: usize) -> Pin<Box<dyn Future<Output = Surveyed> + Send>> {
+        self.surveys.fetch_add(1, Ordering::Relaxed);
+        Box::pin(std::future::ready(Surveyed { total: 9, ..Surveyed::default() }))
+    }
+
+    fn streams(&self) -> u64 {
+        0
+    }
+
+    fn symbols(&self, text: String) -> Pin<Box<dyn Future<Output = Found> + Send>> {
+        let symbol = Symbol { exchange: "NSE".to_owned(), symbol: text, adapter: "sim".to_owned() };
+        Box::pin(std::future::ready(Found { listed: true, symbols: vec![symbol] }))
+    }
+
+    fn kept_key(&self) -> Pin<Box<dyn Future<Output = KeptKey> + Send>> {
+        Box::pin(std::future::ready(self.kept_key.clone()))
     }
 
     fn reload(&self, adapter: String) -> Pin<Box<dyn Future<Output = Reloaded> + Send>> {
@@ -72,9 +109,19 @@ struct Port {
 
 impl Port {
     async fn open() -> Self {
+        Self::open_with(KeptKey::None).await
+    }
+
+    async fn open_with(kept_key: KeptKey) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let source = Arc::new(Fake { token: Token::generate(), is_degraded: AtomicBool::new(false) });
+        let source = Arc::new(Fake {
+            token: Token::generate(),
+            console_token: Token::generate(),
+            is_degraded: AtomicBool::new(false),
+            kept_key,
+            surveys: AtomicUsize::new(0),
+        });
         let serving = tokio::spawn(serve(listener, Arc::clone(&source) as _, shutdown.clone()));
         Self { address, source, shutdown, serving }
     }
@@ -94,6 +141,19 @@ impl Port {
 
     async fn get(&self, path: &str) -> (String, String) {
         self.ask(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address)).await
+    }
+}
+
+impl Port {
+    /// As [`Self::get`], with the token of the console.
+    async fn get_as_console(&self, path: &str) -> (String, String) {
+        let link = self.source.console_token.console_link(self.address);
+        let token = link.rsplit('=').next().unwrap();
+        self.ask(&format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\r\n",
+            self.address
+        ))
+        .await
     }
 }
 
@@ -211,4 +271,114 @@ async fn serving_ends_when_told() {
     port.shutdown.cancel();
     tokio::time::timeout(SOON, port.serving).await.expect("it ends").unwrap().unwrap();
     assert!(TcpStream::connect(port.address).await.is_err());
+}
+
+#[tokio::test]
+async fn the_console_is_a_page_that_may_load_nothing_from_elsewhere() {
+    let port = Port::open().await;
+    for path in ["/console", "/console/"] {
+        let (head, body) = port.get(path).await;
+        assert!(head.starts_with("http/1.1 200 ") && head.contains("content-type: text/html"), "{head}");
+        assert!(head.contains("content-security-policy: default-src 'none'; script-src 'self';"), "{head}");
+        assert!(head.contains("connect-src 'self' ws://127.0.0.1:8765"), "{head}");
+        assert!(head.contains("x-frame-options: deny") && head.contains("nosniff"), "{head}");
+        assert!(body.starts_with("<!doctype html>"));
+    }
+    let (head, _) = port.get("/console/app.js").await;
+    assert!(head.starts_with("http/1.1 200 ") && head.contains("content-type: text/javascript"), "{head}");
+    for path in ["/console/..%2fCargo.toml", "/console/app.js/x", "/console/none.js"] {
+        let (head, _) = port.get(path).await;
+        assert!(head.starts_with("http/1.1 404 "), "{path}: {head}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_console_shows_needs_its_token_and_is_made_once_for_all_who_look() {
+    let port = Port::open().await;
+    let (head, body) = port.get("/console/api/live").await;
+    assert!(head.starts_with("http/1.1 401 ") && body.contains("tickhost console"), "{head}{body}");
+    let guess = "GET /console/api/live HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer 0123\r\n\r\n";
+    let (head, _) = port.ask(guess).await;
+    assert!(head.starts_with("http/1.1 401 "), "{head}");
+    assert_eq!(port.source.surveys.load(Ordering::Relaxed), 0);
+
+    let answers = [
+        port.get_as_console("/console/api/live").await,
+        port.get_as_console("/console/api/live?after=0").await,
+    ];
+    for (head, body) in answers {
+        assert!(head.starts_with("http/1.1 200 "), "{head}");
+        let state: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((&state["version"], &state["clients"]["total"]), (&"1.2.3".into(), &9.into()));
+        assert!(state["samples"].is_array() && state["readiness"]["ready"] == true, "{state}");
+    }
+    assert_eq!(port.source.surveys.load(Ordering::Relaxed), 1);
+    let (head, _) = port.get_as_console("/console/api/live?after=x").await;
+    assert!(head.starts_with("http/1.1 400 "), "{head}");
+}
+
+#[tokio::test]
+async fn samples_are_taken_each_second_whether_somebody_looks_or_not() {
+    let port = Port::open().await;
+    let taken = async {
+        loop {
+            let (_, body) = port.get_as_console("/console/api/live").await;
+            let state: Value = serde_json::from_str(&body).unwrap();
+            if state["samples"].as_array().is_some_and(|samples| samples.len() >= 2) {
+                return state;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let state = tokio::time::timeout(SOON, taken).await.expect("two samples");
+    let numbers: Vec<_> =
+        state["samples"].as_array().unwrap().iter().map(|sample| &sample["number"]).collect();
+    assert_eq!(numbers[..2], [1, 2]);
+    let (_, body) = port.get_as_console("/console/api/live?after=1").await;
+    let state: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(state["samples"][0]["number"], 2);
+}
+
+#[tokio::test]
+async fn a_page_learns_where_to_connect_and_the_operator_with_which_key() {
+    let port = Port::open_with(KeptKey::Found("th_1_2".to_owned().into())).await;
+    let (head, body) = port.get("/api/websocket/config").await;
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    let config: Value = serde_json::from_str(&body).unwrap();
+    let url = "ws://127.0.0.1:8765";
+    let expected = serde_json::json!({
+        "status": "success", "websocket_url": url, "is_secure": false, "original_url": url, "url": url
+    });
+    assert_eq!(config, expected);
+
+    let (head, body) = port.get("/api/websocket/apikey").await;
+    assert!(head.starts_with("http/1.1 401 "), "{head}");
+    assert_eq!(body, r#"{"status":"error","message":"Session not found - please refresh page"}"#);
+    let (head, body) = port.get_as_console("/api/websocket/apikey").await;
+    assert!(head.starts_with("http/1.1 200 ") && head.contains("cache-control: no-store"), "{head}");
+    assert_eq!(body, r#"{"status":"success","api_key":"th_1_2","apiKey":"th_1_2","apikey":"th_1_2"}"#);
+}
+
+#[tokio::test]
+async fn a_host_that_keeps_no_key_says_what_to_do() {
+    let port = Port::open().await;
+    let (head, body) = port.get_as_console("/api/websocket/apikey").await;
+    assert!(head.starts_with("http/1.1 404 "), "{head}");
+    assert_eq!(body, r#"{"status":"error","message":"No API key found. Please generate an API key first."}"#);
+    let port = Port::open_with(KeptKey::Unusable("it was revoked".to_owned())).await;
+    let (head, body) = port.get_as_console("/api/websocket/apikey").await;
+    assert!(head.starts_with("http/1.1 404 ") && body.contains("it was revoked"), "{head}{body}");
+}
+
+#[tokio::test]
+async fn symbols_are_searched_for_those_who_have_the_token() {
+    let port = Port::open().await;
+    let (head, _) = port.get("/console/api/symbols?find=M%26M").await;
+    assert!(head.starts_with("http/1.1 401 "), "{head}");
+    let (head, body) = port.get_as_console("/console/api/symbols?find=M%26M").await;
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    let found: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&found["listed"], &found["symbols"][0]["symbol"]), (&true.into(), &"M&M".into()));
+    let (head, _) = port.get_as_console("/console/api/symbols").await;
+    assert!(head.starts_with("http/1.1 400 "), "{head}");
 }

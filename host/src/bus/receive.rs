@@ -33,7 +33,7 @@ pub(super) async fn run(
     ready: SyncSender<Result<(), BusError>>,
 ) {
     let listener = TcpListener::from_std(listener)
-        .map_err(|source| BusError::Listen { address: settings.listen, source });
+        .map_err(|reason| BusError::Listen { address: settings.listen, reason });
     let opened = match listener {
         Ok(listener) => open(&settings).await.map(|(socket, private)| (listener, socket, private)),
         Err(error) => Err(error),

@@ -8,6 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Calendar, CalendarError, MAX_FILE_BYTES};
@@ -46,12 +47,29 @@ impl Default for Calendars {
     }
 }
 
-/// Follows changes of the file until `stop`. One with mistakes changes nothing but the log.
-pub async fn follow(calendars: Calendars, path: PathBuf, stop: CancellationToken) {
-    let mut seen = read(&path);
+/// Follows changes of the file until `stop`, and looks at once when it is asked to. One with mistakes changes nothing but
+/// the log. What the file says at the call counts as known.
+pub fn follow(
+    calendars: Calendars,
+    path: PathBuf,
+    ask: Arc<Notify>,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
+    let seen = read(&path);
+    look(calendars, path, seen, ask, stop)
+}
+
+async fn look(
+    calendars: Calendars,
+    path: PathBuf,
+    mut seen: Result<String, CalendarError>,
+    ask: Arc<Notify>,
+    stop: CancellationToken,
+) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = ask.notified() => {}
             () = stop.cancelled() => return,
         }
         let read_from = path.clone();

@@ -8,10 +8,12 @@ use std::{
 };
 
 use crate::{
+    admin::Token,
     calendar::{Calendars, date::Date},
     clock,
     config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources},
     plugins::integrity,
+    tls::Tls,
 };
 
 /// An adapter's own look at its settings: the entry, and the library that was found for it. The error is a sentence
@@ -70,6 +72,7 @@ fn check_at(sources: &Sources, validate: Validate<'_>, now_ns: u64) -> Report {
     }
     check_plugins(&settings, validate, &mut report);
     check_calendar(&settings, now_ns, &mut report);
+    check_tls(&settings, &mut report);
     check_data(&settings, &sources.working_dir, &mut report);
     check_ports(&settings, &mut report);
     report
@@ -138,6 +141,16 @@ fn check_calendar(settings: &Settings, now_ns: u64, report: &mut Report) {
     }
 }
 
+fn check_tls(settings: &Settings, report: &mut Report) {
+    let Some(files) = settings.tls_files() else { return };
+    match Tls::open(files) {
+        Ok(_) => report.facts.push("certificate and key of the client port (wss://)".to_owned()),
+        Err(error) => {
+            report.problems.push(Problem::new(Origin::Default, "TICKHOST_TLS_CERT", error.to_string()));
+        }
+    }
+}
+
 fn check_data(settings: &Settings, working_dir: &Path, report: &mut Report) {
     if let Some(url) = &settings.database_url {
         // Opened for reading only: a database in use by another program is as good as one that is not.
@@ -156,7 +169,13 @@ fn check_data(settings: &Settings, working_dir: &Path, report: &mut Report) {
         return;
     }
     match probe_folder(&settings.data_dir) {
-        Ok(()) => report.facts.push(format!("data folder {}", settings.data_dir.display())),
+        Ok(()) => {
+            report.facts.push(format!("data folder {}", settings.data_dir.display()));
+            if let Err(error) = Token::read_console(&settings.data_dir) {
+                let message = format!("the token of the console: {error}");
+                report.problems.push(Problem::new(Origin::Default, "TICKHOST_DATA_DIR", message));
+            }
+        }
         Err(error) => {
             let message = format!(
                 "{} cannot be written: {error}; give this user the right to, or name another folder",

@@ -1,28 +1,36 @@
 //! `tickhost run`: from settings to a running host, and back down.
 
 use std::{
-    io::Write,
+    io::{IsTerminal as _, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 use secrecy::ExposeSecret as _;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::Prepared;
 use crate::{
     accounts::{Accounts, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
+    admin::Token,
     bus::BusSettings,
     calendar::{self, Calendars},
     clock,
-    config::{PluginsFile, Settings},
+    config::{PluginsFile, Settings, Sources},
     feed::FeedSettings,
     host::{Host, Plan},
     hub::HubSettings,
     listener::ConnectionLimits,
     outbox::OutboxLimits,
     protocol::encode::EncodeOptions,
+    reload::Reload,
     run_dir::RunDir,
-    session::{LosslessPolicy, SessionSettings},
+    service::{News, Service},
+    session::{LosslessPolicy, SessionPolicy, SessionSettings},
+    tls::Tls,
 };
 
 /// User of the first run.
@@ -77,47 +85,108 @@ pub fn open_calendar(settings: &Settings) -> anyhow::Result<Calendars> {
 ///
 /// # Errors
 /// Why it did not start.
-pub async fn run(settings: Settings, plugins: PluginsFile, out: &mut dyn Write) -> anyhow::Result<()> {
+pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> anyhow::Result<()> {
+    let Prepared { settings, plugins, log } = prepared;
+    let service = Service::of_environment();
     if let Some(shift) = clock::Shift::of_environment() {
         tokio::spawn(shift.follow());
     }
     let calendars = open_calendar(&settings)?;
+    let tls = open_tls(&settings)?;
     let accounts = open_accounts(&settings)?;
     let newcomer = first_run(&settings, &plugins, &accounts)?;
     let run_dir = RunDir::make(&settings.data_dir)?;
+    let console_token = Token::of_console(&settings.data_dir)?;
     let calendar_file = settings.calendar.clone();
-    let plan = plan(settings, plugins, accounts, calendars.clone(), run_dir);
+    let accounts = (accounts, calendars.clone(), tls);
+    let plan = plan(settings.clone(), plugins, accounts, run_dir, console_token.clone());
     // Before anybody can know that the host runs: whoever stops it from then on is heard.
-    let stop = stop_signal()?;
+    let mut signals = Signals::listen()?;
     let host = Host::start(plan)?;
     let stop_following = CancellationToken::new();
+    let calendar = Arc::<Notify>::default();
     if let Some(path) = calendar_file {
-        tokio::spawn(calendar::follow(calendars, path, stop_following.clone()));
+        tokio::spawn(calendar::follow(calendars, path, Arc::clone(&calendar), stop_following.clone()));
     }
+    let reload = Reload {
+        sources,
+        started: settings.clone(),
+        present: settings,
+        log,
+        live: host.live().clone(),
+        calendar,
+    };
     tracing::info!(
         websocket = %host.websocket_addr(),
         admin = %host.admin_addr(),
         bus = host.bus_addr().map(|address| address.to_string()),
+        tls = host.live().tls.is_some(),
         version = env!("CARGO_PKG_VERSION"),
         "Serving"
     );
     // Whoever started the host may have closed its output; that is no reason to stop.
-    if let Err(error) = welcome(&host, newcomer.as_ref(), out) {
+    if let Err(error) = welcome(&host, newcomer.as_ref(), &console_token, out) {
         tracing::debug!(%error, "Could not print the welcome");
     }
-    stop.await;
+    let status = format!("Serving {} at {}", scheme(&host), host.websocket_addr());
+    service.tell(News::Ready(&status));
+    follow_signals(&mut signals, reload, &service, &status).await;
     tracing::info!("Stopping");
+    service.tell(News::Stopping);
     stop_following.cancel();
     host.shut_down().await;
     Ok(())
 }
 
+/// Reloads as often as it is told to, and ends when it is told to stop. A stop does not wait for a reload, and what is
+/// wanted while one is under way is one more after it.
+async fn follow_signals(signals: &mut Signals, reload: Reload, service: &Service, status: &str) {
+    let reload = Arc::new(Mutex::new(reload));
+    let mut looking: Option<tokio::task::JoinHandle<_>> = None;
+    let mut is_wanted = false;
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Stop => return,
+                Signal::Reload => is_wanted = true,
+            },
+            looked = async {
+                match &mut looking {
+                    Some(looking) => looking.await,
+                    None => std::future::pending().await,
+                }
+            } => {
+                looking = None;
+                if looked.is_err() {
+                    tracing::error!("A reload failed in the host; it is tried again at the next one");
+                }
+                service.tell(News::Ready(status));
+            }
+        }
+        if is_wanted && looking.is_none() {
+            is_wanted = false;
+            service.tell(News::Reloading);
+            let reload = Arc::clone(&reload);
+            looking = Some(tokio::task::spawn_blocking(move || reload.lock().run()));
+        }
+    }
+}
+
+/// Reads the certificate that the settings name; none when the client port is not encrypted.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn open_tls(settings: &Settings) -> anyhow::Result<Option<Tls>> {
+    let Some(files) = settings.tls_files() else { return Ok(None) };
+    Ok(Some(Tls::open(files).context("TICKHOST_TLS_CERT, TICKHOST_TLS_KEY")?))
+}
+
 fn plan(
     settings: Settings,
     plugins: PluginsFile,
-    accounts: Accounts,
-    calendars: Calendars,
+    (accounts, calendars, tls): (Accounts, Calendars, Option<Tls>),
     run_dir: RunDir,
+    console_token: Token,
 ) -> Plan {
     let bus = settings.bus_address().map(|listen| BusSettings {
         two_word_exchanges: settings.two_word_exchanges.clone(),
@@ -129,12 +198,41 @@ fn plan(
         admin: settings.admin_address(),
         bus,
         shards: settings.shard_count(),
+        console_token,
         accounts,
-        connections: ConnectionLimits {
-            total: settings.max_connections,
-            per_address: settings.max_connections_per_address,
+        connections: connection_limits(&settings),
+        tls,
+        session: session_policy(&settings),
+        hub: HubSettings {
+            connections_per_key: settings.max_connections_per_key,
+            feed: FeedSettings {
+                subscribe_timeout: settings.subscribe_timeout_ms,
+                rebalance_after: settings.rebalance_seconds,
+                linger: settings.feed_linger_seconds,
+                shutdown: settings.shutdown_seconds / 2,
+                stale_after: settings.ws_stale_tick_warn_seconds,
+            },
+            calendars,
+            announced_brokers: settings.valid_brokers.clone(),
         },
-        session: SessionSettings {
+        encode: EncodeOptions { flat_fields: settings.flat_fields, bids_asks: settings.bids_asks },
+        shutdown: settings.shutdown_seconds,
+        program: own_program(),
+        run_dir,
+        plugins,
+        settings,
+    }
+}
+
+/// Limits on connections, as the settings say.
+pub(crate) fn connection_limits(settings: &Settings) -> ConnectionLimits {
+    ConnectionLimits { total: settings.max_connections, per_address: settings.max_connections_per_address }
+}
+
+/// What new sessions begin with, as the settings say.
+pub(crate) fn session_policy(settings: &Settings) -> SessionPolicy {
+    SessionPolicy {
+        settings: SessionSettings {
             auth_grace: settings.ws_auth_grace_seconds,
             ping_interval: settings.ws_ping_interval,
             ping_timeout: settings.ws_ping_timeout,
@@ -160,24 +258,7 @@ fn plan(
             names if names.iter().any(|name| name == "all") => LosslessPolicy::Everybody,
             names => LosslessPolicy::These(names.to_vec()),
         },
-        hub: HubSettings {
-            connections_per_key: settings.max_connections_per_key,
-            feed: FeedSettings {
-                subscribe_timeout: settings.subscribe_timeout_ms,
-                rebalance_after: settings.rebalance_seconds,
-                linger: settings.feed_linger_seconds,
-                shutdown: settings.shutdown_seconds / 2,
-                stale_after: settings.ws_stale_tick_warn_seconds,
-            },
-            calendars,
-            announced_brokers: settings.valid_brokers.clone(),
-        },
-        encode: EncodeOptions { flat_fields: settings.flat_fields, bids_asks: settings.bids_asks },
-        shutdown: settings.shutdown_seconds,
-        program: own_program(),
-        run_dir,
-        plugins,
-        settings,
+        origins: settings.allowed_origins.clone(),
     }
 }
 
@@ -221,14 +302,30 @@ fn first_run(
     Ok(Some(Newcomer::Demo(file)))
 }
 
-fn welcome(host: &Host, newcomer: Option<&Newcomer>, out: &mut dyn Write) -> std::io::Result<()> {
-    let websocket = host.websocket_addr();
+/// How clients reach the client port.
+fn scheme(host: &Host) -> &'static str {
+    if host.live().tls.is_some() { "wss" } else { "ws" }
+}
+
+fn welcome(
+    host: &Host,
+    newcomer: Option<&Newcomer>,
+    console_token: &Token,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let (websocket, scheme) = (host.websocket_addr(), scheme(host));
     writeln!(
         out,
-        "Tickhost serves ws://{websocket}; status at http://{}/status. Stop with Ctrl-C.",
+        "Tickhost serves {scheme}://{websocket}; status at http://{}/status. Stop with Ctrl-C.",
         host.admin_addr()
     )?;
     let program = std::env::args().next().unwrap_or_else(|| "tickhost".to_owned());
+    // What is no terminal may be a file that others read, or a journal: there, a secret has no place.
+    if std::io::stdout().is_terminal() {
+        writeln!(out, "Console: {}", console_token.console_link(host.admin_addr()))?;
+    } else {
+        writeln!(out, "Console: `{program} console` prints the link")?;
+    }
     if let Some(Newcomer::Nobody) = newcomer {
         writeln!(out, "First run: nobody can log in yet. For a user with an account at a broker:")?;
         writeln!(out, "  {program} user add NAME")?;
@@ -236,39 +333,78 @@ fn welcome(host: &Host, newcomer: Option<&Newcomer>, out: &mut dyn Write) -> std
         writeln!(out, "  {program} key create NAME    (shown once; the host keeps only hashes)")?;
     }
     if let Some(Newcomer::Demo(file)) = newcomer {
-        let url = if websocket.port() == 8_765 { String::new() } else { format!(" --url ws://{websocket}") };
+        let url =
+            if websocket.port() == 8_765 { String::new() } else { format!(" --url {scheme}://{websocket}") };
         writeln!(
             out,
             "First run: made user {DEMO_USER} at the synthetic exchange, with a key. To see ticks:"
         )?;
         writeln!(out, "  {program} tap NSE:SBIN CRYPTO:BTC_INR NSE_INDEX:NIFTY{url}")?;
-        writeln!(out, "  an OpenAlgo client: ws://{websocket}, api_key from {}", file.display())?;
+        writeln!(out, "  an OpenAlgo client: {scheme}://{websocket}, api_key from {}", file.display())?;
         writeln!(out, "  {program} key create {DEMO_USER}    (another key; the host keeps only hashes)")?;
     }
     out.flush()
 }
 
-/// Listens for SIGINT and SIGTERM from now on; the future ends with the first of them.
-#[cfg(unix)]
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
+/// What the host was told from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    Stop,
+    Reload,
 }
 
-/// Ends when the user interrupts the program.
+/// SIGINT, SIGTERM and SIGHUP.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+    had_terminal: bool,
+}
+
+#[cfg(unix)]
+impl Signals {
+    /// Listens from now on.
+    fn listen() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            had_terminal: std::io::stderr().is_terminal(),
+        })
+    }
+
+    /// The next one. A terminal that is closed sends the signal for a reload too; whoever closes it wants an end.
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.hangup.recv() => {
+                let is_closed = self.had_terminal && !std::io::stderr().is_terminal();
+                if is_closed { Signal::Stop } else { Signal::Reload }
+            }
+        }
+    }
+}
+
+/// The interrupt of the user.
 #[cfg(not(unix))]
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    Ok(async {
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    /// Listens from now on.
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    /// The next one; nothing asks for a reload on this platform.
+    async fn next(&mut self) -> Signal {
         // Without a way to be told, it runs until it is killed.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-    })
+        Signal::Stop
+    }
 }

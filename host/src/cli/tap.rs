@@ -8,6 +8,7 @@ mod connection;
 mod format;
 mod link;
 mod screen;
+mod stream;
 
 use std::{
     fs::File,
@@ -51,7 +52,7 @@ pub struct TapArgs {
     /// Levels of the book in mode depth
     #[arg(long, value_name = "LEVELS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=200))]
     pub depth: u16,
-    /// Where the host is, as ws://address:port [default: the client port of the settings]
+    /// Where the host is, as ws://address:port, or wss:// with the certificate of the settings [default: the client port of the settings]
     #[arg(long)]
     pub url: Option<String>,
     /// A file with the API key; without it, the key in the environment or that of the first run
@@ -109,7 +110,7 @@ fn symbol(text: &str) -> Result<(String, String), String> {
 /// Why it cannot, and what to do.
 pub async fn run(args: TapArgs, settings: &Settings, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
     let url = args.url.clone().unwrap_or_else(|| default_url(settings));
-    let target = Target::parse(&url)?;
+    let target = Target::parse(&url, settings.tls_files().map(|files| files.certificate))?;
     let subscription = Subscription {
         key: key(args.key_file.as_deref(), std::env::var(KEY_VARIABLE).ok(), &settings.data_dir)?,
         symbols: args.symbols.clone(),
@@ -143,7 +144,8 @@ fn default_url(settings: &Settings) -> String {
             std::net::Ipv6Addr::LOCALHOST.into()
         });
     }
-    format!("ws://{address}")
+    let scheme = if settings.tls_files().is_some() { "wss" } else { "ws" };
+    format!("{scheme}://{address}")
 }
 
 /// The key of the file that was named, else of the environment, else of the first run.

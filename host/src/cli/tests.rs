@@ -113,7 +113,7 @@ fn a_host_is_prepared_only_without_mistakes() {
         sources.working_dir.clone_from(&root);
         sources
     };
-    let (settings, plugins) = prepare(&with(&[])).unwrap();
+    let Prepared { settings, plugins, .. } = prepare(&with(&[])).unwrap();
     assert!(settings.plugins.is_some() && plugins.enabled().count() == 1);
     assert!(prepare(&with(&[("shards", "x")])).unwrap_err().mention("TICKHOST_SHARDS"));
     assert!(

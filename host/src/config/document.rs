@@ -19,6 +19,24 @@ others.
   the folder the program is started in.
 - An unknown `TICKHOST_` variable or key is a mistake. `tickhost check` reports every mistake at once.
 - What each broker's adapter does is decided in `plugins.toml`.
+
+## Changes while the host runs
+
+SIGHUP (`systemctl reload tickhost`) makes the host read the settings file again and look at every file below at once. The
+environment and the flags are those of the start. The last line that it logs then says how many settings it follows, how
+many wait for a restart, and how much it could not follow; the lines before name each of them.
+
+| what | followed | a mistake |
+|---|---|---|
+| settings with `reload` in the tables below | at SIGHUP; sessions keep what they began with | all settings stay as they are |
+| settings with `restart` | at the next start; the log names those that wait | all settings stay as they are |
+| `plugins.toml` and the libraries | by itself when they change, and at SIGHUP | what runs stays; `tickhost adapters` says what is wrong |
+| the file of `TICKHOST_CALENDAR` | by itself within 5 s, and at SIGHUP | the calendar before stays |
+| the files of `TICKHOST_TLS_CERT` and `TICKHOST_TLS_KEY` | by itself within 5 s, and at SIGHUP; connections stay | the certificate before stays |
+| encryption of the client port, on or off | at the next start | |
+| users, keys and accounts | by themselves | |
+
+Adapters that run keep the log level that they were started with.
 ";
 
 /// `SETTINGS.md`.
@@ -29,14 +47,18 @@ pub fn markdown() -> String {
         // Writing to a string cannot fail.
         if setting.group != group {
             group = setting.group;
-            _ = write!(text, "\n## {group}\n\n| variable | value | default | meaning |\n|---|---|---|---|\n");
+            _ = write!(
+                text,
+                "\n## {group}\n\n| variable | value | default | change | meaning |\n|---|---|---|---|---|\n"
+            );
         }
         let allowed = match setting.kind {
             Kind::Secret => "secret; no flag".to_owned(),
             kind => kind.allowed(),
         };
         let default = setting.default.map_or_else(|| setting.unset.to_owned(), |text| format!("`{text}`"));
-        _ = writeln!(text, "| `{}` | {allowed} | {default} | {} |", setting.env, setting.help);
+        let change = if setting.is_live { "reload" } else { "restart" };
+        _ = writeln!(text, "| `{}` | {allowed} | {default} | {change} | {} |", setting.env, setting.help);
     }
     text
 }

@@ -18,6 +18,7 @@ use super::{
     sources::{Values, find},
     value::Setting,
 };
+use crate::tls::TlsFiles;
 
 /// Bytes of one reply, for those who count replies instead of bytes.
 const REPLY_BYTES: usize = 4 * 1_024;
@@ -102,6 +103,7 @@ impl Settings {
         }
         self.check_listeners(values, problems);
         self.check_frames(values, problems);
+        self.check_tls(values, problems);
         self.check_secrets(values, problems);
     }
 
@@ -120,6 +122,32 @@ impl Settings {
                 let message = format!("must differ from {other}, which is the same port");
                 problems.extend(about(values, &format!("{name}_port"), &message));
             }
+        }
+    }
+
+    /// The files of the certificate; none when the client port is not encrypted.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        let (certificate, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
+        Some(TlsFiles { certificate, key })
+    }
+
+    fn check_tls(&mut self, values: &Values, problems: &mut Problems) {
+        let (given, missing) = match (&self.tls_cert, &self.tls_key) {
+            (Some(_), None) => ("tls_cert", "TICKHOST_TLS_KEY"),
+            (None, Some(_)) => ("tls_key", "TICKHOST_TLS_CERT"),
+            (None, None) => return,
+            (Some(_), Some(key)) => {
+                if is_readable_by_everybody(key) {
+                    self.warnings.push(format!(
+                        "{} is a private key and every user of this machine can read it; run chmod o= on it",
+                        key.display()
+                    ));
+                }
+                return;
+            }
+        };
+        if !problems.mention(missing) {
+            problems.extend(about(values, given, &format!("needs {missing} beside it")));
         }
     }
 
@@ -181,6 +209,18 @@ fn plugins_places(working_dir: &Path, executable_dir: Option<&Path>) -> Vec<Path
 fn is_readable_by_others(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     path.metadata().is_ok_and(|metadata| metadata.mode() & 0o077 != 0)
+}
+
+/// Keys of a service are often readable by its group, so that counts for nothing.
+#[cfg(unix)]
+fn is_readable_by_everybody(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    path.metadata().is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_readable_by_everybody(_: &Path) -> bool {
+    false
 }
 
 #[cfg(not(unix))]

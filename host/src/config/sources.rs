@@ -16,10 +16,17 @@ use super::{
 };
 use crate::clock;
 
-/// Variables with the host's prefix that are no settings: one for the tools that connect as a client, the others for
-/// the tests of this workspace, some of which hand their environment on to the programs they start.
-const OTHER_VARIABLES: [&str; 4] =
-    ["TICKHOST_API_KEY", "TICKHOST_PYTHON", "TICKHOST_REQUIRE_CLIENTS", clock::Shift::VARIABLE];
+/// Variables with the host's prefix that are no settings: one for the tools that connect as a client, one for where
+/// adapters keep lists of instruments, the others for the tests of this workspace, some of which hand their environment on
+/// to the programs they start.
+const OTHER_VARIABLES: [&str; 5] = [
+    "TICKHOST_API_KEY",
+    "TICKHOST_CACHE_DIR",
+    "TICKHOST_PYTHON",
+    "TICKHOST_REQUIRE_CLIENTS",
+    clock::Shift::VARIABLE,
+];
+
 /// Name of the settings file that is read when it lies in the working folder.
 const FILE_NAME: &str = "tickhost.toml";
 

@@ -6,8 +6,9 @@ use secrecy::SecretString;
 
 use super::{
     Problems,
+    origins::Origins,
     sources::Values,
-    value::{DatabaseUrl, Kind, LogFilter, LogFormat, Setting, TimeOfDay},
+    value::{DatabaseUrl, FromText as _, Kind, LogFilter, LogFormat, Setting, TimeOfDay},
 };
 
 const KIB: u64 = 1_024;
@@ -38,6 +39,15 @@ macro_rules! settings {
         ];
 
         impl Settings {
+            /// Settings that the other ones decide differently, in the order of the documents.
+            pub fn changes(&self, other: &Self) -> Vec<&'static Setting> {
+                let mut keys = Vec::new();
+                $($(if !self.$field.is_same(&other.$field) {
+                    keys.push(stringify!($field));
+                })+)+
+                TABLE.iter().filter(|setting| keys.contains(&setting.key)).collect()
+            }
+
             pub(super) fn build(values: &Values, problems: &mut Problems) -> Self {
                 Self {
                     $($($field: values.take(stringify!($field), problems),)+)+
@@ -56,17 +66,24 @@ settings! {
         websocket_host: IpAddr = Setting::new("WEBSOCKET_HOST", Kind::Address).default("127.0.0.1").common();
         /// Port for WebSocket clients; 0 takes any free one. Most client libraries expect 8765.
         websocket_port: u16 = Setting::new("WEBSOCKET_PORT", Kind::Whole(0, 65_535)).default("8765").common();
-        /// Whether the three ports may be opened on an address that other machines reach. There is no encryption: put a
-        /// TLS proxy in front.
+        /// Whether the three ports may be opened on an address that other machines reach. Only the client port can be
+        /// encrypted, with TICKHOST_TLS_CERT; the others need a TLS proxy in front.
         allow_remote: bool = Setting::new("TICKHOST_ALLOW_REMOTE", Kind::Switch).default("false").common();
+        /// A file with the certificate of the client port and those that lead to its authority, as PEM; clients then
+        /// connect with wss://. Needs TICKHOST_TLS_KEY. It is read again when it changes.
+        tls_cert: Option<PathBuf> = Setting::new("TICKHOST_TLS_CERT", Kind::Path).unset("no encryption: ws://").common().live();
+        /// A file with the private key of that certificate, as PEM, without a passphrase. It is read again when it changes.
+        tls_key: Option<PathBuf> = Setting::new("TICKHOST_TLS_KEY", Kind::Path).unset("none").common().live();
+        /// Pages that browsers may connect from; others are refused with 403. Programs that name no origin may always.
+        allowed_origins: Origins = Setting::new("TICKHOST_ALLOWED_ORIGINS", Kind::Origins).unset("every page").live();
         /// Time that a client has from connecting to a valid key.
-        ws_auth_grace_seconds: Duration = Setting::new("WS_AUTH_GRACE_SECONDS", Kind::Seconds(1, 3_600)).default("15");
+        ws_auth_grace_seconds: Duration = Setting::new("WS_AUTH_GRACE_SECONDS", Kind::Seconds(1, 3_600)).default("15").live();
         /// Time between pings to a client; 0 sends none.
-        ws_ping_interval: Duration = Setting::new("WS_PING_INTERVAL", Kind::Seconds(0, 3_600)).default("20");
+        ws_ping_interval: Duration = Setting::new("WS_PING_INTERVAL", Kind::Seconds(0, 3_600)).default("20").live();
         /// Time that a client has to answer a ping.
-        ws_ping_timeout: Duration = Setting::new("WS_PING_TIMEOUT", Kind::Seconds(1, 3_600)).default("20");
+        ws_ping_timeout: Duration = Setting::new("WS_PING_TIMEOUT", Kind::Seconds(1, 3_600)).default("20").live();
         /// Silence after a login before the extra frame that says `authenticated`, in milliseconds; 0 never sends it.
-        authenticated_nudge_ms: Duration = Setting::new("TICKHOST_AUTHENTICATED_NUDGE_MS", Kind::Milliseconds(0, 60_000)).default("300");
+        authenticated_nudge_ms: Duration = Setting::new("TICKHOST_AUTHENTICATED_NUDGE_MS", Kind::Milliseconds(0, 60_000)).default("300").live();
         /// Whether ticks repeat their values beside `data`, for clients that look there.
         flat_fields: bool = Setting::new("TICKHOST_FLAT_FIELDS", Kind::Switch).default("true");
         /// Whether the book is repeated as `bids` and `asks`, for clients that look there.
@@ -74,34 +91,34 @@ settings! {
     }
     "Limits for clients" {
         /// Connections at one time.
-        max_connections: usize = Setting::new("TICKHOST_MAX_CONNECTIONS", Kind::Whole(1, 1_000_000)).default("10000");
+        max_connections: usize = Setting::new("TICKHOST_MAX_CONNECTIONS", Kind::Whole(1, 1_000_000)).default("10000").live();
         /// Connections at one time with one API key.
         max_connections_per_key: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_PER_KEY", Kind::Whole(1, 1_000_000)).default("256");
         /// Connections at one time from one address. Behind a proxy all clients have the proxy's address.
-        max_connections_per_address: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_PER_ADDRESS", Kind::Whole(1, 1_000_000)).default("1024");
+        max_connections_per_address: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_PER_ADDRESS", Kind::Whole(1, 1_000_000)).default("1024").live();
         /// Subscriptions that one client may hold; each mode of a symbol counts.
-        max_subscriptions_per_client: usize = Setting::new("TICKHOST_MAX_SUBSCRIPTIONS_PER_CLIENT", Kind::Whole(1, 100_000)).default("5000");
+        max_subscriptions_per_client: usize = Setting::new("TICKHOST_MAX_SUBSCRIPTIONS_PER_CLIENT", Kind::Whole(1, 100_000)).default("5000").live();
         /// Longest message of a client.
-        max_frame_bytes: usize = Setting::new("TICKHOST_MAX_FRAME_BYTES", Kind::Bytes(KIB, 64 * MIB)).default("1048576");
+        max_frame_bytes: usize = Setting::new("TICKHOST_MAX_FRAME_BYTES", Kind::Bytes(KIB, 64 * MIB)).default("1048576").live();
         /// Longest message of a client that has not shown a valid key yet.
-        max_frame_bytes_before_auth: usize = Setting::new("TICKHOST_MAX_FRAME_BYTES_BEFORE_AUTH", Kind::Bytes(KIB, 64 * MIB)).default("16384");
+        max_frame_bytes_before_auth: usize = Setting::new("TICKHOST_MAX_FRAME_BYTES_BEFORE_AUTH", Kind::Bytes(KIB, 64 * MIB)).default("16384").live();
         /// Messages that a client may send each second, on average.
-        max_messages_per_second: u32 = Setting::new("TICKHOST_MAX_MESSAGES_PER_SECOND", Kind::Whole(1, 100_000)).default("100");
+        max_messages_per_second: u32 = Setting::new("TICKHOST_MAX_MESSAGES_PER_SECOND", Kind::Whole(1, 100_000)).default("100").live();
         /// Messages that a client may send at once.
-        message_burst: u32 = Setting::new("TICKHOST_MESSAGE_BURST", Kind::Whole(1, 1_000_000)).default("1000");
+        message_burst: u32 = Setting::new("TICKHOST_MESSAGE_BURST", Kind::Whole(1, 1_000_000)).default("1000").live();
         /// Ticks that wait in order for one client; beyond it only the newest of each symbol and mode waits.
-        outbox_frames: usize = Setting::new("TICKHOST_OUTBOX_FRAMES", Kind::Whole(16, 1_000_000)).default("1024");
+        outbox_frames: usize = Setting::new("TICKHOST_OUTBOX_FRAMES", Kind::Whole(16, 1_000_000)).default("1024").live();
         /// Who may ask for every tick (`lossless`): names of users, identities of keys as in `tickhost key list`, or `all`.
-        lossless_for: Vec<String> = Setting::new("TICKHOST_LOSSLESS_FOR", Kind::Names).unset("nobody");
+        lossless_for: Vec<String> = Setting::new("TICKHOST_LOSSLESS_FOR", Kind::Names).unset("nobody").live();
         /// Ticks of lossless subscriptions that wait in order for one client; beyond it the client is told of a gap.
-        lossless_frames: usize = Setting::new("TICKHOST_LOSSLESS_FRAMES", Kind::Whole(16, 10_000_000)).default("65536");
+        lossless_frames: usize = Setting::new("TICKHOST_LOSSLESS_FRAMES", Kind::Whole(16, 10_000_000)).default("65536").live();
         /// Replies that may wait for one client; beyond it the connection is closed.
-        control_bytes: usize = Setting::new("TICKHOST_CONTROL_BYTES", Kind::Bytes(64 * KIB, 256 * MIB)).default("4194304");
+        control_bytes: usize = Setting::new("TICKHOST_CONTROL_BYTES", Kind::Bytes(64 * KIB, 256 * MIB)).default("4194304").live();
         /// The same limit in replies of 4 KiB, the name that OpenAlgo knows. Used only when TICKHOST_CONTROL_BYTES is not
         /// set.
-        ws_max_queue: u32 = Setting::new("WS_MAX_QUEUE", Kind::Whole(16, 65_536)).default("1024");
+        ws_max_queue: u32 = Setting::new("WS_MAX_QUEUE", Kind::Whole(16, 65_536)).default("1024").live();
         /// Longest time in which a client takes nothing of what waits for it, before it is closed.
-        write_timeout_seconds: Duration = Setting::new("TICKHOST_WRITE_TIMEOUT_SECONDS", Kind::Seconds(1, 3_600)).default("60");
+        write_timeout_seconds: Duration = Setting::new("TICKHOST_WRITE_TIMEOUT_SECONDS", Kind::Seconds(1, 3_600)).default("60").live();
     }
     "Ticks and brokers" {
         /// Shortest time between two updates of one symbol and mode; the newest is always sent. 0 sends everything.
@@ -126,7 +143,7 @@ settings! {
         /// Longest silence of a subscribed connection, in the hours of its exchanges, before it is reported and answered by a reconnect; where ticks come often, 12 s and up are enough.
         ws_stale_tick_warn_seconds: Duration = Setting::new("WS_STALE_TICK_WARN_SECONDS", Kind::Seconds(1, 86_400)).default("120");
         /// Time without a tick after which a client that asked for it is told that a subscription is silent.
-        subscription_silent_seconds: Duration = Setting::new("TICKHOST_SUBSCRIPTION_SILENT_SECONDS", Kind::Seconds(1, 3_600)).default("10");
+        subscription_silent_seconds: Duration = Setting::new("TICKHOST_SUBSCRIPTION_SILENT_SECONDS", Kind::Seconds(1, 3_600)).default("10").live();
         /// A file with the hours and holidays of the exchanges, instead of the built-in ones. It is read again when it
         /// changes.
         calendar: Option<PathBuf> = Setting::new("TICKHOST_CALENDAR", Kind::Path).unset("the built-in one");
@@ -179,7 +196,7 @@ settings! {
         /// Operator's port; 0 takes any free one.
         admin_port: u16 = Setting::new("TICKHOST_ADMIN_PORT", Kind::Whole(0, 65_535)).default("8766").common();
         /// What is logged: a level, or levels by module.
-        log: LogFilter = Setting::new("TICKHOST_LOG", Kind::Filter).default("info").common();
+        log: LogFilter = Setting::new("TICKHOST_LOG", Kind::Filter).default("info").common().live();
         /// How log lines look.
         log_format: LogFormat = Setting::new("TICKHOST_LOG_FORMAT", Kind::Choice(&["text", "json"])).default("text").common();
         /// A file with a few numbers, rewritten every 10 seconds for OpenAlgo's health page (log/ws_proxy_stats.json there).

@@ -14,6 +14,9 @@ const CASES: &[(&str, &str, &str)] = &[
     ("websocket_host", "127.0.0.2", "somewhere.example"),
     ("websocket_port", "9000", "65536"),
     ("allow_remote", "true", "maybe"),
+    ("tls_cert", "certificate.pem", "\0"),
+    ("tls_key", "key.pem", "\0"),
+    ("allowed_origins", "https://app.example, null", "*"),
     ("ws_auth_grace_seconds", "5", "0"),
     ("ws_ping_interval", "0", "-1"),
     ("ws_ping_timeout", "3600", "3601"),
@@ -137,8 +140,14 @@ fn every_setting_takes_a_good_value_from_every_source() {
     for (key, good, _) in CASES {
         let setting = find(key).unwrap();
         let (pepper, before) = if *key == "api_key_pepper" { (None, &plain) } else { (Some(PEPPER), &usual) };
+        // A certificate is nothing without its key.
+        let other_half = match *key {
+            "tls_cert" => Some(("TICKHOST_TLS_KEY", "other.toml")),
+            "tls_key" => Some(("TICKHOST_TLS_CERT", "other.toml")),
+            _ => None,
+        };
         let load = |flags: &[(&str, &str)], environment: &[(&str, &str)]| {
-            let environment: Vec<_> = environment.iter().copied().chain(pepper).collect();
+            let environment: Vec<_> = environment.iter().copied().chain(pepper).chain(other_half).collect();
             let settings = Settings::load(&sources(folder.path(), flags, &environment));
             format!("{:?}", settings.unwrap_or_else(|problems| panic!("{key}: {problems}")))
         };
@@ -182,6 +191,37 @@ fn every_setting_refuses_a_bad_value_and_says_what_is_allowed() {
             assert!(found[0].starts_with(&format!("flag: {}", setting.flag().unwrap())), "{found:?}");
         }
     }
+}
+
+#[test]
+fn every_setting_that_changes_is_named_and_no_other() {
+    let folder = folder();
+    let load = |environment: &[(&str, &str)]| {
+        let environment: Vec<_> = [PEPPER].into_iter().chain(environment.iter().copied()).collect();
+        Settings::load_lenient(&sources(folder.path(), &[], &environment)).0
+    };
+    let usual = load(&[]);
+    assert!(usual.changes(&load(&[])).is_empty());
+    for (key, good, _) in CASES {
+        let setting = find(key).unwrap();
+        let good = if *key == "api_key_pepper" { "another-pepper-another-pepper-pepper" } else { good };
+        let changes: Vec<_> =
+            usual.changes(&load(&[(setting.env, good)])).iter().map(|setting| setting.key).collect();
+        assert!(changes.contains(key), "{key}: {changes:?}");
+        // One decides the default of the other.
+        assert!(changes.len() == 1 || *key == "ws_max_queue", "{key}: {changes:?}");
+    }
+}
+
+#[test]
+fn a_certificate_and_its_key_are_set_together() {
+    let found = lines(with_environment(&[("TICKHOST_TLS_CERT", "/c.pem")]));
+    assert_eq!(found, ["environment: TICKHOST_TLS_CERT = \"/c.pem\": needs TICKHOST_TLS_KEY beside it"]);
+    let found = lines(with_environment(&[("TICKHOST_TLS_KEY", "/k.pem")]));
+    assert_eq!(found, ["environment: TICKHOST_TLS_KEY = \"/k.pem\": needs TICKHOST_TLS_CERT beside it"]);
+    let both = with_environment(&[("TICKHOST_TLS_CERT", "/c.pem"), ("TICKHOST_TLS_KEY", "/k.pem")]).unwrap();
+    assert_eq!(both.tls_files().unwrap().key, Path::new("/k.pem"));
+    assert!(with_environment(&[]).unwrap().tls_files().is_none());
 }
 
 #[test]
@@ -310,6 +350,12 @@ fn the_queue_length_of_openalgo_decides_unless_bytes_are_given() {
     assert_eq!(bytes(&[("WS_MAX_QUEUE", "1024")]), 4_194_304);
     assert_eq!(bytes(&[("WS_MAX_QUEUE", "2048")]), 8_388_608);
     assert_eq!(bytes(&[("WS_MAX_QUEUE", "2048"), ("TICKHOST_CONTROL_BYTES", "65536")]), 65_536);
+}
+
+#[test]
+fn variables_of_adapters_and_clients_are_no_mistakes_and_misspelt_ones_are() {
+    assert!(with_environment(&[("TICKHOST_CACHE_DIR", "/x"), ("TICKHOST_API_KEY", "x")]).is_ok());
+    assert!(with_environment(&[("TICKHOST_CASH_DIR", "/x")]).is_err());
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub struct Setting {
     pub is_common: bool,
     /// Whether `tickhost.toml` may have it.
     pub is_in_file: bool,
+    /// Whether a running host follows a new value when it is told to reload.
+    pub is_live: bool,
 }
 
 impl Setting {
@@ -45,6 +47,7 @@ impl Setting {
             help: "",
             is_common: false,
             is_in_file: true,
+            is_live: false,
         }
     }
 
@@ -58,6 +61,10 @@ impl Setting {
 
     pub(super) const fn common(self) -> Self {
         Self { is_common: true, ..self }
+    }
+
+    pub(super) const fn live(self) -> Self {
+        Self { is_live: true, ..self }
     }
 
     pub(super) const fn not_in_file(self) -> Self {
@@ -94,6 +101,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Names, separated by commas; in the file also an array.
     Names,
+    /// Origins of pages, separated by commas; in the file also an array.
+    Origins,
     /// A file or folder.
     Path,
     /// Anything, but never to be shown.
@@ -118,6 +127,10 @@ impl Kind {
             Self::Switch => "true or false (also on, off, yes, no, 1, 0)".to_owned(),
             Self::Choice(words) => words.join(" or "),
             Self::Names => "names of letters, digits, _ and -, separated by commas".to_owned(),
+            Self::Origins => {
+                "origins of pages such as https://app.example or http://localhost:3000, without a path, separated by commas"
+                    .to_owned()
+            }
             Self::Path => "a path".to_owned(),
             Self::Secret => format!("at most {MAX_TEXT_BYTES} bytes of text"),
             Self::TimeOfDay => "a time of day from 00:00 to 23:59".to_owned(),
@@ -149,6 +162,9 @@ pub(super) trait FromText: Sized {
     fn absent() -> Option<Self> {
         None
     }
+
+    /// Whether both decide the same.
+    fn is_same(&self, other: &Self) -> bool;
 }
 
 impl<T: FromText> FromText for Option<T> {
@@ -158,6 +174,13 @@ impl<T: FromText> FromText for Option<T> {
 
     fn absent() -> Option<Self> {
         Some(None)
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Some(one), Some(other)) => one.is_same(other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
     }
 }
 
@@ -174,6 +197,10 @@ macro_rules! numbers {
             fn from_text(text: &str, kind: Kind) -> Option<Self> {
                 whole(text, kind)?.try_into().ok()
             }
+
+            fn is_same(&self, other: &Self) -> bool {
+                self == other
+            }
         }
     )*};
 }
@@ -188,6 +215,10 @@ impl FromText for Duration {
             _ => None,
         }
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 impl FromText for IpAddr {
@@ -201,6 +232,10 @@ impl FromText for IpAddr {
             None => text.parse().ok(),
         }
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 impl FromText for bool {
@@ -210,6 +245,10 @@ impl FromText for bool {
             "false" | "off" | "no" | "0" => Some(false),
             _ => None,
         }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
     }
 }
 
@@ -223,11 +262,19 @@ impl FromText for PathBuf {
     fn absent() -> Option<Self> {
         Some(Self::new())
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 impl FromText for SecretString {
     fn from_text(text: &str, _: Kind) -> Option<Self> {
         (!text.is_empty() && text.len() <= MAX_TEXT_BYTES).then(|| Self::from(text))
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.expose_secret() == other.expose_secret()
     }
 }
 
@@ -243,6 +290,10 @@ impl FromText for Vec<String> {
 
     fn absent() -> Option<Self> {
         Some(Self::new())
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
     }
 }
 
@@ -269,6 +320,10 @@ impl FromText for TimeOfDay {
         let is_short = hour.len() <= 2 && minute.len() == 2;
         is_short.then(|| Some(Self { hour: part(hour, 23)?, minute: part(minute, 59)? })).flatten()
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 /// How log lines look.
@@ -287,6 +342,10 @@ impl FromText for LogFormat {
             "json" => Some(Self::Json),
             _ => None,
         }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
     }
 }
 
@@ -313,6 +372,10 @@ impl FromText for LogFilter {
             && EnvFilter::try_new(text).is_ok();
         is_valid.then(|| Self(text.to_owned()))
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 /// Address of an `OpenAlgo` database. Other kinds of databases carry a password in their address, so it is never shown.
@@ -336,5 +399,9 @@ impl FromText for DatabaseUrl {
     fn from_text(text: &str, _: Kind) -> Option<Self> {
         let url = Self(SecretString::from(text));
         (text.len() <= MAX_TEXT_BYTES && !url.path().as_os_str().is_empty()).then_some(url)
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
     }
 }

@@ -1,5 +1,7 @@
 //! One connection of a feed: an adapter instance, replaced by a new one when it fails.
 
+mod load;
+
 use std::{
     collections::VecDeque,
     sync::Arc,
@@ -8,8 +10,7 @@ use std::{
 
 use adapter_abi::{ErrorCode, StatusEvent, StatusKind};
 
-use rustc_hash::FxHashMap;
-
+use self::load::Load;
 use super::{
     FeedState,
     actor::swapping::Settling,
@@ -319,48 +320,6 @@ impl Connection {
             _ => {}
         }
         Consequence::Nothing
-    }
-}
-
-/// What a connection carries.
-#[derive(Debug, Default)]
-struct Load {
-    instruments: usize,
-    by_exchange: FxHashMap<Arc<str>, usize>,
-    /// The exchanges, to be shared.
-    exchanges: Arc<[Arc<str>]>,
-    /// When the first instrument came, in nanoseconds since the Unix epoch.
-    since_ns: u64,
-}
-
-impl Load {
-    fn add(&mut self, exchange: &Arc<str>) {
-        if self.instruments == 0 {
-            self.since_ns = clock::unix_nanos();
-        }
-        self.instruments += 1;
-        if let Some(count) = self.by_exchange.get_mut(exchange) {
-            *count += 1;
-        } else {
-            self.by_exchange.insert(Arc::clone(exchange), 1);
-            self.share();
-        }
-    }
-
-    fn remove(&mut self, exchange: &str) {
-        let Some(count) = self.by_exchange.get_mut(exchange) else { return };
-        self.instruments = self.instruments.saturating_sub(1);
-        *count -= 1;
-        if *count == 0 {
-            self.by_exchange.remove(exchange);
-            self.share();
-        }
-    }
-
-    fn share(&mut self) {
-        let mut exchanges: Vec<Arc<str>> = self.by_exchange.keys().cloned().collect();
-        exchanges.sort_unstable();
-        self.exchanges = exchanges.into();
     }
 }
 

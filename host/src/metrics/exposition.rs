@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{FeedCounters, Kind, ServerCounters};
+use super::{BOUNDS_US, Counted, FeedCounters, Kind, ServerCounters};
 
 /// What a scrape shows of the host itself.
 #[derive(Debug)]
@@ -155,6 +155,23 @@ fn render_feeds(feeds: &[FeedSample<'_>], states: &[&'static str], page: &mut Pa
         }
         place += 1;
     });
+
+    let durations: Vec<Vec<Counted>> = feeds.iter().map(|feed| durations_of(feed.counters)).collect();
+    let mut place = 0;
+    FeedCounters::default().each_duration(|field, help, _| {
+        let name = format!("tickhost_feed_{field}_seconds");
+        page.head_of(&name, "histogram", help);
+        for (durations, labels) in durations.iter().zip(&labels) {
+            page.histogram(&name, labels, &durations.get(place).copied().unwrap_or_default());
+        }
+        place += 1;
+    });
+}
+
+fn durations_of(counters: &FeedCounters) -> Vec<Counted> {
+    let mut durations = Vec::new();
+    counters.each_duration(|_, _, histogram| durations.push(histogram.read()));
+    durations
 }
 
 fn values_of(counters: &FeedCounters) -> Vec<u64> {
@@ -182,6 +199,10 @@ impl Page<'_> {
             Kind::Counter => "counter",
             Kind::Gauge | Kind::Time => "gauge",
         };
+        self.head_of(name, kind, help);
+    }
+
+    fn head_of(&mut self, name: &str, kind: &str, help: &str) {
         self.out.push_str("# HELP ");
         self.out.push_str(name);
         self.out.push(' ');
@@ -200,6 +221,25 @@ impl Page<'_> {
         for (value, count) in values {
             self.sample(name, &[(label, value)], count);
         }
+    }
+
+    /// One bucket in two of those that are kept, which is what dashboards need; counts are cumulative, so none is lost.
+    fn histogram(&mut self, name: &str, labels: &[(&str, &str); 3], counted: &Counted) {
+        let (bucket, mut below) = (format!("{name}_bucket"), 0);
+        for (place, (count, bound)) in counted.buckets.iter().zip(BOUNDS_US).enumerate() {
+            below += count;
+            if place % 2 == 0 {
+                let bound = seconds(bound);
+                let [adapter, broker, feed] = *labels;
+                self.sample(&bucket, &[adapter, broker, feed, ("le", &bound)], below);
+            }
+        }
+        let [adapter, broker, feed] = *labels;
+        self.sample(&bucket, &[adapter, broker, feed, ("le", "+Inf")], counted.count());
+        self.head(&format!("{name}_sum"), labels);
+        let sum = seconds(counted.sum_us);
+        self.line(format_args!(" {sum}"));
+        self.sample(&format!("{name}_count"), labels, counted.count());
     }
 
     fn number(&mut self, name: &str, labels: &[(&str, &str)], kind: Kind, value: u64) {
@@ -235,6 +275,12 @@ impl Page<'_> {
         let _infallible = self.out.write_fmt(rest);
         self.out.push('\n');
     }
+}
+
+/// Microseconds in seconds, without needless zeros.
+fn seconds(us: u64) -> String {
+    let text = format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn escape(text: &str, is_label: bool, out: &mut String) {

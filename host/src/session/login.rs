@@ -106,6 +106,7 @@ impl Session {
         self.gate.open();
         self.timers.authenticated();
         self.me.set_identity(Some((login.user.clone(), login.key.clone())));
+        self.me.belong_to(login.membership.feed());
         self.identity = Identity::LoggedIn(login);
     }
 

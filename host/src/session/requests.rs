@@ -119,7 +119,7 @@ impl Session {
             ));
             return;
         }
-        let allowed = self.context.settings.max_subscriptions.saturating_sub(self.held.len());
+        let allowed = self.policy.settings.max_subscriptions.saturating_sub(self.held.len());
         let wants: Vec<Want> = asked
             .entries
             .iter()
@@ -131,7 +131,7 @@ impl Session {
                 variant: asked.variant(entry),
             })
             .collect();
-        let limit = self.context.settings.subscribe_timeout + ANSWER_MARGIN;
+        let limit = self.policy.settings.subscribe_timeout + ANSWER_MARGIN;
         self.pending = Some(Box::pin(async move {
             let count = wants.len();
             let answers = tokio::time::timeout(limit, feed.subscribe(wants)).await.unwrap_or_else(|_| {
@@ -198,7 +198,7 @@ impl Session {
 
     fn may_be_lossless(&self) -> bool {
         let Identity::LoggedIn(login) = &self.identity else { return false };
-        self.context.lossless.allows(&login.key, &login.user)
+        self.policy.lossless.allows(&login.key, &login.user)
     }
 
     /// What the client gets of what it asked for: never more updates than the feed has.
@@ -211,7 +211,7 @@ impl Session {
     }
 
     fn too_many_subscriptions(&self) -> Failure<'static> {
-        let limit = self.context.settings.max_subscriptions;
+        let limit = self.policy.settings.max_subscriptions;
         Failure {
             code: ErrorCode::SubscriptionLimitReached,
             message: Cow::Owned(format!(
@@ -380,6 +380,7 @@ impl Session {
         let Identity::LoggedIn(login) = &mut self.identity else { return };
         login.membership = membership;
         let feed = login.membership.feed().clone();
+        self.me.belong_to(&feed);
         if self.me.is_follower() {
             self.shard.follow(&self.me, Some(&feed));
         }

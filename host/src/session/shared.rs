@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    net::SocketAddr,
     rc::Rc,
     sync::Arc,
     task::Waker,
@@ -11,10 +12,14 @@ use std::{
 use rustc_hash::FxHashSet;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::news::Listening;
+use super::{
+    meter::{Meter, SessionRow},
+    news::Listening,
+};
 use crate::{
     accounts::{KeyId, UserName},
-    mailbox::SessionId,
+    feed::Feed,
+    mailbox::{SessionId, Times},
     model::{FeedId, InstrumentId, Mode},
     outbox::{Due, GapNames, Key, Offered, Outbox, OutboxLimits},
     protocol::{codes::CloseReason, reply, text},
@@ -52,6 +57,7 @@ struct Shared {
     listens: Cell<bool>,
     listening: RefCell<Listening>,
     wants_news: Cell<bool>,
+    meter: Meter,
 }
 
 /// The feed of whose state the client wants to hear.
@@ -69,7 +75,7 @@ impl PartialEq for SessionRef {
 }
 
 impl SessionRef {
-    pub(crate) fn new(id: SessionId, limits: OutboxLimits) -> Self {
+    pub(crate) fn new(id: SessionId, peer: SocketAddr, limits: OutboxLimits) -> Self {
         Self(Rc::new(Shared {
             id,
             outbox: RefCell::new(Outbox::new(limits)),
@@ -83,6 +89,7 @@ impl SessionRef {
             listens: Cell::new(false),
             listening: RefCell::default(),
             wants_news: Cell::new(false),
+            meter: Meter::new(peer),
         }))
     }
 
@@ -91,9 +98,23 @@ impl SessionRef {
         self.0.id
     }
 
-    /// Gives the session a tick, before which `missed` others of its key are missing. `wake` decides when it is written.
-    pub fn offer(&self, key: Key, frame: Utf8Bytes, missed: u32, wake: impl FnOnce(Waker)) -> Offered {
-        let offered = self.0.outbox.borrow_mut().offer(key, frame, missed);
+    /// Gives the session a tick, before which `missed` others of its key are missing. `times` are those of the tick, by
+    /// which the session is measured; `wake` decides when it is written.
+    pub fn offer(
+        &self,
+        key: Key,
+        frame: Utf8Bytes,
+        missed: u32,
+        times: Times,
+        wake: impl FnOnce(Waker),
+    ) -> Offered {
+        let mut outbox = self.0.outbox.borrow_mut();
+        let offered = outbox.offer(key, frame, missed);
+        self.0.meter.offered(times, || outbox.waiting_ticks());
+        drop(outbox);
+        if offered == Offered::Conflated {
+            self.0.meter.conflated();
+        }
         // The first of many offers takes the waker; the others find none and cost nothing.
         if let Some(waker) = self.0.waker.take() {
             wake(waker);
@@ -237,20 +258,56 @@ impl SessionRef {
         self.0.listening.borrow_mut().take_heard()
     }
 
-    /// The next message to send, control before ticks, and whether it is a tick.
-    pub(super) fn next_frame(&self) -> Option<(Utf8Bytes, bool)> {
+    /// The next message to send, control before ticks.
+    pub(super) fn next_frame(&self) -> Option<Utf8Bytes> {
         let mut outbox = self.0.outbox.borrow_mut();
         if let Some(message) = outbox.pop_control() {
-            return Some((message, false));
+            return Some(message);
         }
         match outbox.pop_tick()? {
-            Due::Tick(frame) => Some((frame, true)),
+            Due::Tick(frame) => {
+                self.0.meter.written();
+                Some(frame)
+            }
             Due::Gap { names, mode, missed } => {
                 self.0.missed.set(self.0.missed.get() + u64::from(missed));
                 let notice = reply::gap(&names.symbol, &names.exchange, mode, missed);
-                Some((text(notice), false))
+                Some(text(notice))
             }
         }
+    }
+
+    /// Adds the ticks that [`Self::next_frame`] gave since the last call to the counters of the feed.
+    pub(super) fn account_written(&self) {
+        self.0.meter.account_written();
+    }
+
+    /// The kernel has everything that [`Self::next_frame`] gave.
+    pub(super) fn flushed(&self) {
+        self.0.meter.flushed(self.0.outbox.borrow().waiting_ticks() == 0);
+    }
+
+    /// What the operator is told of the session, at `now_ns` (nanoseconds since the Unix epoch).
+    pub(crate) fn describe(&self, now_ns: u64) -> SessionRow {
+        let outbox = self.0.outbox.borrow();
+        let mut row = SessionRow {
+            id: self.0.id.0,
+            subscriptions: self.0.held.borrow().values().map(|count| u64::from(*count)).sum(),
+            waiting: outbox.waiting_ticks(),
+            behind: outbox.is_behind(),
+            ..SessionRow::default()
+        };
+        if let Some((user, key)) = &*self.0.identity.borrow() {
+            row.user = Some(user.as_str().to_owned());
+            row.key = Some(key.as_str().to_owned());
+        }
+        self.0.meter.describe(&mut row, now_ns);
+        row
+    }
+
+    /// The session belongs to this feed from now on.
+    pub(super) fn belong_to(&self, feed: &Feed) {
+        self.0.meter.set_feed(Some((feed.id(), Arc::clone(feed.counters()))));
     }
 
     /// Ticks that notices of gaps spoke of since the last call.

@@ -9,16 +9,14 @@ use std::{
 };
 
 use futures_util::{Sink, Stream};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{self, Bytes, Message, protocol::WebSocketConfig},
 };
 
 use super::SessionRef;
+use crate::tls::Transport;
 
 /// Frames written before others on the thread get their turn.
 const FRAMES_PER_TURN: usize = 2_048;
@@ -79,15 +77,15 @@ impl Gate {
     }
 }
 
-/// A TCP stream that counts.
+/// A connection that counts: what is read as the client meant it, what is written as the kernel took it.
 #[derive(Debug)]
 pub(super) struct Gated {
-    stream: TcpStream,
+    stream: Transport,
     gate: Rc<Gate>,
 }
 
 impl Gated {
-    pub(super) fn new(stream: TcpStream, gate: Rc<Gate>) -> Self {
+    pub(super) fn new(stream: Transport, gate: Rc<Gate>) -> Self {
         Self { stream, gate }
     }
 }
@@ -115,14 +113,21 @@ impl AsyncRead for Gated {
 impl AsyncWrite for Gated {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if let Poll::Ready(Ok(count)) = &polled {
-            self.gate.written.set(self.gate.written.get() + *count as u64);
+        match (self.stream.written_below(), &polled) {
+            (Some(written), _) => self.gate.written.set(written),
+            (None, Poll::Ready(Ok(count))) => self.gate.written.set(self.gate.written.get() + *count as u64),
+            (None, _) => {}
         }
         polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        // What waited in the encryption is written now.
+        if let Some(written) = self.stream.written_below() {
+            self.gate.written.set(written);
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -154,8 +159,7 @@ pub(super) struct Socket {
     is_blocked: bool,
     /// The WebSocket may hold a message that was read before, or has not been asked for one yet.
     may_hold_message: bool,
-    /// Ticks handed to the socket since [`Self::take_sent`].
-    sent_ticks: u64,
+    /// Frames handed to the socket since [`Self::take_sent`].
     sent_frames: u64,
 }
 
@@ -168,7 +172,6 @@ impl Socket {
             ping_due: false,
             is_blocked: false,
             may_hold_message: true,
-            sent_ticks: 0,
             sent_frames: 0,
         }
     }
@@ -183,9 +186,9 @@ impl Socket {
         self.is_blocked
     }
 
-    /// Ticks and frames sent since the last call.
-    pub(super) fn take_sent(&mut self) -> (u64, u64) {
-        (std::mem::take(&mut self.sent_ticks), std::mem::take(&mut self.sent_frames))
+    /// Frames sent since the last call.
+    pub(super) fn take_sent(&mut self) -> u64 {
+        std::mem::take(&mut self.sent_frames)
     }
 
     /// Writes what waits, all of it in as few writes as the kernel allows, then reads one message if `may_read`.
@@ -200,7 +203,9 @@ impl Socket {
         if session.has_notice() {
             return Poll::Ready(SocketEvent::Noticed);
         }
-        if let Err(error) = self.poll_write(cx, session) {
+        let written = self.poll_write(cx, session);
+        session.account_written();
+        if let Err(error) = written {
             return Poll::Ready(SocketEvent::Ended(Some(error)));
         }
         if !may_read {
@@ -239,8 +244,7 @@ impl Socket {
             }
             let message = if std::mem::take(&mut self.ping_due) {
                 Message::Ping(Bytes::new())
-            } else if let Some((frame, is_tick)) = session.next_frame() {
-                self.sent_ticks += u64::from(is_tick);
+            } else if let Some(frame) = session.next_frame() {
                 self.sent_frames += 1;
                 Message::Text(frame)
             } else {
@@ -258,6 +262,9 @@ impl Socket {
                 }
                 Poll::Pending => self.is_blocked = true,
             }
+        }
+        if !self.is_blocked {
+            session.flushed();
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ impl Session {
         if self.news.next().is_none_or(|at| now < at) {
             return;
         }
-        let (now_ns, silent_after) = (clock::unix_nanos(), self.context.settings.silent_after);
+        let (now_ns, silent_after) = (clock::unix_nanos(), self.policy.settings.silent_after);
         let broker = self.identity.broker();
         let feed = self.identity.feed();
         let frames = self.news.due(now, now_ns, silent_after, &broker, || feed.and_then(Feed::audience));
@@ -48,7 +48,7 @@ impl Session {
     /// A granted subscription waits for its first tick, if the client wants to know of it.
     pub(super) fn await_tick(&mut self, key: Key, name: &Name, request: &Rc<RequestId>) {
         if self.news.is_wanted() {
-            self.news.ask(key, name.clone(), request, Instant::now(), self.context.settings.silent_after);
+            self.news.ask(key, name.clone(), request, Instant::now(), self.policy.settings.silent_after);
             self.me.listen(key);
         }
     }

@@ -194,7 +194,7 @@ mod tests {
 
     fn open(pacer: &mut Pacer, instrument: u32, rate: f64) -> Rc<Group> {
         let group = pacer.open(key(instrument), MaxRate::per_second(rate).unwrap());
-        group.add(&SessionRef::new(SessionId(1), OutboxLimits::default()));
+        group.add(&SessionRef::new(SessionId(1), ([127, 0, 0, 1], 1).into(), OutboxLimits::default()));
         group
     }
 

@@ -8,7 +8,7 @@ use integration_tests::{
     wait_until,
 };
 use serde_json::json;
-use venues::{Mode, angel::Smart, dhan::Dhan, zerodha::Kite};
+use venues::{Mode, angel::Smart, dhan::Dhan, fyers::Fyers, zerodha::Kite};
 
 const LISTED: usize = 2_000;
 
@@ -81,6 +81,19 @@ async fn dhans_nightly_change_costs_two_attempts_and_no_client() {
     a_night::<Dhan>(&[("client_id", "1100123456"), ("access_token", "canary-dhan-morning")]).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fyers_nightly_change_costs_two_attempts_and_no_client() {
+    a_night::<Fyers>(&[
+        ("api_key", "APP-100"),
+        (
+            "access_token",
+            "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJleHAiOjQxMDI0NDQ4MDAsImhzbV9rZXkiOiJjYW5\
+             hcnktaHNtLWtleS1vZi10aGUtbW9ybmluZyJ9.canary-fyers-morning",
+        ),
+    ])
+    .await;
+}
+
 /// A broker that keeps the connection and says nothing more.
 async fn a_mute_broker<B: Profile>(told_within: Duration) {
     let chain = Chain::<B>::start(LISTED).await;
@@ -118,6 +131,11 @@ async fn an_angel_that_falls_mute_is_noticed_and_connected_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dhan_that_falls_mute_is_noticed_and_connected_again() {
     a_mute_broker::<Dhan>(Duration::from_secs(15)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fyers_that_falls_mute_is_noticed_and_connected_again() {
+    a_mute_broker::<Fyers>(Duration::from_secs(15)).await;
 }
 
 /// The connection lives and beats, and only the ticks have ended.

@@ -4,7 +4,7 @@ use integration_tests::{
     chain::{Chain, Profile},
     wait_until,
 };
-use venues::{Mode, angel::Smart, dhan::Dhan, zerodha::Kite};
+use venues::{Mode, angel::Smart, dhan::Dhan, fyers::Fyers, zerodha::Kite};
 
 const LISTED: usize = 5_000;
 
@@ -44,6 +44,11 @@ async fn every_value_of_dhan_arrives_in_every_mode() {
     every_value_arrives::<Dhan>().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_fyers_arrives_in_every_mode() {
+    every_value_arrives::<Fyers>().await;
+}
+
 /// The unmodified OpenAlgo SDK at the end of the chain.
 async fn the_sdk_sees<B: Profile>() {
     let chain = Chain::<B>::start(LISTED).await;
@@ -59,6 +64,16 @@ async fn the_sdk_sees<B: Profile>() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_openalgo_sdk_sees_what_angel_sent() {
     the_sdk_sees::<Smart>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_openalgo_sdk_sees_what_dhan_sent() {
+    the_sdk_sees::<Dhan>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_openalgo_sdk_sees_what_fyers_sent() {
+    the_sdk_sees::<Fyers>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

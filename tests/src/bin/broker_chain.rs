@@ -47,6 +47,8 @@ async fn main() {
     println!("|---|---|---|---|---|---|---|---|");
     measure::<venues::zerodha::Kite>(&cli).await;
     measure::<venues::angel::Smart>(&cli).await;
+    measure::<venues::dhan::Dhan>(&cli).await;
+    measure::<venues::fyers::Fyers>(&cli).await;
 }
 
 async fn measure<B: Profile>(cli: &Cli) {

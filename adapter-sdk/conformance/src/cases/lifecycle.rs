@@ -45,6 +45,8 @@ pub(super) fn clean_stop(stage: &Stage<'_>) -> Check {
                 venue.tick(&packet(*one, [("ltp", stage.price(place, step).as_str())]))?;
             }
         }
+        // Without this an adapter that has not come to its first tick yet would be told to stop while it is idle.
+        running.wait("the first of many ticks", SOON, |heard| (!heard.records.is_empty()).then_some(()))?;
     }
     ends(&running, "while ticks come")?;
     if let Some(venue) = stage.venue() {

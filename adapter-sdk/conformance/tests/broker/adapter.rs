@@ -237,11 +237,16 @@ impl Connection for Session {
     }
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.vice == Some(Vice::StopsSlowly) && self.handles.len() == 3 {
+            super::hold(Duration::from_secs(3));
+        }
+    }
+}
+
 impl Session {
     fn publish(&self, packets: Vec<(u32, Packet)>, is_partial: bool, sink: &mut TickSink) {
-        if self.vice == Some(Vice::StopsSlowly) && self.handles.len() == 3 {
-            std::thread::park_timeout(Duration::from_secs(3));
-        }
         let count = if self.vice == Some(Vice::ReadsFirstPacketOnly) { 1 } else { usize::MAX };
         for (handle, packet) in packets.into_iter().take(count) {
             let kept = self.memory.handles.borrow().get(&handle).copied();

@@ -23,7 +23,7 @@ impl Adapter for Blocking {
     }
 
     fn subscribe(&self, request: u64, subscriptions: RSlice<'_, Subscription>) -> RResult<(), AdapterError> {
-        std::thread::park_timeout(Duration::from_millis(600));
+        super::hold(Duration::from_millis(600));
         self.0.subscribe(request, subscriptions)
     }
 

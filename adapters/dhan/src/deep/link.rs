@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use adapter_sdk::{
-    AdapterError,
+    AdapterError, Backoff, Pauses,
     abi::ErrorCode,
     net::{Message, WebSocket},
     tracing::debug,
@@ -23,14 +23,8 @@ use crate::{
     wire::depth::{Packet, Packets, Tier},
 };
 
-/// First and longest pause before a socket that was lost is dialled again.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
-
 /// Pause after the broker has found that there are too many sockets. To insist would end the live feed of a sibling.
 const CROWDED_PAUSE: Duration = Duration::from_mins(10);
-
-/// A socket that lasted so long had recovered: the next loss counts as the first.
-const STABLE_AFTER: Duration = Duration::from_mins(1);
 
 /// Least time between two dials, however fast clients come and go.
 const DIAL_SPACING: Duration = Duration::from_secs(2);
@@ -123,7 +117,7 @@ impl Drop for Work {
 
 impl Work {
     async fn run(mut self) {
-        let mut pause = PAUSES.0;
+        let mut pauses = Pauses::new(Backoff { first: Duration::from_secs(1), ..Backoff::default() });
         let mut dial_at = Instant::now();
         while self.wanted.wait_for(|keys| !keys.is_empty()).await.is_ok() {
             sleep_until(dial_at).await;
@@ -138,12 +132,8 @@ impl Work {
             if self.events.send(Event::Lost(self.place, error)).await.is_err() || is_final {
                 return;
             }
-            if dialled.elapsed() >= STABLE_AFTER {
-                pause = PAUSES.0;
-            }
-            let chance = rand::random_range(0.75..1.0);
-            sleep(if is_limited { CROWDED_PAUSE } else { pause.mul_f64(chance) }).await;
-            pause = (pause * 2).min(PAUSES.1);
+            let pause = pauses.after_failure(dialled.elapsed(), false);
+            sleep(if is_limited { CROWDED_PAUSE } else { pause }).await;
         }
     }
 

@@ -159,3 +159,14 @@ fn a_calendar_with_mistakes_is_a_problem_and_one_that_ends_soon_a_warning() {
     write("2026-12-31", "09:15-15:30");
     assert!(!checked().to_string().contains("warning"), "{}", checked());
 }
+
+#[test]
+fn a_token_of_the_console_that_is_none_is_reported_and_not_shown() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("new/data")).unwrap();
+    crate::accounts::secrets::write_private(&place.path("new/data/console.token"), b"hunter2\n").unwrap();
+    let report = place.check(&[], &|_, _| Ok(()));
+    let lines = lines(&report);
+    assert!(lines.iter().any(|line| line.contains("console.token: is no token")), "{lines:?}");
+    assert!(!report.to_string().contains("hunter2"));
+}

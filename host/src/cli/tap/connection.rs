@@ -1,6 +1,6 @@
 //! One connection to a host: log in, subscribe, listen.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -15,7 +15,10 @@ use tokio_tungstenite::{
     tungstenite::{Bytes, Message, protocol::WebSocketConfig},
 };
 
-use super::format::printable;
+use super::{
+    format::printable,
+    stream::{self, Stream},
+};
 use crate::protocol::codes::{CloseReason, Return};
 
 /// Longest wait for the connection and for each answer.
@@ -34,16 +37,23 @@ pub(super) struct Target {
     url: String,
     shown: String,
     authority: String,
+    /// Certificate of an encrypted one.
+    certificate: Option<PathBuf>,
 }
 
 impl Target {
-    pub(super) fn parse(url: &str) -> anyhow::Result<Self> {
-        if url.starts_with("wss://") {
-            bail!(
-                "wss:// is not supported by tap yet: reach the host on its own machine, or through a tunnel, with ws://"
-            );
-        }
-        let Some(rest) = url.strip_prefix("ws://") else {
+    /// `certificate` is the file with that of the host, for those that are encrypted.
+    pub(super) fn parse(url: &str, certificate: Option<PathBuf>) -> anyhow::Result<Self> {
+        let (rest, default_port, certificate) = if let Some(rest) = url.strip_prefix("wss://") {
+            let Some(certificate) = certificate else {
+                bail!(
+                    "wss:// needs the host's certificate: name its file in TICKHOST_TLS_CERT and its key in TICKHOST_TLS_KEY"
+                );
+            };
+            (rest, 443, Some(certificate))
+        } else if let Some(rest) = url.strip_prefix("ws://") {
+            (rest, 80, None)
+        } else {
             bail!("--url is no address of a host: write ws://127.0.0.1:8765");
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -55,10 +65,10 @@ impl Target {
         if authority.is_empty() {
             bail!("--url names no address: write ws://127.0.0.1:8765");
         }
-        let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };
+        let authority = if has_port { authority.to_owned() } else { format!("{authority}:{default_port}") };
         // A query may carry a token for a proxy.
         let shown = printable(url.split(['?', '#']).next().unwrap_or_default());
-        Ok(Self { url: url.to_owned(), shown, authority })
+        Ok(Self { url: url.to_owned(), shown, authority, certificate })
     }
 
     /// The address as it may be shown, printable.
@@ -178,7 +188,7 @@ fn closed_with(error: &anyhow::Error) -> Option<Return> {
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Stream>>,
     heard_at: Instant,
     is_asked: bool,
 }
@@ -188,6 +198,10 @@ impl Connection {
     pub(super) async fn open(target: &Target, subscription: &Subscription) -> anyhow::Result<Self> {
         let connecting = async {
             let stream = TcpStream::connect(&target.authority).await?;
+            let stream: Box<dyn Stream> = match &target.certificate {
+                Some(certificate) => stream::encrypt(stream, certificate).await?,
+                None => Box::new(stream),
+            };
             let config = WebSocketConfig::default()
                 .max_message_size(Some(MAX_MESSAGE_BYTES))
                 .max_frame_size(Some(MAX_MESSAGE_BYTES));

@@ -173,19 +173,19 @@ fn symbols_and_addresses_are_taken_apart() {
     for wrong in ["SBIN", ":SBIN", "NSE:", ""] {
         assert!(symbol(wrong).unwrap_err().contains("EXCHANGE:SYMBOL"));
     }
-    assert!(Target::parse("ws://[::1]:8765/path").is_ok());
+    assert!(Target::parse("ws://[::1]:8765/path", None).is_ok());
     for (wrong, said) in [
-        ("wss://x:1", "not supported"),
+        ("wss://x:1", "TICKHOST_TLS_CERT"),
         ("http://x", "ws://127"),
         ("ws://", "names no address"),
         ("localhost:8765", "ws://127"),
         ("ws://me:hunter2@x:1", "no password"),
-        ("wss://me:hunter2@x:1", "not supported"),
+        ("wss://me:hunter2@x:1", "TICKHOST_TLS_CERT"),
     ] {
-        let error = Target::parse(wrong).unwrap_err().to_string();
+        let error = Target::parse(wrong, None).unwrap_err().to_string();
         assert!(error.contains(said) && !error.contains("hunter2"), "{wrong}: {error}");
     }
-    assert_eq!(Target::parse("ws://x:1/p?token=hunter2").unwrap().shown(), "ws://x:1/p");
+    assert_eq!(Target::parse("ws://x:1/p?token=hunter2", None).unwrap().shown(), "ws://x:1/p");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn parse(text: &str) -> BTreeMap<String, Family> {
             let kind = lines.next().and_then(|line| line.strip_prefix("# TYPE ")).expect("TYPE follows HELP");
             let (typed, kind) = kind.split_once(' ').expect("a type");
             assert_eq!(typed, name);
-            assert!(matches!(kind, "counter" | "gauge"), "{line}");
+            assert!(matches!(kind, "counter" | "gauge" | "histogram"), "{line}");
             assert_eq!(kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
             let family = Family { kind: kind.to_owned(), samples: Vec::new() };
             assert!(families.insert(name.to_owned(), family).is_none(), "{name} stands twice");
@@ -38,11 +38,19 @@ fn parse(text: &str) -> BTreeMap<String, Family> {
         }
         let end = line.find(['{', ' ']).expect("a value");
         let (name, rest) = line.split_at(end);
-        assert_eq!(name, current, "samples stand under their own name");
+        // Those of a histogram have an ending each.
+        let part = name.strip_prefix(current.as_str()).expect("samples stand under their own name");
+        match families[&current].kind.as_str() {
+            "histogram" => assert!(matches!(part, "_bucket" | "_sum" | "_count"), "{line}"),
+            _ => assert_eq!(part, "", "{line}"),
+        }
         assert!(name.chars().all(|character| character.is_ascii_lowercase() || character == '_'), "{name}");
-        let (labels, value) = labels(rest);
+        let (mut labels, value) = labels(rest);
         let value = value.strip_prefix(' ').expect("a space before the value").parse().expect("a number");
-        let samples = &mut families.get_mut(name).unwrap().samples;
+        if !part.is_empty() {
+            labels.insert("part".to_owned(), part.to_owned());
+        }
+        let samples = &mut families.get_mut(&current).unwrap().samples;
         assert!(samples.iter().all(|(known, _)| *known != labels), "{line} stands twice");
         samples.push((labels, value));
     }
@@ -145,6 +153,23 @@ fn every_value_comes_back_from_the_text() {
 }
 
 #[test]
+fn a_histogram_counts_what_is_not_longer_than_each_bound() {
+    let (counters, server) = (FeedCounters::default(), ServerCounters::default());
+    for us in [8, 90, 100, 101, 4_000_000, 500_000_000] {
+        counters.host_latency.record(us * 1_000);
+    }
+    let families = parse(&page(&[feed(1, "sim", &counters)], &server));
+    let name = "tickhost_feed_host_latency_seconds";
+    let below: Vec<f64> = ["0.00001", "0.0001", "0.0002", "5", "50", "+Inf"]
+        .map(|le| value(&families, name, ("le", le)))
+        .into();
+    assert_eq!(below, [1.0, 3.0, 4.0, 5.0, 5.0, 6.0]);
+    assert_eq!(value(&families, name, ("part", "_count")), 6.0);
+    assert_eq!(value(&families, name, ("part", "_sum")), 504.000_299);
+    assert_eq!(families[name].samples.len(), 24);
+}
+
+#[test]
 fn labels_have_few_values_whatever_happens() {
     let (counters, server) = (FeedCounters::default(), ServerCounters::default());
     let families = parse(&page(&[feed(1, "sim", &counters)], &server));
@@ -154,7 +179,8 @@ fn labels_have_few_values_whatever_happens() {
         .flat_map(|(labels, _)| labels.keys().map(String::as_str))
         .collect();
     let known = [
-        "abi", "action", "adapter", "area", "broker", "code", "feed", "outcome", "reason", "state", "version",
+        "abi", "action", "adapter", "area", "broker", "code", "feed", "le", "outcome", "part", "reason",
+        "state", "version",
     ];
     assert_eq!(labels, BTreeSet::from(known), "no symbol, session, user or peer");
 }

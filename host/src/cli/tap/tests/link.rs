@@ -29,7 +29,7 @@ fn answer(entries: &Value) -> Value {
 /// A host that takes the key `right` and has a visit after another.
 async fn host(visits: Vec<Visit>) -> Target {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = Target::parse(&format!("ws://{}", listener.local_addr().unwrap())).unwrap();
+    let target = Target::parse(&format!("ws://{}", listener.local_addr().unwrap()), None).unwrap();
     tokio::spawn(async move {
         for visit in visits {
             let (stream, _) = listener.accept().await.unwrap();
@@ -220,7 +220,7 @@ async fn a_wrong_key_is_named_without_showing_it() {
 #[tokio::test]
 async fn a_host_that_is_not_there_is_named() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = Target::parse(&format!("ws://{}", listener.local_addr().unwrap())).unwrap();
+    let target = Target::parse(&format!("ws://{}", listener.local_addr().unwrap()), None).unwrap();
     drop(listener);
     let error = Link::open(target, subscription("x", &["SBIN"]), PAUSES, true).await.unwrap_err();
     assert!(format!("{error:#}").contains("tickhost run"), "{error:#}");

@@ -1,0 +1,145 @@
+//! Asks the broker for the numbers of symbols. Its lists have them too, and count when it does not answer: the two must agree
+//! in everything but the exchange's own number, or else nobody knows what the number means.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use adapter_sdk::{AdapterError, net::Http};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::{auth::Keys, topic::Fytoken};
+
+/// Most symbols in one request.
+pub(crate) const MAX_SYMBOLS: usize = 500;
+
+/// Longest answer that is read, in bytes. For 500 symbols it has some 25 KB.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// Longest time for a request. Subscriptions wait for it.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the broker is left alone after a request that failed.
+pub(crate) const PAUSE: Duration = Duration::from_mins(1);
+
+/// What the broker says of symbols.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Converted {
+    valid: BTreeMap<String, Fytoken>,
+    invalid: Vec<String>,
+}
+
+/// What the broker and its list say of one symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The number to use.
+    Use(Fytoken),
+    /// The broker says nothing of the symbol.
+    Unsaid,
+    /// The broker does not know the symbol.
+    Unknown,
+    /// They name different instruments.
+    Contradiction,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    s: String,
+    #[serde(default, rename = "validSymbol")]
+    valid: BTreeMap<String, serde_json::Value>,
+    #[serde(default, rename = "invalidSymbol")]
+    invalid: Vec<serde_json::Value>,
+}
+
+/// Asks for at most [`MAX_SYMBOLS`] symbols. A request whose turn does not come, since the broker has asked for a pause, is
+/// given up like one without an answer.
+pub(crate) async fn ask(
+    http: Http,
+    url: String,
+    keys: Keys,
+    tickers: Vec<String>,
+) -> Result<Converted, AdapterError> {
+    let asked = async {
+        let request = keys.sign(http.post(&url)).json(&json!({ "symbols": tickers }));
+        let response = request.send().await?;
+        if !response.is_success() {
+            return Err(response.refusal("the request for the numbers of symbols"));
+        }
+        read(response.json(MAX_ANSWER_BYTES).await?)
+    };
+    timeout(TIMEOUT, asked).await.unwrap_or_else(|_| {
+        Err(AdapterError::network(format!(
+            "the broker did not say the numbers of symbols within {TIMEOUT:?}"
+        )))
+    })
+}
+
+fn read(answer: Answer) -> Result<Converted, AdapterError> {
+    if answer.s != "ok" {
+        // Its words are left out: nobody knows whether they repeat a token.
+        return Err(AdapterError::protocol("the broker refused the request for the numbers of symbols"));
+    }
+    // By name, since they come in another order than they were asked for.
+    let valid = answer.valid.into_iter().filter_map(|(ticker, number)| {
+        let fytoken = match &number {
+            serde_json::Value::String(text) => Fytoken::parse(text),
+            serde_json::Value::Number(number) => Fytoken::parse(&number.to_string()),
+            _ => None,
+        };
+        Some((ticker, fytoken?))
+    });
+    let invalid = answer.invalid.iter().filter_map(|ticker| ticker.as_str().map(str::to_owned));
+    Ok(Converted { valid: valid.collect(), invalid: invalid.collect() })
+}
+
+impl Converted {
+    /// What becomes of a symbol that the list has under this number.
+    pub(crate) fn verdict(&self, ticker: &str, listed: Fytoken) -> Verdict {
+        match self.valid.get(ticker) {
+            Some(fytoken) if fytoken.is_akin(listed) => Verdict::Use(*fytoken),
+            Some(_) => Verdict::Contradiction,
+            None if self.invalid.iter().any(|invalid| invalid == ticker) => Verdict::Unknown,
+            None => Verdict::Unsaid,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Converted {
+    pub(crate) fn of(valid: &[(&str, &str)]) -> Self {
+        let valid =
+            valid.iter().map(|(ticker, fytoken)| ((*ticker).to_owned(), Fytoken::parse(fytoken).unwrap()));
+        Self { valid: valid.collect(), invalid: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn converted(json: &str) -> Result<Converted, AdapterError> {
+        read(serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn answers_are_joined_by_name_whatever_their_order() {
+        let converted = converted(
+            r#"{"s":"ok","validSymbol":{"NSE:B-EQ":"10100000000002","NSE:A-EQ":10100000000001,"NSE:C-EQ":"101126092900009",
+                "NSE:D-EQ":"x"},"invalidSymbol":["NSE:E-EQ",7]}"#,
+        )
+        .unwrap();
+        let listed = |number: u32| Fytoken::parse(&format!("1010000000{number:04}")).unwrap();
+        let verdict = |ticker: &str| converted.verdict(ticker, listed(9));
+        assert_eq!(verdict("NSE:A-EQ"), Verdict::Use(listed(1)));
+        assert_eq!(verdict("NSE:B-EQ"), Verdict::Use(listed(2)));
+        assert_eq!(verdict("NSE:C-EQ"), Verdict::Contradiction, "another segment");
+        assert_eq!(verdict("NSE:D-EQ"), Verdict::Unsaid);
+        assert_eq!(verdict("NSE:E-EQ"), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_refusal_is_an_error_without_the_brokers_words() {
+        let error = converted(r#"{"s":"error","message":"token canary"}"#).unwrap_err().to_string();
+        assert!(!error.contains("canary"), "{error}");
+    }
+}

@@ -1,0 +1,225 @@
+//! The broker's lists of instruments: a CSV file without a header for each segment, read row by row.
+
+use std::{
+    fs::File,
+    io::{BufReader, Read},
+    path::PathBuf,
+};
+
+use adapter_sdk::{
+    AdapterError,
+    instruments::{List, Summary, Table, TableBuilder},
+};
+
+use crate::{
+    names::{LeftOut, Row},
+    topic::Fytoken,
+};
+
+/// Longest file that is taken, in bytes. The longest has some 15 MB.
+pub const MAX_BYTES: u64 = 128 << 20;
+
+/// Most rows that are read of one file.
+const MAX_ROWS: usize = 1_000_000;
+
+/// Bytes that are read at once.
+const BUFFER_BYTES: usize = 1 << 17;
+
+/// Places of the columns that are needed.
+mod column {
+    pub(super) const FYTOKEN: usize = 0;
+    pub(super) const KIND: usize = 2;
+    pub(super) const EXPIRY: usize = 8;
+    pub(super) const TICKER: usize = 9;
+    pub(super) const EXCHANGE: usize = 10;
+    pub(super) const SEGMENT: usize = 11;
+    pub(super) const TOKEN: usize = 12;
+    pub(super) const UNDERLYING: usize = 13;
+    pub(super) const STRIKE: usize = 15;
+    pub(super) const OPTION: usize = 16;
+}
+
+/// Every instrument of the lists.
+#[derive(Debug)]
+pub struct Instruments {
+    /// By OpenAlgo's names.
+    names: Table<Fytoken>,
+    /// By the broker's symbols.
+    tickers: Table<Fytoken>,
+    of_other_kinds: usize,
+    unreadable: usize,
+}
+
+impl List for Instruments {
+    fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
+        let mut reading = Reading::default();
+        for path in files {
+            let file = File::open(path)
+                .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
+            reading.read(BufReader::with_capacity(BUFFER_BYTES, file).take(MAX_BYTES))?;
+        }
+        reading.finish()
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            instruments: self.names.len(),
+            skipped: self.of_other_kinds + self.unreadable,
+            bytes: self.names.bytes() + self.tickers.bytes(),
+        }
+    }
+
+    fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
+        Box::new(self.names.names())
+    }
+}
+
+impl Instruments {
+    /// Reads lists. Rows that make no sense, and those that OpenAlgo has no name for, are left out and counted.
+    ///
+    /// # Errors
+    /// When one of them is no such list, or has not a single instrument: it may be a page that says that there is none.
+    pub fn load<R: Read>(lists: impl IntoIterator<Item = R>) -> Result<Self, AdapterError> {
+        let mut reading = Reading::default();
+        lists.into_iter().try_for_each(|list| reading.read(list))?;
+        reading.finish()
+    }
+
+    /// The broker's number of an instrument.
+    pub fn fytoken(&self, exchange: &str, symbol: &str) -> Option<Fytoken> {
+        self.names.get(exchange, symbol)
+    }
+
+    /// OpenAlgo's exchange and symbol of an instrument.
+    pub fn name(&self, fytoken: Fytoken) -> Option<(&str, &str)> {
+        self.names.name(fytoken)
+    }
+
+    /// The broker's symbol of an instrument, such as `NSE:SBIN-EQ`.
+    pub fn ticker(&self, fytoken: Fytoken) -> Option<String> {
+        self.tickers.name(fytoken).map(|(exchange, symbol)| format!("{exchange}:{symbol}"))
+    }
+
+    /// Names; some indices have two.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is none, which cannot be.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Rows that OpenAlgo has no name for.
+    pub const fn of_other_kinds(&self) -> usize {
+        self.of_other_kinds
+    }
+
+    /// Rows that make no sense.
+    pub const fn unreadable(&self) -> usize {
+        self.unreadable
+    }
+}
+
+#[derive(Default)]
+struct Reading {
+    names: TableBuilder<Fytoken>,
+    tickers: TableBuilder<Fytoken>,
+    /// Names that another row may have a better claim to: unusual series, and second names of indices.
+    later: Vec<(&'static str, String, Fytoken)>,
+    of_other_kinds: usize,
+    unreadable: usize,
+}
+
+impl Reading {
+    fn read(&mut self, list: impl Read) -> Result<(), AdapterError> {
+        let broken = |_| AdapterError::protocol("a list of instruments of the broker is no CSV file");
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(list);
+        let (mut record, mut symbol, mut second) = (csv::ByteRecord::new(), String::new(), String::new());
+        let mut taken = 0;
+        for _ in 0..MAX_ROWS {
+            if !reader.read_byte_record(&mut record).map_err(broken)? {
+                break;
+            }
+            let Some(row) = read_row(&record) else {
+                self.unreadable += 1;
+                continue;
+            };
+            let named = match row.name(&mut symbol) {
+                Ok(named) => named,
+                Err(LeftOut::Kind) => {
+                    self.of_other_kinds += 1;
+                    continue;
+                }
+                Err(LeftOut::Row) => {
+                    self.unreadable += 1;
+                    continue;
+                }
+            };
+            let Some((exchange, ticker)) = row.ticker.split_once(':') else {
+                self.unreadable += 1;
+                continue;
+            };
+            taken += 1;
+            self.tickers.add(exchange, ticker, row.fytoken);
+            if named.is_usual {
+                self.names.add(named.exchange, &symbol, row.fytoken);
+            } else {
+                self.later.push((named.exchange, symbol.clone(), row.fytoken));
+            }
+            if row.is_index() {
+                row.second_name(&mut second);
+                if second != symbol {
+                    self.later.push((named.exchange, second.clone(), row.fytoken));
+                }
+            }
+        }
+        if taken == 0 {
+            return Err(AdapterError::protocol(
+                "a list of instruments of the broker has none that can be used",
+            ));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Instruments, AdapterError> {
+        for (exchange, symbol, fytoken) in &self.later {
+            self.names.add(exchange, symbol, *fytoken);
+        }
+        let unreadable = self.unreadable + self.names.skipped() + self.tickers.skipped();
+        let (names, tickers) = (self.names.build(), self.tickers.build());
+        if names.is_empty() {
+            return Err(AdapterError::protocol("the broker's lists of instruments have none"));
+        }
+        Ok(Instruments { names, tickers, of_other_kinds: self.of_other_kinds, unreadable })
+    }
+}
+
+/// A row whose columns agree with each other: what is said of exchange, segment and number stands in the fytoken too, and a
+/// row in which they differ would show the price of something else.
+fn read_row(record: &csv::ByteRecord) -> Option<Row<'_>> {
+    let text = |place| std::str::from_utf8(record.get(place)?).ok().map(str::trim);
+    // Some programs begin a file with the mark of its byte order.
+    let digits = text(column::FYTOKEN)?.trim_start_matches('\u{feff}');
+    let fytoken = Fytoken::parse(digits)?;
+    let (exchange, segment, token) = (text(column::EXCHANGE)?, text(column::SEGMENT)?, text(column::TOKEN)?);
+    let is_same = digits.get(..2) == Some(exchange)
+        && digits.get(2..4) == Some(segment)
+        && digits.get(10..) == Some(token);
+    if !is_same {
+        return None;
+    }
+    Some(Row {
+        fytoken,
+        segment: fytoken.segment()?,
+        kind: text(column::KIND)?,
+        expiry: text(column::EXPIRY)?,
+        ticker: text(column::TICKER)?,
+        underlying: text(column::UNDERLYING)?,
+        strike: text(column::STRIKE)?,
+        option: text(column::OPTION)?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! Fyers, by way of its API version 3, as a Tickhost adapter.
+//!
+//! In the order of the data: [`instruments`], [`names`], [`indices`] and [`topic`] (what an instrument is called there) →
+//! `auth` and `login` (keys of the day) → `hsm` (the data socket that they open) → `directory`, `convert` and `requests`
+//! (from what is wanted to what the broker is asked) → `session` (the connection that is up) → [`wire`] (frames) → [`state`]
+//! (what is known of each topic, pure) → [`decode`] (to ticks, pure). [`tbt`] is the broker's second socket, of fifty
+//! levels. `README.md` says what the broker demands, and where it errs.
+//!
+//! ```
+//! use adapter_fyers::{decode, state::Topics, topic::Topic, wire::{Frame, LITE_VALUES}};
+//!
+//! let (feed, topic) = Topic::parse(b"sf|nse_cm|3045").unwrap();
+//! let mut topics = Topics::new();
+//! topics.want(feed, topic);
+//! // A frame of one snapshot of one value: 625.50 under the number 7.
+//! let mut frame = vec![0, 0, 6, 0, 0, 0, 1, 0, 1, b'S', 0, 7, 14];
+//! frame.extend(b"sf|nse_cm|3045\x01");
+//! frame.extend(62_550_i32.to_be_bytes());
+//! frame.extend([0, 0, 0, 1, 2, 0, 0, 0]);
+//! let Ok(Frame::Data(mut data)) = Frame::parse(&frame, LITE_VALUES) else { panic!() };
+//! let record = data.records.next().unwrap().unwrap();
+//! let target = topics.target(&record);
+//! assert!(topics.apply(&record, target));
+//! let instrument = topics.find(&topic).unwrap();
+//! assert_eq!(decode::last_price(instrument).unwrap().unwrap().as_f64(), 625.5);
+//! ```
+#![forbid(unsafe_code)]
+
+mod auth;
+mod config;
+mod convert;
+pub mod decode;
+pub mod description;
+mod directory;
+mod hsm;
+pub mod indices;
+pub mod instruments;
+mod login;
+pub mod names;
+pub mod request;
+mod requests;
+mod session;
+pub mod state;
+pub mod tbt;
+pub mod topic;
+pub mod wire;
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+
+use adapter_sdk::{
+    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
+    Subscription,
+    instruments::{Access, ListSource, Master},
+    net::{Http, RateLimit},
+};
+
+use self::{
+    auth::Keys,
+    config::{Config, Settings, SymbolTokens},
+    directory::{Directory, lookup},
+    indices::{IndexList, Indices},
+    instruments::Instruments,
+    session::Session,
+    topic::Segment,
+};
+
+/// Instruments on one connection. The broker allows 5,000 for an API key, and a book is a topic of its own.
+const SYMBOLS_PER_CONNECTION: u32 = 2_000;
+
+/// Connections. The broker is said to allow an app and user three, of which its own programs may want one.
+const CONNECTIONS: u32 = 2;
+
+/// Levels on each side of a book of the data socket.
+const LEVELS: u16 = 5;
+
+/// The same of the second socket.
+const DEEP_LEVELS: u16 = 50;
+
+/// REST requests per second. The broker allows an app 10, and 200 in a minute, whoever makes them.
+const REQUESTS_PER_SECOND: f64 = 2.0;
+
+/// By when the broker has made its lists of the day, in India.
+const LISTS_RENEWED_AT: (u8, u8) = (8, 0);
+
+/// Longest time for the download of one list.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(3);
+
+/// One account's way to the broker.
+#[derive(Debug)]
+pub struct Fyers {
+    settings: Settings,
+    /// For what counts against the account's limit.
+    http: Http,
+    master: Arc<Master<Instruments>>,
+    index_list: IndexList,
+    indices: RefCell<Rc<Indices>>,
+}
+
+impl Adapter for Fyers {
+    type Config = Config;
+    type Connection = Session;
+
+    fn manifest() -> Manifest {
+        Manifest::new("fyers", env!("CARGO_PKG_VERSION"))
+            .capabilities(&[Capability::Ltp, Capability::Quote, Capability::Depth, Capability::Login])
+            .limits(SYMBOLS_PER_CONNECTION, CONNECTIONS)
+            .backoff(Backoff { first: Duration::from_secs(1), ..Backoff::default() })
+            .config_schema(include_str!("../config.schema.json"))
+            .credentials_schema(include_str!("../credentials.schema.json"))
+    }
+
+    fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
+        let settings = config.check()?;
+        let http = settings.network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
+        // Lists are public, and do not count.
+        let public = settings.network.http(RateLimit::per_second(10.0));
+        let source = ListSource {
+            adapter: "fyers",
+            cache_dir: settings.cache_dir.clone(),
+            urls: settings.list_urls.clone(),
+            max_bytes: instruments::MAX_BYTES,
+            timeout: DOWNLOAD_TIMEOUT,
+            renewed_at: LISTS_RENEWED_AT,
+            outdated: settings.outdated_list,
+        };
+        let index_list = IndexList::new(public.clone(), &settings);
+        Ok(Self {
+            http,
+            master: Arc::new(Master::new(public, source)),
+            index_list,
+            indices: RefCell::default(),
+            settings,
+        })
+    }
+
+    fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
+        let Some(list) = self.master.list() else {
+            return Err(Refusal::Refused("The list of instruments is not there yet".to_owned()));
+        };
+        let fytoken = lookup(&list, &wanted.exchange, &wanted.symbol)?;
+        // An index has no book.
+        if wanted.mode != Mode::Depth || wanted.exchange.ends_with("_INDEX") {
+            return Ok(Grant { depth: 0 });
+        }
+        let is_deep = self.settings.depth_50 && fytoken.segment().is_some_and(Segment::has_fifty_levels);
+        Ok(Grant::with_depth_up_to(wanted, if is_deep { DEEP_LEVELS } else { LEVELS }))
+    }
+
+    async fn prepare(&self, _credentials: &Credentials) -> Result<(), AdapterError> {
+        // The lists are public: nothing has to be proven for them.
+        self.master.prepare(&Access::Public).await?;
+        let indices = Rc::new(self.index_list.get().await);
+        *self.indices.borrow_mut() = indices;
+        Ok(())
+    }
+
+    async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
+        let keys = Keys::read(credentials)?;
+        let list =
+            self.master.list().ok_or_else(|| AdapterError::network("there is no list of instruments yet"))?;
+        let opened = hsm::open(&self.settings, &keys).await?;
+        let asks = self.settings.symbol_tokens == SymbolTokens::Broker;
+        let indices = Rc::clone(&self.indices.borrow());
+        let directory = Directory::new(list, indices, asks);
+        let renewal = self.master.renewal(Access::Public);
+        Ok(Session::new(opened, self.settings.clone(), self.http.clone(), keys, directory, renewal))
+    }
+
+    async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
+        login::step(&self.http, &self.settings, fields).await
+    }
+}
+
+adapter_sdk::export_adapter!(Fyers);

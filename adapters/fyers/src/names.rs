@@ -1,0 +1,231 @@
+//! What OpenAlgo calls an instrument of the broker's lists.
+//!
+//! Derivatives are named after underlying, expiry and strike. Neither the broker's symbol nor its description is taken
+//! apart: the first leaves out the day of the month's last expiry, the second is words for people.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use adapter_sdk::{
+    ist::Day,
+    symbol::{self, Contract},
+};
+
+use crate::topic::{Fytoken, Segment};
+
+/// Kind of an index in the lists.
+const INDEX: &str = "10";
+
+/// Kinds of NSE's shares and funds.
+const NSE_SHARES: [&str; 2] = ["0", "9"];
+
+/// Kind of NSE's bonds, of which OpenAlgo has those on gold.
+const NSE_BOND: &str = "2";
+
+/// Kinds of BSE's shares and funds.
+const BSE_SHARES: [&str; 3] = ["0", "4", "50"];
+
+/// Latest expiry that is believed: the end of the year 9999, in seconds since the Unix epoch.
+const LAST_EXPIRY: u64 = 253_402_300_799;
+
+/// A row of a list, in the broker's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// The broker's number of it.
+    pub fytoken: Fytoken,
+    /// Its segment, which is that of the number.
+    pub segment: Segment,
+    /// The broker's kind of instrument.
+    pub kind: &'a str,
+    /// Seconds since the Unix epoch, or nothing.
+    pub expiry: &'a str,
+    /// The broker's symbol, such as `NSE:SBIN-EQ`.
+    pub ticker: &'a str,
+    /// Symbol of the share, the index, or what a derivative is of.
+    pub underlying: &'a str,
+    /// In rupees; `-1.0` where there is none.
+    pub strike: &'a str,
+    /// `CE`, `PE`, or `XX`.
+    pub option: &'a str,
+}
+
+/// Why an instrument is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOut {
+    /// OpenAlgo has no name for its kind.
+    Kind,
+    /// The row makes no sense.
+    Row,
+}
+
+/// What an instrument is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// OpenAlgo's exchange.
+    pub exchange: &'static str,
+    /// More than one row may claim a share's name: that of the usual series comes first.
+    pub is_usual: bool,
+}
+
+impl<'a> Row<'a> {
+    /// Names it: writes OpenAlgo's symbol.
+    ///
+    /// # Errors
+    /// When it has no name.
+    pub fn name(&self, symbol: &mut String) -> Result<Named, LeftOut> {
+        symbol.clear();
+        let named = match self.segment {
+            Segment::NseCash | Segment::BseCash => self.cash(symbol)?,
+            _ => self.derivative(symbol)?,
+        };
+        if symbol.is_empty() { Err(LeftOut::Row) } else { Ok(named) }
+    }
+
+    fn cash(&self, symbol: &mut String) -> Result<Named, LeftOut> {
+        let is_nse = self.segment == Segment::NseCash;
+        if self.kind == INDEX {
+            let underlying = if self.underlying.is_empty() { self.stem() } else { self.underlying };
+            self.write_index(underlying, symbol);
+            let exchange = if is_nse { "NSE_INDEX" } else { "BSE_INDEX" };
+            return Ok(Named { exchange, is_usual: true });
+        }
+        let is_taken = if is_nse {
+            NSE_SHARES.contains(&self.kind) || (self.kind == NSE_BOND && self.ticker.ends_with("-GB"))
+        } else {
+            BSE_SHARES.contains(&self.kind)
+        };
+        if !is_taken {
+            return Err(LeftOut::Kind);
+        }
+        symbol.push_str(self.underlying);
+        let exchange = self.segment.exchange();
+        Ok(Named { exchange, is_usual: !is_nse || self.ticker.ends_with("-EQ") })
+    }
+
+    fn derivative(&self, symbol: &mut String) -> Result<Named, LeftOut> {
+        let exchange = self.segment.exchange();
+        let expires = self.expires().ok_or(LeftOut::Row)?;
+        let contract = match self.option {
+            "XX" | "" => Contract::Future,
+            kind => Contract::option(kind, self.strike).ok_or(LeftOut::Row)?,
+        };
+        if !symbol::write(symbol, self.underlying, expires, contract) {
+            return Err(LeftOut::Row);
+        }
+        Ok(Named { exchange, is_usual: true })
+    }
+
+    /// Writes an index by another name than [`Self::name`] does: after the broker's symbol.
+    pub fn second_name(&self, symbol: &mut String) {
+        symbol.clear();
+        self.write_index(self.stem(), symbol);
+    }
+
+    /// Whether it is an index.
+    pub fn is_index(&self) -> bool {
+        self.kind == INDEX && self.segment.is_cash()
+    }
+
+    fn write_index(&self, theirs: &str, symbol: &mut String) {
+        symbol.extend(theirs.chars().filter(|letter| !matches!(letter, ' ' | '-')));
+        let exchange = if self.segment == Segment::NseCash { "NSE_INDEX" } else { "BSE_INDEX" };
+        if let Some(ours) = symbol::index(exchange, symbol) {
+            symbol.clear();
+            symbol.push_str(ours);
+        }
+    }
+
+    /// `NIFTY50` of `NSE:NIFTY50-INDEX`.
+    fn stem(&self) -> &'a str {
+        let symbol = self.ticker.split_once(':').map_or(self.ticker, |(_, symbol)| symbol);
+        symbol.strip_suffix("-INDEX").unwrap_or(symbol)
+    }
+
+    /// The day in India on which it expires.
+    fn expires(&self) -> Option<Day> {
+        let seconds =
+            symbol::digits::<u64>(self.expiry).filter(|seconds| (1..=LAST_EXPIRY).contains(seconds))?;
+        Some(Day::at(UNIX_EPOCH + Duration::from_secs(seconds)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row<'a>(fytoken: &str, kind: &'a str, ticker: &'a str, underlying: &'a str) -> Row<'a> {
+        let fytoken = Fytoken::parse(fytoken).unwrap();
+        let segment = fytoken.segment().unwrap();
+        Row { fytoken, segment, kind, expiry: "", ticker, underlying, strike: "-1.0", option: "XX" }
+    }
+
+    fn named(row: &Row<'_>) -> Result<String, LeftOut> {
+        let mut symbol = "what was before".to_owned();
+        row.name(&mut symbol).map(|named| format!("{}:{symbol}", named.exchange))
+    }
+
+    #[test]
+    fn shares_are_named_after_their_symbol() {
+        let name = |fytoken, kind, ticker, underlying| named(&row(fytoken, kind, ticker, underlying));
+        assert_eq!(name("10100000003045", "0", "NSE:SBIN-EQ", "SBIN").as_deref(), Ok("NSE:SBIN"));
+        assert_eq!(name("10100000003045", "9", "NSE:M&M-EQ", "M&M").as_deref(), Ok("NSE:M&M"));
+        assert_eq!(name("1010000000123", "2", "NSE:SGBX-GB", "SGBX").as_deref(), Ok("NSE:SGBX"));
+        assert_eq!(name("1010000000123", "2", "NSE:BOND-N1", "BOND"), Err(LeftOut::Kind));
+        assert_eq!(name("1210000000500112", "4", "BSE:SBIN-A", "SBIN").as_deref(), Ok("BSE:SBIN"));
+        assert_eq!(name("1210000000500112", "9", "BSE:SBIN-A", "SBIN"), Err(LeftOut::Kind));
+        assert_eq!(name("10100000003045", "0", "NSE:SBIN-EQ", ""), Err(LeftOut::Row));
+        let mut symbol = String::new();
+        assert!(row("1010000000999", "0", "NSE:SBIN-EQ", "SBIN").name(&mut symbol).unwrap().is_usual);
+        assert!(!row("1010000000999", "0", "NSE:SBIN-BE", "SBIN").name(&mut symbol).unwrap().is_usual);
+    }
+
+    #[test]
+    fn derivatives_are_named_after_underlying_expiry_and_strike() {
+        let name = |fytoken, underlying, expiry, strike, option| {
+            named(&Row { expiry, strike, option, ..row(fytoken, "14", "ANY", underlying) })
+        };
+        // 1790676600 is half past three in the afternoon of 29 September 2026 in India.
+        for (made, wanted) in [
+            (name("101126092968407", "NIFTY", "1790676600", "-1.0", "XX"), "NFO:NIFTY29SEP26FUT"),
+            (name("101126092935086", "NIFTY", "1790676600", "29200.0", "CE"), "NFO:NIFTY29SEP2629200CE"),
+            (name("10122609291", "USDINR", "1790676600", "83.25", "PE"), "CDS:USDINR29SEP2683.25PE"),
+            (name("12112609291", "SENSEX", "1790676600", "81000", "CE"), "BFO:SENSEX29SEP2681000CE"),
+            (name("11202609291", "CRUDEOIL", "1790676600", "-1.0", ""), "MCX:CRUDEOIL29SEP26FUT"),
+            (name("1020260929123456", "GOLD", "1790676600", "-1.0", "XX"), "NCO:GOLD29SEP26FUT"),
+            // An hour before midnight of UTC is the next day in India.
+            (name("12122609301", "USDINR", "1790722800", "-1.0", "XX"), "BCD:USDINR30SEP26FUT"),
+        ] {
+            assert_eq!(made.as_deref(), Ok(wanted));
+            let (exchange, symbol) = wanted.split_once(':').unwrap();
+            assert_eq!(symbol::expiry(exchange, symbol).map(|day| (day.year, day.month)), Some((2026, 9)));
+        }
+        for (underlying, expiry, strike, option) in [
+            ("NIFTY", "", "1", "CE"),
+            ("NIFTY", "0", "1", "CE"),
+            ("NIFTY", "99999999999999", "1", "CE"),
+            ("", "1790676600", "1", "CE"),
+            ("NIFTY", "1790676600", "-1.0", "CE"),
+            ("NIFTY", "1790676600", "1", "YY"),
+        ] {
+            assert_eq!(name("101126092968407", underlying, expiry, strike, option), Err(LeftOut::Row));
+        }
+    }
+
+    #[test]
+    fn indices_have_the_names_that_clients_know() {
+        for (fytoken, ticker, underlying, wanted) in [
+            ("101000000026000", "NSE:NIFTY50-INDEX", "NIFTY", "NSE_INDEX:NIFTY"),
+            ("101000000026000", "NSE:NIFTY50-INDEX", "NIFTY 50", "NSE_INDEX:NIFTY"),
+            ("101000000026000", "NSE:NIFTYMID50-INDEX", "NIFTYMID50", "NSE_INDEX:NIFTYMIDCAP50"),
+            ("101000000026000", "NSE:HANGSENG BEES-NAV-INDEX", "", "NSE_INDEX:HANGSENGBEESNAV"),
+            ("12100000001", "BSE:SENSEX-INDEX", "SENSEX", "BSE_INDEX:SENSEX"),
+            ("12100000001", "BSE:100-INDEX", "100", "BSE_INDEX:BSE100"),
+            ("12100000001", "BSE:IT-INDEX", "IT", "BSE_INDEX:BSEINFORMATIONTECHNOLOGY"),
+            ("12100000001", "BSE:SNXT50-INDEX", "SNXT50", "BSE_INDEX:BSESENSEXNEXT50"),
+        ] {
+            assert_eq!(named(&row(fytoken, "10", ticker, underlying)).as_deref(), Ok(wanted));
+        }
+        let mut symbol = String::new();
+        row("101000000026009", "10", "NSE:NIFTYBANK-INDEX", "X").second_name(&mut symbol);
+        assert_eq!(symbol, "BANKNIFTY");
+    }
+}

@@ -1,0 +1,301 @@
+//! What is known of each topic that is subscribed: records hold only what has changed, under numbers of the connection.
+//! Pure, and bounded: there is room for nothing that was not asked for.
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    topic::{Feed, Topic},
+    wire::{ABSENT, Record},
+};
+
+/// Places of the longest record, that of a book.
+pub const MAX_VALUES: usize = 30;
+
+/// Most decimal places that a price may have.
+const MAX_PRECISION: u8 = 9;
+
+/// The values of one feed of an instrument, by the broker's places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Values {
+    raw: [i32; MAX_VALUES],
+    multiplier: u16,
+    precision: u8,
+    is_known: bool,
+}
+
+impl Values {
+    const NONE: Self = Self { raw: [ABSENT; MAX_VALUES], multiplier: 1, precision: 0, is_known: false };
+
+    /// The value at a place; none when the broker has not sent one.
+    pub fn get(&self, place: usize) -> Option<i32> {
+        self.raw.get(place).copied().filter(|value| *value != ABSENT)
+    }
+
+    /// Whether there is none: the broker has announced the topic and said nothing of it yet.
+    pub fn is_empty(&self) -> bool {
+        self.raw.iter().all(|value| *value == ABSENT)
+    }
+
+    /// As the broker sent it.
+    pub const fn multiplier(&self) -> u16 {
+        self.multiplier
+    }
+
+    /// As the broker sent it.
+    pub const fn precision(&self) -> u8 {
+        self.precision
+    }
+
+    /// What a price of this feed is to be divided by; none when it would have more than nine decimal places.
+    pub fn divisor(&self) -> Option<i64> {
+        if self.precision > MAX_PRECISION {
+            return None;
+        }
+        // Currencies came with a multiplier of 0, which means nothing else than 1.
+        Some(10_i64.pow(self.precision.into()) * i64::from(self.multiplier.max(1)))
+    }
+
+    fn update(&mut self, feed: Feed, values: impl Iterator<Item = i32>) -> bool {
+        let mut is_changed = false;
+        // What a later version of the broker may add has no place here.
+        for (place, value) in self.raw.iter_mut().take(places(feed)).zip(values) {
+            if value != ABSENT && *place != value {
+                *place = value;
+                is_changed = true;
+            }
+        }
+        is_changed
+    }
+}
+
+/// Places that a feed's records have.
+const fn places(feed: Feed) -> usize {
+    match feed {
+        Feed::Scrip => 21,
+        Feed::Index => 6,
+        Feed::Depth => MAX_VALUES,
+    }
+}
+
+/// An instrument that is subscribed.
+#[derive(Clone, Debug)]
+pub struct Instrument {
+    topic: Topic,
+    /// Of `sf` or `if`.
+    prices: Values,
+    /// Of `dp`.
+    book: Values,
+    wants_prices: bool,
+    wants_book: bool,
+    /// Counts who had this place, so that a number of the broker never means its next tenant.
+    generation: u32,
+}
+
+impl Instrument {
+    /// Its topic.
+    pub const fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    /// Values of `sf` or `if`; none before their snapshot.
+    pub fn prices(&self) -> Option<&Values> {
+        Some(&self.prices).filter(|values| values.is_known)
+    }
+
+    /// Values of `dp`; none before their snapshot.
+    pub fn book(&self) -> Option<&Values> {
+        Some(&self.book).filter(|values| values.is_known)
+    }
+
+    /// Whether its book is subscribed too.
+    pub const fn wants_book(&self) -> bool {
+        self.wants_book
+    }
+
+    const fn wants(&self, feed: Feed) -> bool {
+        match feed {
+            Feed::Depth => self.wants_book,
+            Feed::Scrip | Feed::Index => self.wants_prices,
+        }
+    }
+
+    const fn values(&mut self, feed: Feed) -> &mut Values {
+        match feed {
+            Feed::Depth => &mut self.book,
+            Feed::Scrip | Feed::Index => &mut self.prices,
+        }
+    }
+}
+
+/// What a number of the broker stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Known {
+    place: u32,
+    feed: Feed,
+    generation: u32,
+}
+
+/// What a record is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Where the instrument is, for [`Topics::get`]. Good until topics are dropped.
+    pub place: u32,
+    /// Which of its values.
+    pub feed: Feed,
+}
+
+/// Every topic of a connection.
+#[derive(Debug, Default)]
+pub struct Topics {
+    instruments: Vec<Instrument>,
+    free: Vec<u32>,
+    by_topic: FxHashMap<Topic, u32>,
+    /// By the broker's number: at most 65,536 of them, which take one megabyte.
+    by_id: Vec<Option<Known>>,
+}
+
+impl Topics {
+    /// Nothing is subscribed.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Instruments that are subscribed.
+    pub fn len(&self) -> usize {
+        self.by_topic.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_topic.is_empty()
+    }
+
+    /// Takes records of a topic from now on. One that was wanted already loses everything but its last price: on a
+    /// channel with another mode the rest may be old.
+    pub fn want(&mut self, feed: Feed, topic: Topic) {
+        let place = match self.by_topic.get(&topic) {
+            Some(place) => *place,
+            None => self.settle(topic),
+        };
+        let Some(instrument) = at_mut(&mut self.instruments, place) else { return };
+        match feed {
+            Feed::Depth => instrument.wants_book = true,
+            Feed::Scrip | Feed::Index => instrument.wants_prices = true,
+        }
+        let values = instrument.values(feed);
+        let last = values.raw.first().copied().filter(|_| feed != Feed::Depth);
+        values.raw = [ABSENT; MAX_VALUES];
+        if let (Some(first), Some(last)) = (values.raw.first_mut(), last) {
+            *first = last;
+        }
+    }
+
+    fn settle(&mut self, topic: Topic) -> u32 {
+        let instrument = Instrument {
+            topic,
+            prices: Values::NONE,
+            book: Values::NONE,
+            wants_prices: false,
+            wants_book: false,
+            generation: 0,
+        };
+        let place = if let Some(place) = self.free.pop() {
+            if let Some(free) = at_mut(&mut self.instruments, place) {
+                *free = Instrument { generation: free.generation.wrapping_add(1), ..instrument };
+            }
+            place
+        } else {
+            self.instruments.push(instrument);
+            u32::try_from(self.instruments.len() - 1).unwrap_or(u32::MAX)
+        };
+        self.by_topic.insert(topic, place);
+        place
+    }
+
+    /// Takes no more records of a topic. What still comes of it is skipped.
+    pub fn drop(&mut self, feed: Feed, topic: &Topic) {
+        let Some(place) = self.by_topic.get(topic).copied() else { return };
+        let Some(instrument) = at_mut(&mut self.instruments, place) else { return };
+        match feed {
+            Feed::Depth => instrument.wants_book = false,
+            Feed::Scrip | Feed::Index => instrument.wants_prices = false,
+        }
+        *instrument.values(feed) = Values::NONE;
+        if !instrument.wants_prices && !instrument.wants_book {
+            self.by_topic.remove(topic);
+            self.free.push(place);
+        }
+    }
+
+    /// What a record is for. None when its topic is not wanted, or its number was never announced.
+    pub fn target(&self, record: &Record<'_>) -> Option<Target> {
+        match record {
+            Record::Snapshot { topic, .. } => {
+                let (feed, topic) = Topic::parse(topic)?;
+                let place = *self.by_topic.get(&topic)?;
+                self.get(place)?.wants(feed).then_some(Target { place, feed })
+            }
+            Record::Update { id, .. } | Record::Lite { id, .. } => {
+                let known = self.by_id.get(usize::from(*id))?.as_ref()?;
+                let instrument = self.get(known.place)?;
+                let is_same = instrument.generation == known.generation && instrument.wants(known.feed);
+                is_same.then_some(Target { place: known.place, feed: known.feed })
+            }
+        }
+    }
+
+    /// Takes a record, and says whether it is news: a snapshot is, an update when a value has changed.
+    ///
+    /// The number of a snapshot that is not wanted stands for nothing from now on, whatever it stood for before.
+    pub fn apply(&mut self, record: &Record<'_>, target: Option<Target>) -> bool {
+        let instrument = target.and_then(|target| at_mut(&mut self.instruments, target.place));
+        let (Some(Target { place, feed }), Some(instrument)) = (target, instrument) else {
+            if let Record::Snapshot { id, .. } = record
+                && let Some(known) = self.by_id.get_mut(usize::from(*id))
+            {
+                *known = None;
+            }
+            return false;
+        };
+        let generation = instrument.generation;
+        let values = instrument.values(feed);
+        match record {
+            Record::Snapshot { id, values: new, multiplier, precision, .. } => {
+                *values =
+                    Values { multiplier: *multiplier, precision: *precision, is_known: true, ..Values::NONE };
+                values.update(feed, new.iter());
+                let id = usize::from(*id);
+                if id >= self.by_id.len() {
+                    self.by_id.resize(id + 1, None);
+                }
+                if let Some(known) = self.by_id.get_mut(id) {
+                    *known = Some(Known { place, feed, generation });
+                }
+                true
+            }
+            // Without its snapshot nobody knows what its prices mean.
+            Record::Update { values: new, .. } | Record::Lite { values: new, .. } => {
+                values.is_known && values.update(feed, new.iter())
+            }
+        }
+    }
+
+    /// An instrument at its place.
+    pub fn get(&self, place: u32) -> Option<&Instrument> {
+        self.instruments.get(usize::try_from(place).ok()?)
+    }
+
+    /// Where an instrument is, for [`Self::get`].
+    pub fn place(&self, topic: &Topic) -> Option<u32> {
+        self.by_topic.get(topic).copied()
+    }
+
+    /// An instrument by its topic.
+    pub fn find(&self, topic: &Topic) -> Option<&Instrument> {
+        self.get(self.place(topic)?)
+    }
+}
+
+fn at_mut(instruments: &mut [Instrument], place: u32) -> Option<&mut Instrument> {
+    instruments.get_mut(usize::try_from(place).ok()?)
+}

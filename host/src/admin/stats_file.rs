@@ -1,0 +1,111 @@
+//! A file with a few numbers, which OpenAlgo's health page reads (`WS_PROXY_STATS_FILE`).
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::{StatusReport, StatusSource};
+use crate::clock;
+
+/// Time between two writes. The reader takes what is older than a minute for that of a host that is gone.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// What is in it, under the names that OpenAlgo reads.
+#[derive(Debug, PartialEq, Serialize)]
+struct Stats {
+    /// Seconds since the Unix epoch.
+    timestamp: f64,
+    /// Feeds.
+    total_connections: usize,
+    /// Subscribed instruments: of each, every mode that somebody holds counts.
+    total_symbols: u64,
+    clients_connected: usize,
+    brokers: BTreeSet<String>,
+}
+
+impl Stats {
+    fn new(status: &StatusReport, total_symbols: u64, now_ms: u64) -> Self {
+        Self {
+            timestamp: Duration::from_millis(now_ms).as_secs_f64(),
+            total_connections: status.feeds.len(),
+            total_symbols,
+            clients_connected: status.sessions.total,
+            brokers: status.feeds.iter().map(|feed| feed.broker.clone()).collect(),
+        }
+    }
+}
+
+/// Writes the file until `shutdown`, and removes it then. A file that cannot be written is said once, until it can.
+pub async fn keep_stats_file(path: PathBuf, source: Arc<dyn StatusSource>, shutdown: CancellationToken) {
+    let mut beat = tokio::time::interval(EVERY);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_failing = false;
+    loop {
+        tokio::select! {
+            _ = beat.tick() => {}
+            () = shutdown.cancelled() => break,
+        }
+        let stats = Stats::new(&source.status(), source.streams(), clock::unix_millis());
+        let to = path.clone();
+        let written = tokio::task::spawn_blocking(move || write(&to, &stats)).await.map_err(io::Error::other);
+        match written.flatten() {
+            Ok(()) => is_failing = false,
+            Err(error) if !is_failing => {
+                is_failing = true;
+                tracing::warn!(path = %path.display(), %error, "Could not write WS_PROXY_STATS_FILE");
+            }
+            Err(_) => {}
+        }
+    }
+    // Old numbers would be taken for those of a host that runs, for a minute.
+    _ = fs::remove_file(&path);
+}
+
+/// Readers see the old file or the new one, never half of one.
+fn write(path: &Path, stats: &Stats) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        fs::create_dir_all(folder)?;
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{}", std::process::id()));
+    let text = serde_json::to_vec(stats)?;
+    let written = fs::write(&aside, text).and_then(|()| fs::rename(&aside, path));
+    if written.is_err() {
+        // It only takes space.
+        _ = fs::remove_file(&aside);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_holds_what_openalgo_reads_and_is_replaced_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log").join("stats.json");
+        let stats = |clients_connected| Stats {
+            timestamp: 1_700_000_000.5,
+            total_connections: 1,
+            total_symbols: 7,
+            clients_connected,
+            brokers: ["zerodha".to_owned()].into(),
+        };
+        write(&path, &stats(1)).unwrap();
+        write(&path, &stats(2)).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let expected = r#"{"timestamp":1700000000.5,"total_connections":1,"total_symbols":7,"clients_connected":2,"brokers":["zerodha"]}"#;
+        assert_eq!(text, expected);
+        assert_eq!(fs::read_dir(dir.path().join("log")).unwrap().count(), 1);
+    }
+}

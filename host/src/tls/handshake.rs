@@ -1,0 +1,122 @@
+//! Handshakes, on a thread of their own between the accept loop and the shards.
+//!
+//! A signature costs up to a millisecond. On a shard it would hold up the ticks of everybody there, and a flood of
+//! connections would hold them up for long; here a flood only delays other handshakes. At most
+//! [`HandshakeLimits`] are under way at one time, each has [`HANDSHAKE_TIMEOUT`].
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    runtime::Handle,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::{Incoming, Tls, wire::Wire};
+use crate::{
+    listener::{Admission, Admissions, ConnectionLimits},
+    metrics::ServerCounters,
+};
+
+/// Longest handshake, from the connect to its last message.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes that wait in the encryption of one connection when the kernel takes no more. Two records: less would stall a
+/// client between them, more would be old prices.
+const UNSENT_BYTES: usize = 32 * 1_024;
+
+/// First byte of every handshake. Whoever sends another speaks plain HTTP, most often.
+const HANDSHAKE_RECORD: u8 = 0x16;
+
+/// What a client that speaks no TLS is told.
+const PLAIN_REFUSED: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\
+    content-length: 43\r\n\r\nThis port is encrypted: connect with wss://";
+
+/// Handshakes at one time; those beyond are dropped and counted.
+#[derive(Clone, Copy, Debug)]
+pub struct HandshakeLimits {
+    /// In total. Each takes some 30 KiB.
+    pub total: usize,
+    /// From one address, so that one that begins many and ends none does not keep the others out.
+    pub per_address: usize,
+}
+
+impl Default for HandshakeLimits {
+    fn default() -> Self {
+        Self { total: 2_048, per_address: 512 }
+    }
+}
+
+/// Makes handshakes.
+#[derive(Clone, Debug)]
+pub struct Handshakes {
+    tls: Tls,
+    runtime: Handle,
+    places: Arc<Admissions>,
+    counters: Arc<ServerCounters>,
+    stop: CancellationToken,
+}
+
+impl Handshakes {
+    /// Makes them on this runtime until `stop`.
+    pub fn new(
+        tls: Tls,
+        runtime: Handle,
+        limits: HandshakeLimits,
+        counters: Arc<ServerCounters>,
+        stop: CancellationToken,
+    ) -> Self {
+        let HandshakeLimits { total, per_address } = limits;
+        let places = Admissions::new(ConnectionLimits { total, per_address });
+        Self { tls, runtime, places, counters, stop }
+    }
+
+    /// Makes the handshake of a connection, and gives it to `done` afterwards. One for which there is no place, or whose
+    /// handshake fails, is closed and counted.
+    pub fn begin(
+        &self,
+        socket: std::net::TcpStream,
+        peer: SocketAddr,
+        done: impl FnOnce(Incoming) + Send + 'static,
+    ) {
+        let Ok(place) = self.places.admit(peer.ip()) else {
+            return self.counters.tls_handshakes_refused.add(1);
+        };
+        let this = self.clone();
+        // Ends with its runtime, at the latest.
+        self.runtime.spawn(async move {
+            let made = tokio::select! {
+                made = tokio::time::timeout(HANDSHAKE_TIMEOUT, this.handshake(socket, place)) => made,
+                () = this.stop.cancelled() => return,
+            };
+            match made {
+                Ok(Ok(incoming)) => done(incoming),
+                failed => {
+                    this.counters.tls_handshakes_failed.add(1);
+                    if let Ok(Err(error)) = failed {
+                        tracing::debug!(%peer, %error, "A TLS handshake has failed");
+                    }
+                }
+            }
+        });
+    }
+
+    async fn handshake(&self, socket: std::net::TcpStream, _place: Admission) -> io::Result<Incoming> {
+        let mut socket = TcpStream::from_std(socket)?;
+        let mut first = [0];
+        if socket.peek(&mut first).await? == 1 && first != [HANDSHAKE_RECORD] {
+            // What is not read would make the kernel throw the answer away.
+            let _request = socket.read(&mut [0; 4 * 1_024]).await?;
+            socket.write_all(PLAIN_REFUSED).await?;
+            socket.shutdown().await?;
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the client does not speak TLS"));
+        }
+        let acceptor = TlsAcceptor::from(self.tls.config());
+        let bounded = |connection: &mut rustls::ServerConnection| {
+            connection.set_buffer_limit(Some(UNSENT_BYTES));
+        };
+        Incoming::detach(acceptor.accept_with(Wire::new(socket), bounded).await?)
+    }
+}

@@ -1,0 +1,2 @@
+/** Folder of the package, set where the tests are bundled. */
+declare const PACKAGE: string;
