@@ -28,7 +28,7 @@ async function view(tab, name) {
 
 async function connect(tab) {
   await view(tab, "playground");
-  await tab.waitForFunction(() => document.querySelector("#pg-key").value.startsWith("th_"));
+  await tab.waitForFunction(() => document.querySelector("#pg-key")?.value.startsWith("th_"));
   await tab.click('form[aria-label="Connection"] button');
   await shows(tab, "#pg-state", /logged in/);
 }
@@ -147,7 +147,7 @@ describe("a host as a newcomer has it", () => {
     await tab.waitForFunction(() => document.querySelectorAll(".ladder tbody tr").length === 20);
     const best = await tab.$eval(".ladder tbody tr", (line) => [...line.cells].map((cell) => Number(cell.textContent.replaceAll(",", ""))));
     assert.ok(best[2] > 0 && best[2] < best[3], `bid ${best[2]}, ask ${best[3]}`);
-    await tab.waitForFunction(() => (document.querySelector(".spark path").getAttribute("d") ?? "").split("L").length > 5);
+    await tab.waitForFunction(() => (document.querySelector(".spark path")?.getAttribute("d") ?? "").split("L").length > 5);
     await tab.picture("playground");
 
     // The key is nowhere in what is shown.
@@ -410,7 +410,7 @@ describe("hosts that are not well", () => {
       await view(tab, "overview");
       await shows(tab, 'table[aria-label="Feeds"] .badge', /✕ down/);
       await shows(tab, 'table[aria-label="Feeds"] td', /The adapter failed and will be started again/);
-      await tab.waitForFunction(() => Number(document.querySelector('table[aria-label="Feeds"] tbody tr').cells[9].textContent) > 1);
+      await tab.waitForFunction(() => Number(document.querySelector('table[aria-label="Feeds"] tbody tr')?.cells[9].textContent) > 1);
       await tab.picture("down-overview");
       await done(tab);
     } finally {
