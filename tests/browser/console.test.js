@@ -385,9 +385,14 @@ describe("hosts that are not well", () => {
     const host = await Host.start({ sim: '[adapter.config.faults]\nauth_failure = "always"' });
     try {
       const tab = await console_(host);
+      await view(tab, "playground");
+      const top = () => tab.$eval('form[aria-label="Subscribe"] button', (button) => button.getBoundingClientRect().top);
+      const before = await top();
       await connect(tab);
       await subscribe(tab, "NSE:SBIN", "LTP");
       await shows(tab, ".playground .warning", /The feed is refused by the broker/);
+      // A click while the news comes must not miss.
+      assert.equal(await top(), before);
       await tab.picture("auth-failed-playground");
       await view(tab, "overview");
       await shows(tab, 'table[aria-label="Feeds"] .badge', /✕ refused by the broker/);
