@@ -18,6 +18,7 @@ use crate::{
         Readiness, Reloaded, SessionCounts, StatusReport, StatusSource, Token, find_symbols, read_kept_key,
     },
     bus::BusCounters,
+    calendar::MarketPhase,
     catalog::Catalog,
     clock::{self, Clock, age_ms},
     config::Settings,
@@ -256,12 +257,13 @@ impl StatusSource for HostStatus {
         let samples: Vec<FeedSample<'_>> = feeds
             .iter()
             .map(|feed| {
-                let status = feed.status();
+                let (status, view) = (feed.status(), feed.view(now_ns));
                 FeedSample {
                     id: feed.id().0,
                     adapter: &feed.spec().adapter,
                     broker: &feed.spec().broker,
-                    state: feed.state(now_ns).label(),
+                    state: view.state.label(),
+                    is_market_closed: matches!(view.market, Some(MarketPhase::Closed { .. })),
                     instruments: status.instruments as u64,
                     connections: status.connections.len() as u64,
                     sessions: feed.members() as u64,

@@ -26,7 +26,7 @@ before(async () => {
     await tab.goto(`${host.link}`);
     await tab.waitForSelector(".tiles");
     await tab.click('nav a[href="#playground"]');
-    await tab.waitForFunction(() => document.querySelector("#pg-key").value.startsWith("th_"));
+    await tab.waitForFunction(() => document.querySelector("#pg-key")?.value.startsWith("th_"));
     await tab.click('form[aria-label="Connection"] button');
     await tab.type("#pg-symbol", "NSE:SBIN");
     await tab.click('form[aria-label="Subscribe"] button');

@@ -20,6 +20,7 @@ mod canary;
 mod clients;
 mod console;
 mod delivery;
+mod documented;
 mod encryption;
 mod faults;
 mod feed_status;

@@ -11,6 +11,7 @@
 )]
 
 pub mod abi;
+pub mod asyncapi;
 pub mod binary;
 pub mod bus;
 pub mod chain;

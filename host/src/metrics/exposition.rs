@@ -34,6 +34,8 @@ pub struct FeedSample<'a> {
     pub broker: &'a str,
     /// Spelling of its state.
     pub state: &'static str,
+    /// Whether the exchanges of its instruments are closed.
+    pub is_market_closed: bool,
     /// Instruments subscribed upstream.
     pub instruments: u64,
     /// Connections to the broker.
@@ -122,7 +124,13 @@ fn render_feeds(feeds: &[FeedSample<'_>], states: &[&'static str], page: &mut Pa
             page.sample("tickhost_feed_state", &[adapter, broker, id, ("state", state)], is_in);
         }
     }
-    let columns: [Column; 5] = [
+    let columns: [Column; 6] = [
+        (
+            "market_closed",
+            Kind::Gauge,
+            "1 while the subscribed exchanges are closed, 0 when one trades or is about to, and where hours do not matter.",
+            |feed| u64::from(feed.is_market_closed),
+        ),
         ("instruments", Kind::Gauge, "Instruments subscribed upstream.", |feed| feed.instruments),
         ("connections", Kind::Gauge, "Connections to the broker.", |feed| feed.connections),
         ("sessions", Kind::Gauge, "Sessions that the feed serves.", |feed| feed.sessions),

@@ -91,6 +91,7 @@ fn feed<'a>(id: u32, adapter: &'a str, counters: &'a FeedCounters) -> FeedSample
         adapter,
         broker: "sim",
         state: "live",
+        is_market_closed: true,
         instruments: 7,
         connections: 2,
         sessions: 3,
