@@ -24,7 +24,7 @@ use crate::{
     feed::{ConnectionStatus, Feed, FeedState},
     hub::Hub,
     listener::Admissions,
-    metrics::{self, FeedCounters, FeedSample, HostSample, ServerCounters},
+    metrics::{self, Families, FeedCounters, FeedSample, HostSample, ServerCounters},
     plugins::{AdapterInstance, driver, loader},
     run_dir::RunDir,
     shard::{ShardCommand, ShardHandle, Survey, Surveyed},
@@ -114,6 +114,44 @@ impl HostStatus {
     fn note_what_stays(&self) {
         self.counters.instances_left_behind.set(driver::left_behind());
         self.counters.libraries_mapped.set(loader::mapped());
+    }
+
+    /// Tells `to` of all metrics as they are now.
+    pub fn each_metric(&self, to: &mut dyn Families) {
+        self.note_what_stays();
+        let now_ns = clock::unix_nanos();
+        let feeds = self.hub.feeds();
+        let samples: Vec<FeedSample<'_>> = feeds
+            .iter()
+            .map(|feed| {
+                let status = feed.status();
+                FeedSample {
+                    id: feed.id().0,
+                    adapter: &feed.spec().adapter,
+                    broker: &feed.spec().broker,
+                    state: feed.state(now_ns).label(),
+                    instruments: status.instruments as u64,
+                    connections: status.connections.len() as u64,
+                    sessions: feed.members() as u64,
+                    disconnects: status.disconnects,
+                    restarts: status.restarts,
+                    counters: feed.counters(),
+                }
+            })
+            .collect();
+        let host = HostSample {
+            version: env!("CARGO_PKG_VERSION"),
+            abi_version: ABI_VERSION,
+            uptime: self.clock.uptime(),
+            sessions: self.sessions().into_iter().sum::<usize>() as u64,
+            connections: self.admissions.open() as u64,
+            counters: &self.counters,
+            bus: self.bus.as_ref().map_or_else(Vec::new, |(_, counters)| {
+                // What is open goes up and down; it is no counter.
+                counters.snapshot().into_iter().filter(|(_, outcome, _)| *outcome != "open").collect()
+            }),
+        };
+        metrics::walk(&host, &samples, &STATES.map(FeedState::label), to);
     }
 
     fn sessions(&self) -> Vec<usize> {
@@ -250,40 +288,7 @@ impl StatusSource for HostStatus {
     }
 
     fn render_metrics(&self, out: &mut String) {
-        self.note_what_stays();
-        let now_ns = clock::unix_nanos();
-        let feeds = self.hub.feeds();
-        let samples: Vec<FeedSample<'_>> = feeds
-            .iter()
-            .map(|feed| {
-                let status = feed.status();
-                FeedSample {
-                    id: feed.id().0,
-                    adapter: &feed.spec().adapter,
-                    broker: &feed.spec().broker,
-                    state: feed.state(now_ns).label(),
-                    instruments: status.instruments as u64,
-                    connections: status.connections.len() as u64,
-                    sessions: feed.members() as u64,
-                    disconnects: status.disconnects,
-                    restarts: status.restarts,
-                    counters: feed.counters(),
-                }
-            })
-            .collect();
-        let host = HostSample {
-            version: env!("CARGO_PKG_VERSION"),
-            abi_version: ABI_VERSION,
-            uptime: self.clock.uptime(),
-            sessions: self.sessions().into_iter().sum::<usize>() as u64,
-            connections: self.admissions.open() as u64,
-            counters: &self.counters,
-            bus: self.bus.as_ref().map_or_else(Vec::new, |(_, counters)| {
-                // What is open goes up and down; it is no counter.
-                counters.snapshot().into_iter().filter(|(_, outcome, _)| *outcome != "open").collect()
-            }),
-        };
-        metrics::render(&host, &samples, &STATES.map(FeedState::label), out);
+        self.each_metric(&mut metrics::Page::new(out));
     }
 }
 
