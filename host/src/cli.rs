@@ -37,7 +37,7 @@ use crate::{
     catalog,
     config::{self, Flags, Kind, PluginsFile, Problems, Setting, Settings, Sources, TABLE},
     plugins::process,
-    telemetry::{self, LogControl},
+    telemetry::{self, Export, LogControl},
 };
 
 /// Exit code for a command line that cannot be understood, as every Unix program has it.
@@ -262,6 +262,8 @@ pub struct Prepared {
     pub plugins: PluginsFile,
     /// The log, unless somebody else has set it up in this process.
     pub log: Option<LogControl>,
+    /// What goes to a collector.
+    pub export: Export,
 }
 
 /// What `tickhost run` begins with: settings, logging, and the adapters. Libraries that are missing are no error; see
@@ -272,12 +274,14 @@ pub struct Prepared {
 pub fn prepare(sources: &Sources) -> Result<Prepared, Problems> {
     let settings = Settings::load(sources)?;
     // Only a second call in one process can fail, and then logging is there.
-    let log = telemetry::init(&settings.log, settings.log_format).ok();
+    let export = Export::of_environment();
+    let log = telemetry::init(&settings.log, settings.log_format, &export).ok();
+    export.announce();
     for warning in &settings.warnings {
         tracing::warn!(detail = %warning, "Setting needs attention");
     }
     let plugins = PluginsFile::load(&settings)?;
-    Ok(Prepared { settings, plugins, log })
+    Ok(Prepared { settings, plugins, log, export })
 }
 
 /// Problems as a person reads them after a command that did not run.

@@ -210,6 +210,10 @@ counters! {
         orders_lost: Counter,
         /// Order updates of adapters that were no JSON object.
         orders_malformed: Counter,
+        /// Requests to an OpenTelemetry collector that did not arrive.
+        exports_failed: Counter,
+        /// Spans for an OpenTelemetry collector that found no room to wait.
+        spans_dropped: Counter,
         /// Adapter instances within the host that did not end, and keep a thread and memory.
         instances_left_behind: Gauge,
         /// Adapter libraries mapped into the host's own process, where each stays until it ends.

@@ -10,6 +10,7 @@ use std::{
 
 use adapter_abi::ABI_VERSION;
 use tokio::sync::{Semaphore, oneshot};
+use tracing::Span;
 
 use crate::{
     accounts::{Accounts, VerifyError},
@@ -242,7 +243,10 @@ impl StatusSource for HostStatus {
             {
                 return Reloaded::Unknown;
             }
-            match tokio::task::spawn_blocking(move || catalog.reconcile(Some(&adapter), &hub)).await {
+            // What takes so long belongs to the request.
+            let span = Span::current();
+            let look = move || span.in_scope(|| catalog.reconcile(Some(&adapter), &hub));
+            match tokio::task::spawn_blocking(look).await {
                 Ok(outcome) => Reloaded::Done(outcome),
                 Err(_) => Reloaded::Failed,
             }

@@ -1,4 +1,15 @@
-//! Log output: to standard error, for people or for collectors. Nothing secret gets here; see [`Redacted`].
+//! Log output: to standard error, for people or for collectors. Nothing secret gets here; see [`Redacted`]. With the feature
+//! `otel`, traces and metrics go to an OpenTelemetry collector as well; see [`Export`].
+//!
+//! Spans are of level debug: they are where an operator asks what took so long, and no tick ever makes one. They say how many
+//! and how it ended, never which symbol, whose key or what text.
+
+#[cfg(feature = "otel")]
+mod otel;
+mod signal;
+pub(crate) mod span;
+#[cfg(not(feature = "otel"))]
+mod without;
 
 use std::{
     fmt,
@@ -6,8 +17,19 @@ use std::{
 };
 
 use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, Registry, fmt::MakeWriter, layer::SubscriberExt as _, reload};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::Filtered,
+    fmt::MakeWriter,
+    layer::{Layered, SubscriberExt as _},
+    registry::LookupSpan,
+    reload,
+};
 
+#[cfg(feature = "otel")]
+pub use self::otel::Export;
+#[cfg(not(feature = "otel"))]
+pub use self::without::Export;
 use crate::config::{LogFilter, LogFormat};
 
 /// Why logging could not be set up.
@@ -38,32 +60,54 @@ impl LogControl {
     }
 }
 
-/// Sends the log of this process to standard error. Call it once, before anything logs.
+/// Sends the log of this process to standard error, and its spans where `export` sends them. Call it once, before anything
+/// logs.
 ///
 /// # Errors
 /// [`TelemetryError`].
-pub fn init(filter: &LogFilter, format: LogFormat) -> Result<LogControl, TelemetryError> {
+pub fn init(filter: &LogFilter, format: LogFormat, export: &Export) -> Result<LogControl, TelemetryError> {
     let wants_colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let (subscriber, control) =
-        subscriber(filter, format, wants_colour && io::stderr().is_terminal(), io::stderr)?;
+    let has_colour = wants_colour && io::stderr().is_terminal();
+    let (subscriber, control) = subscriber(filter, format, has_colour, io::stderr, export.layer())?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::AlreadySet)?;
     Ok(control)
 }
+
+/// A layer that is known only at the start.
+type Boxed<S> = Box<dyn Layer<S> + Send + Sync>;
+
+/// What the layer of the log is above.
+type Lines = Layered<Filtered<Boxed<Registry>, reload::Layer<EnvFilter, Registry>, Registry>, Registry>;
 
 fn subscriber(
     filter: &LogFilter,
     format: LogFormat,
     has_colour: bool,
     writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    spans: Option<Boxed<Lines>>,
 ) -> Result<(Box<dyn Subscriber + Send + Sync>, LogControl), TelemetryError> {
     let (filter, handle) = reload::Layer::new(EnvFilter::try_new(filter.as_str())?);
-    let filtered = Registry::default().with(filter);
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(has_colour);
-    let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
-        LogFormat::Text => Box::new(filtered.with(lines)),
-        LogFormat::Json => Box::new(filtered.with(lines.json())),
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match spans {
+        // What the log does not show does not exist then.
+        None => Box::new(Registry::default().with(filter).with(lines(format, has_colour, writer))),
+        Some(spans) => {
+            let lines = lines(format, has_colour, writer).with_filter(filter);
+            Box::new(Registry::default().with(lines).with(spans))
+        }
     };
     Ok((subscriber, LogControl(handle)))
+}
+
+fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(
+    format: LogFormat,
+    has_colour: bool,
+    writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+) -> Boxed<S> {
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(has_colour);
+    match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    }
 }
 
 /// Something that must not be read in a log or an error: it displays as `[redacted]`, so that a value which has to
@@ -122,7 +166,8 @@ mod tests {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let filter = filter(text);
-        let (subscriber, control) = subscriber(&filter, format, colour, move || writer.clone()).unwrap();
+        let (subscriber, control) =
+            subscriber(&filter, format, colour, move || writer.clone(), None).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(count = 3, key = %Redacted("hunter2"), "Started");
             tracing::debug!("Detail");
