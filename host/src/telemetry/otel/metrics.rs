@@ -142,7 +142,8 @@ impl Families for Request {
 
     fn number(&mut self, labels: &[(&str, &str)], value: u64) {
         let value = if self.kind == Kind::Time {
-            number_data_point::Value::AsDouble(Duration::from_nanos(value).as_secs_f64())
+            // As exact as `/metrics` is.
+            number_data_point::Value::AsDouble(Duration::from_millis(value / 1_000_000).as_secs_f64())
         } else {
             number_data_point::Value::AsInt(i64::try_from(value).unwrap_or(i64::MAX))
         };
