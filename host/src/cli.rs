@@ -199,9 +199,10 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
         }
         Request::Check => {
             let scratch = adapters::Scratch::new()?;
-            let report = check::check(sources, &|entry, _| {
+            let mut report = check::check(sources, &|entry, _| {
                 catalog::inspect(entry, &run::own_program(), &scratch.0).map(drop)
             });
+            report.warn(Export::complaints());
             print(&report);
             return Ok(ExitCode::from(report.exit_code()));
         }

@@ -163,11 +163,22 @@ mod tests {
     }
 
     fn logged_then(text: &str, format: LogFormat, colour: bool, then: impl FnOnce(&LogControl)) -> String {
+        logged_beside(None, text, format, colour, then)
+    }
+
+    /// What the log shows while this layer takes spans.
+    fn logged_beside(
+        spans: Option<Boxed<Lines>>,
+        text: &str,
+        format: LogFormat,
+        colour: bool,
+        then: impl FnOnce(&LogControl),
+    ) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let filter = filter(text);
         let (subscriber, control) =
-            subscriber(&filter, format, colour, move || writer.clone(), None).unwrap();
+            subscriber(&filter, format, colour, move || writer.clone(), spans).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(count = 3, key = %Redacted("hunter2"), "Started");
             tracing::debug!("Detail");
@@ -206,6 +217,49 @@ mod tests {
             tracing::info!("After");
         });
         assert!(text.contains("Between") && !text.contains("Before") && !text.contains("After"), "{text}");
+    }
+
+    /// Keeps the names of spans.
+    #[derive(Clone, Default)]
+    struct Names(Arc<Mutex<Vec<&'static str>>>);
+
+    impl<S: Subscriber> Layer<S> for Names {
+        fn on_new_span(
+            &self,
+            attributes: &tracing::span::Attributes<'_>,
+            _id: &tracing::span::Id,
+            _context: tracing_subscriber::layer::Context<'_, S>,
+        ) {
+            self.0.lock().push(attributes.metadata().name());
+        }
+    }
+
+    #[test]
+    fn spans_are_taken_whatever_the_log_shows_and_the_log_follows_its_filter_alone() {
+        let names = Names::default();
+        let spans: Boxed<Lines> = Box::new(names.clone());
+        let text = logged_beside(Some(spans), "info", LogFormat::Json, false, |control| {
+            let one = span::operation!("one", "internal");
+            one.in_scope(|| tracing::info!("Within"));
+            control.set(&filter("debug")).unwrap();
+            tracing::debug!("Between");
+            span::operation!("two", "internal").in_scope(|| tracing::debug!("Inside"));
+            control.set(&filter("off")).unwrap();
+            let three = span::operation!("three", "internal");
+            three.in_scope(|| tracing::error!("After"));
+        });
+        assert_eq!(*names.0.lock(), ["one", "two", "three"]);
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let shown: Vec<_> = lines
+            .iter()
+            .map(|line| (line["fields"]["message"].as_str().unwrap(), line["span"]["name"].as_str()))
+            .collect();
+        assert_eq!(
+            shown,
+            [("Started", None), ("Within", None), ("Between", None), ("Inside", Some("two"))],
+            "{text}"
+        );
     }
 
     #[test]

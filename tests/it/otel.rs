@@ -217,6 +217,40 @@ async fn what_a_collector_refuses_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_collector_that_is_busy_gets_the_same_again() {
+    let collector = Collector::start(Manner::IsBusyFirst).await;
+    let mut host = builder(&collector.endpoint()).env("OTEL_METRICS_EXPORTER", "none").start();
+    span(&collector, "host.start", |_| true).await;
+    assert_eq!(collector.spans("host.start").len(), 1);
+    assert_eq!(host.metric("tickhost_server_exports_failed_total").await, 0.0);
+    let again = || host.messages("The OpenTelemetry collector takes what is sent again").len();
+    wait_until("the end of it is said", || async { again() == 1 }).await;
+    assert_eq!(host.messages(REFUSED).len(), 1);
+    assert!(host.terminate().await.success());
+}
+
+#[tokio::test]
+async fn what_a_collector_takes_in_part_is_said_in_its_words() {
+    let collector = Collector::start(Manner::TakesInPart).await;
+    let host = builder(&collector.endpoint()).start();
+    wait_until("the collector is not content", || async { !host.messages(REFUSED).is_empty() }).await;
+    assert_eq!(host.messages(REFUSED)[0]["error"], r#"it refused 3 items: "too\nmany""#);
+}
+
+#[tokio::test]
+async fn a_sampler_that_takes_no_trace_leaves_the_metrics() {
+    let collector = Collector::start(Manner::Takes).await;
+    let host = builder(&collector.endpoint()).env("OTEL_TRACES_SAMPLER", "always_off").start();
+    let mut client = Client::login(host.websocket, &host.key()).await;
+    client.subscribe(&["NSE:SBIN"], "LTP").await;
+    client.tick().await;
+    wait_until("metrics come", || async { !collector.figures().is_empty() }).await;
+    drop(client);
+    drop(host);
+    assert!(collector.spans("session.login").is_empty() && collector.spans("host.start").is_empty());
+}
+
+#[tokio::test]
 async fn without_an_endpoint_nothing_is_exported() {
     for (name, value) in [
         ("OTEL_SERVICE_NAME", "ticks"),

@@ -15,7 +15,10 @@ use axum::{
     routing::post,
 };
 use opentelemetry_proto::tonic::{
-    collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
+    collector::{
+        metrics::v1::ExportMetricsServiceRequest,
+        trace::v1::{ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse},
+    },
     common::v1::{KeyValue, any_value::Value},
     metrics::v1::{metric, number_data_point},
     trace::v1::{Span, status::StatusCode as SpanStatus},
@@ -39,6 +42,10 @@ pub enum Manner {
     Hangs,
     /// With 400: nothing of it is to be sent again.
     Refuses,
+    /// With 503 to the first request, then as it should.
+    IsBusyFirst,
+    /// It takes all of it and says that it has not taken 3.
+    TakesInPart,
 }
 
 /// A running collector.
@@ -142,6 +149,13 @@ impl Collector {
 }
 
 impl Received {
+    /// The body of an answer.
+    fn said(&self) -> Vec<u8> {
+        let partial_success = (self.manner == Manner::TakesInPart)
+            .then(|| ExportTracePartialSuccess { rejected_spans: 3, error_message: "too\nmany".to_owned() });
+        ExportTraceServiceResponse { partial_success }.encode_to_vec()
+    }
+
     /// Notes a request and gives its message, if there is something to answer.
     async fn take<M: Message + Default>(&self, headers: &HeaderMap, body: &Bytes) -> Result<M, StatusCode> {
         {
@@ -151,9 +165,12 @@ impl Received {
                 .iter()
                 .map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()));
             kept.headers.push(headers.collect());
+            if self.manner == Manner::IsBusyFirst && kept.requests == 1 {
+                return Err(StatusCode::SERVICE_UNAVAILABLE);
+            }
         }
         match self.manner {
-            Manner::Takes => {}
+            Manner::Takes | Manner::IsBusyFirst | Manner::TakesInPart => {}
             Manner::Hangs => std::future::pending().await,
             Manner::Refuses => return Err(StatusCode::BAD_REQUEST),
         }
@@ -170,10 +187,12 @@ impl Received {
     }
 }
 
-async fn traces(State(received): State<Arc<Received>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+type Answer = (StatusCode, Vec<u8>);
+
+async fn traces(State(received): State<Arc<Received>>, headers: HeaderMap, body: Bytes) -> Answer {
     let request: ExportTraceServiceRequest = match received.take(&headers, &body).await {
         Ok(request) => request,
-        Err(status) => return status,
+        Err(status) => return (status, Vec::new()),
     };
     let mut kept = received.kept.lock().unwrap();
     for resource_spans in request.resource_spans {
@@ -183,13 +202,13 @@ async fn traces(State(received): State<Arc<Received>>, headers: HeaderMap, body:
             kept.spans.extend(scope.spans.into_iter().map(seen));
         }
     }
-    StatusCode::OK
+    (StatusCode::OK, received.said())
 }
 
-async fn metrics(State(received): State<Arc<Received>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn metrics(State(received): State<Arc<Received>>, headers: HeaderMap, body: Bytes) -> Answer {
     let request: ExportMetricsServiceRequest = match received.take(&headers, &body).await {
         Ok(request) => request,
-        Err(status) => return status,
+        Err(status) => return (status, Vec::new()),
     };
     let mut kept = received.kept.lock().unwrap();
     kept.figures.clear();
@@ -199,7 +218,7 @@ async fn metrics(State(received): State<Arc<Received>>, headers: HeaderMap, body
             add(&mut kept.figures, &metric.name, metric.data.expect("values"));
         }
     }
-    StatusCode::OK
+    (StatusCode::OK, received.said())
 }
 
 fn seen(span: Span) -> Seen {

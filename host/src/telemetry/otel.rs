@@ -82,6 +82,11 @@ impl Export {
         export
     }
 
+    /// What of the variables of the environment cannot be followed, for people.
+    pub fn complaints() -> Vec<String> {
+        ExportSettings::read(|name| std::env::var(name).ok()).complaints
+    }
+
     /// Says what is exported, and what of the variables cannot be followed. Call it when the log is there.
     pub fn announce(&self) {
         for complaint in &self.complaints {

@@ -7,6 +7,9 @@ use tracing_subscriber::Layer;
 use super::signal::{DISABLED, ENDPOINT, Signal};
 use crate::status::HostStatus;
 
+const CANNOT: &str = "an OpenTelemetry collector is named in OTEL_EXPORTER_OTLP_ENDPOINT or one like it, but this build \
+    cannot export: build it with `--features otel`, or let the collector scrape /metrics";
+
 /// Would send traces and metrics to a collector; see the feature `otel`.
 #[derive(Debug)]
 pub struct Export {
@@ -27,13 +30,15 @@ impl Export {
         Self { is_expected: has_endpoint && !is_disabled }
     }
 
+    /// What of the variables of the environment cannot be followed, for people.
+    pub fn complaints() -> Vec<String> {
+        Self::of_environment().is_expected.then(|| CANNOT.to_owned()).into_iter().collect()
+    }
+
     /// Warns whoever waits for data in vain. Call it when the log is there.
     pub fn announce(&self) {
         if self.is_expected {
-            tracing::warn!(
-                "This build cannot export to an OpenTelemetry collector, although {ENDPOINT} or one like it is set: build \
-                 it with `--features otel`, or let the collector scrape /metrics"
-            );
+            tracing::warn!(detail = CANNOT, "A variable of OpenTelemetry needs attention");
         }
     }
 

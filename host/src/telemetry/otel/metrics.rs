@@ -192,3 +192,60 @@ fn attributes(labels: &[(&str, &str)]) -> Vec<KeyValue> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Histogram as Durations;
+
+    fn families() -> Vec<Metric> {
+        let mut request = Request::new(1, 2);
+        let durations = Durations::default();
+        for us in [9, 90, 100, 101, 500_000_000] {
+            durations.record(us * 1_000);
+        }
+        request.family("things_total", Kind::Counter, "Things.");
+        request.number(&[("reason", "a")], 3);
+        request.number(&[("reason", "b")], u64::MAX);
+        request.family("last_timestamp_seconds", Kind::Time, "The last.");
+        request.number(&[], 1_705_294_800_123_456_789);
+        request.histograms("latency_seconds", "How long.");
+        request.histogram(&[("feed", "1")], &durations.read());
+        request.family("nothing", Kind::Gauge, "Without a value.");
+        let encoded = request.encoded(&ResourceAttributesWithSchema::default());
+        let request = ExportMetricsServiceRequest::decode(encoded.as_slice()).unwrap();
+        request.resource_metrics[0].scope_metrics[0].metrics.clone()
+    }
+
+    #[test]
+    fn each_kind_becomes_what_a_collector_expects_of_it() {
+        let metrics = families();
+        let names: Vec<_> =
+            metrics.iter().map(|metric| (metric.name.as_str(), metric.unit.as_str())).collect();
+        assert_eq!(names, [("things_total", ""), ("last_timestamp_seconds", "s"), ("latency_seconds", "s")]);
+        let Some(metric::Data::Sum(sum)) = &metrics[0].data else { panic!("{metrics:?}") };
+        let values: Vec<_> = sum.data_points.iter().map(|point| point.value.unwrap()).collect();
+        assert_eq!(
+            values,
+            [number_data_point::Value::AsInt(3), number_data_point::Value::AsInt(i64::MAX)],
+            "what is too large stays the largest, and does not become negative"
+        );
+        assert!(sum.is_monotonic && sum.aggregation_temporality == CUMULATIVE);
+        assert_eq!((sum.data_points[0].start_time_unix_nano, sum.data_points[0].time_unix_nano), (1, 2));
+        let Some(metric::Data::Gauge(gauge)) = &metrics[1].data else { panic!("{metrics:?}") };
+        assert_eq!(gauge.data_points[0].value, Some(number_data_point::Value::AsDouble(1_705_294_800.123)));
+    }
+
+    #[test]
+    fn a_histogram_has_one_more_count_than_bounds_and_loses_nothing() {
+        let metrics = families();
+        let Some(metric::Data::Histogram(histogram)) = &metrics[2].data else { panic!("{metrics:?}") };
+        let point = &histogram.data_points[0];
+        assert_eq!((point.bucket_counts.len(), point.explicit_bounds.len()), (22, 21));
+        assert!(point.explicit_bounds.is_sorted());
+        let counted: Vec<_> =
+            point.bucket_counts.iter().zip(&point.explicit_bounds).filter(|it| *it.0 > 0).collect();
+        assert_eq!(counted, [(&1, &0.000_01), (&2, &0.000_1), (&1, &0.000_2)]);
+        assert_eq!((point.bucket_counts[21], point.count, point.sum), (1, 5, Some(500.000_3)));
+    }
+}

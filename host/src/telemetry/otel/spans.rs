@@ -118,3 +118,32 @@ fn encoded(spans: Vec<SpanData>, resource: &ResourceAttributesWithSchema) -> Vec
     };
     request.encode_to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    use super::*;
+    use crate::metrics::ServerCounters;
+
+    #[test]
+    fn a_span_that_finds_no_room_is_counted_and_nobody_waits() {
+        let (trouble, counters) = (Arc::<Trouble>::default(), Arc::<ServerCounters>::default());
+        trouble.count_in(Arc::clone(&counters));
+        let shape = SpanQueue { spans: 3, batch: 2, delay: Duration::from_secs(5) };
+        let (queue, mut waiting) = Queue::new(shape, trouble);
+        let provider = SdkTracerProvider::builder().with_span_processor(queue).build();
+        let tracer = provider.tracer("tickhost");
+        for _ in 0..10 {
+            tracer.start("operation").end();
+        }
+        assert_eq!(counters.spans_dropped.get(), 7);
+        assert_eq!(std::iter::from_fn(|| waiting.try_recv().ok()).count(), 3);
+        drop(waiting);
+        tracer.start("operation").end();
+        assert_eq!(counters.spans_dropped.get(), 8, "nobody sends any more");
+    }
+}
