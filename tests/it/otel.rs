@@ -44,7 +44,7 @@ fn is_same(mut page: Figures, mut export: Figures) -> bool {
 #[tokio::test]
 async fn a_collector_gets_the_figures_of_the_metrics_page() {
     let collector = Collector::start(Manner::Takes).await;
-    let host = builder(&collector.endpoint())
+    let host = builder(collector.endpoint())
         .env("OTEL_SERVICE_NAME", "ticks")
         .env("OTEL_RESOURCE_ATTRIBUTES", "service.name=other,deployment.environment.name=test")
         .env("OTEL_EXPORTER_OTLP_HEADERS", format!("authorization=Bearer%20{TOKEN}"))
@@ -90,7 +90,7 @@ async fn a_collector_gets_the_figures_of_the_metrics_page() {
 #[tokio::test]
 async fn a_collector_learns_where_the_time_went() {
     let collector = Collector::start(Manner::Takes).await;
-    let mut host = builder(&collector.endpoint()).start();
+    let mut host = builder(collector.endpoint()).start();
     let key = host.key();
     let mut client = Client::connect(host.websocket).await;
     client.authenticate(WRONG_KEY).await;
@@ -152,7 +152,7 @@ async fn a_collector_learns_where_the_time_went() {
 #[tokio::test]
 async fn what_waits_is_sent_before_the_host_ends() {
     let collector = Collector::start(Manner::Takes).await;
-    let mut host = builder(&collector.endpoint())
+    let mut host = builder(collector.endpoint())
         .env("OTEL_METRIC_EXPORT_INTERVAL", 3_600_000)
         .env("OTEL_BSP_SCHEDULE_DELAY", 3_600_000)
         .start();
@@ -170,10 +170,29 @@ async fn what_waits_is_sent_before_the_host_ends() {
     }
 }
 
+// Elsewhere the system's certificates are not in a file.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_collector_with_a_certificate_has_to_show_one_that_the_system_trusts() {
+    let certificate = integration_tests::tls::Certificate::generate();
+    let collector = Collector::start_encrypted(&certificate).await;
+    let host = builder(collector.endpoint()).start();
+    wait_until("the certificate is refused", || async { !host.messages(REFUSED).is_empty() }).await;
+    assert_eq!(collector.requests(), 0);
+    drop(host);
+    let builder = builder(collector.endpoint());
+    certificate.write(builder.dir());
+    let trusted = builder.dir().join("certificate.pem").display().to_string();
+    let host = builder.env("SSL_CERT_FILE", trusted).start();
+    span(&collector, "host.start", |_| true).await;
+    wait_until("metrics come", || async { !collector.figures().is_empty() }).await;
+    assert!(host.messages(REFUSED).is_empty(), "{}", host.log());
+}
+
 #[tokio::test]
 async fn a_collector_that_hangs_keeps_nobody_waiting() {
     let collector = Collector::start(Manner::Hangs).await;
-    let mut host = builder(&collector.endpoint()).start();
+    let mut host = builder(collector.endpoint()).start();
     let mut client = Client::login(host.websocket, &host.key()).await;
     client.subscribe(&["NSE:SBIN"], "LTP").await;
     // Both signals are stuck by now, and the host serves.
@@ -209,7 +228,7 @@ async fn a_collector_that_is_not_there_is_named_once() {
 #[tokio::test]
 async fn what_a_collector_refuses_is_not_sent_again() {
     let collector = Collector::start(Manner::Refuses).await;
-    let host = builder(&collector.endpoint()).env("OTEL_METRICS_EXPORTER", "none").start();
+    let host = builder(collector.endpoint()).env("OTEL_METRICS_EXPORTER", "none").start();
     let failed = async || host.metric("tickhost_server_exports_failed_total").await;
     wait_until("the collector refuses", || async { failed().await >= 1.0 }).await;
     let warnings = host.messages(REFUSED);
@@ -219,7 +238,7 @@ async fn what_a_collector_refuses_is_not_sent_again() {
 #[tokio::test]
 async fn a_collector_that_is_busy_gets_the_same_again() {
     let collector = Collector::start(Manner::IsBusyFirst).await;
-    let mut host = builder(&collector.endpoint()).env("OTEL_METRICS_EXPORTER", "none").start();
+    let mut host = builder(collector.endpoint()).env("OTEL_METRICS_EXPORTER", "none").start();
     span(&collector, "host.start", |_| true).await;
     assert_eq!(collector.spans("host.start").len(), 1);
     assert_eq!(host.metric("tickhost_server_exports_failed_total").await, 0.0);
@@ -232,7 +251,7 @@ async fn a_collector_that_is_busy_gets_the_same_again() {
 #[tokio::test]
 async fn what_a_collector_takes_in_part_is_said_in_its_words() {
     let collector = Collector::start(Manner::TakesInPart).await;
-    let host = builder(&collector.endpoint()).start();
+    let host = builder(collector.endpoint()).start();
     wait_until("the collector is not content", || async { !host.messages(REFUSED).is_empty() }).await;
     assert_eq!(host.messages(REFUSED)[0]["error"], r#"it refused 3 items: "too\nmany""#);
 }
@@ -240,7 +259,7 @@ async fn what_a_collector_takes_in_part_is_said_in_its_words() {
 #[tokio::test]
 async fn a_sampler_that_takes_no_trace_leaves_the_metrics() {
     let collector = Collector::start(Manner::Takes).await;
-    let host = builder(&collector.endpoint()).env("OTEL_TRACES_SAMPLER", "always_off").start();
+    let host = builder(collector.endpoint()).env("OTEL_TRACES_SAMPLER", "always_off").start();
     let mut client = Client::login(host.websocket, &host.key()).await;
     client.subscribe(&["NSE:SBIN"], "LTP").await;
     client.tick().await;

@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    io::Read as _,
+    fmt,
+    io::{self, Read as _},
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -13,6 +14,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
     routing::post,
+    serve::Listener,
 };
 use opentelemetry_proto::tonic::{
     collector::{
@@ -24,7 +26,10 @@ use opentelemetry_proto::tonic::{
     trace::v1::{Span, status::StatusCode as SpanStatus},
 };
 use prost::Message;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::tls::{self, Certificate};
 
 /// Labels of a sample, by name.
 pub type Labels = BTreeMap<String, String>;
@@ -51,8 +56,32 @@ pub enum Manner {
 /// A running collector.
 #[derive(Debug)]
 pub struct Collector {
-    address: SocketAddr,
+    endpoint: String,
     received: Arc<Received>,
+}
+
+/// A port with TLS.
+struct Encrypted {
+    port: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for Encrypted {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let Ok((stream, peer)) = self.port.accept().await else { continue };
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, peer);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.port.local_addr()
+    }
 }
 
 #[derive(Debug)]
@@ -101,19 +130,31 @@ impl Collector {
     /// Starts one.
     pub async fn start(manner: Manner) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = port.local_addr().expect("an address");
+        let endpoint = format!("http://{}", port.local_addr().expect("an address"));
+        Self::serve(port, endpoint, manner)
+    }
+
+    /// Starts one that shows this certificate.
+    pub async fn start_encrypted(certificate: &Certificate) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = format!("https://localhost:{}", port.local_addr().expect("an address").port());
+        let port = Encrypted { port, acceptor: tls::acceptor(certificate) };
+        Self::serve(port, endpoint, Manner::Takes)
+    }
+
+    fn serve<L: Listener<Addr: fmt::Debug>>(port: L, endpoint: String, manner: Manner) -> Self {
         let received = Arc::new(Received { manner, kept: Mutex::default() });
         let routes = Router::new()
             .route("/v1/traces", post(traces))
             .route("/v1/metrics", post(metrics))
             .with_state(Arc::clone(&received));
         tokio::spawn(async move { axum::serve(port, routes).await });
-        Self { address, received }
+        Self { endpoint, received }
     }
 
     /// What `OTEL_EXPORTER_OTLP_ENDPOINT` is set to.
-    pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// Requests that came.
