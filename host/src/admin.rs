@@ -176,7 +176,8 @@ async fn answer(stream: TcpStream, routes: axum::Router, _place: OwnedSemaphoreP
     let Ok(local) = stream.local_addr() else { return };
     let routes = routes
         .layer(axum::Extension(Local(local)))
-        .layer(axum::middleware::from_fn_with_state(local, guard::check));
+        .layer(axum::middleware::from_fn_with_state(local, guard::check))
+        .layer(axum::middleware::from_fn(guard::trace));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)

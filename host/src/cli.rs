@@ -37,7 +37,7 @@ use crate::{
     catalog,
     config::{self, Flags, Kind, PluginsFile, Problems, Setting, Settings, Sources, TABLE},
     plugins::process,
-    telemetry::{self, LogControl},
+    telemetry::{self, Export, LogControl},
 };
 
 /// Exit code for a command line that cannot be understood, as every Unix program has it.
@@ -205,7 +205,8 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
             // A host that does not answer as one is another program to it.
             let status = runtime()?.block_on(adapters::status(&settings)).ok().flatten();
             let taken = status.map(|(_, status)| adapters::listeners(&status)).unwrap_or_default();
-            let report = check::check(sources, &validate, &taken);
+            let mut report = check::check(sources, &validate, &taken);
+            report.warn(Export::complaints());
             print(&report);
             return Ok(ExitCode::from(report.exit_code()));
         }
@@ -266,6 +267,8 @@ pub struct Prepared {
     pub plugins: PluginsFile,
     /// The log, unless somebody else has set it up in this process.
     pub log: Option<LogControl>,
+    /// What goes to a collector.
+    pub export: Export,
 }
 
 /// What `tickhost run` begins with: settings, logging, and the adapters. Libraries that are missing are no error; see
@@ -276,12 +279,14 @@ pub struct Prepared {
 pub fn prepare(sources: &Sources) -> Result<Prepared, Problems> {
     let settings = Settings::load(sources)?;
     // Only a second call in one process can fail, and then logging is there.
-    let log = telemetry::init(&settings.log, settings.log_format).ok();
+    let export = Export::of_environment();
+    let log = telemetry::init(&settings.log, settings.log_format, &export).ok();
+    export.announce();
     for warning in &settings.warnings {
         tracing::warn!(detail = %warning, "Setting needs attention");
     }
     let plugins = PluginsFile::load(&settings)?;
-    Ok(Prepared { settings, plugins, log })
+    Ok(Prepared { settings, plugins, log, export })
 }
 
 /// Problems as a person reads them after a command that did not run.

@@ -33,6 +33,10 @@ mod limits;
 #[cfg(target_os = "linux")]
 mod live_update;
 mod logins;
+#[cfg(not(feature = "otel"))]
+mod no_otel;
+#[cfg(feature = "otel")]
+mod otel;
 mod protocol;
 mod reload;
 mod slow_client;

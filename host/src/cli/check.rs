@@ -35,6 +35,11 @@ impl Report {
         &self.problems
     }
 
+    /// Adds what somebody else has noticed.
+    pub fn warn(&mut self, warnings: Vec<String>) {
+        self.warnings.extend(warnings);
+    }
+
     /// 0 when there is no problem, else 1. Warnings are no problem.
     pub fn exit_code(&self) -> u8 {
         u8::from(!self.problems.is_empty())

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use secrecy::ExposeSecret as _;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::Prepared;
 use crate::{
@@ -30,6 +31,7 @@ use crate::{
     run_dir::RunDir,
     service::{News, Service},
     session::{LosslessPolicy, SessionPolicy, SessionSettings},
+    telemetry::span::{self, operation},
     tls::Tls,
 };
 
@@ -86,7 +88,7 @@ pub fn open_calendar(settings: &Settings) -> anyhow::Result<Calendars> {
 /// # Errors
 /// Why it did not start.
 pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Prepared { settings, plugins, log } = prepared;
+    let Prepared { settings, plugins, log, export } = prepared;
     let service = Service::of_environment();
     if let Some(shift) = clock::Shift::of_environment() {
         tokio::spawn(shift.follow());
@@ -102,7 +104,12 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     let plan = plan(settings.clone(), plugins, accounts, run_dir, console_token.clone());
     // Before anybody can know that the host runs: whoever stops it from then on is heard.
     let mut signals = Signals::listen()?;
-    let host = Host::start(plan)?;
+    let starting = operation!("host.start", "internal");
+    let host = starting.in_scope(|| Host::start(plan));
+    span::end(&starting, host.as_ref().map(drop).map_err(|_| "start_failed"));
+    drop(starting);
+    let host = host?;
+    export.follow(Arc::clone(host.status()));
     let stop_following = CancellationToken::new();
     let calendar = Arc::<Notify>::default();
     if let Some(path) = calendar_file {
@@ -134,7 +141,9 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     tracing::info!("Stopping");
     service.tell(News::Stopping);
     stop_following.cancel();
-    host.shut_down().await;
+    export.conclude();
+    host.shut_down().instrument(operation!("host.stop", "internal")).await;
+    export.stop().await;
     Ok(())
 }
 
