@@ -197,8 +197,8 @@ pub(super) struct Trouble {
 #[derive(Debug, Default)]
 struct Said {
     warned_at: Option<Instant>,
-    /// A warning was the last that was said.
-    is_open: bool,
+    /// A warning about this one was the last that was said.
+    open: Option<Signal>,
     /// Failures since the last warning.
     silent: u64,
 }
@@ -231,7 +231,7 @@ impl Trouble {
             if said.warned_at.is_some_and(|at| now.duration_since(at) < WARN_EVERY) {
                 return;
             }
-            (said.warned_at, said.is_open) = (Some(now), true);
+            (said.warned_at, said.open) = (Some(now), Some(signal));
             std::mem::take(&mut said.silent)
         };
         tracing::warn!(
@@ -243,7 +243,8 @@ impl Trouble {
     }
 
     fn over(&self, signal: Signal) {
-        if std::mem::take(&mut self.said.lock().is_open) {
+        let is_over = self.said.lock().open.take_if(|open| *open == signal).is_some();
+        if is_over {
             tracing::info!(signal = signal.as_str(), "The OpenTelemetry collector takes what is sent again");
         }
     }
