@@ -19,7 +19,7 @@ const LEVEL_BYTES: usize = size_of::<DepthLevel>();
 
 /// A frame that is no batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub(super) struct Malformed;
 
 /// The records of one frame. Only those of `kind` count; the others are empty.
 #[derive(Debug, Default)]
