@@ -10,6 +10,8 @@ pub const OFFSET_SECONDS: i64 = 19_800;
 
 const DAY_SECONDS: i64 = 86_400;
 
+const UNIX_DAY: time::Date = time::UtcDateTime::UNIX_EPOCH.date();
+
 /// A day of India's calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day {
@@ -30,37 +32,23 @@ impl Day {
     /// A day by its name, when there is such a day: years 1970 to 9999.
     pub fn new(year: i32, month: u8, day: u8) -> Option<Self> {
         let named = Self { year, month, day };
-        let is_plausible =
-            (1_970..=9_999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-        (is_plausible && Self::from_number(named.number()) == named).then_some(named)
+        ((1_970..=9_999).contains(&year) && named.date().is_some()).then_some(named)
     }
 
-    /// Days since 1 January 1970. The algorithm is Howard Hinnant's `days_from_civil`.
+    /// Days since 1 January 1970.
     pub fn number(self) -> i64 {
-        let year = i64::from(self.year) - i64::from(self.month <= 2);
-        let era = year.div_euclid(400);
-        let year_of_era = year.rem_euclid(400);
-        let day_of_year = (153 * ((i64::from(self.month) + 9) % 12) + 2) / 5 + i64::from(self.day) - 1;
-        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-        era * 146_097 + day_of_era - 719_468
+        self.date().map_or(0, |date| (date - UNIX_DAY).whole_days())
     }
 
     fn from_number(number: i64) -> Self {
-        let shifted = number + 719_468;
-        let era = shifted.div_euclid(146_097);
-        let day_of_era = shifted.rem_euclid(146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted_month = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-        let year = year_of_era + era * 400 + i64::from(month <= 2);
-        Self {
-            year: i32::try_from(year).unwrap_or(i32::MAX),
-            month: u8::try_from(month).unwrap_or(1),
-            day: u8::try_from(day).unwrap_or(1),
-        }
+        // More days than there are dates would be more than a duration holds.
+        let days = time::Duration::days(number.clamp(-10_000_000, 10_000_000));
+        let date = UNIX_DAY.saturating_add(days);
+        Self { year: date.year(), month: date.month().into(), day: date.day() }
+    }
+
+    fn date(self) -> Option<time::Date> {
+        time::Date::from_calendar_date(self.year, self.month.try_into().ok()?, self.day).ok()
     }
 
     /// A time of this day in India, as seconds since the Unix epoch.

@@ -42,7 +42,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::control::{ControlFile, RunningHost, Token};
+pub use self::control::{ControlFile, RunningHost, Token, from_this_machine};
 pub use self::kept_key::{KEY_FILES, KeptKey, read_kept_key};
 pub use self::live::SESSIONS_SHOWN;
 pub use self::report::{
@@ -176,7 +176,8 @@ async fn answer(stream: TcpStream, routes: axum::Router, _place: OwnedSemaphoreP
     let Ok(local) = stream.local_addr() else { return };
     let routes = routes
         .layer(axum::Extension(Local(local)))
-        .layer(axum::middleware::from_fn_with_state(local, guard::check));
+        .layer(axum::middleware::from_fn_with_state(local, guard::check))
+        .layer(axum::middleware::from_fn(guard::trace));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)

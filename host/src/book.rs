@@ -50,7 +50,9 @@ impl Entry {
     pub fn merge_ltp(&mut self, tick: &Ltp) -> Changed {
         let mut changed = Changed::default();
         let to = &mut self.quote;
-        let fields = tick.fields & field::IN_LTP;
+        let fields = tick.fields
+            & field::IN_LTP
+            & !negative_counts(&[(field::VOLUME, tick.volume), (field::LAST_QUANTITY, tick.last_quantity)]);
         stamp(to, tick.instrument, tick.seq, tick.received_ts_ns);
         changed.ltp |= copy(&mut to.ltp, tick.ltp, fields, to.fields, field::LTP);
         changed.ltp |=
@@ -67,7 +69,19 @@ impl Entry {
     pub fn merge_quote(&mut self, from: &Quote) -> Changed {
         let mut changed = Changed::default();
         let to = &mut self.quote;
-        let fields = from.fields & field::IN_QUOTE;
+        let fields = from.fields
+            & field::IN_QUOTE
+            & !negative_counts(&[
+                (field::VOLUME, from.volume),
+                (field::LAST_QUANTITY, from.last_quantity),
+                (field::TOTAL_BUY_QUANTITY, from.total_buy_quantity),
+                (field::TOTAL_SELL_QUANTITY, from.total_sell_quantity),
+                (field::OI, from.oi),
+                (field::BID_SIZE, from.bid_size),
+                (field::ASK_SIZE, from.ask_size),
+                (field::OI_HIGH, from.oi_high),
+                (field::OI_LOW, from.oi_low),
+            ]);
         let known = to.fields;
         stamp(to, from.instrument, from.seq, from.received_ts_ns);
         changed.ltp |= copy(&mut to.ltp, from.ltp, fields, known, field::LTP);
@@ -147,6 +161,13 @@ fn stamp(to: &mut Quote, instrument: u32, seq: u64, received_ts_ns: u64) {
     to.received_ts_ns = received_ts_ns;
 }
 
+/// Bits of the values among these that count something and are negative: nobody knows what they mean, so they are not
+/// shown, as those of the bus are not.
+#[inline]
+fn negative_counts<const N: usize>(counts: &[(u32, i64); N]) -> u32 {
+    counts.iter().fold(0, |bits, (bit, count)| if *count < 0 { bits | bit } else { bits })
+}
+
 /// An update without the exchange's time must not keep the time of an older one.
 fn settle(to: &mut Quote, fields: u32) {
     to.fields = ((to.fields | fields) & !field::EXCHANGE_TS) | (fields & field::EXCHANGE_TS);
@@ -179,6 +200,28 @@ mod tests {
         let quote = entry.quote();
         assert_eq!((quote.ltp, quote.open, quote.volume), (11, 9, 0));
         assert_eq!(quote.fields, field::LTP | field::OPEN);
+    }
+
+    #[test]
+    fn a_negative_count_is_unknown_and_a_negative_price_is_a_price() {
+        let mut entry = Entry::default();
+        let fields = field::LTP | field::VOLUME | field::LAST_QUANTITY | field::OI | field::BID_SIZE;
+        let sane =
+            Quote { fields, ltp: -5, volume: 7, last_quantity: 0, oi: 9, bid_size: 3, ..Quote::default() };
+        entry.merge_quote(&sane);
+        let odd = Quote { volume: -1, last_quantity: i64::MIN, oi: -2, bid_size: -3, ..sane };
+        assert_eq!(entry.merge_quote(&odd), Changed::default());
+        assert_eq!(entry.quote(), &sane);
+        let mut fresh = Entry::default();
+        fresh.merge_ltp(&Ltp {
+            fields: field::IN_LTP,
+            ltp: -5,
+            volume: -1,
+            last_quantity: -1,
+            ..Ltp::default()
+        });
+        assert_eq!(fresh.quote().fields, field::IN_LTP & !field::VOLUME & !field::LAST_QUANTITY);
+        assert_eq!((fresh.quote().ltp, fresh.quote().volume), (-5, 0));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! All of it runs on one thread, the router's. The public port is the guard's, because the SUB socket behind it trusts its
 //! peers: a frame that claims gigabytes would end the process.
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod guard;
 mod payload;
 mod receive;

@@ -32,6 +32,7 @@ use crate::{
         integrity::{Sha256, sha256_of},
     },
     pool::PoolLimits,
+    telemetry::span::{self, operation},
 };
 
 /// Adapters as they are listed and loaded.
@@ -182,7 +183,7 @@ impl Catalog {
                 }
                 Entry { listed: entry, seen, loaded: None, error: None, generation }
             }
-            Action::Load => match self.loader.load(&entry, by_hand) {
+            Action::Load => match self.load(&entry, by_hand) {
                 Ok(fresh) => {
                     tracing::info!(
                         adapter = entry.name,
@@ -220,6 +221,18 @@ impl Catalog {
                 }
             },
         }
+    }
+
+    fn load(&self, entry: &AdapterEntry, by_hand: bool) -> Result<Loaded, String> {
+        let span = operation!(
+            "adapter.load",
+            "internal",
+            tickhost.adapter = entry.name,
+            tickhost.isolation = entry.isolation.label()
+        );
+        let loaded = span.in_scope(|| self.loader.load(entry, by_hand));
+        span::end(&span, loaded.as_ref().map(drop).map_err(|_| "load_failed"));
+        loaded
     }
 
     /// Sources by broker.

@@ -38,7 +38,7 @@ use crate::{
     catalog,
     config::{self, Flags, Kind, PluginsFile, Problems, Setting, Settings, Sources, TABLE},
     plugins::process,
-    telemetry::{self, LogControl},
+    telemetry::{self, Export, LogControl},
 };
 
 /// Exit code for a command line that cannot be understood, as every Unix program has it.
@@ -88,8 +88,8 @@ pub enum Request {
     /// Look for mistakes without starting anything
     ///
     /// Validates the settings, plugins.toml and each adapter's own settings, and looks whether libraries are there, the
-    /// data folder can be written and the ports are free. Prints all problems at once; secrets are never printed. Exit
-    /// code 0 when there is none, else 1.
+    /// data folder can be written and the ports are free, or those of the host that runs with it. Prints all problems at
+    /// once; secrets are never printed. Exit code 0 when there is none, else 1.
     Check,
     /// List the adapters of plugins.toml; write and test new ones
     ///
@@ -215,9 +215,14 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
         }
         Request::Check => {
             let scratch = adapters::Scratch::new()?;
-            let report = check::check(sources, &|entry, _| {
-                catalog::inspect(entry, &run::own_program(), &scratch.0).map(drop)
-            });
+            let validate =
+                |entry: &_, _: &_| catalog::inspect(entry, &run::own_program(), &scratch.0).map(drop);
+            let (settings, _) = Settings::load_lenient(sources);
+            // A host that does not answer as one is another program to it.
+            let status = runtime()?.block_on(adapters::status(&settings)).ok().flatten();
+            let taken = status.map(|(_, status)| adapters::listeners(&status)).unwrap_or_default();
+            let mut report = check::check(sources, &validate, &taken);
+            report.warn(Export::complaints());
             print(&report);
             return Ok(ExitCode::from(report.exit_code()));
         }
@@ -274,7 +279,7 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
         }
         Request::Completions { shell } => manual::completions(shell, &mut out)?,
         Request::Man { command } => manual::page(&command, &mut out)?,
-        Request::RunAdapter { .. } => return Ok(process::run_child()),
+        Request::RunAdapter { name } => return Ok(process::run_child(&name)),
         Request::ProbeAdapter => return Ok(process::run_probe()),
         Request::LoginAdapter => return Ok(process::run_login()),
         Request::DocumentSettings => print(&config::markdown().trim_end()),
@@ -296,6 +301,8 @@ pub struct Prepared {
     pub plugins: PluginsFile,
     /// The log, unless somebody else has set it up in this process.
     pub log: Option<LogControl>,
+    /// What goes to a collector.
+    pub export: Export,
 }
 
 /// What `tickhost run` begins with: settings, logging, and the adapters. Libraries that are missing are no error; see
@@ -306,12 +313,14 @@ pub struct Prepared {
 pub fn prepare(sources: &Sources) -> Result<Prepared, Problems> {
     let settings = Settings::load(sources)?;
     // Only a second call in one process can fail, and then logging is there.
-    let log = telemetry::init(&settings.log, settings.log_format).ok();
+    let export = Export::of_environment();
+    let log = telemetry::init(&settings.log, settings.log_format, &export).ok();
+    export.announce();
     for warning in &settings.warnings {
         tracing::warn!(detail = %warning, "Setting needs attention");
     }
     let plugins = PluginsFile::load(&settings)?;
-    Ok(Prepared { settings, plugins, log })
+    Ok(Prepared { settings, plugins, log, export })
 }
 
 /// Problems as a person reads them after a command that did not run.

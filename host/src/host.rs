@@ -130,6 +130,7 @@ pub struct Host {
     stop_serving: CancellationToken,
     deadline: Duration,
     live: Live,
+    status: Arc<HostStatus>,
     _control: admin::ControlFile,
     _run_dir: RunDir,
 }
@@ -195,7 +196,7 @@ impl Host {
         tasks.spawn(catalog::watch::run(Arc::clone(&catalog), Arc::clone(&hub), stop_serving.clone()));
         tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
         let admissions = Admissions::new(plan.connections);
-        let status = HostStatus {
+        let status = Arc::new(HostStatus {
             token,
             console,
             clock,
@@ -207,8 +208,8 @@ impl Host {
             admissions: Arc::clone(&admissions),
             catalog: Arc::clone(&catalog),
             counters: Arc::clone(&counters),
-        };
-        tasks.spawn(serve_operator(admin_port, status, stop_serving.clone()));
+        });
+        tasks.spawn(serve_operator(admin_port, Arc::clone(&status), stop_serving.clone()));
         let stop_accepting = CancellationToken::new();
         let live = Live {
             sessions: Arc::clone(&context),
@@ -239,6 +240,7 @@ impl Host {
             stop_serving,
             deadline: plan.shutdown,
             live,
+            status,
             _control: control,
             _run_dir: run_dir,
         })
@@ -252,6 +254,11 @@ impl Host {
     /// What follows the settings while the host runs.
     pub const fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// What the host says of itself.
+    pub const fn status(&self) -> &Arc<HostStatus> {
+        &self.status
     }
 
     /// Where the operator looks.
@@ -371,9 +378,9 @@ where
     Ok((thread, handle))
 }
 
-async fn serve_operator(port: TcpListener, status: HostStatus, stop: CancellationToken) {
+async fn serve_operator(port: TcpListener, status: Arc<HostStatus>, stop: CancellationToken) {
     let stats_file = status.console.stats_file.clone();
-    let source: Arc<dyn admin::StatusSource> = Arc::new(status);
+    let source: Arc<dyn admin::StatusSource> = status;
     let keeping = async {
         if let Some(path) = stats_file {
             admin::keep_stats_file(path, Arc::clone(&source), stop.clone()).await;

@@ -16,6 +16,7 @@ use rustc_hash::FxHashMap;
 use secrecy::SecretString;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::{
     accounts::{Account, AccountId, Accounts, KeyId, UserName, VerifyError},
@@ -29,9 +30,13 @@ use crate::{
     metrics::ServerCounters,
     model::FeedId,
     pool::PoolLimits,
-    protocol::{codes::ErrorCode, order, text},
+    protocol::{
+        codes::{CloseReason, ErrorCode},
+        order, text,
+    },
     router::RouterHandle,
     shard::{ShardCommand, ShardHandle},
+    telemetry::span::operation,
 };
 
 /// A source of ticks for some brokers: an adapter of `plugins.toml`, or the bus.
@@ -122,6 +127,16 @@ pub enum LoginError {
     TooManyForKey,
 }
 
+impl LoginError {
+    /// The spelling in spans.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Refused { code, .. } | Self::NoFeed { code, .. } => code.as_str(),
+            Self::TooManyForKey => CloseReason::TooManyForKey.label(),
+        }
+    }
+}
+
 /// A session that is logged in. Dropping it logs out.
 #[derive(Debug)]
 pub struct Login {
@@ -203,7 +218,8 @@ impl Hub {
     /// # Errors
     /// What to tell the client.
     pub async fn login(self: &Arc<Self>, key: &SecretString) -> Result<Login, LoginError> {
-        let verified = self.accounts.verify_key(key).await.map_err(|error| {
+        let check = operation!("accounts.check_key", "internal");
+        let verified = self.accounts.verify_key(key).instrument(check).await.map_err(|error| {
             self.counters.auth_failed.add(1);
             let (code, message) = match error {
                 VerifyError::Unknown | VerifyError::Revoked => {

@@ -173,10 +173,10 @@ impl Intake {
         0
     }
 
-    /// Takes books. Those whose levels do not lie within `levels`, or are more than [`MAX_DEPTH_LEVELS`] on a side, are
-    /// malformed: they are left out, counted, and their number is returned.
+    /// Takes books. Those whose levels do not lie within `levels`, are more than [`MAX_DEPTH_LEVELS`] on a side, or have a
+    /// negative quantity are malformed: they are left out, counted, and their number is returned.
     pub fn offer_depth(self: &Arc<Self>, batch: &[Depth], levels: &[DepthLevel]) -> u32 {
-        let invalid = batch.iter().filter(|book| depth_levels(book, levels).is_none()).count();
+        let invalid = batch.iter().filter(|book| sound_levels(book, levels).is_none()).count();
         if invalid > 0 {
             self.counters.received.add(invalid as u64);
             self.counters.dropped_invalid.add(invalid as u64);
@@ -186,7 +186,7 @@ impl Intake {
             return u32::try_from(invalid).unwrap_or(u32::MAX);
         }
         self.offer(valid, size_of_val(batch) + size_of_val(levels), |state| {
-            let books = batch.iter().filter_map(|book| Some((book, depth_levels(book, levels)?)));
+            let books = batch.iter().filter_map(|book| Some((book, sound_levels(book, levels)?)));
             if let Some(overflow) = state {
                 for (book, (buy, sell)) in books {
                     overflow.merge(book.quote.instrument, Mode::Depth, |entry| {
@@ -277,6 +277,13 @@ impl State {
             self.overflow_places.clear();
         }
     }
+}
+
+/// The bids and asks that a record points to, when they can be shown.
+fn sound_levels<'a>(book: &Depth, levels: &'a [DepthLevel]) -> Option<(&'a [DepthLevel], &'a [DepthLevel])> {
+    let sides = depth_levels(book, levels)?;
+    let is_sound = |side: &[DepthLevel]| side.iter().all(|level| level.quantity >= 0);
+    (is_sound(sides.0) && is_sound(sides.1)).then_some(sides)
 }
 
 /// The bids and asks that a record points to, when they lie where it says.
@@ -439,6 +446,19 @@ mod tests {
         intake.take(&mut batches);
         assert!(matches!(batches.as_slice(), [Batch::Depth(books, _)] if books.len() == 1));
         assert_eq!(intake.counters().dropped_invalid.get(), 3);
+    }
+
+    #[test]
+    fn a_book_with_a_negative_quantity_is_left_out_and_counted() {
+        let intake = intake();
+        let quote = Quote { instrument: 1, ..Quote::default() };
+        let mut levels = [DepthLevel::default(); 4];
+        levels[3].quantity = -1;
+        let good = Depth { quote, first_level: 0, buy_levels: 1, sell_levels: 2 };
+        let bid = Depth { first_level: 3, buy_levels: 1, sell_levels: 0, ..good };
+        let ask = Depth { first_level: 2, buy_levels: 0, sell_levels: 2, ..good };
+        assert_eq!(intake.offer_depth(&[bid, good, ask], &levels), 2);
+        assert_eq!(intake.counters().dropped_invalid.get(), 2);
     }
 
     #[test]

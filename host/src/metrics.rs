@@ -12,16 +12,18 @@
 //! Ticks are counted in the first, ticks times the streams they concern in the second, encoded updates times shards in
 //! the third, and frames times subscribers in the fourth. `queued` is what the difference leaves.
 //!
-//! [`HostSample`] and [`FeedSample`] are what a scrape reads; [`render`] writes them in the format of Prometheus. A new
-//! field of the structs below appears there by itself, as `tickhost_<area>_<field>_total`.
+//! [`HostSample`] and [`FeedSample`] are what a scrape reads; [`walk`] goes through them, and [`Page`] writes them in the format of
+//! Prometheus. A new field of the structs below appears there by itself, as `tickhost_<area>_<field>_total`.
 
 mod exposition;
+mod families;
 mod histogram;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use self::{
-    exposition::{FeedSample, HostSample, render},
+    exposition::Page,
+    families::{Families, FeedSample, HostSample, walk},
     histogram::{BOUNDS_US, Counted, Histogram},
 };
 use crate::protocol::{
@@ -208,6 +210,10 @@ counters! {
         orders_lost: Counter,
         /// Order updates of adapters that were no JSON object.
         orders_malformed: Counter,
+        /// Requests to an OpenTelemetry collector that did not arrive.
+        exports_failed: Counter,
+        /// Spans for an OpenTelemetry collector that found no room to wait.
+        spans_dropped: Counter,
         /// Adapter instances within the host that did not end, and keep a thread and memory.
         instances_left_behind: Gauge,
         /// Adapter libraries mapped into the host's own process, where each stays until it ends.

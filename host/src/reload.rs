@@ -14,7 +14,10 @@ use crate::{
     cli::run::{connection_limits, session_policy},
     config::{Setting, Settings, Sources},
     host::Live,
-    telemetry::LogControl,
+    telemetry::{
+        LogControl,
+        span::{self, operation},
+    },
     tls::Looked,
 };
 
@@ -49,6 +52,23 @@ pub struct Reloaded {
 impl Reload {
     /// Looks at everything again. Blocks while files are read and libraries are looked at.
     pub fn run(&mut self) -> Reloaded {
+        let span = operation!(
+            "host.reload",
+            "internal",
+            tickhost.followed = tracing::field::Empty,
+            tickhost.waiting = tracing::field::Empty,
+            tickhost.refused = tracing::field::Empty
+        );
+        let reloaded = span.in_scope(|| self.look());
+        let Reloaded { followed, waiting, refused } = reloaded;
+        span.record("tickhost.followed", followed).record("tickhost.waiting", waiting);
+        span.record("tickhost.refused", refused);
+        span::end(&span, if refused == 0 { Ok(()) } else { Err("refused") });
+        tracing::info!(followed, waiting, refused, "Reloaded");
+        reloaded
+    }
+
+    fn look(&mut self) -> Reloaded {
         let mut reloaded = Reloaded::default();
         match Settings::load(&self.sources) {
             Ok(fresh) => self.follow(fresh, &mut reloaded),
@@ -66,8 +86,6 @@ impl Reload {
         if let Some(tls) = &self.live.tls {
             reloaded.refused += usize::from(tls.look(None) == Looked::Refused);
         }
-        let Reloaded { followed, waiting, refused } = reloaded;
-        tracing::info!(followed, waiting, refused, "Reloaded");
         reloaded
     }
 

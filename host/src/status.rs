@@ -10,6 +10,7 @@ use std::{
 
 use adapter_abi::ABI_VERSION;
 use tokio::sync::{Semaphore, oneshot};
+use tracing::Span;
 
 use crate::{
     accounts::{Accounts, VerifyError},
@@ -18,13 +19,14 @@ use crate::{
         Readiness, Reloaded, SessionCounts, StatusReport, StatusSource, Token, find_symbols, read_kept_key,
     },
     bus::BusCounters,
+    calendar::MarketPhase,
     catalog::Catalog,
     clock::{self, Clock, age_ms},
     config::Settings,
     feed::{ConnectionStatus, Feed, FeedState},
     hub::Hub,
     listener::Admissions,
-    metrics::{self, FeedCounters, FeedSample, HostSample, ServerCounters},
+    metrics::{self, Families, FeedCounters, FeedSample, HostSample, ServerCounters},
     plugins::{AdapterInstance, driver, loader},
     run_dir::RunDir,
     shard::{ShardCommand, ShardHandle, Survey, Surveyed},
@@ -116,6 +118,45 @@ impl HostStatus {
         self.counters.libraries_mapped.set(loader::mapped());
     }
 
+    /// Tells `to` of all metrics as they are now.
+    pub fn each_metric(&self, to: &mut dyn Families) {
+        self.note_what_stays();
+        let now_ns = clock::unix_nanos();
+        let feeds = self.hub.feeds();
+        let samples: Vec<FeedSample<'_>> = feeds
+            .iter()
+            .map(|feed| {
+                let (status, view) = (feed.status(), feed.view(now_ns));
+                FeedSample {
+                    id: feed.id().0,
+                    adapter: &feed.spec().adapter,
+                    broker: &feed.spec().broker,
+                    state: view.state.label(),
+                    is_market_closed: matches!(view.market, Some(MarketPhase::Closed { .. })),
+                    instruments: status.instruments as u64,
+                    connections: status.connections.len() as u64,
+                    sessions: feed.members() as u64,
+                    disconnects: status.disconnects,
+                    restarts: status.restarts,
+                    counters: feed.counters(),
+                }
+            })
+            .collect();
+        let host = HostSample {
+            version: env!("CARGO_PKG_VERSION"),
+            abi_version: ABI_VERSION,
+            uptime: self.clock.uptime(),
+            sessions: self.sessions().into_iter().sum::<usize>() as u64,
+            connections: self.admissions.open() as u64,
+            counters: &self.counters,
+            bus: self.bus.as_ref().map_or_else(Vec::new, |(_, counters)| {
+                // What is open goes up and down; it is no counter.
+                counters.snapshot().into_iter().filter(|(_, outcome, _)| *outcome != "open").collect()
+            }),
+        };
+        metrics::walk(&host, &samples, &STATES.map(FeedState::label), to);
+    }
+
     fn sessions(&self) -> Vec<usize> {
         self.shards.iter().map(|shard| shard.sessions.load(Ordering::Relaxed)).collect()
     }
@@ -204,7 +245,10 @@ impl StatusSource for HostStatus {
             {
                 return Reloaded::Unknown;
             }
-            match tokio::task::spawn_blocking(move || catalog.reconcile(Some(&adapter), &hub)).await {
+            // What takes so long belongs to the request.
+            let span = Span::current();
+            let look = move || span.in_scope(|| catalog.reconcile(Some(&adapter), &hub));
+            match tokio::task::spawn_blocking(look).await {
                 Ok(outcome) => Reloaded::Done(outcome),
                 Err(_) => Reloaded::Failed,
             }
@@ -250,40 +294,7 @@ impl StatusSource for HostStatus {
     }
 
     fn render_metrics(&self, out: &mut String) {
-        self.note_what_stays();
-        let now_ns = clock::unix_nanos();
-        let feeds = self.hub.feeds();
-        let samples: Vec<FeedSample<'_>> = feeds
-            .iter()
-            .map(|feed| {
-                let status = feed.status();
-                FeedSample {
-                    id: feed.id().0,
-                    adapter: &feed.spec().adapter,
-                    broker: &feed.spec().broker,
-                    state: feed.state(now_ns).label(),
-                    instruments: status.instruments as u64,
-                    connections: status.connections.len() as u64,
-                    sessions: feed.members() as u64,
-                    disconnects: status.disconnects,
-                    restarts: status.restarts,
-                    counters: feed.counters(),
-                }
-            })
-            .collect();
-        let host = HostSample {
-            version: env!("CARGO_PKG_VERSION"),
-            abi_version: ABI_VERSION,
-            uptime: self.clock.uptime(),
-            sessions: self.sessions().into_iter().sum::<usize>() as u64,
-            connections: self.admissions.open() as u64,
-            counters: &self.counters,
-            bus: self.bus.as_ref().map_or_else(Vec::new, |(_, counters)| {
-                // What is open goes up and down; it is no counter.
-                counters.snapshot().into_iter().filter(|(_, outcome, _)| *outcome != "open").collect()
-            }),
-        };
-        metrics::render(&host, &samples, &STATES.map(FeedState::label), out);
+        self.each_metric(&mut metrics::Page::new(out));
     }
 }
 

@@ -37,6 +37,8 @@ export async function page(browser, { width = 1280, height = 900, dark = false }
   return tab;
 }
 
+// What is waited for with `waitForFunction` must not throw, as for an element that is not there yet: it is not asked again then.
+
 // Waits until the text of what `selector` finds matches.
 export function shows(tab, selector, pattern) {
   return tab.waitForFunction(

@@ -28,7 +28,7 @@ async function view(tab, name) {
 
 async function connect(tab) {
   await view(tab, "playground");
-  await tab.waitForFunction(() => document.querySelector("#pg-key").value.startsWith("th_"));
+  await tab.waitForFunction(() => document.querySelector("#pg-key")?.value.startsWith("th_"));
   await tab.click('form[aria-label="Connection"] button');
   await shows(tab, "#pg-state", /logged in/);
 }
@@ -147,7 +147,7 @@ describe("a host as a newcomer has it", () => {
     await tab.waitForFunction(() => document.querySelectorAll(".ladder tbody tr").length === 20);
     const best = await tab.$eval(".ladder tbody tr", (line) => [...line.cells].map((cell) => Number(cell.textContent.replaceAll(",", ""))));
     assert.ok(best[2] > 0 && best[2] < best[3], `bid ${best[2]}, ask ${best[3]}`);
-    await tab.waitForFunction(() => (document.querySelector(".spark path").getAttribute("d") ?? "").split("L").length > 5);
+    await tab.waitForFunction(() => (document.querySelector(".spark path")?.getAttribute("d") ?? "").split("L").length > 5);
     await tab.picture("playground");
 
     // The key is nowhere in what is shown.
@@ -385,9 +385,14 @@ describe("hosts that are not well", () => {
     const host = await Host.start({ sim: '[adapter.config.faults]\nauth_failure = "always"' });
     try {
       const tab = await console_(host);
+      await view(tab, "playground");
+      const top = () => tab.$eval('form[aria-label="Subscribe"] button', (button) => button.getBoundingClientRect().top);
+      const before = await top();
       await connect(tab);
       await subscribe(tab, "NSE:SBIN", "LTP");
       await shows(tab, ".playground .warning", /The feed is refused by the broker/);
+      // A click while the news comes must not miss.
+      assert.equal(await top(), before);
       await tab.picture("auth-failed-playground");
       await view(tab, "overview");
       await shows(tab, 'table[aria-label="Feeds"] .badge', /✕ refused by the broker/);
@@ -410,7 +415,7 @@ describe("hosts that are not well", () => {
       await view(tab, "overview");
       await shows(tab, 'table[aria-label="Feeds"] .badge', /✕ down/);
       await shows(tab, 'table[aria-label="Feeds"] td', /The adapter failed and will be started again/);
-      await tab.waitForFunction(() => Number(document.querySelector('table[aria-label="Feeds"] tbody tr').cells[9].textContent) > 1);
+      await tab.waitForFunction(() => Number(document.querySelector('table[aria-label="Feeds"] tbody tr')?.cells[9].textContent) > 1);
       await tab.picture("down-overview");
       await done(tab);
     } finally {

@@ -26,7 +26,7 @@ before(async () => {
     await tab.goto(`${host.link}`);
     await tab.waitForSelector(".tiles");
     await tab.click('nav a[href="#playground"]');
-    await tab.waitForFunction(() => document.querySelector("#pg-key").value.startsWith("th_"));
+    await tab.waitForFunction(() => document.querySelector("#pg-key")?.value.startsWith("th_"));
     await tab.click('form[aria-label="Connection"] button');
     await tab.type("#pg-symbol", "NSE:SBIN");
     await tab.click('form[aria-label="Subscribe"] button');
@@ -84,9 +84,11 @@ test("each panel of the dashboard asks for what the host has", () => {
   for (const { title, targets } of panels) {
     for (const { expr, legendFormat } of targets) {
       check(title, expr);
+      // Another window holds too few samples where somebody scrapes more rarely, and then the panel stays empty.
+      assert.ok(!/\[\d/.test(expr), `${title}: a rate over a fixed time`);
       for (const [, label] of legendFormat.matchAll(/\{\{([a-z_]+)\}\}/g)) {
         const names = [...samples.keys()].filter((name) => expr.includes(name));
-        assert.ok(names.some((name) => samples.get(name).some((set) => label in set)), `${title}: no ${label}`);
+        assert.ok(ADDED.includes(label) || names.some((name) => samples.get(name).some((set) => label in set)), `${title}: no ${label}`);
       }
     }
   }

@@ -20,6 +20,7 @@ mod canary;
 mod clients;
 mod console;
 mod delivery;
+mod documented;
 mod encryption;
 mod faults;
 mod feed_status;
@@ -34,6 +35,10 @@ mod live_update;
 mod logins;
 #[cfg(target_os = "linux")]
 mod mistakes;
+#[cfg(not(feature = "otel"))]
+mod no_otel;
+#[cfg(feature = "otel")]
+mod otel;
 mod protocol;
 mod reload;
 mod slow_client;

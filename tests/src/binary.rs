@@ -18,21 +18,24 @@ fn profile_dir() -> PathBuf {
 /// directory that holds them.
 pub(crate) fn built() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| build(&["tickhost", "adapter-sim"]))
+    DIR.get_or_init(|| {
+        let features: &[&str] = if cfg!(feature = "otel") { &["--features", "tickhost/otel"] } else { &[] };
+        build(&["tickhost", "adapter-sim"], features)
+    })
 }
 
 /// Builds the adapters that misbehave once per process, for tests whose `plugins.toml` names one. They are built apart
 /// from the host: whoever asks for none does not wait for them.
 pub(crate) fn built_faults() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| build(&["adapter-account", "adapter-faulty", "adapter-single", "adapter-raw"]))
+    DIR.get_or_init(|| build(&["adapter-account", "adapter-faulty", "adapter-single", "adapter-raw"], &[]))
 }
 
-fn build(packages: &[&str]) -> PathBuf {
+fn build(packages: &[&str], features: &[&str]) -> PathBuf {
     let dir = profile_dir();
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--target-dir"]).arg(dir.parent().expect("the target directory"));
-    build.args(packages.iter().flat_map(|package| ["--package", package]));
+    build.args(packages.iter().flat_map(|package| ["--package", package])).args(features);
     // Asked at run time: a test that was compiled in one clone may run in another that shares its target directory.
     let crate_dir =
         std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
@@ -58,7 +61,7 @@ pub fn sim_library() -> PathBuf {
 /// Builds the adapters of real brokers once per process.
 fn built_brokers() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| build(&["adapter-angel", "adapter-dhan", "adapter-fyers", "adapter-zerodha"]))
+    DIR.get_or_init(|| build(&["adapter-angel", "adapter-dhan", "adapter-fyers", "adapter-zerodha"], &[]))
 }
 
 /// The library of an adapter, by its name in `plugins.toml`.

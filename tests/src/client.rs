@@ -1,4 +1,5 @@
-//! A WebSocket client that speaks the protocol in the plain: it sends what it is told and shows what comes.
+//! A WebSocket client that speaks the protocol in the plain: it sends what it is told and shows what comes. Each message
+//! that comes has to be one of `host/asyncapi.yaml`.
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
@@ -13,7 +14,11 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, Utf8Bytes, client::IntoClientRequest as _, protocol::CloseFrame},
 };
 
-use crate::{SOON, tls};
+use crate::{
+    SOON,
+    asyncapi::{Document, Sender},
+    tls,
+};
 
 /// A stream of bytes both ways, encrypted or not.
 trait Stream: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin {}
@@ -120,7 +125,9 @@ impl Client {
             loop {
                 match self.socket.next().await {
                     Some(Ok(Message::Text(text))) => {
-                        return serde_json::from_str(&text).expect("frames are JSON");
+                        let message = serde_json::from_str(&text).expect("frames are JSON");
+                        Document::of_the_host().the_message(Sender::Host, &message);
+                        return message;
                     }
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                     other => panic!("expected a message, got {other:?}"),

@@ -11,10 +11,13 @@
 )]
 
 pub mod abi;
+pub mod asyncapi;
 pub mod binary;
 pub mod bus;
 pub mod chain;
 pub mod client;
+#[cfg(feature = "otel")]
+pub mod collector;
 pub mod host;
 pub mod http;
 pub mod numbered;

@@ -33,6 +33,12 @@ impl Process {
         Self::read(self.pid).is_some_and(|present| present.arguments == self.arguments)
     }
 
+    /// What `top` calls it; the kernel keeps 15 bytes.
+    pub fn name(&self) -> String {
+        let name = fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
+        name.trim_end().to_owned()
+    }
+
     /// Environment, file names and limits: whatever the system tells of it beside its memory.
     pub fn told_by_system(&self) -> String {
         let file = |name: &str| fs::read(format!("/proc/{}/{name}", self.pid)).unwrap_or_default();

@@ -30,6 +30,18 @@ impl Certificate {
     }
 }
 
+/// What a port that shows this certificate does first.
+#[cfg(feature = "otel")]
+pub(crate) fn acceptor(certificate: &Certificate) -> tokio_rustls::TlsAcceptor {
+    use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
+    let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_bytes()).expect("a key");
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|config| config.with_no_client_auth().with_single_cert(vec![certificate.der.clone()], key))
+        .expect("a certificate and its key");
+    Arc::new(config).into()
+}
+
 /// Connects to a port that shows this certificate.
 ///
 /// # Errors

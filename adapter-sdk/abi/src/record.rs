@@ -2,7 +2,8 @@
 //!
 //! Conventions for every record:
 //! - prices, averages, changes and percentages are integers scaled by 10^-9 ([`PRICE_SCALE`]);
-//! - quantities, volume and open interest are whole numbers in the exchange's unit;
+//! - quantities, volume and open interest are whole numbers in the exchange's unit; a negative one stands for unknown, and a
+//!   book with one is not shown;
 //! - times are nanoseconds since the Unix epoch, UTC;
 //! - a value counts only when its bit is set in `fields`: what the broker did not send stays unset and is never
 //!   shown to a client, whatever the member holds.

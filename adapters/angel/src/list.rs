@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::File,
-    io::BufReader,
+    io::{BufReader, Read},
     path::{Path, PathBuf},
 };
 
@@ -65,7 +65,15 @@ impl List {
     pub fn load(path: &Path) -> Result<Self, AdapterError> {
         let file = File::open(path)
             .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
-        let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(BUFFER_BYTES, file));
+        Self::parse(file)
+    }
+
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no list, or has no instrument.
+    pub fn parse(input: impl Read) -> Result<Self, AdapterError> {
+        let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(BUFFER_BYTES, input));
         let damaged = |error: serde_json::Error| {
             AdapterError::protocol(format!(
                 "the list of instruments is damaged at line {}, column {}",

@@ -7,11 +7,13 @@
     reason = "tests fail by panicking, and tell what they counted"
 )]
 
+mod invariants;
+
 use std::sync::LazyLock;
 
 use adapter_dhan::{
     clock::Clock,
-    decode::{self, Decoded},
+    decode,
     wire::{
         WireError,
         depth::{self, Tier},
@@ -20,6 +22,8 @@ use adapter_dhan::{
 };
 use proptest::prelude::*;
 use serde_json::Value;
+
+use self::invariants::read;
 
 static FRAMES: LazyLock<Vec<(Option<Tier>, Vec<u8>)>> = LazyLock::new(|| {
     let lines = include_str!("../testdata/dhan.jsonl").lines();
@@ -35,44 +39,6 @@ static FRAMES: LazyLock<Vec<(Option<Tier>, Vec<u8>)>> = LazyLock::new(|| {
         })
         .collect()
 });
-
-/// Everything that a message gives, as text, after checks of what must hold of any.
-fn read(tier: Option<Tier>, message: &[u8]) -> Vec<Result<String, WireError>> {
-    let mut found = Vec::new();
-    let mut clock = Clock::new();
-    clock.set(1_795_599_000);
-    match tier {
-        None => {
-            for packet in live::Packets::new(message) {
-                if let Ok(packet) = &packet
-                    && let Ok(Decoded::Book(_, book)) = decode::tick(packet, 1, &mut clock)
-                {
-                    for side in [book.buy(), book.sell()] {
-                        assert!(side.len() <= live::LEVELS);
-                        assert!(side.iter().all(|level| level.quantity != 0 || level.price.as_nanos() != 0));
-                    }
-                }
-                found.push(packet.map(|packet| format!("{packet:?}")));
-            }
-            assert!(found.len() <= message.len() / 8 + 1);
-        }
-        Some(tier) => {
-            let mut levels = Vec::new();
-            for packet in depth::Packets::new(tier, message) {
-                if let Ok(depth::Packet::Side(_, _, rows)) = packet.clone() {
-                    assert!(rows.clone().count() <= tier.levels().into());
-                    _ = decode::side(rows, &mut levels);
-                    assert!(levels.len() <= tier.levels().into());
-                }
-                found.push(packet.map(|packet| format!("{packet:?}")));
-            }
-            assert!(found.len() <= message.len() / 12 + 1);
-        }
-    }
-    let cut = found.iter().position(|packet| *packet == Err(WireError::Truncated));
-    assert!(cut.is_none_or(|cut| cut + 1 == found.len()));
-    found
-}
 
 #[test]
 fn a_message_that_is_cut_anywhere_gives_the_packets_before_the_cut_and_one_error() {

@@ -9,6 +9,7 @@
 
 #[path = "vectors/decoders.rs"]
 mod decoders;
+mod invariants;
 
 use std::sync::LazyLock;
 
@@ -80,23 +81,7 @@ proptest! {
         let line = of("hsm")[line];
         let mut frames = frames(line);
         change(&mut frames, &changes, cut);
-        let mut hsm = Hsm::new(line);
-        for frame in &frames {
-            _ = hsm.feed(frame, |event| {
-                if let decoders::HsmEvent::Tick(feed, instrument) = event {
-                    assert!(line["symbols"].get(instrument.topic().of(feed)).is_some());
-                    _ = decode::quote(instrument, 1);
-                    if let Ok(Some(book)) = decode::book(instrument) {
-                        assert!(book.buy().len() <= 5 && book.sell().len() <= 5);
-                    }
-                }
-            });
-        }
-        let wanted = line["symbols"].as_object().unwrap().keys();
-        let mut topics: Vec<Topic> = wanted.map(|name| Topic::parse(name.as_bytes()).unwrap().1).collect();
-        topics.sort();
-        topics.dedup();
-        prop_assert_eq!(hsm.topics.len(), topics.len());
+        invariants::data_socket(&line["symbols"], &frames);
     }
 
     #[test]
@@ -108,15 +93,7 @@ proptest! {
         let line = of("tbt")[line];
         let mut frames = frames(line);
         change(&mut frames, &changes, cut);
-        let mut tbt = Tbt::new(line);
-        let (mut buy, mut sell) = (Vec::new(), Vec::new());
-        for frame in &frames {
-            _ = tbt.feed(frame);
-        }
-        for book in tbt.books.clone_all() {
-            book.levels(50, &mut buy, &mut sell);
-            prop_assert!(buy.len() <= 50 && sell.len() <= 50);
-        }
+        invariants::fifty_levels(&Tbt::wanted(line), &frames);
     }
 }
 

@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+mod invariants;
+
 use std::{fs, path::Path, sync::LazyLock};
 
 use adapter_zerodha::decode::{DecodeError, Packets};
 use proptest::prelude::*;
 use serde_json::Value;
+
+use self::invariants::read;
 
 static FRAMES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/zerodha.jsonl");
@@ -17,27 +21,6 @@ static FRAMES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     });
     frames.collect()
 });
-
-/// Reads everything that a message gives, and checks what must hold of any.
-fn read(message: &[u8]) -> Vec<Result<Vec<u8>, DecodeError>> {
-    let mut found = Vec::new();
-    let mut bytes = 2;
-    for packet in Packets::new(message) {
-        found.push(packet.map(|packet| {
-            let _tick = packet.tick(1);
-            if let Some(book) = packet.book() {
-                assert!(book.buy().len() <= 5 && book.sell().len() <= 5);
-            }
-            format!("{packet:?}{:?}", packet.book()).into_bytes()
-        }));
-        bytes += 2;
-    }
-    // Each packet has its length at least, and only the last can be cut off.
-    assert!(bytes <= message.len() + 4, "{} packets in {} bytes", found.len(), message.len());
-    let cut = found.iter().position(|packet| *packet == Err(DecodeError::Truncated));
-    assert!(cut.is_none_or(|cut| cut + 1 == found.len()));
-    found
-}
 
 #[test]
 fn a_message_that_is_cut_anywhere_gives_the_packets_before_the_cut_and_one_error() {

@@ -91,13 +91,7 @@ impl Token {
 
     /// The address of the console with the token behind the `#`, which browsers keep to themselves.
     pub fn console_link(&self, admin: SocketAddr) -> String {
-        let mut reachable = admin;
-        if admin.ip().is_unspecified() {
-            let loopback: IpAddr =
-                if admin.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
-            reachable.set_ip(loopback);
-        }
-        format!("http://{reachable}/console#token={}", self.0.expose_secret())
+        format!("http://{}/console#token={}", from_this_machine(admin), self.0.expose_secret())
     }
 
     /// Whether an `Authorization` header holds it.
@@ -105,6 +99,16 @@ impl Token {
         let given = header.and_then(|header| header.strip_prefix("Bearer "));
         given.is_some_and(|given| given.as_bytes().ct_eq(self.0.expose_secret().as_bytes()).into())
     }
+}
+
+/// The address at which a port is reached from this machine: one that listens on all addresses has none itself.
+pub fn from_this_machine(mut port: SocketAddr) -> SocketAddr {
+    if port.ip().is_unspecified() {
+        let loopback: IpAddr =
+            if port.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+        port.set_ip(loopback);
+    }
+    port
 }
 
 /// The file of a running host. Dropping it removes the file.
@@ -120,7 +124,7 @@ impl ControlFile {
     /// When it cannot be written.
     pub fn write(run_dir: &Path, admin: SocketAddr, token: &Token) -> io::Result<Self> {
         let path = run_dir.join(FILE);
-        let token = token.0.expose_secret().to_owned();
+        let (admin, token) = (from_this_machine(admin), token.0.expose_secret().to_owned());
         let content = serde_json::to_vec(&Content { admin, pid: std::process::id(), token })?;
         // One that a killed host left.
         match fs::remove_file(&path) {
@@ -142,7 +146,7 @@ impl Drop for ControlFile {
 /// The host that runs with a data folder.
 #[derive(Clone, Debug)]
 pub struct RunningHost {
-    /// Its operator's port.
+    /// Its operator's port, reached from this machine.
     pub admin: SocketAddr,
     /// Its process.
     pub pid: u32,
@@ -202,6 +206,19 @@ mod tests {
         drop(file);
         assert!(RunningHost::find(data_dir.path()).unwrap().is_none());
     }
+
+    #[test]
+    fn a_command_reaches_a_host_that_listens_on_all_addresses() {
+        let data_dir = tempfile::tempdir().unwrap();
+        let run_dir = data_dir.path().join("run");
+        fs::create_dir(&run_dir).unwrap();
+        for (listens, reached) in [("0.0.0.0:8766", "127.0.0.1:8766"), ("[::]:8766", "[::1]:8766")] {
+            let _file = ControlFile::write(&run_dir, listens.parse().unwrap(), &Token::generate()).unwrap();
+            let found = RunningHost::find(data_dir.path()).unwrap().unwrap();
+            assert_eq!(found.admin.to_string(), reached);
+        }
+    }
+
     #[test]
     fn the_console_has_one_token_for_all_runs_until_its_file_is_removed() {
         let data_dir = tempfile::tempdir().unwrap();

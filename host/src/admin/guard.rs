@@ -3,13 +3,44 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::Response,
 };
 
+use tracing::{Instrument as _, field::Empty};
+
 use super::routes::refusal;
+use crate::telemetry::span::{self, operation};
+
+/// The path as the routes have it: what stands in its place may be anything, and so may the query.
+fn route(request: &Request) -> Option<&str> {
+    request.extensions().get::<MatchedPath>().map(MatchedPath::as_str)
+}
+
+/// A span for each request. Of the address it shows the route, never what was asked: that may hold a token.
+pub(super) async fn trace(request: Request, next: Next) -> Response {
+    // Whoever asks chooses the word; those that are known are few.
+    let method = match request.method() {
+        method @ (&Method::GET | &Method::HEAD | &Method::POST) => method.as_str(),
+        _ => "_OTHER",
+    };
+    let span = operation!(
+        "http.request",
+        "server",
+        http.request.method = method,
+        http.route = route(&request),
+        http.response.status_code = Empty,
+        url.scheme = "http",
+        otel.name = route(&request).map(|route| format!("{method} {route}"))
+    );
+    let response = next.run(request).instrument(span.clone()).await;
+    let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    span::end(&span, if status.is_server_error() { Err("server_error") } else { Ok(()) });
+    response
+}
 
 /// Lets a request through that only reads, and that names this machine by something no foreign web page can claim.
 pub(super) async fn check(State(local): State<SocketAddr>, request: Request, next: Next) -> Response {

@@ -2,16 +2,21 @@
 
 use std::{fmt, str::FromStr};
 
+use time::{Duration, Month};
+
 const IST_OFFSET_SECONDS: i64 = 5 * 3_600 + 30 * 60;
 const DAY_SECONDS: i64 = 86_400;
 const NANOS: u64 = 1_000_000_000;
 
-/// Years that a calendar may speak of.
-const YEARS: std::ops::RangeInclusive<i64> = 2000..=2199;
+/// 1970-01-01.
+const UNIX_DAY: time::Date = time::UtcDateTime::UNIX_EPOCH.date();
 
-/// A date, as days since 1970-01-01.
+/// Years that a calendar may speak of.
+const YEARS: std::ops::RangeInclusive<i32> = 2000..=2199;
+
+/// A date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Date(i64);
+pub struct Date(time::Date);
 
 /// Seconds since midnight, 0 to 86,400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,60 +42,36 @@ impl Date {
         let seconds =
             i64::try_from(unix_ns / NANOS).unwrap_or(i64::MAX - IST_OFFSET_SECONDS) + IST_OFFSET_SECONDS;
         let time = u32::try_from(seconds.rem_euclid(DAY_SECONDS)).unwrap_or(0);
-        (Self(seconds.div_euclid(DAY_SECONDS)), TimeOfDay(time))
+        (Self(UNIX_DAY).plus_days(seconds.div_euclid(DAY_SECONDS)), TimeOfDay(time))
     }
 
     /// The moment at which it is this time on this date in India, in nanoseconds since the Unix epoch.
     pub fn at(self, time: TimeOfDay) -> u64 {
-        let seconds = self.0 * DAY_SECONDS + i64::from(time.0) - IST_OFFSET_SECONDS;
+        let seconds = self.days_since(Self(UNIX_DAY)) * DAY_SECONDS + i64::from(time.0) - IST_OFFSET_SECONDS;
         u64::try_from(seconds).unwrap_or(0).saturating_mul(NANOS)
     }
 
-    /// The date so many days later.
+    /// The date so many days later, 31 December 9999 at the latest.
     #[must_use]
-    pub const fn plus_days(self, days: i64) -> Self {
-        Self(self.0 + days)
+    pub fn plus_days(self, days: i64) -> Self {
+        // More days than there are dates would be more than a duration holds.
+        Self(self.0.saturating_add(Duration::days(days.clamp(-10_000_000, 10_000_000))))
     }
 
     /// Days from an earlier date to this one.
-    pub const fn days_since(self, earlier: Self) -> i64 {
-        self.0 - earlier.0
+    pub fn days_since(self, earlier: Self) -> i64 {
+        (self.0 - earlier.0).whole_days()
     }
 
     /// Day of the week, 0 for Monday to 6 for Sunday.
     pub fn weekday(self) -> usize {
-        // 1970-01-01 was a Thursday.
-        usize::try_from((self.0 + 3).rem_euclid(7)).unwrap_or(0)
-    }
-
-    /// Days from the civil date, after Howard Hinnant's algorithm: years begin in March, so that a leap day ends one.
-    const fn from_civil(year: i64, month: i64, day: i64) -> Self {
-        let year = if month <= 2 { year - 1 } else { year };
-        let era = year.div_euclid(400);
-        let year_of_era = year.rem_euclid(400);
-        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-        Self(era * 146_097 + day_of_era - 719_468)
-    }
-
-    const fn civil(self) -> (i64, i64, i64) {
-        let days = self.0 + 719_468;
-        let era = days.div_euclid(146_097);
-        let day_of_era = days.rem_euclid(146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted_month = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-        (year_of_era + era * 400 + if month <= 2 { 1 } else { 0 }, month, day)
+        self.0.weekday().number_days_from_monday().into()
     }
 }
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = self.civil();
-        write!(f, "{year:04}-{month:02}-{day:02}")
+        write!(f, "{:04}-{:02}-{:02}", self.0.year(), u8::from(self.0.month()), self.0.day())
     }
 }
 
@@ -102,12 +83,12 @@ impl FromStr for Date {
         let mut parts = text.splitn(3, '-');
         let mut part = |length| digits(parts.next(), length).ok_or_else(no_date);
         let (year, month, day) = (part(4)?, part(2)?, part(2)?);
-        if !YEARS.contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-            return Err(no_date());
-        }
-        let date = Self::from_civil(year, month, day);
-        // What is no day of its month comes back as one of the next.
-        if date.civil() == (year, month, day) { Ok(date) } else { Err(no_date()) }
+        let named = || {
+            let year = i32::try_from(year).ok().filter(|year| YEARS.contains(year))?;
+            let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+            time::Date::from_calendar_date(year, month, u8::try_from(day).ok()?).ok()
+        };
+        named().map(Self).ok_or_else(no_date)
     }
 }
 
@@ -193,7 +174,7 @@ mod tests {
     proptest! {
         #[test]
         fn dates_come_back_from_their_text(days in 10_958_i64..84_006) {
-            let date = Date(days);
+            let date = Date(UNIX_DAY).plus_days(days);
             prop_assert_eq!(date.to_string().parse::<Date>(), Ok(date));
             prop_assert_eq!(date.plus_days(7).weekday(), date.weekday());
         }

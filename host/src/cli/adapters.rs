@@ -15,7 +15,7 @@ use std::{
 use clap::Subcommand;
 use serde_json::Value;
 
-pub(super) use self::live::status;
+pub(super) use self::live::{listeners, status};
 use self::{new::NewArgs, pin::PinArgs, test::TestArgs};
 use super::{run::own_program, runtime, table::list};
 use crate::{

@@ -1,6 +1,11 @@
 //! `tickhost check`: everything that can be known to be wrong before anything starts.
 
-use std::{fmt, net::TcpListener, path::Path};
+use std::{
+    fmt,
+    io::ErrorKind,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+};
 
 use super::trouble;
 use crate::{
@@ -23,12 +28,18 @@ pub struct Report {
     problems: Problems,
     warnings: Vec<String>,
     facts: Vec<String>,
+    host_runs: bool,
 }
 
 impl Report {
     /// The problems.
     pub fn problems(&self) -> &Problems {
         &self.problems
+    }
+
+    /// Adds what somebody else has noticed.
+    pub fn warn(&mut self, warnings: Vec<String>) {
+        self.warnings.extend(warnings);
     }
 
     /// 0 when there is no problem, else 1. Warnings are no problem.
@@ -49,6 +60,7 @@ impl fmt::Display for Report {
             writeln!(f, "ok       {fact}")?;
         }
         match self.problems.as_slice().len() {
+            0 if self.host_runs => f.write_str("No problems found: the host that runs can be started anew."),
             0 => f.write_str("No problems found: `tickhost run` can start."),
             1 => f.write_str("1 problem found."),
             count => write!(f, "{count} problems found."),
@@ -56,14 +68,18 @@ impl fmt::Display for Report {
     }
 }
 
-/// Looks at everything. Nothing is started and nothing is left behind; each port is opened and closed at once.
-pub fn check(sources: &Sources, validate: Validate<'_>) -> Report {
-    check_at(sources, validate, clock::unix_nanos())
+/// Looks at everything. Nothing is started and nothing is left behind; each port is opened and closed at once. `taken` are
+/// the addresses of the host that runs with the data folder, if one does: ports that it has are free for the next one.
+pub fn check(sources: &Sources, validate: Validate<'_>, taken: &[SocketAddr]) -> Report {
+    check_at(sources, validate, taken, clock::unix_nanos())
 }
 
-fn check_at(sources: &Sources, validate: Validate<'_>, now_ns: u64) -> Report {
+fn check_at(sources: &Sources, validate: Validate<'_>, taken: &[SocketAddr], now_ns: u64) -> Report {
     let (settings, problems) = Settings::load_lenient(sources);
-    let mut report = Report { problems, warnings: settings.warnings.clone(), facts: Vec::new() };
+    let warnings = settings.warnings.clone();
+    let mut report = Report { problems, warnings, facts: Vec::new(), host_runs: false };
+    let own = [settings.websocket_address(), settings.admin_address()];
+    report.host_runs = own.into_iter().any(|address| is_among(address, taken));
     if let Some(file) = &settings.config {
         report.facts.push(format!("settings file {}", file.display()));
     }
@@ -71,7 +87,7 @@ fn check_at(sources: &Sources, validate: Validate<'_>, now_ns: u64) -> Report {
     check_calendar(&settings, now_ns, &mut report);
     check_tls(&settings, now_ns, &mut report);
     check_data(&settings, &sources.working_dir, &mut report);
-    check_ports(&settings, &mut report);
+    check_ports(&settings, taken, &mut report);
     report
 }
 
@@ -165,6 +181,10 @@ fn check_data(settings: &Settings, working_dir: &Path, report: &mut Report) {
         match trouble::doubts(settings, working_dir) {
             Ok(doubts) => {
                 report.warnings.extend(doubts);
+                // That the host runs which these settings are of is no mistake.
+                if !report.host_runs {
+                    report.warnings.extend(trouble::another_host(&settings.data_dir));
+                }
                 let database = settings.database_url.as_ref().map(|url| url.path().display().to_string());
                 report.facts.extend(database.map(|path| format!("database {path}")));
             }
@@ -174,7 +194,7 @@ fn check_data(settings: &Settings, working_dir: &Path, report: &mut Report) {
     trouble::folders(settings).into_iter().for_each(|problem| report.problems.push(problem));
 }
 
-fn check_ports(settings: &Settings, report: &mut Report) {
+fn check_ports(settings: &Settings, taken: &[SocketAddr], report: &mut Report) {
     let listeners = [
         ("client port", "websocket", Some(settings.websocket_address())),
         ("operator's port", "admin", Some(settings.admin_address())),
@@ -188,9 +208,19 @@ fn check_ports(settings: &Settings, report: &mut Report) {
         }
         match TcpListener::bind(address) {
             Ok(_) => report.facts.push(format!("{what} {address}")),
+            Err(error) if error.kind() == ErrorKind::AddrInUse && is_among(address, taken) => {
+                report.facts.push(format!("{what} {address}, which the host that runs has"));
+            }
             Err(error) => report.problems.push(trouble::port(settings, prefix, address, &error)),
         }
     }
+}
+
+/// Whether one of these is in the way of an address. All addresses of a machine are in the way of each.
+fn is_among(address: SocketAddr, taken: &[SocketAddr]) -> bool {
+    taken.iter().filter(|taken| taken.port() == address.port()).any(|taken| {
+        taken.ip() == address.ip() || taken.ip().is_unspecified() || address.ip().is_unspecified()
+    })
 }
 
 #[cfg(test)]

@@ -10,11 +10,12 @@ use parking_lot::Mutex;
 use secrecy::ExposeSecret as _;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{Prepared, trouble};
 use crate::{
     accounts::{Accounts, AccountsError, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
-    admin::Token,
+    admin::{Token, from_this_machine},
     bus::BusSettings,
     calendar::{self, Calendars},
     clock,
@@ -29,6 +30,7 @@ use crate::{
     run_dir::RunDir,
     service::{News, Service},
     session::{LosslessPolicy, SessionPolicy, SessionSettings},
+    telemetry::span::{self, operation},
     tls::Tls,
 };
 
@@ -90,7 +92,7 @@ pub fn open_calendar(settings: &Settings) -> Result<Calendars, Problems> {
 /// # Errors
 /// Why it did not start.
 pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Prepared { settings, plugins, log } = prepared;
+    let Prepared { settings, plugins, log, export } = prepared;
     let service = Service::of_environment();
     if let Some(shift) = clock::Shift::of_environment() {
         tokio::spawn(shift.follow());
@@ -102,7 +104,8 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     }
     let doubts = trouble::doubts(&settings, &sources.working_dir);
     let unusable = |error: AccountsError| Problems::from(trouble::data_folder(&settings, &error));
-    for doubt in doubts.map_err(|error| Problems::from(trouble::data(&settings, &error)))? {
+    let doubts = doubts.map_err(|error| Problems::from(trouble::data(&settings, &error)))?;
+    for doubt in doubts.into_iter().chain(trouble::another_host(&settings.data_dir)) {
         tracing::warn!(detail = doubt, "Setting needs attention");
     }
     if let Some(detail) = trouble::nothing_served(&plugins) {
@@ -120,7 +123,12 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     let plan = plan(settings.clone(), plugins, accounts, run_dir, console_token.clone());
     // Before anybody can know that the host runs: whoever stops it from then on is heard.
     let mut signals = Signals::listen()?;
-    let host = Host::start(plan).map_err(|error| trouble::start(&settings, error))?;
+    let starting = operation!("host.start", "internal");
+    let host = starting.in_scope(|| Host::start(plan));
+    span::end(&starting, host.as_ref().map(drop).map_err(|_| "start_failed"));
+    drop(starting);
+    let host = host.map_err(|error| trouble::start(&settings, error))?;
+    export.follow(Arc::clone(host.status()));
     let stop_following = CancellationToken::new();
     let calendar = Arc::<Notify>::default();
     if let Some(path) = calendar_file {
@@ -152,7 +160,9 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     tracing::info!("Stopping");
     service.tell(News::Stopping);
     stop_following.cancel();
-    host.shut_down().await;
+    export.conclude();
+    host.shut_down().instrument(operation!("host.stop", "internal")).await;
+    export.stop().await;
     Ok(())
 }
 
@@ -335,11 +345,12 @@ fn welcome(
     console_token: &Token,
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
-    let (websocket, scheme) = (host.websocket_addr(), scheme(host));
+    let (websocket, scheme) = (from_this_machine(host.websocket_addr()), scheme(host));
     writeln!(
         out,
-        "Tickhost serves {scheme}://{websocket}; status at http://{}/status. Stop with Ctrl-C.",
-        host.admin_addr()
+        "Tickhost serves {scheme}://{}; status at http://{}/status. Stop with Ctrl-C.",
+        host.websocket_addr(),
+        from_this_machine(host.admin_addr())
     )?;
     let program = std::env::args().next().unwrap_or_else(|| "tickhost".to_owned());
     // What is no terminal may be a file that others read, or a journal: there, a secret has no place.

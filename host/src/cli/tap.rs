@@ -29,7 +29,7 @@ use self::{
     screen::Screen,
 };
 use super::run::DEMO_KEY_FILE;
-use crate::config::Settings;
+use crate::{admin::from_this_machine, config::Settings};
 
 /// Names the key in the environment; there is no flag for it, as every program can read the arguments of others.
 const KEY_VARIABLE: &str = "TICKHOST_API_KEY";
@@ -136,14 +136,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// The client port, reached from this machine although it may listen on all addresses.
 fn default_url(settings: &Settings) -> String {
-    let mut address = settings.websocket_address();
-    if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() {
-            [127, 0, 0, 1].into()
-        } else {
-            std::net::Ipv6Addr::LOCALHOST.into()
-        });
-    }
+    let address = from_this_machine(settings.websocket_address());
     let scheme = if settings.tls_files().is_some() { "wss" } else { "ws" };
     format!("{scheme}://{address}")
 }

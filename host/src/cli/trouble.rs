@@ -159,7 +159,6 @@ pub(super) fn doubts(settings: &Settings, working_dir: &Path) -> Result<Vec<Stri
         (None, None) => look_at_embedded(&settings.data_dir)?,
     };
     doubts.extend(others_may_enter(&settings.data_dir));
-    doubts.extend(another_host(&settings.data_dir));
     Ok(doubts)
 }
 
@@ -181,7 +180,7 @@ fn others_may_enter(_: &Path) -> Option<String> {
 }
 
 /// Commands reach one host of a data folder only: that which was started last.
-fn another_host(data_dir: &Path) -> Option<String> {
+pub(super) fn another_host(data_dir: &Path) -> Option<String> {
     let host = RunningHost::find(data_dir).ok().flatten()?;
     (host.pid != std::process::id() && run_dir::is_running(host.pid)).then(|| {
         format!(

@@ -1,5 +1,6 @@
 //! One connection of a feed: an adapter instance, replaced by a new one when it fails.
 
+mod attempt;
 mod load;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
 
 use adapter_abi::{ErrorCode, StatusEvent, StatusKind};
 
+pub(super) use self::attempt::Attempt;
 use self::load::Load;
 use super::{
     FeedState,
@@ -105,6 +107,8 @@ pub(super) struct Connection {
     up_since: Option<Instant>,
     /// It stays down, and what others have room for has moved there.
     pub(super) is_left: bool,
+    /// How long the present attempt to connect takes.
+    pub(super) attempt: Attempt,
     pub(super) restart_at: Option<Instant>,
     /// When the instance itself will try again, by its own word.
     pub(super) retry_at: Option<Instant>,
@@ -238,6 +242,7 @@ impl Connection {
             events.retire();
         }
         self.epoch = 0;
+        self.attempt.abandon();
         self.instance.take()
     }
 
@@ -263,6 +268,7 @@ impl Connection {
 
     /// The instance could not be made, or has died: plans the next attempt.
     pub(super) fn fail(&mut self, message: &str, now: Instant) {
+        self.attempt.end(Err("failed"));
         let started_at = self.started_at.take();
         let was_made = started_at.is_some();
         let was_stable = started_at.is_some_and(|start| now.duration_since(start) >= STABLE_AFTER);
@@ -297,22 +303,26 @@ impl Connection {
         self.retry_at = now.checked_add(Duration::from_millis(event.retry_in_ms)).filter(|_| tells_of_retry);
         match event.kind {
             StatusKind::CONNECTING => {
+                self.attempt.begin();
                 let is_counted = std::mem::take(&mut self.is_first_attempt);
                 self.attempts = self.attempts.saturating_add(u32::from(!is_counted));
                 self.set_link(Link::Connecting);
             }
             StatusKind::CONNECTED => {
+                self.attempt.end(Ok(()));
                 self.set_link(Link::Up);
                 self.attempts = 0;
                 self.is_first_attempt = false;
                 self.last_error = None;
             }
             StatusKind::DISCONNECTED => {
+                self.attempt.end(Err("disconnected"));
                 self.disconnects += u64::from(self.link == Link::Up);
                 self.set_link(Link::Connecting);
                 self.last_error = Some(describe(event));
             }
             StatusKind::AUTH_FAILED => {
+                self.attempt.end(Err("auth_failed"));
                 self.set_link(Link::AuthFailed);
                 self.last_error = Some(describe(event));
             }

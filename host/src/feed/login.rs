@@ -34,6 +34,17 @@ pub(super) enum LoginOutcome {
     Failed(AdapterFailure),
 }
 
+impl LoginOutcome {
+    /// The kind of it, for spans.
+    pub(super) const fn result(&self) -> Result<(), &'static str> {
+        match self {
+            Self::Stored => Ok(()),
+            Self::NeedsPerson(_) => Err("needs_person"),
+            Self::Failed(_) => Err("failed"),
+        }
+    }
+}
+
 /// The fields that a log-in began with, a JSON object. Never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Asked(pub(super) Zeroizing<String>);

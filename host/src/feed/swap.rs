@@ -7,6 +7,7 @@ use std::{
 
 use adapter_abi::{StatusEvent, StatusKind, SubscriptionOutcome};
 use rustc_hash::FxHashSet;
+use tracing::Span;
 
 use super::{connection::Link, events::Events, handover::Handover};
 use crate::plugins::AdapterInstance;
@@ -44,6 +45,8 @@ pub(super) struct Standby {
     pub(super) outcomes: Vec<SubscriptionOutcome>,
     began: Instant,
     ready_at: Option<Instant>,
+    /// From the beginning of this instance to the end of the other, or of this one.
+    pub(super) span: Span,
 }
 
 /// What is to be done with a standby.
@@ -64,6 +67,7 @@ impl Standby {
         handover: Arc<Handover>,
         awaited: impl IntoIterator<Item = u32>,
         now: Instant,
+        span: Span,
     ) -> Self {
         Self {
             instance,
@@ -74,6 +78,7 @@ impl Standby {
             outcomes: Vec::new(),
             began: now,
             ready_at: None,
+            span,
         }
     }
 

@@ -72,6 +72,17 @@ impl Counted {
         self.buckets.iter().sum()
     }
 
+    /// Durations by the upper end of their bucket in microseconds, none for the last, which has no end. Of those that are kept
+    /// this is one bucket in two, which is what dashboards need.
+    pub fn shown(&self) -> impl Iterator<Item = (Option<u64>, u64)> {
+        let ends = BOUNDS_US.into_iter().map(Some).chain([None]).enumerate();
+        let mut count = 0;
+        ends.zip(self.buckets).filter_map(move |((place, end), bucket)| {
+            count += bucket;
+            (place % 2 == 0).then(|| (end, std::mem::take(&mut count)))
+        })
+    }
+
     /// What came since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

@@ -13,6 +13,8 @@
 mod batch;
 mod child;
 mod errand;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod limits;
 mod login;
 mod parent;

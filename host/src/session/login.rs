@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use secrecy::SecretString;
+use tracing::Instrument as _;
 
 use super::{
     Session,
@@ -18,6 +19,7 @@ use crate::{
         reply::{self, ErrorReply},
         request::Wishes,
     },
+    telemetry::span::{self, operation},
 };
 
 /// What is known of a client.
@@ -64,7 +66,12 @@ impl Identity {
 impl Session {
     pub(super) fn authenticate(&self, api_key: SecretString, wishes: Wishes) -> Pending {
         let hub = Arc::clone(&self.context.hub);
-        Box::pin(async move { Done::LoggedIn(hub.login(&api_key).await.map(Box::new), wishes) })
+        let span = operation!("session.login", "server", tickhost.session_id = self.me.id().0);
+        Box::pin(async move {
+            let outcome = hub.login(&api_key).instrument(span.clone()).await;
+            span::end(&span, outcome.as_ref().map(drop).map_err(LoginError::label));
+            Done::LoggedIn(outcome.map(Box::new), wishes)
+        })
     }
 
     pub(super) fn finish_login(

@@ -9,6 +9,7 @@ use std::{
 };
 
 use rustc_hash::FxHashSet;
+use tracing::Instrument as _;
 
 use super::{Session, held::Name, login::Identity};
 use crate::{
@@ -24,6 +25,7 @@ use crate::{
         request::{Entry, RefusedEntry, Request, RequestId, UnsubscribeEntry, Wishes},
         text,
     },
+    telemetry::span::{self, operation},
 };
 
 /// A request that is being answered.
@@ -132,15 +134,29 @@ impl Session {
             })
             .collect();
         let limit = self.policy.settings.subscribe_timeout + ANSWER_MARGIN;
+        let span = operation!(
+            "session.subscribe",
+            "server",
+            tickhost.session_id = self.me.id().0,
+            tickhost.mode = asked.mode.label(),
+            tickhost.requested = asked.entries.len(),
+            tickhost.granted = tracing::field::Empty
+        );
         self.pending = Some(Box::pin(async move {
             let count = wants.len();
-            let answers = tokio::time::timeout(limit, feed.subscribe(wants)).await.unwrap_or_else(|_| {
+            let answer = tokio::time::timeout(limit, feed.subscribe(wants)).instrument(span.clone()).await;
+            let answers = answer.unwrap_or_else(|_| {
                 let late = Refusal::new(
                     ErrorCode::ProcessingError,
                     "The feed did not answer in time; subscribe again",
                 );
                 vec![Err(late); count]
             });
+            let granted = answers.iter().filter(|answer| answer.is_ok()).count();
+            let refused = answers.iter().find_map(|answer| Some(answer.as_ref().err()?.code.as_str()));
+            span.record("tickhost.granted", granted);
+            // What was granted in part worked.
+            span::end(&span, refused.filter(|_| granted == 0).map_or(Ok(()), Err));
             Done::Subscribed(asked, answers)
         }));
     }

@@ -286,7 +286,8 @@ export function playground(ask) {
     });
   }
 
-  const root = el("section", { class: "playground" }, el("h2", null, "Playground"), connection, keyNote, feedNote, subscribing, problem, table.root, el("div", { class: "panels" }, detailPanel, rawPanel));
+  // What comes and goes stands below the forms, or a button would move away from under a finger.
+  const root = el("section", { class: "playground" }, el("h2", null, "Playground"), connection, subscribing, feedNote, problem, keyNote, table.root, el("div", { class: "panels" }, detailPanel, rawPanel));
   let isPrepared = false;
 
   // Drawn a few times a second however many frames come, and not at all while nobody looks.

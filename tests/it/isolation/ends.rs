@@ -113,6 +113,11 @@ async fn nothing_is_left_of_a_host_that_was_killed() {
     wait_until("one computes", || async { !trigger_of(host.dir(), "faulty_endless_loop").exists() }).await;
     let processes = process::adapters_of(host.pid());
     assert_eq!(processes.len(), entries.len(), "{processes:?}");
+    // For people who look for what computes for ever.
+    for process in &processes {
+        let name = process.name();
+        assert!(name.starts_with("adapter-faulty_") || name.starts_with("adapter-raw_"), "{name}");
+    }
     host.kill();
     let left = left_of(&processes, Instant::now()).await;
     assert!(left.is_empty(), "still there after {GONE_WITHIN:?}: {left:?}");

@@ -37,8 +37,12 @@ pub(crate) enum HsmEvent<'a> {
 
 impl Hsm {
     pub(crate) fn new(line: &Value) -> Self {
+        Self::wanting(&line["symbols"])
+    }
+
+    pub(crate) fn wanting(symbols: &Value) -> Self {
         let mut topics = Topics::new();
-        for name in line["symbols"].as_object().unwrap().keys() {
+        for name in symbols.as_object().unwrap().keys() {
             let (feed, topic) = Topic::parse(name.as_bytes()).unwrap();
             topics.want(feed, topic);
         }
@@ -124,17 +128,29 @@ impl TbtEvent {
 impl Tbt {
     /// Wants every symbol that the vector tells of.
     pub(crate) fn new(line: &Value) -> Self {
-        let (mut books, mut wanted) = (Books::new(), Vec::new());
+        Self::wanting(&Self::wanted(line))
+    }
+
+    /// Every symbol that the vector tells of.
+    pub(crate) fn wanted(line: &Value) -> Vec<String> {
+        let mut wanted: Vec<String> = Vec::new();
         for event in line["expected"].as_array().unwrap().iter().flat_map(|events| events.as_array().unwrap())
         {
             if let Some(symbol) = event["symbol"].as_str()
                 && !wanted.iter().any(|known| known == symbol)
             {
-                books.want(symbol);
                 wanted.push(symbol.to_owned());
             }
         }
-        Self { books: Symbols { books, wanted } }
+        wanted
+    }
+
+    pub(crate) fn wanting(wanted: &[String]) -> Self {
+        let mut books = Books::new();
+        for symbol in wanted {
+            books.want(symbol);
+        }
+        Self { books: Symbols { books, wanted: wanted.to_vec() } }
     }
 
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<TbtEvent>, TbtError> {

@@ -49,6 +49,12 @@ pub(in crate::cli) async fn status(settings: &Settings) -> anyhow::Result<Option
     }
 }
 
+/// Where the host listens that says this of itself.
+pub(in crate::cli) fn listeners(status: &Value) -> Vec<SocketAddr> {
+    let listeners = ["websocket", "admin", "bus"].map(|name| &status["listeners"][name]);
+    listeners.into_iter().filter_map(|address| address.as_str()?.parse().ok()).collect()
+}
+
 /// Lets the running host load an adapter again, whatever has changed; true when it did.
 ///
 /// # Errors

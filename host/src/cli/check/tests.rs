@@ -31,6 +31,16 @@ impl Place {
     }
 
     fn check(&self, environment: &[(&str, &str)], validate: Validate<'_>) -> Report {
+        self.check_beside(&[], environment, validate)
+    }
+
+    /// While a host runs with the data folder, at these addresses.
+    fn check_beside(
+        &self,
+        taken: &[SocketAddr],
+        environment: &[(&str, &str)],
+        validate: Validate<'_>,
+    ) -> Report {
         let any = [("WEBSOCKET_PORT", "0"), ("TICKHOST_ADMIN_PORT", "0"), ("ZMQ_PORT", "0")];
         let environment = any.iter().chain(environment).copied();
         let sources = Sources {
@@ -40,7 +50,7 @@ impl Place {
             executable: None,
             platform_data_dir: Some(self.path("new/data")),
         };
-        check_at(&sources, validate, NOVEMBER_2026_NS)
+        check_at(&sources, validate, taken, NOVEMBER_2026_NS)
     }
 }
 
@@ -84,6 +94,25 @@ fn problems_of_every_part_are_reported_at_once_and_no_secret_is() {
     assert!(!text.contains("hunter2"), "{text}");
     let text = text.replace("[::]", "").replace(&format!("{DLL_PREFIX}adapter_sim{DLL_SUFFIX}"), "LIBRARY");
     insta::assert_snapshot!("report", text);
+}
+
+#[test]
+fn ports_of_the_host_that_runs_are_free_for_the_next_one_and_those_of_others_are_not() {
+    let (own, other) =
+        (TcpListener::bind(("127.0.0.1", 0)).unwrap(), TcpListener::bind(("127.0.0.1", 0)).unwrap());
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port().to_string();
+    let taken = [own.local_addr().unwrap()];
+    let checked =
+        |environment: &[(&str, &str)]| Place::new().check_beside(&taken, environment, &|_, _| Ok(()));
+    let report = checked(&[("WEBSOCKET_PORT", &port(&own))]);
+    assert_eq!(report.exit_code(), 0, "{report}");
+    assert!(report.to_string().contains(&format!("client port {}, which the host that runs has", taken[0])));
+    assert!(report.to_string().ends_with("the host that runs can be started anew."), "{report}");
+    let everywhere = [("WEBSOCKET_HOST", "0.0.0.0"), ("TICKHOST_ALLOW_REMOTE", "true")];
+    let report = checked(&[everywhere[0], everywhere[1], ("WEBSOCKET_PORT", &port(&own))]);
+    assert_eq!(report.exit_code(), 0, "{report}");
+    let report = checked(&[("WEBSOCKET_PORT", &port(&own)), ("ZMQ_PORT", &port(&other))]);
+    assert!(lines(&report)[0].contains("ZMQ_PORT") && lines(&report).len() == 1, "{report}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::Actor;
 use crate::{
     feed::{
-        connection::Connection,
+        connection::{Attempt, Connection},
         events::{Events, InstanceEvent, InstanceReport},
     },
     plugins::{AdapterFailure, AdapterInstance},
@@ -28,9 +28,11 @@ impl Actor {
             return;
         }
         let (label, events) = self.events_for(number);
+        let attempt = Attempt::new(self.spec(), self.feed.id(), number);
         let created = self.create(&label, &events);
         let now = Instant::now();
         let Some(connection) = self.connections.get_mut(number) else { return };
+        connection.attempt = attempt;
         match created {
             Ok(instance) => connection.begin(instance, events, now),
             Err(failure) => {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use adapter_abi::ErrorCode;
+use tracing::{Instrument as _, Span};
 
 use super::Actor;
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
         login::{Asked, DEADLINE, LoginOutcome},
     },
     plugins::{AdapterFailure, LoginStep},
+    telemetry::span::{self, operation},
 };
 
 impl Actor {
@@ -35,7 +37,15 @@ impl Actor {
         tracing::info!(adapter = %self.spec().adapter, user = %account.user, "Logging in at the broker");
         let connector = Arc::clone(&serving.connector);
         let (accounts, feed) = (self.context.accounts.clone(), self.feed.clone());
-        tokio::spawn(async move {
+        let spec = self.spec();
+        let span = operation!(
+            "feed.login",
+            "client",
+            tickhost.adapter = %spec.adapter,
+            tickhost.broker = %spec.broker,
+            tickhost.feed = self.feed.id().0
+        );
+        let work = async move {
             let asked = fields.clone();
             let step = tokio::task::spawn_blocking(move || connector.log_in(&asked.0, DEADLINE)).await;
             let outcome = match step {
@@ -53,8 +63,10 @@ impl Actor {
                     message: "the adapter panicked".to_owned(),
                 }),
             };
+            span::end(&Span::current(), outcome.result());
             feed.0.commands.push(Command::LoggedIn { outcome, fields });
-        });
+        };
+        tokio::spawn(work.instrument(span));
     }
 
     /// A log-in has ended.

@@ -20,6 +20,7 @@ use crate::{
     model::InstrumentId,
     plugins::AdapterFailure,
     router,
+    telemetry::span::{self, operation},
 };
 
 /// How long a build that was started after the old one had ended may fail before the old one is started again.
@@ -184,15 +185,26 @@ impl Actor {
         carried: &[InstrumentId],
         now: Instant,
     ) -> Result<Standby, AdapterFailure> {
-        let instance = self.create(label, &events)?;
+        let spec = self.spec();
+        let span = operation!(
+            "adapter.swap",
+            "internal",
+            tickhost.adapter = %spec.adapter,
+            tickhost.broker = %spec.broker,
+            tickhost.feed = self.feed.id().0,
+            tickhost.instruments = carried.len()
+        );
+        let created = self.create(label, &events);
+        let instance = created.inspect_err(|_| span::end(&span, Err("failed")))?;
         let numbers = carried.iter().map(|instrument| instrument.0);
-        let standby = Standby::new(instance, events, Arc::clone(handover), numbers, now);
+        let standby = Standby::new(instance, events, Arc::clone(handover), numbers, now, span);
         let subscriptions =
             carried.iter().filter_map(|instrument| self.subscription(*instrument)).collect::<Vec<_>>();
         self.upstream_requests += 1;
         if !subscriptions.is_empty()
             && let Err(failure) = standby.instance.subscribe(self.upstream_requests, &subscriptions)
         {
+            span::end(&standby.span, Err("failed"));
             let _ending = self.shut_down(Some(standby.instance));
             return Err(failure);
         }
@@ -237,7 +249,7 @@ impl Actor {
         let Some(connection) = self.connections.get_mut(number) else { return false };
         let Some(standby) = connection.standby.take() else { return false };
         settle(connection, &self.feed.0.intake);
-        let Standby { instance, events, handover, link, outcomes, .. } = standby;
+        let Standby { instance, events, handover, link, outcomes, span, .. } = standby;
         // From here on the old one's ticks are dropped and the new one's pass: in this order, under the handover's lock.
         let passed = handover.flip(&self.feed.0.intake);
         let old = connection.end();
@@ -251,6 +263,7 @@ impl Actor {
         connection.forgive();
         connection.set_link(link);
         connection.last_error = None;
+        span::end(&span, Ok(()));
         let (repeated, merged) = handover.repeated_and_merged();
         let counters = self.feed.counters();
         counters.swaps.add(1);
@@ -295,6 +308,7 @@ impl Actor {
             serving.leave(&standby.handover);
         }
         standby.events.retire();
+        span::end(&standby.span, Err("given_up"));
         tracing::warn!(
             adapter = %self.feed.0.spec.adapter,
             connection = number,

@@ -1,9 +1,15 @@
 #![expect(clippy::float_cmp, reason = "the values were written as they are read")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::*;
-use crate::protocol::codes::CloseReason;
+use crate::{
+    metrics::{FeedCounters, FeedSample, HostSample, ServerCounters, walk},
+    protocol::codes::CloseReason,
+};
 
 const STATES: [&str; 2] = ["live", "down"];
 
@@ -91,6 +97,7 @@ fn feed<'a>(id: u32, adapter: &'a str, counters: &'a FeedCounters) -> FeedSample
         adapter,
         broker: "sim",
         state: "live",
+        is_market_closed: true,
         instruments: 7,
         connections: 2,
         sessions: 3,
@@ -111,7 +118,7 @@ fn page(feeds: &[FeedSample<'_>], counters: &ServerCounters) -> String {
         bus: vec![("ticks", "accepted", 8), ("ticks", "not_subscribed", 9)],
     };
     let mut out = String::new();
-    render(&host, feeds, &STATES, &mut out);
+    walk(&host, feeds, &STATES, &mut Page::new(&mut out));
     out
 }
 

@@ -48,7 +48,8 @@ const ALIVE_EVERY: Duration = Duration::from_millis(500);
 const COMMANDS: usize = 1_024;
 
 /// Runs an adapter until the host says stop or is gone. The process must be a fresh one with a single thread.
-pub fn run() -> ExitCode {
+pub fn run(name: &str) -> ExitCode {
+    name_process(name);
     let streams = match stdio::take() {
         Ok(streams) => streams,
         Err(error) => return end_with_word(&format_args!("cannot take the standard streams: {error}")),
@@ -73,6 +74,18 @@ pub fn run() -> ExitCode {
         Ok(child) => child.obey(),
         Err((code, message)) => refuse(code, &message),
     }
+}
+
+/// Gives the process a name of its own in `top` and in the service manager's log: that of its file is `exe`, because the
+/// host starts the program that runs, and not one that has replaced it since. The kernel keeps 15 bytes.
+fn name_process(name: &str) {
+    #[cfg(target_os = "linux")]
+    if let Ok(name) = std::ffi::CString::new(format!("adapter-{name}")) {
+        // Only for the eyes of people.
+        _ = rustix::thread::set_name(&name);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = name;
 }
 
 fn end_with_word(word: &dyn std::fmt::Display) -> ExitCode {

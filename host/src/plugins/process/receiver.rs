@@ -148,22 +148,14 @@ pub(super) async fn run(
     let mut decoded = Decoded::default();
     let (mut taken, mut told) = (0_u64, 0_u64);
     loop {
-        let mut start = 0;
-        while let Some(frame) = next_frame(bytes.get(start..).unwrap_or_default())? {
-            start += frame.length;
-            let is_question = frame.body.is_empty();
-            if !is_question {
-                let kind = decoded.read(frame.body).map_err(|_| ReceiveError::Nonsense)?;
-                // Refused ticks are counted where they are refused, and read on, or the other end would fill up.
-                let _counted = publish(&*events, kind, &decoded);
-                events.replaced(decoded.missed);
-                taken += frame.body.len() as u64;
-            }
+        let start = take(&bytes, &mut decoded, &*events, |length| {
+            taken += length;
+            let is_question = length == 0;
             if taken - told >= TELL_EVERY || is_question {
                 told = taken;
                 tell(taken);
             }
-        }
+        })?;
         bytes.drain(..start);
         bytes.reserve(READ_BYTES);
         // One read of a flood, and the others on this thread have their turn.
@@ -172,6 +164,27 @@ pub(super) async fn run(
             return Ok(());
         }
     }
+}
+
+/// Publishes every whole frame at the front of `bytes`, and tells the length of each body; gives the bytes of them all.
+pub(super) fn take(
+    bytes: &[u8],
+    decoded: &mut Decoded,
+    events: &dyn AdapterEvents,
+    mut took: impl FnMut(u64),
+) -> Result<usize, ReceiveError> {
+    let mut start = 0;
+    while let Some(frame) = next_frame(bytes.get(start..).unwrap_or_default())? {
+        start += frame.length;
+        if !frame.body.is_empty() {
+            let kind = decoded.read(frame.body).map_err(|_| ReceiveError::Nonsense)?;
+            // Refused ticks are counted where they are refused, and read on, or the other end would fill up.
+            let _counted = publish(events, kind, decoded);
+            events.replaced(decoded.missed);
+        }
+        took(frame.body.len() as u64);
+    }
+    Ok(start)
 }
 
 fn publish(events: &dyn AdapterEvents, kind: Mode, decoded: &Decoded) -> PublishOutcome {

@@ -1,0 +1,64 @@
+//! Messages of publishers on the bus: a topic, a line feed, a body.
+
+#![no_main]
+
+use std::{path::PathBuf, sync::Arc};
+
+use fuzz::{begin_with, bounded};
+use libfuzzer_sys::fuzz_target;
+use tickhost::{
+    bus::{BusCounters, BusReader, BusSettings, BusSink, BusVerdict, CacheScope},
+    model::{MAX_DEPTH_LEVELS, Mode, TickView, field},
+};
+
+const SEEDS: [&str; 9] = [
+    "NSE_SBIN_LTP\n{\"ltp\":625.5}",
+    "NSE_INDEX_NIFTY_QUOTE\n{\"symbol\":\"NIFTY\",\"ltp\":1,\"volume\":1500000,\"atp\":\"621.4\",\"oi\":null,\"timestamp\":1705294800}",
+    "NSE_SBIN_DEPTH\n{\"ltp\":625.5,\"depth\":{\"buy\":[{\"price\":625.45,\"quantity\":120,\"orders\":3}],\"sell\":[{\"price\":625.55,\"qty\":80}]}}",
+    "NSE_SBIN_DEPTH\n{\"bids\":[{\"price\":\"1.5\",\"quantity\":-1}],\"asks\":[]}",
+    "NSE_SBIN_LTP\n[{\"symbol\":\"SBIN\",\"exchange\":\"NSE\",\"ltp\":625.5},{\"symbol\":\"INFY\",\"exchange\":\"NSE\",\"mode\":2,\"ltp\":1e3}]",
+    "UPSTOX_bob_orders\n{\"type\":\"order_update\",\"user_id\":\"bob\"}",
+    "CACHE_INVALIDATE_ALL_bob\n{\"user_id\":\"bob\",\"cache_type\":\"FEED\"}",
+    "zerodha_NSE_SBIN_LTP\n{}",
+    "NSE_SOL_INR_3\n{\"ltt\":\"1e400\",\"change\":-0.0}",
+];
+
+struct Checked;
+
+impl BusSink for Checked {
+    fn tick(&mut self, exchange: &str, symbol: &str, _: Mode, tick: TickView<'_>) -> BusVerdict {
+        assert!(!exchange.is_empty() && !symbol.is_empty());
+        let quote = tick.quote;
+        assert_eq!(quote.fields & !field::IN_QUOTE, 0);
+        for (bit, count) in [
+            (field::VOLUME, quote.volume),
+            (field::OI, quote.oi),
+            (field::BID_SIZE, quote.bid_size),
+            (field::TOTAL_BUY_QUANTITY, quote.total_buy_quantity),
+        ] {
+            assert!(quote.fields & bit == 0 || count >= 0);
+        }
+        for side in [tick.buy, tick.sell] {
+            assert!(side.len() <= usize::from(MAX_DEPTH_LEVELS));
+            assert!(side.iter().all(|level| level.quantity >= 0));
+        }
+        BusVerdict::Accepted
+    }
+
+    fn order_update(&mut self, user_id: &str, body: &str) {
+        let body: serde_json::Value = serde_json::from_str(body).expect("what is passed on is JSON");
+        assert!(body.is_object() && !user_id.is_empty());
+    }
+
+    fn cache_invalidate(&mut self, _: CacheScope, _: &str) {}
+
+    fn flush(&mut self) {}
+}
+
+fuzz_target!(init: begin_with("bus_message", SEEDS.map(|seed| seed.as_bytes().to_vec())), |input: &[u8]| bounded(input, || {
+    let at = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    let (topic, body) = input.split_at(at);
+    let settings = BusSettings::new(([127, 0, 0, 1], 0).into(), PathBuf::new());
+    let mut reader = BusReader::new(settings, Arc::new(BusCounters::default()));
+    reader.read(topic, body.get(1..).unwrap_or_default(), &mut Checked);
+}));
