@@ -152,6 +152,11 @@ fn plain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
         let expected = text.get(text.rfind(", expected ")?..)?;
         Some(format!("{start}{}{expected}", given.trim_end()))
     });
+    let shown = shown.or_else(|| {
+        let expected =
+            text.strip_prefix("unknown variant ").and_then(|text| text.get(text.rfind(", expected ")?..))?;
+        Some(format!("unknown value{expected}"))
+    });
     let shown = in_words(shown.unwrap_or_else(|| text.to_owned()));
     match error.path().to_string().as_str() {
         "." => shown,
@@ -327,8 +332,8 @@ mod tests {
             (r#"{"size":[]}"#, "size: invalid type: sequence, expected a whole number"),
             (r#"{"stall":1}"#, "unknown field `stall`, expected `size` or `network`"),
             (
-                r#"{"size":1,"network":{"mode":"slow"}}"#,
-                "network.mode: unknown variant `slow`, expected `fast`",
+                r#"{"size":1,"network":{"mode":"canary, expected `slow`"}}"#,
+                "network.mode: unknown value, expected `fast`",
             ),
             ("{}", "missing field `size`"),
         ] {
