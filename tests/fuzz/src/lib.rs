@@ -1,6 +1,6 @@
 //! What the targets have in common: inputs to begin with, and inputs that are several frames.
 
-use std::{fs, path::Path};
+use std::{fmt::Debug, fs, path::Path};
 
 use serde_json::Value;
 
@@ -23,6 +23,21 @@ pub fn begin_with(target: &str, seeds: impl IntoIterator<Item = Vec<u8>>) {
     fs::create_dir_all(&folder).expect("the folder for inputs can be made");
     for (number, seed) in seeds.into_iter().enumerate() {
         fs::write(folder.join(format!("seed-{number:04}")), seed).expect("an input can be written");
+    }
+}
+
+/// Of any list: a name that a number has leads back to the number, or the price of one instrument would be shown for
+/// another.
+pub fn lead_back<'a, K: Copy + Debug + PartialEq>(
+    names: impl Iterator<Item = (&'a str, &'a str)>,
+    key: impl Fn(&str, &str) -> Option<K>,
+    name: impl Fn(K) -> Option<(&'a str, &'a str)>,
+) {
+    for (exchange, symbol) in names {
+        let number = key(exchange, symbol).expect("what is listed has a number");
+        if let Some((exchange, symbol)) = name(number) {
+            assert_eq!(key(exchange, symbol), Some(number), "{exchange}:{symbol}");
+        }
     }
 }
 
