@@ -250,9 +250,10 @@ impl<'de> Visitor<'de> for ElementVisitor<'_> {
     }
 }
 
+/// A name; an empty one is none, as in a topic.
 fn text(value: Number<'_>) -> Option<Cow<'_, str>> {
     match value {
-        Number::Text(text) => Some(text),
+        Number::Text(text) if !text.is_empty() => Some(text),
         _ => None,
     }
 }

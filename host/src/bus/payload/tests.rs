@@ -133,6 +133,15 @@ fn batches_name_their_ticks() {
     assert!(ticks[3].2.is_empty());
 }
 
+/// Found by the fuzzer: such an element passed for a tick of an exchange without a name.
+#[test]
+fn an_empty_name_in_a_batch_is_none() {
+    let ticks =
+        ticks(r#"[{"exchange":"","symbol":"A","ltp":1},{"exchange":"NSE","symbol":"","ltp":1}]"#).unwrap();
+    let names: Vec<&str> = ticks.iter().map(|(_, names, _)| names.as_str()).collect();
+    assert_eq!(names, ["-:A None", "NSE:- None"]);
+}
+
 #[test]
 fn what_is_no_tick_is_refused() {
     for body in
