@@ -1,6 +1,6 @@
 //! The client protocol as a client meets it.
 
-use integration_tests::{Client, Host};
+use integration_tests::{Client, Host, wait_until};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -193,6 +193,8 @@ async fn questions_are_answered() {
     client.authenticate(&host.key()).await;
     client.subscribe(&["NSE:SBIN"], "LTP").await;
     client.tick().await;
+    // Ticks and news of the connection come by different ways; on a machine that is busy, the news may be second.
+    wait_until("the feed is live", || async { host.status().await["feeds"][0]["state"] == "live" }).await;
     client.send(&json!({"action": "get_broker_info"})).await;
     let info = client.control().await;
     assert_eq!((&info["broker"], &info["adapter_status"]), (&json!("sim"), &json!("connected")));
