@@ -152,11 +152,28 @@ fn plain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
         let expected = text.get(text.rfind(", expected ")?..)?;
         Some(format!("{start}{}{expected}", given.trim_end()))
     });
-    let shown = shown.unwrap_or_else(|| text.to_owned());
+    let shown = shown.or_else(|| {
+        let expected =
+            text.strip_prefix("unknown variant ").and_then(|text| text.get(text.rfind(", expected ")?..))?;
+        Some(format!("unknown value{expected}"))
+    });
+    let shown = in_words(shown.unwrap_or_else(|| text.to_owned()));
     match error.path().to_string().as_str() {
         "." => shown,
         _ if text.starts_with("unknown field ") => shown,
         path => format!("{path}: {shown}"),
+    }
+}
+
+/// The types of numbers as people call them.
+fn in_words(text: String) -> String {
+    let Some((given, expected)) = text.rsplit_once(", expected ") else { return text };
+    match expected {
+        "f32" | "f64" => format!("{given}, expected a number"),
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize" => {
+            format!("{given}, expected a whole number")
+        }
+        _ => text,
     }
 }
 
@@ -307,13 +324,16 @@ mod tests {
     #[test]
     fn a_wrong_setting_is_named_and_its_value_is_not_repeated() {
         for (json, wanted) in [
-            (r#"{"size":"canary \", expected at line 7"}"#, "size: invalid type: string, expected u8"),
-            (r#"{"size":-7}"#, "size: invalid value: integer, expected u8"),
-            (r#"{"size":[]}"#, "size: invalid type: sequence, expected u8"),
+            (
+                r#"{"size":"canary \", expected at line 7"}"#,
+                "size: invalid type: string, expected a whole number",
+            ),
+            (r#"{"size":-7}"#, "size: invalid value: integer, expected a whole number"),
+            (r#"{"size":[]}"#, "size: invalid type: sequence, expected a whole number"),
             (r#"{"stall":1}"#, "unknown field `stall`, expected `size` or `network`"),
             (
-                r#"{"size":1,"network":{"mode":"slow"}}"#,
-                "network.mode: unknown variant `slow`, expected `fast`",
+                r#"{"size":1,"network":{"mode":"canary, expected `slow`"}}"#,
+                "network.mode: unknown value, expected `fast`",
             ),
             ("{}", "missing field `size`"),
         ] {

@@ -5,6 +5,7 @@
 //! runs off the threads that serve, a few at a time.
 
 mod changes;
+pub mod look;
 pub mod openalgo;
 pub mod secrets;
 pub mod store;
@@ -139,6 +140,16 @@ pub enum AccountsError {
     Refused(String),
 }
 
+impl AccountsError {
+    pub(crate) fn undecryptable(user: &str, broker: &str) -> Self {
+        Self::Undecryptable {
+            user: user.to_owned(),
+            broker: broker.to_owned(),
+            reason: "master.key is not the one they were stored with; restore it, or set them again",
+        }
+    }
+}
+
 /// Credentials of one account, by name. Wiped when dropped, and never shown.
 #[derive(Default)]
 pub struct Credentials(Vec<(String, Zeroizing<String>)>);
@@ -223,6 +234,22 @@ impl Accounts {
         let watched = Arc::downgrade(&openalgo);
         let changes = changes::watch("openalgo", move || Some(watched.upgrade()?.data_version()));
         Ok(Self::new(Source::OpenAlgo(openalgo), changes))
+    }
+
+    /// Looks at an OpenAlgo database. Gives what works and needs attention, a sentence each.
+    ///
+    /// # Errors
+    /// As [`Accounts::open_openalgo`].
+    pub fn look_at_openalgo(settings: openalgo::OpenAlgoSettings) -> Result<Vec<String>, AccountsError> {
+        OpenAlgo::open(settings)?.doubts()
+    }
+
+    /// Looks whether the file of an OpenAlgo database can be read at all, for who lacks its pepper.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn look_for_openalgo(path: &Path) -> Result<(), AccountsError> {
+        openalgo::require_readable(path)
     }
 
     fn new(source: Source, changes: watch::Receiver<u64>) -> Self {

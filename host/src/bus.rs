@@ -31,6 +31,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::receive::BusReader;
+pub(crate) use self::receive::has_room;
 use crate::model::{Mode, TickView};
 
 /// Longest topic, in bytes.

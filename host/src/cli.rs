@@ -8,6 +8,7 @@ mod manual;
 pub mod run;
 mod table;
 pub mod tap;
+mod trouble;
 
 #[cfg(test)]
 mod tests;
@@ -172,9 +173,24 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are "errors" that go to standard output. Nobody is left to tell when printing fails.
             _ = error.print();
+            if let Some(variable) = secret_flag(std::env::args_os()) {
+                complain(&format_args!(
+                    "tickhost: that is a secret, and every program on this machine can read arguments; give it as {variable} in \
+                     the environment or in tickhost.toml"
+                ));
+            }
             if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
         }
     }
+}
+
+/// The variable of the secret that somebody tried to give as a flag.
+fn secret_flag(arguments: impl IntoIterator<Item = OsString>) -> Option<&'static str> {
+    let mut flags = arguments.into_iter().filter_map(|argument| {
+        let name = argument.to_str()?.strip_prefix("--")?.split('=').next()?.replace('-', "_");
+        TABLE.iter().find(|setting| setting.is_secret() && setting.key == name)
+    });
+    flags.next().map(|setting| setting.env)
 }
 
 fn dispatch(request: Request, sources: &Sources) -> ExitCode {
@@ -221,25 +237,43 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
         Request::Console => console::print_link(&Settings::load(sources)?, &mut out)?,
         Request::Tap(args) => runtime()?.block_on(tap::run(args, &Settings::load(sources)?, &mut out))?,
         Request::User { command } => {
-            accounts::run_user(&run::open_accounts(&Settings::load(sources)?)?, command, &mut out)?;
+            accounts::run_user(
+                &run::open_accounts(&Settings::load(sources)?, &sources.working_dir)?,
+                command,
+                &mut out,
+            )?;
         }
         Request::Key { command } => {
-            accounts::run_key(&run::open_accounts(&Settings::load(sources)?)?, command, &mut out)?;
+            accounts::run_key(
+                &run::open_accounts(&Settings::load(sources)?, &sources.working_dir)?,
+                command,
+                &mut out,
+            )?;
         }
         Request::Account { command } => {
             let settings = Settings::load(sources)?;
             // Most of it works without the file.
-            let plugins = PluginsFile::load(&settings).unwrap_or_default();
-            let accounts = run::open_accounts(&settings)?;
+            let plugins = PluginsFile::load(&settings);
+            let is_broken = plugins.is_err();
+            let plugins = plugins.unwrap_or_default();
+            let accounts = run::open_accounts(&settings, &sources.working_dir)?;
             let host = || Ok(runtime()?.block_on(adapters::status(&settings))?.map(|(_, status)| status));
             let is_fine =
                 accounts::run_account(&accounts, command, &plugins, host, &mut out, &mut io::stdin().lock())?;
+            if is_broken {
+                let note =
+                    "plugins.toml cannot be used, so nothing was compared with it; `tickhost check` says why";
+                print(&format_args!("Note: {note}"));
+            }
             return Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Request::Alive => {
             let settings = Settings::load(sources)?;
             let Some((admin, _)) = runtime()?.block_on(adapters::status(&settings))? else {
-                anyhow::bail!("no host answers for the data folder {}", settings.data_dir.display());
+                anyhow::bail!(
+                    "no host answers for the data folder {} (TICKHOST_DATA_DIR); start one with `tickhost run`",
+                    settings.data_dir.display()
+                );
             };
             print(&format_args!("alive, see http://{admin}/status"));
         }

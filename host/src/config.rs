@@ -19,6 +19,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::problem::line_at;
 pub use self::{
     document::markdown,
     limits::{BrokerLimits, LimitOverrides},

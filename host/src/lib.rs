@@ -45,6 +45,7 @@ pub mod accounts;
 pub mod cli;
 pub mod config;
 
+pub mod cause;
 pub mod clock;
 pub mod inbox;
 pub mod metrics;

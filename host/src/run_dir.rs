@@ -10,6 +10,9 @@ use std::{
 
 use crate::accounts::{AccountsError, secrets::private_dir};
 
+/// Where adapters keep what can be had again, if not in the data folder.
+pub(crate) const CACHE_VARIABLE: &str = "TICKHOST_CACHE_DIR";
+
 /// The folder of this host. Dropping it removes it.
 #[derive(Debug)]
 pub struct RunDir {
@@ -26,12 +29,17 @@ impl RunDir {
     pub fn make(data_dir: &Path) -> Result<Self, AccountsError> {
         let base = private_dir(&data_dir.join("run"))?;
         remove_left_behind(&base);
-        let own = private_dir(&base.join(std::process::id().to_string()))?;
-        let chosen = std::env::var_os("TICKHOST_CACHE_DIR").filter(|value| !value.is_empty());
+        let own = private_dir(&Self::own_of(data_dir))?;
+        let chosen = std::env::var_os(CACHE_VARIABLE).filter(|value| !value.is_empty());
         let cache = chosen.map_or_else(|| data_dir.join("cache"), PathBuf::from);
         // Processes may be started elsewhere.
         let cache = std::path::absolute(&cache).unwrap_or(cache);
         Ok(Self { base, own, cache })
+    }
+
+    /// Where that of a host of this process is.
+    pub(crate) fn own_of(data_dir: &Path) -> PathBuf {
+        data_dir.join("run").join(std::process::id().to_string())
     }
 
     /// Where commands find the host that runs with this data folder.
@@ -69,8 +77,9 @@ fn remove_left_behind(base: &Path) {
     }
 }
 
+/// Whether a process has this number.
 #[cfg(unix)]
-fn is_running(pid: u32) -> bool {
+pub(crate) fn is_running(pid: u32) -> bool {
     use rustix::{
         io::Errno,
         process::{Pid, test_kill_process},
@@ -80,8 +89,9 @@ fn is_running(pid: u32) -> bool {
     !matches!(test_kill_process(pid), Err(Errno::SRCH))
 }
 
+/// Whether a process has this number.
 #[cfg(not(unix))]
-fn is_running(_pid: u32) -> bool {
+pub(crate) fn is_running(_pid: u32) -> bool {
     // A folder whose files are in use cannot be removed there.
     false
 }

@@ -42,7 +42,8 @@ impl Service {
         match connect(name) {
             Ok(socket) => Self { socket: Some(socket) },
             Err(error) => {
-                tracing::warn!(%error, "The service manager cannot be told of the start");
+                let socket = name.display();
+                tracing::warn!(%error, NOTIFY_SOCKET = %socket, "The service manager cannot be told of the start");
                 Self::default()
             }
         }

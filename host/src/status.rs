@@ -15,8 +15,9 @@ use tracing::Span;
 use crate::{
     accounts::{Accounts, VerifyError},
     admin::{
-        Counts, FeedReport, Found, InstanceReport, KeptKey, Limits, LinkReport, Listeners, NotReady,
-        Readiness, Reloaded, SessionCounts, StatusReport, StatusSource, Token, find_symbols, read_kept_key,
+        AdapterState, AdapterStatus, Counts, FeedReport, Found, InstanceReport, KeptKey, Limits, LinkReport,
+        Listeners, NotReady, Readiness, Reloaded, SessionCounts, StatusReport, StatusSource, Token,
+        find_symbols, read_kept_key,
     },
     bus::BusCounters,
     calendar::MarketPhase,
@@ -290,7 +291,10 @@ impl StatusSource for HostStatus {
 
     fn ready(&self) -> Readiness {
         let now_ns = clock::unix_nanos();
-        Readiness::new(self.hub.feeds().iter().filter_map(|feed| complaint(feed, now_ns)).collect())
+        let feeds = self.hub.feeds();
+        // Nobody needs to log in to find out that a broker cannot be served.
+        let adapters = self.catalog.statuses().into_iter().filter_map(without_library);
+        Readiness::new(adapters.chain(feeds.iter().filter_map(|feed| complaint(feed, now_ns))).collect())
     }
 
     fn render_metrics(&self, out: &mut String) {
@@ -383,9 +387,21 @@ fn complaint(feed: &Feed, now_ns: u64) -> Option<NotReady> {
         None => message,
     };
     Some(NotReady {
-        feed: feed.id().0,
+        feed: Some(feed.id().0),
+        adapter: None,
         broker: feed.spec().broker.to_string(),
         state: state.label(),
         message,
+    })
+}
+
+/// What is wrong with an adapter that is switched on and not loaded.
+fn without_library(adapter: AdapterStatus) -> Option<NotReady> {
+    (adapter.state == AdapterState::Failed).then(|| NotReady {
+        feed: None,
+        adapter: Some(adapter.name),
+        broker: adapter.brokers.join(", "),
+        state: adapter.state.label(),
+        message: adapter.error.unwrap_or_default(),
     })
 }

@@ -1,6 +1,6 @@
 //! What an adapter can do wrong, and what its clients and others notice.
 
-use integration_tests::{Client, HostBuilder, wait_until};
+use integration_tests::{Client, HostBuilder, PLUGINS, wait_until};
 
 #[tokio::test]
 async fn a_disconnect_is_a_gap() {
@@ -31,6 +31,26 @@ async fn a_panic_costs_a_restart_and_nobody_a_connection() {
     .await;
     client.send(&serde_json::json!({"action": "ping"})).await;
     client.find(|message| message["type"] == "pong").await;
+}
+
+#[tokio::test]
+async fn an_adapter_that_cannot_be_loaded_is_no_ready_host_although_nobody_has_logged_in() {
+    let builder = HostBuilder::new();
+    let library = builder.dir().join("no_library.so");
+    std::fs::write(&library, "a page that says that the download is gone").unwrap();
+    let listed = format!("[[adapter]]\nname = \"other\"\nlibrary = {library:?}\nbrokers = [\"upstox\"]\n");
+    let host = builder.plugins(&format!("{PLUGINS}\n{listed}")).start();
+    let answer = host.get("/readyz").await;
+    let reason = &serde_json::from_str::<serde_json::Value>(&answer.body).unwrap()["reasons"][0];
+    assert_eq!(
+        (answer.status, &reason["adapter"], &reason["broker"]),
+        (503, &"other".into(), &"upstox".into())
+    );
+    assert!(reason["message"].as_str().is_some_and(|message| message.contains("no_library.so")), "{reason}");
+    // The others go on.
+    let mut client = Client::login(host.websocket, &host.key()).await;
+    client.subscribe(&["NSE:SBIN"], "LTP").await;
+    client.tick().await;
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ mod limits;
 #[cfg(target_os = "linux")]
 mod live_update;
 mod logins;
+#[cfg(target_os = "linux")]
+mod mistakes;
 #[cfg(not(feature = "otel"))]
 mod no_otel;
 #[cfg(feature = "otel")]

@@ -173,6 +173,21 @@ impl Client {
         }
     }
 
+    /// What a person would read next: a text that is no tick, or how the connection ended.
+    pub async fn heard(&mut self) -> String {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Text(text))) if text.contains("\"market_data\"") => {}
+                Some(Ok(Message::Text(text))) => return text.to_string(),
+                Some(Ok(Message::Close(Some(CloseFrame { code, reason })))) => {
+                    return format!("[closed with {}: {reason}]", u16::from(code));
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                _ => return "[the connection ended]".to_owned(),
+            }
+        }
+    }
+
     /// Reads until the host closes; gives the close code.
     pub async fn closed(&mut self) -> Option<(u16, String)> {
         tokio::time::timeout(SOON, async {

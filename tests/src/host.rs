@@ -126,6 +126,11 @@ impl HostBuilder {
         run(&self.env, args, input)
     }
 
+    /// A command with the settings of this test, to be run by the test with the `plugins.toml` that is there.
+    pub fn command(&self, args: &[&str]) -> Command {
+        command(&self.env, args)
+    }
+
     /// Starts the daemon and waits until it serves.
     pub fn start(self) -> Host {
         self.write_plugins();

@@ -21,6 +21,7 @@ use super::{
     Account, AccountId, AccountsError, Credentials, KeyId, UserName, Verified, VerifyError,
     store::database_error,
 };
+use crate::cause;
 
 /// How long a good key is remembered.
 const VALID_FOR: Duration = Duration::from_hours(10);
@@ -78,6 +79,7 @@ struct Remembered {
 impl OpenAlgo {
     pub(super) fn open(settings: OpenAlgoSettings) -> Result<Self, AccountsError> {
         let OpenAlgoSettings { path, pepper, fernet_salt, broker_keys } = settings;
+        require_readable(&path)?;
         let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .map_err(|error| database_error(&path.display(), &error))?;
         let opened = connection.busy_timeout(BUSY).and_then(|()| {
@@ -87,7 +89,13 @@ impl OpenAlgo {
                 |_| Ok(()),
             )
         });
-        opened.map_err(|error| database_error(&path.display(), &error))?;
+        opened.map_err(|error| match error.to_string() {
+            said if said.starts_with("no such ") => AccountsError::Database {
+                path: path.display().to_string(),
+                reason: format!("it is no OpenAlgo database ({said}); name the one in OpenAlgo's folder db"),
+            },
+            _ => database_error(&path.display(), &error),
+        })?;
         let fernet = fernet_of(&pepper, fernet_salt.as_ref())?;
         Ok(Self {
             path,
@@ -97,6 +105,24 @@ impl OpenAlgo {
             broker_keys,
             remembered: Mutex::default(),
         })
+    }
+
+    /// What works and needs attention, a sentence each: tokens of brokers that nobody can read.
+    pub(super) fn doubts(&self) -> Result<Vec<String>, AccountsError> {
+        let tokens: Vec<String> = self.read(|connection| {
+            let mut statement = connection.prepare(
+                "SELECT auth FROM auth WHERE NOT coalesce(is_revoked, 0) AND auth <> '' AND auth <> ?1",
+            )?;
+            statement.query_map([PENDING], |row| row.get(0))?.collect()
+        })?;
+        if tokens.is_empty() || tokens.iter().any(|token| self.decrypt(token).is_some()) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![format!(
+            "no broker token in {} can be decrypted: API_KEY_PEPPER or FERNET_SALT is not the one in OpenAlgo's .env, or \
+             everybody has to log in there again",
+            self.path.display()
+        )])
     }
 
     pub(super) fn data_version(&self) -> u64 {
@@ -230,6 +256,19 @@ impl OpenAlgo {
 
     fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, AccountsError> {
         query(&self.connection.lock()).map_err(|error| database_error(&self.path.display(), &error))
+    }
+}
+
+/// Refuses a file that is not there or that this user may not read.
+pub(super) fn require_readable(path: &Path) -> Result<(), AccountsError> {
+    let unreadable = |error: std::io::Error| AccountsError::Database {
+        path: path.display().to_string(),
+        reason: format!("{}; a relative path counts from the working folder", cause::of_reading(&error)),
+    };
+    let opened = std::fs::File::open(path).and_then(|file| file.metadata());
+    match opened.map_err(unreadable)? {
+        metadata if metadata.is_dir() => Err(unreadable(std::io::ErrorKind::IsADirectory.into())),
+        _ => Ok(()),
     }
 }
 

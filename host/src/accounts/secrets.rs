@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::AccountsError;
+use crate::cause;
 
 /// What every key of this host begins with, so that a leaked one is recognised.
 const KEY_PREFIX: &str = "th";
@@ -70,9 +71,14 @@ pub(super) struct Vault {
 }
 
 impl Vault {
+    /// The file of the key.
+    pub(super) fn file(data_dir: &Path) -> PathBuf {
+        data_dir.join("master.key")
+    }
+
     /// Reads the key, or makes one.
     pub(super) fn open(data_dir: &Path) -> Result<Self, AccountsError> {
-        let path = data_dir.join("master.key");
+        let path = Self::file(data_dir);
         let key = match fs::read_to_string(&path) {
             Ok(text) => {
                 require_private(&path)?;
@@ -124,7 +130,7 @@ pub(crate) fn private_dir(path: &Path) -> Result<PathBuf, AccountsError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| file_error(path, &error))?;
+    builder.create(path).map_err(|error| unwritable(path, &error))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -144,8 +150,8 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), AccountsErr
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(|error| file_error(path, &error))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| file_error(path, &error))
+    let mut file = options.open(path).map_err(|error| unwritable(path, &error))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| unwritable(path, &error))
 }
 
 /// Refuses a secret that others can read.
@@ -169,5 +175,12 @@ pub(crate) fn require_private(path: &Path) -> Result<(), AccountsError> {
 }
 
 pub(crate) fn file_error(path: &Path, error: &io::Error) -> AccountsError {
-    AccountsError::File { path: path.display().to_string(), reason: error.to_string() }
+    let reason = format!("cannot be read: {}", cause::of_reading(error));
+    AccountsError::File { path: path.display().to_string(), reason }
+}
+
+/// A file or folder that cannot be made or written.
+pub(crate) fn unwritable(path: &Path, error: &io::Error) -> AccountsError {
+    let reason = format!("cannot be written: {}", cause::of_writing(error));
+    AccountsError::File { path: path.display().to_string(), reason }
 }

@@ -139,7 +139,50 @@ fn a_file_that_is_no_database_is_named() {
     let file = dir.path().join("data/tickhost.db");
     std::fs::write(&file, vec![b'x'; 8_192]).unwrap();
     let said = Accounts::open_embedded(&dir.path().join("data")).unwrap_err().to_string();
-    assert!(said.contains("tickhost.db") && said.contains("not a database"), "{said}");
+    assert!(said.contains("tickhost.db") && said.contains("it is no database"), "{said}");
+}
+
+#[test]
+fn a_database_of_a_newer_host_is_refused_and_left_as_it_is() {
+    let (dir, accounts) = embedded();
+    drop(accounts);
+    let data = dir.path().join("data");
+    let layout = |change: &str| {
+        let connection = rusqlite::Connection::open(data.join("tickhost.db")).unwrap();
+        connection.execute_batch(change).unwrap();
+        connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    layout("PRAGMA user_version = 99");
+    let said = Accounts::open_embedded(&data).unwrap_err().to_string();
+    assert!(said.contains("a newer tickhost has written it (layout 99"), "{said}");
+    assert_eq!(look::look_at_embedded(&data).unwrap_err().to_string(), said);
+    assert_eq!(layout(""), 99);
+}
+
+#[test]
+fn a_look_finds_what_cannot_be_decrypted_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(look::look_at_embedded(&dir.path().join("nowhere")).unwrap().is_empty());
+    let (dir, accounts) = embedded();
+    let data = dir.path().join("data");
+    let store = accounts.store().unwrap();
+    store.create_user("alice").unwrap();
+    store.set_account("alice", "zerodha", &credentials(&[("auth_token", "canary")])).unwrap();
+    // While a host runs, what it wrote last is in its journal.
+    assert!(look::look_at_embedded(&data).unwrap().is_empty());
+    drop(accounts);
+    let files = || {
+        let mut names: Vec<_> =
+            std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = files();
+    assert!(look::look_at_embedded(&data).unwrap().is_empty());
+    std::fs::remove_file(data.join("master.key")).unwrap();
+    let doubts = look::look_at_embedded(&data).unwrap();
+    assert!(doubts.len() == 1 && doubts[0].contains("alice at zerodha"), "{doubts:?}");
+    assert_eq!(files().len(), before.len() - 1);
 }
 
 // ---- OpenAlgo ----
@@ -198,6 +241,23 @@ async fn a_token_under_another_pepper_is_no_token() {
     let (_dir, accounts, _) = openalgo(None, vectors::SALTED_TOKEN);
     let account = accounts.current_account(&"alice".into()).await.unwrap().unwrap();
     assert_eq!(accounts.credentials(&account).await.unwrap().get("auth_token"), None);
+}
+
+#[test]
+fn a_pepper_that_opens_no_token_is_doubted() {
+    let doubts = |token: &str| {
+        let (dir, _accounts, _connection) = openalgo(None, token);
+        Accounts::look_at_openalgo(OpenAlgoSettings {
+            path: dir.path().join("openalgo.db"),
+            pepper: SecretString::from(vectors::PEPPER),
+            fernet_salt: None,
+            broker_keys: Vec::new(),
+        })
+        .unwrap()
+    };
+    assert!(doubts(vectors::LEGACY_TOKEN).is_empty() && doubts("pending").is_empty());
+    let said = doubts(vectors::SALTED_TOKEN).join("\n");
+    assert!(said.contains("FERNET_SALT") && !said.contains(vectors::PEPPER), "{said}");
 }
 
 #[tokio::test]

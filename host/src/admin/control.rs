@@ -148,6 +148,8 @@ impl Drop for ControlFile {
 pub struct RunningHost {
     /// Its operator's port, reached from this machine.
     pub admin: SocketAddr,
+    /// Its process.
+    pub pid: u32,
     /// What opens it.
     pub token: SecretString,
     /// The file that says so.
@@ -173,8 +175,8 @@ impl RunningHost {
 
         let mut text = Vec::new();
         fs::File::open(file)?.take(MAX_BYTES).read_to_end(&mut text)?;
-        let Content { admin, token, .. } = serde_json::from_slice(&text)?;
-        Ok(Self { admin, token: token.into(), file: file.to_owned() })
+        let Content { admin, pid, token } = serde_json::from_slice(&text)?;
+        Ok(Self { admin, pid, token: token.into(), file: file.to_owned() })
     }
 }
 

@@ -239,12 +239,16 @@ impl Readiness {
     }
 }
 
-/// A feed that should be live and is not.
+/// A feed that should be live and is not, or an adapter without which there can be none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotReady {
     /// Number of the feed.
-    pub feed: u32,
-    /// Broker, as clients see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed: Option<u32>,
+    /// Name of the adapter, where it is the adapter that does not work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
+    /// Broker, as clients see it; of an adapter all that it serves.
     pub broker: String,
     /// Its state.
     pub state: &'static str,

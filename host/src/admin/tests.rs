@@ -89,8 +89,13 @@ impl StatusSource for Fake {
     }
 
     fn ready(&self) -> Readiness {
-        let reason =
-            NotReady { feed: 1, broker: "sim".to_owned(), state: "stale", message: "no ticks arrive".into() };
+        let reason = NotReady {
+            feed: Some(1),
+            adapter: None,
+            broker: "sim".to_owned(),
+            state: "stale",
+            message: "no ticks arrive".into(),
+        };
         Readiness::new(if self.is_degraded.load(Ordering::Relaxed) { vec![reason] } else { Vec::new() })
     }
 

@@ -203,6 +203,14 @@ impl BusReader {
     }
 }
 
+/// Longest path of a socket, in bytes: the system's limit is 104 or more, with its terminator.
+const MAX_SOCKET_BYTES: usize = 100;
+
+/// Whether the private socket of this process finds room in a run directory with this name.
+pub(crate) fn has_room(run_dir: &std::path::Path) -> bool {
+    cfg!(not(unix)) || Private::socket(run_dir).as_os_str().len() <= MAX_SOCKET_BYTES
+}
+
 impl Private {
     /// The endpoint to bind, with what a killed host left there removed.
     fn choose(run_dir: &std::path::Path) -> io::Result<String> {
@@ -210,13 +218,18 @@ impl Private {
             return Ok("tcp://127.0.0.1:0".to_owned());
         }
         guard::remove_stale(run_dir)?;
-        let path: PathBuf = run_dir.join(format!("{}{}.sock", guard::SOCKET_PREFIX, std::process::id()));
+        let path = Self::socket(run_dir);
         let path = path.to_str().ok_or_else(|| io::Error::other("the path is not UTF-8"))?;
-        // The system's limit is 104 bytes or more, with its terminator.
-        if path.len() > 100 {
-            let problem = format!("{path} is longer than 100 bytes; set TICKHOST_DATA_DIR to a shorter path");
+        if path.len() > MAX_SOCKET_BYTES {
+            let problem = format!(
+                "{path} is longer than {MAX_SOCKET_BYTES} bytes; set TICKHOST_DATA_DIR to a shorter path"
+            );
             return Err(io::Error::other(problem));
         }
         Ok(format!("ipc://{path}"))
+    }
+
+    fn socket(run_dir: &std::path::Path) -> PathBuf {
+        run_dir.join(format!("{}{}.sock", guard::SOCKET_PREFIX, std::process::id()))
     }
 }

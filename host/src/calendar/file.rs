@@ -9,6 +9,7 @@ use super::{
     Calendar, CalendarError, MAX_FILE_BYTES, Market, Season, Session,
     date::{Date, NotATime, TimeOfDay},
 };
+use crate::config::line_at;
 
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const MAX_EXCHANGE_BYTES: usize = 32;
@@ -80,8 +81,8 @@ pub(super) fn parse(text: &str) -> Result<Calendar, CalendarError> {
     if text.len() > MAX_FILE_BYTES {
         return Err(CalendarError::Syntax(format!("is longer than {MAX_FILE_BYTES} bytes")));
     }
-    let raw: RawCalendar = toml::from_str(text)
-        .map_err(|error| CalendarError::Syntax(error.to_string().trim_end().to_owned()))?;
+    let raw: RawCalendar =
+        toml::from_str(text).map_err(|error| CalendarError::Syntax(described(text, &error)))?;
     let syntax = |error: NotATime| CalendarError::Syntax(error.to_string());
     if raw.grace_seconds > MAX_GRACE_SECONDS {
         return Err(CalendarError::Syntax(format!("grace_seconds must be at most {MAX_GRACE_SECONDS}")));
@@ -108,6 +109,15 @@ pub(super) fn parse(text: &str) -> Result<Calendar, CalendarError> {
     Ok(Calendar { markets, by_exchange, grace: Duration::from_secs(raw.grace_seconds.into()), covers })
 }
 
+/// What the parser says, in one line.
+fn described(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().trim_end().replace('\n', "; ");
+    match error.span() {
+        Some(span) => format!("line {}: {message}", line_at(text, span.start)),
+        None => message,
+    }
+}
+
 /// What is wrong with a market.
 #[derive(Debug, thiserror::Error)]
 enum Wrong {
@@ -126,7 +136,8 @@ fn market(raw: &RawMarket) -> Result<Market, Wrong> {
     for day in &raw.days {
         let place = WEEKDAYS.iter().position(|known| known == day).and_then(|place| weekdays.get_mut(place));
         let Some(place) = place else {
-            return says(format!("days are {}", WEEKDAYS.join(", ")));
+            let shown: String = day.chars().take(16).collect();
+            return says(format!("{shown:?} is no day; days are {}", WEEKDAYS.join(", ")));
         };
         *place = true;
     }

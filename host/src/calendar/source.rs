@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Calendar, CalendarError, MAX_FILE_BYTES};
+use crate::cause;
 
 /// Between two looks at the file.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -93,7 +94,7 @@ async fn look(
 }
 
 fn read(path: &Path) -> Result<String, CalendarError> {
-    let unreadable = |error: std::io::Error| CalendarError::Unreadable(error.to_string());
+    let unreadable = |error: std::io::Error| CalendarError::Unreadable(cause::of_reading(&error));
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut text = String::new();
     let limit = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX).saturating_add(1);

@@ -118,7 +118,7 @@ pub fn inspect(
 ) -> Result<(PrivateCopy, LibraryInfo), String> {
     let path: &PathBuf = entry.library_path.as_ref().map_err(ToString::to_string)?;
     let copy = PrivateCopy::make(path, &entry.integrity, run_dir).map_err(|error| error.to_string())?;
-    let context = format!("its settings in plugins.toml (line {}): ", entry.line);
+    let context = format!("its settings, [adapter.config] in line {} of plugins.toml: ", entry.config_line);
     let info = process::probe(program, &copy, Some(&entry.config_json), &context)
         .map_err(|error| error.to_string())?;
     Ok((copy, info))

@@ -20,7 +20,8 @@ use self::{person::Person, schema::Field};
 use super::table::list;
 use crate::{
     accounts::{Accounts, Credentials, UserName, store::AccountRow},
-    config::PluginsFile,
+    cause,
+    config::{PluginsFile, plugins_file::is_name},
 };
 
 /// Longest input with credentials, in bytes.
@@ -228,14 +229,21 @@ pub fn run_account(
             return status::run(&rows, plugins, host()?.as_ref(), json, out);
         }
         AccountCommand::Set { user, broker, from_file } => {
+            if !is_name(&broker) {
+                bail!(
+                    "{broker:?} is no name of a broker: use up to 32 of a-z, 0-9, _ and -, as plugins.toml does"
+                );
+            }
             // A library that does not load is no reason not to store what it will need.
             let adapter = login::Adapter::of(&broker, plugins).ok().flatten();
             let wanted =
                 adapter.map(|adapter| schema::fields(&adapter.info.credentials_schema)).unwrap_or_default();
             let credentials = if let Some(file) = from_file {
-                let opened =
-                    std::fs::File::open(&file).with_context(|| format!("cannot open {}", file.display()))?;
-                parse_credentials(&read_text(&mut std::io::BufReader::new(opened))?)?
+                let opened = std::fs::File::open(&file).map_err(|error| {
+                    anyhow::anyhow!("{} cannot be read: {}", file.display(), cause::of_reading(&error))
+                })?;
+                let text = read_text(&mut std::io::BufReader::new(opened));
+                text.and_then(|text| parse_credentials(&text)).with_context(|| file.display().to_string())?
             } else if !wanted.is_empty() && std::io::stdin().is_terminal() {
                 let stored = store.credentials_at(&user, &broker).unwrap_or_default();
                 ask_for(&wanted, &stored, &mut Person::at_standard_input(input, out))?
@@ -354,7 +362,8 @@ fn parse_credentials(text: &str) -> anyhow::Result<Credentials> {
     if text.starts_with('{') {
         let object: BTreeMap<String, String> = serde_json::from_str(text).map_err(|error| {
             anyhow::anyhow!(
-                "the JSON has a mistake in line {}: it must be an object of strings",
+                "the JSON has a mistake in line {}: it must be an object of strings, such as \
+                 {{\"pin\": \"1234\"}}",
                 error.line()
             )
         })?;

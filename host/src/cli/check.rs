@@ -1,13 +1,15 @@
 //! `tickhost check`: everything that can be known to be wrong before anything starts.
 
 use std::{
-    fmt, fs,
-    io::{self, ErrorKind},
+    fmt,
+    io::ErrorKind,
     net::{SocketAddr, TcpListener},
     path::Path,
 };
 
+use super::trouble;
 use crate::{
+    accounts::secrets::unwritable,
     admin::Token,
     calendar::{Calendars, date::Date},
     clock,
@@ -75,13 +77,15 @@ pub fn check(sources: &Sources, validate: Validate<'_>, taken: &[SocketAddr]) ->
 fn check_at(sources: &Sources, validate: Validate<'_>, taken: &[SocketAddr], now_ns: u64) -> Report {
     let (settings, problems) = Settings::load_lenient(sources);
     let warnings = settings.warnings.clone();
-    let mut report = Report { problems, warnings, facts: Vec::new(), host_runs: !taken.is_empty() };
+    let mut report = Report { problems, warnings, facts: Vec::new(), host_runs: false };
+    let own = [settings.websocket_address(), settings.admin_address()];
+    report.host_runs = own.into_iter().any(|address| is_among(address, taken));
     if let Some(file) = &settings.config {
         report.facts.push(format!("settings file {}", file.display()));
     }
     check_plugins(&settings, validate, &mut report);
     check_calendar(&settings, now_ns, &mut report);
-    check_tls(&settings, &mut report);
+    check_tls(&settings, now_ns, &mut report);
     check_data(&settings, &sources.working_dir, &mut report);
     check_ports(&settings, taken, &mut report);
     report
@@ -99,9 +103,7 @@ fn check_plugins(settings: &Settings, validate: Validate<'_>, report: &mut Repor
     };
     report.problems.extend(plugins.missing_libraries(path));
     let (enabled, bus) = (plugins.enabled().count(), plugins.bus.brokers.len());
-    if enabled == 0 && bus == 0 {
-        let message =
-            "no adapter is switched on and the bus serves no broker, so no client could get a price";
+    if let Some(message) = trouble::nothing_served(&plugins) {
         report.problems.push(Problem::new(Origin::File(path.into(), 0), "", message));
     }
     if bus > 0 && !settings.bus {
@@ -143,79 +145,65 @@ fn check_calendar(settings: &Settings, now_ns: u64, report: &mut Report) {
             }
             report.facts.push(format!("calendar of the exchanges: {name}, holidays until {to}"));
         }
-        Err(error) => {
-            let message = format!("{name}: {error}");
-            report.problems.push(Problem::new(Origin::Default, "TICKHOST_CALENDAR", message));
-        }
+        Err(error) => report.problems.push(trouble::calendar(settings, &error)),
     }
 }
 
-fn check_tls(settings: &Settings, report: &mut Report) {
+fn check_tls(settings: &Settings, now_ns: u64, report: &mut Report) {
     let Some(files) = settings.tls_files() else { return };
-    match Tls::open(files) {
-        Ok(_) => report.facts.push("certificate and key of the client port (wss://)".to_owned()),
-        Err(error) => {
-            report.problems.push(Problem::new(Origin::Default, "TICKHOST_TLS_CERT", error.to_string()));
+    match Tls::open(files.clone()) {
+        Ok(_) => {
+            report.warnings.extend(files.doubt(now_ns));
+            report.facts.push("certificate and key of the client port (wss://)".to_owned());
         }
+        Err(error) => report.problems.push(trouble::tls(settings, &files, &error)),
     }
 }
 
 fn check_data(settings: &Settings, working_dir: &Path, report: &mut Report) {
-    if let Some(url) = &settings.database_url {
-        // Opened for reading only: a database in use by another program is as good as one that is not.
-        match fs::File::open(working_dir.join(url.path())) {
-            Ok(_) => report.facts.push(format!("database {}", url.path().display())),
+    if !report.problems.mention("TICKHOST_DATA_DIR") {
+        match trouble::probe_folder(&settings.data_dir) {
+            Ok(()) => {
+                report.facts.push(format!("data folder {}", settings.data_dir.display()));
+                trouble::long_path(settings).into_iter().for_each(|problem| report.problems.push(problem));
+                if let Err(error) = Token::read_console(&settings.data_dir) {
+                    report.problems.push(trouble::data_folder(settings, &error));
+                }
+            }
             Err(error) => {
-                let message = format!(
-                    "{} cannot be read: {error}; a relative path counts from the working folder",
-                    url.path().display()
-                );
-                report.problems.push(Problem::new(Origin::Default, "DATABASE_URL", message));
+                let error = unwritable(&settings.data_dir, &error);
+                report.problems.push(trouble::data_folder(settings, &error));
             }
         }
     }
-    if report.problems.mention("TICKHOST_DATA_DIR") {
-        return;
-    }
-    match probe_folder(&settings.data_dir) {
-        Ok(()) => {
-            report.facts.push(format!("data folder {}", settings.data_dir.display()));
-            if let Err(error) = Token::read_console(&settings.data_dir) {
-                let message = format!("the token of the console: {error}");
-                report.problems.push(Problem::new(Origin::Default, "TICKHOST_DATA_DIR", message));
+    let is_wrong = if settings.database_url.is_some() { "DATABASE_URL" } else { "TICKHOST_DATA_DIR" };
+    if !report.problems.mention("DATABASE_URL") && !report.problems.mention(is_wrong) {
+        match trouble::doubts(settings, working_dir) {
+            Ok(doubts) => {
+                report.warnings.extend(doubts);
+                // That the host runs which these settings are of is no mistake.
+                if !report.host_runs {
+                    report.warnings.extend(trouble::another_host(&settings.data_dir));
+                }
+                let database = settings.database_url.as_ref().map(|url| url.path().display().to_string());
+                report.facts.extend(database.map(|path| format!("database {path}")));
             }
-        }
-        Err(error) => {
-            let message = format!(
-                "{} cannot be written: {error}; give this user the right to, or name another folder",
-                settings.data_dir.display()
-            );
-            report.problems.push(Problem::new(Origin::Default, "TICKHOST_DATA_DIR", message));
+            Err(error) => report.problems.push(trouble::data(settings, &error)),
         }
     }
-}
-
-/// Whether files can be made in a folder or, when it does not exist, in the nearest one above it that does.
-fn probe_folder(folder: &Path) -> io::Result<()> {
-    let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(folder);
-    if !existing.is_dir() {
-        return Err(io::Error::new(ErrorKind::NotADirectory, "it is not a folder"));
-    }
-    let probe = existing.join(format!(".tickhost-check-{}", std::process::id()));
-    fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
-    fs::remove_file(&probe)
+    trouble::folders(settings).into_iter().for_each(|problem| report.problems.push(problem));
 }
 
 fn check_ports(settings: &Settings, taken: &[SocketAddr], report: &mut Report) {
     let listeners = [
-        ("client port", "WEBSOCKET", Some(settings.websocket_address())),
-        ("operator's port", "TICKHOST_ADMIN", Some(settings.admin_address())),
-        ("bus", "ZMQ", settings.bus_address()),
+        ("client port", "websocket", Some(settings.websocket_address())),
+        ("operator's port", "admin", Some(settings.admin_address())),
+        ("bus", "zmq", settings.bus_address()),
     ];
     for (what, prefix, address) in listeners {
-        let (host, port) = (format!("{prefix}_HOST"), format!("{prefix}_PORT"));
         let Some(address) = address else { continue };
-        if report.problems.mention(&host) || report.problems.mention(&port) {
+        let parts = ["host", "port"].map(|part| settings.problem(&format!("{prefix}_{part}"), "").key);
+        if parts.iter().any(|part| report.problems.mention(part)) {
             continue;
         }
         match TcpListener::bind(address) {
@@ -223,7 +211,7 @@ fn check_ports(settings: &Settings, taken: &[SocketAddr], report: &mut Report) {
             Err(error) if error.kind() == ErrorKind::AddrInUse && is_among(address, taken) => {
                 report.facts.push(format!("{what} {address}, which the host that runs has"));
             }
-            Err(error) => report.problems.push(port_problem(address, &host, &port, &error)),
+            Err(error) => report.problems.push(trouble::port(settings, prefix, address, &error)),
         }
     }
 }
@@ -233,23 +221,6 @@ fn is_among(address: SocketAddr, taken: &[SocketAddr]) -> bool {
     taken.iter().filter(|taken| taken.port() == address.port()).any(|taken| {
         taken.ip() == address.ip() || taken.ip().is_unspecified() || address.ip().is_unspecified()
     })
-}
-
-fn port_problem(address: SocketAddr, host: &str, port: &str, error: &io::Error) -> Problem {
-    let (key, message) = match error.kind() {
-        ErrorKind::AddrInUse => (
-            port,
-            format!(
-                "{address} is in use; stop the program that has it (another tickhost?) or choose another port"
-            ),
-        ),
-        ErrorKind::AddrNotAvailable => (host, format!("{address} is no address of this machine")),
-        ErrorKind::PermissionDenied => {
-            (port, format!("this user may not open {address}; ports from 1024 need no rights"))
-        }
-        _ => (port, format!("{address} cannot be opened: {error}")),
-    };
-    Problem::new(Origin::Default, key, message)
 }
 
 #[cfg(test)]

@@ -6,21 +6,20 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context as _;
 use parking_lot::Mutex;
 use secrecy::ExposeSecret as _;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::Prepared;
+use super::{Prepared, trouble};
 use crate::{
-    accounts::{Accounts, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
+    accounts::{Accounts, AccountsError, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
     admin::{Token, from_this_machine},
     bus::BusSettings,
     calendar::{self, Calendars},
     clock,
-    config::{PluginsFile, Settings, Sources},
+    config::{PluginsFile, Problems, Settings, Sources},
     feed::FeedSettings,
     host::{Host, Plan},
     hub::HubSettings,
@@ -50,37 +49,42 @@ const OUTBOX_BYTES: usize = 256 * 1_024;
 /// Bytes of a lossless tick, on average: that of a quote.
 const LOSSLESS_FRAME_BYTES: usize = 512;
 
-/// Opens the accounts that the settings name.
-///
-/// # Errors
-/// When the database cannot be opened.
-pub fn open_accounts(settings: &Settings) -> anyhow::Result<Accounts> {
-    let Some(url) = &settings.database_url else {
-        return Ok(Accounts::open_embedded(&settings.data_dir)?);
-    };
-    let pepper = settings.api_key_pepper.clone().context("API_KEY_PEPPER is needed with DATABASE_URL")?;
+/// How the OpenAlgo database of the settings is opened; none when they name none, or lack its pepper.
+pub(super) fn openalgo(settings: &Settings, working_dir: &Path) -> Option<OpenAlgoSettings> {
     let keys = [
         ("api_key", &settings.broker_api_key),
         ("api_secret", &settings.broker_api_secret),
         ("api_key_market", &settings.broker_api_key_market),
         ("api_secret_market", &settings.broker_api_secret_market),
     ];
-    Ok(Accounts::open_openalgo(OpenAlgoSettings {
-        path: url.path().to_owned(),
-        pepper,
+    Some(OpenAlgoSettings {
+        path: working_dir.join(settings.database_url.as_ref()?.path()),
+        pepper: settings.api_key_pepper.clone()?,
         fernet_salt: settings.fernet_salt.clone(),
         broker_keys: keys.into_iter().filter_map(|(name, key)| Some((name, key.clone()?))).collect(),
-    })?)
+    })
+}
+
+/// Opens the accounts that the settings name. A relative path counts from `working_dir`.
+///
+/// # Errors
+/// When the database cannot be opened.
+pub fn open_accounts(settings: &Settings, working_dir: &Path) -> Result<Accounts, Problems> {
+    let opened = if settings.database_url.is_none() {
+        Accounts::open_embedded(&settings.data_dir)
+    } else {
+        let missing = || settings.problem("api_key_pepper", "is needed with DATABASE_URL");
+        Accounts::open_openalgo(openalgo(settings, working_dir).ok_or_else(missing)?)
+    };
+    opened.map_err(|error| trouble::data(settings, &error).into())
 }
 
 /// Opens the calendar of the exchanges that the settings name.
 ///
 /// # Errors
 /// When the file cannot be used.
-pub fn open_calendar(settings: &Settings) -> anyhow::Result<Calendars> {
-    let path = settings.calendar.as_deref();
-    let named = || format!("TICKHOST_CALENDAR: {}", path.unwrap_or_else(|| Path::new("")).display());
-    Calendars::open(path).with_context(named)
+pub fn open_calendar(settings: &Settings) -> Result<Calendars, Problems> {
+    Calendars::open(settings.calendar.as_deref()).map_err(|error| trouble::calendar(settings, &error).into())
 }
 
 /// Runs the host until it is told to stop.
@@ -95,10 +99,25 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     }
     let calendars = open_calendar(&settings)?;
     let tls = open_tls(&settings)?;
-    let accounts = open_accounts(&settings)?;
+    if let Some(problem) = trouble::long_path(&settings) {
+        return Err(Problems::from(problem).into());
+    }
+    let doubts = trouble::doubts(&settings, &sources.working_dir);
+    let unusable = |error: AccountsError| Problems::from(trouble::data_folder(&settings, &error));
+    let doubts = doubts.map_err(|error| Problems::from(trouble::data(&settings, &error)))?;
+    for doubt in doubts.into_iter().chain(trouble::another_host(&settings.data_dir)) {
+        tracing::warn!(detail = doubt, "Setting needs attention");
+    }
+    if let Some(detail) = trouble::nothing_served(&plugins) {
+        tracing::warn!(detail, "plugins.toml needs attention");
+    }
+    for problem in trouble::folders(&settings) {
+        tracing::error!(%problem, "A folder cannot be used; the host starts without it");
+    }
+    let accounts = open_accounts(&settings, &sources.working_dir)?;
     let newcomer = first_run(&settings, &plugins, &accounts)?;
-    let run_dir = RunDir::make(&settings.data_dir)?;
-    let console_token = Token::of_console(&settings.data_dir)?;
+    let run_dir = RunDir::make(&settings.data_dir).map_err(unusable)?;
+    let console_token = Token::of_console(&settings.data_dir).map_err(unusable)?;
     let calendar_file = settings.calendar.clone();
     let accounts = (accounts, calendars.clone(), tls);
     let plan = plan(settings.clone(), plugins, accounts, run_dir, console_token.clone());
@@ -108,7 +127,7 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     let host = starting.in_scope(|| Host::start(plan));
     span::end(&starting, host.as_ref().map(drop).map_err(|_| "start_failed"));
     drop(starting);
-    let host = host?;
+    let host = host.map_err(|error| trouble::start(&settings, error))?;
     export.follow(Arc::clone(host.status()));
     let stop_following = CancellationToken::new();
     let calendar = Arc::<Notify>::default();
@@ -185,9 +204,13 @@ async fn follow_signals(signals: &mut Signals, reload: Reload, service: &Service
 ///
 /// # Errors
 /// When it cannot be used.
-pub fn open_tls(settings: &Settings) -> anyhow::Result<Option<Tls>> {
+pub fn open_tls(settings: &Settings) -> Result<Option<Tls>, Problems> {
     let Some(files) = settings.tls_files() else { return Ok(None) };
-    Ok(Some(Tls::open(files).context("TICKHOST_TLS_CERT, TICKHOST_TLS_KEY")?))
+    let opened = Tls::open(files.clone()).map_err(|error| trouble::tls(settings, &files, &error))?;
+    if let Some(doubt) = files.doubt(clock::unix_nanos()) {
+        tracing::warn!(detail = doubt, "Setting needs attention");
+    }
+    Ok(Some(opened))
 }
 
 fn plan(

@@ -40,9 +40,21 @@ pub(super) fn parse_toml<'a>(
     let count = errors.len();
     for error in errors {
         let line = error.span().map_or(0, |Range { start, .. }| line_at(text, start));
-        problems.push(Problem::new(Origin::File(Arc::clone(source), line), "", error.message()));
+        let (key, message) = explained(error.message(), error.span().and_then(|span| text.get(span)));
+        problems.push(Problem::new(Origin::File(Arc::clone(source), line), key, message));
     }
     (document.into_inner(), count)
+}
+
+/// What the parser says, for people who know no TOML; and the key that it speaks of, where that may be shown.
+fn explained(message: &str, at: Option<&str>) -> (String, String) {
+    let is_bare = |text: &&str| {
+        text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    if message.contains("duplicate key") {
+        return (at.filter(is_bare).unwrap_or_default().to_owned(), "is given twice; leave one".to_owned());
+    }
+    (String::new(), format!("{message}; a line is name = value, and texts stand in quotes"))
 }
 
 /// The settings of the file, each with its line and its text.
@@ -58,9 +70,18 @@ pub(super) fn parse(
         let key = key.get_ref().as_ref();
         let problem =
             |message: String| Problem::new(Origin::File(Arc::clone(source), line), clipped(key), message);
-        let Some(setting) = find(key).filter(|setting| setting.is_in_file) else {
+        if let Some(setting) = find(key).filter(|setting| !setting.is_in_file) {
+            let flag = setting.flag().unwrap_or_default();
+            problems.push(problem(format!("cannot stand in the file; give {} or {flag}", setting.env)));
+            continue;
+        }
+        let Some(setting) = find(key) else {
             let known = TABLE.iter().filter(|setting| setting.is_in_file).map(|setting| setting.key);
-            problems.push(problem(unknown("setting", key, known, "tickhost --help lists them all")));
+            let instead = match value.get_ref() {
+                DeValue::Table(_) => "the file is without sections: write each setting at its top",
+                _ => "tickhost --help lists them all",
+            };
+            problems.push(problem(unknown("setting", key, known, instead)));
             continue;
         };
         match plain(value.get_ref()) {

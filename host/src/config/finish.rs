@@ -24,6 +24,8 @@ use crate::tls::TlsFiles;
 const REPLY_BYTES: usize = 4 * 1_024;
 /// Shortest pepper; `OpenAlgo` refuses shorter ones.
 const MIN_PEPPER_CHARS: usize = 32;
+/// Shortest salt that counts, in hex digits, as in `OpenAlgo`.
+const MIN_SALT_DIGITS: usize = 32;
 /// Folders above the program in which `plugins.toml` is looked for: enough for `target/release` in a checkout.
 const PARENTS: usize = 3;
 const PLUGINS_FILE: &str = "plugins.toml";
@@ -80,6 +82,17 @@ impl Settings {
         })
     }
 
+    /// A problem with a setting that shows only when something is done with it: where it stands, and its value unless
+    /// that is a secret.
+    pub fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
+        self.given.problem(key, message)
+    }
+
+    /// A problem with the file of adapters as a whole, said of the setting that names it if there is one.
+    pub(super) fn about_plugins(&self, problem: Problem) -> Problem {
+        if self.given.has("plugins") { self.problem("plugins", problem.message) } else { problem }
+    }
+
     pub(super) fn finish(&mut self, values: &Values, sources: &Sources, problems: &mut Problems) {
         self.executable_dir = sources.executable.as_deref().and_then(Path::parent).map(Path::to_path_buf);
         self.config.clone_from(&values.file);
@@ -101,10 +114,48 @@ impl Settings {
         if values.is_given("ws_max_queue") && !values.is_given("control_bytes") {
             self.control_bytes = usize::try_from(self.ws_max_queue).unwrap_or(usize::MAX) * REPLY_BYTES;
         }
+        self.check_ignored(values);
         self.check_listeners(values, problems);
         self.check_frames(values, problems);
         self.check_tls(values, problems);
         self.check_secrets(values, problems);
+    }
+
+    /// What is allowed and decides nothing.
+    fn check_ignored(&mut self, values: &Values) {
+        if values.is_given("ws_max_queue") && values.is_given("control_bytes") {
+            self.warnings.push(
+                "WS_MAX_QUEUE counts for nothing beside TICKHOST_CONTROL_BYTES; leave one of them out"
+                    .to_owned(),
+            );
+        }
+        if let Some(folder) = self.plugin_dir.as_ref().filter(|folder| !folder.is_dir()) {
+            self.warnings
+                .push(format!("TICKHOST_PLUGIN_DIR: there is no such folder as {}", folder.display()));
+        }
+        let only_openalgo = [
+            ("api_key_pepper", "API_KEY_PEPPER"),
+            ("fernet_salt", "FERNET_SALT"),
+            ("broker_api_key", "BROKER_API_KEY"),
+            ("broker_api_secret", "BROKER_API_SECRET"),
+        ];
+        let unused: Vec<&str> =
+            only_openalgo.iter().filter(|(key, _)| values.is_given(key)).map(|(_, name)| *name).collect();
+        if self.database_url.is_none() && !values.is_given("database_url") && !unused.is_empty() {
+            self.warnings.push(format!(
+                "{} {} only with DATABASE_URL; the host's own accounts have credentials by `tickhost account set`",
+                unused.join(", "),
+                if unused.len() == 1 { "counts" } else { "count" }
+            ));
+        }
+        if values.is_given("log") && !self.log.names_the_host() {
+            self.warnings.push(format!(
+                "TICKHOST_LOG: {:?} says no level for the host itself, so nothing of it is logged, errors included; \
+                 write info,{}",
+                self.log.as_str(),
+                self.log.as_str()
+            ));
+        }
     }
 
     fn check_listeners(&self, values: &Values, problems: &mut Problems) {
@@ -176,6 +227,18 @@ impl Settings {
                 )),
                 Some(_) => {}
             }
+        }
+        let is_salt = |secret: &SecretString| {
+            let text = secret.expose_secret();
+            text.len() >= MIN_SALT_DIGITS
+                && text.len().is_multiple_of(2)
+                && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        if self.fernet_salt.as_ref().is_some_and(|salt| !is_salt(salt)) {
+            self.warnings.push(format!(
+                "FERNET_SALT is not {MIN_SALT_DIGITS} or more hex digits, so that of old databases is used; give the value in \
+                 OpenAlgo's .env, or leave it out"
+            ));
         }
         let has_secret = values.keys_of_file().any(|key| find(key).is_some_and(Setting::is_secret));
         if let Some(path) = values.file.as_deref().filter(|path| has_secret && is_readable_by_others(path)) {

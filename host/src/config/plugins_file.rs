@@ -121,6 +121,8 @@ pub struct AdapterEntry {
     pub resources: ResourceLimits,
     /// Its own settings, one JSON object. It may hold secrets and is left out of debug output.
     pub config_json: String,
+    /// Line of those settings, from 1; that of the section when it has none.
+    pub config_line: usize,
     /// Line of its section, from 1.
     pub line: usize,
 }
@@ -171,7 +173,7 @@ impl PluginsFile {
     /// As [`PluginsFile::load`].
     pub fn load_with_text(settings: &Settings) -> Result<(Self, Zeroizing<String>), Problems> {
         let path = settings.plugins_path()?;
-        let text = file::read(path)?;
+        let text = file::read(path).map_err(|problem| settings.about_plugins(problem))?;
         Ok((Self::parse(path, &text, &LibraryPlaces::new(settings, path))?, text))
     }
 

@@ -6,8 +6,13 @@ use std::{
     sync::Arc,
 };
 
+use crate::cause;
+
 /// Longest part of a value that a report shows, in characters.
 const SHOWN_CHARS: usize = 60;
+
+/// The same for a path; systems allow no longer ones.
+const MAX_PATH_CHARS: usize = 4_096;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +61,14 @@ impl Problem {
     /// Adds the value. Never call it with a secret.
     #[must_use]
     pub fn with_value(mut self, value: &str) -> Self {
-        self.value = Some(shown(value));
+        self.value = Some(cut(value, SHOWN_CHARS));
+        self
+    }
+
+    /// Adds a path, which helps only as a whole.
+    #[must_use]
+    pub fn with_path(mut self, path: &str) -> Self {
+        self.value = Some(cut(path, MAX_PATH_CHARS));
         self
     }
 }
@@ -144,9 +156,9 @@ impl From<Problem> for Problems {
 }
 
 /// The value between quotes, cut, and without characters that would act on a terminal.
-fn shown(value: &str) -> String {
-    let mut text: String = value.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect();
-    if value.chars().nth(SHOWN_CHARS).is_some() {
+fn cut(value: &str, most: usize) -> String {
+    let mut text: String = value.chars().take(most).flat_map(char::escape_debug).collect();
+    if value.chars().nth(most).is_some() {
         text.push('…');
     }
     format!("\"{text}\"")
@@ -176,13 +188,17 @@ pub(super) fn unknown<'a>(
 }
 
 /// Line of a byte offset, counted from 1.
-pub(super) fn line_at(text: &str, offset: usize) -> usize {
+pub(crate) fn line_at(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// A file that could not be read.
 pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::new(Origin::File(Arc::from(path), 0), "", format!("cannot be read: {error}"))
+    Problem::new(
+        Origin::File(Arc::from(path), 0),
+        "",
+        format!("cannot be read: {}", cause::of_reading(error)),
+    )
 }
 
 /// Paths for people, one after the other.

@@ -14,14 +14,14 @@ use super::{
     problem::unknown,
     value::{FromText, Kind, Setting},
 };
-use crate::clock;
+use crate::{clock, run_dir};
 
 /// Variables with the host's prefix that are no settings: one for the tools that connect as a client, one for where
 /// adapters keep lists of instruments, the others for the tests of this workspace, some of which hand their environment on
 /// to the programs they start.
 const OTHER_VARIABLES: [&str; 5] = [
     "TICKHOST_API_KEY",
-    "TICKHOST_CACHE_DIR",
+    run_dir::CACHE_VARIABLE,
     "TICKHOST_PYTHON",
     "TICKHOST_REQUIRE_CLIENTS",
     clock::Shift::VARIABLE,
@@ -143,6 +143,32 @@ pub(super) struct Raw {
     pub(super) name: String,
 }
 
+/// Where the settings that somebody gave stand, as problems that want a message.
+#[derive(Clone, Default)]
+pub(super) struct Given(BTreeMap<&'static str, Problem>);
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Given(..)")
+    }
+}
+
+impl Given {
+    /// A problem with a setting that shows only when something is done with it.
+    pub(super) fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
+        let message = message.into();
+        match self.0.get(key) {
+            Some(place) => Problem { message, ..place.clone() },
+            None => Problem::new(Origin::Default, find(key).map_or("", |setting| setting.env), message),
+        }
+    }
+
+    /// Whether somebody gave this setting a value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+}
+
 /// For each setting the value of the source that wins.
 #[derive(Debug, Default)]
 pub(super) struct Values {
@@ -198,7 +224,9 @@ impl Values {
         let text = match file::read(&path) {
             Ok(text) => text,
             Err(problem) => {
-                problems.push(problem);
+                let named = find("config").filter(|setting| self.is_given(setting.key));
+                problems
+                    .push(named.map_or(problem.clone(), |setting| self.problem(setting, &problem.message)));
                 return;
             }
         };
@@ -240,8 +268,15 @@ impl Values {
         let problem = Problem::new(raw.origin.clone(), raw.name.as_str(), message);
         match setting.kind {
             Kind::Secret | Kind::Database => problem,
+            Kind::Path => problem.with_path(&raw.text),
             _ => problem.with_value(&raw.text),
         }
+    }
+
+    /// Where each value stands.
+    pub(super) fn given(&self) -> Given {
+        let given = self.raw.keys().filter_map(|key| Some((*key, self.problem(find(key)?, ""))));
+        Given(given.collect())
     }
 
     /// Whether somebody gave a value.

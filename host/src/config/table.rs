@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use super::{
     Problems,
     origins::Origins,
-    sources::Values,
+    sources::{Given, Values},
     value::{DatabaseUrl, FromText as _, Kind, LogFilter, LogFormat, Setting, TimeOfDay},
 };
 
@@ -26,6 +26,7 @@ macro_rules! settings {
             /// Things that work but that the operator should know of; no secrets in them.
             pub warnings: Vec<String>,
             pub(super) plugins_places: Vec<PathBuf>,
+            pub(super) given: Given,
         }
 
         /// Every setting, in the order of the documents.
@@ -54,6 +55,7 @@ macro_rules! settings {
                     executable_dir: None,
                     warnings: Vec::new(),
                     plugins_places: Vec::new(),
+                    given: values.given(),
                 }
             }
         }

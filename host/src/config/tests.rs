@@ -177,7 +177,7 @@ fn every_setting_refuses_a_bad_value_and_says_what_is_allowed() {
         assert_eq!(found.len(), 1, "{found:?}");
         let line = &found[0];
         if *key == "config" {
-            assert!(line.contains("missing.toml: cannot be read"), "{line}");
+            assert!(line.contains("missing.toml\": cannot be read"), "{line}");
             continue;
         }
         assert!(line.starts_with(&format!("environment: {}", setting.env)), "{line}");
@@ -418,11 +418,44 @@ fn a_file_with_secrets_that_others_can_read_is_a_warning() {
     let warnings = |text: &str, mode: u32| {
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        Settings::load(&sources(folder.path(), &[], &[])).unwrap().warnings.len()
+        let warnings = Settings::load(&sources(folder.path(), &[], &[])).unwrap().warnings;
+        warnings.iter().filter(|warning| warning.contains("chmod 600")).count()
     };
     assert_eq!(warnings("broker_api_key = 'k'", 0o644), 1);
     assert_eq!(warnings("broker_api_key = 'k'", 0o600), 0);
     assert_eq!(warnings("websocket_port = 1", 0o644), 0);
+}
+
+#[test]
+fn a_problem_that_shows_later_names_where_the_value_stands_and_no_secret() {
+    let folder = folder();
+    fs::write(folder.path().join("tickhost.toml"), "# mine\nadmin_port = 9\nbroker_api_key = 'hunter2'\n")
+        .unwrap();
+    let settings = Settings::load(&sources(folder.path(), &[("websocket_port", "7")], &[])).unwrap();
+    let said = |key: &str| settings.problem(key, "is wrong").to_string();
+    assert_eq!(said("websocket_port"), "flag: --websocket-port = \"7\": is wrong");
+    assert!(
+        said("admin_port").ends_with("tickhost.toml:2: admin_port = \"9\": is wrong"),
+        "{}",
+        said("admin_port")
+    );
+    assert!(said("broker_api_key").ends_with("tickhost.toml:3: broker_api_key: is wrong"));
+    assert_eq!(said("zmq_port"), "settings: ZMQ_PORT: is wrong");
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn what_decides_nothing_is_a_warning() {
+    let warned = |pairs: &[(&str, &str)]| with_environment(pairs).unwrap().warnings.join("\n");
+    assert!(warned(&[("WS_MAX_QUEUE", "16"), ("TICKHOST_CONTROL_BYTES", "65536")]).contains("WS_MAX_QUEUE"));
+    assert!(warned(&[("BROKER_API_KEY", "hunter2")]).contains("only with DATABASE_URL"));
+    assert!(warned(&[("TICKHOST_LOG", "tikhost=debug")]).contains("write info,tikhost=debug"));
+    for good in ["debug", "tickhost=debug", "warn,zeromq=debug"] {
+        assert_eq!(warned(&[("TICKHOST_LOG", good)]), "", "{good}");
+    }
+    let salt = |salt| warned(&[("DATABASE_URL", "sqlite:///a.db"), PEPPER, ("FERNET_SALT", salt)]);
+    assert!(salt("hunter2").contains("FERNET_SALT") && !salt("hunter2").contains("hunter2"));
+    assert_eq!(salt(&"5f".repeat(16)), "");
 }
 
 #[test]

@@ -7,6 +7,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Most names in one list.
 const MAX_NAMES: usize = 256;
+/// What the modules of the host begin with in its log.
+const HOST_MODULES: &str = env!("CARGO_CRATE_NAME");
 /// Longest secret, path or address, in bytes.
 const MAX_TEXT_BYTES: usize = 4_096;
 
@@ -128,7 +130,8 @@ impl Kind {
             Self::Choice(words) => words.join(" or "),
             Self::Names => "names of letters, digits, _ and -, separated by commas".to_owned(),
             Self::Origins => {
-                "origins of pages such as https://app.example or http://localhost:3000, without a path, separated by commas"
+                "origins of pages such as https://app.example or http://localhost:3000, without a path, separated by commas; to \
+                 allow every page, leave it out"
                     .to_owned()
             }
             Self::Path => "a path".to_owned(),
@@ -357,6 +360,11 @@ impl LogFilter {
     /// The filter as written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it says what the host itself logs: a level for all, or one for a module of the host.
+    pub(super) fn names_the_host(&self) -> bool {
+        self.0.split(',').map(str::trim).any(|part| !part.contains('=') || part.starts_with(HOST_MODULES))
     }
 }
 

@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn what_is_no_library_is_refused_in_a_sentence() {
-        assert!(refused(b"").ends_with("it is empty"));
+        assert!(refused(b"").contains("it is empty"));
         assert!(refused(b"#!/bin/sh\n").contains("is no library for this machine"));
         let missing = Library::load(Path::new("/nowhere/adapter.so"), Path::new("/nowhere")).unwrap_err();
         assert!(missing.to_string().starts_with("cannot read /nowhere/adapter.so"));

@@ -5,17 +5,21 @@ use std::{
     io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use rustls::{
-    ServerConfig,
+    CertificateError, RootCertStore, ServerConfig,
+    client::verify_server_cert_signed_by_trust_anchor,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _},
+    server::ParsedCertificate,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::Contents;
+use crate::{calendar::date::Date, cause};
 
 /// Largest file; a chain of certificates has some thousand bytes.
 const MAX_BYTES: u64 = 256 * 1_024;
@@ -82,6 +86,17 @@ pub enum TlsError {
     },
 }
 
+impl TlsError {
+    /// Whether the file of the key is the one that is wrong.
+    pub fn is_of_key(&self, files: &TlsFiles) -> bool {
+        match self {
+            Self::Unreadable { path, .. } | Self::TooLong { path } => *path == files.key,
+            Self::NoKey { .. } => true,
+            Self::NoCertificate { .. } | Self::Unusable { .. } => false,
+        }
+    }
+}
+
 /// What was found good.
 #[derive(Debug)]
 pub(super) struct Loaded {
@@ -132,6 +147,32 @@ impl TlsFiles {
         }
     }
 
+    /// Why clients will refuse the certificate by its dates at `now_ns`, in nanoseconds since the Unix epoch, in a sentence.
+    /// None when they will not, or when that cannot be known.
+    pub fn doubt(&self, now_ns: u64) -> Option<String> {
+        let leaf = self.leaf().ok()?;
+        let leaf = ParsedCertificate::try_from(&leaf).ok()?;
+        let algorithms = ring::default_provider().signature_verification_algorithms.all;
+        let now = UnixTime::since_unix_epoch(Duration::from_nanos(now_ns));
+        // The dates are looked at before anything else. Nobody is trusted, so the certificate is refused in any case.
+        let refusal =
+            verify_server_cert_signed_by_trust_anchor(&leaf, &RootCertStore::empty(), &[], now, algorithms);
+        let date = |time: UnixTime| Date::in_india(time.as_secs().saturating_mul(1_000_000_000)).0;
+        let why = match refusal {
+            Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext {
+                not_after, ..
+            })) => {
+                format!("has expired on {}", date(not_after))
+            }
+            Err(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext {
+                not_before,
+                ..
+            })) => format!("is not valid before {}", date(not_before)),
+            _ => return None,
+        };
+        Some(format!("{}: the certificate {why}, so clients refuse it; renew it", self.certificate.display()))
+    }
+
     /// The certificate itself, without those that lead to its authority.
     ///
     /// # Errors
@@ -143,8 +184,10 @@ impl TlsFiles {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    let unreadable =
-        |error: std::io::Error| TlsError::Unreadable { path: path.to_owned(), reason: error.to_string() };
+    let unreadable = |error: std::io::Error| TlsError::Unreadable {
+        path: path.to_owned(),
+        reason: cause::of_reading(&error),
+    };
     let file = File::open(path).map_err(unreadable)?;
     // Room for the longest, so that no copy of a key is left behind when the buffer grows.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_BYTES).unwrap_or(0) + 1));

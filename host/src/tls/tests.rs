@@ -115,6 +115,15 @@ fn each_mistake_in_the_files_is_named_and_no_key_is_shown() {
 }
 
 #[test]
+fn a_certificate_is_doubted_by_its_dates_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = write(dir.path(), &pair());
+    assert_eq!(files.doubt(crate::clock::unix_nanos()), None);
+    let said = files.doubt(0).unwrap();
+    assert!(said.contains("certificate.pem") && said.contains("is not valid before 1975-01-01"), "{said}");
+}
+
+#[test]
 fn the_key_shows_in_no_debug_output() {
     let dir = tempfile::tempdir().unwrap();
     let pair = pair();

@@ -73,7 +73,9 @@ function show() {
   const ready = document.getElementById("ready");
   setClass(ready, `badge ${state.readiness.ready ? "good" : "warn"}`);
   setText(ready, state.readiness.ready ? "● ready" : "▲ degraded");
-  notify(state.readiness.reasons.map((reason) => `Feed ${reason.feed} (${reason.broker}) is ${stateWord(reason.state)}: ${reason.message}`));
+  notify(state.readiness.reasons.map((reason) => (reason.adapter
+    ? `Adapter ${reason.adapter} does not work, so that there is no feed of ${reason.broker || "its brokers"}: ${reason.message}`
+    : `Feed ${reason.feed} (${reason.broker}) is ${stateWord(reason.state)}: ${reason.message}`)));
   if (!shown) route();
   views[shown].update(state);
 }

@@ -70,7 +70,7 @@ pub(super) async fn reload(settings: &Settings, name: &str, out: &mut dyn Write)
     let host = host.with_context(no_host)?;
     // Names are letters, digits, - and _, or there is no such adapter.
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
-        bail!("there is no adapter {name:?} in plugins.toml");
+        bail!("there is no adapter {name:?} in plugins.toml; `tickhost adapters` lists those that there are");
     }
     let path = format!("/adapters/{name}/reload");
     let asked = ask(&host, Method::POST, &path);
@@ -100,6 +100,11 @@ pub(super) async fn reload(settings: &Settings, name: &str, out: &mut dyn Write)
             }
             writeln!(out, "Nothing was changed.")?;
             Ok(false)
+        }
+        StatusCode::NOT_FOUND => {
+            bail!(
+                "there is no adapter {name} in plugins.toml; `tickhost adapters` lists those that there are"
+            )
         }
         StatusCode::UNAUTHORIZED => bail!(
             "another host answers at {}: the one that wrote {} has ended; name the data folder of the host that is meant \

@@ -2,14 +2,14 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 
-use crate::config::plugins_file::is_name;
+use crate::{cause, config::plugins_file::is_name};
 
 /// Manifest of the copy, which stands alone; the template's own takes its versions from the workspace.
 const MANIFEST: &str = include_str!("new/manifest.toml");
@@ -76,7 +76,13 @@ pub(super) fn run(args: &NewArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     fs::create_dir_all(&args.into).with_context(|| format!("cannot make {}", args.into.display()))?;
     // Made here and by nobody else, so that nothing that exists is written over.
     if let Err(error) = fs::create_dir(&folder) {
-        bail!("cannot make {}: {error}", folder.display());
+        let reason = match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                "it is there already; move it away, or choose another name".to_owned()
+            }
+            _ => cause::of_writing(&error),
+        };
+        bail!("cannot make {}: {reason}", folder.display());
     }
     let manifest = [("Cargo.toml", manifest.as_str())];
     for (file, text) in TEMPLATE.iter().chain(&ADDED).chain(&manifest) {

@@ -68,7 +68,11 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     }
     let path = args.path.as_deref().context("name a library, or the folder of an adapter")?;
-    ensure!(path.exists(), "there is no library {}", path.display());
+    ensure!(
+        path.exists(),
+        "there is no library {}; build the adapter, or name its folder or library",
+        path.display()
+    );
     let profile_file = find_profile(path, args.profile.as_deref())?;
     let profile = Profile::load(&profile_file)?;
     let library = find_library(path, &profile)?;

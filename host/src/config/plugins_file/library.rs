@@ -20,10 +20,23 @@ pub struct LibraryPlaces {
 
 /// A library is in none of the places.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not found; looked at {}; build the adapter, or set TICKHOST_PLUGIN_DIR to its folder", listed(.looked_at))]
+#[error("not found; looked at {}; {}", listed(.looked_at), self.advice())]
 pub struct MissingLibrary {
+    /// Whether it is written as a path.
+    pub is_path: bool,
     /// Files that do not exist.
     pub looked_at: Vec<PathBuf>,
+}
+
+impl MissingLibrary {
+    const fn advice(&self) -> &'static str {
+        if self.is_path {
+            "a path counts from the folder of plugins.toml; a stem such as adapter_sim is looked for in TICKHOST_PLUGIN_DIR and \
+             beside the program too"
+        } else {
+            "build the adapter, or set TICKHOST_PLUGIN_DIR to its folder"
+        }
+    }
 }
 
 impl LibraryPlaces {
@@ -57,7 +70,7 @@ impl LibraryPlaces {
         }
         match looked_at.iter().find(|path| path.is_file()) {
             Some(path) => Ok(path.clone()),
-            None => Err(MissingLibrary { looked_at }),
+            None => Err(MissingLibrary { is_path, looked_at }),
         }
     }
 

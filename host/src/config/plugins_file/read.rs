@@ -192,6 +192,7 @@ fn adapter(
         isolation: isolation.as_deref().and_then(self::isolation).unwrap_or_default(),
         resources,
         config_json,
+        config_line: section.get("config").map_or(section.line, |(_, line)| line),
         line: section.line,
     })
 }

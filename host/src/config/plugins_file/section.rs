@@ -51,7 +51,10 @@ impl Section<'_> {
         for key in self.table.keys() {
             let name = key.get_ref().as_ref();
             if !known.contains(&name) {
-                let instead = format!("known here: {}", known.join(", "));
+                let mut instead = format!("known here: {}", known.join(", "));
+                if known.contains(&"config") {
+                    instead.push_str("; settings of the adapter itself belong under [adapter.config]");
+                }
                 let message = unknown("key", name, known.iter().copied(), &instead);
                 let line = line_at(self.text, key.span().start);
                 problems.push(self.problem_at(line, &clipped(name), message));

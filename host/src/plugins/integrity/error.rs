@@ -33,7 +33,7 @@ pub enum IntegrityError {
         file: PathBuf,
     },
     /// The file has no bytes.
-    #[error("{} is no library for this machine: it is empty", file.display())]
+    #[error("{} is no library for this machine: it is empty: copy it again, then rename it into place", file.display())]
     Empty {
         /// The library.
         file: PathBuf,
@@ -58,7 +58,7 @@ pub enum IntegrityError {
         bytes: u64,
     },
     /// Another kind of file, or a library for another machine.
-    #[error("{} is no library for this machine: {reason}", file.display())]
+    #[error("{} is no library for this machine: {reason}; get or build one for it", file.display())]
     Foreign {
         /// The file.
         file: PathBuf,

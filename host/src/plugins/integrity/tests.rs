@@ -87,7 +87,7 @@ fn what_cannot_be_a_library_is_refused() {
     let place = Place::new();
     assert!(place.refused(&IntegrityRules::default()).starts_with("cannot read DIR/plugins/adapter.so: "));
     fs::write(place.library(), "").unwrap();
-    assert!(place.refused(&IntegrityRules::default()).ends_with("it is empty"));
+    assert!(place.refused(&IntegrityRules::default()).contains("it is empty"));
     File::create(place.library()).unwrap().set_len(MAX_BYTES + 1).unwrap();
     let said = place.refused(&IntegrityRules::default());
     assert!(said.contains("has 536870913 bytes, and at most 536870912 are read"), "{said}");
