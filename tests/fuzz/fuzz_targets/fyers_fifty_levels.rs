@@ -3,7 +3,6 @@
 
 #![no_main]
 
-#[allow(dead_code, clippy::unwrap_used, reason = "shared with tests")]
 #[path = "../../../adapters/fyers/tests/vectors/decoders.rs"]
 mod decoders;
 #[allow(dead_code, clippy::unwrap_used, reason = "shared with tests")]

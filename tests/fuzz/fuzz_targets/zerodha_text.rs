@@ -13,9 +13,9 @@ fn seeds() -> impl Iterator<Item = Vec<u8>> {
 }
 
 fuzz_target!(init: begin_with("zerodha_text", seeds()), |input: &[u8]| bounded(input, || {
-    if let Ok(text) = std::str::from_utf8(input) {
-        if let Text::Order(order) = wire::read(text) {
-            _ = order.update("NSE", "SBIN");
-        }
+    if let Ok(text) = std::str::from_utf8(input)
+        && let Text::Order(order) = wire::read(text)
+    {
+        _ = order.update("NSE", "SBIN");
     }
 }));
