@@ -200,6 +200,15 @@ impl Tick {
         Self { quote: Quote { instrument, ..Quote::default() } }
     }
 
+    /// Says that the packet is an image: all that the broker knows of the values of this kind of tick. Those that are not
+    /// set are gone, and clients do not go on seeing what was said before. Without this a tick is an update, which leaves
+    /// what it does not set as it was.
+    #[must_use]
+    pub const fn image(mut self) -> Self {
+        self.quote.fields |= field::IMAGE;
+        self
+    }
+
     /// When the packet arrived, in nanoseconds since the Unix epoch. The SDK notes it when this is not set.
     #[must_use]
     pub const fn received_ts_ns(mut self, at: u64) -> Self {

@@ -9,6 +9,7 @@ use adapter_abi::{
     Depth, DepthLevel, HostHandle, Ltp, MAX_DEPTH_LEVELS, OutcomeCode, PublishOutcome, Quote,
     SubscriptionOutcome,
     abi_stable::std_types::{RSlice, RStr},
+    field,
 };
 
 use crate::{Grant, Level, OrderUpdate, Refusal, Tick, instance::Health};
@@ -77,8 +78,10 @@ impl TickSink {
     }
 
     /// Publishes a whole book, best levels first, with the values beside it. Levels beyond 200 on a side are left out.
+    /// Without any level it says that the book is empty; a packet that has no place for a book is a [`Self::quote`].
     pub fn depth(&mut self, tick: &Tick, buy: &[Level], sell: &[Level]) {
-        let quote = self.stamp(tick);
+        let mut quote = self.stamp(tick);
+        quote.fields |= field::BOOK;
         if !self.ltp.is_empty() || !self.quote.is_empty() || self.depth.len() >= BATCH {
             self.hand_over();
         }

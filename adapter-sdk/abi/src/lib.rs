@@ -52,4 +52,4 @@ pub use module::{
 pub use record::{Depth, DepthLevel, Ltp, MAX_DEPTH_LEVELS, ORDERS_ABSENT, PRICE_SCALE, Quote, field};
 
 /// Version of this ABI, as `major.minor`. A host accepts adapters of its own major version.
-pub const ABI_VERSION: &str = "1.1";
+pub const ABI_VERSION: &str = "1.2";

@@ -6,7 +6,10 @@
 //!   book with one is not shown;
 //! - times are nanoseconds since the Unix epoch, UTC;
 //! - a value counts only when its bit is set in `fields`: what the broker did not send stays unset and is never
-//!   shown to a client, whatever the member holds.
+//!   shown to a client, whatever the member holds;
+//! - a record is an *update*, which leaves what it does not have as it was, unless [`field::IMAGE`] says that it is an
+//!   *image*: everything that the broker knows of the instrument in this kind of record, so that what it does not have is
+//!   gone.
 
 use abi_stable::StableAbi;
 
@@ -70,6 +73,13 @@ pub mod field {
     /// `oi_low`: lowest open interest of the day.
     pub const OI_LOW: u32 = 1 << 23;
 
+    /// No value, but what the record is: everything that the broker knows at this moment of the values that this kind of
+    /// record can carry. Those whose bit is not set are gone, whatever was said before. Without it they stay. Since 1.2.
+    pub const IMAGE: u32 = 1 << 31;
+    /// No value either: the levels of a [`Depth`](super::Depth) are the whole book, also when there are none. Without it a
+    /// record without levels says nothing of the book. Since 1.2.
+    pub const BOOK: u32 = 1 << 30;
+
     /// Every bit that an [`Ltp`](super::Ltp) can carry.
     pub const IN_LTP: u32 = LTP | LAST_TRADE_TS | VOLUME | LAST_QUANTITY | EXCHANGE_TS;
     /// Every bit that a [`Quote`](super::Quote) can carry. Others are ignored by a host of this version.
@@ -82,7 +92,7 @@ pub mod field {
 pub struct Ltp {
     /// The number under which the host subscribed this instrument.
     pub instrument: u32,
-    /// Which values are present, of [`field::IN_LTP`].
+    /// Which values are present, of [`field::IN_LTP`]; [`field::IMAGE`] beside them.
     pub fields: u32,
     /// Counts the records of one adapter instance from 1, over all three kinds; 0 when the adapter does not count.
     pub seq: u64,
@@ -106,7 +116,7 @@ pub struct Ltp {
 pub struct Quote {
     /// The number under which the host subscribed this instrument.
     pub instrument: u32,
-    /// Which values are present, of [`field::IN_QUOTE`].
+    /// Which values are present, of [`field::IN_QUOTE`]; [`field::IMAGE`], and in a [`Depth`] [`field::BOOK`], beside them.
     pub fields: u32,
     /// Counts the records of one adapter instance from 1, over all three kinds; 0 when the adapter does not count.
     pub seq: u64,
@@ -166,7 +176,7 @@ impl From<&Ltp> for Quote {
     fn from(tick: &Ltp) -> Self {
         Self {
             instrument: tick.instrument,
-            fields: tick.fields & field::IN_LTP,
+            fields: tick.fields & (field::IN_LTP | field::IMAGE),
             seq: tick.seq,
             received_ts_ns: tick.received_ts_ns,
             exchange_ts_ns: tick.exchange_ts_ns,
@@ -183,7 +193,7 @@ impl From<&Quote> for Ltp {
     fn from(quote: &Quote) -> Self {
         Self {
             instrument: quote.instrument,
-            fields: quote.fields & field::IN_LTP,
+            fields: quote.fields & (field::IN_LTP | field::IMAGE),
             seq: quote.seq,
             received_ts_ns: quote.received_ts_ns,
             exchange_ts_ns: quote.exchange_ts_ns,
@@ -195,7 +205,8 @@ impl From<&Quote> for Ltp {
     }
 }
 
-/// A market-by-price book with the quote that belongs to it. A record replaces the whole book.
+/// A market-by-price book with the quote that belongs to it. A record with levels replaces the whole book, and so does one
+/// without any that has [`field::BOOK`].
 ///
 /// The levels of all records of a batch stand in one slice beside them: those of this record begin at
 /// `first_level`, best bid first, and the asks follow the bids, best ask first.
