@@ -1,6 +1,6 @@
 //! What an author implements.
 
-use crate::{AdapterError, Credentials, Login, Manifest, Subscription, TickSink};
+use crate::{AdapterError, Credentials, ListReporter, Login, Manifest, Subscription, TickSink};
 
 /// A broker, or rather one account's way to it. One value serves one connection of one account.
 ///
@@ -109,7 +109,16 @@ pub trait Connection {
 /// What an instance may know about where it runs.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct Context {}
+pub struct Context {
+    pub(crate) lists: ListReporter,
+}
+
+impl Context {
+    /// Where the state of the list of instruments is said. [`Master`](crate::instruments::Master) takes it.
+    pub fn lists(&self) -> ListReporter {
+        self.lists.clone()
+    }
+}
 
 /// An instrument that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

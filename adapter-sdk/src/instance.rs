@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::{
-    Adapter, AdapterError, Context, Credentials, Subscription,
+    Adapter, AdapterError, Context, Credentials, ListReporter, Subscription,
     guard::guarded,
     log::Bridge,
     runtime::{self, Command},
@@ -50,6 +50,8 @@ struct Instance {
     commands: mpsc::Sender<Command>,
     /// Wakes a thread whose command queue is full.
     stop: Arc<tokio::sync::Notify>,
+    /// Says that the operator wants a new list of instruments.
+    list_asked: Arc<tokio::sync::Notify>,
     health: Arc<Health>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -59,7 +61,7 @@ struct Instance {
 /// # Errors
 /// What the adapter says against it.
 pub(crate) fn validate_config<A: Adapter>(config_json: &str) -> Result<(), AdapterError> {
-    make::<A>(config_json).map(drop)
+    make::<A>(config_json, Context::default()).map(drop)
 }
 
 /// Makes an instance with its thread. It does nothing before the host says `connect`.
@@ -74,15 +76,17 @@ pub(crate) fn create<A: Adapter>(config_json: &str, host: HostHandle) -> Result<
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let stop = Arc::new(tokio::sync::Notify::new());
     let health = Arc::<Health>::default();
+    let list_asked = Arc::new(tokio::sync::Notify::new());
     let thread = {
         let (config_json, stop, health) = (config_json.to_owned(), Arc::clone(&stop), Arc::clone(&health));
         let host = Handle(Arc::new(host));
+        let context = Context { lists: ListReporter::new(host.clone(), Arc::clone(&list_asked)) };
         std::thread::Builder::new()
             .name(format!("adapter-{}", manifest.name))
             .spawn(move || {
                 let _bridge = Bridge::install(&host);
                 let ended = guarded(|| {
-                    let adapter = make::<A>(&config_json)?;
+                    let adapter = make::<A>(&config_json, context)?;
                     runtime::run(adapter, &manifest, host.clone(), inbox, &stop, &health)
                 })
                 .and_then(std::convert::identity);
@@ -104,7 +108,7 @@ pub(crate) fn create<A: Adapter>(config_json: &str, host: HostHandle) -> Result<
                 AdapterError::unavailable(format!("cannot start the adapter's thread: {error}"))
             })?
     };
-    let instance = Instance { commands, stop, health, thread: Mutex::new(Some(thread)) };
+    let instance = Instance { commands, stop, list_asked, health, thread: Mutex::new(Some(thread)) };
     Ok(Adapter_TO::from_ptr(RBox::new(instance), TD_Opaque))
 }
 
@@ -117,7 +121,7 @@ pub(crate) fn log_in<A: Adapter>(
     fields_json: &str,
     deadline: Duration,
 ) -> Result<String, AdapterError> {
-    let adapter = make::<A>(config_json)?;
+    let adapter = make::<A>(config_json, Context::default())?;
     let fields = Credentials::from_json(fields_json);
     guarded(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -132,12 +136,12 @@ pub(crate) fn log_in<A: Adapter>(
     .and_then(std::convert::identity)
 }
 
-fn make<A: Adapter>(config_json: &str) -> Result<A, AdapterError> {
+fn make<A: Adapter>(config_json: &str, context: Context) -> Result<A, AdapterError> {
     guarded(|| {
         let mut json = serde_json::Deserializer::from_str(config_json);
         let config = serde_path_to_error::deserialize(&mut json)
             .map_err(|error| AdapterError::config(plain(&error)))?;
-        A::try_new(config, Context::default())
+        A::try_new(config, context)
     })
     .and_then(std::convert::identity)
 }
@@ -241,6 +245,10 @@ impl adapter_abi::Adapter for Instance {
         }
         // A panic of the thread was reported as a status already.
         let _ended = thread.join();
+    }
+
+    fn renew_list(&self) {
+        self.list_asked.notify_one();
     }
 }
 

@@ -11,6 +11,7 @@ mod hash;
 mod instance;
 pub mod instruments;
 pub mod ist;
+mod lists;
 mod log;
 pub mod login;
 mod manifest;
@@ -38,6 +39,7 @@ pub use self::{
     credentials::Credentials,
     error::AdapterError,
     hash::fingerprint,
+    lists::{ListReporter, ListState, ListTrouble},
     login::{Fields, Login, Question},
     manifest::{Backoff, Capability, Manifest},
     model::{Level, Mode, OrderUpdate, Price, Subscription, Tick},

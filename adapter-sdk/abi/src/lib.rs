@@ -32,6 +32,7 @@
     unused_qualifications,
     clippy::cast_ptr_alignment,
     clippy::mem_forget,
+    clippy::no_effect_underscore_binding,
     clippy::used_underscore_binding,
     reason = "the macros of abi_stable 0.11.3 expand to all of them on current compilers"
 )]

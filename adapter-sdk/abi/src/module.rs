@@ -121,6 +121,9 @@ pub trait Adapter: Send + Sync {
     /// Ends the instance within the given time, waiting for it.
     #[sabi(last_prefix_field)]
     fn shutdown(&self, deadline_ms: u32);
+
+    /// Asks for the list of instruments anew at once, if what there is is not whole. Since 1.2.
+    fn renew_list(&self) {}
 }
 
 /// An owned adapter instance.
@@ -156,6 +159,11 @@ pub trait Host: Send + Sync {
     /// Takes a log line. `fields_json` is a JSON object.
     #[sabi(last_prefix_field)]
     fn log(&self, level: LogLevel, target: RStr<'_>, message: RStr<'_>, fields_json: RStr<'_>);
+
+    /// Takes what there is to say of the list of instruments, each time that it changes: a JSON object with `is_whole`,
+    /// `instruments`, `skipped`, `fetched_at` (seconds since the Unix epoch) and `troubles`, an array of objects with
+    /// `segment`, `rows`, `expected` and `reason`. Since 1.2.
+    fn instrument_list(&self, _state_json: RStr<'_>) {}
 }
 
 /// A shared handle to the host.
