@@ -127,19 +127,19 @@ fn merged(entries: &[Merged], send: &mut impl FnMut(Vec<u8>)) {
     let ltp: Vec<&Merged> = of(Mode::Ltp).collect();
     for part in ltp.chunks((MAX_BODY_BYTES - HEAD) / LTP_BYTES) {
         let mut frame = frame(Mode::Ltp, part.len(), 0, missed(part), part.len() * LTP_BYTES);
-        part.iter().for_each(|merged| write_ltp(&mut frame, &Ltp::from(merged.entry.quote())));
+        part.iter().for_each(|merged| write_ltp(&mut frame, &Ltp::from(&merged.entry.record(Mode::Ltp))));
         send(frame);
     }
     let quote: Vec<&Merged> = of(Mode::Quote).collect();
     for part in quote.chunks((MAX_BODY_BYTES - HEAD) / QUOTE_BYTES) {
         let mut frame = frame(Mode::Quote, part.len(), 0, missed(part), part.len() * QUOTE_BYTES);
-        part.iter().for_each(|merged| write_quote(&mut frame, merged.entry.quote()));
+        part.iter().for_each(|merged| write_quote(&mut frame, &merged.entry.record(Mode::Quote)));
         send(frame);
     }
     let mut books = Books::default();
     for merged in of(Mode::Depth) {
-        let view = merged.entry.view();
-        books.add(view.quote, view.buy, view.sell, merged.missed, send);
+        let (record, view) = (merged.entry.record(Mode::Depth), merged.entry.view());
+        books.add(&record, view.buy, view.sell, merged.missed, send);
     }
     books.flush(send);
 }
