@@ -70,6 +70,11 @@ impl Entry {
         TickView { quote: &self.quote, buy, sell }
     }
 
+    /// The moment of the newest tick, as [`moment`] has it.
+    pub const fn moment(&self) -> u64 {
+        moment(self.quote.fields, self.quote.exchange_ts_ns, self.quote.received_ts_ns)
+    }
+
     /// Whether nothing is known yet.
     pub const fn is_empty(&self) -> bool {
         self.quote.fields == 0
@@ -295,6 +300,16 @@ const LTP_VISIBLE: u32 = field::IN_LTP & !field::EXCHANGE_TS;
 
 /// Values that only frames above mode LTP show.
 const QUOTE_ONLY: u32 = field::IN_QUOTE & !field::IN_LTP;
+
+/// How far the time of an exchange may be ahead of the host's clock and still be believed.
+const AHEAD_NS: u64 = 3_600 * 1_000_000_000;
+
+/// The moment that a tick speaks of, in nanoseconds since the Unix epoch: the time of the exchange, or of the receipt when
+/// there is none that can be. 0 when there is neither.
+pub const fn moment(fields: u32, exchange_ts_ns: u64, received_ts_ns: u64) -> u64 {
+    let is_credible = received_ts_ns == 0 || exchange_ts_ns <= received_ts_ns.saturating_add(AHEAD_NS);
+    if fields & field::EXCHANGE_TS != 0 && is_credible { exchange_ts_ns } else { received_ts_ns }
+}
 
 /// A count that is known: a negative one is not.
 const fn present(fields: u32, bit: u32, count: i64) -> Option<i64> {

@@ -9,10 +9,10 @@ use super::{
     topic_of,
 };
 use crate::{
-    book::{Changed, Entry},
+    book::{Changed, Entry, moment},
     calendar::Calendar,
     metrics::FeedCounters,
-    model::{FeedId, InstrumentId, Ltp, Mode, Quote, field},
+    model::{FeedId, InstrumentId, Ltp, Mode, Quote},
     outbox::Key,
     throttle::{Nanos, Throttle, Verdict},
 };
@@ -58,15 +58,6 @@ impl Arrival {
         let at_ns = moment(quote.fields, quote.exchange_ts_ns, quote.received_ts_ns);
         Self { instrument: InstrumentId(quote.instrument), published, missed: 0, at_ns }
     }
-}
-
-/// How far the time of an exchange may be ahead of the host's clock and still be believed.
-const AHEAD_NS: u64 = 3_600 * 1_000_000_000;
-
-/// The moment that a tick speaks of: the time of the exchange, or of the receipt when there is none that can be.
-const fn moment(fields: u32, exchange_ts_ns: u64, received_ts_ns: u64) -> u64 {
-    let is_credible = received_ts_ns == 0 || exchange_ts_ns <= received_ts_ns.saturating_add(AHEAD_NS);
-    if fields & field::EXCHANGE_TS != 0 && is_credible { exchange_ts_ns } else { received_ts_ns }
 }
 
 impl Feed {
