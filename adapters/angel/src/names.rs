@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use adapter_sdk::{
+    instruments::Table,
     ist::Day,
     symbol::{self, Contract, digits},
 };
@@ -40,7 +41,8 @@ pub(crate) struct Named<'a> {
     pub(crate) exchange: &'static str,
     pub(crate) symbol: Cow<'a, str>,
     pub(crate) key: Key,
-    /// One of several rows may claim a share's name: that of the usual series comes first.
+    /// Whether the list says the series of a share. One whose series it does not say has the lesser claim to the bare name,
+    /// which is that of the usual series.
     pub(crate) is_usual: bool,
 }
 
@@ -55,9 +57,10 @@ const INDICES: [(&str, &str); 7] = [
     ("SNSX50", "SENSEX50"),
 ];
 
-/// Series whose suffix OpenAlgo drops: the usual one, trade-to-trade, funds, and government bonds. Only at the end: a
-/// name may have it elsewhere.
-const DROPPED_SERIES: [&str; 4] = ["-EQ", "-BE", "-MF", "-SG"];
+/// The key of an instrument, by any spelling of its name that is clear.
+pub(crate) fn find(table: &Table<Key>, exchange: &str, symbol: &str) -> Option<Key> {
+    symbol::find(exchange, symbol, |name| table.get(exchange, name))
+}
 
 /// Names an instrument.
 pub(crate) fn name(row: &Row) -> Result<Named<'_>, LeftOut> {
@@ -71,12 +74,16 @@ pub(crate) fn name(row: &Row) -> Result<Named<'_>, LeftOut> {
             ("BSE_INDEX", Cow::Owned(index(name)))
         }
         (Segment::Mcx, "AMXIDX") => ("MCX_INDEX", Cow::Borrowed(row.symbol.as_str())),
-        (Segment::NseCash | Segment::BseCash, _) => {
-            let dropped = DROPPED_SERIES.iter().find_map(|series| row.symbol.strip_suffix(series));
-            is_usual = dropped.is_none() || row.symbol.ends_with("-EQ");
-            let exchange = if segment == Segment::NseCash { "NSE" } else { "BSE" };
-            (exchange, Cow::Borrowed(dropped.unwrap_or(&row.symbol)))
+        (Segment::NseCash, _) => {
+            let (bare, series) = symbol::split_cash("NSE", &row.symbol);
+            is_usual = !series.is_empty();
+            let mut symbol = String::with_capacity(row.symbol.len());
+            if !symbol::write_cash(&mut symbol, "NSE", bare, series) {
+                return Err(LeftOut::Row);
+            }
+            ("NSE", Cow::Owned(symbol))
         }
+        (Segment::BseCash, _) => ("BSE", Cow::Borrowed(row.symbol.as_str())),
         // These are written as OpenAlgo writes them.
         (Segment::NseDerivatives, _) => ("NFO", Cow::Borrowed(row.symbol.as_str())),
         (Segment::BseDerivatives, _) => ("BFO", derivative(row, segment)?),
@@ -133,7 +140,10 @@ fn day(text: &str) -> Option<Day> {
 
 #[cfg(test)]
 mod tests {
+    use adapter_sdk::testing::{CASH, assert_cash_names};
+
     use super::*;
+    use crate::list::List;
 
     fn row(segment: &str, kind: &str, symbol: &str, name: &str, expiry: &str, strike: &str) -> Row {
         Row {
@@ -153,15 +163,35 @@ mod tests {
     }
 
     #[test]
-    fn shares_lose_the_suffix_of_their_series_only_at_the_end() {
+    fn securities_have_the_names_that_they_have_at_all_brokers() {
+        let rows = CASH.iter().enumerate().map(|(number, one)| {
+            let (exchange, series) = (one.exchange, one.series);
+            let symbol =
+                if exchange == "BSE" { one.symbol.to_owned() } else { format!("{}-{series}", one.symbol) };
+            serde_json::json!({
+                "token": (number + 1).to_string(), "symbol": symbol, "name": one.symbol, "expiry": "", "strike": "-1.000000",
+                "instrumenttype": "", "exch_seg": exchange,
+            })
+        });
+        let list = serde_json::Value::from_iter(rows).to_string();
+        let table = List::parse(list.as_bytes()).unwrap().table;
+        assert_cash_names(|exchange, symbol| {
+            let (exchange, symbol) = table.name(find(&table, exchange, symbol)?)?;
+            Some((exchange.to_owned(), symbol.to_owned()))
+        });
+    }
+
+    #[test]
+    fn shares_of_the_usual_series_lose_its_suffix() {
         let share = |symbol| named(&row("NSE", "", symbol, "X", "", "-1.000000"));
         assert_eq!(share("SBIN-EQ"), "NSE:SBIN@1");
         assert_eq!(share("BAJAJ-AUTO-EQ"), "NSE:BAJAJ-AUTO@1");
-        assert_eq!(share("M&M-BE"), "NSE:M&M@1");
+        assert_eq!(share("M&M-BE"), "NSE:M&M-BE@1");
         assert_eq!(share("A-EQUITY-N1"), "NSE:A-EQUITY-N1@1");
-        assert_eq!(share("SGBMAR31-SG"), "NSE:SGBMAR31@1");
+        assert_eq!(share("SGBMAR31-SG"), "NSE:SGBMAR31-SG@1");
         assert_eq!(named(&row("BSE", "", "SBIN", "SBIN", "", "-1.000000")), "BSE:SBIN@3");
-        assert!(!name(&row("NSE", "", "SBIN-BE", "SBIN", "", "")).unwrap().is_usual);
+        assert!(name(&row("NSE", "", "SBIN-BE", "SBIN", "", "")).unwrap().is_usual);
+        assert!(!name(&row("NSE", "", "SBIN", "SBIN", "", "")).unwrap().is_usual);
     }
 
     #[test]
