@@ -173,7 +173,7 @@ mod tests {
                 "instrumenttype": "", "exch_seg": exchange,
             })
         });
-        let list = serde_json::Value::from_iter(rows).to_string();
+        let list = serde_json::Value::Array(rows.collect()).to_string();
         let table = List::parse(list.as_bytes()).unwrap().table;
         assert_cash_names(|exchange, symbol| {
             let (exchange, symbol) = table.name(find(&table, exchange, symbol)?)?;
