@@ -246,6 +246,22 @@ mod tests {
         assert_eq!(plan.changes(9), [change(20, Some(Mode::Quote), None)]);
     }
 
+    #[test]
+    fn a_packet_of_before_the_subscription_does_not_break_the_silence() {
+        let mut plan = Plan::new();
+        plan.want(1, 10, Mode::Quote);
+        plan.changes(9);
+        plan.drop(1);
+        plan.changes(9);
+        plan.want(1, 10, Mode::Quote);
+        // The last packet of the subscription that has ended.
+        plan.heard(&10);
+        plan.changes(9);
+        assert!(plan.is_silent(&10));
+        plan.heard(&10);
+        assert!(!plan.is_silent(&10));
+    }
+
     proptest! {
         #[test]
         fn the_broker_has_what_is_wanted_in_the_end(
