@@ -209,7 +209,7 @@ fn keep<T>(list: &mut Vec<T>, item: T, not_kept: &mut u64) {
 }
 
 fn checked(kind: Kind, quote: Quote, allowed: u32) -> Result<Record, String> {
-    let unknown = quote.fields & !allowed;
+    let unknown = quote.fields & !(allowed | field::IMAGE);
     if unknown != 0 {
         return Err(format!(
             "a {kind:?} record says that values are present which it cannot have: {unknown:#x}"
@@ -222,7 +222,7 @@ fn checked(kind: Kind, quote: Quote, allowed: u32) -> Result<Record, String> {
 }
 
 fn checked_book(book: &Depth, levels: &[DepthLevel]) -> Result<Record, String> {
-    let record = checked(Kind::Depth, book.quote, field::IN_QUOTE)?;
+    let record = checked(Kind::Depth, book.quote, field::IN_QUOTE | field::BOOK)?;
     if book.buy_levels > MAX_DEPTH_LEVELS || book.sell_levels > MAX_DEPTH_LEVELS {
         return Err(format!("a book has more than {MAX_DEPTH_LEVELS} levels on a side"));
     }
