@@ -73,7 +73,7 @@ fn is_series(text: &str) -> bool {
 /// - `X` on NSE is `X-BE`, or another series in which a symbol is the security itself, when just one of them is listed:
 ///   BE, BZ, SM, ST, SZ, IV, RR, MF, GB, GS, SG, TB. It never is a bond or a warrant of the company `X`, even when
 ///   nothing else of `X` is listed: a list that lacks the share must not show the price of something else for it.
-/// - `X-A` on BSE, with any group, is `X`.
+/// - `X-A` on BSE, or with another of its usual groups, is `X`.
 ///
 /// What has the name itself always comes first. Lists name instruments by [`write_cash`] alone: other spellings are
 /// found, and not listed.

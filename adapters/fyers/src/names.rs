@@ -88,19 +88,23 @@ impl<'a> Row<'a> {
             return Err(LeftOut::Kind);
         }
         let (exchange, (bare, series)) = (self.segment.exchange(), self.symbol_and_series());
-        if self.underlying.is_empty() || !symbol::write_cash(symbol, exchange, bare, series) {
+        if !symbol::write_cash(symbol, exchange, bare, series) {
             return Err(LeftOut::Row);
         }
         Ok(Named { exchange, is_usual: !is_nse || !series.is_empty() })
     }
 
-    /// `SBIN` and `EQ` of `NSE:SBIN-EQ`. The symbol may have hyphens itself, but mostly stands in a column of its own too.
+    /// `SBIN` and `EQ` of `NSE:SBIN-EQ`. The symbol may have hyphens itself. It stands in a column of its own too, but that may
+    /// have something else: the index that a fund follows, the company whose bond it is.
     fn symbol_and_series(&self) -> (&'a str, &'a str) {
         let ticker = self.stem();
-        let behind = ticker.strip_prefix(self.underlying).and_then(|rest| rest.strip_prefix('-'));
-        match behind {
-            Some(series) if !series.contains('-') => (self.underlying, series),
-            _ => symbol::split_cash(self.segment.exchange(), ticker),
+        if ticker == self.underlying {
+            (ticker, "")
+        } else if self.segment == Segment::NseCash {
+            symbol::split_cash("NSE", ticker)
+        } else {
+            // There are more groups than have names that clients write, and every symbol has one.
+            ticker.rsplit_once('-').filter(|(_, group)| is_group(group)).unwrap_or((ticker, ""))
         }
     }
 
@@ -151,6 +155,10 @@ impl<'a> Row<'a> {
     }
 }
 
+fn is_group(text: &str) -> bool {
+    (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
@@ -190,7 +198,11 @@ mod tests {
         assert_eq!(name("1210000000500112", "9", "BSE:BEES-B", "BEES").as_deref(), Ok("BSE:BEES"));
         assert_eq!(name("1210000000500112", "2", "BSE:795IRFC26-F", "IRFC").as_deref(), Ok("BSE:795IRFC26"));
         assert_eq!(name("1210000000500112", "99", "BSE:SBIN-A", "SBIN"), Err(LeftOut::Kind));
-        assert_eq!(name("10100000003045", "0", "NSE:SBIN-EQ", ""), Err(LeftOut::Row));
+        assert_eq!(name("1210000000500112", "2", "BSE:BOND-XC", "IRFC").as_deref(), Ok("BSE:BOND"));
+        assert_eq!(name("1210000000500112", "0", "BSE:BAJAJ-AUTO", "BAJAJ").as_deref(), Ok("BSE:BAJAJ-AUTO"));
+        assert_eq!(name("10100000003045", "0", "NSE:SBIN-EQ", "").as_deref(), Ok("NSE:SBIN"));
+        assert_eq!(name("10100000003045", "0", "NSE:-EQ", ""), Err(LeftOut::Row));
+        assert_eq!(name("10100000003045", "0", "NSE:", ""), Err(LeftOut::Row));
         let mut symbol = String::new();
         assert!(row("1010000000999", "0", "NSE:SBIN-EQ", "SBIN").name(&mut symbol).unwrap().is_usual);
         assert!(row("1010000000999", "0", "NSE:SBIN-BE", "SBIN").name(&mut symbol).unwrap().is_usual);
