@@ -17,7 +17,7 @@ use std::time::SystemTime;
 
 pub use self::{
     cash::{find, split_cash, write_cash},
-    indices::index,
+    indices::{index, write_index},
 };
 use crate::ist::Day;
 

@@ -1,5 +1,7 @@
 //! Names of what is traded in the cash segments of NSE and BSE: shares, funds, bonds, warrants.
 
+use super::write_index;
+
 /// Series of NSE in which a symbol is the security itself: shares that are settled trade by trade (BE, BZ), of small
 /// companies (SM, ST, SZ), of trusts (IV, RR), funds (MF), and bonds of governments (GB on gold, GS, SG, TB). What is traded
 /// in any other series under the symbol of a share is something else: the company's bonds and warrants, blocks of the
@@ -73,6 +75,7 @@ fn is_series(text: &str) -> bool {
 /// - `X` on NSE is `X-BE`, or another series in which a symbol is the security itself, when just one of them is listed:
 ///   BE, BZ, SM, ST, SZ, IV, RR, MF, GB, GS, SG, TB. It never is a bond or a warrant of the company `X`, even when
 ///   nothing else of `X` is listed: a list that lacks the share must not show the price of something else for it.
+/// - An index is found by the broker's name, such as `Nifty 50`: see [`write_index`].
 /// - `X-A` on BSE, or with another of its usual groups, is `X`.
 ///
 /// What has the name itself always comes first. Lists name instruments by [`write_cash`] alone: other spellings are
@@ -94,6 +97,10 @@ pub fn find<K: PartialEq>(exchange: &str, symbol: &str, get: impl Fn(&str) -> Op
             (_, "") => None,
             (bare, _) => get(bare),
         },
+        _ if exchange.ends_with("_INDEX") => {
+            let mut name = String::with_capacity(symbol.len());
+            write_index(&mut name, exchange, symbol).then(|| get(&name)).flatten()
+        }
         _ => None,
     })
 }
@@ -180,6 +187,21 @@ mod tests {
             };
             let found = find(exchange, asked, get).map(|place| CASH.get(place).unwrap().name);
             assert_eq!(found, *wanted, "{exchange}:{asked}");
+        }
+    }
+
+    #[test]
+    fn indices_are_found_by_the_names_of_brokers() {
+        let get = |name: &str| (name == "NIFTY").then_some(());
+        for (exchange, asked, is_found) in [
+            ("NSE_INDEX", "NIFTY", true),
+            ("NSE_INDEX", "Nifty 50", true),
+            ("NSE_INDEX", "NIFTY-50", true),
+            ("NSE_INDEX", "NIFTY 500", false),
+            ("NSE_INDEX", " ", false),
+            ("NSE", "NIFTY 50", false),
+        ] {
+            assert_eq!(find(exchange, asked, get).is_some(), is_found, "{exchange}:{asked}");
         }
     }
 

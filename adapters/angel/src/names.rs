@@ -46,17 +46,6 @@ pub(crate) struct Named<'a> {
     pub(crate) is_usual: bool,
 }
 
-/// Indices that OpenAlgo names otherwise, after spaces and hyphens are gone.
-const INDICES: [(&str, &str); 7] = [
-    ("NIFTY50", "NIFTY"),
-    ("NIFTYBANK", "BANKNIFTY"),
-    ("NIFTYFINSERVICE", "FINNIFTY"),
-    ("NIFTYNEXT50", "NIFTYNXT50"),
-    ("NIFTYMIDSELECT", "MIDCPNIFTY"),
-    ("NIFTYMIDCAPSELECT", "MIDCPNIFTY"),
-    ("SNSX50", "SENSEX50"),
-];
-
 /// The key of an instrument, by any spelling of its name that is clear.
 pub(crate) fn find(table: &Table<Key>, exchange: &str, symbol: &str) -> Option<Key> {
     symbol::find(exchange, symbol, |name| table.get(exchange, name))
@@ -68,10 +57,10 @@ pub(crate) fn name(row: &Row) -> Result<Named<'_>, LeftOut> {
     let token = Token::new(&row.token).ok_or(LeftOut::Row)?;
     let mut is_usual = true;
     let (exchange, symbol) = match (segment, row.kind.as_str()) {
-        (Segment::NseCash, "AMXIDX") => ("NSE_INDEX", Cow::Owned(index(&row.name))),
+        (Segment::NseCash, "AMXIDX") => ("NSE_INDEX", index("NSE_INDEX", &row.name)),
         (Segment::BseCash, "AMXIDX") => {
             let name = row.name.strip_prefix("S&P ").unwrap_or(&row.name);
-            ("BSE_INDEX", Cow::Owned(index(name)))
+            ("BSE_INDEX", index("BSE_INDEX", name))
         }
         (Segment::Mcx, "AMXIDX") => ("MCX_INDEX", Cow::Borrowed(row.symbol.as_str())),
         (Segment::NseCash, _) => {
@@ -97,11 +86,10 @@ pub(crate) fn name(row: &Row) -> Result<Named<'_>, LeftOut> {
     Ok(Named { exchange, symbol, key: Key { segment, token }, is_usual })
 }
 
-fn index(name: &str) -> String {
-    let plain: String =
-        name.to_uppercase().chars().filter(|letter| !letter.is_whitespace() && *letter != '-').collect();
-    let renamed = INDICES.iter().find(|(theirs, _)| *theirs == plain);
-    renamed.map_or(plain, |(_, ours)| (*ours).to_owned())
+fn index(exchange: &str, theirs: &str) -> Cow<'static, str> {
+    let mut name = String::with_capacity(theirs.len());
+    symbol::write_index(&mut name, exchange, theirs);
+    Cow::Owned(name)
 }
 
 /// `NAME28JUL26FUT` or `NAME28JUL2683.25CE`.
@@ -207,6 +195,8 @@ mod tests {
         assert_eq!(bse("SENSEX"), "BSE_INDEX:SENSEX@3");
         assert_eq!(bse("S&P BSE AUTO"), "BSE_INDEX:BSEAUTO@3");
         assert_eq!(bse("SNSX50"), "BSE_INDEX:SENSEX50@3");
+        assert_eq!(bse("BSE IT"), "BSE_INDEX:BSEINFORMATIONTECHNOLOGY@3");
+        assert_eq!(nse("Nifty Smallcap 250"), "NSE_INDEX:NIFTYSMLCAP250@1");
         assert_eq!(named(&row("MCX", "AMXIDX", "MCXBULLDEX", "x", "", "")), "MCX_INDEX:MCXBULLDEX@5");
     }
 

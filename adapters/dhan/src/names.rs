@@ -76,7 +76,7 @@ impl Row<'_> {
         symbol.clear();
         let rank = match place.segment {
             Segment::Index => {
-                self.write_index(place.exchange, symbol);
+                symbol::write_index(symbol, place.exchange, self.trading_symbol);
                 0
             }
             Segment::NseEquity | Segment::BseEquity => {
@@ -92,15 +92,6 @@ impl Row<'_> {
             }
         };
         (!symbol.is_empty()).then_some(rank)
-    }
-
-    fn write_index(&self, exchange: &str, symbol: &mut String) {
-        let letters = self.trading_symbol.chars().filter(|letter| *letter != ' ' && *letter != '-');
-        symbol.extend(letters.map(|letter| letter.to_ascii_uppercase()));
-        if let Some(ours) = symbol::index(exchange, symbol) {
-            symbol.clear();
-            symbol.push_str(ours);
-        }
     }
 
     fn write_derivative(&self, symbol: &mut String) -> Option<()> {

@@ -133,12 +133,8 @@ impl<'a> Row<'a> {
     }
 
     fn write_index(&self, theirs: &str, symbol: &mut String) {
-        symbol.extend(theirs.chars().filter(|letter| !matches!(letter, ' ' | '-')));
         let exchange = if self.segment == Segment::NseCash { "NSE_INDEX" } else { "BSE_INDEX" };
-        if let Some(ours) = symbol::index(exchange, symbol) {
-            symbol.clear();
-            symbol.push_str(ours);
-        }
+        symbol::write_index(symbol, exchange, theirs);
     }
 
     /// `NIFTY50` of `NSE:NIFTY50-INDEX`, and `SBIN-EQ` of `NSE:SBIN-EQ`.

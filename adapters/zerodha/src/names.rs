@@ -54,7 +54,7 @@ impl Row<'_> {
     pub fn write_symbol(&self, symbol: &mut String) -> bool {
         symbol.clear();
         if self.is_index() {
-            self.write_index(symbol);
+            symbol::write_index(symbol, self.exchange().unwrap_or_default(), self.tradingsymbol);
         } else if matches!(self.instrument_type, "FUT" | "CE" | "PE") {
             let contract = Contract::option(self.instrument_type, self.strike).unwrap_or(Contract::Future);
             return self
@@ -66,13 +66,6 @@ impl Row<'_> {
             return symbol::write_cash(symbol, self.exchange().unwrap_or_default(), self.tradingsymbol, "");
         }
         !symbol.is_empty()
-    }
-
-    fn write_index(&self, symbol: &mut String) {
-        match self.exchange().and_then(|exchange| symbol::index(exchange, self.tradingsymbol)) {
-            Some(ours) => symbol.push_str(ours),
-            None => symbol.extend(self.tradingsymbol.chars().filter(|letter| *letter != ' ')),
-        }
     }
 }
 
