@@ -19,7 +19,7 @@ use crate::{
     feed::Connector,
     hub::Hub,
     intake::Intake,
-    model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView},
+    model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView, field},
     plugins::{AdapterEvents, AdapterFailure, AdapterInstance},
 };
 
@@ -236,7 +236,8 @@ impl Gathered {
             Mode::Depth => {
                 let levels = |side: &[DepthLevel]| u16::try_from(side.len()).unwrap_or(MAX_DEPTH_LEVELS);
                 self.depth.push(Depth {
-                    quote,
+                    // A tick of this mode has a book, perhaps an empty one.
+                    quote: Quote { fields: quote.fields | field::BOOK, ..quote },
                     first_level: u32::try_from(self.levels.len()).unwrap_or(u32::MAX),
                     buy_levels: levels(tick.buy),
                     sell_levels: levels(tick.sell),
