@@ -264,3 +264,30 @@ impl Gathered {
         self.levels.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::{Batch, Doorbell};
+
+    #[test]
+    fn a_depth_record_says_that_its_levels_are_the_whole_book() {
+        let intake = Intake::new(FeedId(1), Arc::default(), Doorbell::new());
+        let mut gathered = Gathered::new(&intake);
+        let quote = Quote { fields: field::LTP, ltp: 7, ..Quote::default() };
+        let level = DepthLevel { price: 1, quantity: 2, orders: 3, reserved: 0 };
+        gathered.add(InstrumentId(5), Mode::Depth, TickView { quote: &quote, buy: &[level], sell: &[] });
+        gathered.add(InstrumentId(6), Mode::Depth, TickView { quote: &quote, buy: &[], sell: &[] });
+        gathered.add(InstrumentId(7), Mode::Quote, TickView { quote: &quote, buy: &[], sell: &[] });
+        gathered.flush();
+        let mut batches = Vec::new();
+        intake.take(&mut batches);
+        let [Batch::Depth(books, levels), Batch::Quote(quotes)] = batches.as_slice() else {
+            panic!("{batches:?}")
+        };
+        let said: Vec<_> =
+            books.iter().map(|book| (book.quote.instrument, book.quote.fields, book.buy_levels)).collect();
+        assert_eq!(said, [(5, field::LTP | field::BOOK, 1), (6, field::LTP | field::BOOK, 0)]);
+        assert_eq!((levels.len(), quotes.first().map(|quote| quote.fields)), (1, Some(field::LTP)));
+    }
+}
