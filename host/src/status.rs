@@ -291,6 +291,7 @@ impl StatusSource for HostStatus {
                 connections_per_key: self.hub.connections_per_key(),
             },
             counters: Counts(counters),
+            refusals: Counts(self.counters.refusals.each().collect()),
             bus: Areas(self.bus_events()),
         }
     }

@@ -28,6 +28,8 @@ pub struct StatusReport {
     pub limits: Limits,
     /// Counters of the host by name, as in `/metrics`.
     pub counters: Counts,
+    /// Connections refused before they were a WebSocket, by reason, as in `/metrics`.
+    pub refusals: Counts,
     /// What the bus did, by area and outcome, as in `/metrics`; empty when it is off.
     pub bus: Areas,
 }

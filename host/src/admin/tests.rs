@@ -85,6 +85,7 @@ impl StatusSource for Fake {
             sessions: SessionCounts { connections: 3, total: 2, by_shard: vec![1, 1] },
             limits: Limits { connections: 10, connections_per_address: 5, connections_per_key: 4 },
             counters: Counts(vec![("auth_ok", 7), ("auth_failed", 8)]),
+            refusals: Counts(vec![("no_upgrade", 1)]),
             bus: Areas(vec![
                 ("malformed", "json", 1),
                 ("tick", "accepted", 2),
