@@ -220,9 +220,9 @@ impl<'de> Container<'de> for Element<'_, 'de> {
             match member {
                 Member::Price(bit, place) => {
                     let value = map.next_value_seed(NumberSeed)?;
-                    // Publishers write 0 where they do not know the last price yet.
-                    let price =
-                        value.price().map(|price| price.filter(|price| bit != field::LTP || *price != 0));
+                    // Publishers write 0 where they do not know a price yet. A change of 0 is one.
+                    let is_change = bit & (field::CHANGE | field::CHANGE_PERCENT) != 0;
+                    let price = value.price().map(|price| price.filter(|price| is_change || *price != 0));
                     record.put(bit, price, place);
                 }
                 Member::Quantity(bit, place) => {

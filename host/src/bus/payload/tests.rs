@@ -69,7 +69,9 @@ fn units_and_types_are_made_the_same() {
 }
 
 #[test]
-fn a_last_price_of_zero_is_unknown() {
+fn a_price_of_zero_is_unknown_and_a_change_of_zero_is_none() {
+    let quote = tick(r#"{"open":0,"high":0.0,"low":"0","close":0,"atp":0,"bid":0,"ask":0,"upper_circuit":0,"prev_close":0,"change":0,"change_percent":0.0,"oi":0}"#).quote;
+    assert_eq!(quote.fields, field::CHANGE | field::CHANGE_PERCENT | field::OI);
     assert_eq!(tick(r#"{"ltp":0,"volume":0}"#).quote.fields, field::VOLUME);
     assert_eq!(tick(r#"{"ltp":0.0}"#).quote.fields, 0);
 }
