@@ -79,6 +79,35 @@ async fn malformed_messages_are_counted_and_the_next_good_one_arrives() {
 }
 
 #[tokio::test]
+async fn a_bad_value_costs_itself_and_the_operator_sees_it() {
+    let host = Host::start();
+    let first = json!({"ltp": 1.0});
+    let (mut client, mut publisher) = connected(&host, "NSE:SBIN", "Quote", "NSE_SBIN_QUOTE", &first).await;
+    let body =
+        r#"{"ltp":102.5,"oi":NaN,"high":-Infinity,"volume":0.35015176,"low":true,"open":101,"close":1e999}"#;
+    publisher.send_raw(vec![b"NSE_SBIN_QUOTE".to_vec(), body.as_bytes().to_vec()]).await;
+    let tick = client.find(|tick| tick["data"]["ltp"] == 102.5).await;
+    assert_eq!(tick["data"]["open"], 101.0);
+    for absent in ["oi", "high", "volume", "low", "close"] {
+        assert!(tick["data"].get(absent).is_none(), "{absent}: {tick}");
+    }
+    let batch = r#"[{"exchange":"NSE","symbol":"A","ltp":NaN},"x",{"exchange":"NSE","symbol":"SBIN","ltp":103.5,"oi":Infinity}]"#;
+    publisher.send_raw(vec![b"NSE_BATCH_QUOTE".to_vec(), batch.as_bytes().to_vec()]).await;
+    client.find(|tick| tick["data"]["ltp"] == 103.5).await;
+    // Counted by the time that the tick behind it is there.
+    publisher.send("NSE_SBIN_QUOTE", &json!({"ltp": 104.5})).await;
+    client.find(|tick| tick["data"]["ltp"] == 104.5).await;
+    let counted = &host.status().await["bus"]["malformed"];
+    let expected = [("not_finite", 4), ("fraction", 1), ("number", 2), ("element", 2), ("json", 0)];
+    for (outcome, count) in expected {
+        assert_eq!(counted[outcome], count, "{outcome}: {counted}");
+    }
+    let metrics = host.get("/metrics").await.body;
+    let line = "tickhost_bus_events_total{area=\"malformed\",outcome=\"not_finite\"} 4";
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+#[tokio::test]
 async fn order_updates_reach_the_user_who_asked_and_nobody_else() {
     let host = Host::start();
     let first = json!({"ltp": 1.0});
