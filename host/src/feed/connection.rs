@@ -17,6 +17,7 @@ use super::{
     FeedState,
     actor::swapping::Settling,
     events::Events,
+    list::ListReport,
     pace::Pace,
     silence::{Answers, ConnectionStatus},
     swap::Standby,
@@ -118,6 +119,10 @@ pub(super) struct Connection {
     attempts: u32,
     /// The first attempt of this instance was counted when it began.
     is_first_attempt: bool,
+    /// What the instance says of its list of instruments; none before it says anything.
+    pub(super) list: Option<Arc<ListReport>>,
+    /// The next instance is to be asked for a new list.
+    pub(super) is_list_wanted: bool,
     /// What it carries.
     load: Load,
     /// How often it is heard.
@@ -242,6 +247,7 @@ impl Connection {
             events.retire();
         }
         self.epoch = 0;
+        self.list = None;
         self.attempt.abandon();
         self.instance.take()
     }

@@ -152,6 +152,9 @@ impl Actor {
         match self.create_standby(&label, events, &handover, &carried, now) {
             Ok(standby) => {
                 if let Some(connection) = self.connections.get_mut(number) {
+                    if std::mem::take(&mut connection.is_list_wanted) {
+                        standby.instance.renew_list();
+                    }
                     connection.standby = Some(standby);
                 }
             }
@@ -285,9 +288,13 @@ impl Actor {
             self.tell_of(ending, number, InstanceReport::Left);
         }
         self.forget_replaced();
+        // What it knows of its list it has said while it stood by.
+        self.lists.note();
+        let before = self.lost_and_returned();
         for outcome in &outcomes {
             self.conclude(0, outcome);
         }
+        self.log_lost_since(before);
         true
     }
 
