@@ -203,3 +203,6 @@ impl Actor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,7 @@ impl Actor {
             match self.hold(want, ticket, &mut activations) {
                 Ok(Some(instrument)) => asked.push(instrument),
                 Ok(None) => {}
-                Err(refusal) => self.requests.answer(ticket, Err(refusal)),
+                Err(refusal) => _ = self.requests.answer(ticket, Err(refusal)),
             }
         }
         // The router has to know an instrument before the adapter does.
@@ -72,7 +72,7 @@ impl Actor {
             return Ok(Some(instrument));
         }
         match subscribed.granted {
-            Some(levels) => self.requests.answer(ticket, Ok(grant(instrument, variant, levels))),
+            Some(levels) => _ = self.requests.answer(ticket, Ok(grant(instrument, variant, levels))),
             None => subscribed.waiters.push((ticket, variant)),
         }
         Ok(None)
@@ -305,8 +305,10 @@ impl Actor {
         };
         let waiters = std::mem::take(&mut subscribed.waiters);
         for (ticket, variant) in &waiters {
-            subscribed.demand.remove(*variant);
-            self.requests.answer(*ticket, Err(Refusal::new(code, message.clone())));
+            // Whoever was told before that it is pending holds it, and hears that it is over below.
+            if self.requests.answer(*ticket, Err(Refusal::new(code, message.clone()))) {
+                subscribed.demand.remove(*variant);
+            }
         }
         if subscribed.demand.upstream().is_some() {
             let message: Arc<str> = message.into();
