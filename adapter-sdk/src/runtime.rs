@@ -140,6 +140,7 @@ impl<A: Adapter> Life<A> {
             let ended = match self.connect().await {
                 Ok(connection) => {
                     let ended = self.serve(connection).await;
+                    self.settle();
                     lasted = started.elapsed();
                     ended
                 }
@@ -197,7 +198,7 @@ impl<A: Adapter> Life<A> {
         {
             return Ended::Failed(error);
         }
-        self.sink.flush();
+        self.settle();
         loop {
             let turn = tokio::select! {
                 biased;
@@ -214,7 +215,7 @@ impl<A: Adapter> Life<A> {
                     Err(error) => Err(Ended::Failed(error)),
                 },
             };
-            self.sink.flush();
+            self.settle();
             if let Err(ended) = turn {
                 if matches!(ended, Ended::Refreshed | Ended::Abandoned) {
                     // A broker that does not answer the goodbye must not delay the new connection.
@@ -222,6 +223,18 @@ impl<A: Adapter> Life<A> {
                 }
                 return ended;
             }
+        }
+    }
+
+    /// Ends a turn: the host gets what was gathered, and what the broker refused is not asked for after a reconnect.
+    fn settle(&mut self) {
+        self.sink.flush();
+        self.forget_refused();
+    }
+
+    fn forget_refused(&mut self) {
+        for instrument in self.sink.take_refused() {
+            self.desired.known.remove(&instrument);
         }
     }
 
@@ -256,6 +269,8 @@ impl<A: Adapter> Life<A> {
         command: Command,
         connection: &mut A::Connection,
     ) -> Result<(), AdapterError> {
+        // What was refused before this command may be what it asks for again.
+        self.forget_refused();
         match command {
             Command::Subscribe(request, wanted) => {
                 let accepted = self.desired.resolve(&self.adapter, &self.host, request, wanted);

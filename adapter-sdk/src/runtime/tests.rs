@@ -300,3 +300,133 @@ async fn a_thousand_losses_leave_everything_subscribed_and_no_attempt_comes_too_
     assert!(longest <= backoff.longest + Duration::from_secs(1), "{longest:?}");
     println!("{LOSSES} losses: pauses from {shortest:?} to {longest:?}");
 }
+
+/// A broker whose list and whose mind change.
+struct Moody {
+    /// Numbers that the list has.
+    listed: Rc<RefCell<Vec<u32>>>,
+    /// Numbers that the broker refuses at the next packet.
+    refusing: Rc<RefCell<Vec<u32>>>,
+    /// What each request named.
+    asked: Rc<RefCell<Vec<Vec<u32>>>>,
+    /// Connections end at these moments.
+    ends: Rc<RefCell<Vec<Instant>>>,
+}
+
+struct Mood {
+    refusing: Rc<RefCell<Vec<u32>>>,
+    asked: Rc<RefCell<Vec<Vec<u32>>>>,
+    ends_at: Instant,
+}
+
+impl Adapter for Moody {
+    type Config = serde_json::Value;
+    type Connection = Mood;
+
+    fn manifest() -> Manifest {
+        Manifest::new("moody", "1.0.0")
+    }
+
+    fn try_new(_config: Self::Config, _context: Context) -> Result<Self, AdapterError> {
+        Err(AdapterError::config("made by the test"))
+    }
+
+    fn resolve(&self, subscription: &Subscription) -> Result<crate::Grant, crate::Refusal> {
+        if self.listed.borrow().contains(&subscription.instrument) {
+            Ok(crate::Grant::as_asked(subscription))
+        } else {
+            Err(crate::Refusal::UnknownInstrument("not in the list".to_owned()))
+        }
+    }
+
+    async fn connect(&self, _credentials: &Credentials) -> Result<Mood, AdapterError> {
+        let ends_at = self.ends.borrow_mut().pop().unwrap_or(Instant::now() + DAY);
+        Ok(Mood { refusing: Rc::clone(&self.refusing), asked: Rc::clone(&self.asked), ends_at })
+    }
+}
+
+impl Connection for Mood {
+    async fn subscribe(&mut self, wanted: &[Subscription], _sink: &mut TickSink) -> Result<(), AdapterError> {
+        self.asked.borrow_mut().push(wanted.iter().map(|wanted| wanted.instrument).collect());
+        Ok(())
+    }
+
+    async fn unsubscribe(&mut self, _instruments: &[u32]) -> Result<(), AdapterError> {
+        Ok(())
+    }
+
+    async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
+        for instrument in self.refusing.borrow_mut().drain(..) {
+            let why = "gone from the list".to_owned();
+            sink.outcome(instrument, Err(crate::Refusal::UnknownInstrument(why)));
+        }
+        // What was said above must not be lost when a command comes meanwhile.
+        tokio::time::sleep_until(self.ends_at.min(Instant::now() + Duration::from_secs(1))).await;
+        if Instant::now() >= self.ends_at {
+            return Err(AdapterError::network("the broker closed the connection"));
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_broker_refused_later_does_not_come_again_after_a_reconnect_unless_it_was_asked_for() {
+    let start = Instant::now();
+    let (listed, refusing) = (Rc::new(RefCell::new(vec![1, 2, 3])), Rc::<RefCell<Vec<u32>>>::default());
+    let (asked, ends) = (Rc::<RefCell<Vec<Vec<u32>>>>::default(), Rc::<RefCell<Vec<Instant>>>::default());
+    // The last one first.
+    ends.borrow_mut().extend([start + Duration::from_secs(200), start + Duration::from_secs(100)]);
+    let moody =
+        Moody { listed: Rc::clone(&listed), refusing: Rc::clone(&refusing), asked: Rc::clone(&asked), ends };
+    let host = Arc::<HostSide>::default();
+    let handle = Handle(Arc::new(Host_TO::from_ptr(RArc::new(FakeHost(Arc::clone(&host))), TD_Opaque)));
+    let health = Arc::<Health>::default();
+    let (commands, inbox) = mpsc::channel(16);
+    let life = Life {
+        adapter: moody,
+        pauses: Pauses::new(Backoff::default()),
+        host: handle.clone(),
+        commands: inbox,
+        sink: TickSink::new(handle, Arc::clone(&health)),
+        health,
+        desired: Desired::default(),
+        refused: None,
+        request: 0,
+    };
+    let wanted = |instruments: &[u32]| -> Vec<Subscription> {
+        let wanted = instruments.iter().map(|instrument| Subscription {
+            instrument: *instrument,
+            exchange: "NFO".to_owned(),
+            symbol: format!("S{instrument}"),
+            mode: Mode::Ltp,
+            depth: 0,
+        });
+        wanted.collect()
+    };
+    let story = async {
+        commands.send(Command::Connect(1)).await.unwrap();
+        commands.send(Command::Subscribe(2, wanted(&[1, 2, 3]))).await.unwrap();
+        tokio::time::sleep_until(start + Duration::from_secs(10)).await;
+        // The list loses two and three; the adapter says so of those that are live.
+        *listed.borrow_mut() = vec![1];
+        refusing.borrow_mut().extend([2, 3]);
+        tokio::time::sleep_until(start + Duration::from_millis(20_500)).await;
+        // It has two again, which the host asks for.
+        *listed.borrow_mut() = vec![1, 2];
+        commands.send(Command::Subscribe(3, wanted(&[2, 3]))).await.unwrap();
+        tokio::time::sleep_until(start + Duration::from_secs(150)).await;
+        // In the middle of the wait for a packet in which it was refused.
+        refusing.borrow_mut().push(2);
+        while !refusing.borrow().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        commands.send(Command::Subscribe(4, wanted(&[2]))).await.unwrap();
+        tokio::time::sleep_until(start + Duration::from_secs(300)).await;
+    };
+    tokio::select! {
+        ended = life.live() => panic!("the instance ended: {ended:?}"),
+        () = story => {}
+    }
+    let wanted: [&[u32]; 5] = [&[1, 2, 3], &[2], &[1, 2], &[2], &[1, 2]];
+    assert_eq!(*asked.borrow(), wanted);
+}
