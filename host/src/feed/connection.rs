@@ -92,6 +92,24 @@ pub(super) enum Consequence {
     Replace,
 }
 
+/// The list of instruments of one connection.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    /// What the instance says of it; none before it says anything.
+    pub(super) said: Option<Arc<ListReport>>,
+    /// The next instance is to be asked for a new one.
+    pub(super) is_wanted: bool,
+}
+
+impl List {
+    /// Asks a new instance for another list, if that is wanted.
+    pub(super) fn ask(&mut self, instance: &dyn AdapterInstance) {
+        if std::mem::take(&mut self.is_wanted) {
+            instance.renew_list();
+        }
+    }
+}
+
 /// One connection.
 #[derive(Debug, Default)]
 pub(super) struct Connection {
@@ -119,10 +137,8 @@ pub(super) struct Connection {
     attempts: u32,
     /// The first attempt of this instance was counted when it began.
     is_first_attempt: bool,
-    /// What the instance says of its list of instruments; none before it says anything.
-    pub(super) list: Option<Arc<ListReport>>,
-    /// The next instance is to be asked for a new list.
-    pub(super) is_list_wanted: bool,
+    /// Its list of instruments.
+    pub(super) list: List,
     /// What it carries.
     load: Load,
     /// How often it is heard.
@@ -247,7 +263,7 @@ impl Connection {
             events.retire();
         }
         self.epoch = 0;
-        self.list = None;
+        self.list.said = None;
         self.attempt.abandon();
         self.instance.take()
     }

@@ -35,9 +35,7 @@ impl Actor {
         connection.attempt = attempt;
         match created {
             Ok(instance) => {
-                if std::mem::take(&mut connection.is_list_wanted) {
-                    instance.renew_list();
-                }
+                connection.list.ask(&*instance);
                 connection.begin(instance, events, now);
             }
             Err(failure) => {

@@ -81,7 +81,7 @@ impl Actor {
         for connection in &mut self.connections {
             let Some(json) = connection.events.as_deref().and_then(Events::take_list) else { continue };
             match ListReport::read(&json, |text| self.credentials.redacted(text)) {
-                Some(list) => connection.list = Some(Arc::new(list)),
+                Some(list) => connection.list.said = Some(Arc::new(list)),
                 None => self.feed.0.counters.lists_malformed.add(1),
             }
         }
@@ -91,7 +91,8 @@ impl Actor {
     }
 
     fn worst_list(&self) -> Option<Arc<ListReport>> {
-        ListReport::worst(self.connections.iter().filter_map(|connection| connection.list.as_ref())).cloned()
+        ListReport::worst(self.connections.iter().filter_map(|connection| connection.list.said.as_ref()))
+            .cloned()
     }
 
     /// Logs what has become of the list, if that is news.
@@ -103,22 +104,18 @@ impl Actor {
             return;
         }
         let (adapter, feed) = (&self.feed.0.spec.adapter, self.feed.id().0);
-        match &trouble {
-            Some(reason) => tracing::warn!(
+        let (instruments, skipped) = (list.instruments, list.skipped);
+        if let Some(reason) = &trouble {
+            tracing::warn!(
                 %adapter,
                 feed,
                 reason,
-                instruments = list.instruments,
-                skipped = list.skipped,
+                instruments,
+                skipped,
                 "A list of instruments is not whole; the broker is asked for another"
-            ),
-            None => tracing::info!(
-                %adapter,
-                feed,
-                instruments = list.instruments,
-                skipped = list.skipped,
-                "The list of instruments is whole again"
-            ),
+            );
+        } else {
+            tracing::info!(%adapter, feed, instruments, skipped, "The list of instruments is whole again");
         }
         self.lists.logged = trouble;
     }
@@ -199,7 +196,7 @@ impl Actor {
             for instance in connection.instance.iter().chain(standby) {
                 instance.renew_list();
             }
-            connection.is_list_wanted = connection.is_due || connection.instance.is_none();
+            connection.list.is_wanted = connection.is_due || connection.instance.is_none();
         }
     }
 }

@@ -152,9 +152,7 @@ impl Actor {
         match self.create_standby(&label, events, &handover, &carried, now) {
             Ok(standby) => {
                 if let Some(connection) = self.connections.get_mut(number) {
-                    if std::mem::take(&mut connection.is_list_wanted) {
-                        standby.instance.renew_list();
-                    }
+                    connection.list.ask(&*standby.instance);
                     connection.standby = Some(standby);
                 }
             }
