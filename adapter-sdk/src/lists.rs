@@ -89,6 +89,12 @@ impl ListReporter {
         ListChanges { seen: self.changes.subscribe() }
     }
 
+    /// Asks for a new list, as the operator does.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn ask(&self) {
+        self.asked.notify_one();
+    }
+
     /// Waits until the operator asks for a new list.
     ///
     /// # Cancel Safety
