@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use super::*;
+use crate::{Backoff, Context, Mode};
 use adapter_abi::{
     Depth, DepthLevel, Host, Host_TO, LogLevel, Ltp, PublishOutcome, Quote, SubscriptionOutcome,
     abi_stable::{
@@ -13,10 +15,6 @@ use adapter_abi::{
         std_types::{RArc, RStr, RString},
     },
 };
-use tokio::time::Instant;
-
-use super::*;
-use crate::{Backoff, Context, Mode};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -31,6 +29,7 @@ const LOG_IN: Duration = Duration::from_mins(8 * 60 + 45);
 struct HostSide {
     token: Mutex<String>,
     statuses: Mutex<Vec<StatusKind>>,
+    lists: Mutex<Vec<(Instant, String)>>,
 }
 
 #[derive(Clone)]
@@ -55,6 +54,10 @@ impl Host for FakeHost {
 
     fn status(&self, event: StatusEvent) {
         self.0.statuses.lock().unwrap().push(event.kind);
+    }
+
+    fn instrument_list(&self, state_json: RStr<'_>) {
+        self.0.lists.lock().unwrap().push((Instant::now(), state_json.to_string()));
     }
 
     fn subscription_outcomes(&self, _request: u64, _outcomes: RSlice<'_, SubscriptionOutcome>) {}
@@ -163,12 +166,28 @@ async fn begin(
     lasting: &[Duration],
 ) -> (impl Future<Output = Result<(), AdapterError>>, Arc<HostSide>, Rc<RefCell<Seen>>, mpsc::Sender<Command>)
 {
+    let (life, host, seen, commands, _lists) = begin_with_lists(down_for, lasting).await;
+    (life, host, seen, commands)
+}
+
+/// The same, with the way to say of lists.
+async fn begin_with_lists(
+    down_for: Option<Duration>,
+    lasting: &[Duration],
+) -> (
+    impl Future<Output = Result<(), AdapterError>>,
+    Arc<HostSide>,
+    Rc<RefCell<Seen>>,
+    mpsc::Sender<Command>,
+    ListReporter,
+) {
     let (host, seen) = (Arc::<HostSide>::default(), Rc::<RefCell<Seen>>::default());
     let start = Instant::now();
     let down_until = down_for.map(|down| start + down);
     let broker = Broker { start, seen: Rc::clone(&seen), down_until, lasting: lasting.to_vec() };
     let handle = Handle(Arc::new(Host_TO::from_ptr(RArc::new(FakeHost(Arc::clone(&host))), TD_Opaque)));
     let health = Arc::<Health>::default();
+    let lists = ListReporter::new(handle.clone(), Arc::default());
     let (commands, inbox) = mpsc::channel(16);
     let life = Life {
         adapter: broker,
@@ -177,6 +196,7 @@ async fn begin(
         commands: inbox,
         sink: TickSink::new(handle, Arc::clone(&health)),
         health,
+        lists: Lists::new(lists.clone()),
         desired: Desired::default(),
         refused: None,
         request: 0,
@@ -190,7 +210,7 @@ async fn begin(
         depth: 0,
     });
     commands.send(Command::Subscribe(2, wanted.collect())).await.unwrap();
-    (life.live(), host, seen, commands)
+    (life.live(), host, seen, commands, lists)
 }
 
 #[tokio::test(start_paused = true)]
@@ -382,6 +402,7 @@ async fn what_the_broker_refused_later_does_not_come_again_after_a_reconnect_unl
     let host = Arc::<HostSide>::default();
     let handle = Handle(Arc::new(Host_TO::from_ptr(RArc::new(FakeHost(Arc::clone(&host))), TD_Opaque)));
     let health = Arc::<Health>::default();
+    let lists = ListReporter::new(handle.clone(), Arc::default());
     let (commands, inbox) = mpsc::channel(16);
     let life = Life {
         adapter: moody,
@@ -390,6 +411,7 @@ async fn what_the_broker_refused_later_does_not_come_again_after_a_reconnect_unl
         commands: inbox,
         sink: TickSink::new(handle, Arc::clone(&health)),
         health,
+        lists: Lists::new(lists.clone()),
         desired: Desired::default(),
         refused: None,
         request: 0,
@@ -430,4 +452,39 @@ async fn what_the_broker_refused_later_does_not_come_again_after_a_reconnect_unl
     }
     let wanted: [&[u32]; 5] = [&[1, 2, 3, 4], &[2], &[1, 2], &[2], &[1, 2]];
     assert_eq!(*asked.borrow(), wanted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_comes_into_force_is_said_again_when_the_adapter_surely_answers_by_it() {
+    let (life, host, _seen, _commands, lists) = begin_with_lists(None, &[]).await;
+    *host.token.lock().unwrap() = "0".to_owned();
+    let start = Instant::now();
+    let state = |instruments| crate::ListState { instruments, is_whole: true, ..crate::ListState::default() };
+    let story = async {
+        lists.say(&state(1));
+        lists.changed();
+        // While it connects, or waits for packets, and twice in a moment.
+        for (second, instruments) in [(10, 2), (11, 3)] {
+            tokio::time::sleep_until(start + Duration::from_millis(second * 1_000 - 500 * (second - 10)))
+                .await;
+            lists.say(&state(instruments));
+            lists.changed();
+        }
+        tokio::time::sleep_until(start + Duration::from_mins(1)).await;
+    };
+    tokio::select! {
+        ended = life => panic!("the instance ended: {ended:?}"),
+        () = story => {}
+    }
+    let said: Vec<(u128, u64)> = host
+        .lists
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(at, json)| {
+            let json: serde_json::Value = serde_json::from_str(json).unwrap();
+            ((*at - start).as_millis() / 100, json["instruments"].as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(said, [(0, 1), (10, 1), (100, 2), (105, 3), (110, 3), (120, 3)]);
 }
