@@ -2,18 +2,30 @@
 //! little memory. `Master` keeps both up to date.
 
 #[cfg(feature = "net")]
+mod download;
+#[cfg(feature = "net")]
 mod file;
+#[cfg(feature = "net")]
+mod judge;
+#[cfg(feature = "net")]
+mod list;
 #[cfg(feature = "net")]
 mod master;
 mod names;
+#[cfg(feature = "net")]
+mod renewal;
+mod rows;
 mod table;
 
 #[cfg(feature = "net")]
 pub use self::{
     file::{Cached, InstrumentFile},
-    master::{Access, List, ListSource, Master, Outdated, Renewal, Summary},
+    list::{Access, List, ListSource, Outdated, SEGMENTS, Summary},
+    master::Master,
+    renewal::Renewal,
 };
 pub use self::{
     names::publish_names,
+    rows::{Row, Rows},
     table::{Table, TableBuilder},
 };

@@ -39,7 +39,7 @@ pub use self::{
     credentials::Credentials,
     error::AdapterError,
     hash::fingerprint,
-    lists::{ListReporter, ListState, ListTrouble},
+    lists::{ListChanges, ListReporter, ListState, ListTrouble},
     login::{Fields, Login, Question},
     manifest::{Backoff, Capability, Manifest},
     model::{Level, Mode, OrderUpdate, Price, Subscription, Tick},

@@ -53,6 +53,14 @@ impl InstrumentFile {
         Some(Cached { path, fetched_at: metadata.modified().ok()? })
     }
 
+    /// The copy on disk of an incomplete list, which is newer than the last good one. [`Self::cached`] stays beside it.
+    pub(super) fn incomplete(&self) -> Option<Cached> {
+        let path = self.beside("incomplete");
+        let fetched_at = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?.modified().ok()?;
+        let is_newer = self.cached().is_none_or(|good| good.fetched_at <= fetched_at);
+        is_newer.then_some(Cached { path, fetched_at })
+    }
+
     /// Downloads the list to a temporary file beside the copy, lets `read` make something of it on a thread where that
     /// may take its time, and puts it in the copy's place.
     ///
@@ -88,12 +96,25 @@ impl InstrumentFile {
     pub(super) async fn keep(&self, fresh: Fresh) -> Result<Cached, AdapterError> {
         let path = self.path();
         tokio::fs::rename(&fresh.path, &path).await.map_err(|error| self.unwritable(&error))?;
+        // It is older, and only takes space.
+        _ = tokio::fs::remove_file(self.beside("incomplete")).await;
         Ok(Cached { path, fetched_at: SystemTime::now() })
+    }
+
+    /// Puts a download that is incomplete beside the last good copy.
+    pub(super) async fn keep_beside(&self, fresh: Fresh) -> Result<(), AdapterError> {
+        let kept = tokio::fs::rename(&fresh.path, self.beside("incomplete")).await;
+        kept.map_err(|error| self.unwritable(&error))
     }
 
     /// Where the one that downloads is known to the others that want the same.
     pub(super) fn lock_path(&self) -> PathBuf {
-        self.directory.join(format!("{}.lock", self.name))
+        self.beside("lock")
+    }
+
+    /// A file with another end to its name.
+    pub(super) fn beside(&self, end: &str) -> PathBuf {
+        self.directory.join(format!("{}.{end}", self.name))
     }
 
     fn unwritable(&self, error: &io::Error) -> AdapterError {

@@ -3,168 +3,118 @@
 //! A broker's numbers may mean something else from one day to the next. So a list is good until the broker makes its next
 //! one; after that nothing is subscribed by it, unless the operator says otherwise ([`Outdated`]). While the new one cannot
 //! be had, the adapter does not connect, and its feed says why.
+//!
+//! A list that came but is incomplete is another matter: it proves that the broker has renewed its numbers, and its own rows
+//! are believed. For what it lacks, the rows of the last good list serve on, for some days at most, unless the new list
+//! gives their number to something else. That risk is small beside a feed without derivatives: exchanges give the number of
+//! an expired contract away, and what has expired is not taken over.
 
 use std::{
-    fmt,
     fs::{self, File, TryLockError},
     path::PathBuf,
-    pin::Pin,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
-use serde::Deserialize;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
-use super::{
-    Cached, InstrumentFile,
-    file::{Fresh, read_aside},
-    names::{has_names_since, publish_names},
-};
-use crate::{
-    AdapterError,
-    abi::ErrorCode,
-    ist,
-    net::{Http, HttpRequest},
-};
+use super::{Access, InstrumentFile, List, ListSource, Outdated, Renewal, Summary, list::is_over};
+use crate::{AdapterError, ListReporter, ListState, ListTrouble, Refusal, abi::ErrorCode, ist, net::Http};
 
-/// First and longest pause after a download that failed while a connection is up.
+/// First and longest pause before a list is asked for again that did not come, or came incomplete.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(5));
 
 /// Downloads of the day are spread over so many seconds, since everybody's are due at the same moment.
 const SPREAD_SECONDS: u64 = 300;
 
-/// How long a connection that is up goes on by the last list when that of today does not come. The exchanges open half an
-/// hour and more after the brokers' lists are made.
-const GRACE: Duration = Duration::from_mins(15);
-
-/// With [`Outdated::Use`], how long a connect waits for the list of today when there is another.
+/// How long a connect waits for a list when there is one that will do: with [`Outdated::Use`] an older one, or an incomplete
+/// one.
 const USE_AFTER: Duration = Duration::from_secs(15);
+
+/// Connects that follow each other faster than this do not each ask for an incomplete list anew.
+const CONNECT_PAUSE: Duration = Duration::from_secs(10);
 
 /// Pause between two looks at whether another connection has finished its download.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// What an adapter makes of a broker's files.
-pub trait List: fmt::Debug + Send + Sync + Sized + 'static {
-    /// Reads the files, which stand in the order of [`ListSource::urls`]. Called on a thread where it may take its time.
-    ///
-    /// # Errors
-    /// When they are no list: then the last good one stays.
-    fn read(files: &[PathBuf]) -> Result<Self, AdapterError>;
-
-    /// What is in it, for the log.
-    fn summary(&self) -> Summary;
-
-    /// Exchange and symbol of everything in it, for the search of the host's console; nothing unless it is implemented.
-    fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
-        Box::new(std::iter::empty())
-    }
-}
-
-/// What is in a list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Instruments that can be subscribed.
-    pub instruments: usize,
-    /// Rows that were left out.
-    pub skipped: usize,
-    /// Memory that it takes, in bytes.
-    pub bytes: usize,
-}
-
-/// What is to be done when the broker does not give the list of today. The setting `outdated_list` of adapters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outdated {
-    /// The feed does not connect, says why, and goes on trying: no price of one instrument is shown for another.
-    #[default]
-    Refuse,
-    /// The last good list is used, whatever its age.
-    Use,
-}
-
-/// Where a list comes from.
-#[derive(Clone, Debug)]
-pub struct ListSource {
-    /// Name of the adapter.
-    pub adapter: &'static str,
-    /// Where copies are kept; see [`InstrumentFile::new`].
-    pub cache_dir: Option<PathBuf>,
-    /// Addresses of the files. A list is all of them together.
-    pub urls: Vec<String>,
-    /// Longest file that is taken, in bytes.
-    pub max_bytes: u64,
-    /// Longest time for the download of one file.
-    pub timeout: Duration,
-    /// Hour and minute in India by which the broker has made the list of the day.
-    pub renewed_at: (u8, u8),
-    /// What is to be done when it cannot be had.
-    pub outdated: Outdated,
-}
-
-/// Who may get the list.
-#[derive(Clone)]
-pub enum Access {
-    /// Everybody: a refusal says nothing about the account.
-    Public,
-    /// Who has an account: the function signs the request.
-    Signed(Arc<dyn Fn(HttpRequest) -> HttpRequest + Send + Sync>),
-}
-
-impl fmt::Debug for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Public => "Public",
-            Self::Signed(_) => "Signed",
-        })
-    }
-}
-
-impl Access {
-    fn sign(&self, request: HttpRequest) -> HttpRequest {
-        match self {
-            Self::Public => request,
-            Self::Signed(sign) => sign(request),
-        }
-    }
-
-    fn blames(&self, error: AdapterError) -> AdapterError {
-        match (self, error.code()) {
-            (Self::Public, ErrorCode::AUTH) => AdapterError::network(error),
-            _ => error,
-        }
-    }
-}
-
 /// The list of one instance of an adapter. Instances of one machine share the copies on disk, and one downloads for all.
 #[derive(Debug)]
 pub struct Master<L> {
-    http: Http,
-    source: ListSource,
-    files: Vec<InstrumentFile>,
-    state: Mutex<State<L>>,
+    pub(super) http: Http,
+    pub(super) source: ListSource,
+    pub(super) files: Vec<InstrumentFile>,
+    pub(super) lists: ListReporter,
+    pub(super) pauses: (Duration, Duration),
+    pub(super) state: Mutex<State<L>>,
 }
 
 #[derive(Debug)]
-struct State<L> {
-    list: Option<(Arc<L>, SystemTime)>,
+pub(super) struct State<L> {
+    pub(super) list: Option<Held<L>>,
     /// When the broker was last seen to have a list of later than this.
     invalid_before: Option<SystemTime>,
+    /// When a download was last begun.
+    pub(super) tried_at: Option<Instant>,
+    said: Option<ListState>,
+}
+
+/// The list in memory.
+#[derive(Debug)]
+pub(super) struct Held<L> {
+    pub(super) list: Arc<L>,
+    pub(super) fetched_at: SystemTime,
+    /// When it was last whole. What it has of older lists is not younger than this.
+    pub(super) whole_at: SystemTime,
+    troubles: Vec<ListTrouble>,
+}
+
+/// A list that was read, and what there is to say of it.
+#[derive(Debug)]
+pub(super) struct Made<L> {
+    pub(super) list: L,
+    pub(super) fetched_at: SystemTime,
+    pub(super) whole_at: SystemTime,
+    pub(super) troubles: Vec<ListTrouble>,
+}
+
+/// The list that is in force, and whether it is another one than before.
+#[derive(Debug)]
+pub(super) struct Taken<L> {
+    pub(super) list: Arc<L>,
+    pub(super) is_changed: bool,
 }
 
 impl<L: List> Master<L> {
-    /// There is no list yet.
-    pub fn new(http: Http, source: ListSource) -> Self {
+    /// There is no list yet. Its state will be said to `lists`: [`Context::lists`](crate::Context::lists).
+    pub fn new(http: Http, source: ListSource, lists: ListReporter) -> Self {
         let file = |url: &String| InstrumentFile::new(source.cache_dir.as_deref(), source.adapter, url);
         let files = source.urls.iter().map(file).collect();
-        Self { http, files, source, state: Mutex::new(State { list: None, invalid_before: None }) }
+        let state = State { list: None, invalid_before: None, tried_at: None, said: None };
+        Self { http, files, source, lists, pauses: PAUSES, state: Mutex::new(state) }
+    }
+
+    /// With another first and longest pause before a list is asked for again than 30 seconds and 5 minutes.
+    #[must_use]
+    pub fn pausing(self, first: Duration, longest: Duration) -> Self {
+        Self { pauses: (first, longest), ..self }
     }
 
     /// The list in memory.
     pub fn list(&self) -> Option<Arc<L>> {
-        self.state.lock().list.as_ref().map(|(list, _)| Arc::clone(list))
+        self.state.lock().list.as_ref().map(|held| Arc::clone(&held.list))
+    }
+
+    /// How the list in memory is.
+    pub fn state(&self) -> ListState {
+        self.state.lock().list.as_ref().map(state_of).unwrap_or_default()
+    }
+
+    /// Whether there is a list from which nothing is missing, as far as is known.
+    pub fn is_whole(&self) -> bool {
+        self.state.lock().list.as_ref().is_some_and(|held| held.troubles.is_empty())
     }
 
     /// The folder of the copies on disk.
@@ -175,7 +125,7 @@ impl<L: List> Master<L> {
     /// Whether the list is the broker's present one, as far as is known.
     pub fn is_current(&self) -> bool {
         let required = self.required();
-        self.state.lock().list.as_ref().is_some_and(|(_, fetched_at)| *fetched_at >= required)
+        self.state.lock().list.as_ref().is_some_and(|held| held.fetched_at >= required)
     }
 
     /// Notes that the broker has another list now.
@@ -183,32 +133,64 @@ impl<L: List> Master<L> {
         self.state.lock().invalid_before = Some(SystemTime::now());
     }
 
+    /// Adds to the refusal of an instrument that the list does not have that the list is incomplete, if it is.
+    pub fn explain(&self, exchange: &str, symbol: &str, refusal: Refusal) -> Refusal {
+        let Refusal::UnknownInstrument(reason) = refusal else { return refusal };
+        let state = self.state.lock();
+        let troubles = state.list.as_ref().map(|held| held.troubles.as_slice()).unwrap_or_default();
+        if troubles.is_empty() || is_over(exchange, symbol, SystemTime::now()) {
+            return Refusal::UnknownInstrument(reason);
+        }
+        let named: Vec<&str> = troubles.iter().map(|trouble| trouble.segment.as_str()).collect();
+        Refusal::UnknownInstrument(format!(
+            "{reason}; the broker's list of instruments is incomplete at the moment ({}), it is asked for again",
+            named.join(", ")
+        ))
+    }
+
     /// Makes sure that there is a list that may be subscribed by: that of today, or with [`Outdated::Use`] any. For
-    /// [`Adapter::prepare`](crate::Adapter::prepare).
+    /// [`Adapter::prepare`](crate::Adapter::prepare). One that is known to be incomplete is asked for anew, and serves when
+    /// it does not come in time.
     ///
     /// # Errors
     /// When it cannot be had.
     pub async fn prepare(&self, access: &Access) -> Result<(), AdapterError> {
-        if self.is_current() {
-            return Ok(());
+        let is_asked = self.lists.asked().now_or_never().is_some();
+        if !self.is_current() {
+            self.get_current(access).await?;
         }
-        let has_another = self.list().is_some() || self.cached().is_some();
+        let is_due = |at: Option<Instant>| at.is_none_or(|at| at.elapsed() >= CONNECT_PAUSE);
+        let tried_at = self.state.lock().tried_at;
+        if is_asked || (!self.is_whole() && is_due(tried_at)) {
+            let renewed = timeout(USE_AFTER, self.renew(access, SystemTime::now())).await;
+            let error = match renewed {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(error)) => error,
+                Err(_) => too_slow(),
+            };
+            warn!(%error, "The list of instruments could not be completed; it serves as it is");
+        }
+        Ok(())
+    }
+
+    async fn get_current(&self, access: &Access) -> Result<(), AdapterError> {
+        let has_another = self.list().is_some() || self.copies().is_some();
         let renewed = if self.source.outdated == Outdated::Use && has_another {
             // A server that says nothing must not keep the feed down.
-            match timeout(USE_AFTER, self.renew(access)).await {
+            match timeout(USE_AFTER, self.renew(access, self.required())).await {
                 Ok(renewed) => renewed,
-                Err(_) => Err(AdapterError::network("the broker's list of instruments takes too long")),
+                Err(_) => Err(too_slow()),
             }
         } else {
-            self.renew(access).await
+            self.renew(access, self.required()).await
         };
         let Err(error) = renewed else { return Ok(()) };
         if error.code() == ErrorCode::AUTH || self.source.outdated == Outdated::Refuse {
             return Err(error);
         }
         if self.list().is_none() {
-            let Some(cached) = self.cached() else { return Err(error) };
-            self.load(cached).await?;
+            let Some(copies) = self.copies() else { return Err(error) };
+            self.load(copies).await?;
         }
         warn!(%error, "The list of instruments of today cannot be had; an older one is used, as outdated_list says");
         Ok(())
@@ -216,49 +198,45 @@ impl<L: List> Master<L> {
 
     /// Renews the list while a connection is up.
     pub fn renewal(self: &Arc<Self>, access: Access) -> Renewal<L> {
-        let due = if self.is_current() { self.tomorrow() } else { Instant::now() };
-        Renewal { master: Arc::clone(self), access, due, limit: due + GRACE, pause: PAUSES.0, work: None }
+        Renewal::new(Arc::clone(self), access)
     }
 
     /// A list must have been made after this.
-    fn required(&self) -> SystemTime {
+    pub(super) fn required(&self) -> SystemTime {
         let (hour, minute) = self.source.renewed_at;
         let made = ist::last(hour, minute, SystemTime::now());
         self.state.lock().invalid_before.map_or(made, |invalid| made.max(invalid))
     }
 
-    fn tomorrow(&self) -> Instant {
+    pub(super) fn tomorrow(&self) -> Instant {
         let (hour, minute) = self.source.renewed_at;
         let next = ist::last(hour, minute, SystemTime::now()) + Duration::from_hours(24);
         let until = next.duration_since(SystemTime::now()).unwrap_or_default();
         Instant::now() + until + Duration::from_secs(rand::random_range(1..=SPREAD_SECONDS))
     }
 
-    /// The copies on disk, with the age of the oldest.
-    fn cached(&self) -> Option<(Vec<PathBuf>, SystemTime)> {
-        let copies: Option<Vec<Cached>> = self.files.iter().map(InstrumentFile::cached).collect();
-        let copies = copies?;
-        let oldest = copies.iter().map(|copy| copy.fetched_at).min()?;
-        Some((copies.into_iter().map(|copy| copy.path).collect(), oldest))
-    }
-
-    /// Takes the copies on disk if they are of today and those in memory are not, or else gets the list from the broker.
-    async fn renew(&self, access: &Access) -> Result<Arc<L>, AdapterError> {
-        if let Some(list) = self.load_current().await {
-            return Ok(list);
+    /// Takes the copies on disk if they are new enough and those in memory are not, or else gets the list from the broker.
+    pub(super) async fn renew(
+        &self,
+        access: &Access,
+        newer_than: SystemTime,
+    ) -> Result<Taken<L>, AdapterError> {
+        if let Some(taken) = self.load_current(newer_than).await {
+            return Ok(taken);
         }
         let _turn = self.turn().await;
         // Another one may have got it meanwhile.
-        if let Some(list) = self.load_current().await {
-            return Ok(list);
+        if let Some(taken) = self.load_current(newer_than).await {
+            return Ok(taken);
         }
+        self.state.lock().tried_at = Some(Instant::now());
         self.download(access).await.map_err(|error| access.blames(error))
     }
 
-    async fn load_current(&self) -> Option<Arc<L>> {
-        let (paths, fetched_at) = self.cached().filter(|(_, fetched_at)| *fetched_at >= self.required())?;
-        match self.load((paths, fetched_at)).await {
-            Ok(list) => Some(list),
+    async fn load_current(&self, newer_than: SystemTime) -> Option<Taken<L>> {
+        let copies = self.copies().filter(|copies| copies.fetched_at >= newer_than)?;
+        match self.load(copies).await {
+            Ok(taken) => Some(taken),
             Err(error) => {
                 warn!(%error, "The list of instruments on disk is no good; getting it anew");
                 None
@@ -266,47 +244,28 @@ impl<L: List> Master<L> {
         }
     }
 
-    async fn load(&self, (paths, fetched_at): (Vec<PathBuf>, SystemTime)) -> Result<Arc<L>, AdapterError> {
-        let list = self.read(paths, fetched_at).await?;
-        Ok(self.take(list, fetched_at))
-    }
-
-    async fn download(&self, access: &Access) -> Result<Arc<L>, AdapterError> {
-        let began_at = SystemTime::now();
-        let mut downloads: Vec<Fresh> = Vec::with_capacity(self.files.len());
-        for (file, url) in self.files.iter().zip(&self.source.urls) {
-            let request = access.sign(self.http.get(url)).timeout(self.source.timeout);
-            downloads.push(file.fetch(request, self.source.max_bytes).await?);
-        }
-        let paths: Vec<PathBuf> = downloads.iter().map(|fresh| fresh.path.clone()).collect();
-        let list = self.read(paths, began_at).await?;
-        for (file, fresh) in self.files.iter().zip(downloads) {
-            file.keep(fresh).await?;
-        }
-        Ok(self.take(list, began_at))
-    }
-
-    async fn read(&self, paths: Vec<PathBuf>, fetched_at: SystemTime) -> Result<L, AdapterError> {
-        let adapter = self.source.adapter;
-        read_aside(move || {
-            let list = L::read(&paths)?;
-            // Of several connections and of a restart only the first writes them.
-            if !has_names_since(adapter, fetched_at)
-                && let Err(error) = publish_names(adapter, list.names())
-            {
-                warn!(%error, "The names of the list of instruments could not be written for the console");
-            }
-            Ok(list)
-        })
-        .await
-    }
-
-    fn take(&self, list: L, fetched_at: SystemTime) -> Arc<L> {
+    /// Puts a list in force, and says how it is.
+    pub(super) fn take(&self, made: Made<L>) -> Taken<L> {
+        let Made { list, fetched_at, whole_at, troubles } = made;
         let Summary { instruments, skipped, bytes } = list.summary();
         info!(instruments, skipped, bytes, "Read the list of instruments");
-        let list = Arc::new(list);
-        self.state.lock().list = Some((Arc::clone(&list), fetched_at));
-        list
+        let mut state = self.state.lock();
+        let same = state.list.as_ref().filter(|held| *held.list == list).map(|held| Arc::clone(&held.list));
+        let is_changed = same.is_none();
+        let list = same.unwrap_or_else(|| Arc::new(list));
+        let held = Held { list: Arc::clone(&list), fetched_at, whole_at, troubles };
+        let said = state.said.replace(state_of(&held));
+        state.list = Some(held);
+        let now = state.said.clone().unwrap_or_default();
+        drop(state);
+        log_troubles(said.as_ref().map(|said| said.troubles.as_slice()).unwrap_or_default(), &now.troubles);
+        if said.as_ref() != Some(&now) {
+            self.lists.say(&now);
+        }
+        if is_changed {
+            self.lists.changed();
+        }
+        Taken { list, is_changed }
     }
 
     /// Waits until no other connection downloads the same, for as long as a download may take. Where files cannot be
@@ -325,80 +284,28 @@ impl<L: List> Master<L> {
     }
 }
 
-type Work<L> = Pin<Box<dyn Future<Output = Result<Arc<L>, AdapterError>>>>;
-
-/// Renews the list while a connection is up.
-pub struct Renewal<L> {
-    master: Arc<Master<L>>,
-    access: Access,
-    due: Instant,
-    /// Until when a connection may go on without it.
-    limit: Instant,
-    pause: Duration,
-    work: Option<Work<L>>,
+fn too_slow() -> AdapterError {
+    AdapterError::network("the broker's list of instruments takes too long")
 }
 
-impl<L: List> Renewal<L> {
-    /// The broker has another list, without which this connection can go on for so long.
-    pub fn hurry(&mut self, limit: Duration) {
-        self.master.invalidate();
-        let now = Instant::now();
-        (self.due, self.limit) = (now, now + limit);
-    }
-
-    /// Waits for the next list, which may take a day. A download that fails is tried again.
-    ///
-    /// # Cancel Safety
-    /// Nothing is lost when the future is dropped.
-    ///
-    /// # Errors
-    /// When the list cannot be had and the last one is too old to go on with: the connection has to end.
-    pub async fn next(&mut self) -> Result<Arc<L>, AdapterError> {
-        let mut error = AdapterError::network("the broker's list of instruments takes too long");
-        loop {
-            let work = match &mut self.work {
-                Some(work) => work,
-                none => {
-                    sleep_until(self.due).await;
-                    let (master, access) = (Arc::clone(&self.master), self.access.clone());
-                    none.insert(Box::pin(async move { master.renew(&access).await }))
-                }
-            };
-            let is_bound = self.master.source.outdated == Outdated::Refuse;
-            let outcome = tokio::select! {
-                biased;
-                outcome = work.as_mut() => Some(outcome),
-                () = sleep_until(self.limit), if is_bound => None,
-            };
-            // What is given up too: it may hold the turn, which others wait for.
-            self.work = None;
-            let Some(outcome) = outcome else { return Err(error) };
-            match outcome {
-                Ok(list) => {
-                    self.pause = PAUSES.0;
-                    self.due = if self.master.is_current() { self.master.tomorrow() } else { Instant::now() };
-                    self.limit = self.due + GRACE;
-                    return Ok(list);
-                }
-                Err(failed) => {
-                    warn!(error = %failed, "The list of instruments could not be renewed; trying again");
-                    error = failed;
-                    self.due = Instant::now() + self.pause;
-                    if is_bound {
-                        self.due = self.due.min(self.limit);
-                        if Instant::now() >= self.limit {
-                            return Err(error);
-                        }
-                    }
-                    self.pause = (self.pause * 2).min(PAUSES.1);
-                }
-            }
-        }
+fn state_of<L: List>(held: &Held<L>) -> ListState {
+    let Summary { instruments, skipped, .. } = held.list.summary();
+    ListState {
+        is_whole: held.troubles.is_empty(),
+        instruments,
+        skipped,
+        fetched_at: held.fetched_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        troubles: held.troubles.clone(),
     }
 }
 
-impl<L> fmt::Debug for Renewal<L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Renewal").field("due", &self.due).finish_non_exhaustive()
+/// Says once what has changed.
+fn log_troubles(before: &[ListTrouble], now: &[ListTrouble]) {
+    for trouble in now.iter().filter(|trouble| !before.contains(trouble)) {
+        let ListTrouble { segment, rows, expected, reason } = trouble;
+        warn!(segment, rows, expected, reason, "The list of instruments is incomplete");
+    }
+    if now.is_empty() && !before.is_empty() {
+        info!("The list of instruments is whole again");
     }
 }

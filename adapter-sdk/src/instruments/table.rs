@@ -8,6 +8,7 @@ const MAX_SYMBOL_BYTES: usize = 255;
 /// Instruments by exchange and symbol, as OpenAlgo names them, and by the broker's key. Built once with a
 /// [`TableBuilder`]; look-ups are binary searches in three flat arrays, so that a hundred thousand instruments take some
 /// megabytes.
+#[derive(PartialEq)]
 pub struct Table<K> {
     exchanges: Vec<Box<str>>,
     /// All symbols, one after the other.
@@ -18,7 +19,7 @@ pub struct Table<K> {
     by_key: Box<[u32]>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Entry<K> {
     key: K,
     start: u32,
@@ -136,6 +137,44 @@ impl<K: Copy + Ord + Hash> Table<K> {
         })
     }
 
+    /// This table with what it lacks of the last good one, where `is_held` says so of exchange, symbol and key, and how many
+    /// those are. What has a name or a key that stands here already is not taken: here it may mean something else.
+    #[must_use]
+    pub fn with_missing_of(
+        &self,
+        last: &Self,
+        is_held: impl Fn(&str, &str, K) -> bool,
+    ) -> Option<(Self, usize)> {
+        let missing: Vec<_> = last
+            .in_order_of_claims()
+            .filter(|(exchange, symbol, key)| {
+                self.get(exchange, symbol).is_none()
+                    && self.name(*key).is_none()
+                    && is_held(exchange, symbol, *key)
+            })
+            .collect();
+        if missing.is_empty() {
+            return None;
+        }
+        let mut builder = TableBuilder::new();
+        for (exchange, symbol, key) in self.in_order_of_claims().chain(missing.iter().copied()) {
+            builder.add(exchange, symbol, key);
+        }
+        let table = builder.build();
+        let held = table.len().saturating_sub(self.len());
+        Some((table, held))
+    }
+
+    /// As they were added: the first name of a key before its others.
+    fn in_order_of_claims(&self) -> impl Iterator<Item = (&str, &str, K)> {
+        let mut entries: Vec<&Entry<K>> = self.entries.iter().collect();
+        entries.sort_by_key(|entry| entry.start);
+        entries.into_iter().filter_map(|entry| {
+            let exchange = self.exchanges.get(usize::from(entry.exchange))?;
+            Some((exchange.as_ref(), symbol(&self.text, entry), entry.key))
+        })
+    }
+
     /// Names; an instrument may have several.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -202,6 +241,31 @@ mod tests {
             (None, None, None)
         );
         assert_eq!(table.len(), 4);
+    }
+
+    #[test]
+    fn the_last_good_table_gives_what_is_missing_but_no_number_that_means_something_else_now() {
+        let table = |rows: &[(&str, &str, u32)]| {
+            let mut builder = TableBuilder::new();
+            rows.iter().for_each(|(exchange, symbol, key)| builder.add(exchange, symbol, *key));
+            builder.build()
+        };
+        let last = table(&[
+            ("NSE", "SBIN", 1),
+            ("NFO", "B", 2),
+            ("NFO", "A", 2),
+            ("NFO", "C", 3),
+            ("NFO", "D", 4),
+            ("MCX", "E", 5),
+        ]);
+        let fresh = table(&[("NSE", "TCS", 3), ("NSE", "SBIN", 7)]);
+        let (held, count) =
+            fresh.with_missing_of(&last, |exchange, symbol, _| exchange == "NFO" && symbol != "D").unwrap();
+        let names: Vec<_> = held.names().collect();
+        assert_eq!((names, count), (vec![("NSE", "SBIN"), ("NSE", "TCS"), ("NFO", "A"), ("NFO", "B")], 2));
+        assert_eq!((held.get("NSE", "SBIN"), held.name(3)), (Some(7), Some(("NSE", "TCS"))));
+        assert_eq!((held.name(2), held.name(1)), (Some(("NFO", "B")), None), "first names stay first");
+        assert!(fresh.with_missing_of(&fresh, |_, _, _| true).is_none());
     }
 
     proptest! {

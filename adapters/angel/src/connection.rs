@@ -79,8 +79,10 @@ impl Session {
             if let Some(one) = self.find(subscription) {
                 wanted.push(one);
             } else {
-                let reason = format!("Symbol {} not found", subscription.symbol);
-                sink.outcome(subscription.instrument, Err(Refusal::UnknownInstrument(reason)));
+                let Subscription { exchange, symbol, .. } = subscription;
+                let refusal = Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}"));
+                let refusal = self.renewal.explain(exchange, symbol, refusal);
+                sink.outcome(subscription.instrument, Err(refusal));
                 gone.push(subscription.instrument);
             }
         }

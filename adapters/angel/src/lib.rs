@@ -27,6 +27,7 @@ mod feed;
 pub mod list;
 mod login;
 mod names;
+mod objects;
 mod orders;
 pub mod segment;
 pub mod wire;
@@ -36,7 +37,7 @@ use std::{sync::Arc, time::SystemTime};
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
     Subscription,
-    instruments::{Access, ListSource, Master},
+    instruments::{Access, ListSource, Master, SEGMENTS},
     net::RateLimit,
     symbol,
 };
@@ -95,18 +96,20 @@ impl Adapter for AngelOne {
             .credentials_schema(include_str!("../credentials.schema.json"))
     }
 
-    fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
+    fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
         let settings = config.check()?;
         let source = ListSource {
             adapter: "angel",
             cache_dir: settings.cache_dir.clone(),
             urls: vec![settings.instruments_url.clone()],
+            segments: SEGMENTS,
             max_bytes: LIST_BYTES,
             timeout: DOWNLOAD_TIMEOUT,
             renewed_at: LIST_RENEWED_AT,
             outdated: settings.outdated_list,
         };
-        let master = Arc::new(Master::new(settings.network.http(RateLimit::per_second(1.0)), source));
+        let http = settings.network.http(RateLimit::per_second(1.0));
+        let master = Arc::new(Master::new(http, source, context.lists()));
         Ok(Self { settings, master })
     }
 
@@ -118,7 +121,8 @@ impl Adapter for AngelOne {
         let is_known =
             self.master.list().is_some_and(|list| names::find(&list.table, exchange, symbol).is_some());
         if !is_known {
-            return Err(Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}")));
+            let refusal = Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}"));
+            return Err(self.master.explain(exchange, symbol, refusal));
         }
         // Indices have no book.
         let has_book = *mode == Mode::Depth && !exchange.ends_with("_INDEX");

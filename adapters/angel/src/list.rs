@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::File,
-    io::{BufReader, Read},
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -18,17 +18,15 @@ use serde::{
 
 use crate::{
     names::{self, LeftOut, Row},
+    objects::Objects,
     segment::Key,
 };
 
 /// Most rows that are read; the list has some 150,000.
 const MAX_ROWS: usize = 2_000_000;
 
-/// Bytes that are read at once.
-const BUFFER_BYTES: usize = 1 << 17;
-
 /// Every instrument, and what was left out.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct List {
     /// By OpenAlgo's names and by the broker's.
     pub table: Table<Key>,
@@ -55,6 +53,14 @@ impl instruments::List for List {
     fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
         Box::new(self.table.names())
     }
+
+    fn hold(&mut self, last: &Self, is_held: &dyn Fn(&str, &str) -> bool) -> usize {
+        let held = self.table.with_missing_of(&last.table, |exchange, symbol, _| is_held(exchange, symbol));
+        held.map_or(0, |(table, count)| {
+            self.table = table;
+            count
+        })
+    }
 }
 
 impl List {
@@ -68,49 +74,23 @@ impl List {
         Self::parse(file)
     }
 
-    /// Reads a list.
+    /// Reads a list. What is damaged costs itself, and is counted: a value, a row, or what a file that was cut off lacks.
     ///
     /// # Errors
-    /// When it cannot be read, is no list, or has no instrument.
+    /// When it cannot be read, or has no instrument, as what is no list.
     pub fn parse(input: impl Read) -> Result<Self, AdapterError> {
-        let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(BUFFER_BYTES, input));
-        let damaged = |error: serde_json::Error| {
-            AdapterError::protocol(format!(
-                "the list of instruments is damaged at line {}, column {}",
-                error.line(),
-                error.column()
-            ))
-        };
-        let list = reader.deserialize_seq(Rows).map_err(damaged)?;
-        reader.end().map_err(damaged)?;
-        if list.table.is_empty() {
-            return Err(AdapterError::protocol("the list of instruments has none that can be used"));
-        }
-        Ok(list)
-    }
-}
-
-struct Rows;
-
-impl<'de> Visitor<'de> for Rows {
-    type Value = List;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of instruments")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<List, A::Error> {
+        let mut objects = Objects::new(input);
         let mut builder = TableBuilder::new();
         let (mut of_other_exchanges, mut unreadable) = (0, 0);
         // Those with an unusual series, whose name another row may have a better claim to.
         let mut later = Vec::new();
         let mut count = 0;
-        while let Some(row) = rows.next_element::<Wide>()? {
+        while let Some(Wide(row)) = objects.next(|object| serde_json::from_slice(object).ok())? {
             count += 1;
             if count > MAX_ROWS {
-                return Err(de::Error::custom("too many rows"));
+                return Err(AdapterError::protocol("the list of instruments has too many rows"));
             }
-            match names::name(&row.0) {
+            match names::name(&row) {
                 Ok(named) if named.is_usual => builder.add(named.exchange, &named.symbol, named.key),
                 Ok(named) => later.push((named.exchange, named.symbol.into_owned(), named.key)),
                 Err(LeftOut::Segment) => of_other_exchanges += 1,
@@ -120,17 +100,21 @@ impl<'de> Visitor<'de> for Rows {
         for (exchange, symbol, key) in later {
             builder.add(exchange, &symbol, key);
         }
-        unreadable += builder.skipped();
-        Ok(List { table: builder.build(), of_other_exchanges, unreadable })
+        unreadable += builder.skipped() + objects.damaged();
+        let table = builder.build();
+        if table.is_empty() {
+            return Err(AdapterError::protocol("the list of instruments has none that can be used"));
+        }
+        Ok(Self { table, of_other_exchanges, unreadable })
     }
 }
 
-/// A row as the file has it. What is none becomes an empty one, which is counted and left out.
+/// A row as the file has it.
 struct Wide(Row);
 
 impl<'de> Deserialize<'de> for Wide {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Wide(Row::default()))
+        deserializer.deserialize_map(Self(Row::default()))
     }
 }
 
@@ -159,35 +143,6 @@ impl<'de> Visitor<'de> for Wide {
             };
             *place = members.next_value::<Text>()?.0;
         }
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut other: A) -> Result<Self, A::Error> {
-        while other.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
         Ok(self)
     }
 }
@@ -288,22 +243,50 @@ mod tests {
         assert_eq!(list.table.get("NSE_INDEX", "NIFTY"), Some(key("99926000")));
         assert_eq!(list.table.name(key("3045")), Some(("NSE", "SBIN")));
         // A row without an exchange is of another one.
-        assert_eq!((list.of_other_exchanges, list.unreadable), (6, 1));
+        assert_eq!((list.of_other_exchanges, list.unreadable), (2, 5));
     }
 
     #[test]
-    fn what_is_no_list_is_refused_with_its_place() {
-        for (json, said) in [
-            ("", "damaged at line 1"),
-            ("[", "damaged at line 1"),
-            ("{}", "damaged"),
-            (r#"[{"token":"1"}"#, "damaged"),
-            ("[] x", "damaged"),
-            ("[]", "has none"),
-            (r#"[{"token":"1","symbol":"X","exch_seg":"NCO"}]"#, "has none"),
+    fn what_is_no_list_is_refused() {
+        for json in [
+            "",
+            "[",
+            "{}",
+            r#"[{"token":"1"}"#,
+            "[] x",
+            "[]",
+            "<html>maintenance</html>",
+            r#"{"status":false,"message":"down"}"#,
+            r#"[{"token":"1","symbol":"X","exch_seg":"NCO"}]"#,
         ] {
             let error = read(json).unwrap_err().to_string();
-            assert!(error.contains(said), "{json}: {error}");
+            assert!(error.contains("has none that can be used"), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn one_damaged_value_or_row_costs_itself_and_a_list_that_was_cut_off_what_it_lacks() {
+        let option = |token: u32, strike: &str| {
+            format!(
+                r#"{{"token":"{token}","symbol":"SENSEX26721{token}CE","name":"SENSEX","expiry":"21JUL2026",
+                "strike":{strike},"lotsize":"20","instrumenttype":"OPTIDX","exch_seg":"BFO","tick_size":NaN}}"#
+            )
+        };
+        let rows = [
+            option(1, r#""8000000.000000""#),
+            option(2, "NaN"),
+            option(3, "8100000.0"),
+            option(4, r#""8200000""#).replace("\"name\":", "\"name\""),
+            option(5, r#""8300000.000000""#),
+        ];
+        let text = format!("[{}]", rows.join(",\n"));
+        let list = read(&text).unwrap();
+        let has =
+            |list: &List, strike: u32| list.table.get("BFO", &format!("SENSEX21JUL26{strike}CE")).is_some();
+        assert!(has(&list, 80_000) && has(&list, 81_000) && has(&list, 83_000));
+        assert_eq!((list.table.len(), list.unreadable), (3, 2));
+        let cut = read(text.get(..text.len() - 40).unwrap()).unwrap();
+        assert!(has(&cut, 80_000) && !has(&cut, 83_000));
+        assert_eq!((cut.table.len(), cut.unreadable), (2, 3));
     }
 }

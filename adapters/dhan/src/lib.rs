@@ -32,7 +32,7 @@ use adapter_sdk::{
     Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
     Subscription,
     abi::ErrorCode,
-    instruments::{Access, ListSource, Master},
+    instruments::{Access, ListSource, Master, SEGMENTS},
     net::{Http, RateLimit},
     symbol,
     tracing::warn,
@@ -89,19 +89,20 @@ impl Adapter for Dhan {
             .credentials_schema(include_str!("../credentials.schema.json"))
     }
 
-    fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
+    fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
         let settings = Arc::new(config.check()?);
         let http = settings.network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
         let source = ListSource {
             adapter: "dhan",
             cache_dir: settings.cache_dir.clone(),
             urls: vec![settings.instruments_url.clone()],
+            segments: SEGMENTS,
             max_bytes: MAX_BYTES,
             timeout: DOWNLOAD_TIMEOUT,
             renewed_at: LIST_RENEWED_AT,
             outdated: settings.outdated_list,
         };
-        let master = Arc::new(Master::new(http.clone(), source));
+        let master = Arc::new(Master::new(http.clone(), source, context.lists()));
         let shared = Shared::new(Allotment::new(|tier| settings.depth_sockets(tier)));
         Ok(Self { settings, http, master, shared })
     }
@@ -110,7 +111,8 @@ impl Adapter for Dhan {
         let Some(list) = self.master.list() else {
             return Err(Refusal::Refused("The list of instruments is not there yet".to_owned()));
         };
-        let key = lookup(&list, &wanted.exchange, &wanted.symbol)?;
+        let key = lookup(&list, &wanted.exchange, &wanted.symbol)
+            .map_err(|refusal| self.master.explain(&wanted.exchange, &wanted.symbol, refusal))?;
         let levels =
             if wanted.mode == Mode::Depth && key.segment != Segment::Index { wanted.depth } else { 0 };
         let depth = self.shared.allotment().grant(wanted.instrument, key, levels);

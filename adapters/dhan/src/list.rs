@@ -9,7 +9,7 @@ use std::{
 
 use adapter_sdk::{
     AdapterError,
-    instruments::{List, Summary, Table, TableBuilder},
+    instruments::{self, List, Rows, Summary, Table, TableBuilder},
     ist::Day,
     symbol,
 };
@@ -43,7 +43,7 @@ const COLUMNS: [&str; 10] = [
 ];
 
 /// The instruments of a list, by OpenAlgo's names and by the broker's key.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Instruments {
     table: Table<Key>,
     /// Rows that make no sense, and those of markets that the feed has no segment for.
@@ -67,19 +67,16 @@ impl Instruments {
     /// # Errors
     /// When it is no such list: a column is missing, or there is not a single instrument.
     pub fn read(input: impl Read, today: Day) -> Result<Self, AdapterError> {
-        let broken = |_| AdapterError::protocol("the broker's list of instruments is no CSV file");
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
-        let places = places(reader.byte_headers().map_err(broken)?)?;
+        let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, input));
+        let places = places(rows.read()?)?;
         let mut builder = TableBuilder::new();
         // In the order of their claims: a name is that of the first who has it.
         let mut later: Vec<Claim> = Vec::new();
-        let (mut record, mut symbol) = (csv::ByteRecord::new(), String::new());
+        let mut symbol = String::new();
         let (mut skipped, mut expired) = (0, 0);
         for _ in 0..MAX_ROWS {
-            if !reader.read_byte_record(&mut record).map_err(broken)? {
-                break;
-            }
-            let taken = read_row(&record, &places).and_then(|(id, row)| {
+            let Some(record) = rows.read()? else { break };
+            let taken = read_row(record, &places).and_then(|(id, row)| {
                 let place = row.place()?;
                 let rank = row.write_symbol(place, &mut symbol)?;
                 Some((Key { segment: place.segment, id }, row, place.exchange, rank))
@@ -139,8 +136,7 @@ impl List for Instruments {
         let path = files.first().map_or(Path::new(""), PathBuf::as_path);
         let file = File::open(path)
             .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
-        let input = BufReader::with_capacity(BUFFER_BYTES, file.take(MAX_BYTES));
-        Self::read(input, Day::at(SystemTime::now()))
+        Self::read(file.take(MAX_BYTES), Day::at(SystemTime::now()))
     }
 
     fn summary(&self) -> Summary {
@@ -154,28 +150,42 @@ impl List for Instruments {
     fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
         Box::new(self.table.names())
     }
+
+    fn hold(&mut self, last: &Self, is_held: &dyn Fn(&str, &str) -> bool) -> usize {
+        let held = self.table.with_missing_of(&last.table, |exchange, symbol, _| is_held(exchange, symbol));
+        held.map_or(0, |(table, count)| {
+            self.table = table;
+            count
+        })
+    }
 }
 
-fn places(header: &csv::ByteRecord) -> Result<[usize; COLUMNS.len()], AdapterError> {
+fn places(header: Option<&instruments::Row>) -> Result<[usize; COLUMNS.len()], AdapterError> {
     let mut places = [0; COLUMNS.len()];
     for (place, column) in places.iter_mut().zip(COLUMNS) {
-        *place = header.iter().position(|name| name.trim_ascii() == column.as_bytes()).ok_or_else(|| {
+        *place = header.and_then(|header| header.position(column)).ok_or_else(|| {
             AdapterError::protocol(format!("the broker's list of instruments has no column {column}"))
         })?;
     }
     Ok(places)
 }
 
-fn read_row<'a>(record: &'a csv::ByteRecord, places: &[usize; COLUMNS.len()]) -> Option<(u32, Row<'a>)> {
-    let mut texts = [""; COLUMNS.len()];
-    for (text, place) in texts.iter_mut().zip(places) {
-        *text = str::from_utf8(record.get(*place)?).ok()?.trim();
-    }
+fn read_row<'a>(record: &'a instruments::Row, places: &[usize; COLUMNS.len()]) -> Option<(u32, Row<'a>)> {
     let [id, exchange, segment, kind, trading_symbol, custom_symbol, expiry, strike, option_type, series] =
-        texts;
-    let row =
-        Row { exchange, segment, kind, trading_symbol, custom_symbol, expiry, strike, option_type, series };
-    Some((security_id(id)?, row))
+        places.map(|place| record.get(place));
+    let row = Row {
+        exchange: exchange?,
+        segment: segment?,
+        kind: kind?,
+        trading_symbol: trading_symbol?,
+        // It is for people, and a second way to the underlying.
+        custom_symbol: custom_symbol.unwrap_or_default(),
+        expiry: expiry?,
+        strike: strike?,
+        option_type: option_type?,
+        series: series?,
+    };
+    Some((security_id(id?)?, row))
 }
 
 /// Requests have it as text, packets as a number: only what is the same in both can be told apart.

@@ -101,6 +101,7 @@ impl Session {
         let key = match lookup(&self.list, &wanted.exchange, &wanted.symbol) {
             Ok(key) => key,
             Err(refusal) => {
+                let refusal = self.renewal.explain(&wanted.exchange, &wanted.symbol, refusal);
                 self.forget(instrument);
                 sink.outcome(instrument, Err(refusal));
                 return;
@@ -353,7 +354,12 @@ impl Connection for Session {
                 }
                 list = self.renewal.next() => {
                     self.list = list?;
-                    self.begin_anew(sink);
+                    if self.renewal.is_repair() {
+                        // The closes of the day before are still the same.
+                        self.place_all(sink);
+                    } else {
+                        self.begin_anew(sink);
+                    }
                 }
                 () = wake => debug!("Time for the next batch"),
             }

@@ -8,7 +8,7 @@ use std::{
 
 use adapter_sdk::{
     AdapterError,
-    instruments::{List, Summary, Table, TableBuilder},
+    instruments::{self, List, Rows, Summary, Table, TableBuilder},
     symbol,
 };
 
@@ -41,7 +41,7 @@ mod column {
 }
 
 /// Every instrument of the lists.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Instruments {
     /// By OpenAlgo's names.
     names: Table<Fytoken>,
@@ -57,7 +57,11 @@ impl List for Instruments {
         for path in files {
             let file = File::open(path)
                 .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
-            reading.read(BufReader::with_capacity(BUFFER_BYTES, file).take(MAX_BYTES))?;
+            match reading.read(file.take(MAX_BYTES)) {
+                // One of several costs itself.
+                Err(_) if files.len() > 1 => reading.unreadable += 1,
+                read => read?,
+            }
         }
         reading.finish()
     }
@@ -72,6 +76,18 @@ impl List for Instruments {
 
     fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
         Box::new(self.names.names())
+    }
+
+    fn hold(&mut self, last: &Self, is_held: &dyn Fn(&str, &str) -> bool) -> usize {
+        let held = self.names.with_missing_of(&last.names, |exchange, symbol, _| is_held(exchange, symbol));
+        let Some((names, count)) = held else { return 0 };
+        self.names = names;
+        let tickers =
+            self.tickers.with_missing_of(&last.tickers, |_, _, fytoken| self.names.name(fytoken).is_some());
+        if let Some((tickers, _)) = tickers {
+            self.tickers = tickers;
+        }
+        count
     }
 }
 
@@ -134,15 +150,12 @@ struct Reading {
 
 impl Reading {
     fn read(&mut self, list: impl Read) -> Result<(), AdapterError> {
-        let broken = |_| AdapterError::protocol("a list of instruments of the broker is no CSV file");
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(list);
-        let (mut record, mut symbol, mut second) = (csv::ByteRecord::new(), String::new(), String::new());
+        let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, list));
+        let (mut symbol, mut second) = (String::new(), String::new());
         let mut taken = 0;
         for _ in 0..MAX_ROWS {
-            if !reader.read_byte_record(&mut record).map_err(broken)? {
-                break;
-            }
-            let Some(row) = read_row(&record) else {
+            let Some(record) = rows.read()? else { break };
+            let Some(row) = read_row(record) else {
                 self.unreadable += 1;
                 continue;
             };
@@ -198,10 +211,9 @@ impl Reading {
 
 /// A row whose columns agree with each other: what is said of exchange, segment and number stands in the fytoken too, and a
 /// row in which they differ would show the price of something else.
-fn read_row(record: &csv::ByteRecord) -> Option<Row<'_>> {
-    let text = |place| std::str::from_utf8(record.get(place)?).ok().map(str::trim);
-    // Some programs begin a file with the mark of its byte order.
-    let digits = text(column::FYTOKEN)?.trim_start_matches('\u{feff}');
+fn read_row(record: &instruments::Row) -> Option<Row<'_>> {
+    let text = |place| record.get(place);
+    let digits = text(column::FYTOKEN)?;
     let fytoken = Fytoken::parse(digits)?;
     let (exchange, segment, token) = (text(column::EXCHANGE)?, text(column::SEGMENT)?, text(column::TOKEN)?);
     let is_same = digits.get(..2) == Some(exchange)

@@ -109,7 +109,7 @@ impl Adapter for Fyers {
             .credentials_schema(include_str!("../credentials.schema.json"))
     }
 
-    fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
+    fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
         let settings = config.check()?;
         let http = settings.network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
         // Lists are public, and do not count.
@@ -118,6 +118,8 @@ impl Adapter for Fyers {
             adapter: "fyers",
             cache_dir: settings.cache_dir.clone(),
             urls: settings.list_urls.clone(),
+            // Each has a file of its own.
+            segments: &[],
             max_bytes: instruments::MAX_BYTES,
             timeout: DOWNLOAD_TIMEOUT,
             renewed_at: LISTS_RENEWED_AT,
@@ -126,7 +128,7 @@ impl Adapter for Fyers {
         let index_list = IndexList::new(public.clone(), &settings);
         Ok(Self {
             http,
-            master: Arc::new(Master::new(public, source)),
+            master: Arc::new(Master::new(public, source, context.lists())),
             index_list,
             indices: RefCell::default(),
             settings,
@@ -137,7 +139,8 @@ impl Adapter for Fyers {
         let Some(list) = self.master.list() else {
             return Err(Refusal::Refused("The list of instruments is not there yet".to_owned()));
         };
-        let fytoken = lookup(&list, &wanted.exchange, &wanted.symbol)?;
+        let fytoken = lookup(&list, &wanted.exchange, &wanted.symbol)
+            .map_err(|refusal| self.master.explain(&wanted.exchange, &wanted.symbol, refusal))?;
         // An index has no book.
         if wanted.mode != Mode::Depth || wanted.exchange.ends_with("_INDEX") {
             return Ok(Grant { depth: 0 });

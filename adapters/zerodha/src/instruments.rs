@@ -1,14 +1,21 @@
 //! The broker's list of instruments: a CSV file of some hundred thousand rows, read row by row.
 
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{
+    fs::File,
+    io::{BufReader, Read},
+    path::PathBuf,
+};
 
 use adapter_sdk::{
     AdapterError,
-    instruments::{List, Summary, Table, TableBuilder},
+    instruments::{self, List, Rows, Summary, Table, TableBuilder},
     symbol,
 };
 
 use crate::names::Row;
+
+/// Bytes that are read at once.
+const BUFFER_BYTES: usize = 1 << 17;
 
 /// Longest list that is taken, in bytes. It has about 8 MB.
 pub const MAX_BYTES: u64 = 64 << 20;
@@ -29,7 +36,7 @@ const COLUMNS: [&str; 8] = [
 ];
 
 /// The instruments of a list, by OpenAlgo's names and by the broker's token.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Instruments {
     table: Table<u32>,
     skipped: usize,
@@ -50,6 +57,14 @@ impl List for Instruments {
     fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
         Box::new(self.table.names())
     }
+
+    fn hold(&mut self, last: &Self, is_held: &dyn Fn(&str, &str) -> bool) -> usize {
+        let held = self.table.with_missing_of(&last.table, |exchange, symbol, _| is_held(exchange, symbol));
+        held.map_or(0, |(table, count)| {
+            self.table = table;
+            count
+        })
+    }
 }
 
 impl Instruments {
@@ -59,18 +74,15 @@ impl Instruments {
     /// # Errors
     /// When it is no such list: a column is missing, or there is not a single instrument.
     pub fn parse(input: impl Read) -> Result<Self, AdapterError> {
-        let broken = |_| AdapterError::protocol("the broker's list of instruments is no CSV file");
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
-        let places = places(reader.byte_headers().map_err(broken)?)?;
+        let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, input));
+        let places = places(rows.read()?)?;
         let mut builder = TableBuilder::new();
         // Second names of indices: they must not take a name that another row has as its first.
         let mut aliases: Vec<(&'static str, String, u32)> = Vec::new();
-        let (mut record, mut symbol, mut skipped) = (csv::ByteRecord::new(), String::new(), 0);
+        let (mut symbol, mut skipped) = (String::new(), 0);
         for _ in 0..MAX_ROWS {
-            if !reader.read_byte_record(&mut record).map_err(broken)? {
-                break;
-            }
-            let taken = read_row(&record, &places).and_then(|(token, row)| {
+            let Some(record) = rows.read()? else { break };
+            let taken = read_row(record, &places).and_then(|(token, row)| {
                 let exchange = row.exchange()?;
                 row.write_symbol(&mut symbol).then_some((token, row, exchange))
             });
@@ -125,25 +137,30 @@ impl Instruments {
     }
 }
 
-fn places(headers: &csv::ByteRecord) -> Result<[usize; COLUMNS.len()], AdapterError> {
+fn places(header: Option<&instruments::Row>) -> Result<[usize; COLUMNS.len()], AdapterError> {
     let mut places = [0; COLUMNS.len()];
     for (place, column) in places.iter_mut().zip(COLUMNS) {
-        *place =
-            headers.iter().position(|header| header.trim_ascii() == column.as_bytes()).ok_or_else(|| {
-                AdapterError::protocol(format!("the broker's list of instruments has no column {column}"))
-            })?;
+        *place = header.and_then(|header| header.position(column)).ok_or_else(|| {
+            AdapterError::protocol(format!("the broker's list of instruments has no column {column}"))
+        })?;
     }
     Ok(places)
 }
 
-fn read_row<'a>(record: &'a csv::ByteRecord, places: &[usize; COLUMNS.len()]) -> Option<(u32, Row<'a>)> {
-    let mut texts = [""; COLUMNS.len()];
-    for (text, place) in texts.iter_mut().zip(places) {
-        *text = std::str::from_utf8(record.get(*place)?).ok()?.trim();
-    }
-    let [token, tradingsymbol, name, expiry, strike, instrument_type, segment, exchange] = texts;
-    let row = Row { tradingsymbol, name, expiry, strike, instrument_type, segment, exchange };
-    Some((token.parse().ok().filter(|token| *token > 0)?, row))
+fn read_row<'a>(record: &'a instruments::Row, places: &[usize; COLUMNS.len()]) -> Option<(u32, Row<'a>)> {
+    let [token, tradingsymbol, name, expiry, strike, instrument_type, segment, exchange] =
+        places.map(|place| record.get(place));
+    let row = Row {
+        tradingsymbol: tradingsymbol?,
+        // What a share does not need it may lack.
+        name: name.unwrap_or_default(),
+        expiry: expiry.unwrap_or_default(),
+        strike: strike.unwrap_or_default(),
+        instrument_type: instrument_type?,
+        segment: segment?,
+        exchange: exchange?,
+    };
+    Some((token?.parse().ok().filter(|token| *token > 0)?, row))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use std::{
 use adapter_sdk::{
     Adapter, AdapterError, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
     Subscription,
-    instruments::{Access, ListSource, Master},
+    instruments::{Access, ListSource, Master, SEGMENTS},
     net::{Http, Network, RateLimit},
     symbol,
 };
@@ -85,7 +85,7 @@ impl Adapter for Zerodha {
             .credentials_schema(include_str!("../credentials.schema.json"))
     }
 
-    fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
+    fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
         let settings = config.check()?;
         let network = Network::new(settings.network.clone())?;
         let http = network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
@@ -93,12 +93,13 @@ impl Adapter for Zerodha {
             adapter: "zerodha",
             cache_dir: settings.cache_dir.clone(),
             urls: vec![settings.instruments_url.clone()],
+            segments: SEGMENTS,
             max_bytes: MAX_BYTES,
             timeout: DOWNLOAD_TIMEOUT,
             renewed_at: LIST_RENEWED_AT,
             outdated: settings.outdated_list,
         };
-        let master = Arc::new(Master::new(http.clone(), source));
+        let master = Arc::new(Master::new(http.clone(), source, context.lists()));
         Ok(Self { settings, network, http, master, etag: Etag::default() })
     }
 
@@ -116,7 +117,7 @@ impl Adapter for Zerodha {
             {
                 !wanted.exchange.ends_with("_INDEX")
             }
-            Err(refusal) => return Err(refusal),
+            Err(refusal) => return Err(self.master.explain(&wanted.exchange, &wanted.symbol, refusal)),
         };
         Ok(if wanted.mode == Mode::Depth && has_book {
             Grant::with_depth_up_to(wanted, DEPTH)

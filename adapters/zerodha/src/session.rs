@@ -99,6 +99,7 @@ impl Session {
         match lookup(&self.list, &wanted.exchange, &wanted.symbol) {
             Ok(token) => self.plan.want(instrument, token, wanted.mode),
             Err(refusal) => {
+                let refusal = self.renewal.explain(&wanted.exchange, &wanted.symbol, refusal);
                 self.plan.drop(instrument);
                 self.wanted.remove(&instrument);
                 sink.outcome(instrument, Err(refusal));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use adapter_sdk::{
-    Grant, Mode, Refusal, TickSink,
+    Grant, Mode, Refusal, Subscription, TickSink,
     plan::{Change, Feed as Feeds},
     tracing::warn,
 };
@@ -66,7 +66,11 @@ impl Session {
                     self.unasked.push(instrument);
                 }
             }
-            Err(refusal) => self.refuse(instrument, refusal, sink),
+            Err(refusal) => {
+                let Subscription { exchange, symbol, .. } = &wanted.subscription;
+                let refusal = self.renewal.explain(exchange, symbol, refusal);
+                self.refuse(instrument, refusal, sink);
+            }
         }
     }
 

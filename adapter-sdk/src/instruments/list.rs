@@ -1,0 +1,131 @@
+//! What an adapter makes of a broker's files, and where they come from.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde::Deserialize;
+
+use crate::{AdapterError, abi::ErrorCode, net::HttpRequest, symbol};
+
+/// What an adapter makes of a broker's files. Two of them are equal when clients would not notice which one is in force.
+pub trait List: fmt::Debug + PartialEq + Send + Sync + Sized + 'static {
+    /// Reads the files, which stand in the order of [`ListSource::urls`]; of several, one that cannot be had is left out.
+    /// Called on a thread where it may take its time. A row that makes no sense costs itself and is counted.
+    ///
+    /// # Errors
+    /// When they are no list: then the last good one stays.
+    fn read(files: &[PathBuf]) -> Result<Self, AdapterError>;
+
+    /// What is in it, for the log.
+    fn summary(&self) -> Summary;
+
+    /// Exchange and symbol of everything in it. The exchanges are the segments by which a list is compared with the last
+    /// good one; the host's console searches the names.
+    fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
+        Box::new(std::iter::empty())
+    }
+
+    /// Takes what is missing here from the last good list, where `is_held` says so of its exchange and symbol, and gives
+    /// how many instruments that were. Where the broker's key of one means something here, it is not taken: it would show
+    /// the price of another instrument. [`Table::with_missing_of`](super::Table::with_missing_of) does all of it.
+    fn hold(&mut self, last: &Self, is_held: &dyn Fn(&str, &str) -> bool) -> usize;
+}
+
+/// What is in a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Instruments that can be subscribed.
+    pub instruments: usize,
+    /// Rows that were left out.
+    pub skipped: usize,
+    /// Memory that it takes, in bytes.
+    pub bytes: usize,
+}
+
+/// What is to be done when the broker does not give the list of today. The setting `outdated_list` of adapters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outdated {
+    /// The feed does not connect, says why, and goes on trying: no price of one instrument is shown for another.
+    #[default]
+    Refuse,
+    /// The last good list is used, whatever its age.
+    Use,
+}
+
+/// What the list of every broker of India has. Others come and go with a broker's offer.
+pub const SEGMENTS: &[&str] = &["NSE", "NSE_INDEX", "NFO", "BSE", "BSE_INDEX", "BFO", "MCX"];
+
+/// Where a list comes from.
+#[derive(Clone, Debug)]
+pub struct ListSource {
+    /// Name of the adapter.
+    pub adapter: &'static str,
+    /// Where copies are kept; see [`InstrumentFile::new`](super::InstrumentFile::new).
+    pub cache_dir: Option<PathBuf>,
+    /// Addresses of the files. A list is all of them together.
+    pub urls: Vec<String>,
+    /// Exchanges of which the list always has something, such as [`SEGMENTS`]: one without is incomplete, also the first
+    /// that there ever was. None where the files say it, one for each segment.
+    pub segments: &'static [&'static str],
+    /// Longest file that is taken, in bytes.
+    pub max_bytes: u64,
+    /// Longest time for the download of one file.
+    pub timeout: Duration,
+    /// Hour and minute in India by which the broker has made the list of the day.
+    pub renewed_at: (u8, u8),
+    /// What is to be done when it cannot be had.
+    pub outdated: Outdated,
+}
+
+impl ListSource {
+    /// What a file is called for people: the last part of its path, without what follows a question mark, where keys may be.
+    pub(super) fn file_name(&self, place: usize) -> &str {
+        let url = self.urls.get(place).map_or("", String::as_str);
+        let path = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+        path.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// Who may get the list.
+#[derive(Clone)]
+pub enum Access {
+    /// Everybody: a refusal says nothing about the account.
+    Public,
+    /// Who has an account: the function signs the request.
+    Signed(Arc<dyn Fn(HttpRequest) -> HttpRequest + Send + Sync>),
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Public => "Public",
+            Self::Signed(_) => "Signed",
+        })
+    }
+}
+
+impl Access {
+    pub(super) fn sign(&self, request: HttpRequest) -> HttpRequest {
+        match self {
+            Self::Public => request,
+            Self::Signed(sign) => sign(request),
+        }
+    }
+
+    pub(super) fn blames(&self, error: AdapterError) -> AdapterError {
+        match (self, error.code()) {
+            (Self::Public, ErrorCode::AUTH) => AdapterError::network(error),
+            _ => error,
+        }
+    }
+}
+
+/// Whether an instrument is of a derivative that has expired: the broker has no reason to list it any more.
+pub(super) fn is_over(exchange: &str, symbol: &str, now: SystemTime) -> bool {
+    symbol::has_expired(exchange, symbol, now)
+}
