@@ -30,6 +30,8 @@
     reason = "a test kit reports by panicking, as its every method says"
 )]
 
+mod vectors;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -45,6 +47,7 @@ use adapter_abi::{
 };
 use parking_lot::{Condvar, Mutex};
 
+pub use self::vectors::{FOLDER as VECTORS_FOLDER, Vectors};
 use crate::{Adapter, AdapterError, Login, Mode, instance};
 
 /// Longest wait for anything.

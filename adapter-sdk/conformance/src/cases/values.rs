@@ -5,6 +5,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use adapter_abi::field;
+
 use super::books::same;
 use crate::{
     host::{Kind, Record},
@@ -171,6 +173,10 @@ pub(super) fn partial_packets(stage: &Stage<'_>) -> Check {
     let merged = |records: &[Record]| {
         let mut merged = BTreeMap::new();
         for record in records.iter().filter(|record| record.quote.instrument == one.number) {
+            // What an image does not have is gone, as far as its kind of record can have it.
+            if record.quote.fields & field::IMAGE != 0 {
+                merged.retain(|name, _| record.kind == Kind::Ltp && !is_in_ltp(name));
+            }
             merged.extend(VALUES.iter().filter_map(|value| Some((value.name, value.of(&record.quote)?))));
         }
         merged
@@ -193,6 +199,10 @@ pub(super) fn partial_packets(stage: &Stage<'_>) -> Check {
     }
     outcome?;
     running.settle()
+}
+
+fn is_in_ltp(name: &str) -> bool {
+    present(field::IN_LTP).contains(&name)
 }
 
 fn numbers(values: &BTreeMap<String, String>) -> Check<BTreeMap<&'static str, i64>> {
