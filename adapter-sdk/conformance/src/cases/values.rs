@@ -171,11 +171,11 @@ pub(super) fn partial_packets(stage: &Stage<'_>) -> Check {
     }
     let wanted: BTreeMap<&str, i64> = numbers(&state)?;
     let merged = |records: &[Record]| {
-        let mut merged = BTreeMap::new();
+        let mut merged: BTreeMap<&'static str, i64> = BTreeMap::new();
         for record in records.iter().filter(|record| record.quote.instrument == one.number) {
             // What an image does not have is gone, as far as its kind of record can have it.
             if record.quote.fields & field::IMAGE != 0 {
-                merged.retain(|name, _| record.kind == Kind::Ltp && !is_in_ltp(name));
+                merged.retain(|name: &&str, _: &mut i64| record.kind == Kind::Ltp && !is_in_ltp(name));
             }
             merged.extend(VALUES.iter().filter_map(|value| Some((value.name, value.of(&record.quote)?))));
         }
