@@ -339,3 +339,6 @@ impl Topics {
 fn at_mut(instruments: &mut [Instrument], place: u32) -> Option<&mut Instrument> {
     instruments.get_mut(usize::try_from(place).ok()?)
 }
+
+#[cfg(test)]
+mod tests;

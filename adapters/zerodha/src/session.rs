@@ -328,3 +328,26 @@ impl Connection for Session {
         self.socket.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use adapter_sdk::Price;
+
+    use super::*;
+
+    #[test]
+    fn a_segment_that_nobody_knows_is_priced_by_the_list_or_not_at_all() {
+        let list = "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,\
+                    instrument_type,segment,exchange\n\
+                    65774,256,USDINR26DECFUT,USDINR,0,2026-12-29,0,0.0025,1,FUT,CDS-FUT,CDS\n";
+        let list = Instruments::parse(list.as_bytes()).unwrap();
+        for (token, wanted) in [(65_774_u32, Price::from_scaled(830_025_000, 7)), (65_775, None)] {
+            let mut message = vec![0, 1, 0, 8];
+            message.extend(token.to_be_bytes());
+            message.extend(830_025_000_u32.to_be_bytes());
+            let packet = Packets::new(&message).next().unwrap().unwrap();
+            assert_eq!(packet.scale(), None);
+            assert_eq!(with_scale(packet, &list).and_then(|packet| packet.last_price()), wanted, "{token}");
+        }
+    }
+}

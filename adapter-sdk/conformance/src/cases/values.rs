@@ -20,6 +20,10 @@ use crate::{
 /// Values that an adapter may take from the book that it publishes.
 const FROM_BOOK: [&str; 4] = ["bid_price", "ask_price", "bid_size", "ask_size"];
 
+/// Values that are none, and not zero, before the first trade of a day, and that no broker says apart from its quotes.
+const OF_THE_DAY: [&str; 7] =
+    ["open", "high", "low", "average_price", "last_quantity", "last_trade_ts_ns", "exchange_ts_ns"];
+
 /// Records that are looked at without a venue.
 const RECORDS: usize = 20;
 
@@ -79,6 +83,9 @@ fn sparse_packets(stage: &Stage<'_>, venue: &Venue) -> Check {
             same("bids", &sent.bids, &record.bids)?;
             same("asks", &sent.asks, &record.asks)?;
         }
+        if kind > Kind::Ltp && venue.has_fixed_layout() {
+            gone(stage, &running, venue, one)?;
+        }
         if kind == Kind::Quote && venue.carries("volume") {
             let next = stage.price(place, 2);
             let zero = packet(one, [("ltp", next.as_str()), ("volume", "0")]);
@@ -89,6 +96,26 @@ fn sparse_packets(stage: &Stage<'_>, venue: &Venue) -> Check {
         }
     }
     running.settle()
+}
+
+/// A packet that has a place for everything says of what is not there that it is gone: of yesterday's values before the
+/// opening, and of a book that has become empty.
+fn gone(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_>) -> Check {
+    let full = Packet { values: stage.sample(venue, 0), ..packet(one, []) };
+    sent_and_got(running, venue, one, &full)?;
+    let ltp = stage.price(0, 700);
+    let record = sent_and_got(running, venue, one, &packet(one, [("ltp", ltp.as_str())]))?;
+    let fields = record.quote.fields;
+    ensure(fields & field::IMAGE != 0, || {
+        format!("a {:?} packet with a place for every value is published as an update", one.kind)
+    })?;
+    if let Some(kept) = present(fields).into_iter().find(|name| OF_THE_DAY.contains(name)) {
+        return fail(format!("{kept} was gone, and is still published"));
+    }
+    let is_empty = record.bids.is_empty() && record.asks.is_empty();
+    ensure(one.kind != Kind::Depth || (is_empty && fields & field::BOOK != 0), || {
+        "a book that became empty was not published as an empty one".to_owned()
+    })
 }
 
 /// Sends a packet and gives the record with its last price.
