@@ -133,80 +133,88 @@ impl Wanted<'_> {
         self.expected[name].as_i64().unwrap()
     }
 
-    /// Nanos by a division, where the decoder counts decimals.
-    fn price(&self, raw: i64) -> Price {
-        Price::from_nanos(raw * (1_000_000_000 / self.divisor))
+    /// Nanos by a division, where the decoder counts decimals. Zero is none, and so are the numbers that mean it, what is
+    /// beyond 20 million rupees, and below zero but of commodities.
+    fn price(&self, raw: i64) -> Option<Price> {
+        let is_word =
+            [-1, i32::MIN.into(), i32::MAX.into(), 0x8000_0000, 0x88ca_6c00, u32::MAX.into()].contains(&raw);
+        let may_be_negative = matches!(self.whole("exchange_type"), 5 | 7);
+        let lowest = if may_be_negative { -100_000 * self.divisor } else { 0 };
+        let can_be = raw != 0 && raw > lowest && raw < 20_000_000 * self.divisor;
+        (can_be && !is_word).then(|| Price::from_nanos(raw * (1_000_000_000 / self.divisor)))
+    }
+
+    fn with_price(&self, tick: Tick, name: &str, set: fn(Tick, Price) -> Tick) -> Tick {
+        self.price(self.whole(name)).map_or(tick, |price| set(tick, price))
+    }
+
+    /// A number below zero is no quantity, and neither is the highest of 32 bits.
+    fn with_count(&self, tick: Tick, name: &str, set: fn(Tick, i64) -> Tick) -> Tick {
+        let count = self.whole(name);
+        if count < 0 || count == i64::from(u32::MAX) || count == i64::MAX { tick } else { set(tick, count) }
     }
 
     fn tick(&self) -> Tick {
         let mode = self.whole("subscription_mode");
-        let mut tick = Tick::new(7);
-        if self.whole("last_traded_price") != 0 {
-            tick = tick.ltp(self.price(self.whole("last_traded_price")));
-        }
-        if self.whole("exchange_timestamp") != 0 {
-            tick = tick.exchange_ts_ns(self.whole("exchange_timestamp").unsigned_abs() * 1_000_000);
+        let mut tick = self.with_price(Tick::new(7), "last_traded_price", Tick::ltp);
+        if let Some(at) = time_of(self.whole("exchange_timestamp"), 1_000) {
+            tick = tick.exchange_ts_ns(at);
         }
         if mode < 2 {
             return tick;
         }
-        let prices: [(&str, fn(Tick, Price) -> Tick); 4] = [
-            ("open_price_of_the_day", Tick::open),
-            ("high_price_of_the_day", Tick::high),
-            ("low_price_of_the_day", Tick::low),
-            ("closed_price", Tick::close),
-        ];
-        for (name, set) in prices {
-            if self.whole(name) != 0 {
-                tick = set(tick, self.price(self.whole(name)));
-            }
-        }
+        tick = self.with_price(tick, "open_price_of_the_day", Tick::open);
+        tick = self.with_price(tick, "high_price_of_the_day", Tick::high);
+        tick = self.with_price(tick, "low_price_of_the_day", Tick::low);
+        tick = self.with_price(tick, "closed_price", Tick::close);
         if self.is_index {
             return tick;
         }
-        if self.whole("average_traded_price") != 0 {
-            tick = tick.average_price(self.price(self.whole("average_traded_price")));
-        }
+        tick = self.with_price(tick, "average_traded_price", Tick::average_price);
         if self.whole("last_traded_quantity") != 0 {
-            tick = tick.last_quantity(self.whole("last_traded_quantity"));
+            tick = self.with_count(tick, "last_traded_quantity", Tick::last_quantity);
         }
-        tick = tick.volume(self.whole("volume_trade_for_the_day"));
+        tick = self.with_count(tick, "volume_trade_for_the_day", Tick::volume);
         let total = |name: &str| {
-            let value = self.expected[name].as_f64().unwrap();
-            format!("{value:.0}").parse::<i64>().unwrap()
+            let value = self.expected[name]
+                .as_f64()
+                .filter(|value| (0.0..=9_007_199_254_740_992.0).contains(value))?;
+            Some(format!("{value:.0}").parse::<i64>().unwrap())
         };
-        tick = tick.total_buy_quantity(total("total_buy_quantity"));
-        tick = tick.total_sell_quantity(total("total_sell_quantity"));
+        tick = total("total_buy_quantity").map_or(tick, |total| tick.total_buy_quantity(total));
+        tick = total("total_sell_quantity").map_or(tick, |total| tick.total_sell_quantity(total));
         if mode < 3 {
             return tick;
         }
-        if self.whole("last_traded_timestamp") != 0 {
-            tick = tick.last_trade_ts_ns(self.whole("last_traded_timestamp").unsigned_abs() * 1_000_000_000);
+        if let Some(at) = time_of(self.whole("last_traded_timestamp"), 1) {
+            tick = tick.last_trade_ts_ns(at);
         }
-        let oi = self.whole("open_interest");
-        if oi != 0 || !self.is_cash {
-            tick = tick.oi(oi);
+        if self.whole("open_interest") != 0 || !self.is_cash {
+            tick = self.with_count(tick, "open_interest", Tick::oi);
         }
-        if self.whole("upper_circuit_limit") != 0 {
-            tick = tick.upper_circuit(self.price(self.whole("upper_circuit_limit")));
-        }
-        if self.whole("lower_circuit_limit") != 0 {
-            tick = tick.lower_circuit(self.price(self.whole("lower_circuit_limit")));
-        }
-        tick
+        tick = self.with_price(tick, "upper_circuit_limit", Tick::upper_circuit);
+        self.with_price(tick, "lower_circuit_limit", Tick::lower_circuit)
     }
 
+    /// Rows without a price are padding, or orders at the market: a book has neither.
     fn side(&self, name: &str, orders: &str) -> Vec<Level> {
         let rows = self.expected[name].as_array().unwrap().iter();
-        // Those of zeros are padding, and those without a price orders at the market: a book has neither.
-        rows.filter(|row| row["price"] != 0)
-            .map(|row| Level {
-                price: self.price(row["price"].as_i64().unwrap()),
-                quantity: row["quantity"].as_i64().unwrap(),
-                orders: Some(u32::try_from(row[orders].as_u64().unwrap()).unwrap()),
+        rows.filter(|row| row["quantity"].as_i64().unwrap() >= 0)
+            .filter_map(|row| {
+                Some(Level {
+                    price: self.price(row["price"].as_i64().unwrap())?,
+                    quantity: row["quantity"].as_i64().unwrap(),
+                    orders: u32::try_from(row[orders].as_i64().unwrap()).ok(),
+                })
             })
             .collect()
     }
+}
+
+/// Nanoseconds of a time of this century with so many units in a second; others are none.
+fn time_of(raw: i64, per_second: i64) -> Option<u64> {
+    let is_time = (946_684_800 * per_second..4_102_444_800 * per_second).contains(&raw) && raw != 0x7fff_ffff;
+    is_time.then(|| (raw * (1_000_000_000 / per_second)).unsigned_abs())
 }
 
 #[test]
@@ -264,8 +272,8 @@ fn compare_packet(line: &Value) -> (usize, usize) {
             compare_book(&book, wanted.side(buy, "no of orders"), wanted.side(sell, "no of orders"))
         }
         Decoded::Deep(tick, book) => {
-            let at = line["beyond_sdk"]["exchange_timestamp_at_27"].as_u64().unwrap();
-            let only_time = if at == 0 { Tick::new(7) } else { Tick::new(7).exchange_ts_ns(at * 1_000_000) };
+            let at = time_of(line["beyond_sdk"]["exchange_timestamp_at_27"].as_i64().unwrap(), 1_000);
+            let only_time = at.map_or(Tick::new(7), |at| Tick::new(7).exchange_ts_ns(at));
             assert_eq!((4, tick), (mode, only_time), "{}", line["id"]);
             let (buy, sell) = ("depth_20_buy_data", "depth_20_sell_data");
             compare_book(&book, wanted.side(buy, "num_of_orders"), wanted.side(sell, "num_of_orders"))

@@ -54,7 +54,7 @@ impl Clock {
             None => false,
         };
         let is_true = is_near(seconds) && !is_indian;
-        seconds.checked_sub(if is_true { 0 } else { offset })?.checked_mul(NANOS)
+        read::seconds(seconds.checked_sub(if is_true { 0 } else { offset })?.cast_signed())
     }
 }
 

@@ -163,8 +163,13 @@ struct Expected<'a> {
 }
 
 impl Expected<'_> {
+    /// Zero is none, and so is what is no number, -1, 20 million rupees and more, and below zero but of MCX.
     fn price_of(&self, json: &Value) -> Option<Price> {
-        let value = json.as_f64().unwrap();
+        let value = json.as_f64().unwrap_or(f64::NAN);
+        let lowest = if self.segment == Segment::Mcx { -100_000.0 } else { 0.0 };
+        if value == 0.0 || value == -1.0 || !(value > lowest && value < 20_000_000.0) {
+            return None;
+        }
         let places = if self.segment.decimals() == 4 { 4 } else { 2 };
         let mut text = format!("{value:.places$}");
         // Where several hundredths are the same float, the roundest of them is meant.
@@ -174,25 +179,29 @@ impl Expected<'_> {
             let rounder = [1.0, 0.1, 0.05].iter().map(|step| format!("{:.2}", (value / step).round() * step));
             text = rounder.into_iter().find(|text| text.parse() == Ok(float)).unwrap_or(text);
         }
-        Price::from_f64(text.parse().unwrap())
+        Price::from_f64(text.parse().unwrap()).filter(|price| price.as_nanos() != 0)
     }
 
     fn price(&mut self, name: &str, set: fn(Tick, Price) -> Tick) {
-        let json = &self.json[name];
-        if json.as_f64().unwrap() != 0.0 {
-            self.tick = set(self.tick, self.price_of(json).unwrap());
+        if let Some(price) = self.price_of(&self.json[name]) {
+            self.tick = set(self.tick, price);
         }
         self.fields += 1;
     }
 
     fn count(&mut self, name: &str, set: fn(Tick, i64) -> Tick) {
-        self.tick = set(self.tick, self.json[name].as_i64().unwrap());
+        // The highest number is -1, and none.
+        let count = self.json[name].as_i64().unwrap();
+        if count != i64::from(u32::MAX) {
+            self.tick = set(self.tick, count);
+        }
         self.fields += 1;
     }
 
     fn time(&mut self) {
         let seconds = self.json["ltt"].as_u64().unwrap();
-        if seconds > 0 {
+        // Of this century, as it comes and as it is meant; the end of 31 bits is none.
+        if (946_684_800 + 19_800..4_102_444_800).contains(&seconds) && seconds != 0x7fff_ffff {
             self.tick = self.tick.last_trade_ts_ns((seconds - 19_800) * 1_000_000_000);
         }
         self.fields += 1;
@@ -221,13 +230,14 @@ impl Expected<'_> {
         self.fields += rows.len() * 3;
         let [price, quantity, orders] = names;
         // Those of zeros are padding, and those without a price orders at the market: a book has neither.
-        let is_there = |row: &&Value| row[price].as_f64() != Some(0.0);
-        let level = |row: &Value| Level {
-            price: self.price_of(&row[price]).unwrap(),
-            quantity: row[quantity].as_i64().unwrap(),
-            orders: Some(u32::try_from(row[orders].as_u64().unwrap()).unwrap()),
+        let level = |row: &Value| {
+            Some(Level {
+                price: self.price_of(&row[price])?,
+                quantity: row[quantity].as_i64().unwrap(),
+                orders: Some(u32::try_from(row[orders].as_u64().unwrap()).unwrap()),
+            })
         };
-        rows.iter().filter(is_there).map(level).collect()
+        rows.iter().filter(|row| row[quantity] != u32::MAX).filter_map(level).collect()
     }
 }
 
@@ -252,9 +262,9 @@ fn compare_tick(packet: &live::Packet, json: &Value, at: &str) -> usize {
             expected.count("oi", Tick::oi);
             Decoded::Interest(expected.tick)
         }
-        "prev_close" if json["prev_close"] != 0.0 => {
+        "prev_close" => {
             expected.fields += 1;
-            Decoded::Close(expected.price_of(&json["prev_close"]).unwrap())
+            expected.price_of(&json["prev_close"]).map_or(Decoded::Nothing, Decoded::Close)
         }
         "full" => {
             expected.trade();

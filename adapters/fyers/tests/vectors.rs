@@ -14,7 +14,7 @@ mod decoders;
 use adapter_fyers::{
     decode,
     state::{Instrument, Values},
-    topic::{Feed, Topic},
+    topic::{Feed, Segment, Topic},
 };
 use adapter_sdk::{Level, Price, Tick, testing::Vectors};
 use serde_json::Value;
@@ -95,7 +95,10 @@ impl Counts {
 
     /// What the ticks have is what the state says, by the rules that the decoder documents.
     fn ticks(&mut self, id: &Value, feed: Feed, instrument: &Instrument, expected: &Value) {
-        let state = Expected { state: &expected["state"] };
+        let topic = instrument.topic();
+        let may_be_negative =
+            matches!(topic.segment(), Segment::Mcx | Segment::NseCommodity) && !topic.is_index();
+        let state = Expected { state: &expected["state"], may_be_negative };
         if feed == Feed::Depth {
             let Some(book) = decode::book(instrument).unwrap() else {
                 assert!(instrument.book().unwrap().is_empty(), "{id}");
@@ -126,6 +129,7 @@ impl Counts {
 /// The values of a vector.
 struct Expected<'a> {
     state: &'a Value,
+    may_be_negative: bool,
 }
 
 impl Expected<'_> {
@@ -133,17 +137,22 @@ impl Expected<'_> {
         self.state[name].as_i64()
     }
 
-    /// By a division of floating-point numbers, where the decoder divides integers.
-    fn price(&self, raw: i64) -> Price {
+    /// By a division of floating-point numbers, where the decoder divides integers. Zero is none, and so are the numbers that
+    /// mean it, what is beyond 20 million rupees, and below zero but of commodities.
+    fn price(&self, raw: i64) -> Option<Price> {
+        let is_word = [0, -1, -2_000_000_000, i32::MAX.into()].contains(&raw);
         let precision = i32::try_from(self.raw("precision").unwrap()).unwrap();
         let multiplier = self.raw("multiplier").unwrap().max(1);
         #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
         let price = raw as f64 / (10_f64.powi(precision) * multiplier as f64);
-        Price::from_nanos((Price::from_f64(price).unwrap().as_nanos() + 50) / 100 * 100)
+        let lowest = if self.may_be_negative { -100_000.0 } else { 0.0 };
+        let can_be = !is_word && price > lowest && price < 20_000_000.0;
+        can_be.then(|| Price::from_nanos((Price::from_f64(price).unwrap().as_nanos() + 50) / 100 * 100))
     }
 
-    fn count(raw: i64) -> i64 {
-        raw & 0xffff_ffff
+    /// None for -1.
+    fn count(raw: i64) -> Option<i64> {
+        Some(raw & 0xffff_ffff).filter(|count| *count != 0xffff_ffff)
     }
 
     fn side(&self, [price, size, orders]: [&str; 3]) -> Vec<Level> {
@@ -153,11 +162,11 @@ impl Expected<'_> {
             match (raw(price), raw(size)) {
                 // Padding, or orders at the market.
                 (Some(0), Some(_)) | (None, None) => {}
-                (Some(price), Some(size)) => side.push(Level {
-                    price: self.price(price),
-                    quantity: Self::count(size),
-                    orders: raw(orders).map(|orders| u32::try_from(Self::count(orders)).unwrap()),
-                }),
+                (Some(price), Some(size)) => {
+                    let (Some(price), Some(quantity)) = (self.price(price), Self::count(size)) else { break };
+                    let orders = raw(orders).map(|orders| u32::try_from(orders & 0xffff_ffff).unwrap());
+                    side.push(Level { price, quantity, orders });
+                }
                 _ => break,
             }
         }
@@ -179,9 +188,8 @@ impl Expected<'_> {
             ("ltp", Tick::ltp),
         ];
         for (name, set) in prices {
-            // Zero is no price.
-            if let Some(raw) = self.raw(name).filter(|raw| *raw != 0) {
-                tick = set(tick, self.price(raw));
+            if let Some(price) = self.raw(name).and_then(|raw| self.price(raw)) {
+                tick = set(tick, price);
             }
         }
         let counts: [(&str, fn(Tick, i64) -> Tick); 7] = [
@@ -201,19 +209,23 @@ impl Expected<'_> {
             };
             // A size without its price says nothing.
             let is_told = match name {
-                "bid_size" => self.raw("bid_price").is_some_and(|raw| raw != 0),
-                "ask_size" => self.raw("ask_price").is_some_and(|raw| raw != 0),
+                "bid_size" => self.raw("bid_price").and_then(|raw| self.price(raw)).is_some(),
+                "ask_size" => self.raw("ask_price").and_then(|raw| self.price(raw)).is_some(),
                 _ => true,
             };
-            if let Some(raw) = self.raw(name).filter(|raw| is_told && (may_be_zero || *raw != 0)) {
-                tick = set(tick, Self::count(raw));
+            let raw = self.raw(name).filter(|raw| is_told && (may_be_zero || *raw != 0));
+            if let Some(count) = raw.and_then(Self::count) {
+                tick = set(tick, count);
             }
         }
         let times: [(&str, fn(Tick, u64) -> Tick); 2] =
             [("last_traded_time", Tick::last_trade_ts_ns), ("exch_feed_time", Tick::exchange_ts_ns)];
         for (name, set) in times {
-            if let Some(raw) = self.raw(name).filter(|raw| *raw != 0) {
-                tick = set(tick, Self::count(raw).unsigned_abs() * 1_000_000_000);
+            // Of this century; the end of 31 bits is none.
+            let seconds = self.raw(name).map(|raw| (raw & 0xffff_ffff).unsigned_abs());
+            let is_time = |at: &u64| (946_684_800..4_102_444_800).contains(at) && *at != 0x7fff_ffff;
+            if let Some(seconds) = seconds.filter(is_time) {
+                tick = set(tick, seconds * 1_000_000_000);
             }
         }
         assert!(feed == Feed::Scrip || self.raw("OI").is_none());

@@ -25,6 +25,11 @@ fn frame(line: &Value) -> Vec<u8> {
     hex::decode(line["frame_hex"].as_str().unwrap()).unwrap()
 }
 
+/// Times are of this century; the end of 31 bits is none.
+fn is_time(seconds: u64) -> bool {
+    (946_684_800..4_102_444_800).contains(&seconds) && seconds != 0x7fff_ffff
+}
+
 /// Reads what a tick must be, and counts the values that it read.
 struct Expected<'a> {
     json: &'a Value,
@@ -33,18 +38,37 @@ struct Expected<'a> {
 }
 
 impl Expected<'_> {
-    /// Zero is what the broker's package makes of a price that there is not, and a tick has none then.
     fn price(&mut self, name: &str, set: fn(Tick, Price) -> Tick) {
         let json = self.json.get(name).or_else(|| self.json.get("ohlc")?.get(name)).unwrap();
-        if json.as_f64().unwrap() != 0.0 {
-            self.tick = set(self.tick, Price::from_f64(json.as_f64().unwrap()).unwrap());
+        if let Some(price) = self.price_of(json) {
+            self.tick = set(self.tick, price);
         }
         self.fields += 1;
     }
 
-    /// Zero is a count.
+    /// The package knows no price that there is not. A tick has none where the package makes zero of it, or a number that is
+    /// beyond what the documents' signed numbers hold, as it reads them as unsigned: then it is a word for none, or below
+    /// zero, which happens at MCX. Of NSE's and BSE's other decimal places the words alone are none.
+    fn price_of(&self, json: &Value) -> Option<Price> {
+        let rupees = json.as_f64().unwrap();
+        let (words, wraps_at): (&[f64], _) = match self.json["instrument_token"].as_u64().unwrap() & 0xff {
+            3 => (&[214.748_364_7, 214.748_364_8, 229.496_729_6], 402.653_184),
+            6 | 12 => (&[214_748.364_7, 214_748.364_8, 229_496.729_6], 402_653.184),
+            7 | 8 if rupees > 42_849_672.96 && rupees < 42_949_672.95 => {
+                return Price::from_f64(((rupees - 42_949_672.96) * 100.0).round() / 100.0);
+            }
+            _ => (&[], 20_000_000.0),
+        };
+        let is_none = rupees == 0.0 || rupees >= wraps_at || words.contains(&rupees);
+        (!is_none).then(|| Price::from_f64(rupees).unwrap())
+    }
+
+    /// Zero is a count; the highest number is -1, and none.
     fn count(&mut self, name: &str, set: fn(Tick, i64) -> Tick) {
-        self.tick = set(self.tick, self.json[name].as_i64().unwrap());
+        let count = self.json[name].as_i64().unwrap();
+        if count != i64::from(u32::MAX) {
+            self.tick = set(self.tick, count);
+        }
         self.fields += 1;
     }
 
@@ -72,7 +96,7 @@ impl Expected<'_> {
 
     fn time(&mut self, name: &str, set: fn(Tick, u64) -> Tick) {
         let seconds = self.json[name].as_u64().unwrap();
-        if seconds > 0 {
+        if is_time(seconds) {
             self.tick = set(self.tick, seconds * SECOND);
         }
         self.fields += 1;
@@ -83,12 +107,14 @@ impl Expected<'_> {
         let rows = self.json["depth"][name].as_array().unwrap();
         assert_eq!(rows.len(), 5);
         self.fields += rows.len() * 3;
-        let rows = rows.iter().map(|row| Level {
-            price: Price::from_f64(row["price"].as_f64().unwrap()).unwrap(),
-            quantity: row["quantity"].as_i64().unwrap(),
-            orders: Some(u32::try_from(row["orders"].as_u64().unwrap()).unwrap()),
+        let rows = rows.iter().filter(|row| row["quantity"] != u32::MAX).filter_map(|row| {
+            Some(Level {
+                price: self.price_of(&row["price"])?,
+                quantity: row["quantity"].as_i64().unwrap(),
+                orders: Some(u32::try_from(row["orders"].as_u64().unwrap()).unwrap()),
+            })
         });
-        rows.filter(|row| row.price != Price::default()).collect()
+        rows.collect()
     }
 }
 

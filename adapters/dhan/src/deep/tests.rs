@@ -103,6 +103,28 @@ async fn after_a_loss_an_old_side_is_not_shown_with_a_new_one() {
 }
 
 #[tokio::test]
+async fn a_row_without_a_price_is_no_level_and_a_side_without_rows_is_empty() {
+    let mut deep = deep();
+    deep.want(1, ONE, Tier::Twenty);
+    // The first row is of orders at the market.
+    assert_eq!(take(&mut deep, Tier::Twenty, &both(ONE, 0.0, 2.0)).changed, [ONE]);
+    let (buy, sell) = deep.sides(ONE).unwrap();
+    assert_eq!((buy.len(), sell.len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_side_of_yesterday_is_not_shown_with_one_of_today() {
+    let mut deep = deep();
+    deep.want(1, ONE, Tier::Twenty);
+    take(&mut deep, Tier::Twenty, &both(ONE, 1.0, 2.0));
+    let tomorrow = Day { year: 2026, month: 11, day: 26 };
+    assert_eq!(deep.take(Tier::Twenty, &side(ONE, 41, 3.0), tomorrow), Outcome::default());
+    assert_eq!(best(&deep, ONE), None);
+    assert_eq!(deep.take(Tier::Twenty, &side(ONE, 51, 4.0), tomorrow).changed, [ONE]);
+    assert_eq!(best(&deep, ONE), Some((rupees(3.0), rupees(4.0))));
+}
+
+#[tokio::test]
 async fn a_damaged_side_is_counted_and_hides_the_book_until_the_next_one() {
     let mut deep = deep();
     deep.want(1, ONE, Tier::Twenty);
