@@ -30,6 +30,7 @@
     reason = "a test kit reports by panicking, as its every method says"
 )]
 
+mod names;
 mod vectors;
 
 use std::{
@@ -47,7 +48,10 @@ use adapter_abi::{
 };
 use parking_lot::{Condvar, Mutex};
 
-pub use self::vectors::{FOLDER as VECTORS_FOLDER, Vectors};
+pub use self::{
+    names::{CASH, Cash, SPELLINGS, assert_cash_names},
+    vectors::{FOLDER as VECTORS_FOLDER, Vectors},
+};
 use crate::{Adapter, AdapterError, Login, Mode, instance};
 
 /// Longest wait for anything.

@@ -152,6 +152,7 @@ impl Host {
             .map_err(|source| StartError::Control { directory: run_dir.base().to_owned(), source })?;
 
         let counters = Arc::<ServerCounters>::default();
+        let calendars = plan.hub.calendars.clone();
         let router = RouterHandle::new();
         let shards: Vec<Arc<ShardHandle>> =
             (0..plan.shards.clamp(1, router::MAX_SHARDS)).map(|_| ShardHandle::new()).collect();
@@ -175,7 +176,7 @@ impl Host {
             counters: Arc::clone(&counters),
         });
         let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
-        let core = Router::new(&mailboxes, plan.encode, Arc::clone(&counters));
+        let core = Router::new(&mailboxes, plan.encode, Arc::clone(&counters), calendars);
         let routing = router::run(core, router.clone(), clock, stop_serving.clone());
         let sink = BusRouter::new(directory, Arc::clone(&hub), plan.accounts.clone(), control_runtime);
         let mut threads = start_shards(&shards, &router, &context)?;

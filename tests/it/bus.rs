@@ -125,3 +125,33 @@ async fn an_invalidation_connects_the_feed_again_and_clients_see_a_gap_at_most()
     wait_until("the feed is live again", || async { host.status().await["feeds"][0]["state"] == "live" })
         .await;
 }
+
+/// Adapters of OpenAlgo publish one price under all modes, in ascending order.
+#[tokio::test]
+async fn a_price_published_under_every_mode_reaches_the_clients_of_each() {
+    let host = Host::start();
+    let first = json!({"ltp": 1.0});
+    let (mut client, mut publisher) =
+        connected(&host, "NSE_INDEX:NIFTY", "LTP", "NSE_INDEX_NIFTY_LTP", &first).await;
+    for mode in ["Quote", "Depth"] {
+        assert_eq!(client.subscribe(&["NSE_INDEX:NIFTY"], mode).await["status"], "success");
+    }
+    let depth = json!({"buy": [{"price": 1.0, "quantity": 1}], "sell": []});
+    for order in [["LTP", "QUOTE", "DEPTH"], ["DEPTH", "QUOTE", "LTP"], ["QUOTE", "DEPTH", "LTP"]] {
+        for number in 1..=30 {
+            let price = f64::from(number) + order[0].len() as f64 / 10.0;
+            for mode in order {
+                let mut body = json!({"ltp": price});
+                if mode == "DEPTH" {
+                    body["depth"] = depth.clone();
+                }
+                publisher.send(&format!("NSE_INDEX_NIFTY_{mode}"), &body).await;
+            }
+            let mut missing = vec![1, 2, 3];
+            while !missing.is_empty() {
+                let tick = client.find(|tick| tick["data"]["ltp"] == price).await;
+                missing.retain(|mode| tick["mode"] != *mode);
+            }
+        }
+    }
+}

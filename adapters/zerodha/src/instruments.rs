@@ -5,6 +5,7 @@ use std::{fs::File, io::Read, path::PathBuf};
 use adapter_sdk::{
     AdapterError,
     instruments::{List, Summary, Table, TableBuilder},
+    symbol,
 };
 
 use crate::names::Row;
@@ -93,9 +94,9 @@ impl Instruments {
         Ok(Self { table, skipped })
     }
 
-    /// The broker's token of an instrument.
+    /// The broker's token of an instrument, by any spelling of its name that is clear.
     pub fn token(&self, exchange: &str, symbol: &str) -> Option<u32> {
-        self.table.get(exchange, symbol)
+        symbol::find(exchange, symbol, |name| self.table.get(exchange, name))
     }
 
     /// OpenAlgo's exchange and symbol of a token.
