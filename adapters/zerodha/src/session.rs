@@ -43,6 +43,13 @@ const RECENT: Duration = Duration::from_secs(10);
 /// How long those have to show that they are not meant. The broker sends the last state of each right away.
 const SNAPSHOT_LIMIT: Duration = Duration::from_secs(2);
 
+/// What was logged, and is only counted from then on.
+#[derive(Debug, Default)]
+struct Complaints {
+    packets: bool,
+    texts: bool,
+}
+
 /// A connection that is up.
 #[derive(Debug)]
 pub struct Session {
@@ -65,7 +72,7 @@ pub struct Session {
     suspects: Option<(Instant, Vec<u32>)>,
     /// Members of order updates that made no sense.
     odd: Odd,
-    has_complained: bool,
+    has_complained_of: Complaints,
     /// Whether the broker has said which list of instruments is the present one.
     has_begun: bool,
 }
@@ -92,7 +99,7 @@ impl Session {
             recent: VecDeque::new(),
             suspects: None,
             odd: Odd::new(),
-            has_complained: false,
+            has_complained_of: Complaints::default(),
             has_begun: false,
         }
     }
@@ -212,7 +219,7 @@ impl Session {
 
     fn complain(&mut self, error: &dyn std::fmt::Display, bytes: usize, sink: &mut TickSink) {
         sink.undecodable();
-        if !std::mem::replace(&mut self.has_complained, true) {
+        if !std::mem::replace(&mut self.has_complained_of.packets, true) {
             warn!(%error, bytes, "A message that makes no sense; more of them are only counted");
         }
     }
@@ -235,7 +242,15 @@ impl Session {
                 self.has_begun = true;
             }
             Text::Other => {}
-            Text::Damaged => self.complain(&"a text without what it is about", text.len(), sink),
+            Text::Damaged => {
+                sink.undecodable();
+                if !std::mem::replace(&mut self.has_complained_of.texts, true) {
+                    warn!(
+                        bytes = text.len(),
+                        "A text without what it is about, such as an order without its number; more of them are only counted"
+                    );
+                }
+            }
         }
     }
 
