@@ -295,4 +295,19 @@ mod tests {
         assert_eq!(tick.quote.fields, field::LTP | field::OI);
         assert_eq!(tick.as_ltp().fields, field::LTP);
     }
+
+    #[test]
+    fn what_an_order_update_does_not_say_is_left_out() {
+        let update = OrderUpdate { orderid: "1".to_owned(), ..OrderUpdate::default() };
+        assert_eq!(serde_json::to_string(&update).unwrap(), r#"{"orderid":"1"}"#);
+        let update = OrderUpdate { quantity: Some(0), action: "BUY".to_owned(), ..update };
+        assert_eq!(serde_json::to_string(&update).unwrap(), r#"{"orderid":"1","action":"BUY","quantity":0}"#);
+    }
+
+    #[test]
+    fn an_image_is_one_in_every_kind_of_record() {
+        let tick = Tick::new(7).ltp(Price::from_nanos(5)).open(Price::from_nanos(4)).image();
+        assert_eq!(tick.quote.fields, field::LTP | field::OPEN | field::IMAGE);
+        assert_eq!(tick.as_ltp().fields, field::LTP | field::IMAGE);
+    }
 }
