@@ -81,10 +81,21 @@ impl TickSink {
     }
 
     /// Publishes a whole book, best levels first, with the values beside it. Levels beyond 200 on a side are left out.
-    /// Without any level it says that the book is empty; a packet that has no place for a book is a [`Self::quote`].
+    /// Without any level it says that the book is empty; a packet that has no place for a book is a [`Self::quote`], or
+    /// [`Self::beside_book`].
     pub fn depth(&mut self, tick: &Tick, buy: &[Level], sell: &[Level]) {
+        self.book(tick, field::BOOK, buy, sell);
+    }
+
+    /// Publishes values to everybody, those who want the book included, and says nothing of the book: it stays as it is.
+    /// For what comes apart from the book of an instrument, and for instruments that have none.
+    pub fn beside_book(&mut self, tick: &Tick) {
+        self.book(tick, 0, &[], &[]);
+    }
+
+    fn book(&mut self, tick: &Tick, bit: u32, buy: &[Level], sell: &[Level]) {
         let mut quote = self.stamp(tick);
-        quote.fields |= field::BOOK;
+        quote.fields |= bit;
         if !self.ltp.is_empty() || !self.quote.is_empty() || self.depth.len() >= BATCH {
             self.hand_over();
         }

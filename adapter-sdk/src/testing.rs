@@ -31,6 +31,7 @@
 )]
 
 mod names;
+mod vectors;
 
 use std::{
     sync::Arc,
@@ -47,7 +48,10 @@ use adapter_abi::{
 };
 use parking_lot::{Condvar, Mutex};
 
-pub use self::names::{CASH, Cash, SPELLINGS, assert_cash_names};
+pub use self::{
+    names::{CASH, Cash, SPELLINGS, assert_cash_names},
+    vectors::{FOLDER as VECTORS_FOLDER, Vectors},
+};
 use crate::{Adapter, AdapterError, Login, Mode, instance};
 
 /// Longest wait for anything.
