@@ -58,6 +58,8 @@ struct Plan<L> {
 /// What became of it.
 struct Outcome<L> {
     list: L,
+    /// Whether it may take the place of the last good one, which has no more.
+    is_good: bool,
     troubles: Vec<ListTrouble>,
     ledger: Ledger,
 }
@@ -134,10 +136,10 @@ impl<L: List> Master<L> {
         let (last, whole_at) = self.last();
         let before = self.read_ledger();
         let plan = self.plan(paths, began_at, (last, whole_at), before.clone(), true);
-        let Outcome { list, troubles: shorts, ledger } = read_aside(move || plan.make()).await?;
+        let Outcome { list, is_good, troubles: shorts, ledger } = read_aside(move || plan.make()).await?;
         for (place, fresh) in downloads {
             let Some(file) = self.files.get(place) else { continue };
-            if shorts.is_empty() {
+            if is_good {
                 file.keep(fresh).await?;
             } else {
                 file.keep_beside(fresh).await?;
@@ -271,8 +273,10 @@ impl<L: List> Plan<L> {
                 shorts.clear();
             }
         }
+        // A segment that every list has may be missing in the last one too.
+        let is_good = shorts.iter().all(|short| short.expected == 0);
         let mut held = 0;
-        if let Some(last) = last.filter(|_| !shorts.is_empty() && self.serves) {
+        if let Some(last) = last.filter(|_| !is_good && self.serves) {
             held = list.hold(&last, &|exchange, symbol| !is_over(exchange, symbol, now));
             info!(held, "Took what is missing from the last good list of instruments");
         }
@@ -283,6 +287,6 @@ impl<L: List> Plan<L> {
         {
             warn!(%error, "The names of the list of instruments could not be written for the console");
         }
-        Ok(Outcome { list, troubles, ledger })
+        Ok(Outcome { list, is_good, troubles, ledger })
     }
 }
