@@ -127,7 +127,7 @@ async fn a_segment_that_is_gone_keeps_its_last_good_rows_until_the_list_is_whole
     let mut renewal = master.renewal(Access::Public);
 
     bench.serve(&[SHORT]);
-    renewal.hurry(Duration::from_secs(60));
+    renewal.hurry(Duration::from_mins(1));
     soon(renewal.next()).await.unwrap();
     soon(changes.next()).await;
     assert!(!renewal.is_repair());
@@ -160,7 +160,7 @@ async fn an_incomplete_list_is_asked_for_with_growing_pauses_and_given_once() {
     let (master, _lists) = bench.prepared().await;
     let mut renewal = master.renewal(Access::Public);
     bench.serve(&[SHORT]);
-    renewal.hurry(Duration::from_secs(60));
+    renewal.hurry(Duration::from_mins(1));
     soon(renewal.next()).await.unwrap();
     let asked = bench.broker.requests();
     let mut again = Box::pin(renewal.next());
@@ -336,12 +336,12 @@ async fn a_list_that_stays_smaller_for_hours_is_believed() {
 
 #[tokio::test]
 async fn a_pause_begins_anew_after_a_list_that_came() {
-    let bench = Bench { longest_pause: Duration::from_secs(60), ..Bench::start(&[WHOLE]).await };
+    let bench = Bench { longest_pause: Duration::from_mins(1), ..Bench::start(&[WHOLE]).await };
     let (master, _lists) = bench.prepared().await;
     let mut renewal = master.renewal(Access::Public);
     let asked = bench.broker.requests();
     bench.serve(&[]);
-    renewal.hurry(Duration::from_secs(60));
+    renewal.hurry(Duration::from_mins(1));
     {
         let mut next = Box::pin(renewal.next());
         while bench.broker.requests() < asked + 5 {
@@ -352,7 +352,7 @@ async fn a_pause_begins_anew_after_a_list_that_came() {
     }
     let asked = bench.broker.requests();
     bench.serve(&[]);
-    renewal.hurry(Duration::from_secs(60));
+    renewal.hurry(Duration::from_mins(1));
     let mut next = Box::pin(renewal.next());
     while bench.broker.requests() < asked + 2 {
         assert!(timeout(Duration::from_millis(5), next.as_mut()).await.is_err());
@@ -386,7 +386,7 @@ async fn a_list_that_was_replaced_while_it_came_is_not_the_present_one() {
 
     // The same while a connection is up.
     bench.broker.change(|state| state.status = Some(HELD));
-    renewal.hurry(Duration::from_secs(60));
+    renewal.hurry(Duration::from_mins(1));
     let asked = bench.broker.requests();
     let replaced = async {
         while bench.broker.requests() == asked {
