@@ -26,6 +26,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tickhost::{
     book::Entry,
     bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope},
+    calendar::Calendars,
     index::Index,
     intake::Intake,
     mailbox::{Mailbox, SessionId},
@@ -52,11 +53,22 @@ fn route(c: &mut Criterion) {
     for (name, is_held) in [("nobody_holds", false), ("held", true)] {
         let mailbox = Arc::<Mailbox>::default();
         let handle = RouterHandle::new();
-        let mut router = Router::new(&[Arc::clone(&mailbox)], EncodeOptions::default(), Arc::default());
+        let mut router = Router::new(
+            &[Arc::clone(&mailbox)],
+            EncodeOptions::default(),
+            Arc::default(),
+            Calendars::default(),
+        );
         let counters = Arc::<FeedCounters>::default();
         let intake = Intake::new(FEED, Arc::clone(&counters), Arc::clone(&handle.doorbell));
         let interval = Duration::ZERO;
-        handle.send(Command::OpenFeed { feed: FEED, interval, counters, repeats_modes: false });
+        handle.send(Command::OpenFeed {
+            feed: FEED,
+            interval,
+            counters,
+            repeats_modes: false,
+            has_hours: true,
+        });
         for slot in 0..INSTRUMENTS {
             let Key { instrument, .. } = key(slot, Mode::Ltp);
             let names =

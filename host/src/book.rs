@@ -1,16 +1,30 @@
-//! The last values of an instrument: partial updates merge, what a broker never sent stays absent.
+//! The last values of an instrument: images replace, updates merge, what a broker never sent stays absent, and time runs
+//! forward.
 
 use crate::model::{DepthLevel, Ltp, Mode, Quote, TickView, field};
 
+/// Ticks in a row that may be refused for coming late. The next one is believed: the broker's clock was mended.
+const LATE_LIMIT: u8 = 3;
+
 /// Everything known of one instrument.
+///
+/// An entry also stands for several ticks on their way, merged because the next stage is behind. It then knows of which
+/// values it is an image, so that to merge it has the effect of merging those ticks one by one.
 #[derive(Clone, Debug, Default)]
 pub struct Entry {
+    /// Its `fields` are those of values, and [`field::BOOK`] once a book is known, perhaps known to be empty.
     quote: Quote,
     levels: Vec<DepthLevel>,
     buy_levels: usize,
+    /// Values of which this is an image: none, those of an LTP record, or all.
+    image_of: u32,
+    /// The latest time of the exchange that was taken; 0 for none.
+    newest_ts_ns: u64,
+    /// Ticks that were refused for being late since the last one that was not.
+    late: u8,
 }
 
-/// Which modes show something new after a merge.
+/// What a merge did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changed {
     ltp: bool,
@@ -27,10 +41,25 @@ impl Changed {
             Mode::Depth => self.ltp || self.quote || self.depth,
         }
     }
+
+    /// Whether the book differs from the one before.
+    pub const fn is_another_book(self) -> bool {
+        self.depth
+    }
+
+    /// What two steps did together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            ltp: self.ltp || other.ltp,
+            quote: self.quote || other.quote,
+            depth: self.depth || other.depth,
+        }
+    }
 }
 
 impl Entry {
-    /// Everything but the book.
+    /// Everything but the book; [`field::BOOK`] says whether there is one.
     pub const fn quote(&self) -> &Quote {
         &self.quote
     }
@@ -41,18 +70,77 @@ impl Entry {
         TickView { quote: &self.quote, buy, sell }
     }
 
-    /// Whether nothing is known yet.
-    pub const fn is_empty(&self) -> bool {
-        self.quote.fields == 0 && self.levels.is_empty()
+    /// The moment of the newest tick, as [`moment`] has it.
+    pub const fn moment(&self) -> u64 {
+        moment(self.quote.fields, self.quote.exchange_ts_ns, self.quote.received_ts_ns)
     }
 
-    /// Takes a trade tick.
-    pub fn merge_ltp(&mut self, tick: &Ltp) -> Changed {
-        let mut changed = Changed::default();
-        let to = &mut self.quote;
+    /// Whether nothing is known yet.
+    pub const fn is_empty(&self) -> bool {
+        self.quote.fields == 0
+    }
+
+    /// The values as one record that has the effect of everything that was merged into this, on its way as `mode`.
+    pub const fn record(&self, mode: Mode) -> Quote {
+        let image = match (self.image_of, mode) {
+            (0, _) => 0,
+            (field::IN_QUOTE, _) | (_, Mode::Ltp) => field::IMAGE,
+            _ => LTP_IMAGE,
+        };
+        Quote { fields: self.quote.fields | image, ..self.quote }
+    }
+
+    /// Forgets all values: they are of another trading day, or of a clock that was wrong. A book that was known is an empty
+    /// one from now on.
+    pub fn clear(&mut self) -> Changed {
+        let changed = Changed {
+            ltp: self.quote.fields & LTP_VISIBLE != 0,
+            quote: self.quote.fields & QUOTE_ONLY != 0,
+            depth: !self.levels.is_empty(),
+        };
+        self.quote.fields &= field::BOOK;
+        self.levels.clear();
+        self.buy_levels = 0;
+        self.image_of = field::IN_QUOTE;
+        self.newest_ts_ns = 0;
+        changed
+    }
+
+    /// Forgets what only modes above this one show, because the broker is not asked for it any more.
+    pub fn keep_up_to(&mut self, mode: Mode) {
+        if mode < Mode::Depth {
+            self.levels.clear();
+            self.buy_levels = 0;
+            self.quote.fields &= !field::BOOK;
+        }
+        if mode < Mode::Quote {
+            self.quote.fields &= field::IN_LTP;
+        }
+    }
+
+    /// Notes a tick that is known to be late. False when so many came in a row that the broker's clock must have been set
+    /// back: from then on it is the newest.
+    pub const fn refuse(&mut self) -> bool {
+        self.late += 1;
+        if self.late > LATE_LIMIT {
+            self.late = 0;
+            return false;
+        }
+        true
+    }
+
+    /// Takes a trade tick. None when it came late, and nothing was taken of it; so for the others.
+    pub fn merge_ltp(&mut self, tick: &Ltp) -> Option<Changed> {
+        let (volume, is_image) =
+            (present(tick.fields, field::VOLUME, tick.volume), tick.fields & field::IMAGE != 0);
+        let mut changed = self.begin(tick.fields, tick.exchange_ts_ns, volume)?;
         let fields = tick.fields
             & field::IN_LTP
             & !negative_counts(&[(field::VOLUME, tick.volume), (field::LAST_QUANTITY, tick.last_quantity)]);
+        if is_image {
+            self.keep_values(fields, field::IN_LTP, &mut changed);
+        }
+        let to = &mut self.quote;
         stamp(to, tick.instrument, tick.seq, tick.received_ts_ns);
         changed.ltp |= copy(&mut to.ltp, tick.ltp, fields, to.fields, field::LTP);
         changed.ltp |=
@@ -62,13 +150,13 @@ impl Entry {
             copy(&mut to.last_quantity, tick.last_quantity, fields, to.fields, field::LAST_QUANTITY);
         copy(&mut to.exchange_ts_ns, tick.exchange_ts_ns, fields, to.fields, field::EXCHANGE_TS);
         settle(to, fields);
-        changed
+        Some(changed)
     }
 
     /// Takes a quote.
-    pub fn merge_quote(&mut self, from: &Quote) -> Changed {
-        let mut changed = Changed::default();
-        let to = &mut self.quote;
+    pub fn merge_quote(&mut self, from: &Quote) -> Option<Changed> {
+        let volume = present(from.fields, field::VOLUME, from.volume);
+        let mut changed = self.begin(from.fields, from.exchange_ts_ns, volume)?;
         let fields = from.fields
             & field::IN_QUOTE
             & !negative_counts(&[
@@ -82,6 +170,12 @@ impl Entry {
                 (field::OI_HIGH, from.oi_high),
                 (field::OI_LOW, from.oi_low),
             ]);
+        if from.fields & field::IMAGE != 0 {
+            self.keep_values(fields, field::IN_QUOTE, &mut changed);
+        } else if from.fields & LTP_IMAGE != 0 {
+            self.keep_values(fields, field::IN_LTP, &mut changed);
+        }
+        let to = &mut self.quote;
         let known = to.fields;
         stamp(to, from.instrument, from.seq, from.received_ts_ns);
         changed.ltp |= copy(&mut to.ltp, from.ltp, fields, known, field::LTP);
@@ -124,35 +218,102 @@ impl Entry {
         *quote |= copy(&mut to.oi_high, from.oi_high, fields, known, field::OI_HIGH);
         *quote |= copy(&mut to.oi_low, from.oi_low, fields, known, field::OI_LOW);
         settle(to, fields);
-        changed
+        Some(changed)
     }
 
-    /// Takes a book with its quote. The levels replace all levels known before; a record without any level leaves them.
-    pub fn merge_depth(&mut self, quote: &Quote, buy: &[DepthLevel], sell: &[DepthLevel]) -> Changed {
-        let mut changed = self.merge_quote(quote);
-        if buy.is_empty() && sell.is_empty() {
-            return changed;
+    /// Takes a book with its quote. The levels replace all levels known before; a record without any leaves them, unless
+    /// it says that the book is empty.
+    pub fn merge_depth(&mut self, quote: &Quote, buy: &[DepthLevel], sell: &[DepthLevel]) -> Option<Changed> {
+        let mut changed = self.merge_quote(quote)?;
+        if buy.is_empty() && sell.is_empty() && quote.fields & field::BOOK == 0 {
+            return Some(changed);
         }
         let view = self.view();
-        changed.depth = view.buy != buy || view.sell != sell;
+        changed.depth |= view.quote.fields & field::BOOK == 0 || view.buy != buy || view.sell != sell;
         if changed.depth {
+            self.quote.fields |= field::BOOK;
             self.levels.clear();
             self.levels.extend_from_slice(buy);
             self.levels.extend_from_slice(sell);
             self.buy_levels = buy.len();
         }
-        changed
+        Some(changed)
     }
 
     /// Takes everything that another entry knows, published as `mode`.
-    pub fn merge_entry(&mut self, from: &Self, mode: Mode) -> Changed {
-        let view = from.view();
-        if mode == Mode::Depth {
-            self.merge_depth(view.quote, view.buy, view.sell)
-        } else {
-            self.merge_quote(view.quote)
+    pub fn merge_entry(&mut self, from: &Self, mode: Mode) -> Option<Changed> {
+        let (record, view) = (from.record(mode), from.view());
+        match mode {
+            Mode::Ltp => self.merge_ltp(&Ltp::from(&record)),
+            Mode::Quote => self.merge_quote(&record),
+            Mode::Depth => self.merge_depth(&record, view.buy, view.sell),
         }
     }
+
+    /// Whether a tick comes in its time. It is late when both its time and its volume are older than what is known: either
+    /// alone goes back for honest reasons (sources with clocks of their own, cancelled trades).
+    #[inline]
+    fn begin(&mut self, fields: u32, exchange_ts_ns: u64, volume: Option<i64>) -> Option<Changed> {
+        if fields & field::EXCHANGE_TS == 0 {
+            return Some(Changed::default());
+        }
+        if exchange_ts_ns >= self.newest_ts_ns {
+            self.newest_ts_ns = exchange_ts_ns;
+            self.late = 0;
+            return Some(Changed::default());
+        }
+        self.begin_late(exchange_ts_ns, volume)
+    }
+
+    #[cold]
+    fn begin_late(&mut self, exchange_ts_ns: u64, volume: Option<i64>) -> Option<Changed> {
+        let known = present(self.quote.fields, field::VOLUME, self.quote.volume);
+        let has_less = volume.zip(known).is_some_and(|(volume, known)| volume < known);
+        if !has_less {
+            return Some(Changed::default());
+        }
+        if self.refuse() {
+            return None;
+        }
+        let changed = self.clear();
+        self.newest_ts_ns = exchange_ts_ns;
+        Some(changed)
+    }
+
+    /// The tick is an image of the values of `mask`: those that it does not have are gone.
+    #[inline]
+    const fn keep_values(&mut self, present: u32, mask: u32, changed: &mut Changed) {
+        let gone = self.quote.fields & mask & !present;
+        self.quote.fields &= !gone;
+        self.image_of |= mask;
+        changed.ltp |= gone & LTP_VISIBLE != 0;
+        changed.quote |= gone & QUOTE_ONLY != 0;
+    }
+}
+
+/// An update of a quote that is an image of the values of mode LTP: what several ticks of both kinds are together. Only
+/// among the parts of a host, its adapters' processes included; the ABI keeps the bit free.
+const LTP_IMAGE: u32 = field::RESERVED_FOR_HOSTS;
+
+/// Values that frames of all modes show, their time excepted.
+const LTP_VISIBLE: u32 = field::IN_LTP & !field::EXCHANGE_TS;
+
+/// Values that only frames above mode LTP show.
+const QUOTE_ONLY: u32 = field::IN_QUOTE & !field::IN_LTP;
+
+/// How far the time of an exchange may be ahead of the host's clock and still be believed.
+const AHEAD_NS: u64 = 3_600 * 1_000_000_000;
+
+/// The moment that a tick speaks of, in nanoseconds since the Unix epoch: the time of the exchange, or of the receipt when
+/// there is none that can be. 0 when there is neither.
+pub const fn moment(fields: u32, exchange_ts_ns: u64, received_ts_ns: u64) -> u64 {
+    let is_credible = received_ts_ns == 0 || exchange_ts_ns <= received_ts_ns.saturating_add(AHEAD_NS);
+    if fields & field::EXCHANGE_TS != 0 && is_credible { exchange_ts_ns } else { received_ts_ns }
+}
+
+/// A count that is known: a negative one is not.
+const fn present(fields: u32, bit: u32, count: i64) -> Option<i64> {
+    if fields & bit != 0 && count >= 0 { Some(count) } else { None }
 }
 
 fn stamp(to: &mut Quote, instrument: u32, seq: u64, received_ts_ns: u64) {
@@ -185,78 +346,4 @@ fn copy<T: PartialEq>(to: &mut T, from: T, present: u32, known: u32, bit: u32) -
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn level(price: i64) -> DepthLevel {
-        DepthLevel { price, quantity: 1, orders: 1, reserved: 0 }
-    }
-
-    #[test]
-    fn a_partial_update_keeps_what_was_known_and_invents_nothing() {
-        let mut entry = Entry::default();
-        entry.merge_quote(&Quote { fields: field::LTP | field::OPEN, ltp: 10, open: 9, ..Quote::default() });
-        entry.merge_ltp(&Ltp { fields: field::LTP, ltp: 11, volume: 99, ..Ltp::default() });
-        let quote = entry.quote();
-        assert_eq!((quote.ltp, quote.open, quote.volume), (11, 9, 0));
-        assert_eq!(quote.fields, field::LTP | field::OPEN);
-    }
-
-    #[test]
-    fn a_negative_count_is_unknown_and_a_negative_price_is_a_price() {
-        let mut entry = Entry::default();
-        let fields = field::LTP | field::VOLUME | field::LAST_QUANTITY | field::OI | field::BID_SIZE;
-        let sane =
-            Quote { fields, ltp: -5, volume: 7, last_quantity: 0, oi: 9, bid_size: 3, ..Quote::default() };
-        entry.merge_quote(&sane);
-        let odd = Quote { volume: -1, last_quantity: i64::MIN, oi: -2, bid_size: -3, ..sane };
-        assert_eq!(entry.merge_quote(&odd), Changed::default());
-        assert_eq!(entry.quote(), &sane);
-        let mut fresh = Entry::default();
-        fresh.merge_ltp(&Ltp {
-            fields: field::IN_LTP,
-            ltp: -5,
-            volume: -1,
-            last_quantity: -1,
-            ..Ltp::default()
-        });
-        assert_eq!(fresh.quote().fields, field::IN_LTP & !field::VOLUME & !field::LAST_QUANTITY);
-        assert_eq!((fresh.quote().ltp, fresh.quote().volume), (-5, 0));
-    }
-
-    #[test]
-    fn a_book_without_prices_keeps_the_last_price() {
-        let mut entry = Entry::default();
-        entry.merge_ltp(&Ltp { fields: field::LTP, ltp: 11, ..Ltp::default() });
-        entry.merge_depth(&Quote::default(), &[level(10)], &[level(12), level(13)]);
-        let view = entry.view();
-        assert_eq!((view.quote.ltp, view.buy.len(), view.sell.len()), (11, 1, 2));
-        entry.merge_depth(&Quote::default(), &[], &[level(12)]);
-        let view = entry.view();
-        assert_eq!((view.buy.len(), view.sell.len()), (0, 1));
-    }
-
-    #[test]
-    fn the_time_of_the_exchange_does_not_outlive_its_tick() {
-        let mut entry = Entry::default();
-        entry.merge_ltp(&Ltp {
-            fields: field::LTP | field::EXCHANGE_TS,
-            exchange_ts_ns: 5,
-            ..Ltp::default()
-        });
-        entry.merge_ltp(&Ltp { fields: field::LTP, received_ts_ns: 9, ..Ltp::default() });
-        assert_eq!(entry.quote().fields & field::EXCHANGE_TS, 0);
-    }
-
-    #[test]
-    fn only_modes_that_show_the_difference_have_changed() {
-        let mut entry = Entry::default();
-        let quote = Quote { fields: field::LTP | field::OI, ltp: 1, oi: 2, ..Quote::default() };
-        assert!(entry.merge_quote(&quote).is_visible_in(Mode::Ltp));
-        assert!(!entry.merge_quote(&quote).is_visible_in(Mode::Depth));
-        let changed = entry.merge_quote(&Quote { oi: 3, ..quote });
-        assert!(!changed.is_visible_in(Mode::Ltp) && changed.is_visible_in(Mode::Quote));
-        let changed = entry.merge_depth(&Quote::default(), &[level(1)], &[]);
-        assert!(!changed.is_visible_in(Mode::Quote) && changed.is_visible_in(Mode::Depth));
-    }
-}
+mod tests;

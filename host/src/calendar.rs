@@ -8,6 +8,7 @@
 //! dead feed that nobody notices.
 
 pub mod date;
+mod day;
 mod file;
 mod source;
 
@@ -16,7 +17,10 @@ use std::{collections::BTreeMap, time::Duration};
 use rustc_hash::FxHashMap;
 
 use self::date::{Date, TimeOfDay};
-pub use self::source::{Calendars, follow};
+pub use self::{
+    day::TradingDay,
+    source::{Calendars, follow},
+};
 
 /// Days that are looked at for the next session: longer than any row of holidays.
 const HORIZON_DAYS: i64 = 40;

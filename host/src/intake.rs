@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use crate::{
-    book::Entry,
+    book::{Entry, moment},
     metrics::FeedCounters,
     model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote},
 };
@@ -30,6 +30,10 @@ pub const QUEUE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 /// Instruments in the overflow of one feed, 30 MiB of them: more than any broker serves on one account.
 pub const OVERFLOW_LIMIT: usize = 131_072;
 
+/// Ticks of different slots of this length merge only where there is no room to keep them apart: between them a trading
+/// day may begin, of which an intake knows nothing, and no frame mixes two of those. They begin at full minutes.
+const MINUTE_NS: u64 = 60_000_000_000;
+
 /// A batch as it was published.
 #[derive(Debug)]
 pub enum Batch {
@@ -39,7 +43,7 @@ pub enum Batch {
     Quote(Box<[Quote]>),
     /// Books, and the levels that they point into.
     Depth(Box<[Depth]>, Box<[DepthLevel]>),
-    /// What the overflow held.
+    /// What the overflow held, in order: of most instruments one, of a few one for each minute.
     Merged(Vec<Merged>),
 }
 
@@ -150,7 +154,8 @@ impl Intake {
         self.offer(batch.len(), size_of_val(batch), |state| {
             if let Some(overflow) = state {
                 for tick in batch {
-                    overflow.merge(tick.instrument, Mode::Ltp, |entry| entry.merge_ltp(tick));
+                    let at_ns = moment(tick.fields, tick.exchange_ts_ns, tick.received_ts_ns);
+                    overflow.merge(tick.instrument, Mode::Ltp, at_ns, |entry| entry.merge_ltp(tick));
                 }
                 return None;
             }
@@ -164,7 +169,8 @@ impl Intake {
         self.offer(batch.len(), size_of_val(batch), |state| {
             if let Some(overflow) = state {
                 for quote in batch {
-                    overflow.merge(quote.instrument, Mode::Quote, |entry| entry.merge_quote(quote));
+                    let at_ns = moment(quote.fields, quote.exchange_ts_ns, quote.received_ts_ns);
+                    overflow.merge(quote.instrument, Mode::Quote, at_ns, |entry| entry.merge_quote(quote));
                 }
                 return None;
             }
@@ -189,8 +195,10 @@ impl Intake {
             let books = batch.iter().filter_map(|book| Some((book, sound_levels(book, levels)?)));
             if let Some(overflow) = state {
                 for (book, (buy, sell)) in books {
-                    overflow.merge(book.quote.instrument, Mode::Depth, |entry| {
-                        entry.merge_depth(&book.quote, buy, sell);
+                    let quote = &book.quote;
+                    let at_ns = moment(quote.fields, quote.exchange_ts_ns, quote.received_ts_ns);
+                    overflow.merge(quote.instrument, Mode::Depth, at_ns, |entry| {
+                        entry.merge_depth(quote, buy, sell)
                     });
                 }
                 return None;
@@ -308,13 +316,22 @@ struct Overflow<'a> {
 }
 
 impl Overflow<'_> {
-    fn merge<R>(&mut self, instrument: u32, mode: Mode, merge: impl FnOnce(&mut Entry) -> R) {
-        if let Some(merged) = self.places.get(&instrument).and_then(|&at| self.entries.get_mut(at)) {
+    /// A tick that came late counts as merged into the newer one.
+    fn merge<R>(&mut self, instrument: u32, mode: Mode, at_ns: u64, merge: impl FnOnce(&mut Entry) -> R) {
+        let has_room = self.entries.len() < OVERFLOW_LIMIT;
+        // The last half is for instruments of which there is nothing yet.
+        let may_stand_apart = self.entries.len() < OVERFLOW_LIMIT / 2;
+        let merged = self
+            .places
+            .get(&instrument)
+            .and_then(|&at| self.entries.get_mut(at))
+            .filter(|merged| !may_stand_apart || merged.entry.moment() / MINUTE_NS == at_ns / MINUTE_NS);
+        if let Some(merged) = merged {
             merged.mode = merged.mode.max(mode);
             merged.missed = merged.missed.saturating_add(1);
             merge(&mut merged.entry);
             self.conflated += 1;
-        } else if self.entries.len() < OVERFLOW_LIMIT {
+        } else if has_room {
             let mut entry = Entry::default();
             merge(&mut entry);
             self.places.insert(instrument, self.entries.len());
@@ -326,149 +343,4 @@ impl Overflow<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::field;
-
-    fn tick(instrument: u32, seq: u64) -> Ltp {
-        Ltp { instrument, fields: field::LTP, seq, ltp: i64::try_from(seq).unwrap(), ..Ltp::default() }
-    }
-
-    fn intake() -> Arc<Intake> {
-        Intake::new(FeedId(1), Arc::default(), Doorbell::new())
-    }
-
-    #[test]
-    fn ticks_pass_in_order_while_there_is_room() {
-        let intake = intake();
-        intake.offer_ltp(&[tick(1, 1), tick(2, 2)]);
-        intake.offer_ltp(&[tick(1, 3)]);
-        let mut batches = Vec::new();
-        intake.take(&mut batches);
-        let seqs: Vec<u64> = batches
-            .iter()
-            .flat_map(|batch| match batch {
-                Batch::Ltp(ticks) => ticks.iter().map(|tick| tick.seq).collect::<Vec<_>>(),
-                _ => panic!("not ltp"),
-            })
-            .collect();
-        assert_eq!(seqs, [1, 2, 3]);
-    }
-
-    #[test]
-    fn the_doorbell_rings_once_until_the_router_took() {
-        let intake = intake();
-        let mut ready = Vec::new();
-        intake.offer_ltp(&[tick(1, 1)]);
-        intake.offer_ltp(&[tick(1, 2)]);
-        intake.doorbell.take_ready(&mut ready);
-        assert_eq!(ready.len(), 1);
-        intake.take(&mut Vec::new());
-        intake.offer_ltp(&[tick(1, 3)]);
-        intake.doorbell.take_ready(&mut ready);
-        assert_eq!(ready.len(), 2);
-    }
-
-    #[test]
-    fn a_flood_is_taken_in_turns_in_order_and_its_end_last() {
-        let intake = intake();
-        let batch: Vec<Ltp> = (0..1_000).map(|number| tick(number, 1)).collect();
-        let fitting = QUEUE_LIMIT_BYTES / size_of_val(batch.as_slice());
-        for round in 0..=fitting as u64 {
-            let batch: Vec<Ltp> = batch.iter().map(|t| tick(t.instrument, round)).collect();
-            intake.offer_ltp(&batch);
-        }
-        let mut ready = Vec::new();
-        let (mut rounds, mut turns, mut has_ended) = (0, 0, false);
-        loop {
-            intake.doorbell.take_ready(&mut ready);
-            let Some(intake) = ready.pop() else { break };
-            assert!(ready.is_empty(), "one place in the queue for each feed");
-            let mut batches = Vec::new();
-            intake.take_turn(&mut batches, 2 * size_of_val(batch.as_slice()));
-            turns += 1;
-            for taken in batches {
-                assert!(!has_ended, "nothing comes behind the overflow");
-                match taken {
-                    Batch::Ltp(ticks) => {
-                        assert!(ticks.iter().all(|tick| tick.seq == rounds));
-                        rounds += 1;
-                    }
-                    Batch::Merged(merged) => {
-                        assert!(merged.iter().all(|merged| merged.entry.quote().seq == rounds));
-                        has_ended = true;
-                    }
-                    other => panic!("{other:?}"),
-                }
-            }
-        }
-        assert_eq!((rounds, turns), (fitting as u64, fitting.div_ceil(2)));
-        assert!(has_ended);
-    }
-
-    #[test]
-    fn a_flood_keeps_the_newest_of_each_instrument_in_bounded_memory() {
-        let intake = intake();
-        let batch: Vec<Ltp> = (0..100).map(|i| tick(i, 1)).collect();
-        let rounds = QUEUE_LIMIT_BYTES / (100 * size_of::<Ltp>()) + 50;
-        for round in 0..rounds {
-            let batch: Vec<Ltp> = batch.iter().map(|t| tick(t.instrument, round as u64)).collect();
-            intake.offer_ltp(&batch);
-        }
-        let mut batches = Vec::new();
-        intake.take(&mut batches);
-        let Some(Batch::Merged(merged)) = batches.last() else { panic!("no overflow") };
-        assert_eq!(merged.len(), 100);
-        for Merged { mode, entry, .. } in merged {
-            assert_eq!(*mode, Mode::Ltp);
-            assert_eq!(entry.quote().seq, rounds as u64 - 1);
-        }
-        let missed: u64 = merged.iter().map(|merged| u64::from(merged.missed)).sum();
-        assert_eq!(missed, intake.counters().conflated_intake.get());
-        let queued: usize =
-            batches.iter().map(|b| if let Batch::Ltp(ticks) = b { ticks.len() } else { 0 }).sum();
-        let counters = intake.counters();
-        assert_eq!(counters.received.get(), rounds as u64 * 100);
-        assert_eq!(counters.received.get(), queued as u64 + 100 + counters.conflated_intake.get());
-    }
-
-    #[test]
-    fn a_book_that_points_outside_its_levels_is_left_out_and_counted() {
-        let intake = intake();
-        let quote = Quote { instrument: 1, ..Quote::default() };
-        let levels = [DepthLevel::default(); 4];
-        let good = Depth { quote, first_level: 0, buy_levels: 2, sell_levels: 2 };
-        let beyond = Depth { first_level: 1, ..good };
-        let overflowing = Depth { first_level: u32::MAX, ..good };
-        let too_many = Depth { buy_levels: 201, ..good };
-        assert_eq!(intake.offer_depth(&[good, beyond, overflowing, too_many], &levels), 3);
-        let mut batches = Vec::new();
-        intake.take(&mut batches);
-        assert!(matches!(batches.as_slice(), [Batch::Depth(books, _)] if books.len() == 1));
-        assert_eq!(intake.counters().dropped_invalid.get(), 3);
-    }
-
-    #[test]
-    fn a_book_with_a_negative_quantity_is_left_out_and_counted() {
-        let intake = intake();
-        let quote = Quote { instrument: 1, ..Quote::default() };
-        let mut levels = [DepthLevel::default(); 4];
-        levels[3].quantity = -1;
-        let good = Depth { quote, first_level: 0, buy_levels: 1, sell_levels: 2 };
-        let bid = Depth { first_level: 3, buy_levels: 1, sell_levels: 0, ..good };
-        let ask = Depth { first_level: 2, buy_levels: 0, sell_levels: 2, ..good };
-        assert_eq!(intake.offer_depth(&[bid, good, ask], &levels), 2);
-        assert_eq!(intake.counters().dropped_invalid.get(), 2);
-    }
-
-    #[test]
-    fn a_closed_intake_counts_what_still_arrives() {
-        let intake = intake();
-        intake.close();
-        intake.offer_ltp(&[tick(1, 1)]);
-        let mut batches = Vec::new();
-        intake.take(&mut batches);
-        assert!(batches.is_empty());
-        assert_eq!(intake.counters().dropped_retired.get(), 1);
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 //! The counters of a feed form four accounts that balance exactly once nothing is under way:
 //!
 //! ```text
-//! intake    received = routed + conflated_link + conflated_intake + dropped_{unsubscribed,invalid,retired}
+//! intake    received = routed + out_of_order + conflated_link + conflated_intake + dropped_{unsubscribed,invalid,retired}
 //! throttle  updates  = emitted + conflated_throttle + repeated + empty + abandoned + waiting
 //! shards    handed   = fanned + unclaimed            (+ conflated_mailbox, counted for the whole host)
 //! delivery  offered  = written + conflated_outbox + discarded + queued
@@ -30,6 +30,7 @@ use crate::protocol::{
     codes::{CloseReason, ErrorCode},
     request::Request,
 };
+use crate::upgrade::Refusal;
 
 /// A number that only grows, or that is set. Relaxed: counters order nothing.
 #[derive(Debug, Default)]
@@ -104,6 +105,8 @@ counters! {
         received: Counter,
         /// Ticks whose instrument is subscribed on the feed.
         routed: Counter,
+        /// Ticks that were not applied because what is known of their instrument is newer.
+        out_of_order: Counter,
         /// Ticks merged into a newer one in the adapter's process because the host was behind.
         conflated_link: Counter,
         /// Ticks merged into a newer one because the router was behind.
@@ -226,6 +229,8 @@ counters! {
         errors: ErrorCode,
         /// Requests, by action.
         requests: Action,
+        /// Connections refused before they were a WebSocket, by reason.
+        refusals: Refusal,
     }
 }
 

@@ -4,31 +4,33 @@
 //! [`RouterHandle`] and [`run`] put it on a thread. One router serves all feeds; a tick costs it a table look-up, a
 //! merge and, when the throttle lets it pass, one encoding for each variant that somebody holds.
 
+mod command;
+mod feed;
 mod ledger;
 mod outgoing;
 mod topic;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tokio_util::sync::CancellationToken;
 
+pub use self::command::{Command, Names, RouterHandle};
 use self::{
-    ledger::Ledger,
+    feed::{Arrival, Feed, Tables},
     outgoing::Outgoing,
-    topic::{Stream, Topic},
+    topic::Topic,
 };
 use crate::{
-    book::{Changed, Entry},
+    calendar::{Calendar, Calendars},
     clock::{self, Clock},
-    inbox::Inbox,
-    intake::{Batch, Doorbell, Intake, Merged, depth_levels},
+    intake::{Batch, Intake, Merged, depth_levels},
     mailbox::{Mailbox, SessionId, Times, Update},
-    metrics::{FeedCounters, ServerCounters},
+    metrics::ServerCounters,
     model::{FeedId, InstrumentId, Mode},
     outbox::Key,
     protocol::encode::{self, EncodeOptions},
-    throttle::{Nanos, Throttle, Verdict},
+    throttle::Nanos,
 };
 
 /// Shards that a host can have: each is a bit of a word.
@@ -40,109 +42,6 @@ const TURN_BYTES: usize = 256 * 1024;
 
 /// Updates gathered for a shard before they are handed over.
 const POST_EVERY: usize = 512;
-
-/// What feeds and shards tell the router. In one queue, so that an instrument is known before it is attached to.
-#[derive(Debug)]
-pub enum Command {
-    /// A feed begins.
-    OpenFeed {
-        /// Its number.
-        feed: FeedId,
-        /// Spacing of its updates; zero sends every tick.
-        interval: Duration,
-        /// Its counters.
-        counters: Arc<FeedCounters>,
-        /// Whether its publishers repeat one tick under several modes, as on the bus.
-        repeats_modes: bool,
-    },
-    /// The updates of a feed have another spacing from now on.
-    Respace {
-        /// Its number.
-        feed: FeedId,
-        /// Spacing; zero sends every tick.
-        interval: Duration,
-    },
-    /// A feed has ended; its instruments are deactivated.
-    CloseFeed {
-        /// Its number.
-        feed: FeedId,
-    },
-    /// Ticks of this instrument are wanted from now on.
-    Activate {
-        /// Feed that may publish it.
-        feed: FeedId,
-        /// Number given out.
-        instrument: InstrumentId,
-        /// Names for its frames.
-        names: Names,
-    },
-    /// Ticks of this instrument are no longer wanted.
-    Deactivate {
-        /// Number given back.
-        instrument: InstrumentId,
-    },
-    /// A session of this shard holds a key; it gets a snapshot when a value is known.
-    Attach {
-        /// The shard.
-        shard: usize,
-        /// The key.
-        key: Key,
-        /// The session.
-        session: SessionId,
-    },
-    /// No session of this shard holds the key any more.
-    Detach {
-        /// The shard.
-        shard: usize,
-        /// The key.
-        key: Key,
-    },
-}
-
-/// Names that appear in the frames of an instrument.
-#[derive(Clone, Debug)]
-pub struct Names {
-    /// Exchange code.
-    pub exchange: Arc<str>,
-    /// Symbol without a depth suffix.
-    pub symbol: Arc<str>,
-    /// Broker of the feed.
-    pub broker: Arc<str>,
-}
-
-/// How feeds, shards and sources reach the router.
-#[derive(Clone, Debug)]
-pub struct RouterHandle {
-    /// Rings when an intake has something.
-    pub doorbell: Arc<Doorbell>,
-    commands: Arc<Inbox<Command>>,
-}
-
-impl RouterHandle {
-    /// A handle to a router yet to be started.
-    pub fn new() -> Self {
-        Self { doorbell: Doorbell::new(), commands: Arc::default() }
-    }
-
-    /// Sends a command. The queue is bounded by what can be said: one activation for each instrument, one attachment
-    /// for each key that a session holds.
-    pub fn send(&self, command: Command) {
-        self.commands.push(command);
-        self.doorbell.ring();
-    }
-
-    /// Sends commands, in order.
-    pub fn send_all(&self, commands: impl IntoIterator<Item = Command>) {
-        self.commands.extend(commands);
-        self.doorbell.ring();
-    }
-}
-
-impl Default for RouterHandle {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// Runs a router until `shutdown`.
 pub async fn run(mut router: Router, handle: RouterHandle, clock: Clock, shutdown: CancellationToken) {
@@ -171,26 +70,23 @@ pub struct Router {
     out: Outgoing,
     /// Streams of all topics.
     streams: usize,
+    calendars: Calendars,
+    /// The one by which the topics know their trading days.
+    calendar: Arc<Calendar>,
     // Kept between turns for their capacity.
     ready: Vec<Arc<Intake>>,
     taken: Vec<(Arc<Intake>, Vec<Batch>)>,
     commands: Vec<Command>,
 }
 
-#[derive(Debug)]
-struct Feed {
-    id: FeedId,
-    throttle: Throttle<Key>,
-    counters: Arc<FeedCounters>,
-    repeats_modes: bool,
-    ledger: Ledger,
-    /// Instruments that have ticked since they were subscribed.
-    active: u64,
-}
-
 impl Router {
     /// An empty router for these shards, at most [`MAX_SHARDS`] of them.
-    pub fn new(shards: &[Arc<Mailbox>], options: EncodeOptions, server: Arc<ServerCounters>) -> Self {
+    pub fn new(
+        shards: &[Arc<Mailbox>],
+        options: EncodeOptions,
+        server: Arc<ServerCounters>,
+        calendars: Calendars,
+    ) -> Self {
         let shards =
             shards.iter().take(MAX_SHARDS).map(|mailbox| (Arc::clone(mailbox), Vec::new())).collect();
         Self {
@@ -198,6 +94,8 @@ impl Router {
             feeds: FxHashMap::default(),
             out: Outgoing { shards, scratch: Vec::with_capacity(4_096), options, server, time_of_day_ns: 0 },
             streams: 0,
+            calendar: calendars.present(),
+            calendars,
             ready: Vec::new(),
             taken: Vec::new(),
             commands: Vec::new(),
@@ -229,6 +127,9 @@ impl Router {
             }
             self.out.server.streams.set(self.streams as u64);
         }
+        if self.calendars.has_another(&self.calendar) {
+            self.recheck_days();
+        }
         for (intake, batches) in taken.drain(..) {
             for batch in &batches {
                 self.route(intake.feed(), batch, now);
@@ -247,21 +148,15 @@ impl Router {
     /// Obeys one command.
     pub fn obey(&mut self, command: Command) {
         match command {
-            Command::OpenFeed { feed, interval, counters, repeats_modes } => {
-                let throttle = Throttle::new(interval);
-                let feed_state = Feed {
-                    id: feed,
-                    throttle,
-                    counters,
-                    repeats_modes,
-                    ledger: Ledger::default(),
-                    active: 0,
-                };
-                self.feeds.insert(feed, feed_state);
+            Command::OpenFeed { feed, interval, counters, repeats_modes, has_hours } => {
+                self.feeds.insert(feed, Feed::new(feed, interval, counters, repeats_modes, has_hours));
             }
-            Command::Respace { feed, interval } => {
-                if let Some(feed) = self.feeds.get_mut(&feed) {
-                    feed.throttle.set_interval(interval);
+            Command::Retune { feed: id, interval, has_hours } => {
+                let Some(feed) = self.feeds.get_mut(&id) else { return };
+                feed.throttle.set_interval(interval);
+                if std::mem::replace(&mut feed.has_hours, has_hours) != has_hours {
+                    let topics = self.topics.iter_mut().flatten().filter(|topic| topic.feed == id);
+                    topics.for_each(|topic| topic.recheck_days(has_hours));
                 }
             }
             Command::CloseFeed { feed } => {
@@ -272,13 +167,21 @@ impl Router {
                 self.feeds.remove(&feed);
             }
             Command::Activate { feed, instrument, names } => {
+                let has_days = self.feeds.get(&feed).is_some_and(|feed| feed.has_hours);
                 let slot = instrument.slot();
                 if self.topics.len() <= slot {
                     self.topics.resize_with(slot + 1, || None);
                 }
                 if let Some(place) = self.topics.get_mut(slot) {
-                    let before = place.replace(Box::new(Topic::new(feed, instrument, names)));
+                    let before = place.replace(Box::new(Topic::new(feed, instrument, names, has_days)));
                     self.streams = self.streams.saturating_sub(before.map_or(0, |topic| topic.streams.len()));
+                }
+            }
+            Command::Raise { instrument, from } => {
+                let Some(topic) = topic_of(&mut self.topics, instrument) else { return };
+                // What is published on the bus comes whether it is asked for or not.
+                if self.feeds.get(&topic.feed).is_some_and(|feed| !feed.repeats_modes) {
+                    topic.entry.keep_up_to(from);
                 }
             }
             Command::Deactivate { instrument } => {
@@ -332,41 +235,49 @@ impl Router {
     }
 
     fn route(&mut self, feed: FeedId, batch: &Batch, now: Nanos) {
-        let Self { topics, feeds, out, .. } = self;
+        let Self { topics, feeds, out, calendar, .. } = self;
         let Some(feed) = feeds.get_mut(&feed) else { return };
+        let mut tables = Tables { topics, out, calendar };
         match batch {
             Batch::Ltp(ticks) => {
                 for tick in ticks {
-                    feed.apply(topics, out, InstrumentId(tick.instrument), Mode::Ltp, 0, now, |entry| {
-                        entry.merge_ltp(tick)
-                    });
+                    feed.apply(&mut tables, Arrival::of_ltp(tick), now, |entry| entry.merge_ltp(tick));
                 }
             }
             Batch::Quote(quotes) => {
                 for quote in quotes {
-                    feed.apply(topics, out, InstrumentId(quote.instrument), Mode::Quote, 0, now, |entry| {
-                        entry.merge_quote(quote)
-                    });
+                    let arrival = Arrival::of(quote, Mode::Quote);
+                    feed.apply(&mut tables, arrival, now, |entry| entry.merge_quote(quote));
                 }
             }
             Batch::Depth(books, levels) => {
                 for book in books {
                     let (buy, sell) = depth_levels(book, levels).unwrap_or_default();
-                    let instrument = InstrumentId(book.quote.instrument);
-                    feed.apply(topics, out, instrument, Mode::Depth, 0, now, |entry| {
-                        entry.merge_depth(&book.quote, buy, sell)
-                    });
+                    let arrival = Arrival::of(&book.quote, Mode::Depth);
+                    feed.apply(&mut tables, arrival, now, |entry| entry.merge_depth(&book.quote, buy, sell));
                 }
             }
             Batch::Merged(entries) => {
                 for Merged { instrument, mode, entry: merged, missed } in entries {
-                    feed.apply(topics, out, *instrument, *mode, *missed, now, |entry| {
-                        entry.merge_entry(merged, *mode)
-                    });
+                    let arrival = Arrival {
+                        instrument: *instrument,
+                        missed: *missed,
+                        ..Arrival::of(merged.quote(), *mode)
+                    };
+                    feed.apply(&mut tables, arrival, now, |entry| entry.merge_entry(merged, *mode));
                 }
             }
         }
         feed.settle();
+    }
+
+    /// Lets all instruments ask the calendar that is in force now for their trading days.
+    #[cold]
+    fn recheck_days(&mut self) {
+        self.calendar = self.calendars.present();
+        for topic in self.topics.iter_mut().flatten() {
+            topic.recheck_days(self.feeds.get(&topic.feed).is_some_and(|feed| feed.has_hours));
+        }
     }
 
     fn advance(&mut self, now: Nanos) {
@@ -391,75 +302,6 @@ impl Router {
 
 fn topic_of(topics: &mut [Option<Box<Topic>>], instrument: InstrumentId) -> Option<&mut Topic> {
     topics.get_mut(instrument.slot())?.as_deref_mut().filter(|topic| topic.instrument == instrument)
-}
-
-impl Feed {
-    /// Takes one tick, if the instrument is one that this feed was asked for. `missed` others are merged into it.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of the router that a tick concerns, borrowed apart"
-    )]
-    fn apply(
-        &mut self,
-        topics: &mut [Option<Box<Topic>>],
-        out: &mut Outgoing,
-        instrument: InstrumentId,
-        published: Mode,
-        missed: u32,
-        now: Nanos,
-        merge: impl FnOnce(&mut Entry) -> Changed,
-    ) {
-        let Some(topic) = topic_of(topics, instrument).filter(|topic| topic.feed == self.id) else {
-            self.ledger.dropped_unsubscribed += 1;
-            return;
-        };
-        self.ledger.routed += 1;
-        let was_empty = topic.entry.is_empty();
-        let changed = merge(&mut topic.entry);
-        if was_empty && !topic.entry.is_empty() {
-            self.active += 1;
-        }
-        let repeats_another_mode = self.repeats_modes && topic.note_published(published, now);
-        for place in 0..topic.streams.len() {
-            let Some(stream) = topic.streams.get_mut(place) else { break };
-            let variant = stream.variant;
-            if variant.mode() > published {
-                continue;
-            }
-            self.ledger.updates += 1;
-            if repeats_another_mode && !changed.is_visible_in(variant.mode()) {
-                self.ledger.repeated += 1;
-                continue;
-            }
-            let key = Key { instrument, variant };
-            let verdict = if variant.is_lossless() {
-                Verdict::Emit
-            } else {
-                self.throttle.offer(key, &mut stream.spacing, now)
-            };
-            match verdict {
-                Verdict::Emit => {
-                    let received_ns = topic.entry.quote().received_ts_ns;
-                    out.emit(topic, key, missed, received_ns, &mut self.ledger);
-                }
-                Verdict::Wait => {}
-                Verdict::Replaced => self.ledger.conflated_throttle += 1,
-            }
-        }
-    }
-
-    /// A stream ends: what waited for its interval is accounted for.
-    fn abandon(&mut self, stream: &Stream) {
-        if stream.spacing.is_dirty() {
-            self.throttle.forget(stream.spacing);
-            self.ledger.abandoned += 1;
-        }
-    }
-
-    fn settle(&mut self) {
-        self.ledger.settle(&self.counters, self.throttle.waiting());
-        self.counters.active.set(self.active);
-    }
 }
 
 #[cfg(test)]

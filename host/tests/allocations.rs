@@ -6,6 +6,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use adapter_abi::{Ltp, field};
 use tickhost::{
+    calendar::Calendars,
     index::Index,
     intake::Intake,
     mailbox::{Mailbox, SessionId, Update},
@@ -45,14 +46,25 @@ impl Path {
     fn with(subscribers: usize) -> Self {
         let mailbox = Arc::<Mailbox>::default();
         let handle = RouterHandle::new();
-        let router = Router::new(&[Arc::clone(&mailbox)], EncodeOptions::default(), Arc::default());
+        let router = Router::new(
+            &[Arc::clone(&mailbox)],
+            EncodeOptions::default(),
+            Arc::default(),
+            Calendars::default(),
+        );
         let counters = Arc::<FeedCounters>::default();
         let intake = Intake::new(FEED, Arc::clone(&counters), Arc::clone(&handle.doorbell));
         let instrument = InstrumentId::new(3, 1);
         let key = Key { instrument, variant: Variant::new(Mode::Ltp, DepthClass::Five, false) };
         let names = Names { exchange: "NSE".into(), symbol: "SBIN".into(), broker: "sim".into() };
         handle.send_all([
-            Command::OpenFeed { feed: FEED, interval: Duration::ZERO, counters, repeats_modes: false },
+            Command::OpenFeed {
+                feed: FEED,
+                interval: Duration::ZERO,
+                counters,
+                repeats_modes: false,
+                has_hours: true,
+            },
             Command::Activate { feed: FEED, instrument, names },
             Command::Attach { shard: 0, key, session: SessionId(1) },
         ]);

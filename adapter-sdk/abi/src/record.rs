@@ -80,6 +80,9 @@ pub mod field {
     /// record without levels says nothing of the book. Since 1.2.
     pub const BOOK: u32 = 1 << 30;
 
+    /// What hosts say to themselves with it is their own matter; an adapter leaves it unset. Since 1.2.
+    pub const RESERVED_FOR_HOSTS: u32 = 1 << 29;
+
     /// Every bit that an [`Ltp`](super::Ltp) can carry.
     pub const IN_LTP: u32 = LTP | LAST_TRADE_TS | VOLUME | LAST_QUANTITY | EXCHANGE_TS;
     /// Every bit that a [`Quote`](super::Quote) can carry. Others are ignored by a host of this version.

@@ -36,6 +36,17 @@ impl Calendars {
         Ok(Self::new(calendar))
     }
 
+    /// Puts another one in force.
+    #[cfg(test)]
+    pub(crate) fn put(&self, calendar: Calendar) {
+        self.0.store(Arc::new(calendar));
+    }
+
+    /// Whether the one in force is not this one. Cheap enough for each turn of a loop.
+    pub fn has_another(&self, known: &Arc<Calendar>) -> bool {
+        !Arc::ptr_eq(&self.0.load(), known)
+    }
+
     /// The one in force.
     pub fn present(&self) -> Arc<Calendar> {
         self.0.load_full()

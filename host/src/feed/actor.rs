@@ -26,6 +26,7 @@ use crate::{
     accounts::Accounts,
     calendar::Calendars,
     clock,
+    config::Hours,
     inbox::Inbox,
     instruments::Instruments,
     intake::Intake,
@@ -71,6 +72,7 @@ pub fn start(
         interval: serving.throttle,
         counters: Arc::clone(&counters),
         repeats_modes: spec.repeats_modes,
+        has_hours: serving.hours == Hours::Exchange,
     });
     let pool = Pool::new(serving.limits);
     let credentials = Arc::new(CurrentCredentials::new(serving.connector.secrets()));

@@ -125,7 +125,9 @@ impl Mark {
     fn of(quote: &Quote, kind: Mode, buy: &[DepthLevel], sell: &[DepthLevel]) -> Self {
         let mut hasher = FxHasher::default();
         kind.number().hash(&mut hasher);
-        [u64::from(quote.fields), quote.exchange_ts_ns, quote.last_trade_ts_ns].hash(&mut hasher);
+        // An older build may not say whether its records are images.
+        let fields = quote.fields & field::IN_QUOTE;
+        [u64::from(fields), quote.exchange_ts_ns, quote.last_trade_ts_ns].hash(&mut hasher);
         [
             quote.ltp,
             quote.volume,
@@ -384,15 +386,15 @@ impl State {
     fn pass_merged(&mut self, merged: &crate::intake::Merged, intake: &Arc<Intake>) {
         // Several ticks in one have no point of their own; being the newest, they pass.
         self.last.remove(&merged.instrument.0);
-        let view = merged.entry.view();
+        let (record, view) = (merged.entry.record(merged.mode), merged.entry.view());
         match merged.mode {
-            Mode::Ltp => Published::Ltp(&[Ltp::from(view.quote)]).offer(intake),
-            Mode::Quote => Published::Quote(&[*view.quote]).offer(intake),
+            Mode::Ltp => Published::Ltp(&[Ltp::from(&record)]).offer(intake),
+            Mode::Quote => Published::Quote(&[record]).offer(intake),
             Mode::Depth => {
                 let levels = [view.buy, view.sell].concat();
                 let count = |side: &[DepthLevel]| u16::try_from(side.len()).unwrap_or(u16::MAX);
                 let book = Depth {
-                    quote: *view.quote,
+                    quote: record,
                     first_level: 0,
                     buy_levels: count(view.buy),
                     sell_levels: count(view.sell),

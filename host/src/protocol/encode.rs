@@ -85,8 +85,8 @@ impl Default for EncodeOptions {
 }
 
 /// Appends the frame of one tick to `out`. Returns false, and leaves `out` alone, when the values hold nothing that a
-/// client of the mode can use: without a last price in mode LTP, without any value in mode QUOTE, without a level in
-/// mode DEPTH.
+/// client of the mode can use: without a last price in mode LTP, without any value in mode QUOTE, without a book in mode
+/// DEPTH. A book that is known to be empty is one ([`field::BOOK`]).
 ///
 /// `label` must have been made with the suffix of `variant`. Levels beyond those of `variant` are cut. `snapshot`
 /// marks a frame that repeats the last known values to a new subscriber.
@@ -104,7 +104,7 @@ pub fn market_data(
     let has_content = match mode {
         Mode::Ltp => fields & field::LTP != 0,
         Mode::Quote => fields & IN_QUOTE_FRAME != 0,
-        Mode::Depth => !book.is_empty(),
+        Mode::Depth => fields & field::BOOK != 0 || !book.is_empty(),
     };
     if !has_content {
         return false;
@@ -126,8 +126,8 @@ pub fn market_data(
     true
 }
 
-/// The values of which one is enough to make a quote: times alone are none.
-const IN_QUOTE_FRAME: u32 = field::IN_QUOTE & !(field::LAST_TRADE_TS | field::EXCHANGE_TS);
+/// The values of which one is enough to make a quote: the time of the tick alone is none.
+const IN_QUOTE_FRAME: u32 = field::IN_QUOTE & !field::EXCHANGE_TS;
 
 fn push_flat(out: &mut Vec<u8>, mode: Mode, tick: TickView<'_>, book: Book<'_>, timestamp_ns: u64) {
     let values = Values { out, fields: tick.quote.fields };
@@ -182,6 +182,8 @@ fn push_data(
         ",\"last_trade_quantity\":",
         quote.last_quantity,
     );
+    // The other name in use. Clients that know both take the first that is there.
+    values = values.integer(field::LAST_QUANTITY, ",\"last_quantity\":", quote.last_quantity);
     if mode >= Mode::Quote {
         values = values
             .price(field::AVERAGE_PRICE, ",\"average_price\":", quote.average_price)

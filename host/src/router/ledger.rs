@@ -7,6 +7,8 @@ use crate::metrics::FeedCounters;
 pub(super) struct Ledger {
     /// Ticks whose instrument is subscribed on their feed.
     pub(super) routed: u64,
+    /// Ticks older than what is known of their instrument.
+    pub(super) out_of_order: u64,
     /// Ticks whose instrument is not.
     pub(super) dropped_unsubscribed: u64,
     /// Ticks times the streams that they concern.
@@ -29,6 +31,7 @@ impl Ledger {
     pub(super) fn settle(&mut self, counters: &FeedCounters, waiting: usize) {
         let Self {
             routed,
+            out_of_order,
             dropped_unsubscribed,
             updates,
             emitted,
@@ -39,6 +42,7 @@ impl Ledger {
             handed,
         } = std::mem::take(self);
         counters.routed.add(routed);
+        counters.out_of_order.add(out_of_order);
         counters.dropped_unsubscribed.add(dropped_unsubscribed);
         counters.updates.add(updates);
         counters.emitted.add(emitted);

@@ -1,6 +1,7 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::*;
+use crate::metrics::FeedCounters;
 use crate::model::{Depth, DepthClass, DepthLevel, Ltp, PRICE_SCALE, Quote, Variant, field};
 
 const MS: Nanos = 1_000_000;
@@ -13,17 +14,20 @@ struct Rig {
     handle: RouterHandle,
     shards: Vec<Arc<Mailbox>>,
     intakes: BTreeMap<FeedId, Arc<Intake>>,
+    calendars: Calendars,
 }
 
 impl Rig {
     fn new(interval_ms: u64, repeats_modes: bool) -> Self {
         let shards = vec![Arc::new(Mailbox::default()), Arc::new(Mailbox::default())];
         let options = EncodeOptions { flat_fields: true, bids_asks: false };
+        let calendars = Calendars::default();
         let mut rig = Self {
-            router: Router::new(&shards, options, Arc::default()),
+            router: Router::new(&shards, options, Arc::default(), calendars.clone()),
             handle: RouterHandle::new(),
             shards,
             intakes: BTreeMap::new(),
+            calendars,
         };
         for feed in [FEED, OTHER] {
             let counters = Arc::<FeedCounters>::default();
@@ -32,6 +36,7 @@ impl Rig {
                 interval: Duration::from_millis(interval_ms),
                 counters: Arc::clone(&counters),
                 repeats_modes,
+                has_hours: true,
             });
             rig.intakes.insert(feed, Intake::new(feed, counters, Arc::clone(&rig.handle.doorbell)));
         }
@@ -71,6 +76,7 @@ impl Rig {
         assert_eq!(
             c.received.get(),
             c.routed.get()
+                + c.out_of_order.get()
                 + c.conflated_intake.get()
                 + c.dropped_unsubscribed.get()
                 + c.dropped_invalid.get()
@@ -232,6 +238,55 @@ fn a_publisher_that_repeats_a_tick_under_every_mode_is_heard_once() {
     rig.assert_balanced(FEED);
 }
 
+/// Thirty prices, each published under all modes in this order, as adapters of the reference do: what a client of each mode
+/// gets.
+fn prices_under_every_mode(order: [Mode; 3]) -> BTreeMap<u64, Vec<f64>> {
+    let mut rig = Rig::new(0, true);
+    rig.activate(FEED, SBIN, "NIFTY");
+    Mode::ALL.into_iter().for_each(|mode| rig.attach(0, SBIN, variant(mode)));
+    let intake = Arc::clone(&rig.intakes[&FEED]);
+    let level = DepthLevel { price: PRICE_SCALE, quantity: 1, orders: 1, reserved: 0 };
+    let mut seen: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for number in 0..30 {
+        for mode in order {
+            let price = quote(SBIN, number);
+            match mode {
+                Mode::Ltp => intake.offer_ltp(&[tick(SBIN, number)]),
+                Mode::Quote => intake.offer_quote(&[price]),
+                Mode::Depth => intake.offer_depth(
+                    &[Depth { quote: price, first_level: 0, buy_levels: 1, sell_levels: 0 }],
+                    &[level],
+                ),
+            };
+            rig.turn(u64::try_from(number).unwrap() * 200 * MS + u64::from(mode.number()));
+        }
+        for (_, mode, price) in rig.frames(0) {
+            seen.entry(mode).or_default().push(price);
+        }
+    }
+    rig.assert_balanced(FEED);
+    seen
+}
+
+#[test]
+fn every_mode_sees_every_new_value_once_in_whatever_order_it_is_published() {
+    let prices: Vec<f64> = (0..30).map(f64::from).collect();
+    let [ltp, quote, depth] = Mode::ALL;
+    for order in [
+        [ltp, quote, depth],
+        [depth, quote, ltp],
+        [quote, ltp, depth],
+        [ltp, depth, quote],
+        [depth, ltp, quote],
+        [quote, depth, ltp],
+    ] {
+        let seen = prices_under_every_mode(order);
+        for mode in 1..=3 {
+            assert_eq!(seen.get(&mode), Some(&prices), "mode {mode}, published as {order:?}");
+        }
+    }
+}
+
 #[test]
 fn a_suffixed_symbol_keeps_its_suffix_beside_the_plain_one() {
     let mut rig = Rig::new(0, false);
@@ -319,3 +374,5 @@ fn ten_million_interleaved_ticks_and_none_is_misrouted() {
     }
     assert!(checked > 200_000, "{checked} frames checked");
 }
+
+mod days;

@@ -65,6 +65,9 @@ impl Actor {
         subscribed.demand.add(variant);
         let wanted = subscribed.demand.upstream().unwrap_or(subscribed.upstream);
         if wanted != subscribed.upstream || subscribed.asked == 0 {
+            if wanted.mode > subscribed.upstream.mode && subscribed.asked != 0 {
+                activations.push(router::Command::Raise { instrument, from: subscribed.upstream.mode });
+            }
             subscribed.upstream = wanted;
             subscribed.waiters.push((ticket, variant));
             return Ok(Some(instrument));

@@ -10,6 +10,7 @@ use adapter_abi::SubscriptionOutcome;
 
 use super::Actor;
 use crate::{
+    config::Hours,
     feed::{
         Serving,
         connection::{Connection, Link},
@@ -96,8 +97,11 @@ impl Actor {
             let mut status = self.feed.0.status.lock();
             (status.throttle, status.hours) = (serving.throttle, serving.hours);
         }
-        let spacing = router::Command::Respace { feed: self.feed.id(), interval: serving.throttle };
-        self.context.router.send(spacing);
+        self.context.router.send(router::Command::Retune {
+            feed: self.feed.id(),
+            interval: serving.throttle,
+            has_hours: serving.hours == Hours::Exchange,
+        });
     }
 
     /// Ends an instance and starts the next one, where the broker has no room for both when the old one has gone.

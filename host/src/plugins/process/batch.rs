@@ -4,6 +4,7 @@
 //! records with every member little-endian in the order of its declaration, then the levels of books.
 
 use adapter_abi::{Depth, DepthLevel, Ltp, Quote};
+use rustc_hash::FxHashSet;
 
 use crate::{
     bus::MAX_BODY_BYTES,
@@ -116,30 +117,40 @@ pub(super) fn encode(batch: &Batch, mut send: impl FnMut(Vec<u8>)) {
             }
             part.flush(&mut send);
         }
-        Batch::Merged(entries) => merged(entries, &mut send),
+        Batch::Merged(entries) => in_runs(entries, &mut send),
     }
 }
 
-/// Every instrument stands once in what the overflow held, so the kinds need not keep their order.
+/// What the overflow held, in runs in which every instrument stands once, so that their kinds need not keep their order.
+fn in_runs(mut entries: &[Merged], send: &mut impl FnMut(Vec<u8>)) {
+    while !entries.is_empty() {
+        let mut seen = FxHashSet::default();
+        let once = entries.iter().take_while(|merged| seen.insert(merged.instrument)).count();
+        let (run, rest) = entries.split_at(once);
+        merged(run, send);
+        entries = rest;
+    }
+}
+
 fn merged(entries: &[Merged], send: &mut impl FnMut(Vec<u8>)) {
     let of = |mode| entries.iter().filter(move |merged| merged.mode == mode);
     let missed = |part: &[&Merged]| part.iter().fold(0_u32, |sum, merged| sum.saturating_add(merged.missed));
     let ltp: Vec<&Merged> = of(Mode::Ltp).collect();
     for part in ltp.chunks((MAX_BODY_BYTES - HEAD) / LTP_BYTES) {
         let mut frame = frame(Mode::Ltp, part.len(), 0, missed(part), part.len() * LTP_BYTES);
-        part.iter().for_each(|merged| write_ltp(&mut frame, &Ltp::from(merged.entry.quote())));
+        part.iter().for_each(|merged| write_ltp(&mut frame, &Ltp::from(&merged.entry.record(Mode::Ltp))));
         send(frame);
     }
     let quote: Vec<&Merged> = of(Mode::Quote).collect();
     for part in quote.chunks((MAX_BODY_BYTES - HEAD) / QUOTE_BYTES) {
         let mut frame = frame(Mode::Quote, part.len(), 0, missed(part), part.len() * QUOTE_BYTES);
-        part.iter().for_each(|merged| write_quote(&mut frame, merged.entry.quote()));
+        part.iter().for_each(|merged| write_quote(&mut frame, &merged.entry.record(Mode::Quote)));
         send(frame);
     }
     let mut books = Books::default();
     for merged in of(Mode::Depth) {
-        let view = merged.entry.view();
-        books.add(view.quote, view.buy, view.sell, merged.missed, send);
+        let (record, view) = (merged.entry.record(Mode::Depth), merged.entry.view());
+        books.add(&record, view.buy, view.sell, merged.missed, send);
     }
     books.flush(send);
 }
@@ -241,7 +252,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{book::Entry, model::InstrumentId};
+    use crate::{
+        book::Entry,
+        model::{InstrumentId, field},
+    };
 
     fn quote(number: u32) -> Quote {
         let value = i64::from(number);
@@ -361,6 +375,31 @@ mod tests {
             seen.push((kind, count, decoded.missed));
         }
         assert_eq!(seen, [(Mode::Ltp, 2, 6), (Mode::Quote, 1, 3), (Mode::Depth, 1, 1)]);
+    }
+
+    #[test]
+    fn of_one_instrument_the_older_goes_first_whatever_its_kind() {
+        let merged = |number: u32, mode: Mode, fields: u32| {
+            let mut entry = Entry::default();
+            entry.merge_depth(&Quote { fields, ..quote(number) }, &[], &[]);
+            Merged { instrument: InstrumentId(number), mode, entry, missed: 0 }
+        };
+        let batch = Batch::Merged(vec![
+            merged(1, Mode::Depth, field::LTP | field::BOOK),
+            merged(2, Mode::Quote, field::LTP | field::IMAGE),
+            merged(1, Mode::Ltp, field::LTP | field::IMAGE),
+            merged(2, Mode::Ltp, field::LTP),
+        ]);
+        let mut decoded = Decoded::default();
+        let mut seen = Vec::new();
+        for frame in frames(&batch) {
+            decoded.read(&frame).unwrap();
+            seen.extend(decoded.ltp.iter().map(|tick| (tick.instrument, tick.fields)));
+            seen.extend(decoded.quote.iter().map(|quote| (quote.instrument, quote.fields)));
+            seen.extend(decoded.depth.iter().map(|book| (book.quote.instrument, book.quote.fields)));
+        }
+        let (ltp, image) = (field::LTP, field::LTP | field::IMAGE);
+        assert_eq!(seen, [(2, image), (1, ltp | field::BOOK), (1, image), (2, ltp)]);
     }
 
     proptest! {

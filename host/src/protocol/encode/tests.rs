@@ -24,9 +24,10 @@ const PRICES: [Shown; 14] = [
     ("prev_close", field::PREV_CLOSE, Mode::Quote, |q| q.prev_close),
 ];
 
-const INTEGERS: [Shown; 9] = [
+const INTEGERS: [Shown; 10] = [
     ("volume", field::VOLUME, Mode::Ltp, |q| q.volume),
     ("last_trade_quantity", field::LAST_QUANTITY, Mode::Ltp, |q| q.last_quantity),
+    ("last_quantity", field::LAST_QUANTITY, Mode::Ltp, |q| q.last_quantity),
     ("total_buy_quantity", field::TOTAL_BUY_QUANTITY, Mode::Quote, |q| q.total_buy_quantity),
     ("total_sell_quantity", field::TOTAL_SELL_QUANTITY, Mode::Quote, |q| q.total_sell_quantity),
     ("oi", field::OI, Mode::Quote, |q| q.oi),
@@ -67,7 +68,8 @@ fn levels(count: usize) -> Vec<DepthLevel> {
 
 #[test]
 fn what_a_mode_cannot_show_is_no_frame() {
-    let times = only(field::LAST_TRADE_TS | field::EXCHANGE_TS);
+    let times = only(field::EXCHANGE_TS);
+    let trade_time = only(field::LAST_TRADE_TS);
     let volume = only(field::VOLUME);
     let ltp = only(field::LTP);
     let sent =
@@ -77,8 +79,14 @@ fn what_a_mode_cannot_show_is_no_frame() {
     assert_eq!(sent(&ltp, &[], Mode::Depth), None);
     assert!(sent(&ltp, &[], Mode::Ltp).is_some());
     assert!(sent(&volume, &[], Mode::Quote).is_some());
+    assert!(sent(&trade_time, &[], Mode::Quote).is_some(), "when the last trade was is a value");
     assert!(sent(&times, &levels(1), Mode::Depth).is_some(), "a book needs no last price");
-    assert_eq!(sent(&only(1 << 31), &[], Mode::Quote), None, "bits of later versions are no value");
+    assert_eq!(sent(&only(1 << 28), &[], Mode::Quote), None, "bits of later versions are no value");
+    for says_what_it_is in [field::IMAGE, field::BOOK, field::RESERVED_FOR_HOSTS] {
+        assert_eq!(sent(&only(says_what_it_is), &[], Mode::Quote), None);
+    }
+    let empty_book = sent(&only(field::BOOK), &[], Mode::Depth).unwrap();
+    assert!(empty_book.contains(r#""depth":{"buy":[],"sell":[]}"#), "{empty_book}");
 }
 
 #[test]
@@ -263,7 +271,7 @@ proptest! {
             let is_hollow = match mode {
                 Mode::Ltp => quote.fields & field::LTP == 0,
                 Mode::Quote => quote.fields & IN_QUOTE_FRAME == 0,
-                Mode::Depth => buy.is_empty() && sell.is_empty(),
+                Mode::Depth => buy.is_empty() && sell.is_empty() && quote.fields & field::BOOK == 0,
             };
             prop_assert!(is_hollow);
             return Ok(());

@@ -34,6 +34,8 @@ export interface TickNumbers {
     readonly volume?: number;
     /** Units of the last trade. */
     readonly last_trade_quantity?: number;
+    /** The same, under the other name in use. */
+    readonly last_quantity?: number;
     /** Of the day. */
     readonly open?: number;
     /** Of the day. */
@@ -82,6 +84,7 @@ export const TICK_NUMBERS = [
     "ltt",
     "volume",
     "last_trade_quantity",
+    "last_quantity",
     "open",
     "high",
     "low",

@@ -1,0 +1,104 @@
+//! Trading days: what the values of "today" belong to.
+
+use super::{Calendar, HORIZON_DAYS, Market, date::Date};
+
+/// One day of trade of an exchange. It begins with the pre-open before its first session and lasts until the next one
+/// begins, nights, weekends and holidays included: what is said in between is still of this day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TradingDay {
+    /// Its date in India, by which two of them are told apart.
+    pub date: Date,
+    from_ns: u64,
+    until_ns: u64,
+}
+
+impl TradingDay {
+    /// Whether this moment, in nanoseconds since the Unix epoch, belongs to it.
+    pub const fn contains(&self, at_ns: u64) -> bool {
+        self.from_ns <= at_ns && at_ns < self.until_ns
+    }
+
+    /// The same day, of which no moment is known to belong to it: another calendar has to be asked.
+    #[must_use]
+    pub const fn unsure(self) -> Self {
+        Self { from_ns: 0, until_ns: 0, ..self }
+    }
+}
+
+impl Calendar {
+    /// The trading day of an exchange to which a moment in nanoseconds since the Unix epoch belongs. None where trade never
+    /// stops, as far as is known, or where none was within 40 days.
+    pub fn trading_day(&self, exchange: &str, at_ns: u64) -> Option<TradingDay> {
+        self.by_exchange.get(exchange).and_then(|place| self.markets.get(*place))?.trading_day(at_ns)
+    }
+}
+
+impl Market {
+    fn trading_day(&self, at_ns: u64) -> Option<TradingDay> {
+        if self.is_always_open {
+            return None;
+        }
+        let (today, _) = Date::in_india(at_ns);
+        let (date, from_ns) = (0..=HORIZON_DAYS).map(|days| today.plus_days(-days)).find_map(|date| {
+            let from_ns = self.begin_of(date)?;
+            (from_ns <= at_ns).then_some((date, from_ns))
+        })?;
+        let until_ns =
+            (1..=HORIZON_DAYS).find_map(|days| self.begin_of(date.plus_days(days))).unwrap_or(u64::MAX);
+        Some(TradingDay { date, from_ns, until_ns })
+    }
+
+    /// When the trading day of this date begins, if it is one.
+    fn begin_of(&self, date: Date) -> Option<u64> {
+        let first = self.sessions_on(date).first()?;
+        Some(date.at(first.from.minus_minutes(self.pre_open_minutes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(date: &str, time: &str) -> u64 {
+        date.parse::<Date>().unwrap().at(time.parse().unwrap())
+    }
+
+    fn date_of(exchange: &str, date: &str, time: &str) -> Option<String> {
+        let day = Calendar::built_in().trading_day(exchange, at(date, time))?;
+        assert!(day.contains(at(date, time)));
+        Some(day.date.to_string())
+    }
+
+    #[test]
+    fn a_trading_day_lasts_from_its_pre_open_to_the_next() {
+        // A Friday before a usual weekend, and the Tuesday of a holiday.
+        for (date, time, expected) in [
+            ("2026-11-27", "08:59", "2026-11-26"),
+            ("2026-11-27", "09:00", "2026-11-27"),
+            ("2026-11-27", "15:31", "2026-11-27"),
+            ("2026-11-28", "12:00", "2026-11-27"),
+            ("2026-11-30", "08:59", "2026-11-27"),
+            ("2026-11-30", "09:00", "2026-11-30"),
+            ("2026-11-24", "12:00", "2026-11-23"),
+            ("2026-11-25", "08:00", "2026-11-23"),
+        ] {
+            assert_eq!(date_of("NSE", date, time).as_deref(), Some(expected), "{date} {time}");
+        }
+        let day = Calendar::built_in().trading_day("NSE", at("2026-11-27", "12:00")).unwrap();
+        assert!(day.contains(at("2026-11-30", "08:59")) && !day.contains(at("2026-11-30", "09:00")));
+        assert!(
+            !day.contains(at("2026-11-27", "08:59")) && !day.unsure().contains(at("2026-11-27", "12:00"))
+        );
+        assert_eq!(day.unsure().date, day.date);
+    }
+
+    #[test]
+    fn each_exchange_has_its_own_beginning_and_some_have_none() {
+        assert_eq!(date_of("CDS", "2026-11-27", "08:59").as_deref(), Some("2026-11-26"));
+        assert_eq!(date_of("CRYPTO", "2026-11-27", "08:59"), None);
+        // Whatever a broker takes for a time.
+        for at_ns in [0, 1, u64::MAX / 2, u64::MAX] {
+            Calendar::built_in().trading_day("NSE", at_ns);
+        }
+    }
+}

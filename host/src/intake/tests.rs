@@ -1,0 +1,223 @@
+use super::*;
+use crate::model::field;
+
+fn tick(instrument: u32, seq: u64) -> Ltp {
+    Ltp { instrument, fields: field::LTP, seq, ltp: i64::try_from(seq).unwrap(), ..Ltp::default() }
+}
+
+fn intake() -> Arc<Intake> {
+    Intake::new(FeedId(1), Arc::default(), Doorbell::new())
+}
+
+/// Fills the queue to its limit, so that what follows overflows.
+fn fill(intake: &Arc<Intake>) {
+    let batch = vec![tick(9_999_999, 1); QUEUE_LIMIT_BYTES / size_of::<Ltp>()];
+    intake.offer_ltp(&batch);
+}
+
+#[test]
+fn ticks_pass_in_order_while_there_is_room() {
+    let intake = intake();
+    intake.offer_ltp(&[tick(1, 1), tick(2, 2)]);
+    intake.offer_ltp(&[tick(1, 3)]);
+    let mut batches = Vec::new();
+    intake.take(&mut batches);
+    let seqs: Vec<u64> = batches
+        .iter()
+        .flat_map(|batch| match batch {
+            Batch::Ltp(ticks) => ticks.iter().map(|tick| tick.seq).collect::<Vec<_>>(),
+            _ => panic!("not ltp"),
+        })
+        .collect();
+    assert_eq!(seqs, [1, 2, 3]);
+}
+
+#[test]
+fn the_doorbell_rings_once_until_the_router_took() {
+    let intake = intake();
+    let mut ready = Vec::new();
+    intake.offer_ltp(&[tick(1, 1)]);
+    intake.offer_ltp(&[tick(1, 2)]);
+    intake.doorbell.take_ready(&mut ready);
+    assert_eq!(ready.len(), 1);
+    intake.take(&mut Vec::new());
+    intake.offer_ltp(&[tick(1, 3)]);
+    intake.doorbell.take_ready(&mut ready);
+    assert_eq!(ready.len(), 2);
+}
+
+#[test]
+fn a_flood_is_taken_in_turns_in_order_and_its_end_last() {
+    let intake = intake();
+    let batch: Vec<Ltp> = (0..1_000).map(|number| tick(number, 1)).collect();
+    let fitting = QUEUE_LIMIT_BYTES / size_of_val(batch.as_slice());
+    for round in 0..=fitting as u64 {
+        let batch: Vec<Ltp> = batch.iter().map(|t| tick(t.instrument, round)).collect();
+        intake.offer_ltp(&batch);
+    }
+    let mut ready = Vec::new();
+    let (mut rounds, mut turns, mut has_ended) = (0, 0, false);
+    loop {
+        intake.doorbell.take_ready(&mut ready);
+        let Some(intake) = ready.pop() else { break };
+        assert!(ready.is_empty(), "one place in the queue for each feed");
+        let mut batches = Vec::new();
+        intake.take_turn(&mut batches, 2 * size_of_val(batch.as_slice()));
+        turns += 1;
+        for taken in batches {
+            assert!(!has_ended, "nothing comes behind the overflow");
+            match taken {
+                Batch::Ltp(ticks) => {
+                    assert!(ticks.iter().all(|tick| tick.seq == rounds));
+                    rounds += 1;
+                }
+                Batch::Merged(merged) => {
+                    assert!(merged.iter().all(|merged| merged.entry.quote().seq == rounds));
+                    has_ended = true;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!((rounds, turns), (fitting as u64, fitting.div_ceil(2)));
+    assert!(has_ended);
+}
+
+#[test]
+fn a_flood_keeps_the_newest_of_each_instrument_in_bounded_memory() {
+    let intake = intake();
+    let batch: Vec<Ltp> = (0..100).map(|i| tick(i, 1)).collect();
+    let rounds = QUEUE_LIMIT_BYTES / (100 * size_of::<Ltp>()) + 50;
+    for round in 0..rounds {
+        let batch: Vec<Ltp> = batch.iter().map(|t| tick(t.instrument, round as u64)).collect();
+        intake.offer_ltp(&batch);
+    }
+    let mut batches = Vec::new();
+    intake.take(&mut batches);
+    let Some(Batch::Merged(merged)) = batches.last() else { panic!("no overflow") };
+    assert_eq!(merged.len(), 100);
+    for Merged { mode, entry, .. } in merged {
+        assert_eq!(*mode, Mode::Ltp);
+        assert_eq!(entry.quote().seq, rounds as u64 - 1);
+    }
+    let missed: u64 = merged.iter().map(|merged| u64::from(merged.missed)).sum();
+    assert_eq!(missed, intake.counters().conflated_intake.get());
+    let queued: usize = batches.iter().map(|b| if let Batch::Ltp(ticks) = b { ticks.len() } else { 0 }).sum();
+    let counters = intake.counters();
+    assert_eq!(counters.received.get(), rounds as u64 * 100);
+    assert_eq!(counters.received.get(), queued as u64 + 100 + counters.conflated_intake.get());
+}
+
+#[test]
+fn ticks_of_two_minutes_are_kept_apart_in_order() {
+    let intake = intake();
+    fill(&intake);
+    let at = |minute: u64, number: u32, fields: u32| Quote {
+        instrument: number,
+        fields: fields | field::VOLUME,
+        received_ts_ns: minute * MINUTE_NS,
+        volume: i64::try_from(minute).unwrap(),
+        ..Quote::default()
+    };
+    intake.offer_quote(&[at(1, 1, field::HIGH), at(1, 1, field::LOW), at(2, 1, field::LTP)]);
+    intake.offer_ltp(&[Ltp::from(&at(2, 1, 0)), Ltp::from(&at(2, 2, 0))]);
+    let mut batches = Vec::new();
+    intake.take(&mut batches);
+    let Some(Batch::Merged(merged)) = batches.last() else { panic!("no overflow") };
+    let seen: Vec<_> = merged
+        .iter()
+        .filter(|merged| merged.instrument.0 < 3)
+        .map(|merged| (merged.instrument.0, merged.mode, merged.entry.quote().fields, merged.missed))
+        .collect();
+    let volume = field::VOLUME;
+    assert_eq!(
+        seen,
+        [
+            (1, Mode::Quote, volume | field::HIGH | field::LOW, 1),
+            (1, Mode::Quote, volume | field::LTP, 1),
+            (2, Mode::Ltp, volume, 0),
+        ]
+    );
+}
+
+#[test]
+fn where_there_is_no_room_the_newest_is_still_kept() {
+    let intake = intake();
+    fill(&intake);
+    let limit = u32::try_from(OVERFLOW_LIMIT).unwrap();
+    let all: Vec<Ltp> = (0..limit - 1).map(|number| tick(number, 1)).collect();
+    intake.offer_ltp(&all);
+    let later: Vec<Ltp> = [3, 3, 7]
+        .into_iter()
+        .zip(2..)
+        .map(|(number, minute)| Ltp { received_ts_ns: minute * MINUTE_NS, ..tick(number, minute) })
+        .collect();
+    intake.offer_ltp(&later);
+    intake.offer_ltp(&[tick(limit, 1), tick(limit + 1, 1)]);
+    let mut batches = Vec::new();
+    intake.take(&mut batches);
+    let Some(Batch::Merged(merged)) = batches.last() else { panic!("no overflow") };
+    assert_eq!(merged.len(), OVERFLOW_LIMIT);
+    assert_eq!((merged[3].entry.quote().ltp, merged[7].entry.quote().ltp), (3, 4));
+    let counters = intake.counters();
+    assert_eq!(counters.dropped_unsubscribed.get(), 1, "and what finds no place at all is counted");
+}
+
+#[test]
+fn what_was_taken_makes_room() {
+    let intake = intake();
+    for _ in 0..3 {
+        fill(&intake);
+        intake.offer_ltp(&[tick(1, 1)]);
+        let mut batches = Vec::new();
+        intake.take(&mut batches);
+        let (last, queued) = batches.split_last().unwrap();
+        assert!(matches!(last, Batch::Merged(merged) if merged.len() == 1));
+        assert_eq!(queued.iter().map(Batch::bytes).sum::<usize>(), QUEUE_LIMIT_BYTES);
+        // Once the queue is empty ticks pass as they come.
+        intake.offer_ltp(&[tick(1, 1)]);
+        batches.clear();
+        intake.take(&mut batches);
+        assert!(matches!(batches.as_slice(), [Batch::Ltp(_)]));
+    }
+}
+
+#[test]
+fn a_book_that_points_outside_its_levels_is_left_out_and_counted() {
+    let intake = intake();
+    let quote = Quote { instrument: 1, ..Quote::default() };
+    let levels = [DepthLevel::default(); 4];
+    let good = Depth { quote, first_level: 0, buy_levels: 2, sell_levels: 2 };
+    let beyond = Depth { first_level: 1, ..good };
+    let overflowing = Depth { first_level: u32::MAX, ..good };
+    let too_many = Depth { buy_levels: 201, ..good };
+    assert_eq!(intake.offer_depth(&[good, beyond, overflowing, too_many], &levels), 3);
+    let mut batches = Vec::new();
+    intake.take(&mut batches);
+    assert!(matches!(batches.as_slice(), [Batch::Depth(books, _)] if books.len() == 1));
+    assert_eq!(intake.counters().dropped_invalid.get(), 3);
+}
+
+#[test]
+fn a_book_with_a_negative_quantity_is_left_out_and_counted() {
+    let intake = intake();
+    let quote = Quote { instrument: 1, ..Quote::default() };
+    let mut levels = [DepthLevel::default(); 4];
+    levels[3].quantity = -1;
+    let good = Depth { quote, first_level: 0, buy_levels: 1, sell_levels: 2 };
+    let bid = Depth { first_level: 3, buy_levels: 1, sell_levels: 0, ..good };
+    let ask = Depth { first_level: 2, buy_levels: 0, sell_levels: 2, ..good };
+    assert_eq!(intake.offer_depth(&[bid, good, ask], &levels), 2);
+    assert_eq!(intake.counters().dropped_invalid.get(), 2);
+}
+
+#[test]
+fn a_closed_intake_counts_what_still_arrives() {
+    let intake = intake();
+    intake.close();
+    intake.offer_ltp(&[tick(1, 1)]);
+    let mut batches = Vec::new();
+    intake.take(&mut batches);
+    assert!(batches.is_empty());
+    assert_eq!(intake.counters().dropped_retired.get(), 1);
+}
