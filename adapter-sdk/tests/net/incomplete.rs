@@ -413,3 +413,27 @@ async fn an_older_list_does_not_hide_that_the_account_is_refused() {
     assert_eq!(error.code(), ErrorCode::AUTH);
     assert!(bench.instance().0.prepare(&Access::Public).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_whole_list_is_whole_whatever_came_in_between() {
+    const GOOD: &str = "NSE SBIN 1\nNFO A30DEC99FUT 2\n";
+    let strange: Vec<String> = (0..40).map(|row| format!("NSE STRANGE{row} {}", row + 100)).collect();
+    let strange: &'static str = strange.join("\n").leak();
+    let bench = Bench::start(&[GOOD]).await;
+    let (master, lists) = bench.prepared().await;
+    let mut renewal = master.renewal(Access::Public);
+    bench.serve(&[strange]);
+    lists.ask();
+    soon(renewal.next()).await.unwrap();
+    assert_eq!(instruments(&master).len(), 42);
+    // What one incomplete list had is not lost by the next.
+    bench.serve(&["NSE OTHER 9\n"]);
+    lists.ask();
+    soon(renewal.next()).await.unwrap();
+    assert_eq!(instruments(&master).len(), 43);
+    bench.serve(&[GOOD]);
+    lists.ask();
+    soon(renewal.next()).await.unwrap();
+    are(&master, &[("A30DEC99FUT", 2), ("SBIN", 1)]);
+    assert!(master.is_whole());
+}
