@@ -21,7 +21,7 @@ use super::{
 use crate::{AdapterError, ListTrouble, abi::ErrorCode};
 
 /// How long the rows of an older list serve for what a newer one lacks, unless [`Outdated::Use`] says that age is no matter.
-/// It covers the longest holidays, and is far less than the months in which an exchange gives a number anew.
+/// It covers the longest holidays of the exchanges; the older a row, the likelier its number means something else by now.
 const SERVES_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// The copies on disk that make a list.

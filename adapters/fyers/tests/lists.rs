@@ -1,6 +1,6 @@
 //! Lists of instruments, of which one file is no good.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 #[path = "broker/harness.rs"]
 mod harness;
