@@ -30,6 +30,7 @@
     reason = "a test kit reports by panicking, as its every method says"
 )]
 
+mod files;
 mod names;
 mod vectors;
 
@@ -49,6 +50,7 @@ use adapter_abi::{
 use parking_lot::{Condvar, Mutex};
 
 pub use self::{
+    files::FileServer,
     names::{CASH, Cash, SPELLINGS, assert_cash_names},
     vectors::{FOLDER as VECTORS_FOLDER, Vectors},
 };
@@ -100,6 +102,8 @@ pub struct Heard {
     pub statuses: Vec<StatusEvent>,
     /// Order updates, as JSON.
     pub orders: Vec<String>,
+    /// States of the list of instruments, as JSON, in order.
+    pub lists: Vec<String>,
     /// Log lines with their level.
     pub logs: Vec<(LogLevel, String)>,
 }
@@ -207,6 +211,11 @@ impl Bench {
     pub fn change_credentials(&self, credentials_json: &str) {
         credentials_json.clone_into(&mut self.host.credentials.lock());
         self.adapter.credentials_changed();
+    }
+
+    /// Asks for a new list of instruments, as the operator does.
+    pub fn renew_list(&self) {
+        self.adapter.renew_list();
     }
 
     /// Counters of the instance.
@@ -327,6 +336,10 @@ impl Host for Callbacks {
 
     fn subscription_outcomes(&self, request: u64, outcomes: RSlice<'_, SubscriptionOutcome>) {
         self.hear(|heard| heard.outcomes.extend(outcomes.iter().map(|outcome| (request, outcome.clone()))));
+    }
+
+    fn instrument_list(&self, state_json: RStr<'_>) {
+        self.hear(|heard| heard.lists.push(state_json.to_string()));
     }
 
     fn credentials(&self) -> RString {

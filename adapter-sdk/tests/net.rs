@@ -4,6 +4,8 @@
 
 #[path = "net/http.rs"]
 mod http;
+#[path = "net/incomplete.rs"]
+mod incomplete;
 #[path = "net/instruments.rs"]
 mod instruments;
 #[path = "net/master.rs"]

@@ -18,6 +18,8 @@ pub struct Entry {
     buy_levels: usize,
     /// Values of which this is an image: none, those of an LTP record, or all.
     image_of: u32,
+    /// Counts that were said to be unknown, and not said since.
+    unknown: u32,
     /// The latest time of the exchange that was taken; 0 for none.
     newest_ts_ns: u64,
     /// Ticks that were refused for being late since the last one that was not.
@@ -81,13 +83,22 @@ impl Entry {
     }
 
     /// The values as one record that has the effect of everything that was merged into this, on its way as `mode`.
-    pub const fn record(&self, mode: Mode) -> Quote {
+    pub fn record(&self, mode: Mode) -> Quote {
         let image = match (self.image_of, mode) {
             (0, _) => 0,
             (field::IN_QUOTE, _) | (_, Mode::Ltp) => field::IMAGE,
             _ => LTP_IMAGE,
         };
-        Quote { fields: self.quote.fields | image, ..self.quote }
+        let mut record = Quote { fields: self.quote.fields | image, ..self.quote };
+        if self.unknown != 0 {
+            record.fields |= self.unknown;
+            for (bit, count) in counts(&mut record) {
+                if self.unknown & bit != 0 {
+                    *count = UNKNOWN_COUNT;
+                }
+            }
+        }
+        record
     }
 
     /// Forgets all values: they are of another trading day, or of a clock that was wrong. A book that was known is an empty
@@ -134,12 +145,16 @@ impl Entry {
         let (volume, is_image) =
             (present(tick.fields, field::VOLUME, tick.volume), tick.fields & field::IMAGE != 0);
         let mut changed = self.begin(tick.fields, tick.exchange_ts_ns, volume)?;
-        let fields = tick.fields
-            & field::IN_LTP
-            & !negative_counts(&[(field::VOLUME, tick.volume), (field::LAST_QUANTITY, tick.last_quantity)]);
+        let unknown =
+            negative_counts(&[(field::VOLUME, tick.volume), (field::LAST_QUANTITY, tick.last_quantity)]);
+        let fields = tick.fields & field::IN_LTP & !unknown;
         if is_image {
+            self.image_of |= field::IN_LTP;
             self.keep_values(fields, field::IN_LTP, &mut changed);
+        } else if tick.fields & unknown != 0 {
+            self.keep_values(0, tick.fields & unknown, &mut changed);
         }
+        self.unknown = (self.unknown | tick.fields & unknown) & !fields;
         let to = &mut self.quote;
         stamp(to, tick.instrument, tick.seq, tick.received_ts_ns);
         changed.ltp |= copy(&mut to.ltp, tick.ltp, fields, to.fields, field::LTP);
@@ -157,24 +172,31 @@ impl Entry {
     pub fn merge_quote(&mut self, from: &Quote) -> Option<Changed> {
         let volume = present(from.fields, field::VOLUME, from.volume);
         let mut changed = self.begin(from.fields, from.exchange_ts_ns, volume)?;
-        let fields = from.fields
-            & field::IN_QUOTE
-            & !negative_counts(&[
-                (field::VOLUME, from.volume),
-                (field::LAST_QUANTITY, from.last_quantity),
-                (field::TOTAL_BUY_QUANTITY, from.total_buy_quantity),
-                (field::TOTAL_SELL_QUANTITY, from.total_sell_quantity),
-                (field::OI, from.oi),
-                (field::BID_SIZE, from.bid_size),
-                (field::ASK_SIZE, from.ask_size),
-                (field::OI_HIGH, from.oi_high),
-                (field::OI_LOW, from.oi_low),
-            ]);
+        let unknown = negative_counts(&[
+            (field::VOLUME, from.volume),
+            (field::LAST_QUANTITY, from.last_quantity),
+            (field::TOTAL_BUY_QUANTITY, from.total_buy_quantity),
+            (field::TOTAL_SELL_QUANTITY, from.total_sell_quantity),
+            (field::OI, from.oi),
+            (field::BID_SIZE, from.bid_size),
+            (field::ASK_SIZE, from.ask_size),
+            (field::OI_HIGH, from.oi_high),
+            (field::OI_LOW, from.oi_low),
+        ]);
+        let fields = from.fields & field::IN_QUOTE & !unknown;
         if from.fields & field::IMAGE != 0 {
+            self.image_of |= field::IN_QUOTE;
             self.keep_values(fields, field::IN_QUOTE, &mut changed);
-        } else if from.fields & LTP_IMAGE != 0 {
-            self.keep_values(fields, field::IN_LTP, &mut changed);
+        } else {
+            if from.fields & LTP_IMAGE != 0 {
+                self.image_of |= field::IN_LTP;
+                self.keep_values(fields, field::IN_LTP, &mut changed);
+            }
+            if from.fields & unknown != 0 {
+                self.keep_values(0, from.fields & unknown, &mut changed);
+            }
         }
+        self.unknown = (self.unknown | from.fields & unknown) & !fields;
         let to = &mut self.quote;
         let known = to.fields;
         stamp(to, from.instrument, from.seq, from.received_ts_ns);
@@ -280,12 +302,11 @@ impl Entry {
         Some(changed)
     }
 
-    /// The tick is an image of the values of `mask`: those that it does not have are gone.
+    /// Of the values of `mask` those that are not present are gone.
     #[inline]
     const fn keep_values(&mut self, present: u32, mask: u32, changed: &mut Changed) {
         let gone = self.quote.fields & mask & !present;
         self.quote.fields &= !gone;
-        self.image_of |= mask;
         changed.ltp |= gone & LTP_VISIBLE != 0;
         changed.quote |= gone & QUOTE_ONLY != 0;
     }
@@ -322,8 +343,25 @@ fn stamp(to: &mut Quote, instrument: u32, seq: u64, received_ts_ns: u64) {
     to.received_ts_ns = received_ts_ns;
 }
 
-/// Bits of the values among these that count something and are negative: nobody knows what they mean, so they are not
-/// shown, as those of the bus are not.
+/// A count of which it is said that nobody knows it: what was known before is gone. Any other that is below zero is the same.
+pub const UNKNOWN_COUNT: i64 = -1;
+
+/// The counts of a quote, with their bits.
+fn counts(quote: &mut Quote) -> [(u32, &mut i64); 9] {
+    [
+        (field::VOLUME, &mut quote.volume),
+        (field::LAST_QUANTITY, &mut quote.last_quantity),
+        (field::TOTAL_BUY_QUANTITY, &mut quote.total_buy_quantity),
+        (field::TOTAL_SELL_QUANTITY, &mut quote.total_sell_quantity),
+        (field::OI, &mut quote.oi),
+        (field::BID_SIZE, &mut quote.bid_size),
+        (field::ASK_SIZE, &mut quote.ask_size),
+        (field::OI_HIGH, &mut quote.oi_high),
+        (field::OI_LOW, &mut quote.oi_low),
+    ]
+}
+
+/// Bits of the values among these that count something and are negative: nobody knows them, so they are not shown.
 #[inline]
 fn negative_counts<const N: usize>(counts: &[(u32, i64); N]) -> u32 {
     counts.iter().fold(0, |bits, (bit, count)| if *count < 0 { bits | bit } else { bits })

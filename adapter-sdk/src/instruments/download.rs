@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     Access, Cached, InstrumentFile, List, Master, Outdated,
@@ -21,7 +21,7 @@ use super::{
 use crate::{AdapterError, ListTrouble, abi::ErrorCode};
 
 /// How long the rows of an older list serve for what a newer one lacks, unless [`Outdated::Use`] says that age is no matter.
-/// It covers the longest holidays, and is far less than the months in which an exchange gives a number anew.
+/// It covers the longest holidays of the exchanges; the older a row, the likelier its number means something else by now.
 const SERVES_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// The copies on disk that make a list.
@@ -35,9 +35,10 @@ pub(super) struct Copies {
     is_incomplete: bool,
 }
 
-/// The list that a new one is compared with.
+/// The list before a new one.
 enum Last<L> {
-    Memory(Arc<L>),
+    /// That in force, and the good one that it is compared with.
+    Memory(Arc<L>, Arc<L>),
     Files(Vec<PathBuf>),
 }
 
@@ -58,6 +59,10 @@ struct Plan<L> {
 /// What became of it.
 struct Outcome<L> {
     list: L,
+    /// Whether it may take the place of the last good one, which has no more.
+    is_good: bool,
+    /// The last good one, if this is none.
+    good: Option<Arc<L>>,
     troubles: Vec<ListTrouble>,
     ledger: Ledger,
 }
@@ -95,10 +100,10 @@ impl<L: List> Master<L> {
             (None, if troubles.is_empty() { fetched_at } else { self.good_at() })
         };
         let plan = self.plan(paths, fetched_at, (last, whole_at), ledger, false);
-        let Outcome { list, troubles: shorts, .. } = read_aside(move || plan.make()).await?;
+        let Outcome { list, good, troubles: shorts, .. } = read_aside(move || plan.make()).await?;
         let troubles: Vec<_> = troubles.into_iter().chain(shorts).collect();
         let whole_at = if troubles.is_empty() { fetched_at } else { whole_at };
-        Ok(self.take(Made { list, fetched_at, whole_at, troubles }))
+        Ok(self.take(Made { list, good, fetched_at, whole_at, troubles }))
     }
 
     /// Gets the list from the broker.
@@ -134,10 +139,11 @@ impl<L: List> Master<L> {
         let (last, whole_at) = self.last();
         let before = self.read_ledger();
         let plan = self.plan(paths, began_at, (last, whole_at), before.clone(), true);
-        let Outcome { list, troubles: shorts, ledger } = read_aside(move || plan.make()).await?;
+        let Outcome { list, is_good, good, troubles: shorts, ledger } =
+            read_aside(move || plan.make()).await?;
         for (place, fresh) in downloads {
             let Some(file) = self.files.get(place) else { continue };
-            if shorts.is_empty() {
+            if is_good {
                 file.keep(fresh).await?;
             } else {
                 file.keep_beside(fresh).await?;
@@ -150,7 +156,7 @@ impl<L: List> Master<L> {
         }
         troubles.extend(shorts);
         let whole_at = if troubles.is_empty() { began_at } else { whole_at };
-        Ok(self.take(Made { list, fetched_at: began_at, whole_at, troubles }))
+        Ok(self.take(Made { list, good, fetched_at: began_at, whole_at, troubles }))
     }
 
     /// Downloads a file. One of several must be a list by itself, or it would be missed in the whole only if it is long.
@@ -191,7 +197,8 @@ impl<L: List> Master<L> {
     /// The list that a new one is compared with, and when it was whole.
     fn last(&self) -> (Option<Last<L>>, SystemTime) {
         if let Some(held) = &self.state.lock().list {
-            return (Some(Last::Memory(Arc::clone(&held.list))), held.whole_at);
+            let good = held.good.as_ref().unwrap_or(&held.list);
+            return (Some(Last::Memory(Arc::clone(&held.list), Arc::clone(good))), held.whole_at);
         }
         let good: Vec<PathBuf> =
             self.files.iter().filter_map(InstrumentFile::cached).map(|copy| copy.path).collect();
@@ -245,15 +252,19 @@ impl<L: List> Plan<L> {
     fn make(self) -> Result<Outcome<L>, AdapterError> {
         let mut list = L::read(&self.paths)?;
         let last = match self.last {
-            Some(Last::Memory(list)) => Some(list),
+            Some(Last::Memory(list, good)) => Some((list, good)),
             // A copy that cannot be read any more is none.
-            Some(Last::Files(paths)) => L::read(&paths).ok().map(Arc::new),
+            Some(Last::Files(paths)) => {
+                let good = L::read(&paths).ok().map(Arc::new);
+                good.map(|good| (Arc::clone(&good), good))
+            }
             None => None,
         };
+        let (last, good) = last.unzip();
         let (mut ledger, now) = (self.ledger, SystemTime::now());
         let required: BTreeSet<&str> =
             self.required.iter().copied().filter(|segment| !ledger.accepted.contains(*segment)).collect();
-        let mut shorts = judge(&list, last.as_deref(), &required, now);
+        let mut shorts = judge(&list, good.as_deref(), &required, now);
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         if self.is_download {
             if shorts.is_empty() {
@@ -271,10 +282,12 @@ impl<L: List> Plan<L> {
                 shorts.clear();
             }
         }
+        // A segment that every list has may be missing in the last one too.
+        let is_good = shorts.iter().all(|short| short.expected == 0);
         let mut held = 0;
-        if let Some(last) = last.filter(|_| !shorts.is_empty() && self.serves) {
+        if let Some(last) = last.filter(|_| !is_good && self.serves) {
             held = list.hold(&last, &|exchange, symbol| !is_over(exchange, symbol, now));
-            info!(held, "Took what is missing from the last good list of instruments");
+            debug!(held, "Took what is missing from the last good list of instruments");
         }
         let troubles = shorts.into_iter().map(|short| short.trouble(held > 0)).collect();
         // Of several connections and of a restart only the first writes them.
@@ -283,6 +296,7 @@ impl<L: List> Plan<L> {
         {
             warn!(%error, "The names of the list of instruments could not be written for the console");
         }
-        Ok(Outcome { list, troubles, ledger })
+        let good = good.filter(|_| !is_good);
+        Ok(Outcome { list, is_good, good, troubles, ledger })
     }
 }

@@ -65,6 +65,8 @@ pub(super) struct State<L> {
 #[derive(Debug)]
 pub(super) struct Held<L> {
     pub(super) list: Arc<L>,
+    /// The last good one, which the next is compared with, if this is none.
+    pub(super) good: Option<Arc<L>>,
     pub(super) fetched_at: SystemTime,
     /// When it was last whole. What it has of older lists is not younger than this.
     pub(super) whole_at: SystemTime,
@@ -75,6 +77,7 @@ pub(super) struct Held<L> {
 #[derive(Debug)]
 pub(super) struct Made<L> {
     pub(super) list: L,
+    pub(super) good: Option<Arc<L>>,
     pub(super) fetched_at: SystemTime,
     pub(super) whole_at: SystemTime,
     pub(super) troubles: Vec<ListTrouble>,
@@ -246,14 +249,13 @@ impl<L: List> Master<L> {
 
     /// Puts a list in force, and says how it is.
     pub(super) fn take(&self, made: Made<L>) -> Taken<L> {
-        let Made { list, fetched_at, whole_at, troubles } = made;
+        let Made { list, good, fetched_at, whole_at, troubles } = made;
         let Summary { instruments, skipped, bytes } = list.summary();
-        info!(instruments, skipped, bytes, "Read the list of instruments");
         let mut state = self.state.lock();
         let same = state.list.as_ref().filter(|held| *held.list == list).map(|held| Arc::clone(&held.list));
         let is_changed = same.is_none();
         let list = same.unwrap_or_else(|| Arc::new(list));
-        let held = Held { list: Arc::clone(&list), fetched_at, whole_at, troubles };
+        let held = Held { list: Arc::clone(&list), good, fetched_at, whole_at, troubles };
         let said = state.said.replace(state_of(&held));
         state.list = Some(held);
         let now = state.said.clone().unwrap_or_default();
@@ -263,6 +265,7 @@ impl<L: List> Master<L> {
             self.lists.say(&now);
         }
         if is_changed {
+            info!(instruments, skipped, bytes, "Read the list of instruments");
             self.lists.changed();
         }
         Taken { list, is_changed }

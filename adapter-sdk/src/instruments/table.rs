@@ -262,7 +262,8 @@ mod tests {
         let (held, count) =
             fresh.with_missing_of(&last, |exchange, symbol, _| exchange == "NFO" && symbol != "D").unwrap();
         let names: Vec<_> = held.names().collect();
-        assert_eq!((names, count), (vec![("NSE", "SBIN"), ("NSE", "TCS"), ("NFO", "A"), ("NFO", "B")], 2));
+        assert_eq!((names, count), (vec![("NSE", "SBIN"), ("NSE", "TCS"), ("NFO", "B")], 2));
+        assert_eq!((held.get("NFO", "A"), held.get("NFO", "C"), held.get("MCX", "E")), (Some(2), None, None));
         assert_eq!((held.get("NSE", "SBIN"), held.name(3)), (Some(7), Some(("NSE", "TCS"))));
         assert_eq!((held.name(2), held.name(1)), (Some(("NFO", "B")), None), "first names stay first");
         assert!(fresh.with_missing_of(&fresh, |_, _, _| true).is_none());

@@ -4,7 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use adapter_sdk::{
@@ -16,8 +16,14 @@ use tokio::time::timeout;
 
 use super::{http::http, server};
 
+/// How long the broker takes to answer.
+pub(crate) const ANSWER_MS: u64 = 50;
+
 /// A status with which the broker never answers.
 const SILENT: &str = "silent";
+
+/// A status with which the broker answers when it has another one.
+pub(crate) const HELD: &str = "held";
 
 /// What the files say, one after the other.
 #[derive(Debug, PartialEq)]
@@ -42,31 +48,40 @@ impl List for Texts {
 }
 
 /// A broker with lists below `/0`, `/1` and so on.
-struct Broker {
+pub(crate) struct Broker {
     address: String,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
-struct State {
+pub(crate) struct State {
     /// Answers by path; a missing one is a 503.
-    lists: Vec<&'static str>,
-    status: Option<&'static str>,
+    pub(crate) lists: Vec<&'static str>,
+    pub(crate) status: Option<&'static str>,
     requests: Vec<String>,
+    times: Vec<Instant>,
 }
 
 impl Broker {
-    async fn start(lists: &[&'static str]) -> Self {
+    pub(crate) async fn start(lists: &[&'static str]) -> Self {
         let state = Arc::new(Mutex::new(State { lists: lists.to_vec(), ..State::default() }));
         let shown = Arc::clone(&state);
         let address = server::serve(move |mut stream| {
             let state = Arc::clone(&shown);
             async move {
                 let request = server::request(&mut stream).await;
-                let place: usize = request.split(['/', ' ']).nth(2).unwrap().parse().unwrap();
-                let (status, body) = {
+                let place: usize = request.split(['/', ' ', '.']).nth(2).unwrap().parse().unwrap();
+                let is_held = || state.lock().unwrap().status == Some(HELD);
+                {
                     let mut state = state.lock().unwrap();
                     state.requests.push(request);
+                    state.times.push(Instant::now());
+                }
+                while is_held() {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                let (status, body) = {
+                    let state = state.lock().unwrap();
                     match (state.status, state.lists.get(place)) {
                         (Some(status), _) => (status, ""),
                         (None, Some(list)) => ("200 OK", *list),
@@ -77,7 +92,7 @@ impl Broker {
                     return std::future::pending().await;
                 }
                 // Long enough for all of those that want it to come.
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(ANSWER_MS)).await;
                 server::answer(&mut stream, status, "Connection: close\r\n", body.as_bytes()).await;
             }
         })
@@ -85,33 +100,53 @@ impl Broker {
         Self { address: format!("http://{address}"), state }
     }
 
-    fn master(&self, dir: &Path, files: usize, outdated: Outdated) -> Arc<Master<Texts>> {
-        let source = ListSource {
+    pub(crate) fn source(&self, dir: &Path, files: usize, outdated: Outdated) -> ListSource {
+        ListSource {
             adapter: "acme",
             cache_dir: Some(dir.to_owned()),
             segments: &[],
-            urls: (0..files).map(|place| format!("{}/{place}", self.address)).collect(),
+            urls: (0..files).map(|place| self.url(place)).collect(),
             max_bytes: 1_000,
             timeout: Duration::from_mins(2),
             renewed_at: (8, 30),
             outdated,
-        };
+        }
+    }
+
+    fn master(&self, dir: &Path, files: usize, outdated: Outdated) -> Arc<Master<Texts>> {
+        let source = self.source(dir, files, outdated);
         Arc::new(Master::new(http(1_000.0), source, ListReporter::default()))
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn url(&self, place: usize) -> String {
+        format!("{}/{place}.csv?key=canary", self.address)
+    }
+
+    /// When requests came.
+    pub(crate) fn times(&self) -> Vec<Instant> {
+        self.state.lock().unwrap().times.clone()
+    }
+
+    pub(crate) fn copy(&self, dir: &Path, place: usize) -> PathBuf {
+        InstrumentFile::new(Some(dir), "acme", &self.url(place)).path()
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap());
     }
 
-    fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.state.lock().unwrap().requests.len()
     }
 
     /// Makes the copy of a list one of the day before yesterday.
-    fn age(&self, dir: &Path, place: usize) {
-        let path = InstrumentFile::new(Some(dir), "acme", &format!("{}/{place}", self.address)).path();
-        let file = fs::File::options().write(true).open(path).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_hours(48)).unwrap();
+    pub(crate) fn age(&self, dir: &Path, place: usize) {
+        self.age_by(dir, place, Duration::from_hours(48));
+    }
+
+    pub(crate) fn age_by(&self, dir: &Path, place: usize, age: Duration) {
+        let file = fs::File::options().write(true).open(self.copy(dir, place)).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
     }
 }
 

@@ -36,7 +36,7 @@ impl<R: Read> Objects<R> {
     /// Gives the next object to `read`, as it stands there, and once more with `null` for every bare word that is no value
     /// of JSON if it could not be read; none at the end.
     pub(crate) fn next<T>(&mut self, read: impl Fn(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
-        let mut is_stray = false;
+        let (mut is_stray, mut is_damaged) = (false, false);
         loop {
             self.fill()?;
             let rest = self.buffer.get(self.start..).unwrap_or_default();
@@ -48,7 +48,9 @@ impl<R: Read> Objects<R> {
                 // Elements that are no objects, each up to its comma.
                 let ends = *first == b',' && std::mem::take(&mut is_stray);
                 self.damaged += usize::from(ends);
-                is_stray |= !matches!(first, b',' | b'[' | b']') && !first.is_ascii_whitespace();
+                let is_part = !matches!(first, b',' | b'[' | b']') && !first.is_ascii_whitespace();
+                // What follows a damaged object belongs to it.
+                is_stray |= is_part && !is_damaged;
                 self.start += 1;
                 continue;
             }
@@ -63,9 +65,9 @@ impl<R: Read> Objects<R> {
                 return Ok(Some(made));
             }
             self.damaged += 1;
+            is_damaged = true;
             // Whatever is wrong with it, the next one begins with a brace.
-            let next = rest.iter().skip(1).position(|byte| *byte == b'{');
-            self.start += next.map_or(rest.len(), |next| next + 1);
+            self.start += 1;
         }
     }
 

@@ -267,6 +267,35 @@ NSE,E,1
     }
 
     #[test]
+    fn a_damaged_cell_costs_itself_or_its_row_and_never_those_behind_it() {
+        let row = |id, name, rest: &str| {
+            format!("NSE,E,{id},EQUITY,0,{name},1.0,{name},,,,10.0000,NA,ES,EQ,{rest}")
+        };
+        let header = LIST.lines().next().unwrap();
+        for (damaged, is_kept) in [
+            (row("8", "DAMAGED", "\"NEVER CLOSED"), true),
+            (row("8", "DAMAGED", "NEVER OPENED\""), true),
+            (row("8", "\"DAMAGED", "LTD"), true),
+            (row("8", "DAMAGED", "\"NEVER CLOSED, LTD"), false),
+            (row("NaN", "DAMAGED", "LTD"), false),
+            (row("8", "DAMAGED", "LTD").replace(",ES,EQ,LTD", ""), false),
+        ] {
+            let text = [header, &row("7", "BEFORE", "X"), &damaged, &row("9", "BEHIND", "X"), ""].join("\n");
+            let list = read(&text).unwrap();
+            let id = |symbol| list.key("NSE", symbol).map(|key| key.id);
+            assert_eq!((id("BEFORE"), id("BEHIND")), (Some(7), Some(9)), "{damaged}");
+            assert_eq!(id("DAMAGED"), is_kept.then_some(8), "{damaged}");
+            assert_eq!(list.skipped, usize::from(!is_kept), "{damaged}");
+        }
+        // A file that was cut off in its last row.
+        let whole = [header, &row("7", "BEFORE", "X"), &row("9", "BEHIND", "X")].join("\n");
+        for length in whole.len() - 30..whole.len() - 2 {
+            let list = read(whole.get(..length).unwrap()).unwrap();
+            assert_eq!((list.table.len(), list.skipped), (1, 1), "{length}");
+        }
+    }
+
+    #[test]
     fn what_is_no_list_is_refused() {
         let refused = |text: &str| read(text).unwrap_err().to_string();
         assert!(refused("<html>maintenance</html>").contains("no column SEM_SMST_SECURITY_ID"));
@@ -296,6 +325,19 @@ NSE,E,1
     }
 
     proptest! {
+        #[test]
+        fn rows_before_and_behind_damage_are_read(
+            damage in proptest::collection::vec(any::<u8>().prop_filter("one line", |byte| *byte != b'\n'), 0..80),
+            place in 1_usize..12,
+        ) {
+            let mut lines: Vec<&[u8]> = LIST.lines().take(12).map(str::as_bytes).collect();
+            lines.insert(place, &damage);
+            let list = Instruments::read(lines.join(&b'\n').as_slice(), today()).unwrap();
+            for (exchange, symbol) in [("NSE_INDEX", "NIFTY"), ("NSE", "RELIANCE"), ("BSE", "OTHER"), ("NFO", "NIFTY25AUG26FUT")] {
+                prop_assert!(list.key(exchange, symbol).is_some(), "{symbol}");
+            }
+        }
+
         #[test]
         fn nothing_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), cut in 0_usize..2_000) {
             let _any = Instruments::read(bytes.as_slice(), today());

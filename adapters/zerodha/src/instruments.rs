@@ -213,6 +213,35 @@ x,1,BAD,BAD,0,,0,0,0,EQ,NSE,NSE
     }
 
     #[test]
+    fn a_damaged_cell_costs_itself_or_its_row_and_never_those_behind_it() {
+        let (before, behind) =
+            ("7,7,BEFORE,BEFORE,0,,0,0.05,1,EQ,NSE,NSE", "9,9,BEHIND,BEHIND,0,,0,0.05,1,EQ,NSE,NSE");
+        let header = LIST.lines().next().unwrap();
+        for (row, is_kept) in [
+            ("8,8,DAMAGED,\"A NAME THAT IS NEVER CLOSED,0,,0,0.05,1,EQ,NSE,NSE", true),
+            ("8,8,DAMAGED,5\" PIPES,0,,0,0.05,1,EQ,NSE,NSE", true),
+            ("8,8,DAMAGED,\"NEVER CLOSED, LTD,0,,0,0.05,1,EQ,NSE,NSE", false),
+            ("8,8,\"DAMAGED,X,0,NaN,Infinity,0.05,1,EQ,NSE,NSE", true),
+            ("8\",8,DAMAGED,X,0,,0,0.05,1,EQ,NSE", false),
+            ("NaN,8,DAMAGED,X,0,,0,0.05,1,EQ,NSE,NSE", false),
+            ("8,8,DAMAGED,X,0,,NaN,0.05,1,CE,NFO-OPT,NFO", false),
+        ] {
+            let text = format!("{header}\n{before}\n{row}\n{behind}\n");
+            let list = Instruments::parse(text.as_bytes()).unwrap();
+            assert_eq!(
+                (list.token("NSE", "BEFORE"), list.token("NSE", "BEHIND")),
+                (Some(7), Some(9)),
+                "{row}"
+            );
+            assert_eq!(list.token("NSE", "DAMAGED"), is_kept.then_some(8), "{row}");
+            assert_eq!((list.len(), list.skipped()), if is_kept { (3, 0) } else { (2, 1) }, "{row}");
+        }
+        let mut invalid = format!("{header}\n8,8,DAMAGED,").into_bytes();
+        invalid.extend(b"\xff,0,,0,0.05,1,EQ,NSE,NSE\n");
+        assert_eq!(Instruments::parse(invalid.as_slice()).unwrap().token("NSE", "DAMAGED"), Some(8));
+    }
+
+    #[test]
     fn what_is_no_list_is_refused() {
         let refused = |text: &str| Instruments::parse(text.as_bytes()).unwrap_err().to_string();
         assert!(refused("<html>maintenance</html>").contains("no column instrument_token"));
@@ -247,6 +276,19 @@ x,1,BAD,BAD,0,,0,0,0,EQ,NSE,NSE
     }
 
     proptest! {
+        #[test]
+        fn rows_before_and_behind_damage_are_read(
+            damage in proptest::collection::vec(any::<u8>().prop_filter("one line", |byte| *byte != b'\n'), 0..80),
+            place in 1_usize..8,
+        ) {
+            let mut lines: Vec<&[u8]> = LIST.lines().take(8).map(str::as_bytes).collect();
+            lines.insert(place, &damage);
+            let list = Instruments::parse(lines.join(&b'\n').as_slice()).unwrap();
+            for (exchange, symbol) in [("NSE", "INFY"), ("NSE", "M&M"), ("NSE_INDEX", "NIFTY"), ("BSE_INDEX", "SENSEX"), ("NFO", "NIFTY01DEC2626000CE")] {
+                prop_assert!(list.token(exchange, symbol).is_some(), "{symbol}");
+            }
+        }
+
         #[test]
         fn nothing_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), cut in 0_usize..900) {
             let _any = Instruments::parse(bytes.as_slice());

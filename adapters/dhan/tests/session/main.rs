@@ -10,5 +10,6 @@
 
 mod books;
 mod broker;
+mod lists;
 mod live;
 mod login;

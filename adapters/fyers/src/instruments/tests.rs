@@ -75,6 +75,51 @@ fn a_list_that_is_none_is_refused_although_the_others_are_fine() {
 }
 
 #[test]
+fn a_damaged_cell_costs_itself_or_its_row_and_never_those_behind_it() {
+    let row = |fytoken: &str, name: &str, symbol: &str| {
+        let token = fytoken.get(10..).unwrap();
+        format!(
+            "{fytoken},{name},0,1,0.05,,0915-1530:,2026-10-03,,NSE:{symbol}-EQ,10,10,{token},{symbol},{token},-1.0,XX,None,None,0,0.0"
+        )
+    };
+    let (before, behind) = (row("10100000007", "X", "BEFORE"), row("10100000009", "X", "BEHIND"));
+    for (damaged, is_kept) in [
+        (row("10100000008", "\"NEVER CLOSED", "DAMAGED"), true),
+        (row("10100000008", "5\" PIPES", "DAMAGED"), true),
+        (row("10100000008", "\"NEVER CLOSED, LTD", "DAMAGED"), false),
+        (row("1010000000NaN", "X", "DAMAGED"), false),
+    ] {
+        let list = load(&[&[before.as_str(), &damaged, &behind, ""].join("\n")]).unwrap();
+        assert!(
+            list.fytoken("NSE", "BEFORE").is_some() && list.fytoken("NSE", "BEHIND").is_some(),
+            "{damaged}"
+        );
+        assert_eq!(list.fytoken("NSE", "DAMAGED").is_some(), is_kept, "{damaged}");
+        assert_eq!(list.unreadable(), usize::from(!is_kept), "{damaged}");
+    }
+}
+
+#[test]
+fn one_file_of_several_costs_itself_and_what_is_missing_is_taken_from_the_last_good_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let (cash, derivatives) = (file("cash", CASH), file("derivatives", DERIVATIVES));
+    let last = Instruments::read(&[cash.clone(), derivatives]).unwrap();
+    let mut list = Instruments::read(&[cash.clone(), file("empty", "")]).unwrap();
+    assert_eq!((list.len(), list.unreadable()), (last.len() - 2, last.unreadable() + 1));
+    assert!(Instruments::read(&[file("empty", "")]).is_err(), "alone it is no list");
+    assert_eq!(list.hold(&last, &|exchange, symbol| exchange == "NFO" && symbol.ends_with("FUT")), 1);
+    let future = list.fytoken("NFO", "NIFTY29SEP26FUT").unwrap();
+    assert_eq!(list.ticker(future).as_deref(), Some("NSE:NIFTY26SEPFUT"));
+    assert_eq!(list.fytoken("NFO", "NIFTY29SEP2629200CE"), None);
+    assert_eq!(list.hold(&last, &|_, _| false), 0);
+}
+
+#[test]
 #[ignore = "a measurement: run it with --release --ignored --nocapture"]
 fn how_long_a_hundred_thousand_rows_take() {
     let mut text = String::new();

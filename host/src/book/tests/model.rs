@@ -119,10 +119,12 @@ impl Model {
         let mut said: BTreeMap<u32, i64> = VALUES
             .iter()
             .map(|(bit, member)| (*bit, *member(&mut quote)))
-            .filter(|(bit, value)| *value >= 0 || COUNTS & bit == 0)
             .collect();
         said.insert(field::LAST_TRADE_TS, i64::try_from(quote.last_trade_ts_ns).unwrap());
         said.retain(|bit, _| quote.fields & carried & bit != 0);
+        // A count below zero is unknown from now on.
+        let is_unknown = |bit: &u32, value: &mut i64| COUNTS & bit != 0 && *value < 0;
+        let unknown: Vec<u32> = said.extract_if(.., is_unknown).map(|(bit, _)| bit).collect();
         let mut is_restart = false;
         if quote.fields & field::EXCHANGE_TS != 0 {
             let time = quote.exchange_ts_ns;
@@ -148,6 +150,7 @@ impl Model {
         if quote.fields & field::IMAGE != 0 {
             self.values.retain(|bit, _| carried & bit == 0);
         }
+        self.values.retain(|bit, _| !unknown.contains(bit));
         self.values.extend(said);
         if *mode == Mode::Depth && (quote.fields & field::BOOK != 0 || !buy.is_empty() || !sell.is_empty()) {
             self.book = Some((buy.clone(), sell.clone()));
