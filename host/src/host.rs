@@ -171,12 +171,11 @@ impl Host {
         hub.run_on(control_runtime.clone());
 
         let stop_serving = CancellationToken::new();
-        let refusals = Refusals::new(Arc::clone(&counters));
         let context = Arc::new(SessionContext {
             hub: Arc::clone(&hub),
             policy: ArcSwap::from_pointee(plan.session),
             counters: Arc::clone(&counters),
-            refusals: Arc::clone(&refusals),
+            refusals: Refusals::new(Arc::clone(&counters)),
         });
         let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
         let core = Router::new(&mailboxes, plan.encode, Arc::clone(&counters), calendars);
@@ -224,12 +223,12 @@ impl Host {
         };
         let mut handshakes = None;
         if let Some(tls) = &live.tls {
-            let (thread, made) = encrypt(tls, &refusals, &stop_accepting, stop_serving.clone())?;
+            let (thread, made) = encrypt(tls, &context.refusals, &stop_accepting, stop_serving.clone())?;
             threads.push(thread);
             handshakes = Some(made);
             tasks.spawn(tls::follow(tls.clone(), stop_serving.clone()));
         }
-        let until = stop_accepting.clone();
+        let (until, refusals) = (stop_accepting.clone(), Arc::clone(&context.refusals));
         tasks.spawn(listener::accept(client_port, shards.clone(), admissions, handshakes, refusals, until));
         Ok(Self {
             websocket,

@@ -108,6 +108,31 @@ async fn a_bad_value_costs_itself_and_the_operator_sees_it() {
 }
 
 #[tokio::test]
+async fn a_book_that_is_empty_or_cannot_be_shown_stands_beside_no_new_price() {
+    let host = Host::start();
+    let level = |price: f64, quantity: f64| json!({"price": price, "quantity": quantity, "orders": 1});
+    let book = |ltp: f64, buy: Value, sell: Value| json!({"ltp": ltp, "depth": {"buy": buy, "sell": sell}});
+    let whole = |ltp: f64| book(ltp, json!([level(99.0, 5.0)]), json!([level(101.0, 7.0)]));
+    let (mut client, mut publisher) =
+        connected(&host, "CRYPTO:BTC", "Depth", "CRYPTO_BTC_DEPTH", &whole(100.0)).await;
+    for (ltp, body, bids) in [
+        (100.5, whole(100.5), 1),
+        (101.0, book(101.0, json!([level(99.0, 1.9)]), json!([])), 0),
+        (101.5, whole(101.5), 1),
+        (102.0, book(102.0, json!([]), json!([])), 0),
+        (102.5, whole(102.5), 1),
+    ] {
+        publisher.send("CRYPTO_BTC_DEPTH", &body).await;
+        let tick = client.find(|tick| tick["data"]["ltp"] == ltp).await;
+        let depth = &tick["data"]["depth"];
+        assert_eq!(depth["buy"].as_array().map(Vec::len), Some(bids), "{tick}");
+        assert_eq!(depth["sell"].as_array().map(Vec::len), Some(bids), "{tick}");
+    }
+    let counted = &host.status().await["bus"]["malformed"];
+    assert_eq!((&counted["book"], &counted["fraction"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test]
 async fn order_updates_reach_the_user_who_asked_and_nobody_else() {
     let host = Host::start();
     let first = json!({"ltp": 1.0});
