@@ -146,6 +146,22 @@ mod tests {
         assert_eq!(last(8, 30, at(today + 86_399)), at(today));
     }
 
+    #[test]
+    fn days_are_of_the_years_1970_to_9999() {
+        for (year, month, day, is_one) in [
+            (1_969, 12, 31, false),
+            (1_970, 1, 1, true),
+            (9_999, 12, 31, true),
+            (10_000, 1, 1, false),
+            (-1, 1, 1, false),
+            (2_025, 2, 29, false),
+        ] {
+            assert_eq!(Day::new(year, month, day).is_some(), is_one, "{year}-{month}-{day}");
+        }
+        assert_eq!("1969-12-31".parse::<Day>(), Err(NotADay));
+        assert_eq!(parse("1969-12-31 23:59:59"), None);
+    }
+
     proptest! {
         #[test]
         fn a_day_has_one_name(number in 0_i64..2_932_896) {

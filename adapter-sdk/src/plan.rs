@@ -2,8 +2,9 @@
 //! and no clock.
 //!
 //! A broker's packets name instruments by a key of the broker's own. The host names them by number. More than one number may
-//! have one key, when an index has two names; a number may get another key when the list of instruments changes. The
-//! broker is told the highest mode that any number of a key wants.
+//! have one key, when clients ask for an instrument by two names; a number may get another key when the list of instruments
+//! changes. The broker is told the highest mode that any number of a key wants. When another number wants what is
+//! subscribed already, the broker is told its mode once more, so that it sends its state: the next trade may be hours away.
 //!
 //! Changes are taken when they can be sent, not when something is wanted: however fast clients come and go, there is never
 //! more waiting than one change for each key.
@@ -37,6 +38,8 @@ pub struct Feed {
     told: Option<Mode>,
     is_changed: bool,
     is_heard: bool,
+    /// Instruments that have come since the broker was told, and know nothing yet.
+    joined: Vec<u32>,
 }
 
 impl Feed {
@@ -55,7 +58,8 @@ impl Feed {
     }
 }
 
-/// What the broker is to be told of a key. The two modes differ.
+/// What the broker is to be told of a key. The two modes differ, unless another instrument wants what is subscribed already:
+/// then the broker is to be made to send its state, and nothing else is to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change<K> {
     /// The broker's key.
@@ -94,9 +98,13 @@ impl<K: Copy + Eq + Hash> Plan<K> {
         }
         self.keys.insert(instrument, key);
         let feed = self.feeds.entry(key).or_default();
-        match feed.instruments.iter_mut().find(|(known, _)| *known == instrument) {
-            Some((_, known)) => *known = mode,
-            None => feed.instruments.push((instrument, mode)),
+        if let Some((_, known)) = feed.instruments.iter_mut().find(|(known, _)| *known == instrument) {
+            *known = mode;
+        } else {
+            feed.instruments.push((instrument, mode));
+            if feed.told.is_some() {
+                feed.joined.push(instrument);
+            }
         }
         self.note(key);
     }
@@ -106,6 +114,7 @@ impl<K: Copy + Eq + Hash> Plan<K> {
         let Some(key) = self.keys.remove(&instrument) else { return };
         if let Some(feed) = self.feeds.get_mut(&key) {
             feed.instruments.retain(|(known, _)| *known != instrument);
+            feed.joined.retain(|known| *known != instrument);
         }
         self.note(key);
     }
@@ -162,13 +171,14 @@ impl<K: Copy + Eq + Hash> Plan<K> {
             let Some(feed) = self.feeds.get_mut(&key) else { continue };
             feed.is_changed = false;
             let (before, now) = (feed.told, feed.wanted());
+            let has_joined = !std::mem::take(&mut feed.joined).is_empty();
             if now.is_none() {
                 self.feeds.remove(&key);
             } else {
                 feed.told = now;
                 feed.is_heard &= before.is_some();
             }
-            if before != now {
+            if before != now || has_joined {
                 changes.push(Change { key, before, now });
             }
         }
@@ -210,6 +220,28 @@ mod tests {
     }
 
     #[test]
+    fn another_instrument_of_a_key_has_its_state_said_once_more() {
+        let mut plan = Plan::new();
+        plan.want(1, 10, Mode::Quote);
+        plan.want(2, 10, Mode::Quote);
+        assert_eq!(plan.changes(9), [change(10, None, Some(Mode::Quote))]);
+        // In a lower mode too; what is said anyway is not said twice.
+        plan.want(3, 10, Mode::Ltp);
+        assert_eq!(plan.changes(9), [change(10, Some(Mode::Quote), Some(Mode::Quote))]);
+        plan.want(4, 10, Mode::Depth);
+        assert_eq!(plan.changes(9), [change(10, Some(Mode::Quote), Some(Mode::Depth))]);
+        plan.want(4, 10, Mode::Depth);
+        plan.drop(3);
+        assert_eq!(plan.changes(9), []);
+        let numbers: Vec<u32> = plan.heard(&10).unwrap().instruments().iter().map(|known| known.0).collect();
+        assert_eq!(numbers, [1, 2, 4]);
+        // One that came and went in between is no reason.
+        plan.want(5, 10, Mode::Ltp);
+        plan.drop(5);
+        assert_eq!(plan.changes(9), []);
+    }
+
+    #[test]
     fn an_instrument_that_moves_to_another_key_leaves_the_first_at_once() {
         let mut plan = Plan::new();
         plan.want(1, 10, Mode::Quote);
@@ -246,6 +278,22 @@ mod tests {
         assert_eq!(plan.changes(9), [change(20, Some(Mode::Quote), None)]);
     }
 
+    #[test]
+    fn a_packet_of_before_the_subscription_does_not_break_the_silence() {
+        let mut plan = Plan::new();
+        plan.want(1, 10, Mode::Quote);
+        plan.changes(9);
+        plan.drop(1);
+        plan.changes(9);
+        plan.want(1, 10, Mode::Quote);
+        // The last packet of the subscription that has ended.
+        plan.heard(&10);
+        plan.changes(9);
+        assert!(plan.is_silent(&10));
+        plan.heard(&10);
+        assert!(!plan.is_silent(&10));
+    }
+
     proptest! {
         #[test]
         fn the_broker_has_what_is_wanted_in_the_end(
@@ -257,7 +305,7 @@ mod tests {
             let obey = |broker: &mut BTreeMap<u32, Mode>, changes: Vec<Change<u32>>| {
                 assert!(changes.len() <= most);
                 for Change { key, before, now } in changes {
-                    assert_ne!(before, now);
+                    assert!(before != now || now.is_some());
                     let known = match now {
                         Some(mode) => broker.insert(key, mode),
                         None => broker.remove(&key),

@@ -1,5 +1,5 @@
-//! Names of derivatives and indices as OpenAlgo's clients write them. Derivatives: underlying, `DDMMMYY`, strike and kind, as in
-//! `NIFTY30JAN25FUT` and `NIFTY30JAN2523500CE`.
+//! Names of instruments as OpenAlgo's clients write them. Derivatives: underlying, `DDMMMYY`, strike and kind, as in
+//! `NIFTY30JAN25FUT` and `NIFTY30JAN2523500CE`. Shares, funds and bonds: see [`write_cash`].
 //!
 //! ```
 //! use adapter_sdk::{ist::Day, symbol::{self, Contract}};
@@ -10,11 +10,15 @@
 //! assert_eq!(symbol::expiry("NFO", &name), Some(expiry));
 //! ```
 
+mod cash;
 mod indices;
 
 use std::time::SystemTime;
 
-pub use self::indices::index;
+pub use self::{
+    cash::{find, split_cash, write_cash},
+    indices::{index, write_index},
+};
 use crate::ist::Day;
 
 /// Exchanges of derivatives.

@@ -30,6 +30,8 @@
     reason = "a test kit reports by panicking, as its every method says"
 )]
 
+mod names;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -45,6 +47,7 @@ use adapter_abi::{
 };
 use parking_lot::{Condvar, Mutex};
 
+pub use self::names::{CASH, Cash, SPELLINGS, assert_cash_names};
 use crate::{Adapter, AdapterError, Login, Mode, instance};
 
 /// Longest wait for anything.

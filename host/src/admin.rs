@@ -46,8 +46,8 @@ pub use self::control::{ControlFile, RunningHost, Token, from_this_machine};
 pub use self::kept_key::{KEY_FILES, KeptKey, read_kept_key};
 pub use self::live::SESSIONS_SHOWN;
 pub use self::report::{
-    AdapterState, AdapterStatus, Counts, FeedReport, InstanceReport, Limits, LinkReport, Listeners, NotReady,
-    Readiness, SessionCounts, StatusReport, capability_names,
+    AdapterState, AdapterStatus, Areas, Counts, FeedReport, InstanceReport, Limits, LinkReport, Listeners,
+    NotReady, Readiness, SessionCounts, StatusReport, capability_names,
 };
 
 pub use self::stats_file::keep_stats_file;

@@ -172,9 +172,15 @@ counters! {
     bad_topic: "malformed", "topic";
     /// Bodies that are no JSON of the right form.
     bad_json: "malformed", "json";
-    /// Numbers out of range.
+    /// Values that are not what their member should be, or out of range.
     bad_number: "malformed", "number";
-    /// Batch elements without a name or mode.
+    /// NaN, Infinity and other words for what is no number.
+    not_finite: "malformed", "not_finite";
+    /// Counts that are not whole: records have whole ones, and to round them would falsify them.
+    fraction: "malformed", "fraction";
+    /// Books with a level that cannot be shown.
+    left_out_book: "malformed", "book";
+    /// Ticks that say nothing, and elements of batches without a name or with a mode that is none.
     bad_element: "malformed", "element";
     /// Order updates that are none.
     bad_order: "malformed", "order";

@@ -30,6 +30,7 @@ use crate::{
     shard::{self, ShardCommand, ShardHandle},
     status::{self, HostStatus},
     tls::{self, HandshakeLimits, Handshakes, Tls},
+    upgrade::Refusals,
 };
 
 /// Everything that a host needs to know before it starts.
@@ -170,10 +171,12 @@ impl Host {
         hub.run_on(control_runtime.clone());
 
         let stop_serving = CancellationToken::new();
+        let refusals = Refusals::new(Arc::clone(&counters));
         let context = Arc::new(SessionContext {
             hub: Arc::clone(&hub),
             policy: ArcSwap::from_pointee(plan.session),
             counters: Arc::clone(&counters),
+            refusals: Arc::clone(&refusals),
         });
         let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
         let core = Router::new(&mailboxes, plan.encode, Arc::clone(&counters), calendars);
@@ -221,13 +224,13 @@ impl Host {
         };
         let mut handshakes = None;
         if let Some(tls) = &live.tls {
-            let (thread, made) = encrypt(tls, &counters, &stop_accepting, stop_serving.clone())?;
+            let (thread, made) = encrypt(tls, &refusals, &stop_accepting, stop_serving.clone())?;
             threads.push(thread);
             handshakes = Some(made);
             tasks.spawn(tls::follow(tls.clone(), stop_serving.clone()));
         }
         let until = stop_accepting.clone();
-        tasks.spawn(listener::accept(client_port, shards.clone(), admissions, handshakes, counters, until));
+        tasks.spawn(listener::accept(client_port, shards.clone(), admissions, handshakes, refusals, until));
         Ok(Self {
             websocket,
             admin,
@@ -350,13 +353,13 @@ fn bus_source(is_on: bool, directory: &Arc<BusDirectory>) -> Result<Arc<dyn Conn
 /// Makes handshakes on a thread of their own until `stop`; the thread ends with `end`.
 fn encrypt(
     tls: &Tls,
-    counters: &Arc<ServerCounters>,
+    refusals: &Arc<Refusals>,
     stop: &CancellationToken,
     end: CancellationToken,
 ) -> Result<(JoinHandle<()>, Handshakes), StartError> {
     let (thread, runtime) = on_own_thread("tls", move || async move { end.cancelled().await })?;
     let limits = HandshakeLimits::default();
-    Ok((thread, Handshakes::new(tls.clone(), runtime, limits, Arc::clone(counters), stop.clone())))
+    Ok((thread, Handshakes::new(tls.clone(), runtime, limits, Arc::clone(refusals), stop.clone())))
 }
 
 /// Runs a future that needs no other thread on a thread of its own, and gives the runtime there.

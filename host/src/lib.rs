@@ -29,6 +29,7 @@ pub mod listener;
 pub mod protocol;
 pub mod session;
 pub mod tls;
+pub mod upgrade;
 
 pub mod calendar;
 pub mod feed;
@@ -48,6 +49,7 @@ pub mod config;
 pub mod cause;
 pub mod clock;
 pub mod inbox;
+pub mod log_rate;
 pub mod metrics;
 pub mod reload;
 pub mod run_dir;

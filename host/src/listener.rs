@@ -13,17 +13,20 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    metrics::ServerCounters,
     protocol::codes::CloseReason,
     shard::{Arrival, ShardCommand, ShardHandle},
     tls::{Handshakes, Incoming},
+    upgrade::{self, Refusal, Refusals},
 };
 
 /// Pause after the system refuses a connection, most often for want of descriptors: without it the loop would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections over the limit that are told so at one time; beyond, they are dropped without a word.
+/// Connections over the limit whose upgrade is answered, to be told so with a close code, at one time.
 const REFUSALS_AT_ONCE: usize = 64;
+
+/// Connections beyond those that are told so with an HTTP status, at one time; the rest is dropped without a word.
+const TURNED_AWAY_AT_ONCE: usize = 256;
 
 /// Unsent bytes that the kernel takes for one connection before it says that the client is slow. What waits in the
 /// kernel cannot conflate any more, so a slow client would read old prices out of megabytes of buffer.
@@ -50,20 +53,31 @@ struct Taken {
     total: usize,
     by_address: FxHashMap<IpAddr, usize>,
     refusals: usize,
+    turned_away: usize,
 }
 
 /// A place among the connections, given back when dropped.
 #[derive(Debug)]
 pub struct Admission {
     admissions: Arc<Admissions>,
-    /// None for a connection that is only told that it is refused.
-    address: Option<IpAddr>,
+    place: Place,
+}
+
+/// Among which connections a place is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// Those that are served, from this address.
+    Served(IpAddr),
+    /// Those that are told with a close code that they are refused.
+    Refused,
+    /// Those that are told so with a status.
+    TurnedAway,
 }
 
 impl Admissions {
     /// Nobody is connected.
     pub fn new(limits: ConnectionLimits) -> Arc<Self> {
-        let taken = Taken { limits, total: 0, by_address: FxHashMap::default(), refusals: 0 };
+        let taken = Taken { limits, total: 0, by_address: FxHashMap::default(), refusals: 0, turned_away: 0 };
         Arc::new(Self { taken: Mutex::new(taken) })
     }
 
@@ -88,7 +102,7 @@ impl Admissions {
         }
         *from_address += 1;
         taken.total += 1;
-        Ok(Admission { admissions: Arc::clone(self), address: Some(address) })
+        Ok(Admission { admissions: Arc::clone(self), place: Place::Served(address) })
     }
 
     /// Takes one of the few places of those who are told why they are refused.
@@ -98,7 +112,17 @@ impl Admissions {
             return None;
         }
         taken.refusals += 1;
-        Some(Admission { admissions: Arc::clone(self), address: None })
+        Some(Admission { admissions: Arc::clone(self), place: Place::Refused })
+    }
+
+    /// Takes one of the places of those who are told so for less.
+    pub fn turn_away(self: &Arc<Self>) -> Option<Admission> {
+        let mut taken = self.taken.lock();
+        if taken.turned_away >= TURNED_AWAY_AT_ONCE {
+            return None;
+        }
+        taken.turned_away += 1;
+        Some(Admission { admissions: Arc::clone(self), place: Place::TurnedAway })
     }
 
     /// The limits in force.
@@ -115,9 +139,16 @@ impl Admissions {
 impl Drop for Admission {
     fn drop(&mut self) {
         let mut taken = self.admissions.taken.lock();
-        let Some(address) = self.address else {
-            taken.refusals = taken.refusals.saturating_sub(1);
-            return;
+        let address = match self.place {
+            Place::Served(address) => address,
+            Place::Refused => {
+                taken.refusals = taken.refusals.saturating_sub(1);
+                return;
+            }
+            Place::TurnedAway => {
+                taken.turned_away = taken.turned_away.saturating_sub(1);
+                return;
+            }
         };
         taken.total = taken.total.saturating_sub(1);
         if let Some(count) = taken.by_address.get_mut(&address) {
@@ -135,9 +166,10 @@ pub async fn accept(
     shards: Vec<Arc<ShardHandle>>,
     admissions: Arc<Admissions>,
     handshakes: Option<Handshakes>,
-    counters: Arc<ServerCounters>,
+    refusals: Arc<Refusals>,
     shutdown: CancellationToken,
 ) {
+    let counters = refusals.counters();
     let mut next = 0_usize;
     loop {
         let accepted = tokio::select! {
@@ -165,7 +197,16 @@ pub async fn accept(
                 CloseReason::TooManyFromAddress => counters.refused_per_address.add(1),
                 _ => counters.refused_total.add(1),
             }
-            let Some(place) = admissions.refuse() else { continue };
+            let Some(place) = admissions.refuse() else {
+                refusals.note(Refusal::NoRoom, peer);
+                // To tell it through encryption would cost what there is no room for.
+                if handshakes.is_none()
+                    && let Some(place) = admissions.turn_away()
+                {
+                    tokio::spawn(turn_away(stream, place));
+                }
+                continue;
+            };
             refusal = Some(place);
         }
         next = next.wrapping_add(1);
@@ -181,6 +222,13 @@ pub async fn accept(
             None => arrive(Incoming::Plain(stream)),
             Some(handshakes) => handshakes.begin(stream, peer, arrive),
         }
+    }
+}
+
+/// Tells a connection that there is no room for it, in its status.
+async fn turn_away(stream: std::net::TcpStream, _place: Admission) {
+    if let Ok(mut stream) = tokio::net::TcpStream::from_std(stream) {
+        upgrade::refuse(&mut stream, Refusal::NoRoom.into()).await;
     }
 }
 
@@ -249,5 +297,9 @@ mod tests {
         assert_eq!(told.len(), REFUSALS_AT_ONCE);
         drop(told);
         assert!(admissions.refuse().is_some());
+        let turned_away: Vec<_> = std::iter::from_fn(|| admissions.turn_away()).collect();
+        assert_eq!(turned_away.len(), TURNED_AWAY_AT_ONCE);
+        drop(turned_away);
+        assert!(admissions.turn_away().is_some());
     }
 }

@@ -30,6 +30,7 @@ use crate::protocol::{
     codes::{CloseReason, ErrorCode},
     request::Request,
 };
+use crate::upgrade::Refusal;
 
 /// A number that only grows, or that is set. Relaxed: counters order nothing.
 #[derive(Debug, Default)]
@@ -234,6 +235,8 @@ counters! {
         errors: ErrorCode,
         /// Requests, by action.
         requests: Action,
+        /// Connections refused before they were a WebSocket, by reason.
+        refusals: Refusal,
     }
 }
 

@@ -22,12 +22,13 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio_tungstenite::tungstenite::{
-    self, Message,
-    error::{CapacityError, ProtocolError},
-    handshake::server::{Callback, ErrorResponse, Request, Response},
-    http::{HeaderValue, StatusCode, header},
-    protocol::{CloseFrame, frame::coding::CloseCode},
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        self, Message,
+        error::{CapacityError, ProtocolError},
+        protocol::{CloseFrame, Role, frame::coding::CloseCode},
+    },
 };
 
 use self::{
@@ -50,6 +51,7 @@ use crate::{
     outbox::OutboxLimits,
     protocol::{codes::CloseReason, request},
     shard::{Arrival, Shard},
+    upgrade::{self, Refusal, Refusals},
 };
 
 /// Longest wait for a client to take the close frame and answer it.
@@ -129,6 +131,8 @@ pub struct SessionContext {
     pub policy: ArcSwap<SessionPolicy>,
     /// Counters.
     pub counters: Arc<ServerCounters>,
+    /// Where it is noted who was refused.
+    pub refusals: Arc<Refusals>,
 }
 
 /// Runs a session from its handshake to its end.
@@ -136,22 +140,29 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
     let Arrival { stream, peer, since: started, admission, refusal: _told } = arrival;
     let policy = context.policy.load_full();
     let settings = &policy.settings;
-    let Ok(stream) = stream.attach() else { return };
-    let allowance = settings.max_frame_bytes_before_auth;
-    let gate = Gate::new(allowance);
-    let config = websocket_config(settings.max_frame_bytes);
-    let handshake = tokio_tungstenite::accept_hdr_async_with_config(
-        Gated::new(stream, Rc::clone(&gate)),
-        Upgrade { policy: &policy, context: &context },
-        Some(config),
-    );
-    // A bare connect, a port scan or a browser's probe ends here, without a word.
-    let Ok(Ok(websocket)) = tokio::time::timeout_at((started + settings.auth_grace).into(), handshake).await
-    else {
-        context.counters.handshakes_failed.add(1);
-        return;
+    let Ok(mut stream) = stream.attach() else { return };
+    let accepted = upgrade::accept(&mut stream, started + settings.auth_grace, &policy.origins).await;
+    let begun = match accepted {
+        Ok(begun) => begun,
+        Err(refused) => {
+            context.counters.handshakes_failed.add(1);
+            if refused.reason == Refusal::Origin {
+                context.counters.refused_origin.add(1);
+            }
+            context.refusals.note(refused.reason, peer);
+            upgrade::refuse(&mut stream, refused).await;
+            return;
+        }
     };
-    gate.renew(allowance);
+    // What came behind the request counts as read.
+    let gate = Gate::new(settings.max_frame_bytes_before_auth.saturating_sub(begun.len()));
+    let websocket = WebSocketStream::from_partially_read(
+        Gated::new(stream, Rc::clone(&gate)),
+        begun,
+        Role::Server,
+        Some(websocket_config(settings.max_frame_bytes)),
+    )
+    .await;
     let mut socket = Socket::new(websocket);
     let refused = match &admission {
         Err(reason) => Some(*reason),
@@ -188,32 +199,6 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
     close(&mut session.socket, reason).await;
     session.account_sent();
     shard.leave(&me);
-}
-
-/// Judges the request of a client before there is a session.
-struct Upgrade<'a> {
-    policy: &'a SessionPolicy,
-    context: &'a SessionContext,
-}
-
-impl Callback for Upgrade<'_> {
-    /// Refuses pages that are not allowed.
-    fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
-        let Self { policy, context } = self;
-        let named = request.headers().get_all(header::ORIGIN);
-        if policy.origins.allow(named.iter().map(HeaderValue::as_bytes)) {
-            return Ok(response);
-        }
-        context.counters.refused_origin.add(1);
-        let text = "this page may not connect (TICKHOST_ALLOWED_ORIGINS)";
-        let mut refusal = ErrorResponse::new(Some(text.to_owned()));
-        *refusal.status_mut() = StatusCode::FORBIDDEN;
-        let headers = refusal.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        Err(refusal)
-    }
 }
 
 async fn close(socket: &mut Socket, reason: CloseReason) {

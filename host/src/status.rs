@@ -15,9 +15,9 @@ use tracing::Span;
 use crate::{
     accounts::{Accounts, VerifyError},
     admin::{
-        AdapterState, AdapterStatus, Counts, FeedReport, Found, InstanceReport, KeptKey, Limits, LinkReport,
-        Listeners, NotReady, Readiness, Reloaded, SessionCounts, StatusReport, StatusSource, Token,
-        find_symbols, read_kept_key,
+        AdapterState, AdapterStatus, Areas, Counts, FeedReport, Found, InstanceReport, KeptKey, Limits,
+        LinkReport, Listeners, NotReady, Readiness, Reloaded, SessionCounts, StatusReport, StatusSource,
+        Token, find_symbols, read_kept_key,
     },
     bus::BusCounters,
     calendar::MarketPhase,
@@ -119,6 +119,14 @@ impl HostStatus {
         self.counters.libraries_mapped.set(loader::mapped());
     }
 
+    /// What the bus did, by area and outcome.
+    fn bus_events(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.bus.as_ref().map_or_else(Vec::new, |(_, counters)| {
+            // What is open goes up and down; it is no counter.
+            counters.snapshot().into_iter().filter(|(_, outcome, _)| *outcome != "open").collect()
+        })
+    }
+
     /// Tells `to` of all metrics as they are now.
     pub fn each_metric(&self, to: &mut dyn Families) {
         self.note_what_stays();
@@ -158,10 +166,7 @@ impl HostStatus {
             sessions: self.sessions().into_iter().sum::<usize>() as u64,
             connections: self.admissions.open() as u64,
             counters: &self.counters,
-            bus: self.bus.as_ref().map_or_else(Vec::new, |(_, counters)| {
-                // What is open goes up and down; it is no counter.
-                counters.snapshot().into_iter().filter(|(_, outcome, _)| *outcome != "open").collect()
-            }),
+            bus: self.bus_events(),
         };
         metrics::walk(&host, &samples, &STATES.map(FeedState::label), to);
     }
@@ -303,6 +308,8 @@ impl StatusSource for HostStatus {
                 connections_per_key: self.hub.connections_per_key(),
             },
             counters: Counts(counters),
+            refusals: Counts(self.counters.refusals.each().collect()),
+            bus: Areas(self.bus_events()),
         }
     }
 

@@ -1,4 +1,5 @@
 //! Adapters of real brokers, in the real host, at simulated brokers that speak the real protocols.
 
+mod gone;
 mod nights;
 mod values;

@@ -79,6 +79,35 @@ async fn malformed_messages_are_counted_and_the_next_good_one_arrives() {
 }
 
 #[tokio::test]
+async fn a_bad_value_costs_itself_and_the_operator_sees_it() {
+    let host = Host::start();
+    let first = json!({"ltp": 1.0});
+    let (mut client, mut publisher) = connected(&host, "NSE:SBIN", "Quote", "NSE_SBIN_QUOTE", &first).await;
+    let body =
+        r#"{"ltp":102.5,"oi":NaN,"high":-Infinity,"volume":0.35015176,"low":true,"open":101,"close":1e999}"#;
+    publisher.send_raw(vec![b"NSE_SBIN_QUOTE".to_vec(), body.as_bytes().to_vec()]).await;
+    let tick = client.find(|tick| tick["data"]["ltp"] == 102.5).await;
+    assert_eq!(tick["data"]["open"], 101.0);
+    for absent in ["oi", "high", "volume", "low", "close"] {
+        assert!(tick["data"].get(absent).is_none(), "{absent}: {tick}");
+    }
+    let batch = r#"[{"exchange":"NSE","symbol":"A","ltp":NaN},"x",{"exchange":"NSE","symbol":"SBIN","ltp":103.5,"oi":Infinity}]"#;
+    publisher.send_raw(vec![b"NSE_BATCH_QUOTE".to_vec(), batch.as_bytes().to_vec()]).await;
+    client.find(|tick| tick["data"]["ltp"] == 103.5).await;
+    // Counted by the time that the tick behind it is there.
+    publisher.send("NSE_SBIN_QUOTE", &json!({"ltp": 104.5})).await;
+    client.find(|tick| tick["data"]["ltp"] == 104.5).await;
+    let counted = &host.status().await["bus"]["malformed"];
+    let expected = [("not_finite", 4), ("fraction", 1), ("number", 2), ("element", 2), ("json", 0)];
+    for (outcome, count) in expected {
+        assert_eq!(counted[outcome], count, "{outcome}: {counted}");
+    }
+    let metrics = host.get("/metrics").await.body;
+    let line = "tickhost_bus_events_total{area=\"malformed\",outcome=\"not_finite\"} 4";
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+#[tokio::test]
 async fn order_updates_reach_the_user_who_asked_and_nobody_else() {
     let host = Host::start();
     let first = json!({"ltp": 1.0});
@@ -124,4 +153,34 @@ async fn an_invalidation_connects_the_feed_again_and_clients_see_a_gap_at_most()
     }
     wait_until("the feed is live again", || async { host.status().await["feeds"][0]["state"] == "live" })
         .await;
+}
+
+/// Adapters of OpenAlgo publish one price under all modes, in ascending order.
+#[tokio::test]
+async fn a_price_published_under_every_mode_reaches_the_clients_of_each() {
+    let host = Host::start();
+    let first = json!({"ltp": 1.0});
+    let (mut client, mut publisher) =
+        connected(&host, "NSE_INDEX:NIFTY", "LTP", "NSE_INDEX_NIFTY_LTP", &first).await;
+    for mode in ["Quote", "Depth"] {
+        assert_eq!(client.subscribe(&["NSE_INDEX:NIFTY"], mode).await["status"], "success");
+    }
+    let depth = json!({"buy": [{"price": 1.0, "quantity": 1}], "sell": []});
+    for order in [["LTP", "QUOTE", "DEPTH"], ["DEPTH", "QUOTE", "LTP"], ["QUOTE", "DEPTH", "LTP"]] {
+        for number in 1..=30 {
+            let price = f64::from(number) + order[0].len() as f64 / 10.0;
+            for mode in order {
+                let mut body = json!({"ltp": price});
+                if mode == "DEPTH" {
+                    body["depth"] = depth.clone();
+                }
+                publisher.send(&format!("NSE_INDEX_NIFTY_{mode}"), &body).await;
+            }
+            let mut missing = vec![1, 2, 3];
+            while !missing.is_empty() {
+                let tick = client.find(|tick| tick["data"]["ltp"] == price).await;
+                missing.retain(|mode| tick["mode"] != *mode);
+            }
+        }
+    }
 }

@@ -44,3 +44,4 @@ mod protocol;
 mod reload;
 mod slow_client;
 mod subscriptions;
+mod upgrades;

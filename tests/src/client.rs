@@ -138,9 +138,10 @@ impl Client {
         .ok()
     }
 
-    /// The next message that is no market data.
+    /// The next message that is no market data, nor the word after a quiet moment: on a busy machine that moment may be
+    /// between any two messages.
     pub async fn control(&mut self) -> Value {
-        self.find(|message| message["type"] != "market_data").await
+        self.find(|message| message["type"] != "market_data" && message["type"] != "auth_status").await
     }
 
     /// The next tick.

@@ -222,7 +222,7 @@ fn checked(kind: Kind, quote: Quote, allowed: u32) -> Result<Record, String> {
 }
 
 fn checked_book(book: &Depth, levels: &[DepthLevel]) -> Result<Record, String> {
-    let record = checked(Kind::Depth, book.quote, field::IN_QUOTE)?;
+    let record = checked(Kind::Depth, book.quote, field::IN_QUOTE | field::IMAGE | field::BOOK)?;
     if book.buy_levels > MAX_DEPTH_LEVELS || book.sell_levels > MAX_DEPTH_LEVELS {
         return Err(format!("a book has more than {MAX_DEPTH_LEVELS} levels on a side"));
     }
@@ -239,12 +239,16 @@ impl Host for Callbacks {
     fn publish_ltp(&self, batch: RSlice<'_, Ltp>) -> PublishOutcome {
         self.take(batch.iter().map(|tick| {
             // The conversion clears bits that an LTP record cannot have, and those are a mistake to be seen.
-            checked(Kind::Ltp, Quote { fields: tick.fields, ..Quote::from(tick) }, field::IN_LTP)
+            checked(
+                Kind::Ltp,
+                Quote { fields: tick.fields, ..Quote::from(tick) },
+                field::IN_LTP | field::IMAGE,
+            )
         }))
     }
 
     fn publish_quote(&self, batch: RSlice<'_, Quote>) -> PublishOutcome {
-        self.take(batch.iter().map(|quote| checked(Kind::Quote, *quote, field::IN_QUOTE)))
+        self.take(batch.iter().map(|quote| checked(Kind::Quote, *quote, field::IN_QUOTE | field::IMAGE)))
     }
 
     fn publish_depth(&self, batch: RSlice<'_, Depth>, levels: RSlice<'_, DepthLevel>) -> PublishOutcome {

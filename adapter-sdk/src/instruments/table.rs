@@ -121,9 +121,18 @@ impl<K: Copy + Ord + Hash> Table<K> {
         Some((self.exchanges.get(usize::from(found.exchange))?, symbol(&self.text, found)))
     }
 
-    /// Exchange and symbol of every instrument, in order.
+    /// Exchange and symbol of every instrument, in order; of one that has several names the first that was added.
     pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries.iter().filter_map(|entry| {
+        let mut is_first = vec![false; self.entries.len()];
+        let mut before = None;
+        for place in &self.by_key {
+            let place = usize::try_from(*place).unwrap_or(usize::MAX);
+            let (Some(entry), Some(is_first)) = (self.entries.get(place), is_first.get_mut(place)) else {
+                continue;
+            };
+            *is_first = before.replace(entry.key) != Some(entry.key);
+        }
+        self.entries.iter().zip(is_first).filter(|(_, is_first)| *is_first).filter_map(|(entry, _)| {
             Some((self.exchanges.get(usize::from(entry.exchange))?.as_ref(), symbol(&self.text, entry)))
         })
     }
@@ -166,7 +175,7 @@ impl<K: Copy + Ord + Hash> Table<K> {
         })
     }
 
-    /// Instruments.
+    /// Names; an instrument may have several.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -223,6 +232,11 @@ mod tests {
         assert_eq!((table.name(1), table.name(2)), (Some(("NSE", "SBIN")), None));
         assert_eq!(table.name(9), Some(("NSE_INDEX", "NIFTY50")));
         assert_eq!(
+            table.names().collect::<Vec<_>>(),
+            [("NSE", "SBIN"), ("BSE", "SBIN"), ("NSE_INDEX", "NIFTY50")],
+            "nothing stands there twice"
+        );
+        assert_eq!(
             (table.get("NFO", "SBIN"), table.get("NSE", "SBI"), table.get("NSE", "SBINX")),
             (None, None, None)
         );
@@ -273,7 +287,8 @@ mod tests {
                 prop_assert_eq!(table.get(name.0, name.1), Some(*key));
             }
             let all: std::collections::BTreeSet<_> = table.names().collect();
-            prop_assert_eq!(all.into_iter().collect::<Vec<_>>(), map.keys().copied().collect::<Vec<_>>());
+            prop_assert_eq!(all, by_key.values().copied().collect::<std::collections::BTreeSet<_>>());
+            prop_assert_eq!(table.names().count(), by_key.len());
             for key in 0..40 {
                 prop_assert_eq!(table.name(key), by_key.get(&key).copied());
             }

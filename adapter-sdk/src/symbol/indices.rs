@@ -81,6 +81,27 @@ pub fn index(exchange: &str, theirs: &str) -> Option<&'static str> {
     table.iter().find(|(name, _)| name.chars().eq(letters())).map(|(_, ours)| *ours)
 }
 
+/// Appends OpenAlgo's name of an index, by the broker's name of it: in capitals, without spaces and hyphens, and where
+/// OpenAlgo has another one than the broker that one. False, and nothing is appended, when nothing is left of it.
+///
+/// ```
+/// let mut name = String::new();
+/// assert!(adapter_sdk::symbol::write_index(&mut name, "NSE_INDEX", "Nifty Fin Service"));
+/// assert_eq!(name, "FINNIFTY");
+/// ```
+pub fn write_index(name: &mut String, exchange: &str, theirs: &str) -> bool {
+    let start = name.len();
+    let letters = theirs.chars().filter(|letter| !letter.is_whitespace() && *letter != '-');
+    name.extend(letters.map(|letter| letter.to_ascii_uppercase()));
+    let plain = name.get(start..).unwrap_or_default();
+    let is_some = !plain.is_empty();
+    if let Some(ours) = index(exchange, plain) {
+        name.truncate(start);
+        name.push_str(ours);
+    }
+    is_some
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -95,6 +116,25 @@ mod tests {
         assert_eq!(index("NSE_INDEX", "Nifty 50"), None);
         assert_eq!(index("BSE_INDEX", "NIFTY 50"), None);
         assert_eq!(index("NSE", "NIFTY 50"), None);
+    }
+
+    #[test]
+    fn names_are_in_capitals_without_spaces_and_hyphens() {
+        for (exchange, theirs, ours) in [
+            ("NSE_INDEX", "Nifty 50", "NIFTY"),
+            ("NSE_INDEX", "Nifty100 Liq-15", "NIFTY100LIQ15"),
+            ("NSE_INDEX", "India\tVIX", "INDIAVIX"),
+            ("BSE_INDEX", "BSE it", "BSEINFORMATIONTECHNOLOGY"),
+            ("MCX_INDEX", "MCXBULLDEX", "MCXBULLDEX"),
+            ("GLOBAL_INDEX", "GIFT NIFTY", "GIFTNIFTY"),
+        ] {
+            let mut name = "before ".to_owned();
+            assert!(write_index(&mut name, exchange, theirs));
+            assert_eq!(name, format!("before {ours}"));
+        }
+        let mut name = "before".to_owned();
+        assert!(!write_index(&mut name, "NSE_INDEX", " - "));
+        assert_eq!(name, "before");
     }
 
     #[test]

@@ -16,8 +16,8 @@ use crate::{
     decode::{self, Decoded},
     feed::{Feed, Refused, Wanted},
     list::List,
+    names,
     orders::{Orders, Said},
-    segment::Key,
     wire::Packet,
 };
 
@@ -66,7 +66,7 @@ impl Session {
         if symbol::has_expired(&subscription.exchange, &subscription.symbol, SystemTime::now()) {
             return None;
         }
-        let key: Key = self.list.table.get(&subscription.exchange, &subscription.symbol)?;
+        let key = names::find(&self.list.table, &subscription.exchange, &subscription.symbol)?;
         let is_index = subscription.exchange.ends_with("_INDEX");
         Some(Wanted { instrument: subscription.instrument, key, mode: subscription.mode, is_index })
     }

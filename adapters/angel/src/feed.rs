@@ -153,12 +153,18 @@ impl Feed {
             let mode = wanted.iter().map(|one| number(one.mode)).max();
             let now = self.live.get(&key).map(|live| live.mode);
             kept -= usize::from(now.is_some() && now != mode);
+            let is_known = |one: &&Wanted| {
+                self.live.get(&key).is_some_and(|live| live.instruments.contains(&one.instrument))
+            };
             match (now, mode) {
                 (Some(now), Some(mode)) if now != mode => {
                     changes.moves.entry((now, mode)).or_default().push(key);
                 }
                 (None, Some(mode)) => changes.starts.entry(mode).or_default().push(key),
                 (Some(now), None) => changes.ends.entry(now).or_default().push(key),
+                (Some(now), Some(_)) if !wanted.iter().all(is_known) => {
+                    changes.repeats.entry(now).or_default().push(key);
+                }
                 _ => {}
             }
             match mode {
@@ -199,6 +205,14 @@ impl Feed {
                     self.write(Action::Unsubscribe, *before, keys, &mut messages);
                     self.write_as(Action::Subscribe, *mode, keys, true, &mut messages);
                 }
+            }
+        }
+        // Subscribed anew, for the state that the broker sends then: who wants them only now has none, and the next trade may
+        // be hours away. The broker takes no pair twice.
+        for (mode, keys) in &changes.repeats {
+            for keys in keys.chunks(self.batch_size) {
+                self.write(Action::Unsubscribe, *mode, keys, &mut messages);
+                self.write_as(Action::Subscribe, *mode, keys, true, &mut messages);
             }
         }
         for (mode, keys) in &changes.starts {
@@ -245,6 +259,8 @@ struct Changes {
     ends: BTreeMap<u8, Vec<Key>>,
     /// From one mode to another.
     moves: BTreeMap<(u8, u8), Vec<Key>>,
+    /// What stays as it is, and has got another instrument.
+    repeats: BTreeMap<u8, Vec<Key>>,
     starts: BTreeMap<u8, Vec<Key>>,
 }
 

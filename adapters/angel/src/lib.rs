@@ -118,7 +118,8 @@ impl Adapter for AngelOne {
         if symbol::has_expired(exchange, symbol, SystemTime::now()) {
             return Err(Refusal::UnknownInstrument(format!("{symbol} on {exchange} has expired")));
         }
-        let is_known = self.master.list().is_some_and(|list| list.table.get(exchange, symbol).is_some());
+        let is_known =
+            self.master.list().is_some_and(|list| names::find(&list.table, exchange, symbol).is_some());
         if !is_known {
             let refusal = Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}"));
             return Err(self.master.explain(exchange, symbol, refusal));

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use adapter_sdk::{
+    instruments::Table,
     ist::Day,
     symbol::{self, Contract, digits},
 };
@@ -40,24 +41,15 @@ pub(crate) struct Named<'a> {
     pub(crate) exchange: &'static str,
     pub(crate) symbol: Cow<'a, str>,
     pub(crate) key: Key,
-    /// One of several rows may claim a share's name: that of the usual series comes first.
+    /// Whether the list says the series of a share. One whose series it does not say has the lesser claim to the bare name,
+    /// which is that of the usual series.
     pub(crate) is_usual: bool,
 }
 
-/// Indices that OpenAlgo names otherwise, after spaces and hyphens are gone.
-const INDICES: [(&str, &str); 7] = [
-    ("NIFTY50", "NIFTY"),
-    ("NIFTYBANK", "BANKNIFTY"),
-    ("NIFTYFINSERVICE", "FINNIFTY"),
-    ("NIFTYNEXT50", "NIFTYNXT50"),
-    ("NIFTYMIDSELECT", "MIDCPNIFTY"),
-    ("NIFTYMIDCAPSELECT", "MIDCPNIFTY"),
-    ("SNSX50", "SENSEX50"),
-];
-
-/// Series whose suffix OpenAlgo drops: the usual one, trade-to-trade, funds, and government bonds. Only at the end: a
-/// name may have it elsewhere.
-const DROPPED_SERIES: [&str; 4] = ["-EQ", "-BE", "-MF", "-SG"];
+/// The key of an instrument, by any spelling of its name that is clear.
+pub(crate) fn find(table: &Table<Key>, exchange: &str, symbol: &str) -> Option<Key> {
+    symbol::find(exchange, symbol, |name| table.get(exchange, name))
+}
 
 /// Names an instrument.
 pub(crate) fn name(row: &Row) -> Result<Named<'_>, LeftOut> {
@@ -65,18 +57,22 @@ pub(crate) fn name(row: &Row) -> Result<Named<'_>, LeftOut> {
     let token = Token::new(&row.token).ok_or(LeftOut::Row)?;
     let mut is_usual = true;
     let (exchange, symbol) = match (segment, row.kind.as_str()) {
-        (Segment::NseCash, "AMXIDX") => ("NSE_INDEX", Cow::Owned(index(&row.name))),
+        (Segment::NseCash, "AMXIDX") => ("NSE_INDEX", index("NSE_INDEX", &row.name)),
         (Segment::BseCash, "AMXIDX") => {
             let name = row.name.strip_prefix("S&P ").unwrap_or(&row.name);
-            ("BSE_INDEX", Cow::Owned(index(name)))
+            ("BSE_INDEX", index("BSE_INDEX", name))
         }
         (Segment::Mcx, "AMXIDX") => ("MCX_INDEX", Cow::Borrowed(row.symbol.as_str())),
-        (Segment::NseCash | Segment::BseCash, _) => {
-            let dropped = DROPPED_SERIES.iter().find_map(|series| row.symbol.strip_suffix(series));
-            is_usual = dropped.is_none() || row.symbol.ends_with("-EQ");
-            let exchange = if segment == Segment::NseCash { "NSE" } else { "BSE" };
-            (exchange, Cow::Borrowed(dropped.unwrap_or(&row.symbol)))
+        (Segment::NseCash, _) => {
+            let (bare, series) = symbol::split_cash("NSE", &row.symbol);
+            is_usual = !series.is_empty();
+            let mut symbol = String::with_capacity(row.symbol.len());
+            if !symbol::write_cash(&mut symbol, "NSE", bare, series) {
+                return Err(LeftOut::Row);
+            }
+            ("NSE", Cow::Owned(symbol))
         }
+        (Segment::BseCash, _) => ("BSE", Cow::Borrowed(row.symbol.as_str())),
         // These are written as OpenAlgo writes them.
         (Segment::NseDerivatives, _) => ("NFO", Cow::Borrowed(row.symbol.as_str())),
         (Segment::BseDerivatives, _) => ("BFO", derivative(row, segment)?),
@@ -90,11 +86,10 @@ pub(crate) fn name(row: &Row) -> Result<Named<'_>, LeftOut> {
     Ok(Named { exchange, symbol, key: Key { segment, token }, is_usual })
 }
 
-fn index(name: &str) -> String {
-    let plain: String =
-        name.to_uppercase().chars().filter(|letter| !letter.is_whitespace() && *letter != '-').collect();
-    let renamed = INDICES.iter().find(|(theirs, _)| *theirs == plain);
-    renamed.map_or(plain, |(_, ours)| (*ours).to_owned())
+fn index(exchange: &str, theirs: &str) -> Cow<'static, str> {
+    let mut name = String::with_capacity(theirs.len());
+    symbol::write_index(&mut name, exchange, theirs);
+    Cow::Owned(name)
 }
 
 /// `NAME28JUL26FUT` or `NAME28JUL2683.25CE`.
@@ -133,7 +128,10 @@ fn day(text: &str) -> Option<Day> {
 
 #[cfg(test)]
 mod tests {
+    use adapter_sdk::testing::{CASH, assert_cash_names};
+
     use super::*;
+    use crate::list::List;
 
     fn row(segment: &str, kind: &str, symbol: &str, name: &str, expiry: &str, strike: &str) -> Row {
         Row {
@@ -153,15 +151,35 @@ mod tests {
     }
 
     #[test]
-    fn shares_lose_the_suffix_of_their_series_only_at_the_end() {
+    fn securities_have_the_names_that_they_have_at_all_brokers() {
+        let rows = CASH.iter().enumerate().map(|(number, one)| {
+            let (exchange, series) = (one.exchange, one.series);
+            let symbol =
+                if exchange == "BSE" { one.symbol.to_owned() } else { format!("{}-{series}", one.symbol) };
+            serde_json::json!({
+                "token": (number + 1).to_string(), "symbol": symbol, "name": one.symbol, "expiry": "", "strike": "-1.000000",
+                "instrumenttype": "", "exch_seg": exchange,
+            })
+        });
+        let list = serde_json::Value::Array(rows.collect()).to_string();
+        let table = List::parse(list.as_bytes()).unwrap().table;
+        assert_cash_names(|exchange, symbol| {
+            let (exchange, symbol) = table.name(find(&table, exchange, symbol)?)?;
+            Some((exchange.to_owned(), symbol.to_owned()))
+        });
+    }
+
+    #[test]
+    fn shares_of_the_usual_series_lose_its_suffix() {
         let share = |symbol| named(&row("NSE", "", symbol, "X", "", "-1.000000"));
         assert_eq!(share("SBIN-EQ"), "NSE:SBIN@1");
         assert_eq!(share("BAJAJ-AUTO-EQ"), "NSE:BAJAJ-AUTO@1");
-        assert_eq!(share("M&M-BE"), "NSE:M&M@1");
+        assert_eq!(share("M&M-BE"), "NSE:M&M-BE@1");
         assert_eq!(share("A-EQUITY-N1"), "NSE:A-EQUITY-N1@1");
-        assert_eq!(share("SGBMAR31-SG"), "NSE:SGBMAR31@1");
+        assert_eq!(share("SGBMAR31-SG"), "NSE:SGBMAR31-SG@1");
         assert_eq!(named(&row("BSE", "", "SBIN", "SBIN", "", "-1.000000")), "BSE:SBIN@3");
-        assert!(!name(&row("NSE", "", "SBIN-BE", "SBIN", "", "")).unwrap().is_usual);
+        assert!(name(&row("NSE", "", "SBIN-BE", "SBIN", "", "")).unwrap().is_usual);
+        assert!(!name(&row("NSE", "", "SBIN", "SBIN", "", "")).unwrap().is_usual);
     }
 
     #[test]
@@ -177,6 +195,8 @@ mod tests {
         assert_eq!(bse("SENSEX"), "BSE_INDEX:SENSEX@3");
         assert_eq!(bse("S&P BSE AUTO"), "BSE_INDEX:BSEAUTO@3");
         assert_eq!(bse("SNSX50"), "BSE_INDEX:SENSEX50@3");
+        assert_eq!(bse("BSE IT"), "BSE_INDEX:BSEINFORMATIONTECHNOLOGY@3");
+        assert_eq!(nse("Nifty Smallcap 250"), "NSE_INDEX:NIFTYSMLCAP250@1");
         assert_eq!(named(&row("MCX", "AMXIDX", "MCXBULLDEX", "x", "", "")), "MCX_INDEX:MCXBULLDEX@5");
     }
 

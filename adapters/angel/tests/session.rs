@@ -103,6 +103,28 @@ fn instruments_are_found_subscribed_and_never_mixed_up() {
 }
 
 #[test]
+fn two_names_of_one_instrument_tick_each_under_its_own_number() {
+    let (venue, cache) = (Venue::start(&list()), tempfile::tempdir().unwrap());
+    let bench = start(&venue, &cache);
+    bench.wait_for_status(StatusKind::CONNECTED);
+    bench.subscribe(1, "NSE", "SBIN", Mode::Quote);
+    let token = vec!["1:3045".to_owned()];
+    assert_eq!(venue.requests(1), [(1, 2, token.clone())]);
+    // The broker sends the state of the second one too only when it is asked anew, and takes no pair twice.
+    bench.subscribe(2, "NSE", "SBIN-EQ", Mode::Quote);
+    assert_eq!(venue.requests(3)[1..], [(0, 2, token.clone()), (1, 2, token)]);
+    venue.send(packet(2, 1, "3045", 55_125));
+    for number in [1, 2] {
+        bench.wait_for_ticks(number, 1);
+    }
+    bench.unsubscribe(&[1]);
+    bench.forget();
+    venue.send(packet(2, 1, "3045", 55_130));
+    bench.wait_for_ticks(2, 1);
+    assert_eq!(venue.requests(3).len(), 3, "the other one goes on");
+}
+
+#[test]
 fn a_mode_changes_without_a_gap() {
     let (venue, cache) = (Venue::start(&list()), tempfile::tempdir().unwrap());
     let bench = start(&venue, &cache);

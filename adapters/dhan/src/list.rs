@@ -11,6 +11,7 @@ use adapter_sdk::{
     AdapterError,
     instruments::{self, List, Rows, Summary, Table, TableBuilder},
     ist::Day,
+    symbol,
 };
 
 use crate::{
@@ -114,9 +115,9 @@ impl Instruments {
         Ok(Self { table, skipped, expired })
     }
 
-    /// The broker's key of an instrument.
+    /// The broker's key of an instrument, by any spelling of its name that is clear.
     pub fn key(&self, exchange: &str, symbol: &str) -> Option<Key> {
-        self.table.get(exchange, symbol)
+        symbol::find(exchange, symbol, |name| self.table.get(exchange, name))
     }
 
     /// Exchange and symbol of a key.
@@ -236,6 +237,7 @@ NSE,E,1
             ("NSE_INDEX", "NIFTYNXT50", Segment::Index, 38),
             ("BSE_INDEX", "SENSEX", Segment::Index, 51),
             ("NSE", "RELIANCE", Segment::NseEquity, 2885),
+            ("NSE", "RELIANCE-BE", Segment::NseEquity, 9002),
             ("NSE", "RELIANCE-N2", Segment::NseEquity, 9001),
             // The same id in another segment is something else.
             ("BSE", "OTHER", Segment::BseEquity, 2885),
@@ -246,11 +248,10 @@ NSE,E,1
             assert_eq!(list.key(exchange, symbol), Some(key), "{symbol}");
             assert_eq!(list.name(key), Some((exchange, symbol)));
         }
-        // The broker's name of an index works too; the share of another series lost its name to the usual one.
+        // The broker's name of an index works too.
         assert_eq!(list.key("NSE_INDEX", "NIFTY NEXT 50"), list.key("NSE_INDEX", "NIFTYNXT50"));
-        assert_eq!(list.name(Key { segment: Segment::NseEquity, id: 9002 }), None);
         assert_eq!(list.key("NFO", "NIFTY30JUN26FUT"), None);
-        assert_eq!((list.summary().instruments, list.skipped, list.expired()), (9, 4, 1));
+        assert_eq!((list.summary().instruments, list.skipped, list.expired()), (10, 4, 1));
     }
 
     #[test]

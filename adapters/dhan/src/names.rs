@@ -11,13 +11,6 @@ use adapter_sdk::{
 
 use crate::segment::Segment;
 
-/// Series of NSE whose shares have the bare symbol, the usual one first. What else is traded under the symbol of a
-/// share, such as a company's bonds, has its series behind it: `IRFC-N2`.
-const NSE_SERIES: [&str; 10] = ["EQ", "BE", "BZ", "SM", "ST", "SZ", "IV", "RR", "GB", "GS"];
-
-/// Series of BSE that are bonds.
-const BSE_BONDS: [&str; 2] = ["F", "G"];
-
 /// A row of the broker's list, in its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row<'a> {
@@ -83,41 +76,22 @@ impl Row<'_> {
         symbol.clear();
         let rank = match place.segment {
             Segment::Index => {
-                self.write_index(place.exchange, symbol);
+                symbol::write_index(symbol, place.exchange, self.trading_symbol);
                 0
             }
-            Segment::NseEquity | Segment::BseEquity => self.write_share(place.segment, symbol),
+            Segment::NseEquity | Segment::BseEquity => {
+                if !symbol::write_cash(symbol, place.exchange, self.trading_symbol, self.series) {
+                    return None;
+                }
+                // One whose series is not said may claim the bare name, which is that of the usual series.
+                usize::from(place.segment == Segment::NseEquity && self.series.is_empty())
+            }
             _ => {
                 self.write_derivative(symbol)?;
                 0
             }
         };
         (!symbol.is_empty()).then_some(rank)
-    }
-
-    fn write_share(&self, segment: Segment, symbol: &mut String) -> usize {
-        symbol.push_str(self.trading_symbol);
-        let rank = if segment == Segment::NseEquity {
-            NSE_SERIES.iter().position(|series| *series == self.series)
-        } else {
-            (!BSE_BONDS.contains(&self.series)).then_some(0)
-        };
-        rank.unwrap_or_else(|| {
-            if !self.series.is_empty() && !symbol.is_empty() {
-                symbol.push('-');
-                symbol.push_str(self.series);
-            }
-            NSE_SERIES.len()
-        })
-    }
-
-    fn write_index(&self, exchange: &str, symbol: &mut String) {
-        let letters = self.trading_symbol.chars().filter(|letter| *letter != ' ' && *letter != '-');
-        symbol.extend(letters.map(|letter| letter.to_ascii_uppercase()));
-        if let Some(ours) = symbol::index(exchange, symbol) {
-            symbol.clear();
-            symbol.push_str(ours);
-        }
     }
 
     fn write_derivative(&self, symbol: &mut String) -> Option<()> {

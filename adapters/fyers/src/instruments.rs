@@ -9,6 +9,7 @@ use std::{
 use adapter_sdk::{
     AdapterError,
     instruments::{self, List, Rows, Summary, Table, TableBuilder},
+    symbol,
 };
 
 use crate::{
@@ -101,9 +102,9 @@ impl Instruments {
         reading.finish()
     }
 
-    /// The broker's number of an instrument.
+    /// The broker's number of an instrument, by any spelling of its name that is clear.
     pub fn fytoken(&self, exchange: &str, symbol: &str) -> Option<Fytoken> {
-        self.names.get(exchange, symbol)
+        symbol::find(exchange, symbol, |name| self.names.get(exchange, name))
     }
 
     /// OpenAlgo's exchange and symbol of an instrument.
@@ -141,7 +142,7 @@ impl Instruments {
 struct Reading {
     names: TableBuilder<Fytoken>,
     tickers: TableBuilder<Fytoken>,
-    /// Names that another row may have a better claim to: unusual series, and second names of indices.
+    /// Names that another row may have a better claim to: shares whose series is not said, and second names of indices.
     later: Vec<(&'static str, String, Fytoken)>,
     of_other_kinds: usize,
     unreadable: usize,

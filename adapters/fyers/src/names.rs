@@ -15,14 +15,9 @@ use crate::topic::{Fytoken, Segment};
 /// Kind of an index in the lists.
 const INDEX: &str = "10";
 
-/// Kinds of NSE's shares and funds.
-const NSE_SHARES: [&str; 2] = ["0", "9"];
-
-/// Kind of NSE's bonds, of which OpenAlgo has those on gold.
-const NSE_BOND: &str = "2";
-
-/// Kinds of BSE's shares and funds.
-const BSE_SHARES: [&str; 3] = ["0", "4", "50"];
+/// Kinds of what is traded in the cash segments: shares, preference shares, debentures, warrants, others, bonds on gold, bonds
+/// and bills of governments, funds that are traded and that are not, and others of BSE.
+const CASH: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "50"];
 
 /// Latest expiry that is believed: the end of the year 9999, in seconds since the Unix epoch.
 const LAST_EXPIRY: u64 = 253_402_300_799;
@@ -62,7 +57,8 @@ pub enum LeftOut {
 pub struct Named {
     /// OpenAlgo's exchange.
     pub exchange: &'static str,
-    /// More than one row may claim a share's name: that of the usual series comes first.
+    /// Whether the list says the series of a share of NSE. One whose series it does not say has the lesser claim to the
+    /// bare name, which is that of the usual series.
     pub is_usual: bool,
 }
 
@@ -88,17 +84,28 @@ impl<'a> Row<'a> {
             let exchange = if is_nse { "NSE_INDEX" } else { "BSE_INDEX" };
             return Ok(Named { exchange, is_usual: true });
         }
-        let is_taken = if is_nse {
-            NSE_SHARES.contains(&self.kind) || (self.kind == NSE_BOND && self.ticker.ends_with("-GB"))
-        } else {
-            BSE_SHARES.contains(&self.kind)
-        };
-        if !is_taken {
+        if !CASH.contains(&self.kind) {
             return Err(LeftOut::Kind);
         }
-        symbol.push_str(self.underlying);
-        let exchange = self.segment.exchange();
-        Ok(Named { exchange, is_usual: !is_nse || self.ticker.ends_with("-EQ") })
+        let (exchange, (bare, series)) = (self.segment.exchange(), self.symbol_and_series());
+        if !symbol::write_cash(symbol, exchange, bare, series) {
+            return Err(LeftOut::Row);
+        }
+        Ok(Named { exchange, is_usual: !is_nse || !series.is_empty() })
+    }
+
+    /// `SBIN` and `EQ` of `NSE:SBIN-EQ`. The symbol may have hyphens itself. It stands in a column of its own too, but that may
+    /// have something else: the index that a fund follows, the company whose bond it is.
+    fn symbol_and_series(&self) -> (&'a str, &'a str) {
+        let ticker = self.stem();
+        if ticker == self.underlying {
+            (ticker, "")
+        } else if self.segment == Segment::NseCash {
+            symbol::split_cash("NSE", ticker)
+        } else {
+            // There are more groups than have names that clients write, and every symbol has one.
+            ticker.rsplit_once('-').filter(|(_, group)| is_group(group)).unwrap_or((ticker, ""))
+        }
     }
 
     fn derivative(&self, symbol: &mut String) -> Result<Named, LeftOut> {
@@ -126,15 +133,11 @@ impl<'a> Row<'a> {
     }
 
     fn write_index(&self, theirs: &str, symbol: &mut String) {
-        symbol.extend(theirs.chars().filter(|letter| !matches!(letter, ' ' | '-')));
         let exchange = if self.segment == Segment::NseCash { "NSE_INDEX" } else { "BSE_INDEX" };
-        if let Some(ours) = symbol::index(exchange, symbol) {
-            symbol.clear();
-            symbol.push_str(ours);
-        }
+        symbol::write_index(symbol, exchange, theirs);
     }
 
-    /// `NIFTY50` of `NSE:NIFTY50-INDEX`.
+    /// `NIFTY50` of `NSE:NIFTY50-INDEX`, and `SBIN-EQ` of `NSE:SBIN-EQ`.
     fn stem(&self) -> &'a str {
         let symbol = self.ticker.split_once(':').map_or(self.ticker, |(_, symbol)| symbol);
         symbol.strip_suffix("-INDEX").unwrap_or(symbol)
@@ -148,9 +151,18 @@ impl<'a> Row<'a> {
     }
 }
 
+fn is_group(text: &str) -> bool {
+    (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
+    use adapter_sdk::testing;
+
     use super::*;
+    use crate::instruments::Instruments;
 
     fn row<'a>(fytoken: &str, kind: &'a str, ticker: &'a str, underlying: &'a str) -> Row<'a> {
         let fytoken = Fytoken::parse(fytoken).unwrap();
@@ -168,14 +180,59 @@ mod tests {
         let name = |fytoken, kind, ticker, underlying| named(&row(fytoken, kind, ticker, underlying));
         assert_eq!(name("10100000003045", "0", "NSE:SBIN-EQ", "SBIN").as_deref(), Ok("NSE:SBIN"));
         assert_eq!(name("10100000003045", "9", "NSE:M&M-EQ", "M&M").as_deref(), Ok("NSE:M&M"));
-        assert_eq!(name("1010000000123", "2", "NSE:SGBX-GB", "SGBX").as_deref(), Ok("NSE:SGBX"));
-        assert_eq!(name("1010000000123", "2", "NSE:BOND-N1", "BOND"), Err(LeftOut::Kind));
+        for kind in ["2", "5"] {
+            assert_eq!(name("1010000000123", kind, "NSE:SGBX-GB", "SGBX").as_deref(), Ok("NSE:SGBX-GB"));
+        }
+        assert_eq!(name("1010000000123", "2", "NSE:BOND-N1", "BOND").as_deref(), Ok("NSE:BOND-N1"));
+        // The column may have something else than the symbol: the index that a fund follows.
+        assert_eq!(name("1010000000123", "9", "NSE:NIFTYBEES-EQ", "NIFTY").as_deref(), Ok("NSE:NIFTYBEES"));
+        assert_eq!(
+            name("1010000000123", "0", "NSE:BAJAJ-AUTO", "BAJAJ-AUTO").as_deref(),
+            Ok("NSE:BAJAJ-AUTO")
+        );
         assert_eq!(name("1210000000500112", "4", "BSE:SBIN-A", "SBIN").as_deref(), Ok("BSE:SBIN"));
-        assert_eq!(name("1210000000500112", "9", "BSE:SBIN-A", "SBIN"), Err(LeftOut::Kind));
-        assert_eq!(name("10100000003045", "0", "NSE:SBIN-EQ", ""), Err(LeftOut::Row));
+        assert_eq!(name("1210000000500112", "9", "BSE:BEES-B", "BEES").as_deref(), Ok("BSE:BEES"));
+        assert_eq!(name("1210000000500112", "2", "BSE:795IRFC26-F", "IRFC").as_deref(), Ok("BSE:795IRFC26"));
+        assert_eq!(name("1210000000500112", "99", "BSE:SBIN-A", "SBIN"), Err(LeftOut::Kind));
+        assert_eq!(name("1210000000500112", "2", "BSE:BOND-XC", "IRFC").as_deref(), Ok("BSE:BOND"));
+        assert_eq!(name("1210000000500112", "0", "BSE:BAJAJ-AUTO", "BAJAJ").as_deref(), Ok("BSE:BAJAJ-AUTO"));
+        assert_eq!(name("10100000003045", "0", "NSE:SBIN-EQ", "").as_deref(), Ok("NSE:SBIN"));
+        assert_eq!(name("10100000003045", "0", "NSE:-EQ", ""), Err(LeftOut::Row));
+        assert_eq!(name("10100000003045", "0", "NSE:", ""), Err(LeftOut::Row));
         let mut symbol = String::new();
         assert!(row("1010000000999", "0", "NSE:SBIN-EQ", "SBIN").name(&mut symbol).unwrap().is_usual);
-        assert!(!row("1010000000999", "0", "NSE:SBIN-BE", "SBIN").name(&mut symbol).unwrap().is_usual);
+        assert!(row("1010000000999", "0", "NSE:SBIN-BE", "SBIN").name(&mut symbol).unwrap().is_usual);
+        assert!(!row("1010000000999", "0", "NSE:SBIN", "SBIN").name(&mut symbol).unwrap().is_usual);
+    }
+
+    #[test]
+    fn securities_have_the_names_that_they_have_at_all_brokers() {
+        let kind = |series: &str| match series {
+            "GB" | "G" => "5",
+            "GS" | "SG" => "6",
+            "TB" => "7",
+            "MF" => "8",
+            "W1" => "3",
+            "N1" | "NA" | "F" => "2",
+            _ => "0",
+        };
+        let mut list = String::new();
+        for (number, one) in testing::CASH.iter().enumerate() {
+            let testing::Cash { exchange, symbol, series, .. } = one;
+            let (number, code) = (number + 1, if *exchange == "NSE" { 10 } else { 12 });
+            writeln!(
+                list,
+                "{code}10000000{number},WORDS,{},1,0.05,,:,2026-10-03,,{exchange}:{symbol}-{series},{code},10,{number},{symbol},\
+                 {number},-1.0,XX",
+                kind(series)
+            )
+            .unwrap();
+        }
+        let list = Instruments::load([list.as_bytes()]).unwrap();
+        testing::assert_cash_names(|exchange, symbol| {
+            let (exchange, symbol) = list.name(list.fytoken(exchange, symbol)?)?;
+            Some((exchange.to_owned(), symbol.to_owned()))
+        });
     }
 
     #[test]

@@ -82,6 +82,27 @@ fn redirected(page: &str) -> String {
 }
 
 #[test]
+fn two_names_of_one_instrument_tick_each_under_its_own_number() {
+    let broker = Broker::start();
+    let bench = broker.connected(&json!({}));
+    assert!(bench.subscribe(1, "NSE", "SBIN", Mode::Quote).code.is_taken());
+    let first = bench.wait_for_ticks(1, 1).remove(0);
+    // The second one does not wait for a trade, of which there may be none today.
+    assert!(bench.subscribe(2, "NSE", "SBIN-EQ", Mode::Quote).code.is_taken());
+    let second = bench.wait_for_ticks(2, 1).remove(0);
+    assert_eq!(quote(&second).map(|quote| quote.ltp), quote(&first).map(|quote| quote.ltp));
+    bench.forget();
+    broker.venue.trade();
+    for number in [1, 2] {
+        bench.wait_for_ticks(number, 1);
+    }
+    bench.unsubscribe(&[1]);
+    bench.forget();
+    broker.venue.trade();
+    bench.wait_for_ticks(2, 1);
+}
+
+#[test]
 fn a_token_that_cannot_work_is_refused_before_anything_is_dialled() {
     let broker = Broker::start();
     broker.connected(&json!({})).shut_down(SOON);

@@ -9,6 +9,7 @@ use std::{
 use adapter_sdk::{
     AdapterError,
     instruments::{self, List, Rows, Summary, Table, TableBuilder},
+    symbol,
 };
 
 use crate::names::Row;
@@ -105,9 +106,9 @@ impl Instruments {
         Ok(Self { table, skipped })
     }
 
-    /// The broker's token of an instrument.
+    /// The broker's token of an instrument, by any spelling of its name that is clear.
     pub fn token(&self, exchange: &str, symbol: &str) -> Option<u32> {
-        self.table.get(exchange, symbol)
+        symbol::find(exchange, symbol, |name| self.table.get(exchange, name))
     }
 
     /// OpenAlgo's exchange and symbol of a token.

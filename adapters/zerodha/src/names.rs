@@ -54,7 +54,7 @@ impl Row<'_> {
     pub fn write_symbol(&self, symbol: &mut String) -> bool {
         symbol.clear();
         if self.is_index() {
-            self.write_index(symbol);
+            symbol::write_index(symbol, self.exchange().unwrap_or_default(), self.tradingsymbol);
         } else if matches!(self.instrument_type, "FUT" | "CE" | "PE") {
             let contract = Contract::option(self.instrument_type, self.strike).unwrap_or(Contract::Future);
             return self
@@ -62,22 +62,21 @@ impl Row<'_> {
                 .parse()
                 .is_ok_and(|expiry| symbol::write(symbol, self.name, expiry, contract));
         } else {
-            symbol.push_str(self.tradingsymbol);
+            // Its series stands behind it, but for the usual one.
+            return symbol::write_cash(symbol, self.exchange().unwrap_or_default(), self.tradingsymbol, "");
         }
         !symbol.is_empty()
-    }
-
-    fn write_index(&self, symbol: &mut String) {
-        match self.exchange().and_then(|exchange| symbol::index(exchange, self.tradingsymbol)) {
-            Some(ours) => symbol.push_str(ours),
-            None => symbol.extend(self.tradingsymbol.chars().filter(|letter| *letter != ' ')),
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
+    use adapter_sdk::testing::{CASH, assert_cash_names};
+
     use super::*;
+    use crate::instruments::Instruments;
 
     fn row<'a>(tradingsymbol: &'a str, segment: &'a str, exchange: &'a str) -> Row<'a> {
         Row { tradingsymbol, name: "", expiry: "", strike: "0", instrument_type: "EQ", segment, exchange }
@@ -94,6 +93,25 @@ mod tests {
             assert_eq!(named(&row(symbol, "NSE", "NSE")), Some(("NSE", symbol.to_owned())));
         }
         assert_eq!(row("X", "NYSE", "NYSE").exchange(), None);
+    }
+
+    #[test]
+    fn securities_have_the_names_that_they_have_at_all_brokers() {
+        let mut list =
+            "instrument_token,tradingsymbol,name,expiry,strike,instrument_type,segment,exchange\n".to_owned();
+        for (number, one) in CASH.iter().enumerate() {
+            let (exchange, series) = (one.exchange, one.series);
+            let theirs = match (exchange, series) {
+                ("BSE", _) | (_, "EQ") => one.symbol.to_owned(),
+                _ => format!("{}-{series}", one.symbol),
+            };
+            writeln!(list, "{},{theirs},ANY,,0,EQ,{exchange},{exchange}", number + 1).unwrap();
+        }
+        let list = Instruments::parse(list.as_bytes()).unwrap();
+        assert_cash_names(|exchange, symbol| {
+            let (exchange, symbol) = list.name(list.token(exchange, symbol)?)?;
+            Some((exchange.to_owned(), symbol.to_owned()))
+        });
     }
 
     #[test]

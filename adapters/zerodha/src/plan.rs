@@ -62,6 +62,11 @@ mod tests {
         assert_eq!(next(&mut plan), [r#"{"a":"mode","v":["quote",[256265]]}"#]);
         plan.want(1, 256_265, Mode::Ltp);
         assert_eq!(next(&mut plan), [r#"{"a":"mode","v":["ltp",[256265]]}"#]);
+        // Another name of it: its mode is said once more, which makes the broker send its state.
+        plan.want(4, 256_265, Mode::Ltp);
+        assert_eq!(next(&mut plan), [r#"{"a":"mode","v":["ltp",[256265]]}"#]);
+        plan.drop(4);
+        assert_eq!(next(&mut plan), [""; 0]);
         plan.drop(1);
         assert_eq!(next(&mut plan), [r#"{"a":"unsubscribe","v":[256265]}"#]);
         assert_eq!(next(&mut plan), [""; 0]);

@@ -30,6 +30,10 @@ pub struct StatusReport {
     pub limits: Limits,
     /// Counters of the host by name, as in `/metrics`.
     pub counters: Counts,
+    /// Connections refused before they were a WebSocket, by reason, as in `/metrics`.
+    pub refusals: Counts,
+    /// What the bus did, by area and outcome, as in `/metrics`; empty when it is off.
+    pub bus: Areas,
 }
 
 /// Where the host listens.
@@ -228,6 +232,23 @@ pub struct Counts(pub Vec<(&'static str, u64)>);
 impl Serialize for Counts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+/// Numbers by area and outcome, those of an area one after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Areas(pub Vec<(&'static str, &'static str, u64)>);
+
+impl Serialize for Areas {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut areas: Vec<(&str, Counts)> = Vec::new();
+        for (area, outcome, count) in &self.0 {
+            match areas.iter_mut().find(|(known, _)| known == area) {
+                Some((_, counts)) => counts.0.push((outcome, *count)),
+                None => areas.push((area, Counts(vec![(outcome, *count)]))),
+            }
+        }
+        serializer.collect_map(areas)
     }
 }
 

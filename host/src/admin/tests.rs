@@ -85,6 +85,12 @@ impl StatusSource for Fake {
             sessions: SessionCounts { connections: 3, total: 2, by_shard: vec![1, 1] },
             limits: Limits { connections: 10, connections_per_address: 5, connections_per_key: 4 },
             counters: Counts(vec![("auth_ok", 7), ("auth_failed", 8)]),
+            refusals: Counts(vec![("no_upgrade", 1)]),
+            bus: Areas(vec![
+                ("malformed", "json", 1),
+                ("tick", "accepted", 2),
+                ("malformed", "not_finite", 3),
+            ]),
         }
     }
 
@@ -189,6 +195,8 @@ async fn each_path_answers_in_its_format() {
         (&2.into(), &"disabled".into())
     );
     assert_eq!(status["counters"]["auth_failed"], 8);
+    assert_eq!(status["bus"]["malformed"], serde_json::json!({"json": 1, "not_finite": 3}));
+    assert_eq!(status["bus"]["tick"]["accepted"], 2);
 }
 
 #[tokio::test]

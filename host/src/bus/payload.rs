@@ -4,15 +4,24 @@
 //! cannot be read is absent too and is counted, so that one bad member does not cost the price beside it. Nothing is
 //! allocated for numbers and their names.
 
+mod book;
+mod member;
 mod number;
+mod repair;
+mod time;
 
 use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use self::number::{Number, NumberSeed};
+pub(super) use self::book::Book;
+use self::{
+    book::{BookSeed, Side, SideSeed},
+    member::Member,
+    number::{Container, Fault, Lenient, Number, NumberSeed},
+};
 use super::topic;
-use crate::model::{DepthLevel, MAX_DEPTH_LEVELS, Mode, ORDERS_ABSENT, Quote, field};
+use crate::model::{DepthLevel, Mode, Quote, field};
 
 /// The values of one tick. Kept between ticks for the capacity of its lists.
 #[derive(Debug, Default)]
@@ -20,11 +29,36 @@ pub(super) struct Record {
     pub(super) quote: Quote,
     pub(super) buy: Vec<DepthLevel>,
     pub(super) sell: Vec<DepthLevel>,
-    /// Whether the body had a book; an empty one is something else than none.
-    pub(super) has_book: bool,
-    /// Values that could not be read.
-    pub(super) bad_values: u64,
-    is_book_spoilt: bool,
+    /// What the body says of the book; an empty one is something else than none.
+    pub(super) book: Book,
+    /// What was left out.
+    pub(super) faults: Faults,
+}
+
+/// Values that were left out, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Faults {
+    /// They are not what their member should be, or out of range.
+    pub(super) unreadable: u64,
+    /// Words for what is no finite number.
+    pub(super) not_finite: u64,
+    /// Counts that are not whole.
+    pub(super) fractions: u64,
+    /// Books with a level that cannot be shown.
+    pub(super) books: u64,
+}
+
+impl Faults {
+    /// Counts a value that is left out; gives one that is not.
+    fn sort<T>(&mut self, value: Result<Option<T>, Fault>) -> Option<T> {
+        match value {
+            Ok(value) => return value,
+            Err(Fault::Unreadable) => self.unreadable += 1,
+            Err(Fault::NotFinite) => self.not_finite += 1,
+            Err(Fault::Fraction) => self.fractions += 1,
+        }
+        None
+    }
 }
 
 impl Record {
@@ -32,14 +66,20 @@ impl Record {
         self.quote = Quote::default();
         self.buy.clear();
         self.sell.clear();
-        self.has_book = false;
-        self.bad_values = 0;
-        self.is_book_spoilt = false;
+        self.book = Book::Absent;
+        self.faults = Faults::default();
     }
 
     /// Whether nothing that could be read was in the body.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.quote.fields & !field::EXCHANGE_TS == 0 && !self.has_book
+    pub(super) fn is_empty(&self) -> bool {
+        self.quote.fields & !field::EXCHANGE_TS == 0 && self.book == Book::Absent
+    }
+
+    fn put<T>(&mut self, bit: u32, value: Result<Option<T>, Fault>, place: fn(&mut Quote) -> &mut T) {
+        if let Some(value) = self.faults.sort(value) {
+            *place(&mut self.quote) = value;
+            self.quote.fields |= bit;
+        }
     }
 }
 
@@ -66,16 +106,42 @@ pub(super) enum Body {
 }
 
 /// Reads a body and gives each tick to `each`, which is told whether it stands in a batch. Ticks before a mistake in the
-/// JSON have been given by the time that it is found.
+/// JSON have been given by the time that it is found. What had to be taken out of the body to read it, wherever it stood, is in
+/// the answer; `scratch` is for that case only.
 pub(super) fn read(
     body: &[u8],
     record: &mut Record,
+    scratch: &mut Vec<u8>,
     each: &mut dyn FnMut(Body, &Names<'_>, &Record),
-) -> Result<Body, serde_json::Error> {
+) -> Result<Faults, serde_json::Error> {
+    let mut given = 0_usize;
+    let first = parse(body, record, &mut |kind, names, record| {
+        given += 1;
+        each(kind, names, record);
+    });
+    let Err(error) = first else { return Ok(Faults::default()) };
+    // Something else than a body that ends too early.
+    let removed = if error.is_syntax() { repair::repair(body, scratch) } else { None };
+    let Some(removed) = removed else { return Err(error) };
+    // What stood before the first of these values was given, and is the same as before.
+    let mut again = 0_usize;
+    parse(scratch, record, &mut |kind, names, record| {
+        again += 1;
+        if again > given {
+            each(kind, names, record);
+        }
+    })?;
+    Ok(Faults { unreadable: removed.unreadable, not_finite: removed.not_finite, ..Faults::default() })
+}
+
+fn parse(
+    body: &[u8],
+    record: &mut Record,
+    each: &mut dyn FnMut(Body, &Names<'_>, &Record),
+) -> Result<(), serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let kind = json.deserialize_any(BodyVisitor { record, each })?;
-    json.end()?;
-    Ok(kind)
+    json.deserialize_any(BodyVisitor { record, each })?;
+    json.end()
 }
 
 struct BodyVisitor<'r> {
@@ -84,86 +150,27 @@ struct BodyVisitor<'r> {
 }
 
 impl<'de> Visitor<'de> for BodyVisitor<'_> {
-    type Value = Body;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a tick, or a list of ticks")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Body, A::Error> {
-        let names = ElementVisitor(self.record).visit_map(map)?;
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        let mut names = Names::default();
+        Element { record: self.record, names: &mut names }.map(map)?;
         (self.each)(Body::Single, &names, self.record);
-        Ok(Body::Single)
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Body, A::Error> {
-        while let Some(names) = seq.next_element_seed(ElementVisitor(self.record))? {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        loop {
+            let mut names = Names::default();
+            let element = Element { record: self.record, names: &mut names };
+            if seq.next_element_seed(element)?.is_none() {
+                return Ok(());
+            }
             (self.each)(Body::Batch, &names, self.record);
-        }
-        Ok(Body::Batch)
-    }
-}
-
-/// What a member means.
-#[derive(Clone, Copy)]
-enum Member {
-    Price(u32, fn(&mut Quote) -> &mut i64),
-    Quantity(u32, fn(&mut Quote) -> &mut i64),
-    Time(u32, fn(&mut Quote) -> &mut u64),
-    Book,
-    Bids,
-    Asks,
-    Exchange,
-    Symbol,
-    Mode,
-    Other,
-}
-
-impl Member {
-    fn named(name: &str) -> Self {
-        use Member::{Price, Quantity, Time};
-        match name {
-            "ltp" => Price(field::LTP, |quote| &mut quote.ltp),
-            "open" => Price(field::OPEN, |quote| &mut quote.open),
-            "high" => Price(field::HIGH, |quote| &mut quote.high),
-            "low" => Price(field::LOW, |quote| &mut quote.low),
-            "close" => Price(field::CLOSE, |quote| &mut quote.close),
-            "average_price" | "avg_trade_price" | "atp" => {
-                Price(field::AVERAGE_PRICE, |quote| &mut quote.average_price)
-            }
-            "change" | "price_change" => Price(field::CHANGE, |quote| &mut quote.change),
-            "change_percent" | "percent_change" | "price_change_percent" => {
-                Price(field::CHANGE_PERCENT, |quote| &mut quote.change_percent)
-            }
-            "bid_price" | "bid" => Price(field::BID_PRICE, |quote| &mut quote.bid_price),
-            "ask_price" | "ask" => Price(field::ASK_PRICE, |quote| &mut quote.ask_price),
-            "upper_circuit" => Price(field::UPPER_CIRCUIT, |quote| &mut quote.upper_circuit),
-            "lower_circuit" => Price(field::LOWER_CIRCUIT, |quote| &mut quote.lower_circuit),
-            "prev_close" => Price(field::PREV_CLOSE, |quote| &mut quote.prev_close),
-            "volume" => Quantity(field::VOLUME, |quote| &mut quote.volume),
-            "last_trade_quantity" | "last_quantity" | "last_traded_quantity" | "ltq" => {
-                Quantity(field::LAST_QUANTITY, |quote| &mut quote.last_quantity)
-            }
-            "total_buy_quantity" | "totalbuyqty" => {
-                Quantity(field::TOTAL_BUY_QUANTITY, |quote| &mut quote.total_buy_quantity)
-            }
-            "total_sell_quantity" | "totalsellqty" => {
-                Quantity(field::TOTAL_SELL_QUANTITY, |quote| &mut quote.total_sell_quantity)
-            }
-            "oi" | "open_interest" => Quantity(field::OI, |quote| &mut quote.oi),
-            "oi_high" => Quantity(field::OI_HIGH, |quote| &mut quote.oi_high),
-            "oi_low" => Quantity(field::OI_LOW, |quote| &mut quote.oi_low),
-            "bid_size" | "bid_qty" | "bid_quantity" => Quantity(field::BID_SIZE, |quote| &mut quote.bid_size),
-            "ask_size" | "ask_qty" | "ask_quantity" => Quantity(field::ASK_SIZE, |quote| &mut quote.ask_size),
-            "timestamp" => Time(field::EXCHANGE_TS, |quote| &mut quote.exchange_ts_ns),
-            "ltt" | "last_traded_time" => Time(field::LAST_TRADE_TS, |quote| &mut quote.last_trade_ts_ns),
-            "depth" => Self::Book,
-            "bids" => Self::Bids,
-            "asks" => Self::Asks,
-            "exchange" => Self::Exchange,
-            "symbol" => Self::Symbol,
-            "mode" => Self::Mode,
-            _ => Self::Other,
         }
     }
 }
@@ -191,35 +198,31 @@ impl<T> Visitor<'_> for NameSeed<T> {
     }
 }
 
-/// Reads one tick into a record.
-struct ElementVisitor<'r>(&'r mut Record);
+/// Reads one tick into a record. What is no object says nothing at all.
+struct Element<'r, 'de> {
+    record: &'r mut Record,
+    names: &'r mut Names<'de>,
+}
 
-impl<'de> DeserializeSeed<'de> for ElementVisitor<'_> {
-    type Value = Names<'de>;
+impl<'de> DeserializeSeed<'de> for Element<'_, 'de> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Names<'de>, D::Error> {
-        deserializer.deserialize_map(self)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(Lenient(self))
     }
 }
 
-impl<'de> Visitor<'de> for ElementVisitor<'_> {
-    type Value = Names<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a tick, which is a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names<'de>, A::Error> {
-        let record = self.0;
+impl<'de> Container<'de> for Element<'_, 'de> {
+    fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { record, names } = self;
         record.clear();
-        let mut names = Names::default();
         while let Some(member) = map.next_key_seed(NameSeed(Member::named))? {
             match member {
                 Member::Price(bit, place) => {
                     let value = map.next_value_seed(NumberSeed)?;
-                    // Publishers write 0 where they do not know the last price yet.
-                    let price =
-                        value.price().map(|price| price.filter(|price| bit != field::LTP || *price != 0));
+                    // Publishers write 0 where they do not know a price yet. A change of 0 is one.
+                    let is_change = bit & (field::CHANGE | field::CHANGE_PERCENT) != 0;
+                    let price = value.price().map(|price| price.filter(|price| is_change || *price != 0));
                     record.put(bit, price, place);
                 }
                 Member::Quantity(bit, place) => {
@@ -235,18 +238,21 @@ impl<'de> Visitor<'de> for ElementVisitor<'_> {
                 Member::Asks => map.next_value_seed(SideSeed(record, Side::Sell))?,
                 Member::Exchange => names.exchange = text(map.next_value_seed(NumberSeed)?),
                 Member::Symbol => names.symbol = text(map.next_value_seed(NumberSeed)?),
-                Member::Mode => names.mode = mode(&map.next_value_seed(NumberSeed)?),
+                Member::Mode => {
+                    let value = map.next_value_seed(NumberSeed)?;
+                    names.mode = record.faults.sort(mode(&value));
+                }
                 Member::Other => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        if record.is_book_spoilt {
-            record.has_book = false;
-            record.buy.clear();
-            record.sell.clear();
-        }
-        Ok(names)
+        record.settle_book();
+        Ok(())
+    }
+
+    fn other(self, _is_null: bool) {
+        self.record.clear();
     }
 }
 
@@ -258,180 +264,20 @@ fn text(value: Number<'_>) -> Option<Cow<'_, str>> {
     }
 }
 
-fn mode(value: &Number<'_>) -> Option<NamedMode> {
-    match value {
-        Number::Absent => None,
-        Number::Text(text) => Some(NamedMode(topic::mode_named(text))),
-        Number::Whole(number) => Some(NamedMode(u8::try_from(*number).ok().and_then(Mode::from_number))),
-        Number::Fraction(_) | Number::Other => Some(NamedMode(None)),
+/// A mode by its name or number. What is neither, a name that no mode has included, says none.
+fn mode(value: &Number<'_>) -> Result<Option<NamedMode>, Fault> {
+    if let Number::Text(text) = value
+        && let Some(mode) = topic::mode_named(text)
+    {
+        return Ok(Some(NamedMode(Some(mode))));
     }
-}
-
-impl Record {
-    fn put<T>(
-        &mut self,
-        bit: u32,
-        value: Result<Option<T>, number::Unreadable>,
-        place: fn(&mut Quote) -> &mut T,
-    ) {
-        match value {
-            Ok(Some(value)) => {
-                *place(&mut self.quote) = value;
-                self.quote.fields |= bit;
-            }
-            Ok(None) => {}
-            Err(number::Unreadable) => self.bad_values += 1,
-        }
-    }
-
-    fn side(&mut self, side: Side) -> &mut Vec<DepthLevel> {
-        match side {
-            Side::Buy => &mut self.buy,
-            Side::Sell => &mut self.sell,
-        }
-    }
-
-    /// A book with a level that cannot be read is no book: to leave the level out would show another market.
-    fn spoil_book(&mut self) {
-        self.bad_values += 1;
-        self.is_book_spoilt = true;
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Side {
-    Buy,
-    Sell,
-}
-
-/// Reads `{"buy": […], "sell": […]}`. Anything else is no book.
-struct BookSeed<'r>(&'r mut Record);
-
-impl<'de> DeserializeSeed<'de> for BookSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(number::Lenient(self))
-    }
-}
-
-impl<'de> number::Container<'de> for BookSeed<'_> {
-    fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let side = |name: &str| match name {
-            "buy" | "bids" => Some(Side::Buy),
-            "sell" | "asks" => Some(Side::Sell),
-            _ => None,
-        };
-        while let Some(side) = map.next_key_seed(NameSeed(side))? {
-            match side {
-                Some(side) => map.next_value_seed(SideSeed(self.0, side))?,
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn other(self, is_null: bool) {
-        if !is_null {
-            self.0.spoil_book();
-        }
-    }
-}
-
-/// Reads the levels of one side, best first.
-struct SideSeed<'r>(&'r mut Record, Side);
-
-impl<'de> DeserializeSeed<'de> for SideSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(number::Lenient(self))
-    }
-}
-
-impl<'de> number::Container<'de> for SideSeed<'_> {
-    fn seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let Self(record, side) = self;
-        record.side(side).clear();
-        record.has_book = true;
-        let mut is_readable = true;
-        while let Some(level) = seq.next_element_seed(LevelSeed)? {
-            match level {
-                // Books of fewer levels are filled up with zeros by some publishers.
-                Some(level) if level.price == 0 && level.quantity == 0 => {}
-                Some(level) if record.side(side).len() < usize::from(MAX_DEPTH_LEVELS) => {
-                    record.side(side).push(level);
-                }
-                Some(_) => {}
-                None => is_readable = false,
-            }
-        }
-        if !is_readable {
-            record.spoil_book();
-        }
-        Ok(())
-    }
-
-    fn other(self, is_null: bool) {
-        if !is_null {
-            self.0.spoil_book();
-        }
-    }
-}
-
-/// Reads `{"price": …, "quantity": …, "orders": …}`; none when price or quantity is missing or unreadable.
-struct LevelSeed;
-
-impl<'de> DeserializeSeed<'de> for LevelSeed {
-    type Value = Option<DepthLevel>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        let mut level = None;
-        deserializer.deserialize_any(number::Lenient(LevelVisitor(&mut level)))?;
-        Ok(level)
-    }
-}
-
-struct LevelVisitor<'r>(&'r mut Option<DepthLevel>);
-
-impl<'de> number::Container<'de> for LevelVisitor<'_> {
-    fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        #[derive(Clone, Copy)]
-        enum Part {
-            Price,
-            Quantity,
-            Orders,
-            Other,
-        }
-        let part = |name: &str| match name {
-            "price" => Part::Price,
-            "quantity" | "qty" => Part::Quantity,
-            "orders" => Part::Orders,
-            _ => Part::Other,
-        };
-        let (mut price, mut quantity, mut orders) = (None, None, ORDERS_ABSENT);
-        while let Some(part) = map.next_key_seed(NameSeed(part))? {
-            match part {
-                Part::Price => price = map.next_value_seed(NumberSeed)?.price().ok().flatten(),
-                Part::Quantity => quantity = map.next_value_seed(NumberSeed)?.quantity().ok().flatten(),
-                Part::Orders => {
-                    let value = map.next_value_seed(NumberSeed)?.quantity().ok().flatten();
-                    orders = value.and_then(|value| u32::try_from(value).ok()).unwrap_or(ORDERS_ABSENT);
-                }
-                Part::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        if let (Some(price), Some(quantity)) = (price, quantity) {
-            *self.0 = Some(DepthLevel { price, quantity, orders, reserved: 0 });
-        }
-        Ok(())
-    }
-
-    fn other(self, _is_null: bool) {}
+    let number = match value.resolved() {
+        Ok(None) => return Ok(None),
+        Ok(Some(_)) => value.quantity().ok().flatten().and_then(|number| u8::try_from(number).ok()),
+        Err(_) if matches!(value, Number::Text(_)) => None,
+        Err(fault) => return Err(fault),
+    };
+    Ok(Some(NamedMode(number.and_then(Mode::from_number))))
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! The loop of the bus: the SUB socket behind the guard, and what becomes of its messages.
 
-use std::{io, path::PathBuf, sync::Arc, sync::mpsc::SyncSender};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering, mpsc::SyncSender},
+};
 
 use futures_util::FutureExt as _;
 use serde::Deserialize;
@@ -11,7 +15,7 @@ use zeromq::{Socket as _, SocketRecv as _, SubSocket, ZmqMessage};
 use super::{
     BusCounters, BusError, BusSettings, BusSink, BusVerdict, CacheScope, MAX_BODY_BYTES, MAX_TOPIC_BYTES,
     guard::{self, Private},
-    payload::{self, Body, Names, Record},
+    payload::{self, Body, Book, Faults, Names, Record},
     topic::{self, Topic},
 };
 use crate::{
@@ -89,6 +93,8 @@ pub struct BusReader {
     settings: BusSettings,
     counters: Arc<BusCounters>,
     record: Record,
+    /// Where a body is mended that cannot be read as it is. Not longer than a body and a third.
+    scratch: Vec<u8>,
 }
 
 #[derive(Deserialize)]
@@ -102,7 +108,7 @@ struct Invalidation<'a> {
 impl BusReader {
     /// A reader of the messages of this bus.
     pub fn new(settings: BusSettings, counters: Arc<BusCounters>) -> Self {
-        Self { settings, counters, record: Record::default() }
+        Self { settings, counters, record: Record::default(), scratch: Vec::new() }
     }
 
     fn take(&mut self, received: Result<ZmqMessage, zeromq::ZmqError>, sink: &mut dyn BusSink) {
@@ -156,14 +162,16 @@ impl BusReader {
                     }
                 }
             };
-            counters.bad_number.fetch_add(record.bad_values, std::sync::atomic::Ordering::Relaxed);
+            counters.left_out(record.faults);
             if record.is_empty() {
                 return BusCounters::count(&counters.bad_element);
             }
             let mut quote = record.quote;
             quote.received_ts_ns = now_ns;
-            // A tick of mode DEPTH without a book says nothing about the book.
-            let mode = if mode == Mode::Depth && !record.has_book { Mode::Quote } else { mode };
+            // A tick of mode DEPTH without a book says nothing about the book. One whose book is left out does: it is not known
+            // any more, and has no levels.
+            let is_silent = mode == Mode::Depth && record.book == Book::Absent;
+            let mode = if is_silent { Mode::Quote } else { mode };
             match sink.tick(
                 exchange,
                 symbol,
@@ -174,8 +182,9 @@ impl BusReader {
                 BusVerdict::NotSubscribed => BusCounters::count(&counters.not_subscribed),
             }
         };
-        if payload::read(body, &mut self.record, &mut each).is_err() {
-            BusCounters::count(&counters.bad_json);
+        match payload::read(body, &mut self.record, &mut self.scratch, &mut each) {
+            Ok(faults) => counters.left_out(faults),
+            Err(_) => BusCounters::count(&counters.bad_json),
         }
     }
 
@@ -200,6 +209,23 @@ impl BusReader {
         };
         BusCounters::count(&self.counters.invalidations);
         sink.cache_invalidate(scope, &user);
+    }
+}
+
+impl BusCounters {
+    /// Counts what was left out of a tick, which is nothing most of the time.
+    fn left_out(&self, faults: Faults) {
+        if faults == Faults::default() {
+            return;
+        }
+        for (counter, count) in [
+            (&self.bad_number, faults.unreadable),
+            (&self.not_finite, faults.not_finite),
+            (&self.fraction, faults.fractions),
+            (&self.left_out_book, faults.books),
+        ] {
+            counter.fetch_add(count, Ordering::Relaxed);
+        }
     }
 }
 
@@ -233,3 +259,6 @@ impl Private {
         run_dir.join(format!("{}{}.sock", guard::SOCKET_PREFIX, std::process::id()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,12 @@ const OPAQUE: &str = "null";
 pub struct Origins(Vec<String>);
 
 impl Origins {
+    /// This page only.
+    #[cfg(test)]
+    pub(crate) fn only(page: &str) -> Self {
+        Self(normal(page).into_iter().collect())
+    }
+
     /// Whether a connection may be made that names these origins: none at all, or allowed ones only. An empty list
     /// allows everything.
     pub fn allow<'a>(&self, named: impl IntoIterator<Item = &'a [u8]>) -> bool {

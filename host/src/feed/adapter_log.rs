@@ -5,6 +5,7 @@ use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 
 use super::credentials::CurrentCredentials;
+use crate::log_rate::LogRate;
 
 /// Log lines that one instance may write in a second; the rest are counted.
 const LINES_PER_SECOND: u32 = 50;
@@ -13,15 +14,8 @@ const LINES_PER_SECOND: u32 = 50;
 #[derive(Debug)]
 pub(super) struct AdapterLog {
     label: String,
-    lines: Mutex<Lines>,
-}
-
-/// Log lines of the present second.
-#[derive(Debug, Default)]
-struct Lines {
-    second: u64,
-    written: u32,
-    suppressed: u32,
+    /// By the second.
+    lines: Mutex<LogRate>,
 }
 
 /// The most verbose level that is kept.
@@ -38,7 +32,7 @@ pub(super) fn most_verbose_level() -> LogLevel {
 impl AdapterLog {
     /// The log of the instance with this label.
     pub(super) fn new(label: &str) -> Self {
-        Self { label: label.to_owned(), lines: Mutex::default() }
+        Self { label: label.to_owned(), lines: Mutex::new(LogRate::new(LINES_PER_SECOND)) }
     }
 
     /// Writes a line of the second `second`, if it may.
@@ -49,7 +43,7 @@ impl AdapterLog {
         (module, message, fields): (&str, &str, &str),
         credentials: &CurrentCredentials,
     ) {
-        let Some(suppressed) = self.may_write(second) else { return };
+        let Some(suppressed) = self.lines.lock().may_write(second) else { return };
         let (line, fields) = (credentials.redacted(message), credentials.redacted(fields));
         let (instance, fields) = (self.label.as_str(), &*fields);
         match level {
@@ -68,21 +62,6 @@ impl AdapterLog {
             _ => tracing::trace!(target: "adapter", instance, module, fields, suppressed, "{line}"),
         }
     }
-
-    /// Whether one more line may be written, and how many were not since the last one.
-    fn may_write(&self, second: u64) -> Option<u32> {
-        let mut lines = self.lines.lock();
-        if lines.second != second {
-            lines.second = second;
-            lines.written = 0;
-        }
-        if lines.written >= LINES_PER_SECOND {
-            lines.suppressed += 1;
-            return None;
-        }
-        lines.written += 1;
-        Some(std::mem::take(&mut lines.suppressed))
-    }
 }
 
 #[cfg(test)]
@@ -92,9 +71,9 @@ mod tests {
     #[test]
     fn a_talkative_adapter_is_cut_short_and_the_rest_is_counted() {
         let log = AdapterLog::new("test");
-        let written = (0..200).filter(|_| log.may_write(1).is_some()).count();
+        let written = (0..200).filter(|_| log.lines.lock().may_write(1).is_some()).count();
         assert_eq!(written, LINES_PER_SECOND as usize);
-        assert_eq!(log.may_write(2), Some(200 - LINES_PER_SECOND));
-        assert_eq!(log.may_write(2), Some(0));
+        assert_eq!(log.lines.lock().may_write(2), Some(200 - LINES_PER_SECOND));
+        assert_eq!(log.lines.lock().may_write(2), Some(0));
     }
 }

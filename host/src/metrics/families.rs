@@ -134,6 +134,13 @@ fn walk_host(host: &HostSample<'_>, to: &mut dyn Families) {
         "action",
         counters.requests.each(),
     );
+    labelled(
+        to,
+        "tickhost_server_refusals_total",
+        "Connections refused before they were a WebSocket, by reason.",
+        "reason",
+        counters.refusals.each(),
+    );
     if !host.bus.is_empty() {
         to.family("tickhost_bus_events_total", Kind::Counter, "What the bus did, by area and outcome.");
         for (area, outcome, value) in &host.bus {

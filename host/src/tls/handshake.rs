@@ -6,18 +6,14 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    runtime::Handle,
-};
+use tokio::{net::TcpStream, runtime::Handle};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{Incoming, Tls, wire::Wire};
 use crate::{
     listener::{Admission, Admissions, ConnectionLimits},
-    metrics::ServerCounters,
+    upgrade::{self, Refusal, Refusals},
 };
 
 /// Longest handshake, from the connect to its last message.
@@ -29,10 +25,6 @@ const UNSENT_BYTES: usize = 32 * 1_024;
 
 /// First byte of every handshake. Whoever sends another speaks plain HTTP, most often.
 const HANDSHAKE_RECORD: u8 = 0x16;
-
-/// What a client that speaks no TLS is told.
-const PLAIN_REFUSED: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\
-    content-length: 43\r\n\r\nThis port is encrypted: connect with wss://";
 
 /// Handshakes at one time; those beyond are dropped and counted.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +47,7 @@ pub struct Handshakes {
     tls: Tls,
     runtime: Handle,
     places: Arc<Admissions>,
-    counters: Arc<ServerCounters>,
+    refusals: Arc<Refusals>,
     stop: CancellationToken,
 }
 
@@ -65,12 +57,12 @@ impl Handshakes {
         tls: Tls,
         runtime: Handle,
         limits: HandshakeLimits,
-        counters: Arc<ServerCounters>,
+        refusals: Arc<Refusals>,
         stop: CancellationToken,
     ) -> Self {
         let HandshakeLimits { total, per_address } = limits;
         let places = Admissions::new(ConnectionLimits { total, per_address });
-        Self { tls, runtime, places, counters, stop }
+        Self { tls, runtime, places, refusals, stop }
     }
 
     /// Makes the handshake of a connection, and gives it to `done` afterwards. One for which there is no place, or whose
@@ -82,19 +74,19 @@ impl Handshakes {
         done: impl FnOnce(Incoming) + Send + 'static,
     ) {
         let Ok(place) = self.places.admit(peer.ip()) else {
-            return self.counters.tls_handshakes_refused.add(1);
+            return self.refusals.counters().tls_handshakes_refused.add(1);
         };
         let this = self.clone();
         // Ends with its runtime, at the latest.
         self.runtime.spawn(async move {
             let made = tokio::select! {
-                made = tokio::time::timeout(HANDSHAKE_TIMEOUT, this.handshake(socket, place)) => made,
+                made = tokio::time::timeout(HANDSHAKE_TIMEOUT, this.handshake(socket, peer, place)) => made,
                 () = this.stop.cancelled() => return,
             };
             match made {
                 Ok(Ok(incoming)) => done(incoming),
                 failed => {
-                    this.counters.tls_handshakes_failed.add(1);
+                    this.refusals.counters().tls_handshakes_failed.add(1);
                     if let Ok(Err(error)) = failed {
                         tracing::debug!(%peer, %error, "A TLS handshake has failed");
                     }
@@ -103,14 +95,17 @@ impl Handshakes {
         });
     }
 
-    async fn handshake(&self, socket: std::net::TcpStream, _place: Admission) -> io::Result<Incoming> {
+    async fn handshake(
+        &self,
+        socket: std::net::TcpStream,
+        peer: SocketAddr,
+        _place: Admission,
+    ) -> io::Result<Incoming> {
         let mut socket = TcpStream::from_std(socket)?;
         let mut first = [0];
         if socket.peek(&mut first).await? == 1 && first != [HANDSHAKE_RECORD] {
-            // What is not read would make the kernel throw the answer away.
-            let _request = socket.read(&mut [0; 4 * 1_024]).await?;
-            socket.write_all(PLAIN_REFUSED).await?;
-            socket.shutdown().await?;
+            self.refusals.note(Refusal::NotEncrypted, peer);
+            upgrade::refuse(&mut socket, Refusal::NotEncrypted.into()).await;
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the client does not speak TLS"));
         }
         let acceptor = TlsAcceptor::from(self.tls.config());

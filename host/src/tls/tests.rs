@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::metrics::ServerCounters;
+use crate::{metrics::ServerCounters, upgrade::Refusals};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -60,7 +60,8 @@ async fn port(tls: Tls, limits: HandshakeLimits) -> Port {
     let counters = Arc::<ServerCounters>::default();
     let stop = CancellationToken::new();
     let runtime = tokio::runtime::Handle::current();
-    let handshakes = Handshakes::new(tls, runtime, limits, Arc::clone(&counters), stop.clone());
+    let handshakes =
+        Handshakes::new(tls, runtime, limits, Refusals::new(Arc::clone(&counters)), stop.clone());
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, done) = mpsc::channel(16);

@@ -13,12 +13,14 @@ use tickhost::{
     protocol::order::order_update,
 };
 
-const SEEDS: [&str; 9] = [
+const SEEDS: [&str; 11] = [
     "NSE_SBIN_LTP\n{\"ltp\":625.5}",
     "NSE_INDEX_NIFTY_QUOTE\n{\"symbol\":\"NIFTY\",\"ltp\":1,\"volume\":1500000,\"atp\":\"621.4\",\"oi\":null,\"timestamp\":1705294800}",
     "NSE_SBIN_DEPTH\n{\"ltp\":625.5,\"depth\":{\"buy\":[{\"price\":625.45,\"quantity\":120,\"orders\":3}],\"sell\":[{\"price\":625.55,\"qty\":80}]}}",
     "NSE_SBIN_DEPTH\n{\"bids\":[{\"price\":\"1.5\",\"quantity\":-1}],\"asks\":[]}",
     "NSE_SBIN_LTP\n[{\"symbol\":\"SBIN\",\"exchange\":\"NSE\",\"ltp\":625.5},{\"symbol\":\"INFY\",\"exchange\":\"NSE\",\"mode\":2,\"ltp\":1e3}]",
+    "NSE_SBIN_LTP\n[{\"symbol\":\"SBIN\",\"exchange\":\"NSE\",\"ltp\":1},7,{\"symbol\":\"X\",\"exchange\":\"NSE\",\"ltp\":2,\"oi\":NaN,\"high\":-Infinity}]",
+    "CRYPTO_BTC_USD_DEPTH\n{\"volume\":0.35015176,\"oi\":1e999,\"bids\":[{\"price\":1,\"quantity\":1.9},null],\"timestamp\":\"2024-01-15T10:30:00+05:30\"}",
     "UPSTOX_bob_orders\n{\"type\":\"order_update\",\"user_id\":\"bob\"}",
     "CACHE_INVALIDATE_ALL_bob\n{\"user_id\":\"bob\",\"cache_type\":\"FEED\"}",
     "zerodha_NSE_SBIN_LTP\n{}",

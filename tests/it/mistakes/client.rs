@@ -125,6 +125,14 @@ pub(super) const REQUESTS: &[Case] = &[
         }),
         &["403", "TICKHOST_ALLOWED_ORIGINS"],
     ),
+    Case::new(
+        "The client port in the address bar of a browser, or behind a proxy that passes on no upgrade",
+        By(|bench| {
+            bench.start();
+            bench.visit();
+        }),
+        &["426", "Connection: Upgrade"],
+    ),
 ];
 
 pub(super) const BUS: &[Case] = &[
@@ -143,6 +151,22 @@ pub(super) const BUS: &[Case] = &[
             bench.publish("NSE_SBIN_LTP", "625.5 rupees");
         }),
         &["tickhost_bus_"],
+    ),
+    Case::new(
+        "A value that no JSON has, which costs itself alone",
+        By(|bench| {
+            bench.start();
+            bench.publish("NSE_SBIN_QUOTE", r#"{"ltp": 625.5, "oi": NaN}"#);
+        }),
+        &["not_finite"],
+    ),
+    Case::new(
+        "A count that is not whole, which is left out",
+        By(|bench| {
+            bench.start();
+            bench.publish("CRYPTO_BTC_USD_QUOTE", r#"{"ltp": 87000.5, "volume": 0.35015176}"#);
+        }),
+        &["fraction"],
     ),
 ];
 

@@ -77,6 +77,27 @@ fn two_names_of_one_thing_share_it_in_the_higher_mode() {
 }
 
 #[test]
+fn a_second_name_of_what_is_subscribed_has_its_state_sent_once_more() {
+    let mut feed = Feed::new(500);
+    feed.subscribe([wanted(1, 10, Mode::Quote), wanted(3, 30, Mode::Quote)]);
+    // In the same mode, or a lower one.
+    assert_eq!(short(&feed.subscribe([wanted(2, 10, Mode::Quote)])), ["0:2:1", "1:2:1"]);
+    assert_eq!(short(&feed.subscribe([wanted(4, 10, Mode::Ltp)])), ["0:2:1", "1:2:1"]);
+    // What is said anyway is not said twice.
+    assert_eq!(short(&feed.subscribe([wanted(5, 10, Mode::Depth)])), ["1:3:1", "0:2:1"]);
+    assert_eq!(short(&feed.subscribe([wanted(5, 10, Mode::Depth)])), [""; 0]);
+    assert_eq!(short(&feed.unsubscribe(&[4])), [""; 0]);
+    assert_eq!(feed.find(&key(10)).unwrap().instruments, [1, 2, 5]);
+    // Refused, it is asked for once more, and nobody is told.
+    let refused = correlation(feed.count);
+    feed.subscribe([wanted(6, 10, Mode::Quote)]);
+    assert_eq!(feed.refuse(&refused), Refused::default());
+    let again = correlation(feed.count);
+    let Refused { instruments, messages } = feed.refuse(&again);
+    assert_eq!((instruments, short(&messages)), (Vec::new(), vec!["1:3:1".to_owned()]));
+}
+
+#[test]
 fn another_token_under_the_same_name_replaces_the_old_one() {
     let mut feed = Feed::new(500);
     feed.subscribe([wanted(1, 10, Mode::Quote)]);

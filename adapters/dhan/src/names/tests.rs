@@ -1,4 +1,9 @@
+use std::fmt::Write as _;
+
+use adapter_sdk::testing::{CASH, Cash, assert_cash_names};
+
 use super::*;
+use crate::list::Instruments;
 
 const NOTHING: Row<'_> = Row {
     exchange: "NSE",
@@ -34,14 +39,31 @@ fn shares_keep_their_names_and_bonds_do_not_take_them() {
         assert_eq!(named(&share("BSE", symbol, "A")).unwrap(), format!("BSE:{symbol}@BSE_EQ"));
     }
     assert_eq!(named(&share("NSE", "IRFC", "N2")).as_deref(), Some("NSE:IRFC-N2@NSE_EQ"));
-    assert_eq!(named(&share("BSE", "795IRFC26", "F")).as_deref(), Some("BSE:795IRFC26-F@BSE_EQ"));
+    assert_eq!(named(&share("NSE", "IRFC", "BE")).as_deref(), Some("NSE:IRFC-BE@NSE_EQ"));
+    assert_eq!(named(&share("BSE", "795IRFC26", "F")).as_deref(), Some("BSE:795IRFC26@BSE_EQ"));
     assert_eq!(named(&share("NSE", "", "EQ")), None);
     assert_eq!(named(&share("NSE", "", "N2")), None);
     let rank = |series| {
         let row = share("NSE", "X", series);
         row.write_symbol(row.place().unwrap(), &mut String::new()).unwrap()
     };
-    assert!(rank("EQ") < rank("BE") && rank("BE") < rank("N2"));
+    assert_eq!((rank("EQ"), rank("BE"), rank("")), (0, 0, 1));
+}
+
+#[test]
+fn securities_have_the_names_that_they_have_at_all_brokers() {
+    let mut list = "SEM_EXM_EXCH_ID,SEM_SEGMENT,SEM_SMST_SECURITY_ID,SEM_INSTRUMENT_NAME,SEM_TRADING_SYMBOL,\
+                    SEM_CUSTOM_SYMBOL,SEM_EXPIRY_DATE,SEM_STRIKE_PRICE,SEM_OPTION_TYPE,SEM_SERIES\n"
+        .to_owned();
+    for (number, one) in CASH.iter().enumerate() {
+        let Cash { exchange, symbol, series, .. } = one;
+        writeln!(list, "{exchange},E,{},EQUITY,{symbol},Any Words,,,,{series}", number + 1).unwrap();
+    }
+    let list = Instruments::read(list.as_bytes(), Day::new(2026, 7, 28).unwrap()).unwrap();
+    assert_cash_names(|exchange, symbol| {
+        let (exchange, symbol) = list.name(list.key(exchange, symbol)?)?;
+        Some((exchange.to_owned(), symbol.to_owned()))
+    });
 }
 
 #[test]

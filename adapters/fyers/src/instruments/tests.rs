@@ -10,9 +10,10 @@ const CASH: &str = "\
 10100000002031,\"MAHINDRA & MAHINDRA, LTD\",0,1,0.05,,0915-1530:,2026-10-03,,NSE:M&M-EQ,10,10,2031,M&M,2031,-1.0,XX,None,None,0,0.0
 101000000026000,NIFTY 50,10,1,0.05,,0915-1530|1815-1915:,2026-10-03,,NSE:NIFTY50-INDEX,10,10,26000,NIFTY,26000,-1.0,XX,101000000026000,None,0,0.0
 101000000026008,NIFTY IT,10,1,0.05,,0915-1530|1815-1915:,2026-10-03,,NSE:NIFTYIT-INDEX,10,10,26008,CNXIT,26008,-1.0,XX,101000000026008,None,0,0.0
-1010000000777,BOND,6,1,0.05,,0915-1530:,2026-10-03,,NSE:BOND-N1,10,10,777,BOND,777,-1.0,XX,None,None,0,0.0
+1010000000777,BOND,2,1,0.05,,0915-1530:,2026-10-03,,NSE:BOND-N1,10,10,777,BOND,777,-1.0,XX,None,None,0,0.0
 10100000004444,OF ANOTHER NUMBER,0,1,0.05,,0915-1530:,2026-10-03,,NSE:OTHER-EQ,10,10,4445,OTHER,4445,-1.0,XX,None,None,0,0.0
 10100000004446,OF ANOTHER EXCHANGE,0,1,0.05,,0915-1530:,2026-10-03,,NSE:ODD-EQ,12,10,4446,ODD,4446,-1.0,XX,None,None,0,0.0
+1010000000778,OF NO KIND,99,1,0.05,,0915-1530:,2026-10-03,,NSE:NOKIND-EQ,10,10,778,NOKIND,778,-1.0,XX,None,None,0,0.0
 short,row
 ";
 
@@ -30,6 +31,8 @@ fn lists_become_names_in_both_directions() {
     let list = load(&[CASH, DERIVATIVES]).unwrap();
     for (exchange, symbol, fytoken, ticker) in [
         ("NSE", "SBIN", "10100000003045", "NSE:SBIN-EQ"),
+        ("NSE", "SBIN-BE", "10100000009999", "NSE:SBIN-BE"),
+        ("NSE", "BOND-N1", "1010000000777", "NSE:BOND-N1"),
         ("NSE", "M&M", "10100000002031", "NSE:M&M-EQ"),
         ("NSE_INDEX", "NIFTY", "101000000026000", "NSE:NIFTY50-INDEX"),
         ("NSE_INDEX", "CNXIT", "101000000026008", "NSE:NIFTYIT-INDEX"),
@@ -45,7 +48,7 @@ fn lists_become_names_in_both_directions() {
     assert_eq!(list.fytoken("NSE_INDEX", "NIFTYIT"), list.fytoken("NSE_INDEX", "CNXIT"));
     // What does not agree with its own number is not shown under it.
     assert_eq!((list.fytoken("NSE", "OTHER"), list.fytoken("NSE", "ODD")), (None, None));
-    assert_eq!((list.len(), list.of_other_kinds(), list.unreadable()), (7, 1, 3));
+    assert_eq!((list.len(), list.of_other_kinds(), list.unreadable()), (9, 1, 3));
 }
 
 #[test]

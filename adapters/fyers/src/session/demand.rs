@@ -50,8 +50,15 @@ impl Session {
                 if self.plan.key(instrument).is_some_and(|known| known != topic) {
                     self.leave(instrument);
                 }
+                let told = self.plan.feed(&topic).and_then(Feeds::told);
+                let is_state_known = self.plan.key(instrument).is_none() && told >= Some(mode);
                 self.plan.want(instrument, topic, mode);
                 self.settle_fifty(instrument, topic, sink);
+                if is_state_known {
+                    // Another name of it: the broker says nothing more before it changes.
+                    let Self { plan, topics, publisher, fifty, .. } = self;
+                    publisher.repeat(&topic, topics, plan, fifty.as_ref(), sink);
+                }
             }
             Ok(Place::Ask(_)) => {
                 self.leave(instrument);
@@ -123,6 +130,10 @@ impl Session {
         let mut ends = [(Channel::Lite, Vec::new()), (Channel::Full, Vec::new())];
         let mut begins = ends.clone();
         for Change { key, before, now } in changes {
+            if before == now {
+                // What is known of it is known here, see `place`.
+                continue;
+            }
             for (channel, pair) in pairs(key, before) {
                 if pairs(key, now).all(|kept| kept != (channel, pair)) {
                     push(&mut ends, channel, pair);

@@ -4,21 +4,25 @@ use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::model::PRICE_SCALE;
+use crate::model::{ORDERS_ABSENT, PRICE_SCALE};
 
-/// Below this a time is in seconds, from here on in milliseconds.
-const FIRST_MILLISECONDS: f64 = 1e11;
-
-/// The year 2200, in milliseconds: no time of a tick is later.
-const LAST_MILLISECONDS: f64 = 7_258_118_400_000.0;
+/// 2^53: from here on a double has whole numbers only, so it does not tell whether there was a fraction.
+const FIRST_UNCERTAIN: f64 = 9_007_199_254_740_992.0;
 
 /// Digits after the point that a price is taken to, by its size. A double and its product with a power of ten are each
 /// off by up to 2^-53 of their value; within these bounds that is less than half a unit, so decimals are exact.
 const DIGITS: [(f64, f64, i64); 3] = [(1e6, 1e9, 1), (1e9, 1e6, 1_000), (f64::INFINITY, 1e4, 100_000)];
 
-/// A value that is there but means nothing.
+/// Why a value that is there is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unreadable;
+pub(super) enum Fault {
+    /// It is not what its member should be, or out of range.
+    Unreadable,
+    /// A word for what is no finite number, in quotes.
+    NotFinite,
+    /// A count that is not whole.
+    Fraction,
+}
 
 /// A value, by how it is written.
 #[derive(Debug)]
@@ -31,82 +35,95 @@ pub(super) enum Number<'a> {
 }
 
 impl Number<'_> {
-    fn resolved(&self) -> Result<Option<Plain>, Unreadable> {
+    pub(super) fn resolved(&self) -> Result<Option<Plain>, Fault> {
         match self {
             Self::Absent => Ok(None),
             Self::Whole(number) => Ok(Some(Plain::Whole(*number))),
             Self::Fraction(number) => Ok(Some(Plain::Fraction(*number))),
-            Self::Text(text) => {
-                let text = text.trim();
-                if text.is_empty() {
-                    return Ok(None);
-                }
-                let whole = text.parse().map(Plain::Whole);
-                let number = whole.or_else(|_| text.parse().map(Plain::Fraction)).map_err(|_| Unreadable)?;
-                Ok(Some(number))
-            }
-            Self::Other => Err(Unreadable),
+            Self::Text(text) => in_text(text.trim()),
+            Self::Other => Err(Fault::Unreadable),
         }
     }
 
     /// Scaled by [`PRICE_SCALE`].
-    pub(super) fn price(&self) -> Result<Option<i64>, Unreadable> {
+    pub(super) fn price(&self) -> Result<Option<i64>, Fault> {
         match self.resolved()? {
             None => Ok(None),
-            Some(Plain::Whole(number)) => number.checked_mul(PRICE_SCALE).map(Some).ok_or(Unreadable),
+            Some(Plain::Whole(number)) => number.checked_mul(PRICE_SCALE).map(Some).ok_or(Fault::Unreadable),
             Some(Plain::Fraction(number)) => {
                 let digits = DIGITS.iter().find(|(below, ..)| number.abs() < *below);
-                let (_, factor, rest) = digits.ok_or(Unreadable)?;
-                whole(number * factor)?.checked_mul(*rest).map(Some).ok_or(Unreadable)
+                let (_, factor, rest) = digits.ok_or(Fault::Unreadable)?;
+                whole(number * factor)?.checked_mul(*rest).map(Some).ok_or(Fault::Unreadable)
             }
         }
     }
 
-    /// A whole number; a fraction is rounded. What is negative stands for unknown.
-    pub(super) fn quantity(&self) -> Result<Option<i64>, Unreadable> {
+    /// A whole number, however it is written. What is negative stands for unknown.
+    pub(super) fn quantity(&self) -> Result<Option<i64>, Fault> {
         let number = match self.resolved()? {
             None => return Ok(None),
             Some(Plain::Whole(number)) => number,
+            Some(Plain::Fraction(number)) if number < 0.0 => return Ok(None),
+            Some(Plain::Fraction(number)) if number.fract() != 0.0 || self.is_fraction_in_text() => {
+                return Err(Fault::Fraction);
+            }
+            Some(Plain::Fraction(number)) if number >= FIRST_UNCERTAIN => return Err(Fault::Unreadable),
             Some(Plain::Fraction(number)) => whole(number)?,
         };
         Ok((number >= 0).then_some(number))
     }
 
-    /// Nanoseconds since the Unix epoch, from seconds or milliseconds. What is not positive stands for unknown.
-    pub(super) fn time_ns(&self) -> Result<Option<u64>, Unreadable> {
-        let number = match self.resolved() {
-            Ok(None) => return Ok(None),
-            #[expect(clippy::cast_precision_loss, reason = "times of this millennium are exact")]
-            Ok(Some(Plain::Whole(number))) => number as f64,
-            Ok(Some(Plain::Fraction(number))) => number,
-            // Some publishers write the time of day; it says nothing without its date and harms nobody.
-            Err(Unreadable) if matches!(self, Self::Text(_)) => return Ok(None),
-            Err(Unreadable) => return Err(Unreadable),
-        };
-        if number <= 0.0 {
-            return Ok(None);
-        }
-        let milliseconds = if number < FIRST_MILLISECONDS { number * 1e3 } else { number };
-        if !milliseconds.is_finite() || milliseconds > LAST_MILLISECONDS {
-            return Err(Unreadable);
-        }
-        // Micros: what a double has exactly at this size.
-        let micros = whole(milliseconds * 1e3)?;
-        Ok(u64::try_from(micros).ok().and_then(|micros| micros.checked_mul(1_000)))
+    /// The number of orders at a level. What is negative stands for unknown.
+    pub(super) fn orders(&self) -> Result<Option<u32>, Fault> {
+        // The largest is what a level has where nobody says.
+        let known = |number: i64| u32::try_from(number).ok().filter(|orders| *orders != ORDERS_ABSENT);
+        self.quantity()?.map(|number| known(number).ok_or(Fault::Unreadable)).transpose()
+    }
+
+    pub(super) const fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    /// Whether a decimal in quotes has a fraction, perhaps a smaller one than a double would notice.
+    fn is_fraction_in_text(&self) -> bool {
+        let Self::Text(text) = self else { return false };
+        let Some((_, behind)) = text.trim().split_once('.') else { return false };
+        behind.bytes().all(|byte| byte.is_ascii_digit()) && behind.bytes().any(|digit| digit != b'0')
     }
 }
 
+/// A number as it stands, not yet of any unit.
 #[derive(Clone, Copy)]
-enum Plain {
+pub(super) enum Plain {
     Whole(i64),
     Fraction(f64),
 }
 
-fn whole(number: f64) -> Result<i64, Unreadable> {
+fn in_text(text: &str) -> Result<Option<Plain>, Fault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    // `5.000` is whole, also where a double could not tell.
+    let whole = match text.split_once('.') {
+        Some((whole, zeros)) if zeros.bytes().all(|digit| digit == b'0') => whole,
+        _ => text,
+    };
+    if let Ok(number) = whole.parse() {
+        return Ok(Some(Plain::Whole(number)));
+    }
+    let number: f64 = text.parse().map_err(|_| Fault::Unreadable)?;
+    if number.is_finite() {
+        return Ok(Some(Plain::Fraction(number)));
+    }
+    let is_word = !text.bytes().any(|byte| byte.is_ascii_digit());
+    Err(if is_word { Fault::NotFinite } else { Fault::Unreadable })
+}
+
+fn whole(number: f64) -> Result<i64, Fault> {
     let rounded = number.round();
     // 2^63 itself is a double and does not fit.
     if !(-9.2e18..=9.2e18).contains(&rounded) {
-        return Err(Unreadable);
+        return Err(Fault::Unreadable);
     }
     #[expect(clippy::cast_possible_truncation, reason = "it is whole and its range was looked at")]
     let whole = rounded as i64;
@@ -267,29 +284,44 @@ mod tests {
             Number::Fraction(1e11),
             Number::Whole(10_000_000_000),
             Number::Text("1e400".into()),
-            Number::Text("NaN".into()),
             Number::Other,
         ] {
-            assert_eq!(number.price(), Err(Unreadable), "{number:?}");
+            assert_eq!(number.price(), Err(Fault::Unreadable), "{number:?}");
         }
-        assert_eq!(Number::Fraction(1e19).quantity(), Err(Unreadable));
-        assert_eq!(Number::Text("x".into()).quantity(), Err(Unreadable));
+        assert_eq!(Number::Fraction(1e19).quantity(), Err(Fault::Unreadable));
+        assert_eq!(Number::Text("x".into()).quantity(), Err(Fault::Unreadable));
+        for word in ["NaN", "-inf", "Infinity"] {
+            assert_eq!(Number::Text(word.into()).price(), Err(Fault::NotFinite), "{word}");
+        }
     }
 
     #[test]
-    fn times_are_seconds_or_milliseconds() {
-        let expected = Ok(Some(1_705_294_800_000_000_000));
-        assert_eq!(Number::Whole(1_705_294_800).time_ns(), expected);
-        assert_eq!(Number::Whole(1_705_294_800_000).time_ns(), expected);
-        assert_eq!(Number::Fraction(1_705_294_800.0).time_ns(), expected);
-        assert_eq!(Number::Text("1705294800".into()).time_ns(), expected);
-        assert_eq!(Number::Whole(1_705_294_800_123).time_ns(), Ok(Some(1_705_294_800_123_000_000)));
-        for unknown in [Number::Whole(0), Number::Whole(-5), Number::Absent, Number::Text("10:15:30".into())]
-        {
-            assert_eq!(unknown.time_ns(), Ok(None), "{unknown:?}");
+    fn a_count_is_whole_or_left_out() {
+        for number in [
+            Number::Whole(5),
+            Number::Fraction(5.0),
+            Number::Text("5".into()),
+            Number::Text("5.00".into()),
+            Number::Text("0.5e1".into()),
+        ] {
+            assert_eq!(number.quantity(), Ok(Some(5)), "{number:?}");
         }
-        assert_eq!(Number::Fraction(1e300).time_ns(), Err(Unreadable));
-        assert_eq!(Number::Whole(i64::MAX).time_ns(), Err(Unreadable));
+        for number in [
+            Number::Fraction(0.350_151_76),
+            Number::Fraction(4_503_599_627_370_495.5),
+            Number::Text("1.9".into()),
+            Number::Text("9007199254740993.5".into()),
+            Number::Text("5.000000000000000000001".into()),
+            Number::Text("5e-1".into()),
+        ] {
+            assert_eq!(number.quantity(), Err(Fault::Fraction), "{number:?}");
+        }
+        assert_eq!(Number::Text("9007199254740993.0".into()).quantity(), Ok(Some(9_007_199_254_740_993)));
+        assert_eq!(Number::Fraction(FIRST_UNCERTAIN).quantity(), Err(Fault::Unreadable));
+        for unknown in [Number::Absent, Number::Whole(-1), Number::Fraction(-0.5), Number::Fraction(-1e300)] {
+            assert_eq!(unknown.quantity(), Ok(None), "{unknown:?}");
+        }
+        assert_eq!(Number::Fraction(-0.0).quantity(), Ok(Some(0)));
     }
 
     proptest! {

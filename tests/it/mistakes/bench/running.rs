@@ -125,6 +125,15 @@ impl Bench {
         self.answers.push(Answer { code: None, text });
     }
 
+    /// Somebody takes the client port for a web site.
+    pub(in crate::mistakes) fn visit(&mut self) {
+        let address = self.host().websocket;
+        let answer = self.runtime.block_on(http::get(address, "/"));
+        let text = format!("{} {}", answer.status, self.masked(answer.body.trim_end()));
+        _ = writeln!(self.record, "$ curl http://CLIENT_PORT\n{text}");
+        self.answers.push(Answer { code: None, text });
+    }
+
     /// A program publishes this on the bus until the counter of the host moves, which is how it is told.
     pub(in crate::mistakes) fn publish(&mut self, topic: &str, body: &str) {
         let host = Arc::clone(self.host.as_ref().unwrap());

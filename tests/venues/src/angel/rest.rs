@@ -18,6 +18,7 @@ pub(super) const MASTER: &str = "/OpenAPI_File/files/OpenAPIScripMaster.json";
 
 const LOG_IN: &str = "/rest/auth/angelbroking/user/v1/loginByPassword";
 const RENEW: &str = "/rest/auth/angelbroking/jwt/v1/generateTokens";
+const PROFILE: &str = "/rest/secure/angelbroking/user/v1/getProfile";
 
 /// Headers that every request needs.
 const HEADERS: [&str; 6] =
@@ -38,12 +39,12 @@ fn value<'a>(set: &'a CredentialSet, names: &[&str]) -> Option<&'a str> {
 pub(super) fn answer(core: &mut Core, request: &Request) -> Reply {
     match (request.method(), request.uri().path()) {
         (&Method::GET, MASTER) => reply(200, "application/json", instruments::master(&core.universe)),
+        (&Method::GET, PROFILE) => without_headers(request).unwrap_or_else(|| profile(core, request)),
         (&Method::POST, path) if path == LOG_IN || path == RENEW => {
-            let header = |name: &str| request.headers().get(name).and_then(|text| text.to_str().ok());
-            if let Some(missing) = HEADERS.into_iter().find(|name| header(name).is_none()) {
-                return answer_json(400, &error("AG8005", &format!("Missing header {missing}")));
+            if let Some(refusal) = without_headers(request) {
+                return refusal;
             }
-            let key = header("x-privatekey").unwrap_or_default().to_owned();
+            let key = header(request, "x-privatekey").unwrap_or_default().to_owned();
             let Ok(body) = serde_json::from_slice::<Value>(request.body()) else {
                 return answer_json(400, &error("AB1004", "Something Went Wrong, Please Try After Sometime"));
             };
@@ -55,6 +56,31 @@ pub(super) fn answer(core: &mut Core, request: &Request) -> Reply {
         }
         _ => reply(404, "text/html", "<html><body><h1>Not Found</h1></body></html>"),
     }
+}
+
+fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.headers().get(name).and_then(|text| text.to_str().ok())
+}
+
+/// The refusal of a request that lacks one of the headers.
+fn without_headers(request: &Request) -> Option<Reply> {
+    let missing = HEADERS.into_iter().find(|name| header(request, name).is_none())?;
+    Some(answer_json(400, &error("AG8005", &format!("Missing header {missing}"))))
+}
+
+/// What the broker knows of a client. Its own packages ask for it at the end of each log-in, and put the refresh token into
+/// the query, which nobody reads.
+fn profile(core: &Core, request: &Request) -> Reply {
+    let jwt = header(request, "authorization").and_then(|text| text.strip_prefix("Bearer "));
+    let Some(client) = jwt.and_then(|jwt| owner_of_jwt(core, jwt)) else {
+        return answer_json(401, &error("AG8001", "Invalid Token"));
+    };
+    let data = json!({
+        "clientcode": client, "name": "Test", "email": "", "mobileno": "",
+        "exchanges": ["NSE", "NFO", "BSE", "BFO", "MCX", "NCDEX", "CDS"],
+        "products": ["DELIVERY", "INTRADAY", "CARRYFORWARD", "MARGIN", "BO"], "lastlogintime": "", "broker": "B2C",
+    });
+    answer_json(200, &json!({ "status": true, "message": "SUCCESS", "errorcode": "", "data": data }))
 }
 
 fn error(code: &str, message: &str) -> Value {

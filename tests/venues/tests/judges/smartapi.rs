@@ -1,11 +1,42 @@
 //! `smartapi-python` decodes what Angel One sends.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, time::timeout};
 use venues::{Broker as _, Instrument, Kind, LEVELS, Level, Mode, PRICE_SCALE, Values, angel};
 
-use super::{chosen, options, program, ticks};
+use super::{LIMIT, chosen, options, program, ticks};
+
+const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn smartapi_logs_in_and_asks_for_the_profile() {
+    let Some(mut command) = program("smart_login.py") else { return };
+    let account = [("client_code", "A1"), ("api_key", "key"), ("pin", "1234"), ("totp_secret", SECRET)];
+    let venue = angel::Venue::start(options().accepting(&account)).await.unwrap();
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let asked = json!({
+        "url": format!("http://{}", venue.address()), "pin": "1234", "totp": angel::totp(SECRET, seconds),
+    });
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(format!("{asked}\n").as_bytes()).await.unwrap();
+    let output = timeout(LIMIT, child.wait_with_output()).await.expect("an end in time").unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let got: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    // The package adds its tokens to the profile.
+    for token in ["jwtToken", "refreshToken", "feedToken"] {
+        assert!(got["log_in"]["data"][token].as_str().unwrap().contains("eyJ"), "{}", got["log_in"]);
+    }
+    for answer in ["log_in", "profile"] {
+        assert_eq!(got[answer]["data"]["clientcode"], "A1", "{}", got[answer]);
+    }
+    assert_eq!((&got["renewal"]["status"], &got["wrong_pin"]["errorcode"]), (&json!(true), &json!("AB1007")));
+}
 
 fn angel_expected(one: &Instrument, mode: Mode, sent: &Values) -> Vec<(&'static str, Value)> {
     let divisor = if one.exchange == "CDS" { 10_000_000 } else { 100 };

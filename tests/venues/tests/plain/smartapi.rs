@@ -14,6 +14,9 @@ use super::{
     ANGEL, SECRET, SOON, get, http, next, packets, post, refusal, say, smart, still, text, to_smart,
 };
 
+const HEADERS: &str = "X-UserType: USER\r\nX-SourceID: WEB\r\nX-ClientLocalIP: 127.0.0.1\r\nX-ClientPublicIP: 127.0.0.1\r\n\
+                       X-MACAddress: 00:00:00:00:00:00\r\nX-PrivateKey: key\r\n";
+
 #[tokio::test]
 async fn angel_sends_the_state_and_answers_pings() {
     let venue = smart().await;
@@ -93,13 +96,11 @@ async fn angel_takes_a_thousand_pairs_and_no_more() {
 #[tokio::test]
 async fn angel_logs_in_with_pin_and_one_time_password() {
     let venue = smart().await;
-    let headers = "X-UserType: USER\r\nX-SourceID: WEB\r\nX-ClientLocalIP: 127.0.0.1\r\nX-ClientPublicIP: 127.0.0.1\r\n\
-                   X-MACAddress: 00:00:00:00:00:00\r\nX-PrivateKey: key\r\n";
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let code = angel::totp(SECRET, now).unwrap();
     let log_in = |pin: &str, code: &str| {
         let body = format!(r#"{{"clientcode":"A1","password":"{pin}","totp":"{code}"}}"#);
-        let request = post("/rest/auth/angelbroking/user/v1/loginByPassword", headers, &body);
+        let request = post("/rest/auth/angelbroking/user/v1/loginByPassword", HEADERS, &body);
         let address = venue.address();
         async move { serde_json::from_slice::<serde_json::Value>(&http(address, request).await.1).unwrap() }
     };
@@ -107,13 +108,38 @@ async fn angel_logs_in_with_pin_and_one_time_password() {
     assert_eq!(log_in("1234", "abcdef").await["errorcode"], "AB1050");
     let good = log_in("1234", &code).await;
     let renewal = format!(r#"{{"refreshToken":{}}}"#, good["data"]["refreshToken"]);
-    let request = post("/rest/auth/angelbroking/jwt/v1/generateTokens", headers, &renewal);
+    let request = post("/rest/auth/angelbroking/jwt/v1/generateTokens", HEADERS, &renewal);
     let (_, body) = http(venue.address(), request).await;
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     to_smart(&venue, body["data"]["feedToken"].as_str().unwrap()).await.unwrap();
     let (_, list) = http(venue.address(), get("/OpenAPI_File/files/OpenAPIScripMaster.json", "")).await;
     let list: Vec<serde_json::Value> = serde_json::from_slice(&list).unwrap();
     assert!(list.iter().any(|one| one["symbol"] == "M&M-EQ" && one["tick_size"] == "5.000000"));
+}
+
+/// `smartapi-python` asks for it at the end of each log-in, with the refresh token as JSON in the place of a query.
+#[tokio::test]
+async fn angel_tells_the_profile_of_an_account_to_who_is_logged_in() {
+    let venue = smart().await;
+    let ask = async |headers: &str| {
+        let path = "/rest/secure/angelbroking/user/v1/getProfile?%7B%22refreshToken%22:%20%22any%22%7D";
+        let (head, body) = http(venue.address(), get(path, headers)).await;
+        (head, serde_json::from_slice::<serde_json::Value>(&body).unwrap())
+    };
+    let signed = format!("{HEADERS}Authorization: Bearer jwt\r\n");
+    let (_, profile) = ask(&signed).await;
+    assert_eq!((&profile["status"], &profile["data"]["clientcode"]), (&true.into(), &"A1".into()));
+    assert!(profile["data"]["exchanges"].as_array().unwrap().contains(&"NSE".into()));
+    for headers in [HEADERS, &signed.replace("Bearer jwt", "Bearer other")] {
+        let (head, refused) = ask(headers).await;
+        assert!(head.starts_with("http/1.1 401"), "{head}");
+        assert_eq!((&refused["status"], &refused["errorcode"]), (&false.into(), &"AG8001".into()));
+    }
+    let (head, refused) = ask("Authorization: Bearer jwt\r\n").await;
+    assert!(head.starts_with("http/1.1 400"), "{head}");
+    assert_eq!(refused["errorcode"], "AG8005");
+    venue.expire();
+    assert_eq!(ask(&signed).await.1["errorcode"], "AG8001");
 }
 
 /// An account may have its JWT under any of the names that log-ins look for; none of them outlives the day.
