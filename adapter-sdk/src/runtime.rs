@@ -140,12 +140,11 @@ impl Lists {
     /// # Cancel Safety
     /// A change that is not returned stays.
     async fn settled(&mut self) {
-        let at = match self.settles_at {
-            Some(at) => at,
-            None => {
-                self.changes.next().await;
-                *self.settles_at.insert(Instant::now() + LIST_SETTLES)
-            }
+        let at = if let Some(at) = self.settles_at {
+            at
+        } else {
+            self.changes.next().await;
+            *self.settles_at.insert(Instant::now() + LIST_SETTLES)
         };
         tokio::time::sleep_until(at).await;
         self.settles_at = None;

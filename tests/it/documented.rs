@@ -86,7 +86,7 @@ fn replies_and_frames_are_one_message_each() {
             rest if rest.starts_with("auth") => "authenticated",
             "subscribe_orders" => "ordersSubscribed",
             "unsubscribe_orders" => "ordersUnsubscribed",
-            "subscription_status" => "subscriptionFailed",
+            "subscription_status" | "subscription_status_kept" => "subscriptionFailed",
             "subscription_status_asked" => "subscriptionStatus",
             rest if rest.starts_with("subscribe") => "subscribed",
             rest if rest.starts_with("unsubscribe") => "unsubscribed",

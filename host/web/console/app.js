@@ -73,7 +73,7 @@ function show() {
   const ready = document.getElementById("ready");
   setClass(ready, `badge ${state.readiness.ready ? "good" : "warn"}`);
   setText(ready, state.readiness.ready ? "● ready" : "▲ degraded");
-  notify(state.readiness.reasons.map((reason) => (reason.adapter
+  notify(state.readiness.reasons.map((reason) => (reason.feed === undefined
     ? `Adapter ${reason.adapter} does not work, so that there is no feed of ${reason.broker || "its brokers"}: ${reason.message}`
     : `Feed ${reason.feed} (${reason.broker}) is ${stateWord(reason.state)}: ${reason.message}`)));
   if (!shown) route();

@@ -108,6 +108,7 @@ function wrong(feed) {
   if (feed.state === "auth_failed") parts.push(`The broker refused the credentials: set new ones with tickhost account set ${feed.user ?? "USER"} ${feed.broker}.`);
   if (feed.state === "stale") parts.push("Connected, but silent although its exchanges trade.");
   if (feed.state === "down") parts.push("The adapter failed and will be started again.");
+  if (feed.list_trouble) parts.push(`${feed.list_trouble[0].toUpperCase()}${feed.list_trouble.slice(1)}.`);
   if (feed.last_error && feed.state !== "live") parts.push(`${feed.last_error.replace(/\.$/, "")}.`);
   if (feed.retry_in_ms !== null && feed.state !== "live") parts.push(`Next attempt in ${duration(feed.retry_in_ms)}.`);
   if (feed.pending > 0) parts.push(`${count(feed.pending)} instruments wait for the broker.`);

@@ -10,6 +10,7 @@ const STATES = {
   stale: ["warn", "stale"],
   auth_failed: ["bad", "refused by the broker"],
   down: ["bad", "down"],
+  list_incomplete: ["warn", "degraded"],
   closed: ["off", "closed"],
   loaded: ["good", "loaded"],
   disabled: ["off", "disabled"],

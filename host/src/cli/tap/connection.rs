@@ -318,7 +318,7 @@ pub(super) fn interpret(raw: String) -> Option<Heard> {
             let part = |name| printable(text(&message, name));
             Some(Heard::Feed(Feed { state: part("state"), message: part("message") }))
         }
-        ("subscription_status", "error") if message["kept"] == true => {
+        ("subscription_status", "error") if message.get("kept") == Some(&Value::Bool(true)) => {
             Some(Heard::Missing(refusal(&message)))
         }
         ("subscription_status", "error") => Some(Heard::Ended(refusal(&message))),
