@@ -19,7 +19,7 @@ use crate::{
     feed::Connector,
     hub::Hub,
     intake::Intake,
-    model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView, field},
+    model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView},
     plugins::{AdapterEvents, AdapterFailure, AdapterInstance},
 };
 
@@ -236,8 +236,7 @@ impl Gathered {
             Mode::Depth => {
                 let levels = |side: &[DepthLevel]| u16::try_from(side.len()).unwrap_or(MAX_DEPTH_LEVELS);
                 self.depth.push(Depth {
-                    // A tick of this mode has a book, perhaps an empty one.
-                    quote: Quote { fields: quote.fields | field::BOOK, ..quote },
+                    quote,
                     first_level: u32::try_from(self.levels.len()).unwrap_or(u32::MAX),
                     buy_levels: levels(tick.buy),
                     sell_levels: levels(tick.sell),
@@ -268,26 +267,31 @@ impl Gathered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intake::{Batch, Doorbell};
+    use crate::{
+        intake::{Batch, Doorbell},
+        model::field,
+    };
 
     #[test]
-    fn a_depth_record_says_that_its_levels_are_the_whole_book() {
+    fn a_depth_record_carries_what_was_said_of_the_book() {
         let intake = Intake::new(FeedId(1), Arc::default(), Doorbell::new());
         let mut gathered = Gathered::new(&intake);
         let quote = Quote { fields: field::LTP, ltp: 7, ..Quote::default() };
+        let with_book = Quote { fields: field::LTP | field::BOOK, ..quote };
         let level = DepthLevel { price: 1, quantity: 2, orders: 3, reserved: 0 };
-        gathered.add(InstrumentId(5), Mode::Depth, TickView { quote: &quote, buy: &[level], sell: &[] });
-        gathered.add(InstrumentId(6), Mode::Depth, TickView { quote: &quote, buy: &[], sell: &[] });
-        gathered.add(InstrumentId(7), Mode::Quote, TickView { quote: &quote, buy: &[], sell: &[] });
+        let levels = [level];
+        for (instrument, quote, buy) in [(5, &with_book, &levels[..]), (6, &with_book, &[]), (7, &quote, &[])]
+        {
+            gathered.add(InstrumentId(instrument), Mode::Depth, TickView { quote, buy, sell: &[] });
+        }
         gathered.flush();
         let mut batches = Vec::new();
         intake.take(&mut batches);
-        let [Batch::Depth(books, levels), Batch::Quote(quotes)] = batches.as_slice() else {
-            panic!("{batches:?}")
-        };
+        let [Batch::Depth(books, levels)] = batches.as_slice() else { panic!("{batches:?}") };
         let said: Vec<_> =
             books.iter().map(|book| (book.quote.instrument, book.quote.fields, book.buy_levels)).collect();
-        assert_eq!(said, [(5, field::LTP | field::BOOK, 1), (6, field::LTP | field::BOOK, 0)]);
-        assert_eq!((levels.len(), quotes.first().map(|quote| quote.fields)), (1, Some(field::LTP)));
+        let book = field::LTP | field::BOOK;
+        assert_eq!(said, [(5, book, 1), (6, book, 0), (7, field::LTP, 0)]);
+        assert_eq!(levels.len(), 1);
     }
 }

@@ -21,8 +21,9 @@ fn a_negative_count_is_unknown_and_a_negative_price_is_a_price() {
     let sane = Quote { fields, ltp: -5, volume: 7, last_quantity: 0, oi: 9, bid_size: 3, ..Quote::default() };
     entry.merge_quote(&sane);
     let odd = Quote { volume: -1, last_quantity: i64::MIN, oi: -2, bid_size: -3, ..sane };
-    assert_eq!(entry.merge_quote(&odd), Some(Changed::default()));
-    assert_eq!(entry.quote(), &sane);
+    assert!(entry.merge_quote(&odd).unwrap().is_visible_in(Mode::Ltp), "what was known is not true any more");
+    assert_eq!((entry.quote().fields, entry.quote().ltp), (field::LTP, -5));
+    assert!(!entry.merge_quote(&odd).unwrap().is_visible_in(Mode::Depth));
     let mut fresh = Entry::default();
     fresh.merge_ltp(&Ltp { fields: field::IN_LTP, ltp: -5, volume: -1, last_quantity: -1, ..Ltp::default() });
     assert_eq!(fresh.quote().fields, field::IN_LTP & !field::VOLUME & !field::LAST_QUANTITY);

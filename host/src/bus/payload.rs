@@ -21,7 +21,10 @@ use self::{
     number::{Container, Fault, Lenient, Number, NumberSeed},
 };
 use super::topic;
-use crate::model::{DepthLevel, Mode, Quote, field};
+use crate::{
+    book::UNKNOWN_COUNT,
+    model::{DepthLevel, Mode, Quote, field},
+};
 
 /// The values of one tick. Kept between ticks for the capacity of its lists.
 #[derive(Debug, Default)]
@@ -226,8 +229,12 @@ impl<'de> Container<'de> for Element<'_, 'de> {
                     record.put(bit, price, place);
                 }
                 Member::Quantity(bit, place) => {
-                    let value = map.next_value_seed(NumberSeed)?;
-                    record.put(bit, value.quantity(), place);
+                    let quantity = map.next_value_seed(NumberSeed)?.quantity();
+                    // It has changed, so what was known before is not true any more.
+                    if matches!(quantity, Err(Fault::Fraction)) {
+                        record.put(bit, Ok(Some(UNKNOWN_COUNT)), place);
+                    }
+                    record.put(bit, quantity, place);
                 }
                 Member::Time(bit, place) => {
                     let value = map.next_value_seed(NumberSeed)?;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{Mode, TickView},
+    model::{Mode, TickView, field},
     protocol::order::order_update_user,
 };
 
@@ -168,10 +168,11 @@ impl BusReader {
             }
             let mut quote = record.quote;
             quote.received_ts_ns = now_ns;
-            // A tick of mode DEPTH without a book says nothing about the book. One whose book is left out does: it is not known
-            // any more, and has no levels.
-            let is_silent = mode == Mode::Depth && record.book == Book::Absent;
-            let mode = if is_silent { Mode::Quote } else { mode };
+            // A tick without a book says nothing about it. One whose book is left out does: it is not known any more, and has no
+            // levels.
+            if record.book != Book::Absent {
+                quote.fields |= field::BOOK;
+            }
             match sink.tick(
                 exchange,
                 symbol,

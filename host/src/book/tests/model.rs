@@ -116,10 +116,8 @@ impl Model {
         let Record { mode, quote, buy, sell } = record;
         let mut quote = *quote;
         let carried = if *mode == Mode::Ltp { field::IN_LTP } else { field::IN_QUOTE };
-        let mut said: BTreeMap<u32, i64> = VALUES
-            .iter()
-            .map(|(bit, member)| (*bit, *member(&mut quote)))
-            .collect();
+        let mut said: BTreeMap<u32, i64> =
+            VALUES.iter().map(|(bit, member)| (*bit, *member(&mut quote))).collect();
         said.insert(field::LAST_TRADE_TS, i64::try_from(quote.last_trade_ts_ns).unwrap());
         said.retain(|bit, _| quote.fields & carried & bit != 0);
         // A count below zero is unknown from now on.

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::*;
-use crate::model::{Quote, field};
+use crate::{
+    book::UNKNOWN_COUNT,
+    model::{Quote, field},
+};
 
 /// Writes down each tick, with what is present in it.
 #[derive(Default)]
@@ -23,10 +26,13 @@ impl BusSink for Notebook {
         ];
         for (bit, name, value) in names {
             if tick.quote.fields & bit != 0 {
-                _ = write!(said, " {name}={}", value(tick.quote));
+                _ = match value(tick.quote) {
+                    UNKNOWN_COUNT => write!(said, " {name}=?"),
+                    value => write!(said, " {name}={value}"),
+                };
             }
         }
-        if mode == Mode::Depth {
+        if tick.quote.fields & field::BOOK != 0 {
             let side = |levels: &[crate::model::DepthLevel]| -> Vec<i64> {
                 levels.iter().map(|level| level.quantity).collect()
             };
@@ -140,11 +146,18 @@ fn what_is_broken_beyond_its_values_is_refused() {
 #[test]
 fn a_count_with_a_fraction_is_left_out_and_never_rounded() {
     for count in ["0.35015176", "1.9", "\"0.5\"", "5.5", "1e-9", "\"9007199254740993.5\"", "1e-308"] {
-        for name in ["volume", "ltq", "oi", "bid_qty", "totalsellqty"] {
+        for (name, ours) in [
+            ("volume", "volume"),
+            ("ltq", "size"),
+            ("oi", "oi"),
+            ("bid_qty", "bid_size"),
+            ("totalsellqty", "sellers"),
+        ] {
+            // What was known before is gone too.
             expect(
                 "CRYPTO_BTC_USD_QUOTE",
                 &format!(r#"{{"ltp":102.5,"{name}":{count}}}"#),
-                &["CRYPTO:BTC_USD Quote ltp=102500"],
+                &[&format!("CRYPTO:BTC_USD Quote ltp=102500 {ours}=?")],
                 &[("fraction", 1)],
             );
         }
@@ -224,6 +237,6 @@ fn an_empty_book_is_news_and_a_message_without_one_is_none() {
         expect("NSE_X_DEPTH", body, &["NSE:X Depth ltp=1000 []/[]"], &[]);
     }
     for body in [r#"{"ltp":1}"#, r#"{"ltp":1,"depth":null}"#, r#"{"ltp":1,"depth":{"buy":null}}"#] {
-        expect("NSE_X_DEPTH", body, &["NSE:X Quote ltp=1000"], &[]);
+        expect("NSE_X_DEPTH", body, &["NSE:X Depth ltp=1000"], &[]);
     }
 }
