@@ -59,7 +59,8 @@ pub const CASES: &[Case] = &[
     case(
         "C02",
         "no-invented-zeros",
-        "a volume that the broker had not sent was shown as 0, and strategies took the market for dead",
+        "a volume that the broker had not sent was shown as 0, and strategies took the market for dead; yesterday's high \
+         stood beside the price of the pre-open, and bids that were gone beside the ask",
         values::no_invented_zeros,
     ),
     case(

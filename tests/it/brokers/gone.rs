@@ -29,12 +29,11 @@ fn of_yesterday(mut values: Values) -> Values {
 }
 
 /// What brokers send in the pre-open: a price, and nothing else yet.
-fn of_the_pre_open(times: &Values) -> Values {
-    Values {
-        ltp: price("26110.5").unwrap(),
-        exchange_ts_ns: times.exchange_ts_ns.max(0) + 1_000_000_000,
-        ..Values::default()
-    }
+fn of_the_pre_open<B: Profile>(times: &Values) -> Values {
+    // Dhan's packets have one time, that of the last trade, and there was none.
+    let has_time = B::LIBRARY != Dhan::LIBRARY;
+    let exchange_ts_ns = if has_time { times.exchange_ts_ns.max(0) + 1_000_000_000 } else { 0 };
+    Values { ltp: price("26110.5").unwrap(), exchange_ts_ns, ..Values::default() }
 }
 
 async fn nothing_of_yesterday_stays<B: Profile>() {
@@ -56,7 +55,7 @@ async fn nothing_of_yesterday_stays<B: Profile>() {
             report.opened > opened && !report.subscribed.is_empty()
         })
         .await;
-        chain.venue.send(&[(exchange, symbol, mode, of_the_pre_open(&full))]).unwrap();
+        chain.venue.send(&[(exchange, symbol, mode, of_the_pre_open::<B>(&full))]).unwrap();
         let frame = watcher.client.find(with(26_110.5)).await;
         let (mut newcomer, _) = chain.watch(&names, mode).await;
         let snapshot = newcomer.latest(exchange, symbol).unwrap().clone();
