@@ -191,9 +191,10 @@ async fn a_price_published_under_every_mode_reaches_the_clients_of_each() {
         assert_eq!(client.subscribe(&["NSE_INDEX:NIFTY"], mode).await["status"], "success");
     }
     let depth = json!({"buy": [{"price": 1.0, "quantity": 1}], "sell": []});
+    let mut price = 24_500.0;
     for order in [["LTP", "QUOTE", "DEPTH"], ["DEPTH", "QUOTE", "LTP"], ["QUOTE", "DEPTH", "LTP"]] {
-        for number in 1..=30 {
-            let price = f64::from(number) + order[0].len() as f64 / 10.0;
+        for _ in 0..30 {
+            price += 0.25;
             for mode in order {
                 let mut body = json!({"ltp": price});
                 if mode == "DEPTH" {

@@ -139,7 +139,7 @@ async fn messages_of_a_publisher_reach_the_sink() {
     let expected = [
         "NSE:SBIN Quote 625 0/0",
         "NSE:SBIN Depth 0 1/0",
-        "NSE:SBIN Quote 626 0/0",
+        "NSE:SBIN Depth 626 0/0",
         "BSE:TCS LTP 3 0/0",
         r#"order of al_ice: {"user_id":"al_ice","price":null}"#,
         "Auth of bob",
