@@ -80,14 +80,15 @@ pub(crate) fn create<A: Adapter>(config_json: &str, host: HostHandle) -> Result<
     let thread = {
         let (config_json, stop, health) = (config_json.to_owned(), Arc::clone(&stop), Arc::clone(&health));
         let host = Handle(Arc::new(host));
-        let context = Context { lists: ListReporter::new(host.clone(), Arc::clone(&list_asked)) };
+        let lists = ListReporter::new(host.clone(), Arc::clone(&list_asked));
+        let context = Context { lists: lists.clone() };
         std::thread::Builder::new()
             .name(format!("adapter-{}", manifest.name))
             .spawn(move || {
                 let _bridge = Bridge::install(&host);
                 let ended = guarded(|| {
                     let adapter = make::<A>(&config_json, context)?;
-                    runtime::run(adapter, &manifest, host.clone(), inbox, &stop, &health)
+                    runtime::run(adapter, &manifest, host.clone(), lists, inbox, &stop, &health)
                 })
                 .and_then(std::convert::identity);
                 health.connected.store(false, Ordering::Relaxed);

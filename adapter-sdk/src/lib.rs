@@ -19,6 +19,7 @@ mod model;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod plan;
+pub mod read;
 mod runtime;
 pub mod settings;
 mod sink;

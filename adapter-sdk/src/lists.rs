@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use adapter_abi::abi_stable::std_types::RStr;
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
@@ -43,6 +44,8 @@ pub struct ListReporter {
     asked: Arc<Notify>,
     /// How often another list came into force.
     changes: watch::Sender<u64>,
+    /// What the host was told last.
+    said: Arc<Mutex<Option<String>>>,
 }
 
 /// Tells when another list comes into force; see [`ListReporter::changes`].
@@ -66,14 +69,23 @@ impl ListChanges {
 
 impl ListReporter {
     pub(crate) fn new(host: Handle, asked: Arc<Notify>) -> Self {
-        Self { host: Some(host), asked, changes: watch::Sender::default() }
+        Self { host: Some(host), asked, changes: watch::Sender::default(), said: Arc::default() }
     }
 
-    /// Tells the host. Say it at each change, also when the list is whole again.
+    /// Tells the host. Say it at each change, also when the list is whole again: the host then asks for what the list had lost.
     pub fn say(&self, state: &ListState) {
         if let Some(host) = &self.host
             && let Ok(json) = serde_json::to_string(state)
         {
+            host.0.instrument_list(RStr::from(json.as_str()));
+            *self.said.lock() = Some(json);
+        }
+    }
+
+    /// Tells the host again what it was told last, if anything.
+    pub(crate) fn repeat(&self) {
+        let said = self.said.lock().clone();
+        if let (Some(host), Some(json)) = (&self.host, said) {
             host.0.instrument_list(RStr::from(json.as_str()));
         }
     }

@@ -57,10 +57,21 @@ impl Price {
     /// From an integer with `decimals` decimal places, as most brokers send it: paise are `(62_550, 2)`. None when it
     /// does not fit; `decimals` is at most 9.
     pub const fn from_scaled(value: i64, decimals: u32) -> Option<Self> {
-        if decimals > 9 {
-            return None;
-        }
-        match value.checked_mul(10_i64.pow(9 - decimals)) {
+        // A table: this is done for every price of every packet.
+        let units = match decimals {
+            0 => 1_000_000_000,
+            1 => 100_000_000,
+            2 => 10_000_000,
+            3 => 1_000_000,
+            4 => 100_000,
+            5 => 10_000,
+            6 => 1_000,
+            7 => 100,
+            8 => 10,
+            9 => 1,
+            _ => return None,
+        };
+        match value.checked_mul(units) {
             Some(nanos) => Some(Self(nanos)),
             None => None,
         }
@@ -221,25 +232,34 @@ impl Tick {
     }
 }
 
-/// An order update, in the words of OpenAlgo's clients. Values that are not set are left out.
+/// An order update, in the words of OpenAlgo's clients. What the broker does not say, or says in a way that nobody can
+/// read, is left out: absent numbers are none, absent texts are empty, and neither is in what clients get. [`crate::read`]
+/// has readers that keep to that.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 #[expect(missing_docs, reason = "each is the member of the same name in the protocol document")]
 pub struct OrderUpdate {
     pub orderid: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub symbol: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub exchange: String,
     /// `BUY` or `SELL`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub action: String,
-    pub quantity: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trigger_price: Option<f64>,
     /// `MARKET`, `LIMIT`, `SL` or `SL-M`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub pricetype: String,
     /// `CNC`, `NRML` or `MIS`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub product: String,
     /// `open`, `trigger pending`, `complete`, `rejected`, `cancelled`, or the broker's own.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub order_status: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filled_quantity: Option<i64>,
@@ -274,5 +294,20 @@ mod tests {
         let tick = Tick::new(7).ltp(Price::from_nanos(5)).oi(0);
         assert_eq!(tick.quote.fields, field::LTP | field::OI);
         assert_eq!(tick.as_ltp().fields, field::LTP);
+    }
+
+    #[test]
+    fn what_an_order_update_does_not_say_is_left_out() {
+        let update = OrderUpdate { orderid: "1".to_owned(), ..OrderUpdate::default() };
+        assert_eq!(serde_json::to_string(&update).unwrap(), r#"{"orderid":"1"}"#);
+        let update = OrderUpdate { quantity: Some(0), action: "BUY".to_owned(), ..update };
+        assert_eq!(serde_json::to_string(&update).unwrap(), r#"{"orderid":"1","action":"BUY","quantity":0}"#);
+    }
+
+    #[test]
+    fn an_image_is_one_in_every_kind_of_record() {
+        let tick = Tick::new(7).ltp(Price::from_nanos(5)).open(Price::from_nanos(4)).image();
+        assert_eq!(tick.quote.fields, field::LTP | field::OPEN | field::IMAGE);
+        assert_eq!(tick.as_ltp().fields, field::LTP | field::IMAGE);
     }
 }

@@ -9,10 +9,14 @@ use std::{
 
 use adapter_abi::{ErrorCode, StatusEvent, StatusKind, abi_stable::std_types::RSlice};
 use futures_util::FutureExt as _;
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 
 use crate::{
-    Adapter, AdapterError, Connection, Credentials, Manifest, Subscription, TickSink,
+    Adapter, AdapterError, Connection, Credentials, ListChanges, ListReporter, Manifest, Subscription,
+    TickSink,
     backoff::Pauses,
     instance::Health,
     sink::{Handle, outcome_of, unix_nanos},
@@ -30,6 +34,10 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Longest time for a goodbye to the broker.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// From a change of the list until the host is told once more: an adapter may tell of a list before it answers by it, and what
+/// the host asked for in between was answered by the old one.
+const LIST_SETTLES: Duration = Duration::from_secs(1);
+
 /// What the host asks.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -44,6 +52,7 @@ pub(crate) fn run<A: Adapter>(
     adapter: A,
     manifest: &Manifest,
     host: Handle,
+    lists: ListReporter,
     commands: mpsc::Receiver<Command>,
     stop: &Notify,
     health: &Arc<Health>,
@@ -63,6 +72,7 @@ pub(crate) fn run<A: Adapter>(
         commands,
         health: Arc::clone(health),
         sink,
+        lists: Lists::new(lists),
         desired: Desired::default(),
         refused: None,
         request: 0,
@@ -94,6 +104,7 @@ struct Life<A: Adapter> {
     commands: mpsc::Receiver<Command>,
     health: Arc<Health>,
     sink: TickSink,
+    lists: Lists,
     desired: Desired,
     /// Credentials that the broker refused, and how often.
     refused: Option<(Credentials, u32)>,
@@ -109,6 +120,36 @@ struct Desired {
     /// Requests that came before the adapter was prepared to say what exists.
     waiting: Vec<(u64, Vec<Subscription>)>,
     is_prepared: bool,
+}
+
+/// Another list of instruments that comes into force.
+#[derive(Debug)]
+struct Lists {
+    reporter: ListReporter,
+    changes: ListChanges,
+    settles_at: Option<Instant>,
+}
+
+impl Lists {
+    fn new(reporter: ListReporter) -> Self {
+        Self { changes: reporter.changes(), reporter, settles_at: None }
+    }
+
+    /// Waits until another list has been in force for [`LIST_SETTLES`].
+    ///
+    /// # Cancel Safety
+    /// A change that is not returned stays.
+    async fn settled(&mut self) {
+        let at = match self.settles_at {
+            Some(at) => at,
+            None => {
+                self.changes.next().await;
+                *self.settles_at.insert(Instant::now() + LIST_SETTLES)
+            }
+        };
+        tokio::time::sleep_until(at).await;
+        self.settles_at = None;
+    }
 }
 
 /// Why the present connection, or the attempt to make one, ended.
@@ -135,11 +176,12 @@ impl<A: Adapter> Life<A> {
             }
         }
         loop {
-            let started = tokio::time::Instant::now();
+            let started = Instant::now();
             let mut lasted = Duration::ZERO;
             let ended = match self.connect().await {
                 Ok(connection) => {
                     let ended = self.serve(connection).await;
+                    self.settle();
                     lasted = started.elapsed();
                     ended
                 }
@@ -197,7 +239,7 @@ impl<A: Adapter> Life<A> {
         {
             return Ended::Failed(error);
         }
-        self.sink.flush();
+        self.settle();
         loop {
             let turn = tokio::select! {
                 biased;
@@ -206,6 +248,10 @@ impl<A: Adapter> Life<A> {
                     Some(command) => self.obey_online(command, &mut connection).await.map_err(Ended::Failed),
                     None => Err(Ended::Abandoned),
                 },
+                () = self.lists.settled() => {
+                    self.lists.reporter.repeat();
+                    Ok(())
+                }
                 packet = connection.next(&mut self.sink) => match packet {
                     Ok(()) => {
                         self.health.last_packet_ts_ns.store(unix_nanos(), Ordering::Relaxed);
@@ -214,7 +260,7 @@ impl<A: Adapter> Life<A> {
                     Err(error) => Err(Ended::Failed(error)),
                 },
             };
-            self.sink.flush();
+            self.settle();
             if let Err(ended) = turn {
                 if matches!(ended, Ended::Refreshed | Ended::Abandoned) {
                     // A broker that does not answer the goodbye must not delay the new connection.
@@ -222,6 +268,18 @@ impl<A: Adapter> Life<A> {
                 }
                 return ended;
             }
+        }
+    }
+
+    /// Ends a turn: the host gets what was gathered, and what the broker refused is not asked for after a reconnect.
+    fn settle(&mut self) {
+        self.sink.flush();
+        self.forget_refused();
+    }
+
+    fn forget_refused(&mut self) {
+        for instrument in self.sink.take_refused() {
+            self.desired.known.remove(&instrument);
         }
     }
 
@@ -234,7 +292,7 @@ impl<A: Adapter> Life<A> {
         let retry_in = if is_refused { Duration::ZERO } else { pause };
         tracing::warn!(%error, retry_in_ms = retry_in.as_millis(), "Not connected");
         self.report(kind, Some(error), retry_in);
-        let until = tokio::time::Instant::now() + pause;
+        let until = Instant::now() + pause;
         loop {
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -256,6 +314,8 @@ impl<A: Adapter> Life<A> {
         command: Command,
         connection: &mut A::Connection,
     ) -> Result<(), AdapterError> {
+        // What was refused before this command may be what it asks for again.
+        self.forget_refused();
         match command {
             Command::Subscribe(request, wanted) => {
                 let accepted = self.desired.resolve(&self.adapter, &self.host, request, wanted);

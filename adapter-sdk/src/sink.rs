@@ -32,6 +32,8 @@ pub struct TickSink {
     depth: Vec<Depth>,
     levels: Vec<DepthLevel>,
     is_retired: bool,
+    /// Instruments that the broker refused after they had been subscribed, since the runtime took note of them.
+    refused: Vec<u32>,
 }
 
 /// The host, with the traits that the trait object lacks.
@@ -56,6 +58,7 @@ impl TickSink {
             depth: Vec::new(),
             levels: Vec::new(),
             is_retired: false,
+            refused: Vec::new(),
         }
     }
 
@@ -78,10 +81,21 @@ impl TickSink {
     }
 
     /// Publishes a whole book, best levels first, with the values beside it. Levels beyond 200 on a side are left out.
-    /// Without any level it says that the book is empty; a packet that has no place for a book is a [`Self::quote`].
+    /// Without any level it says that the book is empty; a packet that has no place for a book is a [`Self::quote`], or
+    /// [`Self::beside_book`].
     pub fn depth(&mut self, tick: &Tick, buy: &[Level], sell: &[Level]) {
+        self.book(tick, field::BOOK, buy, sell);
+    }
+
+    /// Publishes values to everybody, those who want the book included, and says nothing of the book: it stays as it is.
+    /// For what comes apart from the book of an instrument, and for instruments that have none.
+    pub fn beside_book(&mut self, tick: &Tick) {
+        self.book(tick, 0, &[], &[]);
+    }
+
+    fn book(&mut self, tick: &Tick, bit: u32, buy: &[Level], sell: &[Level]) {
         let mut quote = self.stamp(tick);
-        quote.fields |= field::BOOK;
+        quote.fields |= bit;
         if !self.ltp.is_empty() || !self.quote.is_empty() || self.depth.len() >= BATCH {
             self.hand_over();
         }
@@ -105,7 +119,14 @@ impl TickSink {
 
     /// Reports what the broker said of an instrument after it had been subscribed: fewer levels, or a refusal. Clients
     /// are told.
+    ///
+    /// One that is refused is not subscribed any more, and does not come again after a reconnect by itself. When it is
+    /// [`Refusal::UnknownInstrument`], the host asks for it anew each time that the adapter says that its list has changed
+    /// ([`ListReporter::say`](crate::ListReporter::say)), and when it has connected.
     pub fn outcome(&mut self, instrument: u32, answer: Result<Grant, Refusal>) {
+        if answer.is_err() {
+            self.refused.push(instrument);
+        }
         let outcome = outcome_of(instrument, answer);
         self.host.0.subscription_outcomes(0, RSlice::from_slice(&[outcome]));
     }
@@ -125,6 +146,11 @@ impl TickSink {
     /// Whether the host has replaced this instance and wants nothing more from it.
     pub const fn is_retired(&self) -> bool {
         self.is_retired
+    }
+
+    /// Instruments that were refused since the last call.
+    pub(crate) fn take_refused(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.refused)
     }
 
     fn stamp(&mut self, tick: &Tick) -> Quote {

@@ -32,7 +32,19 @@
 
 mod files;
 mod names;
+mod vectors;
 
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+pub use self::{
+    files::FileServer,
+    names::{CASH, Cash, SPELLINGS, assert_cash_names},
+    vectors::{FOLDER as VECTORS_FOLDER, Vectors},
+};
+use crate::{Adapter, AdapterError, Login, Mode, instance};
 use adapter_abi::{
     AdapterBox, AdapterModuleRef, Depth, DepthLevel, HealthSnapshot, Host, Host_TO, LogLevel, Ltp,
     PublishOutcome, Quote, StatusEvent, StatusKind, SubscriptionOutcome,
@@ -42,16 +54,6 @@ use adapter_abi::{
     },
 };
 use parking_lot::{Condvar, Mutex};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-pub use self::{
-    files::FileServer,
-    names::{CASH, Cash, SPELLINGS, assert_cash_names},
-};
-use crate::{Adapter, AdapterError, Login, Mode, instance};
 
 /// Longest wait for anything.
 pub const SOON: Duration = Duration::from_secs(10);

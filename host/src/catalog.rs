@@ -82,6 +82,8 @@ pub struct Outcome {
     pub removed: Vec<String>,
     /// What could not be followed, with its reason.
     pub failed: Vec<Failed>,
+    /// Feeds whose adapters were asked for a new list of instruments.
+    pub lists_asked: usize,
 }
 
 /// Something that could not be followed.

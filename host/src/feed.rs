@@ -13,6 +13,7 @@ mod credentials;
 mod demand;
 mod events;
 mod handover;
+mod list;
 mod login;
 mod pace;
 mod request;
@@ -38,6 +39,7 @@ use self::announce::Announcement;
 pub(crate) use self::credentials::secrets_of_settings;
 pub use self::{
     events::OrderSink,
+    list::{ListReport, ListTrouble, MAX_LIST_STATE_BYTES},
     silence::{Audience, ConnectionStatus},
     view::FeedView,
 };
@@ -215,6 +217,10 @@ pub struct FeedStatus {
     pub instruments: usize,
     /// Of them, those of which the adapter has not said that the broker takes them.
     pub pending: usize,
+    /// Of them, those that the broker's list does not have any more.
+    pub lost: usize,
+    /// What its adapter says of the list of instruments; none when it says nothing. Of several lists one that is not whole.
+    pub list: Option<Arc<ListReport>>,
     /// Instruments that the limits of the account allow.
     pub capacity: usize,
     /// Spacing of updates.
@@ -267,6 +273,8 @@ enum Command {
     },
     /// What serves the feed from now on, or why nothing does.
     Serve(Result<Serving, Arc<str>>),
+    /// Ask the adapters for their lists of instruments anew.
+    RenewLists,
     /// A log-in with these credentials, a JSON object, has ended.
     LoggedIn {
         outcome: login::LoginOutcome,
@@ -371,6 +379,11 @@ impl Feed {
     /// Fetches the credentials anew, and connects again if they differ, or in any case.
     pub fn refresh(&self, even_if_same: bool) {
         self.0.commands.push(Command::Refresh { even_if_same });
+    }
+
+    /// Asks its adapters for their lists of instruments anew, at once.
+    pub fn renew_lists(&self) {
+        self.0.commands.push(Command::RenewLists);
     }
 
     /// Lets the feed follow to what serves it from now on, or says why nothing does. Clients and their subscriptions stay.

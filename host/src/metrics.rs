@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use self::{
     exposition::Page,
-    families::{Families, FeedSample, HostSample, walk},
+    families::{Families, FeedSample, HostSample, ListSample, walk},
     histogram::{BOUNDS_US, Counted, Histogram},
 };
 use crate::protocol::{
@@ -159,6 +159,12 @@ counters! {
         swaps_failed: Counter,
         /// Ticks of a new instance that the old one had published already.
         swaps_repeated: Counter,
+        /// Instruments that somebody held when the broker's list did not have them any more.
+        instruments_lost: Counter,
+        /// Of them, those that the list had again.
+        instruments_returned: Counter,
+        /// What adapters said of their lists of instruments and nobody can read.
+        lists_malformed: Counter,
         /// Events that an adapter sent faster than the feed takes them.
         events_lost: Counter,
         /// When the last tick came.

@@ -58,6 +58,9 @@ pub trait AdapterEvents: Send + Sync + 'static {
     /// Takes what became of subscriptions.
     fn outcomes(&self, request: u64, outcomes: &[SubscriptionOutcome]);
 
+    /// Takes what there is to say of the list of instruments, a JSON object that may hold anything.
+    fn list(&self, _state_json: &str) {}
+
     /// Gives the account's credentials, a JSON object of strings.
     fn credentials(&self) -> Zeroizing<String>;
 
@@ -99,6 +102,9 @@ pub trait AdapterInstance: fmt::Debug + Send + Sync {
 
     /// Says that [`AdapterEvents::credentials`] has something new.
     fn credentials_changed(&self);
+
+    /// Asks for the list of instruments anew at once. What knows no such list does nothing.
+    fn renew_list(&self) {}
 
     /// Counters.
     fn health(&self) -> HealthSnapshot;

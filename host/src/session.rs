@@ -305,6 +305,7 @@ impl Session {
             match notice {
                 Notice::Close(reason) => return Err(reason),
                 Notice::Failed(instrument, mode, message) => self.drop_failed(instrument, mode, &message),
+                Notice::Lost(instrument, message) => self.note_lost(instrument, &message),
                 Notice::Waiting(instruments, why) => self.note_waiting(&instruments, &why),
                 Notice::Moved => self.follow_account(),
             }

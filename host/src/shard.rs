@@ -80,6 +80,13 @@ pub enum ShardCommand {
         /// Why, in the broker's words.
         message: Arc<str>,
     },
+    /// The broker's list does not have an instrument any more. It stays subscribed, and ticks when the list has it again.
+    Lost {
+        /// The instrument.
+        instrument: InstrumentId,
+        /// Why, in the broker's words.
+        message: Arc<str>,
+    },
     /// Instruments wait for a connection to the broker.
     Waiting {
         /// The instruments.
@@ -284,6 +291,12 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
                     shard.notify(
                         |session| session.holds(instrument),
                         || Notice::Failed(instrument, mode, Arc::clone(&message)),
+                    );
+                }
+                ShardCommand::Lost { instrument, message } => {
+                    shard.notify(
+                        |session| session.holds(instrument),
+                        || Notice::Lost(instrument, Arc::clone(&message)),
                     );
                 }
                 ShardCommand::Waiting { instruments, message } => {

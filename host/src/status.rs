@@ -24,10 +24,10 @@ use crate::{
     catalog::Catalog,
     clock::{self, Clock, age_ms},
     config::Settings,
-    feed::{ConnectionStatus, Feed, FeedState},
+    feed::{ConnectionStatus, Feed, FeedState, ListReport},
     hub::Hub,
     listener::Admissions,
-    metrics::{self, Families, FeedCounters, FeedSample, HostSample, ServerCounters},
+    metrics::{self, Families, FeedCounters, FeedSample, HostSample, ListSample, ServerCounters},
     plugins::{AdapterInstance, driver, loader},
     run_dir::RunDir,
     shard::{ShardCommand, ShardHandle, Survey, Surveyed},
@@ -143,6 +143,14 @@ impl HostStatus {
                     state: view.state.label(),
                     is_market_closed: matches!(view.market, Some(MarketPhase::Closed { .. })),
                     instruments: status.instruments as u64,
+                    instruments_missing: status.lost as u64,
+                    list: status.list.as_deref().map(|list| ListSample {
+                        is_whole: list.is_whole,
+                        instruments: list.instruments,
+                        skipped: list.skipped,
+                        troubles: (list.troubles.len() as u64).saturating_add(list.more_troubles),
+                        fetched_at: list.fetched_at,
+                    }),
                     connections: status.connections.len() as u64,
                     sessions: feed.members() as u64,
                     disconnects: status.disconnects,
@@ -253,7 +261,16 @@ impl StatusSource for HostStatus {
             }
             // What takes so long belongs to the request.
             let span = Span::current();
-            let look = move || span.in_scope(|| catalog.reconcile(Some(&adapter), &hub));
+            let look = move || {
+                span.in_scope(|| {
+                    let mut outcome = catalog.reconcile(Some(&adapter), &hub);
+                    // After it, so that a feed asks the instances of the new build too; and whatever came of it, since a build
+                    // that stays may have half a list.
+                    let feeds = hub.feeds().into_iter().filter(|feed| *feed.spec().adapter == *adapter);
+                    outcome.lists_asked = feeds.inspect(Feed::renew_lists).count();
+                    outcome
+                })
+            };
             match tokio::task::spawn_blocking(look).await {
                 Ok(outcome) => Reloaded::Done(outcome),
                 Err(_) => Reloaded::Failed,
@@ -301,7 +318,9 @@ impl StatusSource for HostStatus {
         let feeds = self.hub.feeds();
         // Nobody needs to log in to find out that a broker cannot be served.
         let adapters = self.catalog.statuses().into_iter().filter_map(without_library);
-        Readiness::new(adapters.chain(feeds.iter().filter_map(|feed| complaint(feed, now_ns))).collect())
+        let of_feeds =
+            feeds.iter().flat_map(|feed| complaint(feed, now_ns).into_iter().chain(incomplete_list(feed)));
+        Readiness::new(adapters.chain(of_feeds).collect())
     }
 
     fn render_metrics(&self, out: &mut String) {
@@ -329,6 +348,9 @@ fn report(feed: &Feed, now_ns: u64) -> FeedReport {
         instruments: status.instruments,
         active: instruments.active,
         pending: instruments.pending,
+        lost: status.lost,
+        list_trouble: status.list.as_deref().and_then(ListReport::trouble),
+        list: status.list.as_deref().cloned(),
         capacity: status.capacity,
         market: facts.market,
         opens_in_ms: facts.opens_in_ms,
@@ -398,6 +420,19 @@ fn complaint(feed: &Feed, now_ns: u64) -> Option<NotReady> {
         adapter: None,
         broker: feed.spec().broker.to_string(),
         state: state.label(),
+        message,
+    })
+}
+
+/// What is wrong with the list of instruments of a feed: whoever asks for what it lacks is refused.
+fn incomplete_list(feed: &Feed) -> Option<NotReady> {
+    let status = feed.status();
+    let message = status.list.as_deref().and_then(ListReport::trouble)?;
+    Some(NotReady {
+        feed: Some(feed.id().0),
+        adapter: Some(feed.spec().adapter.to_string()),
+        broker: feed.spec().broker.to_string(),
+        state: "list_incomplete",
         message,
     })
 }

@@ -30,6 +30,7 @@ mod integrity;
 mod isolation;
 mod lifecycle;
 mod limits;
+mod lists;
 #[cfg(target_os = "linux")]
 mod live_update;
 mod logins;

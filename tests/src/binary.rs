@@ -28,7 +28,9 @@ pub(crate) fn built() -> &'static Path {
 /// from the host: whoever asks for none does not wait for them.
 pub(crate) fn built_faults() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| build(&["adapter-account", "adapter-faulty", "adapter-single", "adapter-raw"], &[]))
+    DIR.get_or_init(|| {
+        build(&["adapter-account", "adapter-faulty", "adapter-listed", "adapter-single", "adapter-raw"], &[])
+    })
 }
 
 fn build(packages: &[&str], features: &[&str]) -> PathBuf {

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use super::*;
+use crate::{Backoff, Context, Mode};
 use adapter_abi::{
     Depth, DepthLevel, Host, Host_TO, LogLevel, Ltp, PublishOutcome, Quote, SubscriptionOutcome,
     abi_stable::{
@@ -13,10 +15,6 @@ use adapter_abi::{
         std_types::{RArc, RStr, RString},
     },
 };
-use tokio::time::Instant;
-
-use super::*;
-use crate::{Backoff, Context, Mode};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -31,6 +29,7 @@ const LOG_IN: Duration = Duration::from_mins(8 * 60 + 45);
 struct HostSide {
     token: Mutex<String>,
     statuses: Mutex<Vec<StatusKind>>,
+    lists: Mutex<Vec<(Instant, String)>>,
 }
 
 #[derive(Clone)]
@@ -55,6 +54,10 @@ impl Host for FakeHost {
 
     fn status(&self, event: StatusEvent) {
         self.0.statuses.lock().unwrap().push(event.kind);
+    }
+
+    fn instrument_list(&self, state_json: RStr<'_>) {
+        self.0.lists.lock().unwrap().push((Instant::now(), state_json.to_string()));
     }
 
     fn subscription_outcomes(&self, _request: u64, _outcomes: RSlice<'_, SubscriptionOutcome>) {}
@@ -163,12 +166,28 @@ async fn begin(
     lasting: &[Duration],
 ) -> (impl Future<Output = Result<(), AdapterError>>, Arc<HostSide>, Rc<RefCell<Seen>>, mpsc::Sender<Command>)
 {
+    let (life, host, seen, commands, _lists) = begin_with_lists(down_for, lasting).await;
+    (life, host, seen, commands)
+}
+
+/// The same, with the way to say of lists.
+async fn begin_with_lists(
+    down_for: Option<Duration>,
+    lasting: &[Duration],
+) -> (
+    impl Future<Output = Result<(), AdapterError>>,
+    Arc<HostSide>,
+    Rc<RefCell<Seen>>,
+    mpsc::Sender<Command>,
+    ListReporter,
+) {
     let (host, seen) = (Arc::<HostSide>::default(), Rc::<RefCell<Seen>>::default());
     let start = Instant::now();
     let down_until = down_for.map(|down| start + down);
     let broker = Broker { start, seen: Rc::clone(&seen), down_until, lasting: lasting.to_vec() };
     let handle = Handle(Arc::new(Host_TO::from_ptr(RArc::new(FakeHost(Arc::clone(&host))), TD_Opaque)));
     let health = Arc::<Health>::default();
+    let lists = ListReporter::new(handle.clone(), Arc::default());
     let (commands, inbox) = mpsc::channel(16);
     let life = Life {
         adapter: broker,
@@ -177,6 +196,7 @@ async fn begin(
         commands: inbox,
         sink: TickSink::new(handle, Arc::clone(&health)),
         health,
+        lists: Lists::new(lists.clone()),
         desired: Desired::default(),
         refused: None,
         request: 0,
@@ -190,7 +210,7 @@ async fn begin(
         depth: 0,
     });
     commands.send(Command::Subscribe(2, wanted.collect())).await.unwrap();
-    (life.live(), host, seen, commands)
+    (life.live(), host, seen, commands, lists)
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,4 +319,172 @@ async fn a_thousand_losses_leave_everything_subscribed_and_no_attempt_comes_too_
     assert!(shortest >= backoff.first / 2, "{shortest:?}");
     assert!(longest <= backoff.longest + Duration::from_secs(1), "{longest:?}");
     println!("{LOSSES} losses: pauses from {shortest:?} to {longest:?}");
+}
+
+/// A broker whose list and whose mind change.
+struct Moody {
+    /// Numbers that the list has.
+    listed: Rc<RefCell<Vec<u32>>>,
+    /// Numbers that the broker refuses at the next packet.
+    refusing: Rc<RefCell<Vec<u32>>>,
+    /// What each request named.
+    asked: Rc<RefCell<Vec<Vec<u32>>>>,
+    /// Connections end at these moments.
+    ends: Rc<RefCell<Vec<Instant>>>,
+}
+
+struct Mood {
+    refusing: Rc<RefCell<Vec<u32>>>,
+    asked: Rc<RefCell<Vec<Vec<u32>>>>,
+    ends_at: Instant,
+}
+
+impl Adapter for Moody {
+    type Config = serde_json::Value;
+    type Connection = Mood;
+
+    fn manifest() -> Manifest {
+        Manifest::new("moody", "1.0.0")
+    }
+
+    fn try_new(_config: Self::Config, _context: Context) -> Result<Self, AdapterError> {
+        Err(AdapterError::config("made by the test"))
+    }
+
+    fn resolve(&self, subscription: &Subscription) -> Result<crate::Grant, crate::Refusal> {
+        if self.listed.borrow().contains(&subscription.instrument) {
+            Ok(crate::Grant::as_asked(subscription))
+        } else {
+            Err(crate::Refusal::UnknownInstrument("not in the list".to_owned()))
+        }
+    }
+
+    async fn connect(&self, _credentials: &Credentials) -> Result<Mood, AdapterError> {
+        let ends_at = self.ends.borrow_mut().pop().unwrap_or(Instant::now() + DAY);
+        Ok(Mood { refusing: Rc::clone(&self.refusing), asked: Rc::clone(&self.asked), ends_at })
+    }
+}
+
+impl Connection for Mood {
+    async fn subscribe(&mut self, wanted: &[Subscription], _sink: &mut TickSink) -> Result<(), AdapterError> {
+        self.asked.borrow_mut().push(wanted.iter().map(|wanted| wanted.instrument).collect());
+        Ok(())
+    }
+
+    async fn unsubscribe(&mut self, _instruments: &[u32]) -> Result<(), AdapterError> {
+        Ok(())
+    }
+
+    async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for instrument in self.refusing.borrow_mut().drain(..) {
+            let why = "gone from the list".to_owned();
+            sink.outcome(instrument, Err(crate::Refusal::UnknownInstrument(why)));
+        }
+        // What was said above must not be lost when a command comes meanwhile.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if Instant::now() >= self.ends_at {
+            return Err(AdapterError::network("the broker closed the connection"));
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_broker_refused_later_does_not_come_again_after_a_reconnect_unless_it_was_asked_for() {
+    let start = Instant::now();
+    let (listed, refusing) = (Rc::new(RefCell::new(vec![1, 2, 3, 4])), Rc::<RefCell<Vec<u32>>>::default());
+    let (asked, ends) = (Rc::<RefCell<Vec<Vec<u32>>>>::default(), Rc::<RefCell<Vec<Instant>>>::default());
+    // The last one first.
+    ends.borrow_mut().extend([start + Duration::from_secs(200), start + Duration::from_secs(100)]);
+    let moody =
+        Moody { listed: Rc::clone(&listed), refusing: Rc::clone(&refusing), asked: Rc::clone(&asked), ends };
+    let host = Arc::<HostSide>::default();
+    let handle = Handle(Arc::new(Host_TO::from_ptr(RArc::new(FakeHost(Arc::clone(&host))), TD_Opaque)));
+    let health = Arc::<Health>::default();
+    let lists = ListReporter::new(handle.clone(), Arc::default());
+    let (commands, inbox) = mpsc::channel(16);
+    let life = Life {
+        adapter: moody,
+        pauses: Pauses::new(Backoff::default()),
+        host: handle.clone(),
+        commands: inbox,
+        sink: TickSink::new(handle, Arc::clone(&health)),
+        health,
+        lists: Lists::new(lists.clone()),
+        desired: Desired::default(),
+        refused: None,
+        request: 0,
+    };
+    let wanted = |instruments: &[u32]| -> Vec<Subscription> {
+        let wanted = instruments.iter().map(|instrument| Subscription {
+            instrument: *instrument,
+            exchange: "NFO".to_owned(),
+            symbol: format!("S{instrument}"),
+            mode: Mode::Ltp,
+            depth: 0,
+        });
+        wanted.collect()
+    };
+    let story = async {
+        commands.send(Command::Connect(1)).await.unwrap();
+        commands.send(Command::Subscribe(2, wanted(&[1, 2, 3, 4]))).await.unwrap();
+        tokio::time::sleep_until(start + Duration::from_secs(10)).await;
+        // The list loses all but the first; the adapter says so of those that are live.
+        *listed.borrow_mut() = vec![1];
+        refusing.borrow_mut().extend([2, 3, 4]);
+        tokio::time::sleep_until(start + Duration::from_millis(20_500)).await;
+        // It has two again, which the host asks for, and four, which nobody does.
+        *listed.borrow_mut() = vec![1, 2, 4];
+        commands.send(Command::Subscribe(3, wanted(&[2, 3]))).await.unwrap();
+        tokio::time::sleep_until(start + Duration::from_secs(150)).await;
+        // In the middle of the wait for a packet in which it was refused.
+        refusing.borrow_mut().push(2);
+        while !refusing.borrow().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        commands.send(Command::Subscribe(4, wanted(&[2]))).await.unwrap();
+        tokio::time::sleep_until(start + Duration::from_mins(5)).await;
+    };
+    tokio::select! {
+        ended = life.live() => panic!("the instance ended: {ended:?}"),
+        () = story => {}
+    }
+    let wanted: [&[u32]; 5] = [&[1, 2, 3, 4], &[2], &[1, 2], &[2], &[1, 2]];
+    assert_eq!(*asked.borrow(), wanted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_comes_into_force_is_said_again_when_the_adapter_surely_answers_by_it() {
+    let (life, host, _seen, _commands, lists) = begin_with_lists(None, &[]).await;
+    *host.token.lock().unwrap() = "0".to_owned();
+    let start = Instant::now();
+    let state = |instruments| crate::ListState { instruments, is_whole: true, ..crate::ListState::default() };
+    let story = async {
+        lists.say(&state(1));
+        lists.changed();
+        // While it connects, or waits for packets, and twice in a moment.
+        for (second, instruments) in [(10, 2), (11, 3)] {
+            tokio::time::sleep_until(start + Duration::from_millis(second * 1_000 - 500 * (second - 10)))
+                .await;
+            lists.say(&state(instruments));
+            lists.changed();
+        }
+        tokio::time::sleep_until(start + Duration::from_mins(1)).await;
+    };
+    tokio::select! {
+        ended = life => panic!("the instance ended: {ended:?}"),
+        () = story => {}
+    }
+    let said: Vec<(u128, u64)> = host
+        .lists
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(at, json)| {
+            let json: serde_json::Value = serde_json::from_str(json).unwrap();
+            ((*at - start).as_millis() / 100, json["instruments"].as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(said, [(0, 1), (10, 1), (100, 2), (105, 3), (110, 3), (120, 3)]);
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use adapter_sdk::{
-    AdapterError, Connection, Refusal, Subscription, TickSink,
+    AdapterError, Connection, Mode, Refusal, Subscription, TickSink,
     instruments::Renewal,
     net::{Message, WebSocket},
     symbol,
@@ -116,12 +116,7 @@ impl Session {
         };
         let Some(live) = self.feed.find(&packet.key) else { return };
         for instrument in &live.instruments {
-            match decode::tick(&packet, *instrument, live.is_index) {
-                Ok(Decoded::Ltp(tick)) => sink.ltp(&tick),
-                Ok(Decoded::Quote(tick)) => sink.quote(&tick),
-                Ok(Decoded::Book(tick, book)) => sink.depth(&tick, book.buy.levels(), book.sell.levels()),
-                Err(_) => sink.undecodable(),
-            }
+            publish(&decode::tick(&packet, *instrument, live.is_index), live.mode, sink);
         }
     }
 
@@ -201,5 +196,33 @@ impl Connection for Session {
             }
         };
         tokio::join!(self.socket.close(), orders);
+    }
+}
+
+/// Publishes a packet, and no more of it than the mode that is subscribed brings: while that changes, packets of both modes
+/// come.
+///
+/// A packet of that mode is an image: the broker sends nothing of the instrument beside it. One of a lower mode knows less
+/// than what is shown, and is an update.
+fn publish(decoded: &Decoded, mode: Mode, sink: &mut TickSink) {
+    match (mode, decoded) {
+        (
+            Mode::Ltp,
+            Decoded::Ltp(tick) | Decoded::Quote(tick) | Decoded::Book(tick, _) | Decoded::Bookless(tick),
+        ) => {
+            sink.ltp(&tick.image());
+        }
+        (Mode::Quote, Decoded::Quote(tick) | Decoded::Book(tick, _) | Decoded::Bookless(tick)) => {
+            sink.quote(&tick.image());
+        }
+        (Mode::Depth, Decoded::Book(tick, book)) => {
+            sink.depth(&tick.image(), book.buy.levels(), book.sell.levels());
+        }
+        (Mode::Depth, Decoded::Bookless(tick)) => sink.beside_book(&tick.image()),
+        (Mode::Depth, Decoded::Deep(tick, book)) => sink.depth(tick, book.buy.levels(), book.sell.levels()),
+        // Nobody asks for this packet, and it has no values.
+        (Mode::Ltp | Mode::Quote, Decoded::Deep(..)) => {}
+        (_, Decoded::Ltp(tick)) => sink.ltp(tick),
+        (Mode::Depth, Decoded::Quote(tick)) => sink.quote(tick),
     }
 }

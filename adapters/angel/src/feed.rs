@@ -32,8 +32,8 @@ pub(crate) struct Wanted {
 /// What comes under one key.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
-    /// The broker's number of the mode that is subscribed.
-    mode: u8,
+    /// The mode that is subscribed.
+    pub(crate) mode: Mode,
     /// Number of the request that asked for it.
     request: u64,
     /// Whose ticks these are; more than one when two names mean the same thing.
@@ -150,7 +150,7 @@ impl Feed {
         // Pairs that stay as they are.
         let mut kept = self.live.len();
         for (key, wanted) in by_key {
-            let mode = wanted.iter().map(|one| number(one.mode)).max();
+            let mode = wanted.iter().map(|one| one.mode).max();
             let now = self.live.get(&key).map(|live| live.mode);
             kept -= usize::from(now.is_some() && now != mode);
             let is_known = |one: &&Wanted| {
@@ -158,12 +158,12 @@ impl Feed {
             };
             match (now, mode) {
                 (Some(now), Some(mode)) if now != mode => {
-                    changes.moves.entry((now, mode)).or_default().push(key);
+                    changes.moves.entry((number(now), number(mode))).or_default().push(key);
                 }
-                (None, Some(mode)) => changes.starts.entry(mode).or_default().push(key),
-                (Some(now), None) => changes.ends.entry(now).or_default().push(key),
+                (None, Some(mode)) => changes.starts.entry(number(mode)).or_default().push(key),
+                (Some(now), None) => changes.ends.entry(number(now)).or_default().push(key),
                 (Some(now), Some(_)) if !wanted.iter().all(is_known) => {
-                    changes.repeats.entry(now).or_default().push(key);
+                    changes.repeats.entry(number(now)).or_default().push(key);
                 }
                 _ => {}
             }

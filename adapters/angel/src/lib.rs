@@ -14,7 +14,7 @@
 //! message.resize(43, 0);
 //! message.extend_from_slice(&190_735_i64.to_le_bytes());
 //! let packet = Packet::parse(&message).unwrap();
-//! assert!(matches!(decode::tick(&packet, 7, false), Ok(Decoded::Ltp(_))));
+//! assert!(matches!(decode::tick(&packet, 7, false), Decoded::Ltp(_)));
 //! ```
 #![forbid(unsafe_code)]
 

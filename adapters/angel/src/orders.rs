@@ -21,6 +21,7 @@ use adapter_sdk::{
     fingerprint,
     instruments::Master,
     net::{HandshakeError, Heartbeat, Message, Network, WebSocket, WebSocketRequest},
+    read::Odd,
     tracing::{info, warn},
 };
 use tokio::time::{Duration, Instant, sleep_until};
@@ -58,6 +59,9 @@ pub(crate) struct Orders {
     state: State,
     pauses: Pauses,
     master: Arc<Master<List>>,
+    /// Members of updates that made no sense.
+    odd: Odd,
+    has_complained: bool,
 }
 
 type Opening = Pin<Box<dyn Future<Output = Result<WebSocket, HandshakeError>>>>;
@@ -101,6 +105,8 @@ impl Orders {
             state: State::Waiting(Instant::now()),
             pauses: Pauses::new(BACKOFF),
             master,
+            odd: Odd::new(),
+            has_complained: false,
         }))
     }
 
@@ -130,12 +136,14 @@ impl Orders {
                 },
                 State::Open(socket, since) => match socket.next().await {
                     Ok(Message::Text(text)) => {
-                        match message::read(&text, self.master.list().as_deref().map(|list| &list.table)) {
+                        let list = self.master.list();
+                        match message::read(&text, list.as_deref().map(|list| &list.table), &self.odd) {
                             Said::Nothing => {}
-                            said => return said,
+                            Said::Undecodable => return self.complain(),
+                            update @ Said::Update(_) => return update,
                         }
                     }
-                    Ok(Message::Binary(_)) => return Said::Undecodable,
+                    Ok(Message::Binary(_)) => return self.complain(),
                     Err(error) => {
                         let lasted = since.elapsed();
                         self.retry(&error, lasted);
@@ -143,6 +151,15 @@ impl Orders {
                 },
             }
         }
+    }
+
+    fn complain(&mut self) -> Said {
+        if !std::mem::replace(&mut self.has_complained, true) {
+            warn!(
+                "A message of an order that makes no sense, or has no number; more of them are only counted"
+            );
+        }
+        Said::Undecodable
     }
 
     fn retry(&mut self, error: &AdapterError, lasted: Duration) {

@@ -1,5 +1,7 @@
 //! What an instrument is called at the broker: an exchange type and a token. Tokens repeat between exchange types.
 
+use adapter_sdk::read::Sign;
+
 /// The broker's exchange type. One that it does not know gets silence instead of an error, so there is no other way to
 /// make a value than by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +65,14 @@ impl Segment {
         match self {
             Self::Currency => 7,
             _ => 2,
+        }
+    }
+
+    /// Whether its prices may be below zero.
+    pub const fn sign(self) -> Sign {
+        match self {
+            Self::Mcx | Self::Ncdex => Sign::Either,
+            _ => Sign::Positive,
         }
     }
 

@@ -6,7 +6,7 @@
 //! once a segment has shown times that are ahead of the clock, which none can be but in India's time, all of the
 //! segment are.
 
-use adapter_sdk::ist::OFFSET_SECONDS;
+use adapter_sdk::{ist::OFFSET_SECONDS, read};
 
 use crate::segment::Segment;
 
@@ -30,14 +30,19 @@ impl Clock {
         Self::default()
     }
 
-    /// Notes what time it is, in seconds since the Unix epoch.
-    pub const fn set(&mut self, now_seconds: u64) {
+    /// Notes what time it is, in seconds since the Unix epoch. Says whether another day has begun in India.
+    pub const fn set(&mut self, now_seconds: u64) -> bool {
+        const DAY: u64 = 86_400;
+        let offset = OFFSET_SECONDS.unsigned_abs();
+        let was = self.now_seconds;
         self.now_seconds = now_seconds;
+        was != 0 && (was + offset) / DAY != (now_seconds.saturating_add(offset)) / DAY
     }
 
-    /// A time of a packet as nanoseconds since the Unix epoch. None when it has none, or none since 1970.
+    /// A time of a packet as nanoseconds since the Unix epoch. None when it has none, or none that can be; see
+    /// [`read::seconds`].
     pub fn nanos(&mut self, segment: Segment, seconds: u32) -> Option<u64> {
-        let seconds = Some(u64::from(seconds)).filter(|seconds| *seconds > 0)?;
+        let seconds = read::seconds(seconds.into())? / NANOS;
         let offset = OFFSET_SECONDS.unsigned_abs();
         let is_near = |time: u64| time.abs_diff(self.now_seconds) <= NEAR_SECONDS;
         let of_segment = self.is_indian.get_mut(usize::from(segment.code()));
@@ -48,10 +53,8 @@ impl Clock {
             }
             None => false,
         };
-        if is_near(seconds) && !is_indian {
-            return seconds.checked_mul(NANOS);
-        }
-        seconds.checked_sub(offset)?.checked_mul(NANOS)
+        let is_true = is_near(seconds) && !is_indian;
+        read::seconds(seconds.checked_sub(if is_true { 0 } else { offset })?.cast_signed())
     }
 }
 
@@ -64,7 +67,7 @@ mod tests {
 
     fn clock() -> Clock {
         let mut clock = Clock::new();
-        clock.set(NOW);
+        assert!(!clock.set(NOW));
         clock
     }
 
@@ -80,8 +83,17 @@ mod tests {
             assert_eq!(clock.nanos(Segment::NseEquity, shown), Some((NOW - ago) * NANOS), "{ago}");
         }
         assert_eq!(clock.nanos(Segment::NseEquity, 0), None);
-        assert_eq!(clock.nanos(Segment::NseEquity, 19_799), None);
-        assert_eq!(clock.nanos(Segment::NseEquity, u32::MAX), Some((u64::from(u32::MAX) - 19_800) * NANOS));
+        for none in [1, 19_799, 19_800, 315_532_800, 315_532_800 + 19_800, 0x7fff_ffff, u32::MAX] {
+            assert_eq!(clock.nanos(Segment::NseEquity, none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_in_india() {
+        let mut clock = Clock::new();
+        // 2026-11-25, 23:59:59 in India.
+        let last = 1_795_631_399;
+        assert!(!clock.set(last) && !clock.set(last) && clock.set(last + 1) && !clock.set(last + 86_400));
     }
 
     #[test]

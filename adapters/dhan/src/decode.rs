@@ -1,7 +1,10 @@
 //! From the broker's packets to ticks. Pure: no clock of its own, no connection, no allocation, and no input that makes
 //! it panic.
 
-use adapter_sdk::{Level, Price, Tick};
+use adapter_sdk::{
+    Level, Price, Tick,
+    read::{self, Sign},
+};
 
 use crate::{
     clock::Clock,
@@ -18,9 +21,9 @@ const COARSE_FROM: f64 = 131_072.0;
 /// Price steps of what is that expensive, in hundredths of a rupee.
 const COARSE_STEPS: [f64; 3] = [100.0, 10.0, 5.0];
 
-/// A price that cannot be.
+/// A price of a deep book that is no number: of such a side nobody knows which level is its best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a price that is no number, or out of range")]
+#[error("a price that is no number")]
 pub struct BadPrice;
 
 /// A packet as a tick.
@@ -33,7 +36,7 @@ pub enum Decoded {
     Quote(Tick),
     /// Open interest, which comes in a packet of its own beside quotes.
     Interest(Tick),
-    /// The close of the day before, which comes once, before the first packet of a subscription; see [`with_close`].
+    /// The close of the day before, which comes once, before the first packet of a subscription; see [`Apart`].
     Close(Price),
     /// A book with the values beside it.
     Book(Tick, Book),
@@ -66,9 +69,7 @@ struct Side {
     length: usize,
 }
 
-const NO_PRICE: Price = Price::from_nanos(0);
-
-const NO_LEVEL: Level = Level { price: NO_PRICE, quantity: 0, orders: None };
+const NO_LEVEL: Level = Level { price: Price::from_nanos(0), quantity: 0, orders: None };
 
 impl Side {
     fn levels(&self) -> &[Level] {
@@ -85,83 +86,111 @@ impl Side {
 
 /// Makes a tick of a packet, under the number that its instrument is subscribed with.
 ///
-/// The packets have no way to say that a value is missing but zero. A price, a time, or a last quantity of zero is
-/// absent; a volume or a total of zero is zero, and so is open interest where there is any. Indices have nothing but
-/// prices and the time: the rest of their packets is filled with zeros.
+/// The packets have no way to say that a value is missing but zero and what [`adapter_sdk::read`] takes for "none". A
+/// price, a time, or a last quantity of zero is absent; a volume or a total of zero is zero, before the opening too, and so
+/// is open interest where there is any. Indices have nothing but prices and the time: the rest of their packets is filled
+/// with zeros.
 ///
 /// The close in quotes and full packets is left out: it is that of this day, and zero as long as the day lasts.
-///
-/// # Errors
-/// When a price is no number; nothing of the packet is kept then.
-pub fn tick(packet: &Packet, instrument: u32, clock: &mut Clock) -> Result<Decoded, BadPrice> {
+pub fn tick(packet: &Packet, instrument: u32, clock: &mut Clock) -> Decoded {
     let segment = packet.key.segment;
     let tick = Tick::new(instrument);
-    Ok(match &packet.body {
+    match &packet.body {
         Body::Ticker { last_price, time } => {
-            let tick = with(tick, *last_price, segment, Tick::ltp)?;
+            let tick = with(tick, *last_price, segment, Tick::ltp);
             Decoded::Ltp(with_time(tick, *time, segment, clock))
         }
-        Body::PreviousClose { close, .. } => price(*close, segment)?.map_or(Decoded::Nothing, Decoded::Close),
-        Body::OpenInterest(oi) if segment.has_open_interest() => Decoded::Interest(tick.oi((*oi).into())),
+        Body::PreviousClose { close, .. } => price(*close, segment).map_or(Decoded::Nothing, Decoded::Close),
+        Body::OpenInterest(oi) if segment.has_open_interest() => {
+            Decoded::Interest(with_count(tick, *oi, Tick::oi))
+        }
         Body::Quote(trade, day) => {
-            let tick = with_trade(tick, trade, segment, clock)?;
-            Decoded::Quote(with_day(tick, day, segment)?)
+            Decoded::Quote(with_day(with_trade(tick, trade, segment, clock), day, segment))
         }
         Body::Full(trade, interest, day, levels) => {
-            let mut tick = with_trade(tick, trade, segment, clock)?;
-            tick = with_day(tick, day, segment)?;
+            let mut tick = with_day(with_trade(tick, trade, segment, clock), day, segment);
             if segment.has_open_interest() {
-                tick = tick.oi(interest.oi.into());
+                tick = with_count(tick, interest.oi, Tick::oi);
             }
             if segment == Segment::NseDerivatives {
-                tick = tick.oi_high(interest.high.into()).oi_low(interest.low.into());
+                tick = with_count(tick, interest.high, Tick::oi_high);
+                tick = with_count(tick, interest.low, Tick::oi_low);
             }
-            Decoded::Book(tick, book(levels, segment)?)
+            Decoded::Book(tick, book(levels, segment))
         }
         Body::OpenInterest(_) | Body::MarketStatus | Body::Disconnect(_) | Body::Other(_) => Decoded::Nothing,
-    })
+    }
 }
 
-/// A quote with the close of the day before, which the broker does not repeat.
-#[must_use]
-pub const fn with_close(tick: Tick, close: Price) -> Tick {
-    tick.close(close).prev_close(close)
+/// What the broker says of an instrument beside its quotes and full packets, and does not repeat in them: they are whole
+/// with it. It is true for one connection and one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// Close of the day before.
+    pub close: Option<Price>,
+    /// Open interest, of which full packets have a place of their own.
+    pub oi: Option<i64>,
 }
 
-/// The rows of one side of a deep book, without those that do not exist. They are at most as many as the feed's levels.
+impl Apart {
+    /// The values of a full packet as an image.
+    #[must_use]
+    pub const fn full(&self, tick: Tick) -> Tick {
+        match self.close {
+            Some(close) => tick.close(close).prev_close(close),
+            None => tick,
+        }
+        .image()
+    }
+
+    /// The values of a quote as an image.
+    #[must_use]
+    pub const fn quote(&self, tick: Tick) -> Tick {
+        self.full(match self.oi {
+            Some(oi) => tick.oi(oi),
+            None => tick,
+        })
+    }
+}
+
+/// The rows of one side of a deep book, without those that do not exist and those of orders at the market. They are at most
+/// as many as the feed's levels.
 ///
 /// # Errors
 /// When a price is no number; what `side` had before is gone then.
 pub fn side(rows: Rows<'_>, side: &mut Vec<Level>) -> Result<(), BadPrice> {
     side.clear();
     for row in rows {
-        let price = Price::from_f64(row.price).ok_or(BadPrice)?;
-        if price != NO_PRICE || row.quantity > 0 {
-            side.push(Level { price, quantity: row.quantity.into(), orders: Some(row.orders) });
+        if !row.price.is_finite() {
+            return Err(BadPrice);
+        }
+        // Deep books are of shares and derivatives of NSE.
+        let price = read::float(row.price, Sign::Positive);
+        if let (Some(price), Some(quantity)) = (price, read::quantity(row.quantity.into())) {
+            side.push(Level { price, quantity, orders: Some(row.orders) });
         }
     }
     Ok(())
 }
 
-fn with_trade(mut tick: Tick, trade: &Trade, segment: Segment, clock: &mut Clock) -> Result<Tick, BadPrice> {
-    tick = with(tick, trade.last_price, segment, Tick::ltp)?;
+fn with_trade(mut tick: Tick, trade: &Trade, segment: Segment, clock: &mut Clock) -> Tick {
+    tick = with(tick, trade.last_price, segment, Tick::ltp);
     tick = with_time(tick, trade.time, segment, clock);
     if segment == Segment::Index {
-        return Ok(tick);
+        return tick;
     }
-    tick = with(tick, trade.average_price, segment, Tick::average_price)?;
+    tick = with(tick, trade.average_price, segment, Tick::average_price);
     if trade.last_quantity > 0 {
         tick = tick.last_quantity(trade.last_quantity.into());
     }
-    Ok(tick
-        .volume(trade.volume.into())
-        .total_buy_quantity(trade.total_buy_quantity.into())
-        .total_sell_quantity(trade.total_sell_quantity.into()))
+    tick = with_count(tick, trade.volume, Tick::volume);
+    tick = with_count(tick, trade.total_buy_quantity, Tick::total_buy_quantity);
+    with_count(tick, trade.total_sell_quantity, Tick::total_sell_quantity)
 }
 
-fn with_day(mut tick: Tick, day: &Day, segment: Segment) -> Result<Tick, BadPrice> {
-    tick = with(tick, day.open, segment, Tick::open)?;
-    tick = with(tick, day.high, segment, Tick::high)?;
+fn with_day(mut tick: Tick, day: &Day, segment: Segment) -> Tick {
+    tick = with(tick, day.open, segment, Tick::open);
+    tick = with(tick, day.high, segment, Tick::high);
     with(tick, day.low, segment, Tick::low)
 }
 
@@ -169,38 +198,39 @@ fn with_time(tick: Tick, time: u32, segment: Segment, clock: &mut Clock) -> Tick
     clock.nanos(segment, time).map_or(tick, |nanos| tick.last_trade_ts_ns(nanos))
 }
 
-fn with(tick: Tick, value: f32, segment: Segment, set: fn(Tick, Price) -> Tick) -> Result<Tick, BadPrice> {
-    Ok(price(value, segment)?.map_or(tick, |price| set(tick, price)))
+#[inline]
+fn with(tick: Tick, value: f32, segment: Segment, set: fn(Tick, Price) -> Tick) -> Tick {
+    price(value, segment).map_or(tick, |price| set(tick, price))
 }
 
-fn book(levels: &[live::Level; LEVELS], segment: Segment) -> Result<Book, BadPrice> {
+#[inline]
+fn with_count(tick: Tick, value: u32, set: fn(Tick, i64) -> Tick) -> Tick {
+    read::quantity(value.into()).map_or(tick, |count| set(tick, count))
+}
+
+fn book(levels: &[live::Level; LEVELS], segment: Segment) -> Book {
     let empty = Side { rows: [NO_LEVEL; LEVELS], length: 0 };
     let mut book = Book { buy: empty, sell: empty };
     for level in levels {
-        book.buy.push(row(level.bid_price, level.bid_quantity, level.bid_orders, segment)?);
-        book.sell.push(row(level.ask_price, level.ask_quantity, level.ask_orders, segment)?);
+        book.buy.push(row(level.bid_price, level.bid_quantity, level.bid_orders, segment));
+        book.sell.push(row(level.ask_price, level.ask_quantity, level.ask_orders, segment));
     }
-    Ok(book)
+    book
 }
 
-/// A level, unless it is one of those of zeros that books are filled up with. A row with a quantity and no price is an
-/// order at the market, before the opening.
-fn row(value: f32, quantity: u32, orders: u16, segment: Segment) -> Result<Option<Level>, BadPrice> {
-    let price = price(value, segment)?;
-    if price.is_none() && quantity == 0 {
-        return Ok(None);
-    }
-    let price = price.unwrap_or_default();
-    Ok(Some(Level { price, quantity: quantity.into(), orders: Some(orders.into()) }))
+/// A level, unless it has no price: it is one of the zeros that books are filled up with then, or of the orders at the market
+/// before the opening.
+fn row(value: f32, quantity: u32, orders: u16, segment: Segment) -> Option<Level> {
+    let (price, quantity) = (price(value, segment)?, read::quantity(quantity.into())?);
+    Some(Level { price, quantity, orders: Some(orders.into()) })
 }
 
 /// The price that was meant by a float of 32 bits, which holds about seven digits: 6.55 arrives as 6.550000190734863.
-/// Zero means that there is none.
-fn price(value: f32, segment: Segment) -> Result<Option<Price>, BadPrice> {
+/// None for what [`adapter_sdk::read::float`] takes for none.
+fn price(value: f32, segment: Segment) -> Option<Price> {
     let wide = f64::from(value);
     let rounded = if segment.decimals() == 4 { (wide * 1e4).round() / 1e4 } else { hundredths(wide) / 1e2 };
-    let price = Price::from_f64(rounded).ok_or(BadPrice)?;
-    Ok(Some(price).filter(|price| *price != NO_PRICE))
+    read::float(rounded, segment.sign())
 }
 
 fn hundredths(wide: f64) -> f64 {
@@ -226,9 +256,10 @@ const fn f64_as_f32(value: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::Key;
 
     fn shown(value: f32, segment: Segment) -> Option<i64> {
-        price(value, segment).unwrap().map(Price::as_nanos)
+        price(value, segment).map(Price::as_nanos)
     }
 
     #[test]
@@ -246,9 +277,16 @@ mod tests {
         }
         assert_eq!(shown(83.0025, Segment::NseCurrency), Some(83_002_500_000));
         assert_eq!(shown(0.0, Segment::Mcx), None);
-        for nonsense in [f32::NAN, f32::INFINITY, 1e30] {
-            assert_eq!(price(nonsense, Segment::Mcx), Err(BadPrice));
+        assert_eq!(shown(-37.63, Segment::NseDerivatives), None);
+        // Words for none: floats that are none, 32 bits that are no float, and numbers that became one.
+        let bits = [0x8000_0000, 0x88ca_6c00, 0x7fff_ffff, u32::MAX].map(f32::from_bits);
+        let numbers =
+            [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, 1e30, 1e-40, -0.0, -1.0, -0.01];
+        let words = [21_474_836.0, -21_474_836.0, 42_949_672.0, 22_949_672.0, -20_000_000.0, 20_000_000.0];
+        for nonsense in bits.into_iter().chain(numbers).chain(words) {
+            assert_eq!(price(nonsense, Segment::Mcx), None, "{nonsense}");
         }
+        assert_eq!(price(214_748.36, Segment::NseCurrency), None);
     }
 
     #[test]
@@ -256,7 +294,70 @@ mod tests {
         for paise in (5..25_000_000_i64).step_by(5).step_by(7) {
             let exact = Price::from_scaled(paise, 2);
             let wide = exact.unwrap().as_f64();
-            assert_eq!(price(f64_as_f32(wide), Segment::NseEquity).unwrap(), exact, "{paise}");
+            assert_eq!(price(f64_as_f32(wide), Segment::NseEquity), exact, "{paise}");
         }
+    }
+
+    const TRADE: Trade = Trade {
+        last_price: 26_110.0,
+        last_quantity: 0,
+        time: 0,
+        average_price: 0.0,
+        volume: 0,
+        total_sell_quantity: 0,
+        total_buy_quantity: 0,
+    };
+
+    const DAY: Day = Day { open: 0.0, close: 0.0, high: 0.0, low: 0.0 };
+
+    fn decoded(segment: Segment, body: Body) -> Decoded {
+        let mut clock = Clock::new();
+        clock.set(1_795_599_000);
+        tick(&Packet { key: Key { segment, id: 1 }, body }, 7, &mut clock)
+    }
+
+    #[test]
+    fn before_the_opening_zeros_are_no_prices_and_a_volume_of_zero_is_one() {
+        let wanted = Tick::new(7).ltp(Price::from_nanos(26_110_000_000_000)).volume(0);
+        let wanted = wanted.total_buy_quantity(0).total_sell_quantity(0);
+        assert_eq!(decoded(Segment::NseEquity, Body::Quote(TRADE, DAY)), Decoded::Quote(wanted));
+        let interest = live::Interest { oi: 0, high: u32::MAX, low: 5 };
+        let full = Body::Full(TRADE, interest, DAY, [live::Level::default(); LEVELS]);
+        let Decoded::Book(tick, book) = decoded(Segment::NseDerivatives, full) else { panic!("no book") };
+        assert_eq!(tick, wanted.oi(0).oi_low(5));
+        assert!(book.buy().is_empty() && book.sell().is_empty());
+    }
+
+    #[test]
+    fn one_value_that_is_none_costs_no_other() {
+        let trade = Trade { average_price: f32::NAN, ..TRADE };
+        let day = Day { open: 25_900.0, high: f32::INFINITY, low: -1.0, close: 0.0 };
+        let Decoded::Quote(tick) = decoded(Segment::NseEquity, Body::Quote(trade, day)) else {
+            panic!("no quote")
+        };
+        let wanted = Tick::new(7).ltp(Price::from_nanos(26_110_000_000_000)).volume(0);
+        let wanted = wanted.total_buy_quantity(0).total_sell_quantity(0);
+        assert_eq!(tick, wanted.open(Price::from_nanos(25_900_000_000_000)));
+    }
+
+    #[test]
+    fn a_level_has_a_price() {
+        let level =
+            |bid_price, bid_quantity| live::Level { bid_quantity, bid_price, ..live::Level::default() };
+        let levels = [level(10.0, 5), level(0.0, 700), level(9.9, 0), level(f32::NAN, 3), level(9.8, 2)];
+        let interest = live::Interest { oi: 0, high: 0, low: 0 };
+        let full = Body::Full(TRADE, interest, DAY, levels);
+        let Decoded::Book(_, book) = decoded(Segment::NseEquity, full) else { panic!("no book") };
+        let quantities: Vec<i64> = book.buy().iter().map(|level| level.quantity).collect();
+        assert_eq!((quantities, book.sell().len()), (vec![5, 0, 2], 0));
+    }
+
+    #[test]
+    fn quotes_are_whole_with_what_came_apart() {
+        let (close, tick) = (Price::from_nanos(5), Tick::new(7).volume(1));
+        let apart = Apart { close: Some(close), oi: Some(9) };
+        let full = tick.close(close).prev_close(close).image();
+        assert_eq!((apart.full(tick), apart.quote(tick)), (full, full.oi(9)));
+        assert_eq!(Apart::default().quote(tick), tick.image());
     }
 }

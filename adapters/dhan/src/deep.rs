@@ -6,10 +6,12 @@ mod link;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::SystemTime,
 };
 
 use adapter_sdk::{
     AdapterError, Level,
+    ist::Day,
     tracing::{info, warn},
 };
 use tokio::{
@@ -45,6 +47,8 @@ pub(crate) struct Deep {
     books: BTreeMap<Key, Book>,
     /// By the host's number.
     holders: BTreeMap<u32, Key>,
+    /// In India, when the last message came.
+    day: Day,
     events: mpsc::Receiver<Event>,
     sender: mpsc::Sender<Event>,
 }
@@ -95,6 +99,7 @@ impl Deep {
             links: Vec::new(),
             books: BTreeMap::new(),
             holders: BTreeMap::new(),
+            day: Day::at(SystemTime::now()),
             events,
             sender,
         }
@@ -172,7 +177,7 @@ impl Deep {
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn next(&mut self) -> Outcome {
         match self.events.recv().await {
-            Some(Event::Message(tier, message)) => self.take(tier, &message),
+            Some(Event::Message(tier, message)) => self.take(tier, &message, Day::at(SystemTime::now())),
             Some(Event::Lost(link, error)) => self.lose(link, &error),
             // This side holds a sender.
             None => std::future::pending().await,
@@ -190,7 +195,11 @@ impl Deep {
         }
     }
 
-    fn take(&mut self, tier: Tier, message: &[u8]) -> Outcome {
+    /// Takes a message. A side that was said on another day is not shown with one of today.
+    fn take(&mut self, tier: Tier, message: &[u8], today: Day) -> Outcome {
+        if std::mem::replace(&mut self.day, today) != today {
+            self.books.values_mut().for_each(|book| (book.buy, book.sell) = (None, None));
+        }
         let mut outcome = Outcome::default();
         for packet in Packets::new(tier, message) {
             match packet {

@@ -1,5 +1,7 @@
 //! What an instrument is called at the broker: a segment and a security id. Ids repeat between segments.
 
+use adapter_sdk::read::Sign;
+
 /// The broker's segment. There is no 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -75,6 +77,11 @@ impl Segment {
             Self::NseCurrency | Self::BseCurrency => 4,
             _ => 2,
         }
+    }
+
+    /// Whether its prices may be below zero.
+    pub const fn sign(self) -> Sign {
+        if matches!(self, Self::Mcx) { Sign::Either } else { Sign::Positive }
     }
 
     /// Whether what trades there has open interest.

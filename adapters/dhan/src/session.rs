@@ -7,10 +7,11 @@ use std::{
 };
 
 use adapter_sdk::{
-    AdapterError, Connection, Grant, Mode, Price, Subscription, Tick, TickSink,
+    AdapterError, Connection, Grant, Mode, Subscription, Tick, TickSink,
     instruments::Renewal,
     net::{Message, WebSocket},
     plan::{Change, Feed, Plan},
+    read,
     tracing::{debug, info, warn},
 };
 use rustc_hash::FxHashMap;
@@ -20,7 +21,7 @@ use crate::{
     allotment::LIVE_LEVELS,
     clock::Clock,
     config::Settings,
-    decode::{self, Decoded},
+    decode::{self, Apart, Decoded},
     deep::{Deep, Outcome},
     list::Instruments,
     lookup,
@@ -53,8 +54,8 @@ pub struct Session {
     wanted: BTreeMap<u32, Subscription>,
     plan: Plan<Key>,
     deep: Deep,
-    /// Closes of the day before, by what is wanted.
-    closes: FxHashMap<Key, Price>,
+    /// What the broker says beside quotes, by what is wanted.
+    apart: FxHashMap<Key, Apart>,
     clock: Clock,
     /// When the next batch may go.
     batch_at: Instant,
@@ -85,7 +86,7 @@ impl Session {
             wanted: BTreeMap::new(),
             plan: Plan::new(),
             deep,
-            closes: FxHashMap::default(),
+            apart: FxHashMap::default(),
             clock: Clock::new(),
             batch_at: now,
             awaited: VecDeque::new(),
@@ -137,7 +138,7 @@ impl Session {
     /// another one on each day.
     fn begin_anew(&mut self, sink: &mut TickSink) {
         info!("Subscribing anew by the new list of instruments");
-        self.closes.clear();
+        self.apart.clear();
         let ends = request::end_all(&mut self.plan, self.wanted.keys().copied(), self.settings.batch_size);
         ends.into_iter().for_each(|message| self.socket.queue(message));
         self.place_all(sink);
@@ -148,7 +149,7 @@ impl Session {
         if let Some(key) = self.plan.key(instrument) {
             self.plan.drop(instrument);
             if self.plan.feed(&key).is_none_or(|feed| feed.instruments().is_empty()) {
-                self.closes.remove(&key);
+                self.apart.remove(&key);
             }
         }
         self.deep.drop(instrument);
@@ -213,7 +214,10 @@ impl Session {
 
     fn take_packets(&mut self, message: &[u8], sink: &mut TickSink) -> Result<(), AdapterError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.clock.set(now.as_secs());
+        if self.clock.set(now.as_secs()) {
+            // What was said yesterday is not shown beside what is said today.
+            self.apart.clear();
+        }
         for packet in Packets::new(message) {
             match packet {
                 Ok(Packet { body: Body::Disconnect(reason), .. }) => {
@@ -236,24 +240,21 @@ impl Session {
     fn take_packet(&mut self, packet: &Packet, sink: &mut TickSink) {
         // What nobody wants was unsubscribed, or is a mistake of the broker.
         let Some(feed) = self.plan.heard(&packet.key) else { return };
+        let segment = packet.key.segment;
         let has_deep_book = self.deep.is_coming(packet.key);
-        let close = self.closes.get(&packet.key).copied();
+        if let Body::OpenInterest(oi) = packet.body {
+            self.apart.entry(packet.key).or_default().oi = read::quantity(oi.into());
+        }
+        let apart = self.apart.get(&packet.key).copied().unwrap_or_default();
         for (instrument, _) in feed.instruments() {
             let Some(wanted) = self.wanted.get(instrument) else { continue };
-            let decoded = match decode::tick(packet, *instrument, &mut self.clock) {
+            let decoded = decode::tick(packet, *instrument, &mut self.clock);
+            if let Decoded::Close(close) = decoded {
                 // It goes out with the packet that follows it.
-                Ok(Decoded::Close(close)) => {
-                    self.closes.insert(packet.key, close);
-                    return;
-                }
-                Ok(decoded) => decoded,
-                Err(_) => {
-                    sink.undecodable();
-                    return;
-                }
-            };
-            let tick = |tick: &Tick| close.map_or(*tick, |close| decode::with_close(*tick, close));
-            publish(&decoded, tick, wanted.mode, has_deep_book, sink);
+                self.apart.entry(packet.key).or_default().close = Some(close);
+                return;
+            }
+            publish(&decoded, &apart, wanted.mode, segment, has_deep_book, sink);
         }
     }
 

@@ -1,14 +1,14 @@
 //! From the broker's integers to ticks. Pure: no clock, no connection, no allocation.
 
-use adapter_sdk::{Level, Price, Tick};
+use adapter_sdk::{
+    Level, Price, Tick,
+    read::{self, Sign},
+};
 
 use crate::state::{Instrument, Values};
 
 /// Levels on each side of a book of the data socket.
 pub const LEVELS: usize = 5;
-
-/// Nanoseconds in a second.
-const NANOS: u64 = 1_000_000_000;
 
 /// Places of `sf`.
 mod scrip {
@@ -97,6 +97,12 @@ const UNITS: i64 = 1_000_000_000;
 
 /// Makes prices of the integers of one feed.
 #[derive(Clone, Copy)]
+struct Prices {
+    scale: Scale,
+    sign: Sign,
+}
+
+#[derive(Clone, Copy)]
 enum Scale {
     /// So many units in each: what all known segments have.
     Whole(i64),
@@ -105,9 +111,8 @@ enum Scale {
 }
 
 impl Scale {
-    fn of(values: &Values) -> Result<Self, DecodeError> {
-        let divisor = values.divisor().ok_or(DecodeError::Precision)?;
-        Ok(if UNITS % divisor == 0 { Self::Whole(UNITS / divisor) } else { Self::Divided(divisor) })
+    const fn of(divisor: i64) -> Self {
+        if UNITS % divisor == 0 { Self::Whole(UNITS / divisor) } else { Self::Divided(divisor) }
     }
 
     /// Exact, as far as the ninth decimal place goes; what is beyond is rounded.
@@ -120,18 +125,35 @@ impl Scale {
     }
 }
 
-/// The last price alone; none when the broker has not sent one. Zero is what it sends before the first trade.
+impl Prices {
+    fn of(instrument: &Instrument, values: &Values) -> Result<Self, DecodeError> {
+        let topic = instrument.topic();
+        let sign = if topic.is_index() { Sign::Positive } else { topic.segment().sign() };
+        Ok(Self { scale: Scale::of(values.divisor().ok_or(DecodeError::Precision)?), sign })
+    }
+
+    /// None for zero, by which the broker means that there is none, and for what [`adapter_sdk::read`] takes for none.
+    #[inline]
+    fn price(self, raw: i32) -> Option<Price> {
+        if read::is_word(raw.into()) { None } else { read::plausible(self.scale.price(raw), self.sign) }
+    }
+
+    fn at(self, values: &Values, place: usize) -> Option<Price> {
+        values.get(place).and_then(|raw| self.price(raw))
+    }
+}
+
+/// The last price alone; none when the broker has not sent one, or zero, as it does before the first trade.
 ///
 /// # Errors
 /// When the broker's decimal places cannot be.
 pub fn last_price(instrument: &Instrument) -> Result<Option<Price>, DecodeError> {
     let Some(values) = instrument.prices() else { return Ok(None) };
-    let scale = Scale::of(values)?;
-    Ok(values.get(scrip::LTP).filter(|raw| *raw != 0).map(|raw| scale.price(raw)))
+    Ok(Prices::of(instrument, values)?.at(values, scrip::LTP))
 }
 
-/// Everything but the book, under a number of the host. Times of zero and a last price of zero mean that there is none
-/// yet; every other zero is the broker's word.
+/// Everything but the book, under a number of the host. Zero is a volume, a total or open interest, before the opening too;
+/// it is no price, no time and no last quantity. Without its price the size of a best bid or ask is left out, too.
 ///
 /// # Errors
 /// When the broker's decimal places cannot be.
@@ -151,60 +173,57 @@ pub fn quote(instrument: &Instrument, number: u32) -> Result<Tick, DecodeError> 
 pub fn values(instrument: &Instrument, number: u32) -> Result<Tick, DecodeError> {
     let tick = Tick::new(number);
     let Some(values) = instrument.prices() else { return Ok(tick) };
-    let scale = Scale::of(values)?;
+    let prices = Prices::of(instrument, values)?;
     if instrument.topic().is_index() {
-        Ok(index_quote(values, scale, tick))
+        Ok(index_quote(values, prices, tick))
     } else {
-        Ok(scrip_quote(values, scale, tick, instrument.topic().segment().is_cash()))
+        Ok(scrip_quote(values, prices, tick, instrument.topic().segment().is_cash()))
     }
 }
 
-fn index_quote(values: &Values, scale: Scale, mut tick: Tick) -> Tick {
-    let prices: [(_, fn(Tick, Price) -> Tick); 4] = [
+fn index_quote(values: &Values, prices: Prices, tick: Tick) -> Tick {
+    let places: [(_, fn(Tick, Price) -> Tick); 5] = [
+        (index::LTP, Tick::ltp),
         (index::OPEN, Tick::open),
         (index::HIGH, Tick::high),
         (index::LOW, Tick::low),
         (index::PREV_CLOSE, Tick::close),
     ];
-    tick = with_prices(values, scale, &prices, tick);
-    if let Some(raw) = values.get(index::LTP).filter(|raw| *raw != 0) {
-        tick = tick.ltp(scale.price(raw));
-    }
-    tick
+    with_prices(values, prices, &places, tick)
 }
 
-fn scrip_quote(values: &Values, scale: Scale, mut tick: Tick, is_cash: bool) -> Tick {
-    let prices: [(_, fn(Tick, Price) -> Tick); 9] = [
+fn scrip_quote(values: &Values, prices: Prices, mut tick: Tick, is_cash: bool) -> Tick {
+    let places: [(_, fn(Tick, Price) -> Tick); 8] = [
+        (scrip::LTP, Tick::ltp),
         (scrip::OPEN, Tick::open),
         (scrip::HIGH, Tick::high),
         (scrip::LOW, Tick::low),
         (scrip::PREV_CLOSE, Tick::close),
         (scrip::AVERAGE, Tick::average_price),
-        (scrip::BID_PRICE, Tick::bid_price),
-        (scrip::ASK_PRICE, Tick::ask_price),
         (scrip::LOWER_CIRCUIT, Tick::lower_circuit),
         (scrip::UPPER_CIRCUIT, Tick::upper_circuit),
     ];
-    let counts: [(_, fn(Tick, i64) -> Tick); 6] = [
+    let counts: [(_, fn(Tick, i64) -> Tick); 3] = [
         (scrip::VOLUME, Tick::volume),
-        (scrip::LAST_QUANTITY, Tick::last_quantity),
         (scrip::TOTAL_BUY, Tick::total_buy_quantity),
         (scrip::TOTAL_SELL, Tick::total_sell_quantity),
-        (scrip::BID_SIZE, Tick::bid_size),
-        (scrip::ASK_SIZE, Tick::ask_size),
     ];
-    tick = with_prices(values, scale, &prices, tick);
+    tick = with_prices(values, prices, &places, tick);
     for (place, set) in counts {
-        if let Some(raw) = values.get(place) {
-            tick = set(tick, count(raw));
-        }
+        tick = with_count(values, place, set, tick);
+    }
+    if let Some(price) = prices.at(values, scrip::BID_PRICE) {
+        tick = with_count(values, scrip::BID_SIZE, Tick::bid_size, tick.bid_price(price));
+    }
+    if let Some(price) = prices.at(values, scrip::ASK_PRICE) {
+        tick = with_count(values, scrip::ASK_SIZE, Tick::ask_size, tick.ask_price(price));
+    }
+    if values.get(scrip::LAST_QUANTITY).is_some_and(|raw| raw != 0) {
+        tick = with_count(values, scrip::LAST_QUANTITY, Tick::last_quantity, tick);
     }
     // Shares have no open interest of their own; their place for it is filled with zero.
-    if let Some(oi) = values.get(scrip::OI).map(count).filter(|oi| *oi > 0 || !is_cash) {
-        tick = tick.oi(oi);
-    }
-    if let Some(raw) = values.get(scrip::LTP).filter(|raw| *raw != 0) {
-        tick = tick.ltp(scale.price(raw));
+    if !is_cash || values.get(scrip::OI).is_some_and(|raw| raw != 0) {
+        tick = with_count(values, scrip::OI, Tick::oi, tick);
     }
     if let Some(at) = time(values, scrip::LAST_TRADE_TIME) {
         tick = tick.last_trade_ts_ns(at);
@@ -214,80 +233,65 @@ fn scrip_quote(values: &Values, scale: Scale, mut tick: Tick, is_cash: bool) -> 
 
 fn with_prices(
     values: &Values,
-    scale: Scale,
-    prices: &[(usize, fn(Tick, Price) -> Tick)],
+    prices: Prices,
+    places: &[(usize, fn(Tick, Price) -> Tick)],
     mut tick: Tick,
 ) -> Tick {
-    for (place, set) in prices {
-        if let Some(raw) = values.get(*place) {
-            tick = set(tick, scale.price(raw));
+    for (place, set) in places {
+        if let Some(price) = prices.at(values, *place) {
+            tick = set(tick, price);
         }
     }
     tick
 }
 
-/// The book of an instrument; none when the broker has said nothing of it. Rows of nothing but zeros are no levels. Where a row's price or
-/// quantity alone is known, a side ends: what comes after it would pass for better than it is.
+fn with_count(values: &Values, place: usize, set: fn(Tick, i64) -> Tick, tick: Tick) -> Tick {
+    values.get(place).and_then(count).map_or(tick, |count| set(tick, count))
+}
+
+/// The book of an instrument; none when the broker has said nothing of it. Rows without a price are no levels: they are
+/// padding, or orders at the market before the opening. Where a row's price or quantity alone is known, a side ends: what
+/// comes after it would pass for better than it is.
 ///
 /// # Errors
 /// When the broker's decimal places cannot be.
 pub fn book(instrument: &Instrument) -> Result<Option<Book>, DecodeError> {
     let Some(values) = instrument.book().filter(|values| !values.is_empty()) else { return Ok(None) };
-    let scale = Scale::of(values)?;
+    let prices = Prices::of(instrument, values)?;
     Ok(Some(Book {
-        buy: side(values, scale, [book::BID_PRICE, book::BID_SIZE, book::BID_ORDERS]),
-        sell: side(values, scale, [book::ASK_PRICE, book::ASK_SIZE, book::ASK_ORDERS]),
+        buy: side(values, prices, [book::BID_PRICE, book::BID_SIZE, book::BID_ORDERS]),
+        sell: side(values, prices, [book::ASK_PRICE, book::ASK_SIZE, book::ASK_ORDERS]),
     }))
 }
 
-fn side(values: &Values, scale: Scale, [prices, sizes, orders]: [usize; 3]) -> Side {
+fn side(values: &Values, scale: Prices, [prices, sizes, orders]: [usize; 3]) -> Side {
     let empty = Level { price: Price::from_nanos(0), quantity: 0, orders: None };
     let mut side = Side { levels: [empty; LEVELS], length: 0 };
     for row in 0..LEVELS {
         let (price, size) = match (values.get(prices + row), values.get(sizes + row)) {
-            (Some(0), Some(0)) | (None, None) => continue,
-            (Some(price), Some(size)) => (price, size),
+            (Some(0), Some(_)) | (None, None) => continue,
+            (Some(price), Some(size)) => (scale.price(price), count(size)),
             _ => break,
         };
+        let (Some(price), Some(quantity)) = (price, size) else { break };
         if let Some(free) = side.levels.get_mut(side.length) {
             let orders = values.get(orders + row).map(i32::cast_unsigned);
-            *free = Level { price: scale.price(price), quantity: count(size), orders };
+            *free = Level { price, quantity, orders };
             side.length += 1;
         }
     }
     side
 }
 
-/// A count above 2,147,483,647 comes as a negative number: quantities are never below zero.
-fn count(raw: i32) -> i64 {
-    i64::from(raw.cast_unsigned())
+/// A count above 2,147,483,647 comes as a negative number: quantities are never below zero. -1 is none.
+fn count(raw: i32) -> Option<i64> {
+    read::quantity(i64::from(raw.cast_unsigned()))
 }
 
-/// Nanoseconds since the Unix epoch; zero means that there is no time.
+/// Nanoseconds since the Unix epoch; none for a time that cannot be.
 fn time(values: &Values, place: usize) -> Option<u64> {
-    let seconds = u64::from(values.get(place)?.cast_unsigned());
-    (seconds > 0).then(|| seconds * NANOS)
+    read::seconds(i64::from(values.get(place)?.cast_unsigned()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prices_are_exact_and_rounded_beyond_the_ninth_place() {
-        let divided = |divisor: i64| {
-            if UNITS % divisor == 0 { Scale::Whole(UNITS / divisor) } else { Scale::Divided(divisor) }
-        };
-        for (divisor, raw, nanos) in [
-            (1, i32::MAX, 2_147_483_647_000_000_000),
-            (100, 62_505, 625_050_000_000),
-            (100, -3_763, -37_630_000_000),
-            (10_000, 830_025, 83_002_500_000),
-            (3, 2, 666_666_667),
-            (3, -2, -666_666_667),
-            (65_535 * UNITS, i32::MAX, 32_768),
-        ] {
-            assert_eq!(divided(divisor).price(raw).as_nanos(), nanos, "{raw} / {divisor}");
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! What is known of each topic that is subscribed: records hold only what has changed, under numbers of the connection.
 //! Pure, and bounded: there is room for nothing that was not asked for.
 
+use adapter_sdk::{ist::OFFSET_SECONDS, read};
 use rustc_hash::FxHashMap;
 
 use crate::{
@@ -75,6 +76,25 @@ const fn places(feed: Feed) -> usize {
         Feed::Index => 6,
         Feed::Depth => MAX_VALUES,
     }
+}
+
+/// Place of open interest in `sf`.
+const OPEN_INTEREST: usize = 12;
+
+/// Place of the exchange's time.
+const fn feed_time(feed: Feed) -> Option<usize> {
+    match feed {
+        Feed::Scrip => Some(3),
+        Feed::Index => Some(2),
+        Feed::Depth => None,
+    }
+}
+
+/// The day in India of a time of the broker's, in days since 1970.
+fn day(seconds: i32) -> Option<u64> {
+    const DAY_SECONDS: u64 = 86_400;
+    let seconds = read::seconds(seconds.cast_unsigned().into())? / 1_000_000_000;
+    Some((seconds + OFFSET_SECONDS.unsigned_abs()) / DAY_SECONDS)
 }
 
 /// An instrument that is subscribed.
@@ -280,6 +300,26 @@ impl Topics {
         }
     }
 
+    /// Forgets what was known of another day, if the record is the first one of a new day by the exchange's time: an update
+    /// says only what has changed. Open interest is kept, which changes with the first trade and not with the day. It is for
+    /// those who publish ticks, and comes before [`Self::apply`].
+    pub fn begin_day(&mut self, record: &Record<'_>, target: Target) {
+        let Record::Update { values: new, .. } = record else { return };
+        let Some(at) = feed_time(target.feed) else { return };
+        let Some(instrument) = at_mut(&mut self.instruments, target.place) else { return };
+        let known = instrument.prices.get(at).and_then(day);
+        let now = new.iter().nth(at).filter(|value| *value != ABSENT).and_then(day);
+        if !matches!((known, now), (Some(known), Some(now)) if known < now) {
+            return;
+        }
+        let oi = instrument.prices.raw.get(OPEN_INTEREST).copied().filter(|_| target.feed == Feed::Scrip);
+        instrument.prices.raw = [ABSENT; MAX_VALUES];
+        instrument.book.raw = [ABSENT; MAX_VALUES];
+        if let (Some(place), Some(oi)) = (instrument.prices.raw.get_mut(OPEN_INTEREST), oi) {
+            *place = oi;
+        }
+    }
+
     /// An instrument at its place.
     pub fn get(&self, place: u32) -> Option<&Instrument> {
         self.instruments.get(usize::try_from(place).ok()?)
@@ -299,3 +339,6 @@ impl Topics {
 fn at_mut(instruments: &mut [Instrument], place: u32) -> Option<&mut Instrument> {
     instruments.get_mut(usize::try_from(place).ok()?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use adapter_sdk::read::Sign;
+
 /// Longest name within a topic, in bytes. Numbers have up to ten digits, names of indices up to thirty letters.
 const MAX_NAME_BYTES: usize = 45;
 
@@ -62,6 +64,14 @@ impl Segment {
     /// Whether shares are traded there, which have no open interest of their own.
     pub const fn is_cash(self) -> bool {
         matches!(self, Self::NseCash | Self::BseCash)
+    }
+
+    /// Whether its prices may be below zero.
+    pub const fn sign(self) -> Sign {
+        match self {
+            Self::Mcx | Self::NseCommodity => Sign::Either,
+            _ => Sign::Positive,
+        }
     }
 
     /// Whether the socket of fifty levels has its instruments.

@@ -129,7 +129,7 @@ fn in_lite_mode_nothing_but_the_price_is_published() {
         bench.wait_for_ticks(1, 2).iter().zip([625 * PRICE_SCALE, 700 * PRICE_SCALE + PRICE_SCALE / 20])
     {
         let Published::Ltp(tick) = tick else { panic!("{tick:?}") };
-        assert_eq!((tick.ltp, tick.fields), (price, field::LTP));
+        assert_eq!((tick.ltp, tick.fields), (price, field::LTP | field::IMAGE));
     }
 }
 

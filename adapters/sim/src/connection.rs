@@ -128,8 +128,9 @@ impl Outlet for Publisher<'_> {
 
 fn tick_of(outgoing: &Outgoing<'_>) -> Tick {
     let view = outgoing.view;
+    // Each is all that there is to know.
     let mut tick =
-        Tick::new(outgoing.instrument).ltp(price(view.ltp)).exchange_ts_ns(outgoing.exchange_ts_ns);
+        Tick::new(outgoing.instrument).image().ltp(price(view.ltp)).exchange_ts_ns(outgoing.exchange_ts_ns);
     if let Some(trading) = view.trading {
         tick = tick
             .last_trade_ts_ns(trading.last_trade_ts_ns)

@@ -33,8 +33,8 @@ use std::{
 };
 
 use adapter_sdk::{
-    Adapter, AdapterError, Capability, Context, Credentials, Grant, Manifest, Mode, Refusal, Subscription,
-    instruments::publish_names, tracing,
+    Adapter, AdapterError, Capability, Context, Credentials, Grant, ListReporter, ListState, Manifest, Mode,
+    Refusal, Subscription, instruments::publish_names, tracing,
 };
 
 pub use self::connection::SimConnection;
@@ -56,6 +56,7 @@ pub struct Sim {
     settings: Rc<Settings>,
     market: Rc<RefCell<Market>>,
     logins_refused: Cell<u32>,
+    lists: ListReporter,
 }
 
 impl Sim {
@@ -89,6 +90,7 @@ impl Sim {
             settings: Rc::new(settings),
             market: Rc::new(RefCell::new(market)),
             logins_refused: Cell::new(0),
+            lists: ListReporter::default(),
         })
     }
 }
@@ -104,7 +106,7 @@ impl Adapter for Sim {
             .config_schema(CONFIG_SCHEMA)
     }
 
-    fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
+    fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
         let today = Date::in_india(connection::unix_now_ns());
         let sim = Self::try_on(&config, today).map_err(AdapterError::config)?;
         {
@@ -115,7 +117,18 @@ impl Adapter for Sim {
                 tracing::warn!(%error, "The names of instruments could not be written for the console");
             }
         }
-        Ok(sim)
+        Ok(Self { lists: context.lists(), ..sim })
+    }
+
+    async fn prepare(&self, _credentials: &Credentials) -> Result<(), AdapterError> {
+        // Made with the instance, of nothing that could be torn.
+        self.lists.say(&ListState {
+            is_whole: true,
+            instruments: self.market.borrow().universe().instruments().len(),
+            fetched_at: connection::unix_now_ns() / 1_000_000_000,
+            ..ListState::default()
+        });
+        Ok(())
     }
 
     fn resolve(&self, subscription: &Subscription) -> Result<Grant, Refusal> {

@@ -1,14 +1,14 @@
 //! From the broker's bytes to ticks. Pure: no clock, no connection, and no input that makes it panic.
 
-use adapter_sdk::{Level, Price, Tick};
+use adapter_sdk::{
+    Level, Price, Tick,
+    read::{self, Sign},
+};
 
 use crate::wire::{Message, Packet, Row};
 
 /// Decimal places of the broker's prices: they are in paise.
 const DECIMALS: u32 = 2;
-
-/// Nanoseconds in a millisecond.
-const NANOS: u64 = 1_000_000;
 
 /// A packet, decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +27,6 @@ pub enum DecodeError {
     /// The text is no message of the broker.
     #[error("no message of the broker")]
     NoMessage,
-    /// A price or time that cannot be.
-    #[error("a number that is out of range")]
-    OutOfRange,
     /// One side of a book without the other.
     #[error("half a book")]
     HalfABook,
@@ -43,27 +40,31 @@ pub fn message(text: &str) -> Result<Message, DecodeError> {
     serde_json::from_str(text).map_err(|_| DecodeError::NoMessage)
 }
 
-/// Makes a tick of a packet, under the number that its instrument is subscribed with.
+/// Makes a tick of a packet, under the number that its instrument is subscribed with. A value that is not there is absent,
+/// and so is one that cannot be, such as a price of zero or one of the words by which brokers mean "none": see
+/// [`adapter_sdk::read`]. A volume of zero is one.
+///
+/// A packet says what has changed, so the tick is an update. If your broker's packets say all that there is to know of an
+/// instrument, make it an image: `tick.image()`.
 ///
 /// # Errors
-/// When a value cannot be, or a side of the book is missing.
+/// When a side of the book is missing.
 pub fn packet(packet: &Packet, instrument: u32) -> Result<Decoded, DecodeError> {
     let mut tick = Tick::new(instrument);
     let mut is_quote = false;
-    // Each value by itself: what is absent stays absent.
-    if let Some(paise) = packet.p {
-        tick = tick.ltp(price(paise)?);
+    if let Some(price) = packet.p.and_then(price) {
+        tick = tick.ltp(price);
     }
-    if let Some(ms) = packet.t {
-        tick = tick.exchange_ts_ns(nanos(ms)?);
+    if let Some(at) = packet.t.and_then(time) {
+        tick = tick.exchange_ts_ns(at);
     }
-    if let Some(ms) = packet.lt {
-        tick = tick.last_trade_ts_ns(nanos(ms)?);
+    if let Some(at) = packet.lt.and_then(time) {
+        tick = tick.last_trade_ts_ns(at);
     }
-    if let Some(quantity) = packet.v {
+    if let Some(quantity) = packet.v.and_then(read::quantity) {
         tick = tick.volume(quantity);
     }
-    if let Some(quantity) = packet.lq {
+    if let Some(quantity) = packet.lq.and_then(read::quantity).filter(|quantity| *quantity > 0) {
         tick = tick.last_quantity(quantity);
     }
     let prices: [(_, fn(Tick, Price) -> Tick); 5] = [
@@ -74,8 +75,9 @@ pub fn packet(packet: &Packet, instrument: u32) -> Result<Decoded, DecodeError> 
         (packet.ap, Tick::average_price),
     ];
     for (paise, set) in prices {
-        if let Some(paise) = paise {
-            (tick, is_quote) = (set(tick, price(paise)?), true);
+        is_quote |= paise.is_some();
+        if let Some(price) = paise.and_then(price) {
+            tick = set(tick, price);
         }
     }
     let counts: [(_, fn(Tick, i64) -> Tick); 3] = [
@@ -84,31 +86,32 @@ pub fn packet(packet: &Packet, instrument: u32) -> Result<Decoded, DecodeError> 
         (packet.ts, Tick::total_sell_quantity),
     ];
     for (count, set) in counts {
-        if let Some(count) = count {
-            (tick, is_quote) = (set(tick, count), true);
+        is_quote |= count.is_some();
+        if let Some(count) = count.and_then(read::quantity) {
+            tick = set(tick, count);
         }
     }
     match (&packet.b, &packet.s) {
-        (Some(buy), Some(sell)) => Ok(Decoded::Book(tick, side(buy)?, side(sell)?)),
+        (Some(buy), Some(sell)) => Ok(Decoded::Book(tick, side(buy), side(sell))),
         (None, None) if is_quote => Ok(Decoded::Quote(tick)),
         (None, None) => Ok(Decoded::Ltp(tick)),
         _ => Err(DecodeError::HalfABook),
     }
 }
 
-fn price(paise: i64) -> Result<Price, DecodeError> {
-    Price::from_scaled(paise, DECIMALS).ok_or(DecodeError::OutOfRange)
+/// Say [`Sign::Either`] for exchanges where prices may be below zero.
+const fn price(paise: i64) -> Option<Price> {
+    read::scaled(paise, DECIMALS, Sign::Positive)
 }
 
-fn nanos(ms: u64) -> Result<u64, DecodeError> {
-    ms.checked_mul(NANOS).ok_or(DecodeError::OutOfRange)
+fn time(ms: u64) -> Option<u64> {
+    read::millis(i64::try_from(ms).ok()?)
 }
 
-/// One side of a book, without the rows of zeros at its end.
-fn side(rows: &[Row]) -> Result<Vec<Level>, DecodeError> {
-    let real = rows.iter().take_while(|(paise, quantity, _)| *paise != 0 || *quantity != 0);
-    real.map(|(paise, quantity, orders)| {
-        Ok(Level { price: price(*paise)?, quantity: *quantity, orders: Some(*orders) })
-    })
-    .collect()
+/// One side of a book, without the rows of zeros at its end, and without those that have no price.
+fn side(rows: &[Row]) -> Vec<Level> {
+    let level = |(paise, quantity, orders): &Row| {
+        Some(Level { price: price(*paise)?, quantity: read::quantity(*quantity)?, orders: Some(*orders) })
+    };
+    rows.iter().filter_map(level).collect()
 }

@@ -49,8 +49,10 @@ fn what_makes_no_sense_is_an_error() {
         assert_eq!(decode::message(text), Err(DecodeError::NoMessage), "{text}");
     }
     assert_eq!(decode::message(r#"{"type":"auction"}"#), Ok(Message::Unknown));
-    let far = Packet { p: Some(i64::MAX), ..Packet::default() };
-    assert_eq!(decode::packet(&far, 1), Err(DecodeError::OutOfRange));
+    for none in [0, -1, i64::MAX, i32::MIN.into()] {
+        let far = Packet { p: Some(none), t: Some(0), ..Packet::default() };
+        assert_eq!(decode::packet(&far, 1), Ok(Decoded::Ltp(Tick::new(1))), "{none}");
+    }
     let half = Packet { b: Some(vec![(1, 2, 3)]), ..Packet::default() };
     assert_eq!(decode::packet(&half, 1), Err(DecodeError::HalfABook));
 }

@@ -10,10 +10,10 @@
 //!
 //! The length alone says what a packet is.
 
-use adapter_sdk::{Level, Price, Tick};
-
-/// Nanoseconds in a second: the broker's times are in seconds since the Unix epoch, UTC.
-const NANOS: u64 = 1_000_000_000;
+use adapter_sdk::{
+    Level, Price, Tick,
+    read::{self, Sign},
+};
 
 /// Levels on each side of a book.
 pub const LEVELS: usize = 5;
@@ -104,8 +104,7 @@ impl<'a> Iterator for Packets<'a> {
             self.is_cut = true;
             return Some(Err(DecodeError::Truncated));
         };
-        let packet = Kind::of_length(bytes.len()).map(|kind| Packet { kind, bytes });
-        Some(packet.ok_or(DecodeError::UnknownLength { bytes: bytes.len() }))
+        Some(Packet::of(bytes).ok_or(DecodeError::UnknownLength { bytes: bytes.len() }))
     }
 }
 
@@ -113,10 +112,28 @@ impl<'a> Iterator for Packets<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
     kind: Kind,
+    scale: Option<Scale>,
     bytes: &'a [u8],
 }
 
-impl Packet<'_> {
+impl<'a> Packet<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let packet = Self { kind: Kind::of_length(bytes.len())?, scale: None, bytes };
+        Some(Self { scale: Scale::of_token(packet.token()), ..packet })
+    }
+
+    /// What its prices are worth. None for a token of a segment that nobody knows: without [`Self::scaled`] the packet has
+    /// no prices.
+    pub const fn scale(&self) -> Option<Scale> {
+        self.scale
+    }
+
+    /// The same packet with prices that are worth this.
+    #[must_use]
+    pub const fn scaled(self, scale: Scale) -> Self {
+        Self { scale: Some(scale), ..self }
+    }
+
     /// What it is.
     pub const fn kind(&self) -> Kind {
         self.kind
@@ -129,33 +146,30 @@ impl Packet<'_> {
 
     /// Its last price, if there is one yet.
     pub fn last_price(&self) -> Option<Price> {
-        (self.word(4) > 0).then(|| self.price(4))
+        self.price(4)
     }
 
     /// Its values under the number that the instrument is subscribed with. What the kind has no place for is absent, and
-    /// so are a last price and times of 0, by which the broker means that there is none yet. Other zeros are the
-    /// broker's word: before the first trade of a day its open is 0.
+    /// so is what the broker has only a word for: a price, a time or a last quantity of 0, and the numbers that
+    /// [`adapter_sdk::read`] takes for "none". A volume or a total of 0 is one, before the opening too. Open interest of 0
+    /// is none where the broker knows no highest of the day either: it has not come yet, or the instrument is a share.
     pub fn tick(&self, instrument: u32) -> Tick {
-        let tick = Tick::new(instrument);
-        let tick = self.last_price().map_or(tick, |price| tick.ltp(price));
+        let tick = self.with(Tick::new(instrument), 4, Tick::ltp);
         match self.kind {
             Kind::Ltp => tick,
             // The change at 24 is left to those who know whether it is absolute: the broker's package ignores it too.
             Kind::IndexQuote => self.index(tick),
-            Kind::IndexFull => self.exchange_time(self.index(tick), 28),
+            Kind::IndexFull => self.time(self.index(tick), 28, Tick::exchange_ts_ns),
             Kind::Quote => self.quote(tick),
             Kind::Full => {
-                let tick = self.quote(tick).oi(self.count(48)).oi_high(self.count(52)).oi_low(self.count(56));
-                let tick = match self.word(44) {
-                    0 => tick,
-                    seconds => tick.last_trade_ts_ns(u64::from(seconds) * NANOS),
-                };
-                self.exchange_time(tick, 60)
+                let tick = self.interest(self.quote(tick));
+                self.time(self.time(tick, 44, Tick::last_trade_ts_ns), 60, Tick::exchange_ts_ns)
             }
         }
     }
 
-    /// The book, without the rows of zeros that the broker fills it up with; None when the kind has none.
+    /// The book, without the rows of zeros that the broker fills it up with, and without those of orders at the market,
+    /// which have no price before the opening; None when the kind has none.
     pub fn book(&self) -> Option<Book> {
         if self.kind != Kind::Full {
             return None;
@@ -166,54 +180,71 @@ impl Packet<'_> {
 
     /// Indices have high and low before open and close.
     fn index(&self, tick: Tick) -> Tick {
-        tick.high(self.price(8)).low(self.price(12)).open(self.price(16)).close(self.price(20))
+        self.prices(tick, [(8, Tick::high), (12, Tick::low), (16, Tick::open), (20, Tick::close)])
     }
 
     fn quote(&self, tick: Tick) -> Tick {
-        tick.last_quantity(self.count(8))
-            .average_price(self.price(12))
-            .volume(self.count(16))
-            .total_buy_quantity(self.count(20))
-            .total_sell_quantity(self.count(24))
-            .open(self.price(28))
-            .high(self.price(32))
-            .low(self.price(36))
-            .close(self.price(40))
+        let tick = self.prices(
+            tick,
+            [
+                (12, Tick::average_price),
+                (28, Tick::open),
+                (32, Tick::high),
+                (36, Tick::low),
+                (40, Tick::close),
+            ],
+        );
+        let tick = if self.word(8) == 0 { tick } else { self.count(tick, 8, Tick::last_quantity) };
+        let tick = self.count(tick, 16, Tick::volume);
+        let tick = self.count(tick, 20, Tick::total_buy_quantity);
+        self.count(tick, 24, Tick::total_sell_quantity)
     }
 
-    fn exchange_time(&self, tick: Tick, place: usize) -> Tick {
-        match self.word(place) {
-            0 => tick,
-            seconds => tick.exchange_ts_ns(u64::from(seconds) * NANOS),
+    fn interest(&self, tick: Tick) -> Tick {
+        if self.word(48) == 0 && self.word(52) == 0 {
+            return tick;
         }
+        let tick = self.count(tick, 48, Tick::oi);
+        self.count(self.count(tick, 52, Tick::oi_high), 56, Tick::oi_low)
     }
 
     fn side(&self, start: usize) -> Side {
         let mut side = Side { rows: [NO_LEVEL; LEVELS], length: 0 };
         for place in (start..).step_by(LEVEL_BYTES).take(LEVELS) {
-            // A row with a quantity and no price is an order at the market, before the opening.
-            if self.word(place) == 0 && self.word(place + 4) == 0 {
-                continue;
-            }
-            if let Some(row) = side.rows.get_mut(side.length) {
-                *row = Level {
-                    price: self.price(place + 4),
-                    quantity: self.count(place),
-                    orders: Some(u32::from(u16::from_be_bytes(self.at(place + 8)))),
-                };
+            let (price, quantity) = (self.price(place + 4), read::quantity(self.word(place).into()));
+            if let (Some(price), Some(quantity), Some(row)) =
+                (price, quantity, side.rows.get_mut(side.length))
+            {
+                let orders = Some(u32::from(u16::from_be_bytes(self.at(place + 8))));
+                *row = Level { price, quantity, orders };
                 side.length += 1;
             }
         }
         side
     }
 
-    fn price(&self, place: usize) -> Price {
-        // Ten digits and seven more fit into a price.
-        Price::from_scaled(i64::from(self.word(place)), decimals(self.token())).unwrap_or_default()
+    fn prices<const N: usize>(&self, tick: Tick, prices: [(usize, fn(Tick, Price) -> Tick); N]) -> Tick {
+        prices.into_iter().fold(tick, |tick, (place, set)| self.with(tick, place, set))
     }
 
-    fn count(&self, place: usize) -> i64 {
-        i64::from(self.word(place))
+    #[inline]
+    fn with(&self, tick: Tick, place: usize, set: fn(Tick, Price) -> Tick) -> Tick {
+        self.price(place).map_or(tick, |price| set(tick, price))
+    }
+
+    #[inline]
+    fn count(&self, tick: Tick, place: usize, set: fn(Tick, i64) -> Tick) -> Tick {
+        read::quantity(self.word(place).into()).map_or(tick, |count| set(tick, count))
+    }
+
+    #[inline]
+    fn time(&self, tick: Tick, place: usize, set: fn(Tick, u64) -> Tick) -> Tick {
+        read::seconds(self.word(place).into()).map_or(tick, |at| set(tick, at))
+    }
+
+    #[inline]
+    fn price(&self, place: usize) -> Option<Price> {
+        self.scale.and_then(|scale| scale.price(self.word(place)))
     }
 
     fn word(&self, place: usize) -> u32 {
@@ -264,19 +295,66 @@ pub const fn is_index(token: u32) -> bool {
     segment(token) == 9
 }
 
-/// Decimal places of an instrument's prices, by its segment. Those of the exchanges' currencies and of NSE's commodities
-/// are from the broker's Python package 5.2.2; the documents know 7 for NSE's currencies and 2 for the rest.
-pub const fn decimals(token: u32) -> u32 {
-    match segment(token) {
-        // CDS.
-        3 => 7,
-        // BCD, NCO.
-        6 | 12 => 4,
-        // NSE, NFO, BSE, BFO, MCX, indices.
-        _ => 2,
+/// What the integers of an instrument's prices are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Scale {
+    decimals: u32,
+    sign: Sign,
+}
+
+impl Scale {
+    const PAISE: Self = Self { decimals: 2, sign: Sign::Positive };
+    const COMMODITIES: Self = Self { decimals: 2, sign: Sign::Either };
+    const NSE_CURRENCIES: Self = Self { decimals: 7, sign: Sign::Positive };
+    const FINE: Self = Self { decimals: 4, sign: Sign::Positive };
+
+    /// By the segment that a token has in its last byte. The decimal places of the exchanges' currencies and of NSE's
+    /// commodities are from the broker's Python package 5.2.2; the documents know 7 for NSE's currencies and 2 for the
+    /// rest. None for a segment that neither knows: to guess two would show prices a hundred times too high.
+    pub const fn of_token(token: u32) -> Option<Self> {
+        Some(match segment(token) {
+            // NSE, NFO, BSE, BFO, indices.
+            1 | 2 | 4 | 5 | 9 => Self::PAISE,
+            // MCX, and the exchange that was called MCX-SX.
+            7 | 8 => Self::COMMODITIES,
+            // CDS.
+            3 => Self::NSE_CURRENCIES,
+            // BCD, NCO.
+            6 | 12 => Self::FINE,
+            _ => return None,
+        })
+    }
+
+    /// By the exchange that the list of instruments has for it, in OpenAlgo's words.
+    pub fn of_exchange(exchange: &str) -> Option<Self> {
+        Some(match exchange {
+            "NSE" | "NFO" | "BSE" | "BFO" => Self::PAISE,
+            index if index.ends_with("_INDEX") => Self::PAISE,
+            "MCX" => Self::COMMODITIES,
+            "CDS" => Self::NSE_CURRENCIES,
+            "BCD" | "NCO" => Self::FINE,
+            _ => return None,
+        })
+    }
+
+    /// The documents call prices signed, the packages read them as unsigned. With two decimals none that is honest is in
+    /// the upper half but those below zero. With more some are: silver of NSE's commodities may cost 2,50,000.
+    #[inline]
+    const fn price(self, raw: u32) -> Option<Price> {
+        /// From here on it may be either, and is left out.
+        const AMBIGUOUS_FROM: u32 = 0xf000_0000;
+        let raw = match self.decimals {
+            2 => raw.cast_signed() as i64,
+            _ if raw >= AMBIGUOUS_FROM => return None,
+            _ => raw as i64,
+        };
+        read::scaled(raw, self.decimals, self.sign)
     }
 }
 
 const fn segment(token: u32) -> u32 {
     token & 0xff
 }
+
+#[cfg(test)]
+mod tests;

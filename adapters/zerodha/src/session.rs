@@ -14,13 +14,14 @@ use adapter_sdk::{
     instruments::Renewal,
     net::{Message, WebSocket},
     plan::Plan,
+    read::Odd,
     tracing::{debug, info, warn},
 };
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
     config::Settings,
-    decode::{Kind, Packet, Packets},
+    decode::{Kind, Packet, Packets, Scale},
     instruments::Instruments,
     lookup, plan,
     wire::{self, Postback, Text},
@@ -42,6 +43,13 @@ const RECENT: Duration = Duration::from_secs(10);
 /// How long those have to show that they are not meant. The broker sends the last state of each right away.
 const SNAPSHOT_LIMIT: Duration = Duration::from_secs(2);
 
+/// What was logged, and is only counted from then on.
+#[derive(Debug, Default)]
+struct Complaints {
+    packets: bool,
+    texts: bool,
+}
+
 /// A connection that is up.
 #[derive(Debug)]
 pub struct Session {
@@ -62,7 +70,9 @@ pub struct Session {
     recent: VecDeque<(Instant, Vec<u32>)>,
     /// Tokens that the broker may have refused, and when to decide.
     suspects: Option<(Instant, Vec<u32>)>,
-    has_complained: bool,
+    /// Members of order updates that made no sense.
+    odd: Odd,
+    has_complained_of: Complaints,
     /// Whether the broker has said which list of instruments is the present one.
     has_begun: bool,
 }
@@ -88,7 +98,8 @@ impl Session {
             batch_at: Instant::now(),
             recent: VecDeque::new(),
             suspects: None,
-            has_complained: false,
+            odd: Odd::new(),
+            has_complained_of: Complaints::default(),
             has_begun: false,
         }
     }
@@ -194,22 +205,28 @@ impl Session {
                 Ok(packet) => {
                     // What nobody wants was unsubscribed, or is a mistake of the broker.
                     let Some(feed) = self.plan.heard(&packet.token()) else { continue };
+                    let Some(packet) = with_scale(packet, &self.list) else {
+                        self.complain(&"a token of a segment that nobody knows", message.len(), sink);
+                        continue;
+                    };
                     for (instrument, mode) in feed.instruments() {
                         publish(&packet, *instrument, *mode, sink);
                     }
                 }
-                Err(error) => {
-                    sink.undecodable();
-                    if !std::mem::replace(&mut self.has_complained, true) {
-                        warn!(%error, bytes = message.len(), "A message that makes no sense; more of them are only counted");
-                    }
-                }
+                Err(error) => self.complain(&error, message.len(), sink),
             }
         }
     }
 
+    fn complain(&mut self, error: &dyn std::fmt::Display, bytes: usize, sink: &mut TickSink) {
+        sink.undecodable();
+        if !std::mem::replace(&mut self.has_complained_of.packets, true) {
+            warn!(%error, bytes, "A message that makes no sense; more of them are only counted");
+        }
+    }
+
     fn take_text(&mut self, text: &str, sink: &mut TickSink) {
-        match wire::read(text) {
+        match wire::read(text, &self.odd) {
             Text::Order(postback) => self.take_order(&postback, sink),
             Text::Error(error) => {
                 warn!(error = wire::masked(&error), "The broker finds fault");
@@ -226,38 +243,53 @@ impl Session {
                 self.has_begun = true;
             }
             Text::Other => {}
-            Text::Damaged => sink.undecodable(),
+            Text::Damaged => {
+                sink.undecodable();
+                if !std::mem::replace(&mut self.has_complained_of.texts, true) {
+                    warn!(
+                        bytes = text.len(),
+                        "A text without what it is about, such as an order without its number; more of them are only counted"
+                    );
+                }
+            }
         }
     }
 
     fn take_order(&self, postback: &Postback, sink: &mut TickSink) {
-        let (exchange, symbol) = self
-            .list
-            .name(postback.instrument_token)
-            .unwrap_or((&postback.exchange, &postback.tradingsymbol));
+        let named = postback.instrument_token.and_then(|token| self.list.name(token));
+        let (exchange, symbol) = named.unwrap_or((&postback.exchange, &postback.tradingsymbol));
         sink.order_update(&postback.update(exchange, symbol));
     }
 }
 
+/// A packet with what its prices are worth: by the segment in its token, or by what the list says of the token. None when
+/// neither is known, since to guess would show wrong prices.
+fn with_scale<'a>(packet: Packet<'a>, list: &Instruments) -> Option<Packet<'a>> {
+    if packet.scale().is_some() {
+        return Some(packet);
+    }
+    let (exchange, _) = list.name(packet.token())?;
+    Some(packet.scaled(Scale::of_exchange(exchange)?))
+}
+
 /// Publishes a packet under a number, and no more of it than is wanted: what comes while the broker has not yet followed
-/// a change of mode would be left standing for ever.
+/// a change of mode would be left standing.
+///
+/// A packet of the mode that is wanted is an image: the broker sends nothing of the instrument beside it. One of a lower
+/// mode, which comes before it has followed, knows less than what is shown, and is an update.
 fn publish(packet: &Packet<'_>, instrument: u32, mode: Mode, sink: &mut TickSink) {
+    if mode == Mode::Ltp {
+        let tick = Tick::new(instrument).image();
+        return sink.ltp(&packet.last_price().map_or(tick, |price| tick.ltp(price)));
+    }
     let tick = packet.tick(instrument);
-    match (mode, packet.kind()) {
-        (_, Kind::Ltp) => sink.ltp(&tick),
-        (Mode::Ltp, _) => {
-            if let Some(price) = packet.last_price() {
-                sink.ltp(&Tick::new(instrument).ltp(price));
-            }
-        }
-        (Mode::Depth, Kind::Full) => {
-            if let Some(book) = packet.book() {
-                sink.depth(&tick, book.buy(), book.sell());
-            }
-        }
+    match (mode, packet.kind(), packet.book()) {
+        (_, Kind::Ltp, _) => sink.ltp(&tick),
+        (Mode::Depth, _, Some(book)) => sink.depth(&tick.image(), book.buy(), book.sell()),
         // An index has no book, but those who want one get its values.
-        (Mode::Depth, Kind::IndexFull) => sink.depth(&tick, &[], &[]),
-        _ => sink.quote(&tick),
+        (Mode::Depth, Kind::IndexFull, _) => sink.beside_book(&tick.image()),
+        (Mode::Depth, ..) => sink.quote(&tick),
+        _ => sink.quote(&tick.image()),
     }
 }
 
@@ -310,5 +342,28 @@ impl Connection for Session {
 
     async fn close(self) {
         self.socket.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use adapter_sdk::Price;
+
+    use super::*;
+
+    #[test]
+    fn a_segment_that_nobody_knows_is_priced_by_the_list_or_not_at_all() {
+        let list = "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,\
+                    instrument_type,segment,exchange\n\
+                    65774,256,USDINR26DECFUT,USDINR,0,2026-12-29,0,0.0025,1,FUT,CDS-FUT,CDS\n";
+        let list = Instruments::parse(list.as_bytes()).unwrap();
+        for (token, wanted) in [(65_774_u32, Price::from_scaled(830_025_000, 7)), (65_775, None)] {
+            let mut message = vec![0, 1, 0, 8];
+            message.extend(token.to_be_bytes());
+            message.extend(830_025_000_u32.to_be_bytes());
+            let packet = Packets::new(&message).next().unwrap().unwrap();
+            assert_eq!(packet.scale(), None);
+            assert_eq!(with_scale(packet, &list).and_then(|packet| packet.last_price()), wanted, "{token}");
+        }
     }
 }

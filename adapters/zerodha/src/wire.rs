@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use adapter_sdk::OrderUpdate;
+use adapter_sdk::{
+    OrderUpdate,
+    read::{self, Members, Odd},
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -12,7 +15,7 @@ const MAX_NOTICE_BYTES: usize = 200;
 /// A text message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Text {
-    /// News of an order. Without any number of one it means nothing, and is [`Text::Other`].
+    /// News of an order. One without its number is [`Text::Damaged`]; one without any member is [`Text::Other`].
     Order(Box<Postback>),
     /// The broker finds fault with something; the connection stays.
     Error(String),
@@ -42,9 +45,8 @@ struct Meta {
     etag: String,
 }
 
-/// What the broker says of an order. Prices are in rupees.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+/// What the broker says of an order: each member may be missing, and is when nobody can read it. Prices are in rupees.
+#[derive(Clone, Debug, Default, PartialEq)]
 #[expect(missing_docs, reason = "each is the member of the same name in the broker's documents")]
 pub struct Postback {
     pub order_id: String,
@@ -52,21 +54,53 @@ pub struct Postback {
     pub status_message: Option<String>,
     pub exchange: String,
     pub tradingsymbol: String,
-    pub instrument_token: u32,
-    pub order_type: Option<String>,
+    pub instrument_token: Option<u32>,
+    pub order_type: String,
     pub transaction_type: String,
-    pub product: Option<String>,
-    pub quantity: f64,
+    pub product: String,
+    pub quantity: Option<i64>,
     pub price: Option<f64>,
     pub trigger_price: Option<f64>,
     pub average_price: Option<f64>,
-    pub filled_quantity: Option<f64>,
-    pub pending_quantity: Option<f64>,
+    pub filled_quantity: Option<i64>,
+    pub pending_quantity: Option<i64>,
 }
 
-/// Reads a text message.
-pub fn read(text: &str) -> Text {
-    let Ok(Envelope { kind, data }) = serde_json::from_str(text) else { return Text::Other };
+impl Postback {
+    /// None for what has no number of an order.
+    fn read(members: &Members<'_>) -> Option<Self> {
+        let text = |name| members.text(name).unwrap_or_default();
+        Some(Self {
+            order_id: members.text("order_id")?,
+            status: text("status"),
+            status_message: members.text("status_message"),
+            exchange: text("exchange"),
+            tradingsymbol: text("tradingsymbol"),
+            instrument_token: members.whole("instrument_token").and_then(|token| u32::try_from(token).ok()),
+            order_type: text("order_type"),
+            transaction_type: text("transaction_type"),
+            product: text("product"),
+            quantity: members.whole("quantity"),
+            price: members.number("price"),
+            trigger_price: members.number("trigger_price"),
+            average_price: members.number("average_price"),
+            filled_quantity: members.whole("filled_quantity"),
+            pending_quantity: members.whole("pending_quantity"),
+        })
+    }
+}
+
+/// Reads a text message. Members of an order that make no sense are noted in `odd`, and left out.
+pub fn read(text: &str, odd: &Odd) -> Text {
+    if let Ok(envelope) = serde_json::from_str(text) {
+        return open(envelope, odd);
+    }
+    // A bare NaN is no JSON, but no reason to lose an order either.
+    let mended = read::mended(text).unwrap_or_default();
+    serde_json::from_str(&mended).map_or(Text::Other, |envelope| open(envelope, odd))
+}
+
+fn open(Envelope { kind, data }: Envelope<'_>, odd: &Odd) -> Text {
     let data = data.map_or("null", RawValue::get);
     let notice = |make: fn(String) -> Text| {
         serde_json::from_str(data).map_or(Text::Damaged, |mut text: String| {
@@ -75,10 +109,13 @@ pub fn read(text: &str) -> Text {
         })
     };
     match &*kind {
-        "order" => match serde_json::from_str::<Postback>(data) {
-            Ok(postback) if postback.order_id.is_empty() => Text::Other,
-            Ok(postback) => Text::Order(Box::new(postback)),
-            Err(_) => Text::Damaged,
+        "order" => match Members::read(data, odd) {
+            // The broker sends empty ones that mean nothing.
+            Some(members) if members.is_empty() => Text::Other,
+            Some(members) => {
+                Postback::read(&members).map_or(Text::Damaged, |postback| Text::Order(Box::new(postback)))
+            }
+            None => Text::Damaged,
         },
         "error" => notice(Text::Error),
         "message" => notice(Text::Notice),
@@ -98,29 +135,23 @@ impl Postback {
             symbol: symbol.to_owned(),
             exchange: exchange.to_owned(),
             action: self.transaction_type.clone(),
-            quantity: whole(self.quantity),
+            quantity: self.quantity,
             price: self.price,
             trigger_price: self.trigger_price,
-            pricetype: self.order_type.clone().unwrap_or_default(),
-            product: self.product.clone().unwrap_or_default(),
+            pricetype: self.order_type.clone(),
+            product: self.product.clone(),
             order_status: match self.status.as_str() {
                 // What the broker calls an update is a change of an order that is open: part of it was filled, or it
                 // was modified.
                 "UPDATE" => "open".to_owned(),
                 status => status.to_lowercase(),
             },
-            filled_quantity: self.filled_quantity.map(whole),
-            pending_quantity: self.pending_quantity.map(whole),
+            filled_quantity: self.filled_quantity,
+            pending_quantity: self.pending_quantity,
             average_price: self.average_price,
             rejection_reason: self.status_message.clone().filter(|_| is_rejected),
         }
     }
-}
-
-/// Quantities are whole, whether JSON writes them with a fraction or not.
-#[expect(clippy::cast_possible_truncation, reason = "what is beyond the range becomes its end")]
-fn whole(number: f64) -> i64 {
-    number.round() as i64
 }
 
 /// A notice with what may be a secret hidden: a token is a long word of letters and digits.
@@ -136,7 +167,11 @@ pub fn masked(notice: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{read as read_with, *};
+
+    fn read(text: &str) -> Text {
+        read_with(text, &Odd::new())
+    }
 
     #[test]
     fn orders_are_told_in_the_words_of_clients() {
@@ -151,7 +186,7 @@ mod tests {
             symbol: "NIFTY29DEC26FUT".to_owned(),
             exchange: "NFO".to_owned(),
             action: "SELL".to_owned(),
-            quantity: 75,
+            quantity: Some(75),
             price: Some(0.0),
             trigger_price: Some(26_000.5),
             pricetype: "SL-M".to_owned(),
@@ -168,6 +203,61 @@ mod tests {
         assert_eq!(status("UPDATE").update("", "").order_status, "open");
     }
 
+    /// Every member, one after the other, is each of these; the others go out as they are.
+    #[test]
+    fn an_odd_member_costs_itself_and_no_other() {
+        let members = [
+            ("status", "orderstatus"),
+            ("status_message", ""),
+            ("exchange", "exchange"),
+            ("tradingsymbol", "symbol"),
+            ("instrument_token", ""),
+            ("order_type", "pricetype"),
+            ("transaction_type", "action"),
+            ("product", "product"),
+            ("quantity", "quantity"),
+            ("price", "price"),
+            ("trigger_price", "trigger_price"),
+            ("average_price", "average_price"),
+            ("filled_quantity", "filled_quantity"),
+            ("pending_quantity", "pending_quantity"),
+        ];
+        let whole = r#"{"order_id":"1","status":"OPEN","status_message":"m","exchange":"NSE","tradingsymbol":"SBIN",
+            "instrument_token":779521,"order_type":"LIMIT","transaction_type":"BUY","product":"CNC","quantity":10,
+            "price":50.5,"trigger_price":1.5,"average_price":2.5,"filled_quantity":3,"pending_quantity":7}"#;
+        let whole: serde_json::Map<String, serde_json::Value> = serde_json::from_str(whole).unwrap();
+        let update = |text: &str, odd: &Odd| {
+            let Text::Order(postback) = read_with(text, odd) else { panic!("lost: {text}") };
+            serde_json::to_value(postback.update(&postback.exchange, &postback.tradingsymbol)).unwrap()
+        };
+        let text = |data: &serde_json::Map<String, serde_json::Value>| {
+            serde_json::json!({"type": "order", "data": data}).to_string()
+        };
+        let expected = update(&text(&whole), &Odd::new());
+        for (name, ours) in members {
+            let ours = if ours == "orderstatus" { "order_status" } else { ours };
+            let mut without = whole.clone();
+            without.remove(name);
+            let mut wanted = expected.clone();
+            wanted.as_object_mut().unwrap().remove(ours);
+            assert_eq!(update(&text(&without), &Odd::new()), wanted, "without {name}");
+            for (value, is_odd) in [
+                ("null", false),
+                ("{}", true),
+                ("[1]", true),
+                ("true", true),
+                ("1e400", true),
+                ("NaN", false),
+            ] {
+                let mut data = whole.clone();
+                data.insert(name.to_owned(), "PLACE".into());
+                let (text, odd) = (text(&data).replace("\"PLACE\"", value), Odd::new());
+                assert_eq!(update(&text, &odd), wanted, "{name} is {value}");
+                assert_eq!(odd.names(), if is_odd { vec![name] } else { vec![] }, "{name} is {value}");
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_message_means_nothing_and_what_is_damaged_says_so() {
         for text in ["", "{", "[]", "7", "null", r#"{"type":7}"#, r#"{"type":"order","data":{}}"#] {
@@ -175,7 +265,12 @@ mod tests {
         }
         for text in [
             r#"{"type":"order"}"#,
-            r#"{"type":"order","data":{"order_id":7}}"#,
+            r#"{"type":"order","data":null}"#,
+            r#"{"type":"order","data":"{}"}"#,
+            r#"{"type":"order","data":[]}"#,
+            r#"{"type":"order","data":{"status":"OPEN"}}"#,
+            r#"{"type":"order","data":{"order_id":null,"status":"OPEN"}}"#,
+            r#"{"type":"order","data":{"order_id":{},"status":"OPEN"}}"#,
             r#"{"type":"error","data":{}}"#,
             r#"{"type":"instruments_meta","data":{}}"#,
         ] {
@@ -200,6 +295,7 @@ mod tests {
         fn nothing_makes_it_panic(text in ".{0,200}", kind in "order|error|message|instruments_meta|x") {
             let _any = read(&text);
             let _any = read(&format!(r#"{{"type":"{kind}","data":{text}}}"#));
+            let _any = read(&format!(r#"{{"type":"order","data":{{"order_id":1,"quantity":{text}}}}}"#));
         }
     }
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use adapter_abi::capability;
 use serde::{Serialize, Serializer};
 
+use crate::feed::ListReport;
+
 /// Everything about a running host: the answer of `/status`.
 #[derive(Clone, Debug, Serialize)]
 pub struct StatusReport {
@@ -72,6 +74,12 @@ pub struct FeedReport {
     pub active: u64,
     /// Of them, those that the broker has not taken yet.
     pub pending: u64,
+    /// Of them, those that the broker's list does not have any more: they tick again when it does.
+    pub lost: usize,
+    /// What its adapter says of the list of instruments; none when it says nothing.
+    pub list: Option<ListReport>,
+    /// What is wrong with that list, in a sentence.
+    pub list_trouble: Option<String>,
     /// Instruments that its limits allow.
     pub capacity: usize,
     /// What its exchanges do: `open`, `pre_open`, `closed`; none when their hours do not matter, or nothing is subscribed.
@@ -260,18 +268,18 @@ impl Readiness {
     }
 }
 
-/// A feed that should be live and is not, or an adapter without which there can be none.
+/// A feed that should be live and is not or has half a list of instruments, or an adapter without which there can be none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotReady {
     /// Number of the feed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feed: Option<u32>,
-    /// Name of the adapter, where it is the adapter that does not work.
+    /// Name of the adapter, where it is the adapter or its list of instruments that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter: Option<String>,
     /// Broker, as clients see it; of an adapter all that it serves.
     pub broker: String,
-    /// Its state.
+    /// Its state, or `list_incomplete`.
     pub state: &'static str,
     /// What went wrong, for people.
     pub message: String,

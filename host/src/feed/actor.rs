@@ -2,6 +2,7 @@
 
 mod balance;
 mod instances;
+mod lists;
 mod login;
 mod silence;
 mod subscriptions;
@@ -9,9 +10,11 @@ pub(super) mod swapping;
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
+use adapter_abi::StatusKind;
 use rustc_hash::FxHashMap;
 use zeroize::Zeroizing;
 
+use self::lists::Lists;
 use super::{
     Command, Feed, FeedSettings, FeedSpec, FeedState, OrderSink, Serving,
     announce::Announcer,
@@ -100,6 +103,7 @@ pub fn start(
         epochs: 0,
         announcer: Announcer::default(),
         logins: Logins::default(),
+        lists: Lists::default(),
         listen_at: None,
     };
     (feed, actor.run(may_end))
@@ -135,6 +139,7 @@ struct Actor {
     epochs: u64,
     announcer: Announcer,
     logins: Logins,
+    lists: Lists,
     /// When to look how often connections are heard.
     listen_at: Option<Instant>,
 }
@@ -147,6 +152,10 @@ struct Subscribed {
     connection: Option<usize>,
     demand: Demand,
     upstream: Upstream,
+    /// The adapter has known it.
+    was_there: bool,
+    /// The broker's list does not have it, and its holders were told.
+    is_lost: bool,
     /// The adapter's last word: levels granted, none before it spoke.
     granted: Option<u16>,
     /// The request whose outcome is awaited.
@@ -182,6 +191,7 @@ impl Actor {
                     Command::Release(keys) => self.release(&keys),
                     Command::Refresh { even_if_same } => self.refresh(even_if_same).await,
                     Command::Serve(serving) => self.serve(serving),
+                    Command::RenewLists => self.renew_lists(),
                     Command::LoggedIn { outcome, fields } => self.note_login(outcome, fields).await,
                     Command::Members => {}
                     Command::Stop => is_stopped = true,
@@ -194,6 +204,7 @@ impl Actor {
             let now = Instant::now();
             self.restart_due(now);
             self.look_at_swaps(now);
+            self.look_at_lists(now);
             self.look_at_silence(now);
             self.balance(now);
             self.log_in_when_due(now);
@@ -236,13 +247,19 @@ impl Actor {
                         "An adapter instance has ended; it will be started again"
                     );
                     self.replace(number, &reason);
+                } else if status.kind == StatusKind::CONNECTED {
+                    // Before it connects an adapter may have taken another list.
+                    self.lists.note();
                 }
             }
             InstanceReport::Outcomes(request, outcomes) => {
+                let before = self.lost_and_returned();
                 for outcome in outcomes {
                     self.conclude(request, &outcome);
                 }
+                self.log_lost_since(before);
             }
+            InstanceReport::List => self.lists.note(),
             InstanceReport::Ended | InstanceReport::Left => {}
         }
     }
@@ -258,7 +275,8 @@ impl Actor {
                 }
             }
             InstanceReport::Outcomes(_, outcomes) => self.note_standby_outcomes(number, outcomes),
-            InstanceReport::Ended | InstanceReport::Left => {}
+            // Its list is read when it serves.
+            InstanceReport::List | InstanceReport::Ended | InstanceReport::Left => {}
         }
     }
 
@@ -313,6 +331,7 @@ impl Actor {
             self.next_look(Instant::now()),
             login,
             self.next_balance(),
+            self.lists.next(Instant::now()),
             self.listen_at,
         ];
         [linger, restart, self.requests.deadline()].into_iter().chain(looks).flatten().min()
@@ -335,6 +354,8 @@ impl Actor {
         status.connections.extend(connections.map(|(number, connection)| connection.status(number)));
         status.instruments = self.subscribed.len();
         status.pending = self.pending;
+        status.lost = self.lists.lost();
+        status.list = self.lists.present().cloned();
         status.capacity = self.pool.limits().capacity();
         status.instances.clear();
         let present = self.connections.iter().enumerate();

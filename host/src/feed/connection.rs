@@ -17,6 +17,7 @@ use super::{
     FeedState,
     actor::swapping::Settling,
     events::Events,
+    list::ListReport,
     pace::Pace,
     silence::{Answers, ConnectionStatus},
     swap::Standby,
@@ -91,6 +92,24 @@ pub(super) enum Consequence {
     Replace,
 }
 
+/// The list of instruments of one connection.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    /// What the instance says of it; none before it says anything.
+    pub(super) said: Option<Arc<ListReport>>,
+    /// The next instance is to be asked for a new one.
+    pub(super) is_wanted: bool,
+}
+
+impl List {
+    /// Asks a new instance for another list, if that is wanted.
+    pub(super) fn ask(&mut self, instance: &dyn AdapterInstance) {
+        if std::mem::take(&mut self.is_wanted) {
+            instance.renew_list();
+        }
+    }
+}
+
 /// One connection.
 #[derive(Debug, Default)]
 pub(super) struct Connection {
@@ -118,6 +137,8 @@ pub(super) struct Connection {
     attempts: u32,
     /// The first attempt of this instance was counted when it began.
     is_first_attempt: bool,
+    /// Its list of instruments.
+    pub(super) list: List,
     /// What it carries.
     load: Load,
     /// How often it is heard.
@@ -242,6 +263,7 @@ impl Connection {
             events.retire();
         }
         self.epoch = 0;
+        self.list.said = None;
         self.attempt.abandon();
         self.instance.take()
     }

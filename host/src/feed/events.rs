@@ -12,6 +12,7 @@ use super::{
     adapter_log::{self, AdapterLog},
     credentials::CurrentCredentials,
     handover::{Handover, Passed, Published},
+    list::MAX_LIST_STATE_BYTES,
 };
 use crate::{
     accounts::UserName,
@@ -25,6 +26,9 @@ use crate::{
 
 /// Status events and outcome batches that may wait for the feed; an adapter that sends more loses them, counted.
 const EVENT_LIMIT: usize = 65_536;
+
+/// Events that may wait for news of a list to be one more: what comes too fast for the feed costs no outcome its place.
+const LIST_LIMIT: usize = 1_024;
 
 /// Where order updates of adapters go.
 pub trait OrderSink: fmt::Debug + Send + Sync + 'static {
@@ -45,6 +49,8 @@ pub(super) struct InstanceEvent {
 pub(super) enum InstanceReport {
     Status(StatusEvent),
     Outcomes(u64, Vec<SubscriptionOutcome>),
+    /// There is news of its list of instruments: see [`Events::take_list`].
+    List,
     /// It has ended, as it was told.
     Ended,
     /// One whose place was taken has gone.
@@ -65,6 +71,8 @@ pub(super) struct Events {
     pub(super) log: AdapterLog,
     /// When the instance published last, in nanoseconds since the Unix epoch; 0 before.
     pub(super) last_tick_ns: Arc<Counter>,
+    /// What it said last of its list of instruments, until the feed reads it. Locked alone, for a swap.
+    list: Mutex<Option<Box<str>>>,
     /// Locked while a batch is published: once it was changed, no batch is under way that was meant for what it was.
     ///
     /// Lock order: before that of a [`Handover`], and before `Intake::state`.
@@ -108,6 +116,7 @@ impl Events {
             broker,
             log: AdapterLog::new(label),
             last_tick_ns: Arc::default(),
+            list: Mutex::default(),
             pass: Mutex::new(Pass::All),
         })
     }
@@ -135,6 +144,12 @@ impl Events {
         {
             *pass = Pass::All;
         }
+    }
+
+    /// What the instance said last of its list of instruments, at most [`MAX_LIST_STATE_BYTES`] of anything; none when that was
+    /// taken before.
+    pub(super) fn take_list(&self) -> Option<Box<str>> {
+        self.list.lock().take()
     }
 
     fn publish(&self, batch: Published<'_>) -> PublishOutcome {
@@ -176,8 +191,9 @@ impl Events {
     }
 
     fn report(&self, what: InstanceReport) {
+        let limit = if matches!(what, InstanceReport::List) { LIST_LIMIT } else { EVENT_LIMIT };
         let event = InstanceEvent { connection: self.connection, epoch: self.epoch, what };
-        if self.inbox.try_push(event, EVENT_LIMIT).is_err() {
+        if self.inbox.try_push(event, limit).is_err() {
             self.intake.counters().events_lost.add(1);
         }
     }
@@ -215,6 +231,16 @@ impl AdapterEvents for Events {
         let mut outcomes = outcomes.to_vec();
         outcomes.iter_mut().for_each(|outcome| self.redact(&mut outcome.message));
         self.report(InstanceReport::Outcomes(request, outcomes));
+    }
+
+    /// Only kept: the feed reads the newest when it has the time, so a flood costs it nothing.
+    fn list(&self, state_json: &str) {
+        if state_json.len() > MAX_LIST_STATE_BYTES {
+            self.intake.counters().lists_malformed.add(1);
+            return;
+        }
+        *self.list.lock() = Some(state_json.into());
+        self.report(InstanceReport::List);
     }
 
     fn credentials(&self) -> Zeroizing<String> {

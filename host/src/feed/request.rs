@@ -55,15 +55,16 @@ impl Requests {
         }
     }
 
-    /// Gives one answer. The first one counts.
-    pub(super) fn answer(&mut self, ticket: Ticket, answer: Result<Grant, Refusal>) {
-        let Some(request) = self.waiting.get_mut(&ticket.request) else { return };
+    /// Gives one answer. The first one counts. False when the request is over: what was asked for was granted as pending.
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: Result<Grant, Refusal>) -> bool {
+        let Some(request) = self.waiting.get_mut(&ticket.request) else { return false };
         if let Some(place) = request.answers.get_mut(ticket.place)
             && place.is_none()
         {
             *place = Some(answer);
             request.missing -= 1;
         }
+        true
     }
 
     /// When the earliest request gives up waiting.
@@ -138,13 +139,14 @@ mod tests {
         let (reply, mut answer) = oneshot::channel();
         let now = Instant::now();
         let request = requests.open(2, reply, now + Duration::from_secs(1));
-        requests.answer(Ticket { request, place: 1 }, Ok(grant(2)));
+        assert!(requests.answer(Ticket { request, place: 1 }, Ok(grant(2))));
         assert!(requests.complete(now).is_empty());
         assert!(answer.try_recv().is_err());
         let refusal = Refusal::new(ErrorCode::SymbolNotFound, "no");
-        requests.answer(Ticket { request, place: 0 }, Err(refusal.clone()));
+        assert!(requests.answer(Ticket { request, place: 0 }, Err(refusal.clone())));
         assert!(requests.complete(now).is_empty());
-        assert_eq!(answer.try_recv().unwrap(), [Err(refusal), Ok(grant(2))]);
+        assert_eq!(answer.try_recv().unwrap(), [Err(refusal.clone()), Ok(grant(2))]);
+        assert!(!requests.answer(Ticket { request, place: 0 }, Err(refusal)), "it is over");
     }
 
     #[test]

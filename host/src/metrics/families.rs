@@ -39,6 +39,10 @@ pub struct FeedSample<'a> {
     pub is_market_closed: bool,
     /// Instruments subscribed upstream.
     pub instruments: u64,
+    /// Of them, those that the broker's list does not have any more.
+    pub instruments_missing: u64,
+    /// What its adapter says of the list of instruments; none when it says nothing.
+    pub list: Option<ListSample>,
     /// Connections to the broker.
     pub connections: u64,
     /// Sessions that it serves.
@@ -49,6 +53,21 @@ pub struct FeedSample<'a> {
     pub restarts: u64,
     /// Its ledgers.
     pub counters: &'a FeedCounters,
+}
+
+/// What a scrape shows of a list of instruments.
+#[derive(Clone, Copy, Debug)]
+pub struct ListSample {
+    /// Whether everything is there.
+    pub is_whole: bool,
+    /// Instruments that can be subscribed.
+    pub instruments: u64,
+    /// Rows that could not be read.
+    pub skipped: u64,
+    /// Segments that are not as they should be.
+    pub troubles: u64,
+    /// When it was made or fetched, in seconds since the Unix epoch.
+    pub fetched_at: u64,
 }
 
 /// Is told of all metrics. What comes after a family belongs to it, until the next one.
@@ -133,6 +152,9 @@ fn walk_host(host: &HostSample<'_>, to: &mut dyn Families) {
 /// A metric of feeds: name, kind, help, value.
 type Column = (&'static str, Kind, &'static str, fn(&FeedSample<'_>) -> u64);
 
+/// A metric of lists of instruments: name, kind, help, value.
+type ListColumn = (&'static str, Kind, &'static str, fn(&ListSample) -> u64);
+
 fn walk_feeds(feeds: &[FeedSample<'_>], states: &[&'static str], to: &mut dyn Families) {
     let ids: Vec<String> = feeds.iter().map(|feed| feed.id.to_string()).collect();
     let labels: Vec<[(&str, &str); 3]> = feeds
@@ -149,7 +171,7 @@ fn walk_feeds(feeds: &[FeedSample<'_>], states: &[&'static str], to: &mut dyn Fa
             to.number(&[adapter, broker, id, ("state", state)], is_in);
         }
     }
-    let columns: [Column; 6] = [
+    let columns: [Column; 7] = [
         (
             "market_closed",
             Kind::Gauge,
@@ -157,6 +179,12 @@ fn walk_feeds(feeds: &[FeedSample<'_>], states: &[&'static str], to: &mut dyn Fa
             |feed| u64::from(feed.is_market_closed),
         ),
         ("instruments", Kind::Gauge, "Instruments subscribed upstream.", |feed| feed.instruments),
+        (
+            "instruments_missing",
+            Kind::Gauge,
+            "Subscribed instruments that the broker's list does not have any more.",
+            |feed| feed.instruments_missing,
+        ),
         ("connections", Kind::Gauge, "Connections to the broker.", |feed| feed.connections),
         ("sessions", Kind::Gauge, "Sessions that the feed serves.", |feed| feed.sessions),
         ("disconnects", Kind::Counter, "Connections to the broker that were lost.", |feed| feed.disconnects),
@@ -167,6 +195,34 @@ fn walk_feeds(feeds: &[FeedSample<'_>], states: &[&'static str], to: &mut dyn Fa
         to.family(&name, kind, help);
         for (feed, labels) in feeds.iter().zip(&labels) {
             to.number(labels, value(feed));
+        }
+    }
+
+    let columns: [ListColumn; 5] = [
+        (
+            "list_whole",
+            Kind::Gauge,
+            "1 when the adapter's list of instruments is whole, 0 when it is not.",
+            |list| u64::from(list.is_whole),
+        ),
+        ("list_instruments", Kind::Gauge, "Instruments of the adapter's list.", |list| list.instruments),
+        ("list_rows_skipped", Kind::Gauge, "Rows of the adapter's list that it could not read.", |list| {
+            list.skipped
+        }),
+        ("list_troubles", Kind::Gauge, "Segments of the adapter's list that are not whole.", |list| {
+            list.troubles
+        }),
+        ("list_fetched_ns", Kind::Time, "When the adapter's list was made or fetched.", |list| {
+            list.fetched_at.saturating_mul(1_000_000_000)
+        }),
+    ];
+    for (field, kind, help, value) in columns {
+        to.family(&name_of("feed", field, kind), kind, help);
+        // An adapter that says nothing of its list has none of these.
+        for (list, labels) in
+            feeds.iter().zip(&labels).filter_map(|(feed, labels)| Some((feed.list?, labels)))
+        {
+            to.number(labels, value(&list));
         }
     }
 

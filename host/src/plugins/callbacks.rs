@@ -61,6 +61,10 @@ impl Host for Callbacks {
         self.guarded("subscription_outcomes", || self.events.outcomes(request, outcomes.as_slice()));
     }
 
+    fn instrument_list(&self, state_json: RStr<'_>) {
+        self.guarded("instrument_list", || self.events.list(state_json.as_str()));
+    }
+
     fn credentials(&self) -> RString {
         self.guarded("credentials", || RString::from(self.events.credentials().as_str()))
     }

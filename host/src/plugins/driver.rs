@@ -37,6 +37,7 @@ enum Command {
     Subscribe(u64, Vec<Subscription>),
     Unsubscribe(u64, Vec<u32>),
     CredentialsChanged,
+    RenewList,
     Shutdown(Duration),
 }
 
@@ -126,6 +127,11 @@ impl AdapterInstance for Driven {
         _ = self.send(Command::CredentialsChanged);
     }
 
+    fn renew_list(&self) {
+        // A library that is stuck is replaced soon, and the next instance makes its own list.
+        _ = self.send(Command::RenewList);
+    }
+
     fn health(&self) -> HealthSnapshot {
         *self.shared.health.lock()
     }
@@ -177,6 +183,10 @@ fn drive(
             }
             Ok(Command::CredentialsChanged) => {
                 instance.credentials_changed();
+                Some(Ok(()))
+            }
+            Ok(Command::RenewList) => {
+                instance.renew_list();
                 Some(Ok(()))
             }
             Ok(Command::Shutdown(deadline)) => {

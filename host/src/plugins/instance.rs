@@ -44,6 +44,10 @@ impl AdapterInstance for InProcess {
         self.adapter.credentials_changed();
     }
 
+    fn renew_list(&self) {
+        self.adapter.renew_list();
+    }
+
     fn health(&self) -> HealthSnapshot {
         self.adapter.health()
     }

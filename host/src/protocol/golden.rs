@@ -248,7 +248,10 @@ fn replies_are_those_of_the_samples() {
         subscribed("BAD1", Err(failure(ErrorCode::SymbolNotFound, "Symbol BAD1 not found"))),
     ];
     let late = failure(ErrorCode::SubscriptionError, "broker refused");
-    let late = reply::subscription_failed("SBIN", "NSE", Mode::Quote, "zerodha", &late);
+    let late = reply::subscription_failed("SBIN", "NSE", Mode::Quote, "zerodha", &late, false);
+    let gone_from_list = failure(ErrorCode::SymbolNotFound, "Symbol NIFTY29DEC26FUT not found on NFO");
+    let lost =
+        reply::subscription_failed("NIFTY29DEC26FUT", "NFO", Mode::Ltp, "zerodha", &gone_from_list, true);
     let outcome = |symbol: &str, state, code, message| Outcome {
         symbol: symbol.to_owned(),
         exchange: "NSE",
@@ -256,6 +259,7 @@ fn replies_are_those_of_the_samples() {
         state,
         code,
         message,
+        is_kept: false,
     };
     let news = [
         outcome("SBIN", OutcomeState::Active, None, None),
@@ -267,6 +271,15 @@ fn replies_are_those_of_the_samples() {
             Some("the account's connections to the broker are full"),
         ),
         outcome("GONE", OutcomeState::Failed, Some(ErrorCode::SubscriptionError), Some("broker refused")),
+        Outcome {
+            is_kept: true,
+            ..outcome(
+                "LOST",
+                OutcomeState::Failed,
+                Some(ErrorCode::SymbolNotFound),
+                Some("Symbol LOST not found on NSE"),
+            )
+        },
     ];
     let error = ErrorReply::new(ErrorCode::NotAuthenticated, "You must authenticate first");
     let (time, id) = (raw("1705294800123"), raw("\"p1\""));
@@ -304,6 +317,7 @@ fn replies_are_those_of_the_samples() {
         ("pong_bare", reply::pong(1_705_294_800_456, None, None)),
         ("error", error.to_bytes()),
         ("subscription_status", late),
+        ("subscription_status_kept", lost),
         ("subscription_status_asked", reply::subscription_status(&news, "zerodha", &request_id("\"r1\""))),
     ];
     let produced = produced.into_iter().chain(feed_replies()).map(|(name, bytes)| (name, bytes.to_vec()));

@@ -76,6 +76,21 @@ impl Held {
         removed
     }
 
+    /// The keys of this instrument under every name.
+    pub(super) fn keys_of(&self, instrument: InstrumentId) -> Vec<(Name, Key)> {
+        let names = self.names.iter().filter(|(_, holding)| holding.instrument == instrument);
+        let keys = names.flat_map(|(name, holding)| {
+            let variants = holding.variants.iter().flatten();
+            variants.map(move |variant| (name.clone(), Key { instrument, variant: *variant }))
+        });
+        let mut keys: Vec<(Name, Key)> = keys.collect();
+        keys.sort_by(|(one, one_key), (other, other_key)| {
+            let order = |name: &Name, key: &Key| (name.suffix, key.variant.mode());
+            order(one, one_key).cmp(&order(other, other_key))
+        });
+        keys
+    }
+
     /// Gives up one mode, or all, under every name of this instrument; returns the names with their keys.
     pub(super) fn remove_instrument(
         &mut self,
@@ -168,6 +183,12 @@ mod tests {
         held.insert(sbin.clone(), SBIN, variant(&sbin, Mode::Ltp, DepthClass::Five));
         let suffixed = Name { suffix: Some(DepthClass::Fifty), ..sbin };
         held.insert(suffixed.clone(), SBIN, variant(&suffixed, Mode::Depth, DepthClass::Five));
+        let keys = held.keys_of(SBIN);
+        assert_eq!(
+            keys.iter().map(|(name, _)| name.suffix).collect::<Vec<_>>(),
+            [None, Some(DepthClass::Fifty)]
+        );
+        assert_eq!((held.keys_of(InstrumentId(9)).len(), held.len()), (0, 3));
         assert_eq!(held.remove_instrument(SBIN, None).len(), 2);
         assert_eq!(
             held.remove_all(),

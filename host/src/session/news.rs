@@ -71,11 +71,12 @@ struct Item {
     state: OutcomeState,
     code: Option<ErrorCode>,
     message: Option<Arc<str>>,
+    is_kept: bool,
 }
 
 impl Item {
     const fn plain(key: Key, name: Name, request: Rc<RequestId>, state: OutcomeState) -> Self {
-        Self { key, name, request, state, code: None, message: None }
+        Self { key, name, request, state, code: None, message: None, is_kept: false }
     }
 }
 
@@ -140,6 +141,21 @@ impl News {
         let request = request.or_else(|| Some(self.asked.remove(&key)?.request)).unwrap_or_default();
         let item = Item::plain(key, name, request, OutcomeState::Failed);
         self.gather(Item { code: Some(code), message: Some(message), ..item }, now);
+    }
+
+    /// The broker's list does not have the instrument of a subscription any more, which goes on; whether its next tick is news.
+    pub(super) fn lost(&mut self, (key, name): (Key, Name), message: &Arc<str>, now: Instant) -> bool {
+        let asked = self.asked.get_mut(&key);
+        let is_followed = asked.is_some();
+        // That nothing comes is said by this; only the next tick is news.
+        let request = asked.map_or_else(Rc::default, |asked| {
+            asked.waits = Waits::Told;
+            Rc::clone(&asked.request)
+        });
+        let item = Item::plain(key, name, request, OutcomeState::Failed);
+        let (code, message) = (Some(ErrorCode::SymbolNotFound), Some(Arc::clone(message)));
+        self.gather(Item { code, message, is_kept: true, ..item }, now);
+        is_followed
     }
 
     /// Subscriptions wait for a connection to the broker, for this reason; gives the keys whose next tick is news.
@@ -257,6 +273,7 @@ fn frame(items: &[Item], broker: &str) -> Bytes {
             state: item.state,
             code: item.code,
             message: item.message.as_deref(),
+            is_kept: item.is_kept,
         })
         .collect();
     let none = RequestId::default();

@@ -32,6 +32,8 @@ pub enum Notice {
     Close(CloseReason),
     /// The broker refused an instrument that the session holds.
     Failed(InstrumentId, Option<Mode>, Arc<str>),
+    /// The broker's list does not have an instrument any more that the session holds, and goes on to hold.
+    Lost(InstrumentId, Arc<str>),
     /// Some of these instruments, if the session holds any, wait for a connection to the broker.
     Waiting(Arc<FxHashSet<InstrumentId>>, Arc<str>),
     /// The user's account has moved to another feed.

@@ -45,6 +45,20 @@ impl Session {
         waiting.into_iter().for_each(|key| self.me.listen(key));
     }
 
+    /// The broker's list does not have an instrument any more: the client is told for each mode it holds, and goes on to hold
+    /// them.
+    pub(super) fn note_lost(&mut self, instrument: InstrumentId, message: &Arc<str>) {
+        for (name, key) in self.held.keys_of(instrument) {
+            if self.news.is_wanted() {
+                if self.news.lost((key, name), message, Instant::now()) {
+                    self.me.listen(key);
+                }
+            } else {
+                self.send_failed(key, &name, ErrorCode::SymbolNotFound, message, true);
+            }
+        }
+    }
+
     /// A granted subscription waits for its first tick, if the client wants to know of it.
     pub(super) fn await_tick(&mut self, key: Key, name: &Name, request: &Rc<RequestId>) {
         if self.news.is_wanted() {
@@ -72,8 +86,12 @@ impl Session {
             self.news.failed((key, name), request, (code, Arc::clone(message)), Instant::now());
             return;
         }
+        self.send_failed(key, &name, code, message, false);
+    }
+
+    fn send_failed(&self, key: Key, name: &Name, code: ErrorCode, message: &Arc<str>, is_kept: bool) {
         let failure = Failure { code, message: Cow::Borrowed(&**message) };
         let (symbol, mode, broker) = (name.full_symbol(), key.variant.mode(), self.identity.broker());
-        self.send(reply::subscription_failed(&symbol, &name.exchange, mode, &broker, &failure));
+        self.send(reply::subscription_failed(&symbol, &name.exchange, mode, &broker, &failure, is_kept));
     }
 }

@@ -2,6 +2,7 @@
 
 #![no_main]
 
+use adapter_sdk::read::Odd;
 use adapter_zerodha::wire::{self, Text};
 use fuzz::{begin_with, bounded, vectors};
 use libfuzzer_sys::fuzz_target;
@@ -14,8 +15,13 @@ fn seeds() -> impl Iterator<Item = Vec<u8>> {
 
 fuzz_target!(init: begin_with("zerodha_text", seeds()), |input: &[u8]| bounded(input, || {
     if let Ok(text) = std::str::from_utf8(input)
-        && let Text::Order(order) = wire::read(text)
+        && let Text::Order(order) = wire::read(text, &Odd::new())
     {
-        _ = order.update("NSE", "SBIN");
+        let update = order.update("NSE", "SBIN");
+        let quantities = [update.quantity, update.filled_quantity, update.pending_quantity];
+        assert!(quantities.into_iter().flatten().all(|quantity| quantity >= 0));
+        let prices = [update.price, update.trigger_price, update.average_price];
+        assert!(prices.into_iter().flatten().all(f64::is_finite));
+        assert!(!update.orderid.is_empty());
     }
 }));

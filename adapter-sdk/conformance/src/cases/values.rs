@@ -5,6 +5,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use adapter_abi::field;
+
 use super::books::same;
 use crate::{
     host::{Kind, Record},
@@ -17,6 +19,10 @@ use crate::{
 
 /// Values that an adapter may take from the book that it publishes.
 const FROM_BOOK: [&str; 4] = ["bid_price", "ask_price", "bid_size", "ask_size"];
+
+/// Values that are none, and not zero, before the first trade of a day, and that no broker says apart from its quotes.
+const OF_THE_DAY: [&str; 7] =
+    ["open", "high", "low", "average_price", "last_quantity", "last_trade_ts_ns", "exchange_ts_ns"];
 
 /// Records that are looked at without a venue.
 const RECORDS: usize = 20;
@@ -77,6 +83,9 @@ fn sparse_packets(stage: &Stage<'_>, venue: &Venue) -> Check {
             same("bids", &sent.bids, &record.bids)?;
             same("asks", &sent.asks, &record.asks)?;
         }
+        if kind > Kind::Ltp && venue.has_fixed_layout() {
+            gone(stage, &running, venue, one)?;
+        }
         if kind == Kind::Quote && venue.carries("volume") {
             let next = stage.price(place, 2);
             let zero = packet(one, [("ltp", next.as_str()), ("volume", "0")]);
@@ -87,6 +96,26 @@ fn sparse_packets(stage: &Stage<'_>, venue: &Venue) -> Check {
         }
     }
     running.settle()
+}
+
+/// A packet that has a place for everything says of what is not there that it is gone: of yesterday's values before the
+/// opening, and of a book that has become empty.
+fn gone(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_>) -> Check {
+    let full = Packet { values: stage.sample(venue, 0), ..packet(one, []) };
+    sent_and_got(running, venue, one, &full)?;
+    let ltp = stage.price(0, 700);
+    let record = sent_and_got(running, venue, one, &packet(one, [("ltp", ltp.as_str())]))?;
+    let fields = record.quote.fields;
+    ensure(fields & field::IMAGE != 0, || {
+        format!("a {:?} packet with a place for every value is published as an update", one.kind)
+    })?;
+    if let Some(kept) = present(fields).into_iter().find(|name| OF_THE_DAY.contains(name)) {
+        return fail(format!("{kept} was gone, and is still published"));
+    }
+    let is_empty = record.bids.is_empty() && record.asks.is_empty();
+    ensure(one.kind != Kind::Depth || (is_empty && fields & field::BOOK != 0), || {
+        "a book that became empty was not published as an empty one".to_owned()
+    })
 }
 
 /// Sends a packet and gives the record with its last price.
@@ -169,8 +198,12 @@ pub(super) fn partial_packets(stage: &Stage<'_>) -> Check {
     }
     let wanted: BTreeMap<&str, i64> = numbers(&state)?;
     let merged = |records: &[Record]| {
-        let mut merged = BTreeMap::new();
+        let mut merged: BTreeMap<&'static str, i64> = BTreeMap::new();
         for record in records.iter().filter(|record| record.quote.instrument == one.number) {
+            // What an image does not have is gone, as far as its kind of record can have it.
+            if record.quote.fields & field::IMAGE != 0 {
+                merged.retain(|name: &&str, _: &mut i64| record.kind == Kind::Ltp && !is_in_ltp(name));
+            }
             merged.extend(VALUES.iter().filter_map(|value| Some((value.name, value.of(&record.quote)?))));
         }
         merged
@@ -193,6 +226,10 @@ pub(super) fn partial_packets(stage: &Stage<'_>) -> Check {
     }
     outcome?;
     running.settle()
+}
+
+fn is_in_ltp(name: &str) -> bool {
+    present(field::IN_LTP).contains(&name)
 }
 
 fn numbers(values: &BTreeMap<String, String>) -> Check<BTreeMap<&'static str, i64>> {

@@ -3,11 +3,13 @@
 use adapter_sdk::{
     OrderUpdate,
     instruments::Table,
-    serde_json::{self, Map, Value},
+    read::{self, Members, Odd},
 };
-use serde::Deserialize;
 
 use crate::segment::{Key, Segment, Token};
+
+/// The broker's code of its first message.
+const GREETING: &str = "AB00";
 
 /// What a message says.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,89 +18,89 @@ pub(crate) enum Said {
     Update(Box<OrderUpdate>),
     /// Nothing of interest, such as the greeting.
     Nothing,
-    /// Something that makes no sense.
+    /// Something that makes no sense, or an order without its number.
     Undecodable,
 }
 
-#[derive(Deserialize)]
-struct Frame {
-    #[serde(rename = "order-status")]
-    code: String,
-    #[serde(rename = "orderData")]
-    order: Option<Map<String, Value>>,
-}
-
-/// Reads a message. The table gives OpenAlgo's names for the broker's.
-pub(crate) fn read(text: &str, table: Option<&Table<Key>>) -> Said {
+/// Reads a message. The table gives OpenAlgo's names for the broker's. Members that make no sense are noted in `odd`, and
+/// left out.
+pub(crate) fn read(text: &str, table: Option<&Table<Key>>, odd: &Odd) -> Said {
     if text == "pong" {
         return Said::Nothing;
     }
-    let Ok(Frame { code, order }) = serde_json::from_str(text) else { return Said::Undecodable };
-    let order = Order(order.unwrap_or_default());
-    // The greeting, AB00, has an order without a number.
-    let Some(number) = order.text("orderid") else { return Said::Nothing };
-    let (exchange, symbol) = order.instrument(table);
-    let order_status = order.status(&code);
-    let rejection_reason = order.text("text").filter(|_| order_status == "rejected");
-    Said::Update(Box::new(OrderUpdate {
-        orderid: number.to_owned(),
-        symbol,
-        exchange,
-        action: order.text("transactiontype").unwrap_or_default().to_uppercase(),
-        quantity: order.whole("quantity").unwrap_or_default(),
-        price: order.number("price"),
-        trigger_price: order.number("triggerprice"),
-        pricetype: match order.text("ordertype").unwrap_or_default() {
-            "STOPLOSS_LIMIT" => "SL",
-            "STOPLOSS_MARKET" => "SL-M",
-            same => same,
-        }
-        .to_owned(),
-        product: match order.text("producttype").unwrap_or_default() {
-            "DELIVERY" => "CNC",
-            "INTRADAY" => "MIS",
-            "CARRYFORWARD" | "MARGIN" => "NRML",
-            same => same,
-        }
-        .to_owned(),
-        rejection_reason: rejection_reason.map(ToOwned::to_owned),
-        order_status,
-        filled_quantity: order.whole("filledshares"),
-        pending_quantity: order.whole("unfilledshares"),
-        average_price: order.number("averageprice"),
-    }))
+    if let Some(frame) = Members::read(text, odd) {
+        return frame_said(&frame, table);
+    }
+    // A bare NaN is no JSON, but no reason to lose an order either.
+    let mended = read::mended(text).unwrap_or_default();
+    Members::read(&mended, odd).map_or(Said::Undecodable, |frame| frame_said(&frame, table))
+}
+
+fn frame_said(frame: &Members<'_>, table: Option<&Table<Key>>) -> Said {
+    let code = frame.text("order-status").unwrap_or_default();
+    // The greeting, whose order has no number.
+    if code == GREETING {
+        return Said::Nothing;
+    }
+    let order = frame.object("orderData").map(Order);
+    let update = order.and_then(|order| order.update(&code, table));
+    update.map_or(Said::Undecodable, |update| Said::Update(Box::new(update)))
 }
 
 /// An order, most of whose numbers are texts.
-struct Order(Map<String, Value>);
+struct Order<'a>(Members<'a>);
 
-impl Order {
-    fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.as_str().filter(|text| !text.is_empty())
+impl Order<'_> {
+    /// None for what has no number of an order.
+    fn update(&self, code: &str, table: Option<&Table<Key>>) -> Option<OrderUpdate> {
+        let orderid = self.0.text("orderid")?;
+        let (exchange, symbol) = self.instrument(table);
+        let order_status = self.status(code);
+        let rejection_reason = self.0.text("text").filter(|_| order_status == "rejected");
+        Some(OrderUpdate {
+            orderid,
+            symbol,
+            exchange,
+            action: self.text("transactiontype").to_uppercase(),
+            quantity: self.0.whole("quantity"),
+            price: self.0.number("price"),
+            trigger_price: self.0.number("triggerprice"),
+            pricetype: match self.text("ordertype").as_str() {
+                "STOPLOSS_LIMIT" => "SL",
+                "STOPLOSS_MARKET" => "SL-M",
+                same => same,
+            }
+            .to_owned(),
+            product: match self.text("producttype").as_str() {
+                "DELIVERY" => "CNC",
+                "INTRADAY" => "MIS",
+                "CARRYFORWARD" | "MARGIN" => "NRML",
+                same => same,
+            }
+            .to_owned(),
+            rejection_reason,
+            order_status,
+            filled_quantity: self.0.whole("filledshares"),
+            pending_quantity: self.0.whole("unfilledshares"),
+            average_price: self.0.number("averageprice"),
+        })
     }
 
-    fn number(&self, name: &str) -> Option<f64> {
-        let value = self.0.get(name)?;
-        let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
-        number.is_finite().then_some(number)
-    }
-
-    fn whole(&self, name: &str) -> Option<i64> {
-        let value = self.0.get(name)?;
-        value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+    fn text(&self, name: &'static str) -> String {
+        self.0.text(name).unwrap_or_default()
     }
 
     /// Exchange and symbol in OpenAlgo's words, or in the broker's for what the list of instruments does not have.
     fn instrument(&self, table: Option<&Table<Key>>) -> (String, String) {
-        let exchange = self.text("exchange").unwrap_or_default();
+        let exchange = self.text("exchange");
         let named = || {
-            let key =
-                Key { segment: Segment::from_list(exchange)?, token: Token::new(self.text("symboltoken")?)? };
-            table?.name(key)
+            let token = Token::new(&self.0.text("symboltoken")?)?;
+            table?.name(Key { segment: Segment::from_list(&exchange)?, token })
         };
-        let (exchange, symbol) =
-            named().unwrap_or((exchange, self.text("tradingsymbol").unwrap_or_default()));
-        (exchange.to_owned(), symbol.to_owned())
+        match named() {
+            Some((exchange, symbol)) => (exchange.to_owned(), symbol.to_owned()),
+            None => (exchange, self.text("tradingsymbol")),
+        }
     }
 
     fn status(&self, code: &str) -> String {
@@ -113,17 +115,27 @@ impl Order {
             "AB09" => "open pending",
             "AB10" => "trigger pending",
             "AB11" => "modify pending",
-            _ => self.text("orderstatus").or_else(|| self.text("status")).unwrap_or(code),
+            _ => {
+                let own = self.0.text("orderstatus").or_else(|| self.0.text("status"));
+                return own.as_deref().unwrap_or(code).to_lowercase();
+            }
         };
-        known.to_lowercase()
+        known.to_owned()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use adapter_sdk::instruments::TableBuilder;
+    use adapter_sdk::{
+        instruments::TableBuilder,
+        serde_json::{self, Map, Value},
+    };
 
-    use super::*;
+    use super::{read as read_with, *};
+
+    fn read(text: &str, table: Option<&Table<Key>>) -> Said {
+        read_with(text, table, &Odd::new())
+    }
 
     fn update(text: &str) -> OrderUpdate {
         let mut builder = TableBuilder::new();
@@ -149,7 +161,7 @@ mod tests {
             symbol: "SBIN".to_owned(),
             exchange: "NSE".to_owned(),
             action: "BUY".to_owned(),
-            quantity: 10,
+            quantity: Some(10),
             price: Some(551.5),
             trigger_price: Some(550.0),
             pricetype: "SL".to_owned(),
@@ -197,8 +209,65 @@ mod tests {
             "orderData":{"orderid":"","quantity":"","price":0.0}}"#;
         assert_eq!(read(greeting, None), Said::Nothing);
         assert_eq!(read("pong", None), Said::Nothing);
-        for text in ["", "{}", "[]", r#"{"order-status":5}"#, r#"{"order-status":"AB01","orderData":7}"#] {
+        assert_eq!(read(r#"{"order-status":"AB00","orderData":null}"#, None), Said::Nothing);
+        for text in [
+            "",
+            "{}",
+            "[]",
+            r#"{"order-status":5}"#,
+            r#"{"order-status":"AB01","orderData":7}"#,
+            r#"{"order-status":"AB01","orderData":{"orderid":null,"quantity":"5"}}"#,
+        ] {
             assert_eq!(read(text, None), Said::Undecodable, "{text}");
+        }
+    }
+
+    /// Every member, one after the other, is each of these; the others go out as they are.
+    #[test]
+    fn an_odd_member_costs_itself_and_no_other() {
+        let order = r#"{"ordertype":"LIMIT","producttype":"MIS","price":551.5,"triggerprice":"550","quantity":"10",
+            "tradingsymbol":"SBIN-EQ","transactiontype":"BUY","exchange":"NSE","averageprice":1.5,"filledshares":"3",
+            "unfilledshares":7,"orderid":240101000000001,"orderstatus":"theirs"}"#;
+        let order: Map<String, Value> = serde_json::from_str(order).unwrap();
+        let frame = |order: &Map<String, Value>| {
+            serde_json::json!({"order-status": null, "orderData": order}).to_string()
+        };
+        let told = |text: &str, odd: &Odd| {
+            let Said::Update(update) = read_with(text, None, odd) else { panic!("lost: {text}") };
+            serde_json::to_value(*update).unwrap()
+        };
+        let expected = told(&frame(&order), &Odd::new());
+        assert_eq!(expected["orderid"], "240101000000001");
+        for (name, ours) in [
+            ("ordertype", "pricetype"),
+            ("producttype", "product"),
+            ("price", "price"),
+            ("triggerprice", "trigger_price"),
+            ("quantity", "quantity"),
+            ("tradingsymbol", "symbol"),
+            ("transactiontype", "action"),
+            ("exchange", "exchange"),
+            ("averageprice", "average_price"),
+            ("filledshares", "filled_quantity"),
+            ("unfilledshares", "pending_quantity"),
+            ("orderstatus", "order_status"),
+        ] {
+            let mut wanted = expected.clone();
+            assert!(wanted.as_object_mut().unwrap().remove(ours).is_some(), "{ours}");
+            for (value, is_odd) in [
+                ("null", false),
+                ("\"\"", false),
+                ("{}", true),
+                ("true", true),
+                ("1e400", true),
+                ("NaN", false),
+            ] {
+                let mut changed = order.clone();
+                changed.insert(name.to_owned(), "PLACE".into());
+                let (text, odd) = (frame(&changed).replace("\"PLACE\"", value), Odd::new());
+                assert_eq!(told(&text, &odd), wanted, "{name} is {value}");
+                assert_eq!(odd.names(), if is_odd { vec![name] } else { vec![] }, "{name} is {value}");
+            }
         }
     }
 }

@@ -27,13 +27,14 @@ pub(crate) fn check(bytes: &[u8]) {
     assert!((1..=25).contains(&token.len()));
     assert_eq!(&bytes[2..2 + token.len()], token);
     for is_index in [false, true] {
-        let Ok(Decoded::Book(_, book)) = decode::tick(&packet, 1, is_index) else { continue };
+        let (Decoded::Book(_, book) | Decoded::Deep(_, book)) = decode::tick(&packet, 1, is_index) else {
+            continue;
+        };
         let most = if bytes[0] == 4 { 20 } else { 10 };
         for side in [&book.buy, &book.sell] {
             assert!(side.levels().len() <= most);
             assert!(side.levels().iter().all(|level| level.quantity >= 0));
-            let is_empty = |level: &adapter_sdk::Level| level.quantity == 0 && level.price.as_nanos() == 0;
-            assert!(!side.levels().iter().any(is_empty));
+            assert!(side.levels().iter().all(|level| level.price.as_nanos() != 0));
         }
     }
 }

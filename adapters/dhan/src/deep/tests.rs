@@ -25,6 +25,10 @@ fn side(key: Key, code: u8, price: f64) -> Vec<u8> {
     packet
 }
 
+fn take(deep: &mut Deep, tier: Tier, message: &[u8]) -> Outcome {
+    deep.take(tier, message, Day { year: 2026, month: 11, day: 25 })
+}
+
 fn both(key: Key, bid: f64, ask: f64) -> Vec<u8> {
     [side(key, 41, bid), side(key, 51, ask)].concat()
 }
@@ -42,12 +46,12 @@ fn rupees(price: f64) -> Price {
 async fn a_book_is_shown_once_both_sides_are_known_and_then_on_either() {
     let mut deep = deep();
     assert!(deep.want(1, ONE, Tier::Twenty));
-    let first = deep.take(Tier::Twenty, &side(ONE, 41, 100.05));
+    let first = take(&mut deep, Tier::Twenty, &side(ONE, 41, 100.05));
     assert_eq!((first, best(&deep, ONE)), (Outcome::default(), None));
-    let second = deep.take(Tier::Twenty, &side(ONE, 51, 100.1));
+    let second = take(&mut deep, Tier::Twenty, &side(ONE, 51, 100.1));
     assert_eq!(second, Outcome { changed: vec![ONE], ..Outcome::default() });
     assert_eq!(best(&deep, ONE), Some((rupees(100.05), rupees(100.1))));
-    let third = deep.take(Tier::Twenty, &side(ONE, 41, 100.0));
+    let third = take(&mut deep, Tier::Twenty, &side(ONE, 41, 100.0));
     assert_eq!(third.changed, [ONE]);
     assert_eq!(best(&deep, ONE), Some((rupees(100.0), rupees(100.1))));
     assert_eq!(deep.due(), None);
@@ -59,16 +63,16 @@ async fn a_message_of_several_books_shows_each_once_and_keeps_ids_of_segments_ap
     deep.want(1, ONE, Tier::Twenty);
     deep.want(2, OTHER, Tier::Twenty);
     let message = [both(ONE, 1.0, 2.0), both(NOBODY, 3.0, 4.0), both(OTHER, 5.0, 6.0)].concat();
-    let outcome = deep.take(Tier::Twenty, &message);
+    let outcome = take(&mut deep, Tier::Twenty, &message);
     assert_eq!(outcome, Outcome { changed: vec![ONE, OTHER], ..Outcome::default() });
     assert_eq!(best(&deep, OTHER), Some((rupees(5.0), rupees(6.0))));
     assert_eq!(deep.sides(NOBODY), None);
     // What is not wanted any more goes on coming.
     deep.drop(1);
-    assert_eq!(deep.take(Tier::Twenty, &both(ONE, 1.0, 2.0)), Outcome::default());
+    assert_eq!(take(&mut deep, Tier::Twenty, &both(ONE, 1.0, 2.0)), Outcome::default());
     // Neither is a book of one feed taken for one of the other.
     deep.want(1, ONE, Tier::TwoHundred);
-    assert_eq!(deep.take(Tier::Twenty, &both(ONE, 1.0, 2.0)), Outcome::default());
+    assert_eq!(take(&mut deep, Tier::Twenty, &both(ONE, 1.0, 2.0)), Outcome::default());
 }
 
 #[tokio::test]
@@ -80,7 +84,7 @@ async fn a_book_that_does_not_begin_is_missed_until_it_comes() {
     assert_eq!(deep.expire(due), Outcome { missing: vec![ONE], ..Outcome::default() });
     assert!(!deep.is_coming(ONE) && !deep.want(1, ONE, Tier::Twenty));
     assert_eq!(deep.due(), None);
-    let outcome = deep.take(Tier::Twenty, &both(ONE, 1.0, 2.0));
+    let outcome = take(&mut deep, Tier::Twenty, &both(ONE, 1.0, 2.0));
     assert_eq!((outcome.begun, outcome.changed, outcome.missing), (vec![ONE], vec![ONE], vec![]));
     assert!(deep.is_coming(ONE));
 }
@@ -89,25 +93,47 @@ async fn a_book_that_does_not_begin_is_missed_until_it_comes() {
 async fn after_a_loss_an_old_side_is_not_shown_with_a_new_one() {
     let mut deep = deep();
     deep.want(1, ONE, Tier::Twenty);
-    deep.take(Tier::Twenty, &both(ONE, 1.0, 2.0));
+    take(&mut deep, Tier::Twenty, &both(ONE, 1.0, 2.0));
     let lost = AdapterError::network("x");
     assert_eq!(deep.lose(0, &lost), Outcome { missing: vec![ONE], ..Outcome::default() });
     assert_eq!(deep.lose(0, &lost), Outcome::default());
-    assert_eq!(deep.take(Tier::Twenty, &side(ONE, 41, 3.0)), Outcome::default());
+    assert_eq!(take(&mut deep, Tier::Twenty, &side(ONE, 41, 3.0)), Outcome::default());
     assert_eq!(best(&deep, ONE), None);
     assert_eq!(deep.lose(0, &AdapterError::auth("x")).closed, Some(Tier::Twenty));
+}
+
+#[tokio::test]
+async fn a_row_without_a_price_is_no_level_and_a_side_without_rows_is_empty() {
+    let mut deep = deep();
+    deep.want(1, ONE, Tier::Twenty);
+    // The first row is of orders at the market.
+    assert_eq!(take(&mut deep, Tier::Twenty, &both(ONE, 0.0, 2.0)).changed, [ONE]);
+    let (buy, sell) = deep.sides(ONE).unwrap();
+    assert_eq!((buy.len(), sell.len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_side_of_yesterday_is_not_shown_with_one_of_today() {
+    let mut deep = deep();
+    deep.want(1, ONE, Tier::Twenty);
+    take(&mut deep, Tier::Twenty, &both(ONE, 1.0, 2.0));
+    let tomorrow = Day { year: 2026, month: 11, day: 26 };
+    assert_eq!(deep.take(Tier::Twenty, &side(ONE, 41, 3.0), tomorrow), Outcome::default());
+    assert_eq!(best(&deep, ONE), None);
+    assert_eq!(deep.take(Tier::Twenty, &side(ONE, 51, 4.0), tomorrow).changed, [ONE]);
+    assert_eq!(best(&deep, ONE), Some((rupees(3.0), rupees(4.0))));
 }
 
 #[tokio::test]
 async fn a_damaged_side_is_counted_and_hides_the_book_until_the_next_one() {
     let mut deep = deep();
     deep.want(1, ONE, Tier::Twenty);
-    deep.take(Tier::Twenty, &both(ONE, 1.0, 2.0));
-    let outcome = deep.take(Tier::Twenty, &side(ONE, 41, f64::NAN));
+    take(&mut deep, Tier::Twenty, &both(ONE, 1.0, 2.0));
+    let outcome = take(&mut deep, Tier::Twenty, &side(ONE, 41, f64::NAN));
     assert_eq!(outcome, Outcome { undecodable: 1, ..Outcome::default() });
     assert_eq!(deep.sides(ONE), None);
-    assert_eq!(deep.take(Tier::Twenty, &[1, 2, 3]).undecodable, 1);
-    assert_eq!(deep.take(Tier::Twenty, &side(ONE, 41, 1.5)).changed, [ONE]);
+    assert_eq!(take(&mut deep, Tier::Twenty, &[1, 2, 3]).undecodable, 1);
+    assert_eq!(take(&mut deep, Tier::Twenty, &side(ONE, 41, 1.5)).changed, [ONE]);
 }
 
 #[tokio::test]

@@ -21,13 +21,11 @@ pub(crate) fn read(tier: Option<Tier>, message: &[u8]) -> Vec<Result<String, Wir
                 found.push(packet.map(|packet| {
                     assert!(message.windows(4).any(|bytes| bytes == packet.key.id.to_le_bytes()));
                     let decoded = decode::tick(&packet, 1, &mut clock);
-                    if let Ok(Decoded::Book(_, book)) = &decoded {
+                    if let Decoded::Book(_, book) = &decoded {
                         for side in [book.buy(), book.sell()] {
                             assert!(side.len() <= live::LEVELS);
                             assert!(side.iter().all(|level| level.quantity >= 0));
-                            assert!(
-                                side.iter().all(|level| level.quantity != 0 || level.price.as_nanos() != 0)
-                            );
+                            assert!(side.iter().all(|level| level.price.as_nanos() != 0));
                         }
                     }
                     format!("{packet:?}{decoded:?}")
@@ -44,7 +42,7 @@ pub(crate) fn read(tier: Option<Tier>, message: &[u8]) -> Vec<Result<String, Wir
                     assert!(rows.clone().count() <= tier.levels().into());
                     _ = decode::side(rows, &mut levels);
                     assert!(levels.len() <= tier.levels().into());
-                    assert!(levels.iter().all(|level| level.quantity >= 0));
+                    assert!(levels.iter().all(|level| level.quantity >= 0 && level.price.as_nanos() > 0));
                 }
                 found.push(packet.map(|packet| format!("{packet:?}{levels:?}")));
             }

@@ -61,6 +61,7 @@ fn books_are_as_deep_as_was_granted_with_the_values_of_the_live_feed_beside_them
         heard.ticks.iter().find_map(|tick| match tick {
             Published::Depth(quote, buy, _) if quote.instrument == 1 && quote.fields & field::LTP != 0 => {
                 assert!(buy.is_empty(), "the live feed's five levels must not replace twenty");
+                assert_eq!(quote.fields & (field::BOOK | field::IMAGE), field::IMAGE, "nor empty them");
                 assert_ne!(quote.fields & field::VOLUME, 0);
                 Some(())
             }

@@ -80,6 +80,7 @@ fn what_comes_apart_is_merged() {
         broker.venue.sent(exchange, symbol, venues::Mode::Quote).filter(|values| values.ltp != 0)
     };
     // The close of the day before is in the first quote, and in those that follow it.
+    let mut before = None;
     for _ in 0..2 {
         for (number, exchange, symbol) in [(1, "NFO", "NIFTY24DEC30FUT"), (2, "NSE", "SBIN")] {
             let ticks = bench.wait_for_ticks(number, 1);
@@ -87,15 +88,18 @@ fn what_comes_apart_is_merged() {
             assert_eq!(first.fields & (field::LTP | field::CLOSE), field::LTP | field::CLOSE);
             let close = sent(exchange, symbol).unwrap().close * (PRICE_SCALE / venues::PRICE_SCALE);
             assert_eq!((first.close, first.prev_close), (close, close));
+            assert_ne!(first.fields & field::IMAGE, 0);
         }
-        bench.wait_for("open interest", |heard| {
+        // A quote is an image, and takes the open interest along that came before it.
+        let first = quote(&bench.wait_for_ticks(1, 1)[0]).copied().unwrap();
+        assert_eq!((first.fields & field::OI != 0).then_some(first.oi), before);
+        // Alone it says nothing of a price that it does not have.
+        let alone = bench.wait_for("open interest", |heard| {
             let mut of = heard.ticks.iter().filter(|tick| tick.instrument() == 1).filter_map(quote);
-            of.find(|quote| quote.fields & field::OI != 0).map(|quote| {
-                assert_eq!(quote.oi, sent("NFO", "NIFTY24DEC30FUT").unwrap().oi);
-                // It says nothing of a price that it does not have.
-                assert_eq!(quote.fields & field::LTP, 0);
-            })
+            of.find(|quote| quote.fields == field::OI).map(|quote| quote.oi)
         });
+        assert_eq!(alone, sent("NFO", "NIFTY24DEC30FUT").unwrap().oi);
+        before = Some(alone);
         bench.forget();
         broker.venue.trade();
     }

@@ -3,7 +3,7 @@
 //! Prices and book of an instrument come as records of two topics. When both stand in one frame they are one tick: a client
 //! must not see the new price beside the old book. A second record of the same topic ends that tick, so that none is lost.
 
-use adapter_sdk::{Level, Mode, Tick, TickSink, plan::Plan};
+use adapter_sdk::{Level, Mode, Tick, TickSink, plan::Plan, read};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -18,9 +18,6 @@ use crate::{
 /// What has changed of an instrument since its last tick.
 const PRICES: u8 = 1;
 const BOOK: u8 = 2;
-
-/// Nanoseconds in a second.
-const NANOS: u64 = 1_000_000_000;
 
 /// Collects the changes of a frame.
 #[derive(Debug, Default)]
@@ -60,6 +57,7 @@ impl Publisher {
             let fresh = self.settle(known.place);
             self.publish(known.place, fresh, topics, plan, fifty, sink);
         }
+        topics.begin_day(record, known);
         if !topics.apply(record, target) {
             return;
         }
@@ -159,15 +157,15 @@ impl Publisher {
             // Prices may come later, and may be such that nobody can read them.
             let mut tick = topics
                 .find(topic)
-                .and_then(|instrument| decode::values(instrument, *number).ok())
+                .and_then(|instrument| Some(image(instrument, decode::values(instrument, *number).ok()?)))
                 .unwrap_or_else(|| Tick::new(*number));
-            if let Some(at) = book.feed_time().and_then(nanos) {
+            if let Some(at) = book.feed_time().and_then(read::of_any_unit) {
                 tick = tick.exchange_ts_ns(at);
             }
-            if let Some(quantity) = book.total_buy().and_then(|quantity| i64::try_from(quantity).ok()) {
+            if let Some(quantity) = book.total_buy().and_then(total) {
                 tick = tick.total_buy_quantity(quantity);
             }
-            if let Some(quantity) = book.total_sell().and_then(|quantity| i64::try_from(quantity).ok()) {
+            if let Some(quantity) = book.total_sell().and_then(total) {
                 tick = tick.total_sell_quantity(quantity);
             }
             book.levels(*levels, &mut self.buy, &mut self.sell);
@@ -186,22 +184,19 @@ impl Publisher {
     ) -> Result<(), DecodeError> {
         if mode == Mode::Ltp {
             // A book that somebody else wants is no news here.
-            if fresh & PRICES != 0
-                && let Some(price) = decode::last_price(instrument)?
-            {
-                sink.ltp(&Tick::new(number).ltp(price));
+            if fresh & PRICES != 0 && has_prices(instrument) {
+                let tick = Tick::new(number).image();
+                sink.ltp(&decode::last_price(instrument)?.map_or(tick, |price| tick.ltp(price)));
             }
             return Ok(());
         }
         let deep = deep.filter(|_| self.deep.contains_key(&number));
-        let has_prices = instrument.prices().is_some_and(|values| !values.is_empty());
         let topic = instrument.topic();
-        // One that has been announced and has no level is an empty one.
         let is_known = instrument.book().is_some() || deep.is_some();
         let is_without = topic.is_index() || self.bookless.contains(topic);
         if mode == Mode::Quote || !(is_known || is_without) {
-            if fresh & PRICES != 0 && has_prices {
-                sink.quote(&decode::quote(instrument, number)?);
+            if fresh & PRICES != 0 && has_prices(instrument) {
+                sink.quote(&image(instrument, decode::quote(instrument, number)?));
             }
             return Ok(());
         }
@@ -211,42 +206,32 @@ impl Publisher {
         } else {
             decode::values(instrument, number)?
         };
+        let tick = image(instrument, tick);
         if let (Some(book), Some(levels)) = (deep, self.deep.get(&number)) {
             book.levels(*levels, &mut self.buy, &mut self.sell);
             sink.depth(&tick, &self.buy, &self.sell);
         } else if let Some(book) = decode::book(instrument)? {
             sink.depth(&tick, book.buy(), book.sell());
-        } else if has_prices {
+        } else if is_known {
+            // One that has been announced and has no level is an empty one.
             sink.depth(&tick, &[], &[]);
+        } else if has_prices(instrument) {
+            sink.beside_book(&tick);
         }
         Ok(())
     }
 }
 
-/// Nanoseconds since the Unix epoch. The unit is not documented: seconds, milliseconds and so on are told apart by their size
-/// from the year 1973 to the year 5138.
-fn nanos(at: u64) -> Option<u64> {
-    const SECONDS_BELOW: u64 = 100_000_000_000;
-    let factor = match at {
-        0 => return None,
-        _ if at < SECONDS_BELOW => NANOS,
-        _ if at < SECONDS_BELOW * 1_000 => NANOS / 1_000,
-        _ if at < SECONDS_BELOW * 1_000_000 => NANOS / 1_000_000,
-        _ => 1,
-    };
-    at.checked_mul(factor)
+fn total(quantity: u64) -> Option<i64> {
+    read::quantity(i64::try_from(quantity).ok()?)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A tick of what is known of an instrument. It is all that there is to know, an image, once its prices are known: records
+/// are merged here.
+fn image(instrument: &Instrument, tick: Tick) -> Tick {
+    if has_prices(instrument) { tick.image() } else { tick }
+}
 
-    #[test]
-    fn times_are_told_apart_by_their_size() {
-        const AT: u64 = 1_790_676_600_000_000_000;
-        for at in [1_790_676_600, 1_790_676_600_000, 1_790_676_600_000_000, AT] {
-            assert_eq!(nanos(at), Some(AT));
-        }
-        assert_eq!((nanos(0), nanos(u64::MAX)), (None, Some(u64::MAX)));
-    }
+fn has_prices(instrument: &Instrument) -> bool {
+    instrument.prices().is_some_and(|values| !values.is_empty())
 }

@@ -1,6 +1,9 @@
 //! Books of fifty levels: what is known of each symbol that is subscribed. Pure, and bounded by what was asked for.
 
-use adapter_sdk::{Level, Price};
+use adapter_sdk::{
+    Level,
+    read::{self, Sign},
+};
 
 use super::wire::{MarketFeed, MarketLevel, SocketMessage, TbtError};
 
@@ -113,15 +116,17 @@ impl Book {
         self.sequence
     }
 
-    /// Levels of both sides, at most so many on each, without empty rows.
+    /// Levels of both sides, at most so many on each, without rows that have no price.
     pub fn levels(&self, most: usize, buy: &mut Vec<Level>, sell: &mut Vec<Level>) {
         for (rows, side) in [(&self.bids, buy), (&self.asks, sell)] {
             side.clear();
-            let filled = rows.iter().filter(|row| row.price != 0 || row.quantity != 0);
-            side.extend(filled.take(most).filter_map(|row| {
-                let price = Price::from_scaled(row.price, DECIMALS)?;
-                Some(Level { price, quantity: row.quantity.into(), orders: Some(row.orders) })
-            }));
+            let levels = rows.iter().filter_map(|row| {
+                // It has shares of NSE and their derivatives.
+                let price = read::scaled(row.price, DECIMALS, Sign::Positive)?;
+                let quantity = read::quantity(row.quantity.into())?;
+                Some(Level { price, quantity, orders: Some(row.orders) })
+            });
+            side.extend(levels.take(most));
         }
     }
 

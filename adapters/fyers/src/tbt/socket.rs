@@ -1,11 +1,13 @@
 //! The socket of fifty levels: a connection beside the data socket, which comes and goes without it.
 
-use std::{fmt, pin::Pin, time::Duration};
+use std::{cell::Cell, fmt, pin::Pin, time::Duration};
 
 use adapter_sdk::{
     AdapterError, Backoff, Pauses,
     abi::ErrorCode,
+    ist::OFFSET_SECONDS,
     net::{Heartbeat, Http, Message, WebSocket, WebSocketRequest},
+    read,
     tracing::{debug, warn},
 };
 use serde::Deserialize;
@@ -46,6 +48,8 @@ pub(crate) struct Symbol {
     pub(crate) is_granted: bool,
     /// By when its book must be whole.
     pub(crate) due: Option<Instant>,
+    /// The day in India, in days since 1970, of which its book is.
+    day: Cell<Option<u64>>,
 }
 
 /// What came.
@@ -106,7 +110,13 @@ impl Fifty {
             return false;
         }
         let due = Some(Instant::now() + self.settings.snapshot_limit);
-        self.symbols.push(Symbol { ticker: ticker.to_owned(), topic, is_granted: true, due });
+        self.symbols.push(Symbol {
+            ticker: ticker.to_owned(),
+            topic,
+            is_granted: true,
+            due,
+            day: Cell::new(None),
+        });
         self.books.want(ticker);
         match &mut self.link {
             Link::Idle => self.link = Link::Waiting(Instant::now()),
@@ -177,7 +187,18 @@ impl Fifty {
         let of = |book: &Book| symbols.iter().position(|symbol| symbol.ticker == book.ticker());
         let taken = self.books.apply(&message, |news| match news {
             News::Changed(book) => {
-                changed.extend(of(book).and_then(|place| symbols.get(place)).map(|one| one.topic));
+                let Some((place, symbol)) = of(book).and_then(|place| Some((place, symbols.get(place)?)))
+                else {
+                    return;
+                };
+                let day = book.feed_time().and_then(day);
+                let before = symbol.day.replace(day);
+                // Changes of today do not belong into a book of yesterday.
+                if before.is_some() && day != before && !message.is_snapshot {
+                    gaps.push(place);
+                } else {
+                    changed.push(symbol.topic);
+                }
             }
             News::Gap(book) => gaps.extend(of(book)),
         });
@@ -186,6 +207,8 @@ impl Fifty {
                 continue;
             };
             warn!("A change of a book of fifty levels is missing; asking for the whole book");
+            self.books.want(&symbol.ticker);
+            symbol.day.set(None);
             socket.queue(depth(-1, &[&symbol.ticker]));
             begin(socket, &[&symbol.ticker]);
             symbol.due = Some(Instant::now() + limit);
@@ -228,10 +251,18 @@ impl Fifty {
             for symbol in &mut self.symbols {
                 self.books.want(&symbol.ticker);
                 symbol.due = None;
+                symbol.day.set(None);
             }
             return Event::Lost;
         }
     }
+}
+
+/// The day in India of a time of the broker's, in days since 1970.
+fn day(at: u64) -> Option<u64> {
+    const DAY_SECONDS: u64 = 86_400;
+    let seconds = read::of_any_unit(at)? / 1_000_000_000;
+    Some((seconds + OFFSET_SECONDS.unsigned_abs()) / DAY_SECONDS)
 }
 
 /// Subscribes. A channel says nothing before it is resumed.

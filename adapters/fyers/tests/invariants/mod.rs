@@ -19,6 +19,7 @@ pub(crate) fn data_socket(symbols: &Value, frames: &[Vec<u8>]) -> Vec<Tick> {
                 if let Ok(Some(book)) = decode::book(instrument) {
                     for side in [book.buy(), book.sell()] {
                         assert!(side.len() <= 5 && side.iter().all(|level| level.quantity >= 0));
+                        assert!(side.iter().all(|level| level.price.as_nanos() != 0));
                     }
                 }
             }

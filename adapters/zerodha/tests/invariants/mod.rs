@@ -13,7 +13,7 @@ pub(crate) fn read(message: &[u8]) -> Vec<Result<Vec<u8>, DecodeError>> {
             if let Some(book) = packet.book() {
                 for side in [book.buy(), book.sell()] {
                     assert!(side.len() <= LEVELS && side.iter().all(|level| level.quantity >= 0));
-                    assert!(side.iter().all(|level| level.quantity != 0 || level.price.as_nanos() != 0));
+                    assert!(side.iter().all(|level| level.price.as_nanos() != 0));
                 }
             }
             format!("{packet:?}{:?}{:?}", packet.tick(1), packet.book()).into_bytes()

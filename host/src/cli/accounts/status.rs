@@ -64,8 +64,11 @@ fn row(account: &AccountRow, plugins: &PluginsFile, host: Option<&Value>) -> Val
         let mut feeds = host["feeds"].as_array()?.iter();
         feeds.find(|feed| feed["user"] == account.user.as_str() && feed["broker"] == account.broker.as_str())
     });
-    let error =
-        error.map_or_else(|| feed.map_or(Value::Null, |feed| feed["last_error"].clone()), Value::String);
+    let of_feed = |feed: &Value| {
+        let said = [&feed["last_error"], &feed["list_trouble"]];
+        said.into_iter().find(|said| !said.is_null()).cloned().unwrap_or_default()
+    };
+    let error = error.map_or_else(|| feed.map_or(Value::Null, of_feed), Value::String);
     json!({
         "user": account.user,
         "broker": account.broker,

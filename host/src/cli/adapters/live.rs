@@ -91,6 +91,7 @@ pub(super) async fn reload(settings: &Settings, name: &str, out: &mut dyn Write)
                 "Loaded {}; its feeds follow without a client noticing.",
                 texts("loaded").join(", ")
             )?;
+            say_asked(&body, out)?;
             Ok(true)
         }
         StatusCode::UNPROCESSABLE_ENTITY => {
@@ -99,6 +100,7 @@ pub(super) async fn reload(settings: &Settings, name: &str, out: &mut dyn Write)
                 writeln!(out, "{}: {}", text("name"), text("reason"))?;
             }
             writeln!(out, "Nothing was changed.")?;
+            say_asked(&body, out)?;
             Ok(false)
         }
         StatusCode::NOT_FOUND => {
@@ -114,6 +116,23 @@ pub(super) async fn reload(settings: &Settings, name: &str, out: &mut dyn Write)
         ),
         status => {
             bail!("the host refused ({status}): {}", body["error"].as_str().unwrap_or("no reason given"))
+        }
+    }
+}
+
+/// Says how many feeds ask for a new list of instruments.
+fn say_asked(body: &Value, out: &mut dyn Write) -> io::Result<()> {
+    match body["lists_asked"].as_u64() {
+        None | Some(0) => Ok(()),
+        Some(1) => writeln!(
+            out,
+            "Its feed asks the broker for a new list of instruments, if what it has is not whole."
+        ),
+        Some(feeds) => {
+            writeln!(
+                out,
+                "Its {feeds} feeds ask the broker for new lists of instruments, if what they have is not whole."
+            )
         }
     }
 }
@@ -153,6 +172,7 @@ pub(super) fn list_feeds(status: &Value, out: &mut dyn Write) -> anyhow::Result<
         "MARKET",
         "LAST TICK",
         "SYMBOLS",
+        "LIST",
         "PROCESS",
         "MEMORY",
         "ATTEMPTS",
@@ -160,7 +180,25 @@ pub(super) fn list_feeds(status: &Value, out: &mut dyn Write) -> anyhow::Result<
         "SWAPS",
         "ERROR",
     ];
-    list(out, false, &feeds, &header, |feed| feed_cells(feed))
+    list(out, false, &feeds, &header, |feed| feed_cells(feed))?;
+    for feed in feeds {
+        if let Some(trouble) = feed["list_trouble"].as_str() {
+            writeln!(
+                out,
+                "\nFeed {} ({}): {trouble}",
+                feed["id"],
+                feed["adapter"].as_str().unwrap_or_default()
+            )?;
+        }
+        if feed["lost"].as_u64().is_some_and(|lost| lost > 0) {
+            writeln!(
+                out,
+                "\nFeed {} waits for the list to have {} of its symbols again",
+                feed["id"], feed["lost"]
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn feed_cells(feed: &Value) -> Vec<String> {
@@ -173,6 +211,11 @@ fn feed_cells(feed: &Value) -> Vec<String> {
     let market = match feed["opens_in_ms"].as_u64() {
         Some(ms) => format!("{}, opens in {}", text(&feed["market"]), time(ms)),
         None => text(&feed["market"]),
+    };
+    let instruments = match (&feed["list"]["is_whole"], feed["list"]["instruments"].as_u64()) {
+        (Value::Bool(true), Some(instruments)) => instruments.to_string(),
+        (Value::Bool(false), Some(instruments)) => format!("{instruments}, not whole"),
+        _ => "-".to_owned(),
     };
     let instances: Vec<&Value> = feed["instances"].as_array().into_iter().flatten().collect();
     let each =
@@ -188,6 +231,7 @@ fn feed_cells(feed: &Value) -> Vec<String> {
         market,
         ago("last_tick_age_ms"),
         format!("{} of {}", text(&feed["instruments"]), text(&feed["capacity"])),
+        instruments,
         if pids.is_empty() { "-".to_owned() } else { pids.join(",") },
         if memory == 0 { "-".to_owned() } else { format!("{} MiB", memory / (1_024 * 1_024)) },
         text(&feed["attempts"]),

@@ -142,6 +142,8 @@ pub(super) enum Heard {
     },
     /// A symbol that was granted is not to be had after all.
     Ended(Refusal),
+    /// A symbol that was granted is not to be had for now, and goes on when it is.
+    Missing(Refusal),
     /// The way to the broker is in another state, or in this one from the beginning.
     Feed(Feed),
     /// The whole request is refused, for this reason, printable.
@@ -315,6 +317,9 @@ pub(super) fn interpret(raw: String) -> Option<Heard> {
         ("feed_status", _) => {
             let part = |name| printable(text(&message, name));
             Some(Heard::Feed(Feed { state: part("state"), message: part("message") }))
+        }
+        ("subscription_status", "error") if message["kept"] == true => {
+            Some(Heard::Missing(refusal(&message)))
         }
         ("subscription_status", "error") => Some(Heard::Ended(refusal(&message))),
         ("", "error") => {

@@ -142,6 +142,8 @@ impl Link {
             }
             Heard::Answer { refusals, is_any_granted } => (refusals, is_any_granted),
             Heard::Ended(refusal) => (vec![refusal], true),
+            // Whoever waits for it is not done, even if there is nothing else.
+            Heard::Missing(refusal) => return Ok(Some(Event::Refused(vec![refusal]))),
             Heard::Feed(feed) => return Ok(Some(Event::Feed(feed))),
             Heard::Rejected(reason) => bail!("the host refused the subscription: {reason}"),
         };

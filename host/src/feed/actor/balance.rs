@@ -139,7 +139,7 @@ impl Actor {
     }
 
     /// Gives places to what is parked, in order, as far as there are any.
-    fn place_parked(&mut self) {
+    pub(super) fn place_parked(&mut self) {
         // Without an adapter there is nothing to place them on.
         if self.serving.is_err() {
             return;

@@ -34,7 +34,10 @@ impl Actor {
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.attempt = attempt;
         match created {
-            Ok(instance) => connection.begin(instance, events, now),
+            Ok(instance) => {
+                connection.list.ask(&*instance);
+                connection.begin(instance, events, now);
+            }
             Err(failure) => {
                 tracing::error!(instance = label, error = %failure, "Could not start the adapter");
                 connection.fail(&failure.to_string(), now);

@@ -16,6 +16,7 @@ use crate::{
     },
     model::{InstrumentId, Mode, Variant},
     outbox::Key,
+    pool::MaxCapacityReached,
     protocol::codes::ErrorCode,
     router,
     shard::ShardCommand,
@@ -36,7 +37,7 @@ impl Actor {
             match self.hold(want, ticket, &mut activations) {
                 Ok(Some(instrument)) => asked.push(instrument),
                 Ok(None) => {}
-                Err(refusal) => self.requests.answer(ticket, Err(refusal)),
+                Err(refusal) => _ = self.requests.answer(ticket, Err(refusal)),
             }
         }
         // The router has to know an instrument before the adapter does.
@@ -60,11 +61,12 @@ impl Actor {
             Some(instrument) => *instrument,
             None => self.admit(&name, activations)?,
         };
+        self.find_place_for_lost(instrument)?;
         let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return Ok(None) };
         self.requests.note_key(ticket, Key { instrument, variant });
         subscribed.demand.add(variant);
         let wanted = subscribed.demand.upstream().unwrap_or(subscribed.upstream);
-        if wanted != subscribed.upstream || subscribed.asked == 0 {
+        if wanted != subscribed.upstream || subscribed.asked == 0 || subscribed.is_lost {
             if wanted.mode > subscribed.upstream.mode && subscribed.asked != 0 {
                 activations.push(router::Command::Raise { instrument, from: subscribed.upstream.mode });
             }
@@ -73,10 +75,24 @@ impl Actor {
             return Ok(Some(instrument));
         }
         match subscribed.granted {
-            Some(levels) => self.requests.answer(ticket, Ok(grant(instrument, variant, levels))),
+            Some(levels) => _ = self.requests.answer(ticket, Ok(grant(instrument, variant, levels))),
             None => subscribed.waiters.push((ticket, variant)),
         }
         Ok(None)
+    }
+
+    /// Somebody wants an instrument that the broker's list had lost: the adapter is asked again, for which it needs a place.
+    fn find_place_for_lost(&mut self, instrument: InstrumentId) -> Result<(), Refusal> {
+        if self.subscribed.get(&instrument).is_some_and(|one| one.is_lost && one.connection.is_none()) {
+            let full =
+                |full: MaxCapacityReached| Refusal::new(ErrorCode::MaxCapacityReached, full.to_string());
+            let connection = self.place().map_err(full)?;
+            if connection >= self.connections.len() {
+                self.connect(connection);
+            }
+            self.carry(instrument, connection);
+        }
+        Ok(())
     }
 
     fn admit(
@@ -112,6 +128,8 @@ impl Actor {
                 connection: None,
                 demand: Demand::default(),
                 upstream: Upstream { mode: Mode::Ltp, levels: 0 },
+                was_there: false,
+                is_lost: false,
                 granted: None,
                 asked: 0,
                 waiters: Vec::new(),
@@ -186,6 +204,9 @@ impl Actor {
         let subscribed = self.subscribed.remove(&instrument)?;
         self.by_name.remove(&(Arc::clone(&subscribed.exchange), Arc::clone(&subscribed.symbol)));
         self.pending = self.pending.saturating_sub(usize::from(subscribed.granted.is_none()));
+        if subscribed.is_lost {
+            self.lists.found();
+        }
         if let Some(number) = subscribed.connection {
             self.pool.release(number);
             if let Some(connection) = self.connections.get_mut(number) {
@@ -253,6 +274,11 @@ impl Actor {
             return;
         }
         if outcome.code.is_taken() {
+            subscribed.was_there = true;
+            if std::mem::take(&mut subscribed.is_lost) {
+                self.lists.found();
+                self.feed.0.counters.instruments_returned.add(1);
+            }
             if subscribed.granted.replace(outcome.depth).is_none() {
                 self.pending = self.pending.saturating_sub(1);
             }
@@ -282,12 +308,18 @@ impl Actor {
         };
         let waiters = std::mem::take(&mut subscribed.waiters);
         for (ticket, variant) in &waiters {
-            subscribed.demand.remove(*variant);
-            self.requests.answer(*ticket, Err(Refusal::new(code, message.clone())));
+            // Whoever was told before that it is pending holds it, and hears that it is over below.
+            if self.requests.answer(*ticket, Err(Refusal::new(code, message.clone()))) {
+                subscribed.demand.remove(*variant);
+            }
         }
         if subscribed.demand.upstream().is_some() {
-            // Others hold it already: they have to hear that it is over.
             let message: Arc<str> = message.into();
+            if self.is_only_lost(instrument, outcome.code) {
+                // What was not asked came from the connection: the adapter has it among what is subscribed.
+                return self.lose(instrument, &message, request == 0);
+            }
+            // Others hold it already: they have to hear that it is over.
             for shard in &self.context.shards {
                 let message = Arc::clone(&message);
                 shard.commands.push(ShardCommand::Failed { instrument, mode: None, message });

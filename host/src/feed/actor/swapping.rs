@@ -156,6 +156,7 @@ impl Actor {
         match self.create_standby(&label, events, &handover, &carried, now) {
             Ok(standby) => {
                 if let Some(connection) = self.connections.get_mut(number) {
+                    connection.list.ask(&*standby.instance);
                     connection.standby = Some(standby);
                 }
             }
@@ -289,9 +290,13 @@ impl Actor {
             self.tell_of(ending, number, InstanceReport::Left);
         }
         self.forget_replaced();
+        // What it knows of its list it has said while it stood by.
+        self.lists.note();
+        let before = self.lost_and_returned();
         for outcome in &outcomes {
             self.conclude(0, outcome);
         }
+        self.log_lost_since(before);
         true
     }
 

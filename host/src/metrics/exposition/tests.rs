@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 use crate::{
-    metrics::{FeedCounters, FeedSample, HostSample, ServerCounters, walk},
+    metrics::{FeedCounters, FeedSample, HostSample, ListSample, ServerCounters, walk},
     protocol::codes::CloseReason,
 };
 
@@ -99,6 +99,14 @@ fn feed<'a>(id: u32, adapter: &'a str, counters: &'a FeedCounters) -> FeedSample
         state: "live",
         is_market_closed: true,
         instruments: 7,
+        instruments_missing: 6,
+        list: Some(ListSample {
+            is_whole: false,
+            instruments: 13,
+            skipped: 14,
+            troubles: 15,
+            fetched_at: 1_764_500_000,
+        }),
         connections: 2,
         sessions: 3,
         disconnects: 4,
@@ -156,6 +164,24 @@ fn every_value_comes_back_from_the_text() {
     assert_eq!(value(&families, "tickhost_bus_events_total", ("outcome", "not_subscribed")), 9.0);
     assert_eq!(value(&families, "tickhost_sessions", ("", "")), 11.0);
     assert_eq!(families["tickhost_feed_waiting"].kind, "gauge");
+}
+
+#[test]
+fn a_list_of_which_nobody_says_anything_has_no_numbers() {
+    let (counters, server) = (FeedCounters::default(), ServerCounters::default());
+    let silent = FeedSample { list: None, ..feed(1, "old", &counters) };
+    let families = parse(&page(&[silent, feed(2, "sim", &counters)], &server));
+    for (name, wanted) in [
+        ("tickhost_feed_list_whole", 0.0),
+        ("tickhost_feed_list_instruments", 13.0),
+        ("tickhost_feed_list_rows_skipped", 14.0),
+        ("tickhost_feed_list_troubles", 15.0),
+        ("tickhost_feed_list_fetched_timestamp_seconds", 1_764_500_000.0),
+    ] {
+        assert_eq!(families[name].samples.len(), 1, "{name}");
+        assert_eq!(value(&families, name, ("feed", "2")), wanted, "{name}");
+    }
+    assert_eq!(value(&families, "tickhost_feed_instruments_missing", ("feed", "1")), 6.0);
 }
 
 #[test]

@@ -32,6 +32,7 @@ use super::{
     wire::{Alive, Begin, FromChild, MAX_ORDER_BYTES, OUTCOMES_PER_LINE, ToChild, tidy},
 };
 use crate::{
+    feed::MAX_LIST_STATE_BYTES,
     intake::{Doorbell, Intake},
     metrics::FeedCounters,
     model::FeedId,
@@ -191,6 +192,10 @@ impl Child {
                     instance.credentials_changed();
                     Ok(())
                 }
+                ToChild::RenewList => {
+                    instance.renew_list();
+                    Ok(())
+                }
                 _ => Ok(()),
             });
             if let Err(failure) = done {
@@ -335,6 +340,13 @@ impl AdapterEvents for Shared {
             let outcomes = part.iter().map(Into::into).collect();
             self.output.send(&FromChild::Outcomes { request, outcomes });
         }
+    }
+
+    fn list(&self, state_json: &str) {
+        // One that is too long is cut, and so counted by the host as what it cannot read.
+        let end = state_json.floor_char_boundary(MAX_LIST_STATE_BYTES + 1);
+        let json = state_json.get(..end).unwrap_or_default().to_owned();
+        self.output.send(&FromChild::List { json });
     }
 
     fn credentials(&self) -> Zeroizing<String> {

@@ -135,6 +135,11 @@ impl AdapterInstance for ProcessInstance {
         _ = self.send(ToChild::CredentialsChanged);
     }
 
+    fn renew_list(&self) {
+        // A process that is stuck is replaced soon, and the next one makes its own list.
+        _ = self.send(ToChild::RenewList);
+    }
+
     fn health(&self) -> HealthSnapshot {
         *self.shared.health.lock()
     }

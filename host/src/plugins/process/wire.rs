@@ -37,6 +37,8 @@ pub(super) enum ToChild {
     Unsubscribe { request: u64, instruments: Vec<u32> },
     /// [`adapter_abi::Adapter::credentials_changed`].
     CredentialsChanged,
+    /// [`adapter_abi::Adapter::renew_list`].
+    RenewList,
     /// Bytes of tick frames that were taken since the start: opens the window of the sender.
     Taken { bytes: u64 },
     /// End within this time.
@@ -88,6 +90,8 @@ pub(super) enum FromChild {
     Status(Status),
     /// [`adapter_abi::Host::subscription_outcomes`].
     Outcomes { request: u64, outcomes: Vec<Outcome> },
+    /// [`adapter_abi::Host::instrument_list`].
+    List { json: String },
     /// [`adapter_abi::Host::publish_order_update`].
     Order { json: String },
     /// [`adapter_abi::Host::log`].

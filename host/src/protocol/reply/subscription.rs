@@ -15,23 +15,29 @@ use crate::{
 /// complete every request it is waiting for. It never carries the `request_id` of the subscribe request: clients that
 /// reuse one id for all requests, or match replies on the id alone, would take it for the acknowledgement of another.
 /// Send it after that acknowledgement and never before: the command-line client ends at an `error` until then.
+///
+/// One that `is_kept` is not over: it ticks again when the broker's list has its symbol again.
 pub fn subscription_failed(
     symbol: &str,
     exchange: &str,
     mode: Mode,
     broker: &str,
     failure: &Failure<'_>,
+    is_kept: bool,
 ) -> Bytes {
     #[derive(Serialize)]
     struct Frame<'a> {
         r#type: &'static str,
         #[serde(flatten)]
         entry: EntryFrame<'a>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        kept: bool,
     }
     let entry = EntryFrame::new(symbol, exchange, broker, Some(failure));
     to_bytes(&Frame {
         r#type: "subscription_status",
         entry: EntryFrame { mode: Some(mode.label()), ..entry },
+        kept: is_kept,
     })
 }
 
@@ -45,7 +51,7 @@ pub enum OutcomeState {
     Silent,
     /// It waits for a connection to the broker.
     Pending,
-    /// It is over.
+    /// It is over, unless it is kept.
     Failed,
 }
 
@@ -64,6 +70,8 @@ pub struct Outcome<'a> {
     pub code: Option<ErrorCode>,
     /// Why it failed or waits, for people.
     pub message: Option<&'a str>,
+    /// It has failed and is not over: it waits for the broker's list to have its symbol again.
+    pub is_kept: bool,
 }
 
 /// What became of the symbols of one request, for clients that asked for it when they authenticated.
@@ -81,6 +89,8 @@ pub fn subscription_status(outcomes: &[Outcome<'_>], broker: &str, request_id: &
         code: Option<ErrorCode>,
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<&'a str>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        kept: bool,
     }
     #[derive(Serialize)]
     struct Frame<'a> {
@@ -97,6 +107,7 @@ pub fn subscription_status(outcomes: &[Outcome<'_>], broker: &str, request_id: &
         state: outcome.state,
         code: outcome.code,
         message: outcome.message,
+        kept: outcome.is_kept,
     });
     to_bytes(&Frame {
         r#type: "subscription_status",

@@ -167,6 +167,17 @@ async fn a_refused_symbol_leaves_the_others() {
 }
 
 #[tokio::test]
+async fn a_symbol_that_comes_back_by_itself_is_waited_for() {
+    let missing = json!({"type": "subscription_status", "status": "error", "symbol": "SBIN", "exchange": "NSE",
+                         "code": "SYMBOL_NOT_FOUND", "message": "not in the list", "kept": true});
+    let visit = Visit { then: Some(missing), ..Visit::with_ticks(1) };
+    let mut link = connect(vec![visit], &["SBIN"], false).await.unwrap();
+    assert!(matches!(link.next().await.unwrap(), Event::Tick(_)));
+    let Event::Refused(refusals) = link.next().await.unwrap() else { panic!("a refusal") };
+    assert_eq!(refusals, [Refusal { name: "NSE:SBIN".to_owned(), reason: "not in the list".to_owned() }]);
+}
+
+#[tokio::test]
 async fn the_state_of_the_feed_comes_between_the_ticks() {
     let down = json!({"type": "feed_status", "broker": "sim", "state": "down", "message": "crash\u{1b}ed"});
     let visit = Visit { then: Some(down), ..Visit::with_ticks(1) };

@@ -283,6 +283,7 @@ impl Task {
                 let outcomes: Vec<SubscriptionOutcome> = outcomes.into_iter().map(Into::into).collect();
                 self.events.outcomes(request, &outcomes);
             }
+            FromChild::List { json } => self.events.list(&json),
             FromChild::Order { json } => _ = self.events.order_update(&json),
             FromChild::Log { level, target, message, fields } => {
                 self.events.log(LogLevel(level), &target, &message, &fields);
