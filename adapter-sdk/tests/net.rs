@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+#[path = "net/asked.rs"]
+mod asked;
 #[path = "net/http.rs"]
 mod http;
 #[path = "net/incomplete.rs"]

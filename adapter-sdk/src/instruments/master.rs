@@ -158,13 +158,14 @@ impl<L: List> Master<L> {
     /// # Errors
     /// When it cannot be had.
     pub async fn prepare(&self, access: &Access) -> Result<(), AdapterError> {
-        let is_asked = self.lists.asked().now_or_never().is_some();
+        let (is_asked, begun) = (self.lists.asked().now_or_never().is_some(), Instant::now());
         if !self.is_current() {
             self.get_current(access).await?;
         }
-        let is_due = |at: Option<Instant>| at.is_none_or(|at| at.elapsed() >= CONNECT_PAUSE);
         let tried_at = self.state.lock().tried_at;
-        if is_asked || (!self.is_whole() && is_due(tried_at)) {
+        let is_tried_since = |time: Instant| tried_at.is_some_and(|at| at >= time);
+        let is_tried_of_late = tried_at.is_some_and(|at| at.elapsed() < CONNECT_PAUSE);
+        if (is_asked && !is_tried_since(begun)) || (!self.is_whole() && !is_tried_of_late) {
             let renewed = timeout(USE_AFTER, self.renew(access, SystemTime::now())).await;
             let error = match renewed {
                 Ok(Ok(_)) => return Ok(()),

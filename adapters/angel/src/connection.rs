@@ -71,8 +71,13 @@ impl Session {
         Some(Wanted { instrument: subscription.instrument, key, mode: subscription.mode, is_index })
     }
 
-    /// Subscribes to what has a key, and says of the rest that it has none.
-    fn want<'a>(&mut self, subscriptions: impl IntoIterator<Item = &'a Subscription>, sink: &mut TickSink) {
+    /// Subscribes to what has a key, and says of the rest that it has none. Gives the numbers of those: the host asks for
+    /// them again when another list may have them.
+    fn want<'a>(
+        &mut self,
+        subscriptions: impl IntoIterator<Item = &'a Subscription>,
+        sink: &mut TickSink,
+    ) -> Vec<u32> {
         let mut wanted = Vec::new();
         let mut gone = Vec::new();
         for subscription in subscriptions {
@@ -90,14 +95,17 @@ impl Session {
         self.send(messages);
         let messages = self.feed.unsubscribe(&gone);
         self.send(messages);
+        gone
     }
 
     /// Another list is in force: what has another token now is subscribed anew, before a tick of the old token can be
     /// shown under its name.
     fn renewed(&mut self, list: Arc<List>, sink: &mut TickSink) {
         self.list = list;
-        let subscriptions = std::mem::take(&mut self.subscriptions);
-        self.want(subscriptions.values(), sink);
+        let mut subscriptions = std::mem::take(&mut self.subscriptions);
+        for gone in self.want(subscriptions.values(), sink) {
+            subscriptions.remove(&gone);
+        }
         self.subscriptions = subscriptions;
     }
 
@@ -141,7 +149,9 @@ impl Session {
 impl Connection for Session {
     async fn subscribe(&mut self, wanted: &[Subscription], sink: &mut TickSink) -> Result<(), AdapterError> {
         self.subscriptions.extend(wanted.iter().map(|one| (one.instrument, one.clone())));
-        self.want(wanted, sink);
+        for gone in self.want(wanted, sink) {
+            self.subscriptions.remove(&gone);
+        }
         Ok(())
     }
 

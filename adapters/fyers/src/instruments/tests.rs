@@ -109,7 +109,7 @@ fn one_file_of_several_costs_itself_and_what_is_missing_is_taken_from_the_last_g
     };
     let (cash, derivatives) = (file("cash", CASH), file("derivatives", DERIVATIVES));
     let last = Instruments::read(&[cash.clone(), derivatives]).unwrap();
-    let mut list = Instruments::read(&[cash.clone(), file("empty", "")]).unwrap();
+    let mut list = Instruments::read(&[cash, file("empty", "")]).unwrap();
     assert_eq!((list.len(), list.unreadable()), (last.len() - 2, last.unreadable() + 1));
     assert!(Instruments::read(&[file("empty", "")]).is_err(), "alone it is no list");
     assert_eq!(list.hold(&last, &|exchange, symbol| exchange == "NFO" && symbol.ends_with("FUT")), 1);
