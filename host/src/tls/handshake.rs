@@ -84,7 +84,9 @@ impl Handshakes {
                 () = this.stop.cancelled() => return,
             };
             match made {
-                Ok(Ok(incoming)) => done(incoming),
+                Ok(Ok(Some(incoming))) => done(incoming),
+                // It was refused, and counted before it had its answer.
+                Ok(Ok(None)) => {}
                 failed => {
                     this.refusals.counters().tls_handshakes_failed.add(1);
                     if let Ok(Err(error)) = failed {
@@ -95,23 +97,25 @@ impl Handshakes {
         });
     }
 
+    /// None for who speaks no TLS, and was told so.
     async fn handshake(
         &self,
         socket: std::net::TcpStream,
         peer: SocketAddr,
         _place: Admission,
-    ) -> io::Result<Incoming> {
+    ) -> io::Result<Option<Incoming>> {
         let mut socket = TcpStream::from_std(socket)?;
         let mut first = [0];
         if socket.peek(&mut first).await? == 1 && first != [HANDSHAKE_RECORD] {
+            self.refusals.counters().tls_handshakes_failed.add(1);
             self.refusals.note(Refusal::NotEncrypted, peer);
             upgrade::refuse(&mut socket, Refusal::NotEncrypted.into()).await;
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the client does not speak TLS"));
+            return Ok(None);
         }
         let acceptor = TlsAcceptor::from(self.tls.config());
         let bounded = |connection: &mut rustls::ServerConnection| {
             connection.set_buffer_limit(Some(UNSENT_BYTES));
         };
-        Incoming::detach(acceptor.accept_with(Wire::new(socket), bounded).await?)
+        Incoming::detach(acceptor.accept_with(Wire::new(socket), bounded).await?).map(Some)
     }
 }
