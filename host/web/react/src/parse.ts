@@ -53,6 +53,8 @@ export interface Outcome {
     readonly state: "accepted" | "active" | "silent" | "pending" | "failed";
     readonly code?: string;
     readonly message?: string;
+    /** The subscription goes on although it failed. */
+    readonly isKept?: true;
 }
 
 /** A frame that says something to the client. */
@@ -186,6 +188,7 @@ function outcomes(entries: unknown, state: (entry: Members) => unknown): Outcome
             ...(mode && MODES.includes(mode) && { mode }),
             ...(text(entry.code) && { code: words(entry.code) }),
             ...(text(entry.message) && { message: words(entry.message) }),
+            ...(entry.kept === true && { isKept: true as const }),
         });
     }
     return read;

@@ -207,6 +207,8 @@ export interface WireOutcome {
     readonly state: "active" | "silent" | "pending" | "failed";
     readonly code?: string;
     readonly message?: string;
+    /** With `failed`: the subscription goes on, and `active` follows when the symbol ticks again. */
+    readonly kept?: boolean;
 }
 
 /** News of subscriptions, in the form for clients that asked for it and in the one for the others. */
@@ -226,6 +228,7 @@ export type WireSubscriptionStatus =
           readonly code: string;
           readonly message: string;
           readonly broker: string;
+          readonly kept?: boolean;
       };
 
 /** The states of a feed. */

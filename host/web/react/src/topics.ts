@@ -159,10 +159,10 @@ export class Topics {
     /** What became of subscriptions. */
     news(outcomes: readonly Outcome[], assumed?: Mode): Topic[] {
         const changed: Topic[] = [];
-        for (const { exchange, symbol, mode = assumed, state, code, message } of outcomes) {
+        for (const { exchange, symbol, mode = assumed, state, code, message, isKept } of outcomes) {
             const topic = mode && this.get(exchange, symbol, mode);
             if (!topic?.isHeld) continue;
-            topic.isHeld = state !== "failed";
+            topic.isHeld = state !== "failed" || isKept === true;
             topic.state = { state, ...(code && { code }), ...(message && { message }) };
             changed.push(topic);
         }
@@ -176,8 +176,8 @@ function fail(topic: Topic, code: string, message: string): Topic {
     return topic;
 }
 
-function canRetry({ holders, state }: Topic): boolean {
-    return holders > 0 && state.state === "failed" && !FINAL.has(state.code ?? "");
+function canRetry({ holders, isHeld, state }: Topic): boolean {
+    return holders > 0 && !isHeld && state.state === "failed" && !FINAL.has(state.code ?? "");
 }
 
 function group(groups: Map<Mode, Topic[]>, topic: Topic): void {

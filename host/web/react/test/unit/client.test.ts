@@ -181,6 +181,25 @@ test("a subscription that ends later says so, and is asked for again", async () 
     assert.deepEqual(names(bench.browser.socket.requests("subscribe")), [["SBIN"], ["SBIN"]]);
 });
 
+test("a subscription that the broker's list lost comes back by itself", async () => {
+    const bench = new Bench();
+    const hold = await bench.connected(["SBIN"]);
+    const lost = { symbol: "SBIN", exchange: "NSE", mode: "LTP", state: "failed", code: "BROKER_ERROR" };
+    const say = (outcome: object) =>
+        bench.browser.socket.say({
+            type: "subscription_status",
+            subscriptions: [outcome],
+            broker: "sim",
+            request_id: 2,
+        });
+    say({ ...lost, kept: true });
+    assert.equal(hold.topics[0]?.state.state, "failed");
+    await bench.browser.pass(5_000);
+    assert.deepEqual(names(bench.browser.socket.requests("subscribe")), [["SBIN"]], "the host holds it");
+    say({ symbol: "SBIN", exchange: "NSE", mode: "LTP", state: "active" });
+    assert.equal(hold.topics[0]?.state.state, "active");
+});
+
 test("silence after an acknowledgement is told", async () => {
     const bench = new Bench();
     const hold = await bench.connected(["SBIN"]);

@@ -116,6 +116,18 @@ test("a book with an unreadable level is left out as a whole", () => {
     assert.equal(read_.tick.ltp, 625.5);
 });
 
+test("a subscription that goes on although it failed says so in both forms", () => {
+    for (const name of ["reply_subscription_status_asked", "reply_subscription_status_kept"]) {
+        const frame = read(sample(name));
+        assert.ok(frame?.kind === "news");
+        const kept = frame.outcomes.filter((outcome) => outcome.isKept);
+        assert.deepEqual(
+            kept.map(({ state, code }) => [state, code]),
+            [["failed", "SYMBOL_NOT_FOUND"]],
+        );
+    }
+});
+
 test("both forms of a subscription's fate are read, and unknown states are passed over", () => {
     const late = read(sample("reply_subscription_status"));
     assert.ok(late?.kind === "news");
@@ -138,6 +150,7 @@ test("both forms of a subscription's fate are read, and unknown states are passe
             ["IDLE", "silent"],
             ["WAIT", "pending"],
             ["GONE", "failed"],
+            ["LOST", "failed"],
         ],
     );
     const odd = read({
