@@ -8,6 +8,7 @@ use fuzz::{begin_with, bounded};
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use tickhost::{
+    book::UNKNOWN_COUNT,
     bus::{BusCounters, BusReader, BusSettings, BusSink, BusVerdict, CacheScope},
     model::{MAX_DEPTH_LEVELS, Mode, TickView, field},
     protocol::order::order_update,
@@ -33,14 +34,14 @@ impl BusSink for Checked {
     fn tick(&mut self, exchange: &str, symbol: &str, _: Mode, tick: TickView<'_>) -> BusVerdict {
         assert!(!exchange.is_empty() && !symbol.is_empty());
         let quote = tick.quote;
-        assert_eq!(quote.fields & !field::IN_QUOTE, 0);
+        assert_eq!(quote.fields & !(field::IN_QUOTE | field::BOOK), 0);
         for (bit, count) in [
             (field::VOLUME, quote.volume),
             (field::OI, quote.oi),
             (field::BID_SIZE, quote.bid_size),
             (field::TOTAL_BUY_QUANTITY, quote.total_buy_quantity),
         ] {
-            assert!(quote.fields & bit == 0 || count >= 0);
+            assert!(quote.fields & bit == 0 || count >= 0 || count == UNKNOWN_COUNT);
         }
         for side in [tick.buy, tick.sell] {
             assert!(side.len() <= usize::from(MAX_DEPTH_LEVELS));
