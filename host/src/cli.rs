@@ -289,7 +289,12 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
 
 /// For everything that is not on a thread of its own: accepting, feeds, the operator's port, the terminal view.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("main").enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("main")
+        .on_thread_start(crate::accounts::serve_here)
+        .enable_all()
+        .build()
 }
 
 /// What `tickhost run` begins with.

@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    accounts::Accounts,
+    accounts::{self, Accounts},
     admin,
     bus::{Bus, BusError, BusSettings},
     bus_feed::{BusConnector, BusDirectory, BusRouter},
@@ -375,7 +375,12 @@ where
     let runtime = runtime.map_err(StartError::Thread)?;
     let handle = runtime.handle().clone();
     let thread = std::thread::Builder::new().name(name.to_owned());
-    let thread = thread.spawn(move || runtime.block_on(future())).map_err(StartError::Thread)?;
+    let thread = thread
+        .spawn(move || {
+            accounts::serve_here();
+            runtime.block_on(future());
+        })
+        .map_err(StartError::Thread)?;
     Ok((thread, handle))
 }
 

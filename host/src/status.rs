@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tracing::Span;
 
 use crate::{
-    accounts::{Accounts, VerifyError},
+    accounts::{Accounts, Caller, VerifyError},
     admin::{
         AdapterState, AdapterStatus, Counts, FeedReport, Found, InstanceReport, KeptKey, Limits, LinkReport,
         Listeners, NotReady, Readiness, Reloaded, SessionCounts, StatusReport, StatusSource, Token,
@@ -150,6 +150,7 @@ impl HostStatus {
             sessions: self.sessions().into_iter().sum::<usize>() as u64,
             connections: self.admissions.open() as u64,
             counters: &self.counters,
+            keys: self.console.accounts.counters(),
             bus: self.bus.as_ref().map_or_else(Vec::new, |(_, counters)| {
                 // What is open goes up and down; it is no counter.
                 counters.snapshot().into_iter().filter(|(_, outcome, _)| *outcome != "open").collect()
@@ -229,7 +230,7 @@ impl StatusSource for HostStatus {
                 Ok(Err(error)) => return KeptKey::Unusable(error.to_string()),
                 Err(_) => return KeptKey::Unusable("the host is stopping".to_owned()),
             };
-            match accounts.verify_key(&key).await {
+            match accounts.verify_key(&key, Caller::HOST).await {
                 Ok(_) => KeptKey::Found(key),
                 Err(VerifyError::Unknown | VerifyError::Revoked) => KeptKey::Unusable(format!(
                     "the key in {file} is not valid any more: write another one there, or remove the file"

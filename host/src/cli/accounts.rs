@@ -221,7 +221,7 @@ pub fn run_account(
                 })?,
             };
             let mut person = Person::at_standard_input(input, out);
-            login::run(store, plugins, &user, &broker, &mut person)?;
+            login::run(&store, plugins, &user, &broker, &mut person)?;
         }
         AccountCommand::Status { user, json } => {
             let mut rows = store.accounts()?;

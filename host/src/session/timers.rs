@@ -16,6 +16,8 @@ const NEVER: Duration = Duration::from_hours(8760);
 #[derive(Debug)]
 pub(super) struct Timers {
     authenticate_by: Option<Instant>,
+    /// Since when the host checks a key. That time is not the client's.
+    checking_since: Option<Instant>,
     nudge_at: Option<Instant>,
     nudge_after: Duration,
     ping_at: Option<Instant>,
@@ -42,6 +44,7 @@ impl Timers {
     pub(super) fn new(settings: &SessionSettings, now: Instant) -> Self {
         Self {
             authenticate_by: Some(now + settings.auth_grace),
+            checking_since: None,
             nudge_at: None,
             nudge_after: settings.nudge_after,
             ping_at: (!settings.ping_interval.is_zero()).then(|| now + settings.ping_interval),
@@ -60,6 +63,18 @@ impl Timers {
     /// The client's key is known: it may stay.
     pub(super) fn authenticated(&mut self) {
         self.authenticate_by = None;
+    }
+
+    /// A key is being checked: for so long, the client's time does not pass.
+    pub(super) fn checking(&mut self, now: Instant) {
+        self.checking_since = Some(now);
+    }
+
+    /// It was checked.
+    pub(super) fn checked(&mut self, now: Instant) {
+        if let Some(since) = self.checking_since.take() {
+            self.authenticate_by = self.authenticate_by.map(|by| by + now.saturating_duration_since(since));
+        }
     }
 
     /// A successful log-in was answered: silence from now on means that the client waits for another word.
@@ -97,11 +112,15 @@ impl Timers {
         }
     }
 
+    fn authenticate_by(&self) -> Option<Instant> {
+        self.authenticate_by.filter(|_| self.checking_since.is_none())
+    }
+
     /// When [`Self::due`] has to be asked next.
     pub(super) fn next(&self) -> Instant {
         let exhausted = self.exhausted_since.map(|since| since + EXHAUSTED_TOLERANCE);
         [
-            self.authenticate_by,
+            self.authenticate_by(),
             self.nudge_at,
             self.ping_at,
             self.pong_by,
@@ -118,7 +137,7 @@ impl Timers {
     /// What is due at `now`, one thing at a time.
     pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
         let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        if is_over(self.authenticate_by) {
+        if is_over(self.authenticate_by()) {
             return Some(Due::Close(CloseReason::AuthTimeout));
         }
         if is_over(self.pong_by) {
@@ -227,6 +246,18 @@ mod tests {
         assert_eq!(timers.due(start + seconds(15)), Some(Due::Close(CloseReason::AuthTimeout)));
         timers.authenticated();
         assert_eq!(timers.due(start + seconds(15)), None);
+    }
+
+    #[test]
+    fn the_time_in_which_the_host_checks_a_key_is_not_the_clients() {
+        let start = Instant::now();
+        let mut timers = Timers::new(&SessionSettings { ping_interval: Duration::ZERO, ..settings() }, start);
+        timers.checking(start + seconds(10));
+        assert_eq!(timers.due(start + seconds(60)), None);
+        timers.checked(start + seconds(60));
+        assert_eq!(timers.next(), start + seconds(65));
+        assert_eq!(timers.due(start + seconds(64)), None);
+        assert_eq!(timers.due(start + seconds(65)), Some(Due::Close(CloseReason::AuthTimeout)));
     }
 
     #[test]
