@@ -46,7 +46,7 @@ pub use self::{
     blocking::{Blocking, serve_here},
     strikes::{Caller, Penalty},
 };
-use crate::{bus::CacheScope, metrics::KeyCounters};
+use crate::metrics::KeyCounters;
 
 macro_rules! names {
     ($($(#[$meta:meta])+ $name:ident;)+) => {
@@ -422,15 +422,6 @@ impl Accounts {
     /// Changes within half a second of any change of the database, by whatever process.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.clone()
-    }
-
-    /// A publisher said that something remembered is outdated.
-    pub fn invalidate(&self, scope: CacheScope) {
-        if let Source::OpenAlgo { openalgo, .. } = &self.source
-            && matches!(scope, CacheScope::All)
-        {
-            openalgo.end_epoch();
-        }
     }
 
     /// The host's own database, for the commands that change it.

@@ -21,7 +21,7 @@ use super::{
     Account, AccountId, AccountsError, Credentials, KeyId, UserName, Verified, VerifyError,
     blocking::Blocking,
     changes::Watched,
-    database::{BUSY, Database},
+    database::{BUSY, Database, Ownership},
     fingerprint::Fingerprint,
     memory::{Memory, Recalled},
     store::database_error,
@@ -66,34 +66,11 @@ impl std::fmt::Debug for OpenAlgo {
 }
 
 impl OpenAlgo {
-    pub(super) fn open(settings: OpenAlgoSettings, _blocking: &Blocking) -> Result<Self, AccountsError> {
+    pub(super) fn open(settings: OpenAlgoSettings, blocking: &Blocking) -> Result<Self, AccountsError> {
         let OpenAlgoSettings { path, pepper, fernet_salt, broker_keys } = settings;
-        require_readable(&path)?;
-        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-            .map_err(|error| database_error(&path.display(), &error))?;
-        let opened = connection.busy_timeout(BUSY).and_then(|()| {
-            connection.query_row(
-                "SELECT (SELECT count(*) FROM api_keys) + (SELECT count(*) FROM auth)",
-                [],
-                |_| Ok(()),
-            )
-        });
-        opened.map_err(|error| match error.to_string() {
-            said if said.starts_with("no such ") => AccountsError::Database {
-                path: path.display().to_string(),
-                reason: format!("it is no OpenAlgo database ({said}); name the one in OpenAlgo's folder db"),
-            },
-            _ => database_error(&path.display(), &error),
-        })?;
+        let database = Database::open(&path, connect, Ownership::Other, blocking)?;
         let fernet = fernet_of(&pepper, fernet_salt.as_ref())?;
-        Ok(Self {
-            database: Database::new(&path, connection),
-            pepper,
-            fernet,
-            broker_keys,
-            memory: Mutex::default(),
-            epoch: AtomicU64::new(0),
-        })
+        Ok(Self { database, pepper, fernet, broker_keys, memory: Mutex::default(), epoch: AtomicU64::new(0) })
     }
 
     /// What works and needs attention, a sentence each: tokens of brokers that nobody can read.
@@ -117,11 +94,6 @@ impl OpenAlgo {
     /// How often the database has changed. What was read in an earlier epoch may be outdated.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
-    }
-
-    /// What was read is to be read again before it is relied on. Which hash belongs to which key is not forgotten.
-    pub(super) fn end_epoch(&self) {
-        self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
     /// What earlier checks have shown; waits for nothing.
@@ -273,9 +245,30 @@ impl Watched for OpenAlgo {
     }
 
     fn outdated(&self) {
-        self.end_epoch();
+        self.epoch.fetch_add(1, Ordering::AcqRel);
         self.memory.lock().forget_refused();
     }
+}
+
+fn connect(path: &Path) -> Result<Connection, AccountsError> {
+    require_readable(path)?;
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .map_err(|error| database_error(&path.display(), &error))?;
+    let opened = connection.busy_timeout(BUSY).and_then(|()| {
+        connection.query_row(
+            "SELECT (SELECT count(*) FROM api_keys) + (SELECT count(*) FROM auth)",
+            [],
+            |_| Ok(()),
+        )
+    });
+    opened.map_err(|error| match error.to_string() {
+        said if said.starts_with("no such ") => AccountsError::Database {
+            path: path.display().to_string(),
+            reason: format!("it is no OpenAlgo database ({said}); name the one in OpenAlgo's folder db"),
+        },
+        _ => database_error(&path.display(), &error),
+    })?;
+    Ok(connection)
 }
 
 /// Refuses a file that is not there or that this user may not read.

@@ -21,7 +21,7 @@ use super::{
     AccountsError, KeyId, UserName, Verified, VerifyError,
     blocking::Blocking,
     changes::Watched,
-    database::{BUSY, Database},
+    database::{BUSY, Database, Ownership},
     secrets::{Vault, hash_of, id_of, is_same, private_dir, require_private},
 };
 
@@ -77,19 +77,15 @@ impl std::fmt::Debug for Store {
 
 impl Store {
     /// Opens the database in `data_dir`, which becomes private to this user.
-    pub(super) fn open(data_dir: &Path, _blocking: &Blocking) -> Result<Self, AccountsError> {
+    pub(super) fn open(data_dir: &Path, blocking: &Blocking) -> Result<Self, AccountsError> {
         let data_dir = private_dir(data_dir)?;
         let vault = Vault::open(&data_dir)?;
         let path = data_dir.join(DATABASE_FILE);
         if !path.exists() {
             super::secrets::write_private(&path, b"")?;
         }
-        require_private(&path)?;
-        let mut connection =
-            Connection::open(&path).map_err(|error| database_error(&path.display(), &error))?;
-        require_known_layout(&path.display(), &connection)?;
-        prepare(&mut connection).map_err(|error| database_error(&path.display(), &error))?;
-        Ok(Self { database: Database::new(&path, connection), vault, epoch: AtomicU64::new(0) })
+        let database = Database::open(&path, connect, Ownership::Own, blocking)?;
+        Ok(Self { database, vault, epoch: AtomicU64::new(0) })
     }
 
     /// The database, for this thread.
@@ -170,6 +166,14 @@ impl<B: std::borrow::Borrow<Blocking>> OpenStore<'_, B> {
     fn failed(&self, error: &rusqlite::Error) -> AccountsError {
         self.store.database.failed(error)
     }
+}
+
+fn connect(path: &Path) -> Result<Connection, AccountsError> {
+    require_private(path)?;
+    let mut connection = Connection::open(path).map_err(|error| database_error(&path.display(), &error))?;
+    require_known_layout(&path.display(), &connection)?;
+    prepare(&mut connection).map_err(|error| database_error(&path.display(), &error))?;
+    Ok(connection)
 }
 
 fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {

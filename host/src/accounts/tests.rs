@@ -281,7 +281,7 @@ async fn the_key_of_the_vector_opens_and_others_do_not() {
     assert_eq!(accounts.verify_key(&key, Caller::HOST).await.unwrap().account, None);
     connection.execute("DELETE FROM api_keys", []).unwrap();
     assert_eq!(accounts.check_keys(vec![verified.key]).await.unwrap(), [false]);
-    accounts.invalidate(CacheScope::All);
+    changes.changed().await.unwrap();
     assert!(matches!(accounts.verify_key(&key, Caller::HOST).await, Err(VerifyError::Unknown)));
 }
 

@@ -111,6 +111,38 @@ async fn wrong_keys_are_checked_once_and_against_no_hash_whose_key_is_known() {
     assert!(verify(&accounts, "key-of-late".to_owned()).await.is_ok());
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn another_file_in_the_place_of_the_database_is_opened() {
+    let (dir, accounts) = embedded();
+    let store = accounts.store().unwrap();
+    store.create_user("alice").unwrap();
+    let gone = store.create_key("alice", "").unwrap();
+    let (other_dir, other) = embedded();
+    other.store().unwrap().create_user("bob").unwrap();
+    let key = other.store().unwrap().create_key("bob", "").unwrap();
+    drop(other);
+    let mut changes = accounts.changes();
+    let known = accounts.verify_key(&gone, Caller::HOST).await.unwrap();
+    changes.borrow_and_update();
+    let path = dir.path().join("data/tickhost.db");
+    std::fs::rename(other_dir.path().join("data/tickhost.db"), &path).unwrap();
+    let bob = async {
+        while accounts.verify_key(&key, Caller::HOST).await.is_err() {
+            changes.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), bob).await.unwrap();
+    assert!(!accounts.is_current(&known));
+    assert!(matches!(accounts.verify_key(&gone, Caller::HOST).await, Err(VerifyError::Unknown)));
+    // What another program writes there counts from now on.
+    let revoking = Accounts::open_embedded(&dir.path().join("data")).unwrap();
+    let verified = accounts.verify_key(&key, Caller::HOST).await.unwrap();
+    revoking.store().unwrap().revoke_key(verified.key.as_str()).unwrap();
+    assert_eq!(accounts.check_keys(vec![verified.key]).await.unwrap(), [false]);
+    changes.changed().await.unwrap();
+}
+
 #[tokio::test]
 async fn identities_that_the_own_database_does_not_know_take_no_place() {
     let (_dir, accounts) = embedded();
