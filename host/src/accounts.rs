@@ -340,9 +340,14 @@ impl Accounts {
     /// Whether the database is still the one in which this was read. Whoever has noted the key where
     /// [`Self::check_keys`] is asked for it, and then finds this true, misses no revocation.
     pub fn is_current(&self, verified: &Verified) -> bool {
+        self.noticed() == verified.seen
+    }
+
+    /// How often a change of the database was noticed.
+    pub fn noticed(&self) -> u64 {
         match &self.source {
-            Source::Store(store, _) => store.epoch() == verified.seen,
-            Source::OpenAlgo { openalgo, .. } => openalgo.epoch() == verified.seen,
+            Source::Store(store, _) => store.epoch(),
+            Source::OpenAlgo { openalgo, .. } => openalgo.epoch(),
         }
     }
 

@@ -244,9 +244,15 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
             )?;
         }
         Request::Key { command } => {
+            let settings = Settings::load(sources)?;
+            let noticed = || {
+                let status = runtime()?.block_on(adapters::status(&settings))?;
+                Ok(status.and_then(|(_, status)| status["accounts_changes"].as_u64()))
+            };
             accounts::run_key(
-                &run::open_accounts(&Settings::load(sources)?, &sources.working_dir)?,
+                &run::open_accounts(&settings, &sources.working_dir)?,
                 command,
+                noticed,
                 &mut out,
             )?;
         }

@@ -281,6 +281,7 @@ impl StatusSource for HostStatus {
                 total: by_shard.iter().sum(),
                 by_shard,
             },
+            accounts_changes: self.console.accounts.noticed(),
             limits: Limits {
                 connections: connections.total,
                 connections_per_address: connections.per_address,
