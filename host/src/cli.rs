@@ -247,7 +247,7 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
             let settings = Settings::load(sources)?;
             let noticed = || {
                 let status = runtime()?.block_on(adapters::status(&settings))?;
-                Ok(status.and_then(|(_, status)| status["accounts_changes"].as_u64()))
+                Ok(status.and_then(|(_, status)| status.get("accounts_changes")?.as_u64()))
             };
             accounts::run_key(
                 &run::open_accounts(&settings, &sources.working_dir)?,

@@ -1,6 +1,6 @@
 mod keys;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     openalgo::{OpenAlgoSettings, path_of_url, vectors},

@@ -1,6 +1,7 @@
 //! `tickhost user`, `key`, `account`: who may connect, and with what.
 
 mod login;
+mod noticed;
 mod person;
 mod schema;
 mod status;
@@ -9,7 +10,6 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, IsTerminal as _, Read as _, Write},
     path::PathBuf,
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
@@ -167,12 +167,6 @@ pub fn run_user(accounts: &Accounts, command: UserCommand, out: &mut dyn Write) 
     Ok(())
 }
 
-/// Longest wait for a running host to notice a change. It looks four times a second.
-const NOTICED_WITHIN: Duration = Duration::from_secs(3);
-
-/// Between questions to it.
-const ASKED_EVERY: Duration = Duration::from_millis(50);
-
 /// Runs `tickhost key`. `noticed` is how many changes a running host has noticed so far, none when no host runs.
 ///
 /// # Errors
@@ -202,7 +196,8 @@ pub fn run_key(
             // A host that does not answer now may do so then.
             let before = noticed().unwrap_or_default();
             store.revoke_key(&id)?;
-            let seen = see_to_it(before, noticed).with_context(|| format!("{id} is revoked, but"))?;
+            let seen =
+                noticed::see_to_it(before, noticed).with_context(|| format!("{id} is revoked, but"))?;
             writeln!(out, "Revoked {id}. {seen}")?;
         }
         KeyCommand::Rotate { id } => {
@@ -210,33 +205,10 @@ pub fn run_key(
             let key = store.rotate_key(&id)?;
             // The new key first: it is not shown again.
             writeln!(out, "{}", key.expose_secret())?;
-            see_to_it(before, noticed).with_context(|| format!("{id} is revoked, but"))?;
+            noticed::see_to_it(before, noticed).with_context(|| format!("{id} is revoked, but"))?;
         }
     }
     Ok(())
-}
-
-/// Waits until a running host has noticed a change; says whose connections end.
-fn see_to_it(
-    before: Option<u64>,
-    noticed: impl Fn() -> anyhow::Result<Option<u64>>,
-) -> anyhow::Result<&'static str> {
-    let deadline = Instant::now() + NOTICED_WITHIN;
-    loop {
-        match (before, noticed()?) {
-            (_, None) => return Ok("No host runs with this data folder."),
-            (Some(before), Some(now)) if now != before => {
-                return Ok("The running host has seen it and closes its connections.");
-            }
-            // Nothing to compare with: it has begun in between, or did not answer.
-            (None, Some(_)) => return Ok("Its connections close within a second."),
-            _ if Instant::now() >= deadline => bail!(
-                "the running host has not noticed within {} s, and may go on taking the key: restart it",
-                NOTICED_WITHIN.as_secs()
-            ),
-            _ => std::thread::park_timeout(ASKED_EVERY),
-        }
-    }
 }
 
 /// Runs `tickhost account`; false when it has found something wrong. `host` is what a running host says of itself.
