@@ -119,7 +119,8 @@ impl Accounts {
             Err(VerifyError::Storage(error)) => Err(error),
             outcome => Ok(outcome),
         });
-        Ok(Self::new(Source::Store(store, Arc::new(lookups)), changes, Arc::default()))
+        let source = Source::Store(store, Arc::new(lookups));
+        Ok(Self { source, changes, strikes: Arc::default(), counters: Arc::default() })
     }
 
     /// An existing OpenAlgo database, read-only.
@@ -136,11 +137,13 @@ impl Accounts {
             read.renew(blocking, key, known)
         });
         let checked = Arc::clone(&openalgo);
-        let checks = Checks::new(Arc::clone(&counters), move |blocking, fingerprint, key| {
-            checked.verify(blocking, fingerprint, key)
-        });
+        let strikes = Arc::<Mutex<Strikes>>::default();
+        let checks =
+            Checks::new(Arc::clone(&counters), Arc::clone(&strikes), move |blocking, fingerprint, key| {
+                checked.verify(blocking, fingerprint, key)
+            });
         let source = Source::OpenAlgo { openalgo, renewals: Arc::new(renewals), checks: Arc::new(checks) };
-        Ok(Self::new(source, changes, counters))
+        Ok(Self { source, changes, strikes, counters })
     }
 
     /// Looks at an OpenAlgo database. Gives what works and needs attention, a sentence each.
@@ -158,10 +161,6 @@ impl Accounts {
     /// When it cannot.
     pub fn look_for_openalgo(path: &Path) -> Result<(), AccountsError> {
         openalgo::require_readable(path)
-    }
-
-    fn new(source: Source, changes: watch::Receiver<u64>, counters: Arc<KeyCounters>) -> Self {
-        Self { source, changes, strikes: Arc::default(), counters }
     }
 
     /// Whose key it is. What is remembered is answered at once; the rest waits its turn.

@@ -15,7 +15,7 @@ use super::{
     fingerprint::Fingerprint,
     memory::VALID_LIMIT,
     queue::{Asked, Queue},
-    strikes::Caller,
+    strikes::{Caller, Strikes},
 };
 use crate::metrics::KeyCounters;
 
@@ -43,6 +43,7 @@ type Check = dyn Fn(&Blocking, &Fingerprint, &SecretString) -> Outcome + Send + 
 pub(super) struct Checks {
     state: Mutex<State>,
     check: Box<Check>,
+    strikes: Arc<Mutex<Strikes>>,
     counters: Arc<KeyCounters>,
 }
 
@@ -63,10 +64,11 @@ impl Checks {
     /// `check` says whose key it is, at the cost of a hash.
     pub(super) fn new(
         counters: Arc<KeyCounters>,
+        strikes: Arc<Mutex<Strikes>>,
         check: impl Fn(&Blocking, &Fingerprint, &SecretString) -> Outcome + Send + Sync + 'static,
     ) -> Self {
         let state = State { queue: Queue::new(PLACES), running: 0, pace: FIRST_GUESS };
-        Self { state: Mutex::new(state), check: Box::new(check), counters }
+        Self { state: Mutex::new(state), check: Box::new(check), strikes, counters }
     }
 
     /// Whose key it is, when its turn has come.
@@ -125,7 +127,11 @@ impl Worker {
         loop {
             let (fingerprint, key) = {
                 let mut state = checks.state.lock();
-                let next = state.queue.next(|waiter| !waiter.is_closed());
+                let next = {
+                    let (strikes, now) = (checks.strikes.lock(), Instant::now());
+                    let is_suspect = |caller: &Caller| strikes.is_suspect(*caller, now);
+                    state.queue.next(|waiter| !waiter.is_closed(), is_suspect)
+                };
                 checks.counters.waiting.set(state.queue.waiting() as u64);
                 let Some(next) = next else {
                     // Under the lock that found nothing: who asks from now on starts another.

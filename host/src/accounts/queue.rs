@@ -1,7 +1,8 @@
 //! Whose key is checked next. Pure: it starts nothing and waits for nothing.
 //!
 //! One check for each key, however many wait for it. Addresses take turns, and within an address the first to ask is the
-//! first to be served, so that a flood from one address makes itself wait. When all places are taken, the address with
+//! first to be served, so that a flood from one address makes itself wait. In an address under suspicion the last to ask is
+//! the first: who has a good key there does not wait for the flood that was there before. When all places are taken, the address with
 //! the most of them gives up its last one.
 
 use std::{collections::VecDeque, hash::Hash};
@@ -75,9 +76,13 @@ impl<K: Clone + Eq + Hash, A: Clone + Eq, J, W> Queue<K, A, J, W> {
     }
 
     /// The next check to run; those for which nobody waits any more are dropped.
-    pub(super) fn next(&mut self, is_there: impl Fn(&W) -> bool) -> Option<(K, J)> {
+    pub(super) fn next(
+        &mut self,
+        is_there: impl Fn(&W) -> bool,
+        is_suspect: impl Fn(&A) -> bool,
+    ) -> Option<(K, J)> {
         while let Some((address, mut keys)) = self.lanes.pop_front() {
-            let key = keys.pop_front();
+            let key = if is_suspect(&address) { keys.pop_back() } else { keys.pop_front() };
             if !keys.is_empty() {
                 self.lanes.push_back((address.clone(), keys));
             }

@@ -89,6 +89,11 @@ impl Strikes {
         Penalty { wait, tries: if *count >= NOTORIOUS { 1 } else { TRIES } }
     }
 
+    /// Whether more wrong keys have come from here lately than somebody's mistake explains.
+    pub(super) fn is_suspect(&self, caller: Caller, now: Instant) -> bool {
+        self.counts.get(&caller).is_some_and(|(count, at)| left(*count, *at, now) > FREE)
+    }
+
     fn forget_least(&mut self, now: Instant) {
         // An eighth at once, and whoever has as few wrong keys, so that this is rare.
         let mut counts: Vec<f64> = self.counts.values().map(|(count, at)| left(*count, *at, now)).collect();
@@ -129,6 +134,7 @@ mod tests {
             let penalty = strikes.note(caller("192.0.2.1"), start);
             assert!(penalty.wait >= last && penalty.wait <= LONGEST_WAIT, "{number}: {penalty:?}");
             assert_eq!((penalty.wait > Duration::ZERO, penalty.tries == 1), (number > 20, number >= 100));
+            assert_eq!(strikes.is_suspect(caller("192.0.2.1"), start), number > 20);
             last = penalty.wait;
         }
         assert_eq!(last, LONGEST_WAIT);

@@ -20,7 +20,7 @@ fn counted() -> (Arc<Checks>, Arc<AtomicUsize>, Sender<()>) {
     let counting = Arc::clone(&count);
     let (gate, opened) = channel();
     let opened = Mutex::new(opened);
-    let checks = Checks::new(counted, move |_, _, key| {
+    let checks = Checks::new(counted, Arc::default(), move |_, _, key| {
         counting.fetch_add(1, Ordering::Relaxed);
         // Open once its other end is gone.
         let _open = opened.lock().recv();

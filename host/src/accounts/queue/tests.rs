@@ -13,7 +13,7 @@ fn asks(queue: &mut Plain, from: char, keys: impl IntoIterator<Item = u32>) {
 }
 
 fn all(queue: &mut Plain) -> Vec<u32> {
-    std::iter::from_fn(|| queue.next(|_| true).map(|(key, ())| key)).collect()
+    std::iter::from_fn(|| queue.next(|_| true, |_| false).map(|(key, ())| key)).collect()
 }
 
 #[test]
@@ -40,6 +40,15 @@ fn addresses_take_turns_and_the_first_of_each_comes_first() {
 }
 
 #[test]
+fn the_last_comes_first_in_an_address_under_suspicion() {
+    let mut queue = Plain::new(100);
+    asks(&mut queue, 'a', 0..3);
+    asks(&mut queue, 'b', 10..13);
+    let served = std::iter::from_fn(|| queue.next(|_| true, |from| *from == 'a').map(|(key, ())| key));
+    assert_eq!(served.collect::<Vec<_>>(), [2, 10, 1, 11, 0, 12]);
+}
+
+#[test]
 fn a_full_queue_is_shared_and_its_greediest_address_gives_way() {
     let mut queue = Plain::new(4);
     asks(&mut queue, 'a', 0..4);
@@ -57,8 +66,8 @@ fn a_full_queue_is_shared_and_its_greediest_address_gives_way() {
 fn nobody_is_checked_for_who_has_gone() {
     let mut queue = Plain::new(4);
     asks(&mut queue, 'a', [1, 2]);
-    assert_eq!(queue.next(|waiter| *waiter != 1), Some((2, ())));
-    assert_eq!((queue.waiting(), queue.next(|_| true)), (0, None));
+    assert_eq!(queue.next(|waiter| *waiter != 1, |_| false), Some((2, ())));
+    assert_eq!((queue.waiting(), queue.next(|_| true, |_| false)), (0, None));
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +106,7 @@ proptest! {
                     }
                 },
                 Step::Run => {
-                    if let Some((key, ())) = queue.next(|waiter| !gone.contains(waiter)) {
+                    if let Some((key, ())) = queue.next(|waiter| !gone.contains(waiter), |from| *from == 3) {
                         prop_assert!(!running.contains(&key), "two checks of one key");
                         prop_assert!(open.iter().any(|(waiter, of)| *of == key && !gone.contains(waiter)));
                         running.push(key);
@@ -120,7 +129,7 @@ proptest! {
             prop_assert_eq!(in_lanes.len(), queue.waiting());
             prop_assert!(queue.lanes.iter().all(|(_, keys)| !keys.is_empty()));
         }
-        while let Some((key, ())) = queue.next(|waiter| !gone.contains(waiter)) {
+        while let Some((key, ())) = queue.next(|waiter| !gone.contains(waiter), |from| *from == 3) {
             running.push(key);
         }
         for key in running {
