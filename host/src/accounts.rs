@@ -2,153 +2,47 @@
 //!
 //! [`Accounts`] is one facade over two sources: the host's own database ([`store`]), which the command line manages, and
 //! an existing OpenAlgo database ([`openalgo`]), which is only ever read. Everything that touches a disk or hashes a key
-//! runs off the threads that serve, a few at a time.
+//! runs off the threads that serve, a few at a time ([`blocking`]): what needs no hash in [`lookups`], what needs one in
+//! [`checks`], and what is remembered in neither.
 
+mod blocking;
 mod changes;
+mod checks;
+mod database;
+mod fingerprint;
 pub mod look;
+mod lookups;
+mod memory;
 pub mod openalgo;
+mod queue;
 pub mod secrets;
 pub mod store;
+mod strikes;
+mod types;
 
-use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Instant};
 
+use parking_lot::Mutex;
 use secrecy::SecretString;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use zeroize::{Zeroize, Zeroizing};
 
-use self::{openalgo::OpenAlgo, store::Store};
-use crate::bus::CacheScope;
-
-/// Key checks that may wait for their turn; more are told to come back. A flood of wrong keys costs this much and no
-/// more.
-const CHECKS_WAITING: usize = 256;
-
-/// Key checks at one time. Argon2, which OpenAlgo uses, takes 64 MiB and tens of milliseconds for each.
-const CHECKS_AT_ONCE: usize = 2;
-
-/// Longest wait for one's turn.
-const CHECK_PATIENCE: Duration = Duration::from_secs(4);
-
-macro_rules! names {
-    ($($(#[$meta:meta])+ $name:ident;)+) => {
-        $(
-            $(#[$meta])+
-            #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-            pub struct $name(Arc<str>);
-
-            impl $name {
-                /// The text.
-                pub fn as_str(&self) -> &str {
-                    &self.0
-                }
-            }
-
-            impl From<&str> for $name {
-                fn from(text: &str) -> Self {
-                    Self(text.into())
-                }
-            }
-
-            impl fmt::Display for $name {
-                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str(&self.0)
-                }
-            }
-        )+
-    };
-}
-
-names! {
-    /// Name of a user.
-    UserName;
-    /// Identity of an API key; says nothing about the key itself.
-    KeyId;
-    /// Identity of an account at a broker.
-    AccountId;
-}
-
-/// An account at a broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Identity.
-    pub id: AccountId,
-    /// Whose it is.
-    pub user: UserName,
-    /// At which broker.
-    pub broker: Arc<str>,
-}
-
-/// What a good key stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
-    /// The user.
-    pub user: UserName,
-    /// The key.
-    pub key: KeyId,
-    /// The user's account, if there is one.
-    pub account: Option<Account>,
-}
-
-/// Why a key was not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// No such key.
-    #[error("the API key is not known")]
-    Unknown,
-    /// The key was revoked.
-    #[error("the API key was revoked")]
-    Revoked,
-    /// Too many keys are being checked.
-    #[error("too many API keys are being checked")]
-    Busy,
-    /// The database failed.
-    #[error(transparent)]
-    Storage(#[from] AccountsError),
-}
-
-/// Why accounts could not be read or changed. Never contains a secret.
-#[derive(Debug, thiserror::Error)]
-pub enum AccountsError {
-    /// The database failed.
-    #[error("the database {path} cannot be used: {reason}")]
-    Database {
-        /// The file.
-        path: String,
-        /// Why.
-        reason: String,
-    },
-    /// A file of the data directory failed.
-    #[error("{path}: {reason}")]
-    File {
-        /// The file or directory.
-        path: String,
-        /// Why, and what to do.
-        reason: String,
-    },
-    /// Stored credentials cannot be decrypted.
-    #[error("the credentials of {user} at {broker} cannot be decrypted: {reason}")]
-    Undecryptable {
-        /// Whose.
-        user: String,
-        /// Where.
-        broker: String,
-        /// What to do.
-        reason: &'static str,
-    },
-    /// The command makes no sense.
-    #[error("{0}")]
-    Refused(String),
-}
-
-impl AccountsError {
-    pub(crate) fn undecryptable(user: &str, broker: &str) -> Self {
-        Self::Undecryptable {
-            user: user.to_owned(),
-            broker: broker.to_owned(),
-            reason: "master.key is not the one they were stored with; restore it, or set them again",
-        }
-    }
-}
+use self::{
+    blocking::off_thread,
+    checks::Checks,
+    fingerprint::Fingerprint,
+    lookups::Lookups,
+    memory::Recalled,
+    openalgo::OpenAlgo,
+    store::{OpenStore, Store},
+    strikes::Strikes,
+};
+pub use self::{
+    blocking::{Blocking, serve_here},
+    strikes::{Caller, Penalty},
+    types::{Account, AccountId, AccountsError, KeyId, UserName, Verified, VerifyError},
+};
+use crate::metrics::KeyCounters;
 
 /// Credentials of one account, by name. Wiped when dropped, and never shown.
 #[derive(Default)]
@@ -196,21 +90,19 @@ impl fmt::Debug for Credentials {
 #[derive(Clone, Debug)]
 pub struct Accounts {
     source: Source,
-    gate: Arc<Gate>,
     changes: watch::Receiver<u64>,
+    strikes: Arc<Mutex<Strikes>>,
+    counters: Arc<KeyCounters>,
 }
 
 #[derive(Clone, Debug)]
 enum Source {
-    Store(Arc<Store>),
-    OpenAlgo(Arc<OpenAlgo>),
-}
-
-/// Bounds the key checks.
-#[derive(Debug)]
-struct Gate {
-    waiting: Semaphore,
-    running: Semaphore,
+    Store(Arc<Store>, Arc<Lookups<SecretString, Result<Verified, VerifyError>>>),
+    OpenAlgo {
+        openalgo: Arc<OpenAlgo>,
+        renewals: Arc<Lookups<(Fingerprint, Verified), Option<Verified>>>,
+        checks: Arc<Checks>,
+    },
 }
 
 impl Accounts {
@@ -219,10 +111,16 @@ impl Accounts {
     /// # Errors
     /// [`AccountsError`] when it cannot be made, opened, or protected.
     pub fn open_embedded(data_dir: &Path) -> Result<Self, AccountsError> {
-        let store = Arc::new(Store::open(data_dir)?);
-        let watched = Arc::downgrade(&store);
-        let changes = changes::watch("accounts", move || Some(watched.upgrade()?.data_version()));
-        Ok(Self::new(Source::Store(store), changes))
+        let blocking = Blocking::of_command();
+        let store = Arc::new(Store::open(data_dir, &blocking)?);
+        let changes = changes::watch("accounts", &store, &blocking);
+        let read = Arc::clone(&store);
+        let lookups = Lookups::new(move |blocking, key: &SecretString| match read.on(blocking).verify(key) {
+            Err(VerifyError::Storage(error)) => Err(error),
+            outcome => Ok(outcome),
+        });
+        let source = Source::Store(store, Arc::new(lookups));
+        Ok(Self { source, changes, strikes: Arc::default(), counters: Arc::default() })
     }
 
     /// An existing OpenAlgo database, read-only.
@@ -230,10 +128,22 @@ impl Accounts {
     /// # Errors
     /// [`AccountsError`] when it cannot be opened or is none.
     pub fn open_openalgo(settings: openalgo::OpenAlgoSettings) -> Result<Self, AccountsError> {
-        let openalgo = Arc::new(OpenAlgo::open(settings)?);
-        let watched = Arc::downgrade(&openalgo);
-        let changes = changes::watch("openalgo", move || Some(watched.upgrade()?.data_version()));
-        Ok(Self::new(Source::OpenAlgo(openalgo), changes))
+        let blocking = Blocking::of_command();
+        let openalgo = Arc::new(OpenAlgo::open(settings, &blocking)?);
+        let changes = changes::watch("openalgo", &openalgo, &blocking);
+        let counters = Arc::<KeyCounters>::default();
+        let read = Arc::clone(&openalgo);
+        let renewals = Lookups::new(move |blocking, (key, known): &(Fingerprint, Verified)| {
+            read.renew(blocking, key, known)
+        });
+        let checked = Arc::clone(&openalgo);
+        let strikes = Arc::<Mutex<Strikes>>::default();
+        let checks =
+            Checks::new(Arc::clone(&counters), Arc::clone(&strikes), move |blocking, fingerprint, key| {
+                checked.verify(blocking, fingerprint, key)
+            });
+        let source = Source::OpenAlgo { openalgo, renewals: Arc::new(renewals), checks: Arc::new(checks) };
+        Ok(Self { source, changes, strikes, counters })
     }
 
     /// Looks at an OpenAlgo database. Gives what works and needs attention, a sentence each.
@@ -241,7 +151,8 @@ impl Accounts {
     /// # Errors
     /// As [`Accounts::open_openalgo`].
     pub fn look_at_openalgo(settings: openalgo::OpenAlgoSettings) -> Result<Vec<String>, AccountsError> {
-        OpenAlgo::open(settings)?.doubts()
+        let blocking = Blocking::of_command();
+        OpenAlgo::open(settings, &blocking)?.doubts(&blocking)
     }
 
     /// Looks whether the file of an OpenAlgo database can be read at all, for who lacks its pepper.
@@ -252,34 +163,71 @@ impl Accounts {
         openalgo::require_readable(path)
     }
 
-    fn new(source: Source, changes: watch::Receiver<u64>) -> Self {
-        let gate = Gate { waiting: Semaphore::new(CHECKS_WAITING), running: Semaphore::new(CHECKS_AT_ONCE) };
-        Self { source, gate: Arc::new(gate), changes }
-    }
-
-    /// Whose key it is.
+    /// Whose key it is. What is remembered is answered at once; the rest waits its turn.
     ///
     /// # Errors
     /// [`VerifyError`]; `Unknown` and `Revoked` must look the same to clients.
-    pub async fn verify_key(&self, key: &SecretString) -> Result<Verified, VerifyError> {
-        // What was checked lately needs no second check, and no turn.
-        if let Source::OpenAlgo(openalgo) = &self.source
-            && let Some(known) = openalgo.remembered(key)
-        {
-            return known;
+    pub async fn verify_key(&self, key: &SecretString, caller: Caller) -> Result<Verified, VerifyError> {
+        let outcome = self.look_up(key, caller).await;
+        match &outcome {
+            Err(VerifyError::Unknown | VerifyError::Revoked) => self.counters.wrong.add(1),
+            Err(VerifyError::Busy { .. }) => self.counters.sent_away.add(1),
+            Ok(_) | Err(VerifyError::Storage(_)) => {}
         }
-        let _waiting = self.gate.waiting.try_acquire().map_err(|_| VerifyError::Busy)?;
-        let _running = tokio::time::timeout(CHECK_PATIENCE, self.gate.running.acquire())
-            .await
-            .ok()
-            .and_then(Result::ok)
-            .ok_or(VerifyError::Busy)?;
-        let (source, key) = (self.source.clone(), key.clone());
-        off_thread(move || match source {
-            Source::Store(store) => store.verify(&key),
-            Source::OpenAlgo(openalgo) => openalgo.verify(&key),
-        })
-        .await?
+        outcome
+    }
+
+    async fn look_up(&self, key: &SecretString, caller: Caller) -> Result<Verified, VerifyError> {
+        let (openalgo, renewals, checks) = match &self.source {
+            Source::Store(_, lookups) => {
+                // What has not the form of a key is none, and needs no database.
+                secrets::id_of(key).ok_or(VerifyError::Unknown)?;
+                return lookups.ask(key.clone()).await?;
+            }
+            Source::OpenAlgo { openalgo, renewals, checks } => (openalgo, renewals, checks),
+        };
+        let fingerprint = Fingerprint::of(key);
+        match openalgo.recall(&fingerprint) {
+            Recalled::Good(verified) => {
+                self.counters.remembered.add(1);
+                return Ok(verified);
+            }
+            Recalled::Bad => {
+                self.counters.remembered.add(1);
+                return Err(VerifyError::Unknown);
+            }
+            Recalled::Outdated(known) => {
+                if let Some(verified) = renewals.ask((fingerprint.clone(), known)).await? {
+                    return Ok(verified);
+                }
+            }
+            Recalled::Nothing => {}
+        }
+        checks.ask(fingerprint, key, caller).await
+    }
+
+    /// Whether the database is still the one in which this was read. Whoever has noted the key where
+    /// [`Self::check_keys`] is asked for it, and then finds this true, misses no revocation.
+    pub fn is_current(&self, verified: &Verified) -> bool {
+        self.noticed() == verified.seen
+    }
+
+    /// How often a change of the database was noticed.
+    pub fn noticed(&self) -> u64 {
+        match &self.source {
+            Source::Store(store, _) => store.epoch(),
+            Source::OpenAlgo { openalgo, .. } => openalgo.epoch(),
+        }
+    }
+
+    /// Notes a wrong key, and says what it costs.
+    pub fn note_wrong_key(&self, caller: Caller) -> Penalty {
+        self.strikes.lock().note(caller, Instant::now())
+    }
+
+    /// What became of keys.
+    pub fn counters(&self) -> &KeyCounters {
+        &self.counters
     }
 
     /// Credentials of an account at this moment.
@@ -288,9 +236,9 @@ impl Accounts {
     /// [`AccountsError`] when they cannot be read or decrypted.
     pub async fn credentials(&self, account: &Account) -> Result<Credentials, AccountsError> {
         let (source, account) = (self.source.clone(), account.clone());
-        off_thread(move || match source {
-            Source::Store(store) => store.credentials(&account),
-            Source::OpenAlgo(openalgo) => openalgo.credentials(&account),
+        off_thread(move |blocking| match source {
+            Source::Store(store, _) => store.on(blocking).credentials(&account),
+            Source::OpenAlgo { openalgo, .. } => openalgo.credentials(blocking, &account),
         })
         .await?
     }
@@ -305,16 +253,18 @@ impl Accounts {
         fields: BTreeMap<String, Zeroizing<String>>,
     ) -> Result<(), AccountsError> {
         let (source, account) = (self.source.clone(), account.clone());
-        off_thread(move || match source {
-            Source::Store(store) => store.merge_credentials(account.user.as_str(), &account.broker, fields),
-            Source::OpenAlgo(_) => Err(AccountsError::Refused("OpenAlgo logs in by itself".to_owned())),
+        off_thread(move |blocking| match source {
+            Source::Store(store, _) => {
+                store.on(blocking).merge_credentials(account.user.as_str(), &account.broker, fields)
+            }
+            Source::OpenAlgo { .. } => Err(AccountsError::Refused("OpenAlgo logs in by itself".to_owned())),
         })
         .await?
     }
 
     /// Whether log-ins of the host can be stored.
     pub const fn keeps_logins(&self) -> bool {
-        matches!(self.source, Source::Store(_))
+        matches!(self.source, Source::Store(..))
     }
 
     /// Which of these keys are still good, in their order.
@@ -323,9 +273,9 @@ impl Accounts {
     /// [`AccountsError`] when the database cannot be read.
     pub async fn check_keys(&self, keys: Vec<KeyId>) -> Result<Vec<bool>, AccountsError> {
         let source = self.source.clone();
-        off_thread(move || match source {
-            Source::Store(store) => store.check_keys(&keys),
-            Source::OpenAlgo(openalgo) => openalgo.check_keys(&keys),
+        off_thread(move |blocking| match source {
+            Source::Store(store, _) => store.on(blocking).check_keys(&keys),
+            Source::OpenAlgo { openalgo, .. } => openalgo.check_keys(blocking, &keys),
         })
         .await?
     }
@@ -336,9 +286,9 @@ impl Accounts {
     /// [`AccountsError`] when the database cannot be read.
     pub async fn current_account(&self, user: &UserName) -> Result<Option<Account>, AccountsError> {
         let (source, user) = (self.source.clone(), user.clone());
-        off_thread(move || match source {
-            Source::Store(store) => store.account_of(&user),
-            Source::OpenAlgo(openalgo) => openalgo.account_of(&user),
+        off_thread(move |blocking| match source {
+            Source::Store(store, _) => store.on(blocking).account_of(&user),
+            Source::OpenAlgo { openalgo, .. } => openalgo.account_of(blocking, &user),
         })
         .await?
     }
@@ -348,37 +298,20 @@ impl Accounts {
         self.changes.clone()
     }
 
-    /// A publisher said that something remembered is outdated.
-    pub fn invalidate(&self, scope: CacheScope) {
-        if let Source::OpenAlgo(openalgo) = &self.source
-            && matches!(scope, CacheScope::All)
-        {
-            openalgo.forget();
-        }
-    }
-
     /// The host's own database, for the commands that change it.
     ///
     /// # Errors
     /// A sentence, when users and keys come from OpenAlgo.
-    pub fn store(&self) -> Result<&Store, AccountsError> {
+    pub fn store(&self) -> Result<OpenStore<'_>, AccountsError> {
         match &self.source {
-            Source::Store(store) => Ok(store),
-            Source::OpenAlgo(_) => Err(AccountsError::Refused(
+            Source::Store(store, _) => Ok(store.on(Blocking::of_command())),
+            Source::OpenAlgo { .. } => Err(AccountsError::Refused(
                 "users, keys and accounts come from OpenAlgo's database (DATABASE_URL), which is only read: manage them \
                  there, or unset DATABASE_URL"
                     .to_owned(),
             )),
         }
     }
-}
-
-async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, AccountsError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| AccountsError::Refused("the host is stopping".to_owned()))
 }
 
 #[cfg(test)]

@@ -246,7 +246,12 @@ impl Bus {
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BusError::Thread)?;
         Self::start_with(settings, sink, |running| {
             let thread = std::thread::Builder::new().name("bus".to_owned());
-            thread.spawn(move || runtime.block_on(running)).map(Running::Thread)
+            thread
+                .spawn(move || {
+                    crate::accounts::serve_here();
+                    runtime.block_on(running);
+                })
+                .map(Running::Thread)
         })
     }
 

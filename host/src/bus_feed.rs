@@ -13,7 +13,6 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 
 use crate::{
-    accounts::Accounts,
     bus::{BusSink, BusVerdict, CacheScope},
     clock,
     feed::Connector,
@@ -143,7 +142,6 @@ impl AdapterInstance for BusInstance {
 pub struct BusRouter {
     directory: Arc<BusDirectory>,
     hub: Arc<Hub>,
-    accounts: Accounts,
     runtime: tokio::runtime::Handle,
     gathered: FxHashMap<FeedId, Gathered>,
 }
@@ -166,13 +164,8 @@ struct Gathered {
 
 impl BusRouter {
     /// A router of bus messages. Invalidations run on `runtime`.
-    pub fn new(
-        directory: Arc<BusDirectory>,
-        hub: Arc<Hub>,
-        accounts: Accounts,
-        runtime: tokio::runtime::Handle,
-    ) -> Self {
-        Self { directory, hub, accounts, runtime, gathered: FxHashMap::default() }
+    pub fn new(directory: Arc<BusDirectory>, hub: Arc<Hub>, runtime: tokio::runtime::Handle) -> Self {
+        Self { directory, hub, runtime, gathered: FxHashMap::default() }
     }
 }
 
@@ -193,8 +186,8 @@ impl BusSink for BusRouter {
         self.hub.forward_order(&user_id.into(), &body.into());
     }
 
-    fn cache_invalidate(&mut self, scope: CacheScope, user_id: &str) {
-        self.accounts.invalidate(scope);
+    /// What is remembered of keys follows the database, and needs no word of a publisher.
+    fn cache_invalidate(&mut self, _scope: CacheScope, user_id: &str) {
         let (hub, user_id) = (Arc::clone(&self.hub), user_id.to_owned());
         self.runtime.spawn(async move { hub.invalidate(&user_id).await });
     }

@@ -244,9 +244,15 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
             )?;
         }
         Request::Key { command } => {
+            let settings = Settings::load(sources)?;
+            let noticed = || {
+                let status = runtime()?.block_on(adapters::status(&settings))?;
+                Ok(status.and_then(|(_, status)| status.get("accounts_changes")?.as_u64()))
+            };
             accounts::run_key(
-                &run::open_accounts(&Settings::load(sources)?, &sources.working_dir)?,
+                &run::open_accounts(&settings, &sources.working_dir)?,
                 command,
+                noticed,
                 &mut out,
             )?;
         }
@@ -289,7 +295,12 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
 
 /// For everything that is not on a thread of its own: accepting, feeds, the operator's port, the terminal view.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("main").enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("main")
+        .on_thread_start(crate::accounts::serve_here)
+        .enable_all()
+        .build()
 }
 
 /// What `tickhost run` begins with.

@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    accounts::Accounts,
+    accounts::{self, Accounts},
     admin,
     bus::{Bus, BusError, BusSettings},
     bus_feed::{BusConnector, BusDirectory, BusRouter},
@@ -180,7 +180,7 @@ impl Host {
         let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
         let core = Router::new(&mailboxes, plan.encode, Arc::clone(&counters), calendars);
         let routing = router::run(core, router.clone(), clock, stop_serving.clone());
-        let sink = BusRouter::new(directory, Arc::clone(&hub), plan.accounts.clone(), control_runtime);
+        let sink = BusRouter::new(directory, Arc::clone(&hub), control_runtime);
         let mut threads = start_shards(&shards, &router, &context)?;
         // Bus and router share a thread: a tick then wakes one other on its way, that of its clients.
         let (thread, runtime) = on_own_thread("router", move || routing)?;
@@ -377,7 +377,12 @@ where
     let runtime = runtime.map_err(StartError::Thread)?;
     let handle = runtime.handle().clone();
     let thread = std::thread::Builder::new().name(name.to_owned());
-    let thread = thread.spawn(move || runtime.block_on(future())).map_err(StartError::Thread)?;
+    let thread = thread
+        .spawn(move || {
+            accounts::serve_here();
+            runtime.block_on(future());
+        })
+        .map_err(StartError::Thread)?;
     Ok((thread, handle))
 }
 

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::{
-    accounts::{Account, AccountId, Accounts, KeyId, UserName, VerifyError},
+    accounts::{Account, AccountId, Accounts, Caller, KeyId, Penalty, UserName, Verified, VerifyError},
     calendar::Calendars,
     config::Hours,
     feed::{
@@ -113,7 +113,11 @@ pub enum LoginError {
         code: ErrorCode,
         /// Its message.
         message: String,
+        /// When to try again, if that is known.
+        retry_after: Option<Duration>,
     },
+    /// The key is not known, or was revoked; which of them is no business of who tries.
+    WrongKey(Penalty),
     /// The key is good, but the user cannot be served. It counts as authenticated.
     NoFeed {
         /// Who it is.
@@ -132,6 +136,7 @@ impl LoginError {
     pub const fn label(&self) -> &'static str {
         match self {
             Self::Refused { code, .. } | Self::NoFeed { code, .. } => code.as_str(),
+            Self::WrongKey(_) => ErrorCode::AuthenticationError.as_str(),
             Self::TooManyForKey => CloseReason::TooManyForKey.label(),
         }
     }
@@ -217,26 +222,15 @@ impl Hub {
     ///
     /// # Errors
     /// What to tell the client.
-    pub async fn login(self: &Arc<Self>, key: &SecretString) -> Result<Login, LoginError> {
-        let check = operation!("accounts.check_key", "internal");
-        let verified = self.accounts.verify_key(key).instrument(check).await.map_err(|error| {
-            self.counters.auth_failed.add(1);
-            let (code, message) = match error {
-                VerifyError::Unknown | VerifyError::Revoked => {
-                    (ErrorCode::AuthenticationError, "Invalid API key")
-                }
-                VerifyError::Busy => (
-                    ErrorCode::ProcessingError,
-                    "Too many API keys are being checked at this moment; try again",
-                ),
-                VerifyError::Storage(_) => {
-                    tracing::error!(%error, "Could not check an API key");
-                    (ErrorCode::ProcessingError, "The API key could not be checked; see the host's log")
-                }
-            };
-            LoginError::Refused { code, message: message.to_owned() }
-        })?;
-        let place = self.take_place(&verified.key).ok_or(LoginError::TooManyForKey)?;
+    pub async fn login(self: &Arc<Self>, key: &SecretString, caller: Caller) -> Result<Login, LoginError> {
+        let (verified, place) = loop {
+            let verified = self.verify(key, caller).await?;
+            let place = self.take_place(&verified.key).ok_or(LoginError::TooManyForKey)?;
+            // A key that was revoked before it had its place was not among those that were looked at then.
+            if self.accounts.is_current(&verified) {
+                break (verified, place);
+            }
+        };
         self.counters.auth_ok.add(1);
         let user = verified.user;
         let no_feed = |code, message| LoginError::NoFeed { user: user.clone(), code, message };
@@ -245,6 +239,33 @@ impl Hub {
         })?;
         let membership = self.join(&account).map_err(|message| no_feed(ErrorCode::BrokerError, message))?;
         Ok(Login { user, key: verified.key, membership, _place: place })
+    }
+
+    async fn verify(&self, key: &SecretString, caller: Caller) -> Result<Verified, LoginError> {
+        let check = operation!("accounts.check_key", "internal");
+        self.accounts.verify_key(key, caller).instrument(check).await.map_err(|error| {
+            self.counters.auth_failed.add(1);
+            let (message, retry_after) = match error {
+                VerifyError::Unknown | VerifyError::Revoked => {
+                    return LoginError::WrongKey(self.accounts.note_wrong_key(caller));
+                }
+                VerifyError::Busy { retry_after } => {
+                    let seconds = retry_after.as_secs();
+                    let message = format!("Too many API keys are being checked; try again in {seconds} s");
+                    (message, Some(retry_after))
+                }
+                VerifyError::Storage(_) => {
+                    tracing::error!(%error, "Could not check an API key");
+                    ("The API key could not be checked; see the host's log".to_owned(), None)
+                }
+            };
+            LoginError::Refused { code: ErrorCode::ProcessingError, message, retry_after }
+        })
+    }
+
+    /// Notes that a connection is closed after too many wrong keys.
+    pub fn note_tries_spent(&self) {
+        self.accounts.counters().closed.add(1);
     }
 
     /// The feed of the user's present account, for a session whose account has changed.

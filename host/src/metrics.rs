@@ -240,6 +240,26 @@ counters! {
     }
 }
 
+counters! {
+    /// Counters of API keys.
+    KeyCounters {
+        /// Keys that were answered for from memory.
+        remembered: Counter,
+        /// Log-ins that waited for the check of their key that others had asked for.
+        joined: Counter,
+        /// Checks of keys that took a hash.
+        checked: Counter,
+        /// Keys that wait for such a check.
+        waiting: Gauge,
+        /// Log-ins that were told to come back because too many keys are being checked.
+        sent_away: Counter,
+        /// Keys that were wrong.
+        wrong: Counter,
+        /// Connections closed after too many wrong keys.
+        closed: Counter,
+    }
+}
+
 /// Counters by a label with few values, all of them known.
 #[derive(Debug)]
 pub struct Labelled<L> {

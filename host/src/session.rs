@@ -184,6 +184,7 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
         timers: Timers::new(settings, started),
         rate: MessageRate::new(settings.messages_per_second, settings.message_burst, started),
         identity: Identity::Unknown,
+        wrong_keys: 0,
         held: Held::default(),
         news: News::default(),
         pending: None,
@@ -220,6 +221,8 @@ struct Session {
     timers: Timers,
     rate: MessageRate,
     identity: Identity,
+    /// Wrong keys since the last good one.
+    wrong_keys: u32,
     held: Held,
     news: News,
     /// The request that is being answered; while there is one, nothing is read.

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tracing::Span;
 
 use crate::{
-    accounts::{Accounts, VerifyError},
+    accounts::{Accounts, Caller, VerifyError},
     admin::{
         AdapterState, AdapterStatus, Areas, Counts, FeedReport, Found, InstanceReport, KeptKey, Limits,
         LinkReport, Listeners, NotReady, Readiness, Reloaded, SessionCounts, StatusReport, StatusSource,
@@ -167,6 +167,7 @@ impl HostStatus {
             connections: self.admissions.open() as u64,
             counters: &self.counters,
             bus: self.bus_events(),
+            keys: self.console.accounts.counters(),
         };
         metrics::walk(&host, &samples, &STATES.map(FeedState::label), to);
     }
@@ -242,7 +243,7 @@ impl StatusSource for HostStatus {
                 Ok(Err(error)) => return KeptKey::Unusable(error.to_string()),
                 Err(_) => return KeptKey::Unusable("the host is stopping".to_owned()),
             };
-            match accounts.verify_key(&key).await {
+            match accounts.verify_key(&key, Caller::HOST).await {
                 Ok(_) => KeptKey::Found(key),
                 Err(VerifyError::Unknown | VerifyError::Revoked) => KeptKey::Unusable(format!(
                     "the key in {file} is not valid any more: write another one there, or remove the file"
@@ -302,6 +303,7 @@ impl StatusSource for HostStatus {
                 total: by_shard.iter().sum(),
                 by_shard,
             },
+            accounts_changes: self.console.accounts.noticed(),
             limits: Limits {
                 connections: connections.total,
                 connections_per_address: connections.per_address,

@@ -62,3 +62,27 @@ async fn a_user_without_an_account_is_told_so_and_served_once_it_is_there() {
     assert_eq!(carol.authenticate(&key).await["status"], "success");
     assert_eq!(carol.subscribe(&["NSE:SBIN"], "LTP").await["status"], "success");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_key_of_a_restored_backup_is_revoked_in_the_running_host() {
+    let host = Host::start();
+    let key = host.add_user("alice", "sim");
+    let database = host.data_dir().join("tickhost.db");
+    // As `sqlite3 tickhost.db ".backup FILE"` makes one.
+    let backup = host.data_dir().join("backup.db");
+    let live = rusqlite::Connection::open(&database).unwrap();
+    live.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
+    drop(live);
+    std::fs::set_permissions(&backup, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::rename(&backup, &database).unwrap();
+    let mut alice = Client::login(host.websocket, &key).await;
+    let id = key.split('_').nth(1).unwrap();
+    let said = host.run(&["key", "revoke", id], "");
+    assert_ok(&said);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("The running host has seen it"), "{said}");
+    assert_eq!(alice.closed().await.map(|(code, _)| code), Some(4403));
+    let mut again = Client::connect(host.websocket).await;
+    assert_eq!(again.authenticate(&key).await["code"], "AUTHENTICATION_ERROR");
+}

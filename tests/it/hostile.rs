@@ -32,7 +32,8 @@ impl Random {
 }
 
 const SEEDS: [&str; 12] = [
-    r#"{"action":"authenticate","api_key":"x"}"#,
+    // Not a text: wrong keys make their connection wait, and then end it.
+    r#"{"action":"authenticate","api_key":7}"#,
     r#"{"action":"subscribe","symbols":[{"symbol":"SBIN","exchange":"NSE"}],"mode":"LTP"}"#,
     r#"{"action":"subscribe","symbol":"SBIN","exchange":"NSE","mode":3,"depth":50,"request_id":[[[[1]]]]}"#,
     r#"{"action":"unsubscribe","symbols":["NSE:SBIN",7,null,{"symbol":{},"exchange":[]}],"mode":"Depth"}"#,

@@ -28,6 +28,7 @@ mod hostile;
 mod hours;
 mod integrity;
 mod isolation;
+mod keys;
 mod lifecycle;
 mod limits;
 mod lists;

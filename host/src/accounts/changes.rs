@@ -1,18 +1,44 @@
 //! Notices changes of a database by other processes: `SQLite` counts them.
 
-use std::{thread, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    thread,
+    time::Duration,
+};
 
 use tokio::sync::watch;
+
+use super::{
+    blocking::{Blocking, on_own_thread},
+    database::Database,
+};
 
 /// Between looks. Reading the counter takes microseconds; a revoked key must be noticed well within a second.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Follows a counter on a thread of its own until `read` gives none, or nobody listens any more.
-pub(super) fn watch(name: &str, read: impl Fn() -> Option<u64> + Send + 'static) -> watch::Receiver<u64> {
-    let (sender, receiver) = watch::channel(read().unwrap_or_default());
-    let started = thread::Builder::new().name(format!("{name}-changes")).spawn(move || {
-        while let Some(version) = read() {
-            sender.send_if_modified(|known| std::mem::replace(known, version) != version);
+/// Something that has a database and remembers what it read there.
+pub(super) trait Watched: Send + Sync + 'static {
+    /// Which.
+    fn database(&self) -> &Database;
+
+    /// The database has changed: what was read from it may be outdated. Called before anybody else is told.
+    fn outdated(&self);
+}
+
+/// Follows a database on a thread of its own until it is gone, or nobody listens any more.
+pub(super) fn watch<T: Watched>(name: &str, watched: &Arc<T>, blocking: &Blocking) -> watch::Receiver<u64> {
+    let mut known = watched.database().version(blocking);
+    let (sender, receiver) = watch::channel(known.unwrap_or_default());
+    let watched: Weak<T> = Arc::downgrade(watched);
+    let started = on_own_thread(&format!("{name}-changes"), move |blocking| {
+        while let Some(watched) = watched.upgrade() {
+            if let Some(version) = watched.database().version(blocking)
+                && known.replace(version) != Some(version)
+            {
+                watched.outdated();
+                sender.send_replace(version);
+            }
+            drop(watched);
             if sender.is_closed() {
                 return;
             }

@@ -5,40 +5,35 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
 };
 
 use argon2::{Argon2, PasswordHash, PasswordVerifier as _};
 use fernet::Fernet;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
-use rustc_hash::FxHashMap;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{
     Account, AccountId, AccountsError, Credentials, KeyId, UserName, Verified, VerifyError,
+    blocking::Blocking,
+    changes::Watched,
+    database::{BUSY, Database, Ownership},
+    fingerprint::Fingerprint,
+    memory::{Memory, Recalled},
     store::database_error,
 };
 use crate::cause;
 
-/// How long a good key is remembered.
-const VALID_FOR: Duration = Duration::from_hours(10);
-/// Good keys remembered.
-const VALID_LIMIT: usize = 1_024;
-/// How long a bad key is remembered.
-const INVALID_FOR: Duration = Duration::from_mins(5);
-/// Bad keys remembered.
-const INVALID_LIMIT: usize = 512;
 /// Rounds of the derivation of the Fernet key.
 const PBKDF2_ROUNDS: u32 = 100_000;
 /// Salt of installations that never set their own.
 const LEGACY_SALT: &[u8] = b"openalgo_static_salt";
 /// What a placeholder row holds instead of a token.
 const PENDING: &str = "pending";
-/// Longest wait for OpenAlgo to finish a write.
-const BUSY: Duration = Duration::from_secs(5);
 
 /// Where the database is, and what it is read with.
 #[derive(Debug)]
@@ -55,61 +50,32 @@ pub struct OpenAlgoSettings {
 
 /// The database.
 pub struct OpenAlgo {
-    path: PathBuf,
-    connection: Mutex<Connection>,
+    database: Database,
     pepper: SecretString,
     fernet: Fernet,
     broker_keys: Vec<(&'static str, SecretString)>,
-    remembered: Mutex<Remembered>,
+    memory: Mutex<Memory>,
+    /// How often the database has changed.
+    epoch: AtomicU64,
 }
 
 impl std::fmt::Debug for OpenAlgo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenAlgo").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("OpenAlgo").field("path", &self.database.path()).finish_non_exhaustive()
     }
-}
-
-/// Results of earlier checks, by SHA-256 of the key.
-#[derive(Default)]
-struct Remembered {
-    valid: FxHashMap<[u8; 32], (Instant, UserName, KeyId)>,
-    invalid: FxHashMap<[u8; 32], Instant>,
 }
 
 impl OpenAlgo {
-    pub(super) fn open(settings: OpenAlgoSettings) -> Result<Self, AccountsError> {
+    pub(super) fn open(settings: OpenAlgoSettings, blocking: &Blocking) -> Result<Self, AccountsError> {
         let OpenAlgoSettings { path, pepper, fernet_salt, broker_keys } = settings;
-        require_readable(&path)?;
-        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-            .map_err(|error| database_error(&path.display(), &error))?;
-        let opened = connection.busy_timeout(BUSY).and_then(|()| {
-            connection.query_row(
-                "SELECT (SELECT count(*) FROM api_keys) + (SELECT count(*) FROM auth)",
-                [],
-                |_| Ok(()),
-            )
-        });
-        opened.map_err(|error| match error.to_string() {
-            said if said.starts_with("no such ") => AccountsError::Database {
-                path: path.display().to_string(),
-                reason: format!("it is no OpenAlgo database ({said}); name the one in OpenAlgo's folder db"),
-            },
-            _ => database_error(&path.display(), &error),
-        })?;
+        let database = Database::open(&path, connect, Ownership::Other, blocking)?;
         let fernet = fernet_of(&pepper, fernet_salt.as_ref())?;
-        Ok(Self {
-            path,
-            connection: Mutex::new(connection),
-            pepper,
-            fernet,
-            broker_keys,
-            remembered: Mutex::default(),
-        })
+        Ok(Self { database, pepper, fernet, broker_keys, memory: Mutex::default(), epoch: AtomicU64::new(0) })
     }
 
     /// What works and needs attention, a sentence each: tokens of brokers that nobody can read.
-    pub(super) fn doubts(&self) -> Result<Vec<String>, AccountsError> {
-        let tokens: Vec<String> = self.read(|connection| {
+    pub(super) fn doubts(&self, blocking: &Blocking) -> Result<Vec<String>, AccountsError> {
+        let tokens: Vec<String> = self.database.read(blocking, |connection| {
             let mut statement = connection.prepare(
                 "SELECT auth FROM auth WHERE NOT coalesce(is_revoked, 0) AND auth <> '' AND auth <> ?1",
             )?;
@@ -121,78 +87,88 @@ impl OpenAlgo {
         Ok(vec![format!(
             "no broker token in {} can be decrypted: API_KEY_PEPPER or FERNET_SALT is not the one in OpenAlgo's .env, or \
              everybody has to log in there again",
-            self.path.display()
+            self.database.path().display()
         )])
     }
 
-    pub(super) fn data_version(&self) -> u64 {
-        let version: Option<i64> =
-            self.connection.lock().query_row("PRAGMA data_version", [], |row| row.get(0)).ok();
-        version.unwrap_or_default().unsigned_abs()
+    /// How often the database has changed. What was read in an earlier epoch may be outdated.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
-    /// Forgets every earlier check.
-    pub(super) fn forget(&self) {
-        *self.remembered.lock() = Remembered::default();
+    /// What earlier checks have shown; waits for nothing.
+    pub(super) fn recall(&self, key: &Fingerprint) -> Recalled {
+        self.memory.lock().recall(key, self.epoch(), Instant::now())
     }
 
-    /// The result of an earlier check, if it is not too old.
-    pub(super) fn remembered(&self, key: &SecretString) -> Option<Result<Verified, VerifyError>> {
-        let digest = digest_of(key);
-        let (user, id) = {
-            let mut remembered = self.remembered.lock();
-            if remembered.invalid.get(&digest).is_some_and(|at| at.elapsed() < INVALID_FOR) {
-                return Some(Err(VerifyError::Unknown));
-            }
-            remembered.invalid.remove(&digest);
-            match remembered.valid.get(&digest) {
-                Some((at, user, id)) if at.elapsed() < VALID_FOR => (user.clone(), id.clone()),
-                _ => return None,
-            }
-        };
-        // A key that was replaced or removed since has to be checked again.
-        match self.check_keys(std::slice::from_ref(&id)) {
-            Ok(good) if good == [true] => {}
-            Ok(_) => {
-                self.remembered.lock().valid.remove(&digest);
-                return None;
-            }
-            Err(error) => return Some(Err(error.into())),
+    /// Reads again whose key it is that was this user's; none when its hash is gone.
+    pub(super) fn renew(
+        &self,
+        blocking: &Blocking,
+        key: &Fingerprint,
+        known: &Verified,
+    ) -> Result<Option<Verified>, AccountsError> {
+        let seen = self.epoch();
+        if self.check_keys(blocking, std::slice::from_ref(&known.key))? != [true] {
+            self.memory.lock().forget(key);
+            return Ok(None);
         }
-        let account = self.account_of(&user).map_err(VerifyError::from);
-        Some(account.map(|account| Verified { key: id, user, account }))
+        let account = self.account_of(blocking, &known.user)?;
+        let verified = Verified { account, seen, ..known.clone() };
+        self.memory.lock().renew(key, verified.clone());
+        Ok(Some(verified))
     }
 
-    /// Checks a key against every stored hash; tens of milliseconds each.
-    pub(super) fn verify(&self, key: &SecretString) -> Result<Verified, VerifyError> {
+    /// Checks a key against the stored hashes that belong to no other key; tens of milliseconds each.
+    pub(super) fn verify(
+        &self,
+        blocking: &Blocking,
+        fingerprint: &Fingerprint,
+        key: &SecretString,
+    ) -> Result<Verified, VerifyError> {
+        // It may have become known while it waited.
+        match self.recall(fingerprint) {
+            Recalled::Good(verified) => return Ok(verified),
+            Recalled::Bad => return Err(VerifyError::Unknown),
+            Recalled::Outdated(known) => {
+                if let Some(verified) = self.renew(blocking, fingerprint, &known)? {
+                    return Ok(verified);
+                }
+            }
+            Recalled::Nothing => {}
+        }
+        let seen = self.epoch();
         let peppered = Zeroizing::new(format!("{}{}", key.expose_secret(), self.pepper.expose_secret()));
-        let hashes: Vec<(String, String)> = self.read(|connection| {
+        let hashes: Vec<(String, String)> = self.database.read(blocking, |connection| {
             let mut statement = connection.prepare("SELECT user_id, api_key_hash FROM api_keys")?;
             statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         })?;
-        let found = hashes.iter().find(|(_, hash)| {
-            PasswordHash::new(hash)
-                .is_ok_and(|hash| Argon2::default().verify_password(peppered.as_bytes(), &hash).is_ok())
-        });
-        let digest = digest_of(key);
-        let mut remembered = self.remembered.lock();
-        let Some((user, hash)) = found else {
-            let Remembered { invalid, .. } = &mut *remembered;
-            make_room(invalid, INVALID_LIMIT, |at| *at);
-            invalid.insert(digest, Instant::now());
+        let claimed = self.memory.lock().claimed();
+        let found =
+            hashes.iter().map(|(user, hash)| (user, hash, key_id(user, hash))).find(|(_, hash, id)| {
+                !claimed.contains(id)
+                    && PasswordHash::new(hash).is_ok_and(|hash| {
+                        Argon2::default().verify_password(peppered.as_bytes(), &hash).is_ok()
+                    })
+            });
+        let Some((user, _, id)) = found else {
+            let mut memory = self.memory.lock();
+            // Unless the database has changed meanwhile, which makes the refusal one of yesterday.
+            if self.epoch() == seen {
+                memory.refuse(fingerprint.clone(), Instant::now());
+            }
             return Err(VerifyError::Unknown);
         };
-        let (id, user) = (key_id(user, hash), UserName::from(user.as_str()));
-        make_room(&mut remembered.valid, VALID_LIMIT, |(at, ..)| *at);
-        remembered.valid.insert(digest, (Instant::now(), user.clone(), id.clone()));
-        drop(remembered);
-        let account = self.account_of(&user)?;
-        Ok(Verified { key: id, user, account })
+        let user = UserName::from(user.as_str());
+        let account = self.account_of(blocking, &user)?;
+        let verified = Verified { key: id, user, account, seen };
+        self.memory.lock().learn(fingerprint.clone(), verified.clone(), Instant::now());
+        Ok(verified)
     }
 
     /// A key is good while its hash stands in the table.
-    pub(super) fn check_keys(&self, keys: &[KeyId]) -> Result<Vec<bool>, AccountsError> {
-        let known: Vec<KeyId> = self.read(|connection| {
+    pub(super) fn check_keys(&self, blocking: &Blocking, keys: &[KeyId]) -> Result<Vec<bool>, AccountsError> {
+        let known: Vec<KeyId> = self.database.read(blocking, |connection| {
             let mut statement = connection.prepare("SELECT user_id, api_key_hash FROM api_keys")?;
             let ids = statement
                 .query_map([], |row| Ok(key_id(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?)))?;
@@ -201,8 +177,12 @@ impl OpenAlgo {
         Ok(keys.iter().map(|key| known.contains(key)).collect())
     }
 
-    pub(super) fn account_of(&self, user: &UserName) -> Result<Option<Account>, AccountsError> {
-        self.read(|connection| {
+    pub(super) fn account_of(
+        &self,
+        blocking: &Blocking,
+        user: &UserName,
+    ) -> Result<Option<Account>, AccountsError> {
+        self.database.read(blocking, |connection| {
             connection
                 .query_row(
                     "SELECT broker FROM auth WHERE name = ?1 AND NOT coalesce(is_revoked, 0)",
@@ -220,8 +200,12 @@ impl OpenAlgo {
         })
     }
 
-    pub(super) fn credentials(&self, account: &Account) -> Result<Credentials, AccountsError> {
-        let found = self.read(|connection| {
+    pub(super) fn credentials(
+        &self,
+        blocking: &Blocking,
+        account: &Account,
+    ) -> Result<Credentials, AccountsError> {
+        let found = self.database.read(blocking, |connection| {
             let mut statement = connection.prepare(
                 "SELECT * FROM auth WHERE name = ?1 AND broker = ?2 AND NOT coalesce(is_revoked, 0)",
             )?;
@@ -253,10 +237,38 @@ impl OpenAlgo {
         let plain = Zeroizing::new(self.fernet.decrypt(token).ok()?);
         std::str::from_utf8(&plain).ok().map(|text| Zeroizing::new(text.to_owned()))
     }
+}
 
-    fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, AccountsError> {
-        query(&self.connection.lock()).map_err(|error| database_error(&self.path.display(), &error))
+impl Watched for OpenAlgo {
+    fn database(&self) -> &Database {
+        &self.database
     }
+
+    fn outdated(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.memory.lock().forget_refused();
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, AccountsError> {
+    require_readable(path)?;
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .map_err(|error| database_error(&path.display(), &error))?;
+    let opened = connection.busy_timeout(BUSY).and_then(|()| {
+        connection.query_row(
+            "SELECT (SELECT count(*) FROM api_keys) + (SELECT count(*) FROM auth)",
+            [],
+            |_| Ok(()),
+        )
+    });
+    opened.map_err(|error| match error.to_string() {
+        said if said.starts_with("no such ") => AccountsError::Database {
+            path: path.display().to_string(),
+            reason: format!("it is no OpenAlgo database ({said}); name the one in OpenAlgo's folder db"),
+        },
+        _ => database_error(&path.display(), &error),
+    })?;
+    Ok(connection)
 }
 
 /// Refuses a file that is not there or that this user may not read.
@@ -323,21 +335,6 @@ fn key_id(user: &str, hash: &str) -> KeyId {
     KeyId::from(
         format!("{user}#{}", hex::encode(digest.first_chunk::<8>().copied().unwrap_or_default())).as_str(),
     )
-}
-
-fn digest_of(key: &SecretString) -> [u8; 32] {
-    Sha256::digest(key.expose_secret().as_bytes()).into()
-}
-
-/// Forgets the oldest entry when there is no room for another.
-fn make_room<V>(entries: &mut FxHashMap<[u8; 32], V>, limit: usize, at: impl Fn(&V) -> Instant) {
-    if entries.len() < limit {
-        return;
-    }
-    let oldest = entries.iter().min_by_key(|(_, value)| at(value)).map(|(digest, _)| *digest);
-    if let Some(oldest) = oldest {
-        entries.remove(&oldest);
-    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,12 @@
 mod credentials;
 mod users;
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
-use parking_lot::Mutex;
+use parking_lot::MutexGuard;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use secrecy::SecretString;
 
@@ -16,14 +19,14 @@ pub use self::{
 };
 use super::{
     AccountsError, KeyId, UserName, Verified, VerifyError,
+    blocking::Blocking,
+    changes::Watched,
+    database::{BUSY, Database, Ownership},
     secrets::{Vault, hash_of, id_of, is_same, private_dir, require_private},
 };
 
 /// Name of the database in the data folder.
 pub(super) const DATABASE_FILE: &str = "tickhost.db";
-
-/// Longest wait for another program to finish a write, in seconds.
-const BUSY_SECONDS: u64 = 5;
 
 /// Layout of the tables, by `user_version`. Each step runs once, in order.
 const MIGRATIONS: [&str; 1] = ["
@@ -53,45 +56,63 @@ const MIGRATIONS: [&str; 1] = ["
 
 /// The database.
 pub struct Store {
-    path: String,
-    connection: Mutex<Connection>,
+    database: Database,
     vault: Vault,
+    /// How often the database has changed.
+    epoch: AtomicU64,
+}
+
+/// The database, for a thread that may wait for it.
+#[derive(Debug)]
+pub struct OpenStore<'a, B = Blocking> {
+    store: &'a Store,
+    blocking: B,
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Store").field("path", &self.database.path()).finish_non_exhaustive()
     }
 }
 
 impl Store {
     /// Opens the database in `data_dir`, which becomes private to this user.
-    pub(super) fn open(data_dir: &Path) -> Result<Self, AccountsError> {
+    pub(super) fn open(data_dir: &Path, blocking: &Blocking) -> Result<Self, AccountsError> {
         let data_dir = private_dir(data_dir)?;
         let vault = Vault::open(&data_dir)?;
         let path = data_dir.join(DATABASE_FILE);
         if !path.exists() {
             super::secrets::write_private(&path, b"")?;
         }
-        require_private(&path)?;
-        let mut connection =
-            Connection::open(&path).map_err(|error| database_error(&path.display(), &error))?;
-        require_known_layout(&path.display(), &connection)?;
-        prepare(&mut connection).map_err(|error| database_error(&path.display(), &error))?;
-        Ok(Self { path: path.display().to_string(), connection: Mutex::new(connection), vault })
+        let database = Database::open(&path, connect, Ownership::Own, blocking)?;
+        Ok(Self { database, vault, epoch: AtomicU64::new(0) })
     }
 
-    /// Changes with every change of the database, by this or another process.
-    pub(super) fn data_version(&self) -> u64 {
-        let connection = self.connection.lock();
-        let others: i64 =
-            connection.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap_or_default();
-        // The pragma counts what others wrote; what this connection wrote is counted by the other number.
-        (others.unsigned_abs() << 32) ^ connection.total_changes()
+    /// The database, for this thread.
+    pub(super) const fn on<B: std::borrow::Borrow<Blocking>>(&self, blocking: B) -> OpenStore<'_, B> {
+        OpenStore { store: self, blocking }
     }
 
+    /// How often the database has changed. What was read in an earlier epoch may be outdated.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+}
+
+impl Watched for Store {
+    fn database(&self) -> &Database {
+        &self.database
+    }
+
+    fn outdated(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl<B: std::borrow::Borrow<Blocking>> OpenStore<'_, B> {
     pub(super) fn verify(&self, key: &SecretString) -> Result<Verified, VerifyError> {
         let id = id_of(key).ok_or(VerifyError::Unknown)?;
+        let seen = self.store.epoch();
         let found: Option<(Vec<u8>, Option<String>, String)> = self.read(|connection| {
             connection
                 .query_row(
@@ -110,7 +131,7 @@ impl Store {
         }
         let user = UserName::from(name.as_str());
         let account = self.account_of(&user)?;
-        Ok(Verified { user, key: KeyId::from(id), account })
+        Ok(Verified { user, key: KeyId::from(id), account, seen })
     }
 
     pub(super) fn check_keys(&self, keys: &[KeyId]) -> Result<Vec<bool>, AccountsError> {
@@ -130,16 +151,33 @@ impl Store {
     }
 
     fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, AccountsError> {
-        query(&self.connection.lock()).map_err(|error| database_error(&self.path, &error))
+        self.store.database.read(self.blocking.borrow(), query)
     }
 
     fn write<T>(&self, change: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, AccountsError> {
         self.read(change)
     }
+
+    /// The connection, for what takes more than one statement.
+    fn lock(&self) -> Result<MutexGuard<'_, Connection>, AccountsError> {
+        self.store.database.lock(self.blocking.borrow())
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> AccountsError {
+        self.store.database.failed(error)
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, AccountsError> {
+    require_private(path)?;
+    let mut connection = Connection::open(path).map_err(|error| database_error(&path.display(), &error))?;
+    require_known_layout(&path.display(), &connection)?;
+    prepare(&mut connection).map_err(|error| database_error(&path.display(), &error))?;
+    Ok(connection)
 }
 
 fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(std::time::Duration::from_secs(BUSY_SECONDS))?;
+    connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -177,7 +215,8 @@ pub(super) fn database_error(path: &dyn std::fmt::Display, error: &rusqlite::Err
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             format!(
-                "another program has held it for more than {BUSY_SECONDS} s; end that program, or try again"
+                "another program has held it for more than {} s; end that program, or try again",
+                BUSY.as_secs()
             )
         }
         Some(ErrorCode::DatabaseCorrupt) => format!("it is damaged ({error}); restore it from a backup"),

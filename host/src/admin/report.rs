@@ -26,6 +26,8 @@ pub struct StatusReport {
     pub plugins_error: Option<String>,
     /// Client sessions.
     pub sessions: SessionCounts,
+    /// How often the host has noticed that users, keys or accounts have changed.
+    pub accounts_changes: u64,
     /// Limits in force.
     pub limits: Limits,
     /// Counters of the host by name, as in `/metrics`.

@@ -1,6 +1,7 @@
 //! `tickhost user`, `key`, `account`: who may connect, and with what.
 
 mod login;
+mod noticed;
 mod person;
 mod schema;
 mod status;
@@ -166,11 +167,16 @@ pub fn run_user(accounts: &Accounts, command: UserCommand, out: &mut dyn Write) 
     Ok(())
 }
 
-/// Runs `tickhost key`.
+/// Runs `tickhost key`. `noticed` is how many changes a running host has noticed so far, none when no host runs.
 ///
 /// # Errors
 /// What could not be done, and what to do.
-pub fn run_key(accounts: &Accounts, command: KeyCommand, out: &mut dyn Write) -> anyhow::Result<()> {
+pub fn run_key(
+    accounts: &Accounts,
+    command: KeyCommand,
+    noticed: impl Fn() -> anyhow::Result<Option<u64>>,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let store = accounts.store()?;
     match command {
         KeyCommand::Create { user, label } => {
@@ -187,12 +193,19 @@ pub fn run_key(accounts: &Accounts, command: KeyCommand, out: &mut dyn Write) ->
             list(out, json, &keys, &["ID", "USER", "LABEL", "CREATED (UTC)", "STATE"], row)?;
         }
         KeyCommand::Revoke { id } => {
+            // A host that does not answer now may do so then.
+            let before = noticed().unwrap_or_default();
             store.revoke_key(&id)?;
-            writeln!(out, "Revoked {id}. Its connections close within a second.")?;
+            let seen =
+                noticed::see_to_it(before, noticed).with_context(|| format!("{id} is revoked, but"))?;
+            writeln!(out, "Revoked {id}. {seen}")?;
         }
         KeyCommand::Rotate { id } => {
+            let before = noticed().unwrap_or_default();
             let key = store.rotate_key(&id)?;
+            // The new key first: it is not shown again.
             writeln!(out, "{}", key.expose_secret())?;
+            noticed::see_to_it(before, noticed).with_context(|| format!("{id} is revoked, but"))?;
         }
     }
     Ok(())
@@ -221,7 +234,7 @@ pub fn run_account(
                 })?,
             };
             let mut person = Person::at_standard_input(input, out);
-            login::run(store, plugins, &user, &broker, &mut person)?;
+            login::run(&store, plugins, &user, &broker, &mut person)?;
         }
         AccountCommand::Status { user, json } => {
             let mut rows = store.accounts()?;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Counted, FeedCounters, Kind, ServerCounters};
+use super::{Counted, FeedCounters, KeyCounters, Kind, ServerCounters};
 
 /// What a scrape shows of the host itself.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct HostSample<'a> {
     pub connections: u64,
     /// Counters of the host.
     pub counters: &'a ServerCounters,
+    /// Counters of API keys.
+    pub keys: &'a KeyCounters,
     /// Counters of the bus as (area, outcome, value), none of which may go down; empty when the bus is off.
     pub bus: Vec<(&'static str, &'static str, u64)>,
 }
@@ -109,6 +111,11 @@ fn walk_host(host: &HostSample<'_>, to: &mut dyn Families) {
     }
     host.counters.each(|field, kind, help, value| {
         let name = name_of("server", field, kind);
+        to.family(&name, kind, help);
+        to.number(&[], value);
+    });
+    host.keys.each(|field, kind, help, value| {
+        let name = name_of("keys", field, kind);
         to.family(&name, kind, help);
         to.number(&[], value);
     });

@@ -134,7 +134,7 @@ pub enum CloseReason {
     InternalError,
     /// The host holds as many connections as it may.
     TooManyConnections,
-    /// No valid API key was sent in time.
+    /// No valid API key was sent in time, or too many wrong ones were.
     AuthTimeout,
     /// The API key was revoked, or its user removed, while it was in use.
     KeyRevoked,

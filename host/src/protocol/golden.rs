@@ -282,6 +282,10 @@ fn replies_are_those_of_the_samples() {
         },
     ];
     let error = ErrorReply::new(ErrorCode::NotAuthenticated, "You must authenticate first");
+    let busy = ErrorReply {
+        retry_after: Some(std::time::Duration::from_secs(7)),
+        ..ErrorReply::new(ErrorCode::ProcessingError, "Too many API keys are being checked; try again in 7 s")
+    };
     let (time, id) = (raw("1705294800123"), raw("\"p1\""));
     let produced = [
         ("auth_success", reply::auth_success("zerodha", "alice", Wishes::default())),
@@ -316,6 +320,7 @@ fn replies_are_those_of_the_samples() {
         ("pong", reply::pong(1_705_294_800_456, Some(&time), Some(&id))),
         ("pong_bare", reply::pong(1_705_294_800_456, None, None)),
         ("error", error.to_bytes()),
+        ("error_retry", busy.to_bytes()),
         ("subscription_status", late),
         ("subscription_status_kept", lost),
         ("subscription_status_asked", reply::subscription_status(&news, "zerodha", &request_id("\"r1\""))),

@@ -8,7 +8,7 @@
 mod feed;
 mod subscription;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -29,12 +29,14 @@ pub struct ErrorReply {
     pub code: ErrorCode,
     /// What is wrong and what to do, for people. Never contains a secret.
     pub message: Cow<'static, str>,
+    /// When the host expects to have room again, if that is what was missing.
+    pub retry_after: Option<Duration>,
 }
 
 impl ErrorReply {
     /// An error with this code and sentence.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), retry_after: None }
     }
 
     /// The frame.
@@ -44,8 +46,15 @@ impl ErrorReply {
             status: Status,
             code: ErrorCode,
             message: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            retry_after_ms: Option<u128>,
         }
-        to_bytes(&Frame { status: Status::Error, code: self.code, message: &self.message })
+        to_bytes(&Frame {
+            status: Status::Error,
+            code: self.code,
+            message: &self.message,
+            retry_after_ms: self.retry_after.map(|time| time.as_millis()),
+        })
     }
 }
 

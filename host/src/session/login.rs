@@ -1,6 +1,9 @@
 //! Who the client is.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use secrecy::SecretString;
 use tracing::Instrument as _;
@@ -10,7 +13,7 @@ use super::{
     requests::{Done, Pending},
 };
 use crate::{
-    accounts::UserName,
+    accounts::{Caller, Penalty, UserName},
     feed::Feed,
     hub::{Login, LoginError},
     metrics::FeedCounters,
@@ -64,11 +67,12 @@ impl Identity {
 }
 
 impl Session {
-    pub(super) fn authenticate(&self, api_key: SecretString, wishes: Wishes) -> Pending {
-        let hub = Arc::clone(&self.context.hub);
+    pub(super) fn authenticate(&mut self, api_key: SecretString, wishes: Wishes) -> Pending {
+        self.timers.checking(Instant::now());
+        let (hub, caller) = (Arc::clone(&self.context.hub), Caller::at(self.peer.ip()));
         let span = operation!("session.login", "server", tickhost.session_id = self.me.id().0);
         Box::pin(async move {
-            let outcome = hub.login(&api_key).instrument(span.clone()).await;
+            let outcome = hub.login(&api_key, caller).instrument(span.clone()).await;
             span::end(&span, outcome.as_ref().map(drop).map_err(LoginError::label));
             Done::LoggedIn(outcome.map(Box::new), wishes)
         })
@@ -79,8 +83,10 @@ impl Session {
         outcome: Result<Box<Login>, LoginError>,
         wishes: Wishes,
     ) -> Result<(), CloseReason> {
+        self.timers.checked(Instant::now());
         match outcome {
             Ok(login) => {
+                self.wrong_keys = 0;
                 let spec = login.membership.feed().spec();
                 self.send(reply::auth_success(&spec.broker, login.user.as_str(), wishes));
                 tracing::debug!(session_id = self.me.id().0, peer = %self.peer, user = login.user.as_str(), "Logged in");
@@ -89,7 +95,10 @@ impl Session {
                 self.want_news(wishes.subscription_status);
                 self.timers.logged_in(Instant::now());
             }
-            Err(LoginError::Refused { code, message }) => self.refuse(&ErrorReply::new(code, message)),
+            Err(LoginError::Refused { code, message, retry_after }) => {
+                self.refuse(&ErrorReply { retry_after, ..ErrorReply::new(code, message) });
+            }
+            Err(LoginError::WrongKey(penalty)) => self.punish(penalty),
             Err(LoginError::NoFeed { user, code, message }) => {
                 // The key is good: the client is not closed for want of one, and may try again when the account is
                 // set up.
@@ -103,6 +112,29 @@ impl Session {
             Err(LoginError::TooManyForKey) => return Err(CloseReason::TooManyForKey),
         }
         Ok(())
+    }
+
+    /// Lets the client wait for the answer to a wrong key; nothing more is read of it meanwhile. After the last one that it
+    /// may try, there is no answer but the end.
+    fn punish(&mut self, penalty: Penalty) {
+        self.wrong_keys = self.wrong_keys.saturating_add(1);
+        let is_last = self.wrong_keys >= penalty.tries;
+        let wait = penalty.wait_of(self.wrong_keys);
+        let done = if is_last { Done::TriesSpent } else { Done::WrongKey };
+        if wait > Duration::ZERO {
+            self.pending = Some(Box::pin(async move {
+                tokio::time::sleep(wait).await;
+                done
+            }));
+        } else if is_last {
+            self.pending = Some(Box::pin(std::future::ready(done)));
+        } else {
+            self.refuse_key();
+        }
+    }
+
+    pub(super) fn refuse_key(&self) {
+        self.refuse(&ErrorReply::new(ErrorCode::AuthenticationError, "Invalid API key"));
     }
 
     /// Takes an identity. The same feed again changes nothing else; another one begins without subscriptions.

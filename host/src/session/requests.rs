@@ -38,6 +38,10 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 pub(super) enum Done {
     /// And what the client wants to hear unasked.
     LoggedIn(Result<Box<Login>, LoginError>, Wishes),
+    /// The wait for the answer to a wrong key is over.
+    WrongKey,
+    /// And there is no further try.
+    TriesSpent,
     Subscribed(Subscribing, Vec<Result<Grant, Refusal>>),
     Rejoined(Result<Membership, String>),
     Moved(Vec<Moving>, Vec<Result<Grant, Refusal>>),
@@ -96,6 +100,11 @@ impl Session {
     pub(super) fn finish(&mut self, done: Done) -> Result<(), CloseReason> {
         match done {
             Done::LoggedIn(outcome, wishes) => self.finish_login(outcome, wishes)?,
+            Done::WrongKey => self.refuse_key(),
+            Done::TriesSpent => {
+                self.context.hub.note_tries_spent();
+                return Err(CloseReason::AuthTimeout);
+            }
             Done::Subscribed(asked, answers) => self.finish_subscribe(asked, answers),
             Done::Rejoined(outcome) => self.finish_rejoin(outcome),
             Done::Moved(wanted, answers) => self.finish_move(wanted, answers),

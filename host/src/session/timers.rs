@@ -16,6 +16,8 @@ const NEVER: Duration = Duration::from_hours(8760);
 #[derive(Debug)]
 pub(super) struct Timers {
     authenticate_by: Option<Instant>,
+    /// Since when the host checks a key. That time is not the client's.
+    checking_since: Option<Instant>,
     nudge_at: Option<Instant>,
     nudge_after: Duration,
     ping_at: Option<Instant>,
@@ -42,6 +44,7 @@ impl Timers {
     pub(super) fn new(settings: &SessionSettings, now: Instant) -> Self {
         Self {
             authenticate_by: Some(now + settings.auth_grace),
+            checking_since: None,
             nudge_at: None,
             nudge_after: settings.nudge_after,
             ping_at: (!settings.ping_interval.is_zero()).then(|| now + settings.ping_interval),
@@ -60,6 +63,21 @@ impl Timers {
     /// The client's key is known: it may stay.
     pub(super) fn authenticated(&mut self) {
         self.authenticate_by = None;
+    }
+
+    /// A key is being checked. For so long nothing is read of the client, and its time does not pass.
+    pub(super) fn checking(&mut self, now: Instant) {
+        self.checking_since = Some(now);
+    }
+
+    /// It was checked.
+    pub(super) fn checked(&mut self, now: Instant) {
+        if let Some(since) = self.checking_since.take() {
+            let lost = now.saturating_duration_since(since);
+            for deadline in [&mut self.authenticate_by, &mut self.pong_by].into_iter().flatten() {
+                *deadline += lost;
+            }
+        }
     }
 
     /// A successful log-in was answered: silence from now on means that the client waits for another word.
@@ -97,14 +115,19 @@ impl Timers {
         }
     }
 
+    /// One of the client's deadlines, unless its time stands still.
+    fn passing(&self, deadline: Option<Instant>) -> Option<Instant> {
+        deadline.filter(|_| self.checking_since.is_none())
+    }
+
     /// When [`Self::due`] has to be asked next.
     pub(super) fn next(&self) -> Instant {
         let exhausted = self.exhausted_since.map(|since| since + EXHAUSTED_TOLERANCE);
         [
-            self.authenticate_by,
+            self.passing(self.authenticate_by),
             self.nudge_at,
-            self.ping_at,
-            self.pong_by,
+            self.passing(self.ping_at),
+            self.passing(self.pong_by),
             self.blocked_until,
             self.readable_at,
             exhausted,
@@ -118,10 +141,10 @@ impl Timers {
     /// What is due at `now`, one thing at a time.
     pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
         let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        if is_over(self.authenticate_by) {
+        if is_over(self.passing(self.authenticate_by)) {
             return Some(Due::Close(CloseReason::AuthTimeout));
         }
-        if is_over(self.pong_by) {
+        if is_over(self.passing(self.pong_by)) {
             return Some(Due::Close(CloseReason::PingTimeout));
         }
         if is_over(self.blocked_until) {
@@ -137,7 +160,7 @@ impl Timers {
             self.nudge_at = None;
             return Some(Due::Nudge);
         }
-        if is_over(self.ping_at) {
+        if is_over(self.passing(self.ping_at)) {
             self.ping_at = Some(now + self.ping_interval);
             // A second ping does not prolong the wait for the answer to the first.
             self.pong_by.get_or_insert(now + self.ping_timeout);
@@ -227,6 +250,26 @@ mod tests {
         assert_eq!(timers.due(start + seconds(15)), Some(Due::Close(CloseReason::AuthTimeout)));
         timers.authenticated();
         assert_eq!(timers.due(start + seconds(15)), None);
+    }
+
+    #[test]
+    fn the_time_in_which_the_host_checks_a_key_is_not_the_clients() {
+        let start = Instant::now();
+        let mut timers = Timers::new(&settings(), start);
+        timers.checking(start + seconds(10));
+        assert_eq!(timers.due(start + seconds(60)), None);
+        timers.checked(start + seconds(60));
+        assert_eq!(timers.due(start + seconds(60)), Some(Due::Ping));
+        assert_eq!(timers.next(), start + seconds(65));
+        assert_eq!(timers.due(start + seconds(64)), None);
+        assert_eq!(timers.due(start + seconds(65)), Some(Due::Close(CloseReason::AuthTimeout)));
+        // Nor is a pong missing that was not read.
+        timers.authenticated();
+        timers.checking(start + seconds(70));
+        timers.checked(start + seconds(100));
+        assert_eq!(timers.due(start + seconds(100)), Some(Due::Ping));
+        assert_eq!(timers.due(start + seconds(109)), None);
+        assert_eq!(timers.due(start + seconds(110)), Some(Due::Close(CloseReason::PingTimeout)));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Accounts of users at brokers, with their credentials, which are sealed.
 
+use std::borrow::Borrow;
+
 use rusqlite::{OptionalExtension as _, TransactionBehavior, params};
 use zeroize::Zeroizing;
 
-use super::{Store, database_error, users::no_user};
-use crate::accounts::{Account, AccountId, AccountsError, Credentials, UserName};
+use super::{OpenStore, users::no_user};
+use crate::accounts::{Account, AccountId, AccountsError, Credentials, UserName, blocking::Blocking};
 
 /// Longest value of one credential, in bytes.
 const MAX_CREDENTIAL_BYTES: usize = 16 * 1_024;
@@ -24,7 +26,7 @@ pub struct AccountRow {
     pub updated: String,
 }
 
-impl Store {
+impl<B: Borrow<Blocking>> OpenStore<'_, B> {
     /// The account that serves a user.
     ///
     /// # Errors
@@ -71,8 +73,8 @@ impl Store {
         if let Some((name, _)) = credentials.0.iter().find(|(_, value)| value.len() > MAX_CREDENTIAL_BYTES) {
             return Err(too_long(name));
         }
-        let sealed = self.vault.seal(&credentials.to_json(), &row_of(user, broker))?;
-        let mut connection = self.connection.lock();
+        let sealed = self.store.vault.seal(&credentials.to_json(), &row_of(user, broker))?;
+        let mut connection = self.lock()?;
         let set = (|| {
             let transaction = connection.transaction()?;
             let id: Option<i64> = transaction
@@ -89,11 +91,7 @@ impl Store {
             transaction.commit()?;
             Ok(true)
         })();
-        if set.map_err(|error: rusqlite::Error| database_error(&self.path, &error))? {
-            Ok(())
-        } else {
-            Err(no_user(user))
-        }
+        if set.map_err(|error: rusqlite::Error| self.failed(&error))? { Ok(()) } else { Err(no_user(user)) }
     }
 
     /// Sets these credentials of an account, and leaves its others, and whether it serves its user, as they are. Says
@@ -107,8 +105,8 @@ impl Store {
         broker: &str,
         fresh: impl IntoIterator<Item = (String, Zeroizing<String>)>,
     ) -> Result<(), AccountsError> {
-        let mut connection = self.connection.lock();
-        let failed = |error: rusqlite::Error| database_error(&self.path, &error);
+        let mut connection = self.lock()?;
+        let failed = |error: rusqlite::Error| self.failed(&error);
         // One writer at a time: two log-ins of one account must not undo each other.
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
@@ -130,7 +128,7 @@ impl Store {
             credentials.0.retain(|(known, _)| *known != name);
             credentials.0.push((name, value));
         }
-        let sealed = self.vault.seal(&credentials.to_json(), &row_of(user, broker))?;
+        let sealed = self.store.vault.seal(&credentials.to_json(), &row_of(user, broker))?;
         transaction
             .execute(
                 "UPDATE accounts SET credentials = ?2, updated = CURRENT_TIMESTAMP WHERE id = ?1",
@@ -181,7 +179,7 @@ impl Store {
     /// # Errors
     /// When there is no such account.
     pub fn activate_account(&self, user: &str, broker: &str) -> Result<(), AccountsError> {
-        let mut connection = self.connection.lock();
+        let mut connection = self.lock()?;
         let activated = (|| {
             let transaction = connection.transaction()?;
             let owner = "user = (SELECT id FROM users WHERE name = ?1)";
@@ -195,7 +193,7 @@ impl Store {
             }
             Ok(activated)
         })();
-        match activated.map_err(|error: rusqlite::Error| database_error(&self.path, &error))? {
+        match activated.map_err(|error: rusqlite::Error| self.failed(&error))? {
             0 => Err(no_account(user, broker)),
             _ => Ok(()),
         }
@@ -217,7 +215,7 @@ impl Store {
 
     fn unseal(&self, sealed: &[u8], user: &str, broker: &str) -> Result<Credentials, AccountsError> {
         let undecryptable = || AccountsError::undecryptable(user, broker);
-        let json = self.vault.unseal(sealed, &row_of(user, broker)).ok_or_else(undecryptable)?;
+        let json = self.store.vault.unseal(sealed, &row_of(user, broker)).ok_or_else(undecryptable)?;
         let object: std::collections::BTreeMap<String, String> =
             serde_json::from_str(&json).map_err(|_| undecryptable())?;
         let mut credentials = Credentials::default();

@@ -1,10 +1,12 @@
 //! Users and their keys.
 
+use std::borrow::Borrow;
+
 use rusqlite::params;
 use secrecy::SecretString;
 
-use super::{Store, database_error};
-use crate::accounts::{AccountsError, secrets::NewKey};
+use super::OpenStore;
+use crate::accounts::{AccountsError, blocking::Blocking, secrets::NewKey};
 
 /// Longest name of a user, in bytes.
 const MAX_NAME_BYTES: usize = 64;
@@ -38,7 +40,7 @@ pub struct KeyRow {
     pub revoked: Option<String>,
 }
 
-impl Store {
+impl<B: Borrow<Blocking>> OpenStore<'_, B> {
     /// Adds a user.
     ///
     /// # Errors
@@ -140,7 +142,7 @@ impl Store {
     /// When there is no such key, or it was revoked before.
     pub fn rotate_key(&self, id: &str) -> Result<SecretString, AccountsError> {
         let key = NewKey::generate()?;
-        let mut connection = self.connection.lock();
+        let mut connection = self.lock()?;
         let rotated = (|| {
             let transaction = connection.transaction()?;
             let added = transaction.execute(
@@ -152,7 +154,7 @@ impl Store {
             transaction.commit()?;
             Ok(added)
         })();
-        match rotated.map_err(|error: rusqlite::Error| database_error(&self.path, &error))? {
+        match rotated.map_err(|error: rusqlite::Error| self.failed(&error))? {
             0 => Err(no_key(id)),
             _ => Ok(key.text),
         }

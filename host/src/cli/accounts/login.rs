@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::person::Person;
 use crate::{
-    accounts::store::Store,
+    accounts::store::OpenStore,
     catalog,
     cli::{adapters::Scratch, run::own_program},
     config::{AdapterEntry, PluginsFile},
@@ -54,7 +54,7 @@ impl Adapter {
 /// # Errors
 /// Why it did not work, and what to do.
 pub(super) fn run(
-    store: &Store,
+    store: &OpenStore<'_>,
     plugins: &PluginsFile,
     user: &str,
     broker: &str,

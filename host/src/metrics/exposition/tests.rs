@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 use crate::{
-    metrics::{FeedCounters, FeedSample, HostSample, ListSample, ServerCounters, walk},
+    metrics::{FeedCounters, FeedSample, HostSample, KeyCounters, ListSample, ServerCounters, walk},
     protocol::codes::CloseReason,
 };
 
@@ -123,6 +123,7 @@ fn page(feeds: &[FeedSample<'_>], counters: &ServerCounters) -> String {
         sessions: 11,
         connections: 12,
         counters,
+        keys: &KeyCounters::default(),
         bus: vec![("ticks", "accepted", 8), ("ticks", "not_subscribed", 9)],
     };
     let mut out = String::new();

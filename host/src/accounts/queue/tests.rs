@@ -1,0 +1,141 @@
+use std::collections::{HashMap, HashSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+type Plain = Queue<u32, char, (), u32>;
+
+fn asks(queue: &mut Plain, from: char, keys: impl IntoIterator<Item = u32>) {
+    for key in keys {
+        assert!(matches!(queue.ask(key, &from, || (), key), Asked::Queued { .. }), "{from} {key}");
+    }
+}
+
+fn all(queue: &mut Plain) -> Vec<u32> {
+    std::iter::from_fn(|| queue.next(|_| true, |_| false).map(|(key, ())| key)).collect()
+}
+
+#[test]
+fn a_key_is_checked_once_whoever_waits() {
+    let mut queue = Plain::new(4);
+    assert_eq!(queue.ask(7, &'a', || (), 1), Asked::Queued { displaced: vec![] });
+    assert_eq!(queue.ask(7, &'a', || (), 2), Asked::Joined);
+    assert_eq!(queue.ask(7, &'b', || (), 3), Asked::Joined);
+    assert_eq!(all(&mut queue), [7]);
+    // One that comes while it runs waits for the same check.
+    assert_eq!(queue.ask(7, &'c', || (), 4), Asked::Joined);
+    assert_eq!(queue.finish(&7), [1, 2, 3, 4]);
+    assert_eq!(queue.ask(7, &'a', || (), 5), Asked::Queued { displaced: vec![] });
+}
+
+#[test]
+fn addresses_take_turns_and_the_first_of_each_comes_first() {
+    let mut queue = Plain::new(100);
+    asks(&mut queue, 'a', 0..5);
+    asks(&mut queue, 'b', 10..12);
+    assert_eq!(queue.ask(4, &'c', || (), 0), Asked::Joined);
+    // 'c' wants what is last in the lane of 'a'; it does not wait for that lane.
+    assert_eq!(all(&mut queue), [0, 10, 4, 1, 11, 2, 3]);
+}
+
+#[test]
+fn the_last_comes_first_in_an_address_under_suspicion() {
+    let mut queue = Plain::new(100);
+    asks(&mut queue, 'a', 0..3);
+    asks(&mut queue, 'b', 10..13);
+    let served = std::iter::from_fn(|| queue.next(|_| true, |from| *from == 'a').map(|(key, ())| key));
+    assert_eq!(served.collect::<Vec<_>>(), [2, 10, 1, 11, 0, 12]);
+}
+
+#[test]
+fn a_full_queue_is_shared_and_its_greediest_address_gives_way() {
+    let mut queue = Plain::new(4);
+    asks(&mut queue, 'a', 0..4);
+    assert_eq!(queue.ask(4, &'a', || (), 4), Asked::Full(4));
+    assert_eq!(queue.ask(10, &'b', || (), 10), Asked::Queued { displaced: vec![3] });
+    assert_eq!(queue.ask(11, &'b', || (), 11), Asked::Queued { displaced: vec![2] });
+    assert_eq!(queue.ask(12, &'b', || (), 12), Asked::Full(12));
+    // What another address waits for as well is kept, though it is the last.
+    assert_eq!(queue.ask(1, &'c', || (), 13), Asked::Joined);
+    assert_eq!(queue.ask(14, &'d', || (), 14), Asked::Queued { displaced: vec![11] });
+    assert_eq!(all(&mut queue), [0, 10, 1, 14]);
+}
+
+#[test]
+fn nobody_is_checked_for_who_has_gone() {
+    let mut queue = Plain::new(4);
+    asks(&mut queue, 'a', [1, 2]);
+    assert_eq!(queue.next(|waiter| *waiter != 1, |_| false), Some((2, ())));
+    assert_eq!((queue.waiting(), queue.next(|_| true, |_| false)), (0, None));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Ask(u8, u8),
+    Run,
+    Finish,
+    Leave(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..24_u8, 0..4_u8).prop_map(|(key, from)| Step::Ask(key, from)),
+        3 => Just(Step::Run),
+        3 => Just(Step::Finish),
+        1 => any::<u8>().prop_map(Step::Leave),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn everybody_is_answered_once_and_the_bound_holds(steps in prop::collection::vec(step(), 1..200)) {
+        const PLACES: usize = 6;
+        let mut queue: Queue<u8, u8, (), usize> = Queue::new(PLACES);
+        let (mut open, mut gone, mut running) = (HashMap::new(), HashSet::<usize>::new(), Vec::new());
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Ask(key, from) => match queue.ask(key, &from, || (), number) {
+                    Asked::Full(waiter) => prop_assert_eq!(waiter, number),
+                    Asked::Joined => prop_assert!(open.insert(number, key).is_none()),
+                    Asked::Queued { displaced } => {
+                        open.insert(number, key);
+                        for waiter in displaced {
+                            prop_assert!(open.remove(&waiter).is_some_and(|key| !running.contains(&key)));
+                        }
+                    }
+                },
+                Step::Run => {
+                    if let Some((key, ())) = queue.next(|waiter| !gone.contains(waiter), |from| *from == 3) {
+                        prop_assert!(!running.contains(&key), "two checks of one key");
+                        prop_assert!(open.iter().any(|(waiter, of)| *of == key && !gone.contains(waiter)));
+                        running.push(key);
+                    }
+                }
+                Step::Finish => if let Some(key) = running.pop() {
+                    for waiter in queue.finish(&key) {
+                        prop_assert_eq!(open.remove(&waiter), Some(key));
+                    }
+                    prop_assert!(!open.iter().any(|(waiter, of)| *of == key && !gone.contains(waiter)));
+                },
+                Step::Leave(place) => {
+                    let mut waiters: Vec<usize> = open.keys().copied().collect();
+                    waiters.sort_unstable();
+                    gone.extend(waiters.get(usize::from(place) % waiters.len().max(1)));
+                }
+            }
+            prop_assert!(queue.waiting() <= PLACES);
+            let in_lanes: HashSet<u8> = queue.lanes.iter().flat_map(|(_, keys)| keys).copied().collect();
+            prop_assert_eq!(in_lanes.len(), queue.waiting());
+            prop_assert!(queue.lanes.iter().all(|(_, keys)| !keys.is_empty()));
+        }
+        while let Some((key, ())) = queue.next(|waiter| !gone.contains(waiter), |from| *from == 3) {
+            running.push(key);
+        }
+        for key in running {
+            open.retain(|waiter, _| !queue.checks[&key].waiters.contains(waiter));
+            queue.finish(&key);
+        }
+        prop_assert!(open.keys().all(|waiter| gone.contains(waiter)), "somebody waits for ever");
+    }
+}

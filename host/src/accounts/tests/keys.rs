@@ -1,0 +1,157 @@
+//! Many clients, wrong keys and locked databases, with real hashes that cost little.
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
+use futures_util::future::join_all;
+
+use super::*;
+
+/// A database with these users, each with the key `key-of-USER`.
+fn with_users(users: &[String]) -> (tempfile::TempDir, Accounts, rusqlite::Connection) {
+    let (dir, accounts, connection) = openalgo(None, "pending");
+    connection.execute("DELETE FROM api_keys", []).unwrap();
+    let cheap = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
+    for user in users {
+        let peppered = format!("key-of-{user}{}", vectors::PEPPER);
+        let hash = cheap.hash_password_with_salt(peppered.as_bytes(), b"0123456789abcdef").unwrap();
+        connection
+            .execute(
+                "INSERT INTO api_keys (user_id, api_key_hash) VALUES (?1, ?2)",
+                [user, &hash.to_string()],
+            )
+            .unwrap();
+    }
+    (dir, accounts, connection)
+}
+
+fn users(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("user{number}")).collect()
+}
+
+async fn verify(accounts: &Accounts, key: String) -> Result<Verified, VerifyError> {
+    accounts.verify_key(&SecretString::from(key), Caller::HOST).await
+}
+
+#[tokio::test]
+async fn a_thousand_clients_of_twenty_users_get_in_after_a_restart() {
+    let users = users(20);
+    let (_dir, accounts, _connection) = with_users(&users);
+    let clients = (0..1_000).map(|number| {
+        let (accounts, user) = (accounts.clone(), users[number % users.len()].clone());
+        async move { (verify(&accounts, format!("key-of-{user}")).await, user) }
+    });
+    for (verified, user) in join_all(clients).await {
+        assert_eq!(verified.unwrap().user.as_str(), user);
+    }
+    let counters = accounts.counters();
+    let without_check = counters.joined.get() + counters.remembered.get();
+    assert_eq!((counters.checked.get(), without_check, counters.sent_away.get()), (20, 980, 0));
+}
+
+#[tokio::test]
+async fn a_locked_database_holds_up_no_known_key_and_no_thread_that_serves() {
+    let (_dir, accounts, connection) = with_users(&users(2));
+    assert!(verify(&accounts, "key-of-user0".to_owned()).await.is_ok());
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let began = Instant::now();
+    // This runtime has one thread: what waited on it would hold up everything below.
+    let waiting = tokio::spawn({
+        let accounts = accounts.clone();
+        async move { verify(&accounts, "key-of-user1".to_owned()).await }
+    });
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+        assert!(verify(&accounts, "key-of-user0".to_owned()).await.is_ok());
+    }
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(!waiting.is_finished());
+    connection.execute_batch("COMMIT").unwrap();
+    assert!(waiting.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_lock_is_no_change_and_a_change_costs_no_hash() {
+    let (_dir, accounts, connection) = with_users(&users(1));
+    assert!(verify(&accounts, "key-of-user0".to_owned()).await.is_ok());
+    let mut changes = accounts.changes();
+    changes.borrow_and_update();
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(600), changes.changed()).await.is_err());
+    connection.execute_batch("UPDATE auth SET broker = 'other', name = 'user0'; COMMIT").unwrap();
+    changes.changed().await.unwrap();
+    let verified = verify(&accounts, "key-of-user0".to_owned()).await.unwrap();
+    assert_eq!(verified.account.as_ref().map(|account| &*account.broker), Some("other"));
+    assert!(accounts.is_current(&verified));
+    assert_eq!(accounts.counters().checked.get(), 1);
+    // A key that was replaced is checked anew, and is wrong.
+    changes.borrow_and_update();
+    connection.execute("UPDATE api_keys SET api_key_hash = 'another'", []).unwrap();
+    changes.changed().await.unwrap();
+    assert!(!accounts.is_current(&verified));
+    assert!(matches!(verify(&accounts, "key-of-user0".to_owned()).await, Err(VerifyError::Unknown)));
+    assert_eq!(accounts.counters().checked.get(), 2);
+}
+
+#[tokio::test]
+async fn wrong_keys_are_checked_once_and_against_no_hash_whose_key_is_known() {
+    let (_dir, accounts, _connection) = with_users(&users(3));
+    for _ in 0..5 {
+        assert!(matches!(verify(&accounts, "wrong".to_owned()).await, Err(VerifyError::Unknown)));
+    }
+    assert_eq!(accounts.counters().checked.get(), 1);
+    assert_eq!(accounts.counters().wrong.get(), 5);
+    // A key that comes into being is not refused for what it was before.
+    let (_dir, accounts, connection) = with_users(&[]);
+    assert!(verify(&accounts, "key-of-late".to_owned()).await.is_err());
+    let mut changes = accounts.changes();
+    changes.borrow_and_update();
+    let (_other, _, from) = with_users(&["late".to_owned()]);
+    let hash: String = from.query_row("SELECT api_key_hash FROM api_keys", [], |row| row.get(0)).unwrap();
+    connection.execute("INSERT INTO api_keys (user_id, api_key_hash) VALUES ('late', ?1)", [hash]).unwrap();
+    changes.changed().await.unwrap();
+    assert!(verify(&accounts, "key-of-late".to_owned()).await.is_ok());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn another_file_in_the_place_of_the_database_is_opened() {
+    let (dir, accounts) = embedded();
+    let store = accounts.store().unwrap();
+    store.create_user("alice").unwrap();
+    let gone = store.create_key("alice", "").unwrap();
+    let (other_dir, other) = embedded();
+    other.store().unwrap().create_user("bob").unwrap();
+    let key = other.store().unwrap().create_key("bob", "").unwrap();
+    drop(other);
+    let mut changes = accounts.changes();
+    let known = accounts.verify_key(&gone, Caller::HOST).await.unwrap();
+    changes.borrow_and_update();
+    let path = dir.path().join("data/tickhost.db");
+    std::fs::rename(other_dir.path().join("data/tickhost.db"), &path).unwrap();
+    let bob = async {
+        while accounts.verify_key(&key, Caller::HOST).await.is_err() {
+            changes.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), bob).await.unwrap();
+    assert!(!accounts.is_current(&known));
+    assert!(matches!(accounts.verify_key(&gone, Caller::HOST).await, Err(VerifyError::Unknown)));
+    // What another program writes there counts from now on.
+    let revoking = Accounts::open_embedded(&dir.path().join("data")).unwrap();
+    let verified = accounts.verify_key(&key, Caller::HOST).await.unwrap();
+    revoking.store().unwrap().revoke_key(verified.key.as_str()).unwrap();
+    assert_eq!(accounts.check_keys(vec![verified.key]).await.unwrap(), [false]);
+    changes.changed().await.unwrap();
+}
+
+#[tokio::test]
+async fn identities_that_the_own_database_does_not_know_take_no_place() {
+    let (_dir, accounts) = embedded();
+    let store = accounts.store().unwrap();
+    store.create_user("alice").unwrap();
+    let key = store.create_key("alice", "").unwrap();
+    let flood = (0..2_000).map(|number| verify(&accounts, format!("th_{number:08x}_{}", "0".repeat(64))));
+    let (flood, good) = tokio::join!(join_all(flood), accounts.verify_key(&key, Caller::HOST));
+    assert!(good.is_ok());
+    assert!(flood.iter().all(|outcome| matches!(outcome, Err(VerifyError::Unknown))));
+    assert_eq!((accounts.counters().checked.get(), accounts.counters().sent_away.get()), (0, 0));
+}
