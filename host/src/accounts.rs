@@ -29,6 +29,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use self::{
     blocking::off_thread,
+    changes::Changes,
     checks::Checks,
     fingerprint::Fingerprint,
     lookups::Lookups,
@@ -90,7 +91,7 @@ impl fmt::Debug for Credentials {
 #[derive(Clone, Debug)]
 pub struct Accounts {
     source: Source,
-    changes: watch::Receiver<u64>,
+    changes: Changes,
     strikes: Arc<Mutex<Strikes>>,
     counters: Arc<KeyCounters>,
 }
@@ -295,7 +296,13 @@ impl Accounts {
 
     /// Changes within half a second of any change of the database, by whatever process.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.clone()
+        self.changes.news.clone()
+    }
+
+    /// Somebody says that the database has changed: looks now and not in a quarter of a second. What was read of keys and
+    /// users then is read again, if it has. Waits for nothing, and any number of calls costs one look in 25 ms.
+    pub fn look_now(&self) {
+        self.changes.look_now();
     }
 
     /// The host's own database, for the commands that change it.
