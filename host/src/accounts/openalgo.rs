@@ -3,22 +3,23 @@
 //! Formats as OpenAlgo writes them: keys are Argon2 hashes of key + pepper, tokens are Fernet tokens under a key that is
 //! derived from the pepper and a salt. What was checked is remembered as long as OpenAlgo itself remembers it.
 
+mod keys;
+
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::Instant,
 };
 
-use argon2::{Argon2, PasswordHash, PasswordVerifier as _};
 use fernet::Fernet;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::{
-    Account, AccountId, AccountsError, Credentials, KeyId, UserName, Verified, VerifyError,
+    Account, AccountId, AccountsError, Credentials, UserName, Verified,
     blocking::Blocking,
     changes::Watched,
     database::{BUSY, Database, Ownership},
@@ -117,64 +118,6 @@ impl OpenAlgo {
         let verified = Verified { account, seen, ..known.clone() };
         self.memory.lock().renew(key, verified.clone());
         Ok(Some(verified))
-    }
-
-    /// Checks a key against the stored hashes that belong to no other key; tens of milliseconds each.
-    pub(super) fn verify(
-        &self,
-        blocking: &Blocking,
-        fingerprint: &Fingerprint,
-        key: &SecretString,
-    ) -> Result<Verified, VerifyError> {
-        // It may have become known while it waited.
-        match self.recall(fingerprint) {
-            Recalled::Good(verified) => return Ok(verified),
-            Recalled::Bad => return Err(VerifyError::Unknown),
-            Recalled::Outdated(known) => {
-                if let Some(verified) = self.renew(blocking, fingerprint, &known)? {
-                    return Ok(verified);
-                }
-            }
-            Recalled::Nothing => {}
-        }
-        let seen = self.epoch();
-        let peppered = Zeroizing::new(format!("{}{}", key.expose_secret(), self.pepper.expose_secret()));
-        let hashes: Vec<(String, String)> = self.database.read(blocking, |connection| {
-            let mut statement = connection.prepare("SELECT user_id, api_key_hash FROM api_keys")?;
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-        })?;
-        let claimed = self.memory.lock().claimed();
-        let found =
-            hashes.iter().map(|(user, hash)| (user, hash, key_id(user, hash))).find(|(_, hash, id)| {
-                !claimed.contains(id)
-                    && PasswordHash::new(hash).is_ok_and(|hash| {
-                        Argon2::default().verify_password(peppered.as_bytes(), &hash).is_ok()
-                    })
-            });
-        let Some((user, _, id)) = found else {
-            let mut memory = self.memory.lock();
-            // Unless the database has changed meanwhile, which makes the refusal one of yesterday.
-            if self.epoch() == seen {
-                memory.refuse(fingerprint.clone(), Instant::now());
-            }
-            return Err(VerifyError::Unknown);
-        };
-        let user = UserName::from(user.as_str());
-        let account = self.account_of(blocking, &user)?;
-        let verified = Verified { key: id, user, account, seen };
-        self.memory.lock().learn(fingerprint.clone(), verified.clone(), Instant::now());
-        Ok(verified)
-    }
-
-    /// A key is good while its hash stands in the table.
-    pub(super) fn check_keys(&self, blocking: &Blocking, keys: &[KeyId]) -> Result<Vec<bool>, AccountsError> {
-        let known: Vec<KeyId> = self.database.read(blocking, |connection| {
-            let mut statement = connection.prepare("SELECT user_id, api_key_hash FROM api_keys")?;
-            let ids = statement
-                .query_map([], |row| Ok(key_id(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?)))?;
-            ids.collect()
-        })?;
-        Ok(keys.iter().map(|key| known.contains(key)).collect())
     }
 
     pub(super) fn account_of(
@@ -327,14 +270,6 @@ fn base64url(bytes: &[u8]) -> String {
 fn text(row: &Row<'_>, column: &str) -> Option<String> {
     // Older databases lack the column.
     row.get::<_, Option<String>>(column).ok().flatten()
-}
-
-/// OpenAlgo gives its keys no number, so that of the stored hash stands for it: it changes when the key does.
-fn key_id(user: &str, hash: &str) -> KeyId {
-    let digest = Sha256::digest(hash.as_bytes());
-    KeyId::from(
-        format!("{user}#{}", hex::encode(digest.first_chunk::<8>().copied().unwrap_or_default())).as_str(),
-    )
 }
 
 #[cfg(test)]

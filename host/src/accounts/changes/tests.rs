@@ -1,7 +1,4 @@
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::Instant,
-};
+use std::sync::atomic::AtomicU32;
 
 use rusqlite::Connection;
 
