@@ -130,9 +130,9 @@ impl Accounts {
     /// [`AccountsError`] when it cannot be opened or is none.
     pub fn open_openalgo(settings: openalgo::OpenAlgoSettings) -> Result<Self, AccountsError> {
         let blocking = Blocking::of_command();
-        let openalgo = Arc::new(OpenAlgo::open(settings, &blocking)?);
-        let changes = changes::watch("openalgo", &openalgo, &blocking);
         let counters = Arc::<KeyCounters>::default();
+        let openalgo = Arc::new(OpenAlgo::open(settings, Arc::clone(&counters), &blocking)?);
+        let changes = changes::watch("openalgo", &openalgo, &blocking);
         let read = Arc::clone(&openalgo);
         let renewals = Lookups::new(move |blocking, (key, known): &(Fingerprint, Verified)| {
             read.renew(blocking, key, known)
@@ -153,7 +153,7 @@ impl Accounts {
     /// As [`Accounts::open_openalgo`].
     pub fn look_at_openalgo(settings: openalgo::OpenAlgoSettings) -> Result<Vec<String>, AccountsError> {
         let blocking = Blocking::of_command();
-        OpenAlgo::open(settings, &blocking)?.doubts(&blocking)
+        OpenAlgo::open(settings, Arc::default(), &blocking)?.doubts(&blocking)
     }
 
     /// Looks whether the file of an OpenAlgo database can be read at all, for who lacks its pepper.

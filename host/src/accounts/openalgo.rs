@@ -7,7 +7,10 @@ mod keys;
 
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -27,7 +30,7 @@ use super::{
     memory::{Memory, Recalled},
     store::database_error,
 };
-use crate::cause;
+use crate::{cause, metrics::KeyCounters};
 
 /// Rounds of the derivation of the Fernet key.
 const PBKDF2_ROUNDS: u32 = 100_000;
@@ -58,6 +61,7 @@ pub struct OpenAlgo {
     memory: Mutex<Memory>,
     /// How often the database has changed.
     epoch: AtomicU64,
+    counters: Arc<KeyCounters>,
 }
 
 impl std::fmt::Debug for OpenAlgo {
@@ -67,11 +71,16 @@ impl std::fmt::Debug for OpenAlgo {
 }
 
 impl OpenAlgo {
-    pub(super) fn open(settings: OpenAlgoSettings, blocking: &Blocking) -> Result<Self, AccountsError> {
+    pub(super) fn open(
+        settings: OpenAlgoSettings,
+        counters: Arc<KeyCounters>,
+        blocking: &Blocking,
+    ) -> Result<Self, AccountsError> {
         let OpenAlgoSettings { path, pepper, fernet_salt, broker_keys } = settings;
         let database = Database::open(&path, connect, Ownership::Other, blocking)?;
         let fernet = fernet_of(&pepper, fernet_salt.as_ref())?;
-        Ok(Self { database, pepper, fernet, broker_keys, memory: Mutex::default(), epoch: AtomicU64::new(0) })
+        let (memory, epoch) = (Mutex::default(), AtomicU64::new(0));
+        Ok(Self { database, pepper, fernet, broker_keys, memory, epoch, counters })
     }
 
     /// What works and needs attention, a sentence each: tokens of brokers that nobody can read.
@@ -233,7 +242,7 @@ pub fn path_of_url(url: &str, working_dir: &Path) -> Option<PathBuf> {
     (!path.is_empty()).then(|| working_dir.join(path))
 }
 
-fn fernet_of(pepper: &SecretString, salt: Option<&SecretString>) -> Result<Fernet, AccountsError> {
+pub(super) fn fernet_of(pepper: &SecretString, salt: Option<&SecretString>) -> Result<Fernet, AccountsError> {
     let salt = salt.map(|salt| salt.expose_secret().trim()).filter(|salt| salt.len() >= 32);
     let salt = salt.and_then(|salt| hex::decode(salt).ok()).unwrap_or_else(|| LEGACY_SALT.to_vec());
     let mut key = Zeroizing::new([0_u8; 32]);

@@ -105,6 +105,7 @@ impl OpenAlgo {
         candidates.sort_by_key(|(is_of, _)| is_of.is_none());
         let peppered = Zeroizing::new(format!("{}{}", key.expose_secret(), self.pepper.expose_secret()));
         candidates.into_iter().map(|(_, stored)| stored).find(|stored| {
+            self.counters.hashes.add(1);
             PasswordHash::new(&stored.hash)
                 .is_ok_and(|hash| Argon2::default().verify_password(peppered.as_bytes(), &hash).is_ok())
         })
