@@ -279,6 +279,7 @@ impl Accounts {
             Source::OpenAlgo { openalgo, .. } => openalgo.check_keys(blocking, &keys),
         })
         .await?
+        .inspect_err(|_| self.changes.tell_again())
     }
 
     /// The account that serves a user now.
@@ -292,17 +293,13 @@ impl Accounts {
             Source::OpenAlgo { openalgo, .. } => openalgo.account_of(blocking, &user),
         })
         .await?
+        .inspect_err(|_| self.changes.tell_again())
     }
 
-    /// Changes within half a second of any change of the database, by whatever process.
+    /// Changes within half a second of any change of the database, by whatever process. Changes again when what was read then
+    /// could not be read.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.news.clone()
-    }
-
-    /// Somebody says that the database has changed: looks now and not in a quarter of a second. What was read of keys and
-    /// users then is read again, if it has. Waits for nothing, and any number of calls costs one look in 25 ms.
-    pub fn look_now(&self) {
-        self.changes.look_now();
+        self.changes.news()
     }
 
     /// The host's own database, for the commands that change it.

@@ -4,12 +4,7 @@
 //! pool, for a thread of its own, and for commands. So the compiler refuses such a call on a thread that serves. Where it
 //! cannot see the thread, debug builds do: a thread that serves says so with [`serve_here`].
 
-use std::{
-    cell::Cell,
-    marker::PhantomData,
-    sync::Arc,
-    thread::{self, Thread},
-};
+use std::{cell::Cell, marker::PhantomData, sync::Arc, thread};
 
 use parking_lot::Mutex;
 
@@ -59,16 +54,15 @@ pub(super) fn begin_off_thread(work: impl FnOnce(&Blocking) + Send + 'static) {
     drop(tokio::task::spawn_blocking(move || on_the_pool(work)));
 }
 
-/// Does work on a new thread, and gives the thread so that it can be woken.
+/// Does work on a new thread.
 ///
 /// # Errors
 /// When the system gives no thread.
 pub(super) fn on_own_thread(
     name: &str,
     work: impl FnOnce(&Blocking) + Send + 'static,
-) -> std::io::Result<Thread> {
-    let started = thread::Builder::new().name(name.to_owned()).spawn(move || work(&Blocking::here()))?;
-    Ok(started.thread().clone())
+) -> std::io::Result<()> {
+    thread::Builder::new().name(name.to_owned()).spawn(move || work(&Blocking::here())).map(drop)
 }
 
 /// Begins work that takes the processor for long: on a thread of its own that gives way to all others, or on the blocking

@@ -179,6 +179,54 @@ async fn another_file_in_the_place_of_the_database_is_opened() {
     changes.changed().await.unwrap();
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_no_news_and_forgets_nobody() {
+    let (dir, accounts, connection) = with_users(&users(1));
+    let known = verify(&accounts, "key-of-user0".to_owned()).await.unwrap();
+    drop(connection);
+    let path = dir.path().join("openalgo.db");
+    let aside = dir.path().join("aside.db");
+    let mut changes = accounts.changes();
+    changes.borrow_and_update();
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::write(&path, "no database").unwrap();
+    // What is new there cannot be known.
+    let broken = async {
+        for number in 0.. {
+            let unknown = verify(&accounts, format!("wrong-{number}")).await;
+            if matches!(unknown, Err(VerifyError::Storage(_))) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), broken).await.unwrap();
+    assert!(accounts.is_current(&known) && !changes.has_changed().unwrap());
+    assert!(verify(&accounts, "key-of-user0".to_owned()).await.is_ok());
+    assert!(accounts.check_keys(vec![known.key.clone()]).await.is_err());
+    std::fs::rename(&aside, &path).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
+    assert_eq!(accounts.check_keys(vec![known.key]).await.unwrap(), [true]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_after_a_change_is_news_again() {
+    let (_dir, accounts, connection) = with_users(&users(1));
+    let known = verify(&accounts, "key-of-user0".to_owned()).await.unwrap();
+    let mut changes = accounts.changes();
+    changes.borrow_and_update();
+    connection.execute("DELETE FROM api_keys", []).unwrap();
+    changes.changed().await.unwrap();
+    // Another program is quicker than the look at the keys.
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let failed = accounts.check_keys(vec![known.key.clone()]).await;
+    assert!(failed.is_err_and(|error| error.to_string().contains("another program has held it")));
+    connection.execute_batch("COMMIT").unwrap();
+    tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
+    assert_eq!(accounts.check_keys(vec![known.key]).await.unwrap(), [false]);
+}
+
 #[tokio::test]
 async fn identities_that_the_own_database_does_not_know_take_no_place() {
     let (_dir, accounts) = embedded();
