@@ -45,4 +45,5 @@ mod protocol;
 mod reload;
 mod slow_client;
 mod subscriptions;
+mod unread_log;
 mod upgrades;

@@ -126,6 +126,7 @@ impl Vault {
 
 /// Makes a directory that only this user can enter.
 pub(crate) fn private_dir(path: &Path) -> Result<PathBuf, AccountsError> {
+    crate::blocking::may_wait();
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -145,6 +146,7 @@ pub(crate) fn private_dir(path: &Path) -> Result<PathBuf, AccountsError> {
 
 /// Writes a file that only this user can read.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), AccountsError> {
+    crate::blocking::may_wait();
     use std::io::Write as _;
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -156,6 +158,7 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), AccountsErr
 
 /// Refuses a secret that others can read.
 pub(crate) fn require_private(path: &Path) -> Result<(), AccountsError> {
+    crate::blocking::may_wait();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

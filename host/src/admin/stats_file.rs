@@ -13,7 +13,10 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::{StatusReport, StatusSource};
-use crate::clock;
+use crate::{
+    blocking::{may_wait, off_thread},
+    clock,
+};
 
 /// Time between two writes. The reader takes what is older than a minute for that of a host that is gone.
 const EVERY: Duration = Duration::from_secs(10);
@@ -55,7 +58,7 @@ pub async fn keep_stats_file(path: PathBuf, source: Arc<dyn StatusSource>, shutd
         }
         let stats = Stats::new(&source.status(), source.streams(), clock::unix_millis());
         let to = path.clone();
-        let written = tokio::task::spawn_blocking(move || write(&to, &stats)).await.map_err(io::Error::other);
+        let written = off_thread(move |_| write(&to, &stats)).await.map_err(io::Error::other);
         match written.flatten() {
             Ok(()) => is_failing = false,
             Err(error) if !is_failing => {
@@ -66,11 +69,12 @@ pub async fn keep_stats_file(path: PathBuf, source: Arc<dyn StatusSource>, shutd
         }
     }
     // Old numbers would be taken for those of a host that runs, for a minute.
-    _ = fs::remove_file(&path);
+    _ = off_thread(move |_| fs::remove_file(&path)).await;
 }
 
 /// Readers see the old file or the new one, never half of one.
 fn write(path: &Path, stats: &Stats) -> io::Result<()> {
+    may_wait();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
         fs::create_dir_all(folder)?;

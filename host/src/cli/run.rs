@@ -16,6 +16,7 @@ use super::{Prepared, trouble};
 use crate::{
     accounts::{Accounts, AccountsError, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
     admin::{Token, from_this_machine},
+    blocking,
     bus::BusSettings,
     calendar::{self, Calendars},
     clock,
@@ -195,7 +196,7 @@ async fn follow_signals(signals: &mut Signals, reload: Reload, service: &Service
             is_wanted = false;
             service.tell(News::Reloading);
             let reload = Arc::clone(&reload);
-            looking = Some(tokio::task::spawn_blocking(move || reload.lock().run()));
+            looking = Some(blocking::begin(move |_| reload.lock().run()));
         }
     }
 }
