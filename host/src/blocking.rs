@@ -38,23 +38,21 @@ impl Blocking {
     pub(crate) fn of_command() -> Self {
         Self::here()
     }
+}
 
-    /// Does work that takes the processor for long, on a thread that gives way to those that serve, and waits for it.
-    pub(crate) fn give_way<T: Send>(&self, work: impl Fn() -> T + Sync) -> T {
-        let in_background = || {
-            lower_priority();
-            work()
-        };
-        let done = thread::scope(|scope| {
-            let begun = thread::Builder::new()
-                .name("background".to_owned())
-                .spawn_scoped(scope, in_background)
-                .ok()?;
-            Some(begun.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
-        // Where the system gives no thread, it is done here.
-        done.unwrap_or_else(work)
-    }
+/// Does work that takes the processor for long, on a thread that gives way to those that serve, and waits for it.
+pub(crate) fn give_way<T: Send>(_blocking: &Blocking, work: impl Fn() -> T + Sync) -> T {
+    let in_background = || {
+        lower_priority();
+        work()
+    };
+    let done = thread::scope(|scope| {
+        let begun =
+            thread::Builder::new().name("background".to_owned()).spawn_scoped(scope, in_background).ok()?;
+        Some(begun.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    // Where the system gives no thread, it is done here.
+    done.unwrap_or_else(work)
 }
 
 /// Lets the other threads of this process go first. On Linux this concerns one thread; elsewhere it would concern all.
@@ -147,9 +145,10 @@ mod tests {
     fn work_in_the_background_gives_its_outcome_and_its_panic() {
         let blocking = Blocking::of_command();
         let (here, borrowed) = (thread::current().id(), "borrowed".to_owned());
-        let (there, said) = blocking.give_way(|| (thread::current().id(), borrowed.as_str()));
+        let (there, said) = give_way(&blocking, || (thread::current().id(), borrowed.as_str()));
         assert!(there != here && said == "borrowed");
-        let panicked = std::panic::catch_unwind(|| Blocking::of_command().give_way(|| panic!("on purpose")));
+        let panicked =
+            std::panic::catch_unwind(|| give_way(&Blocking::of_command(), || panic!("on purpose")));
         assert!(panicked.is_err());
     }
 }

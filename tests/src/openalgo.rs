@@ -89,11 +89,11 @@ fn fernet() -> fernet::Fernet {
 /// URL-safe base64 of 32 bytes, with padding.
 fn base64url(key: &[u8; 32]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let bits: String = key.iter().map(|byte| format!("{byte:08b}")).collect();
-    let digit = |bits: &str| usize::from_str_radix(&format!("{bits:0<6}"), 2).expect("six bits");
-    let text: String = (0..bits.len())
-        .step_by(6)
-        .map(|at| ALPHABET[digit(&bits[at..bits.len().min(at + 6)])] as char)
-        .collect();
+    let digits = key.chunks(3).flat_map(|chunk| {
+        let word =
+            chunk.iter().zip([16, 8, 0]).fold(0_u32, |word, (byte, shift)| word | u32::from(*byte) << shift);
+        (0..=chunk.len()).map(move |place| ALPHABET[(word >> (18 - 6 * place) & 63) as usize] as char)
+    });
+    let text: String = digits.collect();
     text + "="
 }

@@ -146,8 +146,8 @@ pub(crate) fn private_dir(path: &Path) -> Result<PathBuf, AccountsError> {
 
 /// Writes a file that only this user can read.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), AccountsError> {
-    crate::blocking::may_wait();
     use std::io::Write as _;
+    crate::blocking::may_wait();
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

@@ -33,8 +33,8 @@ pub enum KeptKey {
 /// # Errors
 /// When the file cannot be read, or others can read it.
 pub fn read_kept_key(data_dir: &Path) -> Result<Option<(&'static str, SecretString)>, AccountsError> {
-    crate::blocking::may_wait();
     use std::io::Read as _;
+    crate::blocking::may_wait();
 
     for name in KEY_FILES {
         let path = data_dir.join(name);

@@ -13,8 +13,11 @@ use zeroize::Zeroizing;
 
 use super::{
     super::{
-        AccountsError, KeyId, UserName, Verified, VerifyError, blocking::Blocking, fingerprint::Fingerprint,
-        memory::Recalled, secrets::is_same,
+        AccountsError, KeyId, UserName, Verified, VerifyError,
+        blocking::{Blocking, give_way},
+        fingerprint::Fingerprint,
+        memory::Recalled,
+        secrets::is_same,
     },
     OpenAlgo, text,
 };
@@ -119,7 +122,7 @@ impl OpenAlgo {
             PasswordHash::new(&stored.hash)
                 .is_ok_and(|hash| Argon2::default().verify_password(peppered.as_bytes(), &hash).is_ok())
         };
-        let found = blocking.give_way(|| candidates.iter().position(is_hash_of))?;
+        let found = give_way(blocking, || candidates.iter().position(is_hash_of))?;
         Some(candidates.swap_remove(found).1)
     }
 }
