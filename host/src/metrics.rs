@@ -247,8 +247,10 @@ counters! {
         remembered: Counter,
         /// Log-ins that waited for the check of their key that others had asked for.
         joined: Counter,
-        /// Checks of keys that took a hash.
+        /// Keys that were looked for among the stored hashes.
         checked: Counter,
+        /// Hashes that they were compared with, tens of milliseconds each.
+        hashes: Counter,
         /// Keys that wait for such a check.
         waiting: Gauge,
         /// Log-ins that were told to come back because too many keys are being checked.

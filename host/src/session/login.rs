@@ -69,7 +69,7 @@ impl Identity {
 impl Session {
     pub(super) fn authenticate(&mut self, api_key: SecretString, wishes: Wishes) -> Pending {
         self.timers.checking(Instant::now());
-        let (hub, caller) = (Arc::clone(&self.context.hub), Caller::at(self.peer.ip()));
+        let (hub, caller) = (Arc::clone(&self.context.hub), Caller::at(self.peer.ip(), self.wrong_keys > 0));
         let span = operation!("session.login", "server", tickhost.session_id = self.me.id().0);
         Box::pin(async move {
             let outcome = hub.login(&api_key, caller).instrument(span.clone()).await;
