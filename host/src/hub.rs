@@ -27,6 +27,7 @@ use crate::{
         actor::{self, FeedContext},
     },
     instruments::Instruments,
+    log_rate::outside_line,
     metrics::ServerCounters,
     model::FeedId,
     pool::PoolLimits,
@@ -255,7 +256,7 @@ impl Hub {
                     (message, Some(retry_after))
                 }
                 VerifyError::Storage(_) => {
-                    tracing::error!(%error, "Could not check an API key");
+                    outside_line!(error, %error, "Could not check an API key");
                     ("The API key could not be checked; see the host's log".to_owned(), None)
                 }
             };
@@ -482,7 +483,7 @@ impl OrderSink for Hub {
             Ok(frame) => self.forward_order(user, &text(frame)),
             Err(error) => {
                 self.counters.orders_malformed.add(1);
-                tracing::warn!(broker, %error, "An adapter sent an order update that is no JSON object");
+                outside_line!(warn, broker, %error, "An adapter sent an order update that cannot be passed on");
                 false
             }
         }

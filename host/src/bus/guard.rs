@@ -33,6 +33,7 @@ use super::{
     BusCounters, BusSettings,
     zmtp::{Inspected, Inspector, Splitter, Violation},
 };
+use crate::log_rate::outside_line;
 
 /// What names of private sockets begin with.
 pub(super) const SOCKET_PREFIX: &str = "bus-";
@@ -130,7 +131,7 @@ pub(super) async fn accept(
             Ok((stream, _)) => stream,
             Err(error) => {
                 BusCounters::count(&counters.accept_errors);
-                tracing::warn!(%error, "Cannot accept a publisher");
+                outside_line!(warn, %error, "Cannot accept a publisher");
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }
@@ -216,7 +217,8 @@ async fn serve(stream: TcpStream, private: &Private, settings: &BusSettings, cou
     let Err(end) = ended else { return };
     if let Some(counter) = end.counter(counters) {
         BusCounters::count(counter);
-        tracing::warn!(peer = peer.map(tracing::field::display), reason = %end, "Closed the connection of a publisher");
+        let (peer, reason) = (peer.map(tracing::field::display), end.to_string());
+        outside_line!(warn, peer, reason, "Closed the connection of a publisher");
     } else {
         tracing::debug!(peer = peer.map(tracing::field::display), reason = %end, "A publisher left");
     }
