@@ -27,6 +27,7 @@ use tickhost::{
     book::Entry,
     bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope},
     calendar::Calendars,
+    hub::Invalidated,
     index::Index,
     intake::Intake,
     mailbox::{Mailbox, SessionId},
@@ -158,7 +159,9 @@ impl BusSink for LastPrice {
 
     fn order_update(&mut self, _user_id: &str, _body: &str) {}
 
-    fn cache_invalidate(&mut self, _scope: CacheScope, _user_id: &str) {}
+    fn cache_invalidate(&mut self, _scope: CacheScope, _user_id: &str) -> Invalidated {
+        Invalidated::Unknown
+    }
 
     fn flush(&mut self) {}
 }

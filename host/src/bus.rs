@@ -32,7 +32,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::receive::BusReader;
 pub(crate) use self::receive::has_room;
-use crate::model::{Mode, TickView};
+use crate::{
+    hub::Invalidated,
+    model::{Mode, TickView},
+};
 
 /// Longest topic, in bytes.
 pub const MAX_TOPIC_BYTES: usize = 256;
@@ -69,7 +72,7 @@ pub trait BusSink: Send + 'static {
     fn order_update(&mut self, user_id: &str, body: &str);
 
     /// Takes the news that something remembered of a user is outdated.
-    fn cache_invalidate(&mut self, scope: CacheScope, user_id: &str);
+    fn cache_invalidate(&mut self, scope: CacheScope, user_id: &str) -> Invalidated;
 
     /// No message is left for now.
     fn flush(&mut self);
@@ -162,8 +165,12 @@ counters! {
     not_subscribed: "tick", "not_subscribed";
     /// Order updates.
     orders: "message", "order";
-    /// Cache invalidations.
+    /// Cache invalidations after which the database is looked at.
     invalidations: "message", "invalidation";
+    /// Cache invalidations of a user for whom that is to happen already.
+    invalidations_pending: "message", "invalidation_pending";
+    /// Cache invalidations of names that nobody is logged in with.
+    invalidations_unknown: "message", "invalidation_unknown";
     /// Positions, margins and other topics that are none of ours.
     ignored: "message", "ignored";
     /// Legacy topics that repeat others.

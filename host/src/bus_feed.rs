@@ -16,7 +16,7 @@ use crate::{
     bus::{BusSink, BusVerdict, CacheScope},
     clock,
     feed::Connector,
-    hub::Hub,
+    hub::{Hub, Invalidated},
     intake::Intake,
     model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView},
     plugins::{AdapterEvents, AdapterFailure, AdapterInstance},
@@ -142,7 +142,6 @@ impl AdapterInstance for BusInstance {
 pub struct BusRouter {
     directory: Arc<BusDirectory>,
     hub: Arc<Hub>,
-    runtime: tokio::runtime::Handle,
     gathered: FxHashMap<FeedId, Gathered>,
 }
 
@@ -163,9 +162,9 @@ struct Gathered {
 }
 
 impl BusRouter {
-    /// A router of bus messages. Invalidations run on `runtime`.
-    pub fn new(directory: Arc<BusDirectory>, hub: Arc<Hub>, runtime: tokio::runtime::Handle) -> Self {
-        Self { directory, hub, runtime, gathered: FxHashMap::default() }
+    /// A router of bus messages.
+    pub fn new(directory: Arc<BusDirectory>, hub: Arc<Hub>) -> Self {
+        Self { directory, hub, gathered: FxHashMap::default() }
     }
 }
 
@@ -187,9 +186,8 @@ impl BusSink for BusRouter {
     }
 
     /// What is remembered of keys follows the database, and needs no word of a publisher.
-    fn cache_invalidate(&mut self, _scope: CacheScope, user_id: &str) {
-        let (hub, user_id) = (Arc::clone(&self.hub), user_id.to_owned());
-        self.runtime.spawn(async move { hub.invalidate(&user_id).await });
+    fn cache_invalidate(&mut self, _scope: CacheScope, user_id: &str) -> Invalidated {
+        self.hub.invalidate(user_id)
     }
 
     fn flush(&mut self) {

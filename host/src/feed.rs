@@ -16,6 +16,7 @@ mod handover;
 mod list;
 mod login;
 mod pace;
+mod renewal;
 mod request;
 mod silence;
 mod swap;
@@ -268,9 +269,8 @@ enum Command {
         reply: oneshot::Sender<Vec<Result<Grant, Refusal>>>,
     },
     Release(Vec<Key>),
-    Refresh {
-        even_if_same: bool,
-    },
+    /// Read the credentials again, and connect with them if they differ.
+    Refresh,
     /// What serves the feed from now on, or why nothing does.
     Serve(Result<Serving, Arc<str>>),
     /// Ask the adapters for their lists of instruments anew.
@@ -376,9 +376,10 @@ impl Feed {
         }
     }
 
-    /// Fetches the credentials anew, and connects again if they differ, or in any case.
-    pub fn refresh(&self, even_if_same: bool) {
-        self.0.commands.push(Command::Refresh { even_if_same });
+    /// Reads the credentials again, and connects with them if they differ: the first time at once, and at growing pauses when
+    /// they go on to change.
+    pub fn refresh(&self) {
+        self.0.commands.push(Command::Refresh);
     }
 
     /// Asks its adapters for their lists of instruments anew, at once.

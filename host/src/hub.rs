@@ -2,6 +2,9 @@
 //!
 //! Lock order: `Hub::feeds` and `Hub::logins` are never held together, nor over an await.
 
+mod invalidations;
+mod logins;
+
 use std::{
     sync::{
         Arc, OnceLock,
@@ -15,9 +18,14 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use secrecy::SecretString;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
+pub use self::invalidations::Invalidated;
+use self::{
+    invalidations::{Invalidations, LOOK_PAUSE},
+    logins::Logins,
+};
 use crate::{
     accounts::{Account, AccountId, Accounts, Caller, KeyId, Penalty, UserName, Verified, VerifyError},
     calendar::Calendars,
@@ -159,6 +167,7 @@ pub struct Login {
 struct KeyPlace {
     hub: Arc<Hub>,
     key: KeyId,
+    user: UserName,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -180,7 +189,8 @@ pub struct Hub {
     settings: HubSettings,
     counters: Arc<ServerCounters>,
     feeds: Mutex<FxHashMap<FeedKey, Feed>>,
-    logins: Mutex<FxHashMap<KeyId, usize>>,
+    logins: Logins,
+    invalidations: Invalidations,
     next_feed: AtomicU32,
     runtime: OnceLock<tokio::runtime::Handle>,
     tasks: TaskTracker,
@@ -206,7 +216,8 @@ impl Hub {
             settings,
             counters,
             feeds: Mutex::default(),
-            logins: Mutex::default(),
+            logins: Logins::default(),
+            invalidations: Invalidations::default(),
             next_feed: AtomicU32::new(1),
             runtime: OnceLock::new(),
             tasks: TaskTracker::new(),
@@ -226,7 +237,7 @@ impl Hub {
     pub async fn login(self: &Arc<Self>, key: &SecretString, caller: Caller) -> Result<Login, LoginError> {
         let (verified, place) = loop {
             let verified = self.verify(key, caller).await?;
-            let place = self.take_place(&verified.key).ok_or(LoginError::TooManyForKey)?;
+            let place = self.take_place(&verified).ok_or(LoginError::TooManyForKey)?;
             // A key that was revoked before it had its place was not among those that were looked at then.
             if self.accounts.is_current(&verified) {
                 break (verified, place);
@@ -275,7 +286,10 @@ impl Hub {
     /// Why there is none.
     pub async fn rejoin(self: &Arc<Self>, user: &UserName) -> Result<Membership, String> {
         let account = self.accounts.current_account(user).await.map_err(|error| error.to_string())?;
-        self.join(&account.ok_or("No broker configuration found for user")?)
+        let account = account.ok_or("No broker configuration found for user")?;
+        let membership = self.join(&account)?;
+        self.logins.move_to(user, &account.broker);
+        Ok(membership)
     }
 
     /// Brokers for `get_supported_brokers`, in order.
@@ -324,21 +338,66 @@ impl Hub {
         }
     }
 
-    /// Connects the user's feeds again with fresh credentials, because a publisher said that they changed.
-    pub async fn invalidate(&self, user: &str) {
-        for feed in self.feeds() {
-            if feed.spec().account.as_ref().is_some_and(|account| account.user.as_str() == user) {
-                tracing::info!(user, adapter = %feed.spec().adapter, "Credentials were invalidated; connecting again");
-                feed.refresh(true);
+    /// Notes that a publisher says of a user that something remembered is outdated. Costs a look-up of the name; the rest is done
+    /// by [`Self::follow_invalidations`].
+    pub fn invalidate(&self, name: &str) -> Invalidated {
+        self.logins.find(name).map_or(Invalidated::Unknown, |(user, _)| self.invalidations.add(user))
+    }
+
+    /// Looks at the accounts of those who were named in invalidations, about once a second, until `stop`.
+    pub async fn follow_invalidations(self: Arc<Self>, stop: CancellationToken) {
+        let following = async {
+            loop {
+                self.invalidations.added().await;
+                let users = self.invalidations.take();
+                if !users.is_empty() {
+                    outside_line!(
+                        info,
+                        users = users.len(),
+                        "Publishers say that credentials changed; looking at them"
+                    );
+                    self.look_at(|user| users.contains(user)).await;
+                    tokio::time::sleep(LOOK_PAUSE).await;
+                }
             }
-        }
-        self.follow_accounts().await;
+        };
+        stop.run_until_cancelled(following).await;
     }
 
     /// Looks at the accounts again after the database changed: closes sessions of revoked keys, moves those whose
     /// account changed, and lets feeds fetch their credentials.
     pub async fn follow_accounts(&self) {
-        let keys: Vec<KeyId> = self.logins.lock().keys().cloned().collect();
+        self.look_at(|_| true).await;
+    }
+
+    /// The same for some users.
+    async fn look_at(&self, is_asked_for: impl Fn(&UserName) -> bool) {
+        self.close_revoked(self.logins.keys(&is_asked_for)).await;
+        let mut users: Vec<UserName> = Vec::new();
+        for feed in self.feeds() {
+            let Some(account) = feed.spec().account.as_ref().filter(|account| is_asked_for(&account.user))
+            else {
+                continue;
+            };
+            users.push(account.user.clone());
+            feed.refresh();
+        }
+        users.sort();
+        users.dedup();
+        for user in users {
+            let Ok(Some(account)) = self.accounts.current_account(&user).await else { continue };
+            let key = self.feed_key(&account);
+            let is_served = key.as_ref().is_some_and(|key| self.feeds.lock().contains_key(key));
+            if !is_served && key.is_some() {
+                self.tell_shards(|| ShardCommand::Moved { user: user.clone() });
+            }
+        }
+    }
+
+    async fn close_revoked(&self, keys: Vec<KeyId>) {
+        if keys.is_empty() {
+            return;
+        }
         match self.accounts.check_keys(keys.clone()).await {
             Ok(validity) => {
                 let revoked: Arc<[KeyId]> = keys
@@ -352,22 +411,7 @@ impl Hub {
                     self.tell_shards(|| ShardCommand::Revoke(Arc::clone(&revoked)));
                 }
             }
-            Err(error) => tracing::error!(%error, "Could not look at the API keys again"),
-        }
-        let mut users: Vec<UserName> = Vec::new();
-        for feed in self.feeds() {
-            feed.refresh(false);
-            users.extend(feed.spec().account.as_ref().map(|account| account.user.clone()));
-        }
-        users.sort();
-        users.dedup();
-        for user in users {
-            let Ok(Some(account)) = self.accounts.current_account(&user).await else { continue };
-            let key = self.feed_key(&account);
-            let is_served = key.as_ref().is_some_and(|key| self.feeds.lock().contains_key(key));
-            if !is_served && key.is_some() {
-                self.tell_shards(|| ShardCommand::Moved { user: user.clone() });
-            }
+            Err(error) => outside_line!(error, %error, "Could not look at the API keys again"),
         }
     }
 
@@ -454,26 +498,17 @@ impl Hub {
         true
     }
 
-    fn take_place(self: &Arc<Self>, key: &KeyId) -> Option<KeyPlace> {
-        let mut logins = self.logins.lock();
-        let count = logins.entry(key.clone()).or_default();
-        if *count >= self.settings.connections_per_key {
-            return None;
-        }
-        *count += 1;
-        Some(KeyPlace { hub: Arc::clone(self), key: key.clone() })
+    fn take_place(self: &Arc<Self>, verified: &Verified) -> Option<KeyPlace> {
+        let (key, user) = (verified.key.clone(), verified.user.clone());
+        let broker = verified.account.as_ref().map(|account| &account.broker);
+        let has_room = self.logins.add(&key, &user, broker, self.settings.connections_per_key);
+        has_room.then(|| KeyPlace { hub: Arc::clone(self), key, user })
     }
 }
 
 impl Drop for KeyPlace {
     fn drop(&mut self) {
-        let mut logins = self.hub.logins.lock();
-        if let Some(count) = logins.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                logins.remove(&self.key);
-            }
-        }
+        self.hub.logins.remove(&self.key, &self.user);
     }
 }
 

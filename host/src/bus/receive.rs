@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     clock,
+    hub::Invalidated,
     model::{Mode, TickView, field},
     protocol::order::order_update_user,
 };
@@ -208,8 +209,11 @@ impl BusReader {
             None | Some("ALL") => CacheScope::All,
             Some(_) => return BusCounters::count(&self.counters.bad_invalidation),
         };
-        BusCounters::count(&self.counters.invalidations);
-        sink.cache_invalidate(scope, &user);
+        BusCounters::count(match sink.cache_invalidate(scope, &user) {
+            Invalidated::Noted => &self.counters.invalidations,
+            Invalidated::Pending => &self.counters.invalidations_pending,
+            Invalidated::Unknown => &self.counters.invalidations_unknown,
+        });
     }
 }
 

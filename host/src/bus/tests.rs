@@ -27,8 +27,9 @@ impl BusSink for Notebook {
         _ = self.0.send(format!("order of {user_id}: {body}"));
     }
 
-    fn cache_invalidate(&mut self, scope: CacheScope, user_id: &str) {
+    fn cache_invalidate(&mut self, scope: CacheScope, user_id: &str) -> Invalidated {
         _ = self.0.send(format!("{scope:?} of {user_id}"));
+        Invalidated::Noted
     }
 
     fn flush(&mut self) {}

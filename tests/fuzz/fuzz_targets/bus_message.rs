@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use tickhost::{
     book::UNKNOWN_COUNT,
     bus::{BusCounters, BusReader, BusSettings, BusSink, BusVerdict, CacheScope},
+    hub::Invalidated,
     model::{MAX_DEPTH_LEVELS, Mode, TickView, field},
     protocol::order::order_update,
 };
@@ -63,7 +64,9 @@ impl BusSink for Checked {
         assert_eq!((frame["user_id"].get(), frame["type"].get()), ("\"alice\"", "\"order_update\""));
     }
 
-    fn cache_invalidate(&mut self, _: CacheScope, _: &str) {}
+    fn cache_invalidate(&mut self, _: CacheScope, _: &str) -> Invalidated {
+        Invalidated::Unknown
+    }
 
     fn flush(&mut self) {}
 }

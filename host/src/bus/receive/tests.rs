@@ -44,7 +44,9 @@ impl BusSink for Notebook {
 
     fn order_update(&mut self, _: &str, _: &str) {}
 
-    fn cache_invalidate(&mut self, _: CacheScope, _: &str) {}
+    fn cache_invalidate(&mut self, _: CacheScope, _: &str) -> Invalidated {
+        Invalidated::Unknown
+    }
 
     fn flush(&mut self) {}
 }
