@@ -35,6 +35,7 @@ pub(crate) use self::receive::has_room;
 use crate::{
     hub::Invalidated,
     model::{Mode, TickView},
+    protocol::order::OrderUpdate,
 };
 
 /// Longest topic, in bytes.
@@ -50,6 +51,17 @@ pub enum BusVerdict {
     Accepted,
     /// Nobody does.
     NotSubscribed,
+}
+
+/// What became of an order update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderVerdict {
+    /// It is on its way to the sessions of the user.
+    Forwarded,
+    /// Nobody of this name is logged in.
+    UnknownUser,
+    /// There are more of this user than anybody could read, or a shard is too far behind.
+    Dropped,
 }
 
 /// What a publisher declared outdated.
@@ -68,8 +80,8 @@ pub trait BusSink: Send + 'static {
     /// Takes a tick. Its number is 0 and its arrival is stamped. Levels of a mode below DEPTH are to be ignored.
     fn tick(&mut self, exchange: &str, symbol: &str, mode: Mode, tick: TickView<'_>) -> BusVerdict;
 
-    /// Takes an order update of a user, a JSON object to be forwarded as it is.
-    fn order_update(&mut self, user_id: &str, body: &str);
+    /// Takes an order update of the user with this name.
+    fn order_update(&mut self, user_id: &str, update: &OrderUpdate<'_>) -> OrderVerdict;
 
     /// Takes the news that something remembered of a user is outdated.
     fn cache_invalidate(&mut self, scope: CacheScope, user_id: &str) -> Invalidated;
@@ -163,8 +175,12 @@ counters! {
     ticks: "tick", "accepted";
     /// Ticks that nobody wanted.
     not_subscribed: "tick", "not_subscribed";
-    /// Order updates.
+    /// Order updates that were forwarded.
     orders: "message", "order";
+    /// Order updates of names that nobody is logged in with.
+    orders_unknown: "message", "order_unknown_user";
+    /// Order updates dropped because there were too many of their user.
+    orders_dropped: "message", "order_dropped";
     /// Cache invalidations after which the database is looked at.
     invalidations: "message", "invalidation";
     /// Cache invalidations of a user for whom that is to happen already.

@@ -13,13 +13,14 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 
 use crate::{
-    bus::{BusSink, BusVerdict, CacheScope},
+    bus::{BusSink, BusVerdict, CacheScope, OrderVerdict},
     clock,
     feed::Connector,
     hub::{Hub, Invalidated},
     intake::Intake,
     model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView},
     plugins::{AdapterEvents, AdapterFailure, AdapterInstance},
+    protocol::order::OrderUpdate,
 };
 
 /// Wanted by these feeds under these numbers: more than one only when several bus brokers exist.
@@ -181,8 +182,8 @@ impl BusSink for BusRouter {
         BusVerdict::Accepted
     }
 
-    fn order_update(&mut self, user_id: &str, body: &str) {
-        self.hub.forward_order(&user_id.into(), &body.into());
+    fn order_update(&mut self, user_id: &str, update: &OrderUpdate<'_>) -> OrderVerdict {
+        self.hub.forward_order_of_bus(user_id, update)
     }
 
     /// What is remembered of keys follows the database, and needs no word of a publisher.

@@ -10,7 +10,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -24,10 +24,11 @@ use tracing::Instrument as _;
 pub use self::invalidations::Invalidated;
 use self::{
     invalidations::{Invalidations, LOOK_PAUSE},
-    logins::Logins,
+    logins::{Logins, TooManyOrders},
 };
 use crate::{
     accounts::{Account, AccountId, Accounts, Caller, KeyId, Penalty, UserName, Verified, VerifyError},
+    bus::OrderVerdict,
     calendar::Calendars,
     config::Hours,
     feed::{
@@ -41,7 +42,8 @@ use crate::{
     pool::PoolLimits,
     protocol::{
         codes::{CloseReason, ErrorCode},
-        order, text,
+        order::{self, OrderUpdate},
+        text,
     },
     router::RouterHandle,
     shard::{ShardCommand, ShardHandle},
@@ -341,7 +343,7 @@ impl Hub {
     /// Notes that a publisher says of a user that something remembered is outdated. Costs a look-up of the name; the rest is done
     /// by [`Self::follow_invalidations`].
     pub fn invalidate(&self, name: &str) -> Invalidated {
-        self.logins.find(name).map_or(Invalidated::Unknown, |(user, _)| self.invalidations.add(user))
+        self.logins.find(name).map_or(Invalidated::Unknown, |user| self.invalidations.add(user))
     }
 
     /// Looks at the accounts of those who were named in invalidations, about once a second, until `stop`.
@@ -421,6 +423,23 @@ impl Hub {
         let lost = self.shards.iter().filter(|shard| !shard.offer_order(user, frame)).count();
         self.counters.orders_lost.add(lost as u64);
         lost == 0
+    }
+
+    /// Forwards an order update that a publisher reports of the user with this name, as one of the broker that the host knows.
+    pub fn forward_order_of_bus(&self, name: &str, update: &OrderUpdate<'_>) -> OrderVerdict {
+        let now = Instant::now();
+        match self.logins.admit_order(name, update.len(), now) {
+            None => OrderVerdict::UnknownUser,
+            Some(Err(TooManyOrders)) => OrderVerdict::Dropped,
+            Some(Ok((user, broker))) => {
+                let frame = text(update.frame(user.as_str(), &broker));
+                if self.forward_order(&user, &frame) {
+                    OrderVerdict::Forwarded
+                } else {
+                    OrderVerdict::Dropped
+                }
+            }
+        }
     }
 
     /// Ends every feed, and waits until their adapters have shut down.

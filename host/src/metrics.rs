@@ -217,7 +217,9 @@ counters! {
         orders: Counter,
         /// Order updates that a shard was too far behind to take.
         orders_lost: Counter,
-        /// Order updates of adapters that were no JSON object.
+        /// Order updates dropped for clients that were behind with them, and were told so.
+        orders_dropped: Counter,
+        /// Order updates of adapters that could not be passed on.
         orders_malformed: Counter,
         /// Requests to an OpenTelemetry collector that did not arrive.
         exports_failed: Counter,

@@ -33,7 +33,7 @@ use super::{
     BusCounters, BusSettings,
     zmtp::{Inspected, Inspector, Splitter, Violation},
 };
-use crate::log_rate::outside_line;
+use crate::{allowance::Allowance, log_rate::outside_line};
 
 /// What names of private sockets begin with.
 pub(super) const SOCKET_PREFIX: &str = "bus-";
@@ -237,7 +237,8 @@ impl Inward<'_> {
         let mut inspector = Inspector::new();
         let mut inspected = Inspected::default();
         let mut bytes = BytesMut::new();
-        let mut rate = Rate::new(self.settings.max_messages_per_second);
+        let per_second = self.settings.max_messages_per_second;
+        let mut rate = Allowance::new(per_second, per_second);
         loop {
             bytes.reserve(READ_BYTES);
             let read = if inspector.is_ready() {
@@ -261,7 +262,7 @@ impl Inward<'_> {
             };
             _ = bytes.split_to(taken);
             let messages = self.account(&mut inspected);
-            if let Some(pause) = rate.spend(messages, Instant::now()) {
+            if let Some(pause) = rate.spend(messages, Instant::now().into_std()) {
                 BusCounters::count(&self.counters.slowed);
                 sleep(pause).await;
             }
@@ -314,41 +315,9 @@ async fn outward(
     }
 }
 
-/// Messages that one publisher may send in a second, with a burst of as many.
-struct Rate {
-    per_second: f64,
-    left: f64,
-    since: Instant,
-}
-
-impl Rate {
-    fn new(per_second: u32) -> Self {
-        let per_second = f64::from(per_second.max(1));
-        Self { per_second, left: per_second, since: Instant::now() }
-    }
-
-    /// How long to wait before more is read.
-    fn spend(&mut self, messages: u32, now: Instant) -> Option<Duration> {
-        let earned = now.duration_since(self.since).as_secs_f64() * self.per_second;
-        self.since = now;
-        self.left = (self.left + earned).min(self.per_second) - f64::from(messages);
-        (self.left < 0.0).then(|| Duration::from_secs_f64(-self.left / self.per_second))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_publisher_that_sends_too_much_waits_until_it_is_within_its_rate() {
-        let mut rate = Rate::new(1_000);
-        let start = rate.since;
-        assert_eq!(rate.spend(1_000, start), None);
-        let pause = rate.spend(500, start).unwrap();
-        assert_eq!(pause, Duration::from_millis(500));
-        assert_eq!(rate.spend(400, start + Duration::from_secs(1)), None);
-    }
 
     #[test]
     fn places_are_counted_and_given_back() {

@@ -14,6 +14,7 @@ use zeromq::{Socket as _, SocketRecv as _, SubSocket, ZmqMessage};
 
 use super::{
     BusCounters, BusError, BusSettings, BusSink, BusVerdict, CacheScope, MAX_BODY_BYTES, MAX_TOPIC_BYTES,
+    OrderVerdict,
     guard::{self, Private},
     payload::{self, Body, Book, Faults, Names, Record},
     topic::{self, Topic},
@@ -22,7 +23,7 @@ use crate::{
     clock,
     hub::Invalidated,
     model::{Mode, TickView, field},
-    protocol::order::order_update_user,
+    protocol::order::OrderUpdate,
 };
 
 /// Messages taken in one go before the sink is told to pass them on.
@@ -191,11 +192,14 @@ impl BusReader {
     }
 
     fn order(&self, body: &[u8], sink: &mut dyn BusSink) {
-        let (Ok(user), Ok(body)) = (order_update_user(body), std::str::from_utf8(body)) else {
-            return BusCounters::count(&self.counters.bad_order);
-        };
-        BusCounters::count(&self.counters.orders);
-        sink.order_update(&user, body);
+        let update = OrderUpdate::read(body);
+        let named = update.as_ref().ok().and_then(|update| Some((update.user().ok()?, update)));
+        let Some((user, update)) = named else { return BusCounters::count(&self.counters.bad_order) };
+        BusCounters::count(match sink.order_update(&user, update) {
+            OrderVerdict::Forwarded => &self.counters.orders,
+            OrderVerdict::UnknownUser => &self.counters.orders_unknown,
+            OrderVerdict::Dropped => &self.counters.orders_dropped,
+        });
     }
 
     fn invalidation(&self, body: &[u8], sink: &mut dyn BusSink) {

@@ -23,8 +23,10 @@ impl BusSink for Notebook {
         if symbol == "UNWANTED" { BusVerdict::NotSubscribed } else { BusVerdict::Accepted }
     }
 
-    fn order_update(&mut self, user_id: &str, body: &str) {
-        _ = self.0.send(format!("order of {user_id}: {body}"));
+    fn order_update(&mut self, user_id: &str, update: &OrderUpdate<'_>) -> OrderVerdict {
+        let frame = update.frame(user_id, "sim");
+        _ = self.0.send(format!("order of {user_id}: {}", String::from_utf8_lossy(&frame)));
+        OrderVerdict::Forwarded
     }
 
     fn cache_invalidate(&mut self, scope: CacheScope, user_id: &str) -> Invalidated {
@@ -142,7 +144,7 @@ async fn messages_of_a_publisher_reach_the_sink() {
         "NSE:SBIN Depth 0 1/0",
         "NSE:SBIN Depth 626 0/0",
         "BSE:TCS LTP 3 0/0",
-        r#"order of al_ice: {"user_id":"al_ice","price":null}"#,
+        r#"order of al_ice: {"type":"order_update","user_id":"al_ice","mode":"live","broker":"sim","price":null}"#,
         "Auth of bob",
         "All of bob",
         "NSE:UNWANTED LTP 1 0/0",
