@@ -24,6 +24,17 @@ impl Allowance {
         self.left >= f64::from(count)
     }
 
+    /// How much may be spent now.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is neither negative nor beyond the burst"
+    )]
+    pub fn left(&mut self, now: Instant) -> u32 {
+        self.earn(now);
+        self.left.max(0.0) as u32
+    }
+
     /// Spends it, into debt if there is not so much. Gives the time until the debt is paid.
     pub fn spend(&mut self, count: u32, now: Instant) -> Option<Duration> {
         self.earn(now);

@@ -87,12 +87,12 @@ impl Serving {
 
 impl Source {
     /// The bus, not connected yet.
-    pub fn bus(throttle: Duration, hours: Hours) -> Self {
+    pub fn bus(throttle: Duration, hours: Hours, symbols: usize) -> Self {
         Self {
             name: "bus".into(),
             connector: Err("the host is not running".into()),
             // Publishers decide what there is; only the host's own memory is bounded.
-            limits: PoolLimits { symbols_per_connection: 100_000, connections: 1 },
+            limits: PoolLimits { symbols_per_connection: symbols, connections: 1 },
             throttle,
             is_bus: true,
             sessions: usize::MAX,
@@ -475,7 +475,7 @@ impl Hub {
         let source = sources.get(broker).ok_or_else(|| failed("no adapter in plugins.toml serves it"))?;
         let connector = source.connector.as_ref().map_err(|why| failed(why))?;
         if let Some(feed) = feeds.get(&key) {
-            return Ok(Membership::new(feed));
+            return Ok(Membership::new(feed, &account.user));
         }
         let spec = FeedSpec {
             broker: Arc::clone(broker),
@@ -498,7 +498,7 @@ impl Hub {
         let may_end = move |feed: &Feed| hub.upgrade().is_none_or(|hub| hub.remove_deserted(&own_key, feed));
         let id = FeedId(self.next_feed.fetch_add(1, Ordering::Relaxed));
         let (feed, task) = actor::start(id, spec, serving, context, may_end);
-        let membership = Membership::new(&feed);
+        let membership = Membership::new(&feed, &account.user);
         feeds.insert(key, feed);
         drop(feeds);
         self.tasks.spawn_on(task, runtime);

@@ -165,6 +165,8 @@ counters! {
         instruments_returned: Counter,
         /// What adapters said of their lists of instruments and nobody can read.
         lists_malformed: Counter,
+        /// Symbols refused to a user who had taken as many of a shared feed as were left for all others.
+        refused_share: Counter,
         /// Events that an adapter sent faster than the feed takes them.
         events_lost: Counter,
         /// When the last tick came.

@@ -24,9 +24,10 @@ use super::{
     login::Logins,
     renewal::Renewal,
     request::{Requests, Ticket},
+    shares::Shares,
 };
 use crate::{
-    accounts::Accounts,
+    accounts::{Accounts, UserName},
     calendar::Calendars,
     clock,
     config::Hours,
@@ -88,6 +89,7 @@ pub fn start(
         pool,
         by_name: FxHashMap::default(),
         subscribed: FxHashMap::default(),
+        shares: Shares::default(),
         connections: Vec::new(),
         parked: VecDeque::new(),
         requests: Requests::default(),
@@ -117,6 +119,8 @@ struct Actor {
     pool: Pool,
     by_name: FxHashMap<(Arc<str>, Arc<str>), InstrumentId>,
     subscribed: FxHashMap<InstrumentId, Subscribed>,
+    /// How users share a feed that is not of one account.
+    shares: Shares,
     connections: Vec<Connection>,
     /// Instruments without a connection, in the order in which they get a place. Bounded by what is subscribed.
     parked: VecDeque<InstrumentId>,
@@ -151,6 +155,8 @@ struct Actor {
 struct Subscribed {
     exchange: Arc<str>,
     symbol: Arc<str>,
+    /// Who took it first, where users share.
+    taken_by: Option<UserName>,
     /// Its connection, none while it is parked.
     connection: Option<usize>,
     demand: Demand,
@@ -192,7 +198,7 @@ impl Actor {
             let mut refresh = None;
             for command in commands.drain(..) {
                 match command {
-                    Command::Subscribe { wants, reply } => self.subscribe(wants, reply),
+                    Command::Subscribe { wants, user, reply } => self.subscribe(wants, user.as_ref(), reply),
                     Command::Release(keys) => self.release(&keys),
                     // Once for all that want it.
                     Command::Refresh => refresh = Some(false),
