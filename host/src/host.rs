@@ -167,8 +167,7 @@ impl Host {
             plan.hub,
             Arc::clone(&counters),
         );
-        let control_runtime = tokio::runtime::Handle::current();
-        hub.run_on(control_runtime.clone());
+        hub.run_on(tokio::runtime::Handle::current());
 
         let stop_serving = CancellationToken::new();
         let context = Arc::new(SessionContext {
@@ -180,7 +179,7 @@ impl Host {
         let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
         let core = Router::new(&mailboxes, plan.encode, Arc::clone(&counters), calendars);
         let routing = router::run(core, router.clone(), clock, stop_serving.clone());
-        let sink = BusRouter::new(directory, Arc::clone(&hub), control_runtime);
+        let sink = BusRouter::new(directory, Arc::clone(&hub));
         let mut threads = start_shards(&shards, &router, &context)?;
         // Bus and router share a thread: a tick then wakes one other on its way, that of its clients.
         let (thread, runtime) = on_own_thread("router", move || routing)?;
@@ -198,6 +197,7 @@ impl Host {
         let mut tasks = JoinSet::new();
         tasks.spawn(catalog::watch::run(Arc::clone(&catalog), Arc::clone(&hub), stop_serving.clone()));
         tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
+        tasks.spawn(Arc::clone(&hub).follow_invalidations(stop_serving.clone()));
         let admissions = Admissions::new(plan.connections);
         let status = Arc::new(HostStatus {
             token,

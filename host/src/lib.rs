@@ -46,6 +46,7 @@ pub mod accounts;
 pub mod cli;
 pub mod config;
 
+pub mod allowance;
 pub mod cause;
 pub mod clock;
 pub mod inbox;

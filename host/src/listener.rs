@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    log_rate::outside_line,
     protocol::codes::CloseReason,
     shard::{Arrival, ShardCommand, ShardHandle},
     tls::{Handshakes, Incoming},
@@ -180,7 +181,7 @@ pub async fn accept(
             Ok(accepted) => accepted,
             Err(error) => {
                 counters.accept_errors.add(1);
-                tracing::warn!(%error, "Could not accept a connection");
+                outside_line!(warn, %error, "Could not accept a connection");
                 tokio::select! {
                     () = tokio::time::sleep(ACCEPT_PAUSE) => continue,
                     () = shutdown.cancelled() => return,

@@ -165,6 +165,8 @@ counters! {
         instruments_returned: Counter,
         /// What adapters said of their lists of instruments and nobody can read.
         lists_malformed: Counter,
+        /// Symbols refused to a user who had taken as many of a shared feed as were left for all others.
+        refused_share: Counter,
         /// Events that an adapter sent faster than the feed takes them.
         events_lost: Counter,
         /// When the last tick came.
@@ -217,7 +219,9 @@ counters! {
         orders: Counter,
         /// Order updates that a shard was too far behind to take.
         orders_lost: Counter,
-        /// Order updates of adapters that were no JSON object.
+        /// Order updates dropped for clients that were behind with them, and were told so.
+        orders_dropped: Counter,
+        /// Order updates of adapters that could not be passed on.
         orders_malformed: Counter,
         /// Requests to an OpenTelemetry collector that did not arrive.
         exports_failed: Counter,

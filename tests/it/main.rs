@@ -16,6 +16,7 @@ mod adapter_kit;
 mod balance;
 mod brokers;
 mod bus;
+mod bus_abuse;
 mod canary;
 mod clients;
 mod console;

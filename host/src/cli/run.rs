@@ -222,6 +222,9 @@ fn plan(
 ) -> Plan {
     let bus = settings.bus_address().map(|listen| BusSettings {
         two_word_exchanges: settings.two_word_exchanges.clone(),
+        socket: settings.bus_socket.clone(),
+        secret: settings.bus_secret.clone(),
+        max_connections: settings.bus_publishers,
         known_brokers: plugins.adapters.iter().flat_map(|entry| entry.brokers.iter().cloned()).collect(),
         ..BusSettings::new(listen, run_dir.own().to_owned())
     });
