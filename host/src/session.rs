@@ -203,13 +203,19 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
 }
 
 async fn close(socket: &mut Socket, reason: CloseReason) {
-    let frame = match reason {
-        // Nobody is there to read it, or the client's own close frame is answered by the library.
-        CloseReason::ConnectionLost | CloseReason::ClientClosed => None,
-        reason => Some(CloseFrame { code: CloseCode::from(reason.code()), reason: reason.text().into() }),
+    let closing = async {
+        match reason {
+            // Nobody is there to read it.
+            CloseReason::ConnectionLost => {}
+            CloseReason::ClientClosed => socket.answer_close().await,
+            reason => {
+                let code = CloseCode::from(reason.code());
+                socket.close(CloseFrame { code, reason: reason.text().into() }).await;
+            }
+        }
     };
     // A client that takes too long is left to the kernel.
-    let _timed_out = tokio::time::timeout(CLOSE_TIMEOUT, socket.close(frame)).await;
+    let _timed_out = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
 }
 
 /// State of one client.

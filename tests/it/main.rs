@@ -18,6 +18,7 @@ mod brokers;
 mod bus;
 mod canary;
 mod clients;
+mod closing;
 mod console;
 mod delivery;
 mod documented;
