@@ -45,5 +45,6 @@ mod otel;
 mod protocol;
 mod reload;
 mod slow_client;
+mod strangers;
 mod subscriptions;
 mod upgrades;
