@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     accounts::{self, Accounts},
     admin,
+    admissions::{Admissions, ConnectionLimits},
     bus::{Bus, BusError, BusSettings},
     bus_feed::{BusConnector, BusDirectory, BusRouter},
     catalog::{self, Catalog, Loader},
@@ -19,7 +20,7 @@ use crate::{
     config::{PluginsFile, Settings},
     feed::Connector,
     hub::{Hub, HubSettings},
-    listener::{self, Admissions, ConnectionLimits},
+    listener,
     mailbox::Mailbox,
     metrics::ServerCounters,
     plugins::{journal::Journal, process::ProcessSettings},
@@ -29,7 +30,7 @@ use crate::{
     session::{SessionContext, SessionPolicy},
     shard::{self, ShardCommand, ShardHandle},
     status::{self, HostStatus},
-    tls::{self, HandshakeLimits, Handshakes, Tls},
+    tls::{self, Handshakes, Tls},
     upgrade::Refusals,
 };
 
@@ -198,7 +199,7 @@ impl Host {
         tasks.spawn(catalog::watch::run(Arc::clone(&catalog), Arc::clone(&hub), stop_serving.clone()));
         tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
         tasks.spawn(Arc::clone(&hub).follow_invalidations(stop_serving.clone()));
-        let admissions = Admissions::new(plan.connections);
+        let admissions = Admissions::new(plan.connections, Arc::clone(&counters));
         let status = Arc::new(HostStatus {
             token,
             console,
@@ -357,8 +358,7 @@ fn encrypt(
     end: CancellationToken,
 ) -> Result<(JoinHandle<()>, Handshakes), StartError> {
     let (thread, runtime) = on_own_thread("tls", move || async move { end.cancelled().await })?;
-    let limits = HandshakeLimits::default();
-    Ok((thread, Handshakes::new(tls.clone(), runtime, limits, Arc::clone(refusals), stop.clone())))
+    Ok((thread, Handshakes::new(tls.clone(), runtime, Arc::clone(refusals), stop.clone())))
 }
 
 /// Runs a future that needs no other thread on a thread of its own, and gives the runtime there.

@@ -25,6 +25,7 @@ pub mod mailbox;
 pub mod outbox;
 pub mod shard;
 
+pub mod admissions;
 pub mod listener;
 pub mod protocol;
 pub mod session;

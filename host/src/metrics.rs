@@ -191,7 +191,7 @@ counters! {
         handshakes_failed: Counter,
         /// TLS handshakes that failed, took too long, or were none.
         tls_handshakes_failed: Counter,
-        /// Connections dropped because as many TLS handshakes as may be were under way.
+        /// Connections closed during their TLS handshake to make room for others.
         tls_handshakes_refused: Counter,
         /// Upgrades refused because the page that asked is none of those allowed.
         refused_origin: Counter,
@@ -199,6 +199,8 @@ counters! {
         refused_total as "refused_at_limit": Counter,
         /// Connections refused because their address holds as many as it may.
         refused_per_address as "refused_at_address_limit": Counter,
+        /// Connections without a valid key that were closed to make room for others, or because there were too many of them.
+        displaced as "connections_displaced": Counter,
         /// Sessions begun.
         sessions as "sessions_begun": Counter,
         /// Log-ins that succeeded.

@@ -16,6 +16,7 @@ use super::{Prepared, trouble};
 use crate::{
     accounts::{Accounts, AccountsError, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
     admin::{Token, from_this_machine},
+    admissions::ConnectionLimits,
     bus::BusSettings,
     calendar::{self, Calendars},
     clock,
@@ -23,7 +24,6 @@ use crate::{
     feed::FeedSettings,
     host::{Host, Plan},
     hub::HubSettings,
-    listener::ConnectionLimits,
     outbox::OutboxLimits,
     protocol::encode::EncodeOptions,
     reload::Reload,
@@ -261,7 +261,12 @@ fn plan(
 
 /// Limits on connections, as the settings say.
 pub(crate) fn connection_limits(settings: &Settings) -> ConnectionLimits {
-    ConnectionLimits { total: settings.max_connections, per_address: settings.max_connections_per_address }
+    ConnectionLimits {
+        total: settings.max_connections,
+        per_address: settings.max_connections_per_address,
+        strangers: settings.max_connections_without_key,
+        strangers_per_address: settings.max_connections_without_key_per_address,
+    }
 }
 
 /// What new sessions begin with, as the settings say.
