@@ -54,7 +54,7 @@ pub use self::stats_file::keep_stats_file;
 pub use self::symbols::{Found, Symbol, find_symbols};
 
 use self::live::Live;
-use crate::{catalog::Outcome, metrics::FeedCounters, shard::Surveyed};
+use crate::{catalog::Outcome, log_rate::outside_line, metrics::FeedCounters, shard::Surveyed};
 
 /// Connections that are served at one time; one more is told to come back.
 pub const CONNECTIONS_AT_ONCE: usize = 64;
@@ -152,7 +152,7 @@ pub async fn serve(
                 Err(_) => refuse(&stream),
             },
             Err(error) => {
-                tracing::warn!(%error, "Could not accept a connection on the operator's port");
+                outside_line!(warn, %error, "Could not accept a connection on the operator's port");
                 tokio::select! {
                     () = tokio::time::sleep(ACCEPT_PAUSE) => {}
                     () = shutdown.cancelled() => break,

@@ -165,6 +165,8 @@ counters! {
         instruments_returned: Counter,
         /// What adapters said of their lists of instruments and nobody can read.
         lists_malformed: Counter,
+        /// Symbols refused to a user who had taken as many of a shared feed as were left for all others.
+        refused_share: Counter,
         /// Events that an adapter sent faster than the feed takes them.
         events_lost: Counter,
         /// When the last tick came.
@@ -189,7 +191,7 @@ counters! {
         handshakes_failed: Counter,
         /// TLS handshakes that failed, took too long, or were none.
         tls_handshakes_failed: Counter,
-        /// Connections dropped because as many TLS handshakes as may be were under way.
+        /// Connections closed during their TLS handshake to make room for others.
         tls_handshakes_refused: Counter,
         /// Upgrades refused because the page that asked is none of those allowed.
         refused_origin: Counter,
@@ -197,6 +199,8 @@ counters! {
         refused_total as "refused_at_limit": Counter,
         /// Connections refused because their address holds as many as it may.
         refused_per_address as "refused_at_address_limit": Counter,
+        /// Connections without a valid key that were closed to make room for others, or because there were too many of them.
+        displaced as "connections_displaced": Counter,
         /// Sessions begun.
         sessions as "sessions_begun": Counter,
         /// Log-ins that succeeded.
@@ -217,7 +221,9 @@ counters! {
         orders: Counter,
         /// Order updates that a shard was too far behind to take.
         orders_lost: Counter,
-        /// Order updates of adapters that were no JSON object.
+        /// Order updates dropped for clients that were behind with them, and were told so.
+        orders_dropped: Counter,
+        /// Order updates of adapters that could not be passed on.
         orders_malformed: Counter,
         /// Requests to an OpenTelemetry collector that did not arrive.
         exports_failed: Counter,

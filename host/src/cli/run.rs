@@ -16,6 +16,7 @@ use super::{Prepared, trouble};
 use crate::{
     accounts::{Accounts, AccountsError, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
     admin::{Token, from_this_machine},
+    admissions::ConnectionLimits,
     blocking,
     bus::BusSettings,
     calendar::{self, Calendars},
@@ -24,7 +25,6 @@ use crate::{
     feed::FeedSettings,
     host::{Host, Plan},
     hub::HubSettings,
-    listener::ConnectionLimits,
     outbox::OutboxLimits,
     protocol::encode::EncodeOptions,
     reload::Reload,
@@ -223,6 +223,9 @@ fn plan(
 ) -> Plan {
     let bus = settings.bus_address().map(|listen| BusSettings {
         two_word_exchanges: settings.two_word_exchanges.clone(),
+        socket: settings.bus_socket.clone(),
+        secret: settings.bus_secret.clone(),
+        max_connections: settings.bus_publishers,
         known_brokers: plugins.adapters.iter().flat_map(|entry| entry.brokers.iter().cloned()).collect(),
         ..BusSettings::new(listen, run_dir.own().to_owned())
     });
@@ -259,7 +262,12 @@ fn plan(
 
 /// Limits on connections, as the settings say.
 pub(crate) fn connection_limits(settings: &Settings) -> ConnectionLimits {
-    ConnectionLimits { total: settings.max_connections, per_address: settings.max_connections_per_address }
+    ConnectionLimits {
+        total: settings.max_connections,
+        per_address: settings.max_connections_per_address,
+        strangers: settings.max_connections_without_key,
+        strangers_per_address: settings.max_connections_without_key_per_address,
+    }
 }
 
 /// What new sessions begin with, as the settings say.

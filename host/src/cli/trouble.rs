@@ -49,6 +49,9 @@ pub(super) fn start(settings: &Settings, error: StartError) -> anyhow::Error {
             port(settings, prefix, *address, reason)
         }
         StartError::Bus(BusError::Listen { address, reason }) => port(settings, "zmq", *address, reason),
+        StartError::Bus(BusError::Socket { path, reason }) => {
+            about_path(settings, "bus_socket", path, &reason.to_string())
+        }
         _ => return error.into(),
     };
     Problems::from(problem).into()
