@@ -1,12 +1,11 @@
 //! Log-ins with the keys of an OpenAlgo database, which cost a hash: after a restart, under a flood of wrong keys, and while
 //! another program holds the database.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+#[path = "../attacks/keys.rs"]
+mod attack;
 
-use futures_util::future::join_all;
+use std::time::{Duration, Instant};
+
 use integration_tests::{
     Client, Host,
     openalgo::{self, Stored, key_of},
@@ -19,30 +18,11 @@ fn authenticate(key: &str) -> Value {
     json!({"action": "authenticate", "api_key": key})
 }
 
-/// Connections that send wrong keys, each other ones, without waiting for answers.
-async fn flood(address: SocketAddr, connections: usize) -> Vec<Client> {
-    join_all((0..connections).map(|number| async move {
-        let mut client = Client::connect(address).await;
-        for attempt in 0..20 {
-            client.send(&authenticate(&format!("wrong-{number}-{attempt}"))).await;
-        }
-        client
-    }))
-    .await
-}
-
 #[tokio::test]
 async fn a_thousand_clients_of_twenty_keys_get_in_after_a_restart() {
     let host = openalgo::host(20, "bus", Stored::CHEAP).0.start();
-    let clients = join_all((0..1_000).map(|_| Client::connect(host.websocket))).await;
-    let began = Instant::now();
-    let answers = clients.into_iter().enumerate().map(|(number, mut client)| async move {
-        let answer = client.authenticate(&key_of(number % 20)).await;
-        (client, answer)
-    });
-    for (_, answer) in join_all(answers).await {
-        assert_eq!(answer["status"], "success", "{answer} after {:?}", began.elapsed());
-    }
+    let outcome = attack::restart(host.websocket, 1_000, 20).await;
+    assert_eq!((outcome.accepted, outcome.refused.as_slice()), (1_000, &[][..]), "{outcome:?}");
     assert_eq!(host.metric("tickhost_keys_checked_total").await, 20.0);
     let without =
         host.metric("tickhost_keys_joined_total").await + host.metric("tickhost_keys_remembered_total").await;
@@ -51,24 +31,19 @@ async fn a_thousand_clients_of_twenty_keys_get_in_after_a_restart() {
 
 #[tokio::test]
 async fn good_keys_overtake_a_flood_of_wrong_ones_from_the_same_address() {
-    const FLOOD: usize = 300;
+    const FLOOD: u32 = 300;
     // Where nothing but the hashes can tell, a wrong key costs all of them.
     let stored = Stored { hash_kib: 4_096, ..Stored::CHEAP };
     let host = openalgo::host(24, "bus", stored).0.start();
-    let wrong = flood(host.websocket, FLOOD).await;
+    let wrong = attack::wrong_keys(host.websocket, FLOOD).await;
     wait_until("the flood waits", || async {
         host.metric("tickhost_keys_waiting").await + host.metric("tickhost_keys_wrong_total").await
-            > FLOOD as f64 - 10.0
+            > f64::from(FLOOD) - 10.0
     })
     .await;
     let before = host.metric("tickhost_keys_checked_total").await;
-    let address = host.websocket;
-    let good = join_all(
-        (0..24).map(|user| async move { Client::connect(address).await.authenticate(&key_of(user)).await }),
-    );
-    for answer in good.await {
-        assert_eq!(answer["status"], "success", "{answer}");
-    }
+    let outcome = attack::newcomers(host.websocket, 24).await;
+    assert_eq!((outcome.accepted, outcome.refused.as_slice()), (24, &[][..]), "{outcome:?}");
     let checked = host.metric("tickhost_keys_checked_total").await - before;
     assert!(checked < 100.0, "{checked} keys were looked at before the last good one");
     assert_eq!(host.metric("tickhost_keys_sent_away_total").await, 0.0);
@@ -77,15 +52,15 @@ async fn good_keys_overtake_a_flood_of_wrong_ones_from_the_same_address() {
 
 #[tokio::test]
 async fn a_flood_of_wrong_keys_costs_no_hash_where_keys_are_stored_encrypted_and_ends() {
-    const FLOOD: usize = 100;
+    const FLOOD: u32 = 100;
     let stored = Stored { is_encrypted: true, ..Stored::CHEAP };
     let host = openalgo::host(24, "bus", stored).0.start();
-    let wrong = flood(host.websocket, FLOOD).await;
+    let wrong = attack::wrong_keys(host.websocket, FLOOD).await;
     for mut client in wrong {
         assert_eq!(client.closed().await, Some((4401, "auth timeout".to_owned())));
     }
     let looked_at = host.metric("tickhost_keys_wrong_total").await;
-    assert!(looked_at <= 5.0 * FLOOD as f64, "of {} wrong keys {looked_at} were looked at", 20 * FLOOD);
+    assert!(looked_at <= f64::from(5 * FLOOD), "of {} wrong keys {looked_at} were looked at", 20 * FLOOD);
     assert!(host.metric("tickhost_keys_closed_total").await > 0.0);
     assert_eq!(host.metric("tickhost_keys_hashes_total").await, 0.0);
     Client::login(host.websocket, &key_of(7)).await;
