@@ -40,6 +40,9 @@ pub const MAX_TOPIC_BYTES: usize = 256;
 /// Longest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1_024;
 
+/// Publishers that may be connected at one time.
+pub(crate) const MAX_PUBLISHERS: usize = 256;
+
 /// What became of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BusVerdict {
@@ -103,7 +106,7 @@ impl BusSettings {
             run_dir,
             two_word_exchanges: two_words.map(str::to_owned).into(),
             known_brokers: Vec::new(),
-            max_connections: 256,
+            max_connections: MAX_PUBLISHERS,
             max_messages_per_second: 400_000,
             handshake_timeout: Duration::from_secs(2),
         }

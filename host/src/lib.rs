@@ -48,7 +48,10 @@ pub mod config;
 
 pub mod cause;
 pub mod clock;
+pub mod descriptors;
+mod files;
 pub mod inbox;
+mod locks;
 pub mod log_rate;
 pub mod metrics;
 pub mod reload;

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    descriptors,
     protocol::codes::CloseReason,
     shard::{Arrival, ShardCommand, ShardHandle},
     tls::{Handshakes, Incoming},
@@ -188,6 +189,11 @@ pub async fn accept(
             }
         };
         counters.connections.add(1);
+        if !descriptors::has_room_for(&stream) {
+            counters.refused_without_descriptors.add(1);
+            refusals.note(Refusal::NoRoom, peer);
+            continue;
+        }
         let since = Instant::now();
         let admission = admissions.admit(peer.ip());
         let Ok(stream) = prepare(stream) else { continue };

@@ -33,6 +33,7 @@ use super::{
     BusCounters, BusSettings,
     zmtp::{Inspected, Inspector, Splitter, Violation},
 };
+use crate::descriptors;
 
 /// What names of private sockets begin with.
 pub(super) const SOCKET_PREFIX: &str = "bus-";
@@ -135,7 +136,10 @@ pub(super) async fn accept(
                 continue;
             }
         };
-        let Some(place) = Place::take(&counters, settings.max_connections) else {
+        let place = descriptors::has_room_for(&stream)
+            .then(|| Place::take(&counters, settings.max_connections))
+            .flatten();
+        let Some(place) = place else {
             BusCounters::count(&counters.refused_full);
             continue;
         };
