@@ -151,8 +151,7 @@ impl Host {
             (address_of(&client_port, plan.websocket), address_of(&admin_port, plan.admin));
         let run_dir = plan.run_dir;
         let token = admin::Token::generate();
-        let control = admin::ControlFile::write(run_dir.base(), admin, &token)
-            .map_err(|source| StartError::Control { directory: run_dir.base().to_owned(), source })?;
+        let (control, commands) = open_to_commands(&run_dir, admin, &token)?;
 
         let counters = Arc::<ServerCounters>::default();
         let calendars = plan.hub.calendars.clone();
@@ -214,7 +213,7 @@ impl Host {
             catalog: Arc::clone(&catalog),
             counters: Arc::clone(&counters),
         });
-        tasks.spawn(serve_operator(admin_port, Arc::clone(&status), stop_serving.clone()));
+        tasks.spawn(serve_operator(admin_port, commands, Arc::clone(&status), stop_serving.clone()));
         let stop_accepting = CancellationToken::new();
         let live = Live {
             sessions: Arc::clone(&context),
@@ -327,6 +326,19 @@ fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, Sta
     listener::bind(address).map_err(|reason| StartError::Listen { address, setting, reason })
 }
 
+/// Lets commands of this user reach the host.
+fn open_to_commands(
+    run_dir: &RunDir,
+    admin: SocketAddr,
+    token: &admin::Token,
+) -> Result<(admin::ControlFile, Option<admin::PrivateSocket>), StartError> {
+    // First: who finds the file tries the socket.
+    let socket = admin::PrivateSocket::listen(run_dir.base());
+    let file = admin::ControlFile::write(run_dir.base(), admin, token)
+        .map_err(|source| StartError::Control { directory: run_dir.base().to_owned(), source })?;
+    Ok((file, socket))
+}
+
 fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
@@ -388,7 +400,12 @@ where
     Ok((thread, handle))
 }
 
-async fn serve_operator(port: TcpListener, status: Arc<HostStatus>, stop: CancellationToken) {
+async fn serve_operator(
+    port: TcpListener,
+    commands: Option<admin::PrivateSocket>,
+    status: Arc<HostStatus>,
+    stop: CancellationToken,
+) {
     let stats_file = status.console.stats_file.clone();
     let source: Arc<dyn admin::StatusSource> = status;
     let keeping = async {
@@ -396,10 +413,7 @@ async fn serve_operator(port: TcpListener, status: Arc<HostStatus>, stop: Cancel
             admin::keep_stats_file(path, Arc::clone(&source), stop.clone()).await;
         }
     };
-    let (served, ()) = tokio::join!(admin::serve(port, Arc::clone(&source), stop.clone()), keeping);
-    if let Err(error) = served {
-        tracing::error!(%error, "The operator's port has failed");
-    }
+    tokio::join!(admin::serve(port, commands, Arc::clone(&source), stop.clone()), keeping);
 }
 
 async fn follow_accounts(accounts: Accounts, hub: Arc<Hub>, stop: CancellationToken) {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admissions::{Admission, Admissions},
+    descriptors,
     log_rate::outside_line,
     protocol::codes::CloseReason,
     shard::{Arrival, ShardCommand, ShardHandle},
@@ -65,6 +66,11 @@ pub async fn accept(
             }
         };
         counters.connections.add(1);
+        if !descriptors::has_room_for(&stream) {
+            counters.refused_without_descriptors.add(1);
+            refusals.note(Refusal::NoRoom, peer);
+            continue;
+        }
         let since = Instant::now();
         let admission = admissions.admit(peer.ip(), since);
         let Ok(stream) = prepare(stream) else { continue };

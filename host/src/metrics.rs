@@ -193,6 +193,10 @@ counters! {
         tls_handshakes_failed: Counter,
         /// Connections closed during their TLS handshake to make room for others.
         tls_handshakes_refused: Counter,
+        /// Connections to the operator's port ended, before or after their request was there, because others needed the place.
+        operator_ended: Counter,
+        /// Connections to the operator's port refused because all who were there were being answered.
+        operator_refused: Counter,
         /// Upgrades refused because the page that asked is none of those allowed.
         refused_origin: Counter,
         /// Connections refused because the host holds as many as it may.
@@ -201,6 +205,8 @@ counters! {
         refused_per_address as "refused_at_address_limit": Counter,
         /// Connections without a valid key that were closed to make room for others, or because there were too many of them.
         displaced as "connections_displaced": Counter,
+        /// Connections closed at once because the descriptors that are left are kept for adapters, files and the operator.
+        refused_without_descriptors: Counter,
         /// Sessions begun.
         sessions as "sessions_begun": Counter,
         /// Log-ins that succeeded.

@@ -21,11 +21,15 @@ mod canary;
 mod clients;
 mod closing;
 mod console;
+#[cfg(unix)]
+mod data_folder;
 mod delivery;
 mod documented;
 mod encryption;
 mod faults;
 mod feed_status;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod first_run;
 mod hostile;
 mod hours;
 mod integrity;
