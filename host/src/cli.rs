@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod adapters;
 pub mod check;
+mod confinement;
 mod console;
 mod manual;
 pub mod run;
@@ -210,6 +211,8 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     match request {
         Request::Run => {
+            // Before anything secret is read.
+            process::guard_host();
             let prepared = prepare(sources)?;
             runtime()?.block_on(run::run(prepared, sources.clone(), &mut out))?;
         }
