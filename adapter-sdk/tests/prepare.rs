@@ -52,6 +52,7 @@ impl Adapter for Listed {
     async fn prepare(&self, credentials: &Credentials) -> Result<(), AdapterError> {
         if credentials.get("slow").is_some() {
             // A list that takes its time, where it may.
+            #[expect(clippy::disallowed_methods, reason = "as an adapter does")]
             let reading = tokio::task::spawn_blocking(|| {
                 let (_kept, never) = sync_channel::<()>(1);
                 never.recv_timeout(Duration::from_secs(5))

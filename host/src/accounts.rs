@@ -5,7 +5,6 @@
 //! runs off the threads that serve, a few at a time ([`blocking`]): what needs no hash in [`lookups`], what needs one in
 //! [`checks`], and what is remembered in neither.
 
-mod blocking;
 mod changes;
 mod checks;
 mod database;
@@ -28,7 +27,6 @@ use tokio::sync::watch;
 use zeroize::{Zeroize, Zeroizing};
 
 use self::{
-    blocking::off_thread,
     changes::Changes,
     checks::Checks,
     fingerprint::Fingerprint,
@@ -39,11 +37,13 @@ use self::{
     strikes::Strikes,
 };
 pub use self::{
-    blocking::{Blocking, serve_here},
     strikes::{Caller, Penalty},
     types::{Account, AccountId, AccountsError, KeyId, UserName, Verified, VerifyError},
 };
-use crate::metrics::KeyCounters;
+use crate::{
+    blocking::{self, Blocking, off_thread},
+    metrics::KeyCounters,
+};
 
 /// Credentials of one account, by name. Wiped when dropped, and never shown.
 #[derive(Default)]

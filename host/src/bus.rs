@@ -306,7 +306,7 @@ impl Bus {
             let thread = std::thread::Builder::new().name("bus".to_owned());
             thread
                 .spawn(move || {
-                    crate::accounts::serve_here();
+                    crate::blocking::serve_here();
                     runtime.block_on(running);
                 })
                 .map(Running::Thread)

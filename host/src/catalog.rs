@@ -281,10 +281,15 @@ impl Catalog {
 
     /// Forgets that adapters run in the host's process: they have done so long enough, or the host stops in good order.
     pub fn trust_in_process(&self) {
-        for entry in &self.state.lock().entries {
-            if entry.loaded.as_ref().is_some_and(|loaded| loaded.isolation == Isolation::InProcess) {
-                self.loader.journal.end(&entry.listed.name);
-            }
+        let in_process: Vec<String> = {
+            let state = self.state.lock();
+            let is_trusted = |entry: &&Entry| {
+                entry.loaded.as_ref().is_some_and(|loaded| loaded.isolation == Isolation::InProcess)
+            };
+            state.entries.iter().filter(is_trusted).map(|entry| entry.listed.name.clone()).collect()
+        };
+        for name in in_process {
+            self.loader.journal.end(&name);
         }
     }
 

@@ -196,7 +196,9 @@ fn secret_flag(arguments: impl IntoIterator<Item = OsString>) -> Option<&'static
 }
 
 fn dispatch(request: Request, sources: &Sources) -> ExitCode {
-    match obey(request, sources) {
+    let outcome = obey(request, sources);
+    telemetry::flush();
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             match error.downcast_ref::<Problems>() {
@@ -303,7 +305,7 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("main")
-        .on_thread_start(crate::accounts::serve_here)
+        .on_thread_start(crate::blocking::serve_here)
         .enable_all()
         .build()
 }

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::blocking::may_wait;
+
 /// What is wanted of a file that is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
@@ -23,6 +25,7 @@ pub(crate) struct Wanted<'a> {
 /// # Errors
 /// The system's; what was there is there still then, unless only the last step failed, which makes it durable.
 pub(crate) fn replace(path: &Path, bytes: &[u8], wanted: Wanted<'_>) -> io::Result<()> {
+    may_wait();
     use io::Write as _;
 
     let name =
@@ -88,6 +91,7 @@ impl Drop for Aside {
 /// # Errors
 /// Who could, and what to do; or that it cannot be looked at.
 pub(crate) fn require_unshared(folder: &Path) -> io::Result<()> {
+    may_wait();
     let absolute = std::path::absolute(folder)?;
     let existing = absolute.ancestors().find(|folder| folder.exists()).unwrap_or(&absolute);
     // As it is named, because of the links in it, and as it is, because of where they lead.

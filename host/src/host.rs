@@ -10,9 +10,10 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    accounts::{self, Accounts},
+    accounts::Accounts,
     admin,
     admissions::{Admissions, ConnectionLimits},
+    blocking::{self, off_thread},
     bus::{Bus, BusError, BusSettings},
     bus_feed::{BusConnector, BusDirectory, BusRouter},
     catalog::{self, Catalog, Loader},
@@ -295,17 +296,18 @@ impl Host {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             hub.stop_feeds().await;
-            catalog.trust_in_process();
+            if off_thread(move |_| catalog.trust_in_process()).await.is_err() {
+                tracing::error!("The marks of adapters in this process could not be taken away");
+            }
             if let Some(bus) = bus {
-                let stopped = tokio::task::spawn_blocking(move || bus.stop(deadline)).await;
+                let stopped = off_thread(move |_| bus.stop(deadline)).await;
                 if stopped.is_err() {
                     tracing::error!("The bus did not stop cleanly");
                 }
             }
             stop_serving.cancel();
-            let joined = tokio::task::spawn_blocking(move || {
-                threads.into_iter().map(JoinHandle::join).all(|end| end.is_ok())
-            });
+            let joined =
+                off_thread(move |_| threads.into_iter().map(JoinHandle::join).all(|end| end.is_ok()));
             if !joined.await.unwrap_or(false) {
                 tracing::error!("A thread had panicked");
             }
@@ -391,7 +393,7 @@ where
     let thread = std::thread::Builder::new().name(name.to_owned());
     let thread = thread
         .spawn(move || {
-            accounts::serve_here();
+            blocking::serve_here();
             runtime.block_on(future());
         })
         .map_err(StartError::Thread)?;

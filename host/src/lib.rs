@@ -48,6 +48,7 @@ pub mod cli;
 pub mod config;
 
 pub mod allowance;
+pub mod blocking;
 pub mod cause;
 pub mod clock;
 pub mod descriptors;

@@ -25,6 +25,7 @@ pub(crate) struct Lock {
 /// # Errors
 /// When the file cannot be made or opened.
 pub(crate) fn take(path: &Path, patience: Duration) -> io::Result<Option<Lock>> {
+    crate::blocking::may_wait();
     let deadline = Instant::now() + patience;
     let file = open(path)?;
     loop {

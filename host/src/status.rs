@@ -20,6 +20,7 @@ use crate::{
         Token, find_symbols, read_kept_key,
     },
     admissions::Admissions,
+    blocking::{Blocking, off_thread},
     bus::BusCounters,
     calendar::MarketPhase,
     catalog::Catalog,
@@ -233,7 +234,7 @@ impl StatusSource for HostStatus {
         let (cache_dir, searches) = (self.console.cache_dir.clone(), Arc::clone(&self.console.searches));
         Box::pin(async move {
             let _turn = searches.acquire_owned().await;
-            let found = tokio::task::spawn_blocking(move || find_symbols(&cache_dir, &text)).await;
+            let found = off_thread(move |_| find_symbols(&cache_dir, &text)).await;
             found.unwrap_or_default()
         })
     }
@@ -241,7 +242,7 @@ impl StatusSource for HostStatus {
     fn kept_key(&self) -> Pin<Box<dyn Future<Output = KeptKey> + Send>> {
         let (accounts, data_dir) = (self.console.accounts.clone(), self.console.data_dir.clone());
         Box::pin(async move {
-            let read = tokio::task::spawn_blocking(move || read_kept_key(&data_dir)).await;
+            let read = off_thread(move |_| read_kept_key(&data_dir)).await;
             let (file, key) = match read {
                 Ok(Ok(Some(found))) => found,
                 Ok(Ok(None)) => return KeptKey::None,
@@ -261,26 +262,24 @@ impl StatusSource for HostStatus {
     fn reload(&self, adapter: String) -> Pin<Box<dyn Future<Output = Reloaded> + Send>> {
         let (catalog, hub) = (Arc::clone(&self.catalog), Arc::clone(&self.hub));
         Box::pin(async move {
-            if !catalog.statuses().iter().any(|status| status.name == adapter) && !catalog.may_list(&adapter)
-            {
-                return Reloaded::Unknown;
-            }
             // What takes so long belongs to the request.
             let span = Span::current();
-            let look = move || {
+            let look = move |_: &Blocking| {
+                if !catalog.statuses().iter().any(|status| status.name == adapter)
+                    && !catalog.may_list(&adapter)
+                {
+                    return Reloaded::Unknown;
+                }
                 span.in_scope(|| {
                     let mut outcome = catalog.reconcile(Some(&adapter), &hub);
                     // After it, so that a feed asks the instances of the new build too; and whatever came of it, since a build
                     // that stays may have half a list.
                     let feeds = hub.feeds().into_iter().filter(|feed| *feed.spec().adapter == *adapter);
                     outcome.lists_asked = feeds.inspect(Feed::renew_lists).count();
-                    outcome
+                    Reloaded::Done(outcome)
                 })
             };
-            match tokio::task::spawn_blocking(look).await {
-                Ok(outcome) => Reloaded::Done(outcome),
-                Err(_) => Reloaded::Failed,
-            }
+            off_thread(look).await.unwrap_or(Reloaded::Failed)
         })
     }
 

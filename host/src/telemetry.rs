@@ -4,6 +4,7 @@
 //! Spans are of level debug: they are where an operator asks what took so long, and no tick ever makes one. They say how many
 //! and how it ended, never which symbol, whose key or what text.
 
+mod aside;
 mod journal;
 #[cfg(feature = "otel")]
 mod otel;
@@ -15,23 +16,32 @@ mod without;
 use std::{
     fmt,
     io::{self, IsTerminal as _},
+    sync::OnceLock,
+    time::Duration,
 };
 
 use tracing::Subscriber;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     filter::Filtered,
-    fmt::MakeWriter,
+    fmt::{MakeWriter, writer::BoxMakeWriter},
     layer::{Layered, SubscriberExt as _},
     registry::LookupSpan,
     reload,
 };
 
+use self::aside::Aside;
 #[cfg(feature = "otel")]
 pub use self::otel::Export;
 #[cfg(not(feature = "otel"))]
 pub use self::without::Export;
 use crate::config::{LogFilter, LogFormat};
+
+/// Where the log of this process is left.
+static LOG: OnceLock<Aside> = OnceLock::new();
+
+/// Longest wait for the last lines to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -73,9 +83,26 @@ pub fn init(filter: &LogFilter, format: LogFormat, export: &Export) -> Result<Lo
         false if journal::reads_standard_error() => Reader::Journal,
         false => Reader::Other,
     };
-    let (subscriber, control) = subscriber(filter, format, reader, io::stderr, export.layer())?;
+    // Without a thread for it, whoever logs writes.
+    let aside = Aside::new(io::stderr()).ok();
+    let writer = match &aside {
+        Some(aside) => BoxMakeWriter::new(aside.clone()),
+        None => BoxMakeWriter::new(io::stderr),
+    };
+    let (subscriber, control) = subscriber(filter, format, reader, writer, export.layer())?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::AlreadySet)?;
+    if let Some(aside) = aside {
+        // The first one counts, as with the subscriber.
+        let _first = LOG.set(aside);
+    }
     Ok(control)
+}
+
+/// Lets what was logged reach standard error before the process ends, if somebody reads it.
+pub fn flush() {
+    if let Some(log) = LOG.get() {
+        log.flush(LAST_WORDS);
+    }
 }
 
 /// Who reads the log.

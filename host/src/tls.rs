@@ -33,6 +33,8 @@ pub struct Tls(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: ArcSwap<ServerConfig>,
+    /// One look at a time.
+    looking: Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -71,7 +73,11 @@ impl Tls {
     pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
         let Loaded { config, contents } = files.load()?;
         let state = State { files, in_force: contents, error: None };
-        Ok(Self(Arc::new(Inner { config: ArcSwap::new(config), state: Mutex::new(state) })))
+        Ok(Self(Arc::new(Inner {
+            config: ArcSwap::new(config),
+            state: Mutex::new(state),
+            looking: Mutex::default(),
+        })))
     }
 
     /// What the next handshake uses.
@@ -87,9 +93,12 @@ impl Tls {
     /// Looks at the files again, or at others if `elsewhere` names them, and takes them if they can be used. Blocks while
     /// it reads. Says in the log what is news.
     pub fn look(&self, elsewhere: Option<TlsFiles>) -> Looked {
+        let _turn = self.0.looking.lock();
+        let files = elsewhere.unwrap_or_else(|| self.0.state.lock().files.clone());
+        // Before the lock: whoever asks for the state does not wait for the disk.
+        let loaded = files.load();
         let mut state = self.0.state.lock();
-        let files = elsewhere.unwrap_or_else(|| state.files.clone());
-        match files.load() {
+        match loaded {
             Ok(loaded) => {
                 let is_same = loaded.contents.is_same(&state.in_force);
                 let was_wrong = state.error.take().is_some();

@@ -1,53 +1,17 @@
 //! Log-ins with the keys of an OpenAlgo database, which cost a hash: after a restart, under a flood of wrong keys, and while
 //! another program holds the database.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+mod crowd;
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
-use futures_util::future::join_all;
-use integration_tests::{Client, Host, HostBuilder};
+use std::time::{Duration, Instant};
+
+use integration_tests::{
+    Client, Host,
+    openalgo::{self, Stored, key_of},
+    wait_until,
+};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-
-const PEPPER: &str = "0123456789abcdef0123456789abcdef";
-
-/// A database of OpenAlgo's with these users at this broker, whose hashes cost little, and a host that uses it.
-fn start(users: usize, broker: &str) -> (Host, PathBuf) {
-    let host = HostBuilder::new();
-    let path = host.dir().join("openalgo.db");
-    let database = Connection::open(&path).unwrap();
-    database
-        .execute_batch(
-            "CREATE TABLE api_keys (id INTEGER PRIMARY KEY, user_id TEXT, api_key_hash TEXT);
-             CREATE TABLE auth (id INTEGER PRIMARY KEY, name TEXT, auth TEXT, feed_token TEXT, broker TEXT,
-                                user_id TEXT, is_revoked BOOLEAN)",
-        )
-        .unwrap();
-    let cheap = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
-    for user in 0..users {
-        let peppered = format!("{}{PEPPER}", key_of(user));
-        let hash = cheap.hash_password_with_salt(peppered.as_bytes(), b"0123456789abcdef").unwrap();
-        let name = format!("user{user}");
-        database
-            .execute(
-                "INSERT INTO auth (name, auth, broker, is_revoked) VALUES (?1, 'x', ?2, 0)",
-                [name.as_str(), broker],
-            )
-            .unwrap();
-        database
-            .execute("INSERT INTO api_keys (user_id, api_key_hash) VALUES (?1, ?2)", [name, hash.to_string()])
-            .unwrap();
-    }
-    let url = format!("sqlite:///{}", path.display());
-    (host.env("DATABASE_URL", url).env("API_KEY_PEPPER", PEPPER).start(), path)
-}
-
-fn key_of(user: usize) -> String {
-    format!("key-of-user{user}-0123456789")
-}
 
 fn authenticate(key: &str) -> Value {
     json!({"action": "authenticate", "api_key": key})
@@ -55,16 +19,9 @@ fn authenticate(key: &str) -> Value {
 
 #[tokio::test]
 async fn a_thousand_clients_of_twenty_keys_get_in_after_a_restart() {
-    let (host, _database) = start(20, "bus");
-    let clients = join_all((0..1_000).map(|_| Client::connect(host.websocket))).await;
-    let began = Instant::now();
-    let answers = clients.into_iter().enumerate().map(|(number, mut client)| async move {
-        let answer = client.authenticate(&key_of(number % 20)).await;
-        (client, answer)
-    });
-    for (_, answer) in join_all(answers).await {
-        assert_eq!(answer["status"], "success", "{answer} after {:?}", began.elapsed());
-    }
+    let host = openalgo::host(20, "bus", Stored::CHEAP).0.start();
+    let outcome = crowd::restart(host.websocket, 1_000, 20).await;
+    assert_eq!((outcome.accepted, outcome.refused.as_slice()), (1_000, &[][..]), "{outcome:?}");
     assert_eq!(host.metric("tickhost_keys_checked_total").await, 20.0);
     let without =
         host.metric("tickhost_keys_joined_total").await + host.metric("tickhost_keys_remembered_total").await;
@@ -72,40 +29,41 @@ async fn a_thousand_clients_of_twenty_keys_get_in_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_flood_of_wrong_keys_refuses_no_good_one_and_ends() {
-    let (host, _database) = start(24, "bus");
-    let flood = join_all((0..300).map(|number| {
-        let address = host.websocket;
-        async move {
-            let mut client = Client::connect(address).await;
-            for attempt in 0..20 {
-                client.send(&authenticate(&format!("wrong-{number}-{attempt}"))).await;
-            }
-            client
-        }
-    }))
+async fn good_keys_overtake_a_flood_of_wrong_ones_from_the_same_address() {
+    const FLOOD: u32 = 300;
+    // Where nothing but the hashes can tell, a wrong key costs all of them.
+    let stored = Stored { hash_kib: 4_096, ..Stored::CHEAP };
+    let host = openalgo::host(24, "bus", stored).0.start();
+    let wrong = crowd::wrong_keys(host.websocket, FLOOD).await;
+    wait_until("the flood waits", || async {
+        host.metric("tickhost_keys_waiting").await + host.metric("tickhost_keys_wrong_total").await
+            > f64::from(FLOOD) - 10.0
+    })
     .await;
-    let began = Instant::now();
-    let good = join_all((0..24).map(|user| {
-        let address = host.websocket;
-        async move {
-            let answer = Client::connect(address).await.authenticate(&key_of(user)).await;
-            (answer, began.elapsed())
-        }
-    }))
-    .await;
-    for (answer, took) in good {
-        assert_eq!(answer["status"], "success", "{answer}");
-        eprintln!("{took:?}");
-    }
-    for mut client in flood {
+    let before = host.metric("tickhost_keys_checked_total").await;
+    let outcome = crowd::newcomers(host.websocket, 24).await;
+    assert_eq!((outcome.accepted, outcome.refused.as_slice()), (24, &[][..]), "{outcome:?}");
+    let checked = host.metric("tickhost_keys_checked_total").await - before;
+    assert!(checked < 60.0, "{checked} keys were looked at before the last good one");
+    assert_eq!(host.metric("tickhost_keys_sent_away_total").await, 0.0);
+    drop(wrong);
+}
+
+#[tokio::test]
+async fn a_flood_of_wrong_keys_costs_no_hash_where_keys_are_stored_encrypted_and_ends() {
+    const FLOOD: u32 = 100;
+    let stored = Stored { is_encrypted: true, ..Stored::CHEAP };
+    let host = openalgo::host(24, "bus", stored).0.start();
+    let wrong = crowd::wrong_keys(host.websocket, FLOOD).await;
+    for mut client in wrong {
         assert_eq!(client.closed().await, Some((4401, "auth timeout".to_owned())));
     }
-    let wrong = host.metric("tickhost_keys_wrong_total").await;
-    assert!(wrong < 1_500.0, "of 6,000 wrong keys {wrong} were looked at");
-    // The others ran into the end of their time.
+    let looked_at = host.metric("tickhost_keys_wrong_total").await;
+    assert!(looked_at <= f64::from(5 * FLOOD), "of {} wrong keys {looked_at} were looked at", 20 * FLOOD);
     assert!(host.metric("tickhost_keys_closed_total").await > 0.0);
-    assert_eq!(host.metric("tickhost_keys_sent_away_total").await, 0.0);
+    assert_eq!(host.metric("tickhost_keys_hashes_total").await, 0.0);
+    Client::login(host.websocket, &key_of(7)).await;
+    assert_eq!(host.metric("tickhost_keys_hashes_total").await, 1.0);
 }
 
 #[tokio::test]
@@ -130,7 +88,8 @@ async fn wrong_keys_make_their_connection_wait_and_then_end_it() {
 
 #[tokio::test]
 async fn ticks_and_known_keys_go_on_while_another_program_holds_the_database() {
-    let (host, path) = start(2, "sim");
+    let (host, path) = openalgo::host(2, "sim", Stored::CHEAP);
+    let host = host.start();
     let mut clients = Vec::new();
     for _ in 0..8 {
         let mut client = Client::login(host.websocket, &key_of(0)).await;

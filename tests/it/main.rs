@@ -52,4 +52,5 @@ mod reload;
 mod slow_client;
 mod strangers;
 mod subscriptions;
+mod unread_log;
 mod upgrades;

@@ -126,6 +126,7 @@ impl InstrumentFile {
 }
 
 /// Reads where that may take its time.
+#[expect(clippy::disallowed_methods, reason = "an adapter's threads serve nobody but its own tasks")]
 pub(super) async fn read_aside<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, AdapterError> + Send + 'static,
 ) -> Result<T, AdapterError> {

@@ -1,5 +1,4 @@
-//! Runs the checks of keys that cost a hash: [`Queue`] says which is next, a few threads run them, which give way to those
-//! that serve.
+//! Runs the checks of keys that cost a hash: [`Queue`] says which is next, a few threads of the blocking pool run them.
 
 use std::{
     sync::Arc,
@@ -12,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Verified, VerifyError,
-    blocking::{Blocking, begin_in_background, stopping},
+    blocking::{Blocking, begin_off_thread, stopping},
     fingerprint::Fingerprint,
     memory::VALID_LIMIT,
     queue::{Asked, Queue},
@@ -99,7 +98,7 @@ impl Checks {
             if state.running < AT_ONCE {
                 state.running += 1;
                 let worker = Worker { checks: Arc::clone(self), has_place: true };
-                begin_in_background("keys", move |blocking| worker.run(blocking));
+                begin_off_thread(move |blocking| worker.run(blocking));
             }
         }
         match tokio::time::timeout(PATIENCE, answered).await {
@@ -149,7 +148,6 @@ impl Worker {
             let began = Instant::now();
             let running = Running { checks, fingerprint: &fingerprint };
             let outcome = (checks.check)(blocking, &fingerprint, &key);
-            checks.counters.checked.add(1);
             let waiters = running.finish(began.elapsed());
             for waiter in waiters {
                 let _gone = waiter.send(outcome.clone());

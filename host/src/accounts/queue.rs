@@ -2,8 +2,8 @@
 //!
 //! One check for each key, however many wait for it. Lanes take turns, and within a lane the first to ask is the first to
 //! be served, so that a flood from one address makes itself wait. Against some lanes more speaks than against others: those
-//! have one turn in four, as long as anybody else waits. In a lane under suspicion every other turn is that of the last to
-//! ask: who has a good key there does not wait for all of the flood that was there before. When all places are taken, the lane
+//! have one turn in eight, as long as anybody else waits. In a lane under suspicion the last to ask is the next, but for one
+//! turn in eight: who has a good key there does not wait for the flood that was there before. When all places are taken, the lane
 //! with the most of them, among those against which most speaks, gives up its last one.
 
 use std::{collections::VecDeque, hash::Hash};
@@ -13,7 +13,10 @@ use rustc_hash::FxHashMap;
 use super::strikes::Doubt;
 
 /// One turn in so many goes to whoever has waited longest for one, whatever speaks against it.
-const FAIR_TURN: u32 = 4;
+const FAIR_TURN: u32 = 8;
+
+/// Keys in one lane that are a flood, whatever is known of it: more than the users whom an address has.
+const CROWD: usize = 64;
 
 /// Keys `K` that callers `A` want checked with what is in `J`, and who (`W`) waits for each.
 #[derive(Debug)]
@@ -105,11 +108,15 @@ impl<K: Clone + Eq + Hash, A: Clone + Eq, J, W> Queue<K, A, J, W> {
     ) -> Option<(K, J)> {
         loop {
             let is_fair_turn = self.turns % FAIR_TURN == FAIR_TURN - 1;
-            let least = || self.lanes.iter().enumerate().min_by_key(|(_, (from, _))| doubt(from));
+            let doubt_of = |(from, keys): &(A, VecDeque<K>)| {
+                doubt(from).max(if keys.len() > CROWD { Doubt::Place } else { Doubt::None })
+            };
+            let least = || self.lanes.iter().enumerate().min_by_key(|(_, lane)| doubt_of(lane));
             // Of lanes that are alike, the first.
             let place = if is_fair_turn { 0 } else { least()?.0 };
-            let (from, mut keys) = self.lanes.remove(place)?;
-            let takes_last = doubt(&from) > Doubt::None && self.turns.is_multiple_of(2);
+            let lane = self.lanes.remove(place)?;
+            let takes_last = doubt_of(&lane) > Doubt::None && !is_fair_turn;
+            let (from, mut keys) = lane;
             let key = if takes_last { keys.pop_back() } else { keys.pop_front() };
             if !keys.is_empty() {
                 self.lanes.push_back((from, keys));

@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::{StatusReport, StatusSource};
-use crate::{clock, files};
+use crate::{blocking::off_thread, clock, files};
 
 /// Time between two writes. The reader takes what is older than a minute for that of a host that is gone.
 const EVERY: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ pub async fn keep_stats_file(path: PathBuf, source: Arc<dyn StatusSource>, shutd
         }
         let stats = Stats::new(&source.status(), source.streams(), clock::unix_millis());
         let to = path.clone();
-        let written = tokio::task::spawn_blocking(move || write(&to, &stats)).await.map_err(io::Error::other);
+        let written = off_thread(move |_| write(&to, &stats)).await.map_err(io::Error::other);
         match written.flatten() {
             Ok(()) => is_failing = false,
             Err(error) if !is_failing => {
@@ -66,7 +66,7 @@ pub async fn keep_stats_file(path: PathBuf, source: Arc<dyn StatusSource>, shutd
         }
     }
     // Old numbers would be taken for those of a host that runs, for a minute.
-    _ = remove(&path);
+    _ = off_thread(move |_| remove(&path)).await;
 }
 
 /// Readers see the old file or the new one, never half of one. Others may write to the folder, as to `/tmp`, and put links

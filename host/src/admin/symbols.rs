@@ -51,6 +51,7 @@ pub struct Symbol {
 /// Searches the names below this cache directory: those that are `text`, begin with it or hold it, in this order, and
 /// shorter ones first. `EXCHANGE:` before the text takes only those of exchanges that begin so. Blocks.
 pub fn find_symbols(cache_dir: &Path, text: &str) -> Found {
+    crate::blocking::may_wait();
     let wanted = Wanted::parse(text);
     let (mut found, mut best) = (Found::default(), Best::default());
     let Ok(folders) = fs::read_dir(cache_dir) else { return found };

@@ -12,7 +12,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Calendar, CalendarError, MAX_FILE_BYTES};
-use crate::cause;
+use crate::{
+    blocking::{may_wait, off_thread},
+    cause,
+};
 
 /// Between two looks at the file.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -85,7 +88,7 @@ async fn look(
             () = stop.cancelled() => return,
         }
         let read_from = path.clone();
-        let Ok(text) = tokio::task::spawn_blocking(move || read(&read_from)).await else { continue };
+        let Ok(text) = off_thread(move |_| read(&read_from)).await else { continue };
         if text == seen {
             continue;
         }
@@ -105,6 +108,7 @@ async fn look(
 }
 
 fn read(path: &Path) -> Result<String, CalendarError> {
+    may_wait();
     let unreadable = |error: std::io::Error| CalendarError::Unreadable(cause::of_reading(&error));
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut text = String::new();

@@ -22,7 +22,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Catalog, Fingerprint};
-use crate::{hub::Hub, plugins::journal::HEALTHY_AFTER};
+use crate::{
+    blocking::{Blocking, begin_off_thread, off_thread},
+    hub::Hub,
+    plugins::journal::HEALTHY_AFTER,
+};
 
 /// Quiet after which a change is looked at: a copy or a save makes many events.
 const DEBOUNCE: Duration = Duration::from_millis(300);
@@ -47,7 +51,14 @@ pub async fn run(catalog: Arc<Catalog>, hub: Arc<Hub>, stop: CancellationToken) 
     // After the start, and after whatever is loaded later, the same time has to pass.
     let (mut trusted_at, mut is_trusted) = (tokio::time::Instant::now() + HEALTHY_AFTER, false);
     loop {
-        if directories.follow(catalog.watched()) {
+        let wanted = catalog.watched();
+        let follow = move |_: &Blocking| {
+            let has_new = directories.follow(wanted);
+            (directories, has_new)
+        };
+        let Ok((followed_now, has_new)) = off_thread(follow).await else { return };
+        directories = followed_now;
+        if has_new {
             // Whatever changed before the watch began.
             changed.notify_one();
         }
@@ -57,7 +68,8 @@ pub async fn run(catalog: Arc<Catalog>, hub: Arc<Hub>, stop: CancellationToken) 
             () = tokio::time::sleep(POLL) => {}
             () = tokio::time::sleep_until(trusted_at), if !is_trusted => {
                 is_trusted = true;
-                catalog.trust_in_process();
+                let catalog = Arc::clone(&catalog);
+                begin_off_thread(move |_| catalog.trust_in_process());
                 continue;
             }
             () = stop.cancelled() => return,
@@ -71,7 +83,7 @@ pub async fn run(catalog: Arc<Catalog>, hub: Arc<Hub>, stop: CancellationToken) 
         }
         let (catalog, hub) = (Arc::clone(&catalog), Arc::clone(&hub));
         // Copying and probing block.
-        if tokio::task::spawn_blocking(move || catalog.reconcile(None, &hub)).await.is_err() {
+        if off_thread(move |_| catalog.reconcile(None, &hub)).await.is_err() {
             tracing::error!(
                 "Following a change of plugins.toml failed in the host; it is tried again at the next change"
             );
@@ -98,7 +110,7 @@ async fn settle(catalog: &Arc<Catalog>) -> Option<Fingerprint> {
 
 async fn look(catalog: &Arc<Catalog>) -> Option<Fingerprint> {
     let catalog = Arc::clone(catalog);
-    tokio::task::spawn_blocking(move || catalog.fingerprint()).await.ok()
+    off_thread(move |_| catalog.fingerprint()).await.ok()
 }
 
 /// Directories that are watched.
@@ -173,7 +185,11 @@ impl Directories {
         if self.missing.is_empty() {
             return std::future::pending().await;
         }
-        while !self.missing.iter().any(|path| path.is_dir()) {
+        loop {
+            let missing = self.missing.clone();
+            if off_thread(move |_| missing.iter().any(|path| path.is_dir())).await.unwrap_or(true) {
+                return;
+            }
             tokio::time::sleep(SEEK).await;
         }
     }

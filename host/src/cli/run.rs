@@ -17,6 +17,7 @@ use crate::{
     accounts::{Accounts, AccountsError, openalgo::OpenAlgoSettings, secrets::write_private},
     admin::{Token, from_this_machine},
     admissions::ConnectionLimits,
+    blocking,
     bus::BusSettings,
     calendar::{self, Calendars},
     clock,
@@ -205,7 +206,7 @@ async fn follow_signals(signals: &mut Signals, reload: Reload, service: &Service
             is_wanted = false;
             service.tell(News::Reloading);
             let reload = Arc::clone(&reload);
-            looking = Some(tokio::task::spawn_blocking(move || reload.lock().run()));
+            looking = Some(blocking::begin(move |_| reload.lock().run()));
         }
     }
 }

@@ -30,6 +30,7 @@ pub use self::{
     sha256::{NoSha256, Sha256},
     signature::{NoSigner, Signer},
 };
+use crate::blocking;
 
 /// Largest library, in bytes. A release build with debug information stays below a tenth of it.
 pub const MAX_BYTES: u64 = 512 * 1_024 * 1_024;
@@ -71,6 +72,7 @@ impl PrivateCopy {
     /// # Errors
     /// [`IntegrityError`]; nothing is left in `run_dir` then.
     pub fn make(file: &Path, rules: &IntegrityRules, run_dir: &Path) -> Result<Self, IntegrityError> {
+        blocking::may_wait();
         let unreadable = |source| IntegrityError::Unreadable { file: file.to_owned(), source };
         let mut source = open(file).map_err(unreadable)?;
         let before = source.metadata().map_err(unreadable)?;
@@ -136,10 +138,13 @@ impl PrivateCopy {
 
 impl Drop for PrivateCopy {
     fn drop(&mut self) {
+        let path = std::mem::take(&mut self.path);
         // Windows keeps a library that is mapped; the run directory is the host's own, so it only takes space.
-        if let Err(error) = fs::remove_file(&self.path) {
-            tracing::debug!(%error, "Could not remove the copy of a library");
-        }
+        blocking::soon(move || {
+            if let Err(error) = fs::remove_file(path) {
+                tracing::debug!(%error, "Could not remove the copy of a library");
+            }
+        });
     }
 }
 
@@ -148,6 +153,7 @@ impl Drop for PrivateCopy {
 /// # Errors
 /// When it cannot be read, or is no regular file of at most [`MAX_BYTES`].
 pub fn sha256_of(file: &Path) -> io::Result<Sha256> {
+    blocking::may_wait();
     let opened = open(file)?;
     if !opened.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
@@ -177,6 +183,7 @@ pub fn sha256_of(file: &Path) -> io::Result<Sha256> {
 /// # Errors
 /// Who can, or that it cannot be looked at.
 pub fn check_access(file: &Path) -> Result<(), IntegrityError> {
+    blocking::may_wait();
     let metadata =
         fs::metadata(file).map_err(|source| IntegrityError::Unreadable { file: file.to_owned(), source })?;
     place::check_access(file, &metadata)

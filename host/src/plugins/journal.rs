@@ -13,6 +13,8 @@ use std::{
 
 use parking_lot::Mutex;
 
+use crate::blocking::may_wait;
+
 /// A library that has run this long is not what ends the host at its start.
 pub const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 
@@ -49,6 +51,7 @@ impl Journal {
     /// # Errors
     /// When the mark cannot be made: then the library must not be loaded.
     pub fn begin(&self, adapter: &str) -> io::Result<()> {
+        may_wait();
         fs::create_dir_all(&self.directory)?;
         let file = fs::File::create(self.mark(adapter))?;
         // A crash of the host is no crash of the system, so it need not reach the disk.
@@ -58,6 +61,7 @@ impl Journal {
 
     /// Takes the mark away: the adapter is healthy, or was ended in good order.
     pub fn end(&self, adapter: &str) {
+        may_wait();
         // There may be none.
         _ = fs::remove_file(self.mark(adapter));
     }

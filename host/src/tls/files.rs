@@ -184,6 +184,7 @@ impl TlsFiles {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+    crate::blocking::may_wait();
     let unreadable = |error: std::io::Error| TlsError::Unreadable {
         path: path.to_owned(),
         reason: cause::of_reading(&error),

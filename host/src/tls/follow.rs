@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Tls;
+use crate::blocking::off_thread;
 
 /// Between two looks at the files. Certificates are renewed every few weeks; polling also sees links that move, as
 /// those of certbot and of Kubernetes do, and needs no rights on the folders above.
@@ -18,7 +19,7 @@ pub async fn follow(tls: Tls, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
         let tls = tls.clone();
-        if tokio::task::spawn_blocking(move || tls.look(None)).await.is_err() {
+        if off_thread(move |_| tls.look(None)).await.is_err() {
             tracing::error!("A look at the certificate of the client port failed in the host");
         }
     }

@@ -40,6 +40,7 @@ async fn a_reload_starts_another_generation_though_nothing_changed() {
 async fn an_adapter_is_listed_all_the_time_while_it_is_loaded_again() {
     let place = Place::start(&[Entry::sim_with("NEW0")]);
     let mut command = place.host.command(&["adapters", "reload", "sim"]);
+    #[expect(clippy::disallowed_methods, reason = "the test waits for a command")]
     let reloading = tokio::task::spawn_blocking(move || command.output().unwrap());
     while !reloading.is_finished() {
         let adapter = place.adapter("sim").await;

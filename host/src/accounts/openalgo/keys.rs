@@ -13,8 +13,11 @@ use zeroize::Zeroizing;
 
 use super::{
     super::{
-        AccountsError, KeyId, UserName, Verified, VerifyError, blocking::Blocking, fingerprint::Fingerprint,
-        memory::Recalled, secrets::is_same,
+        AccountsError, KeyId, UserName, Verified, VerifyError,
+        blocking::{Blocking, give_way},
+        fingerprint::Fingerprint,
+        memory::Recalled,
+        secrets::is_same,
     },
     OpenAlgo, text,
 };
@@ -37,8 +40,14 @@ impl OpenAlgo {
     ) -> Result<Verified, VerifyError> {
         // It may have become known while it waited.
         match self.recall(fingerprint) {
-            Recalled::Good(verified) => return Ok(verified),
-            Recalled::Bad => return Err(VerifyError::Unknown),
+            Recalled::Good(verified) => {
+                self.counters.remembered.add(1);
+                return Ok(verified);
+            }
+            Recalled::Bad => {
+                self.counters.remembered.add(1);
+                return Err(VerifyError::Unknown);
+            }
             Recalled::Outdated(known) => {
                 if let Some(verified) = self.renew(blocking, fingerprint, &known)? {
                     return Ok(verified);
@@ -46,6 +55,7 @@ impl OpenAlgo {
             }
             Recalled::Nothing => {}
         }
+        self.counters.checked.add(1);
         let seen = self.epoch();
         let stored = self.stored_keys(blocking)?;
         let Some(Stored { user, id, .. }) = self.find(blocking, stored, key) else {
@@ -91,7 +101,7 @@ impl OpenAlgo {
     }
 
     /// The one to which this key belongs.
-    fn find(&self, _blocking: &Blocking, mut stored: Vec<Stored>, key: &SecretString) -> Option<Stored> {
+    fn find(&self, blocking: &Blocking, mut stored: Vec<Stored>, key: &SecretString) -> Option<Stored> {
         let claimed = self.memory.lock().claimed();
         stored.retain(|stored| !claimed.contains(&stored.id));
         // None where nobody can say without the hash.
@@ -103,12 +113,17 @@ impl OpenAlgo {
             stored.into_iter().map(|stored| (is_of(&stored), stored)).collect();
         candidates.retain(|(is_of, _)| *is_of != Some(false));
         candidates.sort_by_key(|(is_of, _)| is_of.is_none());
+        if candidates.is_empty() {
+            return None;
+        }
         let peppered = Zeroizing::new(format!("{}{}", key.expose_secret(), self.pepper.expose_secret()));
-        candidates.into_iter().map(|(_, stored)| stored).find(|stored| {
+        let is_hash_of = |(_, stored): &(Option<bool>, Stored)| {
             self.counters.hashes.add(1);
             PasswordHash::new(&stored.hash)
                 .is_ok_and(|hash| Argon2::default().verify_password(peppered.as_bytes(), &hash).is_ok())
-        })
+        };
+        let found = give_way(blocking, || candidates.iter().position(is_hash_of))?;
+        Some(candidates.swap_remove(found).1)
     }
 }
 

@@ -7,6 +7,7 @@ use super::*;
 type Plain = Queue<u32, char, (), u32>;
 
 /// Callers of `a` to `m` are innocent, those of `n` to `v` are under suspicion, and the others have erred themselves.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as the queue asks")]
 fn doubt(from: &char) -> Doubt {
     match from {
         ..='m' => Doubt::None,
@@ -53,19 +54,30 @@ fn addresses_take_turns_and_the_first_of_each_comes_first() {
 }
 
 #[test]
-fn who_is_under_suspicion_has_one_turn_in_four_and_who_came_last_every_other_of_them() {
+fn who_is_under_suspicion_has_one_turn_in_eight_and_who_came_last_comes_first() {
     let mut queue = Plain::new(100);
     asks(&mut queue, 'n', 0..6);
-    asks(&mut queue, 'a', 10..16);
-    assert_eq!(all(&mut queue), [10, 11, 12, 0, 13, 14, 15, 1, 5, 2, 4, 3]);
+    asks(&mut queue, 'a', 10..20);
+    assert_eq!(all(&mut queue), [10, 11, 12, 13, 14, 15, 16, 0, 17, 18, 19, 5, 4, 3, 2, 1]);
+}
+
+#[test]
+fn a_crowd_is_a_flood_before_any_of_its_keys_was_found_wrong() {
+    let mut queue = Plain::new(1_000);
+    asks(&mut queue, 'a', 0..64);
+    assert_eq!(queue.next(|_| true, doubt).map(|(key, ())| key), Some(0));
+    asks(&mut queue, 'a', 64..200);
+    asks(&mut queue, 'b', [1_000]);
+    let served: Vec<u32> = all(&mut queue).into_iter().take(3).collect();
+    assert_eq!(served, [1_000, 199, 198]);
 }
 
 #[test]
 fn who_has_erred_comes_after_the_others_of_the_same_address() {
     let mut queue = Plain::new(100);
     asks(&mut queue, 'z', 0..3);
-    asks(&mut queue, 'n', 10..14);
-    assert_eq!(all(&mut queue), [13, 10, 12, 0, 11, 1, 2]);
+    asks(&mut queue, 'n', 10..20);
+    assert_eq!(all(&mut queue), [19, 18, 17, 16, 15, 14, 13, 0, 12, 11, 10, 2, 1]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 
 use super::Actor;
 use crate::{
+    blocking,
     feed::{
         connection::{Attempt, Connection},
         events::{Events, InstanceEvent, InstanceReport},
@@ -158,6 +159,6 @@ impl Actor {
     pub(super) fn shut_down(&self, instance: Option<Arc<dyn AdapterInstance>>) -> Option<JoinHandle<()>> {
         let instance = instance?;
         let deadline = self.context.settings.shutdown;
-        Some(tokio::task::spawn_blocking(move || instance.shutdown(deadline)))
+        Some(blocking::begin(move |_| instance.shutdown(deadline)))
     }
 }

@@ -7,6 +7,7 @@ use tracing::{Instrument as _, Span};
 
 use super::Actor;
 use crate::{
+    blocking::off_thread,
     feed::{
         Command,
         connection::Link,
@@ -47,7 +48,7 @@ impl Actor {
         );
         let work = async move {
             let asked = fields.clone();
-            let step = tokio::task::spawn_blocking(move || connector.log_in(&asked.0, DEADLINE)).await;
+            let step = off_thread(move |_| connector.log_in(&asked.0, DEADLINE)).await;
             let outcome = match step {
                 Ok(Ok(LoginStep::Done(fresh))) => match accounts.store_login(&account, fresh).await {
                     Ok(()) => LoginOutcome::Stored,

@@ -57,6 +57,7 @@ impl Errand {
         program: &Path,
         question: &impl Serialize,
     ) -> Result<A, ErrandError> {
+        crate::blocking::may_wait();
         let mut command = Command::new(program);
         command.arg(self.name).env_clear();
         for name in VARIABLES.iter().chain(self.variables) {

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::{batch::Decoded, sender::WINDOW_BYTES};
 use crate::{
+    blocking,
     bus::zmtp::frame::{Frame, GREETING, Mechanism, fits_greeting, greeting, push_ready, ready_type},
     model::Mode,
     plugins::AdapterEvents,
@@ -67,8 +68,9 @@ struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        let path = std::mem::take(&mut self.0);
         // It was made by the bind; without it there is nothing to remove.
-        _ = std::fs::remove_file(&self.0);
+        blocking::soon(move || _ = std::fs::remove_file(path));
     }
 }
 
