@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! NULL    publisher: greeting, READY             host: greeting, READY
-//! PLAIN   publisher: greeting, HELLO, INITIATE   host: greeting, WELCOME or ERROR, READY
+//! PLAIN   publisher: greeting, HELLO, INITIATE   host: greeting, WELCOME or an error, READY
 //! ```
 //!
 //! HELLO carries a name, which is of no account, and the secret. It goes over the wire as it is: PLAIN keeps others of this
@@ -19,8 +19,10 @@ use super::{
 /// Longest command of a handshake: name and secret have 255 bytes at most, and a READY has some properties.
 const MAX_COMMAND_BYTES: usize = 1_024;
 
-/// What a publisher is told whose secret is wrong: a status that libzmq knows, and reports as a failure to authenticate.
-const WRONG_SECRET: &[u8] = b"\x05ERROR\x03400";
+/// What a publisher is told whose secret is wrong: a status that libzmq reports as a failure to authenticate. By the
+/// specification it begins with the length of the name; libzmq reads and writes it like this (its `"\x5ERROR"` is `^RROR` to a
+/// compiler), and takes what is right for nonsense.
+const WRONG_SECRET: &[u8] = b"^RROR\x03400";
 
 /// Where a handshake is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +178,7 @@ mod tests {
             let refused = greeted().take_command(&hello, &mut answer).map(drop);
             assert_eq!(
                 (refused, &*answer),
-                (Err(Violation::WrongSecret), &b"\x04\x0a\x05ERROR\x03400"[..]),
+                (Err(Violation::WrongSecret), &b"\x04\x09^RROR\x03400"[..]),
                 "{wrong}"
             );
         }
