@@ -88,6 +88,7 @@ fn route(c: &mut Criterion) {
                 fields: field::LTP | field::VOLUME,
                 ltp: 625_500_000_000,
                 volume: 1_500_000,
+                received_ts_ns: 1_795_460_000_000_000_000,
                 ..Ltp::default()
             })
             .collect();

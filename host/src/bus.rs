@@ -48,6 +48,9 @@ pub const MAX_TOPIC_BYTES: usize = 256;
 /// Longest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1_024;
 
+/// Publishers that may be connected at one time.
+pub(crate) const MAX_PUBLISHERS: usize = 256;
+
 /// What became of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BusVerdict {
@@ -128,7 +131,7 @@ impl BusSettings {
             run_dir,
             two_word_exchanges: two_words.map(str::to_owned).into(),
             known_brokers: Vec::new(),
-            max_connections: 256,
+            max_connections: MAX_PUBLISHERS,
             max_messages_per_second: 400_000,
             handshake_timeout: Duration::from_secs(2),
         }
@@ -247,6 +250,8 @@ counters! {
     refused_secret: "guard", "secret";
     /// Programs of other users that came to the Unix socket.
     refused_user: "guard", "other_user";
+    /// Connections closed at once because the descriptors that are left are kept for others.
+    refused_without_descriptors: "guard", "no_descriptors";
     /// Connections closed for a frame that is too long, or has reserved bits.
     closed_frame: "guard", "frame";
     /// Connections closed for a message with too many parts.

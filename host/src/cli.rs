@@ -37,6 +37,7 @@ use self::{
 use crate::{
     catalog,
     config::{self, Flags, Kind, PluginsFile, Problems, Setting, Settings, Sources, TABLE},
+    descriptors,
     plugins::process,
     telemetry::{self, Export, LogControl},
 };
@@ -210,6 +211,7 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     match request {
         Request::Run => {
+            descriptors::raise();
             let prepared = prepare(sources)?;
             runtime()?.block_on(run::run(prepared, sources.clone(), &mut out))?;
         }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     accounts::{self, Accounts},
     admin,
+    admissions::{Admissions, ConnectionLimits},
     bus::{Bus, BusError, BusSettings},
     bus_feed::{BusConnector, BusDirectory, BusRouter},
     catalog::{self, Catalog, Loader},
@@ -19,7 +20,7 @@ use crate::{
     config::{PluginsFile, Settings},
     feed::Connector,
     hub::{Hub, HubSettings},
-    listener::{self, Admissions, ConnectionLimits},
+    listener,
     mailbox::Mailbox,
     metrics::ServerCounters,
     plugins::{journal::Journal, process::ProcessSettings},
@@ -29,7 +30,7 @@ use crate::{
     session::{SessionContext, SessionPolicy},
     shard::{self, ShardCommand, ShardHandle},
     status::{self, HostStatus},
-    tls::{self, HandshakeLimits, Handshakes, Tls},
+    tls::{self, Handshakes, Tls},
     upgrade::Refusals,
 };
 
@@ -149,8 +150,7 @@ impl Host {
             (address_of(&client_port, plan.websocket), address_of(&admin_port, plan.admin));
         let run_dir = plan.run_dir;
         let token = admin::Token::generate();
-        let control = admin::ControlFile::write(run_dir.base(), admin, &token)
-            .map_err(|source| StartError::Control { directory: run_dir.base().to_owned(), source })?;
+        let (control, commands) = open_to_commands(&run_dir, admin, &token)?;
 
         let counters = Arc::<ServerCounters>::default();
         let calendars = plan.hub.calendars.clone();
@@ -198,7 +198,7 @@ impl Host {
         tasks.spawn(catalog::watch::run(Arc::clone(&catalog), Arc::clone(&hub), stop_serving.clone()));
         tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
         tasks.spawn(Arc::clone(&hub).follow_invalidations(stop_serving.clone()));
-        let admissions = Admissions::new(plan.connections);
+        let admissions = Admissions::new(plan.connections, Arc::clone(&counters));
         let status = Arc::new(HostStatus {
             token,
             console,
@@ -212,7 +212,7 @@ impl Host {
             catalog: Arc::clone(&catalog),
             counters: Arc::clone(&counters),
         });
-        tasks.spawn(serve_operator(admin_port, Arc::clone(&status), stop_serving.clone()));
+        tasks.spawn(serve_operator(admin_port, commands, Arc::clone(&status), stop_serving.clone()));
         let stop_accepting = CancellationToken::new();
         let live = Live {
             sessions: Arc::clone(&context),
@@ -324,6 +324,19 @@ fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, Sta
     listener::bind(address).map_err(|reason| StartError::Listen { address, setting, reason })
 }
 
+/// Lets commands of this user reach the host.
+fn open_to_commands(
+    run_dir: &RunDir,
+    admin: SocketAddr,
+    token: &admin::Token,
+) -> Result<(admin::ControlFile, Option<admin::PrivateSocket>), StartError> {
+    // First: who finds the file tries the socket.
+    let socket = admin::PrivateSocket::listen(run_dir.base());
+    let file = admin::ControlFile::write(run_dir.base(), admin, token)
+        .map_err(|source| StartError::Control { directory: run_dir.base().to_owned(), source })?;
+    Ok((file, socket))
+}
+
 fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
@@ -357,8 +370,7 @@ fn encrypt(
     end: CancellationToken,
 ) -> Result<(JoinHandle<()>, Handshakes), StartError> {
     let (thread, runtime) = on_own_thread("tls", move || async move { end.cancelled().await })?;
-    let limits = HandshakeLimits::default();
-    Ok((thread, Handshakes::new(tls.clone(), runtime, limits, Arc::clone(refusals), stop.clone())))
+    Ok((thread, Handshakes::new(tls.clone(), runtime, Arc::clone(refusals), stop.clone())))
 }
 
 /// Runs a future that needs no other thread on a thread of its own, and gives the runtime there.
@@ -386,7 +398,12 @@ where
     Ok((thread, handle))
 }
 
-async fn serve_operator(port: TcpListener, status: Arc<HostStatus>, stop: CancellationToken) {
+async fn serve_operator(
+    port: TcpListener,
+    commands: Option<admin::PrivateSocket>,
+    status: Arc<HostStatus>,
+    stop: CancellationToken,
+) {
     let stats_file = status.console.stats_file.clone();
     let source: Arc<dyn admin::StatusSource> = status;
     let keeping = async {
@@ -394,10 +411,7 @@ async fn serve_operator(port: TcpListener, status: Arc<HostStatus>, stop: Cancel
             admin::keep_stats_file(path, Arc::clone(&source), stop.clone()).await;
         }
     };
-    let (served, ()) = tokio::join!(admin::serve(port, Arc::clone(&source), stop.clone()), keeping);
-    if let Err(error) = served {
-        tracing::error!(%error, "The operator's port has failed");
-    }
+    tokio::join!(admin::serve(port, commands, Arc::clone(&source), stop.clone()), keeping);
 }
 
 async fn follow_accounts(accounts: Accounts, hub: Arc<Hub>, stop: CancellationToken) {

@@ -25,6 +25,7 @@ pub mod mailbox;
 pub mod outbox;
 pub mod shard;
 
+pub mod admissions;
 pub mod listener;
 pub mod protocol;
 pub mod session;
@@ -49,7 +50,10 @@ pub mod config;
 pub mod allowance;
 pub mod cause;
 pub mod clock;
+pub mod descriptors;
+mod files;
 pub mod inbox;
+mod locks;
 pub mod log_rate;
 pub mod metrics;
 pub mod reload;

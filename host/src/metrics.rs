@@ -191,14 +191,22 @@ counters! {
         handshakes_failed: Counter,
         /// TLS handshakes that failed, took too long, or were none.
         tls_handshakes_failed: Counter,
-        /// Connections dropped because as many TLS handshakes as may be were under way.
+        /// Connections closed during their TLS handshake to make room for others.
         tls_handshakes_refused: Counter,
+        /// Connections to the operator's port ended, before or after their request was there, because others needed the place.
+        operator_ended: Counter,
+        /// Connections to the operator's port refused because all who were there were being answered.
+        operator_refused: Counter,
         /// Upgrades refused because the page that asked is none of those allowed.
         refused_origin: Counter,
         /// Connections refused because the host holds as many as it may.
         refused_total as "refused_at_limit": Counter,
         /// Connections refused because their address holds as many as it may.
         refused_per_address as "refused_at_address_limit": Counter,
+        /// Connections without a valid key that were closed to make room for others, or because there were too many of them.
+        displaced as "connections_displaced": Counter,
+        /// Connections closed at once because the descriptors that are left are kept for adapters, files and the operator.
+        refused_without_descriptors: Counter,
         /// Sessions begun.
         sessions as "sessions_begun": Counter,
         /// Log-ins that succeeded.
@@ -251,8 +259,10 @@ counters! {
         remembered: Counter,
         /// Log-ins that waited for the check of their key that others had asked for.
         joined: Counter,
-        /// Checks of keys that took a hash.
+        /// Keys that were looked for among the stored hashes.
         checked: Counter,
+        /// Hashes that they were compared with, tens of milliseconds each.
+        hashes: Counter,
         /// Keys that wait for such a check.
         waiting: Gauge,
         /// Log-ins that were told to come back because too many keys are being checked.

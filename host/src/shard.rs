@@ -36,11 +36,11 @@ pub use self::{
 };
 use crate::{
     accounts::{KeyId, UserName},
+    admissions::Admission,
     clock::Clock,
     feed::Feed,
     inbox::Inbox,
     index::{Index, Inserted, Removed},
-    listener::Admission,
     mailbox::{Mailbox, SessionId, Times, Update},
     metrics::FeedCounters,
     model::{FeedId, InstrumentId, MaxRate, Mode},

@@ -19,6 +19,7 @@ use crate::{
         LinkReport, Listeners, NotReady, Readiness, Reloaded, SessionCounts, StatusReport, StatusSource,
         Token, find_symbols, read_kept_key,
     },
+    admissions::Admissions,
     bus::BusCounters,
     calendar::MarketPhase,
     catalog::Catalog,
@@ -26,7 +27,6 @@ use crate::{
     config::Settings,
     feed::{ConnectionStatus, Feed, FeedState, ListReport},
     hub::Hub,
-    listener::Admissions,
     metrics::{self, Families, FeedCounters, FeedSample, HostSample, ListSample, ServerCounters},
     plugins::{AdapterInstance, driver, loader},
     run_dir::RunDir,
@@ -165,6 +165,7 @@ impl HostStatus {
             uptime: self.clock.uptime(),
             sessions: self.sessions().into_iter().sum::<usize>() as u64,
             connections: self.admissions.open() as u64,
+            connections_without_key: self.admissions.without_key() as u64,
             counters: &self.counters,
             bus: self.bus_events(),
             keys: self.console.accounts.counters(),
@@ -184,6 +185,10 @@ impl StatusSource for HostStatus {
 
     fn console_token(&self) -> &Token {
         &self.console.token
+    }
+
+    fn counters(&self) -> Arc<ServerCounters> {
+        Arc::clone(&self.counters)
     }
 
     fn websocket(&self) -> SocketAddr {
@@ -300,6 +305,7 @@ impl StatusSource for HostStatus {
             plugins_error: self.catalog.file_error().map(|error| error.to_string()),
             sessions: SessionCounts {
                 connections: self.admissions.open(),
+                without_key: self.admissions.without_key(),
                 total: by_shard.iter().sum(),
                 by_shard,
             },

@@ -19,12 +19,17 @@ mod bus;
 mod bus_abuse;
 mod canary;
 mod clients;
+mod closing;
 mod console;
+#[cfg(unix)]
+mod data_folder;
 mod delivery;
 mod documented;
 mod encryption;
 mod faults;
 mod feed_status;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod first_run;
 mod hostile;
 mod hours;
 mod integrity;
@@ -45,5 +50,6 @@ mod otel;
 mod protocol;
 mod reload;
 mod slow_client;
+mod strangers;
 mod subscriptions;
 mod upgrades;

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     BusCounters, BusSettings,
-    listener::{Arrival, Listener},
+    listener::{Accepted, Arrival, Listener},
     places::{Place, Places},
     private::Private,
     zmtp::{Inspected, Inspector, Splitter, Violation},
@@ -101,8 +101,9 @@ pub(super) async fn accept(listener: Listener, gate: Arc<Gate>) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok(Some(arrival)) => begin(arrival, &gate),
-            Ok(None) => {
+            Ok(Accepted::Arrival(arrival)) => begin(arrival, &gate),
+            Ok(Accepted::NoRoom) => BusCounters::count(&counters.refused_without_descriptors),
+            Ok(Accepted::OtherUser) => {
                 BusCounters::count(&counters.refused_user);
                 outside_line!(
                     warn,

@@ -9,6 +9,7 @@ use std::{
 use tokio::net::TcpListener;
 
 use super::{BusError, places::Origin, private::Halves};
+use crate::descriptors;
 
 /// Somebody who has connected.
 pub(super) struct Arrival {
@@ -16,6 +17,16 @@ pub(super) struct Arrival {
     pub(super) origin: Origin,
     /// What logs call it.
     pub(super) peer: String,
+}
+
+/// What became of a connection that was accepted.
+pub(super) enum Accepted {
+    /// Somebody who may speak.
+    Arrival(Arrival),
+    /// Nobody: a program of another user came to the Unix socket.
+    OtherUser,
+    /// Nobody: the descriptors that are left are kept for others.
+    NoRoom,
 }
 
 /// A port or a socket.
@@ -36,33 +47,44 @@ pub(super) struct UnixListener {
 }
 
 impl Listener {
-    /// Somebody who comes; none when it is somebody who may not.
+    /// Whoever comes next.
     ///
     /// # Errors
     /// Those of the system.
     ///
     /// # Cancel Safety
     /// Nobody is lost.
-    pub(super) async fn accept(&self) -> io::Result<Option<Arrival>> {
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
+                if !descriptors::has_room_for(&stream) {
+                    return Ok(Accepted::NoRoom);
+                }
                 // It only delays the answer to a PING.
                 _ = stream.set_nodelay(true);
                 let (from, to) = stream.into_split();
                 let halves: Halves = (Box::new(from), Box::new(to));
-                Ok(Some(Arrival { halves, origin: Origin::of(peer.ip()), peer: peer.to_string() }))
+                Ok(Accepted::Arrival(Arrival {
+                    halves,
+                    origin: Origin::of(peer.ip()),
+                    peer: peer.to_string(),
+                }))
             }
             #[cfg(unix)]
             Self::Unix(socket) => {
                 let (stream, _) = socket.listener.accept().await?;
                 let user = stream.peer_cred()?.uid();
                 if user != socket.owner && user != 0 {
-                    return Ok(None);
+                    return Ok(Accepted::OtherUser);
+                }
+                if !descriptors::has_room_for(&stream) {
+                    return Ok(Accepted::NoRoom);
                 }
                 let (from, to) = stream.into_split();
                 let halves: Halves = (Box::new(from), Box::new(to));
-                Ok(Some(Arrival { halves, origin: Origin::Socket, peer: socket.path.display().to_string() }))
+                let peer = socket.path.display().to_string();
+                Ok(Accepted::Arrival(Arrival { halves, origin: Origin::Socket, peer }))
             }
         }
     }

@@ -7,23 +7,24 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{Prepared, trouble};
 use crate::{
-    accounts::{Accounts, AccountsError, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
+    accounts::{Accounts, AccountsError, openalgo::OpenAlgoSettings, secrets::write_private},
     admin::{Token, from_this_machine},
+    admissions::ConnectionLimits,
     bus::BusSettings,
     calendar::{self, Calendars},
     clock,
     config::{PluginsFile, Problems, Settings, Sources},
+    descriptors::Budget,
     feed::FeedSettings,
     host::{Host, Plan},
     hub::HubSettings,
-    listener::ConnectionLimits,
     outbox::OutboxLimits,
     protocol::encode::EncodeOptions,
     reload::Reload,
@@ -105,7 +106,15 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     let doubts = trouble::doubts(&settings, &sources.working_dir);
     let unusable = |error: AccountsError| Problems::from(trouble::data_folder(&settings, &error));
     let doubts = doubts.map_err(|error| Problems::from(trouble::data(&settings, &error)))?;
-    for doubt in doubts.into_iter().chain(trouble::another_host(&settings.data_dir)) {
+    let Budget { limit, reserve, clients } = descriptors(&settings);
+    tracing::info!(
+        limit,
+        reserve,
+        clients,
+        max_connections = settings.max_connections,
+        "The descriptors of the host are shared out"
+    );
+    for doubt in doubts.into_iter().chain(trouble::few_descriptors(&settings)) {
         tracing::warn!(detail = doubt, "Setting needs attention");
     }
     if let Some(detail) = trouble::nothing_served(&plugins) {
@@ -114,9 +123,9 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     for problem in trouble::folders(&settings) {
         tracing::error!(%problem, "A folder cannot be used; the host starts without it");
     }
+    let run_dir = RunDir::make(&settings.data_dir).map_err(unusable)?;
     let accounts = open_accounts(&settings, &sources.working_dir)?;
     let newcomer = first_run(&settings, &plugins, &accounts)?;
-    let run_dir = RunDir::make(&settings.data_dir).map_err(unusable)?;
     let console_token = Token::of_console(&settings.data_dir).map_err(unusable)?;
     let calendar_file = settings.calendar.clone();
     let accounts = (accounts, calendars.clone(), tls);
@@ -259,9 +268,20 @@ fn plan(
     }
 }
 
-/// Limits on connections, as the settings say.
+/// How the files and sockets that the host may open are shared out with these settings.
+pub(super) fn descriptors(settings: &Settings) -> Budget {
+    Budget::attainable(settings.bus_address().map_or(0, |_| settings.bus_publishers))
+}
+
+/// Limits on connections: as the settings say, and no more than fit into the descriptors of the host.
 pub(crate) fn connection_limits(settings: &Settings) -> ConnectionLimits {
-    ConnectionLimits { total: settings.max_connections, per_address: settings.max_connections_per_address }
+    let fitting = descriptors(settings).clients;
+    ConnectionLimits {
+        total: settings.max_connections.min(fitting),
+        per_address: settings.max_connections_per_address,
+        strangers: settings.max_connections_without_key,
+        strangers_per_address: settings.max_connections_without_key_per_address,
+    }
 }
 
 /// What new sessions begin with, as the settings say.
@@ -329,11 +349,9 @@ fn first_run(
     if !brokers.any(|broker| broker == DEMO_BROKER) {
         return Ok(Some(Newcomer::Nobody));
     }
-    store.create_user(DEMO_USER)?;
-    store.set_account(DEMO_USER, DEMO_BROKER, &Credentials::default())?;
-    let key = store.create_key(DEMO_USER, "first run")?;
     let file = settings.data_dir.join(DEMO_KEY_FILE);
-    write_private(&file, format!("{}\n", key.expose_secret()).as_bytes())?;
+    let keep = |key: &SecretString| write_private(&file, format!("{}\n", key.expose_secret()).as_bytes());
+    store.create_first_user(DEMO_USER, DEMO_BROKER, "first run", keep)?;
     Ok(Some(Newcomer::Demo(file)))
 }
 

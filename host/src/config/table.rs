@@ -92,12 +92,18 @@ settings! {
         bids_asks: bool = Setting::new("TICKHOST_BIDS_ASKS", Kind::Switch).default("true");
     }
     "Limits for clients" {
-        /// Connections at one time.
+        /// Connections at one time with a valid key.
         max_connections: usize = Setting::new("TICKHOST_MAX_CONNECTIONS", Kind::Whole(1, 1_000_000)).default("10000").live();
         /// Connections at one time with one API key.
         max_connections_per_key: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_PER_KEY", Kind::Whole(1, 1_000_000)).default("256");
-        /// Connections at one time from one address. Behind a proxy all clients have the proxy's address.
+        /// Connections at one time with a valid key from one address, or from one IPv6 network of 64 bits. Behind a proxy all clients have the proxy's address.
         max_connections_per_address: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_PER_ADDRESS", Kind::Whole(1, 1_000_000)).default("1024").live();
+        /// Connections at one time that have shown no valid key yet and may take WS_AUTH_GRACE_SECONDS for it; those beyond have 5
+        /// seconds. They come on top of TICKHOST_MAX_CONNECTIONS, and when all of that is taken the oldest of them gives up its
+        /// place to the next one.
+        max_connections_without_key: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_WITHOUT_KEY", Kind::Whole(16, 1_000_000)).default("1024").live();
+        /// The same from one address.
+        max_connections_without_key_per_address: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_WITHOUT_KEY_PER_ADDRESS", Kind::Whole(16, 1_000_000)).default("256").live();
         /// Subscriptions that one client may hold; each mode of a symbol counts.
         max_subscriptions_per_client: usize = Setting::new("TICKHOST_MAX_SUBSCRIPTIONS_PER_CLIENT", Kind::Whole(1, 100_000)).default("5000").live();
         /// Longest message of a client.

@@ -93,7 +93,9 @@ fn problems_of_every_part_are_reported_at_once_and_no_secret_is() {
         report.to_string().replace(place.folder.path().to_str().unwrap(), "DIR").replace(&port, "PORT");
     assert!(!text.contains("hunter2"), "{text}");
     let text = text.replace("[::]", "").replace(&format!("{DLL_PREFIX}adapter_sim{DLL_SUFFIX}"), "LIBRARY");
-    insta::assert_snapshot!("report", text);
+    // What the system of the test allows.
+    let text: Vec<&str> = text.lines().filter(|line| !line.contains("descriptors ")).collect();
+    insta::assert_snapshot!("report", text.join("\n"));
 }
 
 #[test]
