@@ -24,6 +24,9 @@ const MAX_COMMAND_BYTES: usize = 1_024;
 /// compiler), and takes what is right for nonsense.
 const WRONG_SECRET: &[u8] = b"^RROR\x03400";
 
+/// Signature and version, the beginning of a greeting.
+const GREETING_HEAD: usize = 12;
+
 /// Where a handshake is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -50,9 +53,20 @@ impl Handshake {
         if self.secret.is_some() { Mechanism::Plain } else { Mechanism::Null }
     }
 
-    /// What the host says first.
-    pub(super) fn greeting(&self) -> [u8; GREETING] {
-        frame::greeting_of(self.mechanism())
+    /// What the host says first. Where it wants a secret it keeps that to itself until the publisher has said what it offers:
+    /// libzmq leaves at once when that is another security, and nobody would know why.
+    pub(super) fn greeting(&self) -> Vec<u8> {
+        let mechanism = self.mechanism();
+        let greeting = frame::greeting_of(mechanism);
+        let length = if mechanism == Mechanism::Plain { GREETING_HEAD } else { GREETING };
+        greeting.iter().take(length).copied().collect()
+    }
+
+    /// The rest of the greeting, where it was kept back.
+    fn push_rest(&self, answer: &mut Vec<u8>) {
+        if self.mechanism() == Mechanism::Plain {
+            answer.extend(frame::greeting_of(Mechanism::Plain).iter().skip(GREETING_HEAD));
+        }
     }
 
     /// Whether the next thing is a greeting, and not a frame.
@@ -69,12 +83,17 @@ impl Handshake {
         let mechanism = self.mechanism();
         if !frame::fits_greeting(bytes, mechanism) {
             let speaks_null = mechanism == Mechanism::Plain && frame::fits_greeting(bytes, Mechanism::Null);
-            return Err(if speaks_null { Violation::NoSecret } else { Violation::Greeting });
+            if !speaks_null {
+                return Err(Violation::Greeting);
+            }
+            self.push_rest(answer);
+            return Err(Violation::NoSecret);
         }
         if bytes.len() < GREETING {
             return Ok(None);
         }
         self.step = if mechanism == Mechanism::Plain { Step::Hello } else { Step::Ready };
+        self.push_rest(answer);
         if mechanism == Mechanism::Null {
             push_ready(answer, b"SUB");
         }
@@ -147,10 +166,10 @@ mod tests {
     fn greeted() -> Handshake {
         let mut handshake = Handshake::new(Some(SECRET.into()));
         let greeting = frame::greeting_of(Mechanism::Plain);
-        assert_eq!(handshake.greeting(), greeting);
-        let mut answer = Vec::new();
-        assert_eq!(handshake.take_greeting(&greeting, &mut answer), Ok(Some(GREETING)));
-        assert_eq!(answer, b"");
+        let mut said = handshake.greeting();
+        assert_eq!(said.len(), GREETING_HEAD);
+        assert_eq!(handshake.take_greeting(&greeting, &mut said), Ok(Some(GREETING)));
+        assert_eq!(said, greeting);
         handshake
     }
 
@@ -191,6 +210,8 @@ mod tests {
         }
         let mut handshake = Handshake::new(Some(SECRET.into()));
         let without = frame::greeting_of(Mechanism::Null);
-        assert_eq!(handshake.take_greeting(&without, &mut Vec::new()), Err(Violation::NoSecret));
+        let mut said = handshake.greeting();
+        assert_eq!(handshake.take_greeting(&without, &mut said), Err(Violation::NoSecret));
+        assert_eq!(said, frame::greeting_of(Mechanism::Plain), "libzmq says why it leaves");
     }
 }
