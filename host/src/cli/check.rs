@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::{run, trouble};
+use super::{confinement::Confinement, run, trouble};
 use crate::{
     accounts::secrets::unwritable,
     admin::Token,
@@ -129,6 +129,9 @@ fn check_plugins(settings: &Settings, validate: Validate<'_>, report: &mut Repor
         report.warnings.extend(integrity::check_access(path).err().map(|error| error.to_string()));
     }
     report.facts.push(format!("{}: adapters switched on: {enabled}", path.display()));
+    let Confinement { holds, lacks } = Confinement::of(&plugins);
+    report.facts.push(format!("adapters in processes of their own are confined: {holds}"));
+    report.warnings.extend(lacks);
     for adapter in plugins.enabled() {
         let Ok(library) = &adapter.library_path else { continue };
         match validate(adapter, library) {

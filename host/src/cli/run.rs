@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{Prepared, trouble};
+use super::{Prepared, confinement, trouble};
 use crate::{
     accounts::{Accounts, AccountsError, openalgo::OpenAlgoSettings, secrets::write_private},
     admin::{Token, from_this_machine},
@@ -124,6 +124,7 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
         tracing::error!(%problem, "A folder cannot be used; the host starts without it");
     }
     let run_dir = RunDir::make(&settings.data_dir).map_err(unusable)?;
+    confinement::announce(&plugins);
     let accounts = open_accounts(&settings, &sources.working_dir)?;
     let newcomer = first_run(&settings, &plugins, &accounts)?;
     let console_token = Token::of_console(&settings.data_dir).map_err(unusable)?;
