@@ -11,6 +11,7 @@ use super::{confinement::Confinement, run, trouble};
 use crate::{
     accounts::secrets::unwritable,
     admin::Token,
+    bus::probe_unix,
     calendar::{Calendars, date::Date},
     clock,
     config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources},
@@ -90,6 +91,7 @@ fn check_at(sources: &Sources, validate: Validate<'_>, taken: &[SocketAddr], now
     check_tls(&settings, now_ns, &mut report);
     check_data(&settings, &sources.working_dir, &mut report);
     check_ports(&settings, taken, &mut report);
+    check_bus_socket(&settings, &mut report);
     check_descriptors(&settings, &mut report);
     report
 }
@@ -230,6 +232,19 @@ fn check_ports(settings: &Settings, taken: &[SocketAddr], report: &mut Report) {
             }
             Err(error) => report.problems.push(trouble::port(settings, prefix, address, &error)),
         }
+    }
+}
+
+fn check_bus_socket(settings: &Settings, report: &mut Report) {
+    let Some(path) = settings.bus_socket.as_deref().filter(|_| settings.bus) else { return };
+    match probe_unix(path) {
+        Ok(()) => report.facts.push(format!("Unix socket of the bus {}", path.display())),
+        Err(error) if error.kind() == ErrorKind::AddrInUse && report.host_runs => {
+            report
+                .facts
+                .push(format!("Unix socket of the bus {}, which the host that runs has", path.display()));
+        }
+        Err(error) => report.problems.push(trouble::bus_socket(settings, path, &error)),
     }
 }
 

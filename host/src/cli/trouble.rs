@@ -50,12 +50,20 @@ pub(super) fn start(settings: &Settings, error: StartError) -> anyhow::Error {
             port(settings, prefix, *address, reason)
         }
         StartError::Bus(BusError::Listen { address, reason }) => port(settings, "zmq", *address, reason),
-        StartError::Bus(BusError::Socket { path, reason }) => {
-            about_path(settings, "bus_socket", path, &reason.to_string())
-        }
+        StartError::Bus(BusError::Socket { path, reason }) => bus_socket(settings, path, reason),
         _ => return error.into(),
     };
     Problems::from(problem).into()
+}
+
+/// The Unix socket of the bus, which cannot be opened.
+pub(super) fn bus_socket(settings: &Settings, path: &Path, error: &io::Error) -> Problem {
+    let message = match error.kind() {
+        ErrorKind::NotFound => "its folder does not exist; make it first".to_owned(),
+        ErrorKind::AddrInUse => "another program listens there (another tickhost?)".to_owned(),
+        _ => format!("cannot be opened: {error}"),
+    };
+    about_path(settings, "bus_socket", path, &message)
 }
 
 /// A calendar that cannot be used.
