@@ -8,6 +8,7 @@
 mod blocking;
 mod changes;
 mod checks;
+mod damage;
 mod database;
 mod fingerprint;
 pub mod look;

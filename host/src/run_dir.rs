@@ -15,6 +15,7 @@ use crate::{
         secrets::{private_dir, unwritable},
     },
     admin::RunningHost,
+    files,
     locks::{self, Lock},
 };
 
@@ -49,8 +50,10 @@ impl RunDir {
         let lock = lock.ok_or_else(|| taken(data_dir))?;
         remove_left_behind(&base);
         let own = private_dir(&Self::own_of(data_dir))?;
-        let chosen = std::env::var_os(CACHE_VARIABLE).filter(|value| !value.is_empty());
-        let cache = chosen.map_or_else(|| data_dir.join("cache"), PathBuf::from);
+        let chosen = std::env::var_os(CACHE_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+        // Adapters write there under names that everybody knows.
+        let closed = chosen.filter(|folder| files::require_closed(folder).is_ok());
+        let cache = closed.unwrap_or_else(|| data_dir.join("cache"));
         // Processes may be started elsewhere.
         let cache = std::path::absolute(&cache).unwrap_or(cache);
         Ok(Self { base, own, cache, _lock: lock })

@@ -23,6 +23,8 @@ mod console;
 mod data_folder;
 mod delivery;
 mod documented;
+#[cfg(target_os = "linux")]
+mod doors;
 mod encryption;
 mod faults;
 mod feed_status;

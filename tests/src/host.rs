@@ -36,6 +36,7 @@ rate_hz = 20.0
 pub struct HostBuilder {
     plugins: String,
     env: BTreeMap<String, String>,
+    descriptors: Option<u32>,
     dir: TempDir,
 }
 
@@ -82,7 +83,7 @@ impl HostBuilder {
         ];
         let mut env: BTreeMap<String, String> = env.map(|(name, value)| (name.into(), value.into())).into();
         env.insert("TICKHOST_DATA_DIR".into(), data.display().to_string());
-        Self { plugins: PLUGINS.to_owned(), env, dir }
+        Self { plugins: PLUGINS.to_owned(), env, descriptors: None, dir }
     }
 
     /// Another `plugins.toml`.
@@ -110,6 +111,13 @@ impl HostBuilder {
         self
     }
 
+    /// The most files and sockets that the daemon may have open, which it cannot raise.
+    #[must_use]
+    pub fn descriptors(mut self, limit: u32) -> Self {
+        self.descriptors = Some(limit);
+        self
+    }
+
     /// The directory of this test, which ends with it.
     pub fn dir(&self) -> &Path {
         self.dir.path()
@@ -134,7 +142,11 @@ impl HostBuilder {
     /// Starts the daemon and waits until it serves.
     pub fn start(self) -> Host {
         self.write_plugins();
-        let mut child = command(&self.env, &["run"])
+        let mut run = command(&self.env, &["run"]);
+        if let Some(limit) = self.descriptors {
+            run = within(limit, &run);
+        }
+        let mut child = run
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -385,6 +397,15 @@ fn command(env: &BTreeMap<String, String>, args: &[&str]) -> Command {
         Path::new(&env["TICKHOST_DATA_DIR"]).parent().expect("the test's directory").join("plugins.toml");
     command.env("TICKHOST_PLUGINS", plugins).envs(env);
     command
+}
+
+/// The same command, with this limit of open files.
+fn within(descriptors: u32, command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")]);
+    limited.arg(command.get_program()).args(command.get_args()).env_clear();
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited
 }
 
 fn run(env: &BTreeMap<String, String>, args: &[&str], input: &str) -> Output {

@@ -119,7 +119,7 @@ pub(super) fn folders(settings: &Settings) -> Vec<Problem> {
     let cache =
         std::env::var_os(run_dir::CACHE_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(folder) = cache.map(|folder| std::path::absolute(&folder).unwrap_or(folder))
-        && let Err(error) = files::require_unshared(&folder).and_then(|()| probe_folder(&folder))
+        && let Err(error) = files::require_closed(&folder).and_then(|()| probe_folder(&folder))
     {
         let message = unwritable(&folder, &error).to_string();
         problems.push(Problem::new(Origin::Environment, run_dir::CACHE_VARIABLE, message));
@@ -173,6 +173,10 @@ pub(super) fn doubts(settings: &Settings, working_dir: &Path) -> Result<Vec<Stri
         (None, None) => look_at_embedded(&settings.data_dir)?,
     };
     doubts.extend(others_may_enter(&settings.data_dir));
+    let above = settings.data_dir.parent().unwrap_or(Path::new(""));
+    doubts.extend(files::require_unshared(above).err().map(|error| {
+        format!("the data folder {} could be exchanged for another: {error}", settings.data_dir.display())
+    }));
     Ok(doubts)
 }
 
