@@ -166,8 +166,15 @@ mod tests {
         assert!(Budget::of(1_024, 256).clients > 400);
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_limit_is_raised_to_what_is_attainable() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+        let lowered = Some(system::attainable() as u64 - 1);
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        setrlimit(Resource::Nofile, Rlimit { current: lowered, maximum }).unwrap();
+        assert!(system::present() < system::attainable());
         raise();
         assert_eq!(system::present(), system::attainable());
         assert_eq!(Budget::attainable(0).limit, system::present());

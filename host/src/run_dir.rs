@@ -44,6 +44,9 @@ impl RunDir {
     /// # Errors
     /// When it cannot be made, others can enter it, or another host has the data folder.
     pub fn make(data_dir: &Path) -> Result<Self, AccountsError> {
+        if !data_dir.is_dir() {
+            private_dir(data_dir)?;
+        }
         let base = private_dir(&data_dir.join("run"))?;
         let file = base.join(LOCK_FILE);
         let lock = locks::take(&file, PATIENCE).map_err(|error| unwritable(&file, &error))?;

@@ -49,6 +49,26 @@ async fn commands_reach_the_host_when_nobody_else_can() {
 }
 
 #[tokio::test]
+async fn a_check_says_how_many_clients_fit_and_the_host_admits_no_more() {
+    let builder = HostBuilder::new().descriptors(1_024);
+    let checked = builder.run(&["check"], "");
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_ok(&checked);
+    let line =
+        said.lines().find(|line| line.contains("descriptors 1024")).unwrap_or_else(|| panic!("{said}"));
+    let fit = line.split("enough for ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    let warning = said.lines().find(|line| line.starts_with("warning  TICKHOST_MAX_CONNECTIONS is 10000"));
+    assert!(warning.is_some_and(|line| line.contains(fit) && line.contains("LimitNOFILE")), "{said}");
+    let host = builder.start();
+    assert_eq!(host.status().await["limits"]["connections"].to_string(), fit);
+    let logged = host.messages("The descriptors of the host are shared out");
+    assert_eq!(logged[0]["clients"].to_string(), fit, "{logged:?}");
+    // Enough for all that the setting allows is no reason for a warning.
+    let roomy = HostBuilder::new().env("TICKHOST_MAX_CONNECTIONS", 100).run(&["check"], "");
+    assert!(!String::from_utf8_lossy(&roomy.stdout).contains("warning  TICKHOST_MAX"), "{roomy:?}");
+}
+
+#[tokio::test]
 async fn a_crowd_of_connections_leaves_descriptors_for_adapters_the_operator_and_files() {
     let mut settings = HostBuilder::new().descriptors(256);
     for name in ["TICKHOST_MAX_CONNECTIONS", "TICKHOST_MAX_CONNECTIONS_PER_ADDRESS"] {

@@ -111,7 +111,7 @@ impl HostBuilder {
         self
     }
 
-    /// The most files and sockets that the daemon may have open, which it cannot raise.
+    /// The most files and sockets that the daemon, and commands before it starts, may have open. They cannot raise it.
     #[must_use]
     pub fn descriptors(mut self, limit: u32) -> Self {
         self.descriptors = Some(limit);
@@ -126,7 +126,7 @@ impl HostBuilder {
     /// Runs a command to its end.
     pub fn run(&self, args: &[&str], input: &str) -> Output {
         self.write_plugins();
-        run(&self.env, args, input)
+        run_to_end(self.limited(command(&self.env, args)), input)
     }
 
     /// As [`Self::run`], with the `plugins.toml` that is there.
@@ -142,11 +142,8 @@ impl HostBuilder {
     /// Starts the daemon and waits until it serves.
     pub fn start(self) -> Host {
         self.write_plugins();
-        let mut run = command(&self.env, &["run"]);
-        if let Some(limit) = self.descriptors {
-            run = within(limit, &run);
-        }
-        let mut child = run
+        let mut child = self
+            .limited(command(&self.env, &["run"]))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -180,6 +177,13 @@ impl HostBuilder {
             env: self.env,
             secrets: Secrets::default(),
             log,
+        }
+    }
+
+    fn limited(&self, command: Command) -> Command {
+        match self.descriptors {
+            Some(limit) => within(limit, &command),
+            None => command,
         }
     }
 
@@ -409,8 +413,12 @@ fn within(descriptors: u32, command: &Command) -> Command {
 }
 
 fn run(env: &BTreeMap<String, String>, args: &[&str], input: &str) -> Output {
+    run_to_end(command(env, args), input)
+}
+
+fn run_to_end(mut command: Command, input: &str) -> Output {
     use std::io::Write as _;
-    let mut child = command(env, args)
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
