@@ -69,6 +69,7 @@ use self::{
 };
 use crate::{
     catalog::Outcome,
+    log_rate::outside_line,
     metrics::{FeedCounters, ServerCounters},
     shard::Surveyed,
 };
@@ -251,7 +252,7 @@ async fn until<T>(shutdown: &CancellationToken, awaited: impl Future<Output = T>
 }
 
 async fn pause(error: &io::Error, shutdown: &CancellationToken) {
-    tracing::warn!(%error, "Could not accept a connection on the operator's port");
+    outside_line!(warn, %error, "Could not accept a connection on the operator's port");
     let _waited = until(shutdown, tokio::time::sleep(ACCEPT_PAUSE)).await;
 }
 

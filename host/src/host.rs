@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     accounts::{self, Accounts},
     admin,
+    admissions::{Admissions, ConnectionLimits},
     bus::{Bus, BusError, BusSettings},
     bus_feed::{BusConnector, BusDirectory, BusRouter},
     catalog::{self, Catalog, Loader},
@@ -19,7 +20,7 @@ use crate::{
     config::{PluginsFile, Settings},
     feed::Connector,
     hub::{Hub, HubSettings},
-    listener::{self, Admissions, ConnectionLimits},
+    listener,
     mailbox::Mailbox,
     metrics::ServerCounters,
     plugins::{journal::Journal, process::ProcessSettings},
@@ -29,7 +30,7 @@ use crate::{
     session::{SessionContext, SessionPolicy},
     shard::{self, ShardCommand, ShardHandle},
     status::{self, HostStatus},
-    tls::{self, HandshakeLimits, Handshakes, Tls},
+    tls::{self, Handshakes, Tls},
     upgrade::Refusals,
 };
 
@@ -166,8 +167,7 @@ impl Host {
             plan.hub,
             Arc::clone(&counters),
         );
-        let control_runtime = tokio::runtime::Handle::current();
-        hub.run_on(control_runtime.clone());
+        hub.run_on(tokio::runtime::Handle::current());
 
         let stop_serving = CancellationToken::new();
         let context = Arc::new(SessionContext {
@@ -179,7 +179,7 @@ impl Host {
         let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
         let core = Router::new(&mailboxes, plan.encode, Arc::clone(&counters), calendars);
         let routing = router::run(core, router.clone(), clock, stop_serving.clone());
-        let sink = BusRouter::new(directory, Arc::clone(&hub), control_runtime);
+        let sink = BusRouter::new(directory, Arc::clone(&hub));
         let mut threads = start_shards(&shards, &router, &context)?;
         // Bus and router share a thread: a tick then wakes one other on its way, that of its clients.
         let (thread, runtime) = on_own_thread("router", move || routing)?;
@@ -197,7 +197,8 @@ impl Host {
         let mut tasks = JoinSet::new();
         tasks.spawn(catalog::watch::run(Arc::clone(&catalog), Arc::clone(&hub), stop_serving.clone()));
         tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
-        let admissions = Admissions::new(plan.connections);
+        tasks.spawn(Arc::clone(&hub).follow_invalidations(stop_serving.clone()));
+        let admissions = Admissions::new(plan.connections, Arc::clone(&counters));
         let status = Arc::new(HostStatus {
             token,
             console,
@@ -369,8 +370,7 @@ fn encrypt(
     end: CancellationToken,
 ) -> Result<(JoinHandle<()>, Handshakes), StartError> {
     let (thread, runtime) = on_own_thread("tls", move || async move { end.cancelled().await })?;
-    let limits = HandshakeLimits::default();
-    Ok((thread, Handshakes::new(tls.clone(), runtime, limits, Arc::clone(refusals), stop.clone())))
+    Ok((thread, Handshakes::new(tls.clone(), runtime, Arc::clone(refusals), stop.clone())))
 }
 
 /// Runs a future that needs no other thread on a thread of its own, and gives the runtime there.

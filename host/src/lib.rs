@@ -25,6 +25,7 @@ pub mod mailbox;
 pub mod outbox;
 pub mod shard;
 
+pub mod admissions;
 pub mod listener;
 pub mod protocol;
 pub mod session;
@@ -46,6 +47,7 @@ pub mod accounts;
 pub mod cli;
 pub mod config;
 
+pub mod allowance;
 pub mod cause;
 pub mod clock;
 pub mod descriptors;

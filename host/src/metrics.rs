@@ -165,6 +165,8 @@ counters! {
         instruments_returned: Counter,
         /// What adapters said of their lists of instruments and nobody can read.
         lists_malformed: Counter,
+        /// Symbols refused to a user who had taken as many of a shared feed as were left for all others.
+        refused_share: Counter,
         /// Events that an adapter sent faster than the feed takes them.
         events_lost: Counter,
         /// When the last tick came.
@@ -189,7 +191,7 @@ counters! {
         handshakes_failed: Counter,
         /// TLS handshakes that failed, took too long, or were none.
         tls_handshakes_failed: Counter,
-        /// Connections dropped because as many TLS handshakes as may be were under way.
+        /// Connections closed during their TLS handshake to make room for others.
         tls_handshakes_refused: Counter,
         /// Connections to the operator's port ended, before or after their request was there, because others needed the place.
         operator_ended: Counter,
@@ -201,6 +203,8 @@ counters! {
         refused_total as "refused_at_limit": Counter,
         /// Connections refused because their address holds as many as it may.
         refused_per_address as "refused_at_address_limit": Counter,
+        /// Connections without a valid key that were closed to make room for others, or because there were too many of them.
+        displaced as "connections_displaced": Counter,
         /// Connections closed at once because the descriptors that are left are kept for adapters, files and the operator.
         refused_without_descriptors: Counter,
         /// Sessions begun.
@@ -223,7 +227,9 @@ counters! {
         orders: Counter,
         /// Order updates that a shard was too far behind to take.
         orders_lost: Counter,
-        /// Order updates of adapters that were no JSON object.
+        /// Order updates dropped for clients that were behind with them, and were told so.
+        orders_dropped: Counter,
+        /// Order updates of adapters that could not be passed on.
         orders_malformed: Counter,
         /// Requests to an OpenTelemetry collector that did not arrive.
         exports_failed: Counter,
@@ -253,8 +259,10 @@ counters! {
         remembered: Counter,
         /// Log-ins that waited for the check of their key that others had asked for.
         joined: Counter,
-        /// Checks of keys that took a hash.
+        /// Keys that were looked for among the stored hashes.
         checked: Counter,
+        /// Hashes that they were compared with, tens of milliseconds each.
+        hashes: Counter,
         /// Keys that wait for such a check.
         waiting: Gauge,
         /// Log-ins that were told to come back because too many keys are being checked.

@@ -16,6 +16,7 @@ mod timers;
 
 use std::{
     net::SocketAddr,
+    pin::pin,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -45,12 +46,14 @@ pub use self::{
 };
 use crate::{
     accounts::{KeyId, UserName},
+    admissions::{Admission, HASTE, Signal},
     config::Origins,
     hub::Hub,
     metrics::ServerCounters,
     outbox::OutboxLimits,
     protocol::{codes::CloseReason, request},
     shard::{Arrival, Shard},
+    tls::Transport,
     upgrade::{self, Refusal, Refusals},
 };
 
@@ -139,22 +142,30 @@ pub struct SessionContext {
 pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival: Arrival) {
     let Arrival { stream, peer, since: started, admission, refusal: _told } = arrival;
     let policy = context.policy.load_full();
-    let settings = &policy.settings;
     let Ok(mut stream) = stream.attach() else { return };
-    let accepted = upgrade::accept(&mut stream, started + settings.auth_grace, &policy.origins).await;
-    let begun = match accepted {
-        Ok(begun) => begun,
-        Err(refused) => {
-            context.counters.handshakes_failed.add(1);
-            if refused.reason == Refusal::Origin {
-                context.counters.refused_origin.add(1);
+    // Who is only told that there is no room has no place that the next one could take, and so less time.
+    let (mut admission, grace, refused) = match admission {
+        Ok(admission) => (Some(admission), policy.settings.auth_grace, None),
+        Err(reason) => (None, policy.settings.auth_grace.min(HASTE), Some(reason)),
+    };
+    let begun = {
+        let mut opening = pin!(open(&mut stream, &context, &policy, peer, started + grace));
+        unless_told_to_go(admission.as_ref(), opening.as_mut()).await
+    };
+    let begun = match begun {
+        Ok(Some(begun)) => begun,
+        Ok(None) => return,
+        Err(_) => {
+            context.refusals.note(Refusal::NoRoom, peer);
+            if admission.as_mut().is_some_and(Admission::part) {
+                upgrade::refuse(&mut stream, Refusal::NoRoom.into()).await;
             }
-            context.refusals.note(refused.reason, peer);
-            upgrade::refuse(&mut stream, refused).await;
             return;
         }
     };
+    let refused = refused.or_else(|| shard.is_draining().then_some(CloseReason::ShuttingDown));
     // What came behind the request counts as read.
+    let settings = &policy.settings;
     let gate = Gate::new(settings.max_frame_bytes_before_auth.saturating_sub(begun.len()));
     let websocket = WebSocketStream::from_partially_read(
         Gated::new(stream, Rc::clone(&gate)),
@@ -164,15 +175,13 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
     )
     .await;
     let mut socket = Socket::new(websocket);
-    let refused = match &admission {
-        Err(reason) => Some(*reason),
-        Ok(_) if shard.is_draining() => Some(CloseReason::ShuttingDown),
-        Ok(_) => None,
+    let admission = match (admission, refused) {
+        (Some(admission), None) => admission,
+        (admission, reason) => {
+            let reason = reason.unwrap_or(CloseReason::TooManyConnections);
+            return end(&mut socket, admission, reason).await;
+        }
     };
-    if let Some(reason) = refused {
-        close(&mut socket, reason).await;
-        return;
-    }
     let me = SessionRef::new(shard.next_session_id(), peer, settings.outbox);
     shard.enter(&me);
     context.counters.sessions.add(1);
@@ -189,6 +198,8 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
         news: News::default(),
         pending: None,
         moves_after_pending: false,
+        signal: admission.signal().unwrap_or_default(),
+        admission,
         shard: Rc::clone(&shard),
         policy: Arc::clone(&policy),
         context: Arc::clone(&context),
@@ -197,19 +208,74 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
     session.give_up_everything();
     context.counters.closes.count(reason);
     tracing::debug!(session_id = me.id().0, %peer, %reason, "A session has ended");
-    close(&mut session.socket, reason).await;
     session.account_sent();
     shard.leave(&me);
+    let Session { mut socket, admission, .. } = session;
+    end(&mut socket, Some(admission), reason).await;
+}
+
+/// Makes the upgrade. None when it was refused, and told so.
+async fn open(
+    stream: &mut Transport,
+    context: &SessionContext,
+    policy: &SessionPolicy,
+    peer: SocketAddr,
+    until: Instant,
+) -> Option<Vec<u8>> {
+    match upgrade::accept(stream, until, &policy.origins).await {
+        Ok(begun) => Some(begun),
+        Err(refused) => {
+            context.counters.handshakes_failed.add(1);
+            if refused.reason == Refusal::Origin {
+                context.counters.refused_origin.add(1);
+            }
+            context.refusals.note(refused.reason, peer);
+            upgrade::refuse(stream, refused).await;
+            None
+        }
+    }
+}
+
+/// Runs `future` to its end, unless the connection is told to go before.
+async fn unless_told_to_go<F: Future>(
+    admission: Option<&Admission>,
+    future: F,
+) -> Result<F::Output, CloseReason> {
+    let Some(signal) = admission.and_then(Admission::signal) else { return Ok(future.await) };
+    tokio::select! {
+        biased;
+        reason = signal.wait() => Err(reason),
+        output = future => Ok(output),
+    }
+}
+
+/// Ends a connection. One that was told to go because its place is needed is told why only while few are; and who takes long to
+/// go is told to go at once when its place is needed.
+async fn end(socket: &mut Socket, mut admission: Option<Admission>, reason: CloseReason) {
+    if let Some(admission) = &mut admission
+        && admission.signal().is_some_and(|signal| signal.raised().is_some())
+        && !admission.part()
+    {
+        return;
+    }
+    // There is no place to give back any more when it is told to go.
+    _ = unless_told_to_go(admission.as_ref(), close(socket, reason)).await;
 }
 
 async fn close(socket: &mut Socket, reason: CloseReason) {
-    let frame = match reason {
-        // Nobody is there to read it, or the client's own close frame is answered by the library.
-        CloseReason::ConnectionLost | CloseReason::ClientClosed => None,
-        reason => Some(CloseFrame { code: CloseCode::from(reason.code()), reason: reason.text().into() }),
+    let closing = async {
+        match reason {
+            // Nobody is there to read it.
+            CloseReason::ConnectionLost => {}
+            CloseReason::ClientClosed => socket.answer_close().await,
+            reason => {
+                let code = CloseCode::from(reason.code());
+                socket.close(CloseFrame { code, reason: reason.text().into() }).await;
+            }
+        }
     };
     // A client that takes too long is left to the kernel.
-    let _timed_out = tokio::time::timeout(CLOSE_TIMEOUT, socket.close(frame)).await;
+    let _timed_out = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
 }
 
 /// State of one client.
@@ -229,6 +295,9 @@ struct Session {
     pending: Option<Pending>,
     /// The account moved while a request was being answered.
     moves_after_pending: bool,
+    /// Tells the session from elsewhere to end.
+    signal: Arc<Signal>,
+    admission: Admission,
     shard: Rc<Shard>,
     policy: Arc<SessionPolicy>,
     context: Arc<SessionContext>,
@@ -238,6 +307,7 @@ enum Event {
     Socket(SocketEvent),
     Done(Done),
     Timer,
+    ToldToGo(CloseReason),
 }
 
 impl Session {
@@ -252,9 +322,10 @@ impl Session {
             }
             let may_read = self.pending.is_none() && !self.rate.is_exhausted();
             let event = {
-                let Self { socket, me, pending, .. } = &mut *self;
+                let Self { socket, me, pending, signal, .. } = &mut *self;
                 tokio::select! {
                     biased;
+                    reason = signal.wait() => Event::ToldToGo(reason),
                     done = async {
                         match pending {
                             Some(pending) => pending.await,
@@ -275,6 +346,7 @@ impl Session {
                 Event::Socket(SocketEvent::Noticed) => self.heed_notices(),
                 Event::Socket(SocketEvent::Ended(error)) => Err(self.reason_of(error.as_ref())),
                 Event::Timer => Ok(()),
+                Event::ToldToGo(reason) => Err(reason),
             };
             if let Err(reason) = outcome.and_then(|()| self.heed_timers(Instant::now())) {
                 return reason;

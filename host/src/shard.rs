@@ -36,11 +36,11 @@ pub use self::{
 };
 use crate::{
     accounts::{KeyId, UserName},
+    admissions::Admission,
     clock::Clock,
     feed::Feed,
     inbox::Inbox,
     index::{Index, Inserted, Removed},
-    listener::Admission,
     mailbox::{Mailbox, SessionId, Times, Update},
     metrics::FeedCounters,
     model::{FeedId, InstrumentId, MaxRate, Mode},
@@ -282,10 +282,10 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
                 }
                 ShardCommand::Order { user, frame } => {
                     let sessions = shard.sessions.borrow();
-                    sessions
-                        .values()
-                        .filter(|session| session.is_user(&user) && session.wants_orders())
-                        .for_each(|session| session.push_control(frame.clone()));
+                    let readers =
+                        sessions.values().filter(|session| session.is_user(&user) && session.wants_orders());
+                    let dropped = readers.filter(|session| !session.push_order(frame.clone())).count();
+                    context.counters.orders_dropped.add(dropped as u64);
                 }
                 ShardCommand::Failed { instrument, mode, message } => {
                     shard.notify(

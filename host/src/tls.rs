@@ -22,7 +22,7 @@ use self::files::Loaded;
 pub use self::{
     files::{TlsError, TlsFiles},
     follow::follow,
-    handshake::{HandshakeLimits, Handshakes},
+    handshake::Handshakes,
     wire::{Incoming, Transport},
 };
 

@@ -35,8 +35,10 @@ async fn each_limit_on_connections_has_its_own_code() {
         host.status().await["sessions"]["connections"] == 2
     })
     .await;
-    let _fourth = Client::connect(host.websocket).await;
-    let _fifth = Client::connect(host.websocket).await;
+    // Only those with a key count: without one they would make room for the sixth.
+    let other = host.add_user("bob", "sim");
+    let _fourth = Client::login(host.websocket, &other).await;
+    let _fifth = Client::login(host.websocket, &other).await;
     let mut sixth = Client::connect(host.websocket).await;
     assert_eq!(sixth.closed().await.map(|(code, _)| code), Some(4431));
     first.subscribe(&["NSE:SBIN"], "LTP").await;

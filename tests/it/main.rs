@@ -16,8 +16,10 @@ mod adapter_kit;
 mod balance;
 mod brokers;
 mod bus;
+mod bus_abuse;
 mod canary;
 mod clients;
+mod closing;
 mod console;
 #[cfg(unix)]
 mod data_folder;
@@ -50,5 +52,6 @@ mod otel;
 mod protocol;
 mod reload;
 mod slow_client;
+mod strangers;
 mod subscriptions;
 mod upgrades;

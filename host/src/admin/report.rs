@@ -210,6 +210,8 @@ impl AdapterState {
 pub struct SessionCounts {
     /// Connections, those that have not finished their handshake included.
     pub connections: usize,
+    /// Of them, those that have shown no valid key yet.
+    pub without_key: usize,
     /// Sessions.
     pub total: usize,
     /// Sessions on each shard.

@@ -87,7 +87,7 @@ impl StatusSource for Fake {
             feeds: Vec::new(),
             plugins_error: None,
             adapters: vec![AdapterStatus { name: "sim".into(), ..AdapterStatus::default() }],
-            sessions: SessionCounts { connections: 3, total: 2, by_shard: vec![1, 1] },
+            sessions: SessionCounts { connections: 3, without_key: 1, total: 2, by_shard: vec![1, 1] },
             accounts_changes: 6,
             limits: Limits { connections: 10, connections_per_address: 5, connections_per_key: 4 },
             counters: Counts(vec![("auth_ok", 7), ("auth_failed", 8)]),

@@ -7,14 +7,13 @@ use std::{
     path::Path,
 };
 
-use super::{run, trouble};
+use super::{confinement::Confinement, run, trouble};
 use crate::{
     accounts::secrets::unwritable,
     admin::Token,
     calendar::{Calendars, date::Date},
     clock,
     config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources},
-    descriptors::Budget,
     plugins::integrity,
     run_dir,
     tls::Tls,
@@ -96,10 +95,10 @@ fn check_at(sources: &Sources, validate: Validate<'_>, taken: &[SocketAddr], now
 
 fn check_descriptors(settings: &Settings, report: &mut Report) {
     report.warnings.extend(trouble::few_descriptors(settings));
-    let Budget { limit, clients, .. } = run::descriptors(settings);
+    let (budget, fitting) = (run::descriptors(settings), run::connection_limits(settings));
     report.facts.push(format!(
-        "descriptors {limit}, enough for {clients} clients (TICKHOST_MAX_CONNECTIONS is {})",
-        settings.max_connections
+        "descriptors {}, enough for {} clients (TICKHOST_MAX_CONNECTIONS is {}) and {} without a key",
+        budget.limit, fitting.total, settings.max_connections, fitting.strangers
     ));
 }
 
@@ -127,6 +126,9 @@ fn check_plugins(settings: &Settings, validate: Validate<'_>, report: &mut Repor
         report.warnings.extend(integrity::check_access(path).err().map(|error| error.to_string()));
     }
     report.facts.push(format!("{}: adapters switched on: {enabled}", path.display()));
+    let Confinement { holds, lacks } = Confinement::of(&plugins);
+    report.facts.push(format!("adapters in processes of their own are confined: {holds}"));
+    report.warnings.extend(lacks);
     for adapter in plugins.enabled() {
         let Ok(library) = &adapter.library_path else { continue };
         match validate(adapter, library) {

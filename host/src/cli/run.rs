@@ -12,11 +12,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{Prepared, trouble};
+use super::{Prepared, confinement, trouble};
 use crate::{
     accounts::{Accounts, AccountsError, openalgo::OpenAlgoSettings, secrets::write_private},
     admin::{Token, from_this_machine},
-    bus::{self, BusSettings},
+    admissions::ConnectionLimits,
+    bus::BusSettings,
     calendar::{self, Calendars},
     clock,
     config::{PluginsFile, Problems, Settings, Sources},
@@ -24,7 +25,6 @@ use crate::{
     feed::FeedSettings,
     host::{Host, Plan},
     hub::HubSettings,
-    listener::ConnectionLimits,
     outbox::OutboxLimits,
     protocol::encode::EncodeOptions,
     reload::Reload,
@@ -106,11 +106,12 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     let doubts = trouble::doubts(&settings, &sources.working_dir);
     let unusable = |error: AccountsError| Problems::from(trouble::data_folder(&settings, &error));
     let doubts = doubts.map_err(|error| Problems::from(trouble::data(&settings, &error)))?;
-    let Budget { limit, reserve, clients } = descriptors(&settings);
+    let (Budget { limit, reserve, .. }, fitting) = (descriptors(&settings), connection_limits(&settings));
     tracing::info!(
         limit,
         reserve,
-        clients,
+        clients = fitting.total,
+        without_key = fitting.strangers,
         max_connections = settings.max_connections,
         "The descriptors of the host are shared out"
     );
@@ -124,6 +125,7 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
         tracing::error!(%problem, "A folder cannot be used; the host starts without it");
     }
     let run_dir = RunDir::make(&settings.data_dir).map_err(unusable)?;
+    confinement::announce(&plugins);
     let accounts = open_accounts(&settings, &sources.working_dir)?;
     let newcomer = first_run(&settings, &plugins, &accounts)?;
     let console_token = Token::of_console(&settings.data_dir).map_err(unusable)?;
@@ -231,6 +233,9 @@ fn plan(
 ) -> Plan {
     let bus = settings.bus_address().map(|listen| BusSettings {
         two_word_exchanges: settings.two_word_exchanges.clone(),
+        socket: settings.bus_socket.clone(),
+        secret: settings.bus_secret.clone(),
+        max_connections: settings.bus_publishers,
         known_brokers: plugins.adapters.iter().flat_map(|entry| entry.brokers.iter().cloned()).collect(),
         ..BusSettings::new(listen, run_dir.own().to_owned())
     });
@@ -267,15 +272,18 @@ fn plan(
 
 /// How the files and sockets that the host may open are shared out with these settings.
 pub(super) fn descriptors(settings: &Settings) -> Budget {
-    Budget::attainable(settings.bus_address().map_or(0, |_| bus::MAX_PUBLISHERS))
+    Budget::attainable(settings.bus_address().map_or(0, |_| settings.bus_publishers))
 }
 
 /// Limits on connections: as the settings say, and no more than fit into the descriptors of the host.
 pub(crate) fn connection_limits(settings: &Settings) -> ConnectionLimits {
-    let fitting = descriptors(settings).clients;
+    let (total, strangers) =
+        descriptors(settings).fitting(settings.max_connections, settings.max_connections_without_key);
     ConnectionLimits {
-        total: settings.max_connections.min(fitting),
+        total,
         per_address: settings.max_connections_per_address,
+        strangers,
+        strangers_per_address: settings.max_connections_without_key_per_address,
     }
 }
 

@@ -14,7 +14,6 @@ use crate::{
     bus::{self, BusError},
     calendar::CalendarError,
     config::{Origin, PluginsFile, Problem, Problems, Settings},
-    descriptors::Budget,
     files,
     host::StartError,
     run_dir::{self, RunDir},
@@ -50,6 +49,9 @@ pub(super) fn start(settings: &Settings, error: StartError) -> anyhow::Error {
             port(settings, prefix, *address, reason)
         }
         StartError::Bus(BusError::Listen { address, reason }) => port(settings, "zmq", *address, reason),
+        StartError::Bus(BusError::Socket { path, reason }) => {
+            about_path(settings, "bus_socket", path, &reason.to_string())
+        }
         _ => return error.into(),
     };
     Problems::from(problem).into()
@@ -129,7 +131,7 @@ pub(super) fn folders(settings: &Settings) -> Vec<Problem> {
 
 /// More connections allowed than the host can open, in a sentence.
 pub(super) fn few_descriptors(settings: &Settings) -> Option<String> {
-    let Budget { limit, clients, .. } = run::descriptors(settings);
+    let (limit, clients) = (run::descriptors(settings).limit, run::connection_limits(settings).total);
     let wanted = settings.max_connections;
     (clients < wanted).then(|| {
         format!(

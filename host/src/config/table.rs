@@ -92,12 +92,18 @@ settings! {
         bids_asks: bool = Setting::new("TICKHOST_BIDS_ASKS", Kind::Switch).default("true");
     }
     "Limits for clients" {
-        /// Connections at one time. Where the system lets the host open fewer files and sockets, those that fit count.
+        /// Connections at one time with a valid key. Where the system lets the host open fewer files and sockets, those that fit count.
         max_connections: usize = Setting::new("TICKHOST_MAX_CONNECTIONS", Kind::Whole(1, 1_000_000)).default("10000").live();
         /// Connections at one time with one API key.
         max_connections_per_key: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_PER_KEY", Kind::Whole(1, 1_000_000)).default("256");
-        /// Connections at one time from one address. Behind a proxy all clients have the proxy's address.
+        /// Connections at one time with a valid key from one address, or from one IPv6 network of 64 bits. Behind a proxy all clients have the proxy's address.
         max_connections_per_address: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_PER_ADDRESS", Kind::Whole(1, 1_000_000)).default("1024").live();
+        /// Connections at one time that have shown no valid key yet and may take WS_AUTH_GRACE_SECONDS for it; those beyond have 5
+        /// seconds. They come on top of TICKHOST_MAX_CONNECTIONS, and when all of that is taken the oldest of them gives up its
+        /// place to the next one.
+        max_connections_without_key: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_WITHOUT_KEY", Kind::Whole(16, 1_000_000)).default("1024").live();
+        /// The same from one address.
+        max_connections_without_key_per_address: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_WITHOUT_KEY_PER_ADDRESS", Kind::Whole(16, 1_000_000)).default("256").live();
         /// Subscriptions that one client may hold; each mode of a symbol counts.
         max_subscriptions_per_client: usize = Setting::new("TICKHOST_MAX_SUBSCRIPTIONS_PER_CLIENT", Kind::Whole(1, 100_000)).default("5000").live();
         /// Longest message of a client.
@@ -160,10 +166,20 @@ settings! {
     "Bus" {
         /// Whether the ZeroMQ port for other publishers is opened.
         bus: bool = Setting::new("TICKHOST_BUS", Kind::Switch).default("on");
-        /// Address of the ZeroMQ port. Whoever reaches it can publish prices.
+        /// Address of the ZeroMQ port. Whoever reaches it can publish prices of every symbol to the clients of bus brokers, and
+        /// order updates to every user who is logged in, unless TICKHOST_BUS_SECRET is set.
         zmq_host: IpAddr = Setting::new("ZMQ_HOST", Kind::Address).default("127.0.0.1");
         /// ZeroMQ port; 0 takes any free one.
         zmq_port: u16 = Setting::new("ZMQ_PORT", Kind::Whole(0, 65_535)).default("5555");
+        /// What publishers have to know: the password of ZeroMQ's PLAIN security, under any user name, 16 to 255 bytes. It is
+        /// not encrypted on its way.
+        bus_secret: Option<SecretString> = Setting::new("TICKHOST_BUS_SECRET", Kind::Secret).unset("none: whoever reaches the port can publish");
+        /// A Unix socket for publishers (ipc://) beside the port, for programs of the host's own user.
+        bus_socket: Option<PathBuf> = Setting::new("TICKHOST_BUS_SOCKET", Kind::Path).unset("none");
+        /// Publishers at one time. When there are more, those go first that never said anything, or nothing for 10 minutes.
+        bus_publishers: usize = Setting::new("TICKHOST_BUS_PUBLISHERS", Kind::Whole(1, 10_000)).default("256");
+        /// Symbols that all clients of one bus broker hold together; one user takes at most as many as are left free.
+        bus_symbols: usize = Setting::new("TICKHOST_BUS_SYMBOLS", Kind::Whole(1_000, 500_000)).default("100000");
         /// Exchange codes with an underscore in them, which topics cannot show otherwise.
         two_word_exchanges: Vec<String> = Setting::new("TICKHOST_TWO_WORD_EXCHANGES", Kind::Names)
             .default("NSE_INDEX,BSE_INDEX,MCX_INDEX,GLOBAL_INDEX");

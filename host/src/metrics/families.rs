@@ -18,6 +18,8 @@ pub struct HostSample<'a> {
     pub sessions: u64,
     /// Connections at the moment, those that have not finished their handshake included.
     pub connections: u64,
+    /// Of them, those that have shown no valid key yet.
+    pub connections_without_key: u64,
     /// Counters of the host.
     pub counters: &'a ServerCounters,
     /// Counters of API keys.
@@ -103,6 +105,11 @@ fn walk_host(host: &HostSample<'_>, to: &mut dyn Families) {
             "tickhost_connections",
             "Connections at the moment, unfinished handshakes included.",
             host.connections,
+        ),
+        (
+            "tickhost_connections_without_key",
+            "Connections at the moment that have shown no valid key yet.",
+            host.connections_without_key,
         ),
     ];
     for (name, help, value) in gauges {

@@ -69,7 +69,8 @@ impl Identity {
 impl Session {
     pub(super) fn authenticate(&mut self, api_key: SecretString, wishes: Wishes) -> Pending {
         self.timers.checking(Instant::now());
-        let (hub, caller) = (Arc::clone(&self.context.hub), Caller::at(self.peer.ip()));
+        self.admission.begin_check();
+        let (hub, caller) = (Arc::clone(&self.context.hub), Caller::at(self.peer.ip(), self.wrong_keys > 0));
         let span = operation!("session.login", "server", tickhost.session_id = self.me.id().0);
         Box::pin(async move {
             let outcome = hub.login(&api_key, caller).instrument(span.clone()).await;
@@ -84,6 +85,11 @@ impl Session {
         wishes: Wishes,
     ) -> Result<(), CloseReason> {
         self.timers.checked(Instant::now());
+        if matches!(outcome, Ok(_) | Err(LoginError::NoFeed { .. })) {
+            self.admission.join()?;
+        } else {
+            self.admission.end_check();
+        }
         match outcome {
             Ok(login) => {
                 self.wrong_keys = 0;

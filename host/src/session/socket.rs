@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::{Sink, Stream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{self, Bytes, Message, protocol::WebSocketConfig},
@@ -23,6 +23,9 @@ const FRAMES_PER_TURN: usize = 2_048;
 
 /// Bytes gathered for one write to the kernel.
 const WRITE_BUFFER_BYTES: usize = 16 * 1_024;
+
+/// Bytes behind a client's close frame that are read and thrown away.
+const CLOSE_REST_BYTES: usize = 64 * 1_024;
 
 /// Buffer for reading; requests are small and rare.
 const READ_BUFFER_BYTES: usize = 2 * 1_024;
@@ -270,12 +273,34 @@ impl Socket {
     }
 
     /// Sends the close frame and waits until the client answered or is gone.
-    pub(super) async fn close(&mut self, frame: Option<tungstenite::protocol::CloseFrame>) {
-        if self.websocket.close(frame).await.is_err() {
+    pub(super) async fn close(&mut self, frame: tungstenite::protocol::CloseFrame) {
+        if self.websocket.close(Some(frame)).await.is_err() {
             return;
         }
         // Reading on lets the client's answer arrive, so that the kernel does not throw away our last frames.
         while let Some(Ok(_)) = std::future::poll_fn(|cx| Pin::new(&mut self.websocket).poll_next(cx)).await {
+        }
+    }
+
+    /// Sends the answer to the client's close frame, which the library has ready: the same code, or 1002 for one that may
+    /// not be sent. Then waits until the client is gone.
+    pub(super) async fn answer_close(&mut self) {
+        // The library says that the connection is closed when the answer is on its way.
+        match std::future::poll_fn(|cx| Pin::new(&mut self.websocket).poll_flush(cx)).await {
+            Ok(()) | Err(tungstenite::Error::ConnectionClosed) => {}
+            Err(_) => return,
+        }
+        let stream = self.websocket.get_mut();
+        if stream.shutdown().await.is_err() {
+            return;
+        }
+        // What comes behind a close frame counts for nothing, but unread it would make the kernel throw our answer away.
+        let (mut rest, mut left) = ([0; 1_024], CLOSE_REST_BYTES);
+        while left > 0 {
+            match stream.read(&mut rest).await {
+                Ok(count) if count > 0 => left = left.saturating_sub(count),
+                Ok(_) | Err(_) => return,
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Handshakes, on a thread of their own between the accept loop and the shards.
 //!
 //! A signature costs up to a millisecond. On a shard it would hold up the ticks of everybody there, and a flood of
-//! connections would hold them up for long; here a flood only delays other handshakes. At most
-//! [`HandshakeLimits`] are under way at one time, each has [`HANDSHAKE_TIMEOUT`].
+//! connections would hold them up for long; here a flood only delays other handshakes. Each has [`HANDSHAKE_TIMEOUT`]; how many
+//! there are is bounded by the places of strangers ([`crate::admissions`]), some 30 KiB each.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Incoming, Tls, wire::Wire};
 use crate::{
-    listener::{Admission, Admissions, ConnectionLimits},
+    admissions::Signal,
     upgrade::{self, Refusal, Refusals},
 };
 
@@ -26,61 +26,36 @@ const UNSENT_BYTES: usize = 32 * 1_024;
 /// First byte of every handshake. Whoever sends another speaks plain HTTP, most often.
 const HANDSHAKE_RECORD: u8 = 0x16;
 
-/// Handshakes at one time; those beyond are dropped and counted.
-#[derive(Clone, Copy, Debug)]
-pub struct HandshakeLimits {
-    /// In total. Each takes some 30 KiB.
-    pub total: usize,
-    /// From one address, so that one that begins many and ends none does not keep the others out.
-    pub per_address: usize,
-}
-
-impl Default for HandshakeLimits {
-    fn default() -> Self {
-        Self { total: 2_048, per_address: 512 }
-    }
-}
-
 /// Makes handshakes.
 #[derive(Clone, Debug)]
 pub struct Handshakes {
     tls: Tls,
     runtime: Handle,
-    places: Arc<Admissions>,
     refusals: Arc<Refusals>,
     stop: CancellationToken,
 }
 
 impl Handshakes {
     /// Makes them on this runtime until `stop`.
-    pub fn new(
-        tls: Tls,
-        runtime: Handle,
-        limits: HandshakeLimits,
-        refusals: Arc<Refusals>,
-        stop: CancellationToken,
-    ) -> Self {
-        let HandshakeLimits { total, per_address } = limits;
-        let places = Admissions::new(ConnectionLimits { total, per_address });
-        Self { tls, runtime, places, refusals, stop }
+    pub fn new(tls: Tls, runtime: Handle, refusals: Arc<Refusals>, stop: CancellationToken) -> Self {
+        Self { tls, runtime, refusals, stop }
     }
 
-    /// Makes the handshake of a connection, and gives it to `done` afterwards. One for which there is no place, or whose
+    /// Makes the handshake of a connection, and gives it to `done` afterwards. One that is told by `signal` to go, or whose
     /// handshake fails, is closed and counted.
     pub fn begin(
         &self,
         socket: std::net::TcpStream,
         peer: SocketAddr,
+        signal: Option<Arc<Signal>>,
         done: impl FnOnce(Incoming) + Send + 'static,
     ) {
-        let Ok(place) = self.places.admit(peer.ip()) else {
-            return self.refusals.counters().tls_handshakes_refused.add(1);
-        };
         let this = self.clone();
         // Ends with its runtime, at the latest.
         self.runtime.spawn(async move {
             let made = tokio::select! {
-                made = tokio::time::timeout(HANDSHAKE_TIMEOUT, this.handshake(socket, peer, place)) => made,
+                made = tokio::time::timeout(HANDSHAKE_TIMEOUT, this.handshake(socket, peer)) => made,
+                () = told(signal.as_deref()) => return this.refusals.counters().tls_handshakes_refused.add(1),
                 () = this.stop.cancelled() => return,
             };
             match made {
@@ -98,12 +73,7 @@ impl Handshakes {
     }
 
     /// None for who speaks no TLS, and was told so.
-    async fn handshake(
-        &self,
-        socket: std::net::TcpStream,
-        peer: SocketAddr,
-        _place: Admission,
-    ) -> io::Result<Option<Incoming>> {
+    async fn handshake(&self, socket: std::net::TcpStream, peer: SocketAddr) -> io::Result<Option<Incoming>> {
         let mut socket = TcpStream::from_std(socket)?;
         let mut first = [0];
         if socket.peek(&mut first).await? == 1 && first != [HANDSHAKE_RECORD] {
@@ -117,5 +87,13 @@ impl Handshakes {
             connection.set_buffer_limit(Some(UNSENT_BYTES));
         };
         Incoming::detach(acceptor.accept_with(Wire::new(socket), bounded).await?).map(Some)
+    }
+}
+
+/// Waits until a connection is told to go.
+async fn told(signal: Option<&Signal>) {
+    match signal {
+        Some(signal) => _ = signal.wait().await,
+        None => std::future::pending().await,
     }
 }

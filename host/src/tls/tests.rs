@@ -15,7 +15,11 @@ use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{metrics::ServerCounters, upgrade::Refusals};
+use crate::{
+    admissions::{Admissions, ConnectionLimits},
+    metrics::ServerCounters,
+    upgrade::Refusals,
+};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -52,30 +56,36 @@ fn connector(certificate: &Path) -> TlsConnector {
 struct Port {
     address: SocketAddr,
     counters: Arc<ServerCounters>,
+    admissions: Arc<Admissions>,
     done: mpsc::Receiver<Incoming>,
     _stop: tokio_util::sync::DropGuard,
 }
 
-async fn port(tls: Tls, limits: HandshakeLimits) -> Port {
+async fn port(tls: Tls) -> Port {
     let counters = Arc::<ServerCounters>::default();
     let stop = CancellationToken::new();
     let runtime = tokio::runtime::Handle::current();
-    let handshakes =
-        Handshakes::new(tls, runtime, limits, Refusals::new(Arc::clone(&counters)), stop.clone());
+    let handshakes = Handshakes::new(tls, runtime, Refusals::new(Arc::clone(&counters)), stop.clone());
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, done) = mpsc::channel(16);
     let until = stop.clone();
+    let limits = ConnectionLimits { total: 1, per_address: 1, strangers: 1, strangers_per_address: 1 };
+    let admissions = Admissions::new(limits, Arc::clone(&counters));
+    let places = Arc::clone(&admissions);
     tokio::spawn(until.run_until_cancelled_owned(async move {
         loop {
             let (socket, peer) = listener.accept().await.unwrap();
             let sender = sender.clone();
-            handshakes.begin(socket.into_std().unwrap(), peer, move |incoming| {
+            let place = places.admit(peer.ip(), std::time::Instant::now()).unwrap();
+            let signal = place.signal();
+            handshakes.begin(socket.into_std().unwrap(), peer, signal, move |incoming| {
                 sender.try_send(incoming).unwrap();
+                drop(place);
             });
         }
     }));
-    Port { address, counters, done, _stop: stop.drop_guard() }
+    Port { address, counters, admissions, done, _stop: stop.drop_guard() }
 }
 
 async fn until(what: &str, holds: impl Fn() -> bool) {
@@ -167,7 +177,7 @@ fn bad_files_keep_the_certificate_and_good_ones_replace_it() {
 async fn a_connection_moves_to_another_runtime_with_what_was_read_ahead() {
     let dir = tempfile::tempdir().unwrap();
     let files = write(dir.path(), &pair());
-    let mut port = port(Tls::open(files.clone()).unwrap(), HandshakeLimits::default()).await;
+    let mut port = port(Tls::open(files.clone()).unwrap()).await;
     let socket = TcpStream::connect(port.address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let mut client = connector(&files.certificate).connect(name, socket).await.unwrap();
@@ -200,7 +210,7 @@ async fn a_connection_moves_to_another_runtime_with_what_was_read_ahead() {
 async fn whoever_speaks_no_tls_is_told_so_or_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let tls = Tls::open(write(dir.path(), &pair())).unwrap();
-    let port = port(tls, HandshakeLimits::default()).await;
+    let port = port(tls).await;
     for (index, bytes) in
         [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\x00\x05hello", b"\x16"].iter().enumerate()
     {
@@ -219,29 +229,32 @@ async fn whoever_speaks_no_tls_is_told_so_or_dropped() {
 }
 
 #[tokio::test]
-async fn handshakes_are_bounded_in_number_and_places_are_given_back() {
+async fn who_says_nothing_makes_room_for_the_next_one() {
     let dir = tempfile::tempdir().unwrap();
     let files = write(dir.path(), &pair());
     let tls = Tls::open(files.clone()).unwrap();
-    let mut port = port(tls, HandshakeLimits { total: 2, per_address: 2 }).await;
-    let silent =
-        [TcpStream::connect(port.address).await.unwrap(), TcpStream::connect(port.address).await.unwrap()];
-    let mut third = TcpStream::connect(port.address).await.unwrap();
-    until("the third is refused", || port.counters.tls_handshakes_refused.get() == 1).await;
-    assert_eq!(third.read(&mut [0]).await.unwrap_or(0), 0, "it is closed");
-    drop(silent);
-    until("the silent ones are gone", || port.counters.tls_handshakes_failed.get() == 2).await;
+    let mut port = port(tls).await;
+    let mut silent: Vec<TcpStream> = Vec::new();
+    for _ in 0..2 {
+        silent.push(TcpStream::connect(port.address).await.unwrap());
+    }
+    until("both are there", || port.admissions.open() == 2).await;
     let socket = TcpStream::connect(port.address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let _client = connector(&files.certificate).connect(name, socket).await.unwrap();
     assert!(tokio::time::timeout(SOON, port.done.recv()).await.unwrap().is_some());
+    assert_eq!(silent[0].read(&mut [0]).await.unwrap_or(0), 0, "the oldest is closed");
+    until("it is counted", || port.counters.tls_handshakes_refused.get() == 1).await;
+    assert_eq!(port.admissions.open(), 1, "the other silent one");
+    drop(silent);
+    until("its place is given back", || port.admissions.open() == 0).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_handshake_that_does_not_end_is_ended() {
     let dir = tempfile::tempdir().unwrap();
     let tls = Tls::open(write(dir.path(), &pair())).unwrap();
-    let port = port(tls, HandshakeLimits::default()).await;
+    let port = port(tls).await;
     let started = tokio::time::Instant::now();
     let mut socket = TcpStream::connect(port.address).await.unwrap();
     // The head of a record whose rest never comes.

@@ -122,6 +122,7 @@ fn page(feeds: &[FeedSample<'_>], counters: &ServerCounters) -> String {
         uptime: Duration::from_secs(90),
         sessions: 11,
         connections: 12,
+        connections_without_key: 3,
         counters,
         keys: &KeyCounters::default(),
         bus: vec![("ticks", "accepted", 8), ("ticks", "not_subscribed", 9)],
