@@ -25,6 +25,8 @@ mod console;
 mod data_folder;
 mod delivery;
 mod documented;
+#[cfg(target_os = "linux")]
+mod doors;
 mod encryption;
 mod faults;
 mod feed_status;

@@ -40,6 +40,7 @@ rate_hz = 20.0
 pub struct HostBuilder {
     plugins: String,
     env: BTreeMap<String, String>,
+    descriptors: Option<u32>,
     dir: TempDir,
 }
 
@@ -86,7 +87,7 @@ impl HostBuilder {
         ];
         let mut env: BTreeMap<String, String> = env.map(|(name, value)| (name.into(), value.into())).into();
         env.insert("TICKHOST_DATA_DIR".into(), data.display().to_string());
-        Self { plugins: PLUGINS.to_owned(), env, dir }
+        Self { plugins: PLUGINS.to_owned(), env, descriptors: None, dir }
     }
 
     /// Another `plugins.toml`.
@@ -114,6 +115,13 @@ impl HostBuilder {
         self
     }
 
+    /// The most files and sockets that the daemon, and commands before it starts, may have open. They cannot raise it.
+    #[must_use]
+    pub fn descriptors(mut self, limit: u32) -> Self {
+        self.descriptors = Some(limit);
+        self
+    }
+
     /// The directory of this test, which ends with it.
     pub fn dir(&self) -> &Path {
         self.dir.path()
@@ -122,7 +130,7 @@ impl HostBuilder {
     /// Runs a command to its end.
     pub fn run(&self, args: &[&str], input: &str) -> Output {
         self.write_plugins();
-        run(&self.env, args, input)
+        run_to_end(self.limited(command(&self.env, args)), input)
     }
 
     /// As [`Self::run`], with the `plugins.toml` that is there.
@@ -156,7 +164,8 @@ impl HostBuilder {
     /// Starts the daemon and waits until it serves.
     pub fn start(self) -> Host {
         self.write_plugins();
-        let mut child = command(&self.env, &["run"])
+        let mut child = self
+            .limited(command(&self.env, &["run"]))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -190,6 +199,13 @@ impl HostBuilder {
             env: self.env,
             secrets: Secrets::default(),
             log,
+        }
+    }
+
+    fn limited(&self, command: Command) -> Command {
+        match self.descriptors {
+            Some(limit) => within(limit, &command),
+            None => command,
         }
     }
 
@@ -419,9 +435,22 @@ fn command(env: &BTreeMap<String, String>, args: &[&str]) -> Command {
     command
 }
 
+/// The same command, with this limit of open files.
+fn within(descriptors: u32, command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")]);
+    limited.arg(command.get_program()).args(command.get_args()).env_clear();
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited
+}
+
 fn run(env: &BTreeMap<String, String>, args: &[&str], input: &str) -> Output {
+    run_to_end(command(env, args), input)
+}
+
+fn run_to_end(mut command: Command, input: &str) -> Output {
     use std::io::Write as _;
-    let mut child = command(env, args)
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

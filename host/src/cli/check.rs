@@ -15,7 +15,6 @@ use crate::{
     calendar::{Calendars, date::Date},
     clock,
     config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources},
-    descriptors::Budget,
     plugins::integrity,
     run_dir,
     tls::Tls,
@@ -98,10 +97,10 @@ fn check_at(sources: &Sources, validate: Validate<'_>, taken: &[SocketAddr], now
 
 fn check_descriptors(settings: &Settings, report: &mut Report) {
     report.warnings.extend(trouble::few_descriptors(settings));
-    let Budget { limit, clients, .. } = run::descriptors(settings);
+    let (budget, fitting) = (run::descriptors(settings), run::connection_limits(settings));
     report.facts.push(format!(
-        "descriptors {limit}, enough for {clients} clients (TICKHOST_MAX_CONNECTIONS is {})",
-        settings.max_connections
+        "descriptors {}, enough for {} clients (TICKHOST_MAX_CONNECTIONS is {}) and {} without a key",
+        budget.limit, fitting.total, settings.max_connections, fitting.strangers
     ));
 }
 

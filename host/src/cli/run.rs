@@ -107,11 +107,12 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     let doubts = trouble::doubts(&settings, &sources.working_dir);
     let unusable = |error: AccountsError| Problems::from(trouble::data_folder(&settings, &error));
     let doubts = doubts.map_err(|error| Problems::from(trouble::data(&settings, &error)))?;
-    let Budget { limit, reserve, clients } = descriptors(&settings);
+    let (Budget { limit, reserve, .. }, fitting) = (descriptors(&settings), connection_limits(&settings));
     tracing::info!(
         limit,
         reserve,
-        clients,
+        clients = fitting.total,
+        without_key = fitting.strangers,
         max_connections = settings.max_connections,
         "The descriptors of the host are shared out"
     );
@@ -277,11 +278,12 @@ pub(super) fn descriptors(settings: &Settings) -> Budget {
 
 /// Limits on connections: as the settings say, and no more than fit into the descriptors of the host.
 pub(crate) fn connection_limits(settings: &Settings) -> ConnectionLimits {
-    let fitting = descriptors(settings).clients;
+    let (total, strangers) =
+        descriptors(settings).fitting(settings.max_connections, settings.max_connections_without_key);
     ConnectionLimits {
-        total: settings.max_connections.min(fitting),
+        total,
         per_address: settings.max_connections_per_address,
-        strangers: settings.max_connections_without_key,
+        strangers,
         strangers_per_address: settings.max_connections_without_key_per_address,
     }
 }

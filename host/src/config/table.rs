@@ -92,7 +92,7 @@ settings! {
         bids_asks: bool = Setting::new("TICKHOST_BIDS_ASKS", Kind::Switch).default("true");
     }
     "Limits for clients" {
-        /// Connections at one time with a valid key.
+        /// Connections at one time with a valid key. Where the system lets the host open fewer files and sockets, those that fit count.
         max_connections: usize = Setting::new("TICKHOST_MAX_CONNECTIONS", Kind::Whole(1, 1_000_000)).default("10000").live();
         /// Connections at one time with one API key.
         max_connections_per_key: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_PER_KEY", Kind::Whole(1, 1_000_000)).default("256");
