@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const SECRET: &str = "sibling-secret-5f1c";
 
 /// Attacks that need another process as their victim, or a file, or a call that no broker's adapter has a use for.
-const ATTACKS: [&str; 37] = [
+const ATTACKS: [&str; 39] = [
     "read_host_memory",
     "read_sibling_credential",
     "peek_sibling",
@@ -44,6 +44,8 @@ const ATTACKS: [&str; 37] = [
     "new_namespace",
     "queue_of_calls",
     "shared_memory",
+    "uncounted_memory",
+    "watch_files",
     "keyring",
     "unix_socket",
     "raw_socket",

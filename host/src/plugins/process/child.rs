@@ -101,7 +101,7 @@ struct Ticks {
 
 /// Limits what the process may use, connects it to the host, and locks it in. There may be no other thread yet.
 fn enter(begin: &Begin) -> Result<Entered, String> {
-    let limited = begin.limits.apply();
+    let limited = begin.limits.apply(begin.others);
     limited.map_err(|error| format!("cannot limit what the adapter may use: {error}"))?;
     let unreachable = |error: zeromq::ZmqError| format!("ticks cannot reach the host: {error}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -66,6 +66,8 @@ pub(super) struct Begin {
     pub(super) token: Zeroizing<String>,
     /// What the process may use.
     pub(super) limits: ResourceLimits,
+    /// Threads of the host and of its other processes, as far as the host knows.
+    pub(super) others: u64,
     /// What the process may touch.
     pub(super) cage: Cage,
     /// Its own cache folder; none when the service manager has given it one.

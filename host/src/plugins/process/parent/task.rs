@@ -15,7 +15,9 @@ use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
 use super::{
     super::{
-        ResourceLimits, quota, receiver,
+        ResourceLimits,
+        limits::threads_of_host,
+        quota, receiver, starter,
         wire::{self, Begin, FromChild, MAX_LINE_BYTES, ToChild},
     },
     Plan, SHUTDOWN_MARGIN, Shared,
@@ -100,6 +102,7 @@ impl Task {
             endpoint: listener.address().to_owned(),
             token: token.clone(),
             limits: plan.limits,
+            others: threads_of_host(starter::running()),
             cage: (*plan.cage).clone(),
             cache: (!is_foreign).then(|| self.cache.clone()),
             log_level: self.events.log_level().0,
