@@ -143,6 +143,11 @@ impl HostBuilder {
         command(&self.env, args)
     }
 
+    /// The program.
+    pub fn program(&self) -> PathBuf {
+        binary::tickhost()
+    }
+
     /// Starts the daemon as a user without rights, and its commands with it. Where the test has no right to do that, its own
     /// user has none either, and is who runs it. None where that user cannot reach the program.
     pub fn start_as_nobody(self) -> Option<Host> {

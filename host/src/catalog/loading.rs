@@ -94,6 +94,7 @@ impl Loader {
                 config_json,
                 limits: entry.resources,
                 cage: Arc::new(entry.cage.clone()),
+                socket: entry.socket.clone(),
                 settings: Arc::clone(settings),
             }),
             Isolation::InProcess => {

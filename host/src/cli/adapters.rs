@@ -101,12 +101,12 @@ pub async fn run(settings: &Settings, json: bool, out: &mut dyn Write) -> anyhow
         if !plugins.bus.brokers.is_empty() {
             writeln!(out, "\nServed by publishers on the bus: {}", plugins.bus.brokers.join(", "))?;
         }
-        let Confinement { holds, lacks } = Confinement::of(&plugins);
-        writeln!(out, "\nConfined, in processes of their own: {holds}")?;
-        for lack in lacks {
-            writeln!(out, "warning: {lack}")?;
-        }
         writeln!(out, "\nNo host runs with this data folder; the libraries were looked at just now.")?;
+        let Confinement { holds, lacks } = Confinement::of(&plugins);
+        writeln!(out, "Confined, in processes of their own: {holds}")?;
+        for lack in lacks {
+            writeln!(out, "warning  {lack}")?;
+        }
     }
     Ok(adapters.iter().all(|adapter| adapter["error"].is_null()))
 }

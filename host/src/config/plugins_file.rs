@@ -121,6 +121,8 @@ pub struct AdapterEntry {
     pub resources: ResourceLimits,
     /// What its process may touch.
     pub cage: Cage,
+    /// Where the service manager gives processes of another user, instead of the host's own.
+    pub socket: Option<PathBuf>,
     /// Its own settings, one JSON object. It may hold secrets and is left out of debug output.
     pub config_json: String,
     /// Line of those settings, from 1; that of the section when it has none.
@@ -154,6 +156,7 @@ impl AdapterEntry {
             && self.isolation == other.isolation
             && self.resources == other.resources
             && self.cage == other.cage
+            && self.socket == other.socket
             && self.config_json == other.config_json
             && self.integrity == other.integrity
     }

@@ -92,6 +92,8 @@ pub struct ProcessConnector {
     pub limits: ResourceLimits,
     /// What each process may touch.
     pub cage: Arc<Cage>,
+    /// Where the service manager gives processes of another user, instead of the host's own.
+    pub socket: Option<PathBuf>,
     /// Where and how processes are started.
     pub settings: Arc<ProcessSettings>,
 }
@@ -120,6 +122,7 @@ impl Connector for ProcessConnector {
             events,
             settings: Arc::clone(&self.settings),
             limits: self.limits,
+            socket: self.socket.clone(),
             cage: Arc::clone(&self.cage),
         })))
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const SECRET: &str = "sibling-secret-5f1c";
 
 /// Attacks that need another process as their victim, or a file, or a call that no broker's adapter has a use for.
-const ATTACKS: [&str; 37] = [
+const ATTACKS: [&str; 39] = [
     "read_host_memory",
     "read_sibling_credential",
     "peek_sibling",
@@ -44,6 +44,8 @@ const ATTACKS: [&str; 37] = [
     "new_namespace",
     "queue_of_calls",
     "shared_memory",
+    "uncounted_memory",
+    "watch_files",
     "keyring",
     "unix_socket",
     "raw_socket",
@@ -277,4 +279,62 @@ async fn without_any_cage_the_memory_of_others_is_still_theirs() {
     let gained = successes(&host, &attacks).await;
     assert!(gained.is_empty(), "gained: {gained:#?}");
     client.tick().await;
+}
+
+/// What a unit of systemd with `Accept=yes` and `StandardInput=socket` does, for as long as the test runs.
+fn stand_in_for_systemd(
+    socket: &Path,
+    program: std::path::PathBuf,
+    cache: std::path::PathBuf,
+    user: Option<u32>,
+) {
+    use std::os::{fd::OwnedFd, unix::process::CommandExt as _};
+
+    let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let streams = [stream.as_ref().unwrap().try_clone().unwrap(), stream.unwrap()];
+            let [input, output] = streams.map(|stream| std::process::Stdio::from(OwnedFd::from(stream)));
+            let mut command = std::process::Command::new(&program);
+            command.args(["run-adapter", "hostile"]).env_clear().env("TICKHOST_CACHE_DIR", &cache);
+            command.stdin(input).stdout(output);
+            if let Some(user) = user {
+                command.uid(user).gid(user);
+            }
+            let mut child = command.spawn().unwrap();
+            std::thread::spawn(move || child.wait());
+        }
+    });
+}
+
+#[tokio::test]
+async fn an_adapter_may_be_a_process_of_another_user() {
+    let attacks = ["read_host_memory", "stop_host", "stop_sibling", "read_key_file", "unix_socket"];
+    let (cache, builder) = (tempfile::tempdir().unwrap(), HostBuilder::new());
+    let socket = builder.dir().join("hostile.sock");
+    // A test without the right to start other users' processes tries the way alone.
+    let other = 65_533;
+    let user = std::os::unix::fs::chown(cache.path(), Some(other), None).is_ok().then_some(other);
+    stand_in_for_systemd(&socket, builder.program(), cache.path().to_owned(), user);
+    // Not confined, so that it is the user that makes the difference.
+    let confine = if user.is_some() { "off" } else { "auto" };
+    let more = format!("socket = {socket:?}\nconfine = \"{confine}\"");
+    let host = builder.plugins(&plugins(&more, &attacks, "")).start();
+    let (mut victim, process) = sibling(&host).await;
+    let mut client = attacker(&host, process.pid).await;
+    let gained = successes(&host, &attacks).await;
+    // The user of its own does not keep it from local sockets.
+    let expected = if user.is_some() { vec!["unix_socket: a local socket"] } else { Vec::new() };
+    assert_eq!(gained, expected);
+    assert_eq!(process::adapters_of(host.pid()).len(), 1, "the host started the sibling alone");
+    victim.tick().await;
+    client.tick().await;
+    // It ends with its connection: the host goes, and so does it.
+    let mut host = host;
+    assert!(host.terminate().await.success());
+    let own = std::process::id();
+    wait_until("it is gone", || async {
+        process::adapters_of(own).iter().all(|one| !one.arguments.ends_with("hostile"))
+    })
+    .await;
 }

@@ -25,6 +25,8 @@ use crate::plugins::process::{Allowed, Cage, Confine, ResourceLimits};
 const MAX_ENTRIES: usize = 64;
 const MAX_NAME_CHARS: usize = 32;
 const MAX_LIBRARY_BYTES: usize = 1_024;
+/// What systems take of a path.
+const MAX_SOCKET_BYTES: usize = 100;
 const MAX_THROTTLE_MS: u32 = 60_000;
 const MAX_SYMBOLS: u32 = 100_000;
 const MAX_CONNECTIONS: u32 = 100;
@@ -40,7 +42,7 @@ const CONFINE: &str = "\"auto\" (the default), \"required\" or \"off\"";
 const ALLOWED: &str = "an array of \"processes\", \"unix-sockets\", \"listen\"";
 const PATHS: &str = "an array of 1 to 64 different absolute paths";
 const PORTS: &str = "an array of 1 to 64 different whole numbers from 1 to 65535";
-const ADAPTER_KEYS: [&str; 21] = [
+const ADAPTER_KEYS: [&str; 22] = [
     "name",
     "library",
     "brokers",
@@ -59,6 +61,7 @@ const ADAPTER_KEYS: [&str; 21] = [
     "writable",
     "ports",
     "cache_mb",
+    "socket",
     "sha256",
     "signature",
     "config",
@@ -192,6 +195,9 @@ fn adapter(
         threads: section.whole("threads", 4, 4_096, problems).unwrap_or(usual.threads),
     };
     let cage = cage(section, problems);
+    let socket = section.text("socket", "the absolute path of a socket", problems, |text| {
+        Path::new(text).is_absolute() && text.len() <= MAX_SOCKET_BYTES && !text.contains('\0')
+    });
     let config_json = section.json("config", problems).unwrap_or_else(|| "{}".to_owned());
     let integrity = trust::rules(section, library.as_deref(), places, trust, problems);
     let (name, library) = (name?, library?);
@@ -208,6 +214,7 @@ fn adapter(
         isolation: isolation.as_deref().and_then(self::isolation).unwrap_or_default(),
         resources,
         cage,
+        socket: socket.map(PathBuf::from),
         config_json,
         config_line: section.get("config").map_or(section.line, |(_, line)| line),
         line: section.line,

@@ -14,6 +14,7 @@ mod shared;
 
 use std::{
     io,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc,
@@ -37,7 +38,8 @@ use crate::{
     intake::{Doorbell, Intake},
     metrics::FeedCounters,
     model::FeedId,
-    plugins::{AdapterEvents, AdapterInstance, Library},
+    plugins::{AdapterEvents, AdapterInstance, Library, integrity::Sha256},
+    run_dir::CACHE_VARIABLE,
 };
 
 /// Time that the library has when the host is gone.
@@ -99,19 +101,35 @@ struct Ticks {
 
 /// Limits what the process may use, connects it to the host, and locks it in. There may be no other thread yet.
 fn enter(begin: &Begin) -> Result<Entered, String> {
-    let limited = begin.limits.apply();
+    let limited = begin.limits.apply(begin.others);
     limited.map_err(|error| format!("cannot limit what the adapter may use: {error}"))?;
     let unreachable = |error: zeromq::ZmqError| format!("ticks cannot reach the host: {error}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(zeromq::ZmqError::from).map_err(unreachable)?;
     let endpoint = Endpoint { address: begin.endpoint.clone(), token: begin.token.clone() };
     let socket = runtime.block_on(sender::connect(&endpoint)).map_err(unreachable)?;
-    let inside =
-        Inside { library: &begin.library, cache: Some(&begin.cache), config_json: &begin.config_json };
+    if let Some(sha256) = &begin.sha256 {
+        is_the_same(&begin.library, sha256)?;
+    }
+    // The service manager sets the variable in the other case.
+    let given = std::env::var_os(CACHE_VARIABLE).map(PathBuf::from);
+    let cache = begin.cache.clone().or(given);
     let files = SystemFiles::note();
+    let inside = Inside { library: &begin.library, cache: cache.as_deref(), config_json: &begin.config_json };
     let lacks = cage::enter(&begin.cage, &inside);
     let lacks = lacks.map_err(|error| format!("it cannot be confined as plugins.toml requires: {error}"))?;
     Ok(Entered { ticks: Ticks { runtime, socket }, files, lacks })
+}
+
+/// Whether the host has proven this very library. Who can replace it in the meantime can do what its owner can.
+fn is_the_same(library: &Path, sha256: &str) -> Result<(), String> {
+    let found =
+        Sha256::of_file(library).map_err(|error| format!("cannot read {}: {error}", library.display()))?;
+    if found.to_string() == sha256 {
+        Ok(())
+    } else {
+        Err(format!("{} is not the library that the host has proven", library.display()))
+    }
 }
 
 fn replaced(file: &str) -> String {

@@ -32,6 +32,11 @@ pub(super) fn known<C>(
     Ok(child)
 }
 
+/// Processes that the host has started and that have not ended.
+pub(super) fn running() -> usize {
+    KNOWN.lock().len()
+}
+
 /// Notes that such a process has ended and was waited for.
 pub(super) fn has_ended(number: u32) {
     KNOWN.lock().remove(&number);

@@ -52,14 +52,20 @@ pub(super) fn start_here(command: &mut std::process::Command) -> io::Result<std:
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use super::orphans::has_ended;
-#[cfg(target_os = "linux")]
 use super::orphans::known;
+#[cfg(target_os = "linux")]
+pub(super) use super::orphans::{has_ended, running};
 
 /// Notes nothing: there is nobody who would ask.
 #[cfg(not(target_os = "linux"))]
 fn known<C>(start: impl FnOnce() -> io::Result<C>, _number: impl FnOnce(&C) -> Option<u32>) -> io::Result<C> {
     start()
+}
+
+/// Knows of none.
+#[cfg(not(target_os = "linux"))]
+pub(super) const fn running() -> usize {
+    0
 }
 
 /// Notes nothing.

@@ -67,6 +67,8 @@ pub(crate) fn attempt(name: &str, victims: &Victims) -> Outcome {
         "new_namespace" => processes::new_namespace(),
         "queue_of_calls" => processes::queue_of_calls(),
         "shared_memory" => processes::shared_memory(),
+        "uncounted_memory" => processes::uncounted_memory(),
+        "watch_files" => processes::watch_files(),
         "keyring" => processes::keyring(),
         "unix_socket" => sockets::unix(),
         "raw_socket" => sockets::odd_family(),

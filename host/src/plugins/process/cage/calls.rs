@@ -78,6 +78,10 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_msgget,
     libc::SYS_semget,
     libc::SYS_mq_open,
+    // Of these a user has few, and the host needs one.
+    libc::SYS_inotify_init1,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_inotify_init,
 ];
 
 /// Calls that are as if the kernel did not have them: a C library or a runtime then uses older ones, which can be looked
@@ -103,6 +107,9 @@ const PROCESSES: &[libc::c_long] = &[
 
 /// Asks for a file without a name.
 const O_TMPFILE: u64 = 0o20_000_000;
+
+/// Asks for memory that is shared and belongs to no file: `MAP_SHARED | MAP_ANONYMOUS`.
+const SHARED_MEMORY: u64 = 0x21;
 
 /// Commands of `fcntl` that make the kernel send signals: `F_SETOWN`, `F_SETSIG`, `F_SETOWN_EX`.
 const SIGNALS_OF_FILES: [u64; 3] = [8, 10, 15];
@@ -203,6 +210,7 @@ fn refused(allowed: Allowed, are_signals_scoped: bool) -> Result<BpfProgram, Bac
     when(&mut rules, libc::SYS_openat, vec![has(2, O_TMPFILE, O_TMPFILE)?])?;
     #[cfg(target_arch = "x86_64")]
     when(&mut rules, libc::SYS_open, vec![has(1, O_TMPFILE, O_TMPFILE)?])?;
+    when(&mut rules, libc::SYS_mmap, vec![has(3, SHARED_MEMORY, SHARED_MEMORY)?])?;
     if !allowed.listen {
         rules.insert(libc::SYS_listen, Vec::new());
     }

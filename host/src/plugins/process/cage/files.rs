@@ -22,7 +22,7 @@ const WANTED: ABI = ABI::V6;
 
 /// Programs and libraries, certificates, time zones, names of machines: what every program reads, and nothing that is
 /// anybody's secret. `/etc` as a whole is not among them, as the host's own settings may be there.
-const SYSTEM: [&str; 44] = [
+const SYSTEM: [&str; 45] = [
     "/usr",
     "/lib",
     "/lib32",
@@ -67,10 +67,12 @@ const SYSTEM: [&str; 44] = [
     "/proc/meminfo",
     "/proc/sys/vm/overcommit_memory",
     "/var/lib/ca-certificates",
+    // To be read alone: mapped to be written and shared, it is memory that no limit counts.
+    "/dev/zero",
 ];
 
 /// Devices that are no devices.
-const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+const DEVICES: [&str; 4] = ["/dev/null", "/dev/full", "/dev/random", "/dev/urandom"];
 
 /// Variables that name certificates, libraries and time zones; several paths stand between colons.
 const VARIABLES: [&str; 4] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH", "TZDIR"];

@@ -134,9 +134,7 @@ pub(in super::super) fn enter(cage: &Cage, inside: &Inside<'_>) -> Result<Vec<St
             false
         }
     };
-    let nothing = CapabilitySet::empty();
-    let none = CapabilitySets { effective: nothing, permitted: nothing, inheritable: nothing };
-    if let Err(error) = rustix::thread::set_capabilities(None, none) {
+    if let Err(error) = drop_capabilities() {
         lacks.push(failed("privileges", &error));
     }
     if support.seccomp
@@ -148,6 +146,16 @@ pub(in super::super) fn enter(cage: &Cage, inside: &Inside<'_>) -> Result<Vec<St
         return Err(lacks.join("; "));
     }
     Ok(lacks)
+}
+
+/// A host of root's has some; who has none may not be allowed the call.
+fn drop_capabilities() -> rustix::io::Result<()> {
+    let nothing = CapabilitySet::empty();
+    let none = CapabilitySets { effective: nothing, permitted: nothing, inheritable: nothing };
+    if rustix::thread::capabilities(None).is_ok_and(|present| present == none) {
+        return Ok(());
+    }
+    rustix::thread::set_capabilities(None, none)
 }
 
 fn limit_files(cage: &Cage) -> std::io::Result<()> {
