@@ -20,6 +20,7 @@ mod canary;
 mod clients;
 mod closing;
 mod console;
+mod costs;
 mod delivery;
 mod documented;
 mod encryption;

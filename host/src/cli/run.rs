@@ -235,6 +235,7 @@ fn plan(
         connections: connection_limits(&settings),
         tls,
         session: session_policy(&settings),
+        waiting_bytes: settings.waiting_bytes(),
         hub: HubSettings {
             connections_per_key: settings.max_connections_per_key,
             feed: FeedSettings {
@@ -279,6 +280,8 @@ pub(crate) fn session_policy(settings: &Settings) -> SessionPolicy {
             max_frame_bytes_before_auth: settings.max_frame_bytes_before_auth,
             messages_per_second: settings.max_messages_per_second,
             message_burst: settings.message_burst,
+            entries_per_second: settings.max_entries_per_second,
+            entry_burst: settings.entry_burst,
             max_subscriptions: settings.max_subscriptions_per_client,
             subscribe_timeout: settings.subscribe_timeout_ms,
             silent_after: settings.subscription_silent_seconds,

@@ -13,6 +13,7 @@ use rustc_hash::FxHashSet;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{
+    memory::Share,
     meter::{Meter, SessionRow},
     news::Listening,
 };
@@ -60,6 +61,9 @@ struct Shared {
     listening: RefCell<Listening>,
     wants_news: Cell<bool>,
     meter: Meter,
+    share: Share,
+    /// Bytes of a request that is not whole.
+    partial: Cell<usize>,
 }
 
 /// The feed of whose state the client wants to hear.
@@ -77,7 +81,7 @@ impl PartialEq for SessionRef {
 }
 
 impl SessionRef {
-    pub(crate) fn new(id: SessionId, peer: SocketAddr, limits: OutboxLimits) -> Self {
+    pub(crate) fn new(id: SessionId, peer: SocketAddr, limits: OutboxLimits, share: Share) -> Self {
         Self(Rc::new(Shared {
             id,
             outbox: RefCell::new(Outbox::new(limits)),
@@ -92,7 +96,16 @@ impl SessionRef {
             listening: RefCell::default(),
             wants_news: Cell::new(false),
             meter: Meter::new(peer),
+            share,
+            partial: Cell::new(0),
         }))
+    }
+
+    /// A session that nobody serves.
+    #[cfg(test)]
+    pub(crate) fn of_test(id: SessionId) -> Self {
+        let memory = super::WaitingMemory::new(usize::MAX, Arc::default());
+        Self::new(id, ([127, 0, 0, 1], 1).into(), OutboxLimits::default(), memory.share(Arc::default()))
     }
 
     /// Identity of the session.
@@ -113,6 +126,7 @@ impl SessionRef {
         let mut outbox = self.0.outbox.borrow_mut();
         let offered = outbox.offer(key, frame, missed);
         self.0.meter.offered(times, || outbox.waiting_ticks());
+        self.0.share.note(outbox.held_bytes());
         drop(outbox);
         if offered == Offered::Conflated {
             self.0.meter.conflated();
@@ -136,7 +150,11 @@ impl SessionRef {
 
     /// Gives the session a message that must not be lost; one that finds no room closes the session.
     pub fn push_control(&self, message: Utf8Bytes) {
-        let pushed = self.0.outbox.borrow_mut().push_control(message);
+        let (pushed, held) = {
+            let mut outbox = self.0.outbox.borrow_mut();
+            (outbox.push_control(message), outbox.held_bytes())
+        };
+        self.0.share.note(held + self.0.partial.get());
         if pushed.is_err() {
             self.notify(Notice::Close(CloseReason::SlowClient));
             return;
@@ -277,6 +295,23 @@ impl SessionRef {
                 Some(text(notice))
             }
         }
+    }
+
+    /// Notes what the session holds, once for each wake-up; `partial` bytes of it are of a request that is not whole.
+    pub(super) fn note_held_bytes(&self, partial: usize) {
+        self.0.partial.set(partial);
+        self.0.share.note(self.0.outbox.borrow().held_bytes() + partial);
+    }
+
+    /// Replies may take so many bytes from now on.
+    pub(super) fn limit_control(&self, bytes: usize) {
+        self.0.outbox.borrow_mut().limit_control(bytes);
+    }
+
+    /// Throws away everything that waits. Nothing is sent any more.
+    pub(super) fn discard_all(&self) {
+        *self.0.outbox.borrow_mut() = Outbox::default();
+        self.0.share.note(0);
     }
 
     /// Adds the ticks that [`Self::next_frame`] gave since the last call to the counters of the feed.
