@@ -62,7 +62,7 @@ async fn a_stranger_that_reads_no_replies_costs_little() {
         strangers.push(socket);
     }
     wait_until("their messages were read", || async {
-        host.metric("tickhost_requests_total").await >= 2_000.0
+        host.metric("tickhost_session_requests_total").await >= 2_000.0
     })
     .await;
     let grown = host.memory_bytes().saturating_sub(before);

@@ -94,6 +94,7 @@ pub fn open_calendar(settings: &Settings) -> Result<Calendars, Problems> {
 pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> anyhow::Result<()> {
     let Prepared { settings, plugins, log, export } = prepared;
     let service = Service::of_environment();
+    give_memory_back();
     if let Some(shift) = clock::Shift::of_environment() {
         tokio::spawn(shift.follow());
     }
@@ -197,6 +198,14 @@ async fn follow_signals(signals: &mut Signals, reload: Reload, service: &Service
             let reload = Arc::clone(&reload);
             looking = Some(tokio::task::spawn_blocking(move || reload.lock().run()));
         }
+    }
+}
+
+/// Lets the allocator give what is free for 10 seconds back to the system, on threads of its own.
+fn give_memory_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
+        tracing::warn!(%error, "Memory that is free goes back to the system only while the host is busy");
     }
 }
 

@@ -227,6 +227,9 @@ impl SessionRef {
             *count -= 1;
             if *count == 0 {
                 held.remove(&instrument);
+                if held.is_empty() {
+                    *held = rustc_hash::FxHashMap::default();
+                }
             }
         }
     }
