@@ -25,15 +25,19 @@ use adapter_abi::{DepthLevel, Ltp, Quote, field};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tickhost::{
     book::Entry,
-    bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope},
+    bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope, OrderVerdict},
     calendar::Calendars,
+    hub::Invalidated,
     index::Index,
     intake::Intake,
     mailbox::{Mailbox, SessionId},
     metrics::FeedCounters,
     model::{DepthClass, FeedId, InstrumentId, Mode, TickView, Variant},
     outbox::{Key, Outbox, OutboxLimits},
-    protocol::encode::{EncodeOptions, Label, market_data},
+    protocol::{
+        encode::{EncodeOptions, Label, market_data},
+        order::OrderUpdate,
+    },
     router::{Command, Names, Router, RouterHandle},
     throttle::{Spacing, Throttle},
 };
@@ -84,6 +88,7 @@ fn route(c: &mut Criterion) {
                 fields: field::LTP | field::VOLUME,
                 ltp: 625_500_000_000,
                 volume: 1_500_000,
+                received_ts_ns: 1_795_460_000_000_000_000,
                 ..Ltp::default()
             })
             .collect();
@@ -156,9 +161,13 @@ impl BusSink for LastPrice {
         BusVerdict::Accepted
     }
 
-    fn order_update(&mut self, _user_id: &str, _body: &str) {}
+    fn order_update(&mut self, _user_id: &str, _update: &OrderUpdate<'_>) -> OrderVerdict {
+        OrderVerdict::UnknownUser
+    }
 
-    fn cache_invalidate(&mut self, _scope: CacheScope, _user_id: &str) {}
+    fn cache_invalidate(&mut self, _scope: CacheScope, _user_id: &str) -> Invalidated {
+        Invalidated::Unknown
+    }
 
     fn flush(&mut self) {}
 }

@@ -29,6 +29,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use self::{
     blocking::off_thread,
+    changes::Changes,
     checks::Checks,
     fingerprint::Fingerprint,
     lookups::Lookups,
@@ -90,7 +91,7 @@ impl fmt::Debug for Credentials {
 #[derive(Clone, Debug)]
 pub struct Accounts {
     source: Source,
-    changes: watch::Receiver<u64>,
+    changes: Changes,
     strikes: Arc<Mutex<Strikes>>,
     counters: Arc<KeyCounters>,
 }
@@ -129,9 +130,9 @@ impl Accounts {
     /// [`AccountsError`] when it cannot be opened or is none.
     pub fn open_openalgo(settings: openalgo::OpenAlgoSettings) -> Result<Self, AccountsError> {
         let blocking = Blocking::of_command();
-        let openalgo = Arc::new(OpenAlgo::open(settings, &blocking)?);
-        let changes = changes::watch("openalgo", &openalgo, &blocking);
         let counters = Arc::<KeyCounters>::default();
+        let openalgo = Arc::new(OpenAlgo::open(settings, Arc::clone(&counters), &blocking)?);
+        let changes = changes::watch("openalgo", &openalgo, &blocking);
         let read = Arc::clone(&openalgo);
         let renewals = Lookups::new(move |blocking, (key, known): &(Fingerprint, Verified)| {
             read.renew(blocking, key, known)
@@ -152,7 +153,7 @@ impl Accounts {
     /// As [`Accounts::open_openalgo`].
     pub fn look_at_openalgo(settings: openalgo::OpenAlgoSettings) -> Result<Vec<String>, AccountsError> {
         let blocking = Blocking::of_command();
-        OpenAlgo::open(settings, &blocking)?.doubts(&blocking)
+        OpenAlgo::open(settings, Arc::default(), &blocking)?.doubts(&blocking)
     }
 
     /// Looks whether the file of an OpenAlgo database can be read at all, for who lacks its pepper.
@@ -278,6 +279,7 @@ impl Accounts {
             Source::OpenAlgo { openalgo, .. } => openalgo.check_keys(blocking, &keys),
         })
         .await?
+        .inspect_err(|_| self.changes.tell_again())
     }
 
     /// The account that serves a user now.
@@ -291,11 +293,13 @@ impl Accounts {
             Source::OpenAlgo { openalgo, .. } => openalgo.account_of(blocking, &user),
         })
         .await?
+        .inspect_err(|_| self.changes.tell_again())
     }
 
-    /// Changes within half a second of any change of the database, by whatever process.
+    /// Changes within half a second of any change of the database, by whatever process. Changes again when what was read then
+    /// could not be read.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.clone()
+        self.changes.news()
     }
 
     /// The host's own database, for the commands that change it.

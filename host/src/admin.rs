@@ -14,22 +14,31 @@
 //! Most of it has no log-in, so it answers only to this machine (or to the address that the operator opened it on): a web page
 //! that the operator visits must not be able to read it through the browser, whatever name it makes the browser resolve.
 //!
-//! One request per connection, [`CONNECTIONS_AT_ONCE`] connections, and [`CONNECTION_DEADLINE`] for each of them: nobody
-//! can hold the port by being slow.
+//! One request per connection, [`CONNECTIONS_AT_ONCE`] connections, and [`CONNECTION_DEADLINE`] for each of them. Who is
+//! slow makes room for who comes ([`door`]): nobody can hold the port. The host's own commands do not even stand in that
+//! queue: they have a local socket of their own ([`private`]).
 
 mod assets;
 mod console;
 mod control;
+mod door;
 mod guard;
 mod kept_key;
 mod live;
 mod pages;
+mod private;
 mod report;
 mod routes;
 mod stats_file;
 mod symbols;
 
-use std::{io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -37,14 +46,15 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::control::{ControlFile, RunningHost, Token, from_this_machine};
 pub use self::kept_key::{KEY_FILES, KeptKey, read_kept_key};
 pub use self::live::SESSIONS_SHOWN;
+pub use self::private::PrivateSocket;
 pub use self::report::{
     AdapterState, AdapterStatus, Areas, Counts, FeedReport, InstanceReport, Limits, LinkReport, Listeners,
     NotReady, Readiness, SessionCounts, StatusReport, capability_names,
@@ -53,17 +63,32 @@ pub use self::report::{
 pub use self::stats_file::keep_stats_file;
 pub use self::symbols::{Found, Symbol, find_symbols};
 
-use self::live::Live;
-use crate::{catalog::Outcome, metrics::FeedCounters, shard::Surveyed};
+use self::{
+    door::{Door, Visit},
+    live::Live,
+};
+use crate::{
+    catalog::Outcome,
+    log_rate::outside_line,
+    metrics::{FeedCounters, ServerCounters},
+    shard::Surveyed,
+};
 
-/// Connections that are served at one time; one more is told to come back.
+/// Connections that are served at one time. When one more comes, the oldest makes room that has not finished its request;
+/// when all have, the newcomer is told to come back.
 pub const CONNECTIONS_AT_ONCE: usize = 64;
+
+/// As [`CONNECTIONS_AT_ONCE`], of the host's own commands.
+pub const COMMANDS_AT_ONCE: usize = 16;
 
 /// Longest life of a connection, from accept to the last byte of the answer.
 pub const CONNECTION_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Longest wait for the head of the request.
-const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// As [`CONNECTION_DEADLINE`], of the host's own commands, which load adapters.
+const COMMAND_DEADLINE: Duration = Duration::from_mins(1);
+
+/// Longest wait for the head of the request, which fits into a packet or two.
+const HEAD_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Longest head of a request, and largest buffer of a connection. The least that the HTTP library takes.
 const BUFFER_BYTES: usize = 8 * 1_024;
@@ -103,6 +128,9 @@ pub trait StatusSource: std::fmt::Debug + Send + Sync + 'static {
     /// Sessions, those first that are most behind, at most `most` of them.
     fn clients(&self, most: usize) -> Pin<Box<dyn Future<Output = Surveyed> + Send>>;
 
+    /// Where it is counted how the port is used.
+    fn counters(&self) -> Arc<ServerCounters>;
+
     /// Streams that somebody holds: of each instrument, every mode and number of levels.
     fn streams(&self) -> u64;
 
@@ -127,57 +155,117 @@ pub enum Reloaded {
     Failed,
 }
 
-/// Serves until `shutdown`, then lets the requests under way end, each within its deadline.
-///
-/// # Errors
-/// None today: what the system refuses for a moment is logged and tried again.
+/// Serves the port, and the host's own commands at their socket, until `shutdown`; then lets the requests under way end,
+/// each within its deadline.
 pub async fn serve(
-    listener: TcpListener,
+    port: TcpListener,
+    private: Option<PrivateSocket>,
     source: Arc<dyn StatusSource>,
     shutdown: CancellationToken,
-) -> io::Result<()> {
+) {
     let live = Live::new(Arc::clone(&source));
     let recording = tokio::spawn(Arc::clone(&live).record(shutdown.clone()));
+    let counters = source.counters();
     let routes = routes::routes(source, live);
-    let places = Arc::new(Semaphore::new(CONNECTIONS_AT_ONCE));
-    let connections = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = shutdown.cancelled() => break,
-        };
-        match accepted {
-            Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
-                Ok(place) => drop(connections.spawn(answer(stream, routes.clone(), place))),
-                Err(_) => refuse(&stream),
-            },
-            Err(error) => {
-                tracing::warn!(%error, "Could not accept a connection on the operator's port");
-                tokio::select! {
-                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
-                    () = shutdown.cancelled() => break,
-                }
-            }
-        }
-    }
-    connections.close();
-    connections.wait().await;
+    let public = Listener {
+        door: Door::new(CONNECTIONS_AT_ONCE, Arc::clone(&counters)),
+        deadline: CONNECTION_DEADLINE,
+        routes,
+        connections: TaskTracker::new(),
+    };
+    let commands = Listener {
+        door: Door::new(COMMANDS_AT_ONCE, counters),
+        deadline: COMMAND_DEADLINE,
+        routes: public.routes.clone(),
+        connections: TaskTracker::new(),
+    };
+    tokio::join!(public.serve_port(port, &shutdown), commands.serve_commands(private, &shutdown));
     if recording.await.is_err() {
         tracing::error!("What recorded the last minutes for the console had failed");
     }
-    Ok(())
 }
 
-/// The address at which a request arrived.
-#[derive(Clone, Copy, Debug)]
-struct Local(SocketAddr);
+/// What serves one port or socket.
+struct Listener {
+    door: Arc<Door>,
+    deadline: Duration,
+    routes: axum::Router,
+    connections: TaskTracker,
+}
 
-async fn answer(stream: TcpStream, routes: axum::Router, _place: OwnedSemaphorePermit) {
-    let Ok(local) = stream.local_addr() else { return };
+impl Listener {
+    async fn serve_port(self, port: TcpListener, shutdown: &CancellationToken) {
+        while let Some(accepted) = until(shutdown, port.accept()).await {
+            match accepted {
+                Ok((stream, _)) => match (self.door.enter(), stream.local_addr()) {
+                    (Some(visit), Ok(local)) => self.answer(stream, local, visit),
+                    (None, _) => refuse(&stream),
+                    (_, Err(_)) => {}
+                },
+                Err(error) => pause(&error, shutdown).await,
+            }
+        }
+        self.end().await;
+    }
+
+    #[cfg(unix)]
+    async fn serve_commands(self, socket: Option<PrivateSocket>, shutdown: &CancellationToken) {
+        let Some(socket) = socket else { return };
+        // What is asked there is asked from this machine.
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        while let Some(accepted) = until(shutdown, socket.listener.accept()).await {
+            match accepted {
+                Ok((stream, _)) => {
+                    if let Some(visit) = self.door.enter() {
+                        self.answer(stream, local, visit);
+                    }
+                }
+                Err(error) => pause(&error, shutdown).await,
+            }
+        }
+        drop(socket);
+        self.end().await;
+    }
+
+    #[cfg(not(unix))]
+    async fn serve_commands(self, _socket: Option<PrivateSocket>, _shutdown: &CancellationToken) {}
+
+    fn answer<S>(&self, stream: S, local: SocketAddr, visit: Visit)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.connections.spawn(answer(stream, local, self.routes.clone(), self.deadline, visit));
+    }
+
+    async fn end(self) {
+        self.connections.close();
+        self.connections.wait().await;
+    }
+}
+
+/// Waits for something, or for the end: then it gives none.
+async fn until<T>(shutdown: &CancellationToken, awaited: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        got = awaited => Some(got),
+        () = shutdown.cancelled() => None,
+    }
+}
+
+async fn pause(error: &io::Error, shutdown: &CancellationToken) {
+    outside_line!(warn, %error, "Could not accept a connection on the operator's port");
+    let _waited = until(shutdown, tokio::time::sleep(ACCEPT_PAUSE)).await;
+}
+
+async fn answer<S>(stream: S, local: SocketAddr, routes: axum::Router, deadline: Duration, visit: Visit)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let visit = Arc::new(visit);
     let routes = routes
         .layer(axum::Extension(Local(local)))
         .layer(axum::middleware::from_fn_with_state(local, guard::check))
-        .layer(axum::middleware::from_fn(guard::trace));
+        .layer(axum::middleware::from_fn(guard::trace))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&visit), guard::note));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
@@ -185,8 +273,15 @@ async fn answer(stream: TcpStream, routes: axum::Router, _place: OwnedSemaphoreP
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
     // A connection that ends badly ends; there is nobody to tell.
-    let _end = tokio::time::timeout(CONNECTION_DEADLINE, connection).await;
+    tokio::select! {
+        _end = tokio::time::timeout(deadline, connection) => {}
+        () = visit.must_leave() => {}
+    }
 }
+
+/// The address at which a request arrived.
+#[derive(Clone, Copy, Debug)]
+struct Local(SocketAddr);
 
 fn refuse(stream: &TcpStream) {
     // One attempt that cannot block; a caller that misses it sees a closed connection.

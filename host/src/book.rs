@@ -10,53 +10,49 @@ const LATE_LIMIT: u8 = 3;
 ///
 /// An entry also stands for several ticks on their way, merged because the next stage is behind. It then knows of which
 /// values it is an image, so that to merge it has the effect of merging those ticks one by one.
+///
+/// In this order, as what each tick touches stands in as few lines of the cache as it can.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct Entry {
-    /// Its `fields` are those of values, and [`field::BOOK`] once a book is known, perhaps known to be empty.
-    quote: Quote,
-    levels: Vec<DepthLevel>,
-    buy_levels: usize,
+    /// The latest time of the exchange that was taken; 0 for none.
+    newest_ts_ns: u64,
     /// Values of which this is an image: none, those of an LTP record, or all.
     image_of: u32,
     /// Counts that were said to be unknown, and not said since.
     unknown: u32,
-    /// The latest time of the exchange that was taken; 0 for none.
-    newest_ts_ns: u64,
     /// Ticks that were refused for being late since the last one that was not.
     late: u8,
+    /// Its `fields` are those of values, and [`field::BOOK`] once a book is known, perhaps known to be empty.
+    quote: Quote,
+    levels: Vec<DepthLevel>,
+    buy_levels: usize,
 }
 
-/// What a merge did.
+/// What a merge did: the values that differ from those before, and [`field::BOOK`] if the book does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changed {
-    ltp: bool,
-    quote: bool,
-    depth: bool,
-}
+pub struct Changed(u32);
 
 impl Changed {
     /// Whether a frame of this mode differs from the one before the merge in anything but its time.
     pub const fn is_visible_in(self, mode: Mode) -> bool {
-        match mode {
-            Mode::Ltp => self.ltp,
-            Mode::Quote => self.ltp || self.quote,
-            Mode::Depth => self.ltp || self.quote || self.depth,
-        }
+        let shown = match mode {
+            Mode::Ltp => field::IN_LTP,
+            Mode::Quote => field::IN_QUOTE,
+            Mode::Depth => field::IN_QUOTE | field::BOOK,
+        };
+        self.0 & shown & !field::EXCHANGE_TS != 0
     }
 
     /// Whether the book differs from the one before.
     pub const fn is_another_book(self) -> bool {
-        self.depth
+        self.0 & field::BOOK != 0
     }
 
     /// What two steps did together.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
-        Self {
-            ltp: self.ltp || other.ltp,
-            quote: self.quote || other.quote,
-            depth: self.depth || other.depth,
-        }
+        Self(self.0 | other.0)
     }
 }
 
@@ -104,11 +100,8 @@ impl Entry {
     /// Forgets all values: they are of another trading day, or of a clock that was wrong. A book that was known is an empty
     /// one from now on.
     pub fn clear(&mut self) -> Changed {
-        let changed = Changed {
-            ltp: self.quote.fields & LTP_VISIBLE != 0,
-            quote: self.quote.fields & QUOTE_ONLY != 0,
-            depth: !self.levels.is_empty(),
-        };
+        let book = if self.levels.is_empty() { 0 } else { field::BOOK };
+        let changed = Changed(self.quote.fields & field::IN_QUOTE | book);
         self.quote.fields &= field::BOOK;
         self.levels.clear();
         self.buy_levels = 0;
@@ -142,37 +135,50 @@ impl Entry {
 
     /// Takes a trade tick. None when it came late, and nothing was taken of it; so for the others.
     pub fn merge_ltp(&mut self, tick: &Ltp) -> Option<Changed> {
-        let (volume, is_image) =
-            (present(tick.fields, field::VOLUME, tick.volume), tick.fields & field::IMAGE != 0);
-        let mut changed = self.begin(tick.fields, tick.exchange_ts_ns, volume)?;
-        let unknown =
-            negative_counts(&[(field::VOLUME, tick.volume), (field::LAST_QUANTITY, tick.last_quantity)]);
-        let fields = tick.fields & field::IN_LTP & !unknown;
-        if is_image {
-            self.image_of |= field::IN_LTP;
-            self.keep_values(fields, field::IN_LTP, &mut changed);
-        } else if tick.fields & unknown != 0 {
-            self.keep_values(0, tick.fields & unknown, &mut changed);
+        if self.is_behind(tick.fields, tick.exchange_ts_ns) {
+            return self.merge_behind(tick.fields, tick.volume, |entry| entry.take_ltp(tick));
         }
-        self.unknown = (self.unknown | tick.fields & unknown) & !fields;
+        Some(self.take_ltp(tick))
+    }
+
+    #[inline]
+    fn take_ltp(&mut self, tick: &Ltp) -> Changed {
+        let (mut present, mut lost) = (tick.fields & field::IN_LTP, 0);
+        // One branch for all that is rare.
+        if is_negative(tick.volume | tick.last_quantity) | tick.fields & field::IMAGE | self.unknown != 0 {
+            let counts = [(field::VOLUME, tick.volume), (field::LAST_QUANTITY, tick.last_quantity)];
+            let unknown = tick.fields & negative_counts(&counts);
+            let image = if tick.fields & field::IMAGE == 0 { 0 } else { field::IN_LTP };
+            present &= !unknown;
+            lost = self.forget(image, unknown, present);
+        }
         let to = &mut self.quote;
+        let mut changed = lost | present & !to.fields;
         stamp(to, tick.instrument, tick.seq, tick.received_ts_ns);
-        changed.ltp |= copy(&mut to.ltp, tick.ltp, fields, to.fields, field::LTP);
-        changed.ltp |=
-            copy(&mut to.last_trade_ts_ns, tick.last_trade_ts_ns, fields, to.fields, field::LAST_TRADE_TS);
-        changed.ltp |= copy(&mut to.volume, tick.volume, fields, to.fields, field::VOLUME);
-        changed.ltp |=
-            copy(&mut to.last_quantity, tick.last_quantity, fields, to.fields, field::LAST_QUANTITY);
-        copy(&mut to.exchange_ts_ns, tick.exchange_ts_ns, fields, to.fields, field::EXCHANGE_TS);
-        settle(to, fields);
-        Some(changed)
+        changed |= copy(&mut to.ltp, tick.ltp, present, field::LTP);
+        changed |= copy(&mut to.last_trade_ts_ns, tick.last_trade_ts_ns, present, field::LAST_TRADE_TS);
+        changed |= copy(&mut to.volume, tick.volume, present, field::VOLUME);
+        changed |= copy(&mut to.last_quantity, tick.last_quantity, present, field::LAST_QUANTITY);
+        if present & field::EXCHANGE_TS != 0 {
+            to.exchange_ts_ns = tick.exchange_ts_ns;
+            self.newest_ts_ns = tick.exchange_ts_ns;
+            self.late = 0;
+        }
+        settle(to, present);
+        Changed(changed)
     }
 
     /// Takes a quote.
     pub fn merge_quote(&mut self, from: &Quote) -> Option<Changed> {
-        let volume = present(from.fields, field::VOLUME, from.volume);
-        let mut changed = self.begin(from.fields, from.exchange_ts_ns, volume)?;
-        let unknown = negative_counts(&[
+        if self.is_behind(from.fields, from.exchange_ts_ns) {
+            return self.merge_behind(from.fields, from.volume, |entry| entry.take_quote(from));
+        }
+        Some(self.take_quote(from))
+    }
+
+    #[inline]
+    fn take_quote(&mut self, from: &Quote) -> Changed {
+        let counts = [
             (field::VOLUME, from.volume),
             (field::LAST_QUANTITY, from.last_quantity),
             (field::TOTAL_BUY_QUANTITY, from.total_buy_quantity),
@@ -182,84 +188,74 @@ impl Entry {
             (field::ASK_SIZE, from.ask_size),
             (field::OI_HIGH, from.oi_high),
             (field::OI_LOW, from.oi_low),
-        ]);
-        let fields = from.fields & field::IN_QUOTE & !unknown;
-        if from.fields & field::IMAGE != 0 {
-            self.image_of |= field::IN_QUOTE;
-            self.keep_values(fields, field::IN_QUOTE, &mut changed);
-        } else {
-            if from.fields & LTP_IMAGE != 0 {
-                self.image_of |= field::IN_LTP;
-                self.keep_values(fields, field::IN_LTP, &mut changed);
-            }
-            if from.fields & unknown != 0 {
-                self.keep_values(0, from.fields & unknown, &mut changed);
-            }
+        ];
+        let (mut present, mut lost) = (from.fields & field::IN_QUOTE, 0);
+        let image = from.fields & (field::IMAGE | LTP_IMAGE);
+        let any_negative = counts.iter().fold(0, |all, (_, count)| all | count);
+        if is_negative(any_negative) | image | self.unknown != 0 {
+            let unknown = from.fields & negative_counts(&counts);
+            let image = match image {
+                0 => 0,
+                LTP_IMAGE => field::IN_LTP,
+                _ => field::IN_QUOTE,
+            };
+            present &= !unknown;
+            lost = self.forget(image, unknown, present);
         }
-        self.unknown = (self.unknown | from.fields & unknown) & !fields;
         let to = &mut self.quote;
-        let known = to.fields;
+        let mut changed = lost | present & !to.fields;
         stamp(to, from.instrument, from.seq, from.received_ts_ns);
-        changed.ltp |= copy(&mut to.ltp, from.ltp, fields, known, field::LTP);
-        changed.ltp |=
-            copy(&mut to.last_trade_ts_ns, from.last_trade_ts_ns, fields, known, field::LAST_TRADE_TS);
-        changed.ltp |= copy(&mut to.volume, from.volume, fields, known, field::VOLUME);
-        changed.ltp |= copy(&mut to.last_quantity, from.last_quantity, fields, known, field::LAST_QUANTITY);
-        copy(&mut to.exchange_ts_ns, from.exchange_ts_ns, fields, known, field::EXCHANGE_TS);
-
-        let quote = &mut changed.quote;
-        *quote |= copy(&mut to.open, from.open, fields, known, field::OPEN);
-        *quote |= copy(&mut to.high, from.high, fields, known, field::HIGH);
-        *quote |= copy(&mut to.low, from.low, fields, known, field::LOW);
-        *quote |= copy(&mut to.close, from.close, fields, known, field::CLOSE);
-        *quote |= copy(&mut to.average_price, from.average_price, fields, known, field::AVERAGE_PRICE);
-        *quote |= copy(
-            &mut to.total_buy_quantity,
-            from.total_buy_quantity,
-            fields,
-            known,
-            field::TOTAL_BUY_QUANTITY,
-        );
-        *quote |= copy(
-            &mut to.total_sell_quantity,
-            from.total_sell_quantity,
-            fields,
-            known,
-            field::TOTAL_SELL_QUANTITY,
-        );
-        *quote |= copy(&mut to.change, from.change, fields, known, field::CHANGE);
-        *quote |= copy(&mut to.change_percent, from.change_percent, fields, known, field::CHANGE_PERCENT);
-        *quote |= copy(&mut to.oi, from.oi, fields, known, field::OI);
-        *quote |= copy(&mut to.bid_price, from.bid_price, fields, known, field::BID_PRICE);
-        *quote |= copy(&mut to.ask_price, from.ask_price, fields, known, field::ASK_PRICE);
-        *quote |= copy(&mut to.bid_size, from.bid_size, fields, known, field::BID_SIZE);
-        *quote |= copy(&mut to.ask_size, from.ask_size, fields, known, field::ASK_SIZE);
-        *quote |= copy(&mut to.upper_circuit, from.upper_circuit, fields, known, field::UPPER_CIRCUIT);
-        *quote |= copy(&mut to.lower_circuit, from.lower_circuit, fields, known, field::LOWER_CIRCUIT);
-        *quote |= copy(&mut to.prev_close, from.prev_close, fields, known, field::PREV_CLOSE);
-        *quote |= copy(&mut to.oi_high, from.oi_high, fields, known, field::OI_HIGH);
-        *quote |= copy(&mut to.oi_low, from.oi_low, fields, known, field::OI_LOW);
-        settle(to, fields);
-        Some(changed)
+        changed |= copy(&mut to.ltp, from.ltp, present, field::LTP);
+        changed |= copy(&mut to.last_trade_ts_ns, from.last_trade_ts_ns, present, field::LAST_TRADE_TS);
+        changed |= copy(&mut to.volume, from.volume, present, field::VOLUME);
+        changed |= copy(&mut to.last_quantity, from.last_quantity, present, field::LAST_QUANTITY);
+        if present & field::EXCHANGE_TS != 0 {
+            to.exchange_ts_ns = from.exchange_ts_ns;
+            self.newest_ts_ns = from.exchange_ts_ns;
+            self.late = 0;
+        }
+        changed |= copy(&mut to.open, from.open, present, field::OPEN);
+        changed |= copy(&mut to.high, from.high, present, field::HIGH);
+        changed |= copy(&mut to.low, from.low, present, field::LOW);
+        changed |= copy(&mut to.close, from.close, present, field::CLOSE);
+        changed |= copy(&mut to.average_price, from.average_price, present, field::AVERAGE_PRICE);
+        changed |=
+            copy(&mut to.total_buy_quantity, from.total_buy_quantity, present, field::TOTAL_BUY_QUANTITY);
+        changed |=
+            copy(&mut to.total_sell_quantity, from.total_sell_quantity, present, field::TOTAL_SELL_QUANTITY);
+        changed |= copy(&mut to.change, from.change, present, field::CHANGE);
+        changed |= copy(&mut to.change_percent, from.change_percent, present, field::CHANGE_PERCENT);
+        changed |= copy(&mut to.oi, from.oi, present, field::OI);
+        changed |= copy(&mut to.bid_price, from.bid_price, present, field::BID_PRICE);
+        changed |= copy(&mut to.ask_price, from.ask_price, present, field::ASK_PRICE);
+        changed |= copy(&mut to.bid_size, from.bid_size, present, field::BID_SIZE);
+        changed |= copy(&mut to.ask_size, from.ask_size, present, field::ASK_SIZE);
+        changed |= copy(&mut to.upper_circuit, from.upper_circuit, present, field::UPPER_CIRCUIT);
+        changed |= copy(&mut to.lower_circuit, from.lower_circuit, present, field::LOWER_CIRCUIT);
+        changed |= copy(&mut to.prev_close, from.prev_close, present, field::PREV_CLOSE);
+        changed |= copy(&mut to.oi_high, from.oi_high, present, field::OI_HIGH);
+        changed |= copy(&mut to.oi_low, from.oi_low, present, field::OI_LOW);
+        settle(to, present);
+        Changed(changed)
     }
 
     /// Takes a book with its quote. The levels replace all levels known before; a record without any leaves them, unless
     /// it says that the book is empty.
     pub fn merge_depth(&mut self, quote: &Quote, buy: &[DepthLevel], sell: &[DepthLevel]) -> Option<Changed> {
-        let mut changed = self.merge_quote(quote)?;
+        let changed = self.merge_quote(quote)?;
         if buy.is_empty() && sell.is_empty() && quote.fields & field::BOOK == 0 {
             return Some(changed);
         }
         let view = self.view();
-        changed.depth |= view.quote.fields & field::BOOK == 0 || view.buy != buy || view.sell != sell;
-        if changed.depth {
-            self.quote.fields |= field::BOOK;
-            self.levels.clear();
-            self.levels.extend_from_slice(buy);
-            self.levels.extend_from_slice(sell);
-            self.buy_levels = buy.len();
+        if view.quote.fields & field::BOOK != 0 && view.buy == buy && view.sell == sell {
+            return Some(changed);
         }
-        Some(changed)
+        self.quote.fields |= field::BOOK;
+        self.levels.clear();
+        self.levels.extend_from_slice(buy);
+        self.levels.extend_from_slice(sell);
+        self.buy_levels = buy.len();
+        Some(changed.and(Changed(field::BOOK)))
     }
 
     /// Takes everything that another entry knows, published as `mode`.
@@ -272,43 +268,45 @@ impl Entry {
         }
     }
 
-    /// Whether a tick comes in its time. It is late when both its time and its volume are older than what is known: either
-    /// alone goes back for honest reasons (sources with clocks of their own, cancelled trades).
+    /// Whether a tick is of an older time than what is known.
     #[inline]
-    fn begin(&mut self, fields: u32, exchange_ts_ns: u64, volume: Option<i64>) -> Option<Changed> {
-        if fields & field::EXCHANGE_TS == 0 {
-            return Some(Changed::default());
-        }
-        if exchange_ts_ns >= self.newest_ts_ns {
-            self.newest_ts_ns = exchange_ts_ns;
-            self.late = 0;
-            return Some(Changed::default());
-        }
-        self.begin_late(exchange_ts_ns, volume)
+    const fn is_behind(&self, fields: u32, exchange_ts_ns: u64) -> bool {
+        fields & field::EXCHANGE_TS != 0 && exchange_ts_ns < self.newest_ts_ns
     }
 
+    /// Takes a tick of an older time unless its volume is older, too, which makes it a late one: either alone goes back for
+    /// honest reasons (sources with clocks of their own, cancelled trades).
     #[cold]
-    fn begin_late(&mut self, exchange_ts_ns: u64, volume: Option<i64>) -> Option<Changed> {
-        let known = present(self.quote.fields, field::VOLUME, self.quote.volume);
-        let has_less = volume.zip(known).is_some_and(|(volume, known)| volume < known);
-        if !has_less {
-            return Some(Changed::default());
+    fn merge_behind(
+        &mut self,
+        fields: u32,
+        volume: i64,
+        take: impl FnOnce(&mut Self) -> Changed,
+    ) -> Option<Changed> {
+        let (newest_ts_ns, late) = (self.newest_ts_ns, self.late);
+        let known = known_count(self.quote.fields, field::VOLUME, self.quote.volume);
+        let volume = known_count(fields, field::VOLUME, volume);
+        if !volume.zip(known).is_some_and(|(volume, known)| volume < known) {
+            let changed = take(self);
+            (self.newest_ts_ns, self.late) = (newest_ts_ns, late);
+            return Some(changed);
         }
         if self.refuse() {
             return None;
         }
-        let changed = self.clear();
-        self.newest_ts_ns = exchange_ts_ns;
-        Some(changed)
+        let cleared = self.clear();
+        Some(cleared.and(take(self)))
     }
 
-    /// Of the values of `mask` those that are not present are gone.
+    /// Forgets those values of an image, and those counts of which it is said that nobody knows them, that are not present.
+    /// Gives the values that are gone.
     #[inline]
-    const fn keep_values(&mut self, present: u32, mask: u32, changed: &mut Changed) {
-        let gone = self.quote.fields & mask & !present;
+    const fn forget(&mut self, image: u32, unknown: u32, present: u32) -> u32 {
+        let gone = self.quote.fields & (image | unknown) & !present;
         self.quote.fields &= !gone;
-        changed.ltp |= gone & LTP_VISIBLE != 0;
-        changed.quote |= gone & QUOTE_ONLY != 0;
+        self.image_of |= image;
+        self.unknown = (self.unknown | unknown) & !present;
+        gone
     }
 }
 
@@ -316,24 +314,22 @@ impl Entry {
 /// among the parts of a host, its adapters' processes included; the ABI keeps the bit free.
 const LTP_IMAGE: u32 = field::RESERVED_FOR_HOSTS;
 
-/// Values that frames of all modes show, their time excepted.
-const LTP_VISIBLE: u32 = field::IN_LTP & !field::EXCHANGE_TS;
-
-/// Values that only frames above mode LTP show.
-const QUOTE_ONLY: u32 = field::IN_QUOTE & !field::IN_LTP;
-
 /// How far the time of an exchange may be ahead of the host's clock and still be believed.
 const AHEAD_NS: u64 = 3_600 * 1_000_000_000;
 
 /// The moment that a tick speaks of, in nanoseconds since the Unix epoch: the time of the exchange, or of the receipt when
 /// there is none that can be. 0 when there is neither.
+#[inline]
 pub const fn moment(fields: u32, exchange_ts_ns: u64, received_ts_ns: u64) -> u64 {
+    if fields & field::EXCHANGE_TS == 0 {
+        return received_ts_ns;
+    }
     let is_credible = received_ts_ns == 0 || exchange_ts_ns <= received_ts_ns.saturating_add(AHEAD_NS);
-    if fields & field::EXCHANGE_TS != 0 && is_credible { exchange_ts_ns } else { received_ts_ns }
+    if is_credible { exchange_ts_ns } else { received_ts_ns }
 }
 
 /// A count that is known: a negative one is not.
-const fn present(fields: u32, bit: u32, count: i64) -> Option<i64> {
+const fn known_count(fields: u32, bit: u32, count: i64) -> Option<i64> {
     if fields & bit != 0 && count >= 0 { Some(count) } else { None }
 }
 
@@ -361,6 +357,12 @@ fn counts(quote: &mut Quote) -> [(u32, &mut i64); 9] {
     ]
 }
 
+/// 1 for a negative number, 0 for others. Of numbers that are joined by `|` one is negative if the result is.
+#[inline]
+const fn is_negative(number: i64) -> u32 {
+    (number < 0) as u32
+}
+
 /// Bits of the values among these that count something and are negative: nobody knows them, so they are not shown.
 #[inline]
 fn negative_counts<const N: usize>(counts: &[(u32, i64); N]) -> u32 {
@@ -372,15 +374,15 @@ fn settle(to: &mut Quote, fields: u32) {
     to.fields = ((to.fields | fields) & !field::EXCHANGE_TS) | (fields & field::EXCHANGE_TS);
 }
 
-/// Copies a present value; says whether a frame would show the difference.
+/// Copies a value if it is present; gives its bit if it is another than before.
 #[inline]
-fn copy<T: PartialEq>(to: &mut T, from: T, present: u32, known: u32, bit: u32) -> bool {
+fn copy<T: PartialEq>(to: &mut T, from: T, present: u32, bit: u32) -> u32 {
     if present & bit == 0 {
-        return false;
+        return 0;
     }
-    let differs = known & bit == 0 || *to != from;
+    let is_another = *to != from;
     *to = from;
-    differs
+    if is_another { bit } else { 0 }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The ZeroMQ fan-in: publishers connect to one port and publish topic and JSON.
 //!
 //! ```text
-//! publisher ── TCP ──▶ guard (validates every byte) ── private ipc ──▶ zeromq SUB ──▶ topic, payload ──▶ BusSink
+//! publisher ── TCP or Unix socket ──▶ guard (validates every byte) ── private ipc ──▶ zeromq SUB ──▶ topic, payload ──▶ BusSink
 //! ```
 //!
 //! All of it runs on one thread, the router's. The public port is the guard's, because the SUB socket behind it trusts its
@@ -10,7 +10,10 @@
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod guard;
+mod listener;
 mod payload;
+mod places;
+mod private;
 mod receive;
 mod topic;
 pub(crate) mod zmtp;
@@ -28,17 +31,25 @@ use std::{
     time::{Duration, Instant},
 };
 
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 pub use self::receive::BusReader;
 pub(crate) use self::receive::has_room;
-use crate::model::{Mode, TickView};
+use crate::{
+    hub::Invalidated,
+    model::{Mode, TickView},
+    protocol::order::OrderUpdate,
+};
 
 /// Longest topic, in bytes.
 pub const MAX_TOPIC_BYTES: usize = 256;
 
 /// Longest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1_024;
+
+/// Publishers that may be connected at one time.
+pub(crate) const MAX_PUBLISHERS: usize = 256;
 
 /// What became of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +58,17 @@ pub enum BusVerdict {
     Accepted,
     /// Nobody does.
     NotSubscribed,
+}
+
+/// What became of an order update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderVerdict {
+    /// It is on its way to the sessions of the user.
+    Forwarded,
+    /// Nobody of this name is logged in.
+    UnknownUser,
+    /// There are more of this user than anybody could read, or a shard is too far behind.
+    Dropped,
 }
 
 /// What a publisher declared outdated.
@@ -65,11 +87,11 @@ pub trait BusSink: Send + 'static {
     /// Takes a tick. Its number is 0 and its arrival is stamped. Levels of a mode below DEPTH are to be ignored.
     fn tick(&mut self, exchange: &str, symbol: &str, mode: Mode, tick: TickView<'_>) -> BusVerdict;
 
-    /// Takes an order update of a user, a JSON object to be forwarded as it is.
-    fn order_update(&mut self, user_id: &str, body: &str);
+    /// Takes an order update of the user with this name.
+    fn order_update(&mut self, user_id: &str, update: &OrderUpdate<'_>) -> OrderVerdict;
 
     /// Takes the news that something remembered of a user is outdated.
-    fn cache_invalidate(&mut self, scope: CacheScope, user_id: &str);
+    fn cache_invalidate(&mut self, scope: CacheScope, user_id: &str) -> Invalidated;
 
     /// No message is left for now.
     fn flush(&mut self);
@@ -80,6 +102,10 @@ pub trait BusSink: Send + 'static {
 pub struct BusSettings {
     /// Public port; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// A Unix socket beside the port, for programs of this user.
+    pub socket: Option<PathBuf>,
+    /// What publishers have to know, at the port and at the socket.
+    pub secret: Option<SecretString>,
     /// Directory that only this user can enter, for the private socket.
     pub run_dir: PathBuf,
     /// Exchanges whose code contains an underscore.
@@ -100,10 +126,12 @@ impl BusSettings {
         let two_words = ["NSE_INDEX", "BSE_INDEX", "MCX_INDEX", "GLOBAL_INDEX"];
         Self {
             listen,
+            socket: None,
+            secret: None,
             run_dir,
             two_word_exchanges: two_words.map(str::to_owned).into(),
             known_brokers: Vec::new(),
-            max_connections: 256,
+            max_connections: MAX_PUBLISHERS,
             max_messages_per_second: 400_000,
             handshake_timeout: Duration::from_secs(2),
         }
@@ -120,6 +148,14 @@ pub enum BusError {
     Listen {
         /// Where.
         address: SocketAddr,
+        /// Why.
+        reason: io::Error,
+    },
+    /// The Unix socket beside it.
+    #[error("cannot listen on {} for publishers (TICKHOST_BUS_SOCKET): {reason}", path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
         /// Why.
         reason: io::Error,
     },
@@ -160,10 +196,18 @@ counters! {
     ticks: "tick", "accepted";
     /// Ticks that nobody wanted.
     not_subscribed: "tick", "not_subscribed";
-    /// Order updates.
+    /// Order updates that were forwarded.
     orders: "message", "order";
-    /// Cache invalidations.
+    /// Order updates of names that nobody is logged in with.
+    orders_unknown: "message", "order_unknown_user";
+    /// Order updates dropped because there were too many of their user.
+    orders_dropped: "message", "order_dropped";
+    /// Cache invalidations after which the database is looked at.
     invalidations: "message", "invalidation";
+    /// Cache invalidations of a user for whom that is to happen already.
+    invalidations_pending: "message", "invalidation_pending";
+    /// Cache invalidations of names that nobody is logged in with.
+    invalidations_unknown: "message", "invalidation_unknown";
     /// Positions, margins and other topics that are none of ours.
     ignored: "message", "ignored";
     /// Legacy topics that repeat others.
@@ -192,24 +236,38 @@ counters! {
     connections: "guard", "accepted";
     /// Connections at the moment.
     open: "guard", "open";
-    /// Connections refused because there are too many.
+    /// Publishers refused because all places are taken by those that speak.
     refused_full: "guard", "too_many";
+    /// Publishers that gave up their place to another, because they were silent or their address had more than its share.
+    displaced: "guard", "displaced";
     /// Connections that did not finish their handshake in time.
     refused_late: "guard", "handshake_timeout";
-    /// Connections that do not speak ZMTP 3 with NULL security, or are no publishers.
+    /// Connections closed before their handshake was complete, because too many others were about to connect.
+    refused_crowded: "guard", "handshake_displaced";
+    /// Connections that do not speak ZMTP 3 with the security that the bus has, or are no publishers.
     refused_handshake: "guard", "handshake";
+    /// Publishers that offered no secret, or a wrong one.
+    refused_secret: "guard", "secret";
+    /// Programs of other users that came to the Unix socket.
+    refused_user: "guard", "other_user";
+    /// Connections closed at once because the descriptors that are left are kept for others.
+    refused_without_descriptors: "guard", "no_descriptors";
     /// Connections closed for a frame that is too long, or has reserved bits.
     closed_frame: "guard", "frame";
     /// Connections closed for a message with too many parts.
     closed_parts: "guard", "parts";
     /// Messages dropped for having one part only, or too long a topic.
     dropped_message: "guard", "dropped_message";
+    /// Order updates dropped because their publisher sent too many.
+    dropped_orders: "guard", "dropped_order";
     /// Commands answered.
     pings: "guard", "ping";
     /// Commands dropped.
     dropped_command: "guard", "dropped_command";
     /// Times that a publisher was read more slowly.
     slowed: "guard", "slowed";
+    /// Times that connections had to wait because too many came at once.
+    accepts_slowed: "guard", "accept_slowed";
     /// Errors of the system's accept call.
     accept_errors: "guard", "accept_error";
 }
@@ -272,10 +330,9 @@ impl Bus {
         sink: Box<dyn BusSink>,
         spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) -> io::Result<Running>,
     ) -> Result<Self, BusError> {
-        let listen_error = |reason| BusError::Listen { address: settings.listen, reason };
-        let listener = std::net::TcpListener::bind(settings.listen).map_err(listen_error)?;
-        listener.set_nonblocking(true).map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
+        let listener = listener::bind(settings.listen)?;
+        let address = listener.local_addr();
+        let address = address.map_err(|reason| BusError::Listen { address: settings.listen, reason })?;
         let counters = Arc::<BusCounters>::default();
         let stop = CancellationToken::new();
         let (ready, started) = std::sync::mpsc::sync_channel(1);

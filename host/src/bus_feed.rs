@@ -13,13 +13,14 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 
 use crate::{
-    bus::{BusSink, BusVerdict, CacheScope},
+    bus::{BusSink, BusVerdict, CacheScope, OrderVerdict},
     clock,
     feed::Connector,
-    hub::Hub,
+    hub::{Hub, Invalidated},
     intake::Intake,
     model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView},
     plugins::{AdapterEvents, AdapterFailure, AdapterInstance},
+    protocol::order::OrderUpdate,
 };
 
 /// Wanted by these feeds under these numbers: more than one only when several bus brokers exist.
@@ -142,7 +143,6 @@ impl AdapterInstance for BusInstance {
 pub struct BusRouter {
     directory: Arc<BusDirectory>,
     hub: Arc<Hub>,
-    runtime: tokio::runtime::Handle,
     gathered: FxHashMap<FeedId, Gathered>,
 }
 
@@ -163,9 +163,9 @@ struct Gathered {
 }
 
 impl BusRouter {
-    /// A router of bus messages. Invalidations run on `runtime`.
-    pub fn new(directory: Arc<BusDirectory>, hub: Arc<Hub>, runtime: tokio::runtime::Handle) -> Self {
-        Self { directory, hub, runtime, gathered: FxHashMap::default() }
+    /// A router of bus messages.
+    pub fn new(directory: Arc<BusDirectory>, hub: Arc<Hub>) -> Self {
+        Self { directory, hub, gathered: FxHashMap::default() }
     }
 }
 
@@ -182,14 +182,13 @@ impl BusSink for BusRouter {
         BusVerdict::Accepted
     }
 
-    fn order_update(&mut self, user_id: &str, body: &str) {
-        self.hub.forward_order(&user_id.into(), &body.into());
+    fn order_update(&mut self, user_id: &str, update: &OrderUpdate<'_>) -> OrderVerdict {
+        self.hub.forward_order_of_bus(user_id, update)
     }
 
     /// What is remembered of keys follows the database, and needs no word of a publisher.
-    fn cache_invalidate(&mut self, _scope: CacheScope, user_id: &str) {
-        let (hub, user_id) = (Arc::clone(&self.hub), user_id.to_owned());
-        self.runtime.spawn(async move { hub.invalidate(&user_id).await });
+    fn cache_invalidate(&mut self, _scope: CacheScope, user_id: &str) -> Invalidated {
+        self.hub.invalidate(user_id)
     }
 
     fn flush(&mut self) {

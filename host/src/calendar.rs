@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 
 use self::date::{Date, TimeOfDay};
 pub use self::{
-    day::TradingDay,
+    day::{Moments, TradingDay},
     source::{Calendars, follow},
 };
 

@@ -267,7 +267,7 @@ impl Catalog {
             }
         }
         for broker in &state.bus.brokers {
-            let source = Source::bus(self.settings.throttle_ms, state.bus.hours);
+            let source = Source::bus(self.settings.throttle_ms, state.bus.hours, self.settings.bus_symbols);
             sources.insert(Arc::from(broker.as_str()), source);
         }
         sources

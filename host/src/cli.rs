@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod adapters;
 pub mod check;
+mod confinement;
 mod console;
 mod manual;
 pub mod run;
@@ -37,6 +38,7 @@ use self::{
 use crate::{
     catalog,
     config::{self, Flags, Kind, PluginsFile, Problems, Setting, Settings, Sources, TABLE},
+    descriptors,
     plugins::process,
     telemetry::{self, Export, LogControl},
 };
@@ -210,6 +212,9 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     match request {
         Request::Run => {
+            // Before anything secret is read.
+            process::guard_host();
+            descriptors::raise();
             let prepared = prepare(sources)?;
             runtime()?.block_on(run::run(prepared, sources.clone(), &mut out))?;
         }

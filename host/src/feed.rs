@@ -16,7 +16,9 @@ mod handover;
 mod list;
 mod login;
 mod pace;
+mod renewal;
 mod request;
+mod shares;
 mod silence;
 mod swap;
 mod view;
@@ -44,7 +46,7 @@ pub use self::{
     view::FeedView,
 };
 use crate::{
-    accounts::Account,
+    accounts::{Account, UserName},
     calendar::Calendars,
     config::Hours,
     inbox::Inbox,
@@ -241,9 +243,9 @@ pub struct FeedStatus {
     pub since_ns: u64,
 }
 
-/// A feed, as its clients hold it.
+/// A feed, as its clients hold it; and the user for whom, if that is known.
 #[derive(Clone, Debug)]
-pub struct Feed(Arc<Shared>);
+pub struct Feed(Arc<Shared>, Option<UserName>);
 
 #[derive(Debug)]
 struct Shared {
@@ -265,12 +267,12 @@ struct Shared {
 enum Command {
     Subscribe {
         wants: Vec<Want>,
+        user: Option<UserName>,
         reply: oneshot::Sender<Vec<Result<Grant, Refusal>>>,
     },
     Release(Vec<Key>),
-    Refresh {
-        even_if_same: bool,
-    },
+    /// Read the credentials again, and connect with them if they differ.
+    Refresh,
     /// What serves the feed from now on, or why nothing does.
     Serve(Result<Serving, Arc<str>>),
     /// Ask the adapters for their lists of instruments anew.
@@ -301,7 +303,7 @@ impl Feed {
             hours: serving.hours,
             ..FeedStatus::default()
         };
-        Self(Arc::new(Shared {
+        let shared = Shared {
             id,
             spec,
             stale_after,
@@ -312,7 +314,8 @@ impl Feed {
             members: AtomicUsize::new(0),
             status: Mutex::new(status),
             announced: Mutex::default(),
-        }))
+        };
+        Self(Arc::new(shared), None)
     }
 
     /// Number of the feed.
@@ -362,7 +365,7 @@ impl Feed {
     pub async fn subscribe(&self, wants: Vec<Want>) -> Vec<Result<Grant, Refusal>> {
         let count = wants.len();
         let (reply, answer) = oneshot::channel();
-        self.0.commands.push(Command::Subscribe { wants, reply });
+        self.0.commands.push(Command::Subscribe { wants, user: self.1.clone(), reply });
         answer.await.unwrap_or_else(|_| {
             let refusal = Refusal::new(ErrorCode::BrokerError, "The feed has just ended; subscribe again");
             vec![Err(refusal); count]
@@ -376,9 +379,10 @@ impl Feed {
         }
     }
 
-    /// Fetches the credentials anew, and connects again if they differ, or in any case.
-    pub fn refresh(&self, even_if_same: bool) {
-        self.0.commands.push(Command::Refresh { even_if_same });
+    /// Reads the credentials again, and connects with them if they differ: the first time at once, and at growing pauses when
+    /// they go on to change.
+    pub fn refresh(&self) {
+        self.0.commands.push(Command::Refresh);
     }
 
     /// Asks its adapters for their lists of instruments anew, at once.
@@ -402,10 +406,10 @@ impl Feed {
 pub struct Membership(Feed);
 
 impl Membership {
-    pub(crate) fn new(feed: &Feed) -> Self {
+    pub(crate) fn new(feed: &Feed, user: &UserName) -> Self {
         feed.0.members.fetch_add(1, Ordering::AcqRel);
         feed.0.commands.push(Command::Members);
-        Self(feed.clone())
+        Self(Feed(Arc::clone(&feed.0), Some(user.clone())))
     }
 
     /// The feed.

@@ -152,8 +152,7 @@ impl Host {
             (address_of(&client_port, plan.websocket), address_of(&admin_port, plan.admin));
         let run_dir = plan.run_dir;
         let token = admin::Token::generate();
-        let control = admin::ControlFile::write(run_dir.base(), admin, &token)
-            .map_err(|source| StartError::Control { directory: run_dir.base().to_owned(), source })?;
+        let (control, commands) = open_to_commands(&run_dir, admin, &token)?;
 
         let counters = Arc::<ServerCounters>::default();
         let calendars = plan.hub.calendars.clone();
@@ -170,8 +169,7 @@ impl Host {
             plan.hub,
             Arc::clone(&counters),
         );
-        let control_runtime = tokio::runtime::Handle::current();
-        hub.run_on(control_runtime.clone());
+        hub.run_on(tokio::runtime::Handle::current());
 
         let (stop_serving, stop_accepting) = (CancellationToken::new(), CancellationToken::new());
         let context = Arc::new(SessionContext {
@@ -184,7 +182,7 @@ impl Host {
         let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
         let core = Router::new(&mailboxes, plan.encode, Arc::clone(&counters), calendars);
         let routing = router::run(core, router.clone(), clock, stop_serving.clone());
-        let sink = BusRouter::new(directory, Arc::clone(&hub), control_runtime);
+        let sink = BusRouter::new(directory, Arc::clone(&hub));
         let mut threads = start_shards(&shards, &router, &context)?;
         // Bus and router share a thread: a tick then wakes one other on its way, that of its clients.
         let (thread, runtime) = on_own_thread("router", move || routing)?;
@@ -202,6 +200,7 @@ impl Host {
         let mut tasks = JoinSet::new();
         tasks.spawn(catalog::watch::run(Arc::clone(&catalog), Arc::clone(&hub), stop_serving.clone()));
         tasks.spawn(follow_accounts(plan.accounts, Arc::clone(&hub), stop_serving.clone()));
+        tasks.spawn(Arc::clone(&hub).follow_invalidations(stop_serving.clone()));
         let admissions = Admissions::new(plan.connections, Arc::clone(&counters));
         let status = Arc::new(HostStatus {
             token,
@@ -216,7 +215,7 @@ impl Host {
             catalog: Arc::clone(&catalog),
             counters: Arc::clone(&counters),
         });
-        tasks.spawn(serve_operator(admin_port, Arc::clone(&status), stop_serving.clone()));
+        tasks.spawn(serve_operator(admin_port, commands, Arc::clone(&status), stop_serving.clone()));
         let live = Live {
             sessions: Arc::clone(&context),
             admissions: Arc::clone(&admissions),
@@ -327,6 +326,19 @@ fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, Sta
     listener::bind(address).map_err(|reason| StartError::Listen { address, setting, reason })
 }
 
+/// Lets commands of this user reach the host.
+fn open_to_commands(
+    run_dir: &RunDir,
+    admin: SocketAddr,
+    token: &admin::Token,
+) -> Result<(admin::ControlFile, Option<admin::PrivateSocket>), StartError> {
+    // First: who finds the file tries the socket.
+    let socket = admin::PrivateSocket::listen(run_dir.base());
+    let file = admin::ControlFile::write(run_dir.base(), admin, token)
+        .map_err(|source| StartError::Control { directory: run_dir.base().to_owned(), source })?;
+    Ok((file, socket))
+}
+
 fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
@@ -388,7 +400,12 @@ where
     Ok((thread, handle))
 }
 
-async fn serve_operator(port: TcpListener, status: Arc<HostStatus>, stop: CancellationToken) {
+async fn serve_operator(
+    port: TcpListener,
+    commands: Option<admin::PrivateSocket>,
+    status: Arc<HostStatus>,
+    stop: CancellationToken,
+) {
     let stats_file = status.console.stats_file.clone();
     let source: Arc<dyn admin::StatusSource> = status;
     let keeping = async {
@@ -396,10 +413,7 @@ async fn serve_operator(port: TcpListener, status: Arc<HostStatus>, stop: Cancel
             admin::keep_stats_file(path, Arc::clone(&source), stop.clone()).await;
         }
     };
-    let (served, ()) = tokio::join!(admin::serve(port, Arc::clone(&source), stop.clone()), keeping);
-    if let Err(error) = served {
-        tracing::error!(%error, "The operator's port has failed");
-    }
+    tokio::join!(admin::serve(port, commands, Arc::clone(&source), stop.clone()), keeping);
 }
 
 async fn follow_accounts(accounts: Accounts, hub: Arc<Hub>, stop: CancellationToken) {

@@ -2,12 +2,15 @@
 //!
 //! Lock order: `Hub::feeds` and `Hub::logins` are never held together, nor over an await.
 
+mod invalidations;
+mod logins;
+
 use std::{
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -15,11 +18,17 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use secrecy::SecretString;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
+pub use self::invalidations::Invalidated;
+use self::{
+    invalidations::{Invalidations, LOOK_PAUSE},
+    logins::{Logins, TooManyOrders},
+};
 use crate::{
     accounts::{Account, AccountId, Accounts, Caller, KeyId, Penalty, UserName, Verified, VerifyError},
+    bus::OrderVerdict,
     calendar::Calendars,
     config::Hours,
     feed::{
@@ -27,12 +36,14 @@ use crate::{
         actor::{self, FeedContext},
     },
     instruments::Instruments,
+    log_rate::outside_line,
     metrics::ServerCounters,
     model::FeedId,
     pool::PoolLimits,
     protocol::{
         codes::{CloseReason, ErrorCode},
-        order, text,
+        order::{self, OrderUpdate},
+        text,
     },
     router::RouterHandle,
     shard::{ShardCommand, ShardHandle},
@@ -76,12 +87,12 @@ impl Serving {
 
 impl Source {
     /// The bus, not connected yet.
-    pub fn bus(throttle: Duration, hours: Hours) -> Self {
+    pub fn bus(throttle: Duration, hours: Hours, symbols: usize) -> Self {
         Self {
             name: "bus".into(),
             connector: Err("the host is not running".into()),
             // Publishers decide what there is; only the host's own memory is bounded.
-            limits: PoolLimits { symbols_per_connection: 100_000, connections: 1 },
+            limits: PoolLimits { symbols_per_connection: symbols, connections: 1 },
             throttle,
             is_bus: true,
             sessions: usize::MAX,
@@ -158,6 +169,7 @@ pub struct Login {
 struct KeyPlace {
     hub: Arc<Hub>,
     key: KeyId,
+    user: UserName,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -179,7 +191,8 @@ pub struct Hub {
     settings: HubSettings,
     counters: Arc<ServerCounters>,
     feeds: Mutex<FxHashMap<FeedKey, Feed>>,
-    logins: Mutex<FxHashMap<KeyId, usize>>,
+    logins: Logins,
+    invalidations: Invalidations,
     next_feed: AtomicU32,
     runtime: OnceLock<tokio::runtime::Handle>,
     tasks: TaskTracker,
@@ -205,7 +218,8 @@ impl Hub {
             settings,
             counters,
             feeds: Mutex::default(),
-            logins: Mutex::default(),
+            logins: Logins::default(),
+            invalidations: Invalidations::default(),
             next_feed: AtomicU32::new(1),
             runtime: OnceLock::new(),
             tasks: TaskTracker::new(),
@@ -225,7 +239,7 @@ impl Hub {
     pub async fn login(self: &Arc<Self>, key: &SecretString, caller: Caller) -> Result<Login, LoginError> {
         let (verified, place) = loop {
             let verified = self.verify(key, caller).await?;
-            let place = self.take_place(&verified.key).ok_or(LoginError::TooManyForKey)?;
+            let place = self.take_place(&verified).ok_or(LoginError::TooManyForKey)?;
             // A key that was revoked before it had its place was not among those that were looked at then.
             if self.accounts.is_current(&verified) {
                 break (verified, place);
@@ -255,7 +269,7 @@ impl Hub {
                     (message, Some(retry_after))
                 }
                 VerifyError::Storage(_) => {
-                    tracing::error!(%error, "Could not check an API key");
+                    outside_line!(error, %error, "Could not check an API key");
                     ("The API key could not be checked; see the host's log".to_owned(), None)
                 }
             };
@@ -274,7 +288,10 @@ impl Hub {
     /// Why there is none.
     pub async fn rejoin(self: &Arc<Self>, user: &UserName) -> Result<Membership, String> {
         let account = self.accounts.current_account(user).await.map_err(|error| error.to_string())?;
-        self.join(&account.ok_or("No broker configuration found for user")?)
+        let account = account.ok_or("No broker configuration found for user")?;
+        let membership = self.join(&account)?;
+        self.logins.move_to(user, &account.broker);
+        Ok(membership)
     }
 
     /// Brokers for `get_supported_brokers`, in order.
@@ -323,40 +340,49 @@ impl Hub {
         }
     }
 
-    /// Connects the user's feeds again with fresh credentials, because a publisher said that they changed.
-    pub async fn invalidate(&self, user: &str) {
-        for feed in self.feeds() {
-            if feed.spec().account.as_ref().is_some_and(|account| account.user.as_str() == user) {
-                tracing::info!(user, adapter = %feed.spec().adapter, "Credentials were invalidated; connecting again");
-                feed.refresh(true);
+    /// Notes that a publisher says of a user that something remembered is outdated. Costs a look-up of the name; the rest is done
+    /// by [`Self::follow_invalidations`].
+    pub fn invalidate(&self, name: &str) -> Invalidated {
+        self.logins.find(name).map_or(Invalidated::Unknown, |user| self.invalidations.add(user))
+    }
+
+    /// Looks at the accounts of those who were named in invalidations, about once a second, until `stop`.
+    pub async fn follow_invalidations(self: Arc<Self>, stop: CancellationToken) {
+        let following = async {
+            loop {
+                self.invalidations.added().await;
+                let users = self.invalidations.take();
+                if !users.is_empty() {
+                    outside_line!(
+                        info,
+                        users = users.len(),
+                        "Publishers say that credentials changed; looking at them"
+                    );
+                    self.look_at(|user| users.contains(user)).await;
+                    tokio::time::sleep(LOOK_PAUSE).await;
+                }
             }
-        }
-        self.follow_accounts().await;
+        };
+        stop.run_until_cancelled(following).await;
     }
 
     /// Looks at the accounts again after the database changed: closes sessions of revoked keys, moves those whose
     /// account changed, and lets feeds fetch their credentials.
     pub async fn follow_accounts(&self) {
-        let keys: Vec<KeyId> = self.logins.lock().keys().cloned().collect();
-        match self.accounts.check_keys(keys.clone()).await {
-            Ok(validity) => {
-                let revoked: Arc<[KeyId]> = keys
-                    .into_iter()
-                    .zip(validity)
-                    .filter(|(_, is_valid)| !is_valid)
-                    .map(|(key, _)| key)
-                    .collect();
-                if !revoked.is_empty() {
-                    tracing::info!(count = revoked.len(), "Closing the sessions of revoked keys");
-                    self.tell_shards(|| ShardCommand::Revoke(Arc::clone(&revoked)));
-                }
-            }
-            Err(error) => tracing::error!(%error, "Could not look at the API keys again"),
-        }
+        self.look_at(|_| true).await;
+    }
+
+    /// The same for some users.
+    async fn look_at(&self, is_asked_for: impl Fn(&UserName) -> bool) {
+        self.close_revoked(self.logins.keys(&is_asked_for)).await;
         let mut users: Vec<UserName> = Vec::new();
         for feed in self.feeds() {
-            feed.refresh(false);
-            users.extend(feed.spec().account.as_ref().map(|account| account.user.clone()));
+            let Some(account) = feed.spec().account.as_ref().filter(|account| is_asked_for(&account.user))
+            else {
+                continue;
+            };
+            users.push(account.user.clone());
+            feed.refresh();
         }
         users.sort();
         users.dedup();
@@ -370,12 +396,50 @@ impl Hub {
         }
     }
 
+    async fn close_revoked(&self, keys: Vec<KeyId>) {
+        if keys.is_empty() {
+            return;
+        }
+        match self.accounts.check_keys(keys.clone()).await {
+            Ok(validity) => {
+                let revoked: Arc<[KeyId]> = keys
+                    .into_iter()
+                    .zip(validity)
+                    .filter(|(_, is_valid)| !is_valid)
+                    .map(|(key, _)| key)
+                    .collect();
+                if !revoked.is_empty() {
+                    tracing::info!(count = revoked.len(), "Closing the sessions of revoked keys");
+                    self.tell_shards(|| ShardCommand::Revoke(Arc::clone(&revoked)));
+                }
+            }
+            Err(error) => outside_line!(error, %error, "Could not look at the API keys again"),
+        }
+    }
+
     /// Forwards an encoded order update to the sessions of a user; says whether every shard took it.
     pub fn forward_order(&self, user: &UserName, frame: &Utf8Bytes) -> bool {
         self.counters.orders.add(1);
         let lost = self.shards.iter().filter(|shard| !shard.offer_order(user, frame)).count();
         self.counters.orders_lost.add(lost as u64);
         lost == 0
+    }
+
+    /// Forwards an order update that a publisher reports of the user with this name, as one of the broker that the host knows.
+    pub fn forward_order_of_bus(&self, name: &str, update: &OrderUpdate<'_>) -> OrderVerdict {
+        let now = Instant::now();
+        match self.logins.admit_order(name, update.len(), now) {
+            None => OrderVerdict::UnknownUser,
+            Some(Err(TooManyOrders)) => OrderVerdict::Dropped,
+            Some(Ok((user, broker))) => {
+                let frame = text(update.frame(user.as_str(), &broker));
+                if self.forward_order(&user, &frame) {
+                    OrderVerdict::Forwarded
+                } else {
+                    OrderVerdict::Dropped
+                }
+            }
+        }
     }
 
     /// Ends every feed, and waits until their adapters have shut down.
@@ -411,7 +475,7 @@ impl Hub {
         let source = sources.get(broker).ok_or_else(|| failed("no adapter in plugins.toml serves it"))?;
         let connector = source.connector.as_ref().map_err(|why| failed(why))?;
         if let Some(feed) = feeds.get(&key) {
-            return Ok(Membership::new(feed));
+            return Ok(Membership::new(feed, &account.user));
         }
         let spec = FeedSpec {
             broker: Arc::clone(broker),
@@ -434,7 +498,7 @@ impl Hub {
         let may_end = move |feed: &Feed| hub.upgrade().is_none_or(|hub| hub.remove_deserted(&own_key, feed));
         let id = FeedId(self.next_feed.fetch_add(1, Ordering::Relaxed));
         let (feed, task) = actor::start(id, spec, serving, context, may_end);
-        let membership = Membership::new(&feed);
+        let membership = Membership::new(&feed, &account.user);
         feeds.insert(key, feed);
         drop(feeds);
         self.tasks.spawn_on(task, runtime);
@@ -453,26 +517,17 @@ impl Hub {
         true
     }
 
-    fn take_place(self: &Arc<Self>, key: &KeyId) -> Option<KeyPlace> {
-        let mut logins = self.logins.lock();
-        let count = logins.entry(key.clone()).or_default();
-        if *count >= self.settings.connections_per_key {
-            return None;
-        }
-        *count += 1;
-        Some(KeyPlace { hub: Arc::clone(self), key: key.clone() })
+    fn take_place(self: &Arc<Self>, verified: &Verified) -> Option<KeyPlace> {
+        let (key, user) = (verified.key.clone(), verified.user.clone());
+        let broker = verified.account.as_ref().map(|account| &account.broker);
+        let has_room = self.logins.add(&key, &user, broker, self.settings.connections_per_key);
+        has_room.then(|| KeyPlace { hub: Arc::clone(self), key, user })
     }
 }
 
 impl Drop for KeyPlace {
     fn drop(&mut self) {
-        let mut logins = self.hub.logins.lock();
-        if let Some(count) = logins.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                logins.remove(&self.key);
-            }
-        }
+        self.hub.logins.remove(&self.key, &self.user);
     }
 }
 
@@ -482,7 +537,7 @@ impl OrderSink for Hub {
             Ok(frame) => self.forward_order(user, &text(frame)),
             Err(error) => {
                 self.counters.orders_malformed.add(1);
-                tracing::warn!(broker, %error, "An adapter sent an order update that is no JSON object");
+                outside_line!(warn, broker, %error, "An adapter sent an order update that cannot be passed on");
                 false
             }
         }

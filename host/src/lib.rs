@@ -47,9 +47,13 @@ pub mod accounts;
 pub mod cli;
 pub mod config;
 
+pub mod allowance;
 pub mod cause;
 pub mod clock;
+pub mod descriptors;
+mod files;
 pub mod inbox;
+mod locks;
 pub mod log_rate;
 pub mod metrics;
 pub mod reload;

@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admissions::{Admission, Admissions},
+    descriptors,
+    log_rate::outside_line,
     protocol::codes::CloseReason,
     shard::{Arrival, ShardCommand, ShardHandle},
     tls::{Handshakes, Incoming},
@@ -56,7 +58,7 @@ pub async fn accept(
             Ok(accepted) => accepted,
             Err(error) => {
                 counters.accept_errors.add(1);
-                tracing::warn!(%error, "Could not accept a connection");
+                outside_line!(warn, %error, "Could not accept a connection");
                 tokio::select! {
                     () = tokio::time::sleep(ACCEPT_PAUSE) => continue,
                     () = shutdown.cancelled() => return,
@@ -64,6 +66,11 @@ pub async fn accept(
             }
         };
         counters.connections.add(1);
+        if !descriptors::has_room_for(&stream) {
+            counters.refused_without_descriptors.add(1);
+            refusals.note(Refusal::NoRoom, peer);
+            continue;
+        }
         let since = Instant::now();
         let admission = admissions.admit(peer.ip(), since);
         let Ok(stream) = prepare(stream) else { continue };

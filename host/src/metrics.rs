@@ -165,6 +165,8 @@ counters! {
         instruments_returned: Counter,
         /// What adapters said of their lists of instruments and nobody can read.
         lists_malformed: Counter,
+        /// Symbols refused to a user who had taken as many of a shared feed as were left for all others.
+        refused_share: Counter,
         /// Events that an adapter sent faster than the feed takes them.
         events_lost: Counter,
         /// When the last tick came.
@@ -191,6 +193,10 @@ counters! {
         tls_handshakes_failed: Counter,
         /// Connections closed during their TLS handshake to make room for others.
         tls_handshakes_refused: Counter,
+        /// Connections to the operator's port ended, before or after their request was there, because others needed the place.
+        operator_ended: Counter,
+        /// Connections to the operator's port refused because all who were there were being answered.
+        operator_refused: Counter,
         /// Upgrades refused because the page that asked is none of those allowed.
         refused_origin: Counter,
         /// Connections refused because the host holds as many as it may.
@@ -203,6 +209,8 @@ counters! {
         waiting_bytes: Gauge,
         /// Sessions closed because all of them together held more than they may, and they held most.
         memory_displaced as "sessions_displaced_for_memory": Counter,
+        /// Connections closed at once because the descriptors that are left are kept for adapters, files and the operator.
+        refused_without_descriptors: Counter,
         /// Sessions begun.
         sessions as "sessions_begun": Counter,
         /// Log-ins that succeeded.
@@ -223,7 +231,9 @@ counters! {
         orders: Counter,
         /// Order updates that a shard was too far behind to take.
         orders_lost: Counter,
-        /// Order updates of adapters that were no JSON object.
+        /// Order updates dropped for clients that were behind with them, and were told so.
+        orders_dropped: Counter,
+        /// Order updates of adapters that could not be passed on.
         orders_malformed: Counter,
         /// Requests to an OpenTelemetry collector that did not arrive.
         exports_failed: Counter,
@@ -253,8 +263,10 @@ counters! {
         remembered: Counter,
         /// Log-ins that waited for the check of their key that others had asked for.
         joined: Counter,
-        /// Checks of keys that took a hash.
+        /// Keys that were looked for among the stored hashes.
         checked: Counter,
+        /// Hashes that they were compared with, tens of milliseconds each.
+        hashes: Counter,
         /// Keys that wait for such a check.
         waiting: Gauge,
         /// Log-ins that were told to come back because too many keys are being checked.

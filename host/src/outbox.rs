@@ -8,7 +8,8 @@
 //! comes after conflates, and a notice of the gap precedes the tick that follows it.
 //!
 //! Bound: `frames` or `bytes` of ticks in order, then one tick for each key; the same again for lossless ticks, by their
-//! own limits; `control_bytes` of control messages, beyond which the session is closed. Producer: the shard that owns the
+//! own limits; `control_bytes` of control messages, beyond which the session is closed, and a quarter of that for order updates,
+//! beyond which they are dropped. Producer: the shard that owns the
 //! session. Consumer: the session, on the same thread.
 
 mod lane;
@@ -188,6 +189,18 @@ impl Outbox {
     pub fn held_bytes(&self) -> usize {
         let lossless = self.lossless.as_ref().map_or(0, |lossless| lossless.ticks.held_bytes());
         self.control_bytes + self.control.len() * KEPT_BYTES + self.ticks.held_bytes() + lossless
+    }
+
+    /// Adds an order update. These may take a quarter of the room of control messages: whoever makes too many of them takes
+    /// nothing else from the client.
+    ///
+    /// # Errors
+    /// [`ControlFull`] when there is no room; nothing is added, and the session goes on.
+    pub fn push_order(&mut self, message: Utf8Bytes) -> Result<(), ControlFull> {
+        if self.control_bytes + message.len() > self.limits.control_bytes / 4 {
+            return Err(ControlFull);
+        }
+        self.push_control(message)
     }
 
     /// The next control message.

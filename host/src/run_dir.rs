@@ -1,14 +1,28 @@
 //! A folder for what a running host needs and nobody else may touch: private copies of libraries, private sockets.
 //!
-//! Each host has one of its own, named by its process, so that two that share a data folder do not meet. What a killed
-//! host left is removed by the next one.
+//! One host at a time has a data folder, which it keeps locked. Its own folder is named by its process; what a killed host
+//! left is removed by the next one.
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use crate::accounts::{AccountsError, secrets::private_dir};
+use crate::{
+    accounts::{
+        AccountsError,
+        secrets::{private_dir, unwritable},
+    },
+    admin::RunningHost,
+    locks::{self, Lock},
+};
+
+/// The lock of a host, in the folder of all; stays when the host has ended.
+const LOCK_FILE: &str = "host.lock";
+
+/// Longest wait for a host that is about to end.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where adapters keep what can be had again, if not in the data folder.
 pub(crate) const CACHE_VARIABLE: &str = "TICKHOST_CACHE_DIR";
@@ -19,22 +33,27 @@ pub struct RunDir {
     base: PathBuf,
     own: PathBuf,
     cache: PathBuf,
+    // Dropped last.
+    _lock: Lock,
 }
 
 impl RunDir {
-    /// Makes it below the data folder.
+    /// Makes it below the data folder, and keeps other hosts off that. Waits up to a second for one that is about to end.
     ///
     /// # Errors
-    /// When it cannot be made, or others can enter it.
+    /// When it cannot be made, others can enter it, or another host has the data folder.
     pub fn make(data_dir: &Path) -> Result<Self, AccountsError> {
         let base = private_dir(&data_dir.join("run"))?;
+        let file = base.join(LOCK_FILE);
+        let lock = locks::take(&file, PATIENCE).map_err(|error| unwritable(&file, &error))?;
+        let lock = lock.ok_or_else(|| taken(data_dir))?;
         remove_left_behind(&base);
         let own = private_dir(&Self::own_of(data_dir))?;
         let chosen = std::env::var_os(CACHE_VARIABLE).filter(|value| !value.is_empty());
         let cache = chosen.map_or_else(|| data_dir.join("cache"), PathBuf::from);
         // Processes may be started elsewhere.
         let cache = std::path::absolute(&cache).unwrap_or(cache);
-        Ok(Self { base, own, cache })
+        Ok(Self { base, own, cache, _lock: lock })
     }
 
     /// Where that of a host of this process is.
@@ -62,6 +81,23 @@ impl Drop for RunDir {
     fn drop(&mut self) {
         // Left behind it only takes space, until the next host removes it.
         _ = fs::remove_dir_all(&self.own);
+    }
+}
+
+/// Another host has the data folder, if one does.
+pub(crate) fn other_host(data_dir: &Path) -> Option<AccountsError> {
+    locks::is_held(&data_dir.join("run").join(LOCK_FILE)).then(|| taken(data_dir))
+}
+
+fn taken(data_dir: &Path) -> AccountsError {
+    // A host that is starting has not said yet which it is.
+    let host = RunningHost::find(data_dir).ok().flatten();
+    let process = host.map_or_else(String::new, |host| format!(" (process {})", host.pid));
+    AccountsError::File {
+        path: data_dir.display().to_string(),
+        reason: format!(
+            "another host{process} has this data folder; stop that one, or give each one of its own"
+        ),
     }
 }
 
@@ -119,5 +155,19 @@ mod tests {
             made.own().to_owned()
         };
         assert!(!own.exists());
+    }
+
+    #[test]
+    fn one_host_at_a_time_has_a_data_folder() {
+        let data_dir = tempfile::tempdir().unwrap();
+        assert!(other_host(data_dir.path()).is_none());
+        let first = RunDir::make(data_dir.path()).unwrap();
+        let refused = RunDir::make(data_dir.path()).unwrap_err().to_string();
+        let seen = other_host(data_dir.path()).unwrap().to_string();
+        assert!(refused.contains("another host") && seen == refused, "{refused}");
+        assert!(first.own().is_dir(), "the refused one leaves the folder of the first");
+        drop(first);
+        assert!(other_host(data_dir.path()).is_none());
+        drop(RunDir::make(data_dir.path()).unwrap());
     }
 }

@@ -285,10 +285,10 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
                 }
                 ShardCommand::Order { user, frame } => {
                     let sessions = shard.sessions.borrow();
-                    sessions
-                        .values()
-                        .filter(|session| session.is_user(&user) && session.wants_orders())
-                        .for_each(|session| session.push_control(frame.clone()));
+                    let readers =
+                        sessions.values().filter(|session| session.is_user(&user) && session.wants_orders());
+                    let dropped = readers.filter(|session| !session.push_order(frame.clone())).count();
+                    context.counters.orders_dropped.add(dropped as u64);
                 }
                 ShardCommand::Failed { instrument, mode, message } => {
                     shard.notify(

@@ -187,6 +187,10 @@ impl StatusSource for HostStatus {
         &self.console.token
     }
 
+    fn counters(&self) -> Arc<ServerCounters> {
+        Arc::clone(&self.counters)
+    }
+
     fn websocket(&self) -> SocketAddr {
         self.websocket
     }

@@ -86,6 +86,7 @@ fn replies_and_frames_are_one_message_each() {
             rest if rest.starts_with("auth") => "authenticated",
             "subscribe_orders" => "ordersSubscribed",
             "unsubscribe_orders" => "ordersUnsubscribed",
+            "orders_missed" => "ordersMissed",
             "subscription_status" | "subscription_status_kept" => "subscriptionFailed",
             "subscription_status_asked" => "subscriptionStatus",
             rest if rest.starts_with("subscribe") => "subscribed",
@@ -324,7 +325,7 @@ async fn a_live_host_speaks_as_documented_and_every_message_and_member_is_met() 
     let asked: BTreeSet<String> = document.messages(Sender::Client).map(str::to_owned).collect();
     let heard: BTreeSet<String> = document.messages(Sender::Host).map(str::to_owned).collect();
     // Each of these needs a fault or a publisher; the other tests meet them, and each has a sample.
-    let elsewhere = ["gap", "orderUpdate", "subscriptionFailed"].map(str::to_owned);
+    let elsewhere = ["gap", "orderUpdate", "ordersMissed", "subscriptionFailed"].map(str::to_owned);
     let expected: BTreeSet<String> =
         asked.union(&heard).filter(|name| !elsewhere.contains(name)).cloned().collect();
     assert_eq!(client.messages, expected, "every message, live");

@@ -16,16 +16,21 @@ mod adapter_kit;
 mod balance;
 mod brokers;
 mod bus;
+mod bus_abuse;
 mod canary;
 mod clients;
 mod closing;
 mod console;
 mod costs;
+#[cfg(unix)]
+mod data_folder;
 mod delivery;
 mod documented;
 mod encryption;
 mod faults;
 mod feed_status;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod first_run;
 mod hostile;
 mod hours;
 mod integrity;

@@ -29,7 +29,17 @@ pub(crate) fn built() -> &'static Path {
 pub(crate) fn built_faults() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
-        build(&["adapter-account", "adapter-faulty", "adapter-listed", "adapter-single", "adapter-raw"], &[])
+        build(
+            &[
+                "adapter-account",
+                "adapter-faulty",
+                "adapter-hostile",
+                "adapter-listed",
+                "adapter-single",
+                "adapter-raw",
+            ],
+            &[],
+        )
     })
 }
 

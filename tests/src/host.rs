@@ -4,6 +4,10 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read as _},
     net::SocketAddr,
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Condvar, Mutex},
@@ -131,6 +135,24 @@ impl HostBuilder {
         command(&self.env, args)
     }
 
+    /// Starts the daemon as a user without rights, and its commands with it. Where the test has no right to do that, its own
+    /// user has none either, and is who runs it. None where that user cannot reach the program.
+    pub fn start_as_nobody(self) -> Option<Host> {
+        const NOBODY: u32 = 65_534;
+        if std::os::unix::fs::chown(self.dir.path(), Some(NOBODY), None).is_ok() {
+            let program = binary::tickhost();
+            let is_open = |dir: &Path| dir.metadata().is_ok_and(|dir| dir.permissions().mode() & 0o1 != 0);
+            if !program.ancestors().all(is_open) {
+                #[expect(clippy::print_stderr, reason = "shown with the test")]
+                {
+                    eprintln!("SKIPPED: nobody cannot reach {}", program.display());
+                }
+                return None;
+            }
+        }
+        Some(self.start())
+    }
+
     /// Starts the daemon and waits until it serves.
     pub fn start(self) -> Host {
         self.write_plugins();
@@ -172,7 +194,9 @@ impl HostBuilder {
     }
 
     fn write_plugins(&self) {
-        if ["adapter_faulty", "adapter_single", "adapter_raw"].iter().any(|name| self.plugins.contains(name))
+        if ["adapter_faulty", "adapter_hostile", "adapter_single", "adapter_raw"]
+            .iter()
+            .any(|name| self.plugins.contains(name))
         {
             binary::built_faults();
         }
@@ -373,8 +397,16 @@ pub fn assert_ok(output: &Output) {
     );
 }
 
+/// A command, run by the owner of the test's directory, who is another than the test's for [`HostBuilder::start_as_nobody`].
 fn command(env: &BTreeMap<String, String>, args: &[&str]) -> Command {
     let mut command = Command::new(binary::tickhost());
+    let owner = Path::new(&env["TICKHOST_DATA_DIR"]).parent().and_then(|dir| dir.metadata().ok());
+    let own = std::fs::metadata("/proc/self").ok();
+    if let (Some(owner), Some(own)) = (owner, own)
+        && owner.uid() != own.uid()
+    {
+        command.uid(owner.uid()).gid(owner.uid());
+    }
     command.args(args).env_clear();
     for kept in ["PATH", "HOME", "SYSTEMROOT", "LLVM_PROFILE_FILE"] {
         if let Some(value) = std::env::var_os(kept) {

@@ -21,6 +21,7 @@ pub mod collector;
 pub mod host;
 pub mod http;
 pub mod numbered;
+pub mod openalgo;
 pub mod process;
 pub mod python;
 pub mod secrets;

@@ -4,9 +4,15 @@
 //! pool, for a thread of its own, and for commands. So the compiler refuses such a call on a thread that serves. Where it
 //! cannot see the thread, debug builds do: a thread that serves says so with [`serve_here`].
 
-use std::{cell::Cell, marker::PhantomData, thread};
+use std::{cell::Cell, marker::PhantomData, sync::Arc, thread};
+
+use parking_lot::Mutex;
 
 use super::AccountsError;
+
+/// A thread of this niceness gets a third of the time of one that serves, when both want it.
+#[cfg(target_os = "linux")]
+const BACKGROUND_NICENESS: i32 = 5;
 
 thread_local! {
     static SERVES: Cell<bool> = const { Cell::new(false) };
@@ -57,6 +63,34 @@ pub(super) fn on_own_thread(
     work: impl FnOnce(&Blocking) + Send + 'static,
 ) -> std::io::Result<()> {
     thread::Builder::new().name(name.to_owned()).spawn(move || work(&Blocking::here())).map(drop)
+}
+
+/// Begins work that takes the processor for long: on a thread of its own that gives way to all others, or on the blocking
+/// pool where the system gives no thread. Does not wait for it.
+pub(super) fn begin_in_background(name: &str, work: impl FnOnce(&Blocking) + Send + 'static) {
+    // A thread that is refused takes its work with it.
+    let work = Arc::new(Mutex::new(Some(work)));
+    let kept = Arc::clone(&work);
+    let begun = on_own_thread(name, move |blocking| {
+        give_way();
+        if let Some(work) = kept.lock().take() {
+            work(blocking);
+        }
+    });
+    if begun.is_err()
+        && let Some(work) = work.lock().take()
+    {
+        begin_off_thread(work);
+    }
+}
+
+/// Lets the other threads of this process go first. On Linux this concerns one thread; elsewhere it would concern all.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    {
+        // Refused, the work is done all the same.
+        let _refused = rustix::process::nice(BACKGROUND_NICENESS);
+    }
 }
 
 /// A runtime marks all of its threads when it starts them, those of its pool too.

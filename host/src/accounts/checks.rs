@@ -1,4 +1,5 @@
-//! Runs the checks of keys that cost a hash: [`Queue`] says which is next, a few threads of the blocking pool run them.
+//! Runs the checks of keys that cost a hash: [`Queue`] says which is next, a few threads run them, which give way to those
+//! that serve.
 
 use std::{
     sync::Arc,
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Verified, VerifyError,
-    blocking::{Blocking, begin_off_thread, stopping},
+    blocking::{Blocking, begin_in_background, stopping},
     fingerprint::Fingerprint,
     memory::VALID_LIMIT,
     queue::{Asked, Queue},
@@ -81,7 +82,8 @@ impl Checks {
         let (answer, answered) = oneshot::channel();
         {
             let mut state = self.state.lock();
-            let asked = state.queue.ask(fingerprint, &caller, || key.clone(), answer);
+            let doubt = |caller: &Caller| self.strikes.lock().doubt(*caller, Instant::now());
+            let asked = state.queue.ask(fingerprint, &caller, || key.clone(), answer, is_there, doubt);
             let busy = state.busy();
             match asked {
                 Asked::Joined => self.counters.joined.add(1),
@@ -97,7 +99,7 @@ impl Checks {
             if state.running < AT_ONCE {
                 state.running += 1;
                 let worker = Worker { checks: Arc::clone(self), has_place: true };
-                begin_off_thread(move |blocking| worker.run(blocking));
+                begin_in_background("keys", move |blocking| worker.run(blocking));
             }
         }
         match tokio::time::timeout(PATIENCE, answered).await {
@@ -115,6 +117,10 @@ impl State {
     }
 }
 
+fn is_there(waiter: &oneshot::Sender<Outcome>) -> bool {
+    !waiter.is_closed()
+}
+
 /// A thread that works the queue off. Its place is free again when it ends, however it does.
 struct Worker {
     checks: Arc<Checks>,
@@ -129,8 +135,7 @@ impl Worker {
                 let mut state = checks.state.lock();
                 let next = {
                     let (strikes, now) = (checks.strikes.lock(), Instant::now());
-                    let is_suspect = |caller: &Caller| strikes.is_suspect(*caller, now);
-                    state.queue.next(|waiter| !waiter.is_closed(), is_suspect)
+                    state.queue.next(is_there, |caller| strikes.doubt(*caller, now))
                 };
                 checks.counters.waiting.set(state.queue.waiting() as u64);
                 let Some(next) = next else {

@@ -97,12 +97,16 @@ impl Database {
     }
 
     /// Changes with every change of the database, by this or another process, and with every other file in its place.
-    /// None while it cannot be read: what is locked has not changed yet. Waits for no lock.
+    /// None while it cannot be read: what is locked has not changed yet, and what cannot be opened says nothing. Waits for no
+    /// lock.
     pub(super) fn version(&self, _blocking: &Blocking) -> Option<u64> {
         let mut connection = self.connection.try_lock()?;
         let mut file = self.file.lock();
-        if identity_of(&self.path) != file.identity {
+        if identity_of(&self.path) != file.identity || file.failure.is_some() {
             self.follow(&mut connection, &mut file);
+        }
+        if file.failure.is_some() {
+            return None;
         }
         connection.busy_timeout(Duration::ZERO).ok()?;
         let others: rusqlite::Result<i64> = connection.query_row("PRAGMA data_version", [], |row| row.get(0));

@@ -20,7 +20,7 @@ pub fn look_at_embedded(data_dir: &Path) -> Result<Vec<String>, AccountsError> {
         return Ok(Vec::new());
     }
     require_private(&path)?;
-    let vault = if Vault::file(data_dir).exists() { Some(Vault::open(data_dir)?) } else { None };
+    let vault = Vault::read(data_dir)?;
     let failed = |error: rusqlite::Error| database_error(&path.display(), &error);
     let connection = open_unchanged(&path).map_err(failed)?;
     if require_known_layout(&path.display(), &connection)? == 0 {

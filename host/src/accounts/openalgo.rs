@@ -3,22 +3,26 @@
 //! Formats as OpenAlgo writes them: keys are Argon2 hashes of key + pepper, tokens are Fernet tokens under a key that is
 //! derived from the pepper and a salt. What was checked is remembered as long as OpenAlgo itself remembers it.
 
+mod keys;
+
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
-use argon2::{Argon2, PasswordHash, PasswordVerifier as _};
 use fernet::Fernet;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::{
-    Account, AccountId, AccountsError, Credentials, KeyId, UserName, Verified, VerifyError,
+    Account, AccountId, AccountsError, Credentials, UserName, Verified,
     blocking::Blocking,
     changes::Watched,
     database::{BUSY, Database, Ownership},
@@ -26,7 +30,7 @@ use super::{
     memory::{Memory, Recalled},
     store::database_error,
 };
-use crate::cause;
+use crate::{cause, metrics::KeyCounters};
 
 /// Rounds of the derivation of the Fernet key.
 const PBKDF2_ROUNDS: u32 = 100_000;
@@ -57,6 +61,7 @@ pub struct OpenAlgo {
     memory: Mutex<Memory>,
     /// How often the database has changed.
     epoch: AtomicU64,
+    counters: Arc<KeyCounters>,
 }
 
 impl std::fmt::Debug for OpenAlgo {
@@ -66,11 +71,16 @@ impl std::fmt::Debug for OpenAlgo {
 }
 
 impl OpenAlgo {
-    pub(super) fn open(settings: OpenAlgoSettings, blocking: &Blocking) -> Result<Self, AccountsError> {
+    pub(super) fn open(
+        settings: OpenAlgoSettings,
+        counters: Arc<KeyCounters>,
+        blocking: &Blocking,
+    ) -> Result<Self, AccountsError> {
         let OpenAlgoSettings { path, pepper, fernet_salt, broker_keys } = settings;
         let database = Database::open(&path, connect, Ownership::Other, blocking)?;
         let fernet = fernet_of(&pepper, fernet_salt.as_ref())?;
-        Ok(Self { database, pepper, fernet, broker_keys, memory: Mutex::default(), epoch: AtomicU64::new(0) })
+        let (memory, epoch) = (Mutex::default(), AtomicU64::new(0));
+        Ok(Self { database, pepper, fernet, broker_keys, memory, epoch, counters })
     }
 
     /// What works and needs attention, a sentence each: tokens of brokers that nobody can read.
@@ -117,64 +127,6 @@ impl OpenAlgo {
         let verified = Verified { account, seen, ..known.clone() };
         self.memory.lock().renew(key, verified.clone());
         Ok(Some(verified))
-    }
-
-    /// Checks a key against the stored hashes that belong to no other key; tens of milliseconds each.
-    pub(super) fn verify(
-        &self,
-        blocking: &Blocking,
-        fingerprint: &Fingerprint,
-        key: &SecretString,
-    ) -> Result<Verified, VerifyError> {
-        // It may have become known while it waited.
-        match self.recall(fingerprint) {
-            Recalled::Good(verified) => return Ok(verified),
-            Recalled::Bad => return Err(VerifyError::Unknown),
-            Recalled::Outdated(known) => {
-                if let Some(verified) = self.renew(blocking, fingerprint, &known)? {
-                    return Ok(verified);
-                }
-            }
-            Recalled::Nothing => {}
-        }
-        let seen = self.epoch();
-        let peppered = Zeroizing::new(format!("{}{}", key.expose_secret(), self.pepper.expose_secret()));
-        let hashes: Vec<(String, String)> = self.database.read(blocking, |connection| {
-            let mut statement = connection.prepare("SELECT user_id, api_key_hash FROM api_keys")?;
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-        })?;
-        let claimed = self.memory.lock().claimed();
-        let found =
-            hashes.iter().map(|(user, hash)| (user, hash, key_id(user, hash))).find(|(_, hash, id)| {
-                !claimed.contains(id)
-                    && PasswordHash::new(hash).is_ok_and(|hash| {
-                        Argon2::default().verify_password(peppered.as_bytes(), &hash).is_ok()
-                    })
-            });
-        let Some((user, _, id)) = found else {
-            let mut memory = self.memory.lock();
-            // Unless the database has changed meanwhile, which makes the refusal one of yesterday.
-            if self.epoch() == seen {
-                memory.refuse(fingerprint.clone(), Instant::now());
-            }
-            return Err(VerifyError::Unknown);
-        };
-        let user = UserName::from(user.as_str());
-        let account = self.account_of(blocking, &user)?;
-        let verified = Verified { key: id, user, account, seen };
-        self.memory.lock().learn(fingerprint.clone(), verified.clone(), Instant::now());
-        Ok(verified)
-    }
-
-    /// A key is good while its hash stands in the table.
-    pub(super) fn check_keys(&self, blocking: &Blocking, keys: &[KeyId]) -> Result<Vec<bool>, AccountsError> {
-        let known: Vec<KeyId> = self.database.read(blocking, |connection| {
-            let mut statement = connection.prepare("SELECT user_id, api_key_hash FROM api_keys")?;
-            let ids = statement
-                .query_map([], |row| Ok(key_id(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?)))?;
-            ids.collect()
-        })?;
-        Ok(keys.iter().map(|key| known.contains(key)).collect())
     }
 
     pub(super) fn account_of(
@@ -290,7 +242,7 @@ pub fn path_of_url(url: &str, working_dir: &Path) -> Option<PathBuf> {
     (!path.is_empty()).then(|| working_dir.join(path))
 }
 
-fn fernet_of(pepper: &SecretString, salt: Option<&SecretString>) -> Result<Fernet, AccountsError> {
+pub(super) fn fernet_of(pepper: &SecretString, salt: Option<&SecretString>) -> Result<Fernet, AccountsError> {
     let salt = salt.map(|salt| salt.expose_secret().trim()).filter(|salt| salt.len() >= 32);
     let salt = salt.and_then(|salt| hex::decode(salt).ok()).unwrap_or_else(|| LEGACY_SALT.to_vec());
     let mut key = Zeroizing::new([0_u8; 32]);
@@ -327,14 +279,6 @@ fn base64url(bytes: &[u8]) -> String {
 fn text(row: &Row<'_>, column: &str) -> Option<String> {
     // Older databases lack the column.
     row.get::<_, Option<String>>(column).ok().flatten()
-}
-
-/// OpenAlgo gives its keys no number, so that of the stored hash stands for it: it changes when the key does.
-fn key_id(user: &str, hash: &str) -> KeyId {
-    let digest = Sha256::digest(hash.as_bytes());
-    KeyId::from(
-        format!("{user}#{}", hex::encode(digest.first_chunk::<8>().copied().unwrap_or_default())).as_str(),
-    )
 }
 
 #[cfg(test)]

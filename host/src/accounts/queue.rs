@@ -1,21 +1,30 @@
 //! Whose key is checked next. Pure: it starts nothing and waits for nothing.
 //!
-//! One check for each key, however many wait for it. Addresses take turns, and within an address the first to ask is the
-//! first to be served, so that a flood from one address makes itself wait. In an address under suspicion the last to ask is
-//! the first: who has a good key there does not wait for the flood that was there before. When all places are taken, the address with
-//! the most of them gives up its last one.
+//! One check for each key, however many wait for it. Lanes take turns, and within a lane the first to ask is the first to
+//! be served, so that a flood from one address makes itself wait. Against some lanes more speaks than against others: those
+//! have one turn in four, as long as anybody else waits. In a lane under suspicion every other turn is that of the last to
+//! ask: who has a good key there does not wait for all of the flood that was there before. When all places are taken, the lane
+//! with the most of them, among those against which most speaks, gives up its last one.
 
 use std::{collections::VecDeque, hash::Hash};
 
 use rustc_hash::FxHashMap;
 
-/// Keys `K` that addresses `A` want checked with what is in `J`, and who (`W`) waits for each.
+use super::strikes::Doubt;
+
+/// One turn in so many goes to whoever has waited longest for one, whatever speaks against it.
+const FAIR_TURN: u32 = 4;
+
+/// Keys `K` that callers `A` want checked with what is in `J`, and who (`W`) waits for each.
 #[derive(Debug)]
 pub(super) struct Queue<K, A, J, W> {
     places: usize,
     checks: FxHashMap<K, Check<A, J, W>>,
-    /// Addresses by turn, each with its keys that wait. None is empty.
+    /// Checks that do not run yet.
+    waiting: usize,
+    /// By turn, each with the keys that wait in it. None is empty.
     lanes: VecDeque<(A, VecDeque<K>)>,
+    turns: u32,
 }
 
 #[derive(Debug)]
@@ -44,16 +53,25 @@ pub(super) enum Asked<W> {
 impl<K: Clone + Eq + Hash, A: Clone + Eq, J, W> Queue<K, A, J, W> {
     /// A queue in which so many checks may wait.
     pub(super) fn new(places: usize) -> Self {
-        Self { places, checks: FxHashMap::default(), lanes: VecDeque::new() }
+        Self { places, checks: FxHashMap::default(), waiting: 0, lanes: VecDeque::new(), turns: 0 }
     }
 
     /// Checks that wait for their turn.
-    pub(super) fn waiting(&self) -> usize {
-        self.checks.values().filter(|check| check.job.is_some()).count()
+    pub(super) const fn waiting(&self) -> usize {
+        self.waiting
     }
 
-    /// `waiter` wants to know of this key.
-    pub(super) fn ask(&mut self, key: K, from: &A, job: impl FnOnce() -> J, waiter: W) -> Asked<W> {
+    /// `waiter` wants to know of this key. When there is no place, those of `is_there` that have gone give up theirs first,
+    /// then those against whom more speaks by `doubt`.
+    pub(super) fn ask(
+        &mut self,
+        key: K,
+        from: &A,
+        job: impl FnOnce() -> J,
+        waiter: W,
+        is_there: impl Fn(&W) -> bool,
+        doubt: impl Fn(&A) -> Doubt,
+    ) -> Asked<W> {
         if let Some(check) = self.checks.get_mut(&key) {
             check.waiters.push(waiter);
             if check.job.is_some() && !check.wanted_by.contains(from) {
@@ -63,14 +81,18 @@ impl<K: Clone + Eq + Hash, A: Clone + Eq, J, W> Queue<K, A, J, W> {
             return Asked::Joined;
         }
         let mut displaced = Vec::new();
-        if self.waiting() >= self.places {
-            match self.displace(from) {
+        if self.waiting >= self.places {
+            self.forget_gone(is_there);
+        }
+        if self.waiting >= self.places {
+            match self.displace(from, doubt) {
                 Some(waiters) => displaced = waiters,
                 None => return Asked::Full(waiter),
             }
         }
         let check = Check { waiters: vec![waiter], wanted_by: vec![from.clone()], job: Some(job()) };
         self.checks.insert(key.clone(), check);
+        self.waiting += 1;
         self.enter(from, key);
         Asked::Queued { displaced }
     }
@@ -79,46 +101,55 @@ impl<K: Clone + Eq + Hash, A: Clone + Eq, J, W> Queue<K, A, J, W> {
     pub(super) fn next(
         &mut self,
         is_there: impl Fn(&W) -> bool,
-        is_suspect: impl Fn(&A) -> bool,
+        doubt: impl Fn(&A) -> Doubt,
     ) -> Option<(K, J)> {
-        while let Some((address, mut keys)) = self.lanes.pop_front() {
-            let key = if is_suspect(&address) { keys.pop_back() } else { keys.pop_front() };
+        loop {
+            let is_fair_turn = self.turns % FAIR_TURN == FAIR_TURN - 1;
+            let least = || self.lanes.iter().enumerate().min_by_key(|(_, (from, _))| doubt(from));
+            // Of lanes that are alike, the first.
+            let place = if is_fair_turn { 0 } else { least()?.0 };
+            let (from, mut keys) = self.lanes.remove(place)?;
+            let takes_last = doubt(&from) > Doubt::None && self.turns.is_multiple_of(2);
+            let key = if takes_last { keys.pop_back() } else { keys.pop_front() };
             if !keys.is_empty() {
-                self.lanes.push_back((address.clone(), keys));
+                self.lanes.push_back((from, keys));
             }
             let Some(key) = key else { continue };
             self.leave(&key);
             let Some(check) = self.checks.get_mut(&key) else { continue };
             check.waiters.retain(&is_there);
             if check.waiters.is_empty() {
-                self.checks.remove(&key);
+                self.finish(&key);
                 continue;
             }
             if let Some(job) = check.job.take() {
+                self.waiting -= 1;
+                self.turns = self.turns.wrapping_add(1);
                 return Some((key, job));
             }
         }
-        None
     }
 
     /// A check is done. Gives those that waited for it.
     pub(super) fn finish(&mut self, key: &K) -> Vec<W> {
         self.leave(key);
-        self.checks.remove(key).map(|check| check.waiters).unwrap_or_default()
+        let Some(check) = self.checks.remove(key) else { return Vec::new() };
+        self.waiting -= usize::from(check.job.is_some());
+        check.waiters
     }
 
-    fn enter(&mut self, address: &A, key: K) {
-        match self.lanes.iter_mut().find(|(known, _)| known == address) {
+    fn enter(&mut self, from: &A, key: K) {
+        match self.lanes.iter_mut().find(|(known, _)| known == from) {
             Some((_, keys)) => keys.push_back(key),
-            None => self.lanes.push_back((address.clone(), VecDeque::from([key]))),
+            None => self.lanes.push_back((from.clone(), VecDeque::from([key]))),
         }
     }
 
     /// Takes a key out of all lanes.
     fn leave(&mut self, key: &K) {
         let Some(check) = self.checks.get_mut(key) else { return };
-        for address in std::mem::take(&mut check.wanted_by) {
-            if let Some(place) = self.lanes.iter().position(|(known, _)| *known == address)
+        for from in std::mem::take(&mut check.wanted_by) {
+            if let Some(place) = self.lanes.iter().position(|(known, _)| *known == from)
                 && let Some((_, keys)) = self.lanes.get_mut(place)
             {
                 keys.retain(|known| known != key);
@@ -129,17 +160,26 @@ impl<K: Clone + Eq + Hash, A: Clone + Eq, J, W> Queue<K, A, J, W> {
         }
     }
 
-    /// Makes room for an address that has fewer places than another.
-    fn displace(&mut self, newcomer: &A) -> Option<Vec<W>> {
-        let length = |address: &A| {
-            self.lanes.iter().find(|(known, _)| known == address).map_or(0, |(_, keys)| keys.len())
-        };
-        let own = length(newcomer);
-        let (_, keys) = self.lanes.iter().max_by_key(|(_, keys)| keys.len())?;
-        if keys.len() <= own + 1 {
+    /// Drops the checks for which nobody waits any more.
+    fn forget_gone(&mut self, is_there: impl Fn(&W) -> bool) {
+        let is_gone = |check: &Check<A, J, W>| check.job.is_some() && !check.waiters.iter().any(&is_there);
+        let gone: Vec<K> =
+            self.checks.iter().filter(|(_, check)| is_gone(check)).map(|(key, _)| key.clone()).collect();
+        for key in gone {
+            self.finish(&key);
+        }
+    }
+
+    /// Makes room for a newcomer: at the cost of a lane against which more speaks, or that has more places.
+    fn displace(&mut self, newcomer: &A, doubt: impl Fn(&A) -> Doubt) -> Option<Vec<W>> {
+        let own = self.lanes.iter().find(|(known, _)| known == newcomer).map_or(0, |(_, keys)| keys.len());
+        let (from, keys) = self.lanes.iter().max_by_key(|(from, keys)| (doubt(from), keys.len()))?;
+        let is_worse = doubt(from) > doubt(newcomer);
+        let is_greedier = doubt(from) == doubt(newcomer) && keys.len() > own + 1;
+        if !is_worse && !is_greedier {
             return None;
         }
-        // What others wait for too is not that address's to give up.
+        // What others wait for too is not that lane's to give up.
         let is_its_own = |key: &&K| self.checks.get(key).is_some_and(|check| check.wanted_by.len() == 1);
         let last = keys.iter().rev().find(is_its_own)?.clone();
         Some(self.finish(&last))

@@ -15,12 +15,15 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::AccountsError;
-use crate::cause;
+use crate::{cause, files};
 
 /// What every key of this host begins with, so that a leaked one is recognised.
 const KEY_PREFIX: &str = "th";
 
 const NONCE_BYTES: usize = 12;
+
+/// Longest file with a secret that is read.
+const MAX_SECRET_BYTES: u64 = 4_096;
 
 /// A new key: `th_<id>_<secret>`, with 256 random bits in the secret.
 pub(super) struct NewKey {
@@ -76,32 +79,33 @@ impl Vault {
         data_dir.join("master.key")
     }
 
-    /// Reads the key, or makes one.
+    /// Reads the key, or makes one. The caller holds the lock of those that make files of the data folder.
     pub(super) fn open(data_dir: &Path) -> Result<Self, AccountsError> {
+        if let Some(vault) = Self::read(data_dir)? {
+            return Ok(vault);
+        }
+        let key = Zeroizing::new(random::<32>()?);
+        let text = Zeroizing::new(hex::encode(key.as_slice()));
+        write_private(&Self::file(data_dir), text.as_bytes())?;
+        Ok(Self::of(&key))
+    }
+
+    /// Reads the key; none when there is none yet.
+    pub(super) fn read(data_dir: &Path) -> Result<Option<Self>, AccountsError> {
         let path = Self::file(data_dir);
-        let key = match fs::read_to_string(&path) {
-            Ok(text) => {
-                require_private(&path)?;
-                let text = Zeroizing::new(text);
-                let mut key = Zeroizing::new([0_u8; 32]);
-                hex::decode_to_slice(text.trim(), key.as_mut_slice()).map_err(|_| AccountsError::File {
-                    path: path.display().to_string(),
-                    reason:
-                        "is no key (64 hex digits are); restore it from a backup, or remove it and set all \
-                             credentials again"
-                            .to_owned(),
-                })?;
-                key
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = Zeroizing::new(random::<32>()?);
-                let text = Zeroizing::new(hex::encode(key.as_slice()));
-                write_private(&path, text.as_bytes())?;
-                key
-            }
-            Err(error) => return Err(file_error(&path, &error)),
-        };
-        Ok(Self { cipher: ChaCha20Poly1305::new(&Key::from(*key)) })
+        let Some(text) = read_private(&path)? else { return Ok(None) };
+        let mut key = Zeroizing::new([0_u8; 32]);
+        hex::decode_to_slice(text.trim(), key.as_mut_slice()).map_err(|_| AccountsError::File {
+            path: path.display().to_string(),
+            reason: "is no key (64 hex digits are); restore it from a backup, or remove it and set all \
+                     credentials again"
+                .to_owned(),
+        })?;
+        Ok(Some(Self::of(&key)))
+    }
+
+    fn of(key: &[u8; 32]) -> Self {
+        Self { cipher: ChaCha20Poly1305::new(&Key::from(*key)) }
     }
 
     /// Encrypts. `belongs_to` is bound to the text, so that it cannot be moved to another row.
@@ -143,34 +147,66 @@ pub(crate) fn private_dir(path: &Path) -> Result<PathBuf, AccountsError> {
     Ok(path.to_owned())
 }
 
-/// Writes a file that only this user can read.
+/// Writes a file that only this user can read, whatever was there before: whole or not at all, and on the disk. One
+/// program at a time may write one file.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), AccountsError> {
-    use std::io::Write as _;
+    let wanted = files::Wanted { mode: 0o600, is_durable: true, ending: ".new" };
+    files::replace(path, bytes, wanted).map_err(|error| unwritable(path, &error))
+}
+
+/// Reads a file with a secret, as far as one can be long; none when there is no such file. An empty one is none: a full
+/// disk, or a program that was killed, may have left it.
+///
+/// # Errors
+/// When it cannot be read, is no text, or others can read it.
+pub(crate) fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, AccountsError> {
+    use io::Read as _;
+
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.read(true);
+    // Nobody waits for the other end of a pipe that stands in the place of the file.
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(|error| unwritable(path, &error))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| unwritable(path, &error))
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    );
+    let file = match options.open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(file_error(path, &error)),
+    };
+    // What was opened is looked at, and not what the path names a moment later.
+    let metadata = file.metadata().map_err(|error| file_error(path, &error))?;
+    let mut text = Zeroizing::new(String::new());
+    if metadata.is_file() && metadata.len() == 0 {
+        return Ok(None);
+    }
+    require_private_mode(path, &metadata)?;
+    file.take(MAX_SECRET_BYTES).read_to_string(&mut text).map_err(|error| file_error(path, &error))?;
+    Ok(if text.trim().is_empty() { None } else { Some(text) })
 }
 
 /// Refuses a secret that others can read.
 pub(crate) fn require_private(path: &Path) -> Result<(), AccountsError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = fs::metadata(path).map_err(|error| file_error(path, &error))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(AccountsError::File {
-                path: path.display().to_string(),
-                reason: format!(
-                    "other users can read it (mode {:o}); run: chmod 600 {}",
-                    mode & 0o777,
-                    path.display()
-                ),
-            });
-        }
+    let metadata = fs::metadata(path).map_err(|error| file_error(path, &error))?;
+    require_private_mode(path, &metadata)
+}
+
+#[cfg(unix)]
+fn require_private_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), AccountsError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = metadata.permissions().mode();
+    if mode & 0o077 != 0 {
+        let (path, mode) = (path.display(), mode & 0o777);
+        let reason = format!("other users can read it (mode {mode:o}); run: chmod 600 {path}");
+        return Err(AccountsError::File { path: path.to_string(), reason });
     }
+    Ok(())
+}
+
+/// Access control lists of Windows are the operator's.
+#[cfg(not(unix))]
+fn require_private_mode(_path: &Path, _metadata: &fs::Metadata) -> Result<(), AccountsError> {
     Ok(())
 }
 

@@ -6,10 +6,11 @@ mod users;
 use std::{
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use parking_lot::MutexGuard;
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior};
 use secrecy::SecretString;
 
 pub(super) use self::credentials::row_of;
@@ -22,11 +23,18 @@ use super::{
     blocking::Blocking,
     changes::Watched,
     database::{BUSY, Database, Ownership},
-    secrets::{Vault, hash_of, id_of, is_same, private_dir, require_private},
+    secrets::{Vault, hash_of, id_of, is_same, private_dir, require_private, unwritable},
 };
+use crate::locks::{self, Lock};
 
 /// Name of the database in the data folder.
 pub(super) const DATABASE_FILE: &str = "tickhost.db";
+
+/// Held while a program makes what the data folder does not have yet.
+const LOCK_FILE: &str = "opening.lock";
+
+/// Longest wait for another program to do so: as long as it may wait for the database itself, and a margin.
+const MAKING: Duration = Duration::from_secs(10);
 
 /// Layout of the tables, by `user_version`. Each step runs once, in order.
 const MIGRATIONS: [&str; 1] = ["
@@ -79,6 +87,7 @@ impl Store {
     /// Opens the database in `data_dir`, which becomes private to this user.
     pub(super) fn open(data_dir: &Path, blocking: &Blocking) -> Result<Self, AccountsError> {
         let data_dir = private_dir(data_dir)?;
+        let _making = making(&data_dir)?;
         let vault = Vault::open(&data_dir)?;
         let path = data_dir.join(DATABASE_FILE);
         if !path.exists() {
@@ -168,6 +177,19 @@ impl<B: std::borrow::Borrow<Blocking>> OpenStore<'_, B> {
     }
 }
 
+/// Lets one program at a time make what a data folder does not have yet.
+fn making(data_dir: &Path) -> Result<Lock, AccountsError> {
+    let path = data_dir.join(LOCK_FILE);
+    let taken = locks::take(&path, MAKING).map_err(|error| unwritable(&path, &error))?;
+    taken.ok_or_else(|| AccountsError::File {
+        path: data_dir.display().to_string(),
+        reason: format!(
+            "another program has been opening it for more than {} s; end that program, or try again",
+            MAKING.as_secs()
+        ),
+    })
+}
+
 fn connect(path: &Path) -> Result<Connection, AccountsError> {
     require_private(path)?;
     let mut connection = Connection::open(path).map_err(|error| database_error(&path.display(), &error))?;
@@ -180,13 +202,21 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let transaction = connection.transaction()?;
+    if layout(connection)? == i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX) {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another program may have been faster.
+    let version = layout(&transaction)?;
     for (number, migration) in (1..).zip(MIGRATIONS).filter(|(number, _)| *number > version) {
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "user_version", number)?;
     }
     transaction.commit()
+}
+
+fn layout(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
 /// The layout of the tables, 0 when there are none yet. One of a newer host is refused: what this one would write might
@@ -195,8 +225,7 @@ pub(super) fn require_known_layout(
     path: &dyn std::fmt::Display,
     connection: &Connection,
 ) -> Result<i64, AccountsError> {
-    let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0));
-    let version: i64 = version.map_err(|error| database_error(path, &error))?;
+    let version = layout(connection).map_err(|error| database_error(path, &error))?;
     if usize::try_from(version).is_ok_and(|version| version > MIGRATIONS.len()) {
         let reason = format!(
             "a newer tickhost has written it (layout {version}, this one knows up to {}); use that one, or restore a \
@@ -220,6 +249,10 @@ pub(super) fn database_error(path: &dyn std::fmt::Display, error: &rusqlite::Err
             )
         }
         Some(ErrorCode::DatabaseCorrupt) => format!("it is damaged ({error}); restore it from a backup"),
+        Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
+        Some(ErrorCode::SystemIoFailure) => {
+            format!("the disk failed while it was used ({error}); look whether it is full or broken")
+        }
         Some(ErrorCode::ReadOnly) => {
             "this user may not write it; give it the right to with chmod or chown".to_owned()
         }

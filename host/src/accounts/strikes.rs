@@ -16,6 +16,10 @@ const TRIES: u32 = 5;
 /// Wrong keys of an address that cost nothing: somebody has a misspelt key in a program that tries again.
 const FREE: f64 = 20.0;
 
+/// Wrong keys of an address after which what it sends next is less urgent than what others send: soon, as each costs the
+/// others time.
+const SUSPECT: f64 = 4.0;
+
 /// Wrong keys of an address after which each of its connections has one try.
 const NOTORIOUS: f64 = 100.0;
 
@@ -31,21 +35,46 @@ const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// Addresses remembered.
 const LIMIT: usize = 4_096;
 
-/// Who asks: an address, or the part of an IPv6 address that one customer has.
+/// An address, or the part of an IPv6 address that one customer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Caller(IpAddr);
+pub(super) struct Place(IpAddr);
 
-impl Caller {
-    /// The host itself.
-    pub const HOST: Self = Self(IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED));
-
-    /// Whoever has this address.
-    pub fn at(address: IpAddr) -> Self {
+impl Place {
+    fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V6(address) => Self(IpAddr::V6((address.to_bits() & (!0 << 64)).into())),
             address @ IpAddr::V4(_) => Self(address),
         }
     }
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Caller {
+    place: Place,
+    has_erred: bool,
+}
+
+impl Caller {
+    /// The host itself.
+    pub const HOST: Self =
+        Self { place: Place(IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED)), has_erred: false };
+
+    /// A connection from this address; whether its last key was a wrong one.
+    pub fn at(address: IpAddr, has_erred: bool) -> Self {
+        Self { place: Place::of(address), has_erred }
+    }
+}
+
+/// How much speaks against a key that nobody has looked at yet. The least is looked at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Doubt {
+    /// Nothing.
+    None,
+    /// Others of this address have sent wrong keys.
+    Place,
+    /// The same connection has.
+    Connection,
 }
 
 /// What a wrong key costs.
@@ -71,16 +100,16 @@ impl Penalty {
 /// Wrong keys by address.
 #[derive(Debug, Default)]
 pub(super) struct Strikes {
-    counts: FxHashMap<Caller, (f64, Instant)>,
+    counts: FxHashMap<Place, (f64, Instant)>,
 }
 
 impl Strikes {
     /// A wrong key came.
     pub(super) fn note(&mut self, caller: Caller, now: Instant) -> Penalty {
-        if !self.counts.contains_key(&caller) && self.counts.len() >= LIMIT {
+        if !self.counts.contains_key(&caller.place) && self.counts.len() >= LIMIT {
             self.forget_least(now);
         }
-        let (count, at) = self.counts.entry(caller).or_insert((0.0, now));
+        let (count, at) = self.counts.entry(caller.place).or_insert((0.0, now));
         *count = left(*count, *at, now) + 1.0;
         *at = now;
         let beyond = *count - FREE;
@@ -89,9 +118,16 @@ impl Strikes {
         Penalty { wait, tries: if *count >= NOTORIOUS { 1 } else { TRIES } }
     }
 
-    /// Whether more wrong keys have come from here lately than somebody's mistake explains.
-    pub(super) fn is_suspect(&self, caller: Caller, now: Instant) -> bool {
-        self.counts.get(&caller).is_some_and(|(count, at)| left(*count, *at, now) > FREE)
+    /// What speaks against the next key from here.
+    pub(super) fn doubt(&self, caller: Caller, now: Instant) -> Doubt {
+        let is_suspect =
+            self.counts.get(&caller.place).is_some_and(|(count, at)| left(*count, *at, now) > SUSPECT);
+        match (is_suspect, caller.has_erred) {
+            // Somebody has mistyped a key, and tries again.
+            (false, _) => Doubt::None,
+            (true, false) => Doubt::Place,
+            (true, true) => Doubt::Connection,
+        }
     }
 
     fn forget_least(&mut self, now: Instant) {
@@ -114,7 +150,7 @@ mod tests {
     use super::*;
 
     fn caller(address: &str) -> Caller {
-        Caller::at(address.parse().unwrap())
+        Caller::at(address.parse().unwrap(), false)
     }
 
     #[test]
@@ -134,7 +170,12 @@ mod tests {
             let penalty = strikes.note(caller("192.0.2.1"), start);
             assert!(penalty.wait >= last && penalty.wait <= LONGEST_WAIT, "{number}: {penalty:?}");
             assert_eq!((penalty.wait > Duration::ZERO, penalty.tries == 1), (number > 20, number >= 100));
-            assert_eq!(strikes.is_suspect(caller("192.0.2.1"), start), number > 20);
+            let at_fault = Caller { has_erred: true, ..caller("192.0.2.1") };
+            let doubts = [caller("192.0.2.1"), at_fault].map(|caller| strikes.doubt(caller, start));
+            let (clean, erred) =
+                if number > 4 { (Doubt::Place, Doubt::Connection) } else { (Doubt::None, Doubt::None) };
+            assert_eq!(doubts, [clean, erred], "{number}");
+            assert_eq!(strikes.doubt(caller("192.0.2.2"), start), Doubt::None);
             last = penalty.wait;
         }
         assert_eq!(last, LONGEST_WAIT);
@@ -157,7 +198,7 @@ mod tests {
             strikes.note(caller("192.0.2.1"), start);
         }
         for number in 0..10_000_u32 {
-            strikes.note(Caller::at(std::net::Ipv4Addr::from(0x0a00_0000 + number).into()), start);
+            strikes.note(Caller::at(std::net::Ipv4Addr::from(0x0a00_0000 + number).into(), false), start);
         }
         assert!(strikes.counts.len() <= LIMIT);
         assert_eq!(strikes.note(caller("192.0.2.1"), start).tries, 1);

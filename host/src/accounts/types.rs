@@ -16,6 +16,12 @@ macro_rules! names {
                 }
             }
 
+            impl std::borrow::Borrow<str> for $name {
+                fn borrow(&self) -> &str {
+                    &self.0
+                }
+            }
+
             impl From<&str> for $name {
                 fn from(text: &str) -> Self {
                     Self(text.into())

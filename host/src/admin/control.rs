@@ -10,11 +10,11 @@ use std::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
 
+use super::private;
 use crate::accounts::{
     AccountsError,
-    secrets::{file_error, require_private, write_private},
+    secrets::{read_private, write_private},
 };
 
 /// Name of the file, in the run directory of the data folder.
@@ -65,18 +65,8 @@ impl Token {
     /// # Errors
     /// When the file cannot be read, others can read it, or it holds no token; the error says what to do.
     pub fn read_console(data_dir: &Path) -> Result<Option<Self>, AccountsError> {
-        use std::io::Read as _;
-
         let path = data_dir.join(CONSOLE_FILE);
-        let file = match fs::File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(file_error(&path, &error)),
-        };
-        require_private(&path)?;
-        let mut text = Zeroizing::new(String::new());
-        let read = file.take(MAX_BYTES).read_to_string(&mut text);
-        read.map_err(|error| file_error(&path, &error))?;
+        let Some(text) = read_private(&path)? else { return Ok(None) };
         let digits = text.trim();
         if digits.len() != DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(AccountsError::File {
@@ -126,11 +116,6 @@ impl ControlFile {
         let path = run_dir.join(FILE);
         let (admin, token) = (from_this_machine(admin), token.0.expose_secret().to_owned());
         let content = serde_json::to_vec(&Content { admin, pid: std::process::id(), token })?;
-        // One that a killed host left.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
         write_private(&path, &content).map_err(io::Error::other)?;
         Ok(Self { path })
     }
@@ -148,6 +133,8 @@ impl Drop for ControlFile {
 pub struct RunningHost {
     /// Its operator's port, reached from this machine.
     pub admin: SocketAddr,
+    /// Where it listens for commands of this user, where the system has such sockets.
+    pub socket: PathBuf,
     /// Its process.
     pub pid: u32,
     /// What opens it.
@@ -162,21 +149,22 @@ impl RunningHost {
     /// # Errors
     /// When there is a file, and it cannot be read; the error names it.
     pub fn find(data_dir: &Path) -> io::Result<Option<Self>> {
-        let file = data_dir.join("run").join(FILE);
-        match Self::read(&file) {
+        let run_dir = data_dir.join("run");
+        let (file, socket) = (run_dir.join(FILE), private::path(&run_dir));
+        match Self::read(&file, socket) {
             Ok(host) => Ok(Some(host)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", file.display()))),
         }
     }
 
-    fn read(file: &Path) -> io::Result<Self> {
+    fn read(file: &Path, socket: PathBuf) -> io::Result<Self> {
         use io::Read as _;
 
         let mut text = Vec::new();
         fs::File::open(file)?.take(MAX_BYTES).read_to_end(&mut text)?;
         let Content { admin, pid, token } = serde_json::from_slice(&text)?;
-        Ok(Self { admin, pid, token: token.into(), file: file.to_owned() })
+        Ok(Self { admin, socket, pid, token: token.into(), file: file.to_owned() })
     }
 }
 

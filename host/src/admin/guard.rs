@@ -1,6 +1,9 @@
 //! Who may ask: nobody whose browser was talked into it.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -11,12 +14,18 @@ use axum::{
 
 use tracing::{Instrument as _, field::Empty};
 
-use super::routes::refusal;
+use super::{door::Visit, routes::refusal};
 use crate::telemetry::span::{self, operation};
 
 /// The path as the routes have it: what stands in its place may be anything, and so may the query.
 fn route(request: &Request) -> Option<&str> {
     request.extensions().get::<MatchedPath>().map(MatchedPath::as_str)
+}
+
+/// Notes that the head of a request is there.
+pub(super) async fn note(State(visit): State<Arc<Visit>>, request: Request, next: Next) -> Response {
+    visit.has_asked();
+    next.run(request).await
 }
 
 /// A span for each request. Of the address it shows the route, never what was asked: that may hold a token.

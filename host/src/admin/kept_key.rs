@@ -1,21 +1,14 @@
 //! A key that can be handed out. The host keeps only hashes of keys, so this is one that stands in a private file of the
 //! data folder because somebody put it there: the operator, or the first run.
 
-use std::{fs, io, path::Path};
+use std::path::Path;
 
 use secrecy::SecretString;
-use zeroize::Zeroizing;
 
-use crate::accounts::{
-    AccountsError,
-    secrets::{file_error, require_private},
-};
+use crate::accounts::{AccountsError, secrets::read_private};
 
 /// Files that may hold it, the first that exists counts: the operator's choice, then that of the first run.
 pub const KEY_FILES: [&str; 2] = ["console.key", "demo.key"];
-
-/// Longest file that is read.
-const MAX_BYTES: u64 = 4_096;
 
 /// What a page that asks for a key gets.
 #[derive(Clone, Debug)]
@@ -28,24 +21,16 @@ pub enum KeptKey {
     Unusable(String),
 }
 
-/// The key in a file of the data folder, and the name of the file; none when there is no such file.
+/// The key in a file of the data folder, and the name of the file; none when there is no such file, or it is
+/// empty.
 ///
 /// # Errors
 /// When the file cannot be read, or others can read it.
 pub fn read_kept_key(data_dir: &Path) -> Result<Option<(&'static str, SecretString)>, AccountsError> {
-    use std::io::Read as _;
-
     for name in KEY_FILES {
-        let path = data_dir.join(name);
-        let file = match fs::File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(file_error(&path, &error)),
-        };
-        require_private(&path)?;
-        let mut text = Zeroizing::new(String::new());
-        file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| file_error(&path, &error))?;
-        return Ok(Some((name, text.trim().to_owned().into())));
+        if let Some(text) = read_private(&data_dir.join(name))? {
+            return Ok(Some((name, text.trim().to_owned().into())));
+        }
     }
     Ok(None)
 }
@@ -53,6 +38,8 @@ pub fn read_kept_key(data_dir: &Path) -> Result<Option<(&'static str, SecretStri
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret as _;
+
+    use std::fs;
 
     use super::*;
     use crate::accounts::secrets::write_private;

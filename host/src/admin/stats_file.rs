@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::{StatusReport, StatusSource};
-use crate::clock;
+use crate::{clock, files};
 
 /// Time between two writes. The reader takes what is older than a minute for that of a host that is gone.
 const EVERY: Duration = Duration::from_secs(10);
@@ -66,24 +66,25 @@ pub async fn keep_stats_file(path: PathBuf, source: Arc<dyn StatusSource>, shutd
         }
     }
     // Old numbers would be taken for those of a host that runs, for a minute.
-    _ = fs::remove_file(&path);
+    _ = remove(&path);
 }
 
-/// Readers see the old file or the new one, never half of one.
+/// Readers see the old file or the new one, never half of one. Others may write to the folder, as to `/tmp`, and put links
+/// in the way of the file: none is followed.
 fn write(path: &Path, stats: &Stats) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        files::require_unshared(folder)?;
         fs::create_dir_all(folder)?;
     }
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".{}", std::process::id()));
-    let text = serde_json::to_vec(stats)?;
-    let written = fs::write(&aside, text).and_then(|()| fs::rename(&aside, path));
-    if written.is_err() {
-        // It only takes space.
-        _ = fs::remove_file(&aside);
-    }
-    written
+    let ending = format!(".{}", std::process::id());
+    let wanted = files::Wanted { mode: 0o644, is_durable: false, ending: &ending };
+    files::replace(path, &serde_json::to_vec(stats)?, wanted)
+}
+
+/// Removes the file, if it can be only that.
+fn remove(path: &Path) -> io::Result<()> {
+    files::require_unshared(path.parent().unwrap_or(Path::new("")))?;
+    fs::remove_file(path)
 }
 
 #[cfg(test)]

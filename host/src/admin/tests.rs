@@ -19,6 +19,7 @@ struct Fake {
     is_degraded: AtomicBool,
     kept_key: KeptKey,
     surveys: AtomicUsize,
+    counters: Arc<ServerCounters>,
 }
 
 impl StatusSource for Fake {
@@ -28,6 +29,10 @@ impl StatusSource for Fake {
 
     fn console_token(&self) -> &Token {
         &self.console_token
+    }
+
+    fn counters(&self) -> Arc<ServerCounters> {
+        Arc::clone(&self.counters)
     }
 
     fn websocket(&self) -> SocketAddr {
@@ -116,7 +121,7 @@ struct Port {
     address: SocketAddr,
     source: Arc<Fake>,
     shutdown: CancellationToken,
-    serving: tokio::task::JoinHandle<io::Result<()>>,
+    serving: tokio::task::JoinHandle<()>,
 }
 
 impl Port {
@@ -133,8 +138,9 @@ impl Port {
             is_degraded: AtomicBool::new(false),
             kept_key,
             surveys: AtomicUsize::new(0),
+            counters: Arc::default(),
         });
-        let serving = tokio::spawn(serve(listener, Arc::clone(&source) as _, shutdown.clone()));
+        let serving = tokio::spawn(serve(listener, None, Arc::clone(&source) as _, shutdown.clone()));
         Self { address, source, shutdown, serving }
     }
 
@@ -260,22 +266,47 @@ async fn a_connection_that_says_nothing_is_ended() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_refused_and_the_place_of_one_that_ends_is_free_again() {
+async fn those_who_do_not_finish_asking_make_room_for_those_who_do() {
     let port = Port::open().await;
     let mut held = Vec::new();
-    for _ in 0..CONNECTIONS_AT_ONCE {
-        held.push(port.send("").await);
+    for number in 0..CONNECTIONS_AT_ONCE + 16 {
+        let head = ["", "GET /livez HTTP/1.1\r\nHost: loc"][number % 2];
+        held.push(port.send(head).await);
     }
-    let answer = read(TcpStream::connect(port.address).await.unwrap()).await;
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    held.clear();
-    let served = async {
-        let request = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        while !read(port.send(request).await).await.starts_with("HTTP/1.1 200 ") {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(SOON, served).await.expect("a place is free");
+    for _ in 0..3 {
+        let (head, _) = port.get("/livez").await;
+        assert!(head.starts_with("http/1.1 200 "), "{head}");
+    }
+    // In the order in which they came.
+    assert_eq!(read(held.remove(0)).await, "");
+    assert!(port.source.counters.operator_ended.get() >= 16);
+    assert_eq!(port.source.counters.operator_refused.get(), 0);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn commands_have_a_socket_of_their_own() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("control.sock");
+    // What a killed host left.
+    std::fs::write(&socket, "").unwrap();
+    let private = PrivateSocket::listen(folder.path());
+    assert!(private.is_some());
+    assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let shutdown = CancellationToken::new();
+    let source = Port::open().await.source;
+    let serving = tokio::spawn(serve(listener, private, source, shutdown.clone()));
+    let mut stream = tokio::net::UnixStream::connect(&socket).await.unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1:8766\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    shutdown.cancel();
+    tokio::time::timeout(SOON, serving).await.expect("it ends").unwrap();
+    assert!(!socket.exists());
 }
 
 #[tokio::test]
@@ -283,7 +314,7 @@ async fn serving_ends_when_told() {
     let port = Port::open().await;
     port.get("/livez").await;
     port.shutdown.cancel();
-    tokio::time::timeout(SOON, port.serving).await.expect("it ends").unwrap().unwrap();
+    tokio::time::timeout(SOON, port.serving).await.expect("it ends").unwrap();
     assert!(TcpStream::connect(port.address).await.is_err());
 }
 

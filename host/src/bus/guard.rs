@@ -1,44 +1,51 @@
-//! What stands at the public port of the bus: it validates each publisher's bytes and passes them to the SUB socket.
+//! What stands at the public port of the bus: it shakes hands with each publisher, validates its bytes and passes them to the
+//! SUB socket.
 //!
 //! One task for each publisher, two directions:
 //!
 //! ```text
-//! publisher ──▶ Inspector ──▶ private socket      whole handshakes and messages only, at a bounded rate
+//! publisher ──▶ Inspector ──▶ private socket      whole messages only, at a bounded rate
 //! publisher ◀── Splitter  ◀── private socket      whole frames, with the guard's own answers between them
 //! ```
 //!
-//! Nothing is queued: a SUB socket that is behind is written to more slowly, so the publisher is read more slowly, and
-//! its own high-water mark decides what it drops.
+//! The private socket is only reached for when the handshake is complete, so a stranger costs one descriptor and a place among
+//! those who have not finished, of whom the oldest goes when there are too many. Nothing is queued: a SUB socket that is behind
+//! is written to more slowly, so the publisher is read more slowly, and its own high-water mark decides what it drops.
 
 use std::{
     io,
-    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
     sync::mpsc,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     BusCounters, BusSettings,
+    listener::{Accepted, Arrival, Listener},
+    places::{Place, Places},
+    private::Private,
     zmtp::{Inspected, Inspector, Splitter, Violation},
 };
-
-/// What names of private sockets begin with.
-pub(super) const SOCKET_PREFIX: &str = "bus-";
+use crate::{allowance::Allowance, log_rate::outside_line};
 
 /// Pause after an error of the system's accept call, which is usually a lack of descriptors and does not pass at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that are taken in a second, and at once; more wait with the system. Ticks share the thread.
+const ACCEPTS_PER_SECOND: u32 = 2_000;
+
+/// Connections that may be about to finish their handshake.
+const HANDSHAKES_AT_ONCE: usize = 256;
 
 /// From the publisher's end until the SUB socket has read what it sent before.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -49,121 +56,99 @@ const READ_BYTES: usize = 16 * 1_024;
 /// Answers that may wait for a publisher which does not read. More are left out.
 const ANSWERS: usize = 16;
 
-/// Where the SUB socket listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Private {
-    #[cfg(unix)]
-    Path(PathBuf),
-    #[cfg_attr(unix, expect(dead_code, reason = "for systems without local sockets"))]
-    Loopback(u16),
-}
+/// Order updates of one publisher in a second, and at once; more are dropped.
+const ORDERS_PER_SECOND: u32 = 1_000;
+const ORDER_BURST: u32 = 10_000;
 
-impl Private {
-    /// From the endpoint that was bound.
-    pub(super) fn bound(endpoint: &zeromq::Endpoint) -> Option<Self> {
-        match endpoint {
-            #[cfg(unix)]
-            zeromq::Endpoint::Ipc(Some(path)) => Some(Self::Path(path.clone())),
-            #[cfg(not(unix))]
-            zeromq::Endpoint::Tcp(_, port) => Some(Self::Loopback(*port)),
-            _ => None,
-        }
-    }
-
-    /// Removes what a bound socket leaves in the file system.
-    pub(super) fn remove(&self) {
-        #[cfg(unix)]
-        if let Self::Path(path) = self {
-            // It may be gone already, with its directory.
-            _ = std::fs::remove_file(path);
-        }
-    }
-
-    async fn connect(
-        &self,
-    ) -> io::Result<(Box<dyn AsyncRead + Send + Unpin>, Box<dyn AsyncWrite + Send + Unpin>)> {
-        match self {
-            #[cfg(unix)]
-            Self::Path(path) => {
-                let (read, write) = tokio::net::UnixStream::connect(path).await?.into_split();
-                Ok((Box::new(read), Box::new(write)))
-            }
-            Self::Loopback(port) => {
-                let (read, write) = TcpStream::connect(("127.0.0.1", *port)).await?.into_split();
-                Ok((Box::new(read), Box::new(write)))
-            }
-        }
-    }
-}
-
-/// Removes sockets that nobody listens on any more: what killed hosts left behind.
-pub(super) fn remove_stale(run_dir: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    for entry in std::fs::read_dir(run_dir)? {
-        let path = entry?.path();
-        let is_ours = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with(SOCKET_PREFIX));
-        let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-        if is_ours && std::os::unix::net::UnixStream::connect(&path).is_err_and(|error| refused(&error)) {
-            std::fs::remove_file(&path)?;
-        }
-    }
-    Ok(())
-}
-
-/// Takes connections until `stop`.
-pub(super) async fn accept(
-    listener: TcpListener,
+/// What all publishers have in common.
+#[derive(Debug)]
+pub(super) struct Gate {
     private: Private,
     settings: BusSettings,
     counters: Arc<BusCounters>,
+    unfinished: Arc<Places>,
+    publishers: Arc<Places>,
     stop: CancellationToken,
-) {
+}
+
+impl Gate {
+    /// Nobody has come yet.
+    pub(super) fn new(
+        private: Private,
+        settings: BusSettings,
+        counters: Arc<BusCounters>,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        let publishers = Places::new(settings.max_connections);
+        Arc::new(Self {
+            private,
+            settings,
+            counters,
+            unfinished: Places::new(HANDSHAKES_AT_ONCE),
+            publishers,
+            stop,
+        })
+    }
+}
+
+/// Takes connections until the bus stops.
+pub(super) async fn accept(listener: Listener, gate: Arc<Gate>) {
+    let counters = Arc::clone(&gate.counters);
+    let mut pace = Allowance::new(ACCEPTS_PER_SECOND, ACCEPTS_PER_SECOND);
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => return,
+            () = gate.stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        match accepted {
+            Ok(Accepted::Arrival(arrival)) => begin(arrival, &gate),
+            Ok(Accepted::NoRoom) => BusCounters::count(&counters.refused_without_descriptors),
+            Ok(Accepted::OtherUser) => {
+                BusCounters::count(&counters.refused_user);
+                outside_line!(
+                    warn,
+                    "A program of another user of this machine came to the Unix socket of the bus"
+                );
+            }
             Err(error) => {
                 BusCounters::count(&counters.accept_errors);
-                tracing::warn!(%error, "Cannot accept a publisher");
+                outside_line!(warn, %error, "Cannot accept a publisher");
                 sleep(ACCEPT_PAUSE).await;
-                continue;
             }
-        };
-        let Some(place) = Place::take(&counters, settings.max_connections) else {
-            BusCounters::count(&counters.refused_full);
-            continue;
-        };
-        BusCounters::count(&counters.connections);
-        let (private, settings, stop) = (private.clone(), settings.clone(), stop.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = serve(stream, &private, &settings, &place.0) => {}
-            }
-            drop(place);
-        });
+        }
+        if let Some(pause) = pace.spend(1, Instant::now()) {
+            BusCounters::count(&counters.accepts_slowed);
+            sleep(pause).await;
+        }
     }
 }
 
-/// One of the places for publishers; given back when dropped.
-struct Place(Arc<BusCounters>);
+fn begin(arrival: Arrival, gate: &Arc<Gate>) {
+    // There is always one to be had: nobody in there has said anything yet.
+    let Some(place) = gate.unfinished.take(arrival.origin, Instant::now()) else { return };
+    BusCounters::count(&gate.counters.connections);
+    let open = Open::new(&gate.counters);
+    let gate = Arc::clone(gate);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = gate.stop.cancelled() => {}
+            () = serve(arrival, &gate, place) => {}
+        }
+        drop(open);
+    });
+}
 
-impl Place {
-    fn take(counters: &Arc<BusCounters>, limit: usize) -> Option<Self> {
-        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-        let more = |open: u64| (open < limit).then_some(open + 1);
-        counters.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Self(Arc::clone(counters)))
+/// Counts a connection while it is open.
+struct Open(Arc<BusCounters>);
+
+impl Open {
+    fn new(counters: &Arc<BusCounters>) -> Self {
+        BusCounters::count(&counters.open);
+        Self(Arc::clone(counters))
     }
 }
 
-impl Drop for Place {
+impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -172,116 +157,211 @@ impl Drop for Place {
 /// Why a publisher was let go of.
 #[derive(Debug, thiserror::Error)]
 enum End {
-    #[error("{0:?}")]
+    #[error("{0}")]
     Violation(Violation),
     #[error("it did not finish its handshake in time")]
     Late,
+    #[error("too many others were about to connect")]
+    Crowded,
+    #[error("all places are taken by publishers that speak (TICKHOST_BUS_PUBLISHERS)")]
+    Full,
+    #[error("it was silent, or its address had more than its share, and another publisher needed the place")]
+    Displaced,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl End {
     fn counter<'a>(&self, counters: &'a BusCounters) -> Option<&'a AtomicU64> {
-        match self {
-            Self::Violation(Violation::Greeting | Violation::Handshake) => Some(&counters.refused_handshake),
-            Self::Violation(Violation::Frame) => Some(&counters.closed_frame),
-            Self::Violation(Violation::Parts) => Some(&counters.closed_parts),
-            Self::Late => Some(&counters.refused_late),
-            Self::Io(_) => None,
-        }
+        Some(match self {
+            Self::Violation(Violation::Greeting | Violation::Handshake) => &counters.refused_handshake,
+            Self::Violation(Violation::NoSecret | Violation::WrongSecret) => &counters.refused_secret,
+            Self::Violation(Violation::Frame) => &counters.closed_frame,
+            Self::Violation(Violation::Parts) => &counters.closed_parts,
+            Self::Late => &counters.refused_late,
+            Self::Crowded => &counters.refused_crowded,
+            Self::Full => &counters.refused_full,
+            Self::Displaced => &counters.displaced,
+            Self::Io(_) => return None,
+        })
     }
 }
 
 /// Serves one publisher until either side ends; then both end.
-async fn serve(stream: TcpStream, private: &Private, settings: &BusSettings, counters: &BusCounters) {
-    // It only delays the answer to a PING.
-    _ = stream.set_nodelay(true);
-    let peer = stream.peer_addr().ok();
-    let (from_publisher, to_publisher) = stream.into_split();
+async fn serve(arrival: Arrival, gate: &Gate, unfinished: Place) {
+    let Arrival { halves: (mut from, mut to), origin, peer } = arrival;
+    let mut talk = Talk::new(&gate.settings);
     let ended = async {
-        let (from_socket, to_socket) = private.connect().await?;
-        let (answers, waiting) = mpsc::channel(ANSWERS);
-        let inward = Inward { settings, counters, answers };
-        let outward = outward(from_socket, to_publisher, waiting);
-        let mut outward = std::pin::pin!(outward);
-        let ended = tokio::select! {
-            ended = inward.run(from_publisher, to_socket) => ended,
-            ended = &mut outward => return ended,
+        let shaken = tokio::select! {
+            shaken = timeout(gate.settings.handshake_timeout, talk.shake_hands(&mut from, &mut to)) => shaken,
+            () = unfinished.lost() => return Err(End::Crowded),
         };
-        // What was passed on is read before the SUB socket sees the end, and closes in its turn.
-        _ = timeout(CLOSE_TIMEOUT, outward).await;
-        ended
+        shaken.map_err(|_| End::Late)??;
+        let place = gate.publishers.take(origin, Instant::now()).ok_or(End::Full)?;
+        drop(unfinished);
+        tokio::select! {
+            ended = pass_on(talk, gate, (from, to), &place) => ended,
+            () = place.lost() => Err(End::Displaced),
+        }
     }
     .await;
     let Err(end) = ended else { return };
-    if let Some(counter) = end.counter(counters) {
+    if let Some(counter) = end.counter(&gate.counters) {
         BusCounters::count(counter);
-        tracing::warn!(peer = peer.map(tracing::field::display), reason = %end, "Closed the connection of a publisher");
+        let reason = end.to_string();
+        // One limit for each reason, so that a flood of one does not hide another.
+        match end {
+            End::Violation(Violation::NoSecret | Violation::WrongSecret) => {
+                outside_line!(warn, peer, reason, "Refused a publisher");
+            }
+            End::Violation(_) => outside_line!(warn, peer, reason, "Closed the connection of a publisher"),
+            End::Late | End::Crowded => {
+                outside_line!(info, peer, reason, "Closed an unfinished connection of a publisher")
+            }
+            _ => outside_line!(warn, peer, reason, "A publisher has lost its place"),
+        }
     } else {
-        tracing::debug!(peer = peer.map(tracing::field::display), reason = %end, "A publisher left");
+        tracing::debug!(peer, reason = %end, "A publisher left");
+    }
+}
+
+/// Passes on what a publisher says that has shaken hands.
+async fn pass_on(
+    talk: Talk,
+    gate: &Gate,
+    (from, to): super::private::Halves,
+    place: &Place,
+) -> Result<(), End> {
+    let (from_socket, to_socket) = gate.private.connect().await?;
+    let (answers, waiting) = mpsc::channel(ANSWERS);
+    let inward = Inward { talk, gate, place, answers };
+    let mut outward = std::pin::pin!(outward(from_socket, to, waiting));
+    let ended = tokio::select! {
+        ended = inward.run(from, to_socket) => ended,
+        ended = &mut outward => return ended,
+    };
+    // What was passed on is read before the SUB socket sees the end, and closes in its turn.
+    _ = timeout(CLOSE_TIMEOUT, outward).await;
+    ended
+}
+
+/// What a publisher has said so far.
+struct Talk {
+    inspector: Inspector,
+    inspected: Inspected,
+    bytes: BytesMut,
+    /// What is wrong behind that which was inspected.
+    violation: Option<Violation>,
+}
+
+impl Talk {
+    fn new(settings: &BusSettings) -> Self {
+        Self {
+            inspector: Inspector::new(settings.secret.clone()),
+            inspected: Inspected::default(),
+            bytes: BytesMut::new(),
+            violation: None,
+        }
+    }
+
+    /// Reads more; false at the end.
+    async fn hear(&mut self, from: &mut (impl AsyncRead + Unpin), orders: u32) -> io::Result<bool> {
+        self.bytes.reserve(READ_BYTES);
+        if from.read_buf(&mut self.bytes).await? == 0 {
+            return Ok(false);
+        }
+        self.inspector.allow_orders(orders);
+        match self.inspector.inspect(&self.bytes, &mut self.inspected) {
+            Ok(taken) => _ = self.bytes.split_to(taken),
+            Err(violation) => self.violation = Some(violation),
+        }
+        Ok(true)
+    }
+
+    async fn shake_hands(
+        &mut self,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<(), End> {
+        to.write_all(&self.inspector.greeting()).await?;
+        while !self.inspector.is_ready() {
+            if !self.hear(from, ORDER_BURST).await? {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            // Whoever is refused is told why before the end.
+            let answer = std::mem::take(&mut self.inspected.answer);
+            to.write_all(&answer).await?;
+            if !self.inspector.is_ready()
+                && let Some(violation) = self.violation
+            {
+                return Err(End::Violation(violation));
+            }
+        }
+        Ok(())
     }
 }
 
 /// From the publisher to the SUB socket.
 struct Inward<'a> {
-    settings: &'a BusSettings,
-    counters: &'a BusCounters,
+    talk: Talk,
+    gate: &'a Gate,
+    place: &'a Place,
     answers: mpsc::Sender<Vec<u8>>,
 }
 
 impl Inward<'_> {
-    async fn run(self, mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> Result<(), End> {
-        let deadline = Instant::now() + self.settings.handshake_timeout;
-        let mut inspector = Inspector::new();
-        let mut inspected = Inspected::default();
-        let mut bytes = BytesMut::new();
-        let mut rate = Rate::new(self.settings.max_messages_per_second);
+    async fn run(
+        mut self,
+        mut from: impl AsyncRead + Unpin,
+        mut to: impl AsyncWrite + Unpin,
+    ) -> Result<(), End> {
+        let per_second = self.gate.settings.max_messages_per_second;
+        let mut rate = Allowance::new(per_second, per_second);
+        let mut orders = Allowance::new(ORDERS_PER_SECOND, ORDER_BURST);
         loop {
-            bytes.reserve(READ_BYTES);
-            let read = if inspector.is_ready() {
-                from.read_buf(&mut bytes).await?
-            } else {
-                timeout_at(deadline, from.read_buf(&mut bytes)).await.map_err(|_| End::Late)??
-            };
-            if read == 0 {
+            // What came before a violation was good, and is passed on.
+            to.write_all(&self.talk.inspected.forward).await?;
+            if let Some(violation) = self.talk.violation {
+                to.shutdown().await?;
+                return Err(End::Violation(violation));
+            }
+            let now = Instant::now();
+            orders.spend(self.talk.inspected.orders, now);
+            let messages = self.account(now);
+            if let Some(pause) = rate.spend(messages, now) {
+                BusCounters::count(&self.gate.counters.slowed);
+                sleep(pause).await;
+            }
+            let allowed = orders.left(Instant::now());
+            if !self.talk.hear(&mut from, allowed).await? {
                 to.shutdown().await?;
                 return Ok(());
-            }
-            let verdict = inspector.inspect(&bytes, &mut inspected);
-            // What came before a violation was good, and is passed on.
-            to.write_all(&inspected.forward).await?;
-            let taken = match verdict {
-                Ok(taken) => taken,
-                Err(violation) => {
-                    to.shutdown().await?;
-                    return Err(End::Violation(violation));
-                }
-            };
-            _ = bytes.split_to(taken);
-            let messages = self.account(&mut inspected);
-            if let Some(pause) = rate.spend(messages, Instant::now()) {
-                BusCounters::count(&self.counters.slowed);
-                sleep(pause).await;
             }
         }
     }
 
     /// Counts what was seen, sends the answers off, and makes ready for the next bytes. Returns the messages.
-    fn account(&self, inspected: &mut Inspected) -> u32 {
+    fn account(&mut self, now: Instant) -> u32 {
+        let counters = &*self.gate.counters;
+        let inspected = &mut self.talk.inspected;
         let add = |counter: &AtomicU64, count: u32| {
             counter.fetch_add(count.into(), Ordering::Relaxed);
         };
-        add(&self.counters.dropped_message, inspected.dropped_messages);
-        add(&self.counters.dropped_command, inspected.dropped_commands);
-        add(&self.counters.pings, inspected.pings);
+        add(&counters.dropped_message, inspected.dropped_messages);
+        add(&counters.dropped_orders, inspected.dropped_orders);
+        add(&counters.dropped_command, inspected.dropped_commands);
+        add(&counters.pings, inspected.pings);
+        if inspected.messages > 0 {
+            self.place.note_heard(now);
+        }
         if !inspected.answer.is_empty()
             && self.answers.try_send(std::mem::take(&mut inspected.answer)).is_err()
         {
-            add(&self.counters.dropped_command, 1);
+            add(&counters.dropped_command, 1);
         }
         // What is left out costs its sender as much as what is passed on.
-        let messages =
-            inspected.messages + inspected.dropped_messages + inspected.dropped_commands + inspected.pings;
+        let left_out = inspected.dropped_messages + inspected.dropped_orders + inspected.dropped_commands;
+        let messages = inspected.messages + left_out + inspected.pings;
         let mut forward = std::mem::take(&mut inspected.forward);
         forward.clear();
         *inspected = Inspected { forward, ..Inspected::default() };
@@ -304,69 +384,11 @@ async fn outward(
                 if read? == 0 {
                     return Ok(());
                 }
-                let whole = splitter.whole(&bytes).map_err(End::Violation)?;
+                let (handshake, whole) = splitter.whole(&bytes).map_err(End::Violation)?;
+                _ = bytes.split_to(handshake);
                 to.write_all(&bytes.split_to(whole)).await?;
             }
             Some(answer) = answers.recv() => to.write_all(&answer).await?,
         }
-    }
-}
-
-/// Messages that one publisher may send in a second, with a burst of as many.
-struct Rate {
-    per_second: f64,
-    left: f64,
-    since: Instant,
-}
-
-impl Rate {
-    fn new(per_second: u32) -> Self {
-        let per_second = f64::from(per_second.max(1));
-        Self { per_second, left: per_second, since: Instant::now() }
-    }
-
-    /// How long to wait before more is read.
-    fn spend(&mut self, messages: u32, now: Instant) -> Option<Duration> {
-        let earned = now.duration_since(self.since).as_secs_f64() * self.per_second;
-        self.since = now;
-        self.left = (self.left + earned).min(self.per_second) - f64::from(messages);
-        (self.left < 0.0).then(|| Duration::from_secs_f64(-self.left / self.per_second))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_publisher_that_sends_too_much_waits_until_it_is_within_its_rate() {
-        let mut rate = Rate::new(1_000);
-        let start = rate.since;
-        assert_eq!(rate.spend(1_000, start), None);
-        let pause = rate.spend(500, start).unwrap();
-        assert_eq!(pause, Duration::from_millis(500));
-        assert_eq!(rate.spend(400, start + Duration::from_secs(1)), None);
-    }
-
-    #[test]
-    fn places_are_counted_and_given_back() {
-        let counters = Arc::new(BusCounters::default());
-        let first = Place::take(&counters, 1).unwrap();
-        assert!(Place::take(&counters, 1).is_none());
-        drop(first);
-        assert!(Place::take(&counters, 1).is_some());
-        assert_eq!(counters.open.load(Ordering::Relaxed), 0);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn sockets_of_killed_hosts_are_removed_and_those_in_use_are_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let [dead, live, other] = ["bus-1.sock", "bus-2.sock", "notes"].map(|name| dir.path().join(name));
-        drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
-        let _listening = std::os::unix::net::UnixListener::bind(&live).unwrap();
-        std::fs::write(&other, "").unwrap();
-        remove_stale(dir.path()).unwrap();
-        assert_eq!([dead, live, other].map(|path| path.exists()), [false, true, true]);
     }
 }

@@ -8,20 +8,24 @@ use std::{
 
 use futures_util::FutureExt as _;
 use serde::Deserialize;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use zeromq::{Socket as _, SocketRecv as _, SubSocket, ZmqMessage};
 
 use super::{
     BusCounters, BusError, BusSettings, BusSink, BusVerdict, CacheScope, MAX_BODY_BYTES, MAX_TOPIC_BYTES,
-    guard::{self, Private},
+    OrderVerdict,
+    guard::{self, Gate},
+    listener::{self, Listener},
     payload::{self, Body, Book, Faults, Names, Record},
+    private::{self, Private},
     topic::{self, Topic},
 };
 use crate::{
     clock,
+    hub::Invalidated,
     model::{Mode, TickView, field},
-    protocol::order::order_update_user,
+    protocol::order::OrderUpdate,
 };
 
 /// Messages taken in one go before the sink is told to pass them on.
@@ -36,13 +40,17 @@ pub(super) async fn run(
     stop: CancellationToken,
     ready: SyncSender<Result<(), BusError>>,
 ) {
-    let listener = TcpListener::from_std(listener)
-        .map_err(|reason| BusError::Listen { address: settings.listen, reason });
-    let opened = match listener {
-        Ok(listener) => open(&settings).await.map(|(socket, private)| (listener, socket, private)),
-        Err(error) => Err(error),
+    let opened = async {
+        let listener = TcpListener::from_std(listener)
+            .map_err(|reason| BusError::Listen { address: settings.listen, reason })?;
+        let mut listeners = vec![Listener::Tcp(listener)];
+        if let Some(path) = &settings.socket {
+            listeners.push(listener::bind_unix(path)?);
+        }
+        let (socket, private) = open(&settings).await?;
+        Ok((listeners, socket, private))
     };
-    let (listener, mut socket, private) = match opened {
+    let (listeners, mut socket, private) = match opened.await {
         Ok(opened) => opened,
         Err(error) => {
             // Nobody waits for the answer when the host gave up.
@@ -51,9 +59,11 @@ pub(super) async fn run(
         }
     };
     _ = ready.send(Ok(()));
-    let guard =
-        guard::accept(listener, private.clone(), settings.clone(), Arc::clone(&counters), stop.clone());
-    let guard = tokio::spawn(guard);
+    let gate = Gate::new(private.clone(), settings.clone(), Arc::clone(&counters), stop.clone());
+    let mut guards = JoinSet::new();
+    for listener in listeners {
+        guards.spawn(guard::accept(listener, Arc::clone(&gate)));
+    }
     let mut reader = BusReader::new(settings, counters);
     loop {
         let received = tokio::select! {
@@ -70,7 +80,7 @@ pub(super) async fn run(
         // The guard's tasks share this thread.
         tokio::task::yield_now().await;
     }
-    guard.abort();
+    guards.shutdown().await;
     drop(socket);
     private.remove();
 }
@@ -190,11 +200,14 @@ impl BusReader {
     }
 
     fn order(&self, body: &[u8], sink: &mut dyn BusSink) {
-        let (Ok(user), Ok(body)) = (order_update_user(body), std::str::from_utf8(body)) else {
-            return BusCounters::count(&self.counters.bad_order);
-        };
-        BusCounters::count(&self.counters.orders);
-        sink.order_update(&user, body);
+        let update = OrderUpdate::read(body);
+        let named = update.as_ref().ok().and_then(|update| Some((update.user().ok()?, update)));
+        let Some((user, update)) = named else { return BusCounters::count(&self.counters.bad_order) };
+        BusCounters::count(match sink.order_update(&user, update) {
+            OrderVerdict::Forwarded => &self.counters.orders,
+            OrderVerdict::UnknownUser => &self.counters.orders_unknown,
+            OrderVerdict::Dropped => &self.counters.orders_dropped,
+        });
     }
 
     fn invalidation(&self, body: &[u8], sink: &mut dyn BusSink) {
@@ -208,8 +221,11 @@ impl BusReader {
             None | Some("ALL") => CacheScope::All,
             Some(_) => return BusCounters::count(&self.counters.bad_invalidation),
         };
-        BusCounters::count(&self.counters.invalidations);
-        sink.cache_invalidate(scope, &user);
+        BusCounters::count(match sink.cache_invalidate(scope, &user) {
+            Invalidated::Noted => &self.counters.invalidations,
+            Invalidated::Pending => &self.counters.invalidations_pending,
+            Invalidated::Unknown => &self.counters.invalidations_unknown,
+        });
     }
 }
 
@@ -244,7 +260,7 @@ impl Private {
         if cfg!(not(unix)) {
             return Ok("tcp://127.0.0.1:0".to_owned());
         }
-        guard::remove_stale(run_dir)?;
+        private::remove_stale(run_dir)?;
         let path = Self::socket(run_dir);
         let path = path.to_str().ok_or_else(|| io::Error::other("the path is not UTF-8"))?;
         if path.len() > MAX_SOCKET_BYTES {
@@ -257,7 +273,7 @@ impl Private {
     }
 
     fn socket(run_dir: &std::path::Path) -> PathBuf {
-        run_dir.join(format!("{}{}.sock", guard::SOCKET_PREFIX, std::process::id()))
+        run_dir.join(format!("{}{}.sock", private::SOCKET_PREFIX, std::process::id()))
     }
 }
 

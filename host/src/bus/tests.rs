@@ -23,12 +23,15 @@ impl BusSink for Notebook {
         if symbol == "UNWANTED" { BusVerdict::NotSubscribed } else { BusVerdict::Accepted }
     }
 
-    fn order_update(&mut self, user_id: &str, body: &str) {
-        _ = self.0.send(format!("order of {user_id}: {body}"));
+    fn order_update(&mut self, user_id: &str, update: &OrderUpdate<'_>) -> OrderVerdict {
+        let frame = update.frame(user_id, "sim");
+        _ = self.0.send(format!("order of {user_id}: {}", String::from_utf8_lossy(&frame)));
+        OrderVerdict::Forwarded
     }
 
-    fn cache_invalidate(&mut self, scope: CacheScope, user_id: &str) {
+    fn cache_invalidate(&mut self, scope: CacheScope, user_id: &str) -> Invalidated {
         _ = self.0.send(format!("{scope:?} of {user_id}"));
+        Invalidated::Noted
     }
 
     fn flush(&mut self) {}
@@ -141,7 +144,7 @@ async fn messages_of_a_publisher_reach_the_sink() {
         "NSE:SBIN Depth 0 1/0",
         "NSE:SBIN Depth 626 0/0",
         "BSE:TCS LTP 3 0/0",
-        r#"order of al_ice: {"user_id":"al_ice","price":null}"#,
+        r#"order of al_ice: {"type":"order_update","user_id":"al_ice","mode":"live","broker":"sim","price":null}"#,
         "Auth of bob",
         "All of bob",
         "NSE:UNWANTED LTP 1 0/0",
@@ -239,13 +242,13 @@ async fn a_handshake_that_takes_too_long_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn more_publishers_than_allowed_are_refused_and_a_free_place_is_given_again() {
+async fn more_publishers_that_speak_than_allowed_are_refused_and_a_free_place_is_given_again() {
     let fixture = Fixture::start(|settings| settings.max_connections = 2);
     let first = fixture.raw(&[opening(), good()].concat()).await;
     let _second = fixture.raw(&[opening(), good()].concat()).await;
-    fixture.counted("accepted", |counters| &counters.connections, 2).await;
+    fixture.counted("heard", |counters| &counters.received, 2).await;
     closed(fixture.raw(&opening()).await).await;
-    assert_eq!(fixture.count(|counters| &counters.refused_full), 1);
+    fixture.counted("refused", |counters| &counters.refused_full, 1).await;
     drop(first);
     let free = async {
         while fixture.count(|counters| &counters.open) > 1 {
@@ -254,7 +257,75 @@ async fn more_publishers_than_allowed_are_refused_and_a_free_place_is_given_agai
     };
     tokio::time::timeout(SOON, free).await.expect("the place is given back");
     let _third = fixture.raw(&[opening(), good()].concat()).await;
-    fixture.counted("accepted", |counters| &counters.connections, 3).await;
+    fixture.counted("heard", |counters| &counters.received, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn publishers_that_say_nothing_keep_nobody_out() {
+    let fixture = Fixture::start(|settings| settings.max_connections = 4);
+    let speaking = fixture.raw(&[opening(), good()].concat()).await;
+    fixture.counted("heard", |counters| &counters.received, 1).await;
+    // Some finish their handshake and some do not.
+    let mut silent = Vec::new();
+    for number in 0..40 {
+        let bytes = if number % 2 == 0 { opening() } else { wire::greeting() };
+        silent.push(fixture.raw(&bytes).await);
+    }
+    fixture.counted("displaced", |counters| &counters.displaced, 17).await;
+    let mut newcomer = fixture.publisher().await;
+    publish_until_heard(&fixture, &mut newcomer).await;
+    closed(silent.swap_remove(0)).await;
+    let mut speaking = speaking;
+    speaking.write_all(&good()).await.unwrap();
+    while fixture.note() != "NSE:SBIN LTP 7 0/0" {}
+    assert_eq!(fixture.count(|counters| &counters.refused_full), 0);
+}
+
+fn secretive(settings: &mut BusSettings) {
+    settings.secret = Some(SECRET.into());
+}
+
+const SECRET: &str = "correct horse battery staple";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_bus_with_a_secret_hears_nobody_who_does_not_know_it() {
+    let fixture = Fixture::start(secretive);
+    let plain = wire::plain_opening("tickhost", "correct horse battery stable");
+    for bytes in [[opening(), good()].concat(), [plain, good()].concat()] {
+        closed(fixture.raw(&bytes).await).await;
+    }
+    fixture.counted("refused", |counters| &counters.refused_secret, 2).await;
+    let _knows = fixture.raw(&[wire::plain_opening("tickhost", SECRET), good()].concat()).await;
+    assert_eq!(fixture.note(), "NSE:SBIN LTP 7 0/0");
+    assert_eq!(fixture.count(|counters| &counters.received), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn programs_of_this_user_come_in_by_a_unix_socket() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bus.sock");
+    // What a killed host left there is no hindrance.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let fixture = Fixture::start(|settings| settings.socket = Some(path.clone()));
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let mut publisher = PubSocket::new();
+    publisher.connect(&format!("ipc://{}", path.display())).await.unwrap();
+    publish_until_heard(&fixture, &mut publisher).await;
+    let refused = |path: PathBuf| {
+        let mut settings = BusSettings::new(([127, 0, 0, 1], 0).into(), fixture.dir.path().to_owned());
+        settings.socket = Some(path);
+        Bus::start(settings, Box::new(Notebook(channel().0))).unwrap_err().to_string()
+    };
+    let said = refused(path.clone());
+    assert!(said.contains("TICKHOST_BUS_SOCKET") && said.contains("in use"), "{said}");
+    let file = dir.path().join("notes");
+    std::fs::write(&file, "mine").unwrap();
+    assert!(refused(file.clone()).contains("no socket"));
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "mine");
+    fixture.bus.stop(SOON);
+    assert!(!path.exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -2,6 +2,9 @@
 
 use crate::model::Mode;
 
+/// How topics of order updates end.
+pub(super) const ORDERS_END: &str = "_orders";
+
 /// A topic, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic<'a> {
@@ -33,7 +36,7 @@ pub(super) fn parse<'a>(
     if topic.starts_with("CACHE_INVALIDATE") {
         return Some(Topic::Invalidation);
     }
-    if topic.ends_with("_orders") {
+    if topic.ends_with(ORDERS_END) {
         return Some(Topic::Orders);
     }
     if topic.ends_with("_positions") || topic.ends_with("_margins") {

@@ -8,20 +8,32 @@ use super::{Calendar, HORIZON_DAYS, Market, date::Date};
 pub struct TradingDay {
     /// Its date in India, by which two of them are told apart.
     pub date: Date,
-    from_ns: u64,
-    until_ns: u64,
+    /// All that belong to it.
+    pub moments: Moments,
 }
 
-impl TradingDay {
-    /// Whether this moment, in nanoseconds since the Unix epoch, belongs to it.
-    pub const fn contains(&self, at_ns: u64) -> bool {
-        self.from_ns <= at_ns && at_ns < self.until_ns
+/// Moments from one until another, in nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moments {
+    from_ns: u64,
+    span_ns: u64,
+}
+
+impl Moments {
+    /// Every moment that a clock shows: all but the last nanosecond that fits in the number.
+    pub const ALL: Self = Self { from_ns: 0, span_ns: u64::MAX };
+
+    /// Not one.
+    pub const NONE: Self = Self { from_ns: 0, span_ns: 0 };
+
+    const fn new(from_ns: u64, until_ns: u64) -> Self {
+        Self { from_ns, span_ns: until_ns.saturating_sub(from_ns) }
     }
 
-    /// The same day, of which no moment is known to belong to it: another calendar has to be asked.
-    #[must_use]
-    pub const fn unsure(self) -> Self {
-        Self { from_ns: 0, until_ns: 0, ..self }
+    /// Whether this moment is one of them. One comparison: it is asked for each tick.
+    #[inline]
+    pub const fn contains(self, at_ns: u64) -> bool {
+        at_ns.wrapping_sub(self.from_ns) < self.span_ns
     }
 }
 
@@ -45,7 +57,7 @@ impl Market {
         })?;
         let until_ns =
             (1..=HORIZON_DAYS).find_map(|days| self.begin_of(date.plus_days(days))).unwrap_or(u64::MAX);
-        Some(TradingDay { date, from_ns, until_ns })
+        Some(TradingDay { date, moments: Moments::new(from_ns, until_ns) })
     }
 
     /// When the trading day of this date begins, if it is one.
@@ -65,7 +77,7 @@ mod tests {
 
     fn date_of(exchange: &str, date: &str, time: &str) -> Option<String> {
         let day = Calendar::built_in().trading_day(exchange, at(date, time))?;
-        assert!(day.contains(at(date, time)));
+        assert!(day.moments.contains(at(date, time)));
         Some(day.date.to_string())
     }
 
@@ -84,12 +96,17 @@ mod tests {
         ] {
             assert_eq!(date_of("NSE", date, time).as_deref(), Some(expected), "{date} {time}");
         }
-        let day = Calendar::built_in().trading_day("NSE", at("2026-11-27", "12:00")).unwrap();
-        assert!(day.contains(at("2026-11-30", "08:59")) && !day.contains(at("2026-11-30", "09:00")));
-        assert!(
-            !day.contains(at("2026-11-27", "08:59")) && !day.unsure().contains(at("2026-11-27", "12:00"))
-        );
-        assert_eq!(day.unsure().date, day.date);
+        let Moments { from_ns, span_ns } =
+            Calendar::built_in().trading_day("NSE", at("2026-11-27", "12:00")).unwrap().moments;
+        assert_eq!((from_ns, from_ns + span_ns), (at("2026-11-27", "09:00"), at("2026-11-30", "09:00")));
+    }
+
+    #[test]
+    fn moments_are_those_from_the_first_until_the_last() {
+        let some = Moments::new(5, 9);
+        assert_eq!([4, 5, 8, 9, u64::MAX].map(|at| some.contains(at)), [false, true, true, false, false]);
+        assert!([0, 1, u64::MAX - 1].into_iter().all(|at| Moments::ALL.contains(at)));
+        assert!(![0, 1, u64::MAX].into_iter().any(|at| Moments::NONE.contains(at)));
     }
 
     #[test]

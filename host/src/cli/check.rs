@@ -7,14 +7,16 @@ use std::{
     path::Path,
 };
 
-use super::trouble;
+use super::{confinement::Confinement, run, trouble};
 use crate::{
     accounts::secrets::unwritable,
     admin::Token,
     calendar::{Calendars, date::Date},
     clock,
     config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources},
+    descriptors::Budget,
     plugins::integrity,
+    run_dir,
     tls::Tls,
 };
 
@@ -88,7 +90,17 @@ fn check_at(sources: &Sources, validate: Validate<'_>, taken: &[SocketAddr], now
     check_tls(&settings, now_ns, &mut report);
     check_data(&settings, &sources.working_dir, &mut report);
     check_ports(&settings, taken, &mut report);
+    check_descriptors(&settings, &mut report);
     report
+}
+
+fn check_descriptors(settings: &Settings, report: &mut Report) {
+    report.warnings.extend(trouble::few_descriptors(settings));
+    let Budget { limit, clients, .. } = run::descriptors(settings);
+    report.facts.push(format!(
+        "descriptors {limit}, enough for {clients} clients (TICKHOST_MAX_CONNECTIONS is {})",
+        settings.max_connections
+    ));
 }
 
 fn check_plugins(settings: &Settings, validate: Validate<'_>, report: &mut Report) {
@@ -115,6 +127,9 @@ fn check_plugins(settings: &Settings, validate: Validate<'_>, report: &mut Repor
         report.warnings.extend(integrity::check_access(path).err().map(|error| error.to_string()));
     }
     report.facts.push(format!("{}: adapters switched on: {enabled}", path.display()));
+    let Confinement { holds, lacks } = Confinement::of(&plugins);
+    report.facts.push(format!("adapters in processes of their own are confined: {holds}"));
+    report.warnings.extend(lacks);
     for adapter in plugins.enabled() {
         let Ok(library) = &adapter.library_path else { continue };
         match validate(adapter, library) {
@@ -182,8 +197,10 @@ fn check_data(settings: &Settings, working_dir: &Path, report: &mut Report) {
             Ok(doubts) => {
                 report.warnings.extend(doubts);
                 // That the host runs which these settings are of is no mistake.
-                if !report.host_runs {
-                    report.warnings.extend(trouble::another_host(&settings.data_dir));
+                if !report.host_runs
+                    && let Some(error) = run_dir::other_host(&settings.data_dir)
+                {
+                    report.problems.push(trouble::data_folder(settings, &error));
                 }
                 let database = settings.database_url.as_ref().map(|url| url.path().display().to_string());
                 report.facts.extend(database.map(|path| format!("database {path}")));

@@ -7,20 +7,21 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{Prepared, trouble};
+use super::{Prepared, confinement, trouble};
 use crate::{
-    accounts::{Accounts, AccountsError, Credentials, openalgo::OpenAlgoSettings, secrets::write_private},
+    accounts::{Accounts, AccountsError, openalgo::OpenAlgoSettings, secrets::write_private},
     admin::{Token, from_this_machine},
     admissions::ConnectionLimits,
     bus::BusSettings,
     calendar::{self, Calendars},
     clock,
     config::{PluginsFile, Problems, Settings, Sources},
+    descriptors::Budget,
     feed::FeedSettings,
     host::{Host, Plan},
     hub::HubSettings,
@@ -106,7 +107,15 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     let doubts = trouble::doubts(&settings, &sources.working_dir);
     let unusable = |error: AccountsError| Problems::from(trouble::data_folder(&settings, &error));
     let doubts = doubts.map_err(|error| Problems::from(trouble::data(&settings, &error)))?;
-    for doubt in doubts.into_iter().chain(trouble::another_host(&settings.data_dir)) {
+    let Budget { limit, reserve, clients } = descriptors(&settings);
+    tracing::info!(
+        limit,
+        reserve,
+        clients,
+        max_connections = settings.max_connections,
+        "The descriptors of the host are shared out"
+    );
+    for doubt in doubts.into_iter().chain(trouble::few_descriptors(&settings)) {
         tracing::warn!(detail = doubt, "Setting needs attention");
     }
     if let Some(detail) = trouble::nothing_served(&plugins) {
@@ -115,9 +124,10 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     for problem in trouble::folders(&settings) {
         tracing::error!(%problem, "A folder cannot be used; the host starts without it");
     }
+    let run_dir = RunDir::make(&settings.data_dir).map_err(unusable)?;
+    confinement::announce(&plugins);
     let accounts = open_accounts(&settings, &sources.working_dir)?;
     let newcomer = first_run(&settings, &plugins, &accounts)?;
-    let run_dir = RunDir::make(&settings.data_dir).map_err(unusable)?;
     let console_token = Token::of_console(&settings.data_dir).map_err(unusable)?;
     let calendar_file = settings.calendar.clone();
     let accounts = (accounts, calendars.clone(), tls);
@@ -231,6 +241,9 @@ fn plan(
 ) -> Plan {
     let bus = settings.bus_address().map(|listen| BusSettings {
         two_word_exchanges: settings.two_word_exchanges.clone(),
+        socket: settings.bus_socket.clone(),
+        secret: settings.bus_secret.clone(),
+        max_connections: settings.bus_publishers,
         known_brokers: plugins.adapters.iter().flat_map(|entry| entry.brokers.iter().cloned()).collect(),
         ..BusSettings::new(listen, run_dir.own().to_owned())
     });
@@ -266,10 +279,16 @@ fn plan(
     }
 }
 
-/// Limits on connections, as the settings say.
+/// How the files and sockets that the host may open are shared out with these settings.
+pub(super) fn descriptors(settings: &Settings) -> Budget {
+    Budget::attainable(settings.bus_address().map_or(0, |_| settings.bus_publishers))
+}
+
+/// Limits on connections: as the settings say, and no more than fit into the descriptors of the host.
 pub(crate) fn connection_limits(settings: &Settings) -> ConnectionLimits {
+    let fitting = descriptors(settings).clients;
     ConnectionLimits {
-        total: settings.max_connections,
+        total: settings.max_connections.min(fitting),
         per_address: settings.max_connections_per_address,
         strangers: settings.max_connections_without_key,
         strangers_per_address: settings.max_connections_without_key_per_address,
@@ -343,11 +362,9 @@ fn first_run(
     if !brokers.any(|broker| broker == DEMO_BROKER) {
         return Ok(Some(Newcomer::Nobody));
     }
-    store.create_user(DEMO_USER)?;
-    store.set_account(DEMO_USER, DEMO_BROKER, &Credentials::default())?;
-    let key = store.create_key(DEMO_USER, "first run")?;
     let file = settings.data_dir.join(DEMO_KEY_FILE);
-    write_private(&file, format!("{}\n", key.expose_secret()).as_bytes())?;
+    let keep = |key: &SecretString| write_private(&file, format!("{}\n", key.expose_secret()).as_bytes());
+    store.create_first_user(DEMO_USER, DEMO_BROKER, "first run", keep)?;
     Ok(Some(Newcomer::Demo(file)))
 }
 

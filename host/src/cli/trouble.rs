@@ -11,10 +11,11 @@ use std::{
 use super::run;
 use crate::{
     accounts::{Accounts, AccountsError, look::look_at_embedded, secrets::unwritable},
-    admin::RunningHost,
     bus::{self, BusError},
     calendar::CalendarError,
     config::{Origin, PluginsFile, Problem, Problems, Settings},
+    descriptors::Budget,
+    files,
     host::StartError,
     run_dir::{self, RunDir},
     tls::{TlsError, TlsFiles},
@@ -49,6 +50,9 @@ pub(super) fn start(settings: &Settings, error: StartError) -> anyhow::Error {
             port(settings, prefix, *address, reason)
         }
         StartError::Bus(BusError::Listen { address, reason }) => port(settings, "zmq", *address, reason),
+        StartError::Bus(BusError::Socket { path, reason }) => {
+            about_path(settings, "bus_socket", path, &reason.to_string())
+        }
         _ => return error.into(),
     };
     Problems::from(problem).into()
@@ -110,7 +114,7 @@ pub(super) fn folders(settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
     let stats = settings.ws_proxy_stats_file.as_deref();
     if let Some((file, folder)) = stats.and_then(|file| Some((file, file.parent()?)))
-        && let Err(error) = probe_folder(folder)
+        && let Err(error) = files::require_unshared(folder).and_then(|()| probe_folder(folder))
     {
         let message = unwritable(file, &error).to_string();
         problems.push(about_path(settings, "ws_proxy_stats_file", file, &message));
@@ -118,12 +122,25 @@ pub(super) fn folders(settings: &Settings) -> Vec<Problem> {
     let cache =
         std::env::var_os(run_dir::CACHE_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(folder) = cache.map(|folder| std::path::absolute(&folder).unwrap_or(folder))
-        && let Err(error) = probe_folder(&folder)
+        && let Err(error) = files::require_unshared(&folder).and_then(|()| probe_folder(&folder))
     {
         let message = unwritable(&folder, &error).to_string();
         problems.push(Problem::new(Origin::Environment, run_dir::CACHE_VARIABLE, message));
     }
     problems
+}
+
+/// More connections allowed than the host can open, in a sentence.
+pub(super) fn few_descriptors(settings: &Settings) -> Option<String> {
+    let Budget { limit, clients, .. } = run::descriptors(settings);
+    let wanted = settings.max_connections;
+    (clients < wanted).then(|| {
+        format!(
+            "TICKHOST_MAX_CONNECTIONS is {wanted}, but the system lets the host open {limit} files and sockets, into which \
+             {clients} clients fit beside adapters, publishers and its own: more are not admitted. Raise the hard limit \
+             (LimitNOFILE= of a unit of systemd, --ulimit nofile= of a container, ulimit -Hn of a shell), or lower that setting"
+        )
+    })
 }
 
 /// Why no client could get a price, in a sentence.
@@ -177,17 +194,4 @@ fn others_may_enter(data_dir: &Path) -> Option<String> {
 #[cfg(not(unix))]
 fn others_may_enter(_: &Path) -> Option<String> {
     None
-}
-
-/// Commands reach one host of a data folder only: that which was started last.
-pub(super) fn another_host(data_dir: &Path) -> Option<String> {
-    let host = RunningHost::find(data_dir).ok().flatten()?;
-    (host.pid != std::process::id() && run_dir::is_running(host.pid)).then(|| {
-        format!(
-            "another host (process {}) runs with the data folder {}; commands such as `tickhost adapters` reach only the one \
-             that was started last. Give each a TICKHOST_DATA_DIR of its own",
-            host.pid,
-            data_dir.display()
-        )
-    })
 }

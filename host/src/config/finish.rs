@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     num::NonZero,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     thread::available_parallelism,
     time::Duration,
@@ -25,6 +26,8 @@ use crate::tls::TlsFiles;
 const REPLY_BYTES: usize = 4 * 1_024;
 /// Shortest pepper; `OpenAlgo` refuses shorter ones.
 const MIN_PEPPER_CHARS: usize = 32;
+/// Lengths of the secret of the bus: shorter ones can be guessed, longer ones do not fit into a handshake.
+const BUS_SECRET_BYTES: RangeInclusive<usize> = 16..=255;
 /// Shortest salt that counts, in hex digits, as in `OpenAlgo`.
 const MIN_SALT_DIGITS: usize = 32;
 /// What may wait for all clients together when nothing is set, at most and at least.
@@ -224,6 +227,19 @@ impl Settings {
     }
 
     fn check_secrets(&mut self, values: &Values, problems: &mut Problems) {
+        if let Some(secret) = &self.bus_secret {
+            let length = secret.expose_secret().len();
+            if !BUS_SECRET_BYTES.contains(&length) {
+                let (min, max) = (BUS_SECRET_BYTES.start(), BUS_SECRET_BYTES.end());
+                let message = format!("must have {min} to {max} bytes, and has {length}");
+                problems.extend(about(values, "bus_secret", &message));
+            }
+        } else if let Some(address) = self.bus_address().filter(|address| !address.ip().is_loopback()) {
+            self.warnings.push(format!(
+                "ZMQ_HOST: whoever reaches {address} can publish prices, and order updates of every user; set \
+                 TICKHOST_BUS_SECRET, or use 127.0.0.1"
+            ));
+        }
         if self.database_url.is_some() {
             let chars = |secret: &SecretString| secret.expose_secret().chars().count();
             match self.api_key_pepper.as_ref().map(chars) {

@@ -175,10 +175,20 @@ settings! {
     "Bus" {
         /// Whether the ZeroMQ port for other publishers is opened.
         bus: bool = Setting::new("TICKHOST_BUS", Kind::Switch).default("on");
-        /// Address of the ZeroMQ port. Whoever reaches it can publish prices.
+        /// Address of the ZeroMQ port. Whoever reaches it can publish prices of every symbol to the clients of bus brokers, and
+        /// order updates to every user who is logged in, unless TICKHOST_BUS_SECRET is set.
         zmq_host: IpAddr = Setting::new("ZMQ_HOST", Kind::Address).default("127.0.0.1");
         /// ZeroMQ port; 0 takes any free one.
         zmq_port: u16 = Setting::new("ZMQ_PORT", Kind::Whole(0, 65_535)).default("5555");
+        /// What publishers have to know: the password of ZeroMQ's PLAIN security, under any user name, 16 to 255 bytes. It is
+        /// not encrypted on its way.
+        bus_secret: Option<SecretString> = Setting::new("TICKHOST_BUS_SECRET", Kind::Secret).unset("none: whoever reaches the port can publish");
+        /// A Unix socket for publishers (ipc://) beside the port, for programs of the host's own user.
+        bus_socket: Option<PathBuf> = Setting::new("TICKHOST_BUS_SOCKET", Kind::Path).unset("none");
+        /// Publishers at one time. When there are more, those go first that never said anything, or nothing for 10 minutes.
+        bus_publishers: usize = Setting::new("TICKHOST_BUS_PUBLISHERS", Kind::Whole(1, 10_000)).default("256");
+        /// Symbols that all clients of one bus broker hold together; one user takes at most as many as are left free.
+        bus_symbols: usize = Setting::new("TICKHOST_BUS_SYMBOLS", Kind::Whole(1_000, 500_000)).default("100000");
         /// Exchange codes with an underscore in them, which topics cannot show otherwise.
         two_word_exchanges: Vec<String> = Setting::new("TICKHOST_TWO_WORD_EXCHANGES", Kind::Names)
             .default("NSE_INDEX,BSE_INDEX,MCX_INDEX,GLOBAL_INDEX");

@@ -12,7 +12,6 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use adapter_abi::StatusKind;
 use rustc_hash::FxHashMap;
-use zeroize::Zeroizing;
 
 use self::lists::Lists;
 use super::{
@@ -23,16 +22,19 @@ use super::{
     demand::{Demand, Upstream},
     events::{InstanceEvent, InstanceReport},
     login::Logins,
+    renewal::Renewal,
     request::{Requests, Ticket},
+    shares::Shares,
 };
 use crate::{
-    accounts::Accounts,
+    accounts::{Accounts, UserName},
     calendar::Calendars,
     clock,
     config::Hours,
     inbox::Inbox,
     instruments::Instruments,
     intake::Intake,
+    log_rate::outside_line,
     metrics::FeedCounters,
     model::{FeedId, InstrumentId, Variant},
     pool::Pool,
@@ -87,6 +89,7 @@ pub fn start(
         pool,
         by_name: FxHashMap::default(),
         subscribed: FxHashMap::default(),
+        shares: Shares::default(),
         connections: Vec::new(),
         parked: VecDeque::new(),
         requests: Requests::default(),
@@ -94,6 +97,7 @@ pub fn start(
         upstream_requests: 0,
         events: Arc::default(),
         credentials,
+        renewal: Renewal::default(),
         empty_since: None,
         restarts: 0,
         serving: Ok(serving),
@@ -115,6 +119,8 @@ struct Actor {
     pool: Pool,
     by_name: FxHashMap<(Arc<str>, Arc<str>), InstrumentId>,
     subscribed: FxHashMap<InstrumentId, Subscribed>,
+    /// How users share a feed that is not of one account.
+    shares: Shares,
     connections: Vec<Connection>,
     /// Instruments without a connection, in the order in which they get a place. Bounded by what is subscribed.
     parked: VecDeque<InstrumentId>,
@@ -125,6 +131,7 @@ struct Actor {
     upstream_requests: u64,
     events: Arc<Inbox<InstanceEvent>>,
     credentials: Arc<CurrentCredentials>,
+    renewal: Renewal,
     empty_since: Option<Instant>,
     restarts: u64,
     /// What makes instances, or why nothing does.
@@ -148,6 +155,8 @@ struct Actor {
 struct Subscribed {
     exchange: Arc<str>,
     symbol: Arc<str>,
+    /// Who took it first, where users share.
+    taken_by: Option<UserName>,
     /// Its connection, none while it is parked.
     connection: Option<usize>,
     demand: Demand,
@@ -166,6 +175,7 @@ struct Subscribed {
 impl Actor {
     async fn run(mut self, may_end: impl Fn(&Feed) -> bool) {
         self.fetch_credentials().await;
+        self.renewal.begin(self.credentials.json());
         self.connect(0);
         let mut commands = Vec::new();
         let mut events = Vec::new();
@@ -185,14 +195,18 @@ impl Actor {
             }
             self.feed.0.commands.take(&mut commands);
             let mut is_stopped = false;
+            let mut refresh = None;
             for command in commands.drain(..) {
                 match command {
-                    Command::Subscribe { wants, reply } => self.subscribe(wants, reply),
+                    Command::Subscribe { wants, user, reply } => self.subscribe(wants, user.as_ref(), reply),
                     Command::Release(keys) => self.release(&keys),
-                    Command::Refresh { even_if_same } => self.refresh(even_if_same).await,
+                    // Once for all that want it.
+                    Command::Refresh => refresh = Some(false),
                     Command::Serve(serving) => self.serve(serving),
                     Command::RenewLists => self.renew_lists(),
-                    Command::LoggedIn { outcome, fields } => self.note_login(outcome, fields).await,
+                    Command::LoggedIn { outcome, fields } => {
+                        refresh = self.note_login(outcome, fields).then_some(true).or(refresh);
+                    }
                     Command::Members => {}
                     Command::Stop => is_stopped = true,
                 }
@@ -202,6 +216,13 @@ impl Actor {
                 self.observe(event);
             }
             let now = Instant::now();
+            if self.renewal.is_to_be_read(now) {
+                refresh = refresh.or(Some(false));
+            }
+            if let Some(even_if_same) = refresh {
+                self.refresh(even_if_same).await;
+            }
+            self.renew_when_due(now);
             self.restart_due(now);
             self.look_at_swaps(now);
             self.look_at_lists(now);
@@ -282,22 +303,35 @@ impl Actor {
 
     // ---- credentials ----
 
-    async fn fetch_credentials(&mut self) -> bool {
-        let Some(account) = self.spec().account.clone() else { return false };
+    async fn fetch_credentials(&mut self) {
+        let Some(account) = self.spec().account.clone() else { return };
         match self.context.accounts.credentials(&account).await {
-            Ok(credentials) => self.credentials.replace(credentials.to_json()),
+            Ok(credentials) => {
+                self.credentials.replace(credentials.to_json());
+                self.renewal.note_read(false);
+            }
             Err(error) => {
-                tracing::error!(adapter = %self.spec().adapter, %error, "Could not read the account's credentials");
-                self.credentials.replace(Zeroizing::new("{}".to_owned()))
+                // A database that cannot be read for a while is no reason to connect with nothing.
+                self.renewal.note_unread(Instant::now());
+                let adapter = &*self.spec().adapter;
+                outside_line!(error, adapter, %error, "Could not read the account's credentials; trying again");
             }
         }
     }
 
     async fn refresh(&mut self, even_if_same: bool) {
-        let differs = self.fetch_credentials().await;
-        if !differs && !even_if_same {
+        self.fetch_credentials().await;
+        if even_if_same {
+            self.renewal.note_read(true);
+        }
+    }
+
+    /// Lets the instances connect again, if there are other credentials and it is time.
+    fn renew_when_due(&mut self, now: Instant) {
+        if !self.renewal.is_due(&self.credentials.json(), now) {
             return;
         }
+        tracing::info!(adapter = %self.spec().adapter, feed = self.feed.id().0, "Connecting again with new credentials");
         for connection in &mut self.connections {
             // What the broker refused is no longer what it is going to be offered.
             if connection.link() == Link::AuthFailed {
@@ -333,6 +367,7 @@ impl Actor {
             self.next_balance(),
             self.lists.next(Instant::now()),
             self.listen_at,
+            self.renewal.next(),
         ];
         [linger, restart, self.requests.deadline()].into_iter().chain(looks).flatten().min()
     }

@@ -33,6 +33,7 @@ impl CurrentCredentials {
         {
             let mut state = credentials.0.lock();
             state.of_settings = of_settings;
+            state.json = Zeroizing::new("{}".to_owned());
             state.gather("{}");
         }
         credentials
@@ -49,15 +50,14 @@ impl CurrentCredentials {
         state.gather(&json);
     }
 
-    /// Replaces them; says whether they differ from those before.
-    pub(super) fn replace(&self, json: Zeroizing<String>) -> bool {
+    /// Replaces them.
+    pub(super) fn replace(&self, json: Zeroizing<String>) {
         let mut state = self.0.lock();
-        let differs = state.json != json;
-        if differs {
+        // The same again would push those before out of what is known to be secret.
+        if state.json != json {
             state.gather(&json);
             state.json = json;
         }
-        differs
     }
 
     /// A JSON object of strings.
@@ -142,19 +142,16 @@ mod tests {
     fn no_value_of_the_present_and_the_last_credentials_is_shown() {
         let current =
             CurrentCredentials::new(secrets_of_settings(r#"{"api_key":"sett1ng","ws_url":"wss://x"}"#));
-        assert!(
-            current.replace(credentials(r#"{"access_token":"hunter2","totp":"hunter2-long","pin":"12"}"#))
-        );
-        assert!(
-            !current.replace(credentials(r#"{"access_token":"hunter2","totp":"hunter2-long","pin":"12"}"#))
-        );
+        for _ in 0..2 {
+            current.replace(credentials(r#"{"access_token":"hunter2","totp":"hunter2-long","pin":"12"}"#));
+        }
         assert_eq!(
             current.redacted("a hunter2-long hunter2 12 sett1ng wss://x"),
             "a [redacted] [redacted] 12 [redacted] wss://x"
         );
-        assert!(current.replace(credentials(r#"{"access_token":"newer"}"#)));
+        current.replace(credentials(r#"{"access_token":"newer"}"#));
         assert_eq!(current.redacted("hunter2 newer"), "[redacted] [redacted]");
-        assert!(current.replace(credentials(r#"{"access_token":"newest"}"#)));
+        current.replace(credentials(r#"{"access_token":"newest"}"#));
         assert_eq!(current.redacted("hunter2 newer newest"), "hunter2 [redacted] [redacted]");
         assert!(matches!(current.redacted("nothing"), Cow::Borrowed(_)));
     }

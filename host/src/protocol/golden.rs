@@ -307,6 +307,7 @@ fn replies_are_those_of_the_samples() {
         ("subscribe_max_rate", reply::subscribe_ack(&rated, "zerodha", &none)),
         ("subscribe_lossless", reply::subscribe_ack(&lossless, "zerodha", &none)),
         ("gap", reply::gap("SBIN", "NSE", Mode::Ltp, 12)),
+        ("orders_missed", reply::orders_missed(12)),
         ("subscribe_empty", reply::subscribe_ack(&[], "zerodha", &request_id("7"))),
         (
             "unsubscribe_success",

@@ -361,6 +361,16 @@ pub fn gap(symbol: &str, exchange: &str, mode: Mode, missed: u32) -> Bytes {
     to_bytes(&Frame { r#type: "gap", symbol, exchange, mode: mode.label(), missed })
 }
 
+/// Order updates that a client will not get, because it was behind with them.
+pub fn orders_missed(missed: u32) -> Bytes {
+    #[derive(Serialize)]
+    struct Frame {
+        r#type: &'static str,
+        missed: u32,
+    }
+    to_bytes(&Frame { r#type: "orders_missed", missed })
+}
+
 /// A rate as a client would write it.
 fn number(rate: MaxRate) -> Number {
     let millihertz = rate.millihertz();

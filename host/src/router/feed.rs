@@ -74,6 +74,7 @@ impl Feed {
     }
 
     /// Takes one tick, if the instrument is one that this feed was asked for.
+    #[inline]
     pub(super) fn apply(
         &mut self,
         tables: &mut Tables<'_>,
@@ -97,6 +98,9 @@ impl Feed {
             self.active += 1;
         }
         let repeats_another_mode = self.repeats_modes && topic.note_published(published, now);
+        if topic.streams.is_empty() {
+            return;
+        }
         // A book that went with its day is news for those who look at it, whatever the tick was published as.
         let published = if changed.is_another_book() { Mode::Depth } else { published };
         for place in 0..topic.streams.len() {

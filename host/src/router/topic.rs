@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::Names;
 use crate::{
     book::{Changed, Entry},
-    calendar::{Calendar, TradingDay},
+    calendar::{Calendar, Moments, date::Date},
     model::{DepthClass, FeedId, InstrumentId, Mode, Variant},
     protocol::encode::Label,
     throttle::{Nanos, Spacing},
@@ -16,18 +16,21 @@ use crate::{
 /// How close two publications under different modes must be to be one tick said twice.
 const REPEAT_WINDOW: Nanos = 100_000_000;
 
-/// An instrument that somebody holds.
+/// An instrument that somebody holds. What each tick touches comes first, in few lines of the cache.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Topic {
     pub(super) feed: FeedId,
     pub(super) instrument: InstrumentId,
+    /// Moments for which the calendar need not be asked: those of the day that is known, or all where there are no days.
+    settled: Moments,
     pub(super) entry: Entry,
     pub(super) streams: SmallVec<[Stream; 2]>,
+    last_published: Option<(Mode, Nanos)>,
     days: Days,
     names: Names,
     label: Label,
     suffixed_labels: Vec<(DepthClass, Label)>,
-    last_published: Option<(Mode, Nanos)>,
 }
 
 /// One kind of frame of an instrument, while a shard has subscribers for it.
@@ -48,18 +51,7 @@ pub(super) enum Days {
     None,
     /// Its calendar has not been asked yet.
     Unasked,
-    Of(TradingDay),
-}
-
-/// When a tick is from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Age {
-    /// The trading day of what is known.
-    Same,
-    /// A later one, which begins with this tick.
-    Newer,
-    /// An earlier one.
-    Older(TradingDay),
+    Of(Date),
 }
 
 impl Topic {
@@ -71,6 +63,7 @@ impl Topic {
             entry: Entry::default(),
             streams: SmallVec::new(),
             days: if has_days { Days::Unasked } else { Days::None },
+            settled: if has_days { Moments::NONE } else { Moments::ALL },
             names,
             label,
             suffixed_labels: Vec::new(),
@@ -124,47 +117,41 @@ impl Topic {
         calendar: &Calendar,
         merge: impl FnOnce(&mut Entry) -> Option<Changed>,
     ) -> Option<Changed> {
-        match self.days {
-            Days::None => return merge(&mut self.entry),
-            Days::Of(day) if day.contains(at_ns) => return merge(&mut self.entry),
-            _ if at_ns == 0 => return merge(&mut self.entry),
-            Days::Of(_) | Days::Unasked => {}
+        if self.settled.contains(at_ns) {
+            return merge(&mut self.entry);
         }
-        let cleared = match self.age_of(at_ns, calendar) {
-            Age::Same => Changed::default(),
-            Age::Newer => self.entry.clear(),
-            Age::Older(_) if self.entry.refuse() => return None,
-            Age::Older(day) => {
-                self.days = Days::Of(day);
-                self.entry.clear()
-            }
-        };
+        let cleared = self.turn_to(at_ns, calendar)?;
         merge(&mut self.entry).map(|changed| cleared.and(changed))
     }
 
+    /// Finds the trading day of a moment and forgets what is known of an earlier one. None for a moment of a day that is over,
+    /// unless so many came that this must be the day.
     #[cold]
-    fn age_of(&mut self, at_ns: u64, calendar: &Calendar) -> Age {
-        let Some(day) = calendar.trading_day(&self.names.exchange, at_ns) else {
-            self.days = Days::None;
-            return Age::Same;
-        };
-        let Days::Of(before) = std::mem::replace(&mut self.days, Days::Of(day)) else { return Age::Same };
-        match day.date.cmp(&before.date) {
-            Ordering::Equal => Age::Same,
-            Ordering::Greater => Age::Newer,
-            Ordering::Less => {
-                self.days = Days::Of(before);
-                Age::Older(day)
-            }
+    fn turn_to(&mut self, at_ns: u64, calendar: &Calendar) -> Option<Changed> {
+        if at_ns == 0 {
+            return Some(Changed::default());
         }
+        let Some(day) = calendar.trading_day(&self.names.exchange, at_ns) else {
+            (self.days, self.settled) = (Days::None, Moments::ALL);
+            return Some(Changed::default());
+        };
+        let order = match self.days {
+            Days::Of(before) => day.date.cmp(&before),
+            Days::None | Days::Unasked => Ordering::Equal,
+        };
+        if order == Ordering::Less && self.entry.refuse() {
+            return None;
+        }
+        (self.days, self.settled) = (Days::Of(day.date), day.moments);
+        Some(if order == Ordering::Equal { Changed::default() } else { self.entry.clear() })
     }
 
     /// Another calendar is in force. Values stay of the day that they are of.
     pub(super) fn recheck_days(&mut self, has_days: bool) {
-        self.days = match self.days {
-            _ if !has_days => Days::None,
-            Days::Of(day) => Days::Of(day.unsure()),
-            Days::None | Days::Unasked => Days::Unasked,
+        (self.days, self.settled) = match self.days {
+            _ if !has_days => (Days::None, Moments::ALL),
+            Days::Of(date) => (Days::Of(date), Moments::NONE),
+            Days::None | Days::Unasked => (Days::Unasked, Moments::NONE),
         };
     }
 

@@ -71,7 +71,7 @@ impl Session {
     pub(super) fn authenticate(&mut self, api_key: SecretString, wishes: Wishes) -> Pending {
         self.timers.checking(Instant::now());
         self.admission.begin_check();
-        let (hub, caller) = (Arc::clone(&self.context.hub), Caller::at(self.peer.ip()));
+        let (hub, caller) = (Arc::clone(&self.context.hub), Caller::at(self.peer.ip(), self.wrong_keys > 0));
         let span = operation!("session.login", "server", tickhost.session_id = self.me.id().0);
         Box::pin(async move {
             let outcome = hub.login(&api_key, caller).instrument(span.clone()).await;

@@ -16,6 +16,7 @@ use crate::{
     clock,
     feed::{Feed, Grant, Membership, Refusal, Want},
     hub::{Login, LoginError},
+    log_rate::outside_line,
     metrics::Action,
     model::{Delivery, DepthClass, InstrumentId, MaxRate, Mode, Variant},
     outbox::{GapNames, Key},
@@ -382,7 +383,8 @@ impl Session {
         let membership = match outcome {
             Ok(membership) => membership,
             Err(message) => {
-                tracing::warn!(session_id = self.me.id().0, error = message, "Could not follow the account");
+                let session_id = self.me.id().0;
+                outside_line!(warn, session_id, error = message, "Could not follow the account");
                 return;
             }
         };

@@ -55,6 +55,8 @@ struct Shared {
     wants_orders: Cell<bool>,
     follows: Cell<Option<Followed>>,
     missed: Cell<u64>,
+    /// Order updates that were dropped since the client was told of them.
+    missed_orders: Cell<u32>,
     held: RefCell<rustc_hash::FxHashMap<InstrumentId, u32>>,
     /// Whether [`Self::listening`] has keys: all that a tick costs those who wait for none.
     listens: Cell<bool>,
@@ -91,6 +93,7 @@ impl SessionRef {
             wants_orders: Cell::new(false),
             follows: Cell::new(None),
             missed: Cell::new(0),
+            missed_orders: Cell::new(0),
             held: RefCell::default(),
             listens: Cell::new(false),
             listening: RefCell::default(),
@@ -160,6 +163,18 @@ impl SessionRef {
             return;
         }
         self.wake();
+    }
+
+    /// Gives the session an order update; false when it is dropped, because the client is behind with what waits. The client is
+    /// told how many are missing as soon as it has read everything else.
+    pub fn push_order(&self, message: Utf8Bytes) -> bool {
+        let pushed = self.0.outbox.borrow_mut().push_order(message);
+        if pushed.is_err() {
+            self.0.missed_orders.set(self.0.missed_orders.get().saturating_add(1));
+            return false;
+        }
+        self.wake();
+        true
     }
 
     /// Leaves a notice. Bounded: one close, one failure for each instrument, one move for each change of the account, one
@@ -286,6 +301,9 @@ impl SessionRef {
         let mut outbox = self.0.outbox.borrow_mut();
         if let Some(message) = outbox.pop_control() {
             return Some(message);
+        }
+        if self.0.missed_orders.get() > 0 {
+            return Some(text(reply::orders_missed(self.0.missed_orders.take())));
         }
         match outbox.pop_tick()? {
             Due::Tick(frame) => {

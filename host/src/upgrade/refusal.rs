@@ -2,19 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use parking_lot::Mutex;
-
 use super::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES};
 use crate::{
-    clock,
-    log_rate::LogRate,
+    log_rate::OutsideLines,
     metrics::{Label, ServerCounters},
 };
-
-/// Lines in the log for one reason in a minute; the rest are counted, and the next line says how many.
-const LINES_PER_MINUTE: u32 = 5;
-
-const NANOS_PER_MINUTE: u64 = 60_000_000_000;
 
 /// Why a connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,13 +176,13 @@ impl Label for Refusal {
 #[derive(Debug)]
 pub struct Refusals {
     counters: Arc<ServerCounters>,
-    lines: Mutex<[LogRate; Refusal::ALL.len()]>,
+    lines: [OutsideLines; Refusal::ALL.len()],
 }
 
 impl Refusals {
     /// Counts in these counters.
     pub fn new(counters: Arc<ServerCounters>) -> Arc<Self> {
-        let lines = Mutex::new(std::array::from_fn(|_| LogRate::new(LINES_PER_MINUTE)));
+        let lines = std::array::from_fn(|_| OutsideLines::new());
         Arc::new(Self { counters, lines })
     }
 
@@ -207,12 +199,8 @@ impl Refusals {
             tracing::debug!(%peer, reason, "A connection has ended before it was a WebSocket");
             return;
         };
-        let minute = clock::unix_nanos() / NANOS_PER_MINUTE;
         let place = Refusal::ALL.iter().position(|known| *known == refusal);
-        let suppressed = {
-            let mut lines = self.lines.lock();
-            place.and_then(|place| lines.get_mut(place)?.may_write(minute))
-        };
+        let suppressed = place.and_then(|place| self.lines.get(place)?.may_write());
         if let Some(suppressed) = suppressed {
             tracing::info!(%peer, reason, status, suppressed, "A connection was refused: {}", refusal.text());
         }

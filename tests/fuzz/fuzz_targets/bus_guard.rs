@@ -23,8 +23,8 @@ fuzz_target!(init: begin_with("bus_guard", [seed()]), |input: &[u8]| bounded(inp
     let (first, second) = bytes.split_at(usize::from(u16::from_le_bytes(*cut)).min(bytes.len()));
     let whole = inspect([bytes]);
     assert_eq!(inspect([first, second]), whole, "pieces make a difference");
-    // What is passed on needs no guard: it passes again as it is, and asks for no answer.
+    // What is passed on needs no guard: it passes again as it is.
     if let Some((forward, _)) = whole {
-        assert_eq!(inspect([forward.as_slice()]), Some((forward.clone(), Vec::new())));
+        assert_eq!(inspect([forward.as_slice()]).map(|(again, _)| again), Some(forward));
     }
 }));

@@ -2,16 +2,16 @@
 
 #![no_main]
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use fuzz::{begin_with, bounded};
 use libfuzzer_sys::fuzz_target;
-use serde_json::value::RawValue;
 use tickhost::{
     book::UNKNOWN_COUNT,
-    bus::{BusCounters, BusReader, BusSettings, BusSink, BusVerdict, CacheScope},
+    bus::{BusCounters, BusReader, BusSettings, BusSink, BusVerdict, CacheScope, OrderVerdict},
+    hub::Invalidated,
     model::{MAX_DEPTH_LEVELS, Mode, TickView, field},
-    protocol::order::order_update,
+    protocol::order::OrderUpdate,
 };
 
 const SEEDS: [&str; 11] = [
@@ -50,20 +50,24 @@ impl BusSink for Checked {
         BusVerdict::Accepted
     }
 
-    fn order_update(&mut self, user_id: &str, body: &str) {
-        // Read without its numbers: JSON has larger ones than a double, and they are passed on as they are.
-        let members = |body: &str| {
-            serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(body).expect("what is passed on is JSON")
+    fn order_update(&mut self, user_id: &str, update: &OrderUpdate<'_>) -> OrderVerdict {
+        assert!(!user_id.is_empty());
+        let frame = update.frame("alice", "sim");
+        let members: Vec<(String, serde_json::Value)> = {
+            let object: serde_json::Map<_, _> = serde_json::from_slice(&frame).expect("what is passed on is JSON");
+            object.into_iter().collect()
         };
-        let user: String = serde_json::from_str(members(body)["user_id"].get()).expect("a user is text");
-        assert!(user == user_id && !user.is_empty());
-        // The same from an adapter, who speaks for its own account and for nobody else.
-        let frame = order_update("alice", "sim", body).expect("it is an order update");
-        let frame = members(str::from_utf8(&frame).expect("a frame is text"));
-        assert_eq!((frame["user_id"].get(), frame["type"].get()), ("\"alice\"", "\"order_update\""));
+        // Whoever publishes it speaks for one user, and sends nothing but order updates.
+        for (name, expected) in [("type", "order_update"), ("user_id", "alice"), ("broker", "sim")] {
+            let said = members.iter().filter(|(member, _)| member.eq_ignore_ascii_case(name));
+            assert!(said.map(|(_, value)| value).eq([expected]), "{name}");
+        }
+        OrderVerdict::Forwarded
     }
 
-    fn cache_invalidate(&mut self, _: CacheScope, _: &str) {}
+    fn cache_invalidate(&mut self, _: CacheScope, _: &str) -> Invalidated {
+        Invalidated::Unknown
+    }
 
     fn flush(&mut self) {}
 }

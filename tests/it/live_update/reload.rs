@@ -69,7 +69,8 @@ fn control(host: &Host) -> (std::path::PathBuf, Value) {
 async fn a_host_that_was_started_by_others_is_not_touched() {
     let (mine, other) = (Host::start(), Host::start());
     let (path, own) = control(&mine);
-    // What a host leaves that was killed, when another one got its port.
+    // What a host leaves that was killed, when another one got its port: nobody listens at its socket.
+    fs::remove_file(path.with_file_name("control.sock")).unwrap();
     let stale = json!({"admin": other.admin, "pid": own["pid"], "token": own["token"]});
     fs::write(&path, stale.to_string()).unwrap();
     let output = mine.run(&["adapters", "reload", "sim"], "");

@@ -140,9 +140,9 @@ pub(super) const FOLDER: &[Case] = &[
             bench.start();
             let pid = bench.host().pid().to_string();
             bench.mask(&format!("process {pid}"), "process PID");
-            bench.warned();
+            bench.refused();
         }),
-        &["warning", "DIR/data", "another host", "TICKHOST_DATA_DIR"],
+        &["TICKHOST_DATA_DIR", "DIR/data", "another host (process PID)", "one of its own"],
     ),
     Case::new(
         "A question to a host that does not run",

@@ -11,7 +11,7 @@ use futures_util::{FutureExt as _, future::join_all};
 use super::*;
 
 fn caller(last: u8) -> Caller {
-    Caller::at(Ipv4Addr::new(192, 0, 2, last).into())
+    Caller::at(Ipv4Addr::new(192, 0, 2, last).into(), false)
 }
 
 /// Checks that count themselves and know the keys that begin with `good`. None ends before the gate is opened.

@@ -2,11 +2,11 @@
 
 use std::borrow::Borrow;
 
-use rusqlite::params;
+use rusqlite::{TransactionBehavior, params};
 use secrecy::SecretString;
 
-use super::OpenStore;
-use crate::accounts::{AccountsError, blocking::Blocking, secrets::NewKey};
+use super::{OpenStore, row_of};
+use crate::accounts::{AccountsError, Credentials, blocking::Blocking, secrets::NewKey};
 
 /// Longest name of a user, in bytes.
 const MAX_NAME_BYTES: usize = 64;
@@ -62,6 +62,48 @@ impl<B: Borrow<Blocking>> OpenStore<'_, B> {
         } else {
             Ok(())
         }
+    }
+
+    /// Adds the first user, with an account without credentials and a key, if there is still no user. All of it is there,
+    /// or nothing, and not before `keep` has put the key where it is not lost.
+    ///
+    /// # Errors
+    /// When the database fails, or `keep` does.
+    pub fn create_first_user(
+        &self,
+        name: &str,
+        broker: &str,
+        label: &str,
+        keep: impl FnOnce(&SecretString) -> Result<(), AccountsError>,
+    ) -> Result<(), AccountsError> {
+        let key = NewKey::generate()?;
+        let sealed = self.store.vault.seal(&Credentials::default().to_json(), &row_of(name, broker))?;
+        let mut connection = self.lock()?;
+        let failed = |error: rusqlite::Error| self.failed(&error);
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        if transaction
+            .prepare("SELECT 1 FROM users")
+            .and_then(|mut users| users.exists([]))
+            .map_err(failed)?
+        {
+            return Ok(());
+        }
+        let added = (|| {
+            transaction.execute("INSERT INTO users (name) VALUES (?1)", [name])?;
+            let user = transaction.last_insert_rowid();
+            transaction.execute(
+                "INSERT INTO accounts (user, broker, credentials, is_active) VALUES (?1, ?2, ?3, 1)",
+                params![user, broker, sealed],
+            )?;
+            transaction.execute(
+                "INSERT INTO api_keys (id, user, label, hash) VALUES (?1, ?2, ?3, ?4)",
+                params![key.id, user, label, key.hash.as_slice()],
+            )
+        })();
+        added.map_err(failed)?;
+        keep(&key.text)?;
+        transaction.commit().map_err(failed)
     }
 
     /// Users by name.

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 
 use super::*;
 
-/// A database with these users, each with the key `key-of-USER`.
+/// A database with these users, each with the key `key-of-USER`, which is there as a hash alone.
 fn with_users(users: &[String]) -> (tempfile::TempDir, Accounts, rusqlite::Connection) {
     let (dir, accounts, connection) = openalgo(None, "pending");
     connection.execute("DELETE FROM api_keys", []).unwrap();
@@ -21,6 +21,17 @@ fn with_users(users: &[String]) -> (tempfile::TempDir, Accounts, rusqlite::Conne
             .unwrap();
     }
     (dir, accounts, connection)
+}
+
+/// Stores the key of each user encrypted too, as OpenAlgo does.
+fn encrypt_keys(connection: &rusqlite::Connection, users: &[String]) {
+    let fernet = openalgo::fernet_of(&SecretString::from(vectors::PEPPER), None).unwrap();
+    for user in users {
+        let encrypted = fernet.encrypt(format!("key-of-{user}").as_bytes());
+        connection
+            .execute("UPDATE api_keys SET api_key_encrypted = ?1 WHERE user_id = ?2", [&encrypted, user])
+            .unwrap();
+    }
 }
 
 fn users(count: usize) -> Vec<String> {
@@ -111,6 +122,31 @@ async fn wrong_keys_are_checked_once_and_against_no_hash_whose_key_is_known() {
     assert!(verify(&accounts, "key-of-late".to_owned()).await.is_ok());
 }
 
+#[tokio::test]
+async fn a_key_that_is_stored_encrypted_costs_one_hash_and_a_wrong_one_none() {
+    let users = users(20);
+    let (_dir, accounts, connection) = with_users(&users);
+    encrypt_keys(&connection, &users);
+    let hashes = || accounts.counters().hashes.get();
+    for number in 0..100 {
+        let wrong = verify(&accounts, format!("wrong-{number}")).await;
+        assert!(matches!(wrong, Err(VerifyError::Unknown)), "{wrong:?}");
+    }
+    assert_eq!(hashes(), 0);
+    let last = users.last().unwrap();
+    assert_eq!(verify(&accounts, format!("key-of-{last}")).await.unwrap().user.as_str(), last);
+    assert_eq!(hashes(), 1);
+    // The encrypted key opens nothing by itself: the hash has to be its own.
+    connection
+        .execute("UPDATE api_keys SET api_key_hash = ?1 WHERE user_id = 'user0'", [vectors::HASH])
+        .unwrap();
+    let forged = verify(&accounts, "key-of-user0".to_owned()).await;
+    assert!(matches!(forged, Err(VerifyError::Unknown)), "{forged:?}");
+    // Where it cannot be read, the hashes decide.
+    connection.execute("UPDATE api_keys SET api_key_encrypted = 'under another salt'", []).unwrap();
+    assert_eq!(verify(&accounts, "key-of-user1".to_owned()).await.unwrap().user.as_str(), "user1");
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn another_file_in_the_place_of_the_database_is_opened() {
@@ -141,6 +177,54 @@ async fn another_file_in_the_place_of_the_database_is_opened() {
     revoking.store().unwrap().revoke_key(verified.key.as_str()).unwrap();
     assert_eq!(accounts.check_keys(vec![verified.key]).await.unwrap(), [false]);
     changes.changed().await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_no_news_and_forgets_nobody() {
+    let (dir, accounts, connection) = with_users(&users(1));
+    let known = verify(&accounts, "key-of-user0".to_owned()).await.unwrap();
+    drop(connection);
+    let path = dir.path().join("openalgo.db");
+    let aside = dir.path().join("aside.db");
+    let mut changes = accounts.changes();
+    changes.borrow_and_update();
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::write(&path, "no database").unwrap();
+    // What is new there cannot be known.
+    let broken = async {
+        for number in 0.. {
+            let unknown = verify(&accounts, format!("wrong-{number}")).await;
+            if matches!(unknown, Err(VerifyError::Storage(_))) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), broken).await.unwrap();
+    assert!(accounts.is_current(&known) && !changes.has_changed().unwrap());
+    assert!(verify(&accounts, "key-of-user0".to_owned()).await.is_ok());
+    assert!(accounts.check_keys(vec![known.key.clone()]).await.is_err());
+    std::fs::rename(&aside, &path).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
+    assert_eq!(accounts.check_keys(vec![known.key]).await.unwrap(), [true]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_after_a_change_is_news_again() {
+    let (_dir, accounts, connection) = with_users(&users(1));
+    let known = verify(&accounts, "key-of-user0".to_owned()).await.unwrap();
+    let mut changes = accounts.changes();
+    changes.borrow_and_update();
+    connection.execute("DELETE FROM api_keys", []).unwrap();
+    changes.changed().await.unwrap();
+    // Another program is quicker than the look at the keys.
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let failed = accounts.check_keys(vec![known.key.clone()]).await;
+    assert!(failed.is_err_and(|error| error.to_string().contains("another program has held it")));
+    connection.execute_batch("COMMIT").unwrap();
+    tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
+    assert_eq!(accounts.check_keys(vec![known.key]).await.unwrap(), [false]);
 }
 
 #[tokio::test]

@@ -42,9 +42,13 @@ impl BusSink for Notebook {
         BusVerdict::Accepted
     }
 
-    fn order_update(&mut self, _: &str, _: &str) {}
+    fn order_update(&mut self, _: &str, _: &OrderUpdate<'_>) -> OrderVerdict {
+        OrderVerdict::UnknownUser
+    }
 
-    fn cache_invalidate(&mut self, _: CacheScope, _: &str) {}
+    fn cache_invalidate(&mut self, _: CacheScope, _: &str) -> Invalidated {
+        Invalidated::Unknown
+    }
 
     fn flush(&mut self) {}
 }

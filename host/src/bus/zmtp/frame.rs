@@ -1,4 +1,4 @@
-//! Frames and the handshake of ZMTP 3 with NULL security, as bytes.
+//! Frames, greetings and READY of ZMTP 3, as bytes.
 
 use super::{super::MAX_BODY_BYTES, Violation};
 
@@ -50,28 +50,51 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Whether these bytes are the beginning of a greeting of ZMTP 3 with NULL security. Whatever has come must fit, so that
+/// How a connection is secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mechanism {
+    /// Not at all.
+    Null,
+    /// By a secret.
+    Plain,
+}
+
+impl Mechanism {
+    const fn name(self) -> &'static [u8] {
+        match self {
+            Self::Null => b"NULL",
+            Self::Plain => b"PLAIN",
+        }
+    }
+}
+
+/// Whether these bytes are the beginning of a greeting of ZMTP 3 with this security. Whatever has come must fit, so that
 /// nonsense ends at its first byte and not at a deadline.
-pub(crate) fn fits_greeting(bytes: &[u8]) -> bool {
-    let expected: &[(usize, fn(u8) -> bool)] = &[
-        (0, |byte| byte == 0xff),
-        (9, |byte| byte & 1 == 1),
-        (10, |byte| byte >= 3),
-        (12, |byte| byte == b'N'),
-        (13, |byte| byte == b'U'),
-        (14, |byte| byte == b'L'),
-        (15, |byte| byte == b'L'),
-    ];
+pub(crate) fn fits_greeting(bytes: &[u8], mechanism: Mechanism) -> bool {
+    let expected: &[(usize, fn(u8) -> bool)] =
+        &[(0, |byte| byte == 0xff), (9, |byte| byte & 1 == 1), (10, |byte| byte >= 3)];
     let fits = expected.iter().all(|(at, fits)| bytes.get(*at).is_none_or(|byte| fits(*byte)));
-    let mechanism_ends = bytes.get(16..32.min(bytes.len()).max(16)).unwrap_or_default();
-    fits && mechanism_ends.iter().all(|byte| *byte == 0)
+    let name = mechanism.name().iter().copied().chain(std::iter::repeat(0));
+    fits && bytes.iter().skip(12).take(20).zip(name).all(|(byte, expected)| *byte == expected)
 }
 
 /// A greeting of ZMTP 3.1 with NULL security.
 pub(crate) fn greeting() -> [u8; GREETING] {
+    greeting_from(1, Mechanism::Null)
+}
+
+/// The greeting of the bus, of ZMTP 3.0, whose publishers understand the subscriptions that the socket behind it sends.
+pub(super) fn greeting_of(mechanism: Mechanism) -> [u8; GREETING] {
+    greeting_from(0, mechanism)
+}
+
+fn greeting_from(minor_version: u8, mechanism: Mechanism) -> [u8; GREETING] {
     let mut bytes = [0; GREETING];
-    let head = [0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1, b'N', b'U', b'L', b'L'];
-    bytes.iter_mut().zip(head).for_each(|(byte, value)| *byte = value);
+    let head = [0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, minor_version];
+    bytes.iter_mut().zip(head.iter().chain(mechanism.name())).for_each(|(byte, value)| *byte = *value);
+    if let (Mechanism::Plain, Some(is_server)) = (mechanism, bytes.get_mut(32)) {
+        *is_server = 1;
+    }
     bytes
 }
 
@@ -85,11 +108,11 @@ pub(crate) fn push_ready(out: &mut Vec<u8>, socket_type: &[u8]) {
 
 /// The socket type of a READY command; none when the body is another command, or malformed.
 pub(crate) fn ready_type(body: &[u8]) -> Option<&[u8]> {
-    socket_type(body.strip_prefix(b"\x05READY")?)
+    socket_type_of(body.strip_prefix(b"\x05READY")?)
 }
 
-/// The value of `Socket-Type` in the properties of a READY command; none when they are malformed.
-fn socket_type(mut properties: &[u8]) -> Option<&[u8]> {
+/// The value of `Socket-Type` in the properties of a READY or INITIATE; none when they are malformed.
+pub(super) fn socket_type_of(mut properties: &[u8]) -> Option<&[u8]> {
     let mut found = None;
     while !properties.is_empty() {
         let (&name_length, rest) = properties.split_first()?;

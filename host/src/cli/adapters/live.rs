@@ -17,6 +17,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::table::list;
 use crate::{admin::RunningHost, config::Settings};
@@ -137,9 +138,24 @@ fn say_asked(body: &Value, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// One request to the operator's port.
+/// One request to the socket for commands, or where there is none to the operator's port.
 async fn ask(host: &RunningHost, method: Method, path: &str) -> anyhow::Result<(StatusCode, Value)> {
-    let stream = tokio::net::TcpStream::connect(host.admin).await?;
+    #[cfg(unix)]
+    if let Ok(stream) = tokio::net::UnixStream::connect(&host.socket).await {
+        return ask_over(stream, host, method, path).await;
+    }
+    ask_over(tokio::net::TcpStream::connect(host.admin).await?, host, method, path).await
+}
+
+async fn ask_over<S>(
+    stream: S,
+    host: &RunningHost,
+    method: Method,
+    path: &str,
+) -> anyhow::Result<(StatusCode, Value)>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let request = Request::builder()

@@ -69,22 +69,21 @@ impl Actor {
         tokio::spawn(work.instrument(span));
     }
 
-    /// A log-in has ended.
-    pub(super) async fn note_login(&mut self, mut outcome: LoginOutcome, fields: Asked) {
+    /// A log-in has ended; says whether there are new credentials.
+    pub(super) fn note_login(&mut self, mut outcome: LoginOutcome, fields: Asked) -> bool {
         if let LoginOutcome::Failed(failure) = &mut outcome {
             failure.message = self.credentials.redacted(&failure.message).into_owned();
         }
         let spec = self.spec();
         let user = spec.account.as_ref().map_or("USER", |account| account.user.as_str());
         let command = format!("tickhost account login {user} {}", spec.broker);
-        if matches!(outcome, LoginOutcome::Stored) {
+        let is_stored = matches!(outcome, LoginOutcome::Stored);
+        if is_stored {
             tracing::info!(adapter = %spec.adapter, user, "Logged in at the broker");
         } else {
             tracing::warn!(adapter = %spec.adapter, user, ?outcome, "Could not log in at the broker");
         }
         self.logins.end(&outcome, fields, &command);
-        if matches!(outcome, LoginOutcome::Stored) {
-            self.refresh(true).await;
-        }
+        is_stored
     }
 }

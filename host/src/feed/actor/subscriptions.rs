@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{Actor, Subscribed};
 use crate::{
+    accounts::UserName,
     feed::{
         Grant, Refusal, Want,
         demand::{Demand, Upstream},
@@ -26,6 +27,7 @@ impl Actor {
     pub(super) fn subscribe(
         &mut self,
         wants: Vec<Want>,
+        user: Option<&UserName>,
         reply: oneshot::Sender<Vec<Result<Grant, Refusal>>>,
     ) {
         let deadline = Instant::now() + self.context.settings.subscribe_timeout;
@@ -34,7 +36,7 @@ impl Actor {
         let mut asked = Vec::new();
         for (place, want) in wants.into_iter().enumerate() {
             let ticket = Ticket { request, place };
-            match self.hold(want, ticket, &mut activations) {
+            match self.hold(want, user, ticket, &mut activations) {
                 Ok(Some(instrument)) => asked.push(instrument),
                 Ok(None) => {}
                 Err(refusal) => _ = self.requests.answer(ticket, Err(refusal)),
@@ -49,6 +51,7 @@ impl Actor {
     fn hold(
         &mut self,
         want: Want,
+        user: Option<&UserName>,
         ticket: Ticket,
         activations: &mut Vec<router::Command>,
     ) -> Result<Option<InstrumentId>, Refusal> {
@@ -59,7 +62,7 @@ impl Actor {
         let name = (exchange, symbol);
         let instrument = match self.by_name.get(&name) {
             Some(instrument) => *instrument,
-            None => self.admit(&name, activations)?,
+            None => self.admit(&name, user, activations)?,
         };
         self.find_place_for_lost(instrument)?;
         let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return Ok(None) };
@@ -98,8 +101,11 @@ impl Actor {
     fn admit(
         &mut self,
         name: &(Arc<str>, Arc<str>),
+        user: Option<&UserName>,
         activations: &mut Vec<router::Command>,
     ) -> Result<InstrumentId, Refusal> {
+        let taken_by = user.filter(|_| self.spec().account.is_none());
+        self.require_share(taken_by)?;
         let instrument = self
             .context
             .instruments
@@ -125,6 +131,7 @@ impl Actor {
             Subscribed {
                 exchange,
                 symbol,
+                taken_by: taken_by.cloned(),
                 connection: None,
                 demand: Demand::default(),
                 upstream: Upstream { mode: Mode::Ltp, levels: 0 },
@@ -135,12 +142,32 @@ impl Actor {
                 waiters: Vec::new(),
             },
         );
+        if let Some(user) = taken_by {
+            self.shares.take(user);
+        }
         self.pending += 1;
         if connection >= self.connections.len() {
             self.connect(connection);
         }
         self.carry(instrument, connection);
         Ok(instrument)
+    }
+
+    /// Refuses a symbol to a user who has taken as many of a shared feed as are left for all others.
+    fn require_share(&self, user: Option<&UserName>) -> Result<(), Refusal> {
+        let capacity = self.pool.limits().capacity();
+        let free = capacity.saturating_sub(self.subscribed.len());
+        // When there is none at all, the pool says so.
+        if free == 0 || user.is_none_or(|user| self.shares.may_take(user, free)) {
+            return Ok(());
+        }
+        self.feed.0.counters.refused_share.add(1);
+        let message = format!(
+            "You hold as many symbols of {} as are left for everybody else ({free} of {capacity}); unsubscribe from some, or \
+             ask the operator for more (TICKHOST_BUS_SYMBOLS)",
+            self.spec().broker
+        );
+        Err(Refusal::new(ErrorCode::MaxCapacityReached, message))
     }
 
     pub(super) fn release(&mut self, keys: &[Key]) {
@@ -204,6 +231,9 @@ impl Actor {
         let subscribed = self.subscribed.remove(&instrument)?;
         self.by_name.remove(&(Arc::clone(&subscribed.exchange), Arc::clone(&subscribed.symbol)));
         self.pending = self.pending.saturating_sub(usize::from(subscribed.granted.is_none()));
+        if let Some(user) = &subscribed.taken_by {
+            self.shares.give_back(user);
+        }
         if subscribed.is_lost {
             self.lists.found();
         }

@@ -46,6 +46,8 @@ pub(super) struct Plan {
     pub(super) settings: Arc<ProcessSettings>,
     /// What it may use.
     pub(super) limits: super::ResourceLimits,
+    /// What it may touch.
+    pub(super) cage: Arc<super::Cage>,
 }
 
 /// A running instance.

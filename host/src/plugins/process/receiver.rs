@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::{batch::Decoded, sender::WINDOW_BYTES};
 use crate::{
-    bus::zmtp::frame::{Frame, GREETING, fits_greeting, greeting, push_ready, ready_type},
+    bus::zmtp::frame::{Frame, GREETING, Mechanism, fits_greeting, greeting, push_ready, ready_type},
     model::Mode,
     plugins::AdapterEvents,
 };
@@ -209,7 +209,7 @@ async fn greet(stream: &mut Box<dyn Stream>, token: &str) -> Result<Option<Vec<u
     let mut ready = Vec::new();
     push_ready(&mut ready, b"PULL");
     stream.write_all(&greeting()).await?;
-    if !read_at_least(stream, &mut bytes, GREETING).await? || !fits_greeting(&bytes) {
+    if !read_at_least(stream, &mut bytes, GREETING).await? || !fits_greeting(&bytes, Mechanism::Null) {
         return Ok(None);
     }
     bytes.drain(..GREETING);

@@ -7,7 +7,7 @@ use adapter_abi::{ErrorCode, HealthSnapshot, OutcomeCode, StatusEvent, StatusKin
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::limits::ResourceLimits;
+use super::{cage::Cage, limits::ResourceLimits};
 
 /// Longest line in either direction. A child that sends a longer one is killed.
 pub(super) const MAX_LINE_BYTES: usize = 4 * 1_024 * 1_024;
@@ -64,6 +64,10 @@ pub(super) struct Begin {
     pub(super) token: Zeroizing<String>,
     /// What the process may use.
     pub(super) limits: ResourceLimits,
+    /// What the process may touch.
+    pub(super) cage: Cage,
+    /// Its own cache folder.
+    pub(super) cache: PathBuf,
     /// The most verbose level of log lines.
     pub(super) log_level: u8,
 }

@@ -192,7 +192,7 @@ impl Bench {
         };
         let (feed, task) = actor::start(FeedId(1), spec, serving, context, |_| false);
         tokio::spawn(task);
-        let member = Membership::new(&feed);
+        let member = Membership::new(&feed, &"alice".into());
         Self { broker, feed, shard, _member: member, _folder: folder }
     }
 

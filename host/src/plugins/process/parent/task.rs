@@ -1,6 +1,8 @@
 //! The life of a process: started, heard, watched, and described when it is over.
 
 use std::{
+    path::{Path, PathBuf},
+    pin::pin,
     process::{ExitStatus, Stdio},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -16,12 +18,15 @@ use tokio::{
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 use zeroize::Zeroizing;
 
+#[cfg(target_os = "linux")]
+use super::super::orphans;
 #[cfg(unix)]
 use super::super::signal_name;
 use super::{
     super::{
-        ResourceLimits,
+        ResourceLimits, quota,
         receiver::{self, Listener},
+        starter,
         wire::{self, Begin, FromChild, MAX_LINE_BYTES, ToChild},
     },
     Plan, SHUTDOWN_MARGIN, Shared, pipes,
@@ -67,6 +72,8 @@ pub(super) struct Task {
     shared: Arc<Shared>,
     watchdog: Watchdog,
     limits: ResourceLimits,
+    cache: PathBuf,
+    cache_mb: u32,
     invalid: u64,
     lost: u64,
 }
@@ -77,6 +84,8 @@ enum End {
     Reported(StatusKind, ErrorCode, String),
     /// The host ends it, for this reason.
     Killed(ErrorCode, String),
+    /// Its cache folder holds too much, which is said here.
+    Overfull(String),
     /// It ended without a word.
     Gone,
     /// As it was told.
@@ -91,13 +100,16 @@ impl Task {
         commands: mpsc::Receiver<ToChild>,
     ) -> StatusEvent {
         let label = plan.label.clone();
-        match Self::start(&plan) {
+        let cache = plan.settings.cache_dir.join(&*plan.name);
+        match Self::start(&plan, &cache).await {
             Ok((child, listener, token)) => {
                 let task = Self {
                     events: Arc::clone(&plan.events),
                     shared,
                     watchdog: Watchdog::new(Instant::now()),
                     limits: plan.limits,
+                    cache,
+                    cache_mb: plan.cage.cache_mb,
                     invalid: 0,
                     lost: 0,
                 };
@@ -113,7 +125,7 @@ impl Task {
         }
     }
 
-    fn start(plan: &Plan) -> std::io::Result<(Child, Listener, Zeroizing<String>)> {
+    async fn start(plan: &Plan, cache: &Path) -> std::io::Result<(Child, Listener, Zeroizing<String>)> {
         let settings = &plan.settings;
         let listener = {
             // The socket belongs to the runtime that reads it.
@@ -130,13 +142,17 @@ impl Task {
                 }
             }
         }
-        command.env(CACHE_DIR, &settings.cache_dir);
+        // Its own folder, also for what is temporary. An adapter without one downloads its list each time, and says so.
+        if let Err(error) = quota::make(cache) {
+            tracing::warn!(adapter = &*plan.name, folder = %cache.display(), %error, "An adapter has no cache folder");
+        }
+        command.env(CACHE_DIR, cache).env("TMPDIR", cache);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         // A group of its own: Ctrl-C in the host's terminal is the host's affair, and what the library starts is killed
         // with it.
         #[cfg(unix)]
         command.process_group(0);
-        Ok((command.spawn()?, listener, token))
+        Ok((starter::start(command).await?, listener, token))
     }
 
     async fn serve(
@@ -162,6 +178,8 @@ impl Task {
             endpoint: listener.address().to_owned(),
             token: token.clone(),
             limits: plan.limits,
+            cage: (*plan.cage).clone(),
+            cache: self.cache.clone(),
             log_level: self.events.log_level().0,
         }));
         let mut ticks = Some({
@@ -198,7 +216,7 @@ impl Task {
         }
         // What a dying process printed is the best description of its death.
         _ = tokio::time::timeout(LAST_WORDS, log).await;
-        describe(end, status, &self.limits)
+        describe(end, status, &self.limits, self.cache_mb)
     }
 
     /// Until the process has ended, or must.
@@ -212,6 +230,7 @@ impl Task {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stop_at: Option<Instant> = None;
         let mut shutdown = self.shared.shutdown.subscribe();
+        let mut overfull = pin!(quota::exceeded(self.cache.clone(), self.cache_mb));
         let end = loop {
             tokio::select! {
                 line = lines.next() => match line {
@@ -243,6 +262,7 @@ impl Task {
                 time = pipes::asked_to_stop(&mut shutdown), if stop_at.is_none() => {
                     stop_at = Some(Instant::now() + time + SHUTDOWN_MARGIN);
                 }
+                said = &mut overfull => break End::Overfull(said),
                 _ = look.tick() => {
                     let now = Instant::now();
                     if stop_at.is_some_and(|at| at <= now) {
@@ -334,20 +354,35 @@ impl Task {
             _ = child.start_kill();
             _ = child.wait().await;
         }
+        starter::has_ended(self.shared.pid.load(Ordering::Relaxed));
+        // What it left behind in other groups has come to the host by now.
+        #[cfg(target_os = "linux")]
+        {
+            let left = tokio::task::spawn_blocking(orphans::end_all).await.unwrap_or(0);
+            if left > 0 {
+                tracing::warn!(left, "An adapter left processes behind, which were ended");
+            }
+        }
+        if matches!(end, End::Overfull(_)) {
+            let cache = self.cache.clone();
+            // A failure in the host leaves the folder as it is, and the next look sees it.
+            _ = tokio::task::spawn_blocking(move || quota::empty(&cache)).await;
+        }
         ended
     }
 }
 
 /// One sentence about an end.
-fn describe(end: End, status: Option<ExitStatus>, limits: &ResourceLimits) -> StatusEvent {
+fn describe(end: End, status: Option<ExitStatus>, limits: &ResourceLimits, cache_mb: u32) -> StatusEvent {
     match end {
         End::Stopped => ending(StatusKind::STOPPED, ErrorCode::NONE, String::new()),
         End::Reported(kind, code, message) => ending(kind, code, message),
         End::Killed(code, message) => ending(StatusKind::FAILED, code, message),
+        End::Overfull(message) => ending(StatusKind::FAILED, ErrorCode::OTHER, message),
         End::Gone => {
             let message = status.map_or_else(
                 || "its process closed its streams".to_owned(),
-                |status| how_it_ended(status, limits),
+                |status| how_it_ended(status, limits, cache_mb),
             );
             ending(StatusKind::FAILED, ErrorCode::OTHER, message)
         }
@@ -355,23 +390,23 @@ fn describe(end: End, status: Option<ExitStatus>, limits: &ResourceLimits) -> St
 }
 
 /// How a process ended, for people.
-fn how_it_ended(status: ExitStatus, limits: &ResourceLimits) -> String {
+fn how_it_ended(status: ExitStatus, limits: &ResourceLimits, cache_mb: u32) -> String {
     #[cfg(unix)]
     {
         use std::os::unix::process::ExitStatusExt as _;
 
         if let Some(signal) = status.signal() {
             let name = signal_name(signal);
-            let hint = if name == "SIGABRT" {
-                format!(" (an abort, or an allocation beyond its {} MiB)", limits.memory_mb)
-            } else {
-                String::new()
+            let hint = match name.as_str() {
+                "SIGABRT" => format!(" (an abort, or an allocation beyond its {} MiB)", limits.memory_mb),
+                "SIGXFSZ" => format!(" (a file beyond its {cache_mb} MiB)"),
+                _ => String::new(),
             };
             return format!("its process crashed with {name}{hint}");
         }
     }
     #[cfg(not(unix))]
-    let _no_signals_here = limits;
+    let _no_signals_here = (limits, cache_mb);
     match status.code() {
         Some(code) => format!("its process ended by itself with exit code {code}"),
         None => "its process ended by itself".to_owned(),

@@ -1,0 +1,155 @@
+//! Publishers that mean harm: what reaching the bus does not allow.
+
+use std::time::Duration;
+
+use integration_tests::{Client, Host, HostBuilder, bus::Publisher, wait_until};
+use serde_json::{Value, json};
+
+const USER: &str = "demo";
+
+fn invalidation(user: &str) -> (String, Value) {
+    let body = json!({"action": "invalidate", "user_id": user, "cache_type": "ALL"});
+    (format!("CACHE_INVALIDATE_ALL_{user}"), body)
+}
+
+async fn bus_count(host: &Host, outcome: &str) -> u64 {
+    host.status().await["bus"]["message"][outcome].as_u64().expect("a counter of the bus")
+}
+
+/// A publisher whose messages reach the host.
+async fn heard(host: &Host) -> Publisher {
+    let mut publisher = Publisher::connect(host.bus).await;
+    let arrives = async {
+        while bus_count(host, "received").await == 0 {
+            publisher.send("NSE_NOTHING_LTP", &json!({"ltp": 1})).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(integration_tests::SOON, arrives).await.expect("the bus subscribes");
+    publisher
+}
+
+#[tokio::test]
+async fn invalidations_of_anybody_connect_nothing_and_leave_nothing_behind() {
+    let host = Host::start();
+    let mut client = Client::login(host.websocket, &host.key()).await;
+    client.subscribe(&["NSE:SBIN"], "LTP").await;
+    client.tick().await;
+    let mut publisher = heard(&host).await;
+    let memory = host.memory_bytes();
+    let (topic, unknown) = invalidation("nobody-of-this-name");
+    let (_, known) = invalidation(USER);
+    for _ in 0..20_000 {
+        publisher.send(&topic, &unknown).await;
+        publisher.send(&topic, &known).await;
+    }
+    wait_until("the last message has come", || async {
+        let named = [bus_count(&host, "invalidation").await, bus_count(&host, "invalidation_pending").await];
+        bus_count(&host, "invalidation_unknown").await == 20_000 && named.iter().sum::<u64>() == 20_000
+    })
+    .await;
+    let looks = bus_count(&host, "invalidation").await;
+    assert!((1..=20).contains(&looks), "looked {looks} times");
+    let feed = &host.status().await["feeds"][0];
+    assert_eq!(
+        (&feed["state"], &feed["disconnects"], &feed["restarts"]),
+        (&json!("live"), &json!(0), &json!(0))
+    );
+    assert!(host.messages("Connecting again with new credentials").is_empty());
+    assert!(host.messages("Publishers say that credentials changed; looking at them").len() <= 10);
+    let grown = host.memory_bytes().saturating_sub(memory);
+    assert!(grown < 32 * 1_024 * 1_024, "{grown} bytes more");
+    for _ in 0..3 {
+        assert_eq!(client.tick().await["symbol"], "SBIN");
+    }
+}
+
+#[tokio::test]
+async fn new_credentials_reach_a_feed_in_the_middle_of_a_flood_of_invalidations() {
+    let host = Host::start();
+    let mut client = Client::login(host.websocket, &host.key()).await;
+    client.subscribe(&["NSE:SBIN"], "LTP").await;
+    client.tick().await;
+    let mut publisher = heard(&host).await;
+    let (topic, body) = invalidation(USER);
+    let flood = tokio::spawn(async move {
+        loop {
+            publisher.send(&topic, &body).await;
+            tokio::task::yield_now().await;
+        }
+    });
+    let told = || host.messages("Connecting again with new credentials").len();
+    for (number, token) in ["first", "second"].into_iter().enumerate() {
+        let credentials = json!({"access_token": token}).to_string();
+        integration_tests::host::assert_ok(&host.run(&["account", "set", USER, "sim"], &credentials));
+        wait_until("the feed has the credentials", || async { told() == number + 1 }).await;
+    }
+    for _ in 0..3 {
+        assert_eq!(client.tick().await["symbol"], "SBIN");
+    }
+    assert_eq!(told(), 2, "once for each change");
+    flood.abort();
+}
+
+/// A client of bob's at the bus that gets order updates, and a publisher that reaches the host.
+async fn order_desk(host: &Host) -> (Client, Publisher) {
+    let mut client = Client::login(host.websocket, &host.add_user("bob", "bus")).await;
+    client.send(&json!({"action": "subscribe_orders"})).await;
+    client.find(|message| message["type"] == "subscribe_orders").await;
+    let publisher = heard(host).await;
+    (client, publisher)
+}
+
+#[tokio::test]
+async fn a_publisher_cannot_send_another_frame_than_an_order_update_of_the_broker_that_the_host_knows() {
+    let host = Host::start();
+    let (mut bob, mut publisher) = order_desk(&host).await;
+    let forged = r#"{"user_id":"bob","type":"market_data","symbol":"SBIN","exchange":"NSE","mode":1,"broker":"zerodha",
+        "data":{"ltp":1.0},"Type":"auth","\u0074ype":"market_data"}"#;
+    let nested = format!(r#"{{"user_id":"bob","x":{}{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
+    let long = format!(r#"{{"user_id":"bob","x":"{}"}}"#, "x".repeat(17 * 1_024));
+    for body in
+        [&nested, &long, r#"{"user_id":"bob","x":"\ud800"}"#, r#"{"user_id":"bob","x":1e999}"#, forged]
+    {
+        publisher.send_raw(vec![b"U_bob_orders".to_vec(), body.as_bytes().to_vec()]).await;
+    }
+    publisher.send("U_nobody_orders", &json!({"user_id": "nobody"})).await;
+    let frame = bob.next().await;
+    let head = [&frame["type"], &frame["user_id"], &frame["broker"], &frame["mode"]];
+    assert_eq!(head, [&json!("order_update"), &json!("bob"), &json!("bus"), &json!("live")], "{frame}");
+    assert!(frame.get("Type").is_none() && frame["data"]["ltp"] == 1.0, "{frame}");
+    wait_until("all are counted", || async { bus_count(&host, "order_unknown_user").await == 1 }).await;
+    assert_eq!(host.status().await["bus"]["malformed"]["order"], 4);
+}
+
+#[tokio::test]
+async fn a_flood_of_order_updates_is_dropped_and_the_client_that_does_not_read_stays_and_is_told() {
+    let host = HostBuilder::new().env("TICKHOST_CONTROL_BYTES", 256 * 1_024).start();
+    let (mut bob, mut publisher) = order_desk(&host).await;
+    let body = json!({"user_id": "bob", "orderid": "1", "x": "x".repeat(12 * 1_024)});
+    // More than the kernel takes for somebody who does not read.
+    for _ in 0..4_000 {
+        publisher.send("U_bob_orders", &body).await;
+    }
+    wait_until("the flood has come", || async {
+        let outcomes = [bus_count(&host, "order").await, bus_count(&host, "order_dropped").await];
+        outcomes.iter().sum::<u64>() == 4_000
+    })
+    .await;
+    assert!(bus_count(&host, "order_dropped").await > 0);
+    // Each is there or said to be missing.
+    let forwarded = bus_count(&host, "order").await;
+    let (mut updates, mut missed) = (0_u64, 0_u64);
+    while updates + missed < forwarded {
+        let frame = bob.next().await;
+        match frame["type"].as_str() {
+            Some("order_update") => updates += 1,
+            Some("orders_missed") => missed += frame["missed"].as_u64().expect("a count"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((updates + missed, missed > 0), (forwarded, true));
+    assert_eq!(host.metric("tickhost_server_orders_dropped_total").await, missed as f64);
+    bob.send(&json!({"action": "ping"})).await;
+    bob.find(|frame| frame["type"] == "pong").await;
+}

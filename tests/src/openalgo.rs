@@ -1,0 +1,99 @@
+//! A database of OpenAlgo's: users with an account and a key each, hashed and encrypted as OpenAlgo does.
+
+use std::path::{Path, PathBuf};
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
+use rusqlite::Connection;
+
+use crate::HostBuilder;
+
+/// `API_KEY_PEPPER`.
+pub const PEPPER: &str = "0123456789abcdef0123456789abcdef";
+
+/// What is stored of keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored {
+    /// Memory of a hash in KiB, which decides what a comparison costs. OpenAlgo's have 65,536 and are made three times over.
+    pub hash_kib: u32,
+    /// How often it is gone through.
+    pub hash_passes: u32,
+    /// Whether the key itself is stored too, encrypted.
+    pub is_encrypted: bool,
+}
+
+impl Stored {
+    /// Hashes that cost next to nothing.
+    pub const CHEAP: Self = Self { hash_kib: 64, hash_passes: 1, is_encrypted: false };
+
+    /// As OpenAlgo stores keys.
+    pub const REAL: Self = Self { hash_kib: 65_536, hash_passes: 3, is_encrypted: true };
+}
+
+/// The key of a user.
+pub fn key_of(user: usize) -> String {
+    format!("key-of-user{user}-0123456789")
+}
+
+/// Makes a database in which so many users have an account at this broker.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn create(path: &Path, users: usize, broker: &str, stored: Stored) {
+    let database = Connection::open(path).expect("the database is made");
+    let tables = "CREATE TABLE api_keys (id INTEGER PRIMARY KEY, user_id TEXT, api_key_hash TEXT, api_key_encrypted TEXT);
+                  CREATE TABLE auth (id INTEGER PRIMARY KEY, name TEXT, auth TEXT, feed_token TEXT, broker TEXT,
+                                     user_id TEXT, is_revoked BOOLEAN)";
+    database.execute_batch(tables).expect("its tables are made");
+    let params = Params::new(stored.hash_kib, stored.hash_passes, 1, None).expect("parameters of a hash");
+    let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let fernet = fernet();
+    for user in 0..users {
+        let peppered = format!("{}{PEPPER}", key_of(user));
+        let hash = hasher
+            .hash_password_with_salt(peppered.as_bytes(), b"0123456789abcdef")
+            .expect("a hash")
+            .to_string();
+        let encrypted = stored.is_encrypted.then(|| fernet.encrypt(key_of(user).as_bytes()));
+        let name = format!("user{user}");
+        database
+            .execute(
+                "INSERT INTO auth (name, auth, broker, is_revoked) VALUES (?1, 'x', ?2, 0)",
+                [name.as_str(), broker],
+            )
+            .and_then(|_| {
+                database.execute(
+                    "INSERT INTO api_keys (user_id, api_key_hash, api_key_encrypted) VALUES (?1, ?2, ?3)",
+                    (name, hash, encrypted),
+                )
+            })
+            .expect("a user is added");
+    }
+}
+
+/// A host that takes its users from such a database, and where that is.
+pub fn host(users: usize, broker: &str, stored: Stored) -> (HostBuilder, PathBuf) {
+    let host = HostBuilder::new();
+    let path = host.dir().join("openalgo.db");
+    create(&path, users, broker, stored);
+    let url = format!("sqlite:///{}", path.display());
+    (host.env("DATABASE_URL", url).env("API_KEY_PEPPER", PEPPER), path)
+}
+
+/// What OpenAlgo encrypts with when no `FERNET_SALT` is set.
+fn fernet() -> fernet::Fernet {
+    let mut key = [0; 32];
+    pbkdf2::pbkdf2_hmac::<sha2::Sha256>(PEPPER.as_bytes(), b"openalgo_static_salt", 100_000, &mut key);
+    fernet::Fernet::new(&base64url(&key)).expect("a key of 32 bytes")
+}
+
+/// URL-safe base64 of 32 bytes, with padding.
+fn base64url(key: &[u8; 32]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits: String = key.iter().map(|byte| format!("{byte:08b}")).collect();
+    let digit = |bits: &str| usize::from_str_radix(&format!("{bits:0<6}"), 2).expect("six bits");
+    let text: String = (0..bits.len())
+        .step_by(6)
+        .map(|at| ALPHABET[digit(&bits[at..bits.len().min(at + 6)])] as char)
+        .collect();
+    text + "="
+}
