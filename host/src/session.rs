@@ -376,7 +376,6 @@ impl Session {
                 return reason;
             }
             self.tell_news(Instant::now());
-            self.me.note_held_bytes(self.gate.partial());
         }
     }
 
@@ -384,11 +383,12 @@ impl Session {
         let now = Instant::now();
         let is_answer = message.is_pong() && self.timers.expects_pong();
         self.timers.heard();
-        if !is_answer {
-            self.budget
-                .spend_message(message.len(), now)
-                .map_err(|Overdrawn| CloseReason::TooManyMessages)?;
-        }
+        let spent = match message {
+            Message::Ping(_) | Message::Pong(_) if is_answer => Ok(()),
+            Message::Ping(_) | Message::Pong(_) => self.budget.spend_control(now),
+            message => self.budget.spend_message(message.len(), now),
+        };
+        spent.map_err(|Overdrawn| CloseReason::TooManyMessages)?;
         let bytes = match message {
             Message::Text(text) => text.as_bytes(),
             Message::Binary(bytes) => bytes,

@@ -110,8 +110,8 @@ settings! {
         max_frame_bytes: usize = Setting::new("TICKHOST_MAX_FRAME_BYTES", Kind::Bytes(KIB, 64 * MIB)).default("1048576").live();
         /// Longest message of a client that has not shown a valid key yet.
         max_frame_bytes_before_auth: usize = Setting::new("TICKHOST_MAX_FRAME_BYTES_BEFORE_AUTH", Kind::Bytes(KIB, 64 * MIB)).default("16384").live();
-        /// Messages that a client may send each second, on average. A ping counts as one, and every further KiB of a message too;
-        /// before a valid key they are 5 at most.
+        /// Messages that a client may send each second, on average. Every further KiB of a message counts as one too; before a
+        /// valid key they are 5 at most.
         max_messages_per_second: u32 = Setting::new("TICKHOST_MAX_MESSAGES_PER_SECOND", Kind::Whole(1, 100_000)).default("100").live();
         /// Messages that a client may send at once; before a valid key 20 at most.
         message_burst: u32 = Setting::new("TICKHOST_MESSAGE_BURST", Kind::Whole(1, 1_000_000)).default("1000").live();

@@ -1,7 +1,7 @@
 //! What the requests of one client may cost. Pure: time is handed in.
 //!
-//! Two buckets of tokens: one for messages, with what they weigh, and one for the subscriptions that they begin or end. A client
-//! that has spent one is read slowly, so that nothing that it sends is lost; one that goes on for long is closed.
+//! Buckets of tokens: for messages, with what they weigh, for the subscriptions that they begin or end, and for control frames. A
+//! client that has spent one is read slowly, so that nothing that it sends is lost; one that goes on for long is closed.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,12 @@ use crate::protocol::request::Request;
 const MESSAGES_TOLERANCE: Duration = Duration::from_mins(2);
 
 /// The same for entries. A client that changes all of its 5,000 subscriptions at once needs nothing of it.
-const ENTRIES_TOLERANCE: Duration = Duration::from_secs(30);
+const ENTRIES_TOLERANCE: Duration = Duration::from_secs(10);
+
+/// Pings, and pongs that nobody asked for, each second and at once, and how long a client may go on sending more. Libraries send
+/// one in several seconds.
+const CONTROL_RATE: (u32, u32) = (50, 500);
+const CONTROL_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// Bytes of a message that cost as much as a message.
 const BYTES_PER_MESSAGE: usize = 1_024;
@@ -26,6 +31,7 @@ const STRANGERS_RATE: (u32, u32) = (5, 20);
 pub(super) struct Budget {
     messages: Bucket,
     entries: Bucket,
+    control: Bucket,
 }
 
 /// The client has been sending too much for too long.
@@ -48,10 +54,16 @@ impl Budget {
         Self {
             messages: Bucket::new(messages_per_second, message_burst, MESSAGES_TOLERANCE, now),
             entries: Bucket::new(entries_per_second, entry_burst, ENTRIES_TOLERANCE, now),
+            control: Bucket::new(CONTROL_RATE.0, CONTROL_RATE.1, CONTROL_TOLERANCE, now),
         }
     }
 
-    /// A message of so many bytes came, control frames included.
+    /// A control frame came.
+    pub(super) fn spend_control(&mut self, now: Instant) -> Result<(), Overdrawn> {
+        self.control.spend(1, now)
+    }
+
+    /// A message of so many bytes came.
     pub(super) fn spend_message(&mut self, bytes: usize, now: Instant) -> Result<(), Overdrawn> {
         self.messages.spend(1 + bytes / BYTES_PER_MESSAGE, now)
     }
@@ -64,16 +76,17 @@ impl Budget {
     pub(super) fn refill(&mut self, now: Instant) {
         self.messages.refill(now);
         self.entries.refill(now);
+        self.control.refill(now);
     }
 
     /// Whether the client has to wait.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.messages.is_exhausted() || self.entries.is_exhausted()
+        self.messages.is_exhausted() || self.entries.is_exhausted() || self.control.is_exhausted()
     }
 
     /// When the client, if it has to wait, is read again.
     pub(super) fn ready_at(&self) -> Option<Instant> {
-        self.messages.ready_at().max(self.entries.ready_at())
+        self.messages.ready_at().max(self.entries.ready_at()).max(self.control.ready_at())
     }
 }
 
@@ -145,6 +158,7 @@ mod tests {
         Budget {
             messages: Bucket::new(rate, burst, MESSAGES_TOLERANCE, start),
             entries: Bucket::new(1_000, 20_000, ENTRIES_TOLERANCE, start),
+            control: Bucket::new(CONTROL_RATE.0, CONTROL_RATE.1, CONTROL_TOLERANCE, start),
         }
     }
 
@@ -201,7 +215,23 @@ mod tests {
             assert!(requests < 1_000, "it is never closed");
         }
         assert!(now >= start + ENTRIES_TOLERANCE && now < start + 2 * ENTRIES_TOLERANCE, "{:?}", now - start);
-        assert!(requests <= 20, "{requests} requests of 3,000 entries");
+        assert!(requests <= 12, "{requests} requests of 3,000 entries");
+    }
+
+    #[test]
+    fn a_flood_of_control_frames_ends_soon_and_heartbeats_do_not() {
+        let start = Instant::now();
+        let mut budget = budget(start);
+        (0..3_600).for_each(|second| budget.spend_control(start + seconds(second)).unwrap());
+        assert!(!budget.is_exhausted());
+        let start = start + seconds(3_600);
+        let (mut now, mut count) = (start, 0);
+        while budget.spend_control(now).is_ok() {
+            now = budget.ready_at().unwrap_or(now);
+            count += 1;
+            assert!(count < 10_000, "it is never closed");
+        }
+        assert!(now >= start + CONTROL_TOLERANCE && now < start + 2 * CONTROL_TOLERANCE, "{:?}", now - start);
     }
 
     #[test]

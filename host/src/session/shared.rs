@@ -129,7 +129,7 @@ impl SessionRef {
         let mut outbox = self.0.outbox.borrow_mut();
         let offered = outbox.offer(key, frame, missed);
         self.0.meter.offered(times, || outbox.waiting_ticks());
-        self.0.share.note(outbox.held_bytes());
+        self.0.share.note(outbox.held_bytes() + self.0.partial.get());
         drop(outbox);
         if offered == Offered::Conflated {
             self.0.meter.conflated();
@@ -153,11 +153,8 @@ impl SessionRef {
 
     /// Gives the session a message that must not be lost; one that finds no room closes the session.
     pub fn push_control(&self, message: Utf8Bytes) {
-        let (pushed, held) = {
-            let mut outbox = self.0.outbox.borrow_mut();
-            (outbox.push_control(message), outbox.held_bytes())
-        };
-        self.0.share.note(held + self.0.partial.get());
+        let pushed = self.0.outbox.borrow_mut().push_control(message);
+        self.note_bytes();
         if pushed.is_err() {
             self.notify(Notice::Close(CloseReason::SlowClient));
             return;
@@ -169,6 +166,7 @@ impl SessionRef {
     /// told how many are missing as soon as it has read everything else.
     pub fn push_order(&self, message: Utf8Bytes) -> bool {
         let pushed = self.0.outbox.borrow_mut().push_order(message);
+        self.note_bytes();
         if pushed.is_err() {
             self.0.missed_orders.set(self.0.missed_orders.get().saturating_add(1));
             return false;
@@ -318,10 +316,15 @@ impl SessionRef {
         }
     }
 
-    /// Notes what the session holds, once for each wake-up; `partial` bytes of it are of a request that is not whole.
-    pub(super) fn note_held_bytes(&self, partial: usize) {
-        self.0.partial.set(partial);
-        self.0.share.note(self.0.outbox.borrow().held_bytes() + partial);
+    /// So many bytes are there of a request that is not whole.
+    pub(super) fn note_partial(&self, bytes: usize) {
+        self.0.partial.set(bytes);
+        self.note_bytes();
+    }
+
+    /// Notes what the session holds.
+    fn note_bytes(&self) {
+        self.0.share.note(self.0.outbox.borrow().held_bytes() + self.0.partial.get());
     }
 
     /// Replies may take so many bytes from now on.
@@ -332,12 +335,13 @@ impl SessionRef {
     /// Throws away everything that waits. Nothing is sent any more.
     pub(super) fn discard_all(&self) {
         *self.0.outbox.borrow_mut() = Outbox::default();
-        self.0.share.note(0);
+        self.note_partial(0);
     }
 
     /// Adds the ticks that [`Self::next_frame`] gave since the last call to the counters of the feed.
     pub(super) fn account_written(&self) {
         self.0.meter.account_written();
+        self.note_bytes();
     }
 
     /// The kernel has everything that [`Self::next_frame`] gave.

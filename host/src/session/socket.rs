@@ -238,13 +238,17 @@ impl Socket {
         self.may_hold_message = polled.is_ready();
         match polled {
             Poll::Ready(Some(Ok(message))) => {
+                session.note_partial(0);
                 // A ping or a close frame has queued its answer.
                 self.needs_flush |= message.is_ping() || message.is_close();
                 Poll::Ready(SocketEvent::Message(message))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(SocketEvent::Ended(Some(error))),
             Poll::Ready(None) => Poll::Ready(SocketEvent::Ended(None)),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                session.note_partial(self.websocket.get_ref().gate.partial());
+                Poll::Pending
+            }
         }
     }
 
