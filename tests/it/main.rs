@@ -21,6 +21,7 @@ mod canary;
 mod clients;
 mod closing;
 mod console;
+mod costs;
 #[cfg(unix)]
 mod data_folder;
 mod delivery;

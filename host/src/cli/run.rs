@@ -96,6 +96,7 @@ pub fn open_calendar(settings: &Settings) -> Result<Calendars, Problems> {
 pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> anyhow::Result<()> {
     let Prepared { settings, plugins, log, export } = prepared;
     let service = Service::of_environment();
+    give_memory_back();
     if let Some(shift) = clock::Shift::of_environment() {
         tokio::spawn(shift.follow());
     }
@@ -212,6 +213,14 @@ async fn follow_signals(signals: &mut Signals, reload: Reload, service: &Service
     }
 }
 
+/// Lets the allocator give what is free for 10 seconds back to the system, on threads of its own.
+fn give_memory_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
+        tracing::warn!(%error, "Memory that is free goes back to the system only while the host is busy");
+    }
+}
+
 /// Reads the certificate that the settings name; none when the client port is not encrypted.
 ///
 /// # Errors
@@ -250,6 +259,7 @@ fn plan(
         connections: connection_limits(&settings),
         tls,
         session: session_policy(&settings),
+        waiting_bytes: settings.waiting_bytes(),
         hub: HubSettings {
             connections_per_key: settings.max_connections_per_key,
             feed: FeedSettings {
@@ -301,6 +311,8 @@ pub(crate) fn session_policy(settings: &Settings) -> SessionPolicy {
             max_frame_bytes_before_auth: settings.max_frame_bytes_before_auth,
             messages_per_second: settings.max_messages_per_second,
             message_burst: settings.message_burst,
+            entries_per_second: settings.max_entries_per_second,
+            entry_burst: settings.entry_burst,
             max_subscriptions: settings.max_subscriptions_per_client,
             subscribe_timeout: settings.subscribe_timeout_ms,
             silent_after: settings.subscription_silent_seconds,
