@@ -7,6 +7,7 @@
 
 mod changes;
 mod checks;
+mod damage;
 mod database;
 mod fingerprint;
 pub mod look;

@@ -15,8 +15,8 @@
 //! that the operator visits must not be able to read it through the browser, whatever name it makes the browser resolve.
 //!
 //! One request per connection, [`CONNECTIONS_AT_ONCE`] connections, and [`CONNECTION_DEADLINE`] for each of them. Who is
-//! slow makes room for who comes ([`door`]): nobody can hold the port. The host's own commands do not even stand in that
-//! queue: they have a local socket of their own ([`private`]).
+//! slow makes room for who comes (`door.rs`): nobody can hold the port. The host's own commands do not even stand in that
+//! queue: they have a local socket of their own (`private.rs`).
 
 mod assets;
 mod console;

@@ -48,13 +48,8 @@ pub struct ConnectionLimits {
     pub strangers_per_address: usize,
 }
 
-impl ConnectionLimits {
-    /// Most sockets that are open at one time.
-    pub const fn sockets(&self) -> usize {
-        let told = REFUSALS_AT_ONCE + TURNED_AWAY_AT_ONCE + PARTINGS_AT_ONCE;
-        self.total.saturating_add(self.strangers).saturating_add(LEAVING_AT_ONCE + told)
-    }
-}
+/// Most sockets that are open at one time beside those of members and strangers: of those who are on their way out.
+pub(crate) const BESIDE: usize = LEAVING_AT_ONCE + REFUSALS_AT_ONCE + TURNED_AWAY_AT_ONCE + PARTINGS_AT_ONCE;
 
 /// Places that are taken.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 use crate::model::{DepthLevel, Ltp, Mode, Quote, TickView, field};
 
-/// Ticks in a row that may be refused for coming late. The next one is believed: the broker's clock was mended.
+/// Late ticks that may be refused before one comes in time. The next one is believed: the broker's clock was set back.
 const LATE_LIMIT: u8 = 3;
 
 /// Everything known of one instrument.
@@ -122,8 +122,8 @@ impl Entry {
         }
     }
 
-    /// Notes a tick that is known to be late. False when so many came in a row that the broker's clock must have been set
-    /// back: from then on it is the newest.
+    /// Notes a tick that is known to be late. False when so many came, and none in time between them, that
+    /// the broker's clock must have been set back: from then on it is the newest.
     pub const fn refuse(&mut self) -> bool {
         self.late += 1;
         if self.late > LATE_LIMIT {

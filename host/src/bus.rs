@@ -34,8 +34,8 @@ use std::{
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-pub use self::receive::BusReader;
 pub(crate) use self::receive::has_room;
+pub use self::{listener::probe_unix, receive::BusReader};
 use crate::{
     hub::Invalidated,
     model::{Mode, TickView},

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod adapters;
 pub mod check;
+mod confinement;
 mod console;
 mod manual;
 pub mod run;
@@ -213,6 +214,8 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     match request {
         Request::Run => {
+            // Before anything secret is read.
+            process::guard_host();
             descriptors::raise();
             let prepared = prepare(sources)?;
             runtime()?.block_on(run::run(prepared, sources.clone(), &mut out))?;

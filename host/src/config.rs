@@ -9,6 +9,7 @@ mod document;
 mod file;
 mod finish;
 mod limits;
+mod machine;
 mod origins;
 pub mod plugins_file;
 mod problem;

@@ -11,11 +11,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::{admin, admissions};
+
 /// Most that are asked for. More would not be used, and programs that walk through all numbers would take long.
 const MOST: usize = 1_048_576;
 
 /// What the operator's port and the socket for commands may hold.
-const OPERATOR: usize = crate::admin::CONNECTIONS_AT_ONCE + crate::admin::COMMANDS_AT_ONCE;
+const OPERATOR: usize = admin::CONNECTIONS_AT_ONCE + admin::COMMANDS_AT_ONCE;
 
 /// Databases with their journals, files that are read and written, the log.
 const FILES: usize = 32;
@@ -32,8 +34,8 @@ const AT_REST: usize = 64;
 /// Each publisher has its connection and both ends of a private one.
 const PER_PUBLISHER: usize = 3;
 
-/// Connections over the limit that are told so at one time.
-const REFUSED: usize = 320;
+/// The part of the clients' that those without a key may take, as far as their own limit lets them.
+const STRANGERS_SHARE: usize = 4;
 
 /// Where the reserve begins; 0 while nobody has looked.
 static CEILING: AtomicUsize = AtomicUsize::new(0);
@@ -45,7 +47,7 @@ pub struct Budget {
     pub limit: usize,
     /// Of them, kept for adapters, files, databases and the operator.
     pub reserve: usize,
-    /// Clients that fit beside that, and beside publishers.
+    /// Clients that fit beside that, and beside publishers; with a key or without one.
     pub clients: usize,
 }
 
@@ -56,9 +58,17 @@ impl Budget {
         // Where there are hardly any, half of them.
         let reserve = (OPERATOR + FILES + adapters).min(limit / 2);
         let ceiling = limit - reserve;
-        let shared = (publishers * PER_PUBLISHER).min(ceiling / 4) + REFUSED.min(ceiling / 8);
+        let shared = (publishers * PER_PUBLISHER).min(ceiling / 4) + admissions::BESIDE.min(ceiling / 8);
         let clients = ceiling.saturating_sub(AT_REST.min(ceiling / 2) + shared).max(1);
         Self { limit, reserve, clients }
+    }
+
+    /// How many fit with a key and without one, of so many that are allowed of each.
+    pub fn fitting(&self, with_key: usize, without: usize) -> (usize, usize) {
+        // What the others do not want is left to these.
+        let share = (self.clients / STRANGERS_SHARE).max(self.clients.saturating_sub(with_key));
+        let without = without.min(share).max(1);
+        (with_key.min(self.clients.saturating_sub(without)).max(1), without)
     }
 
     /// Of this process, once it has [raised](raise) its limit.
@@ -167,13 +177,25 @@ mod tests {
                 assert!(limit < 1_024 || reserve >= OPERATOR + FILES + LEAST_FOR_ADAPTERS);
             }
         }
+        let small = Budget::of(1_024, 256);
+        let (with_key, without) = small.fitting(10_000, 1_024);
+        assert!(with_key + without <= small.clients && with_key > 2 * without, "{with_key} {without}");
+        assert_eq!(small.fitting(100, 200), (100, 200));
+        assert_eq!(Budget::of(65_536, 256).fitting(10_000, 1_024), (10_000, 1_024));
         // The default number of clients fits into what the unit for systemd asks for, and a good part into the usual least.
         assert!(Budget::of(65_536, 256).clients > 10_000);
         assert!(Budget::of(1_024, 256).clients > 400);
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_limit_is_raised_to_what_is_attainable() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+        let lowered = Some(system::attainable() as u64 - 1);
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        setrlimit(Resource::Nofile, Rlimit { current: lowered, maximum }).unwrap();
+        assert!(system::present() < system::attainable());
         raise();
         assert_eq!(system::present(), system::attainable());
         assert_eq!(Budget::attainable(0).limit, system::present());

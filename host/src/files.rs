@@ -7,6 +7,9 @@ use std::{
 };
 
 use crate::blocking::may_wait;
+/// The right of everybody to write.
+#[cfg(unix)]
+const ALL_WRITE: u32 = 0o002;
 
 /// What is wanted of a file that is written.
 #[derive(Clone, Copy, Debug)]
@@ -103,11 +106,35 @@ pub(crate) fn require_unshared(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// As [`require_unshared`], and refuses a folder that everybody may write to in any case: for files under names that
+/// somebody else could take first.
+///
+/// # Errors
+/// Who could, and what to do; or that it cannot be looked at.
+pub(crate) fn require_closed(folder: &Path) -> io::Result<()> {
+    require_unshared(folder)?;
+    #[cfg(unix)]
+    if let Ok(metadata) = fs::metadata(folder)
+        && std::os::unix::fs::MetadataExt::mode(&metadata) & ALL_WRITE != 0
+    {
+        return Err(writable(folder));
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn writable(folder: &Path) -> io::Error {
+    io::Error::other(format!(
+        "everybody may write to {}, and so could lead files elsewhere; take that right away with chmod o-w, or name another \
+         folder",
+        folder.display()
+    ))
+}
+
 /// Looks at one folder of a path, and at what is below it on the way.
 #[cfg(unix)]
 fn require_way(folder: &Path, below: Option<&Path>) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
-    const ALL_WRITE: u32 = 0o002;
     const STICKY: u32 = 0o1000;
 
     let mode = fs::metadata(folder)?.mode();
@@ -115,10 +142,7 @@ fn require_way(folder: &Path, below: Option<&Path>) -> io::Result<()> {
         return Ok(());
     }
     if mode & STICKY == 0 {
-        return Err(io::Error::other(format!(
-            "everybody may write to {}, and so could lead files elsewhere; take that right away with chmod o-w, or name another folder",
-            folder.display()
-        )));
+        return Err(writable(folder));
     }
     let Some(below) = below else { return Ok(()) };
     let owner = fs::symlink_metadata(below)?.uid();
@@ -200,6 +224,8 @@ mod tests {
         for folder in [&shared, &own, &shared.join("not/yet/there")] {
             require_unshared(folder).unwrap();
         }
+        require_closed(&own).unwrap();
+        require_closed(&shared).unwrap_err();
         // A link is looked through: where it leads is what counts, and what it stands in.
         let link = dir.path().join("link");
         symlink(&own, &link).unwrap();

@@ -28,7 +28,7 @@ use crate::{
     protocol::encode::EncodeOptions,
     router::{self, Router, RouterHandle},
     run_dir::RunDir,
-    session::{SessionContext, SessionPolicy},
+    session::{SessionContext, SessionPolicy, WaitingMemory},
     shard::{self, ShardCommand, ShardHandle},
     status::{self, HostStatus},
     tls::{self, Handshakes, Tls},
@@ -62,6 +62,8 @@ pub struct Plan {
     pub connections: ConnectionLimits,
     /// The certificate of the client port; none when it is not encrypted.
     pub tls: Option<Tls>,
+    /// Bytes that may wait for all clients together.
+    pub waiting_bytes: usize,
     /// Limits and times of sessions, and who may what.
     pub session: SessionPolicy,
     /// Limits and times of feeds.
@@ -170,11 +172,12 @@ impl Host {
         );
         hub.run_on(tokio::runtime::Handle::current());
 
-        let stop_serving = CancellationToken::new();
+        let (stop_serving, stop_accepting) = (CancellationToken::new(), CancellationToken::new());
         let context = Arc::new(SessionContext {
             hub: Arc::clone(&hub),
             policy: ArcSwap::from_pointee(plan.session),
             counters: Arc::clone(&counters),
+            memory: WaitingMemory::new(plan.waiting_bytes, Arc::clone(&counters)),
             refusals: Refusals::new(Arc::clone(&counters)),
         });
         let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
@@ -214,7 +217,6 @@ impl Host {
             counters: Arc::clone(&counters),
         });
         tasks.spawn(serve_operator(admin_port, commands, Arc::clone(&status), stop_serving.clone()));
-        let stop_accepting = CancellationToken::new();
         let live = Live {
             sessions: Arc::clone(&context),
             admissions: Arc::clone(&admissions),

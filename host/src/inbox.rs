@@ -6,6 +6,9 @@
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+/// Messages for which room is kept.
+pub const KEPT_MESSAGES: usize = 4_096;
+
 /// Messages for one consumer. The lock is held for a push or a swap, never over an await, and nothing is locked inside.
 #[derive(Debug)]
 pub struct Inbox<T> {
@@ -50,7 +53,10 @@ impl<T> Inbox<T> {
 
     /// Moves all messages to the end of `into`, without waiting.
     pub fn take(&self, into: &mut Vec<T>) {
-        into.append(&mut self.messages.lock());
+        let mut messages = self.messages.lock();
+        into.append(&mut messages);
+        // A burst must not keep its memory for ever.
+        messages.shrink_to(KEPT_MESSAGES);
     }
 
     /// Waits until something was pushed. A push that came before is not missed; a wake-up may find nothing.

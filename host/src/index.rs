@@ -5,6 +5,9 @@ use smallvec::SmallVec;
 
 use crate::outbox::Key;
 
+/// Keys for which room is kept.
+const SPARE_KEYS: usize = 4_096;
+
 /// Subscribers of each key, with what belongs to the key beside them.
 #[derive(Debug)]
 pub struct Index<S, C> {
@@ -72,6 +75,10 @@ impl<S: PartialEq, C> Index<S, C> {
             return Removed::OthersRemain;
         }
         self.keys.remove(&key);
+        // A peak must not keep its memory for ever. Rare enough that a removal costs no more than an insertion, on average.
+        if self.keys.capacity() > SPARE_KEYS && self.keys.len() < self.keys.capacity() / 8 {
+            self.keys.shrink_to(self.keys.len() * 2);
+        }
         Removed::LastOfKey
     }
 
@@ -102,6 +109,18 @@ mod tests {
 
     fn key(instrument: u32, mode: Mode) -> Key {
         Key { instrument: InstrumentId(instrument), variant: Variant::new(mode, DepthClass::Five, false) }
+    }
+
+    #[test]
+    fn a_peak_leaves_no_memory_behind() {
+        let mut index: Index<u64, u32> = Index::default();
+        for instrument in 0..100_000 {
+            index.insert(key(instrument, Mode::Ltp), 1, || instrument);
+        }
+        for instrument in 0..100_000 {
+            assert_eq!(index.remove(key(instrument, Mode::Ltp), &1), Removed::LastOfKey);
+        }
+        assert!(index.keys.capacity() <= 2 * SPARE_KEYS, "{}", index.keys.capacity());
     }
 
     proptest! {

@@ -205,6 +205,10 @@ counters! {
         refused_per_address as "refused_at_address_limit": Counter,
         /// Connections without a valid key that were closed to make room for others, or because there were too many of them.
         displaced as "connections_displaced": Counter,
+        /// Bytes that wait for all clients together, as far as they are many for one: replies, ticks, and requests that are not whole.
+        waiting_bytes: Gauge,
+        /// Sessions closed because all of them together held more than they may, and they held most.
+        memory_displaced as "sessions_displaced_for_memory": Counter,
         /// Connections closed at once because the descriptors that are left are kept for adapters, files and the operator.
         refused_without_descriptors: Counter,
         /// Sessions begun.

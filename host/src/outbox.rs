@@ -22,6 +22,12 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use self::lane::{Fallback, Lane};
 use crate::model::{InstrumentId, Mode, Variant};
 
+/// Bytes that a waiting frame takes beside its own: its place in a queue, and what the allocator adds.
+const KEPT_BYTES: usize = 64;
+
+/// Room for replies that a client keeps when it has read all of them.
+const KEPT_REPLIES: usize = 16;
+
 /// Which stream of frames a frame belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
@@ -173,6 +179,18 @@ impl Outbox {
         Ok(())
     }
 
+    /// Another limit for control messages from now on; what waits stays.
+    pub fn limit_control(&mut self, bytes: usize) {
+        self.limits.control_bytes = bytes;
+    }
+
+    /// Bytes that wait, with what it takes to keep them. Frames of ticks are shared with others and count in full.
+    #[inline]
+    pub fn held_bytes(&self) -> usize {
+        let lossless = self.lossless.as_ref().map_or(0, |lossless| lossless.ticks.held_bytes());
+        self.control_bytes + self.control.len() * KEPT_BYTES + self.ticks.held_bytes() + lossless
+    }
+
     /// Adds an order update. These may take a quarter of the room of control messages: whoever makes too many of them takes
     /// nothing else from the client.
     ///
@@ -189,6 +207,10 @@ impl Outbox {
     pub fn pop_control(&mut self) -> Option<Utf8Bytes> {
         let message = self.control.pop_front()?;
         self.control_bytes -= message.len();
+        if self.control.is_empty() {
+            // A burst must not keep its memory for ever.
+            self.control.shrink_to(KEPT_REPLIES);
+        }
         Some(message)
     }
 

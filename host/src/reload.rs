@@ -118,6 +118,7 @@ impl Reload {
             reloaded.refused += 1;
         }
         self.live.sessions.policy.store(Arc::new(session_policy(&fresh)));
+        self.live.sessions.memory.limit(fresh.waiting_bytes());
         self.live.admissions.limit(connection_limits(&fresh));
         for setting in
             self.present.changes(&fresh).into_iter().filter(|setting| self.is_followed(setting, &fresh))

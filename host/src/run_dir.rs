@@ -15,6 +15,7 @@ use crate::{
         secrets::{private_dir, unwritable},
     },
     admin::RunningHost,
+    files,
     locks::{self, Lock},
 };
 
@@ -43,14 +44,19 @@ impl RunDir {
     /// # Errors
     /// When it cannot be made, others can enter it, or another host has the data folder.
     pub fn make(data_dir: &Path) -> Result<Self, AccountsError> {
+        if !data_dir.is_dir() {
+            private_dir(data_dir)?;
+        }
         let base = private_dir(&data_dir.join("run"))?;
         let file = base.join(LOCK_FILE);
         let lock = locks::take(&file, PATIENCE).map_err(|error| unwritable(&file, &error))?;
         let lock = lock.ok_or_else(|| taken(data_dir))?;
         remove_left_behind(&base);
         let own = private_dir(&Self::own_of(data_dir))?;
-        let chosen = std::env::var_os(CACHE_VARIABLE).filter(|value| !value.is_empty());
-        let cache = chosen.map_or_else(|| data_dir.join("cache"), PathBuf::from);
+        let chosen = std::env::var_os(CACHE_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+        // Adapters write there under names that everybody knows.
+        let closed = chosen.filter(|folder| files::require_closed(folder).is_ok());
+        let cache = closed.unwrap_or_else(|| data_dir.join("cache"));
         // Processes may be started elsewhere.
         let cache = std::path::absolute(&cache).unwrap_or(cache);
         Ok(Self { base, own, cache, _lock: lock })

@@ -4,8 +4,10 @@
 //! subscribe is under way, nothing more is read from this client (ticks flow on). Everything that a session waits for
 //! has a deadline, and a session ends with exactly one [`CloseReason`].
 
+mod budget;
 mod held;
 mod login;
+mod memory;
 mod meter;
 mod news;
 mod requests;
@@ -33,14 +35,16 @@ use tokio_tungstenite::{
 };
 
 use self::{
+    budget::{Budget, Overdrawn, entries_of},
     held::Held,
     login::Identity,
     news::News,
     requests::{Done, Pending},
     socket::{Gate, Gated, Socket, SocketEvent, websocket_config},
-    timers::{Due, MessageRate, Timers},
+    timers::{Due, Timers},
 };
 pub use self::{
+    memory::WaitingMemory,
     meter::SessionRow,
     shared::{Notice, SessionRef},
 };
@@ -51,11 +55,17 @@ use crate::{
     hub::Hub,
     metrics::ServerCounters,
     outbox::OutboxLimits,
-    protocol::{codes::CloseReason, request},
+    protocol::{
+        codes::CloseReason,
+        request::{self, Request},
+    },
     shard::{Arrival, Shard},
     tls::Transport,
     upgrade::{self, Refusal, Refusals},
 };
+
+/// Bytes of replies that may wait for a client without a key.
+const STRANGERS_CONTROL_BYTES: usize = 64 * 1_024;
 
 /// Longest wait for a client to take the close frame and answer it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -81,6 +91,10 @@ pub struct SessionSettings {
     pub messages_per_second: u32,
     /// Messages of one client at once.
     pub message_burst: u32,
+    /// Subscriptions that one client may begin and end each second, on average.
+    pub entries_per_second: u32,
+    /// Subscriptions that one client may begin and end at once.
+    pub entry_burst: u32,
     /// Subscriptions of one client; each mode of a symbol counts.
     pub max_subscriptions: usize,
     /// Longest wait for the answer to a subscribe.
@@ -134,6 +148,8 @@ pub struct SessionContext {
     pub policy: ArcSwap<SessionPolicy>,
     /// Counters.
     pub counters: Arc<ServerCounters>,
+    /// What waits for all clients together.
+    pub memory: Arc<WaitingMemory>,
     /// Where it is noted who was refused.
     pub refusals: Arc<Refusals>,
 }
@@ -166,7 +182,7 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
     let refused = refused.or_else(|| shard.is_draining().then_some(CloseReason::ShuttingDown));
     // What came behind the request counts as read.
     let settings = &policy.settings;
-    let gate = Gate::new(settings.max_frame_bytes_before_auth.saturating_sub(begun.len()));
+    let gate = Gate::new(settings.max_frame_bytes_before_auth, begun.len());
     let websocket = WebSocketStream::from_partially_read(
         Gated::new(stream, Rc::clone(&gate)),
         begun,
@@ -182,7 +198,13 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
             return end(&mut socket, admission, reason).await;
         }
     };
-    let me = SessionRef::new(shard.next_session_id(), peer, settings.outbox);
+    let signal = admission.signal().unwrap_or_default();
+    let outbox = OutboxLimits {
+        control_bytes: settings.outbox.control_bytes.min(STRANGERS_CONTROL_BYTES),
+        ..settings.outbox
+    };
+    let share = context.memory.share(Arc::clone(&signal));
+    let me = SessionRef::new(shard.next_session_id(), peer, outbox, share);
     shard.enter(&me);
     context.counters.sessions.add(1);
     let mut session = Session {
@@ -191,14 +213,14 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
         socket,
         gate,
         timers: Timers::new(settings, started),
-        rate: MessageRate::new(settings.messages_per_second, settings.message_burst, started),
+        budget: Budget::of_stranger(settings, started),
         identity: Identity::Unknown,
         wrong_keys: 0,
         held: Held::default(),
         news: News::default(),
         pending: None,
         moves_after_pending: false,
-        signal: admission.signal().unwrap_or_default(),
+        signal,
         admission,
         shard: Rc::clone(&shard),
         policy: Arc::clone(&policy),
@@ -210,7 +232,9 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
     tracing::debug!(session_id = me.id().0, %peer, %reason, "A session has ended");
     session.account_sent();
     shard.leave(&me);
+    // What waited is nobody's any more, and its memory is free while the client says goodbye.
     let Session { mut socket, admission, .. } = session;
+    me.discard_all();
     end(&mut socket, Some(admission), reason).await;
 }
 
@@ -285,7 +309,7 @@ struct Session {
     socket: Socket,
     gate: Rc<Gate>,
     timers: Timers,
-    rate: MessageRate,
+    budget: Budget,
     identity: Identity,
     /// Wrong keys since the last good one.
     wrong_keys: u32,
@@ -320,7 +344,7 @@ impl Session {
             if alarm.deadline().into_std() != next {
                 alarm.as_mut().reset(next.into());
             }
-            let may_read = self.pending.is_none() && !self.rate.is_exhausted();
+            let may_read = self.pending.is_none() && !self.budget.is_exhausted();
             let event = {
                 let Self { socket, me, pending, signal, .. } = &mut *self;
                 tokio::select! {
@@ -357,18 +381,35 @@ impl Session {
 
     fn read(&mut self, message: &Message) -> Result<(), CloseReason> {
         let now = Instant::now();
+        let is_answer = message.is_pong() && self.timers.expects_pong();
         self.timers.heard();
+        let spent = match message {
+            Message::Ping(_) | Message::Pong(_) if is_answer => Ok(()),
+            Message::Ping(_) | Message::Pong(_) => self.budget.spend_control(now),
+            message => self.budget.spend_message(message.len(), now),
+        };
+        spent.map_err(|Overdrawn| CloseReason::TooManyMessages)?;
         let bytes = match message {
             Message::Text(text) => text.as_bytes(),
             Message::Binary(bytes) => bytes,
             Message::Close(_) => return Err(CloseReason::ClientClosed),
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {
+                self.gate.allow_control();
+                return Ok(());
+            }
         };
-        self.gate.renew(self.policy.settings.max_frame_bytes_before_auth);
-        self.rate.spend(now);
+        self.gate.renew();
         self.timers.spoken();
         match request::parse(bytes, self.identity.is_authenticated()) {
-            Ok(request) => self.handle(request),
+            Ok(request) => {
+                let entries = match &request {
+                    Request::UnsubscribeAll { .. } => self.held.len(),
+                    request => entries_of(request),
+                };
+                let spent = self.budget.spend_entries(entries, now);
+                spent.map_err(|Overdrawn| CloseReason::TooManyMessages)?;
+                self.handle(request);
+            }
             Err(error) => self.refuse(&error),
         }
         Ok(())
@@ -389,9 +430,9 @@ impl Session {
     }
 
     fn heed_timers(&mut self, now: Instant) -> Result<(), CloseReason> {
-        self.rate.refill(now);
+        self.budget.refill(now);
         self.timers.note_blocked(self.socket.is_blocked(), self.gate.written(), now);
-        self.timers.note_rate(&self.rate, now);
+        self.timers.note_readable(self.budget.ready_at());
         match self.timers.due(now) {
             Some(Due::Close(reason)) => return Err(reason),
             Some(Due::Ping) => self.socket.ping(),

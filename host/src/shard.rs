@@ -39,7 +39,7 @@ use crate::{
     admissions::Admission,
     clock::Clock,
     feed::Feed,
-    inbox::Inbox,
+    inbox::{Inbox, KEPT_MESSAGES},
     index::{Index, Inserted, Removed},
     mailbox::{Mailbox, SessionId, Times, Update},
     metrics::FeedCounters,
@@ -56,6 +56,9 @@ const OFFERS_PER_TURN: usize = 8_192;
 
 /// Order updates that a shard may have waiting; more are counted and lost.
 const ORDER_LIMIT: usize = 8_192;
+
+/// Sessions for which a shard keeps room.
+const SPARE_SESSIONS: usize = 1_024;
 
 /// What other threads ask of a shard.
 #[derive(Debug)]
@@ -314,6 +317,7 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
                 }
             }
         }
+        commands.shrink_to(KEPT_MESSAGES);
         if shard.is_draining.get() {
             while !shard.sessions.borrow().is_empty() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -409,8 +413,14 @@ impl Shard {
     /// A session has ended and holds nothing any more.
     pub(crate) fn leave(&self, session: &SessionRef) {
         self.follow(session, None);
-        if self.sessions.borrow_mut().remove(&session.id()).is_some() {
+        let mut sessions = self.sessions.borrow_mut();
+        if sessions.remove(&session.id()).is_some() {
             self.handle.sessions.fetch_sub(1, Ordering::Relaxed);
+        }
+        // A peak must not keep its memory for ever.
+        if sessions.capacity() > SPARE_SESSIONS && sessions.len() < sessions.capacity() / 8 {
+            let room = sessions.len() * 2;
+            sessions.shrink_to(room);
         }
     }
 

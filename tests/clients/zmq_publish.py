@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 
@@ -11,7 +12,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--endpoint", required=True, help="address of the bus, tcp://...")
+    parser.add_argument("--endpoint", required=True, help="address of the bus, tcp://... or ipc://...")
     parser.add_argument("--topic", required=True, help="EXCHANGE_SYMBOL_MODE")
     parser.add_argument("--rate", type=float, default=100, help="messages a second")
     parser.add_argument("--count", type=int, default=500, help="messages in all")
@@ -27,7 +28,10 @@ def wait_for_handshake(monitor, seconds=10):
     """
     if not monitor.poll(seconds * 1000):
         sys.exit("the bus did not complete the handshake")
-    if recv_monitor_message(monitor)["event"] != zmq.EVENT_HANDSHAKE_SUCCEEDED:
+    event = recv_monitor_message(monitor)["event"]
+    if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+        sys.exit("the bus refused the secret")
+    if event != zmq.EVENT_HANDSHAKE_SUCCEEDED:
         sys.exit("the bus refused the handshake")
 
 
@@ -37,11 +41,17 @@ def main():
     socket = context.socket(zmq.PUB)
     socket.setsockopt(zmq.SNDHWM, 1000)
     socket.setsockopt(zmq.LINGER, 1000)
+    secret = os.environ.get("TICKHOST_BUS_SECRET")
+    if secret:
+        # The name may be any; libzmq takes PLAIN security for granted when there is one.
+        socket.setsockopt(zmq.PLAIN_USERNAME, b"tickhost")
+        socket.setsockopt(zmq.PLAIN_PASSWORD, secret.encode())
     if args.heartbeat_ms:
         socket.setsockopt(zmq.HEARTBEAT_IVL, args.heartbeat_ms)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5 * args.heartbeat_ms)
     # Watching begins before the connection does: the handshake may be over at once.
-    monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+    failed = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | failed)
     socket.connect(args.endpoint)
     wait_for_handshake(monitor)
     symbol = args.topic.partition("_")[2].rpartition("_")[0]

@@ -1,9 +1,13 @@
 //! Publishers that mean harm: what reaching the bus does not allow.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use integration_tests::{Client, Host, HostBuilder, bus::Publisher, wait_until};
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 const USER: &str = "demo";
 
@@ -152,4 +156,86 @@ async fn a_flood_of_order_updates_is_dropped_and_the_client_that_does_not_read_s
     assert_eq!(host.metric("tickhost_server_orders_dropped_total").await, missed as f64);
     bob.send(&json!({"action": "ping"})).await;
     bob.find(|frame| frame["type"] == "pong").await;
+}
+
+/// What a ZeroMQ publisher says before its first message.
+fn opening() -> Vec<u8> {
+    let mut bytes = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0];
+    bytes.extend(b"NULL");
+    bytes.resize(64, 0);
+    bytes.extend(b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03PUB");
+    bytes
+}
+
+async fn raw(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("the bus takes connections");
+    // It may be closed before everything is written.
+    _ = stream.write_all(bytes).await;
+    stream
+}
+
+async fn guard_count(host: &Host, outcome: &str) -> u64 {
+    host.status().await["bus"]["guard"][outcome].as_u64().expect("a counter of the guard")
+}
+
+#[tokio::test]
+async fn publishers_that_say_nothing_keep_none_off_that_have_something_to_say() {
+    let host = Host::start();
+    let mut speaking = heard(&host).await;
+    let mut silent = Vec::new();
+    for number in 0..400 {
+        let bytes = if number % 4 == 0 { Vec::new() } else { opening() };
+        silent.push(raw(host.bus, &bytes).await);
+    }
+    wait_until("they have taken every place", || async { guard_count(&host, "displaced").await >= 45 }).await;
+    let before = bus_count(&host, "received").await;
+    // The one that spoke before them has kept its place, and another finds one.
+    speaking.send("NSE_NOTHING_LTP", &json!({"ltp": 2})).await;
+    wait_until("it is heard", || async { bus_count(&host, "received").await == before + 1 }).await;
+    let mut newcomer = Publisher::connect(host.bus).await;
+    let arrives = async {
+        while bus_count(&host, "received").await < before + 2 {
+            newcomer.send("NSE_OTHER_LTP", &json!({"ltp": 2})).await;
+        }
+    };
+    tokio::time::timeout(integration_tests::SOON, arrives).await.expect("the newcomer is heard");
+    assert_eq!(guard_count(&host, "too_many").await, 0);
+}
+
+#[tokio::test]
+async fn a_flood_of_bad_greetings_is_counted_and_fills_no_log() {
+    let host = Host::start();
+    let before = host.log().len();
+    for _ in 0..1_000 {
+        let mut stream = raw(host.bus, b"GET / HTTP/1.1\r\n\r\n").await;
+        // The host closes it.
+        _ = stream.read_to_end(&mut Vec::new()).await;
+    }
+    wait_until("all are counted", || async { guard_count(&host, "handshake").await == 1_000 }).await;
+    let written = host.log().len() - before;
+    assert!(written < 8 * 1_024, "{written} bytes of log");
+    assert!(!host.messages("Closed the connection of a publisher").is_empty());
+}
+
+#[tokio::test]
+async fn one_user_does_not_take_all_symbols_of_the_bus() {
+    let host = HostBuilder::new().env("TICKHOST_BUS_SYMBOLS", 1_000).start();
+    let mut taken = Vec::new();
+    let mut clients = Vec::new();
+    for user in ["alice", "bob"] {
+        let mut client = Client::login(host.websocket, &host.add_user(user, "bus")).await;
+        let names: Vec<String> = (0..1_000).map(|number| format!("NSE:{user}{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let ack = client.subscribe(&names, "LTP").await;
+        let entries = ack["subscriptions"].as_array().expect("an entry for each");
+        let refused = entries.iter().find(|entry| entry["status"] != "success").expect("not all of them");
+        assert_eq!(refused["code"], "MAX_CAPACITY_REACHED", "{refused}");
+        assert!(refused["message"].as_str().unwrap().contains("TICKHOST_BUS_SYMBOLS"), "{refused}");
+        taken.push(entries.iter().filter(|entry| entry["status"] == "success").count());
+        clients.push(client);
+    }
+    assert_eq!(taken, [500, 250]);
+    assert_eq!(host.metric("tickhost_feed_refused_share_total").await, 1_250.0);
+    // What others have is for everybody.
+    assert_eq!(clients[1].subscribe(&["NSE:alice1"], "LTP").await["status"], "success");
 }

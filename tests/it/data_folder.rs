@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -92,33 +93,62 @@ async fn empty_files_are_taken_for_absent_ones() {
     assert_ok(&host.run(&["console"], ""));
 }
 
-/// Zeros in the middle of a file, as a bad disk leaves them.
-fn damage(file: &std::path::Path) {
+/// Fills a table with rows, then puts 8 KiB of zeros into the middle of the file, as a bad disk leaves them.
+fn fill_and_damage(file: &Path, fill: &str) {
+    let database = rusqlite::Connection::open(file).unwrap();
+    for number in 0..200 {
+        database.execute(fill, [format!("{number}{}", "x".repeat(900))]).unwrap();
+    }
+    // All of it in the file, and none in a journal.
+    database.pragma_update(None, "journal_mode", "DELETE").unwrap();
+    drop(database);
     let mut bytes = fs::read(file).unwrap();
-    let middle = bytes.len() / 2;
+    let middle = bytes.len() * 3 / 4;
     bytes[middle - 4_096..middle + 4_096].fill(0);
     fs::write(file, bytes).unwrap();
+}
+
+fn checked(builder: &HostBuilder) -> (Option<i32>, String) {
+    let checked = builder.run(&["check"], "");
+    (checked.status.code(), String::from_utf8_lossy(&checked.stdout).into_owned())
 }
 
 #[test]
 fn a_check_finds_a_damaged_database() {
     let builder = HostBuilder::new();
-    for number in 0..60 {
-        let store = rusqlite::Connection::open(builder.dir().join("data/tickhost.db"));
-        if number == 0 {
-            assert_ok(&builder.run(&["user", "add", "alice"], ""));
-            continue;
-        }
-        let store = store.unwrap();
-        let name = format!("user{number}{}", "x".repeat(900));
-        store.execute("INSERT INTO users (name) VALUES (?1)", [name]).unwrap();
-    }
-    assert_ok(&builder.run(&["check"], ""));
-    damage(&builder.dir().join("data/tickhost.db"));
-    let checked = builder.run(&["check"], "");
-    let said = String::from_utf8_lossy(&checked.stdout);
-    assert_eq!(checked.status.code(), Some(1), "{said}");
+    assert_ok(&builder.run(&["user", "add", "alice"], ""));
+    assert_eq!(checked(&builder).0, Some(0));
+    let file = builder.dir().join("data/tickhost.db");
+    fill_and_damage(&file, "INSERT INTO api_keys (id, user, label, hash) VALUES (?1, 1, '', x'00')");
+    let (code, said) = checked(&builder);
+    assert_eq!(code, Some(1), "{said}");
     for needle in ["data/tickhost.db", "is damaged", "backup"] {
         assert!(said.contains(needle), "nothing about {needle} in: {said}");
+    }
+}
+
+#[test]
+fn a_check_finds_a_damaged_database_of_openalgo() {
+    for (table, code, word) in [("api_keys", Some(1), "problem"), ("orders", Some(0), "warning")] {
+        let builder = HostBuilder::new();
+        let file = builder.dir().join("openalgo.db");
+        let database = rusqlite::Connection::open(&file).unwrap();
+        database
+            .execute_batch(
+                "CREATE TABLE api_keys (id INTEGER PRIMARY KEY, user_id TEXT, api_key_hash TEXT, note TEXT);
+                 CREATE TABLE auth (name TEXT, auth TEXT, feed_token TEXT, broker TEXT, user_id TEXT, is_revoked BOOLEAN);
+                 CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT);",
+            )
+            .unwrap();
+        drop(database);
+        let builder = builder
+            .env("DATABASE_URL", format!("sqlite:///{}", file.display()))
+            .env("API_KEY_PEPPER", "0123456789abcdef0123456789abcdef");
+        assert_eq!(checked(&builder).0, Some(0), "{}", checked(&builder).1);
+        fill_and_damage(&file, &format!("INSERT INTO {table} (note) VALUES (?1)"));
+        let (exit, said) = checked(&builder);
+        assert_eq!(exit, code, "{said}");
+        let line = said.lines().find(|line| line.contains("is damaged")).unwrap_or_default();
+        assert!(line.starts_with(word) && line.contains("openalgo.db"), "{said}");
     }
 }

@@ -4,6 +4,7 @@
 mod bystander;
 mod ends;
 mod faults;
+mod hostile;
 mod in_process;
 mod process;
 mod secrets;
@@ -25,8 +26,9 @@ fn plugins(isolation: &str, entries: &[Entry], dir: &Path) -> String {
         let trigger = trigger_of(dir, &name);
         _ = write!(
             text,
-            "\n[[adapter]]\nname = \"{name}\"\nlibrary = \"{library}\"\nisolation = \"{isolation}\"\n{more}\n\
-             [adapter.config]\nfault = \"{fault}\"\ntrigger = '{}'\n",
+            "\n[[adapter]]\nname = \"{name}\"\nlibrary = \"{library}\"\nisolation = \"{isolation}\"\n\
+             writable = ['{}']\n{more}\n[adapter.config]\nfault = \"{fault}\"\ntrigger = '{}'\n",
+            dir.display(),
             trigger.display()
         );
     }

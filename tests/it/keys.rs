@@ -1,8 +1,7 @@
 //! Log-ins with the keys of an OpenAlgo database, which cost a hash: after a restart, under a flood of wrong keys, and while
 //! another program holds the database.
 
-#[path = "../attacks/keys.rs"]
-mod attack;
+mod crowd;
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +20,7 @@ fn authenticate(key: &str) -> Value {
 #[tokio::test]
 async fn a_thousand_clients_of_twenty_keys_get_in_after_a_restart() {
     let host = openalgo::host(20, "bus", Stored::CHEAP).0.start();
-    let outcome = attack::restart(host.websocket, 1_000, 20).await;
+    let outcome = crowd::restart(host.websocket, 1_000, 20).await;
     assert_eq!((outcome.accepted, outcome.refused.as_slice()), (1_000, &[][..]), "{outcome:?}");
     assert_eq!(host.metric("tickhost_keys_checked_total").await, 20.0);
     let without =
@@ -35,14 +34,14 @@ async fn good_keys_overtake_a_flood_of_wrong_ones_from_the_same_address() {
     // Where nothing but the hashes can tell, a wrong key costs all of them.
     let stored = Stored { hash_kib: 4_096, ..Stored::CHEAP };
     let host = openalgo::host(24, "bus", stored).0.start();
-    let wrong = attack::wrong_keys(host.websocket, FLOOD).await;
+    let wrong = crowd::wrong_keys(host.websocket, FLOOD).await;
     wait_until("the flood waits", || async {
         host.metric("tickhost_keys_waiting").await + host.metric("tickhost_keys_wrong_total").await
             > f64::from(FLOOD) - 10.0
     })
     .await;
     let before = host.metric("tickhost_keys_checked_total").await;
-    let outcome = attack::newcomers(host.websocket, 24).await;
+    let outcome = crowd::newcomers(host.websocket, 24).await;
     assert_eq!((outcome.accepted, outcome.refused.as_slice()), (24, &[][..]), "{outcome:?}");
     let checked = host.metric("tickhost_keys_checked_total").await - before;
     assert!(checked < f64::from(FLOOD) / 2.0, "{checked} keys were looked at before the last good one");
@@ -55,7 +54,7 @@ async fn a_flood_of_wrong_keys_costs_no_hash_where_keys_are_stored_encrypted_and
     const FLOOD: u32 = 100;
     let stored = Stored { is_encrypted: true, ..Stored::CHEAP };
     let host = openalgo::host(24, "bus", stored).0.start();
-    let wrong = attack::wrong_keys(host.websocket, FLOOD).await;
+    let wrong = crowd::wrong_keys(host.websocket, FLOOD).await;
     for mut client in wrong {
         assert_eq!(client.closed().await, Some((4401, "auth timeout".to_owned())));
     }

@@ -21,10 +21,13 @@ mod canary;
 mod clients;
 mod closing;
 mod console;
+mod costs;
 #[cfg(unix)]
 mod data_folder;
 mod delivery;
 mod documented;
+#[cfg(target_os = "linux")]
+mod doors;
 mod encryption;
 mod faults;
 mod feed_status;

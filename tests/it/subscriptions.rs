@@ -103,8 +103,9 @@ async fn a_late_refusal_has_the_request_and_the_brokers_words_and_others_hear_of
     let builder = HostBuilder::new();
     let trigger = builder.dir().join("now");
     let plugins = format!(
-        "[[adapter]]\nname = \"faulty\"\nlibrary = \"adapter_faulty\"\ncalendar = \"always\"\n[adapter.config]\n\
-         rate_hz = 50.0\nfault = \"log_secret\"\ntrigger = {trigger:?}\n"
+        "[[adapter]]\nname = \"faulty\"\nlibrary = \"adapter_faulty\"\ncalendar = \"always\"\n\
+         writable = [{:?}]\n[adapter.config]\nrate_hz = 50.0\nfault = \"log_secret\"\ntrigger = {trigger:?}\n",
+        builder.dir()
     );
     let host = builder.plugins(&plugins).start();
     let key = host.add_user("alice", "faulty");

@@ -29,7 +29,17 @@ pub(crate) fn built() -> &'static Path {
 pub(crate) fn built_faults() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
-        build(&["adapter-account", "adapter-faulty", "adapter-listed", "adapter-single", "adapter-raw"], &[])
+        build(
+            &[
+                "adapter-account",
+                "adapter-faulty",
+                "adapter-hostile",
+                "adapter-listed",
+                "adapter-single",
+                "adapter-raw",
+            ],
+            &[],
+        )
     })
 }
 
@@ -50,8 +60,11 @@ fn build(packages: &[&str], features: &[&str]) -> PathBuf {
     dir
 }
 
-/// The daemon.
+/// The daemon: the one of these sources, or another that measures may be compared with.
 pub(crate) fn tickhost() -> PathBuf {
+    if let Some(other) = std::env::var_os("TICKHOST_UNDER_TEST") {
+        return other.into();
+    }
     built().join(format!("tickhost{}", std::env::consts::EXE_SUFFIX))
 }
 

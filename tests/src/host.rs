@@ -4,6 +4,10 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read as _},
     net::SocketAddr,
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Condvar, Mutex},
@@ -36,6 +40,7 @@ rate_hz = 20.0
 pub struct HostBuilder {
     plugins: String,
     env: BTreeMap<String, String>,
+    descriptors: Option<u32>,
     dir: TempDir,
 }
 
@@ -82,7 +87,7 @@ impl HostBuilder {
         ];
         let mut env: BTreeMap<String, String> = env.map(|(name, value)| (name.into(), value.into())).into();
         env.insert("TICKHOST_DATA_DIR".into(), data.display().to_string());
-        Self { plugins: PLUGINS.to_owned(), env, dir }
+        Self { plugins: PLUGINS.to_owned(), env, descriptors: None, dir }
     }
 
     /// Another `plugins.toml`.
@@ -110,6 +115,13 @@ impl HostBuilder {
         self
     }
 
+    /// The most files and sockets that the daemon, and commands before it starts, may have open. They cannot raise it.
+    #[must_use]
+    pub fn descriptors(mut self, limit: u32) -> Self {
+        self.descriptors = Some(limit);
+        self
+    }
+
     /// The directory of this test, which ends with it.
     pub fn dir(&self) -> &Path {
         self.dir.path()
@@ -118,7 +130,7 @@ impl HostBuilder {
     /// Runs a command to its end.
     pub fn run(&self, args: &[&str], input: &str) -> Output {
         self.write_plugins();
-        run(&self.env, args, input)
+        run_to_end(self.limited(command(&self.env, args)), input)
     }
 
     /// As [`Self::run`], with the `plugins.toml` that is there.
@@ -131,10 +143,34 @@ impl HostBuilder {
         command(&self.env, args)
     }
 
+    /// The program.
+    pub fn program(&self) -> PathBuf {
+        binary::tickhost()
+    }
+
+    /// Starts the daemon as a user without rights, and its commands with it. Where the test has no right to do that, its own
+    /// user has none either, and is who runs it. None where that user cannot reach the program.
+    pub fn start_as_nobody(self) -> Option<Host> {
+        const NOBODY: u32 = 65_534;
+        if std::os::unix::fs::chown(self.dir.path(), Some(NOBODY), None).is_ok() {
+            let program = binary::tickhost();
+            let is_open = |dir: &Path| dir.metadata().is_ok_and(|dir| dir.permissions().mode() & 0o1 != 0);
+            if !program.ancestors().all(is_open) {
+                #[expect(clippy::print_stderr, reason = "shown with the test")]
+                {
+                    eprintln!("SKIPPED: nobody cannot reach {}", program.display());
+                }
+                return None;
+            }
+        }
+        Some(self.start())
+    }
+
     /// Starts the daemon and waits until it serves.
     pub fn start(self) -> Host {
         self.write_plugins();
-        let mut child = command(&self.env, &["run"])
+        let mut child = self
+            .limited(command(&self.env, &["run"]))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -171,8 +207,17 @@ impl HostBuilder {
         }
     }
 
+    fn limited(&self, command: Command) -> Command {
+        match self.descriptors {
+            Some(limit) => within(limit, &command),
+            None => command,
+        }
+    }
+
     fn write_plugins(&self) {
-        if ["adapter_faulty", "adapter_single", "adapter_raw"].iter().any(|name| self.plugins.contains(name))
+        if ["adapter_faulty", "adapter_hostile", "adapter_single", "adapter_raw"]
+            .iter()
+            .any(|name| self.plugins.contains(name))
         {
             binary::built_faults();
         }
@@ -373,8 +418,16 @@ pub fn assert_ok(output: &Output) {
     );
 }
 
+/// A command, run by the owner of the test's directory, who is another than the test's for [`HostBuilder::start_as_nobody`].
 fn command(env: &BTreeMap<String, String>, args: &[&str]) -> Command {
     let mut command = Command::new(binary::tickhost());
+    let owner = Path::new(&env["TICKHOST_DATA_DIR"]).parent().and_then(|dir| dir.metadata().ok());
+    let own = std::fs::metadata("/proc/self").ok();
+    if let (Some(owner), Some(own)) = (owner, own)
+        && owner.uid() != own.uid()
+    {
+        command.uid(owner.uid()).gid(owner.uid());
+    }
     command.args(args).env_clear();
     for kept in ["PATH", "HOME", "SYSTEMROOT", "LLVM_PROFILE_FILE"] {
         if let Some(value) = std::env::var_os(kept) {
@@ -387,9 +440,22 @@ fn command(env: &BTreeMap<String, String>, args: &[&str]) -> Command {
     command
 }
 
+/// The same command, with this limit of open files.
+fn within(descriptors: u32, command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")]);
+    limited.arg(command.get_program()).args(command.get_args()).env_clear();
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited
+}
+
 fn run(env: &BTreeMap<String, String>, args: &[&str], input: &str) -> Output {
+    run_to_end(command(env, args), input)
+}
+
+fn run_to_end(mut command: Command, input: &str) -> Output {
     use std::io::Write as _;
-    let mut child = command(env, args)
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -10,6 +10,9 @@ use crate::HostBuilder;
 /// `API_KEY_PEPPER`.
 pub const PEPPER: &str = "0123456789abcdef0123456789abcdef";
 
+/// What OpenAlgo makes of that pepper with PBKDF2 (SHA-256, 100,000 rounds, the salt `openalgo_static_salt`), in URL-safe base64.
+const FERNET_KEY: &str = "fzUBiO8pU--I841518BHhA8UoduEDLjVqmnPtAiuL0I=";
+
 /// What is stored of keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Stored {
@@ -81,19 +84,5 @@ pub fn host(users: usize, broker: &str, stored: Stored) -> (HostBuilder, PathBuf
 
 /// What OpenAlgo encrypts with when no `FERNET_SALT` is set.
 fn fernet() -> fernet::Fernet {
-    let mut key = [0; 32];
-    pbkdf2::pbkdf2_hmac::<sha2::Sha256>(PEPPER.as_bytes(), b"openalgo_static_salt", 100_000, &mut key);
-    fernet::Fernet::new(&base64url(&key)).expect("a key of 32 bytes")
-}
-
-/// URL-safe base64 of 32 bytes, with padding.
-fn base64url(key: &[u8; 32]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let digits = key.chunks(3).flat_map(|chunk| {
-        let word =
-            chunk.iter().zip([16, 8, 0]).fold(0_u32, |word, (byte, shift)| word | u32::from(*byte) << shift);
-        (0..=chunk.len()).map(move |place| ALPHABET[(word >> (18 - 6 * place) & 63) as usize] as char)
-    });
-    let text: String = digits.collect();
-    text + "="
+    fernet::Fernet::new(FERNET_KEY).expect("a key of 32 bytes")
 }

@@ -1,6 +1,9 @@
 //! Processes of adapters, as the system lists them. Linux only; elsewhere there seem to be none.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +52,19 @@ impl Process {
             .join("\n")
     }
 
+    /// What the system tells of each of its threads.
+    pub fn statuses_of_threads(&self) -> Vec<String> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("status")).ok()).collect()
+    }
+
+    /// What its descriptors are of; none where they cannot be told.
+    pub fn descriptors(&self) -> Vec<String> {
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.pid)).into_iter().flatten().flatten();
+        let targets = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+        targets.map(|target| target.display().to_string()).collect()
+    }
+
     /// Threads that it has.
     pub fn threads(&self) -> usize {
         fs::read_dir(format!("/proc/{}/task", self.pid)).map_or(0, Iterator::count)
@@ -58,6 +74,17 @@ impl Process {
 /// Processes that run adapters for this host.
 pub fn adapters_of(host: u32) -> Vec<Process> {
     all().into_iter().filter(|process| process.parent == host && process.is_adapter()).collect()
+}
+
+/// Processes whose environment says that this is their cache folder, and that run no adapter.
+pub fn started_in(cache: &Path) -> Vec<u32> {
+    let wanted = format!("TICKHOST_CACHE_DIR={}", cache.display());
+    let has_it = |process: &Process| {
+        let environment = fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+    };
+    let others = all().into_iter().filter(|process| !process.is_adapter() && has_it(process));
+    others.map(|process| process.pid).collect()
 }
 
 fn all() -> Vec<Process> {

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     AccountsError,
+    damage::{self, Looked},
     secrets::{Vault, require_private},
     store::{DATABASE_FILE, database_error, require_known_layout, row_of},
 };
@@ -26,6 +27,14 @@ pub fn look_at_embedded(data_dir: &Path) -> Result<Vec<String>, AccountsError> {
     if require_known_layout(&path.display(), &connection)? == 0 {
         return Ok(Vec::new());
     }
+    let unfinished = match damage::look(&connection, None).map_err(failed)? {
+        Looked::Whole => None,
+        Looked::Unfinished => Some(damage::unfinished(&path.display())),
+        Looked::Damaged(what) => {
+            let reason = damage::reason(&what);
+            return Err(AccountsError::Database { path: path.display().to_string(), reason });
+        }
+    };
     let accounts: Vec<(String, String, Vec<u8>)> = connection
         .prepare(
             "SELECT u.name, a.broker, a.credentials FROM accounts a JOIN users u ON u.id = a.user ORDER BY u.name, a.broker",
@@ -42,6 +51,7 @@ pub fn look_at_embedded(data_dir: &Path) -> Result<Vec<String>, AccountsError> {
         .map(|(user, broker, _)| {
             format!("{}: {}", path.display(), AccountsError::undecryptable(user, broker))
         })
+        .chain(unfinished)
         .collect())
 }
 

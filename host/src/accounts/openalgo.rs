@@ -25,6 +25,7 @@ use super::{
     Account, AccountId, AccountsError, Credentials, UserName, Verified,
     blocking::Blocking,
     changes::Watched,
+    damage::{self, Looked},
     database::{BUSY, Database, Ownership},
     fingerprint::Fingerprint,
     memory::{Memory, Recalled},
@@ -91,14 +92,36 @@ impl OpenAlgo {
             )?;
             statement.query_map([PENDING], |row| row.get(0))?.collect()
         })?;
+        let mut doubts = self.damage(blocking)?;
         if tokens.is_empty() || tokens.iter().any(|token| self.decrypt(token).is_some()) {
-            return Ok(Vec::new());
+            return Ok(doubts);
         }
-        Ok(vec![format!(
+        doubts.push(format!(
             "no broker token in {} can be decrypted: API_KEY_PEPPER or FERNET_SALT is not the one in OpenAlgo's .env, or \
              everybody has to log in there again",
             self.database.path().display()
-        )])
+        ));
+        Ok(doubts)
+    }
+
+    /// Looks for damage: where the host reads it is an error, elsewhere a doubt.
+    fn damage(&self, blocking: &Blocking) -> Result<Vec<String>, AccountsError> {
+        let path = self.database.path().display();
+        let look = |table| self.database.read(blocking, |connection| damage::look(connection, table));
+        let what = match look(None)? {
+            Looked::Whole => return Ok(Vec::new()),
+            Looked::Unfinished => return Ok(vec![damage::unfinished(&path)]),
+            Looked::Damaged(what) => what,
+        };
+        for table in ["api_keys", "auth"] {
+            if let Looked::Damaged(what) = look(Some(table))? {
+                return Err(AccountsError::Database {
+                    path: path.to_string(),
+                    reason: damage::reason(&what),
+                });
+            }
+        }
+        Ok(vec![format!("the database {path}, where only OpenAlgo reads it: {}", damage::reason(&what))])
     }
 
     /// How often the database has changed. What was read in an earlier epoch may be outdated.

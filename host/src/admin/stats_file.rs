@@ -109,4 +109,35 @@ mod tests {
         assert_eq!(text, expected);
         assert_eq!(fs::read_dir(dir.path().join("log")).unwrap().count(), 1);
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_somebody_laid_in_a_shared_folder_is_not_followed() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, victim) = (dir.path().join("shared"), dir.path().join("victim"));
+        fs::create_dir(&shared).unwrap();
+        fs::write(&victim, "precious").unwrap();
+        let (path, pid) = (shared.join("stats.json"), std::process::id());
+        for name in ["stats.json".to_owned(), format!("stats.json.{pid}"), format!(".stats.json.{pid}")] {
+            symlink(&victim, shared.join(name)).unwrap();
+        }
+        let stats = Stats {
+            timestamp: 0.0,
+            total_connections: 0,
+            total_symbols: 0,
+            clients_connected: 0,
+            brokers: BTreeSet::new(),
+        };
+        // As /tmp is: the sticky bit keeps others from what is the host's own.
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+        write(&path, &stats).unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        remove(&path).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(write(&path, &stats).unwrap_err().to_string().contains("everybody may write"));
+        assert!(!path.exists());
+    }
 }

@@ -1,11 +1,15 @@
 //! Symbols that adapters can subscribe, by a part of their names. Adapters leave the names of everything that they know in
-//! `names.txt`, in their folder of the cache directory; the SDK does it for them. The files are read when somebody
-//! searches, line by line, so that the host holds none of it. Bounds: [`MAX_FOLDERS`], [`MAX_FILE_BYTES`], [`MOST`].
+//! `names.txt`, in their folder of what they take for the cache directory, which is the one that the host gives each of
+//! them in its own; the SDK does it for them. Adapters within the host leave it directly in a folder of the host's.
+//!
+//! The files are read when somebody searches, line by line, so that the host holds none of it. Who wrote them is not
+//! trusted: links are not followed, and nothing but a file is opened. Bounds: [`MAX_FOLDERS`], [`MAX_FILE_BYTES`],
+//! [`MOST`].
 
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde::Serialize;
@@ -13,7 +17,7 @@ use serde::Serialize;
 /// Name of the file in the folder of an adapter.
 const FILE: &str = "names.txt";
 
-/// Folders that are looked into.
+/// Folders that are looked into, and in each of them.
 const MAX_FOLDERS: usize = 64;
 
 /// What is read of one file: 32 MiB are more than a million names.
@@ -54,11 +58,9 @@ pub fn find_symbols(cache_dir: &Path, text: &str) -> Found {
     crate::blocking::may_wait();
     let wanted = Wanted::parse(text);
     let (mut found, mut best) = (Found::default(), Best::default());
-    let Ok(folders) = fs::read_dir(cache_dir) else { return found };
-    for folder in folders.flatten().take(MAX_FOLDERS) {
-        let Ok(file) = fs::File::open(folder.path().join(FILE)) else { continue };
+    for (adapter, path) in lists(cache_dir) {
+        let Some(file) = open(&path) else { continue };
         found.listed = true;
-        let adapter = folder.file_name().to_string_lossy().into_owned();
         // A line that is no text ends the file: the rest is not to be trusted.
         for line in BufReader::new(file.take(MAX_FILE_BYTES)).lines().map_while(Result::ok) {
             let name = line.split_once(':').filter(|_| line.len() <= MAX_NAME_BYTES);
@@ -70,6 +72,40 @@ pub fn find_symbols(cache_dir: &Path, text: &str) -> Found {
     }
     found.symbols = best.0.into_iter().map(|(_, symbol)| symbol).collect();
     found
+}
+
+/// The lists of adapters, with their names, in the order of these.
+fn lists(cache_dir: &Path) -> Vec<(String, PathBuf)> {
+    let mut lists = Vec::new();
+    for (adapter, folder) in folders_in(cache_dir) {
+        let below = folders_in(&folder).into_iter().map(|(_, folder)| folder.join(FILE));
+        let below: Vec<PathBuf> = below.filter(|file| file.exists()).collect();
+        // One beside newer ones below is of a host that gave all adapters one folder.
+        let files = if below.is_empty() { vec![folder.join(FILE)] } else { below };
+        lists.extend(files.into_iter().map(|file| (adapter.clone(), file)));
+    }
+    lists
+}
+
+fn folders_in(folder: &Path) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let named = folders.map(|folder| (folder.file_name().to_string_lossy().into_owned(), folder.path()));
+    let mut folders: Vec<_> = named.take(MAX_FOLDERS).collect();
+    folders.sort();
+    folders
+}
+
+/// Opens what is a file, and neither a link nor anything on which an open waits.
+fn open(path: &Path) -> Option<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    }
+    options.open(path).ok().filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file()))
 }
 
 /// Lower is better: how well it fits, then its length.
@@ -168,6 +204,34 @@ mod tests {
         assert!(find_symbols(cache.path(), "XXXX").symbols.is_empty());
         let long = "N".repeat(100_000);
         assert!(find_symbols(cache.path(), &long).symbols.is_empty());
+    }
+
+    #[test]
+    fn lists_are_found_where_the_host_and_the_adapter_put_their_folders() {
+        let cache = cache(&[("acme", b"NSE:OLD\n"), ("within", b"NSE:WITHIN\n")]);
+        let own = cache.path().join("acme/acme-sdk");
+        fs::create_dir(&own).unwrap();
+        fs::write(own.join(FILE), "NSE:NEW\n").unwrap();
+        let found = find_symbols(cache.path(), "NSE:");
+        assert_eq!(names(&found), ["NSE:NEW", "NSE:WITHIN"]);
+        assert_eq!(found.symbols[0].adapter, "acme");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_of_the_adapter_is_not_read() {
+        let secret = tempfile::tempdir().unwrap();
+        fs::write(secret.path().join(FILE), "NSE:SECRET\n").unwrap();
+        let cache = cache(&[("good", b"NSE:GOOD\n"), ("link", b"")]);
+        std::os::unix::fs::symlink(secret.path(), cache.path().join("folder")).unwrap();
+        fs::remove_file(cache.path().join("link").join(FILE)).unwrap();
+        std::os::unix::fs::symlink(secret.path().join(FILE), cache.path().join("link").join(FILE)).unwrap();
+        // Whoever opens a pipe waits for somebody to write to it.
+        fs::create_dir(cache.path().join("pipe")).unwrap();
+        let pipe = cache.path().join("pipe").join(FILE);
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert_eq!(names(&find_symbols(cache.path(), "NSE:")), ["NSE:GOOD"]);
     }
 
     #[test]

@@ -159,7 +159,7 @@ fn only_so_many_are_told_why_they_are_refused() {
 fn only_so_many_are_told_why_they_have_to_go() {
     let admissions = admissions(ConnectionLimits { total: 100, per_address: 100, ..LIMITS });
     let mut leaving: Vec<_> =
-        (0..PARTINGS_AT_ONCE + 1).map(|_| admissions.admit(address(1), Instant::now()).unwrap()).collect();
+        (0..=PARTINGS_AT_ONCE).map(|_| admissions.admit(address(1), Instant::now()).unwrap()).collect();
     let told = leaving.iter_mut().filter_map(|admission| admission.part().then_some(())).count();
     assert_eq!((told, admissions.open()), (PARTINGS_AT_ONCE, 1));
     assert!(leaving[0].signal().is_none());

@@ -216,7 +216,7 @@ async fn serve(arrival: Arrival, gate: &Gate, unfinished: Place) {
             }
             End::Violation(_) => outside_line!(warn, peer, reason, "Closed the connection of a publisher"),
             End::Late | End::Crowded => {
-                outside_line!(info, peer, reason, "Closed an unfinished connection of a publisher")
+                outside_line!(info, peer, reason, "Closed an unfinished connection of a publisher");
             }
             _ => outside_line!(warn, peer, reason, "A publisher has lost its place"),
         }

@@ -106,37 +106,62 @@ pub(super) fn bind(address: SocketAddr) -> Result<std::net::TcpListener, BusErro
     Ok(listener)
 }
 
-/// Opens the Unix socket. What a killed host left at the path is removed; what anybody listens on, and what is no socket, stays.
+/// Opens the Unix socket.
 #[cfg(unix)]
 pub(super) fn bind_unix(path: &Path) -> Result<Listener, BusError> {
-    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
     let bind = || {
-        match std::fs::symlink_metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-            Ok(found) if !found.file_type().is_socket() => {
-                return Err(io::Error::new(
-                    io::ErrorKind::AlreadyExists,
-                    "there is a file that is no socket",
-                ));
-            }
-            Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
-                _ => return Err(io::ErrorKind::AddrInUse.into()),
-            },
-        }
-        let listener = std::os::unix::net::UnixListener::bind(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-        listener.set_nonblocking(true)?;
-        let owner = std::fs::symlink_metadata(path)?.uid();
-        let listener = tokio::net::UnixListener::from_std(listener)?;
-        Ok(Listener::Unix(UnixListener { listener, path: path.to_owned(), owner }))
+        let (listener, owner) = open_unix(path)?;
+        Ok(Listener::Unix(UnixListener {
+            listener: tokio::net::UnixListener::from_std(listener)?,
+            path: path.to_owned(),
+            owner,
+        }))
     };
     bind().map_err(|reason| BusError::Socket { path: path.to_owned(), reason })
+}
+
+/// Opens the Unix socket, and gives the user whose it is. What a killed host left at the path is removed; what anybody listens
+/// on, and what is no socket, stays.
+#[cfg(unix)]
+fn open_unix(path: &Path) -> io::Result<(std::os::unix::net::UnixListener, u32)> {
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
+        }
+        Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
+            _ => return Err(io::Error::new(io::ErrorKind::AddrInUse, "another program listens there")),
+        },
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+    let owner = std::fs::symlink_metadata(path)?.uid();
+    Ok((listener, owner))
 }
 
 /// There are none here.
 #[cfg(not(unix))]
 pub(super) fn bind_unix(path: &Path) -> Result<Listener, BusError> {
     Err(BusError::Socket { path: path.to_owned(), reason: io::ErrorKind::Unsupported.into() })
+}
+
+/// Opens the Unix socket and closes it at once.
+///
+/// # Errors
+/// Why it cannot be opened.
+pub fn probe_unix(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        drop(open_unix(path)?);
+        std::fs::remove_file(path)
+    }
+    #[cfg(not(unix))]
+    {
+        _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }

@@ -100,7 +100,7 @@ impl Inspector {
 
     /// What the host says before it has heard anything.
     pub(super) fn greeting(&self) -> Vec<u8> {
-        self.handshake.as_ref().map(|handshake| handshake.greeting().to_vec()).unwrap_or_default()
+        self.handshake.as_ref().map(Handshake::greeting).unwrap_or_default()
     }
 
     /// Whether the handshake is complete.

@@ -93,6 +93,8 @@ impl Loader {
                 copy: Arc::new(copy),
                 config_json,
                 limits: entry.resources,
+                cage: Arc::new(entry.cage.clone()),
+                socket: entry.socket.clone(),
                 settings: Arc::clone(settings),
             }),
             Isolation::InProcess => {
@@ -119,7 +121,7 @@ pub fn inspect(
     let path: &PathBuf = entry.library_path.as_ref().map_err(ToString::to_string)?;
     let copy = PrivateCopy::make(path, &entry.integrity, run_dir).map_err(|error| error.to_string())?;
     let context = format!("its settings, [adapter.config] in line {} of plugins.toml: ", entry.config_line);
-    let info = process::probe(program, &copy, Some(&entry.config_json), &context)
+    let info = process::probe(program, &copy, &entry.cage, Some(&entry.config_json), &context)
         .map_err(|error| error.to_string())?;
     Ok((copy, info))
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub(super) use self::live::{listeners, status};
 use self::{new::NewArgs, pin::PinArgs, test::TestArgs};
-use super::{run::own_program, runtime, table::list};
+use super::{confinement::Confinement, run::own_program, runtime, table::list};
 use crate::{
     accounts::secrets::private_dir,
     admin::{AdapterState, AdapterStatus},
@@ -102,6 +102,11 @@ pub async fn run(settings: &Settings, json: bool, out: &mut dyn Write) -> anyhow
             writeln!(out, "\nServed by publishers on the bus: {}", plugins.bus.brokers.join(", "))?;
         }
         writeln!(out, "\nNo host runs with this data folder; the libraries were looked at just now.")?;
+        let Confinement { holds, lacks } = Confinement::of(&plugins);
+        writeln!(out, "Confined, in processes of their own: {holds}")?;
+        for lack in lacks {
+            writeln!(out, "warning  {lack}")?;
+        }
     }
     Ok(adapters.iter().all(|adapter| adapter["error"].is_null()))
 }

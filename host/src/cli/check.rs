@@ -7,14 +7,14 @@ use std::{
     path::Path,
 };
 
-use super::{run, trouble};
+use super::{confinement::Confinement, run, trouble};
 use crate::{
     accounts::secrets::unwritable,
     admin::Token,
+    bus::probe_unix,
     calendar::{Calendars, date::Date},
     clock,
     config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources},
-    descriptors::Budget,
     plugins::integrity,
     run_dir,
     tls::Tls,
@@ -90,16 +90,17 @@ fn check_at(sources: &Sources, validate: Validate<'_>, taken: &[SocketAddr], now
     check_tls(&settings, now_ns, &mut report);
     check_data(&settings, &sources.working_dir, &mut report);
     check_ports(&settings, taken, &mut report);
+    check_bus_socket(&settings, &mut report);
     check_descriptors(&settings, &mut report);
     report
 }
 
 fn check_descriptors(settings: &Settings, report: &mut Report) {
     report.warnings.extend(trouble::few_descriptors(settings));
-    let Budget { limit, clients, .. } = run::descriptors(settings);
+    let (budget, fitting) = (run::descriptors(settings), run::connection_limits(settings));
     report.facts.push(format!(
-        "descriptors {limit}, enough for {clients} clients (TICKHOST_MAX_CONNECTIONS is {})",
-        settings.max_connections
+        "descriptors {}, enough for {} clients (TICKHOST_MAX_CONNECTIONS is {}) and {} without a key",
+        budget.limit, fitting.total, settings.max_connections, fitting.strangers
     ));
 }
 
@@ -127,6 +128,9 @@ fn check_plugins(settings: &Settings, validate: Validate<'_>, report: &mut Repor
         report.warnings.extend(integrity::check_access(path).err().map(|error| error.to_string()));
     }
     report.facts.push(format!("{}: adapters switched on: {enabled}", path.display()));
+    let Confinement { holds, lacks } = Confinement::of(&plugins);
+    report.facts.push(format!("adapters in processes of their own are confined: {holds}"));
+    report.warnings.extend(lacks);
     for adapter in plugins.enabled() {
         let Ok(library) = &adapter.library_path else { continue };
         match validate(adapter, library) {
@@ -227,6 +231,19 @@ fn check_ports(settings: &Settings, taken: &[SocketAddr], report: &mut Report) {
             }
             Err(error) => report.problems.push(trouble::port(settings, prefix, address, &error)),
         }
+    }
+}
+
+fn check_bus_socket(settings: &Settings, report: &mut Report) {
+    let Some(path) = settings.bus_socket.as_deref().filter(|_| settings.bus) else { return };
+    match probe_unix(path) {
+        Ok(()) => report.facts.push(format!("Unix socket of the bus {}", path.display())),
+        Err(error) if error.kind() == ErrorKind::AddrInUse && report.host_runs => {
+            report
+                .facts
+                .push(format!("Unix socket of the bus {}, which the host that runs has", path.display()));
+        }
+        Err(error) => report.problems.push(trouble::bus_socket(settings, path, &error)),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{Prepared, trouble};
+use super::{Prepared, confinement, trouble};
 use crate::{
     accounts::{Accounts, AccountsError, openalgo::OpenAlgoSettings, secrets::write_private},
     admin::{Token, from_this_machine},
@@ -96,6 +96,7 @@ pub fn open_calendar(settings: &Settings) -> Result<Calendars, Problems> {
 pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> anyhow::Result<()> {
     let Prepared { settings, plugins, log, export } = prepared;
     let service = Service::of_environment();
+    give_memory_back();
     if let Some(shift) = clock::Shift::of_environment() {
         tokio::spawn(shift.follow());
     }
@@ -107,11 +108,12 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     let doubts = trouble::doubts(&settings, &sources.working_dir);
     let unusable = |error: AccountsError| Problems::from(trouble::data_folder(&settings, &error));
     let doubts = doubts.map_err(|error| Problems::from(trouble::data(&settings, &error)))?;
-    let Budget { limit, reserve, clients } = descriptors(&settings);
+    let (Budget { limit, reserve, .. }, fitting) = (descriptors(&settings), connection_limits(&settings));
     tracing::info!(
         limit,
         reserve,
-        clients,
+        clients = fitting.total,
+        without_key = fitting.strangers,
         max_connections = settings.max_connections,
         "The descriptors of the host are shared out"
     );
@@ -125,6 +127,7 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
         tracing::error!(%problem, "A folder cannot be used; the host starts without it");
     }
     let run_dir = RunDir::make(&settings.data_dir).map_err(unusable)?;
+    confinement::announce(&plugins);
     let accounts = open_accounts(&settings, &sources.working_dir)?;
     let newcomer = first_run(&settings, &plugins, &accounts)?;
     let console_token = Token::of_console(&settings.data_dir).map_err(unusable)?;
@@ -210,6 +213,14 @@ async fn follow_signals(signals: &mut Signals, reload: Reload, service: &Service
     }
 }
 
+/// Lets the allocator give what is free for 10 seconds back to the system, on threads of its own.
+fn give_memory_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
+        tracing::warn!(%error, "Memory that is free goes back to the system only while the host is busy");
+    }
+}
+
 /// Reads the certificate that the settings name; none when the client port is not encrypted.
 ///
 /// # Errors
@@ -248,6 +259,7 @@ fn plan(
         connections: connection_limits(&settings),
         tls,
         session: session_policy(&settings),
+        waiting_bytes: settings.waiting_bytes(),
         hub: HubSettings {
             connections_per_key: settings.max_connections_per_key,
             feed: FeedSettings {
@@ -276,11 +288,12 @@ pub(super) fn descriptors(settings: &Settings) -> Budget {
 
 /// Limits on connections: as the settings say, and no more than fit into the descriptors of the host.
 pub(crate) fn connection_limits(settings: &Settings) -> ConnectionLimits {
-    let fitting = descriptors(settings).clients;
+    let (total, strangers) =
+        descriptors(settings).fitting(settings.max_connections, settings.max_connections_without_key);
     ConnectionLimits {
-        total: settings.max_connections.min(fitting),
+        total,
         per_address: settings.max_connections_per_address,
-        strangers: settings.max_connections_without_key,
+        strangers,
         strangers_per_address: settings.max_connections_without_key_per_address,
     }
 }
@@ -298,6 +311,8 @@ pub(crate) fn session_policy(settings: &Settings) -> SessionPolicy {
             max_frame_bytes_before_auth: settings.max_frame_bytes_before_auth,
             messages_per_second: settings.max_messages_per_second,
             message_burst: settings.message_burst,
+            entries_per_second: settings.max_entries_per_second,
+            entry_burst: settings.entry_burst,
             max_subscriptions: settings.max_subscriptions_per_client,
             subscribe_timeout: settings.subscribe_timeout_ms,
             silent_after: settings.subscription_silent_seconds,

@@ -14,7 +14,6 @@ use crate::{
     bus::{self, BusError},
     calendar::CalendarError,
     config::{Origin, PluginsFile, Problem, Problems, Settings},
-    descriptors::Budget,
     files,
     host::StartError,
     run_dir::{self, RunDir},
@@ -50,12 +49,20 @@ pub(super) fn start(settings: &Settings, error: StartError) -> anyhow::Error {
             port(settings, prefix, *address, reason)
         }
         StartError::Bus(BusError::Listen { address, reason }) => port(settings, "zmq", *address, reason),
-        StartError::Bus(BusError::Socket { path, reason }) => {
-            about_path(settings, "bus_socket", path, &reason.to_string())
-        }
+        StartError::Bus(BusError::Socket { path, reason }) => bus_socket(settings, path, reason),
         _ => return error.into(),
     };
     Problems::from(problem).into()
+}
+
+/// The Unix socket of the bus, which cannot be opened.
+pub(super) fn bus_socket(settings: &Settings, path: &Path, error: &io::Error) -> Problem {
+    let message = match error.kind() {
+        ErrorKind::NotFound => "its folder does not exist; make it first".to_owned(),
+        ErrorKind::AddrInUse => "another program listens there (another tickhost?)".to_owned(),
+        _ => format!("cannot be opened: {error}"),
+    };
+    about_path(settings, "bus_socket", path, &message)
 }
 
 /// A calendar that cannot be used.
@@ -122,7 +129,7 @@ pub(super) fn folders(settings: &Settings) -> Vec<Problem> {
     let cache =
         std::env::var_os(run_dir::CACHE_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(folder) = cache.map(|folder| std::path::absolute(&folder).unwrap_or(folder))
-        && let Err(error) = files::require_unshared(&folder).and_then(|()| probe_folder(&folder))
+        && let Err(error) = files::require_closed(&folder).and_then(|()| probe_folder(&folder))
     {
         let message = unwritable(&folder, &error).to_string();
         problems.push(Problem::new(Origin::Environment, run_dir::CACHE_VARIABLE, message));
@@ -132,7 +139,7 @@ pub(super) fn folders(settings: &Settings) -> Vec<Problem> {
 
 /// More connections allowed than the host can open, in a sentence.
 pub(super) fn few_descriptors(settings: &Settings) -> Option<String> {
-    let Budget { limit, clients, .. } = run::descriptors(settings);
+    let (limit, clients) = (run::descriptors(settings).limit, run::connection_limits(settings).total);
     let wanted = settings.max_connections;
     (clients < wanted).then(|| {
         format!(
@@ -176,6 +183,10 @@ pub(super) fn doubts(settings: &Settings, working_dir: &Path) -> Result<Vec<Stri
         (None, None) => look_at_embedded(&settings.data_dir)?,
     };
     doubts.extend(others_may_enter(&settings.data_dir));
+    let above = settings.data_dir.parent().unwrap_or(Path::new(""));
+    doubts.extend(files::require_unshared(above).err().map(|error| {
+        format!("the data folder {} could be exchanged for another: {error}", settings.data_dir.display())
+    }));
     Ok(doubts)
 }
 

@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     Origin, Problem, Problems, Settings, Sources,
     limits::{BrokerLimits, LimitOverrides},
+    machine,
     plugins_file::AdapterEntry,
     problem::listed,
     sources::{Values, find},
@@ -29,6 +30,9 @@ const MIN_PEPPER_CHARS: usize = 32;
 const BUS_SECRET_BYTES: RangeInclusive<usize> = 16..=255;
 /// Shortest salt that counts, in hex digits, as in `OpenAlgo`.
 const MIN_SALT_DIGITS: usize = 32;
+/// What may wait for all clients together when nothing is set, at most and at least.
+const MOST_WAITING_BYTES: u64 = 512 * 1_024 * 1_024;
+const LEAST_WAITING_BYTES: usize = 16 * 1_024 * 1_024;
 /// Folders above the program in which `plugins.toml` is looked for: enough for `target/release` in a checkout.
 const PARENTS: usize = 3;
 const PLUGINS_FILE: &str = "plugins.toml";
@@ -55,6 +59,15 @@ impl Settings {
             0 => available_parallelism().map_or(1, NonZero::get).min(64),
             shards => usize::from(shards),
         }
+    }
+
+    /// Bytes that may wait for all clients together.
+    pub fn waiting_bytes(&self) -> usize {
+        let share = || machine::memory_bytes().map_or(MOST_WAITING_BYTES, |bytes| bytes / 4);
+        self.max_waiting_bytes.unwrap_or_else(|| {
+            let share = usize::try_from(share()).unwrap_or(usize::MAX);
+            share.clamp(LEAST_WAITING_BYTES, usize::try_from(MOST_WAITING_BYTES).unwrap_or(usize::MAX))
+        })
     }
 
     /// What one account may open at this broker. Pass the adapter that serves it, if there is one.

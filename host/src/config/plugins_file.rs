@@ -21,7 +21,7 @@ pub(crate) use self::read::is_name;
 use super::{LimitOverrides, Origin, Problem, Problems, Settings, file};
 use crate::plugins::{
     integrity::{IntegrityRules, Signer},
-    process::ResourceLimits,
+    process::{Cage, ResourceLimits},
 };
 
 /// What `plugins.toml` says, validated. An adapter's own settings are validated by the adapter.
@@ -119,6 +119,10 @@ pub struct AdapterEntry {
     pub isolation: Isolation,
     /// What its process may use.
     pub resources: ResourceLimits,
+    /// What its process may touch.
+    pub cage: Cage,
+    /// Where the service manager gives processes of another user, instead of the host's own.
+    pub socket: Option<PathBuf>,
     /// Its own settings, one JSON object. It may hold secrets and is left out of debug output.
     pub config_json: String,
     /// Line of those settings, from 1; that of the section when it has none.
@@ -140,6 +144,7 @@ impl std::fmt::Debug for AdapterEntry {
             .field("hours", &self.hours)
             .field("isolation", &self.isolation)
             .field("resources", &self.resources)
+            .field("cage", &self.cage)
             .finish_non_exhaustive()
     }
 }
@@ -150,6 +155,8 @@ impl AdapterEntry {
         self.library_path == other.library_path
             && self.isolation == other.isolation
             && self.resources == other.resources
+            && self.cage == other.cage
+            && self.socket == other.socket
             && self.config_json == other.config_json
             && self.integrity == other.integrity
     }

@@ -92,7 +92,7 @@ settings! {
         bids_asks: bool = Setting::new("TICKHOST_BIDS_ASKS", Kind::Switch).default("true");
     }
     "Limits for clients" {
-        /// Connections at one time with a valid key.
+        /// Connections at one time with a valid key. Where the system lets the host open fewer files and sockets, those that fit count.
         max_connections: usize = Setting::new("TICKHOST_MAX_CONNECTIONS", Kind::Whole(1, 1_000_000)).default("10000").live();
         /// Connections at one time with one API key.
         max_connections_per_key: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_PER_KEY", Kind::Whole(1, 1_000_000)).default("256");
@@ -110,10 +110,15 @@ settings! {
         max_frame_bytes: usize = Setting::new("TICKHOST_MAX_FRAME_BYTES", Kind::Bytes(KIB, 64 * MIB)).default("1048576").live();
         /// Longest message of a client that has not shown a valid key yet.
         max_frame_bytes_before_auth: usize = Setting::new("TICKHOST_MAX_FRAME_BYTES_BEFORE_AUTH", Kind::Bytes(KIB, 64 * MIB)).default("16384").live();
-        /// Messages that a client may send each second, on average.
+        /// Messages that a client may send each second, on average. Every further KiB of a message counts as one too; before a
+        /// valid key they are 5 at most.
         max_messages_per_second: u32 = Setting::new("TICKHOST_MAX_MESSAGES_PER_SECOND", Kind::Whole(1, 100_000)).default("100").live();
-        /// Messages that a client may send at once.
+        /// Messages that a client may send at once; before a valid key 20 at most.
         message_burst: u32 = Setting::new("TICKHOST_MESSAGE_BURST", Kind::Whole(1, 1_000_000)).default("1000").live();
+        /// Subscriptions that a client may begin and end each second, on average: each entry of a request counts.
+        max_entries_per_second: u32 = Setting::new("TICKHOST_MAX_ENTRIES_PER_SECOND", Kind::Whole(1, 1_000_000)).default("1000").live();
+        /// Subscriptions that a client may begin and end at once.
+        entry_burst: u32 = Setting::new("TICKHOST_ENTRY_BURST", Kind::Whole(1, 10_000_000)).default("20000").live();
         /// Ticks that wait in order for one client; beyond it only the newest of each symbol and mode waits.
         outbox_frames: usize = Setting::new("TICKHOST_OUTBOX_FRAMES", Kind::Whole(16, 1_000_000)).default("1024").live();
         /// Who may ask for every tick (`lossless`): names of users, identities of keys as in `tickhost key list`, or `all`.
@@ -122,6 +127,10 @@ settings! {
         lossless_frames: usize = Setting::new("TICKHOST_LOSSLESS_FRAMES", Kind::Whole(16, 10_000_000)).default("65536").live();
         /// Replies that may wait for one client; beyond it the connection is closed.
         control_bytes: usize = Setting::new("TICKHOST_CONTROL_BYTES", Kind::Bytes(64 * KIB, 256 * MIB)).default("4194304").live();
+        /// Bytes that may wait for all clients together: replies, ticks, and requests that are not whole. Beyond it the client for
+        /// which most waits is closed.
+        max_waiting_bytes: Option<usize> = Setting::new("TICKHOST_MAX_WAITING_BYTES", Kind::Bytes(16 * MIB, 1_024 * 1_024 * MIB))
+            .unset("a quarter of the memory that the host may have, at most 536870912").live();
         /// The same limit in replies of 4 KiB, the name that OpenAlgo knows. Used only when TICKHOST_CONTROL_BYTES is not
         /// set.
         ws_max_queue: u32 = Setting::new("WS_MAX_QUEUE", Kind::Whole(16, 65_536)).default("1024").live();

@@ -31,6 +31,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ("max_frame_bytes_before_auth", "1024", "67108865"),
     ("max_messages_per_second", "1", "0"),
     ("message_burst", "5", "1e3"),
+    ("max_entries_per_second", "1", "0"),
+    ("entry_burst", "5", "-5"),
+    ("max_waiting_bytes", "16777216", "16777215"),
+    ("max_connections_without_key", "16", "15"),
+    ("max_connections_without_key_per_address", "16", "a lot"),
     ("outbox_frames", "16", "15"),
     ("lossless_for", "alice, 0f3a", "alice; bob"),
     ("lossless_frames", "16", "15"),
@@ -53,6 +58,10 @@ const CASES: &[(&str, &str, &str)] = &[
     ("bus", "off", "tcp"),
     ("zmq_host", "[::1]", "*"),
     ("zmq_port", "0", "5_555"),
+    ("bus_secret", "0123456789abcdef", LONG),
+    ("bus_socket", "bus.sock", "\0"),
+    ("bus_publishers", "10000", "0"),
+    ("bus_symbols", "500000", "999"),
     ("two_word_exchanges", "A_B", "A B"),
     ("data_dir", "data", "\0"),
     ("database_url", "sqlite:///db/openalgo.db", "postgresql://user:hunter2@host/db"),
@@ -488,4 +497,20 @@ fn settings_document_is_up_to_date() {
     }
     let written = fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
     assert!(written == markdown(), "run UPDATE_DOCUMENTS=1 cargo test -p tickhost settings_document");
+}
+
+#[test]
+fn a_bus_that_others_reach_without_a_secret_is_warned_of_and_a_short_secret_refused() {
+    let open = [("ZMQ_HOST", "0.0.0.0"), ("TICKHOST_ALLOW_REMOTE", "true")];
+    let warned = |more: &[(&str, &str)]| {
+        let settings = with_environment(&[&open[..], more].concat()).unwrap();
+        settings.warnings.iter().any(|warning| warning.contains("TICKHOST_BUS_SECRET"))
+    };
+    assert!(warned(&[]));
+    assert!(!warned(&[("TICKHOST_BUS_SECRET", "0123456789abcdef")]));
+    assert!(!warned(&[("TICKHOST_BUS", "off")]));
+    let secret = "0123456789abcde";
+    let said = lines(with_environment(&[("TICKHOST_BUS_SECRET", secret)]));
+    assert!(said[0].contains("TICKHOST_BUS_SECRET") && said[0].contains("16 to 255 bytes"), "{said:?}");
+    assert!(!said[0].contains(secret));
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{Key, Offered};
+use super::{KEPT_BYTES, Key, Offered};
 
 /// What may be replaced once the queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,12 @@ impl Lane {
 
     pub(super) fn len(&self) -> usize {
         self.ticks.len()
+    }
+
+    /// Bytes that wait, with what it takes to keep them.
+    #[inline]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes + self.ticks.len() * KEPT_BYTES
     }
 
     pub(super) const fn is_behind(&self) -> bool {

@@ -11,16 +11,21 @@
 //! The same library, the same SDK, the same [`AdapterInstance`] as within the host.
 
 mod batch;
+mod cage;
 mod child;
 mod errand;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod limits;
 mod login;
+#[cfg(target_os = "linux")]
+mod orphans;
 mod parent;
 mod probe;
+mod quota;
 mod receiver;
 mod sender;
+mod starter;
 mod stdio;
 mod wire;
 
@@ -29,6 +34,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use zeroize::Zeroizing;
 
 pub use self::{
+    cage::{Allowed, Cage, Confine, Support, guard_host},
     child::run as run_child,
     limits::ResourceLimits,
     login::{log_in, run as run_login},
@@ -48,7 +54,7 @@ pub struct ProcessSettings {
     pub program: PathBuf,
     /// Directory that only this user can enter, for the private sockets.
     pub run_dir: PathBuf,
-    /// Where adapters keep what can be had again, such as lists of instruments.
+    /// Where adapters keep what can be had again, such as lists of instruments; each has a folder of its own there.
     pub cache_dir: PathBuf,
     /// The runtime that takes ticks: the router's, so that a tick wakes no other thread on its way.
     pub ticks: tokio::runtime::Handle,
@@ -84,6 +90,10 @@ pub struct ProcessConnector {
     pub config_json: Zeroizing<String>,
     /// What each process may use.
     pub limits: ResourceLimits,
+    /// What each process may touch.
+    pub cage: Arc<Cage>,
+    /// Where the service manager gives processes of another user, instead of the host's own.
+    pub socket: Option<PathBuf>,
     /// Where and how processes are started.
     pub settings: Arc<ProcessSettings>,
 }
@@ -112,6 +122,8 @@ impl Connector for ProcessConnector {
             events,
             settings: Arc::clone(&self.settings),
             limits: self.limits,
+            socket: self.socket.clone(),
+            cage: Arc::clone(&self.cage),
         })))
     }
 
@@ -120,7 +132,7 @@ impl Connector for ProcessConnector {
     }
 
     fn log_in(&self, fields_json: &str, deadline: Duration) -> Result<LoginStep, AdapterFailure> {
-        log_in(&self.settings.program, &self.copy, &self.config_json, fields_json, deadline)
+        log_in(&self.settings.program, &self.copy, &self.cage, &self.config_json, fields_json, deadline)
     }
 }
 

@@ -115,9 +115,9 @@ impl Held {
     /// Gives up everything; returns the names with their keys, ordered by name.
     pub(super) fn remove_all(&mut self) -> Vec<(Name, Vec<Key>)> {
         self.count = 0;
-        let mut all: Vec<(Name, Vec<Key>)> = self
-            .names
-            .drain()
+        // With the room that they took.
+        let mut all: Vec<(Name, Vec<Key>)> = std::mem::take(&mut self.names)
+            .into_iter()
             .map(|(name, holding)| {
                 let instrument = holding.instrument;
                 let variants = holding.variants.into_iter().flatten();

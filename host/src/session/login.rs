@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 
 use super::{
     Session,
+    budget::Budget,
     requests::{Done, Pending},
 };
 use crate::{
@@ -110,8 +111,7 @@ impl Session {
                 // set up.
                 self.refuse(&ErrorReply::new(code, message));
                 if matches!(self.identity, Identity::Unknown) {
-                    self.gate.open();
-                    self.timers.authenticated();
+                    self.welcome();
                     self.identity = Identity::WithoutFeed(user);
                 }
             }
@@ -148,11 +148,21 @@ impl Session {
         if self.identity.feed().is_some_and(|feed| !feed.is(login.membership.feed())) {
             self.give_up_everything();
         }
-        self.gate.open();
-        self.timers.authenticated();
+        self.welcome();
         self.me.set_identity(Some((login.user.clone(), login.key.clone())));
         self.me.belong_to(login.membership.feed());
         self.identity = Identity::LoggedIn(login);
+    }
+
+    /// The client has shown a good key, so it may have and cost more. A second time changes nothing.
+    fn welcome(&mut self) {
+        if !self.identity.is_authenticated() {
+            let settings = &self.policy.settings;
+            self.gate.open(settings.max_frame_bytes);
+            self.budget = Budget::new(settings, Instant::now());
+            self.me.limit_control(settings.outbox.control_bytes);
+            self.timers.authenticated();
+        }
     }
 
     /// The word that some clients wait for before they subscribe.

@@ -13,6 +13,7 @@ use rustc_hash::FxHashSet;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{
+    memory::Share,
     meter::{Meter, SessionRow},
     news::Listening,
 };
@@ -62,6 +63,9 @@ struct Shared {
     listening: RefCell<Listening>,
     wants_news: Cell<bool>,
     meter: Meter,
+    share: Share,
+    /// Bytes of a request that is not whole.
+    partial: Cell<usize>,
 }
 
 /// The feed of whose state the client wants to hear.
@@ -79,7 +83,7 @@ impl PartialEq for SessionRef {
 }
 
 impl SessionRef {
-    pub(crate) fn new(id: SessionId, peer: SocketAddr, limits: OutboxLimits) -> Self {
+    pub(crate) fn new(id: SessionId, peer: SocketAddr, limits: OutboxLimits, share: Share) -> Self {
         Self(Rc::new(Shared {
             id,
             outbox: RefCell::new(Outbox::new(limits)),
@@ -95,7 +99,16 @@ impl SessionRef {
             listening: RefCell::default(),
             wants_news: Cell::new(false),
             meter: Meter::new(peer),
+            share,
+            partial: Cell::new(0),
         }))
+    }
+
+    /// A session that nobody serves.
+    #[cfg(test)]
+    pub(crate) fn of_test(id: SessionId) -> Self {
+        let memory = super::WaitingMemory::new(usize::MAX, Arc::default());
+        Self::new(id, ([127, 0, 0, 1], 1).into(), OutboxLimits::default(), memory.share(Arc::default()))
     }
 
     /// Identity of the session.
@@ -116,6 +129,7 @@ impl SessionRef {
         let mut outbox = self.0.outbox.borrow_mut();
         let offered = outbox.offer(key, frame, missed);
         self.0.meter.offered(times, || outbox.waiting_ticks());
+        self.0.share.note(outbox.held_bytes() + self.0.partial.get());
         drop(outbox);
         if offered == Offered::Conflated {
             self.0.meter.conflated();
@@ -140,6 +154,7 @@ impl SessionRef {
     /// Gives the session a message that must not be lost; one that finds no room closes the session.
     pub fn push_control(&self, message: Utf8Bytes) {
         let pushed = self.0.outbox.borrow_mut().push_control(message);
+        self.note_bytes();
         if pushed.is_err() {
             self.notify(Notice::Close(CloseReason::SlowClient));
             return;
@@ -151,6 +166,7 @@ impl SessionRef {
     /// told how many are missing as soon as it has read everything else.
     pub fn push_order(&self, message: Utf8Bytes) -> bool {
         let pushed = self.0.outbox.borrow_mut().push_order(message);
+        self.note_bytes();
         if pushed.is_err() {
             self.0.missed_orders.set(self.0.missed_orders.get().saturating_add(1));
             return false;
@@ -224,6 +240,9 @@ impl SessionRef {
             *count -= 1;
             if *count == 0 {
                 held.remove(&instrument);
+                if held.is_empty() {
+                    *held = rustc_hash::FxHashMap::default();
+                }
             }
         }
     }
@@ -297,9 +316,32 @@ impl SessionRef {
         }
     }
 
+    /// So many bytes are there of a request that is not whole.
+    pub(super) fn note_partial(&self, bytes: usize) {
+        self.0.partial.set(bytes);
+        self.note_bytes();
+    }
+
+    /// Notes what the session holds.
+    fn note_bytes(&self) {
+        self.0.share.note(self.0.outbox.borrow().held_bytes() + self.0.partial.get());
+    }
+
+    /// Replies may take so many bytes from now on.
+    pub(super) fn limit_control(&self, bytes: usize) {
+        self.0.outbox.borrow_mut().limit_control(bytes);
+    }
+
+    /// Throws away everything that waits. Nothing is sent any more.
+    pub(super) fn discard_all(&self) {
+        *self.0.outbox.borrow_mut() = Outbox::default();
+        self.note_partial(0);
+    }
+
     /// Adds the ticks that [`Self::next_frame`] gave since the last call to the counters of the feed.
     pub(super) fn account_written(&self) {
         self.0.meter.account_written();
+        self.note_bytes();
     }
 
     /// The kernel has everything that [`Self::next_frame`] gave.

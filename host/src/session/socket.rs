@@ -30,6 +30,12 @@ const CLOSE_REST_BYTES: usize = 64 * 1_024;
 /// Buffer for reading; requests are small and rare.
 const READ_BUFFER_BYTES: usize = 2 * 1_024;
 
+/// Longest control frame of a client.
+const CONTROL_FRAME_BYTES: usize = 131;
+
+/// What may be read of the messages behind the one that a client is known by, on top of its own.
+const READ_AHEAD_BYTES: usize = 64 * 1_024;
+
 /// How a WebSocket is set up: frames up to `max_frame_bytes`, small buffers.
 pub(super) fn websocket_config(max_frame_bytes: usize) -> WebSocketConfig {
     WebSocketConfig::default()
@@ -42,34 +48,46 @@ pub(super) fn websocket_config(max_frame_bytes: usize) -> WebSocketConfig {
 /// What the bytes of a connection are allowed, shared between the stream below the WebSocket and the session above it.
 #[derive(Debug)]
 pub(super) struct Gate {
-    /// Bytes that may still be read before the next whole message; none once the client is authenticated.
-    allowance: Cell<Option<usize>>,
+    /// Bytes that may be read from one whole message to the next. A message may come in many frames, even empty ones.
+    limit: Cell<usize>,
+    /// Of them, those that have been read.
+    read: Cell<usize>,
     is_exceeded: Cell<bool>,
     written: Cell<u64>,
 }
 
 impl Gate {
-    pub(super) fn new(allowance: usize) -> Rc<Self> {
+    /// So many bytes at most up to the first message, of which `read` have come.
+    pub(super) fn new(limit: usize, read: usize) -> Rc<Self> {
         Rc::new(Self {
-            allowance: Cell::new(Some(allowance)),
+            limit: Cell::new(limit),
+            read: Cell::new(read),
             is_exceeded: Cell::new(false),
             written: Cell::new(0),
         })
     }
 
     /// A whole message came: the next one has the full allowance.
-    pub(super) fn renew(&self, allowance: usize) {
-        if self.allowance.get().is_some() {
-            self.allowance.set(Some(allowance));
-        }
+    pub(super) fn renew(&self) {
+        self.read.set(0);
     }
 
-    /// The client is known: only the frame limit counts from now on.
-    pub(super) fn open(&self) {
-        self.allowance.set(None);
+    /// A control frame came. It counts for itself, and does not prolong the message that it may have come within.
+    pub(super) fn allow_control(&self) {
+        self.read.set(self.read.get().saturating_sub(CONTROL_FRAME_BYTES));
     }
 
-    /// Whether more was sent than an unknown client may.
+    /// The client is known: messages may have `max_message` bytes, and as many again for the frames around them.
+    pub(super) fn open(&self, max_message: usize) {
+        self.limit.set(max_message.saturating_mul(2).saturating_add(READ_AHEAD_BYTES));
+    }
+
+    /// Bytes that were read since the last whole message.
+    pub(super) fn partial(&self) -> usize {
+        self.read.get()
+    }
+
+    /// Whether more was sent than may be.
     pub(super) fn is_exceeded(&self) -> bool {
         self.is_exceeded.get()
     }
@@ -102,12 +120,10 @@ impl AsyncRead for Gated {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         let read = buf.filled().len() - before;
-        if let Some(allowance) = self.gate.allowance.get() {
-            self.gate.allowance.set(Some(allowance.saturating_sub(read)));
-            if read > allowance {
-                self.gate.is_exceeded.set(true);
-                return Poll::Ready(Err(io::Error::other("message too large before authentication")));
-            }
+        self.gate.read.set(self.gate.read.get() + read);
+        if self.gate.read.get() > self.gate.limit.get() {
+            self.gate.is_exceeded.set(true);
+            return Poll::Ready(Err(io::Error::other("message too large")));
         }
         polled
     }
@@ -222,13 +238,17 @@ impl Socket {
         self.may_hold_message = polled.is_ready();
         match polled {
             Poll::Ready(Some(Ok(message))) => {
+                session.note_partial(0);
                 // A ping or a close frame has queued its answer.
                 self.needs_flush |= message.is_ping() || message.is_close();
                 Poll::Ready(SocketEvent::Message(message))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(SocketEvent::Ended(Some(error))),
             Poll::Ready(None) => Poll::Ready(SocketEvent::Ended(None)),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                session.note_partial(self.websocket.get_ref().gate.partial());
+                Poll::Pending
+            }
         }
     }
 

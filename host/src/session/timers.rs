@@ -5,10 +5,6 @@ use std::time::{Duration, Instant};
 use super::SessionSettings;
 use crate::protocol::codes::CloseReason;
 
-/// How long a client may go on sending more than its rate before it is closed; until then it is only read slowly. A
-/// client that subscribes to 5,000 symbols one by one needs 40 s of it.
-const EXHAUSTED_TOLERANCE: Duration = Duration::from_mins(2);
-
 /// Far enough to be never.
 const NEVER: Duration = Duration::from_hours(8760);
 
@@ -28,7 +24,6 @@ pub(super) struct Timers {
     written: u64,
     write_timeout: Duration,
     readable_at: Option<Instant>,
-    exhausted_since: Option<Instant>,
     never: Instant,
 }
 
@@ -55,7 +50,6 @@ impl Timers {
             written: 0,
             write_timeout: settings.write_timeout,
             readable_at: None,
-            exhausted_since: None,
             never: now + NEVER,
         }
     }
@@ -106,13 +100,13 @@ impl Timers {
     }
 
     /// When the client, if it sent more than it may, is read again.
-    pub(super) fn note_rate(&mut self, rate: &MessageRate, now: Instant) {
-        self.readable_at = rate.ready_at();
-        if rate.is_recovered() {
-            self.exhausted_since = None;
-        } else if self.readable_at.is_some() {
-            self.exhausted_since.get_or_insert(now);
-        }
+    pub(super) fn note_readable(&mut self, at: Option<Instant>) {
+        self.readable_at = at;
+    }
+
+    /// Whether the answer to a ping of the host is expected.
+    pub(super) const fn expects_pong(&self) -> bool {
+        self.pong_by.is_some()
     }
 
     /// One of the client's deadlines, unless its time stands still.
@@ -122,7 +116,6 @@ impl Timers {
 
     /// When [`Self::due`] has to be asked next.
     pub(super) fn next(&self) -> Instant {
-        let exhausted = self.exhausted_since.map(|since| since + EXHAUSTED_TOLERANCE);
         [
             self.passing(self.authenticate_by),
             self.nudge_at,
@@ -130,7 +123,6 @@ impl Timers {
             self.passing(self.pong_by),
             self.blocked_until,
             self.readable_at,
-            exhausted,
         ]
         .into_iter()
         .flatten()
@@ -150,9 +142,6 @@ impl Timers {
         if is_over(self.blocked_until) {
             return Some(Due::Close(CloseReason::WriteStalled));
         }
-        if self.exhausted_since.is_some_and(|since| now.duration_since(since) >= EXHAUSTED_TOLERANCE) {
-            return Some(Due::Close(CloseReason::TooManyMessages));
-        }
         if is_over(self.readable_at) {
             self.readable_at = None;
         }
@@ -167,50 +156,6 @@ impl Timers {
             return Some(Due::Ping);
         }
         None
-    }
-}
-
-/// Token bucket of a client's messages. One that is empty delays the client; nothing that it sends is lost.
-#[derive(Debug)]
-pub(super) struct MessageRate {
-    per_second: f64,
-    burst: f64,
-    tokens: f64,
-    filled_at: Instant,
-}
-
-impl MessageRate {
-    pub(super) fn new(per_second: u32, burst: u32, now: Instant) -> Self {
-        let burst = f64::from(burst.max(1));
-        Self { per_second: f64::from(per_second.max(1)), burst, tokens: burst, filled_at: now }
-    }
-
-    /// A message came.
-    pub(super) fn spend(&mut self, now: Instant) {
-        self.refill(now);
-        self.tokens -= 1.0;
-    }
-
-    pub(super) fn refill(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
-        self.tokens = (self.tokens + passed * self.per_second).min(self.burst);
-        self.filled_at = now;
-    }
-
-    /// Whether the client has to wait.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.tokens < 1.0
-    }
-
-    /// Whether the client has been quiet long enough to be forgiven.
-    fn is_recovered(&self) -> bool {
-        self.tokens * 2.0 >= self.burst
-    }
-
-    /// When the client, if it has to wait, is read again.
-    pub(super) fn ready_at(&self) -> Option<Instant> {
-        self.is_exhausted()
-            .then(|| self.filled_at + Duration::from_secs_f64((1.0 - self.tokens) / self.per_second))
     }
 }
 
@@ -230,6 +175,8 @@ mod tests {
             max_frame_bytes_before_auth: 1 << 14,
             messages_per_second: 10,
             message_burst: 5,
+            entries_per_second: 1_000,
+            entry_burst: 20_000,
             max_subscriptions: 10,
             subscribe_timeout: Duration::from_secs(4),
             silent_after: Duration::from_secs(10),
@@ -308,32 +255,5 @@ mod tests {
         assert_eq!(timers.due(start + seconds(110)), Some(Due::Close(CloseReason::WriteStalled)));
         timers.note_blocked(false, 101, start + seconds(111));
         assert_eq!(timers.due(start + seconds(111)), None);
-    }
-
-    #[test]
-    fn a_talkative_client_is_read_slowly_and_closed_when_it_goes_on() {
-        let start = Instant::now();
-        let mut rate = MessageRate::new(10, 5, start);
-        (0..5).for_each(|_| rate.spend(start));
-        assert!(rate.is_exhausted());
-        let ready = rate.ready_at().unwrap();
-        assert_eq!(ready.duration_since(start), Duration::from_millis(100));
-        let quiet = SessionSettings { ping_interval: Duration::ZERO, ..settings() };
-        let mut timers = Timers::new(&quiet, start);
-        timers.authenticated();
-        timers.note_rate(&rate, start);
-        assert_eq!(timers.next(), ready);
-        // One message for each token: it is never quiet for long.
-        let mut now = ready;
-        while now < start + seconds(119) {
-            rate.spend(now);
-            timers.note_rate(&rate, now);
-            assert_eq!(timers.due(now), None);
-            now = rate.ready_at().unwrap_or(now + Duration::from_millis(100));
-        }
-        assert_eq!(timers.due(start + seconds(120)), Some(Due::Close(CloseReason::TooManyMessages)));
-        rate.refill(start + seconds(140));
-        timers.note_rate(&rate, start + seconds(140));
-        assert_eq!(timers.due(start + seconds(140)), None);
     }
 }

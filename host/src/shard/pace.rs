@@ -178,10 +178,7 @@ impl Subscriber {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        model::{DepthClass, InstrumentId, Mode, Variant},
-        outbox::OutboxLimits,
-    };
+    use crate::model::{DepthClass, InstrumentId, Mode, Variant};
 
     const MS: Nanos = 1_000_000;
 
@@ -194,7 +191,7 @@ mod tests {
 
     fn open(pacer: &mut Pacer, instrument: u32, rate: f64) -> Rc<Group> {
         let group = pacer.open(key(instrument), MaxRate::per_second(rate).unwrap());
-        group.add(&SessionRef::new(SessionId(1), ([127, 0, 0, 1], 1).into(), OutboxLimits::default()));
+        group.add(&SessionRef::of_test(SessionId(1)));
         group
     }
 

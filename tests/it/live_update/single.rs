@@ -60,7 +60,9 @@ async fn a_session_that_hangs_is_gone_before_the_next_one_begins() {
     let builder = HostBuilder::new().env("TICKHOST_SHUTDOWN_SECONDS", 2);
     let trigger = builder.dir().join("hang");
     let fault = format!("fault = \"sleep_in_next\"\ntrigger = \"{}\"", trigger.display());
-    let place = Place::start_with(builder, &[entry(&venue, "process", &fault)]);
+    let mut adapter = entry(&venue, "process", &fault);
+    adapter.keys = format!("{}\nwritable = [{:?}]", adapter.keys, builder.dir());
+    let place = Place::start_with(builder, &[adapter]);
     let mut client = login(&place).await;
     fs::write(&trigger, "").unwrap();
     wait_until("it hangs", || async { !trigger.exists() }).await;

@@ -40,6 +40,16 @@ pub(super) const PORTS: &[Case] = &[
         &["tickhost.toml:1: websocket_host = \"0.0.0.0\"", "TICKHOST_ALLOW_REMOTE=true", "127.0.0.1"],
     ),
     Case::new(
+        "A secret of the bus that can be guessed",
+        Settings("bus_secret = \"short\""),
+        &["tickhost.toml:1: bus_secret", "16 to 255 bytes, and has 5"],
+    ),
+    Case::new(
+        "A Unix socket of the bus in a folder that is not there",
+        Settings("bus_socket = \"sockets/bus.sock\""),
+        &["tickhost.toml:1: bus_socket", "its folder does not exist"],
+    ),
+    Case::new(
         "An address of another machine",
         Settings("allow_remote = true\nwebsocket_host = \"192.0.2.1\""),
         &["tickhost.toml:2: websocket_host", "192.0.2.1", "no address of this machine"],

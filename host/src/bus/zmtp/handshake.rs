@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! NULL    publisher: greeting, READY             host: greeting, READY
-//! PLAIN   publisher: greeting, HELLO, INITIATE   host: greeting, WELCOME or ERROR, READY
+//! PLAIN   publisher: greeting, HELLO, INITIATE   host: greeting, WELCOME or an error, READY
 //! ```
 //!
 //! HELLO carries a name, which is of no account, and the secret. It goes over the wire as it is: PLAIN keeps others of this
@@ -19,8 +19,13 @@ use super::{
 /// Longest command of a handshake: name and secret have 255 bytes at most, and a READY has some properties.
 const MAX_COMMAND_BYTES: usize = 1_024;
 
-/// What a publisher is told whose secret is wrong: a status that libzmq knows, and reports as a failure to authenticate.
-const WRONG_SECRET: &[u8] = b"\x05ERROR\x03400";
+/// What a publisher is told whose secret is wrong: a status that libzmq reports as a failure to authenticate. By the
+/// specification it begins with the length of the name; libzmq reads and writes it like this (its `"\x5ERROR"` is `^RROR` to a
+/// compiler), and takes what is right for nonsense.
+const WRONG_SECRET: &[u8] = b"^RROR\x03400";
+
+/// Signature and version, the beginning of a greeting.
+const GREETING_HEAD: usize = 12;
 
 /// Where a handshake is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +53,20 @@ impl Handshake {
         if self.secret.is_some() { Mechanism::Plain } else { Mechanism::Null }
     }
 
-    /// What the host says first.
-    pub(super) fn greeting(&self) -> [u8; GREETING] {
-        frame::greeting_of(self.mechanism())
+    /// What the host says first. Where it wants a secret it keeps that to itself until the publisher has said what it offers:
+    /// libzmq leaves at once when that is another security, and nobody would know why.
+    pub(super) fn greeting(&self) -> Vec<u8> {
+        let mechanism = self.mechanism();
+        let greeting = frame::greeting_of(mechanism);
+        let length = if mechanism == Mechanism::Plain { GREETING_HEAD } else { GREETING };
+        greeting.iter().take(length).copied().collect()
+    }
+
+    /// The rest of the greeting, where it was kept back.
+    fn push_rest(&self, answer: &mut Vec<u8>) {
+        if self.mechanism() == Mechanism::Plain {
+            answer.extend(frame::greeting_of(Mechanism::Plain).iter().skip(GREETING_HEAD));
+        }
     }
 
     /// Whether the next thing is a greeting, and not a frame.
@@ -67,12 +83,17 @@ impl Handshake {
         let mechanism = self.mechanism();
         if !frame::fits_greeting(bytes, mechanism) {
             let speaks_null = mechanism == Mechanism::Plain && frame::fits_greeting(bytes, Mechanism::Null);
-            return Err(if speaks_null { Violation::NoSecret } else { Violation::Greeting });
+            if !speaks_null {
+                return Err(Violation::Greeting);
+            }
+            self.push_rest(answer);
+            return Err(Violation::NoSecret);
         }
         if bytes.len() < GREETING {
             return Ok(None);
         }
         self.step = if mechanism == Mechanism::Plain { Step::Hello } else { Step::Ready };
+        self.push_rest(answer);
         if mechanism == Mechanism::Null {
             push_ready(answer, b"SUB");
         }
@@ -145,10 +166,10 @@ mod tests {
     fn greeted() -> Handshake {
         let mut handshake = Handshake::new(Some(SECRET.into()));
         let greeting = frame::greeting_of(Mechanism::Plain);
-        assert_eq!(handshake.greeting(), greeting);
-        let mut answer = Vec::new();
-        assert_eq!(handshake.take_greeting(&greeting, &mut answer), Ok(Some(GREETING)));
-        assert_eq!(answer, b"");
+        let mut said = handshake.greeting();
+        assert_eq!(said.len(), GREETING_HEAD);
+        assert_eq!(handshake.take_greeting(&greeting, &mut said), Ok(Some(GREETING)));
+        assert_eq!(said, greeting);
         handshake
     }
 
@@ -169,14 +190,14 @@ mod tests {
 
     #[test]
     fn who_does_not_know_it_is_told_so_and_comes_no_further() {
-        let almost = &SECRET[..SECRET.len() - 1];
+        let almost = SECRET.trim_end_matches('f');
         for wrong in ["", almost, "0123456789abcdeg", "0123456789abcdef0"] {
             let mut answer = Vec::new();
             let hello = hello("tickhost", wrong);
             let refused = greeted().take_command(&hello, &mut answer).map(drop);
             assert_eq!(
                 (refused, &*answer),
-                (Err(Violation::WrongSecret), &b"\x04\x0a\x05ERROR\x03400"[..]),
+                (Err(Violation::WrongSecret), &b"\x04\x09^RROR\x03400"[..]),
                 "{wrong}"
             );
         }
@@ -189,6 +210,8 @@ mod tests {
         }
         let mut handshake = Handshake::new(Some(SECRET.into()));
         let without = frame::greeting_of(Mechanism::Null);
-        assert_eq!(handshake.take_greeting(&without, &mut Vec::new()), Err(Violation::NoSecret));
+        let mut said = handshake.greeting();
+        assert_eq!(handshake.take_greeting(&without, &mut said), Err(Violation::NoSecret));
+        assert_eq!(said, frame::greeting_of(Mechanism::Plain), "libzmq says why it leaves");
     }
 }

@@ -75,9 +75,15 @@ pub(super) fn run(
         .collect();
     for _ in 0..MAX_QUESTIONS {
         let json = Zeroizing::new(serde_json::to_string(&fields)?);
-        let step =
-            process::log_in(&own_program(), &adapter.copy, &adapter.entry.config_json, &json, STEP_DEADLINE)
-                .map_err(|failure| anyhow::anyhow!("{broker}: {}", without(&failure.message, &fields)))?;
+        let step = process::log_in(
+            &own_program(),
+            &adapter.copy,
+            &adapter.entry.cage,
+            &adapter.entry.config_json,
+            &json,
+            STEP_DEADLINE,
+        )
+        .map_err(|failure| anyhow::anyhow!("{broker}: {}", without(&failure.message, &fields)))?;
         match step {
             LoginStep::Done(fresh) => {
                 let names: Vec<&str> = fresh.keys().map(String::as_str).collect();

@@ -1,6 +1,11 @@
 //! From the document to its validated form.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use toml::de::{DeTable, DeValue};
 
@@ -14,12 +19,14 @@ use super::{
     section::Section,
     trust,
 };
-use crate::plugins::process::ResourceLimits;
+use crate::plugins::process::{Allowed, Cage, Confine, ResourceLimits};
 
 /// Most adapters in one file, and most brokers of one adapter.
 const MAX_ENTRIES: usize = 64;
 const MAX_NAME_CHARS: usize = 32;
 const MAX_LIBRARY_BYTES: usize = 1_024;
+/// What systems take of a path.
+const MAX_SOCKET_BYTES: usize = 100;
 const MAX_THROTTLE_MS: u32 = 60_000;
 const MAX_SYMBOLS: u32 = 100_000;
 const MAX_CONNECTIONS: u32 = 100;
@@ -31,7 +38,11 @@ const NAME: &str = "1 to 32 letters a-z, digits, _ and -";
 const BROKERS: &str = "an array of 1 to 64 different names of letters a-z, digits, _ and -";
 const ISOLATION: &str = "\"process\" (the default) or \"in-process\"";
 const HOURS: &str = "\"exchange\" (the default) or \"always\"";
-const ADAPTER_KEYS: [&str; 15] = [
+const CONFINE: &str = "\"auto\" (the default), \"required\" or \"off\"";
+const ALLOWED: &str = "an array of \"processes\", \"unix-sockets\", \"listen\"";
+const PATHS: &str = "an array of 1 to 64 different absolute paths";
+const PORTS: &str = "an array of 1 to 64 different whole numbers from 1 to 65535";
+const ADAPTER_KEYS: [&str; 22] = [
     "name",
     "library",
     "brokers",
@@ -44,6 +55,13 @@ const ADAPTER_KEYS: [&str; 15] = [
     "memory_mb",
     "descriptors",
     "threads",
+    "confine",
+    "allow",
+    "readable",
+    "writable",
+    "ports",
+    "cache_mb",
+    "socket",
     "sha256",
     "signature",
     "config",
@@ -176,6 +194,10 @@ fn adapter(
         descriptors: section.whole("descriptors", 32, 65_536, problems).unwrap_or(usual.descriptors),
         threads: section.whole("threads", 4, 4_096, problems).unwrap_or(usual.threads),
     };
+    let cage = cage(section, problems);
+    let socket = section.text("socket", "the absolute path of a socket", problems, |text| {
+        Path::new(text).is_absolute() && text.len() <= MAX_SOCKET_BYTES && !text.contains('\0')
+    });
     let config_json = section.json("config", problems).unwrap_or_else(|| "{}".to_owned());
     let integrity = trust::rules(section, library.as_deref(), places, trust, problems);
     let (name, library) = (name?, library?);
@@ -191,10 +213,42 @@ fn adapter(
         hours,
         isolation: isolation.as_deref().and_then(self::isolation).unwrap_or_default(),
         resources,
+        cage,
+        socket: socket.map(PathBuf::from),
         config_json,
         config_line: section.get("config").map_or(section.line, |(_, line)| line),
         line: section.line,
     })
+}
+
+fn cage(section: &Section<'_>, problems: &mut Problems) -> Cage {
+    let find = |text: &str| {
+        [Confine::Auto, Confine::Required, Confine::Off].into_iter().find(|confine| confine.label() == text)
+    };
+    let confine = section.text("confine", CONFINE, problems, |text| find(text).is_some());
+    let allowed = section.texts("allow", ALLOWED, problems, |word| Allowed::WORDS.contains(&word));
+    let mut paths = |key| {
+        let is_path = |text: &str| Path::new(text).is_absolute() && !text.contains('\0');
+        let paths = section.texts(key, PATHS, problems, is_path).unwrap_or_default();
+        if paths.len() > MAX_ENTRIES {
+            problems.push(section.problem(key, format!("must be {PATHS}")));
+        }
+        paths.into_iter().take(MAX_ENTRIES).map(PathBuf::from).collect()
+    };
+    let (readable, writable) = (paths("readable"), paths("writable"));
+    let ports = section.wholes("ports", PORTS, problems, 1..=u32::from(u16::MAX)).unwrap_or_default();
+    if ports.len() > MAX_ENTRIES {
+        problems.push(section.problem("ports", format!("must be {PORTS}")));
+    }
+    let usual = Cage::default();
+    Cage {
+        confine: confine.as_deref().and_then(find).unwrap_or_default(),
+        allowed: Allowed::parse(&allowed.unwrap_or_default()),
+        readable,
+        writable,
+        ports: ports.into_iter().filter_map(|port| u16::try_from(port).ok()).collect(),
+        cache_mb: section.whole("cache_mb", 1, 65_536, problems).unwrap_or(usual.cache_mb),
+    }
 }
 
 fn isolation(text: &str) -> Option<Isolation> {

@@ -1,6 +1,6 @@
 //! One section of `plugins.toml`: typed access to its keys, and a problem with a line for all that does not fit.
 
-use std::{path::Path, sync::Arc};
+use std::{ops::RangeInclusive, path::Path, sync::Arc};
 
 use serde_json::{Map, Number, Value};
 use toml::de::{DeInteger, DeTable, DeValue};
@@ -133,6 +133,28 @@ impl Section<'_> {
                 texts.push(text.to_owned());
             }
             Ok(texts)
+        })
+    }
+
+    /// An array of whole numbers in this range that are all different.
+    pub(super) fn wholes(
+        &self,
+        key: &str,
+        allowed: &str,
+        problems: &mut Problems,
+        range: RangeInclusive<u32>,
+    ) -> Option<Vec<u32>> {
+        self.typed(key, allowed, problems, |value| {
+            let mut numbers: Vec<u32> = Vec::new();
+            for item in value.as_array().ok_or_else(String::new)? {
+                let number = item.get_ref().as_integer().ok_or_else(String::new)?;
+                let fitting = integer(number).and_then(|number| u32::try_from(number).ok());
+                match fitting.filter(|number| range.contains(number) && !numbers.contains(number)) {
+                    Some(fitting) => numbers.push(fitting),
+                    None => return Err(number.as_str().to_owned()),
+                }
+            }
+            Ok(numbers)
         })
     }
 

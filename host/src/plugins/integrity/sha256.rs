@@ -1,8 +1,17 @@
 //! Hashes of libraries.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+    str::FromStr,
+};
 
 use sha2::Digest as _;
+
+/// Read at once.
+const CHUNK_BYTES: usize = 64 * 1_024;
 
 /// A SHA-256 hash; displays as 64 lower-case hex digits.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -32,6 +41,22 @@ impl FromStr for Sha256 {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| NoSha256)?;
         Ok(Self(bytes))
+    }
+}
+
+impl Sha256 {
+    /// That of a file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of_file(path: &Path) -> io::Result<Self> {
+        let (mut file, mut hasher, mut chunk) = (File::open(path)?, Hasher::default(), vec![0; CHUNK_BYTES]);
+        loop {
+            match file.read(&mut chunk)? {
+                0 => return Ok(hasher.finish()),
+                read => hasher.update(chunk.get(..read).unwrap_or_default()),
+            }
+        }
     }
 }
 

@@ -5,38 +5,41 @@
 //! standard output ◀─ writer thread ◀────────────────────┴── once a second: alive
 //! ```
 //!
-//! The process ends when the host does, however the host ends: the end of its input is the sign. Then the library has
-//! [`LAST_MOMENTS`], and the kernel the last word.
+//! Before the library is loaded, and before there is a second thread, the process locks itself in: see [`cage`].
+//!
+//! The process ends when the host does, however the host ends: the kernel kills it. Where it does not, the end of its input
+//! is the sign; then the library has [`LAST_MOMENTS`].
+
+mod shared;
 
 use std::{
     io,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::AtomicU64,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     time::{Duration, Instant},
 };
 
-use adapter_abi::{
-    Depth, DepthLevel, ErrorCode, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent, SubscriptionOutcome,
-};
+use adapter_abi::{ErrorCode, LogLevel};
 use parking_lot::Mutex;
-use zeroize::Zeroizing;
 
+use self::shared::Shared;
 use super::{
-    limits,
+    cage::{self, Inside, SystemFiles},
     sender::{self, Endpoint, Taken},
     stdio::{self, Lines, Output},
-    wire::{Alive, Begin, FromChild, MAX_ORDER_BYTES, OUTCOMES_PER_LINE, ToChild, tidy},
+    wire::{Begin, FromChild, ToChild, tidy},
 };
 use crate::{
-    feed::MAX_LIST_STATE_BYTES,
     intake::{Doorbell, Intake},
     metrics::FeedCounters,
     model::FeedId,
-    plugins::{AdapterEvents, AdapterInstance, Library},
+    plugins::{AdapterEvents, AdapterInstance, Library, integrity::Sha256},
+    run_dir::CACHE_VARIABLE,
 };
 
 /// Time that the library has when the host is gone.
@@ -59,6 +62,7 @@ pub fn run(name: &str) -> ExitCode {
     let Some(ToChild::Begin(begin)) = input.next() else {
         return end_with_word(&"this command is for the host itself; use `tickhost run`");
     };
+    let entered = enter(&begin);
     let output = match Output::start(streams.output) {
         Ok(output) => output,
         Err(error) => return end_with_word(&format_args!("cannot start a thread: {error}")),
@@ -68,13 +72,79 @@ pub fn run(name: &str) -> ExitCode {
         output.flush();
         ExitCode::FAILURE
     };
-    if let Err(error) = begin.limits.apply() {
-        return refuse(ErrorCode::OTHER, &format_args!("cannot limit what the adapter may use: {error}"));
-    }
-    match Child::start(*begin, input, output.clone()) {
+    let (ticks, files) = match entered {
+        Ok(Entered { ticks, files, lacks }) => {
+            lacks.iter().for_each(|lack| say_lacking(&output, lack));
+            (ticks, files)
+        }
+        Err(error) => return refuse(ErrorCode::OTHER, &error),
+    };
+    match Child::start(*begin, input, output.clone(), ticks, files) {
         Ok(child) => child.obey(),
         Err((code, message)) => refuse(code, &message),
     }
+}
+
+/// What there is when the process is locked in.
+struct Entered {
+    ticks: Ticks,
+    files: SystemFiles,
+    /// What of the cage could not be had.
+    lacks: Vec<String>,
+}
+
+/// The connection for ticks, and the runtime that it belongs to.
+struct Ticks {
+    runtime: tokio::runtime::Runtime,
+    socket: zeromq::PushSocket,
+}
+
+/// Limits what the process may use, connects it to the host, and locks it in. There may be no other thread yet.
+fn enter(begin: &Begin) -> Result<Entered, String> {
+    let limited = begin.limits.apply(begin.others);
+    limited.map_err(|error| format!("cannot limit what the adapter may use: {error}"))?;
+    let unreachable = |error: zeromq::ZmqError| format!("ticks cannot reach the host: {error}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(zeromq::ZmqError::from).map_err(unreachable)?;
+    let endpoint = Endpoint { address: begin.endpoint.clone(), token: begin.token.clone() };
+    let socket = runtime.block_on(sender::connect(&endpoint)).map_err(unreachable)?;
+    if let Some(sha256) = &begin.sha256 {
+        is_the_same(&begin.library, sha256)?;
+    }
+    // The service manager sets the variable in the other case.
+    let given = std::env::var_os(CACHE_VARIABLE).map(PathBuf::from);
+    let cache = begin.cache.clone().or(given);
+    let files = SystemFiles::note();
+    let inside = Inside { library: &begin.library, cache: cache.as_deref(), config_json: &begin.config_json };
+    let lacks = cage::enter(&begin.cage, &inside);
+    let lacks = lacks.map_err(|error| format!("it cannot be confined as plugins.toml requires: {error}"))?;
+    Ok(Entered { ticks: Ticks { runtime, socket }, files, lacks })
+}
+
+/// Whether the host has proven this very library. Who can replace it in the meantime can do what its owner can.
+fn is_the_same(library: &Path, sha256: &str) -> Result<(), String> {
+    let found =
+        Sha256::of_file(library).map_err(|error| format!("cannot read {}: {error}", library.display()))?;
+    if found.to_string() == sha256 {
+        Ok(())
+    } else {
+        Err(format!("{} is not the library that the host has proven", library.display()))
+    }
+}
+
+fn replaced(file: &str) -> String {
+    format!(
+        "{file} was replaced, which its cage does not show to a process that runs already; it starts again"
+    )
+}
+
+fn say_lacking(output: &Output, lack: &str) {
+    output.send(&FromChild::Log {
+        level: LogLevel::DEBUG.0,
+        target: "cage".to_owned(),
+        message: tidy(&format!("Not confined as far as could be: {lack}")),
+        fields: "{}".to_owned(),
+    });
 }
 
 /// Gives the process a name of its own in `top` and in the service manager's log: that of its file is `exe`, because the
@@ -96,18 +166,6 @@ fn end_with_word(word: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What the threads of the process share.
-struct Shared {
-    output: Output,
-    intake: Arc<Intake>,
-    counters: Arc<FeedCounters>,
-    credentials: Mutex<Zeroizing<String>>,
-    log_level: LogLevel,
-    /// When the present call into the library began, in milliseconds since `started` and one; 0 when there is none.
-    busy_since: AtomicU64,
-    started: Instant,
-}
-
 struct Child {
     shared: Arc<Shared>,
     instance: Arc<dyn AdapterInstance>,
@@ -121,6 +179,8 @@ impl Child {
         begin: Begin,
         input: Lines<Box<dyn io::Read + Send>>,
         output: Output,
+        ticks: Ticks,
+        files: SystemFiles,
     ) -> Result<Self, (ErrorCode, String)> {
         let failed = |error: io::Error| (ErrorCode::OTHER, format!("cannot start a thread: {error}"));
         let counters = Arc::<FeedCounters>::default();
@@ -142,16 +202,21 @@ impl Child {
             on_thread("host-input", move || listen(input, &queue, &shared, &taken)).map_err(failed)?;
         }
         let sender = {
-            let endpoint = Endpoint { address: begin.endpoint, token: begin.token };
             let (intake, doorbell) = (Arc::clone(&shared.intake), Arc::clone(&doorbell));
-            on_thread("ticks", move || send_ticks(endpoint, intake, doorbell, taken)).map_err(failed)?
+            on_thread("ticks", move || send_ticks(ticks, intake, doorbell, taken)).map_err(failed)?
         };
         let health = Arc::<Mutex<Option<Arc<dyn AdapterInstance>>>>::default();
         {
             let (shared, health) = (Arc::clone(&shared), Arc::clone(&health));
             on_thread("alive", move || {
                 loop {
-                    shared.alive(health.lock().as_ref());
+                    let is_connected = shared.alive(health.lock().as_ref());
+                    // A connection needs no names any more; one that is to be made does.
+                    if let Some(file) = files.unreadable().filter(|_| !is_connected) {
+                        shared
+                            .output
+                            .send(&FromChild::NotTaken { code: ErrorCode::OTHER.0, message: replaced(file) });
+                    }
                     std::thread::park_timeout(ALIVE_EVERY);
                 }
             })
@@ -251,12 +316,9 @@ fn kill_this_process() -> ! {
     std::process::abort()
 }
 
-fn send_ticks(endpoint: Endpoint, intake: Arc<Intake>, doorbell: Arc<Doorbell>, taken: Arc<Taken>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let sent = runtime
-        .map_err(zeromq::ZmqError::from)
-        .and_then(|runtime| runtime.block_on(sender::run(endpoint, intake, doorbell, taken)));
-    if let Err(error) = sent {
+fn send_ticks(ticks: Ticks, intake: Arc<Intake>, doorbell: Arc<Doorbell>, taken: Arc<Taken>) {
+    let Ticks { runtime, socket } = ticks;
+    if let Err(error) = runtime.block_on(sender::run(socket, intake, doorbell, taken)) {
         _ = end_with_word(&format_args!("ticks cannot reach the host: {error}"));
         kill_this_process();
     }
@@ -264,111 +326,4 @@ fn send_ticks(endpoint: Endpoint, intake: Arc<Intake>, doorbell: Arc<Doorbell>, 
 
 fn on_thread(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(body)
-}
-
-impl Shared {
-    /// Runs a call into the library, so that its age can be seen.
-    fn busy<T>(&self, call: impl FnOnce() -> T) -> T {
-        let since = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX) + 1;
-        self.busy_since.store(since, Ordering::Release);
-        let done = call();
-        self.busy_since.store(0, Ordering::Release);
-        done
-    }
-
-    fn alive(&self, instance: Option<&Arc<dyn AdapterInstance>>) {
-        let since = self.busy_since.load(Ordering::Acquire);
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX) + 1;
-        let (resident_bytes, descriptors) = limits::usage();
-        self.output.send(&FromChild::Alive(Alive {
-            health: instance.map(|instance| instance.health().into()).unwrap_or_default(),
-            busy_ms: if since == 0 { 0 } else { now.saturating_sub(since) },
-            resident_bytes,
-            descriptors,
-            invalid: self.counters.dropped_invalid.get(),
-            lost: self.output.lost(),
-        }));
-    }
-
-    fn publish(&self, count: usize, offer: impl FnOnce(&Arc<Intake>) -> u32) -> PublishOutcome {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        if self.intake.is_closed() {
-            return PublishOutcome { accepted: 0, dropped: count, retired: 1, reserved: [0; 3] };
-        }
-        let dropped = offer(&self.intake);
-        PublishOutcome { accepted: count.saturating_sub(dropped), dropped, retired: 0, reserved: [0; 3] }
-    }
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
-    }
-}
-
-impl AdapterEvents for Shared {
-    fn ltp(&self, batch: &[Ltp]) -> PublishOutcome {
-        self.publish(batch.len(), |intake| intake.offer_ltp(batch))
-    }
-
-    fn quote(&self, batch: &[Quote]) -> PublishOutcome {
-        self.publish(batch.len(), |intake| intake.offer_quote(batch))
-    }
-
-    fn depth(&self, batch: &[Depth], levels: &[DepthLevel]) -> PublishOutcome {
-        self.publish(batch.len(), |intake| intake.offer_depth(batch, levels))
-    }
-
-    fn order_update(&self, json: &str) -> PublishOutcome {
-        let is_taken = json.len() <= MAX_ORDER_BYTES;
-        if is_taken {
-            self.output.send(&FromChild::Order { json: json.to_owned() });
-        }
-        PublishOutcome {
-            accepted: u32::from(is_taken),
-            dropped: u32::from(!is_taken),
-            ..PublishOutcome::default()
-        }
-    }
-
-    fn status(&self, event: StatusEvent) {
-        self.output.send(&FromChild::Status((&event).into()));
-    }
-
-    fn outcomes(&self, request: u64, outcomes: &[SubscriptionOutcome]) {
-        for part in outcomes.chunks(OUTCOMES_PER_LINE) {
-            let outcomes = part.iter().map(Into::into).collect();
-            self.output.send(&FromChild::Outcomes { request, outcomes });
-        }
-    }
-
-    fn list(&self, state_json: &str) {
-        // One that is too long is cut, and so counted by the host as what it cannot read.
-        let end = state_json.floor_char_boundary(MAX_LIST_STATE_BYTES + 1);
-        let json = state_json.get(..end).unwrap_or_default().to_owned();
-        self.output.send(&FromChild::List { json });
-    }
-
-    fn credentials(&self) -> Zeroizing<String> {
-        self.credentials.lock().clone()
-    }
-
-    fn log_level(&self) -> LogLevel {
-        self.log_level
-    }
-
-    fn log(&self, level: LogLevel, target: &str, message: &str, fields_json: &str) {
-        self.output.send(&FromChild::Log {
-            level: level.0,
-            target: tidy(target),
-            message: tidy(message),
-            fields: tidy(fields_json),
-        });
-    }
-
-    fn replaced(&self, _count: u32) {}
-
-    fn invalid(&self, _count: u64) {}
-
-    fn lost(&self, _count: u64) {}
 }

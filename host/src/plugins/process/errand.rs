@@ -10,7 +10,10 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::stdio;
+use super::{
+    cage::{self, Cage, Inside},
+    starter, stdio,
+};
 
 /// Longest answer.
 const MAX_ANSWER_BYTES: u64 = 4 * 1_024 * 1_024;
@@ -65,7 +68,7 @@ impl Errand {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = Killed(command.spawn().map_err(ErrandError::NotStarted)?);
+        let mut child = Killed(starter::start_here(&mut command).map_err(ErrandError::NotStarted)?);
         let line = super::wire::to_line(question);
         let (input, output) = (child.0.stdin.take(), child.0.stdout.take());
         // On a thread: a process that answers nothing must not hold this one.
@@ -90,16 +93,33 @@ impl Errand {
             std::thread::park_timeout(POLL);
         };
         child.kill_group();
+        #[cfg(target_os = "linux")]
+        super::orphans::end_all();
         let answer = reader.join().ok().and_then(Result::ok).unwrap_or_default();
         serde_json::from_slice(&answer).map_err(|_| ErrandError::Crashed(how_it_ended(status)))
     }
 }
 
-/// Answers the question on standard input: the other end of [`Errand::run`].
-pub(super) fn answer<Q: DeserializeOwned, A: Serialize>(find: impl FnOnce(Q) -> A) -> ExitCode {
+/// A question about a library, which is locked in before it is loaded.
+pub(super) trait Locked {
+    /// The cage, the private copy of the library, and the settings.
+    fn cage(&self) -> (&Cage, &Path, &str);
+}
+
+/// Answers the question on standard input: the other end of [`Errand::run`]. What answers it is told whether the process is
+/// locked in; if not, why the library may not be loaded.
+pub(super) fn answer<Q: DeserializeOwned + Locked, A: Serialize>(
+    find: impl FnOnce(Q, Result<(), String>) -> A,
+) -> ExitCode {
     let Ok(mut streams) = stdio::take() else { return ExitCode::FAILURE };
     let Some(question) = streams.input.next_as::<Q>() else { return ExitCode::FAILURE };
-    let line = zeroize::Zeroizing::new(serde_json::to_vec(&find(question)).unwrap_or_default());
+    let locked = {
+        let (cage, library, config_json) = question.cage();
+        // What is lacking is said when the host starts.
+        cage::enter(cage, &Inside { library, cache: None, config_json }).map(drop)
+    };
+    let locked = locked.map_err(|error| format!("it cannot be confined: {error}"));
+    let line = zeroize::Zeroizing::new(serde_json::to_vec(&find(question, locked)).unwrap_or_default());
     let written = streams.output.write_all(&line).and_then(|()| streams.output.flush());
     if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -135,5 +155,6 @@ impl Drop for Killed {
         self.kill_group();
         _ = self.0.kill();
         _ = self.0.wait();
+        starter::has_ended(self.0.id());
     }
 }

@@ -22,12 +22,14 @@ impl Default for ResourceLimits {
 }
 
 impl ResourceLimits {
-    /// Sets them on this process.
+    /// Sets them on this process. `others` is what the host knows of the threads of its user, of which this process may not
+    /// see all.
     ///
     /// # Errors
     /// What the system says against it.
     #[cfg(unix)]
-    pub(super) fn apply(&self) -> std::io::Result<()> {
+    #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "threads are not limited there"))]
+    pub(super) fn apply(&self, others: u64) -> std::io::Result<()> {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
         let set = |resource, value: u64| {
@@ -42,35 +44,55 @@ impl ResourceLimits {
         #[cfg(target_os = "linux")]
         {
             set(Resource::Data, u64::from(self.memory_mb) * 1_024 * 1_024)?;
-            set(Resource::Nproc, threads_of_this_user().saturating_add(self.threads.into()))?;
+            let present = threads_of_this_user().max(others);
+            set(Resource::Nproc, present.saturating_add(GROWTH).saturating_add(self.threads.into()))?;
         }
         Ok(())
     }
 
     /// Sets them on this process, as far as that is possible here: not at all.
     #[cfg(not(unix))]
-    pub(super) fn apply(&self) -> std::io::Result<()> {
+    pub(super) fn apply(&self, _others: u64) -> std::io::Result<()> {
         Ok(())
     }
 }
 
-/// Threads of the user that this process belongs to: the kernel counts all of them against the limit of each process.
+/// What the user's other processes may start later without taking the threads of this one: the kernel counts all of them
+/// against the limit of each process.
+#[cfg(target_os = "linux")]
+const GROWTH: u64 = 512;
+
+/// What a process of an adapter has beside the threads of its library, and the usual number of those.
+const USUAL_THREADS: u64 = 80;
+
+/// Threads that this host and so many processes of adapters may have: of processes that are not dumpable, a process of the
+/// same user may see nothing (`ProtectProc=invisible` of systemd).
+pub(super) fn threads_of_host(adapters: usize) -> u64 {
+    let own = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let own = number_after(&own, "Threads:").unwrap_or(0);
+    own.saturating_add(u64::try_from(adapters).unwrap_or(u64::MAX).saturating_mul(USUAL_THREADS))
+}
+
+/// Threads of the user that this process belongs to, as far as it can see them.
 #[cfg(target_os = "linux")]
 fn threads_of_this_user() -> u64 {
-    use std::{fs, os::unix::fs::MetadataExt as _};
+    use std::fs;
 
-    let user = rustix::process::getuid().as_raw();
+    let user = u64::from(rustix::process::getuid().as_raw());
     let Ok(processes) = fs::read_dir("/proc") else { return 0 };
     processes
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()))
-        .filter(|entry| entry.metadata().is_ok_and(|metadata| metadata.uid() == user))
         .filter_map(|entry| fs::read_to_string(entry.path().join("status")).ok())
-        .filter_map(|status| {
-            let threads = status.lines().find_map(|line| line.strip_prefix("Threads:"))?;
-            threads.trim().parse::<u64>().ok()
-        })
+        // The folder of a process that is not dumpable seems to be root's.
+        .filter(|status| number_after(status, "Uid:") == Some(user))
+        .filter_map(|status| number_after(&status, "Threads:"))
         .sum()
+}
+
+fn number_after(status: &str, name: &str) -> Option<u64> {
+    let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_whitespace().next()?.parse().ok()
 }
 
 /// Resident memory in bytes and open descriptors of this process; 0 where they cannot be told.
@@ -124,5 +146,18 @@ mod tests {
         let (resident, descriptors) = usage();
         assert!(resident > 1_024 * 1_024 && descriptors >= 3, "{resident} {descriptors}");
         assert!(threads_of_this_user() >= 1);
+        assert!(threads_of_host(2) > 2 * USUAL_THREADS);
+    }
+
+    #[test]
+    fn processes_that_are_not_dumpable_are_counted_too() {
+        let status = "Name:\tx\nUid:\t1000\t1000\t1000\t1000\nThreads:\t7\n";
+        assert_eq!((number_after(status, "Uid:"), number_after(status, "Threads:")), (Some(1_000), Some(7)));
+        let before = threads_of_this_user();
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).unwrap();
+        let hidden = threads_of_this_user();
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable).unwrap();
+        // Other tests start and end threads meanwhile; this process has at least two, beside all others of the user.
+        assert!(before >= 2 && hidden >= 2, "{before} {hidden}");
     }
 }

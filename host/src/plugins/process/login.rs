@@ -10,7 +10,10 @@ use adapter_abi::ErrorCode;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::errand::{self, Errand, ErrandError};
+use super::{
+    cage::Cage,
+    errand::{self, Errand, ErrandError, Locked},
+};
 use crate::plugins::{AdapterFailure, Library, LoginStep, integrity::PrivateCopy};
 
 /// Beyond the adapter's own deadline, for starting the process and loading the library.
@@ -23,6 +26,7 @@ const VARIABLES: [&str; 3] = ["TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 struct Question {
     library: PathBuf,
     shown_as: PathBuf,
+    cage: Cage,
     config_json: Zeroizing<String>,
     fields_json: Zeroizing<String>,
     deadline: Duration,
@@ -42,6 +46,7 @@ enum Answer {
 pub fn log_in(
     program: &Path,
     copy: &PrivateCopy,
+    cage: &Cage,
     config_json: &str,
     fields_json: &str,
     deadline: Duration,
@@ -49,6 +54,7 @@ pub fn log_in(
     let question = Question {
         library: copy.path().to_owned(),
         shown_as: copy.shown_as().to_owned(),
+        cage: cage.clone(),
         config_json: Zeroizing::new(config_json.to_owned()),
         fields_json: Zeroizing::new(fields_json.to_owned()),
         deadline,
@@ -68,14 +74,22 @@ pub fn log_in(
 
 /// Answers the question on standard input: the other end of [`log_in`].
 pub fn run() -> ExitCode {
-    errand::answer(|question: Question| {
-        let Question { library, shown_as, config_json, fields_json, deadline } = question;
-        let step = Library::map(&library, &shown_as)
-            .map_err(|error| AdapterFailure { code: ErrorCode::OTHER, message: error.to_string() })
+    errand::answer(|question: Question, locked| {
+        let Question { library, shown_as, config_json, fields_json, deadline, .. } = question;
+        let refused = |message: String| AdapterFailure { code: ErrorCode::OTHER, message };
+        let step = locked
+            .map_err(refused)
+            .and_then(|()| Library::map(&library, &shown_as).map_err(|error| refused(error.to_string())))
             .and_then(|library| library.log_in(&config_json, &fields_json, deadline));
         match step {
             Ok(step) => Answer::Step(step),
             Err(AdapterFailure { code, message }) => Answer::Failed { code: code.0, message },
         }
     })
+}
+
+impl Locked for Question {
+    fn cage(&self) -> (&Cage, &Path, &str) {
+        (&self.cage, &self.library, &self.config_json)
+    }
 }

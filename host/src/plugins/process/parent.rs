@@ -3,6 +3,8 @@
 //! Every method only adds to a bounded queue; one task owns the process, its streams and its watchdog, and reports what
 //! happens through [`AdapterEvents`]. Whatever ends the process, the feed hears of it as one status event.
 
+mod ends;
+mod launch;
 mod pipes;
 mod task;
 
@@ -46,6 +48,10 @@ pub(super) struct Plan {
     pub(super) settings: Arc<ProcessSettings>,
     /// What it may use.
     pub(super) limits: super::ResourceLimits,
+    /// Where the service manager gives a process of another user, instead of one of the host's own.
+    pub(super) socket: Option<std::path::PathBuf>,
+    /// What it may touch.
+    pub(super) cage: Arc<super::Cage>,
 }
 
 /// A running instance.

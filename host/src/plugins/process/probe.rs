@@ -13,7 +13,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::errand::{self, Errand, ErrandError};
+use super::{
+    cage::Cage,
+    errand::{self, Errand, ErrandError, Locked},
+};
 use crate::plugins::{Library, LibraryInfo, integrity::PrivateCopy};
 
 /// Longest time for a library to describe itself and to check its settings.
@@ -53,6 +56,7 @@ pub enum ProbeError {
 struct Question {
     library: PathBuf,
     shown_as: PathBuf,
+    cage: Cage,
     config_json: Option<Zeroizing<String>>,
 }
 
@@ -73,6 +77,7 @@ enum Answer {
 pub fn probe(
     program: &Path,
     copy: &PrivateCopy,
+    cage: &Cage,
     config_json: Option<&str>,
     config_context: &str,
 ) -> Result<LibraryInfo, ProbeError> {
@@ -80,6 +85,7 @@ pub fn probe(
     let question = Question {
         library: copy.path().to_owned(),
         shown_as: file(),
+        cage: cage.clone(),
         config_json: config_json.map(|json| Zeroizing::new(json.to_owned())),
     };
     let errand = Errand { name: "probe-adapter", variables: &[], timeout: PROBE_TIMEOUT };
@@ -95,8 +101,8 @@ pub fn probe(
 
 /// Answers the question on standard input: the other end of [`probe`].
 pub fn run() -> ExitCode {
-    errand::answer(|question: Question| match Library::map(&question.library, &question.shown_as) {
-        Err(error) => Answer::Refused(error.to_string()),
+    errand::answer(|question: Question, locked| match map(&question, locked) {
+        Err(error) => Answer::Refused(error),
         Ok(library) => {
             let checked = question.config_json.map_or(Ok(()), |json| library.validate_config(&json));
             match checked {
@@ -105,4 +111,15 @@ pub fn run() -> ExitCode {
             }
         }
     })
+}
+
+fn map(question: &Question, locked: Result<(), String>) -> Result<Library, String> {
+    locked?;
+    Library::map(&question.library, &question.shown_as).map_err(|error| error.to_string())
+}
+
+impl Locked for Question {
+    fn cage(&self) -> (&Cage, &Path, &str) {
+        (&self.cage, &self.library, self.config_json.as_ref().map_or("{}", |json| json))
+    }
 }

@@ -101,7 +101,7 @@ impl Listener {
     }
 
     /// Listens on loopback, where only a peer that knows the token is heard.
-    fn bind_loopback() -> io::Result<Self> {
+    pub(super) fn bind_loopback() -> io::Result<Self> {
         let socket = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
         socket.set_nonblocking(true)?;
         let address = format!("tcp://{}", socket.local_addr()?);

@@ -52,20 +52,29 @@ pub(super) struct Endpoint {
     pub(super) token: zeroize::Zeroizing<String>,
 }
 
-/// Sends what the intake has, until it is closed and empty. Must not run on the adapter's thread.
+/// Connects to the host, and shows that this is the process. Afterwards it may be impossible: a locked-in process makes no
+/// local connections.
 ///
 /// # Errors
-/// When the host cannot be reached, or the connection is lost: the process has to end then.
-pub(super) async fn run(
-    endpoint: Endpoint,
-    intake: Arc<Intake>,
-    doorbell: Arc<Doorbell>,
-    taken: Arc<Taken>,
-) -> Result<(), ZmqError> {
+/// When the host cannot be reached.
+pub(super) async fn connect(endpoint: &Endpoint) -> Result<PushSocket, ZmqError> {
     let mut socket = PushSocket::new();
     let late = || ZmqError::Other("the host does not take the connection for ticks");
     tokio::time::timeout(CONNECT_TIMEOUT, socket.connect(&endpoint.address)).await.map_err(|_| late())??;
     socket.send(endpoint.token.as_bytes().to_vec().into()).await?;
+    Ok(socket)
+}
+
+/// Sends what the intake has, until it is closed and empty. Must not run on the adapter's thread.
+///
+/// # Errors
+/// When the connection is lost: the process has to end then.
+pub(super) async fn run(
+    mut socket: PushSocket,
+    intake: Arc<Intake>,
+    doorbell: Arc<Doorbell>,
+    taken: Arc<Taken>,
+) -> Result<(), ZmqError> {
     let mut sent = 0_u64;
     let (mut ready, mut batches, mut frames) = (Vec::new(), Vec::new(), Vec::new());
     loop {

@@ -26,8 +26,8 @@ pub(super) struct Streams {
     pub(super) output: Box<dyn Write + Send>,
 }
 
-/// Takes standard input and output. From then on the library reads nothing from its standard input, and what it prints
-/// goes to standard error, which the host logs.
+/// Takes standard input and output, as the first thing that a process does which will load a library. From then on the
+/// library reads nothing from its standard input, and what it prints goes to standard error, which the host logs.
 ///
 /// # Errors
 /// What the system says against it.
@@ -35,6 +35,7 @@ pub(super) struct Streams {
 pub(super) fn take() -> io::Result<Streams> {
     use std::fs::File;
 
+    super::cage::begin();
     let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), FIRST_PRIVATE)?;
     let output = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), FIRST_PRIVATE)?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;

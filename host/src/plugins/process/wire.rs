@@ -7,7 +7,7 @@ use adapter_abi::{ErrorCode, HealthSnapshot, OutcomeCode, StatusEvent, StatusKin
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::limits::ResourceLimits;
+use super::{cage::Cage, limits::ResourceLimits};
 
 /// Longest line in either direction. A child that sends a longer one is killed.
 pub(super) const MAX_LINE_BYTES: usize = 4 * 1_024 * 1_024;
@@ -50,8 +50,10 @@ pub(super) enum ToChild {
 pub(super) struct Begin {
     /// Names the instance in logs.
     pub(super) label: String,
-    /// The private copy of the library.
+    /// The private copy of the library, or the operator's file for a process that cannot reach the copy.
     pub(super) library: PathBuf,
+    /// What such a process must find in that file.
+    pub(super) sha256: Option<String>,
     /// The operator's file, for messages.
     pub(super) shown_as: PathBuf,
     /// The adapter's settings.
@@ -64,6 +66,12 @@ pub(super) struct Begin {
     pub(super) token: Zeroizing<String>,
     /// What the process may use.
     pub(super) limits: ResourceLimits,
+    /// Threads of the host and of its other processes, as far as the host knows.
+    pub(super) others: u64,
+    /// What the process may touch.
+    pub(super) cage: Cage,
+    /// Its own cache folder; none when the service manager has given it one.
+    pub(super) cache: Option<PathBuf>,
     /// The most verbose level of log lines.
     pub(super) log_level: u8,
 }

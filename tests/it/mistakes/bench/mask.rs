@@ -4,9 +4,16 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// What `check` found good, and its word on a calendar that changes with the day.
+/// What `check` found good, and what is said of a calendar that changes with the day, and of the kernel of this machine.
 pub(super) fn is_aside(line: &str) -> bool {
-    line.starts_with("ok       ") || line.starts_with("warning  calendar of the exchanges (the built-in one)")
+    const ASIDE: [&str; 5] = [
+        "ok       ",
+        "Confined, in processes of their own",
+        "warning  calendar of the exchanges (the built-in one)",
+        "warning  the kernel has",
+        "warning  system calls cannot be filtered",
+    ];
+    ASIDE.iter().any(|beginning| line.starts_with(beginning))
 }
 
 /// A line of a log without the moment in front.

@@ -70,12 +70,13 @@ pub(crate) struct Outcome {
 
 fn plugins(fault: &Fault, isolation: &str, trigger: &Path) -> String {
     let Fault { name, more, .. } = fault;
+    let folder = trigger.parent().unwrap_or(trigger).display();
     let trigger = trigger.display();
     format!(
         "[bus]\nbrokers = []\n\n[[adapter]]\nname = \"steady\"\nlibrary = \"adapter_faulty\"\n\
          isolation = \"{isolation}\"\nthrottle_ms = 0\n[adapter.config]\nrate_hz = {RATE_HZ}.0\n\n\
-         [[adapter]]\nname = \"victim\"\nlibrary = \"adapter_faulty\"\nisolation = \"{isolation}\"\n{more}\n\
-         [adapter.config]\nrate_hz = 50.0\nfault = \"{name}\"\ntrigger = '{trigger}'\n"
+         [[adapter]]\nname = \"victim\"\nlibrary = \"adapter_faulty\"\nisolation = \"{isolation}\"\n\
+         writable = ['{folder}']\n{more}\n[adapter.config]\nrate_hz = 50.0\nfault = \"{name}\"\ntrigger = '{trigger}'\n"
     )
 }
 

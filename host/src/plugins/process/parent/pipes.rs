@@ -7,8 +7,8 @@ use std::{
 
 use adapter_abi::LogLevel;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    process::{ChildStderr, ChildStdin},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader},
+    process::ChildStderr,
     sync::{mpsc, watch},
 };
 
@@ -23,7 +23,7 @@ const MAX_STDERR_LINE_BYTES: u64 = 4_096;
 
 /// Writes commands to the process, which may be slow to read them. Ends when the process is gone.
 pub(super) async fn write(
-    mut input: ChildStdin,
+    mut input: Box<dyn AsyncWrite + Send + Unpin>,
     begin: ToChild,
     mut commands: mpsc::Receiver<ToChild>,
     shared: Arc<Shared>,

@@ -1,30 +1,29 @@
 //! The life of a process: started, heard, watched, and described when it is over.
 
 use std::{
-    process::{ExitStatus, Stdio},
+    path::PathBuf,
+    pin::pin,
+    process::ExitStatus,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use adapter_abi::{ErrorCode, HealthSnapshot, LogLevel, StatusEvent, StatusKind, SubscriptionOutcome};
 use futures_util::StreamExt as _;
-use tokio::{
-    process::{Child, ChildStdout, Command},
-    sync::mpsc,
-    task::JoinHandle,
-};
+use tokio::{io::AsyncRead, sync::mpsc, task::JoinHandle};
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
-use zeroize::Zeroizing;
 
-#[cfg(unix)]
-use super::super::signal_name;
 use super::{
     super::{
         ResourceLimits,
-        receiver::{self, Listener},
+        limits::threads_of_host,
+        quota, receiver, starter,
         wire::{self, Begin, FromChild, MAX_LINE_BYTES, ToChild},
     },
-    Plan, SHUTDOWN_MARGIN, Shared, pipes,
+    Plan, SHUTDOWN_MARGIN, Shared,
+    ends::{End, describe, ending},
+    launch::{Launched, Process},
+    pipes,
 };
 use crate::plugins::{
     AdapterEvents,
@@ -37,50 +36,16 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// Descriptors that are left when an adapter counts as having used all of them: enough to be still able to say so.
 const LAST_DESCRIPTORS: u64 = 8;
 
-/// Where an adapter keeps what can be had again, as the SDK knows it.
-const CACHE_DIR: &str = "TICKHOST_CACHE_DIR";
-
-/// Variables that a process gets from the host's environment, which may hold secrets.
-pub(in crate::plugins::process) const INHERITED: [&str; 17] = [
-    "PATH",
-    "HOME",
-    "TZ",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-    "SYSTEMROOT",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "RUST_BACKTRACE",
-    "LLVM_PROFILE_FILE",
-];
-
 /// Owns the process.
 pub(super) struct Task {
     events: Arc<dyn AdapterEvents>,
     shared: Arc<Shared>,
     watchdog: Watchdog,
     limits: ResourceLimits,
+    cache: PathBuf,
+    cache_mb: u32,
     invalid: u64,
     lost: u64,
-}
-
-/// Why a process is over.
-enum End {
-    /// The library has ended, and said how.
-    Reported(StatusKind, ErrorCode, String),
-    /// The host ends it, for this reason.
-    Killed(ErrorCode, String),
-    /// It ended without a word.
-    Gone,
-    /// As it was told.
-    Stopped,
 }
 
 impl Task {
@@ -91,17 +56,20 @@ impl Task {
         commands: mpsc::Receiver<ToChild>,
     ) -> StatusEvent {
         let label = plan.label.clone();
-        match Self::start(&plan) {
-            Ok((child, listener, token)) => {
+        let cache = plan.settings.cache_dir.join(&*plan.name);
+        match Launched::start(&plan, &cache).await {
+            Ok(launched) => {
                 let task = Self {
                     events: Arc::clone(&plan.events),
                     shared,
                     watchdog: Watchdog::new(Instant::now()),
                     limits: plan.limits,
+                    cache,
+                    cache_mb: plan.cage.cache_mb,
                     invalid: 0,
                     lost: 0,
                 };
-                let event = task.serve(&plan, child, listener, token, commands).await;
+                let event = task.serve(&plan, launched, commands).await;
                 tracing::debug!(instance = label, message = %event.message, "The process of an adapter has ended");
                 event
             }
@@ -113,55 +81,30 @@ impl Task {
         }
     }
 
-    fn start(plan: &Plan) -> std::io::Result<(Child, Listener, Zeroizing<String>)> {
-        let settings = &plan.settings;
-        let listener = {
-            // The socket belongs to the runtime that reads it.
-            let _entered = settings.ticks.enter();
-            Listener::bind(&settings.run_dir)?
-        };
-        let token = Zeroizing::new(format!("{:032x}", rand::random::<u128>()));
-        let mut command = Command::new(&settings.program);
-        command.arg("run-adapter").arg(&*plan.name).env_clear();
-        for name in INHERITED {
-            for name in [name.to_owned(), name.to_lowercase()] {
-                if let Some(value) = std::env::var_os(&name) {
-                    command.env(name, value);
-                }
-            }
-        }
-        command.env(CACHE_DIR, &settings.cache_dir);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        // A group of its own: Ctrl-C in the host's terminal is the host's affair, and what the library starts is killed
-        // with it.
-        #[cfg(unix)]
-        command.process_group(0);
-        Ok((command.spawn()?, listener, token))
-    }
-
     async fn serve(
         mut self,
         plan: &Plan,
-        mut child: Child,
-        listener: Listener,
-        token: Zeroizing<String>,
+        launched: Launched,
         commands: mpsc::Receiver<ToChild>,
     ) -> StatusEvent {
-        self.shared.pid.store(child.id().unwrap_or(0), Ordering::Relaxed);
-        let (Some(input), Some(output), Some(errors)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return ending(StatusKind::FAILED, ErrorCode::OTHER, "its process has no streams".to_owned());
-        };
+        let Launched { mut process, input, output, errors, listener, token } = launched;
+        self.shared.pid.store(process.id(), Ordering::Relaxed);
+        let is_foreign = matches!(process, Process::Foreign);
+        // Another user cannot reach the copy, and proves that the file is the same.
+        let library = if is_foreign { plan.copy.shown_as() } else { plan.copy.path() };
         let begin = ToChild::Begin(Box::new(Begin {
             label: plan.label.clone(),
-            library: plan.copy.path().to_owned(),
+            library: std::path::absolute(library).unwrap_or_else(|_| library.to_owned()),
+            sha256: is_foreign.then(|| plan.copy.sha256().to_string()),
             shown_as: plan.copy.shown_as().to_owned(),
             config_json: plan.config_json.clone(),
             credentials_json: self.events.credentials(),
             endpoint: listener.address().to_owned(),
             token: token.clone(),
             limits: plan.limits,
+            others: threads_of_host(starter::running()),
+            cage: (*plan.cage).clone(),
+            cache: (!is_foreign).then(|| self.cache.clone()),
             log_level: self.events.log_level().0,
         }));
         let mut ticks = Some({
@@ -179,39 +122,44 @@ impl Task {
             Arc::clone(&self.shared),
             Arc::clone(&self.events),
         ));
-        let log = tokio::spawn(pipes::log_errors(errors, Arc::clone(&self.events)));
+        let log = errors.map(|errors| tokio::spawn(pipes::log_errors(errors, Arc::clone(&self.events))));
         let mut lines = FramedRead::new(output, LinesCodec::new_with_max_length(MAX_LINE_BYTES));
-        let end = self.watch(&mut child, &mut lines, &mut ticks).await;
+        let end = self.watch(&mut process, &mut lines, &mut ticks).await;
         if matches!(end, End::Reported(..)) {
             // The library has ended in good order, and the process is asked to: what it has still to send is sent.
             self.shared
                 .shutdown
                 .send_if_modified(|asked| asked.replace(asked.unwrap_or(LAST_WORDS)).is_none());
-            _ = tokio::time::timeout(LAST_WORDS, child.wait()).await;
+            _ = tokio::time::timeout(LAST_WORDS, process.wait()).await;
         }
         writer.abort();
-        let status = self.finish(&mut child, &end).await;
+        let status = self.finish(&mut process, &end).await;
         if let Some(mut ticks) = ticks
             && tokio::time::timeout(LAST_WORDS, &mut ticks).await.is_err()
         {
             ticks.abort();
         }
         // What a dying process printed is the best description of its death.
-        _ = tokio::time::timeout(LAST_WORDS, log).await;
-        describe(end, status, &self.limits)
+        if let Some(log) = log {
+            _ = tokio::time::timeout(LAST_WORDS, log).await;
+        }
+        describe(end, status, &self.limits, self.cache_mb)
     }
 
     /// Until the process has ended, or must.
     async fn watch(
         &mut self,
-        child: &mut Child,
-        lines: &mut FramedRead<ChildStdout, LinesCodec>,
+        process: &mut Process,
+        lines: &mut FramedRead<Box<dyn AsyncRead + Send + Unpin>, LinesCodec>,
         ticks: &mut Option<JoinHandle<Result<(), receiver::ReceiveError>>>,
     ) -> End {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stop_at: Option<Instant> = None;
         let mut shutdown = self.shared.shutdown.subscribe();
+        // The folder of another user is that user's affair.
+        let counted = matches!(process, Process::Own(_)).then(|| self.cache.clone());
+        let mut overfull = pin!(quota::exceeded(counted, self.cache_mb));
         let end = loop {
             tokio::select! {
                 line = lines.next() => match line {
@@ -231,7 +179,7 @@ impl Task {
                         Err(_) => break End::Killed(ErrorCode::OTHER, "taking its ticks failed in the host".into()),
                     }
                 }
-                _ = child.wait() => {
+                _ = process.wait() => {
                     // What it still said stands in the pipe.
                     while let Ok(Some(Ok(line))) = tokio::time::timeout(LAST_WORDS, lines.next()).await {
                         if let Some(end) = self.hear(&line) {
@@ -243,6 +191,7 @@ impl Task {
                 time = pipes::asked_to_stop(&mut shutdown), if stop_at.is_none() => {
                     stop_at = Some(Instant::now() + time + SHUTDOWN_MARGIN);
                 }
+                said = &mut overfull => break End::Overfull(said),
                 _ = look.tick() => {
                     let now = Instant::now();
                     if stop_at.is_some_and(|at| at <= now) {
@@ -315,71 +264,21 @@ impl Task {
     }
 
     /// Kills the process and all that it started, and learns how it ended if that was its own doing.
-    async fn finish(&self, child: &mut Child, end: &End) -> Option<ExitStatus> {
+    async fn finish(&self, process: &mut Process, end: &End) -> Option<ExitStatus> {
         let ended = if matches!(end, End::Gone) {
             // Its streams are closed; the system may still be busy with the rest.
-            tokio::time::timeout(LAST_WORDS, child.wait()).await.ok().and_then(Result::ok)
+            tokio::time::timeout(LAST_WORDS, process.wait()).await.ok().and_then(Result::ok)
         } else {
             None
         };
-        #[cfg(unix)]
-        if let Some(group) = i32::try_from(self.shared.pid.load(Ordering::Relaxed))
-            .ok()
-            .and_then(rustix::process::Pid::from_raw)
-        {
-            // Also when the process itself has ended, since it may have left others. When there are none the call fails.
-            _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-        if ended.is_none() {
-            _ = child.start_kill();
-            _ = child.wait().await;
+        process.kill(self.shared.pid.load(Ordering::Relaxed), ended.is_some()).await;
+        if matches!(end, End::Overfull(_)) {
+            let cache = self.cache.clone();
+            // A failure in the host leaves the folder as it is, and the next look sees it.
+            _ = tokio::task::spawn_blocking(move || quota::empty(&cache)).await;
         }
         ended
     }
-}
-
-/// One sentence about an end.
-fn describe(end: End, status: Option<ExitStatus>, limits: &ResourceLimits) -> StatusEvent {
-    match end {
-        End::Stopped => ending(StatusKind::STOPPED, ErrorCode::NONE, String::new()),
-        End::Reported(kind, code, message) => ending(kind, code, message),
-        End::Killed(code, message) => ending(StatusKind::FAILED, code, message),
-        End::Gone => {
-            let message = status.map_or_else(
-                || "its process closed its streams".to_owned(),
-                |status| how_it_ended(status, limits),
-            );
-            ending(StatusKind::FAILED, ErrorCode::OTHER, message)
-        }
-    }
-}
-
-/// How a process ended, for people.
-fn how_it_ended(status: ExitStatus, limits: &ResourceLimits) -> String {
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::ExitStatusExt as _;
-
-        if let Some(signal) = status.signal() {
-            let name = signal_name(signal);
-            let hint = if name == "SIGABRT" {
-                format!(" (an abort, or an allocation beyond its {} MiB)", limits.memory_mb)
-            } else {
-                String::new()
-            };
-            return format!("its process crashed with {name}{hint}");
-        }
-    }
-    #[cfg(not(unix))]
-    let _no_signals_here = limits;
-    match status.code() {
-        Some(code) => format!("its process ended by itself with exit code {code}"),
-        None => "its process ended by itself".to_owned(),
-    }
-}
-
-fn ending(kind: StatusKind, code: ErrorCode, message: String) -> StatusEvent {
-    StatusEvent { kind, code, request: 0, retry_in_ms: 0, message: message.into() }
 }
 
 /// How the receiver of ticks ended; waits for ever when that was heard already.

@@ -105,7 +105,12 @@ fn carry(loopback: bool, publish: impl FnOnce(&Arc<Intake>, &Heard) + Send + 'st
     let taken = Arc::<Taken>::default();
     let child = {
         let taken = Arc::clone(&taken);
-        std::thread::spawn(move || runtime().block_on(sender::run(endpoint, intake, doorbell, taken)))
+        std::thread::spawn(move || {
+            runtime().block_on(async {
+                let socket = sender::connect(&endpoint).await?;
+                sender::run(socket, intake, doorbell, taken).await
+            })
+        })
     };
     let events = Arc::clone(&heard) as Arc<dyn AdapterEvents>;
     let received = host.block_on(async {
@@ -225,7 +230,8 @@ async fn somebody_who_does_not_know_the_token_is_turned_away_and_the_process_is_
     intake.offer_ltp(&[tick(1, 1)]);
     intake.close();
     doorbell.ring();
-    let sent = tokio::time::timeout(SOON, sender::run(good_endpoint, intake, doorbell, taken)).await;
+    let socket = sender::connect(&good_endpoint).await.unwrap();
+    let sent = tokio::time::timeout(SOON, sender::run(socket, intake, doorbell, taken)).await;
     sent.expect("in time").unwrap();
     tokio::time::timeout(SOON, receiving).await.expect("in time").unwrap().unwrap();
     assert_eq!(heard.ticks.lock().len(), 1);
