@@ -26,6 +26,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("max_connections", "1", "0"),
     ("max_connections_per_key", "1000000", "1000001"),
     ("max_connections_per_address", "7", "seven"),
+    ("max_connections_without_key", "16", "15"),
+    ("max_connections_without_key_per_address", "16", "15"),
     ("max_subscriptions_per_client", "100000", "100001"),
     ("max_frame_bytes", "65536", "1023"),
     ("max_frame_bytes_before_auth", "1024", "67108865"),
