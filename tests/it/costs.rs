@@ -40,12 +40,9 @@ async fn upgrade(host: &Host) -> TcpStream {
     socket
 }
 
-/// Sends until the host takes no more, and reads nothing.
+/// Sends until the host ends it, and reads nothing.
 async fn pour(socket: &mut TcpStream, bytes: &[u8]) {
-    let _stuck = tokio::time::timeout(Duration::from_secs(2), async {
-        while socket.write_all(bytes).await.is_ok() {}
-    })
-    .await;
+    let _stuck = tokio::time::timeout(SOON, async { while socket.write_all(bytes).await.is_ok() {} }).await;
 }
 
 #[tokio::test]
