@@ -34,7 +34,7 @@ pub(super) async fn exceeded(folder: Option<PathBuf>, most_mb: u32) -> String {
         tokio::time::sleep(LOOK_EVERY).await;
         let looked_at = folder.clone();
         // A look that failed in the host says nothing; there is another one soon.
-        let held = tokio::task::spawn_blocking(move || measure(&looked_at, most)).await.unwrap_or_default();
+        let held = crate::blocking::off_thread(move |_| measure(&looked_at, most)).await.unwrap_or_default();
         if held.bytes > most {
             return format!(
                 "its cache folder {} held more than {most_mb} MiB, and was emptied: it leaks files, or needs a higher \

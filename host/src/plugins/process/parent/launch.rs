@@ -156,7 +156,7 @@ impl Process {
         // What it left behind in other groups has come to the host by now.
         #[cfg(target_os = "linux")]
         {
-            let left = tokio::task::spawn_blocking(orphans::end_all).await.unwrap_or(0);
+            let left = crate::blocking::off_thread(|_| orphans::end_all()).await.unwrap_or(0);
             if left > 0 {
                 tracing::warn!(left, "An adapter left processes behind, which were ended");
             }

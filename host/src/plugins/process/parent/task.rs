@@ -275,7 +275,7 @@ impl Task {
         if matches!(end, End::Overfull(_)) {
             let cache = self.cache.clone();
             // A failure in the host leaves the folder as it is, and the next look sees it.
-            _ = tokio::task::spawn_blocking(move || quota::empty(&cache)).await;
+            _ = crate::blocking::off_thread(move |_| quota::empty(&cache)).await;
         }
         ended
     }
