@@ -286,7 +286,7 @@ impl Entry {
         let (newest_ts_ns, late) = (self.newest_ts_ns, self.late);
         let known = known_count(self.quote.fields, field::VOLUME, self.quote.volume);
         let volume = known_count(fields, field::VOLUME, volume);
-        if !volume.zip(known).is_some_and(|(volume, known)| volume < known) {
+        if volume.zip(known).is_none_or(|(volume, known)| volume >= known) {
             let changed = take(self);
             (self.newest_ts_ns, self.late) = (newest_ts_ns, late);
             return Some(changed);

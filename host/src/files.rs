@@ -28,9 +28,9 @@ pub(crate) struct Wanted<'a> {
 /// # Errors
 /// The system's; what was there is there still then, unless only the last step failed, which makes it durable.
 pub(crate) fn replace(path: &Path, bytes: &[u8], wanted: Wanted<'_>) -> io::Result<()> {
-    may_wait();
     use io::Write as _;
 
+    may_wait();
     let name =
         path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it has no name"))?;
     let mut aside = std::ffi::OsString::from(".");
