@@ -131,11 +131,11 @@ impl Healthy {
         let address = target.host.websocket;
         for _ in 0..clients {
             let raw = Raw::login(address, &target::bus_key()).await.expect("a healthy client is let in");
-            tasks.push(tokio::spawn(read_bus(subscribed(raw, "NSE", "H").await, shared.clone())));
+            tasks.push(tokio::spawn(read_bus(subscribed(raw, published()).await, shared.clone())));
         }
         for _ in 0..2 {
             let raw = Raw::login(address, &target::other_key()).await.expect("a healthy client is let in");
-            tasks.push(tokio::spawn(read_other(subscribed(raw, "NSE", "S").await, shared.clone())));
+            tasks.push(tokio::spawn(read_other(subscribed(raw, simulated()).await, shared.clone())));
         }
         let publisher = Publisher::connect(target.host.bus).await;
         tasks.push(tokio::spawn(publish(publisher, shared.clone())));
@@ -163,8 +163,17 @@ impl Healthy {
     }
 }
 
-async fn subscribed(mut raw: Raw, exchange: &str, prefix: &str) -> Raw {
-    let names: Vec<String> = (0..SYMBOLS).map(|number| format!("{exchange}:{prefix}{number}")).collect();
+/// What the healthy publisher publishes.
+fn published() -> Vec<String> {
+    (0..SYMBOLS).map(|place| format!("NSE:H{place}")).collect()
+}
+
+/// Of what the simulated exchange has.
+fn simulated() -> Vec<String> {
+    ["RELIANCE", "SBIN", "INFY", "TCS"].map(|symbol| format!("NSE:{symbol}")).into()
+}
+
+async fn subscribed(mut raw: Raw, names: Vec<String>) -> Raw {
     assert!(raw.send(&json!({"action": "subscribe", "symbols": names, "mode": "LTP"})).await);
     let answer = raw.find(|message| message["type"] == "subscribe").await.expect("an acknowledgement");
     assert_eq!(answer["status"], "success", "{answer}");

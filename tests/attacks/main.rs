@@ -41,6 +41,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use futures_util::future::BoxFuture;
+use integration_tests::openalgo::Stored;
 
 use self::{
     healthy::{Healthy, Phase},
@@ -82,6 +83,8 @@ enum Command {
 struct Attack {
     name: &'static str,
     what: &'static str,
+    /// What OpenAlgo's database has of keys.
+    stored: Stored,
     run: for<'a> fn(&'a Target, Instant) -> BoxFuture<'a, String>,
 }
 
@@ -90,71 +93,91 @@ const ATTACKS: &[Attack] = &[
     Attack {
         name: "restart",
         what: "200 clients of one key and 1,000 of 20 connect at once to a host that has just started",
+        stored: Stored::REAL,
         run: |target, until| Box::pin(logins::restart(target, until)),
     },
     Attack {
         name: "cache_invalidate",
         what: "a publisher invalidates users, known and unknown, as fast as it can",
+        stored: Stored::REAL,
         run: |target, until| Box::pin(publishers::cache_invalidate(target, until)),
     },
     Attack {
         name: "unread_replies",
         what: "1,000 connections without a key send requests of 4 KB and read no answer",
+        stored: Stored::REAL,
         run: |target, until| Box::pin(strangers::unread_replies(target, until)),
     },
     Attack {
         name: "idle_clients",
         what: "connections with a key that do nothing, as many as there may be, and then go",
+        stored: Stored::REAL,
         run: |target, until| Box::pin(clients::idle(target, until)),
     },
     Attack {
         name: "bus_symbols",
         what: "a publisher sends 100,000 symbols, of which all are subscribed and left again",
+        stored: Stored::REAL,
         run: |target, until| Box::pin(publishers::many_symbols(target, until)),
     },
     Attack {
         name: "locked_database",
         what: "another program holds OpenAlgo's database exclusively while clients log in",
+        stored: Stored::REAL,
         run: |target, until| Box::pin(logins::locked_database(target, until)),
     },
     Attack {
         name: "wrong_keys",
         what: "300 connections send wrong keys in a row, again and again; 24 good keys log in beside them",
+        stored: Stored::REAL,
+        run: |target, until| Box::pin(logins::wrong_keys(target, until)),
+    },
+    Attack {
+        name: "wrong_keys_hashes",
+        what: "the same against a database that has the hashes of keys only, as old ones do",
+        stored: Stored { is_encrypted: false, ..Stored::REAL },
         run: |target, until| Box::pin(logins::wrong_keys(target, until)),
     },
     Attack {
         name: "forged_orders",
-        what: "a publisher sends order updates that look like ticks, are nested 5,000 deep, and 60 KB ones in a flood",
+        what: "a publisher sends order updates that look like ticks, are nested 5,000 deep, and 12 KB ones in a flood",
+        stored: Stored::REAL,
         run: |target, until| Box::pin(publishers::forged_orders(target, until)),
     },
     Attack {
         name: "churn",
         what: "five clients subscribe to 3,000 symbols and leave them, in turn, as fast as they can",
+        stored: Stored::REAL,
         run: |target, until| Box::pin(clients::churn(target, until)),
     },
     Attack {
         name: "pongs",
         what: "five clients send pongs that nobody asked for, as fast as they can",
+        stored: Stored::REAL,
         run: |target, until| Box::pin(clients::pongs(target, until)),
     },
     Attack {
         name: "bare_connections",
         what: "a stranger keeps 1,500 connections open and says nothing",
+        stored: Stored::REAL,
         run: |target, until| Box::pin(strangers::bare_connections(target, until)),
     },
     Attack {
         name: "slow_requests",
         what: "100 requests of the operator's port that never end",
+        stored: Stored::REAL,
         run: |target, until| Box::pin(strangers::slow_requests(target, until)),
     },
     Attack {
         name: "silent_publishers",
         what: "300 publishers that say nothing, beside one that publishes",
+        stored: Stored::REAL,
         run: |target, until| Box::pin(publishers::silent(target, until)),
     },
     Attack {
         name: "bad_greetings",
         what: "connections to the bus and to the client port that speak another language, as fast as they come",
+        stored: Stored::REAL,
         run: |target, until| Box::pin(strangers::bad_greetings(target, until)),
     },
 ];
@@ -193,7 +216,7 @@ async fn main() {
 
 /// Runs one attack against a host of its own and prints its line.
 async fn measure(attack: &Attack, lasting: Duration, settle: Duration) {
-    let target = Target::start();
+    let target = Target::start(attack.stored);
     let healthy = Healthy::start(&target, 8).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     healthy.enter(Phase::Rest);

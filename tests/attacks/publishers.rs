@@ -83,7 +83,7 @@ pub(crate) async fn forged_orders(target: &Target, until: Instant) -> String {
         "broker": "zerodha", "topic": "NSE_FORGED_LTP", "data": {"ltp": 1.0}});
     let nested = format!("{{\"user_id\":\"user0\",\"a\":{}{}}}", "[".repeat(5_000), "]".repeat(5_000));
     let large =
-        json!({"type": "order_update", "user_id": "user0", "orderid": "1", "note": "x".repeat(60_000)});
+        json!({"type": "order_update", "user_id": "user0", "orderid": "1", "note": "x".repeat(12_000)});
     let mut sent = 0_u64;
     while Instant::now() < until {
         publisher.send("zerodha_user0_orders", &forged).await;

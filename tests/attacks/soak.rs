@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use integration_tests::process::adapters_of;
+use integration_tests::{openalgo::Stored, process::adapters_of};
 use serde_json::json;
 
 use crate::{
@@ -25,7 +25,7 @@ const CHANGING: usize = 100;
 
 /// Attacks for so long, and prints a line for each attack and a last one.
 pub(crate) async fn run(lasting: Duration) {
-    let target = Target::start();
+    let target = Target::start(Stored::REAL);
     let healthy = Healthy::start(&target, STAYING).await;
     healthy.enter(Phase::Rest);
     let (is_over, changes, kills) =

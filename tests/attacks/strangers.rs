@@ -65,7 +65,7 @@ pub(crate) async fn slow_requests(target: &Target, until: Instant) -> String {
         }
     });
     let looks = async {
-        let (mut asked, mut failed, mut slowest) = (0, 0, Duration::ZERO);
+        let (mut asked, mut failed, mut slowest, mut probes) = (0, 0, Duration::ZERO, 0);
         while Instant::now() < until {
             let began = Instant::now();
             let command = target.host.command(&["alive"]);
@@ -73,9 +73,17 @@ pub(crate) async fn slow_requests(target: &Target, until: Instant) -> String {
             asked += 1;
             failed += u32::from(!answer.is_ok_and(|answer| answer.status.success()));
             slowest = slowest.max(began.elapsed());
+            // As a load balancer's probe, through the same port as the slow ones. It panics where it gets no answer.
+            let probe =
+                tokio::spawn(async move { integration_tests::http::get(address, "/livez").await.status });
+            let answer = tokio::time::timeout(Duration::from_secs(3), probe).await;
+            probes += u32::from(!matches!(answer, Ok(Ok(200))));
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        format!("`tickhost alive` {asked} times, failed {failed}, slowest {:.2} s", slowest.as_secs_f64())
+        format!(
+            "{asked} times: `tickhost alive` failed {failed}, slowest {:.2} s; `/livez` failed {probes}",
+            slowest.as_secs_f64()
+        )
     };
     let (_, looks) = tokio::join!(join_all(attackers), looks);
     looks

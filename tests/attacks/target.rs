@@ -21,8 +21,8 @@ pub(crate) struct Target {
 
 impl Target {
     /// Starts a host as an operator would, but that it sends each tick and serves the simulated exchange.
-    pub(crate) fn start() -> Self {
-        let (host, database) = openalgo::host(USERS, "bus", Stored::REAL);
+    pub(crate) fn start(stored: Stored) -> Self {
+        let (host, database) = openalgo::host(USERS, "bus", stored);
         Connection::open(&database)
             .and_then(|open| open.execute("UPDATE auth SET broker = 'sim' WHERE name = 'user1'", []))
             .expect("a user of the simulated exchange");

@@ -22,7 +22,7 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     match u16::try_from(payload.len()).unwrap() {
         length @ 0..=125 => frame.push(0x80 | u8::try_from(length).unwrap()),
         length => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 | 0x7e);
             frame.extend_from_slice(&length.to_be_bytes());
         }
     }
@@ -53,7 +53,7 @@ async fn a_stranger_that_reads_no_replies_costs_little() {
         frame(1, format!("{{\"action\":\"ping\",\"timestamp\":\"{}\"}}", "x".repeat(4_000)).as_bytes());
     let mut strangers = Vec::new();
     for _ in 0..100 {
-        let mut socket = upgrade(&host).await;
+        let socket = upgrade(&host).await;
         // As much as the host reads, and more.
         let _full = socket.try_write(&ping.repeat(100));
         strangers.push(socket);
@@ -102,7 +102,7 @@ async fn those_for_whom_most_waits_go_when_all_is_too_much() {
         host.metric("tickhost_server_sessions_displaced_for_memory_total").await >= 1.0
     })
     .await;
-    assert!(host.metric("tickhost_server_waiting_bytes").await <= (16 * MIB) as f64);
+    assert!(host.metric("tickhost_server_waiting_bytes").await <= 16.0 * 1_048_576.0);
     bystander.tick().await;
     let closes = host.get("/metrics").await.body;
     assert!(closes.contains("tickhost_session_closes_total{reason=\"slow_client\"}"), "{closes}");

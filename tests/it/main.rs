@@ -50,6 +50,7 @@ mod mistakes;
 mod no_otel;
 #[cfg(feature = "otel")]
 mod otel;
+mod promises;
 mod protocol;
 mod reload;
 mod slow_client;

@@ -36,8 +36,6 @@ const CASES: &[(&str, &str, &str)] = &[
     ("max_entries_per_second", "1", "0"),
     ("entry_burst", "5", "-5"),
     ("max_waiting_bytes", "16777216", "16777215"),
-    ("max_connections_without_key", "16", "15"),
-    ("max_connections_without_key_per_address", "16", "a lot"),
     ("outbox_frames", "16", "15"),
     ("lossless_for", "alice, 0f3a", "alice; bob"),
     ("lossless_frames", "16", "15"),

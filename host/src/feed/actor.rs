@@ -271,6 +271,7 @@ impl Actor {
                 } else if status.kind == StatusKind::CONNECTED {
                     // Before it connects an adapter may have taken another list.
                     self.lists.note();
+                    self.renewal.note_taken();
                 }
             }
             InstanceReport::Outcomes(request, outcomes) => {

@@ -1,14 +1,14 @@
 //! When the instances of a feed are told of new credentials. Pure: time is handed in.
 //!
 //! Whoever connects to a broker again and again with one account gets it locked. So the first change is told at once, those that
-//! follow it soon wait, longer and longer, and of all that come meanwhile the last one counts. Credentials that are the ones
-//! told last are none to tell.
+//! follow it soon wait, longer and longer unless the broker took the ones before, and of all that come meanwhile the last one
+//! counts. Credentials that are the ones told last are none to tell.
 
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-/// Pause after the first change; doubles with each that follows before [`QUIET_AFTER`].
+/// Pause after a change; doubles with each that follows before [`QUIET_AFTER`], while the broker takes none of them.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Longest pause.
@@ -46,6 +46,12 @@ impl Renewal {
         self.read_again = None;
     }
 
+    /// The broker took what they were told: that it refuses them later is no failed attempt, and the next ones need not wait
+    /// for more than the shortest pause.
+    pub(super) const fn note_taken(&mut self) {
+        self.pause = Duration::ZERO;
+    }
+
     /// They could not be read: what there was goes on to count, until it is known whether they have changed.
     pub(super) fn note_unread(&mut self, now: Instant) {
         self.read_again = Some(now + READ_AGAIN_AFTER);
@@ -66,7 +72,7 @@ impl Renewal {
             return false;
         }
         let is_first = self.last.is_none_or(|last| now.duration_since(last) >= QUIET_AFTER);
-        self.pause = if is_first { FIRST_PAUSE } else { (self.pause * 2).min(LONGEST_PAUSE) };
+        self.pause = if is_first { FIRST_PAUSE } else { (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE) };
         self.last = Some(now);
         self.told.clone_from(json);
         true
@@ -79,7 +85,7 @@ impl Renewal {
     }
 
     fn not_before(&self) -> Option<Instant> {
-        self.last.map(|last| last + self.pause)
+        self.last.map(|last| last + self.pause.max(FIRST_PAUSE))
     }
 }
 
@@ -134,6 +140,19 @@ mod tests {
         assert!(renewal.is_due(&json("fresh"), due + QUIET_AFTER));
         renewal.note_read(false);
         assert!(renewal.is_due(&json("fresher"), due + QUIET_AFTER + FIRST_PAUSE));
+    }
+
+    #[test]
+    fn after_credentials_that_were_taken_the_next_ones_do_not_wait_long() {
+        let (mut renewal, mut now) = begun();
+        for night in 0..30 {
+            renewal.note_read(false);
+            assert!(renewal.is_due(&json(&night.to_string()), now), "night {night}");
+            renewal.note_taken();
+            renewal.note_read(false);
+            assert!(!renewal.is_due(&json("at once"), now), "never more than one in that time");
+            now += FIRST_PAUSE;
+        }
     }
 
     #[test]
