@@ -62,6 +62,7 @@ pub(crate) async fn many_symbols(target: &Target, until: Instant) -> String {
 pub(crate) async fn forged_orders(target: &Target, until: Instant) -> String {
     let mut reader = Raw::login(target.host.websocket, &target::bus_key()).await.expect("a reader");
     reader.send(&json!({"action": "subscribe", "symbols": ["NSE:FORGED"], "mode": "LTP"})).await;
+    reader.send(&json!({"action": "subscribe_orders"})).await;
     let reading = tokio::spawn(async move {
         let (mut forged, mut deepest, mut frames) = (0_u64, 0, 0_u64);
         let find = |_: &Value| true;

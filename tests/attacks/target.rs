@@ -26,6 +26,8 @@ impl Target {
         Connection::open(&database)
             .and_then(|open| open.execute("UPDATE auth SET broker = 'sim' WHERE name = 'user1'", []))
             .expect("a user of the simulated exchange");
+        // Here the healthy and the attackers with a key have one address.
+        let host = host.env("TICKHOST_MAX_CONNECTIONS_PER_ADDRESS", 20_000);
         let host = host.env("TICKHOST_THROTTLE_MS", 0).env("TICKHOST_LOG", "info").start();
         Self { host, database }
     }
