@@ -2,8 +2,8 @@
 //!
 //! [`Accounts`] is one facade over two sources: the host's own database ([`store`]), which the command line manages, and
 //! an existing OpenAlgo database ([`openalgo`]), which is only ever read. Everything that touches a disk or hashes a key
-//! runs off the threads that serve, a few at a time ([`blocking`]): what needs no hash in [`lookups`], what needs one in
-//! [`checks`], and what is remembered in neither.
+//! runs off the threads that serve, a few at a time ([`blocking`]): what needs no hash in `lookups`, what needs one in
+//! `checks`, and what is remembered in neither.
 
 mod changes;
 mod checks;

@@ -3,7 +3,7 @@
 //! Databases and hashes are reached only with a [`Blocking`], and this module alone makes one: for work of the blocking
 //! pool, for a thread of its own, and for commands. So the compiler refuses such a call on a thread that serves. Where it
 //! cannot see the thread, debug builds do, and with them all tests: a thread that serves says so with [`serve_here`], and
-//! what reads or writes files, or starts programs, begins with [`may_wait`].
+//! what reads or writes files, or starts programs, begins with `may_wait`.
 
 use std::{cell::Cell, marker::PhantomData, thread};
 

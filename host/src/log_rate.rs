@@ -1,6 +1,6 @@
 //! Log lines that others cause: so many in a window of time, and the rest is counted.
 //!
-//! Every line that somebody can cause who only reaches a port is written with [`outside_line`], so that nobody fills the disk
+//! Every line that somebody can cause who only reaches a port is written with `outside_line`, so that nobody fills the disk
 //! or hides what happens in a flood of lines.
 
 use parking_lot::Mutex;
