@@ -56,7 +56,7 @@ async function done(tab) {
 
 // A client that subscribes to many symbols and then reads nothing more.
 function stoppedClient(host, symbols) {
-  const names = readFileSync(join(host.data, "cache", "sim", "names.txt"), "utf8").split("\n").filter((name) => name.startsWith("NSE:")).slice(0, symbols);
+  const names = readFileSync(join(host.data, "cache", "sim", "sim", "names.txt"), "utf8").split("\n").filter((name) => name.startsWith("NSE:")).slice(0, symbols);
   const frame = (message) => {
     const bytes = Buffer.from(JSON.stringify(message));
     const mask = Buffer.alloc(4);
