@@ -9,6 +9,7 @@ const out = fileURLToPath(new URL("../dist/golden/", import.meta.url));
 /** Frames that the hook passes over, because it never asks for them. */
 const passedOver = new Set([
     "order_update",
+    "orders_missed",
     "gap",
     "broker_info",
     "supported_brokers",

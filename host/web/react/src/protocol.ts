@@ -273,6 +273,8 @@ export interface WireError {
     readonly status: "error";
     readonly code: string;
     readonly message: string;
+    /** Where the host knows in how many milliseconds a new attempt makes sense. */
+    readonly retry_after_ms?: number;
 }
 
 /** What the hook reads. Other frames of the host are passed over. */
