@@ -11,11 +11,11 @@ use crate::{
     target::{self, Target},
 };
 
-/// Connections that do nothing, until there are 10,000 or no more are let in.
+/// Connections that do nothing: nearly as many as a host has places for, or until no more are let in.
 pub(crate) async fn idle(target: &Target, until: Instant) -> String {
     let keys: Vec<String> = target::fresh_keys().collect();
     let mut held = Vec::new();
-    for round in 0..40 {
+    for round in 0..39 {
         let round =
             (0..250).map(|number| Raw::login(target.host.websocket, &keys[(round * 250 + number) % 40]));
         let more: Vec<Raw> = join_all(round).await.into_iter().flatten().collect();
