@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 
 use self::guests::Guests;
 pub use self::signal::Signal;
-use crate::{metrics::ServerCounters, protocol::codes::CloseReason};
+use crate::{address::network_of, metrics::ServerCounters, protocol::codes::CloseReason};
 
 /// Time that strangers beyond their quota have to show a key. Long enough for every client of a slow machine in a burst.
 pub const HASTE: Duration = Duration::from_secs(5);
@@ -137,7 +137,7 @@ impl Admissions {
     /// # Errors
     /// Which limit was reached.
     pub fn admit(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<Admission, CloseReason> {
-        let address = network(address);
+        let address = network_of(address);
         let mut taken = self.taken.lock();
         taken.may_be_member(address)?;
         if taken.leaving >= LEAVING_AT_ONCE {
@@ -350,14 +350,6 @@ impl Drop for Admission {
             Place::TurnedAway => taken.turned_away = taken.turned_away.saturating_sub(1),
             Place::Parting => taken.partings = taken.partings.saturating_sub(1),
         }
-    }
-}
-
-/// What counts as one address: an IPv4 address, or the network of 64 bits that one who has IPv6 has for himself.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & (!0 << 64)).into()),
-        address @ IpAddr::V4(_) => address,
     }
 }
 

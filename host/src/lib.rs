@@ -47,6 +47,7 @@ pub mod accounts;
 pub mod cli;
 pub mod config;
 
+mod address;
 pub mod allowance;
 pub mod blocking;
 pub mod cause;

@@ -10,6 +10,8 @@ use std::{
 
 use rustc_hash::FxHashMap;
 
+use crate::address::network_of;
+
 /// Wrong keys of one connection, after the last of which it is closed.
 const TRIES: u32 = 5;
 
@@ -41,10 +43,7 @@ pub(super) struct Place(IpAddr);
 
 impl Place {
     fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(address) => Self(IpAddr::V6((address.to_bits() & (!0 << 64)).into())),
-            address @ IpAddr::V4(_) => Self(address),
-        }
+        Self(network_of(address))
     }
 }
 

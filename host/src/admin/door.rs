@@ -7,19 +7,15 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{log_rate::LogRate, metrics::ServerCounters};
+use crate::{log_rate::outside_line, metrics::ServerCounters};
 
 /// An answer that takes longer than this makes room too, when nobody is left who is still asking.
 pub(super) const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
-
-/// Length of the windows in which a line is logged.
-const LOG_WINDOW_SECS: u64 = 60;
 
 /// The places of one listener.
 #[derive(Debug)]
 pub(super) struct Door {
     places: usize,
-    began: Instant,
     guests: Mutex<Guests>,
     counters: Arc<ServerCounters>,
 }
@@ -29,7 +25,6 @@ struct Guests {
     /// In the order in which they came.
     present: BTreeMap<u64, Guest>,
     next: u64,
-    log: LogRate,
 }
 
 #[derive(Debug)]
@@ -50,8 +45,8 @@ pub(super) struct Visit {
 impl Door {
     /// With nobody in it. `places` is how many are served at one time.
     pub(super) fn new(places: usize, counters: Arc<ServerCounters>) -> Arc<Self> {
-        let guests = Guests { present: BTreeMap::new(), next: 0, log: LogRate::new(1) };
-        Arc::new(Self { places, began: Instant::now(), guests: Mutex::new(guests), counters })
+        let guests = Guests { present: BTreeMap::new(), next: 0 };
+        Arc::new(Self { places, guests: Mutex::new(guests), counters })
     }
 
     /// Takes a place, if need be that of another; none when all are being answered.
@@ -66,14 +61,11 @@ impl Door {
             let due = oldest(&|guest| guest.asked.is_none())
                 .or_else(|| oldest(&|guest| guest.asked.is_some_and(slow)));
             let leaving = due.and_then(|number| guests.present.remove(&number));
-            let suppressed = guests.log.may_write(self.began.elapsed().as_secs() / LOG_WINDOW_SECS);
-            if let Some(suppressed) = suppressed {
-                tracing::warn!(
-                    places = self.places,
-                    suppressed,
-                    "More ask the operator's port than it has places; the slowest are ended"
-                );
-            }
+            outside_line!(
+                warn,
+                places = self.places,
+                "More ask the operator's port than it has places; the slowest are ended"
+            );
             let Some(leaving) = leaving else {
                 self.counters.operator_refused.add(1);
                 return None;
