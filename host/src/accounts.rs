@@ -190,14 +190,8 @@ impl Accounts {
         };
         let fingerprint = Fingerprint::of(key);
         match openalgo.recall(&fingerprint) {
-            Recalled::Good(verified) => {
-                self.counters.remembered.add(1);
-                return Ok(verified);
-            }
-            Recalled::Bad => {
-                self.counters.remembered.add(1);
-                return Err(VerifyError::Unknown);
-            }
+            Recalled::Good(verified) => return Ok(verified),
+            Recalled::Bad => return Err(VerifyError::Unknown),
             Recalled::Outdated(known) => {
                 if let Some(verified) = renewals.ask((fingerprint.clone(), known)).await? {
                     return Ok(verified);

@@ -131,7 +131,11 @@ impl OpenAlgo {
 
     /// What earlier checks have shown; waits for nothing.
     pub(super) fn recall(&self, key: &Fingerprint) -> Recalled {
-        self.memory.lock().recall(key, self.epoch(), Instant::now())
+        let recalled = self.memory.lock().recall(key, self.epoch(), Instant::now());
+        if matches!(recalled, Recalled::Good(_) | Recalled::Bad) {
+            self.counters.remembered.add(1);
+        }
+        recalled
     }
 
     /// Reads again whose key it is that was this user's; none when its hash is gone.

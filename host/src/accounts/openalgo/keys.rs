@@ -40,14 +40,8 @@ impl OpenAlgo {
     ) -> Result<Verified, VerifyError> {
         // It may have become known while it waited.
         match self.recall(fingerprint) {
-            Recalled::Good(verified) => {
-                self.counters.remembered.add(1);
-                return Ok(verified);
-            }
-            Recalled::Bad => {
-                self.counters.remembered.add(1);
-                return Err(VerifyError::Unknown);
-            }
+            Recalled::Good(verified) => return Ok(verified),
+            Recalled::Bad => return Err(VerifyError::Unknown),
             Recalled::Outdated(known) => {
                 if let Some(verified) = self.renew(blocking, fingerprint, &known)? {
                     return Ok(verified);
