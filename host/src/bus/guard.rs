@@ -60,6 +60,12 @@ const ANSWERS: usize = 16;
 const ORDERS_PER_SECOND: u32 = 1_000;
 const ORDER_BURST: u32 = 10_000;
 
+/// Bytes that cost as much as one message: reading long messages keeps the thread busy too.
+const BYTES_FOR_ONE: usize = 256;
+
+/// Messages that one dropped order update costs: whoever goes on beyond the bound is read slowly.
+const DROPPED_ORDER_COST: u32 = 50;
+
 /// What all publishers have in common.
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -250,6 +256,8 @@ struct Talk {
     inspector: Inspector,
     inspected: Inspected,
     bytes: BytesMut,
+    /// Bytes that came since they were accounted for.
+    heard: usize,
     /// What is wrong behind that which was inspected.
     violation: Option<Violation>,
 }
@@ -260,6 +268,7 @@ impl Talk {
             inspector: Inspector::new(settings.secret.clone()),
             inspected: Inspected::default(),
             bytes: BytesMut::new(),
+            heard: 0,
             violation: None,
         }
     }
@@ -267,9 +276,11 @@ impl Talk {
     /// Reads more; false at the end.
     async fn hear(&mut self, from: &mut (impl AsyncRead + Unpin), orders: u32) -> io::Result<bool> {
         self.bytes.reserve(READ_BYTES);
-        if from.read_buf(&mut self.bytes).await? == 0 {
+        let read = from.read_buf(&mut self.bytes).await?;
+        if read == 0 {
             return Ok(false);
         }
+        self.heard += read;
         self.inspector.allow_orders(orders);
         match self.inspector.inspect(&self.bytes, &mut self.inspected) {
             Ok(taken) => _ = self.bytes.split_to(taken),
@@ -327,8 +338,8 @@ impl Inward<'_> {
             }
             let now = Instant::now();
             orders.spend(self.talk.inspected.orders, now);
-            let messages = self.account(now);
-            if let Some(pause) = rate.spend(messages, now) {
+            let cost = self.account(now);
+            if let Some(pause) = rate.spend(cost, now) {
                 BusCounters::count(&self.gate.counters.slowed);
                 sleep(pause).await;
             }
@@ -340,7 +351,7 @@ impl Inward<'_> {
         }
     }
 
-    /// Counts what was seen, sends the answers off, and makes ready for the next bytes. Returns the messages.
+    /// Counts what was seen, sends the answers off, and makes ready for the next bytes. Returns what it cost.
     fn account(&mut self, now: Instant) -> u32 {
         let counters = &*self.gate.counters;
         let inspected = &mut self.talk.inspected;
@@ -359,13 +370,15 @@ impl Inward<'_> {
         {
             add(&counters.dropped_command, 1);
         }
-        // What is left out costs its sender as much as what is passed on.
-        let left_out = inspected.dropped_messages + inspected.dropped_orders + inspected.dropped_commands;
+        // What is left out costs its sender as much as what is passed on, and more where there is a bound.
+        let left_out = inspected.dropped_messages + inspected.dropped_commands;
+        let dropped_orders = inspected.dropped_orders.saturating_mul(DROPPED_ORDER_COST);
         let messages = inspected.messages + left_out + inspected.pings;
+        let bytes = u32::try_from(std::mem::take(&mut self.talk.heard) / BYTES_FOR_ONE).unwrap_or(u32::MAX);
         let mut forward = std::mem::take(&mut inspected.forward);
         forward.clear();
         *inspected = Inspected { forward, ..Inspected::default() };
-        messages
+        messages.max(bytes).saturating_add(dropped_orders)
     }
 }
 

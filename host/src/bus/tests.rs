@@ -364,6 +364,32 @@ async fn a_flood_is_slowed_and_loses_nothing() {
     assert!(fixture.count(|counters| &counters.slowed) > 0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn long_messages_cost_more_than_short_ones() {
+    let fixture = Fixture::start(|settings| settings.max_messages_per_second = 2_000);
+    let long = format!("{{{}\"ltp\":7}}", " ".repeat(60_000));
+    let mut bytes = opening();
+    (0..10).for_each(|_| bytes.extend(wire::message(b"NSE_SBIN_LTP", long.as_bytes())));
+    let _publisher = fixture.raw(&bytes).await;
+    for _ in 0..10 {
+        fixture.note();
+    }
+    assert!(fixture.count(|counters| &counters.slowed) > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn whoever_goes_on_with_order_updates_beyond_the_bound_is_slowed() {
+    let fixture = Fixture::start(|settings| settings.max_messages_per_second = 40_000);
+    let mut bytes = opening();
+    // Of nobody, so that the sink is not asked for them.
+    (0..12_000).for_each(|_| bytes.extend(wire::message(b"U_orders", b"{}")));
+    bytes.extend(good());
+    let _publisher = fixture.raw(&bytes).await;
+    assert_eq!(fixture.note(), "NSE:SBIN LTP 7 0/0");
+    assert!(fixture.count(|counters| &counters.dropped_orders) > 0);
+    assert!(fixture.count(|counters| &counters.slowed) > 0);
+}
+
 #[test]
 fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
