@@ -41,6 +41,10 @@ pub fn root_module<A: Adapter>() -> AdapterModuleRef {
         validate_config: entry::validate_config::<A>,
         create: entry::create::<A>,
         login: entry::login::<A>,
+        brands: entry::brands::<A>,
+        validate_config_for: entry::validate_config_for::<A>,
+        create_for: entry::create_for::<A>,
+        login_for: entry::login_for::<A>,
     }
     .leak_into_prefix()
 }

@@ -2,6 +2,8 @@
 
 mod adapter;
 mod backoff;
+mod brand;
+mod context;
 mod credentials;
 mod error;
 #[doc(hidden)]
@@ -35,8 +37,10 @@ pub use serde_json;
 pub use tracing;
 
 pub use self::{
-    adapter::{Adapter, Connection, Context, Grant, Refusal},
+    adapter::{Adapter, Connection, Grant, Refusal},
     backoff::Pauses,
+    brand::Brand,
+    context::Context,
     credentials::Credentials,
     error::AdapterError,
     hash::fingerprint,

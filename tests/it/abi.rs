@@ -70,6 +70,13 @@ async fn an_adapter_of_abi_1_0_is_loaded_and_its_ticks_reach_a_client() {
 }
 
 #[tokio::test]
+async fn an_adapter_of_abi_1_1_is_loaded_and_its_ticks_reach_a_client() {
+    let (is_content, said) = adapters(&fixture(Variant::V1_1).library);
+    assert!(is_content && said.contains("1.1"), "{said}");
+    ticks_reach_a_client(Variant::V1_1).await;
+}
+
+#[tokio::test]
 async fn an_adapter_of_the_next_abi_is_loaded_and_its_ticks_reach_a_client() {
     let next = fixture(Variant::Next);
     let (is_content, said) = adapters(&next.library);
