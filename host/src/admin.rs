@@ -56,7 +56,7 @@ pub use self::kept_key::{KEY_FILES, KeptKey, read_kept_key};
 pub use self::live::SESSIONS_SHOWN;
 pub use self::private::PrivateSocket;
 pub use self::report::{
-    AdapterState, AdapterStatus, Areas, Counts, FeedReport, InstanceReport, Limits, LinkReport, Listeners,
+    AdapterState, AdapterStatus, Areas, BrokerStatus, Counts, FeedReport, InstanceReport, Limits, LinkReport, Listeners,
     NotReady, Readiness, SessionCounts, StatusReport, capability_names,
 };
 

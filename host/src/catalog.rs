@@ -24,11 +24,11 @@ pub use self::{
     snapshot::Snapshot,
 };
 use crate::{
-    admin::{AdapterState, AdapterStatus, capability_names},
+    admin::{AdapterState, AdapterStatus, BrokerStatus, capability_names},
     config::{AdapterEntry, BrokerLimits, BusSection, Isolation, PluginsFile, Settings},
     hub::{Hub, Source},
     plugins::{
-        LibraryInfo,
+        BrandInfo, LibraryInfo,
         integrity::{Sha256, sha256_of},
     },
     pool::PoolLimits,
@@ -174,10 +174,19 @@ impl Catalog {
         (action, by_hand): (Action, bool),
         outcome: &mut Outcome,
     ) -> Entry {
+        let before = known.as_ref().map(|known| (known.listed.clone(), known.seen));
         let (loaded, error, generation) =
             known.map_or((None, None, 0), |known| (known.loaded, known.error, known.generation));
         match action {
-            Action::Keep => Entry { listed: entry, seen, loaded, error, generation },
+            Action::Keep => {
+                let mut loaded = loaded;
+                if let Some(loaded) = &mut loaded
+                    && loaded.can_serve(&entry)
+                {
+                    loaded.serve(&entry);
+                }
+                Entry { listed: entry, seen, loaded, error, generation }
+            }
             Action::Unload => {
                 if loaded.is_some() {
                     tracing::info!(adapter = entry.name, "An adapter is switched off");
@@ -186,7 +195,14 @@ impl Catalog {
                 Entry { listed: entry, seen, loaded: None, error: None, generation }
             }
             Action::Load => match self.load(&entry, by_hand) {
-                Ok(fresh) => {
+                Ok(mut fresh) => {
+                    if let (Some(earlier), Some((listed, seen_before))) = (&loaded, &before)
+                        && !by_hand
+                        && *seen_before == seen
+                        && entry.runs_like_but_for_settings(listed)
+                    {
+                        fresh.keep(earlier, |broker| entry.config_of(broker) == listed.config_of(broker));
+                    }
                     tracing::info!(
                         adapter = entry.name,
                         version = fresh.info.version,
@@ -245,23 +261,24 @@ impl Catalog {
             state.entries.iter().filter(|entry| entry.listed.is_enabled)
         {
             for broker in &entry.brokers {
-                let limits = self.settings.limits_for(broker, Some(entry));
+                let brand = loaded.as_ref().and_then(|loaded| loaded.brand(broker));
+                let known = brand.as_ref().map(BrandInfo::limits).unwrap_or_default();
+                let limits = self.settings.limits_for(entry, broker, known);
+                let connector = loaded.as_ref().and_then(|loaded| loaded.connector(broker));
                 let source = Source {
                     name: entry.name.as_str().into(),
-                    connector: match (loaded, error) {
-                        (Some(loaded), _) => Ok(Arc::clone(&loaded.connector)),
+                    connector: match (connector, error) {
+                        (Some(connector), _) => Ok(Arc::clone(connector)),
                         (None, Some(error)) => Err(Arc::clone(error)),
                         (None, None) => Err("it is not loaded".into()),
                     },
                     // An operator who allows more connections knows better than the adapter.
-                    sessions: loaded
-                        .as_ref()
-                        .map_or(usize::MAX, |loaded| loaded.sessions(limits.connections)),
-                    logs_in: loaded.as_ref().is_some_and(Loaded::logs_in),
+                    sessions: brand.as_ref().map_or(usize::MAX, |brand| brand.sessions(limits.connections)),
+                    logs_in: brand.as_ref().is_some_and(BrandInfo::logs_in),
                     limits: pool_limits(limits),
-                    throttle: self.settings.throttle_for(entry),
+                    throttle: self.settings.throttle_for(entry, broker),
                     is_bus: false,
-                    hours: entry.hours,
+                    hours: entry.hours_of(broker),
                 };
                 sources.insert(Arc::from(broker.as_str()), source);
             }
@@ -344,6 +361,7 @@ impl Entry {
             seen: self.seen,
             is_loaded: self.loaded.is_some(),
             has_failed: self.error.is_some(),
+            serves_any: self.loaded.as_ref().is_none_or(|loaded| loaded.info.brands.is_empty()),
         }
     }
 
@@ -359,7 +377,7 @@ impl Entry {
                 sha256: Some(loaded.sha256.to_string()),
                 isolation: loaded.isolation.label(),
                 note: loaded.note.clone(),
-                ..described(status, &loaded.info)
+                ..described(status, settings, &self.listed, &loaded.info)
             },
             None if self.error.is_some() => AdapterStatus { state: AdapterState::Failed, ..status },
             None => status,
@@ -375,7 +393,9 @@ const fn pool_limits(limits: BrokerLimits) -> PoolLimits {
 
 /// What the file says of an entry.
 pub fn listed(settings: &Settings, entry: &AdapterEntry) -> AdapterStatus {
-    let limits = entry.brokers.first().map(|broker| settings.limits_for(broker, Some(entry)));
+    let by_broker = by_broker(settings, entry, None);
+    let (symbols_per_connection, connections) =
+        by_broker.first().map_or((0, 0), |broker| (broker.symbols_per_connection, broker.connections));
     AdapterStatus {
         name: entry.name.clone(),
         library: match &entry.library_path {
@@ -384,20 +404,49 @@ pub fn listed(settings: &Settings, entry: &AdapterEntry) -> AdapterStatus {
         },
         isolation: entry.isolation.label(),
         brokers: entry.brokers.clone(),
-        symbols_per_connection: limits.as_ref().map_or(0, |limits| limits.symbols_per_connection),
-        connections: limits.as_ref().map_or(0, |limits| limits.connections),
+        symbols_per_connection,
+        connections,
+        by_broker,
         ..AdapterStatus::default()
     }
 }
 
 /// Adds what the library says of itself.
-pub fn described(status: AdapterStatus, info: &LibraryInfo) -> AdapterStatus {
+pub fn described(
+    status: AdapterStatus,
+    settings: &Settings,
+    entry: &AdapterEntry,
+    info: &LibraryInfo,
+) -> AdapterStatus {
+    let by_broker = by_broker(settings, entry, Some(info));
+    let (symbols_per_connection, connections) =
+        by_broker.first().map_or((0, 0), |broker| (broker.symbols_per_connection, broker.connections));
     AdapterStatus {
         state: AdapterState::Loaded,
         version: Some(info.version.clone()),
         abi_version: Some(info.abi_version.clone()),
         sdk_version: Some(info.sdk_version.clone()),
         capabilities: capability_names(info.capabilities),
+        symbols_per_connection,
+        connections,
+        by_broker,
         ..status
     }
+}
+
+/// Each broker of an entry, with what is known of it.
+fn by_broker(settings: &Settings, entry: &AdapterEntry, info: Option<&LibraryInfo>) -> Vec<BrokerStatus> {
+    let status = |broker: &String| {
+        let brand = info.and_then(|info| info.brand(broker).ok());
+        let known = brand.as_ref().map(BrandInfo::limits).unwrap_or_default();
+        let limits = settings.limits_for(entry, broker, known);
+        BrokerStatus {
+            name: broker.clone(),
+            title: brand.as_ref().and_then(|brand| brand.title.clone()),
+            capabilities: brand.as_ref().map(|brand| capability_names(brand.capabilities)).unwrap_or_default(),
+            symbols_per_connection: limits.symbols_per_connection,
+            connections: limits.connections,
+        }
+    };
+    entry.brokers.iter().map(status).collect()
 }

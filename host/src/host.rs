@@ -24,7 +24,7 @@ use crate::{
     listener,
     mailbox::Mailbox,
     metrics::ServerCounters,
-    plugins::{journal::Journal, process::ProcessSettings},
+    plugins::{integrity::SharedCopies, journal::Journal, process::ProcessSettings},
     protocol::encode::EncodeOptions,
     router::{self, Router, RouterHandle},
     run_dir::RunDir,
@@ -194,7 +194,11 @@ impl Host {
         let processes = ProcessSettings::new(plan.program, &run_dir, runtime);
         let catalog = Catalog::new(
             plan.settings,
-            Loader { processes: Arc::new(processes), journal: Journal::new(run_dir.base()) },
+            Loader {
+                processes: Arc::new(processes),
+                journal: Journal::new(run_dir.base()),
+                copies: SharedCopies::default(),
+            },
         );
         catalog.begin(&plan.plugins, &hub);
 

@@ -4,6 +4,8 @@
 //! a process of its own ([`process`]), a library in this process ([`connector`], kept at arm's length by [`driver`]), or
 //! the bus. [`loader`], `instance` and `callbacks` hold the only unsafe code of the host.
 
+mod assignment;
+mod brand;
 mod callbacks;
 pub mod connector;
 pub mod driver;
@@ -24,6 +26,8 @@ use adapter_abi::{
 use zeroize::Zeroizing;
 
 pub use self::{
+    assignment::Assignment,
+    brand::{BrandInfo, UnknownBrand},
     loader::{Library, LibraryInfo, LoadError},
     login::{LoginStep, Question},
 };

@@ -22,6 +22,8 @@ pub(super) struct Known<'a> {
     pub(super) seen: Snapshot,
     pub(super) is_loaded: bool,
     pub(super) has_failed: bool,
+    /// Whether it serves any broker that the entry may name.
+    pub(super) serves_any: bool,
 }
 
 /// One action for each entry, in their order. A library that did not work is not tried again before it, or what the file
@@ -41,6 +43,9 @@ fn action(entry: &AdapterEntry, seen: Snapshot, known: &[Known<'_>], again: Opti
     let Some(before) = known.iter().find(|known| known.name == entry.name) else { return Action::Load };
     let is_same = before.seen == seen && entry.runs_like(before.entry);
     let was_tried = before.is_loaded || before.has_failed;
+    // A library that tells its brokers apart is asked about one that is new.
+    let is_same =
+        is_same && (before.serves_any || entry.brokers.iter().all(|broker| before.entry.brokers.contains(broker)));
     if is_same && was_tried && again != Some(entry.name.as_str()) { Action::Keep } else { Action::Load }
 }
 
@@ -80,6 +85,16 @@ mod tests {
         seen: Snapshot,
         again: Option<&str>,
     ) -> Action {
+        decide_of(before, now, seen, again, true)
+    }
+
+    fn decide_of(
+        before: Option<(&AdapterEntry, Snapshot, bool, bool)>,
+        now: &AdapterEntry,
+        seen: Snapshot,
+        again: Option<&str>,
+        serves_any: bool,
+    ) -> Action {
         let known: Vec<Known<'_>> = before
             .into_iter()
             .map(|(entry, seen, is_loaded, has_failed)| Known {
@@ -88,6 +103,7 @@ mod tests {
                 seen,
                 is_loaded,
                 has_failed,
+                serves_any,
             })
             .collect();
         actions(&[(now.clone(), seen)], &known, again)[0]
@@ -123,6 +139,22 @@ mod tests {
                 "{free}"
             );
         }
+    }
+
+    #[test]
+    fn a_library_of_several_brands_is_asked_about_a_broker_that_is_new() {
+        let (one, two) = (entry("brokers = [\"a\"]"), entry("brokers = [\"a\", \"b\"]"));
+        assert_eq!(decide_of(Some((&one, self::one(), true, false)), &two, self::one(), None, false), Action::Load);
+        assert_eq!(decide_of(Some((&two, self::one(), true, false)), &one, self::one(), None, false), Action::Keep);
+    }
+
+    #[test]
+    fn settings_of_one_brand_are_a_change() {
+        let of = |config: &str| entry(&format!("[adapter.brand.acme]\n{config}"));
+        let before = of("connections = 1");
+        let decide = |now: &AdapterEntry| decide(Some((&before, one(), true, false)), now, one());
+        assert_eq!(decide(&of("connections = 2\nthrottle_ms = 9\ncalendar = \"always\"")), Action::Keep);
+        assert_eq!(decide(&of("config = { seed = 2 }")), Action::Load);
     }
 
     #[test]

@@ -141,7 +141,8 @@ fn look_at(settings: &Settings, entry: &AdapterEntry, program: &Path, scratch: &
     }
     match catalog::inspect(entry, program, scratch) {
         Ok((copy, info)) => {
-            AdapterStatus { sha256: Some(copy.sha256().to_string()), ..catalog::described(listed, &info) }
+            let described = catalog::described(listed, settings, entry, &info);
+            AdapterStatus { sha256: Some(copy.sha256().to_string()), ..described }
         }
         Err(error) => AdapterStatus { state: AdapterState::Failed, error: Some(error), ..listed },
     }

@@ -158,15 +158,27 @@ impl Section<'_> {
         })
     }
 
+    /// A section within this one, which begins at this byte of the document.
+    pub(super) fn below<'b>(&'b self, name: &str, offset: usize, table: &'b DeTable<'b>) -> Section<'b> {
+        Section {
+            source: self.source,
+            text: self.text,
+            name: format!("{}: {name}", self.name),
+            line: line_at(self.text, offset),
+            table,
+        }
+    }
+
     /// A section as one JSON object.
-    pub(super) fn json(&self, key: &str, problems: &mut Problems) -> Option<String> {
+    pub(super) fn json(&self, key: &str, problems: &mut Problems) -> Option<Map<String, Value>> {
         let (value, _) = self.get(key)?;
         if !value.is_table() {
             problems.push(self.problem(key, format!("must be a section, not {}", kind_of(value))));
             return None;
         }
         match to_json(value) {
-            Ok(value) => Some(value.to_string()),
+            Ok(Value::Object(members)) => Some(members),
+            Ok(_) => None,
             Err(message) => {
                 problems.push(self.problem(key, message));
                 None

@@ -46,9 +46,10 @@ impl Actor {
             tickhost.broker = %spec.broker,
             tickhost.feed = self.feed.id().0
         );
+        let assignment = spec.assignment();
         let work = async move {
             let asked = fields.clone();
-            let step = off_thread(move |_| connector.log_in(&asked.0, DEADLINE)).await;
+            let step = off_thread(move |_| connector.log_in(&assignment, &asked.0, DEADLINE)).await;
             let outcome = match step {
                 Ok(Ok(LoginStep::Done(fresh))) => match accounts.store_login(&account, fresh).await {
                     Ok(()) => LoginOutcome::Stored,
