@@ -120,7 +120,11 @@ impl Manifest {
     ///
     /// # Errors
     /// When the library does not serve the broker, or does not know which one is meant.
-    pub(crate) fn settings_for(&self, assignment: &Assignment, config_json: &str) -> Result<String, AdapterError> {
+    pub(crate) fn settings_for(
+        &self,
+        assignment: &Assignment,
+        config_json: &str,
+    ) -> Result<String, AdapterError> {
         let names = || self.brands.iter().map(|brand| brand.name).collect::<Vec<_>>().join(", ");
         let brand = match (&assignment.broker, self.brands.as_slice()) {
             (_, []) => return Ok(config_json.to_owned()),
@@ -162,7 +166,10 @@ mod tests {
 
     fn family() -> Manifest {
         Manifest::new("family", "1.0.0")
-            .brand(Brand::new("one").defaults(json!({ "url": "wss://one", "network": { "tls": true, "port": 1 } })))
+            .brand(
+                Brand::new("one")
+                    .defaults(json!({ "url": "wss://one", "network": { "tls": true, "port": 1 } })),
+            )
             .brand(Brand::new("two").limits(500, 1).capabilities(&[Capability::Ltp, Capability::Login]))
     }
 
@@ -177,7 +184,10 @@ mod tests {
         let given = r#"{"network":{"port":2},"seed":3}"#;
         let one = settings(&family(), Some("one"), given).unwrap();
         assert_eq!(one, json!({ "url": "wss://one", "network": { "tls": true, "port": 2 }, "seed": 3 }));
-        assert_eq!(settings(&family(), Some("two"), given).unwrap(), json!({ "network": { "port": 2 }, "seed": 3 }));
+        assert_eq!(
+            settings(&family(), Some("two"), given).unwrap(),
+            json!({ "network": { "port": 2 }, "seed": 3 })
+        );
     }
 
     #[test]
@@ -196,7 +206,8 @@ mod tests {
     fn a_brand_says_only_what_differs() {
         let described: Value = serde_json::from_str(&family().described_brands()).unwrap();
         let can = capability::LTP | capability::LOGIN;
-        let two = json!({ "name": "two", "capabilities": can, "symbols_per_connection": 500, "connections": 1 });
+        let two =
+            json!({ "name": "two", "capabilities": can, "symbols_per_connection": 500, "connections": 1 });
         assert_eq!((described[0]["name"].as_str(), &described[1]), (Some("one"), &two));
         assert_eq!(Manifest::new("plain", "1.0.0").described_brands(), "[]");
     }

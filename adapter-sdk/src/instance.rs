@@ -62,7 +62,10 @@ struct Instance {
 ///
 /// # Errors
 /// What the adapter says against it.
-pub(crate) fn validate_config<A: Adapter>(assignment: &Assignment, config_json: &str) -> Result<(), AdapterError> {
+pub(crate) fn validate_config<A: Adapter>(
+    assignment: &Assignment,
+    config_json: &str,
+) -> Result<(), AdapterError> {
     let manifest = guarded(A::manifest)?;
     make::<A>(&manifest, assignment, config_json, ListReporter::default()).map(drop)
 }
@@ -340,9 +343,7 @@ pub(crate) mod entry {
         deadline_ms: u32,
     ) -> RResult<RString, AbiError> {
         let taken = Assignment::read(assignment_json);
-        crossing(
-            taken.and_then(|assignment| step::<A>(&assignment, config_json, fields_json, deadline_ms)),
-        )
+        crossing(taken.and_then(|assignment| step::<A>(&assignment, config_json, fields_json, deadline_ms)))
     }
 
     fn step<A: Adapter>(

@@ -443,7 +443,10 @@ fn by_broker(settings: &Settings, entry: &AdapterEntry, info: Option<&LibraryInf
         BrokerStatus {
             name: broker.clone(),
             title: brand.as_ref().and_then(|brand| brand.title.clone()),
-            capabilities: brand.as_ref().map(|brand| capability_names(brand.capabilities)).unwrap_or_default(),
+            capabilities: brand
+                .as_ref()
+                .map(|brand| capability_names(brand.capabilities))
+                .unwrap_or_default(),
             symbols_per_connection: limits.symbols_per_connection,
             connections: limits.connections,
         }

@@ -114,8 +114,10 @@ async fn two_users_at_two_brands_are_each_at_their_own_endpoint_with_their_own_t
 
         let status = host.status().await;
         let feeds = status["feeds"].as_array().unwrap();
-        let mut served: Vec<String> =
-            feeds.iter().map(|feed| format!("{} {} {}", feed["user"], feed["adapter"], feed["broker"])).collect();
+        let mut served: Vec<String> = feeds
+            .iter()
+            .map(|feed| format!("{} {} {}", feed["user"], feed["adapter"], feed["broker"]))
+            .collect();
         served.sort_unstable();
         assert_eq!(
             served,
@@ -143,15 +145,20 @@ fn a_section_for_a_broker_that_is_not_listed_and_settings_of_one_brand_are_named
     let place = Place::new();
     let plugins = place.entry("['north']", "[adapter.brand.south]\nconnections = 1");
     let (is_content, said) = place.run(&plugins, &["check"]);
-    assert!(!is_content && said.contains("south") && said.contains("`brokers` of this adapter has north"), "{said}");
+    assert!(
+        !is_content && said.contains("south") && said.contains("`brokers` of this adapter has north"),
+        "{said}"
+    );
 
     let place = Place::new();
     let plugins = place.entry("['north', 'south']", "[adapter.brand.south.config]\nprice = 0");
     let (is_content, said) = place.run(&plugins, &["check"]);
     assert!(
         !is_content
-            && said.contains("its settings for south, [adapter.brand.south.config] in line 8 of plugins.toml: \
-                              price must be at least 1"),
+            && said.contains(
+                "its settings for south, [adapter.brand.south.config] in line 8 of plugins.toml: \
+                              price must be at least 1"
+            ),
         "{said}"
     );
 }
@@ -252,7 +259,8 @@ async fn a_broker_that_is_added_is_served_and_the_instances_of_the_others_stay()
 async fn entries_whose_libraries_are_the_same_file_share_one_copy() {
     let place = Place::new();
     let root = &place.root;
-    let plugins = [("one", "['north']"), ("two", "['south']")].map(|(name, brokers)| entry(root, name, brokers, ""));
+    let plugins =
+        [("one", "['north']"), ("two", "['south']")].map(|(name, brokers)| entry(root, name, brokers, ""));
     let (host, _) = place.start(&plugins.concat());
     for (user, broker) in [("alice", "north"), ("bob", "south")] {
         let mut client = client(&host, user, broker).await;
@@ -268,4 +276,35 @@ fn copies(dir: &Path) -> Vec<PathBuf> {
     let (dirs, files): (Vec<PathBuf>, Vec<PathBuf>) = entries.partition(|path| path.is_dir());
     let here = files.into_iter().filter(|file| file.to_string_lossy().contains("adapter_brands-"));
     here.chain(dirs.iter().flat_map(|dir| copies(dir))).collect()
+}
+
+#[test]
+fn the_suite_tests_each_broker_by_itself() {
+    let place = Place::new();
+    let profile = place.root.join("conformance.toml");
+    let text =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/adapters/brands/conformance.toml")).unwrap();
+    let text = text.replace("root = \".\"", &format!("root = '{}'", place.root.display()));
+    let south = "[brand.south]\ncredentials = { valid = { access_token = 'canary-south' } }\n\
+                 [credentials.valid]\naccess_token = 'canary-north'\n";
+    fs::write(&profile, format!("{text}{south}")).unwrap();
+    let library = integration_tests::library("adapter_brands");
+    let test = |more: &[&str]| {
+        let paths = [library.to_str().unwrap(), "--profile", profile.to_str().unwrap()];
+        let args =
+            [&["adapters", "test"], paths.as_slice(), &["--case", "settings-checked", "--case", "C01"], more];
+        let output = place.builder.run(&args.concat(), "");
+        (output.status.success(), said(&output))
+    };
+    let (is_content, all) = test(&[]);
+    assert!(is_content && all.contains("brands (north): ") && all.contains("brands (south): "), "{all}");
+    let (is_content, one) = test(&["--brand", "south"]);
+    assert!(is_content && !one.contains("north"), "{one}");
+    for broker in ["north", "south"] {
+        let calls = fs::read_to_string(place.root.join(broker).join("calls")).unwrap_or_default();
+        let good = format!("connect {broker} canary-{broker} ");
+        assert!(!calls.is_empty() && calls.lines().all(|call| call.starts_with(&good)), "{broker}: {calls}");
+    }
+    let (is_content, unknown) = test(&["--brand", "zebu"]);
+    assert!(!is_content && unknown.contains("does not serve zebu: it serves north, south"), "{unknown}");
 }

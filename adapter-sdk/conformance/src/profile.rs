@@ -15,6 +15,9 @@ use crate::value::{Value, nanos};
 /// Stands in a setting for the fake venue's address, `127.0.0.1:PORT`.
 const PLACEHOLDER: &str = "{venue}";
 
+/// Stands in the command of the fake venue for the broker that it plays.
+const BRAND_PLACEHOLDER: &str = "{brand}";
+
 /// Instruments that the cases need at least.
 const INSTRUMENTS: usize = 3;
 
@@ -68,12 +71,37 @@ pub struct Profile {
     /// What is special about the broker.
     #[serde(default)]
     pub limits: Limits,
+    /// What differs at single brokers of a library that serves several, by name.
+    #[serde(default, rename = "brand")]
+    pub brands: BTreeMap<String, BrandProfile>,
     /// Settings that make something happen, for an adapter without a fake venue; laid over `config`.
     #[serde(default)]
     pub conditions: BTreeMap<String, Map<String, Json>>,
     /// The folder of the file.
     #[serde(skip)]
     pub dir: PathBuf,
+}
+
+/// What differs at one broker; what is left out is as for the others.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BrandProfile {
+    /// Command that starts its fake venue.
+    pub venue: Option<Vec<String>>,
+    /// Settings, laid over those for all.
+    pub config: Map<String, Json>,
+    /// What it logs in with.
+    pub credentials: Option<CredentialSets>,
+    /// Instruments that exist there, at least three.
+    pub instruments: Option<Vec<Instrument>>,
+    /// Its unusual instruments.
+    pub odd: Option<Vec<Instrument>>,
+    /// An instrument that does not exist there.
+    pub unknown: Option<Instrument>,
+    /// Many instruments.
+    pub bulk: Option<Bulk>,
+    /// What is special about it.
+    pub limits: Option<Limits>,
 }
 
 /// Credentials by name, such as `access_token`.
@@ -183,6 +211,34 @@ impl Profile {
         let mut profile: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         dir.clone_into(&mut profile.dir);
         profile.check()?;
+        Ok(profile)
+    }
+
+    /// The profile of one broker of a library that serves several: what it says of the broker over what it says of all, and
+    /// the broker's name for `{brand}` in the venue's command.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence.
+    pub fn for_brand(&self, name: &str) -> Result<Self, String> {
+        let mut profile = self.clone();
+        let own = profile.brands.remove(name).unwrap_or_default();
+        let BrandProfile { venue, config, credentials, instruments, odd, unknown, bulk, limits } = own;
+        let mut laid = Json::Object(std::mem::take(&mut profile.config));
+        lay_over(&mut laid, &Json::Object(config));
+        if let Json::Object(laid) = laid {
+            profile.config = laid;
+        }
+        profile.venue = venue.or(profile.venue);
+        for word in profile.venue.iter_mut().flatten() {
+            *word = word.replace(BRAND_PLACEHOLDER, name);
+        }
+        profile.credentials = credentials.unwrap_or(profile.credentials);
+        profile.instruments = instruments.unwrap_or(profile.instruments);
+        profile.odd = odd.unwrap_or(profile.odd);
+        profile.unknown = unknown.or(profile.unknown);
+        profile.bulk = bulk.or(profile.bulk);
+        profile.limits = limits.unwrap_or(profile.limits);
+        profile.check().map_err(|problem| format!("[brand.{name}]: {problem}"))?;
         Ok(profile)
     }
 
@@ -323,6 +379,26 @@ mod tests {
         let made = profile.config_json("127.0.0.1:9", profile.conditions.get("bad"));
         let made: Json = serde_json::from_str(&made).unwrap();
         assert_eq!(made, serde_json::json!({ "url": "ws://127.0.0.1:9/x", "faults": { "a": 1, "b": 3 } }));
+    }
+
+    #[test]
+    fn a_broker_has_what_is_said_of_it_and_the_rest_of_all() {
+        let profile = parse(
+            "venue = [\"venue\", \"{brand}\"]\nconfig = { a = 1, b = { c = 2, d = 3 } }\n\
+             credentials = { valid = { pin = \"1234\" } }\nbrand.one = { config = { b = { c = 9 } }, limits = { depth = 20 } }\n\
+             brand.two = { instruments = [] }",
+        )
+        .unwrap();
+        let one = profile.for_brand("one").unwrap();
+        let config: Json = serde_json::from_str(&one.config_json("", None)).unwrap();
+        assert_eq!(config, serde_json::json!({ "a": 1, "b": { "c": 9, "d": 3 } }));
+        assert_eq!(
+            (one.limits.depth, one.venue.as_ref().unwrap()[1].as_str(), one.secrets()),
+            (20, "one", vec!["1234"])
+        );
+        let other = profile.for_brand("other").unwrap();
+        assert_eq!((other.limits.depth, other.venue.unwrap()[1].as_str()), (5, "other"));
+        assert!(profile.for_brand("two").unwrap_err().starts_with("[brand.two]: instruments must"));
     }
 
     #[test]

@@ -44,8 +44,8 @@ fn action(entry: &AdapterEntry, seen: Snapshot, known: &[Known<'_>], again: Opti
     let is_same = before.seen == seen && entry.runs_like(before.entry);
     let was_tried = before.is_loaded || before.has_failed;
     // A library that tells its brokers apart is asked about one that is new.
-    let is_same =
-        is_same && (before.serves_any || entry.brokers.iter().all(|broker| before.entry.brokers.contains(broker)));
+    let is_same = is_same
+        && (before.serves_any || entry.brokers.iter().all(|broker| before.entry.brokers.contains(broker)));
     if is_same && was_tried && again != Some(entry.name.as_str()) { Action::Keep } else { Action::Load }
 }
 
@@ -144,8 +144,14 @@ mod tests {
     #[test]
     fn a_library_of_several_brands_is_asked_about_a_broker_that_is_new() {
         let (one, two) = (entry("brokers = [\"a\"]"), entry("brokers = [\"a\", \"b\"]"));
-        assert_eq!(decide_of(Some((&one, self::one(), true, false)), &two, self::one(), None, false), Action::Load);
-        assert_eq!(decide_of(Some((&two, self::one(), true, false)), &one, self::one(), None, false), Action::Keep);
+        assert_eq!(
+            decide_of(Some((&one, self::one(), true, false)), &two, self::one(), None, false),
+            Action::Load
+        );
+        assert_eq!(
+            decide_of(Some((&two, self::one(), true, false)), &one, self::one(), None, false),
+            Action::Keep
+        );
     }
 
     #[test]

@@ -18,11 +18,11 @@ use std::{
 
 use zeroize::Zeroizing;
 
+pub(crate) use self::read::{MAX_CONNECTIONS, MAX_SYMBOLS, is_name};
 pub use self::{
     brand::BrandEntry,
     library::{LibraryPlaces, MissingLibrary},
 };
-pub(crate) use self::read::{MAX_CONNECTIONS, MAX_SYMBOLS, is_name};
 use super::{LimitOverrides, Origin, Problem, Problems, Settings, file};
 use crate::plugins::{
     integrity::{IntegrityRules, Signer},

@@ -70,8 +70,12 @@ mod tests {
     fn accounts_have_names_that_differ_stay_and_say_nothing() {
         let name = |id, broker| opaque(&account(id, broker));
         assert_eq!(name("alice", "zebu"), name("alice", "zebu"));
-        let different = [name("alice", "zebu"), name("alice", "noren"), name("bob", "zebu"), name("alicez", "ebu")];
-        assert!((1..4).all(|n| different[n..].iter().all(|other| *other != different[n - 1])), "{different:?}");
+        let different =
+            [name("alice", "zebu"), name("alice", "noren"), name("bob", "zebu"), name("alicez", "ebu")];
+        assert!(
+            (1..4).all(|n| different[n..].iter().all(|other| *other != different[n - 1])),
+            "{different:?}"
+        );
         assert!(different.iter().all(|name| name.len() == ACCOUNT_DIGITS && !name.contains("alice")));
     }
 

@@ -199,7 +199,12 @@ mod tests {
     #[test]
     fn limits_are_those_of_the_brand_and_one_connection_where_there_is_one_session() {
         let limits = |symbols, connections, capabilities| {
-            let brand = BrandInfo { symbols_per_connection: symbols, connections, capabilities, ..library().of_all("a") };
+            let brand = BrandInfo {
+                symbols_per_connection: symbols,
+                connections,
+                capabilities,
+                ..library().of_all("a")
+            };
             let limits = brand.limits();
             (limits.symbols_per_connection, limits.connections)
         };

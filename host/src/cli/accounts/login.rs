@@ -86,7 +86,7 @@ pub(super) fn run(
             config_json: adapter.entry.config_of(broker),
         };
         let step = process::log_in(&own_program(), of, &json, STEP_DEADLINE)
-        .map_err(|failure| anyhow::anyhow!("{broker}: {}", without(&failure.message, &fields)))?;
+            .map_err(|failure| anyhow::anyhow!("{broker}: {}", without(&failure.message, &fields)))?;
         match step {
             LoginStep::Done(fresh) => {
                 let names: Vec<&str> = fresh.keys().map(String::as_str).collect();

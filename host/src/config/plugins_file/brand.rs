@@ -6,7 +6,11 @@ use serde_json::{Map, Value};
 use toml::de::DeValue;
 
 use super::{
-    super::{LimitOverrides, Problems, file::kind_of, problem::unknown},
+    super::{
+        LimitOverrides, Problems,
+        file::{clipped, kind_of},
+        problem::unknown,
+    },
     AdapterEntry, Hours,
     read::{MAX_THROTTLE_MS, hours, limits},
     section::Section,
@@ -50,7 +54,9 @@ impl AdapterEntry {
     /// How a message calls the settings of a broker, to name them before what is wrong with them.
     pub fn config_place(&self, broker: &str) -> String {
         match self.brands.get(broker).filter(|brand| brand.config_json.is_some()) {
-            Some(brand) => format!("[adapter.brand.{broker}.config] in line {} of plugins.toml", brand.config_line),
+            Some(brand) => {
+                format!("[adapter.brand.{broker}.config] in line {} of plugins.toml", brand.config_line)
+            }
             None => format!("[adapter.config] in line {} of plugins.toml", self.config_line),
         }
     }
@@ -90,11 +96,12 @@ pub(super) fn brands(
         if !brokers.iter().any(|known| known == broker) {
             let instead = format!("`brokers` of this adapter has {}", brokers.join(", "));
             let message = unknown("broker", broker, brokers.iter().map(String::as_str), &instead);
-            problems.push(adapter.problem_in("brand", offset, message));
+            problems.push(adapter.problem_in(&format!("brand.{}", clipped(broker)), offset, message));
             continue;
         }
         let DeValue::Table(table) = value.get_ref() else {
-            let message = format!("must be a section [adapter.brand.{broker}], not {}", kind_of(value.get_ref()));
+            let message =
+                format!("must be a section [adapter.brand.{broker}], not {}", kind_of(value.get_ref()));
             problems.push(adapter.problem_in("brand", offset, message));
             continue;
         };

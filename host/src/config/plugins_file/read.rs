@@ -16,8 +16,7 @@ use super::{
         file::{kind_of, parse_toml},
         problem::line_at,
     },
-    AdapterEntry, BusSection, Hours, Isolation, LibraryPlaces, PluginsFile, Trust,
-    brand,
+    AdapterEntry, BusSection, Hours, Isolation, LibraryPlaces, PluginsFile, Trust, brand,
     section::Section,
     trust,
 };
@@ -144,7 +143,10 @@ pub(crate) fn is_name(text: &str) -> bool {
 fn bus(section: &Section<'_>, problems: &mut Problems) -> BusSection {
     section.allow(&["brokers", "calendar"], problems);
     let brokers = section.texts("brokers", BROKERS, problems, is_name).unwrap_or_default();
-    BusSection { brokers: at_most(brokers, section, problems), hours: hours(section, problems).unwrap_or_default() }
+    BusSection {
+        brokers: at_most(brokers, section, problems),
+        hours: hours(section, problems).unwrap_or_default(),
+    }
 }
 
 fn at_most(brokers: Vec<String>, section: &Section<'_>, problems: &mut Problems) -> Vec<String> {
@@ -255,9 +257,8 @@ fn isolation(text: &str) -> Option<Isolation> {
 }
 
 pub(super) fn limits(section: &Section<'_>, problems: &mut Problems) -> LimitOverrides {
-    let mut number = |key, most| {
-        section.whole(key, 1, most, problems).and_then(|number| usize::try_from(number).ok())
-    };
+    let mut number =
+        |key, most| section.whole(key, 1, most, problems).and_then(|number| usize::try_from(number).ok());
     LimitOverrides {
         symbols_per_connection: number("symbols_per_connection", MAX_SYMBOLS),
         connections: number("connections", MAX_CONNECTIONS),

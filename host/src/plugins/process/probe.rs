@@ -94,7 +94,10 @@ enum Answer {
     /// It does not serve a broker.
     Brand(String),
     /// Its settings are no good for a broker.
-    Config { broker: String, message: String },
+    Config {
+        broker: String,
+        message: String,
+    },
 }
 
 /// Loads a library in a process of its own, and lets it describe itself and check its settings. Blocks for a moment, 5
