@@ -178,15 +178,7 @@ impl Catalog {
         let (loaded, error, generation) =
             known.map_or((None, None, 0), |known| (known.loaded, known.error, known.generation));
         match action {
-            Action::Keep => {
-                let mut loaded = loaded;
-                if let Some(loaded) = &mut loaded
-                    && loaded.can_serve(&entry)
-                {
-                    loaded.serve(&entry);
-                }
-                Entry { listed: entry, seen, loaded, error, generation }
-            }
+            Action::Keep => Entry { listed: entry, seen, loaded, error, generation },
             Action::Unload => {
                 if loaded.is_some() {
                     tracing::info!(adapter = entry.name, "An adapter is switched off");
@@ -361,7 +353,6 @@ impl Entry {
             seen: self.seen,
             is_loaded: self.loaded.is_some(),
             has_failed: self.error.is_some(),
-            serves_any: self.loaded.as_ref().is_none_or(|loaded| loaded.info.brands.is_empty()),
         }
     }
 

@@ -141,6 +141,16 @@ fn a_broker_that_the_library_does_not_serve_is_an_error_that_names_those_that_it
 }
 
 #[test]
+fn a_library_that_tells_no_brokers_apart_is_not_given_the_accounts_of_two() {
+    let two = "[[adapter]]\nname = 'sim'\nlibrary = 'adapter_sim'\nbrokers = ['flattrade', 'tradesmart']\n";
+    let (is_content, said) = Place::new().run(two, &["adapters"]);
+    assert!(!is_content && said.contains("flattrade") && said.contains("tells no brokers apart"), "{said}");
+    let apart = format!("{two}[adapter.brand.tradesmart.config]\nseed = 7\n");
+    let (is_content, said) = Place::new().run(&apart, &["adapters"]);
+    assert!(is_content, "{said}");
+}
+
+#[test]
 fn a_section_for_a_broker_that_is_not_listed_and_settings_of_one_brand_are_named_with_their_line() {
     let place = Place::new();
     let plugins = place.entry("['north']", "[adapter.brand.south]\nconnections = 1");

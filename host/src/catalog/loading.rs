@@ -24,11 +24,11 @@ use crate::{
 #[derive(Debug)]
 pub struct Loader {
     /// Where and how processes are started.
-    pub processes: Arc<ProcessSettings>,
+    processes: Arc<ProcessSettings>,
     /// What ended a host before.
     pub journal: Journal,
     /// Copies of libraries that run in processes.
-    pub copies: SharedCopies,
+    copies: SharedCopies,
 }
 
 /// A library that was found good.
@@ -36,8 +36,6 @@ pub struct Loader {
 pub struct Loaded {
     /// Makes instances of it, by broker.
     connectors: BTreeMap<String, Arc<dyn Connector>>,
-    /// Makes what makes them.
-    maker: Maker,
     /// What it says of itself.
     pub info: LibraryInfo,
     /// What it is.
@@ -76,16 +74,6 @@ impl Loaded {
         self.info.brand(broker).ok()
     }
 
-    /// Serves the brokers of the entry, and no others. The entry has the settings with which the library was loaded.
-    pub fn serve(&mut self, entry: &AdapterEntry) {
-        let mut before = std::mem::take(&mut self.connectors);
-        let connector = |broker: &String| {
-            let known = before.remove(broker);
-            (broker.clone(), known.unwrap_or_else(|| self.maker.connector(entry.config_of(broker))))
-        };
-        self.connectors = entry.brokers.iter().map(connector).collect();
-    }
-
     /// Goes on with the connectors of an earlier load for the brokers of which nothing has changed, so that their instances
     /// stay. `is_same` says for which.
     pub fn keep(&mut self, earlier: &Self, is_same: impl Fn(&str) -> bool) {
@@ -95,14 +83,14 @@ impl Loaded {
             }
         }
     }
-
-    /// Whether it can serve the brokers of an entry without another look at it.
-    pub fn can_serve(&self, entry: &AdapterEntry) -> bool {
-        self.info.brands.is_empty() || entry.brokers.iter().all(|broker| self.connectors.contains_key(broker))
-    }
 }
 
 impl Loader {
+    /// A loader that has loaded nothing yet.
+    pub fn new(processes: Arc<ProcessSettings>, journal: Journal) -> Self {
+        Self { processes, journal, copies: SharedCopies::default() }
+    }
+
     /// Copies a library, lets it describe itself and check its settings in a process of its own, and makes a connector.
     ///
     /// An adapter that may have ended the host when it ran within it runs in a process of its own, unless somebody asks
@@ -145,10 +133,9 @@ impl Loader {
                 Maker::InProcess(Library::open(&copy).map_err(|error| error.to_string())?)
             }
         };
-        let connectors = BTreeMap::new();
-        let mut loaded = Loaded { connectors, maker, info, sha256, isolation, note };
-        loaded.serve(entry);
-        Ok(loaded)
+        let connector = |broker: &String| (broker.clone(), maker.connector(entry.config_of(broker)));
+        let connectors = entry.brokers.iter().map(connector).collect();
+        Ok(Loaded { connectors, info, sha256, isolation, note })
     }
 }
 
@@ -178,5 +165,21 @@ pub fn inspect(
         format!("its settings{whose}, {}: ", entry.config_place(broker))
     };
     let info = process::probe(program, what, context).map_err(|error| error.to_string())?;
-    Ok((copy, info))
+    match alike(entry).filter(|_| info.brands.is_empty()) {
+        Some((one, other)) => Err(format!(
+            "the library tells no brokers apart, so accounts at {one} and at {other} would all be connected to the same one: \
+             list one of them, or give each settings of its own in [adapter.brand.NAME.config]"
+        )),
+        None => Ok((copy, info)),
+    }
+}
+
+/// Two brokers of an entry between which nothing makes a difference.
+fn alike(entry: &AdapterEntry) -> Option<(&str, &str)> {
+    let brokers: Vec<&str> = entry.brokers.iter().map(String::as_str).collect();
+    let twin = |(place, one): (usize, &&'_ str)| {
+        let others = brokers.get(place + 1..)?;
+        others.iter().find(|other| entry.config_of(other) == entry.config_of(one)).copied()
+    };
+    brokers.iter().enumerate().find_map(|(place, one)| Some((*one, twin((place, one))?)))
 }

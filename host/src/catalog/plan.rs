@@ -6,7 +6,7 @@ use crate::config::AdapterEntry;
 /// What is to be done with an entry of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Nothing, or only what costs nothing: brokers, limits, spacing.
+    /// Nothing, or only what costs nothing: limits, spacing, a broker less.
     Keep,
     /// Load it, and replace what runs under its name.
     Load,
@@ -22,8 +22,6 @@ pub(super) struct Known<'a> {
     pub(super) seen: Snapshot,
     pub(super) is_loaded: bool,
     pub(super) has_failed: bool,
-    /// Whether it serves any broker that the entry may name.
-    pub(super) serves_any: bool,
 }
 
 /// One action for each entry, in their order. A library that did not work is not tried again before it, or what the file
@@ -43,9 +41,8 @@ fn action(entry: &AdapterEntry, seen: Snapshot, known: &[Known<'_>], again: Opti
     let Some(before) = known.iter().find(|known| known.name == entry.name) else { return Action::Load };
     let is_same = before.seen == seen && entry.runs_like(before.entry);
     let was_tried = before.is_loaded || before.has_failed;
-    // A library that tells its brokers apart is asked about one that is new.
-    let is_same = is_same
-        && (before.serves_any || entry.brokers.iter().all(|broker| before.entry.brokers.contains(broker)));
+    // The library is asked about a broker that is new.
+    let is_same = is_same && entry.brokers.iter().all(|broker| before.entry.brokers.contains(broker));
     if is_same && was_tried && again != Some(entry.name.as_str()) { Action::Keep } else { Action::Load }
 }
 
@@ -85,16 +82,6 @@ mod tests {
         seen: Snapshot,
         again: Option<&str>,
     ) -> Action {
-        decide_of(before, now, seen, again, true)
-    }
-
-    fn decide_of(
-        before: Option<(&AdapterEntry, Snapshot, bool, bool)>,
-        now: &AdapterEntry,
-        seen: Snapshot,
-        again: Option<&str>,
-        serves_any: bool,
-    ) -> Action {
         let known: Vec<Known<'_>> = before
             .into_iter()
             .map(|(entry, seen, is_loaded, has_failed)| Known {
@@ -103,7 +90,6 @@ mod tests {
                 seen,
                 is_loaded,
                 has_failed,
-                serves_any,
             })
             .collect();
         actions(&[(now.clone(), seen)], &known, again)[0]
@@ -127,12 +113,7 @@ mod tests {
                 "{changed}"
             );
         }
-        for free in [
-            "throttle_ms = 5",
-            "connections = 2",
-            "symbols_per_connection = 9",
-            "brokers = [\"acme\", \"b\"]",
-        ] {
+        for free in ["throttle_ms = 5", "connections = 2", "symbols_per_connection = 9"] {
             assert_eq!(
                 decide(Some((&usual, one(), true, false)), &entry(free), one()),
                 Action::Keep,
@@ -142,16 +123,10 @@ mod tests {
     }
 
     #[test]
-    fn a_library_of_several_brands_is_asked_about_a_broker_that_is_new() {
+    fn a_library_is_asked_about_a_broker_that_is_new_and_not_when_one_goes() {
         let (one, two) = (entry("brokers = [\"a\"]"), entry("brokers = [\"a\", \"b\"]"));
-        assert_eq!(
-            decide_of(Some((&one, self::one(), true, false)), &two, self::one(), None, false),
-            Action::Load
-        );
-        assert_eq!(
-            decide_of(Some((&two, self::one(), true, false)), &one, self::one(), None, false),
-            Action::Keep
-        );
+        assert_eq!(decide(Some((&one, self::one(), true, false)), &two, self::one()), Action::Load);
+        assert_eq!(decide(Some((&two, self::one(), true, false)), &one, self::one()), Action::Keep);
     }
 
     #[test]

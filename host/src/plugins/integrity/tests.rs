@@ -452,12 +452,13 @@ fn copies_of_the_same_bytes_share_a_file_which_goes_with_the_last_of_them() {
     let again = shared.share(place.make(&IntegrityRules::default()).unwrap());
     let file = one.path().to_owned();
     assert_eq!(again.path(), file);
-    // The reader of the directory may come before the thread that removes.
+    // A thread of its own removes them.
     let is_gone = |path: &Path| {
-        (0..1_000).any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-            !path.exists()
-        })
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while path.exists() && std::time::Instant::now() < deadline {
+            std::thread::park_timeout(std::time::Duration::from_millis(2));
+        }
+        !path.exists()
     };
     let others = || -> Vec<PathBuf> {
         let files = fs::read_dir(place.path("run")).unwrap().map(|entry| entry.unwrap().path());
