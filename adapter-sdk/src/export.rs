@@ -2,7 +2,7 @@
 
 use adapter_abi::{AdapterModule, AdapterModuleRef, abi_stable::prefix_type::PrefixTypeTrait as _};
 
-use crate::{Adapter, instance::entry};
+use crate::{Adapter, entry};
 
 /// Exports an adapter from a `cdylib`: `export_adapter!(Acme);`, once per library.
 ///

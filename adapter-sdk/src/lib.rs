@@ -5,6 +5,7 @@ mod backoff;
 mod brand;
 mod context;
 mod credentials;
+mod entry;
 mod error;
 #[doc(hidden)]
 pub mod export;

@@ -4,6 +4,7 @@
 //! stays until something better is ready: a file with a mistake or a library that does not load changes nothing but the
 //! message. It is called at start, by the [`watch`]er, and by `tickhost adapters reload`.
 
+mod describe;
 mod loading;
 mod plan;
 mod snapshot;
@@ -20,15 +21,16 @@ use serde::Serialize;
 
 use self::plan::{Action, Known};
 pub use self::{
+    describe::{described, listed},
     loading::{Loaded, Loader, inspect},
     snapshot::Snapshot,
 };
 use crate::{
-    admin::{AdapterState, AdapterStatus, BrokerStatus, capability_names},
+    admin::{AdapterState, AdapterStatus},
     config::{AdapterEntry, BrokerLimits, BusSection, Isolation, PluginsFile, Settings},
     hub::{Hub, Source},
     plugins::{
-        BrandInfo, LibraryInfo,
+        BrandInfo,
         integrity::{Sha256, sha256_of},
     },
     pool::PoolLimits,
@@ -380,67 +382,4 @@ impl Entry {
 const fn pool_limits(limits: BrokerLimits) -> PoolLimits {
     let BrokerLimits { symbols_per_connection, connections } = limits;
     PoolLimits { symbols_per_connection, connections }
-}
-
-/// What the file says of an entry.
-pub fn listed(settings: &Settings, entry: &AdapterEntry) -> AdapterStatus {
-    let by_broker = by_broker(settings, entry, None);
-    let (symbols_per_connection, connections) =
-        by_broker.first().map_or((0, 0), |broker| (broker.symbols_per_connection, broker.connections));
-    AdapterStatus {
-        name: entry.name.clone(),
-        library: match &entry.library_path {
-            Ok(path) => path.display().to_string(),
-            Err(_) => entry.library.clone(),
-        },
-        isolation: entry.isolation.label(),
-        brokers: entry.brokers.clone(),
-        symbols_per_connection,
-        connections,
-        by_broker,
-        ..AdapterStatus::default()
-    }
-}
-
-/// Adds what the library says of itself.
-pub fn described(
-    status: AdapterStatus,
-    settings: &Settings,
-    entry: &AdapterEntry,
-    info: &LibraryInfo,
-) -> AdapterStatus {
-    let by_broker = by_broker(settings, entry, Some(info));
-    let (symbols_per_connection, connections) =
-        by_broker.first().map_or((0, 0), |broker| (broker.symbols_per_connection, broker.connections));
-    AdapterStatus {
-        state: AdapterState::Loaded,
-        version: Some(info.version.clone()),
-        abi_version: Some(info.abi_version.clone()),
-        sdk_version: Some(info.sdk_version.clone()),
-        capabilities: capability_names(info.capabilities),
-        symbols_per_connection,
-        connections,
-        by_broker,
-        ..status
-    }
-}
-
-/// Each broker of an entry, with what is known of it.
-fn by_broker(settings: &Settings, entry: &AdapterEntry, info: Option<&LibraryInfo>) -> Vec<BrokerStatus> {
-    let status = |broker: &String| {
-        let brand = info.and_then(|info| info.brand(broker).ok());
-        let known = brand.as_ref().map(BrandInfo::limits).unwrap_or_default();
-        let limits = settings.limits_for(entry, broker, known);
-        BrokerStatus {
-            name: broker.clone(),
-            title: brand.as_ref().and_then(|brand| brand.title.clone()),
-            capabilities: brand
-                .as_ref()
-                .map(|brand| capability_names(brand.capabilities))
-                .unwrap_or_default(),
-            symbols_per_connection: limits.symbols_per_connection,
-            connections: limits.connections,
-        }
-    };
-    entry.brokers.iter().map(status).collect()
 }

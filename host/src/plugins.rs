@@ -9,6 +9,7 @@ mod brand;
 mod callbacks;
 pub mod connector;
 pub mod driver;
+mod info;
 mod instance;
 pub mod integrity;
 pub mod journal;
@@ -28,7 +29,8 @@ use zeroize::Zeroizing;
 pub use self::{
     assignment::Assignment,
     brand::{BrandInfo, UnknownBrand},
-    loader::{Library, LibraryInfo, LoadError},
+    info::LibraryInfo,
+    loader::{Library, LoadError},
     login::{LoginStep, Question},
 };
 

@@ -101,6 +101,15 @@ fn a_host_of_abi_1_0_runs_an_adapter_that_was_built_with_the_present_sdk() {
 }
 
 #[test]
+fn a_library_of_several_brokers_says_to_an_old_host_which_one_it_needs() {
+    let host = fixture(Variant::V1_0).host.expect("the old host is built with the old adapter");
+    let library = integration_tests::library("adapter_brands");
+    let output = Command::new(host).arg(library).output().expect("the old host starts");
+    let said = String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned();
+    assert!(!output.status.success() && said.contains("needs a host of ABI 1.2"), "{said}");
+}
+
+#[test]
 fn a_host_of_abi_1_0_refuses_what_does_not_fit() {
     let host = fixture(Variant::V1_0).host.expect("the old host is built with the old adapter");
     for variant in [Variant::LayoutBreak, Variant::Major] {

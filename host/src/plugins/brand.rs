@@ -3,7 +3,7 @@
 use adapter_abi::capability;
 use serde::{Deserialize, Serialize};
 
-use super::loader::{LibraryInfo, MAX_SCHEMA_BYTES, label};
+use super::info::{LibraryInfo, MAX_SCHEMA_BYTES, label};
 use crate::config::{
     LimitOverrides,
     plugins_file::{MAX_CONNECTIONS, MAX_SYMBOLS, is_name},

@@ -35,7 +35,8 @@ impl Actor {
         if !self.logins.begin(&fields, now) {
             return;
         }
-        tracing::info!(adapter = %self.spec().adapter, user = %account.user, "Logging in at the broker");
+        let spec = self.spec();
+        tracing::info!(adapter = %spec.adapter, broker = %spec.broker, user = %account.user, "Logging in at the broker");
         let connector = Arc::clone(&serving.connector);
         let (accounts, feed) = (self.context.accounts.clone(), self.feed.clone());
         let spec = self.spec();
