@@ -76,3 +76,32 @@ impl Context {
         self.connection
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Brand;
+
+    fn context(json: &str, manifest: &Manifest) -> Context {
+        Context::new(Assignment::read(json.into()).unwrap(), manifest, ListReporter::default())
+    }
+
+    #[test]
+    fn an_instance_knows_what_the_host_says_and_what_it_does_not_know_is_ignored() {
+        let manifest = Manifest::new("family", "1.0.0").brand(Brand::new("one")).brand(Brand::new("two"));
+        let told = context(r#"{"broker":"two","account":"00c0ffee","connection":2,"later":{}}"#, &manifest);
+        assert_eq!((told.broker(), told.account(), told.connection()), ("two", Some("00c0ffee"), 2));
+        let checked = context(r#"{"broker":"two"}"#, &manifest);
+        assert_eq!((checked.broker(), checked.account(), checked.connection()), ("two", None, 0));
+    }
+
+    #[test]
+    fn without_a_word_of_the_host_it_is_the_only_broker() {
+        assert_eq!(context("{}", &Manifest::new("acme", "1.0.0")).broker(), "acme");
+        assert_eq!(context("{}", &Manifest::new("acme", "1.0.0").brand(Brand::new("one"))).broker(), "one");
+        assert_eq!(context(r#"{"broker":"alias"}"#, &Manifest::new("acme", "1.0.0")).broker(), "alias");
+        for nonsense in ["", "[]", r#"{"broker":1}"#, r#"{"connection":-1}"#] {
+            assert!(Assignment::read(nonsense.into()).is_err(), "{nonsense}");
+        }
+    }
+}

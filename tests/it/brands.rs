@@ -243,9 +243,10 @@ async fn accounts_are_asked_for_the_fields_of_their_brand_and_log_in_there() {
 }
 
 #[tokio::test]
-async fn a_broker_that_is_added_is_served_and_the_instances_of_the_others_stay() {
+async fn a_broker_that_is_added_or_set_anew_is_served_and_the_instances_of_the_others_stay() {
     let place = Place::new();
     let (one, two) = (place.entry("['north']", ""), place.entry("['north', 'south']", ""));
+    let dearer = place.entry("['north', 'south']", "[adapter.brand.south.config]\nprice = 300");
     let (host, brokers) = place.start(&one);
     let mut alice = client(&host, "alice", "north").await;
     alice.subscribe(&["NSE:SBIN"], "LTP").await;
@@ -261,6 +262,12 @@ async fn a_broker_that_is_added_is_served_and_the_instances_of_the_others_stay()
     let mut bob = client(&host, "bob", "south").await;
     bob.subscribe(&["NSE:SBIN"], "LTP").await;
     assert!((price(&mut bob).await - 200.0).abs() < f64::EPSILON);
+    fs::write(&file, dearer).unwrap();
+    let mut ticks = 0;
+    while (price(&mut bob).await - 300.0).abs() > f64::EPSILON {
+        ticks += 1;
+        assert!(ticks < 2_000, "the new price never came");
+    }
     price(&mut alice).await;
     assert_eq!(brokers.calls("north"), before, "the one that was there has connected again");
 }

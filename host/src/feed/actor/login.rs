@@ -39,7 +39,6 @@ impl Actor {
         tracing::info!(adapter = %spec.adapter, broker = %spec.broker, user = %account.user, "Logging in at the broker");
         let connector = Arc::clone(&serving.connector);
         let (accounts, feed) = (self.context.accounts.clone(), self.feed.clone());
-        let spec = self.spec();
         let span = operation!(
             "feed.login",
             "client",
