@@ -1,6 +1,6 @@
 //! What an author implements.
 
-use crate::{AdapterError, Credentials, ListReporter, Login, Manifest, Subscription, TickSink};
+use crate::{AdapterError, Context, Credentials, Login, Manifest, Subscription, TickSink};
 
 /// A broker, or rather one account's way to it. One value serves one connection of one account.
 ///
@@ -15,10 +15,11 @@ pub trait Adapter: Sized + 'static {
     /// A connection that is up.
     type Connection: Connection;
 
-    /// What the adapter is. Pure; asked before anything is created.
+    /// What the adapter is, and which brokers it serves if these are several. Pure; asked before anything is created.
     fn manifest() -> Manifest;
 
-    /// Checks the settings and makes an instance. No I/O: the host calls this to validate `plugins.toml` too.
+    /// Checks the settings and makes an instance for the broker of the context. No I/O: the host calls this to validate
+    /// `plugins.toml` too, once for each broker.
     ///
     /// # Errors
     /// [`AdapterError::config`], with a sentence that names the setting and what is allowed.
@@ -103,20 +104,6 @@ pub trait Connection {
     where
         Self: Sized,
     {
-    }
-}
-
-/// What an instance may know about where it runs.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Context {
-    pub(crate) lists: ListReporter,
-}
-
-impl Context {
-    /// Where the state of the list of instruments is said. [`Master`](crate::instruments::Master) takes it.
-    pub fn lists(&self) -> ListReporter {
-        self.lists.clone()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use adapter_abi::{AdapterModule, AdapterModuleRef, abi_stable::prefix_type::PrefixTypeTrait as _};
 
-use crate::{Adapter, instance::entry};
+use crate::{Adapter, entry};
 
 /// Exports an adapter from a `cdylib`: `export_adapter!(Acme);`, once per library.
 ///
@@ -41,6 +41,10 @@ pub fn root_module<A: Adapter>() -> AdapterModuleRef {
         validate_config: entry::validate_config::<A>,
         create: entry::create::<A>,
         login: entry::login::<A>,
+        brands: entry::brands::<A>,
+        validate_config_for: entry::validate_config_for::<A>,
+        create_for: entry::create_for::<A>,
+        login_for: entry::login_for::<A>,
     }
     .leak_into_prefix()
 }

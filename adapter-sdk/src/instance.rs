@@ -13,14 +13,16 @@ use adapter_abi::{
     Adapter_TO, AdapterBox, AdapterError as AbiError, HealthSnapshot, HostHandle, StatusEvent, StatusKind,
     abi_stable::{
         sabi_trait::TD_Opaque,
-        std_types::{RBox, ROk, RResult, RSlice, RStr},
+        std_types::{RBox, ROk, RResult, RSlice},
     },
 };
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
 use crate::{
-    Adapter, AdapterError, Context, Credentials, ListReporter, Subscription,
+    Adapter, AdapterError, Context, Credentials, ListReporter, Manifest, Subscription,
+    context::Assignment,
     guard::guarded,
     log::Bridge,
     runtime::{self, Command},
@@ -60,34 +62,42 @@ struct Instance {
 ///
 /// # Errors
 /// What the adapter says against it.
-pub(crate) fn validate_config<A: Adapter>(config_json: &str) -> Result<(), AdapterError> {
-    make::<A>(config_json, Context::default()).map(drop)
+pub(crate) fn validate_config<A: Adapter>(
+    assignment: &Assignment,
+    config_json: &str,
+) -> Result<(), AdapterError> {
+    let manifest = guarded(A::manifest)?;
+    make::<A>(&manifest, assignment, config_json, ListReporter::default()).map(drop)
 }
 
 /// Makes an instance with its thread. It does nothing before the host says `connect`.
 ///
 /// # Errors
 /// What the adapter says against its configuration, or why there is no thread.
-pub(crate) fn create<A: Adapter>(config_json: &str, host: HostHandle) -> Result<AdapterBox, AdapterError> {
+pub(crate) fn create<A: Adapter>(
+    assignment: &Assignment,
+    config_json: &str,
+    host: HostHandle,
+) -> Result<AdapterBox, AdapterError> {
     // Made here once to refuse a bad configuration at once, and again on its own thread, which need not be able to
     // receive it.
-    validate_config::<A>(config_json)?;
+    validate_config::<A>(assignment, config_json)?;
     let manifest = guarded(A::manifest)?;
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let stop = Arc::new(tokio::sync::Notify::new());
     let health = Arc::<Health>::default();
     let list_asked = Arc::new(tokio::sync::Notify::new());
     let thread = {
-        let (config_json, stop, health) = (config_json.to_owned(), Arc::clone(&stop), Arc::clone(&health));
+        let (config_json, assignment) = (Zeroizing::new(config_json.to_owned()), assignment.clone());
+        let (stop, health) = (Arc::clone(&stop), Arc::clone(&health));
         let host = Handle(Arc::new(host));
         let lists = ListReporter::new(host.clone(), Arc::clone(&list_asked));
-        let context = Context { lists: lists.clone() };
         std::thread::Builder::new()
             .name(format!("adapter-{}", manifest.name))
             .spawn(move || {
                 let _bridge = Bridge::install(&host);
                 let ended = guarded(|| {
-                    let adapter = make::<A>(&config_json, context)?;
+                    let adapter = make::<A>(&manifest, &assignment, &config_json, lists.clone())?;
                     runtime::run(adapter, &manifest, host.clone(), lists, inbox, &stop, &health)
                 })
                 .and_then(std::convert::identity);
@@ -118,11 +128,13 @@ pub(crate) fn create<A: Adapter>(config_json: &str, host: HostHandle) -> Result<
 /// # Errors
 /// What the adapter says, or that it took too long.
 pub(crate) fn log_in<A: Adapter>(
+    assignment: &Assignment,
     config_json: &str,
     fields_json: &str,
     deadline: Duration,
 ) -> Result<String, AdapterError> {
-    let adapter = make::<A>(config_json, Context::default())?;
+    let manifest = guarded(A::manifest)?;
+    let adapter = make::<A>(&manifest, assignment, config_json, ListReporter::default())?;
     let fields = Credentials::from_json(fields_json);
     guarded(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -137,9 +149,16 @@ pub(crate) fn log_in<A: Adapter>(
     .and_then(std::convert::identity)
 }
 
-fn make<A: Adapter>(config_json: &str, context: Context) -> Result<A, AdapterError> {
+fn make<A: Adapter>(
+    manifest: &Manifest,
+    assignment: &Assignment,
+    config_json: &str,
+    lists: ListReporter,
+) -> Result<A, AdapterError> {
+    let config_json = Zeroizing::new(manifest.settings_for(assignment, config_json)?);
+    let context = Context::new(assignment.clone(), manifest, lists);
     guarded(|| {
-        let mut json = serde_json::Deserializer::from_str(config_json);
+        let mut json = serde_json::Deserializer::from_str(&config_json);
         let config = serde_path_to_error::deserialize(&mut json)
             .map_err(|error| AdapterError::config(plain(&error)))?;
         A::try_new(config, context)
@@ -256,47 +275,6 @@ impl adapter_abi::Adapter for Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         self.stop.notify_one();
-    }
-}
-
-/// The entry points of a library, with everything that may cross the boundary.
-pub(crate) mod entry {
-    use std::time::Duration;
-
-    use adapter_abi::{AdapterMetadata, abi_stable::std_types::RString};
-
-    use super::{
-        AbiError, Adapter, AdapterBox, HostHandle, RResult, RStr, create as create_instance, guarded, log_in,
-        validate_config as validate,
-    };
-
-    pub(crate) extern "C" fn metadata<A: Adapter>() -> AdapterMetadata {
-        // A library whose own description panics has no name worth showing; creating it fails with the reason.
-        guarded(|| A::manifest().metadata())
-            .unwrap_or_else(|_| crate::Manifest::new("panicked", "0.0.0").metadata())
-    }
-
-    pub(crate) extern "C" fn validate_config<A: Adapter>(config_json: RStr<'_>) -> RResult<(), AbiError> {
-        validate::<A>(config_json.as_str()).map_err(AbiError::from).into()
-    }
-
-    pub(crate) extern "C" fn create<A: Adapter>(
-        config_json: RStr<'_>,
-        host: HostHandle,
-    ) -> RResult<AdapterBox, AbiError> {
-        create_instance::<A>(config_json.as_str(), host).map_err(AbiError::from).into()
-    }
-
-    pub(crate) extern "C" fn login<A: Adapter>(
-        config_json: RStr<'_>,
-        fields_json: RStr<'_>,
-        deadline_ms: u32,
-    ) -> RResult<RString, AbiError> {
-        let deadline = Duration::from_millis(deadline_ms.into());
-        log_in::<A>(config_json.as_str(), fields_json.as_str(), deadline)
-            .map(RString::from)
-            .map_err(AbiError::from)
-            .into()
     }
 }
 

@@ -2,7 +2,10 @@
 
 mod adapter;
 mod backoff;
+mod brand;
+mod context;
 mod credentials;
+mod entry;
 mod error;
 #[doc(hidden)]
 pub mod export;
@@ -35,8 +38,10 @@ pub use serde_json;
 pub use tracing;
 
 pub use self::{
-    adapter::{Adapter, Connection, Context, Grant, Refusal},
+    adapter::{Adapter, Connection, Grant, Refusal},
     backoff::Pauses,
+    brand::Brand,
+    context::Context,
     credentials::Credentials,
     error::AdapterError,
     hash::fingerprint,

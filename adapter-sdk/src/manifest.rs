@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use adapter_abi::{ABI_VERSION, AdapterMetadata, capability};
+use adapter_abi::{ABI_VERSION, AdapterMetadata};
+
+use crate::brand::{Brand, bits};
 
 /// What an adapter can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,7 @@ pub struct Manifest {
     pub(crate) config_schema: &'static str,
     pub(crate) credentials_schema: &'static str,
     pub(crate) backoff: Backoff,
+    pub(crate) brands: Vec<Brand>,
 }
 
 impl Manifest {
@@ -73,27 +76,19 @@ impl Manifest {
                 longest: Duration::from_mins(1),
                 stable_after: Duration::from_mins(1),
             },
+            brands: Vec::new(),
         }
     }
 
     /// What the adapter can do.
     #[must_use]
     pub fn capabilities(mut self, capabilities: &[Capability]) -> Self {
-        for can in capabilities {
-            self.capabilities |= match can {
-                Capability::Ltp => capability::LTP,
-                Capability::Quote => capability::QUOTE,
-                Capability::Depth => capability::DEPTH,
-                Capability::Orders => capability::ORDERS,
-                Capability::SingleSession => capability::SINGLE_SESSION,
-                Capability::CountsModes => capability::COUNTS_MODES,
-                Capability::Login => capability::LOGIN,
-            };
-        }
+        self.capabilities |= bits(capabilities);
         self
     }
 
-    /// The broker's limits: instruments on one connection, and connections of one account.
+    /// The broker's limits: instruments on one connection, and connections of one account; 0 where none is known. The host
+    /// keeps to them unless the operator's `plugins.toml` says otherwise.
     #[must_use]
     pub const fn limits(mut self, symbols_per_connection: u32, connections: u32) -> Self {
         self.symbols_per_connection = symbols_per_connection;

@@ -54,7 +54,7 @@ pub use self::{
     names::{CASH, Cash, SPELLINGS, assert_cash_names},
     vectors::{FOLDER as VECTORS_FOLDER, Vectors},
 };
-use crate::{Adapter, AdapterError, Login, Mode, instance};
+use crate::{Adapter, AdapterError, Login, Mode, context::Assignment, instance};
 
 /// Longest wait for anything.
 pub const SOON: Duration = Duration::from_secs(10);
@@ -64,7 +64,27 @@ pub const SOON: Duration = Duration::from_secs(10);
 /// # Errors
 /// What the adapter says.
 pub fn log_in<A: Adapter>(config_json: &str, fields_json: &str) -> Result<Login, AdapterError> {
-    let step = instance::log_in::<A>(config_json, fields_json, SOON)?;
+    log_in_as::<A>(&Assignment::default(), config_json, fields_json)
+}
+
+/// [`log_in`] at one of the adapter's [brands](crate::Brand).
+///
+/// # Errors
+/// What the adapter says.
+pub fn log_in_at<A: Adapter>(
+    broker: &str,
+    config_json: &str,
+    fields_json: &str,
+) -> Result<Login, AdapterError> {
+    log_in_as::<A>(&Assignment::at(broker), config_json, fields_json)
+}
+
+fn log_in_as<A: Adapter>(
+    assignment: &Assignment,
+    config_json: &str,
+    fields_json: &str,
+) -> Result<Login, AdapterError> {
+    let step = instance::log_in::<A>(assignment, config_json, fields_json, SOON)?;
     serde_json::from_str(&step).map_err(AdapterError::protocol)
 }
 
@@ -148,12 +168,32 @@ impl Bench {
     /// # Errors
     /// What the adapter says against its configuration.
     pub fn start_with<A: Adapter>(config_json: &str, credentials_json: &str) -> Result<Self, AdapterError> {
+        Self::start_as::<A>(&Assignment::default(), config_json, credentials_json)
+    }
+
+    /// [`Self::start_with`] at one of the adapter's [brands](crate::Brand).
+    ///
+    /// # Errors
+    /// What the adapter says against its configuration, or against the brand.
+    pub fn start_at<A: Adapter>(
+        broker: &str,
+        config_json: &str,
+        credentials_json: &str,
+    ) -> Result<Self, AdapterError> {
+        Self::start_as::<A>(&Assignment::at(broker), config_json, credentials_json)
+    }
+
+    fn start_as<A: Adapter>(
+        assignment: &Assignment,
+        config_json: &str,
+        credentials_json: &str,
+    ) -> Result<Self, AdapterError> {
         let host = Arc::new(FakeHost {
             credentials: Mutex::new(credentials_json.to_owned()),
             ..FakeHost::default()
         });
         let handle = Host_TO::from_ptr(RArc::new(Callbacks(Arc::clone(&host))), TD_Opaque);
-        let adapter = instance::create::<A>(config_json, handle)?;
+        let adapter = instance::create::<A>(assignment, config_json, handle)?;
         let bench = Self { host, adapter, requests: Mutex::new(0) };
         let connected = bench.adapter.connect(bench.next_request());
         assert!(connected.is_ok(), "{connected:?}");

@@ -56,8 +56,8 @@ pub use self::kept_key::{KEY_FILES, KeptKey, read_kept_key};
 pub use self::live::SESSIONS_SHOWN;
 pub use self::private::PrivateSocket;
 pub use self::report::{
-    AdapterState, AdapterStatus, Areas, Counts, FeedReport, InstanceReport, Limits, LinkReport, Listeners,
-    NotReady, Readiness, SessionCounts, StatusReport, capability_names,
+    AdapterState, AdapterStatus, Areas, BrokerStatus, Counts, FeedReport, InstanceReport, Limits, LinkReport,
+    Listeners, NotReady, Readiness, SessionCounts, StatusReport, capability_names,
 };
 
 pub use self::stats_file::keep_stats_file;

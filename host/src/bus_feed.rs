@@ -19,7 +19,7 @@ use crate::{
     hub::{Hub, Invalidated},
     intake::Intake,
     model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView},
-    plugins::{AdapterEvents, AdapterFailure, AdapterInstance},
+    plugins::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment},
     protocol::order::OrderUpdate,
 };
 
@@ -63,6 +63,7 @@ pub struct BusConnector(pub Arc<BusDirectory>);
 impl Connector for BusConnector {
     fn create(
         &self,
+        _assignment: &Assignment,
         _label: &str,
         events: Arc<dyn AdapterEvents>,
         intake: &Arc<Intake>,

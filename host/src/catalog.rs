@@ -4,6 +4,7 @@
 //! stays until something better is ready: a file with a mistake or a library that does not load changes nothing but the
 //! message. It is called at start, by the [`watch`]er, and by `tickhost adapters reload`.
 
+mod describe;
 mod loading;
 mod plan;
 mod snapshot;
@@ -20,15 +21,16 @@ use serde::Serialize;
 
 use self::plan::{Action, Known};
 pub use self::{
+    describe::{described, listed},
     loading::{Loaded, Loader, inspect},
     snapshot::Snapshot,
 };
 use crate::{
-    admin::{AdapterState, AdapterStatus, capability_names},
+    admin::{AdapterState, AdapterStatus},
     config::{AdapterEntry, BrokerLimits, BusSection, Isolation, PluginsFile, Settings},
     hub::{Hub, Source},
     plugins::{
-        LibraryInfo,
+        BrandInfo,
         integrity::{Sha256, sha256_of},
     },
     pool::PoolLimits,
@@ -174,6 +176,7 @@ impl Catalog {
         (action, by_hand): (Action, bool),
         outcome: &mut Outcome,
     ) -> Entry {
+        let before = known.as_ref().map(|known| (known.listed.clone(), known.seen));
         let (loaded, error, generation) =
             known.map_or((None, None, 0), |known| (known.loaded, known.error, known.generation));
         match action {
@@ -186,7 +189,14 @@ impl Catalog {
                 Entry { listed: entry, seen, loaded: None, error: None, generation }
             }
             Action::Load => match self.load(&entry, by_hand) {
-                Ok(fresh) => {
+                Ok(mut fresh) => {
+                    if let (Some(earlier), Some((listed, seen_before))) = (&loaded, &before)
+                        && !by_hand
+                        && *seen_before == seen
+                        && entry.runs_like_but_for_settings(listed)
+                    {
+                        fresh.keep(earlier, |broker| entry.config_of(broker) == listed.config_of(broker));
+                    }
                     tracing::info!(
                         adapter = entry.name,
                         version = fresh.info.version,
@@ -245,23 +255,24 @@ impl Catalog {
             state.entries.iter().filter(|entry| entry.listed.is_enabled)
         {
             for broker in &entry.brokers {
-                let limits = self.settings.limits_for(broker, Some(entry));
+                let brand = loaded.as_ref().and_then(|loaded| loaded.brand(broker));
+                let known = brand.as_ref().map(BrandInfo::limits).unwrap_or_default();
+                let limits = self.settings.limits_for(entry, broker, known);
+                let connector = loaded.as_ref().and_then(|loaded| loaded.connector(broker));
                 let source = Source {
                     name: entry.name.as_str().into(),
-                    connector: match (loaded, error) {
-                        (Some(loaded), _) => Ok(Arc::clone(&loaded.connector)),
+                    connector: match (connector, error) {
+                        (Some(connector), _) => Ok(Arc::clone(connector)),
                         (None, Some(error)) => Err(Arc::clone(error)),
                         (None, None) => Err("it is not loaded".into()),
                     },
                     // An operator who allows more connections knows better than the adapter.
-                    sessions: loaded
-                        .as_ref()
-                        .map_or(usize::MAX, |loaded| loaded.sessions(limits.connections)),
-                    logs_in: loaded.as_ref().is_some_and(Loaded::logs_in),
+                    sessions: brand.as_ref().map_or(usize::MAX, |brand| brand.sessions(limits.connections)),
+                    logs_in: brand.as_ref().is_some_and(BrandInfo::logs_in),
                     limits: pool_limits(limits),
-                    throttle: self.settings.throttle_for(entry),
+                    throttle: self.settings.throttle_for(entry, broker),
                     is_bus: false,
-                    hours: entry.hours,
+                    hours: entry.hours_of(broker),
                 };
                 sources.insert(Arc::from(broker.as_str()), source);
             }
@@ -359,7 +370,7 @@ impl Entry {
                 sha256: Some(loaded.sha256.to_string()),
                 isolation: loaded.isolation.label(),
                 note: loaded.note.clone(),
-                ..described(status, &loaded.info)
+                ..described(status, settings, &self.listed, &loaded.info)
             },
             None if self.error.is_some() => AdapterStatus { state: AdapterState::Failed, ..status },
             None => status,
@@ -371,33 +382,4 @@ impl Entry {
 const fn pool_limits(limits: BrokerLimits) -> PoolLimits {
     let BrokerLimits { symbols_per_connection, connections } = limits;
     PoolLimits { symbols_per_connection, connections }
-}
-
-/// What the file says of an entry.
-pub fn listed(settings: &Settings, entry: &AdapterEntry) -> AdapterStatus {
-    let limits = entry.brokers.first().map(|broker| settings.limits_for(broker, Some(entry)));
-    AdapterStatus {
-        name: entry.name.clone(),
-        library: match &entry.library_path {
-            Ok(path) => path.display().to_string(),
-            Err(_) => entry.library.clone(),
-        },
-        isolation: entry.isolation.label(),
-        brokers: entry.brokers.clone(),
-        symbols_per_connection: limits.as_ref().map_or(0, |limits| limits.symbols_per_connection),
-        connections: limits.as_ref().map_or(0, |limits| limits.connections),
-        ..AdapterStatus::default()
-    }
-}
-
-/// Adds what the library says of itself.
-pub fn described(status: AdapterStatus, info: &LibraryInfo) -> AdapterStatus {
-    AdapterStatus {
-        state: AdapterState::Loaded,
-        version: Some(info.version.clone()),
-        abi_version: Some(info.abi_version.clone()),
-        sdk_version: Some(info.sdk_version.clone()),
-        capabilities: capability_names(info.capabilities),
-        ..status
-    }
 }

@@ -54,19 +54,20 @@ use crate::{
     metrics::FeedCounters,
     model::{FeedId, InstrumentId, Variant},
     outbox::Key,
-    plugins::{AdapterEvents, AdapterFailure, AdapterInstance, LoginStep},
+    plugins::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, LoginStep},
     pool::PoolLimits,
     protocol::codes::ErrorCode,
 };
 
 /// Where the instances of a feed come from: an adapter library, the bus, later a child process.
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
-    /// Makes an instance that has not connected yet. `label` names it in logs.
+    /// Makes an instance for this connection, which has not connected yet. `label` names it in logs.
     ///
     /// # Errors
     /// What the adapter says against its configuration.
     fn create(
         &self,
+        assignment: &Assignment,
         label: &str,
         events: Arc<dyn AdapterEvents>,
         intake: &Arc<Intake>,
@@ -77,7 +78,12 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// What the adapter or the broker says against it.
-    fn log_in(&self, _fields_json: &str, _deadline: Duration) -> Result<LoginStep, AdapterFailure> {
+    fn log_in(
+        &self,
+        _assignment: &Assignment,
+        _fields_json: &str,
+        _deadline: Duration,
+    ) -> Result<LoginStep, AdapterFailure> {
         Err(AdapterFailure { code: AdapterErrorCode::CONFIG, message: "nothing here logs in".to_owned() })
     }
 
@@ -98,6 +104,17 @@ pub struct FeedSpec {
     pub account: Option<Account>,
     /// Whether one tick is published under several modes.
     pub repeats_modes: bool,
+}
+
+impl FeedSpec {
+    /// What its adapter is asked to serve, all connections alike.
+    fn assignment(&self) -> Assignment {
+        let assignment = Assignment::at(&*self.broker);
+        match &self.account {
+            Some(account) => assignment.of(account),
+            None => assignment,
+        }
+    }
 }
 
 /// What serves a feed. It may change while the feed runs.

@@ -192,10 +192,8 @@ impl Host {
 
         let console = status::Console::new(plan.console_token, &plan.accounts, &plan.settings, &run_dir);
         let processes = ProcessSettings::new(plan.program, &run_dir, runtime);
-        let catalog = Catalog::new(
-            plan.settings,
-            Loader { processes: Arc::new(processes), journal: Journal::new(run_dir.base()) },
-        );
+        let catalog =
+            Catalog::new(plan.settings, Loader::new(Arc::new(processes), Journal::new(run_dir.base())));
         catalog.begin(&plan.plugins, &hub);
 
         let mut tasks = JoinSet::new();

@@ -4,9 +4,12 @@
 //! a process of its own ([`process`]), a library in this process ([`connector`], kept at arm's length by [`driver`]), or
 //! the bus. [`loader`], `instance` and `callbacks` hold the only unsafe code of the host.
 
+mod assignment;
+mod brand;
 mod callbacks;
 pub mod connector;
 pub mod driver;
+mod info;
 mod instance;
 pub mod integrity;
 pub mod journal;
@@ -24,7 +27,10 @@ use adapter_abi::{
 use zeroize::Zeroizing;
 
 pub use self::{
-    loader::{Library, LibraryInfo, LoadError},
+    assignment::Assignment,
+    brand::{BrandInfo, UnknownBrand},
+    info::LibraryInfo,
+    loader::{Library, LoadError},
     login::{LoginStep, Question},
 };
 

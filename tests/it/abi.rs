@@ -70,6 +70,13 @@ async fn an_adapter_of_abi_1_0_is_loaded_and_its_ticks_reach_a_client() {
 }
 
 #[tokio::test]
+async fn an_adapter_of_abi_1_1_is_loaded_and_its_ticks_reach_a_client() {
+    let (is_content, said) = adapters(&fixture(Variant::V1_1).library);
+    assert!(is_content && said.contains("1.1"), "{said}");
+    ticks_reach_a_client(Variant::V1_1).await;
+}
+
+#[tokio::test]
 async fn an_adapter_of_the_next_abi_is_loaded_and_its_ticks_reach_a_client() {
     let next = fixture(Variant::Next);
     let (is_content, said) = adapters(&next.library);
@@ -91,6 +98,15 @@ fn a_host_of_abi_1_0_runs_an_adapter_of_the_next_version() {
 #[test]
 fn a_host_of_abi_1_0_runs_an_adapter_that_was_built_with_the_present_sdk() {
     old_host_takes(&sim_library(), short(&shipped_version()));
+}
+
+#[test]
+fn a_library_of_several_brokers_says_to_an_old_host_which_one_it_needs() {
+    let host = fixture(Variant::V1_0).host.expect("the old host is built with the old adapter");
+    let library = integration_tests::library("adapter_brands");
+    let output = Command::new(host).arg(library).output().expect("the old host starts");
+    let said = String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned();
+    assert!(!output.status.success() && said.contains("needs a host of ABI 1.2"), "{said}");
 }
 
 #[test]

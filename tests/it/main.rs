@@ -14,6 +14,7 @@ mod abi;
 mod accounts;
 mod adapter_kit;
 mod balance;
+mod brands;
 mod brokers;
 mod bus;
 mod bus_abuse;

@@ -15,6 +15,8 @@ use crate::binary;
 pub enum Variant {
     /// The frozen ABI 1.0.
     V1_0,
+    /// ABI 1.1: the frozen one, and what came with 1.1.
+    V1_1,
     /// The one that ships, grown by a minor version: a method more in both traits, a function more in the module.
     Next,
     /// The one that ships, under its own version, with two members of `Ltp` in another order.
@@ -86,6 +88,7 @@ impl Variant {
     const fn name(self) -> &'static str {
         match self {
             Self::V1_0 => "v1_0",
+            Self::V1_1 => "v1_1",
             Self::Next => "next",
             Self::LayoutBreak => "layout_break",
             Self::Major => "major",
@@ -103,9 +106,14 @@ impl Variant {
 
     /// Features of the adapter: the one that makes the difference, if it is not its ABI, and what came after 1.0.
     fn features(self) -> Vec<String> {
-        let is_by_abi = matches!(self, Self::V1_0 | Self::LayoutBreak | Self::Major);
+        let is_by_abi = matches!(self, Self::V1_0 | Self::V1_1 | Self::LayoutBreak | Self::Major);
         let own = (!is_by_abi).then(|| self.name().replace('_', "-"));
-        own.into_iter().chain((!self.is_frozen()).then(|| "login".to_owned())).collect()
+        let came: &[&str] = match self {
+            Self::V1_1 => &["login"],
+            _ if self.is_frozen() => &[],
+            _ => &["login", "brands"],
+        };
+        own.into_iter().chain(came.iter().map(|&feature| feature.to_owned())).collect()
     }
 
     fn is_frozen(self) -> bool {
@@ -120,23 +128,29 @@ impl Variant {
             Self::Next => format!("{major}.{}.0", minor + 1),
             Self::LayoutBreak => shipped,
             Self::Major => format!("{}.0.0", major + 1),
+            Self::V1_1 => "1.1.0".to_owned(),
             _ => "1.0.0".to_owned(),
         }
     }
 
     /// Its ABI, changed where the variant differs.
     fn abi(self) -> BTreeMap<String, String> {
-        let mut files = sources(self.is_frozen());
+        let begins_with_1_0 = self.is_frozen() || self == Self::V1_1;
+        let mut files = sources(begins_with_1_0);
         if self.is_frozen() {
             return files;
         }
-        let (version, shipped) = (self.version(), shipped_version());
+        let shipped = if begins_with_1_0 { Self::V1_0.version() } else { shipped_version() };
+        let version = self.version();
         let short = |version: &str| version.rsplit_once('.').expect("three numbers").0.to_owned();
         change(&mut files, "lib.rs", |text| {
             let line = |version: &str| format!("ABI_VERSION: &str = \"{}\";", short(version));
             replace(text, &line(&shipped), &line(&version))
         });
         match self {
+            Self::V1_1 => {
+                change(&mut files, "module.rs", |text| append(&text, "pub struct AdapterModule {", LOGIN));
+            }
             Self::Next => change(&mut files, "module.rs", |text| {
                 let text = append(&text, "pub struct AdapterModule {", FUNCTION);
                 let text = append(&text, "pub trait Adapter: Send + Sync {", ADAPTER_METHOD);
@@ -155,6 +169,17 @@ impl Variant {
         files
     }
 }
+
+/// What 1.1 added to 1.0, as it stands there.
+const LOGIN: &str = "
+    /// Takes one step of logging in.
+    #[sabi(missing_field(option))]
+    pub login: extern \"C\" fn(
+        config_json: RStr<'_>,
+        fields_json: RStr<'_>,
+        deadline_ms: u32,
+    ) -> RResult<RString, AdapterError>,
+";
 
 /// What [`Variant::Next`] adds; `tests/abi/adapter` has the other side of it behind its feature `next`.
 const FUNCTION: &str = "

@@ -32,6 +32,7 @@ pub(crate) fn built_faults() -> &'static Path {
         build(
             &[
                 "adapter-account",
+                "adapter-brands",
                 "adapter-faulty",
                 "adapter-hostile",
                 "adapter-listed",

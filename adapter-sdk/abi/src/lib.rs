@@ -10,6 +10,16 @@
 //! 2. [`control`]: the host asks for subscriptions by number, the adapter reports outcomes and status events;
 //! 3. [`record`]: the adapter publishes batches of plain [`Ltp`], [`Quote`] and [`Depth`] records.
 //!
+//! # Assignments
+//!
+//! A library may serve several brokers, and an instance serves one connection of one account at one of them. Which one, the
+//! host says with an assignment, a JSON object: `broker`, its name as `plugins.toml` and accounts have it; `account`, an opaque
+//! name that is the same at each start and says nothing of a person (missing where no account is meant); `connection`, the
+//! number of the connection within the account, from 0 (missing where none is meant). Members that a library does not know
+//! are ignored. Hosts before 1.2 give none.
+//!
+//! # Calls
+//!
 //! Rules for both sides, on every call: it returns at once and never waits for the other side; it never unwinds;
 //! borrowed arguments are valid only during the call; memory is freed by the side that made it; any thread may call.
 //!

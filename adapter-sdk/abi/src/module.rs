@@ -87,6 +87,34 @@ pub struct AdapterModule {
         fields_json: RStr<'_>,
         deadline_ms: u32,
     ) -> RResult<RString, AdapterError>,
+    /// Describes the brokers that the library serves: a JSON array of objects, one for each brand, with `name` (as
+    /// `plugins.toml` and accounts name the broker), and, where they differ from what [`Self::metadata`] says, `title`,
+    /// `capabilities`, `symbols_per_connection`, `connections`, `credentials_schema` (a JSON Schema as a text) and
+    /// `config_defaults` (an object, over which the library lays the settings that it is given). Members that the host does
+    /// not know are ignored. An empty array, or no such function, is a library of one brand, which serves any name that the
+    /// operator gives it. Pure. Since 1.2.
+    #[sabi(missing_field(option))]
+    pub brands: extern "C" fn() -> RString,
+    /// [`Self::validate_config`] for what an [assignment](crate#assignments) says. Since 1.2.
+    #[sabi(missing_field(option))]
+    pub validate_config_for:
+        extern "C" fn(assignment_json: RStr<'_>, config_json: RStr<'_>) -> RResult<(), AdapterError>,
+    /// [`Self::create`] for what an [assignment](crate#assignments) says. A host that has this calls nothing else to make an
+    /// instance. Since 1.2.
+    #[sabi(missing_field(option))]
+    pub create_for: extern "C" fn(
+        assignment_json: RStr<'_>,
+        config_json: RStr<'_>,
+        host: HostHandle,
+    ) -> RResult<AdapterBox, AdapterError>,
+    /// [`Self::login`] for what an [assignment](crate#assignments) says. Since 1.2.
+    #[sabi(missing_field(option))]
+    pub login_for: extern "C" fn(
+        assignment_json: RStr<'_>,
+        config_json: RStr<'_>,
+        fields_json: RStr<'_>,
+        deadline_ms: u32,
+    ) -> RResult<RString, AdapterError>,
 }
 
 impl RootModule for AdapterModuleRef {

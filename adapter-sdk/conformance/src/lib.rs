@@ -31,6 +31,7 @@ mod profile;
 mod report;
 mod running;
 mod stage;
+mod subject;
 mod suite;
 mod value;
 mod venue;
@@ -39,8 +40,9 @@ mod verdict;
 pub use self::{
     cases::{CASES, Case},
     isolate::{hand_over, run_isolated, run_limited},
-    profile::{Bulk, CredentialSet, CredentialSets, Instrument, Limits, Profile, ProfileError},
+    profile::{BrandProfile, Bulk, CredentialSet, CredentialSets, Instrument, Limits, Profile, ProfileError},
     report::Report,
+    subject::brands,
     suite::{Suite, try_venue},
     venue::{
         Answer, Command, Control, Hello, PROTOCOL, Packet, Report as VenueReport, Row, Subscribed, serve,

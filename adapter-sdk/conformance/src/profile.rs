@@ -1,5 +1,7 @@
 //! What the suite has to know of an adapter: `conformance.toml`, as its author writes it.
 
+mod brand;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -10,6 +12,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
+pub use self::brand::BrandProfile;
 use crate::value::{Value, nanos};
 
 /// Stands in a setting for the fake venue's address, `127.0.0.1:PORT`.
@@ -68,6 +71,9 @@ pub struct Profile {
     /// What is special about the broker.
     #[serde(default)]
     pub limits: Limits,
+    /// What differs at single brokers of a library that serves several, by name.
+    #[serde(default, rename = "brand")]
+    pub brands: BTreeMap<String, BrandProfile>,
     /// Settings that make something happen, for an adapter without a fake venue; laid over `config`.
     #[serde(default)]
     pub conditions: BTreeMap<String, Map<String, Json>>,
@@ -323,6 +329,26 @@ mod tests {
         let made = profile.config_json("127.0.0.1:9", profile.conditions.get("bad"));
         let made: Json = serde_json::from_str(&made).unwrap();
         assert_eq!(made, serde_json::json!({ "url": "ws://127.0.0.1:9/x", "faults": { "a": 1, "b": 3 } }));
+    }
+
+    #[test]
+    fn a_broker_has_what_is_said_of_it_and_the_rest_of_all() {
+        let profile = parse(
+            "venue = [\"venue\", \"{brand}\"]\nconfig = { a = 1, b = { c = 2, d = 3 } }\n\
+             credentials = { valid = { pin = \"1234\" } }\nbrand.one = { config = { b = { c = 9 } }, limits = { depth = 20 } }\n\
+             brand.two = { instruments = [] }",
+        )
+        .unwrap();
+        let one = profile.for_brand("one").unwrap();
+        let config: Json = serde_json::from_str(&one.config_json("", None)).unwrap();
+        assert_eq!(config, serde_json::json!({ "a": 1, "b": { "c": 9, "d": 3 } }));
+        assert_eq!(
+            (one.limits.depth, one.venue.as_ref().unwrap()[1].as_str(), one.secrets()),
+            (20, "one", vec!["1234"])
+        );
+        let other = profile.for_brand("other").unwrap();
+        assert_eq!((other.limits.depth, other.venue.unwrap()[1].as_str()), (5, "other"));
+        assert!(profile.for_brand("two").unwrap_err().starts_with("[brand.two]: instruments must"));
     }
 
     #[test]

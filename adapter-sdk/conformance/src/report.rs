@@ -37,15 +37,28 @@ impl Report {
 
     /// The report as JUnit XML, in the form that build servers read.
     pub fn junit(&self) -> String {
-        let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+        Self::junit_of(std::slice::from_ref(self))
+    }
+
+    /// Several reports, such as those of the brokers of one library, as one JUnit XML.
+    pub fn junit_of(reports: &[Self]) -> String {
+        let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
+        for report in reports {
+            report.write_suite(&mut xml);
+        }
+        xml.push_str("</testsuites>\n");
+        xml
+    }
+
+    fn write_suite(&self, xml: &mut String) {
         let name = escaped(&self.adapter);
         let total: u64 = self.results.iter().map(|result| result.elapsed_ms).sum();
         let (failed, skipped) = (self.count(Verdict::Failed), self.count(Verdict::Skipped));
         // Writing to a string cannot fail.
         _ = writeln!(
             xml,
-            "<testsuites>\n  <testsuite name=\"{name}\" tests=\"{}\" failures=\"{failed}\" errors=\"0\" \
-             skipped=\"{skipped}\" time=\"{}\">",
+            "  <testsuite name=\"{name}\" tests=\"{}\" failures=\"{failed}\" errors=\"0\" skipped=\"{skipped}\" \
+             time=\"{}\">",
             self.results.len(),
             seconds(total)
         );
@@ -59,8 +72,7 @@ impl Report {
                 Verdict::Skipped => writeln!(xml, "{head}><skipped message=\"{reason}\"/></testcase>"),
             };
         }
-        xml.push_str("  </testsuite>\n</testsuites>\n");
-        xml
+        xml.push_str("  </testsuite>\n");
     }
 }
 

@@ -5,12 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adapter_abi::{AdapterModuleRef, abi_stable::std_types::RStr};
-
 use crate::{
     host::{Kind, Record, Recorder},
     profile::{CredentialSet, Profile, credentials_json},
     running::{Running, Wanted},
+    subject::Subject,
     value::{Unit, VALUES, Value},
     venue::{Packet, Venue},
     verdict::{Check, Stop, ensure, fail, skip},
@@ -24,20 +23,20 @@ pub(crate) const A_WHILE: Duration = Duration::from_secs(2);
 
 /// What a case plays on.
 pub(crate) struct Stage<'a> {
-    pub(crate) module: AdapterModuleRef,
+    pub(crate) subject: &'a Subject,
     pub(crate) profile: &'a Profile,
     venue: Option<Venue>,
 }
 
 impl<'a> Stage<'a> {
-    pub(crate) fn new(module: AdapterModuleRef, profile: &'a Profile, venue: Option<Venue>) -> Check<Self> {
+    pub(crate) fn new(subject: &'a Subject, profile: &'a Profile, venue: Option<Venue>) -> Check<Self> {
         if let Some(venue) = &venue
             && venue.needs(&["accept"]).is_ok()
         {
             // A venue that accepts nobody unless told otherwise would need this in every case.
             venue.accept(&[&profile.credentials.valid])?;
         }
-        Ok(Self { module, profile, venue })
+        Ok(Self { subject, profile, venue })
     }
 
     /// The venue, if the profile has one.
@@ -93,7 +92,7 @@ impl<'a> Stage<'a> {
         let overlay = condition.and_then(|name| self.profile.conditions.get(name));
         let config = self.profile.config_json(address, overlay);
         let recorder = Recorder::new(credentials_json(set));
-        let made = self.module.create()(RStr::from(config.as_str()), recorder.handle());
+        let made = self.subject.create(&config, recorder.handle());
         match made.into_result() {
             Ok(adapter) => Ok(Running::new(recorder, adapter)),
             Err(error) => fail(format!("it refuses the profile's config: {}", error.message)),
@@ -117,10 +116,7 @@ impl<'a> Stage<'a> {
 
     /// The kinds that the adapter says it publishes, lowest first.
     pub(crate) fn kinds(&self) -> Vec<Kind> {
-        use adapter_abi::capability::{DEPTH, LTP, QUOTE};
-        let can = self.module.metadata()().capabilities;
-        let all = [(LTP, Kind::Ltp), (QUOTE, Kind::Quote), (DEPTH, Kind::Depth)];
-        all.into_iter().filter(|(bit, _)| can & bit != 0).map(|(_, kind)| kind).collect()
+        self.subject.kinds()
     }
 
     /// The kind, if the adapter says that it publishes it; skips the case if not.

@@ -9,6 +9,7 @@ use crate::{
     profile::Profile,
     report::Report,
     stage::Stage,
+    subject::Subject,
     venue::{Control, Venue, start},
     verdict::{CaseResult, Check, Stop, Verdict},
 };
@@ -18,7 +19,7 @@ type MakeVenue = dyn Fn() -> Result<Box<dyn Control>, String>;
 
 /// An adapter with its profile. Every case gets a new instance and, if the profile has one, a new fake venue.
 pub struct Suite {
-    module: AdapterModuleRef,
+    subject: Subject,
     profile: Profile,
     make_venue: Option<Box<MakeVenue>>,
 }
@@ -30,13 +31,25 @@ impl std::fmt::Debug for Suite {
 }
 
 impl Suite {
-    /// A suite for an adapter, whose fake venue is the profile's command.
+    /// A suite for an adapter of one broker, whose fake venue is the profile's command.
     pub fn new(module: AdapterModuleRef, profile: Profile) -> Self {
+        Self::of(Subject::new(module), profile)
+    }
+
+    /// A suite for one of the [brokers](crate::brands) of an adapter, with what the profile says of it.
+    ///
+    /// # Errors
+    /// When the adapter does not serve that broker, or the profile has a mistake in what it says of it.
+    pub fn for_brand(module: AdapterModuleRef, profile: &Profile, brand: &str) -> Result<Self, String> {
+        Ok(Self::of(Subject::at(module, brand)?, profile.for_brand(brand)?))
+    }
+
+    fn of(subject: Subject, profile: Profile) -> Self {
         let make_venue = profile.venue.clone().map(|command| {
             let dir = profile.dir.clone();
             Box::new(move || start(&command, &dir)) as Box<MakeVenue>
         });
-        Self { module, profile, make_venue }
+        Self { subject, profile, make_venue }
     }
 
     /// The same with a venue in this process.
@@ -60,8 +73,7 @@ impl Suite {
 
     /// Runs all cases.
     pub fn run_all(&self) -> Report {
-        let name = self.module.metadata()().name.to_string();
-        Report { adapter: name, results: CASES.iter().map(|case| self.run(case)).collect() }
+        Report { adapter: self.subject.name(), results: CASES.iter().map(|case| self.run(case)).collect() }
     }
 
     fn play(&self, case: &Case) -> Check {
@@ -69,7 +81,7 @@ impl Suite {
             Some(make) => Some(Venue::new(make().map_err(Stop::Failed)?)),
             None => None,
         };
-        (case.run)(&Stage::new(self.module, &self.profile, venue)?)
+        (case.run)(&Stage::new(&self.subject, &self.profile, venue)?)
     }
 }
 

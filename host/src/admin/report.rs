@@ -175,7 +175,24 @@ pub struct AdapterStatus {
     pub capabilities: Vec<&'static str>,
     /// Brokers that it serves.
     pub brokers: Vec<String>,
-    /// Instruments on one connection to the broker.
+    /// Instruments on one connection to the first of them.
+    pub symbols_per_connection: usize,
+    /// Connections of one account there.
+    pub connections: usize,
+    /// The brokers one by one, in the same order.
+    pub by_broker: Vec<BrokerStatus>,
+}
+
+/// A broker that an adapter serves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BrokerStatus {
+    /// Its name, as accounts have it.
+    pub name: String,
+    /// What people call it, if the library says so.
+    pub title: Option<String>,
+    /// What the library can do there, see [`capability_names`]; empty when it is not loaded.
+    pub capabilities: Vec<&'static str>,
+    /// Instruments on one connection.
     pub symbols_per_connection: usize,
     /// Connections of one account.
     pub connections: usize,

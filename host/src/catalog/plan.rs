@@ -6,7 +6,7 @@ use crate::config::AdapterEntry;
 /// What is to be done with an entry of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Nothing, or only what costs nothing: brokers, limits, spacing.
+    /// Nothing, or only what costs nothing: limits, spacing, a broker less.
     Keep,
     /// Load it, and replace what runs under its name.
     Load,
@@ -41,6 +41,8 @@ fn action(entry: &AdapterEntry, seen: Snapshot, known: &[Known<'_>], again: Opti
     let Some(before) = known.iter().find(|known| known.name == entry.name) else { return Action::Load };
     let is_same = before.seen == seen && entry.runs_like(before.entry);
     let was_tried = before.is_loaded || before.has_failed;
+    // The library is asked about a broker that is new.
+    let is_same = is_same && entry.brokers.iter().all(|broker| before.entry.brokers.contains(broker));
     if is_same && was_tried && again != Some(entry.name.as_str()) { Action::Keep } else { Action::Load }
 }
 
@@ -111,18 +113,29 @@ mod tests {
                 "{changed}"
             );
         }
-        for free in [
-            "throttle_ms = 5",
-            "connections = 2",
-            "symbols_per_connection = 9",
-            "brokers = [\"acme\", \"b\"]",
-        ] {
+        for free in ["throttle_ms = 5", "connections = 2", "symbols_per_connection = 9"] {
             assert_eq!(
                 decide(Some((&usual, one(), true, false)), &entry(free), one()),
                 Action::Keep,
                 "{free}"
             );
         }
+    }
+
+    #[test]
+    fn a_library_is_asked_about_a_broker_that_is_new_and_not_when_one_goes() {
+        let (one, two) = (entry("brokers = [\"a\"]"), entry("brokers = [\"a\", \"b\"]"));
+        assert_eq!(decide(Some((&one, self::one(), true, false)), &two, self::one()), Action::Load);
+        assert_eq!(decide(Some((&two, self::one(), true, false)), &one, self::one()), Action::Keep);
+    }
+
+    #[test]
+    fn settings_of_one_brand_are_a_change() {
+        let of = |config: &str| entry(&format!("[adapter.brand.acme]\n{config}"));
+        let before = of("connections = 1");
+        let decide = |now: &AdapterEntry| decide(Some((&before, one(), true, false)), now, one());
+        assert_eq!(decide(&of("connections = 2\nthrottle_ms = 9\ncalendar = \"always\"")), Action::Keep);
+        assert_eq!(decide(&of("config = { seed = 2 }")), Action::Load);
     }
 
     #[test]

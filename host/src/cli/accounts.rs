@@ -250,7 +250,7 @@ pub fn run_account(
             // A library that does not load is no reason not to store what it will need.
             let adapter = login::Adapter::of(&broker, plugins).ok().flatten();
             let wanted =
-                adapter.map(|adapter| schema::fields(&adapter.info.credentials_schema)).unwrap_or_default();
+                adapter.map(|adapter| schema::fields(&adapter.brand.credentials_schema)).unwrap_or_default();
             let credentials = if let Some(file) = from_file {
                 let opened = std::fs::File::open(&file).map_err(|error| {
                     anyhow::anyhow!("{} cannot be read: {}", file.display(), cause::of_reading(&error))

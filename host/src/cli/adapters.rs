@@ -141,7 +141,8 @@ fn look_at(settings: &Settings, entry: &AdapterEntry, program: &Path, scratch: &
     }
     match catalog::inspect(entry, program, scratch) {
         Ok((copy, info)) => {
-            AdapterStatus { sha256: Some(copy.sha256().to_string()), ..catalog::described(listed, &info) }
+            let described = catalog::described(listed, settings, entry, &info);
+            AdapterStatus { sha256: Some(copy.sha256().to_string()), ..described }
         }
         Err(error) => AdapterStatus { state: AdapterState::Failed, error: Some(error), ..listed },
     }
@@ -154,7 +155,6 @@ fn cells(adapter: &Value) -> Vec<String> {
             adapter[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if texts.is_empty() { "-".to_owned() } else { texts.join(",") }
     };
-    let limits = format!("{} x {}", adapter["symbols_per_connection"], adapter["connections"]);
     vec![
         text("name"),
         text("state"),
@@ -164,9 +164,20 @@ fn cells(adapter: &Value) -> Vec<String> {
         text("isolation"),
         texts("brokers"),
         texts("capabilities"),
-        limits,
+        limits(adapter),
         text("library"),
     ]
+}
+
+/// Symbols and connections: once, if they are the same at all brokers of an adapter, else by broker.
+fn limits(adapter: &Value) -> String {
+    let of = |broker: &Value| format!("{} x {}", broker["symbols_per_connection"], broker["connections"]);
+    let brokers = adapter["by_broker"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if brokers.iter().all(|broker| of(broker) == of(adapter)) {
+        return of(adapter);
+    }
+    let named = |broker: &Value| format!("{} {}", broker["name"].as_str().unwrap_or_default(), of(broker));
+    brokers.iter().map(named).collect::<Vec<_>>().join(", ")
 }
 
 /// A directory for copies of libraries, of this user alone, gone when dropped.

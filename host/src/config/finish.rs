@@ -70,20 +70,23 @@ impl Settings {
         })
     }
 
-    /// What one account may open at this broker. Pass the adapter that serves it, if there is one.
-    pub fn limits_for(&self, broker: &str, adapter: Option<&AdapterEntry>) -> BrokerLimits {
-        let by_environment = LimitOverrides {
+    /// What one account may open at a broker of this adapter; `known` is what the adapter knows of the broker.
+    pub fn limits_for(&self, adapter: &AdapterEntry, broker: &str, known: LimitOverrides) -> BrokerLimits {
+        self.decide_limits(adapter.limits_of(broker), known)
+    }
+
+    pub(super) fn decide_limits(&self, by_file: LimitOverrides, known: LimitOverrides) -> BrokerLimits {
+        let by_settings = LimitOverrides {
             symbols_per_connection: self.max_symbols_per_websocket,
             connections: self.max_websocket_connections,
         };
-        let by_adapter = adapter.map(|adapter| adapter.limits).unwrap_or_default();
-        let limits = BrokerLimits::for_broker(broker, by_adapter, by_environment);
+        let limits = BrokerLimits::decide(by_file, known, by_settings);
         if self.enable_connection_pooling { limits } else { BrokerLimits { connections: 1, ..limits } }
     }
 
-    /// Spacing of updates of this adapter.
-    pub fn throttle_for(&self, adapter: &AdapterEntry) -> Duration {
-        adapter.throttle.unwrap_or(self.throttle_ms)
+    /// Spacing of updates at a broker of this adapter.
+    pub fn throttle_for(&self, adapter: &AdapterEntry, broker: &str) -> Duration {
+        adapter.throttle_of(broker).unwrap_or(self.throttle_ms)
     }
 
     /// The file that lists the adapters.

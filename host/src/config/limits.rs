@@ -1,12 +1,6 @@
 //! How much one account may open at its broker.
 
-/// What brokers allow, for those that allow something else than [`OTHERS`].
-const BY_BROKER: [(&str, BrokerLimits); 4] = [
-    ("zerodha", BrokerLimits { symbols_per_connection: 3_000, connections: 1 }),
-    ("angel", BrokerLimits { symbols_per_connection: 1_000, connections: 3 }),
-    ("dhan", BrokerLimits { symbols_per_connection: 1_000, connections: 3 }),
-    ("fyers", BrokerLimits { symbols_per_connection: 2_000, connections: 2 }),
-];
+/// What is taken where nobody says anything: what most brokers allow.
 const OTHERS: BrokerLimits = BrokerLimits { symbols_per_connection: 1_000, connections: 3 };
 
 /// What one account may open at its broker.
@@ -27,17 +21,25 @@ pub struct LimitOverrides {
     pub connections: Option<usize>,
 }
 
-impl BrokerLimits {
-    /// The limits at a broker: what `plugins.toml` says for its adapter, else what the environment says for all, else
-    /// what the broker is known for. Each of the two numbers is decided by itself.
-    pub fn for_broker(broker: &str, by_adapter: LimitOverrides, by_environment: LimitOverrides) -> Self {
-        let known = BY_BROKER.iter().find(|(name, _)| *name == broker).map_or(OTHERS, |(_, limits)| *limits);
+impl LimitOverrides {
+    /// These, and the others where these say nothing.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
         Self {
-            symbols_per_connection: by_adapter
-                .symbols_per_connection
-                .or(by_environment.symbols_per_connection)
-                .unwrap_or(known.symbols_per_connection),
-            connections: by_adapter.connections.or(by_environment.connections).unwrap_or(known.connections),
+            symbols_per_connection: self.symbols_per_connection.or(others.symbols_per_connection),
+            connections: self.connections.or(others.connections),
+        }
+    }
+}
+
+impl BrokerLimits {
+    /// The limits at a broker: what `plugins.toml` says, else what the adapter knows of the broker, else what the settings of
+    /// the host say for all. Each of the two numbers is decided by itself.
+    pub fn decide(by_file: LimitOverrides, by_adapter: LimitOverrides, by_settings: LimitOverrides) -> Self {
+        let said = by_file.or(by_adapter).or(by_settings);
+        Self {
+            symbols_per_connection: said.symbols_per_connection.unwrap_or(OTHERS.symbols_per_connection),
+            connections: said.connections.unwrap_or(OTHERS.connections),
         }
     }
 }
@@ -48,23 +50,24 @@ mod tests {
 
     #[test]
     fn each_number_comes_from_the_nearest_that_says_one() {
-        let limits = |broker,
-                      by_adapter: (Option<usize>, Option<usize>),
-                      by_environment: (Option<usize>, Option<usize>)| {
+        type Pair = (Option<usize>, Option<usize>);
+        let limits = |by_file: Pair, by_adapter: Pair, by_settings: Pair| {
             let overrides = |(symbols_per_connection, connections)| LimitOverrides {
                 symbols_per_connection,
                 connections,
             };
-            let limits = BrokerLimits::for_broker(broker, overrides(by_adapter), overrides(by_environment));
+            let limits =
+                BrokerLimits::decide(overrides(by_file), overrides(by_adapter), overrides(by_settings));
             (limits.symbols_per_connection, limits.connections)
         };
         let none = (None, None);
-        assert_eq!(limits("zerodha", none, none), (3_000, 1));
-        assert_eq!(limits("angel", none, none), (1_000, 3));
-        assert_eq!(limits("dhan", none, none), (1_000, 3));
-        assert_eq!(limits("fyers", none, none), (2_000, 2));
-        assert_eq!(limits("anybody", none, none), (1_000, 3));
-        assert_eq!(limits("zerodha", none, (Some(500), None)), (500, 1));
-        assert_eq!(limits("zerodha", (None, Some(2)), (Some(500), Some(9))), (500, 2));
+        let zerodha = (Some(3_000), Some(1));
+        assert_eq!(limits(none, none, none), (1_000, 3));
+        assert_eq!(limits(none, zerodha, none), (3_000, 1));
+        assert_eq!(limits(none, zerodha, (Some(500), Some(9))), (3_000, 1), "the adapter knows its broker");
+        assert_eq!(limits(none, (None, Some(1)), (Some(500), Some(9))), (500, 1));
+        assert_eq!(limits(none, none, (Some(500), None)), (500, 3));
+        assert_eq!(limits((None, Some(2)), zerodha, (Some(500), Some(9))), (3_000, 2));
+        assert_eq!(limits((Some(7), Some(2)), zerodha, none), (7, 2));
     }
 }

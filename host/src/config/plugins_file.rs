@@ -1,5 +1,6 @@
 //! `plugins.toml`: which adapters are loaded, and which brokers they and the bus serve.
 
+mod brand;
 mod library;
 mod read;
 mod section;
@@ -9,6 +10,7 @@ mod trust;
 mod tests;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -16,8 +18,11 @@ use std::{
 
 use zeroize::Zeroizing;
 
-pub use self::library::{LibraryPlaces, MissingLibrary};
-pub(crate) use self::read::is_name;
+pub(crate) use self::read::{MAX_CONNECTIONS, MAX_SYMBOLS, is_name};
+pub use self::{
+    brand::BrandEntry,
+    library::{LibraryPlaces, MissingLibrary},
+};
 use super::{LimitOverrides, Origin, Problem, Problems, Settings, file};
 use crate::plugins::{
     integrity::{IntegrityRules, Signer},
@@ -107,6 +112,8 @@ pub struct AdapterEntry {
     pub integrity: IntegrityRules,
     /// Brokers that it serves, at least one; no other adapter that is switched on serves them.
     pub brokers: Vec<String>,
+    /// What differs at some of them, by broker.
+    pub brands: BTreeMap<String, BrandEntry>,
     /// Whether it is to be loaded.
     pub is_enabled: bool,
     /// Spacing of its updates, 0 to 60 s, instead of the usual one.
@@ -138,6 +145,7 @@ impl std::fmt::Debug for AdapterEntry {
             .field("library_path", &self.library_path)
             .field("integrity", &self.integrity)
             .field("brokers", &self.brokers)
+            .field("brands", &self.brands)
             .field("is_enabled", &self.is_enabled)
             .field("throttle", &self.throttle)
             .field("limits", &self.limits)
@@ -152,12 +160,19 @@ impl std::fmt::Debug for AdapterEntry {
 impl AdapterEntry {
     /// Whether an instance of this entry does the same as one of the other: everything but what the host alone decides.
     pub fn runs_like(&self, other: &Self) -> bool {
+        let has_same_settings = |broker: &String| self.config_of(broker) == other.config_of(broker);
+        self.runs_like_but_for_settings(other)
+            && self.config_json == other.config_json
+            && self.brokers.iter().all(has_same_settings)
+    }
+
+    /// [`Self::runs_like`], with whatever settings.
+    pub fn runs_like_but_for_settings(&self, other: &Self) -> bool {
         self.library_path == other.library_path
             && self.isolation == other.isolation
             && self.resources == other.resources
             && self.cage == other.cage
             && self.socket == other.socket
-            && self.config_json == other.config_json
             && self.integrity == other.integrity
     }
 }

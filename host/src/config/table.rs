@@ -140,12 +140,12 @@ settings! {
     "Ticks and brokers" {
         /// Shortest time between two updates of one symbol and mode; the newest is always sent. 0 sends everything.
         throttle_ms: Duration = Setting::new("TICKHOST_THROTTLE_MS", Kind::Milliseconds(0, 60_000)).default("50").common();
-        /// Symbols that one connection to a broker carries.
+        /// Symbols that one connection to a broker carries, where neither plugins.toml nor the adapter says how many.
         max_symbols_per_websocket: Option<usize> = Setting::new("MAX_SYMBOLS_PER_WEBSOCKET", Kind::Whole(1, 100_000))
-            .unset("1000; zerodha 3000, fyers 2000");
-        /// Connections to a broker for one account.
+            .unset("1000");
+        /// Connections to a broker for one account, where neither plugins.toml nor the adapter says how many.
         max_websocket_connections: Option<usize> = Setting::new("MAX_WEBSOCKET_CONNECTIONS", Kind::Whole(1, 100))
-            .unset("3; fyers 2, zerodha 1");
+            .unset("3");
         /// Whether an account may have more than one connection to its broker.
         enable_connection_pooling: bool = Setting::new("ENABLE_CONNECTION_POOLING", Kind::Switch).default("true");
         /// Time that one connection to a broker may be down, while others of the account are up, before its symbols move to

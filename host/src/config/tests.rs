@@ -368,14 +368,16 @@ fn variables_of_adapters_and_clients_are_no_mistakes_and_misspelt_ones_are() {
 }
 
 #[test]
-fn limits_follow_adapter_environment_and_the_switch_for_pooling() {
-    let limits = |pairs: &[(&str, &str)], broker| {
-        let limits = with_environment(pairs).unwrap().limits_for(broker, None);
+fn limits_follow_adapter_settings_and_the_switch_for_pooling() {
+    let fyers = LimitOverrides { symbols_per_connection: Some(2_000), connections: Some(2) };
+    let limits = |pairs: &[(&str, &str)], known| {
+        let limits = with_environment(pairs).unwrap().decide_limits(LimitOverrides::default(), known);
         (limits.symbols_per_connection, limits.connections)
     };
-    assert_eq!(limits(&[], "fyers"), (2_000, 2));
-    assert_eq!(limits(&[("MAX_SYMBOLS_PER_WEBSOCKET", "1000")], "fyers"), (1_000, 2));
-    assert_eq!(limits(&[("ENABLE_CONNECTION_POOLING", "false")], "fyers"), (2_000, 1));
+    assert_eq!(limits(&[], fyers), (2_000, 2));
+    assert_eq!(limits(&[("MAX_SYMBOLS_PER_WEBSOCKET", "1000")], fyers), (2_000, 2));
+    assert_eq!(limits(&[("MAX_SYMBOLS_PER_WEBSOCKET", "900")], LimitOverrides::default()), (900, 3));
+    assert_eq!(limits(&[("ENABLE_CONNECTION_POOLING", "false")], fyers), (2_000, 1));
 }
 
 #[test]

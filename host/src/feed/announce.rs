@@ -65,6 +65,7 @@ fn log(feed: &Feed, view: &FeedView) {
             tracing::event!(
                 $level,
                 adapter = %spec.adapter,
+                broker = %spec.broker,
                 feed,
                 user,
                 state,

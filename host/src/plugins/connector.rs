@@ -1,10 +1,10 @@
-//! A library with the settings of one entry of `plugins.toml`: makes instances for feeds.
+//! A library with the settings of one broker of `plugins.toml`: makes instances for feeds.
 
 use std::{sync::Arc, time::Duration};
 
 use zeroize::Zeroizing;
 
-use super::{AdapterEvents, AdapterFailure, AdapterInstance, Library, LoginStep, driver::Driven};
+use super::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, Library, LoginStep, driver::Driven};
 use crate::{
     feed::{Connector, secrets_of_settings},
     intake::Intake,
@@ -28,12 +28,15 @@ impl std::fmt::Debug for LibraryConnector {
 impl Connector for LibraryConnector {
     fn create(
         &self,
+        assignment: &Assignment,
         label: &str,
         events: Arc<dyn AdapterEvents>,
         _intake: &Arc<Intake>,
     ) -> Result<Box<dyn AdapterInstance>, AdapterFailure> {
-        let (connector, owned_label, heard) = (self.clone(), label.to_owned(), Arc::clone(&events));
-        let create = move || connector.library.create(&connector.config_json, &owned_label, heard);
+        let (connector, assignment) = (self.clone(), assignment.clone());
+        let (owned_label, heard) = (label.to_owned(), Arc::clone(&events));
+        let create =
+            move || connector.library.create(&assignment, &connector.config_json, &owned_label, heard);
         Ok(Box::new(Driven::start(label, events, create)?))
     }
 
@@ -41,7 +44,12 @@ impl Connector for LibraryConnector {
         secrets_of_settings(&self.config_json)
     }
 
-    fn log_in(&self, fields_json: &str, deadline: Duration) -> Result<LoginStep, AdapterFailure> {
-        self.library.log_in(&self.config_json, fields_json, deadline)
+    fn log_in(
+        &self,
+        assignment: &Assignment,
+        fields_json: &str,
+        deadline: Duration,
+    ) -> Result<LoginStep, AdapterFailure> {
+        self.library.log_in(assignment, &self.config_json, fields_json, deadline)
     }
 }

@@ -22,7 +22,11 @@ use std::{
     fs::{self, File, Metadata, OpenOptions},
     io::{self, Read, Write as _},
     path::{Path, PathBuf},
+    sync::{Arc, Weak},
 };
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 
 use self::sha256::Hasher;
 pub use self::{
@@ -57,14 +61,18 @@ pub struct IntegrityRules {
     pub require_signature: bool,
 }
 
-/// A copy of a library that only this user can write, under a name that was never used. Dropping it removes the file,
-/// which a library that is loaded does not need any more.
-#[derive(Debug)]
+/// A copy of a library that only this user can write, under a name that was never used. Dropping it, and those that share
+/// its file, removes the file, which a library that is loaded does not need any more.
+#[derive(Clone, Debug)]
 pub struct PrivateCopy {
-    path: PathBuf,
+    file: Arc<CopiedFile>,
     sha256: Sha256,
     shown_as: PathBuf,
 }
+
+/// The file of a copy, which goes with the last copy that has it.
+#[derive(Debug)]
+struct CopiedFile(PathBuf);
 
 impl PrivateCopy {
     /// Copies `file` to `run_dir`, a directory that only this user can enter, and checks the copy.
@@ -88,7 +96,8 @@ impl PrivateCopy {
             |source| IntegrityError::NotCopied { file: file.to_owned(), run_dir: run_dir.to_owned(), source };
         let (path, mut target) = create(file, run_dir).map_err(not_copied)?;
         // From here on every way out removes the file.
-        let mut copy = Self { path, sha256: Sha256::default(), shown_as: file.to_owned() };
+        let mut copy =
+            Self { file: Arc::new(CopiedFile(path)), sha256: Sha256::default(), shown_as: file.to_owned() };
         let (mut hasher, mut length) = (Hasher::default(), 0);
         // One byte more than it may be, so that a file that grows is seen to.
         let mut source_bytes = (&mut source).take(before.len().saturating_add(1));
@@ -122,7 +131,7 @@ impl PrivateCopy {
 
     /// The copy.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.file.0
     }
 
     /// Hash of the copy.
@@ -136,9 +145,27 @@ impl PrivateCopy {
     }
 }
 
-impl Drop for PrivateCopy {
+/// Files of copies that are in use, by what is in them: libraries that are the same need one file, of which the system keeps
+/// the pages once for all processes that map it.
+#[derive(Debug, Default)]
+pub struct SharedCopies(Mutex<FxHashMap<Sha256, Weak<CopiedFile>>>);
+
+impl SharedCopies {
+    /// The copy, with the file of an earlier one that has the same bytes, if that is in use.
+    pub fn share(&self, mut copy: PrivateCopy) -> PrivateCopy {
+        let mut files = self.0.lock();
+        files.retain(|_, file| file.strong_count() > 0);
+        match files.get(&copy.sha256).and_then(Weak::upgrade) {
+            Some(file) => copy.file = file,
+            None => _ = files.insert(copy.sha256, Arc::downgrade(&copy.file)),
+        }
+        copy
+    }
+}
+
+impl Drop for CopiedFile {
     fn drop(&mut self) {
-        let path = std::mem::take(&mut self.path);
+        let path = std::mem::take(&mut self.0);
         // Windows keeps a library that is mapped; the run directory is the host's own, so it only takes space.
         blocking::soon(move || {
             if let Err(error) = fs::remove_file(path) {

@@ -16,21 +16,20 @@ use std::{
 };
 
 use adapter_abi::{
-    ABI_VERSION, AdapterMetadata, AdapterModuleRef, ErrorCode, HEADER_SYMBOL,
+    ABI_VERSION, AdapterModuleRef, ErrorCode, HEADER_SYMBOL,
     abi_stable::{
         StableAbi,
         abi_stability::abi_checking::{AbiInstabilityErrors, check_layout_compatibility},
         library::{IsLayoutChecked, LibHeader, RawLibrary, RootModule, lib_header_from_raw_library},
-        std_types::{RStr, RString},
+        std_types::RStr,
     },
     capability,
 };
 
-use serde::{Deserialize, Serialize};
-
 use super::{
-    AdapterEvents, AdapterFailure, AdapterInstance, LoginStep,
+    AdapterEvents, AdapterFailure, AdapterInstance, Assignment, LoginStep,
     callbacks::host_handle,
+    info::{LibraryInfo, info_of},
     instance::{InProcess, plain},
     integrity::{IntegrityError, IntegrityRules, PrivateCopy},
 };
@@ -77,31 +76,14 @@ pub enum LoadError {
         /// Everything that does not fit.
         problems: Vec<String>,
     },
-}
-
-/// What a library says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LibraryInfo {
-    /// Short name.
-    pub name: String,
-    /// Version of the adapter.
-    pub version: String,
-    /// ABI that it was built with.
-    pub abi_version: String,
-    /// SDK that it was built with.
-    pub sdk_version: String,
-    /// Compiler that it was built with.
-    pub rustc: String,
-    /// Bits of `adapter_abi::capability`.
-    pub capabilities: u64,
-    /// Instruments on one connection, if it knows a limit.
-    pub symbols_per_connection: Option<u32>,
-    /// Connections of one account, if it knows a limit.
-    pub connections: Option<u32>,
-    /// JSON Schema of its settings.
-    pub config_schema: String,
-    /// JSON Schema of its credentials; empty when it needs none.
-    pub credentials_schema: String,
+    /// An adapter that says something senseless of itself.
+    #[error("{} makes no sense: {problem}", file.display())]
+    Nonsense {
+        /// The library.
+        file: PathBuf,
+        /// What is wrong, in a sentence.
+        problem: String,
+    },
 }
 
 /// A loaded library. It is never unloaded: destructors of its threads' locals would run in unmapped code.
@@ -167,10 +149,14 @@ impl Library {
         let module = checked_module(header)
             .map_err(|problems| LoadError::Incompatible { file: file.to_owned(), problems })?;
         let metadata = module.metadata()();
-        let info = info_of(metadata);
+        let mut info = info_of(metadata);
         if major(&info.abi_version) != major(ABI_VERSION) {
             let problem = format!("it says that it was built for ABI {}", info.abi_version);
             return Err(LoadError::Incompatible { file: file.to_owned(), problems: vec![problem] });
+        }
+        if let Some(brands) = module.brands() {
+            let read = info.read_brands(&brands());
+            read.map_err(|problem| LoadError::Nonsense { file: file.to_owned(), problem })?;
         }
         Ok(Self { module, info: Arc::new(info) })
     }
@@ -185,12 +171,16 @@ impl Library {
         self.module
     }
 
-    /// Lets the adapter check its settings, a JSON object.
+    /// Lets the adapter check its settings for a broker, a JSON object.
     ///
     /// # Errors
     /// What it says against them.
-    pub fn validate_config(&self, config_json: &str) -> Result<(), AdapterFailure> {
-        plain(self.module.validate_config()(RStr::from(config_json)))
+    pub fn validate_config(&self, assignment: &Assignment, config_json: &str) -> Result<(), AdapterFailure> {
+        let config = RStr::from(config_json);
+        plain(match self.module.validate_config_for() {
+            Some(validate) => validate(RStr::from(assignment.json().as_str()), config),
+            None => self.module.validate_config()(config),
+        })
     }
 
     /// Lets the adapter take one step of logging in, with its settings and with what is known of the account, both JSON
@@ -200,21 +190,31 @@ impl Library {
     /// What the adapter or the broker says against it.
     pub fn log_in(
         &self,
+        assignment: &Assignment,
         config_json: &str,
         fields_json: &str,
         deadline: Duration,
     ) -> Result<LoginStep, AdapterFailure> {
         let no_login = |code, message: &str| AdapterFailure { code, message: message.to_owned() };
-        let Some(log_in) = self.module.login().filter(|_| self.info.capabilities & capability::LOGIN != 0)
-        else {
-            return Err(no_login(
-                ErrorCode::CONFIG,
-                "this adapter does not log in: store a token with `tickhost account set`",
-            ));
-        };
+        let says_so = self
+            .info
+            .brand(&assignment.broker)
+            .is_ok_and(|brand| brand.capabilities & capability::LOGIN != 0);
+        let (config, fields) = (RStr::from(config_json), RStr::from(fields_json));
         let deadline = u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX);
-        let step = plain(log_in(RStr::from(config_json), RStr::from(fields_json), deadline))?;
-        LoginStep::read(&step)
+        let step = match (self.module.login_for(), self.module.login()) {
+            (Some(log_in), _) if says_so => {
+                log_in(RStr::from(assignment.json().as_str()), config, fields, deadline)
+            }
+            (None, Some(log_in)) if says_so => log_in(config, fields, deadline),
+            _ => {
+                return Err(no_login(
+                    ErrorCode::CONFIG,
+                    "this adapter does not log in: store a token with `tickhost account set`",
+                ));
+            }
+        };
+        LoginStep::read(&plain(step)?)
             .ok_or_else(|| no_login(ErrorCode::PROTOCOL, "the adapter's answer makes no sense"))
     }
 
@@ -224,11 +224,16 @@ impl Library {
     /// What the adapter says against its settings.
     pub fn create(
         &self,
+        assignment: &Assignment,
         config_json: &str,
         label: &str,
         events: Arc<dyn AdapterEvents>,
     ) -> Result<Box<dyn AdapterInstance>, AdapterFailure> {
-        let adapter = plain(self.module.create()(RStr::from(config_json), host_handle(label, events)))?;
+        let (config, host) = (RStr::from(config_json), host_handle(label, events));
+        let adapter = plain(match self.module.create_for() {
+            Some(create) => create(RStr::from(assignment.json().as_str()), config, host),
+            None => self.module.create()(config, host),
+        })?;
         Ok(Box::new(InProcess::new(label, adapter)))
     }
 }
@@ -301,41 +306,6 @@ fn plain_value(line: &str) -> &str {
 
 fn major(version: &str) -> &str {
     version.split('.').next().unwrap_or_default()
-}
-
-/// Longest name, version or compiler that is shown of a library.
-const MAX_LABEL_CHARS: usize = 64;
-
-/// Longest schema of settings or credentials.
-const MAX_SCHEMA_BYTES: usize = 256 * 1_024;
-
-fn info_of(metadata: AdapterMetadata) -> LibraryInfo {
-    let limit = |value: u32| (value > 0).then_some(value);
-    LibraryInfo {
-        name: label(&metadata.name),
-        version: label(&metadata.version),
-        abi_version: label(&metadata.abi_version),
-        sdk_version: label(&metadata.sdk_version),
-        rustc: label(&metadata.rustc),
-        capabilities: metadata.capabilities,
-        symbols_per_connection: limit(metadata.symbols_per_connection),
-        connections: limit(metadata.connections),
-        config_schema: schema(metadata.config_schema_json),
-        credentials_schema: schema(metadata.credentials_schema_json),
-    }
-}
-
-/// A text of the library as it may be shown anywhere: short, and of letters that do nothing to a terminal.
-fn label(text: &str) -> String {
-    text.chars()
-        .take(MAX_LABEL_CHARS)
-        .map(|letter| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' })
-        .collect()
-}
-
-/// A schema, none when it is longer than any that a person wrote.
-fn schema(text: RString) -> String {
-    if text.len() > MAX_SCHEMA_BYTES { String::new() } else { text.into() }
 }
 
 #[cfg(test)]

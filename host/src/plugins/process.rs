@@ -37,10 +37,10 @@ pub use self::{
     cage::{Allowed, Cage, Confine, Support, guard_host},
     child::run as run_child,
     limits::ResourceLimits,
-    login::{log_in, run as run_login},
-    probe::{ProbeError, probe, run as run_probe},
+    login::{LoginOf, log_in, run as run_login},
+    probe::{Probe, ProbeError, SettingsOf, probe, run as run_probe},
 };
-use super::{AdapterEvents, AdapterFailure, AdapterInstance, LoginStep, integrity::PrivateCopy};
+use super::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, LoginStep, integrity::PrivateCopy};
 use crate::{
     feed::{Connector, secrets_of_settings},
     intake::Intake,
@@ -110,6 +110,7 @@ impl std::fmt::Debug for ProcessConnector {
 impl Connector for ProcessConnector {
     fn create(
         &self,
+        assignment: &Assignment,
         label: &str,
         events: Arc<dyn AdapterEvents>,
         _intake: &Arc<Intake>,
@@ -117,6 +118,7 @@ impl Connector for ProcessConnector {
         Ok(Box::new(parent::ProcessInstance::start(parent::Plan {
             name: Arc::clone(&self.name),
             label: label.to_owned(),
+            assignment: assignment.clone(),
             copy: Arc::clone(&self.copy),
             config_json: self.config_json.clone(),
             events,
@@ -131,8 +133,14 @@ impl Connector for ProcessConnector {
         secrets_of_settings(&self.config_json)
     }
 
-    fn log_in(&self, fields_json: &str, deadline: Duration) -> Result<LoginStep, AdapterFailure> {
-        log_in(&self.settings.program, &self.copy, &self.cage, &self.config_json, fields_json, deadline)
+    fn log_in(
+        &self,
+        assignment: &Assignment,
+        fields_json: &str,
+        deadline: Duration,
+    ) -> Result<LoginStep, AdapterFailure> {
+        let of = LoginOf { copy: &self.copy, cage: &self.cage, assignment, config_json: &self.config_json };
+        log_in(&self.settings.program, of, fields_json, deadline)
     }
 }
 

@@ -73,6 +73,27 @@ pub(super) const FILE: &[Case] = &[
         &["DIR/plugins.toml:4: adapter sim: brokers", "already served by the bus (line 1)"],
     ),
     Case::new(
+        "A broker that a library of several does not serve",
+        By(|bench| {
+            let library = library("adapter_brands");
+            let text = format!(
+                "[[adapter]]\nname = \"family\"\nlibrary = \"{}\"\nbrokers = [\"north\", \"zebu\"]\n\
+                 [adapter.config]\nroot = \"/srv\"",
+                library.display()
+            );
+            bench.file("plugins.toml", &text);
+            bench.run(&["check"]);
+        }),
+        &["DIR/plugins.toml:1: adapter family", "does not serve zebu", "north, south"],
+    ),
+    Case::new(
+        "Settings for a broker that is not listed",
+        Plugins(
+            "[[adapter]]\nname = \"sim\"\nlibrary = \"adapter_sim\"\n[adapter.brand.smi]\nconnections = 1",
+        ),
+        &["DIR/plugins.toml:4: adapter sim: brand.smi", "did you mean sim?"],
+    ),
+    Case::new(
         "A name with capital letters",
         Plugins("[[adapter]]\nname = \"Sim\"\nlibrary = \"adapter_sim\""),
         &["DIR/plugins.toml:2", "name = \"Sim\"", "a-z"],

@@ -21,7 +21,7 @@ const RECORDS: usize = 5;
 
 pub(super) fn bulk(stage: &Stage<'_>) -> Check {
     let Some(bulk) = &stage.profile.bulk else { return skip("the profile has no [bulk] instruments") };
-    let declared = usize::try_from(stage.module.metadata()().symbols_per_connection).unwrap_or(USUAL_LIMIT);
+    let declared = usize::try_from(stage.subject.symbols_per_connection()).unwrap_or(USUAL_LIMIT);
     let instruments = bulk.instruments(if declared == 0 { USUAL_LIMIT } else { declared });
     let lowest = stage.lowest();
     let wanted: Vec<Wanted<'_>> =

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adapter_abi::{ABI_VERSION, StatusKind, abi_stable::std_types::RStr};
+use adapter_abi::{ABI_VERSION, StatusKind};
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -72,7 +72,7 @@ fn ends(running: &Running, when: &str) -> Check {
 }
 
 pub(super) fn settings_checked(stage: &Stage<'_>) -> Check {
-    let metadata = stage.module.metadata()();
+    let metadata = stage.subject.module().metadata()();
     let name = metadata.name.as_str();
     let is_plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
@@ -87,14 +87,16 @@ pub(super) fn settings_checked(stage: &Stage<'_>) -> Check {
         format!("it says that it was built for ABI {}", metadata.abi_version)
     })?;
     ensure(!stage.kinds().is_empty(), || "its manifest names no kind of tick".to_owned())?;
+    ensure(stage.subject.has_fit_defaults(), || "the settings of its brand are no JSON object".to_owned())?;
+    let credentials_schema = stage.subject.credentials_schema();
     for (what, schema) in
-        [("settings", &metadata.config_schema_json), ("credentials", &metadata.credentials_schema_json)]
+        [("settings", metadata.config_schema_json.as_str()), ("credentials", credentials_schema.as_str())]
     {
         let is_fine =
             schema.is_empty() || serde_json::from_str::<Json>(schema).is_ok_and(|schema| schema.is_object());
         ensure(is_fine, || format!("its schema of {what} is no JSON object"))?;
     }
-    let check = |config: &str| stage.module.validate_config()(RStr::from(config)).into_result();
+    let check = |config: &str| stage.subject.validate(config);
     let config = stage.profile.config_json("127.0.0.1:9", None);
     if let Err(error) = check(&config) {
         return fail(format!("it refuses the profile's config: {}", error.message));

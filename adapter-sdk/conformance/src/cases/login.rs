@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use adapter_abi::{ErrorCode, StatusKind, abi_stable::std_types::RStr};
+use adapter_abi::{ErrorCode, StatusKind};
 
 use crate::{
     host::Heard,
@@ -118,7 +118,7 @@ pub(super) fn secrets_not_logged(stage: &Stage<'_>) -> Check {
     }
     // Credentials where settings belong: the refusal must name the setting, not show its value.
     let misplaced = serde_json::json!({ "conformance_no_such_setting": sets.valid }).to_string();
-    let refusal = stage.module.validate_config()(RStr::from(misplaced.as_str())).into_result();
+    let refusal = stage.subject.validate(&misplaced);
     let refusal = refusal.map_or_else(|error| error.message.to_string(), |()| String::new());
     running.shut_down(A_WHILE);
     let shown = running.recorder.look(|heard| place_of_secret(heard, &refusal, &secrets));

@@ -49,6 +49,16 @@ extern "C" fn create(config_json: RStr<'_>, host: HostHandle) -> RResult<Adapter
     made.map(|adapter| Adapter_TO::from_ptr(RBox::new(Blocking(adapter)), TD_Opaque))
 }
 
+extern "C" fn create_for(
+    assignment_json: RStr<'_>,
+    config_json: RStr<'_>,
+    host: HostHandle,
+) -> RResult<AdapterBox, AdapterError> {
+    let create = testing::module::<Broker>().create_for().unwrap();
+    create(assignment_json, config_json, host)
+        .map(|adapter| Adapter_TO::from_ptr(RBox::new(Blocking(adapter)), TD_Opaque))
+}
+
 /// The module of such instances.
 pub fn module() -> AdapterModuleRef {
     let sound = testing::module::<Broker>();
@@ -57,6 +67,10 @@ pub fn module() -> AdapterModuleRef {
         validate_config: sound.validate_config(),
         create,
         login: sound.login().unwrap(),
+        brands: sound.brands().unwrap(),
+        validate_config_for: sound.validate_config_for().unwrap(),
+        create_for,
+        login_for: sound.login_for().unwrap(),
     }
     .leak_into_prefix()
 }

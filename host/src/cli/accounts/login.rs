@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use adapter_abi::capability;
 use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
 
@@ -12,7 +11,11 @@ use crate::{
     catalog,
     cli::{adapters::Scratch, run::own_program},
     config::{AdapterEntry, PluginsFile},
-    plugins::{LibraryInfo, LoginStep, integrity::PrivateCopy, process},
+    plugins::{
+        Assignment, BrandInfo, LoginStep,
+        integrity::PrivateCopy,
+        process::{self, LoginOf},
+    },
 };
 
 /// Longest time for one step.
@@ -26,8 +29,8 @@ const MAX_QUESTIONS: usize = 10;
 pub(super) struct Adapter {
     entry: AdapterEntry,
     copy: PrivateCopy,
-    /// What the library says of itself.
-    pub(super) info: LibraryInfo,
+    /// What the library says of the broker.
+    pub(super) brand: BrandInfo,
     /// Where the copy is.
     _scratch: Scratch,
 }
@@ -45,7 +48,8 @@ impl Adapter {
         let scratch = Scratch::new()?;
         let (copy, info) = catalog::inspect(entry, &own_program(), &scratch.0)
             .map_err(|why| anyhow::anyhow!("{}: {why}", entry.name))?;
-        Ok(Some(Self { entry: entry.clone(), copy, info, _scratch: scratch }))
+        let brand = info.brand(broker).with_context(|| entry.name.clone())?;
+        Ok(Some(Self { entry: entry.clone(), copy, brand, _scratch: scratch }))
     }
 }
 
@@ -63,7 +67,7 @@ pub(super) fn run(
     let stored = store.credentials_at(user, broker)?;
     let adapter = Adapter::of(broker, plugins)?
         .with_context(|| format!("nothing in plugins.toml serves {broker}: list its adapter there first"))?;
-    if adapter.info.capabilities & capability::LOGIN == 0 {
+    if !adapter.brand.logs_in() {
         bail!(
             "the adapter {} does not log in: store a token with `tickhost account set {user} {broker}`",
             adapter.entry.name
@@ -75,15 +79,14 @@ pub(super) fn run(
         .collect();
     for _ in 0..MAX_QUESTIONS {
         let json = Zeroizing::new(serde_json::to_string(&fields)?);
-        let step = process::log_in(
-            &own_program(),
-            &adapter.copy,
-            &adapter.entry.cage,
-            &adapter.entry.config_json,
-            &json,
-            STEP_DEADLINE,
-        )
-        .map_err(|failure| anyhow::anyhow!("{broker}: {}", without(&failure.message, &fields)))?;
+        let of = LoginOf {
+            copy: &adapter.copy,
+            cage: &adapter.entry.cage,
+            assignment: &Assignment::at(broker),
+            config_json: adapter.entry.config_of(broker),
+        };
+        let step = process::log_in(&own_program(), of, &json, STEP_DEADLINE)
+            .map_err(|failure| anyhow::anyhow!("{broker}: {}", without(&failure.message, &fields)))?;
         match step {
             LoginStep::Done(fresh) => {
                 let names: Vec<&str> = fresh.keys().map(String::as_str).collect();

@@ -47,7 +47,7 @@ pub(super) fn run(
 
 fn row(account: &AccountRow, plugins: &PluginsFile, host: Option<&Value>) -> Value {
     let (wanted, mut error) = match Adapter::of(&account.broker, plugins) {
-        Ok(Some(adapter)) => (schema::fields(&adapter.info.credentials_schema), None),
+        Ok(Some(adapter)) => (schema::fields(&adapter.brand.credentials_schema), None),
         Ok(None) => (Vec::new(), Some(format!("nothing in plugins.toml serves {}", account.broker))),
         Err(why) => (Vec::new(), Some(format!("{why:#}"))),
     };

@@ -11,7 +11,7 @@ use std::{
 
 use adapter_abi::AdapterModuleRef;
 use adapter_conformance::{
-    CASES, Case, Profile, Report, Suite, hand_over, run_isolated, run_limited, try_venue,
+    CASES, Case, Profile, Report, Suite, brands, hand_over, run_isolated, run_limited, try_venue,
 };
 use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Args;
@@ -41,6 +41,9 @@ pub struct TestArgs {
     /// What the suite has to know of the adapter [default: conformance.toml in the folder, beside the library, or here]
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
+    /// Test the library at this broker only, of several that it serves; may be given several times [default: all of them]
+    #[arg(long = "brand", value_name = "NAME")]
+    brands: Vec<String>,
     /// Run this case only; may be given several times
     #[arg(long = "case", value_name = "ID")]
     cases: Vec<String>,
@@ -77,7 +80,7 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
     let profile = Profile::load(&profile_file)?;
     let library = find_library(path, &profile)?;
     if let Some(run_dir) = &args.alone {
-        return alone(&library, profile, &args.cases, run_dir, out);
+        return alone(&library, profile, args, run_dir, out);
     }
     let scratch = Scratch::new()?;
     let again = || -> anyhow::Result<Command> {
@@ -89,47 +92,101 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
     let said = run_limited(&mut again()?, LOAD_LIMIT)
         .map_err(|reason| anyhow!("{} cannot be tested: it {reason}", library.display()))?;
     let last = said.lines().last().unwrap_or_default();
-    let adapter = match last.strip_prefix(LOADED) {
-        Some(name) => name.to_owned(),
+    let loaded = match last.strip_prefix(LOADED) {
+        Some(loaded) => loaded.to_owned(),
         None => bail!("{}", last.strip_prefix(REFUSED).unwrap_or("the library ended the process at once")),
     };
-    try_venue(&profile).map_err(anyhow::Error::msg)?;
+    let mut words = loaded.split(' ').map(str::to_owned);
+    let name = words.next().unwrap_or_default();
+    let subjects = subjects(name, words.collect(), &args.brands)?;
     writeln!(out, "{} with {}", library.display(), profile_file.display())?;
-    let mut report = Report { adapter, results: Vec::new() };
-    for case in cases {
-        let result = run_isolated(case, again()?.args(["--case", case.id]), &profile.secrets());
-        writeln!(out, "{result}")?;
-        out.flush()?;
-        report.results.push(result);
+    let mut reports = Vec::with_capacity(subjects.len());
+    for Subject { adapter, brand } in subjects {
+        let profile = match &brand {
+            Some(brand) => profile.for_brand(brand).map_err(anyhow::Error::msg)?,
+            None => profile.clone(),
+        };
+        try_venue(&profile).map_err(anyhow::Error::msg)?;
+        if let Some(brand) = &brand {
+            writeln!(out, "\nAt {brand}:")?;
+        }
+        let mut report = Report { adapter, results: Vec::new() };
+        for &case in &cases {
+            let mut command = again()?;
+            command.args(["--case", case.id]).args(brand.iter().flat_map(|brand| ["--brand", brand]));
+            let result = run_isolated(case, &mut command, &profile.secrets());
+            writeln!(out, "{result}")?;
+            out.flush()?;
+            report.results.push(result);
+        }
+        writeln!(out, "{}", report.summary())?;
+        reports.push(report);
     }
-    writeln!(out, "{}", report.summary())?;
     if let Some(file) = &args.junit {
-        fs::write(file, report.junit()).with_context(|| format!("cannot write {}", file.display()))?;
+        fs::write(file, Report::junit_of(&reports))
+            .with_context(|| format!("cannot write {}", file.display()))?;
     }
-    Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if reports.iter().all(Report::is_success) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A run of all cases.
+#[derive(Debug, PartialEq, Eq)]
+struct Subject {
+    /// As the report names it.
+    adapter: String,
+    /// The broker, of a library that serves several.
+    brand: Option<String>,
+}
+
+/// What is to be tested of a library of this name, which serves these brokers.
+fn subjects(library: String, served: Vec<String>, asked: &[String]) -> anyhow::Result<Vec<Subject>> {
+    if let Some(unknown) = asked.iter().find(|brand| !served.contains(brand)) {
+        let known = if served.is_empty() {
+            "tells no brokers apart".to_owned()
+        } else {
+            format!("serves {}", served.join(", "))
+        };
+        bail!("the library {library} does not serve {unknown}: it {known}");
+    }
+    if served.is_empty() {
+        return Ok(vec![Subject { adapter: library, brand: None }]);
+    }
+    let is_asked = |brand: &String| asked.is_empty() || asked.contains(brand);
+    let subject = |brand| Subject { adapter: format!("{library} ({brand})"), brand: Some(brand) };
+    Ok(served.into_iter().filter(is_asked).map(subject).collect())
 }
 
 /// In the process of one case: what the library does to it is seen by the process that waits.
 fn alone(
     library: &Path,
     profile: Profile,
-    ids: &[String],
+    args: &TestArgs,
     run_dir: &Path,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let loaded = load(library, run_dir);
-    let [id] = ids else {
-        match loaded {
-            Ok(module) => writeln!(out, "\n{LOADED}{}", module.metadata()().name)?,
+    let [id] = args.cases.as_slice() else {
+        match loaded.and_then(described) {
+            Ok(words) => writeln!(out, "\n{LOADED}{words}")?,
             Err(error) => writeln!(out, "\n{REFUSED}{}", format!("{error:#}").replace('\n', " "))?,
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let suite = Suite::new(loaded?, profile);
+    let suite = match args.brands.as_slice() {
+        [brand] => Suite::for_brand(loaded?, &profile, brand).map_err(anyhow::Error::msg)?,
+        _ => Suite::new(loaded?, profile),
+    };
     for case in chosen(std::slice::from_ref(id))? {
         hand_over(&suite.run(case), out)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The library's name and those of its brokers, with spaces between them.
+fn described(module: AdapterModuleRef) -> anyhow::Result<String> {
+    let words = [module.metadata()().name.replace(' ', "_")];
+    let brands = brands(module).map_err(anyhow::Error::msg)?;
+    Ok(words.into_iter().chain(brands).collect::<Vec<_>>().join(" "))
 }
 
 /// The one place where a library is opened.
@@ -198,6 +255,23 @@ mod tests {
         assert_eq!(ids(&[]).unwrap().len(), CASES.len());
         assert_eq!(ids(&["c03", "never-relabels"]).unwrap(), ["C03", "C01"]);
         assert!(ids(&["C99"]).unwrap_err().to_string().contains("`C99`"));
+    }
+
+    #[test]
+    fn all_brokers_of_a_library_are_tested_unless_some_are_asked_for() {
+        let adapters = |served: &[&str], asked: &[&str]| -> anyhow::Result<Vec<String>> {
+            let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+            let subjects = subjects("noren".to_owned(), owned(served), &owned(asked))?;
+            Ok(subjects.into_iter().map(|subject| subject.adapter).collect())
+        };
+        assert_eq!(adapters(&[], &[]).unwrap(), ["noren"]);
+        assert_eq!(adapters(&["a", "b"], &[]).unwrap(), ["noren (a)", "noren (b)"]);
+        assert_eq!(adapters(&["a", "b"], &["b"]).unwrap(), ["noren (b)"]);
+        for (served, reason) in
+            [(&["a", "b"] as &[&str], "it serves a, b"), (&[], "it tells no brokers apart")]
+        {
+            assert!(adapters(served, &["c"]).unwrap_err().to_string().contains(reason));
+        }
     }
 
     #[test]

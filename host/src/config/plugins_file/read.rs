@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
         file::{kind_of, parse_toml},
         problem::line_at,
     },
-    AdapterEntry, BusSection, Hours, Isolation, LibraryPlaces, PluginsFile, Trust,
+    AdapterEntry, BusSection, Hours, Isolation, LibraryPlaces, PluginsFile, Trust, brand,
     section::Section,
     trust,
 };
@@ -27,9 +28,9 @@ const MAX_NAME_CHARS: usize = 32;
 const MAX_LIBRARY_BYTES: usize = 1_024;
 /// What systems take of a path.
 const MAX_SOCKET_BYTES: usize = 100;
-const MAX_THROTTLE_MS: u32 = 60_000;
-const MAX_SYMBOLS: u32 = 100_000;
-const MAX_CONNECTIONS: u32 = 100;
+pub(super) const MAX_THROTTLE_MS: u32 = 60_000;
+pub(crate) const MAX_SYMBOLS: u32 = 100_000;
+pub(crate) const MAX_CONNECTIONS: u32 = 100;
 
 /// What the bus is called where adapters have their names.
 const BUS_NAME: &str = "bus";
@@ -42,7 +43,7 @@ const CONFINE: &str = "\"auto\" (the default), \"required\" or \"off\"";
 const ALLOWED: &str = "an array of \"processes\", \"unix-sockets\", \"listen\"";
 const PATHS: &str = "an array of 1 to 64 different absolute paths";
 const PORTS: &str = "an array of 1 to 64 different whole numbers from 1 to 65535";
-const ADAPTER_KEYS: [&str; 22] = [
+const ADAPTER_KEYS: [&str; 23] = [
     "name",
     "library",
     "brokers",
@@ -65,6 +66,7 @@ const ADAPTER_KEYS: [&str; 22] = [
     "sha256",
     "signature",
     "config",
+    "brand",
 ];
 
 /// Reads as much as can be read, and lists all that is wrong.
@@ -141,7 +143,10 @@ pub(crate) fn is_name(text: &str) -> bool {
 fn bus(section: &Section<'_>, problems: &mut Problems) -> BusSection {
     section.allow(&["brokers", "calendar"], problems);
     let brokers = section.texts("brokers", BROKERS, problems, is_name).unwrap_or_default();
-    BusSection { brokers: at_most(brokers, section, problems), hours: hours(section, problems) }
+    BusSection {
+        brokers: at_most(brokers, section, problems),
+        hours: hours(section, problems).unwrap_or_default(),
+    }
 }
 
 fn at_most(brokers: Vec<String>, section: &Section<'_>, problems: &mut Problems) -> Vec<String> {
@@ -178,15 +183,8 @@ fn adapter(
     let brokers = brokers.map(|brokers| at_most(brokers, section, problems));
     let is_enabled = section.switch("enabled", problems).unwrap_or(true);
     let throttle_ms = section.whole("throttle_ms", 0, MAX_THROTTLE_MS, problems);
-    let limits = LimitOverrides {
-        symbols_per_connection: section
-            .whole("symbols_per_connection", 1, MAX_SYMBOLS, problems)
-            .and_then(|number| usize::try_from(number).ok()),
-        connections: section
-            .whole("connections", 1, MAX_CONNECTIONS, problems)
-            .and_then(|number| usize::try_from(number).ok()),
-    };
-    let hours = hours(section, problems);
+    let limits = limits(section, problems);
+    let hours = hours(section, problems).unwrap_or_default();
     let isolation = section.text("isolation", ISOLATION, problems, |text| isolation(text).is_some());
     let usual = ResourceLimits::default();
     let resources = ResourceLimits {
@@ -198,13 +196,16 @@ fn adapter(
     let socket = section.text("socket", "the absolute path of a socket", problems, |text| {
         Path::new(text).is_absolute() && text.len() <= MAX_SOCKET_BYTES && !text.contains('\0')
     });
-    let config_json = section.json("config", problems).unwrap_or_else(|| "{}".to_owned());
+    let config = section.json("config", problems).unwrap_or_default();
     let integrity = trust::rules(section, library.as_deref(), places, trust, problems);
     let (name, library) = (name?, library?);
+    let brokers = brokers.unwrap_or_else(|| vec![name.clone()]);
+    let brands = brand::brands(section, &brokers, &config, problems);
     Some(AdapterEntry {
         library_path: places.find(&library),
         integrity,
-        brokers: brokers.unwrap_or_else(|| vec![name.clone()]),
+        brokers,
+        brands,
         name,
         library,
         is_enabled,
@@ -215,7 +216,7 @@ fn adapter(
         resources,
         cage,
         socket: socket.map(PathBuf::from),
-        config_json,
+        config_json: Value::Object(config).to_string(),
         config_line: section.get("config").map_or(section.line, |(_, line)| line),
         line: section.line,
     })
@@ -255,10 +256,19 @@ fn isolation(text: &str) -> Option<Isolation> {
     [Isolation::Process, Isolation::InProcess].into_iter().find(|isolation| isolation.label() == text)
 }
 
-fn hours(section: &Section<'_>, problems: &mut Problems) -> Hours {
+pub(super) fn limits(section: &Section<'_>, problems: &mut Problems) -> LimitOverrides {
+    let mut number =
+        |key, most| section.whole(key, 1, most, problems).and_then(|number| usize::try_from(number).ok());
+    LimitOverrides {
+        symbols_per_connection: number("symbols_per_connection", MAX_SYMBOLS),
+        connections: number("connections", MAX_CONNECTIONS),
+    }
+}
+
+pub(super) fn hours(section: &Section<'_>, problems: &mut Problems) -> Option<Hours> {
     let find = |text: &str| [Hours::Exchange, Hours::Always].into_iter().find(|hours| hours.label() == text);
     let text = section.text("calendar", HOURS, problems, |text| find(text).is_some());
-    text.as_deref().and_then(find).unwrap_or_default()
+    text.as_deref().and_then(find)
 }
 
 /// Names are unique among all adapters, brokers among what is switched on.

@@ -1,6 +1,6 @@
 //! One section of `plugins.toml`: typed access to its keys, and a problem with a line for all that does not fit.
 
-use std::{ops::RangeInclusive, path::Path, sync::Arc};
+use std::{fmt::Write as _, ops::RangeInclusive, path::Path, sync::Arc};
 
 use serde_json::{Map, Number, Value};
 use toml::de::{DeInteger, DeTable, DeValue};
@@ -53,7 +53,12 @@ impl Section<'_> {
             if !known.contains(&name) {
                 let mut instead = format!("known here: {}", known.join(", "));
                 if known.contains(&"config") {
-                    instead.push_str("; settings of the adapter itself belong under [adapter.config]");
+                    let of_brand = self.name.rsplit_once(": brand ").map(|(_, brand)| brand);
+                    let section = of_brand.map_or_else(String::new, |brand| format!(".brand.{brand}"));
+                    _ = write!(
+                        instead,
+                        "; settings of the adapter itself belong under [adapter{section}.config]"
+                    );
                 }
                 let message = unknown("key", name, known.iter().copied(), &instead);
                 let line = line_at(self.text, key.span().start);
@@ -158,15 +163,27 @@ impl Section<'_> {
         })
     }
 
+    /// A section within this one, which begins at this byte of the document.
+    pub(super) fn below<'b>(&'b self, name: &str, offset: usize, table: &'b DeTable<'b>) -> Section<'b> {
+        Section {
+            source: self.source,
+            text: self.text,
+            name: format!("{}: {name}", self.name),
+            line: line_at(self.text, offset),
+            table,
+        }
+    }
+
     /// A section as one JSON object.
-    pub(super) fn json(&self, key: &str, problems: &mut Problems) -> Option<String> {
+    pub(super) fn json(&self, key: &str, problems: &mut Problems) -> Option<Map<String, Value>> {
         let (value, _) = self.get(key)?;
         if !value.is_table() {
             problems.push(self.problem(key, format!("must be a section, not {}", kind_of(value))));
             return None;
         }
         match to_json(value) {
-            Ok(value) => Some(value.to_string()),
+            Ok(Value::Object(members)) => Some(members),
+            Ok(_) => None,
             Err(message) => {
                 problems.push(self.problem(key, message));
                 None

@@ -293,3 +293,64 @@ mod property_tests {
         }
     }
 }
+
+#[test]
+fn a_brand_has_what_is_said_for_it_and_the_rest_of_its_adapter() {
+    let plugins = parse(
+        "[[adapter]]\nname = 'noren'\nlibrary = 'x'\nbrokers = ['a', 'b', 'c']\nthrottle_ms = 5\nconnections = 4\n\
+         calendar = 'always'\n[adapter.config]\nseed = 1\nnetwork = { tls = true, port = 1 }\nlist = [1, 2]\n\
+         [adapter.brand.a]\nsymbols_per_connection = 9\nthrottle_ms = 0\ncalendar = 'exchange'\n\
+         [adapter.brand.a.config]\nnetwork.port = 2\nlist = [3]\nurl = 'wss://a'\n\
+         [adapter.brand.b]\nconnections = 1\n",
+    )
+    .unwrap();
+    let adapter = &plugins.adapters[0];
+    let config = |broker| -> serde_json::Value { serde_json::from_str(adapter.config_of(broker)).unwrap() };
+    assert_eq!(
+        config("a"),
+        serde_json::json!({"seed": 1, "network": {"tls": true, "port": 2}, "list": [3], "url": "wss://a"})
+    );
+    assert_eq!((config("b"), config("c")), (config("z"), config("b")));
+    let limits = |broker| {
+        let limits = adapter.limits_of(broker);
+        (limits.symbols_per_connection, limits.connections)
+    };
+    assert_eq!(limits("a"), (Some(9), Some(4)));
+    assert_eq!((limits("b"), limits("c")), ((None, Some(1)), (None, Some(4))));
+    let usual = Duration::from_millis(5);
+    assert_eq!((adapter.throttle_of("a"), adapter.throttle_of("b")), (Some(Duration::ZERO), Some(usual)));
+    assert_eq!((adapter.hours_of("a"), adapter.hours_of("b")), (Hours::Exchange, Hours::Always));
+    assert!(
+        adapter.config_place("a").contains("[adapter.brand.a.config] in line 16"),
+        "{}",
+        adapter.config_place("a")
+    );
+    assert!(
+        adapter.config_place("b").contains("[adapter.config] in line 8"),
+        "{}",
+        adapter.config_place("b")
+    );
+    assert!(!format!("{adapter:?}").contains("wss://a"), "settings may be secret");
+}
+
+#[test]
+fn mistakes_in_sections_of_brands_are_named_with_their_lines() {
+    let found = lines(
+        "[[adapter]]\nname = 'noren'\nlibrary = 'x'\nbrokers = ['zebu', 'b']\n\
+         [adapter.brand.zebuu]\nconnections = 1\n\
+         [adapter.brand.zebu]\nconnections = 0\nlibrary = 'y'\nconfig = 3\n[adapter.brand]\nb = 1\n",
+    );
+    let said = |line: usize, what: &str| {
+        found.iter().any(|problem| problem.starts_with(&format!("{PATH}:{line}:")) && problem.contains(what))
+    };
+    assert!(said(5, "brand.zebuu: unknown broker"), "{found:?}");
+    assert!(
+        said(8, "adapter noren: brand zebu: connections = \"0\": must be a whole number from 1 to 100"),
+        "{found:?}"
+    );
+    assert!(said(9, "brand zebu: library: unknown key"), "{found:?}");
+    assert!(said(10, "brand zebu: config: must be a section"), "{found:?}");
+    assert!(said(12, "must be a section [adapter.brand.b]"), "{found:?}");
+    let found = lines("[[adapter]]\nname = 'noren'\nlibrary = 'x'\nbrand = 1\n");
+    assert_eq!(found.len(), 1, "{found:?}");
+}

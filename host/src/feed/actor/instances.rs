@@ -30,7 +30,7 @@ impl Actor {
         }
         let (label, events) = self.events_for(number);
         let attempt = Attempt::new(self.spec(), self.feed.id(), number);
-        let created = self.create(&label, &events);
+        let created = self.create(number, &label, &events);
         let now = Instant::now();
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.attempt = attempt;
@@ -68,9 +68,10 @@ impl Actor {
         (label, events)
     }
 
-    /// Makes an instance and tells it to connect.
+    /// Makes an instance for the connection of this number, and tells it to connect.
     pub(super) fn create(
         &mut self,
+        number: usize,
         label: &str,
         events: &Arc<Events>,
     ) -> Result<Arc<dyn AdapterInstance>, AdapterFailure> {
@@ -79,7 +80,8 @@ impl Actor {
             message: why.to_string(),
         })?;
         let handed: Arc<Events> = Arc::clone(events);
-        let instance = serving.connector.create(label, handed, &self.feed.0.intake)?;
+        let assignment = self.spec().assignment().with_connection(number);
+        let instance = serving.connector.create(&assignment, label, handed, &self.feed.0.intake)?;
         self.upstream_requests += 1;
         instance.connect(self.upstream_requests)?;
         Ok(instance.into())

@@ -35,10 +35,10 @@ impl Actor {
         if !self.logins.begin(&fields, now) {
             return;
         }
-        tracing::info!(adapter = %self.spec().adapter, user = %account.user, "Logging in at the broker");
+        let spec = self.spec();
+        tracing::info!(adapter = %spec.adapter, broker = %spec.broker, user = %account.user, "Logging in at the broker");
         let connector = Arc::clone(&serving.connector);
         let (accounts, feed) = (self.context.accounts.clone(), self.feed.clone());
-        let spec = self.spec();
         let span = operation!(
             "feed.login",
             "client",
@@ -46,9 +46,10 @@ impl Actor {
             tickhost.broker = %spec.broker,
             tickhost.feed = self.feed.id().0
         );
+        let assignment = spec.assignment();
         let work = async move {
             let asked = fields.clone();
-            let step = off_thread(move |_| connector.log_in(&asked.0, DEADLINE)).await;
+            let step = off_thread(move |_| connector.log_in(&assignment, &asked.0, DEADLINE)).await;
             let outcome = match step {
                 Ok(Ok(LoginStep::Done(fresh))) => match accounts.store_login(&account, fresh).await {
                     Ok(()) => LoginOutcome::Stored,

@@ -153,7 +153,7 @@ impl Actor {
         // From before the new one can say anything, or what the old one published meanwhile would come again.
         self.note_for(number, &handover);
         let carried = self.carried(number);
-        match self.create_standby(&label, events, &handover, &carried, now) {
+        match self.create_standby(number, &label, events, &handover, &carried, now) {
             Ok(standby) => {
                 if let Some(connection) = self.connections.get_mut(number) {
                     connection.list.ask(&*standby.instance);
@@ -184,6 +184,7 @@ impl Actor {
 
     fn create_standby(
         &mut self,
+        number: usize,
         label: &str,
         events: Arc<Events>,
         handover: &Arc<Handover>,
@@ -199,7 +200,7 @@ impl Actor {
             tickhost.feed = self.feed.id().0,
             tickhost.instruments = carried.len()
         );
-        let created = self.create(label, &events);
+        let created = self.create(number, label, &events);
         let instance = created.inspect_err(|_| span::end(&span, Err("failed")))?;
         let numbers = carried.iter().map(|instrument| instrument.0);
         let standby = Standby::new(instance, events, Arc::clone(handover), numbers, now, span);

@@ -442,3 +442,33 @@ mod on_linux {
         }
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn copies_of_the_same_bytes_share_a_file_which_goes_with_the_last_of_them() {
+    let place = Place::with_library();
+    let shared = SharedCopies::default();
+    let one = shared.share(place.make(&IntegrityRules::default()).unwrap());
+    let again = shared.share(place.make(&IntegrityRules::default()).unwrap());
+    let file = one.path().to_owned();
+    assert_eq!(again.path(), file);
+    // A thread of its own removes them.
+    let is_gone = |path: &Path| {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while path.exists() && std::time::Instant::now() < deadline {
+            std::thread::park_timeout(std::time::Duration::from_millis(2));
+        }
+        !path.exists()
+    };
+    let others = || -> Vec<PathBuf> {
+        let files = fs::read_dir(place.path("run")).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|path| *path != file).collect()
+    };
+    assert!(others().iter().all(|path| is_gone(path)));
+    drop(one);
+    assert!(again.path().exists());
+    drop(again);
+    assert!(is_gone(&file));
+    let fresh = shared.share(place.make(&IntegrityRules::default()).unwrap());
+    assert!(fresh.path() != file && fresh.path().exists());
+}

@@ -227,7 +227,7 @@ impl Child {
                 .map_err(|error| (ErrorCode::CONFIG, error.to_string()))?;
             let events = Arc::clone(&shared) as Arc<dyn AdapterEvents>;
             library
-                .create(&begin.config_json, &begin.label, events)
+                .create(&begin.assignment, &begin.config_json, &begin.label, events)
                 .map_err(|failure| (failure.code, failure.message))
         })?;
         let instance: Arc<dyn AdapterInstance> = instance.into();

@@ -14,7 +14,7 @@ use super::{
     cage::Cage,
     errand::{self, Errand, ErrandError, Locked},
 };
-use crate::plugins::{AdapterFailure, Library, LoginStep, integrity::PrivateCopy};
+use crate::plugins::{AdapterFailure, Assignment, Library, LoginStep, integrity::PrivateCopy};
 
 /// Beyond the adapter's own deadline, for starting the process and loading the library.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -27,6 +27,7 @@ struct Question {
     library: PathBuf,
     shown_as: PathBuf,
     cage: Cage,
+    assignment: Assignment,
     config_json: Zeroizing<String>,
     fields_json: Zeroizing<String>,
     deadline: Duration,
@@ -38,6 +39,19 @@ enum Answer {
     Failed { code: u32, message: String },
 }
 
+/// Who logs in, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct LoginOf<'a> {
+    /// The library.
+    pub copy: &'a PrivateCopy,
+    /// What its process may touch.
+    pub cage: &'a Cage,
+    /// The broker, and the account if it is known.
+    pub assignment: &'a Assignment,
+    /// The settings, a JSON object.
+    pub config_json: &'a str,
+}
+
 /// Takes the next step of logging in with what is known of the account, a JSON object of strings. Blocks, for as long as
 /// the broker takes, up to the deadline and some seconds.
 ///
@@ -45,16 +59,16 @@ enum Answer {
 /// What the adapter or the broker says against it.
 pub fn log_in(
     program: &Path,
-    copy: &PrivateCopy,
-    cage: &Cage,
-    config_json: &str,
+    of: LoginOf<'_>,
     fields_json: &str,
     deadline: Duration,
 ) -> Result<LoginStep, AdapterFailure> {
+    let LoginOf { copy, cage, assignment, config_json } = of;
     let question = Question {
         library: copy.path().to_owned(),
         shown_as: copy.shown_as().to_owned(),
         cage: cage.clone(),
+        assignment: assignment.clone(),
         config_json: Zeroizing::new(config_json.to_owned()),
         fields_json: Zeroizing::new(fields_json.to_owned()),
         deadline,
@@ -75,12 +89,12 @@ pub fn log_in(
 /// Answers the question on standard input: the other end of [`log_in`].
 pub fn run() -> ExitCode {
     errand::answer(|question: Question, locked| {
-        let Question { library, shown_as, config_json, fields_json, deadline, .. } = question;
+        let Question { library, shown_as, assignment, config_json, fields_json, deadline, .. } = question;
         let refused = |message: String| AdapterFailure { code: ErrorCode::OTHER, message };
         let step = locked
             .map_err(refused)
             .and_then(|()| Library::map(&library, &shown_as).map_err(|error| refused(error.to_string())))
-            .and_then(|library| library.log_in(&config_json, &fields_json, deadline));
+            .and_then(|library| library.log_in(&assignment, &config_json, &fields_json, deadline));
         match step {
             Ok(step) => Answer::Step(step),
             Err(AdapterFailure { code, message }) => Answer::Failed { code: code.0, message },

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 use self::task::Task;
 use super::{ProcessSettings, Usage, wire::ToChild};
-use crate::plugins::{AdapterEvents, AdapterFailure, AdapterInstance, integrity::PrivateCopy};
+use crate::plugins::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, integrity::PrivateCopy};
 
 /// Commands that may wait for a process. One that does not read makes the host's calls fail, not wait.
 const COMMANDS: usize = 1_024;
@@ -38,6 +38,8 @@ pub(super) struct Plan {
     pub(super) name: Arc<str>,
     /// Names the instance in logs.
     pub(super) label: String,
+    /// What the instance is for.
+    pub(super) assignment: Assignment,
     /// The library. It stays in its place while the instance lives.
     pub(super) copy: Arc<PrivateCopy>,
     /// Settings.

@@ -17,7 +17,7 @@ use super::{
     cage::Cage,
     errand::{self, Errand, ErrandError, Locked},
 };
-use crate::plugins::{Library, LibraryInfo, integrity::PrivateCopy};
+use crate::plugins::{Assignment, Library, LibraryInfo, integrity::PrivateCopy};
 
 /// Longest time for a library to describe itself and to check its settings.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,12 +52,38 @@ pub enum ProbeError {
     Refused(String),
 }
 
+/// What is to be looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe<'a> {
+    /// The library.
+    pub copy: &'a PrivateCopy,
+    /// What the process may touch.
+    pub cage: &'a Cage,
+    /// Settings that the library has to find valid, one for each broker.
+    pub settings: &'a [SettingsOf],
+}
+
+/// The settings of one broker.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SettingsOf {
+    /// The broker.
+    pub broker: String,
+    /// A JSON object.
+    pub config_json: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for SettingsOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SettingsOf").field("broker", &self.broker).finish_non_exhaustive()
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Question {
     library: PathBuf,
     shown_as: PathBuf,
     cage: Cage,
-    config_json: Option<Zeroizing<String>>,
+    settings: Vec<SettingsOf>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,28 +91,32 @@ enum Answer {
     Info(Box<LibraryInfo>),
     /// The library is no good.
     Refused(String),
-    /// Its settings are no good.
-    Config(String),
+    /// It does not serve a broker.
+    Brand(String),
+    /// Its settings are no good for a broker.
+    Config {
+        broker: String,
+        message: String,
+    },
 }
 
 /// Loads a library in a process of its own, and lets it describe itself and check its settings. Blocks for a moment, 5
 /// seconds at most.
 ///
 /// # Errors
-/// [`ProbeError`]; what the adapter says against its settings begins with `config_context`.
+/// [`ProbeError`]; what the adapter says against its settings begins with what `context` says of their broker.
 pub fn probe(
     program: &Path,
-    copy: &PrivateCopy,
-    cage: &Cage,
-    config_json: Option<&str>,
-    config_context: &str,
+    what: Probe<'_>,
+    context: impl FnOnce(&str) -> String,
 ) -> Result<LibraryInfo, ProbeError> {
+    let Probe { copy, cage, settings } = what;
     let file = || copy.shown_as().to_owned();
     let question = Question {
         library: copy.path().to_owned(),
         shown_as: file(),
         cage: cage.clone(),
-        config_json: config_json.map(|json| Zeroizing::new(json.to_owned())),
+        settings: settings.to_vec(),
     };
     let errand = Errand { name: "probe-adapter", variables: &[], timeout: PROBE_TIMEOUT };
     match errand.run(program, &question) {
@@ -94,8 +124,10 @@ pub fn probe(
         Err(ErrandError::Hung) => Err(ProbeError::Hung { file: file() }),
         Err(ErrandError::Crashed(how)) => Err(ProbeError::Crashed { file: file(), how }),
         Ok(Answer::Info(info)) => Ok(*info),
-        Ok(Answer::Refused(message)) => Err(ProbeError::Refused(message)),
-        Ok(Answer::Config(message)) => Err(ProbeError::Refused(format!("{config_context}{message}"))),
+        Ok(Answer::Refused(message) | Answer::Brand(message)) => Err(ProbeError::Refused(message)),
+        Ok(Answer::Config { broker, message }) => {
+            Err(ProbeError::Refused(format!("{}{message}", context(&broker))))
+        }
     }
 }
 
@@ -103,14 +135,21 @@ pub fn probe(
 pub fn run() -> ExitCode {
     errand::answer(|question: Question, locked| match map(&question, locked) {
         Err(error) => Answer::Refused(error),
-        Ok(library) => {
-            let checked = question.config_json.map_or(Ok(()), |json| library.validate_config(&json));
-            match checked {
-                Ok(()) => Answer::Info(Box::new(library.info().clone())),
-                Err(failure) => Answer::Config(failure.message),
-            }
-        }
+        Ok(library) => look_at(&library, question.settings),
     })
+}
+
+fn look_at(library: &Library, settings: Vec<SettingsOf>) -> Answer {
+    for SettingsOf { broker, config_json } in settings {
+        if let Err(unknown) = library.info().brand(&broker) {
+            return Answer::Brand(unknown.to_string());
+        }
+        let assignment = Assignment::at(broker.as_str());
+        if let Err(failure) = library.validate_config(&assignment, &config_json) {
+            return Answer::Config { broker, message: failure.message };
+        }
+    }
+    Answer::Info(Box::new(library.info().clone()))
 }
 
 fn map(question: &Question, locked: Result<(), String>) -> Result<Library, String> {
@@ -119,7 +158,8 @@ fn map(question: &Question, locked: Result<(), String>) -> Result<Library, Strin
 }
 
 impl Locked for Question {
+    /// With the settings of the first broker: what they name is not needed to check them.
     fn cage(&self) -> (&Cage, &Path, &str) {
-        (&self.cage, &self.library, self.config_json.as_ref().map_or("{}", |json| json))
+        (&self.cage, &self.library, self.settings.first().map_or("{}", |first| &first.config_json))
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{cage::Cage, limits::ResourceLimits};
+use crate::plugins::Assignment;
 
 /// Longest line in either direction. A child that sends a longer one is killed.
 pub(super) const MAX_LINE_BYTES: usize = 4 * 1_024 * 1_024;
@@ -50,6 +51,8 @@ pub(super) enum ToChild {
 pub(super) struct Begin {
     /// Names the instance in logs.
     pub(super) label: String,
+    /// What the instance is for.
+    pub(super) assignment: Assignment,
     /// The private copy of the library, or the operator's file for a process that cannot reach the copy.
     pub(super) library: PathBuf,
     /// What such a process must find in that file.

@@ -116,6 +116,40 @@ extern "C" fn login(
     RErr(AdapterError { code: ErrorCode::CONFIG, message: "the fixture does not log in".into() })
 }
 
+/// What came with 1.2.
+#[cfg(feature = "brands")]
+mod since_1_2 {
+    use super::*;
+
+    pub extern "C" fn brands() -> RString {
+        "[]".into()
+    }
+
+    pub extern "C" fn validate_config_for(
+        _assignment_json: RStr<'_>,
+        config_json: RStr<'_>,
+    ) -> RResult<(), AdapterError> {
+        validate_config(config_json)
+    }
+
+    pub extern "C" fn create_for(
+        _assignment_json: RStr<'_>,
+        config_json: RStr<'_>,
+        host: HostHandle,
+    ) -> RResult<AdapterBox, AdapterError> {
+        create(config_json, host)
+    }
+
+    pub extern "C" fn login_for(
+        _assignment_json: RStr<'_>,
+        config_json: RStr<'_>,
+        fields_json: RStr<'_>,
+        deadline_ms: u32,
+    ) -> RResult<RString, AdapterError> {
+        login(config_json, fields_json, deadline_ms)
+    }
+}
+
 #[cfg(feature = "next")]
 extern "C" fn motto() -> RString {
     "one function more".into()
@@ -131,6 +165,14 @@ impl ModuleLoader for Loader {
             create,
             #[cfg(feature = "login")]
             login,
+            #[cfg(feature = "brands")]
+            brands: since_1_2::brands,
+            #[cfg(feature = "brands")]
+            validate_config_for: since_1_2::validate_config_for,
+            #[cfg(feature = "brands")]
+            create_for: since_1_2::create_for,
+            #[cfg(feature = "brands")]
+            login_for: since_1_2::login_for,
             #[cfg(feature = "next")]
             motto,
         }

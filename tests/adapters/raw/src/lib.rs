@@ -61,6 +61,34 @@ extern "C" fn create(config_json: RStr<'_>, host: HostHandle) -> RResult<Adapter
     }
 }
 
+extern "C" fn brands() -> RString {
+    "[]".into()
+}
+
+extern "C" fn validate_config_for(
+    _assignment_json: RStr<'_>,
+    config_json: RStr<'_>,
+) -> RResult<(), AdapterError> {
+    validate_config(config_json)
+}
+
+extern "C" fn create_for(
+    _assignment_json: RStr<'_>,
+    config_json: RStr<'_>,
+    host: HostHandle,
+) -> RResult<AdapterBox, AdapterError> {
+    create(config_json, host)
+}
+
+extern "C" fn login_for(
+    _assignment_json: RStr<'_>,
+    config_json: RStr<'_>,
+    fields_json: RStr<'_>,
+    deadline_ms: u32,
+) -> RResult<RString, AdapterError> {
+    login(config_json, fields_json, deadline_ms)
+}
+
 fn refusal(message: String) -> AdapterError {
     AdapterError { code: ErrorCode::CONFIG, message: message.into() }
 }
@@ -69,7 +97,17 @@ struct Loader;
 
 impl ModuleLoader for Loader {
     fn module() -> AdapterModuleRef {
-        AdapterModule { metadata, validate_config, create, login }.leak_into_prefix()
+        AdapterModule {
+            metadata,
+            validate_config,
+            create,
+            login,
+            brands,
+            validate_config_for,
+            create_for,
+            login_for,
+        }
+        .leak_into_prefix()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     intake::Intake,
     model::{DepthClass, FeedId, Mode, Variant},
     outbox::Key,
-    plugins::{AdapterEvents, AdapterFailure, AdapterInstance},
+    plugins::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment},
     pool::PoolLimits,
     protocol::codes::ErrorCode,
     router::RouterHandle,
@@ -53,6 +53,7 @@ impl std::fmt::Debug for Fake {
 impl Connector for Fake {
     fn create(
         &self,
+        _assignment: &Assignment,
         _label: &str,
         events: Arc<dyn AdapterEvents>,
         _intake: &Arc<Intake>,

@@ -94,6 +94,7 @@ impl Task {
         let library = if is_foreign { plan.copy.shown_as() } else { plan.copy.path() };
         let begin = ToChild::Begin(Box::new(Begin {
             label: plan.label.clone(),
+            assignment: plan.assignment.clone(),
             library: std::path::absolute(library).unwrap_or_else(|_| library.to_owned()),
             sha256: is_foreign.then(|| plan.copy.sha256().to_string()),
             shown_as: plan.copy.shown_as().to_owned(),

@@ -1,0 +1,143 @@
+//! What is tested: an adapter library at one of its brokers.
+
+use adapter_abi::{
+    AdapterBox, AdapterError, AdapterModuleRef, HostHandle,
+    abi_stable::std_types::{RResult, RStr},
+    capability,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::host::Kind;
+
+/// An account's name, as opaque as that of a real host.
+const ACCOUNT: &str = "00c04f0000c04f0000c04f0000c04f00";
+
+/// A library at one broker.
+#[derive(Clone)]
+pub(crate) struct Subject {
+    module: AdapterModuleRef,
+    /// The broker, if the library tells several apart.
+    brand: Option<Brand>,
+}
+
+/// What a library says of one of its brokers.
+#[derive(Clone, Debug, Deserialize)]
+struct Brand {
+    name: String,
+    capabilities: Option<u64>,
+    symbols_per_connection: Option<u32>,
+    credentials_schema: Option<String>,
+    config_defaults: Option<serde_json::Value>,
+}
+
+/// Names of the brokers that a library tells apart, in its order; none when it is one of a single broker.
+///
+/// # Errors
+/// When its description is not readable.
+pub fn brands(module: AdapterModuleRef) -> Result<Vec<String>, String> {
+    Ok(described(module)?.into_iter().map(|brand| brand.name).collect())
+}
+
+fn described(module: AdapterModuleRef) -> Result<Vec<Brand>, String> {
+    let Some(brands) = module.brands() else { return Ok(Vec::new()) };
+    serde_json::from_str(&brands())
+        .map_err(|error| format!("its description of brands is not readable: {error}"))
+}
+
+impl Subject {
+    /// A library of a single broker.
+    pub(crate) const fn new(module: AdapterModuleRef) -> Self {
+        Self { module, brand: None }
+    }
+
+    /// One of the library's brokers.
+    ///
+    /// # Errors
+    /// When it does not serve that one.
+    pub(crate) fn at(module: AdapterModuleRef, name: &str) -> Result<Self, String> {
+        let mut brands = described(module)?;
+        let Some(place) = brands.iter().position(|brand| brand.name == name) else {
+            let known: Vec<&str> = brands.iter().map(|brand| brand.name.as_str()).collect();
+            let known = if known.is_empty() {
+                "tells no brokers apart".to_owned()
+            } else {
+                format!("serves {}", known.join(", "))
+            };
+            return Err(format!("the library does not serve {name}: it {known}"));
+        };
+        Ok(Self { module, brand: Some(brands.swap_remove(place)) })
+    }
+
+    pub(crate) const fn module(&self) -> AdapterModuleRef {
+        self.module
+    }
+
+    /// As reports name it.
+    pub(crate) fn name(&self) -> String {
+        let library = self.module.metadata()().name;
+        self.brand.as_ref().map_or_else(|| library.to_string(), |brand| format!("{library} ({})", brand.name))
+    }
+
+    /// Instruments on one connection; 0 when the adapter knows no limit.
+    pub(crate) fn symbols_per_connection(&self) -> u32 {
+        let own = self.brand.as_ref().and_then(|brand| brand.symbols_per_connection);
+        own.unwrap_or_else(|| self.module.metadata()().symbols_per_connection)
+    }
+
+    /// JSON Schema of the credentials.
+    pub(crate) fn credentials_schema(&self) -> String {
+        let own = self.brand.as_ref().and_then(|brand| brand.credentials_schema.clone());
+        own.unwrap_or_else(|| self.module.metadata()().credentials_schema_json.into())
+    }
+
+    /// Whether the settings that it has for the broker, if any, can be laid below others.
+    pub(crate) fn has_fit_defaults(&self) -> bool {
+        let defaults = self.brand.as_ref().and_then(|brand| brand.config_defaults.as_ref());
+        defaults.is_none_or(serde_json::Value::is_object)
+    }
+
+    /// The kinds that the adapter says it publishes, lowest first.
+    pub(crate) fn kinds(&self) -> Vec<Kind> {
+        let own = self.brand.as_ref().and_then(|brand| brand.capabilities);
+        let can = own.unwrap_or_else(|| self.module.metadata()().capabilities);
+        let all = [
+            (capability::LTP, Kind::Ltp),
+            (capability::QUOTE, Kind::Quote),
+            (capability::DEPTH, Kind::Depth),
+        ];
+        all.into_iter().filter(|(bit, _)| can & bit != 0).map(|(_, kind)| kind).collect()
+    }
+
+    /// An instance, which was told nothing yet.
+    pub(crate) fn create(&self, config_json: &str, host: HostHandle) -> RResult<AdapterBox, AdapterError> {
+        let config = RStr::from(config_json);
+        match self.module.create_for() {
+            Some(create) => create(RStr::from(self.assignment(true).as_str()), config, host),
+            None => self.module.create()(config, host),
+        }
+    }
+
+    /// What it says against settings.
+    pub(crate) fn validate(&self, config_json: &str) -> Result<(), AdapterError> {
+        let config = RStr::from(config_json);
+        let checked = match self.module.validate_config_for() {
+            Some(validate) => validate(RStr::from(self.assignment(false).as_str()), config),
+            None => self.module.validate_config()(config),
+        };
+        checked.into_result()
+    }
+
+    fn assignment(&self, has_account: bool) -> String {
+        let broker = self
+            .brand
+            .as_ref()
+            .map_or_else(|| self.module.metadata()().name.to_string(), |brand| brand.name.clone());
+        let assignment = if has_account {
+            json!({ "broker": broker, "account": ACCOUNT, "connection": 0 })
+        } else {
+            json!({ "broker": broker })
+        };
+        assignment.to_string()
+    }
+}
