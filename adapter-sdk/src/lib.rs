@@ -2,6 +2,7 @@
 
 mod adapter;
 mod backoff;
+mod book;
 mod credentials;
 mod error;
 #[doc(hidden)]
@@ -18,11 +19,15 @@ mod manifest;
 mod model;
 #[cfg(feature = "net")]
 pub mod net;
+mod packet;
 pub mod plan;
 pub mod read;
 mod runtime;
+#[cfg(feature = "net")]
+pub mod session;
 pub mod settings;
 mod sink;
+pub mod sparse;
 pub mod symbol;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -37,13 +42,15 @@ pub use tracing;
 pub use self::{
     adapter::{Adapter, Connection, Context, Grant, Refusal},
     backoff::Pauses,
-    credentials::Credentials,
+    book::Book,
+    credentials::{Credentials, Token},
     error::AdapterError,
     hash::fingerprint,
     lists::{ListChanges, ListReporter, ListState, ListTrouble},
     login::{Fields, Login, Question},
     manifest::{Backoff, Capability, Manifest},
     model::{Level, Mode, OrderUpdate, Price, Subscription, Tick},
+    packet::Packet,
     sink::TickSink,
 };
 

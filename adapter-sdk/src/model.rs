@@ -92,6 +92,37 @@ impl Price {
         scaled.checked_mul(factor).map(Self)
     }
 
+    /// From a decimal number as text, exactly: `625.05`, `-0.5`, `1500`, and with spaces around it. Digits beyond the ninth
+    /// decimal place must be zeros. None for anything else, such as an exponent, a comma, an empty text, and what does not fit.
+    ///
+    /// What a broker's text means by zero is for [`read::plausible`](crate::read::plausible) to say.
+    pub fn parse(text: &str) -> Option<Self> {
+        const PLACES: usize = 9;
+        let text = text.trim();
+        let (is_negative, digits) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        if whole.is_empty() && fraction.is_empty() {
+            return None;
+        }
+        let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
+        let (kept, rest) = fraction.split_at_checked(fraction.len().min(PLACES))?;
+        if rest.bytes().any(|byte| byte != b'0') {
+            return None;
+        }
+        let zeros = std::iter::repeat_n(b'0', PLACES - kept.len());
+        // Below zero there is room for one more.
+        let sign = if is_negative { -1 } else { 1 };
+        whole
+            .bytes()
+            .chain(kept.bytes())
+            .chain(zeros)
+            .try_fold(0_i64, |sum, byte| sum.checked_mul(10)?.checked_add(sign * digit(byte)?))
+            .map(Self)
+    }
+
     /// In units of 10^-9.
     pub const fn as_nanos(self) -> i64 {
         self.0
@@ -144,6 +175,28 @@ macro_rules! values {
                     self
                 }
             )+
+
+            /// These values, with those of a newer tick over them.
+            pub(crate) const fn overlaid(mut self, newer: &Self) -> Self {
+                $(
+                    if newer.quote.fields & field::$bit != 0 {
+                        self.quote.$name = newer.quote.$name;
+                    }
+                )+
+                self.quote.fields |= newer.quote.fields;
+                self
+            }
+
+            /// Without these values: bits of [`field`].
+            pub(crate) const fn without(mut self, fields: u32) -> Self {
+                $(
+                    if fields & field::$bit != 0 {
+                        self.quote.$name = 0;
+                    }
+                )+
+                self.quote.fields &= !fields;
+                self
+            }
         }
     };
     (@type price) => { Price };
@@ -220,6 +273,20 @@ impl Tick {
         self
     }
 
+    /// Says that the packet is an update, which is what a tick is without [`Self::image`].
+    #[must_use]
+    pub const fn update(mut self) -> Self {
+        self.quote.fields &= !field::IMAGE;
+        self
+    }
+
+    /// The same values under another number: for brokers whose instrument has several.
+    #[must_use]
+    pub const fn numbered(mut self, instrument: u32) -> Self {
+        self.quote.instrument = instrument;
+        self
+    }
+
     /// When the packet arrived, in nanoseconds since the Unix epoch. The SDK notes it when this is not set.
     #[must_use]
     pub const fn received_ts_ns(mut self, at: u64) -> Self {
@@ -287,6 +354,47 @@ mod tests {
         }
         assert_eq!(Price::from_scaled(i64::MAX, 0), None);
         assert_eq!(Price::from_scaled(1, 10), None);
+    }
+
+    #[test]
+    fn prices_are_read_from_text_exactly_or_not_at_all() {
+        for (text, nanos) in [
+            ("625.05", 625_050_000_000),
+            (" 1500 ", 1_500_000_000_000),
+            ("-0.5", -500_000_000),
+            ("+1", 1_000_000_000),
+            (".25", 250_000_000),
+            ("7.", 7_000_000_000),
+            ("0.0000000010000", 1),
+            ("9223372036.854775807", i64::MAX),
+            ("-9223372036.854775808", i64::MIN),
+            ("0", 0),
+        ] {
+            assert_eq!(Price::parse(text), Some(Price::from_nanos(nanos)), "{text}");
+        }
+        for text in [
+            "",
+            " ",
+            ".",
+            "-",
+            "+",
+            "--1",
+            "1e3",
+            "1,500",
+            "1.2.3",
+            "NaN",
+            "inf",
+            "1 2",
+            "0.0000000001",
+            "\u{661}",
+            "9223372036.854775808",
+            "99999999999999999999",
+            "1é",
+            "0.é00000000",
+            "1.00000000é",
+        ] {
+            assert_eq!(Price::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub use self::{
     names::{CASH, Cash, SPELLINGS, assert_cash_names},
     vectors::{FOLDER as VECTORS_FOLDER, Vectors},
 };
-use crate::{Adapter, AdapterError, Login, Mode, instance};
+use crate::{Adapter, AdapterError, Credentials, Login, Mode, instance};
 
 /// Longest wait for anything.
 pub const SOON: Duration = Duration::from_secs(10);
@@ -66,6 +66,11 @@ pub const SOON: Duration = Duration::from_secs(10);
 pub fn log_in<A: Adapter>(config_json: &str, fields_json: &str) -> Result<Login, AdapterError> {
     let step = instance::log_in::<A>(config_json, fields_json, SOON)?;
     serde_json::from_str(&step).map_err(AdapterError::protocol)
+}
+
+/// Credentials of an account, from a JSON object.
+pub fn credentials(json: &str) -> Credentials {
+    Credentials::from_json(json)
 }
 
 /// A tick as the host got it.
