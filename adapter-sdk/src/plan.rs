@@ -32,28 +32,34 @@ use rustc_hash::FxHashMap;
 use crate::Mode;
 
 /// What is known of a key.
-#[derive(Clone, Debug, Default)]
-pub struct Feed {
-    instruments: Vec<(u32, Mode)>,
-    told: Option<Mode>,
+#[derive(Clone, Debug)]
+pub struct Feed<M = Mode> {
+    instruments: Vec<(u32, M)>,
+    told: Option<M>,
     is_changed: bool,
     is_heard: bool,
     /// Instruments that have come since the broker was told, and know nothing yet.
     joined: Vec<u32>,
 }
 
-impl Feed {
+impl<M> Default for Feed<M> {
+    fn default() -> Self {
+        Self { instruments: Vec::new(), told: None, is_changed: false, is_heard: false, joined: Vec::new() }
+    }
+}
+
+impl<M: Copy + Ord> Feed<M> {
     /// Numbers to publish under, each with the mode that is wanted.
-    pub fn instruments(&self) -> &[(u32, Mode)] {
+    pub fn instruments(&self) -> &[(u32, M)] {
         &self.instruments
     }
 
     /// The mode that the broker was told; none when the key is not subscribed.
-    pub const fn told(&self) -> Option<Mode> {
+    pub const fn told(&self) -> Option<M> {
         self.told
     }
 
-    fn wanted(&self) -> Option<Mode> {
+    fn wanted(&self) -> Option<M> {
         self.instruments.iter().map(|(_, mode)| *mode).max()
     }
 }
@@ -61,43 +67,46 @@ impl Feed {
 /// What the broker is to be told of a key. The two modes differ, unless another instrument wants what is subscribed already:
 /// then the broker is to be made to send its state, and nothing else is to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change<K> {
+pub struct Change<K, M = Mode> {
     /// The broker's key.
     pub key: K,
     /// The mode that is subscribed, if any.
-    pub before: Option<Mode>,
+    pub before: Option<M>,
     /// The mode that it is to have, if any.
-    pub now: Option<Mode>,
+    pub now: Option<M>,
 }
 
 /// What one connection is to carry.
+///
+/// What is asked for of a key is a [`Mode`] at most brokers. Where it is more, such as a mode and a number of levels, it is any
+/// type whose highest value serves all who want less.
 #[derive(Clone, Debug)]
-pub struct Plan<K> {
-    feeds: FxHashMap<K, Feed>,
+pub struct Plan<K, M = Mode> {
+    feeds: FxHashMap<K, Feed<M>>,
     keys: FxHashMap<u32, K>,
     /// Keys whose wanted mode may differ from what the broker was told.
     changed: VecDeque<K>,
 }
 
-impl<K: Copy + Eq + Hash> Default for Plan<K> {
+impl<K: Clone + Eq + Hash, M: Copy + Ord> Default for Plan<K, M> {
     fn default() -> Self {
         Self { feeds: FxHashMap::default(), keys: FxHashMap::default(), changed: VecDeque::new() }
     }
 }
 
-impl<K: Copy + Eq + Hash> Plan<K> {
+impl<K: Clone + Eq + Hash, M: Copy + Ord> Plan<K, M> {
     /// Nothing is wanted yet.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Wants an instrument, or wants it in another mode, or under another key.
-    pub fn want(&mut self, instrument: u32, key: K, mode: Mode) {
+    pub fn want(&mut self, instrument: u32, key: K, mode: M) {
         if self.keys.get(&instrument).is_some_and(|known| *known != key) {
             self.drop(instrument);
         }
-        self.keys.insert(instrument, key);
-        let feed = self.feeds.entry(key).or_default();
+        self.keys.insert(instrument, key.clone());
+        let feed = self.feeds.entry(key.clone()).or_default();
         if let Some((_, known)) = feed.instruments.iter_mut().find(|(known, _)| *known == instrument) {
             *known = mode;
         } else {
@@ -106,7 +115,7 @@ impl<K: Copy + Eq + Hash> Plan<K> {
                 feed.joined.push(instrument);
             }
         }
-        self.note(key);
+        self.note(&key);
     }
 
     /// Does not want an instrument any more. From now on nothing is published under it.
@@ -116,25 +125,25 @@ impl<K: Copy + Eq + Hash> Plan<K> {
             feed.instruments.retain(|(known, _)| *known != instrument);
             feed.joined.retain(|known| *known != instrument);
         }
-        self.note(key);
+        self.note(&key);
     }
 
     /// What a packet of a key is for, and notes that there was one. None when nobody wants it: the broker's last packets come
     /// late.
-    pub fn heard(&mut self, key: &K) -> Option<&Feed> {
+    pub fn heard(&mut self, key: &K) -> Option<&Feed<M>> {
         let feed = self.feeds.get_mut(key)?;
         feed.is_heard = true;
         Some(feed)
     }
 
     /// What is known of a key.
-    pub fn feed(&self, key: &K) -> Option<&Feed> {
+    pub fn feed(&self, key: &K) -> Option<&Feed<M>> {
         self.feeds.get(key)
     }
 
     /// The key of an instrument that is wanted.
     pub fn key(&self, instrument: u32) -> Option<K> {
-        self.keys.get(&instrument).copied()
+        self.keys.get(&instrument).cloned()
     }
 
     /// Whether a key was subscribed and the broker has sent nothing of it since then.
@@ -163,7 +172,7 @@ impl<K: Copy + Eq + Hash> Plan<K> {
     }
 
     /// The next changes, at most `most` of them, in the order in which they came up. The broker counts as told.
-    pub fn changes(&mut self, most: usize) -> Vec<Change<K>> {
+    pub fn changes(&mut self, most: usize) -> Vec<Change<K, M>> {
         let mut changes = Vec::new();
         while changes.len() < most
             && let Some(key) = self.changed.pop_front()
@@ -185,12 +194,12 @@ impl<K: Copy + Eq + Hash> Plan<K> {
         changes
     }
 
-    fn note(&mut self, key: K) {
-        if let Some(feed) = self.feeds.get_mut(&key)
+    fn note(&mut self, key: &K) {
+        if let Some(feed) = self.feeds.get_mut(key)
             && !feed.is_changed
         {
             feed.is_changed = true;
-            self.changed.push_back(key);
+            self.changed.push_back(key.clone());
         }
     }
 }

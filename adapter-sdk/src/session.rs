@@ -23,7 +23,7 @@
 //!
 //! ```no_run
 //! use adapter_sdk::{
-//!     AdapterError, Credentials, Packet, Price, Refusal, Subscription, Tick, TickSink,
+//!     AdapterError, Credentials, Mode, Packet, Price, Refusal, Subscription, Tick, TickSink,
 //!     net::{Message, Network, WebSocketRequest},
 //!     plan::Change,
 //!     session::{Batches, Listed, Live, NoList, Protocol, Session, Welcome},
@@ -36,10 +36,15 @@
 //!
 //! impl Protocol for Acme {
 //!     type Key = u32;
+//!     type Asked = Mode;
 //!     type List = NoList;
 //!
 //!     fn find(&self, _: &NoList, wanted: &Subscription) -> Result<u32, Refusal> {
 //!         wanted.symbol.parse().map_err(|_| Refusal::not_found(&wanted.exchange, &wanted.symbol))
+//!     }
+//!
+//!     fn ask(&mut self, wanted: &Subscription, _: &u32, _: &mut TickSink) -> Mode {
+//!         wanted.mode
 //!     }
 //!
 //!     fn hello(&mut self) -> Vec<Message> {
@@ -93,18 +98,21 @@ pub use self::{
     live::{Heard, Live},
     run::Session,
 };
-use crate::{
-    AdapterError, Mode, Refusal, Subscription, TickSink, instruments::List, net::Message, plan::Change,
-};
+use crate::{AdapterError, Refusal, Subscription, TickSink, instruments::List, net::Message, plan::Change};
 
 /// What only the broker knows. [`Session`] does the rest; the [module](self) says what that is.
 ///
-/// Three methods have to be written: [`find`](Self::find), [`requests`](Self::requests) and [`receive`](Self::receive). All of
-/// them run on the adapter's one thread, and none may block it.
+/// Four methods have to be written: [`find`](Self::find), [`ask`](Self::ask), [`requests`](Self::requests) and
+/// [`receive`](Self::receive). All run on the adapter's one thread, and none may block it.
 #[expect(async_fn_in_trait, reason = "everything runs on one thread, so nobody needs a Send bound")]
 pub trait Protocol: Sized + 'static {
-    /// What the broker's packets call an instrument. Two names of one instrument have the same key.
-    type Key: Copy + Eq + Hash + Debug;
+    /// What the broker's packets call an instrument: a number, or a text such as `Arc<str>`. Two names of one instrument have the
+    /// same key.
+    type Key: Clone + Eq + Hash + Debug;
+
+    /// What the broker is asked for of a key: a [`Mode`](crate::Mode) at most brokers, or a mode and a number of levels. The highest that
+    /// anybody wants is asked for.
+    type Asked: Copy + Ord + Debug;
 
     /// The broker's list of instruments, [`NoList`] if it has none.
     type List: List;
@@ -117,9 +125,14 @@ pub trait Protocol: Sized + 'static {
     /// When it cannot be subscribed: the client is told, and it is wanted no more.
     fn find(&self, list: &Self::List, wanted: &Subscription) -> Result<Self::Key, Refusal>;
 
+    /// What the broker is to be asked for of an instrument, which need not be what is wanted: an index without a book is asked for
+    /// as a quote at many brokers. Called whenever an instrument is planned; fewer levels than are wanted are said with
+    /// [`TickSink::outcome`].
+    fn ask(&mut self, wanted: &Subscription, key: &Self::Key, sink: &mut TickSink) -> Self::Asked;
+
     /// The messages that make the broker follow these changes, in the order in which they must go. There are at most
     /// [`Batches::of`] changes, one for each key. Changes whose two modes are equal ask for the broker's state once more.
-    fn requests(&mut self, changes: &[Change<Self::Key>]) -> Vec<Message>;
+    fn requests(&mut self, changes: &[Change<Self::Key, Self::Asked>]) -> Vec<Message>;
 
     /// Takes a message of the broker.
     ///
@@ -146,16 +159,9 @@ pub trait Protocol: Sized + 'static {
         Ok(Welcome::Accepted(Vec::new()))
     }
 
-    /// The mode that the broker is to be asked for, when it is another one than is wanted: an index without a book is asked for
-    /// as a quote at many brokers. Called whenever an instrument is planned; fewer levels than are wanted are said with
-    /// [`TickSink::outcome`].
-    fn place(&mut self, wanted: &Subscription, _key: Self::Key, _sink: &mut TickSink) -> Mode {
-        wanted.mode
-    }
-
     /// An instrument has left its key: it is not wanted any more, or has another one. `is_last` says that nobody else wants the
     /// key, so that what is kept of it can go.
-    fn release(&mut self, _instrument: u32, _key: Self::Key, _is_last: bool) {}
+    fn release(&mut self, _instrument: u32, _key: &Self::Key, _is_last: bool) {}
 
     /// Another list is in force. `is_repair` says that it took the place of one of the same day, whose keys were right but not
     /// complete.

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::{Batches, Listed, Protocol};
 use crate::{
-    Mode, Refusal, Subscription, TickSink,
+    Refusal, Subscription, TickSink,
     net::{Message, WebSocket},
     plan::{Feed, Plan},
 };
@@ -34,7 +34,7 @@ pub struct Live<P: Protocol> {
     pub(super) listed: Listed<P::List>,
     /// Everything that is wanted, by number: what a name means may change with the list.
     pub(super) wanted: BTreeMap<u32, Subscription>,
-    pub(super) plan: Plan<P::Key>,
+    pub(super) plan: Plan<P::Key, P::Asked>,
     /// Whether subscriptions wait for the broker's new list.
     pub(super) is_held: bool,
     batches: Batches,
@@ -45,30 +45,30 @@ pub struct Live<P: Protocol> {
 }
 
 /// What a key is wanted for, with the list that is in force.
-pub struct Heard<'a, L> {
-    feed: &'a Feed,
-    list: &'a L,
+pub struct Heard<'a, P: Protocol> {
+    feed: &'a Feed<P::Asked>,
+    list: &'a P::List,
     wanted: &'a BTreeMap<u32, Subscription>,
 }
 
-impl<'a, L> Heard<'a, L> {
-    /// Numbers to publish under, each with the mode that the broker was asked for on its behalf.
-    pub fn instruments(&self) -> &'a [(u32, Mode)] {
+impl<'a, P: Protocol> Heard<'a, P> {
+    /// Numbers to publish under, each with what the broker was asked for on its behalf.
+    pub fn instruments(&self) -> &'a [(u32, P::Asked)] {
         self.feed.instruments()
     }
 
-    /// What a client wants of one of these numbers, where [`Protocol::place`] asked for another mode.
+    /// What a client wants of one of these numbers, where [`Protocol::ask`] asked for something else.
     pub fn wanted(&self, instrument: u32) -> Option<&'a Subscription> {
         self.wanted.get(&instrument)
     }
 
     /// The list that is in force.
-    pub const fn list(&self) -> &'a L {
+    pub const fn list(&self) -> &'a P::List {
         self.list
     }
 }
 
-impl<L> fmt::Debug for Heard<'_, L> {
+impl<P: Protocol> fmt::Debug for Heard<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Heard").field("instruments", &self.instruments()).finish_non_exhaustive()
     }
@@ -90,13 +90,13 @@ impl<P: Protocol> Live<P> {
 
     /// What a packet of a key is for, and notes that there was one. None when nobody wants it: the broker's last packets come
     /// late.
-    pub fn heard(&mut self, key: &P::Key) -> Option<Heard<'_, P::List>> {
+    pub fn heard(&mut self, key: &P::Key) -> Option<Heard<'_, P>> {
         let feed = self.plan.heard(key)?;
         Some(Heard { feed, list: &self.listed.list, wanted: &self.wanted })
     }
 
     /// What is known of a key, without the note that there was a packet of it.
-    pub fn feed(&self, key: &P::Key) -> Option<&Feed> {
+    pub fn feed(&self, key: &P::Key) -> Option<&Feed<P::Asked>> {
         self.plan.feed(key)
     }
 
@@ -115,11 +115,11 @@ impl<P: Protocol> Live<P> {
         self.wanted.get(&instrument)
     }
 
-    /// Wants a mode of an instrument that is wanted already: the same key in another mode, when a second channel brings the rest
-    /// of it or does so no more. Nothing happens when it is not wanted, or has another key.
-    pub fn want(&mut self, instrument: u32, key: P::Key, mode: Mode) {
-        if self.plan.key(instrument) == Some(key) {
-            self.plan.want(instrument, key, mode);
+    /// Asks for something else of an instrument that is wanted already, when a second channel brings the rest of it or does so
+    /// no more. Nothing happens when it is not wanted, or has another key.
+    pub fn ask(&mut self, instrument: u32, key: &P::Key, asked: P::Asked) {
+        if self.plan.key(instrument).as_ref() == Some(key) {
+            self.plan.want(instrument, key.clone(), asked);
         }
     }
 
@@ -214,7 +214,8 @@ impl<P: Protocol> Live<P> {
     pub(super) fn leave(&mut self, instrument: u32) -> Option<(P::Key, bool)> {
         let key = self.plan.key(instrument)?;
         self.plan.drop(instrument);
-        Some((key, self.plan.feed(&key).is_none_or(|feed| feed.instruments().is_empty())))
+        let is_last = self.plan.feed(&key).is_none_or(|feed| feed.instruments().is_empty());
+        Some((key, is_last))
     }
 }
 

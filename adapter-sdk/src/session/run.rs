@@ -55,11 +55,11 @@ impl<P: Protocol> Session<P> {
         let Some(wanted) = live.wanted.get(&instrument) else { return };
         match protocol.find(&live.listed.list, wanted) {
             Ok(key) => {
-                let mode = protocol.place(wanted, key, sink);
+                let asked = protocol.ask(wanted, &key, sink);
                 if live.plan.key(instrument).is_some_and(|known| known != key) {
                     self.leave(instrument);
                 }
-                self.live.plan.want(instrument, key, mode);
+                self.live.plan.want(instrument, key, asked);
             }
             Err(refusal) => {
                 let refusal = live.listed.explain(wanted, refusal);
@@ -78,7 +78,7 @@ impl<P: Protocol> Session<P> {
 
     fn leave(&mut self, instrument: u32) {
         if let Some((key, is_last)) = self.live.leave(instrument) {
-            self.protocol.release(instrument, key, is_last);
+            self.protocol.release(instrument, &key, is_last);
         }
     }
 

@@ -129,6 +129,7 @@ pub(crate) struct Words {
 
 impl Protocol for Words {
     type Key = u32;
+    type Asked = Mode;
     type List = Catalog<Lines, 3>;
 
     fn find(&self, list: &Self::List, wanted: &Subscription) -> Result<u32, Refusal> {
@@ -148,11 +149,11 @@ impl Protocol for Words {
         }
     }
 
-    fn place(&mut self, wanted: &Subscription, _key: u32, _sink: &mut TickSink) -> Mode {
+    fn ask(&mut self, wanted: &Subscription, _key: &u32, _sink: &mut TickSink) -> Mode {
         if wanted.exchange.ends_with("_INDEX") { wanted.mode.min(Mode::Quote) } else { wanted.mode }
     }
 
-    fn release(&mut self, instrument: u32, key: u32, is_last: bool) {
+    fn release(&mut self, instrument: u32, key: &u32, is_last: bool) {
         self.released.push(format!("released {instrument} {key} {is_last}"));
     }
 

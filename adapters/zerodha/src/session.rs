@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
 
 use adapter_sdk::{
-    AdapterError, Packet as Update, Refusal, Subscription, TickSink,
+    AdapterError, Mode, Packet as Update, Refusal, Subscription, TickSink,
     net::Message,
     plan::Change,
     read::Odd,
@@ -103,10 +103,15 @@ impl Kite {
 
 impl Protocol for Kite {
     type Key = u32;
+    type Asked = Mode;
     type List = Instruments;
 
     fn find(&self, list: &Instruments, wanted: &Subscription) -> Result<u32, Refusal> {
         list.find(&wanted.exchange, &wanted.symbol)
+    }
+
+    fn ask(&mut self, wanted: &Subscription, _token: &u32, _sink: &mut TickSink) -> Mode {
+        wanted.mode
     }
 
     fn requests(&mut self, changes: &[Change<u32>]) -> Vec<Message> {
