@@ -239,4 +239,18 @@ mod tests {
         let lost = HandshakeError::Lost(AdapterError::network("no route"));
         assert_eq!(lost.explain(&MEANINGS), AdapterError::network("no route"));
     }
+
+    #[test]
+    fn answers_have_their_class() {
+        let code = |status| {
+            let refused = RefusedHandshake { status, headers: HeaderMap::new(), body: "token=abc".to_owned() };
+            let error = AdapterError::from(HandshakeError::Refused(Box::new(refused)));
+            assert!(!error.to_string().contains("abc"), "{error}");
+            error.code()
+        };
+        assert_eq!([code(401), code(403)], [ErrorCode::AUTH; 2]);
+        assert_eq!(code(429), ErrorCode::RATE_LIMITED);
+        assert_eq!(code(404), ErrorCode::PROTOCOL);
+        assert_eq!([code(502), code(302)], [ErrorCode::NETWORK; 2]);
+    }
 }
