@@ -40,11 +40,19 @@ pub struct Feed<M = Mode> {
     is_heard: bool,
     /// Instruments that have come since the broker was told, and know nothing yet.
     joined: Vec<u32>,
+    is_repeated: bool,
 }
 
 impl<M> Default for Feed<M> {
     fn default() -> Self {
-        Self { instruments: Vec::new(), told: None, is_changed: false, is_heard: false, joined: Vec::new() }
+        Self {
+            instruments: Vec::new(),
+            told: None,
+            is_changed: false,
+            is_heard: false,
+            joined: Vec::new(),
+            is_repeated: false,
+        }
     }
 }
 
@@ -161,6 +169,16 @@ impl<K: Clone + Eq + Hash, M: Copy + Ord> Plan<K, M> {
         instruments
     }
 
+    /// Has the broker told once more what it was told of a key.
+    pub fn repeat(&mut self, key: &K) {
+        if let Some(feed) = self.feeds.get_mut(key)
+            && feed.told.is_some()
+        {
+            feed.is_repeated = true;
+            self.note(key);
+        }
+    }
+
     /// Keys that the broker was told of.
     pub fn subscribed(&self) -> usize {
         self.feeds.values().filter(|feed| feed.told.is_some()).count()
@@ -180,14 +198,15 @@ impl<K: Clone + Eq + Hash, M: Copy + Ord> Plan<K, M> {
             let Some(feed) = self.feeds.get_mut(&key) else { continue };
             feed.is_changed = false;
             let (before, now) = (feed.told, feed.wanted());
-            let has_joined = !std::mem::take(&mut feed.joined).is_empty();
+            let is_repeated = std::mem::take(&mut feed.is_repeated);
+            let has_joined = !std::mem::take(&mut feed.joined).is_empty() || is_repeated;
             if now.is_none() {
                 self.feeds.remove(&key);
             } else {
                 feed.told = now;
                 feed.is_heard &= before.is_some();
             }
-            if before != now || has_joined {
+            if before != now || (has_joined && now.is_some()) {
                 changes.push(Change { key, before, now });
             }
         }
@@ -248,6 +267,22 @@ mod tests {
         plan.want(5, 10, Mode::Ltp);
         plan.drop(5);
         assert_eq!(plan.changes(9), []);
+    }
+
+    #[test]
+    fn what_the_broker_was_told_is_told_once_more() {
+        let mut plan = Plan::new();
+        plan.want(1, 10, Mode::Quote);
+        plan.repeat(&10);
+        plan.repeat(&20);
+        assert_eq!(plan.changes(9), [change(10, None, Some(Mode::Quote))], "it was told nothing yet");
+        plan.repeat(&10);
+        assert!(plan.is_silent(&10));
+        assert_eq!(plan.changes(9), [change(10, Some(Mode::Quote), Some(Mode::Quote))]);
+        assert!(plan.is_silent(&10) && !plan.has_changes());
+        plan.repeat(&10);
+        plan.drop(1);
+        assert_eq!(plan.changes(9), [change(10, Some(Mode::Quote), None)]);
     }
 
     #[test]

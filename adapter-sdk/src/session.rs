@@ -43,7 +43,7 @@
 //!         wanted.symbol.parse().map_err(|_| Refusal::not_found(&wanted.exchange, &wanted.symbol))
 //!     }
 //!
-//!     fn ask(&mut self, wanted: &Subscription, _: &u32, _: &mut TickSink) -> Mode {
+//!     fn ask(&mut self, wanted: &mut Subscription, _: &u32, _: &mut TickSink) -> Mode {
 //!         wanted.mode
 //!     }
 //!
@@ -126,9 +126,9 @@ pub trait Protocol: Sized + 'static {
     fn find(&self, list: &Self::List, wanted: &Subscription) -> Result<Self::Key, Refusal>;
 
     /// What the broker is to be asked for of an instrument, which need not be what is wanted: an index without a book is asked for
-    /// as a quote at many brokers. Called whenever an instrument is planned; fewer levels than are wanted are said with
-    /// [`TickSink::outcome`].
-    fn ask(&mut self, wanted: &Subscription, key: &Self::Key, sink: &mut TickSink) -> Self::Asked;
+    /// as a quote at many brokers. Called whenever an instrument is planned, also when it is planned already. Where fewer levels
+    /// come than are wanted, lower `depth`, which stays so, and say it with [`TickSink::outcome`].
+    fn ask(&mut self, wanted: &mut Subscription, key: &Self::Key, sink: &mut TickSink) -> Self::Asked;
 
     /// The messages that make the broker follow these changes, in the order in which they must go. There are at most
     /// [`Batches::of`] changes, one for each key. Changes whose two modes are equal ask for the broker's state once more.
@@ -159,12 +159,12 @@ pub trait Protocol: Sized + 'static {
         Ok(Welcome::Accepted(Vec::new()))
     }
 
-    /// An instrument has left its key: it is not wanted any more, or has another one. `is_last` says that nobody else wants the
-    /// key, so that what is kept of it can go.
-    fn release(&mut self, _instrument: u32, _key: &Self::Key, _is_last: bool) {}
+    /// An instrument is not wanted any more, or is about to have another key. If nobody else wants the key that it had, that is
+    /// `last_of`: what is kept of it can go.
+    fn release(&mut self, _instrument: u32, _last_of: Option<&Self::Key>) {}
 
-    /// Another list is in force. `is_repair` says that it took the place of one of the same day, whose keys were right but not
-    /// complete.
+    /// Another list is in force, and everything that is wanted is planned by it after this. `is_repair` says that it took the
+    /// place of one of the same day, whose keys were right but not complete.
     fn list_changed(&mut self, _list: &Self::List, _is_repair: bool) -> Replan {
         Replan::Moved
     }

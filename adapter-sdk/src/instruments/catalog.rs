@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{List, Rows, Summary, Table, TableBuilder};
-use crate::{AdapterError, Refusal};
+use crate::{AdapterError, Refusal, ist::Day};
 
 /// Bytes that are read at once.
 const BUFFER_BYTES: usize = 1 << 17;
@@ -29,8 +29,8 @@ pub trait Sheet<const N: usize>: Sized + 'static {
     /// Most rows that are read.
     const MAX_ROWS: usize = 2_000_000;
 
-    /// Begins to read a list, as it is at this time.
-    fn begin(now: SystemTime) -> Self;
+    /// Begins to read a list, as it is on a day in India: what has expired by then has no name.
+    fn begin(today: Day) -> Self;
 
     /// Names an instrument by a row, whose cells stand in the order of [`Self::COLUMNS`]; a short row lacks some. None when the
     /// row makes no sense, or is of a market that is not served: it is counted.
@@ -89,14 +89,14 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
     /// # Errors
     /// When it is no such list: a column is missing, or there is not a single instrument.
     pub fn parse(input: impl Read) -> Result<Self, AdapterError> {
-        Self::parse_at(input, SystemTime::now())
+        Self::parse_on(input, Day::at(SystemTime::now()))
     }
 
-    /// The same, as it is at another time.
+    /// The same, as it is on another day.
     ///
     /// # Errors
     /// As [`Self::parse`].
-    pub fn parse_at(input: impl Read, now: SystemTime) -> Result<Self, AdapterError> {
+    pub fn parse_on(input: impl Read, today: Day) -> Result<Self, AdapterError> {
         let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, input));
         let header = rows.read()?;
         let mut places = [0; N];
@@ -105,7 +105,7 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
                 AdapterError::protocol(format!("the broker's list of instruments has no column {column}"))
             })?;
         }
-        let mut sheet = S::begin(now);
+        let mut sheet = S::begin(today);
         let mut names = Names { builder: TableBuilder::new(), later: Vec::new(), expired: 0 };
         let mut skipped = 0;
         for _ in 0..S::MAX_ROWS {
@@ -214,11 +214,9 @@ impl<S: Sheet<N>, const N: usize> fmt::Debug for Catalog<S, N> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    struct Acme(u64);
+    struct Acme(Day);
 
     impl Sheet<4> for Acme {
         type Key = u32;
@@ -226,13 +224,13 @@ mod tests {
         const COLUMNS: [&'static str; 4] = ["token", "symbol", "alias", "ends"];
         const MAX_ROWS: usize = 6;
 
-        fn begin(now: SystemTime) -> Self {
-            Self(now.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs())
+        fn begin(today: Day) -> Self {
+            Self(today)
         }
 
         fn row(&mut self, cells: [Option<&str>; 4], names: &mut Names<u32>) -> Option<()> {
             let [token, symbol, alias, ends] = cells;
-            if ends.and_then(|ends| ends.parse().ok()).is_some_and(|ends: u64| ends < self.0) {
+            if ends.and_then(|ends| ends.parse().ok()).is_some_and(|ends: Day| ends < self.0) {
                 names.expired();
                 return Some(());
             }
@@ -247,8 +245,8 @@ mod tests {
 
     type List = Catalog<Acme, 4>;
 
-    fn at(seconds: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    fn day(day: u8) -> Day {
+        Day::new(2026, 1, day).unwrap()
     }
 
     #[test]
@@ -257,16 +255,16 @@ mod tests {
                     ,,A,2#X,1\n\
                     ,,B,1#X,2\n\
                     ,,C,1#A,3\n\
-                    ,9,D,,4\n\
+                    ,2026-01-09,D,,4\n\
                     ,,E,,nonsense\n\
                     ,,F\n\
                     ,,G,,7\n";
-        let list = List::parse_at(text.as_bytes(), at(10)).unwrap();
+        let list = List::parse_on(text.as_bytes(), day(10)).unwrap();
         assert_eq!((list.key("NSE", "X"), list.key("NSE", "A")), (Some(2), Some(1)));
         assert_eq!((list.len(), list.skipped(), list.expired()), (4, 2, 1));
         assert_eq!(list.key("NSE", "G"), None, "there is a limit to the rows");
         assert_eq!(list.name(2), Some(("NSE", "B")));
-        let before = List::parse_at(text.as_bytes(), at(8)).unwrap();
+        let before = List::parse_on(text.as_bytes(), day(9)).unwrap();
         assert_eq!((before.key("NSE", "D"), before.expired()), (Some(4), 0));
         assert!(before != list);
     }
@@ -279,14 +277,14 @@ mod tests {
             ("token,symbol,alias\n", "no column ends"),
             ("token,symbol,alias,ends\n", "has none"),
         ] {
-            let error = List::parse_at(text.as_bytes(), at(0)).unwrap_err().to_string();
+            let error = List::parse_on(text.as_bytes(), day(1)).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
     }
 
     #[test]
     fn what_is_not_there_is_refused_in_words() {
-        let list = List::parse_at("token,symbol,alias,ends\n1,SBIN,,\n".as_bytes(), at(0)).unwrap();
+        let list = List::parse_on("token,symbol,alias,ends\n1,SBIN,,\n".as_bytes(), day(1)).unwrap();
         assert_eq!(list.find("NSE", "SBIN"), Ok(1));
         assert_eq!(list.find("NSE", "X"), Err(Refusal::not_found("NSE", "X")));
         assert_eq!(list.find("NFO", "NIFTY30JAN25FUT"), Err(Refusal::expired("NFO", "NIFTY30JAN25FUT")));

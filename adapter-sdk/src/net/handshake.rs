@@ -243,7 +243,8 @@ mod tests {
     #[test]
     fn answers_have_their_class() {
         let code = |status| {
-            let refused = RefusedHandshake { status, headers: HeaderMap::new(), body: "token=abc".to_owned() };
+            let refused =
+                RefusedHandshake { status, headers: HeaderMap::new(), body: "token=abc".to_owned() };
             let error = AdapterError::from(HandshakeError::Refused(Box::new(refused)));
             assert!(!error.to_string().contains("abc"), "{error}");
             error.code()

@@ -123,6 +123,11 @@ impl<P: Protocol> Live<P> {
         }
     }
 
+    /// Asks the broker once more for what it was asked for of a key, with the next batch: it may not have understood.
+    pub fn repeat(&mut self, key: &P::Key) {
+        self.plan.repeat(key);
+    }
+
     /// Queues a message: an acknowledgement, or something that the broker wants from time to time.
     pub fn send(&mut self, message: impl Into<Message>) {
         self.socket.send(message.into());
@@ -210,12 +215,11 @@ impl<P: Protocol> Live<P> {
         }
     }
 
-    /// Takes an instrument off its key, and says whether nobody else wants that.
-    pub(super) fn leave(&mut self, instrument: u32) -> Option<(P::Key, bool)> {
+    /// Takes an instrument off its key, and gives that if nobody else wants it.
+    pub(super) fn leave(&mut self, instrument: u32) -> Option<P::Key> {
         let key = self.plan.key(instrument)?;
         self.plan.drop(instrument);
-        let is_last = self.plan.feed(&key).is_none_or(|feed| feed.instruments().is_empty());
-        Some((key, is_last))
+        self.plan.feed(&key).is_none_or(|feed| feed.instruments().is_empty()).then_some(key)
     }
 }
 

@@ -52,14 +52,17 @@ impl<P: Protocol> Session<P> {
     /// Plans an instrument by what its name means in the present list.
     fn place(&mut self, instrument: u32, sink: &mut TickSink) {
         let Self { protocol, live } = self;
-        let Some(wanted) = live.wanted.get(&instrument) else { return };
+        let Some(wanted) = live.wanted.get_mut(&instrument) else { return };
         match protocol.find(&live.listed.list, wanted) {
             Ok(key) => {
-                let asked = protocol.ask(wanted, &key, sink);
                 if live.plan.key(instrument).is_some_and(|known| known != key) {
-                    self.leave(instrument);
+                    // Its room first, which it may need itself.
+                    protocol.release(instrument, live.leave(instrument).as_ref());
                 }
-                self.live.plan.want(instrument, key, asked);
+                if let Some(wanted) = live.wanted.get_mut(&instrument) {
+                    let asked = protocol.ask(wanted, &key, sink);
+                    live.plan.want(instrument, key, asked);
+                }
             }
             Err(refusal) => {
                 let refusal = live.listed.explain(wanted, refusal);
@@ -76,15 +79,9 @@ impl<P: Protocol> Session<P> {
         }
     }
 
-    fn leave(&mut self, instrument: u32) {
-        if let Some((key, is_last)) = self.live.leave(instrument) {
-            self.protocol.release(instrument, &key, is_last);
-        }
-    }
-
     fn forget(&mut self, instrument: u32) {
         self.live.wanted.remove(&instrument);
-        self.leave(instrument);
+        self.protocol.release(instrument, self.live.leave(instrument).as_ref());
     }
 
     /// Another list is in force: keys that mean something else now are left in the same turn in which the new ones are taken.

@@ -1,11 +1,12 @@
 //! The adapter of a broker whose messages are words.
 
-use std::{path::PathBuf, sync::Arc, time::Duration, time::SystemTime};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Context, Credentials, Grant, Level, Manifest, Mode, Packet, Price,
     Refusal, Subscription, Tick, TickSink,
     instruments::{Access, Catalog, ListSource, Master, Names, Outdated, Sheet},
+    ist::Day,
     net::{Message, Network, NetworkConfig, RateLimit, WebSocketRequest},
     plan::Change,
     session::{Batches, Listed, Live, Protocol, Replan, Session, Welcome},
@@ -19,7 +20,7 @@ impl Sheet<3> for Lines {
 
     const COLUMNS: [&'static str; 3] = ["exchange", "symbol", "token"];
 
-    fn begin(_now: SystemTime) -> Self {
+    fn begin(_today: Day) -> Self {
         Self
     }
 
@@ -149,12 +150,12 @@ impl Protocol for Words {
         }
     }
 
-    fn ask(&mut self, wanted: &Subscription, _key: &u32, _sink: &mut TickSink) -> Mode {
+    fn ask(&mut self, wanted: &mut Subscription, _key: &u32, _sink: &mut TickSink) -> Mode {
         if wanted.exchange.ends_with("_INDEX") { wanted.mode.min(Mode::Quote) } else { wanted.mode }
     }
 
-    fn release(&mut self, instrument: u32, key: &u32, is_last: bool) {
-        self.released.push(format!("released {instrument} {key} {is_last}"));
+    fn release(&mut self, instrument: u32, last_of: Option<&u32>) {
+        self.released.push(format!("released {instrument} {last_of:?}"));
     }
 
     fn list_changed(&mut self, _list: &Self::List, _is_repair: bool) -> Replan {

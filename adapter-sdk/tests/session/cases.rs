@@ -75,7 +75,7 @@ fn changes_go_in_batches_of_the_broker_s_size_and_pace() {
     let mut told = Vec::new();
     while told.len() < 2 {
         let message = venue.told();
-        if message == "released 1 1 true" {
+        if message == "released 1 Some(1)" {
             continue;
         }
         told.extend(message.split(' ').map(str::to_owned));
@@ -121,7 +121,7 @@ fn another_list_moves_what_has_another_key_and_refuses_what_it_lacks() {
     bench.renew_list();
     let mut told: Vec<String> = (0..3).map(|_| venue.told()).collect();
     told.sort();
-    assert_eq!(told, ["-1 +5Ltp -2", "released 7 1 true", "released 8 2 true"]);
+    assert_eq!(told, ["-1 +5Ltp -2", "released 7 Some(1)", "released 8 Some(2)"]);
     let refused = bench.wait_for("a refusal", |heard| {
         heard.outcomes.iter().find(|(request, _)| *request == 0).map(|(_, outcome)| outcome.clone())
     });

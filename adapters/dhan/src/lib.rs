@@ -23,18 +23,15 @@ mod session;
 mod shared;
 pub mod wire;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
     Subscription,
     abi::ErrorCode,
-    instruments::{Access, ListSource, Master, SEGMENTS},
+    instruments::{Access, ListSource, Master, SEGMENTS, Sheet as _},
     net::{Http, RateLimit},
-    symbol,
+    session::{Batches, Listed, Session},
     tracing::warn,
 };
 
@@ -43,9 +40,9 @@ use self::{
     auth::{Keys, disconnected},
     config::{Config, Settings},
     deep::Deep,
-    list::{Instruments, MAX_BYTES},
-    segment::{Key, Segment},
-    session::Session,
+    list::{DhanList, Instruments},
+    segment::Segment,
+    session::DhanFeed,
     shared::{Shared, Suspicion},
 };
 
@@ -77,7 +74,7 @@ pub struct Dhan {
 
 impl Adapter for Dhan {
     type Config = Config;
-    type Connection = Session;
+    type Connection = Session<DhanFeed>;
 
     fn manifest() -> Manifest {
         Manifest::new("dhan", env!("CARGO_PKG_VERSION"))
@@ -97,7 +94,7 @@ impl Adapter for Dhan {
             cache_dir: settings.cache_dir.clone(),
             urls: vec![settings.instruments_url.clone()],
             segments: SEGMENTS,
-            max_bytes: MAX_BYTES,
+            max_bytes: DhanList::MAX_BYTES,
             timeout: DOWNLOAD_TIMEOUT,
             renewed_at: LIST_RENEWED_AT,
             outdated: settings.outdated_list,
@@ -111,7 +108,8 @@ impl Adapter for Dhan {
         let Some(list) = self.master.list() else {
             return Err(Refusal::Refused("The list of instruments is not there yet".to_owned()));
         };
-        let key = lookup(&list, &wanted.exchange, &wanted.symbol)
+        let key = list
+            .find(&wanted.exchange, &wanted.symbol)
             .map_err(|refusal| self.master.explain(&wanted.exchange, &wanted.symbol, refusal))?;
         let levels =
             if wanted.mode == Mode::Depth && key.segment != Segment::Index { wanted.depth } else { 0 };
@@ -124,7 +122,7 @@ impl Adapter for Dhan {
         self.master.prepare(&Access::Public).await
     }
 
-    async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
+    async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError> {
         let keys = Keys::read(credentials)?;
         if let Some(suspicion) = self.shared.suspicion() {
             match (keys.check(&self.http, &self.settings).await, suspicion) {
@@ -136,29 +134,17 @@ impl Adapter for Dhan {
                 (Err(error), _) => warn!(%error, "The broker does not say whether the token is good"),
             }
         }
-        let list =
-            self.master.list().ok_or_else(|| AdapterError::network("there is no list of instruments yet"))?;
+        let listed = Listed::of(&self.master, Access::Public)?;
         let opened = keys.open_live(&self.settings).await;
         let socket = opened.inspect_err(|error| self.shared.not_opened(error))?;
-        let renewal = self.master.renewal(Access::Public);
-        let settings = Arc::clone(&self.settings);
-        let deep = Deep::new(keys, Arc::clone(&settings));
-        Ok(Session::new(socket, settings, list, renewal, deep, self.shared.clone()))
+        let deep = Deep::new(keys, Arc::clone(&self.settings));
+        let batches = Batches::of(self.settings.batch_size).every(self.settings.batch_interval);
+        Session::open(DhanFeed::new(deep, self.shared.clone()), socket, listed, batches).await
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
         login::step(&self.http, &self.settings, fields).await
     }
-}
-
-/// The broker's key of an instrument. What has expired has none, even if the list says so: the broker gives its id to
-/// something else.
-fn lookup(list: &Instruments, exchange: &str, symbol: &str) -> Result<Key, Refusal> {
-    if symbol::has_expired(exchange, symbol, SystemTime::now()) {
-        return Err(Refusal::UnknownInstrument(format!("{symbol} on {exchange} has expired")));
-    }
-    list.key(exchange, symbol)
-        .ok_or_else(|| Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}")))
 }
 
 adapter_sdk::export_adapter!(Dhan);

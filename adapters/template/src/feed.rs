@@ -66,7 +66,7 @@ impl Protocol for Feed {
         key_of(&wanted.exchange, &wanted.symbol).map(Key::from).map_err(Refusal::UnknownInstrument)
     }
 
-    fn ask(&mut self, wanted: &Subscription, _: &Key, _: &mut TickSink) -> Asked {
+    fn ask(&mut self, wanted: &mut Subscription, _: &Key, _: &mut TickSink) -> Asked {
         (wanted.mode, wanted.depth)
     }
 
@@ -144,8 +144,8 @@ impl Protocol for Feed {
         Ok(())
     }
 
-    fn release(&mut self, _: u32, key: &Key, is_last: bool) {
-        if is_last {
+    fn release(&mut self, _: u32, last_of: Option<&Key>) {
+        if let Some(key) = last_of {
             self.handles.retain(|_, known| known != key);
         }
     }

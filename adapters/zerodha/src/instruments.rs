@@ -1,8 +1,9 @@
 //! The broker's list of instruments: a CSV file of some hundred thousand rows.
 
-use std::time::SystemTime;
-
-use adapter_sdk::instruments::{Catalog, Names, Sheet};
+use adapter_sdk::{
+    instruments::{Catalog, Names, Sheet},
+    ist::Day,
+};
 
 use crate::names::Row;
 
@@ -34,7 +35,7 @@ impl Sheet<8> for KiteList {
     const MAX_BYTES: u64 = 64 << 20;
     const MAX_ROWS: usize = 1_000_000;
 
-    fn begin(_now: SystemTime) -> Self {
+    fn begin(_today: Day) -> Self {
         Self { symbol: String::new() }
     }
 

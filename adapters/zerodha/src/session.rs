@@ -110,7 +110,7 @@ impl Protocol for Kite {
         list.find(&wanted.exchange, &wanted.symbol)
     }
 
-    fn ask(&mut self, wanted: &Subscription, _token: &u32, _sink: &mut TickSink) -> Mode {
+    fn ask(&mut self, wanted: &mut Subscription, _token: &u32, _sink: &mut TickSink) -> Mode {
         wanted.mode
     }
 
