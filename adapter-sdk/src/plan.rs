@@ -113,7 +113,6 @@ impl<K: Clone + Eq + Hash, M: Copy + Ord> Plan<K, M> {
         if self.keys.get(&instrument).is_some_and(|known| *known != key) {
             self.drop(instrument);
         }
-        self.keys.insert(instrument, key.clone());
         let feed = self.feeds.entry(key.clone()).or_default();
         if let Some((_, known)) = feed.instruments.iter_mut().find(|(known, _)| *known == instrument) {
             *known = mode;
@@ -124,6 +123,7 @@ impl<K: Clone + Eq + Hash, M: Copy + Ord> Plan<K, M> {
             }
         }
         self.note(&key);
+        self.keys.insert(instrument, key);
     }
 
     /// Does not want an instrument any more. From now on nothing is published under it.

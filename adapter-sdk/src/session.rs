@@ -175,7 +175,7 @@ pub trait Protocol: Sized + 'static {
     /// # Cancel Safety
     /// Must be cancel safe: the future is dropped whenever something else comes first.
     async fn wait(&mut self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// When [`Self::advance`] is to be called although nothing has come.

@@ -16,6 +16,12 @@ const LIST: &str = "NSE,SBIN,1\nNSE,TCS,2\nNSE_INDEX,NIFTY,9\n";
 /// Long enough for a message that is sent by mistake, on a busy machine most of the time.
 const A_WHILE: Duration = Duration::from_millis(150);
 
+/// A list of instruments `S1`, `S2` and so on.
+fn numbered(count: u32) -> String {
+    let lines: Vec<String> = (1..=count).map(|key| format!("NSE,S{key},{key}\n")).collect();
+    lines.concat()
+}
+
 fn connected(venue: &Venue, settings: serde_json::Value) -> Bench {
     let bench = venue.connect("{}", settings);
     bench.wait_for_status(StatusKind::CONNECTED);
@@ -57,8 +63,7 @@ fn a_log_in_that_is_refused_and_one_that_is_not_answered_are_told_apart() {
 
 #[test]
 fn changes_go_in_batches_of_the_broker_s_size_and_pace() {
-    let list: String = (1..=5).map(|key| format!("NSE,S{key},{key}\n")).collect();
-    let venue = Venue::start(&list);
+    let venue = Venue::start(&numbered(5));
     let bench = venue.connect(r#"{"token":"t"}"#, json!({"most": 2, "every_ms": 60}));
     for key in 1..=5 {
         bench.subscribe(key, "NSE", &format!("S{key}"), Mode::Quote);
@@ -86,8 +91,7 @@ fn changes_go_in_batches_of_the_broker_s_size_and_pace() {
 #[test]
 fn a_broker_that_does_not_read_is_not_told_what_nobody_wants_any_more() {
     const COUNT: u32 = 300;
-    let list: String = (1..=COUNT).map(|key| format!("NSE,S{key},{key}\n")).collect();
-    let venue = Venue::start(&list);
+    let venue = Venue::start(&numbered(COUNT));
     let bench = connected(&venue, json!({"most": 1, "padding": 256 << 10}));
     venue.reads(false);
     for key in 1..=COUNT {

@@ -7,15 +7,18 @@ use std::{
 
 use adapter_sdk::testing::{Bench, FileServer, SOON};
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
+use tokio::{
+    net::TcpListener,
+    runtime::Runtime,
+    sync::{mpsc, watch},
+};
 use tokio_tungstenite::{accept_async, tungstenite::Message};
 
 use crate::acme::Acme;
 
 pub(crate) struct Venue {
     said: Receiver<String>,
-    say: UnboundedSender<String>,
+    say: mpsc::Sender<String>,
     reads: watch::Sender<bool>,
     pub(crate) files: FileServer,
     address: String,
@@ -29,7 +32,7 @@ impl Venue {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (tell, said) = channel();
-        let (say, mut to_say) = unbounded_channel::<String>();
+        let (say, mut to_say) = mpsc::channel::<String>(1_000);
         let (reads, mut is_reading) = watch::channel(true);
         // One connection after the other: what is not said yet is said to the next.
         runtime.spawn(async move {
@@ -59,7 +62,7 @@ impl Venue {
     }
 
     pub(crate) fn say(&self, word: &str) {
-        self.say.send(word.to_owned()).unwrap();
+        self.say.blocking_send(word.to_owned()).unwrap();
     }
 
     /// From now on the broker reads, or does not.
@@ -81,7 +84,7 @@ impl Venue {
 async fn serve(
     mut socket: tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>,
     tell: &Sender<String>,
-    to_say: &mut tokio::sync::mpsc::UnboundedReceiver<String>,
+    to_say: &mut mpsc::Receiver<String>,
     is_reading: &mut watch::Receiver<bool>,
 ) {
     loop {

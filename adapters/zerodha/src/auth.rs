@@ -3,7 +3,7 @@
 use adapter_sdk::{
     AdapterError, Credentials, Token,
     abi::ErrorCode,
-    net::{HttpRequest, Meaning, Network, WebSocket, WebSocketRequest, push_encoded},
+    net::{HttpRequest, Meaning, WebSocket, WebSocketRequest, push_encoded},
 };
 use zeroize::Zeroizing;
 
@@ -36,17 +36,13 @@ impl Keys {
     }
 
     /// Opens the ticker.
-    pub(crate) async fn connect(
-        &self,
-        network: &Network,
-        settings: &Settings,
-    ) -> Result<WebSocket, AdapterError> {
+    pub(crate) async fn connect(&self, settings: &Settings) -> Result<WebSocket, AdapterError> {
         let request = WebSocketRequest::new(self.ticker_url(&settings.ws_url))
             .header("X-Kite-Version", "3")
             .header("User-Agent", USER_AGENT)
             .stall_after(settings.stall)
             .max_message_bytes(MAX_MESSAGE_BYTES);
-        network.websocket(request).await.map_err(|error| error.explain(&REFUSALS))
+        settings.network.websocket(request).await.map_err(|error| error.explain(&REFUSALS))
     }
 
     fn ticker_url(&self, ws_url: &str) -> String {

@@ -21,7 +21,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use adapter_sdk::{
     Adapter, AdapterError, Capability, Context, Credentials, Grant, Login, Manifest, Refusal, Subscription,
     instruments::{Access, ListSource, Master, SEGMENTS, Sheet as _},
-    net::{Http, Network, RateLimit},
+    net::{Http, RateLimit},
     session::{Batches, Listed, Session},
 };
 
@@ -50,13 +50,10 @@ const LIST_RENEWED_AT: (u8, u8) = (8, 30);
 /// Longest time for its download.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(2);
 
-const CONFIG_SCHEMA: &str = include_str!("../config.schema.json");
-
 /// One account's way to the broker.
 #[derive(Debug)]
 pub struct Zerodha {
     settings: Settings,
-    network: Network,
     http: Http,
     master: Arc<Master<Instruments>>,
     etag: Etag,
@@ -76,18 +73,17 @@ impl Adapter for Zerodha {
                 Capability::Login,
             ])
             .limits(SYMBOLS_PER_CONNECTION, CONNECTIONS)
-            .config_schema(CONFIG_SCHEMA)
+            .config_schema(Config::schema())
             .credentials_schema(include_str!("../credentials.schema.json"))
     }
 
     fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
         let settings = config.check()?;
-        let network = Network::new(settings.network.clone())?;
-        let http = network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
+        let http = settings.network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
         let source = ListSource {
             adapter: "zerodha",
             cache_dir: settings.cache_dir.clone(),
-            urls: vec![settings.instruments_url.clone()],
+            urls: vec![settings.list_url()],
             segments: SEGMENTS,
             max_bytes: KiteList::MAX_BYTES,
             timeout: DOWNLOAD_TIMEOUT,
@@ -95,7 +91,7 @@ impl Adapter for Zerodha {
             outdated: settings.outdated_list,
         };
         let master = Arc::new(Master::new(http.clone(), source, context.lists()));
-        Ok(Self { settings, network, http, master, etag: Etag::default() })
+        Ok(Self { settings, http, master, etag: Etag::default() })
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
@@ -112,7 +108,7 @@ impl Adapter for Zerodha {
     async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError> {
         let keys = Keys::read(credentials)?;
         let listed = Listed::of(&self.master, access(keys.clone()))?;
-        let socket = keys.connect(&self.network, &self.settings).await?;
+        let socket = keys.connect(&self.settings).await?;
         let batches = Batches::of(self.settings.batch_size).every(self.settings.batch_interval);
         Session::open(Kite::new(Rc::clone(&self.etag)), socket, listed, batches).await
     }

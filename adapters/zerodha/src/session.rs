@@ -68,8 +68,8 @@ impl Kite {
     /// Another list than before: while this side was away the broker may have given tokens to something else, and says so
     /// before the first tick.
     fn take_etag(&mut self, etag: String, live: &mut Live<Self>) {
-        let before = self.etag.replace(Some(etag.clone()));
-        let is_another = before.is_some_and(|before| before != etag);
+        let is_another = self.etag.borrow().as_ref().is_some_and(|before| *before != etag);
+        self.etag.replace(Some(etag));
         match (is_another, std::mem::replace(&mut self.has_begun, true)) {
             (true, false) => live.hold_for_list(),
             (true, true) => live.renew_list(),
