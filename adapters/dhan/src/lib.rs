@@ -61,8 +61,6 @@ const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(3);
 /// REST requests per second. The broker allows five for data.
 const REQUESTS_PER_SECOND: f64 = 5.0;
 
-const CONFIG_SCHEMA: &str = include_str!("../config.schema.json");
-
 /// One account's way to the broker.
 #[derive(Debug)]
 pub struct Dhan {
@@ -82,12 +80,12 @@ impl Adapter for Dhan {
             .limits(SYMBOLS_PER_CONNECTION, CONNECTIONS)
             // The broker blocks those who insist.
             .backoff(Backoff { first: Duration::from_secs(1), ..Backoff::default() })
-            .config_schema(CONFIG_SCHEMA)
+            .config_schema(Config::schema())
             .credentials_schema(include_str!("../credentials.schema.json"))
     }
 
     fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
-        let settings = Arc::new(config.check()?);
+        let settings = Arc::new(config.check()?.checked()?);
         let http = settings.network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
         let source = ListSource {
             adapter: "dhan",

@@ -12,7 +12,7 @@ pub mod wire;
 
 use adapter_sdk::{
     Adapter, AdapterError, Capability, Context, Credentials, Grant, Manifest, Mode, Refusal, Subscription,
-    net::{Heartbeat, Network, WebSocketRequest},
+    net::{Heartbeat, WebSocketRequest},
     session::{Batches, Listed, Session},
 };
 
@@ -35,7 +35,6 @@ const DEPTHS: [u16; 2] = [5, 20];
 #[derive(Debug)]
 pub struct TemplateBroker {
     settings: Settings,
-    network: Network,
 }
 
 impl Adapter for TemplateBroker {
@@ -46,14 +45,12 @@ impl Adapter for TemplateBroker {
         Manifest::new("template", env!("CARGO_PKG_VERSION"))
             .capabilities(&[Capability::Ltp, Capability::Quote, Capability::Depth])
             .limits(SYMBOLS_PER_CONNECTION, CONNECTIONS)
-            .config_schema(include_str!("../config.schema.json"))
+            .config_schema(Config::schema())
             .credentials_schema(include_str!("../credentials.schema.json"))
     }
 
     fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
-        let settings = config.check()?;
-        let network = Network::new(settings.network.clone())?;
-        Ok(Self { settings, network })
+        config.check().map(|settings| Self { settings })
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
@@ -66,7 +63,7 @@ impl Adapter for TemplateBroker {
         let request = WebSocketRequest::new(&self.settings.ws_url)
             .heartbeat(Heartbeat::Text(HEARTBEAT, self.settings.heartbeat))
             .stall_after(self.settings.silence);
-        let socket = self.network.websocket(request).await?;
+        let socket = self.settings.network.websocket(request).await?;
         Session::open(feed, socket, Listed::none(), Batches::of(KEYS_PER_MESSAGE)).await
     }
 }

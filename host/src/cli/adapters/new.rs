@@ -27,7 +27,6 @@ macro_rules! template {
 
 template![
     "README.md",
-    "config.schema.json",
     "conformance.toml",
     "credentials.schema.json",
     "examples/venue/connection.rs",
