@@ -21,6 +21,7 @@ mod model;
 pub mod net;
 mod packet;
 pub mod plan;
+mod price;
 pub mod read;
 mod runtime;
 #[cfg(feature = "net")]
@@ -49,8 +50,9 @@ pub use self::{
     lists::{ListChanges, ListReporter, ListState, ListTrouble},
     login::{Fields, Login, Question},
     manifest::{Backoff, Capability, Manifest},
-    model::{Level, Mode, OrderUpdate, Price, Subscription, Tick},
+    model::{Level, Mode, OrderUpdate, Subscription, Tick},
     packet::Packet,
+    price::Price,
     sink::TickSink,
 };
 

@@ -182,7 +182,7 @@ mod tests {
     fn a_token_that_cannot_work_is_refused_before_anything_is_sent() {
         for (token, said) in [
             ("", "has no access_token"),
-            ("APP-100:", "is none of Fyers"),
+            ("APP-100:", "ends with its colon"),
             ("a.b", "is none of Fyers"),
             ("a.*.c", "is none of Fyers"),
             ("a.eyJ9.c.d", "is none of Fyers"),
