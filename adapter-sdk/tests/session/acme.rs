@@ -236,6 +236,10 @@ impl Protocol for Words {
         self.released.drain(..).for_each(|word| live.send(word));
         if self.alarm.take_if(|at| *at <= now).is_some() {
             live.send("alarm");
+            let instruments = live.feed(&1).map(|feed| feed.instruments().to_vec()).unwrap_or_default();
+            instruments.iter().for_each(|(instrument, _)| {
+                sink.ltp(&Tick::new(*instrument).ltp(Price::from_nanos(7)));
+            });
         }
         Ok(())
     }

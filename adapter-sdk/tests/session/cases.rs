@@ -93,13 +93,18 @@ fn a_broker_that_does_not_read_is_not_told_what_nobody_wants_any_more() {
     const COUNT: u32 = 300;
     let venue = Venue::start(&numbered(COUNT));
     let bench = connected(&venue, json!({"most": 1, "padding": 256 << 10}));
+    bench.subscribe(1, "NSE", "S1", Mode::Ltp);
+    assert_eq!(venue.told(), "+1Ltp");
     venue.reads(false);
-    for key in 1..=COUNT {
+    for key in 2..=COUNT {
         bench.subscribe(key, "NSE", &format!("S{key}"), Mode::Ltp);
+        // Another turn of the session, in which it could say it.
+        venue.say("ltp 1");
+        bench.wait_for_ticks(1, usize::try_from(key).unwrap() - 1);
     }
     bench.unsubscribe(&(1..COUNT).collect::<Vec<u32>>());
     venue.reads(true);
-    let (mut begun, mut ended) = (0, 0);
+    let (mut begun, mut ended) = (1, 0);
     let last = format!("+{COUNT}Ltp");
     let mut has_last = false;
     // The last is wanted still, and each that was begun is ended.
@@ -168,6 +173,8 @@ fn while_keys_may_mean_something_else_nothing_is_subscribed() {
     assert_eq!(venue.told(), "+2Ltp +1Ltp");
     venue.say("ltp 1");
     assert_eq!(bench.wait_for_ticks(8, 1)[0].instrument(), 8);
+    bench.subscribe(9, "NSE_INDEX", "NIFTY", Mode::Ltp);
+    assert_eq!(venue.told(), "+9Ltp");
 }
 
 #[test]
@@ -186,6 +193,15 @@ fn what_the_broker_refuses_is_told_to_all_its_clients_and_ended() {
         (both.len() == 2).then_some(both)
     });
     assert_eq!(refused, [(7, OutcomeCode::CAPACITY), (8, OutcomeCode::CAPACITY)]);
+    // Another list does not bring them back.
+    venue.list("NSE,SBIN,5\nNSE,TCS,2\nNSE,INFY,3\nNSE_INDEX,NIFTY,9\n");
+    bench.renew_list();
+    bench.wait_for("the list", |heard| {
+        heard.lists.iter().any(|state| state.contains("\"instruments\":4")).then_some(())
+    });
+    bench.subscribe(9, "NSE", "TCS", Mode::Ltp);
+    let told = std::iter::repeat_with(|| venue.told()).find(|word| !word.starts_with("released"));
+    assert_eq!(told.unwrap(), "+2Ltp");
 }
 
 #[test]
@@ -198,6 +214,7 @@ fn what_comes_beside_the_socket_goes_out_at_once_and_a_time_is_kept() {
     bench.wait_for_ticks(7, 1);
     venue.say("alarm 30");
     assert_eq!(venue.told(), "alarm");
+    bench.wait_for_ticks(7, 2);
 }
 
 #[test]
