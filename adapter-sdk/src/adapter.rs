@@ -1,6 +1,6 @@
 //! What an author implements.
 
-use crate::{AdapterError, Context, Credentials, Login, Manifest, Subscription, TickSink};
+use crate::{AdapterError, Context, Credentials, Login, Manifest, Mode, Subscription, TickSink};
 
 /// A broker, or rather one account's way to it. One value serves one connection of one account.
 ///
@@ -120,8 +120,9 @@ impl Grant {
         Self { depth: subscription.depth }
     }
 
-    /// What was asked for, but no more levels than the broker has.
+    /// What was asked for, but no more levels than the broker has: none of an instrument without a book.
     pub fn with_depth_up_to(subscription: &Subscription, levels: u16) -> Self {
+        let levels = if subscription.mode == Mode::Depth { levels } else { 0 };
         Self { depth: subscription.depth.min(levels) }
     }
 }
@@ -135,4 +136,16 @@ pub enum Refusal {
     Refused(String),
     /// The connection has no room left.
     Capacity(String),
+}
+
+impl Refusal {
+    /// There is no such instrument, in the words of every adapter.
+    pub fn not_found(exchange: &str, symbol: &str) -> Self {
+        Self::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}"))
+    }
+
+    /// There is no such instrument any more.
+    pub fn expired(exchange: &str, symbol: &str) -> Self {
+        Self::UnknownInstrument(format!("{symbol} on {exchange} has expired"))
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::AdapterError;
 
 /// Credentials of the account at this moment, by name. Wiped from memory when dropped, and never shown.
 #[derive(Clone, Default)]
@@ -23,12 +25,43 @@ impl Credentials {
     ///
     /// # Errors
     /// An authentication error that names what is missing.
-    pub fn require(&self, name: &str) -> Result<&str, crate::AdapterError> {
+    pub fn require(&self, name: &str) -> Result<&str, AdapterError> {
         self.get(name).ok_or_else(|| {
-            crate::AdapterError::auth(format!(
-                "the account has no {name}: set it with `tickhost account set`"
-            ))
+            AdapterError::auth(format!("the account has no {name}: set it with `tickhost account set`"))
         })
+    }
+
+    /// The token of the day, under the first of these names that is filled. It may stand there as `owner:token`, as accounts of
+    /// an OpenAlgo database have it, or alone, with its owner (an API key, a client number) under one of the other names. The
+    /// owner beside the token counts: a token belongs to the key that it was made for.
+    ///
+    /// ```
+    /// use adapter_sdk::testing::credentials;
+    ///
+    /// let stored = credentials(r#"{"auth_token": "key:abc", "api_key": "other"}"#);
+    /// let token = stored.token(&["access_token", "auth_token"], &["api_key"]).unwrap();
+    /// assert_eq!((token.owner(), token.token()), (Some("key"), "abc"));
+    /// ```
+    ///
+    /// # Errors
+    /// An authentication error that names the first name, when there is no token.
+    pub fn token(&self, names: &[&str], owners: &[&str]) -> Result<Token, AdapterError> {
+        let filled = |names: &[&str]| names.iter().find_map(|name| self.filled(name));
+        let name = names.first().copied().unwrap_or("access_token");
+        let stored = filled(names).ok_or_else(|| {
+            AdapterError::auth(format!("the account has no {name}: get one with `tickhost account login`"))
+        })?;
+        let (owner, token) = match stored.split_once(':') {
+            Some((owner, token)) if !owners.is_empty() => (Some(owner.trim()), token.trim()),
+            _ => (None, stored),
+        };
+        let owner = owner.filter(|owner| !owner.is_empty()).or_else(|| filled(owners));
+        if token.is_empty() {
+            return Err(AdapterError::auth(format!(
+                "the account's {name} ends with its colon: get one with `tickhost account login`"
+            )));
+        }
+        Ok(Token { owner: owner.map(|owner| owner.to_owned().into()), token: token.to_owned().into() })
     }
 
     /// Reads a JSON object; values that are no strings are left out.
@@ -55,5 +88,80 @@ impl Drop for Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// A token of the day with the key that it was made for: see [`Credentials::token`]. Wiped from memory when dropped, and never
+/// shown.
+#[derive(Clone)]
+pub struct Token {
+    owner: Option<Zeroizing<String>>,
+    token: Zeroizing<String>,
+}
+
+impl Token {
+    /// The API key or client number that the token was made for, if the account has it.
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_ref().map(|owner| owner.as_str())
+    }
+
+    /// The same, when the broker cannot do without.
+    ///
+    /// # Errors
+    /// An authentication error that names the field.
+    pub fn require_owner(&self, name: &str) -> Result<&str, AdapterError> {
+        self.owner().ok_or_else(|| {
+            AdapterError::auth(format!("the account has no {name}: set it with `tickhost account set`"))
+        })
+    }
+
+    /// The token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(json: &str) -> Result<(Option<String>, String), String> {
+        let token = Credentials::from_json(json)
+            .token(&["access_token", "auth_token"], &["api_key", "client_id"])
+            .map_err(|error| error.to_string())?;
+        assert_eq!(format!("{token:?}"), "Token(..)");
+        Ok((token.owner().map(str::to_owned), token.token().to_owned()))
+    }
+
+    #[test]
+    fn a_token_is_found_in_every_form() {
+        for (json, owner) in [
+            (r#"{"access_token":" t\n","api_key":"k"}"#, Some("k")),
+            (r#"{"access_token":"","auth_token":"k:t"}"#, Some("k")),
+            (r#"{"access_token":"k:t","api_key":"other"}"#, Some("k")),
+            (r#"{"access_token":" : t","client_id":"k"}"#, Some("k")),
+            (r#"{"access_token":"t"}"#, None),
+        ] {
+            assert_eq!(token(json).unwrap(), (owner.map(str::to_owned), "t".to_owned()), "{json}");
+        }
+        // Of a broker whose tokens have no owner, a colon is a part of it.
+        let whole =
+            Credentials::from_json(r#"{"access_token":"a:b"}"#).token(&["access_token"], &[]).unwrap();
+        assert_eq!((whole.owner(), whole.token()), (None, "a:b"));
+    }
+
+    #[test]
+    fn a_token_that_is_missing_is_named() {
+        assert!(token("{}").unwrap_err().contains("no access_token"));
+        assert!(token(r#"{"access_token":"k:"}"#).unwrap_err().contains("ends with its colon"));
+        let alone =
+            Credentials::from_json(r#"{"access_token":"t"}"#).token(&["access_token"], &["api_key"]).unwrap();
+        assert!(alone.require_owner("api_key").unwrap_err().to_string().contains("no api_key"));
     }
 }

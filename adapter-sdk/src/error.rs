@@ -37,6 +37,12 @@ impl AdapterError {
         Self { code: ErrorCode::RATE_LIMITED, message: message.to_string() }
     }
 
+    /// An error of a kind that is known by its code.
+    #[cfg(feature = "net")]
+    pub(crate) fn of(code: ErrorCode, message: impl ToString) -> Self {
+        Self { code, message: message.to_string() }
+    }
+
     pub(crate) fn panicked(message: impl ToString) -> Self {
         Self { code: ErrorCode::PANICKED, message: message.to_string() }
     }

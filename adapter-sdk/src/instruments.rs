@@ -2,6 +2,8 @@
 //! little memory. `Master` keeps both up to date.
 
 #[cfg(feature = "net")]
+mod catalog;
+#[cfg(feature = "net")]
 mod download;
 #[cfg(feature = "net")]
 mod file;
@@ -19,6 +21,7 @@ mod table;
 
 #[cfg(feature = "net")]
 pub use self::{
+    catalog::{Catalog, Names, Sheet},
     file::{Cached, InstrumentFile},
     list::{Access, List, ListSource, Outdated, SEGMENTS, Summary},
     master::Master,

@@ -2,6 +2,7 @@
 
 mod adapter;
 mod backoff;
+mod book;
 mod brand;
 mod context;
 mod credentials;
@@ -21,11 +22,16 @@ mod manifest;
 mod model;
 #[cfg(feature = "net")]
 pub mod net;
+mod packet;
 pub mod plan;
+mod price;
 pub mod read;
 mod runtime;
+#[cfg(feature = "net")]
+pub mod session;
 pub mod settings;
 mod sink;
+pub mod sparse;
 pub mod symbol;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -40,15 +46,18 @@ pub use tracing;
 pub use self::{
     adapter::{Adapter, Connection, Grant, Refusal},
     backoff::Pauses,
+    book::Book,
     brand::Brand,
     context::Context,
-    credentials::Credentials,
+    credentials::{Credentials, Token},
     error::AdapterError,
     hash::fingerprint,
     lists::{ListChanges, ListReporter, ListState, ListTrouble},
     login::{Fields, Login, Question},
     manifest::{Backoff, Capability, Manifest},
-    model::{Level, Mode, OrderUpdate, Price, Subscription, Tick},
+    model::{Level, Mode, OrderUpdate, Subscription, Tick},
+    packet::Packet,
+    price::Price,
     sink::TickSink,
 };
 

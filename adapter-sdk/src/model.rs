@@ -1,6 +1,8 @@
 //! Ticks as authors write them: a value that is not set is absent, and shows nowhere.
 
-use adapter_abi::{DepthLevel, Ltp, ORDERS_ABSENT, PRICE_SCALE, Quote, field};
+use adapter_abi::{DepthLevel, Ltp, ORDERS_ABSENT, Quote, field};
+
+use crate::Price;
 
 /// What a client wants of an instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,66 +46,6 @@ impl From<&adapter_abi::Subscription> for Subscription {
     }
 }
 
-/// A price, exact to 10^-9, up to 9.22 × 10^9.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Price(i64);
-
-impl Price {
-    /// From units of 10^-9.
-    pub const fn from_nanos(nanos: i64) -> Self {
-        Self(nanos)
-    }
-
-    /// From an integer with `decimals` decimal places, as most brokers send it: paise are `(62_550, 2)`. None when it
-    /// does not fit; `decimals` is at most 9.
-    pub const fn from_scaled(value: i64, decimals: u32) -> Option<Self> {
-        // A table: this is done for every price of every packet.
-        let units = match decimals {
-            0 => 1_000_000_000,
-            1 => 100_000_000,
-            2 => 10_000_000,
-            3 => 1_000_000,
-            4 => 100_000,
-            5 => 10_000,
-            6 => 1_000,
-            7 => 100,
-            8 => 10,
-            9 => 1,
-            _ => return None,
-        };
-        match value.checked_mul(units) {
-            Some(nanos) => Some(Self(nanos)),
-            None => None,
-        }
-    }
-
-    /// From a floating-point number, rounded to 10^-4 when it is too large for more to be meant. None for what is no
-    /// number, or does not fit.
-    pub fn from_f64(value: f64) -> Option<Self> {
-        // Beyond 2^53 / 10^9 the ninth place is noise of the conversion.
-        const EXACT_BELOW: f64 = 9.0e6;
-        const LIMIT: f64 = 9.2e9;
-        if !value.is_finite() || value.abs() >= LIMIT {
-            return None;
-        }
-        let (scale, factor) = if value.abs() < EXACT_BELOW { (1e9, 1) } else { (1e4, 100_000) };
-        #[expect(clippy::cast_possible_truncation, reason = "the range was checked above")]
-        let scaled = (value * scale).round() as i64;
-        scaled.checked_mul(factor).map(Self)
-    }
-
-    /// In units of 10^-9.
-    pub const fn as_nanos(self) -> i64 {
-        self.0
-    }
-
-    /// As a floating-point number, for arithmetic that need not be exact.
-    #[expect(clippy::cast_precision_loss, reason = "says so")]
-    pub fn as_f64(self) -> f64 {
-        self.0 as f64 / PRICE_SCALE as f64
-    }
-}
-
 /// One price level of a book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
@@ -144,6 +86,28 @@ macro_rules! values {
                     self
                 }
             )+
+
+            /// These values, with those of a newer tick over them.
+            pub(crate) const fn overlaid(mut self, newer: &Self) -> Self {
+                $(
+                    if newer.quote.fields & field::$bit != 0 {
+                        self.quote.$name = newer.quote.$name;
+                    }
+                )+
+                self.quote.fields |= newer.quote.fields;
+                self
+            }
+
+            /// Without these values: bits of [`field`].
+            pub(crate) const fn without(mut self, fields: u32) -> Self {
+                $(
+                    if fields & field::$bit != 0 {
+                        self.quote.$name = 0;
+                    }
+                )+
+                self.quote.fields &= !fields;
+                self
+            }
         }
     };
     (@type price) => { Price };
@@ -220,6 +184,20 @@ impl Tick {
         self
     }
 
+    /// Says that the packet is an update, which is what a tick is without [`Self::image`].
+    #[must_use]
+    pub const fn update(mut self) -> Self {
+        self.quote.fields &= !field::IMAGE;
+        self
+    }
+
+    /// The same values under another number: for brokers whose instrument has several.
+    #[must_use]
+    pub const fn numbered(mut self, instrument: u32) -> Self {
+        self.quote.instrument = instrument;
+        self
+    }
+
     /// When the packet arrived, in nanoseconds since the Unix epoch. The SDK notes it when this is not set.
     #[must_use]
     pub const fn received_ts_ns(mut self, at: u64) -> Self {
@@ -274,20 +252,6 @@ pub struct OrderUpdate {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn prices_are_exact() {
-        assert_eq!(Price::from_f64(625.05), Price::from_scaled(62_505, 2));
-        assert_eq!(Price::from_f64(0.1 + 0.2).unwrap().as_nanos(), 300_000_000);
-        assert_eq!(Price::from_f64(8_500_000.25), Price::from_scaled(850_000_025, 2));
-        assert_eq!(Price::from_f64(-12.5), Price::from_scaled(-125, 1));
-        assert_eq!(Price::from_f64(9_100_000.05), Price::from_scaled(910_000_005, 2));
-        for nonsense in [f64::NAN, f64::INFINITY, 1e10, -1e300] {
-            assert_eq!(Price::from_f64(nonsense), None);
-        }
-        assert_eq!(Price::from_scaled(i64::MAX, 0), None);
-        assert_eq!(Price::from_scaled(1, 10), None);
-    }
 
     #[test]
     fn only_what_is_set_is_present() {

@@ -33,7 +33,7 @@ use std::{
 use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect::Policy};
 
 pub use self::{
-    handshake::{HandshakeError, RefusedHandshake},
+    handshake::{HandshakeError, Meaning, RefusedHandshake},
     http::{Http, HttpRequest, HttpResponse},
     rate_limit::RateLimit,
     websocket::{Heartbeat, Message, WebSocket, WebSocketRequest},

@@ -32,28 +32,42 @@ use rustc_hash::FxHashMap;
 use crate::Mode;
 
 /// What is known of a key.
-#[derive(Clone, Debug, Default)]
-pub struct Feed {
-    instruments: Vec<(u32, Mode)>,
-    told: Option<Mode>,
+#[derive(Clone, Debug)]
+pub struct Feed<M = Mode> {
+    instruments: Vec<(u32, M)>,
+    told: Option<M>,
     is_changed: bool,
     is_heard: bool,
     /// Instruments that have come since the broker was told, and know nothing yet.
     joined: Vec<u32>,
+    is_repeated: bool,
 }
 
-impl Feed {
+impl<M> Default for Feed<M> {
+    fn default() -> Self {
+        Self {
+            instruments: Vec::new(),
+            told: None,
+            is_changed: false,
+            is_heard: false,
+            joined: Vec::new(),
+            is_repeated: false,
+        }
+    }
+}
+
+impl<M: Copy + Ord> Feed<M> {
     /// Numbers to publish under, each with the mode that is wanted.
-    pub fn instruments(&self) -> &[(u32, Mode)] {
+    pub fn instruments(&self) -> &[(u32, M)] {
         &self.instruments
     }
 
     /// The mode that the broker was told; none when the key is not subscribed.
-    pub const fn told(&self) -> Option<Mode> {
+    pub const fn told(&self) -> Option<M> {
         self.told
     }
 
-    fn wanted(&self) -> Option<Mode> {
+    fn wanted(&self) -> Option<M> {
         self.instruments.iter().map(|(_, mode)| *mode).max()
     }
 }
@@ -61,43 +75,45 @@ impl Feed {
 /// What the broker is to be told of a key. The two modes differ, unless another instrument wants what is subscribed already:
 /// then the broker is to be made to send its state, and nothing else is to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change<K> {
+pub struct Change<K, M = Mode> {
     /// The broker's key.
     pub key: K,
     /// The mode that is subscribed, if any.
-    pub before: Option<Mode>,
+    pub before: Option<M>,
     /// The mode that it is to have, if any.
-    pub now: Option<Mode>,
+    pub now: Option<M>,
 }
 
 /// What one connection is to carry.
+///
+/// What is asked for of a key is a [`Mode`] at most brokers. Where it is more, such as a mode and a number of levels, it is any
+/// type whose highest value serves all who want less.
 #[derive(Clone, Debug)]
-pub struct Plan<K> {
-    feeds: FxHashMap<K, Feed>,
+pub struct Plan<K, M = Mode> {
+    feeds: FxHashMap<K, Feed<M>>,
     keys: FxHashMap<u32, K>,
     /// Keys whose wanted mode may differ from what the broker was told.
     changed: VecDeque<K>,
 }
 
-impl<K: Copy + Eq + Hash> Default for Plan<K> {
+impl<K: Clone + Eq + Hash, M: Copy + Ord> Default for Plan<K, M> {
     fn default() -> Self {
         Self { feeds: FxHashMap::default(), keys: FxHashMap::default(), changed: VecDeque::new() }
     }
 }
 
-impl<K: Copy + Eq + Hash> Plan<K> {
+impl<K: Clone + Eq + Hash, M: Copy + Ord> Plan<K, M> {
     /// Nothing is wanted yet.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Wants an instrument, or wants it in another mode, or under another key.
-    pub fn want(&mut self, instrument: u32, key: K, mode: Mode) {
+    pub fn want(&mut self, instrument: u32, key: K, mode: M) {
         if self.keys.get(&instrument).is_some_and(|known| *known != key) {
             self.drop(instrument);
         }
-        self.keys.insert(instrument, key);
-        let feed = self.feeds.entry(key).or_default();
+        let feed = self.feeds.entry(key.clone()).or_default();
         if let Some((_, known)) = feed.instruments.iter_mut().find(|(known, _)| *known == instrument) {
             *known = mode;
         } else {
@@ -106,7 +122,8 @@ impl<K: Copy + Eq + Hash> Plan<K> {
                 feed.joined.push(instrument);
             }
         }
-        self.note(key);
+        self.note(&key);
+        self.keys.insert(instrument, key);
     }
 
     /// Does not want an instrument any more. From now on nothing is published under it.
@@ -116,25 +133,25 @@ impl<K: Copy + Eq + Hash> Plan<K> {
             feed.instruments.retain(|(known, _)| *known != instrument);
             feed.joined.retain(|known| *known != instrument);
         }
-        self.note(key);
+        self.note(&key);
     }
 
     /// What a packet of a key is for, and notes that there was one. None when nobody wants it: the broker's last packets come
     /// late.
-    pub fn heard(&mut self, key: &K) -> Option<&Feed> {
+    pub fn heard(&mut self, key: &K) -> Option<&Feed<M>> {
         let feed = self.feeds.get_mut(key)?;
         feed.is_heard = true;
         Some(feed)
     }
 
     /// What is known of a key.
-    pub fn feed(&self, key: &K) -> Option<&Feed> {
+    pub fn feed(&self, key: &K) -> Option<&Feed<M>> {
         self.feeds.get(key)
     }
 
     /// The key of an instrument that is wanted.
     pub fn key(&self, instrument: u32) -> Option<K> {
-        self.keys.get(&instrument).copied()
+        self.keys.get(&instrument).cloned()
     }
 
     /// Whether a key was subscribed and the broker has sent nothing of it since then.
@@ -152,6 +169,16 @@ impl<K: Copy + Eq + Hash> Plan<K> {
         instruments
     }
 
+    /// Has the broker told once more what it was told of a key.
+    pub fn repeat(&mut self, key: &K) {
+        if let Some(feed) = self.feeds.get_mut(key)
+            && feed.told.is_some()
+        {
+            feed.is_repeated = true;
+            self.note(key);
+        }
+    }
+
     /// Keys that the broker was told of.
     pub fn subscribed(&self) -> usize {
         self.feeds.values().filter(|feed| feed.told.is_some()).count()
@@ -163,7 +190,7 @@ impl<K: Copy + Eq + Hash> Plan<K> {
     }
 
     /// The next changes, at most `most` of them, in the order in which they came up. The broker counts as told.
-    pub fn changes(&mut self, most: usize) -> Vec<Change<K>> {
+    pub fn changes(&mut self, most: usize) -> Vec<Change<K, M>> {
         let mut changes = Vec::new();
         while changes.len() < most
             && let Some(key) = self.changed.pop_front()
@@ -171,26 +198,27 @@ impl<K: Copy + Eq + Hash> Plan<K> {
             let Some(feed) = self.feeds.get_mut(&key) else { continue };
             feed.is_changed = false;
             let (before, now) = (feed.told, feed.wanted());
-            let has_joined = !std::mem::take(&mut feed.joined).is_empty();
+            let is_repeated = std::mem::take(&mut feed.is_repeated);
+            let has_joined = !std::mem::take(&mut feed.joined).is_empty() || is_repeated;
             if now.is_none() {
                 self.feeds.remove(&key);
             } else {
                 feed.told = now;
                 feed.is_heard &= before.is_some();
             }
-            if before != now || has_joined {
+            if before != now || (has_joined && now.is_some()) {
                 changes.push(Change { key, before, now });
             }
         }
         changes
     }
 
-    fn note(&mut self, key: K) {
-        if let Some(feed) = self.feeds.get_mut(&key)
+    fn note(&mut self, key: &K) {
+        if let Some(feed) = self.feeds.get_mut(key)
             && !feed.is_changed
         {
             feed.is_changed = true;
-            self.changed.push_back(key);
+            self.changed.push_back(key.clone());
         }
     }
 }
@@ -239,6 +267,22 @@ mod tests {
         plan.want(5, 10, Mode::Ltp);
         plan.drop(5);
         assert_eq!(plan.changes(9), []);
+    }
+
+    #[test]
+    fn what_the_broker_was_told_is_told_once_more() {
+        let mut plan = Plan::new();
+        plan.want(1, 10, Mode::Quote);
+        plan.repeat(&10);
+        plan.repeat(&20);
+        assert_eq!(plan.changes(9), [change(10, None, Some(Mode::Quote))], "it was told nothing yet");
+        plan.repeat(&10);
+        assert!(plan.is_silent(&10));
+        assert_eq!(plan.changes(9), [change(10, Some(Mode::Quote), Some(Mode::Quote))]);
+        assert!(plan.is_silent(&10) && !plan.has_changes());
+        plan.repeat(&10);
+        plan.drop(1);
+        assert_eq!(plan.changes(9), [change(10, Some(Mode::Quote), None)]);
     }
 
     #[test]

@@ -1,7 +1,15 @@
 //! Checks of an adapter's settings, in the words that every adapter uses. What is wrong is named, and what would be right.
+//! [`settings!`](crate::settings!) makes all of them from one table.
+
+mod table;
 
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
+pub use self::table::{
+    Count, Folder, HttpBase, HttpUrl, Kind, Levels, Millis, Optional, Required, Seconds, WebSocketUrl,
+};
+#[doc(hidden)]
+pub use self::table::{described, schema_of};
 use crate::AdapterError;
 
 /// An address of a WebSocket: `ws://…` or `wss://…`.

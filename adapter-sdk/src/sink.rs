@@ -148,6 +148,12 @@ impl TickSink {
         self.is_retired
     }
 
+    /// Ticks that were given here so far.
+    #[cfg(feature = "net")]
+    pub(crate) const fn count(&self) -> u64 {
+        self.seq
+    }
+
     /// Instruments that were refused since the last call.
     pub(crate) fn take_refused(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.refused)

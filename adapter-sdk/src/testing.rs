@@ -54,7 +54,7 @@ pub use self::{
     names::{CASH, Cash, SPELLINGS, assert_cash_names},
     vectors::{FOLDER as VECTORS_FOLDER, Vectors},
 };
-use crate::{Adapter, AdapterError, Login, Mode, context::Assignment, instance};
+use crate::{Adapter, AdapterError, Credentials, Login, Mode, context::Assignment, instance};
 
 /// Longest wait for anything.
 pub const SOON: Duration = Duration::from_secs(10);
@@ -86,6 +86,11 @@ fn log_in_as<A: Adapter>(
 ) -> Result<Login, AdapterError> {
     let step = instance::log_in::<A>(assignment, config_json, fields_json, SOON)?;
     serde_json::from_str(&step).map_err(AdapterError::protocol)
+}
+
+/// Credentials of an account, from a JSON object.
+pub fn credentials(json: &str) -> Credentials {
+    Credentials::from_json(json)
 }
 
 /// A tick as the host got it.

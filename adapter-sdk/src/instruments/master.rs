@@ -22,7 +22,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::{Access, InstrumentFile, List, ListSource, Outdated, Renewal, Summary, list::is_over};
-use crate::{AdapterError, ListReporter, ListState, ListTrouble, Refusal, abi::ErrorCode, ist, net::Http};
+use crate::{
+    AdapterError, ListReporter, ListState, ListTrouble, Refusal, Subscription, abi::ErrorCode, ist, net::Http,
+};
 
 /// First and longest pause before a list is asked for again that did not come, or came incomplete.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(5));
@@ -108,6 +110,32 @@ impl<L: List> Master<L> {
     /// The list in memory.
     pub fn list(&self) -> Option<Arc<L>> {
         self.state.lock().list.as_ref().map(|held| Arc::clone(&held.list))
+    }
+
+    /// Finds what is wanted in the list in memory, for [`Adapter::resolve`](crate::Adapter::resolve). `Ok(None)` when that is not
+    /// of today and does not have it, but that of today may: it comes with the connection, and the client is told then when it
+    /// is not there.
+    ///
+    /// # Errors
+    /// What `find` says, with a word on a list that is incomplete; and when there is no list at all.
+    pub fn look_up<T>(
+        &self,
+        wanted: &Subscription,
+        find: impl FnOnce(&L) -> Result<T, Refusal>,
+    ) -> Result<Option<T>, Refusal> {
+        let Some(list) = self.list() else {
+            return Err(Refusal::Refused("The list of instruments is not there yet".to_owned()));
+        };
+        let (exchange, symbol) = (&wanted.exchange, &wanted.symbol);
+        match find(&list) {
+            Ok(found) => Ok(Some(found)),
+            Err(Refusal::UnknownInstrument(_))
+                if !self.is_current() && !is_over(exchange, symbol, SystemTime::now()) =>
+            {
+                Ok(None)
+            }
+            Err(refusal) => Err(self.explain(exchange, symbol, refusal)),
+        }
     }
 
     /// How the list in memory is.

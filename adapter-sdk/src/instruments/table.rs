@@ -1,6 +1,8 @@
 //! Names and keys of instruments, both ways.
 
-use std::{fmt, hash::Hash, mem::size_of};
+use std::{fmt, hash::Hash, mem::size_of, time::SystemTime};
+
+use crate::Refusal;
 
 /// Most bytes of a symbol.
 const MAX_SYMBOL_BYTES: usize = 255;
@@ -111,6 +113,19 @@ impl<K: Copy + Ord + Hash> Table<K> {
             })
             .ok()?;
         self.entries.get(place).map(|entry| entry.key)
+    }
+
+    /// The key of an instrument by any spelling of its OpenAlgo name that is clear ([`symbol::find`](crate::symbol::find)). What
+    /// has expired has none, even if an old list says so: brokers give its key to something else.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownInstrument`], with a sentence for the client.
+    pub fn find(&self, exchange: &str, symbol: &str, now: SystemTime) -> Result<K, Refusal> {
+        if crate::symbol::has_expired(exchange, symbol, now) {
+            return Err(Refusal::expired(exchange, symbol));
+        }
+        crate::symbol::find(exchange, symbol, |name| self.get(exchange, name))
+            .ok_or_else(|| Refusal::not_found(exchange, symbol))
     }
 
     /// Exchange and symbol of a key.

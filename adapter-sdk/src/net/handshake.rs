@@ -18,7 +18,7 @@ use super::{
     Network, WebSocket, WebSocketRequest,
     error::{chain, failed},
 };
-use crate::AdapterError;
+use crate::{AdapterError, abi::ErrorCode};
 
 /// Most that is read of a refusal's body, in bytes.
 const MAX_BODY_BYTES: usize = 4_096;
@@ -84,6 +84,19 @@ impl HandshakeError {
             Self::Refused(refused) => refused.header(name),
             Self::Lost(_) => None,
         }
+    }
+}
+
+/// What a refused handshake means at a broker: HTTP statuses, what is to be done about it, and a sentence for the operator.
+pub type Meaning = (&'static [u16], ErrorCode, &'static str);
+
+impl HandshakeError {
+    /// The error of the first row that has the status; without one, what the status stands for anywhere. Brokers have no other
+    /// way to say that a token is dead, so the sentence says what to do.
+    pub fn explain(self, meanings: &[Meaning]) -> AdapterError {
+        let status = self.status();
+        let meant = meanings.iter().find(|(statuses, ..)| status.is_some_and(|one| statuses.contains(&one)));
+        meant.map_or_else(|| self.into(), |(_, code, message)| AdapterError::of(*code, message))
     }
 }
 
@@ -204,4 +217,41 @@ async fn refused(mut response: Response) -> RefusedHandshake {
     _ = tokio::time::timeout(BODY_TIMEOUT, reading).await;
     body.truncate(MAX_BODY_BYTES);
     RefusedHandshake { status, headers, body: String::from_utf8_lossy(&body).into_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_means_what_the_table_says_or_what_its_status_stands_for() {
+        const MEANINGS: [Meaning; 2] =
+            [(&[401, 403], ErrorCode::AUTH, "log in anew"), (&[400], ErrorCode::RATE_LIMITED, "too many")];
+        let said = |status| {
+            let refused = RefusedHandshake { status, headers: HeaderMap::new(), body: "secret".to_owned() };
+            let error = HandshakeError::Refused(Box::new(refused)).explain(&MEANINGS);
+            (error.code(), error.to_string())
+        };
+        assert_eq!(said(403), (ErrorCode::AUTH, "log in anew".to_owned()));
+        assert_eq!(said(400), (ErrorCode::RATE_LIMITED, "too many".to_owned()));
+        let other = "the broker refused the connection with HTTP 503".to_owned();
+        assert_eq!(said(503), (ErrorCode::NETWORK, other));
+        let lost = HandshakeError::Lost(AdapterError::network("no route"));
+        assert_eq!(lost.explain(&MEANINGS), AdapterError::network("no route"));
+    }
+
+    #[test]
+    fn answers_have_their_class() {
+        let code = |status| {
+            let refused =
+                RefusedHandshake { status, headers: HeaderMap::new(), body: "token=abc".to_owned() };
+            let error = AdapterError::from(HandshakeError::Refused(Box::new(refused)));
+            assert!(!error.to_string().contains("abc"), "{error}");
+            error.code()
+        };
+        assert_eq!([code(401), code(403)], [ErrorCode::AUTH; 2]);
+        assert_eq!(code(429), ErrorCode::RATE_LIMITED);
+        assert_eq!(code(404), ErrorCode::PROTOCOL);
+        assert_eq!([code(502), code(302)], [ErrorCode::NETWORK; 2]);
+    }
 }

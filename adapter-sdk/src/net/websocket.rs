@@ -115,13 +115,31 @@ impl WebSocketRequest {
     }
 }
 
-/// What a broker says.
+/// A message, of the broker's or to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// A text frame.
     Text(Utf8Bytes),
     /// A binary frame.
     Binary(Bytes),
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<&'static str> for Message {
+    fn from(text: &'static str) -> Self {
+        Self::Text(Utf8Bytes::from_static(text))
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes.into())
+    }
 }
 
 /// An open WebSocket. It sends what is queued, answers pings, beats, and notices silence, all while [`Self::next`] is
@@ -170,6 +188,14 @@ impl WebSocket {
     /// Queues a binary message.
     pub fn queue_binary(&mut self, bytes: impl Into<Bytes>) {
         self.waiting.push_back(tungstenite::Message::Binary(bytes.into()));
+    }
+
+    /// Queues a message of either kind.
+    pub fn send(&mut self, message: Message) {
+        self.waiting.push_back(match message {
+            Message::Text(text) => tungstenite::Message::Text(text),
+            Message::Binary(bytes) => tungstenite::Message::Binary(bytes),
+        });
     }
 
     /// Messages that are queued and not sent yet.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use adapter_sdk::{
-    AdapterError, Connection, Mode, Refusal, Subscription, TickSink,
+    AdapterError, Connection, Mode, Packet, Refusal, Subscription, TickSink,
     instruments::Renewal,
     net::{Message, WebSocket},
     symbol,
@@ -18,7 +18,7 @@ use crate::{
     list::List,
     names,
     orders::{Orders, Said},
-    wire::Packet,
+    wire,
 };
 
 /// One connection of the market feed.
@@ -110,7 +110,7 @@ impl Session {
     }
 
     fn packet(&self, bytes: &[u8], sink: &mut TickSink) {
-        let Ok(packet) = Packet::parse(bytes) else {
+        let Ok(packet) = wire::Packet::parse(bytes) else {
             sink.undecodable();
             return;
         };
@@ -200,29 +200,16 @@ impl Connection for Session {
 }
 
 /// Publishes a packet, and no more of it than the mode that is subscribed brings: while that changes, packets of both modes
-/// come.
-///
-/// A packet of that mode is an image: the broker sends nothing of the instrument beside it. One of a lower mode knows less
-/// than what is shown, and is an update.
+/// come. A packet is an image: the broker sends nothing of the instrument beside it.
 fn publish(decoded: &Decoded, mode: Mode, sink: &mut TickSink) {
-    match (mode, decoded) {
-        (
-            Mode::Ltp,
-            Decoded::Ltp(tick) | Decoded::Quote(tick) | Decoded::Book(tick, _) | Decoded::Bookless(tick),
-        ) => {
-            sink.ltp(&tick.image());
-        }
-        (Mode::Quote, Decoded::Quote(tick) | Decoded::Book(tick, _) | Decoded::Bookless(tick)) => {
-            sink.quote(&tick.image());
-        }
-        (Mode::Depth, Decoded::Book(tick, book)) => {
-            sink.depth(&tick.image(), book.buy.levels(), book.sell.levels());
-        }
-        (Mode::Depth, Decoded::Bookless(tick)) => sink.beside_book(&tick.image()),
-        (Mode::Depth, Decoded::Deep(tick, book)) => sink.depth(tick, book.buy.levels(), book.sell.levels()),
+    let packet = match decoded {
+        Decoded::Ltp(tick) => Packet::Ltp(tick.image()),
+        Decoded::Quote(tick) => Packet::Quote(tick.image()),
+        Decoded::Book(tick, book) => Packet::Depth(tick.image(), book.buy(), book.sell()),
+        Decoded::Bookless(tick) => Packet::Values(tick.image()),
         // Nobody asks for this packet, and it has no values.
-        (Mode::Ltp | Mode::Quote, Decoded::Deep(..)) => {}
-        (_, Decoded::Ltp(tick)) => sink.ltp(tick),
-        (Mode::Depth, Decoded::Quote(tick)) => sink.quote(tick),
-    }
+        Decoded::Deep(..) if mode < Mode::Depth => return,
+        Decoded::Deep(tick, book) => Packet::Depth(*tick, book.buy(), book.sell()),
+    };
+    sink.publish(mode, &packet);
 }

@@ -4,7 +4,7 @@ use adapter_sdk::{Level, Price, Tick, read};
 
 use crate::{
     segment::Segment,
-    wire::{Body, Packet, Quote, Snap, Trade},
+    wire::{Body, Packet, Quote, Row, Snap, Trade},
 };
 
 /// Most levels on a side of any packet.
@@ -26,41 +26,7 @@ pub enum Decoded {
 }
 
 /// Both sides of a book, best levels first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Book {
-    /// Bids.
-    pub buy: Side,
-    /// Asks.
-    pub sell: Side,
-}
-
-/// One side of a book.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Side {
-    levels: [Level; MAX_LEVELS],
-    length: usize,
-}
-
-impl Default for Side {
-    fn default() -> Self {
-        let empty = Level { price: Price::from_nanos(0), quantity: 0, orders: None };
-        Self { levels: [empty; MAX_LEVELS], length: 0 }
-    }
-}
-
-impl Side {
-    /// The levels that are there.
-    pub fn levels(&self) -> &[Level] {
-        self.levels.get(..self.length).unwrap_or_default()
-    }
-
-    fn push(&mut self, level: Level) {
-        if let Some(free) = self.levels.get_mut(self.length) {
-            *free = level;
-            self.length += 1;
-        }
-    }
-}
+pub type Book = adapter_sdk::Book<MAX_LEVELS>;
 
 /// Makes a tick of a packet, under the number that its instrument is subscribed with.
 ///
@@ -87,14 +53,11 @@ pub fn tick(packet: &Packet, instrument: u32, is_index: bool) -> Decoded {
         Body::Depth(depth) => {
             let tick = with(tick, read::millis(depth.exchange_time_ms), Tick::exchange_ts_ns);
             let mut book = Book::default();
-            for (rows, side) in [(&depth.buy, &mut book.buy), (&depth.sell, &mut book.sell)] {
-                for row in rows {
-                    let orders = u32::try_from(row.orders).ok();
-                    if let Some(level) = level(row.price.into(), row.quantity.into(), orders, segment) {
-                        side.push(level);
-                    }
-                }
-            }
+            let of = |row: &Row| {
+                level(row.price.into(), row.quantity.into(), u32::try_from(row.orders).ok(), segment)
+            };
+            depth.buy.iter().filter_map(of).for_each(|level| book.push_buy(level));
+            depth.sell.iter().filter_map(of).for_each(|level| book.push_sell(level));
             Decoded::Deep(tick, book)
         }
     }
@@ -148,8 +111,11 @@ fn with_snap(mut tick: Tick, snap: &Snap, segment: Segment) -> (Tick, Book) {
     for record in &snap.best_five {
         if let Some(level) = level(record.price, record.quantity, Some(record.orders.into()), segment) {
             // The Python SDK takes everything but 0 for a buy, too.
-            let side = if record.flag == 0 { &mut book.sell } else { &mut book.buy };
-            side.push(level);
+            if record.flag == 0 {
+                book.push_sell(level);
+            } else {
+                book.push_buy(level);
+            }
         }
     }
     (tick, book)
@@ -280,7 +246,7 @@ mod tests {
             *record = Record { flag, quantity, price, orders: 9 };
         }
         let (_, book) = snap(PRE_OPEN, &Snap { best_five: records, ..NO_SNAP });
-        let quantities = |side: &Side| side.levels().iter().map(|level| level.quantity).collect::<Vec<_>>();
-        assert_eq!((quantities(&book.buy), quantities(&book.sell)), (vec![2, 3, 4], vec![1]));
+        let quantities = |side: &[Level]| side.iter().map(|level| level.quantity).collect::<Vec<_>>();
+        assert_eq!((quantities(book.buy()), quantities(book.sell())), (vec![2, 3, 4], vec![1]));
     }
 }

@@ -248,7 +248,7 @@ fn compare_packet(line: &Value) -> (usize, usize) {
     let wanted = Wanted { expected: &expected[0], divisor, is_index, is_cash: segment.is_cash() };
     let mode = wanted.whole("subscription_mode");
     let compare_book = |book: &decode::Book, buy: Vec<Level>, sell: Vec<Level>| {
-        assert_eq!((book.buy.levels(), book.sell.levels()), (&buy[..], &sell[..]), "{}", line["id"]);
+        assert_eq!((book.buy(), book.sell()), (&buy[..], &sell[..]), "{}", line["id"]);
         buy.len() + sell.len()
     };
     let levels = match decode::tick(&packet, 7, is_index) {
@@ -368,6 +368,6 @@ fn the_live_tick_of_infy_reads_as_it_was_published() {
         .total_buy_quantity(0)
         .total_sell_quantity(0);
     assert_eq!(tick, wanted);
-    assert_eq!(book.buy.levels()[0].price, rupees(1_907.0));
-    assert_eq!(book.sell.levels()[4].price, rupees(1_907.55));
+    assert_eq!(book.buy()[0].price, rupees(1_907.0));
+    assert_eq!(book.sell()[4].price, rupees(1_907.55));
 }

@@ -71,7 +71,7 @@ impl Keys {
     async fn open(&self, url: &str, first: &[&str], settings: &Settings) -> Result<WebSocket, AdapterError> {
         let url = self.signed(url, first);
         let request = WebSocketRequest::new(url.as_str())
-            .heartbeat(Heartbeat::Ping(settings.ping))
+            .heartbeat(Heartbeat::Ping(settings.ping()))
             .stall_after(settings.stall)
             .max_message_bytes(MAX_MESSAGE_BYTES);
         settings.network.websocket(request).await.map_err(refused_handshake)

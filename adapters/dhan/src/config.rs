@@ -1,112 +1,101 @@
 //! The settings: as a person writes them, and checked.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use adapter_sdk::{
     AdapterError,
     instruments::Outdated,
-    net::{Network, NetworkConfig},
-    settings,
+    net::Network,
+    settings::{Count, Folder, HttpBase, HttpUrl, Kind, Millis, Seconds, WebSocketUrl},
 };
-use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::wire::depth::Tier;
 
 /// Sockets that the broker allows an account. A further one ends the oldest.
 const SOCKETS: usize = 5;
 
-const DEPTH_SOCKETS: RangeInclusive<usize> = 0..=SOCKETS - 1;
-const BATCH_SIZE: RangeInclusive<usize> = 1..=100;
-const BATCH_INTERVAL_MS: RangeInclusive<u64> = 0..=10_000;
-const STALL_SECONDS: RangeInclusive<f64> = 0.5..=300.0;
-
 /// Pings in the silence that counts as death. The broker's own come every ten seconds, which is too seldom to notice
 /// one soon.
 const PINGS_IN_STALL: f64 = 3.0;
 
-/// The adapter's table in `plugins.toml`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// The live feed.
-    ws_url: String,
-    /// The feed of books of 20 levels.
-    depth20_url: String,
-    /// The feed of books of 200 levels.
-    depth200_url: String,
-    /// The REST interface.
-    api_url: String,
-    /// Where accounts log in.
-    auth_url: String,
-    /// The list of instruments in its compact form.
-    instruments_url: String,
-    /// Where the list of instruments is kept.
-    cache_dir: Option<PathBuf>,
-    /// What is done when the list of today cannot be had: `refuse` or `use`.
-    outdated_list: Outdated,
-    /// Most levels of a book that the account is entitled to: 5, 20 or 200.
-    depth: u16,
-    /// Most sockets for books of 20 levels beside each connection.
-    depth20_sockets: usize,
-    /// Most sockets for books of 200 levels beside each connection.
-    depth200_sockets: usize,
-    /// Most instruments in one message.
-    batch_size: usize,
-    /// Pause between two batches of subscriptions.
-    batch_interval_ms: u64,
-    /// Silence after which a socket is taken for dead.
-    stall_seconds: f64,
-    /// The way to the broker.
-    network: NetworkConfig,
-}
+/// Most levels of a book: 5, 20 or 200.
+#[derive(Debug)]
+pub(crate) enum Entitlement {}
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            ws_url: "wss://api-feed.dhan.co/".to_owned(),
-            depth20_url: "wss://depth-api-feed.dhan.co/twentydepth".to_owned(),
-            // The documents say /twohundreddepth, which resets the connection; the broker's package has this.
-            depth200_url: "wss://full-depth-api.dhan.co/".to_owned(),
-            api_url: "https://api.dhan.co/v2".to_owned(),
-            auth_url: "https://auth.dhan.co".to_owned(),
-            instruments_url: "https://images.dhan.co/api-data/api-scrip-master.csv".to_owned(),
-            cache_dir: None,
-            outdated_list: Outdated::Refuse,
-            depth: 5,
-            depth20_sockets: 1,
-            depth200_sockets: 1,
-            batch_size: *BATCH_SIZE.end(),
-            batch_interval_ms: 100,
-            stall_seconds: 12.0,
-            network: NetworkConfig::default(),
+impl Kind for Entitlement {
+    type Raw = u16;
+    type Default = u16;
+    type Range = ();
+    type Checked = u16;
+
+    fn raw(default: u16) -> u16 {
+        default
+    }
+
+    fn check(key: &str, levels: u16, _: Option<()>) -> Result<u16, AdapterError> {
+        match levels {
+            5 | 20 | 200 => Ok(levels),
+            other => Err(AdapterError::config(format!("{key} is {other}, but must be 5, 20 or 200"))),
         }
+    }
+
+    fn schema(default: u16, _: Option<()>) -> Value {
+        json!({"enum": [5, 20, 200], "default": default})
     }
 }
 
-/// Checked settings.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) ws_url: String,
-    pub(crate) depth20_url: String,
-    pub(crate) depth200_url: String,
-    /// Without a slash at its end, as the next one.
-    pub(crate) api_url: String,
-    pub(crate) auth_url: String,
-    pub(crate) instruments_url: String,
-    pub(crate) cache_dir: Option<PathBuf>,
-    pub(crate) outdated_list: Outdated,
-    /// Sockets for deep books that the account is entitled to.
-    pub(crate) depth20_sockets: usize,
-    pub(crate) depth200_sockets: usize,
-    pub(crate) batch_size: usize,
-    pub(crate) batch_interval: Duration,
-    pub(crate) stall: Duration,
-    /// Pause between two pings.
-    pub(crate) ping: Duration,
-    pub(crate) network: Network,
+adapter_sdk::settings! {
+    Config => pub(crate) struct Settings {
+        /// The live feed
+        ws_url: WebSocketUrl = "wss://api-feed.dhan.co/";
+        /// The feed of books of 20 levels
+        depth20_url: WebSocketUrl = "wss://depth-api-feed.dhan.co/twentydepth";
+        // The documents say /twohundreddepth, which resets the connection; the broker's package has this.
+        /// The feed of books of 200 levels
+        depth200_url: WebSocketUrl = "wss://full-depth-api.dhan.co/";
+        /// The REST interface
+        api_url: HttpBase = "https://api.dhan.co/v2";
+        /// Where accounts log in
+        auth_url: HttpBase = "https://auth.dhan.co";
+        /// The list of instruments in its compact form
+        instruments_url: HttpUrl = "https://images.dhan.co/api-data/api-scrip-master.csv";
+        /// Where the list of instruments is kept
+        cache_dir: Folder = ();
+        /// When the list of today cannot be had: refuse to connect, or use the last one, whose numbers may mean other
+        /// instruments by now
+        outdated_list: Outdated = Outdated::Refuse;
+        /// Most levels of a book that the account is entitled to
+        depth: Entitlement = 5;
+        /// Most sockets for books of 20 levels beside each connection, 50 instruments on each
+        depth20_sockets: Count = 1, in 0..=SOCKETS - 1;
+        /// Most sockets for books of 200 levels beside each connection, one instrument on each
+        depth200_sockets: Count = 1, in 0..=SOCKETS - 1;
+        /// Most instruments in one message
+        batch_size: Count = 100, in 1..=100;
+        /// Pause between two batches of subscriptions
+        batch_interval("batch_interval_ms"): Millis = 100, in 0..=10_000;
+        /// Silence after which a socket is taken for dead
+        stall("stall_seconds"): Seconds = 12.0, in 0.5..=300.0;
+        /// The way to the broker
+        network: Network = ();
+    }
 }
 
 impl Settings {
+    /// Checks what its settings are together.
+    pub(crate) fn checked(self) -> Result<Self, AdapterError> {
+        let sockets = self.depth_sockets(Tier::Twenty) + self.depth_sockets(Tier::TwoHundred);
+        if sockets >= SOCKETS {
+            return Err(AdapterError::config(format!(
+                "depth20_sockets and depth200_sockets are {sockets} together, but must be at most {}: the broker allows an \
+                 account {SOCKETS} sockets, and the live feed is one",
+                SOCKETS - 1
+            )));
+        }
+        Ok(self)
+    }
+
     /// Address of a depth feed.
     pub(crate) fn depth_url(&self, tier: Tier) -> &str {
         match tier {
@@ -115,75 +104,37 @@ impl Settings {
         }
     }
 
-    /// Most sockets of a depth feed beside a connection.
+    /// Most sockets of a depth feed beside a connection, of those that the account is entitled to.
     pub(crate) const fn depth_sockets(&self, tier: Tier) -> usize {
         match tier {
-            Tier::Twenty => self.depth20_sockets,
-            Tier::TwoHundred => self.depth200_sockets,
+            Tier::Twenty if self.depth >= 20 => self.depth20_sockets,
+            Tier::TwoHundred if self.depth >= 200 => self.depth200_sockets,
+            Tier::Twenty | Tier::TwoHundred => 0,
         }
     }
-}
 
-impl Config {
-    /// Checks the settings.
-    pub(crate) fn check(self) -> Result<Settings, AdapterError> {
-        let depth20_sockets = settings::within("depth20_sockets", self.depth20_sockets, &DEPTH_SOCKETS)?;
-        let depth200_sockets = settings::within("depth200_sockets", self.depth200_sockets, &DEPTH_SOCKETS)?;
-        let (depth20_sockets, depth200_sockets) = match self.depth {
-            5 => (0, 0),
-            20 => (depth20_sockets, 0),
-            200 => (depth20_sockets, depth200_sockets),
-            other => {
-                return Err(AdapterError::config(format!("depth is {other}, but must be 5, 20 or 200")));
-            }
-        };
-        if depth20_sockets + depth200_sockets >= SOCKETS {
-            return Err(AdapterError::config(format!(
-                "depth20_sockets and depth200_sockets are {} together, but must be at most {}: the broker allows an \
-                 account {SOCKETS} sockets, and the live feed is one",
-                depth20_sockets + depth200_sockets,
-                SOCKETS - 1
-            )));
-        }
-        let interval_ms = settings::within("batch_interval_ms", self.batch_interval_ms, &BATCH_INTERVAL_MS)?;
-        let stall = settings::seconds("stall_seconds", self.stall_seconds, &STALL_SECONDS)?;
-        Ok(Settings {
-            ws_url: settings::websocket("ws_url", self.ws_url)?,
-            depth20_url: settings::websocket("depth20_url", self.depth20_url)?,
-            depth200_url: settings::websocket("depth200_url", self.depth200_url)?,
-            api_url: settings::http_base("api_url", self.api_url)?,
-            auth_url: settings::http_base("auth_url", self.auth_url)?,
-            instruments_url: settings::http("instruments_url", self.instruments_url)?,
-            cache_dir: self.cache_dir,
-            outdated_list: self.outdated_list,
-            depth20_sockets,
-            depth200_sockets,
-            batch_size: settings::within("batch_size", self.batch_size, &BATCH_SIZE)?,
-            batch_interval: Duration::from_millis(interval_ms),
-            stall,
-            ping: stall.div_f64(PINGS_IN_STALL),
-            network: Network::new(self.network)?,
-        })
+    /// Pause between two pings.
+    pub(crate) fn ping(&self) -> Duration {
+        self.stall.div_f64(PINGS_IN_STALL)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
 
     fn check(json: &str) -> Result<Settings, String> {
         let config: Config = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        config.check().map_err(|error| error.to_string())
+        config.check().and_then(Settings::checked).map_err(|error| error.to_string())
     }
 
     #[test]
     fn defaults_are_those_of_the_documentation() {
         let settings = check("{}").unwrap();
-        assert_eq!((settings.depth20_sockets, settings.depth200_sockets), (0, 0));
-        assert_eq!(settings.ping, Duration::from_secs(4));
-        let schema: Value = serde_json::from_str(crate::CONFIG_SCHEMA).unwrap();
+        let sockets = [Tier::Twenty, Tier::TwoHundred].map(|tier| settings.depth_sockets(tier));
+        assert_eq!(sockets, [0, 0]);
+        assert_eq!(settings.ping(), Duration::from_secs(4));
+        let schema: Value = serde_json::from_str(Config::schema()).unwrap();
         let properties = &schema["properties"];
         for (key, value) in [
             ("ws_url", json!(settings.ws_url)),
@@ -198,7 +149,7 @@ mod tests {
             ("depth200_sockets", json!(Config::default().depth200_sockets)),
             ("batch_size", json!(settings.batch_size)),
             ("batch_interval_ms", json!(100)),
-            ("stall_seconds", json!(12)),
+            ("stall_seconds", json!(12.0)),
         ] {
             assert_eq!(properties[key]["default"], value, "{key}");
         }

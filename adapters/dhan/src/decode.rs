@@ -44,45 +44,8 @@ pub enum Decoded {
     Nothing,
 }
 
-/// A book of at most [`LEVELS`] levels on each side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Book {
-    buy: Side,
-    sell: Side,
-}
-
-impl Book {
-    /// Bids, best first.
-    pub fn buy(&self) -> &[Level] {
-        self.buy.levels()
-    }
-
-    /// Asks, best first.
-    pub fn sell(&self) -> &[Level] {
-        self.sell.levels()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Side {
-    rows: [Level; LEVELS],
-    length: usize,
-}
-
-const NO_LEVEL: Level = Level { price: Price::from_nanos(0), quantity: 0, orders: None };
-
-impl Side {
-    fn levels(&self) -> &[Level] {
-        self.rows.get(..self.length).unwrap_or_default()
-    }
-
-    fn push(&mut self, level: Option<Level>) {
-        if let (Some(level), Some(free)) = (level, self.rows.get_mut(self.length)) {
-            *free = level;
-            self.length += 1;
-        }
-    }
-}
+/// A book of the live feed.
+pub type Book = adapter_sdk::Book<LEVELS>;
 
 /// Makes a tick of a packet, under the number that its instrument is subscribed with.
 ///
@@ -209,11 +172,12 @@ fn with_count(tick: Tick, value: u32, set: fn(Tick, i64) -> Tick) -> Tick {
 }
 
 fn book(levels: &[live::Level; LEVELS], segment: Segment) -> Book {
-    let empty = Side { rows: [NO_LEVEL; LEVELS], length: 0 };
-    let mut book = Book { buy: empty, sell: empty };
+    let mut book = Book::new();
     for level in levels {
-        book.buy.push(row(level.bid_price, level.bid_quantity, level.bid_orders, segment));
-        book.sell.push(row(level.ask_price, level.ask_quantity, level.ask_orders, segment));
+        let bid = row(level.bid_price, level.bid_quantity, level.bid_orders, segment);
+        let ask = row(level.ask_price, level.ask_quantity, level.ask_orders, segment);
+        bid.into_iter().for_each(|level| book.push_buy(level));
+        ask.into_iter().for_each(|level| book.push_sell(level));
     }
     book
 }

@@ -23,18 +23,15 @@ mod session;
 mod shared;
 pub mod wire;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
     Subscription,
     abi::ErrorCode,
-    instruments::{Access, ListSource, Master, SEGMENTS},
+    instruments::{Access, ListSource, Master, SEGMENTS, Sheet as _},
     net::{Http, RateLimit},
-    symbol,
+    session::{Batches, Listed, Session},
     tracing::warn,
 };
 
@@ -43,9 +40,9 @@ use self::{
     auth::{Keys, disconnected},
     config::{Config, Settings},
     deep::Deep,
-    list::{Instruments, MAX_BYTES},
-    segment::{Key, Segment},
-    session::Session,
+    list::{DhanList, Instruments},
+    segment::Segment,
+    session::DhanFeed,
     shared::{Shared, Suspicion},
 };
 
@@ -64,8 +61,6 @@ const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(3);
 /// REST requests per second. The broker allows five for data.
 const REQUESTS_PER_SECOND: f64 = 5.0;
 
-const CONFIG_SCHEMA: &str = include_str!("../config.schema.json");
-
 /// One account's way to the broker.
 #[derive(Debug)]
 pub struct Dhan {
@@ -77,7 +72,7 @@ pub struct Dhan {
 
 impl Adapter for Dhan {
     type Config = Config;
-    type Connection = Session;
+    type Connection = Session<DhanFeed>;
 
     fn manifest() -> Manifest {
         Manifest::new("dhan", env!("CARGO_PKG_VERSION"))
@@ -85,19 +80,19 @@ impl Adapter for Dhan {
             .limits(SYMBOLS_PER_CONNECTION, CONNECTIONS)
             // The broker blocks those who insist.
             .backoff(Backoff { first: Duration::from_secs(1), ..Backoff::default() })
-            .config_schema(CONFIG_SCHEMA)
+            .config_schema(Config::schema())
             .credentials_schema(include_str!("../credentials.schema.json"))
     }
 
     fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
-        let settings = Arc::new(config.check()?);
+        let settings = Arc::new(config.check()?.checked()?);
         let http = settings.network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
         let source = ListSource {
             adapter: "dhan",
             cache_dir: settings.cache_dir.clone(),
             urls: vec![settings.instruments_url.clone()],
             segments: SEGMENTS,
-            max_bytes: MAX_BYTES,
+            max_bytes: DhanList::MAX_BYTES,
             timeout: DOWNLOAD_TIMEOUT,
             renewed_at: LIST_RENEWED_AT,
             outdated: settings.outdated_list,
@@ -111,7 +106,8 @@ impl Adapter for Dhan {
         let Some(list) = self.master.list() else {
             return Err(Refusal::Refused("The list of instruments is not there yet".to_owned()));
         };
-        let key = lookup(&list, &wanted.exchange, &wanted.symbol)
+        let key = list
+            .find(&wanted.exchange, &wanted.symbol)
             .map_err(|refusal| self.master.explain(&wanted.exchange, &wanted.symbol, refusal))?;
         let levels =
             if wanted.mode == Mode::Depth && key.segment != Segment::Index { wanted.depth } else { 0 };
@@ -124,7 +120,7 @@ impl Adapter for Dhan {
         self.master.prepare(&Access::Public).await
     }
 
-    async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
+    async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError> {
         let keys = Keys::read(credentials)?;
         if let Some(suspicion) = self.shared.suspicion() {
             match (keys.check(&self.http, &self.settings).await, suspicion) {
@@ -136,29 +132,17 @@ impl Adapter for Dhan {
                 (Err(error), _) => warn!(%error, "The broker does not say whether the token is good"),
             }
         }
-        let list =
-            self.master.list().ok_or_else(|| AdapterError::network("there is no list of instruments yet"))?;
+        let listed = Listed::of(&self.master, Access::Public)?;
         let opened = keys.open_live(&self.settings).await;
         let socket = opened.inspect_err(|error| self.shared.not_opened(error))?;
-        let renewal = self.master.renewal(Access::Public);
-        let settings = Arc::clone(&self.settings);
-        let deep = Deep::new(keys, Arc::clone(&settings));
-        Ok(Session::new(socket, settings, list, renewal, deep, self.shared.clone()))
+        let deep = Deep::new(keys, Arc::clone(&self.settings));
+        let batches = Batches::of(self.settings.batch_size).every(self.settings.batch_interval);
+        Session::open(DhanFeed::new(deep, self.shared.clone()), socket, listed, batches).await
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
         login::step(&self.http, &self.settings, fields).await
     }
-}
-
-/// The broker's key of an instrument. What has expired has none, even if the list says so: the broker gives its id to
-/// something else.
-fn lookup(list: &Instruments, exchange: &str, symbol: &str) -> Result<Key, Refusal> {
-    if symbol::has_expired(exchange, symbol, SystemTime::now()) {
-        return Err(Refusal::UnknownInstrument(format!("{symbol} on {exchange} has expired")));
-    }
-    list.key(exchange, symbol)
-        .ok_or_else(|| Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}")))
 }
 
 adapter_sdk::export_adapter!(Dhan);

@@ -1,17 +1,8 @@
-//! The broker's list of instruments: a CSV file of some two hundred thousand rows, read row by row.
-
-use std::{
-    fs::File,
-    io::{BufReader, Read},
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+//! The broker's list of instruments: a CSV file of some two hundred thousand rows.
 
 use adapter_sdk::{
-    AdapterError,
-    instruments::{self, List, Rows, Summary, Table, TableBuilder},
+    instruments::{Catalog, Names, Sheet},
     ist::Day,
-    symbol,
 };
 
 use crate::{
@@ -19,173 +10,72 @@ use crate::{
     segment::{Key, Segment},
 };
 
-/// Longest list that is taken, in bytes. It has some tens of megabytes.
-pub const MAX_BYTES: u64 = 256 << 20;
-
-/// Most rows that are read.
-const MAX_ROWS: usize = 2_000_000;
-
-/// Bytes that are read at once.
-const BUFFER_BYTES: usize = 1 << 17;
-
-/// Columns that are needed, found by name: their order and number have changed before.
-const COLUMNS: [&str; 10] = [
-    "SEM_SMST_SECURITY_ID",
-    "SEM_EXM_EXCH_ID",
-    "SEM_SEGMENT",
-    "SEM_INSTRUMENT_NAME",
-    "SEM_TRADING_SYMBOL",
-    "SEM_CUSTOM_SYMBOL",
-    "SEM_EXPIRY_DATE",
-    "SEM_STRIKE_PRICE",
-    "SEM_OPTION_TYPE",
-    "SEM_SERIES",
-];
-
 /// The instruments of a list, by OpenAlgo's names and by the broker's key.
-#[derive(Debug, PartialEq)]
-pub struct Instruments {
-    table: Table<Key>,
-    /// Rows that make no sense, and those of markets that the feed has no segment for.
-    skipped: usize,
-    /// Rows of what had expired already.
-    expired: usize,
-}
+pub type Instruments = Catalog<DhanList, 10>;
 
-/// A name that another row may have a better claim to.
-struct Claim {
-    rank: usize,
-    exchange: &'static str,
+/// The layout of the list.
+#[derive(Debug)]
+pub struct DhanList {
+    today: Day,
+    /// Kept for its room.
     symbol: String,
-    key: Key,
 }
 
-impl Instruments {
-    /// Reads a list, as it is on a day. Rows that make no sense, those of markets that the feed does not have, and
-    /// those of what has expired are left out and counted.
-    ///
-    /// # Errors
-    /// When it is no such list: a column is missing, or there is not a single instrument.
-    pub fn read(input: impl Read, today: Day) -> Result<Self, AdapterError> {
-        let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, input));
-        let places = places(rows.read()?)?;
-        let mut builder = TableBuilder::new();
-        // In the order of their claims: a name is that of the first who has it.
-        let mut later: Vec<Claim> = Vec::new();
-        let mut symbol = String::new();
-        let (mut skipped, mut expired) = (0, 0);
-        for _ in 0..MAX_ROWS {
-            let Some(record) = rows.read()? else { break };
-            let taken = read_row(record, &places).and_then(|(id, row)| {
-                let place = row.place()?;
-                let rank = row.write_symbol(place, &mut symbol)?;
-                Some((Key { segment: place.segment, id }, row, place.exchange, rank))
-            });
-            let Some((key, row, exchange, rank)) = taken else {
-                skipped += 1;
-                continue;
-            };
-            let has_expired = |expiry: Day| expiry < today;
-            if !matches!(key.segment, Segment::Index | Segment::NseEquity | Segment::BseEquity)
-                && row.expiry().is_none_or(has_expired)
-            {
-                expired += 1;
-                continue;
-            }
-            if rank == 0 {
-                builder.add(exchange, &symbol, key);
-            } else {
-                later.push(Claim { rank, exchange, symbol: symbol.clone(), key });
-            }
-            if key.segment == Segment::Index && row.trading_symbol != symbol {
-                // The broker's names of indices work too.
-                let symbol = row.trading_symbol.to_owned();
-                later.push(Claim { rank: usize::MAX, exchange, symbol, key });
-            }
+impl Sheet<10> for DhanList {
+    type Key = Key;
+
+    const COLUMNS: [&'static str; 10] = [
+        "SEM_SMST_SECURITY_ID",
+        "SEM_EXM_EXCH_ID",
+        "SEM_SEGMENT",
+        "SEM_INSTRUMENT_NAME",
+        "SEM_TRADING_SYMBOL",
+        "SEM_CUSTOM_SYMBOL",
+        "SEM_EXPIRY_DATE",
+        "SEM_STRIKE_PRICE",
+        "SEM_OPTION_TYPE",
+        "SEM_SERIES",
+    ];
+
+    fn begin(today: Day) -> Self {
+        Self { today, symbol: String::new() }
+    }
+
+    fn row(&mut self, cells: [Option<&str>; 10], names: &mut Names<Key>) -> Option<()> {
+        let [id, exchange, segment, kind, trading_symbol, custom_symbol, expiry, strike, option_type, series] =
+            cells;
+        let row = Row {
+            exchange: exchange?,
+            segment: segment?,
+            kind: kind?,
+            trading_symbol: trading_symbol?,
+            // It is for people, and a second way to the underlying.
+            custom_symbol: custom_symbol.unwrap_or_default(),
+            expiry: expiry?,
+            strike: strike?,
+            option_type: option_type?,
+            series: series?,
+        };
+        let (id, place) = (security_id(id?)?, row.place()?);
+        let rank = row.write_symbol(place, &mut self.symbol)?;
+        let key = Key { segment: place.segment, id };
+        if !matches!(key.segment, Segment::Index | Segment::NseEquity | Segment::BseEquity)
+            && row.expiry().is_none_or(|expiry| expiry < self.today)
+        {
+            names.expired();
+            return Some(());
         }
-        later.sort_by_key(|claim| claim.rank);
-        for Claim { exchange, symbol, key, .. } in &later {
-            builder.add(exchange, symbol, *key);
+        if rank == 0 {
+            names.add(place.exchange, &self.symbol, key);
+        } else {
+            names.add_unless_taken(rank, place.exchange, &self.symbol, key);
         }
-        skipped += builder.skipped();
-        let table = builder.build();
-        if table.is_empty() {
-            return Err(AdapterError::protocol("the broker's list of instruments has none"));
+        if key.segment == Segment::Index && row.trading_symbol != self.symbol {
+            // The broker's names of indices work too.
+            names.add_unless_taken(usize::MAX, place.exchange, row.trading_symbol, key);
         }
-        Ok(Self { table, skipped, expired })
+        Some(())
     }
-
-    /// The broker's key of an instrument, by any spelling of its name that is clear.
-    pub fn key(&self, exchange: &str, symbol: &str) -> Option<Key> {
-        symbol::find(exchange, symbol, |name| self.table.get(exchange, name))
-    }
-
-    /// Exchange and symbol of a key.
-    pub fn name(&self, key: Key) -> Option<(&str, &str)> {
-        self.table.name(key)
-    }
-
-    /// Rows that were left out because they had expired.
-    pub const fn expired(&self) -> usize {
-        self.expired
-    }
-}
-
-impl List for Instruments {
-    fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
-        let path = files.first().map_or(Path::new(""), PathBuf::as_path);
-        let file = File::open(path)
-            .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
-        Self::read(file.take(MAX_BYTES), Day::at(SystemTime::now()))
-    }
-
-    fn summary(&self) -> Summary {
-        Summary {
-            instruments: self.table.len(),
-            skipped: self.skipped + self.expired,
-            bytes: self.table.bytes(),
-        }
-    }
-
-    fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
-        Box::new(self.table.names())
-    }
-
-    fn hold(&mut self, last: &Self, is_held: &dyn Fn(&str, &str) -> bool) -> usize {
-        let held = self.table.with_missing_of(&last.table, |exchange, symbol, _| is_held(exchange, symbol));
-        held.map_or(0, |(table, count)| {
-            self.table = table;
-            count
-        })
-    }
-}
-
-fn places(header: Option<&instruments::Row>) -> Result<[usize; COLUMNS.len()], AdapterError> {
-    let mut places = [0; COLUMNS.len()];
-    for (place, column) in places.iter_mut().zip(COLUMNS) {
-        *place = header.and_then(|header| header.position(column)).ok_or_else(|| {
-            AdapterError::protocol(format!("the broker's list of instruments has no column {column}"))
-        })?;
-    }
-    Ok(places)
-}
-
-fn read_row<'a>(record: &'a instruments::Row, places: &[usize; COLUMNS.len()]) -> Option<(u32, Row<'a>)> {
-    let [id, exchange, segment, kind, trading_symbol, custom_symbol, expiry, strike, option_type, series] =
-        places.map(|place| record.get(place));
-    let row = Row {
-        exchange: exchange?,
-        segment: segment?,
-        kind: kind?,
-        trading_symbol: trading_symbol?,
-        // It is for people, and a second way to the underlying.
-        custom_symbol: custom_symbol.unwrap_or_default(),
-        expiry: expiry?,
-        strike: strike?,
-        option_type: option_type?,
-        series: series?,
-    };
-    Some((security_id(id?)?, row))
 }
 
 /// Requests have it as text, packets as a number: only what is the same in both can be told apart.
@@ -196,6 +86,7 @@ fn security_id(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use adapter_sdk::{AdapterError, instruments::List as _};
     use proptest::prelude::*;
 
     use super::*;
@@ -226,7 +117,7 @@ NSE,E,1
     }
 
     fn read(text: &str) -> Result<Instruments, AdapterError> {
-        Instruments::read(text.as_bytes(), today())
+        Instruments::parse_on(text.as_bytes(), today())
     }
 
     #[test]
@@ -251,7 +142,7 @@ NSE,E,1
         // The broker's name of an index works too.
         assert_eq!(list.key("NSE_INDEX", "NIFTY NEXT 50"), list.key("NSE_INDEX", "NIFTYNXT50"));
         assert_eq!(list.key("NFO", "NIFTY30JUN26FUT"), None);
-        assert_eq!((list.summary().instruments, list.skipped, list.expired()), (10, 4, 1));
+        assert_eq!((list.summary().instruments, list.skipped(), list.expired()), (10, 4, 1));
     }
 
     #[test]
@@ -285,13 +176,13 @@ NSE,E,1
             let id = |symbol| list.key("NSE", symbol).map(|key| key.id);
             assert_eq!((id("BEFORE"), id("BEHIND")), (Some(7), Some(9)), "{damaged}");
             assert_eq!(id("DAMAGED"), is_kept.then_some(8), "{damaged}");
-            assert_eq!(list.skipped, usize::from(!is_kept), "{damaged}");
+            assert_eq!(list.skipped(), usize::from(!is_kept), "{damaged}");
         }
         // A file that was cut off in its last row.
         let whole = [header, &row("7", "BEFORE", "X"), &row("9", "BEHIND", "X")].join("\n");
         for length in whole.len() - 30..whole.len() - 2 {
             let list = read(whole.get(..length).unwrap()).unwrap();
-            assert_eq!((list.table.len(), list.skipped), (1, 1), "{length}");
+            assert_eq!((list.len(), list.skipped()), (1, 1), "{length}");
         }
     }
 
@@ -332,7 +223,7 @@ NSE,E,1
         ) {
             let mut lines: Vec<&[u8]> = LIST.lines().take(12).map(str::as_bytes).collect();
             lines.insert(place, &damage);
-            let list = Instruments::read(lines.join(&b'\n').as_slice(), today()).unwrap();
+            let list = Instruments::parse_on(lines.join(&b'\n').as_slice(), today()).unwrap();
             for (exchange, symbol) in [("NSE_INDEX", "NIFTY"), ("NSE", "RELIANCE"), ("BSE", "OTHER"), ("NFO", "NIFTY25AUG26FUT")] {
                 prop_assert!(list.key(exchange, symbol).is_some(), "{symbol}");
             }
@@ -340,11 +231,11 @@ NSE,E,1
 
         #[test]
         fn nothing_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), cut in 0_usize..2_000) {
-            let _any = Instruments::read(bytes.as_slice(), today());
+            let _any = Instruments::parse_on(bytes.as_slice(), today());
             let mut list = LIST.as_bytes().to_vec();
             let at = cut.min(list.len());
             list.splice(at..at, bytes);
-            let _any = Instruments::read(list.as_slice(), today());
+            let _any = Instruments::parse_on(list.as_slice(), today());
         }
     }
 }

@@ -1,37 +1,12 @@
 //! What the broker is asked for. Pure.
 
-use adapter_sdk::{
-    Mode,
-    plan::{Change, Feed, Plan},
-};
+use adapter_sdk::{Mode, plan::Change};
 use serde::Serialize;
 
 use crate::{segment::Key, wire::depth::Tier};
 
 /// Says goodbye. The broker's package sends an old binary header after it, which the broker does not need.
 pub(crate) const DISCONNECT: &str = r#"{"RequestCode":12}"#;
-
-/// Subscribes once more what is subscribed and stays silent.
-pub(crate) fn repeat(plan: &Plan<Key>, keys: &[Key], most: usize) -> Vec<String> {
-    let told = |key: &Key| plan.feed(key).and_then(Feed::told).map(|mode| (*key, Some(mode)));
-    let same: Vec<Change<Key>> =
-        keys.iter().filter_map(told).map(|(key, mode)| Change { key, before: mode, now: mode }).collect();
-    same.chunks(most.max(1)).flat_map(changes).collect()
-}
-
-/// Ends all subscriptions of the live feed, so that what is wanted after this is subscribed anew.
-pub(crate) fn end_all(
-    plan: &mut Plan<Key>,
-    instruments: impl Iterator<Item = u32>,
-    most: usize,
-) -> Vec<String> {
-    instruments.for_each(|instrument| plan.drop(instrument));
-    let mut messages = Vec::new();
-    while plan.has_changes() {
-        messages.extend(changes(&plan.changes(most.max(1))));
-    }
-    messages
-}
 
 /// Subscribes deep books. There is a code for the contrary, but which one it is differs between the broker's documents
 /// and its package, and with either of them books go on coming.
@@ -123,6 +98,8 @@ fn text(request: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use adapter_sdk::plan::Plan;
+
     use super::*;
     use crate::segment::Segment;
 
@@ -180,9 +157,14 @@ mod tests {
         plan.want(2, OPTION, Mode::Depth);
         plan.changes(100);
         let nobody = Key { segment: Segment::NseEquity, id: 1 };
-        assert_eq!(codes(&repeat(&plan, &[SHARE, nobody, OPTION], 100)), ["18", "22", "17", "21"]);
-        assert_eq!(codes(&repeat(&plan, &[SHARE, OPTION], 1)), ["18", "17", "22", "21"]);
-        assert_eq!(codes(&end_all(&mut plan, [1, 2].into_iter(), 100)), ["18", "22"]);
+        let repeat = |plan: &mut Plan<Key>| [SHARE, nobody, OPTION].iter().for_each(|key| plan.repeat(key));
+        repeat(&mut plan);
+        assert_eq!(codes(&changes(&plan.changes(100))), ["18", "22", "17", "21"]);
+        repeat(&mut plan);
+        let one_by_one = [plan.changes(1), plan.changes(1)].map(|one| codes(&changes(&one)));
+        assert_eq!(one_by_one.concat(), ["18", "17", "22", "21"]);
+        [1, 2].into_iter().for_each(|instrument| plan.drop(instrument));
+        assert_eq!(codes(&changes(&plan.changes(100))), ["18", "22"]);
         plan.want(1, SHARE, Mode::Quote);
         assert_eq!(codes(&changes(&plan.changes(100))), ["17"]);
     }

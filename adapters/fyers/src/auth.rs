@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use adapter_sdk::{AdapterError, Credentials, net::HttpRequest};
+use adapter_sdk::{AdapterError, Credentials, Token, net::HttpRequest};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -21,8 +21,7 @@ const LONGEST_SECONDS: f64 = 31_536_000.0;
 /// Keys of today. They are never shown, and wiped from memory.
 #[derive(Clone)]
 pub(crate) struct Keys {
-    app_id: Option<Zeroizing<String>>,
-    access_token: Zeroizing<String>,
+    token: Token,
     hsm_key: Zeroizing<String>,
     /// For how long the token is good.
     lasts: Option<Duration>,
@@ -56,20 +55,12 @@ impl Keys {
     /// # Errors
     /// When the broker would refuse them: there is no token, it has ended, or it has no key of the data socket.
     pub(crate) fn read(credentials: &Credentials) -> Result<Self, AdapterError> {
-        Self::find(|name| credentials.get(name), SystemTime::now())
+        Self::read_at(credentials, SystemTime::now())
     }
 
-    fn find<'a>(get: impl Fn(&str) -> Option<&'a str>, now: SystemTime) -> Result<Self, AdapterError> {
-        let filled = |name| get(name).map(str::trim).filter(|value| !value.is_empty());
-        let token = filled("access_token").or_else(|| filled("auth_token")).ok_or_else(|| {
-            AdapterError::auth("the account has no access_token: get one with `tickhost account login`")
-        })?;
-        let (app_id, access_token) = match token.split_once(':') {
-            Some((app, token)) => (Some(app).filter(|app| !app.is_empty()), token),
-            None => (None, token),
-        };
-        let app_id = app_id.or_else(|| filled("app_id")).or_else(|| filled("api_key"));
-        let claims = claims(access_token).ok_or_else(|| {
+    fn read_at(credentials: &Credentials, now: SystemTime) -> Result<Self, AdapterError> {
+        let token = credentials.token(&["access_token", "auth_token"], &["app_id", "api_key"])?;
+        let claims = claims(token.token()).ok_or_else(|| {
             AdapterError::auth(
                 "the account's access_token is none of Fyers: it must be the long text of three parts that \
                  `tickhost account login` gets",
@@ -87,8 +78,7 @@ impl Keys {
             )
         })?;
         Ok(Self {
-            app_id: app_id.map(|app| app.to_owned().into()),
-            access_token: access_token.to_owned().into(),
+            token,
             hsm_key,
             lasts: lasts.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_SECONDS))),
         })
@@ -106,15 +96,15 @@ impl Keys {
 
     /// What the socket of fifty levels wants to see; none without the app's ID.
     pub(crate) fn authorization(&self) -> Option<Zeroizing<String>> {
-        let app_id = self.app_id.as_ref()?;
-        Some(Zeroizing::new(format!("{}:{}", **app_id, *self.access_token)))
+        let app_id = self.token.owner()?;
+        Some(Zeroizing::new(format!("{app_id}:{}", self.token.token())))
     }
 
     /// A REST request of this account. Without the app's ID the token alone is sent, as the broker's package does it.
     pub(crate) fn sign(&self, request: HttpRequest) -> HttpRequest {
         match self.authorization() {
             Some(both) => request.header("Authorization", &both),
-            None => request.header("Authorization", &self.access_token),
+            None => request.header("Authorization", self.token.token()),
         }
     }
 }
@@ -165,8 +155,9 @@ mod tests {
     const WITHOUT_KEY: &str = "eyJ9.eyJleHAiOjIwMDAwMDAwMDB9.c2ln";
 
     fn keys_at(seconds: u64, fields: &[(&str, &str)]) -> Result<Keys, AdapterError> {
-        let get = |name: &str| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        Keys::find(get, UNIX_EPOCH + Duration::from_secs(seconds))
+        let fields: std::collections::BTreeMap<_, _> = fields.iter().copied().collect();
+        let credentials = adapter_sdk::testing::credentials(&serde_json::to_string(&fields).unwrap());
+        Keys::read_at(&credentials, UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
     #[test]
@@ -191,7 +182,7 @@ mod tests {
     fn a_token_that_cannot_work_is_refused_before_anything_is_sent() {
         for (token, said) in [
             ("", "has no access_token"),
-            ("APP-100:", "is none of Fyers"),
+            ("APP-100:", "ends with its colon"),
             ("a.b", "is none of Fyers"),
             ("a.*.c", "is none of Fyers"),
             ("a.eyJ9.c.d", "is none of Fyers"),

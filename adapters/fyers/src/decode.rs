@@ -61,36 +61,8 @@ pub enum DecodeError {
     Precision,
 }
 
-/// Both sides of a book, best levels first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Book {
-    buy: Side,
-    sell: Side,
-}
-
-impl Book {
-    /// Bids.
-    pub fn buy(&self) -> &[Level] {
-        self.buy.levels()
-    }
-
-    /// Asks.
-    pub fn sell(&self) -> &[Level] {
-        self.sell.levels()
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Side {
-    levels: [Level; LEVELS],
-    length: usize,
-}
-
-impl Side {
-    fn levels(&self) -> &[Level] {
-        self.levels.get(..self.length).unwrap_or_default()
-    }
-}
+/// A book of the data socket.
+pub type Book = adapter_sdk::Book<LEVELS>;
 
 /// Units of a price in 1.
 const UNITS: i64 = 1_000_000_000;
@@ -258,29 +230,29 @@ fn with_count(values: &Values, place: usize, set: fn(Tick, i64) -> Tick, tick: T
 pub fn book(instrument: &Instrument) -> Result<Option<Book>, DecodeError> {
     let Some(values) = instrument.book().filter(|values| !values.is_empty()) else { return Ok(None) };
     let prices = Prices::of(instrument, values)?;
-    Ok(Some(Book {
-        buy: side(values, prices, [book::BID_PRICE, book::BID_SIZE, book::BID_ORDERS]),
-        sell: side(values, prices, [book::ASK_PRICE, book::ASK_SIZE, book::ASK_ORDERS]),
-    }))
+    let mut book = Book::new();
+    let (bids, asks) = (
+        [book::BID_PRICE, book::BID_SIZE, book::BID_ORDERS],
+        [book::ASK_PRICE, book::ASK_SIZE, book::ASK_ORDERS],
+    );
+    side(values, prices, bids).for_each(|level| book.push_buy(level));
+    side(values, prices, asks).for_each(|level| book.push_sell(level));
+    Ok(Some(book))
 }
 
-fn side(values: &Values, scale: Prices, [prices, sizes, orders]: [usize; 3]) -> Side {
-    let empty = Level { price: Price::from_nanos(0), quantity: 0, orders: None };
-    let mut side = Side { levels: [empty; LEVELS], length: 0 };
-    for row in 0..LEVELS {
-        let (price, size) = match (values.get(prices + row), values.get(sizes + row)) {
-            (Some(0), Some(_)) | (None, None) => continue,
-            (Some(price), Some(size)) => (scale.price(price), count(size)),
-            _ => break,
-        };
-        let (Some(price), Some(quantity)) = (price, size) else { break };
-        if let Some(free) = side.levels.get_mut(side.length) {
-            let orders = values.get(orders + row).map(i32::cast_unsigned);
-            *free = Level { price, quantity, orders };
-            side.length += 1;
-        }
-    }
-    side
+/// Levels of a side, until one is damaged; rows without a price or without anything are none.
+fn side(values: &Values, scale: Prices, [prices, sizes, orders]: [usize; 3]) -> impl Iterator<Item = Level> {
+    (0..LEVELS)
+        .map_while(move |row| match (values.get(prices + row), values.get(sizes + row)) {
+            (Some(0), Some(_)) | (None, None) => Some(None),
+            (Some(price), Some(size)) => Some(Some(Level {
+                price: scale.price(price)?,
+                quantity: count(size)?,
+                orders: values.get(orders + row).map(i32::cast_unsigned),
+            })),
+            _ => None,
+        })
+        .flatten()
 }
 
 /// A count above 2,147,483,647 comes as a negative number: quantities are never below zero. -1 is none.

@@ -1,8 +1,8 @@
 //! From what clients call an instrument to the topic that brings it.
 
-use std::{rc::Rc, sync::Arc, time::SystemTime};
+use std::{rc::Rc, sync::Arc};
 
-use adapter_sdk::{Refusal, Subscription, symbol, tracing::warn};
+use adapter_sdk::{Refusal, Subscription, tracing::warn};
 use rustc_hash::FxHashMap;
 
 use crate::{
@@ -63,8 +63,9 @@ impl Directory {
     /// # Errors
     /// When there is none, or it has expired.
     pub(crate) fn listed(&self, wanted: &Subscription) -> Result<Listed, Refusal> {
-        let fytoken = lookup(&self.list, &wanted.exchange, &wanted.symbol)?;
-        let ticker = self.list.ticker(fytoken).ok_or_else(|| unknown(&wanted.exchange, &wanted.symbol))?;
+        let fytoken = self.list.find(&wanted.exchange, &wanted.symbol)?;
+        let ticker =
+            self.list.ticker(fytoken).ok_or_else(|| Refusal::not_found(&wanted.exchange, &wanted.symbol))?;
         Ok(Listed { fytoken, ticker })
     }
 
@@ -74,7 +75,7 @@ impl Directory {
     /// When it has no topic, or the broker does not agree that it has this one.
     pub(crate) fn place(&self, wanted: &Subscription, is_urgent: bool) -> Result<Place, Refusal> {
         let listed = self.listed(wanted)?;
-        let nowhere = || unknown(&wanted.exchange, &wanted.symbol);
+        let nowhere = || Refusal::not_found(&wanted.exchange, &wanted.symbol);
         if wanted.exchange.ends_with("_INDEX") {
             // Indices have names, not numbers, which nobody has to be asked for.
             return self.indices.topic(&listed.ticker).map(Place::Topic).ok_or_else(nowhere);
@@ -113,19 +114,6 @@ impl Directory {
             );
         }
     }
-}
-
-/// The broker's number of an instrument. What has expired has none, even if an old list says so: the broker gives its
-/// number to something else.
-pub(crate) fn lookup(list: &Instruments, exchange: &str, symbol: &str) -> Result<Fytoken, Refusal> {
-    if symbol::has_expired(exchange, symbol, SystemTime::now()) {
-        return Err(Refusal::UnknownInstrument(format!("{symbol} on {exchange} has expired")));
-    }
-    list.fytoken(exchange, symbol).ok_or_else(|| unknown(exchange, symbol))
-}
-
-fn unknown(exchange: &str, symbol: &str) -> Refusal {
-    Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}"))
 }
 
 #[cfg(test)]

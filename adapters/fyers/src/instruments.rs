@@ -4,10 +4,11 @@ use std::{
     fs::File,
     io::{BufReader, Read},
     path::PathBuf,
+    time::SystemTime,
 };
 
 use adapter_sdk::{
-    AdapterError,
+    AdapterError, Refusal,
     instruments::{self, List, Rows, Summary, Table, TableBuilder},
     symbol,
 };
@@ -105,6 +106,11 @@ impl Instruments {
     /// The broker's number of an instrument, by any spelling of its name that is clear.
     pub fn fytoken(&self, exchange: &str, symbol: &str) -> Option<Fytoken> {
         symbol::find(exchange, symbol, |name| self.names.get(exchange, name))
+    }
+
+    /// The broker's number of an instrument that can be subscribed.
+    pub(crate) fn find(&self, exchange: &str, symbol: &str) -> Result<Fytoken, Refusal> {
+        self.names.find(exchange, symbol, SystemTime::now())
     }
 
     /// OpenAlgo's exchange and symbol of an instrument.

@@ -57,7 +57,7 @@ use adapter_sdk::{
 use self::{
     auth::Keys,
     config::{Config, Settings, SymbolTokens},
-    directory::{Directory, lookup},
+    directory::Directory,
     indices::{IndexList, Indices},
     instruments::Instruments,
     session::Session,
@@ -139,7 +139,8 @@ impl Adapter for Fyers {
         let Some(list) = self.master.list() else {
             return Err(Refusal::Refused("The list of instruments is not there yet".to_owned()));
         };
-        let fytoken = lookup(&list, &wanted.exchange, &wanted.symbol)
+        let fytoken = list
+            .find(&wanted.exchange, &wanted.symbol)
             .map_err(|refusal| self.master.explain(&wanted.exchange, &wanted.symbol, refusal))?;
         // An index has no book.
         if wanted.mode != Mode::Depth || wanted.exchange.ends_with("_INDEX") {

@@ -1,86 +1,27 @@
-//! The settings: as a person writes them, and checked.
+//! The settings: as a person writes them, and checked. The table gives the schema, too.
 
-use std::{ops::RangeInclusive, time::Duration};
+use adapter_sdk::{
+    net::Network,
+    settings::{Millis, Required, WebSocketUrl},
+};
 
-use serde::Deserialize;
-
-const SILENCE_MS: RangeInclusive<u64> = 100..=600_000;
-const HEARTBEAT_MS: RangeInclusive<u64> = 50..=60_000;
-
-/// The adapter's table in `plugins.toml`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Where the broker's feed is, `ws://…` or `wss://…`.
-    ws_url: String,
-    /// Silence after which the connection is taken for dead, 100 to 600,000 milliseconds. The broker's heartbeats come
-    /// each second.
-    #[serde(default = "default_silence_ms")]
-    silence_ms: u64,
-    /// Pause between this side's heartbeats, 50 to 60,000 milliseconds.
-    #[serde(default = "default_heartbeat_ms")]
-    heartbeat_ms: u64,
-}
-
-fn default_silence_ms() -> u64 {
-    5_000
-}
-
-fn default_heartbeat_ms() -> u64 {
-    1_000
-}
-
-/// Checked settings.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) ws_url: String,
-    /// Silence after which the connection is taken for dead.
-    pub(crate) silence: Duration,
-    /// Pause between this side's heartbeats.
-    pub(crate) heartbeat: Duration,
-}
-
-/// A setting that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ConfigError {
-    /// An address that is no WebSocket's.
-    #[error("ws_url must begin with ws:// or wss://")]
-    NoWebSocket,
-    /// A number outside its range.
-    #[error("{key} is {value}, but must be between {} and {}", range.start(), range.end())]
-    OutOfRange {
-        /// Name of the setting.
-        key: &'static str,
-        /// What it was set to.
-        value: u64,
-        /// What is allowed.
-        range: RangeInclusive<u64>,
-    },
-}
-
-impl Config {
-    /// Checks the settings.
-    pub(crate) fn check(self) -> Result<Settings, ConfigError> {
-        if !self.ws_url.starts_with("ws://") && !self.ws_url.starts_with("wss://") {
-            return Err(ConfigError::NoWebSocket);
-        }
-        let within = |key, value, range: RangeInclusive<u64>| {
-            if range.contains(&value) {
-                Ok(Duration::from_millis(value))
-            } else {
-                Err(ConfigError::OutOfRange { key, value, range })
-            }
-        };
-        Ok(Settings {
-            silence: within("silence_ms", self.silence_ms, SILENCE_MS)?,
-            heartbeat: within("heartbeat_ms", self.heartbeat_ms, HEARTBEAT_MS)?,
-            ws_url: self.ws_url,
-        })
+adapter_sdk::settings! {
+    Config => pub(crate) struct Settings {
+        /// Where the broker's feed is
+        ws_url: Required<WebSocketUrl> = ();
+        /// Silence after which the connection is taken for dead; the broker's heartbeats come each second
+        silence("silence_ms"): Millis = 5_000, in 100..=600_000;
+        /// Pause between this side's heartbeats
+        heartbeat("heartbeat_ms"): Millis = 1_000, in 50..=60_000;
+        /// The way to the broker
+        network: Network = ();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn check(json: &str) -> Result<Settings, String> {
@@ -97,7 +38,9 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_by_name() {
         let refused = |json| check(json).unwrap_err();
-        assert_eq!(refused(r#"{"ws_url":"http://x"}"#), "ws_url must begin with ws:// or wss://");
+        let said = refused(r#"{"ws_url":"http://x"}"#);
+        assert!(said.starts_with("ws_url must be an address that begins with ws:// or wss://"), "{said}");
+        assert_eq!(refused("{}"), "ws_url is missing");
         let said = refused(r#"{"ws_url":"ws://x","silence_ms":1}"#);
         assert_eq!(said, "silence_ms is 1, but must be between 100 and 600000");
         assert!(refused(r#"{"ws_url":"ws://x","silence":1}"#).contains("unknown field `silence`"));

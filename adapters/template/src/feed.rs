@@ -1,158 +1,152 @@
-//! The connection: subscriptions, heartbeats, and the watch over silence.
+//! The connection: logging in, subscribing, and the broker's messages. Batches, heartbeats, silence and what is wanted are the
+//! SDK's [`Session`](adapter_sdk::session::Session)'s.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use adapter_sdk::{
-    AdapterError, Connection, Mode, Refusal, Subscription, TickSink,
+    AdapterError, Mode, Packet, Refusal, Subscription, TickSink,
+    net::Message,
+    plan::Change,
+    session::{Live, NoList, Protocol, Welcome},
     tracing::{debug, info},
 };
-use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::time::{Duration, Instant, sleep_until};
-use tokio_tungstenite::tungstenite;
 
 use crate::{
-    auth::Socket,
     decode::{self, Decoded},
-    error::lost,
     symbols::key_of,
-    wire::{KEYS_PER_MESSAGE, Message, Request},
+    wire::{self, Request},
 };
 
-/// A connection that is logged in.
+/// What the broker calls an instrument when it is subscribed.
+type Key = Arc<str>;
+
+/// What the broker is asked for: a mode, and in mode DEPTH the levels on each side.
+type Asked = (Mode, u16);
+
+/// This broker's side of a connection.
 #[derive(Debug)]
-pub struct Session {
-    socket: Socket,
-    silence: Duration,
-    heartbeat: Duration,
-    /// When the broker was last heard.
-    heard: Instant,
-    /// When this side's next heartbeat is due.
-    beat: Instant,
-    /// Numbers of what is subscribed, by the broker's key.
-    numbers: HashMap<String, u32>,
-    /// The same numbers by handle, as the broker gave them on this connection.
-    handles: HashMap<u32, u32>,
+pub struct Feed {
+    token: String,
+    /// Keys by handle: what the broker calls them in ticks, on this connection.
+    handles: HashMap<u32, Key>,
 }
 
-impl Session {
-    pub(crate) fn new(socket: Socket, settings: &crate::config::Settings) -> Self {
-        let now = Instant::now();
-        Self {
-            socket,
-            silence: settings.silence,
-            heartbeat: settings.heartbeat,
-            heard: now,
-            beat: now + settings.heartbeat,
-            numbers: HashMap::new(),
-            handles: HashMap::new(),
+impl Feed {
+    pub(crate) fn new(token: &str) -> Self {
+        Self { token: token.to_owned(), handles: HashMap::new() }
+    }
+
+    fn take(&mut self, packet: &wire::Packet, live: &mut Live<Self>, sink: &mut TickSink) {
+        // A late packet of what was unsubscribed is nobody's.
+        let Some(heard) = self.handles.get(&packet.h).and_then(|key| live.heard(key)) else { return };
+        for (instrument, (mode, levels)) in heard.instruments() {
+            match decode::packet(packet, *instrument) {
+                Ok(Decoded::Ltp(tick)) => sink.publish(*mode, &Packet::Ltp(tick)),
+                Ok(Decoded::Quote(tick)) => sink.publish(*mode, &Packet::Values(tick)),
+                Ok(Decoded::Book(tick, mut buy, mut sell)) => {
+                    // Another instrument of the same key may want more levels.
+                    [&mut buy, &mut sell].into_iter().for_each(|side| side.truncate((*levels).into()));
+                    sink.publish(*mode, &Packet::Depth(tick, &buy, &sell));
+                }
+                Err(_) => sink.undecodable(),
+            }
         }
     }
+}
 
-    async fn send(&mut self, request: Request<'_>) -> Result<(), AdapterError> {
-        self.socket.send(request.to_frame()).await.map_err(|error| lost(&error))
+impl Protocol for Feed {
+    type Key = Key;
+    type Asked = Asked;
+    type List = NoList;
+
+    fn find(&self, _: &NoList, wanted: &Subscription) -> Result<Key, Refusal> {
+        key_of(&wanted.exchange, &wanted.symbol).map(Key::from).map_err(Refusal::UnknownInstrument)
     }
 
-    fn take(&mut self, text: &str, sink: &mut TickSink) {
+    fn ask(&mut self, wanted: &mut Subscription, _: &Key, _: &mut TickSink) -> Asked {
+        (wanted.mode, wanted.depth)
+    }
+
+    fn hello(&mut self) -> Vec<Message> {
+        vec![Request::Login { token: &self.token }.to_message()]
+    }
+
+    fn welcome(&mut self, message: &Message) -> Result<Welcome, AdapterError> {
+        let Message::Text(text) = message else { return Ok(Welcome::Continue(Vec::new())) };
         match decode::message(text) {
-            Ok(Message::Ticks { ticks }) => {
-                for packet in &ticks {
-                    // A late tick of what was unsubscribed has no number any more.
-                    let Some(number) = self.handles.get(&packet.h) else { continue };
-                    match decode::packet(packet, *number) {
-                        Ok(Decoded::Ltp(tick)) => sink.ltp(&tick),
-                        Ok(Decoded::Quote(tick)) => sink.quote(&tick),
-                        Ok(Decoded::Book(tick, buy, sell)) => sink.depth(&tick, &buy, &sell),
-                        Err(_) => sink.undecodable(),
-                    }
-                }
+            Ok(wire::Message::Login { ok: true }) => Ok(Welcome::Accepted(Vec::new())),
+            // The broker's own words are left out: nobody knows whether they repeat the token.
+            Ok(wire::Message::Login { ok: false }) => {
+                Err(AdapterError::auth("the broker refused the access token: log in again for a new one"))
             }
-            Ok(Message::Subscribed { handles }) => {
-                for (key, handle) in handles {
-                    // An answer that comes after the end of the subscription finds no number.
-                    if let Some(number) = self.numbers.get(&key) {
-                        self.handles.insert(handle, *number);
-                    }
-                }
-            }
-            Ok(Message::Refused { key, .. }) => {
-                if let Some(number) = self.numbers.remove(&key) {
-                    info!(key, "The broker refused an instrument");
-                    let symbol = key.split_once('|').map_or(key.as_str(), |(_, symbol)| symbol);
-                    sink.outcome(
-                        number,
-                        Err(Refusal::Refused(format!("The broker does not serve {symbol}"))),
-                    );
-                }
-            }
-            Ok(Message::Heartbeat | Message::Login { .. }) => {}
-            Ok(Message::Unknown) => debug!("Message of a kind that is not known"),
-            Err(_) => sink.undecodable(),
+            Ok(_) => Ok(Welcome::Continue(Vec::new())),
+            Err(_) => Err(AdapterError::protocol("the broker answered the log-in with something else")),
         }
     }
-}
 
-impl Connection for Session {
-    async fn subscribe(&mut self, wanted: &[Subscription], _sink: &mut TickSink) -> Result<(), AdapterError> {
-        let mut by_mode: BTreeMap<(&str, u16), Vec<String>> = BTreeMap::new();
-        for one in wanted {
-            // `resolve` was asked before, so that there is a key.
-            let Ok(key) = key_of(&one.exchange, &one.symbol) else { continue };
-            let mode = match one.mode {
-                Mode::Ltp => ("ltp", 0),
-                Mode::Quote => ("quote", 0),
-                Mode::Depth => ("book", one.depth),
+    /// First what ends, so that there is room for the rest. A new mode replaces the old one.
+    fn requests(&mut self, changes: &[Change<Key, Asked>]) -> Vec<Message> {
+        let mut ended: Vec<&str> = Vec::new();
+        let mut begun = BTreeMap::<Asked, Vec<&str>>::new();
+        for Change { key, now, .. } in changes {
+            match now {
+                Some(asked) => begun.entry(*asked).or_default().push(key),
+                None => ended.push(key),
+            }
+        }
+        let ends = (!ended.is_empty()).then(|| Request::Unsubscribe { keys: &ended }.to_message());
+        let begins = begun.iter().map(|((mode, levels), keys)| {
+            let mode = match mode {
+                Mode::Ltp => "ltp",
+                Mode::Quote => "quote",
+                Mode::Depth => "book",
             };
-            by_mode.entry(mode).or_default().push(key.clone());
-            self.numbers.insert(key, one.instrument);
-        }
-        for ((mode, levels), keys) in by_mode {
-            for keys in keys.chunks(KEYS_PER_MESSAGE) {
-                self.send(Request::Subscribe { mode, levels, keys }).await?;
+            Request::Subscribe { mode, levels: *levels, keys }.to_message()
+        });
+        ends.into_iter().chain(begins).collect()
+    }
+
+    fn receive(
+        &mut self,
+        message: Message,
+        live: &mut Live<Self>,
+        sink: &mut TickSink,
+    ) -> Result<(), AdapterError> {
+        let Message::Text(text) = message else {
+            live.undecodable("frame", &"bytes where the broker sends text", 0, sink);
+            return Ok(());
+        };
+        match decode::message(&text) {
+            Ok(wire::Message::Ticks { ticks }) => {
+                ticks.iter().for_each(|packet| self.take(packet, live, sink));
             }
-        }
-        Ok(())
-    }
-
-    async fn unsubscribe(&mut self, instruments: &[u32]) -> Result<(), AdapterError> {
-        let gone = self.numbers.extract_if(|_, number| instruments.contains(number));
-        let keys: Vec<String> = gone.map(|(key, _)| key).collect();
-        self.handles.retain(|_, number| !instruments.contains(number));
-        for keys in keys.chunks(KEYS_PER_MESSAGE) {
-            self.send(Request::Unsubscribe { keys }).await?;
-        }
-        Ok(())
-    }
-
-    async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
-        tokio::select! {
-            frame = self.socket.next() => {
-                self.heard = Instant::now();
-                match frame {
-                    Some(Ok(tungstenite::Message::Text(text))) => self.take(&text, sink),
-                    Some(Ok(tungstenite::Message::Binary(_))) => sink.undecodable(),
-                    Some(Ok(tungstenite::Message::Close(_))) | None => {
-                        return Err(AdapterError::network("the broker closed the connection"));
+            Ok(wire::Message::Subscribed { handles }) => {
+                for (key, handle) in handles {
+                    // An answer that comes after the end of the subscription finds nobody.
+                    if live.feed(&Key::from(key.as_str())).is_some() {
+                        self.handles.insert(handle, key.into());
                     }
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => return Err(lost(&error)),
                 }
             }
-            () = sleep_until(self.beat) => {
-                // Dropped while it is being sent, the heartbeat is in the socket's buffer already, and is sent once more.
-                self.send(Request::Heartbeat).await?;
-                self.beat = Instant::now() + self.heartbeat;
+            Ok(wire::Message::Refused { key, .. }) => {
+                info!(key, "The broker refused an instrument");
+                let symbol = key.split_once('|').map_or(key.as_str(), |(_, symbol)| symbol);
+                let refusal = Refusal::Refused(format!("The broker does not serve {symbol}"));
+                live.refuse(&Key::from(key.as_str()), &refusal, sink);
             }
-            () = sleep_until(self.heard + self.silence) => {
-                return Err(AdapterError::network(format!(
-                    "the broker said nothing for {:?}, not even a heartbeat", self.silence
-                )));
-            }
+            Ok(wire::Message::Heartbeat | wire::Message::Login { .. }) => {}
+            Ok(wire::Message::Unknown) => debug!("Message of a kind that is not known"),
+            Err(error) => live.undecodable("message", &error, text.len(), sink),
         }
         Ok(())
     }
 
-    async fn close(mut self) {
-        // The broker may be gone already, which is as good.
-        _ = self.socket.close(None).await;
+    fn release(&mut self, _: u32, last_of: Option<&Key>) {
+        if let Some(key) = last_of {
+            self.handles.retain(|_, known| known != key);
+        }
     }
 }

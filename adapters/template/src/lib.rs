@@ -1,25 +1,25 @@
 //! A broker that speaks JSON over a WebSocket, as a Tickhost adapter.
 //!
-//! In the order of the data: `symbols` (what an instrument is called there) → `feed` (the connection: log in, subscribe,
-//! heartbeats, silence) → `wire` (messages as the broker writes them) → `decode` (bytes to ticks, pure). `README.md` says
-//! what the broker demands.
+//! In the order of the data: `symbols` (what an instrument is called there) → `feed` (log in, subscribe, take messages) →
+//! `wire` (messages as the broker writes them) → `decode` (bytes to ticks, pure). `README.md` says what the broker demands.
 #![forbid(unsafe_code)]
 
-mod auth;
 mod config;
 pub mod decode;
-mod error;
 mod feed;
 mod symbols;
 pub mod wire;
 
 use adapter_sdk::{
     Adapter, AdapterError, Capability, Context, Credentials, Grant, Manifest, Mode, Refusal, Subscription,
+    net::{Heartbeat, WebSocketRequest},
+    session::{Batches, Listed, Session},
 };
 
 use self::{
     config::{Config, Settings},
-    feed::Session,
+    feed::Feed,
+    wire::{HEARTBEAT, KEYS_PER_MESSAGE},
 };
 
 /// Instruments that the broker allows on one connection.
@@ -39,18 +39,18 @@ pub struct TemplateBroker {
 
 impl Adapter for TemplateBroker {
     type Config = Config;
-    type Connection = Session;
+    type Connection = Session<Feed>;
 
     fn manifest() -> Manifest {
         Manifest::new("template", env!("CARGO_PKG_VERSION"))
             .capabilities(&[Capability::Ltp, Capability::Quote, Capability::Depth])
             .limits(SYMBOLS_PER_CONNECTION, CONNECTIONS)
-            .config_schema(include_str!("../config.schema.json"))
+            .config_schema(Config::schema())
             .credentials_schema(include_str!("../credentials.schema.json"))
     }
 
     fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
-        config.check().map(|settings| Self { settings }).map_err(AdapterError::config)
+        config.check().map(|settings| Self { settings })
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
@@ -58,9 +58,13 @@ impl Adapter for TemplateBroker {
         Ok(Grant { depth: if wanted.mode == Mode::Depth { granted_depth(wanted.depth) } else { 0 } })
     }
 
-    async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
-        let socket = auth::log_in(&self.settings, credentials).await?;
-        Ok(Session::new(socket, &self.settings))
+    async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError> {
+        let feed = Feed::new(credentials.require("access_token")?);
+        let request = WebSocketRequest::new(&self.settings.ws_url)
+            .heartbeat(Heartbeat::Text(HEARTBEAT, self.settings.heartbeat))
+            .stall_after(self.settings.silence);
+        let socket = self.settings.network.websocket(request).await?;
+        Session::open(feed, socket, Listed::none(), Batches::of(KEYS_PER_MESSAGE)).await
     }
 }
 

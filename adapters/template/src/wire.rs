@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use adapter_sdk::net;
 use serde::{Deserialize, Serialize};
-use tokio_tungstenite::tungstenite;
 
 /// A message of the broker.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -106,20 +106,22 @@ pub(crate) enum Request<'a> {
         /// Levels on each side; 0 in other modes than `book`.
         levels: u16,
         /// At most [`KEYS_PER_MESSAGE`].
-        keys: &'a [String],
+        keys: &'a [&'a str],
     },
     Unsubscribe {
-        keys: &'a [String],
+        keys: &'a [&'a str],
     },
-    Heartbeat,
 }
+
+/// What this side says each second.
+pub(crate) const HEARTBEAT: &str = r#"{"op":"heartbeat"}"#;
 
 /// Most keys that the broker takes in one message.
 pub(crate) const KEYS_PER_MESSAGE: usize = 100;
 
 impl Request<'_> {
-    pub(crate) fn to_frame(&self) -> tungstenite::Message {
+    pub(crate) fn to_message(&self) -> net::Message {
         // These types have nothing that JSON cannot hold.
-        tungstenite::Message::text(serde_json::to_string(self).unwrap_or_default())
+        serde_json::to_string(self).unwrap_or_default().into()
     }
 }

@@ -1,10 +1,9 @@
 //! The keys of an account, and the connection that they open.
 
-use std::fmt;
-
 use adapter_sdk::{
-    AdapterError, Credentials,
-    net::{HandshakeError, HttpRequest, Network, WebSocket, WebSocketRequest, push_encoded},
+    AdapterError, Credentials, Token,
+    abi::ErrorCode,
+    net::{HttpRequest, Meaning, WebSocket, WebSocketRequest, push_encoded},
 };
 use zeroize::Zeroizing;
 
@@ -14,68 +13,41 @@ use crate::config::Settings;
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
 
 /// Keys of today. They are never shown, and wiped from memory.
-#[derive(Clone)]
-pub(crate) struct Keys {
-    api_key: Zeroizing<String>,
-    access_token: Zeroizing<String>,
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keys(..)")
-    }
-}
+#[derive(Clone, Debug)]
+pub(crate) struct Keys(Token);
 
 impl Keys {
     /// Reads `access_token`, or `auth_token` as accounts of an OpenAlgo database have it. Either may be
-    /// `api_key:access_token` in one, whose first part counts: a token belongs to the key that it was made for.
+    /// `api_key:access_token` in one.
     pub(crate) fn read(credentials: &Credentials) -> Result<Self, AdapterError> {
-        Self::find(|name| credentials.get(name))
+        let token = credentials.token(&["access_token", "auth_token"], &["api_key"])?;
+        token.require_owner("api_key")?;
+        Ok(Self(token))
     }
 
-    fn find<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Self, AdapterError> {
-        let filled = |name| get(name).map(str::trim).filter(|value| !value.is_empty());
-        let token = filled("access_token").or_else(|| filled("auth_token")).ok_or_else(|| {
-            AdapterError::auth("the account has no access_token: get one with `tickhost account login`")
-        })?;
-        let (api_key, access_token) = match token.split_once(':') {
-            Some((key, token)) => (Some(key).filter(|key| !key.is_empty()), token),
-            None => (None, token),
-        };
-        let api_key = api_key.or_else(|| filled("api_key")).ok_or_else(|| {
-            AdapterError::auth("the account has no api_key: set it with `tickhost account set`")
-        })?;
-        if access_token.is_empty() {
-            return Err(AdapterError::auth(
-                "the account's access_token ends with its colon: get one with `tickhost account login`",
-            ));
-        }
-        Ok(Self { api_key: api_key.to_owned().into(), access_token: access_token.to_owned().into() })
+    fn api_key(&self) -> &str {
+        self.0.owner().unwrap_or_default()
     }
 
     /// A REST request of this account.
     pub(crate) fn sign(&self, request: HttpRequest) -> HttpRequest {
-        let token = Zeroizing::new(format!("token {}:{}", *self.api_key, *self.access_token));
+        let token = Zeroizing::new(format!("token {}:{}", self.api_key(), self.0.token()));
         versioned(request).header("Authorization", &token)
     }
 
     /// Opens the ticker.
-    pub(crate) async fn connect(
-        &self,
-        network: &Network,
-        settings: &Settings,
-    ) -> Result<WebSocket, AdapterError> {
+    pub(crate) async fn connect(&self, settings: &Settings) -> Result<WebSocket, AdapterError> {
         let request = WebSocketRequest::new(self.ticker_url(&settings.ws_url))
             .header("X-Kite-Version", "3")
             .header("User-Agent", USER_AGENT)
             .stall_after(settings.stall)
             .max_message_bytes(MAX_MESSAGE_BYTES);
-        network.websocket(request).await.map_err(explain)
+        settings.network.websocket(request).await.map_err(|error| error.explain(&REFUSALS))
     }
 
     fn ticker_url(&self, ws_url: &str) -> String {
         let mut url = ws_url.to_owned();
-        for (name, value) in [("api_key", &self.api_key), ("access_token", &self.access_token)] {
+        for (name, value) in [("api_key", self.api_key()), ("access_token", self.0.token())] {
             url.push(if url.contains('?') { '&' } else { '?' });
             url.push_str(name);
             url.push('=');
@@ -93,33 +65,33 @@ pub(crate) fn versioned(request: HttpRequest) -> HttpRequest {
 }
 
 /// What a refused handshake means. The broker has no other way to say that a token is dead.
-fn explain(error: HandshakeError) -> AdapterError {
-    match error.status() {
-        Some(401 | 403) => AdapterError::auth(
-            "the broker refused the access token (HTTP 403): tokens end each morning, and when somebody logs out; log in \
-             again with `tickhost account login`. If a new token is refused too, the API key is wrong or its app has no \
-             subscription to market data",
-        ),
-        Some(400) => AdapterError::auth(
-            "the broker does not understand the access token (HTTP 400): it must be one of Kite Connect, not of the \
-             web site; log in again with `tickhost account login`",
-        ),
-        Some(429) => AdapterError::rate_limited(
-            "the broker refused one more connection (HTTP 429): an API key has 3, and something else uses them",
-        ),
-        _ => error.into(),
-    }
-}
+const REFUSALS: [Meaning; 3] = [
+    (
+        &[401, 403],
+        ErrorCode::AUTH,
+        "the broker refused the access token (HTTP 403): tokens end each morning, and when somebody logs out; log in again with \
+         `tickhost account login`. If a new token is refused too, the API key is wrong or its app has no subscription to market \
+         data",
+    ),
+    (
+        &[400],
+        ErrorCode::AUTH,
+        "the broker does not understand the access token (HTTP 400): it must be one of Kite Connect, not of the web site; log in \
+         again with `tickhost account login`",
+    ),
+    (
+        &[429],
+        ErrorCode::RATE_LIMITED,
+        "the broker refused one more connection (HTTP 429): an API key has 3, and something else uses them",
+    ),
+];
 
 #[cfg(test)]
 mod tests {
-    use adapter_sdk::abi::ErrorCode;
-
     use super::*;
 
     fn keys(json: &str) -> Result<Keys, AdapterError> {
-        let fields: serde_json::Value = serde_json::from_str(json).unwrap();
-        Keys::find(|name| fields[name].as_str())
+        Keys::read(&adapter_sdk::testing::credentials(json))
     }
 
     fn url(json: &str) -> Result<String, AdapterError> {

@@ -1,102 +1,48 @@
 //! The settings: as a person writes them, and checked.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use adapter_sdk::{
+    instruments::Outdated,
+    net::Network,
+    settings::{Count, Folder, HttpBase, HttpUrl, Millis, Optional, Seconds, WebSocketUrl},
+};
 
-use adapter_sdk::{AdapterError, instruments::Outdated, net::NetworkConfig, settings};
-use serde::Deserialize;
-
-const BATCH_SIZE: RangeInclusive<usize> = 1..=3_000;
-const BATCH_INTERVAL_MS: RangeInclusive<u64> = 0..=10_000;
-const STALL_SECONDS: RangeInclusive<f64> = 0.5..=300.0;
-
-/// The adapter's table in `plugins.toml`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// The ticker.
-    ws_url: String,
-    /// The REST interface.
-    api_url: String,
-    /// The list of instruments; if not set, `/instruments` of `api_url`.
-    instruments_url: Option<String>,
-    /// The page on which people log in.
-    login_url: String,
-    /// Where the list of instruments is kept.
-    cache_dir: Option<PathBuf>,
-    /// What is done when the list of today cannot be had: `refuse` or `use`.
-    outdated_list: Outdated,
-    /// Most tokens in one message.
-    batch_size: usize,
-    /// Pause between two batches of subscriptions.
-    batch_interval_ms: u64,
-    /// Silence after which the connection is taken for dead. The broker's heartbeats come every few seconds.
-    stall_seconds: f64,
-    /// The way to the broker.
-    network: NetworkConfig,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            ws_url: "wss://ws.kite.trade".to_owned(),
-            api_url: "https://api.kite.trade".to_owned(),
-            instruments_url: None,
-            login_url: "https://kite.zerodha.com/connect/login".to_owned(),
-            cache_dir: None,
-            outdated_list: Outdated::Refuse,
-            batch_size: 200,
-            batch_interval_ms: 100,
-            stall_seconds: 8.0,
-            network: NetworkConfig::default(),
-        }
+adapter_sdk::settings! {
+    Config => pub(crate) struct Settings {
+        /// The ticker
+        ws_url: WebSocketUrl = "wss://ws.kite.trade";
+        /// The REST interface
+        api_url: HttpBase = "https://api.kite.trade";
+        /// The list of instruments; if not set, /instruments of `api_url`
+        instruments_url: Optional<HttpUrl> = ();
+        /// The page on which people log in
+        login_url: HttpUrl = "https://kite.zerodha.com/connect/login";
+        /// Where the list of instruments is kept
+        cache_dir: Folder = ();
+        /// When the list of today cannot be had: refuse to connect, or use the last one, whose numbers may mean other
+        /// instruments by now
+        outdated_list: Outdated = Outdated::Refuse;
+        /// Most tokens in one message
+        batch_size: Count = 200, in 1..=3_000;
+        /// Pause between two batches of subscriptions
+        batch_interval("batch_interval_ms"): Millis = 100, in 0..=10_000;
+        /// Silence after which the connection is taken for dead: the broker's heartbeats come every few seconds
+        stall("stall_seconds"): Seconds = 8.0, in 0.5..=300.0;
+        /// The way to the broker
+        network: Network = ();
     }
 }
 
-/// Checked settings.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) ws_url: String,
-    /// Without a slash at its end.
-    pub(crate) api_url: String,
-    pub(crate) instruments_url: String,
-    pub(crate) login_url: String,
-    pub(crate) cache_dir: Option<PathBuf>,
-    pub(crate) outdated_list: Outdated,
-    pub(crate) batch_size: usize,
-    pub(crate) batch_interval: Duration,
-    pub(crate) stall: Duration,
-    pub(crate) network: NetworkConfig,
-}
-
-impl Config {
-    /// Checks the settings.
-    pub(crate) fn check(self) -> Result<Settings, AdapterError> {
-        let api_url = settings::http_base("api_url", self.api_url)?;
-        let instruments_url = match self.instruments_url {
-            Some(url) => settings::http("instruments_url", url)?,
-            None => format!("{api_url}/instruments"),
-        };
-        Ok(Settings {
-            ws_url: settings::websocket("ws_url", self.ws_url)?,
-            login_url: settings::http("login_url", self.login_url)?,
-            api_url,
-            instruments_url,
-            cache_dir: self.cache_dir,
-            outdated_list: self.outdated_list,
-            batch_size: settings::within("batch_size", self.batch_size, &BATCH_SIZE)?,
-            batch_interval: Duration::from_millis(settings::within(
-                "batch_interval_ms",
-                self.batch_interval_ms,
-                &BATCH_INTERVAL_MS,
-            )?),
-            stall: settings::seconds("stall_seconds", self.stall_seconds, &STALL_SECONDS)?,
-            network: self.network,
-        })
+impl Settings {
+    /// Where the list of instruments is.
+    pub(crate) fn list_url(&self) -> String {
+        self.instruments_url.clone().unwrap_or_else(|| format!("{}/instruments", self.api_url))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn check(json: &str) -> Result<Settings, String> {
@@ -108,10 +54,10 @@ mod tests {
     fn defaults_are_those_of_the_documentation() {
         let settings = check("{}").unwrap();
         assert_eq!(settings.ws_url, "wss://ws.kite.trade");
-        assert_eq!(settings.instruments_url, "https://api.kite.trade/instruments");
+        assert_eq!(settings.list_url(), "https://api.kite.trade/instruments");
         assert_eq!(settings.stall, Duration::from_secs(8));
         assert_eq!((settings.batch_size, settings.batch_interval), (200, Duration::from_millis(100)));
-        let schema: serde_json::Value = serde_json::from_str(crate::CONFIG_SCHEMA).unwrap();
+        let schema: serde_json::Value = serde_json::from_str(Config::schema()).unwrap();
         let properties = &schema["properties"];
         for (key, value) in [
             ("ws_url", serde_json::json!(settings.ws_url)),
@@ -120,7 +66,7 @@ mod tests {
             ("outdated_list", serde_json::json!("refuse")),
             ("batch_size", serde_json::json!(settings.batch_size)),
             ("batch_interval_ms", serde_json::json!(100)),
-            ("stall_seconds", serde_json::json!(8)),
+            ("stall_seconds", serde_json::json!(8.0)),
         ] {
             assert_eq!(properties[key]["default"], value, "{key}");
         }

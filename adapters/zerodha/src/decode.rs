@@ -18,6 +18,9 @@ use adapter_sdk::{
 /// Levels on each side of a book.
 pub const LEVELS: usize = 5;
 
+/// A book of the broker's.
+pub type Book = adapter_sdk::Book<LEVELS>;
+
 /// Bytes of a level: quantity, price, orders, and two that mean nothing.
 const LEVEL_BYTES: usize = 12;
 
@@ -174,8 +177,11 @@ impl<'a> Packet<'a> {
         if self.kind != Kind::Full {
             return None;
         }
-        let [buy, sell] = SIDES.map(|start| self.side(start));
-        Some(Book { buy, sell })
+        let mut book = Book::new();
+        let [buy, sell] = SIDES;
+        self.levels(buy).for_each(|level| book.push_buy(level));
+        self.levels(sell).for_each(|level| book.push_sell(level));
+        Some(book)
     }
 
     /// Indices have high and low before open and close.
@@ -208,19 +214,14 @@ impl<'a> Packet<'a> {
         self.count(self.count(tick, 52, Tick::oi_high), 56, Tick::oi_low)
     }
 
-    fn side(&self, start: usize) -> Side {
-        let mut side = Side { rows: [NO_LEVEL; LEVELS], length: 0 };
-        for place in (start..).step_by(LEVEL_BYTES).take(LEVELS) {
-            let (price, quantity) = (self.price(place + 4), read::quantity(self.word(place).into()));
-            if let (Some(price), Some(quantity), Some(row)) =
-                (price, quantity, side.rows.get_mut(side.length))
-            {
-                let orders = Some(u32::from(u16::from_be_bytes(self.at(place + 8))));
-                *row = Level { price, quantity, orders };
-                side.length += 1;
-            }
-        }
-        side
+    fn levels(&self, start: usize) -> impl Iterator<Item = Level> {
+        (start..).step_by(LEVEL_BYTES).take(LEVELS).filter_map(|place| {
+            Some(Level {
+                price: self.price(place + 4)?,
+                quantity: read::quantity(self.word(place).into())?,
+                orders: Some(u16::from_be_bytes(self.at(place + 8)).into()),
+            })
+        })
     }
 
     fn prices<const N: usize>(&self, tick: Tick, prices: [(usize, fn(Tick, Price) -> Tick); N]) -> Tick {
@@ -254,39 +255,6 @@ impl<'a> Packet<'a> {
     fn at<const N: usize>(&self, place: usize) -> [u8; N] {
         // Places are those of the kind, whose length was checked.
         self.bytes.get(place..).and_then(|bytes| bytes.first_chunk()).copied().unwrap_or([0; N])
-    }
-}
-
-/// A book of at most [`LEVELS`] levels on each side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Book {
-    buy: Side,
-    sell: Side,
-}
-
-impl Book {
-    /// Bids, best first.
-    pub fn buy(&self) -> &[Level] {
-        self.buy.levels()
-    }
-
-    /// Asks, best first.
-    pub fn sell(&self) -> &[Level] {
-        self.sell.levels()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Side {
-    rows: [Level; LEVELS],
-    length: usize,
-}
-
-const NO_LEVEL: Level = Level { price: Price::from_nanos(0), quantity: 0, orders: None };
-
-impl Side {
-    fn levels(&self) -> &[Level] {
-        self.rows.get(..self.length).unwrap_or_default()
     }
 }
 

@@ -1,166 +1,68 @@
-//! The broker's list of instruments: a CSV file of some hundred thousand rows, read row by row.
-
-use std::{
-    fs::File,
-    io::{BufReader, Read},
-    path::PathBuf,
-};
+//! The broker's list of instruments: a CSV file of some hundred thousand rows.
 
 use adapter_sdk::{
-    AdapterError,
-    instruments::{self, List, Rows, Summary, Table, TableBuilder},
-    symbol,
+    instruments::{Catalog, Names, Sheet},
+    ist::Day,
 };
 
 use crate::names::Row;
 
-/// Bytes that are read at once.
-const BUFFER_BYTES: usize = 1 << 17;
-
-/// Longest list that is taken, in bytes. It has about 8 MB.
-pub const MAX_BYTES: u64 = 64 << 20;
-
-/// Most rows that are read.
-const MAX_ROWS: usize = 1_000_000;
-
-/// Columns that are needed, found by name: the broker may add some.
-const COLUMNS: [&str; 8] = [
-    "instrument_token",
-    "tradingsymbol",
-    "name",
-    "expiry",
-    "strike",
-    "instrument_type",
-    "segment",
-    "exchange",
-];
-
 /// The instruments of a list, by OpenAlgo's names and by the broker's token.
-#[derive(Debug, PartialEq)]
-pub struct Instruments {
-    table: Table<u32>,
-    skipped: usize,
+pub type Instruments = Catalog<KiteList, 8>;
+
+/// The layout of the list.
+#[derive(Debug)]
+pub struct KiteList {
+    /// Kept for its room.
+    symbol: String,
 }
 
-impl List for Instruments {
-    fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
-        let [path] = files else { return Err(AdapterError::protocol("the list of instruments is one file")) };
-        let file = File::open(path)
-            .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
-        Self::parse(file.take(MAX_BYTES))
+impl Sheet<8> for KiteList {
+    type Key = u32;
+
+    const COLUMNS: [&'static str; 8] = [
+        "instrument_token",
+        "tradingsymbol",
+        "name",
+        "expiry",
+        "strike",
+        "instrument_type",
+        "segment",
+        "exchange",
+    ];
+
+    /// It has about 8 MB.
+    const MAX_BYTES: u64 = 64 << 20;
+    const MAX_ROWS: usize = 1_000_000;
+
+    fn begin(_today: Day) -> Self {
+        Self { symbol: String::new() }
     }
 
-    fn summary(&self) -> Summary {
-        Summary { instruments: self.len(), skipped: self.skipped, bytes: self.bytes() }
-    }
-
-    fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
-        Box::new(self.table.names())
-    }
-
-    fn hold(&mut self, last: &Self, is_held: &dyn Fn(&str, &str) -> bool) -> usize {
-        let held = self.table.with_missing_of(&last.table, |exchange, symbol, _| is_held(exchange, symbol));
-        held.map_or(0, |(table, count)| {
-            self.table = table;
-            count
-        })
-    }
-}
-
-impl Instruments {
-    /// Reads a list. Rows that make no sense, and those of exchanges that OpenAlgo has no code for, are left out and
-    /// counted.
-    ///
-    /// # Errors
-    /// When it is no such list: a column is missing, or there is not a single instrument.
-    pub fn parse(input: impl Read) -> Result<Self, AdapterError> {
-        let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, input));
-        let places = places(rows.read()?)?;
-        let mut builder = TableBuilder::new();
-        // Second names of indices: they must not take a name that another row has as its first.
-        let mut aliases: Vec<(&'static str, String, u32)> = Vec::new();
-        let (mut symbol, mut skipped) = (String::new(), 0);
-        for _ in 0..MAX_ROWS {
-            let Some(record) = rows.read()? else { break };
-            let taken = read_row(record, &places).and_then(|(token, row)| {
-                let exchange = row.exchange()?;
-                row.write_symbol(&mut symbol).then_some((token, row, exchange))
-            });
-            let Some((token, row, exchange)) = taken else {
-                skipped += 1;
-                continue;
-            };
-            builder.add(exchange, &symbol, token);
-            if row.is_index() && row.tradingsymbol != symbol {
-                aliases.push((exchange, row.tradingsymbol.to_owned(), token));
-            }
+    fn row(&mut self, cells: [Option<&str>; 8], names: &mut Names<u32>) -> Option<()> {
+        let [token, tradingsymbol, name, expiry, strike, instrument_type, segment, exchange] = cells;
+        let row = Row {
+            tradingsymbol: tradingsymbol?,
+            // What a share does not need it may lack.
+            name: name.unwrap_or_default(),
+            expiry: expiry.unwrap_or_default(),
+            strike: strike.unwrap_or_default(),
+            instrument_type: instrument_type?,
+            segment: segment?,
+            exchange: exchange?,
+        };
+        let token = token?.parse().ok().filter(|token| *token > 0)?;
+        let exchange = row.exchange()?;
+        if !row.write_symbol(&mut self.symbol) {
+            return None;
         }
-        for (exchange, alias, token) in &aliases {
-            builder.add(exchange, alias, *token);
+        names.add(exchange, &self.symbol, token);
+        if row.is_index() && row.tradingsymbol != self.symbol {
+            // The broker's names of indices work too.
+            names.add_unless_taken(1, exchange, row.tradingsymbol, token);
         }
-        skipped += builder.skipped();
-        let table = builder.build();
-        if table.is_empty() {
-            return Err(AdapterError::protocol("the broker's list of instruments has none"));
-        }
-        Ok(Self { table, skipped })
+        Some(())
     }
-
-    /// The broker's token of an instrument, by any spelling of its name that is clear.
-    pub fn token(&self, exchange: &str, symbol: &str) -> Option<u32> {
-        symbol::find(exchange, symbol, |name| self.table.get(exchange, name))
-    }
-
-    /// OpenAlgo's exchange and symbol of a token.
-    pub fn name(&self, token: u32) -> Option<(&str, &str)> {
-        self.table.name(token)
-    }
-
-    /// Names; some indices have two.
-    pub fn len(&self) -> usize {
-        self.table.len()
-    }
-
-    /// Whether there is none, which cannot be.
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
-    /// Rows that were left out.
-    pub const fn skipped(&self) -> usize {
-        self.skipped
-    }
-
-    /// Memory that it takes, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.table.bytes()
-    }
-}
-
-fn places(header: Option<&instruments::Row>) -> Result<[usize; COLUMNS.len()], AdapterError> {
-    let mut places = [0; COLUMNS.len()];
-    for (place, column) in places.iter_mut().zip(COLUMNS) {
-        *place = header.and_then(|header| header.position(column)).ok_or_else(|| {
-            AdapterError::protocol(format!("the broker's list of instruments has no column {column}"))
-        })?;
-    }
-    Ok(places)
-}
-
-fn read_row<'a>(record: &'a instruments::Row, places: &[usize; COLUMNS.len()]) -> Option<(u32, Row<'a>)> {
-    let [token, tradingsymbol, name, expiry, strike, instrument_type, segment, exchange] =
-        places.map(|place| record.get(place));
-    let row = Row {
-        tradingsymbol: tradingsymbol?,
-        // What a share does not need it may lack.
-        name: name.unwrap_or_default(),
-        expiry: expiry.unwrap_or_default(),
-        strike: strike.unwrap_or_default(),
-        instrument_type: instrument_type?,
-        segment: segment?,
-        exchange: exchange?,
-    };
-    Some((token?.parse().ok().filter(|token| *token > 0)?, row))
 }
 
 #[cfg(test)]
@@ -196,12 +98,12 @@ x,1,BAD,BAD,0,,0,0,0,EQ,NSE,NSE
             ("NFO", "NIFTY29DEC26FUT", 12_517_890),
             ("NFO", "NIFTY01DEC2626000CE", 12_600_578),
         ] {
-            assert_eq!(list.token(exchange, symbol), Some(token), "{symbol}");
+            assert_eq!(list.key(exchange, symbol), Some(token), "{symbol}");
             assert_eq!(list.name(token), Some((exchange, symbol)));
         }
         // The broker's names of indices work too.
-        assert_eq!(list.token("NSE_INDEX", "NIFTY 50"), Some(256_265));
-        assert_eq!(list.token("NSE", "NIFTY"), None);
+        assert_eq!(list.key("NSE_INDEX", "NIFTY 50"), Some(256_265));
+        assert_eq!(list.key("NSE", "NIFTY"), None);
         assert_eq!((list.len(), list.skipped()), (9, 4));
     }
 
@@ -209,7 +111,7 @@ x,1,BAD,BAD,0,,0,0,0,EQ,NSE,NSE
     fn columns_are_found_by_name() {
         let list = "new,exchange,segment,instrument_type,strike,expiry,name,tradingsymbol,instrument_token\n\
                     ?,NSE,NSE,EQ,0,,INFOSYS,INFY,408065\n";
-        assert_eq!(Instruments::parse(list.as_bytes()).unwrap().token("NSE", "INFY"), Some(408_065));
+        assert_eq!(Instruments::parse(list.as_bytes()).unwrap().key("NSE", "INFY"), Some(408_065));
     }
 
     #[test]
@@ -228,17 +130,13 @@ x,1,BAD,BAD,0,,0,0,0,EQ,NSE,NSE
         ] {
             let text = format!("{header}\n{before}\n{row}\n{behind}\n");
             let list = Instruments::parse(text.as_bytes()).unwrap();
-            assert_eq!(
-                (list.token("NSE", "BEFORE"), list.token("NSE", "BEHIND")),
-                (Some(7), Some(9)),
-                "{row}"
-            );
-            assert_eq!(list.token("NSE", "DAMAGED"), is_kept.then_some(8), "{row}");
+            assert_eq!((list.key("NSE", "BEFORE"), list.key("NSE", "BEHIND")), (Some(7), Some(9)), "{row}");
+            assert_eq!(list.key("NSE", "DAMAGED"), is_kept.then_some(8), "{row}");
             assert_eq!((list.len(), list.skipped()), if is_kept { (3, 0) } else { (2, 1) }, "{row}");
         }
         let mut invalid = format!("{header}\n8,8,DAMAGED,").into_bytes();
         invalid.extend(b"\xff,0,,0,0.05,1,EQ,NSE,NSE\n");
-        assert_eq!(Instruments::parse(invalid.as_slice()).unwrap().token("NSE", "DAMAGED"), Some(8));
+        assert_eq!(Instruments::parse(invalid.as_slice()).unwrap().key("NSE", "DAMAGED"), Some(8));
     }
 
     #[test]
@@ -285,7 +183,7 @@ x,1,BAD,BAD,0,,0,0,0,EQ,NSE,NSE
             lines.insert(place, &damage);
             let list = Instruments::parse(lines.join(&b'\n').as_slice()).unwrap();
             for (exchange, symbol) in [("NSE", "INFY"), ("NSE", "M&M"), ("NSE_INDEX", "NIFTY"), ("BSE_INDEX", "SENSEX"), ("NFO", "NIFTY01DEC2626000CE")] {
-                prop_assert!(list.token(exchange, symbol).is_some(), "{symbol}");
+                prop_assert!(list.key(exchange, symbol).is_some(), "{symbol}");
             }
         }
 

@@ -16,25 +16,20 @@ mod plan;
 mod session;
 pub mod wire;
 
-use std::{
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use adapter_sdk::{
-    Adapter, AdapterError, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
-    Subscription,
-    instruments::{Access, ListSource, Master, SEGMENTS},
-    net::{Http, Network, RateLimit},
-    symbol,
+    Adapter, AdapterError, Capability, Context, Credentials, Grant, Login, Manifest, Refusal, Subscription,
+    instruments::{Access, ListSource, Master, SEGMENTS, Sheet as _},
+    net::{Http, RateLimit},
+    session::{Batches, Listed, Session},
 };
 
 use self::{
     auth::Keys,
     config::{Config, Settings},
-    instruments::{Instruments, MAX_BYTES},
-    session::{Etag, Session},
+    instruments::{Instruments, KiteList},
+    session::{Etag, Kite},
 };
 
 /// Instruments that the broker takes on one connection.
@@ -55,13 +50,10 @@ const LIST_RENEWED_AT: (u8, u8) = (8, 30);
 /// Longest time for its download.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(2);
 
-const CONFIG_SCHEMA: &str = include_str!("../config.schema.json");
-
 /// One account's way to the broker.
 #[derive(Debug)]
 pub struct Zerodha {
     settings: Settings,
-    network: Network,
     http: Http,
     master: Arc<Master<Instruments>>,
     etag: Etag,
@@ -69,7 +61,7 @@ pub struct Zerodha {
 
 impl Adapter for Zerodha {
     type Config = Config;
-    type Connection = Session;
+    type Connection = Session<Kite>;
 
     fn manifest() -> Manifest {
         Manifest::new("zerodha", env!("CARGO_PKG_VERSION"))
@@ -81,62 +73,44 @@ impl Adapter for Zerodha {
                 Capability::Login,
             ])
             .limits(SYMBOLS_PER_CONNECTION, CONNECTIONS)
-            .config_schema(CONFIG_SCHEMA)
+            .config_schema(Config::schema())
             .credentials_schema(include_str!("../credentials.schema.json"))
     }
 
     fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
         let settings = config.check()?;
-        let network = Network::new(settings.network.clone())?;
-        let http = network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
+        let http = settings.network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
         let source = ListSource {
             adapter: "zerodha",
             cache_dir: settings.cache_dir.clone(),
-            urls: vec![settings.instruments_url.clone()],
+            urls: vec![settings.list_url()],
             segments: SEGMENTS,
-            max_bytes: MAX_BYTES,
+            max_bytes: KiteList::MAX_BYTES,
             timeout: DOWNLOAD_TIMEOUT,
             renewed_at: LIST_RENEWED_AT,
             outdated: settings.outdated_list,
         };
         let master = Arc::new(Master::new(http.clone(), source, context.lists()));
-        Ok(Self { settings, network, http, master, etag: Etag::default() })
+        Ok(Self { settings, http, master, etag: Etag::default() })
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
-        let Some(list) = self.master.list() else {
-            return Err(Refusal::Refused("The list of instruments is not there yet".to_owned()));
-        };
-        let has_book = match lookup(&list, &wanted.exchange, &wanted.symbol) {
-            Ok(token) => !decode::is_index(token),
-            // It may be in the list of today, which comes once there is a connection. Whoever asks before that is told
-            // later when it is not.
-            Err(Refusal::UnknownInstrument(_))
-                if !self.master.is_current()
-                    && !symbol::has_expired(&wanted.exchange, &wanted.symbol, SystemTime::now()) =>
-            {
-                !wanted.exchange.ends_with("_INDEX")
-            }
-            Err(refusal) => return Err(self.master.explain(&wanted.exchange, &wanted.symbol, refusal)),
-        };
-        Ok(if wanted.mode == Mode::Depth && has_book {
-            Grant::with_depth_up_to(wanted, DEPTH)
-        } else {
-            Grant { depth: 0 }
-        })
+        let token = self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
+        // What may come with the list of today is told apart by its exchange.
+        let is_index = token.map_or_else(|| wanted.exchange.ends_with("_INDEX"), decode::is_index);
+        Ok(Grant::with_depth_up_to(wanted, if is_index { 0 } else { DEPTH }))
     }
 
     async fn prepare(&self, credentials: &Credentials) -> Result<(), AdapterError> {
         self.master.prepare(&access(Keys::read(credentials)?)).await
     }
 
-    async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
+    async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError> {
         let keys = Keys::read(credentials)?;
-        let list =
-            self.master.list().ok_or_else(|| AdapterError::network("there is no list of instruments yet"))?;
-        let socket = keys.connect(&self.network, &self.settings).await?;
-        let renewal = self.master.renewal(access(keys));
-        Ok(Session::new(socket, &self.settings, list, renewal, Rc::clone(&self.etag)))
+        let listed = Listed::of(&self.master, access(keys.clone()))?;
+        let socket = keys.connect(&self.settings).await?;
+        let batches = Batches::of(self.settings.batch_size).every(self.settings.batch_interval);
+        Session::open(Kite::new(Rc::clone(&self.etag)), socket, listed, batches).await
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
@@ -147,16 +121,6 @@ impl Adapter for Zerodha {
 /// The list needs the account's signature.
 fn access(keys: Keys) -> Access {
     Access::Signed(Arc::new(move |request| keys.sign(request)))
-}
-
-/// The broker's token of an instrument. What has expired has none, even if an old list says so: the broker gives its
-/// token to something else.
-fn lookup(list: &Instruments, exchange: &str, symbol: &str) -> Result<u32, Refusal> {
-    if symbol::has_expired(exchange, symbol, SystemTime::now()) {
-        return Err(Refusal::UnknownInstrument(format!("{symbol} on {exchange} has expired")));
-    }
-    list.token(exchange, symbol)
-        .ok_or_else(|| Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}")))
 }
 
 adapter_sdk::export_adapter!(Zerodha);

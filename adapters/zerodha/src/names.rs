@@ -109,7 +109,7 @@ mod tests {
         }
         let list = Instruments::parse(list.as_bytes()).unwrap();
         assert_cash_names(|exchange, symbol| {
-            let (exchange, symbol) = list.name(list.token(exchange, symbol)?)?;
+            let (exchange, symbol) = list.name(list.key(exchange, symbol)?)?;
             Some((exchange.to_owned(), symbol.to_owned()))
         });
     }

@@ -14,7 +14,7 @@ NSE,D,49081,OPTIDX,0,NIFTY-Dec2026-24500-CE,65,NIFTY 29 DEC 24500 CALL,2026-12-2
 ";
 
 fuzz_target!(init: begin_with("dhan_list", [LIST.as_bytes().to_vec()]), |input: &[u8]| bounded(input, || {
-    if let Ok(list) = Instruments::read(input, Day { year: 2026, month: 7, day: 28 }) {
+    if let Ok(list) = Instruments::parse_on(input, Day { year: 2026, month: 7, day: 28 }) {
         lead_back(list.names(), |exchange, symbol| list.key(exchange, symbol), |key| list.name(key));
     }
 }));

@@ -16,6 +16,6 @@ const LIST: &str = "instrument_token,exchange_token,tradingsymbol,name,last_pric
 
 fuzz_target!(init: begin_with("zerodha_list", [LIST.as_bytes().to_vec()]), |input: &[u8]| bounded(input, || {
     if let Ok(list) = Instruments::parse(input) {
-        lead_back(list.names(), |exchange, symbol| list.token(exchange, symbol), |token| list.name(token));
+        lead_back(list.names(), |exchange, symbol| list.key(exchange, symbol), |token| list.name(token));
     }
 }));

@@ -31,10 +31,10 @@ pub(crate) fn check(bytes: &[u8]) {
             continue;
         };
         let most = if bytes[0] == 4 { 20 } else { 10 };
-        for side in [&book.buy, &book.sell] {
-            assert!(side.levels().len() <= most);
-            assert!(side.levels().iter().all(|level| level.quantity >= 0));
-            assert!(side.levels().iter().all(|level| level.price.as_nanos() != 0));
+        for side in [book.buy(), book.sell()] {
+            assert!(side.len() <= most);
+            assert!(side.iter().all(|level| level.quantity >= 0));
+            assert!(side.iter().all(|level| level.price.as_nanos() != 0));
         }
     }
 }

@@ -59,7 +59,7 @@ fn securities_have_the_names_that_they_have_at_all_brokers() {
         let Cash { exchange, symbol, series, .. } = one;
         writeln!(list, "{exchange},E,{},EQUITY,{symbol},Any Words,,,,{series}", number + 1).unwrap();
     }
-    let list = Instruments::read(list.as_bytes(), Day::new(2026, 7, 28).unwrap()).unwrap();
+    let list = Instruments::parse_on(list.as_bytes(), Day::new(2026, 7, 28).unwrap()).unwrap();
     assert_cash_names(|exchange, symbol| {
         let (exchange, symbol) = list.name(list.key(exchange, symbol)?)?;
         Some((exchange.to_owned(), symbol.to_owned()))

@@ -27,7 +27,6 @@ macro_rules! template {
 
 template![
     "README.md",
-    "config.schema.json",
     "conformance.toml",
     "credentials.schema.json",
     "examples/venue/connection.rs",
@@ -35,10 +34,8 @@ template![
     "examples/venue/main.rs",
     "examples/venue/packet.rs",
     "examples/venue/state.rs",
-    "src/auth.rs",
     "src/config.rs",
     "src/decode.rs",
-    "src/error.rs",
     "src/feed.rs",
     "src/lib.rs",
     "src/symbols.rs",
@@ -94,8 +91,8 @@ pub(super) fn run(args: &NewArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         "Wrote {shown}, which speaks to a broker that does not exist. Next:\n\
          \n  cd {shown} && cargo build && cargo test\
          \n  tickhost adapters test {shown}\
-         \n\nThen make it your broker, in the order of the data: src/symbols.rs, src/auth.rs, src/wire.rs, src/decode.rs,\
-         \nsrc/feed.rs; examples/venue plays the broker in the tests. To run it, copy its library beside plugins.toml and \
+         \n\nThen make it your broker, in the order of the data: src/symbols.rs, src/wire.rs, src/decode.rs, src/feed.rs;\
+         \nexamples/venue plays the broker in the tests. To run it, copy its library beside plugins.toml and \
          add:\n\n  [[adapter]]\n  name = \"{name}\"\n  library = \"{library}\"\n  [adapter.config]\
          \n  ws_url = \"wss://…\""
     )?;
@@ -177,7 +174,7 @@ fn manifest(sdk: Option<&Path>) -> anyhow::Result<String> {
     };
     let [sdk, conformance] = sources;
     Ok(MANIFEST
-        .replace("\"{sdk}\"", &format!("{{ {sdk} }}"))
+        .replace("\"{sdk}\"", &format!("{{ {sdk}, features = [\"net\"] }}"))
         .replace("\"{sdk-testing}\"", &format!("{{ {sdk}, features = [\"testing\"] }}"))
         .replace("\"{conformance}\"", &format!("{{ {conformance} }}")))
 }

@@ -1,0 +1,250 @@
+//! The adapter of a broker whose messages are words.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use adapter_sdk::{
+    Adapter, AdapterError, Backoff, Context, Credentials, Grant, Level, Manifest, Mode, Packet, Price,
+    Refusal, Subscription, Tick, TickSink,
+    instruments::{Access, Catalog, ListSource, Master, Names, Outdated, Sheet},
+    ist::Day,
+    net::{Message, Network, NetworkConfig, RateLimit, WebSocketRequest},
+    plan::Change,
+    session::{Batches, Listed, Live, Protocol, Replan, Session, Welcome},
+};
+use tokio::time::Instant;
+
+pub(crate) struct Lines;
+
+impl Sheet<3> for Lines {
+    type Key = u32;
+
+    const COLUMNS: [&'static str; 3] = ["exchange", "symbol", "token"];
+
+    fn begin(_today: Day) -> Self {
+        Self
+    }
+
+    fn row(&mut self, cells: [Option<&str>; 3], names: &mut Names<u32>) -> Option<()> {
+        let [exchange, symbol, token] = cells;
+        names.add(exchange?, symbol?, token?.parse().ok()?);
+        Some(())
+    }
+}
+
+#[derive(Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    ws_url: String,
+    list_url: String,
+    cache_dir: PathBuf,
+    #[serde(default = "one_hundred")]
+    most: usize,
+    #[serde(default)]
+    every_ms: u64,
+    #[serde(default)]
+    welcome_ms: Option<u64>,
+    /// Letters that are added to each request.
+    #[serde(default)]
+    padding: usize,
+    #[serde(default)]
+    subscribes_anew: bool,
+}
+
+fn one_hundred() -> usize {
+    100
+}
+
+pub(crate) struct Acme {
+    config: Config,
+    network: Network,
+    master: Arc<Master<Catalog<Lines, 3>>>,
+}
+
+impl Adapter for Acme {
+    type Config = Config;
+    type Connection = Session<Words>;
+
+    fn manifest() -> Manifest {
+        let backoff = Backoff {
+            first: Duration::from_millis(5),
+            longest: Duration::from_millis(20),
+            ..Backoff::default()
+        };
+        Manifest::new("acme", "1.0.0").backoff(backoff)
+    }
+
+    fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
+        let network = Network::new(NetworkConfig::default())?;
+        let source = ListSource {
+            adapter: "acme",
+            cache_dir: Some(config.cache_dir.clone()),
+            urls: vec![config.list_url.clone()],
+            segments: &[],
+            max_bytes: 1 << 20,
+            timeout: Duration::from_secs(5),
+            renewed_at: (0, 0),
+            outdated: Outdated::Refuse,
+        };
+        let http = network.http(RateLimit::per_second(1_000.0));
+        let master = Arc::new(Master::new(http, source, context.lists()));
+        Ok(Self { config, network, master })
+    }
+
+    fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
+        self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
+        Ok(Grant::with_depth_up_to(wanted, 5))
+    }
+
+    async fn prepare(&self, _: &Credentials) -> Result<(), AdapterError> {
+        self.master.prepare(&Access::Public).await
+    }
+
+    async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError> {
+        let listed = Listed::of(&self.master, Access::Public)?;
+        let socket = self.network.websocket(WebSocketRequest::new(&self.config.ws_url)).await?;
+        let words = Words {
+            token: credentials.get("token").map(str::to_owned),
+            padding: self.config.padding,
+            subscribes_anew: self.config.subscribes_anew,
+            released: Vec::new(),
+            beside: Vec::new(),
+            alarm: None,
+        };
+        let mut batches = Batches::of(self.config.most).every(Duration::from_millis(self.config.every_ms));
+        if let Some(limit) = self.config.welcome_ms {
+            batches = batches.welcome_within(Duration::from_millis(limit));
+        }
+        Session::open(words, socket, listed, batches).await
+    }
+}
+
+pub(crate) struct Words {
+    token: Option<String>,
+    padding: usize,
+    subscribes_anew: bool,
+    released: Vec<String>,
+    /// What is to be published when the socket is quiet.
+    beside: Vec<(u32, Tick)>,
+    alarm: Option<Instant>,
+}
+
+impl Protocol for Words {
+    type Key = u32;
+    type Asked = Mode;
+    type List = Catalog<Lines, 3>;
+
+    fn find(&self, list: &Self::List, wanted: &Subscription) -> Result<u32, Refusal> {
+        list.find(&wanted.exchange, &wanted.symbol)
+    }
+
+    fn hello(&mut self) -> Vec<Message> {
+        self.token.iter().map(|token| format!("login {token}").into()).collect()
+    }
+
+    fn welcome(&mut self, message: &Message) -> Result<Welcome, AdapterError> {
+        let Message::Text(text) = message else { return Ok(Welcome::Continue(Vec::new())) };
+        match text.as_str() {
+            "challenge" => Ok(Welcome::Continue(vec!["response".into()])),
+            "ok" => Ok(Welcome::Accepted(vec!["ready".into()])),
+            _ => Err(AdapterError::auth("the broker refused the token")),
+        }
+    }
+
+    fn ask(&mut self, wanted: &mut Subscription, _key: &u32, _sink: &mut TickSink) -> Mode {
+        if wanted.exchange.ends_with("_INDEX") { wanted.mode.min(Mode::Quote) } else { wanted.mode }
+    }
+
+    fn release(&mut self, instrument: u32, last_of: Option<&u32>) {
+        self.released.push(format!("released {instrument} {last_of:?}"));
+    }
+
+    fn list_changed(&mut self, _list: &Self::List, _is_repair: bool) -> Replan {
+        if self.subscribes_anew { Replan::Everything } else { Replan::Moved }
+    }
+
+    fn requests(&mut self, changes: &[Change<u32>]) -> Vec<Message> {
+        let words = changes.iter().map(|change| match change.now {
+            Some(mode) => format!("+{}{mode:?}", change.key),
+            None => format!("-{}", change.key),
+        });
+        let mut message = words.collect::<Vec<_>>().join(" ");
+        message.extend(std::iter::repeat_n(' ', self.padding));
+        vec![message.into()]
+    }
+
+    fn receive(
+        &mut self,
+        message: Message,
+        live: &mut Live<Self>,
+        sink: &mut TickSink,
+    ) -> Result<(), AdapterError> {
+        let Message::Text(text) = message else { return Ok(()) };
+        let (what, number) = text.split_once(' ').unwrap_or((text.as_str(), "0"));
+        let key = number.parse().unwrap_or(0);
+        let tick = |instrument| Tick::new(instrument).ltp(Price::from_nanos(7)).oi(9).image();
+        let levels = [Level { price: Price::from_nanos(7), quantity: 1, orders: None }];
+        match what {
+            "hold" => live.hold_for_list(),
+            "renew" => live.renew_list(),
+            "close" => return Err(AdapterError::network("the broker ends it")),
+            "refuse" => {
+                let count = live.refuse(&key, &Refusal::Capacity("full".to_owned()), sink);
+                live.send(format!("refused {count}"));
+            }
+            "beside" => {
+                let numbers = live.feed(&key).map(|feed| feed.instruments().to_vec()).unwrap_or_default();
+                self.beside.extend(numbers.iter().map(|(instrument, _)| (*instrument, tick(*instrument))));
+            }
+            "alarm" => self.alarm = Some(Instant::now() + Duration::from_millis(number.parse().unwrap_or(0))),
+            "ltp" | "quote" | "values" | "depth" | "book" => {
+                let Some(heard) = live.heard(&key) else { return Ok(()) };
+                for (instrument, _) in heard.instruments() {
+                    let Some(wanted) = heard.wanted(*instrument) else { continue };
+                    let tick = tick(*instrument);
+                    let packet = match what {
+                        "ltp" => Packet::Ltp(tick),
+                        "quote" => Packet::Quote(tick),
+                        "values" => Packet::Values(tick),
+                        "depth" => Packet::Depth(tick, &levels, &[]),
+                        _ => Packet::Book(*instrument, &levels, &[]),
+                    };
+                    sink.publish(wanted.mode, &packet);
+                }
+            }
+            _ => live.undecodable("word", &"no word that is known", text.len(), sink),
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self) {
+        if self.beside.is_empty() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        self.alarm
+    }
+
+    fn advance(
+        &mut self,
+        now: Instant,
+        live: &mut Live<Self>,
+        sink: &mut TickSink,
+    ) -> Result<(), AdapterError> {
+        self.beside.drain(..).for_each(|(_, tick)| sink.ltp(&tick));
+        self.released.drain(..).for_each(|word| live.send(word));
+        if self.alarm.take_if(|at| *at <= now).is_some() {
+            live.send("alarm");
+            let instruments = live.feed(&1).map(|feed| feed.instruments().to_vec()).unwrap_or_default();
+            instruments.iter().for_each(|(instrument, _)| {
+                sink.ltp(&Tick::new(*instrument).ltp(Price::from_nanos(7)));
+            });
+        }
+        Ok(())
+    }
+
+    fn goodbye(&mut self) -> Vec<Message> {
+        vec!["bye".into()]
+    }
+}
