@@ -15,6 +15,7 @@ mod shared;
 mod socket;
 mod telling;
 mod timers;
+mod turns;
 
 use std::{
     net::SocketAddr,
@@ -42,6 +43,7 @@ use self::{
     requests::{Done, Pending},
     socket::{Gate, Gated, Socket, SocketEvent, websocket_config},
     timers::{Due, Timers},
+    turns::Rest,
 };
 pub use self::{
     memory::WaitingMemory,
@@ -219,6 +221,7 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
         held: Held::default(),
         news: News::default(),
         pending: None,
+        rest: Rest::Nothing,
         moves_after_pending: false,
         signal,
         admission,
@@ -227,7 +230,7 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
         context: Arc::clone(&context),
     };
     let reason = session.serve().await;
-    session.give_up_everything();
+    session.leave().await;
     context.counters.closes.count(reason);
     tracing::debug!(session_id = me.id().0, %peer, %reason, "A session has ended");
     session.account_sent();
@@ -317,6 +320,8 @@ struct Session {
     news: News,
     /// The request that is being answered; while there is one, nothing is read.
     pending: Option<Pending>,
+    /// What the present request still has to do; `pending` gives the others their turn meanwhile.
+    rest: Rest,
     /// The account moved while a request was being answered.
     moves_after_pending: bool,
     /// Tells the session from elsewhere to end.
@@ -418,6 +423,8 @@ impl Session {
     fn heed_notices(&mut self) -> Result<(), CloseReason> {
         self.news.heard(self.me.take_heard(), Instant::now());
         while let Some(notice) = self.me.take_notice() {
+            // A notice may be about what is not held yet.
+            self.finish_turns();
             match notice {
                 Notice::Close(reason) => return Err(reason),
                 Notice::Failed(instrument, mode, message) => self.drop_failed(instrument, mode, &message),

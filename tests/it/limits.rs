@@ -77,6 +77,47 @@ async fn a_client_may_hold_so_many_subscriptions() {
 }
 
 #[tokio::test]
+async fn whoever_goes_in_the_middle_of_a_large_request_leaves_nothing_behind() {
+    let host = Host::start();
+    let key = host.add_user("bob", "bus");
+    // Who keeps the feed, and sees that another's request comes to its end.
+    let mut witness = Client::login(host.websocket, &key).await;
+    let symbols: Vec<_> =
+        (0..1_000).map(|number| json!({"symbol": format!("S{number}"), "exchange": "NSE"})).collect();
+    let subscribe = json!({"action": "subscribe", "symbols": symbols, "mode": "Depth"});
+    for (reads_acknowledgement, then) in [(false, None), (true, None), (true, Some("unsubscribe_all"))] {
+        let mut client = Client::login(host.websocket, &key).await;
+        client.send(&subscribe).await;
+        if reads_acknowledgement {
+            let ack = client.find(|message| message["type"] == "subscribe").await;
+            assert_eq!(ack["status"], "success");
+        }
+        if let Some(action) = then {
+            client.send(&json!({"action": action})).await;
+        }
+        drop(client);
+        witness.send(&json!({"action": "ping"})).await;
+        witness.find(|message| message["type"] == "pong").await;
+        wait_until("all is given back", || async {
+            let status = host.status().await;
+            let feed = &status["feeds"][0];
+            status["sessions"]["connections"] == 1 && feed["instruments"] == 0
+        })
+        .await;
+    }
+    // What is asked behind a large request is answered after it, and in order.
+    witness.send(&subscribe).await;
+    witness.send(&json!({"action": "unsubscribe_all"})).await;
+    witness.send(&json!({"action": "ping"})).await;
+    let mut order = Vec::new();
+    for _ in 0..3 {
+        order.push(witness.find(|message| message["type"] != "market_data").await["type"].clone());
+    }
+    assert_eq!(order, ["subscribe", "unsubscribe", "pong"]);
+    wait_until("all is given back", || async { host.status().await["feeds"][0]["instruments"] == 0 }).await;
+}
+
+#[tokio::test]
 async fn a_full_pool_says_so_in_the_words_that_clients_know() {
     let host =
         HostBuilder::new().env("MAX_SYMBOLS_PER_WEBSOCKET", 2).env("MAX_WEBSOCKET_CONNECTIONS", 2).start();

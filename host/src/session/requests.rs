@@ -8,10 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustc_hash::FxHashSet;
 use tracing::Instrument as _;
 
-use super::{Session, held::Name, login::Identity};
+use super::{
+    Session,
+    held::Name,
+    login::Identity,
+    turns::{Granting, Rest},
+};
 use crate::{
     clock,
     feed::{Feed, Grant, Membership, Refusal, Want},
@@ -19,7 +23,7 @@ use crate::{
     log_rate::outside_line,
     metrics::Action,
     model::{Delivery, DepthClass, InstrumentId, MaxRate, Mode, Variant},
-    outbox::{GapNames, Key},
+    outbox::Key,
     protocol::{
         codes::{CloseReason, ErrorCode},
         reply::{self, ErrorReply, Failure, Granted, Subscribed, Unsubscribed},
@@ -44,6 +48,8 @@ pub(super) enum Done {
     /// And there is no further try.
     TriesSpent,
     Subscribed(Subscribing, Vec<Result<Grant, Refusal>>),
+    /// The others had their turn, and the rest of a large request is next.
+    Yielded,
     Rejoined(Result<Membership, String>),
     Moved(Vec<Moving>, Vec<Result<Grant, Refusal>>),
 }
@@ -107,6 +113,7 @@ impl Session {
                 return Err(CloseReason::AuthTimeout);
             }
             Done::Subscribed(asked, answers) => self.finish_subscribe(asked, answers),
+            Done::Yielded => self.take_turn(),
             Done::Rejoined(outcome) => self.finish_rejoin(outcome),
             Done::Moved(wanted, answers) => self.finish_move(wanted, answers),
         }
@@ -208,18 +215,16 @@ impl Session {
             .collect();
         // The acknowledgement first, then the snapshots that attaching brings.
         self.send(reply::subscribe_ack(&entries, &broker, &asked.request_id));
-        let granted: Vec<_> = granted
+        let rate = asked.delivery.rate();
+        let granted: Vec<Granting> = granted
             .into_iter()
-            .map(|(entry, grant)| {
-                let name = name(&entry.exchange, &entry.symbol, entry.suffix);
-                (name, Key { instrument: grant.instrument, variant: asked.variant(entry) })
+            .map(|(entry, grant)| Granting {
+                name: name(&entry.exchange, &entry.symbol, entry.suffix),
+                key: Key { instrument: grant.instrument, variant: asked.variant(entry) },
+                rate,
             })
             .collect();
-        let request = Rc::new(asked.request_id);
-        for (name, key) in granted {
-            self.await_tick(key, &name, &request);
-            self.hold(name, key.instrument, key.variant, asked.delivery.rate());
-        }
+        self.begin(Rest::Hold(granted.into_iter(), Rc::new(asked.request_id)));
     }
 
     fn may_be_lossless(&self) -> bool {
@@ -243,29 +248,6 @@ impl Session {
             message: Cow::Owned(format!(
                 "Subscription limit reached: one client may hold {limit}; unsubscribe some"
             )),
-        }
-    }
-
-    /// Notes a granted subscription, and gets its frames from now on.
-    fn hold(&mut self, name: Name, instrument: InstrumentId, variant: Variant, rate: Option<MaxRate>) {
-        let Some(feed) = self.identity.feed().cloned() else { return };
-        let key = Key { instrument, variant };
-        if variant.is_lossless() {
-            let symbol = name.full_symbol().into();
-            self.me.expect_lossless(key, GapNames { exchange: Arc::clone(&name.exchange), symbol });
-        }
-        match self.held.insert(name, instrument, variant) {
-            // Held already: the grant was one too many. The rate may be another.
-            Some(before) if before == key => {
-                feed.release(vec![key]);
-                self.set_rate(key, rate);
-            }
-            Some(before) => {
-                self.attach(key, rate);
-                self.detach(&[before]);
-                feed.release(vec![before]);
-            }
-            None => self.attach(key, rate),
         }
     }
 
@@ -300,8 +282,7 @@ impl Session {
             })
             .collect();
         let ack = reply::unsubscribe_ack(&answers, &self.identity.broker(), request_id);
-        self.give_up(gone);
-        self.send(ack);
+        self.begin(Rest::GiveUp(gone.into_iter(), ack));
     }
 
     fn unsubscribe_all(&mut self, request_id: &RequestId) {
@@ -321,49 +302,8 @@ impl Session {
             }
         }
         let ack = reply::unsubscribe_ack(&answers, &self.identity.broker(), request_id);
-        self.give_up(all.into_iter().flat_map(|(_, keys)| keys).collect());
-        self.send(ack);
-    }
-
-    /// Gives everything back, without a word.
-    pub(super) fn give_up_everything(&mut self) {
-        let all = self.held.remove_all();
-        self.give_up(all.into_iter().flat_map(|(_, keys)| keys).collect());
-    }
-
-    /// Ends these streams: nothing of them is sent any more, not even what waits.
-    fn give_up(&mut self, keys: Vec<Key>) {
-        self.detach(&keys);
-        if let Some(feed) = self.identity.feed() {
-            feed.release(keys);
-        }
-    }
-
-    fn attach(&self, key: Key, rate: Option<MaxRate>) {
-        self.me.note_held(key.instrument);
-        self.set_rate(key, rate);
-    }
-
-    fn set_rate(&self, key: Key, rate: Option<MaxRate>) {
-        if let Some(counters) = self.identity.counters() {
-            self.shard.attach(key, rate, &self.me, counters);
-        }
-    }
-
-    fn detach(&mut self, keys: &[Key]) {
-        if keys.is_empty() {
-            return;
-        }
-        for key in keys {
-            self.forget_news(*key);
-            self.shard.detach(*key, &self.me);
-            self.me.note_released(key.instrument);
-        }
-        let gone: FxHashSet<Key> = keys.iter().copied().collect();
-        let discarded = self.me.discard(|key| gone.contains(&key));
-        if let Some(counters) = self.identity.counters() {
-            counters.discarded.add(discarded as u64);
-        }
+        let gone: Vec<Key> = all.into_iter().flat_map(|(_, keys)| keys).collect();
+        self.begin(Rest::GiveUp(gone.into_iter(), ack));
     }
 
     // ---- what the feed brings about ----
@@ -428,7 +368,7 @@ impl Session {
                 Ok(grant) => {
                     let key = Key { instrument: grant.instrument, variant };
                     self.await_tick(key, &name, &request.unwrap_or_default());
-                    self.hold(name, grant.instrument, variant, rate);
+                    self.hold(name, key, rate);
                 }
                 Err(Refusal { code, message }) => {
                     // It has no number at the new feed; nothing is found under this one.
