@@ -2,6 +2,8 @@
 //! little memory. `Master` keeps both up to date.
 
 #[cfg(feature = "net")]
+mod archive;
+#[cfg(feature = "net")]
 mod catalog;
 #[cfg(feature = "net")]
 mod download;

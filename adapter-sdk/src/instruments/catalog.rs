@@ -1,4 +1,4 @@
-//! A list that is one CSV file, read row by row by the names of its columns.
+//! A list of CSV files, read row by row by the names of their columns.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{List, Rows, Summary, Table, TableBuilder};
+use super::{List, Row, Rows, Summary, Table, TableBuilder, archive::unpacked};
 use crate::{AdapterError, Refusal, ist::Day};
 
 /// Bytes that are read at once.
@@ -20,14 +20,23 @@ pub trait Sheet<const N: usize>: Sized + 'static {
     /// What the broker's packets call an instrument.
     type Key: Copy + Ord + Hash + fmt::Debug + Send + Sync + 'static;
 
-    /// Columns that are needed, found by name: brokers add some, and change their order.
+    /// Columns, found by name: brokers add some, and change their order. One that is called differently in some files has all its
+    /// names, with bars between them: `StrikePrice|Strike`. Capitals do not count.
     const COLUMNS: [&'static str; N];
 
-    /// Longest file that is read, in bytes.
+    /// Which of them a file may lack.
+    const OPTIONAL: [bool; N] = [false; N];
+
+    /// Longest file that is read, in bytes, which are those of what is in it where it is packed.
     const MAX_BYTES: u64 = 256 << 20;
 
     /// Most rows that are read.
     const MAX_ROWS: usize = 2_000_000;
+
+    /// Where the columns stand in a file without their names, whose first row is one of the list. None for any other file.
+    fn places(_first: &Row) -> Option<[Option<usize>; N]> {
+        None
+    }
 
     /// Begins to read a list, as it is on a day in India: what has expired by then has no name.
     fn begin(today: Day) -> Self;
@@ -83,8 +92,81 @@ pub struct Catalog<S: Sheet<N>, const N: usize> {
     expired: usize,
 }
 
+/// A list that is being read, file by file.
+struct Reading<S: Sheet<N>, const N: usize> {
+    sheet: S,
+    names: Names<S::Key>,
+    rows: usize,
+    skipped: usize,
+}
+
+impl<S: Sheet<N>, const N: usize> Reading<S, N> {
+    fn begin(today: Day) -> Self {
+        let names = Names { builder: TableBuilder::new(), later: Vec::new(), expired: 0 };
+        Self { sheet: S::begin(today), names, rows: 0, skipped: 0 }
+    }
+
+    fn take(&mut self, input: impl Read) -> Result<(), AdapterError> {
+        let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, input));
+        let first = rows.read()?;
+        let places = match first.and_then(S::places) {
+            Some(places) => {
+                self.row(first, &places);
+                places
+            }
+            None => named_places::<S, N>(first)?,
+        };
+        while self.rows < S::MAX_ROWS
+            && let Some(row) = rows.read()?
+        {
+            self.row(Some(row), &places);
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: Option<&Row>, places: &[Option<usize>; N]) {
+        self.rows += 1;
+        let cells = places.map(|place| row.and_then(|row| row.get(place?)));
+        self.skipped += usize::from(self.sheet.row(cells, &mut self.names).is_none());
+    }
+
+    fn finish(self) -> Result<Catalog<S, N>, AdapterError> {
+        let Names { mut builder, mut later, expired } = self.names;
+        // Stable: of one rank the first row counts.
+        later.sort_by_key(|claim| claim.rank);
+        for Claim { exchange, symbol, key, .. } in &later {
+            builder.add(exchange, symbol, *key);
+        }
+        let skipped = self.skipped + builder.skipped();
+        let table = builder.build();
+        if table.is_empty() {
+            return Err(AdapterError::protocol("the broker's list of instruments has none"));
+        }
+        Ok(Catalog { table, skipped, expired })
+    }
+}
+
+/// The places of the columns by their names in the first row.
+fn named_places<S: Sheet<N>, const N: usize>(
+    first: Option<&Row>,
+) -> Result<[Option<usize>; N], AdapterError> {
+    let mut places = [None; N];
+    for ((place, column), is_optional) in places.iter_mut().zip(S::COLUMNS).zip(S::OPTIONAL) {
+        let is_column = |cell: &str| column.split('|').any(|name| name.eq_ignore_ascii_case(cell));
+        *place =
+            first.and_then(|first| (0..first.len()).find(|place| first.get(*place).is_some_and(is_column)));
+        if place.is_none() && !is_optional {
+            let named = column.replace('|', " or ");
+            return Err(AdapterError::protocol(format!(
+                "the broker's list of instruments has no column {named}"
+            )));
+        }
+    }
+    Ok(places)
+}
+
 impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
-    /// Reads a list as it is now. Rows that make no sense are left out and counted.
+    /// Reads a list of one file as it is now. Rows that make no sense are left out and counted.
     ///
     /// # Errors
     /// When it is no such list: a column is missing, or there is not a single instrument.
@@ -97,34 +179,9 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_on(input: impl Read, today: Day) -> Result<Self, AdapterError> {
-        let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, input));
-        let header = rows.read()?;
-        let mut places = [0; N];
-        for (place, column) in places.iter_mut().zip(S::COLUMNS) {
-            *place = header.and_then(|header| header.position(column)).ok_or_else(|| {
-                AdapterError::protocol(format!("the broker's list of instruments has no column {column}"))
-            })?;
-        }
-        let mut sheet = S::begin(today);
-        let mut names = Names { builder: TableBuilder::new(), later: Vec::new(), expired: 0 };
-        let mut skipped = 0;
-        for _ in 0..S::MAX_ROWS {
-            let Some(row) = rows.read()? else { break };
-            let cells = places.map(|place| row.get(place));
-            skipped += usize::from(sheet.row(cells, &mut names).is_none());
-        }
-        let Names { mut builder, mut later, expired } = names;
-        // Stable: of one rank the first row counts.
-        later.sort_by_key(|claim| claim.rank);
-        for Claim { exchange, symbol, key, .. } in &later {
-            builder.add(exchange, symbol, *key);
-        }
-        skipped += builder.skipped();
-        let table = builder.build();
-        if table.is_empty() {
-            return Err(AdapterError::protocol("the broker's list of instruments has none"));
-        }
-        Ok(Self { table, skipped, expired })
+        let mut reading = Reading::<S, N>::begin(today);
+        reading.take(input)?;
+        reading.finish()
     }
 
     /// The broker's key of an instrument, by any spelling of its name that is clear, be it expired or not.
@@ -173,10 +230,14 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
 
 impl<S: Sheet<N>, const N: usize> List for Catalog<S, N> {
     fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
-        let [path] = files else { return Err(AdapterError::protocol("the list of instruments is one file")) };
-        let file = File::open(path)
-            .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
-        Self::parse(file.take(S::MAX_BYTES))
+        let mut reading = Reading::<S, N>::begin(Day::at(SystemTime::now()));
+        for path in files {
+            let opened = File::open(path).and_then(unpacked);
+            let file =
+                opened.map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
+            reading.take(file.take(S::MAX_BYTES))?;
+        }
+        reading.finish()
     }
 
     fn summary(&self) -> Summary {
@@ -267,6 +328,55 @@ mod tests {
         let before = List::parse_on(text.as_bytes(), day(9)).unwrap();
         assert_eq!((before.key("NSE", "D"), before.expired()), (Some(4), 0));
         assert!(before != list);
+    }
+
+    /// A list of several files, some of which call columns otherwise, lack some, or name none.
+    struct Odd;
+
+    impl Sheet<3> for Odd {
+        type Key = u32;
+
+        const COLUMNS: [&'static str; 3] = ["Exchange|Exch", "token", "Name|Trading Name"];
+        const OPTIONAL: [bool; 3] = [false, false, true];
+
+        fn places(first: &Row) -> Option<[Option<usize>; 3]> {
+            first.get(1)?.parse::<u32>().is_ok().then_some([Some(0), Some(1), None])
+        }
+
+        fn begin(_: Day) -> Self {
+            Self
+        }
+
+        fn row(&mut self, [exchange, token, name]: [Option<&str>; 3], names: &mut Names<u32>) -> Option<()> {
+            let key = token?.parse().ok()?;
+            names.add(exchange?, name.or(token)?, key);
+            Some(())
+        }
+    }
+
+    #[test]
+    fn several_files_are_one_list_whatever_their_columns_are_called() {
+        let folder = std::env::temp_dir().join(format!("catalog-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let texts =
+            ["TOKEN,Trading Name,exch\n1,A,NSE\n", "Exchange,Token\nBSE,2\n", "MCX,3\nMCX,x\nMCX,4\n"];
+        let paths: Vec<PathBuf> = texts
+            .iter()
+            .enumerate()
+            .map(|(number, text)| {
+                let path = folder.join(number.to_string());
+                std::fs::write(&path, text).unwrap();
+                path
+            })
+            .collect();
+        let list = <Catalog<Odd, 3> as super::List>::read(&paths).unwrap();
+        let missing = Catalog::<Odd, 3>::parse("Exch,Name\nNSE,A\n".as_bytes()).unwrap_err();
+        std::fs::remove_dir_all(&folder).unwrap();
+        let found = [("NSE", "A"), ("BSE", "2"), ("MCX", "3"), ("MCX", "4")]
+            .map(|(exchange, name)| list.key(exchange, name));
+        assert_eq!(found, [Some(1), Some(2), Some(3), Some(4)]);
+        assert_eq!((list.len(), list.skipped()), (4, 1));
+        assert!(missing.to_string().ends_with("has no column token"), "{missing}");
     }
 
     #[test]
