@@ -81,6 +81,7 @@ pub struct Catalog<S: Sheet<N>, const N: usize> {
     table: Table<S::Key>,
     skipped: usize,
     expired: usize,
+    is_cut_off: bool,
 }
 
 impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
@@ -124,7 +125,7 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
         if table.is_empty() {
             return Err(AdapterError::protocol("the broker's list of instruments has none"));
         }
-        Ok(Self { table, skipped, expired })
+        Ok(Self { table, skipped, expired, is_cut_off: rows.is_cut_off() })
     }
 
     /// The broker's key of an instrument, by any spelling of its name that is clear, be it expired or not.
@@ -181,6 +182,10 @@ impl<S: Sheet<N>, const N: usize> List for Catalog<S, N> {
 
     fn summary(&self) -> Summary {
         Summary { instruments: self.len(), skipped: self.skipped + self.expired, bytes: self.bytes() }
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.is_cut_off
     }
 
     fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
