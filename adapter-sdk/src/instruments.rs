@@ -2,6 +2,8 @@
 //! little memory. `Master` keeps both up to date.
 
 #[cfg(feature = "net")]
+mod ages;
+#[cfg(feature = "net")]
 mod archive;
 #[cfg(feature = "net")]
 mod catalog;
@@ -18,6 +20,8 @@ mod master;
 mod names;
 #[cfg(feature = "net")]
 mod renewal;
+#[cfg(feature = "net")]
+mod report;
 mod rows;
 mod table;
 

@@ -90,6 +90,7 @@ pub struct Catalog<S: Sheet<N>, const N: usize> {
     table: Table<S::Key>,
     skipped: usize,
     expired: usize,
+    is_cut_off: bool,
 }
 
 /// A list that is being read, file by file.
@@ -98,12 +99,13 @@ struct Reading<S: Sheet<N>, const N: usize> {
     names: Names<S::Key>,
     rows: usize,
     skipped: usize,
+    is_cut_off: bool,
 }
 
 impl<S: Sheet<N>, const N: usize> Reading<S, N> {
     fn begin(today: Day) -> Self {
         let names = Names { builder: TableBuilder::new(), later: Vec::new(), expired: 0 };
-        Self { sheet: S::begin(today), names, rows: 0, skipped: 0 }
+        Self { sheet: S::begin(today), names, rows: 0, skipped: 0, is_cut_off: false }
     }
 
     fn take(&mut self, input: impl Read) -> Result<(), AdapterError> {
@@ -121,6 +123,7 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
         {
             self.row(Some(row), &places);
         }
+        self.is_cut_off |= rows.is_cut_off();
         Ok(())
     }
 
@@ -142,7 +145,7 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
         if table.is_empty() {
             return Err(AdapterError::protocol("the broker's list of instruments has none"));
         }
-        Ok(Catalog { table, skipped, expired })
+        Ok(Catalog { table, skipped, expired, is_cut_off: self.is_cut_off })
     }
 }
 
@@ -242,6 +245,10 @@ impl<S: Sheet<N>, const N: usize> List for Catalog<S, N> {
 
     fn summary(&self) -> Summary {
         Summary { instruments: self.len(), skipped: self.skipped + self.expired, bytes: self.bytes() }
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.is_cut_off
     }
 
     fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {

@@ -34,6 +34,8 @@ pub struct List {
     pub of_other_exchanges: usize,
     /// Rows that make no sense.
     pub unreadable: usize,
+    /// Whether it ends before its array does.
+    pub is_cut_off: bool,
 }
 
 impl instruments::List for List {
@@ -48,6 +50,10 @@ impl instruments::List for List {
             skipped: self.of_other_exchanges + self.unreadable,
             bytes: self.table.bytes(),
         }
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.is_cut_off
     }
 
     fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
@@ -105,7 +111,7 @@ impl List {
         if table.is_empty() {
             return Err(AdapterError::protocol("the list of instruments has none that can be used"));
         }
-        Ok(Self { table, of_other_exchanges, unreadable })
+        Ok(Self { table, of_other_exchanges, unreadable, is_cut_off: objects.is_cut_off() })
     }
 }
 
@@ -284,9 +290,13 @@ mod tests {
         let has =
             |list: &List, strike: u32| list.table.get("BFO", &format!("SENSEX21JUL26{strike}CE")).is_some();
         assert!(has(&list, 80_000) && has(&list, 81_000) && has(&list, 83_000));
-        assert_eq!((list.table.len(), list.unreadable), (3, 2));
+        assert_eq!((list.table.len(), list.unreadable, list.is_cut_off), (3, 2, false));
         let cut = read(text.get(..text.len() - 40).unwrap()).unwrap();
         assert!(has(&cut, 80_000) && !has(&cut, 83_000));
-        assert_eq!((cut.table.len(), cut.unreadable), (2, 3));
+        assert_eq!((cut.table.len(), cut.unreadable, cut.is_cut_off), (2, 3, true));
+        for (end, is_cut_off) in [("", true), (",", true), ("]", false), ("]\n", false)] {
+            let text = format!("[{}{end}", rows.get(..1).unwrap().join(","));
+            assert_eq!(read(&text).unwrap().is_cut_off, is_cut_off, "{end:?}");
+        }
     }
 }

@@ -21,16 +21,23 @@ pub(crate) struct Objects<R> {
     is_at_end: bool,
     /// What stood between objects, or was none to its end.
     damaged: usize,
+    /// Whether the last that was dealt with ends an array.
+    has_end: bool,
 }
 
 impl<R: Read> Objects<R> {
     pub(crate) fn new(input: R) -> Self {
-        Self { input, buffer: Vec::new(), start: 0, is_at_end: false, damaged: 0 }
+        Self { input, buffer: Vec::new(), start: 0, is_at_end: false, damaged: 0, has_end: false }
     }
 
     /// Elements of the array that are no objects, or damaged.
     pub(crate) const fn damaged(&self) -> usize {
         self.damaged
+    }
+
+    /// Whether the text ends before its array does, as far as it was read. What is behind is missing.
+    pub(crate) const fn is_cut_off(&self) -> bool {
+        !self.has_end
     }
 
     /// Gives the next object to `read`, as it stands there, and once more with `null` for every bare word that is no value
@@ -51,10 +58,12 @@ impl<R: Read> Objects<R> {
                 let is_part = !matches!(first, b',' | b'[' | b']') && !first.is_ascii_whitespace();
                 // What follows a damaged object belongs to it.
                 is_stray |= is_part && !is_damaged;
+                self.has_end = *first == b']' || (self.has_end && first.is_ascii_whitespace());
                 self.start += 1;
                 continue;
             }
             self.damaged += usize::from(std::mem::take(&mut is_stray));
+            self.has_end = false;
             let object = end_of(rest).and_then(|end| rest.get(..end));
             let made = object.and_then(|object| {
                 let made = read(object).or_else(|| read(&without_bare_words(object)));
