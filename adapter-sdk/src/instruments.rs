@@ -19,6 +19,8 @@ mod list;
 mod master;
 mod names;
 #[cfg(feature = "net")]
+mod objects;
+#[cfg(feature = "net")]
 mod renewal;
 #[cfg(feature = "net")]
 mod report;
@@ -27,7 +29,7 @@ mod table;
 
 #[cfg(feature = "net")]
 pub use self::{
-    catalog::{Catalog, Names, Sheet},
+    catalog::{Catalog, Layout, Names, Sheet},
     file::{Cached, InstrumentFile},
     list::{Access, List, ListSource, Outdated, SEGMENTS, Summary},
     master::Master,

@@ -1,4 +1,4 @@
-//! A list of CSV files, read row by row by the names of their columns.
+//! A list of files of CSV or JSON, read row by row by the names of its columns.
 
 use std::{
     fmt,
@@ -9,16 +9,34 @@ use std::{
     time::SystemTime,
 };
 
-use super::{List, Row, Rows, Summary, Table, TableBuilder, archive::unpacked};
+use super::{
+    List, Row, Rows, Summary, Table, TableBuilder,
+    archive::unpacked,
+    objects::{self, Objects},
+};
 use crate::{AdapterError, Refusal, ist::Day};
 
 /// Bytes that are read at once.
 const BUFFER_BYTES: usize = 1 << 17;
 
+/// How a list's file is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Layout {
+    /// CSV, whose first line names the columns. A list without one of them is refused.
+    Csv,
+    /// One array of JSON objects, whose members are the columns: texts, and numbers as texts. A value that is missing, null, or
+    /// anything else is none. An object that is damaged costs itself, and so does a bare word such as `NaN`.
+    JsonObjects,
+}
+
 /// What only the broker knows of its list: `N` columns, and what a row means. [`Catalog`] does the rest.
 pub trait Sheet<const N: usize>: Sized + 'static {
     /// What the broker's packets call an instrument.
     type Key: Copy + Ord + Hash + fmt::Debug + Send + Sync + 'static;
+
+    /// How its files are laid out.
+    const LAYOUT: Layout = Layout::Csv;
 
     /// Columns, found by name: brokers add some, and change their order. One that is called differently in some files has all its
     /// names, with bars between them: `StrikePrice|Strike`. Capitals do not count.
@@ -42,7 +60,7 @@ pub trait Sheet<const N: usize>: Sized + 'static {
     fn begin(today: Day) -> Self;
 
     /// Names an instrument by a row, whose cells stand in the order of [`Self::COLUMNS`]; a short row lacks some. None when the
-    /// row makes no sense, or is of a market that is not served: it is counted.
+    /// row makes no sense: it is counted.
     fn row(&mut self, cells: [Option<&str>; N], names: &mut Names<Self::Key>) -> Option<()>;
 }
 
@@ -51,6 +69,7 @@ pub struct Names<K> {
     builder: TableBuilder<K>,
     later: Vec<Claim<K>>,
     expired: usize,
+    unserved: usize,
 }
 
 /// A name that another row may have a better claim to.
@@ -77,6 +96,11 @@ impl<K: Copy + Ord + Hash> Names<K> {
     pub const fn expired(&mut self) {
         self.expired += 1;
     }
+
+    /// Counts a row of a market that is not served, which has no name.
+    pub const fn unserved(&mut self) {
+        self.unserved += 1;
+    }
 }
 
 impl<K> fmt::Debug for Names<K> {
@@ -90,6 +114,7 @@ pub struct Catalog<S: Sheet<N>, const N: usize> {
     table: Table<S::Key>,
     skipped: usize,
     expired: usize,
+    unserved: usize,
     is_cut_off: bool,
 }
 
@@ -104,11 +129,36 @@ struct Reading<S: Sheet<N>, const N: usize> {
 
 impl<S: Sheet<N>, const N: usize> Reading<S, N> {
     fn begin(today: Day) -> Self {
-        let names = Names { builder: TableBuilder::new(), later: Vec::new(), expired: 0 };
+        let (builder, later) = (TableBuilder::new(), Vec::new());
+        let names = Names { builder, later, expired: 0, unserved: 0 };
         Self { sheet: S::begin(today), names, rows: 0, skipped: 0, is_cut_off: false }
     }
 
     fn take(&mut self, input: impl Read) -> Result<(), AdapterError> {
+        match S::LAYOUT {
+            Layout::Csv => self.take_csv(input),
+            Layout::JsonObjects => self.take_objects(input),
+        }
+    }
+
+    fn take_objects(&mut self, input: impl Read) -> Result<(), AdapterError> {
+        let mut rows = Objects::new(input);
+        while self.rows < S::MAX_ROWS {
+            let row = rows.next(|object| {
+                let cells = objects::cells(object, &S::COLUMNS)?;
+                self.cells(cells.each_ref().map(Option::as_deref));
+                Some(())
+            })?;
+            if row.is_none() {
+                break;
+            }
+        }
+        self.skipped += rows.damaged();
+        self.is_cut_off |= rows.is_cut_off();
+        Ok(())
+    }
+
+    fn take_csv(&mut self, input: impl Read) -> Result<(), AdapterError> {
         let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, input));
         let first = rows.read()?;
         let places = match first.and_then(S::places) {
@@ -128,13 +178,16 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
     }
 
     fn row(&mut self, row: Option<&Row>, places: &[Option<usize>; N]) {
+        self.cells(places.map(|place| row.and_then(|row| row.get(place?))));
+    }
+
+    fn cells(&mut self, cells: [Option<&str>; N]) {
         self.rows += 1;
-        let cells = places.map(|place| row.and_then(|row| row.get(place?)));
         self.skipped += usize::from(self.sheet.row(cells, &mut self.names).is_none());
     }
 
     fn finish(self) -> Result<Catalog<S, N>, AdapterError> {
-        let Names { mut builder, mut later, expired } = self.names;
+        let Names { mut builder, mut later, expired, unserved } = self.names;
         // Stable: of one rank the first row counts.
         later.sort_by_key(|claim| claim.rank);
         for Claim { exchange, symbol, key, .. } in &later {
@@ -143,9 +196,9 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
         let skipped = self.skipped + builder.skipped();
         let table = builder.build();
         if table.is_empty() {
-            return Err(AdapterError::protocol("the broker's list of instruments has none"));
+            return Err(AdapterError::protocol("the broker's list of instruments has none that can be used"));
         }
-        Ok(Catalog { table, skipped, expired, is_cut_off: self.is_cut_off })
+        Ok(Catalog { table, skipped, expired, unserved, is_cut_off: self.is_cut_off })
     }
 }
 
@@ -155,9 +208,10 @@ fn named_places<S: Sheet<N>, const N: usize>(
 ) -> Result<[Option<usize>; N], AdapterError> {
     let mut places = [None; N];
     for ((place, column), is_optional) in places.iter_mut().zip(S::COLUMNS).zip(S::OPTIONAL) {
-        let is_column = |cell: &str| column.split('|').any(|name| name.eq_ignore_ascii_case(cell));
-        *place =
-            first.and_then(|first| (0..first.len()).find(|place| first.get(*place).is_some_and(is_column)));
+        let is_column = |place: &usize| {
+            first.and_then(|first| first.get(*place)).is_some_and(|cell| objects::is_named(column, cell))
+        };
+        *place = (0..first.map_or(0, Row::len)).find(is_column);
         if place.is_none() && !is_optional {
             let named = column.replace('|', " or ");
             return Err(AdapterError::protocol(format!(
@@ -215,7 +269,7 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
         self.table.is_empty()
     }
 
-    /// Rows that were left out, but for those of what had expired.
+    /// Rows that were left out although they are of a market that is served and of what has not expired.
     pub const fn skipped(&self) -> usize {
         self.skipped
     }
@@ -223,6 +277,11 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
     /// Rows that were left out because their instrument had expired.
     pub const fn expired(&self) -> usize {
         self.expired
+    }
+
+    /// Rows that were left out because their market is not served.
+    pub const fn unserved(&self) -> usize {
+        self.unserved
     }
 
     /// Memory that it takes, in bytes.
@@ -244,7 +303,8 @@ impl<S: Sheet<N>, const N: usize> List for Catalog<S, N> {
     }
 
     fn summary(&self) -> Summary {
-        Summary { instruments: self.len(), skipped: self.skipped + self.expired, bytes: self.bytes() }
+        let skipped = self.skipped + self.expired + self.unserved;
+        Summary { instruments: self.len(), skipped, bytes: self.bytes() }
     }
 
     fn is_cut_off(&self) -> bool {
@@ -266,7 +326,8 @@ impl<S: Sheet<N>, const N: usize> List for Catalog<S, N> {
 
 impl<S: Sheet<N>, const N: usize> PartialEq for Catalog<S, N> {
     fn eq(&self, other: &Self) -> bool {
-        self.table == other.table && self.skipped == other.skipped && self.expired == other.expired
+        self.table == other.table
+            && (self.skipped, self.expired, self.unserved) == (other.skipped, other.expired, other.unserved)
     }
 }
 
@@ -276,6 +337,7 @@ impl<S: Sheet<N>, const N: usize> fmt::Debug for Catalog<S, N> {
             .field("names", &self.len())
             .field("skipped", &self.skipped)
             .field("expired", &self.expired)
+            .field("unserved", &self.unserved)
             .finish_non_exhaustive()
     }
 }
@@ -396,6 +458,52 @@ mod tests {
         ] {
             let error = List::parse_on(text.as_bytes(), day(1)).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
+        }
+    }
+
+    struct Json;
+
+    impl Sheet<3> for Json {
+        type Key = u32;
+
+        const LAYOUT: Layout = Layout::JsonObjects;
+        const COLUMNS: [&'static str; 3] = ["token", "symbol", "market"];
+        const MAX_ROWS: usize = 5;
+
+        fn begin(_today: Day) -> Self {
+            Self
+        }
+
+        fn row(&mut self, cells: [Option<&str>; 3], names: &mut Names<u32>) -> Option<()> {
+            let [token, symbol, market] = cells;
+            if market == Some("other") {
+                names.unserved();
+                return Some(());
+            }
+            names.add("NSE", symbol?, token?.parse().ok()?);
+            Some(())
+        }
+    }
+
+    #[test]
+    fn a_list_of_json_objects_is_read_as_one_of_rows() {
+        let text = r#"[{"symbol":"A","token":1,"more":{"token":9}},{"token":"2","symbol":"B","market":NaN},
+            {"token":3,"symbol":"C","market":"other"},{"token":"x","symbol":"D"},7,{"token":4,"symbol":
+            {"token":5,"symbol":"E"},{"token":6,"symbol":"F"}]"#;
+        let list = Catalog::<Json, 3>::parse_on(text.as_bytes(), day(1)).unwrap();
+        let has = ["A", "B", "C", "D", "E", "F"].map(|symbol| list.key("NSE", symbol));
+        assert_eq!(has, [Some(1), Some(2), None, None, Some(5), None], "there is a limit to the rows");
+        assert_eq!((list.len(), list.unserved(), list.skipped(), list.is_cut_off), (3, 1, 3, true));
+        for (end, is_cut_off) in
+            [("", true), (",", true), (r#",{"token":2"#, true), ("]", false), (" ]\n", false)]
+        {
+            let text = format!(r#"[{{"token":1,"symbol":"A"}}{end}"#);
+            let list = Catalog::<Json, 3>::parse_on(text.as_bytes(), day(1)).unwrap();
+            assert_eq!(list.is_cut_off, is_cut_off, "{end:?}");
+        }
+        for text in ["", "[]", "<html>maintenance</html>", r#"{"status":false}"#] {
+            let error = Catalog::<Json, 3>::parse_on(text.as_bytes(), day(1)).unwrap_err().to_string();
+            assert!(error.contains("has none that can be used"), "{error}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::{fmt::Debug, ops::RangeInclusive, time::Duration};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{http, http_base, seconds, websocket, within};
+use super::{http, http_base, ip_address, mac_address, seconds, websocket, within};
 use crate::AdapterError;
 
 /// A kind of setting: what it is in `plugins.toml`, what is allowed, and what it is once it was checked.
@@ -38,7 +38,7 @@ pub trait Kind {
     fn schema(default: Self::Default, range: Option<Self::Range>) -> Value;
 }
 
-macro_rules! addresses {
+macro_rules! texts {
     ($($(#[$meta:meta])+ $name:ident: $check:ident, $pattern:literal;)+) => {
         $(
             $(#[$meta])+
@@ -67,13 +67,17 @@ macro_rules! addresses {
     };
 }
 
-addresses! {
+texts! {
     /// An address of a WebSocket, see [`websocket`].
     WebSocketUrl: websocket, "^wss?://";
     /// An address of a REST interface, a file or a page, see [`http`].
     HttpUrl: http, "^https?://";
     /// The address that paths are appended to, see [`http_base`]: without slashes at its end once it was checked.
     HttpBase: http_base, "^https?://";
+    /// An address of this machine that the broker wants to be told, see [`ip_address`].
+    IpAddress: ip_address, "^[0-9A-Fa-f.:]+$";
+    /// A MAC address of this machine that the broker wants to be told, see [`mac_address`].
+    MacAddress: mac_address, "^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$";
 }
 
 /// A setting that may be left out, of another kind. It has no default: write `()`.
