@@ -2,8 +2,8 @@
 //! orders.
 //!
 //! In the order of the data: `names` and [`list`] (what an instrument is called there) → `login` and `auth` (the
-//! way in) → `feed` (what is subscribed, pure) → `connection` (packets in, messages out) → [`wire`] (the broker's
-//! integers) → [`decode`] (to ticks, pure). `orders` is the broker's second WebSocket. `README.md` says what the broker
+//! way in) → `requests` (what the broker is asked for, pure) → `session` (packets in, messages out) → [`wire`] (the
+//! broker's integers) → [`decode`] (to ticks, pure). `orders` is the broker's second WebSocket. `README.md` says what the broker
 //! demands.
 //!
 //! ```
@@ -20,35 +20,34 @@
 
 mod auth;
 mod config;
-mod connection;
 pub mod control;
 pub mod decode;
-mod feed;
 pub mod list;
 mod login;
 mod names;
 mod objects;
 mod orders;
+mod requests;
 pub mod segment;
+mod session;
 pub mod wire;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::Duration};
 
 use adapter_sdk::{
-    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
+    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Refusal,
     Subscription,
     instruments::{Access, ListSource, Master, SEGMENTS},
     net::RateLimit,
-    symbol,
+    session::{Batches, Listed, Session},
 };
-use tokio::time::Duration;
 
 use self::{
     config::{Config, Settings},
-    connection::Session,
-    feed::PAIRS_PER_CONNECTION,
     list::List,
     orders::Orders,
+    requests::PAIRS_PER_CONNECTION,
+    session::SmartStream,
 };
 
 /// Connections that the broker allows a client code.
@@ -75,7 +74,7 @@ pub struct AngelOne {
 
 impl Adapter for AngelOne {
     type Config = Config;
-    type Connection = Session;
+    type Connection = Session<SmartStream>;
 
     fn manifest() -> Manifest {
         #[expect(clippy::cast_possible_truncation, reason = "a thousand")]
@@ -114,19 +113,9 @@ impl Adapter for AngelOne {
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
-        let Subscription { exchange, symbol, mode, .. } = wanted;
-        if symbol::has_expired(exchange, symbol, SystemTime::now()) {
-            return Err(Refusal::UnknownInstrument(format!("{symbol} on {exchange} has expired")));
-        }
-        let is_known =
-            self.master.list().is_some_and(|list| names::find(&list.table, exchange, symbol).is_some());
-        if !is_known {
-            let refusal = Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}"));
-            return Err(self.master.explain(exchange, symbol, refusal));
-        }
+        self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
         // Indices have no book.
-        let has_book = *mode == Mode::Depth && !exchange.ends_with("_INDEX");
-        Ok(Grant { depth: if has_book { LEVELS } else { 0 } })
+        Ok(Grant::with_depth_up_to(wanted, if wanted.exchange.ends_with("_INDEX") { 0 } else { LEVELS }))
     }
 
     async fn prepare(&self, _credentials: &Credentials) -> Result<(), AdapterError> {
@@ -134,13 +123,13 @@ impl Adapter for AngelOne {
         self.master.prepare(&Access::Public).await
     }
 
-    async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
+    async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError> {
+        let listed = Listed::of(&self.master, Access::Public)?;
         let orders = Orders::new(&self.settings, credentials, Arc::clone(&self.master))?;
         let socket = auth::open(&self.settings, credentials).await?;
-        let list =
-            self.master.list().ok_or_else(|| AdapterError::network("there is no list of instruments yet"))?;
-        let renewal = self.master.renewal(Access::Public);
-        Ok(Session::new(socket, self.settings.batch_size, list, renewal, orders))
+        let stream = SmartStream::new(self.settings.batch_size, orders);
+        // The pace is the socket's: a batch of changes is as many requests as the broker's limits take.
+        Session::open(stream, socket, listed, Batches::of(PAIRS_PER_CONNECTION)).await
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {

@@ -5,10 +5,11 @@ use std::{
     fs::File,
     io::Read,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use adapter_sdk::{
-    AdapterError,
+    AdapterError, Refusal,
     instruments::{self, Summary, Table, TableBuilder},
 };
 use serde::{
@@ -70,6 +71,14 @@ impl instruments::List for List {
 }
 
 impl List {
+    /// The key of an instrument that can be subscribed, see [`Table::find`].
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownInstrument`], with a sentence for the client.
+    pub fn find(&self, exchange: &str, symbol: &str) -> Result<Key, Refusal> {
+        self.table.find(exchange, symbol, SystemTime::now())
+    }
+
     /// Reads a file. Takes its time: not for the adapter's own thread.
     ///
     /// # Errors

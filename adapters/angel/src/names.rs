@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use adapter_sdk::{
-    instruments::Table,
     ist::Day,
     symbol::{self, Contract, digits},
 };
@@ -44,11 +43,6 @@ pub(crate) struct Named<'a> {
     /// Whether the list says the series of a share. One whose series it does not say has the lesser claim to the bare name,
     /// which is that of the usual series.
     pub(crate) is_usual: bool,
-}
-
-/// The key of an instrument, by any spelling of its name that is clear.
-pub(crate) fn find(table: &Table<Key>, exchange: &str, symbol: &str) -> Option<Key> {
-    symbol::find(exchange, symbol, |name| table.get(exchange, name))
 }
 
 /// Names an instrument.
@@ -164,7 +158,8 @@ mod tests {
         let list = serde_json::Value::Array(rows.collect()).to_string();
         let table = List::parse(list.as_bytes()).unwrap().table;
         assert_cash_names(|exchange, symbol| {
-            let (exchange, symbol) = table.name(find(&table, exchange, symbol)?)?;
+            let (exchange, symbol) =
+                table.name(symbol::find(exchange, symbol, |name| table.get(exchange, name))?)?;
             Some((exchange.to_owned(), symbol.to_owned()))
         });
     }
