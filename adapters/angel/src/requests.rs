@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Pairs of token and mode that the broker allows on one connection.
-pub(crate) const PAIRS_PER_CONNECTION: usize = 1_000;
+pub(crate) const PAIRS_PER_CONNECTION: u16 = 1_000;
 
 /// Requests that are remembered, for a refusal to find its instruments. The broker does not say when one has worked.
 const REMEMBERED_REQUESTS: usize = 128;
@@ -32,7 +32,7 @@ pub struct Asked {
 pub(crate) struct Requests {
     /// Most tokens in one request.
     batch_size: usize,
-    /// Pairs that the broker counts.
+    /// Pairs that the broker was told of.
     pairs: usize,
     /// Requests so far.
     count: u64,
@@ -49,21 +49,12 @@ struct Sent {
 }
 
 /// What a refusal came to.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// What had no room beside its old mode has it after that one's end: it is asked for once more.
-    Again(Vec<String>),
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Refused {
     /// These do not come.
-    Gone(Vec<Key>),
-}
-
-/// Changes, sorted by what they are.
-#[derive(Default)]
-struct Sorted {
-    ends: BTreeMap<Mode, Vec<Key>>,
-    /// From one mode to another, or to the same one: then the broker is to send its state.
-    moves: BTreeMap<(Mode, Mode), Vec<Key>>,
-    starts: BTreeMap<Mode, Vec<Key>>,
+    pub(crate) gone: Vec<Key>,
+    /// Requests to be sent once more: what had no room beside its old mode has it after that one's end.
+    pub(crate) again: Vec<String>,
 }
 
 impl Requests {
@@ -77,64 +68,64 @@ impl Requests {
     /// between. For that moment both count against the broker's limit. So as many change at once as there is room for,
     /// and where there is next to none, a gap of one message is better than a refusal.
     pub(crate) fn follow(&mut self, changes: &[Change<Key, Asked>]) -> Vec<String> {
-        let Sorted { ends, moves, starts } = sorted(changes);
-        let count = |keys: &BTreeMap<Mode, Vec<Key>>| keys.values().map(Vec::len).sum::<usize>();
-        let mut messages = Vec::new();
-        for (mode, keys) in &ends {
-            self.write(Action::Unsubscribe, *mode, keys, &mut messages);
+        // By the mode before and the one from now on. Two that are equal ask for the broker's state once more.
+        let mut groups = BTreeMap::<_, Vec<Key>>::new();
+        for Change { key, before, now } in changes {
+            let modes = (before.map(|asked| asked.mode), now.map(|asked| asked.mode));
+            groups.entry(modes).or_default().push(*key);
         }
-        self.pairs = self.pairs.saturating_sub(count(&ends));
-        let room = PAIRS_PER_CONNECTION.saturating_sub(self.pairs);
-        let moving: usize =
-            moves.iter().filter(|((old, new), _)| old != new).map(|(_, keys)| keys.len()).sum();
+        let mut messages = Vec::new();
+        for ((old, _), keys) in groups.iter().filter(|((_, new), _)| new.is_none()) {
+            self.unsubscribe(*old, keys, &mut messages);
+        }
+        let room = usize::from(PAIRS_PER_CONNECTION).saturating_sub(self.pairs);
+        let moves = groups.iter().filter(|((old, new), _)| old.is_some() && new.is_some() && old != new);
+        let moving: usize = moves.map(|(_, keys)| keys.len()).sum();
         let has_room = room.saturating_mul(MOST_PARTS) >= moving;
-        for ((old, new), keys) in &moves {
+        // Those that begin come last.
+        for ((old, new), keys) in groups.iter().rev() {
+            let Some(new) = *new else { continue };
             // The broker takes no pair twice.
-            let is_beside = has_room && old != new;
+            let is_beside = has_room && old.is_some_and(|old| old != new);
             let at_once = if is_beside { room.clamp(1, self.batch_size) } else { self.batch_size };
             for keys in keys.chunks(at_once) {
                 if !is_beside {
-                    self.write(Action::Unsubscribe, *old, keys, &mut messages);
+                    self.unsubscribe(*old, keys, &mut messages);
                 }
-                self.subscribe(*new, keys, true, &mut messages);
+                self.subscribe(new, keys, old.is_some(), &mut messages);
                 if is_beside {
-                    self.write(Action::Unsubscribe, *old, keys, &mut messages);
+                    self.unsubscribe(*old, keys, &mut messages);
                 }
             }
         }
-        for (mode, keys) in &starts {
-            self.subscribe(*mode, keys, false, &mut messages);
-        }
-        self.pairs += count(&starts);
         messages
     }
 
     /// The broker refused a request; `told` says what it was told last of a key. What was asked for anew since then is not
     /// affected. The broker does not say whether it took a part of the request, and what nobody wants would count against
     /// its limit for ever, so what does not come is to be ended: to end what was never subscribed is free.
-    pub(crate) fn refused(
-        &mut self,
-        correlation: &str,
-        told: impl Fn(&Key) -> Option<Asked>,
-    ) -> Option<Refused> {
-        let place = self.sent.iter().position(|sent| sent.correlation == correlation)?;
-        let sent = self.sent.remove(place)?;
+    pub(crate) fn refused(&mut self, correlation: &str, told: impl Fn(&Key) -> Option<Asked>) -> Refused {
+        let mut refused = Refused::default();
+        let place = self.sent.iter().position(|sent| sent.correlation == correlation).unwrap_or(usize::MAX);
+        let Some(Sent { mode, keys, is_move, .. }) = self.sent.remove(place) else { return refused };
         let later: FxHashSet<Key> =
             self.sent.iter().skip(place).flat_map(|sent| &sent.keys).copied().collect();
         let is_affected =
-            |key: &Key| !later.contains(key) && told(key).is_some_and(|asked| asked.mode == sent.mode);
-        let keys: Vec<Key> = sent.keys.into_iter().filter(is_affected).collect();
-        if !sent.is_move {
-            return Some(Refused::Gone(keys));
+            |key: &Key| !later.contains(key) && told(key).is_some_and(|asked| asked.mode == mode);
+        refused.gone = keys.into_iter().filter(is_affected).collect();
+        if is_move {
+            let keys = std::mem::take(&mut refused.gone);
+            // They are counted already.
+            self.pairs = self.pairs.saturating_sub(keys.len());
+            self.subscribe(mode, &keys, false, &mut refused.again);
         }
-        let mut messages = Vec::new();
-        self.subscribe(sent.mode, &keys, false, &mut messages);
-        Some(Refused::Again(messages))
+        refused
     }
 
     fn subscribe(&mut self, mode: Mode, keys: &[Key], is_move: bool, messages: &mut Vec<String>) {
         for keys in keys.chunks(self.batch_size) {
             let correlation = self.write(Action::Subscribe, mode, keys, messages);
+            self.pairs += keys.len();
             if self.sent.len() >= REMEMBERED_REQUESTS {
                 self.sent.pop_front();
             }
@@ -142,28 +133,21 @@ impl Requests {
         }
     }
 
-    /// Gives the number of the last request.
-    fn write(&mut self, action: Action, mode: Mode, keys: &[Key], messages: &mut Vec<String>) -> String {
+    fn unsubscribe(&mut self, mode: Option<Mode>, keys: &[Key], messages: &mut Vec<String>) {
+        let Some(mode) = mode else { return };
         for keys in keys.chunks(self.batch_size) {
-            self.count += 1;
-            messages.push(control::request(&correlation(self.count), action, mode, keys));
+            self.write(Action::Unsubscribe, mode, keys, messages);
+            self.pairs = self.pairs.saturating_sub(keys.len());
         }
-        correlation(self.count)
     }
-}
 
-fn sorted(changes: &[Change<Key, Asked>]) -> Sorted {
-    let mut sorted = Sorted::default();
-    for Change { key, before, now } in changes {
-        let keys = match (before.map(|asked| asked.mode), now.map(|asked| asked.mode)) {
-            (Some(old), Some(new)) => sorted.moves.entry((old, new)).or_default(),
-            (Some(old), None) => sorted.ends.entry(old).or_default(),
-            (None, Some(new)) => sorted.starts.entry(new).or_default(),
-            (None, None) => continue,
-        };
-        keys.push(*key);
+    /// Gives the number of the request.
+    fn write(&mut self, action: Action, mode: Mode, keys: &[Key], messages: &mut Vec<String>) -> String {
+        self.count += 1;
+        let correlation = correlation(self.count);
+        messages.push(control::request(&correlation, action, mode, keys));
+        correlation
     }
-    sorted
 }
 
 /// Ten letters and digits, as the broker wants it.

@@ -4,15 +4,17 @@ use adapter_sdk::{
     AdapterError, Mode, Packet as Update, Refusal, Subscription, TickSink,
     net::Message,
     plan::{Change, Feed},
-    session::{Live, Protocol},
+    read::Odd,
+    session::{Live, OrderSocket, Protocol},
     tracing::{debug, warn},
 };
+use tokio::time::Instant;
 
 use crate::{
     control::{self, Control},
     decode::{self, Decoded},
-    list::List,
-    orders::{Orders, Said},
+    list::Instruments,
+    order::{self, Said},
     requests::{Asked, Refused, Requests},
     segment::Key,
     wire::Packet,
@@ -22,42 +24,34 @@ use crate::{
 #[derive(Debug)]
 pub struct SmartStream {
     requests: Requests,
-    orders: Option<Orders>,
+    orders: Option<OrderSocket>,
     /// What the order socket has brought, and is to be told.
-    said: Option<Said>,
+    order: Option<Message>,
+    /// Members of order updates that made no sense.
+    odd: Odd,
 }
 
 impl SmartStream {
-    pub(crate) fn new(batch_size: usize, orders: Option<Orders>) -> Self {
-        Self { requests: Requests::new(batch_size), orders, said: None }
+    pub(crate) fn new(batch_size: usize, orders: Option<OrderSocket>) -> Self {
+        Self { requests: Requests::new(batch_size), orders, order: None, odd: Odd::new() }
     }
 
     fn take_text(&mut self, text: &str, live: &mut Live<Self>, sink: &mut TickSink) {
-        match control::read(text) {
-            Control::Pong => {}
-            Control::Unknown => debug!("Message of a kind that is not known"),
-            Control::Error { code, correlation } => {
-                self.take_refusal(&code, &correlation.unwrap_or_default(), live, sink);
-            }
-        }
-    }
-
-    fn take_refusal(&mut self, code: &str, correlation: &str, live: &mut Live<Self>, sink: &mut TickSink) {
+        let (code, correlation) = match control::read(text) {
+            Control::Pong => return,
+            Control::Unknown => return debug!("Message of a kind that is not known"),
+            Control::Error { code, correlation } => (code, correlation.unwrap_or_default()),
+        };
         let is_full = code == "E1002";
         let refusal = if is_full {
             Refusal::Capacity("The broker allows no more subscriptions on this connection".to_owned())
         } else {
             Refusal::Refused("The broker did not understand the request".to_owned())
         };
-        let refused = self.requests.refused(correlation, |key| live.feed(key).and_then(Feed::told));
-        let instruments: usize = match refused {
-            Some(Refused::Gone(keys)) => keys.iter().map(|key| live.refuse(key, &refusal, sink)).sum(),
-            Some(Refused::Again(messages)) => {
-                messages.into_iter().for_each(|message| live.send(message));
-                0
-            }
-            None => 0,
-        };
+        let Refused { gone, again } =
+            self.requests.refused(&correlation, |key| live.feed(key).and_then(Feed::told));
+        again.into_iter().for_each(|message| live.send(message));
+        let instruments: usize = gone.iter().map(|key| live.refuse(key, &refusal, sink)).sum();
         warn!(is_full, instruments, "The broker refused a request");
     }
 }
@@ -65,9 +59,9 @@ impl SmartStream {
 impl Protocol for SmartStream {
     type Key = Key;
     type Asked = Asked;
-    type List = List;
+    type List = Instruments;
 
-    fn find(&self, list: &List, wanted: &Subscription) -> Result<Key, Refusal> {
+    fn find(&self, list: &Instruments, wanted: &Subscription) -> Result<Key, Refusal> {
         list.find(&wanted.exchange, &wanted.symbol)
     }
 
@@ -94,7 +88,7 @@ impl Protocol for SmartStream {
 
     async fn wait(&mut self) {
         match &mut self.orders {
-            Some(orders) if self.said.is_none() => self.said = Some(orders.next().await),
+            Some(orders) if self.order.is_none() => self.order = Some(orders.next().await),
             Some(_) => {}
             None => std::future::pending().await,
         }
@@ -102,14 +96,21 @@ impl Protocol for SmartStream {
 
     fn advance(
         &mut self,
-        _now: tokio::time::Instant,
-        _live: &mut Live<Self>,
+        _now: Instant,
+        live: &mut Live<Self>,
         sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
-        match self.said.take() {
-            Some(Said::Update(update)) => sink.order_update(&update),
-            Some(Said::Undecodable) => sink.undecodable(),
-            Some(Said::Nothing) | None => {}
+        let Some(message) = self.order.take() else { return Ok(()) };
+        let (said, bytes) = match &message {
+            Message::Text(text) => (order::read(text, live.list(), &self.odd), text.len()),
+            Message::Binary(bytes) => (Said::Undecodable, bytes.len()),
+        };
+        match said {
+            Said::Update(update) => sink.order_update(&update),
+            Said::Undecodable => {
+                live.undecodable("order update", &"it has no number of an order", bytes, sink);
+            }
+            Said::Nothing => {}
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Feed {
     fn messages(&mut self) -> Vec<String> {
         let mut messages = Vec::new();
         while self.plan.has_changes() {
-            messages.extend(self.requests.follow(&self.plan.changes(PAIRS_PER_CONNECTION)));
+            messages.extend(self.requests.follow(&self.plan.changes(PAIRS_PER_CONNECTION.into())));
         }
         messages
     }
@@ -58,14 +58,9 @@ impl Feed {
     /// Instruments that do not come, and what is sent.
     fn refuse(&mut self, correlation: &str) -> (Vec<u32>, Vec<String>) {
         let Self { plan, requests } = self;
-        match requests.refused(correlation, |key| plan.feed(key)?.told()) {
-            Some(Refused::Again(messages)) => (Vec::new(), messages),
-            Some(Refused::Gone(keys)) => {
-                let instruments = keys.iter().flat_map(|key| self.plan.give_up(key)).collect();
-                (instruments, self.messages())
-            }
-            None => (Vec::new(), Vec::new()),
-        }
+        let Refused { gone, again } = requests.refused(correlation, |key| plan.feed(key)?.told());
+        let instruments = gone.iter().flat_map(|key| plan.give_up(key)).collect();
+        (instruments, [again, self.messages()].concat())
     }
 
     fn instruments(&self, token: u32) -> Option<Vec<u32>> {
@@ -238,6 +233,7 @@ proptest! {
                     prop_assert!(is_new, "a pair was subscribed or unsubscribed twice");
                 }
             }
+            prop_assert_eq!(feed.requests.pairs, pairs.len());
             let mut highest = BTreeMap::new();
             for (token, mode) in model.values() {
                 let highest = highest.entry(token.clone()).or_insert(*mode);
@@ -264,7 +260,7 @@ proptest! {
             let mode = [Mode::Ltp, Mode::Quote, Mode::Depth][usize::from(number) - 1];
             let range = first..(first + count).min(1_000);
             let before: BTreeSet<String> = pairs.iter().map(|(token, _): &(String, u64)| token.clone()).collect();
-            let room = PAIRS_PER_CONNECTION - before.len();
+            let room = usize::from(PAIRS_PER_CONNECTION) - before.len();
             let has_room = room * MOST_PARTS >= range.len();
             for message in feed.subscribe(range.map(|number| wanted(number, number, mode))) {
                 let (action, mode, tokens) = parse(&message);
@@ -272,7 +268,7 @@ proptest! {
                     let is_new = if action == 1 { pairs.insert((token, mode)) } else { pairs.remove(&(token, mode)) };
                     prop_assert!(is_new);
                 }
-                prop_assert!(pairs.len() <= PAIRS_PER_CONNECTION, "{} pairs", pairs.len());
+                prop_assert!(pairs.len() <= PAIRS_PER_CONNECTION.into(), "{} pairs", pairs.len());
                 if has_room {
                     let now: BTreeSet<&String> = pairs.iter().map(|(token, _)| token).collect();
                     prop_assert!(before.iter().all(|token| now.contains(token)), "one of them had no mode at all");
@@ -296,8 +292,10 @@ fn a_change_of_mode_for_which_there_was_no_room_beside_the_old_mode_is_asked_for
     // The old mode has ended meanwhile, and made the room.
     let (instruments, messages) = feed.refuse(&correlation(&upgrade));
     assert_eq!((instruments, short(&messages)), (vec![], vec!["1:3:1".to_owned()]));
+    assert_eq!(feed.requests.pairs, 1);
     assert_eq!(feed.instruments(10), Some(vec![1]));
     let (instruments, messages) = feed.refuse(&correlation(&messages));
     assert_eq!((instruments, short(&messages)), (vec![1], vec!["0:3:1".to_owned()]));
+    assert_eq!(feed.requests.pairs, 0);
     assert!(feed.instruments(10).is_none());
 }
