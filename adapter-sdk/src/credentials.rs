@@ -31,6 +31,20 @@ impl Credentials {
         })
     }
 
+    /// The credential that is filled under the first of these names: accounts of an OpenAlgo database have other names than
+    /// the broker.
+    ///
+    /// # Errors
+    /// An authentication error that names the first name, when there is none.
+    pub fn any_of(&self, names: &[&str]) -> Result<&str, AdapterError> {
+        names.iter().find_map(|name| self.filled(name)).ok_or_else(|| {
+            let name = names.first().copied().unwrap_or_default();
+            AdapterError::auth(format!(
+                "the account has no {name}: log in with `tickhost account login`, or set it with `tickhost account set`"
+            ))
+        })
+    }
+
     /// The token of the day, under the first of these names that is filled. It may stand there as `owner:token`, as accounts of
     /// an OpenAlgo database have it, or alone, with its owner (an API key, a client number) under one of the other names. The
     /// owner beside the token counts: a token belongs to the key that it was made for.
@@ -154,6 +168,14 @@ mod tests {
         let whole =
             Credentials::from_json(r#"{"access_token":"a:b"}"#).token(&["access_token"], &[]).unwrap();
         assert_eq!((whole.owner(), whole.token()), (None, "a:b"));
+    }
+
+    #[test]
+    fn a_credential_is_found_under_any_of_its_names() {
+        let stored = Credentials::from_json(r#"{"client_code":" ","user_id":" A1\n"}"#);
+        assert_eq!(stored.any_of(&["client_code", "user_id"]), Ok("A1"));
+        let missing = stored.any_of(&["feed_token", "client_code"]).unwrap_err();
+        assert!(missing.to_string().starts_with("the account has no feed_token: log in"), "{missing}");
     }
 
     #[test]

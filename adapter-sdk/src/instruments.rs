@@ -2,6 +2,10 @@
 //! little memory. `Master` keeps both up to date.
 
 #[cfg(feature = "net")]
+mod ages;
+#[cfg(feature = "net")]
+mod archive;
+#[cfg(feature = "net")]
 mod catalog;
 #[cfg(feature = "net")]
 mod download;
@@ -15,13 +19,17 @@ mod list;
 mod master;
 mod names;
 #[cfg(feature = "net")]
+mod objects;
+#[cfg(feature = "net")]
 mod renewal;
+#[cfg(feature = "net")]
+mod report;
 mod rows;
 mod table;
 
 #[cfg(feature = "net")]
 pub use self::{
-    catalog::{Catalog, Names, Sheet},
+    catalog::{Catalog, Layout, Names, Sheet},
     file::{Cached, InstrumentFile},
     list::{Access, List, ListSource, Outdated, SEGMENTS, Summary},
     master::Master,

@@ -18,8 +18,13 @@ pub struct ListState {
     pub instruments: usize,
     /// Rows that were left out, because they could not be read.
     pub skipped: usize,
-    /// When it was made or fetched, in seconds since the Unix epoch.
+    /// When it was made or fetched, in seconds since the Unix epoch; of several files the newest.
     pub fetched_at: u64,
+    /// When its oldest rows were made or fetched, in seconds since the Unix epoch: before `fetched_at` where a file or a
+    /// segment is of an earlier list than the rest. 0 when nobody knows.
+    pub oldest_at: u64,
+    /// The segment that those rows are of; empty where all are of one list.
+    pub oldest_segment: String,
     /// What is wrong with it; empty when it is whole.
     pub troubles: Vec<ListTrouble>,
 }

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+use crate::{AdapterError, Credentials};
+
 /// What a step of logging in came to.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,6 +38,81 @@ impl Login {
     }
 }
 
+/// Why a step of logging in ends before its end, for the operator `?`: something has to be asked, or it failed.
+///
+/// ```
+/// use adapter_sdk::{AdapterError, Credentials, Login, login::{self, Unfinished}};
+///
+/// async fn step(fields: &Credentials) -> Result<Login, AdapterError> {
+///     log_in(fields).await.or_else(Unfinished::into_login)
+/// }
+///
+/// async fn log_in(fields: &Credentials) -> Result<Login, Unfinished> {
+///     let user = login::answer(fields, &["client_code", "user_id"], "Client code", false)?;
+///     let pin = login::answer(fields, &["pin"], "PIN of the account", true)?;
+///     let token = ask_the_broker(user, pin).await?;
+///     Ok(Login::done([("access_token", token)]))
+/// }
+/// # async fn ask_the_broker(_: &str, _: &str) -> Result<String, AdapterError> { Ok(String::new()) }
+/// ```
+#[derive(Clone, Debug)]
+pub enum Unfinished {
+    /// Something is missing that a person has to give.
+    Ask(Question),
+    /// It failed.
+    Failed(AdapterError),
+}
+
+impl Unfinished {
+    /// What [`Adapter::login`](crate::Adapter::login) says then.
+    ///
+    /// # Errors
+    /// When it failed.
+    pub fn into_login(self) -> Result<Login, AdapterError> {
+        match self {
+            Self::Ask(question) => Ok(Login::Ask(question)),
+            Self::Failed(error) => Err(error),
+        }
+    }
+}
+
+impl From<AdapterError> for Unfinished {
+    fn from(error: AdapterError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The field that is filled under the first of these names: stored, or answered before.
+///
+/// # Errors
+/// [`Unfinished::Ask`] for the first name when none is, with this message, and hidden while it is typed if it `is_secret`.
+pub fn answer<'a>(
+    fields: &'a Credentials,
+    names: &[&str],
+    message: &str,
+    is_secret: bool,
+) -> Result<&'a str, Unfinished> {
+    let field = names.first().copied().unwrap_or_default().to_owned();
+    let question = || Question { field, message: message.to_owned(), url: None, is_secret };
+    names.iter().find_map(|name| fields.filled(name)).ok_or_else(|| Unfinished::Ask(question()))
+}
+
+/// The one-time password of now: what a person has typed as `totp`, or else what `totp_secret` gives.
+///
+/// # Errors
+/// [`Unfinished::Ask`] when there is neither, and what [`one_time_password`] says.
+#[cfg(feature = "net")]
+pub fn totp(
+    fields: &Credentials,
+    now: std::time::SystemTime,
+) -> Result<zeroize::Zeroizing<String>, Unfinished> {
+    match (fields.filled("totp"), fields.filled("totp_secret")) {
+        (None, Some(secret)) => Ok(one_time_password(secret, now)?),
+        _ => answer(fields, &["totp"], "The six digits that your authenticator app shows", true)
+            .map(|typed| zeroize::Zeroizing::new(typed.to_owned())),
+    }
+}
+
 /// The value of `name` in what people copy after a log-in: the value itself, `name=value`, or the whole address to which the
 /// broker's page led. None when it is not there, empty, longer than `max_bytes`, or has a byte that `is_plain` refuses.
 pub fn copied<'a>(
@@ -61,7 +138,7 @@ pub fn copied<'a>(
 pub fn one_time_password(
     secret: &str,
     now: std::time::SystemTime,
-) -> Result<zeroize::Zeroizing<String>, crate::AdapterError> {
+) -> Result<zeroize::Zeroizing<String>, AdapterError> {
     use totp_rs::{Builder, Secret};
     use zeroize::Zeroizing;
 
@@ -70,7 +147,7 @@ pub fn one_time_password(
         Zeroizing::new(secret.chars().filter(|one| !one.is_whitespace() && *one != '=').collect());
     let plain = Zeroizing::new(plain.to_ascii_uppercase());
     let secret = Secret::try_from_base32(plain.as_str()).map_err(|_| {
-        crate::AdapterError::auth(
+        AdapterError::auth(
             "totp_secret is no base32 text: set what the broker showed when TOTP was switched on",
         )
     })?;
@@ -138,6 +215,32 @@ mod tests {
         for answer in ["", "abc99", "a b", "https://x/?state=1", "https://x/", "?code=", "xcode=abc9", "é"] {
             assert_eq!(copied(answer, "code", 4, is_plain), None, "{answer}");
         }
+    }
+
+    #[test]
+    fn what_is_there_is_not_asked_for() {
+        let fields = Credentials::from_json(r#"{"user_id":" A1 ","pin":""}"#);
+        let user = answer(&fields, &["client_code", "user_id"], "Client code", false);
+        assert_eq!(user.unwrap(), "A1");
+        let asked = answer(&fields, &["pin", "password"], "PIN", true).unwrap_err().into_login().unwrap();
+        let Login::Ask(question) = asked else { panic!("{asked:?}") };
+        assert_eq!((question.field.as_str(), question.message.as_str()), ("pin", "PIN"));
+        assert!(question.is_secret && question.url.is_none());
+        let failed = Unfinished::from(AdapterError::network("no route")).into_login().unwrap_err();
+        assert_eq!(failed, AdapterError::network("no route"));
+    }
+
+    #[cfg(feature = "net")]
+    #[test]
+    fn a_typed_one_time_password_comes_before_that_of_the_secret() {
+        use std::time::{Duration, UNIX_EPOCH};
+
+        let at = UNIX_EPOCH + Duration::from_secs(59);
+        let totp = |json: &str| totp(&Credentials::from_json(json), at).map(|totp| totp.to_string());
+        assert_eq!(totp(r#"{"totp":"123456","totp_secret":"GEZDGNBV"}"#).unwrap(), "123456");
+        assert_eq!(totp(r#"{"totp_secret":"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"}"#).unwrap(), "287082");
+        assert!(matches!(totp("{}"), Err(Unfinished::Ask(question)) if question.field == "totp"));
+        assert!(matches!(totp(r#"{"totp_secret":"?"}"#), Err(Unfinished::Failed(_))));
     }
 
     #[cfg(feature = "net")]

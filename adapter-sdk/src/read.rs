@@ -6,11 +6,13 @@
 //! and a time can be at all.
 
 mod members;
+mod packed;
 mod price;
 mod time;
 
 pub use self::{
     members::{Members, Odd, mended},
+    packed::Packed,
     price::{Sign, float, is_word, plausible, quantity, scaled},
     time::{millis, of_any_unit, seconds},
 };

@@ -11,7 +11,8 @@
 //!   once, so that no tick of one instrument is shown under the name of another; what the new list lacks is refused, and the
 //!   client is told.
 //! - It waits for messages, for the time that the protocol asks for ([`Protocol::wake_at`]) and for what comes beside the
-//!   socket ([`Protocol::wait`]), and loses nothing when it is interrupted.
+//!   socket ([`Protocol::wait`]), and loses nothing when it is interrupted. A socket of the broker's for order updates is an
+//!   [`OrderSocket`].
 //! - It logs a kind of nonsense once, and counts it from then on ([`Live::undecodable`]).
 //!
 //! Heartbeats, pongs, silence and the order of what is queued are the [`WebSocket`](crate::net::WebSocket)'s.
@@ -87,6 +88,7 @@
 
 mod listed;
 mod live;
+mod orders;
 mod run;
 
 use std::{fmt::Debug, hash::Hash, time::Duration};
@@ -96,6 +98,7 @@ use tokio::time::Instant;
 pub use self::{
     listed::{Listed, NoList},
     live::{Heard, Live},
+    orders::OrderSocket,
     run::Session,
 };
 use crate::{AdapterError, Refusal, Subscription, TickSink, instruments::List, net::Message, plan::Change};

@@ -6,11 +6,15 @@ mod table;
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
 pub use self::table::{
-    Count, Folder, HttpBase, HttpUrl, Kind, Levels, Millis, Optional, Required, Seconds, WebSocketUrl,
+    Choice, Count, Flag, Folder, HttpBase, HttpUrl, IpAddress, Kind, Levels, MacAddress, Millis, Optional,
+    Required, Seconds, WebSocketUrl,
 };
 #[doc(hidden)]
 pub use self::table::{described, schema_of};
 use crate::AdapterError;
+
+/// Characters of a MAC address.
+const MAC_CHARACTERS: usize = 17;
 
 /// An address of a WebSocket: `ws://…` or `wss://…`.
 ///
@@ -34,6 +38,29 @@ pub fn http(key: &str, url: String) -> Result<String, AdapterError> {
 /// As [`websocket`].
 pub fn http_base(key: &str, url: String) -> Result<String, AdapterError> {
     http(key, url).map(|url| url.trim_end_matches('/').to_owned())
+}
+
+/// An IP address, such as brokers want to be told of the machine that logs in.
+///
+/// # Errors
+/// When it is something else.
+pub fn ip_address(key: &str, text: String) -> Result<String, AdapterError> {
+    match text.parse::<std::net::IpAddr>() {
+        Ok(_) => Ok(text),
+        Err(_) => Err(AdapterError::config(format!("{key} must be an IP address"))),
+    }
+}
+
+/// A MAC address: six pairs of hexadecimal digits with `:` or `-` between them.
+///
+/// # Errors
+/// When it is something else.
+pub fn mac_address(key: &str, text: String) -> Result<String, AdapterError> {
+    let is_pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if text.split([':', '-']).all(is_pair) && text.len() == MAC_CHARACTERS {
+        return Ok(text);
+    }
+    Err(AdapterError::config(format!("{key} must look like 00:1a:2b:3c:4d:5e")))
 }
 
 /// A number within its range.
@@ -99,6 +126,34 @@ mod tests {
         }
         assert_eq!(http_base("api_url", "http://x/v2//".to_owned()).unwrap(), "http://x/v2");
         assert!(http("api_url", "ws://x".to_owned()).is_err());
+    }
+
+    #[test]
+    fn what_a_machine_is_called_is_an_address() {
+        for address in ["127.0.0.1", "2001:db8::1"] {
+            assert_eq!(ip_address("local_ip", address.to_owned()).unwrap(), address);
+        }
+        for address in ["00:1a:2B:3c:4d:5e", "00-1a-2b-3c-4d-5e"] {
+            assert_eq!(mac_address("mac", address.to_owned()).unwrap(), address);
+        }
+        for text in [
+            "",
+            "here",
+            "127.0.0.1:80",
+            "00:1a:2b:3c:4d",
+            "00:1a:2b:3c:4d:5g",
+            "00:1a:2b:3c:4d:5e:",
+            "001a2b3c4d5e:::::",
+        ] {
+            let refused = |error: AdapterError| error.to_string();
+            assert_eq!(
+                ip_address("ip", text.to_owned()).map_err(refused),
+                Err("ip must be an IP address".to_owned()),
+                "{text}"
+            );
+            let error = mac_address("mac", text.to_owned()).map_err(refused).unwrap_err();
+            assert_eq!(error, "mac must look like 00:1a:2b:3c:4d:5e", "{text}");
+        }
     }
 
     #[test]

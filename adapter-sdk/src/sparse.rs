@@ -49,7 +49,7 @@ pub struct Known<const N: usize> {
 /// A row of a book of which the broker has said so much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Row {
-    /// Price; a row without one is no level.
+    /// Price; a row without one, or of zero, is no level.
     pub price: Option<Price>,
     /// Quantity; a row without one, or of zero, is no level.
     pub quantity: Option<i64>,
@@ -69,7 +69,8 @@ impl Row {
 
     fn level(&self) -> Option<Level> {
         let quantity = self.quantity.filter(|quantity| *quantity != 0)?;
-        Some(Level { price: self.price?, quantity, orders: self.orders })
+        let price = self.price.filter(|price| price.as_nanos() != 0)?;
+        Some(Level { price, quantity, orders: self.orders })
     }
 }
 
@@ -154,6 +155,14 @@ impl<K: Copy + Eq + Hash, const N: usize> State<K, N> {
     pub fn image(&mut self, key: K, values: Tick) -> &mut Known<N> {
         let known = self.known.entry(key).or_insert_with(|| Known::new(values, true));
         *known = Known::new(values, true);
+        known
+    }
+
+    /// The broker's image of one of several channels of a key, such as its prices beside its book: what other channels said
+    /// stays, and so does what this one leaves out.
+    pub fn image_of_channel(&mut self, key: K, values: Tick) -> &mut Known<N> {
+        let known = self.update(key, values);
+        known.is_image = true;
         known
     }
 

@@ -12,6 +12,8 @@ mod incomplete;
 mod instruments;
 #[path = "net/master.rs"]
 mod master;
+#[path = "net/outdated.rs"]
+mod outdated;
 #[path = "net/proxy.rs"]
 mod proxy;
 #[path = "net/server.rs"]

@@ -190,7 +190,8 @@ pub trait Host: Send + Sync {
 
     /// Takes what there is to say of the list of instruments, each time that it changes: a JSON object with `is_whole`,
     /// `instruments`, `skipped`, `fetched_at` (seconds since the Unix epoch) and `troubles`, an array of objects with
-    /// `segment`, `rows`, `expected` and `reason`. Since 1.2.
+    /// `segment`, `rows`, `expected` and `reason`. Where some rows are of an earlier list than the rest, `oldest_at` is when
+    /// the oldest were fetched, and `oldest_segment` what they are of. Since 1.2.
     fn instrument_list(&self, _state_json: RStr<'_>) {}
 }
 

@@ -1,7 +1,7 @@
 //! From the broker and from disk into memory: which copies make a list, and which of its rows are those of the last good one.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::PathBuf,
     sync::Arc,
@@ -11,12 +11,13 @@ use std::{
 use tracing::{debug, info, warn};
 
 use super::{
-    Access, Cached, InstrumentFile, List, Master, Outdated,
+    Access, Cached, InstrumentFile, List, ListSource, Master, Outdated,
+    ages::{Ages, spoken},
     file::{Fresh, read_aside},
-    judge::{Ledger, judge},
-    list::is_over,
-    master::{Made, Taken},
+    judge::{ALL, Ledger, count, cut_off, judge},
+    list::{is_over, read_list},
     names::{has_names_since, publish_names},
+    report::{Made, Taken},
 };
 use crate::{AdapterError, ListTrouble, abi::ErrorCode};
 
@@ -26,7 +27,7 @@ const SERVES_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// The copies on disk that make a list.
 pub(super) struct Copies {
-    paths: Vec<PathBuf>,
+    parts: Vec<Cached>,
     /// When the newest was downloaded.
     pub(super) fetched_at: SystemTime,
     /// What is wrong with some of several files.
@@ -37,18 +38,20 @@ pub(super) struct Copies {
 
 /// The list before a new one.
 enum Last<L> {
-    /// That in force, and the good one that it is compared with.
-    Memory(Arc<L>, Arc<L>),
-    Files(Vec<PathBuf>),
+    /// That in force with the ages of its rows, and the good one that it is compared with.
+    Memory(Arc<L>, Ages, Arc<L>),
+    Files(Vec<Cached>),
 }
 
 /// A list to be made.
 struct Plan<L> {
-    paths: Vec<PathBuf>,
+    parts: Vec<Cached>,
     fetched_at: SystemTime,
+    /// Hour and minute in India by which the broker has made the list of the day.
+    renewed_at: (u8, u8),
     last: Option<Last<L>>,
-    /// Whether that one is young enough to serve for what is missing.
-    serves: bool,
+    /// Rows that were fetched then or later are young enough to serve for what is missing.
+    serves_since: SystemTime,
     required: &'static [&'static str],
     ledger: Ledger,
     /// Whether it comes from the broker, and counts.
@@ -63,6 +66,7 @@ struct Outcome<L> {
     is_good: bool,
     /// The last good one, if this is none.
     good: Option<Arc<L>>,
+    ages: Ages,
     troubles: Vec<ListTrouble>,
     ledger: Ledger,
 }
@@ -70,40 +74,67 @@ struct Outcome<L> {
 impl<L: List> Master<L> {
     /// The copies on disk, if there is any. Of each file the newest.
     pub(super) fn copies(&self) -> Option<Copies> {
-        let newest = |file: &InstrumentFile| file.incomplete().or_else(|| file.cached());
+        self.copies_of(|file| file.incomplete().or_else(|| file.cached()))
+    }
+
+    fn copies_of(&self, newest: impl Fn(&InstrumentFile) -> Option<Cached>) -> Option<Copies> {
         let found: Vec<Option<Cached>> = self.files.iter().map(newest).collect();
         let fetched_at = found.iter().flatten().map(|copy| copy.fetched_at).max()?;
-        let is_incomplete = self.files.iter().any(|file| file.incomplete().is_some());
+        let is_incomplete =
+            self.files.iter().zip(&found).any(|(file, copy)| copy.is_some() && *copy == file.incomplete());
         let required = self.required();
         let mut troubles = Vec::new();
-        let mut paths = Vec::new();
+        let mut parts = Vec::new();
         for (place, copy) in found.into_iter().enumerate() {
             // A file of yesterday beside those of today is one that did not come.
             let is_late =
                 copy.as_ref().is_none_or(|copy| copy.fetched_at < required && fetched_at >= required);
+            let part = copy.filter(|copy| !is_late || copy.fetched_at >= self.serves_since());
             if is_late {
-                troubles.push(self.file_trouble(place, copy.as_ref(), "it did not come"));
+                troubles.push(self.file_trouble(place, part.as_ref(), "it did not come"));
             }
-            paths.extend(copy.filter(|copy| !is_late || self.serves(copy.fetched_at)).map(|copy| copy.path));
+            parts.extend(part);
         }
-        (!paths.is_empty()).then_some(Copies { paths, fetched_at, troubles, is_incomplete })
+        (!parts.is_empty()).then_some(Copies { parts, fetched_at, troubles, is_incomplete })
     }
 
-    /// Puts the copies on disk in force.
-    pub(super) async fn load(&self, copies: Copies) -> Result<Taken<L>, AdapterError> {
-        let Copies { paths, fetched_at, troubles, is_incomplete } = copies;
-        let ledger = self.read_ledger();
+    /// Puts the copies on disk in force, if they were fetched then or later.
+    pub(super) async fn load_current(&self, newer_than: SystemTime) -> Option<Taken<L>> {
+        let all = self.copies()?;
+        let is_incomplete = all.is_incomplete;
+        if all.fetched_at < newer_than {
+            return None;
+        }
+        let taken = self.load(all).await;
+        if taken.is_some() || !is_incomplete {
+            return taken;
+        }
+        // A damaged copy does not hide the good one beside it.
+        let good = self.copies_of(InstrumentFile::cached).filter(|copies| copies.fetched_at >= newer_than)?;
+        self.load(good).await
+    }
+
+    /// Puts the copies on disk in force, however old they are.
+    pub(super) async fn load_any(&self) -> Option<Taken<L>> {
+        self.load_current(UNIX_EPOCH).await
+    }
+
+    /// Puts copies on disk in force, if they are any good.
+    async fn load(&self, copies: Copies) -> Option<Taken<L>> {
+        let Copies { parts, fetched_at, troubles, is_incomplete } = copies;
         // What became the good copy was judged then.
-        let (last, whole_at) = if is_incomplete {
-            self.last()
-        } else {
-            (None, if troubles.is_empty() { fetched_at } else { self.good_at() })
-        };
-        let plan = self.plan(paths, fetched_at, (last, whole_at), ledger, false);
-        let Outcome { list, good, troubles: shorts, .. } = read_aside(move || plan.make()).await?;
-        let troubles: Vec<_> = troubles.into_iter().chain(shorts).collect();
-        let whole_at = if troubles.is_empty() { fetched_at } else { whole_at };
-        Ok(self.take(Made { list, good, fetched_at, whole_at, troubles }))
+        let last = if is_incomplete { self.last() } else { None };
+        let plan = self.plan(parts, fetched_at, last, self.read_ledger(), false);
+        match read_aside(move || plan.make()).await {
+            Ok(Outcome { list, good, ages, troubles: shorts, .. }) => {
+                let troubles = troubles.into_iter().chain(shorts).collect();
+                Some(self.take(Made { list, good, fetched_at, ages, troubles }))
+            }
+            Err(error) => {
+                warn!(%error, "The list of instruments on disk is no good");
+                None
+            }
+        }
     }
 
     /// Gets the list from the broker.
@@ -112,21 +143,21 @@ impl<L: List> Master<L> {
     /// When none of its files is one, or the account is refused.
     pub(super) async fn download(&self, access: &Access) -> Result<Taken<L>, AdapterError> {
         let began_at = SystemTime::now();
-        let (mut downloads, mut paths, mut troubles) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut downloads, mut parts, mut troubles) = (Vec::new(), Vec::new(), Vec::new());
         let mut failure = None;
         for place in 0..self.files.len() {
             match self.fetch(place, access).await {
                 Ok(fresh) => {
-                    paths.push(fresh.path.clone());
+                    parts.push(Cached { path: fresh.path.clone(), fetched_at: began_at });
                     downloads.push((place, fresh));
                 }
                 Err(error) if error.code() == ErrorCode::AUTH => return Err(error),
                 Err(error) => {
                     let file = self.files.get(place);
                     let copy = file.and_then(|file| file.incomplete().or_else(|| file.cached()));
-                    let copy = copy.filter(|copy| self.serves(copy.fetched_at));
+                    let copy = copy.filter(|copy| copy.fetched_at >= self.serves_since());
                     troubles.push(self.file_trouble(place, copy.as_ref(), &error.to_string()));
-                    paths.extend(copy.map(|copy| copy.path));
+                    parts.extend(copy);
                     failure = failure.or(Some(error));
                 }
             }
@@ -136,10 +167,9 @@ impl<L: List> Master<L> {
                 failure.unwrap_or_else(|| AdapterError::config("the list of instruments has no file"))
             );
         }
-        let (last, whole_at) = self.last();
         let before = self.read_ledger();
-        let plan = self.plan(paths, began_at, (last, whole_at), before.clone(), true);
-        let Outcome { list, is_good, good, troubles: shorts, ledger } =
+        let plan = self.plan(parts, began_at, self.last(), before.clone(), true);
+        let Outcome { list, is_good, good, ages, troubles: shorts, ledger } =
             read_aside(move || plan.make()).await?;
         for (place, fresh) in downloads {
             let Some(file) = self.files.get(place) else { continue };
@@ -155,8 +185,7 @@ impl<L: List> Master<L> {
             warn!(%error, "What is known of an incomplete list of instruments cannot be kept");
         }
         troubles.extend(shorts);
-        let whole_at = if troubles.is_empty() { began_at } else { whole_at };
-        Ok(self.take(Made { list, good, fetched_at: began_at, whole_at, troubles }))
+        Ok(self.take(Made { list, good, fetched_at: began_at, ages, troubles }))
     }
 
     /// Downloads a file. One of several must be a list by itself, or it would be missed in the whole only if it is long.
@@ -174,7 +203,7 @@ impl<L: List> Master<L> {
         let fresh = file.fetch(request, self.source.max_bytes).await.map_err(named)?;
         if self.files.len() > 1 {
             let path = fresh.path.clone();
-            read_aside(move || L::read(&[path]).map(drop)).await.map_err(named)?;
+            read_aside(move || read_list::<L>(&[path]).map(drop)).await.map_err(named)?;
         }
         Ok(fresh)
     }
@@ -183,8 +212,11 @@ impl<L: List> Master<L> {
         let name = self.source.file_name(place);
         let reason = reason.strip_prefix(&format!("{name}: ")).unwrap_or(reason);
         let instead = match copy {
-            Some(_) => "; its last good copy is used, and it is asked for again",
-            None => "; it is asked for again",
+            Some(copy) => {
+                let at = spoken(copy.fetched_at);
+                format!("; its last good copy is used (of {at}), and it is asked for again")
+            }
+            None => "; it is asked for again".to_owned(),
         };
         ListTrouble {
             segment: name.trim_end_matches(".csv").to_owned(),
@@ -194,40 +226,33 @@ impl<L: List> Master<L> {
         }
     }
 
-    /// The list that a new one is compared with, and when it was whole.
-    fn last(&self) -> (Option<Last<L>>, SystemTime) {
+    /// The list that a new one is compared with.
+    fn last(&self) -> Option<Last<L>> {
         if let Some(held) = &self.state.lock().list {
             let good = held.good.as_ref().unwrap_or(&held.list);
-            return (Some(Last::Memory(Arc::clone(&held.list), Arc::clone(good))), held.whole_at);
+            return Some(Last::Memory(Arc::clone(&held.list), held.ages.clone(), Arc::clone(good)));
         }
-        let good: Vec<PathBuf> =
-            self.files.iter().filter_map(InstrumentFile::cached).map(|copy| copy.path).collect();
-        ((!good.is_empty()).then_some(Last::Files(good)), self.good_at())
+        let good: Vec<Cached> = self.files.iter().filter_map(InstrumentFile::cached).collect();
+        (!good.is_empty()).then_some(Last::Files(good))
     }
 
-    /// When the oldest of the good copies was downloaded.
-    fn good_at(&self) -> SystemTime {
-        let good = self.files.iter().filter_map(InstrumentFile::cached);
-        good.map(|copy| copy.fetched_at).min().unwrap_or(UNIX_EPOCH)
-    }
-
-    /// Whether what was good at a time is young enough to serve for what is missing.
-    fn serves(&self, at: SystemTime) -> bool {
-        self.source.outdated == Outdated::Use
-            || SystemTime::now().duration_since(at).unwrap_or_default() <= SERVES_FOR
+    /// What was good then or later is young enough to serve for what is missing.
+    fn serves_since(&self) -> SystemTime {
+        let since = SystemTime::now().checked_sub(SERVES_FOR);
+        since.filter(|_| self.source.outdated != Outdated::Use).unwrap_or(UNIX_EPOCH)
     }
 
     fn plan(
         &self,
-        paths: Vec<PathBuf>,
+        parts: Vec<Cached>,
         fetched_at: SystemTime,
-        (last, whole_at): (Option<Last<L>>, SystemTime),
+        last: Option<Last<L>>,
         ledger: Ledger,
         is_download: bool,
     ) -> Plan<L> {
-        let (required, adapter) = (self.source.segments, self.source.adapter);
-        let serves = self.serves(whole_at);
-        Plan { paths, fetched_at, last, serves, required, ledger, is_download, adapter }
+        let ListSource { segments: required, adapter, renewed_at, .. } = self.source;
+        let serves_since = self.serves_since();
+        Plan { parts, fetched_at, renewed_at, last, serves_since, required, ledger, is_download, adapter }
     }
 
     fn ledger_path(&self) -> Option<PathBuf> {
@@ -250,21 +275,13 @@ impl<L: List> Master<L> {
 impl<L: List> Plan<L> {
     /// Reads the files, and fills what they lack. Takes its time.
     fn make(self) -> Result<Outcome<L>, AdapterError> {
-        let mut list = L::read(&self.paths)?;
-        let last = match self.last {
-            Some(Last::Memory(list, good)) => Some((list, good)),
-            // A copy that cannot be read any more is none.
-            Some(Last::Files(paths)) => {
-                let good = L::read(&paths).ok().map(Arc::new);
-                good.map(|good| (Arc::clone(&good), good))
-            }
-            None => None,
-        };
-        let (last, good) = last.unzip();
+        let mut list: L = read(&self.parts)?;
+        let mut ages = Ages::of(&list, &self.parts, self.renewed_at);
+        let before = self.last.and_then(|last| last.read(self.renewed_at));
         let (mut ledger, now) = (self.ledger, SystemTime::now());
         let required: BTreeSet<&str> =
             self.required.iter().copied().filter(|segment| !ledger.accepted.contains(*segment)).collect();
-        let mut shorts = judge(&list, good.as_deref(), &required, now);
+        let mut shorts = judge(&list, before.as_ref().map(|before| &*before.good), &required, now);
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         if self.is_download {
             if shorts.is_empty() {
@@ -282,21 +299,88 @@ impl<L: List> Plan<L> {
                 shorts.clear();
             }
         }
+        if list.is_cut_off() {
+            shorts.push(cut_off(&list, before.as_ref().map(|before| &*before.good), now));
+        }
         // A segment that every list has may be missing in the last one too.
         let is_good = shorts.iter().all(|short| short.expected == 0);
-        let mut held = 0;
-        if let Some(last) = last.filter(|_| !is_good && self.serves) {
-            held = list.hold(&last, &|exchange, symbol| !is_over(exchange, symbol, now));
-            debug!(held, "Took what is missing from the last good list of instruments");
-        }
-        let troubles = shorts.into_iter().map(|short| short.trouble(held > 0)).collect();
+        let held = match before.as_ref().filter(|_| !is_good) {
+            Some(before) => hold(&mut list, &mut ages, before, self.serves_since, now),
+            None => BTreeSet::new(),
+        };
+        let held_at = |segment: &str| match segment {
+            ALL => held.iter().map(|segment| ages.at(segment)).min(),
+            _ => held.contains(segment).then(|| ages.at(segment)),
+        };
+        let troubles = shorts
+            .into_iter()
+            .map(|short| {
+                let at = held_at(&short.segment);
+                short.trouble(at)
+            })
+            .collect();
         // Of several connections and of a restart only the first writes them.
         if !has_names_since(self.adapter, self.fetched_at)
             && let Err(error) = publish_names(self.adapter, list.names())
         {
             warn!(%error, "The names of the list of instruments could not be written for the console");
         }
-        let good = good.filter(|_| !is_good);
-        Ok(Outcome { list, is_good, good, troubles, ledger })
+        let good = before.filter(|_| !is_good).map(|before| before.good);
+        Ok(Outcome { list, is_good, good, ages, troubles, ledger })
     }
+}
+
+/// The list before a new one, read.
+struct Before<L> {
+    list: Arc<L>,
+    ages: Ages,
+    good: Arc<L>,
+}
+
+impl<L: List> Last<L> {
+    /// None when a copy cannot be read any more.
+    fn read(self, renewed_at: (u8, u8)) -> Option<Before<L>> {
+        match self {
+            Self::Memory(list, ages, good) => Some(Before { list, ages, good }),
+            Self::Files(parts) => {
+                let good = Arc::new(read::<L>(&parts).ok()?);
+                let ages = Ages::of(&*good, &parts, renewed_at);
+                Some(Before { list: Arc::clone(&good), ages, good })
+            }
+        }
+    }
+}
+
+fn read<L: List>(parts: &[Cached]) -> Result<L, AdapterError> {
+    let paths: Vec<PathBuf> = parts.iter().map(|part| part.path.clone()).collect();
+    read_list(&paths)
+}
+
+/// Takes what is missing from the list before, of segments whose rows are young enough. Gives the segments of which it took some.
+fn hold<L: List>(
+    list: &mut L,
+    ages: &mut Ages,
+    before: &Before<L>,
+    serves_since: SystemTime,
+    now: SystemTime,
+) -> BTreeSet<String> {
+    let rows = |list: &L| -> BTreeMap<String, usize> {
+        count(list, |_, _| true).into_iter().map(|(segment, rows)| (segment.to_owned(), rows)).collect()
+    };
+    let own = rows(list);
+    let is_held = |exchange: &str, symbol: &str| {
+        before.ages.at(exchange) >= serves_since && !is_over(exchange, symbol, now)
+    };
+    let held = list.hold(&before.list, &is_held);
+    debug!(held, "Took what is missing from the last good list of instruments");
+    if held == 0 {
+        return BTreeSet::new();
+    }
+    let grown: BTreeSet<String> = rows(list)
+        .into_iter()
+        .filter(|(segment, rows)| own.get(segment).is_none_or(|own| own < rows))
+        .map(|(segment, _)| segment)
+        .collect();
+    grown.iter().for_each(|segment| ages.take(segment, &before.ages));
+    grown
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{List, list::is_over};
+use super::{List, ages::spoken, list::is_over};
 use crate::ListTrouble;
 
 /// A segment shrank beyond reason when it has less than this share of the last good one, in percent. What has expired
@@ -19,7 +19,7 @@ const WHOLE_PERCENT: usize = 80;
 const ODD_ROWS: usize = 24;
 
 /// What the whole list is called among the segments.
-const ALL: &str = "all";
+pub(super) const ALL: &str = "all";
 
 /// Downloads that must agree before a list that is smaller than the last good one becomes the good one.
 const AGREEING_DOWNLOADS: u32 = 12;
@@ -38,6 +38,8 @@ pub(super) struct Short {
     pub(super) rows: usize,
     /// Rows of the last good list; none when there is no such list, but every list has the segment.
     pub(super) expected: usize,
+    /// Whether it is the whole list, and ends within a row.
+    pub(super) is_cut_off: bool,
 }
 
 /// The segments that a list lacks or has too little of.
@@ -58,15 +60,24 @@ pub(super) fn judge<L: List>(
         let rows = rows.get(segment).copied().unwrap_or(0);
         let is_required = required.contains(segment);
         if (rows == 0 && (*expected > 0 || is_required)) || has_shrunk(rows, *expected) {
-            shorts.push(Short { segment: (*segment).to_owned(), rows, expected: *expected });
+            let segment = (*segment).to_owned();
+            shorts.push(Short { segment, rows, expected: *expected, is_cut_off: false });
         }
     }
     let (rows, expected) = (rows.values().sum(), expected.values().sum());
     if shorts.is_empty() && has_shrunk(rows, expected) {
         // A little of each segment is much of the whole.
-        shorts.push(Short { segment: ALL.to_owned(), rows, expected });
+        shorts.push(Short { segment: ALL.to_owned(), rows, expected, is_cut_off: false });
     }
     shorts
+}
+
+/// What a list lacks that ends within a row: nobody knows how much. Such a list is never believed to be whole.
+pub(super) fn cut_off<L: List>(fresh: &L, last: Option<&L>, now: SystemTime) -> Short {
+    let rows = count(fresh, |_, _| true).values().sum();
+    let last = last.map(|last| count(last, |exchange, symbol| !is_over(exchange, symbol, now)));
+    let expected = last.unwrap_or_default().values().sum();
+    Short { segment: ALL.to_owned(), rows, expected, is_cut_off: true }
 }
 
 const fn has_shrunk(rows: usize, expected: usize) -> bool {
@@ -74,7 +85,7 @@ const fn has_shrunk(rows: usize, expected: usize) -> bool {
         && rows.saturating_mul(100) < expected.saturating_mul(WHOLE_PERCENT)
 }
 
-fn count<L: List>(list: &L, counts: impl Fn(&str, &str) -> bool) -> BTreeMap<&str, usize> {
+pub(super) fn count<L: List>(list: &L, counts: impl Fn(&str, &str) -> bool) -> BTreeMap<&str, usize> {
     let mut rows = BTreeMap::new();
     for (exchange, symbol) in list.names() {
         if counts(exchange, symbol) {
@@ -85,10 +96,11 @@ fn count<L: List>(list: &L, counts: impl Fn(&str, &str) -> bool) -> BTreeMap<&st
 }
 
 impl Short {
-    /// What is said of it.
-    pub(super) fn trouble(self, is_held: bool) -> ListTrouble {
-        let Self { segment, rows, expected } = self;
+    /// What is said of it. For what is missing, rows may be used that were fetched at a time.
+    pub(super) fn trouble(self, held: Option<SystemTime>) -> ListTrouble {
+        let Self { segment, rows, expected, is_cut_off } = self;
         let what = match (segment.as_str(), rows, expected) {
+            _ if is_cut_off => format!("the broker's list ends within a row, after {rows} rows"),
             (ALL, ..) => format!("the broker's list has {rows} rows, where the last good one has {expected}"),
             (_, 0, 0) => "the broker's list has no rows of this segment".to_owned(),
             (_, 0, _) => {
@@ -102,7 +114,10 @@ impl Short {
                 )
             }
         };
-        let instead = if is_held { "; those of the last good list are used, and it" } else { "; the list" };
+        let instead = match held {
+            Some(at) => format!("; those of the last good list are used (of {}), and it", spoken(at)),
+            None => "; the list".to_owned(),
+        };
         ListTrouble { segment, rows, expected, reason: format!("{what}{instead} is asked for again") }
     }
 }
@@ -229,9 +244,9 @@ mod tests {
     fn a_segment_that_every_list_has_is_missed_without_a_last_one() {
         let required = BTreeSet::from(["NFO", "NSE"]);
         let found = judge(&list(&[("NSE", 5)]), None, &required, at(2026, 7, 28));
-        assert_eq!(found, [Short { segment: "NFO".to_owned(), rows: 0, expected: 0 }]);
+        assert_eq!(found, [Short { segment: "NFO".to_owned(), rows: 0, expected: 0, is_cut_off: false }]);
         assert_eq!(
-            found[0].clone().trouble(false).reason,
+            found[0].clone().trouble(None).reason,
             "the broker's list has no rows of this segment; the list is asked for again"
         );
         let last = list(&[("NSE", 5)]);
@@ -240,7 +255,8 @@ mod tests {
 
     #[test]
     fn a_smaller_list_is_believed_when_enough_downloads_over_hours_agree() {
-        let short = |rows| vec![Short { segment: "NFO".to_owned(), rows, expected: 1_000 }];
+        let short =
+            |rows| vec![Short { segment: "NFO".to_owned(), rows, expected: 1_000, is_cut_off: false }];
         let mut ledger = Ledger::default();
         for download in 0..50 {
             assert!(!ledger.note(&short(500), 1_000 + download), "{download}");

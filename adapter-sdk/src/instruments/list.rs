@@ -20,8 +20,16 @@ pub trait List: fmt::Debug + PartialEq + Send + Sync + Sized + 'static {
     /// When they are no list: then the last good one stays.
     fn read(files: &[PathBuf]) -> Result<Self, AdapterError>;
 
-    /// What is in it, for the log.
+    /// What is in it, for the log. One without instruments is no list.
     fn summary(&self) -> Summary;
+
+    /// Whether a file ends where no whole file can, such as within a row: then what is behind is missing. [`Rows::is_cut_off`]
+    /// tells it of a CSV file.
+    ///
+    /// [`Rows::is_cut_off`]: super::Rows::is_cut_off
+    fn is_cut_off(&self) -> bool {
+        false
+    }
 
     /// Exchange and symbol of everything in it. The exchanges are the segments by which a list is compared with the last
     /// good one; the host's console searches the names.
@@ -123,6 +131,15 @@ impl Access {
             _ => error,
         }
     }
+}
+
+/// Reads files; those without a single instrument are no list, whoever reads them.
+pub(super) fn read_list<L: List>(files: &[PathBuf]) -> Result<L, AdapterError> {
+    let list = L::read(files)?;
+    if list.summary().instruments == 0 {
+        return Err(AdapterError::protocol("the broker's list of instruments has none"));
+    }
+    Ok(list)
 }
 
 /// Whether an instrument is of a derivative that has expired: the broker has no reason to list it any more.

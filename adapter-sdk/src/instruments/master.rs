@@ -13,18 +13,20 @@ use std::{
     fs::{self, File, TryLockError},
     path::PathBuf,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::{Access, InstrumentFile, List, ListSource, Outdated, Renewal, Summary, list::is_over};
-use crate::{
-    AdapterError, ListReporter, ListState, ListTrouble, Refusal, Subscription, abi::ErrorCode, ist, net::Http,
+use super::{
+    Access, InstrumentFile, List, ListSource, Outdated, Renewal,
+    list::is_over,
+    report::{Held, Taken},
 };
+use crate::{AdapterError, ListReporter, ListState, Refusal, Subscription, abi::ErrorCode, ist, net::Http};
 
 /// First and longest pause before a list is asked for again that did not come, or came incomplete.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(5));
@@ -60,36 +62,9 @@ pub(super) struct State<L> {
     invalid_before: Option<SystemTime>,
     /// When a download was last begun.
     pub(super) tried_at: Option<Instant>,
-    said: Option<ListState>,
-}
-
-/// The list in memory.
-#[derive(Debug)]
-pub(super) struct Held<L> {
-    pub(super) list: Arc<L>,
-    /// The last good one, which the next is compared with, if this is none.
-    pub(super) good: Option<Arc<L>>,
-    pub(super) fetched_at: SystemTime,
-    /// When it was last whole. What it has of older lists is not younger than this.
-    pub(super) whole_at: SystemTime,
-    troubles: Vec<ListTrouble>,
-}
-
-/// A list that was read, and what there is to say of it.
-#[derive(Debug)]
-pub(super) struct Made<L> {
-    pub(super) list: L,
-    pub(super) good: Option<Arc<L>>,
-    pub(super) fetched_at: SystemTime,
-    pub(super) whole_at: SystemTime,
-    pub(super) troubles: Vec<ListTrouble>,
-}
-
-/// The list that is in force, and whether it is another one than before.
-#[derive(Debug)]
-pub(super) struct Taken<L> {
-    pub(super) list: Arc<L>,
-    pub(super) is_changed: bool,
+    /// Why the broker's list could not be had when it was last asked for, if that makes the one in force doubtful.
+    pub(super) failure: Option<AdapterError>,
+    pub(super) said: Option<ListState>,
 }
 
 impl<L: List> Master<L> {
@@ -97,7 +72,7 @@ impl<L: List> Master<L> {
     pub fn new(http: Http, source: ListSource, lists: ListReporter) -> Self {
         let file = |url: &String| InstrumentFile::new(source.cache_dir.as_deref(), source.adapter, url);
         let files = source.urls.iter().map(file).collect();
-        let state = State { list: None, invalid_before: None, tried_at: None, said: None };
+        let state = State { list: None, invalid_before: None, tried_at: None, failure: None, said: None };
         Self { http, files, source, lists, pauses: PAUSES, state: Mutex::new(state) }
     }
 
@@ -140,12 +115,13 @@ impl<L: List> Master<L> {
 
     /// How the list in memory is.
     pub fn state(&self) -> ListState {
-        self.state.lock().list.as_ref().map(state_of).unwrap_or_default()
+        self.describe(&self.state.lock())
     }
 
-    /// Whether there is a list from which nothing is missing, as far as is known.
+    /// Whether there is a list from which nothing is missing, as far as is known, and none that could not be had since.
     pub fn is_whole(&self) -> bool {
-        self.state.lock().list.as_ref().is_some_and(|held| held.troubles.is_empty())
+        let state = self.state.lock();
+        state.failure.is_none() && state.list.as_ref().is_some_and(|held| held.troubles.is_empty())
     }
 
     /// The folder of the copies on disk.
@@ -169,8 +145,16 @@ impl<L: List> Master<L> {
         let Refusal::UnknownInstrument(reason) = refusal else { return refusal };
         let state = self.state.lock();
         let troubles = state.list.as_ref().map(|held| held.troubles.as_slice()).unwrap_or_default();
-        if troubles.is_empty() || is_over(exchange, symbol, SystemTime::now()) {
+        if is_over(exchange, symbol, SystemTime::now()) {
             return Refusal::UnknownInstrument(reason);
+        }
+        if troubles.is_empty() {
+            return Refusal::UnknownInstrument(match state.failure {
+                Some(_) => format!(
+                    "{reason}; the broker's list of instruments cannot be renewed at the moment, it is asked for again"
+                ),
+                None => reason,
+            });
         }
         let named: Vec<&str> = troubles.iter().map(|trouble| trouble.segment.as_str()).collect();
         Refusal::UnknownInstrument(format!(
@@ -191,38 +175,42 @@ impl<L: List> Master<L> {
             self.get_current(access).await?;
         }
         let tried_at = self.state.lock().tried_at;
-        let is_tried_since = |time: Instant| tried_at.is_some_and(|at| at >= time);
+        let is_tried_now = tried_at.is_some_and(|at| at >= begun);
         let is_tried_of_late = tried_at.is_some_and(|at| at.elapsed() < CONNECT_PAUSE);
-        if (is_asked && !is_tried_since(begun)) || (!self.is_whole() && !is_tried_of_late) {
-            let renewed = timeout(USE_AFTER, self.renew(access, SystemTime::now())).await;
-            let error = match renewed {
-                Ok(Ok(_)) => return Ok(()),
-                Ok(Err(error)) => error,
-                Err(_) => too_slow(),
-            };
+        let is_due = is_asked || (!self.is_whole() && !is_tried_of_late);
+        if is_due
+            && !is_tried_now
+            && let Err(error) = self.renew_soon(access, SystemTime::now()).await
+        {
             warn!(%error, "The list of instruments could not be completed; it serves as it is");
         }
         Ok(())
     }
 
+    /// Renews it if that does not take long: a server that says nothing must not keep the feed down.
+    async fn renew_soon(&self, access: &Access, newer_than: SystemTime) -> Result<(), AdapterError> {
+        if let Ok(renewed) = timeout(USE_AFTER, self.renew(access, newer_than)).await {
+            return renewed.map(drop);
+        }
+        let error = AdapterError::network("the broker's list of instruments takes too long");
+        self.failed(&error);
+        Err(error)
+    }
+
     async fn get_current(&self, access: &Access) -> Result<(), AdapterError> {
         let has_another = self.list().is_some() || self.copies().is_some();
         let renewed = if self.source.outdated == Outdated::Use && has_another {
-            // A server that says nothing must not keep the feed down.
-            match timeout(USE_AFTER, self.renew(access, self.required())).await {
-                Ok(renewed) => renewed,
-                Err(_) => Err(too_slow()),
-            }
+            self.renew_soon(access, self.required()).await
         } else {
-            self.renew(access, self.required()).await
+            self.renew(access, self.required()).await.map(drop)
         };
         let Err(error) = renewed else { return Ok(()) };
         if error.code() == ErrorCode::AUTH || self.source.outdated == Outdated::Refuse {
             return Err(error);
         }
         if self.list().is_none() {
-            let Some(copies) = self.copies() else { return Err(error) };
-            self.load(copies).await?;
+            self.load_any().await.ok_or_else(|| error.clone())?;
+            self.failed(&error);
         }
         warn!(%error, "The list of instruments of today cannot be had; an older one is used, as outdated_list says");
         Ok(())
@@ -262,42 +250,11 @@ impl<L: List> Master<L> {
             return Ok(taken);
         }
         self.state.lock().tried_at = Some(Instant::now());
-        self.download(access).await.map_err(|error| access.blames(error))
-    }
-
-    async fn load_current(&self, newer_than: SystemTime) -> Option<Taken<L>> {
-        let copies = self.copies().filter(|copies| copies.fetched_at >= newer_than)?;
-        match self.load(copies).await {
-            Ok(taken) => Some(taken),
-            Err(error) => {
-                warn!(%error, "The list of instruments on disk is no good; getting it anew");
-                None
-            }
-        }
-    }
-
-    /// Puts a list in force, and says how it is.
-    pub(super) fn take(&self, made: Made<L>) -> Taken<L> {
-        let Made { list, good, fetched_at, whole_at, troubles } = made;
-        let Summary { instruments, skipped, bytes } = list.summary();
-        let mut state = self.state.lock();
-        let same = state.list.as_ref().filter(|held| *held.list == list).map(|held| Arc::clone(&held.list));
-        let is_changed = same.is_none();
-        let list = same.unwrap_or_else(|| Arc::new(list));
-        let held = Held { list: Arc::clone(&list), good, fetched_at, whole_at, troubles };
-        let said = state.said.replace(state_of(&held));
-        state.list = Some(held);
-        let now = state.said.clone().unwrap_or_default();
-        drop(state);
-        log_troubles(said.as_ref().map(|said| said.troubles.as_slice()).unwrap_or_default(), &now.troubles);
-        if said.as_ref() != Some(&now) {
-            self.lists.say(&now);
-        }
-        if is_changed {
-            info!(instruments, skipped, bytes, "Read the list of instruments");
-            self.lists.changed();
-        }
-        Taken { list, is_changed }
+        self.download(access).await.map_err(|error| {
+            let error = access.blames(error);
+            self.failed(&error);
+            error
+        })
     }
 
     /// Waits until no other connection downloads the same, for as long as a download may take. Where files cannot be
@@ -313,31 +270,5 @@ impl<L: List> Master<L> {
                 Err(TryLockError::WouldBlock | TryLockError::Error(_)) => return None,
             }
         }
-    }
-}
-
-fn too_slow() -> AdapterError {
-    AdapterError::network("the broker's list of instruments takes too long")
-}
-
-fn state_of<L: List>(held: &Held<L>) -> ListState {
-    let Summary { instruments, skipped, .. } = held.list.summary();
-    ListState {
-        is_whole: held.troubles.is_empty(),
-        instruments,
-        skipped,
-        fetched_at: held.fetched_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
-        troubles: held.troubles.clone(),
-    }
-}
-
-/// Says once what has changed.
-fn log_troubles(before: &[ListTrouble], now: &[ListTrouble]) {
-    for trouble in now.iter().filter(|trouble| !before.contains(trouble)) {
-        let ListTrouble { segment, rows, expected, reason } = trouble;
-        warn!(segment, rows, expected, reason, "The list of instruments is incomplete");
-    }
-    if now.is_empty() && !before.is_empty() {
-        info!("The list of instruments is whole again");
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
-use super::{Access, List, Master, Outdated, master::Taken};
+use super::{Access, List, Master, Outdated, report::Taken};
 use crate::AdapterError;
 
 /// How long a connection that is up goes on by the last list when that of today does not come. The exchanges open half an

@@ -17,6 +17,7 @@ pub struct Rows<R> {
     row: Row,
     /// Cells of the first row.
     width: Option<usize>,
+    is_cut_off: bool,
 }
 
 /// The cells of a row. One that is damaged has none.
@@ -113,7 +114,12 @@ impl Row {
 impl<R: BufRead> Rows<R> {
     /// The rows of `input`.
     pub fn new(input: R) -> Self {
-        Self { input, line: Vec::new(), row: Row::default(), width: None }
+        Self { input, line: Vec::new(), row: Row::default(), width: None, is_cut_off: false }
+    }
+
+    /// Whether the file ends within a row, as far as it was read. What is behind is missing.
+    pub const fn is_cut_off(&self) -> bool {
+        self.is_cut_off
     }
 
     /// The next row; none at the end.
@@ -145,7 +151,8 @@ impl<R: BufRead> Rows<R> {
             }
             let width = *self.width.get_or_insert(self.row.len());
             // The last line of a file that was cut off may end within a cell.
-            if (!is_plain && self.row.len() != width) || (!has_end && self.row.len() < width) {
+            self.is_cut_off = !has_end && self.row.len() < width;
+            if (!is_plain && self.row.len() != width) || self.is_cut_off {
                 self.row.clear();
             }
             return Ok(Some(&self.row));
@@ -213,6 +220,13 @@ mod tests {
         assert_eq!(rows(text.as_bytes()), [vec!["a", "b"], vec![], vec!["7", "8"], vec![]]);
         assert_eq!(rows(long.as_bytes()), [Vec::<String>::new()]);
         assert_eq!(rows(b"a,b\n7,8"), [["a", "b"], ["7", "8"]]);
+        for (text, is_cut_off) in
+            [("", false), ("a,b\n7,8", false), ("a,b\n7\n", false), ("a,b\n1,2\n7", true)]
+        {
+            let mut rows = Rows::new(text.as_bytes());
+            while rows.read().unwrap().is_some() {}
+            assert_eq!(rows.is_cut_off(), is_cut_off, "{text}");
+        }
     }
 
     proptest! {

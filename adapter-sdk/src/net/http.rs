@@ -86,6 +86,12 @@ impl HttpRequest {
         self.map(|builder| Ok(builder.json(body)))
     }
 
+    /// Sends this text as it is.
+    #[must_use]
+    pub fn text(self, content_type: &str, body: String) -> Self {
+        self.header("content-type", content_type).map(|builder| Ok(builder.body(body)))
+    }
+
     /// Longest time for the request with its answer; 30 seconds if not set.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {

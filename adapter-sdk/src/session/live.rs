@@ -128,6 +128,14 @@ impl<P: Protocol> Live<P> {
         self.plan.repeat(key);
     }
 
+    /// The same for everything that was asked for: on a new day the broker is to send its images anew.
+    pub fn repeat_all(&mut self) {
+        for key in self.wanted.keys().filter_map(|instrument| self.plan.key(*instrument)).collect::<Vec<_>>()
+        {
+            self.plan.repeat(&key);
+        }
+    }
+
     /// Queues a message: an acknowledgement, or something that the broker wants from time to time.
     pub fn send(&mut self, message: impl Into<Message>) {
         self.socket.send(message.into());

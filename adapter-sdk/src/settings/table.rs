@@ -5,7 +5,7 @@ use std::{fmt::Debug, ops::RangeInclusive, time::Duration};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{http, http_base, seconds, websocket, within};
+use super::{http, http_base, ip_address, mac_address, seconds, websocket, within};
 use crate::AdapterError;
 
 /// A kind of setting: what it is in `plugins.toml`, what is allowed, and what it is once it was checked.
@@ -38,7 +38,7 @@ pub trait Kind {
     fn schema(default: Self::Default, range: Option<Self::Range>) -> Value;
 }
 
-macro_rules! addresses {
+macro_rules! texts {
     ($($(#[$meta:meta])+ $name:ident: $check:ident, $pattern:literal;)+) => {
         $(
             $(#[$meta])+
@@ -67,13 +67,17 @@ macro_rules! addresses {
     };
 }
 
-addresses! {
+texts! {
     /// An address of a WebSocket, see [`websocket`].
     WebSocketUrl: websocket, "^wss?://";
     /// An address of a REST interface, a file or a page, see [`http`].
     HttpUrl: http, "^https?://";
     /// The address that paths are appended to, see [`http_base`]: without slashes at its end once it was checked.
     HttpBase: http_base, "^https?://";
+    /// An address of this machine that the broker wants to be told, see [`ip_address`].
+    IpAddress: ip_address, "^[0-9A-Fa-f.:]+$";
+    /// A MAC address of this machine that the broker wants to be told, see [`mac_address`].
+    MacAddress: mac_address, "^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$";
 }
 
 /// A setting that may be left out, of another kind. It has no default: write `()`.
@@ -130,6 +134,56 @@ fn without_default(mut schema: Value) -> Value {
         members.remove("default");
     }
     schema
+}
+
+/// A switch: `true` or `false`.
+#[derive(Debug)]
+pub enum Flag {}
+
+impl Kind for Flag {
+    type Raw = bool;
+    type Default = bool;
+    type Range = ();
+    type Checked = bool;
+
+    fn raw(default: bool) -> bool {
+        default
+    }
+
+    fn check(_: &str, raw: bool, _: Option<()>) -> Result<bool, AdapterError> {
+        Ok(raw)
+    }
+
+    fn schema(default: bool, _: Option<()>) -> Value {
+        json!({"type": "boolean", "default": default})
+    }
+}
+
+/// One of several words, such as `refuse` or `use`: an enum that is a [`Kind`] by itself. What it reads must be these words.
+pub trait Choice: Copy + Debug + PartialEq + DeserializeOwned + 'static {
+    /// What is allowed, as a person writes it.
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+impl<C: Choice> Kind for C {
+    type Raw = Self;
+    type Default = Self;
+    type Range = ();
+    type Checked = Self;
+
+    fn raw(default: Self) -> Self {
+        default
+    }
+
+    fn check(_: &str, raw: Self, _: Option<()>) -> Result<Self, AdapterError> {
+        Ok(raw)
+    }
+
+    fn schema(default: Self, _: Option<()>) -> Value {
+        let words: Vec<&str> = C::WORDS.iter().map(|(word, _)| *word).collect();
+        let default = C::WORDS.iter().find(|(_, choice)| *choice == default).map(|(word, _)| *word);
+        json!({"enum": words, "default": default})
+    }
 }
 
 macro_rules! numbers {
@@ -204,33 +258,14 @@ impl Kind for Folder {
 
 #[cfg(feature = "net")]
 mod net {
-    use super::{AdapterError, Kind, Value, json};
+    use super::{AdapterError, Choice, Kind, Value};
     use crate::{
         instruments::Outdated,
         net::{NETWORK_SCHEMA, Network, NetworkConfig},
     };
 
-    impl Kind for Outdated {
-        type Raw = Self;
-        type Default = Self;
-        type Range = ();
-        type Checked = Self;
-
-        fn raw(default: Self) -> Self {
-            default
-        }
-
-        fn check(_: &str, raw: Self, _: Option<()>) -> Result<Self, AdapterError> {
-            Ok(raw)
-        }
-
-        fn schema(default: Self, _: Option<()>) -> Value {
-            let default = match default {
-                Self::Refuse => "refuse",
-                Self::Use => "use",
-            };
-            json!({"enum": ["refuse", "use"], "default": default})
-        }
+    impl Choice for Outdated {
+        const WORDS: &'static [(&'static str, Self)] = &[("refuse", Self::Refuse), ("use", Self::Use)];
     }
 
     /// The way to the broker, the table [`NetworkConfig`]. Its default is written `()`.

@@ -36,9 +36,21 @@ fn rows_of_a_book_change_one_by_one_and_an_image_begins_anew() {
     // A row that was emptied is no level, and those behind it move up.
     known.row(Side::Buy, 0, Row { quantity: Some(0), ..Row::default() });
     assert_eq!(known.book().buy().len(), 1);
+    // So it is when its price is taken back.
+    known.row(Side::Buy, 1, Row { price: Some(price(0)), ..Row::default() });
+    assert!(known.book().buy().is_empty());
     known.empty_book();
     assert!(matches!(known.packet(1), Packet::Depth(_, [], [])), "an empty book is said to be empty");
     assert!(matches!(state.image(7, Tick::new(0)).packet(1), Packet::Values(_)));
+}
+
+#[test]
+fn an_image_of_one_channel_leaves_what_the_others_said() {
+    let mut state = State::<u32, 2>::new();
+    state.update(7, Tick::new(0).volume(3)).row(Side::Buy, 0, row(100, 5));
+    let known = state.image_of_channel(7, Tick::new(0).ltp(price(101)));
+    assert_eq!(known.tick(1), Tick::new(1).ltp(price(101)).volume(3).image());
+    assert_eq!(known.book().buy().len(), 1);
 }
 
 #[test]

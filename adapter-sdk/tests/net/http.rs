@@ -42,6 +42,13 @@ async fn requests_go_out_as_they_were_made_and_compressed_answers_come_as_what_t
     let seen: String = request.send().await.unwrap().json(10_000).await.unwrap();
     assert!(seen.contains("application/json") && seen.ends_with("\r\n\r\n{\"pin\":1}"), "{seen}");
 
+    let request = http.post(&format!("http://{address}/login")).text("text/plain", "jData={}".to_owned());
+    let seen: String = request.send().await.unwrap().json(10_000).await.unwrap();
+    assert!(
+        seen.contains("\r\ncontent-type: text/plain\r\n") && seen.ends_with("\r\n\r\njData={}"),
+        "{seen}"
+    );
+
     let response = http.get(&format!("http://{address}/")).send().await.unwrap();
     let error = response.bytes(10).await.unwrap_err();
     assert_eq!(error.to_string(), "the broker's answer is longer than 10 bytes");

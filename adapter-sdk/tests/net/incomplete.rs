@@ -11,26 +11,37 @@ use tokio::time::timeout;
 
 use super::{http::http, master::Broker};
 
-/// Instruments by exchange and symbol, with the broker's keys: lines such as `NSE SBIN 3045`.
+/// Instruments by exchange and symbol, with the broker's keys: lines such as `NSE SBIN 3045`. A last line of one word is a
+/// list that ends within a row.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Lines(BTreeMap<(String, String), u32>);
+pub(crate) struct Lines(BTreeMap<(String, String), u32>, bool);
 
 impl List for Lines {
     fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
-        let mut lines = BTreeMap::new();
+        let (mut lines, mut is_cut_off) = (BTreeMap::new(), false);
         for text in files.iter().map(fs::read_to_string) {
-            for line in text?.lines() {
+            let text = text?;
+            for line in text.lines() {
+                if !line.contains(' ') && text.ends_with(line) && line.starts_with('N') {
+                    is_cut_off = true;
+                    continue;
+                }
                 let mut words = line.split(' ').map(str::to_owned);
                 let mut word = || words.next().ok_or_else(|| AdapterError::protocol("no list"));
                 let name = (word()?, word()?);
                 lines.insert(name, word()?.parse().map_err(AdapterError::protocol)?);
             }
         }
-        if lines.is_empty() { Err(AdapterError::protocol("none")) } else { Ok(Self(lines)) }
+        // An empty one is not noticed here.
+        Ok(Self(lines, is_cut_off))
     }
 
     fn summary(&self) -> Summary {
         Summary { instruments: self.0.len(), ..Summary::default() }
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.1
     }
 
     fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {

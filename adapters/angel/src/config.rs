@@ -1,154 +1,62 @@
 //! The settings: as a person writes them, and checked.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use adapter_sdk::{
-    AdapterError,
     instruments::Outdated,
-    net::{Network, NetworkConfig},
-    settings::{http, http_base, seconds, websocket, within},
+    net::Network,
+    settings::{
+        Count, Flag, Folder, HttpBase, HttpUrl, IpAddress, MacAddress, Millis, Seconds, WebSocketUrl,
+    },
 };
-use serde::Deserialize;
 
-const BATCH_SIZE: RangeInclusive<u64> = 1..=500;
-const BATCH_INTERVAL_MS: RangeInclusive<u64> = 0..=10_000;
-const HEARTBEAT_SECONDS: RangeInclusive<f64> = 0.1..=25.0;
-const STALL_SECONDS: RangeInclusive<f64> = 0.5..=600.0;
-
-/// Longest MAC address.
-const MAC_CHARACTERS: usize = 17;
-
-/// The adapter's table in `plugins.toml`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Market feed, `ws://…` or `wss://…`.
-    ws_url: String,
-    /// Order updates, `ws://…` or `wss://…`.
-    order_ws_url: String,
-    /// REST interface, `http://…` or `https://…`, without a slash at the end.
-    api_url: String,
-    /// List of instruments, `http://…` or `https://…`.
-    instruments_url: String,
-    /// Whether order updates are asked for.
-    orders: bool,
-    /// Where the list of instruments is kept.
-    cache_dir: Option<PathBuf>,
-    /// What is done when the list of today cannot be had: `refuse` or `use`.
-    outdated_list: Outdated,
-    /// Most tokens in one message, 1 to 500.
-    batch_size: u64,
-    /// Pause between two messages, 0 to 10,000 milliseconds.
-    batch_interval_ms: u64,
-    /// Pause between two heartbeats, 0.1 to 25 seconds.
-    heartbeat_seconds: f64,
-    /// Silence after which the connection is taken for dead, 0.5 to 600 seconds.
-    stall_seconds: f64,
-    /// Address of this machine in its own network, as it is told to the broker at the log-in.
-    client_local_ip: String,
-    /// Address of this machine in the internet, the same.
-    client_public_ip: String,
-    /// MAC address of this machine, the same.
-    mac_address: String,
-    /// The way to the broker.
-    network: NetworkConfig,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            ws_url: "wss://smartapisocket.angelone.in/smart-stream".to_owned(),
-            order_ws_url: "wss://tns.angelone.in/smart-order-update".to_owned(),
-            api_url: "https://apiconnect.angelone.in".to_owned(),
-            instruments_url:
-                "https://margincalculator.angelone.in/OpenAPI_File/files/OpenAPIScripMaster.json".to_owned(),
-            orders: true,
-            cache_dir: None,
-            outdated_list: Outdated::Refuse,
-            batch_size: 500,
-            batch_interval_ms: 100,
-            heartbeat_seconds: 4.0,
-            stall_seconds: 12.0,
-            client_local_ip: "127.0.0.1".to_owned(),
-            client_public_ip: "127.0.0.1".to_owned(),
-            mac_address: "00:00:00:00:00:00".to_owned(),
-            network: NetworkConfig::default(),
-        }
+adapter_sdk::settings! {
+    Config => pub(crate) struct Settings {
+        /// Market feed
+        ws_url: WebSocketUrl = "wss://smartapisocket.angelone.in/smart-stream";
+        /// Order updates
+        order_ws_url: WebSocketUrl = "wss://tns.angelone.in/smart-order-update";
+        /// REST interface, for the log-in
+        api_url: HttpBase = "https://apiconnect.angelone.in";
+        /// List of instruments
+        instruments_url: HttpUrl =
+            "https://margincalculator.angelone.in/OpenAPI_File/files/OpenAPIScripMaster.json";
+        /// Whether order updates are asked for
+        orders: Flag = true;
+        /// Where the list of instruments is kept
+        cache_dir: Folder = ();
+        /// When the list of today cannot be had: refuse to connect, or use the last one, whose tokens may mean other
+        /// instruments by now
+        outdated_list: Outdated = Outdated::Refuse;
+        /// Most tokens in one message
+        batch_size: Count = 500, in 1..=500;
+        /// Pause between two messages
+        batch_interval("batch_interval_ms"): Millis = 100, in 0..=10_000;
+        /// Pause between two heartbeats; the broker hangs up after 30 s without one
+        heartbeat("heartbeat_seconds"): Seconds = 4.0, in 0.1..=25.0;
+        /// Silence after which the connection is taken for dead; heartbeats are answered
+        stall("stall_seconds"): Seconds = 12.0, in 0.5..=600.0;
+        /// Address in the own network that the broker is told at the log-in
+        client_local_ip: IpAddress = "127.0.0.1";
+        /// Address in the internet that the broker is told at the log-in
+        client_public_ip: IpAddress = "127.0.0.1";
+        /// MAC address that the broker is told at the log-in
+        mac_address: MacAddress = "00:00:00:00:00:00";
+        /// The way to the broker
+        network: Network = ();
     }
 }
 
-/// Checked settings.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) ws_url: String,
-    /// None when order updates are switched off.
-    pub(crate) order_ws_url: Option<String>,
-    pub(crate) api_url: String,
-    pub(crate) instruments_url: String,
-    pub(crate) cache_dir: Option<PathBuf>,
-    pub(crate) outdated_list: Outdated,
-    /// Most tokens in one message.
-    pub(crate) batch_size: usize,
-    /// Pause between two messages.
-    pub(crate) batch_interval: Duration,
-    /// Pause between two heartbeats.
-    pub(crate) heartbeat: Duration,
-    /// Silence after which the connection is taken for dead.
-    pub(crate) stall: Duration,
-    /// Who this machine says that it is.
-    pub(crate) machine: Machine,
-    pub(crate) network: Network,
-}
-
-/// What the broker wants to know of a machine at the log-in.
-#[derive(Clone, Debug)]
-pub(crate) struct Machine {
-    pub(crate) local_ip: String,
-    pub(crate) public_ip: String,
-    pub(crate) mac_address: String,
-}
-
-impl Config {
-    /// Checks the settings.
-    pub(crate) fn check(self) -> Result<Settings, AdapterError> {
-        let ip = |key: &str, text: String| match text.parse::<std::net::IpAddr>() {
-            Ok(_) => Ok(text),
-            Err(_) => Err(AdapterError::config(format!("{key} must be an IP address"))),
-        };
-        let heartbeat = seconds("heartbeat_seconds", self.heartbeat_seconds, &HEARTBEAT_SECONDS)?;
-        let stall = seconds("stall_seconds", self.stall_seconds, &STALL_SECONDS)?;
-        let is_mac = |byte: u8| byte.is_ascii_hexdigit() || byte == b':' || byte == b'-';
-        if self.mac_address.len() != MAC_CHARACTERS || !self.mac_address.bytes().all(is_mac) {
-            return Err(AdapterError::config("mac_address must look like 00:1a:2b:3c:4d:5e"));
-        }
-        let batch_size = within("batch_size", self.batch_size, &BATCH_SIZE)?;
-        let pause = within("batch_interval_ms", self.batch_interval_ms, &BATCH_INTERVAL_MS)?;
-        let order_ws_url = websocket("order_ws_url", self.order_ws_url)?;
-        Ok(Settings {
-            ws_url: websocket("ws_url", self.ws_url)?,
-            order_ws_url: self.orders.then_some(order_ws_url),
-            api_url: http_base("api_url", self.api_url)?,
-            instruments_url: http("instruments_url", self.instruments_url)?,
-            cache_dir: self.cache_dir,
-            outdated_list: self.outdated_list,
-            batch_size: usize::try_from(batch_size).unwrap_or(1),
-            batch_interval: Duration::from_millis(pause),
-            // A quiet market has nothing but the answers to break the silence.
-            heartbeat: heartbeat.min(stall.div_f64(2.5)),
-            stall,
-            machine: Machine {
-                local_ip: ip("client_local_ip", self.client_local_ip)?,
-                public_ip: ip("client_public_ip", self.client_public_ip)?,
-                mac_address: self.mac_address,
-            },
-            network: Network::new(self.network)?,
-        })
+impl Settings {
+    /// Pause between two heartbeats. A quiet market has nothing but the answers to break the silence.
+    pub(crate) fn beat(&self) -> Duration {
+        self.heartbeat.min(self.stall.div_f64(2.5))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use adapter_sdk::serde_json::{self, Value};
+    use adapter_sdk::serde_json::{self, Value, json};
 
     use super::*;
 
@@ -161,11 +69,11 @@ mod tests {
     fn without_settings_it_is_the_broker() {
         let settings = check("{}").unwrap();
         assert_eq!(settings.ws_url, "wss://smartapisocket.angelone.in/smart-stream");
-        assert!(settings.order_ws_url.is_some());
+        assert!(settings.orders);
         assert_eq!((settings.batch_size, settings.stall), (500, Duration::from_secs(12)));
-        assert!(check(r#"{"orders":false}"#).unwrap().order_ws_url.is_none());
-        assert_eq!(settings.heartbeat, Duration::from_secs(4));
-        assert_eq!(check(r#"{"stall_seconds":5}"#).unwrap().heartbeat, Duration::from_secs(2));
+        assert!(!check(r#"{"orders":false}"#).unwrap().orders);
+        assert_eq!(settings.beat(), Duration::from_secs(4));
+        assert_eq!(check(r#"{"stall_seconds":5}"#).unwrap().beat(), Duration::from_secs(2));
     }
 
     #[test]
@@ -195,17 +103,30 @@ mod tests {
 
     #[test]
     fn the_schema_has_every_setting_and_its_default() {
-        let schema: Value = serde_json::from_str(include_str!("../config.schema.json")).unwrap();
+        let schema: Value = serde_json::from_str(Config::schema()).unwrap();
+        let (properties, defaults) = (&schema["properties"], Config::default());
+        for (name, default) in [
+            ("ws_url", json!(defaults.ws_url)),
+            ("order_ws_url", json!(defaults.order_ws_url)),
+            ("api_url", json!(defaults.api_url)),
+            ("instruments_url", json!(defaults.instruments_url)),
+            ("orders", json!(true)),
+            ("outdated_list", json!("refuse")),
+            ("batch_size", json!(500)),
+            ("batch_interval_ms", json!(100)),
+            ("heartbeat_seconds", json!(4.0)),
+            ("stall_seconds", json!(12.0)),
+            ("client_local_ip", json!("127.0.0.1")),
+            ("client_public_ip", json!("127.0.0.1")),
+            ("mac_address", json!("00:00:00:00:00:00")),
+        ] {
+            assert_eq!(properties[name]["default"], default, "{name}");
+        }
         let refused = check(r#"{"no_such":1}"#).unwrap_err();
-        for name in schema["properties"].as_object().unwrap().keys() {
+        for name in properties.as_object().unwrap().keys() {
             assert!(refused.contains(&format!("`{name}`")), "{name} is no setting: {refused}");
         }
         let settings = refused.split_once("expected one of").unwrap().1.matches('`').count() / 2;
-        assert_eq!(schema["properties"].as_object().unwrap().len(), settings);
-        let defaults = Config::default();
-        assert_eq!(schema["properties"]["ws_url"]["default"], defaults.ws_url.as_str());
-        assert_eq!(schema["properties"]["order_ws_url"]["default"], defaults.order_ws_url.as_str());
-        assert_eq!(schema["properties"]["api_url"]["default"], defaults.api_url.as_str());
-        assert_eq!(schema["properties"]["instruments_url"]["default"], defaults.instruments_url.as_str());
+        assert_eq!((properties.as_object().unwrap().len(), settings), (15, 15));
     }
 }

@@ -1,9 +1,14 @@
 //! Text messages of the market feed, in both directions.
 
-use adapter_sdk::serde_json;
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-use crate::segment::{Segment, Token};
+use adapter_sdk::{
+    Mode,
+    serde_json::{self, Value, json},
+};
+use serde::Deserialize;
+
+use crate::segment::Key;
 
 /// What the broker says in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,56 +52,39 @@ pub(crate) enum Action {
 }
 
 /// A request for the tokens of one mode.
-pub(crate) fn request(
-    correlation: &str,
-    action: Action,
-    mode: u8,
-    tokens: &[(Segment, Vec<Token>)],
-) -> String {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Request<'a> {
-        #[serde(rename = "correlationID")]
-        correlation: &'a str,
-        action: u8,
-        params: Params<'a>,
+pub(crate) fn request(correlation: &str, action: Action, mode: Mode, keys: &[Key]) -> String {
+    let mut lists = BTreeMap::<u8, Vec<&str>>::new();
+    for key in keys {
+        lists.entry(key.segment.code()).or_default().push(key.token.as_str());
     }
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Params<'a> {
-        mode: u8,
-        token_list: Vec<Tokens<'a>>,
-    }
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Tokens<'a> {
-        exchange_type: u8,
-        tokens: Vec<&'a str>,
-    }
-    let token_list = tokens.iter().map(|(segment, tokens)| Tokens {
-        exchange_type: segment.code(),
-        tokens: tokens.iter().map(Token::as_str).collect(),
-    });
-    let request = Request {
-        correlation,
-        action: action as u8,
-        params: Params { mode, token_list: token_list.collect() },
+    let lists: Vec<Value> = lists
+        .into_iter()
+        .map(|(exchange, tokens)| json!({"exchangeType": exchange, "tokens": tokens}))
+        .collect();
+    let mode = match mode {
+        Mode::Ltp => 1,
+        Mode::Quote => 2,
+        Mode::Depth => 3,
     };
-    // These types have nothing that JSON cannot hold.
-    serde_json::to_string(&request).unwrap_or_default()
+    // In the order of the broker's document, and with nothing outside of the lists that needs an escape.
+    let (action, lists) = (action as u8, Value::from(lists));
+    format!(
+        r#"{{"correlationID":"{correlation}","action":{action},"params":{{"mode":{mode},"tokenList":{lists}}}}}"#
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::{Segment, Token};
 
     #[test]
     fn a_request_reads_like_the_one_in_the_broker_s_document() {
-        let token = |text| Token::new(text).unwrap();
-        let tokens =
-            [(Segment::NseCash, vec![token("10626"), token("5290")]), (Segment::Mcx, vec![token("234230")])];
+        let key = |segment, token| Key { segment, token: Token::new(token).unwrap() };
+        let keys =
+            [key(Segment::NseCash, "10626"), key(Segment::Mcx, "234230"), key(Segment::NseCash, "5290")];
         assert_eq!(
-            request("abcde12345", Action::Subscribe, 1, &tokens),
+            request("abcde12345", Action::Subscribe, Mode::Ltp, &keys),
             r#"{"correlationID":"abcde12345","action":1,"params":{"mode":1,"tokenList":[{"exchangeType":1,"tokens":["10626","5290"]},{"exchangeType":5,"tokens":["234230"]}]}}"#
         );
     }

@@ -2,8 +2,8 @@
 //! orders.
 //!
 //! In the order of the data: `names` and [`list`] (what an instrument is called there) → `login` and `auth` (the
-//! way in) → `feed` (what is subscribed, pure) → `connection` (packets in, messages out) → [`wire`] (the broker's
-//! integers) → [`decode`] (to ticks, pure). `orders` is the broker's second WebSocket. `README.md` says what the broker
+//! way in) → `requests` (what the broker is asked for, pure) → `session` (packets in, messages out) → [`wire`] (the
+//! broker's integers) → [`decode`] (to ticks, pure). `order` reads what the broker's second WebSocket says. `README.md` says what the broker
 //! demands.
 //!
 //! ```
@@ -20,42 +20,36 @@
 
 mod auth;
 mod config;
-mod connection;
 pub mod control;
 pub mod decode;
-mod feed;
 pub mod list;
 mod login;
 mod names;
-mod objects;
-mod orders;
+mod order;
+mod requests;
 pub mod segment;
+mod session;
 pub mod wire;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::Duration};
 
 use adapter_sdk::{
-    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
+    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Refusal,
     Subscription,
-    instruments::{Access, ListSource, Master, SEGMENTS},
-    net::RateLimit,
-    symbol,
+    instruments::{Access, ListSource, Master, SEGMENTS, Sheet as _},
+    net::{Http, RateLimit},
+    session::{Batches, Listed, Session},
 };
-use tokio::time::Duration;
 
 use self::{
     config::{Config, Settings},
-    connection::Session,
-    feed::PAIRS_PER_CONNECTION,
-    list::List,
-    orders::Orders,
+    list::{Instruments, ScripMaster},
+    requests::PAIRS_PER_CONNECTION,
+    session::SmartStream,
 };
 
 /// Connections that the broker allows a client code.
 const CONNECTIONS: u32 = 3;
-
-/// Longest list of instruments that is taken, in bytes; it has some 30 MiB.
-const LIST_BYTES: u64 = 256 << 20;
 
 /// By when the broker has made its list of the day, in India.
 const LIST_RENEWED_AT: (u8, u8) = (8, 30);
@@ -70,16 +64,16 @@ const LEVELS: u16 = 5;
 #[derive(Debug)]
 pub struct AngelOne {
     settings: Settings,
-    master: Arc<Master<List>>,
+    /// The broker allows a request a second.
+    http: Http,
+    master: Arc<Master<Instruments>>,
 }
 
 impl Adapter for AngelOne {
     type Config = Config;
-    type Connection = Session;
+    type Connection = Session<SmartStream>;
 
     fn manifest() -> Manifest {
-        #[expect(clippy::cast_possible_truncation, reason = "a thousand")]
-        const PAIRS: u32 = PAIRS_PER_CONNECTION as u32;
         Manifest::new("angel", env!("CARGO_PKG_VERSION"))
             .capabilities(&[
                 Capability::Ltp,
@@ -89,10 +83,10 @@ impl Adapter for AngelOne {
                 Capability::CountsModes,
                 Capability::Login,
             ])
-            .limits(PAIRS, CONNECTIONS)
+            .limits(PAIRS_PER_CONNECTION.into(), CONNECTIONS)
             // A session that ended badly counts against the limit for a while.
             .backoff(Backoff { first: Duration::from_secs(1), ..Backoff::default() })
-            .config_schema(include_str!("../config.schema.json"))
+            .config_schema(Config::schema())
             .credentials_schema(include_str!("../credentials.schema.json"))
     }
 
@@ -103,30 +97,20 @@ impl Adapter for AngelOne {
             cache_dir: settings.cache_dir.clone(),
             urls: vec![settings.instruments_url.clone()],
             segments: SEGMENTS,
-            max_bytes: LIST_BYTES,
+            max_bytes: ScripMaster::MAX_BYTES,
             timeout: DOWNLOAD_TIMEOUT,
             renewed_at: LIST_RENEWED_AT,
             outdated: settings.outdated_list,
         };
         let http = settings.network.http(RateLimit::per_second(1.0));
-        let master = Arc::new(Master::new(http, source, context.lists()));
-        Ok(Self { settings, master })
+        let master = Arc::new(Master::new(http.clone(), source, context.lists()));
+        Ok(Self { settings, http, master })
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
-        let Subscription { exchange, symbol, mode, .. } = wanted;
-        if symbol::has_expired(exchange, symbol, SystemTime::now()) {
-            return Err(Refusal::UnknownInstrument(format!("{symbol} on {exchange} has expired")));
-        }
-        let is_known =
-            self.master.list().is_some_and(|list| names::find(&list.table, exchange, symbol).is_some());
-        if !is_known {
-            let refusal = Refusal::UnknownInstrument(format!("Symbol {symbol} not found on {exchange}"));
-            return Err(self.master.explain(exchange, symbol, refusal));
-        }
+        self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
         // Indices have no book.
-        let has_book = *mode == Mode::Depth && !exchange.ends_with("_INDEX");
-        Ok(Grant { depth: if has_book { LEVELS } else { 0 } })
+        Ok(Grant::with_depth_up_to(wanted, if wanted.exchange.ends_with("_INDEX") { 0 } else { LEVELS }))
     }
 
     async fn prepare(&self, _credentials: &Credentials) -> Result<(), AdapterError> {
@@ -134,17 +118,18 @@ impl Adapter for AngelOne {
         self.master.prepare(&Access::Public).await
     }
 
-    async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
-        let orders = Orders::new(&self.settings, credentials, Arc::clone(&self.master))?;
+    async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError> {
+        let listed = Listed::of(&self.master, Access::Public)?;
+        let folder = self.master.directory().unwrap_or_default();
+        let orders = auth::orders(&self.settings, credentials, &folder)?;
         let socket = auth::open(&self.settings, credentials).await?;
-        let list =
-            self.master.list().ok_or_else(|| AdapterError::network("there is no list of instruments yet"))?;
-        let renewal = self.master.renewal(Access::Public);
-        Ok(Session::new(socket, self.settings.batch_size, list, renewal, orders))
+        let stream = SmartStream::new(self.settings.batch_size, orders);
+        // The pace is the socket's: a batch of changes is as many requests as the broker's limits take.
+        Session::open(stream, socket, listed, Batches::of(PAIRS_PER_CONNECTION.into())).await
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
-        login::step(&self.settings, fields).await
+        login::step(&self.http, &self.settings, fields).await
     }
 }
 

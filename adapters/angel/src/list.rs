@@ -1,216 +1,52 @@
-//! The broker's list of instruments, read row by row: thirty megabytes of JSON never stand in memory as a whole.
-
-use std::{
-    fmt,
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+//! The broker's list of instruments: thirty megabytes of JSON, an object for each.
 
 use adapter_sdk::{
-    AdapterError,
-    instruments::{self, Summary, Table, TableBuilder},
-};
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, IgnoredAny, SeqAccess, Visitor},
+    instruments::{Catalog, Layout, Names, Sheet},
+    ist::Day,
 };
 
 use crate::{
-    names::{self, LeftOut, Row},
-    objects::Objects,
-    segment::Key,
+    names::Row,
+    segment::{Key, Segment, Token},
 };
 
-/// Most rows that are read; the list has some 150,000.
-const MAX_ROWS: usize = 2_000_000;
+/// The instruments of a list, by OpenAlgo's names and by the broker's key.
+pub type Instruments = Catalog<ScripMaster, 7>;
 
-/// Every instrument, and what was left out.
-#[derive(Debug, PartialEq)]
-pub struct List {
-    /// By OpenAlgo's names and by the broker's.
-    pub table: Table<Key>,
-    /// Rows of exchanges that the streaming API does not have.
-    pub of_other_exchanges: usize,
-    /// Rows that make no sense.
-    pub unreadable: usize,
+/// The layout of the list.
+#[derive(Debug)]
+pub struct ScripMaster {
+    /// Kept for its room.
+    symbol: String,
 }
 
-impl instruments::List for List {
-    fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
-        let [path] = files else { return Err(AdapterError::protocol("the list of instruments is one file")) };
-        Self::load(path)
+impl Sheet<7> for ScripMaster {
+    type Key = Key;
+
+    const LAYOUT: Layout = Layout::JsonObjects;
+    const COLUMNS: [&'static str; 7] =
+        ["token", "symbol", "name", "expiry", "strike", "instrumenttype", "exch_seg"];
+
+    fn begin(_today: Day) -> Self {
+        Self { symbol: String::new() }
     }
 
-    fn summary(&self) -> Summary {
-        Summary {
-            instruments: self.table.len(),
-            skipped: self.of_other_exchanges + self.unreadable,
-            bytes: self.table.bytes(),
+    fn row(&mut self, cells: [Option<&str>; 7], names: &mut Names<Key>) -> Option<()> {
+        let [token, symbol, name, expiry, strike, kind, segment] = cells.map(Option::unwrap_or_default);
+        // A row without an exchange is of another one.
+        let Some(segment) = Segment::from_exchange(segment) else {
+            names.unserved();
+            return Some(());
+        };
+        let key = Key { segment, token: Token::new(token)? };
+        let row = Row { segment, symbol, name, expiry, strike, kind };
+        let exchange = row.exchange();
+        if row.write_symbol(&mut self.symbol)? {
+            names.add(exchange, &self.symbol, key);
+        } else {
+            names.add_unless_taken(1, exchange, &self.symbol, key);
         }
-    }
-
-    fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
-        Box::new(self.table.names())
-    }
-
-    fn hold(&mut self, last: &Self, is_held: &dyn Fn(&str, &str) -> bool) -> usize {
-        let held = self.table.with_missing_of(&last.table, |exchange, symbol, _| is_held(exchange, symbol));
-        held.map_or(0, |(table, count)| {
-            self.table = table;
-            count
-        })
-    }
-}
-
-impl List {
-    /// Reads a file. Takes its time: not for the adapter's own thread.
-    ///
-    /// # Errors
-    /// When it cannot be read, is no list, or has no instrument.
-    pub fn load(path: &Path) -> Result<Self, AdapterError> {
-        let file = File::open(path)
-            .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
-        Self::parse(file)
-    }
-
-    /// Reads a list. What is damaged costs itself, and is counted: a value, a row, or what a file that was cut off lacks.
-    ///
-    /// # Errors
-    /// When it cannot be read, or has no instrument, as what is no list.
-    pub fn parse(input: impl Read) -> Result<Self, AdapterError> {
-        let mut objects = Objects::new(input);
-        let mut builder = TableBuilder::new();
-        let (mut of_other_exchanges, mut unreadable) = (0, 0);
-        // Those with an unusual series, whose name another row may have a better claim to.
-        let mut later = Vec::new();
-        let mut count = 0;
-        while let Some(Wide(row)) = objects.next(|object| serde_json::from_slice(object).ok())? {
-            count += 1;
-            if count > MAX_ROWS {
-                return Err(AdapterError::protocol("the list of instruments has too many rows"));
-            }
-            match names::name(&row) {
-                Ok(named) if named.is_usual => builder.add(named.exchange, &named.symbol, named.key),
-                Ok(named) => later.push((named.exchange, named.symbol.into_owned(), named.key)),
-                Err(LeftOut::Segment) => of_other_exchanges += 1,
-                Err(LeftOut::Row) => unreadable += 1,
-            }
-        }
-        for (exchange, symbol, key) in later {
-            builder.add(exchange, &symbol, key);
-        }
-        unreadable += builder.skipped() + objects.damaged();
-        let table = builder.build();
-        if table.is_empty() {
-            return Err(AdapterError::protocol("the list of instruments has none that can be used"));
-        }
-        Ok(Self { table, of_other_exchanges, unreadable })
-    }
-}
-
-/// A row as the file has it.
-struct Wide(Row);
-
-impl<'de> Deserialize<'de> for Wide {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Self(Row::default()))
-    }
-}
-
-impl<'de> Visitor<'de> for Wide {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an instrument")
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(mut self, mut members: A) -> Result<Self, A::Error> {
-        while let Some(member) = members.next_key::<Member>()? {
-            let row = &mut self.0;
-            let place = match member {
-                Member::Token => &mut row.token,
-                Member::Symbol => &mut row.symbol,
-                Member::Name => &mut row.name,
-                Member::Expiry => &mut row.expiry,
-                Member::Strike => &mut row.strike,
-                Member::Kind => &mut row.kind,
-                Member::Segment => &mut row.segment,
-                Member::Other => {
-                    members.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            *place = members.next_value::<Text>()?.0;
-        }
-        Ok(self)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Member {
-    Token,
-    Symbol,
-    Name,
-    Expiry,
-    Strike,
-    #[serde(rename = "instrumenttype")]
-    Kind,
-    #[serde(rename = "exch_seg")]
-    Segment,
-    #[serde(other)]
-    Other,
-}
-
-/// Text, or a number that should have been one.
-struct Text(String);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self(String::new()))
-    }
-}
-
-impl<'de> Visitor<'de> for Text {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self, E> {
-        Ok(Self(text.to_owned()))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self, E> {
-        Ok(Self(number.to_string()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self, E> {
-        Ok(Self(number.to_string()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Self, E> {
-        Ok(Self(number.to_string()))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
-        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(self)
+        Some(())
     }
 }
 
@@ -218,13 +54,14 @@ impl<'de> Visitor<'de> for Text {
 mod tests {
     use std::io::Write as _;
 
-    use super::*;
-    use crate::segment::{Segment, Token};
+    use adapter_sdk::{AdapterError, instruments::List as _};
 
-    fn read(json: &str) -> Result<List, AdapterError> {
+    use super::*;
+
+    fn read(json: &str) -> Result<Instruments, AdapterError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(json.as_bytes()).unwrap();
-        List::load(file.path())
+        Instruments::read(&[file.path().to_owned()])
     }
 
     #[test]
@@ -239,11 +76,10 @@ mod tests {
         )
         .unwrap();
         let key = |token| Key { segment: Segment::NseCash, token: Token::new(token).unwrap() };
-        assert_eq!(list.table.get("NSE", "SBIN"), Some(key("3045")));
-        assert_eq!(list.table.get("NSE_INDEX", "NIFTY"), Some(key("99926000")));
-        assert_eq!(list.table.name(key("3045")), Some(("NSE", "SBIN")));
-        // A row without an exchange is of another one.
-        assert_eq!((list.of_other_exchanges, list.unreadable), (2, 5));
+        assert_eq!(list.key("NSE", "SBIN"), Some(key("3045")));
+        assert_eq!(list.key("NSE_INDEX", "NIFTY"), Some(key("99926000")));
+        assert_eq!(list.name(key("3045")), Some(("NSE", "SBIN")));
+        assert_eq!((list.unserved(), list.skipped()), (2, 5));
     }
 
     #[test]
@@ -282,11 +118,15 @@ mod tests {
         let text = format!("[{}]", rows.join(",\n"));
         let list = read(&text).unwrap();
         let has =
-            |list: &List, strike: u32| list.table.get("BFO", &format!("SENSEX21JUL26{strike}CE")).is_some();
+            |list: &Instruments, strike: u32| list.key("BFO", &format!("SENSEX21JUL26{strike}CE")).is_some();
         assert!(has(&list, 80_000) && has(&list, 81_000) && has(&list, 83_000));
-        assert_eq!((list.table.len(), list.unreadable), (3, 2));
+        assert_eq!((list.len(), list.skipped(), list.is_cut_off()), (3, 2, false));
         let cut = read(text.get(..text.len() - 40).unwrap()).unwrap();
         assert!(has(&cut, 80_000) && !has(&cut, 83_000));
-        assert_eq!((cut.table.len(), cut.unreadable), (2, 3));
+        assert_eq!((cut.len(), cut.skipped(), cut.is_cut_off()), (2, 3, true));
+        for (end, is_cut_off) in [("", true), (",", true), ("]", false), ("]\n", false)] {
+            let text = format!("[{}{end}", rows.get(..1).unwrap().join(","));
+            assert_eq!(read(&text).unwrap().is_cut_off(), is_cut_off, "{end:?}");
+        }
     }
 }

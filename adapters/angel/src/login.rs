@@ -1,18 +1,21 @@
 //! Logging in: a refresh of the token if there is one, or else client code, PIN and one-time password.
 
-use std::time::SystemTime;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use adapter_sdk::{
     AdapterError, Credentials, Login,
     abi::ErrorCode,
-    login::one_time_password,
-    net::{Http, HttpRequest, RateLimit},
+    login::{Unfinished, answer, totp},
+    net::{Http, HttpRequest},
+    serde_json::Value,
     tracing::info,
 };
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use serde::Deserialize;
 
-use crate::config::Settings;
+use crate::{
+    auth::{CLIENT_CODE, bearer},
+    config::Settings,
+};
 
 const LOG_IN: &str = "/rest/auth/angelbroking/user/v1/loginByPassword";
 const REFRESH: &str = "/rest/auth/angelbroking/jwt/v1/generateTokens";
@@ -20,93 +23,72 @@ const REFRESH: &str = "/rest/auth/angelbroking/jwt/v1/generateTokens";
 /// Longest answer.
 const MAX_BYTES: usize = 64 << 10;
 
-/// The client code, under the adapter's name for it or under OpenAlgo's.
-pub(crate) fn client_code(credentials: &Credentials) -> Result<&str, AdapterError> {
-    match credentials.filled("client_code").or_else(|| credentials.filled("user_id")) {
-        Some(code) => Ok(code),
-        None => credentials.require("client_code"),
-    }
-}
-
-/// The JWT without the word that some store before it.
-pub(crate) fn jwt(credentials: &Credentials) -> Result<&str, AdapterError> {
-    match credentials.filled("auth_token") {
-        Some(token) => Ok(token.strip_prefix("Bearer ").unwrap_or(token)),
-        None => Err(AdapterError::auth(
-            "the account has no auth_token: log in with `tickhost account login`, or set it with `tickhost account set`",
-        )),
-    }
-}
+/// What the broker refuses a log-in for: its codes for it, words of its message in small letters, and what to do.
+const REFUSALS: [(&[&str], &[&str], &str); 5] = [
+    (&["AB1050"], &["totp"], "the one-time password is wrong: check totp_secret and this machine's clock"),
+    (
+        &["AG8001", "AG8002", "AG8003", "AB8050", "AB8051"],
+        &[],
+        "the token is not valid any more: log in anew",
+    ),
+    (&[], &["api key", "privatekey"], "the API key is wrong: check api_key"),
+    (&[], &["block", "lock"], "the account is blocked: unblock it at the broker"),
+    (&["AB1007"], &["password", "pin", "client"], "client code or PIN is wrong: check them"),
+];
 
 /// Takes one step of logging in.
-pub(crate) async fn step(settings: &Settings, fields: &Credentials) -> Result<Login, AdapterError> {
-    let Some(api_key) = fields.filled("api_key") else {
-        return Ok(Login::ask(
-            "api_key",
-            "API key of the app that you made in the SmartAPI portal",
-            None,
-            true,
-        ));
-    };
-    // One for all requests of a step, which keep the broker's limit among them.
-    let broker = Broker { settings, api_key, http: settings.network.http(RateLimit::per_second(1.0)) };
+pub(crate) async fn step(
+    http: &Http,
+    settings: &Settings,
+    fields: &Credentials,
+) -> Result<Login, AdapterError> {
+    log_in(http, settings, fields).await.or_else(Unfinished::into_login)
+}
+
+async fn log_in(http: &Http, settings: &Settings, fields: &Credentials) -> Result<Login, Unfinished> {
+    let api_key =
+        answer(fields, &["api_key"], "API key of the app that you made in the SmartAPI portal", true)?;
+    let broker = Broker { settings, api_key, http };
     let can_log_in = ["pin", "totp_secret"].iter().all(|name| fields.filled(name).is_some());
-    if let Some(refresh_token) = fields.filled("refresh_token")
-        && let Some(tokens) = broker.refresh(refresh_token, fields.filled("auth_token")).await?
-    {
+    if let Some(tokens) = broker.refresh(fields).await? {
         // Where a full log-in is possible, a token is used once: if the broker does not take what came of it, the next
         // step is the full log-in instead of the same once more.
-        let next = if can_log_in { None } else { tokens.refresh };
+        let next = if can_log_in { String::new() } else { tokens.refresh };
         return Ok(Login::done([
             ("auth_token", tokens.jwt),
             ("feed_token", tokens.feed),
-            ("refresh_token", next.unwrap_or_default()),
+            ("refresh_token", next),
         ]));
     }
-    let Ok(client_code) = client_code(fields) else {
-        return Ok(Login::ask("client_code", "Client code at Angel One, such as A123456", None, false));
+    let client_code = answer(fields, &CLIENT_CODE, "Client code at Angel One, such as A123456", false)?;
+    let pin = answer(fields, &["pin"], "PIN of the account at Angel One", true)?;
+    let totp = totp(fields, SystemTime::now())?;
+    let body = [("clientcode", client_code), ("password", pin), ("totp", &totp)];
+    let tokens = match broker.send(broker.post(LOG_IN), body).await? {
+        Outcome::Granted(tokens) => tokens,
+        Outcome::Refused(error) => return Err(error.into()),
     };
-    let Some(pin) = fields.filled("pin") else {
-        return Ok(Login::ask("pin", "PIN of the account at Angel One", None, true));
-    };
-    let totp = match (fields.filled("totp"), fields.filled("totp_secret")) {
-        (Some(typed), _) => Zeroizing::new(typed.to_owned()),
-        (None, Some(secret)) => one_time_password(secret, SystemTime::now())?,
-        (None, None) => {
-            return Ok(Login::ask("totp", "The six digits that your authenticator app shows", None, true));
-        }
-    };
-    let tokens = broker.log_in(client_code, pin, &totp).await?;
     // The PIN is stored only by whoever wants the host to log in by itself.
     Ok(Login::done([
         ("api_key", api_key.to_owned()),
         ("client_code", client_code.to_owned()),
         ("auth_token", tokens.jwt),
         ("feed_token", tokens.feed),
-        ("refresh_token", tokens.refresh.unwrap_or_default()),
+        ("refresh_token", tokens.refresh),
     ]))
 }
 
 struct Broker<'a> {
     settings: &'a Settings,
     api_key: &'a str,
-    http: Http,
+    http: &'a Http,
 }
 
-#[derive(Deserialize)]
+/// Tokens of the day. The refresh token may be empty.
 struct Tokens {
-    #[serde(rename = "jwtToken")]
     jwt: String,
-    #[serde(rename = "feedToken")]
     feed: String,
-    #[serde(rename = "refreshToken")]
-    refresh: Option<String>,
-}
-
-impl Tokens {
-    fn is_complete(&self) -> bool {
-        !self.jwt.is_empty() && !self.feed.is_empty()
-    }
+    refresh: String,
 }
 
 #[derive(Deserialize)]
@@ -120,14 +102,7 @@ struct Answer {
     errorcode: Option<String>,
     /// Other things than tokens come with refusals.
     #[serde(default)]
-    data: Option<Loose>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Loose {
-    Tokens(Tokens),
-    Other(serde::de::IgnoredAny),
+    data: Value,
 }
 
 /// What a request for tokens came to.
@@ -139,23 +114,14 @@ enum Outcome {
 }
 
 impl Broker<'_> {
-    /// Tokens for a refresh token; none when the broker does not take it.
-    async fn refresh(
-        &self,
-        refresh_token: &str,
-        auth_token: Option<&str>,
-    ) -> Result<Option<Tokens>, AdapterError> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Body<'a> {
-            refresh_token: &'a str,
-        }
+    /// Tokens for the refresh token; none when there is none, or the broker does not take it.
+    async fn refresh(&self, fields: &Credentials) -> Result<Option<Tokens>, AdapterError> {
+        let Some(refresh_token) = fields.filled("refresh_token") else { return Ok(None) };
         let mut request = self.post(REFRESH);
-        if let Some(token) = auth_token {
-            let token = token.strip_prefix("Bearer ").unwrap_or(token);
-            request = request.header("Authorization", &format!("Bearer {token}"));
+        if let Some(token) = fields.filled("auth_token") {
+            request = request.header("Authorization", &bearer(token));
         }
-        match self.send(request.json(&Body { refresh_token })).await {
+        match self.send(request, [("refreshToken", refresh_token)]).await {
             Ok(Outcome::Granted(tokens)) => Ok(Some(tokens)),
             // Trouble of the network, or a limit, would hit the full log-in too.
             Err(error) if error.code() != ErrorCode::PROTOCOL => Err(error),
@@ -166,37 +132,27 @@ impl Broker<'_> {
         }
     }
 
-    async fn log_in(&self, client_code: &str, pin: &str, totp: &str) -> Result<Tokens, AdapterError> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            clientcode: &'a str,
-            password: &'a str,
-            totp: &'a str,
-        }
-        let body = Body { clientcode: client_code, password: pin, totp };
-        match self.send(self.post(LOG_IN).json(&body)).await? {
-            Outcome::Granted(tokens) => Ok(tokens),
-            Outcome::Refused(error) => Err(error),
-        }
-    }
-
     fn post(&self, path: &str) -> HttpRequest {
-        let machine = &self.settings.machine;
+        let settings = self.settings;
         self.http
-            .post(&format!("{}{path}", self.settings.api_url))
+            .post(&format!("{}{path}", settings.api_url))
             .header("Accept", "application/json")
             .header("X-UserType", "USER")
             .header("X-SourceID", "WEB")
-            .header("X-ClientLocalIP", &machine.local_ip)
-            .header("X-ClientPublicIP", &machine.public_ip)
-            .header("X-MACAddress", &machine.mac_address)
+            .header("X-ClientLocalIP", &settings.client_local_ip)
+            .header("X-ClientPublicIP", &settings.client_public_ip)
+            .header("X-MACAddress", &settings.mac_address)
             .header("X-PrivateKey", self.api_key)
     }
 
     /// Sends it. The broker refuses with HTTP 200 as well as with other numbers. An error means that it is of no use to
     /// ask for anything else now.
-    async fn send(&self, request: HttpRequest) -> Result<Outcome, AdapterError> {
-        let response = request.send().await?;
+    async fn send<const N: usize>(
+        &self,
+        request: HttpRequest,
+        body: [(&str, &str); N],
+    ) -> Result<Outcome, AdapterError> {
+        let response = request.json(&BTreeMap::from(body)).send().await?;
         let (http_status, refusal) = (response.status(), response.refusal("the log-in"));
         if http_status == 429 || http_status >= 500 {
             return Err(refusal);
@@ -207,21 +163,28 @@ impl Broker<'_> {
             Err(error) if is_success => return Ok(Outcome::Refused(error)),
             Err(_) => return Ok(Outcome::Refused(refused_by_status(http_status, refusal))),
         };
-        match answer.data {
-            Some(Loose::Tokens(tokens)) if answer.status && tokens.is_complete() => {
-                Ok(Outcome::Granted(tokens))
-            }
-            _ if answer.status => {
-                Ok(Outcome::Refused(AdapterError::protocol("the broker answered the log-in without tokens")))
-            }
-            _ => {
-                let said = answer.message.unwrap_or_default().to_lowercase();
-                if said.contains("access rate") || said.contains("too many") {
-                    return Err(AdapterError::rate_limited("the broker asks for fewer log-ins"));
-                }
-                Ok(Outcome::Refused(refused(answer.errorcode.as_deref(), &said)))
-            }
+        if answer.status {
+            return Ok(answer.tokens().map_or_else(
+                || Outcome::Refused(AdapterError::protocol("the broker answered the log-in without tokens")),
+                Outcome::Granted,
+            ));
         }
+        let said = answer.message.unwrap_or_default().to_lowercase();
+        if said.contains("access rate") || said.contains("too many") {
+            return Err(AdapterError::rate_limited("the broker asks for fewer log-ins"));
+        }
+        Ok(Outcome::Refused(refused(answer.errorcode.as_deref(), &said)))
+    }
+}
+
+impl Answer {
+    fn tokens(&self) -> Option<Tokens> {
+        let token = |name| self.data.get(name).and_then(Value::as_str).filter(|token| !token.is_empty());
+        Some(Tokens {
+            jwt: token("jwtToken")?.to_owned(),
+            feed: token("feedToken")?.to_owned(),
+            refresh: token("refreshToken").unwrap_or_default().to_owned(),
+        })
     }
 }
 
@@ -236,26 +199,13 @@ fn refused_by_status(status: u16, refusal: AdapterError) -> AdapterError {
 
 /// A refusal in words that say what to do. The broker's own are not shown: they may repeat what was sent.
 fn refused(code: Option<&str>, said: &str) -> AdapterError {
-    let hint = match code {
-        Some("AB1050") => "the one-time password is wrong: check totp_secret and this machine's clock",
-        Some("AB1007") => "client code or PIN is wrong: check them",
-        Some("AG8001" | "AG8002" | "AG8003" | "AB8050" | "AB8051") => {
-            "the token is not valid any more: log in anew"
-        }
-        _ if said.contains("totp") => {
-            "the one-time password is wrong: check totp_secret and this machine's clock"
-        }
-        _ if said.contains("api key") || said.contains("privatekey") => "the API key is wrong: check api_key",
-        _ if said.contains("block") || said.contains("lock") => {
-            "the account is blocked: unblock it at the broker"
-        }
-        _ if said.contains("password") || said.contains("pin") || said.contains("client") => {
-            "client code or PIN is wrong: check them"
-        }
-        _ => "check client_code, pin, totp_secret and api_key",
-    };
-    let is_code = |text: &&str| text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let code = code.filter(|text| !text.is_empty()).filter(is_code).unwrap_or("without a code");
+    let code = code.unwrap_or_default();
+    let by_code = REFUSALS.iter().find(|(codes, ..)| codes.contains(&code));
+    let by_word = || REFUSALS.iter().find(|(_, words, _)| words.iter().any(|word| said.contains(word)));
+    let hint =
+        by_code.or_else(by_word).map_or("check client_code, pin, totp_secret and api_key", |row| row.2);
+    let is_plain = (1..=10).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let code = if is_plain { code } else { "without a code" };
     AdapterError::auth(format!("the broker refused the log-in ({code}): {hint}"))
 }
 

@@ -1,114 +1,73 @@
 //! From a row of the broker's list of instruments to the exchange and the symbol that OpenAlgo's clients use.
 
-use std::borrow::Cow;
-
 use adapter_sdk::{
-    instruments::Table,
     ist::Day,
     symbol::{self, Contract, digits},
 };
 
-use crate::segment::{Key, Segment, Token};
+use crate::segment::Segment;
 
-/// What the list says of an instrument; all of it is text there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Row {
-    pub(crate) token: String,
-    pub(crate) symbol: String,
-    pub(crate) name: String,
-    /// `28JUL2026`, or empty.
-    pub(crate) expiry: String,
-    /// Hundredths of a rupee, or 10^-7 for currencies; `-1.000000` where there is none.
-    pub(crate) strike: String,
-    /// Empty for shares, `AMXIDX` for indices, `FUT…`, `OPT…`.
-    pub(crate) kind: String,
-    /// Exchange.
-    pub(crate) segment: String,
-}
-
-/// Why an instrument is left out.
+/// What the list says of an instrument; all of it is text there, and may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LeftOut {
-    /// The streaming API has no number for its exchange.
-    Segment,
-    /// The row makes no sense.
-    Row,
+pub(crate) struct Row<'a> {
+    /// Where it is traded.
+    pub(crate) segment: Segment,
+    pub(crate) symbol: &'a str,
+    pub(crate) name: &'a str,
+    /// `28JUL2026`, or empty.
+    pub(crate) expiry: &'a str,
+    /// Hundredths of a rupee, or 10^-7 for currencies; `-1.000000` where there is none.
+    pub(crate) strike: &'a str,
+    /// Empty for shares, `AMXIDX` for indices, `FUT…`, `OPT…`.
+    pub(crate) kind: &'a str,
 }
 
-/// An instrument as clients name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Named<'a> {
-    pub(crate) exchange: &'static str,
-    pub(crate) symbol: Cow<'a, str>,
-    pub(crate) key: Key,
-    /// Whether the list says the series of a share. One whose series it does not say has the lesser claim to the bare name,
-    /// which is that of the usual series.
-    pub(crate) is_usual: bool,
-}
+impl Row<'_> {
+    fn is_index(&self) -> bool {
+        self.kind == "AMXIDX"
+    }
 
-/// The key of an instrument, by any spelling of its name that is clear.
-pub(crate) fn find(table: &Table<Key>, exchange: &str, symbol: &str) -> Option<Key> {
-    symbol::find(exchange, symbol, |name| table.get(exchange, name))
-}
-
-/// Names an instrument.
-pub(crate) fn name(row: &Row) -> Result<Named<'_>, LeftOut> {
-    let segment = Segment::from_list(&row.segment).ok_or(LeftOut::Segment)?;
-    let token = Token::new(&row.token).ok_or(LeftOut::Row)?;
-    let mut is_usual = true;
-    let (exchange, symbol) = match (segment, row.kind.as_str()) {
-        (Segment::NseCash, "AMXIDX") => ("NSE_INDEX", index("NSE_INDEX", &row.name)),
-        (Segment::BseCash, "AMXIDX") => {
-            let name = row.name.strip_prefix("S&P ").unwrap_or(&row.name);
-            ("BSE_INDEX", index("BSE_INDEX", name))
+    /// OpenAlgo's code of the exchange.
+    pub(crate) fn exchange(&self) -> &'static str {
+        match self.segment {
+            Segment::NseCash if self.is_index() => "NSE_INDEX",
+            Segment::BseCash if self.is_index() => "BSE_INDEX",
+            Segment::Mcx if self.is_index() => "MCX_INDEX",
+            segment => segment.exchange(),
         }
-        (Segment::Mcx, "AMXIDX") => ("MCX_INDEX", Cow::Borrowed(row.symbol.as_str())),
-        (Segment::NseCash, _) => {
-            let (bare, series) = symbol::split_cash("NSE", &row.symbol);
-            is_usual = !series.is_empty();
-            let mut symbol = String::with_capacity(row.symbol.len());
-            if !symbol::write_cash(&mut symbol, "NSE", bare, series) {
-                return Err(LeftOut::Row);
+    }
+
+    /// Writes OpenAlgo's symbol, and says whether the list has the series of a share: one whose series it does not say has the
+    /// lesser claim to the bare name, which is that of the usual series. None when the row makes no sense.
+    pub(crate) fn write_symbol(&self, symbol: &mut String) -> Option<bool> {
+        symbol.clear();
+        let (is_future, is_option) = (self.kind.starts_with("FUT"), self.kind.starts_with("OPT"));
+        match (self.exchange(), self.segment) {
+            (exchange @ ("NSE_INDEX" | "BSE_INDEX"), _) => {
+                let name = if exchange == "BSE_INDEX" { self.name.strip_prefix("S&P ") } else { None };
+                symbol::write_index(symbol, exchange, name.unwrap_or(self.name));
             }
-            ("NSE", Cow::Owned(symbol))
+            ("NSE", _) => {
+                let (bare, series) = symbol::split_cash("NSE", self.symbol);
+                return symbol::write_cash(symbol, "NSE", bare, series).then_some(!series.is_empty());
+            }
+            ("BFO" | "MCX" | "NCDEX" | "CDS", segment) if is_future || is_option => {
+                let expiry = day(self.expiry)?;
+                let strike = if is_option { strike(self.strike, segment)? } else { String::new() };
+                let contract = if is_option {
+                    let kind = self.symbol.get(self.symbol.len().checked_sub(2)?..)?;
+                    Contract::option(kind, &strike)?
+                } else {
+                    Contract::Future
+                };
+                symbol::write(symbol, self.name, expiry, contract);
+            }
+            // Those of BSE and NFO are written as OpenAlgo writes them; spot prices of commodities and indices of MCX have the
+            // broker's own.
+            _ => symbol.push_str(self.symbol),
         }
-        (Segment::BseCash, _) => ("BSE", Cow::Borrowed(row.symbol.as_str())),
-        // These are written as OpenAlgo writes them.
-        (Segment::NseDerivatives, _) => ("NFO", Cow::Borrowed(row.symbol.as_str())),
-        (Segment::BseDerivatives, _) => ("BFO", derivative(row, segment)?),
-        (Segment::Mcx, _) => ("MCX", derivative(row, segment)?),
-        (Segment::Ncdex, _) => ("NCDEX", derivative(row, segment)?),
-        (Segment::Currency, _) => ("CDS", derivative(row, segment)?),
-    };
-    if symbol.is_empty() {
-        return Err(LeftOut::Row);
+        (!symbol.is_empty()).then_some(true)
     }
-    Ok(Named { exchange, symbol, key: Key { segment, token }, is_usual })
-}
-
-fn index(exchange: &str, theirs: &str) -> Cow<'static, str> {
-    let mut name = String::with_capacity(theirs.len());
-    symbol::write_index(&mut name, exchange, theirs);
-    Cow::Owned(name)
-}
-
-/// `NAME28JUL26FUT` or `NAME28JUL2683.25CE`.
-fn derivative(row: &Row, segment: Segment) -> Result<Cow<'_, str>, LeftOut> {
-    let is_future = row.kind.starts_with("FUT");
-    if !is_future && !row.kind.starts_with("OPT") {
-        // Spot prices of commodities, under the broker's own name.
-        return Ok(Cow::Borrowed(&row.symbol));
-    }
-    let expiry = day(&row.expiry).ok_or(LeftOut::Row)?;
-    let strike = if is_future { String::new() } else { strike(&row.strike, segment).ok_or(LeftOut::Row)? };
-    let contract = if is_future {
-        Contract::Future
-    } else {
-        let kind = ["CE", "PE"].into_iter().find(|kind| row.symbol.ends_with(kind));
-        kind.and_then(|kind| Contract::option(kind, &strike)).ok_or(LeftOut::Row)?
-    };
-    let mut name = String::new();
-    symbol::write(&mut name, &row.name, expiry, contract).then_some(Cow::Owned(name)).ok_or(LeftOut::Row)
 }
 
 /// In rupees.
@@ -131,23 +90,27 @@ mod tests {
     use adapter_sdk::testing::{CASH, assert_cash_names};
 
     use super::*;
-    use crate::list::List;
+    use crate::list::Instruments;
 
-    fn row(segment: &str, kind: &str, symbol: &str, name: &str, expiry: &str, strike: &str) -> Row {
-        Row {
-            token: "1594".to_owned(),
-            symbol: symbol.to_owned(),
-            name: name.to_owned(),
-            expiry: expiry.to_owned(),
-            strike: strike.to_owned(),
-            kind: kind.to_owned(),
-            segment: segment.to_owned(),
-        }
+    fn row<'a>(
+        segment: &str,
+        kind: &'a str,
+        symbol: &'a str,
+        name: &'a str,
+        expiry: &'a str,
+        strike: &'a str,
+    ) -> Row<'a> {
+        Row { segment: Segment::from_exchange(segment).unwrap(), symbol, name, expiry, strike, kind }
     }
 
-    fn named(row: &Row) -> String {
-        let named = name(row).unwrap();
-        format!("{}:{}@{}", named.exchange, named.symbol, named.key.segment.code())
+    fn written(row: &Row<'_>) -> Option<(String, bool)> {
+        let mut symbol = "what was before".to_owned();
+        let is_usual = row.write_symbol(&mut symbol)?;
+        Some((symbol, is_usual))
+    }
+
+    fn named(row: &Row<'_>) -> String {
+        format!("{}:{}@{}", row.exchange(), written(row).unwrap().0, row.segment.code())
     }
 
     #[test]
@@ -162,9 +125,9 @@ mod tests {
             })
         });
         let list = serde_json::Value::Array(rows.collect()).to_string();
-        let table = List::parse(list.as_bytes()).unwrap().table;
+        let list = Instruments::parse(list.as_bytes()).unwrap();
         assert_cash_names(|exchange, symbol| {
-            let (exchange, symbol) = table.name(find(&table, exchange, symbol)?)?;
+            let (exchange, symbol) = list.name(list.key(exchange, symbol)?)?;
             Some((exchange.to_owned(), symbol.to_owned()))
         });
     }
@@ -178,8 +141,8 @@ mod tests {
         assert_eq!(share("A-EQUITY-N1"), "NSE:A-EQUITY-N1@1");
         assert_eq!(share("SGBMAR31-SG"), "NSE:SGBMAR31-SG@1");
         assert_eq!(named(&row("BSE", "", "SBIN", "SBIN", "", "-1.000000")), "BSE:SBIN@3");
-        assert!(name(&row("NSE", "", "SBIN-BE", "SBIN", "", "")).unwrap().is_usual);
-        assert!(!name(&row("NSE", "", "SBIN", "SBIN", "", "")).unwrap().is_usual);
+        assert!(written(&row("NSE", "", "SBIN-BE", "SBIN", "", "")).unwrap().1);
+        assert!(!written(&row("NSE", "", "SBIN", "SBIN", "", "")).unwrap().1);
     }
 
     #[test]
@@ -216,20 +179,18 @@ mod tests {
 
     #[test]
     fn rows_that_make_no_sense_are_left_out() {
-        let reason = |row: &Row| name(row).unwrap_err();
-        assert_eq!(reason(&row("NCO", "FUTCOM", "x", "x", "28JUL2026", "")), LeftOut::Segment);
+        let is_left_out = |row: &Row<'_>| written(row).is_none();
         for expiry in ["", "28JUL26", "28JUX2026", "31JUN2026", "\u{e9}8JUL2026", "2\u{e9}JUL2026"] {
-            assert_eq!(reason(&row("MCX", "FUTCOM", "x", "x", expiry, "")), LeftOut::Row, "{expiry}");
+            assert!(is_left_out(&row("MCX", "FUTCOM", "x", "x", expiry, "")), "{expiry}");
         }
         for strike in ["", "-1.000000", "0", "NaN", "inf", "1e40"] {
-            assert_eq!(
-                reason(&row("BFO", "OPTIDX", "xCE", "x", "28JUL2026", strike)),
-                LeftOut::Row,
-                "{strike}"
-            );
+            assert!(is_left_out(&row("BFO", "OPTIDX", "xCE", "x", "28JUL2026", strike)), "{strike}");
         }
-        assert_eq!(reason(&row("BFO", "OPTIDX", "x", "x", "28JUL2026", "100")), LeftOut::Row);
-        assert_eq!(reason(&Row { token: String::new(), ..row("NSE", "", "x", "x", "", "") }), LeftOut::Row);
-        assert_eq!(reason(&row("NSE", "", "-EQ", "x", "", "")), LeftOut::Row);
+        for symbol in ["", "x", "\u{e9}", "xXX"] {
+            assert!(is_left_out(&row("BFO", "OPTIDX", symbol, "x", "28JUL2026", "100")), "{symbol}");
+        }
+        assert!(is_left_out(&row("MCX", "FUTCOM", "x", "", "28JUL2026", "")));
+        assert!(is_left_out(&row("BSE", "", "", "x", "", "")));
+        assert!(is_left_out(&row("NSE", "", "-EQ", "x", "", "")));
     }
 }

@@ -24,34 +24,34 @@ pub enum Segment {
 }
 
 impl Segment {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::NseCash,
-        Self::NseDerivatives,
-        Self::BseCash,
-        Self::BseDerivatives,
-        Self::Mcx,
-        Self::Ncdex,
-        Self::Currency,
+    /// All of them, with OpenAlgo's code of the exchange. The list of instruments has the same; `NCO` has no exchange type in
+    /// the streaming API.
+    pub const ALL: [(Self, &'static str); 7] = [
+        (Self::NseCash, "NSE"),
+        (Self::NseDerivatives, "NFO"),
+        (Self::BseCash, "BSE"),
+        (Self::BseDerivatives, "BFO"),
+        (Self::Mcx, "MCX"),
+        (Self::Ncdex, "NCDEX"),
+        (Self::Currency, "CDS"),
     ];
 
     /// By the broker's number.
     pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|segment| segment.code() == code)
+        Self::ALL.into_iter().map(|(segment, _)| segment).find(|segment| segment.code() == code)
     }
 
-    /// By `exch_seg` of the list of instruments. `NCO` has no exchange type in the streaming API.
-    pub fn from_list(name: &str) -> Option<Self> {
-        Some(match name {
-            "NSE" => Self::NseCash,
-            "NFO" => Self::NseDerivatives,
-            "BSE" => Self::BseCash,
-            "BFO" => Self::BseDerivatives,
-            "MCX" => Self::Mcx,
-            "NCDEX" => Self::Ncdex,
-            "CDS" => Self::Currency,
-            _ => return None,
-        })
+    /// By OpenAlgo's code of the exchange, which is `exch_seg` of the list of instruments.
+    pub fn from_exchange(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find_map(|(segment, exchange)| (exchange == name).then_some(segment))
+    }
+
+    /// OpenAlgo's code of the exchange, but for indices.
+    pub fn exchange(self) -> &'static str {
+        Self::ALL
+            .into_iter()
+            .find_map(|(segment, name)| (segment == self).then_some(name))
+            .unwrap_or_default()
     }
 
     /// The broker's number.
@@ -150,6 +150,6 @@ mod tests {
     fn only_known_exchange_types_exist() {
         let known: Vec<u8> = (0..=255).filter(|code| Segment::from_code(*code).is_some()).collect();
         assert_eq!(known, [1, 2, 3, 4, 5, 7, 13]);
-        assert_eq!((Segment::from_list("NCO"), Segment::from_list("nse")), (None, None));
+        assert_eq!((Segment::from_exchange("NCO"), Segment::from_exchange("nse")), (None, None));
     }
 }

@@ -3,6 +3,8 @@
 //! Layouts are those of the document "`WebSocket` Streaming 2.0" of Angel One's `SmartAPI` and of its official Python SDK
 //! (`smartapi-python` 1.5.5, `SmartWebSocketV2._parse_binary_data`). Where the two differ, the field says so.
 
+use adapter_sdk::read::Packed as _;
+
 use crate::segment::{Key, Segment, Token};
 
 /// Bytes of a packet of mode 1. Longer ones have bytes at the end that mean nothing.
@@ -53,98 +55,100 @@ pub enum Body {
     Depth(Depth),
 }
 
-/// Bytes 27 to 51.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trade {
-    /// Number in the feed; not contiguous for one instrument, and meaningless for indices.
-    pub sequence: i64,
-    /// Milliseconds since the Unix epoch.
-    pub exchange_time_ms: i64,
-    /// Scaled by [`Segment::decimals`], as all prices here. Documented as four bytes in a field of eight; the Python SDK
-    /// reads eight.
-    pub last_price: i64,
-}
+adapter_sdk::packed! {
+    /// Bytes 27 to 51.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Trade {
+        /// Number in the feed; not contiguous for one instrument, and meaningless for indices.
+        pub sequence: i64,
+        /// Milliseconds since the Unix epoch.
+        pub exchange_time_ms: i64,
+        /// Scaled by [`Segment::decimals`], as all prices here. Documented as four bytes in a field of eight; the Python SDK
+        /// reads eight.
+        pub last_price: i64,
+    }
 
-/// Bytes 51 to 123.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Quote {
-    /// Quantity of the last trade.
-    pub last_quantity: i64,
-    /// Average price of the day.
-    pub average_price: i64,
-    /// Volume of the day.
-    pub volume: i64,
-    /// Resting buy quantity, a whole number in a floating-point field.
-    pub total_buy_quantity: f64,
-    /// Resting sell quantity.
-    pub total_sell_quantity: f64,
-    /// First price of the day.
-    pub open: i64,
-    /// Highest price of the day.
-    pub high: i64,
-    /// Lowest price of the day.
-    pub low: i64,
-    /// Close of the previous day.
-    pub close: i64,
-}
+    /// Bytes 51 to 123.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Quote {
+        /// Quantity of the last trade.
+        pub last_quantity: i64,
+        /// Average price of the day.
+        pub average_price: i64,
+        /// Volume of the day.
+        pub volume: i64,
+        /// Resting buy quantity, a whole number in a floating-point field.
+        pub total_buy_quantity: f64,
+        /// Resting sell quantity.
+        pub total_sell_quantity: f64,
+        /// First price of the day.
+        pub open: i64,
+        /// Highest price of the day.
+        pub high: i64,
+        /// Lowest price of the day.
+        pub low: i64,
+        /// Close of the previous day.
+        pub close: i64,
+    }
 
-/// Bytes 123 to 379.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Snap {
-    /// Seconds since the Unix epoch on the live feed; the documents do not name the unit.
-    pub last_trade_time: i64,
-    /// Open interest.
-    pub oi: i64,
-    /// Documented as a dummy: garbage. Here as the integer that the Python SDK makes of it.
-    pub oi_change: i64,
-    /// Documented as five buys and five sells, best first. The flag of each decides, not its place.
-    pub best_five: [Record; 10],
-    /// Highest price allowed today.
-    pub upper_circuit: i64,
-    /// Lowest price allowed today.
-    pub lower_circuit: i64,
-    /// Highest price of 52 weeks.
-    pub year_high: i64,
-    /// Lowest price of 52 weeks; 0 for young derivatives.
-    pub year_low: i64,
-}
+    /// Bytes 123 to 379.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Snap {
+        /// Seconds since the Unix epoch on the live feed; the documents do not name the unit.
+        pub last_trade_time: i64,
+        /// Open interest.
+        pub oi: i64,
+        /// Documented as a dummy: garbage. Here as the integer that the Python SDK makes of it.
+        pub oi_change: i64,
+        /// Documented as five buys and five sells, best first. The flag of each decides, not its place.
+        pub best_five: [Record; 10],
+        /// Highest price allowed today.
+        pub upper_circuit: i64,
+        /// Lowest price allowed today.
+        pub lower_circuit: i64,
+        /// Highest price of 52 weeks.
+        pub year_high: i64,
+        /// Lowest price of 52 weeks; 0 for young derivatives.
+        pub year_low: i64,
+    }
 
-/// A level of [`Snap`], 20 bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Record {
-    /// 1 is buy, 0 is sell: documents, Java SDK, and live packets agree. An issue against the Python SDK that says the
-    /// contrary is wrong.
-    pub flag: u16,
-    /// Quantity.
-    pub quantity: i64,
-    /// Price.
-    pub price: i64,
-    /// Number of orders.
-    pub orders: u16,
-}
+    /// A level of [`Snap`], 20 bytes.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Record {
+        /// 1 is buy, 0 is sell: documents, Java SDK, and live packets agree. An issue against the Python SDK that says the
+        /// contrary is wrong.
+        pub flag: u16,
+        /// Quantity.
+        pub quantity: i64,
+        /// Price.
+        pub price: i64,
+        /// Number of orders.
+        pub orders: u16,
+    }
 
-/// Bytes 27 to 443 of mode 4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Depth {
-    /// Milliseconds since the Unix epoch. The Python SDK reads the next field instead.
-    pub exchange_time_ms: i64,
-    /// Documented as a dummy.
-    pub received_time_ms: i64,
-    /// Bids, best first.
-    pub buy: [Row; 20],
-    /// Asks, best first.
-    pub sell: [Row; 20],
-}
+    /// Bytes 27 to 443 of mode 4.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Depth {
+        /// Milliseconds since the Unix epoch. The Python SDK reads the next field instead.
+        pub exchange_time_ms: i64,
+        /// Documented as a dummy.
+        pub received_time_ms: i64,
+        /// Bids, best first.
+        pub buy: [Row; 20],
+        /// Asks, best first.
+        pub sell: [Row; 20],
+    }
 
-/// A level of [`Depth`], 10 bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Row {
-    /// Quantity.
-    pub quantity: i32,
-    /// Price.
-    pub price: i32,
-    /// Number of orders.
-    pub orders: i16,
+    /// A level of [`Depth`], 10 bytes.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Row {
+        /// Quantity.
+        pub quantity: i32,
+        /// Price.
+        pub price: i32,
+        /// Number of orders.
+        pub orders: i16,
+    }
 }
 
 impl Packet {
@@ -153,8 +157,7 @@ impl Packet {
     /// # Errors
     /// [`WireError`]. Nothing of a damaged packet is kept.
     pub fn parse(message: &[u8]) -> Result<Self, WireError> {
-        let mut reader = Reader(message);
-        let [mode, segment] = reader.take::<2>()?;
+        let ([mode, segment], rest) = message.split_first_chunk().ok_or(WireError::Truncated)?;
         let length = match mode {
             1 => LTP_BYTES,
             2 => QUOTE_BYTES,
@@ -165,104 +168,37 @@ impl Packet {
         if message.len() < length {
             return Err(WireError::Truncated);
         }
-        let segment = Segment::from_code(segment).ok_or(WireError::UnknownSegment)?;
-        let token = Token::from_padded(reader.take()?).ok_or(WireError::NoToken)?;
-        let body = match mode {
-            1 => Body::Ltp(reader.trade()?),
-            2 => Body::Quote(reader.trade()?, reader.quote()?),
-            3 => Body::Snap(reader.trade()?, reader.quote()?, reader.snap()?),
-            _ => Body::Depth(reader.depth()?),
-        };
+        let segment = Segment::from_code(*segment).ok_or(WireError::UnknownSegment)?;
+        let (token, mut rest) = rest.split_first_chunk().ok_or(WireError::Truncated)?;
+        let token = Token::from_padded(*token).ok_or(WireError::NoToken)?;
+        let body = Body::take(*mode, &mut rest).ok_or(WireError::Truncated)?;
         Ok(Self { key: Key { segment, token }, body })
     }
 }
 
-/// What is not read yet.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
+impl Body {
     #[inline]
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
-        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(WireError::Truncated)?;
-        self.0 = rest;
-        Ok(*taken)
-    }
-
-    #[inline]
-    fn long(&mut self) -> Result<i64, WireError> {
-        self.take().map(i64::from_le_bytes)
-    }
-
-    #[inline]
-    fn double(&mut self) -> Result<f64, WireError> {
-        self.take().map(f64::from_le_bytes)
-    }
-
-    fn trade(&mut self) -> Result<Trade, WireError> {
-        Ok(Trade { sequence: self.long()?, exchange_time_ms: self.long()?, last_price: self.long()? })
-    }
-
-    fn quote(&mut self) -> Result<Quote, WireError> {
-        Ok(Quote {
-            last_quantity: self.long()?,
-            average_price: self.long()?,
-            volume: self.long()?,
-            total_buy_quantity: self.double()?,
-            total_sell_quantity: self.double()?,
-            open: self.long()?,
-            high: self.long()?,
-            low: self.long()?,
-            close: self.long()?,
+    fn take(mode: u8, bytes: &mut &[u8]) -> Option<Self> {
+        Some(match mode {
+            1 => Self::Ltp(Trade::take(bytes)?),
+            2 => Self::Quote(Trade::take(bytes)?, Quote::take(bytes)?),
+            3 => Self::Snap(Trade::take(bytes)?, Quote::take(bytes)?, Snap::take(bytes)?),
+            _ => Self::Depth(Depth::take(bytes)?),
         })
     }
+}
 
-    fn snap(&mut self) -> Result<Snap, WireError> {
-        Ok(Snap {
-            last_trade_time: self.long()?,
-            oi: self.long()?,
-            oi_change: self.long()?,
-            best_five: self.rows(Self::record)?,
-            upper_circuit: self.long()?,
-            lower_circuit: self.long()?,
-            year_high: self.long()?,
-            year_low: self.long()?,
-        })
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn depth(&mut self) -> Result<Depth, WireError> {
-        Ok(Depth {
-            exchange_time_ms: self.long()?,
-            received_time_ms: self.long()?,
-            buy: self.rows(Self::row)?,
-            sell: self.rows(Self::row)?,
-        })
-    }
-
-    fn rows<T: Copy + Default, const N: usize>(
-        &mut self,
-        read: impl Fn(&mut Self) -> Result<T, WireError>,
-    ) -> Result<[T; N], WireError> {
-        let mut rows = [T::default(); N];
-        for row in &mut rows {
-            *row = read(self)?;
-        }
-        Ok(rows)
-    }
-
-    fn record(&mut self) -> Result<Record, WireError> {
-        Ok(Record {
-            flag: self.take().map(u16::from_le_bytes)?,
-            quantity: self.long()?,
-            price: self.long()?,
-            orders: self.take().map(u16::from_le_bytes)?,
-        })
-    }
-
-    fn row(&mut self) -> Result<Row, WireError> {
-        Ok(Row {
-            quantity: self.take().map(i32::from_le_bytes)?,
-            price: self.take().map(i32::from_le_bytes)?,
-            orders: self.take().map(i16::from_le_bytes)?,
-        })
+    #[test]
+    fn layouts_are_as_long_as_the_packets_that_they_fill() {
+        const HEAD: usize = 2 + Token::BYTES;
+        let [ltp, quote, snap] = [Trade::BYTES, Quote::BYTES, Snap::BYTES];
+        assert_eq!(
+            [HEAD + ltp, HEAD + ltp + quote, HEAD + ltp + quote + snap, HEAD + Depth::BYTES],
+            [LTP_BYTES, QUOTE_BYTES, SNAP_BYTES, DEPTH_BYTES]
+        );
     }
 }

@@ -12,7 +12,8 @@ use std::{
     time::Instant,
 };
 
-use adapter_angel::list::List;
+use adapter_angel::list::Instruments;
+use adapter_sdk::instruments::List as _;
 
 const ROWS: u32 = 150_000;
 
@@ -54,19 +55,19 @@ fn a_list_of_150_000_rows_takes_little_memory() {
     let file = tempfile::NamedTempFile::new().unwrap();
     write(file.as_file()).unwrap();
     let file_kib = file.as_file().metadata().unwrap().len() / 1_024;
-    let mut list = None;
+    let (mut list, files) = (None, [file.path().to_owned()]);
     let begun = Instant::now();
-    let counts = allocation_counter::measure(|| list = Some(List::load(file.path()).unwrap()));
+    let counts = allocation_counter::measure(|| list = Some(Instruments::read(&files).unwrap()));
     let took = begun.elapsed();
     let list = list.unwrap();
-    let (table_kib, most_kib) = (list.table.bytes() / 1_024, counts.bytes_max / 1_024);
+    let (table_kib, most_kib) = (list.bytes() / 1_024, counts.bytes_max / 1_024);
     println!(
         "{ROWS} rows of {file_kib} KiB in {took:?}: a table of {table_kib} KiB, at most {most_kib} KiB meanwhile"
     );
-    assert_eq!((list.table.len(), list.of_other_exchanges, list.unreadable), (135_000, 15_000, 0));
+    assert_eq!((list.len(), list.unserved(), list.skipped()), (135_000, 15_000, 0));
     // Each way: the last of its kind is found.
-    let key = list.table.get("BFO", "SENSEX21JUL26149993CE").unwrap();
-    assert_eq!(list.table.name(key), Some(("BFO", "SENSEX21JUL26149993CE")));
-    assert!(list.table.bytes() < 12 << 20, "{table_kib} KiB");
+    let key = list.key("BFO", "SENSEX21JUL26149993CE").unwrap();
+    assert_eq!(list.name(key), Some(("BFO", "SENSEX21JUL26149993CE")));
+    assert!(list.bytes() < 12 << 20, "{table_kib} KiB");
     assert!(counts.bytes_max < 40 << 20, "{most_kib} KiB: the file stood in memory as a whole");
 }

@@ -130,8 +130,10 @@ fn a_mode_changes_without_a_gap() {
     let bench = start(&venue, &cache);
     bench.wait_for_status(StatusKind::CONNECTED);
     bench.subscribe(1, "NSE", "SBIN", Mode::Ltp);
-    bench.subscribe(1, "NSE", "SBIN", Mode::Depth);
     let token = vec!["1:3045".to_owned()];
+    // What changes before it was said is not said.
+    assert_eq!(venue.requests(1), [(1, 1, token.clone())]);
+    bench.subscribe(1, "NSE", "SBIN", Mode::Depth);
     assert_eq!(venue.requests(3), [(1, 1, token.clone()), (1, 3, token.clone()), (0, 1, token)]);
     // One of the old mode, that was under way.
     venue.send(packet(1, 1, "3045", 55_125));
@@ -148,6 +150,8 @@ fn too_many_subscriptions_are_told_of_those_that_were_too_many() {
     let bench = start(&venue, &cache);
     bench.wait_for_status(StatusKind::CONNECTED);
     bench.subscribe(1, "NSE", "SBIN", Mode::Ltp);
+    // Alone in its request.
+    venue.requests(1);
     bench.subscribe(3, "NSE_INDEX", "NIFTY", Mode::Ltp);
     let correlation = venue.wait("both requests", |state| state.correlations.get(1).cloned());
     let refusal = json!({"correlationID": correlation, "errorCode": "E1002",

@@ -50,6 +50,8 @@ pub struct Instruments {
     tickers: Table<Fytoken>,
     of_other_kinds: usize,
     unreadable: usize,
+    /// Whether one of its files ends within a row.
+    is_cut_off: bool,
 }
 
 impl List for Instruments {
@@ -73,6 +75,10 @@ impl List for Instruments {
             skipped: self.of_other_kinds + self.unreadable,
             bytes: self.names.bytes() + self.tickers.bytes(),
         }
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.is_cut_off
     }
 
     fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
@@ -152,6 +158,7 @@ struct Reading {
     later: Vec<(&'static str, String, Fytoken)>,
     of_other_kinds: usize,
     unreadable: usize,
+    is_cut_off: bool,
 }
 
 impl Reading {
@@ -194,6 +201,7 @@ impl Reading {
                 }
             }
         }
+        self.is_cut_off |= rows.is_cut_off();
         if taken == 0 {
             return Err(AdapterError::protocol(
                 "a list of instruments of the broker has none that can be used",
@@ -211,7 +219,8 @@ impl Reading {
         if names.is_empty() {
             return Err(AdapterError::protocol("the broker's lists of instruments have none"));
         }
-        Ok(Instruments { names, tickers, of_other_kinds: self.of_other_kinds, unreadable })
+        let Self { of_other_kinds, is_cut_off, .. } = self;
+        Ok(Instruments { names, tickers, of_other_kinds, unreadable, is_cut_off })
     }
 }
 

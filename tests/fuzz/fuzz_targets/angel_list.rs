@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use adapter_angel::list::List;
+use adapter_angel::list::Instruments;
 use adapter_sdk::instruments::List as _;
 use fuzz::{begin_with, bounded, lead_back};
 use libfuzzer_sys::fuzz_target;
@@ -12,7 +12,7 @@ const LIST: &str = r#"[{"token":"3045","symbol":"SBIN-EQ","name":"SBIN","expiry"
 {"token":"35086","symbol":"NIFTY29DEC2624500CE","name":"NIFTY","expiry":"29DEC2026","strike":"2450000.000000","lotsize":"65","instrumenttype":"OPTIDX","exch_seg":"NFO","tick_size":"5.000000"}]"#;
 
 fuzz_target!(init: begin_with("angel_list", [LIST.as_bytes().to_vec()]), |input: &[u8]| bounded(input, || {
-    if let Ok(list) = List::parse(input) {
-        lead_back(list.names(), |exchange, symbol| list.table.get(exchange, symbol), |key| list.table.name(key));
+    if let Ok(list) = Instruments::parse(input) {
+        lead_back(list.names(), |exchange, symbol| list.key(exchange, symbol), |key| list.name(key));
     }
 }));

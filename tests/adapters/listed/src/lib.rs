@@ -164,7 +164,8 @@ fn take(
     let fetched_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let is_whole = rows >= expected;
     let troubles = if is_whole { Vec::new() } else { vec![trouble] };
-    lists.say(&ListState { is_whole, instruments: rows, skipped: 0, fetched_at, troubles });
+    let state = ListState { is_whole, instruments: rows, fetched_at, troubles, ..ListState::default() };
+    lists.say(&state);
     Ok(())
 }
 

@@ -1,12 +1,14 @@
-//! Messages of the order socket.
+//! Messages of the order socket. Pure.
 
 use adapter_sdk::{
     OrderUpdate,
-    instruments::Table,
     read::{self, Members, Odd},
 };
 
-use crate::segment::{Key, Segment, Token};
+use crate::{
+    list::Instruments,
+    segment::{Key, Segment, Token},
+};
 
 /// The broker's code of its first message.
 const GREETING: &str = "AB00";
@@ -22,28 +24,28 @@ pub(crate) enum Said {
     Undecodable,
 }
 
-/// Reads a message. The table gives OpenAlgo's names for the broker's. Members that make no sense are noted in `odd`, and
+/// Reads a message. The list gives OpenAlgo's names for the broker's. Members that make no sense are noted in `odd`, and
 /// left out.
-pub(crate) fn read(text: &str, table: Option<&Table<Key>>, odd: &Odd) -> Said {
+pub(crate) fn read(text: &str, list: &Instruments, odd: &Odd) -> Said {
     if text == "pong" {
         return Said::Nothing;
     }
     if let Some(frame) = Members::read(text, odd) {
-        return frame_said(&frame, table);
+        return frame_said(&frame, list);
     }
     // A bare NaN is no JSON, but no reason to lose an order either.
     let mended = read::mended(text).unwrap_or_default();
-    Members::read(&mended, odd).map_or(Said::Undecodable, |frame| frame_said(&frame, table))
+    Members::read(&mended, odd).map_or(Said::Undecodable, |frame| frame_said(&frame, list))
 }
 
-fn frame_said(frame: &Members<'_>, table: Option<&Table<Key>>) -> Said {
+fn frame_said(frame: &Members<'_>, list: &Instruments) -> Said {
     let code = frame.text("order-status").unwrap_or_default();
     // The greeting, whose order has no number.
     if code == GREETING {
         return Said::Nothing;
     }
     let order = frame.object("orderData").map(Order);
-    let update = order.and_then(|order| order.update(&code, table));
+    let update = order.and_then(|order| order.update(&code, list));
     update.map_or(Said::Undecodable, |update| Said::Update(Box::new(update)))
 }
 
@@ -52,9 +54,9 @@ struct Order<'a>(Members<'a>);
 
 impl Order<'_> {
     /// None for what has no number of an order.
-    fn update(&self, code: &str, table: Option<&Table<Key>>) -> Option<OrderUpdate> {
+    fn update(&self, code: &str, list: &Instruments) -> Option<OrderUpdate> {
         let orderid = self.0.text("orderid")?;
-        let (exchange, symbol) = self.instrument(table);
+        let (exchange, symbol) = self.instrument(list);
         let order_status = self.status(code);
         let rejection_reason = self.0.text("text").filter(|_| order_status == "rejected");
         Some(OrderUpdate {
@@ -91,11 +93,11 @@ impl Order<'_> {
     }
 
     /// Exchange and symbol in OpenAlgo's words, or in the broker's for what the list of instruments does not have.
-    fn instrument(&self, table: Option<&Table<Key>>) -> (String, String) {
+    fn instrument(&self, list: &Instruments) -> (String, String) {
         let exchange = self.text("exchange");
         let named = || {
             let token = Token::new(&self.0.text("symboltoken")?)?;
-            table?.name(Key { segment: Segment::from_list(&exchange)?, token })
+            list.name(Key { segment: Segment::from_exchange(&exchange)?, token })
         };
         match named() {
             Some((exchange, symbol)) => (exchange.to_owned(), symbol.to_owned()),
@@ -126,22 +128,22 @@ impl Order<'_> {
 
 #[cfg(test)]
 mod tests {
-    use adapter_sdk::{
-        instruments::TableBuilder,
-        serde_json::{self, Map, Value},
-    };
+    use adapter_sdk::serde_json::{self, Map, Value};
 
     use super::{read as read_with, *};
 
-    fn read(text: &str, table: Option<&Table<Key>>) -> Said {
-        read_with(text, table, &Odd::new())
+    fn list() -> Instruments {
+        let list =
+            r#"[{"token":"3045","symbol":"SBIN-EQ","name":"SBIN","instrumenttype":"","exch_seg":"NSE"}]"#;
+        Instruments::parse(list.as_bytes()).unwrap()
+    }
+
+    fn read(text: &str) -> Said {
+        read_with(text, &list(), &Odd::new())
     }
 
     fn update(text: &str) -> OrderUpdate {
-        let mut builder = TableBuilder::new();
-        let token = Token::new("3045").unwrap();
-        builder.add("NSE", "SBIN", Key { segment: Segment::NseCash, token });
-        match read(text, Some(&builder.build())) {
+        match read(text) {
             Said::Update(update) => *update,
             other => panic!("{other:?}"),
         }
@@ -207,9 +209,9 @@ mod tests {
     fn what_is_no_order_is_none() {
         let greeting = r#"{"user-id":"A","status-code":"200","order-status":"AB00","error-message":"",
             "orderData":{"orderid":"","quantity":"","price":0.0}}"#;
-        assert_eq!(read(greeting, None), Said::Nothing);
-        assert_eq!(read("pong", None), Said::Nothing);
-        assert_eq!(read(r#"{"order-status":"AB00","orderData":null}"#, None), Said::Nothing);
+        assert_eq!(read(greeting), Said::Nothing);
+        assert_eq!(read("pong"), Said::Nothing);
+        assert_eq!(read(r#"{"order-status":"AB00","orderData":null}"#), Said::Nothing);
         for text in [
             "",
             "{}",
@@ -218,7 +220,7 @@ mod tests {
             r#"{"order-status":"AB01","orderData":7}"#,
             r#"{"order-status":"AB01","orderData":{"orderid":null,"quantity":"5"}}"#,
         ] {
-            assert_eq!(read(text, None), Said::Undecodable, "{text}");
+            assert_eq!(read(text), Said::Undecodable, "{text}");
         }
     }
 
@@ -233,7 +235,7 @@ mod tests {
             serde_json::json!({"order-status": null, "orderData": order}).to_string()
         };
         let told = |text: &str, odd: &Odd| {
-            let Said::Update(update) = read_with(text, None, odd) else { panic!("lost: {text}") };
+            let Said::Update(update) = read_with(text, &list(), odd) else { panic!("lost: {text}") };
             serde_json::to_value(*update).unwrap()
         };
         let expected = told(&frame(&order), &Odd::new());

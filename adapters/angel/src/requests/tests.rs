@@ -1,15 +1,76 @@
-use adapter_sdk::serde_json::{self, Value};
+use std::collections::BTreeSet;
+
+use adapter_sdk::{
+    plan::Plan,
+    serde_json::{self, Value},
+};
 use proptest::prelude::*;
 
 use super::*;
+use crate::segment::{Segment, Token};
 
 fn key(token: u32) -> Key {
     Key { segment: Segment::NseCash, token: Token::new(&token.to_string()).unwrap() }
 }
 
-fn wanted(instrument: u32, token: u32, mode: Mode) -> Wanted {
-    Wanted { instrument, key: key(token), mode, is_index: false }
+/// An instrument that the host wants.
+struct Wanted {
+    instrument: u32,
+    key: Key,
+    mode: Mode,
 }
+
+fn wanted(instrument: u32, token: u32, mode: Mode) -> Wanted {
+    Wanted { instrument, key: key(token), mode }
+}
+
+/// Plan and requests together, as the session has them.
+struct Feed {
+    plan: Plan<Key, Asked>,
+    requests: Requests,
+}
+
+impl Feed {
+    fn new(batch_size: usize) -> Self {
+        Self { plan: Plan::new(), requests: Requests::new(batch_size) }
+    }
+
+    fn subscribe(&mut self, all: impl IntoIterator<Item = Wanted>) -> Vec<String> {
+        for Wanted { instrument, key, mode } in all {
+            self.plan.want(instrument, key, Asked { mode, is_index: false });
+        }
+        self.messages()
+    }
+
+    fn unsubscribe(&mut self, instruments: &[u32]) -> Vec<String> {
+        instruments.iter().for_each(|instrument| self.plan.drop(*instrument));
+        self.messages()
+    }
+
+    fn messages(&mut self) -> Vec<String> {
+        let mut messages = Vec::new();
+        while self.plan.has_changes() {
+            messages.extend(self.requests.follow(&self.plan.changes(PAIRS_PER_CONNECTION.into())));
+        }
+        messages
+    }
+
+    /// Instruments that do not come, and what is sent.
+    fn refuse(&mut self, correlation: &str) -> (Vec<u32>, Vec<String>) {
+        let Self { plan, requests } = self;
+        let Refused { gone, again } = requests.refused(correlation, |key| plan.feed(key)?.told());
+        let instruments = gone.iter().flat_map(|key| plan.give_up(key)).collect();
+        (instruments, [again, self.messages()].concat())
+    }
+
+    fn instruments(&self, token: u32) -> Option<Vec<u32>> {
+        let feed = self.plan.feed(&key(token))?;
+        Some(feed.instruments().iter().map(|(instrument, _)| *instrument).collect())
+    }
+}
+
+/// Nothing is affected, and nothing is sent.
+const NOTHING: (Vec<u32>, Vec<String>) = (Vec::new(), Vec::new());
 
 /// Action, mode, and tokens of a message.
 fn parse(message: &str) -> (u64, u64, Vec<(u64, String)>) {
@@ -38,7 +99,7 @@ fn a_mode_begins_before_the_one_before_it_ends() {
     assert_eq!(short(&feed.subscribe([wanted(1, 10, Mode::Depth)])), Vec::<String>::new());
     assert_eq!(short(&feed.subscribe([wanted(1, 10, Mode::Quote)])), ["1:2:1", "0:3:1"]);
     assert_eq!(short(&feed.unsubscribe(&[1, 2])), ["0:2:1"]);
-    assert!(feed.find(&key(10)).is_none());
+    assert!(feed.instruments(10).is_none());
 }
 
 #[test]
@@ -71,9 +132,9 @@ fn without_room_for_both_the_old_mode_ends_first() {
 fn two_names_of_one_thing_share_it_in_the_higher_mode() {
     let mut feed = Feed::new(500);
     assert_eq!(short(&feed.subscribe([wanted(1, 10, Mode::Quote), wanted(2, 10, Mode::Ltp)])), ["1:2:1"]);
-    assert_eq!(feed.find(&key(10)).unwrap().instruments, [1, 2]);
+    assert_eq!(feed.instruments(10), Some(vec![1, 2]));
     assert_eq!(short(&feed.unsubscribe(&[1])), ["1:1:1", "0:2:1"]);
-    assert_eq!(feed.find(&key(10)).unwrap().instruments, [2]);
+    assert_eq!(feed.instruments(10), Some(vec![2]));
 }
 
 #[test]
@@ -87,13 +148,13 @@ fn a_second_name_of_what_is_subscribed_has_its_state_sent_once_more() {
     assert_eq!(short(&feed.subscribe([wanted(5, 10, Mode::Depth)])), ["1:3:1", "0:2:1"]);
     assert_eq!(short(&feed.subscribe([wanted(5, 10, Mode::Depth)])), [""; 0]);
     assert_eq!(short(&feed.unsubscribe(&[4])), [""; 0]);
-    assert_eq!(feed.find(&key(10)).unwrap().instruments, [1, 2, 5]);
+    assert_eq!(feed.instruments(10), Some(vec![1, 2, 5]));
     // Refused, it is asked for once more, and nobody is told.
-    let refused = correlation(feed.count);
+    let refused = correlation(feed.requests.count);
     feed.subscribe([wanted(6, 10, Mode::Quote)]);
-    assert_eq!(feed.refuse(&refused), Refused::default());
-    let again = correlation(feed.count);
-    let Refused { instruments, messages } = feed.refuse(&again);
+    assert_eq!(feed.refuse(&refused), NOTHING);
+    let again = correlation(feed.requests.count);
+    let (instruments, messages) = feed.refuse(&again);
     assert_eq!((instruments, short(&messages)), (Vec::new(), vec!["1:3:1".to_owned()]));
 }
 
@@ -102,8 +163,8 @@ fn another_token_under_the_same_name_replaces_the_old_one() {
     let mut feed = Feed::new(500);
     feed.subscribe([wanted(1, 10, Mode::Quote)]);
     assert_eq!(short(&feed.subscribe([wanted(1, 11, Mode::Quote)])), ["0:2:1", "1:2:1"]);
-    assert!(feed.find(&key(10)).is_none());
-    assert_eq!(feed.find(&key(11)).unwrap().instruments, [1]);
+    assert!(feed.instruments(10).is_none());
+    assert_eq!(feed.instruments(11), Some(vec![1]));
 }
 
 #[test]
@@ -113,13 +174,13 @@ fn a_refusal_finds_the_instruments_of_its_request_and_no_others() {
     let second: Value = serde_json::from_str(&messages[1]).unwrap();
     let correlation = second["correlationID"].as_str().unwrap();
     feed.subscribe([wanted(3, 3, Mode::Quote)]);
-    let refused = feed.refuse(correlation);
-    assert_eq!(refused.instruments, [4]);
+    let (instruments, messages) = feed.refuse(correlation);
+    assert_eq!(instruments, [4]);
     // The broker may have taken a part of the request.
-    assert_eq!(parse(&refused.messages[0]), (0, 1, vec![(1, "4".to_owned())]));
-    assert_eq!(feed.refuse(correlation), Refused::default());
-    assert_eq!(feed.refuse("abcde12345"), Refused::default());
-    assert!(feed.find(&key(4)).is_none() && feed.find(&key(3)).is_some());
+    assert_eq!(parse(&messages[0]), (0, 1, vec![(1, "4".to_owned())]));
+    assert_eq!(feed.refuse(correlation), NOTHING);
+    assert_eq!(feed.refuse("abcde12345"), NOTHING);
+    assert!(feed.instruments(4).is_none() && feed.instruments(3).is_some());
     // It can be asked for anew.
     assert_eq!(short(&feed.subscribe([wanted(4, 4, Mode::Ltp)])), ["1:1:1"]);
 }
@@ -130,15 +191,15 @@ fn a_late_refusal_leaves_what_was_asked_for_anew_in_the_same_mode() {
     let first: Value = serde_json::from_str(&feed.subscribe([wanted(1, 1, Mode::Quote)])[0]).unwrap();
     feed.unsubscribe(&[1]);
     feed.subscribe([wanted(1, 1, Mode::Quote)]);
-    assert_eq!(feed.refuse(first["correlationID"].as_str().unwrap()), Refused::default());
-    assert!(feed.find(&key(1)).is_some());
+    assert_eq!(feed.refuse(first["correlationID"].as_str().unwrap()), NOTHING);
+    assert!(feed.instruments(1).is_some());
 }
 
 #[test]
 fn what_is_remembered_of_requests_is_bounded() {
     let mut feed = Feed::new(1);
     feed.subscribe((0..1_000).map(|number| wanted(number, number, Mode::Ltp)));
-    assert_eq!(feed.sent.len(), REMEMBERED_REQUESTS);
+    assert_eq!(feed.requests.sent.len(), REMEMBERED_REQUESTS);
 }
 
 proptest! {
@@ -172,6 +233,7 @@ proptest! {
                     prop_assert!(is_new, "a pair was subscribed or unsubscribed twice");
                 }
             }
+            prop_assert_eq!(feed.requests.pairs, pairs.len());
             let mut highest = BTreeMap::new();
             for (token, mode) in model.values() {
                 let highest = highest.entry(token.clone()).or_insert(*mode);
@@ -198,7 +260,7 @@ proptest! {
             let mode = [Mode::Ltp, Mode::Quote, Mode::Depth][usize::from(number) - 1];
             let range = first..(first + count).min(1_000);
             let before: BTreeSet<String> = pairs.iter().map(|(token, _): &(String, u64)| token.clone()).collect();
-            let room = PAIRS_PER_CONNECTION - before.len();
+            let room = usize::from(PAIRS_PER_CONNECTION) - before.len();
             let has_room = room * MOST_PARTS >= range.len();
             for message in feed.subscribe(range.map(|number| wanted(number, number, mode))) {
                 let (action, mode, tokens) = parse(&message);
@@ -206,7 +268,7 @@ proptest! {
                     let is_new = if action == 1 { pairs.insert((token, mode)) } else { pairs.remove(&(token, mode)) };
                     prop_assert!(is_new);
                 }
-                prop_assert!(pairs.len() <= PAIRS_PER_CONNECTION, "{} pairs", pairs.len());
+                prop_assert!(pairs.len() <= PAIRS_PER_CONNECTION.into(), "{} pairs", pairs.len());
                 if has_room {
                     let now: BTreeSet<&String> = pairs.iter().map(|(token, _)| token).collect();
                     prop_assert!(before.iter().all(|token| now.contains(token)), "one of them had no mode at all");
@@ -228,10 +290,12 @@ fn a_change_of_mode_for_which_there_was_no_room_beside_the_old_mode_is_asked_for
     };
     feed.unsubscribe(&[2]);
     // The old mode has ended meanwhile, and made the room.
-    let refused = feed.refuse(&correlation(&upgrade));
-    assert_eq!((refused.instruments, short(&refused.messages)), (vec![], vec!["1:3:1".to_owned()]));
-    assert_eq!(feed.find(&key(10)).unwrap().instruments, [1]);
-    let refused = feed.refuse(&correlation(&refused.messages));
-    assert_eq!((refused.instruments, short(&refused.messages)), (vec![1], vec!["0:3:1".to_owned()]));
-    assert!(feed.find(&key(10)).is_none());
+    let (instruments, messages) = feed.refuse(&correlation(&upgrade));
+    assert_eq!((instruments, short(&messages)), (vec![], vec!["1:3:1".to_owned()]));
+    assert_eq!(feed.requests.pairs, 1);
+    assert_eq!(feed.instruments(10), Some(vec![1]));
+    let (instruments, messages) = feed.refuse(&correlation(&messages));
+    assert_eq!((instruments, short(&messages)), (vec![1], vec!["0:3:1".to_owned()]));
+    assert_eq!(feed.requests.pairs, 0);
+    assert!(feed.instruments(10).is_none());
 }

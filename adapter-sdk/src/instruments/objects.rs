@@ -1,19 +1,28 @@
 //! The objects of a long array of JSON, one by one, of which none can spoil another.
 //!
-//! Thirty megabytes are never whole for long: a bare `NaN` of a Python program, a quote too many, a connection that ended. A
+//! Tens of megabytes are never whole for long: a bare `NaN` of a Python program, a quote too many, a connection that ended. A
 //! parser of the whole refuses all of it. Here what cannot be read costs itself, and reading goes on at the next brace.
 
-use std::io::{self, Read};
+use std::{
+    borrow::Cow,
+    fmt,
+    io::{self, Read},
+};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeSeed, IgnoredAny, Visitor},
+};
 
 /// Bytes that are read at once.
 const BUFFER_BYTES: usize = 1 << 17;
 
-/// Longest object, in bytes. The broker's have some 250.
+/// Longest object, in bytes. Those of brokers have some 250.
 const MAX_OBJECT_BYTES: usize = 8 << 10;
 
 /// The objects of an array.
 #[derive(Debug)]
-pub(crate) struct Objects<R> {
+pub(super) struct Objects<R> {
     input: R,
     buffer: Vec<u8>,
     /// What was dealt with.
@@ -21,21 +30,28 @@ pub(crate) struct Objects<R> {
     is_at_end: bool,
     /// What stood between objects, or was none to its end.
     damaged: usize,
+    /// Whether the last that was dealt with ends an array.
+    has_end: bool,
 }
 
 impl<R: Read> Objects<R> {
-    pub(crate) fn new(input: R) -> Self {
-        Self { input, buffer: Vec::new(), start: 0, is_at_end: false, damaged: 0 }
+    pub(super) fn new(input: R) -> Self {
+        Self { input, buffer: Vec::new(), start: 0, is_at_end: false, damaged: 0, has_end: false }
     }
 
     /// Elements of the array that are no objects, or damaged.
-    pub(crate) const fn damaged(&self) -> usize {
+    pub(super) const fn damaged(&self) -> usize {
         self.damaged
+    }
+
+    /// Whether the text ends before its array does, as far as it was read. What is behind is missing.
+    pub(super) const fn is_cut_off(&self) -> bool {
+        !self.has_end
     }
 
     /// Gives the next object to `read`, as it stands there, and once more with `null` for every bare word that is no value
     /// of JSON if it could not be read; none at the end.
-    pub(crate) fn next<T>(&mut self, read: impl Fn(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
+    pub(super) fn next<T>(&mut self, mut read: impl FnMut(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
         let (mut is_stray, mut is_damaged) = (false, false);
         loop {
             self.fill()?;
@@ -51,10 +67,12 @@ impl<R: Read> Objects<R> {
                 let is_part = !matches!(first, b',' | b'[' | b']') && !first.is_ascii_whitespace();
                 // What follows a damaged object belongs to it.
                 is_stray |= is_part && !is_damaged;
+                self.has_end = *first == b']' || (self.has_end && first.is_ascii_whitespace());
                 self.start += 1;
                 continue;
             }
             self.damaged += usize::from(std::mem::take(&mut is_stray));
+            self.has_end = false;
             let object = end_of(rest).and_then(|end| rest.get(..end));
             let made = object.and_then(|object| {
                 let made = read(object).or_else(|| read(&without_bare_words(object)));
@@ -140,6 +158,109 @@ fn text_length(text: &[u8]) -> usize {
     end.map_or(text.len(), |end| end + 2)
 }
 
+/// Whether a column or member is called one of the names that stand there with bars between them. Capitals do not count.
+pub(super) fn is_named(names: &str, name: &str) -> bool {
+    names.split('|').any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// The members of an object that have these names, in this order: texts, and numbers as texts. What is missing, null or
+/// anything else is none. None for what is no object.
+pub(super) fn cells<'a, const N: usize>(
+    object: &'a [u8],
+    names: &[&str; N],
+) -> Option<[Option<Cow<'a, str>>; N]> {
+    let mut reader = serde_json::Deserializer::from_slice(object);
+    let cells = Named(names).deserialize(&mut reader).ok()?;
+    reader.end().is_ok().then_some(cells)
+}
+
+struct Named<'n, const N: usize>(&'n [&'n str; N]);
+
+impl<'de, const N: usize> DeserializeSeed<'de> for Named<'_, N> {
+    type Value = [Option<Cow<'de, str>>; N];
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
+    type Value = [Option<Cow<'de, str>>; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an instrument")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut cells = [const { None }; N];
+        while let Some(Cell(name)) = members.next_key()? {
+            let place = name.and_then(|name| self.0.iter().position(|known| is_named(known, &name)));
+            if let Some(cell) = place.and_then(|place| cells.get_mut(place)) {
+                *cell = members.next_value::<Cell<'de>>()?.0;
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(cells)
+    }
+}
+
+struct Cell<'a>(Option<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Cell<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CellVisitor).map(Self)
+    }
+}
+
+struct CellVisitor;
+
+impl<'de> Visitor<'de> for CellVisitor {
+    type Value = Option<Cow<'de, str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -185,6 +306,29 @@ mod tests {
             [{"a":null, "b":"NaN, \"NaN", "c":0.0015, "d":null, "e":[null, true], "f":null}]
         );
         assert_eq!(Value::from(found), wanted);
+    }
+
+    #[test]
+    fn cells_are_texts_and_numbers_and_nothing_else() {
+        let read = |object: &str| {
+            let cells = cells(object.as_bytes(), &["a", "x|B"])?;
+            Some(cells.map(|cell| cell.map(Cow::into_owned)))
+        };
+        let both = |a: Option<&str>, b: Option<&str>| Some([a, b].map(|cell| cell.map(str::to_owned)));
+        assert_eq!(read(r#"{"b":"x","z":[{"a":1}],"a":"\u0041\n"}"#), both(Some("A\n"), Some("x")));
+        assert_eq!(read(r#"{"a":7,"b":-1.5}"#), both(Some("7"), Some("-1.5")));
+        assert_eq!(
+            read(r#"{"a":"1","a":"2","b":""}"#),
+            both(Some("2"), Some("")),
+            "the last of a name counts"
+        );
+        for odd in ["null", "true", "{\"a\":1}", "[1,[2]]"] {
+            assert_eq!(read(&format!(r#"{{"a":{odd},"b":1}}"#)), both(None, Some("1")), "{odd}");
+        }
+        assert_eq!(read("{}"), both(None, None));
+        for text in ["[]", "7", "{} x", r#"{"a":NaN}"#, r#"{"a":1"#] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     proptest! {
