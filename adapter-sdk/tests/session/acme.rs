@@ -1,6 +1,6 @@
 //! The adapter of a broker whose messages are words.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Context, Credentials, Grant, Level, Manifest, Mode, Packet, Price,
@@ -48,6 +48,12 @@ pub(crate) struct Config {
     padding: usize,
     #[serde(default)]
     subscribes_anew: bool,
+    /// Whether keys are asked for, and how long an answer may take.
+    #[serde(default)]
+    answer_ms: Option<u64>,
+    /// Most requests without an answer, if they have one.
+    #[serde(default)]
+    room: Option<usize>,
 }
 
 fn one_hundred() -> usize {
@@ -109,8 +115,15 @@ impl Adapter for Acme {
             released: Vec::new(),
             beside: Vec::new(),
             alarm: None,
+            asks: self.config.answer_ms.is_some(),
+            asked: BTreeSet::new(),
+            known: BTreeSet::new(),
+            room: self.config.room,
         };
         let mut batches = Batches::of(self.config.most).every(Duration::from_millis(self.config.every_ms));
+        if let Some(limit) = self.config.answer_ms {
+            batches = batches.answer_within(Duration::from_millis(limit));
+        }
         if let Some(limit) = self.config.welcome_ms {
             batches = batches.welcome_within(Duration::from_millis(limit));
         }
@@ -126,6 +139,12 @@ pub(crate) struct Words {
     /// What is to be published when the socket is quiet.
     beside: Vec<(u32, Tick)>,
     alarm: Option<Instant>,
+    asks: bool,
+    /// Instruments that the broker was asked for.
+    asked: BTreeSet<u32>,
+    /// Those for which it has answered.
+    known: BTreeSet<u32>,
+    room: Option<usize>,
 }
 
 impl Protocol for Words {
@@ -135,6 +154,14 @@ impl Protocol for Words {
 
     fn find(&self, list: &Self::List, wanted: &Subscription) -> Result<u32, Refusal> {
         list.find(&wanted.exchange, &wanted.symbol)
+    }
+
+    fn must_ask(&mut self, _list: &Self::List, wanted: &Subscription) -> bool {
+        self.asks && !self.known.contains(&wanted.instrument)
+    }
+
+    fn has_room(&self) -> bool {
+        self.room != Some(0)
     }
 
     fn hello(&mut self) -> Vec<Message> {
@@ -159,10 +186,13 @@ impl Protocol for Words {
     }
 
     fn list_changed(&mut self, _list: &Self::List, _is_repair: bool) -> Replan {
+        self.asked.clear();
+        self.known.clear();
         if self.subscribes_anew { Replan::Everything } else { Replan::Moved }
     }
 
     fn requests(&mut self, changes: &[Change<u32>]) -> Vec<Message> {
+        self.room = self.room.map(|room| room - 1);
         let words = changes.iter().map(|change| match change.now {
             Some(mode) => format!("+{}{mode:?}", change.key),
             None => format!("-{}", change.key),
@@ -186,6 +216,11 @@ impl Protocol for Words {
         match what {
             "hold" => live.hold_for_list(),
             "renew" => live.renew_list(),
+            "answer" => {
+                self.known.insert(key);
+                live.answered(key);
+            }
+            "done" => self.room = self.room.map(|room| room + 1),
             "close" => return Err(AdapterError::network("the broker ends it")),
             "refuse" => {
                 let count = live.refuse(&key, &Refusal::Capacity("full".to_owned()), sink);
@@ -233,6 +268,12 @@ impl Protocol for Words {
         sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
         self.beside.drain(..).for_each(|(_, tick)| sink.ltp(&tick));
+        let waiting: Vec<u32> = live.waiting().map(|wanted| wanted.instrument).collect();
+        for instrument in waiting {
+            if self.asked.insert(instrument) {
+                live.send(format!("ask {instrument}"));
+            }
+        }
         self.released.drain(..).for_each(|word| live.send(word));
         if self.alarm.take_if(|at| *at <= now).is_some() {
             live.send("alarm");
