@@ -6,7 +6,8 @@ mod table;
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
 pub use self::table::{
-    Count, Folder, HttpBase, HttpUrl, Kind, Levels, Millis, Optional, Required, Seconds, WebSocketUrl,
+    Choice, Count, Flag, Folder, HttpBase, HttpUrl, Kind, Levels, Millis, Optional, Required, Seconds,
+    WebSocketUrl,
 };
 #[doc(hidden)]
 pub use self::table::{described, schema_of};

@@ -132,6 +132,56 @@ fn without_default(mut schema: Value) -> Value {
     schema
 }
 
+/// A switch: `true` or `false`.
+#[derive(Debug)]
+pub enum Flag {}
+
+impl Kind for Flag {
+    type Raw = bool;
+    type Default = bool;
+    type Range = ();
+    type Checked = bool;
+
+    fn raw(default: bool) -> bool {
+        default
+    }
+
+    fn check(_: &str, raw: bool, _: Option<()>) -> Result<bool, AdapterError> {
+        Ok(raw)
+    }
+
+    fn schema(default: bool, _: Option<()>) -> Value {
+        json!({"type": "boolean", "default": default})
+    }
+}
+
+/// One of several words, such as `refuse` or `use`: an enum that is a [`Kind`] by itself. What it reads must be these words.
+pub trait Choice: Copy + Debug + PartialEq + DeserializeOwned + 'static {
+    /// What is allowed, as a person writes it.
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+impl<C: Choice> Kind for C {
+    type Raw = Self;
+    type Default = Self;
+    type Range = ();
+    type Checked = Self;
+
+    fn raw(default: Self) -> Self {
+        default
+    }
+
+    fn check(_: &str, raw: Self, _: Option<()>) -> Result<Self, AdapterError> {
+        Ok(raw)
+    }
+
+    fn schema(default: Self, _: Option<()>) -> Value {
+        let words: Vec<&str> = C::WORDS.iter().map(|(word, _)| *word).collect();
+        let default = C::WORDS.iter().find(|(_, choice)| *choice == default).map(|(word, _)| *word);
+        json!({"enum": words, "default": default})
+    }
+}
+
 macro_rules! numbers {
     ($($(#[$meta:meta])+ $name:ident: $raw:ty => $checked:ty, $kind:literal, $convert:expr;)+) => {
         $(
@@ -204,33 +254,14 @@ impl Kind for Folder {
 
 #[cfg(feature = "net")]
 mod net {
-    use super::{AdapterError, Kind, Value, json};
+    use super::{AdapterError, Choice, Kind, Value};
     use crate::{
         instruments::Outdated,
         net::{NETWORK_SCHEMA, Network, NetworkConfig},
     };
 
-    impl Kind for Outdated {
-        type Raw = Self;
-        type Default = Self;
-        type Range = ();
-        type Checked = Self;
-
-        fn raw(default: Self) -> Self {
-            default
-        }
-
-        fn check(_: &str, raw: Self, _: Option<()>) -> Result<Self, AdapterError> {
-            Ok(raw)
-        }
-
-        fn schema(default: Self, _: Option<()>) -> Value {
-            let default = match default {
-                Self::Refuse => "refuse",
-                Self::Use => "use",
-            };
-            json!({"enum": ["refuse", "use"], "default": default})
-        }
+    impl Choice for Outdated {
+        const WORDS: &'static [(&'static str, Self)] = &[("refuse", Self::Refuse), ("use", Self::Use)];
     }
 
     /// The way to the broker, the table [`NetworkConfig`]. Its default is written `()`.
