@@ -142,7 +142,7 @@ pub(crate) struct IndexList {
 
 impl IndexList {
     pub(crate) fn new(http: Http, settings: &Settings) -> Self {
-        let url = settings.index_map_url.clone();
+        let url = settings.index_map_url();
         let file = InstrumentFile::new(settings.cache_dir.as_deref(), "fyers", &url);
         Self { http, url, file }
     }

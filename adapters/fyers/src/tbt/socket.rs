@@ -1,6 +1,6 @@
 //! The socket of fifty levels: a connection beside the data socket, which comes and goes without it.
 
-use std::{cell::Cell, fmt, pin::Pin, time::Duration};
+use std::{cell::Cell, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use adapter_sdk::{
     AdapterError, Backoff, Pauses,
@@ -73,7 +73,7 @@ enum Link {
 
 /// The socket, and the books that it brings.
 pub(crate) struct Fifty {
-    settings: Settings,
+    settings: Arc<Settings>,
     http: Http,
     authorization: Zeroizing<String>,
     symbols: Vec<Symbol>,
@@ -89,7 +89,7 @@ impl fmt::Debug for Fifty {
 }
 
 impl Fifty {
-    pub(crate) fn new(settings: Settings, http: Http, authorization: Zeroizing<String>) -> Self {
+    pub(crate) fn new(settings: Arc<Settings>, http: Http, authorization: Zeroizing<String>) -> Self {
         Self {
             settings,
             http,
@@ -101,13 +101,17 @@ impl Fifty {
         }
     }
 
-    /// Wants the book of a symbol. False when there is no room for it.
-    pub(crate) fn want(&mut self, topic: Topic, ticker: &str) -> bool {
-        if self.symbols.iter().any(|symbol| symbol.topic == topic) {
-            return true;
+    /// Wants the book of a symbol. None when there is no room for it.
+    pub(crate) fn want(&mut self, topic: Topic, ticker: &str) -> Option<&mut Symbol> {
+        if self.symbol(&topic).is_none() {
+            self.add(topic, ticker);
         }
+        self.symbol(&topic)
+    }
+
+    fn add(&mut self, topic: Topic, ticker: &str) {
         if self.symbols.len() >= MAX_SYMBOLS {
-            return false;
+            return;
         }
         let due = Some(Instant::now() + self.settings.snapshot_limit);
         self.symbols.push(Symbol {
@@ -123,7 +127,6 @@ impl Fifty {
             Link::Open(socket, _) => begin(socket, &[ticker]),
             Link::Waiting(_) | Link::Opening(_) => {}
         }
-        true
     }
 
     /// Wants it no more.
@@ -277,7 +280,7 @@ fn depth(subs: i8, tickers: &[&str]) -> String {
 }
 
 async fn open(
-    settings: Settings,
+    settings: Arc<Settings>,
     http: Http,
     authorization: Zeroizing<String>,
 ) -> Result<WebSocket, AdapterError> {
@@ -287,7 +290,7 @@ async fn open(
     };
     let request = WebSocketRequest::new(url)
         .header("Authorization", authorization.as_str())
-        .heartbeat(Heartbeat::Text("ping", settings.heartbeat))
+        .heartbeat(Heartbeat::Text("ping", settings.heartbeat()))
         .stall_after(settings.stall)
         .max_message_bytes(MAX_MESSAGE_BYTES);
     Ok(settings.network.websocket(request).await?)
