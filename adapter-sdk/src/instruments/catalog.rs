@@ -1,4 +1,4 @@
-//! A list that is one CSV file, read row by row by the names of its columns.
+//! A list of CSV files, read row by row by the names of its columns, or by their places.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{List, Rows, Summary, Table, TableBuilder};
+use super::{List, Row, Rows, Summary, Table, TableBuilder};
 use crate::{AdapterError, Refusal, ist::Day};
 
 /// Bytes that are read at once.
@@ -23,10 +23,13 @@ pub trait Sheet<const N: usize>: Sized + 'static {
     /// Columns that are needed, found by name: brokers add some, and change their order.
     const COLUMNS: [&'static str; N];
 
-    /// Longest file that is read, in bytes.
+    /// Where the columns stand, counted from 0, in a list without a first row that names them.
+    const PLACES: Option<[usize; N]> = None;
+
+    /// Longest file that is read, in bytes; each of several.
     const MAX_BYTES: u64 = 256 << 20;
 
-    /// Most rows that are read.
+    /// Most rows that are read of a file.
     const MAX_ROWS: usize = 2_000_000;
 
     /// Begins to read a list, as it is on a day in India: what has expired by then has no name.
@@ -40,8 +43,11 @@ pub trait Sheet<const N: usize>: Sized + 'static {
 /// Takes the names of a list's instruments.
 pub struct Names<K> {
     builder: TableBuilder<K>,
+    own: TableBuilder<K>,
     later: Vec<Claim<K>>,
+    named: usize,
     expired: usize,
+    unserved: usize,
 }
 
 /// A name that another row may have a better claim to.
@@ -55,18 +61,30 @@ struct Claim<K> {
 impl<K: Copy + Ord + Hash> Names<K> {
     /// Names an instrument. Where two rows have one name, the first counts.
     pub fn add(&mut self, exchange: &str, symbol: &str, key: K) {
+        self.named += 1;
         self.builder.add(exchange, symbol, key);
+    }
+
+    /// Notes what the broker itself calls an instrument, where that is needed besides: [`Catalog::own_name`].
+    pub fn add_own(&mut self, exchange: &str, symbol: &str, key: K) {
+        self.own.add(exchange, symbol, key);
     }
 
     /// Names an instrument if no other has the name by [`Self::add`], or by a lower rank: a second name of an index, or a share
     /// in a series that nobody means when the usual one is there.
     pub fn add_unless_taken(&mut self, rank: usize, exchange: &str, symbol: &str, key: K) {
+        self.named += 1;
         self.later.push(Claim { rank, exchange: exchange.to_owned(), symbol: symbol.to_owned(), key });
     }
 
     /// Counts a row of what has expired, which has no name.
     pub const fn expired(&mut self) {
         self.expired += 1;
+    }
+
+    /// Counts a row of a kind that has no name here.
+    pub const fn unserved(&mut self) {
+        self.unserved += 1;
     }
 }
 
@@ -79,8 +97,72 @@ impl<K> fmt::Debug for Names<K> {
 /// The instruments of a broker's list, by OpenAlgo's names and by the broker's key.
 pub struct Catalog<S: Sheet<N>, const N: usize> {
     table: Table<S::Key>,
+    /// By the broker's own names, as far as they are needed.
+    own: Table<S::Key>,
     skipped: usize,
     expired: usize,
+    unserved: usize,
+}
+
+/// Files that are being read.
+struct Reading<S: Sheet<N>, const N: usize> {
+    sheet: S,
+    names: Names<S::Key>,
+    skipped: usize,
+}
+
+impl<S: Sheet<N>, const N: usize> Reading<S, N> {
+    fn begin(today: Day) -> Self {
+        let (builder, own) = (TableBuilder::new(), TableBuilder::new());
+        let names = Names { builder, own, later: Vec::new(), named: 0, expired: 0, unserved: 0 };
+        Self { sheet: S::begin(today), names, skipped: 0 }
+    }
+
+    fn read(&mut self, input: impl Read) -> Result<(), AdapterError> {
+        let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, input));
+        let places =
+            if let Some(places) = S::PLACES { places } else { find_columns(rows.read()?, S::COLUMNS)? };
+        let before = self.names.named;
+        for _ in 0..S::MAX_ROWS {
+            let Some(row) = rows.read()? else { break };
+            let cells = places.map(|place| row.get(place));
+            self.skipped += usize::from(self.sheet.row(cells, &mut self.names).is_none());
+        }
+        if self.names.named == before {
+            return Err(AdapterError::protocol(
+                "a list of instruments of the broker has none that can be used",
+            ));
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Catalog<S, N>, AdapterError> {
+        let Names { mut builder, own, mut later, expired, unserved, .. } = self.names;
+        // Stable: of one rank the first row counts.
+        later.sort_by_key(|claim| claim.rank);
+        for Claim { exchange, symbol, key, .. } in &later {
+            builder.add(exchange, symbol, *key);
+        }
+        let skipped = self.skipped + builder.skipped() + own.skipped();
+        let (table, own) = (builder.build(), own.build());
+        if table.is_empty() {
+            return Err(AdapterError::protocol("the broker's list of instruments has none"));
+        }
+        Ok(Catalog { table, own, skipped, expired, unserved })
+    }
+}
+
+fn find_columns<const N: usize>(
+    header: Option<&Row>,
+    columns: [&str; N],
+) -> Result<[usize; N], AdapterError> {
+    let mut places = [0; N];
+    for (place, column) in places.iter_mut().zip(columns) {
+        *place = header.and_then(|header| header.position(column)).ok_or_else(|| {
+            AdapterError::protocol(format!("the broker's list of instruments has no column {column}"))
+        })?;
+    }
+    Ok(places)
 }
 
 impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
@@ -97,34 +179,21 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_on(input: impl Read, today: Day) -> Result<Self, AdapterError> {
-        let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, input));
-        let header = rows.read()?;
-        let mut places = [0; N];
-        for (place, column) in places.iter_mut().zip(S::COLUMNS) {
-            *place = header.and_then(|header| header.position(column)).ok_or_else(|| {
-                AdapterError::protocol(format!("the broker's list of instruments has no column {column}"))
-            })?;
-        }
-        let mut sheet = S::begin(today);
-        let mut names = Names { builder: TableBuilder::new(), later: Vec::new(), expired: 0 };
-        let mut skipped = 0;
-        for _ in 0..S::MAX_ROWS {
-            let Some(row) = rows.read()? else { break };
-            let cells = places.map(|place| row.get(place));
-            skipped += usize::from(sheet.row(cells, &mut names).is_none());
-        }
-        let Names { mut builder, mut later, expired } = names;
-        // Stable: of one rank the first row counts.
-        later.sort_by_key(|claim| claim.rank);
-        for Claim { exchange, symbol, key, .. } in &later {
-            builder.add(exchange, symbol, *key);
-        }
-        skipped += builder.skipped();
-        let table = builder.build();
-        if table.is_empty() {
-            return Err(AdapterError::protocol("the broker's list of instruments has none"));
-        }
-        Ok(Self { table, skipped, expired })
+        Self::parse_all_on([input], today)
+    }
+
+    /// Reads a list of several files.
+    ///
+    /// # Errors
+    /// When one of them is no such list, or has not a single instrument: it may be a page that says that there is none.
+    pub fn parse_all<R: Read>(inputs: impl IntoIterator<Item = R>) -> Result<Self, AdapterError> {
+        Self::parse_all_on(inputs, Day::at(SystemTime::now()))
+    }
+
+    fn parse_all_on<R: Read>(inputs: impl IntoIterator<Item = R>, today: Day) -> Result<Self, AdapterError> {
+        let mut reading = Reading::begin(today);
+        inputs.into_iter().try_for_each(|input| reading.read(input))?;
+        reading.finish()
     }
 
     /// The broker's key of an instrument, by any spelling of its name that is clear, be it expired or not.
@@ -145,6 +214,11 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
         self.table.name(key)
     }
 
+    /// The broker's own exchange and symbol of a key, if its sheet notes them.
+    pub fn own_name(&self, key: S::Key) -> Option<(&str, &str)> {
+        self.own.name(key)
+    }
+
     /// Names; some instruments have two.
     pub fn len(&self) -> usize {
         self.table.len()
@@ -155,7 +229,7 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
         self.table.is_empty()
     }
 
-    /// Rows that were left out, but for those of what had expired.
+    /// Rows that were left out since they make no sense, and files of several that are no lists.
     pub const fn skipped(&self) -> usize {
         self.skipped
     }
@@ -165,22 +239,35 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
         self.expired
     }
 
+    /// Rows that were left out because their kind has no name.
+    pub const fn unserved(&self) -> usize {
+        self.unserved
+    }
+
     /// Memory that it takes, in bytes.
     pub fn bytes(&self) -> usize {
-        self.table.bytes()
+        self.table.bytes() + self.own.bytes()
     }
 }
 
 impl<S: Sheet<N>, const N: usize> List for Catalog<S, N> {
     fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
-        let [path] = files else { return Err(AdapterError::protocol("the list of instruments is one file")) };
-        let file = File::open(path)
-            .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
-        Self::parse(file.take(S::MAX_BYTES))
+        let mut reading = Reading::begin(Day::at(SystemTime::now()));
+        for path in files {
+            let file = File::open(path)
+                .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
+            match reading.read(file.take(S::MAX_BYTES)) {
+                // One of several costs itself.
+                Err(_) if files.len() > 1 => reading.skipped += 1,
+                read => read?,
+            }
+        }
+        reading.finish()
     }
 
     fn summary(&self) -> Summary {
-        Summary { instruments: self.len(), skipped: self.skipped + self.expired, bytes: self.bytes() }
+        let skipped = self.skipped + self.expired + self.unserved;
+        Summary { instruments: self.len(), skipped, bytes: self.bytes() }
     }
 
     fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
@@ -189,16 +276,20 @@ impl<S: Sheet<N>, const N: usize> List for Catalog<S, N> {
 
     fn hold(&mut self, last: &Self, is_held: &dyn Fn(&str, &str) -> bool) -> usize {
         let held = self.table.with_missing_of(&last.table, |exchange, symbol, _| is_held(exchange, symbol));
-        held.map_or(0, |(table, count)| {
-            self.table = table;
-            count
-        })
+        let Some((table, count)) = held else { return 0 };
+        self.table = table;
+        let own = self.own.with_missing_of(&last.own, |_, _, key| self.table.name(key).is_some());
+        if let Some((own, _)) = own {
+            self.own = own;
+        }
+        count
     }
 }
 
 impl<S: Sheet<N>, const N: usize> PartialEq for Catalog<S, N> {
     fn eq(&self, other: &Self) -> bool {
-        self.table == other.table && self.skipped == other.skipped && self.expired == other.expired
+        let counts = |list: &Self| (list.skipped, list.expired, list.unserved);
+        self.table == other.table && self.own == other.own && counts(self) == counts(other)
     }
 }
 
@@ -213,80 +304,4 @@ impl<S: Sheet<N>, const N: usize> fmt::Debug for Catalog<S, N> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Acme(Day);
-
-    impl Sheet<4> for Acme {
-        type Key = u32;
-
-        const COLUMNS: [&'static str; 4] = ["token", "symbol", "alias", "ends"];
-        const MAX_ROWS: usize = 6;
-
-        fn begin(today: Day) -> Self {
-            Self(today)
-        }
-
-        fn row(&mut self, cells: [Option<&str>; 4], names: &mut Names<u32>) -> Option<()> {
-            let [token, symbol, alias, ends] = cells;
-            if ends.and_then(|ends| ends.parse().ok()).is_some_and(|ends: Day| ends < self.0) {
-                names.expired();
-                return Some(());
-            }
-            let token = token?.parse().ok()?;
-            names.add("NSE", symbol?, token);
-            if let Some((rank, alias)) = alias.and_then(|alias| alias.split_once('#')) {
-                names.add_unless_taken(rank.parse().ok()?, "NSE", alias, token);
-            }
-            Some(())
-        }
-    }
-
-    type List = Catalog<Acme, 4>;
-
-    fn day(day: u8) -> Day {
-        Day::new(2026, 1, day).unwrap()
-    }
-
-    #[test]
-    fn columns_are_found_by_name_and_names_go_to_who_has_the_best_claim() {
-        let text = "new,ends,symbol,alias,token\n\
-                    ,,A,2#X,1\n\
-                    ,,B,1#X,2\n\
-                    ,,C,1#A,3\n\
-                    ,2026-01-09,D,,4\n\
-                    ,,E,,nonsense\n\
-                    ,,F\n\
-                    ,,G,,7\n";
-        let list = List::parse_on(text.as_bytes(), day(10)).unwrap();
-        assert_eq!((list.key("NSE", "X"), list.key("NSE", "A")), (Some(2), Some(1)));
-        assert_eq!((list.len(), list.skipped(), list.expired()), (4, 2, 1));
-        assert_eq!(list.key("NSE", "G"), None, "there is a limit to the rows");
-        assert_eq!(list.name(2), Some(("NSE", "B")));
-        let before = List::parse_on(text.as_bytes(), day(9)).unwrap();
-        assert_eq!((before.key("NSE", "D"), before.expired()), (Some(4), 0));
-        assert!(before != list);
-    }
-
-    #[test]
-    fn what_is_no_list_is_refused() {
-        for (text, said) in [
-            ("", "no column token"),
-            ("<html>maintenance</html>", "no column token"),
-            ("token,symbol,alias\n", "no column ends"),
-            ("token,symbol,alias,ends\n", "has none"),
-        ] {
-            let error = List::parse_on(text.as_bytes(), day(1)).unwrap_err().to_string();
-            assert!(error.contains(said), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_there_is_refused_in_words() {
-        let list = List::parse_on("token,symbol,alias,ends\n1,SBIN,,\n".as_bytes(), day(1)).unwrap();
-        assert_eq!(list.find("NSE", "SBIN"), Ok(1));
-        assert_eq!(list.find("NSE", "X"), Err(Refusal::not_found("NSE", "X")));
-        assert_eq!(list.find("NFO", "NIFTY30JAN25FUT"), Err(Refusal::expired("NFO", "NIFTY30JAN25FUT")));
-    }
-}
+mod tests;
