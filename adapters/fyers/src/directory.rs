@@ -65,8 +65,9 @@ impl fmt::Debug for Directory {
 /// What the list says of an instrument.
 fn listed(list: &Instruments, wanted: &Subscription) -> Result<Listed, Refusal> {
     let fytoken = list.find(&wanted.exchange, &wanted.symbol)?;
-    let ticker = list.ticker(fytoken).ok_or_else(|| Refusal::not_found(&wanted.exchange, &wanted.symbol))?;
-    Ok(Listed { fytoken, ticker })
+    let nowhere = || Refusal::not_found(&wanted.exchange, &wanted.symbol);
+    let (exchange, symbol) = list.own_name(fytoken).ok_or_else(nowhere)?;
+    Ok(Listed { fytoken, ticker: format!("{exchange}:{symbol}") })
 }
 
 impl Directory {
@@ -238,7 +239,7 @@ mod tests {
     }
 
     fn list() -> Instruments {
-        Instruments::load([LIST.as_bytes()]).unwrap()
+        Instruments::parse_all([LIST.as_bytes()]).unwrap()
     }
 
     fn directory(asks: bool) -> Directory {

@@ -50,7 +50,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Refusal,
     Subscription,
-    instruments::{Access, ListSource, Master},
+    instruments::{Access, ListSource, Master, Sheet as _},
     net::{Http, RateLimit},
     session::{Batches, Listed, Session},
     tracing::warn,
@@ -61,7 +61,7 @@ use self::{
     config::{Config, Settings, SymbolTokens},
     directory::{Directory, Source},
     indices::{IndexList, Indices},
-    instruments::Instruments,
+    instruments::{FyersList, Instruments},
     session::FyersFeed,
     tbt::socket::Fifty,
     topic::{Fytoken, Segment},
@@ -126,7 +126,7 @@ impl Adapter for Fyers {
             urls: settings.list_urls(),
             // Each has a file of its own.
             segments: &[],
-            max_bytes: instruments::MAX_BYTES,
+            max_bytes: FyersList::MAX_BYTES,
             timeout: DOWNLOAD_TIMEOUT,
             renewed_at: LISTS_RENEWED_AT,
             outdated: settings.outdated_list,

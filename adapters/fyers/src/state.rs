@@ -82,7 +82,7 @@ const fn places(feed: Feed) -> usize {
 const OPEN_INTEREST: usize = 12;
 
 /// Place of the exchange's time.
-const fn feed_time(feed: Feed) -> Option<usize> {
+pub(crate) const fn feed_time(feed: Feed) -> Option<usize> {
     match feed {
         Feed::Scrip => Some(3),
         Feed::Index => Some(2),
@@ -285,7 +285,7 @@ impl Topics {
                 let place = *self.by_topic.get(&topic)?;
                 self.get(place)?.part(feed).is_wanted.then_some(Target { place, feed })
             }
-            Record::Update { id, .. } | Record::Lite { id, .. } => {
+            Record::Update { id, .. } => {
                 let known = self.by_id.get(usize::from(*id))?.as_ref()?;
                 let instrument = self.get(known.place)?;
                 let is_same =
@@ -325,9 +325,7 @@ impl Topics {
                 true
             }
             // Without its snapshot nobody knows what its prices mean.
-            Record::Update { values: new, .. } | Record::Lite { values: new, .. } => {
-                values.is_known && values.update(feed, new.iter())
-            }
+            Record::Update { values: new, .. } => values.is_known && values.update(feed, new.iter()),
         };
         match feed {
             Feed::Depth => instrument.fresh.book |= is_news,

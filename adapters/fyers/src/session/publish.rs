@@ -214,13 +214,13 @@ impl Publisher {
                 .find(topic)
                 .and_then(|instrument| Some(image(instrument, decode::values(instrument, *number).ok()?)));
             let mut tick = values.unwrap_or_else(|| Tick::new(*number));
-            if let Some(at) = book.feed_time().and_then(read::of_any_unit) {
+            if let Some(at) = book.feed_time.and_then(read::of_any_unit) {
                 tick = tick.exchange_ts_ns(at);
             }
-            if let Some(quantity) = book.total_buy().and_then(total) {
+            if let Some(quantity) = book.total_buy.and_then(total) {
                 tick = tick.total_buy_quantity(quantity);
             }
-            if let Some(quantity) = book.total_sell().and_then(total) {
+            if let Some(quantity) = book.total_sell.and_then(total) {
                 tick = tick.total_sell_quantity(quantity);
             }
             book.levels((*levels).into(), buy, sell);

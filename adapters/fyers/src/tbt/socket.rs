@@ -1,18 +1,17 @@
 //! The socket of fifty levels: a connection beside the data socket, which comes and goes without it.
 
-use std::{cell::Cell, fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use adapter_sdk::{
-    AdapterError, Backoff, Pauses,
-    abi::ErrorCode,
+    AdapterError, Backoff,
     ist::OFFSET_SECONDS,
-    net::{Heartbeat, Http, Message, WebSocket, WebSocketRequest},
+    net::{Beside, BesideEvent, Heartbeat, Http, Message, WebSocket, WebSocketRequest},
     read,
     tracing::{debug, warn},
 };
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::{
@@ -60,45 +59,23 @@ pub(crate) enum Event {
     Lost,
 }
 
-type Opening = Pin<Box<dyn Future<Output = Result<WebSocket, AdapterError>>>>;
-
-enum Link {
-    /// Nobody wants anything.
-    Idle,
-    Waiting(Instant),
-    Opening(Opening),
-    /// Since then.
-    Open(Box<WebSocket>, Instant),
-}
-
 /// The socket, and the books that it brings.
+#[derive(Debug)]
 pub(crate) struct Fifty {
-    settings: Arc<Settings>,
-    http: Http,
-    authorization: Zeroizing<String>,
+    /// How long the broker has for a whole book.
+    snapshot_limit: Duration,
     symbols: Vec<Symbol>,
     books: Books,
-    link: Link,
-    pauses: Pauses,
-}
-
-impl fmt::Debug for Fifty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fifty").field("symbols", &self.symbols).finish_non_exhaustive()
-    }
+    socket: Beside,
 }
 
 impl Fifty {
     pub(crate) fn new(settings: Arc<Settings>, http: Http, authorization: Zeroizing<String>) -> Self {
-        Self {
-            settings,
-            http,
-            authorization,
-            symbols: Vec::new(),
-            books: Books::new(),
-            link: Link::Idle,
-            pauses: Pauses::new(Backoff { first: Duration::from_secs(1), ..Backoff::default() }),
-        }
+        let snapshot_limit = settings.snapshot_limit;
+        let backoff = Backoff { first: Duration::from_secs(1), ..Backoff::default() };
+        let socket =
+            Beside::new(backoff, move || open(Arc::clone(&settings), http.clone(), authorization.clone()));
+        Self { snapshot_limit, symbols: Vec::new(), books: Books::new(), socket }
     }
 
     /// Wants the book of a symbol. None when there is no room for it.
@@ -113,7 +90,7 @@ impl Fifty {
         if self.symbols.len() >= MAX_SYMBOLS {
             return;
         }
-        let due = Some(Instant::now() + self.settings.snapshot_limit);
+        let due = Some(Instant::now() + self.snapshot_limit);
         self.symbols.push(Symbol {
             ticker: ticker.to_owned(),
             topic,
@@ -122,10 +99,9 @@ impl Fifty {
             day: Cell::new(None),
         });
         self.books.want(ticker);
-        match &mut self.link {
-            Link::Idle => self.link = Link::Waiting(Instant::now()),
-            Link::Open(socket, _) => begin(socket, &[ticker]),
-            Link::Waiting(_) | Link::Opening(_) => {}
+        match self.socket.socket() {
+            Some(socket) => begin(socket, &[ticker]),
+            None => self.socket.want(),
         }
     }
 
@@ -135,9 +111,8 @@ impl Fifty {
         let symbol = self.symbols.swap_remove(place);
         self.books.drop(&symbol.ticker);
         if self.symbols.is_empty() {
-            // The broker counts connections.
-            self.link = Link::Idle;
-        } else if let Link::Open(socket, _) = &mut self.link {
+            self.socket.leave();
+        } else if let Some(socket) = self.socket.socket() {
             socket.queue(depth(-1, &[&symbol.ticker]));
         }
     }
@@ -186,15 +161,15 @@ impl Fifty {
             warn!("The socket of fifty levels refuses something; books of five levels go on");
         }
         let mut gaps = Vec::new();
-        let (symbols, limit) = (&self.symbols, self.settings.snapshot_limit);
-        let of = |book: &Book| symbols.iter().position(|symbol| symbol.ticker == book.ticker());
+        let symbols = &self.symbols;
+        let of = |book: &Book| symbols.iter().position(|symbol| symbol.ticker == book.ticker);
         let taken = self.books.apply(&message, |news| match news {
             News::Changed(book) => {
                 let Some((place, symbol)) = of(book).and_then(|place| Some((place, symbols.get(place)?)))
                 else {
                     return;
                 };
-                let day = book.feed_time().and_then(day);
+                let day = book.feed_time.and_then(day);
                 let before = symbol.day.replace(day);
                 // Changes of today do not belong into a book of yesterday.
                 if before.is_some() && day != before && !message.is_snapshot {
@@ -206,7 +181,7 @@ impl Fifty {
             News::Gap(book) => gaps.extend(of(book)),
         });
         for place in gaps {
-            let (Some(symbol), Link::Open(socket, _)) = (self.symbols.get_mut(place), &mut self.link) else {
+            let (Some(symbol), Some(socket)) = (self.symbols.get_mut(place), self.socket.socket()) else {
                 continue;
             };
             warn!("A change of a book of fifty levels is missing; asking for the whole book");
@@ -214,7 +189,7 @@ impl Fifty {
             symbol.day.set(None);
             socket.queue(depth(-1, &[&symbol.ticker]));
             begin(socket, &[&symbol.ticker]);
-            symbol.due = Some(Instant::now() + limit);
+            symbol.due = Some(Instant::now() + self.snapshot_limit);
         }
         taken.is_ok()
     }
@@ -225,38 +200,23 @@ impl Fifty {
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn next(&mut self) -> Event {
         loop {
-            let (failed, lasted) = match &mut self.link {
-                Link::Idle => std::future::pending().await,
-                Link::Waiting(at) => {
-                    sleep_until(*at).await;
-                    let work = open(self.settings.clone(), self.http.clone(), self.authorization.clone());
-                    self.link = Link::Opening(Box::pin(work));
-                    continue;
-                }
-                Link::Opening(work) => match work.as_mut().await {
-                    Ok(mut socket) => {
-                        let tickers: Vec<&str> =
-                            self.symbols.iter().map(|symbol| symbol.ticker.as_str()).collect();
-                        begin(&mut socket, &tickers);
-                        self.link = Link::Open(Box::new(socket), Instant::now());
-                        continue;
+            match self.socket.next().await {
+                BesideEvent::Message(message) => return Event::Message(message),
+                BesideEvent::Lost(error) => {
+                    warn!(%error, "No socket of fifty levels; books of five levels go on");
+                    for symbol in &mut self.symbols {
+                        self.books.want(&symbol.ticker);
+                        symbol.due = None;
+                        symbol.day.set(None);
                     }
-                    Err(error) => (error, Duration::ZERO),
-                },
-                Link::Open(socket, since) => match socket.next().await {
-                    Ok(message) => return Event::Message(message),
-                    Err(error) => (error, since.elapsed()),
-                },
-            };
-            warn!(error = %failed, "No socket of fifty levels; books of five levels go on");
-            let is_limited = failed.code() == ErrorCode::RATE_LIMITED;
-            self.link = Link::Waiting(Instant::now() + self.pauses.after_failure(lasted, is_limited));
-            for symbol in &mut self.symbols {
-                self.books.want(&symbol.ticker);
-                symbol.due = None;
-                symbol.day.set(None);
+                    return Event::Lost;
+                }
+                _ => {}
             }
-            return Event::Lost;
+            if let Some(socket) = self.socket.socket() {
+                let tickers: Vec<&str> = self.symbols.iter().map(|symbol| symbol.ticker.as_str()).collect();
+                begin(socket, &tickers);
+            }
         }
     }
 }
