@@ -89,6 +89,7 @@
 
 mod listed;
 mod live;
+mod questions;
 mod run;
 
 use std::{fmt::Debug, hash::Hash, time::Duration};
@@ -98,6 +99,7 @@ use tokio::time::Instant;
 pub use self::{
     listed::{Listed, NoList},
     live::{Heard, Live},
+    questions::Questions,
     run::Session,
 };
 use crate::{AdapterError, Refusal, Subscription, TickSink, instruments::List, net::Message, plan::Change};
@@ -130,7 +132,7 @@ pub trait Protocol: Sized + 'static {
     /// Whether the broker has to be asked before [`Self::find`] knows the key, by a request beside the socket or on it. The
     /// instrument then waits without a key. Ask for what is [`Live::waiting`] in [`Self::advance`], and say [`Live::answered`] when
     /// the answer is there, or will not come. Without that the wait ends after [`Batches::answer_within`]. In each case
-    /// [`Self::find`] is next, which decides by what is known then. Called as often as `find`, and before it.
+    /// [`Self::find`] is next, which decides by what is known then. [`Questions`] does the asking where many go in one request. Called as often as `find`, and before it.
     fn must_ask(&mut self, _list: &Self::List, _wanted: &Subscription) -> bool {
         false
     }

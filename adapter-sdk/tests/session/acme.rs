@@ -1,6 +1,6 @@
 //! The adapter of a broker whose messages are words.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, path::PathBuf, rc::Rc, sync::Arc, time::Duration};
 
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Context, Credentials, Grant, Level, Manifest, Mode, Packet, Price,
@@ -9,9 +9,9 @@ use adapter_sdk::{
     ist::Day,
     net::{Message, Network, NetworkConfig, RateLimit, WebSocketRequest},
     plan::Change,
-    session::{Batches, Listed, Live, Protocol, Replan, Session, Welcome},
+    session::{Batches, Listed, Live, Protocol, Questions, Replan, Session, Welcome},
 };
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 pub(crate) struct Lines;
 
@@ -51,6 +51,9 @@ pub(crate) struct Config {
     /// Whether keys are asked for, and how long an answer may take.
     #[serde(default)]
     answer_ms: Option<u64>,
+    /// Most instruments in a request for their keys, if those are asked for so.
+    #[serde(default)]
+    questions: Option<usize>,
     /// Most requests without an answer, if they have one.
     #[serde(default)]
     room: Option<usize>,
@@ -119,6 +122,7 @@ impl Adapter for Acme {
             asked: BTreeSet::new(),
             known: BTreeSet::new(),
             room: self.config.room,
+            questions: self.config.questions.map(Book::new),
         };
         let mut batches = Batches::of(self.config.most).every(Duration::from_millis(self.config.every_ms));
         if let Some(limit) = self.config.answer_ms {
@@ -145,6 +149,30 @@ pub(crate) struct Words {
     /// Those for which it has answered.
     known: BTreeSet<u32>,
     room: Option<usize>,
+    questions: Option<Book>,
+}
+
+/// Questions whose answers the test says on the socket.
+struct Book {
+    questions: Questions<u32, bool>,
+    open: Rc<RefCell<Vec<(String, oneshot::Sender<bool>)>>>,
+    answer: Option<oneshot::Sender<bool>>,
+}
+
+impl Book {
+    fn new(most: usize) -> Self {
+        let open = Rc::<RefCell<Vec<(String, oneshot::Sender<bool>)>>>::default();
+        let asked = Rc::clone(&open);
+        let request = move |numbers: &[u32]| {
+            let (sender, answer) = oneshot::channel();
+            asked.borrow_mut().push((format!("keys {numbers:?}"), sender));
+            async move {
+                let is_good = answer.await.unwrap_or_default();
+                is_good.then_some(true).ok_or_else(|| AdapterError::network("no answer"))
+            }
+        };
+        Self { questions: Questions::new(most, Duration::from_secs(600), request), open, answer: None }
+    }
 }
 
 impl Protocol for Words {
@@ -157,7 +185,8 @@ impl Protocol for Words {
     }
 
     fn must_ask(&mut self, _list: &Self::List, wanted: &Subscription) -> bool {
-        self.asks && !self.known.contains(&wanted.instrument)
+        let asks = self.asks || self.questions.as_ref().is_some_and(|book| book.questions.is_open());
+        asks && !self.known.contains(&wanted.instrument)
     }
 
     fn has_room(&self) -> bool {
@@ -188,6 +217,9 @@ impl Protocol for Words {
     fn list_changed(&mut self, _list: &Self::List, _is_repair: bool) -> Replan {
         self.asked.clear();
         self.known.clear();
+        if let Some(book) = &mut self.questions {
+            book.questions.forget();
+        }
         if self.subscribes_anew { Replan::Everything } else { Replan::Moved }
     }
 
@@ -219,6 +251,10 @@ impl Protocol for Words {
             "answer" => {
                 self.known.insert(key);
                 live.answered(key);
+            }
+            "keys" => {
+                let answer = self.questions.as_mut().and_then(|book| book.answer.take());
+                _ = answer.unwrap().send(key == 1);
             }
             "done" => self.room = self.room.map(|room| room + 1),
             "close" => return Err(AdapterError::network("the broker ends it")),
@@ -252,8 +288,10 @@ impl Protocol for Words {
     }
 
     async fn wait(&mut self) {
-        if self.beside.is_empty() {
-            std::future::pending::<()>().await;
+        match &mut self.questions {
+            Some(book) if self.beside.is_empty() => book.questions.wait().await,
+            None if self.beside.is_empty() => std::future::pending().await,
+            _ => {}
         }
     }
 
@@ -268,9 +306,22 @@ impl Protocol for Words {
         sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
         self.beside.drain(..).for_each(|(_, tick)| sink.ltp(&tick));
+        if let Some(Book { questions, open, answer }) = &mut self.questions {
+            if let Some((numbers, true)) = questions.answer(now) {
+                self.known.extend(numbers);
+            }
+            let known = &self.known;
+            questions.ask(now, live, |wanted| {
+                Some(wanted.instrument).filter(|instrument| !known.contains(instrument))
+            });
+            for (word, sender) in open.borrow_mut().drain(..) {
+                live.send(word);
+                *answer = Some(sender);
+            }
+        }
         let waiting: Vec<u32> = live.waiting().map(|wanted| wanted.instrument).collect();
         for instrument in waiting {
-            if self.asked.insert(instrument) {
+            if self.asks && self.asked.insert(instrument) {
                 live.send(format!("ask {instrument}"));
             }
         }

@@ -215,6 +215,30 @@ fn an_answer_that_does_not_come_is_not_waited_for_longer_than_is_said() {
 }
 
 #[test]
+fn keys_are_asked_for_in_one_request_after_the_other() {
+    let venue = Venue::start(&numbered(5));
+    let bench = venue.connect(r#"{"token":"t"}"#, json!({"questions": 3}));
+    for key in 1..=5 {
+        bench.subscribe(key, "NSE", &format!("S{key}"), Mode::Ltp);
+    }
+    assert_eq!(venue.told(), "login t");
+    venue.say("ok");
+    assert_eq!([venue.told(), venue.told()], ["ready", "keys [1, 2, 3]"]);
+    assert_eq!(venue.told_within(A_WHILE), None, "one at a time");
+    venue.say("keys 1");
+    assert_eq!([venue.told(), venue.told()], ["keys [4, 5]", "+1Ltp +2Ltp +3Ltp"]);
+    // After one that fails nobody waits, and nothing is asked for a while.
+    venue.say("keys 0");
+    assert_eq!(venue.told(), "+4Ltp +5Ltp");
+    bench.unsubscribe(&[5]);
+    assert_eq!([venue.told(), venue.told()], ["released 5 Some(5)", "-5"]);
+    bench.subscribe(5, "NSE", "S5", Mode::Quote);
+    assert_eq!(venue.told(), "+5Quote");
+    let logs = bench.heard().logs;
+    assert!(logs.iter().any(|(_, line)| line.contains("does not say the keys of instruments")), "{logs:?}");
+}
+
+#[test]
 fn while_the_broker_owes_answers_no_more_is_asked() {
     let venue = Venue::start(LIST);
     let bench = connected(&venue, json!({"room": 1}));
