@@ -1,13 +1,17 @@
 //! From what clients call an instrument to the topic that brings it: by the list, and by what the broker says besides.
 
-use std::{fmt, future::Future, pin::Pin, rc::Rc};
+use std::rc::Rc;
 
-use adapter_sdk::{AdapterError, Refusal, Subscription, session::Live, tracing::warn};
+use adapter_sdk::{
+    Refusal, Subscription,
+    session::{Live, Questions},
+    tracing::warn,
+};
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use crate::{
-    convert::{self, Converted, Verdict},
+    convert::{Converted, Verdict},
     indices::Indices,
     instruments::Instruments,
     session::FyersFeed,
@@ -19,10 +23,10 @@ const MAX_REMEMBERED: usize = 50_000;
 
 /// An instrument as the list has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Listed {
-    fytoken: Fytoken,
+pub(crate) struct Listed {
+    pub(crate) fytoken: Fytoken,
     /// The broker's symbol.
-    ticker: String,
+    pub(crate) ticker: String,
 }
 
 /// What is wanted under a number of the host.
@@ -32,17 +36,16 @@ struct Known {
     topic: Option<Topic>,
 }
 
-type Work = Pin<Box<dyn Future<Output = Result<Converted, AdapterError>>>>;
-
-/// Asks the broker for the numbers of symbols.
-pub(crate) type Source = Box<dyn Fn(Vec<String>) -> Work>;
+/// The numbers of symbols, as the broker is asked for them.
+pub(crate) type SymbolTokens = Questions<Listed, Converted>;
 
 /// What the broker has said besides its list on this connection. On the next one it is asked anew: numbers may have changed
 /// while this side was away.
+#[derive(Debug)]
 pub(crate) struct Directory {
     indices: Rc<Indices>,
-    /// Whom to ask; none when the list's word is enough.
-    source: Option<Source>,
+    /// None when the list's word is enough.
+    questions: Option<SymbolTokens>,
     said: FxHashMap<Fytoken, Verdict>,
     /// Whether the broker has another number for anything than the list has: then the list's numbers may be those of other
     /// instruments by now, and are not used alone any more.
@@ -50,16 +53,6 @@ pub(crate) struct Directory {
     /// By number of the host. What is wanted no more goes when there is much of it.
     known: FxHashMap<u32, Known>,
     tidy_above: usize,
-    asking: Option<(Vec<Listed>, Work)>,
-    answer: Option<Result<Converted, AdapterError>>,
-    /// Until when the broker is not asked, since it did not answer.
-    asks_not_before: Instant,
-}
-
-impl fmt::Debug for Directory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Directory").field("known", &self.known.len()).finish_non_exhaustive()
-    }
 }
 
 /// What the list says of an instrument.
@@ -71,23 +64,22 @@ fn listed(list: &Instruments, wanted: &Subscription) -> Result<Listed, Refusal> 
 }
 
 impl Directory {
-    pub(crate) fn new(indices: Rc<Indices>, source: Option<Source>) -> Self {
+    pub(crate) fn new(indices: Rc<Indices>, questions: Option<SymbolTokens>) -> Self {
         Self {
             indices,
-            source,
+            questions,
             said: FxHashMap::default(),
             is_doubtful: false,
             known: FxHashMap::default(),
             tidy_above: 0,
-            asking: None,
-            answer: None,
-            asks_not_before: Instant::now(),
         }
     }
 
     /// Another list is in force. What it has under the same number and symbol goes on; of everything else nothing was said.
     pub(crate) fn begin_list(&mut self) {
-        (self.asking, self.answer) = (None, None);
+        if let Some(questions) = &mut self.questions {
+            questions.forget();
+        }
         self.said.clear();
         self.is_doubtful = false;
     }
@@ -107,7 +99,7 @@ impl Directory {
                 false
             }
         };
-        !is_placed && !is_said && self.source.is_some() && self.asks_not_before <= Instant::now()
+        !is_placed && !is_said && self.questions.as_ref().is_some_and(Questions::is_open)
     }
 
     /// Where an instrument is, by the list where the broker has said nothing.
@@ -153,49 +145,27 @@ impl Directory {
 
     /// Waits for the broker's answer; for ever when it was not asked.
     pub(crate) async fn wait(&mut self) {
-        match &mut self.asking {
-            Some((_, work)) if self.answer.is_none() => self.answer = Some(work.as_mut().await),
-            _ => std::future::pending().await,
+        match &mut self.questions {
+            Some(questions) => questions.wait().await,
+            None => std::future::pending().await,
         }
     }
 
-    /// Takes the broker's answer, and asks for what waits. When the broker has just not answered, nothing waits for it.
+    /// Takes the broker's answer, and asks for what waits.
     pub(crate) fn advance(&mut self, now: Instant, live: &mut Live<FyersFeed>) {
         if self.known.len() > self.tidy_above {
             self.known.retain(|instrument, _| live.wanted(*instrument).is_some());
             self.tidy_above = self.known.len() * 2 + 64;
         }
-        if let Some(answer) = self.answer.take()
-            && let Some((asked, _)) = self.asking.take()
+        if let Some((asked, converted)) = self.questions.as_mut().and_then(|questions| questions.answer(now))
         {
-            match answer {
-                Ok(converted) => self.learn(&asked, &converted),
-                Err(error) => {
-                    let symbols = asked.len();
-                    warn!(%error, symbols, "The broker does not say the numbers of symbols; its list does");
-                    self.asks_not_before = now + convert::PAUSE;
-                }
-            }
+            self.learn(&asked, &converted);
         }
-        if self.asking.is_some() {
-            return;
-        }
-        let (mut over, mut asked): (_, Vec<Listed>) = (Vec::new(), Vec::new());
-        for instrument in live.waiting().map(|wanted| wanted.instrument) {
-            match self.known.get(&instrument).map(|known| &known.listed) {
-                Some(listed) if now >= self.asks_not_before && !self.said.contains_key(&listed.fytoken) => {
-                    if asked.len() < convert::MAX_SYMBOLS && !asked.contains(listed) {
-                        asked.push(listed.clone());
-                    }
-                }
-                _ => over.push(instrument),
-            }
-        }
-        over.into_iter().for_each(|instrument| live.answered(instrument));
-        if let Some(source) = self.source.as_ref().filter(|_| !asked.is_empty()) {
-            let work = source(asked.iter().map(|listed| listed.ticker.clone()).collect());
-            self.asking = Some((asked, work));
-        }
+        let Self { questions: Some(questions), known, said, .. } = self else { return };
+        questions.ask(now, live, |wanted| {
+            let listed = &known.get(&wanted.instrument)?.listed;
+            (!said.contains_key(&listed.fytoken)).then(|| listed.clone())
+        });
     }
 
     /// Remembers what the broker said of these.
@@ -221,6 +191,8 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use adapter_sdk::Mode;
 
     use super::*;
@@ -243,8 +215,8 @@ mod tests {
     }
 
     fn directory(asks: bool) -> Directory {
-        let source: Source = Box::new(|_| Box::pin(std::future::pending()));
-        Directory::new(Rc::new(Indices::bundled()), asks.then_some(source))
+        let questions = SymbolTokens::new(500, Duration::ZERO, |_| std::future::pending());
+        Directory::new(Rc::new(Indices::bundled()), asks.then_some(questions))
     }
 
     fn topic(directory: &Directory, exchange: &str, symbol: &str) -> String {

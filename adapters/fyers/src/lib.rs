@@ -59,7 +59,7 @@ use adapter_sdk::{
 use self::{
     auth::Keys,
     config::{Config, Settings, SymbolTokens},
-    directory::{Directory, Source},
+    directory::Directory,
     indices::{IndexList, Indices},
     instruments::{FyersList, Instruments},
     session::FyersFeed,
@@ -165,7 +165,9 @@ impl Adapter for Fyers {
         let keys = Keys::read(credentials)?;
         let listed = Listed::of(&self.master, Access::Public)?;
         let socket = hsm::open(&self.settings).await?;
-        let directory = Directory::new(Rc::clone(&self.indices.borrow()), self.source(&keys));
+        let asks = self.settings.symbol_tokens == SymbolTokens::Broker;
+        let questions = asks.then(|| convert::questions(&self.http, self.settings.symbol_token_url(), &keys));
+        let directory = Directory::new(Rc::clone(&self.indices.borrow()), questions);
         let feed = FyersFeed::new(Arc::clone(&self.settings), keys.clone(), directory, self.fifty(&keys));
         // A change is of two topics at most.
         let batches = Batches::of(self.settings.batch_size / 2)
@@ -180,14 +182,6 @@ impl Adapter for Fyers {
 }
 
 impl Fyers {
-    /// Who is asked for the numbers of symbols.
-    fn source(&self, keys: &Keys) -> Option<Source> {
-        let (http, url, keys) = (self.http.clone(), self.settings.symbol_token_url(), keys.clone());
-        (self.settings.symbol_tokens == SymbolTokens::Broker).then(|| -> Source {
-            Box::new(move |tickers| Box::pin(convert::ask(http.clone(), url.clone(), keys.clone(), tickers)))
-        })
-    }
-
     /// The socket of fifty levels, if it is wanted and the account can open it.
     fn fifty(&self, keys: &Keys) -> Option<Fifty> {
         let authorization = keys.authorization().filter(|_| self.settings.depth_50);
