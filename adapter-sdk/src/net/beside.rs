@@ -17,6 +17,9 @@ type Opening = Pin<Box<dyn Future<Output = Result<WebSocket, AdapterError>>>>;
 pub struct Beside {
     open: Box<dyn Fn() -> Opening>,
     pauses: Pauses,
+    /// Least time between two attempts, however fast it is wanted and left.
+    spacing: Duration,
+    not_before: Instant,
     state: State,
 }
 
@@ -41,19 +44,21 @@ pub enum BesideEvent {
 }
 
 impl Beside {
-    /// Nothing is wanted yet. `open` is called each time that it is to be opened.
+    /// Nothing is wanted yet. `open` is called each time that it is to be opened, and no sooner than `backoff.first` after the last
+    /// time.
     pub fn new<F>(backoff: Backoff, open: impl Fn() -> F + 'static) -> Self
     where
         F: Future<Output = Result<WebSocket, AdapterError>> + 'static,
     {
         let open = Box::new(move || -> Opening { Box::pin(open()) });
-        Self { open, pauses: Pauses::new(backoff), state: State::Idle }
+        let (spacing, not_before) = (backoff.first, Instant::now());
+        Self { open, pauses: Pauses::new(backoff), spacing, not_before, state: State::Idle }
     }
 
     /// Something is wanted of it: it is opened, unless it is open or about to be.
     pub fn want(&mut self) {
         if matches!(self.state, State::Idle) {
-            self.state = State::Waiting(Instant::now());
+            self.state = State::Waiting(self.not_before);
         }
     }
 
@@ -80,6 +85,7 @@ impl Beside {
                 State::Idle => std::future::pending().await,
                 State::Waiting(at) => {
                     sleep_until(*at).await;
+                    self.not_before = Instant::now() + self.spacing;
                     self.state = State::Opening((self.open)());
                     continue;
                 }
@@ -96,7 +102,8 @@ impl Beside {
                 },
             };
             let is_in_vain = !error.is_retryable() || error.code() == ErrorCode::RATE_LIMITED;
-            self.state = State::Waiting(Instant::now() + self.pauses.after_failure(lasted, is_in_vain));
+            self.not_before = Instant::now() + self.pauses.after_failure(lasted, is_in_vain);
+            self.state = State::Waiting(self.not_before);
             return BesideEvent::Lost(error);
         }
     }

@@ -72,4 +72,14 @@ async fn one_that_cannot_be_had_is_tried_again() {
         let BesideEvent::Lost(error) = next(&mut beside).await else { panic!("it is open") };
         assert_eq!((error.code(), attempts.get()), (ErrorCode::AUTH, attempt));
     }
+
+    // Who leaves it and wants it again does not get around the pause.
+    let patient = Backoff { longest: Duration::from_secs(600), ..backoff() };
+    let mut beside =
+        Beside::new(patient, || std::future::ready(Err(AdapterError::auth("the token is dead"))));
+    beside.want();
+    assert!(matches!(next(&mut beside).await, BesideEvent::Lost(_)));
+    beside.leave();
+    beside.want();
+    assert!(tokio::time::timeout(Duration::from_millis(100), beside.next()).await.is_err());
 }
