@@ -19,6 +19,7 @@ use self::publish::Publisher;
 use crate::{
     auth::{self, Keys},
     config::Settings,
+    description::Layout,
     directory::Directory,
     hsm,
     instruments::Instruments,
@@ -51,12 +52,11 @@ pub struct FyersFeed {
     news: Option<Event>,
     /// Instruments that came to a topic, and may be told at once what is known of it.
     joined: Vec<(u32, Topic)>,
-    is_welcome: bool,
-    /// Every so many frames of data one is to be acknowledged; 0 for never.
-    acknowledge_every: u32,
+    /// What the broker said when it let this side in: every so many frames of data one is to be acknowledged, 0 for never; and
+    /// how records are to be read.
+    welcome: Option<(u32, Layout)>,
     /// Frames of data since the last one that was acknowledged.
     unacknowledged: u32,
-    lite_values: u8,
     ping_at: Instant,
     /// When a part of a request that was refused may be sent again.
     again_at: Instant,
@@ -79,10 +79,8 @@ impl FyersFeed {
             publisher: Publisher::new(fifty),
             news: None,
             joined: Vec::new(),
-            is_welcome: false,
-            acknowledge_every: 0,
+            welcome: None,
             unacknowledged: 0,
-            lite_values: LITE_VALUES,
             ping_at: now,
             again_at: now,
             ends_at: keys.lasts().map(|lasts| now + lasts),
@@ -98,7 +96,8 @@ impl FyersFeed {
         live: &mut Live<Self>,
         sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
-        match Frame::parse(message, self.lite_values) {
+        let lite_values = self.welcome.map_or(LITE_VALUES, |(_, layout)| layout.lite_values);
+        match Frame::parse(message, lite_values) {
             Ok(Frame::Data(data)) => self.take_data(data, message.len(), live, sink),
             Ok(Frame::Answer { request, is_accepted }) => {
                 if !is_accepted {
@@ -133,7 +132,8 @@ impl FyersFeed {
 
     fn take_data(&mut self, data: Data<'_>, bytes: usize, live: &mut Live<Self>, sink: &mut TickSink) {
         self.unacknowledged += 1;
-        if self.acknowledge_every > 0 && self.unacknowledged >= self.acknowledge_every {
+        let every = self.welcome.map_or(0, |(every, _)| every);
+        if every > 0 && self.unacknowledged >= every {
             self.unacknowledged = 0;
             live.send(request::acknowledge(data.number));
         }
@@ -204,13 +204,10 @@ impl Protocol for FyersFeed {
     }
 
     fn welcome(&mut self, message: &Message) -> Result<Welcome, AdapterError> {
-        let Some((acknowledge_every, layout)) = hsm::verdict(message)? else {
-            return Ok(Welcome::Continue(Vec::new()));
-        };
-        (self.acknowledge_every, self.lite_values, self.is_welcome) =
-            (acknowledge_every, layout.lite_values, true);
+        self.welcome = hsm::verdict(message)?;
         // Each channel has its mode before there is anything on it.
-        Ok(Welcome::Accepted(hsm::modes().map(Message::from).into()))
+        let modes = hsm::modes().map(Message::from).into();
+        Ok(if self.welcome.is_some() { Welcome::Accepted(modes) } else { Welcome::Continue(Vec::new()) })
     }
 
     fn receive(
@@ -273,6 +270,6 @@ impl Protocol for FyersFeed {
     }
 
     fn lost(&mut self, error: AdapterError) -> AdapterError {
-        if self.is_welcome { error } else { hsm::unanswered(&error) }
+        if self.welcome.is_some() { error } else { hsm::unanswered(&error) }
     }
 }

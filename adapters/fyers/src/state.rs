@@ -1,7 +1,7 @@
 //! What is known of each topic that is subscribed: records hold only what has changed, under numbers of the connection.
 //! Pure, and bounded: there is room for nothing that was not asked for.
 
-use adapter_sdk::{ist::OFFSET_SECONDS, read};
+use adapter_sdk::{ist::day_number, read};
 use rustc_hash::FxHashMap;
 
 use crate::{
@@ -19,8 +19,10 @@ const MAX_PRECISION: u8 = 9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Values {
     raw: [i32; MAX_VALUES],
-    multiplier: u16,
-    precision: u8,
+    /// As the broker sent it.
+    pub multiplier: u16,
+    /// As the broker sent it.
+    pub precision: u8,
     is_known: bool,
 }
 
@@ -35,16 +37,6 @@ impl Values {
     /// Whether there is none: the broker has announced the topic and said nothing of it yet.
     pub fn is_empty(&self) -> bool {
         self.raw.iter().all(|value| *value == ABSENT)
-    }
-
-    /// As the broker sent it.
-    pub const fn multiplier(&self) -> u16 {
-        self.multiplier
-    }
-
-    /// As the broker sent it.
-    pub const fn precision(&self) -> u8 {
-        self.precision
     }
 
     /// What a price of this feed is to be divided by; none when it would have more than nine decimal places.
@@ -92,9 +84,7 @@ pub(crate) const fn feed_time(feed: Feed) -> Option<usize> {
 
 /// The day in India of a time of the broker's, in days since 1970.
 fn day(seconds: i32) -> Option<u64> {
-    const DAY_SECONDS: u64 = 86_400;
-    let seconds = read::seconds(seconds.cast_unsigned().into())? / 1_000_000_000;
-    Some((seconds + OFFSET_SECONDS.unsigned_abs()) / DAY_SECONDS)
+    read::seconds(seconds.cast_unsigned().into()).map(day_number)
 }
 
 /// What has changed of an instrument since it was last published.
@@ -232,7 +222,7 @@ impl Topics {
         self.by_topic.len()
     }
 
-    /// Whether there is none.
+    /// Whether nothing is subscribed.
     pub fn is_empty(&self) -> bool {
         self.by_topic.is_empty()
     }

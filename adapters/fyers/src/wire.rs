@@ -144,15 +144,6 @@ pub enum Record<'a> {
     },
 }
 
-impl Record<'_> {
-    /// The broker's number of the topic.
-    pub const fn id(&self) -> u16 {
-        match self {
-            Self::Snapshot { id, .. } | Self::Update { id, .. } => *id,
-        }
-    }
-}
-
 /// Integers of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Values<'a>(&'a [u8]);
@@ -313,8 +304,9 @@ mod tests {
         let message = parse("0000 06 00000009 0003 4c 0001 00000005 58 4c 0001 00000006").unwrap();
         let Ok(Frame::Data(data)) = Frame::parse(&message, 1) else { panic!("no data") };
         assert_eq!(data.number, 9);
-        let records: Vec<_> = data.records.map(|record| record.map(|record| record.id())).collect();
-        assert_eq!(records, [Ok(1), Err(WireError::UnknownRecord(b'X'))]);
+        let records: Vec<_> = data.records.collect();
+        let first = Record::Update { id: 1, values: Values(&[0, 0, 0, 5]) };
+        assert_eq!(records, [Ok(first), Err(WireError::UnknownRecord(b'X'))]);
         let message = parse("0000 06 00000009 0001 4c 0001 00000005 00").unwrap();
         let Ok(Frame::Data(data)) = Frame::parse(&message, 1) else { panic!("no data") };
         assert_eq!(data.records.last(), Some(Err(WireError::TooLong(1))));

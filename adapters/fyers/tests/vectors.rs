@@ -80,8 +80,8 @@ impl Counts {
     fn state(&mut self, id: &Value, feed: Feed, values: &Values, expected: &Value) {
         let mut expected = expected.as_object().unwrap().clone();
         let mut take = |name: &str| expected.remove(name).map(|value| value.as_i64().unwrap());
-        assert_eq!(take("multiplier"), Some(values.multiplier().into()), "{id}");
-        assert_eq!(take("precision"), Some(values.precision().into()), "{id}");
+        assert_eq!(take("multiplier"), Some(values.multiplier.into()), "{id}");
+        assert_eq!(take("precision"), Some(values.precision.into()), "{id}");
         self.fields += 2;
         let places =
             [21, 6, 30][[Feed::Scrip, Feed::Index, Feed::Depth].iter().position(|one| *one == feed).unwrap()];

@@ -217,11 +217,11 @@ impl Publisher {
             if let Some(at) = book.feed_time.and_then(read::of_any_unit) {
                 tick = tick.exchange_ts_ns(at);
             }
-            if let Some(quantity) = book.total_buy.and_then(total) {
-                tick = tick.total_buy_quantity(quantity);
-            }
-            if let Some(quantity) = book.total_sell.and_then(total) {
-                tick = tick.total_sell_quantity(quantity);
+            let totals: [(_, fn(Tick, i64) -> Tick); 2] =
+                [(book.total_buy, Tick::total_buy_quantity), (book.total_sell, Tick::total_sell_quantity)];
+            for (quantity, set) in totals {
+                let quantity = quantity.and_then(|quantity| read::quantity(i64::try_from(quantity).ok()?));
+                tick = quantity.map_or(tick, |quantity| set(tick, quantity));
             }
             book.levels((*levels).into(), buy, sell);
             sink.depth(&tick, buy, sell);
@@ -270,10 +270,6 @@ fn tick(
         sink.beside_book(&tick);
     }
     Ok(())
-}
-
-fn total(quantity: u64) -> Option<i64> {
-    read::quantity(i64::try_from(quantity).ok()?)
 }
 
 /// A tick of what is known of an instrument. It is all that there is to know, an image, once its prices are known: records

@@ -2,6 +2,7 @@
 
 use adapter_sdk::{
     Level,
+    ist::day_number,
     read::{self, Sign},
 };
 
@@ -99,6 +100,13 @@ impl Book {
         }
     }
 
+    /// Whether a change is of another day than the book: changes of today do not belong into a book of yesterday.
+    fn is_over(&self, feed: &MarketFeed<'_>) -> bool {
+        let day = |at: Option<u64>| read::of_any_unit(at?).map(day_number);
+        day(self.feed_time)
+            .is_some_and(|before| feed.feed_time.is_some() && day(feed.feed_time) != Some(before))
+    }
+
     fn take(
         &mut self,
         feed: &MarketFeed<'_>,
@@ -106,9 +114,10 @@ impl Book {
         is_next: bool,
     ) -> Result<Option<News<'_>>, TbtError> {
         let mut has_gap = false;
+        let is_missing = !is_next && feed.sequence != self.sequence.wrapping_add(1);
         if is_snapshot {
             *self = Self { state: State::Whole, ticker: std::mem::take(&mut self.ticker), ..Self::new("") };
-        } else if self.state == State::Whole && !is_next && feed.sequence != self.sequence.wrapping_add(1) {
+        } else if self.state == State::Whole && (is_missing || self.is_over(feed)) {
             self.state = State::Broken;
             has_gap = true;
         }

@@ -1,12 +1,10 @@
 //! The socket of fifty levels: a connection beside the data socket, which comes and goes without it.
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use adapter_sdk::{
     AdapterError, Backoff,
-    ist::OFFSET_SECONDS,
     net::{Beside, BesideEvent, Heartbeat, Http, Message, WebSocket, WebSocketRequest},
-    read,
     tracing::{debug, warn},
 };
 use serde::Deserialize;
@@ -47,8 +45,6 @@ pub(crate) struct Symbol {
     pub(crate) is_granted: bool,
     /// By when its book must be whole.
     pub(crate) due: Option<Instant>,
-    /// The day in India, in days since 1970, of which its book is.
-    day: Cell<Option<u64>>,
 }
 
 /// What came.
@@ -91,13 +87,7 @@ impl Fifty {
             return;
         }
         let due = Some(Instant::now() + self.snapshot_limit);
-        self.symbols.push(Symbol {
-            ticker: ticker.to_owned(),
-            topic,
-            is_granted: true,
-            due,
-            day: Cell::new(None),
-        });
+        self.symbols.push(Symbol { ticker: ticker.to_owned(), topic, is_granted: true, due });
         self.books.want(ticker);
         match self.socket.socket() {
             Some(socket) => begin(socket, &[ticker]),
@@ -162,23 +152,13 @@ impl Fifty {
         }
         let mut gaps = Vec::new();
         let symbols = &self.symbols;
-        let of = |book: &Book| symbols.iter().position(|symbol| symbol.ticker == book.ticker);
-        let taken = self.books.apply(&message, |news| match news {
-            News::Changed(book) => {
-                let Some((place, symbol)) = of(book).and_then(|place| Some((place, symbols.get(place)?)))
-                else {
-                    return;
-                };
-                let day = book.feed_time.and_then(day);
-                let before = symbol.day.replace(day);
-                // Changes of today do not belong into a book of yesterday.
-                if before.is_some() && day != before && !message.is_snapshot {
-                    gaps.push(place);
-                } else {
-                    changed.push(symbol.topic);
-                }
+        let taken = self.books.apply(&message, |news| {
+            let (News::Changed(book) | News::Gap(book)) = news;
+            let Some(place) = symbols.iter().position(|symbol| symbol.ticker == book.ticker) else { return };
+            match news {
+                News::Changed(_) => changed.extend(symbols.get(place).map(|symbol| symbol.topic)),
+                News::Gap(_) => gaps.push(place),
             }
-            News::Gap(book) => gaps.extend(of(book)),
         });
         for place in gaps {
             let (Some(symbol), Some(socket)) = (self.symbols.get_mut(place), self.socket.socket()) else {
@@ -186,7 +166,6 @@ impl Fifty {
             };
             warn!("A change of a book of fifty levels is missing; asking for the whole book");
             self.books.want(&symbol.ticker);
-            symbol.day.set(None);
             socket.queue(depth(-1, &[&symbol.ticker]));
             begin(socket, &[&symbol.ticker]);
             symbol.due = Some(Instant::now() + self.snapshot_limit);
@@ -207,7 +186,6 @@ impl Fifty {
                     for symbol in &mut self.symbols {
                         self.books.want(&symbol.ticker);
                         symbol.due = None;
-                        symbol.day.set(None);
                     }
                     return Event::Lost;
                 }
@@ -219,13 +197,6 @@ impl Fifty {
             }
         }
     }
-}
-
-/// The day in India of a time of the broker's, in days since 1970.
-fn day(at: u64) -> Option<u64> {
-    const DAY_SECONDS: u64 = 86_400;
-    let seconds = read::of_any_unit(at)? / 1_000_000_000;
-    Some((seconds + OFFSET_SECONDS.unsigned_abs()) / DAY_SECONDS)
 }
 
 /// Subscribes. A channel says nothing before it is resumed.
