@@ -2,7 +2,7 @@
 
 use adapter_sdk::{
     AdapterError, Credentials, Login,
-    login::copied,
+    login::{Unfinished, answer, copied},
     net::{Http, push_encoded},
 };
 use serde::Deserialize;
@@ -31,39 +31,33 @@ pub(crate) async fn step(
     settings: &Settings,
     fields: &Credentials,
 ) -> Result<Login, AdapterError> {
+    log_in(http, settings, fields).await.or_else(Unfinished::into_login)
+}
+
+async fn log_in(http: &Http, settings: &Settings, fields: &Credentials) -> Result<Login, Unfinished> {
     let filled = |name| fields.filled(name);
     let stored = filled("access_token").or_else(|| filled("auth_token"));
     let joined = stored.and_then(|token| token.split_once(':')).map(|(app, _)| app);
-    let Some(app_id) = filled("app_id").or_else(|| filled("api_key")).or(joined) else {
-        return Ok(Login::ask(
-            "api_key",
+    let known = filled("app_id").or_else(|| filled("api_key")).or(joined);
+    let ask = || {
+        answer(
+            fields,
+            &["api_key"],
             "The App ID of your app on myapi.fyers.in, such as XXXXXXXXXX-100",
-            None,
             false,
-        ));
+        )
     };
-    let Some(secret) = filled("api_secret") else {
-        return Ok(Login::ask("api_secret", "The Secret ID of the same app", None, true));
-    };
-    let Some(redirect_uri) = filled("redirect_uri") else {
-        return Ok(Login::ask(
-            "redirect_uri",
-            "The redirect URL of the same app, letter by letter",
-            None,
-            false,
-        ));
-    };
-    let Some(answer) = filled("auth_code") else {
+    let app_id = known.map_or_else(ask, Ok)?;
+    let secret = answer(fields, &["api_secret"], "The Secret ID of the same app", true)?;
+    let wanted = "The redirect URL of the same app, letter by letter";
+    let redirect_uri = answer(fields, &["redirect_uri"], wanted, false)?;
+    let Some(copied) = filled("auth_code") else {
         let message = "Log in on this page. It leads to the address of your app; copy the whole address, or the auth_code \
                        in it. It works once, and for a few minutes";
-        return Ok(Login::ask(
-            "auth_code",
-            message,
-            Some(page(&settings.api_url, app_id, redirect_uri)),
-            true,
-        ));
+        let page = page(&settings.api_url, app_id, redirect_uri);
+        return Ok(Login::ask("auth_code", message, Some(page), true));
     };
-    let access_token = exchange(http, settings, app_id, secret, auth_code(answer)?).await?;
+    let access_token = exchange(http, settings, app_id, secret, auth_code(copied)?).await?;
     Ok(Login::done([
         ("access_token", access_token.as_str().to_owned()),
         ("api_key", app_id.to_owned()),

@@ -1,7 +1,7 @@
 //! What is known of each topic that is subscribed: records hold only what has changed, under numbers of the connection.
 //! Pure, and bounded: there is room for nothing that was not asked for.
 
-use adapter_sdk::{ist::OFFSET_SECONDS, read};
+use adapter_sdk::{ist::day_number, read};
 use rustc_hash::FxHashMap;
 
 use crate::{
@@ -19,8 +19,10 @@ const MAX_PRECISION: u8 = 9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Values {
     raw: [i32; MAX_VALUES],
-    multiplier: u16,
-    precision: u8,
+    /// As the broker sent it.
+    pub multiplier: u16,
+    /// As the broker sent it.
+    pub precision: u8,
     is_known: bool,
 }
 
@@ -35,16 +37,6 @@ impl Values {
     /// Whether there is none: the broker has announced the topic and said nothing of it yet.
     pub fn is_empty(&self) -> bool {
         self.raw.iter().all(|value| *value == ABSENT)
-    }
-
-    /// As the broker sent it.
-    pub const fn multiplier(&self) -> u16 {
-        self.multiplier
-    }
-
-    /// As the broker sent it.
-    pub const fn precision(&self) -> u8 {
-        self.precision
     }
 
     /// What a price of this feed is to be divided by; none when it would have more than nine decimal places.
@@ -82,7 +74,7 @@ const fn places(feed: Feed) -> usize {
 const OPEN_INTEREST: usize = 12;
 
 /// Place of the exchange's time.
-const fn feed_time(feed: Feed) -> Option<usize> {
+pub(crate) const fn feed_time(feed: Feed) -> Option<usize> {
     match feed {
         Feed::Scrip => Some(3),
         Feed::Index => Some(2),
@@ -92,9 +84,34 @@ const fn feed_time(feed: Feed) -> Option<usize> {
 
 /// The day in India of a time of the broker's, in days since 1970.
 fn day(seconds: i32) -> Option<u64> {
-    const DAY_SECONDS: u64 = 86_400;
-    let seconds = read::seconds(seconds.cast_unsigned().into())? / 1_000_000_000;
-    Some((seconds + OFFSET_SECONDS.unsigned_abs()) / DAY_SECONDS)
+    read::seconds(seconds.cast_unsigned().into()).map(day_number)
+}
+
+/// What has changed of an instrument since it was last published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fresh {
+    /// Values of `sf` or `if`.
+    pub prices: bool,
+    /// Values of `dp`.
+    pub book: bool,
+}
+
+impl Fresh {
+    /// Prices alone.
+    pub const PRICES: Self = Self { prices: true, book: false };
+
+    /// Whether a feed has changed.
+    pub const fn has(self, feed: Feed) -> bool {
+        match feed {
+            Feed::Depth => self.book,
+            Feed::Scrip | Feed::Index => self.prices,
+        }
+    }
+
+    /// Whether anything has.
+    pub const fn is_any(self) -> bool {
+        self.prices || self.book
+    }
 }
 
 /// An instrument that is subscribed.
@@ -102,44 +119,64 @@ fn day(seconds: i32) -> Option<u64> {
 pub struct Instrument {
     topic: Topic,
     /// Of `sf` or `if`.
-    prices: Values,
+    prices: Part,
     /// Of `dp`.
-    book: Values,
-    wants_prices: bool,
-    wants_book: bool,
+    book: Part,
+    fresh: Fresh,
     /// Counts who had this place, so that a number of the broker never means its next tenant.
     generation: u32,
 }
 
+/// One feed of an instrument.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    values: Values,
+    is_wanted: bool,
+}
+
+impl Part {
+    const NONE: Self = Self { values: Values::NONE, is_wanted: false };
+}
+
 impl Instrument {
+    const fn new(topic: Topic, generation: u32) -> Self {
+        let fresh = Fresh { prices: false, book: false };
+        Self { topic, prices: Part::NONE, book: Part::NONE, fresh, generation }
+    }
+
     /// Its topic.
     pub const fn topic(&self) -> &Topic {
         &self.topic
     }
 
+    /// Values of a feed; none before their snapshot.
+    pub fn known(&self, feed: Feed) -> Option<&Values> {
+        Some(&self.part(feed).values).filter(|values| values.is_known)
+    }
+
     /// Values of `sf` or `if`; none before their snapshot.
     pub fn prices(&self) -> Option<&Values> {
-        Some(&self.prices).filter(|values| values.is_known)
+        self.known(self.topic.prices())
     }
 
     /// Values of `dp`; none before their snapshot.
     pub fn book(&self) -> Option<&Values> {
-        Some(&self.book).filter(|values| values.is_known)
+        self.known(Feed::Depth)
     }
 
     /// Whether its book is subscribed too.
     pub const fn wants_book(&self) -> bool {
-        self.wants_book
+        self.book.is_wanted
     }
 
-    const fn wants(&self, feed: Feed) -> bool {
+    const fn part(&self, feed: Feed) -> &Part {
         match feed {
-            Feed::Depth => self.wants_book,
-            Feed::Scrip | Feed::Index => self.wants_prices,
+            Feed::Depth => &self.book,
+            Feed::Scrip | Feed::Index => &self.prices,
         }
     }
 
-    const fn values(&mut self, feed: Feed) -> &mut Values {
+    const fn part_mut(&mut self, feed: Feed) -> &mut Part {
         match feed {
             Feed::Depth => &mut self.book,
             Feed::Scrip | Feed::Index => &mut self.prices,
@@ -185,7 +222,7 @@ impl Topics {
         self.by_topic.len()
     }
 
-    /// Whether there is none.
+    /// Whether nothing is subscribed.
     pub fn is_empty(&self) -> bool {
         self.by_topic.is_empty()
     }
@@ -193,16 +230,11 @@ impl Topics {
     /// Takes records of a topic from now on. One that was wanted already loses everything but its last price: on a
     /// channel with another mode the rest may be old.
     pub fn want(&mut self, feed: Feed, topic: Topic) {
-        let place = match self.by_topic.get(&topic) {
-            Some(place) => *place,
-            None => self.settle(topic),
-        };
+        let known = self.by_topic.get(&topic).copied();
+        let place = known.unwrap_or_else(|| self.admit(topic));
         let Some(instrument) = at_mut(&mut self.instruments, place) else { return };
-        match feed {
-            Feed::Depth => instrument.wants_book = true,
-            Feed::Scrip | Feed::Index => instrument.wants_prices = true,
-        }
-        let values = instrument.values(feed);
+        let Part { values, is_wanted } = instrument.part_mut(feed);
+        *is_wanted = true;
         let last = values.raw.first().copied().filter(|_| feed != Feed::Depth);
         values.raw = [ABSENT; MAX_VALUES];
         if let (Some(first), Some(last)) = (values.raw.first_mut(), last) {
@@ -210,22 +242,14 @@ impl Topics {
         }
     }
 
-    fn settle(&mut self, topic: Topic) -> u32 {
-        let instrument = Instrument {
-            topic,
-            prices: Values::NONE,
-            book: Values::NONE,
-            wants_prices: false,
-            wants_book: false,
-            generation: 0,
-        };
+    fn admit(&mut self, topic: Topic) -> u32 {
         let place = if let Some(place) = self.free.pop() {
             if let Some(free) = at_mut(&mut self.instruments, place) {
-                *free = Instrument { generation: free.generation.wrapping_add(1), ..instrument };
+                *free = Instrument::new(topic, free.generation.wrapping_add(1));
             }
             place
         } else {
-            self.instruments.push(instrument);
+            self.instruments.push(Instrument::new(topic, 0));
             u32::try_from(self.instruments.len() - 1).unwrap_or(u32::MAX)
         };
         self.by_topic.insert(topic, place);
@@ -236,12 +260,8 @@ impl Topics {
     pub fn drop(&mut self, feed: Feed, topic: &Topic) {
         let Some(place) = self.by_topic.get(topic).copied() else { return };
         let Some(instrument) = at_mut(&mut self.instruments, place) else { return };
-        match feed {
-            Feed::Depth => instrument.wants_book = false,
-            Feed::Scrip | Feed::Index => instrument.wants_prices = false,
-        }
-        *instrument.values(feed) = Values::NONE;
-        if !instrument.wants_prices && !instrument.wants_book {
+        *instrument.part_mut(feed) = Part::NONE;
+        if !instrument.prices.is_wanted && !instrument.book.is_wanted {
             self.by_topic.remove(topic);
             self.free.push(place);
         }
@@ -253,12 +273,13 @@ impl Topics {
             Record::Snapshot { topic, .. } => {
                 let (feed, topic) = Topic::parse(topic)?;
                 let place = *self.by_topic.get(&topic)?;
-                self.get(place)?.wants(feed).then_some(Target { place, feed })
+                self.get(place)?.part(feed).is_wanted.then_some(Target { place, feed })
             }
-            Record::Update { id, .. } | Record::Lite { id, .. } => {
+            Record::Update { id, .. } => {
                 let known = self.by_id.get(usize::from(*id))?.as_ref()?;
                 let instrument = self.get(known.place)?;
-                let is_same = instrument.generation == known.generation && instrument.wants(known.feed);
+                let is_same =
+                    instrument.generation == known.generation && instrument.part(known.feed).is_wanted;
                 is_same.then_some(Target { place: known.place, feed: known.feed })
             }
         }
@@ -278,8 +299,8 @@ impl Topics {
             return false;
         };
         let generation = instrument.generation;
-        let values = instrument.values(feed);
-        match record {
+        let values = &mut instrument.part_mut(feed).values;
+        let is_news = match record {
             Record::Snapshot { id, values: new, multiplier, precision, .. } => {
                 *values =
                     Values { multiplier: *multiplier, precision: *precision, is_known: true, ..Values::NONE };
@@ -294,10 +315,25 @@ impl Topics {
                 true
             }
             // Without its snapshot nobody knows what its prices mean.
-            Record::Update { values: new, .. } | Record::Lite { values: new, .. } => {
-                values.is_known && values.update(feed, new.iter())
-            }
+            Record::Update { values: new, .. } => values.is_known && values.update(feed, new.iter()),
+        };
+        match feed {
+            Feed::Depth => instrument.fresh.book |= is_news,
+            Feed::Scrip | Feed::Index => instrument.fresh.prices |= is_news,
         }
+        is_news
+    }
+
+    /// What has changed of an instrument since [`Self::settle`].
+    pub fn fresh(&self, place: u32) -> Fresh {
+        self.get(place).map(|instrument| instrument.fresh).unwrap_or_default()
+    }
+
+    /// Nothing is fresh of an instrument any more; gives what was.
+    pub fn settle(&mut self, place: u32) -> Fresh {
+        at_mut(&mut self.instruments, place)
+            .map(|instrument| std::mem::take(&mut instrument.fresh))
+            .unwrap_or_default()
     }
 
     /// Forgets what was known of another day, if the record is the first one of a new day by the exchange's time: an update
@@ -307,15 +343,16 @@ impl Topics {
         let Record::Update { values: new, .. } = record else { return };
         let Some(at) = feed_time(target.feed) else { return };
         let Some(instrument) = at_mut(&mut self.instruments, target.place) else { return };
-        let known = instrument.prices.get(at).and_then(day);
+        let known = instrument.prices.values.get(at).and_then(day);
         let now = new.iter().nth(at).filter(|value| *value != ABSENT).and_then(day);
         if !matches!((known, now), (Some(known), Some(now)) if known < now) {
             return;
         }
-        let oi = instrument.prices.raw.get(OPEN_INTEREST).copied().filter(|_| target.feed == Feed::Scrip);
-        instrument.prices.raw = [ABSENT; MAX_VALUES];
-        instrument.book.raw = [ABSENT; MAX_VALUES];
-        if let (Some(place), Some(oi)) = (instrument.prices.raw.get_mut(OPEN_INTEREST), oi) {
+        let oi =
+            instrument.prices.values.raw.get(OPEN_INTEREST).copied().filter(|_| target.feed == Feed::Scrip);
+        instrument.prices.values.raw = [ABSENT; MAX_VALUES];
+        instrument.book.values.raw = [ABSENT; MAX_VALUES];
+        if let (Some(place), Some(oi)) = (instrument.prices.values.raw.get_mut(OPEN_INTEREST), oi) {
             *place = oi;
         }
     }
