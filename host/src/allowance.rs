@@ -35,6 +35,19 @@ impl Allowance {
         self.left.max(0.0) as u32
     }
 
+    /// How long until so much may be spent; none when it may be now.
+    pub fn wait_for(&mut self, count: u32, now: Instant) -> Option<Duration> {
+        self.earn(now);
+        let missing = f64::from(count) - self.left;
+        (missing > 0.0).then(|| Duration::from_secs_f64(missing / self.per_second))
+    }
+
+    /// Whether half of the burst is there.
+    pub fn is_half_full(&mut self, now: Instant) -> bool {
+        self.earn(now);
+        self.left * 2.0 >= self.burst
+    }
+
     /// Spends it, into debt if there is not so much. Gives the time until the debt is paid.
     pub fn spend(&mut self, count: u32, now: Instant) -> Option<Duration> {
         self.earn(now);
@@ -63,5 +76,17 @@ mod tests {
         let later = start + Duration::from_secs(1);
         assert!(allowance.has(500, later) && !allowance.has(501, later));
         assert!(!allowance.has(2_001, start + Duration::from_hours(1)), "no more than the burst is saved");
+    }
+
+    #[test]
+    fn it_says_how_long_to_wait_for_so_much_and_when_half_of_it_is_back() {
+        let (mut allowance, start) = (Allowance::new(10, 5), Instant::now());
+        assert_eq!(allowance.wait_for(5, start), None);
+        assert_eq!(allowance.spend(5, start), None);
+        assert_eq!(allowance.wait_for(1, start), Some(Duration::from_millis(100)));
+        allowance.spend(10, start);
+        assert_eq!(allowance.wait_for(1, start), Some(Duration::from_millis(1_100)));
+        let later = |ms| start + Duration::from_millis(ms);
+        assert!(!allowance.is_half_full(later(1_240)) && allowance.is_half_full(later(1_260)));
     }
 }

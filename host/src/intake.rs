@@ -4,7 +4,7 @@
 //! An intake is a queue in order, bounded in bytes, with a conflated overflow behind it: while the router keeps up, every
 //! tick passes; when it does not, ticks of one instrument merge, and the router finds the newest of each.
 //!
-//! Lock order: `Intake::state`, then `Doorbell::ready`. Both are held for a copy of a batch at most, never over an await.
+//! Lock order: `Intake::state`, then `Doorbell::ready` or `Doorbell::settled`. All are held for a copy of a batch at most, never over an await.
 
 use std::{
     collections::VecDeque,
@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 
 use crate::{
     book::{Entry, moment},
+    calendar::Moments,
     metrics::FeedCounters,
     model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote},
 };
@@ -30,8 +31,8 @@ pub const QUEUE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 /// Instruments in the overflow of one feed, 30 MiB of them: more than any broker serves on one account.
 pub const OVERFLOW_LIMIT: usize = 131_072;
 
-/// Ticks of different slots of this length merge only where there is no room to keep them apart: between them a trading
-/// day may begin, of which an intake knows nothing, and no frame mixes two of those. They begin at full minutes.
+/// Ticks of different slots of this length merge only where it is known that no trading day begins between them
+/// ([`Doorbell::settle`]), or where there is no room to keep them apart: no frame mixes two of those. Days begin at full minutes.
 const MINUTE_NS: u64 = 60_000_000_000;
 
 /// A batch as it was published.
@@ -96,6 +97,7 @@ struct State {
 pub struct Doorbell {
     ready: Mutex<Vec<Arc<Intake>>>,
     notify: Notify,
+    settled: Mutex<Moments>,
 }
 
 impl Doorbell {
@@ -115,6 +117,16 @@ impl Doorbell {
     /// A ring that is not returned stays.
     pub async fn rung(&self) {
         self.notify.notified().await;
+    }
+
+    /// Says between which moments no trading day begins, of whatever exchange: ticks of those may merge. None at first.
+    pub fn settle(&self, moments: Moments) {
+        *self.settled.lock() = moments;
+    }
+
+    /// What was said so.
+    pub fn settled(&self) -> Moments {
+        *self.settled.lock()
     }
 
     /// Moves the feeds that have something into `ready`.
@@ -250,8 +262,14 @@ impl Intake {
                 batches.extend(store(None));
             } else {
                 // Once something overflowed, everything after it does, or an older value would overtake a newer one.
-                let mut overflow =
-                    Overflow { entries: overflow, places: overflow_places, conflated: 0, beyond_limit: 0 };
+                let settled = self.doorbell.settled();
+                let mut overflow = Overflow {
+                    entries: overflow,
+                    places: overflow_places,
+                    settled,
+                    conflated: 0,
+                    beyond_limit: 0,
+                };
                 store(Some(&mut overflow));
                 self.counters.conflated_intake.add(overflow.conflated);
                 self.counters.dropped_unsubscribed.add(overflow.beyond_limit);
@@ -311,6 +329,8 @@ pub fn depth_levels<'a>(
 struct Overflow<'a> {
     entries: &'a mut Vec<Merged>,
     places: &'a mut FxHashMap<u32, usize>,
+    /// Between these moments no trading day begins.
+    settled: Moments,
     conflated: u64,
     beyond_limit: u64,
 }
@@ -321,11 +341,18 @@ impl Overflow<'_> {
         let has_room = self.entries.len() < OVERFLOW_LIMIT;
         // The last half is for instruments of which there is nothing yet.
         let may_stand_apart = self.entries.len() < OVERFLOW_LIMIT / 2;
+        let settled = self.settled;
+        // By the minute alone, sources with two clocks (some of their ticks have the exchange's time, and others none) would
+        // stand apart at each change between them.
+        let is_one_day = |other_ns: u64| {
+            other_ns / MINUTE_NS == at_ns / MINUTE_NS
+                || (settled.contains(other_ns) && settled.contains(at_ns))
+        };
         let merged = self
             .places
             .get(&instrument)
             .and_then(|&at| self.entries.get_mut(at))
-            .filter(|merged| !may_stand_apart || merged.entry.moment() / MINUTE_NS == at_ns / MINUTE_NS);
+            .filter(|merged| !may_stand_apart || is_one_day(merged.entry.moment()));
         if let Some(merged) = merged {
             merged.mode = merged.mode.max(mode);
             merged.missed = merged.missed.saturating_add(1);

@@ -22,7 +22,7 @@ use self::{
     topic::Topic,
 };
 use crate::{
-    calendar::{Calendar, Calendars},
+    calendar::{Calendar, Calendars, Moments},
     clock::{self, Clock},
     intake::{Batch, Intake, Merged, depth_levels},
     mailbox::{Mailbox, SessionId, Times, Update},
@@ -39,6 +39,9 @@ pub const MAX_SHARDS: usize = 64;
 /// Bytes of ticks that a feed may bring in one turn: 4,096 LTP ticks, a few milliseconds of work. What it has beyond
 /// them waits until the others had their turn, so that a flood of one adapter is no delay for all.
 const TURN_BYTES: usize = 256 * 1024;
+
+/// Pause between two looks at the calendar for the trading day while it knows of none, in nanoseconds.
+const SETTLE_EVERY_NS: u64 = 1_000_000_000;
 
 /// Updates gathered for a shard before they are handed over.
 const POST_EVERY: usize = 512;
@@ -73,6 +76,9 @@ pub struct Router {
     calendars: Calendars,
     /// The one by which the topics know their trading days.
     calendar: Arc<Calendar>,
+    /// Between which moments no trading day begins by it, as the intakes were told, and when that was looked up.
+    settled: Moments,
+    settled_at_ns: u64,
     // Kept between turns for their capacity.
     ready: Vec<Arc<Intake>>,
     taken: Vec<(Arc<Intake>, Vec<Batch>)>,
@@ -95,6 +101,8 @@ impl Router {
             out: Outgoing { shards, scratch: Vec::with_capacity(4_096), options, server, time_of_day_ns: 0 },
             streams: 0,
             calendar: calendars.present(),
+            settled: Moments::NONE,
+            settled_at_ns: 0,
             calendars,
             ready: Vec::new(),
             taken: Vec::new(),
@@ -112,6 +120,10 @@ impl Router {
         let mut ready = std::mem::take(&mut self.ready);
         let mut taken = std::mem::take(&mut self.taken);
         let mut commands = std::mem::take(&mut self.commands);
+        let now_ns = self.out.time_of_day_ns;
+        if !self.settled.contains(now_ns) && now_ns.abs_diff(self.settled_at_ns) >= SETTLE_EVERY_NS {
+            self.settle(handle);
+        }
         handle.doorbell.take_ready(&mut ready);
         for intake in ready.drain(..) {
             let mut batches = Vec::new();
@@ -129,6 +141,7 @@ impl Router {
         }
         if self.calendars.has_another(&self.calendar) {
             self.recheck_days();
+            self.settle(handle);
         }
         for (intake, batches) in taken.drain(..) {
             for batch in &batches {
@@ -278,6 +291,14 @@ impl Router {
         for topic in self.topics.iter_mut().flatten() {
             topic.recheck_days(self.feeds.get(&topic.feed).is_some_and(|feed| feed.has_hours));
         }
+    }
+
+    /// Tells the intakes which ticks are of one trading day at present.
+    #[cold]
+    fn settle(&mut self, handle: &RouterHandle) {
+        self.settled_at_ns = self.out.time_of_day_ns;
+        self.settled = self.calendar.settled_around(self.settled_at_ns);
+        handle.doorbell.settle(self.settled);
     }
 
     fn advance(&mut self, now: Nanos) {

@@ -151,6 +151,7 @@ impl HostStatus {
                         skipped: list.skipped,
                         troubles: (list.troubles.len() as u64).saturating_add(list.more_troubles),
                         fetched_at: list.fetched_at,
+                        oldest_at: list.oldest_at,
                     }),
                     connections: status.connections.len() as u64,
                     sessions: feed.members() as u64,

@@ -143,6 +143,10 @@ impl DhanFeed {
                 for (instrument, granted) in holders {
                     let depth = if is_deep { granted } else { LIVE_LEVELS };
                     sink.outcome(instrument, Ok(Grant { depth }));
+                    if !is_deep {
+                        // What is fed no more must not stand there until the live feed brings its first book.
+                        sink.depth(&Tick::new(instrument), &[], &[]);
+                    }
                     live.ask(instrument, key, upstream(Mode::Depth, key.segment, is_deep));
                 }
             }

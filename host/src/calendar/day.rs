@@ -12,8 +12,8 @@ pub struct TradingDay {
     pub moments: Moments,
 }
 
-/// Moments from one until another, in nanoseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Moments from one until another, in nanoseconds since the Unix epoch. By default not one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moments {
     from_ns: u64,
     span_ns: u64,
@@ -30,6 +30,12 @@ impl Moments {
         Self { from_ns, span_ns: until_ns.saturating_sub(from_ns) }
     }
 
+    /// Those that are among both.
+    fn and(self, other: Self) -> Self {
+        let until = |moments: Self| moments.from_ns.saturating_add(moments.span_ns);
+        Self::new(self.from_ns.max(other.from_ns), until(self).min(until(other)))
+    }
+
     /// Whether this moment is one of them. One comparison: it is asked for each tick.
     #[inline]
     pub const fn contains(self, at_ns: u64) -> bool {
@@ -42,6 +48,15 @@ impl Calendar {
     /// stops, as far as is known, or where none was within 40 days.
     pub fn trading_day(&self, exchange: &str, at_ns: u64) -> Option<TradingDay> {
         self.by_exchange.get(exchange).and_then(|place| self.markets.get(*place))?.trading_day(at_ns)
+    }
+
+    /// Moments around this one between which no trading day begins, of whatever exchange. None where a market has not had a day
+    /// within 40 days, and may begin one.
+    pub fn settled_around(&self, at_ns: u64) -> Moments {
+        let mut with_days = self.markets.iter().filter(|market| !market.is_always_open);
+        with_days
+            .try_fold(Moments::ALL, |all, market| Some(all.and(market.trading_day(at_ns)?.moments)))
+            .unwrap_or(Moments::NONE)
     }
 }
 
@@ -117,5 +132,27 @@ mod tests {
         for at_ns in [0, 1, u64::MAX / 2, u64::MAX] {
             Calendar::built_in().trading_day("NSE", at_ns);
         }
+    }
+
+    #[test]
+    fn no_day_of_any_exchange_begins_within_what_is_settled() {
+        let calendar = Calendar::built_in();
+        // A Wednesday without holidays.
+        let noon = at("2026-11-25", "12:00");
+        let settled = calendar.settled_around(noon);
+        assert!(settled.contains(noon) && settled.contains(at("2026-11-25", "23:00")));
+        for exchange in ["NSE", "MCX", "CDS"] {
+            let day = calendar.trading_day(exchange, noon).unwrap().moments;
+            for moment in [at("2026-11-25", "07:00"), at("2026-11-25", "09:30"), at("2026-11-26", "09:30")] {
+                assert!(!settled.contains(moment) || day.contains(moment), "{exchange} {moment}");
+            }
+        }
+        assert!(!settled.contains(at("2026-11-26", "09:30")) && !settled.contains(at("2026-11-24", "12:00")));
+        let [early, late] = [Moments::new(10, 20), Moments::new(15, 30)];
+        assert_eq!(
+            (early.and(late), early.and(Moments::new(40, 50)).contains(40)),
+            (Moments::new(15, 20), false)
+        );
+        assert_eq!(early.and(Moments::ALL), early);
     }
 }

@@ -28,8 +28,12 @@ pub struct ListReport {
     pub instruments: u64,
     /// Rows that could not be read and were left out.
     pub skipped: u64,
-    /// When it was made or fetched, in seconds since the Unix epoch; 0 when nobody knows.
+    /// When it was made or fetched, in seconds since the Unix epoch; 0 when nobody knows. Of several files the newest.
     pub fetched_at: u64,
+    /// The same of its oldest rows.
+    pub oldest_at: u64,
+    /// The segment that those are of, at most 64 bytes; empty where all are of one list.
+    pub oldest_segment: String,
     /// What is wrong with it, at most 32 of them; empty when it is whole.
     pub troubles: Vec<ListTrouble>,
     /// Troubles beyond those.
@@ -60,6 +64,10 @@ struct Said {
     #[serde(default)]
     fetched_at: u64,
     #[serde(default)]
+    oldest_at: u64,
+    #[serde(default)]
+    oldest_segment: String,
+    #[serde(default)]
     troubles: Vec<SaidTrouble>,
 }
 
@@ -76,7 +84,7 @@ struct SaidTrouble {
 impl ListReport {
     /// Reads what an adapter said; `redact` takes secrets out of a text. None when it makes no sense.
     pub(super) fn read(json: &str, redact: impl Fn(&str) -> Cow<'_, str>) -> Option<Self> {
-        let Said { is_whole, instruments, skipped, fetched_at, troubles } =
+        let Said { is_whole, instruments, skipped, fetched_at, oldest_at, oldest_segment, troubles } =
             serde_json::from_str(json).ok()?;
         let all = troubles.len();
         let troubles: Vec<ListTrouble> = troubles
@@ -96,6 +104,9 @@ impl ListReport {
             instruments,
             skipped,
             fetched_at,
+            // An adapter that says nothing of it has one list, of one age.
+            oldest_at: if oldest_at == 0 { fetched_at } else { oldest_at },
+            oldest_segment: tidy(&redact(&oldest_segment), MAX_SEGMENT_BYTES),
             troubles,
             more_troubles,
         })
@@ -159,6 +170,12 @@ mod tests {
         );
         let whole = r#"{"is_whole":true,"instruments":9,"skipped":0,"fetched_at":1764500000,"troubles":[]}"#;
         assert_eq!(read(whole).unwrap().trouble(), None);
+        assert_eq!(read(whole).unwrap().oldest_at, 1_764_500_000, "all is of one age");
+        assert_eq!(read(whole).unwrap().oldest_segment, "");
+        let mixed =
+            r#"{"is_whole":false,"fetched_at":1764500000,"oldest_at":1764400000,"oldest_segment":"CDS\n"}"#;
+        let mixed = read(mixed).unwrap();
+        assert_eq!((mixed.oldest_at, mixed.oldest_segment.as_str()), (1_764_400_000, "CDS "));
     }
 
     #[test]

@@ -140,6 +140,46 @@ fn ticks_of_two_minutes_are_kept_apart_in_order() {
     );
 }
 
+/// Ticks of one instrument, of which every other one has the exchange's time: some minutes ago, as of a rare trade.
+fn of_two_clocks(received: &[u64]) -> Vec<Quote> {
+    let quote = |(place, at_ns): (usize, &u64)| {
+        let exchange_ts_ns = at_ns - 5 * MINUTE_NS;
+        let clock = if place % 2 == 1 { field::EXCHANGE_TS } else { 0 };
+        let fields = field::LTP | clock;
+        let ltp = i64::try_from(place).unwrap();
+        Quote { instrument: 1, fields, exchange_ts_ns, received_ts_ns: *at_ns, ltp, ..Quote::default() }
+    };
+    received.iter().enumerate().map(quote).collect()
+}
+
+fn merged_of(intake: &Arc<Intake>, quotes: &[Quote]) -> Vec<(i64, u32)> {
+    fill(intake);
+    quotes.iter().for_each(|quote| _ = intake.offer_quote(std::slice::from_ref(quote)));
+    let mut batches = Vec::new();
+    intake.take(&mut batches);
+    let Some(Batch::Merged(merged)) = batches.pop() else { panic!("no overflow") };
+    merged.iter().map(|merged| (merged.entry.quote().ltp, merged.missed)).collect()
+}
+
+#[test]
+fn ticks_of_two_clocks_merge_within_a_trading_day_and_never_across_its_beginning() {
+    let calendar = crate::calendar::Calendar::built_in();
+    let at = |date: &str, time: &str| {
+        date.parse::<crate::calendar::date::Date>().unwrap().at(time.parse().unwrap())
+    };
+    let (noon, morning) = (at("2026-11-25", "12:00"), at("2026-11-26", "09:00"));
+    let day = |from: u64| -> Vec<u64> { (0..10).map(|minute| from + minute * MINUTE_NS).collect() };
+    // Nobody has said where days begin: each stands apart, as one may between any two.
+    assert_eq!(merged_of(&intake(), &of_two_clocks(&day(noon))).len(), 10);
+    let settled = intake();
+    settled.doorbell.settle(calendar.settled_around(noon));
+    assert_eq!(merged_of(&settled, &of_two_clocks(&day(noon))), [(9, 9)]);
+    // Until the day is over by the calendar of any exchange.
+    let across = merged_of(&settled, &of_two_clocks(&[day(noon), day(morning)].concat()));
+    assert_eq!(across.first(), Some(&(9, 9)));
+    assert!(across.len() > 2, "{across:?}");
+}
+
 #[test]
 fn where_there_is_no_room_the_newest_is_still_kept() {
     let intake = intake();

@@ -72,6 +72,8 @@ pub struct ListSample {
     pub troubles: u64,
     /// When it was made or fetched, in seconds since the Unix epoch.
     pub fetched_at: u64,
+    /// The same of its oldest rows.
+    pub oldest_at: u64,
 }
 
 /// Is told of all metrics. What comes after a family belongs to it, until the next one.
@@ -212,7 +214,7 @@ fn walk_feeds(feeds: &[FeedSample<'_>], states: &[&'static str], to: &mut dyn Fa
         }
     }
 
-    let columns: [ListColumn; 5] = [
+    let columns: [ListColumn; 6] = [
         (
             "list_whole",
             Kind::Gauge,
@@ -229,6 +231,12 @@ fn walk_feeds(feeds: &[FeedSample<'_>], states: &[&'static str], to: &mut dyn Fa
         ("list_fetched_ns", Kind::Time, "When the adapter's list was made or fetched.", |list| {
             list.fetched_at.saturating_mul(1_000_000_000)
         }),
+        (
+            "list_oldest_ns",
+            Kind::Time,
+            "When the oldest rows of the adapter's list were made or fetched.",
+            |list| list.oldest_at.saturating_mul(1_000_000_000),
+        ),
     ];
     for (field, kind, help, value) in columns {
         to.family(&name_of("feed", field, kind), kind, help);

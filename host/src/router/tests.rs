@@ -376,3 +376,18 @@ fn ten_million_interleaved_ticks_and_none_is_misrouted() {
 }
 
 mod days;
+
+#[test]
+fn intakes_are_told_which_ticks_are_of_one_trading_day() {
+    let mut rig = Rig::new(0, false);
+    let at = |date: &str, time: &str| {
+        date.parse::<crate::calendar::date::Date>().unwrap().at(time.parse().unwrap())
+    };
+    for (date, other) in [("2026-11-25", "2026-11-26"), ("2026-11-26", "2026-11-25")] {
+        rig.router.set_time_of_day(at(date, "12:00"));
+        rig.turn(0);
+        let settled = rig.router.settled;
+        assert!(settled.contains(at(date, "13:00")) && !settled.contains(at(other, "13:00")), "{date}");
+        assert_eq!(rig.handle.doorbell.settled(), settled);
+    }
+}

@@ -1,12 +1,12 @@
 //! What the requests of one client may cost. Pure: time is handed in.
 //!
-//! Buckets of tokens: for messages, with what they weigh, for the subscriptions that they begin or end, and for control frames. A
+//! An [`Allowance`] for each kind: for messages, with what they weigh, for the subscriptions that they begin or end, and for control frames. A
 //! client that has spent one is read slowly, so that nothing that it sends is lost; one that goes on for long is closed.
 
 use std::time::{Duration, Instant};
 
 use super::SessionSettings;
-use crate::protocol::request::Request;
+use crate::{allowance::Allowance, protocol::request::Request};
 
 /// How long a client may go on sending more messages than its rate before it is closed. A client that subscribes to 5,000
 /// symbols one by one needs 40 s of it.
@@ -42,8 +42,8 @@ impl Budget {
     /// That of a client without a key.
     pub(super) fn of_stranger(settings: &SessionSettings, now: Instant) -> Self {
         let (rate, burst) = STRANGERS_RATE;
-        let (rate, burst) = (rate.min(settings.messages_per_second), burst.min(settings.message_burst));
-        let messages = Bucket::new(rate, burst, MESSAGES_TOLERANCE, now);
+        let rate = (rate.min(settings.messages_per_second), burst.min(settings.message_burst));
+        let messages = Bucket::new(rate, MESSAGES_TOLERANCE, now);
         Self { messages, ..Self::new(settings, now) }
     }
 
@@ -52,9 +52,9 @@ impl Budget {
         let SessionSettings { messages_per_second, message_burst, entries_per_second, entry_burst, .. } =
             *settings;
         Self {
-            messages: Bucket::new(messages_per_second, message_burst, MESSAGES_TOLERANCE, now),
-            entries: Bucket::new(entries_per_second, entry_burst, ENTRIES_TOLERANCE, now),
-            control: Bucket::new(CONTROL_RATE.0, CONTROL_RATE.1, CONTROL_TOLERANCE, now),
+            messages: Bucket::new((messages_per_second, message_burst), MESSAGES_TOLERANCE, now),
+            entries: Bucket::new((entries_per_second, entry_burst), ENTRIES_TOLERANCE, now),
+            control: Bucket::new(CONTROL_RATE, CONTROL_TOLERANCE, now),
         }
     }
 
@@ -86,7 +86,7 @@ impl Budget {
 
     /// When the client, if it has to wait, is read again.
     pub(super) fn ready_at(&self) -> Option<Instant> {
-        self.messages.ready_at().max(self.entries.ready_at()).max(self.control.ready_at())
+        self.messages.ready_at.max(self.entries.ready_at).max(self.control.ready_at)
     }
 }
 
@@ -99,27 +99,28 @@ pub(super) fn entries_of(request: &Request) -> usize {
     }
 }
 
-/// Tokens that come back with time. It may be overdrawn by one spending.
+/// What may be spent of one kind, which one spending may overdraw, and for how long the client has been spending all of it.
 #[derive(Debug)]
 struct Bucket {
-    per_second: f64,
-    burst: f64,
-    tokens: f64,
-    filled_at: Instant,
+    allowance: Allowance,
     tolerance: Duration,
+    /// When the client, if it has to wait, may go on.
+    ready_at: Option<Instant>,
     exhausted_since: Option<Instant>,
 }
 
 impl Bucket {
-    fn new(per_second: u32, burst: u32, tolerance: Duration, now: Instant) -> Self {
-        let burst = f64::from(burst.max(1));
-        let per_second = f64::from(per_second.max(1));
-        Self { per_second, burst, tokens: burst, filled_at: now, tolerance, exhausted_since: None }
+    fn new((per_second, burst): (u32, u32), tolerance: Duration, now: Instant) -> Self {
+        let mut allowance = Allowance::new(per_second, burst);
+        // Its time begins here.
+        let ready_at = allowance.wait_for(1, now).map(|pause| now + pause);
+        Self { allowance, tolerance, ready_at, exhausted_since: None }
     }
 
     fn spend(&mut self, count: usize, now: Instant) -> Result<(), Overdrawn> {
         self.refill(now);
-        self.tokens -= f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        self.allowance.spend(u32::try_from(count).unwrap_or(u32::MAX), now);
+        self.look(now);
         if self.is_exhausted() {
             self.exhausted_since.get_or_insert(now);
         }
@@ -128,22 +129,19 @@ impl Bucket {
     }
 
     fn refill(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
-        self.tokens = (self.tokens + passed * self.per_second).min(self.burst);
-        self.filled_at = now;
+        self.look(now);
         // Quiet for long enough to be forgiven.
-        if self.tokens * 2.0 >= self.burst {
+        if self.allowance.is_half_full(now) {
             self.exhausted_since = None;
         }
     }
 
-    fn is_exhausted(&self) -> bool {
-        self.tokens < 1.0
+    fn look(&mut self, now: Instant) {
+        self.ready_at = self.allowance.wait_for(1, now).map(|pause| now + pause);
     }
 
-    fn ready_at(&self) -> Option<Instant> {
-        self.is_exhausted()
-            .then(|| self.filled_at + Duration::from_secs_f64((1.0 - self.tokens) / self.per_second))
+    const fn is_exhausted(&self) -> bool {
+        self.ready_at.is_some()
     }
 }
 
@@ -154,11 +152,10 @@ mod tests {
     const TEST: (u32, u32) = (10, 5);
 
     fn budget(start: Instant) -> Budget {
-        let (rate, burst) = TEST;
         Budget {
-            messages: Bucket::new(rate, burst, MESSAGES_TOLERANCE, start),
-            entries: Bucket::new(1_000, 20_000, ENTRIES_TOLERANCE, start),
-            control: Bucket::new(CONTROL_RATE.0, CONTROL_RATE.1, CONTROL_TOLERANCE, start),
+            messages: Bucket::new(TEST, MESSAGES_TOLERANCE, start),
+            entries: Bucket::new((1_000, 20_000), ENTRIES_TOLERANCE, start),
+            control: Bucket::new(CONTROL_RATE, CONTROL_TOLERANCE, start),
         }
     }
 
@@ -199,7 +196,7 @@ mod tests {
         let start = Instant::now();
         let mut budget = budget(start);
         budget.spend_message(1_023, start).unwrap();
-        assert!((budget.messages.tokens - 4.0).abs() < 0.01);
+        assert_eq!(budget.messages.allowance.left(start), 4);
         budget.spend_message(64 * 1_024, start).unwrap();
         assert_eq!(budget.ready_at(), Some(start + Duration::from_millis(6_200)));
     }

@@ -1,5 +1,6 @@
 //! Writes the log on a thread of its own. Whoever reads standard error may stop to, a pipe may be full and a disk slow: none
-//! of that holds up a thread that serves. Lines for which there is no room meanwhile are lost, and the log says how many.
+//! of that holds up a thread that serves. Lines for which there is no room meanwhile, and those that cannot be written, are lost;
+//! the log says how many, once it can be written again.
 
 use std::{
     io::{self, Write},
@@ -27,7 +28,10 @@ struct Inner {
 struct State {
     waiting: Vec<u8>,
     is_writing: bool,
+    /// Lines for which there was no room.
     lost: u64,
+    /// Lines that could not be written.
+    unwritten: u64,
 }
 
 impl Aside {
@@ -54,8 +58,9 @@ impl Aside {
 impl Inner {
     fn write(&self, mut to: impl Write) {
         let mut lines = Vec::new();
+        let mut is_torn = false;
         loop {
-            let lost = {
+            {
                 let mut state = self.state.lock();
                 state.is_writing = false;
                 self.changed.notify_all();
@@ -65,15 +70,60 @@ impl Inner {
                 lines.clear();
                 std::mem::swap(&mut lines, &mut state.waiting);
                 state.is_writing = true;
-                std::mem::take(&mut state.lost)
+            }
+            let failed = write_lines(&mut to, &lines, &mut is_torn);
+            let (lost, unwritten) = {
+                let mut state = self.state.lock();
+                state.unwritten += failed;
+                // What is said of a log that takes nothing would be lost as well, and be the next to say.
+                if failed > 0 { (0, 0) } else { state.take_losses() }
             };
-            // A reader that is gone is nobody's loss.
-            let _gone = to.write_all(&lines).and_then(|()| to.flush());
-            if lost > 0 {
-                tracing::warn!(lost, "Lines of the log are missing here: whoever reads it was too slow");
+            if lost > 0 || unwritten > 0 {
+                tracing::warn!(
+                    lost,
+                    unwritten,
+                    "Lines of the log are missing here: whoever reads it was too slow, or it could not be written"
+                );
             }
         }
     }
+}
+
+impl State {
+    /// Lines for which there was no room, and lines that could not be written, since this was last asked.
+    fn take_losses(&mut self) -> (u64, u64) {
+        (std::mem::take(&mut self.lost), std::mem::take(&mut self.unwritten))
+    }
+}
+
+/// Writes whole lines, as many as can be, and gives how many were not written to their end. `is_torn` is whether the last thing that was written is the beginning of a line: what
+/// follows begins a new one then.
+fn write_lines(to: &mut impl Write, lines: &[u8], is_torn: &mut bool) -> u64 {
+    let mut rest = lines;
+    if *is_torn && to.write_all(b"\n").is_ok() {
+        *is_torn = false;
+    }
+    while !*is_torn && !rest.is_empty() {
+        match to.write(rest) {
+            Ok(0) => break,
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    let begun = lines.len() - rest.len();
+    *is_torn |= begun > 0 && lines.get(begun - 1) != Some(&b'\n');
+    let mut unwritten = ends(rest);
+    if rest.is_empty() && to.flush().is_err() {
+        // Nobody knows which of them came through.
+        unwritten = ends(lines);
+    }
+    unwritten as u64
+}
+
+/// Ends of lines.
+fn ends(lines: &[u8]) -> usize {
+    lines.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).count()
 }
 
 impl Write for Aside {
@@ -147,5 +197,58 @@ mod tests {
         log.flush(Duration::from_secs(20));
         let written = written.lock();
         assert!(written.len() > MAX_BYTES - 2_048 && written.len() < count * 1_024, "{}", written.len());
+    }
+
+    /// A disk that is full, after so many bytes and for so many attempts.
+    struct Full {
+        room: usize,
+        failures: u32,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.room == 0 && self.failures > 0 {
+                self.failures -= 1;
+                self.room = if self.failures == 0 { usize::MAX } else { 0 };
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let count = bytes.len().min(self.room);
+            self.room -= count;
+            self.written.lock().extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted_and_the_next_begins_anew() {
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let mut disk = Full { room: 6, failures: 3, written: Arc::clone(&written) };
+        let mut is_torn = false;
+        let mut write = |lines: &str| write_lines(&mut disk, lines.as_bytes(), &mut is_torn);
+        assert_eq!(write("one\ntwo\nthree\n"), 2, "of the second a part");
+        assert_eq!(write("four\n"), 1);
+        assert_eq!(write("five\n"), 1);
+        assert_eq!(write("six\n"), 0);
+        assert_eq!(String::from_utf8_lossy(&written.lock()), "one\ntw\nsix\n");
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_said_when_it_can_be_again_and_not_before() {
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let log = Aside::new(Full { room: 0, failures: 2, written: Arc::clone(&written) }).unwrap();
+        let losses = || log.0.state.lock().unwritten;
+        for count in 1..=2 {
+            log.clone().write_all(b"lost\n").unwrap();
+            log.flush(Duration::from_secs(20));
+            assert_eq!(losses(), count);
+        }
+        log.clone().write_all(b"kept\n").unwrap();
+        log.flush(Duration::from_secs(20));
+        assert_eq!((losses(), written.lock().as_slice()), (0, &b"kept\n"[..]));
     }
 }

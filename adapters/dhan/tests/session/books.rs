@@ -146,7 +146,16 @@ fn a_lost_socket_leaves_five_levels_and_says_so_until_it_is_back() {
         });
     };
     granted(5);
+    // What is fed no more is gone at once, and not when the live feed's next book comes.
+    wait_for_book(&bench, 1, 0);
     wait_for_book(&bench, 1, 5);
+    let levels = |tick: &Published| match tick {
+        Published::Depth(quote, buy, _) if quote.fields & field::BOOK != 0 => Some(buy.len()),
+        _ => None,
+    };
+    let seen: Vec<usize> =
+        bench.heard().ticks.iter().filter_map(levels).skip_while(|count| *count == 20).collect();
+    assert!(seen.starts_with(&[0, 5]), "{seen:?}");
     assert!(!format!("{:?}", bench.heard()).contains("canary"));
     assert_eq!(bench.health().connects, 1, "the live feed does not notice");
     bench.forget();

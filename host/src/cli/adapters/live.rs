@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::table::list;
-use crate::{admin::RunningHost, config::Settings};
+use crate::{admin::RunningHost, clock, config::Settings};
 
 /// Longest wait for a running host to say how it is.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -205,6 +205,13 @@ pub(super) fn list_feeds(status: &Value, out: &mut dyn Write) -> anyhow::Result<
                 feed["id"],
                 feed["adapter"].as_str().unwrap_or_default()
             )?;
+        }
+        if let (Some(segment), Some(at)) =
+            (feed["list"]["oldest_segment"].as_str(), feed["list"]["oldest_at"].as_u64())
+            && !segment.is_empty()
+        {
+            let age_ms = (clock::unix_nanos() / 1_000_000).saturating_sub(at.saturating_mul(1_000));
+            writeln!(out, "\nFeed {} has {segment} as it was {} ago", feed["id"], time(age_ms))?;
         }
         if feed["lost"].as_u64().is_some_and(|lost| lost > 0) {
             writeln!(

@@ -106,6 +106,7 @@ fn feed<'a>(id: u32, adapter: &'a str, counters: &'a FeedCounters) -> FeedSample
             skipped: 14,
             troubles: 15,
             fetched_at: 1_764_500_000,
+            oldest_at: 1_764_400_000,
         }),
         connections: 2,
         sessions: 3,
@@ -179,6 +180,7 @@ fn a_list_of_which_nobody_says_anything_has_no_numbers() {
         ("tickhost_feed_list_rows_skipped", 14.0),
         ("tickhost_feed_list_troubles", 15.0),
         ("tickhost_feed_list_fetched_timestamp_seconds", 1_764_500_000.0),
+        ("tickhost_feed_list_oldest_timestamp_seconds", 1_764_400_000.0),
     ] {
         assert_eq!(families[name].samples.len(), 1, "{name}");
         assert_eq!(value(&families, name, ("feed", "2")), wanted, "{name}");
