@@ -166,7 +166,7 @@ mod tests {
 
     fn now() -> SystemTime {
         // 09:15:00 on 25 November 2026.
-        UNIX_EPOCH + Duration::from_secs(1_795_578_300)
+        UNIX_EPOCH + Duration::from_mins(29_926_305)
     }
 
     fn known(texts: &[&str]) -> (Tick, Vec<(i64, i64)>) {

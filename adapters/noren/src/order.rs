@@ -147,7 +147,7 @@ mod tests {
     /// Every member, one after the other, is each of these; the others go out as they are.
     #[test]
     fn an_odd_member_costs_itself_and_no_other() {
-        let whole: Map<String, Value> = adapter_sdk::serde_json::from_str(WHOLE).unwrap();
+        let whole: Map<String, Value> = serde_json::from_str(WHOLE).unwrap();
         let expected = update(WHOLE, &Odd::new());
         for (name, ours) in [
             ("exch", "exchange"),

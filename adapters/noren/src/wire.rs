@@ -211,16 +211,12 @@ mod tests {
     fn the_longest_message_is_read_without_an_allocation() {
         let mut text =
             r#"{"t":"dk","e":"NSE","tk":"22","ts":"ACC-EQ","pp":"2","ti":"0.05","ls":"1""#.to_owned();
-        for name in [
-            "lp", "pc", "v", "o", "h", "l", "c", "ap", "oi", "toi", "poi", "ltt", "ltq", "tbq", "tsq", "uc",
-            "lc",
-        ] {
-            text += &format!(r#","{name}":"12345.05""#);
-        }
-        for name in ["bp", "bq", "bo", "sp", "sq", "so"] {
-            (1..=5).for_each(|level| text += &format!(r#","{name}{level}":"12345""#));
-        }
-        text += r#","52h":"1","52l":"2","ft":"1795376129"}"#;
+        let prices =
+            "lp pc v o h l c ap oi toi poi ltt ltq tbq tsq uc lc 52h 52l ft".split(' ').map(str::to_owned);
+        let cells = ["bp", "bq", "bo", "sp", "sq", "so"];
+        let cells = cells.iter().flat_map(|cell| (1..=5).map(move |level| format!("{cell}{level}")));
+        text.extend(prices.chain(cells).map(|name| format!(r#","{name}":"12345.05""#)));
+        text.push('}');
         let used = allocation_counter::measure(|| {
             assert!(Message::read(&text).unwrap().members().count() > 50);
         });
