@@ -77,14 +77,18 @@ pub fn sim_library() -> PathBuf {
 /// Builds the adapters of real brokers once per process.
 fn built_brokers() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| build(&["adapter-angel", "adapter-dhan", "adapter-fyers", "adapter-zerodha"], &[]))
+    DIR.get_or_init(|| {
+        build(&["adapter-angel", "adapter-dhan", "adapter-fyers", "adapter-noren", "adapter-zerodha"], &[])
+    })
 }
 
 /// The library of an adapter, by its name in `plugins.toml`.
 pub fn library(name: &str) -> PathBuf {
     let dir = match name {
         "adapter_sim" => built(),
-        "adapter_angel" | "adapter_dhan" | "adapter_fyers" | "adapter_zerodha" => built_brokers(),
+        "adapter_angel" | "adapter_dhan" | "adapter_fyers" | "adapter_noren" | "adapter_zerodha" => {
+            built_brokers()
+        }
         _ => built_faults(),
     };
     dir.join(format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX))

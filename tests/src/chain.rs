@@ -308,3 +308,26 @@ impl Profile for venues::fyers::Fyers {
         ),
     ];
 }
+
+impl<B: NorenAccount> Profile for venues::noren::Noren<B> {
+    const LIBRARY: &'static str = "adapter_noren";
+    const CREDENTIALS: &'static [(&'static str, &'static str)] = B::CREDENTIALS;
+}
+
+/// The account at a broker of the Noren family.
+pub trait NorenAccount: venues::noren::Brand {
+    /// Credentials that the venue accepts.
+    const CREDENTIALS: &'static [(&'static str, &'static str)] =
+        &[("user_id", "FA0001"), ("access_token", "canary-noren-token")];
+}
+
+impl NorenAccount for venues::noren::Shoonya {}
+impl NorenAccount for venues::noren::Flattrade {}
+impl NorenAccount for venues::noren::Zebu {}
+impl NorenAccount for venues::noren::TradeSmart {}
+impl NorenAccount for venues::noren::AliceBlue {}
+
+impl NorenAccount for venues::noren::Definedge {
+    const CREDENTIALS: &'static [(&'static str, &'static str)] =
+        &[("user_id", "FA0001"), ("susertoken", "canary-noren-token")];
+}

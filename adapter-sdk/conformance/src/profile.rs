@@ -154,6 +154,9 @@ pub struct Limits {
     pub time_resolution_ns: i64,
     /// Reconnects of the case that counts descriptors.
     pub reconnects: u32,
+    /// The broker's modes by their names in the control protocol, lowest first, where it has fewer than clients: what is wanted
+    /// in another is subscribed in the next higher one.
+    pub modes: Vec<String>,
 }
 
 impl Default for Limits {
@@ -165,6 +168,7 @@ impl Default for Limits {
             price_digits: 19,
             time_resolution_ns: 1_000_000_000,
             reconnects: 1_000,
+            modes: Vec::new(),
         }
     }
 }

@@ -142,10 +142,19 @@ impl<'a> Stage<'a> {
     pub(crate) fn wait_at_venue(&self, wanted: &[Wanted<'_>]) -> Check {
         let Some(venue) = &self.venue else { return Ok(()) };
         for one in wanted {
-            let what = format!("a subscription of {} in mode {}", one.instrument.name(), mode_name(one.kind));
-            venue.until(&what, SOON, |report| report.mode_of(one.instrument) == Some(mode_name(one.kind)))?;
+            let mode = self.mode_at_broker(one.kind);
+            let what = format!("a subscription of {} in mode {mode}", one.instrument.name());
+            venue.until(&what, SOON, |report| report.mode_of(one.instrument) == Some(mode))?;
         }
         Ok(())
+    }
+
+    /// The broker's mode in which something is subscribed: the same one, or the next higher that it has.
+    fn mode_at_broker(&self, kind: Kind) -> &str {
+        let has = &self.profile.limits.modes;
+        let kinds = [Kind::Ltp, Kind::Quote, Kind::Depth].into_iter().skip_while(|known| *known < kind);
+        let mode = kinds.map(mode_name).find(|mode| has.is_empty() || has.iter().any(|one| one == mode));
+        mode.unwrap_or_else(|| mode_name(kind))
     }
 
     /// The price of an instrument by its place and a step, far from those of others, in the profile's decimals.

@@ -24,3 +24,27 @@ fn each_adapter_knows_the_limits_of_its_broker_whatever_the_settings_say() {
         assert_eq!(limits, (&json!(symbols), &json!(connections)), "{name}");
     }
 }
+
+#[test]
+fn each_broker_of_a_family_has_its_own_limits_and_abilities() {
+    let brokers = [
+        ("shoonya", 5_000),
+        ("flattrade", 5_000),
+        ("zebu", 5_000),
+        ("tradesmart", 5_000),
+        ("definedge", 500),
+        ("aliceblue", 1_000),
+    ];
+    let names = brokers.map(|(name, _)| format!("'{name}'")).join(", ");
+    let library = library("adapter_noren");
+    let plugins =
+        format!("[[adapter]]\nname = 'noren'\nlibrary = '{}'\nbrokers = [{names}]\n", library.display());
+    let listed = HostBuilder::new().plugins(&plugins).run(&["adapters", "--json"], "");
+    assert_ok(&listed);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    for (place, (name, symbols)) in brokers.into_iter().enumerate() {
+        let broker = &listed[0]["by_broker"][place];
+        let limits = (&broker["name"], &broker["symbols_per_connection"], &broker["connections"]);
+        assert_eq!(limits, (&json!(name), &json!(symbols), &json!(1)), "{broker}");
+    }
+}

@@ -8,7 +8,14 @@ use integration_tests::{
     wait_until,
 };
 use serde_json::json;
-use venues::{Mode, angel::Smart, dhan::Dhan, fyers::Fyers, zerodha::Kite};
+use venues::{
+    Mode,
+    angel::Smart,
+    dhan::Dhan,
+    fyers::Fyers,
+    noren::{AliceBlue, Noren, Shoonya},
+    zerodha::Kite,
+};
 
 const LISTED: usize = 2_000;
 
@@ -94,6 +101,17 @@ async fn fyers_nightly_change_costs_two_attempts_and_no_client() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shoonyas_nightly_change_costs_two_attempts_and_no_client() {
+    a_night::<Noren<Shoonya>>(&[("user_id", "FA0001"), ("access_token", "canary-noren-morning")]).await;
+}
+
+/// Its session must be made one for sockets before each connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aliceblues_nightly_change_costs_two_attempts_and_no_client() {
+    a_night::<Noren<AliceBlue>>(&[("user_id", "FA0001"), ("access_token", "canary-noren-morning")]).await;
+}
+
 /// A broker that keeps the connection and says nothing more.
 async fn a_mute_broker<B: Profile>(told_within: Duration) {
     let chain = Chain::<B>::start(LISTED).await;
@@ -160,6 +178,33 @@ async fn ticks_that_end_while_heartbeats_go_on_are_missed_by_their_pace() {
     assert!(ended.elapsed() < Duration::from_secs(15), "{:?}", ended.elapsed());
     wait_until("it has connected again", || async { chain.venue.report().opened == 2 }).await;
     serves_all(&chain, &mut watcher).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_answer_for_another_instrument_than_was_asked_for_is_shown_to_nobody() {
+    let chain = Chain::<Noren<Shoonya>>::start(LISTED).await;
+    let names = chain.instruments(2);
+    assert_eq!(names[1].0, "NSE_INDEX");
+    // The index is what it answers with, and somebody holds it too.
+    let (mut index, _) = chain.watch(&names[1..], Mode::Quote).await;
+    chain.venue.own(&json!({"mistake": 1})).unwrap();
+    let share = names[0].clone();
+    let sent = |symbol: &str, exchange: &str| chain.venue.sent(exchange, symbol, Mode::Quote);
+    let mut client = Client::login(chain.host.websocket, &chain.key).await;
+    client
+        .send(&json!({"action": "subscribe", "symbols": [format!("{}:{}", share.0, share.1)], "mode": 2}))
+        .await;
+    wait_until("the share is subscribed", || async { chain.venue.report().subscribed.len() == 2 }).await;
+    assert_eq!(sent(&share.1, &share.0), None, "the broker has answered with something else");
+    chain.venue.trade();
+    let frame = client.find(|message| message["type"] == "market_data").await;
+    let ltp = venues::decimal(sent(&share.1, &share.0).unwrap().ltp).parse::<f64>().unwrap();
+    assert_eq!(
+        (frame["symbol"].as_str(), frame["data"]["ltp"].as_f64()),
+        (Some(&*share.1), Some(ltp)),
+        "{frame}"
+    );
+    assert_eq!(chain.compare(&mut index).await.mismatches, [""; 0]);
 }
 
 /// Instruments that get each other's numbers in a new list must not get each other's prices.

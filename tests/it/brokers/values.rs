@@ -4,7 +4,14 @@ use integration_tests::{
     chain::{Chain, Profile},
     wait_until,
 };
-use venues::{Mode, angel::Smart, dhan::Dhan, fyers::Fyers, zerodha::Kite};
+use venues::{
+    Mode,
+    angel::Smart,
+    dhan::Dhan,
+    fyers::Fyers,
+    noren::{AliceBlue, Definedge, Flattrade, Noren, Shoonya, TradeSmart, Zebu},
+    zerodha::Kite,
+};
 
 const LISTED: usize = 5_000;
 
@@ -49,6 +56,36 @@ async fn every_value_of_fyers_arrives_in_every_mode() {
     every_value_arrives::<Fyers>().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_aliceblue_arrives_in_every_mode() {
+    every_value_arrives::<Noren<AliceBlue>>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_definedge_arrives_in_every_mode() {
+    every_value_arrives::<Noren<Definedge>>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_flattrade_arrives_in_every_mode() {
+    every_value_arrives::<Noren<Flattrade>>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_shoonya_arrives_in_every_mode() {
+    every_value_arrives::<Noren<Shoonya>>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_tradesmart_arrives_in_every_mode() {
+    every_value_arrives::<Noren<TradeSmart>>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_zebu_arrives_in_every_mode() {
+    every_value_arrives::<Noren<Zebu>>().await;
+}
+
 /// The unmodified OpenAlgo SDK at the end of the chain.
 async fn the_sdk_sees<B: Profile>() {
     let chain = Chain::<B>::start(LISTED).await;
@@ -79,6 +116,11 @@ async fn the_openalgo_sdk_sees_what_fyers_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_openalgo_sdk_sees_what_zerodha_sent() {
     the_sdk_sees::<Kite>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_openalgo_sdk_sees_what_shoonya_sent() {
+    the_sdk_sees::<Noren<Shoonya>>().await;
 }
 
 /// The broker counts pairs of instrument and mode, and has room for no second pair beside a thousand.

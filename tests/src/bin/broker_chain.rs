@@ -49,6 +49,7 @@ async fn main() {
     measure::<venues::angel::Smart>(&cli).await;
     measure::<venues::dhan::Dhan>(&cli).await;
     measure::<venues::fyers::Fyers>(&cli).await;
+    measure::<venues::noren::Noren<venues::noren::Shoonya>>(&cli).await;
 }
 
 async fn measure<B: Profile>(cli: &Cli) {

@@ -74,6 +74,9 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// Name on the command line and in `plugins.toml`.
     const NAME: &'static str;
 
+    /// Name of its adapter, which may serve several brokers.
+    const ADAPTER: &'static str = Self::NAME;
+
     /// Names of the values that its quotes carry, as the control protocol has them.
     const QUOTE: &'static [&'static str];
 
@@ -149,6 +152,11 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// subscribed there, or ever was when it is no more.
     fn carried(_account: &str, asked: Mode, _known: Option<Mode>) -> Option<Mode> {
         Some(asked)
+    }
+
+    /// The mode in which it sends what somebody wants in a mode, where one of its channels serves several.
+    fn sent_as(asked: Mode) -> Mode {
+        asked
     }
 
     /// A packet.

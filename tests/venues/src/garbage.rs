@@ -17,10 +17,9 @@ pub(crate) fn frame<B: Broker>(core: &Core, random: &mut Random, account: &str) 
         return Message::text(String::from_utf8_lossy(&bytes(random)).into_owned());
     }
     let packets = (0..=random.below(3)).map(|_| core.sample::<B>(random, account)).collect();
-    let mut broken = B::messages(account, packets, true)
-        .pop()
-        .map(|message| message.into_data().to_vec())
-        .unwrap_or_default();
+    let message = B::messages(account, packets, true).pop();
+    let is_text = message.as_ref().is_some_and(Message::is_text);
+    let mut broken = message.map(|message| message.into_data().to_vec()).unwrap_or_default();
     let place = usize::try_from(random.below(i64::try_from(broken.len()).unwrap_or(0))).unwrap_or(0);
     if kind < 5 {
         broken.truncate(place);
@@ -28,7 +27,11 @@ pub(crate) fn frame<B: Broker>(core: &Core, random: &mut Random, account: &str) 
         // The beginning of a packet is what says how to read the rest.
         *byte ^= random.next().to_le_bytes()[0] | 1;
     }
-    Message::binary(broken)
+    if is_text {
+        Message::text(String::from_utf8_lossy(&broken).into_owned())
+    } else {
+        Message::binary(broken)
+    }
 }
 
 fn bytes(random: &mut Random) -> Vec<u8> {

@@ -26,6 +26,7 @@ pub mod fyers;
 mod garbage;
 mod market;
 mod model;
+pub mod noren;
 mod options;
 mod server;
 mod state;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use venues::{Broker, FAR, Options, Venue, angel, dhan, fyers, zerodha};
+use venues::{Broker, FAR, Options, Venue, angel, dhan, fyers, noren, zerodha};
 
 /// Plays a broker on this machine, so that its adapter can be tried without an account.
 #[derive(Debug, Parser)]
@@ -27,6 +27,18 @@ enum Name {
     Dhan(Settings),
     /// Fyers API version 3.
     Fyers(Settings),
+    /// Shoonya, of the Noren family.
+    Shoonya(Settings),
+    /// Flattrade, of the same.
+    Flattrade(Settings),
+    /// Zebu, of the same.
+    Zebu(Settings),
+    /// `TradeSmart`, of the same.
+    Tradesmart(Settings),
+    /// Definedge, of the same.
+    Definedge(Settings),
+    /// Alice Blue, of the same.
+    Aliceblue(Settings),
 }
 
 #[derive(Debug, Args)]
@@ -98,7 +110,27 @@ fn main() -> anyhow::Result<()> {
             ];
             run::<fyers::Fyers>(&settings, &account)
         }
+        Name::Shoonya(settings) => run_noren::<noren::Shoonya>(&settings),
+        Name::Flattrade(settings) => run_noren::<noren::Flattrade>(&settings),
+        Name::Zebu(settings) => run_noren::<noren::Zebu>(&settings),
+        Name::Tradesmart(settings) => run_noren::<noren::TradeSmart>(&settings),
+        Name::Definedge(settings) => run_noren::<noren::Definedge>(&settings),
+        Name::Aliceblue(settings) => run_noren::<noren::AliceBlue>(&settings),
     }
+}
+
+fn run_noren<B: noren::Brand>(settings: &Settings) -> anyhow::Result<()> {
+    let token = if B::RULES.name == "definedge" { "susertoken" } else { "access_token" };
+    let account = [
+        ("user_id", "FA0001"),
+        ("api_key", "madeupkey"),
+        ("api_secret", "made-up-secret"),
+        ("totp_secret", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
+        (token, settings.access_token.as_str()),
+    ];
+    // Only one of them has one-time passwords.
+    let account = account.into_iter().filter(|(name, _)| *name != "totp_secret" || token == "susertoken");
+    run::<noren::Noren<B>>(settings, &account.collect::<Vec<_>>())
 }
 
 fn run<B: Broker>(settings: &Settings, account: &[(&str, &str)]) -> anyhow::Result<()> {
@@ -141,7 +173,7 @@ fn instructions<B: Broker>(venue: &Venue<B>, account: &[(&str, &str)]) -> String
         "# plugins.toml".to_owned(),
         "[[adapter]]".to_owned(),
         format!("name = \"{name}\""),
-        format!("library = \"adapter_{name}\""),
+        format!("library = \"adapter_{}\"", B::ADAPTER),
         "[adapter.config]".to_owned(),
     ];
     let addresses = B::addresses(venue.address());

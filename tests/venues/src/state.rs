@@ -29,7 +29,7 @@ const WAITING: usize = 50_000;
 const STACKED: usize = 100;
 
 /// Names under which accounts have tokens that end with the day.
-const TOKENS: [&str; 5] = ["access_token", "feed_token", "jwt_token", "auth_token", "jwt"];
+const TOKENS: [&str; 6] = ["access_token", "feed_token", "jwt_token", "auth_token", "jwt", "susertoken"];
 
 /// What goes wrong on purpose.
 #[derive(Clone, Debug, Default)]

@@ -69,7 +69,7 @@ impl<B: Broker> Venue<B> {
     /// The values that were sent last in a mode, to whichever client; none when none were.
     pub fn sent(&self, exchange: &str, symbol: &str, mode: Mode) -> Option<Values> {
         let core = self.shared.core.lock();
-        core.universe.place(exchange, symbol).and_then(|place| core.sent(place, mode))
+        core.universe.place(exchange, symbol).and_then(|place| core.sent(place, B::sent_as(mode)))
     }
 
     /// What was seen so far.

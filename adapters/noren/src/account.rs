@@ -1,0 +1,159 @@
+//! The keys of an account.
+
+use adapter_sdk::{AdapterError, Credentials, serde_json::json};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::brand::{Brand, Dialect, Scheme};
+
+/// Stands between the parts of what OpenAlgo keeps in one: `uid:::token`, `session:::susertoken:::api_token`.
+const SEPARATOR: &str = ":::";
+
+/// Who connects, and the token of the day. Never shown, and wiped from memory.
+pub struct Account {
+    brand: &'static Brand,
+    user: Zeroizing<String>,
+    token: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Account").field("brand", &self.brand.name).finish_non_exhaustive()
+    }
+}
+
+/// The number of the client, which may stand before the token or before the API key, as OpenAlgo keeps them.
+pub(crate) fn user(fields: &Credentials) -> Option<&str> {
+    let named = ["user_id", "client_id"].into_iter().find_map(|name| fields.filled(name));
+    let before = |name| fields.filled(name)?.split_once(SEPARATOR).map(|(user, _)| user);
+    named.or_else(|| before("access_token")).or_else(|| before("api_key")).filter(|user| !user.is_empty())
+}
+
+/// The API key alone.
+pub(crate) fn api_key(fields: &Credentials) -> Option<&str> {
+    let key = fields.filled("api_key")?;
+    Some(key.split_once(SEPARATOR).map_or(key, |(_, key)| key)).filter(|key| !key.is_empty())
+}
+
+impl Account {
+    /// Reads the token under the names that it has, and who it is of.
+    ///
+    /// # Errors
+    /// An authentication error that names what is missing.
+    pub fn read(brand: &'static Brand, fields: &Credentials) -> Result<Self, AdapterError> {
+        let names: &[&str] = match brand.scheme {
+            Scheme::Definedge => &["susertoken", "feed_token", "auth_token"],
+            _ => &["access_token", "auth_token"],
+        };
+        let stored = fields.token(names, &[])?;
+        let mut parts = stored.token().split(SEPARATOR);
+        let token = match (parts.next(), parts.next(), parts.next()) {
+            (_, Some(second), _) => second,
+            _ => stored.token(),
+        };
+        let user = user(fields).ok_or_else(|| {
+            AdapterError::auth("the account has no user_id: set it with `tickhost account set`")
+        })?;
+        // Both go into JSON, and into the names of what is asked for.
+        if token.is_empty() || !token.bytes().chain(user.bytes()).all(|byte| byte.is_ascii_graphic()) {
+            return Err(AdapterError::auth(
+                "user_id and token must be what the broker gave, without spaces: log in with `tickhost account login`",
+            ));
+        }
+        Ok(Self { brand, user: user.to_owned().into(), token: token.to_owned().into() })
+    }
+
+    /// The number of the client.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The token of the day.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The first message on the socket.
+    pub fn hello(&self) -> Zeroizing<String> {
+        let (kind, name) = match self.brand.dialect {
+            Dialect::OAuth => ("a", "accesstoken"),
+            Dialect::Classic => ("c", "susertoken"),
+        };
+        let user = self.name_on_the_socket();
+        let twice;
+        let token = if self.brand.scheme == Scheme::AliceBlue {
+            // The second time it is the text of the first hash that is hashed.
+            twice = Zeroizing::new(checksum(&[&checksum(&[&self.token])]));
+            &twice
+        } else {
+            &self.token
+        };
+        json!({ "t": kind, "uid": &*user, "actid": &*user, "source": self.brand.source, name: token.as_str() })
+            .to_string()
+            .into()
+    }
+
+    /// What the socket calls the account.
+    pub fn name_on_the_socket(&self) -> Zeroizing<String> {
+        match self.brand.scheme {
+            Scheme::AliceBlue => Zeroizing::new(format!("{}_API", *self.user)),
+            _ => self.user.clone(),
+        }
+    }
+}
+
+/// The SHA-256 of texts, one after the other, in hexadecimal digits.
+pub(crate) fn checksum(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hex::encode(hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use adapter_sdk::{abi::ErrorCode, testing::credentials};
+
+    use super::*;
+
+    fn read(brand: &str, json: &str) -> Result<(String, String), AdapterError> {
+        let account = Account::read(Brand::named(brand).unwrap(), &credentials(json))?;
+        assert_eq!(format!("{account:?}"), format!("Account {{ brand: {brand:?}, .. }}"));
+        Ok((account.user().to_owned(), account.token().to_owned()))
+    }
+
+    #[test]
+    fn every_form_of_an_account_is_read() {
+        let wanted = ("FA1".to_owned(), "token".to_owned());
+        for (brand, json) in [
+            ("shoonya", r#"{"user_id":"FA1","access_token":" token\n"}"#),
+            ("zebu", r#"{"client_id":"FA1","auth_token":"token","access_token":""}"#),
+            ("flattrade", r#"{"api_key":"FA1:::key","access_token":"token"}"#),
+            ("tradesmart", r#"{"access_token":"FA1:::token"}"#),
+            ("tradesmart", r#"{"user_id":"FA1","access_token":"FA9:::token"}"#),
+            ("definedge", r#"{"user_id":"FA1","susertoken":"token"}"#),
+            ("definedge", r#"{"user_id":"FA1","feed_token":"token","auth_token":"session:::other:::api"}"#),
+            ("definedge", r#"{"user_id":"FA1","auth_token":"session:::token:::api"}"#),
+            ("aliceblue", r#"{"user_id":"FA1","auth_token":"token"}"#),
+        ] {
+            assert_eq!(read(brand, json).unwrap(), wanted, "{json}");
+        }
+        let fields = credentials(r#"{"api_key":"FA1:::key"}"#);
+        assert_eq!((user(&fields), api_key(&fields)), (Some("FA1"), Some("key")));
+        assert_eq!(api_key(&credentials(r#"{"api_key":"key"}"#)), Some("key"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for (brand, json, missing) in [
+            ("shoonya", "{}", "access_token"),
+            ("definedge", r#"{"user_id":"1","access_token":"x"}"#, "susertoken"),
+            ("shoonya", r#"{"access_token":"canary"}"#, "user_id"),
+            ("shoonya", r#"{"user_id":"FA 1","access_token":"canary"}"#, "without spaces"),
+            ("tradesmart", r#"{"access_token":"FA1:::"}"#, "without spaces"),
+        ] {
+            let error = read(brand, json).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::AUTH);
+            assert!(error.to_string().contains(missing) && !error.to_string().contains("canary"), "{error}");
+        }
+    }
+}

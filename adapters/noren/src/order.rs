@@ -1,0 +1,193 @@
+//! News of an order, in the words of OpenAlgo's clients.
+
+use adapter_sdk::{
+    OrderUpdate,
+    ist::Day,
+    read::{Members, Odd},
+    symbol::{self, Contract, digits},
+};
+
+/// Reads news of an order; None when it has no number of an order. Members that make no sense are noted in `odd`, and left out.
+/// `is_listed` says whether the broker's list has an instrument of a name, to which the broker's own is translated.
+pub fn read(text: &str, odd: &Odd, is_listed: impl Fn(&str, &str) -> bool) -> Option<OrderUpdate> {
+    let members = Members::read(text, odd)?;
+    let word = |name| members.text(name).unwrap_or_default();
+    let status = status(&word("status"));
+    let exchange = word("exch");
+    let theirs = word("tsym");
+    Some(OrderUpdate {
+        // They spell it in two ways.
+        orderid: members.text("norenordno").or_else(|| members.text("norenoordno"))?,
+        symbol: ours(&exchange, &theirs).filter(|name| is_listed(&exchange, name)).unwrap_or(theirs),
+        exchange,
+        action: translated(word("trantype"), &[("B", "BUY"), ("S", "SELL")]),
+        quantity: members.whole("qty"),
+        price: members.number("prc"),
+        trigger_price: members.number("trgprc"),
+        pricetype: translated(
+            word("prctyp"),
+            &[("MKT", "MARKET"), ("LMT", "LIMIT"), ("L", "LIMIT"), ("SL-LMT", "SL"), ("SL-MKT", "SL-M")],
+        ),
+        product: translated(
+            members.text("prd").or_else(|| members.text("pcode")).unwrap_or_default(),
+            &[("C", "CNC"), ("M", "NRML"), ("I", "MIS")],
+        ),
+        rejection_reason: members.text("rejreason").filter(|_| status == "rejected"),
+        order_status: status,
+        filled_quantity: members.whole("fillshares"),
+        pending_quantity: None,
+        average_price: members.number("avgprc"),
+    })
+}
+
+fn translated(word: String, words: &[(&str, &str)]) -> String {
+    words.iter().find(|(theirs, _)| *theirs == word).map_or(word, |(_, ours)| (*ours).to_owned())
+}
+
+/// Brokers write it in any case, with a space or an underscore.
+fn status(word: &str) -> String {
+    let word = word.to_lowercase().replace('_', " ");
+    match word.as_str() {
+        "executed" => "complete".to_owned(),
+        "canceled" => "cancelled".to_owned(),
+        "new" | "replaced" => "open".to_owned(),
+        _ => word,
+    }
+}
+
+/// OpenAlgo's name of what a broker calls `INFY-EQ`, `NIFTY26NOV26C26000`, `NIFTY26NOV26F` or `GOLD05FEB27`.
+fn ours(exchange: &str, theirs: &str) -> Option<String> {
+    let mut name = String::new();
+    if matches!(exchange, "NSE" | "BSE") {
+        return symbol::write_cash(&mut name, exchange, theirs, "").then_some(name);
+    }
+    // The last day in it: what looks like one may stand in the underlying, and not in a strike.
+    let (underlying, expiry, rest) = (0..theirs.len()).rev().find_map(|start| {
+        let (underlying, day) = theirs.split_at_checked(start)?;
+        let (day, rest) = day.split_at_checked(7)?;
+        Some((underlying, day_of(day)?, rest))
+    })?;
+    let contract = match (rest, rest.split_at_checked(1)) {
+        ("" | "F", _) => Contract::Future,
+        (_, Some(("C", strike))) => Contract::Call { strike },
+        (_, Some(("P", strike))) => Contract::Put { strike },
+        _ => return None,
+    };
+    symbol::write(&mut name, underlying, expiry, contract).then_some(name)
+}
+
+/// A day as names have it: `26NOV26`.
+fn day_of(text: &str) -> Option<Day> {
+    let (day, rest) = text.split_at_checked(2)?;
+    let (month, year) = rest.split_at_checked(3)?;
+    Day::new(2000 + digits::<i32>(year)?, symbol::month_of(month)?, digits(day)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use adapter_sdk::serde_json::{Map, Value, to_value};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WHOLE: &str = r#"{"t":"om","norenordno":"26113007450306","exch":"NFO","tsym":"NIFTY01DEC26C24000","qty":"75",
+        "prc":"101.5","trgprc":"100.00","trantype":"B","prctyp":"SL-LMT","prd":"M","status":"TRIGGER_PENDING","fillshares":"0",
+        "avgprc":"0.00","rejreason":"none","exchordid":"1"}"#;
+
+    fn update(text: &str, odd: &Odd) -> Value {
+        to_value(read(text, odd, |_, _| true).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn orders_are_told_in_the_words_of_clients() {
+        let wanted = OrderUpdate {
+            orderid: "26113007450306".to_owned(),
+            symbol: "NIFTY01DEC2624000CE".to_owned(),
+            exchange: "NFO".to_owned(),
+            action: "BUY".to_owned(),
+            quantity: Some(75),
+            price: Some(101.5),
+            trigger_price: Some(100.0),
+            pricetype: "SL".to_owned(),
+            product: "NRML".to_owned(),
+            order_status: "trigger pending".to_owned(),
+            filled_quantity: Some(0),
+            pending_quantity: None,
+            average_price: Some(0.0),
+            rejection_reason: None,
+        };
+        assert_eq!(read(WHOLE, &Odd::new(), |_, _| true), Some(wanted));
+        // What the list does not have keeps the broker's name.
+        assert_eq!(read(WHOLE, &Odd::new(), |_, _| false).unwrap().symbol, "NIFTY01DEC26C24000");
+        let rejected = WHOLE.replace("TRIGGER_PENDING", "Rejected").replace("norenordno", "norenoordno");
+        assert_eq!(update(&rejected, &Odd::new())["rejection_reason"], "none");
+        for text in ["", "[]", "{}", r#"{"norenordno":{}}"#, r#"{"norenordno":null,"status":"OPEN"}"#] {
+            assert!(read(text, &Odd::new(), |_, _| true).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_translated_where_they_can_be_read() {
+        for (exchange, theirs, wanted) in [
+            ("NSE", "INFY-EQ", Some("INFY")),
+            ("NSE", "20MICRONS-BE", Some("20MICRONS-BE")),
+            ("BSE", "INFY", Some("INFY")),
+            ("NFO", "NIFTY26NOV26C26000", Some("NIFTY26NOV2626000CE")),
+            ("NFO", "VEDL26NOV26P292.5", Some("VEDL26NOV26292.5PE")),
+            ("NFO", "NIFTY26NOV26F", Some("NIFTY26NOV26FUT")),
+            ("MCX", "GOLD05FEB27", Some("GOLD05FEB27FUT")),
+            ("BFO", "SENSEX26D0480000CE", None),
+            ("NFO", "", None),
+            ("NFO", "é", None),
+        ] {
+            assert_eq!(ours(exchange, theirs).as_deref(), wanted, "{theirs}");
+        }
+    }
+
+    /// Every member, one after the other, is each of these; the others go out as they are.
+    #[test]
+    fn an_odd_member_costs_itself_and_no_other() {
+        let whole: Map<String, Value> = serde_json::from_str(WHOLE).unwrap();
+        let expected = update(WHOLE, &Odd::new());
+        for (name, ours) in [
+            ("exch", "exchange"),
+            ("tsym", "symbol"),
+            ("qty", "quantity"),
+            ("prc", "price"),
+            ("trgprc", "trigger_price"),
+            ("trantype", "action"),
+            ("prctyp", "pricetype"),
+            ("prd", "product"),
+            ("status", "order_status"),
+            ("fillshares", "filled_quantity"),
+            ("avgprc", "average_price"),
+        ] {
+            for value in ["null", "{}", "[1]", "true", "1e400"] {
+                let mut data = whole.clone();
+                data.insert(name.to_owned(), "PLACE".into());
+                let text = Value::Object(data).to_string().replace("\"PLACE\"", value);
+                let odd = Odd::new();
+                let mut wanted = expected.clone();
+                wanted.as_object_mut().unwrap().remove(ours);
+                if name == "exch" {
+                    // Without it nobody knows how to read the name.
+                    wanted["symbol"] = update(&text, &odd)["symbol"].clone();
+                }
+                assert_eq!(update(&text, &odd), wanted, "{name} is {value}");
+                assert_eq!(
+                    odd.names(),
+                    if value == "null" { vec![] } else { vec![name] },
+                    "{name} is {value}"
+                );
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic(text in "\\PC{0,40}", exchange in "NSE|NFO|X") {
+            let _any = (ours(&exchange, &text), status(&text));
+            let _any = read(&format!(r#"{{"norenordno":1,"tsym":"{text}","qty":{text}}}"#), &Odd::new(), |_, _| true);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The brokers of the Noren family, as their documents and packages have them: JSON over one WebSocket, where each message has what has
+//! changed since the last one.
+
+mod account;
+mod instruments;
+mod message;
+mod request;
+mod rest;
+
+use std::{any::Any, fmt, marker::PhantomData, net::SocketAddr, time::Duration};
+
+use serde_json::{Map, Value};
+use tokio_tungstenite::tungstenite::Message;
+
+use self::message::Session;
+use crate::{
+    broker::{Broker, Cause, News, Next, Reply, Request, reply},
+    model::{Mode, Values},
+    options::Options,
+    state::{Core, Peer},
+    universe::Instrument,
+};
+
+/// A venue of one of them.
+pub type Venue<B> = crate::Venue<Noren<B>>;
+
+/// How a list of instruments is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// A ZIP archive of text for each exchange.
+    Archives,
+    /// A CSV file for each kind.
+    Sheets,
+    /// One ZIP archive, whose columns have no names.
+    Places,
+    /// A CSV file for each exchange, and one of indices.
+    Exchanges,
+}
+
+/// What sets one broker apart.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Rules {
+    pub name: &'static str,
+    /// Type of the log-in on the socket, and of its answer.
+    pub hello: (&'static str, &'static str),
+    pub source: &'static str,
+    pub socket: &'static str,
+    pub layout: Layout,
+    pub instruments: usize,
+    /// Whether a heartbeat is answered.
+    pub beats_back: bool,
+    /// Whether the end of a subscription is answered.
+    pub says_farewell: bool,
+}
+
+/// One of the brokers.
+pub trait Brand: fmt::Debug + Send + Sync + 'static {
+    /// What sets it apart.
+    const RULES: Rules;
+}
+
+macro_rules! brands {
+    ($($name:ident $rules:expr;)+) => {
+        $(
+            #[doc = concat!("Plays ", stringify!($name), ".")]
+            #[derive(Clone, Copy, Debug)]
+            pub enum $name {}
+
+            impl Brand for $name {
+                const RULES: Rules = $rules;
+            }
+        )+
+    };
+}
+
+const USUAL: Rules = Rules {
+    name: "",
+    hello: ("a", "ak"),
+    source: "API",
+    socket: "/NorenWSAPI/",
+    layout: Layout::Archives,
+    instruments: 5_000,
+    beats_back: false,
+    says_farewell: true,
+};
+
+brands! {
+    Shoonya Rules { name: "shoonya", ..USUAL };
+    Flattrade Rules {
+        name: "flattrade", socket: "/PiConnectWSAPI/", layout: Layout::Sheets, beats_back: true, ..USUAL
+    };
+    Zebu Rules { name: "zebu", ..USUAL };
+    TradeSmart Rules { name: "tradesmart", beats_back: true, ..USUAL };
+    Definedge Rules {
+        name: "definedge", hello: ("c", "ck"), source: "TRTP", socket: "/NorenWSTRTP/", layout: Layout::Places, instruments: 500,
+        ..USUAL
+    };
+    AliceBlue Rules {
+        name: "aliceblue", hello: ("c", "cf"), socket: "/NorenWS/", layout: Layout::Exchanges, instruments: 1_000,
+        says_farewell: false, ..USUAL
+    };
+}
+
+/// The family's rules. It has no state of its own.
+pub struct Noren<B>(PhantomData<fn() -> B>);
+
+impl<B> fmt::Debug for Noren<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Noren")
+    }
+}
+
+impl<B: Brand> Broker for Noren<B> {
+    const NAME: &'static str = B::RULES.name;
+    const ADAPTER: &'static str = "noren";
+    const QUOTE: &'static [&'static str] = &[
+        "ltp",
+        "last_quantity",
+        "average_price",
+        "volume",
+        "total_buy_quantity",
+        "total_sell_quantity",
+        "open",
+        "high",
+        "low",
+        "close",
+        "exchange_ts_ns",
+        "oi",
+        "upper_circuit",
+        "lower_circuit",
+    ];
+    const HAS_FIXED_LAYOUT: bool = false;
+
+    fn addresses(address: SocketAddr) -> Vec<(&'static str, String)> {
+        vec![
+            ("ws_url", format!("ws://{address}{}", B::RULES.socket)),
+            ("api_url", format!("http://{address}{}", rest::API)),
+            ("login_url", format!("http://{address}{}", rest::PAGE)),
+            ("list_url", format!("http://{address}{}", rest::LISTS)),
+        ]
+    }
+
+    fn new(_options: &Options) -> Self {
+        Self(PhantomData)
+    }
+
+    fn key(instrument: &Instrument) -> Option<u64> {
+        instruments::key(&B::RULES, instrument)
+    }
+
+    fn rest(&self, core: &mut Core, request: &Request) -> Reply {
+        rest::answer(&B::RULES, core, request)
+    }
+
+    fn refused(status: u16) -> Reply {
+        reply(status, "application/json", r#"{"stat":"Not_Ok","emsg":"Too many requests"}"#)
+    }
+
+    fn admit(&self, _core: &Core, request: &hyper::Request<()>) -> Result<String, Reply> {
+        if request.uri().path() == B::RULES.socket {
+            Ok(String::new())
+        } else {
+            Err(reply(404, "text/html", "<html><body><h1>Not Found</h1></body></html>"))
+        }
+    }
+
+    fn logs_in_later(_account: &str) -> bool {
+        true
+    }
+
+    fn session(_connection: u64, _account: &str) -> Box<dyn Any + Send> {
+        Box::new(Session::default())
+    }
+
+    fn greetings(_core: &Core, _account: &str) -> Vec<Message> {
+        Vec::new()
+    }
+
+    fn hear(core: &mut Core, connection: u64, text: &str) -> Next {
+        request::hear::<B>(core, connection, text)
+    }
+
+    /// One channel serves last prices and quotes.
+    fn sent_as(asked: Mode) -> Mode {
+        asked.max(Mode::Quote)
+    }
+
+    fn carried(_account: &str, asked: Mode, known: Option<Mode>) -> Option<Mode> {
+        match (asked, known) {
+            (Mode::Deep(_), _) => None,
+            // Where the book is not subscribed there are prices alone.
+            (Mode::Full, Some(Mode::Ltp | Mode::Quote)) => Some(Mode::Quote),
+            // Where it is, everything comes with it.
+            (_, Some(Mode::Full)) | (Mode::Full, _) => Some(Mode::Full),
+            _ => Some(Mode::Quote),
+        }
+    }
+
+    fn encode(instrument: &Instrument, mode: Mode, values: &Values) -> Result<Vec<u8>, String> {
+        message::image(&B::RULES, instrument, mode, values, true)
+    }
+
+    fn messages(_account: &str, packets: Vec<Vec<u8>>, _is_stacked: bool) -> Vec<Message> {
+        packets
+            .into_iter()
+            .map(|packet| Message::text(String::from_utf8_lossy(&packet).into_owned()))
+            .collect()
+    }
+
+    fn write(peer: &mut Peer, news: &News<'_>) -> Result<Vec<Vec<u8>>, String> {
+        if news.cause == Cause::Stray {
+            return message::image(&B::RULES, news.instrument, news.mode, news.values, false)
+                .map(|packet| vec![packet]);
+        }
+        let Some(session) = message::of(peer) else { return Ok(Vec::new()) };
+        session.write(&B::RULES, news)
+    }
+
+    fn heartbeat() -> Option<(Duration, Message)> {
+        None
+    }
+
+    fn is_sign_of_life(message: &Message) -> bool {
+        message.is_text()
+    }
+
+    fn patience() -> Option<Duration> {
+        Some(Duration::from_secs(50))
+    }
+
+    fn order_text(data: &Value) -> String {
+        let mut order: Map<String, Value> = data.as_object().cloned().unwrap_or_default();
+        order.insert("t".to_owned(), "om".into());
+        Value::Object(order).to_string()
+    }
+
+    fn own(&self, core: &mut Core, command: &Value) -> Result<(), String> {
+        let member = command
+            .as_object()
+            .filter(|members| members.len() == 1)
+            .and_then(|members| members.iter().next());
+        let (name, value) = member.ok_or("a command of this broker is an object with one member")?;
+        let is_good = match name.as_str() {
+            "mistake" => value.is_u64(),
+            "silence" => value.is_boolean(),
+            _ => return Err(format!("this broker has no command {name}")),
+        };
+        if !is_good {
+            return Err(format!("{value} makes no sense for {name}"));
+        }
+        core.own.insert(name.clone(), value.clone());
+        Ok(())
+    }
+}
