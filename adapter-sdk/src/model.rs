@@ -175,6 +175,16 @@ impl Tick {
         Self { quote: Quote { instrument, ..Quote::default() } }
     }
 
+    /// Sets a value that is there: `tick.with(price, Tick::ltp)`.
+    #[inline]
+    #[must_use]
+    pub fn with<T>(self, value: Option<T>, set: impl FnOnce(Self, T) -> Self) -> Self {
+        match value {
+            Some(value) => set(self, value),
+            None => self,
+        }
+    }
+
     /// Says that the packet is an image: all that the broker knows of the values of this kind of tick. Those that are not
     /// set are gone, and clients do not go on seeing what was said before. Without this a tick is an update, which leaves
     /// what it does not set as it was.
@@ -257,6 +267,8 @@ mod tests {
     fn only_what_is_set_is_present() {
         let tick = Tick::new(7).ltp(Price::from_nanos(5)).oi(0);
         assert_eq!(tick.quote.fields, field::LTP | field::OI);
+        assert_eq!(Tick::new(7).with(Some(Price::from_nanos(5)), Tick::ltp).with(Some(0), Tick::oi), tick);
+        assert_eq!(tick.with(None, Tick::volume), tick);
         assert_eq!(tick.as_ltp().fields, field::LTP);
     }
 

@@ -14,8 +14,8 @@ mod time;
 
 pub use self::{
     bytes::{Bytes, CutOff},
-    members::{Members, Odd, mended},
+    members::{Members, Odd, members, mended},
     packed::Packed,
-    price::{Sign, float, is_word, plausible, quantity, scaled},
+    price::{Sign, float, is_word, plausible, quantity, scaled, whole},
     time::{millis, of_any_unit, seconds},
 };

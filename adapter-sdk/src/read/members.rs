@@ -130,6 +130,15 @@ fn whole(written: &str) -> Option<i64> {
     whole
 }
 
+/// Gives the members of an object to `read`; of one with bare words such as `NaN`, which are no JSON but no reason to lose an
+/// order either, those that [`mended`] leaves. None when it is no object even so.
+pub fn members<T>(json: &str, odd: &Odd, read: impl Fn(&Members<'_>) -> T) -> Option<T> {
+    if let Some(members) = Members::read(json, odd) {
+        return Some(read(&members));
+    }
+    Members::read(&mended(json)?, odd).map(|members| read(&members))
+}
+
 /// JSON whose bare words `NaN`, `Infinity` and `-Infinity`, which some programs write for numbers, are `null`. None when
 /// there are none.
 pub fn mended(json: &str) -> Option<String> {
@@ -192,6 +201,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for All<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bare_words_spoil_no_members() {
+        let price = |json: &str| members(json, &Odd::new(), |members| members.number("price"));
+        assert_eq!(price(r#"{"price":1.5}"#), Some(Some(1.5)));
+        assert_eq!(price(r#"{"price":1.5,"more":NaN}"#), Some(Some(1.5)));
+        assert_eq!(price(r#"{"price":Infinity}"#), Some(None));
+        for text in ["", "[NaN]", "{", r#"{"price":NaN"#] {
+            assert_eq!(price(text), None, "{text}");
+        }
+    }
 
     fn with<T>(value: &str, read: impl FnOnce(&Members<'_>) -> T) -> (T, bool) {
         let (json, odd) = (format!(r#"{{"other":1,"a":{value},"z":"ok"}}"#), Odd::new());

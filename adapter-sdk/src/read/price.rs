@@ -83,6 +83,16 @@ pub const fn plausible(price: Price, sign: Sign) -> Option<Price> {
     if is_positive || is_negative { Some(price) } else { None }
 }
 
+/// A quantity out of a floating-point field, see [`quantity`]. None for what is not whole, or too large to be exact: it is never
+/// rounded.
+pub fn whole(value: f64) -> Option<i64> {
+    /// 2^53: whole numbers above are not exact any more.
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole, and in the range")]
+    let whole = ((0.0..=LIMIT).contains(&value) && value.fract() == 0.0).then_some(value as i64);
+    whole.and_then(quantity)
+}
+
 /// A quantity, volume or open interest. Zero is one. None for what is below zero, and for the highest number of 32 and of
 /// 64 bits, which are -1.
 #[inline]
@@ -172,6 +182,15 @@ mod tests {
             assert_eq!(float(value, Sign::Either), None, "{value}");
         }
         assert_eq!(float(-37.63, Sign::Positive), None);
+    }
+
+    #[test]
+    fn a_quantity_is_never_rounded() {
+        assert_eq!((whole(0.0), whole(-0.0), whole(186_243_127.0)), (Some(0), Some(0), Some(186_243_127)));
+        assert_eq!(whole(9_007_199_254_740_992.0), Some(1 << 53));
+        for nonsense in [0.5, 1e17, f64::NAN, f64::INFINITY, -1.0, -1e300, 4_294_967_295.0] {
+            assert_eq!(whole(nonsense), None, "{nonsense}");
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub fn tick(packet: &Packet, instrument: u32, is_index: bool) -> Decoded {
             Decoded::Book(tick, book)
         }
         Body::Depth(depth) => {
-            let tick = with(tick, read::millis(depth.exchange_time_ms), Tick::exchange_ts_ns);
+            let tick = tick.with(read::millis(depth.exchange_time_ms), Tick::exchange_ts_ns);
             let mut book = Book::default();
             let of = |row: &Row| {
                 level(row.price.into(), row.quantity.into(), u32::try_from(row.orders).ok(), segment)
@@ -63,50 +63,38 @@ pub fn tick(packet: &Packet, instrument: u32, is_index: bool) -> Decoded {
     }
 }
 
-/// Sets what is there.
-#[inline]
-fn with<T>(tick: Tick, value: Option<T>, set: fn(Tick, T) -> Tick) -> Tick {
-    match value {
-        Some(value) => set(tick, value),
-        None => tick,
-    }
+fn with_trade(tick: Tick, trade: &Trade, segment: Segment) -> Tick {
+    tick.with(price(trade.last_price, segment), Tick::ltp)
+        .with(read::millis(trade.exchange_time_ms), Tick::exchange_ts_ns)
 }
 
-fn with_trade(mut tick: Tick, trade: &Trade, segment: Segment) -> Tick {
-    tick = with(tick, price(trade.last_price, segment), Tick::ltp);
-    with(tick, read::millis(trade.exchange_time_ms), Tick::exchange_ts_ns)
-}
-
-fn with_quote(mut tick: Tick, quote: &Quote, segment: Segment, is_index: bool) -> Tick {
-    let prices: [(_, fn(Tick, Price) -> Tick); 4] = [
-        (quote.open, Tick::open),
-        (quote.high, Tick::high),
-        (quote.low, Tick::low),
-        (quote.close, Tick::close),
-    ];
-    for (raw, set) in prices {
-        tick = with(tick, price(raw, segment), set);
-    }
+fn with_quote(tick: Tick, quote: &Quote, segment: Segment, is_index: bool) -> Tick {
+    let tick = tick
+        .with(price(quote.open, segment), Tick::open)
+        .with(price(quote.high, segment), Tick::high)
+        .with(price(quote.low, segment), Tick::low)
+        .with(price(quote.close, segment), Tick::close);
     if is_index {
         return tick;
     }
-    tick = with(tick, price(quote.average_price, segment), Tick::average_price);
     let last_quantity = read::quantity(quote.last_quantity).filter(|quantity| *quantity > 0);
-    tick = with(tick, last_quantity, Tick::last_quantity);
-    tick = with(tick, read::quantity(quote.volume), Tick::volume);
-    tick = with(tick, whole(quote.total_buy_quantity), Tick::total_buy_quantity);
-    with(tick, whole(quote.total_sell_quantity), Tick::total_sell_quantity)
+    tick.with(price(quote.average_price, segment), Tick::average_price)
+        .with(last_quantity, Tick::last_quantity)
+        .with(read::quantity(quote.volume), Tick::volume)
+        .with(read::whole(quote.total_buy_quantity), Tick::total_buy_quantity)
+        .with(read::whole(quote.total_sell_quantity), Tick::total_sell_quantity)
 }
 
-fn with_snap(mut tick: Tick, snap: &Snap, segment: Segment) -> (Tick, Book) {
+fn with_snap(tick: Tick, snap: &Snap, segment: Segment) -> (Tick, Book) {
     // Seconds on the live feed, but no document promises it.
     let last_trade = u64::try_from(snap.last_trade_time).ok().and_then(read::of_any_unit);
-    tick = with(tick, last_trade, Tick::last_trade_ts_ns);
     // Shares have none of their own, although some come with that of their future.
     let oi = read::quantity(snap.oi).filter(|oi| *oi > 0 || !segment.is_cash());
-    tick = with(tick, oi, Tick::oi);
-    tick = with(tick, price(snap.upper_circuit, segment), Tick::upper_circuit);
-    tick = with(tick, price(snap.lower_circuit, segment), Tick::lower_circuit);
+    let tick = tick
+        .with(last_trade, Tick::last_trade_ts_ns)
+        .with(oi, Tick::oi)
+        .with(price(snap.upper_circuit, segment), Tick::upper_circuit)
+        .with(price(snap.lower_circuit, segment), Tick::lower_circuit);
     let mut book = Book::default();
     for record in &snap.best_five {
         if let Some(level) = level(record.price, record.quantity, Some(record.orders.into()), segment) {
@@ -132,18 +120,6 @@ fn price(raw: i64, segment: Segment) -> Option<Price> {
     read::scaled(raw, segment.decimals(), segment.sign())
 }
 
-/// A quantity out of a floating-point field, unless it is none.
-fn whole(value: f64) -> Option<i64> {
-    /// 2^53: whole numbers above are not exact any more.
-    const LIMIT: f64 = 9_007_199_254_740_992.0;
-    if !(0.0..=LIMIT).contains(&value) {
-        return None;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "the range was checked above")]
-    let whole = value as i64;
-    Some(whole)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,9 +130,22 @@ mod tests {
 
     #[test]
     fn quantities_that_are_none_are_absent() {
-        assert_eq!((whole(0.0), whole(186_243_127.0)), (Some(0), Some(186_243_127)));
-        for nonsense in [f64::NAN, f64::INFINITY, -1.0, -1e300, 1e17] {
-            assert_eq!(whole(nonsense), None, "{nonsense}");
+        for (total, wanted) in [
+            (0.0, Some(0)),
+            (186_243_127.0, Some(186_243_127)),
+            (f64::NAN, None),
+            (-1.0, None),
+            (1e17, None),
+            (1.5, None),
+        ] {
+            let (tick, _) = snap(Quote { total_buy_quantity: total, ..PRE_OPEN }, &NO_SNAP);
+            let rest = Tick::new(7)
+                .ltp(Price::from_nanos(26_110_000_000_000))
+                .total_sell_quantity(0)
+                .volume(0)
+                .oi(0);
+            let rest = rest.close(Price::from_nanos(25_900_000_000_000));
+            assert_eq!(tick, rest.with(wanted, Tick::total_buy_quantity), "{total}");
         }
     }
 

@@ -30,15 +30,10 @@ pub(crate) fn read(text: &str, list: &Instruments, odd: &Odd) -> Said {
     if text == "pong" {
         return Said::Nothing;
     }
-    if let Some(frame) = Members::read(text, odd) {
-        return frame_said(&frame, list);
-    }
-    // A bare NaN is no JSON, but no reason to lose an order either.
-    let mended = read::mended(text).unwrap_or_default();
-    Members::read(&mended, odd).map_or(Said::Undecodable, |frame| frame_said(&frame, list))
+    read::members(text, odd, |frame| said(frame, list)).unwrap_or(Said::Undecodable)
 }
 
-fn frame_said(frame: &Members<'_>, list: &Instruments) -> Said {
+fn said(frame: &Members<'_>, list: &Instruments) -> Said {
     let code = frame.text("order-status").unwrap_or_default();
     // The greeting, whose order has no number.
     if code == GREETING {

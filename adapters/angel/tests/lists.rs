@@ -158,6 +158,7 @@ fn half_a_list_at_noon_ends_nothing_that_is_live() {
         if place % 2 == 0 { row.replace("\",\"symbol", ",\"symbol") } else { (*row).to_owned() }
     };
     let spoilt: Vec<String> = rows.iter().enumerate().map(spoil).collect();
+    assert!(serde_json::from_str::<Value>(&spoilt[0]).is_err());
     let whole = place.whole();
     for (what, half) in [
         ("the first half", list(first)),
