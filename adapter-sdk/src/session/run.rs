@@ -42,13 +42,11 @@ impl<P: Protocol> Session<P> {
         if !hello.is_empty() {
             hello.into_iter().for_each(|message| socket.send(message));
             let limit = batches.welcome_within;
-            match timeout(limit, greet(&mut protocol, &mut socket)).await {
-                Ok(greeted) => greeted?,
-                Err(_) => {
-                    let late = format!("the broker did not accept the log-in within {limit:?}");
-                    return Err(protocol.lost(AdapterError::network(late)));
-                }
-            }
+            let greeted = timeout(limit, greet(&mut protocol, &mut socket)).await;
+            greeted.unwrap_or_else(|_| {
+                let late = format!("the broker did not accept the log-in within {limit:?}");
+                Err(protocol.lost(AdapterError::network(late)))
+            })?;
         }
         Ok(Self { protocol, live: Live::new(socket, listed, batches) })
     }

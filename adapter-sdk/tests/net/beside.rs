@@ -74,7 +74,7 @@ async fn one_that_cannot_be_had_is_tried_again() {
     }
 
     // Who leaves it and wants it again does not get around the pause.
-    let patient = Backoff { longest: Duration::from_secs(600), ..backoff() };
+    let patient = Backoff { longest: Duration::from_mins(10), ..backoff() };
     let mut beside =
         Beside::new(patient, || std::future::ready(Err(AdapterError::auth("the token is dead"))));
     beside.want();

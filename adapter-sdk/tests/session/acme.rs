@@ -171,7 +171,7 @@ impl Book {
                 is_good.then_some(true).ok_or_else(|| AdapterError::network("no answer"))
             }
         };
-        Self { questions: Questions::new(most, Duration::from_secs(600), request), open, answer: None }
+        Self { questions: Questions::new(most, Duration::from_mins(10), request), open, answer: None }
     }
 }
 

@@ -7,10 +7,8 @@ use adapter_sdk::{
 };
 
 use crate::{
-    auth::Keys,
     config::Settings,
     description::Layout,
-    request::{self, Channel},
     wire::{Frame, LITE_VALUES, Request},
 };
 
@@ -18,7 +16,7 @@ use crate::{
 const MAX_MESSAGE_BYTES: usize = 32 << 20;
 
 /// Who this side says that it is.
-const CLIENT: &str = concat!("tickhost-", env!("CARGO_PKG_VERSION"));
+pub(crate) const CLIENT: &str = concat!("tickhost-", env!("CARGO_PKG_VERSION"));
 
 /// Opens a data socket.
 ///
@@ -30,16 +28,6 @@ pub(crate) async fn open(settings: &Settings) -> Result<WebSocket, AdapterError>
         .stall_after(settings.stall)
         .max_message_bytes(MAX_MESSAGE_BYTES);
     Ok(settings.network.websocket(request).await?)
-}
-
-/// The log-in.
-pub(crate) fn log_in(keys: &Keys) -> Vec<u8> {
-    request::authenticate(keys.hsm_key(), CLIENT)
-}
-
-/// What is said when it has worked.
-pub(crate) fn modes() -> [Vec<u8>; 2] {
-    [request::mode(Channel::Full), request::mode(Channel::Lite)]
 }
 
 /// What a message before the log-in has worked says of it: every how many frames of data one is to be acknowledged, and how

@@ -53,7 +53,6 @@ use adapter_sdk::{
     instruments::{Access, ListSource, Master, Sheet as _},
     net::{Http, RateLimit},
     session::{Batches, Listed, Session},
-    tracing::warn,
 };
 
 use self::{
@@ -168,7 +167,8 @@ impl Adapter for Fyers {
         let asks = self.settings.symbol_tokens == SymbolTokens::Broker;
         let questions = asks.then(|| convert::questions(&self.http, self.settings.symbol_token_url(), &keys));
         let directory = Directory::new(Rc::clone(&self.indices.borrow()), questions);
-        let feed = FyersFeed::new(Arc::clone(&self.settings), keys.clone(), directory, self.fifty(&keys));
+        let fifty = Fifty::of(&self.settings, &self.http, &keys);
+        let feed = FyersFeed::new(Arc::clone(&self.settings), keys, directory, fifty);
         // A change is of two topics at most.
         let batches = Batches::of(self.settings.batch_size / 2)
             .every(self.settings.batch_interval)
@@ -178,17 +178,6 @@ impl Adapter for Fyers {
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
         login::step(&self.http, &self.settings, fields).await
-    }
-}
-
-impl Fyers {
-    /// The socket of fifty levels, if it is wanted and the account can open it.
-    fn fifty(&self, keys: &Keys) -> Option<Fifty> {
-        let authorization = keys.authorization().filter(|_| self.settings.depth_50);
-        if self.settings.depth_50 && authorization.is_none() {
-            warn!("Books of fifty levels need the app's ID: set api_key of the account");
-        }
-        Some(Fifty::new(Arc::clone(&self.settings), self.http.clone(), authorization?))
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     directory::Directory,
     hsm,
     instruments::Instruments,
-    request,
+    request::{self, Channel},
     requests::Requests,
     tbt::socket::{Event, Fifty},
     topic::Topic,
@@ -200,13 +200,13 @@ impl Protocol for FyersFeed {
     }
 
     fn hello(&mut self) -> Vec<Message> {
-        vec![hsm::log_in(&self.keys).into()]
+        vec![request::authenticate(self.keys.hsm_key(), hsm::CLIENT).into()]
     }
 
     fn welcome(&mut self, message: &Message) -> Result<Welcome, AdapterError> {
         self.welcome = hsm::verdict(message)?;
         // Each channel has its mode before there is anything on it.
-        let modes = hsm::modes().map(Message::from).into();
+        let modes = [Channel::Full, Channel::Lite].map(|channel| request::mode(channel).into()).into();
         Ok(if self.welcome.is_some() { Welcome::Accepted(modes) } else { Welcome::Continue(Vec::new()) })
     }
 

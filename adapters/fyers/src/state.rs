@@ -24,10 +24,20 @@ pub struct Values {
     /// As the broker sent it.
     pub precision: u8,
     is_known: bool,
+    is_wanted: bool,
+    /// Whether something has changed since it was last published.
+    is_fresh: bool,
 }
 
 impl Values {
-    const NONE: Self = Self { raw: [ABSENT; MAX_VALUES], multiplier: 1, precision: 0, is_known: false };
+    const NONE: Self = Self {
+        raw: [ABSENT; MAX_VALUES],
+        multiplier: 1,
+        precision: 0,
+        is_known: false,
+        is_wanted: false,
+        is_fresh: false,
+    };
 
     /// The value at a place; none when the broker has not sent one.
     pub fn get(&self, place: usize) -> Option<i32> {
@@ -87,61 +97,21 @@ fn day(seconds: i32) -> Option<u64> {
     read::seconds(seconds.cast_unsigned().into()).map(day_number)
 }
 
-/// What has changed of an instrument since it was last published.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fresh {
-    /// Values of `sf` or `if`.
-    pub prices: bool,
-    /// Values of `dp`.
-    pub book: bool,
-}
-
-impl Fresh {
-    /// Prices alone.
-    pub const PRICES: Self = Self { prices: true, book: false };
-
-    /// Whether a feed has changed.
-    pub const fn has(self, feed: Feed) -> bool {
-        match feed {
-            Feed::Depth => self.book,
-            Feed::Scrip | Feed::Index => self.prices,
-        }
-    }
-
-    /// Whether anything has.
-    pub const fn is_any(self) -> bool {
-        self.prices || self.book
-    }
-}
-
 /// An instrument that is subscribed.
 #[derive(Clone, Debug)]
 pub struct Instrument {
     topic: Topic,
     /// Of `sf` or `if`.
-    prices: Part,
+    prices: Values,
     /// Of `dp`.
-    book: Part,
-    fresh: Fresh,
+    book: Values,
     /// Counts who had this place, so that a number of the broker never means its next tenant.
     generation: u32,
 }
 
-/// One feed of an instrument.
-#[derive(Clone, Copy, Debug)]
-struct Part {
-    values: Values,
-    is_wanted: bool,
-}
-
-impl Part {
-    const NONE: Self = Self { values: Values::NONE, is_wanted: false };
-}
-
 impl Instrument {
     const fn new(topic: Topic, generation: u32) -> Self {
-        let fresh = Fresh { prices: false, book: false };
-        Self { topic, prices: Part::NONE, book: Part::NONE, fresh, generation }
+        Self { topic, prices: Values::NONE, book: Values::NONE, generation }
     }
 
     /// Its topic.
@@ -151,7 +121,7 @@ impl Instrument {
 
     /// Values of a feed; none before their snapshot.
     pub fn known(&self, feed: Feed) -> Option<&Values> {
-        Some(&self.part(feed).values).filter(|values| values.is_known)
+        Some(self.values(feed)).filter(|values| values.is_known)
     }
 
     /// Values of `sf` or `if`; none before their snapshot.
@@ -169,27 +139,24 @@ impl Instrument {
         self.book.is_wanted
     }
 
-    const fn part(&self, feed: Feed) -> &Part {
+    /// Whether something has changed since it was last published.
+    pub const fn is_fresh(&self) -> bool {
+        self.prices.is_fresh || self.book.is_fresh
+    }
+
+    const fn values(&self, feed: Feed) -> &Values {
         match feed {
             Feed::Depth => &self.book,
             Feed::Scrip | Feed::Index => &self.prices,
         }
     }
 
-    const fn part_mut(&mut self, feed: Feed) -> &mut Part {
+    const fn values_mut(&mut self, feed: Feed) -> &mut Values {
         match feed {
             Feed::Depth => &mut self.book,
             Feed::Scrip | Feed::Index => &mut self.prices,
         }
     }
-}
-
-/// What a number of the broker stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Known {
-    place: u32,
-    feed: Feed,
-    generation: u32,
 }
 
 /// What a record is for.
@@ -207,8 +174,8 @@ pub struct Topics {
     instruments: Vec<Instrument>,
     free: Vec<u32>,
     by_topic: FxHashMap<Topic, u32>,
-    /// By the broker's number: at most 65,536 of them, which take one megabyte.
-    by_id: Vec<Option<Known>>,
+    /// What the broker's numbers stand for, and for whose place: at most 65,536 of them, which take one megabyte.
+    by_id: Vec<Option<(Target, u32)>>,
 }
 
 impl Topics {
@@ -233,8 +200,8 @@ impl Topics {
         let known = self.by_topic.get(&topic).copied();
         let place = known.unwrap_or_else(|| self.admit(topic));
         let Some(instrument) = at_mut(&mut self.instruments, place) else { return };
-        let Part { values, is_wanted } = instrument.part_mut(feed);
-        *is_wanted = true;
+        let values = instrument.values_mut(feed);
+        values.is_wanted = true;
         let last = values.raw.first().copied().filter(|_| feed != Feed::Depth);
         values.raw = [ABSENT; MAX_VALUES];
         if let (Some(first), Some(last)) = (values.raw.first_mut(), last) {
@@ -260,7 +227,7 @@ impl Topics {
     pub fn drop(&mut self, feed: Feed, topic: &Topic) {
         let Some(place) = self.by_topic.get(topic).copied() else { return };
         let Some(instrument) = at_mut(&mut self.instruments, place) else { return };
-        *instrument.part_mut(feed) = Part::NONE;
+        *instrument.values_mut(feed) = Values::NONE;
         if !instrument.prices.is_wanted && !instrument.book.is_wanted {
             self.by_topic.remove(topic);
             self.free.push(place);
@@ -273,14 +240,13 @@ impl Topics {
             Record::Snapshot { topic, .. } => {
                 let (feed, topic) = Topic::parse(topic)?;
                 let place = *self.by_topic.get(&topic)?;
-                self.get(place)?.part(feed).is_wanted.then_some(Target { place, feed })
+                self.get(place)?.values(feed).is_wanted.then_some(Target { place, feed })
             }
             Record::Update { id, .. } => {
-                let known = self.by_id.get(usize::from(*id))?.as_ref()?;
-                let instrument = self.get(known.place)?;
-                let is_same =
-                    instrument.generation == known.generation && instrument.part(known.feed).is_wanted;
-                is_same.then_some(Target { place: known.place, feed: known.feed })
+                let (target, generation) = self.by_id.get(usize::from(*id)).copied()??;
+                let instrument = self.get(target.place)?;
+                let is_same = instrument.generation == generation;
+                (is_same && instrument.values(target.feed).is_wanted).then_some(target)
             }
         }
     }
@@ -299,41 +265,45 @@ impl Topics {
             return false;
         };
         let generation = instrument.generation;
-        let values = &mut instrument.part_mut(feed).values;
+        let values = instrument.values_mut(feed);
         let is_news = match record {
             Record::Snapshot { id, values: new, multiplier, precision, .. } => {
-                *values =
-                    Values { multiplier: *multiplier, precision: *precision, is_known: true, ..Values::NONE };
+                *values = Values {
+                    multiplier: *multiplier,
+                    precision: *precision,
+                    is_known: true,
+                    is_wanted: true,
+                    ..Values::NONE
+                };
                 values.update(feed, new.iter());
                 let id = usize::from(*id);
                 if id >= self.by_id.len() {
                     self.by_id.resize(id + 1, None);
                 }
                 if let Some(known) = self.by_id.get_mut(id) {
-                    *known = Some(Known { place, feed, generation });
+                    *known = Some((Target { place, feed }, generation));
                 }
                 true
             }
             // Without its snapshot nobody knows what its prices mean.
             Record::Update { values: new, .. } => values.is_known && values.update(feed, new.iter()),
         };
-        match feed {
-            Feed::Depth => instrument.fresh.book |= is_news,
-            Feed::Scrip | Feed::Index => instrument.fresh.prices |= is_news,
-        }
+        values.is_fresh |= is_news;
         is_news
     }
 
-    /// What has changed of an instrument since [`Self::settle`].
-    pub fn fresh(&self, place: u32) -> Fresh {
-        self.get(place).map(|instrument| instrument.fresh).unwrap_or_default()
+    /// Whether the feed of a record has changed since [`Self::settle`].
+    pub fn is_fresh(&self, target: Target) -> bool {
+        self.get(target.place).is_some_and(|instrument| instrument.values(target.feed).is_fresh)
     }
 
-    /// Nothing is fresh of an instrument any more; gives what was.
-    pub fn settle(&mut self, place: u32) -> Fresh {
-        at_mut(&mut self.instruments, place)
-            .map(|instrument| std::mem::take(&mut instrument.fresh))
-            .unwrap_or_default()
+    /// Nothing is fresh of an instrument any more. None when nothing was, or whether its prices were: else its book alone.
+    pub fn settle(&mut self, place: u32) -> Option<bool> {
+        let instrument = at_mut(&mut self.instruments, place)?;
+        let is_fresh = instrument.is_fresh();
+        instrument.book.is_fresh = false;
+        let prices = std::mem::take(&mut instrument.prices.is_fresh);
+        is_fresh.then_some(prices)
     }
 
     /// Forgets what was known of another day, if the record is the first one of a new day by the exchange's time: an update
@@ -343,16 +313,15 @@ impl Topics {
         let Record::Update { values: new, .. } = record else { return };
         let Some(at) = feed_time(target.feed) else { return };
         let Some(instrument) = at_mut(&mut self.instruments, target.place) else { return };
-        let known = instrument.prices.values.get(at).and_then(day);
+        let known = instrument.prices.get(at).and_then(day);
         let now = new.iter().nth(at).filter(|value| *value != ABSENT).and_then(day);
         if !matches!((known, now), (Some(known), Some(now)) if known < now) {
             return;
         }
-        let oi =
-            instrument.prices.values.raw.get(OPEN_INTEREST).copied().filter(|_| target.feed == Feed::Scrip);
-        instrument.prices.values.raw = [ABSENT; MAX_VALUES];
-        instrument.book.values.raw = [ABSENT; MAX_VALUES];
-        if let (Some(place), Some(oi)) = (instrument.prices.values.raw.get_mut(OPEN_INTEREST), oi) {
+        let oi = instrument.prices.raw.get(OPEN_INTEREST).copied().filter(|_| target.feed == Feed::Scrip);
+        instrument.prices.raw = [ABSENT; MAX_VALUES];
+        instrument.book.raw = [ABSENT; MAX_VALUES];
+        if let (Some(place), Some(oi)) = (instrument.prices.raw.get_mut(OPEN_INTEREST), oi) {
             *place = oi;
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::FyersFeed;
 use crate::{
     decode::{self, DecodeError},
-    state::{Fresh, Instrument, Topics},
+    state::{Instrument, Topics},
     tbt::{
         book::Book,
         socket::{Event, Fifty},
@@ -69,15 +69,17 @@ impl Publisher {
             self.topics.apply(record, None);
             return;
         };
-        if self.topics.fresh(known.place).has(known.feed) {
+        if self.topics.is_fresh(known) {
             self.publish(known.place, live, sink);
         }
         self.topics.begin_day(record, known);
-        let is_first = !self.topics.fresh(known.place).is_any();
+        let instrument = self.topics.get(known.place);
+        let waits = instrument.is_some_and(Instrument::wants_book);
+        let is_first = !instrument.is_some_and(Instrument::is_fresh);
         if !self.topics.apply(record, target) {
             return;
         }
-        if !self.topics.get(known.place).is_some_and(Instrument::wants_book) {
+        if !waits {
             self.publish(known.place, live, sink);
         } else if is_first {
             self.pending.push(known.place);
@@ -92,20 +94,21 @@ impl Publisher {
     }
 
     fn publish(&mut self, place: u32, live: &mut Live<FyersFeed>, sink: &mut TickSink) {
-        let fresh = self.topics.settle(place);
-        self.show(place, fresh, live, sink);
+        if let Some(is_quote) = self.topics.settle(place) {
+            self.show(place, is_quote, live, sink);
+        }
     }
 
     /// Publishes once more what is known of an instrument.
     pub(super) fn repeat(&mut self, topic: &Topic, live: &mut Live<FyersFeed>, sink: &mut TickSink) {
         if let Some(place) = self.topics.place(topic) {
-            self.show(place, Fresh::PRICES, live, sink);
+            self.show(place, true, live, sink);
         }
     }
 
-    fn show(&mut self, place: u32, fresh: Fresh, live: &mut Live<FyersFeed>, sink: &mut TickSink) {
+    fn show(&mut self, place: u32, is_quote: bool, live: &mut Live<FyersFeed>, sink: &mut TickSink) {
         let Self { topics, fifty, deep, bookless, rows, .. } = self;
-        let Some(instrument) = topics.get(place).filter(|_| fresh.is_any()) else { return };
+        let Some(instrument) = topics.get(place) else { return };
         let topic = instrument.topic();
         let Some(heard) = live.heard(topic) else { return };
         let book = fifty.as_ref().and_then(|fifty| fifty.book(topic));
@@ -113,7 +116,7 @@ impl Publisher {
             let deep = book.and_then(|book| Some((book, deep.get(number)?.1)));
             let is_bookless = topic.is_index() || bookless.contains(topic);
             let wish = Wish { number: *number, mode: *mode, deep, is_bookless };
-            if tick(instrument, fresh.prices, &wish, rows, sink).is_err() {
+            if tick(instrument, is_quote, &wish, rows, sink).is_err() {
                 sink.undecodable();
             }
         }

@@ -16,7 +16,7 @@ use super::{
     book::{Book, Books, News},
     wire::SocketMessage,
 };
-use crate::{config::Settings, topic::Topic};
+use crate::{auth::Keys, config::Settings, topic::Topic};
 
 /// Symbols that the broker takes on one connection.
 pub(crate) const MAX_SYMBOLS: usize = 5;
@@ -66,12 +66,17 @@ pub(crate) struct Fifty {
 }
 
 impl Fifty {
-    pub(crate) fn new(settings: Arc<Settings>, http: Http, authorization: Zeroizing<String>) -> Self {
+    /// None when nobody wants it, or the account cannot open it.
+    pub(crate) fn of(settings: &Arc<Settings>, http: &Http, keys: &Keys) -> Option<Self> {
+        let authorization = keys.authorization().filter(|_| settings.depth_50);
+        if settings.depth_50 && authorization.is_none() {
+            warn!("Books of fifty levels need the app's ID: set api_key of the account");
+        }
+        let (settings, http, both) = (Arc::clone(settings), http.clone(), authorization?);
         let snapshot_limit = settings.snapshot_limit;
         let backoff = Backoff { first: Duration::from_secs(1), ..Backoff::default() };
-        let socket =
-            Beside::new(backoff, move || open(Arc::clone(&settings), http.clone(), authorization.clone()));
-        Self { snapshot_limit, symbols: Vec::new(), books: Books::new(), socket }
+        let socket = Beside::new(backoff, move || open(Arc::clone(&settings), http.clone(), both.clone()));
+        Some(Self { snapshot_limit, symbols: Vec::new(), books: Books::new(), socket })
     }
 
     /// Wants the book of a symbol. None when there is no room for it.
