@@ -1,6 +1,11 @@
 //! What sets one broker apart from another.
 
-use std::{any::Any, collections::HashMap, net::SocketAddr, time::Duration};
+use std::{
+    any::Any,
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use http_body_util::Full;
 use hyper::{Response, body::Bytes, header::HeaderValue};
@@ -81,6 +86,9 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// is [`crate::ABSENT`], and is not sent.
     const HAS_FIXED_LAYOUT: bool = true;
 
+    /// Names of what its order updates have, as the control protocol has them; none where it cannot write one by these.
+    const ORDER: &'static [&'static str] = &[];
+
     /// Settings of its adapter that say where it is, with their addresses.
     fn addresses(address: SocketAddr) -> Vec<(&'static str, String)>;
 
@@ -135,6 +143,21 @@ pub trait Broker: Send + Sync + Sized + 'static {
 
     /// What tells a client of an order.
     fn order_text(data: &serde_json::Value) -> String;
+
+    /// What an order update says, from members by the names of [`Self::ORDER`], which are to be written as they are.
+    fn order_data(_members: &BTreeMap<String, serde_json::Value>) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    /// What a person would answer to a question of a log-in, with the page that they are shown.
+    fn answer(_core: &mut Core, _field: &str, _page: Option<&str>) -> Option<String> {
+        None
+    }
+
+    /// Ends all connections as the broker does when the account has logged in elsewhere. False where it says nothing of the kind.
+    fn replace(_core: &mut Core) -> bool {
+        false
+    }
 
     /// A text message from a client.
     fn hear(core: &mut Core, connection: u64, text: &str) -> Next;

@@ -1,5 +1,6 @@
 //! What a venue knows: its instruments, whom it lets in, its connections, and what goes wrong on purpose.
 
+mod listing;
 mod peer;
 mod report;
 
@@ -82,6 +83,8 @@ pub struct Core {
     pub edition: u64,
     /// What somebody asked for that only this broker does.
     pub own: serde_json::Map<String, serde_json::Value>,
+    /// What is not in the list as it was at first.
+    listing: listing::Listing,
     keys: HashMap<u64, usize>,
     values: Vec<Values>,
     sent: HashMap<(usize, Mode), Values>,
@@ -107,6 +110,7 @@ impl Core {
             snapshots: options.snapshots,
             edition: 1,
             own: serde_json::Map::new(),
+            listing: listing::Listing::default(),
             keys: HashMap::new(),
             values,
             sent: HashMap::new(),

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use adapter_conformance::{CredentialSet, VenueReport};
+use adapter_conformance::{CredentialSet, Edition, VenueReport};
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, task::JoinHandle, time::MissedTickBehavior};
 use tokio_tungstenite::tungstenite::Message;
@@ -224,6 +224,25 @@ impl<B: Broker> Venue<B> {
         let (one, other) = (find(one)?, find(other)?);
         core.swap_numbers::<B>(one, other);
         Ok(())
+    }
+
+    /// Serves another list of instruments from now on, and names the instruments of packets by it. Connections stay.
+    ///
+    /// # Errors
+    /// When an instrument does not exist, or the two that are to be swapped are not two.
+    pub fn list(&self, edition: &Edition) -> Result<(), String> {
+        self.shared.core.lock().list::<B>(edition)
+    }
+
+    /// What a person would answer to a question of a log-in.
+    pub fn answer(&self, field: &str, page: Option<&str>) -> Option<String> {
+        B::answer(&mut self.shared.core.lock(), field, page)
+    }
+
+    /// Ends all connections as the broker does when the account has logged in elsewhere; false where it says nothing of the
+    /// kind.
+    pub fn replace(&self) -> bool {
+        B::replace(&mut self.shared.core.lock())
     }
 
     /// Sends frames that make no sense.

@@ -8,7 +8,7 @@ mod state;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use adapter_conformance::{Answer, Command, Control, Hello, PROTOCOL, Packet, serve};
+use adapter_conformance::{Answer, Command, Control, Hello, Packet, serve};
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, runtime::Runtime};
 
@@ -47,13 +47,8 @@ impl Venue {
 impl Control for Venue {
     fn hello(&self) -> Hello {
         let commands = ["accept", "tick", "partial", "frame", "disconnect", "mute", "garbage", "report"];
-        Hello {
-            venue: PROTOCOL,
-            listening: self.address.to_string(),
-            commands: commands.map(str::to_owned).into(),
-            values: packet::VALUES.map(|(name, _)| name.to_owned()).into(),
-            fixed_layout: false,
-        }
+        let values = packet::VALUES.map(|(name, _)| name);
+        Hello::new(self.address.to_string(), &commands, &values)
     }
 
     fn obey(&mut self, command: Command) -> Answer {
@@ -66,6 +61,7 @@ impl Control for Venue {
             Command::Mute => self.state.lock().mute(),
             Command::Garbage { seed, frames } => self.state.lock().garbage(seed, frames),
             Command::Report => return Answer::Report(self.state.lock().report.clone()),
+            other => return Answer::Unsupported(format!("the broker has no `{}`", other.name())),
         }
         Answer::Done
     }
