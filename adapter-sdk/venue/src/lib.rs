@@ -14,8 +14,11 @@
 //! struct Acme;
 //!
 //! impl Broker for Acme {
-//!     const VALUES: &'static [&'static str] = &["ltp"];
 //!     const TOKENS: &'static [&'static str] = &["access_token"];
+//!
+//!     fn values(&self) -> Vec<&'static str> {
+//!         vec!["ltp"]
+//!     }
 //!
 //!     fn admit(&mut self, desk: &mut Desk, handshake: &Handshake) -> Result<Guest, Reply> {
 //!         let given = query_of(handshake);

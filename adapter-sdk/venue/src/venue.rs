@@ -31,11 +31,11 @@ pub enum Guest {
 
 /// A broker's protocol. What is the same at every broker is in the [`Desk`].
 pub trait Broker: Send + 'static {
-    /// Names of the values that its quotes carry, as `adapter_sdk::Tick` calls them.
-    const VALUES: &'static [&'static str];
-
     /// Names under which accounts have what ends with the day, such as `access_token`.
     const TOKENS: &'static [&'static str] = &[];
+
+    /// Names of the values that its quotes carry, as `adapter_sdk::Tick` calls them.
+    fn values(&self) -> Vec<&'static str>;
 
     /// What is particular about the broker: no modes of its own, a fixed layout, images, order updates, commands that it does not have.
     fn hello(&self, hello: Hello) -> Hello {
@@ -238,9 +238,9 @@ impl<B: Broker> Control for Venue<B> {
             "replace",
             "report",
         ];
-        let hello = self.state().broker.hello(Hello::new(self.address(), &commands, B::VALUES));
+        let broker = &self.state().broker;
+        let mut hello = broker.hello(Hello::new(self.address(), &commands, &broker.values()));
         let has_none = hello.order.is_empty();
-        let mut hello = hello;
         hello.commands.retain(|name| !has_none || name != "order");
         hello
     }

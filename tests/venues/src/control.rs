@@ -3,13 +3,13 @@
 use std::io::{self, BufRead, Read as _, Write};
 
 use adapter_conformance::{Answer, Command, Hello, Packet, Row};
+use adapter_venue::Refusal;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     broker::{Broker, Cause},
     model::{Level, MOST_LEVELS, Mode, Side, Values, price},
-    state::Refusal,
     venue::Venue,
 };
 

@@ -28,15 +28,51 @@ fn name(instrument: &Instrument) -> Name {
     Name { exchange: instrument.exchange.clone(), symbol: instrument.symbol.clone() }
 }
 
-/// Connected, with three instruments by the list that the venue began with; and whether the adapter keeps a list at all.
-fn listed<'a>(stage: &Stage<'a>) -> Check<(Running, [Wanted<'a>; 3])> {
+/// Connected, with these instruments by the list that the venue began with. Skips the case when the adapter keeps no list.
+fn listed<'a>(stage: &Stage<'a>, three: [&'a Instrument; 3]) -> Check<(Running, [Wanted<'a>; 3])> {
     let running = stage.connected()?;
-    let three = [0, 1, 2].map(|place| stage.wanted(place, stage.lowest()));
+    let mut places = 0..;
+    let three = three.map(|one| Wanted::at(places.next().unwrap_or(0), one, stage.lowest()));
     stage.subscribe(&running, &three)?;
     if running.recorder.look(|heard| heard.lists.is_empty()) {
         return skip("the adapter says nothing of a list of instruments (Context::lists)");
     }
     Ok((running, three))
+}
+
+/// Two instruments of one exchange, which can get each other's number, and another one.
+fn two_of_one_exchange<'a>(stage: &Stage<'a>) -> Check<[&'a Instrument; 3]> {
+    let profile = stage.profile;
+    let all: Vec<&Instrument> = profile.instruments.iter().chain(&profile.odd).collect();
+    let pairs = all.iter().enumerate().flat_map(|(place, one)| {
+        let others = all.iter().skip(place + 1).filter(|other| other.exchange == one.exchange);
+        others.map(|other| (*one, *other))
+    });
+    let others = |one: &Instrument, other: &Instrument| {
+        let names = [one.name(), other.name()];
+        all.iter().copied().find(move |third| !names.contains(&third.name()))
+    };
+    let mut found = pairs.filter_map(|(one, other)| Some([one, other, others(one, other)?]));
+    found.next().map_or_else(
+        || skip("the profile has no two instruments of one exchange, so that none can get another's number"),
+        Ok,
+    )
+}
+
+/// Goes that an operator has at it: one may be lost with the connection, which a long list can cost where a machine is slow.
+const GOES: usize = 4;
+
+/// Asks for the list until something comes of it.
+fn renew<T>(running: &Running, what: &str, find: impl Fn(&Heard) -> Option<T>) -> Check<T> {
+    let mut found = fail("the list was never asked for");
+    for _ in 0..GOES {
+        running.renew_list();
+        found = running.wait(what, SOON / 2, &find);
+        if found.is_ok() {
+            break;
+        }
+    }
+    found
 }
 
 /// The number of the outcome that refuses an instrument after it was taken.
@@ -48,23 +84,14 @@ fn lost(heard: &Heard, one: Wanted<'_>) -> Option<OutcomeCode> {
 
 pub(super) fn renewed(stage: &Stage<'_>) -> Check {
     let venue = stage.venue_with(&["list", "tick", "report"])?;
-    let (running, [first, second, third]) = listed(stage)?;
-    if first.instrument.exchange != second.instrument.exchange {
-        return skip(
-            "the first two instruments of the profile are not of one exchange, so that neither can get the other's number",
-        );
-    }
+    let (running, [first, second, third]) = listed(stage, two_of_one_exchange(stage)?)?;
     venue.list(Edition {
         swap: vec![name(first.instrument), name(second.instrument)],
         without: vec![name(third.instrument)],
         ..Edition::default()
     })?;
-    running.renew_list();
-    let code = running.wait(
-        &format!("a word that the new list does not have {}", third.instrument.name()),
-        SOON,
-        |heard| lost(heard, third),
-    )?;
+    let what = format!("a word that the new list does not have {}", third.instrument.name());
+    let code = renew(&running, &what, |heard| lost(heard, third))?;
     ensure(code == OutcomeCode::UNKNOWN_INSTRUMENT, || {
         format!("{} is not in the new list, and was refused with code {}", third.instrument.name(), code.0)
     })?;
@@ -99,15 +126,15 @@ fn arrives(running: &Running, venue: &Venue, one: Wanted<'_>, ltp: &str) -> Chec
 
 pub(super) fn incomplete(stage: &Stage<'_>) -> Check {
     let venue = stage.venue_with(&["list", "tick", "report"])?;
-    let (running, three) = listed(stage)?;
+    let three = [0, 1, 2].map(|place| stage.profile.instrument(place));
+    let (running, three) = listed(stage, three)?;
     let whole = running.recorder.look(last).unwrap_or_default();
     ensure(whole.is_whole, || format!("it says that a whole list is not: {:?}", whole.troubles))?;
     let [.., third] = three;
     let torn = Edition { lacks: Some(third.instrument.exchange.clone()), ..Edition::default() };
     venue.list(torn)?;
-    running.renew_list();
     let exchange = &third.instrument.exchange;
-    running.wait(&format!("a word that the list has nothing of {exchange}"), SOON, |heard| {
+    renew(&running, &format!("a word that the list has nothing of {exchange}"), |heard| {
         last(heard).filter(|said| !said.is_whole && !said.troubles.is_empty())
     })?;
     // What it lacks serves on by the last good list: for those who have it, and for those who come.
@@ -126,10 +153,7 @@ pub(super) fn incomplete(stage: &Stage<'_>) -> Check {
     stage.subscribe(&running, &[third])?;
     arrives(&running, venue, third, &stage.price(2, 22))?;
     venue.list(Edition::default())?;
-    running.renew_list();
-    running.wait("a word that the list is whole again", SOON, |heard| {
-        last(heard).filter(|said| said.is_whole).map(drop)
-    })?;
+    renew(&running, "a word that the list is whole again", |heard| last(heard).filter(|said| said.is_whole))?;
     arrives(&running, venue, third, &stage.price(2, 23))?;
     running.settle()
 }
