@@ -32,6 +32,8 @@
 
 mod files;
 mod names;
+mod ticker;
+mod two_names;
 mod vectors;
 
 use std::{
@@ -52,6 +54,8 @@ use parking_lot::{Condvar, Mutex};
 pub use self::{
     files::FileServer,
     names::{CASH, Cash, SPELLINGS, assert_cash_names},
+    ticker::Ticker,
+    two_names::assert_two_names,
     vectors::{FOLDER as VECTORS_FOLDER, Vectors},
 };
 use crate::{Adapter, AdapterError, Credentials, Login, Mode, context::Assignment, instance};
@@ -110,6 +114,23 @@ impl Published {
         match self {
             Self::Ltp(tick) => tick.instrument,
             Self::Quote(quote) | Self::Depth(quote, ..) => quote.instrument,
+        }
+    }
+
+    /// Its last price in billionths, if it has one.
+    pub fn ltp(&self) -> Option<i64> {
+        let (fields, ltp) = match self {
+            Self::Ltp(tick) => (tick.fields, tick.ltp),
+            Self::Quote(quote) | Self::Depth(quote, ..) => (quote.fields, quote.ltp),
+        };
+        (fields & adapter_abi::field::LTP != 0).then_some(ltp)
+    }
+
+    /// When it was received, in nanoseconds since the Unix epoch.
+    pub const fn received_ts_ns(&self) -> u64 {
+        match self {
+            Self::Ltp(tick) => tick.received_ts_ns,
+            Self::Quote(quote) | Self::Depth(quote, ..) => quote.received_ts_ns,
         }
     }
 }

@@ -5,7 +5,10 @@ mod demand;
 mod identity;
 mod lifecycle;
 mod link;
+mod lists;
 mod login;
+mod orders;
+mod state;
 mod values;
 
 use std::time::Duration;
@@ -61,13 +64,13 @@ pub const CASES: &[Case] = &[
         "no-invented-zeros",
         "a volume that the broker had not sent was shown as 0, and strategies took the market for dead; yesterday's high \
          stood beside the price of the pre-open, and bids that were gone beside the ask",
-        values::no_invented_zeros,
+        state::no_invented_zeros,
     ),
     case(
         "C03",
         "partial-packets-merged",
         "a packet with nothing but a new price wiped out the day's high and low",
-        values::partial_packets,
+        state::partial_packets,
     ),
     case(
         "C04",
@@ -194,6 +197,48 @@ pub const CASES: &[Case] = &[
         "calls-return-at-once",
         "a broker accepted connections but answered nothing, and the host hung in the adapter's call",
         lifecycle::calls_return,
+    ),
+    case(
+        "C24",
+        "logs-in",
+        "the log-in asked for the same code again and again, and its refusal was tried until the broker locked the account",
+        login::logs_in,
+    ),
+    case(
+        "C25",
+        "odd-order-members",
+        "one order with a null in it cost the update of a fill, and a quantity that could not be read was shown as 0",
+        orders::odd_members,
+    ),
+    case(
+        "C26",
+        "list-renewed",
+        "the broker gave a number to another instrument in its new list, and the feed went on by the list of the morning",
+        lists::renewed,
+    ),
+    case(
+        "C27",
+        "incomplete-list",
+        "one of the broker's files came empty, and every derivative was refused until somebody noticed",
+        lists::incomplete,
+    ),
+    case(
+        "C28",
+        "one-session",
+        "a trader's own terminal and the host threw each other out four times a second, until the broker locked the account",
+        link::one_session,
+    ),
+    case(
+        "C29",
+        "image-or-update",
+        "an update was taken for the whole and wiped the quote; the whole was taken for an update, and yesterday's high stayed",
+        state::image_or_update,
+    ),
+    case(
+        "C30",
+        "another-day",
+        "the feed came back in the morning and showed the volume of the day before beside the first price",
+        state::another_day,
     ),
 ];
 

@@ -30,6 +30,20 @@ pub(crate) enum Kind {
     Depth,
 }
 
+impl Kind {
+    /// Lowest first.
+    pub(crate) const ALL: [Self; 3] = [Self::Ltp, Self::Quote, Self::Depth];
+
+    /// The mode's name in the control protocol.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ltp => "ltp",
+            Self::Quote => "quote",
+            Self::Depth => "depth",
+        }
+    }
+}
+
 /// One record, as it was published.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
@@ -52,6 +66,8 @@ pub(crate) struct Heard {
     pub(crate) logs: Vec<String>,
     /// Order updates, as JSON.
     pub(crate) orders: Vec<String>,
+    /// What was said of the list of instruments, as JSON.
+    pub(crate) lists: Vec<String>,
     /// What no adapter may hand over, whatever the case.
     pub(crate) malformed: Option<String>,
     /// Entries beyond the bound.
@@ -269,6 +285,10 @@ impl Host for Callbacks {
         for outcome in outcomes {
             self.note((request, outcome.clone()), |heard| &mut heard.outcomes);
         }
+    }
+
+    fn instrument_list(&self, state_json: RStr<'_>) {
+        self.note(state_json.to_string(), |heard| &mut heard.lists);
     }
 
     fn credentials(&self) -> RString {

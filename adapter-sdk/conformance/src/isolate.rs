@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// prints one of the secrets fails, since its output is the host's: it ends in a journal or a log file.
 pub fn run_isolated(case: &Case, command: &mut Command, secrets: &[&str]) -> CaseResult {
     let started = Instant::now();
-    let result = run(command, case.limit).and_then(|output| {
+    let result = in_scratch(command, |command| run(command, case.limit)).and_then(|output| {
         if secrets.iter().any(|secret| output.shows(secret)) {
             return Err("a secret of the profile was printed".to_owned());
         }
@@ -46,6 +46,24 @@ pub fn run_isolated(case: &Case, command: &mut Command, secrets: &[&str]) -> Cas
         elapsed_ms,
     })
 }
+
+/// Variables that say where adapters keep lists of instruments, and where programs write what they keep for a while.
+const FOLDERS: [&str; 3] = ["TICKHOST_CACHE_DIR", "XDG_CACHE_HOME", "TMPDIR"];
+
+/// Runs something where adapters write into a folder that goes with the case: what one leaves is none of the next, and none of
+/// the user's.
+fn in_scratch<T>(
+    command: &mut Command,
+    run: impl FnOnce(&mut Command) -> Result<T, String>,
+) -> Result<T, String> {
+    let scratch = tempfile::Builder::new().prefix(SCRATCH).tempdir();
+    let scratch = scratch.map_err(|error| format!("cannot be tried: there is no folder for it: {error}"))?;
+    command.envs(FOLDERS.map(|name| (name, scratch.path())));
+    run(command)
+}
+
+/// Begins the names of the suite's folders.
+pub(crate) const SCRATCH: &str = "tickhost-conformance-";
 
 /// Runs a command, at most for so long, and gives the end of what it printed.
 ///

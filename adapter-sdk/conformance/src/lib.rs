@@ -27,6 +27,7 @@
 mod cases;
 mod host;
 mod isolate;
+mod picture;
 mod profile;
 mod report;
 mod running;
@@ -40,12 +41,15 @@ mod verdict;
 pub use self::{
     cases::{CASES, Case},
     isolate::{hand_over, run_isolated, run_limited},
-    profile::{BrandProfile, Bulk, CredentialSet, CredentialSets, Instrument, Limits, Profile, ProfileError},
+    profile::{
+        BrandProfile, Bulk, CredentialSet, CredentialSets, Instrument, Limits, LogIn, Profile, ProfileError,
+    },
     report::Report,
     subject::brands,
     suite::{Suite, try_venue},
     venue::{
-        Answer, Command, Control, Hello, PROTOCOL, Packet, Report as VenueReport, Row, Subscribed, serve,
+        Answer, Command, Control, Edition, Hello, Name, PROTOCOL, Packet, Report as VenueReport, Row,
+        Subscribed, serve,
     },
     verdict::{CaseResult, Verdict},
 };

@@ -18,6 +18,12 @@ use crate::value::{Value, nanos};
 /// Stands in a setting for the fake venue's address, `127.0.0.1:PORT`.
 const PLACEHOLDER: &str = "{venue}";
 
+/// Stands in a setting for a folder that is empty when a case begins, and gone when it has ended.
+const SCRATCH: &str = "{scratch}";
+
+/// The setting of adapters that keep their lists of instruments in a folder.
+const CACHE_DIR: &str = "cache_dir";
+
 /// Instruments that the cases need at least.
 const INSTRUMENTS: usize = 3;
 
@@ -59,6 +65,8 @@ pub struct Profile {
     /// What it logs in with.
     #[serde(default)]
     pub credentials: CredentialSets,
+    /// How it logs in, if it does so by itself.
+    pub login: Option<LogIn>,
     /// Instruments that exist, at least three.
     pub instruments: Vec<Instrument>,
     /// Instruments whose symbols have underscores, hyphens, spaces or other unusual characters.
@@ -101,6 +109,18 @@ pub struct CredentialSets {
     /// Names of credentials that may be shown, such as a client number. All others are secrets.
     #[serde(default)]
     pub public: Vec<String>,
+}
+
+/// What a log-in begins with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogIn {
+    /// The fields that are stored before.
+    #[serde(default)]
+    pub fields: CredentialSet,
+    /// What is laid over them for a log-in that the venue refuses, such as another secret.
+    #[serde(default)]
+    pub wrong: CredentialSet,
 }
 
 /// An instrument.
@@ -154,9 +174,6 @@ pub struct Limits {
     pub time_resolution_ns: i64,
     /// Reconnects of the case that counts descriptors.
     pub reconnects: u32,
-    /// The broker's modes by their names in the control protocol, lowest first, where it has fewer than clients: what is wanted
-    /// in another is subscribed in the next higher one.
-    pub modes: Vec<String>,
 }
 
 impl Default for Limits {
@@ -168,7 +185,6 @@ impl Default for Limits {
             price_digits: 19,
             time_resolution_ns: 1_000_000_000,
             reconnects: 1_000,
-            modes: Vec::new(),
         }
     }
 }
@@ -219,21 +235,38 @@ impl Profile {
         Ok(())
     }
 
-    /// The settings as JSON, with the venue's address and what a condition lays over them.
-    pub(crate) fn config_json(&self, address: &str, overlay: Option<&Map<String, Json>>) -> String {
+    /// The settings as JSON, with the venue's address and what a condition lays over them. An adapter that keeps lists keeps
+    /// them in the scratch folder, whatever the profile says: those of one case, or of another adapter, are none of the next.
+    pub(crate) fn config_json(
+        &self,
+        address: &str,
+        overlay: Option<&Map<String, Json>>,
+        scratch: &Path,
+        keeps_lists: bool,
+    ) -> String {
         let mut config = Json::Object(self.config.clone());
         if let Some(overlay) = overlay {
             lay_over(&mut config, &Json::Object(overlay.clone()));
         }
-        fill(&mut config, address);
+        if let (true, Json::Object(members)) = (keeps_lists, &mut config) {
+            members.insert(CACHE_DIR.to_owned(), SCRATCH.into());
+        }
+        fill(&mut config, &[(PLACEHOLDER, address), (SCRATCH, &scratch.to_string_lossy())]);
         config.to_string()
+    }
+
+    /// Whether settings of this schema have a folder for lists.
+    pub(crate) fn has_cache_dir(schema: &str) -> bool {
+        let schema: Json = serde_json::from_str(schema).unwrap_or_default();
+        schema.pointer("/properties").is_some_and(|properties| properties.get(CACHE_DIR).is_some())
     }
 
     /// Credentials that must not be seen outside the log-in. Those of less than 4 bytes are left out: they are found
     /// everywhere by chance.
     pub fn secrets(&self) -> Vec<&str> {
         let sets = [&self.credentials.valid, &self.credentials.renewed, &self.credentials.wrong];
-        let all = sets.into_iter().flatten();
+        let log_in = self.login.iter().flat_map(|login| [&login.fields, &login.wrong]);
+        let all = sets.into_iter().chain(log_in).flatten();
         let is_secret = |name: &String, value: &str| {
             !self.credentials.public.contains(name) && value.len() >= SECRET_BYTES
         };
@@ -295,11 +328,13 @@ fn lay_over(below: &mut Json, above: &Json) {
     }
 }
 
-fn fill(value: &mut Json, address: &str) {
+fn fill(value: &mut Json, places: &[(&str, &str)]) {
     match value {
-        Json::String(text) => *text = text.replace(PLACEHOLDER, address),
-        Json::Array(items) => items.iter_mut().for_each(|item| fill(item, address)),
-        Json::Object(members) => members.values_mut().for_each(|member| fill(member, address)),
+        Json::String(text) => {
+            *text = places.iter().fold(text.clone(), |text, (place, with)| text.replace(place, with));
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| fill(item, places)),
+        Json::Object(members) => members.values_mut().for_each(|member| fill(member, places)),
         Json::Null | Json::Bool(_) | Json::Number(_) => {}
     }
 }
@@ -330,9 +365,13 @@ mod tests {
             Path::new("."),
         )
         .unwrap();
-        let made = profile.config_json("127.0.0.1:9", profile.conditions.get("bad"));
+        let made =
+            profile.config_json("127.0.0.1:9", profile.conditions.get("bad"), Path::new("/tmp/x"), true);
         let made: Json = serde_json::from_str(&made).unwrap();
-        assert_eq!(made, serde_json::json!({ "url": "ws://127.0.0.1:9/x", "faults": { "a": 1, "b": 3 } }));
+        assert_eq!(
+            made,
+            serde_json::json!({ "url": "ws://127.0.0.1:9/x", "faults": { "a": 1, "b": 3 }, "cache_dir": "/tmp/x" })
+        );
     }
 
     #[test]
@@ -344,7 +383,7 @@ mod tests {
         )
         .unwrap();
         let one = profile.for_brand("one").unwrap();
-        let config: Json = serde_json::from_str(&one.config_json("", None)).unwrap();
+        let config: Json = serde_json::from_str(&one.config_json("", None, Path::new("."), false)).unwrap();
         assert_eq!(config, serde_json::json!({ "a": 1, "b": { "c": 9, "d": 3 } }));
         assert_eq!(
             (one.limits.depth, one.venue.as_ref().unwrap()[1].as_str(), one.secrets()),

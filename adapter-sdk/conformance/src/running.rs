@@ -15,9 +15,11 @@ use adapter_abi::{
 
 use crate::{
     host::{Heard, Kind, Record, Recorder},
+    picture::Picture,
     profile::{CredentialSet, Instrument, credentials_json},
     stage::{SOON, ltp_of, packet, price},
-    venue::Venue,
+    value::nanos,
+    venue::{Packet, Venue},
     verdict::{Check, fail},
 };
 
@@ -159,6 +161,47 @@ impl Running {
             let mut later = heard.records.iter().skip(mark);
             later.find(|record| record.quote.instrument == number && is_it(record)).cloned()
         })
+    }
+
+    /// What a host shows of an instrument by the records after a mark.
+    pub(crate) fn picture_after(&self, mark: usize, number: u32) -> Picture {
+        self.recorder.look(|heard| Picture::of(heard.records.iter().skip(mark), number))
+    }
+
+    /// Waits until the records after a mark show something of an instrument.
+    pub(crate) fn wait_picture(
+        &self,
+        mark: usize,
+        number: u32,
+        what: &str,
+        is_it: impl Fn(&Picture) -> bool,
+    ) -> Check<Picture> {
+        self.wait(what, SOON, |heard| {
+            let picture = Picture::of(heard.records.iter().skip(mark), number);
+            is_it(&picture).then_some(picture)
+        })
+    }
+
+    /// Sends a packet, and waits until its last price is shown, and its book if it is sent as one. Gives what is shown by it
+    /// alone; with another book when that of the packet did not come.
+    pub(crate) fn send(&self, venue: &Venue, one: Wanted<'_>, sent: &Packet) -> Check<Picture> {
+        let expected = sent.values.get("ltp").and_then(|ltp| nanos(ltp));
+        let mark = self.mark();
+        venue.tick(sent)?;
+        let what = format!("a {} packet of {}", sent.kind, one.instrument.name());
+        let has_price = |shown: &Picture| shown.value("ltp") == expected;
+        let arrived = self.wait_picture(mark, one.number, &what, |shown| {
+            has_price(shown) && (one.kind < Kind::Depth || shown.has_book_of(sent))
+        });
+        arrived.or_else(|stop| {
+            let shown = self.picture_after(mark, one.number);
+            if has_price(&shown) { Ok(shown) } else { Err(stop) }
+        })
+    }
+
+    /// Asks for the list of instruments anew, as the operator does.
+    pub(crate) fn renew_list(&self) {
+        self.adapter.renew_list();
     }
 
     /// Sends a packet with a last price and waits until it is published.

@@ -5,8 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::{Map, Value as Json};
+use tempfile::TempDir;
+
 use crate::{
     host::{Kind, Record, Recorder},
+    isolate::SCRATCH,
     profile::{CredentialSet, Profile, credentials_json},
     running::{Running, Wanted},
     subject::Subject,
@@ -26,6 +30,9 @@ pub(crate) struct Stage<'a> {
     pub(crate) subject: &'a Subject,
     pub(crate) profile: &'a Profile,
     venue: Option<Venue>,
+    /// Where the adapter may write. It ends with the case.
+    scratch: TempDir,
+    keeps_lists: bool,
 }
 
 impl<'a> Stage<'a> {
@@ -36,7 +43,10 @@ impl<'a> Stage<'a> {
             // A venue that accepts nobody unless told otherwise would need this in every case.
             venue.accept(&[&profile.credentials.valid])?;
         }
-        Ok(Self { subject, profile, venue })
+        let scratch = tempfile::Builder::new().prefix(SCRATCH).tempdir();
+        let scratch = scratch.map_err(|error| Stop::Failed(format!("cannot make a folder: {error}")))?;
+        let keeps_lists = Profile::has_cache_dir(&subject.module().metadata()().config_schema_json);
+        Ok(Self { subject, profile, venue, scratch, keeps_lists })
     }
 
     /// The venue, if the profile has one.
@@ -90,13 +100,18 @@ impl<'a> Stage<'a> {
         condition: Option<&str>,
     ) -> Check<Running> {
         let overlay = condition.and_then(|name| self.profile.conditions.get(name));
-        let config = self.profile.config_json(address, overlay);
+        let config = self.config_json(address, overlay);
         let recorder = Recorder::new(credentials_json(set));
         let made = self.subject.create(&config, recorder.handle());
         match made.into_result() {
             Ok(adapter) => Ok(Running::new(recorder, adapter)),
             Err(error) => fail(format!("it refuses the profile's config: {}", error.message)),
         }
+    }
+
+    /// The settings for a venue at an address, with what is laid over them.
+    pub(crate) fn config_json(&self, address: &str, overlay: Option<&Map<String, Json>>) -> String {
+        self.profile.config_json(address, overlay, self.scratch.path(), self.keeps_lists)
     }
 
     /// The instrument at a place of the profile with its number, in a mode.
@@ -142,19 +157,11 @@ impl<'a> Stage<'a> {
     pub(crate) fn wait_at_venue(&self, wanted: &[Wanted<'_>]) -> Check {
         let Some(venue) = &self.venue else { return Ok(()) };
         for one in wanted {
-            let mode = self.mode_at_broker(one.kind);
+            let mode = venue.serves(one.kind);
             let what = format!("a subscription of {} in mode {mode}", one.instrument.name());
             venue.until(&what, SOON, |report| report.mode_of(one.instrument) == Some(mode))?;
         }
         Ok(())
-    }
-
-    /// The broker's mode in which something is subscribed: the same one, or the next higher that it has.
-    fn mode_at_broker(&self, kind: Kind) -> &str {
-        let has = &self.profile.limits.modes;
-        let kinds = [Kind::Ltp, Kind::Quote, Kind::Depth].into_iter().skip_while(|known| *known < kind);
-        let mode = kinds.map(mode_name).find(|mode| has.is_empty() || has.iter().any(|one| one == mode));
-        mode.unwrap_or_else(|| mode_name(kind))
     }
 
     /// The price of an instrument by its place and a step, far from those of others, in the profile's decimals.
@@ -196,21 +203,12 @@ pub(crate) fn until(what: &str, limit: Duration, holds: impl Fn() -> bool) -> Ch
     Ok(())
 }
 
-/// The mode's name in the control protocol.
-pub(crate) const fn mode_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Ltp => "ltp",
-        Kind::Quote => "quote",
-        Kind::Depth => "depth",
-    }
-}
-
 /// A packet of the kind in which an instrument is wanted, without a book.
 pub(crate) fn packet<'v>(one: Wanted<'_>, values: impl IntoIterator<Item = (&'v str, &'v str)>) -> Packet {
     Packet {
         exchange: one.instrument.exchange.clone(),
         symbol: one.instrument.symbol.clone(),
-        kind: mode_name(one.kind).to_owned(),
+        kind: one.kind.name().to_owned(),
         values: values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         bids: Vec::new(),
         asks: Vec::new(),

@@ -1,8 +1,10 @@
 //! What is tested: an adapter library at one of its brokers.
 
+use std::time::Duration;
+
 use adapter_abi::{
-    AdapterBox, AdapterError, AdapterModuleRef, HostHandle,
-    abi_stable::std_types::{RResult, RStr},
+    AdapterBox, AdapterError, AdapterModuleRef, ErrorCode, HostHandle,
+    abi_stable::std_types::{RResult, RStr, RString},
     capability,
 };
 use serde::Deserialize;
@@ -99,14 +101,45 @@ impl Subject {
 
     /// The kinds that the adapter says it publishes, lowest first.
     pub(crate) fn kinds(&self) -> Vec<Kind> {
-        let own = self.brand.as_ref().and_then(|brand| brand.capabilities);
-        let can = own.unwrap_or_else(|| self.module.metadata()().capabilities);
+        let can = self.capabilities();
         let all = [
             (capability::LTP, Kind::Ltp),
             (capability::QUOTE, Kind::Quote),
             (capability::DEPTH, Kind::Depth),
         ];
         all.into_iter().filter(|(bit, _)| can & bit != 0).map(|(_, kind)| kind).collect()
+    }
+
+    /// Whether it says that it can do something, a bit of [`capability`].
+    pub(crate) fn can(&self, bit: u64) -> bool {
+        self.capabilities() & bit != 0
+    }
+
+    fn capabilities(&self) -> u64 {
+        let own = self.brand.as_ref().and_then(|brand| brand.capabilities);
+        own.unwrap_or_else(|| self.module.metadata()().capabilities)
+    }
+
+    /// One step of a log-in: JSON of a question, or of the fields to store.
+    pub(crate) fn log_in(
+        &self,
+        config_json: &str,
+        fields_json: &str,
+        limit: Duration,
+    ) -> Result<String, AdapterError> {
+        let (config, fields) = (RStr::from(config_json), RStr::from(fields_json));
+        let deadline_ms = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+        let step = match (self.module.login_for(), self.module.login()) {
+            (Some(step), _) => step(RStr::from(self.assignment(true).as_str()), config, fields, deadline_ms),
+            (None, Some(step)) => step(config, fields, deadline_ms),
+            (None, None) => {
+                return Err(AdapterError {
+                    code: ErrorCode::OTHER,
+                    message: "it says that it logs in, and has no function for it".into(),
+                });
+            }
+        };
+        step.into_result().map(RString::into)
     }
 
     /// An instance, which was told nothing yet.

@@ -1,24 +1,22 @@
 //! The fake venue, which the suite tells what to do over the control protocol.
 
 mod process;
+mod protocol;
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 
-pub use self::process::serve;
 pub(crate) use self::process::start;
+pub use self::{
+    process::serve,
+    protocol::{Answer, Command, Edition, Hello, Name, PROTOCOL, Packet, Report, Row, Subscribed},
+};
 use crate::{
+    host::Kind,
     profile::{CredentialSet, Instrument},
     verdict::{Check, Stop, fail, skip},
 };
-
-/// Version of the control protocol.
-pub const PROTOCOL: u32 = 1;
 
 /// Longest pause between two looks at the venue's report.
 const POLL: Duration = Duration::from_millis(5);
@@ -30,141 +28,6 @@ pub trait Control: Send {
 
     /// Carries a command out. One at a time.
     fn obey(&mut self, command: Command) -> Answer;
-}
-
-/// What the suite asks of a venue.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "lowercase")]
-pub enum Command {
-    /// Accept log-ins with these credentials, and no others, from now on. Connections that are open stay.
-    Accept {
-        /// Each set is good by itself.
-        sets: Vec<CredentialSet>,
-    },
-    /// Send a packet on every connection that knows the instrument, even when it is no longer subscribed there.
-    Tick {
-        /// The packet, which stands for a whole state of its kind.
-        packet: Packet,
-    },
-    /// Send a packet with nothing but what changed.
-    Partial {
-        /// The packet. The values that it does not have are as before.
-        packet: Packet,
-    },
-    /// Send several packets in one frame.
-    Frame {
-        /// The packets, in order.
-        packets: Vec<Packet>,
-    },
-    /// End every connection.
-    Disconnect,
-    /// Say nothing more on the connections that are open now, not even heartbeats, but leave them open.
-    Mute,
-    /// Send frames that make no sense: random bytes, and packets that are cut or changed.
-    Garbage {
-        /// What they follow from, so that a failure can be repeated.
-        seed: u64,
-        /// How many.
-        frames: u32,
-    },
-    /// Say what was seen so far.
-    Report,
-}
-
-/// What a venue answers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Answer {
-    /// It is done.
-    Done,
-    /// What was seen so far.
-    Report(Report),
-    /// The broker's protocol has no way to do that, for a reason. The case is skipped.
-    Unsupported(String),
-    /// The venue could not do it, for a reason. The case fails.
-    Error(String),
-}
-
-impl Command {
-    /// Its name, as [`Hello::commands`] lists it.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Accept { .. } => "accept",
-            Self::Tick { .. } => "tick",
-            Self::Partial { .. } => "partial",
-            Self::Frame { .. } => "frame",
-            Self::Disconnect => "disconnect",
-            Self::Mute => "mute",
-            Self::Garbage { .. } => "garbage",
-            Self::Report => "report",
-        }
-    }
-}
-
-/// The first line that a venue prints.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Hello {
-    /// Version of the control protocol, [`PROTOCOL`].
-    pub venue: u32,
-    /// Where the adapter is to connect, as `127.0.0.1:PORT`.
-    pub listening: String,
-    /// Commands that it understands.
-    pub commands: Vec<String>,
-    /// Names of the values that its quotes can carry. Its last prices carry at least `ltp`.
-    pub values: Vec<String>,
-    /// Whether the broker's quotes and books have a place for each of their values and none can be left out: one that was
-    /// not sent is a zero there, which is the broker's word.
-    #[serde(default)]
-    pub fixed_layout: bool,
-}
-
-/// A packet that the venue is to send.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Packet {
-    /// Exchange code of the instrument.
-    pub exchange: String,
-    /// Symbol, as a client writes it.
-    pub symbol: String,
-    /// `ltp`, `quote` or `depth`: what kind of packet it is.
-    pub kind: String,
-    /// Values by name, as exact decimals; what is not here must not be sent.
-    pub values: BTreeMap<String, String>,
-    /// Bids, best first, of a packet of kind `depth`.
-    #[serde(default)]
-    pub bids: Vec<Row>,
-    /// Asks, best first.
-    #[serde(default)]
-    pub asks: Vec<Row>,
-}
-
-/// A level of a book: price as an exact decimal, quantity, number of orders.
-pub type Row = (String, i64, u32);
-
-/// What the venue saw so far.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Report {
-    /// Connections opened since it started.
-    pub opened: u64,
-    /// Connections that are open now.
-    pub open: u64,
-    /// Log-ins, in order: whether each was accepted.
-    pub log_ins: Vec<bool>,
-    /// Subscribe messages on the newest connection, in order: how many instruments each had.
-    pub subscribes: Vec<u64>,
-    /// What is subscribed on the newest connection.
-    pub subscribed: Vec<Subscribed>,
-}
-
-/// An instrument that is subscribed at the venue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subscribed {
-    /// Exchange code of the instrument.
-    pub exchange: String,
-    /// Symbol, as a client writes it.
-    pub symbol: String,
-    /// `ltp`, `quote` or `depth`.
-    pub mode: String,
 }
 
 /// A venue that is running. Commands that it does not have end a case as skipped.
@@ -201,32 +64,81 @@ impl Venue {
         self.hello.fixed_layout
     }
 
+    /// Whether a whole packet says of what it does not have that it is gone.
+    pub(crate) const fn sends_images(&self) -> bool {
+        self.hello.images || self.hello.fixed_layout
+    }
+
+    /// Names of what its order updates have.
+    pub(crate) fn order_members(&self) -> &[String] {
+        &self.hello.order
+    }
+
+    /// The name of the broker's mode in which what is wanted in a mode is subscribed: the same one, or the next higher that the
+    /// broker has.
+    pub(crate) fn serves(&self, kind: Kind) -> &'static str {
+        let has = |kind: &Kind| {
+            self.hello.modes.is_empty() || self.hello.modes.iter().any(|mode| mode == kind.name())
+        };
+        let mut enough = Kind::ALL.into_iter().filter(|other| *other >= kind);
+        enough.find(has).unwrap_or(kind).name()
+    }
+
+    /// A packet of the kind in which the broker sends what is wanted of it.
+    fn served(&self, packet: &Packet) -> Packet {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == packet.kind);
+        let kind = kind.map_or(packet.kind.as_str(), |kind| self.serves(kind)).to_owned();
+        Packet { kind, ..packet.clone() }
+    }
+
     pub(crate) fn accept(&self, sets: &[&CredentialSet]) -> Check {
-        self.order(Command::Accept { sets: sets.iter().map(|&set| set.clone()).collect() })
+        self.obey(Command::Accept { sets: sets.iter().map(|&set| set.clone()).collect() })
     }
 
     pub(crate) fn tick(&self, packet: &Packet) -> Check {
-        self.order(Command::Tick { packet: packet.clone() })
+        self.obey(Command::Tick { packet: self.served(packet) })
     }
 
     pub(crate) fn partial(&self, packet: &Packet) -> Check {
-        self.order(Command::Partial { packet: packet.clone() })
+        self.obey(Command::Partial { packet: self.served(packet) })
     }
 
-    pub(crate) fn frame(&self, packets: Vec<Packet>) -> Check {
-        self.order(Command::Frame { packets })
+    pub(crate) fn frame(&self, packets: &[Packet]) -> Check {
+        self.obey(Command::Frame { packets: packets.iter().map(|packet| self.served(packet)).collect() })
     }
 
     pub(crate) fn disconnect(&self) -> Check {
-        self.order(Command::Disconnect)
+        self.obey(Command::Disconnect)
     }
 
     pub(crate) fn mute(&self) -> Check {
-        self.order(Command::Mute)
+        self.obey(Command::Mute)
     }
 
     pub(crate) fn garbage(&self, seed: u64, frames: u32) -> Check {
-        self.order(Command::Garbage { seed, frames })
+        self.obey(Command::Garbage { seed, frames })
+    }
+
+    pub(crate) fn order(&self, order: &serde_json::Map<String, serde_json::Value>) -> Check {
+        self.obey(Command::Order { order: order.clone().into_iter().collect() })
+    }
+
+    /// Serves another list of instruments.
+    pub(crate) fn list(&self, edition: Edition) -> Check {
+        self.obey(Command::List(edition))
+    }
+
+    /// Ends every connection as if the account had logged in elsewhere.
+    pub(crate) fn replace(&self) -> Check {
+        self.obey(Command::Replace)
+    }
+
+    /// What a person would answer to a question of a log-in.
+    pub(crate) fn answer(&self, field: &str, url: Option<String>) -> Check<String> {
+        match self.ask(Command::Answer { field: field.to_owned(), url })? {
+            Answer::Said(text) => Ok(text),
+            answer => fail(format!("the fake venue answered `answer` with {answer:?}")),
+        }
     }
 
     /// What it saw so far.
@@ -260,7 +172,7 @@ impl Venue {
         }
     }
 
-    fn order(&self, command: Command) -> Check {
+    fn obey(&self, command: Command) -> Check {
         self.ask(command).map(drop)
     }
 

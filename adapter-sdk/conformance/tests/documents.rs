@@ -8,10 +8,10 @@
     reason = "an integration test"
 )]
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use adapter_conformance::{
-    Answer, CASES, Command, Control, Hello, PROTOCOL, Packet, Profile, VenueReport, serve,
+    Answer, CASES, Command, Control, Edition, Hello, PROTOCOL, Packet, Profile, VenueReport, serve,
 };
 
 const GUIDE: &str = include_str!("../../README.md");
@@ -53,6 +53,10 @@ fn every_command_is_described_and_the_examples_are_read() {
         Command::Disconnect,
         Command::Mute,
         Command::Garbage { seed: 1, frames: 1 },
+        Command::Order { order: BTreeMap::new() },
+        Command::List(Edition::default()),
+        Command::Answer { field: String::new(), url: None },
+        Command::Replace,
         Command::Report,
     ];
     for command in commands {
@@ -74,13 +78,7 @@ struct Mute;
 
 impl Control for Mute {
     fn hello(&self) -> Hello {
-        Hello {
-            venue: PROTOCOL,
-            listening: "127.0.0.1:1".to_owned(),
-            commands: vec!["report".to_owned()],
-            values: Vec::new(),
-            fixed_layout: false,
-        }
+        Hello::new("127.0.0.1:1", &["report"], &[])
     }
 
     fn obey(&mut self, command: Command) -> Answer {

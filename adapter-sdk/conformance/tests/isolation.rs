@@ -87,6 +87,26 @@ fn a_secret_that_is_printed_is_a_failed_case() {
     );
 }
 
+/// Lists and other files of one case are none of the next, and none of the user's.
+#[test]
+fn what_a_case_writes_where_adapters_write_is_gone_when_it_has_ended() {
+    let outside = tempfile::tempdir().unwrap();
+    let said = outside.path().join("said");
+    let script = format!(
+        "for dir in \"$TICKHOST_CACHE_DIR\" \"$XDG_CACHE_HOME\" \"$TMPDIR\"; do touch \"$dir/list\" && echo \"$dir\"; done >{}; \
+         cat <<'END'\n{}END",
+        said.display(),
+        printed(&result(""))
+    );
+    run_isolated(&CASES[0], &mut shell(&script), &[]);
+    let folders: Vec<std::path::PathBuf> =
+        std::fs::read_to_string(said).unwrap().lines().map(Into::into).collect();
+    assert_eq!(folders.len(), 3);
+    for folder in folders {
+        assert!(folder.starts_with(std::env::temp_dir()) && !folder.exists(), "{}", folder.display());
+    }
+}
+
 #[test]
 fn a_program_that_is_not_there_is_a_sentence() {
     let missing = run_limited(&mut Command::new("/nowhere/program"), Duration::from_secs(1));

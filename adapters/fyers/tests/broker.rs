@@ -17,7 +17,7 @@ use adapter_fyers::Fyers;
 use adapter_sdk::{
     Login, Mode,
     abi::{ErrorCode, OutcomeCode, PRICE_SCALE, Quote, StatusKind},
-    testing::{Bench, Published, SOON, log_in},
+    testing::{Bench, Published, SOON, assert_two_names, log_in},
 };
 use serde_json::json;
 use venues::fyers;
@@ -85,21 +85,7 @@ fn redirected(page: &str) -> String {
 fn two_names_of_one_instrument_tick_each_under_its_own_number() {
     let broker = Broker::start();
     let bench = broker.connected(&json!({}));
-    assert!(bench.subscribe(1, "NSE", "SBIN", Mode::Quote).code.is_taken());
-    let first = bench.wait_for_ticks(1, 1).remove(0);
-    // The second one does not wait for a trade, of which there may be none today.
-    assert!(bench.subscribe(2, "NSE", "SBIN-EQ", Mode::Quote).code.is_taken());
-    let second = bench.wait_for_ticks(2, 1).remove(0);
-    assert_eq!(quote(&second).map(|quote| quote.ltp), quote(&first).map(|quote| quote.ltp));
-    bench.forget();
-    broker.venue.trade();
-    for number in [1, 2] {
-        bench.wait_for_ticks(number, 1);
-    }
-    bench.unsubscribe(&[1]);
-    bench.forget();
-    broker.venue.trade();
-    bench.wait_for_ticks(2, 1);
+    assert_two_names(&bench, "NSE", ["SBIN", "SBIN-EQ"], || broker.venue.trade());
 }
 
 #[test]

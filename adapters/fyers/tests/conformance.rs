@@ -8,10 +8,15 @@ use adapter_conformance::{Profile, Suite, Verdict};
 use adapter_fyers::Fyers;
 use adapter_sdk::testing;
 
+/// A log-in without a person, order updates, a word to a session whose place another takes, and whole packets that take values
+/// back, which this broker does not have.
+const HAVE_NO_MEANING: [&str; 4] = ["C24", "C25", "C28", "C29"];
+
 #[test]
-fn every_case_passes() {
+fn every_case_passes_that_has_a_meaning_for_this_broker() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance.toml");
     let report = Suite::new(testing::module::<Fyers>(), Profile::load(&file).unwrap()).run_all();
     let others = report.results.iter().filter(|result| result.verdict != Verdict::Passed);
-    assert_eq!(others.map(|result| (&result.id, &result.reason)).collect::<Vec<_>>(), [], "{report}");
+    assert_eq!(others.map(|result| result.id.as_str()).collect::<Vec<_>>(), HAVE_NO_MEANING, "{report}");
+    assert!(report.is_success(), "{report}");
 }

@@ -44,8 +44,8 @@ impl Feed {
         let Some(heard) = self.handles.get(&packet.h).and_then(|key| live.heard(key)) else { return };
         for (instrument, (mode, levels)) in heard.instruments() {
             match decode::packet(packet, *instrument) {
-                Ok(Decoded::Ltp(tick)) => sink.publish(*mode, &Packet::Ltp(tick)),
-                Ok(Decoded::Quote(tick)) => sink.publish(*mode, &Packet::Values(tick)),
+                // A packet has what changed, whatever the mode: a price alone is for those who want quotes or books as well.
+                Ok(Decoded::Ltp(tick) | Decoded::Quote(tick)) => sink.publish(*mode, &Packet::Values(tick)),
                 Ok(Decoded::Book(tick, mut buy, mut sell)) => {
                     // Another instrument of the same key may want more levels.
                     [&mut buy, &mut sell].into_iter().for_each(|side| side.truncate((*levels).into()));

@@ -6,10 +6,14 @@ use adapter_conformance::{Profile, Suite, Verdict};
 use adapter_sdk::testing;
 use adapter_template::TemplateBroker;
 
+/// A log-in, order updates, a list of instruments, a single session and images, which this broker does not have.
+const HAVE_NO_MEANING: [&str; 6] = ["C24", "C25", "C26", "C27", "C28", "C29"];
+
 #[test]
-fn every_case_passes_and_none_is_skipped() {
+fn every_case_passes_that_has_a_meaning_for_this_broker() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance.toml");
     let report = Suite::new(testing::module::<TemplateBroker>(), Profile::load(&file).unwrap()).run_all();
     assert!(report.is_success(), "{report}");
-    assert_eq!(report.count(Verdict::Skipped), 0, "{report}");
+    let skipped = report.results.iter().filter(|result| result.verdict == Verdict::Skipped);
+    assert_eq!(skipped.map(|result| result.id.as_str()).collect::<Vec<_>>(), HAVE_NO_MEANING, "{report}");
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use adapter_sdk::{
     Login, Mode,
     abi::{ErrorCode, OutcomeCode, Quote, StatusKind},
-    testing::{Bench, Published, log_in},
+    testing::{Bench, Published, assert_two_names, log_in},
 };
 use adapter_zerodha::Zerodha;
 use tempfile::TempDir;
@@ -164,22 +164,7 @@ fn books_quotes_and_indices_come_as_they_were_sent() {
 fn two_names_of_one_instrument_tick_each_under_its_own_number() {
     let broker = Broker::start();
     let bench = broker.connected();
-    assert!(bench.subscribe(1, "NSE", "SBIN", Mode::Quote).code.is_taken());
-    // One for the subscription, and one for its mode.
-    let first = bench.wait_for_ticks(1, 2).remove(0);
-    // The second one does not wait for a trade, of which there may be none today.
-    assert!(bench.subscribe(2, "NSE", "SBIN-EQ", Mode::Quote).code.is_taken());
-    let second = bench.wait_for_ticks(2, 1).remove(0);
-    assert_eq!(quote(&second).map(|quote| quote.ltp), quote(&first).map(|quote| quote.ltp));
-    bench.forget();
-    broker.venue.trade();
-    for number in [1, 2] {
-        bench.wait_for_ticks(number, 1);
-    }
-    bench.unsubscribe(&[1]);
-    bench.forget();
-    broker.venue.trade();
-    bench.wait_for_ticks(2, 1);
+    assert_two_names(&bench, "NSE", ["SBIN", "SBIN-EQ"], || broker.venue.trade());
 }
 
 #[test]

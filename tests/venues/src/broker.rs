@@ -1,9 +1,9 @@
 //! What sets one broker apart from another.
 
-use std::{any::Any, collections::HashMap, net::SocketAddr, time::Duration};
+use std::{any::Any, collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use http_body_util::Full;
-use hyper::{Response, body::Bytes, header::HeaderValue};
+pub use adapter_venue::Next;
+pub(crate) use adapter_venue::{Reply, Request, json, query, reply};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
@@ -12,21 +12,6 @@ use crate::{
     state::{Core, Peer},
     universe::Instrument,
 };
-
-/// An answer over HTTP.
-pub(crate) type Reply = Response<Full<Bytes>>;
-
-/// A request over HTTP whose body has arrived.
-pub(crate) type Request = hyper::Request<Bytes>;
-
-/// What becomes of a connection after a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// It goes on.
-    Go,
-    /// The broker hangs up without a word.
-    HangUp,
-}
 
 /// Why a connection is told of an instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +69,12 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// is [`crate::ABSENT`], and is not sent.
     const HAS_FIXED_LAYOUT: bool = true;
 
+    /// The modes that it has, where it has fewer than clients; all of them if empty.
+    const MODES: &'static [&'static str] = &[];
+
+    /// Names of what its order updates have, as the control protocol has them; none where it cannot write one by these.
+    const ORDER: &'static [&'static str] = &[];
+
     /// Settings of its adapter that say where it is, with their addresses.
     fn addresses(address: SocketAddr) -> Vec<(&'static str, String)>;
 
@@ -138,6 +129,21 @@ pub trait Broker: Send + Sync + Sized + 'static {
 
     /// What tells a client of an order.
     fn order_text(data: &serde_json::Value) -> String;
+
+    /// What an order update says, from members by the names of [`Self::ORDER`], which are to be written as they are.
+    fn order_data(_members: &BTreeMap<String, serde_json::Value>) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    /// What a person would answer to a question of a log-in, with the page that they are shown.
+    fn answer(_core: &mut Core, _field: &str, _page: Option<&str>) -> Option<String> {
+        None
+    }
+
+    /// Ends all connections as the broker does when the account has logged in elsewhere. False where it says nothing of the kind.
+    fn replace(_core: &mut Core) -> bool {
+        false
+    }
 
     /// A text message from a client.
     fn hear(core: &mut Core, connection: u64, text: &str) -> Next;
@@ -213,40 +219,4 @@ pub trait Broker: Send + Sync + Sized + 'static {
     fn own(&self, _core: &mut Core, _command: &serde_json::Value) -> Result<(), String> {
         Err("this broker has no commands of its own".to_owned())
     }
-}
-
-/// An answer with a body.
-pub(crate) fn reply(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(body.into()));
-    *reply.status_mut() =
-        hyper::StatusCode::from_u16(status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
-    reply.headers_mut().insert("content-type", HeaderValue::from_static(content_type));
-    reply
-}
-
-/// A JSON answer.
-pub(crate) fn json(status: u16, body: &serde_json::Value) -> Reply {
-    reply(status, "application/json", body.to_string())
-}
-
-/// Members of a query or a form.
-pub(crate) fn query(text: &str) -> HashMap<String, String> {
-    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digits: Vec<u8> = rest.by_ref().take(2).collect();
-                bytes.extend(hex::decode(digits).unwrap_or_default());
-            }
-            other => bytes.push(other),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -2,14 +2,14 @@
 
 use std::io::{self, BufRead, Read as _, Write};
 
-use adapter_conformance::{Answer, Command, Hello, PROTOCOL, Packet, Row};
+use adapter_conformance::{Answer, Command, Hello, Packet, Row};
+use adapter_venue::Refusal;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     broker::{Broker, Cause},
     model::{Level, MOST_LEVELS, Mode, Side, Values, price},
-    state::Refusal,
     venue::Venue,
 };
 
@@ -65,15 +65,26 @@ fn error_of(reason: impl Into<String>) -> Value {
 }
 
 fn hello<B: Broker>(venue: &Venue<B>) -> Hello {
-    let commands = ["accept", "tick", "partial", "frame", "disconnect", "mute", "garbage", "report"];
-    let commands = commands.into_iter().filter(|name| !B::HAS_FIXED_LAYOUT || *name != "partial");
-    Hello {
-        venue: PROTOCOL,
-        listening: venue.address().to_string(),
-        commands: commands.map(str::to_owned).collect(),
-        values: B::QUOTE.iter().map(|name| (*name).to_owned()).collect(),
-        fixed_layout: B::HAS_FIXED_LAYOUT,
+    let mut commands = vec![
+        "accept",
+        "tick",
+        "frame",
+        "disconnect",
+        "mute",
+        "garbage",
+        "list",
+        "answer",
+        "replace",
+        "report",
+    ];
+    if !B::HAS_FIXED_LAYOUT {
+        commands.push("partial");
     }
+    if !B::ORDER.is_empty() {
+        commands.push("order");
+    }
+    let hello = Hello::new(venue.address().to_string(), &commands, B::QUOTE);
+    hello.fixed_layout(B::HAS_FIXED_LAYOUT).modes(B::MODES).order(B::ORDER)
 }
 
 fn obey<B: Broker>(venue: &Venue<B>, command: Command) -> Answer {
@@ -88,7 +99,18 @@ fn obey<B: Broker>(venue: &Venue<B>, command: Command) -> Answer {
         Command::Disconnect => venue.disconnect(),
         Command::Mute => venue.mute(),
         Command::Garbage { seed, frames } => venue.garbage(seed, frames),
+        Command::Order { order } if !B::ORDER.is_empty() => venue.order(&B::order_data(&order)),
+        Command::List(edition) => match venue.list(&edition) {
+            Ok(()) => {}
+            Err(reason) => return Answer::Error(reason),
+        },
+        Command::Answer { field, url } => match venue.answer(&field, url.as_deref()) {
+            Some(text) => return Answer::Said(text),
+            None => return Answer::Unsupported(format!("nobody can answer what `{field}` asks for")),
+        },
+        Command::Replace if venue.replace() => {}
         Command::Report => return Answer::Report(venue.report()),
+        command => return Answer::Unsupported(format!("the broker has no `{}`", command.name())),
     }
     Answer::Done
 }

@@ -174,6 +174,11 @@ impl Broker for Dhan {
         open.into_iter().take(too_many).for_each(|oldest| end(core, oldest, 805));
     }
 
+    fn replace(core: &mut Core) -> bool {
+        own::end_all(core, 805);
+        true
+    }
+
     fn hear(core: &mut Core, connection: u64, text: &str) -> Next {
         request::hear(core, connection, text);
         Next::Go

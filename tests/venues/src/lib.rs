@@ -28,18 +28,18 @@ mod market;
 mod model;
 pub mod noren;
 mod options;
-mod server;
 mod state;
 mod universe;
 mod venue;
 pub mod zerodha;
+
+pub use adapter_venue::Refusal;
 
 pub use self::{
     broker::{Broker, Cause, News, Next, Role},
     control::run as control,
     model::{ABSENT, LEVELS, Level, MOST_LEVELS, Mode, PRICE_SCALE, Side, Values, decimal, price},
     options::Options,
-    state::Refusal,
     universe::{Date, EXCHANGES, FAR, Instrument, Kind, MOST, Universe},
     venue::Venue,
 };

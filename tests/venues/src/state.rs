@@ -1,19 +1,16 @@
 //! What a venue knows: its instruments, whom it lets in, its connections, and what goes wrong on purpose.
 
+mod listing;
 mod peer;
 mod report;
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use adapter_conformance::{CredentialSet, VenueReport};
-use tokio::sync::mpsc;
+use adapter_venue::Line;
 use tokio_tungstenite::tungstenite::Message;
 
-pub(crate) use self::peer::{Out, Peer, Wire};
+pub(crate) use self::peer::{Peer, said};
 use crate::{
     broker::{Broker, Cause, News, Role},
     market::{self, Random},
@@ -22,42 +19,11 @@ use crate::{
     universe::{Instrument, Universe},
 };
 
-/// Messages that may wait for one connection; a client that is further behind is cut off.
-const WAITING: usize = 50_000;
-
 /// Most packets in one message of a broker that stacks them.
 const STACKED: usize = 100;
 
 /// Names under which accounts have tokens that end with the day.
 const TOKENS: [&str; 6] = ["access_token", "feed_token", "jwt_token", "auth_token", "jwt", "susertoken"];
-
-/// What goes wrong on purpose.
-#[derive(Clone, Debug, Default)]
-pub struct Faults {
-    /// Connections are accepted, and then nothing follows.
-    pub is_half_open: bool,
-    /// Handshakes, or other requests, that are still to be refused.
-    pub refusals: Vec<Refusal>,
-    /// Time after which each new connection is cut.
-    pub storm: Option<Duration>,
-    /// Most bytes that are written at once; 0 for no limit.
-    pub split_bytes: usize,
-    /// Whether messages are sent in two frames.
-    pub is_fragmented: bool,
-    /// Whether packets share messages wherever they can.
-    pub is_stacked: bool,
-}
-
-/// Refusals that are still to come.
-#[derive(Clone, Copy, Debug)]
-pub struct Refusal {
-    /// HTTP status.
-    pub status: u16,
-    /// How often.
-    pub times: u64,
-    /// Whether of the broker's REST interface; of WebSocket handshakes otherwise.
-    pub is_rest: bool,
-}
 
 /// The state of a venue.
 #[derive(Debug)]
@@ -74,14 +40,16 @@ pub struct Core {
     pub tickets: HashMap<String, String>,
     /// What was seen so far.
     pub report: VenueReport,
-    /// What goes wrong.
-    pub faults: Faults,
+    /// Whether packets share messages wherever they can.
+    pub is_stacked: bool,
     /// Whether the state of an instrument follows its subscription.
     pub snapshots: bool,
     /// Version of the list of instruments.
     pub edition: u64,
     /// What somebody asked for that only this broker does.
     pub own: serde_json::Map<String, serde_json::Value>,
+    /// What is not in the list as it was at first.
+    listing: listing::Listing,
     keys: HashMap<u64, usize>,
     values: Vec<Values>,
     sent: HashMap<(usize, Mode), Values>,
@@ -103,10 +71,11 @@ impl Core {
             expired: HashSet::new(),
             tickets: HashMap::new(),
             report: VenueReport::default(),
-            faults: Faults::default(),
+            is_stacked: false,
             snapshots: options.snapshots,
             edition: 1,
             own: serde_json::Map::new(),
+            listing: listing::Listing::default(),
             keys: HashMap::new(),
             values,
             sent: HashMap::new(),
@@ -166,11 +135,7 @@ impl Core {
         self.peers.iter().filter(|peer| peer.account == account).count()
     }
 
-    pub(crate) fn enter<B: Broker>(
-        &mut self,
-        account: String,
-        wire: Arc<Wire>,
-    ) -> (u64, mpsc::Receiver<Out>) {
+    pub(crate) fn enter<B: Broker>(&mut self, account: String, line: Line) -> u64 {
         self.report.opened += 1;
         self.report.open += 1;
         if !B::logs_in_later(&account) {
@@ -182,17 +147,16 @@ impl Core {
             self.report.subscribes.clear();
             self.report.subscribed.clear();
         }
-        let (out, receiver) = mpsc::channel(WAITING);
         let connection = self.report.opened;
         let session = B::session(connection, &account);
-        let peer = Peer::new(connection, account, out, wire, role, session);
+        let peer = Peer::new(connection, account, line, role, session);
         for message in B::greetings(self, &peer.account) {
-            peer.send(message, &self.faults);
+            peer.send(message);
         }
         self.peers.push(peer);
         self.renew_report();
         B::entered(self, connection);
-        (connection, receiver)
+        connection
     }
 
     pub(crate) fn leave(&mut self, connection: u64) {
@@ -203,7 +167,7 @@ impl Core {
     /// Sends a message on a connection and ends it.
     pub fn expel(&mut self, connection: u64, message: Message) {
         if let Some(peer) = self.peer(connection) {
-            peer.order(Out::End(message));
+            peer.line.end(said(message));
         }
         self.remove(connection);
     }
@@ -231,13 +195,13 @@ impl Core {
     /// Sends a message on one connection.
     pub fn answer(&self, connection: u64, message: Message) {
         if let Some(peer) = self.peers.iter().find(|peer| peer.number == connection) {
-            peer.send(message, &self.faults);
+            peer.send(message);
         }
     }
 
     /// Sends a message on all connections.
     pub(crate) fn broadcast(&self, message: &Message) {
-        self.peers.iter().for_each(|peer| peer.send(message.clone(), &self.faults));
+        self.peers.iter().for_each(|peer| peer.send(message.clone()));
     }
 
     /// Subscribes instruments, and sends their state.
@@ -297,8 +261,8 @@ impl Core {
                     self.sent.insert((place, mode), values.clone());
                 }
             }
-            for message in B::wrap(peer, packets, self.faults.is_stacked) {
-                peer.send(message, &self.faults);
+            for message in B::wrap(peer, packets, self.is_stacked) {
+                peer.send(message);
             }
         }
     }
@@ -346,7 +310,7 @@ impl Core {
             B::packets(instrument(*place)?, *mode, values, true)?;
             sent(&mut self.sent, *place, *mode, values);
         }
-        let is_stacked = packets.len() > 1 || self.faults.is_stacked;
+        let is_stacked = packets.len() > 1 || self.is_stacked;
         for peer in &mut self.peers {
             let mut ready = Vec::new();
             for (place, asked, values) in packets {
@@ -361,7 +325,7 @@ impl Core {
                 }
             }
             for message in B::wrap(peer, ready, is_stacked) {
-                peer.send(message, &self.faults);
+                peer.send(message);
             }
         }
         Ok(())
@@ -372,12 +336,12 @@ impl Core {
         let message = Message::text(B::order_text(data));
         let has_own = self.peers.iter().any(|peer| peer.role == Role::Orders);
         let told = self.peers.iter().filter(|peer| peer.role == Role::Orders || !has_own);
-        told.for_each(|peer| peer.send(message.clone(), &self.faults));
+        told.for_each(|peer| peer.send(message.clone()));
     }
 
     /// Sends a message on each connection, which depends on its account.
     pub(crate) fn tell_each(&self, message: impl Fn(&str) -> Message) {
-        self.peers.iter().for_each(|peer| peer.send(message(&peer.account), &self.faults));
+        self.peers.iter().for_each(|peer| peer.send(message(&peer.account)));
     }
 
     /// A packet of an account's connections with the present state of an instrument, for frames that make no sense.
@@ -397,17 +361,10 @@ impl Core {
     }
 
     pub(crate) fn mute(&self) {
-        self.peers.iter().for_each(|peer| peer.wire.mute());
+        self.peers.iter().for_each(|peer| peer.line.mute());
     }
 
     pub(crate) fn deafen(&self) {
-        self.peers.iter().for_each(|peer| peer.order(Out::Deaf));
-    }
-
-    /// The status with which a request is to be refused, if it is.
-    pub(crate) fn refusal(&mut self, is_rest: bool) -> Option<u16> {
-        let found = self.faults.refusals.iter_mut().find(|one| one.is_rest == is_rest && one.times > 0)?;
-        found.times -= 1;
-        Some(found.status)
+        self.peers.iter().for_each(|peer| peer.line.deafen());
     }
 }

@@ -137,7 +137,7 @@ const FIRST_DERIVATIVE: u32 = 35_001;
 const FIRST_STOCK: u32 = 30_000;
 
 /// All instruments, and where each is found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Universe {
     instruments: Vec<Instrument>,
     places: HashMap<(&'static str, String), usize>,
@@ -162,6 +162,17 @@ impl Universe {
     pub fn place(&self, exchange: &str, symbol: &str) -> Option<usize> {
         let exchange = EXCHANGES.iter().find(|known| **known == exchange)?;
         self.places.get(&(*exchange, symbol.to_owned())).copied()
+    }
+
+    /// Those of which a question of place and exchange is answered with yes.
+    pub(crate) fn only(&self, is_wanted: impl Fn(usize, &str) -> bool) -> Self {
+        let mut some = Self { instruments: Vec::new(), places: HashMap::new() };
+        for (place, instrument) in self.instruments.iter().enumerate() {
+            if is_wanted(place, instrument.exchange) {
+                some.add(instrument.clone());
+            }
+        }
+        some
     }
 
     /// Two instruments get each other's number.

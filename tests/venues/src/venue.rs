@@ -2,9 +2,12 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use adapter_conformance::{CredentialSet, VenueReport};
+use adapter_conformance::{CredentialSet, Edition, VenueReport};
+use adapter_venue::{
+    Admission, Faults, Handshake, Line, Next, Pulse, Refusal, Reply, Request, Server, Service, reply,
+};
 use parking_lot::Mutex;
-use tokio::{net::TcpListener, task::JoinHandle, time::MissedTickBehavior};
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
@@ -13,17 +16,89 @@ use crate::{
     market::Random,
     model::{Mode, Values},
     options::Options,
-    server::{Shared, listen},
-    state::{Core, Refusal},
+    state::{Core, said},
     universe::Instrument,
 };
+
+/// What all connections share.
+#[derive(Debug)]
+struct Shared<B> {
+    core: Mutex<Core>,
+    broker: B,
+    /// Instead of the broker's.
+    patience: Option<Duration>,
+    /// Instead of the broker's.
+    heartbeat: Option<Duration>,
+}
+
+impl<B: Broker> Service for Shared<B> {
+    fn answer(&self, request: &Request) -> Reply {
+        self.broker.rest(&mut self.core.lock(), request)
+    }
+
+    fn refused(&self, status: u16, is_rest: bool) -> Reply {
+        if is_rest {
+            return B::refused(status);
+        }
+        reply(status, "text/html", "<html><body><h1>Refused</h1></body></html>")
+    }
+
+    fn admit(&self, head: &Handshake, line: Line) -> Admission {
+        let mut core = self.core.lock();
+        if let Some(words) = self.broker.last_words(&core, head) {
+            core.report.log_ins.push(false);
+            return Admission::LastWords(words.into_iter().map(said).collect());
+        }
+        match self.broker.admit(&core, head) {
+            Ok(account) => Admission::Taken(core.enter::<B>(account, line)),
+            Err(refusal) => {
+                if matches!(refusal.status().as_u16(), 401 | 403) {
+                    core.report.log_ins.push(false);
+                }
+                Admission::Refused(refusal)
+            }
+        }
+    }
+
+    fn hear(&self, connection: u64, message: &adapter_venue::Message) -> Next {
+        let mut core = self.core.lock();
+        match message {
+            adapter_venue::Message::Text(text) => B::hear(&mut core, connection, text),
+            adapter_venue::Message::Binary(bytes) => B::hear_binary(&mut core, connection, bytes),
+            _ => Next::Go,
+        }
+    }
+
+    fn left(&self, connection: u64) {
+        self.core.lock().leave(connection);
+    }
+
+    fn pulse(&self, _connection: u64) -> Pulse {
+        let heartbeat = B::heartbeat();
+        Pulse {
+            heartbeat: heartbeat.map(|(pause, message)| (self.heartbeat.unwrap_or(pause), said(message))),
+            patience: B::patience().map(|brokers| self.patience.unwrap_or(brokers)),
+        }
+    }
+
+    fn is_sign_of_life(&self, message: &adapter_venue::Message) -> bool {
+        B::is_sign_of_life(&match message {
+            adapter_venue::Message::Text(text) => Message::text(text.as_str()),
+            adapter_venue::Message::Binary(bytes) => Message::Binary(bytes.clone()),
+            adapter_venue::Message::Ping(bytes) => Message::Ping(bytes.clone()),
+            adapter_venue::Message::Pong(bytes) => Message::Pong(bytes.clone()),
+            _ => Message::Close(None),
+        })
+    }
+}
 
 /// A venue that listens on 127.0.0.1, in the runtime of whoever started it. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Venue<B: Broker> {
-    address: SocketAddr,
+    server: Server,
     shared: Arc<Shared<B>>,
-    tasks: [JoinHandle<()>; 2],
+    trading: JoinHandle<()>,
+    faults: Faults,
 }
 
 impl<B: Broker> Venue<B> {
@@ -32,21 +107,18 @@ impl<B: Broker> Venue<B> {
     /// # Errors
     /// When it cannot listen on the port.
     pub async fn start(options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", options.port)).await?;
-        let address = listener.local_addr()?;
         let core = Mutex::new(Core::new::<B>(&options));
         let Options { patience, heartbeat, .. } = options;
         let shared = Arc::new(Shared { core, broker: B::new(&options), patience, heartbeat });
-        let tasks = [
-            tokio::spawn(listen(listener, Arc::clone(&shared))),
-            tokio::spawn(trade(Arc::clone(&shared), options.rate_hz)),
-        ];
-        Ok(Self { address, shared, tasks })
+        let faults = Faults::default();
+        let server = Server::start(options.port, Arc::clone(&shared), faults.clone()).await?;
+        let trading = tokio::spawn(trade(Arc::clone(&shared), options.rate_hz));
+        Ok(Self { server, shared, trading, faults })
     }
 
     /// Where everything is to be found, WebSocket and HTTP.
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// An instrument; none when it does not exist here.
@@ -169,34 +241,32 @@ impl<B: Broker> Venue<B> {
 
     /// Whether new connections are taken and then left without an answer.
     pub fn set_half_open(&self, is_half_open: bool) {
-        self.shared.core.lock().faults.is_half_open = is_half_open;
+        self.faults.set_half_open(is_half_open);
     }
 
     /// Refuses requests that are still to come.
     pub fn refuse(&self, refusal: Refusal) {
-        let mut core = self.shared.core.lock();
-        core.faults.refusals.retain(|one| one.is_rest != refusal.is_rest);
-        core.faults.refusals.push(refusal);
+        self.faults.refuse(refusal);
     }
 
     /// Cuts each new connection after a while; none ends this.
     pub fn set_storm(&self, after: Option<Duration>) {
-        self.shared.core.lock().faults.storm = after;
+        self.faults.set_storm(after);
     }
 
     /// Writes new connections in pieces of so many bytes; 0 ends this.
     pub fn set_split(&self, bytes: usize) {
-        self.shared.core.lock().faults.split_bytes = bytes;
+        self.faults.set_split(bytes);
     }
 
     /// Whether each message is sent in two frames.
     pub fn set_fragmented(&self, is_fragmented: bool) {
-        self.shared.core.lock().faults.is_fragmented = is_fragmented;
+        self.faults.set_fragmented(is_fragmented);
     }
 
     /// Whether packets share messages wherever they can.
     pub fn set_stacked(&self, is_stacked: bool) {
-        self.shared.core.lock().faults.is_stacked = is_stacked;
+        self.shared.core.lock().is_stacked = is_stacked;
     }
 
     /// Sends a binary message on all connections.
@@ -226,6 +296,25 @@ impl<B: Broker> Venue<B> {
         Ok(())
     }
 
+    /// Serves another list of instruments from now on, and names the instruments of packets by it. Connections stay.
+    ///
+    /// # Errors
+    /// When an instrument does not exist, or the two that are to be swapped are not two.
+    pub fn list(&self, edition: &Edition) -> Result<(), String> {
+        self.shared.core.lock().list::<B>(edition)
+    }
+
+    /// What a person would answer to a question of a log-in.
+    pub fn answer(&self, field: &str, page: Option<&str>) -> Option<String> {
+        B::answer(&mut self.shared.core.lock(), field, page)
+    }
+
+    /// Ends all connections as the broker does when the account has logged in elsewhere; false where it says nothing of the
+    /// kind.
+    pub fn replace(&self) -> bool {
+        B::replace(&mut self.shared.core.lock())
+    }
+
     /// Sends frames that make no sense.
     pub fn garbage(&self, seed: u64, frames: u32) {
         let core = self.shared.core.lock();
@@ -239,7 +328,7 @@ impl<B: Broker> Venue<B> {
 
 impl<B: Broker> Drop for Venue<B> {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.trading.abort();
         self.disconnect();
     }
 }

@@ -5,9 +5,9 @@ mod packet;
 mod request;
 mod rest;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
@@ -44,6 +44,23 @@ impl Broker for Kite {
         "high",
         "low",
         "close",
+    ];
+
+    const ORDER: &'static [&'static str] = &[
+        "orderid",
+        "exchange",
+        "symbol",
+        "action",
+        "quantity",
+        "price",
+        "trigger_price",
+        "pricetype",
+        "product",
+        "order_status",
+        "filled_quantity",
+        "pending_quantity",
+        "average_price",
+        "rejection_reason",
     ];
 
     fn addresses(address: SocketAddr) -> Vec<(&'static str, String)> {
@@ -89,6 +106,28 @@ impl Broker for Kite {
         [meta, code].map(|text| Message::text(text.to_string())).into()
     }
 
+    fn order_data(members: &BTreeMap<String, Value>) -> Value {
+        let own = |name: &str| {
+            match name {
+                "orderid" => "order_id",
+                "symbol" => "tradingsymbol",
+                "action" => "transaction_type",
+                "pricetype" => "order_type",
+                "order_status" => "status",
+                "rejection_reason" => "status_message",
+                _ => return name.to_owned(),
+            }
+            .to_owned()
+        };
+        members.iter().map(|(name, value)| (own(name), value.clone())).collect()
+    }
+
+    /// The page gives a request token to whoever opens it.
+    fn answer(core: &mut Core, field: &str, page: Option<&str>) -> Option<String> {
+        let (_, given) = page.filter(|_| field == "request_token")?.split_once('?')?;
+        Some(rest::ticket(core, query(given).get("api_key")?))
+    }
+
     fn hear(core: &mut Core, connection: u64, text: &str) -> Next {
         request::hear(core, connection, text)
     }
@@ -105,7 +144,7 @@ impl Broker for Kite {
         Some((Duration::from_secs(1), Message::binary(vec![0])))
     }
 
-    fn order_text(data: &serde_json::Value) -> String {
+    fn order_text(data: &Value) -> String {
         json!({ "type": "order", "data": data }).to_string()
     }
 

@@ -1,12 +1,12 @@
 //! Whether a book is as deep as was promised, and the right way up.
 
-use adapter_abi::{DepthLevel, ORDERS_ABSENT};
+use adapter_abi::DepthLevel;
 
 use crate::{
     host::{Kind, Record},
+    picture::same,
     running::{Running, Wanted},
-    stage::{SOON, Stage, ltp_of, packet, price},
-    value::decimal,
+    stage::{SOON, Stage, packet},
     venue::{Row, Venue},
     verdict::{Check, ensure, fail},
 };
@@ -48,7 +48,7 @@ pub(super) fn granted_depth(stage: &Stage<'_>) -> Check {
             ensure(deepest == usize::from(granted), || {
                 format!("it granted {granted} levels, but the deepest of {RECORDS} books has {deepest}")
             })?;
-            books.try_for_each(upright)?;
+            books.try_for_each(|book| upright(&book.bids, &book.asks))?;
         }
         running.unsubscribe(&[one.number])?;
         if let Some(venue) = stage.venue() {
@@ -66,15 +66,11 @@ fn full_book(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_
     let (bids, asks) = rows(stage, granted);
     let mut sent = packet(one, [("ltp", ltp.as_str())]);
     (sent.bids, sent.asks) = (bids, asks);
-    let mark = running.mark();
-    venue.tick(&sent)?;
-    let expected = price(&ltp)?;
-    let book = running.record_after(mark, one.number, "a book", |record| {
-        record.kind == Kind::Depth && ltp_of(record) == Some(expected)
-    })?;
-    same("bids", &sent.bids, &book.bids)?;
-    same("asks", &sent.asks, &book.asks)?;
-    upright(&book)
+    let shown = running.send(venue, one, &sent)?;
+    let (bids, asks) = shown.book().unwrap_or_default();
+    same("bids", &sent.bids, bids)?;
+    same("asks", &sent.asks, asks)?;
+    upright(bids, asks)
 }
 
 fn rows(stage: &Stage<'_>, count: u16) -> (Vec<Row>, Vec<Row>) {
@@ -89,32 +85,13 @@ fn rows(stage: &Stage<'_>, count: u16) -> (Vec<Row>, Vec<Row>) {
     )
 }
 
-/// Whether the levels that arrived are those that were sent.
-pub(super) fn same(side: &str, sent: &[Row], got: &[DepthLevel]) -> Check {
-    ensure(sent.len() == got.len(), || format!("{} {side} were sent, {} arrived", sent.len(), got.len()))?;
-    for (place, ((at, quantity, orders), level)) in sent.iter().zip(got).enumerate() {
-        let is_same = price(at)? == level.price
-            && *quantity == level.quantity
-            && (level.orders == ORDERS_ABSENT || level.orders == *orders);
-        ensure(is_same, || {
-            let (shown, size, count) = (decimal(level.price), level.quantity, level.orders);
-            format!(
-                "level {} of the {side} was sent as {at} x {quantity} ({orders} orders), and arrived as {shown} x {size} \
-                 ({count} orders)",
-                place + 1
-            )
-        })?;
-    }
-    Ok(())
-}
-
 /// Best levels first on both sides, and no row that is nothing but padding.
-fn upright(book: &Record) -> Check {
+fn upright(bids: &[DepthLevel], asks: &[DepthLevel]) -> Check {
     let falls = |side: &[DepthLevel]| side.windows(2).all(|pair| matches!(pair, [a, b] if a.price > b.price));
     let rises = |side: &[DepthLevel]| side.windows(2).all(|pair| matches!(pair, [a, b] if a.price < b.price));
-    ensure(falls(&book.bids) && rises(&book.asks), || {
+    ensure(falls(bids) && rises(asks), || {
         "a side of the book does not begin with its best level".to_owned()
     })?;
-    let mut levels = book.bids.iter().chain(&book.asks);
+    let mut levels = bids.iter().chain(asks);
     ensure(levels.all(|level| level.price != 0), || "a book has rows without a price".to_owned())
 }

@@ -4,10 +4,11 @@ use adapter_abi::StatusKind;
 
 use crate::{
     host::{Kind, Record},
-    running::Wanted,
-    stage::{A_WHILE, SOON, Stage, packet},
+    picture::same,
+    running::{Running, Wanted},
+    stage::{A_WHILE, SOON, Stage, ltp_of, packet},
     venue::Venue,
-    verdict::{Check, ensure, skip},
+    verdict::{Check, ensure, fail, skip},
 };
 
 /// Messages more than the fewest possible that are no flood.
@@ -77,19 +78,13 @@ pub(super) fn modes(stage: &Stage<'_>) -> Check {
     }
     let running = stage.connected()?;
     let instrument = stage.profile.instrument(0);
-    for (step, kind) in [lowest, highest, lowest].into_iter().enumerate() {
+    for (step, kind) in kinds.iter().copied().chain([lowest]).enumerate() {
         let one = Wanted::at(0, instrument, kind);
         let mark = running.mark();
         stage.subscribe(&running, &[one])?;
         let what = format!("a {kind:?} record of {}", instrument.name());
         if let Some(venue) = stage.venue() {
-            let ltp = stage.price(0, step);
-            let mut sent = packet(one, [("ltp", ltp.as_str())]);
-            if kind == Kind::Depth {
-                sent.bids = vec![(stage.price(0, step), 1, 1)];
-            }
-            venue.tick(&sent)?;
-            running.record_after(mark, one.number, &what, |record| record.kind == kind)?;
+            reaches(stage, &running, venue, one, step)?;
             continue;
         }
         running.record_after(mark, one.number, &what, |record| record.kind == kind)?;
@@ -105,6 +100,31 @@ pub(super) fn modes(stage: &Stage<'_>) -> Check {
         })?;
     }
     running.settle()
+}
+
+/// A packet must reach those who hold the mode, who see what is published for them and nothing else: its price in a record of this
+/// kind, its book in any. Nothing is published above the mode, also where the broker has no channel of its own for it and sends
+/// more than is wanted.
+fn reaches(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_>, step: usize) -> Check {
+    let ltp = stage.price(0, step);
+    let mut sent = packet(one, [("ltp", ltp.as_str())]);
+    if one.kind == Kind::Depth {
+        sent.bids = vec![(stage.price(0, step), 1, 1)];
+    }
+    let mark = running.mark();
+    let shown = running.send(venue, one, &sent)?;
+    let later = running.records_after(mark);
+    let mut mine = later.iter().filter(|record| record.quote.instrument == one.number);
+    if let Some(above) = mine.find(|record| record.kind > one.kind) {
+        let (kind, wanted) = (above.kind, one.kind);
+        return fail(format!("a {kind:?} record is published although nothing above {wanted:?} is wanted"));
+    }
+    let what = format!("a price of {} for those who hold {:?}", one.instrument.name(), one.kind);
+    running.record_after(mark, one.number, &what, |record| {
+        record.kind == one.kind && ltp_of(record) == shown.value("ltp")
+    })?;
+    let (bids, _) = shown.book().unwrap_or_default();
+    same("bids", &sent.bids, bids)
 }
 
 pub(super) fn unsubscribe_to_zero(stage: &Stage<'_>) -> Check {

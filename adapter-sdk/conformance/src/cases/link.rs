@@ -5,11 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adapter_abi::StatusKind;
+use adapter_abi::{ErrorCode, StatusKind, capability};
 
 use crate::{
     running::Running,
-    stage::{SOON, Stage, packet, price},
+    stage::{A_WHILE, SOON, Stage, packet, price},
     venue::Venue,
     verdict::{Check, ensure, fail, skip},
 };
@@ -178,4 +178,50 @@ fn ticks_again(stage: &Stage<'_>, running: &Running, venue: &Venue, ltp: &str) -
             return fail(format!("after {FRAMES} frames of nonsense no tick came for {RECOVERY:?}"));
         }
     }
+}
+
+/// Renewals of the credentials in the case about single sessions.
+const RENEWALS: usize = 3;
+
+/// The least pause before an adapter that was thrown out by another session tries again, in milliseconds.
+const GIVES_WAY_MS: u64 = 5_000;
+
+pub(super) fn one_session(stage: &Stage<'_>) -> Check {
+    let venue = stage.venue_with(&["report"])?;
+    let is_single = stage.subject.can(capability::SINGLE_SESSION);
+    let can_replace = venue.needs(&["replace"]).is_ok();
+    if !is_single && !can_replace {
+        return skip(
+            "the broker allows several sessions, and says nothing when one takes the place of another",
+        );
+    }
+    let running = stage.connected()?;
+    stage.subscribe(&running, &[stage.wanted(0, stage.lowest())])?;
+    if is_single {
+        for count in 1..=RENEWALS {
+            running.renew(&stage.profile.credentials.valid, true);
+            running.wait_connected(count + 1)?;
+            let ended = venue.until("the end of the old session", A_WHILE, |report| report.open <= 1);
+            ensure(ended.is_ok(), || {
+                "the broker allows one session, and the old one was left open beside the new one".to_owned()
+            })?;
+        }
+    }
+    if !can_replace {
+        return running.settle();
+    }
+    let before = running.recorder.look(|heard| heard.count(StatusKind::DISCONNECTED));
+    venue.replace()?;
+    let event = running.wait("a word that another session took its place", SOON, |heard| {
+        let mut lost = heard.statuses.iter().filter(|event| event.kind == StatusKind::DISCONNECTED);
+        lost.nth(before).cloned()
+    })?;
+    ensure(event.code == ErrorCode::RATE_LIMITED || event.retry_in_ms >= GIVES_WAY_MS, || {
+        format!(
+            "another session took its place, and it is back in {} ms: the two throw each other out for ever; return \
+             AdapterError::rate_limited",
+            event.retry_in_ms
+        )
+    })?;
+    running.settle()
 }

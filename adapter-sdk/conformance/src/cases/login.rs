@@ -2,19 +2,40 @@
 
 use std::fmt::Write as _;
 
-use adapter_abi::{ErrorCode, StatusKind};
+use adapter_abi::{ErrorCode, StatusKind, capability};
+use serde::Deserialize;
 
 use crate::{
     host::Heard,
+    profile::{CredentialSet, credentials_json},
     running::Running,
     stage::{A_WHILE, SOON, Stage},
     venue::Venue,
-    verdict::{Check, ensure, fail, skip},
+    verdict::{Check, Stop, ensure, fail, skip},
 };
 
 /// Log-ins with one refused set of credentials before the adapter has to wait for another: brokers err during their
 /// nightly change, and lock accounts soon after.
 const ATTEMPTS: usize = 3;
+
+/// Steps of one log-in, beyond which it goes round in circles.
+const STEPS: usize = 8;
+
+/// What a step of a log-in comes to.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Step {
+    Ask(Question),
+    Done(CredentialSet),
+}
+
+/// What a person is asked.
+#[derive(Debug, Deserialize)]
+struct Question {
+    field: String,
+    message: String,
+    url: Option<String>,
+}
 
 pub(super) fn fresh_token(stage: &Stage<'_>) -> Check {
     let sets = &stage.profile.credentials;
@@ -128,12 +149,100 @@ pub(super) fn secrets_not_logged(stage: &Stage<'_>) -> Check {
     }
 }
 
+/// The log-in as `tickhost account login` takes it: with what is stored, with answers, and with what is refused.
+pub(super) fn logs_in(stage: &Stage<'_>) -> Check {
+    if !stage.subject.can(capability::LOGIN) {
+        return skip("the adapter's manifest does not name the capability of logging in");
+    }
+    let Some(login) = &stage.profile.login else { return skip("the profile has no [login]") };
+    let venue = stage.venue_with(&["accept"])?;
+    venue.accept(&[&login.fields])?;
+    let fields = match take_steps(stage, venue, &login.fields)? {
+        Ok(done) => done,
+        Err(refusal) => {
+            return fail(format!("a log-in with the fields of the profile was refused: {refusal}"));
+        }
+    };
+    let running = stage.start_with(&fields, None)?;
+    if running.wait_connected(1).is_err() {
+        return fail("what a log-in gave does not connect");
+    }
+    running.settle()?;
+    if login.wrong.is_empty() {
+        return Ok(());
+    }
+    let mut wrong = login.fields.clone();
+    wrong.extend(login.wrong.clone());
+    match take_steps(stage, venue, &wrong)? {
+        Ok(_) => fail("a log-in that the venue refuses was told as one that worked"),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Takes steps until the log-in is done, or refused for good with a sentence.
+fn take_steps(
+    stage: &Stage<'_>,
+    venue: &Venue,
+    fields: &CredentialSet,
+) -> Check<Result<CredentialSet, String>> {
+    let config = stage.config_json(venue.address(), None);
+    // Codes that a person types are secrets as well, and single use: looked for, they would be found by chance.
+    let secrets = stage.profile.secrets();
+    let mut fields = fields.clone();
+    let mut answered = Vec::new();
+    for _ in 0..STEPS {
+        let step = match stage.subject.log_in(&config, &credentials_json(&fields), SOON) {
+            Ok(step) => step,
+            Err(error) => {
+                ensure(error.code == ErrorCode::AUTH, || {
+                    format!(
+                        "the refusal of a log-in has code {}, so that it is tried again and again",
+                        error.code.0
+                    )
+                })?;
+                ensure(!error.message.is_empty(), || {
+                    "the refusal of a log-in does not say what to do".to_owned()
+                })?;
+                ensure(!shows(&error.message, &secrets), || {
+                    "a secret of the profile stands in the refusal of a log-in".to_owned()
+                })?;
+                return Ok(Err(error.message.into()));
+            }
+        };
+        let step = serde_json::from_str(&step)
+            .map_err(|error| Stop::Failed(format!("a step of its log-in is not readable: {error}")))?;
+        let question: Question = match step {
+            Step::Done(done) => {
+                fields.retain(|name, _| !answered.contains(name));
+                fields.extend(done);
+                return Ok(Ok(fields));
+            }
+            Step::Ask(question) => question,
+        };
+        let Question { field, message, url } = question;
+        ensure(!fields.contains_key(&field), || {
+            format!("it asks for `{field}`, which it was given already")
+        })?;
+        ensure(!message.is_empty(), || format!("it asks for `{field}` without a word on how to get it"))?;
+        let shown = format!("{message} {}", url.as_deref().unwrap_or_default());
+        ensure(!shows(&shown, &secrets), || {
+            format!("a secret of the profile stands in the question for `{field}`")
+        })?;
+        venue.needs(&["answer"])?;
+        fields.insert(field.clone(), venue.answer(&field, url)?);
+        answered.push(field);
+    }
+    fail(format!("after {STEPS} steps its log-in still asks"))
+}
+
+/// Whether one of these is to be seen, as it is or as it stands in a URL.
+fn shows(text: &str, secrets: &[&str]) -> bool {
+    secrets.iter().any(|secret| text.contains(*secret) || text.contains(&percent_encoded(secret)))
+}
+
 /// Where a secret is to be seen. The text itself is not repeated: reports are passed around.
 fn place_of_secret(heard: &Heard, refusal: &str, secrets: &[&str]) -> Option<&'static str> {
-    let shows = |text: &str| {
-        let is_in = |secret: &&str| text.contains(*secret) || text.contains(&percent_encoded(secret));
-        secrets.iter().any(is_in)
-    };
+    let shows = |text: &str| shows(text, secrets);
     if heard.logs.iter().any(|line| shows(line)) {
         return Some("a log line");
     }

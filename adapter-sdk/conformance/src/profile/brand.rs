@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use super::{Bulk, CredentialSets, Instrument, Limits, Profile, lay_over};
+use super::{Bulk, CredentialSets, Instrument, Limits, LogIn, Profile, lay_over};
 
 /// Stands in the command of the fake venue for the broker that it plays.
 const BRAND_PLACEHOLDER: &str = "{brand}";
@@ -18,6 +18,8 @@ pub struct BrandProfile {
     pub config: Map<String, Json>,
     /// What it logs in with.
     pub credentials: Option<CredentialSets>,
+    /// How it logs in.
+    pub login: Option<LogIn>,
     /// Instruments that exist there, at least three.
     pub instruments: Option<Vec<Instrument>>,
     /// Its unusual instruments.
@@ -39,7 +41,7 @@ impl Profile {
     pub fn for_brand(&self, name: &str) -> Result<Self, String> {
         let mut profile = self.clone();
         let own = profile.brands.remove(name).unwrap_or_default();
-        let BrandProfile { venue, config, credentials, instruments, odd, unknown, bulk, limits } = own;
+        let BrandProfile { venue, config, credentials, login, instruments, odd, unknown, bulk, limits } = own;
         let mut laid = Json::Object(std::mem::take(&mut profile.config));
         lay_over(&mut laid, &Json::Object(config));
         if let Json::Object(laid) = laid {
@@ -50,6 +52,7 @@ impl Profile {
             *word = word.replace(BRAND_PLACEHOLDER, name);
         }
         profile.credentials = credentials.unwrap_or(profile.credentials);
+        profile.login = login.or(profile.login);
         profile.instruments = instruments.unwrap_or(profile.instruments);
         profile.odd = odd.unwrap_or(profile.odd);
         profile.unknown = unknown.or(profile.unknown);

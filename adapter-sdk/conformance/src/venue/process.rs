@@ -75,14 +75,7 @@ pub(crate) fn start(command: &[String], dir: &Path) -> Result<Box<dyn Control>, 
             });
         });
     }
-    let hello = Hello {
-        venue: 0,
-        listening: String::new(),
-        commands: Vec::new(),
-        values: Vec::new(),
-        fixed_layout: false,
-    };
-    let mut process = Process { child, input, lines, tail, hello };
+    let mut process = Process { child, input, lines, tail, hello: Hello::default() };
     let line = process.line(START_LIMIT)?;
     process.hello = serde_json::from_str(&line)
         .map_err(|error| format!("the fake venue's first line makes no sense ({error}): {line}"))?;

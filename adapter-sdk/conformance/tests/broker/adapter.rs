@@ -8,21 +8,17 @@ use std::{
     time::Duration,
 };
 
-use adapter_conformance::Packet;
+use adapter_conformance::{CredentialSet, Edition};
 use adapter_sdk::{
-    Adapter, AdapterError, Backoff, Capability, Connection, Context, Credentials, Grant, Level, Manifest,
-    Mode, Price, Refusal, Subscription, Tick, TickSink, tracing,
+    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, ListReporter, ListState, Login,
+    Manifest, Mode, Question, Refusal, Subscription, tracing,
 };
 use serde::Deserialize;
-use tokio::{sync::mpsc, time::Instant};
 
-use super::venue::{self, Frame, Shared};
-
-/// Silence after which the connection is taken for dead.
-const SILENCE: Duration = Duration::from_millis(300);
+use super::{session::Session, venue};
 
 /// Levels that the broker has.
-const LEVELS: u16 = 20;
+pub const LEVELS: u16 = 20;
 
 /// What is wrong with an adapter. Each is caught by a case of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -36,6 +32,8 @@ pub enum Vice {
     NoticesNoStall,
     SubscribesOneByOne,
     NeverLowersModes,
+    PublishesAbove,
+    PublishesBelow,
     HangsUpAtZero,
     StopsSlowly,
     LeaksDescriptors,
@@ -51,6 +49,20 @@ pub enum Vice {
     ForgetsAdditions,
     KnowsEverySymbol,
     BlocksCalls,
+    AsksAgain,
+    RetriesLogIns,
+    ShowsSecrets,
+    ZeroesOrders,
+    DropsOddOrders,
+    ForgetsOthersInOrders,
+    KeepsList,
+    KeepsKeys,
+    BelievesTornLists,
+    LeavesSessions,
+    FightsSessions,
+    TakesImagesForUpdates,
+    TakesUpdatesForImages,
+    RemembersDays,
 }
 
 #[derive(Deserialize)]
@@ -61,31 +73,26 @@ pub struct Config {
     others: BTreeMap<String, serde_json::Value>,
 }
 
-/// What outlives a connection, for the vices that need it.
+/// What outlives a connection: the list, and more for the vices that need it.
 #[derive(Default)]
-struct Memory {
+pub struct Memory {
     token: RefCell<Option<String>>,
-    handles: RefCell<HashMap<u32, u32>>,
-    known: RefCell<Vec<u32>>,
+    pub handles: RefCell<HashMap<u32, u32>>,
+    pub known: RefCell<Vec<u32>>,
     connects: Cell<u32>,
+    /// The highest mode in which each number was ever wanted.
+    pub modes: RefCell<HashMap<u32, Mode>>,
+    /// The list that is in force.
+    pub list: RefCell<Option<Edition>>,
+    /// Last values of each number.
+    pub values: RefCell<HashMap<u32, BTreeMap<String, String>>>,
 }
 
 pub struct Broker {
     venue: String,
     vice: Option<Vice>,
     memory: Rc<Memory>,
-}
-
-pub struct Session {
-    venue: Shared,
-    number: u64,
-    frames: mpsc::Receiver<Frame>,
-    vice: Option<Vice>,
-    memory: Rc<Memory>,
-    is_again: bool,
-    wanted: HashMap<u32, Subscription>,
-    handles: HashMap<u32, u32>,
-    heard: Instant,
+    lists: ListReporter,
 }
 
 impl Adapter for Broker {
@@ -94,7 +101,14 @@ impl Adapter for Broker {
 
     fn manifest() -> Manifest {
         Manifest::new("broker", "1.0.0")
-            .capabilities(&[Capability::Ltp, Capability::Quote, Capability::Depth])
+            .capabilities(&[
+                Capability::Ltp,
+                Capability::Quote,
+                Capability::Depth,
+                Capability::Orders,
+                Capability::SingleSession,
+                Capability::Login,
+            ])
             .limits(100, 1)
             .backoff(Backoff {
                 first: Duration::from_millis(20),
@@ -103,18 +117,25 @@ impl Adapter for Broker {
             })
     }
 
-    fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
+    fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
         match config.others.keys().next() {
             Some(key) if config.vice != Some(Vice::TakesAnySetting) => {
                 Err(AdapterError::config(format!("unknown field `{key}`")))
             }
-            _ => Ok(Self { venue: config.venue, vice: config.vice, memory: Rc::default() }),
+            _ => Ok(Self {
+                venue: config.venue,
+                vice: config.vice,
+                memory: Rc::default(),
+                lists: context.lists(),
+            }),
         }
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
-        if wanted.symbol == "NOSUCH" && self.vice != Some(Vice::KnowsEverySymbol) {
-            return Err(Refusal::UnknownInstrument(format!("Symbol {} not found", wanted.symbol)));
+        let list = self.memory.list.borrow();
+        let is_gone = list.as_ref().is_some_and(|list| !has(list, wanted));
+        if (wanted.symbol == "NOSUCH" || is_gone) && self.vice != Some(Vice::KnowsEverySymbol) {
+            return Err(Refusal::not_found(&wanted.exchange, &wanted.symbol));
         }
         let levels = if self.vice == Some(Vice::PromisesDepth) { u16::MAX } else { LEVELS };
         Ok(Grant::with_depth_up_to(wanted, levels))
@@ -126,6 +147,55 @@ impl Adapter for Broker {
             let _open = std::net::TcpStream::connect(&self.venue)?;
             return std::future::pending().await;
         };
+        if self.memory.list.borrow().is_none() {
+            *self.memory.list.borrow_mut() = Some(venue.lock().edition());
+            self.lists.say(&ListState { is_whole: true, ..ListState::default() });
+        }
+        let log_in = if venue.lock().is_open() {
+            venue.lock().enter()
+        } else {
+            let token = self.token(credentials)?;
+            let log_in = venue.lock().log_in(&token);
+            log_in.ok_or_else(|| match self.vice {
+                Some(Vice::RetriesBlindly) => AdapterError::network("the broker refused the token"),
+                _ => AdapterError::auth("the broker refused the token"),
+            })?
+        };
+        if self.vice == Some(Vice::LeaksDescriptors) {
+            Box::leak(Box::new(File::open("/dev/null").unwrap()));
+        }
+        self.memory.connects.set(self.memory.connects.get() + 1);
+        let is_again = self.memory.connects.get() > 1;
+        Ok(Session::new(venue, log_in, self.vice, Rc::clone(&self.memory), self.lists.clone(), is_again))
+    }
+
+    async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
+        let secret = fields.require("secret")?;
+        let asks = fields.get("code").is_none() || self.vice == Some(Vice::AsksAgain);
+        if asks {
+            let shown = if self.vice == Some(Vice::ShowsSecrets) { secret } else { "" };
+            return Ok(Login::Ask(Question {
+                field: "code".to_owned(),
+                message: format!("Log in there {shown}"),
+                url: Some("https://broker.example/code".to_owned()),
+                is_secret: true,
+            }));
+        }
+        let venue = venue::at(&self.venue).ok_or_else(|| AdapterError::network("nobody is there"))?;
+        let code = fields.require("code")?;
+        let token = venue.lock().exchange(secret, code);
+        let Some(token) = token else {
+            return Err(match self.vice {
+                Some(Vice::RetriesLogIns) => AdapterError::network("the broker refused the code"),
+                _ => AdapterError::auth("the broker refused the code or the secret"),
+            });
+        };
+        Ok(Login::done([("token", token)]))
+    }
+}
+
+impl Broker {
+    fn token(&self, credentials: &Credentials) -> Result<String, AdapterError> {
         let mut token = credentials.require("token")?.to_owned();
         if self.vice == Some(Vice::KeepsToken) {
             token.clone_from(self.memory.token.borrow_mut().get_or_insert(token.clone()));
@@ -133,170 +203,16 @@ impl Adapter for Broker {
         if self.vice == Some(Vice::LogsTokens) {
             tracing::trace!(token, "Logging in");
         }
-        if self.vice == Some(Vice::LeaksDescriptors) {
-            Box::leak(Box::new(File::open("/dev/null").unwrap()));
-        }
-        let log_in = venue.lock().log_in(&token);
-        let Some((number, frames)) = log_in else {
-            let refusal = "the broker refused the token";
-            return Err(match self.vice {
-                Some(Vice::RetriesBlindly) => AdapterError::network(refusal),
-                _ => AdapterError::auth(refusal),
-            });
-        };
-        self.memory.connects.set(self.memory.connects.get() + 1);
-        Ok(Session {
-            venue,
-            number,
-            frames,
-            vice: self.vice,
-            memory: Rc::clone(&self.memory),
-            is_again: self.memory.connects.get() > 1,
-            wanted: HashMap::new(),
-            handles: HashMap::new(),
-            heard: Instant::now(),
-        })
+        Ok(token)
     }
 }
 
-impl Connection for Session {
-    async fn subscribe(&mut self, wanted: &[Subscription], _sink: &mut TickSink) -> Result<(), AdapterError> {
-        let mut asked = Vec::new();
-        for one in wanted {
-            let is_known = self.memory.known.borrow().contains(&one.instrument);
-            if self.vice == Some(Vice::ForgetsAdditions) && self.is_again && !is_known {
-                continue;
-            }
-            self.memory.known.borrow_mut().push(one.instrument);
-            let before = self.wanted.insert(one.instrument, one.clone()).map(|before| before.mode);
-            let mode = match self.vice {
-                Some(Vice::NeverLowersModes) => before.map_or(one.mode, |before| before.max(one.mode)),
-                _ => one.mode,
-            };
-            let symbol = match self.vice {
-                Some(Vice::CutsSymbols) => one.symbol.split(['_', '-']).next().unwrap_or_default(),
-                _ => &one.symbol,
-            };
-            asked.push((
-                one.exchange.clone(),
-                symbol.to_owned(),
-                match mode {
-                    Mode::Ltp => "ltp",
-                    Mode::Quote => "quote",
-                    Mode::Depth => "depth",
-                },
-            ));
-        }
-        let size = if self.vice == Some(Vice::SubscribesOneByOne) { 1 } else { 50 };
-        let mut numbers = wanted.iter().map(|one| one.instrument);
-        for message in asked.chunks(size) {
-            for handle in self.venue.lock().subscribe(self.number, message) {
-                let number = numbers.next().unwrap_or_default();
-                if self.vice == Some(Vice::KeepsHandles) {
-                    self.memory.handles.borrow_mut().entry(handle).or_insert(number);
-                }
-                self.handles.insert(handle, number);
-            }
-        }
-        Ok(())
-    }
-
-    async fn unsubscribe(&mut self, instruments: &[u32]) -> Result<(), AdapterError> {
-        for one in instruments.iter().filter_map(|number| self.wanted.remove(number)) {
-            self.venue.lock().unsubscribe(&one.exchange, &one.symbol);
-            self.handles.retain(|_, number| *number != one.instrument);
-        }
-        if self.wanted.is_empty() && self.vice == Some(Vice::HangsUpAtZero) {
-            return Err(AdapterError::network("nothing to do"));
-        }
-        Ok(())
-    }
-
-    async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
-        let is_patient = self.vice == Some(Vice::NoticesNoStall);
-        let frame = tokio::select! {
-            frame = self.frames.recv() => frame.ok_or_else(|| AdapterError::network("the broker closed"))?,
-            () = tokio::time::sleep_until(self.heard + SILENCE), if !is_patient => {
-                return Err(AdapterError::network("the broker fell silent"));
-            }
-        };
-        if self.vice != Some(Vice::TakesQuietForDead) || !matches!(frame, Frame::Heartbeat) {
-            self.heard = Instant::now();
-        }
-        match frame {
-            Frame::Ticks(packets, is_partial) => self.publish(packets, is_partial, sink),
-            Frame::Garbage => {
-                assert!(self.vice != Some(Vice::PanicsAtNonsense), "nonsense");
-                if self.vice != Some(Vice::HidesNonsense) {
-                    sink.undecodable();
-                }
-            }
-            Frame::Heartbeat => {}
-        }
-        Ok(())
-    }
+/// Whether a list has an instrument.
+pub fn has(list: &Edition, wanted: &Subscription) -> bool {
+    !list.without.iter().any(|gone| gone.exchange == wanted.exchange && gone.symbol == wanted.symbol)
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        if self.vice == Some(Vice::StopsSlowly) && self.handles.len() == 3 {
-            super::hold(Duration::from_secs(3));
-        }
-    }
-}
-
-impl Session {
-    fn publish(&self, packets: Vec<(u32, Packet)>, is_partial: bool, sink: &mut TickSink) {
-        let count = if self.vice == Some(Vice::ReadsFirstPacketOnly) { 1 } else { usize::MAX };
-        for (handle, packet) in packets.into_iter().take(count) {
-            let kept = self.memory.handles.borrow().get(&handle).copied();
-            if let Some(number) = kept.or(self.handles.get(&handle).copied()) {
-                self.publish_one(number, &packet, is_partial, sink);
-            }
-        }
-    }
-
-    fn publish_one(&self, number: u32, packet: &Packet, is_partial: bool, sink: &mut TickSink) {
-        let mut tick = Tick::new(number);
-        if self.vice == Some(Vice::InventsZeros) {
-            tick = tick.volume(0);
-        }
-        if self.vice == Some(Vice::WipesOnPartial) && is_partial {
-            tick = tick.high(Price::default());
-        }
-        for (name, text) in &packet.values {
-            tick = match name.as_str() {
-                "ltp" => tick.ltp(self.price(text)),
-                "open" => tick.open(self.price(text)),
-                "high" => tick.high(self.price(text)),
-                "volume" => tick.volume(text.parse().unwrap()),
-                "exchange_ts_ns" => {
-                    let ahead = if self.vice == Some(Vice::SendsLocalTime) { 19_800_000_000_000 } else { 0 };
-                    tick.exchange_ts_ns(text.parse::<u64>().unwrap() + ahead)
-                }
-                other => panic!("the venue has no {other}"),
-            };
-        }
-        let side = |rows: &[(String, i64, u32)]| -> Vec<Level> {
-            let rows = rows.iter().take(LEVELS.into());
-            rows.map(|(at, quantity, orders)| Level {
-                price: self.price(at),
-                quantity: *quantity,
-                orders: Some(*orders),
-            })
-            .collect()
-        };
-        match packet.kind.as_str() {
-            "ltp" => sink.ltp(&tick),
-            "quote" => sink.quote(&tick),
-            _ => sink.depth(&tick, &side(&packet.bids), &side(&packet.asks)),
-        }
-    }
-
-    fn price(&self, text: &str) -> Price {
-        if self.vice == Some(Vice::CountsInFloats) {
-            return Price::from_f64(f64::from(text.parse::<f32>().unwrap())).unwrap();
-        }
-        Price::from_f64(text.parse().unwrap()).unwrap()
-    }
+/// A set of credentials that was accepted, as far as a name goes.
+pub fn given<'a>(set: &'a CredentialSet, name: &str) -> Option<&'a str> {
+    set.get(name).map(String::as_str)
 }

@@ -39,6 +39,10 @@ impl Adapter for Blocking {
         self.0.health()
     }
 
+    fn renew_list(&self) {
+        self.0.renew_list();
+    }
+
     fn shutdown(&self, deadline_ms: u32) {
         self.0.shutdown(deadline_ms);
     }

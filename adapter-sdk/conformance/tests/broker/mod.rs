@@ -2,6 +2,7 @@
 
 pub mod adapter;
 pub mod blocking;
+pub mod session;
 pub mod venue;
 
 use std::time::{Duration, Instant};

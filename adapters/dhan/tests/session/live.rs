@@ -8,7 +8,7 @@ use std::{
 use adapter_sdk::{
     Mode,
     abi::{OutcomeCode, PRICE_SCALE, StatusKind, field},
-    testing::{Published, SOON},
+    testing::{Published, SOON, assert_two_names},
 };
 use serde_json::json;
 
@@ -53,21 +53,7 @@ fn books_quotes_and_indices_come_as_they_were_sent() {
 fn two_names_of_one_instrument_tick_each_under_its_own_number() {
     let broker = Broker::start();
     let bench = broker.connected(&json!({}));
-    assert!(bench.subscribe(1, "NSE", "SBIN", Mode::Quote).code.is_taken());
-    let first = bench.wait_for_ticks(1, 1).remove(0);
-    // The second one does not wait for a trade, of which there may be none today.
-    assert!(bench.subscribe(2, "NSE", "SBIN-EQ", Mode::Quote).code.is_taken());
-    let second = bench.wait_for_ticks(2, 1).remove(0);
-    assert_eq!(quote(&second).map(|quote| quote.ltp), quote(&first).map(|quote| quote.ltp));
-    bench.forget();
-    broker.venue.trade();
-    for number in [1, 2] {
-        bench.wait_for_ticks(number, 1);
-    }
-    bench.unsubscribe(&[1]);
-    bench.forget();
-    broker.venue.trade();
-    bench.wait_for_ticks(2, 1);
+    assert_two_names(&bench, "NSE", ["SBIN", "SBIN-EQ"], || broker.venue.trade());
 }
 
 #[test]

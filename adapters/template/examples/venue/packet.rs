@@ -1,6 +1,6 @@
 //! From the suite's packets to the broker's: keys, paise, milliseconds.
 
-use adapter_conformance::{Packet, Row};
+use adapter_conformance::{Name, Packet, Row};
 use serde_json::{Map, Value, json};
 
 /// The broker's segments, with the suite's names for their exchanges.
@@ -37,6 +37,16 @@ pub(crate) const VALUES: [(&str, (&str, Unit)); 13] = [
     ("total_sell_quantity", ("ts", Unit::Whole)),
 ];
 
+/// Messages of every kind that the broker has, some of which make no sense: to be cut and changed.
+pub(crate) const SAMPLES: [&str; 6] = [
+    r#"{"type":"ticks","ticks":[{"h":0,"p":62505,"v":1500000,"t":1764570600000,"b":[[62500,10,2]],"s":[[62510,5,1]]}]}"#,
+    r#"{"type":"ticks","ticks":[{"h":1,"p":-1,"o":9223372036854775807,"hi":1e999,"lo":null}]}"#,
+    r#"{"type":"ticks","ticks":[{"h":4294967295,"b":[[1,2,3]]},{"h":0,"t":18446744073709551615}]}"#,
+    r#"{"type":"subscribed","handles":{"1|NOBODY":0,"":4294967295}}"#,
+    r#"{"type":"refused","key":"1|NOBODY","reason":""}"#,
+    r#"{"type":"heartbeat","extra":[[[[[[[[[[]]]]]]]]]]}"#,
+];
+
 /// The broker's key of an instrument.
 pub(crate) fn key_of(exchange: &str, symbol: &str) -> Option<String> {
     let (_, segment) = SEGMENTS.iter().find(|(name, _)| *name == exchange)?;
@@ -44,13 +54,14 @@ pub(crate) fn key_of(exchange: &str, symbol: &str) -> Option<String> {
     Some(format!("{segment}|{}", renamed.map_or(symbol, |(_, theirs)| theirs)))
 }
 
-/// Exchange and symbol of a key, when the instrument exists.
-pub(crate) fn instrument_of(key: &str) -> Option<(String, String)> {
+/// The instrument of a key, when it exists.
+pub(crate) fn instrument_of(key: &str) -> Option<Name> {
     let (segment, symbol) = key.split_once('|')?;
     let (exchange, _) = SEGMENTS.iter().find(|(_, number)| *number == segment)?;
     let renamed = RENAMED.iter().find(|(_, theirs)| *exchange == "NSE_INDEX" && *theirs == symbol);
     let symbol = renamed.map_or(symbol, |(ours, _)| ours);
-    (!symbol.starts_with(UNKNOWN)).then(|| ((*exchange).to_owned(), symbol.to_owned()))
+    let name = || Name { exchange: (*exchange).to_owned(), symbol: symbol.to_owned() };
+    (!symbol.starts_with(UNKNOWN)).then(name)
 }
 
 /// A packet as the broker writes it.

@@ -29,11 +29,8 @@ template![
     "README.md",
     "conformance.toml",
     "credentials.schema.json",
-    "examples/venue/connection.rs",
-    "examples/venue/garbage.rs",
     "examples/venue/main.rs",
     "examples/venue/packet.rs",
-    "examples/venue/state.rs",
     "src/config.rs",
     "src/decode.rs",
     "src/feed.rs",
@@ -155,7 +152,7 @@ impl Names {
 fn manifest(sdk: Option<&Path>) -> anyhow::Result<String> {
     let version = env!("CARGO_PKG_VERSION");
     let sources = match sdk {
-        None => [format!("version = \"{version}\""), format!("version = \"{version}\"")],
+        None => std::array::from_fn(|_| format!("version = \"{version}\"")),
         Some(dir) => {
             let dir = dir.canonicalize().with_context(|| format!("cannot open {}", dir.display()))?;
             let of = |dir: &Path| -> anyhow::Result<String> {
@@ -169,14 +166,15 @@ fn manifest(sdk: Option<&Path>) -> anyhow::Result<String> {
                 // Text in JSON is text in TOML, with the backslashes of a Windows path escaped alike.
                 Ok(format!("path = {}", serde_json::to_string(path)?))
             };
-            [of(&dir)?, of(&dir.join("conformance"))?]
+            [of(&dir)?, of(&dir.join("conformance"))?, of(&dir.join("venue"))?]
         }
     };
-    let [sdk, conformance] = sources;
+    let [sdk, conformance, venue]: [String; 3] = sources;
     Ok(MANIFEST
         .replace("\"{sdk}\"", &format!("{{ {sdk}, features = [\"net\"] }}"))
         .replace("\"{sdk-testing}\"", &format!("{{ {sdk}, features = [\"testing\"] }}"))
-        .replace("\"{conformance}\"", &format!("{{ {conformance} }}")))
+        .replace("\"{conformance}\"", &format!("{{ {conformance} }}"))
+        .replace("\"{venue}\"", &format!("{{ {venue} }}")))
 }
 
 #[cfg(test)]

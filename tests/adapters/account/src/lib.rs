@@ -5,18 +5,14 @@ use std::{
     fs::{self, OpenOptions},
     io::Write as _,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use adapter_sdk::{
-    Adapter, AdapterError, Backoff, Capability, Connection, Context, Credentials, Login, Manifest, Price,
-    Question, Subscription, Tick, TickSink,
+    Adapter, AdapterError, Capability, Connection, Context, Credentials, Login, Manifest, Question,
+    Subscription, TickSink, testing::Ticker,
 };
 
 adapter_sdk::export_adapter!(Account);
-
-/// How often a connection looks whether its token is still good, and publishes.
-const BEAT: Duration = Duration::from_millis(20);
 
 /// The adapter's table in `plugins.toml`.
 #[derive(Debug, serde::Deserialize)]
@@ -33,14 +29,12 @@ pub struct Account {
     broker: PathBuf,
 }
 
-/// A connection with a token that was good when it began.
+/// A connection with a token that was good when it began. It looks whether it still is before each tick.
 #[derive(Debug)]
 pub struct Session {
     broker: PathBuf,
     token: String,
-    wanted: Vec<u32>,
-    /// In billionths.
-    price: i64,
+    ticker: Ticker,
 }
 
 impl Adapter for Account {
@@ -56,11 +50,7 @@ impl Adapter for Account {
                 "pin":{"title":"PIN","description":"Four digits","writeOnly":true},
                 "nickname":{"title":"Nickname","writeOnly":false}}}"#,
             )
-            .backoff(Backoff {
-                first: Duration::from_millis(20),
-                longest: Duration::from_millis(200),
-                ..Backoff::default()
-            })
+            .backoff(Ticker::backoff())
     }
 
     fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
@@ -71,7 +61,7 @@ impl Adapter for Account {
         let token = credentials.require("access_token")?.to_owned();
         note(&self.broker, &format!("connect {token}"))?;
         if good_token(&self.broker)? == token {
-            Ok(Session { broker: self.broker.clone(), token, wanted: Vec::new(), price: 0 })
+            Ok(Session { broker: self.broker.clone(), token, ticker: Ticker::new() })
         } else {
             Err(AdapterError::auth("the broker refused the token"))
         }
@@ -96,25 +86,20 @@ impl Adapter for Account {
 }
 
 impl Connection for Session {
-    async fn subscribe(&mut self, wanted: &[Subscription], _sink: &mut TickSink) -> Result<(), AdapterError> {
-        self.wanted.extend(wanted.iter().map(|subscription| subscription.instrument));
-        Ok(())
+    async fn subscribe(&mut self, wanted: &[Subscription], sink: &mut TickSink) -> Result<(), AdapterError> {
+        self.ticker.subscribe(wanted, sink).await
     }
 
     async fn unsubscribe(&mut self, instruments: &[u32]) -> Result<(), AdapterError> {
-        self.wanted.retain(|wanted| !instruments.contains(wanted));
-        Ok(())
+        self.ticker.unsubscribe(instruments).await
     }
 
     async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
-        tokio::time::sleep(BEAT).await;
+        self.ticker.beat().await;
         if good_token(&self.broker)? != self.token {
             return Err(AdapterError::network("the broker closed the connection"));
         }
-        self.price += 10_000_000;
-        for instrument in &self.wanted {
-            sink.ltp(&Tick::new(*instrument).ltp(Price::from_nanos(self.price)));
-        }
+        self.ticker.tick(sink);
         Ok(())
     }
 }

@@ -8,18 +8,14 @@ use std::{
     fs::{self, OpenOptions},
     io::Write as _,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use adapter_sdk::{
     Adapter, AdapterError, Brand, Capability, Connection, Context, Credentials, Login, Manifest, Price,
-    Subscription, Tick, TickSink, serde_json::json,
+    Subscription, TickSink, serde_json::json, testing::Ticker,
 };
 
 adapter_sdk::export_adapter!(Brands);
-
-/// Between two ticks of a symbol.
-const BEAT: Duration = Duration::from_millis(20);
 
 /// The adapter's settings, of which each brand gives the last two.
 #[derive(Debug, serde::Deserialize)]
@@ -46,7 +42,7 @@ pub struct Brands {
 #[derive(Debug)]
 pub struct Session {
     price: Price,
-    wanted: Vec<u32>,
+    ticker: Ticker,
 }
 
 impl Adapter for Brands {
@@ -86,7 +82,7 @@ impl Adapter for Brands {
         if fs::read_to_string(self.folder.join("token"))? != token {
             return Err(AdapterError::auth("the broker refused the token"));
         }
-        Ok(Session { price: self.price, wanted: Vec::new() })
+        Ok(Session { price: self.price, ticker: Ticker::new() })
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
@@ -96,21 +92,17 @@ impl Adapter for Brands {
 }
 
 impl Connection for Session {
-    async fn subscribe(&mut self, wanted: &[Subscription], _sink: &mut TickSink) -> Result<(), AdapterError> {
-        self.wanted.extend(wanted.iter().map(|subscription| subscription.instrument));
-        Ok(())
+    async fn subscribe(&mut self, wanted: &[Subscription], sink: &mut TickSink) -> Result<(), AdapterError> {
+        self.ticker.subscribe(wanted, sink).await
     }
 
     async fn unsubscribe(&mut self, instruments: &[u32]) -> Result<(), AdapterError> {
-        self.wanted.retain(|wanted| !instruments.contains(wanted));
-        Ok(())
+        self.ticker.unsubscribe(instruments).await
     }
 
     async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
-        tokio::time::sleep(BEAT).await;
-        for instrument in &self.wanted {
-            sink.ltp(&Tick::new(*instrument).ltp(self.price));
-        }
+        self.ticker.beat().await;
+        self.ticker.tick_at(self.price, sink);
         Ok(())
     }
 }

@@ -3,22 +3,19 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     rc::Rc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use adapter_sdk::{
-    Adapter, AdapterError, Backoff, Capability, Connection, Context, Credentials, Grant, ListReporter,
-    ListState, ListTrouble, Manifest, Price, Refusal, Subscription, Tick, TickSink,
+    Adapter, AdapterError, Capability, Connection, Context, Credentials, Grant, ListReporter, ListState,
+    ListTrouble, Manifest, Refusal, Subscription, TickSink, testing::Ticker,
 };
 
 adapter_sdk::export_adapter!(Listed);
-
-/// How often a connection publishes, and looks whether the broker has made another list.
-const BEAT: Duration = Duration::from_millis(20);
 
 /// The adapter's table in `plugins.toml`.
 #[derive(Debug, serde::Deserialize)]
@@ -38,15 +35,13 @@ pub struct Listed {
     symbols: Rc<RefCell<BTreeSet<String>>>,
 }
 
-/// A connection.
+/// A connection. It looks whether the broker has made another list before each tick.
 #[derive(Debug)]
 pub struct Session {
     broker: PathBuf,
     lists: ListReporter,
     symbols: Rc<RefCell<BTreeSet<String>>>,
-    wanted: BTreeMap<u32, String>,
-    /// In billionths.
-    price: i64,
+    ticker: Ticker,
 }
 
 impl Adapter for Listed {
@@ -57,11 +52,7 @@ impl Adapter for Listed {
         Manifest::new("listed", env!("CARGO_PKG_VERSION"))
             .capabilities(&[Capability::Ltp])
             .limits(100, 1)
-            .backoff(Backoff {
-                first: Duration::from_millis(20),
-                longest: Duration::from_millis(200),
-                ..Backoff::default()
-            })
+            .backoff(Ticker::backoff())
     }
 
     fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
@@ -90,38 +81,32 @@ impl Adapter for Listed {
             broker: self.broker.clone(),
             lists: self.lists.clone(),
             symbols: Rc::clone(&self.symbols),
-            wanted: BTreeMap::new(),
-            price: 0,
+            ticker: Ticker::new(),
         })
     }
 }
 
 impl Connection for Session {
-    async fn subscribe(&mut self, wanted: &[Subscription], _sink: &mut TickSink) -> Result<(), AdapterError> {
-        self.wanted.extend(wanted.iter().map(|wanted| (wanted.instrument, wanted.symbol.clone())));
-        Ok(())
+    async fn subscribe(&mut self, wanted: &[Subscription], sink: &mut TickSink) -> Result<(), AdapterError> {
+        self.ticker.subscribe(wanted, sink).await
     }
 
     async fn unsubscribe(&mut self, instruments: &[u32]) -> Result<(), AdapterError> {
-        self.wanted.retain(|wanted, _| !instruments.contains(wanted));
-        Ok(())
+        self.ticker.unsubscribe(instruments).await
     }
 
     async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
         let noon = self.broker.join("noon");
         tokio::select! {
             () = self.lists.asked() => self.renew(sink)?,
-            () = tokio::time::sleep(BEAT) => {
+            () = self.ticker.beat() => {
                 if noon.exists() {
                     self.renew(sink)?;
                     fs::remove_file(&noon)?;
                 }
             }
         }
-        self.price += 10_000_000;
-        for instrument in self.wanted.keys() {
-            sink.ltp(&Tick::new(*instrument).ltp(Price::from_nanos(self.price)));
-        }
+        self.ticker.tick(sink);
         Ok(())
     }
 }
@@ -132,10 +117,10 @@ impl Session {
         fs::copy(self.broker.join("list"), self.broker.join("kept"))?;
         take(&self.broker, &self.symbols, &self.lists)?;
         let symbols = self.symbols.borrow();
-        self.wanted.retain(|instrument, symbol| {
+        self.ticker.retain(|instrument, symbol| {
             let is_there = symbols.contains(symbol);
             if !is_there {
-                sink.outcome(*instrument, Err(unknown(symbol)));
+                sink.outcome(instrument, Err(unknown(symbol)));
             }
             is_there
         });

@@ -38,7 +38,7 @@ fn value<'a>(set: &'a CredentialSet, names: &[&str]) -> Option<&'a str> {
 
 pub(super) fn answer(core: &mut Core, request: &Request) -> Reply {
     match (request.method(), request.uri().path()) {
-        (&Method::GET, MASTER) => reply(200, "application/json", instruments::master(&core.universe)),
+        (&Method::GET, MASTER) => reply(200, "application/json", instruments::master(&core.listed())),
         (&Method::GET, PROFILE) => without_headers(request).unwrap_or_else(|| profile(core, request)),
         (&Method::POST, path) if path == LOG_IN || path == RENEW => {
             if let Some(refusal) = without_headers(request) {

@@ -27,7 +27,7 @@ const PAUSE_NS: i64 = 120_000_000_000;
 
 pub(super) fn answer(state: &mut State, core: &mut Core, request: &Request) -> Reply {
     match (request.method(), request.uri().path()) {
-        (&Method::GET, COMPACT) => reply(200, "text/csv", instruments::compact(&core.universe)),
+        (&Method::GET, COMPACT) => reply(200, "text/csv", instruments::compact(&core.listed())),
         (&Method::POST, "/app/generateAccessToken") => {
             with_refusals(core, |core| one_time_password(state, core, request))
         }

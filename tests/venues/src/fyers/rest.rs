@@ -86,7 +86,7 @@ pub(super) fn answer(core: &mut Core, request: &Request) -> Reply {
         }
         (&Method::GET, path) => {
             let file = path.strip_prefix(LISTS).and_then(|file| file.strip_prefix('/')?.strip_suffix(".csv"));
-            match file.and_then(|file| master::csv(&core.universe, file)) {
+            match file.and_then(|file| master::csv(&core.listed(), file)) {
                 Some(csv) => reply(200, "text/csv", csv),
                 None => reply(404, "text/html", "<html><body><h1>Not Found</h1></body></html>"),
             }

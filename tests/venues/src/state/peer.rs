@@ -3,50 +3,12 @@
 use std::{
     any::Any,
     collections::{BTreeSet, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
 };
 
-use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::{
-    Message,
-    protocol::frame::{
-        Frame,
-        coding::{Data, OpCode},
-    },
-};
+use adapter_venue::Line;
+use tokio_tungstenite::tungstenite::Message;
 
-use super::Faults;
 use crate::{broker::Role, model::Mode};
-
-/// What the task of a connection is told.
-#[derive(Debug)]
-pub(crate) enum Out {
-    /// Send this.
-    Send(Message),
-    /// Read nothing more.
-    Deaf,
-    /// Send this, and hang up.
-    End(Message),
-}
-
-/// What the byte stream of a connection shares with the venue.
-#[derive(Debug, Default)]
-pub(crate) struct Wire {
-    is_mute: AtomicBool,
-}
-
-impl Wire {
-    pub(crate) fn mute(&self) {
-        self.is_mute.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_mute(&self) -> bool {
-        self.is_mute.load(Ordering::Relaxed)
-    }
-}
 
 /// A connection.
 #[derive(Debug)]
@@ -65,21 +27,19 @@ pub struct Peer {
     pub role: Role,
     /// What only its broker knows of it.
     pub session: Box<dyn Any + Send>,
-    pub(crate) wire: Arc<Wire>,
-    out: mpsc::Sender<Out>,
+    pub(crate) line: Line,
 }
 
 impl Peer {
     pub(super) fn new(
         number: u64,
         account: String,
-        out: mpsc::Sender<Out>,
-        wire: Arc<Wire>,
+        line: Line,
         role: Role,
         session: Box<dyn Any + Send>,
     ) -> Self {
         let (subscribed, lingering, known) = (BTreeSet::new(), BTreeSet::new(), HashMap::new());
-        Self { number, account, subscribed, lingering, known, role, session, wire, out }
+        Self { number, account, subscribed, lingering, known, role, session, line }
     }
 
     /// The highest mode in which an instrument is subscribed, or ever was when it is no more.
@@ -94,24 +54,18 @@ impl Peer {
         self.subscribed.union(&self.lingering).copied().collect()
     }
 
-    pub(super) fn order(&self, out: Out) {
-        // A connection that has just ended, or is far behind, misses it.
-        _ = self.out.try_send(out);
+    pub(super) fn send(&self, message: Message) {
+        self.line.send(said(message));
     }
+}
 
-    pub(super) fn send(&self, message: Message, faults: &Faults) {
-        if !faults.is_fragmented {
-            return self.order(Out::Send(message));
-        }
-        let (payload, first) = match message {
-            Message::Text(text) => (text.as_bytes().to_vec(), Data::Text),
-            Message::Binary(bytes) => (bytes.to_vec(), Data::Binary),
-            other => return self.order(Out::Send(other)),
-        };
-        let (one, two) = payload.split_at(payload.len() / 2);
-        for (part, data, is_final) in [(one, first, false), (two, Data::Continue, true)] {
-            let frame = Frame::message(part.to_vec(), OpCode::Data(data), is_final);
-            self.order(Out::Send(Message::Frame(frame)));
-        }
+/// A message of this crate's as one of the server's.
+pub(crate) fn said(message: Message) -> adapter_venue::Message {
+    match message {
+        Message::Text(text) => adapter_venue::Message::text(text.as_str()),
+        Message::Binary(bytes) => adapter_venue::Message::Binary(bytes),
+        Message::Ping(bytes) => adapter_venue::Message::Ping(bytes),
+        Message::Pong(bytes) => adapter_venue::Message::Pong(bytes),
+        Message::Close(_) | Message::Frame(_) => adapter_venue::Message::Close,
     }
 }

@@ -50,14 +50,20 @@ fn log_in_page(core: &mut Core, request: &Request) -> Reply {
     let Some(api_key) = query.get("api_key") else {
         return refuse(400, "InputException", "Missing api_key");
     };
-    let ticket = core.token();
-    core.tickets.insert(ticket.clone(), api_key.clone());
+    let ticket = ticket(core, api_key);
     let target = format!("/logged-in?action=login&status=success&request_token={ticket}");
     let mut page = reply(302, "text/html", format!("<html><body>request_token={ticket}</body></html>"));
     if let Ok(target) = HeaderValue::from_str(&target) {
         page.headers_mut().insert("location", target);
     }
     page
+}
+
+/// What the page gives for a log-in of an app.
+pub(super) fn ticket(core: &mut Core, api_key: &str) -> String {
+    let ticket = core.token();
+    core.tickets.insert(ticket.clone(), api_key.to_owned());
+    ticket
 }
 
 fn session(core: &mut Core, request: &Request) -> Reply {
@@ -100,7 +106,7 @@ fn list(core: &Core, request: &Request, exchange: Option<&str>) -> Reply {
     if !is_allowed {
         return refuse(403, "TokenException", "Incorrect `api_key` or `access_token`.");
     }
-    let csv = instruments::csv(&core.universe, exchange);
+    let csv = instruments::csv(&core.listed(), exchange);
     if !header("accept-encoding").contains("gzip") {
         return reply(200, "text/csv", csv);
     }
