@@ -20,6 +20,7 @@
 mod error;
 mod handshake;
 mod http;
+mod message;
 mod rate_limit;
 mod websocket;
 
@@ -35,8 +36,9 @@ use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect::Policy};
 pub use self::{
     handshake::{HandshakeError, Meaning, RefusedHandshake},
     http::{Http, HttpRequest, HttpResponse},
+    message::{Message, Text},
     rate_limit::RateLimit,
-    websocket::{Heartbeat, Message, WebSocket, WebSocketRequest},
+    websocket::{Heartbeat, WebSocket, WebSocketRequest},
 };
 use crate::AdapterError;
 
