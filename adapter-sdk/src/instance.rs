@@ -106,7 +106,7 @@ pub(crate) fn create<A: Adapter>(
                     Ok(()) => (StatusKind::STOPPED, None),
                     Err(error) => (StatusKind::FAILED, Some(error)),
                 };
-                let error = error.map(AbiError::from);
+                let error = error.map(AdapterError::into_abi);
                 host.0.status(StatusEvent {
                     kind,
                     code: error.as_ref().map_or_else(Default::default, |error| error.code),
@@ -206,10 +206,10 @@ impl Instance {
         match self.commands.try_send(command) {
             Ok(()) => ROk(()),
             Err(mpsc::error::TrySendError::Full(_)) => RResult::RErr(
-                AdapterError::unavailable("the adapter does not take commands; it may be stuck").into(),
+                AdapterError::unavailable("the adapter does not take commands; it may be stuck").into_abi(),
             ),
             Err(mpsc::error::TrySendError::Closed(_)) => {
-                RResult::RErr(AdapterError::unavailable("the adapter has ended").into())
+                RResult::RErr(AdapterError::unavailable("the adapter has ended").into_abi())
             }
         }
     }

@@ -95,6 +95,7 @@ pub fn credentials(json: &str) -> Credentials {
 
 /// A tick as the host got it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Published {
     /// A last price.
     Ltp(Ltp),
@@ -116,6 +117,7 @@ impl Published {
 
 /// Everything that an adapter said.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Heard {
     /// Ticks, in order.
     pub ticks: Vec<Published>,

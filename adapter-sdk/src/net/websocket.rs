@@ -255,11 +255,11 @@ impl WebSocket {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<tungstenite::Message, AdapterError>> {
         // That nothing can be sent now does not matter here: the socket wakes this task when it can.
         if let Poll::Ready(Err(error)) = self.poll_send(context) {
-            return Poll::Ready(Err(lost(&error)));
+            return Poll::Ready(Err(lost(error)));
         }
         match Pin::new(&mut self.stream).poll_next(context) {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Ok(frame)),
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Err(lost(&error))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Err(lost(error))),
             Poll::Ready(None) => Poll::Ready(Err(AdapterError::network("the broker closed the connection"))),
             Poll::Pending => Poll::Pending,
         }
