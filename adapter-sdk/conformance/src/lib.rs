@@ -28,6 +28,7 @@ mod cases;
 mod host;
 mod isolate;
 mod profile;
+mod rehearsal;
 mod report;
 mod running;
 mod stage;
@@ -41,6 +42,7 @@ pub use self::{
     cases::{CASES, Case},
     isolate::{hand_over, run_isolated, run_limited},
     profile::{BrandProfile, Bulk, CredentialSet, CredentialSets, Instrument, Limits, Profile, ProfileError},
+    rehearsal::Rehearsal,
     report::Report,
     subject::brands,
     suite::{Suite, try_venue},
