@@ -129,6 +129,7 @@ impl Grant {
 
 /// Why an instrument is not served.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Refusal {
     /// There is no such instrument.
     UnknownInstrument(String),

@@ -111,6 +111,7 @@ impl fmt::Debug for Credentials {
 /// A token of the day with the key that it was made for: see [`Credentials::token`]. Wiped from memory when dropped, and never
 /// shown.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Token {
     owner: Option<Zeroizing<String>>,
     token: Zeroizing<String>,

@@ -77,5 +77,5 @@ fn step<A: Adapter>(
 }
 
 fn crossing<T>(result: Result<T, AdapterError>) -> RResult<T, AbiError> {
-    result.map_err(AbiError::from).into()
+    result.map_err(AdapterError::into_abi).into()
 }

@@ -17,7 +17,7 @@ use adapter_abi::{
     },
 };
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -50,8 +50,8 @@ pub(crate) struct Health {
 /// One instance, as the host holds it.
 struct Instance {
     commands: mpsc::Sender<Command>,
-    /// Wakes a thread whose command queue is full.
-    stop: Arc<tokio::sync::Notify>,
+    /// Tells the thread to end, also one whose command queue is full, and how long a goodbye to the broker may take.
+    stop: watch::Sender<Option<Duration>>,
     /// Says that the operator wants a new list of instruments.
     list_asked: Arc<tokio::sync::Notify>,
     health: Arc<Health>,
@@ -84,12 +84,12 @@ pub(crate) fn create<A: Adapter>(
     validate_config::<A>(assignment, config_json)?;
     let manifest = guarded(A::manifest)?;
     let (commands, inbox) = mpsc::channel(COMMANDS);
-    let stop = Arc::new(tokio::sync::Notify::new());
+    let (stop, stopped) = watch::channel(None);
     let health = Arc::<Health>::default();
     let list_asked = Arc::new(tokio::sync::Notify::new());
     let thread = {
         let (config_json, assignment) = (Zeroizing::new(config_json.to_owned()), assignment.clone());
-        let (stop, health) = (Arc::clone(&stop), Arc::clone(&health));
+        let health = Arc::clone(&health);
         let host = Handle(Arc::new(host));
         let lists = ListReporter::new(host.clone(), Arc::clone(&list_asked));
         std::thread::Builder::new()
@@ -98,7 +98,7 @@ pub(crate) fn create<A: Adapter>(
                 let _bridge = Bridge::install(&host);
                 let ended = guarded(|| {
                     let adapter = make::<A>(&manifest, &assignment, &config_json, lists.clone())?;
-                    runtime::run(adapter, &manifest, host.clone(), lists, inbox, &stop, &health)
+                    runtime::run(adapter, &manifest, host.clone(), lists, inbox, stopped, &health)
                 })
                 .and_then(std::convert::identity);
                 health.connected.store(false, Ordering::Relaxed);
@@ -106,7 +106,7 @@ pub(crate) fn create<A: Adapter>(
                     Ok(()) => (StatusKind::STOPPED, None),
                     Err(error) => (StatusKind::FAILED, Some(error)),
                 };
-                let error = error.map(AbiError::from);
+                let error = error.map(AdapterError::into_abi);
                 host.0.status(StatusEvent {
                     kind,
                     code: error.as_ref().map_or_else(Default::default, |error| error.code),
@@ -206,10 +206,10 @@ impl Instance {
         match self.commands.try_send(command) {
             Ok(()) => ROk(()),
             Err(mpsc::error::TrySendError::Full(_)) => RResult::RErr(
-                AdapterError::unavailable("the adapter does not take commands; it may be stuck").into(),
+                AdapterError::unavailable("the adapter does not take commands; it may be stuck").into_abi(),
             ),
             Err(mpsc::error::TrySendError::Closed(_)) => {
-                RResult::RErr(AdapterError::unavailable("the adapter has ended").into())
+                RResult::RErr(AdapterError::unavailable("the adapter has ended").into_abi())
             }
         }
     }
@@ -252,8 +252,10 @@ impl adapter_abi::Adapter for Instance {
     }
 
     fn shutdown(&self, deadline_ms: u32) {
-        let deadline = Instant::now() + Duration::from_millis(deadline_ms.into());
-        self.stop.notify_one();
+        let limit = Duration::from_millis(deadline_ms.into());
+        let deadline = Instant::now() + limit;
+        // The other half is for the thread to end in.
+        self.stop.send_replace(Some(limit / 2));
         let Some(thread) = self.thread.lock().take() else { return };
         // The standard library cannot wait for a thread with a limit, and a stuck one must not hold the host.
         while !thread.is_finished() {
@@ -274,7 +276,7 @@ impl adapter_abi::Adapter for Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        self.stop.notify_one();
+        self.stop.send_if_modified(|stop| stop.replace(Duration::MAX).is_none());
     }
 }
 

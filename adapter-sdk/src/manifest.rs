@@ -8,6 +8,7 @@ use crate::brand::{Brand, bits};
 
 /// What an adapter can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Capability {
     /// Last prices.
     Ltp,

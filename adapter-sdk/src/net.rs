@@ -21,6 +21,7 @@ mod beside;
 mod error;
 mod handshake;
 mod http;
+mod message;
 mod rate_limit;
 mod websocket;
 
@@ -37,8 +38,9 @@ pub use self::{
     beside::{Beside, BesideEvent},
     handshake::{HandshakeError, Meaning, RefusedHandshake},
     http::{Http, HttpRequest, HttpResponse},
+    message::{Message, Text},
     rate_limit::RateLimit,
-    websocket::{Heartbeat, Message, WebSocket, WebSocketRequest},
+    websocket::{Heartbeat, WebSocket, WebSocketRequest},
 };
 use crate::AdapterError;
 
@@ -188,7 +190,7 @@ fn read_proxy(address: &str) -> Result<Proxy, AdapterError> {
 
 fn read_certificates(file: &std::path::Path) -> Result<Vec<Certificate>, AdapterError> {
     let refused = |why: String| AdapterError::config(format!("network.ca_file {}: {why}", file.display()));
-    let pem = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
+    let pem = std::fs::read(file).map_err(|error| refused(error.to_string()).caused_by(error))?;
     let certificates =
         Certificate::from_pem_bundle(&pem).map_err(|_| refused("no PEM certificates".to_owned()))?;
     if certificates.is_empty() {

@@ -10,7 +10,7 @@ use std::{
 use adapter_abi::{ErrorCode, StatusEvent, StatusKind, abi_stable::std_types::RSlice};
 use futures_util::FutureExt as _;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{mpsc, watch},
     time::Instant,
 };
 
@@ -31,12 +31,25 @@ const PACKETS_PER_TURN: usize = 64;
 /// Longest silence of the loop itself, so that a watchdog can tell a quiet market from a stuck adapter.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Longest time for a goodbye to the broker.
+/// Longest time for a goodbye to the broker; less when the instance is to end sooner.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// From a change of the list until the host is told once more: an adapter may tell of a list before it answers by it, and what
 /// the host asked for in between was answered by the old one.
 const LIST_SETTLES: Duration = Duration::from_secs(1);
+
+/// Says that the instance is to end, and how long a goodbye to the broker may take.
+pub(crate) type Stop = watch::Receiver<Option<Duration>>;
+
+/// Waits until the instance is to end, and gives the time for a goodbye.
+///
+/// # Cancel Safety
+/// Nothing is lost: who waits again learns it at once.
+async fn told_to_stop(stop: &mut Stop) -> Duration {
+    let told = stop.wait_for(Option::is_some).await.ok().and_then(|told| *told);
+    // Who could say so is gone.
+    told.unwrap_or_default().min(CLOSE_TIMEOUT)
+}
 
 /// What the host asks.
 #[derive(Debug)]
@@ -54,7 +67,7 @@ pub(crate) fn run<A: Adapter>(
     host: Handle,
     lists: ListReporter,
     commands: mpsc::Receiver<Command>,
-    stop: &Notify,
+    stop: Stop,
     health: &Arc<Health>,
 ) -> Result<(), AdapterError> {
     // From here on a watchdog waits for the loop: an adapter may block the thread in its first connect already.
@@ -76,11 +89,11 @@ pub(crate) fn run<A: Adapter>(
         desired: Desired::default(),
         refused: None,
         request: 0,
+        stop: stop.clone(),
     };
     let ended = runtime.block_on(async {
         tokio::select! {
-            ended = life.live() => ended,
-            () = stop.notified() => Ok(()),
+            ended = life.end_in_time(stop) => ended,
             never = turn(&turning) => match never {},
         }
     });
@@ -110,6 +123,7 @@ struct Life<A: Adapter> {
     refused: Option<(Credentials, u32)>,
     /// The request that the next status answers.
     request: u64,
+    stop: Stop,
 }
 
 /// Everything that the host wants.
@@ -156,11 +170,29 @@ enum Ended {
     Failed(AdapterError),
     /// New credentials: connect again with them.
     Refreshed,
-    /// The host is gone.
-    Abandoned,
+    /// The host is gone, or has no use for the instance any more: time for a goodbye.
+    Abandoned(Duration),
 }
 
 impl<A: Adapter> Life<A> {
+    /// Lives until it fails for good or is told to stop. A connection that is up ends with a goodbye to the broker; whatever
+    /// else the adapter waits for then is dropped, and a goodbye that takes too long too.
+    async fn end_in_time(self, mut stop: Stop) -> Result<(), AdapterError> {
+        let is_up = Arc::clone(&self.health);
+        let life = self.live();
+        tokio::pin!(life);
+        let limit = tokio::select! {
+            // A connection that is up hears of the end itself.
+            biased;
+            limit = told_to_stop(&mut stop) => limit,
+            ended = &mut life => return ended,
+        };
+        if !is_up.connected.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        tokio::time::timeout(limit, life).await.unwrap_or(Ok(()))
+    }
+
     async fn live(mut self) -> Result<(), AdapterError> {
         loop {
             match self.commands.recv().await {
@@ -195,7 +227,7 @@ impl<A: Adapter> Life<A> {
                     }
                 }
                 Ended::Refreshed => {}
-                Ended::Abandoned => return Ok(()),
+                Ended::Abandoned(_) => return Ok(()),
             }
         }
     }
@@ -242,10 +274,11 @@ impl<A: Adapter> Life<A> {
         loop {
             let turn = tokio::select! {
                 biased;
+                limit = told_to_stop(&mut self.stop) => Err(Ended::Abandoned(limit)),
                 command = self.commands.recv() => match command {
                     Some(Command::CredentialsChanged) => Err(Ended::Refreshed),
                     Some(command) => self.obey_online(command, &mut connection).await.map_err(Ended::Failed),
-                    None => Err(Ended::Abandoned),
+                    None => Err(Ended::Abandoned(CLOSE_TIMEOUT)),
                 },
                 () = self.lists.settled() => {
                     self.lists.reporter.repeat();
@@ -261,10 +294,13 @@ impl<A: Adapter> Life<A> {
             };
             self.settle();
             if let Err(ended) = turn {
-                if matches!(ended, Ended::Refreshed | Ended::Abandoned) {
-                    // A broker that does not answer the goodbye must not delay the new connection.
-                    let _late = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;
-                }
+                let limit = match &ended {
+                    Ended::Failed(_) => return ended,
+                    Ended::Refreshed => CLOSE_TIMEOUT,
+                    Ended::Abandoned(limit) => *limit,
+                };
+                // A broker that does not take the goodbye must not delay the new connection, or the end.
+                let _late = tokio::time::timeout(limit, connection.close()).await;
                 return ended;
             }
         }
@@ -370,7 +406,7 @@ async fn meanwhile<T>(
             command = commands.recv() => match command {
                 Some(Command::CredentialsChanged) => return Err(Ended::Refreshed),
                 Some(command) => note(command),
-                None => return Err(Ended::Abandoned),
+                None => return Err(Ended::Abandoned(Duration::ZERO)),
             },
         }
     }

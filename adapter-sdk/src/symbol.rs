@@ -30,6 +30,7 @@ pub const MONTHS: [&str; 12] =
 
 /// What a derivative is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Contract<'a> {
     /// A future.
     Future,

@@ -137,6 +137,7 @@ impl Published {
 
 /// Everything that an adapter said.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Heard {
     /// Ticks, in order.
     pub ticks: Vec<Published>,

@@ -2,7 +2,7 @@
 //!
 //! An adapter is a shared library that speaks one broker's protocol. The host loads it at run time and may be newer or
 //! older than it, so everything here has a stable layout and only ever grows at its end. Authors do not use this crate
-//! directly: `adapter-sdk` wraps it in an async trait and exports the root module.
+//! directly: `tickhost-adapter-sdk` wraps it in an async trait and exports the root module.
 //!
 //! The flow, in the order of the modules:
 //!

@@ -29,6 +29,7 @@ mod host;
 mod isolate;
 mod picture;
 mod profile;
+mod rehearsal;
 mod report;
 mod running;
 mod stage;
@@ -44,6 +45,7 @@ pub use self::{
     profile::{
         BrandProfile, Bulk, CredentialSet, CredentialSets, Instrument, Limits, LogIn, Profile, ProfileError,
     },
+    rehearsal::Rehearsal,
     report::Report,
     subject::brands,
     suite::{Suite, try_venue},

@@ -167,7 +167,8 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
                 let cells = objects::cells(object, &S::COLUMNS)?;
                 self.cells(cells.each_ref().map(Option::as_deref));
                 Some(())
-            })?;
+            });
+            let row = row.map_err(|error| AdapterError::io("the list of instruments", error))?;
             if row.is_none() {
                 break;
             }

@@ -17,6 +17,7 @@ pub struct InstrumentFile {
 
 /// A copy on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Cached {
     /// The file, as the broker wrote it, uncompressed.
     pub path: PathBuf,
@@ -80,7 +81,7 @@ impl InstrumentFile {
 
     /// Downloads the list to a file that goes when it is not kept.
     pub(super) async fn fetch(&self, request: HttpRequest, max_bytes: u64) -> Result<Fresh, AdapterError> {
-        tokio::fs::create_dir_all(&self.directory).await.map_err(|error| self.unwritable(&error))?;
+        tokio::fs::create_dir_all(&self.directory).await.map_err(|error| self.unwritable(error))?;
         let response = request.send().await?;
         if !response.is_success() {
             return Err(response.refusal("the request for its list of instruments"));
@@ -95,7 +96,7 @@ impl InstrumentFile {
     /// Puts a download in the copy's place.
     pub(super) async fn keep(&self, fresh: Fresh) -> Result<Cached, AdapterError> {
         let path = self.path();
-        tokio::fs::rename(&fresh.path, &path).await.map_err(|error| self.unwritable(&error))?;
+        tokio::fs::rename(&fresh.path, &path).await.map_err(|error| self.unwritable(error))?;
         // It is older, and only takes space.
         _ = tokio::fs::remove_file(self.beside("incomplete")).await;
         Ok(Cached { path, fetched_at: SystemTime::now() })
@@ -104,7 +105,7 @@ impl InstrumentFile {
     /// Puts a download that is incomplete beside the last good copy.
     pub(super) async fn keep_beside(&self, fresh: Fresh) -> Result<(), AdapterError> {
         let kept = tokio::fs::rename(&fresh.path, self.beside("incomplete")).await;
-        kept.map_err(|error| self.unwritable(&error))
+        kept.map_err(|error| self.unwritable(error))
     }
 
     /// Where the one that downloads is known to the others that want the same.
@@ -117,11 +118,12 @@ impl InstrumentFile {
         self.directory.join(format!("{}.{end}", self.name))
     }
 
-    fn unwritable(&self, error: &io::Error) -> AdapterError {
+    fn unwritable(&self, error: io::Error) -> AdapterError {
         AdapterError::network(format!(
             "the list of instruments cannot be kept in {}: {error}; set cache_dir",
             self.directory.display()
         ))
+        .caused_by(error)
     }
 }
 

@@ -57,6 +57,7 @@ pub struct Summary {
 /// What is to be done when the broker does not give the list of today. The setting `outdated_list` of adapters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Outdated {
     /// The feed does not connect, says why, and goes on trying: no price of one instrument is shown for another.
     #[default]
@@ -101,6 +102,7 @@ impl ListSource {
 
 /// Who may get the list.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum Access {
     /// Everybody: a refusal says nothing about the account.
     Public,

@@ -5,6 +5,8 @@
 
 use std::io::{self, BufRead, Read as _};
 
+use crate::AdapterError;
+
 /// Longest line, in bytes. A longer one costs itself.
 const MAX_LINE_BYTES: u64 = 16 << 10;
 
@@ -25,6 +27,11 @@ pub struct Rows<R> {
 pub struct Row {
     text: Vec<u8>,
     ends: Vec<usize>,
+}
+
+/// The file is made anew with the next download, so it is worth another try.
+fn unreadable(error: io::Error) -> AdapterError {
+    AdapterError::network(format!("the list of instruments cannot be read: {error}")).caused_by(error)
 }
 
 impl Row {
@@ -126,16 +133,17 @@ impl<R: BufRead> Rows<R> {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn read(&mut self) -> io::Result<Option<&Row>> {
+    pub fn read(&mut self) -> Result<Option<&Row>, AdapterError> {
         loop {
             self.line.clear();
-            let count = self.input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut self.line)?;
+            let line = self.input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut self.line);
+            let count = line.map_err(unreadable)?;
             if count == 0 {
                 return Ok(None);
             }
             let has_end = self.line.ends_with(b"\n");
             if !has_end && u64::try_from(count).is_ok_and(|count| count == MAX_LINE_BYTES) {
-                self.skip_line()?;
+                self.skip_line().map_err(unreadable)?;
                 self.row.clear();
                 return Ok(Some(&self.row));
             }

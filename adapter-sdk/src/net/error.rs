@@ -38,9 +38,9 @@ pub(super) fn failed(what: &str, error: &reqwest::Error) -> AdapterError {
 }
 
 /// The error of a WebSocket that was up.
-pub(super) fn lost(error: &tungstenite::Error) -> AdapterError {
+pub(super) fn lost(error: tungstenite::Error) -> AdapterError {
     use tungstenite::Error;
-    match error {
+    let lost = match &error {
         Error::Capacity(_) | Error::Protocol(_) | Error::Utf8(_) => {
             AdapterError::protocol(format!("the broker broke the WebSocket protocol: {error}"))
         }
@@ -48,5 +48,6 @@ pub(super) fn lost(error: &tungstenite::Error) -> AdapterError {
             AdapterError::network("the broker closed the connection")
         }
         error => AdapterError::network(format!("the connection to the broker is lost: {error}")),
-    }
+    };
+    lost.caused_by(error)
 }

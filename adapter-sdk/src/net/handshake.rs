@@ -28,6 +28,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why there is no WebSocket.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HandshakeError {
     /// The broker answered, with something else.
     #[error("the broker refused the connection with HTTP {}", .0.status)]
@@ -96,17 +97,22 @@ impl HandshakeError {
     pub fn explain(self, meanings: &[Meaning]) -> AdapterError {
         let status = self.status();
         let meant = meanings.iter().find(|(statuses, ..)| status.is_some_and(|one| statuses.contains(&one)));
-        meant.map_or_else(|| self.into(), |(_, code, message)| AdapterError::of(*code, message))
+        match meant {
+            Some((_, code, message)) => AdapterError::of(*code, message).caused_by(self),
+            None => self.into(),
+        }
     }
 }
 
 impl From<HandshakeError> for AdapterError {
     fn from(error: HandshakeError) -> Self {
-        let status = match &error {
-            HandshakeError::Lost(lost) => return lost.clone(),
-            HandshakeError::Refused(refused) => refused.status,
-        };
-        by_status(status, error.to_string())
+        match error {
+            HandshakeError::Lost(lost) => lost,
+            HandshakeError::Refused(refused) => {
+                let error = HandshakeError::Refused(refused);
+                by_status(error.status().unwrap_or_default(), error.to_string()).caused_by(error)
+            }
+        }
     }
 }
 

@@ -184,7 +184,10 @@ impl HttpResponse {
     /// # Errors
     /// When it breaks off, is longer than `limit` bytes, or cannot be written.
     pub async fn save(mut self, file: &Path, limit: u64) -> Result<u64, AdapterError> {
-        let unwritten = |error: std::io::Error| AdapterError::network(format!("{}: {error}", file.display()));
+        let unwritten = |error: std::io::Error| {
+            // A disk that is full, or a folder that is not mounted yet, may be as it should be at the next try.
+            AdapterError::network(format!("{}: {error}", file.display())).caused_by(error)
+        };
         let mut output = tokio::fs::File::create(file).await.map_err(unwritten)?;
         let mut written = 0;
         while let Some(chunk) = self.chunk().await? {

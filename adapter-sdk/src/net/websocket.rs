@@ -13,12 +13,9 @@ use bytes::Bytes;
 use futures_util::{Sink as _, Stream as _};
 use reqwest::Upgraded;
 use tokio::time::{Instant, sleep_until};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{self, Utf8Bytes},
-};
+use tokio_tungstenite::{WebSocketStream, tungstenite};
 
-use super::error::lost;
+use super::{Message, Text, error::lost};
 use crate::AdapterError;
 
 /// What to open. Make it with [`WebSocketRequest::new`] and the methods that follow.
@@ -39,26 +36,33 @@ impl fmt::Debug for WebSocketRequest {
     }
 }
 
-/// What this side says to show that it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What this side says to show that it lives, and how often: at most once in 10 ms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Heartbeat {
     /// Pings of the WebSocket protocol, so far apart.
     Ping(Duration),
     /// A text of the broker's own, so far apart.
     Text(&'static str, Duration),
+    /// A message that is no constant, such as one with an account's number in it, or that is binary, so far apart.
+    Message(Message, Duration),
 }
 
 impl Heartbeat {
-    const fn every(self) -> Duration {
+    /// Shortest time between two: none would keep this side busy with nothing else.
+    const LEAST: Duration = Duration::from_millis(10);
+
+    fn every(&self) -> Duration {
         match self {
-            Self::Ping(every) | Self::Text(_, every) => every,
+            Self::Ping(every) | Self::Text(_, every) | Self::Message(_, every) => (*every).max(Self::LEAST),
         }
     }
 
-    fn message(self) -> tungstenite::Message {
+    fn frame(&self) -> tungstenite::Message {
         match self {
             Self::Ping(_) => tungstenite::Message::Ping(Bytes::new()),
-            Self::Text(text, _) => tungstenite::Message::Text(Utf8Bytes::from_static(text)),
+            Self::Text(text, _) => Message::from(*text).into_frame(),
+            Self::Message(message, _) => message.clone().into_frame(),
         }
     }
 }
@@ -88,7 +92,7 @@ impl WebSocketRequest {
 
     /// What this side sends to show that it lives; nothing if not set. Pings of the broker are answered in any case.
     #[must_use]
-    pub const fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
+    pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
         self.heartbeat = Some(heartbeat);
         self
     }
@@ -115,38 +119,11 @@ impl WebSocketRequest {
     }
 }
 
-/// A message, of the broker's or to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
-    /// A text frame.
-    Text(Utf8Bytes),
-    /// A binary frame.
-    Binary(Bytes),
-}
-
-impl From<String> for Message {
-    fn from(text: String) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl From<&'static str> for Message {
-    fn from(text: &'static str) -> Self {
-        Self::Text(Utf8Bytes::from_static(text))
-    }
-}
-
-impl From<Vec<u8>> for Message {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Binary(bytes.into())
-    }
-}
-
 /// An open WebSocket. It sends what is queued, answers pings, beats, and notices silence, all while [`Self::next`] is
 /// waited for.
 pub struct WebSocket {
     stream: WebSocketStream<Upgraded>,
-    waiting: VecDeque<tungstenite::Message>,
+    waiting: VecDeque<Message>,
     /// When the next queued message may go.
     send_at: Instant,
     pace: Duration,
@@ -172,7 +149,10 @@ impl WebSocket {
             send_at: now,
             pace: request.pace,
             is_flushed: true,
-            heartbeat: request.heartbeat.map(|heartbeat| (heartbeat, now + heartbeat.every())),
+            heartbeat: request.heartbeat.clone().map(|heartbeat| {
+                let first_at = now + heartbeat.every();
+                (heartbeat, first_at)
+            }),
             is_beating: false,
             stall_after: request.stall_after,
             heard: now,
@@ -181,21 +161,18 @@ impl WebSocket {
 
     /// Queues a text message. They go in this order, and as far apart as the broker wants, while [`Self::next`] runs: so
     /// that a long list of subscriptions never keeps the ticks of the first ones waiting.
-    pub fn queue(&mut self, text: impl Into<Utf8Bytes>) {
-        self.waiting.push_back(tungstenite::Message::Text(text.into()));
+    pub fn queue(&mut self, text: impl Into<Text>) {
+        self.send(Message::Text(text.into()));
     }
 
     /// Queues a binary message.
     pub fn queue_binary(&mut self, bytes: impl Into<Bytes>) {
-        self.waiting.push_back(tungstenite::Message::Binary(bytes.into()));
+        self.send(Message::Binary(bytes.into()));
     }
 
     /// Queues a message of either kind.
     pub fn send(&mut self, message: Message) {
-        self.waiting.push_back(match message {
-            Message::Text(text) => tungstenite::Message::Text(text),
-            Message::Binary(bytes) => tungstenite::Message::Binary(bytes),
-        });
+        self.waiting.push_back(message);
     }
 
     /// Messages that are queued and not sent yet.
@@ -229,7 +206,7 @@ impl WebSocket {
             };
             self.heard = Instant::now();
             match frame {
-                tungstenite::Message::Text(text) => return Ok(Message::Text(text)),
+                tungstenite::Message::Text(text) => return Ok(Message::Text(Text::of_frame(text))),
                 tungstenite::Message::Binary(bytes) => return Ok(Message::Binary(bytes)),
                 tungstenite::Message::Close(frame) => {
                     // Its text stays out: nobody knows whether it repeats a token.
@@ -251,7 +228,7 @@ impl WebSocket {
     }
 
     fn wake_at(&self) -> Instant {
-        let beat_at = self.heartbeat.filter(|_| !self.is_beating).map(|(_, at)| at);
+        let beat_at = self.heartbeat.as_ref().filter(|_| !self.is_beating).map(|(_, at)| *at);
         let send_at = (!self.waiting.is_empty() && self.send_at > Instant::now()).then_some(self.send_at);
         let stalled_at = self.heard + self.stall_after;
         [beat_at, send_at].into_iter().flatten().fold(stalled_at, Instant::min)
@@ -278,11 +255,11 @@ impl WebSocket {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<tungstenite::Message, AdapterError>> {
         // That nothing can be sent now does not matter here: the socket wakes this task when it can.
         if let Poll::Ready(Err(error)) = self.poll_send(context) {
-            return Poll::Ready(Err(lost(&error)));
+            return Poll::Ready(Err(lost(error)));
         }
         match Pin::new(&mut self.stream).poll_next(context) {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Ok(frame)),
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Err(lost(&error))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Err(lost(error))),
             Poll::Ready(None) => Poll::Ready(Err(AdapterError::network("the broker closed the connection"))),
             Poll::Pending => Poll::Pending,
         }
@@ -296,12 +273,14 @@ impl WebSocket {
                 break;
             }
             std::task::ready!(Pin::new(&mut self.stream).poll_ready(context))?;
-            let message = if let Some((heartbeat, _)) = self.heartbeat.filter(|_| self.is_beating) {
+            let beat =
+                self.heartbeat.as_ref().filter(|_| self.is_beating).map(|(heartbeat, _)| heartbeat.frame());
+            let message = if beat.is_some() {
                 self.is_beating = false;
-                Some(heartbeat.message())
+                beat
             } else {
                 self.send_at = now + self.pace;
-                self.waiting.pop_front()
+                self.waiting.pop_front().map(Message::into_frame)
             };
             if let Some(message) = message {
                 Pin::new(&mut self.stream).start_send(message)?;

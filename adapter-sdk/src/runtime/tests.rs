@@ -160,6 +160,13 @@ impl Connection for Session {
     }
 }
 
+/// Of an instance that is never told to stop.
+fn never_stopped() -> Stop {
+    let (stop, stopped) = watch::channel(None);
+    Box::leak(Box::new(stop));
+    stopped
+}
+
 /// An instance that has begun, with three instruments.
 async fn begin(
     down_for: Option<Duration>,
@@ -200,6 +207,7 @@ async fn begin_with_lists(
         desired: Desired::default(),
         refused: None,
         request: 0,
+        stop: never_stopped(),
     };
     commands.send(Command::Connect(1)).await.unwrap();
     let wanted = (1..=3).map(|instrument| Subscription {
@@ -415,6 +423,7 @@ async fn what_the_broker_refused_later_does_not_come_again_after_a_reconnect_unl
         desired: Desired::default(),
         refused: None,
         request: 0,
+        stop: never_stopped(),
     };
     let wanted = |instruments: &[u32]| -> Vec<Subscription> {
         let wanted = instruments.iter().map(|instrument| Subscription {

@@ -20,7 +20,7 @@ impl List for Lines {
     fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
         let (mut lines, mut is_cut_off) = (BTreeMap::new(), false);
         for text in files.iter().map(fs::read_to_string) {
-            let text = text?;
+            let text = text.map_err(AdapterError::network)?;
             for line in text.lines() {
                 if !line.contains(' ') && text.ends_with(line) && line.starts_with('N') {
                     is_cut_off = true;

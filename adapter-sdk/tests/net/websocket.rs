@@ -219,17 +219,29 @@ async fn nothing_is_lost_when_waiting_is_given_up_again_and_again() {
 
 #[tokio::test]
 async fn heartbeats_keep_a_connection_that_says_nothing_else() {
-    for heartbeat in
-        [Heartbeat::Text("ping", Duration::from_millis(50)), Heartbeat::Ping(Duration::from_millis(50))]
-    {
+    let every = Duration::from_millis(50);
+    let account = 4_711;
+    for heartbeat in [
+        Heartbeat::Text("ping", every),
+        Heartbeat::Ping(every),
+        Heartbeat::Message(format!("{{\"h\":{account}}}").into(), every),
+        Heartbeat::Message(vec![0, 1, 2].into(), every),
+        // As fast as it may be, which keeps nothing else waiting.
+        Heartbeat::Text("ping", Duration::ZERO),
+    ] {
+        let said = heartbeat.clone();
         let mut socket = open(
-            |url| WebSocketRequest::new(url).heartbeat(heartbeat).stall_after(Duration::from_millis(400)),
+            |url| WebSocketRequest::new(url).heartbeat(said).stall_after(Duration::from_millis(400)),
             |mut socket| async move {
                 let mut beats = 0;
                 while let Some(Ok(frame)) = socket.next().await {
                     match frame {
+                        Frame::Binary(bytes) => {
+                            assert_eq!(bytes.as_ref(), [0, 1, 2]);
+                            socket.send(Frame::Ping("still there?".into())).await.unwrap();
+                        }
                         Frame::Text(text) => {
-                            assert_eq!(text, "ping");
+                            assert!(["ping", "{\"h\":4711}"].contains(&text.as_str()), "{text}");
                             socket.send(Frame::Ping("still there?".into())).await.unwrap();
                         }
                         Frame::Ping(_) => socket.flush().await.unwrap(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use adapter_sdk::{
     Mode,
     abi::{ErrorCode, OutcomeCode, StatusKind, field},
-    testing::{Bench, Published},
+    testing::{Bench, Published, SOON},
 };
 use serde_json::json;
 
@@ -380,4 +380,30 @@ fn an_index_is_asked_for_as_a_quote_and_shown_as_what_is_wanted() {
     venue.say("values 9");
     let ticks = bench.wait_for_ticks(7, 1);
     assert_eq!(shape(&ticks[0]), ("depth", true, true, false));
+}
+
+#[test]
+fn an_instance_that_is_shut_down_says_goodbye_to_the_broker() {
+    let venue = Venue::start(LIST);
+    let bench = connected(&venue, json!({}));
+    assert!(bench.subscribe(7, "NSE", "SBIN", Mode::Ltp).code.is_taken());
+    assert_eq!(venue.told(), "+1Ltp");
+    assert!(bench.shut_down(SOON));
+    assert_eq!(venue.told(), "bye");
+    drop(bench);
+    // Of one that is dropped without a word, too.
+    let bench = connected(&venue, json!({}));
+    bench.wait_for_status(StatusKind::CONNECTED);
+    drop(bench);
+    assert_eq!(venue.told(), "bye");
+}
+
+#[test]
+fn a_broker_that_does_not_read_delays_no_end() {
+    let venue = Venue::start(LIST);
+    let bench = connected(&venue, json!({}));
+    venue.reads(false);
+    let started = Instant::now();
+    assert!(bench.shut_down(SOON));
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }

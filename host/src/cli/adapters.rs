@@ -1,6 +1,7 @@
 //! `tickhost adapters`: what `plugins.toml` lists, and whether each library loads; and the tools of adapter authors.
 #![expect(clippy::indexing_slicing, reason = "a member that a JSON value does not have is null")]
 
+mod dev;
 mod live;
 mod new;
 mod pin;
@@ -16,7 +17,7 @@ use clap::Subcommand;
 use serde_json::Value;
 
 pub(super) use self::live::{listeners, status};
-use self::{new::NewArgs, pin::PinArgs, test::TestArgs};
+use self::{dev::DevArgs, new::NewArgs, pin::PinArgs, test::TestArgs};
 use super::{confinement::Confinement, run::own_program, runtime, table::list};
 use crate::{
     accounts::secrets::private_dir,
@@ -46,6 +47,8 @@ pub enum AdaptersCommand {
     },
     /// Write the beginning of a new adapter
     New(NewArgs),
+    /// Build, test and run an adapter, again at each save
+    Dev(DevArgs),
     /// Run the conformance suite against an adapter
     Test(TestArgs),
 }
@@ -62,6 +65,7 @@ pub fn obey(command: AdaptersCommand, sources: &Sources, out: &mut dyn Write) ->
             runtime()?.block_on(live::reload(&Settings::load(sources)?, &name, out)).map(code)
         }
         AdaptersCommand::New(args) => new::run(&args, out).map(|()| ExitCode::SUCCESS),
+        AdaptersCommand::Dev(args) => runtime()?.block_on(dev::run(&args, out)).map(|()| ExitCode::SUCCESS),
         AdaptersCommand::Test(args) => test::run(&args, out),
     }
 }

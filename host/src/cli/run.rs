@@ -94,6 +94,19 @@ pub fn open_calendar(settings: &Settings) -> Result<Calendars, Problems> {
 /// # Errors
 /// Why it did not start.
 pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> anyhow::Result<()> {
+    run_until(prepared, sources, out, CancellationToken::new()).await
+}
+
+/// The same, until `stop` says so if no signal does.
+///
+/// # Errors
+/// Why it did not start.
+pub(super) async fn run_until(
+    prepared: Prepared,
+    sources: Sources,
+    out: &mut dyn Write,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let Prepared { settings, plugins, log, export } = prepared;
     let service = Service::of_environment();
     give_memory_back();
@@ -169,7 +182,10 @@ pub async fn run(prepared: Prepared, sources: Sources, out: &mut dyn Write) -> a
     }
     let status = format!("Serving {} at {}", scheme(&host), host.websocket_addr());
     service.tell(News::Ready(&status));
-    follow_signals(&mut signals, reload, &service, &status).await;
+    tokio::select! {
+        () = follow_signals(&mut signals, reload, &service, &status) => {}
+        () = stop.cancelled() => {}
+    }
     tracing::info!("Stopping");
     service.tell(News::Stopping);
     stop_following.cancel();

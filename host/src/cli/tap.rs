@@ -251,7 +251,7 @@ async fn table(symbols: &[(String, String)], target: &Target, link: &mut Link) -
 }
 
 /// Waits for a signal that would end the process and leave the terminal in disorder.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+pub(super) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

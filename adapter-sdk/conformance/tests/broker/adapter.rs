@@ -144,7 +144,8 @@ impl Adapter for Broker {
     async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
         let Some(venue) = venue::at(&self.venue) else {
             // A port of the suite: closed, or one on which nobody answers.
-            let _open = std::net::TcpStream::connect(&self.venue)?;
+            let _open = std::net::TcpStream::connect(&self.venue)
+                .map_err(|error| AdapterError::io("the venue", error))?;
             return std::future::pending().await;
         };
         if self.memory.list.borrow().is_none() {
