@@ -1,4 +1,4 @@
-//! One connection to the venue: log-in, requests, heartbeats both ways.
+//! One connection to the venue: the list of instruments, or a feed with log-in, requests, and heartbeats both ways.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,12 +6,13 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::{Instant, interval, sleep_until},
 };
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
 
-use crate::state::State;
+use crate::{list, state::State};
 
 /// Pause between the venue's heartbeats.
 const HEARTBEAT: Duration = Duration::from_millis(100);
@@ -19,23 +20,48 @@ const HEARTBEAT: Duration = Duration::from_millis(100);
 /// Silence after which the venue hangs up, as the broker does after three heartbeats that are missing.
 const SILENCE: Duration = Duration::from_millis(1_500);
 
-/// Most keys in one message.
-const KEYS_PER_MESSAGE: usize = 100;
+/// Most tokens in one message.
+const TOKENS_PER_MESSAGE: usize = 100;
 
 /// A message of the adapter.
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
 enum Request {
     Login { token: String },
-    Subscribe { mode: String, keys: Vec<String> },
-    Unsubscribe { keys: Vec<String> },
+    Subscribe { mode: String, tokens: Vec<u32> },
+    Unsubscribe { tokens: Vec<u32> },
     Heartbeat,
 }
 
-pub(crate) async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
+/// Begins the request of the list.
+const LIST: &[u8] = b"GET /list";
+
+/// Longest request.
+const REQUEST_BYTES: usize = 8_192;
+
+pub(crate) async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
+    let mut begin = [0; LIST.len()];
+    // Whoever writes, writes its first line at once.
+    let seen = stream.peek(&mut begin).await;
+    if seen.is_ok_and(|count| count == begin.len()) && begin == *LIST {
+        _ = send_list(&mut stream).await;
+        return;
+    }
     state.lock().opened();
     converse(stream, &state).await;
     state.lock().closed();
+}
+
+/// Answers the request for the list of instruments.
+async fn send_list(stream: &mut TcpStream) -> std::io::Result<()> {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") && request.len() < REQUEST_BYTES {
+        request.push(stream.read_u8().await?);
+    }
+    let list = list::csv();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", list.len());
+    stream.write_all((head + &list).as_bytes()).await?;
+    stream.shutdown().await
 }
 
 async fn converse(stream: TcpStream, state: &Mutex<State>) {
@@ -60,11 +86,11 @@ async fn converse(stream: TcpStream, state: &Mutex<State>) {
             request = next_request(&mut socket) => {
                 heard = Instant::now();
                 match request {
-                    Some(Request::Subscribe { mode, keys }) if keys.len() <= KEYS_PER_MESSAGE => {
-                        state.lock().subscribe(number, &mode, &keys);
+                    Some(Request::Subscribe { mode, tokens }) if tokens.len() <= TOKENS_PER_MESSAGE => {
+                        state.lock().subscribe(number, &mode, &tokens);
                     }
-                    Some(Request::Unsubscribe { keys }) if keys.len() <= KEYS_PER_MESSAGE => {
-                        state.lock().unsubscribe(&keys);
+                    Some(Request::Unsubscribe { tokens }) if tokens.len() <= TOKENS_PER_MESSAGE => {
+                        state.lock().unsubscribe(&tokens);
                     }
                     Some(Request::Heartbeat) => {}
                     _ => break,

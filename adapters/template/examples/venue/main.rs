@@ -3,6 +3,7 @@
 
 mod connection;
 mod garbage;
+mod list;
 mod packet;
 mod state;
 

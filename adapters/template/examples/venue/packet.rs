@@ -1,16 +1,7 @@
-//! From the suite's packets to the broker's: keys, paise, milliseconds.
+//! From the suite's packets to the broker's: paise, milliseconds.
 
 use adapter_conformance::{Packet, Row};
 use serde_json::{Map, Value, json};
-
-/// The broker's segments, with the suite's names for their exchanges.
-const SEGMENTS: [(&str, &str); 4] = [("NSE", "1"), ("NFO", "2"), ("NSE_INDEX", "21"), ("CRYPTO", "31")];
-
-/// Names that the broker has for instruments.
-const RENAMED: [(&str, &str); 2] = [("NIFTY", "NIFTY 50"), ("BANKNIFTY", "NIFTY BANK")];
-
-/// Begins the symbols that do not exist here.
-const UNKNOWN: &str = "NOSUCH";
 
 /// How a value is written.
 #[derive(Clone, Copy)]
@@ -36,22 +27,6 @@ pub(crate) const VALUES: [(&str, (&str, Unit)); 13] = [
     ("total_buy_quantity", ("tb", Unit::Whole)),
     ("total_sell_quantity", ("ts", Unit::Whole)),
 ];
-
-/// The broker's key of an instrument.
-pub(crate) fn key_of(exchange: &str, symbol: &str) -> Option<String> {
-    let (_, segment) = SEGMENTS.iter().find(|(name, _)| *name == exchange)?;
-    let renamed = RENAMED.iter().find(|(ours, _)| exchange == "NSE_INDEX" && *ours == symbol);
-    Some(format!("{segment}|{}", renamed.map_or(symbol, |(_, theirs)| theirs)))
-}
-
-/// Exchange and symbol of a key, when the instrument exists.
-pub(crate) fn instrument_of(key: &str) -> Option<(String, String)> {
-    let (segment, symbol) = key.split_once('|')?;
-    let (exchange, _) = SEGMENTS.iter().find(|(_, number)| *number == segment)?;
-    let renamed = RENAMED.iter().find(|(_, theirs)| *exchange == "NSE_INDEX" && *theirs == symbol);
-    let symbol = renamed.map_or(symbol, |(ours, _)| ours);
-    (!symbol.starts_with(UNKNOWN)).then(|| ((*exchange).to_owned(), symbol.to_owned()))
-}
 
 /// A packet as the broker writes it.
 pub(crate) fn wire(packet: &Packet, handle: u32) -> Result<Value, String> {

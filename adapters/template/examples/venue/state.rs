@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{garbage::Garbage, packet};
+use crate::{garbage::Garbage, list, packet};
 
 /// Frames that may wait for one connection. The suite never sends as many at once.
 const WAITING: usize = 20_000;
@@ -26,8 +26,8 @@ pub(crate) struct State {
 struct Peer {
     number: u64,
     frames: mpsc::Sender<Message>,
-    /// Handles that were ever given on this connection, by key.
-    handles: HashMap<String, u32>,
+    /// Handles that were ever given on this connection, by token.
+    handles: HashMap<u32, u32>,
     is_mute: bool,
 }
 
@@ -77,36 +77,34 @@ impl State {
         self.peers.retain(|peer| peer.number != number);
     }
 
-    pub(crate) fn subscribe(&mut self, number: u64, mode: &str, keys: &[String]) {
+    pub(crate) fn subscribe(&mut self, number: u64, mode: &str, tokens: &[u32]) {
         let Some(peer) = self.peers.iter_mut().find(|peer| peer.number == number) else { return };
-        self.report.subscribes.push(keys.len() as u64);
-        let (known, unknown): (Vec<&String>, Vec<&String>) =
-            keys.iter().partition(|key| packet::instrument_of(key).is_some());
+        self.report.subscribes.push(tokens.len() as u64);
+        let (mut known, unknown): (Vec<u32>, Vec<u32>) =
+            tokens.iter().partition(|token| list::instrument_of(**token).is_some());
         // On each connection a handle means something else: a table that outlives its connection shows.
-        let ordered: Vec<&String> = if number.is_multiple_of(2) {
-            known.into_iter().rev().collect()
-        } else {
-            known.into_iter().collect()
-        };
-        let mut given = serde_json::Map::new();
-        for key in ordered {
+        if number.is_multiple_of(2) {
+            known.reverse();
+        }
+        let mut given = Vec::new();
+        for token in known {
             let next = u32::try_from(peer.handles.len()).unwrap_or(u32::MAX);
-            let handle = *peer.handles.entry(key.clone()).or_insert(next);
-            given.insert(key.clone(), handle.into());
-            if let Some((exchange, symbol)) = packet::instrument_of(key) {
+            let handle = *peer.handles.entry(token).or_insert(next);
+            given.push((token, handle));
+            if let Some((exchange, symbol)) = list::instrument_of(token) {
                 self.report.subscribed.retain(|one| one.exchange != exchange || one.symbol != symbol);
                 let mode = if mode == "book" { "depth" } else { mode };
                 self.report.subscribed.push(Subscribed { exchange, symbol, mode: mode.to_owned() });
             }
         }
         peer.send(&json!({ "type": "subscribed", "handles": given }));
-        for key in unknown {
-            peer.send(&json!({ "type": "refused", "key": key, "reason": "no such instrument" }));
+        for token in unknown {
+            peer.send(&json!({ "type": "refused", "token": token, "reason": "no such instrument" }));
         }
     }
 
-    pub(crate) fn unsubscribe(&mut self, keys: &[String]) {
-        for (exchange, symbol) in keys.iter().filter_map(|key| packet::instrument_of(key)) {
+    pub(crate) fn unsubscribe(&mut self, tokens: &[u32]) {
+        for (exchange, symbol) in tokens.iter().filter_map(|token| list::instrument_of(*token)) {
             self.report.subscribed.retain(|one| one.exchange != exchange || one.symbol != symbol);
         }
     }
@@ -122,9 +120,9 @@ impl State {
         for peer in &self.peers {
             let mut ticks = Vec::new();
             for one in packets {
-                let key = packet::key_of(&one.exchange, &one.symbol)
-                    .ok_or_else(|| format!("there is no exchange {}", one.exchange))?;
-                if let Some(handle) = peer.handles.get(&key) {
+                let token = list::token_of(&one.exchange, &one.symbol)
+                    .ok_or_else(|| format!("there is no {} on {}", one.symbol, one.exchange))?;
+                if let Some(handle) = peer.handles.get(&token) {
                     ticks.push(packet::wire(one, *handle)?);
                 }
             }
