@@ -225,7 +225,7 @@ impl adapter_abi::Adapter for Instance {
         request: u64,
         subscriptions: RSlice<'_, adapter_abi::Subscription>,
     ) -> RResult<(), AbiError> {
-        self.send(Command::Subscribe(request, subscriptions.iter().map(Subscription::from).collect()))
+        self.send(Command::Subscribe(request, subscriptions.iter().map(Subscription::of_abi).collect()))
     }
 
     fn unsubscribe(&self, _request: u64, instruments: RSlice<'_, u32>) -> RResult<(), AbiError> {

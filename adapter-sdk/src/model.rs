@@ -30,8 +30,9 @@ pub struct Subscription {
     pub depth: u16,
 }
 
-impl From<&adapter_abi::Subscription> for Subscription {
-    fn from(wanted: &adapter_abi::Subscription) -> Self {
+impl Subscription {
+    /// What came over the boundary.
+    pub(crate) fn of_abi(wanted: &adapter_abi::Subscription) -> Self {
         Self {
             instrument: wanted.instrument,
             exchange: wanted.exchange.to_string(),

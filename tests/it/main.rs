@@ -12,6 +12,8 @@
 
 mod abi;
 mod accounts;
+#[cfg(target_os = "linux")]
+mod adapter_dev;
 mod adapter_kit;
 mod balance;
 mod brands;

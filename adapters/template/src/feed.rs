@@ -1,27 +1,21 @@
 //! The connection: logging in, subscribing, and the broker's messages. Batches, heartbeats, silence and what is wanted are the
 //! SDK's [`Session`](adapter_sdk::session::Session)'s.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use adapter_sdk::{
     AdapterError, Mode, Packet, Refusal, Subscription, TickSink,
     net::Message,
     plan::Change,
-    session::{Live, NoList, Protocol, Welcome},
+    session::{Live, Protocol, Welcome},
     tracing::{debug, info},
 };
 
 use crate::{
     decode::{self, Decoded},
-    symbols::key_of,
+    list::{InstrumentList, Token},
     wire::{self, Request},
 };
-
-/// What the broker calls an instrument when it is subscribed.
-type Key = Arc<str>;
 
 /// What the broker is asked for: a mode, and in mode DEPTH the levels on each side.
 type Asked = (Mode, u16);
@@ -30,8 +24,8 @@ type Asked = (Mode, u16);
 #[derive(Debug)]
 pub struct Feed {
     token: String,
-    /// Keys by handle: what the broker calls them in ticks, on this connection.
-    handles: HashMap<u32, Key>,
+    /// Tokens by handle: what the broker calls them in ticks, on this connection.
+    handles: HashMap<u32, Token>,
 }
 
 impl Feed {
@@ -41,7 +35,7 @@ impl Feed {
 
     fn take(&mut self, packet: &wire::Packet, live: &mut Live<Self>, sink: &mut TickSink) {
         // A late packet of what was unsubscribed is nobody's.
-        let Some(heard) = self.handles.get(&packet.h).and_then(|key| live.heard(key)) else { return };
+        let Some(heard) = self.handles.get(&packet.h).and_then(|token| live.heard(token)) else { return };
         for (instrument, (mode, levels)) in heard.instruments() {
             match decode::packet(packet, *instrument) {
                 // A packet has what changed, whatever the mode: a price alone is for those who want quotes or books as well.
@@ -58,15 +52,15 @@ impl Feed {
 }
 
 impl Protocol for Feed {
-    type Key = Key;
+    type Key = Token;
     type Asked = Asked;
-    type List = NoList;
+    type List = InstrumentList;
 
-    fn find(&self, _: &NoList, wanted: &Subscription) -> Result<Key, Refusal> {
-        key_of(&wanted.exchange, &wanted.symbol).map(Key::from).map_err(Refusal::UnknownInstrument)
+    fn find(&self, list: &InstrumentList, wanted: &Subscription) -> Result<Token, Refusal> {
+        list.find(&wanted.exchange, &wanted.symbol)
     }
 
-    fn ask(&mut self, wanted: &mut Subscription, _: &Key, _: &mut TickSink) -> Asked {
+    fn ask(&mut self, wanted: &mut Subscription, _: &Token, _: &mut TickSink) -> Asked {
         (wanted.mode, wanted.depth)
     }
 
@@ -88,23 +82,23 @@ impl Protocol for Feed {
     }
 
     /// First what ends, so that there is room for the rest. A new mode replaces the old one.
-    fn requests(&mut self, changes: &[Change<Key, Asked>]) -> Vec<Message> {
-        let mut ended: Vec<&str> = Vec::new();
-        let mut begun = BTreeMap::<Asked, Vec<&str>>::new();
+    fn requests(&mut self, changes: &[Change<Token, Asked>]) -> Vec<Message> {
+        let mut ended: Vec<Token> = Vec::new();
+        let mut begun = BTreeMap::<Asked, Vec<Token>>::new();
         for Change { key, now, .. } in changes {
             match now {
-                Some(asked) => begun.entry(*asked).or_default().push(key),
-                None => ended.push(key),
+                Some(asked) => begun.entry(*asked).or_default().push(*key),
+                None => ended.push(*key),
             }
         }
-        let ends = (!ended.is_empty()).then(|| Request::Unsubscribe { keys: &ended }.to_message());
-        let begins = begun.iter().map(|((mode, levels), keys)| {
+        let ends = (!ended.is_empty()).then(|| Request::Unsubscribe { tokens: &ended }.to_message());
+        let begins = begun.iter().map(|((mode, levels), tokens)| {
             let mode = match mode {
                 Mode::Ltp => "ltp",
                 Mode::Quote => "quote",
                 Mode::Depth => "book",
             };
-            Request::Subscribe { mode, levels: *levels, keys }.to_message()
+            Request::Subscribe { mode, levels: *levels, tokens }.to_message()
         });
         ends.into_iter().chain(begins).collect()
     }
@@ -124,18 +118,14 @@ impl Protocol for Feed {
                 ticks.iter().for_each(|packet| self.take(packet, live, sink));
             }
             Ok(wire::Message::Subscribed { handles }) => {
-                for (key, handle) in handles {
-                    // An answer that comes after the end of the subscription finds nobody.
-                    if live.feed(&Key::from(key.as_str())).is_some() {
-                        self.handles.insert(handle, key.into());
-                    }
-                }
+                // An answer that comes after the end of the subscription finds nobody.
+                let wanted = handles.iter().filter(|(token, _)| live.feed(token).is_some());
+                self.handles.extend(wanted.map(|(token, handle)| (*handle, *token)));
             }
-            Ok(wire::Message::Refused { key, .. }) => {
-                info!(key, "The broker refused an instrument");
-                let symbol = key.split_once('|').map_or(key.as_str(), |(_, symbol)| symbol);
-                let refusal = Refusal::Refused(format!("The broker does not serve {symbol}"));
-                live.refuse(&Key::from(key.as_str()), &refusal, sink);
+            Ok(wire::Message::Refused { token, .. }) => {
+                info!(token, "The broker refused an instrument");
+                let refusal = Refusal::Refused("The broker does not serve this instrument".to_owned());
+                live.refuse(&token, &refusal, sink);
             }
             Ok(wire::Message::Heartbeat | wire::Message::Login { .. }) => {}
             Ok(wire::Message::Unknown) => debug!("Message of a kind that is not known"),
@@ -144,9 +134,9 @@ impl Protocol for Feed {
         Ok(())
     }
 
-    fn release(&mut self, _: u32, last_of: Option<&Key>) {
-        if let Some(key) = last_of {
-            self.handles.retain(|_, known| known != key);
+    fn release(&mut self, _: u32, last_of: Option<&Token>) {
+        if let Some(token) = last_of {
+            self.handles.retain(|_, known| known != token);
         }
     }
 }

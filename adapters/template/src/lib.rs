@@ -1,25 +1,29 @@
 //! A broker that speaks JSON over a WebSocket, as a Tickhost adapter.
 //!
-//! In the order of the data: `symbols` (what an instrument is called there) → `feed` (log in, subscribe, take messages) →
+//! In the order of the data: `list` (what an instrument is called there) → `feed` (log in, subscribe, take messages) →
 //! `wire` (messages as the broker writes them) → `decode` (bytes to ticks, pure). `README.md` says what the broker demands.
 #![forbid(unsafe_code)]
 
 mod config;
 pub mod decode;
 mod feed;
-mod symbols;
+pub mod list;
 pub mod wire;
+
+use std::{sync::Arc, time::Duration};
 
 use adapter_sdk::{
     Adapter, AdapterError, Capability, Context, Credentials, Grant, Manifest, Mode, Refusal, Subscription,
-    net::{Heartbeat, WebSocketRequest},
+    instruments::{Access, ListSource, Master},
+    net::{Heartbeat, RateLimit, WebSocketRequest},
     session::{Batches, Listed, Session},
 };
 
 use self::{
     config::{Config, Settings},
     feed::Feed,
-    wire::{HEARTBEAT, KEYS_PER_MESSAGE},
+    list::InstrumentList,
+    wire::{HEARTBEAT, TOKENS_PER_MESSAGE},
 };
 
 /// Instruments that the broker allows on one connection.
@@ -31,10 +35,21 @@ const CONNECTIONS: u32 = 3;
 /// Numbers of levels that the broker's books have.
 const DEPTHS: [u16; 2] = [5, 20];
 
+/// Requests in a second that the broker's REST interface allows.
+const REQUESTS_PER_SECOND: f64 = 3.0;
+
+/// Hour and minute in India by which the broker has made the list of the day.
+const LIST_RENEWED_AT: (u8, u8) = (8, 0);
+
+/// Longest list that is taken, in bytes, and longest time for its download.
+const MAX_LIST_BYTES: u64 = 64 << 20;
+const LIST_TIMEOUT: Duration = Duration::from_mins(2);
+
 /// One account's way to the broker.
 #[derive(Debug)]
 pub struct TemplateBroker {
     settings: Settings,
+    master: Arc<Master<InstrumentList>>,
 }
 
 impl Adapter for TemplateBroker {
@@ -49,13 +64,31 @@ impl Adapter for TemplateBroker {
             .credentials_schema(include_str!("../credentials.schema.json"))
     }
 
-    fn try_new(config: Config, _context: Context) -> Result<Self, AdapterError> {
-        config.check().map(|settings| Self { settings })
+    fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
+        let settings = config.check()?;
+        let source = ListSource {
+            adapter: "template",
+            cache_dir: settings.cache_dir.clone(),
+            urls: vec![settings.list_url.clone()],
+            segments: list::COMPLETE_WITH,
+            max_bytes: MAX_LIST_BYTES,
+            timeout: LIST_TIMEOUT,
+            renewed_at: LIST_RENEWED_AT,
+            outdated: settings.outdated_list,
+        };
+        let http = settings.network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
+        let master = Arc::new(Master::new(http, source, context.lists()));
+        Ok(Self { settings, master })
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
-        symbols::key_of(&wanted.exchange, &wanted.symbol).map_err(Refusal::UnknownInstrument)?;
+        self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
         Ok(Grant { depth: if wanted.mode == Mode::Depth { granted_depth(wanted.depth) } else { 0 } })
+    }
+
+    /// Everybody may have this broker's list; where it takes an account, `Access::Signed` signs the request.
+    async fn prepare(&self, _: &Credentials) -> Result<(), AdapterError> {
+        self.master.prepare(&Access::Public).await
     }
 
     async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError> {
@@ -63,8 +96,9 @@ impl Adapter for TemplateBroker {
         let request = WebSocketRequest::new(&self.settings.ws_url)
             .heartbeat(Heartbeat::Text(HEARTBEAT, self.settings.heartbeat))
             .stall_after(self.settings.silence);
+        let listed = Listed::of(&self.master, Access::Public)?;
         let socket = self.settings.network.websocket(request).await?;
-        Session::open(feed, socket, Listed::none(), Batches::of(KEYS_PER_MESSAGE)).await
+        Session::open(feed, socket, listed, Batches::of(TOKENS_PER_MESSAGE)).await
     }
 }
 

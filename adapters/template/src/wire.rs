@@ -1,9 +1,9 @@
 //! Messages exactly as the broker writes them. Prices are in paise, times in milliseconds since the Unix epoch, UTC.
 
-use std::collections::BTreeMap;
-
 use adapter_sdk::net;
 use serde::{Deserialize, Serialize};
+
+use crate::list::Token;
 
 /// A message of the broker.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -14,15 +14,15 @@ pub enum Message {
         /// Whether it was accepted.
         ok: bool,
     },
-    /// The answer to a subscription: the handle of each key, which holds for this connection only.
+    /// The answer to a subscription: the handle of each token, which holds for this connection only.
     Subscribed {
-        /// Handles by key.
-        handles: BTreeMap<String, u32>,
+        /// Tokens, each with its handle.
+        handles: Vec<(Token, u32)>,
     },
     /// The broker does not serve an instrument.
     Refused {
-        /// Its key.
-        key: String,
+        /// Its token.
+        token: Token,
         /// Why, for people.
         reason: String,
     },
@@ -105,19 +105,19 @@ pub(crate) enum Request<'a> {
         mode: &'static str,
         /// Levels on each side; 0 in other modes than `book`.
         levels: u16,
-        /// At most [`KEYS_PER_MESSAGE`].
-        keys: &'a [&'a str],
+        /// At most [`TOKENS_PER_MESSAGE`].
+        tokens: &'a [Token],
     },
     Unsubscribe {
-        keys: &'a [&'a str],
+        tokens: &'a [Token],
     },
 }
 
 /// What this side says each second.
 pub(crate) const HEARTBEAT: &str = r#"{"op":"heartbeat"}"#;
 
-/// Most keys that the broker takes in one message.
-pub(crate) const KEYS_PER_MESSAGE: usize = 100;
+/// Most tokens that the broker takes in one message.
+pub(crate) const TOKENS_PER_MESSAGE: usize = 100;
 
 impl Request<'_> {
     pub(crate) fn to_message(&self) -> net::Message {

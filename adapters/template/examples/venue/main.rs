@@ -1,6 +1,7 @@
 //! A fake venue for the conformance suite: speaks the broker's protocol on a free port, and does what the suite says on
 //! standard input. It ends with its input.
 
+mod list;
 mod packet;
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
 };
 
 use adapter_conformance::{Name, Packet};
-use adapter_venue::{Broker, Desk, Guest, Handshake, Message, Next, Pulse, Reply};
+use adapter_venue::{Broker, Desk, Guest, Handshake, Message, Next, Pulse, Reply, Request, reply};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -20,23 +21,23 @@ const HEARTBEAT: Duration = Duration::from_millis(100);
 /// Silence after which the venue hangs up, as the broker does after three heartbeats that are missing.
 const SILENCE: Duration = Duration::from_millis(1_500);
 
-/// Most keys in one message.
-const KEYS_PER_MESSAGE: usize = 100;
+/// Most tokens in one message.
+const TOKENS_PER_MESSAGE: usize = 100;
 
 /// A message of the adapter.
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
-enum Request {
+enum Asked {
     Login { token: String },
-    Subscribe { mode: String, keys: Vec<String> },
-    Unsubscribe { keys: Vec<String> },
+    Subscribe { mode: String, tokens: Vec<u32> },
+    Unsubscribe { tokens: Vec<u32> },
     Heartbeat,
 }
 
 /// The broker. What it calls an instrument on a connection is a handle, which means another one on the next.
 #[derive(Default)]
 struct Acme {
-    handles: BTreeMap<u64, HashMap<String, u32>>,
+    handles: BTreeMap<u64, HashMap<u32, u32>>,
 }
 
 impl Broker for Acme {
@@ -46,14 +47,22 @@ impl Broker for Acme {
         packet::VALUES.map(|(name, _)| name).into()
     }
 
+    fn answer(&mut self, desk: &mut Desk, request: &Request) -> Reply {
+        if request.uri().path() != "/list" {
+            return reply(404, "text/plain", "Not Found");
+        }
+        let text = list::csv(&desk.listing);
+        desk.listing.file("text/csv", text)
+    }
+
     fn admit(&mut self, _desk: &mut Desk, _handshake: &Handshake) -> Result<Guest, Reply> {
         Ok(Guest::Stranger)
     }
 
     fn hear(&mut self, desk: &mut Desk, connection: u64, message: &Message) -> Next {
-        let Ok(request) = serde_json::from_slice(message.payload()) else { return Next::HangUp };
-        match request {
-            Request::Login { token } => {
+        let Ok(asked) = serde_json::from_slice(message.payload()) else { return Next::HangUp };
+        match asked {
+            Asked::Login { token } => {
                 let is_good = desk.accounts.is_token("access_token", &token);
                 desk.logged_in_on(connection, is_good.then_some("the account"));
                 if is_good {
@@ -65,15 +74,18 @@ impl Broker for Acme {
             }
             // What is said before the log-in is the end.
             _ if !desk.connections().contains(&connection) => return Next::HangUp,
-            Request::Subscribe { mode, keys } if keys.len() <= KEYS_PER_MESSAGE => {
-                self.subscribe(desk, connection, &mode, &keys);
+            Asked::Subscribe { mode, tokens } if tokens.len() <= TOKENS_PER_MESSAGE => {
+                self.subscribe(desk, connection, &mode, tokens);
             }
-            Request::Unsubscribe { keys } if keys.len() <= KEYS_PER_MESSAGE => {
-                let names = keys.iter().filter_map(|key| packet::instrument_of(key));
-                names.for_each(|name| desk.unsubscribe(connection, &name));
+            Asked::Unsubscribe { tokens } if tokens.len() <= TOKENS_PER_MESSAGE => {
+                for token in tokens {
+                    if let Some(name) = list::instrument_of(&desk.listing, token) {
+                        desk.unsubscribe(connection, &name);
+                    }
+                }
             }
-            Request::Heartbeat => {}
-            Request::Subscribe { .. } | Request::Unsubscribe { .. } => return Next::HangUp,
+            Asked::Heartbeat => {}
+            Asked::Subscribe { .. } | Asked::Unsubscribe { .. } => return Next::HangUp,
         }
         Next::Go
     }
@@ -81,7 +93,7 @@ impl Broker for Acme {
     /// What is absent in a packet of this broker did not change, so that whole packets are partial ones.
     fn write(
         &mut self,
-        _desk: &Desk,
+        desk: &Desk,
         connection: u64,
         packets: &[Packet],
         _is_partial: bool,
@@ -89,9 +101,10 @@ impl Broker for Acme {
         let Some(handles) = self.handles.get(&connection) else { return Ok(Vec::new()) };
         let mut ticks = Vec::new();
         for one in packets {
-            let key = packet::key_of(&one.exchange, &one.symbol)
-                .ok_or_else(|| format!("there is no exchange {}", one.exchange))?;
-            if let Some(handle) = handles.get(&key) {
+            let name = Name { exchange: one.exchange.clone(), symbol: one.symbol.clone() };
+            let token = list::token_of(&desk.listing, &name)
+                .ok_or_else(|| format!("there is no {} on {}", one.symbol, one.exchange))?;
+            if let Some(handle) = handles.get(&token) {
                 ticks.push(packet::wire(one, *handle)?);
             }
         }
@@ -110,31 +123,34 @@ impl Broker for Acme {
 }
 
 impl Acme {
-    fn subscribe(&mut self, desk: &mut Desk, connection: u64, mode: &str, keys: &[String]) {
+    fn subscribe(&mut self, desk: &mut Desk, connection: u64, mode: &str, tokens: Vec<u32>) {
         let mode = match mode {
             "book" => "depth",
             "quote" => "quote",
             _ => "ltp",
         };
-        let (known, unknown): (Vec<&String>, Vec<&String>) =
-            keys.iter().partition(|key| packet::instrument_of(key).is_some());
+        let name_of = |desk: &Desk, token: u32| list::instrument_of(&desk.listing, token);
+        let (mut known, unknown): (Vec<u32>, Vec<u32>) =
+            tokens.into_iter().partition(|token| name_of(desk, *token).is_some());
         let wanted: Vec<(Name, &'static str)> =
-            known.iter().filter_map(|key| Some((packet::instrument_of(key)?, mode))).collect();
+            known.iter().filter_map(|token| Some((name_of(desk, *token)?, mode))).collect();
         desk.subscribe(connection, &wanted);
         // On each connection a handle means something else: a table that outlives its connection shows.
         let handles = self.handles.entry(connection).or_default();
-        let mut ordered = known;
         if connection.is_multiple_of(2) {
-            ordered.reverse();
+            known.reverse();
         }
-        let mut given = serde_json::Map::new();
-        for key in ordered {
+        let mut given = Vec::new();
+        for token in known {
             let next = u32::try_from(handles.len()).unwrap_or(u32::MAX);
-            given.insert(key.clone(), (*handles.entry(key.clone()).or_insert(next)).into());
+            given.push((token, *handles.entry(token).or_insert(next)));
         }
         desk.say(connection, &json!({ "type": "subscribed", "handles": given }));
-        for key in unknown {
-            desk.say(connection, &json!({ "type": "refused", "key": key, "reason": "no such instrument" }));
+        for token in unknown {
+            desk.say(
+                connection,
+                &json!({ "type": "refused", "token": token, "reason": "no such instrument" }),
+            );
         }
     }
 }

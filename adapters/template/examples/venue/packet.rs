@@ -1,16 +1,7 @@
-//! From the suite's packets to the broker's: keys, paise, milliseconds.
+//! From the suite's packets to the broker's: paise, milliseconds.
 
-use adapter_conformance::{Name, Packet, Row};
+use adapter_conformance::{Packet, Row};
 use serde_json::{Map, Value, json};
-
-/// The broker's segments, with the suite's names for their exchanges.
-const SEGMENTS: [(&str, &str); 4] = [("NSE", "1"), ("NFO", "2"), ("NSE_INDEX", "21"), ("CRYPTO", "31")];
-
-/// Names that the broker has for instruments.
-const RENAMED: [(&str, &str); 2] = [("NIFTY", "NIFTY 50"), ("BANKNIFTY", "NIFTY BANK")];
-
-/// Begins the symbols that do not exist here.
-const UNKNOWN: &str = "NOSUCH";
 
 /// How a value is written.
 #[derive(Clone, Copy)]
@@ -42,27 +33,10 @@ pub(crate) const SAMPLES: [&str; 6] = [
     r#"{"type":"ticks","ticks":[{"h":0,"p":62505,"v":1500000,"t":1764570600000,"b":[[62500,10,2]],"s":[[62510,5,1]]}]}"#,
     r#"{"type":"ticks","ticks":[{"h":1,"p":-1,"o":9223372036854775807,"hi":1e999,"lo":null}]}"#,
     r#"{"type":"ticks","ticks":[{"h":4294967295,"b":[[1,2,3]]},{"h":0,"t":18446744073709551615}]}"#,
-    r#"{"type":"subscribed","handles":{"1|NOBODY":0,"":4294967295}}"#,
-    r#"{"type":"refused","key":"1|NOBODY","reason":""}"#,
+    r#"{"type":"subscribed","handles":[[9999,0],[1001,4294967295]]}"#,
+    r#"{"type":"refused","token":9999,"reason":""}"#,
     r#"{"type":"heartbeat","extra":[[[[[[[[[[]]]]]]]]]]}"#,
 ];
-
-/// The broker's key of an instrument.
-pub(crate) fn key_of(exchange: &str, symbol: &str) -> Option<String> {
-    let (_, segment) = SEGMENTS.iter().find(|(name, _)| *name == exchange)?;
-    let renamed = RENAMED.iter().find(|(ours, _)| exchange == "NSE_INDEX" && *ours == symbol);
-    Some(format!("{segment}|{}", renamed.map_or(symbol, |(_, theirs)| theirs)))
-}
-
-/// The instrument of a key, when it exists.
-pub(crate) fn instrument_of(key: &str) -> Option<Name> {
-    let (segment, symbol) = key.split_once('|')?;
-    let (exchange, _) = SEGMENTS.iter().find(|(_, number)| *number == segment)?;
-    let renamed = RENAMED.iter().find(|(_, theirs)| *exchange == "NSE_INDEX" && *theirs == symbol);
-    let symbol = renamed.map_or(symbol, |(ours, _)| ours);
-    let name = || Name { exchange: (*exchange).to_owned(), symbol: symbol.to_owned() };
-    (!symbol.starts_with(UNKNOWN)).then(name)
-}
 
 /// A packet as the broker writes it.
 pub(crate) fn wire(packet: &Packet, handle: u32) -> Result<Value, String> {

@@ -45,13 +45,14 @@ template![
     "README.md",
     "conformance.toml",
     "credentials.schema.json",
+    "examples/venue/list.rs",
     "examples/venue/main.rs",
     "examples/venue/packet.rs",
     "src/config.rs",
     "src/decode.rs",
     "src/feed.rs",
     "src/lib.rs",
-    "src/symbols.rs",
+    "src/list.rs",
     "src/wire.rs",
     "testdata/SOURCES.md",
     "testdata/frame.json",
@@ -141,10 +142,10 @@ pub(super) fn run(args: &NewArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         "Wrote {shown}, which speaks to a broker that does not exist. Next:\n\
          \n  tickhost adapters dev {shown}    (builds, tests and runs it, again at each save)\
          \n  tickhost adapters test {shown}   (the conformance suite alone)\
-         \n\nThen make it your broker, in the order of the data: src/symbols.rs, src/wire.rs, src/decode.rs, src/feed.rs;\
+         \n\nThen make it your broker, in the order of the data: src/list.rs, src/wire.rs, src/decode.rs, src/feed.rs;\
          \nexamples/venue plays the broker in the tests. To run it, copy its library beside plugins.toml and \
          add:\n\n  [[adapter]]\n  name = \"{name}\"\n  library = \"{library}\"\n  [adapter.config]\
-         \n  ws_url = \"wss://…\""
+         \n  ws_url = \"wss://…\"\n  list_url = \"https://…\""
     )?;
     Ok(())
 }
