@@ -1,7 +1,10 @@
 //! What an account logs in with.
 
+mod claims;
+
 use std::{collections::BTreeMap, fmt};
 
+use serde::de::DeserializeOwned;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::AdapterError;
@@ -132,6 +135,24 @@ impl Token {
     /// The token.
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// What the token says of itself, if it is one of three parts (JWT) with these members: when it ends, for one. Whether its
+    /// signature is right is the broker's business.
+    ///
+    /// ```
+    /// #[derive(serde::Deserialize)]
+    /// struct Claims {
+    ///     /// Seconds since the Unix epoch.
+    ///     exp: u64,
+    /// }
+    /// // {"exp":2000000000}
+    /// let stored = adapter_sdk::testing::credentials(r#"{"access_token": "eyJ9.eyJleHAiOjIwMDAwMDAwMDB9.c2ln"}"#);
+    /// let token = stored.token(&["access_token"], &[]).unwrap();
+    /// assert_eq!(token.claims::<Claims>().map(|claims| claims.exp), Some(2_000_000_000));
+    /// ```
+    pub fn claims<T: DeserializeOwned>(&self) -> Option<T> {
+        claims::of(&self.token)
     }
 }
 

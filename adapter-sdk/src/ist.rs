@@ -12,6 +12,12 @@ const DAY_SECONDS: i64 = 86_400;
 
 const UNIX_DAY: time::Date = time::UtcDateTime::UNIX_EPOCH.date();
 
+/// The day in India, in days since 1 January 1970, at a time in nanoseconds since the Unix epoch. For who compares days on every
+/// packet; [`Day`] is for everybody else.
+pub const fn day_number(nanos: u64) -> u64 {
+    (nanos / 1_000_000_000 + OFFSET_SECONDS.unsigned_abs()) / DAY_SECONDS.unsigned_abs()
+}
+
 /// A day of India's calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day {
@@ -118,6 +124,15 @@ mod tests {
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn days_are_counted_as_they_begin_in_india() {
+        // 2026-11-25, 23:59:59 in India.
+        let last = 1_795_631_399_u64 * 1_000_000_000;
+        let day = Day::new(2026, 11, 25).unwrap().number().unsigned_abs();
+        assert_eq!([last, last + 999_999_999, last + 1_000_000_000].map(day_number), [day, day, day + 1]);
+        assert_eq!(day_number(u64::MAX), 213_504);
     }
 
     #[test]

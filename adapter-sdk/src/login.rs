@@ -113,6 +113,23 @@ pub fn totp(
     }
 }
 
+/// Asks for the first of these fields that is not filled: its name, what to say to a person, and whether nobody is to see what is
+/// typed. None when all are there.
+///
+/// ```
+/// use adapter_sdk::{login::missing, testing::credentials, Login};
+///
+/// let wanted = [("api_key", "The key of your app", false), ("api_secret", "The secret of the same app", true)];
+/// let stored = credentials(r#"{"api_key": "key"}"#);
+/// let Some(Login::Ask(question)) = missing(&stored, &wanted) else { panic!("nothing is asked") };
+/// assert_eq!((question.field.as_str(), question.is_secret), ("api_secret", true));
+/// assert!(missing(&credentials(r#"{"api_key": "k", "api_secret": "s"}"#), &wanted).is_none());
+/// ```
+pub fn missing(fields: &Credentials, wanted: &[(&str, &str, bool)]) -> Option<Login> {
+    let (name, message, is_secret) = wanted.iter().find(|(name, ..)| fields.filled(name).is_none())?;
+    Some(Login::ask(name, message, None, *is_secret))
+}
+
 /// The value of `name` in what people copy after a log-in: the value itself, `name=value`, or the whole address to which the
 /// broker's page led. None when it is not there, empty, longer than `max_bytes`, or has a byte that `is_plain` refuses.
 pub fn copied<'a>(

@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod beside;
 mod error;
 mod handshake;
 mod http;
@@ -33,6 +34,7 @@ use std::{
 use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect::Policy};
 
 pub use self::{
+    beside::{Beside, BesideEvent},
     handshake::{HandshakeError, Meaning, RefusedHandshake},
     http::{Http, HttpRequest, HttpResponse},
     rate_limit::RateLimit,

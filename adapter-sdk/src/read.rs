@@ -5,12 +5,15 @@
 //! what a running minimum or maximum begins with. So there is one rule for all of them here, of what a price, a quantity
 //! and a time can be at all.
 
+mod bytes;
 mod members;
 mod packed;
 mod price;
+pub mod protobuf;
 mod time;
 
 pub use self::{
+    bytes::{Bytes, CutOff},
     members::{Members, Odd, members, mended},
     packed::Packed,
     price::{Sign, float, is_word, plausible, quantity, scaled, whole},

@@ -10,6 +10,8 @@
 //! - It renews the list of instruments while the connection is up. What has another key in the new one leaves the old key at
 //!   once, so that no tick of one instrument is shown under the name of another; what the new list lacks is refused, and the
 //!   client is told.
+//! - It lets an instrument wait whose key the broker has to be asked for first ([`Protocol::must_ask`]), and no longer than
+//!   [`Batches::answer_within`].
 //! - It waits for messages, for the time that the protocol asks for ([`Protocol::wake_at`]) and for what comes beside the
 //!   socket ([`Protocol::wait`]), and loses nothing when it is interrupted. A socket of the broker's for order updates is an
 //!   [`OrderSocket`].
@@ -89,6 +91,7 @@
 mod listed;
 mod live;
 mod orders;
+mod questions;
 mod run;
 
 use std::{fmt::Debug, hash::Hash, time::Duration};
@@ -99,6 +102,7 @@ pub use self::{
     listed::{Listed, NoList},
     live::{Heard, Live},
     orders::OrderSocket,
+    questions::Questions,
     run::Session,
 };
 use crate::{AdapterError, Refusal, Subscription, TickSink, instruments::List, net::Message, plan::Change};
@@ -128,6 +132,14 @@ pub trait Protocol: Sized + 'static {
     /// When it cannot be subscribed: the client is told, and it is wanted no more.
     fn find(&self, list: &Self::List, wanted: &Subscription) -> Result<Self::Key, Refusal>;
 
+    /// Whether the broker has to be asked before [`Self::find`] knows the key, by a request beside the socket or on it. The
+    /// instrument then waits without a key. Ask for what is [`Live::waiting`] in [`Self::advance`], and say [`Live::answered`] when
+    /// the answer is there, or will not come. Without that the wait ends after [`Batches::answer_within`]. In each case
+    /// [`Self::find`] is next, which decides by what is known then. [`Questions`] does the asking where many go in one request. Called as often as `find`, and before it.
+    fn must_ask(&mut self, _list: &Self::List, _wanted: &Subscription) -> bool {
+        false
+    }
+
     /// What the broker is to be asked for of an instrument, which need not be what is wanted: an index without a book is asked for
     /// as a quote at many brokers. Called whenever an instrument is planned, also when it is planned already. Where fewer levels
     /// come than are wanted, lower `depth`, which stays so, and say it with [`TickSink::outcome`].
@@ -136,6 +148,12 @@ pub trait Protocol: Sized + 'static {
     /// The messages that make the broker follow these changes, in the order in which they must go. There are at most
     /// [`Batches::of`] changes, one for each key. Changes whose two modes are equal ask for the broker's state once more.
     fn requests(&mut self, changes: &[Change<Self::Key, Self::Asked>]) -> Vec<Message>;
+
+    /// Whether one more batch may go. False while the broker has as many requests without an answer as are to be out at once;
+    /// its answer, or [`Self::wake_at`], makes the session ask again.
+    fn has_room(&self) -> bool {
+        true
+    }
 
     /// Takes a message of the broker.
     ///
@@ -199,7 +217,7 @@ pub trait Protocol: Sized + 'static {
         Ok(())
     }
 
-    /// The socket was lost. What the broker means by that can be said here.
+    /// The socket was lost, or nothing has answered [`Self::hello`] in time. What the broker means by that can be said here.
     fn lost(&mut self, error: AdapterError) -> AdapterError {
         error
     }
@@ -239,11 +257,15 @@ pub struct Batches {
     most: usize,
     interval: Duration,
     welcome_within: Duration,
+    answer_within: Duration,
 }
 
 impl Batches {
     /// Longest wait for the broker's welcome, if nothing else is said.
     const WELCOME: Duration = Duration::from_secs(10);
+
+    /// Longest wait for the broker's word on a key, if nothing else is said.
+    const ANSWER: Duration = Duration::from_secs(30);
 
     /// At most so many changes in a batch, at least one.
     pub const fn of(most: usize) -> Self {
@@ -251,6 +273,7 @@ impl Batches {
             most: if most == 0 { 1 } else { most },
             interval: Duration::ZERO,
             welcome_within: Self::WELCOME,
+            answer_within: Self::ANSWER,
         }
     }
 
@@ -265,6 +288,14 @@ impl Batches {
     #[must_use]
     pub const fn welcome_within(mut self, limit: Duration) -> Self {
         self.welcome_within = limit;
+        self
+    }
+
+    /// Longest time that an instrument waits for what the broker says of its key ([`Protocol::must_ask`]); thirty seconds if not
+    /// set.
+    #[must_use]
+    pub const fn answer_within(mut self, limit: Duration) -> Self {
+        self.answer_within = limit;
         self
     }
 }

@@ -4,6 +4,8 @@
 
 #[path = "net/asked.rs"]
 mod asked;
+#[path = "net/beside.rs"]
+mod beside;
 #[path = "net/http.rs"]
 mod http;
 #[path = "net/incomplete.rs"]

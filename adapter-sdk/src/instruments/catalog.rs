@@ -67,7 +67,9 @@ pub trait Sheet<const N: usize>: Sized + 'static {
 /// Takes the names of a list's instruments.
 pub struct Names<K> {
     builder: TableBuilder<K>,
+    own: TableBuilder<K>,
     later: Vec<Claim<K>>,
+    named: usize,
     expired: usize,
     unserved: usize,
 }
@@ -83,12 +85,19 @@ struct Claim<K> {
 impl<K: Copy + Ord + Hash> Names<K> {
     /// Names an instrument. Where two rows have one name, the first counts.
     pub fn add(&mut self, exchange: &str, symbol: &str, key: K) {
+        self.named += 1;
         self.builder.add(exchange, symbol, key);
+    }
+
+    /// Notes what the broker itself calls an instrument, where that is needed besides: [`Catalog::own_name`].
+    pub fn add_own(&mut self, exchange: &str, symbol: &str, key: K) {
+        self.own.add(exchange, symbol, key);
     }
 
     /// Names an instrument if no other has the name by [`Self::add`], or by a lower rank: a second name of an index, or a share
     /// in a series that nobody means when the usual one is there.
     pub fn add_unless_taken(&mut self, rank: usize, exchange: &str, symbol: &str, key: K) {
+        self.named += 1;
         self.later.push(Claim { rank, exchange: exchange.to_owned(), symbol: symbol.to_owned(), key });
     }
 
@@ -112,6 +121,8 @@ impl<K> fmt::Debug for Names<K> {
 /// The instruments of a broker's list, by OpenAlgo's names and by the broker's key.
 pub struct Catalog<S: Sheet<N>, const N: usize> {
     table: Table<S::Key>,
+    /// By the broker's own names, as far as they are needed.
+    own: Table<S::Key>,
     skipped: usize,
     expired: usize,
     unserved: usize,
@@ -129,16 +140,21 @@ struct Reading<S: Sheet<N>, const N: usize> {
 
 impl<S: Sheet<N>, const N: usize> Reading<S, N> {
     fn begin(today: Day) -> Self {
-        let (builder, later) = (TableBuilder::new(), Vec::new());
-        let names = Names { builder, later, expired: 0, unserved: 0 };
+        let (builder, own) = (TableBuilder::new(), TableBuilder::new());
+        let names = Names { builder, own, later: Vec::new(), named: 0, expired: 0, unserved: 0 };
         Self { sheet: S::begin(today), names, rows: 0, skipped: 0, is_cut_off: false }
     }
 
     fn take(&mut self, input: impl Read) -> Result<(), AdapterError> {
+        let before = self.names.named;
         match S::LAYOUT {
-            Layout::Csv => self.take_csv(input),
-            Layout::JsonObjects => self.take_objects(input),
+            Layout::Csv => self.take_csv(input)?,
+            Layout::JsonObjects => self.take_objects(input)?,
         }
+        if self.names.named == before {
+            return Err(AdapterError::protocol("the broker's list of instruments has none that can be used"));
+        }
+        Ok(())
     }
 
     fn take_objects(&mut self, input: impl Read) -> Result<(), AdapterError> {
@@ -187,18 +203,18 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
     }
 
     fn finish(self) -> Result<Catalog<S, N>, AdapterError> {
-        let Names { mut builder, mut later, expired, unserved } = self.names;
+        let Names { mut builder, own, mut later, expired, unserved, .. } = self.names;
         // Stable: of one rank the first row counts.
         later.sort_by_key(|claim| claim.rank);
         for Claim { exchange, symbol, key, .. } in &later {
             builder.add(exchange, symbol, *key);
         }
-        let skipped = self.skipped + builder.skipped();
-        let table = builder.build();
+        let skipped = self.skipped + builder.skipped() + own.skipped();
+        let (table, own) = (builder.build(), own.build());
         if table.is_empty() {
             return Err(AdapterError::protocol("the broker's list of instruments has none that can be used"));
         }
-        Ok(Catalog { table, skipped, expired, unserved, is_cut_off: self.is_cut_off })
+        Ok(Catalog { table, own, skipped, expired, unserved, is_cut_off: self.is_cut_off })
     }
 }
 
@@ -236,8 +252,20 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_on(input: impl Read, today: Day) -> Result<Self, AdapterError> {
+        Self::parse_all_on([input], today)
+    }
+
+    /// Reads a list of several files.
+    ///
+    /// # Errors
+    /// When one of them is no such list, or has not a single instrument: it may be a page that says that there is none.
+    pub fn parse_all<R: Read>(inputs: impl IntoIterator<Item = R>) -> Result<Self, AdapterError> {
+        Self::parse_all_on(inputs, Day::at(SystemTime::now()))
+    }
+
+    fn parse_all_on<R: Read>(inputs: impl IntoIterator<Item = R>, today: Day) -> Result<Self, AdapterError> {
         let mut reading = Reading::<S, N>::begin(today);
-        reading.take(input)?;
+        inputs.into_iter().try_for_each(|input| reading.take(input))?;
         reading.finish()
     }
 
@@ -259,6 +287,11 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
         self.table.name(key)
     }
 
+    /// The broker's own exchange and symbol of a key, if its sheet notes them.
+    pub fn own_name(&self, key: S::Key) -> Option<(&str, &str)> {
+        self.own.name(key)
+    }
+
     /// Names; some instruments have two.
     pub fn len(&self) -> usize {
         self.table.len()
@@ -269,7 +302,7 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
         self.table.is_empty()
     }
 
-    /// Rows that were left out although they are of a market that is served and of what has not expired.
+    /// Rows that were left out since they make no sense, and files of several that are no lists.
     pub const fn skipped(&self) -> usize {
         self.skipped
     }
@@ -286,7 +319,7 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
 
     /// Memory that it takes, in bytes.
     pub fn bytes(&self) -> usize {
-        self.table.bytes()
+        self.table.bytes() + self.own.bytes()
     }
 }
 
@@ -297,7 +330,11 @@ impl<S: Sheet<N>, const N: usize> List for Catalog<S, N> {
             let opened = File::open(path).and_then(unpacked);
             let file =
                 opened.map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
-            reading.take(file.take(S::MAX_BYTES))?;
+            match reading.take(file.take(S::MAX_BYTES)) {
+                // One of several costs itself.
+                Err(_) if files.len() > 1 => reading.skipped += 1,
+                read => read?,
+            }
         }
         reading.finish()
     }
@@ -317,17 +354,20 @@ impl<S: Sheet<N>, const N: usize> List for Catalog<S, N> {
 
     fn hold(&mut self, last: &Self, is_held: &dyn Fn(&str, &str) -> bool) -> usize {
         let held = self.table.with_missing_of(&last.table, |exchange, symbol, _| is_held(exchange, symbol));
-        held.map_or(0, |(table, count)| {
-            self.table = table;
-            count
-        })
+        let Some((table, count)) = held else { return 0 };
+        self.table = table;
+        let own = self.own.with_missing_of(&last.own, |_, _, key| self.table.name(key).is_some());
+        if let Some((own, _)) = own {
+            self.own = own;
+        }
+        count
     }
 }
 
 impl<S: Sheet<N>, const N: usize> PartialEq for Catalog<S, N> {
     fn eq(&self, other: &Self) -> bool {
-        self.table == other.table
-            && (self.skipped, self.expired, self.unserved) == (other.skipped, other.expired, other.unserved)
+        let counts = |list: &Self| (list.skipped, list.expired, list.unserved);
+        self.table == other.table && self.own == other.own && counts(self) == counts(other)
     }
 }
 
@@ -343,175 +383,4 @@ impl<S: Sheet<N>, const N: usize> fmt::Debug for Catalog<S, N> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Acme(Day);
-
-    impl Sheet<4> for Acme {
-        type Key = u32;
-
-        const COLUMNS: [&'static str; 4] = ["token", "symbol", "alias", "ends"];
-        const MAX_ROWS: usize = 6;
-
-        fn begin(today: Day) -> Self {
-            Self(today)
-        }
-
-        fn row(&mut self, cells: [Option<&str>; 4], names: &mut Names<u32>) -> Option<()> {
-            let [token, symbol, alias, ends] = cells;
-            if ends.and_then(|ends| ends.parse().ok()).is_some_and(|ends: Day| ends < self.0) {
-                names.expired();
-                return Some(());
-            }
-            let token = token?.parse().ok()?;
-            names.add("NSE", symbol?, token);
-            if let Some((rank, alias)) = alias.and_then(|alias| alias.split_once('#')) {
-                names.add_unless_taken(rank.parse().ok()?, "NSE", alias, token);
-            }
-            Some(())
-        }
-    }
-
-    type List = Catalog<Acme, 4>;
-
-    fn day(day: u8) -> Day {
-        Day::new(2026, 1, day).unwrap()
-    }
-
-    #[test]
-    fn columns_are_found_by_name_and_names_go_to_who_has_the_best_claim() {
-        let text = "new,ends,symbol,alias,token\n\
-                    ,,A,2#X,1\n\
-                    ,,B,1#X,2\n\
-                    ,,C,1#A,3\n\
-                    ,2026-01-09,D,,4\n\
-                    ,,E,,nonsense\n\
-                    ,,F\n\
-                    ,,G,,7\n";
-        let list = List::parse_on(text.as_bytes(), day(10)).unwrap();
-        assert_eq!((list.key("NSE", "X"), list.key("NSE", "A")), (Some(2), Some(1)));
-        assert_eq!((list.len(), list.skipped(), list.expired()), (4, 2, 1));
-        assert_eq!(list.key("NSE", "G"), None, "there is a limit to the rows");
-        assert_eq!(list.name(2), Some(("NSE", "B")));
-        let before = List::parse_on(text.as_bytes(), day(9)).unwrap();
-        assert_eq!((before.key("NSE", "D"), before.expired()), (Some(4), 0));
-        assert!(before != list);
-    }
-
-    /// A list of several files, some of which call columns otherwise, lack some, or name none.
-    struct Odd;
-
-    impl Sheet<3> for Odd {
-        type Key = u32;
-
-        const COLUMNS: [&'static str; 3] = ["Exchange|Exch", "token", "Name|Trading Name"];
-        const OPTIONAL: [bool; 3] = [false, false, true];
-
-        fn places(first: &Row) -> Option<[Option<usize>; 3]> {
-            first.get(1)?.parse::<u32>().is_ok().then_some([Some(0), Some(1), None])
-        }
-
-        fn begin(_: Day) -> Self {
-            Self
-        }
-
-        fn row(&mut self, [exchange, token, name]: [Option<&str>; 3], names: &mut Names<u32>) -> Option<()> {
-            let key = token?.parse().ok()?;
-            names.add(exchange?, name.or(token)?, key);
-            Some(())
-        }
-    }
-
-    #[test]
-    fn several_files_are_one_list_whatever_their_columns_are_called() {
-        let folder = std::env::temp_dir().join(format!("catalog-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let texts =
-            ["TOKEN,Trading Name,exch\n1,A,NSE\n", "Exchange,Token\nBSE,2\n", "MCX,3\nMCX,x\nMCX,4\n"];
-        let paths: Vec<PathBuf> = texts
-            .iter()
-            .enumerate()
-            .map(|(number, text)| {
-                let path = folder.join(number.to_string());
-                std::fs::write(&path, text).unwrap();
-                path
-            })
-            .collect();
-        let list = <Catalog<Odd, 3> as super::List>::read(&paths).unwrap();
-        let missing = Catalog::<Odd, 3>::parse("Exch,Name\nNSE,A\n".as_bytes()).unwrap_err();
-        std::fs::remove_dir_all(&folder).unwrap();
-        let found = [("NSE", "A"), ("BSE", "2"), ("MCX", "3"), ("MCX", "4")]
-            .map(|(exchange, name)| list.key(exchange, name));
-        assert_eq!(found, [Some(1), Some(2), Some(3), Some(4)]);
-        assert_eq!((list.len(), list.skipped()), (4, 1));
-        assert!(missing.to_string().ends_with("has no column token"), "{missing}");
-    }
-
-    #[test]
-    fn what_is_no_list_is_refused() {
-        for (text, said) in [
-            ("", "no column token"),
-            ("<html>maintenance</html>", "no column token"),
-            ("token,symbol,alias\n", "no column ends"),
-            ("token,symbol,alias,ends\n", "has none"),
-        ] {
-            let error = List::parse_on(text.as_bytes(), day(1)).unwrap_err().to_string();
-            assert!(error.contains(said), "{error}");
-        }
-    }
-
-    struct Json;
-
-    impl Sheet<3> for Json {
-        type Key = u32;
-
-        const LAYOUT: Layout = Layout::JsonObjects;
-        const COLUMNS: [&'static str; 3] = ["token", "symbol", "market"];
-        const MAX_ROWS: usize = 5;
-
-        fn begin(_today: Day) -> Self {
-            Self
-        }
-
-        fn row(&mut self, cells: [Option<&str>; 3], names: &mut Names<u32>) -> Option<()> {
-            let [token, symbol, market] = cells;
-            if market == Some("other") {
-                names.unserved();
-                return Some(());
-            }
-            names.add("NSE", symbol?, token?.parse().ok()?);
-            Some(())
-        }
-    }
-
-    #[test]
-    fn a_list_of_json_objects_is_read_as_one_of_rows() {
-        let text = r#"[{"symbol":"A","token":1,"more":{"token":9}},{"token":"2","symbol":"B","market":NaN},
-            {"token":3,"symbol":"C","market":"other"},{"token":"x","symbol":"D"},7,{"token":4,"symbol":
-            {"token":5,"symbol":"E"},{"token":6,"symbol":"F"}]"#;
-        let list = Catalog::<Json, 3>::parse_on(text.as_bytes(), day(1)).unwrap();
-        let has = ["A", "B", "C", "D", "E", "F"].map(|symbol| list.key("NSE", symbol));
-        assert_eq!(has, [Some(1), Some(2), None, None, Some(5), None], "there is a limit to the rows");
-        assert_eq!((list.len(), list.unserved(), list.skipped(), list.is_cut_off), (3, 1, 3, true));
-        for (end, is_cut_off) in
-            [("", true), (",", true), (r#",{"token":2"#, true), ("]", false), (" ]\n", false)]
-        {
-            let text = format!(r#"[{{"token":1,"symbol":"A"}}{end}"#);
-            let list = Catalog::<Json, 3>::parse_on(text.as_bytes(), day(1)).unwrap();
-            assert_eq!(list.is_cut_off, is_cut_off, "{end:?}");
-        }
-        for text in ["", "[]", "<html>maintenance</html>", r#"{"status":false}"#] {
-            let error = Catalog::<Json, 3>::parse_on(text.as_bytes(), day(1)).unwrap_err().to_string();
-            assert!(error.contains("has none that can be used"), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_there_is_refused_in_words() {
-        let list = List::parse_on("token,symbol,alias,ends\n1,SBIN,,\n".as_bytes(), day(1)).unwrap();
-        assert_eq!(list.find("NSE", "SBIN"), Ok(1));
-        assert_eq!(list.find("NSE", "X"), Err(Refusal::not_found("NSE", "X")));
-        assert_eq!(list.find("NFO", "NIFTY30JAN25FUT"), Err(Refusal::expired("NFO", "NIFTY30JAN25FUT")));
-    }
-}
+mod tests;

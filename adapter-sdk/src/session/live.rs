@@ -35,6 +35,12 @@ pub struct Live<P: Protocol> {
     /// Everything that is wanted, by number: what a name means may change with the list.
     pub(super) wanted: BTreeMap<u32, Subscription>,
     pub(super) plan: Plan<P::Key, P::Asked>,
+    /// Until when instruments wait for what the broker says of their keys.
+    pub(super) waiting: BTreeMap<u32, Instant>,
+    /// No wait ends before, unless it is answered.
+    first_end: Option<Instant>,
+    /// Instruments whose wait is over, and which are to be placed.
+    pub(super) answered: Vec<u32>,
     /// Whether subscriptions wait for the broker's new list.
     pub(super) is_held: bool,
     batches: Batches,
@@ -81,6 +87,9 @@ impl<P: Protocol> Live<P> {
             listed,
             wanted: BTreeMap::new(),
             plan: Plan::new(),
+            waiting: BTreeMap::new(),
+            first_end: None,
+            answered: Vec::new(),
             is_held: false,
             batches,
             batch_at: Instant::now(),
@@ -113,6 +122,43 @@ impl<P: Protocol> Live<P> {
     /// What is wanted under a number.
     pub fn wanted(&self, instrument: u32) -> Option<&Subscription> {
         self.wanted.get(&instrument)
+    }
+
+    /// What waits for the broker's word on its key ([`Protocol::must_ask`]), in the order of the numbers.
+    pub fn waiting(&self) -> impl Iterator<Item = &Subscription> {
+        self.waiting.keys().filter_map(|instrument| self.wanted.get(instrument))
+    }
+
+    /// The broker has said what it has to say of an instrument's key, or says nothing: [`Protocol::find`] is next. Nothing happens
+    /// when the instrument does not wait.
+    pub fn answered(&mut self, instrument: u32) {
+        if self.waiting.remove(&instrument).is_some() {
+            self.answered.push(instrument);
+        }
+    }
+
+    /// Lets an instrument wait, unless it does already.
+    pub(super) fn begin_wait(&mut self, instrument: u32, now: Instant) {
+        let until = now + self.batches.answer_within;
+        self.waiting.entry(instrument).or_insert(until);
+        self.first_end.get_or_insert(until);
+    }
+
+    /// Ends the waits that have lasted long enough, and says when to look again.
+    pub(super) fn end_waits(&mut self, now: Instant) -> Option<Instant> {
+        if self.first_end.is_some_and(|at| at <= now) {
+            let over: Vec<u32> =
+                self.waiting.iter().filter(|(_, until)| **until <= now).map(|(number, _)| *number).collect();
+            if !over.is_empty() {
+                warn!(
+                    count = over.len(),
+                    "The broker does not say the keys of some instruments; they go on without"
+                );
+            }
+            over.into_iter().for_each(|instrument| self.answered(instrument));
+            self.first_end = self.waiting.values().min().copied();
+        }
+        self.first_end
     }
 
     /// Asks for something else of an instrument that is wanted already, when a second channel brings the rest of it or does so
@@ -158,6 +204,7 @@ impl<P: Protocol> Live<P> {
         info!("The broker has a new list of instruments; subscriptions wait for it");
         self.hurry(HOLD_LIMIT);
         self.is_held = true;
+        self.waiting.clear();
         for instrument in self.wanted.keys() {
             self.plan.drop(*instrument);
         }
@@ -193,7 +240,7 @@ impl<P: Protocol> Live<P> {
 
     /// Sends the next batch if it is due, and says when to look again.
     pub(super) fn send_batch(&mut self, protocol: &mut P, now: Instant) -> Option<Instant> {
-        if !self.plan.has_changes() {
+        if !self.plan.has_changes() || !protocol.has_room() {
             return None;
         }
         if self.socket.queued() >= MAX_QUEUED {
@@ -202,8 +249,9 @@ impl<P: Protocol> Live<P> {
         }
         if self.batch_at <= now {
             let changes = self.plan.changes(self.batches.most);
-            if !changes.is_empty() {
-                protocol.requests(&changes).into_iter().for_each(|message| self.socket.send(message));
+            let messages = if changes.is_empty() { Vec::new() } else { protocol.requests(&changes) };
+            if !messages.is_empty() {
+                messages.into_iter().for_each(|message| self.socket.send(message));
                 self.batch_at = now + self.batches.interval;
             }
         }

@@ -42,15 +42,32 @@ impl<P: Protocol> Session<P> {
         if !hello.is_empty() {
             hello.into_iter().for_each(|message| socket.send(message));
             let limit = batches.welcome_within;
-            timeout(limit, greet(&mut protocol, &mut socket)).await.unwrap_or_else(|_| {
-                Err(AdapterError::network(format!("the broker did not accept the log-in within {limit:?}")))
+            let greeted = timeout(limit, greet(&mut protocol, &mut socket)).await;
+            greeted.unwrap_or_else(|_| {
+                let late = format!("the broker did not accept the log-in within {limit:?}");
+                Err(protocol.lost(AdapterError::network(late)))
             })?;
         }
         Ok(Self { protocol, live: Live::new(socket, listed, batches) })
     }
 
-    /// Plans an instrument by what its name means in the present list.
+    /// Plans an instrument by what its name means in the present list, or lets it wait for the broker's word on that.
     fn place(&mut self, instrument: u32, sink: &mut TickSink) {
+        let Self { protocol, live } = self;
+        let Some(wanted) = live.wanted.get(&instrument) else { return };
+        if !protocol.must_ask(&live.listed.list, wanted) {
+            live.waiting.remove(&instrument);
+            self.settle(instrument, sink);
+            return;
+        }
+        if live.plan.key(instrument).is_some() {
+            protocol.release(instrument, live.leave(instrument).as_ref());
+        }
+        live.begin_wait(instrument, Instant::now());
+    }
+
+    /// Plans an instrument by the key that it has by all that is known.
+    fn settle(&mut self, instrument: u32, sink: &mut TickSink) {
         let Self { protocol, live } = self;
         let Some(wanted) = live.wanted.get_mut(&instrument) else { return };
         match protocol.find(&live.listed.list, wanted) {
@@ -81,6 +98,7 @@ impl<P: Protocol> Session<P> {
 
     fn forget(&mut self, instrument: u32) {
         self.live.wanted.remove(&instrument);
+        self.live.waiting.remove(&instrument);
         self.protocol.release(instrument, self.live.leave(instrument).as_ref());
     }
 
@@ -89,6 +107,7 @@ impl<P: Protocol> Session<P> {
         let Self { protocol, live } = self;
         live.listed.list = list;
         live.is_held = false;
+        live.waiting.clear();
         if protocol.list_changed(&live.listed.list, is_repair) == Replan::Everything {
             info!("Subscribing anew by the new list of instruments");
             live.end_all(protocol);
@@ -98,15 +117,15 @@ impl<P: Protocol> Session<P> {
 
     /// Does what is due, and says when to come back.
     fn advance(&mut self, sink: &mut TickSink) -> Result<Option<Instant>, AdapterError> {
-        let (Self { protocol, live }, now) = (self, Instant::now());
-        let before = sink.count();
-        protocol.advance(now, live, sink)?;
-        if sink.count() != before {
-            // There may be no message for a while that would take it along.
-            sink.flush();
+        let now = Instant::now();
+        self.protocol.advance(now, &mut self.live, sink)?;
+        let wait_ends_at = self.live.end_waits(now);
+        for instrument in std::mem::take(&mut self.live.answered) {
+            self.settle(instrument, sink);
         }
+        let Self { protocol, live } = self;
         let batch_at = live.send_batch(protocol, now);
-        Ok([batch_at, protocol.wake_at()].into_iter().flatten().min())
+        Ok([batch_at, wait_ends_at, protocol.wake_at()].into_iter().flatten().min())
     }
 }
 
@@ -142,7 +161,12 @@ impl<P: Protocol> Connection for Session<P> {
 
     async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
         loop {
+            let before = sink.count();
             let wake_at = self.advance(sink)?;
+            if sink.count() != before {
+                // There may be no message for a while that would take it along.
+                sink.flush();
+            }
             let wake = async {
                 match wake_at {
                     Some(at) => sleep_until(at).await,

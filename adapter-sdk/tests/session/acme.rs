@@ -1,6 +1,6 @@
 //! The adapter of a broker whose messages are words.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, path::PathBuf, rc::Rc, sync::Arc, time::Duration};
 
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Context, Credentials, Grant, Level, Manifest, Mode, Packet, Price,
@@ -9,9 +9,9 @@ use adapter_sdk::{
     ist::Day,
     net::{Message, Network, NetworkConfig, RateLimit, WebSocketRequest},
     plan::Change,
-    session::{Batches, Listed, Live, Protocol, Replan, Session, Welcome},
+    session::{Batches, Listed, Live, Protocol, Questions, Replan, Session, Welcome},
 };
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 pub(crate) struct Lines;
 
@@ -48,6 +48,15 @@ pub(crate) struct Config {
     padding: usize,
     #[serde(default)]
     subscribes_anew: bool,
+    /// Whether keys are asked for, and how long an answer may take.
+    #[serde(default)]
+    answer_ms: Option<u64>,
+    /// Most instruments in a request for their keys, if those are asked for so.
+    #[serde(default)]
+    questions: Option<usize>,
+    /// Most requests without an answer, if they have one.
+    #[serde(default)]
+    room: Option<usize>,
 }
 
 fn one_hundred() -> usize {
@@ -109,8 +118,16 @@ impl Adapter for Acme {
             released: Vec::new(),
             beside: Vec::new(),
             alarm: None,
+            asks: self.config.answer_ms.is_some(),
+            asked: BTreeSet::new(),
+            known: BTreeSet::new(),
+            room: self.config.room,
+            questions: self.config.questions.map(Book::new),
         };
         let mut batches = Batches::of(self.config.most).every(Duration::from_millis(self.config.every_ms));
+        if let Some(limit) = self.config.answer_ms {
+            batches = batches.answer_within(Duration::from_millis(limit));
+        }
         if let Some(limit) = self.config.welcome_ms {
             batches = batches.welcome_within(Duration::from_millis(limit));
         }
@@ -126,6 +143,36 @@ pub(crate) struct Words {
     /// What is to be published when the socket is quiet.
     beside: Vec<(u32, Tick)>,
     alarm: Option<Instant>,
+    asks: bool,
+    /// Instruments that the broker was asked for.
+    asked: BTreeSet<u32>,
+    /// Those for which it has answered.
+    known: BTreeSet<u32>,
+    room: Option<usize>,
+    questions: Option<Book>,
+}
+
+/// Questions whose answers the test says on the socket.
+struct Book {
+    questions: Questions<u32, bool>,
+    open: Rc<RefCell<Vec<(String, oneshot::Sender<bool>)>>>,
+    answer: Option<oneshot::Sender<bool>>,
+}
+
+impl Book {
+    fn new(most: usize) -> Self {
+        let open = Rc::<RefCell<Vec<(String, oneshot::Sender<bool>)>>>::default();
+        let asked = Rc::clone(&open);
+        let request = move |numbers: &[u32]| {
+            let (sender, answer) = oneshot::channel();
+            asked.borrow_mut().push((format!("keys {numbers:?}"), sender));
+            async move {
+                let is_good = answer.await.unwrap_or_default();
+                is_good.then_some(true).ok_or_else(|| AdapterError::network("no answer"))
+            }
+        };
+        Self { questions: Questions::new(most, Duration::from_mins(10), request), open, answer: None }
+    }
 }
 
 impl Protocol for Words {
@@ -135,6 +182,15 @@ impl Protocol for Words {
 
     fn find(&self, list: &Self::List, wanted: &Subscription) -> Result<u32, Refusal> {
         list.find(&wanted.exchange, &wanted.symbol)
+    }
+
+    fn must_ask(&mut self, _list: &Self::List, wanted: &Subscription) -> bool {
+        let asks = self.asks || self.questions.as_ref().is_some_and(|book| book.questions.is_open());
+        asks && !self.known.contains(&wanted.instrument)
+    }
+
+    fn has_room(&self) -> bool {
+        self.room != Some(0)
     }
 
     fn hello(&mut self) -> Vec<Message> {
@@ -159,10 +215,16 @@ impl Protocol for Words {
     }
 
     fn list_changed(&mut self, _list: &Self::List, _is_repair: bool) -> Replan {
+        self.asked.clear();
+        self.known.clear();
+        if let Some(book) = &mut self.questions {
+            book.questions.forget();
+        }
         if self.subscribes_anew { Replan::Everything } else { Replan::Moved }
     }
 
     fn requests(&mut self, changes: &[Change<u32>]) -> Vec<Message> {
+        self.room = self.room.map(|room| room - 1);
         let words = changes.iter().map(|change| match change.now {
             Some(mode) => format!("+{}{mode:?}", change.key),
             None => format!("-{}", change.key),
@@ -186,6 +248,15 @@ impl Protocol for Words {
         match what {
             "hold" => live.hold_for_list(),
             "renew" => live.renew_list(),
+            "answer" => {
+                self.known.insert(key);
+                live.answered(key);
+            }
+            "keys" => {
+                let answer = self.questions.as_mut().and_then(|book| book.answer.take());
+                _ = answer.unwrap().send(key == 1);
+            }
+            "done" => self.room = self.room.map(|room| room + 1),
             "close" => return Err(AdapterError::network("the broker ends it")),
             "refuse" => {
                 let count = live.refuse(&key, &Refusal::Capacity("full".to_owned()), sink);
@@ -217,8 +288,10 @@ impl Protocol for Words {
     }
 
     async fn wait(&mut self) {
-        if self.beside.is_empty() {
-            std::future::pending::<()>().await;
+        match &mut self.questions {
+            Some(book) if self.beside.is_empty() => book.questions.wait().await,
+            None if self.beside.is_empty() => std::future::pending().await,
+            _ => {}
         }
     }
 
@@ -233,6 +306,25 @@ impl Protocol for Words {
         sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
         self.beside.drain(..).for_each(|(_, tick)| sink.ltp(&tick));
+        if let Some(Book { questions, open, answer }) = &mut self.questions {
+            if let Some((numbers, true)) = questions.answer(now) {
+                self.known.extend(numbers);
+            }
+            let known = &self.known;
+            questions.ask(now, live, |wanted| {
+                Some(wanted.instrument).filter(|instrument| !known.contains(instrument))
+            });
+            for (word, sender) in open.borrow_mut().drain(..) {
+                live.send(word);
+                *answer = Some(sender);
+            }
+        }
+        let waiting: Vec<u32> = live.waiting().map(|wanted| wanted.instrument).collect();
+        for instrument in waiting {
+            if self.asks && self.asked.insert(instrument) {
+                live.send(format!("ask {instrument}"));
+            }
+        }
         self.released.drain(..).for_each(|word| live.send(word));
         if self.alarm.take_if(|at| *at <= now).is_some() {
             live.send("alarm");

@@ -178,6 +178,80 @@ fn while_keys_may_mean_something_else_nothing_is_subscribed() {
 }
 
 #[test]
+fn an_instrument_whose_key_is_asked_for_waits_for_the_answer() {
+    let venue = Venue::start(LIST);
+    let bench = connected(&venue, json!({"answer_ms": 60_000}));
+    for (number, symbol) in [(7, "SBIN"), (8, "TCS"), (9, "SBIN")] {
+        bench.subscribe(number, "NSE", symbol, Mode::Ltp);
+        assert_eq!(venue.told(), format!("ask {number}"));
+    }
+    bench.unsubscribe(&[8]);
+    assert_eq!(venue.told(), "released 8 None");
+    ["answer 8", "ltp 1", "answer 7"].iter().for_each(|word| venue.say(word));
+    assert_eq!(venue.told(), "+1Ltp");
+    venue.say("ltp 1");
+    assert_eq!(bench.wait_for_ticks(7, 1).len(), 1);
+    assert_eq!(bench.heard().ticks.len(), 1, "the others have no key");
+    // By another list it is asked for anew, and until then it has no key either.
+    venue.list("NSE,SBIN,5\nNSE,TCS,2\nNSE_INDEX,NIFTY,9\n");
+    bench.renew_list();
+    let mut told: Vec<String> = (0..4).map(|_| venue.told()).collect();
+    told.sort();
+    assert_eq!(told, ["-1", "ask 7", "ask 9", "released 7 Some(1)"]);
+    venue.say("answer 7");
+    assert_eq!(venue.told(), "+5Ltp");
+}
+
+#[test]
+fn an_answer_that_does_not_come_is_not_waited_for_longer_than_is_said() {
+    let venue = Venue::start(LIST);
+    let bench = connected(&venue, json!({"answer_ms": 30}));
+    bench.subscribe(7, "NSE", "SBIN", Mode::Ltp);
+    assert_eq!([venue.told(), venue.told()], ["ask 7", "+1Ltp"]);
+    bench.subscribe(8, "NSE", "TCS", Mode::Ltp);
+    assert_eq!([venue.told(), venue.told()], ["ask 8", "+2Ltp"]);
+    let logs = bench.heard().logs;
+    assert!(logs.iter().any(|(_, line)| line.contains("does not say the keys")), "{logs:?}");
+}
+
+#[test]
+fn keys_are_asked_for_in_one_request_after_the_other() {
+    let venue = Venue::start(&numbered(5));
+    let bench = venue.connect(r#"{"token":"t"}"#, json!({"questions": 3}));
+    for key in 1..=5 {
+        bench.subscribe(key, "NSE", &format!("S{key}"), Mode::Ltp);
+    }
+    assert_eq!(venue.told(), "login t");
+    venue.say("ok");
+    assert_eq!([venue.told(), venue.told()], ["ready", "keys [1, 2, 3]"]);
+    assert_eq!(venue.told_within(A_WHILE), None, "one at a time");
+    venue.say("keys 1");
+    assert_eq!([venue.told(), venue.told()], ["keys [4, 5]", "+1Ltp +2Ltp +3Ltp"]);
+    // After one that fails nobody waits, and nothing is asked for a while.
+    venue.say("keys 0");
+    assert_eq!(venue.told(), "+4Ltp +5Ltp");
+    bench.unsubscribe(&[5]);
+    assert_eq!([venue.told(), venue.told()], ["released 5 Some(5)", "-5"]);
+    bench.subscribe(5, "NSE", "S5", Mode::Quote);
+    assert_eq!(venue.told(), "+5Quote");
+    let logs = bench.heard().logs;
+    assert!(logs.iter().any(|(_, line)| line.contains("does not say the keys of instruments")), "{logs:?}");
+}
+
+#[test]
+fn while_the_broker_owes_answers_no_more_is_asked() {
+    let venue = Venue::start(LIST);
+    let bench = connected(&venue, json!({"room": 1}));
+    bench.subscribe(7, "NSE", "SBIN", Mode::Ltp);
+    assert_eq!(venue.told(), "+1Ltp");
+    bench.subscribe(8, "NSE", "TCS", Mode::Ltp);
+    assert_eq!(venue.told_within(A_WHILE), None);
+    bench.subscribe(8, "NSE", "TCS", Mode::Quote);
+    venue.say("done");
+    assert_eq!(venue.told(), "+2Quote");
+}
+
+#[test]
 fn what_the_broker_refuses_is_told_to_all_its_clients_and_ended() {
     let venue = Venue::start(LIST);
     let bench = connected(&venue, json!({}));

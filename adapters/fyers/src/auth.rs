@@ -9,9 +9,6 @@ use adapter_sdk::{AdapterError, Credentials, Token, net::HttpRequest};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-/// Longest token that is taken, in bytes. They have about one thousand.
-const MAX_TOKEN_BYTES: usize = 16 << 10;
-
 /// Longest key of the data socket, in bytes.
 const MAX_KEY_BYTES: usize = 1 << 10;
 
@@ -60,7 +57,7 @@ impl Keys {
 
     fn read_at(credentials: &Credentials, now: SystemTime) -> Result<Self, AdapterError> {
         let token = credentials.token(&["access_token", "auth_token"], &["app_id", "api_key"])?;
-        let claims = claims(token.token()).ok_or_else(|| {
+        let claims: Claims = token.claims().ok_or_else(|| {
             AdapterError::auth(
                 "the account's access_token is none of Fyers: it must be the long text of three parts that \
                  `tickhost account login` gets",
@@ -107,41 +104,6 @@ impl Keys {
             None => request.header("Authorization", self.token.token()),
         }
     }
-}
-
-/// Reads the middle part of a token. Whether its signature is right is the broker's business.
-fn claims(token: &str) -> Option<Claims> {
-    let mut parts = token.split('.');
-    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    if token.len() > MAX_TOKEN_BYTES || parts.next().is_some() {
-        return None;
-    }
-    let json = Zeroizing::new(base64url(payload)?);
-    serde_json::from_slice(&json).ok()
-}
-
-/// Decodes letters of the kind that is used in addresses, with or without what they are filled up with.
-fn base64url(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim_end_matches('=');
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 3);
-    let (mut buffer, mut bits) = (0_u32, 0);
-    for letter in text.bytes() {
-        let value = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'-' | b'+' => 62,
-            b'_' | b'/' => 63,
-            _ => return None,
-        };
-        buffer = (buffer << 6 | u32::from(value)) & 0xffff;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(buffer >> bits & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -195,15 +157,5 @@ mod tests {
         let ended = keys_at(2_000_000_000, &[("access_token", TOKEN)]).unwrap_err();
         assert_eq!(ended.code(), ErrorCode::AUTH);
         assert!(ended.to_string().contains("has ended"), "{ended}");
-    }
-
-    #[test]
-    fn letters_become_bytes() {
-        for (text, bytes) in
-            [("", &b""[..]), ("Zg==", b"f"), ("Zm8", b"fo"), ("Zm9v", b"foo"), ("-_8", &[0xfb, 0xff])]
-        {
-            assert_eq!(base64url(text).as_deref(), Some(bytes), "{text}");
-        }
-        assert_eq!(base64url("Zm 9v"), None);
     }
 }

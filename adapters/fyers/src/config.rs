@@ -1,22 +1,19 @@
 //! The settings: as a person writes them, and checked.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use adapter_sdk::{
     AdapterError,
     instruments::Outdated,
-    net::{Network, NetworkConfig},
-    settings::{http, http_base, seconds, websocket, within},
+    net::Network,
+    settings::{
+        Choice, Count, Flag, Folder, HttpBase, HttpUrl, Kind, Millis, Optional, Seconds, WebSocketUrl,
+    },
 };
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::request::MAX_TOPICS;
-
-const BATCH_SIZE: RangeInclusive<usize> = 1..=MAX_TOPICS;
-const BATCH_INTERVAL_MS: RangeInclusive<u64> = 0..=10_000;
-const HEARTBEAT_SECONDS: RangeInclusive<f64> = 0.1..=60.0;
-const STALL_SECONDS: RangeInclusive<f64> = 0.5..=600.0;
-const SNAPSHOT_SECONDS: RangeInclusive<f64> = 0.5..=300.0;
 
 /// Most files of a list.
 const MAX_LISTS: usize = 16;
@@ -24,153 +21,113 @@ const MAX_LISTS: usize = 16;
 /// Longest name of such a file.
 const MAX_LIST_NAME: usize = 32;
 
-/// The adapter's table in `plugins.toml`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// The data socket.
-    ws_url: String,
-    /// The socket of fifty levels; if not set, what the broker says, and else where it always was.
-    tbt_url: Option<String>,
-    /// The REST interface.
-    api_url: String,
-    /// Conversion of symbols; if not set, `/data/symbol-token` of `api_url`.
-    symbol_token_url: Option<String>,
-    /// Folder of the lists of instruments.
-    instruments_url: String,
-    /// Names of indices; if not set, `index_hsm_mapping.json` of `instruments_url`.
-    index_map_url: Option<String>,
-    /// Lists that are read, without `.csv`.
-    lists: Vec<String>,
-    /// Where lists are kept.
-    cache_dir: Option<PathBuf>,
-    /// What is done when the lists of today cannot be had: `refuse` or `use`.
-    outdated_list: Outdated,
-    /// Whose word counts for the number of a symbol.
-    symbol_tokens: SymbolTokens,
-    /// Whether books of fifty levels are asked for.
-    depth_50: bool,
-    /// Most topics in one message.
-    batch_size: usize,
-    /// Pause between two messages.
-    batch_interval_ms: u64,
-    /// Pause between two heartbeats.
-    heartbeat_seconds: f64,
-    /// Silence after which a connection is taken for dead.
-    stall_seconds: f64,
-    /// How long the broker has for the first record of a topic.
-    snapshot_seconds: f64,
-    /// The way to the broker.
-    network: NetworkConfig,
-}
-
-/// Whose word counts for the number of a symbol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum SymbolTokens {
-    /// The broker is asked, and the list counts when it does not answer.
-    #[default]
-    Broker,
-    /// The list alone: no request.
-    List,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            ws_url: "wss://socket.fyers.in/hsm/v1-5/prod".to_owned(),
-            tbt_url: None,
-            api_url: "https://api-t1.fyers.in".to_owned(),
-            symbol_token_url: None,
-            instruments_url: "https://public.fyers.in/sym_details".to_owned(),
-            index_map_url: None,
-            lists: ["NSE_CM", "NSE_FO", "NSE_CD", "BSE_CM", "BSE_FO", "MCX_COM"].map(str::to_owned).into(),
-            cache_dir: None,
-            outdated_list: Outdated::Refuse,
-            symbol_tokens: SymbolTokens::Broker,
-            depth_50: false,
-            batch_size: 1_000,
-            batch_interval_ms: 500,
-            heartbeat_seconds: 4.0,
-            stall_seconds: 12.0,
-            snapshot_seconds: 15.0,
-            network: NetworkConfig::default(),
-        }
+adapter_sdk::settings! {
+    Config => pub(crate) struct Settings {
+        /// The data socket
+        ws_url: WebSocketUrl = "wss://socket.fyers.in/hsm/v1-5/prod";
+        /// The socket of fifty levels; if not set, what the broker says, and else where it always was
+        tbt_url: Optional<WebSocketUrl> = ();
+        /// The REST interface
+        api_url: HttpBase = "https://api-t1.fyers.in";
+        /// Conversion of symbols; if not set, /data/symbol-token of `api_url`
+        symbol_token_url: Optional<HttpUrl> = ();
+        /// Folder of the lists of instruments
+        instruments_url: HttpBase = "https://public.fyers.in/sym_details";
+        /// Names of indices; if not set, `index_hsm_mapping.json` of `instruments_url`
+        index_map_url: Optional<HttpUrl> = ();
+        /// Lists that are read, without .csv; fewer take less memory
+        lists: FileNames = &["NSE_CM", "NSE_FO", "NSE_CD", "BSE_CM", "BSE_FO", "MCX_COM"];
+        /// Where lists are kept
+        cache_dir: Folder = ();
+        /// When the lists of today cannot be had: refuse to connect, or use the last ones, whose numbers may mean other
+        /// instruments by now
+        outdated_list: Outdated = Outdated::Refuse;
+        /// Whose word counts for the number of a symbol: the broker is asked, and its list counts when it does not answer; or the
+        /// list alone
+        symbol_tokens: SymbolTokens = SymbolTokens::Broker;
+        /// Whether books of fifty levels are asked for, from a socket of their own
+        depth_50: Flag = false;
+        /// Most topics in one message
+        batch_size: Count = MAX_TOPICS, in 1..=MAX_TOPICS;
+        /// Pause between two batches of subscriptions
+        batch_interval("batch_interval_ms"): Millis = 500, in 0..=10_000;
+        /// Pause between two heartbeats
+        heartbeat("heartbeat_seconds"): Seconds = 4.0, in 0.1..=60.0;
+        /// Silence after which a connection is taken for dead; heartbeats are answered
+        stall("stall_seconds"): Seconds = 12.0, in 0.5..=600.0;
+        /// How long the broker has for the first record of a topic
+        snapshot_limit("snapshot_seconds"): Seconds = 15.0, in 0.5..=300.0;
+        /// The way to the broker
+        network: Network = ();
     }
 }
 
-/// Checked settings.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) ws_url: String,
-    pub(crate) tbt_url: Option<String>,
-    /// Without a slash at its end.
-    pub(crate) api_url: String,
-    pub(crate) symbol_token_url: String,
-    /// The lists, each with its whole address.
-    pub(crate) list_urls: Vec<String>,
-    pub(crate) index_map_url: String,
-    pub(crate) cache_dir: Option<PathBuf>,
-    pub(crate) outdated_list: Outdated,
-    pub(crate) symbol_tokens: SymbolTokens,
-    pub(crate) depth_50: bool,
-    pub(crate) batch_size: usize,
-    pub(crate) batch_interval: Duration,
-    pub(crate) heartbeat: Duration,
-    pub(crate) stall: Duration,
-    pub(crate) snapshot_limit: Duration,
-    pub(crate) network: Network,
+/// Whose word counts for the number of a symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SymbolTokens {
+    Broker,
+    List,
 }
 
-impl Config {
-    /// Checks the settings.
-    pub(crate) fn check(self) -> Result<Settings, AdapterError> {
-        let api_url = http_base("api_url", self.api_url)?;
-        let symbol_token_url = match self.symbol_token_url {
-            Some(url) => http("symbol_token_url", url)?,
-            None => format!("{api_url}/data/symbol-token"),
-        };
-        let instruments_url = http_base("instruments_url", self.instruments_url)?;
-        let index_map_url = match self.index_map_url {
-            Some(url) => http("index_map_url", url)?,
-            None => format!("{instruments_url}/index_hsm_mapping.json"),
-        };
-        let is_name = |name: &String| {
-            (1..=MAX_LIST_NAME).contains(&name.len())
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        };
-        if !(1..=MAX_LISTS).contains(&self.lists.len()) || !self.lists.iter().all(is_name) {
-            return Err(AdapterError::config("lists must be 1 to 16 names such as NSE_CM, without .csv"));
+impl Choice for SymbolTokens {
+    const WORDS: &'static [(&'static str, Self)] = &[("broker", Self::Broker), ("list", Self::List)];
+}
+
+/// Names of the files of a list.
+#[derive(Debug)]
+pub(crate) enum FileNames {}
+
+impl Kind for FileNames {
+    type Raw = Vec<String>;
+    type Default = &'static [&'static str];
+    type Range = ();
+    type Checked = Vec<String>;
+
+    fn raw(default: Self::Default) -> Vec<String> {
+        default.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn check(key: &str, names: Vec<String>, _: Option<()>) -> Result<Vec<String>, AdapterError> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let is_name = |name: &String| (1..=MAX_LIST_NAME).contains(&name.len()) && name.bytes().all(is_plain);
+        if (1..=MAX_LISTS).contains(&names.len()) && names.iter().all(is_name) {
+            return Ok(names);
         }
-        let stall = seconds("stall_seconds", self.stall_seconds, &STALL_SECONDS)?;
-        let heartbeat = seconds("heartbeat_seconds", self.heartbeat_seconds, &HEARTBEAT_SECONDS)?;
-        let pause = within("batch_interval_ms", self.batch_interval_ms, &BATCH_INTERVAL_MS)?;
-        Ok(Settings {
-            ws_url: websocket("ws_url", self.ws_url)?,
-            tbt_url: self.tbt_url.map(|url| websocket("tbt_url", url)).transpose()?,
-            api_url,
-            symbol_token_url,
-            list_urls: self.lists.iter().map(|name| format!("{instruments_url}/{name}.csv")).collect(),
-            index_map_url,
-            cache_dir: self.cache_dir,
-            outdated_list: self.outdated_list,
-            symbol_tokens: self.symbol_tokens,
-            depth_50: self.depth_50,
-            batch_size: within("batch_size", self.batch_size, &BATCH_SIZE)?,
-            batch_interval: Duration::from_millis(pause),
-            // A quiet market has nothing but the answers to break the silence.
-            heartbeat: heartbeat.min(stall.div_f64(2.5)),
-            stall,
-            snapshot_limit: seconds("snapshot_seconds", self.snapshot_seconds, &SNAPSHOT_SECONDS)?,
-            network: Network::new(self.network)?,
-        })
+        Err(AdapterError::config(format!("{key} must be 1 to 16 names such as NSE_CM, without .csv")))
+    }
+
+    fn schema(default: Self::Default, _: Option<()>) -> Value {
+        let name = json!({"type": "string", "pattern": "^[A-Za-z0-9_]{1,32}$"});
+        json!({"type": "array", "items": name, "minItems": 1, "maxItems": MAX_LISTS, "default": default})
+    }
+}
+
+impl Settings {
+    /// Where symbols are converted.
+    pub(crate) fn symbol_token_url(&self) -> String {
+        self.symbol_token_url.clone().unwrap_or_else(|| format!("{}/data/symbol-token", self.api_url))
+    }
+
+    /// The lists, each with its whole address.
+    pub(crate) fn list_urls(&self) -> Vec<String> {
+        self.lists.iter().map(|name| format!("{}/{name}.csv", self.instruments_url)).collect()
+    }
+
+    /// Where the names of indices are.
+    pub(crate) fn index_map_url(&self) -> String {
+        let usual = || format!("{}/index_hsm_mapping.json", self.instruments_url);
+        self.index_map_url.clone().unwrap_or_else(usual)
+    }
+
+    /// Pause between two heartbeats: a quiet market has nothing but the answers to break the silence.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        self.heartbeat.min(self.stall.div_f64(2.5))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     fn check(json: &str) -> Result<Settings, String> {
@@ -182,17 +139,17 @@ mod tests {
     fn without_settings_it_is_the_broker() {
         let settings = check("{}").unwrap();
         assert_eq!(settings.ws_url, "wss://socket.fyers.in/hsm/v1-5/prod");
-        assert_eq!(settings.symbol_token_url, "https://api-t1.fyers.in/data/symbol-token");
-        assert_eq!(settings.index_map_url, "https://public.fyers.in/sym_details/index_hsm_mapping.json");
-        assert_eq!(settings.list_urls[5], "https://public.fyers.in/sym_details/MCX_COM.csv");
+        assert_eq!(settings.symbol_token_url(), "https://api-t1.fyers.in/data/symbol-token");
+        assert_eq!(settings.index_map_url(), "https://public.fyers.in/sym_details/index_hsm_mapping.json");
+        assert_eq!(settings.list_urls()[5], "https://public.fyers.in/sym_details/MCX_COM.csv");
         assert_eq!((settings.depth_50, settings.batch_size), (false, 1_000));
-        assert_eq!((settings.heartbeat, settings.stall), (Duration::from_secs(4), Duration::from_secs(12)));
-        assert_eq!(check(r#"{"stall_seconds":5}"#).unwrap().heartbeat, Duration::from_secs(2));
+        assert_eq!((settings.heartbeat(), settings.stall), (Duration::from_secs(4), Duration::from_secs(12)));
+        assert_eq!(check(r#"{"stall_seconds":5}"#).unwrap().heartbeat(), Duration::from_secs(2));
         let moved =
             check(r#"{"api_url":"http://x/","instruments_url":"http://y//","lists":["NSE_CM"]}"#).unwrap();
-        assert_eq!(moved.symbol_token_url, "http://x/data/symbol-token");
-        assert_eq!(moved.list_urls, ["http://y/NSE_CM.csv"]);
-        assert_eq!(moved.index_map_url, "http://y/index_hsm_mapping.json");
+        assert_eq!(moved.symbol_token_url(), "http://x/data/symbol-token");
+        assert_eq!(moved.list_urls(), ["http://y/NSE_CM.csv"]);
+        assert_eq!(moved.index_map_url(), "http://y/index_hsm_mapping.json");
     }
 
     #[test]
@@ -225,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_schema_has_every_setting_and_its_default() {
-        let schema: Value = serde_json::from_str(include_str!("../config.schema.json")).unwrap();
+        let schema: Value = serde_json::from_str(Config::schema()).unwrap();
         let properties = schema["properties"].as_object().unwrap();
         let refused = check(r#"{"no_such":1}"#).unwrap_err();
         for name in properties.keys() {
@@ -240,15 +197,17 @@ mod tests {
             ("instruments_url", defaults.instruments_url.into()),
             ("lists", defaults.lists.into()),
             ("batch_size", defaults.batch_size.into()),
-            ("batch_interval_ms", defaults.batch_interval_ms.into()),
+            ("batch_interval_ms", defaults.batch_interval.into()),
             ("depth_50", defaults.depth_50.into()),
+            ("symbol_tokens", "broker".into()),
+            ("outdated_list", "refuse".into()),
         ] {
             assert_eq!(properties[name]["default"], value, "{name}");
         }
         for (name, value) in [
-            ("heartbeat_seconds", defaults.heartbeat_seconds),
-            ("stall_seconds", defaults.stall_seconds),
-            ("snapshot_seconds", defaults.snapshot_seconds),
+            ("heartbeat_seconds", defaults.heartbeat),
+            ("stall_seconds", defaults.stall),
+            ("snapshot_seconds", defaults.snapshot_limit),
         ] {
             assert_eq!(properties[name]["default"].as_f64(), Some(value), "{name}");
         }

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use adapter_sdk::{AdapterError, net::Http};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::{auth::Keys, topic::Fytoken};
+use crate::{auth::Keys, directory::SymbolTokens, topic::Fytoken};
 
 /// Most symbols in one request.
-pub(crate) const MAX_SYMBOLS: usize = 500;
+const MAX_SYMBOLS: usize = 500;
 
 /// Longest answer that is read, in bytes. For 500 symbols it has some 25 KB.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
@@ -20,14 +20,11 @@ const MAX_ANSWER_BYTES: usize = 1 << 20;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the broker is left alone after a request that failed.
-pub(crate) const PAUSE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_mins(1);
 
-/// What the broker says of symbols.
+/// What the broker says of symbols: their numbers, or that it does not know them.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Converted {
-    valid: BTreeMap<String, Fytoken>,
-    invalid: Vec<String>,
-}
+pub(crate) struct Converted(BTreeMap<String, Option<Fytoken>>);
 
 /// What the broker and its list say of one symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,19 +43,23 @@ pub(crate) enum Verdict {
 struct Answer {
     s: String,
     #[serde(default, rename = "validSymbol")]
-    valid: BTreeMap<String, serde_json::Value>,
+    valid: BTreeMap<String, Value>,
     #[serde(default, rename = "invalidSymbol")]
-    invalid: Vec<serde_json::Value>,
+    invalid: Vec<Value>,
+}
+
+/// Asks for what waits for its number.
+pub(crate) fn questions(http: &Http, url: String, keys: &Keys) -> SymbolTokens {
+    let (http, keys) = (http.clone(), keys.clone());
+    SymbolTokens::new(MAX_SYMBOLS, PAUSE, move |asked| {
+        let tickers = asked.iter().map(|listed| listed.ticker.clone()).collect();
+        ask(http.clone(), url.clone(), keys.clone(), tickers)
+    })
 }
 
 /// Asks for at most [`MAX_SYMBOLS`] symbols. A request whose turn does not come, since the broker has asked for a pause, is
 /// given up like one without an answer.
-pub(crate) async fn ask(
-    http: Http,
-    url: String,
-    keys: Keys,
-    tickers: Vec<String>,
-) -> Result<Converted, AdapterError> {
+async fn ask(http: Http, url: String, keys: Keys, tickers: Vec<String>) -> Result<Converted, AdapterError> {
     let asked = async {
         let request = keys.sign(http.post(&url)).json(&json!({ "symbols": tickers }));
         let response = request.send().await?;
@@ -82,23 +83,24 @@ fn read(answer: Answer) -> Result<Converted, AdapterError> {
     // By name, since they come in another order than they were asked for.
     let valid = answer.valid.into_iter().filter_map(|(ticker, number)| {
         let fytoken = match &number {
-            serde_json::Value::String(text) => Fytoken::parse(text),
-            serde_json::Value::Number(number) => Fytoken::parse(&number.to_string()),
+            Value::String(text) => Fytoken::parse(text),
+            Value::Number(number) => Fytoken::parse(&number.to_string()),
             _ => None,
         };
-        Some((ticker, fytoken?))
+        Some((ticker, Some(fytoken?)))
     });
-    let invalid = answer.invalid.iter().filter_map(|ticker| ticker.as_str().map(str::to_owned));
-    Ok(Converted { valid: valid.collect(), invalid: invalid.collect() })
+    let invalid = answer.invalid.iter().filter_map(|ticker| Some((ticker.as_str()?.to_owned(), None)));
+    // What is both has its number.
+    Ok(Converted(invalid.chain(valid).collect()))
 }
 
 impl Converted {
     /// What becomes of a symbol that the list has under this number.
     pub(crate) fn verdict(&self, ticker: &str, listed: Fytoken) -> Verdict {
-        match self.valid.get(ticker) {
-            Some(fytoken) if fytoken.is_akin(listed) => Verdict::Use(*fytoken),
-            Some(_) => Verdict::Contradiction,
-            None if self.invalid.iter().any(|invalid| invalid == ticker) => Verdict::Unknown,
+        match self.0.get(ticker) {
+            Some(Some(fytoken)) if fytoken.is_akin(listed) => Verdict::Use(*fytoken),
+            Some(Some(_)) => Verdict::Contradiction,
+            Some(None) => Verdict::Unknown,
             None => Verdict::Unsaid,
         }
     }
@@ -107,9 +109,7 @@ impl Converted {
 #[cfg(test)]
 impl Converted {
     pub(crate) fn of(valid: &[(&str, &str)]) -> Self {
-        let valid =
-            valid.iter().map(|(ticker, fytoken)| ((*ticker).to_owned(), Fytoken::parse(fytoken).unwrap()));
-        Self { valid: valid.collect(), invalid: Vec::new() }
+        Self(valid.iter().map(|(ticker, number)| ((*ticker).to_owned(), Fytoken::parse(number))).collect())
     }
 }
 

@@ -5,53 +5,41 @@ use adapter_sdk::{
     read::{self, Sign},
 };
 
-use crate::state::{Instrument, Values};
+use crate::state::{Instrument, Values, feed_time};
 
 /// Levels on each side of a book of the data socket.
 pub const LEVELS: usize = 5;
 
-/// Places of `sf`.
-mod scrip {
-    pub(super) const LTP: usize = 0;
-    pub(super) const VOLUME: usize = 1;
-    pub(super) const LAST_TRADE_TIME: usize = 2;
-    pub(super) const FEED_TIME: usize = 3;
-    pub(super) const BID_SIZE: usize = 4;
-    pub(super) const ASK_SIZE: usize = 5;
-    pub(super) const BID_PRICE: usize = 6;
-    pub(super) const ASK_PRICE: usize = 7;
-    pub(super) const LAST_QUANTITY: usize = 8;
-    pub(super) const TOTAL_BUY: usize = 9;
-    pub(super) const TOTAL_SELL: usize = 10;
-    pub(super) const AVERAGE: usize = 11;
-    pub(super) const OI: usize = 12;
-    pub(super) const LOW: usize = 13;
-    pub(super) const HIGH: usize = 14;
-    pub(super) const LOWER_CIRCUIT: usize = 17;
-    pub(super) const UPPER_CIRCUIT: usize = 18;
-    pub(super) const OPEN: usize = 19;
-    pub(super) const PREV_CLOSE: usize = 20;
-}
+type PriceAt = (usize, fn(Tick, Price) -> Tick);
+type CountAt = (usize, fn(Tick, i64) -> Tick);
+
+/// Places of `sf`. Those of a best bid and ask are a price and its size.
+const LTP: usize = 0;
+const SCRIP_PRICES: [PriceAt; 8] = [
+    (LTP, Tick::ltp),
+    (19, Tick::open),
+    (14, Tick::high),
+    (13, Tick::low),
+    (20, Tick::close),
+    (11, Tick::average_price),
+    (17, Tick::lower_circuit),
+    (18, Tick::upper_circuit),
+];
+const SCRIP_COUNTS: [CountAt; 3] =
+    [(1, Tick::volume), (9, Tick::total_buy_quantity), (10, Tick::total_sell_quantity)];
+const BEST: [(PriceAt, CountAt); 2] =
+    [((6, Tick::bid_price), (4, Tick::bid_size)), ((7, Tick::ask_price), (5, Tick::ask_size))];
+const LAST_QUANTITY: usize = 8;
+const OI: usize = 12;
+const LAST_TRADE_TIME: usize = 2;
 
 /// Places of `if`.
-mod index {
-    pub(super) const LTP: usize = 0;
-    pub(super) const PREV_CLOSE: usize = 1;
-    pub(super) const FEED_TIME: usize = 2;
-    pub(super) const HIGH: usize = 3;
-    pub(super) const LOW: usize = 4;
-    pub(super) const OPEN: usize = 5;
-}
+const INDEX_PRICES: [PriceAt; 5] =
+    [(LTP, Tick::ltp), (5, Tick::open), (3, Tick::high), (4, Tick::low), (1, Tick::close)];
 
-/// Places of `dp`: for each level a price, a quantity and a number of orders.
-mod book {
-    pub(super) const BID_PRICE: usize = 0;
-    pub(super) const ASK_PRICE: usize = 5;
-    pub(super) const BID_SIZE: usize = 10;
-    pub(super) const ASK_SIZE: usize = 15;
-    pub(super) const BID_ORDERS: usize = 20;
-    pub(super) const ASK_ORDERS: usize = 25;
-}
+/// Places of `dp`, of the first level of a side: price, quantity and number of orders. Those of the other levels follow.
+const BIDS: [usize; 3] = [0, 10, 20];
+const ASKS: [usize; 3] = [5, 15, 25];
 
 /// Why values are no tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,7 +109,7 @@ impl Prices {
 /// When the broker's decimal places cannot be.
 pub fn last_price(instrument: &Instrument) -> Result<Option<Price>, DecodeError> {
     let Some(values) = instrument.prices() else { return Ok(None) };
-    Ok(Prices::of(instrument, values)?.at(values, scrip::LTP))
+    Ok(Prices::of(instrument, values)?.at(values, LTP))
 }
 
 /// Everything but the book, under a number of the host. Zero is a volume, a total or open interest, before the opening too;
@@ -131,8 +119,8 @@ pub fn last_price(instrument: &Instrument) -> Result<Option<Price>, DecodeError>
 /// When the broker's decimal places cannot be.
 pub fn quote(instrument: &Instrument, number: u32) -> Result<Tick, DecodeError> {
     let tick = values(instrument, number)?;
-    let place = if instrument.topic().is_index() { index::FEED_TIME } else { scrip::FEED_TIME };
-    Ok(match instrument.prices().and_then(|values| time(values, place)) {
+    let at = instrument.prices().zip(feed_time(instrument.topic().prices()));
+    Ok(match at.and_then(|(values, place)| time(values, place)) {
         Some(at) => tick.exchange_ts_ns(at),
         None => tick,
     })
@@ -147,68 +135,29 @@ pub fn values(instrument: &Instrument, number: u32) -> Result<Tick, DecodeError>
     let Some(values) = instrument.prices() else { return Ok(tick) };
     let prices = Prices::of(instrument, values)?;
     if instrument.topic().is_index() {
-        Ok(index_quote(values, prices, tick))
-    } else {
-        Ok(scrip_quote(values, prices, tick, instrument.topic().segment().is_cash()))
+        return Ok(with_prices(values, prices, &INDEX_PRICES, tick));
     }
-}
-
-fn index_quote(values: &Values, prices: Prices, tick: Tick) -> Tick {
-    let places: [(_, fn(Tick, Price) -> Tick); 5] = [
-        (index::LTP, Tick::ltp),
-        (index::OPEN, Tick::open),
-        (index::HIGH, Tick::high),
-        (index::LOW, Tick::low),
-        (index::PREV_CLOSE, Tick::close),
-    ];
-    with_prices(values, prices, &places, tick)
-}
-
-fn scrip_quote(values: &Values, prices: Prices, mut tick: Tick, is_cash: bool) -> Tick {
-    let places: [(_, fn(Tick, Price) -> Tick); 8] = [
-        (scrip::LTP, Tick::ltp),
-        (scrip::OPEN, Tick::open),
-        (scrip::HIGH, Tick::high),
-        (scrip::LOW, Tick::low),
-        (scrip::PREV_CLOSE, Tick::close),
-        (scrip::AVERAGE, Tick::average_price),
-        (scrip::LOWER_CIRCUIT, Tick::lower_circuit),
-        (scrip::UPPER_CIRCUIT, Tick::upper_circuit),
-    ];
-    let counts: [(_, fn(Tick, i64) -> Tick); 3] = [
-        (scrip::VOLUME, Tick::volume),
-        (scrip::TOTAL_BUY, Tick::total_buy_quantity),
-        (scrip::TOTAL_SELL, Tick::total_sell_quantity),
-    ];
-    tick = with_prices(values, prices, &places, tick);
-    for (place, set) in counts {
-        tick = with_count(values, place, set, tick);
+    let mut tick = with_prices(values, prices, &SCRIP_PRICES, tick);
+    for at in SCRIP_COUNTS {
+        tick = with_count(values, at, tick);
     }
-    if let Some(price) = prices.at(values, scrip::BID_PRICE) {
-        tick = with_count(values, scrip::BID_SIZE, Tick::bid_size, tick.bid_price(price));
+    for ((place, set), size) in BEST {
+        if let Some(price) = prices.at(values, place) {
+            tick = with_count(values, size, set(tick, price));
+        }
     }
-    if let Some(price) = prices.at(values, scrip::ASK_PRICE) {
-        tick = with_count(values, scrip::ASK_SIZE, Tick::ask_size, tick.ask_price(price));
-    }
-    if values.get(scrip::LAST_QUANTITY).is_some_and(|raw| raw != 0) {
-        tick = with_count(values, scrip::LAST_QUANTITY, Tick::last_quantity, tick);
+    let is_there = |place| values.get(place).is_some_and(|raw| raw != 0);
+    if is_there(LAST_QUANTITY) {
+        tick = with_count(values, (LAST_QUANTITY, Tick::last_quantity), tick);
     }
     // Shares have no open interest of their own; their place for it is filled with zero.
-    if !is_cash || values.get(scrip::OI).is_some_and(|raw| raw != 0) {
-        tick = with_count(values, scrip::OI, Tick::oi, tick);
+    if !instrument.topic().segment().is_cash() || is_there(OI) {
+        tick = with_count(values, (OI, Tick::oi), tick);
     }
-    if let Some(at) = time(values, scrip::LAST_TRADE_TIME) {
-        tick = tick.last_trade_ts_ns(at);
-    }
-    tick
+    Ok(time(values, LAST_TRADE_TIME).map_or(tick, |at| tick.last_trade_ts_ns(at)))
 }
 
-fn with_prices(
-    values: &Values,
-    prices: Prices,
-    places: &[(usize, fn(Tick, Price) -> Tick)],
-    mut tick: Tick,
-) -> Tick {
+fn with_prices(values: &Values, prices: Prices, places: &[PriceAt], mut tick: Tick) -> Tick {
     for (place, set) in places {
         if let Some(price) = prices.at(values, *place) {
             tick = set(tick, price);
@@ -217,7 +166,7 @@ fn with_prices(
     tick
 }
 
-fn with_count(values: &Values, place: usize, set: fn(Tick, i64) -> Tick, tick: Tick) -> Tick {
+fn with_count(values: &Values, (place, set): CountAt, tick: Tick) -> Tick {
     values.get(place).and_then(count).map_or(tick, |count| set(tick, count))
 }
 
@@ -231,12 +180,8 @@ pub fn book(instrument: &Instrument) -> Result<Option<Book>, DecodeError> {
     let Some(values) = instrument.book().filter(|values| !values.is_empty()) else { return Ok(None) };
     let prices = Prices::of(instrument, values)?;
     let mut book = Book::new();
-    let (bids, asks) = (
-        [book::BID_PRICE, book::BID_SIZE, book::BID_ORDERS],
-        [book::ASK_PRICE, book::ASK_SIZE, book::ASK_ORDERS],
-    );
-    side(values, prices, bids).for_each(|level| book.push_buy(level));
-    side(values, prices, asks).for_each(|level| book.push_sell(level));
+    side(values, prices, BIDS).for_each(|level| book.push_buy(level));
+    side(values, prices, ASKS).for_each(|level| book.push_sell(level));
     Ok(Some(book))
 }
 

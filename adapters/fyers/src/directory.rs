@@ -1,25 +1,25 @@
-//! From what clients call an instrument to the topic that brings it.
+//! From what clients call an instrument to the topic that brings it: by the list, and by what the broker says besides.
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
-use adapter_sdk::{Refusal, Subscription, tracing::warn};
+use adapter_sdk::{
+    Refusal, Subscription,
+    session::{Live, Questions},
+    tracing::warn,
+};
 use rustc_hash::FxHashMap;
+use tokio::time::Instant;
 
 use crate::{
     convert::{Converted, Verdict},
     indices::Indices,
     instruments::Instruments,
+    session::FyersFeed,
     topic::{Fytoken, Topic},
 };
 
-/// Where an instrument is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Its topic.
-    Topic(Topic),
-    /// The broker is to be asked for it first.
-    Ask(Listed),
-}
+/// Most answers of the broker that are remembered. Whoever asks for more of them asks again.
+const MAX_REMEMBERED: usize = 50_000;
 
 /// An instrument as the list has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,61 +29,95 @@ pub(crate) struct Listed {
     pub(crate) ticker: String,
 }
 
-/// Most answers of the broker that are remembered. Whoever asks for more of them asks again.
-const MAX_REMEMBERED: usize = 50_000;
+/// What is wanted under a number of the host.
+#[derive(Debug)]
+struct Known {
+    listed: Listed,
+    topic: Option<Topic>,
+}
 
-/// The present list, and what the broker has said besides on this connection. On the next one it is asked anew: numbers may
-/// have changed while this side was away.
+/// The numbers of symbols, as the broker is asked for them.
+pub(crate) type SymbolTokens = Questions<Listed, Converted>;
+
+/// What the broker has said besides its list on this connection. On the next one it is asked anew: numbers may have changed
+/// while this side was away.
 #[derive(Debug)]
 pub(crate) struct Directory {
-    list: Arc<Instruments>,
     indices: Rc<Indices>,
+    /// None when the list's word is enough.
+    questions: Option<SymbolTokens>,
     said: FxHashMap<Fytoken, Verdict>,
     /// Whether the broker has another number for anything than the list has: then the list's numbers may be those of other
     /// instruments by now, and are not used alone any more.
     is_doubtful: bool,
-    /// Whether the broker is asked at all.
-    asks: bool,
+    /// By number of the host. What is wanted no more goes when there is much of it.
+    known: FxHashMap<u32, Known>,
+    tidy_above: usize,
+}
+
+/// What the list says of an instrument.
+fn listed(list: &Instruments, wanted: &Subscription) -> Result<Listed, Refusal> {
+    let fytoken = list.find(&wanted.exchange, &wanted.symbol)?;
+    let nowhere = || Refusal::not_found(&wanted.exchange, &wanted.symbol);
+    let (exchange, symbol) = list.own_name(fytoken).ok_or_else(nowhere)?;
+    Ok(Listed { fytoken, ticker: format!("{exchange}:{symbol}") })
 }
 
 impl Directory {
-    pub(crate) fn new(list: Arc<Instruments>, indices: Rc<Indices>, asks: bool) -> Self {
-        Self { list, indices, said: FxHashMap::default(), is_doubtful: false, asks }
+    pub(crate) fn new(indices: Rc<Indices>, questions: Option<SymbolTokens>) -> Self {
+        Self {
+            indices,
+            questions,
+            said: FxHashMap::default(),
+            is_doubtful: false,
+            known: FxHashMap::default(),
+            tidy_above: 0,
+        }
     }
 
-    /// Another list is in force.
-    pub(crate) fn renew(&mut self, list: Arc<Instruments>) {
-        self.list = list;
+    /// Another list is in force. What it has under the same number and symbol goes on; of everything else nothing was said.
+    pub(crate) fn begin_list(&mut self) {
+        if let Some(questions) = &mut self.questions {
+            questions.forget();
+        }
         self.said.clear();
         self.is_doubtful = false;
     }
 
-    /// What the list says of an instrument.
-    ///
-    /// # Errors
-    /// When there is none, or it has expired.
-    pub(crate) fn listed(&self, wanted: &Subscription) -> Result<Listed, Refusal> {
-        let fytoken = self.list.find(&wanted.exchange, &wanted.symbol)?;
-        let ticker =
-            self.list.ticker(fytoken).ok_or_else(|| Refusal::not_found(&wanted.exchange, &wanted.symbol))?;
-        Ok(Listed { fytoken, ticker })
+    /// Whether the broker is to be asked where an instrument is. Another mode is no reason to ask again, and neither is another
+    /// list that says the same of it. Indices have names, not numbers, which nobody has to be asked for.
+    pub(crate) fn must_ask(&mut self, list: &Instruments, wanted: &Subscription) -> bool {
+        let Ok(listed) = listed(list, wanted) else {
+            self.known.remove(&wanted.instrument);
+            return false;
+        };
+        let is_said = self.said.contains_key(&listed.fytoken) || wanted.exchange.ends_with("_INDEX");
+        let is_placed = match self.known.get(&wanted.instrument) {
+            Some(known) if known.listed == listed => known.topic.is_some(),
+            _ => {
+                self.known.insert(wanted.instrument, Known { listed, topic: None });
+                false
+            }
+        };
+        !is_placed && !is_said && self.questions.as_ref().is_some_and(Questions::is_open)
     }
 
-    /// Where an instrument is. When `is_urgent` the list is enough.
+    /// Where an instrument is, by the list where the broker has said nothing.
     ///
     /// # Errors
     /// When it has no topic, or the broker does not agree that it has this one.
-    pub(crate) fn place(&self, wanted: &Subscription, is_urgent: bool) -> Result<Place, Refusal> {
-        let listed = self.listed(wanted)?;
+    pub(crate) fn find(&self, list: &Instruments, wanted: &Subscription) -> Result<Topic, Refusal> {
+        if let Some(topic) = self.known.get(&wanted.instrument).and_then(|known| known.topic) {
+            return Ok(topic);
+        }
+        let listed = listed(list, wanted)?;
         let nowhere = || Refusal::not_found(&wanted.exchange, &wanted.symbol);
         if wanted.exchange.ends_with("_INDEX") {
-            // Indices have names, not numbers, which nobody has to be asked for.
-            return self.indices.topic(&listed.ticker).map(Place::Topic).ok_or_else(nowhere);
+            return self.indices.topic(&listed.ticker).ok_or_else(nowhere);
         }
         let fytoken = match self.said.get(&listed.fytoken).copied() {
             Some(Verdict::Use(fytoken)) => fytoken,
             Some(Verdict::Unknown) => return Err(nowhere()),
-            None if self.asks && !is_urgent => return Ok(Place::Ask(listed)),
             None | Some(Verdict::Unsaid) if !self.is_doubtful => listed.fytoken,
             None | Some(Verdict::Unsaid | Verdict::Contradiction) => {
                 return Err(Refusal::Refused(format!(
@@ -92,11 +126,50 @@ impl Directory {
                 )));
             }
         };
-        fytoken.topic().map(Place::Topic).ok_or_else(nowhere)
+        fytoken.topic().ok_or_else(nowhere)
+    }
+
+    /// Notes where an instrument is now. Gives the broker's symbol of it, and whether it is new there.
+    pub(crate) fn placed(&mut self, instrument: u32, topic: Topic) -> (&str, bool) {
+        let Some(known) = self.known.get_mut(&instrument) else { return ("", true) };
+        let is_new = known.topic.replace(topic) != Some(topic);
+        (&known.listed.ticker, is_new)
+    }
+
+    /// An instrument is there no more.
+    pub(crate) fn release(&mut self, instrument: u32) {
+        if let Some(known) = self.known.get_mut(&instrument) {
+            known.topic = None;
+        }
+    }
+
+    /// Waits for the broker's answer; for ever when it was not asked.
+    pub(crate) async fn wait(&mut self) {
+        match &mut self.questions {
+            Some(questions) => questions.wait().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes the broker's answer, and asks for what waits.
+    pub(crate) fn advance(&mut self, now: Instant, live: &mut Live<FyersFeed>) {
+        if self.known.len() > self.tidy_above {
+            self.known.retain(|instrument, _| live.wanted(*instrument).is_some());
+            self.tidy_above = self.known.len() * 2 + 64;
+        }
+        if let Some((asked, converted)) = self.questions.as_mut().and_then(|questions| questions.answer(now))
+        {
+            self.learn(&asked, &converted);
+        }
+        let Self { questions: Some(questions), known, said, .. } = self else { return };
+        questions.ask(now, live, |wanted| {
+            let listed = &known.get(&wanted.instrument)?.listed;
+            (!said.contains_key(&listed.fytoken)).then(|| listed.clone())
+        });
     }
 
     /// Remembers what the broker said of these.
-    pub(crate) fn learn(&mut self, asked: &[Listed], converted: &Converted) {
+    fn learn(&mut self, asked: &[Listed], converted: &Converted) {
         if self.said.len() >= MAX_REMEMBERED {
             self.said.clear();
         }
@@ -118,6 +191,8 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use adapter_sdk::Mode;
 
     use super::*;
@@ -135,29 +210,34 @@ mod tests {
         Subscription { instrument: 1, exchange, symbol, mode: Mode::Ltp, depth: 0 }
     }
 
-    fn directory(asks: bool) -> Directory {
-        let list = Arc::new(Instruments::load([LIST.as_bytes()]).unwrap());
-        Directory::new(list, Rc::new(Indices::bundled()), asks)
+    fn list() -> Instruments {
+        Instruments::parse_all([LIST.as_bytes()]).unwrap()
     }
 
-    fn topic(place: Result<Place, Refusal>) -> String {
-        match place {
-            Ok(Place::Topic(topic)) => topic.of(topic.prices()),
+    fn directory(asks: bool) -> Directory {
+        let questions = SymbolTokens::new(500, Duration::ZERO, |_| std::future::pending());
+        Directory::new(Rc::new(Indices::bundled()), asks.then_some(questions))
+    }
+
+    fn topic(directory: &Directory, exchange: &str, symbol: &str) -> String {
+        match directory.find(&list(), &wanted(exchange, symbol)) {
+            Ok(topic) => topic.of(topic.prices()),
             other => format!("{other:?}"),
         }
     }
 
     #[test]
     fn without_asking_the_list_says_it() {
-        let directory = directory(false);
-        assert_eq!(topic(directory.place(&wanted("NSE", "SBIN"), false)), "sf|nse_cm|3045");
-        assert_eq!(topic(directory.place(&wanted("NSE_INDEX", "NIFTY"), false)), "if|nse_cm|Nifty 50");
+        let mut directory = directory(false);
+        assert!(!directory.must_ask(&list(), &wanted("NSE", "SBIN")));
+        assert_eq!(topic(&directory, "NSE", "SBIN"), "sf|nse_cm|3045");
+        assert_eq!(topic(&directory, "NSE_INDEX", "NIFTY"), "if|nse_cm|Nifty 50");
         for (exchange, symbol, said) in [
             ("NSE", "NIFTY", "not found"),
             ("NFO", "NIFTY30SEP25FUT", "has expired"),
             ("BSE", "SBIN", "not found"),
         ] {
-            assert!(topic(directory.place(&wanted(exchange, symbol), false)).contains(said), "{symbol}");
+            assert!(topic(&directory, exchange, symbol).contains(said), "{symbol}");
         }
     }
 
@@ -165,18 +245,29 @@ mod tests {
     fn the_broker_is_asked_once_and_of_indices_never() {
         let mut directory = directory(true);
         let (sbin, infy) = (wanted("NSE", "SBIN"), wanted("NSE", "INFY"));
-        assert_eq!(topic(directory.place(&wanted("NSE_INDEX", "NIFTY"), false)), "if|nse_cm|Nifty 50");
-        let Ok(Place::Ask(listed)) = directory.place(&sbin, false) else { panic!("nobody asks") };
-        assert_eq!(listed.ticker, "NSE:SBIN-EQ");
-        assert_eq!(topic(directory.place(&sbin, true)), "sf|nse_cm|3045");
+        assert!(!directory.must_ask(&list(), &wanted("NSE_INDEX", "NIFTY")));
+        assert_eq!(topic(&directory, "NSE_INDEX", "NIFTY"), "if|nse_cm|Nifty 50");
+        assert!(directory.must_ask(&list(), &sbin), "nobody asks");
+        let asked = [&sbin, &infy].map(|wanted| listed(&list(), wanted).unwrap());
+        assert_eq!(asked[0].ticker, "NSE:SBIN-EQ");
+        assert_eq!(topic(&directory, "NSE", "SBIN"), "sf|nse_cm|3045");
         let said = Converted::of(&[("NSE:SBIN-EQ", "10100000003046"), ("NSE:INFY-EQ", "101126092900001")]);
-        directory.learn(&[listed, directory.listed(&infy).unwrap()], &said);
-        assert_eq!(topic(directory.place(&sbin, false)), "sf|nse_cm|3046");
-        assert!(topic(directory.place(&infy, true)).contains("disagree"), "another segment cannot be it");
+        directory.learn(&asked, &said);
+        assert!(!directory.must_ask(&list(), &sbin));
+        assert_eq!(topic(&directory, "NSE", "SBIN"), "sf|nse_cm|3046");
+        assert!(topic(&directory, "NSE", "INFY").contains("disagree"), "another segment cannot be it");
         // A list that is wrong once is not believed alone.
-        assert!(topic(directory.place(&wanted("NSE", "TCS"), true)).contains("disagree"));
+        assert!(topic(&directory, "NSE", "TCS").contains("disagree"));
         // Another list, and nothing is known of it.
-        directory.renew(Arc::new(Instruments::load([LIST.as_bytes()]).unwrap()));
-        assert!(matches!(directory.place(&sbin, false), Ok(Place::Ask(_))));
+        directory.begin_list();
+        assert!(directory.must_ask(&list(), &sbin));
+        // What has a topic keeps it while the list says the same: in another mode, and by another list.
+        let place = directory.find(&list(), &sbin).unwrap();
+        assert_eq!(directory.placed(1, place), ("NSE:SBIN-EQ", true));
+        directory.begin_list();
+        assert!(!directory.must_ask(&list(), &sbin));
+        assert_eq!(directory.placed(1, place), ("NSE:SBIN-EQ", false));
+        directory.release(1);
+        assert!(directory.must_ask(&list(), &sbin));
     }
 }

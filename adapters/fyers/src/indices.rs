@@ -1,6 +1,7 @@
 //! What topics call indices. It is not their number, and not always what their symbol says.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{BufReader, Read as _},
     path::Path,
@@ -14,10 +15,7 @@ use adapter_sdk::{
     tracing::{info, warn},
 };
 use rustc_hash::{FxHashMap, FxHashSet};
-use serde::{
-    Deserialize,
-    de::{self, MapAccess, Visitor},
-};
+use serde_json::Value;
 
 use crate::{
     config::Settings,
@@ -29,10 +27,7 @@ use crate::{
 const BUNDLED: &str = include_str!("indices.txt");
 
 /// Longest list that is taken, in bytes. It has some 10 KB.
-const MAX_BYTES: u64 = 1 << 20;
-
-/// Most names that are taken.
-const MAX_NAMES: usize = 10_000;
+const MAX_BYTES: u64 = 256 << 10;
 
 /// Longest time for its download. A list that does not come is no reason to keep everything else waiting.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,10 +59,10 @@ impl Indices {
     pub fn read(path: &Path) -> Result<Self, AdapterError> {
         let file = File::open(path)
             .map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
-        let Names(names) = serde_json::from_reader(BufReader::new(file).take(MAX_BYTES))
+        let names: BTreeMap<String, Value> = serde_json::from_reader(BufReader::new(file).take(MAX_BYTES))
             .map_err(|_| AdapterError::protocol("the broker's list of indices is no list of names"))?;
         let mut indices: FxHashMap<Box<str>, Topic> =
-            names.iter().filter_map(|(ticker, name)| named(ticker, name)).collect();
+            names.iter().filter_map(|(ticker, name)| named(ticker, name.as_str()?)).collect();
         let taken: FxHashSet<Topic> = indices.values().copied().collect();
         for (ticker, topic) in bundled().filter(|(_, topic)| !taken.contains(topic)) {
             indices.entry(ticker).or_insert(topic);
@@ -103,35 +98,6 @@ fn segment(ticker: &str) -> Option<Segment> {
     }
 }
 
-/// A bounded object of texts; other values are left out.
-struct Names(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Self(Vec::new()))
-    }
-}
-
-impl<'de> Visitor<'de> for Names {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("names by symbol")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Self, A::Error> {
-        while let Some((ticker, name)) = members.next_entry::<String, serde_json::Value>()? {
-            if self.0.len() >= MAX_NAMES {
-                return Err(de::Error::custom("too many names"));
-            }
-            if let serde_json::Value::String(name) = name {
-                self.0.push((ticker, name));
-            }
-        }
-        Ok(self)
-    }
-}
-
 /// Keeps the broker's list, and renews it when a connection is made.
 #[derive(Debug)]
 pub(crate) struct IndexList {
@@ -142,7 +108,7 @@ pub(crate) struct IndexList {
 
 impl IndexList {
     pub(crate) fn new(http: Http, settings: &Settings) -> Self {
-        let url = settings.index_map_url.clone();
+        let url = settings.index_map_url();
         let file = InstrumentFile::new(settings.cache_dir.as_deref(), "fyers", &url);
         Self { http, url, file }
     }

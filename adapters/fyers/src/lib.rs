@@ -1,7 +1,7 @@
 //! Fyers, by way of its API version 3, as a Tickhost adapter.
 //!
 //! In the order of the data: [`instruments`], [`names`], [`indices`] and [`topic`] (what an instrument is called there) →
-//! `auth` and `login` (keys of the day) → `hsm` (the data socket that they open) → `directory`, `convert` and `requests`
+//! `auth` and `login` (keys of the day) → `hsm` (the log-in on the data socket) → `directory`, `convert` and `requests`
 //! (from what is wanted to what the broker is asked) → `session` (the connection that is up) → [`wire`] (frames) → [`state`]
 //! (what is known of each topic, pure) → [`decode`] (to ticks, pure). [`tbt`] is the broker's second socket, of fifty
 //! levels. `README.md` says what the broker demands, and where it errs.
@@ -48,10 +48,11 @@ pub mod wire;
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use adapter_sdk::{
-    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
+    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Refusal,
     Subscription,
-    instruments::{Access, ListSource, Master},
+    instruments::{Access, ListSource, Master, Sheet as _},
     net::{Http, RateLimit},
+    session::{Batches, Listed, Session},
 };
 
 use self::{
@@ -59,9 +60,10 @@ use self::{
     config::{Config, Settings, SymbolTokens},
     directory::Directory,
     indices::{IndexList, Indices},
-    instruments::Instruments,
-    session::Session,
-    topic::Segment,
+    instruments::{FyersList, Instruments},
+    session::FyersFeed,
+    tbt::socket::Fifty,
+    topic::{Fytoken, Segment},
 };
 
 /// Instruments on one connection. The broker allows 5,000 for an API key, and a book is a topic of its own.
@@ -76,6 +78,9 @@ const LEVELS: u16 = 5;
 /// The same of the second socket.
 const DEEP_LEVELS: u16 = 50;
 
+/// Longest wait for the answer to the log-in.
+const VERDICT_LIMIT: Duration = Duration::from_secs(15);
+
 /// REST requests per second. The broker allows an app 10, and 200 in a minute, whoever makes them.
 const REQUESTS_PER_SECOND: f64 = 2.0;
 
@@ -88,7 +93,7 @@ const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(3);
 /// One account's way to the broker.
 #[derive(Debug)]
 pub struct Fyers {
-    settings: Settings,
+    settings: Arc<Settings>,
     /// For what counts against the account's limit.
     http: Http,
     master: Arc<Master<Instruments>>,
@@ -98,29 +103,29 @@ pub struct Fyers {
 
 impl Adapter for Fyers {
     type Config = Config;
-    type Connection = Session;
+    type Connection = Session<FyersFeed>;
 
     fn manifest() -> Manifest {
         Manifest::new("fyers", env!("CARGO_PKG_VERSION"))
             .capabilities(&[Capability::Ltp, Capability::Quote, Capability::Depth, Capability::Login])
             .limits(SYMBOLS_PER_CONNECTION, CONNECTIONS)
             .backoff(Backoff { first: Duration::from_secs(1), ..Backoff::default() })
-            .config_schema(include_str!("../config.schema.json"))
+            .config_schema(Config::schema())
             .credentials_schema(include_str!("../credentials.schema.json"))
     }
 
     fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
-        let settings = config.check()?;
+        let settings = Arc::new(config.check()?);
         let http = settings.network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
         // Lists are public, and do not count.
         let public = settings.network.http(RateLimit::per_second(10.0));
         let source = ListSource {
             adapter: "fyers",
             cache_dir: settings.cache_dir.clone(),
-            urls: settings.list_urls.clone(),
+            urls: settings.list_urls(),
             // Each has a file of its own.
             segments: &[],
-            max_bytes: instruments::MAX_BYTES,
+            max_bytes: FyersList::MAX_BYTES,
             timeout: DOWNLOAD_TIMEOUT,
             renewed_at: LISTS_RENEWED_AT,
             outdated: settings.outdated_list,
@@ -136,17 +141,14 @@ impl Adapter for Fyers {
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
-        let Some(list) = self.master.list() else {
-            return Err(Refusal::Refused("The list of instruments is not there yet".to_owned()));
-        };
-        let fytoken = list
-            .find(&wanted.exchange, &wanted.symbol)
-            .map_err(|refusal| self.master.explain(&wanted.exchange, &wanted.symbol, refusal))?;
+        let found = self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
         // An index has no book.
-        if wanted.mode != Mode::Depth || wanted.exchange.ends_with("_INDEX") {
+        if wanted.exchange.ends_with("_INDEX") {
             return Ok(Grant { depth: 0 });
         }
-        let is_deep = self.settings.depth_50 && fytoken.segment().is_some_and(Segment::has_fifty_levels);
+        // What may come with the list of today is told apart by its exchange.
+        let segment = found.map_or_else(|| Segment::of_exchange(&wanted.exchange), Fytoken::segment);
+        let is_deep = self.settings.depth_50 && segment.is_some_and(Segment::has_fifty_levels);
         Ok(Grant::with_depth_up_to(wanted, if is_deep { DEEP_LEVELS } else { LEVELS }))
     }
 
@@ -158,16 +160,20 @@ impl Adapter for Fyers {
         Ok(())
     }
 
-    async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {
+    async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError> {
         let keys = Keys::read(credentials)?;
-        let list =
-            self.master.list().ok_or_else(|| AdapterError::network("there is no list of instruments yet"))?;
-        let opened = hsm::open(&self.settings, &keys).await?;
+        let listed = Listed::of(&self.master, Access::Public)?;
+        let socket = hsm::open(&self.settings).await?;
         let asks = self.settings.symbol_tokens == SymbolTokens::Broker;
-        let indices = Rc::clone(&self.indices.borrow());
-        let directory = Directory::new(list, indices, asks);
-        let renewal = self.master.renewal(Access::Public);
-        Ok(Session::new(opened, self.settings.clone(), self.http.clone(), keys, directory, renewal))
+        let questions = asks.then(|| convert::questions(&self.http, self.settings.symbol_token_url(), &keys));
+        let directory = Directory::new(Rc::clone(&self.indices.borrow()), questions);
+        let fifty = Fifty::of(&self.settings, &self.http, &keys);
+        let feed = FyersFeed::new(Arc::clone(&self.settings), keys, directory, fifty);
+        // A change is of two topics at most.
+        let batches = Batches::of(self.settings.batch_size / 2)
+            .every(self.settings.batch_interval)
+            .welcome_within(VERDICT_LIMIT);
+        Session::open(feed, socket, listed, batches).await
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {

@@ -2,7 +2,7 @@
 
 use adapter_sdk::{
     AdapterError, Credentials, Login,
-    login::copied,
+    login::{copied, missing},
     net::{Http, push_encoded},
 };
 use serde::Deserialize;
@@ -35,33 +35,23 @@ pub(crate) async fn step(
     let stored = filled("access_token").or_else(|| filled("auth_token"));
     let joined = stored.and_then(|token| token.split_once(':')).map(|(app, _)| app);
     let Some(app_id) = filled("app_id").or_else(|| filled("api_key")).or(joined) else {
-        return Ok(Login::ask(
-            "api_key",
-            "The App ID of your app on myapi.fyers.in, such as XXXXXXXXXX-100",
-            None,
-            false,
-        ));
+        let message = "The App ID of your app on myapi.fyers.in, such as XXXXXXXXXX-100";
+        return Ok(Login::ask("api_key", message, None, false));
     };
-    let Some(secret) = filled("api_secret") else {
-        return Ok(Login::ask("api_secret", "The Secret ID of the same app", None, true));
-    };
-    let Some(redirect_uri) = filled("redirect_uri") else {
-        return Ok(Login::ask(
-            "redirect_uri",
-            "The redirect URL of the same app, letter by letter",
-            None,
-            false,
-        ));
-    };
+    let wanted = [
+        ("api_secret", "The Secret ID of the same app", true),
+        ("redirect_uri", "The redirect URL of the same app, letter by letter", false),
+    ];
+    if let Some(question) = missing(fields, &wanted) {
+        return Ok(question);
+    }
+    let (secret, redirect_uri) =
+        (filled("api_secret").unwrap_or_default(), filled("redirect_uri").unwrap_or_default());
     let Some(answer) = filled("auth_code") else {
         let message = "Log in on this page. It leads to the address of your app; copy the whole address, or the auth_code \
                        in it. It works once, and for a few minutes";
-        return Ok(Login::ask(
-            "auth_code",
-            message,
-            Some(page(&settings.api_url, app_id, redirect_uri)),
-            true,
-        ));
+        let page = page(&settings.api_url, app_id, redirect_uri);
+        return Ok(Login::ask("auth_code", message, Some(page), true));
     };
     let access_token = exchange(http, settings, app_id, secret, auth_code(answer)?).await?;
     Ok(Login::done([

@@ -228,9 +228,9 @@ mod tests {
             )
             .unwrap();
         }
-        let list = Instruments::load([list.as_bytes()]).unwrap();
+        let list = Instruments::parse_all([list.as_bytes()]).unwrap();
         testing::assert_cash_names(|exchange, symbol| {
-            let (exchange, symbol) = list.name(list.fytoken(exchange, symbol)?)?;
+            let (exchange, symbol) = list.name(list.key(exchange, symbol)?)?;
             Some((exchange.to_owned(), symbol.to_owned()))
         });
     }

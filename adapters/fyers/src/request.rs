@@ -10,12 +10,12 @@ pub const MAX_TOPICS: usize = 1_000;
 pub const PING: [u8; 3] = [0, 1, 11];
 
 /// What is done with topics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
+    /// Send them no more. First, to make room.
+    Unsubscribe,
     /// Send them.
     Subscribe,
-    /// Send them no more.
-    Unsubscribe,
 }
 
 /// Channels of this adapter. The broker knows channels by number only; each has a mode.

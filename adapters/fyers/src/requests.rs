@@ -29,15 +29,6 @@ pub(crate) struct Batch {
     pub(crate) topics: Vec<Pair>,
 }
 
-/// What an answer came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Settled {
-    /// Nothing is to be done now.
-    Nothing,
-    /// One topic that cannot be had.
-    Refused(Pair),
-}
-
 /// A request without an answer.
 #[derive(Debug)]
 struct Sent {
@@ -83,8 +74,9 @@ impl Requests {
     }
 
     /// The broker answered a request to subscribe. Of one that was refused nobody knows which topic is meant: both halves
-    /// are asked for once more, until it stands alone. When there is no room for any of them, that would be a flood.
-    pub(crate) fn answered(&mut self, is_accepted: bool, is_full: bool, now: Instant) -> Vec<Settled> {
+    /// are asked for once more, until it stands alone. When there is no room for any of them, that would be a flood. Gives the
+    /// topics that cannot be had.
+    pub(crate) fn answered(&mut self, is_accepted: bool, is_full: bool, now: Instant) -> Vec<Pair> {
         self.answered_at = Some(now);
         let Some(Sent { mut batch, .. }) = self.unanswered.pop_front() else { return Vec::new() };
         if is_accepted {
@@ -92,12 +84,12 @@ impl Requests {
             return Vec::new();
         }
         if batch.topics.len() == 1 || is_full {
-            return batch.topics.into_iter().map(Settled::Refused).collect();
+            return batch.topics;
         }
         let rest = batch.topics.split_off(batch.topics.len() / 2);
         self.again.push_back(Batch { channel: batch.channel, topics: batch.topics });
         self.again.push_back(Batch { channel: batch.channel, topics: rest });
-        vec![Settled::Nothing]
+        Vec::new()
     }
 
     /// A part of a request that was refused, to be sent once more.
@@ -180,11 +172,7 @@ mod tests {
                 continue;
             };
             let is_accepted = !batch.topics.contains(&pair(37));
-            for settled in requests.answered(is_accepted, false, now) {
-                if let Settled::Refused(pair) = settled {
-                    refused.push(pair);
-                }
-            }
+            refused.extend(requests.answered(is_accepted, false, now));
         }
         assert_eq!(refused, [pair(37)]);
         assert!(messages < 16, "{messages}");
@@ -197,8 +185,8 @@ mod tests {
         let now = Instant::now();
         let mut requests = Requests::new(LIMIT);
         requests.sent(batch(0..3), now);
-        let settled = requests.answered(false, true, now);
-        assert_eq!(settled, [pair(0), pair(1), pair(2)].map(Settled::Refused));
+        let refused = requests.answered(false, true, now);
+        assert_eq!(refused, [pair(0), pair(1), pair(2)]);
         assert!(!requests.has_more());
     }
 

@@ -1,34 +1,33 @@
-//! A connection that is up: subscriptions in batches, records to ticks, symbols that the broker is asked for, a list of
-//! instruments that changes meanwhile, and a second socket beside it.
+//! A connection that is up: the data socket's frames, the symbols that the broker is asked for, and a second socket beside
+//! it.
 
 mod demand;
 mod publish;
 
-use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use adapter_sdk::{
-    AdapterError, Connection, Refusal, Subscription, TickSink,
-    instruments::Renewal,
-    net::{Http, Message, WebSocket},
-    plan::Plan,
+    AdapterError, Mode, Refusal, Subscription, TickSink,
+    net::Message,
+    plan::Change,
+    session::{Live, Protocol, Replan, Welcome},
     tracing::{debug, warn},
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use self::publish::Publisher;
 use crate::{
     auth::{self, Keys},
     config::Settings,
-    convert::{self, Converted},
-    directory::{Directory, Listed},
-    hsm::{self, Opened},
+    description::Layout,
+    directory::Directory,
+    hsm,
     instruments::Instruments,
-    request,
+    request::{self, Channel},
     requests::Requests,
-    state::Topics,
-    tbt::socket::{Event as FiftyEvent, Fifty},
+    tbt::socket::{Event, Fifty},
     topic::Topic,
-    wire::{Data, Frame, Request},
+    wire::{Data, Frame, LITE_VALUES, Request},
 };
 
 /// How long refusals are put down to the plan's limit after the broker has spoken of it.
@@ -41,205 +40,72 @@ const SYMBOL_LIMIT: i32 = 51_001;
 /// the usual heartbeat they have the pause of its own package, ten seconds.
 const PING_EVERY: f64 = 2.5;
 
-type Work = Pin<Box<dyn Future<Output = Result<Converted, AdapterError>>>>;
-
-/// A connection that is up.
-pub struct Session {
-    socket: WebSocket,
-    settings: Settings,
-    http: Http,
+/// Fyers' side of a connection.
+#[derive(Debug)]
+pub struct FyersFeed {
+    settings: Arc<Settings>,
     keys: Keys,
     directory: Directory,
-    renewal: Renewal<Instruments>,
-    /// Everything that is wanted, by number: what a name means may change with the list.
-    wanted: BTreeMap<u32, Wanted>,
-    plan: Plan<Topic>,
-    topics: Topics,
     requests: Requests,
     publisher: Publisher,
-    /// Instruments whose numbers the broker is to be asked for.
-    unasked: Vec<u32>,
-    asking: Option<(Vec<Listed>, Work)>,
-    /// Until when the broker is not asked, since it did not answer.
-    asks_not_before: Instant,
-    fifty: Option<Fifty>,
-    acknowledge_every: u32,
+    /// What the second socket has brought, and is to be followed.
+    news: Option<Event>,
+    /// Instruments that came to a topic, and may be told at once what is known of it.
+    joined: Vec<(u32, Topic)>,
+    /// What the broker said when it let this side in: every so many frames of data one is to be acknowledged, 0 for never; and
+    /// how records are to be read.
+    welcome: Option<(u32, Layout)>,
     /// Frames of data since the last one that was acknowledged.
     unacknowledged: u32,
-    lite_values: u8,
     ping_at: Instant,
-    batch_at: Instant,
+    /// When a part of a request that was refused may be sent again.
+    again_at: Instant,
     /// When the token of the day ends. Nobody knows what the broker sends after that.
     ends_at: Option<Instant>,
     full_until: Option<Instant>,
-    has_complained: bool,
 }
 
-/// An instrument that the host wants.
-#[derive(Clone, Debug)]
-struct Wanted {
-    subscription: Subscription,
-    /// What the list says that it is.
-    listed: Option<Listed>,
-}
-
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("wanted", &self.wanted.len()).finish_non_exhaustive()
-    }
-}
-
-/// What came first.
-enum Event {
-    Message(Message),
-    List(Arc<Instruments>),
-    Converted(Result<Converted, AdapterError>),
-    Fifty(FiftyEvent),
-    Time,
-}
-
-impl Session {
+impl FyersFeed {
     pub(crate) fn new(
-        opened: Opened,
-        settings: Settings,
-        http: Http,
+        settings: Arc<Settings>,
         keys: Keys,
         directory: Directory,
-        renewal: Renewal<Instruments>,
+        fifty: Option<Fifty>,
     ) -> Self {
         let now = Instant::now();
-        let authorization = keys.authorization().filter(|_| settings.depth_50);
-        if settings.depth_50 && authorization.is_none() {
-            warn!("Books of fifty levels need the app's ID: set api_key of the account");
-        }
         Self {
-            socket: opened.socket,
-            fifty: authorization.map(|both| Fifty::new(settings.clone(), http.clone(), both)),
-            requests: Requests::new(settings.snapshot_limit),
-            settings,
-            http,
             directory,
-            renewal,
-            wanted: BTreeMap::new(),
-            plan: Plan::new(),
-            topics: Topics::new(),
-            publisher: Publisher::default(),
-            unasked: Vec::new(),
-            asking: None,
-            asks_not_before: now,
-            acknowledge_every: opened.acknowledge_every,
+            requests: Requests::new(settings.snapshot_limit),
+            publisher: Publisher::new(fifty),
+            news: None,
+            joined: Vec::new(),
+            welcome: None,
             unacknowledged: 0,
-            lite_values: opened.layout.lite_values,
             ping_at: now,
-            batch_at: now,
+            again_at: now,
             ends_at: keys.lasts().map(|lasts| now + lasts),
             full_until: None,
-            has_complained: false,
+            settings,
             keys,
         }
     }
 
-    /// Does what is due, and says when to come back.
-    fn advance(&mut self, sink: &mut TickSink) -> Result<Instant, AdapterError> {
-        let now = Instant::now();
-        if self.ends_at.is_some_and(|at| at <= now) {
-            return Err(auth::ended());
-        }
-        if self.ping_at <= now {
-            self.socket.queue_binary(request::PING.as_slice());
-            self.ping_at = now + self.settings.heartbeat.mul_f64(PING_EVERY);
-        }
-        while let Some((batch, is_deaf)) = self.requests.ignored(now) {
-            if is_deaf && batch.topics.iter().all(|pair| self.is_silent(pair)) {
-                return Err(AdapterError::network("the broker does not answer requests any more"));
-            }
-            batch.topics.into_iter().for_each(|pair| self.check_silent(pair, sink));
-        }
-        for pair in self.requests.due(now) {
-            self.check_silent(pair, sink);
-        }
-        let overdue = self.fifty.as_mut().map(|fifty| fifty.overdue(now)).unwrap_or_default();
-        self.fall_back(&overdue, sink);
-        self.ask(now, sink);
-        if self.batch_at <= now && self.has_batch() {
-            self.send_batch(now);
-        }
-        let batch_at = self.has_batch().then_some(self.batch_at);
-        let fifty_at = self.fifty.as_ref().and_then(Fifty::wake_at);
-        let others = [batch_at, fifty_at, self.requests.wake_at(), self.ends_at];
-        Ok(others.into_iter().flatten().fold(self.ping_at, Instant::min))
-    }
-
-    /// Begins to ask the broker for the numbers of symbols, or does without when it did not answer a moment ago.
-    fn ask(&mut self, now: Instant, sink: &mut TickSink) {
-        if self.asking.is_some() || self.unasked.is_empty() {
-            return;
-        }
-        if now < self.asks_not_before {
-            let all = std::mem::take(&mut self.unasked);
-            all.into_iter().for_each(|instrument| self.place(instrument, true, sink));
-            return;
-        }
-        let count = self.unasked.len().min(convert::MAX_SYMBOLS);
-        let next: Vec<u32> = self.unasked.drain(..count).collect();
-        let mut asked: Vec<Listed> = Vec::with_capacity(next.len());
-        for instrument in next {
-            let listed = self.wanted.get(&instrument).and_then(|wanted| wanted.listed.clone());
-            asked.extend(listed.filter(|listed| !asked.contains(listed)));
-        }
-        if asked.is_empty() {
-            return;
-        }
-        let tickers = asked.iter().map(|listed| listed.ticker.clone()).collect();
-        let work = convert::ask(
-            self.http.clone(),
-            self.settings.symbol_token_url.clone(),
-            self.keys.clone(),
-            tickers,
-        );
-        self.asking = Some((asked, Box::pin(work)));
-    }
-
-    fn take_converted(&mut self, converted: Result<Converted, AdapterError>, sink: &mut TickSink) {
-        let Some((asked, _)) = self.asking.take() else { return };
-        let is_urgent = match converted {
-            Ok(converted) => {
-                self.directory.learn(&asked, &converted);
-                false
-            }
-            Err(error) => {
-                warn!(%error, symbols = asked.len(), "The broker does not say the numbers of symbols; its list does");
-                self.asks_not_before = Instant::now() + convert::PAUSE;
-                true
-            }
-        };
-        let waiting: Vec<u32> = self
-            .wanted
-            .iter()
-            .filter(|(number, wanted)| {
-                self.plan.key(**number).is_none()
-                    && wanted.listed.as_ref().is_some_and(|listed| asked.contains(listed))
-            })
-            .map(|(number, _)| *number)
-            .collect();
-        waiting.into_iter().for_each(|instrument| self.place(instrument, is_urgent, sink));
-    }
-
-    fn take_frame(&mut self, message: &[u8], sink: &mut TickSink) -> Result<(), AdapterError> {
-        match Frame::parse(message, self.lite_values) {
-            Ok(Frame::Data(data)) => self.take_data(data, message.len(), sink),
-            Ok(Frame::Answer { request: Request::Subscribe, is_accepted }) => {
-                let now = Instant::now();
-                let is_full = self.full_until.is_some_and(|until| now < until);
-                let settled = self.requests.answered(is_accepted, is_full, now);
-                if !is_accepted {
-                    warn!(is_full, "The broker refused a request to subscribe");
-                }
-                self.take_settled(settled, sink);
-            }
+    fn take_frame(
+        &mut self,
+        message: &[u8],
+        live: &mut Live<Self>,
+        sink: &mut TickSink,
+    ) -> Result<(), AdapterError> {
+        let lite_values = self.welcome.map_or(LITE_VALUES, |(_, layout)| layout.lite_values);
+        match Frame::parse(message, lite_values) {
+            Ok(Frame::Data(data)) => self.take_data(data, message.len(), live, sink),
             Ok(Frame::Answer { request, is_accepted }) => {
                 if !is_accepted {
                     warn!(?request, "The broker refused a request");
+                }
+                if request == Request::Subscribe {
+                    let refused = self.requests.answered(is_accepted, self.is_full(), Instant::now());
+                    refused.into_iter().for_each(|pair| self.check_silent(pair, live, sink));
                 }
             }
             Ok(Frame::Custom { code, request, .. }) => {
@@ -259,140 +125,151 @@ impl Session {
                 return Err(AdapterError::auth("the broker took the log-in back"));
             }
             Ok(Frame::Verdict(_) | Frame::Other) => debug!("A frame that nobody needs"),
-            Err(error) => self.complain(&error, message.len(), sink),
+            Err(error) => live.undecodable("frame", &error, message.len(), sink),
         }
         Ok(())
     }
 
-    fn take_data(&mut self, data: Data<'_>, bytes: usize, sink: &mut TickSink) {
+    fn take_data(&mut self, data: Data<'_>, bytes: usize, live: &mut Live<Self>, sink: &mut TickSink) {
         self.unacknowledged += 1;
-        if self.acknowledge_every > 0 && self.unacknowledged >= self.acknowledge_every {
+        let every = self.welcome.map_or(0, |(every, _)| every);
+        if every > 0 && self.unacknowledged >= every {
             self.unacknowledged = 0;
-            self.socket.queue_binary(request::acknowledge(data.number));
+            live.send(request::acknowledge(data.number));
         }
-        let Self { plan, topics, publisher, fifty, .. } = self;
         let mut damage = None;
         for record in data.records {
             match record {
-                Ok(record) => publisher.take(&record, topics, plan, fifty.as_ref(), sink),
+                Ok(record) => self.publisher.take(&record, live, sink),
                 Err(error) => damage = Some(error),
             }
         }
-        publisher.flush(topics, plan, fifty.as_ref(), sink);
+        self.publisher.flush(live, sink);
         if let Some(error) = damage {
-            self.complain(&error, bytes, sink);
+            live.undecodable("record", &error, bytes, sink);
         }
     }
 
-    fn complain(&mut self, error: &dyn std::fmt::Display, bytes: usize, sink: &mut TickSink) {
-        sink.undecodable();
-        if !std::mem::replace(&mut self.has_complained, true) {
-            warn!(%error, bytes, "A message that makes no sense; more of them are only counted");
-        }
+    fn is_full(&self) -> bool {
+        self.full_until.is_some_and(|until| Instant::now() < until)
     }
 
-    fn take_fifty(&mut self, event: FiftyEvent, sink: &mut TickSink) {
-        let Some(fifty) = &mut self.fifty else { return };
-        match event {
-            FiftyEvent::Message(Message::Binary(bytes)) => {
-                let mut changed = std::mem::take(&mut self.publisher.changed);
-                changed.clear();
-                let is_fine = fifty.take(&bytes, &mut changed);
-                for topic in &changed {
-                    self.take_book(topic, sink);
-                }
-                self.publisher.changed = changed;
-                if !is_fine {
-                    self.complain(&"a book of fifty levels", bytes.len(), sink);
-                }
-            }
-            // Answers to heartbeats, and notices that say nothing of a book.
-            FiftyEvent::Message(Message::Text(_)) => {}
-            FiftyEvent::Lost => {
-                let topics = fifty.topics();
-                self.fall_back(&topics, sink);
+    /// Publishes what is known already to whom a second name has brought to a topic: the broker says nothing more before it
+    /// changes.
+    fn welcome_joined(&mut self, live: &mut Live<Self>, sink: &mut TickSink) {
+        for (instrument, topic) in self.joined.drain(..) {
+            let is_told = live.feed(&topic).is_some_and(|feed| {
+                let wanted = feed.instruments().iter().find(|(number, _)| *number == instrument);
+                wanted.is_some_and(|(_, mode)| feed.told() >= Some(*mode))
+            });
+            if is_told {
+                self.publisher.repeat(&topic, live, sink);
             }
         }
     }
 }
 
-impl Connection for Session {
-    async fn subscribe(&mut self, wanted: &[Subscription], sink: &mut TickSink) -> Result<(), AdapterError> {
-        for one in wanted {
-            let listed = self.wanted.get(&one.instrument).and_then(|known| known.listed.clone());
-            self.wanted.insert(one.instrument, Wanted { subscription: one.clone(), listed });
-            self.place(one.instrument, false, sink);
-        }
-        Ok(())
+impl Protocol for FyersFeed {
+    type Key = Topic;
+    type Asked = Mode;
+    type List = Instruments;
+
+    fn find(&self, list: &Instruments, wanted: &Subscription) -> Result<Topic, Refusal> {
+        self.directory.find(list, wanted)
     }
 
-    async fn unsubscribe(&mut self, instruments: &[u32]) -> Result<(), AdapterError> {
-        for instrument in instruments {
-            self.wanted.remove(instrument);
-            self.leave(*instrument);
-        }
-        Ok(())
+    fn must_ask(&mut self, list: &Instruments, wanted: &Subscription) -> bool {
+        self.directory.must_ask(list, wanted)
     }
 
-    async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
-        loop {
-            let wake_at = self.advance(sink)?;
-            let Self { socket, renewal, asking, fifty, .. } = self;
-            let converted = async {
-                match asking {
-                    Some((_, work)) => work.as_mut().await,
-                    None => std::future::pending().await,
-                }
-            };
-            let books = async {
-                match fifty {
-                    Some(fifty) => fifty.next().await,
-                    None => std::future::pending().await,
-                }
-            };
-            let event = tokio::select! {
-                biased;
-                list = renewal.next() => Event::List(list?),
-                converted = converted => Event::Converted(converted),
-                // Both sockets get their turn, however busy one of them is.
-                event = async {
-                    tokio::select! {
-                        message = socket.next() => message.map(Event::Message),
-                        event = books => Ok(Event::Fifty(event)),
-                    }
-                } => event?,
-                () = sleep_until(wake_at) => Event::Time,
-            };
-            match event {
-                Event::Message(Message::Binary(bytes)) => {
-                    self.take_frame(&bytes, sink)?;
-                    return Ok(());
-                }
-                Event::Message(Message::Text(_)) => debug!("A text where the broker sends none"),
-                Event::List(list) => self.take_list(list, sink),
-                Event::Converted(converted) => self.take_converted(converted, sink),
-                Event::Fifty(event) => {
-                    let is_packet = matches!(event, FiftyEvent::Message(Message::Binary(_)));
-                    self.take_fifty(event, sink);
-                    if is_packet {
-                        return Ok(());
-                    }
-                }
-                Event::Time => {}
+    fn ask(&mut self, wanted: &mut Subscription, topic: &Topic, sink: &mut TickSink) -> Mode {
+        let (ticker, is_new) = self.directory.placed(wanted.instrument, *topic);
+        if is_new {
+            self.joined.push((wanted.instrument, *topic));
+        }
+        self.publisher.settle(wanted, *topic, ticker, sink);
+        wanted.mode
+    }
+
+    fn requests(&mut self, changes: &[Change<Topic>]) -> Vec<Message> {
+        self.follow(changes, Instant::now())
+    }
+
+    fn has_room(&self) -> bool {
+        self.requests.has_room() && !self.requests.has_more()
+    }
+
+    fn hello(&mut self) -> Vec<Message> {
+        vec![request::authenticate(self.keys.hsm_key(), hsm::CLIENT).into()]
+    }
+
+    fn welcome(&mut self, message: &Message) -> Result<Welcome, AdapterError> {
+        self.welcome = hsm::verdict(message)?;
+        // Each channel has its mode before there is anything on it.
+        let modes = [Channel::Full, Channel::Lite].map(|channel| request::mode(channel).into()).into();
+        Ok(if self.welcome.is_some() { Welcome::Accepted(modes) } else { Welcome::Continue(Vec::new()) })
+    }
+
+    fn receive(
+        &mut self,
+        message: Message,
+        live: &mut Live<Self>,
+        sink: &mut TickSink,
+    ) -> Result<(), AdapterError> {
+        match message {
+            Message::Binary(bytes) => self.take_frame(&bytes, live, sink),
+            Message::Text(_) => {
+                debug!("A text where the broker sends none");
+                Ok(())
             }
         }
     }
 
-    async fn close(self) {
-        self.socket.close().await;
+    fn release(&mut self, instrument: u32, _last_of: Option<&Topic>) {
+        self.directory.release(instrument);
+        self.publisher.release(instrument);
     }
-}
 
-/// Why an instrument is not served although it exists.
-fn refusal(is_full: bool) -> Refusal {
-    if is_full {
-        Refusal::Capacity("The broker's plan allows no more symbols".to_owned())
-    } else {
-        Refusal::Refused("The broker does not send this instrument".to_owned())
+    fn list_changed(&mut self, _list: &Instruments, _is_repair: bool) -> Replan {
+        self.directory.begin_list();
+        Replan::Moved
+    }
+
+    async fn wait(&mut self) {
+        let Self { directory, publisher, news, .. } = self;
+        tokio::select! {
+            () = directory.wait() => {}
+            event = publisher.next_of_fifty() => *news = Some(event),
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let again_at = self.requests.has_more().then_some(self.again_at);
+        let others = [again_at, self.requests.wake_at(), self.publisher.wake_at(), self.ends_at];
+        Some(others.into_iter().flatten().fold(self.ping_at, Instant::min))
+    }
+
+    fn advance(
+        &mut self,
+        now: Instant,
+        live: &mut Live<Self>,
+        sink: &mut TickSink,
+    ) -> Result<(), AdapterError> {
+        if self.ends_at.is_some_and(|at| at <= now) {
+            return Err(auth::ended());
+        }
+        if self.ping_at <= now {
+            live.send(request::PING.to_vec());
+            self.ping_at = now + self.settings.heartbeat().mul_f64(PING_EVERY);
+        }
+        self.settle_requests(now, live, sink)?;
+        self.directory.advance(now, live);
+        self.welcome_joined(live, sink);
+        self.publisher.follow_fifty(self.news.take(), now, live, sink);
+        Ok(())
+    }
+
+    fn lost(&mut self, error: AdapterError) -> AdapterError {
+        if self.welcome.is_some() { error } else { hsm::unanswered(&error) }
     }
 }

@@ -1,7 +1,7 @@
 //! What is known of each topic that is subscribed: records hold only what has changed, under numbers of the connection.
 //! Pure, and bounded: there is room for nothing that was not asked for.
 
-use adapter_sdk::{ist::OFFSET_SECONDS, read};
+use adapter_sdk::{ist::day_number, read};
 use rustc_hash::FxHashMap;
 
 use crate::{
@@ -19,13 +19,25 @@ const MAX_PRECISION: u8 = 9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Values {
     raw: [i32; MAX_VALUES],
-    multiplier: u16,
-    precision: u8,
+    /// As the broker sent it.
+    pub multiplier: u16,
+    /// As the broker sent it.
+    pub precision: u8,
     is_known: bool,
+    is_wanted: bool,
+    /// Whether something has changed since it was last published.
+    is_fresh: bool,
 }
 
 impl Values {
-    const NONE: Self = Self { raw: [ABSENT; MAX_VALUES], multiplier: 1, precision: 0, is_known: false };
+    const NONE: Self = Self {
+        raw: [ABSENT; MAX_VALUES],
+        multiplier: 1,
+        precision: 0,
+        is_known: false,
+        is_wanted: false,
+        is_fresh: false,
+    };
 
     /// The value at a place; none when the broker has not sent one.
     pub fn get(&self, place: usize) -> Option<i32> {
@@ -35,16 +47,6 @@ impl Values {
     /// Whether there is none: the broker has announced the topic and said nothing of it yet.
     pub fn is_empty(&self) -> bool {
         self.raw.iter().all(|value| *value == ABSENT)
-    }
-
-    /// As the broker sent it.
-    pub const fn multiplier(&self) -> u16 {
-        self.multiplier
-    }
-
-    /// As the broker sent it.
-    pub const fn precision(&self) -> u8 {
-        self.precision
     }
 
     /// What a price of this feed is to be divided by; none when it would have more than nine decimal places.
@@ -82,7 +84,7 @@ const fn places(feed: Feed) -> usize {
 const OPEN_INTEREST: usize = 12;
 
 /// Place of the exchange's time.
-const fn feed_time(feed: Feed) -> Option<usize> {
+pub(crate) const fn feed_time(feed: Feed) -> Option<usize> {
     match feed {
         Feed::Scrip => Some(3),
         Feed::Index => Some(2),
@@ -92,9 +94,7 @@ const fn feed_time(feed: Feed) -> Option<usize> {
 
 /// The day in India of a time of the broker's, in days since 1970.
 fn day(seconds: i32) -> Option<u64> {
-    const DAY_SECONDS: u64 = 86_400;
-    let seconds = read::seconds(seconds.cast_unsigned().into())? / 1_000_000_000;
-    Some((seconds + OFFSET_SECONDS.unsigned_abs()) / DAY_SECONDS)
+    read::seconds(seconds.cast_unsigned().into()).map(day_number)
 }
 
 /// An instrument that is subscribed.
@@ -105,54 +105,58 @@ pub struct Instrument {
     prices: Values,
     /// Of `dp`.
     book: Values,
-    wants_prices: bool,
-    wants_book: bool,
     /// Counts who had this place, so that a number of the broker never means its next tenant.
     generation: u32,
 }
 
 impl Instrument {
+    const fn new(topic: Topic, generation: u32) -> Self {
+        Self { topic, prices: Values::NONE, book: Values::NONE, generation }
+    }
+
     /// Its topic.
     pub const fn topic(&self) -> &Topic {
         &self.topic
     }
 
+    /// Values of a feed; none before their snapshot.
+    pub fn known(&self, feed: Feed) -> Option<&Values> {
+        Some(self.values(feed)).filter(|values| values.is_known)
+    }
+
     /// Values of `sf` or `if`; none before their snapshot.
     pub fn prices(&self) -> Option<&Values> {
-        Some(&self.prices).filter(|values| values.is_known)
+        self.known(self.topic.prices())
     }
 
     /// Values of `dp`; none before their snapshot.
     pub fn book(&self) -> Option<&Values> {
-        Some(&self.book).filter(|values| values.is_known)
+        self.known(Feed::Depth)
     }
 
     /// Whether its book is subscribed too.
     pub const fn wants_book(&self) -> bool {
-        self.wants_book
+        self.book.is_wanted
     }
 
-    const fn wants(&self, feed: Feed) -> bool {
+    /// Whether something has changed since it was last published.
+    pub const fn is_fresh(&self) -> bool {
+        self.prices.is_fresh || self.book.is_fresh
+    }
+
+    const fn values(&self, feed: Feed) -> &Values {
         match feed {
-            Feed::Depth => self.wants_book,
-            Feed::Scrip | Feed::Index => self.wants_prices,
+            Feed::Depth => &self.book,
+            Feed::Scrip | Feed::Index => &self.prices,
         }
     }
 
-    const fn values(&mut self, feed: Feed) -> &mut Values {
+    const fn values_mut(&mut self, feed: Feed) -> &mut Values {
         match feed {
             Feed::Depth => &mut self.book,
             Feed::Scrip | Feed::Index => &mut self.prices,
         }
     }
-}
-
-/// What a number of the broker stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Known {
-    place: u32,
-    feed: Feed,
-    generation: u32,
 }
 
 /// What a record is for.
@@ -170,8 +174,8 @@ pub struct Topics {
     instruments: Vec<Instrument>,
     free: Vec<u32>,
     by_topic: FxHashMap<Topic, u32>,
-    /// By the broker's number: at most 65,536 of them, which take one megabyte.
-    by_id: Vec<Option<Known>>,
+    /// What the broker's numbers stand for, and for whose place: at most 65,536 of them, which take one megabyte.
+    by_id: Vec<Option<(Target, u32)>>,
 }
 
 impl Topics {
@@ -185,7 +189,7 @@ impl Topics {
         self.by_topic.len()
     }
 
-    /// Whether there is none.
+    /// Whether nothing is subscribed.
     pub fn is_empty(&self) -> bool {
         self.by_topic.is_empty()
     }
@@ -193,16 +197,11 @@ impl Topics {
     /// Takes records of a topic from now on. One that was wanted already loses everything but its last price: on a
     /// channel with another mode the rest may be old.
     pub fn want(&mut self, feed: Feed, topic: Topic) {
-        let place = match self.by_topic.get(&topic) {
-            Some(place) => *place,
-            None => self.settle(topic),
-        };
+        let known = self.by_topic.get(&topic).copied();
+        let place = known.unwrap_or_else(|| self.admit(topic));
         let Some(instrument) = at_mut(&mut self.instruments, place) else { return };
-        match feed {
-            Feed::Depth => instrument.wants_book = true,
-            Feed::Scrip | Feed::Index => instrument.wants_prices = true,
-        }
-        let values = instrument.values(feed);
+        let values = instrument.values_mut(feed);
+        values.is_wanted = true;
         let last = values.raw.first().copied().filter(|_| feed != Feed::Depth);
         values.raw = [ABSENT; MAX_VALUES];
         if let (Some(first), Some(last)) = (values.raw.first_mut(), last) {
@@ -210,22 +209,14 @@ impl Topics {
         }
     }
 
-    fn settle(&mut self, topic: Topic) -> u32 {
-        let instrument = Instrument {
-            topic,
-            prices: Values::NONE,
-            book: Values::NONE,
-            wants_prices: false,
-            wants_book: false,
-            generation: 0,
-        };
+    fn admit(&mut self, topic: Topic) -> u32 {
         let place = if let Some(place) = self.free.pop() {
             if let Some(free) = at_mut(&mut self.instruments, place) {
-                *free = Instrument { generation: free.generation.wrapping_add(1), ..instrument };
+                *free = Instrument::new(topic, free.generation.wrapping_add(1));
             }
             place
         } else {
-            self.instruments.push(instrument);
+            self.instruments.push(Instrument::new(topic, 0));
             u32::try_from(self.instruments.len() - 1).unwrap_or(u32::MAX)
         };
         self.by_topic.insert(topic, place);
@@ -236,12 +227,8 @@ impl Topics {
     pub fn drop(&mut self, feed: Feed, topic: &Topic) {
         let Some(place) = self.by_topic.get(topic).copied() else { return };
         let Some(instrument) = at_mut(&mut self.instruments, place) else { return };
-        match feed {
-            Feed::Depth => instrument.wants_book = false,
-            Feed::Scrip | Feed::Index => instrument.wants_prices = false,
-        }
-        *instrument.values(feed) = Values::NONE;
-        if !instrument.wants_prices && !instrument.wants_book {
+        *instrument.values_mut(feed) = Values::NONE;
+        if !instrument.prices.is_wanted && !instrument.book.is_wanted {
             self.by_topic.remove(topic);
             self.free.push(place);
         }
@@ -253,13 +240,13 @@ impl Topics {
             Record::Snapshot { topic, .. } => {
                 let (feed, topic) = Topic::parse(topic)?;
                 let place = *self.by_topic.get(&topic)?;
-                self.get(place)?.wants(feed).then_some(Target { place, feed })
+                self.get(place)?.values(feed).is_wanted.then_some(Target { place, feed })
             }
-            Record::Update { id, .. } | Record::Lite { id, .. } => {
-                let known = self.by_id.get(usize::from(*id))?.as_ref()?;
-                let instrument = self.get(known.place)?;
-                let is_same = instrument.generation == known.generation && instrument.wants(known.feed);
-                is_same.then_some(Target { place: known.place, feed: known.feed })
+            Record::Update { id, .. } => {
+                let (target, generation) = self.by_id.get(usize::from(*id)).copied()??;
+                let instrument = self.get(target.place)?;
+                let is_same = instrument.generation == generation;
+                (is_same && instrument.values(target.feed).is_wanted).then_some(target)
             }
         }
     }
@@ -278,26 +265,45 @@ impl Topics {
             return false;
         };
         let generation = instrument.generation;
-        let values = instrument.values(feed);
-        match record {
+        let values = instrument.values_mut(feed);
+        let is_news = match record {
             Record::Snapshot { id, values: new, multiplier, precision, .. } => {
-                *values =
-                    Values { multiplier: *multiplier, precision: *precision, is_known: true, ..Values::NONE };
+                *values = Values {
+                    multiplier: *multiplier,
+                    precision: *precision,
+                    is_known: true,
+                    is_wanted: true,
+                    ..Values::NONE
+                };
                 values.update(feed, new.iter());
                 let id = usize::from(*id);
                 if id >= self.by_id.len() {
                     self.by_id.resize(id + 1, None);
                 }
                 if let Some(known) = self.by_id.get_mut(id) {
-                    *known = Some(Known { place, feed, generation });
+                    *known = Some((Target { place, feed }, generation));
                 }
                 true
             }
             // Without its snapshot nobody knows what its prices mean.
-            Record::Update { values: new, .. } | Record::Lite { values: new, .. } => {
-                values.is_known && values.update(feed, new.iter())
-            }
-        }
+            Record::Update { values: new, .. } => values.is_known && values.update(feed, new.iter()),
+        };
+        values.is_fresh |= is_news;
+        is_news
+    }
+
+    /// Whether the feed of a record has changed since [`Self::settle`].
+    pub fn is_fresh(&self, target: Target) -> bool {
+        self.get(target.place).is_some_and(|instrument| instrument.values(target.feed).is_fresh)
+    }
+
+    /// Nothing is fresh of an instrument any more. None when nothing was, or whether its prices were: else its book alone.
+    pub fn settle(&mut self, place: u32) -> Option<bool> {
+        let instrument = at_mut(&mut self.instruments, place)?;
+        let is_fresh = instrument.is_fresh();
+        instrument.book.is_fresh = false;
+        let prices = std::mem::take(&mut instrument.prices.is_fresh);
+        is_fresh.then_some(prices)
     }
 
     /// Forgets what was known of another day, if the record is the first one of a new day by the exchange's time: an update

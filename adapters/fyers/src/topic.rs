@@ -61,6 +61,11 @@ impl Segment {
         self.row().map_or("", |(.., exchange)| exchange)
     }
 
+    /// The segment of what is no index, by OpenAlgo's code of its exchange.
+    pub fn of_exchange(wanted: &str) -> Option<Self> {
+        SEGMENTS.iter().find(|(.., exchange)| *exchange == wanted).map(|(segment, ..)| *segment)
+    }
+
     /// Whether shares are traded there, which have no open interest of their own.
     pub const fn is_cash(self) -> bool {
         matches!(self, Self::NseCash | Self::BseCash)

@@ -1,6 +1,8 @@
 //! Frames of the data socket as the broker sends them: big-endian, the broker's integers. Pure: nothing is remembered
 //! between two frames, and a frame that is cut off anywhere is an error, never a panic.
 
+use adapter_sdk::read::{Bytes, CutOff};
+
 /// No value: unchanged in an update, unknown in a snapshot. Zero is a value.
 pub const ABSENT: i32 = i32::MIN;
 
@@ -22,6 +24,12 @@ pub enum WireError {
     /// An answer without what it is to say.
     #[error("an answer without its field {0}")]
     MissingField(u8),
+}
+
+impl From<CutOff> for WireError {
+    fn from(_: CutOff) -> Self {
+        Self::CutOff
+    }
 }
 
 /// What an answer is about.
@@ -106,7 +114,7 @@ pub struct Data<'a> {
 /// Records of a frame, in order. After an error there are no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Records<'a> {
-    reader: Reader<'a>,
+    bytes: Bytes<'a>,
     left: u16,
     lite_values: u8,
 }
@@ -127,29 +135,13 @@ pub enum Record<'a> {
         /// Decimal places.
         precision: u8,
     },
-    /// What has changed.
+    /// What has changed; on a lite channel the last price alone.
     Update {
         /// The number of the snapshot.
         id: u16,
         /// One for each place, from the first on.
         values: Values<'a>,
     },
-    /// A last price.
-    Lite {
-        /// The number of the snapshot.
-        id: u16,
-        /// The first places.
-        values: Values<'a>,
-    },
-}
-
-impl Record<'_> {
-    /// The broker's number of the topic.
-    pub const fn id(&self) -> u16 {
-        match self {
-            Self::Snapshot { id, .. } | Self::Update { id, .. } | Self::Lite { id, .. } => *id,
-        }
-    }
 }
 
 /// Integers of a record.
@@ -169,65 +161,54 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// When it is cut off. Of data only the head is read here.
     pub fn parse(message: &'a [u8], lite_values: u8) -> Result<Self, WireError> {
-        let mut reader = Reader(message);
+        let mut bytes = Bytes::of(message);
         // The length says nothing that the message's own length does not.
-        reader.u16()?;
-        let kind = reader.u8()?;
+        bytes.u16_be()?;
+        let kind = bytes.u8()?;
         Ok(match kind {
             6 => {
-                let number = reader.u32()?;
-                let left = reader.u16()?;
-                Self::Data(Data { number, records: Records { reader, left, lite_values } })
+                let (number, left) = (bytes.u32_be()?, bytes.u16_be()?);
+                Self::Data(Data { number, records: Records { bytes, left, lite_values } })
             }
-            1 => Self::Verdict(verdict(reader)?),
-            51 => custom(reader)?,
-            4 | 5 | 7 | 8 | 12 => match Request::from_code(kind) {
-                Some(request) => Self::Answer { request, is_accepted: is_accepted(reader)? },
+            1 => {
+                let [letter, every, description] = fields(bytes)?;
+                let acknowledge_every = every.map_or(0, number);
+                Self::Verdict(Verdict { is_accepted: is_good(letter)?, acknowledge_every, description })
+            }
+            51 => {
+                let [code, text, request] = fields(bytes)?;
+                Self::Custom {
+                    code: code.map_or(0, number).cast_signed(),
+                    text: text.unwrap_or_default(),
+                    request: request.and_then(<[u8]>::first).and_then(|code| Request::from_code(*code)),
+                }
+            }
+            _ => match Request::from_code(kind) {
+                Some(request) => {
+                    let [letter, ..] = fields(bytes)?;
+                    Self::Answer { request, is_accepted: is_good(letter)? }
+                }
                 None => Self::Other,
             },
-            _ => Self::Other,
         })
     }
 }
 
-fn verdict(mut reader: Reader<'_>) -> Result<Verdict<'_>, WireError> {
-    let (mut letter, mut acknowledge_every, mut description) = (None, 0, None);
-    for _ in 0..reader.u8()? {
-        let (id, value) = reader.field()?;
-        match id {
-            1 => letter = value.first(),
-            2 => acknowledge_every = number(value),
-            3 => description = Some(value),
-            _ => {}
+/// The fields 1 to 3 of an answer; the last of each number counts.
+fn fields(mut bytes: Bytes<'_>) -> Result<[Option<&[u8]>; 3], CutOff> {
+    let mut fields = [None; 3];
+    for _ in 0..bytes.u8()? {
+        let (id, length) = (bytes.u8()?, bytes.u16_be()?);
+        let value = bytes.take(length.into())?;
+        if let Some(field) = usize::from(id).checked_sub(1).and_then(|place| fields.get_mut(place)) {
+            *field = Some(value);
         }
     }
-    let is_accepted = *letter.ok_or(WireError::MissingField(1))? == b'K';
-    Ok(Verdict { is_accepted, acknowledge_every, description })
+    Ok(fields)
 }
 
-fn is_accepted(mut reader: Reader<'_>) -> Result<bool, WireError> {
-    let mut letter = None;
-    for _ in 0..reader.u8()? {
-        let (id, value) = reader.field()?;
-        if id == 1 {
-            letter = value.first();
-        }
-    }
-    letter.map(|letter| *letter == b'K').ok_or(WireError::MissingField(1))
-}
-
-fn custom(mut reader: Reader<'_>) -> Result<Frame<'_>, WireError> {
-    let (mut code, mut text, mut request): (_, &[u8], _) = (0, &[], None);
-    for _ in 0..reader.u8()? {
-        let (id, value) = reader.field()?;
-        match id {
-            1 => code = number(value).cast_signed(),
-            2 => text = value,
-            3 => request = value.first().and_then(|code| Request::from_code(*code)),
-            _ => {}
-        }
-    }
-    Ok(Frame::Custom { code, text, request })
+fn is_good(letter: Option<&[u8]>) -> Result<bool, WireError> {
+    letter.and_then(<[u8]>::first).map(|letter| *letter == b'K').ok_or(WireError::MissingField(1))
 }
 
 /// A number of as many bytes as there are; of more than four the last four.
@@ -237,33 +218,26 @@ fn number(bytes: &[u8]) -> u32 {
 
 impl<'a> Records<'a> {
     fn read(&mut self) -> Result<Record<'a>, WireError> {
-        let kind = self.reader.u8()?;
-        match kind {
-            b'S' => {
-                let id = self.reader.u16()?;
-                let topic = self.reader.text()?;
-                let count = self.reader.u8()?;
-                let values = self.reader.values(count)?;
-                self.reader.take(2)?;
-                let multiplier = self.reader.u16()?;
-                let precision = self.reader.u8()?;
-                // Segment, number and symbol, which a topic's name says better.
-                for _ in 0..3 {
-                    self.reader.text()?;
-                }
-                Ok(Record::Snapshot { id, topic, values, multiplier, precision })
-            }
-            b'U' => {
-                let id = self.reader.u16()?;
-                let count = self.reader.u8()?;
-                Ok(Record::Update { id, values: self.reader.values(count)? })
-            }
-            b'L' => {
-                let id = self.reader.u16()?;
-                Ok(Record::Lite { id, values: self.reader.values(self.lite_values)? })
-            }
-            other => Err(WireError::UnknownRecord(other)),
+        let bytes = &mut self.bytes;
+        let kind = bytes.u8()?;
+        if !matches!(kind, b'S' | b'U' | b'L') {
+            return Err(WireError::UnknownRecord(kind));
         }
+        let id = bytes.u16_be()?;
+        if kind != b'S' {
+            let count = if kind == b'L' { self.lite_values } else { bytes.u8()? };
+            return Ok(Record::Update { id, values: values(bytes, count)? });
+        }
+        let topic = text(bytes)?;
+        let count = bytes.u8()?;
+        let values = values(bytes, count)?;
+        bytes.take(2)?;
+        let (multiplier, precision) = (bytes.u16_be()?, bytes.u8()?);
+        // Segment, number and symbol, which a topic's name says better.
+        for _ in 0..3 {
+            text(bytes)?;
+        }
+        Ok(Record::Snapshot { id, topic, values, multiplier, precision })
     }
 }
 
@@ -272,63 +246,26 @@ impl<'a> Iterator for Records<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
-            let rest = std::mem::take(&mut self.reader.0);
+            let rest = std::mem::replace(&mut self.bytes, Bytes::of(&[])).rest();
             return (!rest.is_empty()).then_some(Err(WireError::TooLong(rest.len())));
         }
         let record = self.read();
         self.left -= 1;
         if record.is_err() {
-            *self = Self { reader: Reader(&[]), left: 0, lite_values: self.lite_values };
+            (self.bytes, self.left) = (Bytes::of(&[]), 0);
         }
         Some(record)
     }
 }
 
-/// What is left of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Reader<'a>(&'a [u8]);
+/// Text behind its length in one byte.
+fn text<'a>(bytes: &mut Bytes<'a>) -> Result<&'a [u8], CutOff> {
+    let length = bytes.u8()?;
+    bytes.take(length.into())
+}
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], WireError> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(WireError::CutOff)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or(WireError::CutOff)?;
-        self.0 = rest;
-        Ok(*taken)
-    }
-
-    fn u8(&mut self) -> Result<u8, WireError> {
-        self.array().map(u8::from_be_bytes)
-    }
-
-    fn u16(&mut self) -> Result<u16, WireError> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    fn u32(&mut self) -> Result<u32, WireError> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    /// A field of an answer: its number, and its bytes.
-    fn field(&mut self) -> Result<(u8, &'a [u8]), WireError> {
-        let id = self.u8()?;
-        let length = self.u16()?;
-        Ok((id, self.take(usize::from(length))?))
-    }
-
-    /// Text behind its length in one byte.
-    fn text(&mut self) -> Result<&'a [u8], WireError> {
-        let length = self.u8()?;
-        self.take(usize::from(length))
-    }
-
-    fn values(&mut self, count: u8) -> Result<Values<'a>, WireError> {
-        self.take(usize::from(count) * 4).map(Values)
-    }
+fn values<'a>(bytes: &mut Bytes<'a>, count: u8) -> Result<Values<'a>, CutOff> {
+    bytes.take(usize::from(count) * 4).map(Values)
 }
 
 #[cfg(test)]
@@ -367,8 +304,9 @@ mod tests {
         let message = parse("0000 06 00000009 0003 4c 0001 00000005 58 4c 0001 00000006").unwrap();
         let Ok(Frame::Data(data)) = Frame::parse(&message, 1) else { panic!("no data") };
         assert_eq!(data.number, 9);
-        let records: Vec<_> = data.records.map(|record| record.map(|record| record.id())).collect();
-        assert_eq!(records, [Ok(1), Err(WireError::UnknownRecord(b'X'))]);
+        let records: Vec<_> = data.records.collect();
+        let first = Record::Update { id: 1, values: Values(&[0, 0, 0, 5]) };
+        assert_eq!(records, [Ok(first), Err(WireError::UnknownRecord(b'X'))]);
         let message = parse("0000 06 00000009 0001 4c 0001 00000005 00").unwrap();
         let Ok(Frame::Data(data)) = Frame::parse(&message, 1) else { panic!("no data") };
         assert_eq!(data.records.last(), Some(Err(WireError::TooLong(1))));

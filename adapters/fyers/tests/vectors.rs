@@ -80,8 +80,8 @@ impl Counts {
     fn state(&mut self, id: &Value, feed: Feed, values: &Values, expected: &Value) {
         let mut expected = expected.as_object().unwrap().clone();
         let mut take = |name: &str| expected.remove(name).map(|value| value.as_i64().unwrap());
-        assert_eq!(take("multiplier"), Some(values.multiplier().into()), "{id}");
-        assert_eq!(take("precision"), Some(values.precision().into()), "{id}");
+        assert_eq!(take("multiplier"), Some(values.multiplier.into()), "{id}");
+        assert_eq!(take("precision"), Some(values.precision.into()), "{id}");
         self.fields += 2;
         let places =
             [21, 6, 30][[Feed::Scrip, Feed::Index, Feed::Depth].iter().position(|one| *one == feed).unwrap()];
@@ -331,20 +331,20 @@ fn the_socket_of_fifty_levels_knows_what_the_brokers_package_knows() {
                     TbtEvent::Error(message) => assert_eq!(expected["msg"], message, "{id}"),
                     TbtEvent::Gap(symbol) => panic!("{id}, frame {place}: a gap of {symbol}"),
                     TbtEvent::Book(book, is_snapshot) => {
-                        assert_eq!(expected["symbol"], book.ticker(), "{id}");
+                        assert_eq!(expected["symbol"], book.ticker, "{id}");
                         assert_eq!(expected["snapshot"], is_snapshot, "{id}");
                         for (name, ours) in [
-                            ("tbq", book.total_buy()),
-                            ("tsq", book.total_sell()),
-                            ("feed_time", book.feed_time()),
-                            ("send_time", book.send_time()),
-                            ("seq", Some(book.sequence())),
+                            ("tbq", book.total_buy),
+                            ("tsq", book.total_sell),
+                            ("feed_time", book.feed_time),
+                            ("send_time", book.send_time),
+                            ("seq", Some(book.sequence)),
                         ] {
                             // The package has zero for what was never sent.
                             assert_eq!(expected[name].as_u64(), Some(ours.unwrap_or(0)), "{name} of {id}");
                             counts.fields += 1;
                         }
-                        for (name, ours) in [("bids", book.bids()), ("asks", book.asks())] {
+                        for (name, ours) in [("bids", &book.bids), ("asks", &book.asks)] {
                             let ours = rows(ours);
                             assert_eq!(theirs(&expected[name]), ours, "{name} of {id}, frame {place}");
                             counts.fields += ours.len() * 3;

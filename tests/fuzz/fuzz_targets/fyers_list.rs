@@ -13,7 +13,7 @@ const LIST: &str = "101000000026000,NIFTY 50,10,1,0.05,,0915-1530|1815-1915:,202
 ";
 
 fuzz_target!(init: begin_with("fyers_list", [LIST.as_bytes().to_vec()]), |input: &[u8]| bounded(input, || {
-    if let Ok(list) = Instruments::load([input]) {
-        lead_back(list.names(), |exchange, symbol| list.fytoken(exchange, symbol), |token| list.name(token));
+    if let Ok(list) = Instruments::parse_all([input]) {
+        lead_back(list.names(), |exchange, symbol| list.key(exchange, symbol), |token| list.name(token));
     }
 }));

@@ -2,6 +2,8 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
+use adapter_sdk::{AdapterError, instruments::List as _};
+
 use super::*;
 
 const CASH: &str = "\
@@ -23,7 +25,7 @@ const DERIVATIVES: &str = "\
 ";
 
 fn load(lists: &[&str]) -> Result<Instruments, AdapterError> {
-    Instruments::load(lists.iter().map(|list| list.as_bytes()))
+    Instruments::parse_all(lists.iter().map(|list| list.as_bytes()))
 }
 
 #[test]
@@ -39,16 +41,16 @@ fn lists_become_names_in_both_directions() {
         ("NFO", "NIFTY29SEP26FUT", "101126092968407", "NSE:NIFTY26SEPFUT"),
         ("NFO", "NIFTY29SEP2629200CE", "101126092935086", "NSE:NIFTY26SEP29200CE"),
     ] {
-        let found = list.fytoken(exchange, symbol).unwrap();
+        let found = list.key(exchange, symbol).unwrap();
         assert_eq!(found.to_string(), fytoken, "{symbol}");
         assert_eq!(list.name(found), Some((exchange, symbol)));
-        assert_eq!(list.ticker(found).as_deref(), Some(ticker));
+        assert_eq!(list.own_name(found), ticker.split_once(':'));
     }
     // An index has the name of its symbol too.
-    assert_eq!(list.fytoken("NSE_INDEX", "NIFTYIT"), list.fytoken("NSE_INDEX", "CNXIT"));
+    assert_eq!(list.key("NSE_INDEX", "NIFTYIT"), list.key("NSE_INDEX", "CNXIT"));
     // What does not agree with its own number is not shown under it.
-    assert_eq!((list.fytoken("NSE", "OTHER"), list.fytoken("NSE", "ODD")), (None, None));
-    assert_eq!((list.len(), list.of_other_kinds(), list.unreadable()), (9, 1, 3));
+    assert_eq!((list.key("NSE", "OTHER"), list.key("NSE", "ODD")), (None, None));
+    assert_eq!((list.len(), list.unserved(), list.skipped()), (9, 1, 3));
 }
 
 #[test]
@@ -56,13 +58,13 @@ fn the_usual_series_has_the_better_claim_wherever_it_stands() {
     let mut lines: Vec<&str> = CASH.lines().collect();
     lines.swap(0, 1);
     let list = load(&[&lines.join("\n")]).unwrap();
-    assert_eq!(list.fytoken("NSE", "SBIN").unwrap().to_string(), "10100000003045");
+    assert_eq!(list.key("NSE", "SBIN").unwrap().to_string(), "10100000003045");
 }
 
 #[test]
 fn the_first_row_counts_behind_a_mark_of_the_byte_order() {
     let list = load(&[&format!("\u{feff}{CASH}")]).unwrap();
-    assert_eq!(list.fytoken("NSE", "SBIN").unwrap().to_string(), "10100000003045");
+    assert_eq!(list.key("NSE", "SBIN").unwrap().to_string(), "10100000003045");
 }
 
 #[test]
@@ -90,12 +92,9 @@ fn a_damaged_cell_costs_itself_or_its_row_and_never_those_behind_it() {
         (row("1010000000NaN", "X", "DAMAGED"), false),
     ] {
         let list = load(&[&[before.as_str(), &damaged, &behind, ""].join("\n")]).unwrap();
-        assert!(
-            list.fytoken("NSE", "BEFORE").is_some() && list.fytoken("NSE", "BEHIND").is_some(),
-            "{damaged}"
-        );
-        assert_eq!(list.fytoken("NSE", "DAMAGED").is_some(), is_kept, "{damaged}");
-        assert_eq!(list.unreadable(), usize::from(!is_kept), "{damaged}");
+        assert!(list.key("NSE", "BEFORE").is_some() && list.key("NSE", "BEHIND").is_some(), "{damaged}");
+        assert_eq!(list.key("NSE", "DAMAGED").is_some(), is_kept, "{damaged}");
+        assert_eq!(list.skipped(), usize::from(!is_kept), "{damaged}");
     }
 }
 
@@ -110,12 +109,12 @@ fn one_file_of_several_costs_itself_and_what_is_missing_is_taken_from_the_last_g
     let (cash, derivatives) = (file("cash", CASH), file("derivatives", DERIVATIVES));
     let last = Instruments::read(&[cash.clone(), derivatives]).unwrap();
     let mut list = Instruments::read(&[cash, file("empty", "")]).unwrap();
-    assert_eq!((list.len(), list.unreadable()), (last.len() - 2, last.unreadable() + 1));
+    assert_eq!((list.len(), list.skipped()), (last.len() - 2, last.skipped() + 1));
     assert!(Instruments::read(&[file("empty", "")]).is_err(), "alone it is no list");
     assert_eq!(list.hold(&last, &|exchange, symbol| exchange == "NFO" && symbol.ends_with("FUT")), 1);
-    let future = list.fytoken("NFO", "NIFTY29SEP26FUT").unwrap();
-    assert_eq!(list.ticker(future).as_deref(), Some("NSE:NIFTY26SEPFUT"));
-    assert_eq!(list.fytoken("NFO", "NIFTY29SEP2629200CE"), None);
+    let future = list.key("NFO", "NIFTY29SEP26FUT").unwrap();
+    assert_eq!(list.own_name(future), Some(("NSE", "NIFTY26SEPFUT")));
+    assert_eq!(list.key("NFO", "NIFTY29SEP2629200CE"), None);
     assert_eq!(list.hold(&last, &|_, _| false), 0);
 }
 
@@ -148,10 +147,10 @@ fn how_long_a_hundred_thousand_rows_take() {
 proptest! {
     #[test]
     fn nothing_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), cut in 0_usize..900) {
-        _ = Instruments::load([bytes.as_slice()]);
+        _ = Instruments::parse_all([bytes.as_slice()]);
         let mut list = CASH.as_bytes().to_vec();
         let at = cut.min(list.len());
         list.splice(at..at, bytes);
-        _ = Instruments::load([list.as_slice()]);
+        _ = Instruments::parse_all([list.as_slice()]);
     }
 }

@@ -3,227 +3,276 @@
 //! Prices and book of an instrument come as records of two topics. When both stand in one frame they are one tick: a client
 //! must not see the new price beside the old book. A second record of the same topic ends that tick, so that none is lost.
 
-use adapter_sdk::{Level, Mode, Tick, TickSink, plan::Plan, read};
-
+use adapter_sdk::{Grant, Level, Mode, Subscription, Tick, TickSink, net::Message, read, session::Live};
 use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::time::Instant;
 
+use super::FyersFeed;
 use crate::{
     decode::{self, DecodeError},
     state::{Instrument, Topics},
-    tbt::{book::Book, socket::Fifty},
-    topic::{Feed, Topic},
+    tbt::{
+        book::Book,
+        socket::{Event, Fifty},
+    },
+    topic::Topic,
     wire::Record,
 };
 
-/// What has changed of an instrument since its last tick.
-const PRICES: u8 = 1;
-const BOOK: u8 = 2;
+/// Levels of the data socket's books.
+#[expect(clippy::cast_possible_truncation, reason = "five")]
+const LEVELS: u16 = decode::LEVELS as u16;
 
-/// Collects the changes of a frame.
-#[derive(Debug, Default)]
+/// What is known of the instruments, and who is shown how much of it.
+#[derive(Debug)]
 pub(super) struct Publisher {
-    /// By the instrument's place in [`Topics`].
-    fresh: Vec<u8>,
-    /// Places with something fresh.
+    pub(super) topics: Topics,
+    fifty: Option<Fifty>,
+    /// Places in [`Topics`] with something fresh.
     pending: Vec<u32>,
-    /// Numbers that have more than five levels, and how many.
-    pub(super) deep: FxHashMap<u32, usize>,
+    /// Numbers that have more than five levels, of what, and how many.
+    deep: FxHashMap<u32, (Topic, u16)>,
     /// Whose book the broker does not send: whoever wants it has the prices all the same.
     pub(super) bookless: FxHashSet<Topic>,
-    buy: Vec<Level>,
-    sell: Vec<Level>,
-    /// Kept for its room.
-    pub(super) changed: Vec<Topic>,
+    /// Kept for their room.
+    rows: [Vec<Level>; 2],
+    changed: Vec<Topic>,
+}
+
+/// What a client is to see.
+struct Wish<'a> {
+    number: u32,
+    mode: Mode,
+    /// The book of fifty levels, and how many of them.
+    deep: Option<(&'a Book, u16)>,
+    is_bookless: bool,
 }
 
 impl Publisher {
+    pub(super) fn new(fifty: Option<Fifty>) -> Self {
+        Self {
+            topics: Topics::new(),
+            fifty,
+            pending: Vec::new(),
+            deep: FxHashMap::default(),
+            bookless: FxHashSet::default(),
+            rows: [const { Vec::new() }; 2],
+            changed: Vec::new(),
+        }
+    }
+
     /// Takes a record.
-    pub(super) fn take(
-        &mut self,
-        record: &Record<'_>,
-        topics: &mut Topics,
-        plan: &mut Plan<Topic>,
-        fifty: Option<&Fifty>,
-        sink: &mut TickSink,
-    ) {
-        let target = topics.target(record);
+    pub(super) fn take(&mut self, record: &Record<'_>, live: &mut Live<FyersFeed>, sink: &mut TickSink) {
+        let target = self.topics.target(record);
         let Some(known) = target else {
             // Nobody wants it, but its number may have meant something else before.
-            topics.apply(record, None);
+            self.topics.apply(record, None);
             return;
         };
-        let bit = if known.feed == Feed::Depth { BOOK } else { PRICES };
-        if self.fresh(known.place) & bit != 0 {
-            let fresh = self.settle(known.place);
-            self.publish(known.place, fresh, topics, plan, fifty, sink);
+        if self.topics.is_fresh(known) {
+            self.publish(known.place, live, sink);
         }
-        topics.begin_day(record, known);
-        if !topics.apply(record, target) {
+        self.topics.begin_day(record, known);
+        let instrument = self.topics.get(known.place);
+        let waits = instrument.is_some_and(Instrument::wants_book);
+        let is_first = !instrument.is_some_and(Instrument::is_fresh);
+        if !self.topics.apply(record, target) {
             return;
         }
-        if topics.get(known.place).is_some_and(Instrument::wants_book) {
-            self.mark(known.place, bit);
-        } else {
-            self.publish(known.place, bit, topics, plan, fifty, sink);
+        if !waits {
+            self.publish(known.place, live, sink);
+        } else if is_first {
+            self.pending.push(known.place);
         }
     }
 
     /// Publishes what is left at the end of a frame.
-    pub(super) fn flush(
-        &mut self,
-        topics: &Topics,
-        plan: &mut Plan<Topic>,
-        fifty: Option<&Fifty>,
-        sink: &mut TickSink,
-    ) {
+    pub(super) fn flush(&mut self, live: &mut Live<FyersFeed>, sink: &mut TickSink) {
         let mut pending = std::mem::take(&mut self.pending);
-        for place in pending.drain(..) {
-            let fresh = self.settle(place);
-            self.publish(place, fresh, topics, plan, fifty, sink);
-        }
+        pending.drain(..).for_each(|place| self.publish(place, live, sink));
         self.pending = pending;
     }
 
-    fn fresh(&self, place: u32) -> u8 {
-        usize::try_from(place).ok().and_then(|place| self.fresh.get(place)).copied().unwrap_or(0)
-    }
-
-    fn mark(&mut self, place: u32, bit: u8) {
-        let Ok(at) = usize::try_from(place) else { return };
-        if at >= self.fresh.len() {
-            self.fresh.resize(at + 1, 0);
-        }
-        if let Some(fresh) = self.fresh.get_mut(at) {
-            if *fresh == 0 {
-                self.pending.push(place);
-            }
-            *fresh |= bit;
+    fn publish(&mut self, place: u32, live: &mut Live<FyersFeed>, sink: &mut TickSink) {
+        if let Some(is_quote) = self.topics.settle(place) {
+            self.show(place, is_quote, live, sink);
         }
     }
 
-    /// Nothing is fresh of a place any more; gives what was.
-    fn settle(&mut self, place: u32) -> u8 {
-        let fresh = usize::try_from(place).ok().and_then(|place| self.fresh.get_mut(place));
-        fresh.map_or(0, std::mem::take)
+    /// Publishes once more what is known of an instrument.
+    pub(super) fn repeat(&mut self, topic: &Topic, live: &mut Live<FyersFeed>, sink: &mut TickSink) {
+        if let Some(place) = self.topics.place(topic) {
+            self.show(place, true, live, sink);
+        }
     }
 
-    fn publish(
-        &mut self,
-        place: u32,
-        fresh: u8,
-        topics: &Topics,
-        plan: &mut Plan<Topic>,
-        fifty: Option<&Fifty>,
-        sink: &mut TickSink,
-    ) {
-        let Some(instrument) = topics.get(place).filter(|_| fresh != 0) else { return };
-        let Some(feed) = plan.heard(instrument.topic()) else { return };
-        let deep = fifty.and_then(|fifty| fifty.book(instrument.topic()));
-        for (number, mode) in feed.instruments() {
-            if self.tick(instrument, deep, *number, *mode, fresh, sink).is_err() {
+    fn show(&mut self, place: u32, is_quote: bool, live: &mut Live<FyersFeed>, sink: &mut TickSink) {
+        let Self { topics, fifty, deep, bookless, rows, .. } = self;
+        let Some(instrument) = topics.get(place) else { return };
+        let topic = instrument.topic();
+        let Some(heard) = live.heard(topic) else { return };
+        let book = fifty.as_ref().and_then(|fifty| fifty.book(topic));
+        for (number, mode) in heard.instruments() {
+            let deep = book.and_then(|book| Some((book, deep.get(number)?.1)));
+            let is_bookless = topic.is_index() || bookless.contains(topic);
+            let wish = Wish { number: *number, mode: *mode, deep, is_bookless };
+            if tick(instrument, is_quote, &wish, rows, sink).is_err() {
                 sink.undecodable();
             }
         }
     }
 
-    /// Publishes once more what is known of an instrument.
-    pub(super) fn repeat(
+    /// Asks for a book of fifty levels, or asks for it no more. When there is no room for one more, clients are told.
+    pub(super) fn settle(&mut self, wanted: &Subscription, topic: Topic, ticker: &str, sink: &mut TickSink) {
+        let is_deep = wanted.mode == Mode::Depth
+            && wanted.depth > LEVELS
+            && !topic.is_index()
+            && topic.segment().has_fifty_levels();
+        let symbol = self.fifty.as_mut().filter(|_| is_deep).and_then(|fifty| fifty.want(topic, ticker));
+        let is_served = symbol.as_ref().is_some_and(|symbol| symbol.is_granted);
+        if symbol.is_some() {
+            self.deep.insert(wanted.instrument, (topic, wanted.depth));
+        } else {
+            self.release(wanted.instrument);
+        }
+        if wanted.depth > LEVELS && !is_served {
+            sink.outcome(wanted.instrument, Ok(Grant { depth: LEVELS }));
+        }
+    }
+
+    /// An instrument needs no book of fifty levels any more.
+    pub(super) fn release(&mut self, instrument: u32) {
+        if let Some((topic, _)) = self.deep.remove(&instrument)
+            && self.deep.values().all(|(other, _)| *other != topic)
+            && let Some(fifty) = &mut self.fifty
+        {
+            fifty.release(&topic);
+        }
+    }
+
+    /// Waits for what the second socket brings.
+    pub(super) async fn next_of_fifty(&mut self) -> Event {
+        match &mut self.fifty {
+            Some(fifty) => fifty.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// When to look after it.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.fifty.as_ref().and_then(Fifty::wake_at)
+    }
+
+    /// Follows what has happened there: clients get the books, and hear when they do not come any more; those of five go on.
+    pub(super) fn follow_fifty(
         &mut self,
-        topic: &Topic,
-        topics: &Topics,
-        plan: &mut Plan<Topic>,
-        fifty: Option<&Fifty>,
+        news: Option<Event>,
+        now: Instant,
+        live: &mut Live<FyersFeed>,
         sink: &mut TickSink,
     ) {
-        if let Some(place) = topics.place(topic) {
-            self.publish(place, PRICES, topics, plan, fifty, sink);
+        let Some(fifty) = &mut self.fifty else { return };
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.clear();
+        let mut without = fifty.overdue(now);
+        match news {
+            Some(Event::Message(Message::Binary(bytes))) => {
+                if !fifty.take(&bytes, &mut changed) {
+                    live.undecodable("book of fifty levels", &"no book", bytes.len(), sink);
+                }
+            }
+            // Answers to heartbeats, and notices that say nothing of a book.
+            Some(Event::Message(Message::Text(_))) | None => {}
+            Some(Event::Lost) => without = fifty.topics(),
+        }
+        without.iter().for_each(|topic| self.tell_depth(topic, false, sink));
+        changed.iter().for_each(|topic| self.deepen(topic, live, sink));
+        self.changed = changed;
+    }
+
+    /// Tells clients how many levels they have, when that is news.
+    fn tell_depth(&mut self, topic: &Topic, is_granted: bool, sink: &mut TickSink) {
+        let Some(symbol) = self.fifty.as_mut().and_then(|fifty| fifty.symbol(topic)) else { return };
+        if std::mem::replace(&mut symbol.is_granted, is_granted) == is_granted {
+            return;
+        }
+        for (number, (_, depth)) in self.deep.iter().filter(|(_, (known, _))| known == topic) {
+            sink.outcome(*number, Ok(Grant { depth: if is_granted { *depth } else { LEVELS } }));
         }
     }
 
     /// Publishes a book of fifty levels that has changed.
-    pub(super) fn deepen(
-        &mut self,
-        topic: &Topic,
-        topics: &Topics,
-        plan: &mut Plan<Topic>,
-        fifty: Option<&Fifty>,
-        sink: &mut TickSink,
-    ) {
-        let (Some(book), Some(feed)) = (fifty.and_then(|fifty| fifty.book(topic)), plan.heard(topic)) else {
+    fn deepen(&mut self, topic: &Topic, live: &mut Live<FyersFeed>, sink: &mut TickSink) {
+        if self.fifty.as_ref().and_then(|fifty| fifty.book(topic)).is_none() {
             return;
-        };
-        for (number, mode) in feed.instruments() {
-            let Some(levels) = self.deep.get(number).filter(|_| *mode == Mode::Depth) else { continue };
+        }
+        self.tell_depth(topic, true, sink);
+        let Self { topics, fifty, deep, rows: [buy, sell], .. } = self;
+        let Some(book) = fifty.as_ref().and_then(|fifty| fifty.book(topic)) else { return };
+        let Some(heard) = live.heard(topic) else { return };
+        for (number, mode) in heard.instruments() {
+            let Some((_, levels)) = deep.get(number).filter(|_| *mode == Mode::Depth) else { continue };
             // Prices may come later, and may be such that nobody can read them.
-            let mut tick = topics
+            let values = topics
                 .find(topic)
-                .and_then(|instrument| Some(image(instrument, decode::values(instrument, *number).ok()?)))
-                .unwrap_or_else(|| Tick::new(*number));
-            if let Some(at) = book.feed_time().and_then(read::of_any_unit) {
+                .and_then(|instrument| Some(image(instrument, decode::values(instrument, *number).ok()?)));
+            let mut tick = values.unwrap_or_else(|| Tick::new(*number));
+            if let Some(at) = book.feed_time.and_then(read::of_any_unit) {
                 tick = tick.exchange_ts_ns(at);
             }
-            if let Some(quantity) = book.total_buy().and_then(total) {
-                tick = tick.total_buy_quantity(quantity);
+            let totals: [(_, fn(Tick, i64) -> Tick); 2] =
+                [(book.total_buy, Tick::total_buy_quantity), (book.total_sell, Tick::total_sell_quantity)];
+            for (quantity, set) in totals {
+                let quantity = quantity.and_then(|quantity| read::quantity(i64::try_from(quantity).ok()?));
+                tick = quantity.map_or(tick, |quantity| set(tick, quantity));
             }
-            if let Some(quantity) = book.total_sell().and_then(total) {
-                tick = tick.total_sell_quantity(quantity);
-            }
-            book.levels(*levels, &mut self.buy, &mut self.sell);
-            sink.depth(&tick, &self.buy, &self.sell);
+            book.levels((*levels).into(), buy, sell);
+            sink.depth(&tick, buy, sell);
         }
-    }
-
-    fn tick(
-        &mut self,
-        instrument: &Instrument,
-        deep: Option<&Book>,
-        number: u32,
-        mode: Mode,
-        fresh: u8,
-        sink: &mut TickSink,
-    ) -> Result<(), DecodeError> {
-        if mode == Mode::Ltp {
-            // A book that somebody else wants is no news here.
-            if fresh & PRICES != 0 && has_prices(instrument) {
-                let tick = Tick::new(number).image();
-                sink.ltp(&decode::last_price(instrument)?.map_or(tick, |price| tick.ltp(price)));
-            }
-            return Ok(());
-        }
-        let deep = deep.filter(|_| self.deep.contains_key(&number));
-        let topic = instrument.topic();
-        let is_known = instrument.book().is_some() || deep.is_some();
-        let is_without = topic.is_index() || self.bookless.contains(topic);
-        if mode == Mode::Quote || !(is_known || is_without) {
-            if fresh & PRICES != 0 && has_prices(instrument) {
-                sink.quote(&image(instrument, decode::quote(instrument, number)?));
-            }
-            return Ok(());
-        }
-        // The quote's time is not the book's.
-        let tick = if fresh & PRICES != 0 {
-            decode::quote(instrument, number)?
-        } else {
-            decode::values(instrument, number)?
-        };
-        let tick = image(instrument, tick);
-        if let (Some(book), Some(levels)) = (deep, self.deep.get(&number)) {
-            book.levels(*levels, &mut self.buy, &mut self.sell);
-            sink.depth(&tick, &self.buy, &self.sell);
-        } else if let Some(book) = decode::book(instrument)? {
-            sink.depth(&tick, book.buy(), book.sell());
-        } else if is_known {
-            // One that has been announced and has no level is an empty one.
-            sink.depth(&tick, &[], &[]);
-        } else if has_prices(instrument) {
-            sink.beside_book(&tick);
-        }
-        Ok(())
     }
 }
 
-fn total(quantity: u64) -> Option<i64> {
-    read::quantity(i64::try_from(quantity).ok()?)
+/// Publishes what is known of an instrument as a client wants it; `is_quote` says whether it is a quote that came, or its book
+/// alone.
+fn tick(
+    instrument: &Instrument,
+    is_quote: bool,
+    wish: &Wish<'_>,
+    [buy, sell]: &mut [Vec<Level>; 2],
+    sink: &mut TickSink,
+) -> Result<(), DecodeError> {
+    let number = wish.number;
+    // A book that somebody else wants is no news to who does not.
+    let has_quote = is_quote && has_prices(instrument);
+    if wish.mode == Mode::Ltp {
+        if has_quote {
+            let tick = Tick::new(number).image();
+            sink.ltp(&decode::last_price(instrument)?.map_or(tick, |price| tick.ltp(price)));
+        }
+        return Ok(());
+    }
+    let has_book = instrument.book().is_some() || wish.deep.is_some();
+    if wish.mode == Mode::Quote || !(has_book || wish.is_bookless) {
+        if has_quote {
+            sink.quote(&image(instrument, decode::quote(instrument, number)?));
+        }
+        return Ok(());
+    }
+    // The quote's time is not the book's.
+    let values = if is_quote { decode::quote } else { decode::values };
+    let tick = image(instrument, values(instrument, number)?);
+    if let Some((book, levels)) = wish.deep {
+        book.levels(levels.into(), buy, sell);
+        sink.depth(&tick, buy, sell);
+    } else if let Some(book) = decode::book(instrument)? {
+        sink.depth(&tick, book.buy(), book.sell());
+    } else if has_book {
+        // One that has been announced and has no level is an empty one.
+        sink.depth(&tick, &[], &[]);
+    } else if has_prices(instrument) {
+        sink.beside_book(&tick);
+    }
+    Ok(())
 }
 
 /// A tick of what is known of an instrument. It is all that there is to know, an image, once its prices are known: records

@@ -2,6 +2,7 @@
 
 use adapter_sdk::{
     Level,
+    ist::day_number,
     read::{self, Sign},
 };
 
@@ -26,15 +27,24 @@ pub struct Row {
 
 /// The book of a symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Book {
-    ticker: String,
-    bids: [Row; LEVELS],
-    asks: [Row; LEVELS],
-    total_buy: Option<u64>,
-    total_sell: Option<u64>,
-    feed_time: Option<u64>,
-    send_time: Option<u64>,
-    sequence: u64,
+    /// The broker's symbol.
+    pub ticker: String,
+    /// Rows of bids, the best first; empty ones are all zeros.
+    pub bids: [Row; LEVELS],
+    /// Rows of asks, the best first; empty ones are all zeros.
+    pub asks: [Row; LEVELS],
+    /// Quantity of all bids.
+    pub total_buy: Option<u64>,
+    /// Quantity of all asks.
+    pub total_sell: Option<u64>,
+    /// The exchange's time, as the broker writes it.
+    pub feed_time: Option<u64>,
+    /// When the broker sent the last change, as it writes it.
+    pub send_time: Option<u64>,
+    /// Number of the last change.
+    pub sequence: u64,
     state: State,
 }
 
@@ -71,49 +81,9 @@ impl Book {
         }
     }
 
-    /// The broker's symbol.
-    pub fn ticker(&self) -> &str {
-        &self.ticker
-    }
-
     /// Whether it is what the exchange has. Until its snapshot comes, and after a change that is missing, it is not.
     pub fn is_whole(&self) -> bool {
         self.state == State::Whole
-    }
-
-    /// Rows of bids, the best first; empty ones are all zeros.
-    pub const fn bids(&self) -> &[Row; LEVELS] {
-        &self.bids
-    }
-
-    /// Rows of asks, the best first; empty ones are all zeros.
-    pub const fn asks(&self) -> &[Row; LEVELS] {
-        &self.asks
-    }
-
-    /// Quantity of all bids.
-    pub const fn total_buy(&self) -> Option<u64> {
-        self.total_buy
-    }
-
-    /// Quantity of all asks.
-    pub const fn total_sell(&self) -> Option<u64> {
-        self.total_sell
-    }
-
-    /// The exchange's time, as the broker writes it.
-    pub const fn feed_time(&self) -> Option<u64> {
-        self.feed_time
-    }
-
-    /// When the broker sent the last change, as it writes it.
-    pub const fn send_time(&self) -> Option<u64> {
-        self.send_time
-    }
-
-    /// Number of the last change.
-    pub const fn sequence(&self) -> u64 {
-        self.sequence
     }
 
     /// Levels of both sides, at most so many on each, without rows that have no price.
@@ -130,6 +100,13 @@ impl Book {
         }
     }
 
+    /// Whether a change is of another day than the book: changes of today do not belong into a book of yesterday.
+    fn is_over(&self, feed: &MarketFeed<'_>) -> bool {
+        let day = |at: Option<u64>| read::of_any_unit(at?).map(day_number);
+        day(self.feed_time)
+            .is_some_and(|before| feed.feed_time.is_some() && day(feed.feed_time) != Some(before))
+    }
+
     fn take(
         &mut self,
         feed: &MarketFeed<'_>,
@@ -137,9 +114,10 @@ impl Book {
         is_next: bool,
     ) -> Result<Option<News<'_>>, TbtError> {
         let mut has_gap = false;
+        let is_missing = !is_next && feed.sequence != self.sequence.wrapping_add(1);
         if is_snapshot {
             *self = Self { state: State::Whole, ticker: std::mem::take(&mut self.ticker), ..Self::new("") };
-        } else if self.state == State::Whole && !is_next && feed.sequence != self.sequence.wrapping_add(1) {
+        } else if self.state == State::Whole && (is_missing || self.is_over(feed)) {
             self.state = State::Broken;
             has_gap = true;
         }

@@ -1,25 +1,22 @@
 //! The socket of fifty levels: a connection beside the data socket, which comes and goes without it.
 
-use std::{cell::Cell, fmt, pin::Pin, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use adapter_sdk::{
-    AdapterError, Backoff, Pauses,
-    abi::ErrorCode,
-    ist::OFFSET_SECONDS,
-    net::{Heartbeat, Http, Message, WebSocket, WebSocketRequest},
-    read,
+    AdapterError, Backoff,
+    net::{Beside, BesideEvent, Heartbeat, Http, Message, WebSocket, WebSocketRequest},
     tracing::{debug, warn},
 };
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::{
     book::{Book, Books, News},
     wire::SocketMessage,
 };
-use crate::{config::Settings, topic::Topic};
+use crate::{auth::Keys, config::Settings, topic::Topic};
 
 /// Symbols that the broker takes on one connection.
 pub(crate) const MAX_SYMBOLS: usize = 5;
@@ -48,8 +45,6 @@ pub(crate) struct Symbol {
     pub(crate) is_granted: bool,
     /// By when its book must be whole.
     pub(crate) due: Option<Instant>,
-    /// The day in India, in days since 1970, of which its book is.
-    day: Cell<Option<u64>>,
 }
 
 /// What came.
@@ -60,70 +55,49 @@ pub(crate) enum Event {
     Lost,
 }
 
-type Opening = Pin<Box<dyn Future<Output = Result<WebSocket, AdapterError>>>>;
-
-enum Link {
-    /// Nobody wants anything.
-    Idle,
-    Waiting(Instant),
-    Opening(Opening),
-    /// Since then.
-    Open(Box<WebSocket>, Instant),
-}
-
 /// The socket, and the books that it brings.
+#[derive(Debug)]
 pub(crate) struct Fifty {
-    settings: Settings,
-    http: Http,
-    authorization: Zeroizing<String>,
+    /// How long the broker has for a whole book.
+    snapshot_limit: Duration,
     symbols: Vec<Symbol>,
     books: Books,
-    link: Link,
-    pauses: Pauses,
-}
-
-impl fmt::Debug for Fifty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fifty").field("symbols", &self.symbols).finish_non_exhaustive()
-    }
+    socket: Beside,
 }
 
 impl Fifty {
-    pub(crate) fn new(settings: Settings, http: Http, authorization: Zeroizing<String>) -> Self {
-        Self {
-            settings,
-            http,
-            authorization,
-            symbols: Vec::new(),
-            books: Books::new(),
-            link: Link::Idle,
-            pauses: Pauses::new(Backoff { first: Duration::from_secs(1), ..Backoff::default() }),
+    /// None when nobody wants it, or the account cannot open it.
+    pub(crate) fn of(settings: &Arc<Settings>, http: &Http, keys: &Keys) -> Option<Self> {
+        let authorization = keys.authorization().filter(|_| settings.depth_50);
+        if settings.depth_50 && authorization.is_none() {
+            warn!("Books of fifty levels need the app's ID: set api_key of the account");
         }
+        let (settings, http, both) = (Arc::clone(settings), http.clone(), authorization?);
+        let snapshot_limit = settings.snapshot_limit;
+        let backoff = Backoff { first: Duration::from_secs(1), ..Backoff::default() };
+        let socket = Beside::new(backoff, move || open(Arc::clone(&settings), http.clone(), both.clone()));
+        Some(Self { snapshot_limit, symbols: Vec::new(), books: Books::new(), socket })
     }
 
-    /// Wants the book of a symbol. False when there is no room for it.
-    pub(crate) fn want(&mut self, topic: Topic, ticker: &str) -> bool {
-        if self.symbols.iter().any(|symbol| symbol.topic == topic) {
-            return true;
+    /// Wants the book of a symbol. None when there is no room for it.
+    pub(crate) fn want(&mut self, topic: Topic, ticker: &str) -> Option<&mut Symbol> {
+        if self.symbol(&topic).is_none() {
+            self.add(topic, ticker);
         }
+        self.symbol(&topic)
+    }
+
+    fn add(&mut self, topic: Topic, ticker: &str) {
         if self.symbols.len() >= MAX_SYMBOLS {
-            return false;
+            return;
         }
-        let due = Some(Instant::now() + self.settings.snapshot_limit);
-        self.symbols.push(Symbol {
-            ticker: ticker.to_owned(),
-            topic,
-            is_granted: true,
-            due,
-            day: Cell::new(None),
-        });
+        let due = Some(Instant::now() + self.snapshot_limit);
+        self.symbols.push(Symbol { ticker: ticker.to_owned(), topic, is_granted: true, due });
         self.books.want(ticker);
-        match &mut self.link {
-            Link::Idle => self.link = Link::Waiting(Instant::now()),
-            Link::Open(socket, _) => begin(socket, &[ticker]),
-            Link::Waiting(_) | Link::Opening(_) => {}
+        match self.socket.socket() {
+            Some(socket) => begin(socket, &[ticker]),
+            None => self.socket.want(),
         }
-        true
     }
 
     /// Wants it no more.
@@ -132,9 +106,8 @@ impl Fifty {
         let symbol = self.symbols.swap_remove(place);
         self.books.drop(&symbol.ticker);
         if self.symbols.is_empty() {
-            // The broker counts connections.
-            self.link = Link::Idle;
-        } else if let Link::Open(socket, _) = &mut self.link {
+            self.socket.leave();
+        } else if let Some(socket) = self.socket.socket() {
             socket.queue(depth(-1, &[&symbol.ticker]));
         }
     }
@@ -183,35 +156,24 @@ impl Fifty {
             warn!("The socket of fifty levels refuses something; books of five levels go on");
         }
         let mut gaps = Vec::new();
-        let (symbols, limit) = (&self.symbols, self.settings.snapshot_limit);
-        let of = |book: &Book| symbols.iter().position(|symbol| symbol.ticker == book.ticker());
-        let taken = self.books.apply(&message, |news| match news {
-            News::Changed(book) => {
-                let Some((place, symbol)) = of(book).and_then(|place| Some((place, symbols.get(place)?)))
-                else {
-                    return;
-                };
-                let day = book.feed_time().and_then(day);
-                let before = symbol.day.replace(day);
-                // Changes of today do not belong into a book of yesterday.
-                if before.is_some() && day != before && !message.is_snapshot {
-                    gaps.push(place);
-                } else {
-                    changed.push(symbol.topic);
-                }
+        let symbols = &self.symbols;
+        let taken = self.books.apply(&message, |news| {
+            let (News::Changed(book) | News::Gap(book)) = news;
+            let Some(place) = symbols.iter().position(|symbol| symbol.ticker == book.ticker) else { return };
+            match news {
+                News::Changed(_) => changed.extend(symbols.get(place).map(|symbol| symbol.topic)),
+                News::Gap(_) => gaps.push(place),
             }
-            News::Gap(book) => gaps.extend(of(book)),
         });
         for place in gaps {
-            let (Some(symbol), Link::Open(socket, _)) = (self.symbols.get_mut(place), &mut self.link) else {
+            let (Some(symbol), Some(socket)) = (self.symbols.get_mut(place), self.socket.socket()) else {
                 continue;
             };
             warn!("A change of a book of fifty levels is missing; asking for the whole book");
             self.books.want(&symbol.ticker);
-            symbol.day.set(None);
             socket.queue(depth(-1, &[&symbol.ticker]));
             begin(socket, &[&symbol.ticker]);
-            symbol.due = Some(Instant::now() + limit);
+            symbol.due = Some(Instant::now() + self.snapshot_limit);
         }
         taken.is_ok()
     }
@@ -222,47 +184,24 @@ impl Fifty {
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn next(&mut self) -> Event {
         loop {
-            let (failed, lasted) = match &mut self.link {
-                Link::Idle => std::future::pending().await,
-                Link::Waiting(at) => {
-                    sleep_until(*at).await;
-                    let work = open(self.settings.clone(), self.http.clone(), self.authorization.clone());
-                    self.link = Link::Opening(Box::pin(work));
-                    continue;
-                }
-                Link::Opening(work) => match work.as_mut().await {
-                    Ok(mut socket) => {
-                        let tickers: Vec<&str> =
-                            self.symbols.iter().map(|symbol| symbol.ticker.as_str()).collect();
-                        begin(&mut socket, &tickers);
-                        self.link = Link::Open(Box::new(socket), Instant::now());
-                        continue;
+            match self.socket.next().await {
+                BesideEvent::Message(message) => return Event::Message(message),
+                BesideEvent::Lost(error) => {
+                    warn!(%error, "No socket of fifty levels; books of five levels go on");
+                    for symbol in &mut self.symbols {
+                        self.books.want(&symbol.ticker);
+                        symbol.due = None;
                     }
-                    Err(error) => (error, Duration::ZERO),
-                },
-                Link::Open(socket, since) => match socket.next().await {
-                    Ok(message) => return Event::Message(message),
-                    Err(error) => (error, since.elapsed()),
-                },
-            };
-            warn!(error = %failed, "No socket of fifty levels; books of five levels go on");
-            let is_limited = failed.code() == ErrorCode::RATE_LIMITED;
-            self.link = Link::Waiting(Instant::now() + self.pauses.after_failure(lasted, is_limited));
-            for symbol in &mut self.symbols {
-                self.books.want(&symbol.ticker);
-                symbol.due = None;
-                symbol.day.set(None);
+                    return Event::Lost;
+                }
+                _ => {}
             }
-            return Event::Lost;
+            if let Some(socket) = self.socket.socket() {
+                let tickers: Vec<&str> = self.symbols.iter().map(|symbol| symbol.ticker.as_str()).collect();
+                begin(socket, &tickers);
+            }
         }
     }
-}
-
-/// The day in India of a time of the broker's, in days since 1970.
-fn day(at: u64) -> Option<u64> {
-    const DAY_SECONDS: u64 = 86_400;
-    let seconds = read::of_any_unit(at)? / 1_000_000_000;
-    Some((seconds + OFFSET_SECONDS.unsigned_abs()) / DAY_SECONDS)
 }
 
 /// Subscribes. A channel says nothing before it is resumed.
@@ -277,7 +216,7 @@ fn depth(subs: i8, tickers: &[&str]) -> String {
 }
 
 async fn open(
-    settings: Settings,
+    settings: Arc<Settings>,
     http: Http,
     authorization: Zeroizing<String>,
 ) -> Result<WebSocket, AdapterError> {
@@ -287,7 +226,7 @@ async fn open(
     };
     let request = WebSocketRequest::new(url)
         .header("Authorization", authorization.as_str())
-        .heartbeat(Heartbeat::Text("ping", settings.heartbeat))
+        .heartbeat(Heartbeat::Text("ping", settings.heartbeat()))
         .stall_after(settings.stall)
         .max_message_bytes(MAX_MESSAGE_BYTES);
     Ok(settings.network.websocket(request).await?)

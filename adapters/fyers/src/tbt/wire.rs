@@ -3,25 +3,9 @@
 
 use std::fmt;
 
-/// A key and a value of a message.
-type Field<'a> = (u32, Value<'a>);
-
 /// Why a message makes no sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TbtError {
-    /// It ends within something.
-    #[error("a message that is cut off")]
-    CutOff,
-    /// A number of more than 64 bits, or of more than its field can have.
-    #[error("a number that is too large")]
-    TooLarge,
-    /// A field of a kind that its number does not have, or that does not exist.
-    #[error("field {0} is of another kind")]
-    Kind(u32),
-    /// Text that is none.
-    #[error("a text that is no UTF-8")]
-    Text,
-}
+pub use adapter_sdk::read::protobuf::Error as TbtError;
+use adapter_sdk::read::protobuf::{Fields, Value};
 
 /// A message.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,7 +35,7 @@ impl<'a> SocketMessage<'a> {
     /// When anything in it makes no sense.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, TbtError> {
         let mut message = Self { is_snapshot: false, is_error: false, message: "", bytes };
-        let mut fields = Fields(bytes);
+        let mut fields = Fields::of(bytes);
         while let Some((number, value)) = fields.next()? {
             match number {
                 1 => drop(value.number(number)?),
@@ -71,7 +55,7 @@ impl<'a> SocketMessage<'a> {
 
     /// Its feeds, in the order in which they stand there.
     pub fn feeds(&self) -> impl Iterator<Item = MarketFeed<'a>> {
-        let mut fields = Fields(self.bytes);
+        let mut fields = Fields::of(self.bytes);
         // The message was read to its end before.
         std::iter::from_fn(move || {
             loop {
@@ -91,7 +75,7 @@ impl<'a> SocketMessage<'a> {
 
 /// An entry of a map: 1 is the key, a token that nobody needs, and 2 the feed.
 fn entry(bytes: &[u8]) -> Result<Option<MarketFeed<'_>>, TbtError> {
-    let (mut fields, mut feed) = (Fields(bytes), None);
+    let (mut fields, mut feed) = (Fields::of(bytes), None);
     while let Some((number, value)) = fields.next()? {
         match number {
             1 => drop(value.text(number)?),
@@ -124,15 +108,15 @@ pub struct MarketFeed<'a> {
 
 impl<'a> MarketFeed<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, TbtError> {
-        let (mut fields, mut feed) = (Fields(bytes), Self::default());
+        let (mut fields, mut feed) = (Fields::of(bytes), Self::default());
         while let Some((number, value)) = fields.next()? {
             match number {
                 5 => {
                     feed.has_depth = true;
                     feed.depth = value.bytes(number)?;
                 }
-                6 => feed.feed_time = Some(wrapped(value.bytes(number)?)?),
-                7 => feed.send_time = Some(wrapped(value.bytes(number)?)?),
+                6 => feed.feed_time = Some(value.wrapped(number)?),
+                7 => feed.send_time = Some(value.wrapped(number)?),
                 9 => feed.sequence = value.number(number)?,
                 11 => feed.ticker = value.text(number)?,
                 // Quotes, which this adapter has from the other socket, a token, and a flag that the message has too.
@@ -141,11 +125,11 @@ impl<'a> MarketFeed<'a> {
                 _ => {}
             }
         }
-        let mut fields = Fields(feed.depth);
+        let mut fields = Fields::of(feed.depth);
         while let Some((number, value)) = fields.next()? {
             match number {
-                1 => feed.total_buy = Some(wrapped(value.bytes(number)?)?),
-                2 => feed.total_sell = Some(wrapped(value.bytes(number)?)?),
+                1 => feed.total_buy = Some(value.wrapped(number)?),
+                2 => feed.total_sell = Some(value.wrapped(number)?),
                 _ => {}
             }
         }
@@ -154,7 +138,7 @@ impl<'a> MarketFeed<'a> {
 
     /// Rows of its book that have changed.
     pub const fn levels(&self) -> Levels<'a> {
-        Levels(Fields(self.depth))
+        Levels(Fields::of(self.depth))
     }
 }
 
@@ -183,7 +167,7 @@ impl Iterator for Levels<'_> {
 impl Levels<'_> {
     /// After an error nobody knows where the next row begins.
     const fn end<T>(&mut self, error: TbtError) -> Result<T, TbtError> {
-        self.0 = Fields(&[]);
+        self.0 = Fields::of(&[]);
         Err(error)
     }
 }
@@ -203,108 +187,16 @@ pub struct MarketLevel {
 
 impl MarketLevel {
     fn parse(bytes: &[u8]) -> Result<Self, TbtError> {
-        let (mut fields, mut level) = (Fields(bytes), Self::default());
-        let small = |bytes| u32::try_from(wrapped(bytes)?).map_err(|_| TbtError::TooLarge);
+        let (mut fields, mut level) = (Fields::of(bytes), Self::default());
         while let Some((number, value)) = fields.next()? {
             match number {
-                1 => level.price = Some(wrapped(value.bytes(number)?)?.cast_signed()),
-                2 => level.quantity = Some(small(value.bytes(number)?)?),
-                3 => level.orders = Some(small(value.bytes(number)?)?),
-                4 => level.row = Some(small(value.bytes(number)?)?),
+                1 => level.price = Some(value.wrapped(number)?.cast_signed()),
+                2 => level.quantity = Some(value.wrapped_small(number)?),
+                3 => level.orders = Some(value.wrapped_small(number)?),
+                4 => level.row = Some(value.wrapped_small(number)?),
                 _ => {}
             }
         }
         Ok(level)
-    }
-}
-
-/// A number in a message of its own, so that zero differs from nothing.
-fn wrapped(bytes: &[u8]) -> Result<u64, TbtError> {
-    let (mut fields, mut wrapped) = (Fields(bytes), 0);
-    while let Some((number, value)) = fields.next()? {
-        if number == 1 {
-            wrapped = value.number(number)?;
-        }
-    }
-    Ok(wrapped)
-}
-
-/// What a field has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Value<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-    /// Numbers of a fixed length, which these messages do not have.
-    Fixed,
-}
-
-impl<'a> Value<'a> {
-    const fn number(self, field: u32) -> Result<u64, TbtError> {
-        match self {
-            Self::Number(number) => Ok(number),
-            Self::Bytes(_) | Self::Fixed => Err(TbtError::Kind(field)),
-        }
-    }
-
-    const fn bytes(self, field: u32) -> Result<&'a [u8], TbtError> {
-        match self {
-            Self::Bytes(bytes) => Ok(bytes),
-            Self::Number(_) | Self::Fixed => Err(TbtError::Kind(field)),
-        }
-    }
-
-    fn text(self, field: u32) -> Result<&'a str, TbtError> {
-        std::str::from_utf8(self.bytes(field)?).map_err(|_| TbtError::Text)
-    }
-}
-
-/// What is left of a message.
-#[derive(Clone, Copy, Debug)]
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn next(&mut self) -> Result<Option<Field<'a>>, TbtError> {
-        if self.0.is_empty() {
-            return Ok(None);
-        }
-        let tag = self.varint()?;
-        let number = u32::try_from(tag >> 3).map_err(|_| TbtError::TooLarge)?;
-        let value = match tag & 7 {
-            0 => Value::Number(self.varint()?),
-            1 => self.take(8).map(|_| Value::Fixed)?,
-            2 => {
-                let length = self.varint()?;
-                Value::Bytes(self.take(usize::try_from(length).map_err(|_| TbtError::CutOff)?)?)
-            }
-            5 => self.take(4).map(|_| Value::Fixed)?,
-            _ => return Err(TbtError::Kind(number)),
-        };
-        if number == 0 {
-            return Err(TbtError::Kind(0));
-        }
-        Ok(Some((number, value)))
-    }
-
-    fn varint(&mut self) -> Result<u64, TbtError> {
-        let mut number = 0;
-        for place in 0..10 {
-            let (byte, rest) = self.0.split_first().ok_or(TbtError::CutOff)?;
-            self.0 = rest;
-            let part = u64::from(byte & 0x7f);
-            if place == 9 && part > 1 {
-                return Err(TbtError::TooLarge);
-            }
-            number |= part << (7 * place);
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(TbtError::TooLarge)
-    }
-
-    fn take(&mut self, length: usize) -> Result<&'a [u8], TbtError> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(TbtError::CutOff)?;
-        self.0 = rest;
-        Ok(taken)
     }
 }

@@ -118,7 +118,7 @@ pub(crate) enum TbtEvent {
 impl TbtEvent {
     pub(crate) fn symbol(&self) -> &str {
         match self {
-            Self::Book(book, _) => book.ticker(),
+            Self::Book(book, _) => &book.ticker,
             Self::Gap(symbol) => symbol,
             Self::Error(_) => "",
         }
@@ -161,7 +161,7 @@ impl Tbt {
         }
         self.books.books.apply(&message, |news| match news {
             News::Changed(book) => events.push(TbtEvent::Book(Box::new(book.clone()), message.is_snapshot)),
-            News::Gap(book) => events.push(TbtEvent::Gap(book.ticker().to_owned())),
+            News::Gap(book) => events.push(TbtEvent::Gap(book.ticker.clone())),
         })?;
         Ok(events)
     }

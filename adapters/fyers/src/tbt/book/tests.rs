@@ -36,8 +36,8 @@ fn apply(books: &mut Books, bytes: &[u8]) -> Vec<String> {
     let mut told = Vec::new();
     let taken = books.apply(&message, |news| {
         told.push(match news {
-            News::Changed(book) => format!("{} {}", book.ticker(), book.bids()[0].quantity),
-            News::Gap(book) => format!("gap of {}", book.ticker()),
+            News::Changed(book) => format!("{} {}", book.ticker, book.bids[0].quantity),
+            News::Gap(book) => format!("gap of {}", book.ticker),
         });
     });
     assert_eq!(taken, Ok(()));
