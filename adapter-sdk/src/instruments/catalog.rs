@@ -51,7 +51,8 @@ pub trait Sheet<const N: usize>: Sized + 'static {
     /// Most rows that are read.
     const MAX_ROWS: usize = 2_000_000;
 
-    /// Where the columns stand in a file without their names, whose first row is one of the list. None for any other file.
+    /// Where the columns stand in a file without their names, whose first row, which is empty in an empty file, is one of the
+    /// list. None for any other file.
     fn places(_first: &Row) -> Option<[Option<usize>; N]> {
         None
     }
@@ -176,10 +177,12 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
 
     fn take_csv(&mut self, input: impl Read) -> Result<(), AdapterError> {
         let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, input));
-        let first = rows.read()?;
-        let places = match first.and_then(S::places) {
+        let (first, nothing) = (rows.read()?, Row::default());
+        let places = match S::places(first.unwrap_or(&nothing)) {
             Some(places) => {
-                self.row(first, &places);
+                if first.is_some() {
+                    self.row(first, &places);
+                }
                 places
             }
             None => named_places::<S, N>(first)?,

@@ -110,13 +110,9 @@ fn a_list_of_several_files_without_a_header_is_one_list() {
     assert_eq!((list.key("NSE", "SBIN"), list.key("NSE", "INFY")), (Some(1), Some(3)));
     assert_eq!((list.own_name(3), list.own_name(2)), (Some(("NSE", "INFY-EQ")), None));
     assert_eq!((list.len(), list.skipped(), list.unserved(), list.summary().skipped), (2, 1, 1, 2));
-    for (other, said) in [
-        ("", "has no column token"),
-        ("<html>maintenance</html>\n", "has none that can be used"),
-        ("2,x,BOND-N1\n", "has none that can be used"),
-    ] {
+    for other in ["", "<html>maintenance</html>\n", "2,x,BOND-N1\n"] {
         let error = Catalog::<Plain, 2>::parse_all([all[0], other].map(str::as_bytes)).unwrap_err();
-        assert!(error.to_string().contains(said), "{other}: {error}");
+        assert!(error.to_string().contains("has none that can be used"), "{other}: {error}");
     }
     assert!(Catalog::<Plain, 2>::parse_all([""; 0].map(str::as_bytes)).is_err());
 }
