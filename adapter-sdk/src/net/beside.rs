@@ -67,6 +67,13 @@ impl Beside {
         self.state = State::Idle;
     }
 
+    /// Says goodbye, if it is open: brokers that count sockets go on counting one that was only dropped.
+    pub async fn close(self) {
+        if let State::Open(socket, _) = self.state {
+            socket.close().await;
+        }
+    }
+
     /// The socket, while it is open.
     pub fn socket(&mut self) -> Option<&mut WebSocket> {
         match &mut self.state {

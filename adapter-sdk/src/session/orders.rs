@@ -3,9 +3,7 @@
 use std::{
     fmt,
     fs::{File, TryLockError},
-    future::Future,
     path::{Path, PathBuf},
-    pin::Pin,
     time::Duration,
 };
 
@@ -13,10 +11,8 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use crate::{
-    AdapterError, Backoff, Pauses,
-    abi::ErrorCode,
-    fingerprint,
-    net::{HandshakeError, Message, Network, WebSocket, WebSocketRequest},
+    AdapterError, Backoff, fingerprint,
+    net::{Beside, BesideEvent, HandshakeError, Message, Network, WebSocketRequest},
 };
 
 /// Pause between two looks whether the lock is free.
@@ -40,25 +36,14 @@ const BACKOFF: Backoff = Backoff {
 /// A socket that is refused or lost is opened anew after a pause, from two seconds up to five minutes. Trouble here is logged,
 /// and never ends the market feed.
 pub struct OrderSocket {
-    request: WebSocketRequest,
-    network: Network,
-    explain: fn(HandshakeError) -> AdapterError,
+    socket: Beside,
     lock_path: PathBuf,
     /// Held while this connection is the one that asks.
     lock: Option<File>,
+    /// When to look whether the lock is free.
+    look_at: Instant,
     /// Whether it was said that the lock cannot be tried.
     is_lock_trouble_known: bool,
-    state: State,
-    pauses: Pauses,
-}
-
-type Opening = Pin<Box<dyn Future<Output = Result<WebSocket, HandshakeError>>>>;
-
-enum State {
-    Waiting(Instant),
-    Opening(Opening),
-    /// Since then.
-    Open(Box<WebSocket>, Instant),
 }
 
 impl OrderSocket {
@@ -72,17 +57,18 @@ impl OrderSocket {
         folder: &Path,
         account: &str,
     ) -> Self {
-        // A file's name is no place for what an account is called.
-        let lock_path = folder.join(format!("orders-{:016x}.lock", fingerprint(account)));
+        let network = network.clone();
+        let open = move || {
+            let (network, request) = (network.clone(), request.clone());
+            async move { network.websocket(request).await.map_err(explain) }
+        };
         Self {
-            request,
-            network: network.clone(),
-            explain,
-            lock_path,
+            socket: Beside::new(BACKOFF, open),
+            // A file's name is no place for what an account is called.
+            lock_path: folder.join(format!("orders-{:016x}.lock", fingerprint(account))),
             lock: None,
+            look_at: Instant::now(),
             is_lock_trouble_known: false,
-            state: State::Waiting(Instant::now()),
-            pauses: Pauses::new(BACKOFF),
         }
     }
 
@@ -91,66 +77,37 @@ impl OrderSocket {
     /// # Cancel Safety
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Message {
+        while self.lock.is_none() {
+            sleep_until(self.look_at).await;
+            self.look_at = Instant::now() + LOCK_EVERY;
+            self.take_lock();
+        }
+        self.socket.want();
         loop {
-            match &mut self.state {
-                State::Waiting(until) => {
-                    sleep_until(*until).await;
-                    self.state = if self.take_lock() {
-                        let (network, request) = (self.network.clone(), self.request.clone());
-                        State::Opening(Box::pin(async move { network.websocket(request).await }))
-                    } else {
-                        State::Waiting(Instant::now() + LOCK_EVERY)
-                    };
-                }
-                State::Opening(opening) => match opening.await {
-                    Ok(socket) => {
-                        info!("Order updates are on");
-                        self.state = State::Open(Box::new(socket), Instant::now());
-                    }
-                    Err(error) => self.retry(&(self.explain)(error), Duration::ZERO),
-                },
-                State::Open(socket, since) => match socket.next().await {
-                    Ok(message) => return message,
-                    Err(error) => {
-                        let lasted = since.elapsed();
-                        self.retry(&error, lasted);
-                    }
-                },
+            match self.socket.next().await {
+                BesideEvent::Opened => info!("Order updates are on"),
+                BesideEvent::Message(message) => return message,
+                BesideEvent::Lost(error) => warn!(%error, "No order updates; trying again"),
             }
         }
     }
 
-    fn retry(&mut self, error: &AdapterError, lasted: Duration) {
-        let pause = self.pauses.after_failure(lasted, error.code() == ErrorCode::RATE_LIMITED);
-        warn!(%error, retry_in_ms = pause.as_millis(), "No order updates");
-        self.state = State::Waiting(Instant::now() + pause);
-    }
-
-    fn take_lock(&mut self) -> bool {
-        if self.lock.is_some() {
-            return true;
-        }
+    fn take_lock(&mut self) {
         let opened = File::options().create(true).truncate(false).write(true).open(&self.lock_path);
         match opened.map(|file| (file.try_lock(), file)) {
-            Ok((Ok(()), file)) => {
-                self.lock = Some(file);
-                true
-            }
-            Ok((Err(TryLockError::WouldBlock), _)) => false,
+            Ok((Ok(()), file)) => self.lock = Some(file),
+            Ok((Err(TryLockError::WouldBlock), _)) => {}
             Ok((Err(TryLockError::Error(error)), _)) | Err(error) => {
                 if !std::mem::replace(&mut self.is_lock_trouble_known, true) {
                     warn!(%error, file = %self.lock_path.display(), "No order updates: set cache_dir");
                 }
-                false
             }
         }
     }
 
     /// Says goodbye.
     pub async fn close(self) {
-        if let State::Open(socket, _) = self.state {
-            socket.close().await;
-        }
+        self.socket.close().await;
     }
 }
 
@@ -174,13 +131,16 @@ mod tests {
         };
         let [mut first, mut second] = [(), ()].map(|()| socket(folder.path(), "A123456"));
         let mut other = socket(folder.path(), "B");
-        assert_eq!((first.take_lock(), second.take_lock(), other.take_lock()), (true, false, true));
-        assert!(first.take_lock(), "it has it");
+        let has = |socket: &mut OrderSocket| {
+            socket.take_lock();
+            socket.lock.is_some()
+        };
+        assert_eq!((has(&mut first), has(&mut second), has(&mut other)), (true, false, true));
         let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         assert!(names.map(|name| name.into_string().unwrap()).all(|name| !name.contains("A123456")));
         drop(first);
-        assert!(second.take_lock());
+        assert!(has(&mut second));
         let mut nowhere = socket(&folder.path().join("missing"), "A123456");
-        assert_eq!((nowhere.take_lock(), nowhere.is_lock_trouble_known), (false, true));
+        assert_eq!((has(&mut nowhere), nowhere.is_lock_trouble_known), (false, true));
     }
 }

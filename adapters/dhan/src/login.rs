@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use adapter_sdk::{
     AdapterError, Credentials, Login,
-    login::{copied, one_time_password},
+    login::{copied, totp},
     net::{Http, HttpRequest, HttpResponse, push_encoded},
 };
 use serde::Deserialize;
@@ -52,12 +52,9 @@ fn app(fields: &Credentials) -> Option<(&str, Option<&str>)> {
 }
 
 async fn by_password(broker: &Broker<'_>, fields: &Credentials, pin: &str) -> Result<Login, AdapterError> {
-    let totp = match (fields.filled("totp"), fields.filled("totp_secret")) {
-        (Some(typed), _) => Zeroizing::new(typed.to_owned()),
-        (None, Some(secret)) => one_time_password(secret, SystemTime::now())?,
-        (None, None) => {
-            return Ok(Login::ask("totp", "The six digits that your authenticator app shows", None, true));
-        }
+    let totp = match totp(fields, SystemTime::now()) {
+        Ok(totp) => totp,
+        Err(unfinished) => return unfinished.into_login(),
     };
     let access_token = broker.generate(pin, &totp).await?;
     // The PIN is stored only by whoever wants the host to log in by itself.

@@ -229,3 +229,97 @@ fn one_file_of_several_costs_itself_and_what_it_had_is_held_with_its_own_name() 
     assert_eq!((list.key("NSE", "TCS"), list.own_name(4)), (None, None));
     assert_eq!(list.hold(&last, &|_, _| false), 0);
 }
+
+/// A list of several files, some of which call columns otherwise, lack some, or name none.
+struct Odd;
+
+impl Sheet<3> for Odd {
+    type Key = u32;
+
+    const COLUMNS: [&'static str; 3] = ["Exchange|Exch", "token", "Name|Trading Name"];
+    const OPTIONAL: [bool; 3] = [false, false, true];
+
+    fn places(first: &Row) -> Option<[Option<usize>; 3]> {
+        first.get(1)?.parse::<u32>().is_ok().then_some([Some(0), Some(1), None])
+    }
+
+    fn begin(_: Day) -> Self {
+        Self
+    }
+
+    fn row(&mut self, [exchange, token, name]: [Option<&str>; 3], names: &mut Names<u32>) -> Option<()> {
+        let key = token?.parse().ok()?;
+        names.add(exchange?, name.or(token)?, key);
+        Some(())
+    }
+}
+
+#[test]
+fn several_files_are_one_list_whatever_their_columns_are_called() {
+    let folder = std::env::temp_dir().join(format!("catalog-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let texts = ["TOKEN,Trading Name,exch\n1,A,NSE\n", "Exchange,Token\nBSE,2\n", "MCX,3\nMCX,x\nMCX,4\n"];
+    let paths: Vec<PathBuf> = texts
+        .iter()
+        .enumerate()
+        .map(|(number, text)| {
+            let path = folder.join(number.to_string());
+            std::fs::write(&path, text).unwrap();
+            path
+        })
+        .collect();
+    let list = <Catalog<Odd, 3> as super::List>::read(&paths).unwrap();
+    let missing = Catalog::<Odd, 3>::parse("Exch,Name\nNSE,A\n".as_bytes()).unwrap_err();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let found = [("NSE", "A"), ("BSE", "2"), ("MCX", "3"), ("MCX", "4")]
+        .map(|(exchange, name)| list.key(exchange, name));
+    assert_eq!(found, [Some(1), Some(2), Some(3), Some(4)]);
+    assert_eq!((list.len(), list.skipped()), (4, 1));
+    assert!(missing.to_string().ends_with("has no column token"), "{missing}");
+}
+
+struct Json;
+
+impl Sheet<3> for Json {
+    type Key = u32;
+
+    const LAYOUT: Layout = Layout::JsonObjects;
+    const COLUMNS: [&'static str; 3] = ["token", "symbol", "market"];
+    const MAX_ROWS: usize = 5;
+
+    fn begin(_today: Day) -> Self {
+        Self
+    }
+
+    fn row(&mut self, cells: [Option<&str>; 3], names: &mut Names<u32>) -> Option<()> {
+        let [token, symbol, market] = cells;
+        if market == Some("other") {
+            names.unserved();
+            return Some(());
+        }
+        names.add("NSE", symbol?, token?.parse().ok()?);
+        Some(())
+    }
+}
+
+#[test]
+fn a_list_of_json_objects_is_read_as_one_of_rows() {
+    let text = r#"[{"symbol":"A","token":1,"more":{"token":9}},{"token":"2","symbol":"B","market":NaN},
+        {"token":3,"symbol":"C","market":"other"},{"token":"x","symbol":"D"},7,{"token":4,"symbol":
+        {"token":5,"symbol":"E"},{"token":6,"symbol":"F"}]"#;
+    let list = Catalog::<Json, 3>::parse_on(text.as_bytes(), day(1)).unwrap();
+    let has = ["A", "B", "C", "D", "E", "F"].map(|symbol| list.key("NSE", symbol));
+    assert_eq!(has, [Some(1), Some(2), None, None, Some(5), None], "there is a limit to the rows");
+    assert_eq!((list.len(), list.unserved(), list.skipped(), list.is_cut_off), (3, 1, 3, true));
+    for (end, is_cut_off) in
+        [("", true), (",", true), (r#",{"token":2"#, true), ("]", false), (" ]\n", false)]
+    {
+        let text = format!(r#"[{{"token":1,"symbol":"A"}}{end}"#);
+        let list = Catalog::<Json, 3>::parse_on(text.as_bytes(), day(1)).unwrap();
+        assert_eq!(list.is_cut_off, is_cut_off, "{end:?}");
+    }
+    for text in ["", "[]", "<html>maintenance</html>", r#"{"status":false}"#] {
+        let error = Catalog::<Json, 3>::parse_on(text.as_bytes(), day(1)).unwrap_err().to_string();
+        assert!(error.contains("has none that can be used"), "{error}");
+    }
+}
