@@ -5,6 +5,7 @@ use std::{cell::RefCell, collections::BTreeSet, path::PathBuf, rc::Rc, sync::Arc
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Context, Credentials, Grant, Level, Manifest, Mode, Packet, Price,
     Refusal, Subscription, Tick, TickSink,
+    abi::ErrorCode,
     instruments::{Access, Catalog, ListSource, Master, Names, Outdated, Sheet},
     ist::Day,
     net::{Message, Network, NetworkConfig, RateLimit, WebSocketRequest},
@@ -334,6 +335,14 @@ impl Protocol for Words {
             });
         }
         Ok(())
+    }
+
+    fn lost(&mut self, error: AdapterError) -> AdapterError {
+        if error.code() == ErrorCode::NETWORK {
+            AdapterError::network(format!("{error}, says acme"))
+        } else {
+            error
+        }
     }
 
     fn goodbye(&mut self) -> Vec<Message> {

@@ -58,7 +58,7 @@ fn a_log_in_that_is_refused_and_one_that_is_not_answered_are_told_apart() {
     let bench = venue.connect(r#"{"token":"t"}"#, json!({"welcome_ms": 20}));
     let lost = bench.wait_for_status(StatusKind::DISCONNECTED);
     assert_eq!(lost.code, ErrorCode::NETWORK);
-    assert!(lost.message.contains("did not accept the log-in within 20ms"), "{}", lost.message);
+    assert!(lost.message.contains("did not accept the log-in within 20ms, says acme"), "{}", lost.message);
 }
 
 #[test]
