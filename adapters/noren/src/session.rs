@@ -1,6 +1,9 @@
 //! A connection that is up.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::VecDeque,
+    time::{Duration, SystemTime},
+};
 
 use adapter_sdk::{
     AdapterError, Mode, Packet, Refusal, Subscription, TickSink,
@@ -28,6 +31,11 @@ use crate::{
 const REFUSED: &str = "the broker refused the token: tokens end each morning, and at some brokers when somebody logs in elsewhere; \
                        log in again with `tickhost account login`";
 
+/// How long the broker has to send the image of what was subscribed, and how often it is asked for it once more: it answers for another
+/// instrument at times.
+const IMAGE_LIMIT: Duration = Duration::from_secs(3);
+const MOST_REPEATS: u8 = 2;
+
 /// A broker's side of a connection.
 #[derive(Debug)]
 pub struct Noren {
@@ -37,12 +45,15 @@ pub struct Noren {
     odd: Odd,
     heartbeat: Duration,
     beat_at: Instant,
+    /// What was subscribed of late: when to see whether its image has come, and how often it was asked for again.
+    recent: VecDeque<(Instant, Key, u8)>,
 }
 
 impl Noren {
     pub(crate) fn new(brand: &'static Brand, account: Account, heartbeat: Duration) -> Self {
         let beat_at = Instant::now() + heartbeat;
-        Self { brand, account, state: Book::new(), odd: Odd::new(), heartbeat, beat_at }
+        let recent = VecDeque::new();
+        Self { brand, account, state: Book::new(), odd: Odd::new(), heartbeat, beat_at, recent }
     }
 
     fn take(&mut self, message: &Message<'_>, length: usize, live: &mut Live<Self>, sink: &mut TickSink) {
@@ -127,6 +138,8 @@ impl Protocol for Noren {
 
     fn requests(&mut self, changes: &[Change<Key, Channel>]) -> Vec<Frame> {
         let mut requests = Requests::default();
+        let subscribed = changes.iter().filter(|change| change.before.is_none());
+        self.recent.extend(subscribed.map(|change| (Instant::now() + IMAGE_LIMIT, change.key, 0)));
         for change in changes {
             let is_told = change.before == change.now && change.now == Some(Channel::Touchline);
             if change.before == Some(Channel::Depth) && self.state.get(&change.key).is_some() {
@@ -188,7 +201,8 @@ impl Protocol for Noren {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        Some(self.beat_at)
+        let image_at = self.recent.front().map(|(at, ..)| *at);
+        Some(image_at.map_or(self.beat_at, |at| at.min(self.beat_at)))
     }
 
     fn advance(
@@ -200,6 +214,15 @@ impl Protocol for Noren {
         if self.beat_at <= now {
             self.beat_at = now + self.heartbeat;
             live.send(self.brand.heartbeat);
+        }
+        while let Some((at, key, repeats)) = self.recent.front().copied()
+            && at <= now
+        {
+            self.recent.pop_front();
+            if repeats < MOST_REPEATS && live.is_silent(&key) {
+                live.repeat(&key);
+                self.recent.push_back((now + IMAGE_LIMIT, key, repeats + 1));
+            }
         }
         Ok(())
     }

@@ -54,7 +54,8 @@ impl BusSink for Checked {
         assert!(!user_id.is_empty());
         let frame = update.frame("alice", "sim");
         let members: Vec<(String, serde_json::Value)> = {
-            let object: serde_json::Map<_, _> = serde_json::from_slice(&frame).expect("what is passed on is JSON");
+            let object: serde_json::Map<_, _> =
+                serde_json::from_slice(&frame).expect("what is passed on is JSON");
             object.into_iter().collect()
         };
         // Whoever publishes it speaks for one user, and sends nothing but order updates.

@@ -19,8 +19,8 @@ async fn venue<B: Brand>(token: &[(&str, &str)]) -> Venue<Noren<B>> {
 
 fn settings<B: Brand>(venue: &Venue<Noren<B>>) -> String {
     let addresses = Noren::<B>::addresses(venue.address()).into_iter();
-    let lines: String = addresses.map(|(name, value)| format!("{name} = '{value}'\n")).collect();
-    format!("[adapter.brand.{}.config]\n{lines}", B::RULES.name)
+    let lines: Vec<String> = addresses.map(|(name, value)| format!("{name} = '{value}'\n")).collect();
+    format!("[adapter.brand.{}.config]\n{}", B::RULES.name, lines.concat())
 }
 
 /// What a venue of the family refuses is a token that it does not know, or a log-in in another broker's form: there is none.

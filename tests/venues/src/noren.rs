@@ -44,6 +44,8 @@ pub struct Rules {
     pub name: &'static str,
     /// Type of the log-in on the socket, and of its answer.
     pub hello: (&'static str, &'static str),
+    /// Whether the older form of the log-in is taken too.
+    pub takes_classic: bool,
     pub source: &'static str,
     pub socket: &'static str,
     pub layout: Layout,
@@ -77,6 +79,7 @@ macro_rules! brands {
 const USUAL: Rules = Rules {
     name: "",
     hello: ("a", "ak"),
+    takes_classic: false,
     source: "API",
     socket: "/NorenWSAPI/",
     layout: Layout::Archives,
@@ -86,7 +89,7 @@ const USUAL: Rules = Rules {
 };
 
 brands! {
-    Shoonya Rules { name: "shoonya", ..USUAL };
+    Shoonya Rules { name: "shoonya", takes_classic: true, ..USUAL };
     Flattrade Rules {
         name: "flattrade", socket: "/PiConnectWSAPI/", layout: Layout::Sheets, beats_back: true, ..USUAL
     };

@@ -50,10 +50,9 @@ pub(super) fn hashed(parts: &[&str]) -> String {
 pub(super) const SOCKET: &str = "socket of ";
 
 /// Judges the log-in on the socket.
-pub(super) fn admit(rules: &Rules, core: &mut Core, request: &Value) -> Verdict {
+pub(super) fn admit(rules: &Rules, core: &mut Core, kind: &str, request: &Value) -> Verdict {
     let member = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
-    let (uid, token) =
-        (member("uid"), member(if rules.hello.0 == "a" { "accesstoken" } else { "susertoken" }));
+    let (uid, token) = (member("uid"), member(if kind == "a" { "accesstoken" } else { "susertoken" }));
     if member("source") != rules.source || member("actid") != uid {
         return Verdict::Refused;
     }

@@ -90,12 +90,12 @@ fn subscribe<B: Brand>(core: &mut Core, connection: u64, mut pairs: Vec<(usize, 
 
 fn log_in<B: Brand>(core: &mut Core, connection: u64, kind: &str, request: &Value) -> Next {
     let rules = B::RULES;
-    let (asked, answered) = rules.hello;
+    let (asked, answered) = if rules.takes_classic && kind == "c" { ("c", "ck") } else { rules.hello };
     // A server that waits for the one form does not see the other.
     if kind != asked || core.own.get("silence") == Some(&Value::Bool(true)) {
         return Next::Go;
     }
-    let user = match account::admit(&rules, core, request) {
+    let user = match account::admit(&rules, core, kind, request) {
         account::Verdict::Accepted(user) => user,
         account::Verdict::Silence => return Next::Go,
         account::Verdict::Refused => {
@@ -108,7 +108,7 @@ fn log_in<B: Brand>(core: &mut Core, connection: u64, kind: &str, request: &Valu
         }
     };
     core.report.log_ins.push(true);
-    if answered != "ak" {
+    if rules.hello.1 != "ak" {
         // One socket for an account: the newest.
         for older in
             core.connections(|account| account == user).into_iter().filter(|older| *older != connection)
@@ -124,7 +124,7 @@ fn log_in<B: Brand>(core: &mut Core, connection: u64, kind: &str, request: &Valu
     }
     let answer = match answered {
         "cf" => json!({ "t": "cf", "k": "OK" }),
-        kind => json!({ "t": kind, "uid": user, "s": if kind == "ck" { "Ok" } else { "OK" } }),
+        kind => json!({ "t": kind, "uid": user, "s": if rules.name == "definedge" { "Ok" } else { "OK" } }),
     };
     core.answer(connection, Message::text(answer.to_string()));
     Next::Go

@@ -16,6 +16,7 @@ mod dhanhq;
 mod dhanhq_login;
 mod fyers;
 mod kiteconnect;
+mod noren;
 mod smartapi;
 
 use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
