@@ -131,7 +131,9 @@ impl Session {
             ));
             return;
         }
-        let allowed = self.policy.settings.max_subscriptions.saturating_sub(self.held.len());
+        let (limit, limit_of_key) = self.limits();
+        let wanted = asked.entries.iter().flatten().count();
+        let allowed = self.held.reserve(wanted, limit, limit_of_key);
         let wants: Vec<Want> = asked
             .entries
             .iter()
@@ -220,6 +222,13 @@ impl Session {
             self.await_tick(key, &name, &request);
             self.hold(name, key.instrument, key.variant, asked.delivery.rate());
         }
+        self.held.settle();
+    }
+
+    /// Subscriptions that this client may hold, and those that all clients of its key may hold together.
+    fn limits(&self) -> (usize, usize) {
+        let settings = &self.policy.settings;
+        (settings.max_subscriptions, settings.max_subscriptions_per_key)
     }
 
     fn may_be_lossless(&self) -> bool {
@@ -237,11 +246,12 @@ impl Session {
     }
 
     fn too_many_subscriptions(&self) -> Failure<'static> {
-        let limit = self.policy.settings.max_subscriptions;
+        let (limit, limit_of_key) = self.limits();
         Failure {
             code: ErrorCode::SubscriptionLimitReached,
             message: Cow::Owned(format!(
-                "Subscription limit reached: one client may hold {limit}; unsubscribe some"
+                "Subscription limit reached: one client may hold {limit}, and all clients of one key \
+                 {limit_of_key}; unsubscribe some"
             )),
         }
     }
