@@ -3,7 +3,8 @@
 
 use crate::model::{DepthLevel, Ltp, Mode, Quote, TickView, field};
 
-/// Late ticks that may be refused before one comes in time. The next one is believed: the broker's clock was set back.
+/// Late ticks that may be refused before one with a time of the exchange comes in time. The next one is believed: the broker's
+/// clock was set back.
 const LATE_LIMIT: u8 = 3;
 
 /// Everything known of one instrument.
@@ -21,7 +22,9 @@ pub struct Entry {
     image_of: u32,
     /// Counts that were said to be unknown, and not said since.
     unknown: u32,
-    /// Ticks that were refused for being late since the last one that was not.
+    /// Ticks that were refused for being late since the last one with a time of the exchange that was in time. Those without
+    /// such a time, and those that are behind by it but not by their volume, neither count nor interrupt: they say nothing of
+    /// the broker's clock.
     late: u8,
     /// Its `fields` are those of values, and [`field::BOOK`] once a book is known, perhaps known to be empty.
     quote: Quote,
@@ -122,8 +125,8 @@ impl Entry {
         }
     }
 
-    /// Notes a tick that is known to be late. False when so many came, and none in time between them, that
-    /// the broker's clock must have been set back: from then on it is the newest.
+    /// Notes a tick that is known to be late. False when so many came that the broker's clock must have been set back, and none
+    /// between them whose time of the exchange was in time: from then on it is the newest.
     pub const fn refuse(&mut self) -> bool {
         self.late += 1;
         if self.late > LATE_LIMIT {

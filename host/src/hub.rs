@@ -46,6 +46,7 @@ use crate::{
         text,
     },
     router::RouterHandle,
+    session::KeyTotal,
     shard::{ShardCommand, ShardHandle},
     telemetry::span::operation,
 };
@@ -110,7 +111,14 @@ pub struct Login {
     pub key: KeyId,
     /// The user's feed.
     pub membership: Membership,
-    _place: KeyPlace,
+    place: KeyPlace,
+}
+
+impl Login {
+    /// What the clients of this key hold together.
+    pub fn key_total(&self) -> KeyTotal {
+        self.place.total.clone()
+    }
 }
 
 #[derive(Debug)]
@@ -118,6 +126,7 @@ struct KeyPlace {
     hub: Arc<Hub>,
     key: KeyId,
     user: UserName,
+    total: KeyTotal,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -200,7 +209,7 @@ impl Hub {
             no_feed(ErrorCode::BrokerError, "No broker configuration found for user".to_owned())
         })?;
         let membership = self.join(&account).map_err(|message| no_feed(ErrorCode::BrokerError, message))?;
-        Ok(Login { user, key: verified.key, membership, _place: place })
+        Ok(Login { user, key: verified.key, membership, place })
     }
 
     async fn verify(&self, key: &SecretString, caller: Caller) -> Result<Verified, LoginError> {
@@ -367,8 +376,8 @@ impl Hub {
     fn take_place(self: &Arc<Self>, verified: &Verified) -> Option<KeyPlace> {
         let (key, user) = (verified.key.clone(), verified.user.clone());
         let broker = verified.account.as_ref().map(|account| &account.broker);
-        let has_room = self.logins.add(&key, &user, broker, self.settings.connections_per_key);
-        has_room.then(|| KeyPlace { hub: Arc::clone(self), key, user })
+        let total = self.logins.add(&key, &user, broker, self.settings.connections_per_key)?;
+        Some(KeyPlace { hub: Arc::clone(self), key, user, total })
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod budget;
 mod held;
+mod key_share;
 mod login;
 mod memory;
 mod meter;
@@ -46,6 +47,7 @@ use self::{
     turns::Rest,
 };
 pub use self::{
+    key_share::KeyTotal,
     memory::WaitingMemory,
     meter::SessionRow,
     shared::{Notice, SessionRef},
@@ -99,6 +101,8 @@ pub struct SessionSettings {
     pub entry_burst: u32,
     /// Subscriptions of one client; each mode of a symbol counts.
     pub max_subscriptions: usize,
+    /// Subscriptions of all clients of one key together.
+    pub max_subscriptions_per_key: usize,
     /// Longest wait for the answer to a subscribe.
     pub subscribe_timeout: Duration,
     /// Time without a tick after which a subscription counts as silent, for clients that want to know.

@@ -147,3 +147,28 @@ async fn a_bare_connect_or_another_protocol_harms_nobody() {
     let mut client = Client::login(host.websocket, &host.key()).await;
     assert_eq!(client.subscribe(&["NSE:SBIN"], "LTP").await["status"], "success");
 }
+
+#[tokio::test]
+async fn what_all_clients_of_a_key_hold_is_summed() {
+    let host = HostBuilder::new().env("TICKHOST_MAX_SUBSCRIPTIONS_PER_KEY", 3).start();
+    let key = host.key();
+    let mut one = Client::login(host.websocket, &key).await;
+    let mut other = Client::login(host.websocket, &key).await;
+    one.subscribe(&["NSE:SBIN", "NSE:TCS"], "LTP").await;
+    let partly = other.subscribe(&["NSE:SBIN", "NSE:INFY"], "LTP").await;
+    assert_eq!(partly["subscriptions"][0]["status"], "success", "{partly}");
+    assert_eq!(partly["subscriptions"][1]["code"], "SUBSCRIPTION_LIMIT_REACHED", "{partly}");
+    // Another key has a limit of its own.
+    let bob = host.add_user("bob", "sim");
+    let mut third = Client::login(host.websocket, &bob).await;
+    let whole = third.subscribe(&["NSE:SBIN", "NSE:TCS", "NSE:INFY"], "LTP").await;
+    assert_eq!(whole["status"], "success", "{whole}");
+    // What a client gives back, by a request or by its end, others may have.
+    drop(one);
+    wait_until("the end of the first is noticed", || async {
+        host.status().await["sessions"]["connections"] == 2
+    })
+    .await;
+    let again = other.subscribe(&["NSE:INFY", "NSE:TCS"], "LTP").await;
+    assert_eq!(again["status"], "success", "{again}");
+}

@@ -92,7 +92,7 @@ async fn becomes(client: &mut Client, state: &str) {
 async fn the_host_logs_in_by_itself_night_after_night_and_no_client_leaves() {
     for isolation in ["process", "in-process"] {
         let place = Place::start(isolation);
-        place.set(r#"{"pin": "1234"}"#);
+        place.set(r#"{"pin": "canary-1234"}"#);
         let mut client = place.client().await;
         subscribe(&mut client).await;
         client.tick().await;
@@ -115,7 +115,7 @@ async fn the_host_logs_in_by_itself_night_after_night_and_no_client_leaves() {
         }
         assert!(place.calls("connect canary-day-0") <= 3 && place.calls("connect canary-day-1") <= 3);
         let log = place.host.log();
-        assert!(!log.contains("canary") && !log.contains("1234"), "{log}");
+        assert!(!log.contains("canary"), "{log}");
     }
 }
 

@@ -157,6 +157,27 @@ fn a_clock_that_was_set_back_is_followed_after_three_ticks() {
 }
 
 #[test]
+fn ticks_without_a_time_do_not_interrupt_late_ones_and_do_not_count() {
+    let untimed = Quote { fields: field::LTP | field::HIGH, high: 9, ..Quote::default() };
+    let other_clock = Quote { exchange_ts_ns: 5, ..at(5, 101) };
+    for between in [untimed, other_clock] {
+        let mut entry = Entry::default();
+        entry.merge_quote(&at(10, 100));
+        for second in 1..=3 {
+            assert!(entry.merge_quote(&at(second, 10)).is_none());
+            assert!(entry.merge_quote(&between).is_some());
+        }
+        assert!(entry.merge_quote(&at(4, 10)).is_some(), "the fourth is believed");
+    }
+    let mut entry = Entry::default();
+    entry.merge_quote(&at(10, 100));
+    for second in 1..=9 {
+        assert!(entry.merge_quote(&at(second, 10)).is_none());
+        assert!(entry.merge_quote(&at(10, 100)).is_some(), "one in time interrupts");
+    }
+}
+
+#[test]
 fn what_the_broker_is_not_asked_for_any_more_is_forgotten() {
     let mut entry = Entry::default();
     let everything = Quote { fields: field::LTP | field::OPEN, ..Quote::default() };

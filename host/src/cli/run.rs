@@ -330,6 +330,7 @@ pub(crate) fn session_policy(settings: &Settings) -> SessionPolicy {
             entries_per_second: settings.max_entries_per_second,
             entry_burst: settings.entry_burst,
             max_subscriptions: settings.max_subscriptions_per_client,
+            max_subscriptions_per_key: settings.max_subscriptions_per_key,
             subscribe_timeout: settings.subscribe_timeout_ms,
             silent_after: settings.subscription_silent_seconds,
             outbox: OutboxLimits {

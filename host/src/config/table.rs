@@ -106,6 +106,8 @@ settings! {
         max_connections_without_key_per_address: usize = Setting::new("TICKHOST_MAX_CONNECTIONS_WITHOUT_KEY_PER_ADDRESS", Kind::Whole(16, 1_000_000)).default("256").live();
         /// Subscriptions that one client may hold; each mode of a symbol counts.
         max_subscriptions_per_client: usize = Setting::new("TICKHOST_MAX_SUBSCRIPTIONS_PER_CLIENT", Kind::Whole(1, 100_000)).default("5000").live();
+        /// Subscriptions that all clients of one API key may hold together. By default as many as twenty clients may hold by themselves.
+        max_subscriptions_per_key: usize = Setting::new("TICKHOST_MAX_SUBSCRIPTIONS_PER_KEY", Kind::Whole(1, 10_000_000)).default("100000").live();
         /// Longest message of a client.
         max_frame_bytes: usize = Setting::new("TICKHOST_MAX_FRAME_BYTES", Kind::Bytes(KIB, 64 * MIB)).default("1048576").live();
         /// Longest message of a client that has not shown a valid key yet.

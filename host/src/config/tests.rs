@@ -29,6 +29,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("max_connections_without_key", "16", "15"),
     ("max_connections_without_key_per_address", "16", "15"),
     ("max_subscriptions_per_client", "100000", "100001"),
+    ("max_subscriptions_per_key", "10000000", "10000001"),
     ("max_frame_bytes", "65536", "1023"),
     ("max_frame_bytes_before_auth", "1024", "67108865"),
     ("max_messages_per_second", "1", "0"),

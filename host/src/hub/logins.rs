@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::{
     accounts::{KeyId, UserName},
     allowance::Allowance,
+    session::KeyTotal,
 };
 
 /// Order updates of one user that the bus passes on in a second, and at once. A basket of 500 orders makes some thousand
@@ -25,8 +26,15 @@ pub(super) struct Logins(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    keys: FxHashMap<KeyId, (UserName, usize)>,
+    keys: FxHashMap<KeyId, KeyUse>,
     people: FxHashMap<UserName, Person>,
+}
+
+#[derive(Debug)]
+struct KeyUse {
+    user: UserName,
+    sessions: usize,
+    held: KeyTotal,
 }
 
 #[derive(Debug)]
@@ -43,14 +51,23 @@ struct Person {
 pub(super) struct TooManyOrders;
 
 impl Logins {
-    /// One more session with this key; false when it has as many as it may.
-    pub(super) fn add(&self, key: &KeyId, user: &UserName, broker: Option<&Arc<str>>, limit: usize) -> bool {
+    /// One more session with this key; gives what those of the key hold together. None when it has as many as it may.
+    pub(super) fn add(
+        &self,
+        key: &KeyId,
+        user: &UserName,
+        broker: Option<&Arc<str>>,
+        limit: usize,
+    ) -> Option<KeyTotal> {
         let mut state = self.0.lock();
-        let (_, sessions) = state.keys.entry(key.clone()).or_insert_with(|| (user.clone(), 0));
-        if *sessions >= limit {
-            return false;
+        let of_key = state.keys.entry(key.clone());
+        let of_key =
+            of_key.or_insert_with(|| KeyUse { user: user.clone(), sessions: 0, held: KeyTotal::default() });
+        if of_key.sessions >= limit {
+            return None;
         }
-        *sessions += 1;
+        of_key.sessions += 1;
+        let held = of_key.held.clone();
         let person = state.people.entry(user.clone());
         let person = person.or_insert_with(|| Person {
             sessions: 0,
@@ -62,15 +79,15 @@ impl Logins {
         if let Some(broker) = broker {
             person.broker = Arc::clone(broker);
         }
-        true
+        Some(held)
     }
 
     /// One less.
     pub(super) fn remove(&self, key: &KeyId, user: &UserName) {
         let mut state = self.0.lock();
-        if let Some((_, sessions)) = state.keys.get_mut(key) {
-            *sessions -= 1;
-            if *sessions == 0 {
+        if let Some(of_key) = state.keys.get_mut(key) {
+            of_key.sessions -= 1;
+            if of_key.sessions == 0 {
                 state.keys.remove(key);
             }
         }
@@ -118,7 +135,7 @@ impl Logins {
     /// Keys in use: those of some users, or all.
     pub(super) fn keys(&self, is_asked_for: impl Fn(&UserName) -> bool) -> Vec<KeyId> {
         let state = self.0.lock();
-        let asked_for = state.keys.iter().filter(|(_, (user, _))| is_asked_for(user));
+        let asked_for = state.keys.iter().filter(|(_, of_key)| is_asked_for(&of_key.user));
         asked_for.map(|(key, _)| key.clone()).collect()
     }
 }
@@ -131,10 +148,10 @@ mod tests {
     fn a_user_is_there_while_a_session_of_any_key_is() {
         let logins = Logins::default();
         let (alice, one, two) = (UserName::from("alice"), KeyId::from("1"), KeyId::from("2"));
-        assert!(logins.add(&one, &alice, None, 2));
-        assert!(logins.add(&one, &alice, Some(&"sim".into()), 2));
-        assert!(!logins.add(&one, &alice, None, 2), "the key has no place left");
-        assert!(logins.add(&two, &alice, None, 2));
+        assert!(logins.add(&one, &alice, None, 2).is_some());
+        assert!(logins.add(&one, &alice, Some(&"sim".into()), 2).is_some());
+        assert!(logins.add(&one, &alice, None, 2).is_none(), "the key has no place left");
+        assert!(logins.add(&two, &alice, None, 2).is_some());
         let now = Instant::now();
         let broker = || logins.admit_order("alice", 1, now).map(|admitted| admitted.unwrap().1);
         assert_eq!((logins.find("alice"), broker()), (Some(alice.clone()), Some("sim".into())));
@@ -156,7 +173,7 @@ mod tests {
         let logins = Logins::default();
         let now = Instant::now();
         for name in ["alice", "bob"] {
-            assert!(logins.add(&name.into(), &name.into(), None, 1));
+            assert!(logins.add(&name.into(), &name.into(), None, 1).is_some());
         }
         let admitted = |name: &str, bytes: usize, at: Instant| {
             (0..20_000)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::key_share::{KeyShare, KeyTotal};
 use crate::{
     model::{DepthClass, InstrumentId, Mode, Variant},
     outbox::Key,
@@ -33,6 +34,10 @@ impl Name {
 pub(super) struct Held {
     names: FxHashMap<Name, Holding>,
     count: usize,
+    /// Places that are taken for what is being asked for.
+    reserved: usize,
+    /// Both, in what all clients of the key hold.
+    of_key: KeyShare,
 }
 
 #[derive(Debug)]
@@ -47,6 +52,27 @@ impl Held {
         self.count
     }
 
+    /// The client has shown a key, of which all clients hold so much.
+    pub(super) fn belong_to(&mut self, total: KeyTotal) {
+        self.of_key = KeyShare::new(total, self.count + self.reserved);
+    }
+
+    /// Takes places for as many more as the limits leave, on this client and on all of its key, until [`Self::settle`].
+    pub(super) fn reserve(&mut self, wanted: usize, limit: usize, limit_of_key: usize) -> usize {
+        self.reserved = self.of_key.reserve(wanted.min(limit.saturating_sub(self.count)), limit_of_key);
+        self.reserved
+    }
+
+    /// What places were taken for is held by now, or never will be.
+    pub(super) fn settle(&mut self) {
+        self.reserved = 0;
+        self.share();
+    }
+
+    fn share(&mut self) {
+        self.of_key.set(self.count + self.reserved);
+    }
+
     /// Notes a subscription; returns the key that it replaces, if the client held the symbol in this mode with other
     /// levels, or the same key if it held just that.
     pub(super) fn insert(&mut self, name: Name, instrument: InstrumentId, variant: Variant) -> Option<Key> {
@@ -56,6 +82,8 @@ impl Held {
         let before = place.replace(variant);
         if before.is_none() {
             self.count += 1;
+            self.reserved = self.reserved.saturating_sub(1);
+            self.share();
         }
         before.map(|variant| Key { instrument, variant })
     }
@@ -73,6 +101,7 @@ impl Held {
             self.names.remove(name);
         }
         self.count -= removed.len();
+        self.share();
         removed
     }
 
@@ -115,6 +144,7 @@ impl Held {
     /// Gives up everything; returns the names with their keys, ordered by name.
     pub(super) fn remove_all(&mut self) -> Vec<(Name, Vec<Key>)> {
         self.count = 0;
+        self.share();
         // With the room that they took.
         let mut all: Vec<(Name, Vec<Key>)> = std::mem::take(&mut self.names)
             .into_iter()
@@ -201,5 +231,27 @@ mod tests {
             )]
         );
         assert_eq!(held.len(), 0);
+    }
+
+    #[test]
+    fn clients_of_a_key_hold_no_more_together_than_it_may() {
+        let total = KeyTotal::default();
+        let [mut one, mut other] = [Held::default(), Held::default()];
+        one.belong_to(total.clone());
+        other.belong_to(total.clone());
+        assert_eq!((one.reserve(2, 5, 3), other.reserve(2, 5, 3), total.get()), (2, 1, 3));
+        let (sbin, tcs) = (name("SBIN"), name("TCS"));
+        let ltp = variant(&sbin, Mode::Ltp, DepthClass::Five);
+        one.insert(sbin.clone(), SBIN, ltp);
+        assert_eq!(total.get(), 3, "it had its place");
+        // What ends meanwhile takes no place away from what is asked for.
+        one.remove(&sbin, None);
+        assert_eq!(total.get(), 2);
+        one.insert(tcs, InstrumentId(8), ltp);
+        one.settle();
+        other.settle();
+        assert_eq!((total.get(), one.reserve(9, 2, 100)), (1, 1), "the limit of the client itself holds too");
+        drop(one);
+        assert_eq!(total.get(), 0);
     }
 }

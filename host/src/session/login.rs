@@ -151,6 +151,7 @@ impl Session {
         self.welcome();
         self.me.set_identity(Some((login.user.clone(), login.key.clone())));
         self.me.belong_to(login.membership.feed());
+        self.held.belong_to(login.key_total());
         self.identity = Identity::LoggedIn(login);
     }
 

@@ -138,7 +138,9 @@ impl Session {
             ));
             return;
         }
-        let allowed = self.policy.settings.max_subscriptions.saturating_sub(self.held.len());
+        let (limit, limit_of_key) = self.limits();
+        let wanted = asked.entries.iter().flatten().count();
+        let allowed = self.held.reserve(wanted, limit, limit_of_key);
         let wants: Vec<Want> = asked
             .entries
             .iter()
@@ -227,6 +229,12 @@ impl Session {
         self.begin(Rest::Hold(granted.into_iter(), Rc::new(asked.request_id)));
     }
 
+    /// Subscriptions that this client may hold, and those that all clients of its key may hold together.
+    fn limits(&self) -> (usize, usize) {
+        let settings = &self.policy.settings;
+        (settings.max_subscriptions, settings.max_subscriptions_per_key)
+    }
+
     fn may_be_lossless(&self) -> bool {
         let Identity::LoggedIn(login) = &self.identity else { return false };
         self.policy.lossless.allows(&login.key, &login.user)
@@ -242,11 +250,12 @@ impl Session {
     }
 
     fn too_many_subscriptions(&self) -> Failure<'static> {
-        let limit = self.policy.settings.max_subscriptions;
+        let (limit, limit_of_key) = self.limits();
         Failure {
             code: ErrorCode::SubscriptionLimitReached,
             message: Cow::Owned(format!(
-                "Subscription limit reached: one client may hold {limit}; unsubscribe some"
+                "Subscription limit reached: one client may hold {limit}, and all clients of one key \
+                 {limit_of_key}; unsubscribe some"
             )),
         }
     }

@@ -178,6 +178,7 @@ mod tests {
             entries_per_second: 1_000,
             entry_burst: 20_000,
             max_subscriptions: 10,
+            max_subscriptions_per_key: 10,
             subscribe_timeout: Duration::from_secs(4),
             silent_after: Duration::from_secs(10),
             outbox: OutboxLimits::default(),

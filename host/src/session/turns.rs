@@ -99,6 +99,7 @@ impl Session {
                     self.rest = Rest::Hold(granted, request);
                     return true;
                 }
+                self.held.settle();
             }
             Rest::GiveUp(mut keys, acknowledgement) => {
                 self.give_up(keys.by_ref().take(at_most).collect());

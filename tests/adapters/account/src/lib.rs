@@ -78,7 +78,8 @@ impl Adapter for Account {
             return ask("code", "The code of the page", Some("https://broker.example/code"));
         }
         note(&self.broker, &format!("login {pin}"))?;
-        if pin != "1234" || code.is_some_and(|code| fields.get("code") != Some(&code)) {
+        // The last digits count: a test that looks for its PIN in a log wants one that no time of day resembles.
+        if !pin.ends_with("1234") || code.is_some_and(|code| fields.get("code") != Some(&code)) {
             return Err(AdapterError::auth(format!("the broker refused the PIN {pin} or the code")));
         }
         Ok(Login::done([("access_token", good_token(&self.broker)?)]))
