@@ -77,6 +77,7 @@ fn gone(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_>) ->
     let full = Packet { values: stage.sample(venue, 0), ..packet(one, []) };
     running.send(venue, one, &full)?;
     let ltp = stage.price(0, 700);
+    let mark = running.mark();
     let shown = running.send(venue, one, &packet(one, [("ltp", ltp.as_str())]))?;
     ensure(shown.has_image(), || {
         format!("a {:?} packet that is all that there is was published as an update", one.kind)
@@ -84,10 +85,14 @@ fn gone(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_>) ->
     if let Some(kept) = shown.values().keys().find(|name| OF_THE_DAY.contains(name)) {
         return fail(format!("{kept} was gone, and is still published"));
     }
-    let is_empty = shown.book().is_some_and(|(bids, asks)| bids.is_empty() && asks.is_empty());
-    ensure(one.kind != Kind::Depth || is_empty, || {
-        "a book that became empty was not published as an empty one".to_owned()
-    })
+    if one.kind < Kind::Depth {
+        return Ok(());
+    }
+    // It may come in a message of its own, after the values.
+    let is_empty =
+        |shown: &Picture| shown.book().is_some_and(|(bids, asks)| bids.is_empty() && asks.is_empty());
+    let emptied = running.wait_picture(mark, one.number, "an empty book", is_empty);
+    ensure(emptied.is_ok(), || "a book that became empty was not published as an empty one".to_owned())
 }
 
 /// Without a venue: what an instrument lacks is absent, and no price is zero.
