@@ -174,6 +174,9 @@ pub struct Limits {
     pub time_resolution_ns: i64,
     /// Reconnects of the case that counts descriptors.
     pub reconnects: u32,
+    /// The broker's modes by their names in the control protocol, lowest first, where it has fewer than clients: what is wanted
+    /// in another is subscribed in the next higher one.
+    pub modes: Vec<String>,
 }
 
 impl Default for Limits {
@@ -185,6 +188,7 @@ impl Default for Limits {
             price_digits: 19,
             time_resolution_ns: 1_000_000_000,
             reconnects: 1_000,
+            modes: Vec::new(),
         }
     }
 }
@@ -235,23 +239,33 @@ impl Profile {
         Ok(())
     }
 
-    /// The settings as JSON, with the venue's address and what a condition lays over them. An adapter that keeps lists keeps
-    /// them in the scratch folder, whatever the profile says: those of one case, or of another adapter, are none of the next.
-    pub(crate) fn config_json(
+    /// The settings as JSON, with the venue's address and what a condition lays over them.
+    pub(crate) fn config_json(&self, address: &str, overlay: Option<&Map<String, Json>>) -> String {
+        self.config(overlay, &[(PLACEHOLDER, address)])
+    }
+
+    /// The same for a case, which has a folder. An adapter that keeps lists keeps them there, whatever the profile says: those of
+    /// one case, or of another adapter, are none of the next.
+    pub(crate) fn config_in(
         &self,
         address: &str,
         overlay: Option<&Map<String, Json>>,
         scratch: &Path,
         keeps_lists: bool,
     ) -> String {
+        let mut overlay = overlay.cloned().unwrap_or_default();
+        if keeps_lists {
+            overlay.insert(CACHE_DIR.to_owned(), SCRATCH.into());
+        }
+        self.config(Some(&overlay), &[(PLACEHOLDER, address), (SCRATCH, &scratch.to_string_lossy())])
+    }
+
+    fn config(&self, overlay: Option<&Map<String, Json>>, places: &[(&str, &str)]) -> String {
         let mut config = Json::Object(self.config.clone());
         if let Some(overlay) = overlay {
             lay_over(&mut config, &Json::Object(overlay.clone()));
         }
-        if let (true, Json::Object(members)) = (keeps_lists, &mut config) {
-            members.insert(CACHE_DIR.to_owned(), SCRATCH.into());
-        }
-        fill(&mut config, &[(PLACEHOLDER, address), (SCRATCH, &scratch.to_string_lossy())]);
+        fill(&mut config, places);
         config.to_string()
     }
 
@@ -365,8 +379,7 @@ mod tests {
             Path::new("."),
         )
         .unwrap();
-        let made =
-            profile.config_json("127.0.0.1:9", profile.conditions.get("bad"), Path::new("/tmp/x"), true);
+        let made = profile.config_in("127.0.0.1:9", profile.conditions.get("bad"), Path::new("/tmp/x"), true);
         let made: Json = serde_json::from_str(&made).unwrap();
         assert_eq!(
             made,
@@ -383,7 +396,7 @@ mod tests {
         )
         .unwrap();
         let one = profile.for_brand("one").unwrap();
-        let config: Json = serde_json::from_str(&one.config_json("", None, Path::new("."), false)).unwrap();
+        let config: Json = serde_json::from_str(&one.config_json("", None)).unwrap();
         assert_eq!(config, serde_json::json!({ "a": 1, "b": { "c": 9, "d": 3 } }));
         assert_eq!(
             (one.limits.depth, one.venue.as_ref().unwrap()[1].as_str(), one.secrets()),
