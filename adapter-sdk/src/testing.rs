@@ -116,23 +116,6 @@ impl Published {
             Self::Quote(quote) | Self::Depth(quote, ..) => quote.instrument,
         }
     }
-
-    /// Its last price in billionths, if it has one.
-    pub fn ltp(&self) -> Option<i64> {
-        let (fields, ltp) = match self {
-            Self::Ltp(tick) => (tick.fields, tick.ltp),
-            Self::Quote(quote) | Self::Depth(quote, ..) => (quote.fields, quote.ltp),
-        };
-        (fields & adapter_abi::field::LTP != 0).then_some(ltp)
-    }
-
-    /// When it was received, in nanoseconds since the Unix epoch.
-    pub const fn received_ts_ns(&self) -> u64 {
-        match self {
-            Self::Ltp(tick) => tick.received_ts_ns,
-            Self::Quote(quote) | Self::Depth(quote, ..) => quote.received_ts_ns,
-        }
-    }
 }
 
 /// Everything that an adapter said.

@@ -7,8 +7,6 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use tempfile::TempDir;
-
 use crate::{
     profile::{Instrument, Profile},
     value::{Unit, VALUES, decimal},
@@ -26,8 +24,6 @@ pub struct Rehearsal {
     profile: Profile,
     venue: Option<Box<dyn Control>>,
     address: String,
-    /// What the profile's settings call the scratch folder.
-    scratch: TempDir,
     values: Vec<String>,
     /// Place in [`KINDS`] of what the broker has.
     kind: usize,
@@ -56,15 +52,12 @@ impl Rehearsal {
                 return Err(format!("the fake venue failed at `accept`: {reason}"));
             }
         }
-        let scratch = tempfile::tempdir()
-            .map_err(|error| format!("there is no folder for temporary files: {error}"))?;
-        Ok(Self { profile, venue, address, scratch, values, kind: 0, step: 0 })
+        Ok(Self { profile, venue, address, values, kind: 0, step: 0 })
     }
 
     /// The adapter's settings, with the venue's address, as a JSON object.
     pub fn settings(&self) -> String {
-        // Lists are kept where the host has them.
-        self.profile.config_json(&self.address, None, self.scratch.path(), false)
+        self.profile.config_json(&self.address, None)
     }
 
     /// Sends a packet of each of the profile's first instruments, whose prices have moved since the last time. Nothing

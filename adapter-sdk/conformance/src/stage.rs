@@ -111,7 +111,7 @@ impl<'a> Stage<'a> {
 
     /// The settings for a venue at an address, with what is laid over them.
     pub(crate) fn config_json(&self, address: &str, overlay: Option<&Map<String, Json>>) -> String {
-        self.profile.config_json(address, overlay, self.scratch.path(), self.keeps_lists)
+        self.profile.config_in(address, overlay, self.scratch.path(), self.keeps_lists)
     }
 
     /// The instrument at a place of the profile with its number, in a mode.

@@ -78,7 +78,7 @@ impl Suite {
 
     fn play(&self, case: &Case) -> Check {
         let venue = match &self.make_venue {
-            Some(make) => Some(Venue::new(make().map_err(Stop::Failed)?)),
+            Some(make) => Some(Venue::new(make().map_err(Stop::Failed)?, &self.profile.limits.modes)),
             None => None,
         };
         (case.run)(&Stage::new(&self.subject, &self.profile, venue)?)

@@ -33,12 +33,14 @@ pub trait Control: Send {
 /// A venue that is running. Commands that it does not have end a case as skipped.
 pub(crate) struct Venue {
     hello: Hello,
+    /// The broker's own, if it has fewer than clients.
+    modes: Vec<String>,
     control: Mutex<Box<dyn Control>>,
 }
 
 impl Venue {
-    pub(crate) fn new(control: Box<dyn Control>) -> Self {
-        Self { hello: control.hello(), control: Mutex::new(control) }
+    pub(crate) fn new(control: Box<dyn Control>, modes: &[String]) -> Self {
+        Self { hello: control.hello(), modes: modes.to_vec(), control: Mutex::new(control) }
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -77,9 +79,7 @@ impl Venue {
     /// The name of the broker's mode in which what is wanted in a mode is subscribed: the same one, or the next higher that the
     /// broker has.
     pub(crate) fn serves(&self, kind: Kind) -> &'static str {
-        let has = |kind: &Kind| {
-            self.hello.modes.is_empty() || self.hello.modes.iter().any(|mode| mode == kind.name())
-        };
+        let has = |kind: &Kind| self.modes.is_empty() || self.modes.iter().any(|mode| mode == kind.name());
         let mut enough = Kind::ALL.into_iter().filter(|other| *other >= kind);
         enough.find(has).unwrap_or(kind).name()
     }

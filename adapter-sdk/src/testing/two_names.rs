@@ -3,6 +3,25 @@
 use super::{Bench, Published};
 use crate::{Mode, sink::unix_nanos};
 
+impl Published {
+    /// Its last price in billionths, if it has one.
+    pub fn ltp(&self) -> Option<i64> {
+        let (fields, ltp) = match self {
+            Self::Ltp(tick) => (tick.fields, tick.ltp),
+            Self::Quote(quote) | Self::Depth(quote, ..) => (quote.fields, quote.ltp),
+        };
+        (fields & adapter_abi::field::LTP != 0).then_some(ltp)
+    }
+
+    /// When it was received, in nanoseconds since the Unix epoch.
+    pub const fn received_ts_ns(&self) -> u64 {
+        match self {
+            Self::Ltp(tick) => tick.received_ts_ns,
+            Self::Quote(quote) | Self::Depth(quote, ..) => quote.received_ts_ns,
+        }
+    }
+}
+
 /// Subscribes two names of one instrument and finds that each ticks under its own number: that the second one gets the broker's
 /// state without waiting for a trade, of which there may be none today, that both tick with a trade, and that the second goes on
 /// when the first has ended. `trade` makes the venue trade everything that is subscribed.

@@ -37,7 +37,7 @@ pub trait Broker: Send + 'static {
     /// Names of the values that its quotes carry, as `adapter_sdk::Tick` calls them.
     fn values(&self) -> Vec<&'static str>;
 
-    /// What is particular about the broker: no modes of its own, a fixed layout, images, order updates, commands that it does not have.
+    /// What is particular about the broker: a fixed layout, images, order updates, commands that it does not have.
     fn hello(&self, hello: Hello) -> Hello {
         hello
     }

@@ -38,13 +38,13 @@ impl Broker for Acme {
     fn answer(&mut self, desk: &mut Desk, request: &Request) -> Reply {
         match request.uri().path() {
             "/list" => desk.listing.file("text/csv", "NSE,A\nNSE,B\n".to_owned()),
-            "/login" => match desk.accounts.with(&[("pin", "1234")]) {
-                Some(_) => json(200, &value!({ "token": desk.accounts.issue("acme") })),
-                None => {
-                    desk.logged_in(false);
-                    reply(401, "text/plain", "no")
-                }
-            },
+            "/login" if desk.accounts.with(&[("pin", "1234")]).is_some() => {
+                json(200, &value!({ "token": desk.accounts.issue("acme") }))
+            }
+            "/login" => {
+                desk.logged_in(false);
+                reply(401, "text/plain", "no")
+            }
             _ => reply(404, "text/plain", "no"),
         }
     }

@@ -69,8 +69,9 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// is [`crate::ABSENT`], and is not sent.
     const HAS_FIXED_LAYOUT: bool = true;
 
-    /// The modes that it has, where it has fewer than clients; all of them if empty.
-    const MODES: &'static [&'static str] = &[];
+    /// Whether instruments can get each other's number while connections are up. Not where these have been told of numbers that stand
+    /// for an instrument as long as they last.
+    const RENUMBERS: bool = true;
 
     /// Names of what its order updates have, as the control protocol has them; none where it cannot write one by these.
     const ORDER: &'static [&'static str] = &[];

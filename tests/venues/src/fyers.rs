@@ -78,6 +78,9 @@ impl Broker for Fyers {
     ];
     const HAS_FIXED_LAYOUT: bool = false;
 
+    /// A topic is announced once, and is that of its instrument from then on.
+    const RENUMBERS: bool = false;
+
     fn addresses(address: SocketAddr) -> Vec<(&'static str, String)> {
         vec![
             ("ws_url", format!("ws://{address}{}", rest::HSM)),

@@ -134,7 +134,6 @@ impl<B: Brand> Broker for Noren<B> {
         "lower_circuit",
     ];
     const HAS_FIXED_LAYOUT: bool = false;
-    const MODES: &'static [&'static str] = &["quote", "depth"];
 
     fn addresses(address: SocketAddr) -> Vec<(&'static str, String)> {
         vec![

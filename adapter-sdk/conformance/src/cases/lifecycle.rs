@@ -97,7 +97,7 @@ pub(super) fn settings_checked(stage: &Stage<'_>) -> Check {
         ensure(is_fine, || format!("its schema of {what} is no JSON object"))?;
     }
     let check = |config: &str| stage.subject.validate(config);
-    let config = stage.config_json("127.0.0.1:9", None);
+    let config = stage.profile.config_json("127.0.0.1:9", None);
     if let Err(error) = check(&config) {
         return fail(format!("it refuses the profile's config: {}", error.message));
     }

@@ -141,10 +141,6 @@ pub struct Hello {
     /// not sent is a zero there, which is the broker's word.
     #[serde(default)]
     pub fixed_layout: bool,
-    /// The modes that the broker itself has, of `ltp`, `quote` and `depth`; all of them if left out. What is wanted in another one
-    /// is subscribed in the next higher.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub modes: Vec<String>,
     /// Whether the packets of `tick` say of what they do not have that it is gone, where the layout does not say so anyway.
     #[serde(default)]
     pub images: bool,
@@ -169,13 +165,6 @@ impl Hello {
     #[must_use]
     pub const fn fixed_layout(mut self, has_one: bool) -> Self {
         self.fixed_layout = has_one;
-        self
-    }
-
-    /// With these modes of the broker alone.
-    #[must_use]
-    pub fn modes(mut self, modes: &[&str]) -> Self {
-        self.modes = owned(modes);
         self
     }
 

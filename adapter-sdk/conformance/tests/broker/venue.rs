@@ -258,8 +258,7 @@ impl Control for Memory {
         }
         let values = ["ltp", "volume", "open", "high", "exchange_ts_ns"];
         let hello = Hello::new(&self.address, &commands, &values).images(true);
-        let hello = hello.order(&["orderid", "quantity", "filled_quantity", "price", "order_status"]);
-        if manner == Manner::OneChannel { hello.modes(&["quote", "depth"]) } else { hello }
+        hello.order(&["orderid", "quantity", "filled_quantity", "price", "order_status"])
     }
 
     fn obey(&mut self, command: Command) -> Answer {
