@@ -95,7 +95,6 @@ pub fn credentials(json: &str) -> Credentials {
 
 /// A tick as the host got it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Published {
     /// A last price.
     Ltp(Ltp),

@@ -85,7 +85,12 @@ impl List {
         // Those with an unusual series, whose name another row may have a better claim to.
         let mut later = Vec::new();
         let mut count = 0;
-        while let Some(Wide(row)) = objects.next(|object| serde_json::from_slice(object).ok())? {
+        let failed = |error: std::io::Error| {
+            AdapterError::network(format!("the list of instruments cannot be read: {error}")).caused_by(error)
+        };
+        while let Some(Wide(row)) =
+            objects.next(|object| serde_json::from_slice(object).ok()).map_err(failed)?
+        {
             count += 1;
             if count > MAX_ROWS {
                 return Err(AdapterError::protocol("the list of instruments has too many rows"));

@@ -120,10 +120,14 @@ impl Connection for Session {
 }
 
 fn good_token(broker: &Path) -> Result<String, AdapterError> {
-    Ok(fs::read_to_string(broker.join("token"))?)
+    Ok(fs::read_to_string(broker.join("token")).map_err(AdapterError::network)?)
 }
 
 fn note(broker: &Path, call: &str) -> Result<(), AdapterError> {
-    let mut calls = OpenOptions::new().create(true).append(true).open(broker.join("calls"))?;
-    Ok(writeln!(calls, "{call}")?)
+    let mut calls = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(broker.join("calls"))
+        .map_err(AdapterError::network)?;
+    Ok(writeln!(calls, "{call}").map_err(AdapterError::network)?)
 }

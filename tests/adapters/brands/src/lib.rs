@@ -83,7 +83,7 @@ impl Adapter for Brands {
         let token = credentials.require("access_token")?;
         let (broker, account) = (self.context.broker(), self.context.account().unwrap_or("nobody"));
         note(&self.folder, &format!("connect {broker} {token} {account} {}", self.context.connection()))?;
-        if fs::read_to_string(self.folder.join("token"))? != token {
+        if fs::read_to_string(self.folder.join("token")).map_err(AdapterError::network)? != token {
             return Err(AdapterError::auth("the broker refused the token"));
         }
         Ok(Session { price: self.price, wanted: Vec::new() })
@@ -91,7 +91,10 @@ impl Adapter for Brands {
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
         note(&self.folder, &format!("login {}", fields.require("pin")?))?;
-        Ok(Login::done([("access_token", fs::read_to_string(self.folder.join("token"))?)]))
+        Ok(Login::done([(
+            "access_token",
+            fs::read_to_string(self.folder.join("token")).map_err(AdapterError::network)?,
+        )]))
     }
 }
 
@@ -116,6 +119,10 @@ impl Connection for Session {
 }
 
 fn note(folder: &Path, call: &str) -> Result<(), AdapterError> {
-    let mut calls = OpenOptions::new().create(true).append(true).open(folder.join("calls"))?;
-    Ok(writeln!(calls, "{call}")?)
+    let mut calls = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join("calls"))
+        .map_err(AdapterError::network)?;
+    Ok(writeln!(calls, "{call}").map_err(AdapterError::network)?)
 }

@@ -54,7 +54,7 @@ impl Venue {
             .await
             .map_err(|_| AdapterError::network(format!("the venue at {address} does not answer")))?
             .map_err(|error| AdapterError::network(format!("the venue at {address}: {error}")))?;
-        stream.set_nodelay(true)?;
+        stream.set_nodelay(true).map_err(AdapterError::network)?;
         let (reader, writer) = stream.into_split();
         Ok(Self { reader, writer, buffer: Vec::new(), instruments: HashMap::new() })
     }

@@ -80,7 +80,7 @@ impl Adapter for Listed {
         // As the adapters of brokers do: what was read today is not asked for again.
         let kept = self.broker.join("kept");
         if !kept.exists() {
-            fs::copy(self.broker.join("list"), &kept)?;
+            fs::copy(self.broker.join("list"), &kept).map_err(AdapterError::network)?;
         }
         take(&self.broker, &self.symbols, &self.lists)
     }
@@ -114,7 +114,7 @@ impl Connection for Session {
             () = tokio::time::sleep(BEAT) => {
                 if noon.exists() {
                     self.renew(sink)?;
-                    fs::remove_file(&noon)?;
+                    fs::remove_file(&noon).map_err(AdapterError::network)?;
                 }
             }
         }
@@ -129,7 +129,7 @@ impl Connection for Session {
 impl Session {
     /// Takes the broker's list, and ends what it does not have.
     fn renew(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
-        fs::copy(self.broker.join("list"), self.broker.join("kept"))?;
+        fs::copy(self.broker.join("list"), self.broker.join("kept")).map_err(AdapterError::network)?;
         take(&self.broker, &self.symbols, &self.lists)?;
         let symbols = self.symbols.borrow();
         self.wanted.retain(|instrument, symbol| {
@@ -149,9 +149,12 @@ fn take(
     symbols: &RefCell<BTreeSet<String>>,
     lists: &ListReporter,
 ) -> Result<(), AdapterError> {
-    let kept: BTreeSet<String> =
-        fs::read_to_string(broker.join("kept"))?.lines().map(str::to_owned).collect();
-    let most = fs::read_to_string(broker.join("most"))?;
+    let kept: BTreeSet<String> = fs::read_to_string(broker.join("kept"))
+        .map_err(AdapterError::network)?
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let most = fs::read_to_string(broker.join("most")).map_err(AdapterError::network)?;
     let expected = most.trim().parse().map_err(|error| AdapterError::protocol(format!("most: {error}")))?;
     let rows = kept.len();
     *symbols.borrow_mut() = kept;
