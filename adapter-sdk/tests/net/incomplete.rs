@@ -19,7 +19,7 @@ impl List for Lines {
     fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
         let mut lines = BTreeMap::new();
         for text in files.iter().map(fs::read_to_string) {
-            for line in text?.lines() {
+            for line in text.map_err(AdapterError::network)?.lines() {
                 let mut words = line.split(' ').map(str::to_owned);
                 let mut word = || words.next().ok_or_else(|| AdapterError::protocol("no list"));
                 let name = (word()?, word()?);

@@ -28,7 +28,7 @@ async fn broker() -> (String, Arc<Mutex<(&'static str, Vec<u8>)>>) {
 }
 
 fn read(file: &std::path::Path) -> Result<usize, AdapterError> {
-    let text = fs::read_to_string(file)?;
+    let text = fs::read_to_string(file).map_err(AdapterError::network)?;
     if text.contains("html") { Err(AdapterError::protocol("no list")) } else { Ok(text.split(',').count()) }
 }
 

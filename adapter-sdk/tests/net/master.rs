@@ -31,7 +31,8 @@ struct Texts(Vec<String>);
 
 impl List for Texts {
     fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
-        let texts: Vec<String> = files.iter().map(fs::read_to_string).collect::<Result<_, _>>()?;
+        let texts: Vec<String> =
+            files.iter().map(fs::read_to_string).collect::<Result<_, _>>().map_err(AdapterError::network)?;
         if texts.iter().any(|text| text.contains("html")) {
             return Err(AdapterError::protocol("no list"));
         }
