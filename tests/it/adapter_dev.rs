@@ -100,6 +100,16 @@ impl Dev {
         }
     }
 
+    /// Waits for a line of each of these, in any order: what goes to the two outputs is not ordered.
+    fn wait_for_each(&mut self, wanted: &[&str], limit: Duration) {
+        let deadline = Instant::now() + limit;
+        let mut left = wanted.to_vec();
+        while !left.is_empty() {
+            let line = self.wait_for(&[], deadline.saturating_duration_since(Instant::now()));
+            left.retain(|wanted| !line.contains(wanted));
+        }
+    }
+
     /// Waits for a tick that arrives from now on.
     fn wait_for_tick(&mut self, price: &str) {
         self.said.extend(self.lines.try_iter());
@@ -147,9 +157,10 @@ fn a_save_is_on_screen_a_broken_one_leaves_the_last_build_and_an_interrupt_ends_
     dev.wait_for_tick("ltp 100.0");
 
     save(&decode, "const DECIMALS: u32 = 3;", "const DECIMALS: u32 = ;");
-    dev.wait_for(&["error: expected expression"], BUILT);
-    dev.wait_for(&["== does not build"], SOON);
-    dev.wait_for(&["== the build before it goes on"], SOON);
+    dev.wait_for_each(
+        &["error: expected expression", "== does not build", "== the build before it goes on"],
+        BUILT,
+    );
     dev.wait_for_tick("ltp 100.0");
 
     save(&decode, "const DECIMALS: u32 = ;", "const DECIMALS: u32 = 2;");

@@ -40,7 +40,9 @@ impl Project {
     /// Cargo ends when the future is dropped.
     pub(super) async fn build(&self) -> anyhow::Result<Option<PathBuf>> {
         let mut command = self.command(&["build", "--message-format=json-render-diagnostics"]);
-        let output = command.stdout(Stdio::piped()).output().await.with_context(|| self.cannot())?;
+        // Mistakes are for the person: `output` would keep them too.
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let output = command.output().await.with_context(|| self.cannot())?;
         if !output.status.success() {
             return Ok(None);
         }
