@@ -160,7 +160,9 @@ fn text_length(text: &[u8]) -> usize {
 
 /// Whether a column or member is called one of the names that stand there with bars between them. Capitals do not count.
 pub(super) fn is_named(names: &str, name: &str) -> bool {
-    names.split('|').any(|known| known.eq_ignore_ascii_case(name))
+    // Nearly all have one: a list has a million members to look at.
+    names.eq_ignore_ascii_case(name)
+        || names.as_bytes().contains(&b'|') && names.split('|').any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// The members of an object that have these names, in this order: texts, and numbers as texts. What is missing, null or
