@@ -20,7 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 const BUILT: Duration = Duration::from_mins(15);
 
 /// Longest wait for everything else.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// What is built, in the folder where the workspace is built, so that what both need is there already; with the packages that
 /// were fetched for the workspace.
