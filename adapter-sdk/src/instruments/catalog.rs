@@ -51,8 +51,8 @@ pub trait Sheet<const N: usize>: Sized + 'static {
     /// Most rows that are read of all files together.
     const MAX_ROWS: usize = 2_000_000;
 
-    /// Where the columns stand, counted from 0, in a file without their names, whose first row is one of the list. None for any
-    /// other file.
+    /// Where the columns stand, counted from 0, in a file without their names, whose first row, which is empty in an empty file, is
+    /// one of the list. None for any other file.
     fn places(_first: &Row) -> Option<[Option<usize>; N]> {
         None
     }
@@ -153,9 +153,7 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
             Layout::JsonObjects => self.take_objects(input)?,
         }
         if self.names.named == before {
-            return Err(AdapterError::protocol(
-                "a list of instruments of the broker has none that can be used",
-            ));
+            return Err(AdapterError::protocol("the broker's list of instruments has none that can be used"));
         }
         Ok(())
     }
@@ -180,13 +178,16 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
 
     fn take_csv(&mut self, input: impl Read) -> Result<(), AdapterError> {
         let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, input));
-        let Some(first) = rows.read()? else { return Ok(()) };
-        let places = match S::places(first) {
-            Some(places) => {
-                self.row(first, &places);
-                places
+        let (first, nothing) = (rows.read()?, Row::default());
+        // An empty file is one whose first row has no cell.
+        let begin = first.unwrap_or(&nothing);
+        let places = if let Some(places) = S::places(begin) {
+            if first.is_some() {
+                self.row(begin, &places);
             }
-            None => named_places::<S, N>(first)?,
+            places
+        } else {
+            named_places::<S, N>(begin)?
         };
         while self.rows < S::MAX_ROWS
             && let Some(row) = rows.read()?

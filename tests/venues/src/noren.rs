@@ -7,7 +7,7 @@ mod message;
 mod request;
 mod rest;
 
-use std::{any::Any, fmt, marker::PhantomData, net::SocketAddr, time::Duration};
+use std::{any::Any, collections::BTreeMap, fmt, marker::PhantomData, net::SocketAddr, time::Duration};
 
 use serde_json::{Map, Value};
 use tokio_tungstenite::tungstenite::Message;
@@ -134,6 +134,20 @@ impl<B: Brand> Broker for Noren<B> {
         "lower_circuit",
     ];
     const HAS_FIXED_LAYOUT: bool = false;
+    const ORDER: &'static [&'static str] = &[
+        "orderid",
+        "exchange",
+        "symbol",
+        "action",
+        "quantity",
+        "price",
+        "trigger_price",
+        "pricetype",
+        "product",
+        "order_status",
+        "filled_quantity",
+        "average_price",
+    ];
 
     fn addresses(address: SocketAddr) -> Vec<(&'static str, String)> {
         vec![
@@ -236,6 +250,28 @@ impl<B: Brand> Broker for Noren<B> {
         let mut order: Map<String, Value> = data.as_object().cloned().unwrap_or_default();
         order.insert("t".to_owned(), "om".into());
         Value::Object(order).to_string()
+    }
+
+    fn order_data(members: &BTreeMap<String, Value>) -> Value {
+        let own = |name: &str| {
+            match name {
+                "orderid" => "norenordno",
+                "exchange" => "exch",
+                "symbol" => "tsym",
+                "action" => "trantype",
+                "quantity" => "qty",
+                "price" => "prc",
+                "trigger_price" => "trgprc",
+                "pricetype" => "prctyp",
+                "product" => "prd",
+                "order_status" => "status",
+                "filled_quantity" => "fillshares",
+                "average_price" => "avgprc",
+                _ => name,
+            }
+            .to_owned()
+        };
+        members.iter().map(|(name, value)| (own(name), value.clone())).collect()
     }
 
     fn own(&self, core: &mut Core, command: &Value) -> Result<(), String> {

@@ -105,7 +105,7 @@ fn several_files_are_one_list_whatever_their_columns_are_called() {
 #[test]
 fn what_is_no_list_is_refused() {
     for (text, said) in [
-        ("", "has none"),
+        ("", "no column token"),
         ("<html>maintenance</html>", "no column token"),
         ("token,symbol,alias\n", "no column ends"),
         ("token,symbol,alias,ends\n", "has none"),

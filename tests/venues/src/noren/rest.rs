@@ -26,7 +26,7 @@ const PASSWORD: &str = "password of ";
 pub(super) fn answer(rules: &Rules, core: &mut Core, request: &Request) -> Reply {
     let path = request.uri().path().to_owned();
     if let Some(file) = path.strip_prefix(LISTS).and_then(|file| file.strip_prefix('/')) {
-        return instruments::file(rules, &core.universe, file).map_or_else(
+        return instruments::file(rules, &core.listed(), file).map_or_else(
             || reply(404, "text/html", "Not Found"),
             |file| reply(200, "application/octet-stream", file),
         );
