@@ -4,6 +4,7 @@ use std::path::Path;
 
 use adapter_conformance::{Profile, Suite, Verdict};
 use adapter_sdk::testing;
+
 use adapter_template::TemplateBroker;
 
 /// A log-in, order updates, a single session and images, which this broker does not have.

@@ -1,6 +1,7 @@
 //! Payloads through the decoder, compared with the ticks that they must become.
 
 use adapter_sdk::{Level, Price, Tick};
+
 use adapter_template::{
     decode::{self, DecodeError, Decoded},
     wire::{Message, Packet},
