@@ -40,9 +40,10 @@ impl Project {
     /// Cargo ends when the future is dropped.
     pub(super) async fn build(&self) -> anyhow::Result<Option<PathBuf>> {
         let mut command = self.command(&["build", "--message-format=json-render-diagnostics"]);
-        // Mistakes are for the person: `output` would keep them too.
+        // Mistakes are for the person: `Command::output` would keep them too.
         let command = command.stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let output = command.output().await.with_context(|| self.cannot())?;
+        let cargo = command.spawn().with_context(|| self.cannot())?;
+        let output = cargo.wait_with_output().await.with_context(|| self.cannot())?;
         if !output.status.success() {
             return Ok(None);
         }
