@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_library_is_that_of_the_folder_and_no_dependency_s() {
-        let project = Project::new(Path::new("/work/adapter-acme"));
+        let project = Project::new(Path::new("/home/asha/adapter-acme"));
         let artifact = |manifest: &str, files: &[&str]| {
             json!({ "reason": "compiler-artifact", "manifest_path": manifest, "filenames": files })
                 .to_string()
@@ -111,7 +111,7 @@ mod tests {
         let messages = [
             artifact("/registry/macros/Cargo.toml", &[&format!("/target/debug/libmacros{DLL_SUFFIX}")]),
             "no JSON".to_owned(),
-            artifact("/work/adapter-acme/Cargo.toml", &["/target/debug/libadapter_acme.rlib", &library]),
+            artifact("/home/asha/adapter-acme/Cargo.toml", &["/target/debug/libadapter_acme.rlib", &library]),
             json!({ "reason": "build-finished", "success": true }).to_string(),
         ];
         let found = project.library(messages.join("\n").as_bytes());
