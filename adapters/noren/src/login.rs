@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use adapter_sdk::{
     AdapterError, Credentials, Login,
-    login::{copied, one_time_password},
+    login::{Unfinished, copied, totp},
     net::{Http, HttpRequest, push_encoded},
     serde_json::{Value, json},
 };
@@ -44,7 +44,7 @@ pub(crate) async fn step(
     };
     let keys = Keys { http, settings, user, api_key, api_secret };
     if brand.scheme == Scheme::Definedge {
-        return keys.by_password(fields).await;
+        return keys.by_password(fields).await.or_else(Unfinished::into_login);
     }
     // Query of the page, and the member of the address to which it leads.
     let (query, member) = match brand.scheme {
@@ -112,15 +112,8 @@ impl Keys<'_> {
         Ok(Login::done([("access_token", token.to_owned()), ("user_id", user.to_owned())]))
     }
 
-    async fn by_password(&self, fields: &Credentials) -> Result<Login, AdapterError> {
-        let password = match (fields.filled("totp"), fields.filled("totp_secret")) {
-            (Some(typed), _) => Zeroizing::new(typed.to_owned()),
-            (None, Some(secret)) => one_time_password(secret, SystemTime::now())?,
-            (None, None) => {
-                let message = "The six digits that your authenticator app shows for Definedge";
-                return Ok(Login::ask("totp", message, None, true));
-            }
-        };
+    async fn by_password(&self, fields: &Credentials) -> Result<Login, Unfinished> {
+        let password = totp(fields, SystemTime::now())?;
         let mut url = format!("{}/login/", self.settings.api_url);
         push_encoded(&mut url, self.api_key);
         let begun = answer(self.http.get(&url).header("api_secret", self.api_secret), "").await?;

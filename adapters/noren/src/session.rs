@@ -42,6 +42,8 @@ pub struct Noren {
     brand: &'static Brand,
     account: Account,
     state: Book,
+    /// The state of the day before was dropped, and the broker has not been asked for its images since.
+    is_new_day: bool,
     odd: Odd,
     heartbeat: Duration,
     beat_at: Instant,
@@ -53,7 +55,21 @@ impl Noren {
     pub(crate) fn new(brand: &'static Brand, account: Account, heartbeat: Duration) -> Self {
         let beat_at = Instant::now() + heartbeat;
         let recent = VecDeque::new();
-        Self { brand, account, state: Book::new(), odd: Odd::new(), heartbeat, beat_at, recent }
+        Self {
+            brand,
+            account,
+            state: Book::new(),
+            is_new_day: false,
+            odd: Odd::new(),
+            heartbeat,
+            beat_at,
+            recent,
+        }
+    }
+
+    /// Whoever notices first that another day has begun: all are to have the images of it.
+    fn begin_day(&mut self, now: SystemTime) {
+        self.is_new_day |= self.state.begin_day(now);
     }
 
     fn take(&mut self, message: &Message<'_>, length: usize, live: &mut Live<Self>, sink: &mut TickSink) {
@@ -61,9 +77,7 @@ impl Noren {
             return live.undecodable("instrument", &"it names no instrument that can be one", length, sink);
         };
         let now = SystemTime::now();
-        if self.state.begin_day(now) {
-            live.repeat_all();
-        }
+        self.begin_day(now);
         // Nobody wants it: it comes late, or the broker has answered for another instrument than it was asked for, as it does at times.
         let Some(heard) = live.heard(&key).filter(|heard| !heard.instruments().is_empty()) else { return };
         let has_book = matches!(message.kind(), Kind::Depth { .. });
@@ -112,7 +126,7 @@ impl Protocol for Noren {
             return Channel::Depth;
         }
         // The broker sends what it knows once. Who comes later gets it from here.
-        self.state.begin_day(SystemTime::now());
+        self.begin_day(SystemTime::now());
         if let Some(known) = self.state.get(key) {
             publish(known, wanted, false, sink);
         }
@@ -141,13 +155,13 @@ impl Protocol for Noren {
         let subscribed = changes.iter().filter(|change| change.before.is_none());
         self.recent.extend(subscribed.map(|change| (Instant::now() + IMAGE_LIMIT, change.key, 0)));
         for change in changes {
-            let is_told = change.before == change.now && change.now == Some(Channel::Touchline);
+            let is_joined = change.before == change.now && change.now == Some(Channel::Touchline);
             if change.before == Some(Channel::Depth) && self.state.get(&change.key).is_some() {
                 // It is not told of any more.
                 self.state.update(change.key, adapter_sdk::Tick::new(0)).empty_book();
             }
-            // Who joins was told by what is known already.
-            if !(is_told && self.state.get(&change.key).is_some()) {
+            // Who joins was told by the image that is known already.
+            if !(is_joined && self.state.get(&change.key).is_some_and(Known::is_image)) {
                 requests.add(change);
             }
         }
@@ -211,6 +225,9 @@ impl Protocol for Noren {
         live: &mut Live<Self>,
         _sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
+        if std::mem::take(&mut self.is_new_day) {
+            live.repeat_all();
+        }
         if self.beat_at <= now {
             self.beat_at = now + self.heartbeat;
             live.send(self.brand.heartbeat);
@@ -225,5 +242,43 @@ impl Protocol for Noren {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use adapter_sdk::{Tick, testing::credentials};
+
+    use super::*;
+
+    fn noren() -> Noren {
+        let brand = Brand::named("shoonya").unwrap();
+        let account = r#"{"user_id":"FA0001","access_token":"token"}"#;
+        Noren::new(brand, Account::read(brand, &credentials(account)).unwrap(), Duration::from_secs(30))
+    }
+
+    #[test]
+    fn the_broker_is_asked_again_until_it_has_sent_an_image() {
+        let mut noren = noren();
+        let key = Key::of("NSE", "3045").unwrap();
+        let touchline = Some(Channel::Touchline);
+        let asked =
+            |noren: &mut Noren| noren.requests(&[Change { key, before: touchline, now: touchline }]).len();
+        assert_eq!(asked(&mut noren), 1, "nothing is known");
+        noren.state.update(key, Tick::new(0).volume(7));
+        assert_eq!(asked(&mut noren), 1, "what has changed is no image");
+        noren.state.image(key, Tick::new(0).volume(8));
+        assert_eq!(asked(&mut noren), 0);
+    }
+
+    #[test]
+    fn images_are_wanted_of_a_day_whoever_notices_it_first() {
+        let mut noren = noren();
+        let today = SystemTime::now();
+        noren.begin_day(today);
+        assert!(!noren.is_new_day, "there was none before");
+        noren.begin_day(today + Duration::from_hours(24));
+        noren.begin_day(today + Duration::from_hours(24));
+        assert!(noren.is_new_day);
     }
 }
