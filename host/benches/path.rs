@@ -32,8 +32,8 @@ use tickhost::{
     intake::Intake,
     mailbox::{Mailbox, SessionId},
     metrics::FeedCounters,
-    model::{DepthClass, FeedId, InstrumentId, Mode, TickView, Variant},
-    outbox::{Key, Outbox, OutboxLimits},
+    model::{DepthClass, FeedId, InstrumentId, Key, Mode, TickView, Variant},
+    outbox::{Outbox, OutboxLimits},
     protocol::{
         encode::{EncodeOptions, Label, market_data},
         order::OrderUpdate,

@@ -1,7 +1,7 @@
 //! When exchanges trade, so that silence is a fault in their hours and none outside of them.
 //!
 //! [`Calendar`] is what a file says: sessions, weekends, holidays and special sessions of each market, by exchange code.
-//! [`Calendars`] holds the present one and follows its file. The answer to everything is a [`Phase`]; nothing here reads
+//! [`Calendars`] holds the present one. The answer to everything is a [`Phase`]; nothing here reads
 //! a clock.
 //!
 //! An exchange that no market names trades around the clock as far as the host knows: better a needless reconnect than a
@@ -10,7 +10,8 @@
 pub mod date;
 mod day;
 mod file;
-mod source;
+mod hours;
+mod present;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,14 +20,15 @@ use rustc_hash::FxHashMap;
 use self::date::{Date, TimeOfDay};
 pub use self::{
     day::{Moments, TradingDay},
-    source::{Calendars, follow},
+    hours::Hours,
+    present::Calendars,
 };
 
 /// Days that are looked at for the next session: longer than any row of holidays.
 const HORIZON_DAYS: i64 = 40;
 
 /// Bytes that a calendar file may have.
-const MAX_FILE_BYTES: usize = 256 * 1_024;
+pub const MAX_FILE_BYTES: usize = 256 * 1_024;
 
 /// When exchanges trade.
 #[derive(Clone, Debug)]

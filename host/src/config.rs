@@ -5,6 +5,7 @@
 //! them can differ from the others. Flags win over the environment, the environment over the file, the file over the
 //! default. All mistakes are reported together, and no report shows a secret.
 
+pub mod calendar_file;
 mod document;
 mod file;
 mod finish;
@@ -20,12 +21,11 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::problem::line_at;
 pub use self::{
     document::markdown,
     limits::{BrokerLimits, LimitOverrides},
     origins::Origins,
-    plugins_file::{AdapterEntry, BusSection, Hours, Isolation, PluginsFile, Trust},
+    plugins_file::{AdapterEntry, BusSection, Isolation, PluginsFile, Trust},
     problem::{Origin, Problem, Problems},
     sources::{Environment, Flags, Sources},
     table::{Settings, TABLE},

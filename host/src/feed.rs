@@ -47,13 +47,12 @@ pub use self::{
 };
 use crate::{
     accounts::{Account, UserName},
-    calendar::Calendars,
-    config::Hours,
+    calendar::{Calendars, Hours},
+    feed_state::FeedState,
     inbox::Inbox,
     intake::Intake,
     metrics::FeedCounters,
-    model::{FeedId, InstrumentId, Variant},
-    outbox::Key,
+    model::{FeedId, InstrumentId, Key, Variant},
     plugins::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, LoginStep},
     pool::PoolLimits,
     protocol::codes::ErrorCode,
@@ -185,41 +184,6 @@ impl Refusal {
     /// A refusal with this code and sentence.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
-    }
-}
-
-/// State of a feed, as everybody sees it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FeedState {
-    /// Made, but no connection was tried yet.
-    #[default]
-    Starting,
-    /// A connection is being made, or made again.
-    Connecting,
-    /// All connections are up.
-    Live,
-    /// Up, subscribed, and silent for too long.
-    Stale,
-    /// The broker refused the credentials; new ones are waited for.
-    AuthFailed,
-    /// The adapter failed; it will be started again.
-    Down,
-    /// Ended.
-    Closed,
-}
-
-impl FeedState {
-    /// The spelling in status pages, metrics and logs.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Connecting => "connecting",
-            Self::Live => "live",
-            Self::Stale => "stale",
-            Self::AuthFailed => "auth_failed",
-            Self::Down => "down",
-            Self::Closed => "closed",
-        }
     }
 }
 

@@ -26,7 +26,8 @@ use crate::{
     metrics::ServerCounters,
     plugins::{journal::Journal, process::ProcessSettings},
     protocol::encode::EncodeOptions,
-    router::{self, Router, RouterHandle},
+    router::{MAX_SHARDS, Router, RouterHandle},
+    routing,
     run_dir::RunDir,
     session::{SessionContext, SessionPolicy, WaitingMemory},
     shard::{self, ShardCommand, ShardHandle},
@@ -159,7 +160,7 @@ impl Host {
         let calendars = plan.hub.calendars.clone();
         let router = RouterHandle::new();
         let shards: Vec<Arc<ShardHandle>> =
-            (0..plan.shards.clamp(1, router::MAX_SHARDS)).map(|_| ShardHandle::new()).collect();
+            (0..plan.shards.clamp(1, MAX_SHARDS)).map(|_| ShardHandle::new()).collect();
         let directory = Arc::<BusDirectory>::default();
         let bus_source = bus_source(plan.bus.is_some(), &directory);
         let hub = Hub::new(
@@ -182,7 +183,7 @@ impl Host {
         });
         let mailboxes: Vec<Arc<Mailbox>> = shards.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
         let core = Router::new(&mailboxes, plan.encode, Arc::clone(&counters), calendars);
-        let routing = router::run(core, router.clone(), clock, stop_serving.clone());
+        let routing = routing::run(core, router.clone(), clock, stop_serving.clone());
         let sink = BusRouter::new(directory, Arc::clone(&hub));
         let mut threads = start_shards(&shards, &router, &context)?;
         // Bus and router share a thread: a tick then wakes one other on its way, that of its clients.

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use crate::outbox::Key;
+use crate::model::Key;
 
 /// Keys for which room is kept.
 const SPARE_KEYS: usize = 4_096;

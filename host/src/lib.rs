@@ -18,6 +18,7 @@ pub mod plugins;
 pub mod book;
 pub mod intake;
 pub mod router;
+pub mod routing;
 pub mod throttle;
 
 pub mod index;
@@ -34,6 +35,7 @@ pub mod upgrade;
 
 pub mod calendar;
 pub mod feed;
+pub mod feed_state;
 pub mod hub;
 pub mod instruments;
 pub mod pool;
@@ -62,3 +64,4 @@ pub mod reload;
 pub mod run_dir;
 pub mod service;
 pub mod telemetry;
+pub mod text;

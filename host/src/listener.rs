@@ -15,9 +15,10 @@ use crate::{
     descriptors,
     log_rate::outside_line,
     protocol::codes::CloseReason,
+    protocol::refusal::UpgradeRefusal,
     shard::{Arrival, ShardCommand, ShardHandle},
     tls::{Handshakes, Incoming},
-    upgrade::{self, Refusal, Refusals},
+    upgrade::{self, Refusals},
 };
 
 /// Pause after the system refuses a connection, most often for want of descriptors: without it the loop would spin.
@@ -68,7 +69,7 @@ pub async fn accept(
         counters.connections.add(1);
         if !descriptors::has_room_for(&stream) {
             counters.refused_without_descriptors.add(1);
-            refusals.note(Refusal::NoRoom, peer);
+            refusals.note(UpgradeRefusal::NoRoom, peer);
             continue;
         }
         let since = Instant::now();
@@ -81,7 +82,7 @@ pub async fn accept(
                 _ => counters.refused_total.add(1),
             }
             let Some(place) = admissions.refuse() else {
-                refusals.note(Refusal::NoRoom, peer);
+                refusals.note(UpgradeRefusal::NoRoom, peer);
                 // To tell it through encryption would cost what there is no room for.
                 if handshakes.is_none()
                     && let Some(place) = admissions.turn_away()
@@ -112,7 +113,7 @@ pub async fn accept(
 /// Tells a connection that there is no room for it, in its status.
 async fn turn_away(stream: std::net::TcpStream, _place: Admission) {
     if let Ok(mut stream) = tokio::net::TcpStream::from_std(stream) {
-        upgrade::refuse(&mut stream, Refusal::NoRoom.into()).await;
+        upgrade::refuse(&mut stream, UpgradeRefusal::NoRoom.into()).await;
     }
 }
 

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::outbox::Key;
+use crate::model::Key;
 
 /// Updates that a shard may have waiting in order.
 pub const QUEUE_LIMIT: usize = 65_536;

@@ -26,11 +26,11 @@ pub use self::{
     families::{Families, FeedSample, HostSample, ListSample, walk},
     histogram::{BOUNDS_US, Counted, Histogram},
 };
+use crate::protocol::refusal::UpgradeRefusal;
 use crate::protocol::{
     codes::{CloseReason, ErrorCode},
     request::Request,
 };
-use crate::upgrade::Refusal;
 
 /// A number that only grows, or that is set. Relaxed: counters order nothing.
 #[derive(Debug, Default)]
@@ -252,7 +252,7 @@ counters! {
         /// Requests, by action.
         requests: Action,
         /// Connections refused before they were a WebSocket, by reason.
-        refusals: Refusal,
+        refusals: UpgradeRefusal,
     }
 }
 

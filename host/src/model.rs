@@ -245,6 +245,15 @@ impl InstrumentId {
     }
 }
 
+/// Which stream of frames a frame belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// The instrument, and with it the feed.
+    pub instrument: InstrumentId,
+    /// Mode, levels and label.
+    pub variant: Variant,
+}
+
 /// The values known of an instrument at one moment, borrowed from wherever they live.
 #[derive(Clone, Copy, Debug)]
 pub struct TickView<'a> {

@@ -20,22 +20,13 @@ use rustc_hash::FxHashMap;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use self::lane::{Fallback, Lane};
-use crate::model::{InstrumentId, Mode, Variant};
+use crate::model::{Key, Mode};
 
 /// Bytes that a waiting frame takes beside its own: its place in a queue, and what the allocator adds.
 const KEPT_BYTES: usize = 64;
 
 /// Room for replies that a client keeps when it has read all of them.
 const KEPT_REPLIES: usize = 16;
-
-/// Which stream of frames a frame belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
-    /// The instrument, and with it the feed.
-    pub instrument: InstrumentId,
-    /// Mode, levels and label.
-    pub variant: Variant,
-}
 
 /// Limits of one outbox.
 #[derive(Clone, Copy, Debug)]

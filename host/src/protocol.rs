@@ -13,6 +13,7 @@ pub mod reply;
 
 pub mod encode;
 pub mod order;
+pub mod refusal;
 
 #[cfg(test)]
 mod golden;

@@ -1,7 +1,7 @@
 //! From ticks to frames: gate, book, throttle, encode, and one update for each shard that has subscribers.
 //!
 //! [`Router`] is the synchronous core: it owns the table of instruments, takes time as an argument and does no I/O.
-//! [`RouterHandle`] and [`run`] put it on a thread. One router serves all feeds; a tick costs it a table look-up, a
+//! [`RouterHandle`] is what other threads hold of it; who runs it calls [`Router::turn`] when its doorbell rings. One router serves all feeds; a tick costs it a table look-up, a
 //! merge and, when the throttle lets it pass, one encoding for each variant that somebody holds.
 
 mod command;
@@ -13,7 +13,6 @@ mod topic;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tokio_util::sync::CancellationToken;
 
 pub use self::command::{Command, Names, RouterHandle};
 use self::{
@@ -23,12 +22,10 @@ use self::{
 };
 use crate::{
     calendar::{Calendar, Calendars, Moments},
-    clock::{self, Clock},
     intake::{Batch, Intake, Merged, depth_levels},
     mailbox::{Mailbox, SessionId, Times, Update},
     metrics::ServerCounters,
-    model::{FeedId, InstrumentId, Mode},
-    outbox::Key,
+    model::{FeedId, InstrumentId, Key, Mode},
     protocol::encode::{self, EncodeOptions},
     throttle::Nanos,
 };
@@ -45,25 +42,6 @@ const SETTLE_EVERY_NS: u64 = 1_000_000_000;
 
 /// Updates gathered for a shard before they are handed over.
 const POST_EVERY: usize = 512;
-
-/// Runs a router until `shutdown`.
-pub async fn run(mut router: Router, handle: RouterHandle, clock: Clock, shutdown: CancellationToken) {
-    loop {
-        let due = router.next_due().map(|due| clock.instant_of(due));
-        tokio::select! {
-            () = handle.doorbell.rung() => {}
-            () = async {
-                match due {
-                    Some(due) => tokio::time::sleep_until(due.into()).await,
-                    None => std::future::pending().await,
-                }
-            } => {}
-            () = shutdown.cancelled() => return,
-        }
-        router.set_time_of_day(clock::unix_nanos());
-        router.turn(&handle, clock.nanos());
-    }
-}
 
 /// The table of instruments and everything that happens to a tick before it reaches a shard.
 #[derive(Debug)]

@@ -59,13 +59,14 @@ use crate::{
     hub::Hub,
     metrics::ServerCounters,
     outbox::OutboxLimits,
+    protocol::refusal::UpgradeRefusal,
     protocol::{
         codes::CloseReason,
         request::{self, Request},
     },
     shard::{Arrival, Shard},
     tls::Transport,
-    upgrade::{self, Refusal, Refusals},
+    upgrade::{self, Refusals},
 };
 
 /// Bytes of replies that may wait for a client without a key.
@@ -178,9 +179,9 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
         Ok(Some(begun)) => begun,
         Ok(None) => return,
         Err(_) => {
-            context.refusals.note(Refusal::NoRoom, peer);
+            context.refusals.note(UpgradeRefusal::NoRoom, peer);
             if admission.as_mut().is_some_and(Admission::part) {
-                upgrade::refuse(&mut stream, Refusal::NoRoom.into()).await;
+                upgrade::refuse(&mut stream, UpgradeRefusal::NoRoom.into()).await;
             }
             return;
         }
@@ -257,7 +258,7 @@ async fn open(
         Ok(begun) => Some(begun),
         Err(refused) => {
             context.counters.handshakes_failed.add(1);
-            if refused.reason == Refusal::Origin {
+            if refused.reason == UpgradeRefusal::Origin {
                 context.counters.refused_origin.add(1);
             }
             context.refusals.note(refused.reason, peer);

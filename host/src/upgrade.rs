@@ -12,18 +12,9 @@ use std::time::{Duration, Instant};
 use bytes::BufMut as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-pub use self::refusal::{Refusal, Refusals};
+pub use self::refusal::Refusals;
 use crate::config::Origins;
-
-/// Longest request, from its method to the empty line. Browsers send all cookies of a host name, whatever the port, so those
-/// of every program on `localhost` come along: tens of kilobytes on the machines of developers.
-const MAX_HEAD_BYTES: usize = 64 * 1_024;
-
-/// Longest target of a request: path and query.
-const MAX_TARGET_BYTES: usize = 16 * 1_024;
-
-/// Most headers of a request.
-const MAX_HEADERS: usize = 256;
+use crate::protocol::refusal::{MAX_HEAD_BYTES, UpgradeRefusal};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 4 * 1_024;
@@ -39,13 +30,13 @@ const LINGER_BYTES: usize = 1_024 * 1_024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
     /// The reason.
-    pub(crate) reason: Refusal,
+    pub(crate) reason: UpgradeRefusal,
     /// The request was a HEAD, whose answer has no body.
     is_head: bool,
 }
 
-impl From<Refusal> for Refused {
-    fn from(reason: Refusal) -> Self {
+impl From<UpgradeRefusal> for Refused {
+    fn from(reason: UpgradeRefusal) -> Self {
         Self { reason, is_head: false }
     }
 }
@@ -61,7 +52,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     let reason = match tokio::time::timeout_at(until.into(), exchange(stream, &mut bytes, origins)).await {
         Ok(Ok(length)) => return Ok(bytes.split_off(length)),
         Ok(Err(reason)) => reason,
-        Err(_) => Refusal::Timeout,
+        Err(_) => UpgradeRefusal::Timeout,
     };
     Err(Refused { reason, is_head: bytes.starts_with(b"HEAD ") })
 }
@@ -71,14 +62,14 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     bytes: &mut Vec<u8>,
     origins: &Origins,
-) -> Result<usize, Refusal> {
+) -> Result<usize, UpgradeRefusal> {
     // A request that comes in many pieces is looked at when it may be whole, and otherwise when it has become twice as long.
     let mut next_look = 0;
     loop {
         let before = bytes.len();
         match stream.read_buf(&mut (&mut *bytes).limit(READ_BYTES)).await {
             Ok(count) if count > 0 => {}
-            Ok(_) | Err(_) => return Err(Refusal::Gone),
+            Ok(_) | Err(_) => return Err(UpgradeRefusal::Gone),
         }
         if !head::may_end(bytes, before) && bytes.len() < next_look {
             continue;
@@ -88,7 +79,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
                 stream.write_all(upgrade.answer.as_bytes()).await?;
                 stream.flush().await
             };
-            return written.await.map(|()| upgrade.length).map_err(|_| Refusal::Gone);
+            return written.await.map(|()| upgrade.length).map_err(|_| UpgradeRefusal::Gone);
         }
         next_look = (bytes.len() * 2).min(MAX_HEAD_BYTES);
     }

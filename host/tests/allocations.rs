@@ -11,8 +11,8 @@ use tickhost::{
     intake::Intake,
     mailbox::{Mailbox, SessionId, Update},
     metrics::FeedCounters,
-    model::{DepthClass, FeedId, InstrumentId, Mode, Variant},
-    outbox::{Key, Outbox, OutboxLimits},
+    model::{DepthClass, FeedId, InstrumentId, Key, Mode, Variant},
+    outbox::{Outbox, OutboxLimits},
     protocol::encode::EncodeOptions,
     router::{Command, Names, Router, RouterHandle},
 };

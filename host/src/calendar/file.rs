@@ -9,7 +9,7 @@ use super::{
     Calendar, CalendarError, MAX_FILE_BYTES, Market, Season, Session,
     date::{Date, NotATime, TimeOfDay},
 };
-use crate::config::line_at;
+use crate::text::line_at;
 
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const MAX_EXCHANGE_BYTES: usize = 32;

@@ -12,8 +12,9 @@ use crate::{
     accounts::secrets::unwritable,
     admin::Token,
     bus::probe_unix,
-    calendar::{Calendars, date::Date},
+    calendar::date::Date,
     clock,
+    config::calendar_file,
     config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources},
     plugins::integrity,
     run_dir,
@@ -149,7 +150,7 @@ const CALENDAR_NOTICE_DAYS: i64 = 14;
 fn check_calendar(settings: &Settings, now_ns: u64, report: &mut Report) {
     let path = settings.calendar.as_deref();
     let name = path.map_or_else(|| "the built-in one".to_owned(), |path| path.display().to_string());
-    match Calendars::open(path) {
+    match calendar_file::open(path) {
         Ok(calendars) => {
             let (_, to) = calendars.present().covers();
             let (today, _) = Date::in_india(now_ns);

@@ -19,8 +19,9 @@ use crate::{
     admissions::ConnectionLimits,
     blocking,
     bus::BusSettings,
-    calendar::{self, Calendars},
+    calendar::Calendars,
     clock,
+    config::calendar_file,
     config::{PluginsFile, Problems, Settings, Sources},
     descriptors::Budget,
     feed::FeedSettings,
@@ -86,7 +87,8 @@ pub fn open_accounts(settings: &Settings, working_dir: &Path) -> Result<Accounts
 /// # Errors
 /// When the file cannot be used.
 pub fn open_calendar(settings: &Settings) -> Result<Calendars, Problems> {
-    Calendars::open(settings.calendar.as_deref()).map_err(|error| trouble::calendar(settings, &error).into())
+    calendar_file::open(settings.calendar.as_deref())
+        .map_err(|error| trouble::calendar(settings, &error).into())
 }
 
 /// Runs the host until it is told to stop.
@@ -158,7 +160,7 @@ pub(super) async fn run_until(
     let stop_following = CancellationToken::new();
     let calendar = Arc::<Notify>::default();
     if let Some(path) = calendar_file {
-        tokio::spawn(calendar::follow(calendars, path, Arc::clone(&calendar), stop_following.clone()));
+        tokio::spawn(calendar_file::follow(calendars, path, Arc::clone(&calendar), stop_following.clone()));
     }
     let reload = Reload {
         sources,

@@ -7,10 +7,11 @@ use zeroize::Zeroizing;
 
 use super::{
     Origin, Problem, Problems, TABLE,
-    problem::{line_at, unknown, unreadable},
+    problem::{unknown, unreadable},
     sources::find,
     value::Setting,
 };
+use crate::text::line_at;
 
 /// Largest file, in bytes; a real one has a few thousand.
 const MAX_BYTES: u64 = 1024 * 1024;

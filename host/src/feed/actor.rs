@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 
 use self::lists::Lists;
 use super::{
-    Command, Feed, FeedSettings, FeedSpec, FeedState, OrderSink, Serving,
+    Command, Feed, FeedSettings, FeedSpec, OrderSink, Serving,
     announce::Announcer,
     connection::{Connection, Consequence, Link, describe},
     credentials::CurrentCredentials,
@@ -29,9 +29,9 @@ use super::{
 };
 use crate::{
     accounts::{Accounts, UserName},
-    calendar::Calendars,
+    calendar::{Calendars, Hours},
     clock,
-    config::Hours,
+    feed_state::FeedState,
     inbox::Inbox,
     instruments::Instruments,
     intake::Intake,

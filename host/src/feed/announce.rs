@@ -13,9 +13,10 @@ use std::{
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{Feed, FeedState, FeedView};
+use super::{Feed, FeedView};
 use crate::{
     clock,
+    feed_state::FeedState,
     protocol::{reply::FeedFacts, text},
     shard::{ShardCommand, ShardHandle},
 };

@@ -14,7 +14,6 @@ use adapter_abi::{ErrorCode, StatusEvent, StatusKind};
 pub(super) use self::attempt::Attempt;
 use self::load::Load;
 use super::{
-    FeedState,
     actor::swapping::Settling,
     events::Events,
     list::ListReport,
@@ -22,7 +21,7 @@ use super::{
     silence::{Answers, ConnectionStatus},
     swap::Standby,
 };
-use crate::{clock, plugins::AdapterInstance};
+use crate::{clock, feed_state::FeedState, plugins::AdapterInstance};
 
 /// Pause before the first restart of a failed instance; doubles with each failure.
 const FIRST_RESTART_PAUSE: Duration = Duration::from_millis(100);

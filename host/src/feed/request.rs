@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
 use super::{Grant, Refusal};
-use crate::{outbox::Key, protocol::codes::ErrorCode};
+use crate::{model::Key, protocol::codes::ErrorCode};
 
 /// Place of one answer: the request, and the number of the instrument in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,10 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::FeedState;
 use crate::{
-    calendar::{Calendar, MarketPhase},
-    config::Hours,
+    calendar::{Calendar, Hours, MarketPhase},
+    feed_state::FeedState,
     metrics::Counter,
 };
 

@@ -6,12 +6,13 @@ use std::{
 };
 
 use super::{
-    Feed, FeedState,
+    Feed,
     silence::{Audience, Hearing, Rules},
 };
 use crate::{
     calendar::{MarketPhase, date::Date},
     clock::age_ms,
+    feed_state::FeedState,
     protocol::reply::{self, Counts, FeedFacts},
 };
 

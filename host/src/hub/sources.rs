@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::Hours,
+    calendar::Hours,
     feed::{Connector, Serving},
     pool::PoolLimits,
 };

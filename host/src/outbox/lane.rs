@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{KEPT_BYTES, Key, Offered};
+use super::{KEPT_BYTES, Offered};
+use crate::model::Key;
 
 /// What may be replaced once the queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

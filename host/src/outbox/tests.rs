@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{DepthClass, Mode};
+use crate::model::{DepthClass, InstrumentId, Key, Mode, Variant};
 
 fn key(instrument: u32) -> Key {
     Key { instrument: InstrumentId(instrument), variant: Variant::new(Mode::Ltp, DepthClass::Five, false) }

@@ -7,8 +7,7 @@ use crate::{
     intake::Doorbell,
     mailbox::SessionId,
     metrics::FeedCounters,
-    model::{FeedId, InstrumentId, Mode},
-    outbox::Key,
+    model::{FeedId, InstrumentId, Key, Mode},
 };
 
 /// What feeds and shards tell the router. In one queue, so that an instrument is known before it is attached to.

@@ -12,8 +12,7 @@ use crate::{
     book::{Changed, Entry, moment},
     calendar::Calendar,
     metrics::FeedCounters,
-    model::{FeedId, InstrumentId, Ltp, Mode, Quote},
-    outbox::Key,
+    model::{FeedId, InstrumentId, Key, Ltp, Mode, Quote},
     throttle::{Nanos, Throttle, Verdict},
 };
 

@@ -8,8 +8,7 @@ use super::{POST_EVERY, ledger::Ledger, topic::Topic};
 use crate::{
     mailbox::{Mailbox, Times, Update},
     metrics::ServerCounters,
-    model::field,
-    outbox::Key,
+    model::{Key, field},
     protocol::encode::{self, EncodeOptions},
 };
 

@@ -18,7 +18,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::held::Name;
 use crate::{
     feed::Audience,
-    outbox::Key,
+    model::Key,
     protocol::{
         codes::ErrorCode,
         reply::{self, Outcome, OutcomeState},

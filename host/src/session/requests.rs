@@ -22,8 +22,7 @@ use crate::{
     hub::{Login, LoginError},
     log_rate::outside_line,
     metrics::Action,
-    model::{Delivery, DepthClass, InstrumentId, MaxRate, Mode, Variant},
-    outbox::Key,
+    model::{Delivery, DepthClass, InstrumentId, Key, MaxRate, Mode, Variant},
     protocol::{
         codes::{CloseReason, ErrorCode},
         reply::{self, ErrorReply, Failure, Granted, Subscribed, Unsubscribed},

@@ -21,8 +21,8 @@ use crate::{
     accounts::{KeyId, UserName},
     feed::Feed,
     mailbox::{SessionId, Times},
-    model::{FeedId, InstrumentId, Mode},
-    outbox::{Due, GapNames, Key, Offered, Outbox, OutboxLimits},
+    model::{FeedId, InstrumentId, Key, Mode},
+    outbox::{Due, GapNames, Offered, Outbox, OutboxLimits},
     protocol::{codes::CloseReason, reply, text},
 };
 

@@ -8,8 +8,7 @@ use super::{Session, held::Name};
 use crate::{
     clock,
     feed::Feed,
-    model::InstrumentId,
-    outbox::Key,
+    model::{InstrumentId, Key},
     protocol::{
         codes::ErrorCode,
         reply::{self, Failure},

@@ -10,8 +10,8 @@ use rustc_hash::FxHashSet;
 
 use super::{Session, held::Name, requests::Done};
 use crate::{
-    model::MaxRate,
-    outbox::{GapNames, Key},
+    model::{Key, MaxRate},
+    outbox::GapNames,
     protocol::request::RequestId,
 };
 

@@ -15,8 +15,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use super::Subscriber;
 use crate::{
     mailbox::SessionId,
-    model::MaxRate,
-    outbox::Key,
+    model::{Key, MaxRate},
     session::SessionRef,
     throttle::{Nanos, Spacing, Throttle, Verdict},
 };

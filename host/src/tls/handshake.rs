@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Incoming, Tls, wire::Wire};
 use crate::{
     admissions::Signal,
-    upgrade::{self, Refusal, Refusals},
+    protocol::refusal::UpgradeRefusal,
+    upgrade::{self, Refusals},
 };
 
 /// Longest handshake, from the connect to its last message.
@@ -78,8 +79,8 @@ impl Handshakes {
         let mut first = [0];
         if socket.peek(&mut first).await? == 1 && first != [HANDSHAKE_RECORD] {
             self.refusals.counters().tls_handshakes_failed.add(1);
-            self.refusals.note(Refusal::NotEncrypted, peer);
-            upgrade::refuse(&mut socket, Refusal::NotEncrypted.into()).await;
+            self.refusals.note(UpgradeRefusal::NotEncrypted, peer);
+            upgrade::refuse(&mut socket, UpgradeRefusal::NotEncrypted.into()).await;
             return Ok(None);
         }
         let acceptor = TlsAcceptor::from(self.tls.config());

@@ -2,8 +2,8 @@
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES, Refusal};
 use crate::config::Origins;
+use crate::protocol::refusal::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES, UpgradeRefusal};
 
 /// Longest method; there is none as long.
 const MAX_METHOD_BYTES: usize = 64;
@@ -27,23 +27,23 @@ pub(super) fn may_end(bytes: &[u8], before: usize) -> bool {
 }
 
 /// Reads and judges a request. None while it is not whole.
-pub(super) fn read(bytes: &[u8], origins: &Origins) -> Result<Option<Upgrade>, Refusal> {
+pub(super) fn read(bytes: &[u8], origins: &Origins) -> Result<Option<Upgrade>, UpgradeRefusal> {
     let is_end_of_line = |byte: &&u8| matches!(byte, b'\r' | b'\n');
     if bytes.iter().take_while(is_end_of_line).count() > MAX_EMPTY_LINE_BYTES {
-        return Err(Refusal::Malformed);
+        return Err(UpgradeRefusal::Malformed);
     }
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let parsed = request.parse(bytes);
     match request.path {
-        Some(path) if path.len() > MAX_TARGET_BYTES => return Err(Refusal::TargetTooLong),
+        Some(path) if path.len() > MAX_TARGET_BYTES => return Err(UpgradeRefusal::TargetTooLong),
         None if parsed == Ok(httparse::Status::Partial) => {
             // No target is longer, and no method.
             if request.method.is_some() && bytes.len() > MAX_TARGET_BYTES + MAX_METHOD_BYTES {
-                return Err(Refusal::TargetTooLong);
+                return Err(UpgradeRefusal::TargetTooLong);
             }
             if request.method.is_none() && bytes.len() > MAX_EMPTY_LINE_BYTES + MAX_METHOD_BYTES {
-                return Err(Refusal::Malformed);
+                return Err(UpgradeRefusal::Malformed);
             }
         }
         _ => {}
@@ -54,10 +54,10 @@ pub(super) fn read(bytes: &[u8], origins: &Origins) -> Result<Option<Upgrade>, R
             Ok(Some(Upgrade { length, answer }))
         }
         Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD_BYTES => Ok(None),
-        Ok(_) => Err(Refusal::HeadTooLong),
-        Err(httparse::Error::TooManyHeaders) => Err(Refusal::TooManyHeaders),
-        Err(httparse::Error::Version) if names_http(bytes) => Err(Refusal::HttpVersion),
-        Err(_) => Err(Refusal::Malformed),
+        Ok(_) => Err(UpgradeRefusal::HeadTooLong),
+        Err(httparse::Error::TooManyHeaders) => Err(UpgradeRefusal::TooManyHeaders),
+        Err(httparse::Error::Version) if names_http(bytes) => Err(UpgradeRefusal::HttpVersion),
+        Err(_) => Err(UpgradeRefusal::Malformed),
     }
 }
 
@@ -68,40 +68,40 @@ fn names_http(bytes: &[u8]) -> bool {
 }
 
 /// The answer to a request that opens a WebSocket.
-fn judge(request: &httparse::Request<'_, '_>, origins: &Origins) -> Result<String, Refusal> {
+fn judge(request: &httparse::Request<'_, '_>, origins: &Origins) -> Result<String, UpgradeRefusal> {
     if request.version != Some(1) {
-        return Err(Refusal::HttpVersion);
+        return Err(UpgradeRefusal::HttpVersion);
     }
     if request.method != Some("GET") {
-        return Err(Refusal::Method);
+        return Err(UpgradeRefusal::Method);
     }
     let target = request.path.unwrap_or_default();
     if !target.starts_with('/') && !target.contains("://") {
-        return Err(Refusal::Target);
+        return Err(UpgradeRefusal::Target);
     }
     let headers = Headers(request.headers);
     if headers.all("host").count() != 1 {
-        return Err(Refusal::Host);
+        return Err(UpgradeRefusal::Host);
     }
     let is_body = headers.all("content-length").any(|length| length.trim_ascii() != b"0")
         || headers.all("transfer-encoding").next().is_some();
     if is_body {
-        return Err(Refusal::Body);
+        return Err(UpgradeRefusal::Body);
     }
     if !headers.lists("upgrade", b"websocket") || !headers.lists("connection", b"upgrade") {
-        return Err(Refusal::NoUpgrade);
+        return Err(UpgradeRefusal::NoUpgrade);
     }
     let mut versions = headers.all("sec-websocket-version").peekable();
     if versions.peek().is_none() || versions.any(|version| version.trim_ascii() != b"13") {
-        return Err(Refusal::WebsocketVersion);
+        return Err(UpgradeRefusal::WebsocketVersion);
     }
     let mut keys = headers.all("sec-websocket-key").map(<[u8]>::trim_ascii);
     let key = match (keys.next(), keys.next()) {
         (Some(key), None) if is_key(key) => key,
-        _ => return Err(Refusal::Key),
+        _ => return Err(UpgradeRefusal::Key),
     };
     if !origins.allow(headers.all("origin")) {
-        return Err(Refusal::Origin);
+        return Err(UpgradeRefusal::Origin);
     }
     let accept = derive_accept_key(key);
     Ok(format!(

@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use tokio::io::{DuplexStream, duplex};
 
 use super::*;
-use crate::metrics::ServerCounters;
+use crate::{
+    metrics::ServerCounters,
+    protocol::refusal::{MAX_HEADERS, MAX_TARGET_BYTES},
+};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -28,7 +31,11 @@ fn request(line: &str, changes: &[&str]) -> String {
 }
 
 /// Sends the request in pieces and reads the answer to its end; what came behind it, when it was accepted.
-async fn answer(request: &[u8], piece: usize, origins: &Origins) -> (String, Result<Vec<u8>, Refusal>) {
+async fn answer(
+    request: &[u8],
+    piece: usize,
+    origins: &Origins,
+) -> (String, Result<Vec<u8>, UpgradeRefusal>) {
     let (mut client, mut host) = duplex(1_024);
     let speak = async move {
         for piece in request.chunks(piece) {
@@ -104,42 +111,66 @@ async fn whoever_is_refused_is_told_why() {
     let many = vec!["X: 1"; MAX_HEADERS].join("\r\n");
     let origin = "Origin: https://elsewhere.example";
     let get = "GET / HTTP/1.1";
-    let table: Vec<(Refusal, &str, String)> = vec![
-        (Refusal::Malformed, "400 Bad Request", "\u{16}\u{3}\u{1}\u{2}hello".into()),
-        (Refusal::Malformed, "400 Bad Request", "GET /\r\n\r\n".into()),
-        (Refusal::Malformed, "400 Bad Request", "GET / FTP/1.1\r\n\r\n".into()),
-        (Refusal::Malformed, "400 Bad Request", "x".repeat(1_000)),
-        (Refusal::Malformed, "400 Bad Request", "\n".repeat(1_000)),
-        (Refusal::Malformed, "400 Bad Request", request(get, &["Bad Name: 1"])),
-        (Refusal::Malformed, "400 Bad Request", request(get, &["Folded: 1\r\n 2"])),
-        (Refusal::Host, "400 Bad Request", request(get, &["Host"])),
-        (Refusal::Host, "400 Bad Request", request(get, &["X: 1\r\nHost: y"])),
-        (Refusal::Target, "400 Bad Request", request("GET * HTTP/1.1", &[])),
-        (Refusal::Target, "400 Bad Request", request("GET path HTTP/1.1", &[])),
-        (Refusal::Body, "400 Bad Request", request(get, &["Content-Length: 5"])),
-        (Refusal::Body, "400 Bad Request", request(get, &["Transfer-Encoding: chunked"])),
-        (Refusal::Key, "400 Bad Request", request(get, &["Sec-WebSocket-Key"])),
-        (Refusal::Key, "400 Bad Request", request(get, &["Sec-WebSocket-Key: c2hvcnQ="])),
-        (Refusal::Key, "400 Bad Request", request(get, &["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j!!=="])),
-        (Refusal::Origin, "403 Forbidden", request(get, &[origin])),
-        (Refusal::Method, "405 Method Not Allowed", request("POST / HTTP/1.1", &["Content-Length: 5"])),
-        (Refusal::Method, "405 Method Not Allowed", request("OPTIONS * HTTP/1.1", &[])),
-        (Refusal::Method, "405 Method Not Allowed", request("get / HTTP/1.1", &[])),
-        (Refusal::Method, "405 Method Not Allowed", request("HEAD / HTTP/1.1", &[])),
-        (Refusal::TargetTooLong, "414 URI Too Long", request(&long_target, &[])),
-        (Refusal::TargetTooLong, "414 URI Too Long", endless_target),
-        (Refusal::NoUpgrade, "426 Upgrade Required", "GET / HTTP/1.1\r\nHost: x\r\n\r\n".into()),
-        (Refusal::NoUpgrade, "426 Upgrade Required", request(get, &["Upgrade: h2c"])),
-        (Refusal::NoUpgrade, "426 Upgrade Required", request(get, &["Connection: close"])),
-        (Refusal::WebsocketVersion, "426 Upgrade Required", request(get, &["Sec-WebSocket-Version: 8"])),
-        (Refusal::WebsocketVersion, "426 Upgrade Required", request(get, &["Sec-WebSocket-Version"])),
-        (Refusal::WebsocketVersion, "426 Upgrade Required", request(get, &["Sec-WebSocket-Version: 13, 8"])),
-        (Refusal::HeadTooLong, "431 Request Header Fields Too Large", request(get, &[&cookies])),
-        (Refusal::HeadTooLong, "431 Request Header Fields Too Large", format!("{get}\r\n{cookies}{cookies}")),
-        (Refusal::TooManyHeaders, "431 Request Header Fields Too Large", request(get, &[&many])),
-        (Refusal::HttpVersion, "505 HTTP Version Not Supported", request("GET / HTTP/1.0", &[])),
-        (Refusal::HttpVersion, "505 HTTP Version Not Supported", request("GET / HTTP/2.0", &[])),
-        (Refusal::HttpVersion, "505 HTTP Version Not Supported", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into()),
+    let table: Vec<(UpgradeRefusal, &str, String)> = vec![
+        (UpgradeRefusal::Malformed, "400 Bad Request", "\u{16}\u{3}\u{1}\u{2}hello".into()),
+        (UpgradeRefusal::Malformed, "400 Bad Request", "GET /\r\n\r\n".into()),
+        (UpgradeRefusal::Malformed, "400 Bad Request", "GET / FTP/1.1\r\n\r\n".into()),
+        (UpgradeRefusal::Malformed, "400 Bad Request", "x".repeat(1_000)),
+        (UpgradeRefusal::Malformed, "400 Bad Request", "\n".repeat(1_000)),
+        (UpgradeRefusal::Malformed, "400 Bad Request", request(get, &["Bad Name: 1"])),
+        (UpgradeRefusal::Malformed, "400 Bad Request", request(get, &["Folded: 1\r\n 2"])),
+        (UpgradeRefusal::Host, "400 Bad Request", request(get, &["Host"])),
+        (UpgradeRefusal::Host, "400 Bad Request", request(get, &["X: 1\r\nHost: y"])),
+        (UpgradeRefusal::Target, "400 Bad Request", request("GET * HTTP/1.1", &[])),
+        (UpgradeRefusal::Target, "400 Bad Request", request("GET path HTTP/1.1", &[])),
+        (UpgradeRefusal::Body, "400 Bad Request", request(get, &["Content-Length: 5"])),
+        (UpgradeRefusal::Body, "400 Bad Request", request(get, &["Transfer-Encoding: chunked"])),
+        (UpgradeRefusal::Key, "400 Bad Request", request(get, &["Sec-WebSocket-Key"])),
+        (UpgradeRefusal::Key, "400 Bad Request", request(get, &["Sec-WebSocket-Key: c2hvcnQ="])),
+        (
+            UpgradeRefusal::Key,
+            "400 Bad Request",
+            request(get, &["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j!!=="]),
+        ),
+        (UpgradeRefusal::Origin, "403 Forbidden", request(get, &[origin])),
+        (
+            UpgradeRefusal::Method,
+            "405 Method Not Allowed",
+            request("POST / HTTP/1.1", &["Content-Length: 5"]),
+        ),
+        (UpgradeRefusal::Method, "405 Method Not Allowed", request("OPTIONS * HTTP/1.1", &[])),
+        (UpgradeRefusal::Method, "405 Method Not Allowed", request("get / HTTP/1.1", &[])),
+        (UpgradeRefusal::Method, "405 Method Not Allowed", request("HEAD / HTTP/1.1", &[])),
+        (UpgradeRefusal::TargetTooLong, "414 URI Too Long", request(&long_target, &[])),
+        (UpgradeRefusal::TargetTooLong, "414 URI Too Long", endless_target),
+        (UpgradeRefusal::NoUpgrade, "426 Upgrade Required", "GET / HTTP/1.1\r\nHost: x\r\n\r\n".into()),
+        (UpgradeRefusal::NoUpgrade, "426 Upgrade Required", request(get, &["Upgrade: h2c"])),
+        (UpgradeRefusal::NoUpgrade, "426 Upgrade Required", request(get, &["Connection: close"])),
+        (
+            UpgradeRefusal::WebsocketVersion,
+            "426 Upgrade Required",
+            request(get, &["Sec-WebSocket-Version: 8"]),
+        ),
+        (UpgradeRefusal::WebsocketVersion, "426 Upgrade Required", request(get, &["Sec-WebSocket-Version"])),
+        (
+            UpgradeRefusal::WebsocketVersion,
+            "426 Upgrade Required",
+            request(get, &["Sec-WebSocket-Version: 13, 8"]),
+        ),
+        (UpgradeRefusal::HeadTooLong, "431 Request Header Fields Too Large", request(get, &[&cookies])),
+        (
+            UpgradeRefusal::HeadTooLong,
+            "431 Request Header Fields Too Large",
+            format!("{get}\r\n{cookies}{cookies}"),
+        ),
+        (UpgradeRefusal::TooManyHeaders, "431 Request Header Fields Too Large", request(get, &[&many])),
+        (UpgradeRefusal::HttpVersion, "505 HTTP Version Not Supported", request("GET / HTTP/1.0", &[])),
+        (UpgradeRefusal::HttpVersion, "505 HTTP Version Not Supported", request("GET / HTTP/2.0", &[])),
+        (
+            UpgradeRefusal::HttpVersion,
+            "505 HTTP Version Not Supported",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(),
+        ),
     ];
     let origins = Origins::only("https://page.example");
     for (reason, status, sent) in table {
@@ -155,8 +186,8 @@ async fn whoever_is_refused_is_told_why() {
             let text = if sent.starts_with("HEAD") { String::new() } else { reason.text() };
             assert_eq!(body, text, "{shown}");
             match reason {
-                Refusal::Method => assert!(has("allow: GET") && has("connection: close")),
-                Refusal::NoUpgrade | Refusal::WebsocketVersion => assert!(
+                UpgradeRefusal::Method => assert!(has("allow: GET") && has("connection: close")),
+                UpgradeRefusal::NoUpgrade | UpgradeRefusal::WebsocketVersion => assert!(
                     has("upgrade: websocket")
                         && has("sec-websocket-version: 13")
                         && has("connection: upgrade, close")
@@ -174,7 +205,7 @@ async fn a_request_that_is_not_whole_in_time_is_told_so_and_one_that_ended_is_no
         client.write_all(sent.as_bytes()).await.unwrap();
         let until = Instant::now() + Duration::from_secs(1);
         let refused = accept(&mut host, until, &Origins::default()).await.unwrap_err();
-        assert_eq!(refused.reason, Refusal::Timeout);
+        assert_eq!(refused.reason, UpgradeRefusal::Timeout);
         tokio::spawn(async move { refuse(&mut host, refused).await });
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
@@ -182,12 +213,12 @@ async fn a_request_that_is_not_whole_in_time_is_told_so_and_one_that_ended_is_no
     }
     for sent in ["", "GET / HTTP/1.1\r\nHost: x\r\n"] {
         let (answer, accepted) = ended(sent).await;
-        assert_eq!((answer.as_str(), accepted), ("", Refusal::Gone));
+        assert_eq!((answer.as_str(), accepted), ("", UpgradeRefusal::Gone));
     }
 }
 
 /// What a client hears that stops speaking after this.
-async fn ended(sent: &str) -> (String, Refusal) {
+async fn ended(sent: &str) -> (String, UpgradeRefusal) {
     let (mut client, mut host): (DuplexStream, DuplexStream) = duplex(1_024);
     client.write_all(sent.as_bytes()).await.unwrap();
     client.shutdown().await.unwrap();
@@ -209,12 +240,12 @@ async fn one_who_is_refused_and_never_stops_costs_a_moment_only() {
         }
         sent
     });
-    refuse(&mut host, Refusal::Malformed.into()).await;
+    refuse(&mut host, UpgradeRefusal::Malformed.into()).await;
     drop(host);
     assert!(flood.await.unwrap() <= LINGER_BYTES + 2 * 64 * 1_024);
     let (_silent, mut host) = duplex(16);
     let begun = tokio::time::Instant::now();
-    refuse(&mut host, Refusal::Malformed.into()).await;
+    refuse(&mut host, UpgradeRefusal::Malformed.into()).await;
     assert_eq!(begun.elapsed(), LINGER);
 }
 
@@ -223,14 +254,14 @@ fn refusals_are_counted_by_reason_and_each_label_is_its_own() {
     let counters = std::sync::Arc::<ServerCounters>::default();
     let refusals = Refusals::new(std::sync::Arc::clone(&counters));
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 5));
-    for reason in Refusal::ALL {
+    for reason in UpgradeRefusal::ALL {
         refusals.note(reason, peer);
     }
     for _ in 0..100 {
-        refusals.note(Refusal::NoUpgrade, peer);
+        refusals.note(UpgradeRefusal::NoUpgrade, peer);
     }
     let counted: std::collections::BTreeMap<_, _> = counters.refusals.each().collect();
-    assert_eq!(counted.len(), Refusal::ALL.len());
+    assert_eq!(counted.len(), UpgradeRefusal::ALL.len());
     assert!(counted.iter().all(|(label, count)| *count == if *label == "no_upgrade" { 101 } else { 1 }));
 }
 

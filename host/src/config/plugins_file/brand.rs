@@ -11,10 +11,11 @@ use super::{
         file::{clipped, kind_of},
         problem::unknown,
     },
-    AdapterEntry, Hours,
+    AdapterEntry,
     read::{MAX_THROTTLE_MS, hours, limits},
     section::Section,
 };
+use crate::calendar::Hours;
 
 const BRAND_KEYS: [&str; 5] = ["symbols_per_connection", "connections", "throttle_ms", "calendar", "config"];
 

@@ -14,13 +14,16 @@ use super::{
     super::{
         LimitOverrides, Origin, Problem, Problems,
         file::{kind_of, parse_toml},
-        problem::line_at,
     },
-    AdapterEntry, BusSection, Hours, Isolation, LibraryPlaces, PluginsFile, Trust, brand,
+    AdapterEntry, BusSection, Isolation, LibraryPlaces, PluginsFile, Trust, brand,
     section::Section,
     trust,
 };
-use crate::plugins::process::{Allowed, Cage, Confine, ResourceLimits};
+use crate::{
+    calendar::Hours,
+    plugins::process::{Allowed, Cage, Confine, ResourceLimits},
+    text::line_at,
+};
 
 /// Most adapters in one file, and most brokers of one adapter.
 const MAX_ENTRIES: usize = 64;

@@ -8,8 +8,9 @@ use toml::de::{DeInteger, DeTable, DeValue};
 use super::super::{
     Origin, Problem, Problems,
     file::{clipped, kind_of},
-    problem::{line_at, unknown},
+    problem::unknown,
 };
+use crate::text::line_at;
 
 /// A section, its document, and where its problems go.
 #[derive(Debug)]

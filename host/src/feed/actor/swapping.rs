@@ -10,7 +10,7 @@ use adapter_abi::SubscriptionOutcome;
 
 use super::Actor;
 use crate::{
-    config::Hours,
+    calendar::Hours,
     feed::{
         Serving,
         connection::{Connection, Link},

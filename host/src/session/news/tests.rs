@@ -2,8 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    calendar::{Calendar, date::Date},
-    config::Hours,
+    calendar::{Calendar, Hours, date::Date},
     model::{DepthClass, InstrumentId, Mode, Variant},
 };
 

@@ -14,8 +14,7 @@ use crate::{
         actor::{self, FeedContext},
     },
     intake::Intake,
-    model::{DepthClass, FeedId, Mode, Variant},
-    outbox::Key,
+    model::{DepthClass, FeedId, Key, Mode, Variant},
     plugins::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment},
     pool::PoolLimits,
     protocol::codes::ErrorCode,
@@ -188,7 +187,7 @@ impl Bench {
             limits: PoolLimits { symbols_per_connection: places, connections: 1 },
             throttle: Duration::ZERO,
             sessions: 1,
-            hours: crate::config::Hours::Always,
+            hours: crate::calendar::Hours::Always,
             logs_in: false,
         };
         let (feed, task) = actor::start(FeedId(1), spec, serving, context, |_| false);
@@ -440,7 +439,7 @@ async fn instances_are_asked_for_a_new_list_and_one_that_is_to_begin_when_it_doe
         limits: PoolLimits { symbols_per_connection: 10, connections: 1 },
         throttle: Duration::ZERO,
         sessions: 1,
-        hours: crate::config::Hours::Always,
+        hours: crate::calendar::Hours::Always,
         logs_in: false,
     };
     bench.feed.serve(Ok(serving));

@@ -1,4 +1,4 @@
-//! The present calendar, and the file that it comes from.
+//! The file of the calendar: read at the start, and followed.
 
 use std::{
     io::Read as _,
@@ -7,59 +7,25 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Calendar, CalendarError, MAX_FILE_BYTES};
 use crate::{
     blocking::{may_wait, off_thread},
+    calendar::{Calendar, CalendarError, Calendars, MAX_FILE_BYTES},
     cause,
 };
 
 /// Between two looks at the file.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// The calendar that is in force. Cheap to clone; all clones see the same.
-#[derive(Clone, Debug)]
-pub struct Calendars(Arc<ArcSwap<Calendar>>);
-
-impl Calendars {
-    /// Starts with this one.
-    pub fn new(calendar: Calendar) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(calendar)))
-    }
-
-    /// The calendar of a file, or the built-in one when there is none.
-    ///
-    /// # Errors
-    /// When the file cannot be read or says something that cannot be.
-    pub fn open(path: Option<&Path>) -> Result<Self, CalendarError> {
-        let calendar = path.map_or_else(|| Ok(Calendar::built_in()), |path| Calendar::parse(&read(path)?))?;
-        Ok(Self::new(calendar))
-    }
-
-    /// Puts another one in force.
-    #[cfg(test)]
-    pub(crate) fn put(&self, calendar: Calendar) {
-        self.0.store(Arc::new(calendar));
-    }
-
-    /// Whether the one in force is not this one. Cheap enough for each turn of a loop.
-    pub fn has_another(&self, known: &Arc<Calendar>) -> bool {
-        !Arc::ptr_eq(&self.0.load(), known)
-    }
-
-    /// The one in force.
-    pub fn present(&self) -> Arc<Calendar> {
-        self.0.load_full()
-    }
-}
-
-impl Default for Calendars {
-    fn default() -> Self {
-        Self::new(Calendar::built_in())
-    }
+/// The calendar of a file, or the built-in one when there is none.
+///
+/// # Errors
+/// When the file cannot be read or says something that cannot be.
+pub fn open(path: Option<&Path>) -> Result<Calendars, CalendarError> {
+    let calendar = path.map_or_else(|| Ok(Calendar::built_in()), |path| Calendar::parse(&read(path)?))?;
+    Ok(Calendars::new(calendar))
 }
 
 /// Follows changes of the file until `stop`, and looks at once when it is asked to. One with mistakes changes nothing but
@@ -96,7 +62,7 @@ async fn look(
         match text.and_then(|text| Calendar::parse(&text)) {
             Ok(calendar) => {
                 tracing::info!(path = %path.display(), "The calendar of the exchanges has changed");
-                calendars.0.store(Arc::new(calendar));
+                calendars.put(calendar);
             }
             Err(error) => tracing::error!(
                 path = %path.display(),
