@@ -24,10 +24,12 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use adapter_abi::{DepthLevel, Ltp, Quote, field};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tickhost::{
-    book::Entry,
     bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope, OrderVerdict},
-    calendar::Calendars,
     hub::Invalidated,
+};
+use tickhost_core::{
+    book::Entry,
+    calendar::Calendars,
     index::Index,
     intake::Intake,
     mailbox::{Mailbox, SessionId},

@@ -67,12 +67,8 @@ use self::{
     door::{Door, Visit},
     live::Live,
 };
-use crate::{
-    catalog::Outcome,
-    log_rate::outside_line,
-    metrics::{FeedCounters, ServerCounters},
-    shard::Surveyed,
-};
+use crate::{catalog::Outcome, log_rate::outside_line, shard::Surveyed};
+use tickhost_core::metrics::{FeedCounters, ServerCounters};
 
 /// Connections that are served at one time. When one more comes, the oldest makes room that has not finished its request;
 /// when all have, the newcomer is told to come back.

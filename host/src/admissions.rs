@@ -17,7 +17,8 @@ use rustc_hash::FxHashMap;
 
 use self::guests::Guests;
 pub use self::signal::Signal;
-use crate::{address::network_of, metrics::ServerCounters, protocol::codes::CloseReason};
+use crate::address::network_of;
+use tickhost_core::{metrics::ServerCounters, protocol::codes::CloseReason};
 
 /// Time that strangers beyond their quota have to show a key. Long enough for every client of a slow machine in a burst.
 pub const HASTE: Duration = Duration::from_secs(5);

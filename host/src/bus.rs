@@ -36,8 +36,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::receive::has_room;
 pub use self::{listener::probe_unix, receive::BusReader};
-use crate::{
-    hub::Invalidated,
+use crate::hub::Invalidated;
+use tickhost_core::{
     model::{Mode, TickView},
     protocol::order::OrderUpdate,
 };

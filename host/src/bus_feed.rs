@@ -17,9 +17,11 @@ use crate::{
     clock,
     feed::Connector,
     hub::{Hub, Invalidated},
+    plugins::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment},
+};
+use tickhost_core::{
     intake::Intake,
     model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView},
-    plugins::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment},
     protocol::order::OrderUpdate,
 };
 
@@ -260,7 +262,7 @@ impl Gathered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
+    use tickhost_core::{
         intake::{Batch, Doorbell},
         model::field,
     };

@@ -33,9 +33,9 @@ use crate::{
         BrandInfo,
         integrity::{Sha256, sha256_of},
     },
-    pool::PoolLimits,
     telemetry::span::{self, operation},
 };
+use tickhost_core::pool::PoolLimits;
 
 /// Adapters as they are listed and loaded.
 #[derive(Debug)]

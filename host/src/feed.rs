@@ -1,7 +1,7 @@
 //! A feed: one account at one broker, what its clients want of it, and the connections that serve them.
 //!
 //! [`Feed`] is the handle that sessions and the operator's port hold; the work is done by one task per feed
-//! ([`actor`]), which owns the desired subscriptions, the [`Pool`](crate::pool::Pool) and the adapter instances. A
+//! ([`actor`]), which owns the desired subscriptions, the [`Pool`](tickhost_core::pool::Pool) and the adapter instances. A
 //! subscribe is answered when the adapter has said of each instrument whether it exists; the connection to the broker
 //! may come later, or come back, without anybody noticing more than a gap.
 
@@ -10,16 +10,12 @@ mod adapter_log;
 mod announce;
 mod connection;
 mod credentials;
-mod demand;
 mod events;
-mod handover;
 mod list;
 mod login;
-mod pace;
 mod renewal;
 mod request;
 mod shares;
-mod silence;
 mod swap;
 mod view;
 
@@ -42,18 +38,20 @@ pub(crate) use self::credentials::secrets_of_settings;
 pub use self::{
     events::OrderSink,
     list::{ListReport, ListTrouble, MAX_LIST_STATE_BYTES},
-    silence::{Audience, ConnectionStatus},
     view::FeedView,
 };
 use crate::{
     accounts::{Account, UserName},
+    plugins::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, LoginStep},
+};
+pub use tickhost_core::silence::{Audience, ConnectionStatus};
+use tickhost_core::{
     calendar::{Calendars, Hours},
     feed_state::FeedState,
     inbox::Inbox,
     intake::Intake,
     metrics::FeedCounters,
     model::{FeedId, InstrumentId, Key, Variant},
-    plugins::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, LoginStep},
     pool::PoolLimits,
     protocol::codes::ErrorCode,
 };

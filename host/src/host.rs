@@ -22,11 +22,7 @@ use crate::{
     feed::Connector,
     hub::{Hub, HubSettings},
     listener,
-    mailbox::Mailbox,
-    metrics::ServerCounters,
     plugins::{journal::Journal, process::ProcessSettings},
-    protocol::encode::EncodeOptions,
-    router::{MAX_SHARDS, Router, RouterHandle},
     routing,
     run_dir::RunDir,
     session::{SessionContext, SessionPolicy, WaitingMemory},
@@ -34,6 +30,12 @@ use crate::{
     status::{self, HostStatus},
     tls::{self, Handshakes, Tls},
     upgrade::Refusals,
+};
+use tickhost_core::{
+    mailbox::Mailbox,
+    metrics::ServerCounters,
+    protocol::encode::EncodeOptions,
+    router::{MAX_SHARDS, Router, RouterHandle},
 };
 
 /// Everything that a host needs to know before it starts.

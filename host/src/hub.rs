@@ -31,13 +31,18 @@ use self::{
 use crate::{
     accounts::{Account, AccountId, Accounts, Caller, KeyId, Penalty, UserName, Verified, VerifyError},
     bus::OrderVerdict,
-    calendar::Calendars,
     feed::{
         Connector, Feed, FeedSettings, FeedSpec, Membership, OrderSink, Serving,
         actor::{self, FeedContext},
     },
-    instruments::Instruments,
     log_rate::outside_line,
+    session::KeyTotal,
+    shard::{ShardCommand, ShardHandle},
+    telemetry::span::operation,
+};
+use tickhost_core::{
+    calendar::Calendars,
+    instruments::Instruments,
     metrics::ServerCounters,
     model::FeedId,
     protocol::{
@@ -46,9 +51,6 @@ use crate::{
         text,
     },
     router::RouterHandle,
-    session::KeyTotal,
-    shard::{ShardCommand, ShardHandle},
-    telemetry::span::operation,
 };
 
 /// Limits and times of the hub.

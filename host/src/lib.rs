@@ -9,36 +9,22 @@
 //! Requests flow the other way: session -> hub -> feed (pool) -> plugins. `ARCHITECTURE.md` has the stages, their tasks,
 //! queues and bounds; `PROTOCOL.md` what a client sees.
 
-pub mod model;
-
 pub mod bus;
 pub mod bus_feed;
 pub mod plugins;
 
-pub mod book;
-pub mod intake;
-pub mod router;
 pub mod routing;
-pub mod throttle;
 
-pub mod index;
-pub mod mailbox;
-pub mod outbox;
 pub mod shard;
 
 pub mod admissions;
 pub mod listener;
-pub mod protocol;
 pub mod session;
 pub mod tls;
 pub mod upgrade;
 
-pub mod calendar;
 pub mod feed;
-pub mod feed_state;
 pub mod hub;
-pub mod instruments;
-pub mod pool;
 
 pub mod admin;
 pub mod catalog;
@@ -50,18 +36,14 @@ pub mod cli;
 pub mod config;
 
 mod address;
-pub mod allowance;
 pub mod blocking;
 pub mod cause;
 pub mod clock;
 pub mod descriptors;
 mod files;
-pub mod inbox;
 mod locks;
 pub mod log_rate;
-pub mod metrics;
 pub mod reload;
 pub mod run_dir;
 pub mod service;
 pub mod telemetry;
-pub mod text;

@@ -14,12 +14,11 @@ use crate::{
     admissions::{Admission, Admissions},
     descriptors,
     log_rate::outside_line,
-    protocol::codes::CloseReason,
-    protocol::refusal::UpgradeRefusal,
     shard::{Arrival, ShardCommand, ShardHandle},
     tls::{Handshakes, Incoming},
     upgrade::{self, Refusals},
 };
+use tickhost_core::protocol::{codes::CloseReason, refusal::UpgradeRefusal};
 
 /// Pause after the system refuses a connection, most often for want of descriptors: without it the loop would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

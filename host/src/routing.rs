@@ -2,10 +2,8 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    clock::{self, Clock},
-    router::{Router, RouterHandle},
-};
+use crate::clock::{self, Clock};
+use tickhost_core::router::{Router, RouterHandle};
 
 /// Runs a router until `shutdown`.
 pub async fn run(mut router: Router, handle: RouterHandle, clock: Clock, shutdown: CancellationToken) {

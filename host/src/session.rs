@@ -57,16 +57,18 @@ use crate::{
     admissions::{Admission, HASTE, Signal},
     config::Origins,
     hub::Hub,
-    metrics::ServerCounters,
-    outbox::OutboxLimits,
-    protocol::refusal::UpgradeRefusal,
-    protocol::{
-        codes::CloseReason,
-        request::{self, Request},
-    },
     shard::{Arrival, Shard},
     tls::Transport,
     upgrade::{self, Refusals},
+};
+use tickhost_core::{
+    metrics::ServerCounters,
+    outbox::OutboxLimits,
+    protocol::{
+        codes::CloseReason,
+        refusal::UpgradeRefusal,
+        request::{self, Request},
+    },
 };
 
 /// Bytes of replies that may wait for a client without a key.

@@ -39,6 +39,10 @@ use crate::{
     admissions::Admission,
     clock::Clock,
     feed::Feed,
+    session::{self, Notice, SessionContext, SessionRef},
+    tls::Incoming,
+};
+use tickhost_core::{
     inbox::{Inbox, KEPT_MESSAGES},
     index::{Index, Inserted, Removed},
     mailbox::{Mailbox, SessionId, Times, Update},
@@ -46,8 +50,6 @@ use crate::{
     model::{FeedId, InstrumentId, Key, MaxRate, Mode},
     protocol::codes::CloseReason,
     router::{self, RouterHandle},
-    session::{self, Notice, SessionContext, SessionRef},
-    tls::Incoming,
 };
 
 /// Offers to sessions between two pauses in which the sessions write: bounds the time that a flood holds the thread.

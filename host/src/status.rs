@@ -22,17 +22,19 @@ use crate::{
     admissions::Admissions,
     blocking::{Blocking, off_thread},
     bus::BusCounters,
-    calendar::MarketPhase,
     catalog::Catalog,
     clock::{self, Clock, age_ms},
     config::Settings,
     feed::{ConnectionStatus, Feed, ListReport},
-    feed_state::FeedState,
     hub::Hub,
-    metrics::{self, Families, FeedCounters, FeedSample, HostSample, ListSample, ServerCounters},
     plugins::{AdapterInstance, driver, loader},
     run_dir::RunDir,
     shard::{ShardCommand, ShardHandle, Survey, Surveyed},
+};
+use tickhost_core::{
+    calendar::MarketPhase,
+    feed_state::FeedState,
+    metrics::{self, Families, FeedCounters, FeedSample, HostSample, ListSample, ServerCounters},
 };
 
 /// A connection that is being made for longer than this is something to report.

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 pub use self::refusal::Refusals;
 use crate::config::Origins;
-use crate::protocol::refusal::{MAX_HEAD_BYTES, UpgradeRefusal};
+use tickhost_core::protocol::refusal::{MAX_HEAD_BYTES, UpgradeRefusal};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 4 * 1_024;

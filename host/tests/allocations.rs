@@ -5,7 +5,7 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use adapter_abi::{Ltp, field};
-use tickhost::{
+use tickhost_core::{
     calendar::Calendars,
     index::Index,
     intake::Intake,

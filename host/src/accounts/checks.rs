@@ -17,7 +17,7 @@ use super::{
     queue::{Asked, Queue},
     strikes::{Caller, Strikes},
 };
-use crate::metrics::KeyCounters;
+use tickhost_core::metrics::KeyCounters;
 
 /// Checks at one time. Argon2, which OpenAlgo uses, takes 64 MiB and tens of milliseconds for each stored hash.
 const AT_ONCE: usize = 2;

@@ -31,7 +31,8 @@ use super::{
     memory::{Memory, Recalled},
     store::database_error,
 };
-use crate::{cause, metrics::KeyCounters};
+use crate::cause;
+use tickhost_core::metrics::KeyCounters;
 
 /// Rounds of the derivation of the Fernet key.
 const PBKDF2_ROUNDS: u32 = 100_000;

@@ -7,7 +7,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{log_rate::outside_line, metrics::ServerCounters};
+use crate::log_rate::outside_line;
+use tickhost_core::metrics::ServerCounters;
 
 /// An answer that takes longer than this makes room too, when nobody is left who is still asking.
 pub(super) const ANSWERED_WITHIN: Duration = Duration::from_secs(2);

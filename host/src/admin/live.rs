@@ -17,11 +17,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::{Readiness, StatusReport, StatusSource};
-use crate::{
-    clock,
-    metrics::{Counted, FeedCounters},
-    shard::Surveyed,
-};
+use crate::{clock, shard::Surveyed};
+use tickhost_core::metrics::{Counted, FeedCounters};
 
 /// Time between two samples.
 const EVERY: Duration = Duration::from_secs(1);

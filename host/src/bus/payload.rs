@@ -21,7 +21,7 @@ use self::{
     number::{Container, Fault, Lenient, Number, NumberSeed},
 };
 use super::topic;
-use crate::{
+use tickhost_core::{
     book::UNKNOWN_COUNT,
     model::{DepthLevel, Mode, Quote, field},
 };

@@ -21,9 +21,8 @@ use super::{
     private::{self, Private},
     topic::{self, Topic},
 };
-use crate::{
-    clock,
-    hub::Invalidated,
+use crate::{clock, hub::Invalidated};
+use tickhost_core::{
     model::{Mode, TickView, field},
     protocol::order::OrderUpdate,
 };

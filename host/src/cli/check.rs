@@ -12,14 +12,13 @@ use crate::{
     accounts::secrets::unwritable,
     admin::Token,
     bus::probe_unix,
-    calendar::date::Date,
     clock,
-    config::calendar_file,
-    config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources},
+    config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources, calendar_file},
     plugins::integrity,
     run_dir,
     tls::Tls,
 };
+use tickhost_core::calendar::date::Date;
 
 /// An adapter's own look at its settings: the entry, and the library that was found for it. The error is a sentence
 /// without secrets.

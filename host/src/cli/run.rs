@@ -19,16 +19,12 @@ use crate::{
     admissions::ConnectionLimits,
     blocking,
     bus::BusSettings,
-    calendar::Calendars,
     clock,
-    config::calendar_file,
-    config::{PluginsFile, Problems, Settings, Sources},
+    config::{PluginsFile, Problems, Settings, Sources, calendar_file},
     descriptors::Budget,
     feed::FeedSettings,
     host::{Host, Plan},
     hub::HubSettings,
-    outbox::OutboxLimits,
-    protocol::encode::EncodeOptions,
     reload::Reload,
     run_dir::RunDir,
     service::{News, Service},
@@ -36,6 +32,7 @@ use crate::{
     telemetry::span::{self, operation},
     tls::Tls,
 };
+use tickhost_core::{calendar::Calendars, outbox::OutboxLimits, protocol::encode::EncodeOptions};
 
 /// User of the first run.
 const DEMO_USER: &str = "demo";

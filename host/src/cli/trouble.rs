@@ -12,13 +12,13 @@ use super::run;
 use crate::{
     accounts::{Accounts, AccountsError, look::look_at_embedded, secrets::unwritable},
     bus::{self, BusError},
-    calendar::CalendarError,
     config::{Origin, PluginsFile, Problem, Problems, Settings},
     files,
     host::StartError,
     run_dir::{self, RunDir},
     tls::{TlsError, TlsFiles},
 };
+use tickhost_core::calendar::CalendarError;
 
 /// A port that cannot be opened. `prefix` is that of its two settings, such as `websocket`.
 pub(super) fn port(settings: &Settings, prefix: &str, address: SocketAddr, error: &io::Error) -> Problem {

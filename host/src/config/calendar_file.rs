@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     blocking::{may_wait, off_thread},
-    calendar::{Calendar, CalendarError, Calendars, MAX_FILE_BYTES},
     cause,
 };
+use tickhost_core::calendar::{Calendar, CalendarError, Calendars, MAX_FILE_BYTES};
 
 /// Between two looks at the file.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

@@ -11,7 +11,7 @@ use super::{
     sources::find,
     value::Setting,
 };
-use crate::text::line_at;
+use tickhost_core::text::line_at;
 
 /// Largest file, in bytes; a real one has a few thousand.
 const MAX_BYTES: u64 = 1024 * 1024;

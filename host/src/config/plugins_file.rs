@@ -24,13 +24,11 @@ pub use self::{
     library::{LibraryPlaces, MissingLibrary},
 };
 use super::{LimitOverrides, Origin, Problem, Problems, Settings, file};
-use crate::{
-    calendar::Hours,
-    plugins::{
-        integrity::{IntegrityRules, Signer},
-        process::{Cage, ResourceLimits},
-    },
+use crate::plugins::{
+    integrity::{IntegrityRules, Signer},
+    process::{Cage, ResourceLimits},
 };
+use tickhost_core::calendar::Hours;
 
 /// What `plugins.toml` says, validated. An adapter's own settings are validated by the adapter.
 #[derive(Clone, Debug, Default)]

@@ -20,7 +20,6 @@ use super::{
     announce::Announcer,
     connection::{Connection, Consequence, Link, describe},
     credentials::CurrentCredentials,
-    demand::{Demand, Upstream},
     events::{InstanceEvent, InstanceReport},
     login::Logins,
     renewal::Renewal,
@@ -29,8 +28,12 @@ use super::{
 };
 use crate::{
     accounts::{Accounts, UserName},
-    calendar::{Calendars, Hours},
     clock,
+    shard::ShardHandle,
+};
+use tickhost_core::{
+    calendar::{Calendars, Hours},
+    demand::{Demand, Upstream},
     feed_state::FeedState,
     inbox::Inbox,
     instruments::Instruments,
@@ -39,7 +42,6 @@ use crate::{
     model::{FeedId, InstrumentId, Variant},
     pool::Pool,
     router::{self, RouterHandle},
-    shard::ShardHandle,
 };
 
 /// What a feed's task needs of the host.

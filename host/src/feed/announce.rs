@@ -16,9 +16,11 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use super::{Feed, FeedView};
 use crate::{
     clock,
+    shard::{ShardCommand, ShardHandle},
+};
+use tickhost_core::{
     feed_state::FeedState,
     protocol::{reply::FeedFacts, text},
-    shard::{ShardCommand, ShardHandle},
 };
 
 /// Most announcements in a [`WINDOW`].

@@ -13,15 +13,13 @@ use adapter_abi::{ErrorCode, StatusEvent, StatusKind};
 
 pub(super) use self::attempt::Attempt;
 use self::load::Load;
-use super::{
-    actor::swapping::Settling,
-    events::Events,
-    list::ListReport,
+use super::{actor::swapping::Settling, events::Events, list::ListReport, swap::Standby};
+use crate::{clock, plugins::AdapterInstance};
+use tickhost_core::{
+    feed_state::FeedState,
     pace::Pace,
     silence::{Answers, ConnectionStatus},
-    swap::Standby,
 };
-use crate::{clock, feed_state::FeedState, plugins::AdapterInstance};
 
 /// Pause before the first restart of a failed instance; doubles with each failure.
 const FIRST_RESTART_PAUSE: Duration = Duration::from_millis(100);

@@ -11,17 +11,15 @@ use zeroize::Zeroizing;
 use super::{
     adapter_log::{self, AdapterLog},
     credentials::CurrentCredentials,
-    handover::{Handover, Passed, Published},
     list::MAX_LIST_STATE_BYTES,
 };
-use crate::{
-    accounts::UserName,
-    clock,
+use crate::{accounts::UserName, clock, plugins::AdapterEvents};
+use tickhost_core::{
+    handover::{Handover, Passed, Published},
     inbox::Inbox,
     intake::Intake,
     metrics::Counter,
     model::{Depth, DepthLevel, Ltp, Quote},
-    plugins::AdapterEvents,
 };
 
 /// Status events and outcome batches that may wait for the feed; an adapter that sends more loses them, counted.
@@ -276,7 +274,7 @@ impl AdapterEvents for Events {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
+    use tickhost_core::{
         intake::{Batch, Doorbell},
         model::{FeedId, field},
     };

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
 use super::{Grant, Refusal};
-use crate::{model::Key, protocol::codes::ErrorCode};
+use tickhost_core::{model::Key, protocol::codes::ErrorCode};
 
 /// Place of one answer: the request, and the number of the instrument in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{DepthClass, InstrumentId, Mode, Variant};
+    use tickhost_core::model::{DepthClass, InstrumentId, Mode, Variant};
 
     fn key(instrument: u32) -> Key {
         Key {

@@ -9,8 +9,9 @@ use adapter_abi::{StatusEvent, StatusKind, SubscriptionOutcome};
 use rustc_hash::FxHashSet;
 use tracing::Span;
 
-use super::{connection::Link, events::Events, handover::Handover};
+use super::{connection::Link, events::Events};
 use crate::plugins::AdapterInstance;
+use tickhost_core::handover::Handover;
 
 /// Longest time for a new instance to get ready; after it the old one stays.
 const READY_WITHIN: Duration = Duration::from_secs(15);

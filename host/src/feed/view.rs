@@ -5,15 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Feed,
-    silence::{Audience, Hearing, Rules},
-};
-use crate::{
+use super::Feed;
+use crate::clock::age_ms;
+use tickhost_core::{
     calendar::{MarketPhase, date::Date},
-    clock::age_ms,
     feed_state::FeedState,
     protocol::reply::{self, Counts, FeedFacts},
+    silence::{Audience, Hearing, Rules},
 };
 
 /// Longest text of a broker or an adapter that goes to clients, in bytes: whoever wrote it bounds nothing.

@@ -7,9 +7,9 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     accounts::{KeyId, UserName},
-    allowance::Allowance,
     session::KeyTotal,
 };
+use tickhost_core::allowance::Allowance;
 
 /// Order updates of one user that the bus passes on in a second, and at once. A basket of 500 orders makes some thousand
 /// within seconds.

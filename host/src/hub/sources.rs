@@ -2,11 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{
-    calendar::Hours,
-    feed::{Connector, Serving},
-    pool::PoolLimits,
-};
+use crate::feed::{Connector, Serving};
+use tickhost_core::{calendar::Hours, pool::PoolLimits};
 
 /// A source of ticks for some brokers: an adapter of `plugins.toml`, or the bus.
 #[derive(Clone, Debug)]

@@ -5,10 +5,8 @@ use std::{sync::Arc, time::Duration};
 use zeroize::Zeroizing;
 
 use super::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, Library, LoginStep, driver::Driven};
-use crate::{
-    feed::{Connector, secrets_of_settings},
-    intake::Intake,
-};
+use crate::feed::{Connector, secrets_of_settings};
+use tickhost_core::intake::Intake;
 
 /// Makes instances that run in this process.
 #[derive(Clone)]

@@ -43,9 +43,9 @@ pub use self::{
 use super::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, LoginStep, integrity::PrivateCopy};
 use crate::{
     feed::{Connector, secrets_of_settings},
-    intake::Intake,
     run_dir::RunDir,
 };
+use tickhost_core::intake::Intake;
 
 /// Where and how the host starts processes.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::SessionSettings;
-use crate::{allowance::Allowance, protocol::request::Request};
+use tickhost_core::{allowance::Allowance, protocol::request::Request};
 
 /// How long a client may go on sending more messages than its rate before it is closed. A client that subscribes to 5,000
 /// symbols one by one needs 40 s of it.

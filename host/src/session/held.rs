@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::key_share::{KeyShare, KeyTotal};
-use crate::model::{DepthClass, InstrumentId, Key, Mode, Variant};
+use tickhost_core::model::{DepthClass, InstrumentId, Key, Mode, Variant};
 
 /// A symbol as the client names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

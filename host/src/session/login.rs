@@ -17,13 +17,15 @@ use crate::{
     accounts::{Caller, Penalty, UserName},
     feed::Feed,
     hub::{Login, LoginError},
+    telemetry::span::{self, operation},
+};
+use tickhost_core::{
     metrics::FeedCounters,
     protocol::{
         codes::{CloseReason, ErrorCode},
         reply::{self, ErrorReply},
         request::Wishes,
     },
-    telemetry::span::{self, operation},
 };
 
 /// What is known of a client.

@@ -12,7 +12,8 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{clock, mailbox::Times, metrics::FeedCounters, model::FeedId};
+use crate::clock;
+use tickhost_core::{mailbox::Times, metrics::FeedCounters, model::FeedId};
 
 /// What is measured of one session.
 #[derive(Debug)]

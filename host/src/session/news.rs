@@ -16,8 +16,8 @@ use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::held::Name;
-use crate::{
-    feed::Audience,
+use crate::feed::Audience;
+use tickhost_core::{
     model::Key,
     protocol::{
         codes::ErrorCode,

@@ -21,6 +21,9 @@ use crate::{
     feed::{Feed, Grant, Membership, Refusal, Want},
     hub::{Login, LoginError},
     log_rate::outside_line,
+    telemetry::span::{self, operation},
+};
+use tickhost_core::{
     metrics::Action,
     model::{Delivery, DepthClass, InstrumentId, Key, MaxRate, Mode, Variant},
     protocol::{
@@ -29,7 +32,6 @@ use crate::{
         request::{Entry, RefusedEntry, Request, RequestId, UnsubscribeEntry, Wishes},
         text,
     },
-    telemetry::span::{self, operation},
 };
 
 /// A request that is being answered.

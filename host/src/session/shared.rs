@@ -20,6 +20,8 @@ use super::{
 use crate::{
     accounts::{KeyId, UserName},
     feed::Feed,
+};
+use tickhost_core::{
     mailbox::{SessionId, Times},
     model::{FeedId, InstrumentId, Key, Mode},
     outbox::{Due, GapNames, Offered, Outbox, OutboxLimits},

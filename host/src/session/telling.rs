@@ -5,9 +5,8 @@ use std::{borrow::Cow, rc::Rc, sync::Arc, time::Instant};
 use rustc_hash::FxHashSet;
 
 use super::{Session, held::Name};
-use crate::{
-    clock,
-    feed::Feed,
+use crate::{clock, feed::Feed};
+use tickhost_core::{
     model::{InstrumentId, Key},
     protocol::{
         codes::ErrorCode,

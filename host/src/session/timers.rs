@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::SessionSettings;
-use crate::protocol::codes::CloseReason;
+use tickhost_core::protocol::codes::CloseReason;
 
 /// Far enough to be never.
 const NEVER: Duration = Duration::from_hours(8760);
@@ -162,7 +162,7 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outbox::OutboxLimits;
+    use tickhost_core::outbox::OutboxLimits;
 
     fn settings() -> SessionSettings {
         SessionSettings {

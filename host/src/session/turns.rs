@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashSet;
 
 use super::{Session, held::Name, requests::Done};
-use crate::{
+use tickhost_core::{
     model::{Key, MaxRate},
     outbox::GapNames,
     protocol::request::RequestId,

@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use rustc_hash::FxHashMap;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::{feed::Feed, mailbox::SessionId, model::FeedId, session::SessionRef};
+use crate::{feed::Feed, session::SessionRef};
+use tickhost_core::{mailbox::SessionId, model::FeedId};
 
 /// Sessions by the feed that they follow, which is at most one. Bounded by the sessions.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Accounts of what was offered to sessions.
 
-use crate::{metrics::FeedCounters, outbox::Offered};
+use tickhost_core::{metrics::FeedCounters, outbox::Offered};
 
 /// Frames offered to sessions, counted at the end.
 #[derive(Debug, Default)]

@@ -13,10 +13,10 @@ use smallvec::SmallVec;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::Subscriber;
-use crate::{
+use crate::session::SessionRef;
+use tickhost_core::{
     mailbox::SessionId,
     model::{Key, MaxRate},
-    session::SessionRef,
     throttle::{Nanos, Spacing, Throttle, Verdict},
 };
 
@@ -177,7 +177,7 @@ impl Subscriber {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DepthClass, InstrumentId, Mode, Variant};
+    use tickhost_core::model::{DepthClass, InstrumentId, Mode, Variant};
 
     const MS: Nanos = 1_000_000;
 

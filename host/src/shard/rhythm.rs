@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::throttle::Nanos;
+use tickhost_core::throttle::Nanos;
 
 /// Between two beats.
 const BEAT: Nanos = 1_000_000;

@@ -19,7 +19,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::Contents;
-use crate::{calendar::date::Date, cause};
+use crate::cause;
+use tickhost_core::calendar::date::Date;
 
 /// Largest file; a chain of certificates has some thousand bytes.
 const MAX_BYTES: u64 = 256 * 1_024;

@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Incoming, Tls, wire::Wire};
 use crate::{
     admissions::Signal,
-    protocol::refusal::UpgradeRefusal,
     upgrade::{self, Refusals},
 };
+use tickhost_core::protocol::refusal::UpgradeRefusal;
 
 /// Longest handshake, from the connect to its last message.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);

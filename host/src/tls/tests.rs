@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     admissions::{Admissions, ConnectionLimits},
-    metrics::ServerCounters,
     upgrade::Refusals,
 };
+use tickhost_core::metrics::ServerCounters;
 
 const SOON: Duration = Duration::from_secs(10);
 

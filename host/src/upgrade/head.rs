@@ -3,7 +3,7 @@
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::config::Origins;
-use crate::protocol::refusal::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES, UpgradeRefusal};
+use tickhost_core::protocol::refusal::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES, UpgradeRefusal};
 
 /// Longest method; there is none as long.
 const MAX_METHOD_BYTES: usize = 64;

@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use crate::{log_rate::OutsideLines, metrics::ServerCounters, protocol::refusal::UpgradeRefusal};
+use crate::log_rate::OutsideLines;
+use tickhost_core::{metrics::ServerCounters, protocol::refusal::UpgradeRefusal};
 
 /// Where refusals are noted.
 #[derive(Debug)]

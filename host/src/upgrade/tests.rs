@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tokio::io::{DuplexStream, duplex};
 
 use super::*;
-use crate::{
+use tickhost_core::{
     metrics::ServerCounters,
     protocol::refusal::{MAX_HEADERS, MAX_TARGET_BYTES},
 };

@@ -7,9 +7,11 @@ use std::{path::PathBuf, sync::Arc};
 use fuzz::{begin_with, bounded};
 use libfuzzer_sys::fuzz_target;
 use tickhost::{
-    book::UNKNOWN_COUNT,
     bus::{BusCounters, BusReader, BusSettings, BusSink, BusVerdict, CacheScope, OrderVerdict},
     hub::Invalidated,
+};
+use tickhost_core::{
+    book::UNKNOWN_COUNT,
     model::{MAX_DEPTH_LEVELS, Mode, TickView, field},
     protocol::order::OrderUpdate,
 };

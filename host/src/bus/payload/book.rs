@@ -6,7 +6,7 @@ use super::{
     NameSeed, Record,
     number::{Container, Lenient, NumberSeed},
 };
-use crate::model::{DepthLevel, MAX_DEPTH_LEVELS, ORDERS_ABSENT};
+use tickhost_core::model::{DepthLevel, MAX_DEPTH_LEVELS, ORDERS_ABSENT};
 
 /// What a tick says of the book.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

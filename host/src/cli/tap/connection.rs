@@ -19,7 +19,7 @@ use super::{
     format::printable,
     stream::{self, Stream},
 };
-use crate::protocol::codes::{CloseReason, Return};
+use tickhost_core::protocol::codes::{CloseReason, Return};
 
 /// Longest wait for the connection and for each answer.
 const PATIENCE: Duration = Duration::from_secs(15);

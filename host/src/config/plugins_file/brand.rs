@@ -15,7 +15,7 @@ use super::{
     read::{MAX_THROTTLE_MS, hours, limits},
     section::Section,
 };
-use crate::calendar::Hours;
+use tickhost_core::calendar::Hours;
 
 const BRAND_KEYS: [&str; 5] = ["symbols_per_connection", "connections", "throttle_ms", "calendar", "config"];
 

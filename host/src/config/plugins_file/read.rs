@@ -19,11 +19,8 @@ use super::{
     section::Section,
     trust,
 };
-use crate::{
-    calendar::Hours,
-    plugins::process::{Allowed, Cage, Confine, ResourceLimits},
-    text::line_at,
-};
+use crate::plugins::process::{Allowed, Cage, Confine, ResourceLimits};
+use tickhost_core::{calendar::Hours, text::line_at};
 
 /// Most adapters in one file, and most brokers of one adapter.
 const MAX_ENTRIES: usize = 64;

@@ -10,7 +10,7 @@ use super::super::{
     file::{clipped, kind_of},
     problem::unknown,
 };
-use crate::text::line_at;
+use tickhost_core::text::line_at;
 
 /// A section, its document, and where its problems go.
 #[derive(Debug)]

@@ -15,9 +15,9 @@ use rustc_hash::FxHashSet;
 use super::Actor;
 use crate::{
     feed::connection::{Connection, Link},
-    model::InstrumentId,
     shard::ShardCommand,
 };
+use tickhost_core::model::InstrumentId;
 
 impl Actor {
     /// Makes what is placed fit the limits of the account, which may have become smaller or larger.
@@ -161,7 +161,7 @@ impl Actor {
     }
 
     /// A place for one more instrument: on a connection that is up or will be soon, as long as there is one.
-    pub(super) fn place(&mut self) -> Result<usize, crate::pool::MaxCapacityReached> {
+    pub(super) fn place(&mut self) -> Result<usize, tickhost_core::pool::MaxCapacityReached> {
         let is_any_up = self.is_any_up();
         let (connections, after) = (&self.connections, self.context.settings.rebalance_after);
         let now = Instant::now();

@@ -16,9 +16,9 @@ use rustc_hash::FxHashSet;
 use super::Actor;
 use crate::{
     feed::{events::Events, list::ListReport},
-    model::InstrumentId,
     shard::ShardCommand,
 };
+use tickhost_core::model::InstrumentId;
 
 /// Shortest pause between two looks at what adapters said of their lists: an adapter that says it all the time costs no
 /// more than one that says it once a second.

@@ -3,13 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::Actor;
-use crate::{
-    clock,
-    feed::{
-        connection::Link,
-        pace::Crowd,
-        silence::{Answer, Hearing, Rules},
-    },
+use crate::{clock, feed::connection::Link};
+use tickhost_core::{
+    pace::Crowd,
+    silence::{Answer, Hearing, Rules},
 };
 
 /// Pause between two looks at how often connections are heard.

@@ -9,17 +9,15 @@ use tokio::sync::oneshot;
 use super::{Actor, Subscribed};
 use crate::{
     accounts::UserName,
-    feed::{
-        Grant, Refusal, Want,
-        demand::{Demand, Upstream},
-        request::Ticket,
-        swap::Standby,
-    },
+    feed::{Grant, Refusal, Want, request::Ticket, swap::Standby},
+    shard::ShardCommand,
+};
+use tickhost_core::{
+    demand::{Demand, Upstream},
     model::{InstrumentId, Key, Mode, Variant},
     pool::MaxCapacityReached,
     protocol::codes::ErrorCode,
     router,
-    shard::ShardCommand,
 };
 
 impl Actor {

@@ -10,18 +10,20 @@ use adapter_abi::SubscriptionOutcome;
 
 use super::Actor;
 use crate::{
-    calendar::Hours,
     feed::{
         Serving,
         connection::{Connection, Link},
         events::{Events, InstanceReport},
-        handover::{Handover, Passed},
         swap::{LOOK_EVERY, SETTLED_WITHIN, Standby, Verdict},
     },
-    model::InstrumentId,
     plugins::AdapterFailure,
-    router,
     telemetry::span::{self, operation},
+};
+use tickhost_core::{
+    calendar::Hours,
+    handover::{Handover, Passed},
+    model::InstrumentId,
+    router,
 };
 
 /// How long a build that was started after the old one had ended may fail before the old one is started again.
@@ -361,7 +363,7 @@ impl Actor {
     }
 }
 
-fn settle(connection: &mut Connection, intake: &Arc<crate::intake::Intake>) {
+fn settle(connection: &mut Connection, intake: &Arc<tickhost_core::intake::Intake>) {
     if let Some(settling) = connection.settling.take() {
         settling.handover.settle(intake);
         if let Some(events) = &connection.events {

@@ -6,9 +6,9 @@ use tracing::Span;
 
 use crate::{
     feed::FeedSpec,
-    model::FeedId,
     telemetry::span::{self, operation},
 };
+use tickhost_core::model::FeedId;
 
 /// The attempt that is under way, if one is. Dropping it ends it without a result.
 #[derive(Debug, Default)]

@@ -6,8 +6,8 @@
 use adapter_abi::{Depth, DepthLevel, Ltp, Quote};
 use rustc_hash::FxHashSet;
 
-use crate::{
-    bus::MAX_BODY_BYTES,
+use crate::bus::MAX_BODY_BYTES;
+use tickhost_core::{
     intake::{Batch, Merged, depth_levels},
     model::Mode,
 };
@@ -252,7 +252,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{
+    use tickhost_core::{
         book::Entry,
         model::{InstrumentId, field},
     };

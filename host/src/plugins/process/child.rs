@@ -35,11 +35,13 @@ use super::{
     wire::{Begin, FromChild, ToChild, tidy},
 };
 use crate::{
+    plugins::{AdapterEvents, AdapterInstance, Library, integrity::Sha256},
+    run_dir::CACHE_VARIABLE,
+};
+use tickhost_core::{
     intake::{Doorbell, Intake},
     metrics::FeedCounters,
     model::FeedId,
-    plugins::{AdapterEvents, AdapterInstance, Library, integrity::Sha256},
-    run_dir::CACHE_VARIABLE,
 };
 
 /// Time that the library has when the host is gone.

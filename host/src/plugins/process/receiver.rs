@@ -13,9 +13,9 @@ use super::{batch::Decoded, sender::WINDOW_BYTES};
 use crate::{
     blocking,
     bus::zmtp::frame::{Frame, GREETING, Mechanism, fits_greeting, greeting, push_ready, ready_type},
-    model::Mode,
     plugins::AdapterEvents,
 };
+use tickhost_core::model::Mode;
 
 /// From the start of the process to its first frame.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

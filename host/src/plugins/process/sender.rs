@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use zeromq::{PushSocket, Socket as _, SocketSend as _, ZmqError};
 
 use super::batch;
-use crate::intake::{Doorbell, Intake};
+use tickhost_core::intake::{Doorbell, Intake};
 
 /// Bytes that may be on their way.
 pub(super) const WINDOW_BYTES: u64 = 1024 * 1024;

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{
+use tickhost_core::{
     calendar::{Calendar, Hours, date::Date},
     model::{DepthClass, InstrumentId, Mode, Variant},
 };

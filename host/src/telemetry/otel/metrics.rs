@@ -24,11 +24,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{SCOPE, sender::Sender};
-use crate::{
-    clock,
-    metrics::{Counted, Families, Kind},
-    status::HostStatus,
-};
+use crate::{clock, status::HostStatus};
+use tickhost_core::metrics::{Counted, Families, Kind};
 
 const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
 
@@ -196,7 +193,7 @@ fn attributes(labels: &[(&str, &str)]) -> Vec<KeyValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Histogram as Durations;
+    use tickhost_core::metrics::Histogram as Durations;
 
     fn families() -> Vec<Metric> {
         let mut request = Request::new(1, 2);

@@ -15,7 +15,8 @@ use reqwest::{Client, StatusCode, header, redirect::Policy};
 use tokio_util::sync::CancellationToken;
 
 use super::settings::Target;
-use crate::{metrics::ServerCounters, telemetry::signal::Signal};
+use crate::telemetry::signal::Signal;
+use tickhost_core::metrics::ServerCounters;
 
 /// Between two warnings about a collector that does not take what is sent.
 const WARN_EVERY: Duration = Duration::from_mins(5);

@@ -127,7 +127,7 @@ mod tests {
     use opentelemetry_sdk::trace::SdkTracerProvider;
 
     use super::*;
-    use crate::metrics::ServerCounters;
+    use tickhost_core::metrics::ServerCounters;
 
     #[test]
     fn a_span_that_finds_no_room_is_counted_and_nobody_waits() {

@@ -8,18 +8,20 @@ use parking_lot::Mutex;
 use super::*;
 use crate::{
     accounts::{Accounts, UserName},
-    calendar::Calendars,
     feed::{
         Connector, Feed, FeedSettings, FeedSpec, Grant, Membership, OrderSink, Refusal, Serving, Want,
         actor::{self, FeedContext},
     },
+    plugins::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment},
+    shard::ShardHandle,
+};
+use tickhost_core::{
+    calendar::Calendars,
     intake::Intake,
     model::{DepthClass, FeedId, Key, Mode, Variant},
-    plugins::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment},
     pool::PoolLimits,
     protocol::codes::ErrorCode,
     router::RouterHandle,
-    shard::ShardHandle,
 };
 
 /// Longest wait for something to happen.
@@ -187,7 +189,7 @@ impl Bench {
             limits: PoolLimits { symbols_per_connection: places, connections: 1 },
             throttle: Duration::ZERO,
             sessions: 1,
-            hours: crate::calendar::Hours::Always,
+            hours: tickhost_core::calendar::Hours::Always,
             logs_in: false,
         };
         let (feed, task) = actor::start(FeedId(1), spec, serving, context, |_| false);
@@ -439,7 +441,7 @@ async fn instances_are_asked_for_a_new_list_and_one_that_is_to_begin_when_it_doe
         limits: PoolLimits { symbols_per_connection: 10, connections: 1 },
         throttle: Duration::ZERO,
         sessions: 1,
-        hours: crate::calendar::Hours::Always,
+        hours: tickhost_core::calendar::Hours::Always,
         logs_in: false,
     };
     bench.feed.serve(Ok(serving));

@@ -22,10 +22,9 @@ use super::super::{
 };
 use crate::{
     feed::MAX_LIST_STATE_BYTES,
-    intake::Intake,
-    metrics::FeedCounters,
     plugins::{AdapterEvents, AdapterInstance},
 };
+use tickhost_core::{intake::Intake, metrics::FeedCounters};
 
 /// What the threads of the process share.
 pub(super) struct Shared {

@@ -12,9 +12,11 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     bus::zmtp::frame::push_command,
+    plugins::process::sender::{self, Endpoint, Taken},
+};
+use tickhost_core::{
     intake::{Doorbell, Intake},
     model::FeedId,
-    plugins::process::sender::{self, Endpoint, Taken},
 };
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use tokio_tungstenite::tungstenite::Utf8Bytes;
-
 use super::{POST_EVERY, ledger::Ledger, topic::Topic};
 use crate::{
     mailbox::{Mailbox, Times, Update},
     metrics::ServerCounters,
     model::{Key, field},
-    protocol::encode::{self, EncodeOptions},
+    protocol::{
+        Frame,
+        encode::{self, EncodeOptions},
+    },
 };
 
 /// Frames on their way to the shards.
@@ -59,8 +60,8 @@ impl Outgoing {
     }
 
     /// The scratch buffer as a shared frame: one allocation for all subscribers.
-    pub(super) fn frame(&self) -> Option<Utf8Bytes> {
-        std::str::from_utf8(&self.scratch).ok().map(Utf8Bytes::from)
+    pub(super) fn frame(&self) -> Option<Frame> {
+        std::str::from_utf8(&self.scratch).ok().map(Frame::from)
     }
 
     pub(super) fn post(&mut self, shard: usize, update: Update) {

@@ -50,28 +50,37 @@ pub struct ConnectionStatus {
 
 /// How a connection is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hearing {
+pub enum Hearing {
     /// It is not up.
     Down,
     /// It may be silent as long as it likes: it carries nothing, or its exchanges do not trade.
     Excused,
     /// It was heard, and may go on being silent for so long.
-    Heard { stale_in: Duration },
+    Heard {
+        /// Time until its silence is too long.
+        stale_in: Duration,
+    },
     /// It is silent for too long, since then.
-    Silent { since_ns: u64 },
+    Silent {
+        /// When it was heard last, in nanoseconds since the Unix epoch.
+        since_ns: u64,
+    },
 }
 
 /// By what a feed is judged.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rules<'a> {
-    pub(super) hours: Hours,
-    pub(super) calendar: &'a Calendar,
-    pub(super) stale_after: Duration,
+pub struct Rules<'a> {
+    /// When it may not be silent.
+    pub hours: Hours,
+    /// When exchanges trade.
+    pub calendar: &'a Calendar,
+    /// Silence that is too long where the pace of a connection is not known.
+    pub stale_after: Duration,
 }
 
 impl Rules<'_> {
     /// Judges a connection at `now_ns`. `last_tick_ns` is that of its last tick.
-    pub(super) fn hearing(self, connection: &ConnectionStatus, last_tick_ns: u64, now_ns: u64) -> Hearing {
+    pub fn hearing(self, connection: &ConnectionStatus, last_tick_ns: u64, now_ns: u64) -> Hearing {
         if connection.state != FeedState::Live {
             return Hearing::Down;
         }
@@ -97,7 +106,7 @@ impl Rules<'_> {
     }
 
     /// Exchanges of a connection that trade at `now_ns`.
-    pub(super) fn open_exchanges(self, connection: &ConnectionStatus, now_ns: u64) -> usize {
+    pub fn open_exchanges(self, connection: &ConnectionStatus, now_ns: u64) -> usize {
         let is_open = |exchange: &&Arc<str>| match self.hours {
             Hours::Always => true,
             Hours::Exchange => self.calendar.audible_since([&***exchange], now_ns).is_some(),
@@ -106,7 +115,7 @@ impl Rules<'_> {
     }
 
     /// What the exchanges of these connections do; none when their hours do not matter, or nothing is subscribed.
-    pub(super) fn market(self, connections: &[ConnectionStatus], now_ns: u64) -> Option<MarketPhase> {
+    pub fn market(self, connections: &[ConnectionStatus], now_ns: u64) -> Option<MarketPhase> {
         let carrying = connections.iter().filter(|connection| connection.instruments > 0);
         let exchanges =
             carrying.flat_map(|connection| connection.exchanges.iter().map(|exchange| &**exchange));
@@ -125,7 +134,8 @@ pub struct Audience {
 }
 
 impl Audience {
-    pub(crate) const fn new(hours: Hours, calendar: Arc<Calendar>) -> Self {
+    /// Judged by these hours.
+    pub const fn new(hours: Hours, calendar: Arc<Calendar>) -> Self {
         Self { hours, calendar }
     }
 
@@ -144,7 +154,7 @@ impl Audience {
 
 /// What is done about a silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub enum Answer {
     /// The instance is told to connect again.
     Reconnect,
     /// Another instance takes its place.
@@ -153,18 +163,18 @@ pub(super) enum Answer {
 
 /// The answers to the silence of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub struct Answers {
     count: u32,
     /// When the next one may be given.
     next_at: Option<Instant>,
     /// When the first one was given, in nanoseconds since the Unix epoch; 0 when there was none.
-    pub(super) since_ns: u64,
+    pub since_ns: u64,
 }
 
 impl Answers {
     /// Takes how the connection is heard at a moment, once as wall-clock time in nanoseconds since the Unix epoch; gives
     /// what is to be done.
-    pub(super) fn heed(
+    pub fn heed(
         &mut self,
         hearing: Hearing,
         last_tick_ns: u64,

@@ -17,10 +17,12 @@ mod lane;
 use std::{collections::VecDeque, sync::Arc};
 
 use rustc_hash::FxHashMap;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use self::lane::{Fallback, Lane};
-use crate::model::{Key, Mode};
+use crate::{
+    model::{Key, Mode},
+    protocol::Frame,
+};
 
 /// Bytes that a waiting frame takes beside its own: its place in a queue, and what the allocator adds.
 const KEPT_BYTES: usize = 64;
@@ -72,7 +74,7 @@ pub struct ControlFull;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Due {
     /// A tick.
-    Tick(Utf8Bytes),
+    Tick(Frame),
     /// So many ticks of this stream are missing before the next one.
     Gap {
         /// Its names.
@@ -97,7 +99,7 @@ pub struct GapNames {
 #[derive(Debug, Default)]
 pub struct Outbox {
     limits: OutboxLimits,
-    control: VecDeque<Utf8Bytes>,
+    control: VecDeque<Frame>,
     control_bytes: usize,
     ticks: Lane,
     /// Made for the few clients that have lossless subscriptions.
@@ -147,7 +149,7 @@ impl Outbox {
     /// Adds a tick, or replaces the waiting one of its key when the client is behind. `missed` ticks of the key came
     /// before it that cannot be had.
     #[inline]
-    pub fn offer(&mut self, key: Key, frame: Utf8Bytes, missed: u32) -> Offered {
+    pub fn offer(&mut self, key: Key, frame: Frame, missed: u32) -> Offered {
         if key.variant.is_lossless()
             && let Some(lossless) = &mut self.lossless
         {
@@ -160,7 +162,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`ControlFull`] when it would exceed the limit; nothing is added.
-    pub fn push_control(&mut self, message: Utf8Bytes) -> Result<(), ControlFull> {
+    pub fn push_control(&mut self, message: Frame) -> Result<(), ControlFull> {
         let bytes = self.control_bytes + message.len();
         if bytes > self.limits.control_bytes {
             return Err(ControlFull);
@@ -187,7 +189,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`ControlFull`] when there is no room; nothing is added, and the session goes on.
-    pub fn push_order(&mut self, message: Utf8Bytes) -> Result<(), ControlFull> {
+    pub fn push_order(&mut self, message: Frame) -> Result<(), ControlFull> {
         if self.control_bytes + message.len() > self.limits.control_bytes / 4 {
             return Err(ControlFull);
         }
@@ -195,7 +197,7 @@ impl Outbox {
     }
 
     /// The next control message.
-    pub fn pop_control(&mut self) -> Option<Utf8Bytes> {
+    pub fn pop_control(&mut self) -> Option<Frame> {
         let message = self.control.pop_front()?;
         self.control_bytes -= message.len();
         if self.control.is_empty() {

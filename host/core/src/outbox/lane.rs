@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{KEPT_BYTES, Offered};
-use crate::model::Key;
+use crate::{model::Key, protocol::Frame};
 
 /// What may be replaced once the queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +24,7 @@ const KEPT_CAPACITY: usize = 64;
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) key: Key,
-    pub(super) frame: Utf8Bytes,
+    pub(super) frame: Frame,
     /// Ticks of the key, just before this one, that are gone.
     pub(super) missed: u32,
 }
@@ -69,7 +68,7 @@ impl Lane {
     }
 
     #[inline]
-    pub(super) fn offer(&mut self, key: Key, frame: Utf8Bytes, missed: u32) -> Offered {
+    pub(super) fn offer(&mut self, key: Key, frame: Frame, missed: u32) -> Offered {
         if self.is_behind || self.ticks.len() >= self.max_frames || self.bytes >= self.max_bytes {
             return self.offer_behind(key, frame, missed);
         }
@@ -79,7 +78,7 @@ impl Lane {
     }
 
     #[inline(never)]
-    fn offer_behind(&mut self, key: Key, frame: Utf8Bytes, missed: u32) -> Offered {
+    fn offer_behind(&mut self, key: Key, frame: Frame, missed: u32) -> Offered {
         if !self.is_behind {
             self.is_behind = true;
             if self.fallback == Fallback::All {
@@ -106,7 +105,7 @@ impl Lane {
     }
 
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<Utf8Bytes> {
+    pub(super) fn pop(&mut self) -> Option<Frame> {
         let Waiting { frame, .. } = self.ticks.pop_front()?;
         self.front += 1;
         self.bytes -= frame.len();

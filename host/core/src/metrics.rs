@@ -26,9 +26,9 @@ pub use self::{
     families::{Families, FeedSample, HostSample, ListSample, walk},
     histogram::{BOUNDS_US, Counted, Histogram},
 };
-use crate::protocol::refusal::UpgradeRefusal;
 use crate::protocol::{
     codes::{CloseReason, ErrorCode},
+    refusal::UpgradeRefusal,
     request::Request,
 };
 

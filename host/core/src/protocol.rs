@@ -18,7 +18,10 @@ pub mod refusal;
 #[cfg(test)]
 mod golden;
 
+/// A text for a client as its socket takes it. Cheap to clone; all clones share the bytes.
+pub type Frame = tokio_tungstenite::tungstenite::Utf8Bytes;
+
 /// A frame as the socket takes it. Frames are made of strings, so the check never fails; a frame that did would be empty.
-pub fn text(frame: bytes::Bytes) -> tokio_tungstenite::tungstenite::Utf8Bytes {
+pub fn text(frame: bytes::Bytes) -> Frame {
     frame.try_into().unwrap_or_default()
 }

@@ -31,7 +31,7 @@ struct Sample {
 }
 
 fn samples(prefix: &str) -> BTreeMap<String, Sample> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/protocol");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/protocol");
     let mut samples = BTreeMap::new();
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
@@ -411,7 +411,7 @@ fn frames_are_those_of_the_samples() {
 
 #[test]
 fn examples_in_the_document_are_messages() {
-    let document = include_str!("../../PROTOCOL.md");
+    let document = include_str!("../../../PROTOCOL.md");
     let examples: Vec<&str> = document
         .split("```json\n")
         .skip(1)

@@ -22,14 +22,19 @@ use crate::{
 
 /// A batch as it is published, borrowed.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Published<'a> {
+pub enum Published<'a> {
+    /// Last prices.
     Ltp(&'a [Ltp]),
+    /// Quotes.
     Quote(&'a [Quote]),
+    /// Books, and the levels that all of them point into.
     Depth(&'a [Depth], &'a [DepthLevel]),
 }
 
 impl Published<'_> {
-    pub(super) const fn len(self) -> usize {
+    /// Records in it.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub const fn len(self) -> usize {
         match self {
             Self::Ltp(ticks) => ticks.len(),
             Self::Quote(quotes) => quotes.len(),
@@ -38,7 +43,7 @@ impl Published<'_> {
     }
 
     /// Gives it to an intake; returns how many records were malformed.
-    pub(super) fn offer(self, intake: &Arc<Intake>) -> u32 {
+    pub fn offer(self, intake: &Arc<Intake>) -> u32 {
         match self {
             Self::Ltp(ticks) => intake.offer_ltp(ticks),
             Self::Quote(quotes) => intake.offer_quote(quotes),
@@ -169,7 +174,7 @@ const DOUBTFUL_LIMIT: usize = 256;
 ///
 /// Lock order: before `Intake::state`.
 #[derive(Debug)]
-pub(super) struct Handover(Mutex<State>);
+pub struct Handover(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -211,7 +216,7 @@ impl Last {
 
 /// What becomes of a batch of the new instance.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Passed {
+pub enum Passed {
     /// It waits for the flip.
     Held,
     /// What was to pass did; the handover goes on.
@@ -222,7 +227,7 @@ pub(super) enum Passed {
 
 impl Handover {
     /// A handover that begins.
-    pub(super) fn new(feed: FeedId) -> Arc<Self> {
+    pub fn new(feed: FeedId) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             last: FxHashMap::default(),
             held: Intake::new(feed, Arc::default(), Doorbell::new()),
@@ -236,7 +241,7 @@ impl Handover {
     }
 
     /// A batch of the old instance: passes before the flip, gives the malformed then, and none after.
-    pub(super) fn old(&self, batch: Published<'_>, intake: &Arc<Intake>) -> Option<u32> {
+    pub fn old(&self, batch: Published<'_>, intake: &Arc<Intake>) -> Option<u32> {
         let mut state = self.0.lock();
         if state.is_flipped {
             return None;
@@ -255,7 +260,7 @@ impl Handover {
     }
 
     /// A batch of the new instance.
-    pub(super) fn new_one(&self, batch: Published<'_>, intake: &Arc<Intake>) -> Passed {
+    pub fn new_one(&self, batch: Published<'_>, intake: &Arc<Intake>) -> Passed {
         let mut state = self.0.lock();
         if !state.is_flipped {
             let State { last, seen, uncovered, ahead, .. } = &mut *state;
@@ -279,7 +284,7 @@ impl Handover {
     }
 
     /// The new instance is connected, and its subscriptions are taken.
-    pub(super) fn set_ready(&self) {
+    pub fn set_ready(&self) {
         let mut state = self.0.lock();
         state.is_ready = true;
         // What it has said before may have been of other subscriptions; what counts is what it says from now on.
@@ -289,25 +294,25 @@ impl Handover {
 
     /// Whether the new instance has said something of every instrument of which the old one did, and of one at least, and
     /// the old one has come as far as the new one began.
-    pub(super) fn is_covered(&self) -> bool {
+    pub fn is_covered(&self) -> bool {
         let state = self.0.lock();
         state.is_ready && !state.seen.is_empty() && state.uncovered.is_empty() && state.ahead.is_empty()
     }
 
     /// Whether there is an instrument of which the old one speaks and the new one does not.
-    pub(super) fn is_uncovered(&self) -> bool {
+    pub fn is_uncovered(&self) -> bool {
         !self.0.lock().uncovered.is_empty()
     }
 
     /// Whether the old instance has said nothing since the handover began, nor the new one since it was ready. A pause of
     /// one that did speak is no quiet: the broker may owe both what happened meanwhile, and pay the old one first.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         let state = self.0.lock();
         state.seen.is_empty() && state.last.is_empty()
     }
 
     /// Cuts the old instance off and lets the new one pass.
-    pub(super) fn flip(&self, intake: &Arc<Intake>) -> Passed {
+    pub fn flip(&self, intake: &Arc<Intake>) -> Passed {
         let mut state = self.0.lock();
         state.is_flipped = true;
         let mut batches = Vec::new();
@@ -328,7 +333,7 @@ impl Handover {
     }
 
     /// Ends the search for instruments whose point was not found: what may be newer passes.
-    pub(super) fn settle(&self, intake: &Arc<Intake>) {
+    pub fn settle(&self, intake: &Arc<Intake>) {
         let mut state = self.0.lock();
         #[expect(clippy::iter_over_hash_type, reason = "instruments are independent of each other")]
         for (_, last) in state.last.drain() {
@@ -339,7 +344,7 @@ impl Handover {
     }
 
     /// Ticks of the new instance that the old one had published, and those that were merged while they were held.
-    pub(super) fn repeated_and_merged(&self) -> (u64, u64) {
+    pub fn repeated_and_merged(&self) -> (u64, u64) {
         let state = self.0.lock();
         (state.repeated, state.held.counters().conflated_intake.get())
     }

@@ -152,7 +152,7 @@ impl Calendar {
     /// Never: a test parses the file.
     #[expect(clippy::expect_used, reason = "the text is part of the program, and a test parses it")]
     pub fn built_in() -> Self {
-        Self::parse(include_str!("../data/calendar.toml")).expect("the built-in calendar is valid")
+        Self::parse(include_str!("../../data/calendar.toml")).expect("the built-in calendar is valid")
     }
 
     /// Reads the text of a calendar file.

@@ -6,9 +6,8 @@
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::model::Key;
+use crate::{model::Key, protocol::Frame};
 
 /// Updates that a shard may have waiting in order.
 pub const QUEUE_LIMIT: usize = 65_536;
@@ -33,7 +32,7 @@ pub struct Update {
     /// What it is a frame of.
     pub key: Key,
     /// The encoded message, shared by everybody who gets it.
-    pub frame: Utf8Bytes,
+    pub frame: Frame,
     /// The only session that gets it (a snapshot), or all that hold the key.
     pub only: Option<SessionId>,
     /// Ticks of this key, just before this one, that no frame was made of or whose frame was replaced. For those who

@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn every_code_is_explained_to_client_authors() {
-        let document = include_str!("../../PROTOCOL.md");
+        let document = include_str!("../../../PROTOCOL.md");
         for code in ErrorCode::ALL {
             assert!(document.contains(&format!("| `{code}` |")), "{code} is missing in PROTOCOL.md");
         }

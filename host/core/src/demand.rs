@@ -6,27 +6,30 @@ use crate::model::{DepthClass, Mode, Variant};
 
 /// What the broker is asked for: the highest mode anybody holds, and the most levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Upstream {
-    pub(super) mode: Mode,
+pub struct Upstream {
+    /// The highest mode that somebody holds.
+    pub mode: Mode,
     /// Levels in mode DEPTH, 0 below.
-    pub(super) levels: u16,
+    pub levels: u16,
 }
 
 /// Holders of an instrument by variant.
 #[derive(Debug, Default)]
-pub(super) struct Demand {
+pub struct Demand {
     holders: SmallVec<[(Variant, u32); 2]>,
 }
 
 impl Demand {
-    pub(super) fn add(&mut self, variant: Variant) {
+    /// One more holds this variant.
+    pub fn add(&mut self, variant: Variant) {
         match self.holders.iter_mut().find(|(held, _)| *held == variant) {
             Some((_, count)) => *count += 1,
             None => self.holders.push((variant, 1)),
         }
     }
 
-    pub(super) fn remove(&mut self, variant: Variant) {
+    /// One of those that hold this variant lets go; nothing happens when nobody holds it.
+    pub fn remove(&mut self, variant: Variant) {
         let Some(place) = self.holders.iter().position(|(held, _)| *held == variant) else { return };
         if let Some((_, count)) = self.holders.get_mut(place) {
             *count -= 1;
@@ -37,14 +40,14 @@ impl Demand {
     }
 
     /// Forgets everybody who holds this mode; whether anybody did.
-    pub(super) fn remove_mode(&mut self, mode: Mode) -> bool {
+    pub fn remove_mode(&mut self, mode: Mode) -> bool {
         let before = self.holders.len();
         self.holders.retain(|(variant, _)| variant.mode() != mode);
         self.holders.len() != before
     }
 
     /// What to ask for upstream; none when nobody is left.
-    pub(super) fn upstream(&self) -> Option<Upstream> {
+    pub fn upstream(&self) -> Option<Upstream> {
         let mode = self.holders.iter().map(|(variant, _)| variant.mode()).max()?;
         let depth = self
             .holders

@@ -23,16 +23,16 @@ const WINDOW: Duration = Duration::from_mins(5);
 
 /// Whose ticks a connection brings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Crowd {
+pub struct Crowd {
     /// Instruments.
-    pub(super) instruments: usize,
+    pub instruments: usize,
     /// Exchanges of theirs that trade.
-    pub(super) open_exchanges: usize,
+    pub open_exchanges: usize,
 }
 
 /// The pace of one connection. Times are nanoseconds since the Unix epoch.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub struct Pace {
     crowd: Crowd,
     last_tick_ns: u64,
     /// When the first gap ended.
@@ -45,7 +45,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Takes how the connection is heard at a moment. Called at least once a second, or gaps look longer than they are.
-    pub(super) fn observe(&mut self, hearing: Hearing, is_suspect: bool, last_tick_ns: u64, crowd: Crowd) {
+    pub fn observe(&mut self, hearing: Hearing, is_suspect: bool, last_tick_ns: u64, crowd: Crowd) {
         match hearing {
             Hearing::Excused => *self = Self::default(),
             // What a reconnect costs says nothing about the market; but one that silence caused may have been needless.
@@ -56,7 +56,7 @@ impl Pace {
     }
 
     /// Longest silence that means nothing; `longest` when the pace is not known.
-    pub(super) fn patience(&self, now_ns: u64, longest: Duration) -> Duration {
+    pub fn patience(&self, now_ns: u64, longest: Duration) -> Duration {
         if self.gaps < LEARNING_GAPS || since(self.since_ns, now_ns) < LEARNING {
             return longest;
         }
