@@ -25,7 +25,7 @@ use adapter_abi::{DepthLevel, Ltp, Quote, field};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tickhost::{
     bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope, OrderVerdict},
-    hub::Invalidated,
+    feeds::hub::Invalidated,
 };
 use tickhost_core::{
     book::Entry,

@@ -41,7 +41,7 @@ pub use self::{
     strikes::{Caller, Penalty},
     types::{Account, AccountId, AccountsError, KeyId, UserName, Verified, VerifyError},
 };
-use crate::blocking::{self, Blocking, off_thread};
+use crate::base::blocking::{self, Blocking, off_thread};
 use tickhost_core::metrics::KeyCounters;
 
 /// Credentials of one account, by name. Wiped when dropped, and never shown.

@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::receive::has_room;
 pub use self::{listener::probe_unix, receive::BusReader};
-use crate::hub::Invalidated;
+use crate::feeds::hub::Invalidated;
 use tickhost_core::{
     model::{Mode, TickView},
     protocol::order::OrderUpdate,
@@ -306,7 +306,7 @@ impl Bus {
             let thread = std::thread::Builder::new().name("bus".to_owned());
             thread
                 .spawn(move || {
-                    crate::blocking::serve_here();
+                    crate::base::blocking::serve_here();
                     runtime.block_on(running);
                 })
                 .map(Running::Thread)

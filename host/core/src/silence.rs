@@ -2,8 +2,8 @@
 //!
 //! A connection that is up and carries instruments is *audible* while at least one of their exchanges trades. Silence of
 //! one that is audible, longer than its pace explains (`pace`) or than the settings allow, is answered by a reconnect at
-//! once; when that does not help, by another instance after pauses that double up to [`LONGEST_PAUSE`]. Nights, weekends and holidays cause none, and a
-//! reconnect that silence caused is no sign of life: only a tick is.
+//! once; when that does not help, by another instance after pauses that double up to half an hour. Nights, weekends
+//! and holidays cause none, and a reconnect that silence caused is no sign of life: only a tick is.
 
 use std::{
     sync::Arc,

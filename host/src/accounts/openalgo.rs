@@ -31,7 +31,7 @@ use super::{
     memory::{Memory, Recalled},
     store::database_error,
 };
-use crate::cause;
+use crate::base::cause;
 use tickhost_core::metrics::KeyCounters;
 
 /// Rounds of the derivation of the Fernet key.

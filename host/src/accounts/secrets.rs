@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::AccountsError;
-use crate::{cause, files};
+use crate::base::{cause, files};
 
 /// What every key of this host begins with, so that a leaked one is recognised.
 const KEY_PREFIX: &str = "th";
@@ -130,7 +130,7 @@ impl Vault {
 
 /// Makes a directory that only this user can enter.
 pub(crate) fn private_dir(path: &Path) -> Result<PathBuf, AccountsError> {
-    crate::blocking::may_wait();
+    crate::base::blocking::may_wait();
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -163,7 +163,7 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), AccountsErr
 pub(crate) fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, AccountsError> {
     use io::Read as _;
 
-    crate::blocking::may_wait();
+    crate::base::blocking::may_wait();
     let mut options = fs::OpenOptions::new();
     options.read(true);
     // Nobody waits for the other end of a pipe that stands in the place of the file.

@@ -25,7 +25,7 @@ use super::{
     database::{BUSY, Database, Ownership},
     secrets::{Vault, hash_of, id_of, is_same, private_dir, require_private, unwritable},
 };
-use crate::locks::{self, Lock};
+use crate::base::locks::{self, Lock};
 
 /// Name of the database in the data folder.
 pub(super) const DATABASE_FILE: &str = "tickhost.db";

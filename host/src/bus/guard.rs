@@ -36,7 +36,7 @@ use super::{
     private::Private,
     zmtp::{Inspected, Inspector, Splitter, Violation},
 };
-use crate::log_rate::outside_line;
+use crate::base::log_rate::outside_line;
 use tickhost_core::allowance::Allowance;
 
 /// Pause after an error of the system's accept call, which is usually a lack of descriptors and does not pass at once.

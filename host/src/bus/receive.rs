@@ -21,7 +21,7 @@ use super::{
     private::{self, Private},
     topic::{self, Topic},
 };
-use crate::{clock, hub::Invalidated};
+use crate::{base::clock, feeds::hub::Invalidated};
 use tickhost_core::{
     model::{Mode, TickView, field},
     protocol::order::OrderUpdate,

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
+use crate::base::{
     blocking::{may_wait, off_thread},
     cause,
 };

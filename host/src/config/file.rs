@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads a file of the operator.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
-    crate::blocking::may_wait();
+    crate::base::blocking::may_wait();
     let mut text = Zeroizing::new(String::new());
     let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text));
     match read {

@@ -24,7 +24,7 @@ pub use self::{
     library::{LibraryPlaces, MissingLibrary},
 };
 use super::{LimitOverrides, Origin, Problem, Problems, Settings, file};
-use crate::plugins::{
+use crate::adapters::{
     integrity::{IntegrityRules, Signer},
     process::{Cage, ResourceLimits},
 };

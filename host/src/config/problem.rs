@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::cause;
+use crate::base::cause;
 
 /// Longest part of a value that a report shows, in characters.
 const SHOWN_CHARS: usize = 60;

@@ -8,7 +8,7 @@ use fuzz::{begin_with, bounded};
 use libfuzzer_sys::fuzz_target;
 use tickhost::{
     bus::{BusCounters, BusReader, BusSettings, BusSink, BusVerdict, CacheScope, OrderVerdict},
-    hub::Invalidated,
+    feeds::hub::Invalidated,
 };
 use tickhost_core::{
     book::UNKNOWN_COUNT,

@@ -14,7 +14,7 @@ use adapter_abi::{
 use fuzz::{begin_with, bounded};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use tickhost::plugins::{AdapterEvents, process::fuzzing};
+use tickhost::adapters::{AdapterEvents, process::fuzzing};
 use tickhost_core::{
     intake::{Batch, Doorbell, Intake, depth_levels},
     model::FeedId,

@@ -19,7 +19,7 @@ use super::{
     section::Section,
     trust,
 };
-use crate::plugins::process::{Allowed, Cage, Confine, ResourceLimits};
+use crate::adapters::process::{Allowed, Cage, Confine, ResourceLimits};
 use tickhost_core::{calendar::Hours, text::line_at};
 
 /// Most adapters in one file, and most brokers of one adapter.

@@ -7,7 +7,7 @@ use super::{
     LibraryPlaces, Trust,
     section::Section,
 };
-use crate::plugins::integrity::{IntegrityRules, Sha256, Signer};
+use crate::adapters::integrity::{IntegrityRules, Sha256, Signer};
 
 /// Most trusted keys.
 const MAX_KEYS: usize = 64;
