@@ -23,10 +23,7 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 
 use adapter_abi::{DepthLevel, Ltp, Quote, field};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tickhost::{
-    bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope, OrderVerdict},
-    feeds::hub::Invalidated,
-};
+use tickhost::bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope, Invalidated, OrderVerdict};
 use tickhost_core::{
     book::Entry,
     calendar::Calendars,

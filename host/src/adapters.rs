@@ -16,6 +16,7 @@ pub mod journal;
 pub mod loader;
 mod login;
 pub mod process;
+pub(crate) mod secrets;
 pub mod watchdog;
 
 use std::{fmt, time::Duration};
@@ -43,6 +44,9 @@ pub struct AdapterFailure {
     /// In the adapter's words.
     pub message: String,
 }
+
+/// Longest JSON that an adapter may say of its list, in bytes.
+pub const MAX_LIST_STATE_BYTES: usize = 64 * 1_024;
 
 /// What one instance tells the host. Called on the adapter's thread; nothing may block.
 pub trait AdapterEvents: Send + Sync + 'static {

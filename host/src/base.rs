@@ -8,4 +8,7 @@ pub mod descriptors;
 pub(crate) mod files;
 pub(crate) mod locks;
 pub mod log_rate;
+pub mod private;
 pub mod run_dir;
+pub mod sha256;
+pub(crate) mod span;

@@ -6,6 +6,7 @@
 //! default. All mistakes are reported together, and no report shows a secret.
 
 pub mod calendar_file;
+mod confinement;
 mod document;
 mod file;
 mod finish;
@@ -16,12 +17,15 @@ pub mod plugins_file;
 mod problem;
 mod sources;
 mod table;
+mod tls;
+mod trust;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::{
+    confinement::{Allowed, Cage, Confine, ResourceLimits},
     document::markdown,
     limits::{BrokerLimits, LimitOverrides},
     origins::Origins,
@@ -29,6 +33,8 @@ pub use self::{
     problem::{Origin, Problem, Problems},
     sources::{Environment, Flags, Sources},
     table::{Settings, TABLE},
+    tls::TlsFiles,
+    trust::{IntegrityRules, NoSigner, Signer},
     value::{DatabaseUrl, Kind, LogFilter, LogFormat, Setting, TimeOfDay},
 };
 

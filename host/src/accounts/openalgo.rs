@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
+use tickhost_core::metrics::KeyCounters;
 use zeroize::Zeroizing;
 
 use super::{
@@ -32,7 +33,6 @@ use super::{
     store::database_error,
 };
 use crate::base::cause;
-use tickhost_core::metrics::KeyCounters;
 
 /// Rounds of the derivation of the Fernet key.
 const PBKDF2_ROUNDS: u32 = 100_000;

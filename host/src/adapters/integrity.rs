@@ -12,7 +12,6 @@
 mod error;
 mod format;
 mod place;
-mod sha256;
 mod signature;
 
 #[cfg(test)]
@@ -28,13 +27,14 @@ use std::{
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use self::sha256::Hasher;
-pub use self::{
-    error::IntegrityError,
-    sha256::{NoSha256, Sha256},
-    signature::{NoSigner, Signer},
+pub use self::error::IntegrityError;
+use crate::{
+    base::{
+        blocking,
+        sha256::{Hasher, Sha256},
+    },
+    config::IntegrityRules,
 };
-use crate::base::blocking;
 
 /// Largest library, in bytes. A release build with debug information stays below a tenth of it.
 pub const MAX_BYTES: u64 = 512 * 1_024 * 1_024;
@@ -44,22 +44,6 @@ const CHUNK_BYTES: usize = 128 * 1_024;
 
 /// Letters of the library's name that its copy keeps, so that a crash report names the adapter.
 const MAX_STEM_CHARS: usize = 48;
-
-/// What a library has to prove before it is loaded, beside what every one has to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IntegrityRules {
-    /// The directory that no link may lead out of; the one that holds the file when there is none. It is checked itself,
-    /// and what is below it on the way to the file.
-    pub plugin_root: Option<PathBuf>,
-    /// Hash that the library must have.
-    pub sha256: Option<Sha256>,
-    /// Where its signature is; when there is none, beside it, under its name with `.minisig`.
-    pub signature: Option<PathBuf>,
-    /// Who may sign it. With nobody here signatures are not looked at.
-    pub signers: Vec<Signer>,
-    /// Whether it must be signed by one of them. Otherwise only a signature that is there must be good.
-    pub require_signature: bool,
-}
 
 /// A copy of a library that only this user can write, under a name that was never used. Dropping it, and those that share
 /// its file, removes the file, which a library that is loaded does not need any more.

@@ -31,8 +31,9 @@ use super::{
     callbacks::host_handle,
     info::{LibraryInfo, info_of},
     instance::{InProcess, plain},
-    integrity::{IntegrityError, IntegrityRules, PrivateCopy},
+    integrity::{IntegrityError, PrivateCopy},
 };
+use crate::config::IntegrityRules;
 
 /// Differences of two layouts that are shown; one often brings others with it.
 const DIFFERENCES: usize = 4;

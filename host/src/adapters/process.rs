@@ -31,21 +31,21 @@ mod wire;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use tickhost_core::intake::Intake;
 use zeroize::Zeroizing;
 
 pub use self::{
-    cage::{Allowed, Cage, Confine, Support, guard_host},
+    cage::{Support, guard_host},
     child::run as run_child,
-    limits::ResourceLimits,
     login::{LoginOf, log_in, run as run_login},
     probe::{Probe, ProbeError, SettingsOf, probe, run as run_probe},
 };
 use super::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, LoginStep, integrity::PrivateCopy};
+pub use crate::config::{Allowed, Cage, Confine, ResourceLimits};
 use crate::{
+    adapters::{connector::Connector, secrets::secrets_of_settings},
     base::run_dir::RunDir,
-    feeds::feed::{Connector, secrets_of_settings},
 };
-use tickhost_core::intake::Intake;
 
 /// Where and how the host starts processes.
 #[derive(Clone, Debug)]

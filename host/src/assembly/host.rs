@@ -6,12 +6,18 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
 
 use arc_swap::ArcSwap;
+use tickhost_core::{
+    mailbox::Mailbox,
+    metrics::ServerCounters,
+    protocol::encode::EncodeOptions,
+    router::{MAX_SHARDS, Router, RouterHandle},
+};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     accounts::Accounts,
-    adapters::{journal::Journal, process::ProcessSettings},
+    adapters::{connector::Connector, journal::Journal, process::ProcessSettings},
     base::{
         blocking::{self, off_thread},
         clock::Clock,
@@ -28,9 +34,9 @@ use crate::{
     },
     config::{PluginsFile, Settings},
     feeds::{
+        bulletin::Recipient,
         bus_feed::{BusConnector, BusDirectory, BusRouter},
         catalog::{self, Catalog, Loader},
-        feed::Connector,
         hub::{Hub, HubSettings},
         routing,
     },
@@ -38,12 +44,6 @@ use crate::{
         admin,
         status::{self, HostStatus},
     },
-};
-use tickhost_core::{
-    mailbox::Mailbox,
-    metrics::ServerCounters,
-    protocol::encode::EncodeOptions,
-    router::{MAX_SHARDS, Router, RouterHandle},
 };
 
 /// Everything that a host needs to know before it starts.
@@ -176,7 +176,7 @@ impl Host {
         let hub = Hub::new(
             plan.accounts.clone(),
             router.clone(),
-            shards.clone(),
+            shards.iter().map(|shard| Arc::clone(shard) as Arc<dyn Recipient>).collect(),
             bus_source,
             plan.hub,
             Arc::clone(&counters),
@@ -302,7 +302,7 @@ impl Host {
         } = self;
         let stopping = async {
             stop_accepting.cancel();
-            hub.tell_shards(|| ShardCommand::Drain);
+            shards.iter().for_each(|shard| shard.commands.push(ShardCommand::Drain));
             while shards.iter().any(|shard| shard.sessions.load(std::sync::atomic::Ordering::Relaxed) > 0) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

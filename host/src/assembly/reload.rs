@@ -10,15 +10,15 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::{
-    assembly::host::Live,
+    assembly::{
+        host::Live,
+        plan::{connection_limits, session_policy},
+    },
+    base::span::{self, operation},
     clients::tls::Looked,
-    command::run::{connection_limits, session_policy},
     config::{Setting, Settings, Sources},
     feeds::catalog::Outcome,
-    operator::telemetry::{
-        LogControl,
-        span::{self, operation},
-    },
+    operator::telemetry::LogControl,
 };
 
 /// What is to be followed, and who follows it.

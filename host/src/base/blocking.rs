@@ -9,8 +9,6 @@ use std::{cell::Cell, marker::PhantomData, thread};
 
 use tokio::task::JoinHandle;
 
-use crate::accounts::AccountsError;
-
 /// A thread of this niceness gets a third of the time of one that serves, when both want it.
 #[cfg(target_os = "linux")]
 const BACKGROUND_NICENESS: i32 = 5;
@@ -23,6 +21,11 @@ thread_local! {
 pub fn serve_here() {
     SERVES.set(true);
 }
+
+/// Work was not done: it panicked, or the host stops before its turn came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the host is stopping")]
+pub struct Stopping;
 
 /// Proof that this thread may wait. Cannot be sent to another one.
 #[derive(Debug)]
@@ -75,8 +78,8 @@ pub(crate) fn may_wait() {
 /// When the work panicked, or the host stops before it is done.
 pub(crate) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce(&Blocking) -> T + Send + 'static,
-) -> Result<T, AccountsError> {
-    begin(work).await.map_err(|_| stopping())
+) -> Result<T, Stopping> {
+    begin(work).await.map_err(|_| Stopping)
 }
 
 /// Begins work on the blocking pool, to be waited for or not.
@@ -115,10 +118,6 @@ pub(crate) fn on_own_thread(
 fn on_the_pool<T>(work: impl FnOnce(&Blocking) -> T) -> T {
     SERVES.set(false);
     work(&Blocking::here())
-}
-
-pub(crate) fn stopping() -> AccountsError {
-    AccountsError::Refused("the host is stopping".to_owned())
 }
 
 #[cfg(test)]

@@ -11,13 +11,22 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::{clients::admissions, operator::admin};
-
 /// Most that are asked for. More would not be used, and programs that walk through all numbers would take long.
 const MOST: usize = 1_048_576;
 
+/// Connections of the operator's port that are served at one time. When one more comes, the oldest makes room that has not
+/// finished its request; when all have, the newcomer is told to come back.
+pub const OPERATOR_CONNECTIONS_AT_ONCE: usize = 64;
+
+/// As [`OPERATOR_CONNECTIONS_AT_ONCE`], of the host's own commands.
+pub const COMMANDS_AT_ONCE: usize = 16;
+
+/// Most sockets of the client port that are open at one time beside those of clients with and without a key: of those who are
+/// on their way out.
+pub const LEAVING_CLIENTS: usize = 1_408;
+
 /// What the operator's port and the socket for commands may hold.
-const OPERATOR: usize = admin::CONNECTIONS_AT_ONCE + admin::COMMANDS_AT_ONCE;
+const OPERATOR: usize = OPERATOR_CONNECTIONS_AT_ONCE + COMMANDS_AT_ONCE;
 
 /// Databases with their journals, files that are read and written, the log.
 const FILES: usize = 32;
@@ -58,7 +67,7 @@ impl Budget {
         // Where there are hardly any, half of them.
         let reserve = (OPERATOR + FILES + adapters).min(limit / 2);
         let ceiling = limit - reserve;
-        let shared = (publishers * PER_PUBLISHER).min(ceiling / 4) + admissions::BESIDE.min(ceiling / 8);
+        let shared = (publishers * PER_PUBLISHER).min(ceiling / 4) + LEAVING_CLIENTS.min(ceiling / 8);
         let clients = ceiling.saturating_sub(AT_REST.min(ceiling / 2) + shared).max(1);
         Self { limit, reserve, clients }
     }

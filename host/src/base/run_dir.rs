@@ -9,16 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    accounts::{
-        AccountsError,
-        secrets::{private_dir, unwritable},
-    },
-    base::{
-        files,
-        locks::{self, Lock},
-    },
-    operator::admin::RunningHost,
+use super::{
+    files,
+    locks::{self, Lock},
+    private::{FileError, private_dir, unwritable},
 };
 
 /// The lock of a host, in the folder of all; stays when the host has ended.
@@ -45,7 +39,7 @@ impl RunDir {
     ///
     /// # Errors
     /// When it cannot be made, others can enter it, or another host has the data folder.
-    pub fn make(data_dir: &Path) -> Result<Self, AccountsError> {
+    pub fn make(data_dir: &Path) -> Result<Self, FileError> {
         if !data_dir.is_dir() {
             private_dir(data_dir)?;
         }
@@ -93,16 +87,16 @@ impl Drop for RunDir {
 }
 
 /// Another host has the data folder, if one does.
-pub(crate) fn other_host(data_dir: &Path) -> Option<AccountsError> {
+pub(crate) fn other_host(data_dir: &Path) -> Option<FileError> {
     locks::is_held(&data_dir.join("run").join(LOCK_FILE)).then(|| taken(data_dir))
 }
 
-fn taken(data_dir: &Path) -> AccountsError {
-    // A host that is starting has not said yet which it is.
-    let host = RunningHost::find(data_dir).ok().flatten();
-    let process = host.map_or_else(String::new, |host| format!(" (process {})", host.pid));
-    AccountsError::File {
-        path: data_dir.display().to_string(),
+fn taken(data_dir: &Path) -> FileError {
+    // A host that is starting has no folder yet.
+    let process = processes(&data_dir.join("run")).find(|pid| is_running(*pid));
+    let process = process.map_or_else(String::new, |pid| format!(" (process {pid})"));
+    FileError {
+        path: data_dir.to_owned(),
         reason: format!(
             "another host{process} has this data folder; stop that one, or give each one of its own"
         ),
@@ -111,14 +105,18 @@ fn taken(data_dir: &Path) -> AccountsError {
 
 /// Removes the folders of processes that are gone.
 fn remove_left_behind(base: &Path) {
-    let Ok(entries) = fs::read_dir(base) else { return };
-    for entry in entries.flatten() {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+    for pid in processes(base) {
         // The number may be another program's by now; then the folder waits for a later host.
-        if pid.is_some_and(|pid| pid != std::process::id() && !is_running(pid)) {
-            _ = fs::remove_dir_all(entry.path());
+        if pid != std::process::id() && !is_running(pid) {
+            _ = fs::remove_dir_all(base.join(pid.to_string()));
         }
     }
+}
+
+/// Processes that have a folder here, or had one.
+fn processes(base: &Path) -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir(base).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// Whether a process has this number.

@@ -14,11 +14,11 @@ use std::{net::IpAddr, sync::Arc, time::Duration, time::Instant};
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use tickhost_core::{metrics::ServerCounters, protocol::codes::CloseReason};
 
 use self::guests::Guests;
 pub use self::signal::Signal;
-use crate::base::address::network_of;
-use tickhost_core::{metrics::ServerCounters, protocol::codes::CloseReason};
+use crate::base::{address::network_of, descriptors};
 
 /// Time that strangers beyond their quota have to show a key. Long enough for every client of a slow machine in a burst.
 pub const HASTE: Duration = Duration::from_secs(5);
@@ -49,8 +49,11 @@ pub struct ConnectionLimits {
     pub strangers_per_address: usize,
 }
 
-/// Most sockets that are open at one time beside those of members and strangers: of those who are on their way out.
-pub(crate) const BESIDE: usize = LEAVING_AT_ONCE + REFUSALS_AT_ONCE + TURNED_AWAY_AT_ONCE + PARTINGS_AT_ONCE;
+// Those who are on their way out have descriptors set apart for them.
+const _: () = assert!(
+    LEAVING_AT_ONCE + REFUSALS_AT_ONCE + TURNED_AWAY_AT_ONCE + PARTINGS_AT_ONCE
+        <= descriptors::LEAVING_CLIENTS
+);
 
 /// Places that are taken.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tickhost_core::protocol::{codes::CloseReason, refusal::UpgradeRefusal};
 use tokio::{net::TcpListener, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,6 @@ use crate::{
         upgrade::{self, Refusals},
     },
 };
-use tickhost_core::protocol::{codes::CloseReason, refusal::UpgradeRefusal};
 
 /// Pause after the system refuses a connection, most often for want of descriptors: without it the loop would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

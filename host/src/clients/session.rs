@@ -6,7 +6,6 @@
 
 mod budget;
 mod held;
-mod key_share;
 mod login;
 mod memory;
 mod meter;
@@ -27,6 +26,15 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use tickhost_core::{
+    metrics::ServerCounters,
+    outbox::OutboxLimits,
+    protocol::{
+        codes::CloseReason,
+        refusal::UpgradeRefusal,
+        request::{self, Request},
+    },
+};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -47,11 +55,11 @@ use self::{
     turns::Rest,
 };
 pub use self::{
-    key_share::KeyTotal,
     memory::WaitingMemory,
     meter::SessionRow,
     shared::{Notice, SessionRef},
 };
+pub use crate::accounts::key_share::KeyTotal;
 use crate::{
     accounts::{KeyId, UserName},
     clients::{
@@ -62,15 +70,6 @@ use crate::{
     },
     config::Origins,
     feeds::hub::Hub,
-};
-use tickhost_core::{
-    metrics::ServerCounters,
-    outbox::OutboxLimits,
-    protocol::{
-        codes::CloseReason,
-        refusal::UpgradeRefusal,
-        request::{self, Request},
-    },
 };
 
 /// Bytes of replies that may wait for a client without a key.

@@ -20,9 +20,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
+use tickhost_core::{
+    inbox::{Inbox, KEPT_MESSAGES},
+    index::{Index, Inserted, Removed},
+    mailbox::{Mailbox, SessionId, Times, Update},
+    metrics::FeedCounters,
+    model::{Key, MaxRate},
+    protocol::{Frame, codes::CloseReason},
+    router::{self, RouterHandle},
+};
 use tokio::task::LocalSet;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use self::{
     followers::Followers,
@@ -35,23 +43,17 @@ pub use self::{
     survey::{Survey, Surveyed},
 };
 use crate::{
-    accounts::{KeyId, UserName},
+    accounts::UserName,
     base::clock::Clock,
     clients::{
         admissions::Admission,
         session::{self, Notice, SessionContext, SessionRef},
         tls::Incoming,
     },
-    feeds::feed::Feed,
-};
-use tickhost_core::{
-    inbox::{Inbox, KEPT_MESSAGES},
-    index::{Index, Inserted, Removed},
-    mailbox::{Mailbox, SessionId, Times, Update},
-    metrics::FeedCounters,
-    model::{FeedId, InstrumentId, Key, MaxRate, Mode},
-    protocol::codes::CloseReason,
-    router::{self, RouterHandle},
+    feeds::{
+        bulletin::{Bulletin, Recipient},
+        feed::Feed,
+    },
 };
 
 /// Offers to sessions between two pauses in which the sessions write: bounds the time that a flood holds the thread.
@@ -68,52 +70,8 @@ const SPARE_SESSIONS: usize = 1_024;
 pub enum ShardCommand {
     /// A new connection.
     Accept(Arrival),
-    /// These keys are revoked: their sessions must close.
-    Revoke(Arc<[KeyId]>),
-    /// An order update for every session of the user that asked for them.
-    Order {
-        /// The user.
-        user: UserName,
-        /// The encoded message.
-        frame: Utf8Bytes,
-    },
-    /// The broker refused an instrument after it had been acknowledged.
-    Failed {
-        /// The instrument.
-        instrument: InstrumentId,
-        /// The only mode that is concerned, or all of them.
-        mode: Option<Mode>,
-        /// Why, in the broker's words.
-        message: Arc<str>,
-    },
-    /// The broker's list does not have an instrument any more. It stays subscribed, and ticks when the list has it again.
-    Lost {
-        /// The instrument.
-        instrument: InstrumentId,
-        /// Why, in the broker's words.
-        message: Arc<str>,
-    },
-    /// Instruments wait for a connection to the broker.
-    Waiting {
-        /// The instruments.
-        instruments: Arc<FxHashSet<InstrumentId>>,
-        /// Why, for people.
-        message: Arc<str>,
-    },
-    /// The account of this user has moved to another feed.
-    Moved {
-        /// The user.
-        user: UserName,
-    },
-    /// News of a feed for the sessions that follow it. At most five a second of each feed.
-    FeedStatus {
-        /// The feed.
-        feed: FeedId,
-        /// Counts what is said of the feed.
-        number: u64,
-        /// The encoded message.
-        frame: Utf8Bytes,
-    },
+    /// News of the feeds and accounts for the sessions.
+    News(Bulletin),
     /// What the operator wants to know of the sessions.
     Survey(Survey),
     /// Close every session, then end.
@@ -158,11 +116,16 @@ impl ShardHandle {
             keys: AtomicUsize::new(0),
         })
     }
+}
 
-    /// Sends an order update; false when the shard is too far behind to take it.
-    pub fn offer_order(&self, user: &UserName, frame: &Utf8Bytes) -> bool {
-        let command = ShardCommand::Order { user: user.clone(), frame: frame.clone() };
-        self.commands.try_push(command, ORDER_LIMIT).is_ok()
+impl Recipient for ShardHandle {
+    fn tell(&self, bulletin: Bulletin) {
+        self.commands.push(ShardCommand::News(bulletin));
+    }
+
+    fn offer_order(&self, user: &UserName, frame: &Frame) -> bool {
+        let order = Bulletin::Order { user: user.clone(), frame: frame.clone() };
+        self.commands.try_push(ShardCommand::News(order), ORDER_LIMIT).is_ok()
     }
 }
 
@@ -279,40 +242,7 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
                 ShardCommand::Accept(arrival) => {
                     tokio::task::spawn_local(session::run(Rc::clone(&shard), Arc::clone(&context), arrival));
                 }
-                ShardCommand::Revoke(keys) => {
-                    shard
-                        .notify(|session| session.uses_key(&keys), || Notice::Close(CloseReason::KeyRevoked));
-                }
-                ShardCommand::Moved { user } => {
-                    shard.notify(|session| session.is_user(&user), || Notice::Moved);
-                }
-                ShardCommand::Order { user, frame } => {
-                    let sessions = shard.sessions.borrow();
-                    let readers =
-                        sessions.values().filter(|session| session.is_user(&user) && session.wants_orders());
-                    let dropped = readers.filter(|session| !session.push_order(frame.clone())).count();
-                    context.counters.orders_dropped.add(dropped as u64);
-                }
-                ShardCommand::Failed { instrument, mode, message } => {
-                    shard.notify(
-                        |session| session.holds(instrument),
-                        || Notice::Failed(instrument, mode, Arc::clone(&message)),
-                    );
-                }
-                ShardCommand::Lost { instrument, message } => {
-                    shard.notify(
-                        |session| session.holds(instrument),
-                        || Notice::Lost(instrument, Arc::clone(&message)),
-                    );
-                }
-                ShardCommand::Waiting { instruments, message } => {
-                    shard.notify(SessionRef::wants_news, || {
-                        Notice::Waiting(Arc::clone(&instruments), Arc::clone(&message))
-                    });
-                }
-                ShardCommand::FeedStatus { feed, number, frame } => {
-                    shard.followers.tell(feed, number, &frame);
-                }
+                ShardCommand::News(bulletin) => shard.hear(bulletin, &context),
                 ShardCommand::Survey(survey) => shard.answer(survey),
                 ShardCommand::Drain => {
                     shard.is_draining.set(true);
@@ -331,6 +261,45 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
 }
 
 impl Shard {
+    /// Hands what a feed or an account has to say to the sessions that it concerns.
+    fn hear(&self, bulletin: Bulletin, context: &SessionContext) {
+        match bulletin {
+            Bulletin::Revoke(keys) => {
+                self.notify(|session| session.uses_key(&keys), || Notice::Close(CloseReason::KeyRevoked));
+            }
+            Bulletin::Moved { user } => {
+                self.notify(|session| session.is_user(&user), || Notice::Moved);
+            }
+            Bulletin::Order { user, frame } => {
+                let sessions = self.sessions.borrow();
+                let readers =
+                    sessions.values().filter(|session| session.is_user(&user) && session.wants_orders());
+                let dropped = readers.filter(|session| !session.push_order(frame.clone())).count();
+                context.counters.orders_dropped.add(dropped as u64);
+            }
+            Bulletin::Failed { instrument, mode, message } => {
+                self.notify(
+                    |session| session.holds(instrument),
+                    || Notice::Failed(instrument, mode, Arc::clone(&message)),
+                );
+            }
+            Bulletin::Lost { instrument, message } => {
+                self.notify(
+                    |session| session.holds(instrument),
+                    || Notice::Lost(instrument, Arc::clone(&message)),
+                );
+            }
+            Bulletin::Waiting { instruments, message } => {
+                self.notify(SessionRef::wants_news, || {
+                    Notice::Waiting(Arc::clone(&instruments), Arc::clone(&message))
+                });
+            }
+            Bulletin::FeedStatus { feed, number, frame } => {
+                self.followers.tell(feed, number, &frame);
+            }
+        }
+    }
+
     /// Gives a frame to everybody who gets it; returns how many that were.
     fn offer(&self, update: Update) -> usize {
         let index = self.index.borrow();

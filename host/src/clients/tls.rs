@@ -20,11 +20,12 @@ use secrecy::SecretString;
 
 use self::files::Loaded;
 pub use self::{
-    files::{TlsError, TlsFiles},
+    files::TlsError,
     follow::follow,
     handshake::Handshakes,
     wire::{Incoming, Transport},
 };
+pub use crate::config::TlsFiles;
 
 /// The certificate that new connections are shown. Cheap to clone; all clones see the same.
 #[derive(Clone, Debug)]

@@ -10,11 +10,11 @@ mod refusal;
 use std::time::{Duration, Instant};
 
 use bytes::BufMut as _;
+use tickhost_core::protocol::refusal::{MAX_HEAD_BYTES, UpgradeRefusal};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 pub use self::refusal::Refusals;
 use crate::config::Origins;
-use tickhost_core::protocol::refusal::{MAX_HEAD_BYTES, UpgradeRefusal};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 4 * 1_024;

@@ -20,10 +20,12 @@ pub(super) use self::live::{listeners, status};
 use self::{dev::DevArgs, new::NewArgs, pin::PinArgs, test::TestArgs};
 use super::{confinement::Confinement, run::own_program, runtime, table::list};
 use crate::{
-    accounts::secrets::private_dir,
+    base::private::private_dir,
     config::{AdapterEntry, PluginsFile, Settings, Sources},
-    feeds::catalog,
-    operator::admin::{AdapterState, AdapterStatus},
+    feeds::catalog::{
+        self,
+        report::{AdapterState, AdapterStatus},
+    },
 };
 
 /// What is asked for beside the list.

@@ -7,17 +7,18 @@ use std::{
     path::Path,
 };
 
-use super::{confinement::Confinement, run, trouble};
+use tickhost_core::calendar::date::Date;
+
+use super::{confinement::Confinement, trouble};
 use crate::{
-    accounts::secrets::unwritable,
     adapters::integrity,
-    base::{clock, run_dir},
+    assembly::plan,
+    base::{clock, private::unwritable, run_dir},
     bus::probe_unix,
     clients::tls::Tls,
     config::{AdapterEntry, Origin, PluginsFile, Problem, Problems, Settings, Sources, calendar_file},
     operator::admin::Token,
 };
-use tickhost_core::calendar::date::Date;
 
 /// An adapter's own look at its settings: the entry, and the library that was found for it. The error is a sentence
 /// without secrets.
@@ -96,7 +97,7 @@ fn check_at(sources: &Sources, validate: Validate<'_>, taken: &[SocketAddr], now
 
 fn check_descriptors(settings: &Settings, report: &mut Report) {
     report.warnings.extend(trouble::few_descriptors(settings));
-    let (budget, fitting) = (run::descriptors(settings), run::connection_limits(settings));
+    let (budget, fitting) = (plan::descriptors(settings), plan::connection_limits(settings));
     report.facts.push(format!(
         "descriptors {}, enough for {} clients (TICKHOST_MAX_CONNECTIONS is {}) and {} without a key",
         budget.limit, fitting.total, settings.max_connections, fitting.strangers

@@ -1,8 +1,8 @@
 //! How far the processes of adapters are confined on this machine, for the log, `tickhost check` and `tickhost adapters`.
 
 use crate::{
-    adapters::process::{Confine, Support},
-    config::{AdapterEntry, Isolation, PluginsFile},
+    adapters::process::Support,
+    config::{AdapterEntry, Confine, Isolation, PluginsFile},
 };
 
 /// What holds for the adapters of a file, and what does not.

@@ -8,33 +8,35 @@ use std::{
 
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
+use tickhost_core::{calendar::Calendars, protocol::encode::EncodeOptions};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{Prepared, confinement, trouble};
 use crate::{
-    accounts::{Accounts, AccountsError, openalgo::OpenAlgoSettings, secrets::write_private},
+    accounts::{Accounts, AccountsError, openalgo::OpenAlgoSettings},
     assembly::{
         host::{Host, Plan},
+        plan::{connection_limits, descriptors, session_policy},
         reload::Reload,
     },
-    base::{blocking, clock, descriptors::Budget, run_dir::RunDir},
-    bus::BusSettings,
-    clients::{
-        admissions::ConnectionLimits,
-        session::{LosslessPolicy, SessionPolicy, SessionSettings},
-        tls::Tls,
+    base::{
+        blocking, clock,
+        descriptors::Budget,
+        private::write_private,
+        run_dir::RunDir,
+        span::{self, operation},
     },
+    bus::BusSettings,
+    clients::tls::Tls,
     config::{PluginsFile, Problems, Settings, Sources, calendar_file},
     feeds::{feed::FeedSettings, hub::HubSettings},
     operator::{
         admin::{Token, from_this_machine},
         service::{News, Service},
-        telemetry::span::{self, operation},
     },
 };
-use tickhost_core::{calendar::Calendars, outbox::OutboxLimits, protocol::encode::EncodeOptions};
 
 /// User of the first run.
 const DEMO_USER: &str = "demo";
@@ -44,12 +46,6 @@ const DEMO_BROKER: &str = "sim";
 
 /// File with the key of the first run, in the data directory; it opens the synthetic exchange and nothing else.
 pub(crate) const DEMO_KEY_FILE: &str = "demo.key";
-
-/// Bytes of ticks that wait in order for one client, beside the limit in frames.
-const OUTBOX_BYTES: usize = 256 * 1_024;
-
-/// Bytes of a lossless tick, on average: that of a quote.
-const LOSSLESS_FRAME_BYTES: usize = 512;
 
 /// How the OpenAlgo database of the settings is opened; none when they name none, or lack its pepper.
 pub(super) fn openalgo(settings: &Settings, working_dir: &Path) -> Option<OpenAlgoSettings> {
@@ -140,7 +136,7 @@ pub(super) async fn run_until(
     for problem in trouble::folders(&settings) {
         tracing::error!(%problem, "A folder cannot be used; the host starts without it");
     }
-    let run_dir = RunDir::make(&settings.data_dir).map_err(unusable)?;
+    let run_dir = RunDir::make(&settings.data_dir).map_err(|error| unusable(error.into()))?;
     confinement::announce(&plugins);
     let accounts = open_accounts(&settings, &sources.working_dir)?;
     let newcomer = first_run(&settings, &plugins, &accounts)?;
@@ -298,59 +294,6 @@ fn plan(
     }
 }
 
-/// How the files and sockets that the host may open are shared out with these settings.
-pub(super) fn descriptors(settings: &Settings) -> Budget {
-    Budget::attainable(settings.bus_address().map_or(0, |_| settings.bus_publishers))
-}
-
-/// Limits on connections: as the settings say, and no more than fit into the descriptors of the host.
-pub(crate) fn connection_limits(settings: &Settings) -> ConnectionLimits {
-    let (total, strangers) =
-        descriptors(settings).fitting(settings.max_connections, settings.max_connections_without_key);
-    ConnectionLimits {
-        total,
-        per_address: settings.max_connections_per_address,
-        strangers,
-        strangers_per_address: settings.max_connections_without_key_per_address,
-    }
-}
-
-/// What new sessions begin with, as the settings say.
-pub(crate) fn session_policy(settings: &Settings) -> SessionPolicy {
-    SessionPolicy {
-        settings: SessionSettings {
-            auth_grace: settings.ws_auth_grace_seconds,
-            ping_interval: settings.ws_ping_interval,
-            ping_timeout: settings.ws_ping_timeout,
-            write_timeout: settings.write_timeout_seconds,
-            nudge_after: settings.authenticated_nudge_ms,
-            max_frame_bytes: settings.max_frame_bytes,
-            max_frame_bytes_before_auth: settings.max_frame_bytes_before_auth,
-            messages_per_second: settings.max_messages_per_second,
-            message_burst: settings.message_burst,
-            entries_per_second: settings.max_entries_per_second,
-            entry_burst: settings.entry_burst,
-            max_subscriptions: settings.max_subscriptions_per_client,
-            max_subscriptions_per_key: settings.max_subscriptions_per_key,
-            subscribe_timeout: settings.subscribe_timeout_ms,
-            silent_after: settings.subscription_silent_seconds,
-            outbox: OutboxLimits {
-                frames: settings.outbox_frames,
-                bytes: OUTBOX_BYTES,
-                control_bytes: settings.control_bytes,
-                lossless_frames: settings.lossless_frames,
-                lossless_bytes: settings.lossless_frames.saturating_mul(LOSSLESS_FRAME_BYTES),
-            },
-        },
-        lossless: match settings.lossless_for.as_slice() {
-            [] => LosslessPolicy::Nobody,
-            names if names.iter().any(|name| name == "all") => LosslessPolicy::Everybody,
-            names => LosslessPolicy::These(names.to_vec()),
-        },
-        origins: settings.allowed_origins.clone(),
-    }
-}
-
 /// The file of this program, which is started again for adapters: the one that runs, even if it was replaced since.
 pub(crate) fn own_program() -> PathBuf {
     if cfg!(target_os = "linux") {
@@ -384,7 +327,8 @@ fn first_run(
         return Ok(Some(Newcomer::Nobody));
     }
     let file = settings.data_dir.join(DEMO_KEY_FILE);
-    let keep = |key: &SecretString| write_private(&file, format!("{}\n", key.expose_secret()).as_bytes());
+    let keep =
+        |key: &SecretString| Ok(write_private(&file, format!("{}\n", key.expose_secret()).as_bytes())?);
     store.create_first_user(DEMO_USER, DEMO_BROKER, "first run", keep)?;
     Ok(Some(Newcomer::Demo(file)))
 }

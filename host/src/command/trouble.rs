@@ -8,19 +8,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tickhost_core::calendar::CalendarError;
+
 use super::run;
 use crate::{
-    accounts::{Accounts, AccountsError, look::look_at_embedded, secrets::unwritable},
-    assembly::host::StartError,
+    accounts::{Accounts, AccountsError, look::look_at_embedded},
+    assembly::{host::StartError, plan},
     base::{
         files,
+        private::unwritable,
         run_dir::{self, RunDir},
     },
     bus::{self, BusError},
-    clients::tls::{TlsError, TlsFiles},
-    config::{Origin, PluginsFile, Problem, Problems, Settings},
+    clients::tls::TlsError,
+    config::{Origin, PluginsFile, Problem, Problems, Settings, TlsFiles},
 };
-use tickhost_core::calendar::CalendarError;
 
 /// A port that cannot be opened. `prefix` is that of its two settings, such as `websocket`.
 pub(super) fn port(settings: &Settings, prefix: &str, address: SocketAddr, error: &io::Error) -> Problem {
@@ -104,7 +106,7 @@ pub(super) fn long_path(settings: &Settings) -> Option<Problem> {
 }
 
 /// A file of the data folder that cannot be used, whatever database there is.
-pub(super) fn data_folder(settings: &Settings, error: &AccountsError) -> Problem {
+pub(super) fn data_folder(settings: &Settings, error: &dyn std::error::Error) -> Problem {
     about_path(settings, "data_dir", &settings.data_dir, &error.to_string())
 }
 
@@ -141,7 +143,7 @@ pub(super) fn folders(settings: &Settings) -> Vec<Problem> {
 
 /// More connections allowed than the host can open, in a sentence.
 pub(super) fn few_descriptors(settings: &Settings) -> Option<String> {
-    let (limit, clients) = (run::descriptors(settings).limit, run::connection_limits(settings).total);
+    let (limit, clients) = (plan::descriptors(settings).limit, plan::connection_limits(settings).total);
     let wanted = settings.max_connections;
     (clients < wanted).then(|| {
         format!(

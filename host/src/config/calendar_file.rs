@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use tickhost_core::calendar::{Calendar, CalendarError, Calendars, MAX_FILE_BYTES};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +15,6 @@ use crate::base::{
     blocking::{may_wait, off_thread},
     cause,
 };
-use tickhost_core::calendar::{Calendar, CalendarError, Calendars, MAX_FILE_BYTES};
 
 /// Between two looks at the file.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

@@ -2,6 +2,7 @@
 
 use std::{fs::File, io::Read as _, ops::Range, path::Path, sync::Arc};
 
+use tickhost_core::text::line_at;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
@@ -11,7 +12,6 @@ use super::{
     sources::find,
     value::Setting,
 };
-use tickhost_core::text::line_at;
 
 /// Largest file, in bytes; a real one has a few thousand.
 const MAX_BYTES: u64 = 1024 * 1024;

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use tickhost_core::calendar::Hours;
 use zeroize::Zeroizing;
 
 pub(crate) use self::read::{MAX_CONNECTIONS, MAX_SYMBOLS, is_name};
@@ -24,11 +25,7 @@ pub use self::{
     library::{LibraryPlaces, MissingLibrary},
 };
 use super::{LimitOverrides, Origin, Problem, Problems, Settings, file};
-use crate::adapters::{
-    integrity::{IntegrityRules, Signer},
-    process::{Cage, ResourceLimits},
-};
-use tickhost_core::calendar::Hours;
+use crate::config::{Cage, IntegrityRules, ResourceLimits, Signer};
 
 /// What `plugins.toml` says, validated. An adapter's own settings are validated by the adapter.
 #[derive(Clone, Debug, Default)]

@@ -11,20 +11,17 @@ use adapter_abi::{
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
-
-use crate::{
-    adapters::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment},
-    base::clock,
-    bus::{BusSink, BusVerdict, CacheScope, OrderVerdict},
-    feeds::{
-        feed::Connector,
-        hub::{Hub, Invalidated},
-    },
-};
 use tickhost_core::{
     intake::Intake,
     model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView},
     protocol::order::OrderUpdate,
+};
+
+use crate::{
+    adapters::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, connector::Connector},
+    base::clock,
+    bus::{BusSink, BusVerdict, CacheScope, Invalidated, OrderVerdict},
+    feeds::hub::Hub,
 };
 
 /// Wanted by these feeds under these numbers: more than one only when several bus brokers exist.

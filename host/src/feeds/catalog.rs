@@ -7,6 +7,7 @@
 mod describe;
 mod loading;
 mod plan;
+pub mod report;
 mod snapshot;
 pub mod watch;
 
@@ -18,6 +19,7 @@ use std::{
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
+use tickhost_core::pool::PoolLimits;
 
 use self::plan::{Action, Known};
 pub use self::{
@@ -26,18 +28,17 @@ pub use self::{
     snapshot::Snapshot,
 };
 use crate::{
-    adapters::{
-        BrandInfo,
-        integrity::{Sha256, sha256_of},
+    adapters::{BrandInfo, integrity::sha256_of},
+    base::{
+        sha256::Sha256,
+        span::{self, operation},
     },
     config::{AdapterEntry, BrokerLimits, BusSection, Isolation, PluginsFile, Settings},
-    feeds::hub::{Hub, Source},
-    operator::{
-        admin::{AdapterState, AdapterStatus},
-        telemetry::span::{self, operation},
+    feeds::{
+        catalog::report::{AdapterState, AdapterStatus},
+        hub::{Hub, Source},
     },
 };
-use tickhost_core::pool::PoolLimits;
 
 /// Adapters as they are listed and loaded.
 #[derive(Debug)]

@@ -20,7 +20,6 @@ mod swap;
 mod view;
 
 use std::{
-    fmt,
     sync::{
         Arc, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -28,23 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adapter_abi::ErrorCode as AdapterErrorCode;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
-use zeroize::Zeroizing;
-
-use self::announce::Announcement;
-pub(crate) use self::credentials::secrets_of_settings;
-pub use self::{
-    events::OrderSink,
-    list::{ListReport, ListTrouble, MAX_LIST_STATE_BYTES},
-    view::FeedView,
-};
-use crate::{
-    accounts::{Account, UserName},
-    adapters::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, LoginStep},
-};
-pub use tickhost_core::silence::{Audience, ConnectionStatus};
 use tickhost_core::{
     calendar::{Calendars, Hours},
     feed_state::FeedState,
@@ -55,40 +38,19 @@ use tickhost_core::{
     pool::PoolLimits,
     protocol::codes::ErrorCode,
 };
+use tokio::sync::oneshot;
 
-/// Where the instances of a feed come from: an adapter library, the bus, later a child process.
-pub trait Connector: fmt::Debug + Send + Sync + 'static {
-    /// Makes an instance for this connection, which has not connected yet. `label` names it in logs.
-    ///
-    /// # Errors
-    /// What the adapter says against its configuration.
-    fn create(
-        &self,
-        assignment: &Assignment,
-        label: &str,
-        events: Arc<dyn AdapterEvents>,
-        intake: &Arc<Intake>,
-    ) -> Result<Box<dyn AdapterInstance>, AdapterFailure>;
-
-    /// Takes one step of logging in at the broker with what is known of the account, a JSON object of strings. Blocks up to
-    /// the deadline and some seconds.
-    ///
-    /// # Errors
-    /// What the adapter or the broker says against it.
-    fn log_in(
-        &self,
-        _assignment: &Assignment,
-        _fields_json: &str,
-        _deadline: Duration,
-    ) -> Result<LoginStep, AdapterFailure> {
-        Err(AdapterFailure { code: AdapterErrorCode::CONFIG, message: "nothing here logs in".to_owned() })
-    }
-
-    /// Secrets in the adapter's settings, which nobody is to read in what the adapter says.
-    fn secrets(&self) -> Vec<Zeroizing<String>> {
-        Vec::new()
-    }
-}
+use self::announce::Announcement;
+pub use self::{
+    events::OrderSink,
+    list::{ListReport, ListTrouble},
+    view::FeedView,
+};
+use crate::{
+    accounts::{Account, UserName},
+    adapters::{AdapterInstance, Assignment, connector::Connector},
+};
+pub use tickhost_core::silence::{Audience, ConnectionStatus};
 
 /// What a feed is made of.
 #[derive(Clone, Debug)]

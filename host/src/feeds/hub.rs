@@ -19,29 +19,6 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use secrecy::SecretString;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
-use tokio_util::task::TaskTracker;
-use tracing::Instrument as _;
-
-pub use self::{invalidations::Invalidated, sources::Source};
-use self::{
-    invalidations::Invalidations,
-    logins::{Logins, TooManyOrders},
-};
-use crate::{
-    accounts::{Account, AccountId, Accounts, Caller, KeyId, Penalty, UserName, Verified, VerifyError},
-    base::log_rate::outside_line,
-    bus::OrderVerdict,
-    clients::{
-        session::KeyTotal,
-        shard::{ShardCommand, ShardHandle},
-    },
-    feeds::feed::{
-        Connector, Feed, FeedSettings, FeedSpec, Membership, OrderSink, Serving,
-        actor::{self, FeedContext},
-    },
-    operator::telemetry::span::operation,
-};
 use tickhost_core::{
     calendar::Calendars,
     instruments::Instruments,
@@ -53,6 +30,31 @@ use tickhost_core::{
         text,
     },
     router::RouterHandle,
+};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+pub use self::sources::Source;
+use self::{
+    invalidations::Invalidations,
+    logins::{Logins, TooManyOrders},
+};
+use crate::{
+    accounts::{
+        Account, AccountId, Accounts, Caller, KeyId, Penalty, UserName, Verified, VerifyError,
+        key_share::KeyTotal,
+    },
+    adapters::connector::Connector,
+    base::{log_rate::outside_line, span::operation},
+    bus::OrderVerdict,
+    feeds::{
+        bulletin::{Bulletin, Recipient},
+        feed::{
+            Feed, FeedSettings, FeedSpec, Membership, OrderSink, Serving,
+            actor::{self, FeedContext},
+        },
+    },
 };
 
 /// Limits and times of the hub.
@@ -144,7 +146,7 @@ enum FeedKey {
 pub struct Hub {
     accounts: Accounts,
     router: RouterHandle,
-    shards: Vec<Arc<ShardHandle>>,
+    recipients: Vec<Arc<dyn Recipient>>,
     instruments: Arc<Instruments>,
     sources: ArcSwap<FxHashMap<Arc<str>, Source>>,
     /// What serves the brokers of the bus.
@@ -164,7 +166,7 @@ impl Hub {
     pub fn new(
         accounts: Accounts,
         router: RouterHandle,
-        shards: Vec<Arc<ShardHandle>>,
+        recipients: Vec<Arc<dyn Recipient>>,
         bus: Result<Arc<dyn Connector>, Arc<str>>,
         settings: HubSettings,
         counters: Arc<ServerCounters>,
@@ -172,7 +174,7 @@ impl Hub {
         Arc::new(Self {
             accounts,
             router,
-            shards,
+            recipients,
             instruments: Arc::default(),
             sources: ArcSwap::default(),
             bus,
@@ -280,7 +282,7 @@ impl Hub {
     /// Forwards an encoded order update to the sessions of a user; says whether every shard took it.
     pub fn forward_order(&self, user: &UserName, frame: &Utf8Bytes) -> bool {
         self.counters.orders.add(1);
-        let lost = self.shards.iter().filter(|shard| !shard.offer_order(user, frame)).count();
+        let lost = self.recipients.iter().filter(|recipient| !recipient.offer_order(user, frame)).count();
         self.counters.orders_lost.add(lost as u64);
         lost == 0
     }
@@ -309,9 +311,8 @@ impl Hub {
         self.tasks.wait().await;
     }
 
-    /// Tells every shard something.
-    pub fn tell_shards(&self, command: impl Fn() -> ShardCommand) {
-        self.shards.iter().for_each(|shard| shard.commands.push(command()));
+    fn tell_all(&self, bulletin: &Bulletin) {
+        self.recipients.iter().for_each(|recipient| recipient.tell(bulletin.clone()));
     }
 
     fn feed_key(&self, account: &Account) -> Option<FeedKey> {
@@ -346,7 +347,7 @@ impl Hub {
         let serving = Serving::new(source, Arc::clone(connector));
         let context = FeedContext {
             router: self.router.clone(),
-            shards: self.shards.clone(),
+            recipients: self.recipients.clone(),
             instruments: Arc::clone(&self.instruments),
             accounts: self.accounts.clone(),
             orders: Arc::clone(self) as Arc<dyn OrderSink>,

@@ -1,9 +1,9 @@
 //! The task that runs the router: it waits for ticks, commands and what is due, and hands in the time.
 
+use tickhost_core::router::{Router, RouterHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::base::clock::{self, Clock};
-use tickhost_core::router::{Router, RouterHandle};
 
 /// Runs a router until `shutdown`.
 pub async fn run(mut router: Router, handle: RouterHandle, clock: Clock, shutdown: CancellationToken) {

@@ -45,6 +45,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use tickhost_core::metrics::{FeedCounters, ServerCounters};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -56,9 +57,10 @@ pub use self::kept_key::{KEY_FILES, KeptKey, read_kept_key};
 pub use self::live::SESSIONS_SHOWN;
 pub use self::private::PrivateSocket;
 pub use self::report::{
-    AdapterState, AdapterStatus, Areas, BrokerStatus, Counts, FeedReport, InstanceReport, Limits, LinkReport,
-    Listeners, NotReady, Readiness, SessionCounts, StatusReport, capability_names,
+    Areas, Counts, FeedReport, InstanceReport, Limits, LinkReport, Listeners, NotReady, Readiness,
+    SessionCounts, StatusReport,
 };
+pub use crate::feeds::catalog::report::{AdapterState, AdapterStatus, BrokerStatus, capability_names};
 
 pub use self::stats_file::keep_stats_file;
 pub use self::symbols::{Found, Symbol, find_symbols};
@@ -67,15 +69,14 @@ use self::{
     door::{Door, Visit},
     live::Live,
 };
-use crate::{base::log_rate::outside_line, clients::shard::Surveyed, feeds::catalog::Outcome};
-use tickhost_core::metrics::{FeedCounters, ServerCounters};
-
-/// Connections that are served at one time. When one more comes, the oldest makes room that has not finished its request;
-/// when all have, the newcomer is told to come back.
-pub const CONNECTIONS_AT_ONCE: usize = 64;
-
-/// As [`CONNECTIONS_AT_ONCE`], of the host's own commands.
-pub const COMMANDS_AT_ONCE: usize = 16;
+use crate::{
+    base::{
+        descriptors::{COMMANDS_AT_ONCE, OPERATOR_CONNECTIONS_AT_ONCE as CONNECTIONS_AT_ONCE},
+        log_rate::outside_line,
+    },
+    clients::shard::Surveyed,
+    feeds::catalog::Outcome,
+};
 
 /// Longest life of a connection, from accept to the last byte of the answer.
 pub const CONNECTION_DEADLINE: Duration = Duration::from_secs(10);

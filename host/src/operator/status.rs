@@ -9,6 +9,11 @@ use std::{
 };
 
 use adapter_abi::ABI_VERSION;
+use tickhost_core::{
+    calendar::MarketPhase,
+    feed_state::FeedState,
+    metrics::{self, Families, FeedCounters, FeedSample, HostSample, ListSample, ServerCounters},
+};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Span;
 
@@ -27,20 +32,17 @@ use crate::{
     },
     config::Settings,
     feeds::{
-        catalog::Catalog,
+        catalog::{
+            Catalog,
+            report::{AdapterState, AdapterStatus},
+        },
         feed::{ConnectionStatus, Feed, ListReport},
         hub::Hub,
     },
     operator::admin::{
-        AdapterState, AdapterStatus, Areas, Counts, FeedReport, Found, InstanceReport, KeptKey, Limits,
-        LinkReport, Listeners, NotReady, Readiness, Reloaded, SessionCounts, StatusReport, StatusSource,
-        Token, find_symbols, read_kept_key,
+        Areas, Counts, FeedReport, Found, InstanceReport, KeptKey, Limits, LinkReport, Listeners, NotReady,
+        Readiness, Reloaded, SessionCounts, StatusReport, StatusSource, Token, find_symbols, read_kept_key,
     },
-};
-use tickhost_core::{
-    calendar::MarketPhase,
-    feed_state::FeedState,
-    metrics::{self, Families, FeedCounters, FeedSample, HostSample, ListSample, ServerCounters},
 };
 
 /// A connection that is being made for longer than this is something to report.

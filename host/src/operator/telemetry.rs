@@ -9,7 +9,6 @@ mod journal;
 #[cfg(feature = "otel")]
 mod otel;
 mod signal;
-pub(crate) mod span;
 #[cfg(not(feature = "otel"))]
 mod without;
 
@@ -297,13 +296,13 @@ mod tests {
         let names = Names::default();
         let spans: Boxed<Lines> = Box::new(names.clone());
         let text = logged_beside(Some(spans), "info", LogFormat::Json, Reader::Other, |control| {
-            let one = span::operation!("one", "internal");
+            let one = crate::base::span::operation!("one", "internal");
             one.in_scope(|| tracing::info!("Within"));
             control.set(&filter("debug")).unwrap();
             tracing::debug!("Between");
-            span::operation!("two", "internal").in_scope(|| tracing::debug!("Inside"));
+            crate::base::span::operation!("two", "internal").in_scope(|| tracing::debug!("Inside"));
             control.set(&filter("off")).unwrap();
-            let three = span::operation!("three", "internal");
+            let three = crate::base::span::operation!("three", "internal");
             three.in_scope(|| tracing::error!("After"));
         });
         assert_eq!(*names.0.lock(), ["one", "two", "three"]);

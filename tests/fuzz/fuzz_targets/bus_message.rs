@@ -6,10 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use fuzz::{begin_with, bounded};
 use libfuzzer_sys::fuzz_target;
-use tickhost::{
-    bus::{BusCounters, BusReader, BusSettings, BusSink, BusVerdict, CacheScope, OrderVerdict},
-    feeds::hub::Invalidated,
-};
+use tickhost::bus::{BusCounters, BusReader, BusSettings, BusSink, BusVerdict, CacheScope, OrderVerdict, Invalidated};
 use tickhost_core::{
     book::UNKNOWN_COUNT,
     model::{MAX_DEPTH_LEVELS, Mode, TickView, field},

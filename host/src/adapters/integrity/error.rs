@@ -2,7 +2,8 @@
 
 use std::{io, path::PathBuf};
 
-use super::{MAX_BYTES, Sha256};
+use super::MAX_BYTES;
+use crate::base::sha256::Sha256;
 
 /// Why a library is not loaded. Each message says what is wrong, and what to do about it.
 #[derive(Debug, thiserror::Error)]

@@ -1,57 +1,17 @@
 //! Signatures of authors, in the format of minisign.
 
 use std::{
-    fmt,
     io::{self, Read as _},
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
-use minisign_verify::{Error, PublicKey, Signature, StreamVerifier};
+use minisign_verify::{Error, Signature, StreamVerifier};
 
-use super::{IntegrityError, IntegrityRules, open};
+use super::{IntegrityError, open};
+use crate::config::{IntegrityRules, Signer};
 
 /// Largest signature file, in bytes; minisign writes about 300.
 const MAX_BYTES: u64 = 4_096;
-
-/// Longest public key, in letters; it has 56.
-const MAX_KEY_CHARS: usize = 128;
-
-/// The public key of an author.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Signer {
-    key: PublicKey,
-    text: String,
-}
-
-/// A text that is no public key. It is not shown, because it may be a secret one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no public key of minisign: give the second line of minisign.pub, which begins with RW")]
-pub struct NoSigner;
-
-impl FromStr for Signer {
-    type Err = NoSigner;
-
-    fn from_str(text: &str) -> Result<Self, NoSigner> {
-        if text.len() > MAX_KEY_CHARS {
-            return Err(NoSigner);
-        }
-        let key = PublicKey::from_base64(text).map_err(|_| NoSigner)?;
-        Ok(Self { key, text: text.to_owned() })
-    }
-}
-
-impl fmt::Display for Signer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl fmt::Debug for Signer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Signer").field(&self.text).finish()
-    }
-}
 
 /// A signature that is to be verified. The library passes by in pieces, once.
 pub(super) struct Found {

@@ -1,6 +1,10 @@
 //! Each refusal, on real files. What needs a whole library uses the smallest that the check of the format lets pass.
 
 use super::*;
+use crate::{
+    base::sha256::NoSha256,
+    config::{NoSigner, Signer},
+};
 
 /// A file in a directory of its own, and a place for copies.
 struct Place {
@@ -420,7 +424,7 @@ mod on_linux {
 
         use proptest::prelude::*;
 
-        use super::super::super::format;
+        use crate::adapters::integrity::format;
 
         proptest! {
             #[test]

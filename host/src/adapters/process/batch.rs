@@ -5,12 +5,12 @@
 
 use adapter_abi::{Depth, DepthLevel, Ltp, Quote};
 use rustc_hash::FxHashSet;
-
-use crate::bus::MAX_BODY_BYTES;
 use tickhost_core::{
     intake::{Batch, Merged, depth_levels},
     model::Mode,
 };
+
+use crate::bus::MAX_BODY_BYTES;
 
 const HEAD: usize = 16;
 const LTP_BYTES: usize = size_of::<Ltp>();

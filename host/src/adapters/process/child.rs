@@ -26,6 +26,11 @@ use std::{
 
 use adapter_abi::{ErrorCode, LogLevel};
 use parking_lot::Mutex;
+use tickhost_core::{
+    intake::{Doorbell, Intake},
+    metrics::FeedCounters,
+    model::FeedId,
+};
 
 use self::shared::Shared;
 use super::{
@@ -35,13 +40,8 @@ use super::{
     wire::{Begin, FromChild, ToChild, tidy},
 };
 use crate::{
-    adapters::{AdapterEvents, AdapterInstance, Library, integrity::Sha256},
-    base::run_dir::CACHE_VARIABLE,
-};
-use tickhost_core::{
-    intake::{Doorbell, Intake},
-    metrics::FeedCounters,
-    model::FeedId,
+    adapters::{AdapterEvents, AdapterInstance, Library},
+    base::{run_dir::CACHE_VARIABLE, sha256::Sha256},
 };
 
 /// Time that the library has when the host is gone.
@@ -103,7 +103,7 @@ struct Ticks {
 
 /// Limits what the process may use, connects it to the host, and locks it in. There may be no other thread yet.
 fn enter(begin: &Begin) -> Result<Entered, String> {
-    let limited = begin.limits.apply(begin.others);
+    let limited = super::limits::apply(begin.limits, begin.others);
     limited.map_err(|error| format!("cannot limit what the adapter may use: {error}"))?;
     let unreachable = |error: zeromq::ZmqError| format!("ticks cannot reach the host: {error}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -11,9 +11,10 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    cage::{self, Cage, Inside},
+    cage::{self, Inside},
     starter, stdio,
 };
+use crate::config::Cage;
 
 /// Longest answer.
 const MAX_ANSWER_BYTES: u64 = 4 * 1_024 * 1_024;

@@ -1,60 +1,40 @@
 //! What an adapter's process may use. It sets the limits on itself before it loads the library; a library cannot raise
 //! them again.
 
-use serde::{Deserialize, Serialize};
+use crate::config::ResourceLimits;
 
-/// What an adapter's process may use at most. Kept by the kernel where it can (Linux, in part other Unix systems), and
-/// by the host where it cannot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ResourceLimits {
-    /// Memory for data, in MiB: 64 to 65,536. An allocation beyond it fails, which ends the process.
-    pub memory_mb: u32,
-    /// Open files and sockets: 32 to 65,536.
-    pub descriptors: u32,
-    /// Threads and processes that it may start: 4 to 4,096. The kernel does not keep it for the superuser.
-    pub threads: u32,
+/// Sets them on this process. `others` is what the host knows of the threads of its user, of which this process may not
+/// see all.
+///
+/// # Errors
+/// What the system says against it.
+#[cfg(unix)]
+#[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "threads are not limited there"))]
+pub(super) fn apply(limits: ResourceLimits, others: u64) -> std::io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let set = |resource, value: u64| {
+        // Never above what the system allows already: raising the hard limit needs rights.
+        let maximum = getrlimit(resource).maximum;
+        let value = maximum.map_or(value, |maximum| value.min(maximum));
+        setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
+    };
+    // A core file of an adapter would hold credentials.
+    set(Resource::Core, 0)?;
+    set(Resource::Nofile, limits.descriptors.into())?;
+    #[cfg(target_os = "linux")]
+    {
+        set(Resource::Data, u64::from(limits.memory_mb) * 1_024 * 1_024)?;
+        let present = threads_of_this_user().max(others);
+        set(Resource::Nproc, present.saturating_add(GROWTH).saturating_add(limits.threads.into()))?;
+    }
+    Ok(())
 }
 
-impl Default for ResourceLimits {
-    fn default() -> Self {
-        Self { memory_mb: 1_024, descriptors: 1_024, threads: 64 }
-    }
-}
-
-impl ResourceLimits {
-    /// Sets them on this process. `others` is what the host knows of the threads of its user, of which this process may not
-    /// see all.
-    ///
-    /// # Errors
-    /// What the system says against it.
-    #[cfg(unix)]
-    #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "threads are not limited there"))]
-    pub(super) fn apply(&self, others: u64) -> std::io::Result<()> {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-        let set = |resource, value: u64| {
-            // Never above what the system allows already: raising the hard limit needs rights.
-            let maximum = getrlimit(resource).maximum;
-            let value = maximum.map_or(value, |maximum| value.min(maximum));
-            setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
-        };
-        // A core file of an adapter would hold credentials.
-        set(Resource::Core, 0)?;
-        set(Resource::Nofile, self.descriptors.into())?;
-        #[cfg(target_os = "linux")]
-        {
-            set(Resource::Data, u64::from(self.memory_mb) * 1_024 * 1_024)?;
-            let present = threads_of_this_user().max(others);
-            set(Resource::Nproc, present.saturating_add(GROWTH).saturating_add(self.threads.into()))?;
-        }
-        Ok(())
-    }
-
-    /// Sets them on this process, as far as that is possible here: not at all.
-    #[cfg(not(unix))]
-    pub(super) fn apply(&self, _others: u64) -> std::io::Result<()> {
-        Ok(())
-    }
+/// Sets them on this process, as far as that is possible here: not at all.
+#[cfg(not(unix))]
+pub(super) fn apply(_limits: ResourceLimits, _others: u64) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// What the user's other processes may start later without taking the threads of this one: the kernel counts all of them

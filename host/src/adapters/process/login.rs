@@ -10,11 +10,11 @@ use adapter_abi::ErrorCode;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{
-    cage::Cage,
-    errand::{self, Errand, ErrandError, Locked},
+use super::errand::{self, Errand, ErrandError, Locked};
+use crate::{
+    adapters::{AdapterFailure, Assignment, Library, LoginStep, integrity::PrivateCopy},
+    config::Cage,
 };
-use crate::adapters::{AdapterFailure, Assignment, Library, LoginStep, integrity::PrivateCopy};
 
 /// Beyond the adapter's own deadline, for starting the process and loading the library.
 const MARGIN: Duration = Duration::from_secs(5);

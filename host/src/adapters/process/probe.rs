@@ -13,11 +13,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{
-    cage::Cage,
-    errand::{self, Errand, ErrandError, Locked},
+use super::errand::{self, Errand, ErrandError, Locked};
+use crate::{
+    adapters::{Assignment, Library, LibraryInfo, integrity::PrivateCopy},
+    config::Cage,
 };
-use crate::adapters::{Assignment, Library, LibraryInfo, integrity::PrivateCopy};
 
 /// Longest time for a library to describe itself and to check its settings.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -7,6 +7,7 @@
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use adapter_abi::PublishOutcome;
+use tickhost_core::model::Mode;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::{batch::Decoded, sender::WINDOW_BYTES};
@@ -15,7 +16,6 @@ use crate::{
     base::blocking,
     bus::zmtp::frame::{Frame, GREETING, Mechanism, fits_greeting, greeting, push_ready, ready_type},
 };
-use tickhost_core::model::Mode;
 
 /// From the start of the process to its first frame.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -12,11 +12,11 @@ use std::{
     time::Duration,
 };
 
+use tickhost_core::intake::{Doorbell, Intake};
 use tokio::sync::Notify;
 use zeromq::{PushSocket, Socket as _, SocketSend as _, ZmqError};
 
 use super::batch;
-use tickhost_core::intake::{Doorbell, Intake};
 
 /// Bytes that may be on their way.
 pub(super) const WINDOW_BYTES: u64 = 1024 * 1024;

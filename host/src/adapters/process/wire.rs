@@ -7,8 +7,10 @@ use adapter_abi::{ErrorCode, HealthSnapshot, OutcomeCode, StatusEvent, StatusKin
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{cage::Cage, limits::ResourceLimits};
-use crate::adapters::Assignment;
+use crate::{
+    adapters::Assignment,
+    config::{Cage, ResourceLimits},
+};
 
 /// Longest line in either direction. A child that sends a longer one is killed.
 pub(super) const MAX_LINE_BYTES: usize = 4 * 1_024 * 1_024;

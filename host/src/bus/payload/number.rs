@@ -3,7 +3,6 @@
 use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
 use tickhost_core::model::{ORDERS_ABSENT, PRICE_SCALE};
 
 /// 2^53: from here on a double has whole numbers only, so it does not tell whether there was a fraction.

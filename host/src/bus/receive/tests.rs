@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::*;
 use tickhost_core::{
     book::UNKNOWN_COUNT,
     model::{Quote, field},
 };
+
+use super::*;
 
 /// Writes down each tick, with what is present in it.
 #[derive(Default)]

@@ -6,7 +6,6 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-
 use tickhost_core::protocol::codes::CloseReason;
 
 /// Says once that a connection has to go, and why. One task waits for it at a time.

@@ -5,8 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::SessionSettings;
 use tickhost_core::{allowance::Allowance, protocol::request::Request};
+
+use super::SessionSettings;
 
 /// How long a client may go on sending more messages than its rate before it is closed. A client that subscribes to 5,000
 /// symbols one by one needs 40 s of it.

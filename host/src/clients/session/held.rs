@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-
-use super::key_share::{KeyShare, KeyTotal};
 use tickhost_core::model::{DepthClass, InstrumentId, Key, Mode, Variant};
+
+use crate::accounts::key_share::{KeyShare, KeyTotal};
 
 /// A symbol as the client names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -6,6 +6,14 @@ use std::{
 };
 
 use secrecy::SecretString;
+use tickhost_core::{
+    metrics::FeedCounters,
+    protocol::{
+        codes::{CloseReason, ErrorCode},
+        reply::{self, ErrorReply},
+        request::Wishes,
+    },
+};
 use tracing::Instrument as _;
 
 use super::{
@@ -15,18 +23,10 @@ use super::{
 };
 use crate::{
     accounts::{Caller, Penalty, UserName},
+    base::span::{self, operation},
     feeds::{
         feed::Feed,
         hub::{Login, LoginError},
-    },
-    operator::telemetry::span::{self, operation},
-};
-use tickhost_core::{
-    metrics::FeedCounters,
-    protocol::{
-        codes::{CloseReason, ErrorCode},
-        reply::{self, ErrorReply},
-        request::Wishes,
     },
 };
 

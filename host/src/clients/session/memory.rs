@@ -14,9 +14,9 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tickhost_core::{metrics::ServerCounters, protocol::codes::CloseReason};
 
 use crate::clients::admissions::Signal;
-use tickhost_core::{metrics::ServerCounters, protocol::codes::CloseReason};
 
 /// Change in what a session holds that is told.
 const STEP_BYTES: usize = 16 * 1_024;

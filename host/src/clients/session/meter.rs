@@ -11,9 +11,9 @@ use std::{
 };
 
 use serde::Serialize;
+use tickhost_core::{mailbox::Times, metrics::FeedCounters, model::FeedId};
 
 use crate::base::clock;
-use tickhost_core::{mailbox::Times, metrics::FeedCounters, model::FeedId};
 
 /// What is measured of one session.
 #[derive(Debug)]

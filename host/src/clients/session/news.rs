@@ -14,9 +14,6 @@ use std::{
 
 use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
-
-use super::held::Name;
-use crate::feeds::feed::Audience;
 use tickhost_core::{
     model::Key,
     protocol::{
@@ -25,6 +22,9 @@ use tickhost_core::{
         request::RequestId,
     },
 };
+
+use super::held::Name;
+use crate::feeds::feed::Audience;
 
 /// From the first thing that there is to say to the frame.
 const GATHER: Duration = Duration::from_millis(100);

@@ -8,6 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tickhost_core::{
+    metrics::Action,
+    model::{Delivery, DepthClass, InstrumentId, Key, MaxRate, Mode, Variant},
+    protocol::{
+        codes::{CloseReason, ErrorCode},
+        reply::{self, ErrorReply, Failure, Granted, Subscribed, Unsubscribed},
+        request::{Entry, RefusedEntry, Request, RequestId, UnsubscribeEntry, Wishes},
+        text,
+    },
+};
 use tracing::Instrument as _;
 
 use super::{
@@ -17,21 +27,14 @@ use super::{
     turns::{Granting, Rest},
 };
 use crate::{
-    base::{clock, log_rate::outside_line},
+    base::{
+        clock,
+        log_rate::outside_line,
+        span::{self, operation},
+    },
     feeds::{
         feed::{Feed, Grant, Membership, Refusal, Want},
         hub::{Login, LoginError},
-    },
-    operator::telemetry::span::{self, operation},
-};
-use tickhost_core::{
-    metrics::Action,
-    model::{Delivery, DepthClass, InstrumentId, Key, MaxRate, Mode, Variant},
-    protocol::{
-        codes::{CloseReason, ErrorCode},
-        reply::{self, ErrorReply, Failure, Granted, Subscribed, Unsubscribed},
-        request::{Entry, RefusedEntry, Request, RequestId, UnsubscribeEntry, Wishes},
-        text,
     },
 };
 

@@ -10,6 +10,12 @@ use std::{
 };
 
 use rustc_hash::FxHashSet;
+use tickhost_core::{
+    mailbox::{SessionId, Times},
+    model::{FeedId, InstrumentId, Key, Mode},
+    outbox::{Due, GapNames, Offered, Outbox, OutboxLimits},
+    protocol::{codes::CloseReason, reply, text},
+};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{
@@ -20,12 +26,6 @@ use super::{
 use crate::{
     accounts::{KeyId, UserName},
     feeds::feed::Feed,
-};
-use tickhost_core::{
-    mailbox::{SessionId, Times},
-    model::{FeedId, InstrumentId, Key, Mode},
-    outbox::{Due, GapNames, Offered, Outbox, OutboxLimits},
-    protocol::{codes::CloseReason, reply, text},
 };
 
 /// Something that a session has to act on, beside what its client sends.

@@ -3,9 +3,6 @@
 use std::{borrow::Cow, rc::Rc, sync::Arc, time::Instant};
 
 use rustc_hash::FxHashSet;
-
-use super::{Session, held::Name};
-use crate::{base::clock, feeds::feed::Feed};
 use tickhost_core::{
     model::{InstrumentId, Key},
     protocol::{
@@ -14,6 +11,9 @@ use tickhost_core::{
         request::RequestId,
     },
 };
+
+use super::{Session, held::Name};
+use crate::{base::clock, feeds::feed::Feed};
 
 impl Session {
     /// The client wants to hear what becomes of subscriptions from now on, or not any more.

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::SessionSettings;
 use tickhost_core::protocol::codes::CloseReason;
+
+use super::SessionSettings;
 
 /// Far enough to be never.
 const NEVER: Duration = Duration::from_hours(8760);

@@ -7,13 +7,13 @@ use std::{rc::Rc, sync::Arc, vec};
 
 use bytes::Bytes;
 use rustc_hash::FxHashSet;
-
-use super::{Session, held::Name, requests::Done};
 use tickhost_core::{
     model::{Key, MaxRate},
     outbox::GapNames,
     protocol::request::RequestId,
 };
+
+use super::{Session, held::Name, requests::Done};
 
 /// Subscriptions that are begun or ended in one turn: a fraction of a millisecond.
 const TURN: usize = 256;

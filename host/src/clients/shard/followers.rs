@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 
 use rustc_hash::FxHashMap;
+use tickhost_core::{mailbox::SessionId, model::FeedId};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{clients::session::SessionRef, feeds::feed::Feed};
-use tickhost_core::{mailbox::SessionId, model::FeedId};
 
 /// Sessions by the feed that they follow, which is at most one. Bounded by the sessions.
 #[derive(Debug, Default)]

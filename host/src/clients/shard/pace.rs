@@ -10,15 +10,15 @@ use std::{
 };
 
 use smallvec::SmallVec;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
-
-use super::Subscriber;
-use crate::clients::session::SessionRef;
 use tickhost_core::{
     mailbox::SessionId,
     model::{Key, MaxRate},
     throttle::{Nanos, Spacing, Throttle, Verdict},
 };
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::Subscriber;
+use crate::clients::session::SessionRef;
 
 /// Intervals over of groups that ended, beyond those of groups that live, before they are cleared away.
 const SLACK: usize = 256;

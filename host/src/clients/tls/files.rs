@@ -16,11 +16,11 @@ use rustls::{
     server::ParsedCertificate,
 };
 use secrecy::{ExposeSecret as _, SecretString};
+use tickhost_core::calendar::date::Date;
 use zeroize::Zeroizing;
 
 use super::Contents;
-use crate::base::cause;
-use tickhost_core::calendar::date::Date;
+use crate::{base::cause, config::TlsFiles};
 
 /// Largest file; a chain of certificates has some thousand bytes.
 const MAX_BYTES: u64 = 256 * 1_024;
@@ -30,15 +30,6 @@ const MAX_CERTIFICATES: usize = 16;
 
 /// The only protocol that is spoken after the handshake.
 const ALPN: &[u8] = b"http/1.1";
-
-/// Where the certificate and its key lie.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate, then those that lead to its authority, as PEM.
-    pub certificate: PathBuf,
-    /// Its private key, as PEM: PKCS#8, PKCS#1 or SEC1, without a passphrase.
-    pub key: PathBuf,
-}
 
 /// Why the files cannot be used. No text of a key is in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,6 +6,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use tickhost_core::protocol::refusal::UpgradeRefusal;
 use tokio::{net::TcpStream, runtime::Handle};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,6 @@ use crate::clients::{
     admissions::Signal,
     upgrade::{self, Refusals},
 };
-use tickhost_core::protocol::refusal::UpgradeRefusal;
 
 /// Longest handshake, from the connect to its last message.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -6,6 +6,7 @@ use std::{
 };
 
 use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
+use tickhost_core::metrics::ServerCounters;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -19,7 +20,6 @@ use crate::clients::{
     admissions::{Admissions, ConnectionLimits},
     upgrade::Refusals,
 };
-use tickhost_core::metrics::ServerCounters;
 
 const SOON: Duration = Duration::from_secs(10);
 

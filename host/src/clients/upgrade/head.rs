@@ -1,9 +1,9 @@
 //! What a request says, and whether it is one that opens a WebSocket (RFC 6455, section 4.2.1).
 
+use tickhost_core::protocol::refusal::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES, UpgradeRefusal};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::config::Origins;
-use tickhost_core::protocol::refusal::{MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES, UpgradeRefusal};
 
 /// Longest method; there is none as long.
 const MAX_METHOD_BYTES: usize = 64;

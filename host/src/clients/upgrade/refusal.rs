@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use crate::base::log_rate::OutsideLines;
 use tickhost_core::{metrics::ServerCounters, protocol::refusal::UpgradeRefusal};
+
+use crate::base::log_rate::OutsideLines;
 
 /// Where refusals are noted.
 #[derive(Debug)]

@@ -1,13 +1,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use proptest::prelude::*;
-use tokio::io::{DuplexStream, duplex};
-
-use super::*;
 use tickhost_core::{
     metrics::ServerCounters,
     protocol::refusal::{MAX_HEADERS, MAX_TARGET_BYTES},
 };
+use tokio::io::{DuplexStream, duplex};
+
+use super::*;
 
 const SOON: Duration = Duration::from_secs(20);
 

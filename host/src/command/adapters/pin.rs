@@ -8,8 +8,9 @@ use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 use super::Scratch;
 use crate::{
-    adapters::integrity::{IntegrityRules, PrivateCopy, Sha256},
-    config::{AdapterEntry, PluginsFile, Problems, Settings, plugins_file::LibraryPlaces},
+    adapters::integrity::PrivateCopy,
+    base::sha256::Sha256,
+    config::{AdapterEntry, IntegrityRules, PluginsFile, Problems, Settings, plugins_file::LibraryPlaces},
 };
 
 mod replace;

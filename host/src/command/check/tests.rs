@@ -207,7 +207,7 @@ fn a_calendar_with_mistakes_is_a_problem_and_one_that_ends_soon_a_warning() {
 fn a_token_of_the_console_that_is_none_is_reported_and_not_shown() {
     let place = Place::new();
     fs::create_dir_all(place.path("new/data")).unwrap();
-    crate::accounts::secrets::write_private(&place.path("new/data/console.token"), b"hunter2\n").unwrap();
+    crate::base::private::write_private(&place.path("new/data/console.token"), b"hunter2\n").unwrap();
     let report = place.check(&[], &|_, _| Ok(()));
     let lines = lines(&report);
     assert!(lines.iter().any(|line| line.contains("console.token: is no token")), "{lines:?}");

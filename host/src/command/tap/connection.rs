@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
+use tickhost_core::protocol::codes::{CloseReason, Return};
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout, timeout_at},
@@ -19,7 +20,6 @@ use super::{
     format::printable,
     stream::{self, Stream},
 };
-use tickhost_core::protocol::codes::{CloseReason, Return};
 
 /// Longest wait for the connection and for each answer.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::clients::tls::TlsFiles;
+use crate::config::TlsFiles;
 
 /// A stream of bytes both ways.
 pub(super) trait Stream: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin {}

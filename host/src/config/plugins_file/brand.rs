@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value};
+use tickhost_core::calendar::Hours;
 use toml::de::DeValue;
 
 use super::{
@@ -15,7 +16,6 @@ use super::{
     read::{MAX_THROTTLE_MS, hours, limits},
     section::Section,
 };
-use tickhost_core::calendar::Hours;
 
 const BRAND_KEYS: [&str; 5] = ["symbols_per_connection", "connections", "throttle_ms", "calendar", "config"];
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tickhost_core::{calendar::Hours, text::line_at};
 use toml::de::{DeTable, DeValue};
 
 use super::{
@@ -19,8 +20,7 @@ use super::{
     section::Section,
     trust,
 };
-use crate::adapters::process::{Allowed, Cage, Confine, ResourceLimits};
-use tickhost_core::{calendar::Hours, text::line_at};
+use crate::config::{Allowed, Cage, Confine, ResourceLimits};
 
 /// Most adapters in one file, and most brokers of one adapter.
 const MAX_ENTRIES: usize = 64;

@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, ops::RangeInclusive, path::Path, sync::Arc};
 
 use serde_json::{Map, Number, Value};
+use tickhost_core::text::line_at;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::super::{
@@ -10,7 +11,6 @@ use super::super::{
     file::{clipped, kind_of},
     problem::unknown,
 };
-use tickhost_core::text::line_at;
 
 /// A section, its document, and where its problems go.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use crate::{
     adapters::{BrandInfo, LibraryInfo},
     config::{AdapterEntry, Settings},
-    operator::admin::{AdapterState, AdapterStatus, BrokerStatus, capability_names},
+    feeds::catalog::report::{AdapterState, AdapterStatus, BrokerStatus, capability_names},
 };
 
 /// What the file says of an entry.

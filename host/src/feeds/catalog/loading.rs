@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 use crate::{
     adapters::{
         BrandInfo, Library, LibraryInfo,
-        connector::LibraryConnector,
-        integrity::{PrivateCopy, Sha256, SharedCopies},
+        connector::{Connector, LibraryConnector},
+        integrity::{PrivateCopy, SharedCopies},
         journal::{HEALTHY_AFTER, Journal},
         process::{self, Probe, ProcessConnector, ProcessSettings, SettingsOf},
     },
+    base::sha256::Sha256,
     config::{AdapterEntry, Isolation},
-    feeds::feed::Connector,
 };
 
 /// Loads libraries.

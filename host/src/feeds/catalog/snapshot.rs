@@ -1,9 +1,6 @@
 //! What a library's file was when it was looked at.
 
-use crate::{
-    adapters::integrity::{Sha256, sha256_of},
-    config::AdapterEntry,
-};
+use crate::{adapters::integrity::sha256_of, base::sha256::Sha256, config::AdapterEntry};
 
 /// The content of an entry's library, none when it cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

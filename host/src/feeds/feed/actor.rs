@@ -13,6 +13,18 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use adapter_abi::StatusKind;
 use rustc_hash::FxHashMap;
+use tickhost_core::{
+    calendar::{Calendars, Hours},
+    demand::{Demand, Upstream},
+    feed_state::FeedState,
+    inbox::Inbox,
+    instruments::Instruments,
+    intake::Intake,
+    metrics::FeedCounters,
+    model::{FeedId, InstrumentId, Variant},
+    pool::Pool,
+    router::{self, RouterHandle},
+};
 
 use self::lists::Lists;
 use super::{
@@ -29,19 +41,7 @@ use super::{
 use crate::{
     accounts::{Accounts, UserName},
     base::clock,
-    clients::shard::ShardHandle,
-};
-use tickhost_core::{
-    calendar::{Calendars, Hours},
-    demand::{Demand, Upstream},
-    feed_state::FeedState,
-    inbox::Inbox,
-    instruments::Instruments,
-    intake::Intake,
-    metrics::FeedCounters,
-    model::{FeedId, InstrumentId, Variant},
-    pool::Pool,
-    router::{self, RouterHandle},
+    feeds::bulletin::Recipient,
 };
 
 /// What a feed's task needs of the host.
@@ -50,7 +50,7 @@ pub struct FeedContext {
     /// Where ticks are gated.
     pub router: RouterHandle,
     /// Where the clients are.
-    pub shards: Vec<Arc<ShardHandle>>,
+    pub recipients: Vec<Arc<dyn Recipient>>,
     /// Where numbers come from.
     pub instruments: Arc<Instruments>,
     /// Where credentials come from.
@@ -183,7 +183,7 @@ impl Actor {
         let mut events = Vec::new();
         loop {
             self.publish_status();
-            self.announcer.announce(&self.feed, &self.context.shards);
+            self.announcer.announce(&self.feed, &self.context.recipients);
             let deadline = self.next_deadline();
             tokio::select! {
                 () = self.feed.0.commands.filled() => {}

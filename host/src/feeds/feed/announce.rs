@@ -11,16 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tickhost_core::{
+    feed_state::FeedState,
+    protocol::{reply::FeedFacts, text},
+};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{Feed, FeedView};
 use crate::{
     base::clock,
-    clients::shard::{ShardCommand, ShardHandle},
-};
-use tickhost_core::{
-    feed_state::FeedState,
-    protocol::{reply::FeedFacts, text},
+    feeds::bulletin::{Bulletin, Recipient},
 };
 
 /// Most announcements in a [`WINDOW`].
@@ -101,7 +101,7 @@ pub(super) struct Announcer {
 
 impl Announcer {
     /// Tells the shards what clients of the feed have to hear by now.
-    pub(super) fn announce(&mut self, feed: &Feed, shards: &[Arc<ShardHandle>]) {
+    pub(super) fn announce(&mut self, feed: &Feed, recipients: &[Arc<dyn Recipient>]) {
         if !self.look(feed.view(clock::unix_nanos()), Instant::now()) {
             return;
         }
@@ -109,9 +109,9 @@ impl Announcer {
         // First here: a session that follows from now on finds it, and is told of everything after it.
         *feed.0.announced.lock() = self.said.clone();
         let (number, frame) = feed.announced();
-        for shard in shards {
+        for recipient in recipients {
             let frame = frame.clone();
-            shard.commands.push(ShardCommand::FeedStatus { feed: feed.id(), number, frame });
+            recipient.tell(Bulletin::FeedStatus { feed: feed.id(), number, frame });
         }
     }
 

@@ -10,16 +10,16 @@ use std::{
 };
 
 use adapter_abi::{ErrorCode, StatusEvent, StatusKind};
-
-pub(super) use self::attempt::Attempt;
-use self::load::Load;
-use super::{actor::swapping::Settling, events::Events, list::ListReport, swap::Standby};
-use crate::{adapters::AdapterInstance, base::clock};
 use tickhost_core::{
     feed_state::FeedState,
     pace::Pace,
     silence::{Answers, ConnectionStatus},
 };
+
+pub(super) use self::attempt::Attempt;
+use self::load::Load;
+use super::{actor::swapping::Settling, events::Events, list::ListReport, swap::Standby};
+use crate::{adapters::AdapterInstance, base::clock};
 
 /// Pause before the first restart of a failed instance; doubles with each failure.
 const FIRST_RESTART_PAUSE: Duration = Duration::from_millis(100);

@@ -5,11 +5,10 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
+use crate::adapters::secrets::MIN_SECRET_BYTES;
+
 /// What stands where a secret stood.
 const REDACTED: &str = "[redacted]";
-
-/// Shortest value that is looked for, in bytes: a PIN has four digits, and shorter ones are parts of every text.
-const MIN_SECRET_BYTES: usize = 4;
 
 /// Credentials of the account at this moment.
 #[derive(Default)]
@@ -101,35 +100,6 @@ impl fmt::Debug for CurrentCredentials {
     }
 }
 
-/// Texts of an adapter's settings whose keys say that they are secrets.
-pub(crate) fn secrets_of_settings(config_json: &str) -> Vec<Zeroizing<String>> {
-    let mut found = Vec::new();
-    if let Ok(settings) = serde_json::from_str(config_json) {
-        gather_secrets(&settings, false, &mut found);
-    }
-    found
-}
-
-fn gather_secrets(value: &serde_json::Value, is_secret: bool, found: &mut Vec<Zeroizing<String>>) {
-    const WORDS: [&str; 7] = ["secret", "token", "password", "passwd", "pin", "totp", "key"];
-    match value {
-        serde_json::Value::String(text) if is_secret && text.len() >= MIN_SECRET_BYTES => {
-            found.push(Zeroizing::new(text.clone()));
-        }
-        serde_json::Value::Array(items) => {
-            items.iter().for_each(|item| gather_secrets(item, is_secret, found));
-        }
-        serde_json::Value::Object(members) => {
-            for (name, member) in members {
-                let name = name.to_lowercase();
-                let says_so = name.split(['_', '-']).any(|part| WORDS.contains(&part));
-                gather_secrets(member, is_secret || says_so, found);
-            }
-        }
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,8 +110,7 @@ mod tests {
 
     #[test]
     fn no_value_of_the_present_and_the_last_credentials_is_shown() {
-        let current =
-            CurrentCredentials::new(secrets_of_settings(r#"{"api_key":"sett1ng","ws_url":"wss://x"}"#));
+        let current = CurrentCredentials::new(vec![Zeroizing::new("sett1ng".to_owned())]);
         for _ in 0..2 {
             current.replace(credentials(r#"{"access_token":"hunter2","totp":"hunter2-long","pin":"12"}"#));
         }
@@ -154,13 +123,5 @@ mod tests {
         current.replace(credentials(r#"{"access_token":"newest"}"#));
         assert_eq!(current.redacted("hunter2 newer newest"), "hunter2 [redacted] [redacted]");
         assert!(matches!(current.redacted("nothing"), Cow::Borrowed(_)));
-    }
-
-    #[test]
-    fn settings_are_secret_when_their_name_says_so() {
-        let found = secrets_of_settings(
-            r#"{"user":"alice","login":{"password":"p4ssword","tokens":["x"],"feed-token":["t0ken1"]},"monkey":"banana"}"#,
-        );
-        assert_eq!(found.iter().map(|text| text.as_str()).collect::<Vec<_>>(), ["p4ssword", "t0ken1"]);
     }
 }

@@ -6,20 +6,23 @@ use adapter_abi::{
     LogLevel, PublishOutcome, StatusEvent, SubscriptionOutcome, abi_stable::std_types::RString,
 };
 use parking_lot::Mutex;
-use zeroize::Zeroizing;
-
-use super::{
-    adapter_log::{self, AdapterLog},
-    credentials::CurrentCredentials,
-    list::MAX_LIST_STATE_BYTES,
-};
-use crate::{accounts::UserName, adapters::AdapterEvents, base::clock};
 use tickhost_core::{
     handover::{Handover, Passed, Published},
     inbox::Inbox,
     intake::Intake,
     metrics::Counter,
     model::{Depth, DepthLevel, Ltp, Quote},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    adapter_log::{self, AdapterLog},
+    credentials::CurrentCredentials,
+};
+use crate::{
+    accounts::UserName,
+    adapters::{AdapterEvents, MAX_LIST_STATE_BYTES},
+    base::clock,
 };
 
 /// Status events and outcome batches that may wait for the feed; an adapter that sends more loses them, counted.

@@ -4,9 +4,6 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
 
-/// Longest JSON that an adapter may say of its list, in bytes.
-pub const MAX_LIST_STATE_BYTES: usize = 64 * 1_024;
-
 /// Troubles that are kept of one list; the rest is only counted.
 const MAX_TROUBLES: usize = 32;
 

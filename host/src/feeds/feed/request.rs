@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use rustc_hash::FxHashMap;
+use tickhost_core::{model::Key, protocol::codes::ErrorCode};
 use tokio::sync::oneshot;
 
 use super::{Grant, Refusal};
-use tickhost_core::{model::Key, protocol::codes::ErrorCode};
 
 /// Place of one answer: the request, and the number of the instrument in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

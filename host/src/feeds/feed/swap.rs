@@ -7,11 +7,11 @@ use std::{
 
 use adapter_abi::{StatusEvent, StatusKind, SubscriptionOutcome};
 use rustc_hash::FxHashSet;
+use tickhost_core::handover::Handover;
 use tracing::Span;
 
 use super::{connection::Link, events::Events};
 use crate::adapters::AdapterInstance;
-use tickhost_core::handover::Handover;
 
 /// Longest time for a new instance to get ready; after it the old one stays.
 const READY_WITHIN: Duration = Duration::from_secs(15);

@@ -5,14 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Feed;
-use crate::base::clock::age_ms;
 use tickhost_core::{
     calendar::{MarketPhase, date::Date},
     feed_state::FeedState,
     protocol::reply::{self, Counts, FeedFacts},
     silence::{Audience, Hearing, Rules},
 };
+
+use super::Feed;
+use crate::base::clock::age_ms;
 
 /// Longest text of a broker or an adapter that goes to clients, in bytes: whoever wrote it bounds nothing.
 const MAX_ERROR_BYTES: usize = 512;

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use tokio_util::sync::CancellationToken;
 
-use super::{Hub, Invalidated, Source, invalidations::LOOK_PAUSE};
+use super::{Hub, Source, invalidations::LOOK_PAUSE};
 use crate::{
     accounts::{KeyId, UserName},
     base::log_rate::outside_line,
-    clients::shard::ShardCommand,
-    feeds::feed::{Feed, Serving},
+    bus::Invalidated,
+    feeds::{
+        bulletin::Bulletin,
+        feed::{Feed, Serving},
+    },
 };
 
 impl Hub {
@@ -89,7 +92,7 @@ impl Hub {
             let key = self.feed_key(&account);
             let is_served = key.as_ref().is_some_and(|key| self.feeds.lock().contains_key(key));
             if !is_served && key.is_some() {
-                self.tell_shards(|| ShardCommand::Moved { user: user.clone() });
+                self.tell_all(&Bulletin::Moved { user: user.clone() });
             }
         }
     }
@@ -108,7 +111,7 @@ impl Hub {
                     .collect();
                 if !revoked.is_empty() {
                     tracing::info!(count = revoked.len(), "Closing the sessions of revoked keys");
-                    self.tell_shards(|| ShardCommand::Revoke(Arc::clone(&revoked)));
+                    self.tell_all(&Bulletin::Revoke(Arc::clone(&revoked)));
                 }
             }
             Err(error) => outside_line!(error, %error, "Could not look at the API keys again"),

@@ -10,24 +10,13 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 use tokio::sync::Notify;
 
-use crate::accounts::UserName;
+use crate::{accounts::UserName, bus::Invalidated};
 
 /// From one look at the database to the next.
 pub(super) const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// Users in one look; the others have to wait for the next.
 const LOOK_LIMIT: usize = 256;
-
-/// What became of an invalidation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Invalidated {
-    /// The database will be looked at for the user.
-    Noted,
-    /// That was to happen already.
-    Pending,
-    /// No session of such a user is logged in, so nothing is remembered that could be outdated.
-    Unknown,
-}
 
 /// Users to look at. Bounded by those who are logged in.
 #[derive(Debug, Default)]

@@ -4,12 +4,9 @@ use std::{sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
-
-use crate::{
-    accounts::{KeyId, UserName},
-    clients::session::KeyTotal,
-};
 use tickhost_core::allowance::Allowance;
+
+use crate::accounts::{KeyId, UserName, key_share::KeyTotal};
 
 /// Order updates of one user that the bus passes on in a second, and at once. A basket of 500 orders makes some thousand
 /// within seconds.

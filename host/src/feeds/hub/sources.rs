@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::feeds::feed::{Connector, Serving};
 use tickhost_core::{calendar::Hours, pool::PoolLimits};
+
+use crate::{adapters::connector::Connector, feeds::feed::Serving};
 
 /// A source of ticks for some brokers: an adapter of `plugins.toml`, or the bus.
 #[derive(Clone, Debug)]

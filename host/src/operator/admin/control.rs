@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use super::private;
-use crate::accounts::{
-    AccountsError,
-    secrets::{read_private, write_private},
+use crate::{
+    accounts::AccountsError,
+    base::private::{read_private, write_private},
 };
 
 /// Name of the file, in the run directory of the data folder.

@@ -4,11 +4,11 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
+use tickhost_core::metrics::ServerCounters;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::log_rate::outside_line;
-use tickhost_core::metrics::ServerCounters;
 
 /// An answer that takes longer than this makes room too, when nobody is left who is still asking.
 pub(super) const ANSWERED_WITHIN: Duration = Duration::from_secs(2);

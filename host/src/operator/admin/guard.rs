@@ -15,7 +15,7 @@ use axum::{
 use tracing::{Instrument as _, field::Empty};
 
 use super::{door::Visit, routes::refusal};
-use crate::operator::telemetry::span::{self, operation};
+use crate::base::span::{self, operation};
 
 /// The path as the routes have it: what stands in its place may be anything, and so may the query.
 fn route(request: &Request) -> Option<&str> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use crate::accounts::{AccountsError, secrets::read_private};
+use crate::{accounts::AccountsError, base::private::read_private};
 
 /// Files that may hold it, the first that exists counts: the operator's choice, then that of the first run.
 pub const KEY_FILES: [&str; 2] = ["console.key", "demo.key"];
@@ -42,7 +42,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::accounts::secrets::write_private;
+    use crate::base::private::write_private;
 
     #[test]
     fn the_operators_choice_goes_before_that_of_the_first_run() {

@@ -13,12 +13,12 @@ use std::{
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
+use tickhost_core::metrics::{Counted, FeedCounters};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::{Readiness, StatusReport, StatusSource};
 use crate::{base::clock, clients::shard::Surveyed};
-use tickhost_core::metrics::{Counted, FeedCounters};
 
 /// Time between two samples.
 const EVERY: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ use seccompiler::{
     SeccompRule, TargetArch, sock_filter,
 };
 
-use super::Allowed;
+use crate::config::Allowed;
 
 /// The first number that no call known here has. Numbers are the same for every machine from 424 on; those of x32, another
 /// way to make calls on x86-64, are far above.

@@ -1,6 +1,7 @@
 //! Systems that have no cage: nothing holds there but the limits of the process.
 
-use super::{Cage, Confine, Inside};
+use super::Inside;
+use crate::config::{Cage, Confine};
 
 /// What the system has of a cage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

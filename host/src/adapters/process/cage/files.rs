@@ -15,7 +15,8 @@ use landlock::{
     RulesetCreatedAttr as _, RulesetError, Scope, make_bitflags, path_beneath_rules,
 };
 
-use super::{Cage, Inside, named_paths};
+use super::{Inside, named_paths};
+use crate::config::Cage;
 
 /// What is asked of the kernel; an older one gives a part of it.
 const WANTED: ABI = ABI::V6;

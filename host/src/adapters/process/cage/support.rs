@@ -11,7 +11,8 @@ use rustix::{
     thread::{CapabilitySet, CapabilitySets},
 };
 
-use super::{Cage, Confine, Inside, calls, files};
+use super::{Inside, calls, files};
+use crate::config::{Cage, Confine};
 
 /// The Landlock ABI that closes every hole that it can: files, files of devices, signals, abstract sockets.
 const FULL_ABI: u32 = 6;

@@ -13,6 +13,7 @@ use adapter_abi::{
     Depth, DepthLevel, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent, SubscriptionOutcome,
 };
 use parking_lot::Mutex;
+use tickhost_core::{intake::Intake, metrics::FeedCounters};
 use zeroize::Zeroizing;
 
 use super::super::{
@@ -20,11 +21,7 @@ use super::super::{
     stdio::Output,
     wire::{Alive, FromChild, MAX_ORDER_BYTES, OUTCOMES_PER_LINE, tidy},
 };
-use crate::{
-    adapters::{AdapterEvents, AdapterInstance},
-    feeds::feed::MAX_LIST_STATE_BYTES,
-};
-use tickhost_core::{intake::Intake, metrics::FeedCounters};
+use crate::adapters::{AdapterEvents, AdapterInstance, MAX_LIST_STATE_BYTES};
 
 /// What the threads of the process share.
 pub(super) struct Shared {

@@ -4,9 +4,9 @@ use std::process::ExitStatus;
 
 use adapter_abi::{ErrorCode, StatusEvent, StatusKind};
 
-use super::super::ResourceLimits;
 #[cfg(unix)]
 use super::super::signal_name;
+use crate::config::ResourceLimits;
 
 /// Why a process is over.
 pub(super) enum End {

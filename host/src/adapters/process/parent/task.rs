@@ -15,7 +15,6 @@ use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
 use super::{
     super::{
-        ResourceLimits,
         limits::threads_of_host,
         quota, receiver, starter,
         wire::{self, Begin, FromChild, MAX_LINE_BYTES, ToChild},
@@ -25,9 +24,12 @@ use super::{
     launch::{Launched, Process},
     pipes,
 };
-use crate::adapters::{
-    AdapterEvents,
-    watchdog::{LOOK_EVERY, Watchdog},
+use crate::{
+    adapters::{
+        AdapterEvents,
+        watchdog::{LOOK_EVERY, Watchdog},
+    },
+    config::ResourceLimits,
 };
 
 /// Time for the last words of a process that was killed or has died.

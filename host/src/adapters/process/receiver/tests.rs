@@ -6,6 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use adapter_abi::{Depth, DepthLevel, LogLevel, Ltp, Quote, StatusEvent, SubscriptionOutcome, field};
 use parking_lot::Mutex;
+use tickhost_core::{
+    intake::{Doorbell, Intake},
+    model::FeedId,
+};
 use tokio::io::AsyncWriteExt as _;
 use zeroize::Zeroizing;
 
@@ -13,10 +17,6 @@ use super::*;
 use crate::{
     adapters::process::sender::{self, Endpoint, Taken},
     bus::zmtp::frame::push_command,
-};
-use tickhost_core::{
-    intake::{Doorbell, Intake},
-    model::FeedId,
 };
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";

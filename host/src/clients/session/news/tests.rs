@@ -1,10 +1,10 @@
 use serde_json::{Value, json};
-
-use super::*;
 use tickhost_core::{
     calendar::{Calendar, Hours, date::Date},
     model::{DepthClass, InstrumentId, Mode, Variant},
 };
+
+use super::*;
 
 const SILENT_AFTER: Duration = Duration::from_secs(10);
 

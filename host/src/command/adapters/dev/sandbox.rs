@@ -24,8 +24,8 @@ use super::{
     watch::Seen,
 };
 use crate::{
-    accounts::{Credentials, secrets::write_private},
-    base::blocking::off_thread,
+    accounts::Credentials,
+    base::{blocking::off_thread, private::write_private},
     command::{prepare, run, runtime, tap},
     config::{Flags, Settings, Sources},
     operator::admin::from_this_machine,

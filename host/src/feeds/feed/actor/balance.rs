@@ -11,13 +11,13 @@ use std::{
 };
 
 use rustc_hash::FxHashSet;
+use tickhost_core::model::InstrumentId;
 
 use super::Actor;
-use crate::{
-    clients::shard::ShardCommand,
-    feeds::feed::connection::{Connection, Link},
+use crate::feeds::{
+    bulletin::Bulletin,
+    feed::connection::{Connection, Link},
 };
-use tickhost_core::model::InstrumentId;
 
 impl Actor {
     /// Makes what is placed fit the limits of the account, which may have become smaller or larger.
@@ -190,9 +190,9 @@ impl Actor {
     /// Tells those clients that asked what their subscriptions wait for.
     fn tell_waiting(&self, instruments: FxHashSet<InstrumentId>, why: &str) {
         let (instruments, why): (_, Arc<str>) = (Arc::new(instruments), why.into());
-        for shard in &self.context.shards {
+        for recipient in &self.context.recipients {
             let (instruments, message) = (Arc::clone(&instruments), Arc::clone(&why));
-            shard.commands.push(ShardCommand::Waiting { instruments, message });
+            recipient.tell(Bulletin::Waiting { instruments, message });
         }
     }
 }

@@ -12,13 +12,13 @@ use std::{
 
 use adapter_abi::OutcomeCode;
 use rustc_hash::FxHashSet;
+use tickhost_core::model::InstrumentId;
 
 use super::Actor;
-use crate::{
-    clients::shard::ShardCommand,
-    feeds::feed::{events::Events, list::ListReport},
+use crate::feeds::{
+    bulletin::Bulletin,
+    feed::{events::Events, list::ListReport},
 };
-use tickhost_core::model::InstrumentId;
 
 /// Shortest pause between two looks at what adapters said of their lists: an adapter that says it all the time costs no
 /// more than one that says it once a second.
@@ -166,8 +166,8 @@ impl Actor {
         }
         self.lists.lost += 1;
         self.feed.counters().instruments_lost.add(1);
-        for shard in &self.context.shards {
-            shard.commands.push(ShardCommand::Lost { instrument, message: Arc::clone(message) });
+        for recipient in &self.context.recipients {
+            recipient.tell(Bulletin::Lost { instrument, message: Arc::clone(message) });
         }
     }
 

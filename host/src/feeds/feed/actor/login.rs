@@ -8,13 +8,15 @@ use tracing::{Instrument as _, Span};
 use super::Actor;
 use crate::{
     adapters::{AdapterFailure, LoginStep},
-    base::blocking::off_thread,
+    base::{
+        blocking::off_thread,
+        span::{self, operation},
+    },
     feeds::feed::{
         Command,
         connection::Link,
         login::{Asked, DEADLINE, LoginOutcome},
     },
-    operator::telemetry::span::{self, operation},
 };
 
 impl Actor {

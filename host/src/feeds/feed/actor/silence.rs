@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::Actor;
-use crate::{base::clock, feeds::feed::connection::Link};
 use tickhost_core::{
     pace::Crowd,
     silence::{Answer, Hearing, Rules},
 };
+
+use super::Actor;
+use crate::{base::clock, feeds::feed::connection::Link};
 
 /// Pause between two looks at how often connections are heard.
 const LISTEN_PAUSE: Duration = Duration::from_secs(1);

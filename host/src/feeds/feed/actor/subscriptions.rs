@@ -4,20 +4,22 @@ use std::{sync::Arc, time::Instant};
 
 use adapter_abi::{OutcomeCode, Subscription, SubscriptionOutcome};
 use rustc_hash::FxHashMap;
-use tokio::sync::oneshot;
-
-use super::{Actor, Subscribed};
-use crate::{
-    accounts::UserName,
-    clients::shard::ShardCommand,
-    feeds::feed::{Grant, Refusal, Want, request::Ticket, swap::Standby},
-};
 use tickhost_core::{
     demand::{Demand, Upstream},
     model::{InstrumentId, Key, Mode, Variant},
     pool::MaxCapacityReached,
     protocol::codes::ErrorCode,
     router,
+};
+use tokio::sync::oneshot;
+
+use super::{Actor, Subscribed};
+use crate::{
+    accounts::UserName,
+    feeds::{
+        bulletin::Bulletin,
+        feed::{Grant, Refusal, Want, request::Ticket, swap::Standby},
+    },
 };
 
 impl Actor {
@@ -347,9 +349,9 @@ impl Actor {
                 return self.lose(instrument, &message, request == 0);
             }
             // Others hold it already: they have to hear that it is over.
-            for shard in &self.context.shards {
+            for recipient in &self.context.recipients {
                 let message = Arc::clone(&message);
-                shard.commands.push(ShardCommand::Failed { instrument, mode: None, message });
+                recipient.tell(Bulletin::Failed { instrument, mode: None, message });
             }
         }
         self.forget(instrument);
@@ -362,9 +364,9 @@ impl Actor {
             return;
         }
         let message: Arc<str> = no_book(&subscribed.symbol).into();
-        for shard in &self.context.shards {
+        for recipient in &self.context.recipients {
             let message = Arc::clone(&message);
-            shard.commands.push(ShardCommand::Failed { instrument, mode: Some(Mode::Depth), message });
+            recipient.tell(Bulletin::Failed { instrument, mode: Some(Mode::Depth), message });
         }
         self.settle([instrument]);
     }

@@ -7,23 +7,23 @@ use std::{
 };
 
 use adapter_abi::SubscriptionOutcome;
+use tickhost_core::{
+    calendar::Hours,
+    handover::{Handover, Passed},
+    model::InstrumentId,
+    router,
+};
 
 use super::Actor;
 use crate::{
     adapters::AdapterFailure,
+    base::span::{self, operation},
     feeds::feed::{
         Serving,
         connection::{Connection, Link},
         events::{Events, InstanceReport},
         swap::{LOOK_EVERY, SETTLED_WITHIN, Standby, Verdict},
     },
-    operator::telemetry::span::{self, operation},
-};
-use tickhost_core::{
-    calendar::Hours,
-    handover::{Handover, Passed},
-    model::InstrumentId,
-    router,
 };
 
 /// How long a build that was started after the old one had ended may fail before the old one is started again.

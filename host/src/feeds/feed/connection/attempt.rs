@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use tickhost_core::model::FeedId;
 use tracing::Span;
 
 use crate::{
+    base::span::{self, operation},
     feeds::feed::FeedSpec,
-    operator::telemetry::span::{self, operation},
 };
-use tickhost_core::model::FeedId;
 
 /// The attempt that is under way, if one is. Dropping it ends it without a result.
 #[derive(Debug, Default)]

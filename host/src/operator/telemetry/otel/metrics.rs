@@ -17,6 +17,7 @@ use opentelemetry_proto::{
     transform::common::tonic::ResourceAttributesWithSchema,
 };
 use prost::Message as _;
+use tickhost_core::metrics::{Counted, Families, Kind};
 use tokio::{
     sync::oneshot,
     time::{Instant, MissedTickBehavior},
@@ -25,7 +26,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{SCOPE, sender::Sender};
 use crate::{base::clock, operator::status::HostStatus};
-use tickhost_core::metrics::{Counted, Families, Kind};
 
 const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
 

@@ -12,11 +12,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use parking_lot::Mutex;
 use prost::Message as _;
 use reqwest::{Client, StatusCode, header, redirect::Policy};
+use tickhost_core::metrics::ServerCounters;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::Target;
 use crate::operator::telemetry::signal::Signal;
-use tickhost_core::metrics::ServerCounters;
 
 /// Between two warnings about a collector that does not take what is sent.
 const WARN_EVERY: Duration = Duration::from_mins(5);

@@ -4,24 +4,26 @@ use adapter_abi::{
     ErrorCode as AdapterErrorCode, HealthSnapshot, StatusEvent, StatusKind, Subscription, SubscriptionOutcome,
 };
 use parking_lot::Mutex;
-
-use super::*;
-use crate::{
-    accounts::{Accounts, UserName},
-    adapters::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment},
-    clients::shard::ShardHandle,
-    feeds::feed::{
-        Connector, Feed, FeedSettings, FeedSpec, Grant, Membership, OrderSink, Refusal, Serving, Want,
-        actor::{self, FeedContext},
-    },
-};
 use tickhost_core::{
     calendar::Calendars,
     intake::Intake,
     model::{DepthClass, FeedId, Key, Mode, Variant},
     pool::PoolLimits,
-    protocol::codes::ErrorCode,
+    protocol::{Frame, codes::ErrorCode},
     router::RouterHandle,
+};
+
+use super::*;
+use crate::{
+    accounts::{Accounts, UserName},
+    adapters::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, connector::Connector},
+    feeds::{
+        bulletin::{Bulletin, Recipient},
+        feed::{
+            Feed, FeedSettings, FeedSpec, Grant, Membership, OrderSink, Refusal, Serving, Want,
+            actor::{self, FeedContext},
+        },
+    },
 };
 
 /// Longest wait for something to happen.
@@ -153,11 +155,25 @@ impl OrderSink for NoOrders {
     }
 }
 
+/// Keeps what is said to the sessions.
+#[derive(Debug, Default)]
+struct Said(Mutex<Vec<Bulletin>>);
+
+impl Recipient for Said {
+    fn tell(&self, bulletin: Bulletin) {
+        self.0.lock().push(bulletin);
+    }
+
+    fn offer_order(&self, _user: &UserName, _frame: &Frame) -> bool {
+        false
+    }
+}
+
 /// A feed of this broker, on one connection with so many places.
 struct Bench {
     broker: Fake,
     feed: Feed,
-    shard: Arc<ShardHandle>,
+    said: Arc<Said>,
     _member: Membership,
     _folder: tempfile::TempDir,
 }
@@ -166,10 +182,10 @@ impl Bench {
     fn start(places: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let broker = Fake(Arc::default());
-        let shard = ShardHandle::new();
+        let said = Arc::<Said>::default();
         let context = FeedContext {
             router: RouterHandle::new(),
-            shards: vec![Arc::clone(&shard)],
+            recipients: vec![Arc::clone(&said) as Arc<dyn Recipient>],
             instruments: Arc::default(),
             accounts: Accounts::open_embedded(folder.path()).unwrap(),
             orders: Arc::new(NoOrders),
@@ -195,7 +211,7 @@ impl Bench {
         let (feed, task) = actor::start(FeedId(1), spec, serving, context, |_| false);
         tokio::spawn(task);
         let member = Membership::new(&feed, &"alice".into());
-        Self { broker, feed, shard, _member: member, _folder: folder }
+        Self { broker, feed, said, _member: member, _folder: folder }
     }
 
     async fn until<T>(&self, what: &str, mut found: impl FnMut() -> Option<T>) -> T {
@@ -231,11 +247,10 @@ impl Bench {
 
     /// What the holders were told since the last call.
     fn told(&self) -> Vec<String> {
-        let mut commands = Vec::new();
-        self.shard.commands.take(&mut commands);
-        let said = commands.into_iter().filter_map(|command| match command {
-            ShardCommand::Lost { instrument, message } => Some(format!("lost {}: {message}", instrument.0)),
-            ShardCommand::Failed { instrument, message, .. } => {
+        let said = std::mem::take(&mut *self.said.0.lock());
+        let said = said.into_iter().filter_map(|bulletin| match bulletin {
+            Bulletin::Lost { instrument, message } => Some(format!("lost {}: {message}", instrument.0)),
+            Bulletin::Failed { instrument, message, .. } => {
                 Some(format!("failed {}: {message}", instrument.0))
             }
             _ => None,

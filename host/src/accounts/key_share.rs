@@ -11,7 +11,7 @@ pub struct KeyTotal(Arc<AtomicUsize>);
 
 /// The part of one client in it, given back when dropped.
 #[derive(Debug, Default)]
-pub(super) struct KeyShare {
+pub(crate) struct KeyShare {
     total: KeyTotal,
     own: usize,
 }
@@ -19,20 +19,20 @@ pub(super) struct KeyShare {
 impl KeyTotal {
     /// Subscriptions, with those that are being asked for.
     #[cfg(test)]
-    pub(super) fn get(&self) -> usize {
+    pub(crate) fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl KeyShare {
     /// The part of a client that holds so many.
-    pub(super) fn new(total: KeyTotal, own: usize) -> Self {
+    pub(crate) fn new(total: KeyTotal, own: usize) -> Self {
         total.0.fetch_add(own, Ordering::Relaxed);
         Self { total, own }
     }
 
     /// The client holds so many, or has places for them.
-    pub(super) fn set(&mut self, own: usize) {
+    pub(crate) fn set(&mut self, own: usize) {
         let before = std::mem::replace(&mut self.own, own);
         if own >= before {
             self.total.0.fetch_add(own - before, Ordering::Relaxed);
@@ -43,7 +43,7 @@ impl KeyShare {
 
     /// Takes places for as many more as the limit on all of them leaves, until [`Self::set`] says what became of them. What
     /// the clients of the key ask for at one time fits together.
-    pub(super) fn reserve(&mut self, wanted: usize, limit: usize) -> usize {
+    pub(crate) fn reserve(&mut self, wanted: usize, limit: usize) -> usize {
         let mut taken = 0;
         let take = |all: usize| {
             taken = wanted.min(limit.saturating_sub(all));
