@@ -181,7 +181,8 @@ fn files_that_the_document_names_are_there() {
         sources(&root.join(folder), &mut files);
     }
     let named = text.split('`').skip(1).step_by(2).filter(|name| {
-        name.ends_with(".rs") && name.chars().all(|c| c.is_alphanumeric() || "_/.-".contains(c))
+        Path::new(name).extension().is_some_and(|extension| extension == "rs")
+            && name.chars().all(|c| c.is_alphanumeric() || "_/.-".contains(c))
     });
     let missing: Vec<&str> = named.filter(|name| !files.iter().any(|file| file.ends_with(name))).collect();
     assert!(missing.is_empty(), "no such files: {missing:?}");
