@@ -6,16 +6,20 @@
 //! and a time can be at all.
 
 mod bytes;
+mod flat;
 mod members;
 mod packed;
 mod price;
 pub mod protobuf;
+mod text;
 mod time;
 
 pub use self::{
     bytes::{Bytes, CutOff},
+    flat::Flat,
     members::{Members, Odd, members, mended},
     packed::Packed,
     price::{Sign, float, is_word, plausible, quantity, scaled, whole},
+    text::{clock, count},
     time::{millis, of_any_unit, seconds},
 };
