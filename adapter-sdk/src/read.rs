@@ -8,6 +8,7 @@
 mod bytes;
 mod flat;
 mod members;
+mod orders;
 mod packed;
 mod price;
 pub mod protobuf;
@@ -18,6 +19,7 @@ pub use self::{
     bytes::{Bytes, CutOff},
     flat::Flat,
     members::{Members, Odd, members, mended},
+    orders::OrderNames,
     packed::Packed,
     price::{Sign, float, is_word, plausible, quantity, scaled, whole},
     text::{clock, count},
