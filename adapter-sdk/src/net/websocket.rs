@@ -46,6 +46,8 @@ pub enum Heartbeat {
     Text(&'static str, Duration),
     /// A message that is no constant, such as one with an account's number in it, or that is binary, so far apart.
     Message(Message, Duration),
+    /// A message of the broker's own, and a ping with each: for brokers that want the one and answer nothing but the other.
+    WithPing(Message, Duration),
 }
 
 impl Heartbeat {
@@ -54,13 +56,15 @@ impl Heartbeat {
 
     fn every(&self) -> Duration {
         match self {
-            Self::Ping(every) | Self::Text(_, every) | Self::Message(_, every) => (*every).max(Self::LEAST),
+            Self::Ping(every) | Self::Text(_, every) | Self::Message(_, every) | Self::WithPing(_, every) => {
+                (*every).max(Self::LEAST)
+            }
         }
     }
 
     fn frame(&self) -> tungstenite::Message {
         match self {
-            Self::Ping(_) => tungstenite::Message::Ping(Bytes::new()),
+            Self::Ping(_) | Self::WithPing(..) => tungstenite::Message::Ping(Bytes::new()),
             Self::Text(text, _) => Message::from(*text).into_frame(),
             Self::Message(message, _) => message.clone().into_frame(),
         }
@@ -245,6 +249,9 @@ impl WebSocket {
             && *at <= now
         {
             *at = now + heartbeat.every();
+            if let Heartbeat::WithPing(message, _) = heartbeat {
+                self.waiting.push_front(message.clone());
+            }
             self.is_beating = true;
         }
         Ok(())
