@@ -10,14 +10,14 @@ use adapter_sdk::{
     Price, Tick,
     abi::field,
     ist::Day,
-    read::{self, Sign},
+    read::{self, Sign, count},
     sparse::{Known, Row, Side, State},
     symbol::digits,
 };
 
 use crate::{
     exchange::Key,
-    wire::{Kind, Message},
+    wire::{Kind, Message, kind},
 };
 
 /// Levels on each side of a book.
@@ -39,19 +39,15 @@ pub fn take<'a>(
     message: &Message<'_>,
     now: SystemTime,
 ) -> Option<&'a mut Known<LEVELS>> {
-    let (Kind::Touchline { is_image } | Kind::Depth { is_image }) = message.kind() else { return None };
+    let Kind::Prices { is_image, .. } = kind(message) else { return None };
     let mut values = Values { tick: Tick::new(0), none: 0, sign: key.exchange.sign() };
     message.members().for_each(|(name, text)| values.take(name, text));
-    if let Some(at) = last_trade(message, is_image, now) {
-        values.tick = values.tick.last_trade_ts_ns(at);
-    }
+    values.set(last_trade(message, is_image, now), Tick::last_trade_ts_ns);
     // What one channel says is no reason to forget what the other has said.
     let known =
         if is_image { state.image_of_channel(key, values.tick) } else { state.update(key, values.tick) };
     known.clear(values.none);
-    for (side, place, row) in message.members().filter_map(row) {
-        known.row(side, place, row);
-    }
+    known.rows(message.members().filter_map(row));
     Some(known)
 }
 
@@ -77,13 +73,13 @@ impl Values {
             "ap" => self.price(text, 0, Tick::average_price),
             "pc" => self.set(Price::parse(text), Tick::change_percent),
             "cv" => self.set(Price::parse(text), Tick::change),
-            "v" => self.set(quantity(text), Tick::volume),
-            "oi" => self.set(quantity(text), Tick::oi),
-            "tbq" => self.set(quantity(text), Tick::total_buy_quantity),
-            "tsq" => self.set(quantity(text), Tick::total_sell_quantity),
-            "ltq" => match quantity(text) {
+            "v" => self.set(count(text), Tick::volume),
+            "oi" => self.set(count(text), Tick::oi),
+            "tbq" => self.set(count(text), Tick::total_buy_quantity),
+            "tsq" => self.set(count(text), Tick::total_sell_quantity),
+            "ltq" => match count(text) {
                 Some(0) => self.none |= field::LAST_QUANTITY,
-                quantity => self.set(quantity, Tick::last_quantity),
+                known => self.set(known, Tick::last_quantity),
             },
             "ft" => match digits(text).map(read::seconds) {
                 Some(None) => self.none |= field::EXCHANGE_TS,
@@ -94,9 +90,7 @@ impl Values {
     }
 
     fn set<T>(&mut self, value: Option<T>, set: impl Fn(Tick, T) -> Tick) {
-        if let Some(value) = value {
-            self.tick = set(self.tick, value);
-        }
+        self.tick = self.tick.with(value, set);
     }
 
     fn price(&mut self, text: &str, bit: u32, set: impl Fn(Tick, Price) -> Tick) {
@@ -106,13 +100,6 @@ impl Values {
             None => {}
         }
     }
-}
-
-/// A whole number that is not below zero, with a fraction of zeros or none.
-fn quantity(text: &str) -> Option<i64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let is_whole = !whole.is_empty() && fraction.bytes().all(|byte| byte == b'0');
-    digits(whole).filter(|_| is_whole).and_then(read::quantity)
 }
 
 /// A cell of a book: `bp1` to `so5`.
@@ -130,8 +117,8 @@ fn row((name, text): (&str, &str)) -> Option<(Side, usize, Row)> {
             let price = if text == AT_THE_OPENING { Price::from_nanos(0) } else { Price::parse(text)? };
             Row { price: Some(read::plausible(price, Sign::Either).unwrap_or_default()), ..none }
         }
-        b'q' => Row { quantity: Some(quantity(text)?), ..none },
-        b'o' => Row { orders: Some(u32::try_from(quantity(text)?).ok()?), ..none },
+        b'q' => Row { quantity: Some(count(text)?), ..none },
+        b'o' => Row { orders: Some(u32::try_from(count(text)?).ok()?), ..none },
         _ => return None,
     };
     Some((side, usize::from(level - b'1'), row))
@@ -140,18 +127,14 @@ fn row((name, text): (&str, &str)) -> Option<(Side, usize, Row)> {
 /// When the last trade was, which comes as a time of the day. Its day is that of an update, which is sent when something happens. An
 /// image may tell of a trade of days ago: that is believed if something was traded on the day of the broker's feed.
 fn last_trade(message: &Message<'_>, is_image: bool, now: SystemTime) -> Option<u64> {
-    let mut parts = message.get("ltt")?.splitn(3, ':').map(digits::<u8>);
-    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
+    let (hour, minute, second) = read::clock(message.get("ltt")?)?;
     let fed_at = message.get("ft").and_then(digits).and_then(read::seconds);
     let latest = match fed_at {
         Some(nanos) => UNIX_EPOCH + Duration::from_nanos(nanos),
         None if is_image => return None,
         None => now,
     };
-    let has_traded = || message.get("v").and_then(quantity).is_some_and(|volume| volume > 0);
+    let has_traded = || message.get("v").and_then(count).is_some_and(|volume| volume > 0);
     let at = Day::at(latest).seconds_at(hour, minute, second);
     let is_past = UNIX_EPOCH + Duration::from_secs(at.try_into().ok()?) <= latest + CLOCK_ERROR;
     (is_past && (!is_image || has_traded())).then(|| read::seconds(at)).flatten()
@@ -244,7 +227,7 @@ mod tests {
             (r#"{"t":"tk","ltt":"15:29:00","v":"1","ft":"1795578310"}"#, None),
         ] {
             let message = Message::read(text).unwrap();
-            let is_image = matches!(message.kind(), Kind::Touchline { is_image: true });
+            let is_image = matches!(kind(&message), Kind::Prices { is_image: true, .. });
             assert_eq!(last_trade(&message, is_image, now()), wanted, "{text}");
         }
     }

@@ -1,17 +1,17 @@
 //! A connection that is up.
 
 use std::{
-    collections::VecDeque,
+    rc::Rc,
     time::{Duration, SystemTime},
 };
 
 use adapter_sdk::{
-    AdapterError, Mode, Packet, Refusal, Subscription, TickSink,
-    net::Message as Frame,
+    AdapterError, Mode, Packet, Refusal, Subscription, Tick, TickSink,
+    net::{Closed, Message as Frame},
     plan::Change,
     read::Odd,
     serde_json::json,
-    session::{Live, Protocol, Replan, Welcome},
+    session::{Awaited, Live, OrderSocket, Protocol, Replan, Welcome},
     sparse::Known,
 };
 use tokio::time::Instant;
@@ -23,86 +23,95 @@ use crate::{
     exchange::Key,
     list::Instruments,
     order,
-    request::{Channel, Requests},
-    wire::{Kind, Message},
+    request::{self, Channel},
+    wire::{Kind, Message, key, kind},
 };
 
 /// Why a log-in on the socket failed. The broker's own words are left out: nobody knows whether they repeat a token.
 const REFUSED: &str = "the broker refused the token: tokens end each morning, and at some brokers when somebody logs in elsewhere; \
                        log in again with `tickhost account login`";
 
+/// What silence to a log-in means: who insists may be locked out.
+const SILENT: &str = "the broker said nothing to the log-in, which is what some of them do with a token that has ended: log in \
+                      again with `tickhost account login`";
+
+/// What it means that the broker ends a connection which has just been opened: to come back at once would throw the other out.
+const REPLACED: &str = "the broker ended the connection soon after it was opened: another program may have connected with this \
+                        account, of which one is served";
+const REPLACED_WITHIN: Duration = Duration::from_mins(1);
+
 /// How long the broker has to send the image of what was subscribed, and how often it is asked for it once more: it answers for another
 /// instrument at times.
 const IMAGE_LIMIT: Duration = Duration::from_secs(3);
-const MOST_REPEATS: u8 = 2;
+const MOST_REPEATS: usize = 2;
 
 /// A broker's side of a connection.
 #[derive(Debug)]
 pub struct Noren {
     brand: &'static Brand,
-    account: Account,
+    account: Rc<Account>,
     state: Book,
-    /// The state of the day before was dropped, and the broker has not been asked for its images since.
-    is_new_day: bool,
     odd: Odd,
-    heartbeat: Duration,
-    beat_at: Instant,
-    /// What was subscribed of late: when to see whether its image has come, and how often it was asked for again.
-    recent: VecDeque<(Instant, Key, u8)>,
+    awaited: Awaited<Key>,
+    /// Where orders have a socket of their own, that and what it has brought.
+    orders: Option<OrderSocket>,
+    order: Option<Frame>,
+    /// Longest wait for the answer to the log-in.
+    welcome: Duration,
+    opened_at: Instant,
+    is_accepted: bool,
 }
 
 impl Noren {
-    pub(crate) fn new(brand: &'static Brand, account: Account, heartbeat: Duration) -> Self {
-        let beat_at = Instant::now() + heartbeat;
-        let recent = VecDeque::new();
+    pub(crate) fn new(
+        brand: &'static Brand,
+        account: Rc<Account>,
+        welcome: Duration,
+        orders: Option<OrderSocket>,
+    ) -> Self {
+        let awaited = Awaited::new(IMAGE_LIMIT, MOST_REPEATS);
+        let (state, odd, opened_at) = (Book::new(), Odd::new(), Instant::now());
         Self {
             brand,
             account,
-            state: Book::new(),
-            is_new_day: false,
-            odd: Odd::new(),
-            heartbeat,
-            beat_at,
-            recent,
+            state,
+            odd,
+            awaited,
+            orders,
+            order: None,
+            welcome,
+            opened_at,
+            is_accepted: false,
         }
     }
 
-    /// Whoever notices first that another day has begun: all are to have the images of it.
-    fn begin_day(&mut self, now: SystemTime) {
-        self.is_new_day |= self.state.begin_day(now);
-    }
-
-    fn take(&mut self, message: &Message<'_>, length: usize, live: &mut Live<Self>, sink: &mut TickSink) {
-        let Some(key) = message.key() else {
-            return live.undecodable("instrument", &"it names no instrument that can be one", length, sink);
-        };
+    fn take(
+        &mut self,
+        message: &Message<'_>,
+        has_book: bool,
+        live: &mut Live<Self>,
+        sink: &mut TickSink,
+    ) -> Option<()> {
+        let key = key(message)?;
         let now = SystemTime::now();
-        self.begin_day(now);
+        self.state.begin_day(now);
         // Nobody wants it: it comes late, or the broker has answered for another instrument than it was asked for, as it does at times.
-        let Some(heard) = live.heard(&key).filter(|heard| !heard.instruments().is_empty()) else { return };
-        let has_book = matches!(message.kind(), Kind::Depth { .. });
-        let Some(known) = decode::take(&mut self.state, key, message, now) else { return };
-        for (instrument, _) in heard.instruments() {
-            if let Some(wanted) = heard.wanted(*instrument) {
-                publish(known, wanted, has_book, sink);
-            }
-        }
+        let Some(heard) = live.heard(&key).filter(|heard| !heard.instruments().is_empty()) else {
+            return Some(());
+        };
+        let known = decode::take(&mut self.state, key, message, now)?;
+        let wanted = heard.instruments().iter().filter_map(|(instrument, _)| heard.wanted(*instrument));
+        wanted.for_each(|wanted| publish(known, wanted, has_book, sink));
+        Some(())
     }
 }
 
 /// Publishes what is known of an instrument, of whose book this is news or is not.
 fn publish(known: &Known<LEVELS>, wanted: &Subscription, has_book: bool, sink: &mut TickSink) {
-    let mut tick = known.tick(wanted.instrument);
-    let packet = if has_book && !is_index(wanted) {
-        known.packet(wanted.instrument)
-    } else {
-        if let Some(bid) = known.book().buy().first() {
-            tick = tick.bid_price(bid.price).bid_size(bid.quantity);
-        }
-        if let Some(ask) = known.book().sell().first() {
-            tick = tick.ask_price(ask.price).ask_size(ask.quantity);
-        }
-        if is_index(wanted) { Packet::Values(tick) } else { Packet::Quote(tick) }
+    let packet = match (is_index(wanted), has_book) {
+        (true, _) => Packet::Values(known.touchline(wanted.instrument)),
+        (false, true) => known.packet(wanted.instrument),
+        (false, false) => Packet::Quote(known.touchline(wanted.instrument)),
     };
     sink.publish(wanted.mode, &packet);
 }
@@ -126,7 +135,7 @@ impl Protocol for Noren {
             return Channel::Depth;
         }
         // The broker sends what it knows once. Who comes later gets it from here.
-        self.begin_day(SystemTime::now());
+        self.state.begin_day(SystemTime::now());
         if let Some(known) = self.state.get(key) {
             publish(known, wanted, false, sink);
         }
@@ -139,8 +148,9 @@ impl Protocol for Noren {
 
     fn welcome(&mut self, frame: &Frame) -> Result<Welcome, AdapterError> {
         let Frame::Text(text) = frame else { return Ok(Welcome::Continue(Vec::new())) };
-        match Message::read(text).map(|message| message.kind()) {
+        match Message::read(text).map(|message| kind(&message)) {
             Some(Kind::LogIn(true)) => {
+                self.is_accepted = true;
                 let orders = json!({ "t": "o", "actid": self.account.user() }).to_string();
                 let first = self.brand.asks_for_orders.then(|| orders.into());
                 Ok(Welcome::Accepted(first.into_iter().collect()))
@@ -151,21 +161,20 @@ impl Protocol for Noren {
     }
 
     fn requests(&mut self, changes: &[Change<Key, Channel>]) -> Vec<Frame> {
-        let mut requests = Requests::default();
-        let subscribed = changes.iter().filter(|change| change.before.is_none());
-        self.recent.extend(subscribed.map(|change| (Instant::now() + IMAGE_LIMIT, change.key, 0)));
-        for change in changes {
-            let is_joined = change.before == change.now && change.now == Some(Channel::Touchline);
-            if change.before == Some(Channel::Depth) && self.state.get(&change.key).is_some() {
+        self.awaited.subscribed(changes);
+        for change in changes.iter().filter(|change| change.before == Some(Channel::Depth)) {
+            if self.state.get(&change.key).is_some() {
                 // It is not told of any more.
-                self.state.update(change.key, adapter_sdk::Tick::new(0)).empty_book();
-            }
-            // Who joins was told by the image that is known already.
-            if !(is_joined && self.state.get(&change.key).is_some_and(Known::is_image)) {
-                requests.add(change);
+                self.state.update(change.key, Tick::new(0)).empty_book();
             }
         }
-        requests.messages().map(Frame::from).collect()
+        // Who joins was told by the image that is known already.
+        let has_image = |key: &Key| self.state.get(key).is_some_and(Known::is_image);
+        let is_told = |change: &Change<Key, Channel>| {
+            change.before == change.now && change.now == Some(Channel::Touchline) && has_image(&change.key)
+        };
+        let untold: Vec<_> = changes.iter().filter(|change| !is_told(change)).copied().collect();
+        request::messages(&untold).map(Frame::from).collect()
     }
 
     fn receive(
@@ -185,8 +194,17 @@ impl Protocol for Noren {
             live.undecodable("message", &"it is no JSON object", text.len(), sink);
             return Ok(());
         };
-        match message.kind() {
-            Kind::Touchline { .. } | Kind::Depth { .. } => self.take(&message, text.len(), live, sink),
+        match kind(&message) {
+            Kind::Prices { has_book, .. } => {
+                if self.take(&message, has_book, live, sink).is_none() {
+                    live.undecodable(
+                        "instrument",
+                        &"it names no instrument that can be one",
+                        text.len(),
+                        sink,
+                    );
+                }
+            }
             Kind::Order => match order::read(&text, &self.odd, |exchange, name| {
                 live.list().key(exchange, name).is_some()
             }) {
@@ -214,52 +232,67 @@ impl Protocol for Noren {
         Replan::Everything
     }
 
+    async fn wait(&mut self) {
+        match &mut self.orders {
+            Some(orders) if self.order.is_none() => self.order = Some(orders.next().await),
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+
     fn wake_at(&self) -> Option<Instant> {
-        let image_at = self.recent.front().map(|(at, ..)| *at);
-        Some(image_at.map_or(self.beat_at, |at| at.min(self.beat_at)))
+        self.awaited.wake_at()
     }
 
     fn advance(
         &mut self,
         now: Instant,
         live: &mut Live<Self>,
-        _sink: &mut TickSink,
+        sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
-        if std::mem::take(&mut self.is_new_day) {
+        if self.state.lacks_images() {
             live.repeat_all();
         }
-        if self.beat_at <= now {
-            self.beat_at = now + self.heartbeat;
-            live.send(self.brand.heartbeat);
+        self.awaited.repeat_silent(now, live);
+        match self.order.take() {
+            Some(order) => self.receive(order, live, sink),
+            None => Ok(()),
         }
-        while let Some((at, key, repeats)) = self.recent.front().copied()
-            && at <= now
-        {
-            self.recent.pop_front();
-            if repeats < MOST_REPEATS && live.is_silent(&key) {
-                live.repeat(&key);
-                self.recent.push_back((now + IMAGE_LIMIT, key, repeats + 1));
-            }
+    }
+
+    fn lost(&mut self, error: AdapterError) -> AdapterError {
+        let age = self.opened_at.elapsed();
+        if !self.is_accepted && age >= self.welcome {
+            return AdapterError::auth(SILENT);
         }
-        Ok(())
+        if self.is_accepted && age < REPLACED_WITHIN && Closed::of(&error).is_some() {
+            return AdapterError::rate_limited(REPLACED);
+        }
+        error
+    }
+
+    async fn close(self) {
+        if let Some(orders) = self.orders {
+            orders.close().await;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use adapter_sdk::{Tick, testing::credentials};
+    use adapter_sdk::{ErrorCode, testing::credentials};
 
     use super::*;
 
-    fn noren() -> Noren {
+    fn noren(welcome: Duration) -> Noren {
         let brand = Brand::named("shoonya").unwrap();
-        let account = r#"{"user_id":"FA0001","access_token":"token"}"#;
-        Noren::new(brand, Account::read(brand, &credentials(account)).unwrap(), Duration::from_secs(30))
+        let fields = credentials(r#"{"user_id":"FA0001","access_token":"token"}"#);
+        Noren::new(brand, Account::read(brand, &fields).unwrap().into(), welcome, None)
     }
 
     #[test]
     fn the_broker_is_asked_again_until_it_has_sent_an_image() {
-        let mut noren = noren();
+        let mut noren = noren(Duration::from_secs(10));
         let key = Key::of("NSE", "3045").unwrap();
         let touchline = Some(Channel::Touchline);
         let asked =
@@ -272,13 +305,14 @@ mod tests {
     }
 
     #[test]
-    fn images_are_wanted_of_a_day_whoever_notices_it_first() {
-        let mut noren = noren();
-        let today = SystemTime::now();
-        noren.begin_day(today);
-        assert!(!noren.is_new_day, "there was none before");
-        noren.begin_day(today + Duration::from_hours(24));
-        noren.begin_day(today + Duration::from_hours(24));
-        assert!(noren.is_new_day);
+    fn silence_to_the_log_in_is_told_from_a_loss() {
+        let lost = |is_accepted, welcome| {
+            let mut noren = noren(welcome);
+            noren.is_accepted = is_accepted;
+            noren.lost(AdapterError::network("lost")).code()
+        };
+        assert_eq!(lost(false, Duration::ZERO), ErrorCode::AUTH);
+        assert_eq!(lost(false, Duration::from_secs(10)), ErrorCode::NETWORK);
+        assert_eq!(lost(true, Duration::ZERO), ErrorCode::NETWORK);
     }
 }

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use self::message::Session;
 use crate::{
-    broker::{Broker, Cause, News, Next, Reply, Request, reply},
+    broker::{Broker, Cause, News, Next, Reply, Request, Role, reply},
     model::{Mode, Values},
     options::Options,
     state::{Core, Peer},
@@ -54,6 +54,8 @@ pub struct Rules {
     pub beats_back: bool,
     /// Whether the end of a subscription is answered.
     pub says_farewell: bool,
+    /// Whether orders are told on a socket of their own.
+    pub has_order_socket: bool,
 }
 
 /// One of the brokers.
@@ -86,6 +88,7 @@ const USUAL: Rules = Rules {
     instruments: 5_000,
     beats_back: false,
     says_farewell: true,
+    has_order_socket: false,
 };
 
 brands! {
@@ -101,7 +104,7 @@ brands! {
     };
     AliceBlue Rules {
         name: "aliceblue", hello: ("c", "cf"), socket: "/NorenWS/", layout: Layout::Exchanges, instruments: 1_000,
-        says_farewell: false, ..USUAL
+        says_farewell: false, has_order_socket: true, ..USUAL
     };
 }
 
@@ -150,12 +153,16 @@ impl<B: Brand> Broker for Noren<B> {
     ];
 
     fn addresses(address: SocketAddr) -> Vec<(&'static str, String)> {
-        vec![
+        let mut addresses = vec![
             ("ws_url", format!("ws://{address}{}", B::RULES.socket)),
             ("api_url", format!("http://{address}{}", rest::API)),
             ("login_url", format!("http://{address}{}", rest::PAGE)),
             ("list_url", format!("http://{address}{}", rest::LISTS)),
-        ]
+        ];
+        if B::RULES.has_order_socket {
+            addresses.push(("order_url", format!("http://{address}{}", rest::ORDERS)));
+        }
+        addresses
     }
 
     fn new(_options: &Options) -> Self {
@@ -175,11 +182,43 @@ impl<B: Brand> Broker for Noren<B> {
     }
 
     fn admit(&self, _core: &Core, request: &hyper::Request<()>) -> Result<String, Reply> {
-        if request.uri().path() == B::RULES.socket {
-            Ok(String::new())
-        } else {
-            Err(reply(404, "text/html", "<html><body><h1>Not Found</h1></body></html>"))
+        match request.uri().path() {
+            path if path == B::RULES.socket => Ok(String::new()),
+            path if B::RULES.has_order_socket && path.strip_prefix(rest::ORDERS) == Some("/websocket") => {
+                Ok(account::ORDERS.to_owned())
+            }
+            _ => Err(reply(404, "text/html", "<html><body><h1>Not Found</h1></body></html>")),
         }
+    }
+
+    fn role(account: &str) -> Role {
+        if account.starts_with(account::ORDERS) { Role::Orders } else { Role::Market }
+    }
+
+    fn is_told_of_orders(peer: &Peer) -> bool {
+        let has_its_socket = (peer.role == Role::Orders) == B::RULES.has_order_socket;
+        has_its_socket && peer.session.downcast_ref().is_some_and(|session: &Session| session.is_accepted)
+    }
+
+    /// The page gives a code to whoever opens it, and messages with passwords are read.
+    fn answer(core: &mut Core, field: &str, page: Option<&str>) -> Option<String> {
+        match (field.split_once(':'), page) {
+            (Some(("otp", ticket)), _) => Some(rest::message(ticket)),
+            // Nobody has an app for it.
+            (None, None) if field == "totp" => Some("sms".to_owned()),
+            (None, Some(page)) if field == "code" => {
+                rest::redirected(&B::RULES, core, page.split_once('?')?.1)
+            }
+            _ => None,
+        }
+    }
+
+    /// It says nothing, and closes the connection.
+    fn replace(core: &mut Core) -> bool {
+        for connection in core.connections(|account| !account.starts_with(account::ORDERS)) {
+            core.expel(connection, Message::Close(None));
+        }
+        true
     }
 
     fn logs_in_later(_account: &str) -> bool {

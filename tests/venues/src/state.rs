@@ -350,7 +350,7 @@ impl Core {
         let message = Message::text(B::order_text(data));
         let has_own = self.peers.iter().any(|peer| peer.role == Role::Orders);
         let told = self.peers.iter().filter(|peer| peer.role == Role::Orders || !has_own);
-        told.for_each(|peer| peer.send(message.clone()));
+        told.filter(|peer| B::is_told_of_orders(peer)).for_each(|peer| peer.send(message.clone()));
     }
 
     /// Sends a message on each connection, which depends on its account.
