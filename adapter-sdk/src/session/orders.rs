@@ -44,6 +44,8 @@ pub struct OrderSocket {
     look_at: Instant,
     /// Whether it was said that the lock cannot be tried.
     is_lock_trouble_known: bool,
+    /// What has come, and was not taken yet.
+    kept: Option<Message>,
 }
 
 impl OrderSocket {
@@ -78,6 +80,7 @@ impl OrderSocket {
             lock: None,
             look_at: Instant::now(),
             is_lock_trouble_known: false,
+            kept: None,
         }
     }
 
@@ -99,6 +102,24 @@ impl OrderSocket {
                 BesideEvent::Lost(error) => warn!(%error, "No order updates; trying again"),
             }
         }
+    }
+
+    /// Waits for the next message and keeps it, for [`Protocol::wait`](super::Protocol::wait); [`Self::take`] gives it in
+    /// [`Protocol::advance`](super::Protocol::advance). For ever where there is no such socket.
+    ///
+    /// # Cancel Safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn wait(orders: &mut Option<Self>) {
+        match orders {
+            Some(orders) if orders.kept.is_none() => orders.kept = Some(orders.next().await),
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The message that [`Self::wait`] has kept.
+    pub fn take(orders: &mut Option<Self>) -> Option<Message> {
+        orders.as_mut()?.kept.take()
     }
 
     fn take_lock(&mut self) {
