@@ -82,7 +82,8 @@ impl Keys<'_> {
                 self.post("vendor/getUserDetails").json(&body)
             }
             Scheme::Code | Scheme::Definedge => {
-                let body = json!({ "code": code, "checksum": checksum(&[api_key, api_secret, code]) });
+                let checksum = checksum(&[api_key, api_secret, code]);
+                let body = json!({ "code": code, "checksum": checksum, "uid": user });
                 self.post("GenAcsTok").text("text/plain", format!("jData={body}"))
             }
         };

@@ -54,8 +54,13 @@ pub struct Rules {
     pub beats_back: bool,
     /// Whether the end of a subscription is answered.
     pub says_farewell: bool,
+}
+
+impl Rules {
     /// Whether orders are told on a socket of their own.
-    pub has_order_socket: bool,
+    fn has_order_socket(&self) -> bool {
+        self.layout == Layout::Exchanges
+    }
 }
 
 /// One of the brokers.
@@ -88,7 +93,6 @@ const USUAL: Rules = Rules {
     instruments: 5_000,
     beats_back: false,
     says_farewell: true,
-    has_order_socket: false,
 };
 
 brands! {
@@ -96,7 +100,8 @@ brands! {
     Flattrade Rules {
         name: "flattrade", socket: "/PiConnectWSAPI/", layout: Layout::Sheets, beats_back: true, ..USUAL
     };
-    Zebu Rules { name: "zebu", ..USUAL };
+    // What the package waits for that its maker gives out. The documents say `ak`.
+    Zebu Rules { name: "zebu", hello: ("a", "ck"), ..USUAL };
     TradeSmart Rules { name: "tradesmart", beats_back: true, ..USUAL };
     Definedge Rules {
         name: "definedge", hello: ("c", "ck"), source: "TRTP", socket: "/NorenWSTRTP/", layout: Layout::Places, instruments: 500,
@@ -104,7 +109,7 @@ brands! {
     };
     AliceBlue Rules {
         name: "aliceblue", hello: ("c", "cf"), socket: "/NorenWS/", layout: Layout::Exchanges, instruments: 1_000,
-        says_farewell: false, has_order_socket: true, ..USUAL
+        says_farewell: false, ..USUAL
     };
 }
 
@@ -159,7 +164,7 @@ impl<B: Brand> Broker for Noren<B> {
             ("login_url", format!("http://{address}{}", rest::PAGE)),
             ("list_url", format!("http://{address}{}", rest::LISTS)),
         ];
-        if B::RULES.has_order_socket {
+        if B::RULES.has_order_socket() {
             addresses.push(("order_url", format!("http://{address}{}", rest::ORDERS)));
         }
         addresses
@@ -184,7 +189,7 @@ impl<B: Brand> Broker for Noren<B> {
     fn admit(&self, _core: &Core, request: &hyper::Request<()>) -> Result<String, Reply> {
         match request.uri().path() {
             path if path == B::RULES.socket => Ok(String::new()),
-            path if B::RULES.has_order_socket && path.strip_prefix(rest::ORDERS) == Some("/websocket") => {
+            path if B::RULES.has_order_socket() && path.strip_prefix(rest::ORDERS) == Some("/websocket") => {
                 Ok(account::ORDERS.to_owned())
             }
             _ => Err(reply(404, "text/html", "<html><body><h1>Not Found</h1></body></html>")),
@@ -196,7 +201,7 @@ impl<B: Brand> Broker for Noren<B> {
     }
 
     fn is_told_of_orders(peer: &Peer) -> bool {
-        let has_its_socket = (peer.role == Role::Orders) == B::RULES.has_order_socket;
+        let has_its_socket = (peer.role == Role::Orders) == B::RULES.has_order_socket();
         has_its_socket && peer.session.downcast_ref().is_some_and(|session: &Session| session.is_accepted)
     }
 

@@ -128,7 +128,7 @@ fn log_in<B: Brand>(core: &mut Core, connection: u64, kind: &str, request: &Valu
         }
     };
     core.report.log_ins.push(true);
-    if rules.hello.1 != "ak" {
+    if asked == "c" && !rules.takes_classic {
         // One socket for an account: the newest.
         for older in
             core.connections(|account| account == user).into_iter().filter(|older| *older != connection)

@@ -37,7 +37,7 @@ pub(super) fn answer(rules: &Rules, core: &mut Core, request: &Request) -> Reply
     if path == PAGE {
         return page(rules, core, request);
     }
-    if rules.has_order_socket && path.strip_prefix(ORDERS) == Some("/ws/createWsToken") {
+    if rules.has_order_socket() && path.strip_prefix(ORDERS) == Some("/ws/createWsToken") {
         return order_token(core, request);
     }
     let call = path.strip_prefix(API).and_then(|call| call.strip_prefix('/')).unwrap_or_default();
@@ -51,6 +51,10 @@ pub(super) fn answer(rules: &Rules, core: &mut Core, request: &Request) -> Reply
         (&Method::POST, "aliceblue", "vendor/getUserDetails") => at_aliceblue(core, &json(&body)),
         (&Method::POST, "aliceblue", "profile/invalidateWsSess" | "profile/createWsSess") => {
             return session(core, request, call.ends_with("createWsSess"), &json(&body));
+        }
+        // The same as the vendor's package has it, whose interface is that of before.
+        (&Method::POST, "aliceblue", "ws/invalidateSocketSess" | "ws/createSocketSess") => {
+            package_session(core, request, call.ends_with("createSocketSess"), &json(&body))
         }
         (&Method::GET, "definedge", call) if call.starts_with("login/") => ask_password(core, request, call),
         (&Method::POST, "definedge", "token") => by_password(core, &json(&body)),
@@ -115,7 +119,9 @@ fn by_code(core: &mut Core, body: &Value) -> Option<Reply> {
     let token = issue(core, &user);
     Some(answer_json(
         200,
-        &json!({ "stat": "Ok", "access_token": token, "uid": user, "actid": user, "uname": "TEST" }),
+        &json!({
+            "stat": "Ok", "access_token": token, "susertoken": token, "refresh_token": "none-of-yours", "USERID": user, "actid": user,
+        }),
     ))
 }
 
@@ -142,10 +148,19 @@ fn at_aliceblue(core: &mut Core, body: &Value) -> Option<Reply> {
     Some(answer_json(200, &json!({ "stat": "Ok", "userSession": token, "clientId": user })))
 }
 
-/// Whose the token of a request is.
+/// Whose the token of a request is. The vendor's package has one more word before it.
 fn bearer(core: &Core, request: &Request) -> Option<String> {
     let bearer = request.headers().get("authorization").and_then(|text| text.to_str().ok());
-    bearer.and_then(|text| text.strip_prefix("Bearer ")).and_then(|jwt| owner(core, jwt))
+    let jwt = bearer?.strip_prefix("Bearer ")?;
+    owner(core, jwt.split_once(' ').map_or(jwt, |(_, jwt)| jwt))
+}
+
+fn package_session(core: &mut Core, request: &Request, is_made: bool, body: &Value) -> Option<Reply> {
+    let user = bearer(core, request).filter(|_| text(body, "loginType") == "API")?;
+    if is_made {
+        core.tickets.insert(format!("{SOCKET}{user}"), user);
+    }
+    Some(answer_json(200, &json!({ "stat": "Ok" })))
 }
 
 /// A token for the socket of orders.
@@ -187,8 +202,7 @@ fn ask_password(core: &mut Core, request: &Request, call: &str) -> Option<Reply>
 
 /// The password in the text message that belongs to a ticket.
 pub(super) fn message(ticket: &str) -> String {
-    let digits = hashed(&[ticket]).bytes().map(|byte| char::from(b'0' + byte % 10)).take(6).collect();
-    digits
+    hashed(&[ticket]).bytes().map(|byte| char::from(b'0' + byte % 10)).take(6).collect()
 }
 
 fn by_password(core: &mut Core, body: &Value) -> Option<Reply> {
