@@ -74,7 +74,7 @@ impl Sheet<COLUMNS> for NorenList {
             return index(exchange, theirs.unwrap_or(symbol), symbol, key, names);
         }
         let theirs = theirs.unwrap_or_default();
-        if matches!(exchange, Exchange::Nse | Exchange::Bse) {
+        if exchange.is_cash() {
             // At BSE the kind is the group, which is not a part of the name. Elsewhere the series stands behind the symbol.
             let series = series.unwrap_or(if exchange == Exchange::Bse { kind } else { "" });
             return cash(exchange, theirs, series, key, names);

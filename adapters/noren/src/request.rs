@@ -26,9 +26,9 @@ const TYPES: [(&str, Channel, bool); 4] = [
 /// The messages that changes need, each of one type with all its instruments.
 pub fn messages(changes: &[Change<Key, Channel>]) -> impl Iterator<Item = String> {
     TYPES.into_iter().filter_map(|(kind, channel, begins)| {
-        let is_meant = |change: &&Change<Key, Channel>| match begins {
-            true => change.now == Some(channel),
-            false => change.before == Some(channel) && change.now != change.before,
+        let is_meant = |change: &&Change<Key, Channel>| {
+            let ends = !begins && change.now != change.before;
+            (begins && change.now == Some(channel)) || (ends && change.before == Some(channel))
         };
         let keys = changes.iter().filter(is_meant).map(|change| change.key.to_string());
         let keys = keys.collect::<Vec<String>>().join("#");

@@ -53,9 +53,8 @@ pub struct Noren {
     state: Book,
     odd: Odd,
     awaited: Awaited<Key>,
-    /// Where orders have a socket of their own, that and what it has brought.
+    /// Where orders have a socket of their own.
     orders: Option<OrderSocket>,
-    order: Option<Frame>,
     /// Longest wait for the answer to the log-in.
     welcome: Duration,
     opened_at: Instant,
@@ -71,18 +70,7 @@ impl Noren {
     ) -> Self {
         let awaited = Awaited::new(IMAGE_LIMIT, MOST_REPEATS);
         let (state, odd, opened_at) = (Book::new(), Odd::new(), Instant::now());
-        Self {
-            brand,
-            account,
-            state,
-            odd,
-            awaited,
-            orders,
-            order: None,
-            welcome,
-            opened_at,
-            is_accepted: false,
-        }
+        Self { brand, account, state, odd, awaited, orders, welcome, opened_at, is_accepted: false }
     }
 
     fn take(
@@ -233,11 +221,7 @@ impl Protocol for Noren {
     }
 
     async fn wait(&mut self) {
-        match &mut self.orders {
-            Some(orders) if self.order.is_none() => self.order = Some(orders.next().await),
-            Some(_) => {}
-            None => std::future::pending().await,
-        }
+        OrderSocket::wait(&mut self.orders).await;
     }
 
     fn wake_at(&self) -> Option<Instant> {
@@ -254,10 +238,11 @@ impl Protocol for Noren {
             live.repeat_all();
         }
         self.awaited.repeat_silent(now, live);
-        match self.order.take() {
-            Some(order) => self.receive(order, live, sink),
-            None => Ok(()),
+        if let Some(message) = OrderSocket::take(&mut self.orders) {
+            // Whatever that socket says, this one is up.
+            _ = self.receive(message, live, sink);
         }
+        Ok(())
     }
 
     fn lost(&mut self, error: AdapterError) -> AdapterError {
