@@ -146,7 +146,7 @@ mod tests {
             [&number.to_string(), one.exchange, one.symbol, one.series].join(",")
         };
         let rows: Vec<String> = CASH.iter().enumerate().map(row).collect();
-        let list = read(&rows.join("\n"));
+        let list = read(&format!("{}\n", rows.join("\n")));
         assert_cash_names(|exchange, symbol| {
             let (exchange, symbol) = list.name(list.key(exchange, symbol)?)?;
             Some((exchange.to_owned(), symbol.to_owned()))
