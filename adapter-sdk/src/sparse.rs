@@ -199,6 +199,13 @@ impl<K: Copy + Eq + Hash, const N: usize> State<K, N> {
         self.known.get(key)
     }
 
+    /// The broker tells of the book of a key no more, or is about to tell of it anew: there is none until then.
+    pub fn empty_book(&mut self, key: &K) {
+        if let Some(known) = self.known.get_mut(key) {
+            known.empty_book();
+        }
+    }
+
     /// Nobody wants a key any more.
     pub fn forget(&mut self, key: &K) {
         self.known.remove(key);

@@ -92,6 +92,11 @@ fn the_touchline_is_the_values_with_the_best_of_either_side() {
     known.rows([(Side::Buy, 0, row(0, 0)), (Side::Sell, 1, row(10_100, 7))]);
     let wanted = Tick::new(1).volume(9).bid_price(price(9_900)).bid_size(6);
     assert_eq!(known.touchline(1), wanted.ask_price(price(10_100)).ask_size(7).image());
+    state.empty_book(&7);
+    assert_eq!(state.get(&7).unwrap().touchline(1), Tick::new(1).volume(9).image());
+    // Of what is not known there is nothing to forget.
+    state.empty_book(&8);
+    assert!(state.get(&8).is_none());
 }
 
 proptest! {
