@@ -66,6 +66,7 @@ fn key<B: Brand>(one: &Instrument) -> String {
 
 /// A package subscribes instruments of all exchanges, in the channel of quotes and in that of books. `input` is what it is told
 /// besides, and `check` sees what else it said.
+#[expect(clippy::print_stdout, reason = "it says what was compared")]
 async fn hands_over<B: Brand>(
     script: &str,
     account: &[(&str, &str)],
