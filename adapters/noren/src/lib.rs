@@ -18,18 +18,19 @@ pub mod request;
 mod session;
 pub mod wire;
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc};
 
 use self::{
     account::Account,
     brand::{BRANDS, Brand, Scheme},
     config::{Config, Settings},
-    list::{Instruments, NorenList},
-    session::{Noren as Protocol, is_index},
+    list::Instruments,
+    session::Noren as Protocol,
 };
 use adapter_sdk::{
     Adapter, AdapterError, Context, Credentials, ErrorCode, Grant, Login, Manifest, Refusal, Subscription,
-    instruments::{Access, ListSource, Master, SEGMENTS, Sheet as _},
+    instruments::{Access, ListSource, Master, SEGMENTS},
+    login::Unfinished,
     net::{Heartbeat, Http, Meaning, RateLimit, WebSocketRequest},
     session::{Batches, Listed, Session},
 };
@@ -39,9 +40,6 @@ const REQUESTS_PER_SECOND: f64 = 5.0;
 
 /// When the brokers have made their lists anew, in India.
 const LIST_RENEWED_AT: (u8, u8) = (8, 15);
-
-/// Longest time for the download of a file of it.
-const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Levels on each side of a book.
 const DEPTH: u16 = 5;
@@ -79,25 +77,22 @@ impl Adapter for Noren {
             .ok_or_else(|| AdapterError::config("this library does not serve that broker"))?;
         let settings = config.check()?;
         let http = settings.network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
+        let urls = brand.files.iter().map(|file| format!("{}/{file}", settings.list_url)).collect();
+        // By broker: their numbers are not the same.
         let source = ListSource {
-            // By broker: their numbers are not the same.
-            adapter: brand.name,
             cache_dir: settings.cache_dir.clone(),
-            urls: brand.files.iter().map(|file| format!("{}/{file}", settings.list_url)).collect(),
             // Where each segment has a file, a file that lacks is one that did not come.
             segments: if brand.files.len() == 1 { SEGMENTS } else { &[] },
-            max_bytes: NorenList::MAX_BYTES,
-            timeout: DOWNLOAD_TIMEOUT,
             renewed_at: LIST_RENEWED_AT,
             outdated: settings.outdated_list,
+            ..Instruments::source(brand.name, urls)
         };
         let master = Arc::new(Master::new(http.clone(), source, context.lists()));
         Ok(Self { brand, settings, http, master })
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
-        self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
-        Ok(Grant::with_depth_up_to(wanted, if is_index(wanted) { 0 } else { DEPTH }))
+        self.master.grant(wanted, DEPTH)
     }
 
     async fn prepare(&self, _credentials: &Credentials) -> Result<(), AdapterError> {
@@ -124,7 +119,7 @@ impl Adapter for Noren {
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
-        login::step(&self.http, &self.settings, self.brand, fields).await
+        login::step(&self.http, &self.settings, self.brand, fields).await.or_else(Unfinished::into_login)
     }
 }
 

@@ -25,15 +25,6 @@ pub(crate) async fn step(
     settings: &Settings,
     brand: &'static Brand,
     fields: &Credentials,
-) -> Result<Login, AdapterError> {
-    log_in(http, settings, brand, fields).await.or_else(Unfinished::into_login)
-}
-
-async fn log_in(
-    http: &Http,
-    settings: &Settings,
-    brand: &'static Brand,
-    fields: &Credentials,
 ) -> Result<Login, Unfinished> {
     let known = |value: Option<_>, field, what, is_secret| match value {
         Some(value) => Ok(value),

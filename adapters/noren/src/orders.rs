@@ -1,10 +1,10 @@
 //! The socket of order updates of Alice Blue, which has them apart from prices.
 
-use std::{cell::Cell, path::Path, rc::Rc, time::Duration};
+use std::{cell::Cell, path::Path, rc::Rc};
 
 use adapter_sdk::{
     AdapterError, ErrorCode,
-    net::{Heartbeat, Http, Network, WebSocket, WebSocketRequest},
+    net::{Heartbeat, Http, WebSocket, WebSocketRequest},
     serde_json::{Value, json},
     session::OrderSocket,
     tracing::info,
@@ -18,12 +18,7 @@ const MOST_EMPTY: u8 = 5;
 /// What it takes to open the socket.
 struct Opener {
     http: Http,
-    network: Network,
-    /// Of the interface; the socket is below it too.
-    url: String,
-    /// The broker ends the connection after a minute without one.
-    heartbeat: Duration,
-    stall: Duration,
+    settings: Settings,
     account: Rc<Account>,
     empty: Cell<u8>,
 }
@@ -35,46 +30,41 @@ pub(crate) fn socket(
     account: &Rc<Account>,
     folder: &Path,
 ) -> Option<OrderSocket> {
-    let opener = Rc::new(Opener {
-        http: http.clone(),
-        network: settings.network.clone(),
-        url: settings.order_url.clone()?,
-        heartbeat: settings.heartbeat,
-        stall: settings.stall,
-        account: Rc::clone(account),
-        empty: Cell::new(0),
-    });
+    let url = settings.order_url.clone()?;
+    let (http, settings) = (http.clone(), settings.clone());
+    let opener = Rc::new(Opener { http, settings, account: Rc::clone(account), empty: Cell::new(0) });
     let open = move || {
-        let opener = Rc::clone(&opener);
-        async move { opener.open().await }
+        let (opener, url) = (Rc::clone(&opener), url.clone());
+        async move { opener.open(&url).await }
     };
     Some(OrderSocket::opened_by(open, folder, account.user()))
 }
 
 impl Opener {
-    async fn open(&self) -> Result<WebSocket, AdapterError> {
+    /// Opens the socket, which is below the address of the interface.
+    async fn open(&self, url: &str) -> Result<WebSocket, AdapterError> {
         if self.empty.get() >= MOST_EMPTY {
             info!("No order updates: the broker has no token for them for this account");
             std::future::pending::<()>().await;
         }
-        let token = self.token().await.inspect_err(|error| {
+        let token = self.token(url).await.inspect_err(|error| {
             self.empty.set(self.empty.get() + u8::from(error.code() == ErrorCode::PROTOCOL));
         })?;
         let user = self.account.user();
         let beat = json!({ "heartbeat": "h", "userId": user }).to_string();
         // `http` becomes `ws`, and `https` becomes `wss`.
-        let url = format!("ws{}/websocket", self.url.trim_start_matches("http"));
-        let request = WebSocketRequest::new(url)
-            .heartbeat(Heartbeat::WithPing(beat.into(), self.heartbeat))
-            .stall_after(self.stall);
+        let request = WebSocketRequest::new(format!("ws{}/websocket", url.trim_start_matches("http")))
+            .heartbeat(Heartbeat::WithPing(beat.into(), self.settings.heartbeat))
+            .stall_after(self.settings.stall);
         let hello = json!({ "orderToken": token, "userId": user }).to_string();
-        let mut socket = self.network.websocket(request).await.map_err(|error| error.explain(&REFUSALS))?;
+        let opened = self.settings.network.websocket(request).await;
+        let mut socket = opened.map_err(|error| error.explain(&REFUSALS))?;
         socket.queue(hello);
         Ok(socket)
     }
 
-    async fn token(&self) -> Result<String, AdapterError> {
-        let request = self.http.get(&format!("{}/ws/createWsToken", self.url));
+    async fn token(&self, url: &str) -> Result<String, AdapterError> {
+        let request = self.http.get(&format!("{url}/ws/createWsToken"));
         let request = request.header("Authorization", &self.account.bearer());
         let answer = login::answer(request, "or the account may not have order updates").await?;
         let result = answer.pointer("/result/0").unwrap_or(&Value::Null);
@@ -84,38 +74,35 @@ impl Opener {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use adapter_sdk::{
-        net::{NetworkConfig, RateLimit},
+        net::RateLimit,
         testing::{FileServer, credentials},
     };
 
     use super::*;
-    use crate::brand::Brand;
+    use crate::{brand::Brand, config::Config};
 
     #[tokio::test]
     async fn an_account_without_order_updates_is_not_asked_for_ever() {
         let files = FileServer::start().unwrap();
-        files.show("/ws/createWsToken", "");
-        let network = Network::new(NetworkConfig::default()).unwrap();
+        let brand = Brand::named("aliceblue").unwrap();
+        let config: Config = serde_json::from_value(brand.defaults()).unwrap();
+        let settings = config.check().unwrap();
         let fields = credentials(r#"{"user_id":"FA0001","access_token":"canary"}"#);
-        let opener = Opener {
-            http: network.http(RateLimit::per_second(1_000.0)),
-            network,
-            url: files.url(""),
-            heartbeat: Duration::from_secs(30),
-            stall: Duration::from_secs(120),
-            account: Account::read(Brand::named("aliceblue").unwrap(), &fields).unwrap().into(),
-            empty: Cell::new(0),
-        };
+        let http = settings.network.http(RateLimit::per_second(1_000.0));
+        let account = Rc::new(Account::read(brand, &fields).unwrap());
+        let (opener, url) = (Opener { http, settings, account, empty: Cell::new(0) }, files.url(""));
         for body in ["", "<html></html>", "[]", "{}", r#"{"result":[{"orderToken":7}]}"#] {
             files.show("/ws/createWsToken", body);
-            let error = opener.open().await.unwrap_err();
+            let error = opener.open(&url).await.unwrap_err();
             assert_eq!(error.code(), ErrorCode::PROTOCOL, "{body}");
         }
         // There is one now, and nobody asks.
         files.show("/ws/createWsToken", r#"{"status":"Ok","result":[{"orderToken":"t"}]}"#);
-        assert_eq!(opener.token().await.unwrap(), "t");
-        let opened = tokio::time::timeout(Duration::from_millis(200), opener.open()).await;
+        assert_eq!(opener.token(&url).await.unwrap(), "t");
+        let opened = tokio::time::timeout(Duration::from_millis(200), opener.open(&url)).await;
         assert!(opened.is_err(), "it went on");
     }
 }

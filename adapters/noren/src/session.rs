@@ -6,7 +6,7 @@ use std::{
 };
 
 use adapter_sdk::{
-    AdapterError, Mode, Packet, Refusal, Subscription, Tick, TickSink,
+    AdapterError, Mode, Packet, Refusal, Subscription, TickSink,
     net::{Closed, Message as Frame},
     plan::Change,
     read::Odd,
@@ -45,6 +45,9 @@ const REPLACED_WITHIN: Duration = Duration::from_mins(1);
 const IMAGE_LIMIT: Duration = Duration::from_secs(3);
 const MOST_REPEATS: usize = 2;
 
+/// What makes no sense, and why.
+type Nonsense = (&'static str, &'static str);
+
 /// A broker's side of a connection.
 #[derive(Debug)]
 pub struct Noren {
@@ -73,24 +76,49 @@ impl Noren {
         Self { brand, account, state, odd, awaited, orders, welcome, opened_at, is_accepted: false }
     }
 
+    /// Takes a text, and says what makes no sense in it, if anything.
     fn take(
         &mut self,
+        text: &str,
+        live: &mut Live<Self>,
+        sink: &mut TickSink,
+    ) -> Result<Option<Nonsense>, AdapterError> {
+        let Some(message) = Message::read(text) else {
+            return Ok(Some(("message", "it is no JSON object")));
+        };
+        match kind(&message) {
+            Kind::Prices { has_book, .. } => match key(&message) {
+                Some(key) => self.take_prices(key, &message, has_book, live, sink),
+                None => return Ok(Some(("instrument", "it names no instrument that can be one"))),
+            },
+            Kind::Order => {
+                let is_listed = |exchange: &str, name: &str| live.list().key(exchange, name).is_some();
+                match order::read(text, &self.odd, is_listed) {
+                    Some(update) => sink.order_update(&update),
+                    None => return Ok(Some(("order", "it has no number of an order"))),
+                }
+            }
+            Kind::LogIn(false) => return Err(AdapterError::auth(REFUSED)),
+            Kind::LogIn(true) | Kind::Other => {}
+        }
+        Ok(None)
+    }
+
+    fn take_prices(
+        &mut self,
+        key: Key,
         message: &Message<'_>,
         has_book: bool,
         live: &mut Live<Self>,
         sink: &mut TickSink,
-    ) -> Option<()> {
-        let key = key(message)?;
+    ) {
         let now = SystemTime::now();
         self.state.begin_day(now);
         // Nobody wants it: it comes late, or the broker has answered for another instrument than it was asked for, as it does at times.
-        let Some(heard) = live.heard(&key).filter(|heard| !heard.instruments().is_empty()) else {
-            return Some(());
-        };
-        let known = decode::take(&mut self.state, key, message, now)?;
+        let Some(heard) = live.heard(&key).filter(|heard| !heard.instruments().is_empty()) else { return };
+        let Some(known) = decode::take(&mut self.state, key, message, now) else { return };
         let wanted = heard.instruments().iter().filter_map(|(instrument, _)| heard.wanted(*instrument));
         wanted.for_each(|wanted| publish(known, wanted, has_book, sink));
-        Some(())
     }
 }
 
@@ -105,7 +133,7 @@ fn publish(known: &Known<LEVELS>, wanted: &Subscription, has_book: bool, sink: &
 }
 
 /// An index has no book.
-pub(crate) fn is_index(wanted: &Subscription) -> bool {
+fn is_index(wanted: &Subscription) -> bool {
     wanted.exchange.ends_with("_INDEX")
 }
 
@@ -150,12 +178,9 @@ impl Protocol for Noren {
 
     fn requests(&mut self, changes: &[Change<Key, Channel>]) -> Vec<Frame> {
         self.awaited.subscribed(changes);
-        for change in changes.iter().filter(|change| change.before == Some(Channel::Depth)) {
-            if self.state.get(&change.key).is_some() {
-                // It is not told of any more.
-                self.state.update(change.key, Tick::new(0)).empty_book();
-            }
-        }
+        // The book is not told of any more, or anew.
+        let deep = changes.iter().filter(|change| change.before == Some(Channel::Depth));
+        deep.for_each(|change| self.state.empty_book(&change.key));
         // Who joins was told by the image that is known already.
         let has_image = |key: &Key| self.state.get(key).is_some_and(Known::is_image);
         let is_told = |change: &Change<Key, Channel>| {
@@ -171,36 +196,12 @@ impl Protocol for Noren {
         live: &mut Live<Self>,
         sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
-        let text = match frame {
-            Frame::Text(text) => text,
-            Frame::Binary(bytes) => {
-                live.undecodable("frame", &"it is no text", bytes.len(), sink);
-                return Ok(());
-            }
+        let (length, nonsense) = match &frame {
+            Frame::Text(text) => (text.len(), self.take(text, live, sink)?),
+            Frame::Binary(bytes) => (bytes.len(), Some(("frame", "it is no text"))),
         };
-        let Some(message) = Message::read(&text) else {
-            live.undecodable("message", &"it is no JSON object", text.len(), sink);
-            return Ok(());
-        };
-        match kind(&message) {
-            Kind::Prices { has_book, .. } => {
-                if self.take(&message, has_book, live, sink).is_none() {
-                    live.undecodable(
-                        "instrument",
-                        &"it names no instrument that can be one",
-                        text.len(),
-                        sink,
-                    );
-                }
-            }
-            Kind::Order => match order::read(&text, &self.odd, |exchange, name| {
-                live.list().key(exchange, name).is_some()
-            }) {
-                Some(update) => sink.order_update(&update),
-                None => live.undecodable("order", &"it has no number of an order", text.len(), sink),
-            },
-            Kind::LogIn(false) => return Err(AdapterError::auth(REFUSED)),
-            Kind::LogIn(true) | Kind::Other => {}
+        if let Some((what, reason)) = nonsense {
+            live.undecodable(what, &reason, length, sink);
         }
         Ok(())
     }
@@ -265,7 +266,7 @@ impl Protocol for Noren {
 
 #[cfg(test)]
 mod tests {
-    use adapter_sdk::{ErrorCode, testing::credentials};
+    use adapter_sdk::{ErrorCode, Tick, testing::credentials};
 
     use super::*;
 
