@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use adapter_sdk::{
     Price, Tick,
     abi::field,
-    ist::Day,
+    ist,
     read::{self, Sign, count},
     sparse::{Known, Row, Side, State},
     symbol::digits,
@@ -28,9 +28,6 @@ pub type Book = State<Key, LEVELS>;
 
 /// What stands for the price of orders at the opening, which have none.
 const AT_THE_OPENING: &str = "42949672.95";
-
-/// How far the clocks of the broker and of this machine may be apart.
-const CLOCK_ERROR: Duration = Duration::from_mins(1);
 
 /// Takes a message of an instrument, and gives what is known then. None when it is about no prices.
 pub fn take<'a>(
@@ -127,17 +124,15 @@ fn row((name, text): (&str, &str)) -> Option<(Side, usize, Row)> {
 /// When the last trade was, which comes as a time of the day. Its day is that of an update, which is sent when something happens. An
 /// image may tell of a trade of days ago: that is believed if something was traded on the day of the broker's feed.
 fn last_trade(message: &Message<'_>, is_image: bool, now: SystemTime) -> Option<u64> {
-    let (hour, minute, second) = read::clock(message.get("ltt")?)?;
+    let clock = read::clock(message.get("ltt")?)?;
     let fed_at = message.get("ft").and_then(digits).and_then(read::seconds);
+    let has_traded = || message.get("v").and_then(count).is_some_and(|volume| volume > 0);
     let latest = match fed_at {
+        _ if is_image && (fed_at.is_none() || !has_traded()) => return None,
         Some(nanos) => UNIX_EPOCH + Duration::from_nanos(nanos),
-        None if is_image => return None,
         None => now,
     };
-    let has_traded = || message.get("v").and_then(count).is_some_and(|volume| volume > 0);
-    let at = Day::at(latest).seconds_at(hour, minute, second);
-    let is_past = UNIX_EPOCH + Duration::from_secs(at.try_into().ok()?) <= latest + CLOCK_ERROR;
-    (is_past && (!is_image || has_traded())).then(|| read::seconds(at)).flatten()
+    ist::on_the_day_of(latest, clock)
 }
 
 #[cfg(test)]
