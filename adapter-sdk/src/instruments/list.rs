@@ -20,6 +20,15 @@ pub trait List: fmt::Debug + PartialEq + Send + Sync + Sized + 'static {
     /// When they are no list: then the last good one stays.
     fn read(files: &[PathBuf]) -> Result<Self, AdapterError>;
 
+    /// The same, for a list that other processes of the adapter may have read already: [`Catalog`](super::Catalog) takes it from
+    /// them, and they from it, so that its memory is there once.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    fn read_shared(files: &[PathBuf]) -> Result<Self, AdapterError> {
+        Self::read(files)
+    }
+
     /// What is in it, for the log. One without instruments is no list.
     fn summary(&self) -> Summary;
 
@@ -137,7 +146,15 @@ impl Access {
 
 /// Reads files; those without a single instrument are no list, whoever reads them.
 pub(super) fn read_list<L: List>(files: &[PathBuf]) -> Result<L, AdapterError> {
-    let list = L::read(files)?;
+    with_instruments(L::read(files)?)
+}
+
+/// The same, of a list that serves: processes share it.
+pub(super) fn read_shared<L: List>(files: &[PathBuf]) -> Result<L, AdapterError> {
+    with_instruments(L::read_shared(files)?)
+}
+
+fn with_instruments<L: List>(list: L) -> Result<L, AdapterError> {
     if list.summary().instruments == 0 {
         return Err(AdapterError::protocol("the broker's list of instruments has none"));
     }
