@@ -87,7 +87,7 @@ struct Claim<K> {
     key: K,
 }
 
-impl<K: Key> Names<K> {
+impl<K: Copy> Names<K> {
     /// Names an instrument. Where two rows have one name, the first counts.
     pub fn add(&mut self, exchange: &str, symbol: &str, key: K) {
         self.named += 1;

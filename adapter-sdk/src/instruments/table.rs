@@ -6,6 +6,7 @@ mod form;
 use std::{fmt, time::SystemTime};
 
 pub use self::builder::TableBuilder;
+#[cfg(all(feature = "net", target_os = "linux"))]
 pub(super) use self::form::Storage;
 use self::form::{Entry, Form};
 use super::Key;

@@ -19,13 +19,13 @@ pub struct TableBuilder<K> {
     skipped: usize,
 }
 
-impl<K: Key> Default for TableBuilder<K> {
+impl<K> Default for TableBuilder<K> {
     fn default() -> Self {
         Self { exchanges: Vec::new(), text: String::new(), entries: Vec::new(), skipped: 0 }
     }
 }
 
-impl<K: Key> TableBuilder<K> {
+impl<K: Copy> TableBuilder<K> {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
@@ -64,7 +64,10 @@ impl<K: Key> TableBuilder<K> {
     }
 
     /// The table.
-    pub fn build(self) -> Table<K> {
+    pub fn build(self) -> Table<K>
+    where
+        K: Key,
+    {
         let Self { exchanges, text, mut entries, .. } = self;
         let name = |entry: &Entry<K>| (entry.exchange, text.get(entry.range()).unwrap_or_default());
         // Stable, so that the first of two with one name stays the first.

@@ -88,6 +88,7 @@ impl<K: Key> Form<K> {
     const ENTRY_BYTES: usize = Name::BYTES + K::Parts::BYTES;
 
     /// None when the bytes cannot be a table.
+    #[cfg(all(feature = "net", target_os = "linux"))]
     pub(super) fn read(bytes: Storage) -> Option<Self> {
         let mut rest = &*bytes;
         let head = Head::take(&mut rest)?;
