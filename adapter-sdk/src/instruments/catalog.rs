@@ -357,7 +357,7 @@ impl<S: Sheet<N>, const N: usize> List for Catalog<S, N> {
 
     fn summary(&self) -> Summary {
         let skipped = self.skipped + self.expired + self.unserved;
-        Summary { instruments: self.len(), skipped, bytes: self.bytes() }
+        Summary::of(self.len()).skipped(skipped).bytes(self.bytes())
     }
 
     fn is_cut_off(&self) -> bool {

@@ -54,6 +54,7 @@ pub trait List: fmt::Debug + PartialEq + Send + Sync + Sized + 'static {
 
 /// What is in a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Summary {
     /// Instruments that can be subscribed.
     pub instruments: usize,
@@ -61,6 +62,25 @@ pub struct Summary {
     pub skipped: usize,
     /// Memory that it takes, in bytes.
     pub bytes: usize,
+}
+
+impl Summary {
+    /// Of so many instruments, with nothing left out.
+    pub const fn of(instruments: usize) -> Self {
+        Self { instruments, skipped: 0, bytes: 0 }
+    }
+
+    /// The same with rows that were left out.
+    #[must_use]
+    pub const fn skipped(self, skipped: usize) -> Self {
+        Self { skipped, ..self }
+    }
+
+    /// The same with the memory that it takes, in bytes.
+    #[must_use]
+    pub const fn bytes(self, bytes: usize) -> Self {
+        Self { bytes, ..self }
+    }
 }
 
 /// What is to be done when the broker does not give the list of today. The setting `outdated_list` of adapters.
