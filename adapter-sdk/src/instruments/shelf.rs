@@ -22,6 +22,7 @@ mod mapped;
 use std::{
     env,
     fs::{self, File, OpenOptions, TryLockError},
+    hash::Hasher as _,
     io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
@@ -30,6 +31,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use rustc_hash::FxHasher;
 use rustix::process::geteuid;
 use sha2::{Digest as _, Sha256};
 use tracing::debug;
@@ -98,7 +100,7 @@ impl Shelf {
         let library = own_library().ok_or_else(|| io::Error::other("the library's file is not known"))?;
         let mut hasher = Sha256::new();
         hasher.update(FORMAT.to_le_bytes());
-        hasher.update(library);
+        library.iter().for_each(|number| hasher.update(number.to_le_bytes()));
         hasher.update(today.seconds_at(0, 0, 0).to_le_bytes());
         hasher.update((sheet.len() as u64).to_le_bytes());
         hasher.update(sheet);
@@ -224,27 +226,39 @@ fn hash_of(path: &Path) -> io::Result<[u8; 32]> {
 
 /// The hash of what is not read yet.
 fn hash(file: &mut File) -> io::Result<[u8; 32]> {
-    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; BUFFER_BYTES]);
+    let mut hasher = Sha256::new();
+    read_all(file, |bytes| hasher.update(bytes))?;
+    Ok(hasher.finalize().into())
+}
+
+/// Reads what is not read yet, and gives how many bytes that was.
+fn read_all(file: &mut File, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
+    let (mut buffer, mut length) = (vec![0; BUFFER_BYTES], 0);
     loop {
         let read = match file.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finalize().into()),
+            Ok(0) => return Ok(length),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        hasher.update(buffer.get(..read).unwrap_or_default());
+        take(buffer.get(..read).unwrap_or_default());
+        length += read as u64;
     }
 }
 
-/// The hash of the library, or the program, that this function is in: another build may make something else of the same list. None
-/// when its file is gone, since the system then has something else of that name, or nothing.
-fn own_library() -> Option<[u8; 32]> {
-    static HASH: OnceLock<Option<[u8; 32]>> = OnceLock::new();
-    *HASH.get_or_init(|| {
-        let here = own_library as fn() -> Option<[u8; 32]> as usize as u64;
+/// Length and hash of the library, or the program, that this function is in: another build may make something else of the same list.
+/// None when its file is gone, since the system then has something else of that name, or nothing.
+///
+/// Nobody gains anything by a library with the hash of another, and a library of a debug build is large: so it is a fast hash.
+fn own_library() -> Option<[u64; 2]> {
+    static LIBRARY: OnceLock<Option<[u64; 2]>> = OnceLock::new();
+    *LIBRARY.get_or_init(|| {
+        let here = own_library as fn() -> Option<[u64; 2]> as usize as u64;
         let maps = fs::read_to_string("/proc/self/maps").ok()?;
         let path = maps.lines().find_map(|line| file_at(line, here))?;
-        hash_of(Path::new(path)).ok()
+        let mut hasher = FxHasher::default();
+        let length = read_all(&mut File::open(path).ok()?, |bytes| hasher.write(bytes)).ok()?;
+        Some([length, hasher.finish()])
     })
 }
 
