@@ -1,10 +1,17 @@
 //! Logging in at a broker that wants more than a stored token.
 
+mod page;
+mod ticket;
+
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+pub use self::{
+    page::by_page,
+    ticket::{answer_to_ticket, ask_for_ticket},
+};
 use crate::{AdapterError, Credentials};
 
 /// What a step of logging in came to.
@@ -158,8 +165,9 @@ pub fn one_time_password(
 }
 
 /// Something that a person has to give: the answer comes back as a field of this name in the next step, and is not
-/// stored unless [`Login::Done`] has it.
+/// stored unless [`Login::Done`] has it. [`Login::ask`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Question {
     /// Name of the field, such as `request_token`.
     pub field: String,
