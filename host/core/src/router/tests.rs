@@ -1,5 +1,6 @@
 mod days;
 mod rig;
+mod streams;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -102,7 +103,7 @@ fn what_waits_when_the_last_subscriber_leaves_is_accounted_for() {
     rig.attach(0, SBIN, ltp());
     rig.intakes[&FEED].offer_ltp(&[tick(SBIN, 1), tick(SBIN, 2)]);
     rig.turn(0);
-    rig.handle.send(Command::Detach { shard: 0, key: Key { instrument: SBIN, variant: ltp() } });
+    rig.detach(0, SBIN, ltp());
     rig.turn(1);
     assert_eq!((rig.router.next_due(), rig.counters(FEED).abandoned.get()), (None, 1));
     rig.assert_balanced(FEED);
