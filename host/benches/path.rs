@@ -23,17 +23,16 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 
 use adapter_abi::{DepthLevel, Ltp, Quote, field};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tickhost::{
+use tickhost::bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope, Invalidated, OrderVerdict};
+use tickhost_core::{
     book::Entry,
-    bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope, OrderVerdict},
     calendar::Calendars,
-    hub::Invalidated,
     index::Index,
     intake::Intake,
     mailbox::{Mailbox, SessionId},
     metrics::FeedCounters,
-    model::{DepthClass, FeedId, InstrumentId, Mode, TickView, Variant},
-    outbox::{Key, Outbox, OutboxLimits},
+    model::{DepthClass, FeedId, InstrumentId, Key, Mode, TickView, Variant},
+    outbox::{Outbox, OutboxLimits},
     protocol::{
         encode::{EncodeOptions, Label, market_data},
         order::OrderUpdate,

@@ -10,6 +10,7 @@ mod checks;
 mod damage;
 mod database;
 mod fingerprint;
+pub mod key_share;
 pub mod look;
 mod lookups;
 mod memory;
@@ -24,6 +25,7 @@ use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 use secrecy::SecretString;
+use tickhost_core::metrics::KeyCounters;
 use tokio::sync::watch;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -41,10 +43,7 @@ pub use self::{
     strikes::{Caller, Penalty},
     types::{Account, AccountId, AccountsError, KeyId, UserName, Verified, VerifyError},
 };
-use crate::{
-    blocking::{self, Blocking, off_thread},
-    metrics::KeyCounters,
-};
+use crate::base::blocking::{self, Blocking, off_thread};
 
 /// Credentials of one account, by name. Wiped when dropped, and never shown.
 #[derive(Default)]

@@ -32,15 +32,14 @@ use std::{
 };
 
 use secrecy::SecretString;
+use tickhost_core::{
+    model::{Mode, TickView},
+    protocol::order::OrderUpdate,
+};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::receive::has_room;
 pub use self::{listener::probe_unix, receive::BusReader};
-use crate::{
-    hub::Invalidated,
-    model::{Mode, TickView},
-    protocol::order::OrderUpdate,
-};
 
 /// Longest topic, in bytes.
 pub const MAX_TOPIC_BYTES: usize = 256;
@@ -80,6 +79,17 @@ pub enum CacheScope {
     Feed,
     /// Everything, verified keys too.
     All,
+}
+
+/// What became of an invalidation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invalidated {
+    /// The database will be looked at for the user.
+    Noted,
+    /// That was to happen already.
+    Pending,
+    /// No session of such a user is logged in, so nothing is remembered that could be outdated.
+    Unknown,
 }
 
 /// Where messages go. Called on the bus's thread; nothing may block.
@@ -306,7 +316,7 @@ impl Bus {
             let thread = std::thread::Builder::new().name("bus".to_owned());
             thread
                 .spawn(move || {
-                    crate::blocking::serve_here();
+                    crate::base::blocking::serve_here();
                     runtime.block_on(running);
                 })
                 .map(Running::Thread)

@@ -5,6 +5,8 @@
 //! them can differ from the others. Flags win over the environment, the environment over the file, the file over the
 //! default. All mistakes are reported together, and no report shows a secret.
 
+pub mod calendar_file;
+mod confinement;
 mod document;
 mod file;
 mod finish;
@@ -15,20 +17,24 @@ pub mod plugins_file;
 mod problem;
 mod sources;
 mod table;
+mod tls;
+mod trust;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::problem::line_at;
 pub use self::{
+    confinement::{Allowed, Cage, Confine, ResourceLimits},
     document::markdown,
     limits::{BrokerLimits, LimitOverrides},
     origins::Origins,
-    plugins_file::{AdapterEntry, BusSection, Hours, Isolation, PluginsFile, Trust},
+    plugins_file::{AdapterEntry, BusSection, Isolation, PluginsFile, Trust},
     problem::{Origin, Problem, Problems},
     sources::{Environment, Flags, Sources},
     table::{Settings, TABLE},
+    tls::TlsFiles,
+    trust::{IntegrityRules, NoSigner, Signer},
     value::{DatabaseUrl, Kind, LogFilter, LogFormat, Setting, TimeOfDay},
 };
 

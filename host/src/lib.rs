@@ -1,64 +1,24 @@
 //! Tickhost: a daemon that streams live market data from many brokers to many WebSocket clients.
 //!
-//! Ticks flow through the modules in this order:
+//! The crate is built in layers; each uses those before it in this list and none after it, which `tests/layers.rs` holds. Below
+//! all of them is the crate `tickhost_core`: the way of a tick, without sockets, files or clocks.
 //!
-//! ```text
-//! plugins / bus -> intake -> router (book, throttle, encode) -> mailbox -> shard (index) -> session (outbox) -> client
-//! ```
-//!
-//! Requests flow the other way: session -> hub -> feed (pool) -> plugins. `ARCHITECTURE.md` has the stages, their tasks,
-//! queues and bounds; `PROTOCOL.md` what a client sees.
+//! Ticks flow `adapters` or `bus` -> `tickhost_core` (intake, router, mailbox) -> `clients` (shard, session). Requests flow the other
+//! way: `clients` -> `feeds` (hub, feed) -> `adapters`. `ARCHITECTURE.md` has the stages, their tasks, queues and bounds;
+//! `PROTOCOL.md` what a client sees.
 
-pub mod model;
-
-pub mod bus;
-pub mod bus_feed;
-pub mod plugins;
-
-pub mod book;
-pub mod intake;
-pub mod router;
-pub mod throttle;
-
-pub mod index;
-pub mod mailbox;
-pub mod outbox;
-pub mod shard;
-
-pub mod admissions;
-pub mod listener;
-pub mod protocol;
-pub mod session;
-pub mod tls;
-pub mod upgrade;
-
-pub mod calendar;
-pub mod feed;
-pub mod hub;
-pub mod instruments;
-pub mod pool;
-
-pub mod admin;
-pub mod catalog;
-pub mod host;
-pub mod status;
-
-pub mod accounts;
-pub mod cli;
+pub mod base;
 pub mod config;
 
-mod address;
-pub mod allowance;
-pub mod blocking;
-pub mod cause;
-pub mod clock;
-pub mod descriptors;
-mod files;
-pub mod inbox;
-mod locks;
-pub mod log_rate;
-pub mod metrics;
-pub mod reload;
-pub mod run_dir;
-pub mod service;
-pub mod telemetry;
+pub mod accounts;
+pub mod bus;
+
+pub mod adapters;
+pub mod feeds;
+
+pub mod clients;
+
+pub mod operator;
+
+pub mod assembly;
+pub mod command;

@@ -5,14 +5,14 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use adapter_abi::{Ltp, field};
-use tickhost::{
+use tickhost_core::{
     calendar::Calendars,
     index::Index,
     intake::Intake,
     mailbox::{Mailbox, SessionId, Update},
     metrics::FeedCounters,
-    model::{DepthClass, FeedId, InstrumentId, Mode, Variant},
-    outbox::{Key, Outbox, OutboxLimits},
+    model::{DepthClass, FeedId, InstrumentId, Key, Mode, Variant},
+    outbox::{Outbox, OutboxLimits},
     protocol::encode::EncodeOptions,
     router::{Command, Names, Router, RouterHandle},
 };

@@ -96,7 +96,7 @@ async fn the_log_follows_its_filter() {
         client.close().await;
     };
     visit().await;
-    fs::write(&settings, "log = 'info,tickhost::session=debug'\n").unwrap();
+    fs::write(&settings, "log = 'info,tickhost::clients::session=debug'\n").unwrap();
     assert_eq!(host.reload().await["followed"], 1);
     assert!(host.messages("A session has ended").is_empty());
     visit().await;

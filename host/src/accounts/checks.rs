@@ -7,17 +7,18 @@ use std::{
 
 use parking_lot::Mutex;
 use secrecy::SecretString;
+use tickhost_core::metrics::KeyCounters;
 use tokio::sync::oneshot;
 
 use super::{
     Verified, VerifyError,
-    blocking::{Blocking, begin_off_thread, stopping},
+    blocking::{Blocking, Stopping, begin_off_thread},
     fingerprint::Fingerprint,
     memory::VALID_LIMIT,
     queue::{Asked, Queue},
     strikes::{Caller, Strikes},
 };
-use crate::metrics::KeyCounters;
+use crate::accounts::AccountsError;
 
 /// Checks at one time. Argon2, which OpenAlgo uses, takes 64 MiB and tens of milliseconds for each stored hash.
 const AT_ONCE: usize = 2;
@@ -102,7 +103,7 @@ impl Checks {
             }
         }
         match tokio::time::timeout(PATIENCE, answered).await {
-            Ok(outcome) => outcome.unwrap_or_else(|_| Err(stopping().into())),
+            Ok(outcome) => outcome.unwrap_or_else(|_| Err(AccountsError::from(Stopping).into())),
             Err(_) => Err(self.state.lock().busy()),
         }
     }

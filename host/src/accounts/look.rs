@@ -7,9 +7,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::{
     AccountsError,
     damage::{self, Looked},
-    secrets::{Vault, require_private},
+    secrets::Vault,
     store::{DATABASE_FILE, database_error, require_known_layout, row_of},
 };
+use crate::base::private::require_private;
 
 /// Looks at the database in `data_dir`, if there is one. Gives what works and needs attention, a sentence each.
 ///

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{
     AccountsError,
-    blocking::{Blocking, begin_off_thread, stopping},
+    blocking::{Blocking, Stopping, begin_off_thread},
 };
 
 type Read<Q, A> = dyn Fn(&Blocking, &Q) -> Result<A, AccountsError> + Send + Sync;
@@ -51,7 +51,7 @@ impl<Q: Send + 'static, A: Send + 'static> Lookups<Q, A> {
                 begin_off_thread(move |blocking| while reader.turn(blocking) {});
             }
         }
-        answered.await.unwrap_or_else(|_| Err(stopping()))
+        answered.await.unwrap_or_else(|_| Err(Stopping.into()))
     }
 }
 

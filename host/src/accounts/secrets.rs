@@ -1,9 +1,6 @@
 //! API keys, and the encryption of credentials at rest.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use chacha20poly1305::{
     ChaCha20Poly1305, Key, Nonce,
@@ -15,15 +12,12 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::AccountsError;
-use crate::{cause, files};
+use crate::base::private::{read_private, write_private};
 
 /// What every key of this host begins with, so that a leaked one is recognised.
 const KEY_PREFIX: &str = "th";
 
 const NONCE_BYTES: usize = 12;
-
-/// Longest file with a secret that is read.
-const MAX_SECRET_BYTES: u64 = 4_096;
 
 /// A new key: `th_<id>_<secret>`, with 256 random bits in the secret.
 pub(super) struct NewKey {
@@ -126,99 +120,4 @@ impl Vault {
         let bytes = self.cipher.decrypt(&Nonce::from(*nonce), payload).ok()?;
         String::from_utf8(bytes).ok().map(Zeroizing::new)
     }
-}
-
-/// Makes a directory that only this user can enter.
-pub(crate) fn private_dir(path: &Path) -> Result<PathBuf, AccountsError> {
-    crate::blocking::may_wait();
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| unwritable(path, &error))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let metadata = fs::metadata(path).map_err(|error| file_error(path, &error))?;
-        if metadata.permissions().mode() & 0o077 != 0 {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o700))
-                .map_err(|error| file_error(path, &error))?;
-        }
-    }
-    Ok(path.to_owned())
-}
-
-/// Writes a file that only this user can read, whatever was there before: whole or not at all, and on the disk. One
-/// program at a time may write one file.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), AccountsError> {
-    let wanted = files::Wanted { mode: 0o600, is_durable: true, ending: ".new" };
-    files::replace(path, bytes, wanted).map_err(|error| unwritable(path, &error))
-}
-
-/// Reads a file with a secret, as far as one can be long; none when there is no such file. An empty one is none: a full
-/// disk, or a program that was killed, may have left it.
-///
-/// # Errors
-/// When it cannot be read, is no text, or others can read it.
-pub(crate) fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, AccountsError> {
-    use io::Read as _;
-
-    crate::blocking::may_wait();
-    let mut options = fs::OpenOptions::new();
-    options.read(true);
-    // Nobody waits for the other end of a pipe that stands in the place of the file.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(
-        &mut options,
-        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
-    );
-    let file = match options.open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(file_error(path, &error)),
-    };
-    // What was opened is looked at, and not what the path names a moment later.
-    let metadata = file.metadata().map_err(|error| file_error(path, &error))?;
-    let mut text = Zeroizing::new(String::new());
-    if metadata.is_file() && metadata.len() == 0 {
-        return Ok(None);
-    }
-    require_private_mode(path, &metadata)?;
-    file.take(MAX_SECRET_BYTES).read_to_string(&mut text).map_err(|error| file_error(path, &error))?;
-    Ok(if text.trim().is_empty() { None } else { Some(text) })
-}
-
-/// Refuses a secret that others can read.
-pub(crate) fn require_private(path: &Path) -> Result<(), AccountsError> {
-    let metadata = fs::metadata(path).map_err(|error| file_error(path, &error))?;
-    require_private_mode(path, &metadata)
-}
-
-#[cfg(unix)]
-fn require_private_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), AccountsError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = metadata.permissions().mode();
-    if mode & 0o077 != 0 {
-        let (path, mode) = (path.display(), mode & 0o777);
-        let reason = format!("other users can read it (mode {mode:o}); run: chmod 600 {path}");
-        return Err(AccountsError::File { path: path.to_string(), reason });
-    }
-    Ok(())
-}
-
-/// Access control lists of Windows are the operator's.
-#[cfg(not(unix))]
-fn require_private_mode(_path: &Path, _metadata: &fs::Metadata) -> Result<(), AccountsError> {
-    Ok(())
-}
-
-pub(crate) fn file_error(path: &Path, error: &io::Error) -> AccountsError {
-    let reason = format!("cannot be read: {}", cause::of_reading(error));
-    AccountsError::File { path: path.display().to_string(), reason }
-}
-
-/// A file or folder that cannot be made or written.
-pub(crate) fn unwritable(path: &Path, error: &io::Error) -> AccountsError {
-    let reason = format!("cannot be written: {}", cause::of_writing(error));
-    AccountsError::File { path: path.display().to_string(), reason }
 }

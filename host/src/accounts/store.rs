@@ -23,9 +23,12 @@ use super::{
     blocking::Blocking,
     changes::Watched,
     database::{BUSY, Database, Ownership},
-    secrets::{Vault, hash_of, id_of, is_same, private_dir, require_private, unwritable},
+    secrets::{Vault, hash_of, id_of, is_same},
 };
-use crate::locks::{self, Lock};
+use crate::base::{
+    locks::{self, Lock},
+    private::{private_dir, require_private, unwritable, write_private},
+};
 
 /// Name of the database in the data folder.
 pub(super) const DATABASE_FILE: &str = "tickhost.db";
@@ -91,7 +94,7 @@ impl Store {
         let vault = Vault::open(&data_dir)?;
         let path = data_dir.join(DATABASE_FILE);
         if !path.exists() {
-            super::secrets::write_private(&path, b"")?;
+            write_private(&path, b"")?;
         }
         let database = Database::open(&path, connect, Ownership::Own, blocking)?;
         Ok(Self { database, vault, epoch: AtomicU64::new(0) })

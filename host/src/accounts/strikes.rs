@@ -10,7 +10,7 @@ use std::{
 
 use rustc_hash::FxHashMap;
 
-use crate::address::network_of;
+use crate::base::address::network_of;
 
 /// Wrong keys of one connection, after the last of which it is closed.
 const TRIES: u32 = 5;

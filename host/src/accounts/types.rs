@@ -1,5 +1,6 @@
 //! Who is who, and what can go wrong.
 
+use crate::base::{blocking::Stopping, private::FileError};
 use std::{fmt, sync::Arc, time::Duration};
 
 macro_rules! names {
@@ -122,6 +123,18 @@ pub enum AccountsError {
     /// The command makes no sense.
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<FileError> for AccountsError {
+    fn from(FileError { path, reason }: FileError) -> Self {
+        Self::File { path: path.display().to_string(), reason }
+    }
+}
+
+impl From<Stopping> for AccountsError {
+    fn from(stopping: Stopping) -> Self {
+        Self::Refused(stopping.to_string())
+    }
 }
 
 impl AccountsError {

@@ -22,6 +22,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use tickhost_core::allowance::Allowance;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     sync::mpsc,
@@ -36,7 +37,7 @@ use super::{
     private::Private,
     zmtp::{Inspected, Inspector, Splitter, Violation},
 };
-use crate::{allowance::Allowance, log_rate::outside_line};
+use crate::base::log_rate::outside_line;
 
 /// Pause after an error of the system's accept call, which is usually a lack of descriptors and does not pass at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -9,7 +9,7 @@ use std::{
 use tokio::net::TcpListener;
 
 use super::{BusError, places::Origin, private::Halves};
-use crate::descriptors;
+use crate::base::descriptors;
 
 /// Somebody who has connected.
 pub(super) struct Arrival {

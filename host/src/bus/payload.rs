@@ -13,6 +13,10 @@ mod time;
 use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use tickhost_core::{
+    book::UNKNOWN_COUNT,
+    model::{DepthLevel, Mode, Quote, field},
+};
 
 pub(super) use self::book::Book;
 use self::{
@@ -21,10 +25,6 @@ use self::{
     number::{Container, Fault, Lenient, Number, NumberSeed},
 };
 use super::topic;
-use crate::{
-    book::UNKNOWN_COUNT,
-    model::{DepthLevel, Mode, Quote, field},
-};
 
 /// The values of one tick. Kept between ticks for the capacity of its lists.
 #[derive(Debug, Default)]

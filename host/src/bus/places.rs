@@ -18,7 +18,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::address::network_of;
+use crate::base::address::network_of;
 
 /// Silence after which a publisher gives up its place to another one, if there is no other.
 const IDLE_AFTER: Duration = Duration::from_mins(10);

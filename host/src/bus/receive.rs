@@ -8,6 +8,10 @@ use std::{
 
 use futures_util::FutureExt as _;
 use serde::Deserialize;
+use tickhost_core::{
+    model::{Mode, TickView, field},
+    protocol::order::OrderUpdate,
+};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use zeromq::{Socket as _, SocketRecv as _, SubSocket, ZmqMessage};
@@ -21,12 +25,7 @@ use super::{
     private::{self, Private},
     topic::{self, Topic},
 };
-use crate::{
-    clock,
-    hub::Invalidated,
-    model::{Mode, TickView, field},
-    protocol::order::OrderUpdate,
-};
+use crate::{base::clock, bus::Invalidated};
 
 /// Messages taken in one go before the sink is told to pass them on.
 const DRAIN: usize = 1_024;

@@ -1,6 +1,6 @@
 //! What the topic of a message says: which kind it is and, for a tick, whose.
 
-use crate::model::Mode;
+use tickhost_core::model::Mode;
 
 /// How topics of order updates end.
 pub(super) const ORDERS_END: &str = "_orders";

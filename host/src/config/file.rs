@@ -2,12 +2,13 @@
 
 use std::{fs::File, io::Read as _, ops::Range, path::Path, sync::Arc};
 
+use tickhost_core::text::line_at;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 use super::{
     Origin, Problem, Problems, TABLE,
-    problem::{line_at, unknown, unreadable},
+    problem::{unknown, unreadable},
     sources::find,
     value::Setting,
 };
@@ -17,7 +18,7 @@ const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads a file of the operator.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
-    crate::blocking::may_wait();
+    crate::base::blocking::may_wait();
     let mut text = Zeroizing::new(String::new());
     let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text));
     match read {

@@ -20,7 +20,7 @@ use super::{
     sources::{Values, find},
     value::Setting,
 };
-use crate::tls::TlsFiles;
+use crate::config::TlsFiles;
 
 /// Bytes of one reply, for those who count replies instead of bytes.
 const REPLY_BYTES: usize = 4 * 1_024;

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use tickhost_core::calendar::Hours;
 use zeroize::Zeroizing;
 
 pub(crate) use self::read::{MAX_CONNECTIONS, MAX_SYMBOLS, is_name};
@@ -24,10 +25,7 @@ pub use self::{
     library::{LibraryPlaces, MissingLibrary},
 };
 use super::{LimitOverrides, Origin, Problem, Problems, Settings, file};
-use crate::plugins::{
-    integrity::{IntegrityRules, Signer},
-    process::{Cage, ResourceLimits},
-};
+use crate::config::{Cage, IntegrityRules, ResourceLimits, Signer};
 
 /// What `plugins.toml` says, validated. An adapter's own settings are validated by the adapter.
 #[derive(Clone, Debug, Default)]
@@ -57,26 +55,6 @@ pub struct BusSection {
     pub brokers: Vec<String>,
     /// When they may not be silent.
     pub hours: Hours,
-}
-
-/// When the silence of a source means that something is wrong.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Hours {
-    /// While at least one of the subscribed exchanges trades.
-    #[default]
-    Exchange,
-    /// Always: what it brings does not follow the hours of the exchanges.
-    Always,
-}
-
-impl Hours {
-    /// The spelling in the file.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Exchange => "exchange",
-            Self::Always => "always",
-        }
-    }
 }
 
 /// Where an adapter runs.

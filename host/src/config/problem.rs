@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::cause;
+use crate::base::cause;
 
 /// Longest part of a value that a report shows, in characters.
 const SHOWN_CHARS: usize = 60;
@@ -187,11 +187,6 @@ pub(super) fn unknown<'a>(
     }
 }
 
-/// Line of a byte offset, counted from 1.
-pub(crate) fn line_at(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
-}
-
 /// A file that could not be read.
 pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new(
@@ -227,12 +222,5 @@ mod tests {
         assert_eq!(near("TICKHOST_WEBSOCKET_PORT"), Some("websocket_port"));
         assert_eq!(near("TICKHOST_THROTLE_MS"), Some("TICKHOST_THROTTLE_MS"));
         assert_eq!(near("colour"), None);
-    }
-
-    #[test]
-    fn lines_count_from_one() {
-        assert_eq!(line_at("a\nb\nc", 0), 1);
-        assert_eq!(line_at("a\nb\nc", 2), 2);
-        assert_eq!(line_at("a\nb\nc", 99), 3);
     }
 }

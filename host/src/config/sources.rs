@@ -14,7 +14,7 @@ use super::{
     problem::unknown,
     value::{FromText, Kind, Setting},
 };
-use crate::{clock, run_dir};
+use crate::base::{clock, run_dir};
 
 /// Variables with the host's prefix that are no settings: one for the tools that connect as a client, one for where
 /// adapters keep lists of instruments, the others for the tests of this workspace, some of which hand their environment on
@@ -36,7 +36,7 @@ pub struct Flags(BTreeMap<&'static str, OsString>);
 
 impl Flags {
     /// Takes every flag of the table that was given. `matches` may come from any command that has the flags of
-    /// [`crate::cli`].
+    /// [`crate::command`].
     pub fn from_matches(matches: &clap::ArgMatches) -> Self {
         let given = TABLE.iter().filter_map(|setting| {
             let value = matches.try_get_one::<OsString>(setting.key).ok().flatten()?;

@@ -6,10 +6,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use fuzz::{begin_with, bounded};
 use libfuzzer_sys::fuzz_target;
-use tickhost::{
+use tickhost::bus::{BusCounters, BusReader, BusSettings, BusSink, BusVerdict, CacheScope, OrderVerdict, Invalidated};
+use tickhost_core::{
     book::UNKNOWN_COUNT,
-    bus::{BusCounters, BusReader, BusSettings, BusSink, BusVerdict, CacheScope, OrderVerdict},
-    hub::Invalidated,
     model::{MAX_DEPTH_LEVELS, Mode, TickView, field},
     protocol::order::OrderUpdate,
 };

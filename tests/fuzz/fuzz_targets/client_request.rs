@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use fuzz::{begin_with, bounded};
 use libfuzzer_sys::fuzz_target;
-use tickhost::protocol::request;
+use tickhost_core::protocol::request;
 
 fn seeds() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../host/testdata/protocol");

@@ -14,10 +14,10 @@ use adapter_abi::{
 use fuzz::{begin_with, bounded};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use tickhost::{
+use tickhost::adapters::{AdapterEvents, process::fuzzing};
+use tickhost_core::{
     intake::{Batch, Doorbell, Intake, depth_levels},
     model::FeedId,
-    plugins::{AdapterEvents, process::fuzzing},
 };
 use zeroize::Zeroizing;
 

@@ -1,12 +1,12 @@
 //! The book of a tick: two sides of levels, shown whole or not at all.
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess};
+use tickhost_core::model::{DepthLevel, MAX_DEPTH_LEVELS, ORDERS_ABSENT};
 
 use super::{
     NameSeed, Record,
     number::{Container, Lenient, NumberSeed},
 };
-use crate::model::{DepthLevel, MAX_DEPTH_LEVELS, ORDERS_ABSENT};
 
 /// What a tick says of the book.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

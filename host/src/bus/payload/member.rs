@@ -1,6 +1,6 @@
 //! The members of a tick, by all names that publishers have for them.
 
-use crate::model::{Quote, field};
+use tickhost_core::model::{Quote, field};
 
 /// What a member means.
 #[derive(Clone, Copy)]

@@ -3,8 +3,7 @@
 use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
-use crate::model::{ORDERS_ABSENT, PRICE_SCALE};
+use tickhost_core::model::{ORDERS_ABSENT, PRICE_SCALE};
 
 /// 2^53: from here on a double has whole numbers only, so it does not tell whether there was a fraction.
 const FIRST_UNCERTAIN: f64 = 9_007_199_254_740_992.0;

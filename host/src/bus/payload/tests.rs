@@ -1,7 +1,7 @@
 use proptest::prelude::*;
+use tickhost_core::model::{MAX_DEPTH_LEVELS, ORDERS_ABSENT};
 
 use super::*;
-use crate::model::{MAX_DEPTH_LEVELS, ORDERS_ABSENT};
 
 /// Every tick of a body, as (kind, exchange, symbol, mode, quote, levels).
 fn ticks(body: &str) -> Result<Vec<(Body, String, Record)>, serde_json::Error> {

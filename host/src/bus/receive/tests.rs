@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::*;
-use crate::{
+use tickhost_core::{
     book::UNKNOWN_COUNT,
     model::{Quote, field},
 };
+
+use super::*;
 
 /// Writes down each tick, with what is present in it.
 #[derive(Default)]
@@ -33,7 +34,7 @@ impl BusSink for Notebook {
             }
         }
         if tick.quote.fields & field::BOOK != 0 {
-            let side = |levels: &[crate::model::DepthLevel]| -> Vec<i64> {
+            let side = |levels: &[tickhost_core::model::DepthLevel]| -> Vec<i64> {
                 levels.iter().map(|level| level.quantity).collect()
             };
             _ = write!(said, " {:?}/{:?}", side(tick.buy), side(tick.sell));

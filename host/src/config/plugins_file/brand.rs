@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value};
+use tickhost_core::calendar::Hours;
 use toml::de::DeValue;
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
         file::{clipped, kind_of},
         problem::unknown,
     },
-    AdapterEntry, Hours,
+    AdapterEntry,
     read::{MAX_THROTTLE_MS, hours, limits},
     section::Section,
 };

@@ -8,19 +8,19 @@ use std::{
 };
 
 use serde_json::Value;
+use tickhost_core::{calendar::Hours, text::line_at};
 use toml::de::{DeTable, DeValue};
 
 use super::{
     super::{
         LimitOverrides, Origin, Problem, Problems,
         file::{kind_of, parse_toml},
-        problem::line_at,
     },
-    AdapterEntry, BusSection, Hours, Isolation, LibraryPlaces, PluginsFile, Trust, brand,
+    AdapterEntry, BusSection, Isolation, LibraryPlaces, PluginsFile, Trust, brand,
     section::Section,
     trust,
 };
-use crate::plugins::process::{Allowed, Cage, Confine, ResourceLimits};
+use crate::config::{Allowed, Cage, Confine, ResourceLimits};
 
 /// Most adapters in one file, and most brokers of one adapter.
 const MAX_ENTRIES: usize = 64;

@@ -3,12 +3,13 @@
 use std::{fmt::Write as _, ops::RangeInclusive, path::Path, sync::Arc};
 
 use serde_json::{Map, Number, Value};
+use tickhost_core::text::line_at;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::super::{
     Origin, Problem, Problems,
     file::{clipped, kind_of},
-    problem::{line_at, unknown},
+    problem::unknown,
 };
 
 /// A section, its document, and where its problems go.

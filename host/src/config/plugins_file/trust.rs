@@ -7,7 +7,10 @@ use super::{
     LibraryPlaces, Trust,
     section::Section,
 };
-use crate::plugins::integrity::{IntegrityRules, Sha256, Signer};
+use crate::{
+    base::sha256::Sha256,
+    config::{IntegrityRules, Signer},
+};
 
 /// Most trusted keys.
 const MAX_KEYS: usize = 64;

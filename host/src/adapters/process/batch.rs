@@ -1,0 +1,420 @@
+//! Batches of ticks as bytes: what stands in one frame on the private endpoint.
+//!
+//! A frame is a head of 16 bytes (kind, three zero bytes, records, levels, ticks that were merged into these), then the
+//! records with every member little-endian in the order of its declaration, then the levels of books.
+
+use adapter_abi::{Depth, DepthLevel, Ltp, Quote};
+use rustc_hash::FxHashSet;
+use tickhost_core::{
+    intake::{Batch, Merged, depth_levels},
+    model::Mode,
+};
+
+use crate::bus::MAX_BODY_BYTES;
+
+const HEAD: usize = 16;
+const LTP_BYTES: usize = size_of::<Ltp>();
+const QUOTE_BYTES: usize = size_of::<Quote>();
+const DEPTH_BYTES: usize = size_of::<Depth>();
+const LEVEL_BYTES: usize = size_of::<DepthLevel>();
+
+/// A frame that is no batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// The records of one frame. Only those of `kind` count; the others are empty.
+#[derive(Debug, Default)]
+pub(super) struct Decoded {
+    pub(super) ltp: Vec<Ltp>,
+    pub(super) quote: Vec<Quote>,
+    pub(super) depth: Vec<Depth>,
+    pub(super) levels: Vec<DepthLevel>,
+    /// Ticks that the sender merged into these.
+    pub(super) missed: u32,
+}
+
+// A record with the members of the macro and no others; that none is forgotten is what the struct expression checks.
+macro_rules! records {
+    ($($write:ident, $read:ident, $record:ident { $($member:ident: $type:ty),+ $(,)? })+) => {
+        $(
+            fn $write(out: &mut Vec<u8>, record: &$record) {
+                let $record { $($member),+ } = record;
+                $(out.extend_from_slice(&$member.to_le_bytes());)+
+            }
+
+            fn $read(bytes: &mut Bytes<'_>) -> Option<$record> {
+                Some($record { $($member: <$type>::from_le_bytes(bytes.take()?)),+ })
+            }
+        )+
+    };
+}
+
+records! {
+    write_ltp, read_ltp, Ltp {
+        instrument: u32, fields: u32, seq: u64, received_ts_ns: u64, exchange_ts_ns: u64, last_trade_ts_ns: u64,
+        ltp: i64, volume: i64, last_quantity: i64,
+    }
+    write_quote, read_quote, Quote {
+        instrument: u32, fields: u32, seq: u64, received_ts_ns: u64, exchange_ts_ns: u64, last_trade_ts_ns: u64,
+        ltp: i64, volume: i64, last_quantity: i64, open: i64, high: i64, low: i64, close: i64, average_price: i64,
+        total_buy_quantity: i64, total_sell_quantity: i64, change: i64, change_percent: i64, oi: i64,
+        bid_price: i64, ask_price: i64, bid_size: i64, ask_size: i64, upper_circuit: i64, lower_circuit: i64,
+        prev_close: i64, oi_high: i64, oi_low: i64,
+    }
+    write_level, read_level, DepthLevel { price: i64, quantity: i64, orders: u32, reserved: u32 }
+}
+
+fn write_depth(out: &mut Vec<u8>, book: &Depth, first_level: u32) {
+    write_quote(out, &book.quote);
+    out.extend_from_slice(&first_level.to_le_bytes());
+    out.extend_from_slice(&book.buy_levels.to_le_bytes());
+    out.extend_from_slice(&book.sell_levels.to_le_bytes());
+}
+
+fn read_depth(bytes: &mut Bytes<'_>) -> Option<Depth> {
+    Some(Depth {
+        quote: read_quote(bytes)?,
+        first_level: u32::from_le_bytes(bytes.take()?),
+        buy_levels: u16::from_le_bytes(bytes.take()?),
+        sell_levels: u16::from_le_bytes(bytes.take()?),
+    })
+}
+
+/// Bytes that are read from the front.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+}
+
+/// Writes a batch as frames, in order, none longer than [`MAX_BODY_BYTES`].
+pub(super) fn encode(batch: &Batch, mut send: impl FnMut(Vec<u8>)) {
+    match batch {
+        Batch::Ltp(ticks) => {
+            for part in ticks.chunks((MAX_BODY_BYTES - HEAD) / LTP_BYTES) {
+                let mut frame = frame(Mode::Ltp, part.len(), 0, 0, part.len() * LTP_BYTES);
+                part.iter().for_each(|tick| write_ltp(&mut frame, tick));
+                send(frame);
+            }
+        }
+        Batch::Quote(quotes) => {
+            for part in quotes.chunks((MAX_BODY_BYTES - HEAD) / QUOTE_BYTES) {
+                let mut frame = frame(Mode::Quote, part.len(), 0, 0, part.len() * QUOTE_BYTES);
+                part.iter().for_each(|quote| write_quote(&mut frame, quote));
+                send(frame);
+            }
+        }
+        Batch::Depth(books, levels) => {
+            let mut part = Books::default();
+            for book in books {
+                // What the intake took lies within its levels.
+                let Some((buy, sell)) = depth_levels(book, levels) else { continue };
+                part.add(&book.quote, buy, sell, 0, &mut send);
+            }
+            part.flush(&mut send);
+        }
+        Batch::Merged(entries) => in_runs(entries, &mut send),
+    }
+}
+
+/// What the overflow held, in runs in which every instrument stands once, so that their kinds need not keep their order.
+fn in_runs(mut entries: &[Merged], send: &mut impl FnMut(Vec<u8>)) {
+    while !entries.is_empty() {
+        let mut seen = FxHashSet::default();
+        let once = entries.iter().take_while(|merged| seen.insert(merged.instrument)).count();
+        let (run, rest) = entries.split_at(once);
+        merged(run, send);
+        entries = rest;
+    }
+}
+
+fn merged(entries: &[Merged], send: &mut impl FnMut(Vec<u8>)) {
+    let of = |mode| entries.iter().filter(move |merged| merged.mode == mode);
+    let missed = |part: &[&Merged]| part.iter().fold(0_u32, |sum, merged| sum.saturating_add(merged.missed));
+    let ltp: Vec<&Merged> = of(Mode::Ltp).collect();
+    for part in ltp.chunks((MAX_BODY_BYTES - HEAD) / LTP_BYTES) {
+        let mut frame = frame(Mode::Ltp, part.len(), 0, missed(part), part.len() * LTP_BYTES);
+        part.iter().for_each(|merged| write_ltp(&mut frame, &Ltp::from(&merged.entry.record(Mode::Ltp))));
+        send(frame);
+    }
+    let quote: Vec<&Merged> = of(Mode::Quote).collect();
+    for part in quote.chunks((MAX_BODY_BYTES - HEAD) / QUOTE_BYTES) {
+        let mut frame = frame(Mode::Quote, part.len(), 0, missed(part), part.len() * QUOTE_BYTES);
+        part.iter().for_each(|merged| write_quote(&mut frame, &merged.entry.record(Mode::Quote)));
+        send(frame);
+    }
+    let mut books = Books::default();
+    for merged in of(Mode::Depth) {
+        let (record, view) = (merged.entry.record(Mode::Depth), merged.entry.view());
+        books.add(&record, view.buy, view.sell, merged.missed, send);
+    }
+    books.flush(send);
+}
+
+/// Books of one frame, gathered until the next would not fit.
+#[derive(Default)]
+struct Books {
+    records: Vec<u8>,
+    levels: Vec<u8>,
+    count: usize,
+    level_count: usize,
+    missed: u32,
+}
+
+impl Books {
+    fn add(
+        &mut self,
+        quote: &Quote,
+        buy: &[DepthLevel],
+        sell: &[DepthLevel],
+        missed: u32,
+        send: &mut impl FnMut(Vec<u8>),
+    ) {
+        let more = DEPTH_BYTES + (buy.len() + sell.len()) * LEVEL_BYTES;
+        if HEAD + self.records.len() + self.levels.len() + more > MAX_BODY_BYTES {
+            self.flush(send);
+        }
+        let count = |side: &[DepthLevel]| u16::try_from(side.len()).unwrap_or(u16::MAX);
+        let book = Depth { quote: *quote, first_level: 0, buy_levels: count(buy), sell_levels: count(sell) };
+        write_depth(&mut self.records, &book, u32::try_from(self.level_count).unwrap_or(u32::MAX));
+        buy.iter().chain(sell).for_each(|level| write_level(&mut self.levels, level));
+        self.count += 1;
+        self.level_count += buy.len() + sell.len();
+        self.missed = self.missed.saturating_add(missed);
+    }
+
+    fn flush(&mut self, send: &mut impl FnMut(Vec<u8>)) {
+        let Self { records, levels, count, level_count, missed } = std::mem::take(self);
+        if count == 0 {
+            return;
+        }
+        let mut frame = frame(Mode::Depth, count, level_count, missed, records.len() + levels.len());
+        frame.extend_from_slice(&records);
+        frame.extend_from_slice(&levels);
+        send(frame);
+    }
+}
+
+fn frame(kind: Mode, records: usize, levels: usize, missed: u32, body: usize) -> Vec<u8> {
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes();
+    let mut frame = Vec::with_capacity(HEAD + body);
+    frame.extend_from_slice(&[kind.number(), 0, 0, 0]);
+    frame.extend_from_slice(&number(records));
+    frame.extend_from_slice(&number(levels));
+    frame.extend_from_slice(&missed.to_le_bytes());
+    frame
+}
+
+impl Decoded {
+    /// Reads a frame into this place, whose memory is used again. Gives the kind of its records.
+    ///
+    /// # Errors
+    /// [`Malformed`], when the counts in its head are not those of its body.
+    pub(super) fn read(&mut self, frame: &[u8]) -> Result<Mode, Malformed> {
+        self.ltp.clear();
+        self.quote.clear();
+        self.depth.clear();
+        self.levels.clear();
+        let mut bytes = Bytes(frame);
+        let [kind, zeros @ ..] = bytes.take::<4>().ok_or(Malformed)?;
+        let mut number = || bytes.take().map(u32::from_le_bytes).ok_or(Malformed);
+        let (records, levels, missed) = (number()?, number()?, number()?);
+        let kind = Mode::from_number(kind).filter(|_| zeros == [0; 3]).ok_or(Malformed)?;
+        self.missed = missed;
+        let size = match kind {
+            Mode::Ltp => LTP_BYTES,
+            Mode::Quote => QUOTE_BYTES,
+            Mode::Depth => DEPTH_BYTES,
+        };
+        let needed = u64::from(records) * size as u64 + u64::from(levels) * LEVEL_BYTES as u64;
+        if needed != bytes.0.len() as u64 || kind != Mode::Depth && levels != 0 {
+            return Err(Malformed);
+        }
+        let count = 0..records;
+        match kind {
+            Mode::Ltp => self.ltp.extend(count.map_while(|_| read_ltp(&mut bytes))),
+            Mode::Quote => self.quote.extend(count.map_while(|_| read_quote(&mut bytes))),
+            Mode::Depth => {
+                self.depth.extend(count.map_while(|_| read_depth(&mut bytes)));
+                self.levels.extend((0..levels).map_while(|_| read_level(&mut bytes)));
+            }
+        }
+        Ok(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use tickhost_core::{
+        book::Entry,
+        model::{InstrumentId, field},
+    };
+
+    fn quote(number: u32) -> Quote {
+        let value = i64::from(number);
+        Quote {
+            instrument: number,
+            fields: 0x00ff_ffff,
+            seq: 3,
+            received_ts_ns: 4,
+            exchange_ts_ns: 5,
+            last_trade_ts_ns: 6,
+            ltp: value * 7,
+            volume: 8,
+            last_quantity: 9,
+            open: 10,
+            high: 11,
+            low: -12,
+            close: 13,
+            average_price: 14,
+            total_buy_quantity: 15,
+            total_sell_quantity: 16,
+            change: -17,
+            change_percent: 18,
+            oi: 19,
+            bid_price: 20,
+            ask_price: 21,
+            bid_size: 22,
+            ask_size: 23,
+            upper_circuit: 24,
+            lower_circuit: 25,
+            prev_close: 26,
+            oi_high: 27,
+            oi_low: i64::MIN,
+        }
+    }
+
+    fn frames(batch: &Batch) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        encode(batch, |frame| frames.push(frame));
+        assert!(frames.iter().all(|frame| frame.len() <= MAX_BODY_BYTES));
+        frames
+    }
+
+    #[test]
+    fn records_survive_the_way_in_order_however_many_frames_they_need() {
+        let quotes: Vec<Quote> = (0..5_000).map(quote).collect();
+        let ticks: Vec<Ltp> = quotes.iter().map(Ltp::from).collect();
+        let mut decoded = Decoded::default();
+        let mut read = Vec::new();
+        let sent = frames(&Batch::Ltp(ticks.clone().into()));
+        assert!(sent.len() > 1);
+        for frame in sent {
+            assert_eq!(decoded.read(&frame), Ok(Mode::Ltp));
+            read.extend_from_slice(&decoded.ltp);
+        }
+        assert_eq!(read, ticks);
+        let mut read = Vec::new();
+        for frame in frames(&Batch::Quote(quotes.clone().into())) {
+            assert_eq!(decoded.read(&frame), Ok(Mode::Quote));
+            read.extend_from_slice(&decoded.quote);
+        }
+        assert_eq!(read, quotes);
+    }
+
+    #[test]
+    fn each_book_keeps_its_own_levels() {
+        let level = |price: i64| DepthLevel { price, quantity: price * 2, orders: 3, reserved: 0 };
+        let levels: Vec<DepthLevel> = (0..20_000).map(level).collect();
+        // In no order, and sharing levels, as a batch may.
+        let books: Vec<Depth> = (0..400)
+            .map(|number| Depth {
+                quote: quote(number),
+                first_level: (number * 37) % 19_000,
+                buy_levels: (number % 201) as u16,
+                sell_levels: 200,
+            })
+            .collect();
+        let expected: Vec<(Quote, Vec<DepthLevel>, Vec<DepthLevel>)> = books
+            .iter()
+            .map(|book| {
+                let (buy, sell) = depth_levels(book, &levels).unwrap();
+                (book.quote, buy.to_vec(), sell.to_vec())
+            })
+            .collect();
+        let mut decoded = Decoded::default();
+        let mut read = Vec::new();
+        for frame in frames(&Batch::Depth(books.into(), levels.into())) {
+            assert_eq!(decoded.read(&frame), Ok(Mode::Depth));
+            for book in &decoded.depth {
+                let (buy, sell) = depth_levels(book, &decoded.levels).unwrap();
+                read.push((book.quote, buy.to_vec(), sell.to_vec()));
+            }
+        }
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn merged_ticks_say_how_many_they_replace() {
+        let merged = |number: u32, mode: Mode| {
+            let mut entry = Entry::default();
+            entry.merge_quote(&quote(number));
+            if mode == Mode::Depth {
+                entry.merge_depth(&quote(number), &[DepthLevel::default()], &[]);
+            }
+            Merged { instrument: InstrumentId(number), mode, entry, missed: number }
+        };
+        let batch = Batch::Merged(vec![
+            merged(1, Mode::Depth),
+            merged(2, Mode::Ltp),
+            merged(3, Mode::Quote),
+            merged(4, Mode::Ltp),
+        ]);
+        let mut decoded = Decoded::default();
+        let mut seen = Vec::new();
+        for frame in frames(&batch) {
+            let kind = decoded.read(&frame).unwrap();
+            let count = decoded.ltp.len() + decoded.quote.len() + decoded.depth.len();
+            seen.push((kind, count, decoded.missed));
+        }
+        assert_eq!(seen, [(Mode::Ltp, 2, 6), (Mode::Quote, 1, 3), (Mode::Depth, 1, 1)]);
+    }
+
+    #[test]
+    fn of_one_instrument_the_older_goes_first_whatever_its_kind() {
+        let merged = |number: u32, mode: Mode, fields: u32| {
+            let mut entry = Entry::default();
+            entry.merge_depth(&Quote { fields, ..quote(number) }, &[], &[]);
+            Merged { instrument: InstrumentId(number), mode, entry, missed: 0 }
+        };
+        let batch = Batch::Merged(vec![
+            merged(1, Mode::Depth, field::LTP | field::BOOK),
+            merged(2, Mode::Quote, field::LTP | field::IMAGE),
+            merged(1, Mode::Ltp, field::LTP | field::IMAGE),
+            merged(2, Mode::Ltp, field::LTP),
+        ]);
+        let mut decoded = Decoded::default();
+        let mut seen = Vec::new();
+        for frame in frames(&batch) {
+            decoded.read(&frame).unwrap();
+            seen.extend(decoded.ltp.iter().map(|tick| (tick.instrument, tick.fields)));
+            seen.extend(decoded.quote.iter().map(|quote| (quote.instrument, quote.fields)));
+            seen.extend(decoded.depth.iter().map(|book| (book.quote.instrument, book.quote.fields)));
+        }
+        let (ltp, image) = (field::LTP, field::LTP | field::IMAGE);
+        assert_eq!(seen, [(2, image), (1, ltp | field::BOOK), (1, image), (2, ltp)]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_taken_for_more_than_they_are(bytes in proptest::collection::vec(any::<u8>(), 0..400), kind in 0_u8..5) {
+            let mut bytes = bytes;
+            if let Some(first) = bytes.first_mut() {
+                *first = kind;
+            }
+            let mut decoded = Decoded::default();
+            if decoded.read(&bytes).is_ok() {
+                let records = decoded.ltp.len() * LTP_BYTES + decoded.quote.len() * QUOTE_BYTES
+                    + decoded.depth.len() * DEPTH_BYTES + decoded.levels.len() * LEVEL_BYTES;
+                prop_assert_eq!(records + HEAD, bytes.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! What the shard knows of a session: its outbox, and the notices that others leave for it.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    task::Waker,
+};
+
+use rustc_hash::FxHashSet;
+use tickhost_core::{
+    mailbox::{SessionId, Times},
+    model::{FeedId, InstrumentId, Key, Mode},
+    outbox::{Due, GapNames, Offered, Outbox, OutboxLimits},
+    protocol::{codes::CloseReason, reply, text},
+};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::{
+    memory::Share,
+    meter::{Meter, SessionRow},
+    news::Listening,
+};
+use crate::{
+    accounts::{KeyId, UserName},
+    feeds::feed::Feed,
+};
+
+/// Something that a session has to act on, beside what its client sends.
+#[derive(Debug)]
+pub enum Notice {
+    /// End with this reason.
+    Close(CloseReason),
+    /// The broker refused an instrument that the session holds.
+    Failed(InstrumentId, Option<Mode>, Arc<str>),
+    /// The broker's list does not have an instrument any more that the session holds, and goes on to hold.
+    Lost(InstrumentId, Arc<str>),
+    /// Some of these instruments, if the session holds any, wait for a connection to the broker.
+    Waiting(Arc<FxHashSet<InstrumentId>>, Arc<str>),
+    /// The user's account has moved to another feed.
+    Moved,
+}
+
+/// A session as its shard sees it. Cheap to clone; belongs to one thread.
+#[derive(Clone, Debug)]
+pub struct SessionRef(Rc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    id: SessionId,
+    outbox: RefCell<Outbox>,
+    notices: RefCell<VecDeque<Notice>>,
+    waker: RefCell<Option<Waker>>,
+    identity: RefCell<Option<(UserName, KeyId)>>,
+    wants_orders: Cell<bool>,
+    follows: Cell<Option<Followed>>,
+    missed: Cell<u64>,
+    /// Order updates that were dropped since the client was told of them.
+    missed_orders: Cell<u32>,
+    held: RefCell<rustc_hash::FxHashMap<InstrumentId, u32>>,
+    /// Whether [`Self::listening`] has keys: all that a tick costs those who wait for none.
+    listens: Cell<bool>,
+    listening: RefCell<Listening>,
+    wants_news: Cell<bool>,
+    meter: Meter,
+    share: Share,
+    /// Bytes of a request that is not whole.
+    partial: Cell<usize>,
+}
+
+/// The feed of whose state the client wants to hear.
+#[derive(Clone, Copy, Debug)]
+struct Followed {
+    feed: FeedId,
+    /// Number of the last announcement that the client was sent.
+    told: Option<u64>,
+}
+
+impl PartialEq for SessionRef {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl SessionRef {
+    pub(crate) fn new(id: SessionId, peer: SocketAddr, limits: OutboxLimits, share: Share) -> Self {
+        Self(Rc::new(Shared {
+            id,
+            outbox: RefCell::new(Outbox::new(limits)),
+            notices: RefCell::default(),
+            waker: RefCell::default(),
+            identity: RefCell::default(),
+            wants_orders: Cell::new(false),
+            follows: Cell::new(None),
+            missed: Cell::new(0),
+            missed_orders: Cell::new(0),
+            held: RefCell::default(),
+            listens: Cell::new(false),
+            listening: RefCell::default(),
+            wants_news: Cell::new(false),
+            meter: Meter::new(peer),
+            share,
+            partial: Cell::new(0),
+        }))
+    }
+
+    /// A session that nobody serves.
+    #[cfg(test)]
+    pub(crate) fn of_test(id: SessionId) -> Self {
+        let memory = super::WaitingMemory::new(usize::MAX, Arc::default());
+        Self::new(id, ([127, 0, 0, 1], 1).into(), OutboxLimits::default(), memory.share(Arc::default()))
+    }
+
+    /// Identity of the session.
+    pub fn id(&self) -> SessionId {
+        self.0.id
+    }
+
+    /// Gives the session a tick, before which `missed` others of its key are missing. `times` are those of the tick, by
+    /// which the session is measured; `wake` decides when it is written.
+    pub fn offer(
+        &self,
+        key: Key,
+        frame: Utf8Bytes,
+        missed: u32,
+        times: Times,
+        wake: impl FnOnce(Waker),
+    ) -> Offered {
+        let mut outbox = self.0.outbox.borrow_mut();
+        let offered = outbox.offer(key, frame, missed);
+        self.0.meter.offered(times, || outbox.waiting_ticks());
+        self.0.share.note(outbox.held_bytes() + self.0.partial.get());
+        drop(outbox);
+        if offered == Offered::Conflated {
+            self.0.meter.conflated();
+        }
+        // The first of many offers takes the waker; the others find none and cost nothing.
+        if let Some(waker) = self.0.waker.take() {
+            wake(waker);
+        }
+        offered
+    }
+
+    /// Notes that a tick of this key has come, a live one: what is repeated to a new subscriber says nothing of the
+    /// broker.
+    pub(crate) fn note_live(&self, key: Key) {
+        if self.0.listens.get() {
+            let mut listening = self.0.listening.borrow_mut();
+            listening.note(key);
+            self.0.listens.set(!listening.is_idle());
+        }
+    }
+
+    /// Gives the session a message that must not be lost; one that finds no room closes the session.
+    pub fn push_control(&self, message: Utf8Bytes) {
+        let pushed = self.0.outbox.borrow_mut().push_control(message);
+        self.note_bytes();
+        if pushed.is_err() {
+            self.notify(Notice::Close(CloseReason::SlowClient));
+            return;
+        }
+        self.wake();
+    }
+
+    /// Gives the session an order update; false when it is dropped, because the client is behind with what waits. The client is
+    /// told how many are missing as soon as it has read everything else.
+    pub fn push_order(&self, message: Utf8Bytes) -> bool {
+        let pushed = self.0.outbox.borrow_mut().push_order(message);
+        self.note_bytes();
+        if pushed.is_err() {
+            self.0.missed_orders.set(self.0.missed_orders.get().saturating_add(1));
+            return false;
+        }
+        self.wake();
+        true
+    }
+
+    /// Leaves a notice. Bounded: one close, one failure for each instrument, one move for each change of the account, one
+    /// wait for each connection that stays down and each change of limits.
+    pub fn notify(&self, notice: Notice) {
+        self.0.notices.borrow_mut().push_back(notice);
+        self.wake();
+    }
+
+    /// Whether the session logged in with one of these keys.
+    pub fn uses_key(&self, keys: &[KeyId]) -> bool {
+        self.0.identity.borrow().as_ref().is_some_and(|(_, key)| keys.contains(key))
+    }
+
+    /// Whether the session logged in as this user.
+    pub fn is_user(&self, user: &UserName) -> bool {
+        self.0.identity.borrow().as_ref().is_some_and(|(name, _)| name == user)
+    }
+
+    /// Whether the client asked for order updates.
+    pub fn wants_orders(&self) -> bool {
+        self.0.wants_orders.get()
+    }
+
+    /// Whether the client asked for the state of its feed.
+    pub fn is_follower(&self) -> bool {
+        self.0.follows.get().is_some()
+    }
+
+    /// Follows this feed, or none; returns the one before. Called by the shard, which keeps the list.
+    pub(crate) fn follow(&self, feed: Option<FeedId>) -> Option<FeedId> {
+        let before = self.0.follows.replace(feed.map(|feed| Followed { feed, told: None }));
+        before.map(|followed| followed.feed)
+    }
+
+    /// Sends an announcement of the feed that is followed, unless it is older than what was sent.
+    pub(crate) fn tell_feed_status(&self, number: u64, frame: &Utf8Bytes) {
+        let Some(followed) = self.0.follows.get() else { return };
+        if followed.told.is_none_or(|told| told < number) {
+            self.0.follows.set(Some(Followed { told: Some(number), ..followed }));
+            self.push_control(frame.clone());
+        }
+    }
+
+    /// Whether the client holds this instrument in any mode.
+    pub fn holds(&self, instrument: InstrumentId) -> bool {
+        self.0.held.borrow().contains_key(&instrument)
+    }
+
+    pub(super) fn set_identity(&self, identity: Option<(UserName, KeyId)>) {
+        *self.0.identity.borrow_mut() = identity;
+    }
+
+    pub(super) fn set_wants_orders(&self, wants: bool) {
+        self.0.wants_orders.set(wants);
+    }
+
+    pub(super) fn note_held(&self, instrument: InstrumentId) {
+        *self.0.held.borrow_mut().entry(instrument).or_default() += 1;
+    }
+
+    pub(super) fn note_released(&self, instrument: InstrumentId) {
+        let mut held = self.0.held.borrow_mut();
+        if let Some(count) = held.get_mut(&instrument) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&instrument);
+                if held.is_empty() {
+                    *held = rustc_hash::FxHashMap::default();
+                }
+            }
+        }
+    }
+
+    pub(super) fn register(&self, waker: &Waker) {
+        let before = self.0.waker.take();
+        let waker = before.filter(|known| known.will_wake(waker)).unwrap_or_else(|| waker.clone());
+        *self.0.waker.borrow_mut() = Some(waker);
+    }
+
+    pub(super) fn has_notice(&self) -> bool {
+        !self.0.notices.borrow().is_empty() || self.0.listening.borrow().has_heard()
+    }
+
+    pub(super) fn take_notice(&self) -> Option<Notice> {
+        self.0.notices.borrow_mut().pop_front()
+    }
+
+    /// Wants to hear of the first tick of this key.
+    pub(super) fn listen(&self, key: Key) {
+        self.0.listening.borrow_mut().listen(key);
+        self.0.listens.set(true);
+    }
+
+    /// Does not want to any more.
+    pub(super) fn stop_listening(&self, key: Key) {
+        let mut listening = self.0.listening.borrow_mut();
+        listening.stop(key);
+        self.0.listens.set(!listening.is_idle());
+    }
+
+    /// Whether the client asked what becomes of its subscriptions.
+    pub(crate) fn wants_news(&self) -> bool {
+        self.0.wants_news.get()
+    }
+
+    pub(super) fn set_wants_news(&self, wants: bool) {
+        self.0.wants_news.set(wants);
+    }
+
+    /// Does not want to for any key.
+    pub(super) fn listen_to_nothing(&self) {
+        self.0.listening.borrow_mut().clear();
+        self.0.listens.set(false);
+    }
+
+    /// Keys whose first tick has come since the last call.
+    pub(super) fn take_heard(&self) -> Vec<Key> {
+        self.0.listening.borrow_mut().take_heard()
+    }
+
+    /// The next message to send, control before ticks.
+    pub(super) fn next_frame(&self) -> Option<Utf8Bytes> {
+        let mut outbox = self.0.outbox.borrow_mut();
+        if let Some(message) = outbox.pop_control() {
+            return Some(message);
+        }
+        if self.0.missed_orders.get() > 0 {
+            return Some(text(reply::orders_missed(self.0.missed_orders.take())));
+        }
+        match outbox.pop_tick()? {
+            Due::Tick(frame) => {
+                self.0.meter.written();
+                Some(frame)
+            }
+            Due::Gap { names, mode, missed } => {
+                self.0.missed.set(self.0.missed.get() + u64::from(missed));
+                let notice = reply::gap(&names.symbol, &names.exchange, mode, missed);
+                Some(text(notice))
+            }
+        }
+    }
+
+    /// So many bytes are there of a request that is not whole.
+    pub(super) fn note_partial(&self, bytes: usize) {
+        self.0.partial.set(bytes);
+        self.note_bytes();
+    }
+
+    /// Notes what the session holds.
+    fn note_bytes(&self) {
+        self.0.share.note(self.0.outbox.borrow().held_bytes() + self.0.partial.get());
+    }
+
+    /// Replies may take so many bytes from now on.
+    pub(super) fn limit_control(&self, bytes: usize) {
+        self.0.outbox.borrow_mut().limit_control(bytes);
+    }
+
+    /// Throws away everything that waits. Nothing is sent any more.
+    pub(super) fn discard_all(&self) {
+        *self.0.outbox.borrow_mut() = Outbox::default();
+        self.note_partial(0);
+    }
+
+    /// Adds the ticks that [`Self::next_frame`] gave since the last call to the counters of the feed.
+    pub(super) fn account_written(&self) {
+        self.0.meter.account_written();
+        self.note_bytes();
+    }
+
+    /// The kernel has everything that [`Self::next_frame`] gave.
+    pub(super) fn flushed(&self) {
+        self.0.meter.flushed(self.0.outbox.borrow().waiting_ticks() == 0);
+    }
+
+    /// What the operator is told of the session, at `now_ns` (nanoseconds since the Unix epoch).
+    pub(crate) fn describe(&self, now_ns: u64) -> SessionRow {
+        let outbox = self.0.outbox.borrow();
+        let mut row = SessionRow {
+            id: self.0.id.0,
+            subscriptions: self.0.held.borrow().values().map(|count| u64::from(*count)).sum(),
+            waiting: outbox.waiting_ticks(),
+            behind: outbox.is_behind(),
+            ..SessionRow::default()
+        };
+        if let Some((user, key)) = &*self.0.identity.borrow() {
+            row.user = Some(user.as_str().to_owned());
+            row.key = Some(key.as_str().to_owned());
+        }
+        self.0.meter.describe(&mut row, now_ns);
+        row
+    }
+
+    /// The session belongs to this feed from now on.
+    pub(super) fn belong_to(&self, feed: &Feed) {
+        self.0.meter.set_feed(Some((feed.id(), Arc::clone(feed.counters()))));
+    }
+
+    /// Ticks that notices of gaps spoke of since the last call.
+    pub(super) fn take_missed(&self) -> u64 {
+        self.0.missed.take()
+    }
+
+    /// Gets ready for the ticks of a lossless subscription.
+    pub(super) fn expect_lossless(&self, key: Key, names: GapNames) {
+        self.0.outbox.borrow_mut().expect_lossless(key, names);
+    }
+
+    /// Throws away waiting ticks of keys that the client gave up; returns how many.
+    pub(super) fn discard(&self, is_gone: impl Fn(Key) -> bool) -> usize {
+        self.0.outbox.borrow_mut().discard(is_gone)
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.0.waker.take() {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The adapter instances of a feed: how they begin, are replaced, and end.
+
+use std::{sync::Arc, time::Instant};
+
+use tokio::task::JoinHandle;
+
+use super::Actor;
+use crate::{
+    adapters::{AdapterFailure, AdapterInstance},
+    base::blocking,
+    feeds::feed::{
+        connection::{Attempt, Connection},
+        events::{Events, InstanceEvent, InstanceReport},
+    },
+};
+
+impl Actor {
+    pub(super) fn instance(&self, connection: usize) -> Option<Arc<dyn AdapterInstance>> {
+        self.connections.get(connection)?.instance.clone()
+    }
+
+    /// Starts an instance for a connection, and gives it everything that belongs there; later, when another one has to be
+    /// gone before.
+    pub(super) fn connect(&mut self, number: usize) {
+        while self.connections.len() <= number {
+            self.connections.push(Connection::default());
+        }
+        if self.connections.get(number).is_some_and(|connection| connection.endings > 0) {
+            return;
+        }
+        let (label, events) = self.events_for(number);
+        let attempt = Attempt::new(self.spec(), self.feed.id(), number);
+        let created = self.create(number, &label, &events);
+        let now = Instant::now();
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        connection.attempt = attempt;
+        match created {
+            Ok(instance) => {
+                connection.list.ask(&*instance);
+                connection.begin(instance, events, now);
+            }
+            Err(failure) => {
+                tracing::error!(instance = label, error = %failure, "Could not start the adapter");
+                connection.fail(&failure.to_string(), now);
+                return;
+            }
+        }
+        let carried = self.carried(number);
+        self.ask(&carried);
+    }
+
+    /// The callbacks of a new instance, and what logs call it.
+    pub(super) fn events_for(&mut self, number: usize) -> (String, Arc<Events>) {
+        self.epochs += 1;
+        let spec = self.spec();
+        let label = format!("{}/{}.{number}", spec.adapter, self.feed.id().0);
+        let events = Events::new(
+            number,
+            self.epochs,
+            Arc::clone(&self.feed.0.intake),
+            Arc::clone(&self.events),
+            Arc::clone(&self.credentials),
+            Arc::clone(&self.context.orders),
+            spec.account.as_ref().map(|account| account.user.clone()),
+            Arc::clone(&spec.broker),
+            &label,
+        );
+        (label, events)
+    }
+
+    /// Makes an instance for the connection of this number, and tells it to connect.
+    pub(super) fn create(
+        &mut self,
+        number: usize,
+        label: &str,
+        events: &Arc<Events>,
+    ) -> Result<Arc<dyn AdapterInstance>, AdapterFailure> {
+        let serving = self.serving.as_ref().map_err(|why| AdapterFailure {
+            code: adapter_abi::ErrorCode::CONFIG,
+            message: why.to_string(),
+        })?;
+        let handed: Arc<Events> = Arc::clone(events);
+        let assignment = self.spec().assignment().with_connection(number);
+        let instance = serving.connector.create(&assignment, label, handed, &self.feed.0.intake)?;
+        self.upstream_requests += 1;
+        instance.connect(self.upstream_requests)?;
+        Ok(instance.into())
+    }
+
+    pub(super) fn replace(&mut self, number: usize, reason: &str) {
+        let now = Instant::now();
+        if self.flip(number, now) {
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        connection.fail(reason, now);
+        self.end_instance(number);
+        if self.trial_until.take().is_some_and(|until| now < until) && self.replaced.is_some() {
+            tracing::error!(adapter = %self.spec().adapter, reason, "The new build failed; going back to the old one");
+            self.note_failed_swap(reason);
+        }
+    }
+
+    pub(super) fn restart_due(&mut self, now: Instant) {
+        for number in 0..self.connections.len() {
+            let Some(connection) = self.connections.get_mut(number) else { continue };
+            if connection.next_attempt().is_some_and(|at| at <= now) {
+                connection.restart_at = None;
+                self.restarts += 1;
+                self.connect(number);
+            }
+        }
+    }
+
+    /// Sessions that the broker would take beside those that there are, be they serving, standing by or ending.
+    pub(super) fn spare_sessions(&self) -> usize {
+        let sessions = |connection: &Connection| {
+            let present =
+                usize::from(connection.instance.is_some()) + usize::from(connection.standby.is_some());
+            present + connection.endings + connection.leaving
+        };
+        let taken: usize = self.connections.iter().map(sessions).sum();
+        self.serving.as_ref().map_or(0, |serving| serving.sessions.saturating_sub(taken))
+    }
+
+    /// Ends the instance of a connection, in its own time. The next one waits for that only where the broker takes no other
+    /// session beside it.
+    pub(super) fn end_instance(&mut self, number: usize) {
+        let is_awaited = self.spare_sessions() == 0;
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        let ended = connection.end();
+        let Some(ending) = self.shut_down(ended).filter(|_| is_awaited) else { return };
+        if let Some(connection) = self.connections.get_mut(number) {
+            connection.endings += 1;
+        }
+        self.tell_of(ending, number, InstanceReport::Ended);
+    }
+
+    /// Tells this actor when an instance has gone.
+    pub(super) fn tell_of(&self, ending: JoinHandle<()>, connection: usize, what: InstanceReport) {
+        let inbox = Arc::clone(&self.events);
+        tokio::spawn(async move {
+            // How it ended was logged; that it has is what counts.
+            _ = ending.await;
+            inbox.push(InstanceEvent { connection, epoch: 0, what });
+        });
+    }
+
+    /// An instance that had to be gone before the next one begins is gone.
+    pub(super) fn note_ended(&mut self, number: usize) {
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        connection.endings = connection.endings.saturating_sub(1);
+        // With a moment for the next attempt it is made then.
+        if connection.instance.is_none() && connection.restart_at.is_none() && self.serving.is_ok() {
+            self.connect(number);
+        }
+        self.stand_by_where_due(Instant::now());
+    }
+
+    /// Shuts an instance down in the background, off the threads that serve.
+    pub(super) fn shut_down(&self, instance: Option<Arc<dyn AdapterInstance>>) -> Option<JoinHandle<()>> {
+        let instance = instance?;
+        let deadline = self.context.settings.shutdown;
+        Some(blocking::begin(move |_| instance.shutdown(deadline)))
+    }
+}

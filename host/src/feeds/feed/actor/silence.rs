@@ -1,0 +1,76 @@
+//! Notices connections that are silent when they should be heard, and makes them connect again.
+
+use std::time::{Duration, Instant};
+
+use tickhost_core::{
+    pace::Crowd,
+    silence::{Answer, Hearing, Rules},
+};
+
+use super::Actor;
+use crate::{base::clock, feeds::feed::connection::Link};
+
+/// Pause between two looks at how often connections are heard.
+const LISTEN_PAUSE: Duration = Duration::from_secs(1);
+
+impl Actor {
+    /// Answers the silence of each connection, when it is due. The bus has no connection that could be made again.
+    pub(super) fn look_at_silence(&mut self, now: Instant) {
+        if self.spec().repeats_modes {
+            return;
+        }
+        let Ok(serving) = &self.serving else { return };
+        let (hours, stale_after) = (serving.hours, self.context.settings.stale_after);
+        let calendar = self.context.calendars.present();
+        let rules = Rules { hours, calendar: &calendar, stale_after };
+        let now_ns = clock::unix_nanos();
+        let mut answers = Vec::new();
+        self.listen_at = None;
+        for (number, connection) in self.connections.iter_mut().enumerate() {
+            let status = connection.status(number);
+            let last_tick_ns = status.last_tick_ns.as_ref().map_or(0, |last| last.get());
+            let hearing = rules.hearing(&status, last_tick_ns, now_ns);
+            if matches!(hearing, Hearing::Heard { .. } | Hearing::Silent { .. }) {
+                self.listen_at = Some(now + LISTEN_PAUSE);
+            }
+            let open_exchanges = rules.open_exchanges(&status, now_ns);
+            let crowd = Crowd { instruments: status.instruments, open_exchanges };
+            connection.pace.observe(hearing, status.suspect_since_ns > 0, last_tick_ns, crowd);
+            let patience = connection.pace.patience(now_ns, stale_after);
+            connection.patience = Some(patience);
+            // One that is being replaced anyway is left in peace.
+            if connection.standby.is_some() {
+                continue;
+            }
+            let answer = connection.answers.heed(hearing, last_tick_ns, patience, (now, now_ns));
+            answers.extend(answer.map(|answer| (number, answer, patience)));
+        }
+        for (number, answer, patience) in answers {
+            self.answer_silence(number, answer, patience);
+        }
+    }
+
+    fn answer_silence(&mut self, number: usize, answer: Answer, patience: Duration) {
+        self.feed.counters().silences_answered.add(1);
+        tracing::warn!(
+            adapter = %self.spec().adapter,
+            feed = self.feed.id().0,
+            connection = number,
+            silence_s = patience.as_secs(),
+            "A connection is silent although its exchanges trade; connecting again"
+        );
+        match (answer, self.instance(number)) {
+            // The SDK gives up its connection for a new one; what is subscribed stays.
+            (Answer::Reconnect, Some(instance)) => instance.credentials_changed(),
+            (Answer::Replace, Some(_)) => {
+                self.end_instance(number);
+                if let Some(connection) = self.connections.get_mut(number) {
+                    connection.set_link(Link::Connecting);
+                }
+                self.restarts += 1;
+                self.connect(number);
+            }
+            (_, None) => {}
+        }
+    }
+}

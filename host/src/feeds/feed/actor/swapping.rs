@@ -1,0 +1,373 @@
+//! Follows to another build of an adapter, or to other settings, while clients stay: make before break, or break before
+//! make where the broker has no room for another session.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use adapter_abi::SubscriptionOutcome;
+use tickhost_core::{
+    calendar::Hours,
+    handover::{Handover, Passed},
+    model::InstrumentId,
+    router,
+};
+
+use super::Actor;
+use crate::{
+    adapters::AdapterFailure,
+    base::span::{self, operation},
+    feeds::feed::{
+        Serving,
+        connection::{Connection, Link},
+        events::{Events, InstanceReport},
+        swap::{LOOK_EVERY, SETTLED_WITHIN, Standby, Verdict},
+    },
+};
+
+/// How long a build that was started after the old one had ended may fail before the old one is started again.
+const TRIAL: Duration = Duration::from_secs(15);
+
+/// The search for the point at which the ticks of a new instance go on.
+#[derive(Debug)]
+pub(in crate::feeds::feed) struct Settling {
+    until: Instant,
+    handover: Arc<Handover>,
+}
+
+impl Actor {
+    /// What serves the feed from now on, and within which limits.
+    pub(super) fn serve(&mut self, serving: Result<Serving, Arc<str>>) {
+        self.follow_serving(serving);
+        self.fit_to_limits();
+    }
+
+    fn follow_serving(&mut self, serving: Result<Serving, Arc<str>>) {
+        let now = Instant::now();
+        match serving {
+            Ok(serving) => {
+                self.follow_limits(&serving);
+                let is_same = self
+                    .serving
+                    .as_ref()
+                    .is_ok_and(|present| Arc::ptr_eq(&present.connector, &serving.connector));
+                if is_same {
+                    self.serving = Ok(serving);
+                    return;
+                }
+                tracing::info!(adapter = %self.spec().adapter, feed = self.feed.id().0, "Following to another build");
+                self.credentials.set_secrets_of_settings(serving.connector.secrets());
+                let instances =
+                    self.connections.iter().filter(|connection| connection.instance.is_some()).count();
+                let has_instances = instances > 0;
+                let has_room = instances < serving.sessions;
+                let previous = std::mem::replace(&mut self.serving, Ok(serving)).ok();
+                // Of builds that follow each other fast, the last one that worked is the one to go back to.
+                let last_good = self.replaced.take().or(previous);
+                self.failed_swap = None;
+                self.replaced = last_good.filter(|_| has_instances || self.trial_until.is_some());
+                for number in 0..self.connections.len() {
+                    self.give_up_standby(number, "another build has come");
+                }
+                if has_instances && has_room {
+                    self.connections.iter_mut().for_each(|connection| connection.is_due = true);
+                    self.stand_by_where_due(now);
+                } else {
+                    for number in 0..self.connections.len() {
+                        self.break_and_make(number, now);
+                    }
+                }
+            }
+            Err(why) => {
+                (self.replaced, self.trial_until, self.failed_swap) = (None, None, None);
+                for number in 0..self.connections.len() {
+                    self.give_up_standby(number, "nothing serves the broker any more");
+                    self.end_instance(number);
+                    if let Some(connection) = self.connections.get_mut(number) {
+                        connection.close(&why);
+                    }
+                }
+                self.serving = Err(why);
+            }
+        }
+    }
+
+    fn follow_limits(&mut self, serving: &Serving) {
+        self.pool.set_limits(serving.limits);
+        {
+            let mut status = self.feed.0.status.lock();
+            (status.throttle, status.hours) = (serving.throttle, serving.hours);
+        }
+        self.context.router.send(router::Command::Retune {
+            feed: self.feed.id(),
+            interval: serving.throttle,
+            has_hours: serving.hours == Hours::Exchange,
+        });
+    }
+
+    /// Ends an instance and starts the next one, where the broker has no room for both when the old one has gone.
+    fn break_and_make(&mut self, number: usize, now: Instant) {
+        self.end_instance(number);
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        connection.forgive();
+        if connection.endings > 0 {
+            connection.set_link(Link::Connecting);
+            self.trial_until = Some(now + TRIAL);
+        }
+        self.connect(number);
+    }
+
+    /// Starts new instances beside those that serve, as many as the broker has room for.
+    pub(super) fn stand_by_where_due(&mut self, now: Instant) {
+        for number in 0..self.connections.len() {
+            if self.spare_sessions() == 0 {
+                return;
+            }
+            if let Some(connection) = self.connections.get_mut(number)
+                && std::mem::take(&mut connection.is_due)
+            {
+                self.stand_by(number, now);
+            }
+        }
+    }
+
+    /// An instance whose place was taken has gone: there is room for the next one to stand by.
+    pub(super) fn note_left(&mut self, number: usize) {
+        if let Some(connection) = self.connections.get_mut(number) {
+            connection.leaving = connection.leaving.saturating_sub(1);
+        }
+        self.stand_by_where_due(Instant::now());
+    }
+
+    /// Starts a new instance beside the one that serves.
+    fn stand_by(&mut self, number: usize, now: Instant) {
+        let is_serving = self.connections.get(number).is_some_and(|connection| connection.instance.is_some());
+        if !is_serving {
+            if let Some(connection) = self.connections.get_mut(number) {
+                connection.forgive();
+            }
+            return self.connect(number);
+        }
+        let (label, events) = self.events_for(number);
+        let handover = Handover::new(self.feed.id());
+        events.follow(&handover);
+        // From before the new one can say anything, or what the old one published meanwhile would come again.
+        self.note_for(number, &handover);
+        let carried = self.carried(number);
+        match self.create_standby(number, &label, events, &handover, &carried, now) {
+            Ok(standby) => {
+                if let Some(connection) = self.connections.get_mut(number) {
+                    connection.list.ask(&*standby.instance);
+                    connection.standby = Some(standby);
+                }
+            }
+            Err(failure) => {
+                // The old one plays no part in this handover any more.
+                if let Some(serving) =
+                    self.connections.get(number).and_then(|connection| connection.events.as_ref())
+                {
+                    serving.leave(&handover);
+                }
+                self.note_failed_swap(&failure.to_string());
+            }
+        }
+    }
+
+    /// Notes what the instance that serves publishes from now on.
+    fn note_for(&mut self, number: usize, handover: &Arc<Handover>) {
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        // The search after the last swap ends here: it would end the notes too.
+        settle(connection, &self.feed.0.intake);
+        if let Some(serving) = &connection.events {
+            serving.note_for(handover);
+        }
+    }
+
+    fn create_standby(
+        &mut self,
+        number: usize,
+        label: &str,
+        events: Arc<Events>,
+        handover: &Arc<Handover>,
+        carried: &[InstrumentId],
+        now: Instant,
+    ) -> Result<Standby, AdapterFailure> {
+        let spec = self.spec();
+        let span = operation!(
+            "adapter.swap",
+            "internal",
+            tickhost.adapter = %spec.adapter,
+            tickhost.broker = %spec.broker,
+            tickhost.feed = self.feed.id().0,
+            tickhost.instruments = carried.len()
+        );
+        let created = self.create(number, label, &events);
+        let instance = created.inspect_err(|_| span::end(&span, Err("failed")))?;
+        let numbers = carried.iter().map(|instrument| instrument.0);
+        let standby = Standby::new(instance, events, Arc::clone(handover), numbers, now, span);
+        let subscriptions =
+            carried.iter().filter_map(|instrument| self.subscription(*instrument)).collect::<Vec<_>>();
+        self.upstream_requests += 1;
+        if !subscriptions.is_empty()
+            && let Err(failure) = standby.instance.subscribe(self.upstream_requests, &subscriptions)
+        {
+            span::end(&standby.span, Err("failed"));
+            let _ending = self.shut_down(Some(standby.instance));
+            return Err(failure);
+        }
+        Ok(standby)
+    }
+
+    /// Looks at what stands by, and at what took over.
+    pub(super) fn look_at_swaps(&mut self, now: Instant) {
+        if self.trial_until.is_some_and(|until| until <= now) {
+            self.trial_until = None;
+            self.forget_replaced();
+        }
+        for number in 0..self.connections.len() {
+            let Some(connection) = self.connections.get_mut(number) else { continue };
+            if connection.settling.as_ref().is_some_and(|settling| settling.until <= now) {
+                settle(connection, &self.feed.0.intake);
+            }
+            let is_connected = connection.link() == Link::Up;
+            match connection.standby.as_mut().map(|standby| standby.judge(is_connected, now)) {
+                Some(Verdict::Flip) => {
+                    self.flip(number, now);
+                }
+                Some(Verdict::GiveUp(why)) => {
+                    self.give_up_standby(number, &why);
+                    self.note_failed_swap(&why);
+                }
+                Some(Verdict::Wait) | None => {}
+            }
+        }
+    }
+
+    /// When [`Self::look_at_swaps`] has something to do next.
+    pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
+        let stands_by = self.connections.iter().any(|connection| connection.standby.is_some());
+        let settled =
+            self.connections.iter().filter_map(|connection| Some(connection.settling.as_ref()?.until));
+        settled.chain(stands_by.then_some(now + LOOK_EVERY)).chain(self.trial_until).min()
+    }
+
+    /// Lets the standby of a connection take over, ready or not; false when there is none.
+    pub(super) fn flip(&mut self, number: usize, now: Instant) -> bool {
+        let Some(connection) = self.connections.get_mut(number) else { return false };
+        let Some(standby) = connection.standby.take() else { return false };
+        settle(connection, &self.feed.0.intake);
+        let Standby { instance, events, handover, link, outcomes, span, .. } = standby;
+        // From here on the old one's ticks are dropped and the new one's pass: in this order, under the handover's lock.
+        let passed = handover.flip(&self.feed.0.intake);
+        let old = connection.end();
+        if passed == Passed::Finished {
+            events.leave(&handover);
+        } else {
+            connection.settling =
+                Some(Settling { until: now + SETTLED_WITHIN, handover: Arc::clone(&handover) });
+        }
+        connection.begin(instance, events, now);
+        connection.forgive();
+        connection.set_link(link);
+        connection.last_error = None;
+        span::end(&span, Ok(()));
+        let (repeated, merged) = handover.repeated_and_merged();
+        let counters = self.feed.counters();
+        counters.swaps.add(1);
+        counters.swaps_repeated.add(repeated);
+        counters.received.add(merged);
+        counters.conflated_link.add(merged);
+        tracing::info!(
+            adapter = %self.spec().adapter,
+            feed = self.feed.id().0,
+            connection = number,
+            repeated,
+            merged,
+            "A new instance has taken over"
+        );
+        if let Some(ending) = self.shut_down(old) {
+            if let Some(connection) = self.connections.get_mut(number) {
+                connection.leaving += 1;
+            }
+            self.tell_of(ending, number, InstanceReport::Left);
+        }
+        self.forget_replaced();
+        // What it knows of its list it has said while it stood by.
+        self.lists.note();
+        let before = self.lost_and_returned();
+        for outcome in &outcomes {
+            self.conclude(0, outcome);
+        }
+        self.log_lost_since(before);
+        true
+    }
+
+    /// When the new build serves everywhere, and has done so for a while where it could not stand by, the old one's library
+    /// can go.
+    fn forget_replaced(&mut self) {
+        let is_under_way = |connection: &Connection| connection.standby.is_some() || connection.is_due;
+        if !self.connections.iter().any(is_under_way) && self.trial_until.is_none() {
+            self.replaced = None;
+        }
+    }
+
+    /// Ends the standby of a connection, if there is one; the old instance goes on.
+    pub(super) fn give_up_standby(&mut self, number: usize, why: &str) {
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        let Some(standby) = connection.standby.take() else { return };
+        if let Some(serving) = &connection.events {
+            serving.leave(&standby.handover);
+        }
+        standby.events.retire();
+        span::end(&standby.span, Err("given_up"));
+        tracing::warn!(
+            adapter = %self.feed.0.spec.adapter,
+            connection = number,
+            reason = why,
+            "A new instance does not take over; the old one stays"
+        );
+        let _ending = self.shut_down(Some(standby.instance));
+    }
+
+    /// The old build serves again, since the new one does not.
+    pub(super) fn note_failed_swap(&mut self, why: &str) {
+        self.feed.counters().swaps_failed.add(1);
+        self.connections.iter_mut().for_each(|connection| connection.is_due = false);
+        self.failed_swap = Some(format!("the new build did not take over: {why}; the old one serves").into());
+        let others_stand_by = self.connections.iter().any(|connection| connection.standby.is_some());
+        if !others_stand_by && let Some(replaced) = self.replaced.take() {
+            self.serving = Ok(replaced);
+        }
+    }
+
+    /// Takes what a standby said of instruments; they are heeded when it takes over.
+    pub(super) fn note_standby_outcomes(&mut self, number: usize, outcomes: Vec<SubscriptionOutcome>) {
+        if let Some(standby) =
+            self.connections.get_mut(number).and_then(|connection| connection.standby.as_mut())
+        {
+            standby.note_outcomes(outcomes);
+        }
+    }
+
+    /// Instruments that belong to a connection.
+    pub(super) fn carried(&self, number: usize) -> Vec<InstrumentId> {
+        let mut carried: Vec<InstrumentId> = self
+            .subscribed
+            .iter()
+            .filter(|(_, subscribed)| subscribed.connection == Some(number) && subscribed.asked != 0)
+            .map(|(instrument, _)| *instrument)
+            .collect();
+        carried.sort_unstable();
+        carried
+    }
+}
+
+fn settle(connection: &mut Connection, intake: &Arc<tickhost_core::intake::Intake>) {
+    if let Some(settling) = connection.settling.take() {
+        settling.handover.settle(intake);
+        if let Some(events) = &connection.events {
+            events.leave(&settling.handover);
+        }
+    }
+}
