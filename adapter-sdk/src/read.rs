@@ -7,6 +7,7 @@
 
 mod bytes;
 mod members;
+mod orders;
 mod packed;
 mod price;
 pub mod protobuf;
@@ -15,6 +16,7 @@ mod time;
 pub use self::{
     bytes::{Bytes, CutOff},
     members::{Members, Odd, members, mended},
+    orders::OrderNames,
     packed::Packed,
     price::{Sign, float, is_word, plausible, quantity, scaled, whole},
     time::{millis, of_any_unit, seconds},
