@@ -92,6 +92,7 @@ mod listed;
 mod live;
 mod orders;
 mod questions;
+mod recent;
 mod run;
 
 use std::{fmt::Debug, hash::Hash, time::Duration};
@@ -103,6 +104,7 @@ pub use self::{
     live::{Heard, Live},
     orders::OrderSocket,
     questions::Questions,
+    recent::Recent,
     run::Session,
 };
 use crate::{AdapterError, Refusal, Subscription, TickSink, instruments::List, net::Message, plan::Change};
