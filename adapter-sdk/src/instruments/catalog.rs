@@ -1,6 +1,7 @@
 //! A list of files of CSV or JSON, read row by row by the names of its columns.
 
 mod named;
+mod served;
 
 use std::{
     fmt,
