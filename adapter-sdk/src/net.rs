@@ -18,6 +18,7 @@
 //! ```
 
 mod beside;
+mod closed;
 mod error;
 mod handshake;
 mod http;
@@ -37,6 +38,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect::Policy};
 
 pub use self::{
     beside::{Beside, BesideEvent},
+    closed::Closed,
     handshake::{HandshakeError, Meaning, RefusedHandshake},
     http::{Http, HttpRequest, HttpResponse},
     message::{Message, Text},

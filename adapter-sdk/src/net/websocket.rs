@@ -15,7 +15,7 @@ use reqwest::Upgraded;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::{WebSocketStream, tungstenite};
 
-use super::{Message, Text, error::lost};
+use super::{Closed, Message, Text, error::lost};
 use crate::AdapterError;
 
 /// What to open. Make it with [`WebSocketRequest::new`] and the methods that follow.
@@ -210,9 +210,8 @@ impl WebSocket {
                 tungstenite::Message::Binary(bytes) => return Ok(Message::Binary(bytes)),
                 tungstenite::Message::Close(frame) => {
                     // Its text stays out: nobody knows whether it repeats a token.
-                    let code = frame
-                        .map_or_else(String::new, |frame| format!(" with code {}", u16::from(frame.code)));
-                    return Err(AdapterError::network(format!("the broker closed the connection{code}")));
+                    let closed = Closed::new(frame.map(|frame| frame.code.into()));
+                    return Err(AdapterError::network(closed).caused_by(closed));
                 }
                 // The answer to a ping waits in the socket.
                 tungstenite::Message::Ping(_) => self.is_flushed = false,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use adapter_sdk::{
     AdapterError,
     abi::ErrorCode,
-    net::{HandshakeError, Heartbeat, Message, Network, NetworkConfig, WebSocket, WebSocketRequest},
+    net::{Closed, HandshakeError, Heartbeat, Message, Network, NetworkConfig, WebSocket, WebSocketRequest},
 };
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use tokio::{net::TcpStream, sync::mpsc};
@@ -286,17 +286,22 @@ async fn silence_is_noticed_and_so_is_an_end() {
         socket.close(Some(frame)).await.unwrap();
     })
     .await;
-    assert_eq!(
-        next(&mut socket).await.unwrap_err().to_string(),
-        "the broker closed the connection with code 1008"
-    );
+    let error = next(&mut socket).await.unwrap_err();
+    assert_eq!(error.to_string(), "the broker closed the connection with code 1008");
+    assert_eq!(Closed::of(&error).map(Closed::code), Some(Some(1008)));
+
+    let mut socket = open(WebSocketRequest::new, |mut socket| async move {
+        socket.close(None).await.unwrap();
+    })
+    .await;
+    let error = next(&mut socket).await.unwrap_err();
+    assert_eq!(error.to_string(), "the broker closed the connection");
+    assert_eq!(Closed::of(&error).map(Closed::code), Some(None));
 
     let mut socket = open(WebSocketRequest::new, |socket| async move { drop(socket) }).await;
-    assert_eq!(
-        next(&mut socket).await.unwrap_err().code(),
-        ErrorCode::PROTOCOL,
-        "it ended without a goodbye"
-    );
+    let error = next(&mut socket).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::PROTOCOL, "it ended without a goodbye");
+    assert_eq!(Closed::of(&error), None);
 }
 
 #[tokio::test]
