@@ -88,6 +88,7 @@
 //! }
 //! ```
 
+mod awaited;
 mod listed;
 mod live;
 mod orders;
@@ -100,6 +101,7 @@ use std::{fmt::Debug, hash::Hash, time::Duration};
 use tokio::time::Instant;
 
 pub use self::{
+    awaited::Awaited,
     listed::{Listed, NoList},
     live::{Heard, Live},
     orders::OrderSocket,

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::{
     AdapterError, Backoff, fingerprint,
-    net::{Beside, BesideEvent, HandshakeError, Message, Network, WebSocketRequest},
+    net::{Beside, BesideEvent, HandshakeError, Message, Network, WebSocket, WebSocketRequest},
 };
 
 /// Pause between two looks whether the lock is free.
@@ -62,6 +62,15 @@ impl OrderSocket {
             let (network, request) = (network.clone(), request.clone());
             async move { network.websocket(request).await.map_err(explain) }
         };
+        Self::opened_by(open, folder, account)
+    }
+
+    /// The same where more has to be done than to open it, each time: a token to be asked for, or a log-in to be queued as its
+    /// first message.
+    pub fn opened_by<F>(open: impl Fn() -> F + 'static, folder: &Path, account: &str) -> Self
+    where
+        F: Future<Output = Result<WebSocket, AdapterError>> + 'static,
+    {
         Self {
             socket: Beside::new(BACKOFF, open),
             // A file's name is no place for what an account is called.
