@@ -11,12 +11,14 @@
 //! ```
 
 mod cash;
+mod days;
 mod indices;
 
 use std::time::SystemTime;
 
 pub use self::{
     cash::{find, split_cash, write_cash},
+    days::day,
     indices::{index, write_index},
 };
 use crate::ist::Day;
