@@ -71,13 +71,6 @@ impl<'a> Members<'a> {
         self.noted(name, text).filter(|text| !text.is_empty())
     }
 
-    /// A text in the words of OpenAlgo's clients: that beside the broker's own in `words`, or as it is. Empty when it is missing,
-    /// or anything that [`Self::text`] gives none for.
-    pub fn word(&self, name: &'static str, words: &[(&str, &str)]) -> String {
-        let theirs = self.text(name).unwrap_or_default();
-        words.iter().find(|(word, _)| *word == theirs).map_or(theirs, |(_, ours)| (*ours).to_owned())
-    }
-
     /// A finite number, or a text that is one. None when it is missing, null, empty, or anything else.
     pub fn number(&self, name: &'static str) -> Option<f64> {
         self.noted(name, self.written(name)?.parse().ok().filter(|number: &f64| number.is_finite()))
@@ -281,19 +274,6 @@ mod tests {
             assert_eq!(with(value, |members| members.text("a")), (None, true), "{value}");
         }
         assert_eq!(with("\"\"", |members| members.text("a")), (None, false));
-    }
-
-    #[test]
-    fn words_are_those_of_clients_where_they_are_known() {
-        let words = [("B", "BUY"), ("S", "SELL")];
-        for (value, wanted) in [("\"B\"", "BUY"), ("\"X\"", "X"), ("null", "")] {
-            assert_eq!(
-                with(value, |members| members.word("a", &words)),
-                (wanted.to_owned(), false),
-                "{value}"
-            );
-        }
-        assert_eq!(with("[]", |members| members.word("a", &words)), (String::new(), true));
     }
 
     #[test]
