@@ -11,7 +11,7 @@ const NOBODY: Key = Key { segment: Segment::NseEquity, id: 7 };
 fn deep() -> Deep {
     let config = r#"{"depth":200,"depth20_url":"ws://127.0.0.1:9","depth200_url":"ws://127.0.0.1:9"}"#;
     let config: Config = serde_json::from_str(config).unwrap();
-    Deep::new(Keys::of_tests(), Arc::new(config.check().unwrap()))
+    Deep::new(&Keys::of_tests(), &Arc::new(config.check().unwrap()))
 }
 
 /// A packet of 20 levels, of which the first has this price.
@@ -146,7 +146,7 @@ async fn instruments_are_spread_over_as_many_sockets_as_there_may_be() {
     assert!(!deep.want(51, key(51), Tier::Twenty));
     assert!(deep.want(52, key(52), Tier::TwoHundred));
     assert!(!deep.want(53, key(53), Tier::TwoHundred));
-    assert_eq!(deep.links.len(), 2);
+    assert_eq!(deep.sockets.iter().filter(|socket| socket.room > 0).count(), 2);
     // Another name of one that comes.
     assert!(deep.want(54, key(7), Tier::Twenty));
     deep.drop(7);
