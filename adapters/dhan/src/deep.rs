@@ -11,6 +11,7 @@ use adapter_sdk::{
     AdapterError, Backoff, Level,
     ist::Day,
     net::{Beside, BesideEvent, Message},
+    session::Promised,
     tracing::{debug, info, warn},
 };
 use tokio::time::{Instant, timeout};
@@ -41,6 +42,8 @@ const CLOSE_LIMIT: Duration = Duration::from_millis(300);
 pub(crate) struct Deep {
     sockets: [Socket; DEPTH_SOCKETS],
     books: BTreeMap<Key, Book>,
+    /// Which of them come; of the others those of the live feed are shown.
+    promised: Promised<Key>,
     /// By the host's number.
     holders: BTreeMap<u32, Key>,
     /// In India, when the last message came.
@@ -95,20 +98,9 @@ struct Book {
     tier: Tier,
     /// Place of its socket.
     socket: usize,
-    state: State,
     /// What is known of a side, if it is known.
     buy: Option<Vec<Level>>,
     sell: Option<Vec<Level>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// It is to come until then.
-    Awaited(Instant),
-    /// It comes.
-    Coming,
-    /// It does not come, and that of the live feed is shown.
-    Missing,
 }
 
 /// What came of something that happened to the depth sockets.
@@ -133,6 +125,7 @@ impl Deep {
         Self {
             sockets: std::array::from_fn(|place| Socket::new(place, keys, settings)),
             books: BTreeMap::new(),
+            promised: Promised::new(BOOK_LIMIT),
             holders: BTreeMap::new(),
             day: Day::at(SystemTime::now()),
         }
@@ -151,8 +144,8 @@ impl Deep {
                 self.holders.remove(&instrument);
                 return false;
             };
-            let state = State::Awaited(Instant::now() + BOOK_LIMIT);
-            self.books.insert(key, Book { tier, socket, state, buy: None, sell: None });
+            self.promised.want(key, Instant::now());
+            self.books.insert(key, Book { tier, socket, buy: None, sell: None });
             self.tell(socket);
         }
         self.is_coming(key)
@@ -164,13 +157,14 @@ impl Deep {
         if !self.holders.values().any(|held| *held == key)
             && let Some(book) = self.books.remove(&key)
         {
+            self.promised.drop(&key);
             self.tell(book.socket);
         }
     }
 
     /// Whether a book comes, or may still come.
     pub(crate) fn is_coming(&self, key: Key) -> bool {
-        self.books.get(&key).is_some_and(|book| book.state != State::Missing)
+        self.promised.is_coming(&key)
     }
 
     /// Whether an instrument wants the book of a key.
@@ -186,22 +180,20 @@ impl Deep {
 
     /// When to look again whether books have begun.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let awaited = |book: &Book| match book.state {
-            State::Awaited(until) => Some(until),
-            State::Coming | State::Missing => None,
-        };
-        self.books.values().filter_map(awaited).min()
+        self.promised.due()
     }
 
     /// Gives up waiting for books that have not begun.
     pub(crate) fn expire(&mut self, now: Instant) -> Outcome {
-        let is_late = |book: &Book| matches!(book.state, State::Awaited(until) if until <= now);
-        let late: Vec<Key> =
-            self.books.iter().filter(|(_, book)| is_late(book)).map(|(key, _)| *key).collect();
-        if !late.is_empty() {
-            info!(count = late.len(), "Deep books do not begin; those of the live feed are shown meanwhile");
+        let missing = self.promised.expire(now);
+        self.forget(&missing);
+        if !missing.is_empty() {
+            info!(
+                count = missing.len(),
+                "Deep books do not begin; those of the live feed are shown meanwhile"
+            );
         }
-        Outcome { missing: self.miss(late), ..Outcome::default() }
+        Outcome { missing, ..Outcome::default() }
     }
 
     /// Waits for something to happen.
@@ -277,7 +269,7 @@ impl Deep {
                     }
                     *levels = Some(taken);
                     if book.buy.is_some() && book.sell.is_some() {
-                        if std::mem::replace(&mut book.state, State::Coming) == State::Missing {
+                        if self.promised.came(&key) {
                             outcome.begun.push(key);
                         }
                         // Both sides come one after the other: they are shown together.
@@ -307,19 +299,16 @@ impl Deep {
             }
         }
         let of_socket = self.books.iter().filter(|(_, book)| book.socket == place);
-        let keys = of_socket.map(|(key, _)| *key).collect();
-        Outcome { missing: self.miss(keys), closed, ..Outcome::default() }
+        let keys: Vec<Key> = of_socket.map(|(key, _)| *key).collect();
+        self.forget(&keys);
+        Outcome { missing: self.promised.miss(keys), closed, ..Outcome::default() }
     }
 
-    /// Notes that books do not come; gives those of which this is news.
-    fn miss(&mut self, mut keys: Vec<Key>) -> Vec<Key> {
-        keys.retain(|key| {
-            let Some(book) = self.books.get_mut(key) else { return false };
-            // An old side must not be shown with a new one.
+    /// An old side must not be shown with a new one.
+    fn forget(&mut self, keys: &[Key]) {
+        for (_, book) in self.books.iter_mut().filter(|(key, _)| keys.contains(key)) {
             (book.buy, book.sell) = (None, None);
-            std::mem::replace(&mut book.state, State::Missing) != State::Missing
-        });
-        keys
+        }
     }
 
     /// The place of a socket of a feed that has room for one more.

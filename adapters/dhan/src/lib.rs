@@ -26,7 +26,7 @@ pub mod wire;
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use adapter_sdk::{
-    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Mode, Refusal,
+    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Refusal,
     Subscription,
     abi::ErrorCode,
     instruments::{Access, ListSource, Master},
@@ -37,12 +37,11 @@ use adapter_sdk::{
 };
 
 use self::{
-    allotment::Allotment,
+    allotment::{Allotment, LIVE_LEVELS},
     auth::{Keys, disconnected},
     config::{Config, Settings},
     deep::Deep,
     list::Instruments,
-    segment::Segment,
     session::DhanFeed,
     shared::{Shared, Suspicion},
 };
@@ -93,15 +92,13 @@ impl Adapter for Dhan {
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
-        let Some(list) = self.master.list() else {
-            return Err(Refusal::Refused("The list of instruments is not there yet".to_owned()));
-        };
-        let key = list
-            .find(&wanted.exchange, &wanted.symbol)
-            .map_err(|refusal| self.master.explain(&wanted.exchange, &wanted.symbol, refusal))?;
-        let levels =
-            if wanted.mode == Mode::Depth && key.segment != Segment::Index { wanted.depth } else { 0 };
-        let depth = self.shared.allotment.borrow_mut().grant(wanted.instrument, key, levels);
+        let found = self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
+        let levels = if wanted.exchange.ends_with("_INDEX") { 0 } else { wanted.depth };
+        let Grant { depth } = Grant::with_depth_up_to(wanted, levels);
+        // What may come with the list of today has the levels of the live feed until then.
+        let depth = found.map_or(depth.min(LIVE_LEVELS), |key| {
+            self.shared.allotment.borrow_mut().grant(wanted.instrument, key, depth)
+        });
         Ok(Grant { depth })
     }
 

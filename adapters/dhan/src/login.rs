@@ -34,12 +34,11 @@ pub(crate) async fn step(
     let ask = || answer(fields, &["client_id"], "Client id at Dhan, ten digits", false);
     let client_id = client_id(fields).map_or_else(ask, Ok)?;
     let broker = Broker { http, settings, client_id };
-    let access_token = match (fields.filled("pin"), api_key(fields)) {
-        (None, Some(api_key)) => broker.by_consent(fields, api_key).await?,
-        _ => {
-            let pin = answer(fields, &["pin"], ASK_PIN, true)?;
-            broker.by_password(pin, &totp(fields, SystemTime::now())?).await?
-        }
+    let access_token = if let (None, Some(api_key)) = (fields.filled("pin"), api_key(fields)) {
+        broker.by_consent(fields, api_key).await?
+    } else {
+        let pin = answer(fields, &["pin"], ASK_PIN, true)?;
+        broker.by_password(pin, &totp(fields, SystemTime::now())?).await?
     };
     // The PIN is stored only by whoever wants the host to log in by itself.
     Ok(Login::done([("access_token", access_token.as_str().to_owned()), ("client_id", client_id.to_owned())]))

@@ -32,7 +32,7 @@ pub(crate) fn books(tier: Tier, keys: &[Key]) -> Vec<String> {
     match tier {
         Tier::Twenty => list(SUBSCRIBE_DEPTH, keys).into_iter().collect(),
         Tier::TwoHundred => {
-            let single = |key| format!(r#"{{"RequestCode":{SUBSCRIBE_DEPTH},{}}}"#, instrument(key));
+            let single = |key: &Key| format!(r#"{{"RequestCode":{SUBSCRIBE_DEPTH},{}}}"#, instrument(*key));
             keys.iter().map(single).collect()
         }
     }
@@ -40,7 +40,7 @@ pub(crate) fn books(tier: Tier, keys: &[Key]) -> Vec<String> {
 
 /// A request for some instruments; none for none.
 fn list(code: u8, keys: &[Key]) -> Option<String> {
-    let instruments: Vec<String> = keys.iter().map(|key| format!("{{{}}}", instrument(key))).collect();
+    let instruments: Vec<String> = keys.iter().map(|key| format!("{{{}}}", instrument(*key))).collect();
     let (count, instruments) = (instruments.len(), instruments.join(","));
     (count > 0).then(|| {
         format!(r#"{{"RequestCode":{code},"InstrumentCount":{count},"InstrumentList":[{instruments}]}}"#)
@@ -48,7 +48,7 @@ fn list(code: u8, keys: &[Key]) -> Option<String> {
 }
 
 /// An instrument in a request. An id that is a JSON number is refused without a useful word.
-fn instrument(key: &Key) -> String {
+fn instrument(key: Key) -> String {
     format!(r#""ExchangeSegment":"{}","SecurityId":"{}""#, key.segment.name(), key.id)
 }
 

@@ -129,42 +129,40 @@ impl<'a> Packets<'a> {
 impl Iterator for Packets<'_> {
     type Item = Result<Packet, WireError>;
 
-    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        Some(super::next(&mut self.0, 1, Head::BYTES)?.and_then(read))
+        match super::next(&mut self.0, 1, Head::BYTES)? {
+            Ok(packet) => Some(read(packet)),
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 
 fn read(packet: &[u8]) -> Result<Packet, WireError> {
-    let mut rest = packet;
-    let Head { code, segment, id, .. } = Head::take(&mut rest).ok_or(WireError::Truncated)?;
-    let body = body(code, &mut rest).ok_or(WireError::TooShort { code, bytes: packet.len() })?;
-    // What says nothing of an instrument need not be of one.
-    let is_of_nobody = matches!(body, Body::Other(_) | Body::Disconnect(_) | Body::MarketStatus);
+    let rest = &mut &*packet;
+    let Head { code, segment, id, .. } = Head::take(rest).ok_or(WireError::Truncated)?;
     let segment = match Segment::from_code(segment) {
         Some(segment) => segment,
-        None if is_of_nobody => Segment::Index,
-        None => return Err(WireError::UnknownSegment(segment)),
+        None if matches!(code, 2 | 4 | 5 | 6 | 8) => return Err(WireError::UnknownSegment(segment)),
+        // What says nothing of an instrument need not be of one.
+        None => Segment::Index,
     };
-    Ok(Packet { key: Key { segment, id }, body })
+    let short = WireError::TooShort { code, bytes: packet.len() };
+    // Made where it stays: it is large.
+    Ok(Packet {
+        key: Key { segment, id },
+        body: match code {
+            2 => Body::Ticker { last_price: take(rest, short)?, time: take(rest, short)? },
+            4 => Body::Quote(take(rest, short)?, take(rest, short)?),
+            5 => Body::OpenInterest(take(rest, short)?),
+            6 => Body::PreviousClose { close: take(rest, short)?, oi: take(rest, short)? },
+            7 => Body::MarketStatus,
+            8 => Body::Full(take(rest, short)?, take(rest, short)?, take(rest, short)?, take(rest, short)?),
+            50 => Body::Disconnect(take(rest, short)?),
+            _ => Body::Other(code),
+        },
+    })
 }
 
-/// What follows the head; none when it is too short.
-#[inline]
-fn body(code: u8, rest: &mut &[u8]) -> Option<Body> {
-    Some(match code {
-        2 => Body::Ticker { last_price: f32::take(rest)?, time: u32::take(rest)? },
-        4 => Body::Quote(Trade::take(rest)?, Day::take(rest)?),
-        5 => Body::OpenInterest(u32::take(rest)?),
-        6 => Body::PreviousClose { close: f32::take(rest)?, oi: u32::take(rest)? },
-        7 => Body::MarketStatus,
-        8 => Body::Full(
-            Trade::take(rest)?,
-            Interest::take(rest)?,
-            Day::take(rest)?,
-            <[Level; LEVELS]>::take(rest)?,
-        ),
-        50 => Body::Disconnect(u16::take(rest)?),
-        _ => Body::Other(code),
-    })
+fn take<T: Packed>(rest: &mut &[u8], short: WireError) -> Result<T, WireError> {
+    T::take(rest).ok_or(short)
 }
