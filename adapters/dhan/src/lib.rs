@@ -94,12 +94,12 @@ impl Adapter for Dhan {
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
         let found = self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
         let levels = if wanted.exchange.ends_with("_INDEX") { 0 } else { wanted.depth };
-        let Grant { depth } = Grant::with_depth_up_to(wanted, levels);
+        let depth = Grant::with_depth_up_to(wanted, levels).depth;
         // What may come with the list of today has the levels of the live feed until then.
         let depth = found.map_or(depth.min(LIVE_LEVELS), |key| {
             self.shared.allotment.borrow_mut().grant(wanted.instrument, key, depth)
         });
-        Ok(Grant { depth })
+        Ok(Grant::of_levels(depth))
     }
 
     async fn prepare(&self, _credentials: &Credentials) -> Result<(), AdapterError> {

@@ -82,12 +82,8 @@ impl Broker<'_> {
             let url = self.address("/app/generate-consent", &[("client_id", self.client_id)]);
             let consent = granted(signed(self.http.post(&url)).send().await?, Given::Key).await?;
             let page = self.address("/login/consentApp-login", &[("consentAppId", &consent)]);
-            return Err(Unfinished::Ask(Question {
-                field: "token_id".to_owned(),
-                message: ASK_TOKEN_ID.to_owned(),
-                url: Some(page.as_str().to_owned()),
-                is_secret: false,
-            }));
+            let page = Some(page.as_str().to_owned());
+            return Err(Unfinished::Ask(Question::new("token_id", ASK_TOKEN_ID, page, false)));
         };
         // It comes out of an address, and goes back into one as it is.
         let url = format!("{}?tokenId={}", &*self.address("/app/consumeApp-consent", &[]), token_id(copied)?);
