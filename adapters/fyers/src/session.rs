@@ -230,9 +230,14 @@ impl Protocol for FyersFeed {
         self.publisher.release(instrument);
     }
 
-    fn list_changed(&mut self, _list: &Instruments, _is_repair: bool) -> Replan {
-        self.directory.begin_list();
-        Replan::Moved
+    fn list_changed(&mut self, list: &Instruments, _is_repair: bool) -> Replan {
+        let moved = self.directory.begin_list(list);
+        if moved.is_empty() {
+            return Replan::Moved;
+        }
+        // What is known of a topic must not be shown as that of another instrument.
+        moved.into_iter().for_each(|instrument| self.release(instrument, None));
+        Replan::Everything
     }
 
     async fn wait(&mut self) {
