@@ -73,7 +73,8 @@ impl<T: Packed + Copy + Default, const N: usize> Packed for [T; N] {
 }
 
 /// Layouts of packets: structures whose fields stand one after the other, little-endian and without gaps. Each is
-/// [`Packed`](crate::read::Packed), so that a layout may be a field of another.
+/// [`Packed`](crate::read::Packed), so that a layout may be a field of another. Where a message has parts of fixed places among
+/// others, [`Bytes`](crate::read::Bytes) reads the others and takes layouts ([`Bytes::packed`](crate::read::Bytes::packed)).
 ///
 /// ```
 /// use adapter_sdk::read::Packed as _;
