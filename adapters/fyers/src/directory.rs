@@ -140,11 +140,12 @@ impl Directory {
         fytoken.topic().ok_or_else(nowhere)
     }
 
-    /// Notes where an instrument is now. Gives the broker's symbol of it, and whether it is new there.
-    pub(crate) fn placed(&mut self, instrument: u32, topic: Topic) -> (&str, bool) {
-        let Some(known) = self.known.get_mut(&instrument) else { return ("", true) };
-        let is_new = known.topic.replace(topic) != Some(topic);
-        (&known.listed.ticker, is_new)
+    /// Notes where an instrument is now. Gives the broker's symbol of it.
+    pub(crate) fn placed(&mut self, instrument: u32, topic: Topic) -> &str {
+        self.known.get_mut(&instrument).map_or("", |known| {
+            known.topic = Some(topic);
+            &known.listed.ticker
+        })
     }
 
     /// An instrument is there no more.
@@ -274,10 +275,10 @@ mod tests {
         assert!(directory.must_ask(&list(), &sbin));
         // What has a topic keeps it while the list says the same: in another mode, and by another list.
         let place = directory.find(&list(), &sbin).unwrap();
-        assert_eq!(directory.placed(1, place), ("NSE:SBIN-EQ", true));
+        assert_eq!(directory.placed(1, place), "NSE:SBIN-EQ");
         assert!(directory.begin_list(&list()).is_empty());
         assert!(!directory.must_ask(&list(), &sbin));
-        assert_eq!(directory.placed(1, place), ("NSE:SBIN-EQ", false));
+        assert_eq!(directory.placed(1, place), "NSE:SBIN-EQ");
         directory.release(1);
         assert!(directory.must_ask(&list(), &sbin));
     }
