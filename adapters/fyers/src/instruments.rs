@@ -10,9 +10,9 @@ use crate::{names::Row, topic::Fytoken};
 /// Every instrument of the lists, by OpenAlgo's names and by the broker's symbols.
 pub type Instruments = Catalog<FyersList, 10>;
 
-/// The layout of the lists, with a name that is kept for its room.
-#[derive(Debug)]
-pub struct FyersList(String);
+/// The layout of the lists.
+#[derive(Clone, Copy, Debug)]
+pub struct FyersList;
 
 impl Sheet<10> for FyersList {
     type Key = Fytoken;
@@ -39,11 +39,11 @@ impl Sheet<10> for FyersList {
     }
 
     fn begin(_today: Day) -> Self {
-        Self(String::new())
+        Self
     }
 
     fn row(&mut self, cells: [Option<&str>; 10], names: &mut Names<Fytoken>) -> Option<()> {
-        read_row(cells)?.name(&mut self.0, names)
+        read_row(cells)?.name(names)
     }
 }
 
@@ -59,7 +59,6 @@ fn read_row(cells: [Option<&str>; 10]) -> Option<Row<'_>> {
     }
     Some(Row {
         fytoken,
-        segment: fytoken.segment()?,
         kind: kind?,
         expiry: expiry?,
         ticker: ticker?,

@@ -135,7 +135,7 @@ impl Adapter for Fyers {
             http,
             master: Arc::new(Master::new(public, source, context.lists())),
             index_list,
-            indices: RefCell::default(),
+            indices: RefCell::new(Rc::new(Indices::bundled())),
             settings,
         })
     }

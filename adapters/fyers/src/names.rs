@@ -28,8 +28,6 @@ const LAST_EXPIRY: u64 = 253_402_300_799;
 pub(crate) struct Row<'a> {
     /// The broker's number of it.
     pub fytoken: Fytoken,
-    /// Its segment, which is that of the number.
-    pub segment: Segment,
     /// The broker's kind of instrument.
     pub kind: &'a str,
     /// Seconds since the Unix epoch, or nothing.
@@ -45,10 +43,10 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Names it, unless OpenAlgo has no name for its kind. None when the row makes no sense. `second` is kept for its room.
-    pub(crate) fn name(&self, second: &mut String, names: &mut Names<Fytoken>) -> Option<()> {
+    /// Names it, unless OpenAlgo has no name for its kind. None when the row makes no sense.
+    pub(crate) fn name(&self, names: &mut Names<Fytoken>) -> Option<()> {
         let (exchange, ticker) = self.ticker.split_once(':')?;
-        let (fytoken, segment) = (self.fytoken, self.segment);
+        let (fytoken, segment) = (self.fytoken, self.fytoken.segment()?);
         if !segment.is_cash() {
             let contract = match self.option {
                 "XX" | "" => Contract::Future,
@@ -59,12 +57,12 @@ impl<'a> Row<'a> {
             let exchange = if segment == Segment::NseCash { "NSE_INDEX" } else { "BSE_INDEX" };
             let underlying = if self.underlying.is_empty() { self.stem() } else { self.underlying };
             names.add_index(exchange, underlying, fytoken)?;
-            second.clear();
-            if symbol::write_index(second, exchange, self.stem()) {
-                names.add_unless_taken(0, exchange, second, fytoken);
+            let mut second = String::new();
+            if symbol::write_index(&mut second, exchange, self.stem()) {
+                names.add_unless_taken(0, exchange, &second, fytoken);
             }
         } else if CASH.contains(&self.kind) {
-            let (bare, series) = self.symbol_and_series();
+            let (bare, series) = self.symbol_and_series(segment);
             names.add_cash(segment.exchange(), bare, series, fytoken)?;
         } else {
             names.unserved();
@@ -76,11 +74,11 @@ impl<'a> Row<'a> {
 
     /// `SBIN` and `EQ` of `NSE:SBIN-EQ`. The symbol may have hyphens itself. It stands in a column of its own too, but that may
     /// have something else: the index that a fund follows, the company whose bond it is.
-    fn symbol_and_series(&self) -> (&'a str, &'a str) {
+    fn symbol_and_series(&self, segment: Segment) -> (&'a str, &'a str) {
         let ticker = self.stem();
         if ticker == self.underlying {
             (ticker, "")
-        } else if self.segment == Segment::NseCash {
+        } else if segment == Segment::NseCash {
             symbol::split_cash("NSE", ticker)
         } else {
             // There are more groups than have names that clients write, and every symbol has one.
@@ -117,8 +115,7 @@ mod tests {
 
     fn row<'a>(fytoken: &str, kind: &'a str, ticker: &'a str, underlying: &'a str) -> Row<'a> {
         let fytoken = Fytoken::parse(fytoken).unwrap();
-        let segment = fytoken.segment().unwrap();
-        Row { fytoken, segment, kind, expiry: "", ticker, underlying, strike: "-1.0", option: "XX" }
+        Row { fytoken, kind, expiry: "", ticker, underlying, strike: "-1.0", option: "XX" }
     }
 
     fn line(row: &Row<'_>) -> String {

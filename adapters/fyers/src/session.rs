@@ -135,17 +135,13 @@ impl FyersFeed {
             self.unacknowledged = 0;
             live.send(request::acknowledge(data.number));
         }
-        let mut damage = None;
         for record in data.records {
             match record {
                 Ok(record) => self.publisher.take(&record, live, sink),
-                Err(error) => damage = Some(error),
+                Err(error) => live.undecodable("record", &error, bytes, sink),
             }
         }
         self.publisher.flush(live, sink);
-        if let Some(error) = damage {
-            live.undecodable("record", &error, bytes, sink);
-        }
     }
 
     fn is_full(&self) -> bool {
@@ -197,13 +193,11 @@ impl Protocol for FyersFeed {
         live: &mut Live<Self>,
         sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
-        match message {
-            Message::Binary(bytes) => self.take_frame(&bytes, live, sink),
-            Message::Text(_) => {
-                debug!("A text where the broker sends none");
-                Ok(())
-            }
-        }
+        let Message::Binary(bytes) = message else {
+            debug!("A text where the broker sends none");
+            return Ok(());
+        };
+        self.take_frame(&bytes, live, sink)
     }
 
     fn release(&mut self, instrument: u32, _last_of: Option<&Topic>) {

@@ -9,16 +9,13 @@ use tokio::time::Instant;
 
 use super::FyersFeed;
 use crate::{
+    LEVELS,
     decode::{self, DecodeError},
     state::{Instrument, Topics},
     tbt::{book::Book, socket::Fifty},
     topic::Topic,
     wire::Record,
 };
-
-/// Levels of the data socket's books.
-#[expect(clippy::cast_possible_truncation, reason = "five")]
-const LEVELS: u16 = decode::LEVELS as u16;
 
 /// What is known of the instruments, and who is shown how much of it.
 #[derive(Debug)]
