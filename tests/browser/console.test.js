@@ -424,14 +424,14 @@ describe("hosts that are not well", () => {
   });
 
   test("an adapter of several brokers shows the limits of each where they differ", async () => {
-    const own = "\n[adapter.brand.south]\nsymbols_per_connection = 5\nconnections = 1";
-    const host = await Host.start({ sim: `rate_hz = 10.0${own}`, brokers: ["sim", "south"] });
+    const config = "rate_hz = 10.0\n[adapter.brand.south.config]\nrate_hz = 5.0\n[adapter.brand.south]\n";
+    const host = await Host.start({ sim: `${config}symbols_per_connection = 5\nconnections = 1`, brokers: ["sim", "south"] });
     try {
       const tab = await console_(host);
       await view(tab, "adapters");
       await shows(tab, 'table[aria-label="Adapters"] td', /^sim [0-9,]+ × [0-9]+, south 5 × 1$/);
-      host.writePlugins("rate_hz = 10.0", ["sim", "south"]);
-      host.run("adapters", "reload");
+      host.writePlugins(config, ["sim", "south"]);
+      host.run("adapters", "reload", "sim");
       await shows(tab, 'table[aria-label="Adapters"] td', /^[0-9,]+ × [0-9]+$/);
       await done(tab);
     } finally {
