@@ -75,7 +75,7 @@ mod tests {
         instruments::{Catalog, Names, Sheet},
         ist::Day,
         symbol::Contract,
-        testing::{CASH, assert_cash_names},
+        testing::{CASH, Cash, assert_cash_names},
     };
 
     struct Rows;
@@ -142,12 +142,11 @@ mod tests {
 
     #[test]
     fn securities_have_the_names_that_they_have_at_all_brokers() {
-        let rows: String = CASH
-            .iter()
-            .enumerate()
-            .map(|(number, one)| format!("{number},{},{},{}\n", one.exchange, one.symbol, one.series))
-            .collect();
-        let list = read(&rows);
+        let row = |(number, one): (usize, &Cash)| {
+            [&number.to_string(), one.exchange, one.symbol, one.series].join(",")
+        };
+        let rows: Vec<String> = CASH.iter().enumerate().map(row).collect();
+        let list = read(&format!("{}\n", rows.join("\n")));
         assert_cash_names(|exchange, symbol| {
             let (exchange, symbol) = list.name(list.key(exchange, symbol)?)?;
             Some((exchange.to_owned(), symbol.to_owned()))
