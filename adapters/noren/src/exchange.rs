@@ -12,6 +12,8 @@ macro_rules! exchanges {
         pub enum Exchange { $($name),+ }
 
         impl Exchange {
+            const ALL: &[Self] = &[$(Self::$name),+];
+
             /// That of a code.
             pub fn of(code: &str) -> Option<Self> {
                 match code {
@@ -58,6 +60,18 @@ pub struct Key {
     pub exchange: Exchange,
     /// Its number there.
     pub token: u32,
+}
+
+impl adapter_sdk::instruments::Key for Key {
+    type Parts = (u8, u32);
+
+    fn parts(self) -> (u8, u32) {
+        (self.exchange as u8, self.token)
+    }
+
+    fn of_parts((exchange, token): (u8, u32)) -> Option<Self> {
+        Some(Self { exchange: *Exchange::ALL.get(usize::from(exchange))?, token })
+    }
 }
 
 impl Key {

@@ -117,7 +117,7 @@ impl Publisher {
             }
         };
         if wanted.depth > LEVELS && !is_served {
-            sink.outcome(wanted.instrument, Ok(Grant { depth: LEVELS }));
+            sink.outcome(wanted.instrument, Ok(Grant::of_levels(LEVELS)));
         }
     }
 
@@ -137,7 +137,8 @@ impl Publisher {
         while let Some((topic, is_there)) = self.fifty.as_mut().and_then(Fifty::news) {
             for number in self.fifty.iter_mut().flat_map(|fifty| fifty.granted(&topic, is_there)) {
                 let wanted = live.wanted(*number).filter(|_| is_there);
-                sink.outcome(*number, Ok(Grant { depth: wanted.map_or(LEVELS, |wanted| wanted.depth) }));
+                let levels = wanted.map_or(LEVELS, |wanted| wanted.depth);
+                sink.outcome(*number, Ok(Grant::of_levels(levels)));
             }
             if is_there && let Some(place) = self.topics.place(&topic) {
                 self.show(place, false, live, sink);
