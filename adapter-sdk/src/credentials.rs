@@ -24,6 +24,11 @@ impl Credentials {
         self.get(name).map(str::trim).filter(|value| !value.is_empty())
     }
 
+    /// The names of all of them, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// A credential that the adapter cannot do without.
     ///
     /// # Errors

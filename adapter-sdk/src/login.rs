@@ -1,10 +1,17 @@
 //! Logging in at a broker that wants more than a stored token.
 
+mod page;
+mod ticket;
+
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+pub use self::{
+    page::by_page,
+    ticket::{answer_to_ticket, ask_for_ticket},
+};
 use crate::{AdapterError, Credentials};
 
 /// What a step of logging in came to.

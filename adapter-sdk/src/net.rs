@@ -18,9 +18,11 @@
 //! ```
 
 mod beside;
+mod closed;
 mod error;
 mod handshake;
 mod http;
+mod log_in;
 mod message;
 mod rate_limit;
 mod websocket;
@@ -36,6 +38,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect::Policy};
 
 pub use self::{
     beside::{Beside, BesideEvent},
+    closed::Closed,
     handshake::{HandshakeError, Meaning, RefusedHandshake},
     http::{Http, HttpRequest, HttpResponse},
     message::{Message, Text},
@@ -210,6 +213,23 @@ pub fn push_encoded(url: &mut String, value: &str) {
             url.extend([byte >> 4, byte & 15].iter().filter_map(|digit| HEX.get(usize::from(*digit))));
         }
     }
+}
+
+/// An address with these in its query, each encoded as [`push_encoded`] does it. It may have a query already.
+///
+/// ```
+/// let page = adapter_sdk::net::with_query("https://broker.example/login?v=3", &[("api_key", "a+b")]);
+/// assert_eq!(page, "https://broker.example/login?v=3&api_key=a%2Bb");
+/// ```
+pub fn with_query(url: &str, pairs: &[(&str, &str)]) -> String {
+    let mut url = url.to_owned();
+    for (name, value) in pairs {
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str(name);
+        url.push('=');
+        push_encoded(&mut url, value);
+    }
+    url
 }
 
 #[cfg(test)]

@@ -6,16 +6,22 @@
 //! and a time can be at all.
 
 mod bytes;
+mod flat;
 mod members;
+mod orders;
 mod packed;
 mod price;
 pub mod protobuf;
+mod text;
 mod time;
 
 pub use self::{
     bytes::{Bytes, CutOff},
+    flat::Flat,
     members::{Members, Odd, members, mended},
+    orders::OrderNames,
     packed::Packed,
     price::{Sign, float, is_word, plausible, quantity, scaled, whole},
+    text::{clock, count},
     time::{millis, of_any_unit, seconds},
 };

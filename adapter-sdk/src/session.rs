@@ -88,10 +88,12 @@
 //! }
 //! ```
 
+mod awaited;
 mod listed;
 mod live;
 mod orders;
 mod questions;
+mod recent;
 mod run;
 
 use std::{fmt::Debug, hash::Hash, time::Duration};
@@ -99,10 +101,12 @@ use std::{fmt::Debug, hash::Hash, time::Duration};
 use tokio::time::Instant;
 
 pub use self::{
+    awaited::Awaited,
     listed::{Listed, NoList},
     live::{Heard, Live},
     orders::OrderSocket,
     questions::Questions,
+    recent::Recent,
     run::Session,
 };
 use crate::{AdapterError, Refusal, Subscription, TickSink, instruments::List, net::Message, plan::Change};

@@ -1,10 +1,12 @@
 //! Checks of an adapter's settings, in the words that every adapter uses. What is wrong is named, and what would be right.
 //! [`settings!`](crate::settings!) makes all of them from one table.
 
+mod one_of;
 mod table;
 
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
+pub use self::one_of::OneOf;
 pub use self::table::{
     Choice, Count, Flag, Folder, HttpBase, HttpUrl, IpAddress, Kind, Levels, MacAddress, Millis, Optional,
     Required, Seconds, WebSocketUrl,

@@ -33,6 +33,8 @@ use crate::{Book, Level, Packet, Price, Tick, ist::Day};
 pub struct State<K, const N: usize> {
     known: FxHashMap<K, Known<N>>,
     day: Option<Day>,
+    /// What was known of another day was dropped, and nobody has been told.
+    lacks_images: bool,
 }
 
 /// What is known of one key.
@@ -99,6 +101,14 @@ impl<const N: usize> Known<N> {
         if self.is_image { tick.image() } else { tick.update() }
     }
 
+    /// The same with the best row of each side of the book, for who is told of no more of it.
+    pub fn touchline(&self, instrument: u32) -> Tick {
+        let tick = self.tick(instrument);
+        let tick = tick
+            .with(self.book.buy().first(), |tick, best| tick.bid_price(best.price).bid_size(best.quantity));
+        tick.with(self.book.sell().first(), |tick, best| tick.ask_price(best.price).ask_size(best.quantity))
+    }
+
     /// Takes values back: bits of [`abi::field`](crate::abi::field).
     pub fn clear(&mut self, fields: u32) {
         self.values = self.values.without(fields);
@@ -107,13 +117,24 @@ impl<const N: usize> Known<N> {
     /// Takes over what a message says of a row of the book, the best being row 0. Members that it does not have stay. Rows
     /// from `N` on are left out.
     pub fn row(&mut self, side: Side, place: usize, newer: Row) {
-        let [buy, sell] = &mut self.rows;
-        let rows = match side {
-            Side::Buy => buy,
-            Side::Sell => sell,
-        };
-        if let Some(row) = rows.get_mut(place) {
-            row.merge(newer);
+        self.rows([(side, place, newer)]);
+    }
+
+    /// The same of all rows that a message has something of, at once: several may be of one row.
+    pub fn rows(&mut self, newer: impl IntoIterator<Item = (Side, usize, Row)>) {
+        let mut is_changed = false;
+        for (side, place, newer) in newer {
+            let [buy, sell] = &mut self.rows;
+            let rows = match side {
+                Side::Buy => buy,
+                Side::Sell => sell,
+            };
+            if let Some(row) = rows.get_mut(place) {
+                row.merge(newer);
+                is_changed = true;
+            }
+        }
+        if is_changed {
             self.has_book = true;
             let [buy, sell] = &self.rows;
             self.book = Book::new();
@@ -148,7 +169,7 @@ impl<const N: usize> Known<N> {
 impl<K: Copy + Eq + Hash, const N: usize> State<K, N> {
     /// Nothing is known yet.
     pub fn new() -> Self {
-        Self { known: FxHashMap::default(), day: None }
+        Self { known: FxHashMap::default(), day: None, lacks_images: false }
     }
 
     /// The broker's image of a key: nothing of what was known before counts any more, the book included.
@@ -178,6 +199,13 @@ impl<K: Copy + Eq + Hash, const N: usize> State<K, N> {
         self.known.get(key)
     }
 
+    /// The broker tells of the book of a key no more, or is about to tell of it anew: there is none until then.
+    pub fn empty_book(&mut self, key: &K) {
+        if let Some(known) = self.known.get_mut(key) {
+            known.empty_book();
+        }
+    }
+
     /// Nobody wants a key any more.
     pub fn forget(&mut self, key: &K) {
         self.known.remove(key);
@@ -190,8 +218,15 @@ impl<K: Copy + Eq + Hash, const N: usize> State<K, N> {
         let is_another = self.day.replace(today).is_some_and(|day| day != today);
         if is_another {
             self.known.clear();
+            self.lacks_images = true;
         }
         is_another
+    }
+
+    /// Whether another day has begun since this was asked last, whoever noticed it: the broker is to be asked for the images of
+    /// all keys, of which nothing is known any more.
+    pub const fn lacks_images(&mut self) -> bool {
+        std::mem::replace(&mut self.lacks_images, false)
     }
 }
 

@@ -11,12 +11,16 @@
 //! ```
 
 mod cash;
+mod days;
+mod exchange;
 mod indices;
 
 use std::time::SystemTime;
 
 pub use self::{
     cash::{find, split_cash, write_cash},
+    days::day,
+    exchange::Exchange,
     indices::{index, write_index},
 };
 use crate::ist::Day;

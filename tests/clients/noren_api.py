@@ -1,6 +1,6 @@
 """The unmodified NorenRestApiPy package against a server that speaks Noren: prints what it hands over of each instrument.
 
-Reads one JSON object from standard input: url, mode (touchline or depth), keys. Prints one JSON object a line: the instrument
+Reads one JSON object from standard input: ws_url, mode (touchline or depth), keys. Prints one JSON object a line: the instrument
 by exchange and token, and what its first message says. Exit code 0 when every instrument came.
 """
 
@@ -18,7 +18,7 @@ def main():
     asked = json.loads(sys.stdin.readline())
     wanted, seen, done = set(asked["keys"]), {}, threading.Event()
     feed = FeedType.SNAPQUOTE if asked["mode"] == "depth" else FeedType.TOUCHLINE
-    api = NorenApi("http://127.0.0.1/", asked["url"])
+    api = NorenApi("http://127.0.0.1/", asked["ws_url"])
     api.set_session("FA0001", "", "token")
 
     def on_open():

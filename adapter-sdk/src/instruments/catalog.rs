@@ -1,5 +1,8 @@
 //! A list of files of CSV or JSON, read row by row by the names of its columns.
 
+mod named;
+mod served;
+
 use std::{
     fmt,
     fs::File,
@@ -73,6 +76,9 @@ pub struct Names<K> {
     named: usize,
     expired: usize,
     unserved: usize,
+    today: Day,
+    /// Kept for its room.
+    symbol: String,
 }
 
 /// A name that another row may have a better claim to.
@@ -142,7 +148,8 @@ struct Reading<S: Sheet<N>, const N: usize> {
 impl<S: Sheet<N>, const N: usize> Reading<S, N> {
     fn begin(today: Day) -> Self {
         let (builder, own, later) = (TableBuilder::new(), TableBuilder::new(), Vec::new());
-        let names = Names { builder, own, later, named: 0, expired: 0, unserved: 0 };
+        let names =
+            Names { builder, own, later, named: 0, expired: 0, unserved: 0, today, symbol: String::new() };
         Self { sheet: S::begin(today), names, rows: 0, skipped: 0, is_cut_off: false }
     }
 

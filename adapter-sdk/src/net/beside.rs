@@ -2,12 +2,15 @@
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Message, WebSocket};
 use crate::{AdapterError, Backoff, Pauses, abi::ErrorCode};
 
 type Opening = Pin<Box<dyn Future<Output = Result<WebSocket, AdapterError>>>>;
+
+/// Longest time for a goodbye.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
 
 /// A second socket, for what the broker does not send on the first: deep books, order updates. It is open while something is
 /// wanted of it, and opened again after pauses that grow when it was lost: the first one does not notice. After an error that
@@ -29,6 +32,8 @@ enum State {
     Opening(Opening),
     /// Since then.
     Open(Box<WebSocket>, Instant),
+    /// And whether it is to be opened again.
+    Parting(Pin<Box<dyn Future<Output = ()>>>, bool),
 }
 
 /// What happens to a socket beside the first.
@@ -57,8 +62,10 @@ impl Beside {
 
     /// Something is wanted of it: it is opened, unless it is open or about to be.
     pub fn want(&mut self) {
-        if matches!(self.state, State::Idle) {
-            self.state = State::Waiting(self.not_before);
+        match &mut self.state {
+            State::Idle => self.state = State::Waiting(self.not_before),
+            State::Parting(_, is_wanted) => *is_wanted = true,
+            State::Waiting(_) | State::Opening(_) | State::Open(..) => {}
         }
     }
 
@@ -67,10 +74,38 @@ impl Beside {
         self.state = State::Idle;
     }
 
+    /// Nothing is wanted of it any more, or nothing that it can still bring: if it is open, the broker is told so, and it is closed
+    /// while [`Self::next`] runs. If it is wanted again, it is opened after that: brokers count sockets, and go on counting one that
+    /// was only dropped.
+    pub fn part(&mut self, goodbye: impl Into<Message>) {
+        self.state = match std::mem::replace(&mut self.state, State::Idle) {
+            State::Open(socket, _) => State::Parting(Box::pin(say_goodbye(socket, goodbye.into())), false),
+            State::Parting(work, _) => State::Parting(work, false),
+            State::Idle | State::Waiting(_) | State::Opening(_) => State::Idle,
+        };
+    }
+
+    /// The broker has said on the socket that it ends it, and this is why: it is dropped, and opened again after the pause that
+    /// follows such an error. Nothing happens when it is not open.
+    pub fn lose(&mut self, error: &AdapterError) {
+        if let State::Open(_, since) = &self.state {
+            let lasted = since.elapsed();
+            self.pause(error, lasted);
+        }
+    }
+
+    fn pause(&mut self, error: &AdapterError, lasted: Duration) {
+        let is_in_vain = !error.is_retryable() || error.code() == ErrorCode::RATE_LIMITED;
+        self.not_before = Instant::now() + self.pauses.after_failure(lasted, is_in_vain);
+        self.state = State::Waiting(self.not_before);
+    }
+
     /// Says goodbye, if it is open: brokers that count sockets go on counting one that was only dropped.
     pub async fn close(self) {
-        if let State::Open(socket, _) = self.state {
-            socket.close().await;
+        match self.state {
+            State::Open(socket, _) => socket.close().await,
+            State::Parting(work, _) => work.await,
+            State::Idle | State::Waiting(_) | State::Opening(_) => {}
         }
     }
 
@@ -107,13 +142,31 @@ impl Beside {
                     Ok(message) => return BesideEvent::Message(message),
                     Err(error) => (error, since.elapsed()),
                 },
+                State::Parting(work, is_wanted) => {
+                    work.await;
+                    self.state = if *is_wanted { State::Waiting(self.not_before) } else { State::Idle };
+                    continue;
+                }
             };
-            let is_in_vain = !error.is_retryable() || error.code() == ErrorCode::RATE_LIMITED;
-            self.not_before = Instant::now() + self.pauses.after_failure(lasted, is_in_vain);
-            self.state = State::Waiting(self.not_before);
+            self.pause(&error, lasted);
             return BesideEvent::Lost(error);
         }
     }
+}
+
+async fn say_goodbye(mut socket: Box<WebSocket>, goodbye: Message) {
+    socket.send(goodbye);
+    // The broker may be gone, or read no more.
+    _ = timeout(GOODBYE_LIMIT, async {
+        // It goes out in one turn, or not at all.
+        tokio::select! {
+            biased;
+            _ = socket.next() => {}
+            () = std::future::ready(()) => {}
+        }
+        socket.close().await;
+    })
+    .await;
 }
 
 impl fmt::Debug for Beside {

@@ -15,7 +15,7 @@ use reqwest::Upgraded;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::{WebSocketStream, tungstenite};
 
-use super::{Message, Text, error::lost};
+use super::{Closed, Message, Text, error::lost};
 use crate::AdapterError;
 
 /// What to open. Make it with [`WebSocketRequest::new`] and the methods that follow.
@@ -46,6 +46,8 @@ pub enum Heartbeat {
     Text(&'static str, Duration),
     /// A message that is no constant, such as one with an account's number in it, or that is binary, so far apart.
     Message(Message, Duration),
+    /// A message of the broker's own, and a ping with each: for brokers that want the one and answer nothing but the other.
+    WithPing(Message, Duration),
 }
 
 impl Heartbeat {
@@ -54,13 +56,15 @@ impl Heartbeat {
 
     fn every(&self) -> Duration {
         match self {
-            Self::Ping(every) | Self::Text(_, every) | Self::Message(_, every) => (*every).max(Self::LEAST),
+            Self::Ping(every) | Self::Text(_, every) | Self::Message(_, every) | Self::WithPing(_, every) => {
+                (*every).max(Self::LEAST)
+            }
         }
     }
 
     fn frame(&self) -> tungstenite::Message {
         match self {
-            Self::Ping(_) => tungstenite::Message::Ping(Bytes::new()),
+            Self::Ping(_) | Self::WithPing(..) => tungstenite::Message::Ping(Bytes::new()),
             Self::Text(text, _) => Message::from(*text).into_frame(),
             Self::Message(message, _) => message.clone().into_frame(),
         }
@@ -210,9 +214,8 @@ impl WebSocket {
                 tungstenite::Message::Binary(bytes) => return Ok(Message::Binary(bytes)),
                 tungstenite::Message::Close(frame) => {
                     // Its text stays out: nobody knows whether it repeats a token.
-                    let code = frame
-                        .map_or_else(String::new, |frame| format!(" with code {}", u16::from(frame.code)));
-                    return Err(AdapterError::network(format!("the broker closed the connection{code}")));
+                    let closed = Closed::new(frame.map(|frame| frame.code.into()));
+                    return Err(AdapterError::network(closed).caused_by(closed));
                 }
                 // The answer to a ping waits in the socket.
                 tungstenite::Message::Ping(_) => self.is_flushed = false,
@@ -246,6 +249,9 @@ impl WebSocket {
             && *at <= now
         {
             *at = now + heartbeat.every();
+            if let Heartbeat::WithPing(message, _) = heartbeat {
+                self.waiting.push_front(message.clone());
+            }
             self.is_beating = true;
         }
         Ok(())

@@ -2,12 +2,48 @@
 
 /// Something of fixed length in a packet: a number, little-endian; some of the same, one after the other; or a layout that
 /// [`packed!`](crate::packed!) made.
+///
+/// The length is looked at once for each layout and each array, not once for each number.
 pub trait Packed: Sized {
     /// How long it is.
     const BYTES: usize;
 
-    /// Takes it off the front. None when there are not enough bytes.
+    /// Takes it off the front. None when there are not enough bytes; then none is taken.
     fn take(bytes: &mut &[u8]) -> Option<Self>;
+
+    /// Takes some of them, one after the other. None when there are not enough bytes; then none is taken.
+    #[inline]
+    fn take_array<const N: usize>(bytes: &mut &[u8]) -> Option<[Self; N]>
+    where
+        Self: Copy + Default,
+    {
+        let (mut taken, rest) = bytes.split_at_checked(Self::BYTES * N)?;
+        let mut all = [Self::default(); N];
+        for one in &mut all {
+            *one = Self::take(&mut taken)?;
+        }
+        *bytes = rest;
+        Some(all)
+    }
+}
+
+impl Packed for u8 {
+    const BYTES: usize = 1;
+
+    #[inline]
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let (taken, rest) = bytes.split_first()?;
+        *bytes = rest;
+        Some(*taken)
+    }
+
+    /// One copy: names and tokens are padded to a fixed length.
+    #[inline]
+    fn take_array<const N: usize>(bytes: &mut &[u8]) -> Option<[Self; N]> {
+        let (taken, rest) = bytes.split_first_chunk()?;
+        *bytes = rest;
+        Some(*taken)
+    }
 }
 
 macro_rules! numbers {
@@ -25,18 +61,14 @@ macro_rules! numbers {
     )+};
 }
 
-numbers! { u8 u16 u32 u64 i16 i32 i64 f32 f64 }
+numbers! { u16 u32 u64 i16 i32 i64 f32 f64 }
 
 impl<T: Packed + Copy + Default, const N: usize> Packed for [T; N] {
     const BYTES: usize = T::BYTES * N;
 
     #[inline]
     fn take(bytes: &mut &[u8]) -> Option<Self> {
-        let mut all = [T::default(); N];
-        for one in &mut all {
-            *one = T::take(bytes)?;
-        }
-        Some(all)
+        T::take_array(bytes)
     }
 }
 
@@ -89,11 +121,57 @@ macro_rules! packed {
 
             #[inline]
             fn take(bytes: &mut &[u8]) -> ::std::option::Option<Self> {
+                let (mut taken, rest) = bytes.split_at_checked(<Self as $crate::read::Packed>::BYTES)?;
                 // In the order in which they are written here.
-                ::std::option::Option::Some(Self {
-                    $($field: $crate::read::Packed::take(bytes)?,)+
-                })
+                let layout = Self {
+                    $($field: $crate::read::Packed::take(&mut taken)?,)+
+                };
+                *bytes = rest;
+                ::std::option::Option::Some(layout)
             }
         }
     )+};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Packed;
+
+    crate::packed! {
+        #[derive(Clone, Copy, Debug, Default, PartialEq)]
+        struct Row {
+            code: [u8; 3],
+            price: i16,
+        }
+
+        #[derive(Debug, PartialEq)]
+        struct Page {
+            rows: [Row; 2],
+            last: u8,
+        }
+    }
+
+    #[test]
+    fn layouts_arrays_and_bytes_are_taken_whole_or_not_at_all() {
+        let message = *b"abc\x01\x00def\xfe\xffz!";
+        let mut bytes = &message[..];
+        let page = Page::take(&mut bytes).unwrap();
+        let rows = [Row { code: *b"abc", price: 1 }, Row { code: *b"def", price: -2 }];
+        assert_eq!((page, bytes), (Page { rows, last: b'z' }, &b"!"[..]));
+        for length in 0..Page::BYTES {
+            let cut = &message[..length];
+            let mut bytes = cut;
+            assert_eq!((Page::take(&mut bytes), bytes), (None, cut), "{length}");
+            if length < 2 * Row::BYTES {
+                assert_eq!((<[Row; 2]>::take(&mut bytes), bytes), (None, cut), "{length}");
+            }
+            if length < 3 {
+                assert_eq!((<[u8; 3]>::take(&mut bytes), bytes), (None, cut), "{length}");
+            }
+        }
+        assert_eq!(
+            (<[u16; 2]>::take(&mut &message[3..5]), <[u16; 1]>::take(&mut &message[3..5])),
+            (None, Some([1]))
+        );
+    }
 }

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::{
     AdapterError, Backoff, fingerprint,
-    net::{Beside, BesideEvent, HandshakeError, Message, Network, WebSocketRequest},
+    net::{Beside, BesideEvent, HandshakeError, Message, Network, WebSocket, WebSocketRequest},
 };
 
 /// Pause between two looks whether the lock is free.
@@ -44,6 +44,8 @@ pub struct OrderSocket {
     look_at: Instant,
     /// Whether it was said that the lock cannot be tried.
     is_lock_trouble_known: bool,
+    /// What has come, and was not taken yet.
+    kept: Option<Message>,
 }
 
 impl OrderSocket {
@@ -62,6 +64,15 @@ impl OrderSocket {
             let (network, request) = (network.clone(), request.clone());
             async move { network.websocket(request).await.map_err(explain) }
         };
+        Self::opened_by(open, folder, account)
+    }
+
+    /// The same where more has to be done than to open it, each time: a token to be asked for, or a log-in to be queued as its
+    /// first message.
+    pub fn opened_by<F>(open: impl Fn() -> F + 'static, folder: &Path, account: &str) -> Self
+    where
+        F: Future<Output = Result<WebSocket, AdapterError>> + 'static,
+    {
         Self {
             socket: Beside::new(BACKOFF, open),
             // A file's name is no place for what an account is called.
@@ -69,6 +80,7 @@ impl OrderSocket {
             lock: None,
             look_at: Instant::now(),
             is_lock_trouble_known: false,
+            kept: None,
         }
     }
 
@@ -90,6 +102,24 @@ impl OrderSocket {
                 BesideEvent::Lost(error) => warn!(%error, "No order updates; trying again"),
             }
         }
+    }
+
+    /// Waits for the next message and keeps it, for [`Protocol::wait`](super::Protocol::wait); [`Self::take`] gives it in
+    /// [`Protocol::advance`](super::Protocol::advance). For ever where there is no such socket.
+    ///
+    /// # Cancel Safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn wait(orders: &mut Option<Self>) {
+        match orders {
+            Some(orders) if orders.kept.is_none() => orders.kept = Some(orders.next().await),
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The message that [`Self::wait`] has kept.
+    pub fn take(orders: &mut Option<Self>) -> Option<Message> {
+        orders.as_mut()?.kept.take()
     }
 
     fn take_lock(&mut self) {

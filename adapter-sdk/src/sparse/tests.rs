@@ -69,6 +69,36 @@ fn what_was_known_ends_with_the_day_and_with_the_last_who_wants_it() {
     assert!(state.get(&7).is_none());
 }
 
+#[test]
+fn images_are_asked_for_once_whoever_notices_the_day() {
+    let at = |hour: u64| UNIX_EPOCH + Duration::from_hours(hour);
+    let mut state = State::<u32, 1>::new();
+    state.begin_day(at(0));
+    assert!(!state.lacks_images(), "there was no day before");
+    state.begin_day(at(24));
+    state.begin_day(at(24));
+    assert!(state.lacks_images());
+    assert!(!state.lacks_images());
+}
+
+#[test]
+fn the_touchline_is_the_values_with_the_best_of_either_side() {
+    let mut state = State::<u32, 2>::new();
+    let known = state.image(7, Tick::new(0).volume(9));
+    known.rows([(Side::Buy, 0, row(10_000, 5)), (Side::Buy, 1, row(9_900, 6)), (Side::Buy, 2, row(1, 1))]);
+    assert_eq!(known.book().buy().len(), 2);
+    let wanted = Tick::new(1).volume(9).bid_price(price(10_000)).bid_size(5);
+    assert_eq!(known.touchline(1), wanted.image());
+    known.rows([(Side::Buy, 0, row(0, 0)), (Side::Sell, 1, row(10_100, 7))]);
+    let wanted = Tick::new(1).volume(9).bid_price(price(9_900)).bid_size(6);
+    assert_eq!(known.touchline(1), wanted.ask_price(price(10_100)).ask_size(7).image());
+    state.empty_book(&7);
+    assert_eq!(state.get(&7).unwrap().touchline(1), Tick::new(1).volume(9).image());
+    // Of what is not known there is nothing to forget.
+    state.empty_book(&8);
+    assert!(state.get(&8).is_none());
+}
+
 proptest! {
     /// Against a map of values by field.
     #[test]

@@ -1,7 +1,8 @@
 //! Indices that OpenAlgo calls something else than brokers do.
 
 /// Of NSE: names of brokers without spaces and hyphens, and OpenAlgo's.
-const NSE: [(&str, &str); 15] = [
+const NSE: [(&str, &str); 16] = [
+    ("NIFTYINDEX", "NIFTY"),
     ("NIFTYBANK", "BANKNIFTY"),
     ("NIFTYFINSERVICE", "FINNIFTY"),
     ("NIFTYMIDCAPSELECT", "MIDCPNIFTY"),

@@ -83,3 +83,61 @@ async fn one_that_cannot_be_had_is_tried_again() {
     beside.want();
     assert!(tokio::time::timeout(Duration::from_millis(100), beside.next()).await.is_err());
 }
+
+#[tokio::test]
+async fn a_broker_that_counts_sockets_is_told_before_the_next_one_is_opened() {
+    let (ready, mut accepted) = mpsc::channel(10);
+    let address = server::serve(move |stream| {
+        let ready = ready.clone();
+        async move { _ = ready.send(accept_async(stream).await.unwrap()).await }
+    })
+    .await;
+    let network = Network::new(NetworkConfig::default()).unwrap();
+    let mut beside = Beside::new(backoff(), move || {
+        let (network, url) = (network.clone(), format!("ws://{address}/"));
+        async move { Ok(network.websocket(WebSocketRequest::new(url)).await?) }
+    });
+    beside.part("nobody hears this");
+    beside.want();
+    assert!(matches!(next(&mut beside).await, BesideEvent::Opened));
+    let mut broker = accepted.recv().await.unwrap();
+    beside.part("bye");
+    beside.want();
+    assert!(beside.socket().is_none() && accepted.try_recv().is_err());
+    // It is opened again, after the goodbye.
+    assert!(matches!(next(&mut beside).await, BesideEvent::Opened));
+    assert_eq!(broker.next().await.unwrap().unwrap(), Frame::text("bye"));
+    assert!(matches!(broker.next().await, Some(Ok(Frame::Close(_)))));
+
+    // Who parts and wants nothing is idle, and says goodbye at the end as well.
+    let mut broker = accepted.recv().await.unwrap();
+    beside.part("bye");
+    beside.close().await;
+    assert_eq!(broker.next().await.unwrap().unwrap(), Frame::text("bye"));
+    assert!(matches!(broker.next().await, Some(Ok(Frame::Close(_)))));
+}
+
+#[tokio::test]
+async fn what_the_broker_says_before_it_hangs_up_decides_on_the_pause() {
+    let (ready, mut accepted) = mpsc::channel(10);
+    let address = server::serve(move |stream| {
+        let ready = ready.clone();
+        async move { _ = ready.send(accept_async(stream).await.unwrap()).await }
+    })
+    .await;
+    let network = Network::new(NetworkConfig::default()).unwrap();
+    let patient = Backoff { longest: Duration::from_mins(10), ..backoff() };
+    let mut beside = Beside::new(patient, move || {
+        let (network, url) = (network.clone(), format!("ws://{address}/"));
+        async move { Ok(network.websocket(WebSocketRequest::new(url)).await?) }
+    });
+    beside.lose(&AdapterError::rate_limited("it is not open"));
+    beside.want();
+    assert!(matches!(next(&mut beside).await, BesideEvent::Opened));
+    let _first = accepted.recv().await.unwrap();
+    beside.lose(&AdapterError::network("trouble of its own"));
+    assert!(matches!(next(&mut beside).await, BesideEvent::Opened));
+    beside.lose(&AdapterError::rate_limited("too many sockets"));
+    assert!(beside.socket().is_none());
+    assert!(tokio::time::timeout(Duration::from_millis(100), beside.next()).await.is_err());
+}

@@ -102,3 +102,29 @@ async fn a_broker_that_asks_for_a_pause_gets_it() {
     assert!(http.clone().get(&url).send().await.unwrap().is_success());
     assert!(begun.elapsed() >= Duration::from_millis(950), "{:?}", begun.elapsed());
 }
+
+#[tokio::test]
+async fn a_log_in_gives_its_answer_or_says_what_to_do_without_the_broker_s_words() {
+    let address = server::serve(|mut stream| async move {
+        let head = server::request(&mut stream).await;
+        let status = head.split(['/', ' ']).nth(2).unwrap().to_owned();
+        server::answer(&mut stream, &format!("{status} X"), "", br#"{"token":"canary"}"#).await;
+    })
+    .await;
+    let http = http(1_000.0);
+    let log_in = async |status: &str| {
+        let url = format!("http://{address}/{status}");
+        http.post(&url).log_in::<serde_json::Value>("the code works once").await
+    };
+    assert_eq!(log_in("200").await.unwrap()["token"], "canary");
+    for status in ["400", "401", "403"] {
+        let refused = log_in(status).await.unwrap_err();
+        assert_eq!((refused.code(), refused.to_string().as_str()), (ErrorCode::AUTH, "the code works once"));
+    }
+    for (status, code) in
+        [("404", ErrorCode::PROTOCOL), ("429", ErrorCode::RATE_LIMITED), ("503", ErrorCode::NETWORK)]
+    {
+        let error = log_in(status).await.unwrap_err();
+        assert_eq!((error.code(), error.to_string().contains("canary")), (code, false), "{status}");
+    }
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use adapter_sdk::{
     AdapterError,
     abi::ErrorCode,
-    net::{HandshakeError, Heartbeat, Message, Network, NetworkConfig, WebSocket, WebSocketRequest},
+    net::{Closed, HandshakeError, Heartbeat, Message, Network, NetworkConfig, WebSocket, WebSocketRequest},
 };
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use tokio::{net::TcpStream, sync::mpsc};
@@ -266,6 +266,36 @@ async fn heartbeats_keep_a_connection_that_says_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_heartbeat_that_nobody_answers_has_a_ping_with_it() {
+    let heartbeat = Heartbeat::WithPing("h".into(), Duration::from_millis(50));
+    let mut socket = open(
+        |url| WebSocketRequest::new(url).heartbeat(heartbeat).stall_after(Duration::from_millis(400)),
+        |mut socket| async move {
+            let (mut texts, mut pings) = (0, 0);
+            while texts.min(pings) < 20
+                && let Some(Ok(frame)) = socket.next().await
+            {
+                match frame {
+                    Frame::Text(text) => {
+                        assert_eq!(text.as_str(), "h");
+                        texts += 1;
+                    }
+                    Frame::Ping(_) => {
+                        pings += 1;
+                        // With the answer.
+                        socket.flush().await.unwrap();
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            socket.send(Frame::Text("twenty".into())).await.unwrap();
+        },
+    )
+    .await;
+    assert_eq!(next(&mut socket).await.unwrap(), Message::Text("twenty".into()));
+}
+
+#[tokio::test]
 async fn silence_is_noticed_and_so_is_an_end() {
     let mut socket = open(
         |url| WebSocketRequest::new(url).stall_after(Duration::from_millis(150)),
@@ -286,17 +316,22 @@ async fn silence_is_noticed_and_so_is_an_end() {
         socket.close(Some(frame)).await.unwrap();
     })
     .await;
-    assert_eq!(
-        next(&mut socket).await.unwrap_err().to_string(),
-        "the broker closed the connection with code 1008"
-    );
+    let error = next(&mut socket).await.unwrap_err();
+    assert_eq!(error.to_string(), "the broker closed the connection with code 1008");
+    assert_eq!(Closed::of(&error).map(Closed::code), Some(Some(1008)));
+
+    let mut socket = open(WebSocketRequest::new, |mut socket| async move {
+        socket.close(None).await.unwrap();
+    })
+    .await;
+    let error = next(&mut socket).await.unwrap_err();
+    assert_eq!(error.to_string(), "the broker closed the connection");
+    assert_eq!(Closed::of(&error).map(Closed::code), Some(None));
 
     let mut socket = open(WebSocketRequest::new, |socket| async move { drop(socket) }).await;
-    assert_eq!(
-        next(&mut socket).await.unwrap_err().code(),
-        ErrorCode::PROTOCOL,
-        "it ended without a goodbye"
-    );
+    let error = next(&mut socket).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::PROTOCOL, "it ended without a goodbye");
+    assert_eq!(Closed::of(&error), None);
 }
 
 #[tokio::test]

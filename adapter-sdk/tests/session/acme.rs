@@ -10,7 +10,7 @@ use adapter_sdk::{
     ist::Day,
     net::{Message, Network, NetworkConfig, RateLimit, WebSocketRequest},
     plan::Change,
-    session::{Batches, Listed, Live, Protocol, Questions, Replan, Session, Welcome},
+    session::{Awaited, Batches, Listed, Live, Protocol, Questions, Replan, Session, Welcome},
 };
 use tokio::{sync::oneshot, time::Instant};
 
@@ -58,6 +58,9 @@ pub(crate) struct Config {
     /// Most requests without an answer, if they have one.
     #[serde(default)]
     room: Option<usize>,
+    /// How long the first packet of a key may take, which is asked for twice more; for ever if not set.
+    #[serde(default)]
+    first_within_ms: Option<u64>,
 }
 
 fn one_hundred() -> usize {
@@ -123,6 +126,7 @@ impl Adapter for Acme {
             asked: BTreeSet::new(),
             known: BTreeSet::new(),
             room: self.config.room,
+            awaited: self.config.first_within_ms.map(|limit| Awaited::new(Duration::from_millis(limit), 2)),
             questions: self.config.questions.map(Book::new),
         };
         let mut batches = Batches::of(self.config.most).every(Duration::from_millis(self.config.every_ms));
@@ -150,6 +154,7 @@ pub(crate) struct Words {
     /// Those for which it has answered.
     known: BTreeSet<u32>,
     room: Option<usize>,
+    awaited: Option<Awaited<u32>>,
     questions: Option<Book>,
 }
 
@@ -226,6 +231,9 @@ impl Protocol for Words {
 
     fn requests(&mut self, changes: &[Change<u32>]) -> Vec<Message> {
         self.room = self.room.map(|room| room - 1);
+        if let Some(awaited) = &mut self.awaited {
+            awaited.subscribed(changes);
+        }
         let words = changes.iter().map(|change| match change.now {
             Some(mode) => format!("+{}{mode:?}", change.key),
             None => format!("-{}", change.key),
@@ -297,7 +305,8 @@ impl Protocol for Words {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        self.alarm
+        let awaited = self.awaited.as_ref().and_then(Awaited::wake_at);
+        [self.alarm, awaited].into_iter().flatten().min()
     }
 
     fn advance(
@@ -307,6 +316,9 @@ impl Protocol for Words {
         sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
         self.beside.drain(..).for_each(|(_, tick)| sink.ltp(&tick));
+        if let Some(awaited) = &mut self.awaited {
+            awaited.repeat_silent(now, live);
+        }
         if let Some(Book { questions, open, answer }) = &mut self.questions {
             if let Some((numbers, true)) = questions.answer(now) {
                 self.known.extend(numbers);

@@ -89,6 +89,21 @@ fn changes_go_in_batches_of_the_broker_s_size_and_pace() {
 }
 
 #[test]
+fn what_stays_silent_is_asked_for_again_and_not_for_ever() {
+    let venue = Venue::start(LIST);
+    let bench = connected(&venue, json!({"first_within_ms": 60}));
+    bench.subscribe(7, "NSE", "SBIN", Mode::Ltp);
+    assert_eq!(venue.told(), "+1Ltp");
+    venue.say("ltp 1");
+    bench.wait_for_ticks(7, 1);
+    bench.subscribe(8, "NSE", "TCS", Mode::Ltp);
+    let begun = Instant::now();
+    assert_eq!([venue.told(), venue.told(), venue.told()], ["+2Ltp", "+2Ltp", "+2Ltp"]);
+    assert!(begun.elapsed() >= Duration::from_millis(100), "{:?}", begun.elapsed());
+    assert_eq!(venue.told_within(A_WHILE), None, "one has answered, and the other was asked for twice more");
+}
+
+#[test]
 fn a_broker_that_does_not_read_is_not_told_what_nobody_wants_any_more() {
     const COUNT: u32 = 300;
     let venue = Venue::start(&numbered(COUNT));

@@ -8,9 +8,8 @@ use adapter_angel::AngelOne;
 use adapter_conformance::{Profile, Suite, Verdict};
 use adapter_sdk::testing;
 
-/// Packets that hold nothing but what changed, which this broker does not have; order updates, which the profile leaves out; a word
-/// to a session whose place another takes.
-const HAVE_NO_MEANING: [&str; 4] = ["C03", "C25", "C28", "C29"];
+/// Packets that hold nothing but what changed, which this broker does not have; a word to a session whose place another takes.
+const HAVE_NO_MEANING: [&str; 3] = ["C03", "C28", "C29"];
 
 #[test]
 fn every_case_passes_that_has_a_meaning_for_this_broker() {

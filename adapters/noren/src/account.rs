@@ -4,7 +4,7 @@ use adapter_sdk::{AdapterError, Credentials, serde_json::json};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::brand::{Brand, Dialect, Scheme};
+use crate::brand::{Brand, Scheme};
 
 /// Stands between the parts of what OpenAlgo keeps in one: `uid:::token`, `session:::susertoken:::api_token`.
 const SEPARATOR: &str = ":::";
@@ -24,8 +24,8 @@ impl std::fmt::Debug for Account {
 
 /// The number of the client, which may stand before the token or before the API key, as OpenAlgo keeps them.
 pub(crate) fn user(fields: &Credentials) -> Option<&str> {
-    let named = ["user_id", "client_id"].into_iter().find_map(|name| fields.filled(name));
-    let before = |name| fields.filled(name)?.split_once(SEPARATOR).map(|(user, _)| user);
+    let before = |name| Some(fields.filled(name)?.split_once(SEPARATOR)?.0);
+    let named = fields.any_of(&["user_id", "client_id"]).ok();
     named.or_else(|| before("access_token")).or_else(|| before("api_key")).filter(|user| !user.is_empty())
 }
 
@@ -46,11 +46,7 @@ impl Account {
             _ => &["access_token", "auth_token"],
         };
         let stored = fields.token(names, &[])?;
-        let mut parts = stored.token().split(SEPARATOR);
-        let token = match (parts.next(), parts.next(), parts.next()) {
-            (_, Some(second), _) => second,
-            _ => stored.token(),
-        };
+        let token = stored.token().split(SEPARATOR).nth(1).unwrap_or_else(|| stored.token());
         let user = user(fields).ok_or_else(|| {
             AdapterError::auth("the account has no user_id: set it with `tickhost account set`")
         })?;
@@ -73,32 +69,24 @@ impl Account {
         &self.token
     }
 
-    /// The first message on the socket.
-    pub fn hello(&self) -> Zeroizing<String> {
-        let (kind, name) = match self.brand.dialect {
-            Dialect::OAuth => ("a", "accesstoken"),
-            Dialect::Classic => ("c", "susertoken"),
-        };
-        let user = self.name_on_the_socket();
-        let twice;
-        let token = if self.brand.scheme == Scheme::AliceBlue {
-            // The second time it is the text of the first hash that is hashed.
-            twice = Zeroizing::new(checksum(&[&checksum(&[&self.token])]));
-            &twice
-        } else {
-            &self.token
-        };
-        json!({ "t": kind, "uid": &*user, "actid": &*user, "source": self.brand.source, name: token.as_str() })
-            .to_string()
-            .into()
+    /// The token as REST interfaces want it.
+    pub fn bearer(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("Bearer {}", *self.token))
     }
 
-    /// What the socket calls the account.
-    pub fn name_on_the_socket(&self) -> Zeroizing<String> {
-        match self.brand.scheme {
-            Scheme::AliceBlue => Zeroizing::new(format!("{}_API", *self.user)),
-            _ => self.user.clone(),
-        }
+    /// The first message on the socket.
+    pub fn hello(&self) -> Zeroizing<String> {
+        let (kind, name) = self.brand.hello;
+        let (user, token) = match self.brand.scheme {
+            // The second time it is the text of the first hash that is hashed.
+            Scheme::AliceBlue => {
+                (format!("{}_API", *self.user).into(), checksum(&[&checksum(&[&self.token])]).into())
+            }
+            _ => (self.user.clone(), self.token.clone()),
+        };
+        json!({ "t": kind, "uid": *user, "actid": *user, "source": self.brand.source, name: *token })
+            .to_string()
+            .into()
     }
 }
 

@@ -1,18 +1,6 @@
 //! What differs from broker to broker: everything else is the family's.
 
-use adapter_sdk::{
-    Capability,
-    serde_json::{Value, json},
-};
-
-/// How the log-in on the socket is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// Type `a`, with an access token.
-    OAuth,
-    /// Type `c`, with a session token.
-    Classic,
-}
+use adapter_sdk::{Capability, serde_json::Value};
 
 /// How an account logs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +22,8 @@ pub struct Brand {
     pub name: &'static str,
     /// What people call it.
     pub title: &'static str,
-    /// How it wants the log-in on the socket.
-    pub dialect: Dialect,
+    /// How it wants the log-in on the socket: the type of the message, and what the token is called in it.
+    pub hello: (&'static str, &'static str),
     /// What it wants to be told of this side there.
     pub source: &'static str,
     /// What shows it that this side lives.
@@ -49,36 +37,48 @@ pub struct Brand {
     /// The files of its list, below `list_url`.
     pub files: &'static [&'static str],
     credentials: &'static str,
-    /// The socket, the interface that logs in, the page for people, and where the list is.
-    urls: [&'static str; 4],
+    /// Settings of its own: where it is.
+    urls: &'static [(&'static str, &'static str)],
     batch_interval_ms: u32,
 }
 
-const HEARTBEAT: &str = r#"{"t":"h"}"#;
+/// Log-ins on the socket with an access token, and with a session token.
+const OAUTH: (&str, &str) = ("a", "accesstoken");
+const CLASSIC: (&str, &str) = ("c", "susertoken");
 
-/// One file for each exchange.
-const ARCHIVES: [&str; 6] = [
-    "NSE_symbols.txt.zip",
-    "NFO_symbols.txt.zip",
-    "CDS_symbols.txt.zip",
-    "MCX_symbols.txt.zip",
-    "BSE_symbols.txt.zip",
-    "BFO_symbols.txt.zip",
-];
+/// The addresses of a broker that has everything on one host.
+macro_rules! on_one_host {
+    ($host:literal, $api:literal) => {
+        &[
+            ("ws_url", concat!("wss://", $host, "/NorenWSAPI/")),
+            ("api_url", concat!("https://", $host, $api)),
+            ("login_url", concat!("https://", $host, "/OAuthlogin/authorize/oauth")),
+            ("list_url", concat!("https://", $host)),
+        ]
+    };
+}
 
 /// What most of them have.
 const USUAL: Brand = Brand {
     name: "",
     title: "",
-    dialect: Dialect::OAuth,
+    hello: OAUTH,
     source: "API",
-    heartbeat: HEARTBEAT,
+    heartbeat: r#"{"t":"h"}"#,
     scheme: Scheme::Code,
     asks_for_orders: true,
     symbols: 5_000,
-    files: &ARCHIVES,
+    // One for each exchange.
+    files: &[
+        "NSE_symbols.txt.zip",
+        "NFO_symbols.txt.zip",
+        "CDS_symbols.txt.zip",
+        "MCX_symbols.txt.zip",
+        "BSE_symbols.txt.zip",
+        "BFO_symbols.txt.zip",
+    ],
     credentials: include_str!("../credentials.schema.json"),
-    urls: [""; 4],
+    urls: &[],
     batch_interval_ms: 100,
 };
 
@@ -87,12 +87,7 @@ pub static BRANDS: [Brand; 6] = [
     Brand {
         name: "shoonya",
         title: "Shoonya",
-        urls: [
-            "wss://api.shoonya.com/NorenWSAPI/",
-            "https://api.shoonya.com/NorenWClientAPI",
-            "https://api.shoonya.com/OAuthlogin/authorize/oauth",
-            "https://api.shoonya.com",
-        ],
+        urls: on_one_host!("api.shoonya.com", "/NorenWClientAPI"),
         ..USUAL
     },
     Brand {
@@ -109,69 +104,56 @@ pub static BRANDS: [Brand; 6] = [
             "Bfo_Index_Derivatives.csv",
             "Bfo_Equity_Derivatives.csv",
         ],
-        urls: [
-            "wss://piconnect.flattrade.in/PiConnectWSAPI/",
-            "https://authapi.flattrade.in/trade",
-            "https://auth.flattrade.in/",
-            "https://flattrade.s3.ap-south-1.amazonaws.com/scripmaster",
+        urls: &[
+            ("ws_url", "wss://piconnect.flattrade.in/PiConnectWSAPI/"),
+            ("api_url", "https://authapi.flattrade.in/trade"),
+            ("login_url", "https://auth.flattrade.in/"),
+            ("list_url", "https://flattrade.s3.ap-south-1.amazonaws.com/scripmaster"),
         ],
         ..USUAL
     },
-    Brand {
-        name: "zebu",
-        title: "Zebu MYNT",
-        urls: [
-            "wss://go.mynt.in/NorenWSAPI/",
-            "https://go.mynt.in/NorenWClientAPI",
-            "https://go.mynt.in/OAuthlogin/authorize/oauth",
-            "https://go.mynt.in",
-        ],
-        ..USUAL
-    },
+    Brand { name: "zebu", title: "Zebu MYNT", urls: on_one_host!("go.mynt.in", "/NorenWClientAPI"), ..USUAL },
     Brand {
         name: "tradesmart",
         title: "TradeSmart",
         // They come by themselves.
         asks_for_orders: false,
-        urls: [
-            "wss://v2api.tradesmartonline.in/NorenWSAPI/",
-            "https://v2api.tradesmartonline.in/NorenWClientAPIv2",
-            "https://v2api.tradesmartonline.in/OAuthlogin/authorize/oauth",
-            "https://v2api.tradesmartonline.in",
-        ],
+        urls: on_one_host!("v2api.tradesmartonline.in", "/NorenWClientAPIv2"),
         ..USUAL
     },
     Brand {
         name: "definedge",
         title: "Definedge Securities",
-        dialect: Dialect::Classic,
+        hello: CLASSIC,
         source: "TRTP",
         scheme: Scheme::Definedge,
         symbols: 500,
         files: &["allmaster.zip"],
         credentials: include_str!("../credentials-definedge.schema.json"),
-        urls: [
-            "wss://trade.definedgesecurities.com/NorenWSTRTP/",
-            "https://signin.definedgesecurities.com/auth/realms/debroking/dsbpkc",
-            "https://myaccount.definedgesecurities.com/",
-            "https://app.definedgesecurities.com/public",
+        urls: &[
+            ("ws_url", "wss://trade.definedgesecurities.com/NorenWSTRTP/"),
+            ("api_url", "https://signin.definedgesecurities.com/auth/realms/debroking/dsbpkc"),
+            ("login_url", "https://myaccount.definedgesecurities.com/"),
+            ("list_url", "https://app.definedgesecurities.com/public"),
         ],
         ..USUAL
     },
     Brand {
         name: "aliceblue",
         title: "Alice Blue",
-        dialect: Dialect::Classic,
+        hello: CLASSIC,
         heartbeat: r#"{"k":"","t":"h"}"#,
         scheme: Scheme::AliceBlue,
+        // They have a socket of their own.
         asks_for_orders: false,
         symbols: 1_000,
         files: &["NSE.csv", "BSE.csv", "NFO.csv", "BFO.csv", "CDS.csv", "BCD.csv", "MCX.csv", "INDICES.csv"],
-        urls: [
-            "wss://ws1.aliceblueonline.com/NorenWS/",
-            "https://a3.aliceblueonline.com/open-api/od/v1",
-            "https://ant.aliceblueonline.com/",
-            "https://v2api.aliceblueonline.com/restpy/static/contract_master/V2",
+        urls: &[
+            ("ws_url", "wss://ws1.aliceblueonline.com/NorenWS/"),
+            ("order_url", "https://a3.aliceblueonline.com/open-api/order-notify"),
+            ("api_url", "https://a3.aliceblueonline.com/open-api/od/v1"),
+            ("login_url", "https://ant.aliceblueonline.com/"),
+            ("list_url", "https://v2api.aliceblueonline.com/restpy/static/contract_master/V2"),
         ],
         batch_interval_ms: 500,
         ..USUAL
@@ -186,29 +168,22 @@ impl Brand {
 
     /// Settings that it has of its own.
     pub fn defaults(&self) -> Value {
-        let [ws_url, api_url, login_url, list_url] = self.urls;
-        json!({
-            "ws_url": ws_url, "api_url": api_url, "login_url": login_url, "list_url": list_url,
-            "batch_interval_ms": self.batch_interval_ms,
-        })
+        let urls = self.urls.iter().map(|(name, url)| (*name, Value::from(*url)));
+        urls.chain([("batch_interval_ms", self.batch_interval_ms.into())]).collect()
     }
 
     /// What the host is told of it.
     pub fn described(&self) -> adapter_sdk::Brand {
-        let mut can = vec![
-            Capability::Ltp,
-            Capability::Quote,
-            Capability::Depth,
-            Capability::Login,
-            Capability::SingleSession,
-        ];
-        // Those of Alice Blue come on another socket, which is not served.
-        if self.scheme != Scheme::AliceBlue {
-            can.push(Capability::Orders);
-        }
         adapter_sdk::Brand::new(self.name)
             .title(self.title)
-            .capabilities(&can)
+            .capabilities(&[
+                Capability::Ltp,
+                Capability::Quote,
+                Capability::Depth,
+                Capability::Orders,
+                Capability::Login,
+                Capability::SingleSession,
+            ])
             .limits(self.symbols, 1)
             .credentials_schema(self.credentials)
             .defaults(self.defaults())

@@ -3,13 +3,15 @@
 use adapter_sdk::{
     instruments::Outdated,
     net::Network,
-    settings::{Count, Folder, HttpBase, HttpUrl, Millis, Required, Seconds, WebSocketUrl},
+    settings::{Count, Folder, HttpBase, HttpUrl, Millis, Optional, Required, Seconds, WebSocketUrl},
 };
 
 adapter_sdk::settings! {
     Config => pub(crate) struct Settings {
         /// The socket
         ws_url: Required<WebSocketUrl> = ();
+        /// The interface that gives order updates, below which their socket is, where they have one of their own
+        order_url: Optional<HttpBase> = ();
         /// The interface that logs in
         api_url: Required<HttpBase> = ();
         /// The page on which people log in
@@ -54,6 +56,7 @@ mod tests {
             assert!(urls.iter().all(|url| url.starts_with("https://")), "{urls:?}");
             seen.extend(urls);
             seen.push(settings.ws_url);
+            seen.extend(settings.order_url);
             assert_eq!(settings.stall, Duration::from_mins(2));
             assert_eq!(
                 settings.batch_interval.as_millis(),

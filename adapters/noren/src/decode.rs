@@ -9,15 +9,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use adapter_sdk::{
     Price, Tick,
     abi::field,
-    ist::Day,
-    read::{self, Sign},
+    ist,
+    read::{self, Sign, count},
     sparse::{Known, Row, Side, State},
     symbol::digits,
 };
 
 use crate::{
     exchange::Key,
-    wire::{Kind, Message},
+    wire::{Kind, Message, kind},
 };
 
 /// Levels on each side of a book.
@@ -29,9 +29,6 @@ pub type Book = State<Key, LEVELS>;
 /// What stands for the price of orders at the opening, which have none.
 const AT_THE_OPENING: &str = "42949672.95";
 
-/// How far the clocks of the broker and of this machine may be apart.
-const CLOCK_ERROR: Duration = Duration::from_mins(1);
-
 /// Takes a message of an instrument, and gives what is known then. None when it is about no prices.
 pub fn take<'a>(
     state: &'a mut Book,
@@ -39,19 +36,15 @@ pub fn take<'a>(
     message: &Message<'_>,
     now: SystemTime,
 ) -> Option<&'a mut Known<LEVELS>> {
-    let (Kind::Touchline { is_image } | Kind::Depth { is_image }) = message.kind() else { return None };
+    let Kind::Prices { is_image, .. } = kind(message) else { return None };
     let mut values = Values { tick: Tick::new(0), none: 0, sign: key.exchange.sign() };
     message.members().for_each(|(name, text)| values.take(name, text));
-    if let Some(at) = last_trade(message, is_image, now) {
-        values.tick = values.tick.last_trade_ts_ns(at);
-    }
+    values.set(last_trade(message, is_image, now), Tick::last_trade_ts_ns);
     // What one channel says is no reason to forget what the other has said.
     let known =
         if is_image { state.image_of_channel(key, values.tick) } else { state.update(key, values.tick) };
     known.clear(values.none);
-    for (side, place, row) in message.members().filter_map(row) {
-        known.row(side, place, row);
-    }
+    known.rows(message.members().filter_map(row));
     Some(known)
 }
 
@@ -77,13 +70,13 @@ impl Values {
             "ap" => self.price(text, 0, Tick::average_price),
             "pc" => self.set(Price::parse(text), Tick::change_percent),
             "cv" => self.set(Price::parse(text), Tick::change),
-            "v" => self.set(quantity(text), Tick::volume),
-            "oi" => self.set(quantity(text), Tick::oi),
-            "tbq" => self.set(quantity(text), Tick::total_buy_quantity),
-            "tsq" => self.set(quantity(text), Tick::total_sell_quantity),
-            "ltq" => match quantity(text) {
+            "v" => self.set(count(text), Tick::volume),
+            "oi" => self.set(count(text), Tick::oi),
+            "tbq" => self.set(count(text), Tick::total_buy_quantity),
+            "tsq" => self.set(count(text), Tick::total_sell_quantity),
+            "ltq" => match count(text) {
                 Some(0) => self.none |= field::LAST_QUANTITY,
-                quantity => self.set(quantity, Tick::last_quantity),
+                known => self.set(known, Tick::last_quantity),
             },
             "ft" => match digits(text).map(read::seconds) {
                 Some(None) => self.none |= field::EXCHANGE_TS,
@@ -94,9 +87,7 @@ impl Values {
     }
 
     fn set<T>(&mut self, value: Option<T>, set: impl Fn(Tick, T) -> Tick) {
-        if let Some(value) = value {
-            self.tick = set(self.tick, value);
-        }
+        self.tick = self.tick.with(value, set);
     }
 
     fn price(&mut self, text: &str, bit: u32, set: impl Fn(Tick, Price) -> Tick) {
@@ -106,13 +97,6 @@ impl Values {
             None => {}
         }
     }
-}
-
-/// A whole number that is not below zero, with a fraction of zeros or none.
-fn quantity(text: &str) -> Option<i64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let is_whole = !whole.is_empty() && fraction.bytes().all(|byte| byte == b'0');
-    digits(whole).filter(|_| is_whole).and_then(read::quantity)
 }
 
 /// A cell of a book: `bp1` to `so5`.
@@ -130,8 +114,8 @@ fn row((name, text): (&str, &str)) -> Option<(Side, usize, Row)> {
             let price = if text == AT_THE_OPENING { Price::from_nanos(0) } else { Price::parse(text)? };
             Row { price: Some(read::plausible(price, Sign::Either).unwrap_or_default()), ..none }
         }
-        b'q' => Row { quantity: Some(quantity(text)?), ..none },
-        b'o' => Row { orders: Some(u32::try_from(quantity(text)?).ok()?), ..none },
+        b'q' => Row { quantity: Some(count(text)?), ..none },
+        b'o' => Row { orders: Some(u32::try_from(count(text)?).ok()?), ..none },
         _ => return None,
     };
     Some((side, usize::from(level - b'1'), row))
@@ -140,21 +124,15 @@ fn row((name, text): (&str, &str)) -> Option<(Side, usize, Row)> {
 /// When the last trade was, which comes as a time of the day. Its day is that of an update, which is sent when something happens. An
 /// image may tell of a trade of days ago: that is believed if something was traded on the day of the broker's feed.
 fn last_trade(message: &Message<'_>, is_image: bool, now: SystemTime) -> Option<u64> {
-    let mut parts = message.get("ltt")?.splitn(3, ':').map(digits::<u8>);
-    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
+    let clock = read::clock(message.get("ltt")?)?;
     let fed_at = message.get("ft").and_then(digits).and_then(read::seconds);
+    let has_traded = || message.get("v").and_then(count).is_some_and(|volume| volume > 0);
     let latest = match fed_at {
+        _ if is_image && (fed_at.is_none() || !has_traded()) => return None,
         Some(nanos) => UNIX_EPOCH + Duration::from_nanos(nanos),
-        None if is_image => return None,
         None => now,
     };
-    let has_traded = || message.get("v").and_then(quantity).is_some_and(|volume| volume > 0);
-    let at = Day::at(latest).seconds_at(hour, minute, second);
-    let is_past = UNIX_EPOCH + Duration::from_secs(at.try_into().ok()?) <= latest + CLOCK_ERROR;
-    (is_past && (!is_image || has_traded())).then(|| read::seconds(at)).flatten()
+    ist::on_the_day_of(latest, clock)
 }
 
 #[cfg(test)]
@@ -202,6 +180,10 @@ mod tests {
             r#"{"t":"tf","o":"0","h":"0.00","l":"0","c":"","ap":"0"}"#,
             r#"{"t":"tf","lp":"1e3","v":"many","ltq":"-1","ft":"soon","o":"-"}"#,
             r#"{"t":"tf","lp":"-1","v":"1.5","h":"42949672.95"}"#,
+            r#"{"t":"tf","lp":"NA","v":"NA","ltq":"NaN","ft":"NA","o":"null","h":"1,401.00","ap":"Infinity","oi":"NA"}"#,
+            r#"{"t":"tf","lp":null,"v":[7],"ltq":{"x":1},"ft":true,"h":"","c":"-","tbq":" 7","bp1":"NA","bq1":"NA"}"#,
+            // Numbers are as good as texts.
+            r#"{"t":"tf","lp":100.05,"v":7.0,"ltq":5,"o":99,"c":"98.00","ft":1795578300}"#,
         ] {
             assert_eq!(known(&[image, update]).0, counted, "{update}");
         }
@@ -219,7 +201,7 @@ mod tests {
             (r#"{"t":"df","bp1":"42949672.95"}"#, &[(99, 6), (98, 7)]),
             (r#"{"t":"df","bq1":"0","bq2":"0","bq3":"0"}"#, &[]),
             (
-                r#"{"t":"df","bp1":"x","bq1":"1.5","bp6":"1","bz1":"1","xp1":"1"}"#,
+                r#"{"t":"df","bp1":"NA","bq1":"1.5","bp2":null,"bq3":"NA","bp6":"1","bp0":"1","bz1":"1","xp1":"1"}"#,
                 &[(100, 5), (99, 6), (98, 7)],
             ),
             (r#"{"t":"tk","lp":"1","bq1":"9"}"#, &[(100, 9), (99, 6), (98, 7)]),
@@ -244,7 +226,7 @@ mod tests {
             (r#"{"t":"tk","ltt":"15:29:00","v":"1","ft":"1795578310"}"#, None),
         ] {
             let message = Message::read(text).unwrap();
-            let is_image = matches!(message.kind(), Kind::Touchline { is_image: true });
+            let is_image = matches!(kind(&message), Kind::Prices { is_image: true, .. });
             assert_eq!(last_trade(&message, is_image, now()), wanted, "{text}");
         }
     }

@@ -1,55 +1,9 @@
-//! Exchanges, and what an instrument is called on the wire: `NSE|22`.
+//! What an instrument is called on the wire: `NSE|22`.
 
 use std::fmt;
 
-use adapter_sdk::{read::Sign, symbol::digits};
-
-macro_rules! exchanges {
-    ($($name:ident $code:literal),+) => {
-        /// An exchange.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[expect(missing_docs, reason = "they are called what they are")]
-        pub enum Exchange { $($name),+ }
-
-        impl Exchange {
-            /// That of a code.
-            pub fn of(code: &str) -> Option<Self> {
-                match code {
-                    $($code => Some(Self::$name),)+
-                    _ => None,
-                }
-            }
-
-            /// Its code, which is OpenAlgo's too.
-            pub const fn code(self) -> &'static str {
-                match self {
-                    $(Self::$name => $code),+
-                }
-            }
-        }
-    };
-}
-
-exchanges! { Nse "NSE", Bse "BSE", Nfo "NFO", Bfo "BFO", Cds "CDS", Bcd "BCD", Mcx "MCX" }
-
-impl Exchange {
-    /// Where its indices are for clients.
-    pub const fn of_indices(self) -> Option<&'static str> {
-        match self {
-            Self::Nse => Some("NSE_INDEX"),
-            Self::Bse => Some("BSE_INDEX"),
-            _ => None,
-        }
-    }
-
-    /// Whether its prices can be below zero.
-    pub const fn sign(self) -> Sign {
-        match self {
-            Self::Mcx => Sign::Either,
-            _ => Sign::Positive,
-        }
-    }
-}
+pub use adapter_sdk::symbol::Exchange;
+use adapter_sdk::symbol::digits;
 
 /// An instrument. Tokens repeat among exchanges: one alone says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,8 +1,8 @@
 //! The brokers of the Noren family as a Tickhost adapter: Shoonya, Flattrade, Zebu, `TradeSmart`, Definedge and Alice Blue.
 //!
 //! In the order of the data: [`brand`] (what differs between the brokers) → [`list`] (what an instrument is called there) →
-//! `login` and [`account`] (keys) → `session` (the connection that is up, with [`request`]) → [`wire`] and [`decode`] (messages to
-//! ticks, pure) and [`order`]. `README.md` says what the brokers demand, and where they err.
+//! `login` and [`account`] (keys) → `session` (the connection that is up, with [`request`] and `orders`, the socket beside it) →
+//! [`wire`] and [`decode`] (messages to ticks, pure) and [`order`]. `README.md` says what the brokers demand, and where they err.
 #![forbid(unsafe_code)]
 
 pub mod account;
@@ -13,27 +13,26 @@ pub mod exchange;
 pub mod list;
 mod login;
 pub mod order;
+mod orders;
 pub mod request;
 mod session;
 pub mod wire;
 
-use std::{sync::Arc, time::Duration};
-
-use adapter_sdk::{
-    Adapter, AdapterError, Context, Credentials, Grant, Login, Manifest, Refusal, Subscription,
-    abi::ErrorCode,
-    instruments::{Access, ListSource, Master, SEGMENTS, Sheet as _},
-    net::{Heartbeat, Http, Meaning, RateLimit, WebSocketRequest},
-    session::{Batches, Listed, Session},
-};
-use tokio::time::Instant;
+use std::{rc::Rc, sync::Arc};
 
 use self::{
     account::Account,
     brand::{BRANDS, Brand, Scheme},
     config::{Config, Settings},
-    list::{Instruments, NorenList},
-    session::{Noren as Protocol, is_index},
+    list::Instruments,
+    session::Noren as Protocol,
+};
+use adapter_sdk::{
+    Adapter, AdapterError, Context, Credentials, ErrorCode, Grant, Login, Manifest, Refusal, Subscription,
+    instruments::{Access, ListSource, Master, SEGMENTS},
+    login::Unfinished,
+    net::{Heartbeat, Http, Meaning, RateLimit, WebSocketRequest},
+    session::{Batches, Listed, Session},
 };
 
 /// REST requests per second, of which none is in a hurry. Alice Blue allows 1,800 in a quarter of an hour; the others do not say.
@@ -41,9 +40,6 @@ const REQUESTS_PER_SECOND: f64 = 5.0;
 
 /// When the brokers have made their lists anew, in India.
 const LIST_RENEWED_AT: (u8, u8) = (8, 15);
-
-/// Longest time for the download of a file of it.
-const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Levels on each side of a book.
 const DEPTH: u16 = 5;
@@ -81,25 +77,22 @@ impl Adapter for Noren {
             .ok_or_else(|| AdapterError::config("this library does not serve that broker"))?;
         let settings = config.check()?;
         let http = settings.network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
+        let urls = brand.files.iter().map(|file| format!("{}/{file}", settings.list_url)).collect();
+        // By broker: their numbers are not the same.
         let source = ListSource {
-            // By broker: their numbers are not the same.
-            adapter: brand.name,
             cache_dir: settings.cache_dir.clone(),
-            urls: brand.files.iter().map(|file| format!("{}/{file}", settings.list_url)).collect(),
             // Where each segment has a file, a file that lacks is one that did not come.
             segments: if brand.files.len() == 1 { SEGMENTS } else { &[] },
-            max_bytes: NorenList::MAX_BYTES,
-            timeout: DOWNLOAD_TIMEOUT,
             renewed_at: LIST_RENEWED_AT,
             outdated: settings.outdated_list,
+            ..Instruments::source(brand.name, urls)
         };
         let master = Arc::new(Master::new(http.clone(), source, context.lists()));
         Ok(Self { brand, settings, http, master })
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
-        self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
-        Ok(Grant::with_depth_up_to(wanted, if is_index(wanted) { 0 } else { DEPTH }))
+        self.master.grant(wanted, DEPTH)
     }
 
     async fn prepare(&self, _credentials: &Credentials) -> Result<(), AdapterError> {
@@ -108,33 +101,25 @@ impl Adapter for Noren {
 
     async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError> {
         let Settings { batch_size, batch_interval, heartbeat, stall, welcome, .. } = self.settings;
-        let account = Account::read(self.brand, credentials)?;
+        let account = Rc::new(Account::read(self.brand, credentials)?);
         let listed = Listed::of(&self.master, Access::Public)?;
         if self.brand.scheme == Scheme::AliceBlue {
             login::make_session(&self.http, &self.settings, &account).await?;
         }
+        let folder = self.master.directory().unwrap_or_default();
+        let orders = orders::socket(&self.http, &self.settings, &account, &folder);
         // Not all of them answer the heartbeats of their own, and outside of the market's hours nothing else comes.
         let request = WebSocketRequest::new(&*self.settings.ws_url)
-            .heartbeat(Heartbeat::Ping(heartbeat))
+            .heartbeat(Heartbeat::WithPing(self.brand.heartbeat.into(), heartbeat))
             .stall_after(stall);
         let socket =
             self.settings.network.websocket(request).await.map_err(|error| error.explain(&REFUSALS))?;
         let batches = Batches::of(batch_size).every(batch_interval).welcome_within(welcome);
-        let asked_at = Instant::now();
-        let opened =
-            Session::open(Protocol::new(self.brand, account, heartbeat), socket, listed, batches).await;
-        opened.map_err(|error| match error.code() {
-            // Some say nothing to a token that has ended, and may lock who insists.
-            ErrorCode::NETWORK if asked_at.elapsed() >= welcome => AdapterError::auth(
-                "the broker said nothing to the log-in, which is what some of them do with a token that has ended: log in again \
-                 with `tickhost account login`",
-            ),
-            _ => error,
-        })
+        Session::open(Protocol::new(self.brand, account, welcome, orders), socket, listed, batches).await
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
-        login::step(&self.http, &self.settings, self.brand, fields).await
+        login::step(&self.http, &self.settings, self.brand, fields).await.or_else(Unfinished::into_login)
     }
 }
 

@@ -4,12 +4,11 @@
 use std::time::SystemTime;
 
 use adapter_sdk::{
-    AdapterError, Credentials, Login,
-    login::{Unfinished, copied, totp},
-    net::{Http, HttpRequest, push_encoded},
+    AdapterError, Credentials, ErrorCode, Login,
+    login::{self, Unfinished, answer_to_ticket, ask_for_ticket, by_page, totp},
+    net::{Http, HttpRequest, push_encoded, with_query},
     serde_json::{Value, json},
 };
-use zeroize::Zeroizing;
 
 use crate::{
     account::{self, Account, checksum},
@@ -17,11 +16,8 @@ use crate::{
     config::Settings,
 };
 
-/// Longest answer that is read, in bytes.
-const MAX_ANSWER_BYTES: usize = 64 << 10;
-
-/// Longest code of a page, in bytes.
-const MAX_CODE_BYTES: usize = 512;
+/// What people answer who want a one-time password in a text message.
+const BY_MESSAGE: &str = "sms";
 
 /// One step of logging in.
 pub(crate) async fn step(
@@ -29,48 +25,25 @@ pub(crate) async fn step(
     settings: &Settings,
     brand: &'static Brand,
     fields: &Credentials,
-) -> Result<Login, AdapterError> {
-    let title = brand.title;
-    let ask =
-        |field, what: &str, is_secret| Ok(Login::ask(field, &format!("{what} at {title}"), None, is_secret));
-    let Some(user) = account::user(fields) else {
-        return ask("user_id", "Client id, with which you log in", false);
+) -> Result<Login, Unfinished> {
+    let known = |value: Option<_>, field, what, is_secret| match value {
+        Some(value) => Ok(value),
+        None => login::answer(fields, &[field], &format!("{what} at {}", brand.title), is_secret),
     };
-    let Some(api_key) = account::api_key(fields) else {
-        return ask("api_key", "API key (client id of the app, app code, API token) of your app", false);
-    };
-    let Some(api_secret) = fields.filled("api_secret") else {
-        return ask("api_secret", "API secret of the same app", true);
-    };
+    let user = known(account::user(fields), "user_id", "Client id, with which you log in", false)?;
+    let app = "API key (client id of the app, app code, API token) of your app";
+    let api_key = known(account::api_key(fields), "api_key", app, false)?;
+    let api_secret = known(None, "api_secret", "API secret of the same app", true)?;
     let keys = Keys { http, settings, user, api_key, api_secret };
-    if brand.scheme == Scheme::Definedge {
-        return keys.by_password(fields).await.or_else(Unfinished::into_login);
-    }
     // Query of the page, and the member of the address to which it leads.
     let (query, member) = match brand.scheme {
+        Scheme::Definedge => return keys.by_password(fields).await,
         Scheme::Flattrade => ("app_key", "code"),
         Scheme::AliceBlue => ("appcode", "authCode"),
-        _ => ("client_id", "code"),
+        Scheme::Code => ("client_id", "code"),
     };
-    let Some(answer) = fields.filled("code") else {
-        let mut page = settings.login_url.clone();
-        page.push(if page.contains('?') { '&' } else { '?' });
-        page.push_str(query);
-        page.push('=');
-        push_encoded(&mut page, api_key);
-        let message = format!(
-            "Log in on this page. It leads to an address of your app; copy the whole address, or the {member} in it. It works once, \
-             and for a few minutes"
-        );
-        return Ok(Login::ask("code", &message, Some(page), true));
-    };
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let code = copied(answer, member, MAX_CODE_BYTES, is_plain).ok_or_else(|| {
-        AdapterError::auth(format!(
-            "there is no {member} in that: copy the whole address to which the log-in led, or what follows {member}= in it"
-        ))
-    })?;
-    keys.by_code(brand.scheme, code).await
+    let page = with_query(&settings.login_url, &[(query, api_key)]);
+    Ok(keys.by_code(brand.scheme, by_page(fields, "code", member, &page)?).await?)
 }
 
 /// What an account logs in with, and where.
@@ -100,33 +73,52 @@ impl Keys<'_> {
                 self.post("vendor/getUserDetails").json(&body)
             }
             Scheme::Code | Scheme::Definedge => {
-                let body = json!({ "code": code, "checksum": checksum(&[api_key, api_secret, code]) });
+                let checksum = checksum(&[api_key, api_secret, code]);
+                let body = json!({ "code": code, "checksum": checksum, "uid": user });
                 self.post("GenAcsTok").text("text/plain", format!("jData={body}"))
             }
         };
         let answer = answer(request, "the code works once and for a few minutes").await?;
-        let token = any(&answer, &["access_token", "accesstoken", "token", "susertoken", "userSession"])
-            .ok_or_else(|| AdapterError::protocol("the broker answered the log-in without a token"))?;
-        // Who it is for the socket is not what people log in with everywhere.
-        let user = any(&answer, &["actid", "uid", "clientId", "client"]).unwrap_or(user);
-        Ok(Login::done([("access_token", token.to_owned()), ("user_id", user.to_owned())]))
+        let tokens = ["access_token", "accesstoken", "token", "susertoken", "userSession"];
+        self.done("access_token", &answer, &tokens, &["actid", "uid", "clientId", "client"])
     }
 
     async fn by_password(&self, fields: &Credentials) -> Result<Login, Unfinished> {
+        if let Some((ticket, password)) = answer_to_ticket(fields, "otp") {
+            return Ok(self.with_password(ticket, password).await?);
+        }
+        let message =
+            "The six digits that your authenticator app shows, or sms for a password in a text message";
+        login::answer(fields, &["totp", "totp_secret"], message, true)?;
         let password = totp(fields, SystemTime::now())?;
         let mut url = format!("{}/login/", self.settings.api_url);
         push_encoded(&mut url, self.api_key);
         let begun = answer(self.http.get(&url).header("api_secret", self.api_secret), "").await?;
-        let ticket = any(&begun, &["otp_token"])
-            .ok_or_else(|| AdapterError::protocol("the broker answered the log-in without an otp_token"))?;
-        let body = json!({
-            "otp_token": ticket, "otp": password.as_str(), "ac": checksum(&[ticket, &password, self.api_secret]),
-        });
+        // What is sent is good together with this alone.
+        let ticket = member(&begun, &["otp_token"])?;
+        if password.eq_ignore_ascii_case(BY_MESSAGE) {
+            return Err(ask_for_ticket("otp", ticket, "The password that has come by text message and mail"));
+        }
+        Ok(self.with_password(ticket, &password).await?)
+    }
+
+    async fn with_password(&self, ticket: &str, password: &str) -> Result<Login, AdapterError> {
+        let checksum = checksum(&[ticket, password, self.api_secret]);
+        let body = json!({ "otp_token": ticket, "otp": password, "ac": checksum });
         let answer = answer(self.post("token").json(&body), "or the one-time password is wrong").await?;
-        let token = any(&answer, &["susertoken"])
-            .ok_or_else(|| AdapterError::protocol("the broker answered the log-in without a susertoken"))?;
-        let user = any(&answer, &["uid", "actid"]).unwrap_or(self.user);
-        Ok(Login::done([("susertoken", token.to_owned()), ("user_id", user.to_owned())]))
+        self.done("susertoken", &answer, &["susertoken"], &["uid", "actid"])
+    }
+
+    /// What is stored: the token, and who it is for the socket, which is not what people log in with everywhere.
+    fn done(
+        &self,
+        field: &str,
+        answer: &Value,
+        tokens: &[&str],
+        users: &[&str],
+    ) -> Result<Login, AdapterError> {
+        let user = member(answer, users).unwrap_or(self.user);
+        Ok(Login::done([(field, member(answer, tokens)?.to_owned()), ("user_id", user.to_owned())]))
     }
 }
 
@@ -137,41 +129,38 @@ pub(crate) async fn make_session(
     settings: &Settings,
     account: &Account,
 ) -> Result<(), AdapterError> {
-    let bearer = Zeroizing::new(format!("Bearer {}", account.token()));
     let body = json!({ "source": "API", "userId": account.user() });
     let request = |path: &str| {
-        http.post(&format!("{}/profile/{path}", settings.api_url))
-            .header("Authorization", &bearer)
-            .json(&body)
+        let request = http.post(&format!("{}/profile/{path}", settings.api_url));
+        request.header("Authorization", &account.bearer()).json(&body)
     };
     match answer(request("invalidateWsSess"), "").await {
-        Err(error) if error.code() != adapter_sdk::abi::ErrorCode::AUTH => return Err(error),
         // What is wrong with the token is said by the next one.
-        _ => {}
+        Err(error) if error.code() != ErrorCode::AUTH => Err(error),
+        _ => answer(request("createWsSess"), ENDED).await.map(drop),
     }
-    answer(request("createWsSess"), "or the session has ended: log in again with `tickhost account login`")
-        .await
-        .map(drop)
 }
 
+/// What else a refusal may mean at Alice Blue.
+const ENDED: &str = "or the session has ended: log in again with `tickhost account login`";
+
 /// The broker's answer, if it accepts. Its own words are left out: nobody knows whether they repeat a secret.
-async fn answer(request: HttpRequest, reason: &str) -> Result<Value, AdapterError> {
-    let response = request.send().await?;
-    let status = response.status();
-    let refused =
-        || AdapterError::auth(format!("the broker refused the log-in: the keys are wrong; {reason}"));
-    match status {
-        400 | 401 | 403 => return Err(refused()),
-        _ if response.is_success() => {}
-        _ => return Err(response.refusal("the log-in")),
-    }
-    let answer: Value = response.json(MAX_ANSWER_BYTES).await?;
+pub(crate) async fn answer(request: HttpRequest, reason: &str) -> Result<Value, AdapterError> {
+    let refused = format!("the broker refused the log-in: the keys are wrong; {reason}");
+    let answer: Value = request.log_in(&refused).await?;
     // They spell it in two ways, and some say nothing when all is well.
     let word = ["stat", "status"].into_iter().find_map(|name| answer.get(name)?.as_str());
-    if word.is_some_and(|word| !word.eq_ignore_ascii_case("ok")) { Err(refused()) } else { Ok(answer) }
+    if word.is_some_and(|word| !word.eq_ignore_ascii_case("ok")) {
+        return Err(AdapterError::auth(refused));
+    }
+    Ok(answer)
 }
 
 /// The first of these members that is a text with something in it.
-fn any<'a>(answer: &'a Value, names: &[&str]) -> Option<&'a str> {
-    names.iter().find_map(|name| answer.get(name)?.as_str().filter(|text| !text.is_empty()))
+pub(crate) fn member<'a>(answer: &'a Value, names: &[&str]) -> Result<&'a str, AdapterError> {
+    let found = names.iter().find_map(|name| answer.get(name)?.as_str().filter(|text| !text.is_empty()));
+    found.ok_or_else(|| {
+        let name = names.first().copied().unwrap_or_default();
+        AdapterError::protocol(format!("the broker answered the log-in without {name}"))
+    })
 }

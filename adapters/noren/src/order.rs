@@ -2,56 +2,56 @@
 
 use adapter_sdk::{
     OrderUpdate,
-    ist::Day,
-    read::{Members, Odd},
-    symbol::{self, Contract, digits},
+    read::{Members, Odd, OrderNames},
+    symbol::{self, Contract},
+};
+
+/// What they call the members. The number of an order is spelt in two ways.
+const NAMES: OrderNames = OrderNames {
+    orderid: "norenordno|norenoordno",
+    symbol: "tsym",
+    exchange: "exch",
+    action: "trantype",
+    quantity: "qty",
+    price: "prc",
+    trigger_price: "trgprc",
+    pricetype: "prctyp",
+    product: "prd|pcode",
+    order_status: "status",
+    filled_quantity: "fillshares",
+    average_price: "avgprc",
+    rejection_reason: "rejreason",
+    ..OrderNames::NONE
 };
 
 /// Reads news of an order; None when it has no number of an order. Members that make no sense are noted in `odd`, and left out.
 /// `is_listed` says whether the broker's list has an instrument of a name, to which the broker's own is translated.
 pub fn read(text: &str, odd: &Odd, is_listed: impl Fn(&str, &str) -> bool) -> Option<OrderUpdate> {
-    let members = Members::read(text, odd)?;
-    let word = |name| members.text(name).unwrap_or_default();
-    let status = status(&word("status"));
-    let exchange = word("exch");
-    let theirs = word("tsym");
-    Some(OrderUpdate {
-        // They spell it in two ways.
-        orderid: members.text("norenordno").or_else(|| members.text("norenoordno"))?,
-        symbol: ours(&exchange, &theirs).filter(|name| is_listed(&exchange, name)).unwrap_or(theirs),
-        exchange,
-        action: translated(word("trantype"), &[("B", "BUY"), ("S", "SELL")]),
-        quantity: members.whole("qty"),
-        price: members.number("prc"),
-        trigger_price: members.number("trgprc"),
-        pricetype: translated(
-            word("prctyp"),
-            &[("MKT", "MARKET"), ("LMT", "LIMIT"), ("L", "LIMIT"), ("SL-LMT", "SL"), ("SL-MKT", "SL-M")],
-        ),
-        product: translated(
-            members.text("prd").or_else(|| members.text("pcode")).unwrap_or_default(),
-            &[("C", "CNC"), ("M", "NRML"), ("I", "MIS")],
-        ),
-        rejection_reason: members.text("rejreason").filter(|_| status == "rejected"),
-        order_status: status,
-        filled_quantity: members.whole("fillshares"),
-        pending_quantity: None,
-        average_price: members.number("avgprc"),
-    })
+    let mut update = NAMES.read(&Members::read(text, odd)?)?;
+    translate(&mut update.action, &[("B", "BUY"), ("S", "SELL")]);
+    translate(&mut update.product, &[("C", "CNC"), ("M", "NRML"), ("I", "MIS")]);
+    translate(
+        &mut update.pricetype,
+        &[("MKT", "MARKET"), ("LMT", "LIMIT"), ("L", "LIMIT"), ("SL-LMT", "SL"), ("SL-MKT", "SL-M")],
+    );
+    // In any case, with a space or an underscore.
+    update.order_status = update.order_status.to_lowercase().replace('_', " ");
+    translate(
+        &mut update.order_status,
+        &[("executed", "complete"), ("canceled", "cancelled"), ("new", "open"), ("replaced", "open")],
+    );
+    update.rejection_reason.take_if(|_| update.order_status != "rejected");
+    if let Some(name) = ours(&update.exchange, &update.symbol)
+        && is_listed(&update.exchange, &name)
+    {
+        update.symbol = name;
+    }
+    Some(update)
 }
 
-fn translated(word: String, words: &[(&str, &str)]) -> String {
-    words.iter().find(|(theirs, _)| *theirs == word).map_or(word, |(_, ours)| (*ours).to_owned())
-}
-
-/// Brokers write it in any case, with a space or an underscore.
-fn status(word: &str) -> String {
-    let word = word.to_lowercase().replace('_', " ");
-    match word.as_str() {
-        "executed" => "complete".to_owned(),
-        "canceled" => "cancelled".to_owned(),
-        "new" | "replaced" => "open".to_owned(),
-        _ => word,
+fn translate(word: &mut String, words: &[(&str, &str)]) {
+    if let Some((_, ours)) = words.iter().find(|(theirs, _)| theirs == word) {
+        (*ours).clone_into(word);
     }
 }
 
@@ -64,8 +64,10 @@ fn ours(exchange: &str, theirs: &str) -> Option<String> {
     // The last day in it: what looks like one may stand in the underlying, and not in a strike.
     let (underlying, expiry, rest) = (0..theirs.len()).rev().find_map(|start| {
         let (underlying, day) = theirs.split_at_checked(start)?;
-        let (day, rest) = day.split_at_checked(7)?;
-        Some((underlying, day_of(day)?, rest))
+        let (day, rest) = day.split_at_checked("26NOV26".len())?;
+        // What has digits alone may be a part of a strike.
+        day.get(2..5).and_then(symbol::month_of)?;
+        Some((underlying, symbol::day(day)?, rest))
     })?;
     let contract = match (rest, rest.split_at_checked(1)) {
         ("" | "F", _) => Contract::Future,
@@ -74,13 +76,6 @@ fn ours(exchange: &str, theirs: &str) -> Option<String> {
         _ => return None,
     };
     symbol::write(&mut name, underlying, expiry, contract).then_some(name)
-}
-
-/// A day as names have it: `26NOV26`.
-fn day_of(text: &str) -> Option<Day> {
-    let (day, rest) = text.split_at_checked(2)?;
-    let (month, year) = rest.split_at_checked(3)?;
-    Day::new(2000 + digits::<i32>(year)?, symbol::month_of(month)?, digits(day)?)
 }
 
 #[cfg(test)]
@@ -186,7 +181,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_makes_it_panic(text in "\\PC{0,40}", exchange in "NSE|NFO|X") {
-            let _any = (ours(&exchange, &text), status(&text));
+            let _any = ours(&exchange, &text);
             let _any = read(&format!(r#"{{"norenordno":1,"tsym":"{text}","qty":{text}}}"#), &Odd::new(), |_, _| true);
         }
     }

@@ -1,7 +1,5 @@
 //! What the brokers are asked for.
 
-use std::fmt::Write as _;
-
 use adapter_sdk::plan::Change;
 
 use crate::exchange::Key;
@@ -16,45 +14,26 @@ pub enum Channel {
     Depth,
 }
 
-/// What changes need to be said, each kind with all its instruments, in an order in which no instrument is without a channel in
-/// between.
-#[derive(Debug, Default)]
-pub struct Requests([String; 4]);
+/// Types of the messages: for a channel, whether it begins or ends. No instrument is without a channel between the two of a change
+/// when they go in this order.
+const TYPES: [(&str, Channel, bool); 4] = [
+    ("t", Channel::Touchline, true),
+    ("d", Channel::Depth, true),
+    ("u", Channel::Touchline, false),
+    ("ud", Channel::Depth, false),
+];
 
-/// Types of the messages, in this order.
-const TYPES: [&str; 4] = ["t", "d", "u", "ud"];
-
-impl Requests {
-    /// Adds a change.
-    pub fn add(&mut self, change: &Change<Key, Channel>) {
-        if let Some(channel) = change.now {
-            self.push(change.key, channel, true);
-        }
-        if let Some(channel) = change.before.filter(|_| change.before != change.now) {
-            self.push(change.key, channel, false);
-        }
-    }
-
-    fn push(&mut self, key: Key, channel: Channel, is_wanted: bool) {
-        let [touchline, depth, end_touchline, end_depth] = &mut self.0;
-        let keys = match (channel, is_wanted) {
-            (Channel::Touchline, true) => touchline,
-            (Channel::Depth, true) => depth,
-            (Channel::Touchline, false) => end_touchline,
-            (Channel::Depth, false) => end_depth,
+/// The messages that changes need, each of one type with all its instruments.
+pub fn messages(changes: &[Change<Key, Channel>]) -> impl Iterator<Item = String> {
+    TYPES.into_iter().filter_map(|(kind, channel, begins)| {
+        let is_meant = |change: &&Change<Key, Channel>| {
+            let ends = !begins && change.now != change.before;
+            (begins && change.now == Some(channel)) || (ends && change.before == Some(channel))
         };
-        if !keys.is_empty() {
-            keys.push('#');
-        }
-        // Writing to a text cannot fail.
-        _ = write!(keys, "{key}");
-    }
-
-    /// The messages.
-    pub fn messages(self) -> impl Iterator<Item = String> {
-        let named = TYPES.into_iter().zip(self.0).filter(|(_, keys)| !keys.is_empty());
-        named.map(|(kind, keys)| format!(r#"{{"t":"{kind}","k":"{keys}"}}"#))
-    }
+        let keys = changes.iter().filter(is_meant).map(|change| change.key.to_string());
+        let keys = keys.collect::<Vec<String>>().join("#");
+        (!keys.is_empty()).then(|| format!(r#"{{"t":"{kind}","k":"{keys}"}}"#))
+    })
 }
 
 #[cfg(test)]
@@ -64,9 +43,8 @@ mod tests {
 
     #[test]
     fn what_changes_its_channel_gets_the_new_one_before_the_old_one_ends() {
-        let mut requests = Requests::default();
         let (touchline, depth) = (Some(Channel::Touchline), Some(Channel::Depth));
-        for (token, before, now) in [
+        let changes = [
             (1, None, touchline),
             (2, None, depth),
             (3, touchline, depth),
@@ -74,10 +52,10 @@ mod tests {
             (5, touchline, None),
             (6, depth, None),
             (7, depth, depth),
-        ] {
-            requests.add(&Change { key: Key { exchange: Exchange::Nfo, token }, before, now });
-        }
-        let messages: Vec<_> = requests.messages().collect();
+        ];
+        let change =
+            |(token, before, now)| Change { key: Key { exchange: Exchange::Nfo, token }, before, now };
+        let messages: Vec<_> = messages(&changes.map(change)).collect();
         assert_eq!(
             messages,
             [

@@ -1,17 +1,17 @@
 //! A connection that is up.
 
 use std::{
-    collections::VecDeque,
+    rc::Rc,
     time::{Duration, SystemTime},
 };
 
 use adapter_sdk::{
     AdapterError, Mode, Packet, Refusal, Subscription, TickSink,
-    net::Message as Frame,
+    net::{Closed, Message as Frame},
     plan::Change,
     read::Odd,
     serde_json::json,
-    session::{Live, Protocol, Replan, Welcome},
+    session::{Awaited, Live, OrderSocket, Protocol, Replan, Welcome},
     sparse::Known,
 };
 use tokio::time::Instant;
@@ -23,92 +23,117 @@ use crate::{
     exchange::Key,
     list::Instruments,
     order,
-    request::{Channel, Requests},
-    wire::{Kind, Message},
+    request::{self, Channel},
+    wire::{Kind, Message, key, kind},
 };
 
 /// Why a log-in on the socket failed. The broker's own words are left out: nobody knows whether they repeat a token.
 const REFUSED: &str = "the broker refused the token: tokens end each morning, and at some brokers when somebody logs in elsewhere; \
                        log in again with `tickhost account login`";
 
+/// What silence to a log-in means: who insists may be locked out.
+const SILENT: &str = "the broker said nothing to the log-in, which is what some of them do with a token that has ended: log in \
+                      again with `tickhost account login`";
+
+/// What it means that the broker ends a connection which has just been opened: to come back at once would throw the other out.
+const REPLACED: &str = "the broker ended the connection soon after it was opened: another program may have connected with this \
+                        account, of which one is served";
+const REPLACED_WITHIN: Duration = Duration::from_mins(1);
+
 /// How long the broker has to send the image of what was subscribed, and how often it is asked for it once more: it answers for another
 /// instrument at times.
 const IMAGE_LIMIT: Duration = Duration::from_secs(3);
-const MOST_REPEATS: u8 = 2;
+const MOST_REPEATS: usize = 2;
+
+/// What makes no sense, and why.
+type Nonsense = (&'static str, &'static str);
 
 /// A broker's side of a connection.
 #[derive(Debug)]
 pub struct Noren {
     brand: &'static Brand,
-    account: Account,
+    account: Rc<Account>,
     state: Book,
-    /// The state of the day before was dropped, and the broker has not been asked for its images since.
-    is_new_day: bool,
     odd: Odd,
-    heartbeat: Duration,
-    beat_at: Instant,
-    /// What was subscribed of late: when to see whether its image has come, and how often it was asked for again.
-    recent: VecDeque<(Instant, Key, u8)>,
+    awaited: Awaited<Key>,
+    /// Where orders have a socket of their own.
+    orders: Option<OrderSocket>,
+    /// Longest wait for the answer to the log-in.
+    welcome: Duration,
+    opened_at: Instant,
+    is_accepted: bool,
 }
 
 impl Noren {
-    pub(crate) fn new(brand: &'static Brand, account: Account, heartbeat: Duration) -> Self {
-        let beat_at = Instant::now() + heartbeat;
-        let recent = VecDeque::new();
-        Self {
-            brand,
-            account,
-            state: Book::new(),
-            is_new_day: false,
-            odd: Odd::new(),
-            heartbeat,
-            beat_at,
-            recent,
-        }
+    pub(crate) fn new(
+        brand: &'static Brand,
+        account: Rc<Account>,
+        welcome: Duration,
+        orders: Option<OrderSocket>,
+    ) -> Self {
+        let awaited = Awaited::new(IMAGE_LIMIT, MOST_REPEATS);
+        let (state, odd, opened_at) = (Book::new(), Odd::new(), Instant::now());
+        Self { brand, account, state, odd, awaited, orders, welcome, opened_at, is_accepted: false }
     }
 
-    /// Whoever notices first that another day has begun: all are to have the images of it.
-    fn begin_day(&mut self, now: SystemTime) {
-        self.is_new_day |= self.state.begin_day(now);
-    }
-
-    fn take(&mut self, message: &Message<'_>, length: usize, live: &mut Live<Self>, sink: &mut TickSink) {
-        let Some(key) = message.key() else {
-            return live.undecodable("instrument", &"it names no instrument that can be one", length, sink);
+    /// Takes a text, and says what makes no sense in it, if anything.
+    fn take(
+        &mut self,
+        text: &str,
+        live: &mut Live<Self>,
+        sink: &mut TickSink,
+    ) -> Result<Option<Nonsense>, AdapterError> {
+        let Some(message) = Message::read(text) else {
+            return Ok(Some(("message", "it is no JSON object")));
         };
+        match kind(&message) {
+            Kind::Prices { has_book, .. } => match key(&message) {
+                Some(key) => self.take_prices(key, &message, has_book, live, sink),
+                None => return Ok(Some(("instrument", "it names no instrument that can be one"))),
+            },
+            Kind::Order => {
+                let is_listed = |exchange: &str, name: &str| live.list().key(exchange, name).is_some();
+                match order::read(text, &self.odd, is_listed) {
+                    Some(update) => sink.order_update(&update),
+                    None => return Ok(Some(("order", "it has no number of an order"))),
+                }
+            }
+            Kind::LogIn(false) => return Err(AdapterError::auth(REFUSED)),
+            Kind::LogIn(true) | Kind::Other => {}
+        }
+        Ok(None)
+    }
+
+    fn take_prices(
+        &mut self,
+        key: Key,
+        message: &Message<'_>,
+        has_book: bool,
+        live: &mut Live<Self>,
+        sink: &mut TickSink,
+    ) {
         let now = SystemTime::now();
-        self.begin_day(now);
+        self.state.begin_day(now);
         // Nobody wants it: it comes late, or the broker has answered for another instrument than it was asked for, as it does at times.
         let Some(heard) = live.heard(&key).filter(|heard| !heard.instruments().is_empty()) else { return };
-        let has_book = matches!(message.kind(), Kind::Depth { .. });
         let Some(known) = decode::take(&mut self.state, key, message, now) else { return };
-        for (instrument, _) in heard.instruments() {
-            if let Some(wanted) = heard.wanted(*instrument) {
-                publish(known, wanted, has_book, sink);
-            }
-        }
+        let wanted = heard.instruments().iter().filter_map(|(instrument, _)| heard.wanted(*instrument));
+        wanted.for_each(|wanted| publish(known, wanted, has_book, sink));
     }
 }
 
 /// Publishes what is known of an instrument, of whose book this is news or is not.
 fn publish(known: &Known<LEVELS>, wanted: &Subscription, has_book: bool, sink: &mut TickSink) {
-    let mut tick = known.tick(wanted.instrument);
-    let packet = if has_book && !is_index(wanted) {
-        known.packet(wanted.instrument)
-    } else {
-        if let Some(bid) = known.book().buy().first() {
-            tick = tick.bid_price(bid.price).bid_size(bid.quantity);
-        }
-        if let Some(ask) = known.book().sell().first() {
-            tick = tick.ask_price(ask.price).ask_size(ask.quantity);
-        }
-        if is_index(wanted) { Packet::Values(tick) } else { Packet::Quote(tick) }
+    let packet = match (is_index(wanted), has_book) {
+        (true, _) => Packet::Values(known.touchline(wanted.instrument)),
+        (false, true) => known.packet(wanted.instrument),
+        (false, false) => Packet::Quote(known.touchline(wanted.instrument)),
     };
     sink.publish(wanted.mode, &packet);
 }
 
 /// An index has no book.
-pub(crate) fn is_index(wanted: &Subscription) -> bool {
+fn is_index(wanted: &Subscription) -> bool {
     wanted.exchange.ends_with("_INDEX")
 }
 
@@ -126,7 +151,7 @@ impl Protocol for Noren {
             return Channel::Depth;
         }
         // The broker sends what it knows once. Who comes later gets it from here.
-        self.begin_day(SystemTime::now());
+        self.state.begin_day(SystemTime::now());
         if let Some(known) = self.state.get(key) {
             publish(known, wanted, false, sink);
         }
@@ -139,8 +164,9 @@ impl Protocol for Noren {
 
     fn welcome(&mut self, frame: &Frame) -> Result<Welcome, AdapterError> {
         let Frame::Text(text) = frame else { return Ok(Welcome::Continue(Vec::new())) };
-        match Message::read(text).map(|message| message.kind()) {
+        match Message::read(text).map(|message| kind(&message)) {
             Some(Kind::LogIn(true)) => {
+                self.is_accepted = true;
                 let orders = json!({ "t": "o", "actid": self.account.user() }).to_string();
                 let first = self.brand.asks_for_orders.then(|| orders.into());
                 Ok(Welcome::Accepted(first.into_iter().collect()))
@@ -151,21 +177,17 @@ impl Protocol for Noren {
     }
 
     fn requests(&mut self, changes: &[Change<Key, Channel>]) -> Vec<Frame> {
-        let mut requests = Requests::default();
-        let subscribed = changes.iter().filter(|change| change.before.is_none());
-        self.recent.extend(subscribed.map(|change| (Instant::now() + IMAGE_LIMIT, change.key, 0)));
-        for change in changes {
-            let is_joined = change.before == change.now && change.now == Some(Channel::Touchline);
-            if change.before == Some(Channel::Depth) && self.state.get(&change.key).is_some() {
-                // It is not told of any more.
-                self.state.update(change.key, adapter_sdk::Tick::new(0)).empty_book();
-            }
-            // Who joins was told by the image that is known already.
-            if !(is_joined && self.state.get(&change.key).is_some_and(Known::is_image)) {
-                requests.add(change);
-            }
-        }
-        requests.messages().map(Frame::from).collect()
+        self.awaited.subscribed(changes);
+        // The book is not told of any more, or anew.
+        let deep = changes.iter().filter(|change| change.before == Some(Channel::Depth));
+        deep.for_each(|change| self.state.empty_book(&change.key));
+        // Who joins was told by the image that is known already.
+        let has_image = |key: &Key| self.state.get(key).is_some_and(Known::is_image);
+        let is_told = |change: &Change<Key, Channel>| {
+            change.before == change.now && change.now == Some(Channel::Touchline) && has_image(&change.key)
+        };
+        let untold: Vec<_> = changes.iter().filter(|change| !is_told(change)).copied().collect();
+        request::messages(&untold).map(Frame::from).collect()
     }
 
     fn receive(
@@ -174,27 +196,12 @@ impl Protocol for Noren {
         live: &mut Live<Self>,
         sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
-        let text = match frame {
-            Frame::Text(text) => text,
-            Frame::Binary(bytes) => {
-                live.undecodable("frame", &"it is no text", bytes.len(), sink);
-                return Ok(());
-            }
+        let (length, nonsense) = match &frame {
+            Frame::Text(text) => (text.len(), self.take(text, live, sink)?),
+            Frame::Binary(bytes) => (bytes.len(), Some(("frame", "it is no text"))),
         };
-        let Some(message) = Message::read(&text) else {
-            live.undecodable("message", &"it is no JSON object", text.len(), sink);
-            return Ok(());
-        };
-        match message.kind() {
-            Kind::Touchline { .. } | Kind::Depth { .. } => self.take(&message, text.len(), live, sink),
-            Kind::Order => match order::read(&text, &self.odd, |exchange, name| {
-                live.list().key(exchange, name).is_some()
-            }) {
-                Some(update) => sink.order_update(&update),
-                None => live.undecodable("order", &"it has no number of an order", text.len(), sink),
-            },
-            Kind::LogIn(false) => return Err(AdapterError::auth(REFUSED)),
-            Kind::LogIn(true) | Kind::Other => {}
+        if let Some((what, reason)) = nonsense {
+            live.undecodable(what, &reason, length, sink);
         }
         Ok(())
     }
@@ -214,52 +221,64 @@ impl Protocol for Noren {
         Replan::Everything
     }
 
+    async fn wait(&mut self) {
+        OrderSocket::wait(&mut self.orders).await;
+    }
+
     fn wake_at(&self) -> Option<Instant> {
-        let image_at = self.recent.front().map(|(at, ..)| *at);
-        Some(image_at.map_or(self.beat_at, |at| at.min(self.beat_at)))
+        self.awaited.wake_at()
     }
 
     fn advance(
         &mut self,
         now: Instant,
         live: &mut Live<Self>,
-        _sink: &mut TickSink,
+        sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
-        if std::mem::take(&mut self.is_new_day) {
+        if self.state.lacks_images() {
             live.repeat_all();
         }
-        if self.beat_at <= now {
-            self.beat_at = now + self.heartbeat;
-            live.send(self.brand.heartbeat);
-        }
-        while let Some((at, key, repeats)) = self.recent.front().copied()
-            && at <= now
-        {
-            self.recent.pop_front();
-            if repeats < MOST_REPEATS && live.is_silent(&key) {
-                live.repeat(&key);
-                self.recent.push_back((now + IMAGE_LIMIT, key, repeats + 1));
-            }
+        self.awaited.repeat_silent(now, live);
+        if let Some(message) = OrderSocket::take(&mut self.orders) {
+            // Whatever that socket says, this one is up.
+            _ = self.receive(message, live, sink);
         }
         Ok(())
+    }
+
+    fn lost(&mut self, error: AdapterError) -> AdapterError {
+        let age = self.opened_at.elapsed();
+        if !self.is_accepted && age >= self.welcome {
+            return AdapterError::auth(SILENT);
+        }
+        if self.is_accepted && age < REPLACED_WITHIN && Closed::of(&error).is_some() {
+            return AdapterError::rate_limited(REPLACED);
+        }
+        error
+    }
+
+    async fn close(self) {
+        if let Some(orders) = self.orders {
+            orders.close().await;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use adapter_sdk::{Tick, testing::credentials};
+    use adapter_sdk::{ErrorCode, Tick, testing::credentials};
 
     use super::*;
 
-    fn noren() -> Noren {
+    fn noren(welcome: Duration) -> Noren {
         let brand = Brand::named("shoonya").unwrap();
-        let account = r#"{"user_id":"FA0001","access_token":"token"}"#;
-        Noren::new(brand, Account::read(brand, &credentials(account)).unwrap(), Duration::from_secs(30))
+        let fields = credentials(r#"{"user_id":"FA0001","access_token":"token"}"#);
+        Noren::new(brand, Account::read(brand, &fields).unwrap().into(), welcome, None)
     }
 
     #[test]
     fn the_broker_is_asked_again_until_it_has_sent_an_image() {
-        let mut noren = noren();
+        let mut noren = noren(Duration::from_secs(10));
         let key = Key::of("NSE", "3045").unwrap();
         let touchline = Some(Channel::Touchline);
         let asked =
@@ -272,13 +291,14 @@ mod tests {
     }
 
     #[test]
-    fn images_are_wanted_of_a_day_whoever_notices_it_first() {
-        let mut noren = noren();
-        let today = SystemTime::now();
-        noren.begin_day(today);
-        assert!(!noren.is_new_day, "there was none before");
-        noren.begin_day(today + Duration::from_hours(24));
-        noren.begin_day(today + Duration::from_hours(24));
-        assert!(noren.is_new_day);
+    fn silence_to_the_log_in_is_told_from_a_loss() {
+        let lost = |is_accepted, welcome| {
+            let mut noren = noren(welcome);
+            noren.is_accepted = is_accepted;
+            noren.lost(AdapterError::network("lost")).code()
+        };
+        assert_eq!(lost(false, Duration::ZERO), ErrorCode::AUTH);
+        assert_eq!(lost(false, Duration::from_secs(10)), ErrorCode::NETWORK);
+        assert_eq!(lost(true, Duration::ZERO), ErrorCode::NETWORK);
     }
 }

@@ -146,6 +146,64 @@ fn definedge_needs_nobody_when_the_secret_of_its_passwords_is_stored() {
     broker.connect(&serde_json::to_string(&stored).unwrap()).wait_for_status(StatusKind::CONNECTED);
 }
 
+#[test]
+fn definedge_sends_a_password_to_whoever_asks_for_it_and_takes_it_with_its_ticket() {
+    let broker = Broker::<Definedge>::start();
+    let question = broker.asked(&KEYS[..3]);
+    assert!(question.field == "totp" && question.message.contains("sms"), "{}", question.message);
+    let mut pairs = KEYS[..3].to_vec();
+    pairs.push(("totp", "SMS"));
+    let question = broker.asked(&pairs);
+    assert!(question.is_secret && question.url.is_none());
+    let sent = broker.venue.answer(&question.field, None).unwrap();
+    let with = |password: &str| {
+        let mut pairs = pairs.clone();
+        pairs.push((&question.field, password));
+        broker.step(&pairs)
+    };
+    // A wrong one ends the ticket too.
+    let refused = with("000000").unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::AUTH);
+    assert!(!refused.to_string().contains("canary"), "{refused}");
+    assert_eq!(with(&sent).unwrap_err().code(), ErrorCode::AUTH);
+    let question = broker.asked(&pairs);
+    let sent = broker.venue.answer(&question.field, None).unwrap();
+    pairs.push((&question.field, &sent));
+    let Login::Done(done) = broker.step(&pairs).unwrap() else { panic!("asked again") };
+    let stored: BTreeMap<&str, &str> = done.iter().collect();
+    assert_eq!(stored.keys().copied().collect::<Vec<_>>(), ["susertoken", "user_id"]);
+    broker.connect(&serde_json::to_string(&stored).unwrap()).wait_for_status(StatusKind::CONNECTED);
+}
+
+#[test]
+fn orders_of_alice_blue_come_on_a_socket_of_their_own_once_for_an_account() {
+    let broker = Broker::<AliceBlue>::start();
+    let first = broker.connected();
+    let told = |bench: &Bench, id: &str| {
+        // What is said before the socket is open is lost.
+        bench.wait_for("an order", |heard| {
+            let has = heard.orders.iter().any(|order| order.contains(id));
+            if !has {
+                let order = json!({
+                    "norenordno": id, "exch": "NSE", "tsym": "INFY-EQ", "qty": "75", "status": "COMPLETE", "pcode": "I",
+                });
+                broker.venue.order(&order);
+            }
+            has.then_some(())
+        });
+    };
+    told(&first, "order-1");
+    let order = first.heard().orders.into_iter().find(|order| order.contains("order-1")).unwrap();
+    let order: serde_json::Value = serde_json::from_str(&order).unwrap();
+    assert_eq!((&order["symbol"], &order["product"]), (&"INFY".into(), &"MIS".into()));
+    // Prices go on, and what the order socket says otherwise is nothing to them.
+    assert!(first.subscribe(1, "NSE", "SBIN", Mode::Quote).code.is_taken());
+    first.wait_for_ticks(1, 1);
+    assert_eq!(broker.venue.report().opened, 1);
+    first.shut_down(SOON);
+    told(&broker.connected(), "order-2");
+}
+
 fn a_dead_token_is_tried_twice<B: Brand>() {
     let broker = Broker::<B>::start();
     let bench =

@@ -21,8 +21,8 @@ use adapter_noren::{
     exchange::Key,
     list::Instruments,
     order,
-    request::{Channel, Requests},
-    wire::{Kind, Message},
+    request::{self, Channel},
+    wire::{self, Kind, Message},
 };
 use adapter_sdk::{Level, Price, Tick, plan::Change, read::Odd, testing::Vectors};
 use serde_json::{Value, json};
@@ -138,25 +138,22 @@ impl Connection {
     /// Compares what a frame becomes with its events, and counts the values.
     fn compare(&mut self, text: &str, events: &[Value]) -> usize {
         let message = Message::read(text);
-        let kind = message.as_ref().map_or(Kind::Other, Message::kind);
+        let kind = message.as_ref().map_or(Kind::Other, wire::kind);
         match (kind, events) {
             (Kind::LogIn(is_accepted), [event]) if event["event"] == "auth" => {
                 assert_eq!(event["ok"], is_accepted);
                 1
             }
             (Kind::Order, [event]) if event["event"] == "order" => self.order(text, event),
-            (Kind::Touchline { is_image } | Kind::Depth { is_image }, [event])
-                if event["event"] == "tick" =>
-            {
+            (Kind::Prices { has_book, is_image }, [event]) if event["event"] == "tick" => {
                 assert_eq!(event["snapshot"], is_image);
-                let is_depth = matches!(kind, Kind::Depth { .. });
-                assert_eq!(event["message"], if is_depth { "depth" } else { "touchline" });
+                assert_eq!(event["message"], if has_book { "depth" } else { "touchline" });
                 self.tick(&message.unwrap(), event) + 2
             }
             // An acknowledgement changes nothing here: it names what nobody wants any more.
             (Kind::Other, [event]) if event["event"] == "unsubscribed" => 1,
-            (Kind::Touchline { .. } | Kind::Depth { .. }, []) => {
-                assert!(message.unwrap().key().is_none(), "{text}");
+            (Kind::Prices { .. }, []) => {
+                assert!(wire::key(&message.unwrap()).is_none(), "{text}");
                 0
             }
             (Kind::Other, []) => 0,
@@ -165,7 +162,7 @@ impl Connection {
     }
 
     fn tick(&mut self, message: &Message<'_>, event: &Value) -> usize {
-        let key = message.key().unwrap();
+        let key = wire::key(message).unwrap();
         assert_eq!(
             key.to_string(),
             format!("{}|{}", event["exchange"].as_str().unwrap(), event["token"].as_str().unwrap())
@@ -321,9 +318,8 @@ fn outgoing(line: &Value) -> usize {
         ("un_touchline", Some(Channel::Touchline), None),
         ("un_depth", Some(Channel::Depth), None),
     ] {
-        let mut requests = Requests::default();
-        keys.iter().for_each(|key| requests.add(&Change { key: *key, before, now }));
-        let messages: Vec<Value> = requests.messages().map(|message| read(&message)).collect();
+        let changes: Vec<_> = keys.iter().map(|key| Change { key: *key, before, now }).collect();
+        let messages: Vec<Value> = request::messages(&changes).map(|message| read(&message)).collect();
         assert_eq!(messages, [wanted[name].clone()], "{name}");
     }
     5

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use adapter_noren::{
     decode::{self, Book, LEVELS},
     order,
-    wire::{Kind, Message},
+    wire::{self, Kind, Message},
 };
 use adapter_sdk::read::Odd;
 use fuzz::{begin_with, bounded, joined, split, vectors};
@@ -28,7 +28,7 @@ fuzz_target!(init: begin_with("noren", seeds()), |input: &[u8]| bounded(input, |
     for frame in split(input) {
         let Ok(text) = std::str::from_utf8(&frame) else { continue };
         let Some(message) = Message::read(text) else { continue };
-        if message.kind() == Kind::Order
+        if wire::kind(&message) == Kind::Order
             && let Some(update) = order::read(text, &odd, |_, symbol| symbol.len() % 2 == 0)
         {
             let quantities = [update.quantity, update.filled_quantity];
@@ -36,7 +36,7 @@ fuzz_target!(init: begin_with("noren", seeds()), |input: &[u8]| bounded(input, |
             assert!([update.price, update.trigger_price, update.average_price].into_iter().flatten().all(f64::is_finite));
             assert!(!update.orderid.is_empty());
         }
-        let Some(key) = message.key() else { continue };
+        let Some(key) = wire::key(&message) else { continue };
         // It is of an instrument that the message names.
         assert!(text.contains(key.exchange.code()) && text.contains(&key.token.to_string()));
         let Some(known) = decode::take(&mut state, key, &message, now) else { continue };

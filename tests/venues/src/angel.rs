@@ -6,7 +6,7 @@ mod request;
 mod rest;
 mod totp;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -50,6 +50,22 @@ impl Broker for Smart {
         "low",
         "close",
         "exchange_ts_ns",
+    ];
+    const ORDER: &'static [&'static str] = &[
+        "orderid",
+        "symbol",
+        "exchange",
+        "action",
+        "quantity",
+        "price",
+        "trigger_price",
+        "pricetype",
+        "product",
+        "order_status",
+        "filled_quantity",
+        "pending_quantity",
+        "average_price",
+        "rejection_reason",
     ];
 
     fn addresses(address: SocketAddr) -> Vec<(&'static str, String)> {
@@ -110,6 +126,26 @@ impl Broker for Smart {
     fn order_text(data: &Value) -> String {
         let code = data.get("status-code").and_then(Value::as_str).unwrap_or("AB01");
         order_update("A123456", code, data).to_string()
+    }
+
+    fn order_data(members: &BTreeMap<String, Value>) -> Value {
+        let own = |name: &str| {
+            match name {
+                "symbol" => "tradingsymbol",
+                "action" => "transactiontype",
+                "trigger_price" => "triggerprice",
+                "pricetype" => "ordertype",
+                "product" => "producttype",
+                "order_status" => "orderstatus",
+                "filled_quantity" => "filledshares",
+                "pending_quantity" => "unfilledshares",
+                "average_price" => "averageprice",
+                "rejection_reason" => "text",
+                same => same,
+            }
+            .to_owned()
+        };
+        members.iter().map(|(name, value)| (own(name), value.clone())).collect()
     }
 }
 

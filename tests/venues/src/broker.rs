@@ -131,6 +131,11 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// What tells a client of an order.
     fn order_text(data: &serde_json::Value) -> String;
 
+    /// Whether a connection is told of orders, of those whose role it is: it may have to log in first.
+    fn is_told_of_orders(_peer: &Peer) -> bool {
+        true
+    }
+
     /// What an order update says, from members by the names of [`Self::ORDER`], which are to be written as they are.
     fn order_data(_members: &BTreeMap<String, serde_json::Value>) -> serde_json::Value {
         serde_json::Value::Null

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use self::message::Session;
 use crate::{
-    broker::{Broker, Cause, News, Next, Reply, Request, reply},
+    broker::{Broker, Cause, News, Next, Reply, Request, Role, reply},
     model::{Mode, Values},
     options::Options,
     state::{Core, Peer},
@@ -56,6 +56,13 @@ pub struct Rules {
     pub says_farewell: bool,
 }
 
+impl Rules {
+    /// Whether orders are told on a socket of their own.
+    fn has_order_socket(&self) -> bool {
+        self.layout == Layout::Exchanges
+    }
+}
+
 /// One of the brokers.
 pub trait Brand: fmt::Debug + Send + Sync + 'static {
     /// What sets it apart.
@@ -93,7 +100,8 @@ brands! {
     Flattrade Rules {
         name: "flattrade", socket: "/PiConnectWSAPI/", layout: Layout::Sheets, beats_back: true, ..USUAL
     };
-    Zebu Rules { name: "zebu", ..USUAL };
+    // What the package waits for that its maker gives out. The documents say `ak`.
+    Zebu Rules { name: "zebu", hello: ("a", "ck"), ..USUAL };
     TradeSmart Rules { name: "tradesmart", beats_back: true, ..USUAL };
     Definedge Rules {
         name: "definedge", hello: ("c", "ck"), source: "TRTP", socket: "/NorenWSTRTP/", layout: Layout::Places, instruments: 500,
@@ -150,12 +158,16 @@ impl<B: Brand> Broker for Noren<B> {
     ];
 
     fn addresses(address: SocketAddr) -> Vec<(&'static str, String)> {
-        vec![
+        let mut addresses = vec![
             ("ws_url", format!("ws://{address}{}", B::RULES.socket)),
             ("api_url", format!("http://{address}{}", rest::API)),
             ("login_url", format!("http://{address}{}", rest::PAGE)),
             ("list_url", format!("http://{address}{}", rest::LISTS)),
-        ]
+        ];
+        if B::RULES.has_order_socket() {
+            addresses.push(("order_url", format!("http://{address}{}", rest::ORDERS)));
+        }
+        addresses
     }
 
     fn new(_options: &Options) -> Self {
@@ -175,11 +187,43 @@ impl<B: Brand> Broker for Noren<B> {
     }
 
     fn admit(&self, _core: &Core, request: &hyper::Request<()>) -> Result<String, Reply> {
-        if request.uri().path() == B::RULES.socket {
-            Ok(String::new())
-        } else {
-            Err(reply(404, "text/html", "<html><body><h1>Not Found</h1></body></html>"))
+        match request.uri().path() {
+            path if path == B::RULES.socket => Ok(String::new()),
+            path if B::RULES.has_order_socket() && path.strip_prefix(rest::ORDERS) == Some("/websocket") => {
+                Ok(account::ORDERS.to_owned())
+            }
+            _ => Err(reply(404, "text/html", "<html><body><h1>Not Found</h1></body></html>")),
         }
+    }
+
+    fn role(account: &str) -> Role {
+        if account.starts_with(account::ORDERS) { Role::Orders } else { Role::Market }
+    }
+
+    fn is_told_of_orders(peer: &Peer) -> bool {
+        let has_its_socket = (peer.role == Role::Orders) == B::RULES.has_order_socket();
+        has_its_socket && peer.session.downcast_ref().is_some_and(|session: &Session| session.is_accepted)
+    }
+
+    /// The page gives a code to whoever opens it, and messages with passwords are read.
+    fn answer(core: &mut Core, field: &str, page: Option<&str>) -> Option<String> {
+        match (field.split_once(':'), page) {
+            (Some(("otp", ticket)), _) => Some(rest::message(ticket)),
+            // Nobody has an app for it.
+            (None, None) if field == "totp" => Some("sms".to_owned()),
+            (None, Some(page)) if field == "code" => {
+                rest::redirected(&B::RULES, core, page.split_once('?')?.1)
+            }
+            _ => None,
+        }
+    }
+
+    /// It says nothing, and closes the connection.
+    fn replace(core: &mut Core) -> bool {
+        for connection in core.connections(|account| !account.starts_with(account::ORDERS)) {
+            core.expel(connection, Message::Close(None));
+        }
+        true
     }
 
     fn logs_in_later(_account: &str) -> bool {

@@ -54,6 +54,10 @@ pub struct Core {
     values: Vec<Values>,
     sent: HashMap<(usize, Mode), Values>,
     peers: Vec<Peer>,
+    /// Connections so far.
+    entered: u64,
+    /// Those of them for orders alone that have not ended.
+    orders: HashSet<u64>,
     random: Random,
     made: u64,
 }
@@ -80,6 +84,8 @@ impl Core {
             values,
             sent: HashMap::new(),
             peers: Vec::new(),
+            entered: 0,
+            orders: HashSet::new(),
             random,
             made: 0,
         };
@@ -112,7 +118,7 @@ impl Core {
     /// A token that nobody can guess from the outside; the same run makes the same ones.
     pub fn token(&mut self) -> String {
         self.made += 1;
-        format!("{:016x}{:08x}{:08x}", self.random.next(), self.made, self.report.opened)
+        format!("{:016x}{:08x}{:08x}", self.random.next(), self.made, self.entered)
     }
 
     /// The instrument that packets name so.
@@ -136,18 +142,24 @@ impl Core {
     }
 
     pub(crate) fn enter<B: Broker>(&mut self, account: String, line: Line) -> u64 {
-        self.report.opened += 1;
-        self.report.open += 1;
-        if !B::logs_in_later(&account) {
-            self.report.log_ins.push(true);
-        }
         let role = B::role(&account);
+        self.entered += 1;
+        let connection = self.entered;
+        // The report is about connections for market data.
+        if role == Role::Orders {
+            self.orders.insert(connection);
+        } else {
+            self.report.opened += 1;
+            self.report.open += 1;
+            if !B::logs_in_later(&account) {
+                self.report.log_ins.push(true);
+            }
+        }
         if role == Role::Market {
             // The report is about the newest connection.
             self.report.subscribes.clear();
             self.report.subscribed.clear();
         }
-        let connection = self.report.opened;
         let session = B::session(connection, &account);
         let peer = Peer::new(connection, account, line, role, session);
         for message in B::greetings(self, &peer.account) {
@@ -161,7 +173,9 @@ impl Core {
 
     pub(crate) fn leave(&mut self, connection: u64) {
         self.remove(connection);
-        self.report.open = self.report.open.saturating_sub(1);
+        if !self.orders.remove(&connection) {
+            self.report.open = self.report.open.saturating_sub(1);
+        }
     }
 
     /// Sends a message on a connection and ends it.
@@ -336,7 +350,7 @@ impl Core {
         let message = Message::text(B::order_text(data));
         let has_own = self.peers.iter().any(|peer| peer.role == Role::Orders);
         let told = self.peers.iter().filter(|peer| peer.role == Role::Orders || !has_own);
-        told.for_each(|peer| peer.send(message.clone()));
+        told.filter(|peer| B::is_told_of_orders(peer)).for_each(|peer| peer.send(message.clone()));
     }
 
     /// Sends a message on each connection, which depends on its account.

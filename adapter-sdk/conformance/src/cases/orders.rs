@@ -1,5 +1,7 @@
 //! Whether order updates survive what brokers put into them.
 
+use std::time::Duration;
+
 use adapter_abi::capability;
 use serde_json::{Map, Value as Json, json};
 
@@ -48,11 +50,10 @@ pub(super) fn odd_members(stage: &Stage<'_>) -> Check {
     }
     let running = stage.connected()?;
     if venue.needs(&["tick"]).is_ok() {
-        // Where orders have a socket of their own, it may be the later one.
         stage.subscribe(&running, &[stage.wanted(0, stage.lowest())])?;
     }
     let opened = venue.report()?.opened;
-    let base = told(&running, venue, &restricted(stage, venue, "sound-0"), "sound-0")?;
+    let base = first_told(&running, venue, &restricted(stage, venue, "sound-0"), "sound-0")?;
     let mut count = 0;
     let members: Vec<String> = venue.order_members().to_vec();
     for member in members.iter().map(String::as_str).filter(|member| *member != ID) {
@@ -105,9 +106,36 @@ fn restricted(stage: &Stage<'_>, venue: &Venue, id: &str) -> Map<String, Json> {
 
 /// Sends an order update, and waits until it is published.
 fn told(running: &Running, venue: &Venue, order: &Map<String, Json>, id: &str) -> Check<Map<String, Json>> {
+    told_within(running, venue, order, id, SOON)
+}
+
+/// The same of the first one, which is sent again and again: where orders have a socket of their own, it may be the later one, and
+/// what the broker says before it is open is lost.
+fn first_told(
+    running: &Running,
+    venue: &Venue,
+    order: &Map<String, Json>,
+    id: &str,
+) -> Check<Map<String, Json>> {
+    const GOES: u32 = 10;
+    for _ in 1..GOES {
+        if let Ok(update) = told_within(running, venue, order, id, SOON / GOES) {
+            return Ok(update);
+        }
+    }
+    told(running, venue, order, id)
+}
+
+fn told_within(
+    running: &Running,
+    venue: &Venue,
+    order: &Map<String, Json>,
+    id: &str,
+    limit: Duration,
+) -> Check<Map<String, Json>> {
     venue.order(order)?;
     let text = Json::Object(order.clone()).to_string();
-    running.wait(&format!("the order update {text}"), SOON, |heard| {
+    running.wait(&format!("the order update {text}"), limit, |heard| {
         let mut all = heard.orders.iter().rev().filter_map(|update| serde_json::from_str(update).ok());
         all.find_map(|update: Json| {
             let update = update.as_object()?;

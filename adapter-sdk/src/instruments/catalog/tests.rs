@@ -229,3 +229,11 @@ fn one_file_of_several_costs_itself_and_what_it_had_is_held_with_its_own_name() 
     assert_eq!((list.key("NSE", "TCS"), list.own_name(4)), (None, None));
     assert_eq!(list.hold(&last, &|_, _| false), 0);
 }
+
+#[test]
+fn a_source_has_what_is_usual_and_the_limit_of_its_sheet() {
+    let source = List::source("acme", vec!["https://x/list.csv".to_owned()]);
+    assert_eq!((source.adapter, source.urls.len(), source.cache_dir.is_none()), ("acme", 1, true));
+    assert_eq!((source.max_bytes, source.renewed_at), (Acme::MAX_BYTES, (8, 30)));
+    assert!(source.segments.contains(&"NFO") && source.outdated == crate::instruments::Outdated::Refuse);
+}

@@ -46,6 +46,9 @@ pub(super) fn hashed(parts: &[&str]) -> String {
     hex::encode(Sha256::digest(parts.concat()))
 }
 
+/// Begins the account of a connection for orders alone, and the ticket of one.
+pub(super) const ORDERS: &str = "orders of ";
+
 /// Begins the ticket of a session that was made one for sockets.
 pub(super) const SOCKET: &str = "socket of ";
 

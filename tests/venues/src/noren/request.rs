@@ -5,7 +5,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::{Brand, Noren, account, instruments, message};
 use crate::{
-    broker::{Cause, Next},
+    broker::{Cause, Next, Role},
     model::Mode,
     state::Core,
 };
@@ -16,6 +16,9 @@ pub(super) fn hear<B: Brand>(core: &mut Core, connection: u64, text: &str) -> Ne
     let member = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
     let kind = member("t");
     let is_accepted = core.peer(connection).and_then(message::of).is_some_and(|session| session.is_accepted);
+    if core.peer(connection).is_some_and(|peer| peer.role == Role::Orders) {
+        return hear_orders(core, connection, is_accepted, &request);
+    }
     if !is_accepted {
         return log_in::<B>(core, connection, kind, &request);
     }
@@ -88,6 +91,23 @@ fn subscribe<B: Brand>(core: &mut Core, connection: u64, mut pairs: Vec<(usize, 
     }
 }
 
+/// On the socket for orders: a log-in with a token that is good once, and then heartbeats.
+fn hear_orders(core: &mut Core, connection: u64, is_accepted: bool, request: &Value) -> Next {
+    let member = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
+    if is_accepted {
+        return Next::Go;
+    }
+    let ticket = format!("{}{}", account::ORDERS, member("orderToken"));
+    let is_good = core.tickets.remove(&ticket).is_some_and(|user| user == member("userId"));
+    let status = if is_good { "Ok" } else { "Not_Ok" };
+    core.answer(connection, Message::text(json!({ "status": status, "message": "" }).to_string()));
+    match core.peer(connection).and_then(message::of) {
+        Some(session) if is_good => session.is_accepted = true,
+        _ => core.expel(connection, Message::Close(None)),
+    }
+    Next::Go
+}
+
 fn log_in<B: Brand>(core: &mut Core, connection: u64, kind: &str, request: &Value) -> Next {
     let rules = B::RULES;
     let (asked, answered) = if rules.takes_classic && kind == "c" { ("c", "ck") } else { rules.hello };
@@ -108,7 +128,7 @@ fn log_in<B: Brand>(core: &mut Core, connection: u64, kind: &str, request: &Valu
         }
     };
     core.report.log_ins.push(true);
-    if rules.hello.1 != "ak" {
+    if asked == "c" && !rules.takes_classic {
         // One socket for an account: the newest.
         for older in
             core.connections(|account| account == user).into_iter().filter(|older| *older != connection)
