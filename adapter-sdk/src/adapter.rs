@@ -109,12 +109,18 @@ pub trait Connection {
 
 /// An instrument that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Grant {
     /// Depth levels on each side that will really come; 0 below mode DEPTH.
     pub depth: u16,
 }
 
 impl Grant {
+    /// With so many levels of depth on each side; 0 below mode DEPTH, and of an instrument without a book.
+    pub const fn of_levels(depth: u16) -> Self {
+        Self { depth }
+    }
+
     /// Everything that was asked for.
     pub const fn as_asked(subscription: &Subscription) -> Self {
         Self { depth: subscription.depth }

@@ -13,6 +13,7 @@ mod download;
 mod file;
 #[cfg(feature = "net")]
 mod judge;
+mod key;
 #[cfg(feature = "net")]
 mod list;
 #[cfg(feature = "net")]
@@ -25,6 +26,8 @@ mod renewal;
 #[cfg(feature = "net")]
 mod report;
 mod rows;
+#[cfg(all(feature = "net", target_os = "linux"))]
+mod shelf;
 mod table;
 
 #[cfg(feature = "net")]
@@ -36,6 +39,7 @@ pub use self::{
     renewal::Renewal,
 };
 pub use self::{
+    key::Key,
     names::publish_names,
     rows::{Row, Rows},
     table::{Table, TableBuilder},

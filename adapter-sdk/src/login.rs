@@ -165,8 +165,9 @@ pub fn one_time_password(
 }
 
 /// Something that a person has to give: the answer comes back as a field of this name in the next step, and is not
-/// stored unless [`Login::Done`] has it.
+/// stored unless [`Login::Done`] has it. [`Login::ask`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Question {
     /// Name of the field, such as `request_token`.
     pub field: String,

@@ -17,6 +17,7 @@ pub enum Mode {
 
 /// An instrument that the host wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Subscription {
     /// The number to publish it under.
     pub instrument: u32,
@@ -31,6 +32,11 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// As the host would want it, for tests.
+    pub fn new(instrument: u32, exchange: &str, symbol: &str, mode: Mode, depth: u16) -> Self {
+        Self { instrument, exchange: exchange.to_owned(), symbol: symbol.to_owned(), mode, depth }
+    }
+
     /// What came over the boundary.
     pub(crate) fn of_abi(wanted: &adapter_abi::Subscription) -> Self {
         Self {

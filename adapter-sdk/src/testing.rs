@@ -31,6 +31,7 @@
 )]
 
 mod files;
+mod heard;
 mod names;
 mod ticker;
 mod two_names;
@@ -42,8 +43,8 @@ use std::{
 };
 
 use adapter_abi::{
-    AdapterBox, AdapterModuleRef, Depth, DepthLevel, HealthSnapshot, Host, Host_TO, LogLevel, Ltp,
-    PublishOutcome, Quote, StatusEvent, StatusKind, SubscriptionOutcome,
+    AdapterBox, Depth, DepthLevel, Host, Host_TO, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent,
+    StatusKind, SubscriptionOutcome,
     abi_stable::{
         sabi_trait::TD_Opaque,
         std_types::{RArc, RSlice, RStr, RString},
@@ -53,6 +54,7 @@ use parking_lot::{Condvar, Mutex};
 
 pub use self::{
     files::FileServer,
+    heard::{Health, Heard, Module, Outcome, Published, Status},
     names::{CASH, Cash, SPELLINGS, assert_cash_names},
     ticker::Ticker,
     two_names::assert_two_names,
@@ -97,47 +99,6 @@ pub fn credentials(json: &str) -> Credentials {
     Credentials::from_json(json)
 }
 
-/// A tick as the host got it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Published {
-    /// A last price.
-    Ltp(Ltp),
-    /// A quote.
-    Quote(Quote),
-    /// A book: its values, bids, asks.
-    Depth(Quote, Vec<DepthLevel>, Vec<DepthLevel>),
-}
-
-impl Published {
-    /// Number of the instrument.
-    pub const fn instrument(&self) -> u32 {
-        match self {
-            Self::Ltp(tick) => tick.instrument,
-            Self::Quote(quote) | Self::Depth(quote, ..) => quote.instrument,
-        }
-    }
-}
-
-/// Everything that an adapter said.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Heard {
-    /// Ticks, in order.
-    pub ticks: Vec<Published>,
-    /// Sizes of the batches that they came in.
-    pub batches: Vec<usize>,
-    /// Outcomes with the request that they answer, in order.
-    pub outcomes: Vec<(u64, SubscriptionOutcome)>,
-    /// Status events, in order.
-    pub statuses: Vec<StatusEvent>,
-    /// Order updates, as JSON.
-    pub orders: Vec<String>,
-    /// States of the list of instruments, as JSON, in order.
-    pub lists: Vec<String>,
-    /// Log lines with their level.
-    pub logs: Vec<(LogLevel, String)>,
-}
-
 #[derive(Debug, Default)]
 struct FakeHost {
     heard: Mutex<Heard>,
@@ -147,8 +108,8 @@ struct FakeHost {
 
 /// The entry points of an adapter that is linked into this program, as a host finds them in its library. The
 /// conformance suite takes them.
-pub fn module<A: Adapter>() -> AdapterModuleRef {
-    crate::export::root_module::<A>()
+pub fn module<A: Adapter>() -> Module {
+    Module(crate::export::root_module::<A>())
 }
 
 /// An adapter on a fake host. All waits have a deadline, and panic when it passes. Dropping it shuts the adapter down.
@@ -211,13 +172,7 @@ impl Bench {
     }
 
     /// Subscribes to one instrument with five levels, and waits for its outcome.
-    pub fn subscribe(
-        &self,
-        instrument: u32,
-        exchange: &str,
-        symbol: &str,
-        mode: Mode,
-    ) -> SubscriptionOutcome {
+    pub fn subscribe(&self, instrument: u32, exchange: &str, symbol: &str, mode: Mode) -> Outcome {
         self.subscribe_depth(instrument, exchange, symbol, mode, if mode == Mode::Depth { 5 } else { 0 })
     }
 
@@ -229,7 +184,7 @@ impl Bench {
         symbol: &str,
         mode: Mode,
         depth: u16,
-    ) -> SubscriptionOutcome {
+    ) -> Outcome {
         let request = self.next_request();
         let wanted = adapter_abi::Subscription {
             instrument,
@@ -269,8 +224,8 @@ impl Bench {
     }
 
     /// Counters of the instance.
-    pub fn health(&self) -> HealthSnapshot {
-        self.adapter.health()
+    pub fn health(&self) -> Health {
+        self.adapter.health().into()
     }
 
     /// Everything that was said so far.
@@ -303,7 +258,7 @@ impl Bench {
     }
 
     /// Waits for a status event of this kind.
-    pub fn wait_for_status(&self, kind: StatusKind) -> StatusEvent {
+    pub fn wait_for_status(&self, kind: StatusKind) -> Status {
         self.wait_for("a status", |heard| heard.statuses.iter().find(|event| event.kind == kind).cloned())
     }
 
@@ -381,11 +336,11 @@ impl Host for Callbacks {
     }
 
     fn status(&self, event: StatusEvent) {
-        self.hear(|heard| heard.statuses.push(event));
+        self.hear(|heard| heard.statuses.push(event.into()));
     }
 
     fn subscription_outcomes(&self, request: u64, outcomes: RSlice<'_, SubscriptionOutcome>) {
-        self.hear(|heard| heard.outcomes.extend(outcomes.iter().map(|outcome| (request, outcome.clone()))));
+        self.hear(|heard| heard.outcomes.extend(outcomes.iter().map(|outcome| (request, outcome.into()))));
     }
 
     fn instrument_list(&self, state_json: RStr<'_>) {

@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::BTreeSet, sync::mpsc::sync_channel, thread
 
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Capability, Connection, Context, Credentials, Grant, Login, Manifest,
-    Mode, Price, Question, Refusal, Subscription, Tick, TickSink,
+    Mode, Price, Refusal, Subscription, Tick, TickSink,
     abi::{ErrorCode, OutcomeCode, StatusKind},
     testing::{Bench, log_in},
 };
@@ -70,8 +70,7 @@ impl Adapter for Listed {
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
         if fields.get("pin").is_none() {
-            let message = "The PIN of your account".to_owned();
-            return Ok(Login::Ask(Question { field: "pin".to_owned(), message, url: None, is_secret: true }));
+            return Ok(Login::ask("pin", "The PIN of your account", None, true));
         }
         if fields.get("pin") != Some("1234") {
             return Err(AdapterError::auth("the broker refused the PIN"));

@@ -37,8 +37,8 @@ struct Brand {
 ///
 /// # Errors
 /// When its description is not readable.
-pub fn brands(module: AdapterModuleRef) -> Result<Vec<String>, String> {
-    Ok(described(module)?.into_iter().map(|brand| brand.name).collect())
+pub fn brands(module: impl Into<AdapterModuleRef>) -> Result<Vec<String>, String> {
+    Ok(described(module.into())?.into_iter().map(|brand| brand.name).collect())
 }
 
 fn described(module: AdapterModuleRef) -> Result<Vec<Brand>, String> {

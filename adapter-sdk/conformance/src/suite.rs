@@ -32,16 +32,20 @@ impl std::fmt::Debug for Suite {
 
 impl Suite {
     /// A suite for an adapter of one broker, whose fake venue is the profile's command.
-    pub fn new(module: AdapterModuleRef, profile: Profile) -> Self {
-        Self::of(Subject::new(module), profile)
+    pub fn new(module: impl Into<AdapterModuleRef>, profile: Profile) -> Self {
+        Self::of(Subject::new(module.into()), profile)
     }
 
     /// A suite for one of the [brokers](crate::brands) of an adapter, with what the profile says of it.
     ///
     /// # Errors
     /// When the adapter does not serve that broker, or the profile has a mistake in what it says of it.
-    pub fn for_brand(module: AdapterModuleRef, profile: &Profile, brand: &str) -> Result<Self, String> {
-        Ok(Self::of(Subject::at(module, brand)?, profile.for_brand(brand)?))
+    pub fn for_brand(
+        module: impl Into<AdapterModuleRef>,
+        profile: &Profile,
+        brand: &str,
+    ) -> Result<Self, String> {
+        Ok(Self::of(Subject::at(module.into(), brand)?, profile.for_brand(brand)?))
     }
 
     fn of(subject: Subject, profile: Profile) -> Self {

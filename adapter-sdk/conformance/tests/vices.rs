@@ -109,7 +109,7 @@ fn suite(vice: Option<Vice>) -> Suite {
         profile.config.insert("vice".to_owned(), format!("{vice:?}").into());
     }
     let module =
-        if vice == Some(Vice::BlocksCalls) { blocking::module() } else { testing::module::<Broker>() };
+        if vice == Some(Vice::BlocksCalls) { blocking::module() } else { testing::module::<Broker>().into() };
     Suite::new(module, profile).with_venue(|| Ok(Box::new(Memory::start(Manner::Plain))))
 }
 

@@ -2,18 +2,19 @@
 
 mod named;
 mod served;
+#[cfg(target_os = "linux")]
+mod shared;
 
 use std::{
     fmt,
     fs::File,
-    hash::Hash,
     io::{BufReader, Read},
     path::PathBuf,
     time::SystemTime,
 };
 
 use super::{
-    List, Row, Rows, Summary, Table, TableBuilder,
+    Key, List, Row, Rows, Summary, Table, TableBuilder,
     archive::unpacked,
     objects::{self, Objects},
 };
@@ -34,9 +35,11 @@ pub enum Layout {
 }
 
 /// What only the broker knows of its list: `N` columns, and what a row means. [`Catalog`] does the rest.
+///
+/// What it makes of rows depends on them and the day alone: other processes of the adapter take what one of them has made.
 pub trait Sheet<const N: usize>: Sized + 'static {
     /// What the broker's packets call an instrument.
-    type Key: Copy + Ord + Hash + fmt::Debug + Send + Sync + 'static;
+    type Key: Key;
 
     /// How its files are laid out.
     const LAYOUT: Layout = Layout::Csv;
@@ -89,7 +92,7 @@ struct Claim<K> {
     key: K,
 }
 
-impl<K: Copy + Ord + Hash> Names<K> {
+impl<K: Copy> Names<K> {
     /// Names an instrument. Where two rows have one name, the first counts.
     pub fn add(&mut self, exchange: &str, symbol: &str, key: K) {
         self.named += 1;
@@ -330,11 +333,10 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
     pub fn bytes(&self) -> usize {
         self.table.bytes() + self.own.bytes()
     }
-}
 
-impl<S: Sheet<N>, const N: usize> List for Catalog<S, N> {
-    fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
-        let mut reading = Reading::<S, N>::begin(Day::at(SystemTime::now()));
+    /// Reads the files of a list, as it is on a day.
+    fn read_on(files: &[PathBuf], today: Day) -> Result<Self, AdapterError> {
+        let mut reading = Reading::<S, N>::begin(today);
         for path in files {
             let opened = File::open(path).and_then(unpacked);
             let file =
@@ -347,10 +349,21 @@ impl<S: Sheet<N>, const N: usize> List for Catalog<S, N> {
         }
         reading.finish()
     }
+}
+
+impl<S: Sheet<N>, const N: usize> List for Catalog<S, N> {
+    fn read(files: &[PathBuf]) -> Result<Self, AdapterError> {
+        Self::read_on(files, Day::at(SystemTime::now()))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read_shared(files: &[PathBuf]) -> Result<Self, AdapterError> {
+        shared::read(files, Day::at(SystemTime::now()))
+    }
 
     fn summary(&self) -> Summary {
         let skipped = self.skipped + self.expired + self.unserved;
-        Summary { instruments: self.len(), skipped, bytes: self.bytes() }
+        Summary::of(self.len()).skipped(skipped).bytes(self.bytes())
     }
 
     fn is_cut_off(&self) -> bool {

@@ -15,7 +15,7 @@ use super::{
     ages::{Ages, spoken},
     file::{Fresh, read_aside},
     judge::{ALL, Ledger, count, cut_off, judge},
-    list::{is_over, read_list},
+    list::{is_over, read_list, read_shared},
     names::{has_names_since, publish_names},
     report::{Made, Taken},
 };
@@ -353,7 +353,7 @@ impl<L: List> Last<L> {
 
 fn read<L: List>(parts: &[Cached]) -> Result<L, AdapterError> {
     let paths: Vec<PathBuf> = parts.iter().map(|part| part.path.clone()).collect();
-    read_list(&paths)
+    read_shared(&paths)
 }
 
 /// Takes what is missing from the list before, of segments whose rows are young enough. Gives the segments of which it took some.

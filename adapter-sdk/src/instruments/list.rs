@@ -20,6 +20,15 @@ pub trait List: fmt::Debug + PartialEq + Send + Sync + Sized + 'static {
     /// When they are no list: then the last good one stays.
     fn read(files: &[PathBuf]) -> Result<Self, AdapterError>;
 
+    /// The same, for a list that other processes of the adapter may have read already: [`Catalog`](super::Catalog) takes it from
+    /// them, and they from it, so that its memory is there once.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    fn read_shared(files: &[PathBuf]) -> Result<Self, AdapterError> {
+        Self::read(files)
+    }
+
     /// What is in it, for the log. One without instruments is no list.
     fn summary(&self) -> Summary;
 
@@ -45,6 +54,7 @@ pub trait List: fmt::Debug + PartialEq + Send + Sync + Sized + 'static {
 
 /// What is in a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Summary {
     /// Instruments that can be subscribed.
     pub instruments: usize,
@@ -52,6 +62,25 @@ pub struct Summary {
     pub skipped: usize,
     /// Memory that it takes, in bytes.
     pub bytes: usize,
+}
+
+impl Summary {
+    /// Of so many instruments, with nothing left out.
+    pub const fn of(instruments: usize) -> Self {
+        Self { instruments, skipped: 0, bytes: 0 }
+    }
+
+    /// The same with rows that were left out.
+    #[must_use]
+    pub const fn skipped(self, skipped: usize) -> Self {
+        Self { skipped, ..self }
+    }
+
+    /// The same with the memory that it takes, in bytes.
+    #[must_use]
+    pub const fn bytes(self, bytes: usize) -> Self {
+        Self { bytes, ..self }
+    }
 }
 
 /// What is to be done when the broker does not give the list of today. The setting `outdated_list` of adapters.
@@ -137,7 +166,15 @@ impl Access {
 
 /// Reads files; those without a single instrument are no list, whoever reads them.
 pub(super) fn read_list<L: List>(files: &[PathBuf]) -> Result<L, AdapterError> {
-    let list = L::read(files)?;
+    with_instruments(L::read(files)?)
+}
+
+/// The same, of a list that serves: processes share it.
+pub(super) fn read_shared<L: List>(files: &[PathBuf]) -> Result<L, AdapterError> {
+    with_instruments(L::read_shared(files)?)
+}
+
+fn with_instruments<L: List>(list: L) -> Result<L, AdapterError> {
     if list.summary().instruments == 0 {
         return Err(AdapterError::protocol("the broker's list of instruments has none"));
     }

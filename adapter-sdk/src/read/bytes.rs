@@ -1,11 +1,15 @@
 //! Binary messages, number by number.
 
+use super::Packed;
+
 /// A message ends within something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a message that is cut off")]
 pub struct CutOff;
 
-/// What is left of a binary message.
+/// What is left of a binary message whose parts have lengths that the message itself says, or numbers that are big-endian. A
+/// part whose fields all have fixed places and are little-endian is a layout of [`packed!`](crate::packed!), which
+/// [`Self::packed`] takes; a message that is nothing else needs no `Bytes`.
 ///
 /// ```
 /// use adapter_sdk::read::{Bytes, CutOff};
@@ -19,16 +23,16 @@ pub struct CutOff;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes<'a>(&'a [u8]);
 
-macro_rules! numbers {
-    ($($name:ident: $type:ty = $read:ident;)+) => {
+macro_rules! big_endian {
+    ($($name:ident: $type:ty;)+) => {
         $(
-            /// The next number, of this type and order.
+            /// The next number, of this type, big-endian.
             ///
             /// # Errors
             /// When the message ends before it does.
             #[inline]
             pub fn $name(&mut self) -> Result<$type, CutOff> {
-                self.array().map(<$type>::$read)
+                self.array().map(<$type>::from_be_bytes)
             }
         )+
     };
@@ -56,31 +60,39 @@ impl<'a> Bytes<'a> {
         Ok(taken)
     }
 
+    /// A layout of [`packed!`](crate::packed!), or a number, little-endian.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    #[inline]
+    pub fn packed<T: Packed>(&mut self) -> Result<T, CutOff> {
+        T::take(&mut self.0).ok_or(CutOff)
+    }
+
     /// As many bytes as the array has.
     ///
     /// # Errors
     /// As [`Self::take`].
     #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], CutOff> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or(CutOff)?;
-        self.0 = rest;
-        Ok(*taken)
+        self.packed()
     }
 
-    numbers! {
-        u8: u8 = from_be_bytes;
-        u16_be: u16 = from_be_bytes;
-        u32_be: u32 = from_be_bytes;
-        i32_be: i32 = from_be_bytes;
-        u64_be: u64 = from_be_bytes;
-        i64_be: i64 = from_be_bytes;
-        u16_le: u16 = from_le_bytes;
-        u32_le: u32 = from_le_bytes;
-        i32_le: i32 = from_le_bytes;
-        u64_le: u64 = from_le_bytes;
-        i64_le: i64 = from_le_bytes;
-        f32_le: f32 = from_le_bytes;
-        f64_le: f64 = from_le_bytes;
+    /// The next byte.
+    ///
+    /// # Errors
+    /// When there is none.
+    #[inline]
+    pub fn u8(&mut self) -> Result<u8, CutOff> {
+        self.packed()
+    }
+
+    big_endian! {
+        u16_be: u16;
+        u32_be: u32;
+        i32_be: i32;
+        u64_be: u64;
+        i64_be: i64;
     }
 }
 
@@ -91,13 +103,13 @@ mod tests {
     #[test]
     fn numbers_have_their_order_and_what_is_cut_off_takes_nothing() {
         let mut bytes = Bytes::of(&[1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!((bytes.u16_be(), bytes.u16_le(), bytes.u8()), (Ok(0x0102), Ok(0x0403), Ok(5)));
+        assert_eq!((bytes.u16_be(), bytes.packed::<u16>(), bytes.u8()), (Ok(0x0102), Ok(0x0403), Ok(5)));
         assert_eq!(
             (bytes.u32_be(), bytes.take(3), bytes.array::<9>()),
             (Err(CutOff), Err(CutOff), Err(CutOff))
         );
         assert_eq!((bytes.rest(), bytes.take(2), bytes.u8()), (&[6, 7][..], Ok(&[6, 7][..]), Err(CutOff)));
         assert_eq!(Bytes::of(&[0xff, 0xff, 0xff, 0xfe]).i32_be(), Ok(-2));
-        assert_eq!(Bytes::of(&1.5_f64.to_le_bytes()).f64_le(), Ok(1.5));
+        assert_eq!(Bytes::of(&1.5_f64.to_le_bytes()).packed::<f64>(), Ok(1.5));
     }
 }

@@ -11,6 +11,9 @@ pub trait Packed: Sized {
     /// Takes it off the front. None when there are not enough bytes; then none is taken.
     fn take(bytes: &mut &[u8]) -> Option<Self>;
 
+    /// Writes it at the end, so that [`Self::take`] gives it again.
+    fn put(&self, bytes: &mut Vec<u8>);
+
     /// Takes some of them, one after the other. None when there are not enough bytes; then none is taken.
     #[inline]
     fn take_array<const N: usize>(bytes: &mut &[u8]) -> Option<[Self; N]>
@@ -37,6 +40,11 @@ impl Packed for u8 {
         Some(*taken)
     }
 
+    #[inline]
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.push(*self);
+    }
+
     /// One copy: names and tokens are padded to a fixed length.
     #[inline]
     fn take_array<const N: usize>(bytes: &mut &[u8]) -> Option<[Self; N]> {
@@ -57,6 +65,11 @@ macro_rules! numbers {
                 *bytes = rest;
                 Some(Self::from_le_bytes(*taken))
             }
+
+            #[inline]
+            fn put(&self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(&self.to_le_bytes());
+            }
         }
     )+};
 }
@@ -70,10 +83,35 @@ impl<T: Packed + Copy + Default, const N: usize> Packed for [T; N] {
     fn take(bytes: &mut &[u8]) -> Option<Self> {
         T::take_array(bytes)
     }
+
+    #[inline]
+    fn put(&self, bytes: &mut Vec<u8>) {
+        self.iter().for_each(|one| one.put(bytes));
+    }
+}
+
+/// Two of them, one after the other.
+impl<A: Packed, B: Packed> Packed for (A, B) {
+    const BYTES: usize = A::BYTES + B::BYTES;
+
+    #[inline]
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let (mut taken, rest) = bytes.split_at_checked(Self::BYTES)?;
+        let both = (A::take(&mut taken)?, B::take(&mut taken)?);
+        *bytes = rest;
+        Some(both)
+    }
+
+    #[inline]
+    fn put(&self, bytes: &mut Vec<u8>) {
+        self.0.put(bytes);
+        self.1.put(bytes);
+    }
 }
 
 /// Layouts of packets: structures whose fields stand one after the other, little-endian and without gaps. Each is
-/// [`Packed`](crate::read::Packed), so that a layout may be a field of another.
+/// [`Packed`](crate::read::Packed), so that a layout may be a field of another. Where a message has parts of fixed places among
+/// others, [`Bytes`](crate::read::Bytes) reads the others and takes layouts ([`Bytes::packed`](crate::read::Bytes::packed)).
 ///
 /// ```
 /// use adapter_sdk::read::Packed as _;
@@ -129,6 +167,11 @@ macro_rules! packed {
                 *bytes = rest;
                 ::std::option::Option::Some(layout)
             }
+
+            #[inline]
+            fn put(&self, bytes: &mut ::std::vec::Vec<u8>) {
+                $($crate::read::Packed::put(&self.$field, bytes);)+
+            }
         }
     )+};
 }
@@ -157,6 +200,9 @@ mod tests {
         let mut bytes = &message[..];
         let page = Page::take(&mut bytes).unwrap();
         let rows = [Row { code: *b"abc", price: 1 }, Row { code: *b"def", price: -2 }];
+        let mut written = Vec::new();
+        page.put(&mut written);
+        assert_eq!(written, message[..Page::BYTES]);
         assert_eq!((page, bytes), (Page { rows, last: b'z' }, &b"!"[..]));
         for length in 0..Page::BYTES {
             let cut = &message[..length];
@@ -169,6 +215,8 @@ mod tests {
                 assert_eq!((<[u8; 3]>::take(&mut bytes), bytes), (None, cut), "{length}");
             }
         }
+        assert_eq!(<(u8, u16)>::take(&mut &message[2..]), Some((b'c', 1)));
+        assert_eq!(<(u8, u16)>::take(&mut &message[..2]), None);
         assert_eq!(
             (<[u16; 2]>::take(&mut &message[3..5]), <[u16; 1]>::take(&mut &message[3..5])),
             (None, Some([1]))

@@ -20,6 +20,8 @@
 //! assert_eq!(read(b"\x0a\x05SBIN"), Err(Error::CutOff));
 //! ```
 
+use super::Packed;
+
 /// Why a message makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -129,14 +131,14 @@ impl<'a> Fields<'a> {
         let number = u32::try_from(tag >> 3).map_err(|_| Error::TooLarge)?;
         let value = match tag & 7 {
             0 => Value::Number(self.varint()?),
-            1 => Value::Fixed64(u64::from_le_bytes(self.array()?)),
+            1 => Value::Fixed64(self.packed()?),
             2 => {
                 let length = usize::try_from(self.varint()?).map_err(|_| Error::CutOff)?;
                 let (bytes, rest) = self.0.split_at_checked(length).ok_or(Error::CutOff)?;
                 self.0 = rest;
                 Value::Bytes(bytes)
             }
-            5 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
+            5 => Value::Fixed32(self.packed()?),
             _ => return Err(Error::Kind(number)),
         };
         if number == 0 { Err(Error::Kind(0)) } else { Ok(Some((number, value))) }
@@ -145,7 +147,7 @@ impl<'a> Fields<'a> {
     fn varint(&mut self) -> Result<u64, Error> {
         let mut number = 0;
         for place in 0..10 {
-            let [byte] = self.array()?;
+            let byte: u8 = self.packed()?;
             let part = u64::from(byte & 0x7f);
             if place == 9 && part > 1 {
                 return Err(Error::TooLarge);
@@ -158,10 +160,9 @@ impl<'a> Fields<'a> {
         Err(Error::TooLarge)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or(Error::CutOff)?;
-        self.0 = rest;
-        Ok(*taken)
+    #[inline]
+    fn packed<T: Packed>(&mut self) -> Result<T, Error> {
+        T::take(&mut self.0).ok_or(Error::CutOff)
     }
 }
 

@@ -37,7 +37,7 @@ impl List for Lines {
     }
 
     fn summary(&self) -> Summary {
-        Summary { instruments: self.0.len(), ..Summary::default() }
+        Summary::of(self.0.len())
     }
 
     fn is_cut_off(&self) -> bool {

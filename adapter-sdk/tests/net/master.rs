@@ -40,7 +40,7 @@ impl List for Texts {
     }
 
     fn summary(&self) -> Summary {
-        Summary { instruments: self.0.len(), ..Summary::default() }
+        Summary::of(self.0.len())
     }
 
     fn hold(&mut self, _: &Self, _: &dyn Fn(&str, &str) -> bool) -> usize {

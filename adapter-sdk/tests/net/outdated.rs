@@ -71,13 +71,7 @@ async fn without_a_list_of_today_one_that_is_none_connects_nobody_unless_the_ope
         assert_eq!(instruments(&lenient).len(), 4);
         let state = lenient.state();
         assert!(!state.is_whole, "{no_list:?}: an older list is not said to be that of today");
-        let wanted = Subscription {
-            instrument: 7,
-            exchange: "NFO".to_owned(),
-            symbol: "X30DEC99FUT".to_owned(),
-            mode: Mode::Ltp,
-            depth: 0,
-        };
+        let wanted = Subscription::new(7, "NFO", "X30DEC99FUT", Mode::Ltp, 0);
         let found = lenient.look_up(&wanted, |_| Err::<(), _>(Refusal::not_found("NFO", "X30DEC99FUT")));
         assert_eq!(found, Ok(None), "that of today may have it");
     }

@@ -257,6 +257,7 @@ impl Protocol for Words {
         match what {
             "hold" => live.hold_for_list(),
             "renew" => live.renew_list(),
+            "again" => live.repeat_all(),
             "answer" => {
                 self.known.insert(key);
                 live.answered(key);

@@ -387,6 +387,41 @@ fn no_packet_shows_more_than_is_wanted_and_one_that_knows_less_is_an_update() {
 }
 
 #[test]
+fn on_a_new_day_the_broker_is_asked_once_more_for_all_that_it_serves_and_for_nothing_else() {
+    let venue = Venue::start(LIST);
+    let bench = connected(&venue, json!({"most": 2}));
+    let wanted = [
+        (7, "NSE", "SBIN", Mode::Ltp, "+1Ltp"),
+        // Another name of the same key, which is one request all the same.
+        (8, "NSE", "SBIN-EQ", Mode::Quote, "+1Quote"),
+        (9, "NSE", "TCS", Mode::Depth, "+2Depth"),
+        (10, "NSE_INDEX", "NIFTY", Mode::Ltp, "+9Ltp"),
+        (11, "NSE", "INFY", Mode::Ltp, "+3Ltp"),
+    ];
+    venue.list("NSE,SBIN,1\nNSE,TCS,2\nNSE,INFY,3\nNSE_INDEX,NIFTY,9\n");
+    bench.renew_list();
+    bench.wait_for("the list", |heard| {
+        heard.lists.iter().any(|state| state.contains("\"instruments\":4")).then_some(())
+    });
+    for (number, exchange, symbol, mode, told) in wanted {
+        assert!(bench.subscribe(number, exchange, symbol, mode).code.is_taken());
+        assert_eq!(venue.told(), told);
+    }
+    bench.unsubscribe(&[10]);
+    assert_eq!([venue.told(), venue.told()], ["released 10 Some(9)", "-9"]);
+    venue.say("refuse 3");
+    assert_eq!([venue.told(), venue.told()], ["refused 1", "-3"]);
+    venue.say("again");
+    assert_eq!(venue.told(), "+1Quote +2Depth");
+    // Once; and what changes meanwhile is not said twice.
+    venue.say("again");
+    assert_eq!(venue.told(), "+1Quote +2Depth");
+    bench.subscribe(9, "NSE", "TCS", Mode::Ltp);
+    assert_eq!(venue.told(), "+2Ltp");
+    assert_eq!(venue.told_within(A_WHILE), None);
+}
+
+#[test]
 fn an_index_is_asked_for_as_a_quote_and_shown_as_what_is_wanted() {
     let venue = Venue::start(LIST);
     let bench = connected(&venue, json!({}));

@@ -131,6 +131,18 @@ pub struct Key {
     pub token: Token,
 }
 
+impl adapter_sdk::instruments::Key for Key {
+    type Parts = (u8, [u8; Token::BYTES]);
+
+    fn parts(self) -> Self::Parts {
+        (self.segment.code(), self.token.0)
+    }
+
+    fn of_parts((segment, token): Self::Parts) -> Option<Self> {
+        Some(Self { segment: Segment::from_code(segment)?, token: Token::from_padded(token)? })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

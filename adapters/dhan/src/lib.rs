@@ -112,7 +112,7 @@ impl Adapter for Dhan {
         let levels =
             if wanted.mode == Mode::Depth && key.segment != Segment::Index { wanted.depth } else { 0 };
         let depth = self.shared.allotment().grant(wanted.instrument, key, levels);
-        Ok(Grant { depth })
+        Ok(Grant::of_levels(depth))
     }
 
     async fn prepare(&self, _credentials: &Credentials) -> Result<(), AdapterError> {

@@ -104,6 +104,18 @@ pub struct Key {
     pub id: u32,
 }
 
+impl adapter_sdk::instruments::Key for Key {
+    type Parts = (u8, u32);
+
+    fn parts(self) -> (u8, u32) {
+        (self.segment.code(), self.id)
+    }
+
+    fn of_parts((segment, id): (u8, u32)) -> Option<Self> {
+        Some(Self { segment: Segment::from_code(segment)?, id })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

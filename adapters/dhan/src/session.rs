@@ -142,7 +142,7 @@ impl DhanFeed {
                     self.holders(*key, live).map(|wanted| (wanted.instrument, wanted.depth)).collect();
                 for (instrument, granted) in holders {
                     let depth = if is_deep { granted } else { LIVE_LEVELS };
-                    sink.outcome(instrument, Ok(Grant { depth }));
+                    sink.outcome(instrument, Ok(Grant::of_levels(depth)));
                     if !is_deep {
                         // What is fed no more must not stand there until the live feed brings its first book.
                         sink.depth(&Tick::new(instrument), &[], &[]);
@@ -183,13 +183,13 @@ impl Protocol for DhanFeed {
         let granted = allotment.grant(instrument, *key, wanted.depth);
         if granted < wanted.depth && key.segment != Segment::Index {
             wanted.depth = granted;
-            sink.outcome(instrument, Ok(Grant { depth: granted }));
+            sink.outcome(instrument, Ok(Grant::of_levels(granted)));
         }
         let mut is_coming = false;
         if let Some(tier) = allotment.tier(instrument) {
             is_coming = self.deep.want(instrument, *key, tier);
             if !is_coming {
-                sink.outcome(instrument, Ok(Grant { depth: LIVE_LEVELS }));
+                sink.outcome(instrument, Ok(Grant::of_levels(LIVE_LEVELS)));
             }
         } else {
             self.deep.drop(instrument);

@@ -206,8 +206,7 @@ mod tests {
 ";
 
     fn wanted(exchange: &str, symbol: &str) -> Subscription {
-        let (exchange, symbol) = (exchange.to_owned(), symbol.to_owned());
-        Subscription { instrument: 1, exchange, symbol, mode: Mode::Ltp, depth: 0 }
+        Subscription::new(1, exchange, symbol, Mode::Ltp, 0)
     }
 
     fn list() -> Instruments {

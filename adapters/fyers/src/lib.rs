@@ -144,7 +144,7 @@ impl Adapter for Fyers {
         let found = self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
         // An index has no book.
         if wanted.exchange.ends_with("_INDEX") {
-            return Ok(Grant { depth: 0 });
+            return Ok(Grant::of_levels(0));
         }
         // What may come with the list of today is told apart by its exchange.
         let segment = found.map_or_else(|| Segment::of_exchange(&wanted.exchange), Fytoken::segment);

@@ -122,6 +122,18 @@ impl Fytoken {
     }
 }
 
+impl adapter_sdk::instruments::Key for Fytoken {
+    type Parts = u64;
+
+    fn parts(self) -> u64 {
+        self.0
+    }
+
+    fn of_parts(number: u64) -> Option<Self> {
+        Some(Self(number))
+    }
+}
+
 impl fmt::Display for Fytoken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -14,6 +14,18 @@ pub struct Key {
     pub token: u32,
 }
 
+impl adapter_sdk::instruments::Key for Key {
+    type Parts = (u8, u32);
+
+    fn parts(self) -> (u8, u32) {
+        (self.exchange as u8, self.token)
+    }
+
+    fn of_parts((exchange, token): (u8, u32)) -> Option<Self> {
+        Some(Self { exchange: *Exchange::ALL.get(usize::from(exchange))?, token })
+    }
+}
+
 impl Key {
     /// From its two parts as the broker writes them; None for what is no such thing.
     pub fn of(exchange: &str, token: &str) -> Option<Self> {

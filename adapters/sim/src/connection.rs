@@ -57,7 +57,7 @@ impl Connection for SimConnection {
         sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
         let now = self.now();
-        for Subscription { instrument, exchange, symbol, mode, depth } in subscriptions {
+        for Subscription { instrument, exchange, symbol, mode, depth, .. } in subscriptions {
             let position =
                 self.market.borrow().universe().find(exchange, symbol).map(|(position, _)| position);
             let detail = match mode {

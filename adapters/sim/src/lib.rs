@@ -137,9 +137,9 @@ impl Adapter for Sim {
         let listed = market.universe().find(exchange, symbol).map(|(_, instrument)| instrument);
         match listed.filter(|_| !self.settings.faults.refuses(symbol)) {
             Some(instrument) if *mode == Mode::Depth && instrument.kind.has_book() => {
-                Ok(Grant { depth: granted_depth(*depth) })
+                Ok(Grant::of_levels(granted_depth(*depth)))
             }
-            Some(_) => Ok(Grant { depth: 0 }),
+            Some(_) => Ok(Grant::of_levels(0)),
             None => Err(Refusal::UnknownInstrument(format!("Symbol {symbol} not found"))),
         }
     }

@@ -83,7 +83,7 @@ impl Adapter for TemplateBroker {
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
         self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
-        Ok(Grant { depth: if wanted.mode == Mode::Depth { granted_depth(wanted.depth) } else { 0 } })
+        Ok(Grant::of_levels(if wanted.mode == Mode::Depth { granted_depth(wanted.depth) } else { 0 }))
     }
 
     /// Everybody may have this broker's list; where it takes an account, `Access::Signed` signs the request.

@@ -11,7 +11,7 @@ use std::{
 use adapter_conformance::{CredentialSet, Edition};
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, ListReporter, ListState, Login,
-    Manifest, Mode, Question, Refusal, Subscription, tracing,
+    Manifest, Mode, Refusal, Subscription, tracing,
 };
 use serde::Deserialize;
 
@@ -175,12 +175,8 @@ impl Adapter for Broker {
         let asks = fields.get("code").is_none() || self.vice == Some(Vice::AsksAgain);
         if asks {
             let shown = if self.vice == Some(Vice::ShowsSecrets) { secret } else { "" };
-            return Ok(Login::Ask(Question {
-                field: "code".to_owned(),
-                message: format!("Log in there {shown}"),
-                url: Some("https://broker.example/code".to_owned()),
-                is_secret: true,
-            }));
+            let url = Some("https://broker.example/code".to_owned());
+            return Ok(Login::ask("code", &format!("Log in there {shown}"), url, true));
         }
         let venue = venue::at(&self.venue).ok_or_else(|| AdapterError::network("nobody is there"))?;
         let code = fields.require("code")?;

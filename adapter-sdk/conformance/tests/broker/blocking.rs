@@ -48,8 +48,12 @@ impl Adapter for Blocking {
     }
 }
 
+fn sound() -> AdapterModuleRef {
+    testing::module::<Broker>().into()
+}
+
 extern "C" fn create(config_json: RStr<'_>, host: HostHandle) -> RResult<AdapterBox, AdapterError> {
-    let made = testing::module::<Broker>().create()(config_json, host);
+    let made = sound().create()(config_json, host);
     made.map(|adapter| Adapter_TO::from_ptr(RBox::new(Blocking(adapter)), TD_Opaque))
 }
 
@@ -58,14 +62,14 @@ extern "C" fn create_for(
     config_json: RStr<'_>,
     host: HostHandle,
 ) -> RResult<AdapterBox, AdapterError> {
-    let create = testing::module::<Broker>().create_for().unwrap();
+    let create = sound().create_for().unwrap();
     create(assignment_json, config_json, host)
         .map(|adapter| Adapter_TO::from_ptr(RBox::new(Blocking(adapter)), TD_Opaque))
 }
 
 /// The module of such instances.
 pub fn module() -> AdapterModuleRef {
-    let sound = testing::module::<Broker>();
+    let sound = sound();
     AdapterModule {
         metadata: sound.metadata(),
         validate_config: sound.validate_config(),

@@ -11,8 +11,8 @@ use std::{
 
 use adapter_dhan::Dhan;
 use adapter_sdk::{
-    abi::{PRICE_SCALE, Quote, StatusKind, SubscriptionOutcome},
-    testing::{Bench, Heard, Published},
+    abi::{PRICE_SCALE, Quote, StatusKind},
+    testing::{Bench, Heard, Outcome, Published},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -98,7 +98,7 @@ pub(crate) const fn quote(tick: &Published) -> Option<&Quote> {
 }
 
 /// What the adapter said of an instrument by itself, the latest first.
-pub(crate) fn late_outcomes(heard: &Heard, instrument: u32) -> Vec<&SubscriptionOutcome> {
+pub(crate) fn late_outcomes(heard: &Heard, instrument: u32) -> Vec<&Outcome> {
     let of =
         heard.outcomes.iter().rev().filter(|(request, one)| *request == 0 && one.instrument == instrument);
     of.map(|(_, outcome)| outcome).collect()

@@ -123,7 +123,7 @@ impl FyersFeed {
         }
         // Without its book an instrument still has its prices.
         for (number, _) in instruments.iter().filter(|(_, mode)| *mode == Mode::Depth) {
-            sink.outcome(*number, Ok(Grant { depth: 0 }));
+            sink.outcome(*number, Ok(Grant::of_levels(0)));
         }
         self.publisher.bookless.insert(topic);
         self.publisher.repeat(&topic, live, sink);

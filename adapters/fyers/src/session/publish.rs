@@ -136,7 +136,7 @@ impl Publisher {
             self.release(wanted.instrument);
         }
         if wanted.depth > LEVELS && !is_served {
-            sink.outcome(wanted.instrument, Ok(Grant { depth: LEVELS }));
+            sink.outcome(wanted.instrument, Ok(Grant::of_levels(LEVELS)));
         }
     }
 
@@ -197,7 +197,7 @@ impl Publisher {
             return;
         }
         for (number, (_, depth)) in self.deep.iter().filter(|(_, (known, _))| known == topic) {
-            sink.outcome(*number, Ok(Grant { depth: if is_granted { *depth } else { LEVELS } }));
+            sink.outcome(*number, Ok(Grant::of_levels(if is_granted { *depth } else { LEVELS })));
         }
     }
 

@@ -4,8 +4,8 @@
 
 use adapter_fyers::Fyers;
 use adapter_sdk::{
-    abi::{DepthLevel, Quote, StatusKind, SubscriptionOutcome},
-    testing::{Bench, Published},
+    abi::{DepthLevel, Quote, StatusKind},
+    testing::{Bench, Outcome, Published},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -101,7 +101,7 @@ pub(crate) fn wait_for_book(bench: &Bench, instrument: u32, is_it: impl Fn(&Book
 }
 
 /// What was said of an instrument later than in the answer to its subscription.
-pub(crate) fn later(bench: &Bench, instrument: u32) -> SubscriptionOutcome {
+pub(crate) fn later(bench: &Bench, instrument: u32) -> Outcome {
     bench.wait_for("a late outcome", |heard| {
         let mut late = heard.outcomes.iter().filter(|(request, _)| *request == 0);
         late.find(|(_, outcome)| outcome.instrument == instrument).map(|(_, outcome)| outcome.clone())

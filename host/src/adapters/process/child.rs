@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! standard input ── reader thread ── main thread ── library ── its own thread ── intake ── sender thread ── ZeroMQ
-//! standard output ◀─ writer thread ◀────────────────────┴── once a second: alive
+//! standard output ◀─ writer thread ◀────────────────────┴──────────────────────── twice a second: alive ─┘
 //! ```
 //!
 //! Before the library is loaded, and before there is a second thread, the process locks itself in: see [`cage`].
@@ -13,6 +13,7 @@
 mod shared;
 
 use std::{
+    convert::Infallible,
     io,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -168,6 +169,9 @@ fn end_with_word(word: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// The instance, when there is one that can say how it is.
+type Health = Mutex<Option<Arc<dyn AdapterInstance>>>;
+
 struct Child {
     shared: Arc<Shared>,
     instance: Arc<dyn AdapterInstance>,
@@ -203,27 +207,13 @@ impl Child {
             let (shared, taken) = (Arc::clone(&shared), Arc::clone(&taken));
             on_thread("host-input", move || listen(input, &queue, &shared, &taken)).map_err(failed)?;
         }
+        let health = Arc::<Health>::default();
         let sender = {
-            let (intake, doorbell) = (Arc::clone(&shared.intake), Arc::clone(&doorbell));
-            on_thread("ticks", move || send_ticks(ticks, intake, doorbell, taken)).map_err(failed)?
+            let (shared, doorbell) = (Arc::clone(&shared), Arc::clone(&doorbell));
+            let health = Arc::clone(&health);
+            on_thread("ticks", move || send_ticks(ticks, &shared, doorbell, taken, &health, &files))
+                .map_err(failed)?
         };
-        let health = Arc::<Mutex<Option<Arc<dyn AdapterInstance>>>>::default();
-        {
-            let (shared, health) = (Arc::clone(&shared), Arc::clone(&health));
-            on_thread("alive", move || {
-                loop {
-                    let is_connected = shared.alive(health.lock().as_ref());
-                    // A connection needs no names any more; one that is to be made does.
-                    if let Some(file) = files.unreadable().filter(|_| !is_connected) {
-                        shared
-                            .output
-                            .send(&FromChild::NotTaken { code: ErrorCode::OTHER.0, message: replaced(file) });
-                    }
-                    std::thread::park_timeout(ALIVE_EVERY);
-                }
-            })
-            .map_err(failed)?;
-        }
         let instance = shared.busy(|| {
             let library = Library::map(&begin.library, &begin.shown_as)
                 .map_err(|error| (ErrorCode::CONFIG, error.to_string()))?;
@@ -318,11 +308,37 @@ fn kill_this_process() -> ! {
     std::process::abort()
 }
 
-fn send_ticks(ticks: Ticks, intake: Arc<Intake>, doorbell: Arc<Doorbell>, taken: Arc<Taken>) {
+/// Sends ticks until there will be no more, and signs of life meanwhile: a library that does not say how it is is as good as one
+/// that hangs, and neither has ticks that anybody should wait for.
+fn send_ticks(
+    ticks: Ticks,
+    shared: &Shared,
+    doorbell: Arc<Doorbell>,
+    taken: Arc<Taken>,
+    health: &Health,
+    files: &SystemFiles,
+) {
     let Ticks { runtime, socket } = ticks;
-    if let Err(error) = runtime.block_on(sender::run(socket, intake, doorbell, taken)) {
+    let sent = runtime.block_on(async {
+        tokio::select! {
+            sent = sender::run(socket, Arc::clone(&shared.intake), doorbell, taken) => sent,
+            never = show_life(shared, health, files) => match never {},
+        }
+    });
+    if let Err(error) = sent {
         _ = end_with_word(&format_args!("ticks cannot reach the host: {error}"));
         kill_this_process();
+    }
+}
+
+async fn show_life(shared: &Shared, health: &Health, files: &SystemFiles) -> Infallible {
+    loop {
+        let is_connected = shared.alive(health.lock().as_ref());
+        // A connection needs no names any more; one that is to be made does.
+        if let Some(file) = files.unreadable().filter(|_| !is_connected) {
+            shared.output.send(&FromChild::NotTaken { code: ErrorCode::OTHER.0, message: replaced(file) });
+        }
+        tokio::time::sleep(ALIVE_EVERY).await;
     }
 }
 

@@ -8,8 +8,8 @@ use std::{
 };
 
 use adapter_sdk::{
-    Adapter, AdapterError, Capability, Connection, Context, Credentials, Login, Manifest, Question,
-    Subscription, TickSink, testing::Ticker,
+    Adapter, AdapterError, Capability, Connection, Context, Credentials, Login, Manifest, Subscription,
+    TickSink, testing::Ticker,
 };
 
 adapter_sdk::export_adapter!(Account);
@@ -69,8 +69,7 @@ impl Adapter for Account {
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
         let ask = |field: &str, message: &str, url: Option<&str>| {
-            let (field, message, url) = (field.to_owned(), message.to_owned(), url.map(str::to_owned));
-            Ok(Login::Ask(Question { field, message, url, is_secret: true }))
+            Ok(Login::ask(field, message, url.map(str::to_owned), true))
         };
         let Some(pin) = fields.get("pin") else { return ask("pin", "Your PIN", None) };
         let code = fs::read_to_string(self.broker.join("code")).ok();

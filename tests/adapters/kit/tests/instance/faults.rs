@@ -50,8 +50,7 @@ fn a_panic_in_a_callback_takes_its_symbol_and_its_trigger_if_there_is_one() {
     let panics = |config: &str, symbol: &str| {
         let config = serde_json::from_str(config).unwrap();
         let adapter = Faulty::try_new(config, Context::default()).unwrap();
-        let (exchange, symbol) = ("NSE".to_owned(), symbol.to_owned());
-        let wanted = Subscription { instrument: 1, exchange, symbol, mode: Mode::Ltp, depth: 0 };
+        let wanted = Subscription::new(1, "NSE", symbol, Mode::Ltp, 0);
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| adapter.resolve(&wanted))).is_err()
     };
     assert!(panics(&quick("panic_callback"), "PANIC"));
