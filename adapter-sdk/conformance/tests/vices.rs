@@ -165,3 +165,18 @@ fn brokers_with_other_channels_or_without_a_log_in_pass_what_has_a_meaning_for_t
         assert_eq!(others.map(|result| result.id.as_str()).collect::<Vec<_>>(), skipped, "{report}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_venue_that_does_not_start_is_one_failure_with_the_beginning_of_what_was_said() {
+    let script =
+        "echo 'linking with `cc` failed' >&2; printf '%04000d\n' 7 >&2; echo 'cannot find -lx' >&2; exit 101";
+    let mut profile = Profile::parse(PROFILE, Path::new(".")).unwrap();
+    profile.venue = Some(["sh", "-c", script].map(str::to_owned).into());
+    let report = Suite::new(testing::module::<Broker>(), profile).run_all();
+    let [result] = &report.results[..] else { panic!("{report}") };
+    assert_eq!((result.id.as_str(), result.verdict, report.is_success()), ("C00", Verdict::Failed, false));
+    assert!(result.reason.contains("linking with `cc` failed\n"), "{report}");
+    assert!(result.reason.contains("0… (4000 bytes)\n"), "{report}");
+    assert!(result.reason.ends_with("cannot find -lx") && result.reason.len() < 500, "{report}");
+}
