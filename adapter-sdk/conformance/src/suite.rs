@@ -99,7 +99,11 @@ impl Suite {
             Some(make) => Some(Venue::new(make().map_err(Stop::Failed)?, &self.profile.limits.modes)),
             None => None,
         };
-        (case.run)(&Stage::new(&self.subject, &self.profile, venue)?)
+        let stage = Stage::new(&self.subject, &self.profile, venue)?;
+        (case.run)(&stage).map_err(|stop| match (stop, stage.venue()) {
+            (Stop::Failed(reason), Some(venue)) => Stop::Failed(venue.quoted(reason)),
+            (stop, _) => stop,
+        })
     }
 }
 

@@ -15,7 +15,9 @@ mod broker;
 
 use std::path::Path;
 
-use adapter_conformance::{CASES, CaseResult, CredentialSets, Profile, Suite, Verdict};
+use adapter_conformance::{
+    Answer, CASES, CaseResult, Command, Control, CredentialSets, Hello, Profile, Suite, Verdict,
+};
 use adapter_sdk::testing;
 use parking_lot::Mutex;
 
@@ -180,4 +182,36 @@ fn a_venue_that_does_not_start_is_one_failure_with_the_beginning_of_what_was_sai
     assert!(result.reason.contains("linking with `cc` failed\n"), "{report}");
     assert!(result.reason.contains("0… (4000 bytes)\n"), "{report}");
     assert!(result.reason.ends_with("cannot find -lx") && result.reason.len() < 500, "{report}");
+}
+
+/// A venue whose broker sends nothing but whole packets, and which complains.
+struct Whole(Memory);
+
+impl Control for Whole {
+    fn hello(&self) -> Hello {
+        let mut hello = self.0.hello();
+        hello.commands.retain(|command| command != "partial");
+        hello
+    }
+
+    fn obey(&mut self, command: Command) -> Answer {
+        let mut answer = self.0.obey(command);
+        if let Answer::Report(report) = &mut answer {
+            report.complaints.push("it spoke in riddles".to_owned());
+        }
+        answer
+    }
+}
+
+#[test]
+fn images_are_tried_where_there_are_no_updates_and_a_venue_s_complaint_is_quoted() {
+    let _alone = ALONE.lock();
+    let case = CASES.iter().find(|case| case.id == "C29").unwrap();
+    let run = |vice| suite(vice).with_venue(|| Ok(Box::new(Whole(Memory::start(Manner::Plain))))).run(case);
+    let sound = run(None);
+    assert_eq!((sound.verdict, sound.reason.as_str()), (Verdict::Passed, ""));
+    let caught = run(Some(Vice::TakesImagesForUpdates));
+    assert_eq!(caught.verdict, Verdict::Failed);
+    assert!(caught.reason.contains("left it standing"), "{caught}");
+    assert!(caught.reason.ends_with("; the fake venue hung up because it spoke in riddles"), "{caught}");
 }

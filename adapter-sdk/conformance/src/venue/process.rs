@@ -95,13 +95,11 @@ pub(crate) fn start(command: &[String], dir: &Path) -> Result<Box<dyn Control>, 
 }
 
 /// A line of which no more than its beginning is shown when it is long.
-fn shortened(mut line: String) -> String {
-    let whole = line.len();
-    if whole > SHOWN_BYTES {
-        line.truncate(line.floor_char_boundary(SHOWN_BYTES));
-        line.push_str(&format!("… ({whole} bytes)"));
+fn shortened(line: String) -> String {
+    match line.get(..line.floor_char_boundary(SHOWN_BYTES)) {
+        Some(begin) if begin.len() < line.len() => format!("{begin}… ({} bytes)", line.len()),
+        _ => line,
     }
-    line
 }
 
 fn each_line(input: impl Read, mut take: impl FnMut(String) -> bool) {
