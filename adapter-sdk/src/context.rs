@@ -53,7 +53,7 @@ impl Context {
         }
     }
 
-    /// Where the state of the list of instruments is said. [`Master`](crate::instruments::Master) takes it.
+    /// Where the state of the list of instruments is said. `instruments::Master` takes it.
     pub fn lists(&self) -> ListReporter {
         self.lists.clone()
     }

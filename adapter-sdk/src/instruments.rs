@@ -6,6 +6,8 @@ mod ages;
 #[cfg(feature = "net")]
 mod archive;
 #[cfg(feature = "net")]
+mod arrays;
+#[cfg(feature = "net")]
 mod catalog;
 #[cfg(feature = "net")]
 mod download;
@@ -22,6 +24,8 @@ mod names;
 #[cfg(feature = "net")]
 mod objects;
 #[cfg(feature = "net")]
+mod pages;
+#[cfg(feature = "net")]
 mod renewal;
 #[cfg(feature = "net")]
 mod report;
@@ -29,6 +33,7 @@ mod rows;
 #[cfg(all(feature = "net", target_os = "linux"))]
 mod shelf;
 mod table;
+mod text;
 
 #[cfg(feature = "net")]
 pub use self::{
@@ -36,6 +41,7 @@ pub use self::{
     file::{Cached, InstrumentFile},
     list::{Access, List, ListSource, Outdated, SEGMENTS, Summary},
     master::Master,
+    pages::Pages,
     renewal::Renewal,
 };
 pub use self::{
@@ -43,4 +49,5 @@ pub use self::{
     names::publish_names,
     rows::{Row, Rows},
     table::{Table, TableBuilder},
+    text::Text,
 };

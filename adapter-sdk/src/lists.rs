@@ -96,7 +96,7 @@ impl ListReporter {
     }
 
     /// Notes that another list is in force, by which [`Adapter::resolve`](crate::Adapter::resolve) answers from now on.
-    /// [`Master`](crate::instruments::Master) does so.
+    /// `instruments::Master` does so.
     pub fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }

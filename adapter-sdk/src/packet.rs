@@ -21,6 +21,36 @@ pub enum Packet<'a> {
     Book(u32, &'a [Level], &'a [Level]),
 }
 
+impl Packet<'_> {
+    /// The same with no more than so many levels on each side. The broker sends books as deep as its channel has them, and everybody
+    /// is promised the levels of the grant ([`Grant`](crate::Grant)) and no others: cut each book to those of the number that it is
+    /// published under, such as `heard.wanted(instrument)` has them. Levels are not copied.
+    ///
+    /// ```
+    /// use adapter_sdk::{Level, Packet, Price};
+    ///
+    /// let level = |paise| Level { price: Price::from_scaled(paise, 2).unwrap(), quantity: 1, orders: None };
+    /// let bids = [level(10_005), level(10_000)];
+    /// let Packet::Book(_, bids, asks) = Packet::Book(7, &bids, &[]).up_to(1) else { unreachable!() };
+    /// assert_eq!((bids, asks), (&[level(10_005)][..], &[][..]));
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn up_to(self, levels: u16) -> Self {
+        match self {
+            Self::Depth(tick, buy, sell) => Self::Depth(tick, first(buy, levels), first(sell, levels)),
+            Self::Book(instrument, buy, sell) => {
+                Self::Book(instrument, first(buy, levels), first(sell, levels))
+            }
+            other => other,
+        }
+    }
+}
+
+fn first(side: &[Level], levels: u16) -> &[Level] {
+    side.get(..usize::from(levels)).unwrap_or(side)
+}
+
 impl TickSink {
     /// Publishes a packet, and no more of it than is wanted: packets of the old mode go on coming for a while after a change, and
     /// what nobody asked for would be left standing when they end.

@@ -8,6 +8,7 @@
 mod bytes;
 mod flat;
 mod members;
+mod number;
 mod orders;
 mod packed;
 mod price;
@@ -19,9 +20,10 @@ pub use self::{
     bytes::{Bytes, CutOff},
     flat::Flat,
     members::{Members, Odd, members, mended},
+    number::Number,
     orders::OrderNames,
     packed::Packed,
     price::{Sign, float, is_word, plausible, quantity, scaled, whole},
     text::{clock, count},
-    time::{millis, of_any_unit, seconds},
+    time::{micros, millis, of_any_unit, seconds},
 };

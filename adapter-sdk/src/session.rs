@@ -172,7 +172,8 @@ pub trait Protocol: Sized + 'static {
         sink: &mut TickSink,
     ) -> Result<(), AdapterError>;
 
-    /// What is said first, such as a log-in. None: the handshake was all, and [`Self::welcome`] is not asked.
+    /// What is said first, such as a log-in. None: the handshake was all, and [`Self::welcome`] is not asked. A first message that the
+    /// broker does not answer is not for here, since an answer is waited for: [queue](crate::net::WebSocket::queue) it before [`Session::open`].
     fn hello(&mut self) -> Vec<Message> {
         Vec::new()
     }

@@ -29,7 +29,7 @@ use rustc_hash::FxHashMap;
 use crate::{Book, Level, Packet, Price, Tick, ist::Day};
 
 /// What is known by key, with books of at most `N` levels on a side. It has a place for each key that is subscribed: call
-/// [`Self::forget`] with [`Protocol::release`](crate::session::Protocol::release).
+/// [`Self::forget`] with `Protocol::release` of the feature `net`.
 pub struct State<K, const N: usize> {
     known: FxHashMap<K, Known<N>>,
     day: Option<Day>,

@@ -25,8 +25,8 @@ pub use self::{
 };
 use crate::ist::Day;
 
-/// Exchanges of derivatives.
-pub const DERIVATIVES: [&str; 7] = ["NFO", "BFO", "CDS", "BCD", "MCX", "NCO", "NCDEX"];
+/// Exchanges of derivatives. `CRYPTO` has some besides what never expires: spot pairs and perpetual futures, whose names have no day.
+pub const DERIVATIVES: [&str; 8] = ["NFO", "BFO", "CDS", "BCD", "MCX", "NCO", "NCDEX", "CRYPTO"];
 
 /// Months as symbols have them.
 pub const MONTHS: [&str; 12] =
@@ -164,6 +164,20 @@ mod tests {
             assert_eq!(day(symbol), None, "{symbol}");
         }
         assert_eq!(expiry("NSE", "NIFTY30JAN25FUT"), None);
+    }
+
+    #[test]
+    fn of_crypto_only_what_is_dated_expires() {
+        let day = |symbol| expiry("CRYPTO", symbol).map(|day| (day.year, day.month, day.day));
+        for symbol in ["BTC28FEB27FUT", "BTC28FEB2780000CE", "XRP28FEB272.5PE", "1000SHIB28FEB27FUT"] {
+            assert_eq!(day(symbol), Some((2027, 2, 28)), "{symbol}");
+        }
+        for symbol in ["BTCUSDFUT", "1000SHIBUSDFUT", "BTC_INR", "PEPE_INR", "PEPEUSDFUT", "MAY25USDFUT"] {
+            assert_eq!(day(symbol), None, "{symbol}");
+        }
+        // 1 March 2027 in India.
+        let now = UNIX_EPOCH + Duration::from_mins(30_063_990);
+        assert!(has_expired("CRYPTO", "BTC28FEB27FUT", now) && !has_expired("CRYPTO", "BTCUSDFUT", now));
     }
 
     #[test]

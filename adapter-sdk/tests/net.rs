@@ -16,6 +16,8 @@ mod instruments;
 mod master;
 #[path = "net/outdated.rs"]
 mod outdated;
+#[path = "net/pages.rs"]
+mod pages;
 #[path = "net/proxy.rs"]
 mod proxy;
 #[path = "net/server.rs"]

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use adapter_conformance::as_by_hand;
 use integration_tests::{
     HostBuilder,
     process::{Process, adapters_of},
@@ -55,7 +56,7 @@ fn a_new_adapter_is_built_and_passes_the_suite_without_a_checkout() {
         assert!(folder.join(file).is_file(), "{file}");
     }
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["test", "--locked", "--offline"]).current_dir(&folder);
+    as_by_hand(&mut cargo).args(["test", "--locked", "--offline"]).current_dir(&folder);
     let tested = built_here(&mut cargo).output().unwrap();
     let said =
         format!("{}{}", String::from_utf8_lossy(&tested.stdout), String::from_utf8_lossy(&tested.stderr));

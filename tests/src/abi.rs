@@ -8,6 +8,8 @@ use std::{
     sync::Mutex,
 };
 
+use adapter_conformance::as_by_hand;
+
 use crate::binary;
 
 /// An adapter that is built for a test.
@@ -208,7 +210,7 @@ fn build(variant: Variant) -> Fixture {
     let has_host = variant == Variant::V1_0;
     let shared = target.join("target");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(&dir).args(["build", "--quiet", "--offline", "--package", &package]);
+    as_by_hand(&mut cargo).current_dir(&dir).args(["build", "--quiet", "--offline", "--package", &package]);
     if has_host {
         cargo.args(["--package", HOST]);
     }

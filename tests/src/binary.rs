@@ -6,6 +6,8 @@ use std::{
     sync::OnceLock,
 };
 
+use adapter_conformance::as_by_hand;
+
 /// The directory of this profile's artefacts.
 fn profile_dir() -> PathBuf {
     let test = std::env::current_exe().expect("the path of the running test");
@@ -47,7 +49,9 @@ pub(crate) fn built_faults() -> &'static Path {
 fn build(packages: &[&str], features: &[&str]) -> PathBuf {
     let dir = profile_dir();
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--target-dir"]).arg(dir.parent().expect("the target directory"));
+    as_by_hand(&mut build)
+        .args(["build", "--quiet", "--target-dir"])
+        .arg(dir.parent().expect("the target directory"));
     build.args(packages.iter().flat_map(|package| ["--package", package])).args(features);
     // Asked at run time: a test that was compiled in one clone may run in another that shares its target directory.
     let crate_dir =

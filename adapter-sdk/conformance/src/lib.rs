@@ -27,6 +27,7 @@
 mod cases;
 mod host;
 mod isolate;
+mod nested;
 mod picture;
 mod profile;
 mod rehearsal;
@@ -42,6 +43,7 @@ mod verdict;
 pub use self::{
     cases::{CASES, Case},
     isolate::{hand_over, run_isolated, run_limited},
+    nested::as_by_hand,
     profile::{
         BrandProfile, Bulk, CredentialSet, CredentialSets, Instrument, Limits, LogIn, Profile, ProfileError,
     },

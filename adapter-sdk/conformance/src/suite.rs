@@ -71,13 +71,27 @@ impl Suite {
             Err(Stop::Failed(reason)) => (Verdict::Failed, reason),
             Err(Stop::Skipped(reason)) => (Verdict::Skipped, reason),
         };
-        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        CaseResult { id: case.id.to_owned(), slug: case.slug.to_owned(), verdict, reason, elapsed_ms }
+        let (id, slug) = (case.id.to_owned(), case.slug.to_owned());
+        CaseResult { id, slug, verdict, reason, elapsed_ms: elapsed_ms(started) }
     }
 
-    /// Runs all cases.
+    /// Runs all cases. A venue that does not start, such as one that does not compile, is the only failure then, under the number
+    /// `C00`.
     pub fn run_all(&self) -> Report {
-        Report { adapter: self.subject.name(), results: CASES.iter().map(|case| self.run(case)).collect() }
+        let adapter = self.subject.name();
+        // The first start builds it, which costs no case its time.
+        if let Some(result) = self.venue_failure() {
+            return Report { adapter, results: vec![result] };
+        }
+        Report { adapter, results: CASES.iter().map(|case| self.run(case)).collect() }
+    }
+
+    /// What is said of a venue that does not start; none when it does, and where there is none.
+    fn venue_failure(&self) -> Option<CaseResult> {
+        let started = Instant::now();
+        let reason = self.make_venue.as_ref()?().err()?;
+        let (id, slug) = ("C00".to_owned(), "venue-starts".to_owned());
+        Some(CaseResult { id, slug, verdict: Verdict::Failed, reason, elapsed_ms: elapsed_ms(started) })
     }
 
     fn play(&self, case: &Case) -> Check {
@@ -85,8 +99,16 @@ impl Suite {
             Some(make) => Some(Venue::new(make().map_err(Stop::Failed)?, &self.profile.limits.modes)),
             None => None,
         };
-        (case.run)(&Stage::new(&self.subject, &self.profile, venue)?)
+        let stage = Stage::new(&self.subject, &self.profile, venue)?;
+        (case.run)(&stage).map_err(|stop| match (stop, stage.venue()) {
+            (Stop::Failed(reason), Some(venue)) => Stop::Failed(venue.quoted(reason)),
+            (stop, _) => stop,
+        })
     }
+}
+
+fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Starts the profile's fake venue once and ends it, so that building it costs no case its time and one that does not

@@ -149,6 +149,16 @@ impl Venue {
         }
     }
 
+    /// What happened, with what the venue has to say of it.
+    pub(crate) fn quoted(&self, reason: String) -> String {
+        let report = self.report().unwrap_or_default();
+        // One that comes again and again is as good as one.
+        match report.complaints.first() {
+            Some(first) => format!("{reason}; the fake venue hung up because {first}"),
+            None => reason,
+        }
+    }
+
     /// Waits until its report shows something.
     pub(crate) fn until(
         &self,

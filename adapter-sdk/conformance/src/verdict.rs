@@ -44,7 +44,7 @@ pub enum Verdict {
 /// One case that was tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseResult {
-    /// Stable number, such as `C03`.
+    /// Stable number, such as `C03`; `C00` of a venue that did not start.
     pub id: String,
     /// Name in words.
     pub slug: String,

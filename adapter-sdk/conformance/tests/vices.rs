@@ -15,7 +15,9 @@ mod broker;
 
 use std::path::Path;
 
-use adapter_conformance::{CASES, CaseResult, CredentialSets, Profile, Suite, Verdict};
+use adapter_conformance::{
+    Answer, CASES, CaseResult, Command, Control, CredentialSets, Hello, Profile, Suite, Verdict,
+};
 use adapter_sdk::testing;
 use parking_lot::Mutex;
 
@@ -59,7 +61,7 @@ const PROFILE: &str = r#"
 const AT_ONCE: usize = 14;
 
 /// Which case finds what, and what it says.
-const CAUGHT: [(&str, Vice, &str); 40] = [
+const CAUGHT: [(&str, Vice, &str); 41] = [
     ("C01", Vice::KeepsHandles, "the price of another instrument"),
     ("C02", Vice::InventsZeros, "says that volume is 0"),
     ("C03", Vice::WipesOnPartial, "high was published as 0"),
@@ -78,6 +80,7 @@ const CAUGHT: [(&str, Vice, &str); 40] = [
     ("C14", Vice::CutsSymbols, "a subscription of NSE:D_E"),
     ("C15", Vice::TakesQuietForDead, "on which only heartbeats came"),
     ("C16", Vice::PromisesDepth, "it granted 30"),
+    ("C16", Vice::CutsNoBooks, "it granted 5 levels, and a deeper book arrived with 20: it is not cut"),
     ("C17", Vice::CountsInFloats, "published as 625.049987793"),
     ("C18", Vice::LogsTokens, "stands in a log line"),
     ("C19", Vice::PanicsAtNonsense, "panicked: nonsense"),
@@ -164,4 +167,51 @@ fn brokers_with_other_channels_or_without_a_log_in_pass_what_has_a_meaning_for_t
         let others = report.results.iter().filter(|result| result.verdict == Verdict::Skipped);
         assert_eq!(others.map(|result| result.id.as_str()).collect::<Vec<_>>(), skipped, "{report}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_venue_that_does_not_start_is_one_failure_with_the_beginning_of_what_was_said() {
+    let script =
+        "echo 'linking with `cc` failed' >&2; printf '%04000d\n' 7 >&2; echo 'cannot find -lx' >&2; exit 101";
+    let mut profile = Profile::parse(PROFILE, Path::new(".")).unwrap();
+    profile.venue = Some(["sh", "-c", script].map(str::to_owned).into());
+    let report = Suite::new(testing::module::<Broker>(), profile).run_all();
+    let [result] = &report.results[..] else { panic!("{report}") };
+    assert_eq!((result.id.as_str(), result.verdict, report.is_success()), ("C00", Verdict::Failed, false));
+    assert!(result.reason.contains("linking with `cc` failed\n"), "{report}");
+    assert!(result.reason.contains("0… (4000 bytes)\n"), "{report}");
+    assert!(result.reason.ends_with("cannot find -lx") && result.reason.len() < 500, "{report}");
+}
+
+/// A venue whose broker sends nothing but whole packets, and which complains.
+struct Whole(Memory);
+
+impl Control for Whole {
+    fn hello(&self) -> Hello {
+        let mut hello = self.0.hello();
+        hello.commands.retain(|command| command != "partial");
+        hello
+    }
+
+    fn obey(&mut self, command: Command) -> Answer {
+        let mut answer = self.0.obey(command);
+        if let Answer::Report(report) = &mut answer {
+            report.complaints.push("it spoke in riddles".to_owned());
+        }
+        answer
+    }
+}
+
+#[test]
+fn images_are_tried_where_there_are_no_updates_and_a_venue_s_complaint_is_quoted() {
+    let _alone = ALONE.lock();
+    let case = CASES.iter().find(|case| case.id == "C29").unwrap();
+    let run = |vice| suite(vice).with_venue(|| Ok(Box::new(Whole(Memory::start(Manner::Plain))))).run(case);
+    let sound = run(None);
+    assert_eq!((sound.verdict, sound.reason.as_str()), (Verdict::Passed, ""));
+    let caught = run(Some(Vice::TakesImagesForUpdates));
+    assert_eq!(caught.verdict, Verdict::Failed);
+    assert!(caught.reason.contains("left it standing"), "{caught}");
+    assert!(caught.reason.ends_with("; the fake venue hung up because it spoke in riddles"), "{caught}");
 }

@@ -16,6 +16,7 @@ use std::{
 use super::{
     Key, List, Row, Rows, Summary, Table, TableBuilder,
     archive::unpacked,
+    arrays::Arrays,
     objects::{self, Objects},
 };
 use crate::{AdapterError, Refusal, ist::Day};
@@ -32,6 +33,10 @@ pub enum Layout {
     /// One array of JSON objects, whose members are the columns: texts, and numbers as texts. A value that is missing, null, or
     /// anything else is none. An object that is damaged costs itself, and so does a bare word such as `NaN`.
     JsonObjects,
+    /// The same of the array at a path of a JSON object, such as `result` or `data.products`: names of members with dots between them.
+    /// Several objects one behind the other, as [`Pages`](super::Pages) keeps them, are one list; each must have the array. A column can be
+    /// within a member here and in the layout above: `underlying_asset.symbol`.
+    JsonObjectsAt(&'static str),
 }
 
 /// What only the broker knows of its list: `N` columns, and what a row means. [`Catalog`] does the rest.
@@ -160,7 +165,14 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
         let before = self.names.named;
         match S::LAYOUT {
             Layout::Csv => self.take_csv(input)?,
-            Layout::JsonObjects => self.take_objects(input)?,
+            Layout::JsonObjects => _ = self.take_objects(input)?,
+            Layout::JsonObjectsAt(path) => {
+                if !self.take_objects(Arrays::new(input, path))?.input().is_sound() {
+                    let lacks =
+                        format!("the broker's list of instruments has no array of objects at `{path}`");
+                    return Err(AdapterError::protocol(lacks));
+                }
+            }
         }
         if self.names.named == before {
             return Err(AdapterError::protocol("the broker's list of instruments has none that can be used"));
@@ -168,7 +180,7 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
         Ok(())
     }
 
-    fn take_objects(&mut self, input: impl Read) -> Result<(), AdapterError> {
+    fn take_objects<R: Read>(&mut self, input: R) -> Result<Objects<R>, AdapterError> {
         let mut rows = Objects::new(input);
         while self.rows < S::MAX_ROWS {
             let row = rows.next(|object| {
@@ -183,7 +195,7 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
         }
         self.skipped += rows.damaged();
         self.is_cut_off |= rows.is_cut_off();
-        Ok(())
+        Ok(rows)
     }
 
     fn take_csv(&mut self, input: impl Read) -> Result<(), AdapterError> {

@@ -201,6 +201,10 @@ impl<L: List> Master<L> {
             _ => AdapterError::protocol(format!("{}: {error}", self.source.file_name(place))),
         };
         let fresh = file.fetch(request, self.source.max_bytes).await.map_err(named)?;
+        if let Some(pages) = &self.pages {
+            let all = pages.follow((&self.http, access), &self.source, (file, url), &fresh);
+            all.await.map_err(named)?;
+        }
         if self.files.len() > 1 {
             let path = fresh.path.clone();
             read_aside(move || read_list::<L>(&[path]).map(drop)).await.map_err(named)?;

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
 use super::{
-    Access, InstrumentFile, List, ListSource, Outdated, Renewal,
+    Access, InstrumentFile, List, ListSource, Outdated, Pages, Renewal,
     list::is_over,
     report::{Held, Taken},
 };
@@ -50,6 +50,7 @@ pub struct Master<L> {
     pub(super) http: Http,
     pub(super) source: ListSource,
     pub(super) files: Vec<InstrumentFile>,
+    pub(super) pages: Option<Pages>,
     pub(super) lists: ListReporter,
     pub(super) pauses: (Duration, Duration),
     pub(super) state: Mutex<State<L>>,
@@ -73,13 +74,19 @@ impl<L: List> Master<L> {
         let file = |url: &String| InstrumentFile::new(source.cache_dir.as_deref(), source.adapter, url);
         let files = source.urls.iter().map(file).collect();
         let state = State { list: None, invalid_before: None, tried_at: None, failure: None, said: None };
-        Self { http, files, source, lists, pauses: PAUSES, state: Mutex::new(state) }
+        Self { http, files, source, pages: None, lists, pauses: PAUSES, state: Mutex::new(state) }
     }
 
     /// With another first and longest pause before a list is asked for again than 30 seconds and 5 minutes.
     #[must_use]
     pub fn pausing(self, first: Duration, longest: Duration) -> Self {
         Self { pauses: (first, longest), ..self }
+    }
+
+    /// With files that come page by page.
+    #[must_use]
+    pub fn paged(self, pages: Pages) -> Self {
+        Self { pages: Some(pages), ..self }
     }
 
     /// The list in memory.

@@ -39,6 +39,11 @@ impl<R: Read> Objects<R> {
         Self { input, buffer: Vec::new(), start: 0, is_at_end: false, damaged: 0, has_end: false }
     }
 
+    /// Where the text comes from.
+    pub(super) const fn input(&self) -> &R {
+        &self.input
+    }
+
     /// Elements of the array that are no objects, or damaged.
     pub(super) const fn damaged(&self) -> usize {
         self.damaged
@@ -166,45 +171,103 @@ pub(super) fn is_named(names: &str, name: &str) -> bool {
 }
 
 /// The members of an object that have these names, in this order: texts, and numbers as texts. What is missing, null or
-/// anything else is none. None for what is no object.
+/// anything else is none. A name with a dot is that of a member within another. None for what is no object.
 pub(super) fn cells<'a, const N: usize>(
     object: &'a [u8],
     names: &[&str; N],
 ) -> Option<[Option<Cow<'a, str>>; N]> {
     let mut reader = serde_json::Deserializer::from_slice(object);
-    let cells = Named(names).deserialize(&mut reader).ok()?;
+    let mut cells = [const { None }; N];
+    let is_nested = names.iter().any(|name| name.contains('.'));
+    Within { names, is_nested, outer: "", cells: &mut cells }.deserialize(&mut reader).ok()?;
     reader.end().is_ok().then_some(cells)
 }
 
-struct Named<'n, const N: usize>(&'n [&'n str; N]);
+/// Takes the members of an object into their cells.
+struct Within<'n, 'c, 'a, const N: usize> {
+    names: &'n [&'n str; N],
+    /// Whether any of them is within a member.
+    is_nested: bool,
+    /// The names of the members around this object, each with a dot behind it; none for the row itself.
+    outer: &'n str,
+    cells: &'c mut [Option<Cow<'a, str>>; N],
+}
 
-impl<'de, const N: usize> DeserializeSeed<'de> for Named<'_, N> {
-    type Value = [Option<Cow<'de, str>>; N];
+impl<'de: 'a, 'a, const N: usize> DeserializeSeed<'de> for Within<'_, '_, 'a, N> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        // What stands where an object should be has no members, but a row is one.
+        if self.outer.is_empty() {
+            deserializer.deserialize_map(self)
+        } else {
+            deserializer.deserialize_any(self)
+        }
     }
 }
 
-impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
-    type Value = [Option<Cow<'de, str>>; N];
+impl<'de: 'a, 'a, const N: usize> Visitor<'de> for Within<'_, '_, 'a, N> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an instrument")
     }
 
-    fn visit_map<A: de::MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut cells = [const { None }; N];
+    fn visit_map<A: de::MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let Self { names, is_nested, outer, cells } = self;
         while let Some(Cell(name)) = members.next_key()? {
-            let place = name.and_then(|name| self.0.iter().position(|known| is_named(known, &name)));
+            let name =
+                name.map(|name| if outer.is_empty() { name } else { Cow::Owned(format!("{outer}{name}")) });
+            let name = name.as_deref().unwrap_or_default();
+            let place = names.iter().position(|known| is_named(known, name));
             if let Some(cell) = place.and_then(|place| cells.get_mut(place)) {
                 *cell = members.next_value::<Cell<'de>>()?.0;
+            } else if is_nested && names.iter().any(|known| is_around(name, known)) {
+                let outer = &format!("{name}.");
+                members.next_value_seed(Within { names, is_nested, outer, cells: &mut *cells })?;
             } else {
                 members.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(cells)
+        Ok(())
     }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// Whether any of the names that stand there with bars between them is of a member within this one.
+fn is_around(name: &str, known: &str) -> bool {
+    known.split('|').any(|known| {
+        let inner = known.split_at_checked(name.len());
+        inner.is_some_and(|(outer, inner)| outer.eq_ignore_ascii_case(name) && inner.starts_with('.'))
+    })
 }
 
 struct Cell<'a>(Option<Cow<'a, str>>);
@@ -328,6 +391,19 @@ mod tests {
             assert_eq!(read(&format!(r#"{{"a":{odd},"b":1}}"#)), both(None, Some("1")), "{odd}");
         }
         assert_eq!(read("{}"), both(None, None));
+        let nested = |object: &str| {
+            let cells = cells(object.as_bytes(), &["u.symbol", "x|U.v.n"]).unwrap();
+            cells.map(|cell| cell.map(Cow::into_owned))
+        };
+        let both = |a: Option<&str>, b: Option<&str>| [a, b].map(|cell| cell.map(str::to_owned));
+        assert_eq!(
+            nested(r#"{"symbol":"no","u":{"symbol":"BTC","n":7,"v":{"n":8,"symbol":"no"}},"v":{"n":9}}"#),
+            both(Some("BTC"), Some("8"))
+        );
+        assert_eq!(nested(r#"{"u":{"symbol":{"u":1}},"x":"7"}"#), both(None, Some("7")));
+        for odd in ["null", "7", "-7", "0.5", "true", r#""BTC""#, r#"[{"symbol":"BTC"}]"#, "{}"] {
+            assert_eq!(nested(&format!(r#"{{"u":{odd},"x":1}}"#)), both(None, Some("1")), "{odd}");
+        }
         for text in ["[]", "7", "{} x", r#"{"a":NaN}"#, r#"{"a":1"#] {
             assert_eq!(read(text), None, "{text}");
         }

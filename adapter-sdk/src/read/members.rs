@@ -6,6 +6,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use tracing::warn;
 
+use super::{Sign, number};
+use crate::Price;
+
 /// Longest text that is taken, in bytes. What is longer is none of what orders have, and would make the update too long for
 /// the host.
 const MAX_TEXT_BYTES: usize = 1 << 10;
@@ -80,6 +83,17 @@ impl<'a> Members<'a> {
     /// empty, or anything else: it is never rounded, and never zero because it could not be read.
     pub fn whole(&self, name: &'static str) -> Option<i64> {
         self.noted(name, whole(&self.written(name)?).filter(|number| *number >= 0))
+    }
+
+    /// A price, exactly as it is written, in a number or in a text. None when it is missing, null, empty, or no price can be so
+    /// ([`plausible`](super::plausible)).
+    pub fn price(&self, name: &'static str, sign: Sign) -> Option<Price> {
+        self.noted(name, number::price(&self.written(name)?, sign))
+    }
+
+    /// A time as a whole number of any unit ([`of_any_unit`](super::of_any_unit)), in nanoseconds since the Unix epoch.
+    pub fn time(&self, name: &'static str) -> Option<u64> {
+        self.noted(name, number::time(&self.written(name)?))
     }
 
     /// An object within this one.

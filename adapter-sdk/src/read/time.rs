@@ -27,6 +27,13 @@ pub const fn millis(at: i64) -> Option<u64> {
     if at < FIRST * 1_000 || at >= END * 1_000 { None } else { Some(at * (NANOS / 1_000)) }
 }
 
+/// The same of one in microseconds.
+#[inline]
+pub const fn micros(at: i64) -> Option<u64> {
+    let at = at.cast_unsigned();
+    if at < FIRST * 1_000_000 || at >= END * 1_000_000 { None } else { Some(at * (NANOS / 1_000_000)) }
+}
+
 /// The same of one whose unit is not documented: seconds, milliseconds, microseconds and nanoseconds of these years have no
 /// number in common.
 pub const fn of_any_unit(at: u64) -> Option<u64> {
@@ -53,6 +60,8 @@ mod tests {
     fn times_are_those_of_this_century() {
         assert_eq!(seconds(AT.cast_signed()), Some(AT * NANOS));
         assert_eq!(millis(AT.cast_signed() * 1_000 + 7), Some(AT * NANOS + 7_000_000));
+        assert_eq!(micros(AT.cast_signed() * 1_000_000 + 7), Some(AT * NANOS + 7_000));
+        assert_eq!((micros(AT.cast_signed() * 1_000), micros(-1), micros(i64::MAX)), (None, None, None));
         assert_eq!((seconds(946_684_799), seconds(946_684_800)), (None, Some(946_684_800 * NANOS)));
         assert_eq!((seconds(4_102_444_799), seconds(4_102_444_800)), (Some(4_102_444_799 * NANOS), None));
         let words = [

@@ -4,7 +4,7 @@ use std::fmt;
 
 use adapter_abi::{
     AdapterModuleRef, DepthLevel, ErrorCode, HealthSnapshot, LogLevel, Ltp, OutcomeCode, Quote, StatusEvent,
-    StatusKind, SubscriptionOutcome,
+    StatusKind, SubscriptionOutcome, field,
 };
 
 /// The entry points of an adapter, which the conformance suite takes.
@@ -31,7 +31,8 @@ pub enum Published {
     Ltp(Ltp),
     /// A quote.
     Quote(Quote),
-    /// A book: its values, bids, asks.
+    /// What those see who want the book: values, and bids and asks if it [has a book](Self::has_book). Values beside a book come so as
+    /// well, without levels.
     Depth(Quote, Vec<DepthLevel>, Vec<DepthLevel>),
 }
 
@@ -41,6 +42,15 @@ impl Published {
         match self {
             Self::Ltp(tick) => tick.instrument,
             Self::Quote(quote) | Self::Depth(quote, ..) => quote.instrument,
+        }
+    }
+
+    /// Whether it says what the whole book is, be it that there is none: a book with levels, or an empty one. Values beside a book
+    /// ([`TickSink::beside_book`](crate::TickSink::beside_book)) say nothing of it.
+    pub const fn has_book(&self) -> bool {
+        match self {
+            Self::Ltp(_) | Self::Quote(_) => false,
+            Self::Depth(quote, ..) => quote.fields & field::BOOK != 0,
         }
     }
 }
@@ -141,4 +151,18 @@ pub struct Heard {
     pub lists: Vec<String>,
     /// Log lines with their level.
     pub logs: Vec<(LogLevel, String)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_beside_a_book_have_none_and_an_empty_book_is_one() {
+        let quote = Quote { fields: field::LTP, ..Quote::default() };
+        assert!(!Published::Depth(quote, Vec::new(), Vec::new()).has_book());
+        assert!(!Published::Quote(quote).has_book());
+        let book = Quote { fields: field::LTP | field::BOOK, ..quote };
+        assert!(Published::Depth(book, Vec::new(), Vec::new()).has_book());
+    }
 }

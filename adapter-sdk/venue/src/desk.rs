@@ -14,6 +14,9 @@ pub use self::{
 };
 use crate::{Line, Message};
 
+/// Complaints that are kept. The first say most.
+const MAX_COMPLAINTS: usize = 16;
+
 /// What a venue keeps beside its broker's protocol.
 #[derive(Debug, Default)]
 pub struct Desk {
@@ -60,6 +63,13 @@ impl Desk {
             report.subscribed = named.collect();
         }
         report
+    }
+
+    /// Notes what the adapter did wrong, for a person to read beside the case that fails by it.
+    pub fn complain(&mut self, reason: impl Into<String>) {
+        if self.report.complaints.len() < MAX_COMPLAINTS {
+            self.report.complaints.push(reason.into());
+        }
     }
 
     /// Notes what became of a log-in over HTTP. For one on a socket there is [`Self::logged_in_on`].

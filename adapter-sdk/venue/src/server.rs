@@ -67,6 +67,8 @@ pub enum Next {
     Go,
     /// The broker hangs up without a word.
     HangUp,
+    /// The same, for a reason that is no part of the protocol: the suite quotes it beside what it failed at.
+    HangUpOver(&'static str),
 }
 
 /// What becomes of a handshake.
@@ -112,6 +114,14 @@ pub trait Service: Send + Sync + 'static {
     fn pulse(&self, _connection: u64) -> Pulse {
         Pulse::default()
     }
+
+    /// Whether a connection is sent heartbeats at the moment.
+    fn beats(&self, _connection: u64) -> bool {
+        true
+    }
+
+    /// A client has been silent for too long, and the connection ends.
+    fn lost_patience(&self, _connection: u64, _silence: Duration) {}
 
     /// Whether a message shows that the client is there.
     fn is_sign_of_life(&self, _message: &Message) -> bool {
@@ -291,14 +301,17 @@ async fn converse<S: Service>(
                 } else {
                     service.hear(connection, &message)
                 };
-                if next == Next::HangUp { break }
+                if next != Next::Go { break }
             }
-            _ = beats.tick() => if let Some((_, message)) = &heartbeat {
+            _ = beats.tick() => if let Some((_, message)) = heartbeat.as_ref().filter(|_| service.beats(connection)) {
                 let is_ping = matches!(message, Message::Ping(_));
                 if (is_quiet || is_ping) && !send(&mut socket, message.clone(), faults).await { break }
                 is_quiet = true;
             },
-            () = sleep_until(heard_at + patience) => break,
+            () = sleep_until(heard_at + patience) => {
+                service.lost_patience(connection, patience);
+                break;
+            }
             () = sleep_until(end) => break,
         }
     }

@@ -37,7 +37,8 @@ pub trait Broker: Send + 'static {
     /// Names of the values that its quotes carry, as `adapter_sdk::Tick` calls them.
     fn values(&self) -> Vec<&'static str>;
 
-    /// What is particular about the broker: a fixed layout, images, order updates, commands that it does not have.
+    /// What is particular about the broker: a fixed layout, images, order updates. A command that it has no way to do is taken out of
+    /// [`Hello::commands`]: cases that need it are skipped.
     fn hello(&self, hello: Hello) -> Hello {
         hello
     }
@@ -64,7 +65,8 @@ pub trait Broker: Send + 'static {
     /// ever subscribed ([`Desk::mode_on`]). `is_partial` says that what a packet does not have is as before.
     ///
     /// # Errors
-    /// When the broker has no way to write one of them.
+    /// When one of them cannot be written: the case fails with the sentence. What the broker never sends, such as packets with nothing
+    /// but what changed, is a command to leave out of [`Self::hello`].
     fn write(
         &mut self,
         desk: &Desk,
@@ -91,6 +93,11 @@ pub trait Broker: Send + 'static {
     /// Samples of its messages, for frames that make no sense.
     fn samples(&self) -> Vec<Message> {
         Vec::new()
+    }
+
+    /// Whether a connection gets heartbeats at the moment: some brokers send them only when they are asked for.
+    fn beats(&self, _connection: u64) -> bool {
+        true
     }
 
     /// How connections are kept.
@@ -155,7 +162,11 @@ impl<B: Broker> Service for Shared<B> {
             return Next::Go;
         }
         let State { desk, broker } = &mut *self.0.lock();
-        broker.hear(desk, connection, message)
+        let next = broker.hear(desk, connection, message);
+        if let Next::HangUpOver(reason) = next {
+            desk.complain(reason);
+        }
+        next
     }
 
     fn left(&self, connection: u64) {
@@ -164,6 +175,14 @@ impl<B: Broker> Service for Shared<B> {
 
     fn pulse(&self, _connection: u64) -> Pulse {
         self.0.lock().broker.pulse()
+    }
+
+    fn beats(&self, connection: u64) -> bool {
+        self.0.lock().broker.beats(connection)
+    }
+
+    fn lost_patience(&self, _connection: u64, silence: Duration) {
+        self.0.lock().desk.complain(format!("the client said nothing for {silence:?}"));
     }
 }
 

@@ -26,7 +26,11 @@ use tokio_tungstenite::tungstenite::{self, HandshakeError, WebSocket};
 const SOON: Duration = Duration::from_secs(10);
 
 /// Takes `sub EXCHANGE SYMBOL…`, sends `SYMBOL=PRICE` of each, and beats.
-struct Acme;
+#[derive(Default)]
+struct Acme {
+    /// Connections that want no heartbeats.
+    quiet: Vec<u64>,
+}
 
 impl Broker for Acme {
     const TOKENS: &'static [&'static str] = &["token"];
@@ -79,7 +83,8 @@ impl Broker for Acme {
                     &Name { exchange: exchange.to_owned(), symbol: symbol.to_owned() },
                 );
             }
-            _ => return Next::HangUp,
+            ["quiet"] => self.quiet.push(connection),
+            _ => return Next::HangUpOver("it speaks in riddles"),
         }
         Next::Go
     }
@@ -104,6 +109,10 @@ impl Broker for Acme {
         Some("replaced".into())
     }
 
+    fn beats(&self, connection: u64) -> bool {
+        !self.quiet.contains(&connection)
+    }
+
     fn pulse(&self) -> Pulse {
         Pulse { heartbeat: Some((Duration::from_millis(20), "beat".into())), patience: None }
     }
@@ -112,7 +121,7 @@ impl Broker for Acme {
 type Client = WebSocket<TcpStream>;
 
 fn venue() -> Venue<Acme> {
-    let mut venue = Venue::start(Acme).unwrap();
+    let mut venue = Venue::start(Acme::default()).unwrap();
     let set = [("token", "good"), ("pin", "1234")].map(|(name, value)| (name.to_owned(), value.to_owned()));
     venue.obey(Command::Accept { sets: vec![set.into()] });
     venue
@@ -247,6 +256,32 @@ fn a_mute_connection_says_nothing_and_stays() {
     assert!(matches!(silence, tungstenite::Error::Io(error) if waited(error.kind())));
     assert_eq!(venue.report().open, 1);
     assert!(dial(&venue, "?token=good").is_ok(), "new ones are not");
+}
+
+#[test]
+fn heartbeats_come_while_they_are_wanted() {
+    let venue = venue();
+    let [mut other, mut quiet] = [(); 2].map(|()| dial(&venue, "?token=good").unwrap());
+    assert_eq!(quiet.read().unwrap(), tungstenite::Message::text("beat"));
+    quiet.send(tungstenite::Message::text("quiet")).unwrap();
+    until("the wish for quiet", || !venue.state().broker.quiet.is_empty());
+    subscribed(&venue, &mut quiet, "sub NSE A", 1);
+    for _ in 0..10 {
+        other.read().unwrap();
+    }
+    tick(&venue, "A", "1");
+    // What was on the way when it asked, and nothing of the ten beats that the other had since.
+    let beats = (0..100).take_while(|_| quiet.read().unwrap() == tungstenite::Message::text("beat")).count();
+    assert!(beats <= 2, "{beats}");
+}
+
+#[test]
+fn what_it_hangs_up_over_is_reported() {
+    let venue = venue();
+    let mut client = dial(&venue, "?token=good").unwrap();
+    client.send(tungstenite::Message::text("nonsense")).unwrap();
+    ends(&mut client);
+    assert_eq!(venue.report().complaints, ["it speaks in riddles"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use adapter_dhan::Dhan;
 use adapter_sdk::testing;
 
 /// Packets that hold nothing but what changed, and order updates, which this broker does not have.
-const HAVE_NO_MEANING: [&str; 3] = ["C03", "C25", "C29"];
+const HAVE_NO_MEANING: [&str; 2] = ["C03", "C25"];
 
 #[test]
 fn every_case_passes_that_has_a_meaning_for_this_broker() {

@@ -40,10 +40,9 @@ impl Feed {
             match decode::packet(packet, *instrument) {
                 // A packet has what changed, whatever the mode: a price alone is for those who want quotes or books as well.
                 Ok(Decoded::Ltp(tick) | Decoded::Quote(tick)) => sink.publish(*mode, &Packet::Values(tick)),
-                Ok(Decoded::Book(tick, mut buy, mut sell)) => {
+                Ok(Decoded::Book(tick, buy, sell)) => {
                     // Another instrument of the same key may want more levels.
-                    [&mut buy, &mut sell].into_iter().for_each(|side| side.truncate((*levels).into()));
-                    sink.publish(*mode, &Packet::Depth(tick, &buy, &sell));
+                    sink.publish(*mode, &Packet::Depth(tick, &buy, &sell).up_to(*levels));
                 }
                 Err(_) => sink.undecodable(),
             }

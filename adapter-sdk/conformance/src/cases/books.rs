@@ -4,11 +4,11 @@ use adapter_abi::DepthLevel;
 
 use crate::{
     host::{Kind, Record},
-    picture::same,
+    picture::{Picture, same},
     running::{Running, Wanted},
     stage::{SOON, Stage, packet},
     venue::{Row, Venue},
-    verdict::{Check, ensure, fail},
+    verdict::{Check, Stop, ensure, fail},
 };
 
 /// Levels that a client may ask for.
@@ -37,6 +37,9 @@ pub(super) fn granted_depth(stage: &Stage<'_>) -> Check {
         stage.wait_at_venue(&[one])?;
         if let Some(venue) = stage.venue() {
             full_book(stage, &running, venue, one, granted)?;
+            if granted < most {
+                deeper_book(stage, &running, venue, one, granted)?;
+            }
         } else {
             running.wait("books", SOON, |heard| {
                 let of = heard.records.iter().filter(|record| record.quote.instrument == one.number);
@@ -71,6 +74,34 @@ fn full_book(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_
     same("bids", &sent.bids, bids)?;
     same("asks", &sent.asks, asks)?;
     upright(bids, asks)
+}
+
+/// The venue sends a book of as many levels as the broker has, whose channel knows no fewer; those beyond the grant must not
+/// arrive.
+fn deeper_book(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_>, granted: u16) -> Check {
+    let ltp = stage.price(0, 600 + usize::from(granted));
+    let (bids, asks) = rows(stage, stage.profile.limits.depth);
+    let mut sent = packet(one, [("ltp", ltp.as_str())]);
+    (sent.bids, sent.asks) = (bids, asks);
+    let mark = running.mark();
+    match venue.tick(&sent) {
+        // A channel that has no place for more levels than were asked for.
+        Err(Stop::Skipped(_)) => return Ok(()),
+        sent => sent?,
+    }
+    [&mut sent.bids, &mut sent.asks].into_iter().for_each(|side| side.truncate(granted.into()));
+    let (best, number) = (sent.bids.clone(), one.number);
+    let has_best = |shown: &Picture| {
+        let (bids, _) = shown.book().unwrap_or_default();
+        same("bids", &best, bids.get(..best.len()).unwrap_or(bids)).is_ok()
+    };
+    let shown = running.wait_picture(mark, number, "a book that is deeper than the grant", has_best)?;
+    let (bids, asks) = shown.book().unwrap_or_default();
+    let deepest = bids.len().max(asks.len());
+    ensure(deepest <= usize::from(granted), || {
+        format!("it granted {granted} levels, and a deeper book arrived with {deepest}: it is not cut")
+    })?;
+    same("asks", &sent.asks, asks)
 }
 
 fn rows(stage: &Stage<'_>, count: u16) -> (Vec<Row>, Vec<Row>) {

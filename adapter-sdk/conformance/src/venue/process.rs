@@ -15,6 +15,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{Answer, Command, Control, Hello, PROTOCOL};
+use crate::nested::as_by_hand;
 
 /// Longest time to the first line: the command may build the venue.
 const START_LIMIT: Duration = Duration::from_mins(10);
@@ -30,6 +31,9 @@ const LINE_BYTES: u64 = 4 * 1_024 * 1_024;
 
 /// Lines of its standard error that are kept, to say why it failed.
 const TAIL_LINES: usize = 12;
+
+/// Most bytes of such a line that are shown: that of a linker has thousands, and says nothing.
+const SHOWN_BYTES: usize = 240;
 
 /// Lines that may wait to be read.
 const LINES: usize = 64;
@@ -47,7 +51,9 @@ pub(crate) fn start(command: &[String], dir: &Path) -> Result<Box<dyn Control>, 
     let [program, arguments @ ..] = command else {
         return Err("the command of the fake venue is empty".to_owned());
     };
-    let mut child = process::Command::new(program)
+    let mut command = process::Command::new(program);
+    // It may be cargo, which builds the venue.
+    let mut child = as_by_hand(&mut command)
         .args(arguments)
         .current_dir(dir)
         .stdin(Stdio::piped())
@@ -70,7 +76,7 @@ pub(crate) fn start(command: &[String], dir: &Path) -> Result<Box<dyn Control>, 
                 if tail.len() >= TAIL_LINES {
                     tail.pop_front();
                 }
-                tail.push_back(line);
+                tail.push_back(shortened(line));
                 true
             });
         });
@@ -86,6 +92,14 @@ pub(crate) fn start(command: &[String], dir: &Path) -> Result<Box<dyn Control>, 
         ));
     }
     Ok(Box::new(process))
+}
+
+/// A line of which no more than its beginning is shown when it is long.
+fn shortened(line: String) -> String {
+    match line.get(..line.floor_char_boundary(SHOWN_BYTES)) {
+        Some(begin) if begin.len() < line.len() => format!("{begin}… ({} bytes)", line.len()),
+        _ => line,
+    }
 }
 
 fn each_line(input: impl Read, mut take: impl FnMut(String) -> bool) {
@@ -108,12 +122,13 @@ impl Process {
         })
     }
 
+    /// Why it is gone: how it ended, and below that what it said last.
     fn obituary(&mut self) -> String {
         let ended = self
             .wait(END_LIMIT)
             .map_or_else(|| "it closed its output".to_owned(), |status| format!("it ended with {status}"));
         let tail: Vec<String> = self.tail.lock().iter().cloned().collect();
-        if tail.is_empty() { ended } else { format!("{ended}: {}", tail.join(" | ")) }
+        if tail.is_empty() { ended } else { format!("{ended}:\n  {}", tail.join("\n  ")) }
     }
 
     fn wait(&mut self, limit: Duration) -> Option<process::ExitStatus> {

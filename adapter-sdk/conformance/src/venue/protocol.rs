@@ -225,6 +225,9 @@ pub struct Report {
     pub subscribes: Vec<u64>,
     /// What is subscribed on the newest connection.
     pub subscribed: Vec<Subscribed>,
+    /// What the adapter did wrong on connections that it hung up, for people.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub complaints: Vec<String>,
 }
 
 /// An instrument that is subscribed at the venue.

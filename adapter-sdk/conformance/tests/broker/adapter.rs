@@ -41,6 +41,7 @@ pub enum Vice {
     CutsSymbols,
     TakesQuietForDead,
     PromisesDepth,
+    CutsNoBooks,
     CountsInFloats,
     LogsTokens,
     PanicsAtNonsense,

@@ -219,7 +219,9 @@ impl Session {
     }
 
     fn publish_one(&self, number: u32, mut packet: Packet, is_partial: bool, sink: &mut TickSink) {
-        let Some(mode) = self.wanted.get(&number).map(|wanted| wanted.mode) else { return };
+        let Some(wanted) = self.wanted.get(&number) else { return };
+        let (mode, levels) = (wanted.mode, wanted.depth);
+        let levels = if self.is(Vice::CutsNoBooks) { u16::MAX } else { levels };
         if self.is(Vice::RemembersDays) {
             let mut all = self.memory.values.borrow_mut();
             let known = all.entry(number).or_default();
@@ -249,7 +251,7 @@ impl Session {
                 sink.quote(&tick);
                 sink.depth(&Tick::new(number), &bids, &asks);
             }
-            _ => sink.publish(mode, &told),
+            _ => sink.publish(mode, &told.up_to(levels)),
         }
     }
 

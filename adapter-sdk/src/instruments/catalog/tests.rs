@@ -237,3 +237,41 @@ fn a_source_has_what_is_usual_and_the_limit_of_its_sheet() {
     assert_eq!((source.max_bytes, source.renewed_at), (Acme::MAX_BYTES, (8, 30)));
     assert!(source.segments.contains(&"NFO") && source.outdated == crate::instruments::Outdated::Refuse);
 }
+
+/// Rows within an envelope, with columns within members.
+struct Enveloped;
+
+impl Sheet<2> for Enveloped {
+    type Key = u32;
+
+    const COLUMNS: [&'static str; 2] = ["id", "asset.symbol"];
+    const LAYOUT: Layout = Layout::JsonObjectsAt("result");
+
+    fn begin(_: Day) -> Self {
+        Self
+    }
+
+    fn row(&mut self, [id, symbol]: [Option<&str>; 2], names: &mut Names<u32>) -> Option<()> {
+        names.add("CRYPTO", symbol?, id?.parse().ok()?);
+        Some(())
+    }
+}
+
+#[test]
+fn pages_in_envelopes_are_one_list_and_each_must_have_its_array() {
+    let read = |text: &str| Catalog::<Enveloped, 2>::parse_on(text.as_bytes(), day(10));
+    let (first, second) = (
+        r#"{"success":true,"result":[{"id":1,"asset":{"symbol":"A"}},{"id":2,"asset":null}],"meta":{"id":9}}"#,
+        r#"{"success":true,"result":[{"id":3,"asset":{"symbol":"B"}}]}"#,
+    );
+    let list = read(&format!("{first}\n{second}")).unwrap();
+    assert_eq!((list.key("CRYPTO", "A"), list.key("CRYPTO", "B")), (Some(1), Some(3)));
+    assert_eq!((list.len(), list.skipped(), super::List::is_cut_off(&list)), (2, 1, false));
+    let torn = read(&format!("{second}{}", first.get(..60).unwrap())).unwrap();
+    assert!(super::List::is_cut_off(&torn) && torn.key("CRYPTO", "A") == Some(1));
+    for text in ["", "<html>", r#"{"success":false,"error":{"id":1}}"#, &format!("{first}{{}}")] {
+        let said = read(text).unwrap_err().to_string();
+        assert!(said.contains("no array of objects at `result`"), "{text}: {said}");
+    }
+    assert!(read(r#"{"result":[]}"#).unwrap_err().to_string().contains("none that can be used"));
+}

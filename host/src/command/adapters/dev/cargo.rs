@@ -7,6 +7,7 @@ use std::{
     process::Stdio,
 };
 
+use adapter_conformance::as_by_hand;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use tokio::process::Command;
@@ -71,6 +72,8 @@ impl Project {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.cargo);
+        // The host may be run by cargo itself.
+        as_by_hand(command.as_std_mut());
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
         command
     }

@@ -1,5 +1,6 @@
 use std::{collections::BTreeSet, process::Command};
 
+use adapter_conformance::as_by_hand;
 use toml::{Table, Value};
 
 use super::*;
@@ -122,7 +123,9 @@ fn a_copy_has_its_own_name_everywhere() {
 fn cargo(folder: &Path, arguments: &[&str]) -> Result<String, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     // What is here already is enough, so that nothing is downloaded.
-    let output = Command::new(cargo).args(arguments).arg("--offline").current_dir(folder).output().unwrap();
+    let mut cargo = Command::new(cargo);
+    let output =
+        as_by_hand(&mut cargo).args(arguments).arg("--offline").current_dir(folder).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
