@@ -213,7 +213,7 @@ fn what_was_taken_makes_room() {
         intake.take(&mut batches);
         let (last, queued) = batches.split_last().unwrap();
         assert!(matches!(last, Batch::Merged(merged) if merged.len() == 1));
-        assert_eq!(queued.iter().map(Batch::bytes).sum::<usize>(), QUEUE_LIMIT_BYTES);
+        assert_eq!(queued.iter().map(Batch::bytes).sum::<usize>(), 262_144 * size_of::<Ltp>());
         // Once the queue is empty ticks pass as they come.
         intake.offer_ltp(&[tick(1, 1)]);
         batches.clear();
@@ -298,6 +298,38 @@ fn what_a_turn_took_makes_room_for_as_much() {
     assert_eq!(intake.counters().conflated_intake.get(), 0);
     intake.offer_ltp(&[tick(1, 2), tick(1, 3)]);
     assert_eq!(intake.counters().conflated_intake.get(), 1, "there is room for no more than that");
+}
+
+#[test]
+fn books_count_with_their_levels() {
+    let intake = intake();
+    let levels = vec![DepthLevel::default(); size_of::<Depth>() / size_of::<DepthLevel>()];
+    let bytes = size_of::<Depth>() + size_of_val(levels.as_slice());
+    let book = Depth { quote: Quote { instrument: 1, ..Quote::default() }, ..Depth::default() };
+    // Room for this one, and for no other.
+    intake.offer_ltp(&vec![tick(2, 1); (QUEUE_LIMIT_BYTES - bytes) / size_of::<Ltp>()]);
+    (0..3).for_each(|_| _ = intake.offer_depth(&[book], &levels));
+    assert_eq!(intake.counters().conflated_intake.get(), 1);
+    intake.take(&mut Vec::new());
+    for (limit_bytes, expected) in [(bytes, 1), (bytes + 1, 2)] {
+        let mut batches = Vec::new();
+        (0..3).for_each(|_| _ = intake.offer_depth(&[book], &levels));
+        intake.take_turn(&mut batches, limit_bytes);
+        assert_eq!(batches.len(), expected);
+        intake.take(&mut Vec::new());
+    }
+}
+
+#[test]
+fn half_of_the_overflow_is_kept_for_instruments_of_which_there_is_nothing_yet() {
+    let intake = intake();
+    fill(&intake);
+    let half = u32::try_from(OVERFLOW_LIMIT / 2).unwrap();
+    intake.offer_ltp(&(0..half - 1).map(|number| tick(number, 1)).collect::<Vec<_>>());
+    for (minute, conflated) in [(2, 0), (3, 1)] {
+        intake.offer_ltp(&[Ltp { received_ts_ns: minute * MINUTE_NS, ..tick(0, minute) }]);
+        assert_eq!(intake.counters().conflated_intake.get(), conflated, "minute {minute}");
+    }
 }
 
 #[test]

@@ -185,6 +185,34 @@ fn what_was_sent_or_given_up_counts_no_more() {
 }
 
 #[test]
+fn what_waits_counts_whole_of_whatever_kind_it_is() {
+    let mut outbox = Outbox::new(limits(1));
+    expect(&mut outbox, 1);
+    outbox.push_control("123".into()).unwrap();
+    outbox.offer(key(1), "12345".into(), 0);
+    outbox.offer(lossless(1), "1234567".into(), 0);
+    assert_eq!(outbox.held_bytes(), 3 + 5 + 7 + 3 * KEPT_BYTES);
+    // What takes the place of another counts instead of it, and what comes behind the limit as well.
+    outbox.offer(key(1), "1".into(), 0);
+    outbox.offer(lossless(1), "12".into(), 0);
+    assert_eq!(outbox.held_bytes(), 3 + 1 + 7 + 2 + 4 * KEPT_BYTES);
+}
+
+#[test]
+fn order_updates_take_a_quarter_of_the_room_for_replies() {
+    let mut outbox = Outbox::new(OutboxLimits { control_bytes: 40, ..limits(1) });
+    outbox.push_order("1234".into()).unwrap();
+    assert_eq!(outbox.push_order("1234567".into()), Err(ControlFull));
+    outbox.push_order("123456".into()).unwrap();
+    assert_eq!(outbox.push_order("1".into()), Err(ControlFull));
+    outbox.push_control("1".repeat(30).into()).unwrap();
+    // With another limit, what waits stays.
+    outbox.limit_control(0);
+    assert_eq!(outbox.push_control("1".into()), Err(ControlFull));
+    assert_eq!(std::iter::from_fn(|| outbox.pop_control()).count(), 3);
+}
+
+#[test]
 fn lossless_ticks_in_order_keep_their_place_when_others_are_given_up() {
     let mut outbox = Outbox::new(limits(3));
     (1..=3).for_each(|instrument| expect(&mut outbox, instrument));
@@ -194,6 +222,14 @@ fn lossless_ticks_in_order_keep_their_place_when_others_are_given_up() {
     assert_eq!(outbox.discard(|gone| gone == lossless(3)), 1);
     assert_eq!(outbox.offer(lossless(1), "a2".into(), 0), Offered::Queued);
     assert_eq!(drain(&mut outbox), ["a1", "b1", "b2", "a2"]);
+    // Nor does what was given up before the lane was full make what waits replaceable.
+    for (instrument, frame) in [(1, "a1"), (2, "b1")] {
+        outbox.offer(lossless(instrument), frame.into(), 0);
+    }
+    outbox.discard(|gone| gone == lossless(2));
+    for frame in ["a2", "a3", "a4"] {
+        assert_eq!(outbox.offer(lossless(1), frame.into(), 0), Offered::Queued);
+    }
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn a_flood_of_one_feed_lets_the_others_have_their_turn() {
     rig.attach(0, SBIN, ltp());
     rig.attach(1, TCS, ltp());
     let batch = vec![tick(SBIN, 1); 512];
-    let batches_per_turn = TURN_BYTES / size_of_val(batch.as_slice());
+    let batches_per_turn = 4_096 / batch.len();
     (0..3 * batches_per_turn).for_each(|_| _ = rig.intakes[&FEED].offer_ltp(&batch));
     rig.intakes[&OTHER].offer_ltp(&[tick(TCS, 2)]);
     let mut turns = Vec::new();
@@ -171,6 +171,28 @@ fn a_flood_of_one_feed_lets_the_others_have_their_turn() {
         turns.push((rig.received(0).len() / batch.len(), rig.received(1).len()));
     }
     assert_eq!(turns, [(batches_per_turn, 1), (batches_per_turn, 0), (batches_per_turn, 0)]);
+}
+
+#[test]
+fn what_an_adapter_says_again_under_another_mode_is_a_tick_of_its_own() {
+    let mut rig = Rig::new(0, false);
+    rig.activate(FEED, SBIN, "SBIN");
+    rig.attach(0, SBIN, ltp());
+    rig.intakes[&FEED].offer_quote(&[quote(SBIN, 1)]);
+    rig.intakes[&FEED].offer_ltp(&[tick(SBIN, 1)]);
+    rig.turn(0);
+    assert_eq!(prices(&mut rig, 0), [1.0, 1.0]);
+}
+
+#[test]
+fn an_update_without_anything_to_show_in_its_mode_is_counted_and_not_sent() {
+    let mut rig = Rig::new(0, false);
+    rig.activate(FEED, SBIN, "SBIN");
+    rig.attach(0, SBIN, ltp());
+    let open = Quote { instrument: SBIN.0, fields: field::OPEN, open: 1, ..Quote::default() };
+    rig.intakes[&FEED].offer_quote(&[open, open]);
+    rig.turn(0);
+    assert_eq!((rig.frames(0).len(), rig.counters(FEED).empty.get()), (0, 2));
 }
 
 #[test]
