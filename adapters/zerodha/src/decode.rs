@@ -12,7 +12,7 @@
 
 use adapter_sdk::{
     Level, Price, Tick,
-    read::{self, Bytes, Sign},
+    read::{self, Sign},
 };
 
 /// Levels on each side of a book.
@@ -69,16 +69,15 @@ pub enum DecodeError {
 /// message that is cut off gives what was whole, one error, and then ends.
 #[derive(Clone, Debug)]
 pub struct Packets<'a> {
-    rest: Bytes<'a>,
+    rest: &'a [u8],
     left: u16,
 }
 
 impl<'a> Packets<'a> {
     /// Begins to read. A message of one byte is a heartbeat, and has no packets; neither has an empty one.
     pub fn new(message: &'a [u8]) -> Self {
-        let mut rest = Bytes::of(message);
-        let left = rest.u16_be().unwrap_or(0);
-        Self { rest, left }
+        let (count, rest) = message.split_first_chunk().unwrap_or((&[0; 2], &[]));
+        Self { rest, left: u16::from_be_bytes(*count) }
     }
 }
 
@@ -87,10 +86,13 @@ impl<'a> Iterator for Packets<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        let Ok(bytes) = self.rest.u16_be().and_then(|length| self.rest.take(length.into())) else {
+        let length = self.rest.split_first_chunk().map(|(length, rest)| (u16::from_be_bytes(*length), rest));
+        let Some((bytes, rest)) = length.and_then(|(length, rest)| rest.split_at_checked(length.into()))
+        else {
             self.left = 0;
             return Some(Err(DecodeError::Truncated));
         };
+        self.rest = rest;
         Some(Packet::of(bytes).ok_or(DecodeError::UnknownLength { bytes: bytes.len() }))
     }
 }
