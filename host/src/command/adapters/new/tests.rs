@@ -148,7 +148,7 @@ fn a_copy_stands_alone_with_a_lock_file_that_fits() {
         // The versions that the workspace has. Cargo takes out what is not needed here.
         fs::copy(root().join("Cargo.lock"), &lock).unwrap();
         cargo(lock.parent().unwrap(), &["metadata", "--format-version=1"]).unwrap();
-        fs::copy(lock, root().join("host/src/cli/adapters/new/Cargo.lock")).unwrap();
+        fs::copy(lock, root().join("host/src/command/adapters/new/Cargo.lock")).unwrap();
         return;
     }
     // Before, among and after the names of its dependencies.
