@@ -36,7 +36,7 @@ impl fmt::Debug for Login {
 impl Login {
     /// Asks a person for a field: with a page to open first, and hidden while it is typed.
     pub fn ask(field: &str, message: &str, url: Option<String>, is_secret: bool) -> Self {
-        Self::Ask(Question { field: field.to_owned(), message: message.to_owned(), url, is_secret })
+        Self::Ask(Question::new(field, message, url, is_secret))
     }
 
     /// Logged in, with these fields to store.
@@ -99,8 +99,8 @@ pub fn answer<'a>(
     message: &str,
     is_secret: bool,
 ) -> Result<&'a str, Unfinished> {
-    let field = names.first().copied().unwrap_or_default().to_owned();
-    let question = || Question { field, message: message.to_owned(), url: None, is_secret };
+    let field = names.first().copied().unwrap_or_default();
+    let question = || Question::new(field, message, None, is_secret);
     names.iter().find_map(|name| fields.filled(name)).ok_or_else(|| Unfinished::Ask(question()))
 }
 
@@ -165,7 +165,7 @@ pub fn one_time_password(
 }
 
 /// Something that a person has to give: the answer comes back as a field of this name in the next step, and is not
-/// stored unless [`Login::Done`] has it. [`Login::ask`] makes one.
+/// stored unless [`Login::Done`] has it. [`Login::ask`] makes one, too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Question {
@@ -179,6 +179,13 @@ pub struct Question {
     /// Whether nobody is to see what is typed.
     #[serde(default)]
     pub is_secret: bool,
+}
+
+impl Question {
+    /// Asks for a field in these words: with a page to open first, and hidden while it is typed.
+    pub fn new(field: &str, message: &str, url: Option<String>, is_secret: bool) -> Self {
+        Self { field: field.to_owned(), message: message.to_owned(), url, is_secret }
+    }
 }
 
 /// Fields to store. Wiped from memory when dropped, and never shown.

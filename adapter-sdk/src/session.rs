@@ -92,6 +92,7 @@ mod awaited;
 mod listed;
 mod live;
 mod orders;
+mod promised;
 mod questions;
 mod recent;
 mod run;
@@ -105,6 +106,7 @@ pub use self::{
     listed::{Listed, NoList},
     live::{Heard, Live},
     orders::OrderSocket,
+    promised::Promised,
     questions::Questions,
     recent::Recent,
     run::Session,

@@ -143,6 +143,52 @@ fn the_roots_list_the_layers_in_their_order() {
 }
 
 #[test]
+fn the_drawing_of_the_layers_is_that_of_the_code() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let house = text.split("## The house").nth(1).unwrap();
+    let drawing: Vec<&str> = house.split("```").nth(1).unwrap().lines().skip(1).collect();
+    let first = |line: &&str| {
+        line.strip_prefix(' ').unwrap_or_default().split(' ').next().unwrap_or_default().to_owned()
+    };
+    let mut drawn: Vec<String> =
+        drawing.iter().map(first).filter(|name| LAYERS.contains(&name.as_str())).collect();
+    drawn.reverse();
+    assert_eq!(drawn, LAYERS, "from the ground up");
+    // What a line lists after its colon is in that folder.
+    for line in drawing {
+        let Some((layer, listed)) =
+            line.trim().split_once(' ').and_then(|(layer, rest)| Some((layer, rest.split_once(": ")?.1)))
+        else {
+            continue;
+        };
+        if matches!(layer, "feeds" | "clients" | "operator" | "adapters" | "assembly") {
+            for name in listed.split(", ") {
+                let (file, folder) =
+                    (root.join(format!("src/{layer}/{name}.rs")), root.join(format!("src/{layer}/{name}")));
+                assert!(file.is_file() || folder.is_dir(), "{layer} has no {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_that_the_document_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let mut files = Vec::new();
+    for folder in ["src", "core/src", "tests", "../tests", "../adapter-sdk"] {
+        sources(&root.join(folder), &mut files);
+    }
+    let named = text.split('`').skip(1).step_by(2).filter(|name| {
+        Path::new(name).extension().is_some_and(|extension| extension == "rs")
+            && name.chars().all(|c| c.is_alphanumeric() || "_/.-".contains(c))
+    });
+    let missing: Vec<&str> = named.filter(|name| !files.iter().any(|file| file.ends_with(name))).collect();
+    assert!(missing.is_empty(), "no such files: {missing:?}");
+}
+
+#[test]
 fn a_use_against_the_order_is_found_wherever_it_stands() {
     let rules = |path: &str, text: &str| -> Vec<(usize, String)> {
         broken(Path::new(path), text).into_iter().map(|broken| (broken.line, broken.name)).collect()

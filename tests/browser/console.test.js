@@ -423,6 +423,22 @@ describe("hosts that are not well", () => {
     }
   });
 
+  test("an adapter of several brokers shows the limits of each where they differ", async () => {
+    const config = "rate_hz = 10.0\n[adapter.brand.south.config]\nrate_hz = 5.0\n[adapter.brand.south]\n";
+    const host = await Host.start({ sim: `${config}symbols_per_connection = 5\nconnections = 1`, brokers: ["sim", "south"] });
+    try {
+      const tab = await console_(host);
+      await view(tab, "adapters");
+      await shows(tab, 'table[aria-label="Adapters"] td', /^sim [0-9,]+ × [0-9]+, south 5 × 1$/);
+      host.writePlugins(config, ["sim", "south"]);
+      host.run("adapters", "reload", "sim");
+      await shows(tab, 'table[aria-label="Adapters"] td', /^[0-9,]+ × [0-9]+$/);
+      await done(tab);
+    } finally {
+      await host.stop();
+    }
+  });
+
   test("a host that ends is said to be gone, and shown again when it is back", async () => {
     const host = await Host.start();
     try {

@@ -10,12 +10,12 @@ const ROOT = resolve(import.meta.dirname, "../..");
 const BUILT = process.env.TICKHOST_BUILT ?? join(ROOT, "target/debug");
 export const SOON_MS = 30_000;
 
-export function plugins(config = "") {
+export function plugins(config = "", brokers = ["sim"]) {
   return `
 [[adapter]]
 name = "sim"
 library = "adapter_sim"
-brokers = ["sim"]
+brokers = ${JSON.stringify(brokers)}
 calendar = "always"
 
 [adapter.config]
@@ -25,7 +25,7 @@ ${config || "rate_hz = 10.0"}
 }
 
 export class Host {
-  static async start({ sim = "", env = {}, ports = {} } = {}) {
+  static async start({ sim = "", brokers, env = {}, ports = {} } = {}) {
     const host = new Host();
     host.dir = mkdtempSync(join(tmpdir(), "tickhost-browser-"));
     host.data = join(host.dir, "data");
@@ -35,13 +35,13 @@ export class Host {
       WEBSOCKET_PORT: "0", TICKHOST_ADMIN_PORT: "0", TICKHOST_BUS: "false", TICKHOST_SHARDS: "2", TICKHOST_LOG_FORMAT: "json",
       TICKHOST_FEED_LINGER_SECONDS: "60", ...(typeof env === "function" ? env(host.dir) : env),
     };
-    host.writePlugins(sim);
+    host.writePlugins(sim, brokers);
     await host.serve(ports);
     return host;
   }
 
-  writePlugins(sim) {
-    writeFileSync(join(this.dir, "plugins.toml"), plugins(sim));
+  writePlugins(sim, brokers) {
+    writeFileSync(join(this.dir, "plugins.toml"), plugins(sim, brokers));
   }
 
   // Starts the process; later again on the same ports.

@@ -6,4 +6,5 @@ mod gone;
 mod limits;
 mod nights;
 mod no_list;
+mod shared_list;
 mod values;

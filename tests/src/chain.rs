@@ -74,7 +74,12 @@ impl<B: Profile> Chain<B> {
         let builder = HostBuilder::new();
         let cache = builder.dir().join("cache");
         let plugins = plugins::<B>(venue.address(), &cache);
-        let host = builder.plugins(&plugins).start();
+        Self::on(venue, builder.plugins(&plugins))
+    }
+
+    /// Starts a host, whose `plugins.toml` names the adapter, at a venue that runs.
+    pub fn on(venue: Venue<B>, builder: HostBuilder) -> Self {
+        let host = builder.start();
         let key = add_user(&host, "alice", B::NAME);
         let chain = Self { venue, host, key };
         chain.set_credentials(B::CREDENTIALS);

@@ -3,7 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE};
+use cbc::cipher::{BlockModeEncrypt as _, KeyIvInit as _, block_padding::Pkcs7};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use rusqlite::Connection;
+use sha2::Sha256;
 
 use crate::HostBuilder;
 
@@ -49,14 +53,13 @@ pub fn create(path: &Path, users: usize, broker: &str, stored: Stored) {
     database.execute_batch(tables).expect("its tables are made");
     let params = Params::new(stored.hash_kib, stored.hash_passes, 1, None).expect("parameters of a hash");
     let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let fernet = fernet();
     for user in 0..users {
         let peppered = format!("{}{PEPPER}", key_of(user));
         let hash = hasher
             .hash_password_with_salt(peppered.as_bytes(), b"0123456789abcdef")
             .expect("a hash")
             .to_string();
-        let encrypted = stored.is_encrypted.then(|| fernet.encrypt(key_of(user).as_bytes()));
+        let encrypted = stored.is_encrypted.then(|| encrypted(key_of(user).as_bytes()));
         let name = format!("user{user}");
         database
             .execute(
@@ -82,7 +85,17 @@ pub fn host(users: usize, broker: &str, stored: Stored) -> (HostBuilder, PathBuf
     (host.env("DATABASE_URL", url).env("API_KEY_PEPPER", PEPPER), path)
 }
 
-/// What OpenAlgo encrypts with when no `FERNET_SALT` is set.
-fn fernet() -> fernet::Fernet {
-    fernet::Fernet::new(FERNET_KEY).expect("a key of 32 bytes")
+/// A Fernet token as OpenAlgo makes them when no `FERNET_SALT` is set.
+fn encrypted(text: &[u8]) -> String {
+    let key = URL_SAFE.decode(FERNET_KEY).expect("a key in base64");
+    let (signing, encryption) = key.split_at(16);
+    let iv = [7; 16];
+    let cipher = cbc::Encryptor::<aes::Aes128>::new_from_slices(encryption, &iv).expect("a key of 16 bytes");
+    let mut token = vec![0x80, 0, 0, 0, 0, 0, 0, 0, 1];
+    token.extend(iv);
+    token.extend(cipher.encrypt_padded_vec::<Pkcs7>(text));
+    let mut mac = Hmac::<Sha256>::new_from_slice(signing).expect("a key of any length");
+    mac.update(&token);
+    token.extend(mac.finalize().into_bytes());
+    URL_SAFE.encode(token)
 }

@@ -22,6 +22,8 @@ pub struct Beside {
     pauses: Pauses,
     /// Least time between two attempts, however fast it is wanted and left.
     spacing: Duration,
+    /// Least pause after an error that trying again does not mend.
+    patience: Duration,
     not_before: Instant,
     state: State,
 }
@@ -57,7 +59,16 @@ impl Beside {
     {
         let open = Box::new(move || -> Opening { Box::pin(open()) });
         let (spacing, not_before) = (backoff.first, Instant::now());
-        Self { open, pauses: Pauses::new(backoff), spacing, not_before, state: State::Idle }
+        let (pauses, patience) = (Pauses::new(backoff), Duration::ZERO);
+        Self { open, pauses, spacing, patience, not_before, state: State::Idle }
+    }
+
+    /// Pauses so long at least after an error that trying again does not mend, where the longest pause is too short for that: a
+    /// broker that finds too many sockets may end another one next time.
+    #[must_use]
+    pub const fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Something is wanted of it: it is opened, unless it is open or about to be.
@@ -96,7 +107,8 @@ impl Beside {
 
     fn pause(&mut self, error: &AdapterError, lasted: Duration) {
         let is_in_vain = !error.is_retryable() || error.code() == ErrorCode::RATE_LIMITED;
-        self.not_before = Instant::now() + self.pauses.after_failure(lasted, is_in_vain);
+        let pause = self.pauses.after_failure(lasted, is_in_vain);
+        self.not_before = Instant::now() + if is_in_vain { pause.max(self.patience) } else { pause };
         self.state = State::Waiting(self.not_before);
     }
 

@@ -88,9 +88,12 @@ pub const fn plausible(price: Price, sign: Sign) -> Option<Price> {
 pub fn whole(value: f64) -> Option<i64> {
     /// 2^53: whole numbers above are not exact any more.
     const LIMIT: f64 = 9_007_199_254_740_992.0;
-    #[expect(clippy::cast_possible_truncation, reason = "it is whole, and in the range")]
-    let whole = ((0.0..=LIMIT).contains(&value) && value.fract() == 0.0).then_some(value as i64);
-    whole.and_then(quantity)
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and in the range, or not taken")]
+    let whole = value as i64;
+    // Not by its fraction, for which many processors that are built for need a call.
+    #[expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "exactly the same, or not whole")]
+    let is_whole = whole as f64 == value;
+    if is_whole && (0.0..=LIMIT).contains(&value) { quantity(whole) } else { None }
 }
 
 /// A quantity, volume or open interest. Zero is one. None for what is below zero, and for the highest number of 32 and of

@@ -46,6 +46,16 @@ exchanges! {
 }
 
 impl Exchange {
+    /// Its place in [`Self::ALL`], which stays what it is: others are appended.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// That of a place in [`Self::ALL`].
+    pub fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
     /// The code of its indices, where those have one.
     pub const fn of_indices(self) -> Option<&'static str> {
         match self {
@@ -78,6 +88,7 @@ mod tests {
     fn every_exchange_has_its_code_and_those_without_shares_have_derivatives() {
         for exchange in Exchange::ALL {
             assert_eq!(Exchange::of(exchange.code()), Some(*exchange));
+            assert_eq!(Exchange::of_number(exchange.number()), Some(*exchange));
             assert_ne!(exchange.is_cash(), DERIVATIVES.contains(&exchange.code()));
         }
         for code in ["", "nse", "NSE_INDEX", "NYSE"] {

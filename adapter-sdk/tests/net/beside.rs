@@ -126,11 +126,11 @@ async fn what_the_broker_says_before_it_hangs_up_decides_on_the_pause() {
     })
     .await;
     let network = Network::new(NetworkConfig::default()).unwrap();
-    let patient = Backoff { longest: Duration::from_mins(10), ..backoff() };
-    let mut beside = Beside::new(patient, move || {
+    let open = move || {
         let (network, url) = (network.clone(), format!("ws://{address}/"));
         async move { Ok(network.websocket(WebSocketRequest::new(url)).await?) }
-    });
+    };
+    let mut beside = Beside::new(backoff(), open).patient(Duration::from_mins(10));
     beside.lose(&AdapterError::rate_limited("it is not open"));
     beside.want();
     assert!(matches!(next(&mut beside).await, BesideEvent::Opened));

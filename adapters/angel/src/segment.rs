@@ -38,20 +38,18 @@ impl Segment {
 
     /// By the broker's number.
     pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().map(|(segment, _)| segment).find(|segment| segment.code() == code)
+        Self::ALL.iter().map(|(segment, _)| *segment).find(|segment| segment.code() == code)
     }
 
     /// By OpenAlgo's code of the exchange, which is `exch_seg` of the list of instruments.
     pub fn from_exchange(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find_map(|(segment, exchange)| (exchange == name).then_some(segment))
+        Self::ALL.iter().find_map(|(segment, exchange)| (*exchange == name).then_some(*segment))
     }
 
     /// OpenAlgo's code of the exchange, but for indices.
     pub fn exchange(self) -> &'static str {
-        Self::ALL
-            .into_iter()
-            .find_map(|(segment, name)| (segment == self).then_some(name))
-            .unwrap_or_default()
+        let found = Self::ALL.iter().find(|(segment, _)| *segment == self);
+        found.map_or("", |(_, name)| name)
     }
 
     /// The broker's number.

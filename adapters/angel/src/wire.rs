@@ -3,7 +3,7 @@
 //! Layouts are those of the document "`WebSocket` Streaming 2.0" of Angel One's `SmartAPI` and of its official Python SDK
 //! (`smartapi-python` 1.5.5, `SmartWebSocketV2._parse_binary_data`). Where the two differ, the field says so.
 
-use adapter_sdk::read::Packed as _;
+use adapter_sdk::read::Packed;
 
 use crate::segment::{Key, Segment, Token};
 
@@ -171,21 +171,20 @@ impl Packet {
         let segment = Segment::from_code(*segment).ok_or(WireError::UnknownSegment)?;
         let (token, mut rest) = rest.split_first_chunk().ok_or(WireError::Truncated)?;
         let token = Token::from_padded(*token).ok_or(WireError::NoToken)?;
-        let body = Body::take(*mode, &mut rest).ok_or(WireError::Truncated)?;
-        Ok(Self { key: Key { segment, token }, body })
+        let (key, bytes) = (Key { segment, token }, &mut rest);
+        // Each is written once, where it stays: the longest body would be copied of all of them.
+        match mode {
+            1 => Ok(Self { key, body: Body::Ltp(take(bytes)?) }),
+            2 => Ok(Self { key, body: Body::Quote(take(bytes)?, take(bytes)?) }),
+            3 => Ok(Self { key, body: Body::Snap(take(bytes)?, take(bytes)?, take(bytes)?) }),
+            _ => Ok(Self { key, body: Body::Depth(take(bytes)?) }),
+        }
     }
 }
 
-impl Body {
-    #[inline]
-    fn take(mode: u8, bytes: &mut &[u8]) -> Option<Self> {
-        Some(match mode {
-            1 => Self::Ltp(Trade::take(bytes)?),
-            2 => Self::Quote(Trade::take(bytes)?, Quote::take(bytes)?),
-            3 => Self::Snap(Trade::take(bytes)?, Quote::take(bytes)?, Snap::take(bytes)?),
-            _ => Self::Depth(Depth::take(bytes)?),
-        })
-    }
+#[inline]
+fn take<T: Packed>(bytes: &mut &[u8]) -> Result<T, WireError> {
+    T::take(bytes).ok_or(WireError::Truncated)
 }
 
 #[cfg(test)]

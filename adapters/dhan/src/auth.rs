@@ -3,14 +3,13 @@
 use std::fmt;
 
 use adapter_sdk::{
-    AdapterError, Credentials,
+    AdapterError, Credentials, Token,
     abi::ErrorCode,
-    net::{HandshakeError, Heartbeat, Http, WebSocket, WebSocketRequest, push_encoded},
+    net::{HandshakeError, Heartbeat, Http, Meaning, WebSocket, WebSocketRequest, with_query},
 };
-use serde::Deserialize;
-use zeroize::Zeroizing;
+use serde_json::Value;
 
-use crate::{config::Settings, wire::depth::Tier};
+use crate::config::Settings;
 
 /// Longest message of the broker, in bytes. With 5,000 instruments in mode full it has less than one megabyte.
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
@@ -25,7 +24,7 @@ const MAX_ANSWER_BYTES: usize = 64 << 10;
 #[derive(Clone)]
 pub(crate) struct Keys {
     client_id: String,
-    access_token: Zeroizing<String>,
+    token: Token,
 }
 
 impl fmt::Debug for Keys {
@@ -44,33 +43,16 @@ pub(crate) fn client_id(credentials: &Credentials) -> Option<&str> {
 impl Keys {
     /// Reads them.
     pub(crate) fn read(credentials: &Credentials) -> Result<Self, AdapterError> {
-        let access_token = credentials.filled("access_token").or_else(|| credentials.filled("auth_token"));
-        let access_token = access_token.ok_or_else(|| {
-            AdapterError::auth("the account has no access_token: get one with `tickhost account login`")
-        })?;
+        let token = credentials.token(&["access_token", "auth_token"], &[])?;
         let client_id = client_id(credentials).ok_or_else(|| {
             AdapterError::auth("the account has no client_id: set it with `tickhost account set`")
         })?;
-        Ok(Self { client_id: client_id.to_owned(), access_token: access_token.to_owned().into() })
+        Ok(Self { client_id: client_id.to_owned(), token })
     }
 
-    /// Opens the live feed.
-    pub(crate) async fn open_live(&self, settings: &Settings) -> Result<WebSocket, AdapterError> {
-        self.open(&settings.ws_url, &["version=2"], settings).await
-    }
-
-    /// Opens a depth feed.
-    pub(crate) async fn open_depth(
-        &self,
-        settings: &Settings,
-        tier: Tier,
-    ) -> Result<WebSocket, AdapterError> {
-        self.open(settings.depth_url(tier), &[], settings).await
-    }
-
-    async fn open(&self, url: &str, first: &[&str], settings: &Settings) -> Result<WebSocket, AdapterError> {
-        let url = self.signed(url, first);
-        let request = WebSocketRequest::new(url.as_str())
+    /// Opens a feed.
+    pub(crate) async fn open(&self, settings: &Settings, url: &str) -> Result<WebSocket, AdapterError> {
+        let request = WebSocketRequest::new(self.signed(url))
             .heartbeat(Heartbeat::Ping(settings.ping()))
             .stall_after(settings.stall)
             .max_message_bytes(MAX_MESSAGE_BYTES);
@@ -78,57 +60,35 @@ impl Keys {
     }
 
     /// An address with all that the broker wants to know in its query. It must not be shown anywhere.
-    fn signed(&self, address: &str, first: &[&str]) -> Zeroizing<String> {
-        let mut url = Zeroizing::new(address.to_owned());
-        let mut separator = if address.contains('?') { '&' } else { '?' };
-        let mut push = |name: &str, value: &str| {
-            url.push(separator);
-            separator = '&';
-            url.push_str(name);
-            push_encoded(&mut url, value);
-        };
-        first.iter().for_each(|pair| push(pair, ""));
-        push("token=", &self.access_token);
-        push("clientId=", &self.client_id);
-        push("authType=2", "");
-        url
+    fn signed(&self, address: &str) -> String {
+        with_query(
+            address,
+            &[("token", self.token.token()), ("clientId", &self.client_id), ("authType", "2")],
+        )
     }
 
     /// Asks whether the token is still good. The broker has a way of closing a socket that says nothing.
     pub(crate) async fn check(&self, http: &Http, settings: &Settings) -> Result<(), AdapterError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Profile {
-            #[serde(default)]
-            data_plan: Option<String>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Refused {
-            #[serde(default)]
-            error_code: Option<String>,
-        }
-        let url = format!("{}/profile", settings.api_url);
-        let request = http.get(&url).header("access-token", &self.access_token);
-        let response = request.header("client-id", &self.client_id).send().await?;
-        let refusal = response.refusal("the question whether the token is good");
-        if response.status() == 400 {
-            // Other mistakes have this status too.
-            let Refused { error_code } = response.json(MAX_ANSWER_BYTES).await?;
-            let is_of_token = error_code.is_some_and(|code| TOKEN_CODES.contains(&code.as_str()));
-            return Err(if is_of_token { AdapterError::auth(TOKEN_ENDED) } else { refusal });
-        }
+        let request = http.get(&format!("{}/profile", settings.api_url));
+        let request = request.header("access-token", self.token.token()).header("client-id", &self.client_id);
+        let response = request.send().await?;
+        let (status, refusal) =
+            (response.status(), response.refusal("the question whether the token is good"));
         if refusal.code() == ErrorCode::AUTH {
             return Err(AdapterError::auth(TOKEN_ENDED));
         }
-        if !response.is_success() {
+        // Other mistakes than those of the token have this status too.
+        if !response.is_success() && status != 400 {
             return Err(refusal);
         }
-        let Profile { data_plan } = response.json(MAX_ANSWER_BYTES).await?;
-        if data_plan.is_some_and(|plan| !plan.eq_ignore_ascii_case("active")) {
-            return Err(AdapterError::auth(NO_PLAN));
+        let answer: Value = response.json(MAX_ANSWER_BYTES).await?;
+        let said = |member| answer.get(member).and_then(Value::as_str);
+        match (status, said("errorCode"), said("dataPlan")) {
+            (400, Some(code), _) if TOKEN_CODES.contains(&code) => Err(AdapterError::auth(TOKEN_ENDED)),
+            (400, ..) => Err(refusal),
+            (_, _, Some(plan)) if !plan.eq_ignore_ascii_case("active") => Err(AdapterError::auth(NO_PLAN)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -136,19 +96,26 @@ const TOKEN_ENDED: &str = "the broker does not accept the access token (they liv
 const NO_PLAN: &str =
     "the account has no subscription to the broker's Data API: see to it at the broker, then log in again";
 
-/// What a refused handshake means. The broker's own words are not shown: they may repeat what was sent.
+/// What a refused handshake means.
+const REFUSALS: [Meaning; 2] = [
+    (&[401, 403], ErrorCode::AUTH, TOKEN_ENDED),
+    (
+        &[429],
+        ErrorCode::RATE_LIMITED,
+        "the broker refuses connections (HTTP 429): there were too many of them, or the Data API plan has ended",
+    ),
+];
+
+/// The same, if the broker's words say more. They are not shown: they may repeat what was sent.
 fn refused_handshake(error: HandshakeError) -> AdapterError {
-    let is_blocked = matches!(&error, HandshakeError::Refused(refused) if refused.body().contains("blocked"));
-    match error.status() {
-        Some(401 | 403) => AdapterError::auth(TOKEN_ENDED),
-        Some(429) if is_blocked => AdapterError::auth(
-            "the broker has blocked the client id (HTTP 429): its Data API plan has ended, or there were too many \
-             connections; see to it at the broker, then log in again",
-        ),
-        Some(429) => AdapterError::rate_limited(
-            "the broker refuses connections (HTTP 429): there were too many of them, or the Data API plan has ended",
-        ),
-        _ => error.into(),
+    match &error {
+        HandshakeError::Refused(refused) if refused.status() == 429 && refused.body().contains("blocked") => {
+            AdapterError::auth(
+                "the broker has blocked the client id (HTTP 429): its Data API plan has ended, or there were too many \
+                 connections; see to it at the broker, then log in again",
+            )
+        }
+        _ => error.explain(&REFUSALS),
     }
 }
 
@@ -179,7 +146,8 @@ pub(crate) fn disconnected(reason: u16) -> AdapterError {
 #[cfg(test)]
 impl Keys {
     pub(crate) fn of_tests() -> Self {
-        Self { client_id: "1100123456".to_owned(), access_token: "canary.a+b/c=".to_owned().into() }
+        let stored = r#"{"client_id":"1100123456","access_token":"canary.a+b/c="}"#;
+        Self::read(&adapter_sdk::testing::credentials(stored)).unwrap()
     }
 }
 
@@ -189,13 +157,13 @@ mod tests {
 
     #[test]
     fn everything_travels_in_the_query() {
-        let live = Keys::of_tests().signed("wss://api-feed.example/", &["version=2"]);
+        let live = Keys::of_tests().signed("wss://api-feed.example/?version=2");
         assert_eq!(
-            live.as_str(),
+            live,
             "wss://api-feed.example/?version=2&token=canary.a%2Bb%2Fc%3D&clientId=1100123456&authType=2"
         );
-        let depth = Keys::of_tests().signed("wss://x/twentydepth?a=b", &[]);
-        assert!(depth.starts_with("wss://x/twentydepth?a=b&token=canary"), "{}", depth.as_str());
+        let depth = Keys::of_tests().signed("wss://x/twentydepth?a=b");
+        assert!(depth.starts_with("wss://x/twentydepth?a=b&token=canary"), "{depth}");
         assert!(!format!("{:?}", Keys::of_tests()).contains("canary"));
     }
 

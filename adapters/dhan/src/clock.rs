@@ -6,7 +6,10 @@
 //! once a segment has shown times that are ahead of the clock, which none can be but in India's time, all of the
 //! segment are.
 
-use adapter_sdk::{ist::OFFSET_SECONDS, read};
+use adapter_sdk::{
+    ist::{OFFSET_SECONDS, day_number},
+    read,
+};
 
 use crate::segment::Segment;
 
@@ -32,29 +35,20 @@ impl Clock {
 
     /// Notes what time it is, in seconds since the Unix epoch. Says whether another day has begun in India.
     pub const fn set(&mut self, now_seconds: u64) -> bool {
-        const DAY: u64 = 86_400;
-        let offset = OFFSET_SECONDS.unsigned_abs();
-        let was = self.now_seconds;
-        self.now_seconds = now_seconds;
-        was != 0 && (was + offset) / DAY != (now_seconds.saturating_add(offset)) / DAY
+        let was = std::mem::replace(&mut self.now_seconds, now_seconds);
+        was != 0 && day_number(was.saturating_mul(NANOS)) != day_number(now_seconds.saturating_mul(NANOS))
     }
 
     /// A time of a packet as nanoseconds since the Unix epoch. None when it has none, or none that can be; see
     /// [`read::seconds`].
     pub fn nanos(&mut self, segment: Segment, seconds: u32) -> Option<u64> {
-        let seconds = read::seconds(seconds.into())? / NANOS;
-        let offset = OFFSET_SECONDS.unsigned_abs();
+        let shown = read::seconds(seconds.into())? / NANOS;
+        let india = shown.checked_sub(OFFSET_SECONDS.unsigned_abs())?;
         let is_near = |time: u64| time.abs_diff(self.now_seconds) <= NEAR_SECONDS;
-        let of_segment = self.is_indian.get_mut(usize::from(segment.code()));
-        let is_indian = match of_segment {
-            Some(known) => {
-                *known |= seconds.checked_sub(offset).is_some_and(is_near);
-                *known
-            }
-            None => false,
-        };
-        let is_true = is_near(seconds) && !is_indian;
-        read::seconds(seconds.checked_sub(if is_true { 0 } else { offset })?.cast_signed())
+        let is_indian = self.is_indian.get_mut(usize::from(segment.code()))?;
+        *is_indian |= is_near(india);
+        let is_true = is_near(shown) && !*is_indian;
+        read::seconds(if is_true { shown } else { india }.cast_signed())
     }
 }
 

@@ -6,44 +6,20 @@ use adapter_sdk::{
     AdapterError,
     instruments::Outdated,
     net::Network,
-    settings::{Count, Folder, HttpBase, HttpUrl, Kind, Millis, Seconds, WebSocketUrl},
+    settings::{Count, Folder, HttpBase, HttpUrl, Millis, OneOf, Seconds, WebSocketUrl},
 };
-use serde_json::{Value, json};
 
 use crate::wire::depth::Tier;
 
 /// Sockets that the broker allows an account. A further one ends the oldest.
 const SOCKETS: usize = 5;
 
+/// Of these, at most so many for deep books: the live feed is one.
+pub(crate) const DEPTH_SOCKETS: usize = SOCKETS - 1;
+
 /// Pings in the silence that counts as death. The broker's own come every ten seconds, which is too seldom to notice
 /// one soon.
 const PINGS_IN_STALL: f64 = 3.0;
-
-/// Most levels of a book: 5, 20 or 200.
-#[derive(Debug)]
-pub(crate) enum Entitlement {}
-
-impl Kind for Entitlement {
-    type Raw = u16;
-    type Default = u16;
-    type Range = ();
-    type Checked = u16;
-
-    fn raw(default: u16) -> u16 {
-        default
-    }
-
-    fn check(key: &str, levels: u16, _: Option<()>) -> Result<u16, AdapterError> {
-        match levels {
-            5 | 20 | 200 => Ok(levels),
-            other => Err(AdapterError::config(format!("{key} is {other}, but must be 5, 20 or 200"))),
-        }
-    }
-
-    fn schema(default: u16, _: Option<()>) -> Value {
-        json!({"enum": [5, 20, 200], "default": default})
-    }
-}
 
 adapter_sdk::settings! {
     Config => pub(crate) struct Settings {
@@ -66,11 +42,11 @@ adapter_sdk::settings! {
         /// instruments by now
         outdated_list: Outdated = Outdated::Refuse;
         /// Most levels of a book that the account is entitled to
-        depth: Entitlement = 5;
+        depth: OneOf = 5, in &[5, 20, 200];
         /// Most sockets for books of 20 levels beside each connection, 50 instruments on each
-        depth20_sockets: Count = 1, in 0..=SOCKETS - 1;
+        depth20_sockets: Count = 1, in 0..=DEPTH_SOCKETS;
         /// Most sockets for books of 200 levels beside each connection, one instrument on each
-        depth200_sockets: Count = 1, in 0..=SOCKETS - 1;
+        depth200_sockets: Count = 1, in 0..=DEPTH_SOCKETS;
         /// Most instruments in one message
         batch_size: Count = 100, in 1..=100;
         /// Pause between two batches of subscriptions
@@ -86,11 +62,10 @@ impl Settings {
     /// Checks what its settings are together.
     pub(crate) fn checked(self) -> Result<Self, AdapterError> {
         let sockets = self.depth_sockets(Tier::Twenty) + self.depth_sockets(Tier::TwoHundred);
-        if sockets >= SOCKETS {
+        if sockets > DEPTH_SOCKETS {
             return Err(AdapterError::config(format!(
-                "depth20_sockets and depth200_sockets are {sockets} together, but must be at most {}: the broker allows an \
-                 account {SOCKETS} sockets, and the live feed is one",
-                SOCKETS - 1
+                "depth20_sockets and depth200_sockets are {sockets} together, but must be at most {DEPTH_SOCKETS}: the \
+                 broker allows an account {SOCKETS} sockets, and the live feed is one"
             )));
         }
         Ok(self)
@@ -121,6 +96,8 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn check(json: &str) -> Result<Settings, String> {

@@ -60,24 +60,21 @@ pub fn tick(packet: &Packet, instrument: u32, clock: &mut Clock) -> Decoded {
     let tick = Tick::new(instrument);
     match &packet.body {
         Body::Ticker { last_price, time } => {
-            let tick = with(tick, *last_price, segment, Tick::ltp);
-            Decoded::Ltp(with_time(tick, *time, segment, clock))
+            let tick = tick.with(price(*last_price, segment), Tick::ltp);
+            Decoded::Ltp(tick.with(clock.nanos(segment, *time), Tick::last_trade_ts_ns))
         }
         Body::PreviousClose { close, .. } => price(*close, segment).map_or(Decoded::Nothing, Decoded::Close),
         Body::OpenInterest(oi) if segment.has_open_interest() => {
-            Decoded::Interest(with_count(tick, *oi, Tick::oi))
+            Decoded::Interest(tick.with(count(*oi), Tick::oi))
         }
-        Body::Quote(trade, day) => {
-            Decoded::Quote(with_day(with_trade(tick, trade, segment, clock), day, segment))
-        }
+        Body::Quote(trade, day) => Decoded::Quote(with_trade(tick, trade, day, segment, clock)),
         Body::Full(trade, interest, day, levels) => {
-            let mut tick = with_day(with_trade(tick, trade, segment, clock), day, segment);
+            let mut tick = with_trade(tick, trade, day, segment, clock);
             if segment.has_open_interest() {
-                tick = with_count(tick, interest.oi, Tick::oi);
+                tick = tick.with(count(interest.oi), Tick::oi);
             }
             if segment == Segment::NseDerivatives {
-                tick = with_count(tick, interest.high, Tick::oi_high);
-                tick = with_count(tick, interest.low, Tick::oi_low);
+                tick = tick.with(count(interest.high), Tick::oi_high).with(count(interest.low), Tick::oi_low);
             }
             Decoded::Book(tick, book(levels, segment))
         }
@@ -98,21 +95,14 @@ pub struct Apart {
 impl Apart {
     /// The values of a full packet as an image.
     #[must_use]
-    pub const fn full(&self, tick: Tick) -> Tick {
-        match self.close {
-            Some(close) => tick.close(close).prev_close(close),
-            None => tick,
-        }
-        .image()
+    pub fn full(&self, tick: Tick) -> Tick {
+        tick.with(self.close, Tick::close).with(self.close, Tick::prev_close).image()
     }
 
     /// The values of a quote as an image.
     #[must_use]
-    pub const fn quote(&self, tick: Tick) -> Tick {
-        self.full(match self.oi {
-            Some(oi) => tick.oi(oi),
-            None => tick,
-        })
+    pub fn quote(&self, tick: Tick) -> Tick {
+        self.full(tick.with(self.oi, Tick::oi))
     }
 }
 
@@ -129,46 +119,33 @@ pub fn side(rows: Rows<'_>, side: &mut Vec<Level>) -> Result<(), BadPrice> {
         }
         // Deep books are of shares and derivatives of NSE.
         let price = read::float(row.price, Sign::Positive);
-        if let (Some(price), Some(quantity)) = (price, read::quantity(row.quantity.into())) {
+        if let (Some(price), Some(quantity)) = (price, count(row.quantity)) {
             side.push(Level { price, quantity, orders: Some(row.orders) });
         }
     }
     Ok(())
 }
 
-fn with_trade(mut tick: Tick, trade: &Trade, segment: Segment, clock: &mut Clock) -> Tick {
-    tick = with(tick, trade.last_price, segment, Tick::ltp);
-    tick = with_time(tick, trade.time, segment, clock);
+fn with_trade(tick: Tick, trade: &Trade, day: &Day, segment: Segment, clock: &mut Clock) -> Tick {
+    let tick = tick
+        .with(price(trade.last_price, segment), Tick::ltp)
+        .with(clock.nanos(segment, trade.time), Tick::last_trade_ts_ns)
+        .with(price(day.open, segment), Tick::open)
+        .with(price(day.high, segment), Tick::high)
+        .with(price(day.low, segment), Tick::low);
     if segment == Segment::Index {
         return tick;
     }
-    tick = with(tick, trade.average_price, segment, Tick::average_price);
-    if trade.last_quantity > 0 {
-        tick = tick.last_quantity(trade.last_quantity.into());
-    }
-    tick = with_count(tick, trade.volume, Tick::volume);
-    tick = with_count(tick, trade.total_buy_quantity, Tick::total_buy_quantity);
-    with_count(tick, trade.total_sell_quantity, Tick::total_sell_quantity)
-}
-
-fn with_day(mut tick: Tick, day: &Day, segment: Segment) -> Tick {
-    tick = with(tick, day.open, segment, Tick::open);
-    tick = with(tick, day.high, segment, Tick::high);
-    with(tick, day.low, segment, Tick::low)
-}
-
-fn with_time(tick: Tick, time: u32, segment: Segment, clock: &mut Clock) -> Tick {
-    clock.nanos(segment, time).map_or(tick, |nanos| tick.last_trade_ts_ns(nanos))
+    tick.with(price(trade.average_price, segment), Tick::average_price)
+        .with(Some(trade.last_quantity.into()).filter(|quantity| *quantity > 0), Tick::last_quantity)
+        .with(count(trade.volume), Tick::volume)
+        .with(count(trade.total_buy_quantity), Tick::total_buy_quantity)
+        .with(count(trade.total_sell_quantity), Tick::total_sell_quantity)
 }
 
 #[inline]
-fn with(tick: Tick, value: f32, segment: Segment, set: fn(Tick, Price) -> Tick) -> Tick {
-    price(value, segment).map_or(tick, |price| set(tick, price))
-}
-
-#[inline]
-fn with_count(tick: Tick, value: u32, set: fn(Tick, i64) -> Tick) -> Tick {
-    read::quantity(value.into()).map_or(tick, |count| set(tick, count))
+fn count(value: u32) -> Option<i64> {
+    read::quantity(value.into())
 }
 
 fn book(levels: &[live::Level; LEVELS], segment: Segment) -> Book {
@@ -185,7 +162,7 @@ fn book(levels: &[live::Level; LEVELS], segment: Segment) -> Book {
 /// A level, unless it has no price: it is one of the zeros that books are filled up with then, or of the orders at the market
 /// before the opening.
 fn row(value: f32, quantity: u32, orders: u16, segment: Segment) -> Option<Level> {
-    let (price, quantity) = (price(value, segment)?, read::quantity(quantity.into())?);
+    let (price, quantity) = (price(value, segment)?, count(quantity)?);
     Some(Level { price, quantity, orders: Some(orders.into()) })
 }
 

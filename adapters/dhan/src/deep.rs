@@ -1,35 +1,34 @@
 //! Books of more than five levels: which of them come, and on which socket. They have no price, volume or time beside
 //! them, which the live feed brings.
 
-mod link;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use adapter_sdk::{
-    AdapterError, Level,
+    AdapterError, Backoff, Level,
     ist::Day,
-    tracing::{info, warn},
+    net::{Beside, BesideEvent, Message},
+    session::Promised,
+    tracing::{debug, info, warn},
 };
-use tokio::{
-    sync::mpsc,
-    time::{Duration, Instant},
-};
+use tokio::time::{Instant, timeout};
 
-use self::link::{Event, Link};
 use crate::{
-    auth::Keys,
-    config::Settings,
-    decode,
+    auth::{Keys, disconnected},
+    config::{DEPTH_SOCKETS, Settings},
+    decode, request,
     segment::Key,
     wire::depth::{Packet, Packets, Side, Tier},
 };
 
-/// Messages of all depth sockets that wait. When it is full the sockets are not read, and the broker waits.
-const QUEUE: usize = 64;
+/// Least time between two attempts to open a socket, however fast clients come and go.
+const SPACING: Duration = Duration::from_secs(2);
+
+/// Pause after the broker has found that there are too many sockets. To insist would end the live feed of a sibling.
+const CROWDED_PAUSE: Duration = Duration::from_mins(10);
 
 /// How long a book may take to begin before the one of the live feed is shown instead. Outside the hours of trading
 /// none begins.
@@ -41,38 +40,67 @@ const CLOSE_LIMIT: Duration = Duration::from_millis(300);
 /// The deep books of one connection.
 #[derive(Debug)]
 pub(crate) struct Deep {
-    keys: Keys,
-    settings: Arc<Settings>,
-    links: Vec<Link>,
+    sockets: [Socket; DEPTH_SOCKETS],
     books: BTreeMap<Key, Book>,
+    /// Which of them come; of the others those of the live feed are shown.
+    promised: Promised<Key>,
     /// By the host's number.
     holders: BTreeMap<u32, Key>,
     /// In India, when the last message came.
     day: Day,
-    events: mpsc::Receiver<Event>,
-    sender: mpsc::Sender<Event>,
+}
+
+/// A socket of a depth feed. It is open while something is wanted of it.
+#[derive(Debug)]
+struct Socket {
+    tier: Tier,
+    /// Most instruments on it; none when it may not be opened.
+    room: usize,
+    beside: Beside,
+    /// What was subscribed since it was opened.
+    told: BTreeSet<Key>,
+}
+
+impl Socket {
+    fn new(place: usize, keys: &Keys, settings: &Arc<Settings>) -> Self {
+        let [twenty, two_hundred] = [Tier::Twenty, Tier::TwoHundred].map(|tier| settings.depth_sockets(tier));
+        let tier = if place < twenty { Tier::Twenty } else { Tier::TwoHundred };
+        let room = if place < twenty + two_hundred { tier.instruments() } else { 0 };
+        let (keys, settings) = (keys.clone(), Arc::clone(settings));
+        let beside = Beside::new(Backoff { first: SPACING, ..Backoff::default() }, move || {
+            let (keys, settings) = (keys.clone(), Arc::clone(&settings));
+            async move { keys.open(&settings, settings.depth_url(tier)).await }
+        });
+        Self { tier, room, beside: beside.patient(CROWDED_PAUSE), told: BTreeSet::new() }
+    }
+
+    /// Makes the broker send these books, of which there are no more than it has room for.
+    fn follow(&mut self, wanted: &[Key]) {
+        let new: Vec<Key> = wanted.iter().copied().filter(|key| !self.told.contains(key)).collect();
+        // What is not wanted any more cannot be unsubscribed for certain, and counts against the broker's limit.
+        if wanted.is_empty() || self.told.len() + new.len() > self.room {
+            // It is closed before it is opened again: one too many would end a sibling.
+            self.beside.part(request::DISCONNECT);
+            self.told.clear();
+        }
+        if let Some(socket) = self.beside.socket() {
+            request::books(self.tier, &new).into_iter().for_each(|text| socket.queue(text));
+            self.told.extend(new);
+        } else if !wanted.is_empty() && self.room > 0 {
+            self.beside.want();
+        }
+    }
 }
 
 /// A book as far as it is known.
 #[derive(Debug)]
 struct Book {
     tier: Tier,
-    /// Place in the list of links.
-    link: usize,
-    state: State,
+    /// Place of its socket.
+    socket: usize,
     /// What is known of a side, if it is known.
     buy: Option<Vec<Level>>,
     sell: Option<Vec<Level>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// It is to come until then.
-    Awaited(Instant),
-    /// It comes.
-    Coming,
-    /// It does not come, and that of the live feed is shown.
-    Missing,
 }
 
 /// What came of something that happened to the depth sockets.
@@ -88,20 +116,18 @@ pub(crate) struct Outcome {
     pub(crate) closed: Option<Tier>,
     /// Packets that make no sense.
     pub(crate) undecodable: usize,
+    /// The reason for which the broker is about to hang up, if it says so.
+    reason: Option<u16>,
 }
 
 impl Deep {
-    pub(crate) fn new(keys: Keys, settings: Arc<Settings>) -> Self {
-        let (sender, events) = mpsc::channel(QUEUE);
+    pub(crate) fn new(keys: &Keys, settings: &Arc<Settings>) -> Self {
         Self {
-            keys,
-            settings,
-            links: Vec::new(),
+            sockets: std::array::from_fn(|place| Socket::new(place, keys, settings)),
             books: BTreeMap::new(),
+            promised: Promised::new(BOOK_LIMIT),
             holders: BTreeMap::new(),
             day: Day::at(SystemTime::now()),
-            events,
-            sender,
         }
     }
 
@@ -114,13 +140,13 @@ impl Deep {
         }
         self.holders.insert(instrument, key);
         if !self.books.contains_key(&key) {
-            let Some(link) = self.link(tier) else {
+            let Some(socket) = self.socket_with_room(tier) else {
                 self.holders.remove(&instrument);
                 return false;
             };
-            let state = State::Awaited(Instant::now() + BOOK_LIMIT);
-            self.books.insert(key, Book { tier, link, state, buy: None, sell: None });
-            self.tell(link);
+            self.promised.want(key, Instant::now());
+            self.books.insert(key, Book { tier, socket, buy: None, sell: None });
+            self.tell(socket);
         }
         self.is_coming(key)
     }
@@ -131,13 +157,14 @@ impl Deep {
         if !self.holders.values().any(|held| *held == key)
             && let Some(book) = self.books.remove(&key)
         {
-            self.tell(book.link);
+            self.promised.drop(&key);
+            self.tell(book.socket);
         }
     }
 
     /// Whether a book comes, or may still come.
     pub(crate) fn is_coming(&self, key: Key) -> bool {
-        self.books.get(&key).is_some_and(|book| book.state != State::Missing)
+        self.promised.is_coming(&key)
     }
 
     /// Whether an instrument wants the book of a key.
@@ -153,22 +180,20 @@ impl Deep {
 
     /// When to look again whether books have begun.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let awaited = |book: &Book| match book.state {
-            State::Awaited(until) => Some(until),
-            State::Coming | State::Missing => None,
-        };
-        self.books.values().filter_map(awaited).min()
+        self.promised.due()
     }
 
     /// Gives up waiting for books that have not begun.
     pub(crate) fn expire(&mut self, now: Instant) -> Outcome {
-        let is_late = |book: &Book| matches!(book.state, State::Awaited(until) if until <= now);
-        let late: Vec<Key> =
-            self.books.iter().filter(|(_, book)| is_late(book)).map(|(key, _)| *key).collect();
-        if !late.is_empty() {
-            info!(count = late.len(), "Deep books do not begin; those of the live feed are shown meanwhile");
+        let missing = self.promised.expire(now);
+        self.forget(&missing);
+        if !missing.is_empty() {
+            info!(
+                count = missing.len(),
+                "Deep books do not begin; those of the live feed are shown meanwhile"
+            );
         }
-        Outcome { missing: self.miss(late), ..Outcome::default() }
+        Outcome { missing, ..Outcome::default() }
     }
 
     /// Waits for something to happen.
@@ -176,23 +201,48 @@ impl Deep {
     /// # Cancel Safety
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn next(&mut self) -> Outcome {
-        match self.events.recv().await {
-            Some(Event::Message(tier, message)) => self.take(tier, &message, Day::at(SystemTime::now())),
-            Some(Event::Lost(link, error)) => self.lose(link, &error),
-            // This side holds a sender.
-            None => std::future::pending().await,
+        let [first, second, third, fourth] = &mut self.sockets;
+        let (place, event) = tokio::select! {
+            event = first.beside.next() => (0, event),
+            event = second.beside.next() => (1, event),
+            event = third.beside.next() => (2, event),
+            event = fourth.beside.next() => (3, event),
+        };
+        match event {
+            BesideEvent::Message(Message::Binary(bytes)) => self.take_from(place, &bytes),
+            BesideEvent::Lost(error) => self.lose(place, &error),
+            BesideEvent::Opened => {
+                self.tell(place);
+                Outcome::default()
+            }
+            _ => {
+                debug!("A text on a depth feed");
+                Outcome::default()
+            }
         }
     }
 
     /// Says goodbye to the broker.
-    pub(crate) async fn close(mut self) {
-        // Whoever waits for room in the queue must not wait for ever.
-        self.events.close();
-        self.links.iter_mut().for_each(Link::release);
-        let until = Instant::now() + CLOSE_LIMIT;
-        for link in &mut self.links {
-            link.ended(until).await;
+    pub(crate) async fn close(self) {
+        let [first, second, third, fourth] = self.sockets.map(|mut socket| {
+            socket.beside.part(request::DISCONNECT);
+            socket.beside.close()
+        });
+        // What is not done by then is dropped.
+        _ = timeout(CLOSE_LIMIT, async { tokio::join!(first, second, third, fourth) }).await;
+    }
+
+    /// Takes a message of a socket, which may be its last.
+    fn take_from(&mut self, place: usize, message: &[u8]) -> Outcome {
+        let Some(tier) = self.sockets.get(place).map(|socket| socket.tier) else { return Outcome::default() };
+        let outcome = self.take(tier, message, Day::at(SystemTime::now()));
+        let Some(reason) = outcome.reason else { return outcome };
+        let error = disconnected(reason);
+        if let Some(socket) = self.sockets.get_mut(place) {
+            socket.beside.lose(&error);
         }
+        let Outcome { missing, closed, .. } = self.lose(place, &error);
+        Outcome { missing, closed, ..outcome }
     }
 
     /// Takes a message. A side that was said on another day is not shown with one of today.
@@ -219,7 +269,7 @@ impl Deep {
                     }
                     *levels = Some(taken);
                     if book.buy.is_some() && book.sell.is_some() {
-                        if std::mem::replace(&mut book.state, State::Coming) == State::Missing {
+                        if self.promised.came(&key) {
                             outcome.begun.push(key);
                         }
                         // Both sides come one after the other: they are shown together.
@@ -228,56 +278,52 @@ impl Deep {
                         }
                     }
                 }
-                // The link heeds the end of the connection.
-                Ok(Packet::Disconnect(_) | Packet::Other(_)) => {}
+                Ok(Packet::Disconnect(reason)) => outcome.reason = Some(reason),
+                Ok(Packet::Other(_)) => {}
                 Err(_) => outcome.undecodable += 1,
             }
         }
         outcome
     }
 
-    fn lose(&mut self, link: usize, error: &AdapterError) -> Outcome {
+    /// A socket is lost. It is opened again by itself, unless that is of no use.
+    fn lose(&mut self, place: usize, error: &AdapterError) -> Outcome {
         warn!(%error, "A socket for deep books is lost; books of the live feed are shown meanwhile");
-        let of_link = self.books.iter().filter(|(_, book)| book.link == link);
-        let (keys, tiers): (Vec<Key>, Vec<Tier>) = of_link.map(|(key, book)| (*key, book.tier)).unzip();
-        let closed = if error.is_retryable() { None } else { tiers.first().copied() };
-        Outcome { missing: self.miss(keys), closed, ..Outcome::default() }
+        let mut closed = None;
+        if let Some(socket) = self.sockets.get_mut(place) {
+            socket.told.clear();
+            if !error.is_retryable() {
+                socket.beside.leave();
+                socket.room = 0;
+                closed = Some(socket.tier);
+            }
+        }
+        let of_socket = self.books.iter().filter(|(_, book)| book.socket == place);
+        let keys: Vec<Key> = of_socket.map(|(key, _)| *key).collect();
+        self.forget(&keys);
+        Outcome { missing: self.promised.miss(keys), closed, ..Outcome::default() }
     }
 
-    /// Notes that books do not come; gives those of which this is news.
-    fn miss(&mut self, mut keys: Vec<Key>) -> Vec<Key> {
-        keys.retain(|key| {
-            let Some(book) = self.books.get_mut(key) else { return false };
-            // An old side must not be shown with a new one.
+    /// An old side must not be shown with a new one.
+    fn forget(&mut self, keys: &[Key]) {
+        for (_, book) in self.books.iter_mut().filter(|(key, _)| keys.contains(key)) {
             (book.buy, book.sell) = (None, None);
-            std::mem::replace(&mut book.state, State::Missing) != State::Missing
-        });
-        keys
+        }
     }
 
-    /// A link of a feed that has room for one more.
-    fn link(&mut self, tier: Tier) -> Option<usize> {
-        let count = |link: usize| self.books.values().filter(|book| book.link == link).count();
-        let has_room = |place: &usize| count(*place) < tier.instruments();
-        let mut of_tier = (0..self.links.len())
-            .filter(|place| self.links.get(*place).is_some_and(|link| link.tier() == tier));
-        if let Some(free) = of_tier.clone().find(has_room) {
-            return Some(free);
-        }
-        if of_tier.by_ref().count() >= self.settings.depth_sockets(tier) {
-            return None;
-        }
-        let place = self.links.len();
-        let (keys, settings) = (self.keys.clone(), Arc::clone(&self.settings));
-        self.links.push(Link::start(place, tier, keys, settings, self.sender.clone()));
-        Some(place)
+    /// The place of a socket of a feed that has room for one more.
+    fn socket_with_room(&self, tier: Tier) -> Option<usize> {
+        let count = |place: usize| self.books.values().filter(|book| book.socket == place).count();
+        let mut places = (0..).zip(&self.sockets).filter(|(_, socket)| socket.tier == tier);
+        places.find(|(place, socket)| count(*place) < socket.room).map(|(place, _)| place)
     }
 
-    /// Tells a link what is wanted of it.
-    fn tell(&self, place: usize) {
-        let of_link = self.books.iter().filter(|(_, book)| book.link == place).map(|(key, _)| *key);
-        if let Some(link) = self.links.get(place) {
-            link.want(of_link.collect::<BTreeSet<Key>>());
+    /// Tells a socket what is wanted of it.
+    fn tell(&mut self, place: usize) {
+        let of_socket = self.books.iter().filter(|(_, book)| book.socket == place);
+        let wanted: Vec<Key> = of_socket.map(|(key, _)| *key).collect();
+        if let Some(socket) = self.sockets.get_mut(place) {
+            socket.follow(&wanted);
         }
     }
 }

@@ -3,10 +3,11 @@
 use adapter_sdk::{
     instruments::{Catalog, Names, Sheet},
     ist::Day,
+    symbol::Contract,
 };
 
 use crate::{
-    names::Row,
+    names::{place, underlying},
     segment::{Key, Segment},
 };
 
@@ -15,11 +16,7 @@ pub type Instruments = Catalog<DhanList, 10>;
 
 /// The layout of the list.
 #[derive(Debug)]
-pub struct DhanList {
-    today: Day,
-    /// Kept for its room.
-    symbol: String,
-}
+pub struct DhanList;
 
 impl Sheet<10> for DhanList {
     type Key = Key;
@@ -37,45 +34,38 @@ impl Sheet<10> for DhanList {
         "SEM_SERIES",
     ];
 
-    fn begin(today: Day) -> Self {
-        Self { today, symbol: String::new() }
+    fn begin(_today: Day) -> Self {
+        Self
     }
 
     fn row(&mut self, cells: [Option<&str>; 10], names: &mut Names<Key>) -> Option<()> {
-        let [id, exchange, segment, kind, trading_symbol, custom_symbol, expiry, strike, option_type, series] =
-            cells;
-        let row = Row {
-            exchange: exchange?,
-            segment: segment?,
-            kind: kind?,
-            trading_symbol: trading_symbol?,
-            // It is for people, and a second way to the underlying.
-            custom_symbol: custom_symbol.unwrap_or_default(),
-            expiry: expiry?,
-            strike: strike?,
-            option_type: option_type?,
-            series: series?,
-        };
-        let (id, place) = (security_id(id?)?, row.place()?);
-        let rank = row.write_symbol(place, &mut self.symbol)?;
-        let key = Key { segment: place.segment, id };
-        if !matches!(key.segment, Segment::Index | Segment::NseEquity | Segment::BseEquity)
-            && row.expiry().is_none_or(|expiry| expiry < self.today)
-        {
-            names.expired();
-            return Some(());
+        let [id, exchange, segment, kind, symbol, custom_symbol, expiry, strike, option_type, series] = cells;
+        let (kind, symbol, expiry, strike) = (kind?, symbol?, expiry?, strike?);
+        let (option_type, series) = (option_type?, series?);
+        let (exchange, segment) = place(exchange?, segment?, kind)?;
+        let key = Key { segment, id: security_id(id?)? };
+        match segment {
+            Segment::Index => names.add_index(exchange, symbol, key),
+            Segment::NseEquity | Segment::BseEquity => names.add_cash(exchange, symbol, series, key),
+            _ => {
+                let is_future = kind.starts_with("FUT");
+                let contract =
+                    if is_future { Contract::Future } else { Contract::option(option_type, strike)? };
+                // It is for people, and a second way to the underlying.
+                let underlying = underlying(symbol, custom_symbol.unwrap_or_default())?;
+                let expiry = day(expiry)?;
+                if names.has_expired(expiry) {
+                    return Some(());
+                }
+                names.add_derivative(exchange, underlying, expiry, contract, key)
+            }
         }
-        if rank == 0 {
-            names.add(place.exchange, &self.symbol, key);
-        } else {
-            names.add_unless_taken(rank, place.exchange, &self.symbol, key);
-        }
-        if key.segment == Segment::Index && row.trading_symbol != self.symbol {
-            // The broker's names of indices work too.
-            names.add_unless_taken(usize::MAX, place.exchange, row.trading_symbol, key);
-        }
-        Some(())
     }
+}
+
+/// When a contract expires: a date, with a time behind it or not.
+fn day(text: &str) -> Option<Day> {
+    text.split([' ', 'T']).next()?.parse().ok()
 }
 
 /// Requests have it as text, packets as a number: only what is the same in both can be told apart.

@@ -4,9 +4,9 @@
 use std::time::SystemTime;
 
 use adapter_sdk::{
-    AdapterError, Credentials, Login,
-    login::{copied, totp},
-    net::{Http, HttpRequest, HttpResponse, push_encoded},
+    AdapterError, Credentials, Login, Question,
+    login::{Unfinished, answer, copied, totp},
+    net::{Http, HttpRequest, HttpResponse, with_query},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,66 +20,35 @@ const MAX_ANSWER_BYTES: usize = 64 << 10;
 /// Longest token id of the consent page, in bytes.
 const MAX_TOKEN_ID_BYTES: usize = 256;
 
+const ASK_PIN: &str = "PIN of the account at Dhan, where TOTP must be switched on. To use an API key instead, store api_key and \
+                       api_secret with `tickhost account set`";
+
+const ASK_TOKEN_ID: &str = "Log in on this page. It leads to the address of your API key; copy the whole address, or the tokenId in it";
+
 /// One step of logging in.
 pub(crate) async fn step(
     http: &Http,
     settings: &Settings,
     fields: &Credentials,
-) -> Result<Login, AdapterError> {
-    let Some(client_id) = client_id(fields) else {
-        return Ok(Login::ask("client_id", "Client id at Dhan, ten digits", None, false));
-    };
+) -> Result<Login, Unfinished> {
+    let ask = || answer(fields, &["client_id"], "Client id at Dhan, ten digits", false);
+    let client_id = client_id(fields).map_or_else(ask, Ok)?;
     let broker = Broker { http, settings, client_id };
-    match (fields.filled("pin"), app(fields)) {
-        (Some(pin), _) => by_password(&broker, fields, pin).await,
-        (None, Some((api_key, Some(secret)))) => by_consent(&broker, fields, api_key, secret).await,
-        (None, Some((_, None))) => {
-            Ok(Login::ask("api_secret", "API secret that the broker showed with the API key", None, true))
-        }
-        (None, None) => {
-            let message = "PIN of the account at Dhan, where TOTP must be switched on. To use an API key instead, \
-                           store api_key and api_secret with `tickhost account set`";
-            Ok(Login::ask("pin", message, None, true))
-        }
-    }
+    let access_token = if let (None, Some(api_key)) = (fields.filled("pin"), api_key(fields)) {
+        broker.by_consent(fields, api_key).await?
+    } else {
+        let pin = answer(fields, &["pin"], ASK_PIN, true)?;
+        broker.by_password(pin, &totp(fields, SystemTime::now())?).await?
+    };
+    // The PIN is stored only by whoever wants the host to log in by itself.
+    Ok(Login::done([("access_token", access_token.as_str().to_owned()), ("client_id", client_id.to_owned())]))
 }
 
-/// API key and secret, when the account has them. OpenAlgo has the client id before the key.
-fn app(fields: &Credentials) -> Option<(&str, Option<&str>)> {
+/// The API key, when the account has one. OpenAlgo has the client id before it.
+fn api_key(fields: &Credentials) -> Option<&str> {
     let api_key = fields.filled("api_key")?;
     let api_key = api_key.split_once(":::").map_or(api_key, |(_, key)| key);
-    (!api_key.is_empty()).then(|| (api_key, fields.filled("api_secret")))
-}
-
-async fn by_password(broker: &Broker<'_>, fields: &Credentials, pin: &str) -> Result<Login, AdapterError> {
-    let totp = match totp(fields, SystemTime::now()) {
-        Ok(totp) => totp,
-        Err(unfinished) => return unfinished.into_login(),
-    };
-    let access_token = broker.generate(pin, &totp).await?;
-    // The PIN is stored only by whoever wants the host to log in by itself.
-    Ok(done(broker.client_id, &access_token))
-}
-
-async fn by_consent(
-    broker: &Broker<'_>,
-    fields: &Credentials,
-    api_key: &str,
-    secret: &str,
-) -> Result<Login, AdapterError> {
-    let app = App { key: api_key, secret };
-    let Some(answer) = fields.filled("token_id") else {
-        let page = broker.consent_page(&app).await?;
-        let message = "Log in on this page. It leads to the address of your API key; copy the whole address, or \
-                       the tokenId in it";
-        return Ok(Login::ask("token_id", message, Some(page), false));
-    };
-    let access_token = broker.consume(&app, token_id(answer)?).await?;
-    Ok(done(broker.client_id, &access_token))
-}
-
-fn done(client_id: &str, access_token: &str) -> Login {
-    Login::done([("access_token", access_token.to_owned()), ("client_id", client_id.to_owned())])
+    Some(api_key).filter(|api_key| !api_key.is_empty())
 }
 
 /// The token id in an answer, which is that or the address that has it.
@@ -92,85 +61,44 @@ fn token_id(answer: &str) -> Result<&str, AdapterError> {
     })
 }
 
-/// What the broker calls an app.
-struct App<'a> {
-    key: &'a str,
-    secret: &'a str,
-}
-
 struct Broker<'a> {
     http: &'a Http,
     settings: &'a Settings,
     client_id: &'a str,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    #[serde(default)]
-    access_token: Option<Zeroizing<String>>,
-    #[serde(default)]
-    consent_app_id: Option<String>,
-    // Which of them says why it was refused differs. They need not be texts.
-    #[serde(default)]
-    message: Value,
-    #[serde(default)]
-    error_message: Value,
-    #[serde(default)]
-    remarks: Value,
-}
-
 impl Broker<'_> {
-    async fn generate(&self, pin: &str, totp: &str) -> Result<Zeroizing<String>, AdapterError> {
+    async fn by_password(&self, pin: &str, totp: &str) -> Result<Zeroizing<String>, AdapterError> {
         let query = [("dhanClientId", self.client_id), ("pin", pin), ("totp", totp)];
         let url = self.address("/app/generateAccessToken", &query);
-        let answer = read(self.http.post(&url).send().await?, Given::Password).await?;
-        token(answer, Given::Password)
+        granted(self.http.post(&url).send().await?, Given::Password).await
     }
 
-    /// The page on which a person agrees.
-    async fn consent_page(&self, app: &App<'_>) -> Result<String, AdapterError> {
-        let url = self.address("/app/generate-consent", &[("client_id", self.client_id)]);
-        let answer = read(signed(self.http.post(&url), app).send().await?, Given::Key).await?;
-        let said = said(&answer);
-        match answer.consent_app_id.filter(|id| !id.is_empty()) {
-            Some(id) => {
-                let page = self.address("/login/consentApp-login", &[("consentAppId", &id)]);
-                Ok(page.as_str().to_owned())
-            }
-            None => Err(refused(Given::Key, &said)),
-        }
-    }
-
-    async fn consume(&self, app: &App<'_>, token_id: &str) -> Result<Zeroizing<String>, AdapterError> {
+    async fn by_consent(&self, fields: &Credentials, api_key: &str) -> Result<Zeroizing<String>, Unfinished> {
+        let message = "API secret that the broker showed with the API key";
+        let secret = answer(fields, &["api_secret"], message, true)?;
+        let signed = |request: HttpRequest| request.header("app_id", api_key).header("app_secret", secret);
+        let Some(copied) = fields.filled("token_id") else {
+            let url = self.address("/app/generate-consent", &[("client_id", self.client_id)]);
+            let consent = granted(signed(self.http.post(&url)).send().await?, Given::Key).await?;
+            let page = self.address("/login/consentApp-login", &[("consentAppId", &consent)]);
+            let page = Some(page.as_str().to_owned());
+            return Err(Unfinished::Ask(Question::new("token_id", ASK_TOKEN_ID, page, false)));
+        };
         // It comes out of an address, and goes back into one as it is.
-        let mut url = self.address("/app/consumeApp-consent", &[]);
-        url.push_str("?tokenId=");
-        url.push_str(token_id);
-        let mut response = signed(self.http.post(&url), app).send().await?;
+        let url = format!("{}?tokenId={}", &*self.address("/app/consumeApp-consent", &[]), token_id(copied)?);
+        let mut response = signed(self.http.post(&url)).send().await?;
         // The documents say POST, the broker's package does GET.
         if matches!(response.status(), 404 | 405) {
-            response = signed(self.http.get(&url), app).send().await?;
+            response = signed(self.http.get(&url)).send().await?;
         }
-        let answer = read(response, Given::TokenId).await?;
-        token(answer, Given::TokenId)
+        Ok(granted(response, Given::TokenId).await?)
     }
 
     /// An address of the log-in. It has secrets in it and must not be shown.
     fn address(&self, path: &str, query: &[(&str, &str)]) -> Zeroizing<String> {
-        let mut url = Zeroizing::new(format!("{}{path}", self.settings.auth_url));
-        for (place, (name, value)) in query.iter().enumerate() {
-            url.push(if place == 0 { '?' } else { '&' });
-            url.push_str(name);
-            url.push('=');
-            push_encoded(&mut url, value);
-        }
-        url
+        Zeroizing::new(with_query(&format!("{}{path}", self.settings.auth_url), query))
     }
-}
-
-fn signed(request: HttpRequest, app: &App<'_>) -> HttpRequest {
-    request.header("app_id", app.key).header("app_secret", app.secret)
 }
 
 /// What was given to the broker.
@@ -181,30 +109,38 @@ enum Given {
     TokenId,
 }
 
-/// Reads an answer. The broker refuses with HTTP 200 as well as with other numbers.
-async fn read(response: HttpResponse, given: Given) -> Result<Answer, AdapterError> {
-    let (status, refusal) = (response.status(), response.refusal("the log-in"));
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Answer {
+    access_token: Option<Zeroizing<String>>,
+    consent_app_id: Option<Zeroizing<String>>,
+    // Which of them says why it was refused differs. They need not be texts.
+    message: Value,
+    error_message: Value,
+    remarks: Value,
+}
+
+/// What the broker grants: a token, for a key the number of a consent. It refuses with HTTP 200 as well as with other numbers.
+async fn granted(response: HttpResponse, given: Given) -> Result<Zeroizing<String>, AdapterError> {
+    let (status, is_success) = (response.status(), response.is_success());
+    let refusal = response.refusal("the log-in");
     if status == 429 || status >= 500 {
         return Err(refusal);
     }
-    let is_success = response.is_success();
-    match response.json::<Answer>(MAX_ANSWER_BYTES).await {
-        Ok(answer) if is_success => Ok(answer),
-        Ok(answer) => Err(refused(given, &said(&answer))),
-        Err(error) if is_success => Err(error),
-        Err(_) if matches!(status, 400 | 401 | 403) => Err(refused(given, "")),
-        Err(_) => Err(refusal),
-    }
+    let answer = match response.json::<Answer>(MAX_ANSWER_BYTES).await {
+        Ok(answer) => answer,
+        Err(error) if is_success => return Err(error),
+        Err(_) if matches!(status, 400 | 401 | 403) => Answer::default(),
+        Err(_) => return Err(refusal),
+    };
+    let said = said(&answer);
+    let granted = if matches!(given, Given::Key) { answer.consent_app_id } else { answer.access_token };
+    granted.filter(|text| is_success && !text.is_empty()).ok_or_else(|| refused(given, &said))
 }
 
 fn said(answer: &Answer) -> String {
     let words = [&answer.message, &answer.error_message, &answer.remarks].map(Value::as_str);
     words.into_iter().flatten().collect::<Vec<_>>().join(" ").to_lowercase()
-}
-
-fn token(answer: Answer, given: Given) -> Result<Zeroizing<String>, AdapterError> {
-    let said = said(&answer);
-    answer.access_token.filter(|token| !token.is_empty()).ok_or_else(|| refused(given, &said))
 }
 
 /// A refusal in words that say what to do. The broker's own are not shown: they may repeat what was sent.

@@ -1,6 +1,6 @@
 //! What of a packet reaches the clients, and in which mode the live feed has to bring it. Pure.
 
-use adapter_sdk::{Mode, TickSink};
+use adapter_sdk::{Mode, Packet, TickSink};
 
 use crate::{
     decode::{Apart, Decoded},
@@ -27,24 +27,16 @@ pub(crate) fn publish(
     has_deep_book: bool,
     sink: &mut TickSink,
 ) {
-    match (mode, decoded) {
-        (_, Decoded::Nothing | Decoded::Close(_)) | (Mode::Ltp, Decoded::Interest(_)) => {}
-        (Mode::Ltp, Decoded::Ltp(tick) | Decoded::Quote(tick) | Decoded::Book(tick, _)) => {
-            sink.ltp(&tick.image());
+    let packet = match decoded {
+        Decoded::Nothing | Decoded::Close(_) => return,
+        Decoded::Interest(_) if mode == Mode::Ltp => return,
+        Decoded::Ltp(tick) if mode != Mode::Depth => Packet::Ltp(tick.image()),
+        Decoded::Quote(tick) if upstream(mode, segment, has_deep_book) <= Mode::Quote => {
+            Packet::Values(apart.quote(*tick))
         }
-        (Mode::Quote, Decoded::Ltp(tick)) => sink.ltp(tick),
-        (Mode::Quote, Decoded::Interest(tick)) => sink.quote(tick),
-        (Mode::Quote, Decoded::Quote(tick)) => sink.quote(&apart.quote(*tick)),
-        (Mode::Quote, Decoded::Book(tick, _)) => sink.quote(&apart.full(*tick)),
-        (Mode::Depth, Decoded::Book(tick, book)) if !has_deep_book => {
-            sink.depth(&apart.full(*tick), book.buy(), book.sell());
-        }
-        (Mode::Depth, Decoded::Book(tick, _)) => sink.beside_book(&apart.full(*tick)),
-        (Mode::Depth, Decoded::Quote(tick)) if upstream(mode, segment, has_deep_book) == Mode::Quote => {
-            sink.beside_book(&apart.quote(*tick));
-        }
-        (Mode::Depth, Decoded::Quote(tick) | Decoded::Ltp(tick) | Decoded::Interest(tick)) => {
-            sink.beside_book(tick);
-        }
-    }
+        Decoded::Ltp(tick) | Decoded::Interest(tick) | Decoded::Quote(tick) => Packet::Values(*tick),
+        Decoded::Book(tick, _) if has_deep_book => Packet::Values(apart.full(*tick)),
+        Decoded::Book(tick, book) => Packet::Depth(apart.full(*tick), book.buy(), book.sell()),
+    };
+    sink.publish(mode, &packet);
 }

@@ -1,7 +1,6 @@
 //! What the broker is asked for. Pure.
 
 use adapter_sdk::{Mode, plan::Change};
-use serde::Serialize;
 
 use crate::{segment::Key, wire::depth::Tier};
 
@@ -12,88 +11,45 @@ pub(crate) const DISCONNECT: &str = r#"{"RequestCode":12}"#;
 /// and its package, and with either of them books go on coming.
 const SUBSCRIBE_DEPTH: u8 = 23;
 
-/// An instrument in a request. An id that is a JSON number is refused without a useful word.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Instrument {
-    exchange_segment: &'static str,
-    security_id: String,
-}
-
-impl From<&Key> for Instrument {
-    fn from(key: &Key) -> Self {
-        Self { exchange_segment: key.segment.name(), security_id: key.id.to_string() }
-    }
-}
-
-#[derive(Serialize)]
-struct Request {
-    #[serde(rename = "RequestCode")]
-    code: u8,
-    #[serde(rename = "InstrumentCount")]
-    count: usize,
-    #[serde(rename = "InstrumentList")]
-    instruments: Vec<Instrument>,
-}
+/// What subscribes each mode. The next number unsubscribes it.
+const SUBSCRIBE: [(Mode, u8); 3] = [(Mode::Ltp, 15), (Mode::Quote, 17), (Mode::Depth, 21)];
 
 /// Changes of the live feed as messages, in the order in which they must go: an instrument's old mode ends before the
 /// new one begins, since nobody knows what two of them at once do.
 pub(crate) fn changes(changes: &[Change<Key>]) -> Vec<String> {
-    let mut messages = Vec::new();
-    for mode in MODES {
-        push(&mut messages, subscribe(mode) + 1, keys(changes, |change| change.before == Some(mode)));
-    }
-    for mode in MODES {
-        push(&mut messages, subscribe(mode), keys(changes, |change| change.now == Some(mode)));
-    }
-    messages
+    let of = |is_meant: &dyn Fn(&Change<Key>) -> bool, code| {
+        let meant = changes.iter().filter(|change| is_meant(change));
+        list(code, &meant.map(|change| change.key).collect::<Vec<Key>>())
+    };
+    let old =
+        SUBSCRIBE.iter().filter_map(|(mode, code)| of(&|change| change.before == Some(*mode), code + 1));
+    let new = SUBSCRIBE.iter().filter_map(|(mode, code)| of(&|change| change.now == Some(*mode), *code));
+    old.chain(new).collect()
 }
 
 /// Subscribes deep books. The feed of 200 levels takes one instrument, and no list.
 pub(crate) fn books(tier: Tier, keys: &[Key]) -> Vec<String> {
-    #[derive(Serialize)]
-    struct Single {
-        #[serde(rename = "RequestCode")]
-        code: u8,
-        #[serde(flatten)]
-        instrument: Instrument,
-    }
-    let mut messages = Vec::new();
     match tier {
-        Tier::Twenty => push(&mut messages, SUBSCRIBE_DEPTH, keys.iter().map(Instrument::from).collect()),
+        Tier::Twenty => list(SUBSCRIBE_DEPTH, keys).into_iter().collect(),
         Tier::TwoHundred => {
-            for key in keys {
-                messages.push(text(&Single { code: SUBSCRIBE_DEPTH, instrument: key.into() }));
-            }
+            let single = |key: &Key| format!(r#"{{"RequestCode":{SUBSCRIBE_DEPTH},{}}}"#, instrument(*key));
+            keys.iter().map(single).collect()
         }
     }
-    messages
 }
 
-const MODES: [Mode; 3] = [Mode::Ltp, Mode::Quote, Mode::Depth];
-
-/// The code that subscribes a mode. The next one unsubscribes it.
-const fn subscribe(mode: Mode) -> u8 {
-    match mode {
-        Mode::Ltp => 15,
-        Mode::Quote => 17,
-        Mode::Depth => 21,
-    }
+/// A request for some instruments; none for none.
+fn list(code: u8, keys: &[Key]) -> Option<String> {
+    let instruments: Vec<String> = keys.iter().map(|key| format!("{{{}}}", instrument(*key))).collect();
+    let (count, instruments) = (instruments.len(), instruments.join(","));
+    (count > 0).then(|| {
+        format!(r#"{{"RequestCode":{code},"InstrumentCount":{count},"InstrumentList":[{instruments}]}}"#)
+    })
 }
 
-fn keys(changes: &[Change<Key>], is_meant: impl Fn(&Change<Key>) -> bool) -> Vec<Instrument> {
-    changes.iter().filter(|change| is_meant(change)).map(|change| Instrument::from(&change.key)).collect()
-}
-
-fn push(messages: &mut Vec<String>, code: u8, instruments: Vec<Instrument>) {
-    if !instruments.is_empty() {
-        messages.push(text(&Request { code, count: instruments.len(), instruments }));
-    }
-}
-
-fn text(request: &impl Serialize) -> String {
-    // These types have nothing that JSON cannot hold.
-    serde_json::to_string(request).unwrap_or_default()
+/// An instrument in a request. An id that is a JSON number is refused without a useful word.
+fn instrument(key: Key) -> String {
+    format!(r#""ExchangeSegment":"{}","SecurityId":"{}""#, key.segment.name(), key.id)
 }
 
 #[cfg(test)]

@@ -25,31 +25,24 @@ pub enum Segment {
 }
 
 impl Segment {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Index,
-        Self::NseEquity,
-        Self::NseDerivatives,
-        Self::NseCurrency,
-        Self::BseEquity,
-        Self::Mcx,
-        Self::BseCurrency,
-        Self::BseDerivatives,
+    /// All of them, with the names that requests have.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Index, "IDX_I"),
+        (Self::NseEquity, "NSE_EQ"),
+        (Self::NseDerivatives, "NSE_FNO"),
+        (Self::NseCurrency, "NSE_CURRENCY"),
+        (Self::BseEquity, "BSE_EQ"),
+        (Self::Mcx, "MCX_COMM"),
+        (Self::BseCurrency, "BSE_CURRENCY"),
+        (Self::BseDerivatives, "BSE_FNO"),
     ];
 
     /// By the number that packets have.
-    pub const fn from_code(code: u8) -> Option<Self> {
-        Some(match code {
-            0 => Self::Index,
-            1 => Self::NseEquity,
-            2 => Self::NseDerivatives,
-            3 => Self::NseCurrency,
-            4 => Self::BseEquity,
-            5 => Self::Mcx,
-            7 => Self::BseCurrency,
-            8 => Self::BseDerivatives,
-            _ => return None,
-        })
+    #[inline]
+    pub fn from_code(code: u8) -> Option<Self> {
+        // They stand in this order.
+        let (segment, _) = Self::ALL.get(usize::from(code) - usize::from(code > 6))?;
+        (segment.code() == code).then_some(*segment)
     }
 
     /// The number that packets have.
@@ -58,17 +51,11 @@ impl Segment {
     }
 
     /// The name that requests have.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Index => "IDX_I",
-            Self::NseEquity => "NSE_EQ",
-            Self::NseDerivatives => "NSE_FNO",
-            Self::NseCurrency => "NSE_CURRENCY",
-            Self::BseEquity => "BSE_EQ",
-            Self::Mcx => "MCX_COMM",
-            Self::BseCurrency => "BSE_CURRENCY",
-            Self::BseDerivatives => "BSE_FNO",
-        }
+    pub fn name(self) -> &'static str {
+        Self::ALL
+            .into_iter()
+            .find_map(|(segment, name)| (segment == self).then_some(name))
+            .unwrap_or_default()
     }
 
     /// Decimal places of its prices.
@@ -125,7 +112,11 @@ mod tests {
         for code in 0..=u8::MAX {
             let found = Segment::from_code(code);
             assert_eq!(found.map(Segment::code), found.map(|_| code));
-            assert_eq!(found.is_some(), Segment::ALL.iter().any(|segment| segment.code() == code), "{code}");
+            assert_eq!(
+                found.is_some(),
+                Segment::ALL.iter().any(|(segment, _)| segment.code() == code),
+                "{code}"
+            );
         }
     }
 }

@@ -1,16 +1,16 @@
 //! A connection that is up: the live feed's packets, and the depth feeds beside it.
 
 use std::{
-    collections::VecDeque,
+    rc::Rc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use adapter_sdk::{
     AdapterError, Grant, Mode, Refusal, Subscription, Tick, TickSink,
-    net::{Message, WebSocket},
+    net::Message,
     plan::{Change, Feed},
     read,
-    session::{Live, Protocol, Replan},
+    session::{Awaited, Live, Protocol, Replan},
     tracing::{debug, warn},
 };
 use rustc_hash::FxHashMap;
@@ -29,30 +29,27 @@ use crate::{
     wire::live::{Body, Packet, Packets},
 };
 
-/// How long the first packet of a subscription may take.
+/// How long the first packet of a subscription may take: the broker acknowledges nothing, but sends the last state of whatever
+/// it has subscribed. What stays silent is subscribed once more.
 const FIRST_PACKET_LIMIT: Duration = Duration::from_secs(20);
-
-/// Most batches whose first packets are awaited. Of more, the oldest are believed to have worked.
-const AWAITED_BATCHES: usize = 1_024;
 
 /// Dhan's side of a connection.
 #[derive(Debug)]
 pub struct DhanFeed {
-    shared: Shared,
+    shared: Rc<Shared>,
     deep: Deep,
     /// What has happened to the depth feeds, and is to be followed.
     happened: Option<Outcome>,
     /// What the broker says beside quotes, by what is wanted.
     apart: FxHashMap<Key, Apart>,
     clock: Clock,
-    /// Batches whose first packets are awaited, and until when.
-    awaited: VecDeque<(Instant, Vec<Key>)>,
+    awaited: Awaited<Key>,
     opened: Instant,
     has_heard: bool,
 }
 
 impl DhanFeed {
-    pub(crate) fn new(deep: Deep, shared: Shared) -> Self {
+    pub(crate) fn new(deep: Deep, shared: Rc<Shared>) -> Self {
         shared.begin();
         Self {
             shared,
@@ -60,20 +57,9 @@ impl DhanFeed {
             happened: None,
             apart: FxHashMap::default(),
             clock: Clock::new(),
-            awaited: VecDeque::new(),
+            awaited: Awaited::new(FIRST_PACKET_LIMIT, 1),
             opened: Instant::now(),
             has_heard: false,
-        }
-    }
-
-    fn await_first(&mut self, changes: &[Change<Key>], now: Instant) {
-        let new = changes.iter().filter(|change| change.before.is_none());
-        let keys: Vec<Key> = new.map(|change| change.key).collect();
-        if !keys.is_empty() {
-            if self.awaited.len() >= AWAITED_BATCHES {
-                self.awaited.pop_front();
-            }
-            self.awaited.push_back((now + FIRST_PACKET_LIMIT, keys));
         }
     }
 
@@ -98,7 +84,7 @@ impl DhanFeed {
                 }
                 Ok(packet) => {
                     self.has_heard = true;
-                    self.shared.is_fine();
+                    self.shared.suspicion.set(None);
                     self.take_packet(&packet, live, sink);
                 }
                 Err(error) => live.undecodable("packet", &error, message.len(), sink),
@@ -134,7 +120,7 @@ impl DhanFeed {
         (0..outcome.undecodable).for_each(|_| sink.undecodable());
         if let Some(tier) = outcome.closed {
             warn!(levels = tier.levels(), "The broker does not give this account books of so many levels");
-            self.shared.allotment().close(tier);
+            self.shared.allotment.borrow_mut().close(tier);
         }
         for (keys, is_deep) in [(&outcome.missing, false), (&outcome.begun, true)] {
             for key in keys {
@@ -179,7 +165,7 @@ impl Protocol for DhanFeed {
 
     fn ask(&mut self, wanted: &mut Subscription, key: &Key, sink: &mut TickSink) -> Mode {
         let instrument = wanted.instrument;
-        let mut allotment = self.shared.allotment();
+        let mut allotment = self.shared.allotment.borrow_mut();
         let granted = allotment.grant(instrument, *key, wanted.depth);
         if granted < wanted.depth && key.segment != Segment::Index {
             wanted.depth = granted;
@@ -198,7 +184,7 @@ impl Protocol for DhanFeed {
     }
 
     fn requests(&mut self, changes: &[Change<Key>]) -> Vec<Message> {
-        self.await_first(changes, Instant::now());
+        self.awaited.subscribed(changes);
         request::changes(changes).into_iter().map(Message::from).collect()
     }
 
@@ -222,7 +208,7 @@ impl Protocol for DhanFeed {
             self.apart.remove(key);
         }
         self.deep.drop(instrument);
-        self.shared.allotment().release(instrument);
+        self.shared.allotment.borrow_mut().release(instrument);
     }
 
     fn list_changed(&mut self, _list: &Instruments, is_repair: bool) -> Replan {
@@ -242,8 +228,7 @@ impl Protocol for DhanFeed {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        let awaited_until = self.awaited.front().map(|(until, _)| *until);
-        [awaited_until, self.deep.due()].into_iter().flatten().min()
+        [self.awaited.wake_at(), self.deep.due()].into_iter().flatten().min()
     }
 
     fn advance(
@@ -259,11 +244,7 @@ impl Protocol for DhanFeed {
             let outcome = self.deep.expire(now);
             self.follow(&outcome, live, sink);
         }
-        while self.awaited.front().is_some_and(|(until, _)| *until <= now)
-            && let Some((_, keys)) = self.awaited.pop_front()
-        {
-            repeat_silent(&keys, live);
-        }
+        self.awaited.repeat_silent(now, live);
         Ok(())
     }
 
@@ -278,27 +259,4 @@ impl Protocol for DhanFeed {
     async fn close(self) {
         self.deep.close().await;
     }
-}
-
-/// The broker acknowledges nothing, but sends the last state of whatever it has subscribed. What stays silent is subscribed
-/// once more.
-fn repeat_silent(keys: &[Key], live: &mut Live<DhanFeed>) {
-    let silent: Vec<Key> = keys.iter().copied().filter(|key| live.is_silent(key)).collect();
-    if silent.is_empty() {
-        return;
-    }
-    warn!(count = silent.len(), "The broker sends nothing of some instruments; subscribing them once more");
-    silent.iter().for_each(|key| live.repeat(key));
-}
-
-/// Closes a socket as the broker wants it: with a word before.
-pub(crate) async fn say_goodbye(mut socket: WebSocket) {
-    socket.queue(request::DISCONNECT);
-    // It goes out in one turn, or not at all.
-    tokio::select! {
-        biased;
-        _ = socket.next() => {}
-        () = std::future::ready(()) => {}
-    }
-    socket.close().await;
 }

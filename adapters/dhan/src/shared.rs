@@ -1,8 +1,7 @@
 //! What the connections of an instance have in common, one after the other.
 
 use std::{
-    cell::{Cell, RefCell, RefMut},
-    rc::Rc,
+    cell::{Cell, RefCell},
     time::Duration,
 };
 
@@ -24,11 +23,13 @@ const EARLY: Duration = Duration::from_secs(15);
 const CROWDED: Duration = Duration::from_hours(1);
 
 /// What the connections of an instance have in common.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Shared {
-    allotment: Rc<RefCell<Allotment>>,
-    suspicion: Rc<Cell<Option<Suspicion>>>,
-    crowded_until: Rc<Cell<Option<Instant>>>,
+    /// Who has a place on the depth feeds.
+    pub(crate) allotment: RefCell<Allotment>,
+    /// Why the token may be dead, if there is a reason to believe so.
+    pub(crate) suspicion: Cell<Option<Suspicion>>,
+    crowded_until: Cell<Option<Instant>>,
 }
 
 /// Why a token may be dead. It is asked over REST before the next connection: a feed must not be given up for the day
@@ -42,11 +43,11 @@ pub(crate) enum Suspicion {
 }
 
 impl Shared {
-    pub(crate) fn new(allotment: Allotment) -> Self {
+    pub(crate) const fn new(allotment: Allotment) -> Self {
         Self {
-            allotment: Rc::new(RefCell::new(allotment)),
-            suspicion: Rc::default(),
-            crowded_until: Rc::default(),
+            allotment: RefCell::new(allotment),
+            suspicion: Cell::new(None),
+            crowded_until: Cell::new(None),
         }
     }
 
@@ -62,26 +63,11 @@ impl Shared {
         }
     }
 
-    /// Who has a place on the depth feeds.
-    pub(crate) fn allotment(&self) -> RefMut<'_, Allotment> {
-        self.allotment.borrow_mut()
-    }
-
-    /// Why the token may be dead, if there is a reason to believe so.
-    pub(crate) fn suspicion(&self) -> Option<Suspicion> {
-        self.suspicion.get()
-    }
-
     /// What an opening means that failed: too many requests may be those of an account without the Data API.
     pub(crate) fn not_opened(&self, error: &AdapterError) {
         if error.code() == ErrorCode::RATE_LIMITED {
             self.suspicion.set(Some(Suspicion::EarlyEnd));
         }
-    }
-
-    /// There are packets, so there is nothing wrong with the token.
-    pub(crate) fn is_fine(&self) {
-        self.suspicion.set(None);
     }
 
     /// What a disconnect's reason means. One that is about the account is not believed before it was asked about, or
@@ -127,12 +113,12 @@ mod tests {
     fn a_reason_about_the_account_is_believed_when_it_comes_again() {
         let shared = shared();
         assert_eq!(shared.disconnected(800).code(), ErrorCode::NETWORK);
-        assert_eq!(shared.suspicion(), None);
+        assert_eq!(shared.suspicion.get(), None);
         assert_eq!(shared.disconnected(807).code(), ErrorCode::NETWORK);
-        assert_eq!(shared.suspicion(), Some(Suspicion::Reason(807)));
+        assert_eq!(shared.suspicion.get(), Some(Suspicion::Reason(807)));
         assert_eq!(shared.disconnected(807).code(), ErrorCode::AUTH);
-        shared.is_fine();
-        assert_eq!((shared.suspicion(), shared.disconnected(810).code()), (None, ErrorCode::NETWORK));
+        shared.suspicion.set(None);
+        assert_eq!((shared.suspicion.get(), shared.disconnected(810).code()), (None, ErrorCode::NETWORK));
     }
 
     #[tokio::test(start_paused = true)]
@@ -141,7 +127,7 @@ mod tests {
         let shared = Shared::new(Allotment::new(|_| 1));
         let granted = || {
             shared.begin();
-            shared.allotment().grant(1, key, 20)
+            shared.allotment.borrow_mut().grant(1, key, 20)
         };
         assert_eq!(granted(), 20);
         assert_eq!(shared.disconnected(TOO_MANY_SOCKETS).code(), ErrorCode::RATE_LIMITED);
@@ -155,8 +141,8 @@ mod tests {
         let shared = shared();
         let stalled = AdapterError::network("the broker said nothing");
         assert_eq!(shared.lost_unheard(stalled.clone(), EARLY * 2), stalled);
-        assert_eq!(shared.suspicion(), None);
+        assert_eq!(shared.suspicion.get(), None);
         let cut = shared.lost_unheard(AdapterError::protocol("reset"), Duration::ZERO);
-        assert_eq!((cut.code(), shared.suspicion()), (ErrorCode::NETWORK, Some(Suspicion::EarlyEnd)));
+        assert_eq!((cut.code(), shared.suspicion.get()), (ErrorCode::NETWORK, Some(Suspicion::EarlyEnd)));
     }
 }

@@ -28,35 +28,19 @@ pub enum WireError {
     UnknownSegment(u8),
 }
 
-/// What is not read yet.
-pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
-
-impl Reader<'_> {
-    #[inline]
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        // Lengths are checked before a packet is read.
-        let Some((taken, rest)) = self.0.split_first_chunk::<N>() else { return [0; N] };
-        self.0 = rest;
-        *taken
+/// Takes the next packet off a message: its length stands at a place of its head, which is so long. A message that is cut off
+/// gives what was whole, one error, and then ends.
+#[inline]
+fn next<'a>(message: &mut &'a [u8], length_at: usize, head: usize) -> Option<Result<&'a [u8], WireError>> {
+    if message.is_empty() {
+        return None;
     }
-
-    #[inline]
-    fn short(&mut self) -> u16 {
-        u16::from_le_bytes(self.take())
-    }
-
-    #[inline]
-    fn word(&mut self) -> u32 {
-        u32::from_le_bytes(self.take())
-    }
-
-    #[inline]
-    fn float(&mut self) -> f32 {
-        f32::from_le_bytes(self.take())
-    }
-
-    #[inline]
-    fn double(&mut self) -> f64 {
-        f64::from_le_bytes(self.take())
-    }
+    let length = message.get(length_at..).and_then(|bytes| bytes.first_chunk());
+    let length = length.map(|bytes| usize::from(u16::from_le_bytes(*bytes))).filter(|length| *length >= head);
+    let Some((packet, rest)) = length.and_then(|length| message.split_at_checked(length)) else {
+        *message = &[];
+        return Some(Err(WireError::Truncated));
+    };
+    *message = rest;
+    Some(Ok(packet))
 }

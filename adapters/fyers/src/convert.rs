@@ -82,12 +82,9 @@ fn read(answer: Answer) -> Result<Converted, AdapterError> {
     }
     // By name, since they come in another order than they were asked for.
     let valid = answer.valid.into_iter().filter_map(|(ticker, number)| {
-        let fytoken = match &number {
-            Value::String(text) => Fytoken::parse(text),
-            Value::Number(number) => Fytoken::parse(&number.to_string()),
-            _ => None,
-        };
-        Some((ticker, Some(fytoken?)))
+        // As text or as a number.
+        let digits = number.as_str().map_or_else(|| number.to_string(), str::to_owned);
+        Some((ticker, Some(Fytoken::parse(&digits)?)))
     });
     let invalid = answer.invalid.iter().filter_map(|ticker| Some((ticker.as_str()?.to_owned(), None)));
     // What is both has its number.

@@ -10,32 +10,8 @@ use crate::state::{Instrument, Values, feed_time};
 /// Levels on each side of a book of the data socket.
 pub const LEVELS: usize = 5;
 
-type PriceAt = (usize, fn(Tick, Price) -> Tick);
-type CountAt = (usize, fn(Tick, i64) -> Tick);
-
-/// Places of `sf`. Those of a best bid and ask are a price and its size.
+/// Place of the last price in `sf` and `if`.
 const LTP: usize = 0;
-const SCRIP_PRICES: [PriceAt; 8] = [
-    (LTP, Tick::ltp),
-    (19, Tick::open),
-    (14, Tick::high),
-    (13, Tick::low),
-    (20, Tick::close),
-    (11, Tick::average_price),
-    (17, Tick::lower_circuit),
-    (18, Tick::upper_circuit),
-];
-const SCRIP_COUNTS: [CountAt; 3] =
-    [(1, Tick::volume), (9, Tick::total_buy_quantity), (10, Tick::total_sell_quantity)];
-const BEST: [(PriceAt, CountAt); 2] =
-    [((6, Tick::bid_price), (4, Tick::bid_size)), ((7, Tick::ask_price), (5, Tick::ask_size))];
-const LAST_QUANTITY: usize = 8;
-const OI: usize = 12;
-const LAST_TRADE_TIME: usize = 2;
-
-/// Places of `if`.
-const INDEX_PRICES: [PriceAt; 5] =
-    [(LTP, Tick::ltp), (5, Tick::open), (3, Tick::high), (4, Tick::low), (1, Tick::close)];
 
 /// Places of `dp`, of the first level of a side: price, quantity and number of orders. Those of the other levels follow.
 const BIDS: [usize; 3] = [0, 10, 20];
@@ -120,10 +96,7 @@ pub fn last_price(instrument: &Instrument) -> Result<Option<Price>, DecodeError>
 pub fn quote(instrument: &Instrument, number: u32) -> Result<Tick, DecodeError> {
     let tick = values(instrument, number)?;
     let at = instrument.prices().zip(feed_time(instrument.topic().prices()));
-    Ok(match at.and_then(|(values, place)| time(values, place)) {
-        Some(at) => tick.exchange_ts_ns(at),
-        None => tick,
-    })
+    Ok(tick.with(at.and_then(|(values, place)| time(values, place)), Tick::exchange_ts_ns))
 }
 
 /// The same without the exchange's time, which is that of the quote: for a book that came alone.
@@ -134,48 +107,38 @@ pub fn values(instrument: &Instrument, number: u32) -> Result<Tick, DecodeError>
     let tick = Tick::new(number);
     let Some(values) = instrument.prices() else { return Ok(tick) };
     let prices = Prices::of(instrument, values)?;
+    let price = |place| prices.at(values, place);
+    let count = |place| values.get(place).and_then(count);
+    // By the broker's places, those of `if` first, then those of `sf`.
+    let tick = tick.with(price(LTP), Tick::ltp);
     if instrument.topic().is_index() {
-        return Ok(with_prices(values, prices, INDEX_PRICES, tick));
+        return Ok(tick
+            .with(price(1), Tick::close)
+            .with(price(3), Tick::high)
+            .with(price(4), Tick::low)
+            .with(price(5), Tick::open));
     }
-    let mut tick = with_prices(values, prices, SCRIP_PRICES, tick);
-    for at in SCRIP_COUNTS {
-        tick = with_count(values, at, tick);
-    }
-    for ((place, set), size) in BEST {
-        if let Some(price) = prices.at(values, place) {
-            tick = with_count(values, size, set(tick, price));
-        }
-    }
-    let is_there = |place| values.get(place).is_some_and(|raw| raw != 0);
-    if is_there(LAST_QUANTITY) {
-        tick = with_count(values, (LAST_QUANTITY, Tick::last_quantity), tick);
-    }
+    let (bid, ask) = (price(6), price(7));
     // Shares have no open interest of their own; their place for it is filled with zero.
-    if !instrument.topic().segment().is_cash() || is_there(OI) {
-        tick = with_count(values, (OI, Tick::oi), tick);
-    }
-    Ok(time(values, LAST_TRADE_TIME).map_or(tick, |at| tick.last_trade_ts_ns(at)))
-}
-
-#[inline]
-fn with_prices<const N: usize>(
-    values: &Values,
-    prices: Prices,
-    places: [PriceAt; N],
-    mut tick: Tick,
-) -> Tick {
-    // Of a known length, so that no call goes through a pointer.
-    for (place, set) in places {
-        if let Some(price) = prices.at(values, place) {
-            tick = set(tick, price);
-        }
-    }
-    tick
-}
-
-#[inline]
-fn with_count(values: &Values, (place, set): CountAt, tick: Tick) -> Tick {
-    values.get(place).and_then(count).map_or(tick, |count| set(tick, count))
+    let oi = count(12).filter(|oi| *oi != 0 || !instrument.topic().segment().is_cash());
+    Ok(tick
+        .with(count(1), Tick::volume)
+        .with(time(values, 2), Tick::last_trade_ts_ns)
+        .with(bid, Tick::bid_price)
+        .with(bid.and_then(|_| count(4)), Tick::bid_size)
+        .with(ask, Tick::ask_price)
+        .with(ask.and_then(|_| count(5)), Tick::ask_size)
+        .with(count(8).filter(|quantity| *quantity != 0), Tick::last_quantity)
+        .with(count(9), Tick::total_buy_quantity)
+        .with(count(10), Tick::total_sell_quantity)
+        .with(price(11), Tick::average_price)
+        .with(oi, Tick::oi)
+        .with(price(13), Tick::low)
+        .with(price(14), Tick::high)
+        .with(price(17), Tick::lower_circuit)
+        .with(price(18), Tick::upper_circuit)
+        .with(price(19), Tick::open)
+        .with(price(20), Tick::close))
 }
 
 /// The book of an instrument; none when the broker has said nothing of it. Rows without a price are no levels: they are

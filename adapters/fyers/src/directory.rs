@@ -59,8 +59,11 @@ pub(crate) struct Directory {
 fn listed(list: &Instruments, wanted: &Subscription) -> Result<Listed, Refusal> {
     let fytoken = list.find(&wanted.exchange, &wanted.symbol)?;
     let nowhere = || Refusal::not_found(&wanted.exchange, &wanted.symbol);
-    let (exchange, symbol) = list.own_name(fytoken).ok_or_else(nowhere)?;
-    Ok(Listed { fytoken, ticker: format!("{exchange}:{symbol}") })
+    Ok(Listed { fytoken, ticker: ticker_of(list.own_name(fytoken).ok_or_else(nowhere)?) })
+}
+
+fn ticker_of((exchange, symbol): (&str, &str)) -> String {
+    format!("{exchange}:{symbol}")
 }
 
 impl Directory {
@@ -75,13 +78,21 @@ impl Directory {
         }
     }
 
-    /// Another list is in force. What it has under the same number and symbol goes on; of everything else nothing was said.
-    pub(crate) fn begin_list(&mut self) {
+    /// Another list is in force. What it has under the same number and symbol goes on; of everything else nothing was said. Gives
+    /// what is to be placed anew: everything, if the number of anything is that of another instrument now.
+    pub(crate) fn begin_list(&mut self, list: &Instruments) -> Vec<u32> {
         if let Some(questions) = &mut self.questions {
             questions.forget();
         }
-        self.said.clear();
         self.is_doubtful = false;
+        let is_strange = |Listed { fytoken, ticker }: &Listed| {
+            // Of a number that only the broker has said nobody knows what it means today.
+            let is_own = !matches!(self.said.get(fytoken), Some(Verdict::Use(other)) if other != fytoken);
+            !is_own || list.own_name(*fytoken).is_some_and(|name| ticker_of(name) != *ticker)
+        };
+        let is_moved = self.known.values().any(|known| known.topic.is_some() && is_strange(&known.listed));
+        self.said.clear();
+        if is_moved { self.known.keys().copied().collect() } else { Vec::new() }
     }
 
     /// Whether the broker is to be asked where an instrument is. Another mode is no reason to ask again, and neither is another
@@ -129,11 +140,12 @@ impl Directory {
         fytoken.topic().ok_or_else(nowhere)
     }
 
-    /// Notes where an instrument is now. Gives the broker's symbol of it, and whether it is new there.
-    pub(crate) fn placed(&mut self, instrument: u32, topic: Topic) -> (&str, bool) {
-        let Some(known) = self.known.get_mut(&instrument) else { return ("", true) };
-        let is_new = known.topic.replace(topic) != Some(topic);
-        (&known.listed.ticker, is_new)
+    /// Notes where an instrument is now. Gives the broker's symbol of it.
+    pub(crate) fn placed(&mut self, instrument: u32, topic: Topic) -> &str {
+        self.known.get_mut(&instrument).map_or("", |known| {
+            known.topic = Some(topic);
+            &known.listed.ticker
+        })
     }
 
     /// An instrument is there no more.
@@ -258,14 +270,14 @@ mod tests {
         // A list that is wrong once is not believed alone.
         assert!(topic(&directory, "NSE", "TCS").contains("disagree"));
         // Another list, and nothing is known of it.
-        directory.begin_list();
+        assert!(directory.begin_list(&list()).is_empty());
         assert!(directory.must_ask(&list(), &sbin));
         // What has a topic keeps it while the list says the same: in another mode, and by another list.
         let place = directory.find(&list(), &sbin).unwrap();
-        assert_eq!(directory.placed(1, place), ("NSE:SBIN-EQ", true));
-        directory.begin_list();
+        assert_eq!(directory.placed(1, place), "NSE:SBIN-EQ");
+        assert!(directory.begin_list(&list()).is_empty());
         assert!(!directory.must_ask(&list(), &sbin));
-        assert_eq!(directory.placed(1, place), ("NSE:SBIN-EQ", false));
+        assert_eq!(directory.placed(1, place), "NSE:SBIN-EQ");
         directory.release(1);
         assert!(directory.must_ask(&list(), &sbin));
     }

@@ -39,12 +39,6 @@ const RENEWED_AT: (u8, u8) = (8, 0);
 #[derive(Clone, Debug)]
 pub struct Indices(FxHashMap<Box<str>, Topic>);
 
-impl Default for Indices {
-    fn default() -> Self {
-        Self::bundled()
-    }
-}
-
 impl Indices {
     /// Those that are known without asking.
     pub fn bundled() -> Self {
@@ -131,7 +125,7 @@ impl IndexList {
             }
             Err(error) => {
                 warn!(%error, "The broker's names of indices cannot be had; older ones are used");
-                cached.and_then(|cached| Indices::read(&cached.path).ok()).unwrap_or_default()
+                cached.and_then(|cached| Indices::read(&cached.path).ok()).unwrap_or_else(Indices::bundled)
             }
         }
     }

@@ -5,21 +5,14 @@ use adapter_sdk::{
     ist::Day,
 };
 
-use crate::{
-    names::{LeftOut, Row},
-    topic::Fytoken,
-};
+use crate::{names::Row, topic::Fytoken};
 
 /// Every instrument of the lists, by OpenAlgo's names and by the broker's symbols.
 pub type Instruments = Catalog<FyersList, 10>;
 
 /// The layout of the lists.
-#[derive(Debug)]
-pub struct FyersList {
-    /// Kept for their room.
-    symbol: String,
-    second: String,
-}
+#[derive(Clone, Copy, Debug)]
+pub struct FyersList;
 
 impl Sheet<10> for FyersList {
     type Key = Fytoken;
@@ -46,34 +39,11 @@ impl Sheet<10> for FyersList {
     }
 
     fn begin(_today: Day) -> Self {
-        Self { symbol: String::new(), second: String::new() }
+        Self
     }
 
     fn row(&mut self, cells: [Option<&str>; 10], names: &mut Names<Fytoken>) -> Option<()> {
-        let Self { symbol, second } = self;
-        let row = read_row(cells)?;
-        let named = match row.name(symbol) {
-            Ok(named) => named,
-            Err(LeftOut::Kind) => {
-                names.unserved();
-                return Some(());
-            }
-            Err(LeftOut::Row) => return None,
-        };
-        let (exchange, ticker) = row.ticker.split_once(':')?;
-        names.add_own(exchange, ticker, row.fytoken);
-        if named.is_usual {
-            names.add(named.exchange, symbol, row.fytoken);
-        } else {
-            names.add_unless_taken(0, named.exchange, symbol, row.fytoken);
-        }
-        if row.is_index() {
-            row.second_name(second);
-            if second != symbol {
-                names.add_unless_taken(0, named.exchange, second, row.fytoken);
-            }
-        }
-        Some(())
+        read_row(cells)?.name(names)
     }
 }
 
@@ -89,7 +59,6 @@ fn read_row(cells: [Option<&str>; 10]) -> Option<Row<'_>> {
     }
     Some(Row {
         fytoken,
-        segment: fytoken.segment()?,
         kind: kind?,
         expiry: expiry?,
         ticker: ticker?,

@@ -1,6 +1,6 @@
 //! Fyers, by way of its API version 3, as a Tickhost adapter.
 //!
-//! In the order of the data: [`instruments`], [`names`], [`indices`] and [`topic`] (what an instrument is called there) →
+//! In the order of the data: [`instruments`], `names`, [`indices`] and [`topic`] (what an instrument is called there) →
 //! `auth` and `login` (keys of the day) → `hsm` (the log-in on the data socket) → `directory`, `convert` and `requests`
 //! (from what is wanted to what the broker is asked) → `session` (the connection that is up) → [`wire`] (frames) → [`state`]
 //! (what is known of each topic, pure) → [`decode`] (to ticks, pure). [`tbt`] is the broker's second socket, of fifty
@@ -36,7 +36,7 @@ mod hsm;
 pub mod indices;
 pub mod instruments;
 mod login;
-pub mod names;
+mod names;
 pub mod request;
 mod requests;
 mod session;
@@ -135,7 +135,7 @@ impl Adapter for Fyers {
             http,
             master: Arc::new(Master::new(public, source, context.lists())),
             index_list,
-            indices: RefCell::default(),
+            indices: RefCell::new(Rc::new(Indices::bundled())),
             settings,
         })
     }

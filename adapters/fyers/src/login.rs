@@ -2,8 +2,8 @@
 
 use adapter_sdk::{
     AdapterError, Credentials, Login,
-    login::{Unfinished, answer, copied},
-    net::{Http, push_encoded},
+    login::{Unfinished, answer, by_page},
+    net::{Http, with_query},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -12,11 +12,12 @@ use zeroize::Zeroizing;
 
 use crate::config::Settings;
 
-/// Longest answer that is read, in bytes.
-const MAX_ANSWER_BYTES: usize = 64 << 10;
+/// What a person is asked for first.
+const APP_ID: &str = "The App ID of your app on myapi.fyers.in, such as XXXXXXXXXX-100";
 
-/// Longest code, in bytes. They are as long as tokens.
-const MAX_CODE_BYTES: usize = 16 << 10;
+/// What a refusal means.
+const REFUSED: &str = "the broker refused the auth_code: it works once and for a few minutes, so log in anew; if that is refused \
+                       too, App ID and Secret ID are not of the same app";
 
 #[derive(Deserialize)]
 struct Answer {
@@ -35,31 +36,27 @@ pub(crate) async fn step(
 }
 
 async fn log_in(http: &Http, settings: &Settings, fields: &Credentials) -> Result<Login, Unfinished> {
-    let filled = |name| fields.filled(name);
-    let stored = filled("access_token").or_else(|| filled("auth_token"));
+    let stored = fields.filled("access_token").or_else(|| fields.filled("auth_token"));
     let joined = stored.and_then(|token| token.split_once(':')).map(|(app, _)| app);
-    let known = filled("app_id").or_else(|| filled("api_key")).or(joined);
-    let ask = || {
-        answer(
-            fields,
-            &["api_key"],
-            "The App ID of your app on myapi.fyers.in, such as XXXXXXXXXX-100",
-            false,
-        )
-    };
-    let app_id = known.map_or_else(ask, Ok)?;
+    let known = fields.filled("app_id").or_else(|| fields.filled("api_key")).or(joined);
+    let app_id = known.map_or_else(|| answer(fields, &["api_key"], APP_ID, false), Ok)?;
     let secret = answer(fields, &["api_secret"], "The Secret ID of the same app", true)?;
     let wanted = "The redirect URL of the same app, letter by letter";
     let redirect_uri = answer(fields, &["redirect_uri"], wanted, false)?;
-    let Some(copied) = filled("auth_code") else {
-        let message = "Log in on this page. It leads to the address of your app; copy the whole address, or the auth_code \
-                       in it. It works once, and for a few minutes";
-        let page = page(&settings.api_url, app_id, redirect_uri);
-        return Ok(Login::ask("auth_code", message, Some(page), true));
-    };
-    let access_token = exchange(http, settings, app_id, secret, auth_code(copied)?).await?;
+    let code = by_page(fields, "auth_code", "auth_code", &page(&settings.api_url, app_id, redirect_uri))?;
+    let hash = [app_id, ":", secret].iter().fold(Sha256::new(), Sha256::chain_update);
+    let hash = hex::encode(hash.finalize());
+    let body = json!({ "grant_type": "authorization_code", "appIdHash": hash, "code": code });
+    let request = http.post(&format!("{}/api/v3/validate-authcode", settings.api_url)).json(&body);
+    let Answer { s, access_token } = request.log_in(REFUSED).await?;
+    if s != "ok" {
+        return Err(AdapterError::auth(REFUSED).into());
+    }
+    let token = access_token.filter(|token| !token.is_empty());
+    let token =
+        token.ok_or_else(|| AdapterError::protocol("the broker answered the log-in without a token"))?;
     Ok(Login::done([
-        ("access_token", access_token.as_str().to_owned()),
+        ("access_token", token.as_str().to_owned()),
         ("api_key", app_id.to_owned()),
         ("api_secret", secret.to_owned()),
         ("redirect_uri", redirect_uri.to_owned()),
@@ -67,62 +64,13 @@ async fn log_in(http: &Http, settings: &Settings, fields: &Credentials) -> Resul
 }
 
 fn page(api_url: &str, app_id: &str, redirect_uri: &str) -> String {
-    let mut url = format!("{api_url}/api/v3/generate-authcode?response_type=code&state=tickhost&client_id=");
-    push_encoded(&mut url, app_id);
-    url.push_str("&redirect_uri=");
-    push_encoded(&mut url, redirect_uri);
-    url
-}
-
-/// The code in an answer, which is the code or the address that has it.
-fn auth_code(answer: &str) -> Result<&str, AdapterError> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    copied(answer, "auth_code", MAX_CODE_BYTES, is_plain).ok_or_else(|| {
-        AdapterError::auth(
-            "there is no auth_code in that: copy the whole address to which the log-in led, or what stands after \
-             auth_code= in it",
-        )
-    })
-}
-
-async fn exchange(
-    http: &Http,
-    settings: &Settings,
-    app_id: &str,
-    secret: &str,
-    code: &str,
-) -> Result<Zeroizing<String>, AdapterError> {
-    let mut hash = Sha256::new();
-    for part in [app_id, ":", secret] {
-        hash.update(part);
-    }
-    let body = json!({
-        "grant_type": "authorization_code",
-        "appIdHash": hex::encode(hash.finalize()),
-        "code": code,
-    });
-    let response =
-        http.post(&format!("{}/api/v3/validate-authcode", settings.api_url)).json(&body).send().await?;
-    match response.status() {
-        _ if response.is_success() => {}
-        400 | 401 | 403 => return Err(refused()),
-        _ => return Err(response.refusal("the log-in")),
-    }
-    let Answer { s, access_token } = response.json(MAX_ANSWER_BYTES).await?;
-    if s != "ok" {
-        return Err(refused());
-    }
-    access_token
-        .filter(|token| !token.is_empty())
-        .ok_or_else(|| AdapterError::protocol("the broker answered the log-in without a token"))
-}
-
-/// The broker's own words are left out: nobody knows whether they repeat a code.
-fn refused() -> AdapterError {
-    AdapterError::auth(
-        "the broker refused the auth_code: it works once and for a few minutes, so log in anew; if that is refused too, \
-         App ID and Secret ID are not of the same app",
-    )
+    let pairs = [
+        ("response_type", "code"),
+        ("state", "tickhost"),
+        ("client_id", app_id),
+        ("redirect_uri", redirect_uri),
+    ];
+    with_query(&format!("{api_url}/api/v3/generate-authcode"), &pairs)
 }
 
 #[cfg(test)]
@@ -131,6 +79,10 @@ mod tests {
 
     #[test]
     fn the_code_is_found_in_what_people_copy() {
+        let auth_code = |answer: &str| {
+            let fields = adapter_sdk::testing::credentials(&json!({ "auth_code": answer }).to_string());
+            by_page(&fields, "auth_code", "auth_code", "").map(str::to_owned).map_err(Unfinished::into_login)
+        };
         for answer in [
             "eyJ0.eyJh.s-_g",
             "auth_code=eyJ0.eyJh.s-_g",
@@ -141,7 +93,7 @@ mod tests {
         }
         for answer in ["https://127.0.0.1/?s=error&code=-1", "a b", "https://127.0.0.1/", "?auth_code=", "é"]
         {
-            let error = auth_code(answer).unwrap_err().to_string();
+            let error = auth_code(answer).unwrap_err().unwrap_err().to_string();
             assert!(error.contains("auth_code") && !error.contains("127.0.0.1"), "{error}");
         }
     }

@@ -6,6 +6,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use adapter_sdk::{
+    instruments::Names,
     ist::Day,
     symbol::{self, Contract},
 };
@@ -24,11 +25,9 @@ const LAST_EXPIRY: u64 = 253_402_300_799;
 
 /// A row of a list, in the broker's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row<'a> {
+pub(crate) struct Row<'a> {
     /// The broker's number of it.
     pub fytoken: Fytoken,
-    /// Its segment, which is that of the number.
-    pub segment: Segment,
     /// The broker's kind of instrument.
     pub kind: &'a str,
     /// Seconds since the Unix epoch, or nothing.
@@ -43,98 +42,48 @@ pub struct Row<'a> {
     pub option: &'a str,
 }
 
-/// Why an instrument is left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeftOut {
-    /// OpenAlgo has no name for its kind.
-    Kind,
-    /// The row makes no sense.
-    Row,
-}
-
-/// What an instrument is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Named {
-    /// OpenAlgo's exchange.
-    pub exchange: &'static str,
-    /// Whether the list says the series of a share of NSE. One whose series it does not say has the lesser claim to the
-    /// bare name, which is that of the usual series.
-    pub is_usual: bool,
-}
-
 impl<'a> Row<'a> {
-    /// Names it: writes OpenAlgo's symbol.
-    ///
-    /// # Errors
-    /// When it has no name.
-    pub fn name(&self, symbol: &mut String) -> Result<Named, LeftOut> {
-        symbol.clear();
-        let named = match self.segment {
-            Segment::NseCash | Segment::BseCash => self.cash(symbol)?,
-            _ => self.derivative(symbol)?,
-        };
-        if symbol.is_empty() { Err(LeftOut::Row) } else { Ok(named) }
-    }
-
-    fn cash(&self, symbol: &mut String) -> Result<Named, LeftOut> {
-        let is_nse = self.segment == Segment::NseCash;
-        if self.kind == INDEX {
+    /// Names it, unless OpenAlgo has no name for its kind. None when the row makes no sense.
+    pub(crate) fn name(&self, names: &mut Names<Fytoken>) -> Option<()> {
+        let (exchange, ticker) = self.ticker.split_once(':')?;
+        let (fytoken, segment) = (self.fytoken, self.fytoken.segment()?);
+        if !segment.is_cash() {
+            let contract = match self.option {
+                "XX" | "" => Contract::Future,
+                kind => Contract::option(kind, self.strike)?,
+            };
+            names.add_derivative(segment.exchange(), self.underlying, self.expires()?, contract, fytoken)?;
+        } else if self.kind == INDEX {
+            let exchange = if segment == Segment::NseCash { "NSE_INDEX" } else { "BSE_INDEX" };
             let underlying = if self.underlying.is_empty() { self.stem() } else { self.underlying };
-            self.write_index(underlying, symbol);
-            let exchange = if is_nse { "NSE_INDEX" } else { "BSE_INDEX" };
-            return Ok(Named { exchange, is_usual: true });
+            names.add_index(exchange, underlying, fytoken)?;
+            let mut second = String::new();
+            if symbol::write_index(&mut second, exchange, self.stem()) {
+                names.add_unless_taken(0, exchange, &second, fytoken);
+            }
+        } else if CASH.contains(&self.kind) {
+            let (bare, series) = self.symbol_and_series(segment);
+            names.add_cash(segment.exchange(), bare, series, fytoken)?;
+        } else {
+            names.unserved();
+            return Some(());
         }
-        if !CASH.contains(&self.kind) {
-            return Err(LeftOut::Kind);
-        }
-        let (exchange, (bare, series)) = (self.segment.exchange(), self.symbol_and_series());
-        if !symbol::write_cash(symbol, exchange, bare, series) {
-            return Err(LeftOut::Row);
-        }
-        Ok(Named { exchange, is_usual: !is_nse || !series.is_empty() })
+        names.add_own(exchange, ticker, fytoken);
+        Some(())
     }
 
     /// `SBIN` and `EQ` of `NSE:SBIN-EQ`. The symbol may have hyphens itself. It stands in a column of its own too, but that may
     /// have something else: the index that a fund follows, the company whose bond it is.
-    fn symbol_and_series(&self) -> (&'a str, &'a str) {
+    fn symbol_and_series(&self, segment: Segment) -> (&'a str, &'a str) {
         let ticker = self.stem();
         if ticker == self.underlying {
             (ticker, "")
-        } else if self.segment == Segment::NseCash {
+        } else if segment == Segment::NseCash {
             symbol::split_cash("NSE", ticker)
         } else {
             // There are more groups than have names that clients write, and every symbol has one.
             ticker.rsplit_once('-').filter(|(_, group)| is_group(group)).unwrap_or((ticker, ""))
         }
-    }
-
-    fn derivative(&self, symbol: &mut String) -> Result<Named, LeftOut> {
-        let exchange = self.segment.exchange();
-        let expires = self.expires().ok_or(LeftOut::Row)?;
-        let contract = match self.option {
-            "XX" | "" => Contract::Future,
-            kind => Contract::option(kind, self.strike).ok_or(LeftOut::Row)?,
-        };
-        if !symbol::write(symbol, self.underlying, expires, contract) {
-            return Err(LeftOut::Row);
-        }
-        Ok(Named { exchange, is_usual: true })
-    }
-
-    /// Writes an index by another name than [`Self::name`] does: after the broker's symbol.
-    pub fn second_name(&self, symbol: &mut String) {
-        symbol.clear();
-        self.write_index(self.stem(), symbol);
-    }
-
-    /// Whether it is an index.
-    pub fn is_index(&self) -> bool {
-        self.kind == INDEX && self.segment.is_cash()
-    }
-
-    fn write_index(&self, theirs: &str, symbol: &mut String) {
-        let exchange = if self.segment == Segment::NseCash { "NSE_INDEX" } else { "BSE_INDEX" };
-        symbol::write_index(symbol, exchange, theirs);
     }
 
     /// `NIFTY50` of `NSE:NIFTY50-INDEX`, and `SBIN-EQ` of `NSE:SBIN-EQ`.
@@ -166,13 +115,29 @@ mod tests {
 
     fn row<'a>(fytoken: &str, kind: &'a str, ticker: &'a str, underlying: &'a str) -> Row<'a> {
         let fytoken = Fytoken::parse(fytoken).unwrap();
-        let segment = fytoken.segment().unwrap();
-        Row { fytoken, segment, kind, expiry: "", ticker, underlying, strike: "-1.0", option: "XX" }
+        Row { fytoken, kind, expiry: "", ticker, underlying, strike: "-1.0", option: "XX" }
     }
 
-    fn named(row: &Row<'_>) -> Result<String, LeftOut> {
-        let mut symbol = "what was before".to_owned();
-        row.name(&mut symbol).map(|named| format!("{}:{symbol}", named.exchange))
+    fn line(row: &Row<'_>) -> String {
+        let Row { fytoken, kind, expiry, ticker, underlying, strike, option, .. } = row;
+        let digits = fytoken.to_string();
+        let [exchange, segment, token] = [0..2, 2..4, 10..digits.len()].map(|part| digits.get(part).unwrap());
+        format!(
+            "{digits},WORDS,{kind},1,0.05,,:,2026-10-03,{expiry},{ticker},{exchange},{segment},{token},{underlying},,{strike},{option}\n"
+        )
+    }
+
+    /// Its name in a list of two rows, or what is said of it there.
+    fn named(row: &Row<'_>) -> Result<String, &'static str> {
+        let other =
+            "1210000000999999,WORDS,0,1,0.05,,:,2026-10-03,,BSE:OTHER-A,12,10,999999,OTHER,,-1.0,XX\n";
+        let list = Instruments::parse_all([[&line(row), other].concat().as_bytes()]).unwrap();
+        match (list.name(row.fytoken), list.unserved(), list.skipped()) {
+            (Some((exchange, symbol)), 0, 0) => Ok(format!("{exchange}:{symbol}")),
+            (None, 1, 0) => Err("its kind has no name"),
+            (None, 0, 1) => Err("it makes no sense"),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -193,16 +158,26 @@ mod tests {
         assert_eq!(name("1210000000500112", "4", "BSE:SBIN-A", "SBIN").as_deref(), Ok("BSE:SBIN"));
         assert_eq!(name("1210000000500112", "9", "BSE:BEES-B", "BEES").as_deref(), Ok("BSE:BEES"));
         assert_eq!(name("1210000000500112", "2", "BSE:795IRFC26-F", "IRFC").as_deref(), Ok("BSE:795IRFC26"));
-        assert_eq!(name("1210000000500112", "99", "BSE:SBIN-A", "SBIN"), Err(LeftOut::Kind));
+        assert_eq!(name("1210000000500112", "99", "BSE:SBIN-A", "SBIN"), Err("its kind has no name"));
         assert_eq!(name("1210000000500112", "2", "BSE:BOND-XC", "IRFC").as_deref(), Ok("BSE:BOND"));
         assert_eq!(name("1210000000500112", "0", "BSE:BAJAJ-AUTO", "BAJAJ").as_deref(), Ok("BSE:BAJAJ-AUTO"));
         assert_eq!(name("10100000003045", "0", "NSE:SBIN-EQ", "").as_deref(), Ok("NSE:SBIN"));
-        assert_eq!(name("10100000003045", "0", "NSE:-EQ", ""), Err(LeftOut::Row));
-        assert_eq!(name("10100000003045", "0", "NSE:", ""), Err(LeftOut::Row));
-        let mut symbol = String::new();
-        assert!(row("1010000000999", "0", "NSE:SBIN-EQ", "SBIN").name(&mut symbol).unwrap().is_usual);
-        assert!(row("1010000000999", "0", "NSE:SBIN-BE", "SBIN").name(&mut symbol).unwrap().is_usual);
-        assert!(!row("1010000000999", "0", "NSE:SBIN", "SBIN").name(&mut symbol).unwrap().is_usual);
+        assert_eq!(name("10100000003045", "0", "NSE:-EQ", ""), Err("it makes no sense"));
+        assert_eq!(name("10100000003045", "0", "NSE:", ""), Err("it makes no sense"));
+    }
+
+    /// One whose series nobody says has the lesser claim to the bare name.
+    #[test]
+    fn the_bare_name_is_that_of_the_usual_series() {
+        let of = |number: u32, ticker| line(&row(&format!("1010000000{number}"), "0", ticker, "SBIN"));
+        let (bare, usual, other) = (of(1, "NSE:SBIN"), of(2, "NSE:SBIN-EQ"), of(3, "NSE:SBIN-BE"));
+        for rows in [[&bare, &usual, &other], [&other, &usual, &bare]] {
+            let list = Instruments::parse_all([rows.map(String::as_str).concat().as_bytes()]).unwrap();
+            let key = |symbol| list.key("NSE", symbol).unwrap().to_string();
+            assert_eq!((key("SBIN"), key("SBIN-BE")), ("10100000002".to_owned(), "10100000003".to_owned()));
+        }
+        let list = Instruments::parse_all([[&*bare, &*other].concat().as_bytes()]).unwrap();
+        assert_eq!(list.key("NSE", "SBIN").unwrap().to_string(), "10100000001");
     }
 
     #[test]
@@ -238,7 +213,7 @@ mod tests {
     #[test]
     fn derivatives_are_named_after_underlying_expiry_and_strike() {
         let name = |fytoken, underlying, expiry, strike, option| {
-            named(&Row { expiry, strike, option, ..row(fytoken, "14", "ANY", underlying) })
+            named(&Row { expiry, strike, option, ..row(fytoken, "14", "NSE:ANY", underlying) })
         };
         // 1790676600 is half past three in the afternoon of 29 September 2026 in India.
         for (made, wanted) in [
@@ -263,7 +238,7 @@ mod tests {
             ("NIFTY", "1790676600", "-1.0", "CE"),
             ("NIFTY", "1790676600", "1", "YY"),
         ] {
-            assert_eq!(name("101126092968407", underlying, expiry, strike, option), Err(LeftOut::Row));
+            assert_eq!(name("101126092968407", underlying, expiry, strike, option), Err("it makes no sense"));
         }
     }
 
@@ -281,8 +256,9 @@ mod tests {
         ] {
             assert_eq!(named(&row(fytoken, "10", ticker, underlying)).as_deref(), Ok(wanted));
         }
-        let mut symbol = String::new();
-        row("101000000026009", "10", "NSE:NIFTYBANK-INDEX", "X").second_name(&mut symbol);
-        assert_eq!(symbol, "BANKNIFTY");
+        let bank = row("101000000026009", "10", "NSE:NIFTYBANK-INDEX", "X");
+        let list = Instruments::parse_all([line(&bank).as_bytes()]).unwrap();
+        assert_eq!(list.key("NSE_INDEX", "BANKNIFTY"), Some(bank.fytoken));
+        assert_eq!(list.key("NSE_INDEX", "X"), Some(bank.fytoken));
     }
 }

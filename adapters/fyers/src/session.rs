@@ -25,7 +25,7 @@ use crate::{
     instruments::Instruments,
     request::{self, Channel},
     requests::Requests,
-    tbt::socket::{Event, Fifty},
+    tbt::socket::Fifty,
     topic::Topic,
     wire::{Data, Frame, LITE_VALUES, Request},
 };
@@ -48,10 +48,9 @@ pub struct FyersFeed {
     directory: Directory,
     requests: Requests,
     publisher: Publisher,
-    /// What the second socket has brought, and is to be followed.
-    news: Option<Event>,
-    /// Instruments that came to a topic, and may be told at once what is known of it.
-    joined: Vec<(u32, Topic)>,
+    /// Topics of which what is known is to be published once more, to whom a second name has brought there: the broker says nothing
+    /// before it changes.
+    repeated: Vec<Topic>,
     /// What the broker said when it let this side in: every so many frames of data one is to be acknowledged, 0 for never; and
     /// how records are to be read.
     welcome: Option<(u32, Layout)>,
@@ -77,8 +76,7 @@ impl FyersFeed {
             directory,
             requests: Requests::new(settings.snapshot_limit),
             publisher: Publisher::new(fifty),
-            news: None,
-            joined: Vec::new(),
+            repeated: Vec::new(),
             welcome: None,
             unacknowledged: 0,
             ping_at: now,
@@ -137,35 +135,17 @@ impl FyersFeed {
             self.unacknowledged = 0;
             live.send(request::acknowledge(data.number));
         }
-        let mut damage = None;
         for record in data.records {
             match record {
                 Ok(record) => self.publisher.take(&record, live, sink),
-                Err(error) => damage = Some(error),
+                Err(error) => live.undecodable("record", &error, bytes, sink),
             }
         }
         self.publisher.flush(live, sink);
-        if let Some(error) = damage {
-            live.undecodable("record", &error, bytes, sink);
-        }
     }
 
     fn is_full(&self) -> bool {
         self.full_until.is_some_and(|until| Instant::now() < until)
-    }
-
-    /// Publishes what is known already to whom a second name has brought to a topic: the broker says nothing more before it
-    /// changes.
-    fn welcome_joined(&mut self, live: &mut Live<Self>, sink: &mut TickSink) {
-        for (instrument, topic) in self.joined.drain(..) {
-            let is_told = live.feed(&topic).is_some_and(|feed| {
-                let wanted = feed.instruments().iter().find(|(number, _)| *number == instrument);
-                wanted.is_some_and(|(_, mode)| feed.told() >= Some(*mode))
-            });
-            if is_told {
-                self.publisher.repeat(&topic, live, sink);
-            }
-        }
     }
 }
 
@@ -183,10 +163,7 @@ impl Protocol for FyersFeed {
     }
 
     fn ask(&mut self, wanted: &mut Subscription, topic: &Topic, sink: &mut TickSink) -> Mode {
-        let (ticker, is_new) = self.directory.placed(wanted.instrument, *topic);
-        if is_new {
-            self.joined.push((wanted.instrument, *topic));
-        }
+        let ticker = self.directory.placed(wanted.instrument, *topic);
         self.publisher.settle(wanted, *topic, ticker, sink);
         wanted.mode
     }
@@ -216,13 +193,11 @@ impl Protocol for FyersFeed {
         live: &mut Live<Self>,
         sink: &mut TickSink,
     ) -> Result<(), AdapterError> {
-        match message {
-            Message::Binary(bytes) => self.take_frame(&bytes, live, sink),
-            Message::Text(_) => {
-                debug!("A text where the broker sends none");
-                Ok(())
-            }
-        }
+        let Message::Binary(bytes) = message else {
+            debug!("A text where the broker sends none");
+            return Ok(());
+        };
+        self.take_frame(&bytes, live, sink)
     }
 
     fn release(&mut self, instrument: u32, _last_of: Option<&Topic>) {
@@ -230,22 +205,35 @@ impl Protocol for FyersFeed {
         self.publisher.release(instrument);
     }
 
-    fn list_changed(&mut self, _list: &Instruments, _is_repair: bool) -> Replan {
-        self.directory.begin_list();
-        Replan::Moved
+    fn list_changed(&mut self, list: &Instruments, _is_repair: bool) -> Replan {
+        let moved = self.directory.begin_list(list);
+        if moved.is_empty() {
+            return Replan::Moved;
+        }
+        // What is known of a topic must not be shown as that of another instrument.
+        moved.into_iter().for_each(|instrument| self.release(instrument, None));
+        Replan::Everything
     }
 
     async fn wait(&mut self) {
-        let Self { directory, publisher, news, .. } = self;
+        let Self { directory, publisher, .. } = self;
+        let fifty = async {
+            match &mut publisher.fifty {
+                Some(fifty) => fifty.wait().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = directory.wait() => {}
-            event = publisher.next_of_fifty() => *news = Some(event),
+            () = fifty => {}
         }
     }
 
     fn wake_at(&self) -> Option<Instant> {
         let again_at = self.requests.has_more().then_some(self.again_at);
-        let others = [again_at, self.requests.wake_at(), self.publisher.wake_at(), self.ends_at];
+        let fifty_at = self.publisher.fifty.as_ref().and_then(Fifty::wake_at);
+        let at_once = (!self.repeated.is_empty()).then(Instant::now);
+        let others = [again_at, self.requests.wake_at(), fifty_at, self.ends_at, at_once];
         Some(others.into_iter().flatten().fold(self.ping_at, Instant::min))
     }
 
@@ -264,8 +252,10 @@ impl Protocol for FyersFeed {
         }
         self.settle_requests(now, live, sink)?;
         self.directory.advance(now, live);
-        self.welcome_joined(live, sink);
-        self.publisher.follow_fifty(self.news.take(), now, live, sink);
+        for topic in std::mem::take(&mut self.repeated) {
+            self.publisher.repeat(&topic, live, sink);
+        }
+        self.publisher.follow_fifty(now, live, sink);
         Ok(())
     }
 

@@ -23,7 +23,8 @@ pub struct Values {
     pub multiplier: u16,
     /// As the broker sent it.
     pub precision: u8,
-    is_known: bool,
+    /// The broker's number of the topic; none before its snapshot.
+    id: Option<u16>,
     is_wanted: bool,
     /// Whether something has changed since it was last published.
     is_fresh: bool,
@@ -34,7 +35,7 @@ impl Values {
         raw: [ABSENT; MAX_VALUES],
         multiplier: 1,
         precision: 0,
-        is_known: false,
+        id: None,
         is_wanted: false,
         is_fresh: false,
     };
@@ -61,7 +62,7 @@ impl Values {
     fn update(&mut self, feed: Feed, values: impl Iterator<Item = i32>) -> bool {
         let mut is_changed = false;
         // What a later version of the broker may add has no place here.
-        for (place, value) in self.raw.iter_mut().take(places(feed)).zip(values) {
+        for (place, value) in self.raw.iter_mut().take(layout(feed).0).zip(values) {
             if value != ABSENT && *place != value {
                 *place = value;
                 is_changed = true;
@@ -71,12 +72,12 @@ impl Values {
     }
 }
 
-/// Places that a feed's records have.
-const fn places(feed: Feed) -> usize {
+/// Places that a feed's records have, and that of the exchange's time.
+const fn layout(feed: Feed) -> (usize, Option<usize>) {
     match feed {
-        Feed::Scrip => 21,
-        Feed::Index => 6,
-        Feed::Depth => MAX_VALUES,
+        Feed::Scrip => (21, Some(3)),
+        Feed::Index => (6, Some(2)),
+        Feed::Depth => (MAX_VALUES, None),
     }
 }
 
@@ -85,11 +86,7 @@ const OPEN_INTEREST: usize = 12;
 
 /// Place of the exchange's time.
 pub(crate) const fn feed_time(feed: Feed) -> Option<usize> {
-    match feed {
-        Feed::Scrip => Some(3),
-        Feed::Index => Some(2),
-        Feed::Depth => None,
-    }
+    layout(feed).1
 }
 
 /// The day in India of a time of the broker's, in days since 1970.
@@ -105,15 +102,9 @@ pub struct Instrument {
     prices: Values,
     /// Of `dp`.
     book: Values,
-    /// Counts who had this place, so that a number of the broker never means its next tenant.
-    generation: u32,
 }
 
 impl Instrument {
-    const fn new(topic: Topic, generation: u32) -> Self {
-        Self { topic, prices: Values::NONE, book: Values::NONE, generation }
-    }
-
     /// Its topic.
     pub const fn topic(&self) -> &Topic {
         &self.topic
@@ -121,7 +112,7 @@ impl Instrument {
 
     /// Values of a feed; none before their snapshot.
     pub fn known(&self, feed: Feed) -> Option<&Values> {
-        Some(self.values(feed)).filter(|values| values.is_known)
+        Some(self.values(feed)).filter(|values| values.id.is_some())
     }
 
     /// Values of `sf` or `if`; none before their snapshot.
@@ -145,17 +136,11 @@ impl Instrument {
     }
 
     const fn values(&self, feed: Feed) -> &Values {
-        match feed {
-            Feed::Depth => &self.book,
-            Feed::Scrip | Feed::Index => &self.prices,
-        }
+        if matches!(feed, Feed::Depth) { &self.book } else { &self.prices }
     }
 
     const fn values_mut(&mut self, feed: Feed) -> &mut Values {
-        match feed {
-            Feed::Depth => &mut self.book,
-            Feed::Scrip | Feed::Index => &mut self.prices,
-        }
+        if matches!(feed, Feed::Depth) { &mut self.book } else { &mut self.prices }
     }
 }
 
@@ -163,7 +148,7 @@ impl Instrument {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Where the instrument is, for [`Topics::get`]. Good until topics are dropped.
-    pub place: u32,
+    pub place: usize,
     /// Which of its values.
     pub feed: Feed,
 }
@@ -172,10 +157,11 @@ pub struct Target {
 #[derive(Debug, Default)]
 pub struct Topics {
     instruments: Vec<Instrument>,
-    free: Vec<u32>,
-    by_topic: FxHashMap<Topic, u32>,
-    /// What the broker's numbers stand for, and for whose place: at most 65,536 of them, which take one megabyte.
-    by_id: Vec<Option<(Target, u32)>>,
+    free: Vec<usize>,
+    by_topic: FxHashMap<Topic, usize>,
+    /// What the broker's numbers stand for: at most 65,536 of them, which take one megabyte. One of a topic that is dropped stands
+    /// for nothing, so that it never means the next tenant of its place.
+    by_id: Vec<Option<Target>>,
 }
 
 impl Topics {
@@ -197,40 +183,41 @@ impl Topics {
     /// Takes records of a topic from now on. One that was wanted already loses everything but its last price: on a
     /// channel with another mode the rest may be old.
     pub fn want(&mut self, feed: Feed, topic: Topic) {
-        let known = self.by_topic.get(&topic).copied();
-        let place = known.unwrap_or_else(|| self.admit(topic));
-        let Some(instrument) = at_mut(&mut self.instruments, place) else { return };
+        let place = self.place(&topic).unwrap_or_else(|| self.admit(topic));
+        let Some(instrument) = self.instruments.get_mut(place) else { return };
         let values = instrument.values_mut(feed);
         values.is_wanted = true;
-        let last = values.raw.first().copied().filter(|_| feed != Feed::Depth);
-        values.raw = [ABSENT; MAX_VALUES];
-        if let (Some(first), Some(last)) = (values.raw.first_mut(), last) {
-            *first = last;
-        }
+        let kept = usize::from(feed != Feed::Depth);
+        values.raw.iter_mut().skip(kept).for_each(|value| *value = ABSENT);
     }
 
-    fn admit(&mut self, topic: Topic) -> u32 {
-        let place = if let Some(place) = self.free.pop() {
-            if let Some(free) = at_mut(&mut self.instruments, place) {
-                *free = Instrument::new(topic, free.generation.wrapping_add(1));
-            }
-            place
-        } else {
-            self.instruments.push(Instrument::new(topic, 0));
-            u32::try_from(self.instruments.len() - 1).unwrap_or(u32::MAX)
-        };
+    fn admit(&mut self, topic: Topic) -> usize {
+        let instrument = Instrument { topic, prices: Values::NONE, book: Values::NONE };
+        let place = self.free.pop().unwrap_or(self.instruments.len());
+        match self.instruments.get_mut(place) {
+            Some(free) => *free = instrument,
+            None => self.instruments.push(instrument),
+        }
         self.by_topic.insert(topic, place);
         place
     }
 
     /// Takes no more records of a topic. What still comes of it is skipped.
     pub fn drop(&mut self, feed: Feed, topic: &Topic) {
-        let Some(place) = self.by_topic.get(topic).copied() else { return };
-        let Some(instrument) = at_mut(&mut self.instruments, place) else { return };
-        *instrument.values_mut(feed) = Values::NONE;
+        let Some(place) = self.place(topic) else { return };
+        let Some(instrument) = self.instruments.get_mut(place) else { return };
+        let values = std::mem::replace(instrument.values_mut(feed), Values::NONE);
         if !instrument.prices.is_wanted && !instrument.book.is_wanted {
             self.by_topic.remove(topic);
             self.free.push(place);
+        }
+        self.disown(values.id, Target { place, feed });
+    }
+
+    /// A number stands for a topic no more, if it did.
+    fn disown(&mut self, id: Option<u16>, target: Target) {
+        if let Some(known) = id.and_then(|id| self.by_id.get_mut(usize::from(id))) {
+            *known = known.filter(|known| *known != target);
         }
     }
 
@@ -239,15 +226,10 @@ impl Topics {
         match record {
             Record::Snapshot { topic, .. } => {
                 let (feed, topic) = Topic::parse(topic)?;
-                let place = *self.by_topic.get(&topic)?;
+                let place = self.place(&topic)?;
                 self.get(place)?.values(feed).is_wanted.then_some(Target { place, feed })
             }
-            Record::Update { id, .. } => {
-                let (target, generation) = self.by_id.get(usize::from(*id)).copied()??;
-                let instrument = self.get(target.place)?;
-                let is_same = instrument.generation == generation;
-                (is_same && instrument.values(target.feed).is_wanted).then_some(target)
-            }
+            Record::Update { id, .. } => self.by_id.get(usize::from(*id)).copied()?,
         }
     }
 
@@ -255,41 +237,40 @@ impl Topics {
     ///
     /// The number of a snapshot that is not wanted stands for nothing from now on, whatever it stood for before.
     pub fn apply(&mut self, record: &Record<'_>, target: Option<Target>) -> bool {
-        let instrument = target.and_then(|target| at_mut(&mut self.instruments, target.place));
-        let (Some(Target { place, feed }), Some(instrument)) = (target, instrument) else {
-            if let Record::Snapshot { id, .. } = record
-                && let Some(known) = self.by_id.get_mut(usize::from(*id))
-            {
-                *known = None;
-            }
+        if let Record::Snapshot { id, .. } = record {
+            self.announce(*id, target);
+        }
+        let Some((feed, instrument)) =
+            target.and_then(|target| Some((target.feed, self.instruments.get_mut(target.place)?)))
+        else {
             return false;
         };
-        let generation = instrument.generation;
         let values = instrument.values_mut(feed);
-        let is_news = match record {
+        let is_news = match *record {
             Record::Snapshot { id, values: new, multiplier, precision, .. } => {
-                *values = Values {
-                    multiplier: *multiplier,
-                    precision: *precision,
-                    is_known: true,
-                    is_wanted: true,
-                    ..Values::NONE
-                };
+                *values = Values { multiplier, precision, id: Some(id), is_wanted: true, ..Values::NONE };
                 values.update(feed, new.iter());
-                let id = usize::from(*id);
-                if id >= self.by_id.len() {
-                    self.by_id.resize(id + 1, None);
-                }
-                if let Some(known) = self.by_id.get_mut(id) {
-                    *known = Some((Target { place, feed }, generation));
-                }
                 true
             }
-            // Without its snapshot nobody knows what its prices mean.
-            Record::Update { values: new, .. } => values.is_known && values.update(feed, new.iter()),
+            Record::Update { values: new, .. } => values.update(feed, new.iter()),
         };
         values.is_fresh |= is_news;
         is_news
+    }
+
+    /// A number stands for a topic from now on, and for nothing else; that of a topic before, if it had one, for nothing.
+    fn announce(&mut self, id: u16, target: Option<Target>) {
+        if let Some(target) = target {
+            let before = self.get(target.place).and_then(|instrument| instrument.values(target.feed).id);
+            self.disown(before, target);
+        }
+        let id = usize::from(id);
+        if id >= self.by_id.len() && target.is_some() {
+            self.by_id.resize(id + 1, None);
+        }
+        if let Some(known) = self.by_id.get_mut(id) {
+            *known = target;
+        }
     }
 
     /// Whether the feed of a record has changed since [`Self::settle`].
@@ -298,8 +279,8 @@ impl Topics {
     }
 
     /// Nothing is fresh of an instrument any more. None when nothing was, or whether its prices were: else its book alone.
-    pub fn settle(&mut self, place: u32) -> Option<bool> {
-        let instrument = at_mut(&mut self.instruments, place)?;
+    pub fn settle(&mut self, place: usize) -> Option<bool> {
+        let instrument = self.instruments.get_mut(place)?;
         let is_fresh = instrument.is_fresh();
         instrument.book.is_fresh = false;
         let prices = std::mem::take(&mut instrument.prices.is_fresh);
@@ -312,27 +293,26 @@ impl Topics {
     pub fn begin_day(&mut self, record: &Record<'_>, target: Target) {
         let Record::Update { values: new, .. } = record else { return };
         let Some(at) = feed_time(target.feed) else { return };
-        let Some(instrument) = at_mut(&mut self.instruments, target.place) else { return };
-        let known = instrument.prices.get(at).and_then(day);
+        let Some(Instrument { prices, book, .. }) = self.instruments.get_mut(target.place) else { return };
+        let known = prices.get(at).and_then(day);
         let now = new.iter().nth(at).filter(|value| *value != ABSENT).and_then(day);
-        if !matches!((known, now), (Some(known), Some(now)) if known < now) {
-            return;
-        }
-        let oi = instrument.prices.raw.get(OPEN_INTEREST).copied().filter(|_| target.feed == Feed::Scrip);
-        instrument.prices.raw = [ABSENT; MAX_VALUES];
-        instrument.book.raw = [ABSENT; MAX_VALUES];
-        if let (Some(place), Some(oi)) = (instrument.prices.raw.get_mut(OPEN_INTEREST), oi) {
-            *place = oi;
+        if matches!((known, now), (Some(known), Some(now)) if known < now) {
+            book.raw = [ABSENT; MAX_VALUES];
+            for (place, value) in prices.raw.iter_mut().enumerate() {
+                if target.feed != Feed::Scrip || place != OPEN_INTEREST {
+                    *value = ABSENT;
+                }
+            }
         }
     }
 
     /// An instrument at its place.
-    pub fn get(&self, place: u32) -> Option<&Instrument> {
-        self.instruments.get(usize::try_from(place).ok()?)
+    pub fn get(&self, place: usize) -> Option<&Instrument> {
+        self.instruments.get(place)
     }
 
     /// Where an instrument is, for [`Self::get`].
-    pub fn place(&self, topic: &Topic) -> Option<u32> {
+    pub fn place(&self, topic: &Topic) -> Option<usize> {
         self.by_topic.get(topic).copied()
     }
 
@@ -340,10 +320,6 @@ impl Topics {
     pub fn find(&self, topic: &Topic) -> Option<&Instrument> {
         self.get(self.place(topic)?)
     }
-}
-
-fn at_mut(instruments: &mut [Instrument], place: u32) -> Option<&mut Instrument> {
-    instruments.get_mut(usize::try_from(place).ok()?)
 }
 
 #[cfg(test)]

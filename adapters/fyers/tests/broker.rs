@@ -13,6 +13,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use adapter_conformance::{Edition, Name};
 use adapter_fyers::Fyers;
 use adapter_sdk::{
     Login, Mode,
@@ -274,6 +275,39 @@ fn what_broker_and_list_disagree_on_is_shown_to_nobody() {
     {
         bench.subscribe(number, "NSE", symbol, Mode::Quote);
         assert_eq!(later(&bench, number).code, code, "{symbol}");
+    }
+}
+
+/// What is known of a number is that of its instrument by the old list.
+#[test]
+fn numbers_that_mean_something_else_in_a_new_list_never_show_what_was_known_of_them() {
+    let [ltp, quote, depth] = [Mode::Ltp, Mode::Quote, Mode::Depth];
+    for (modes, word) in [
+        ([quote, quote], "list"),
+        ([ltp, depth], "list"),
+        ([depth, depth], "list"),
+        ([quote, depth], "broker"),
+    ] {
+        let broker = Broker::start();
+        // Where the broker is asked for numbers there is a pause, and nothing is wanted meanwhile.
+        let bench = broker.connected(&json!({ "symbol_tokens": word }));
+        let both = [(1, "SBIN", 500..2_000), (2, "MRF", 50_000..300_000)];
+        for ((number, symbol, _), mode) in both.iter().zip(modes) {
+            assert!(bench.subscribe(*number, "NSE", symbol, mode).code.is_taken());
+            bench.wait_for_ticks(*number, 1);
+        }
+        let swap =
+            both.iter().map(|(_, symbol, _)| Name { exchange: "NSE".into(), symbol: (*symbol).into() });
+        bench.forget();
+        broker.venue.list(&Edition { swap: swap.collect(), ..Edition::default() }).unwrap();
+        bench.renew_list();
+        for (number, symbol, range) in both {
+            for tick in bench.wait_for_ticks(number, 1) {
+                let Some(ltp) = tick.ltp() else { continue };
+                let rupees = ltp / PRICE_SCALE;
+                assert!(range.contains(&rupees), "{symbol} shows {rupees} in {modes:?}");
+            }
+        }
     }
 }
 

@@ -18,11 +18,11 @@ impl adapter_sdk::instruments::Key for Key {
     type Parts = (u8, u32);
 
     fn parts(self) -> (u8, u32) {
-        (self.exchange as u8, self.token)
+        (self.exchange.number(), self.token)
     }
 
     fn of_parts((exchange, token): (u8, u32)) -> Option<Self> {
-        Some(Self { exchange: *Exchange::ALL.get(usize::from(exchange))?, token })
+        Some(Self { exchange: Exchange::of_number(exchange)?, token })
     }
 }
 

@@ -3,7 +3,7 @@
 use adapter_sdk::{
     AdapterError, Credentials, Token,
     abi::ErrorCode,
-    net::{HttpRequest, Meaning, WebSocket, WebSocketRequest, push_encoded},
+    net::{HttpRequest, Meaning, WebSocket, WebSocketRequest, with_query},
 };
 use zeroize::Zeroizing;
 
@@ -46,14 +46,7 @@ impl Keys {
     }
 
     fn ticker_url(&self, ws_url: &str) -> String {
-        let mut url = ws_url.to_owned();
-        for (name, value) in [("api_key", self.api_key()), ("access_token", self.0.token())] {
-            url.push(if url.contains('?') { '&' } else { '?' });
-            url.push_str(name);
-            url.push('=');
-            push_encoded(&mut url, value);
-        }
-        url
+        with_query(ws_url, &[("api_key", self.api_key()), ("access_token", self.0.token())])
     }
 }
 

@@ -12,7 +12,7 @@
 
 use adapter_sdk::{
     Level, Price, Tick,
-    read::{self, Sign},
+    read::{self, Bytes, Sign},
 };
 
 /// Levels on each side of a book.
@@ -27,31 +27,27 @@ const LEVEL_BYTES: usize = 12;
 /// Where the bids begin, and where the asks do.
 const SIDES: [usize; 2] = [64, 124];
 
-/// What a packet is.
+/// What a packet is, by its length in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum Kind {
-    /// 8 bytes: last price, of anything.
-    Ltp,
-    /// 28 bytes: an index in mode quote.
-    IndexQuote,
-    /// 32 bytes: an index in mode full, which adds the time.
-    IndexFull,
-    /// 44 bytes: what can be traded, in mode quote. It has neither a time nor open interest.
-    Quote,
-    /// 184 bytes: what can be traded, in mode full.
-    Full,
+    /// Last price, of anything.
+    Ltp = 8,
+    /// An index in mode quote.
+    IndexQuote = 28,
+    /// An index in mode full, which adds the time.
+    IndexFull = 32,
+    /// What can be traded, in mode quote. It has neither a time nor open interest.
+    Quote = 44,
+    /// What can be traded, in mode full.
+    Full = 184,
 }
 
 impl Kind {
-    const fn of_length(bytes: usize) -> Option<Self> {
-        Some(match bytes {
-            8 => Self::Ltp,
-            28 => Self::IndexQuote,
-            32 => Self::IndexFull,
-            44 => Self::Quote,
-            184 => Self::Full,
-            _ => return None,
-        })
+    const ALL: [Self; 5] = [Self::Ltp, Self::IndexQuote, Self::IndexFull, Self::Quote, Self::Full];
+
+    fn of_length(bytes: usize) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as usize == bytes)
     }
 }
 
@@ -73,25 +69,16 @@ pub enum DecodeError {
 /// message that is cut off gives what was whole, one error, and then ends.
 #[derive(Clone, Debug)]
 pub struct Packets<'a> {
-    rest: &'a [u8],
+    rest: Bytes<'a>,
     left: u16,
-    is_cut: bool,
 }
 
 impl<'a> Packets<'a> {
     /// Begins to read. A message of one byte is a heartbeat, and has no packets; neither has an empty one.
     pub fn new(message: &'a [u8]) -> Self {
-        match message.split_first_chunk() {
-            Some((count, rest)) => Self { rest, left: u16::from_be_bytes(*count), is_cut: false },
-            None => Self { rest: &[], left: 0, is_cut: false },
-        }
-    }
-
-    fn split(&mut self) -> Option<&'a [u8]> {
-        let (length, rest) = self.rest.split_first_chunk()?;
-        let (packet, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-        self.rest = rest;
-        Some(packet)
+        let mut rest = Bytes::of(message);
+        let left = rest.u16_be().unwrap_or(0);
+        Self { rest, left }
     }
 }
 
@@ -99,12 +86,9 @@ impl<'a> Iterator for Packets<'a> {
     type Item = Result<Packet<'a>, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 || self.is_cut {
-            return None;
-        }
-        self.left -= 1;
-        let Some(bytes) = self.split() else {
-            self.is_cut = true;
+        self.left = self.left.checked_sub(1)?;
+        let Ok(bytes) = self.rest.u16_be().and_then(|length| self.rest.take(length.into())) else {
+            self.left = 0;
             return Some(Err(DecodeError::Truncated));
         };
         Some(Packet::of(bytes).ok_or(DecodeError::UnknownLength { bytes: bytes.len() }))
@@ -114,8 +98,10 @@ impl<'a> Iterator for Packets<'a> {
 /// A packet, still in the broker's bytes, whose length fits its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
-    kind: Kind,
-    scale: Option<Scale>,
+    /// What it is.
+    pub kind: Kind,
+    /// What its prices are worth. None for a token of a segment that nobody knows: such a packet has no prices.
+    pub scale: Option<Scale>,
     bytes: &'a [u8],
 }
 
@@ -123,23 +109,6 @@ impl<'a> Packet<'a> {
     fn of(bytes: &'a [u8]) -> Option<Self> {
         let packet = Self { kind: Kind::of_length(bytes.len())?, scale: None, bytes };
         Some(Self { scale: Scale::of_token(packet.token()), ..packet })
-    }
-
-    /// What its prices are worth. None for a token of a segment that nobody knows: without [`Self::scaled`] the packet has
-    /// no prices.
-    pub const fn scale(&self) -> Option<Scale> {
-        self.scale
-    }
-
-    /// The same packet with prices that are worth this.
-    #[must_use]
-    pub const fn scaled(self, scale: Scale) -> Self {
-        Self { scale: Some(scale), ..self }
-    }
-
-    /// What it is.
-    pub const fn kind(&self) -> Kind {
-        self.kind
     }
 
     /// The broker's number of the instrument.
@@ -157,17 +126,17 @@ impl<'a> Packet<'a> {
     /// [`adapter_sdk::read`] takes for "none". A volume or a total of 0 is one, before the opening too. Open interest of 0
     /// is none where the broker knows no highest of the day either: it has not come yet, or the instrument is a share.
     pub fn tick(&self, instrument: u32) -> Tick {
-        let tick = self.with(Tick::new(instrument), 4, Tick::ltp);
+        let tick = Tick::new(instrument).with(self.price(4), Tick::ltp);
         match self.kind {
             Kind::Ltp => tick,
             // The change at 24 is left to those who know whether it is absolute: the broker's package ignores it too.
             Kind::IndexQuote => self.index(tick),
-            Kind::IndexFull => self.time(self.index(tick), 28, Tick::exchange_ts_ns),
+            Kind::IndexFull => self.index(tick).with(self.time(28), Tick::exchange_ts_ns),
             Kind::Quote => self.quote(tick),
-            Kind::Full => {
-                let tick = self.interest(self.quote(tick));
-                self.time(self.time(tick, 44, Tick::last_trade_ts_ns), 60, Tick::exchange_ts_ns)
-            }
+            Kind::Full => self
+                .interest(self.quote(tick))
+                .with(self.time(44), Tick::last_trade_ts_ns)
+                .with(self.time(60), Tick::exchange_ts_ns),
         }
     }
 
@@ -186,61 +155,51 @@ impl<'a> Packet<'a> {
 
     /// Indices have high and low before open and close.
     fn index(&self, tick: Tick) -> Tick {
-        self.prices(tick, [(8, Tick::high), (12, Tick::low), (16, Tick::open), (20, Tick::close)])
+        tick.with(self.price(8), Tick::high)
+            .with(self.price(12), Tick::low)
+            .with(self.price(16), Tick::open)
+            .with(self.price(20), Tick::close)
     }
 
     fn quote(&self, tick: Tick) -> Tick {
-        let tick = self.prices(
-            tick,
-            [
-                (12, Tick::average_price),
-                (28, Tick::open),
-                (32, Tick::high),
-                (36, Tick::low),
-                (40, Tick::close),
-            ],
-        );
-        let tick = if self.word(8) == 0 { tick } else { self.count(tick, 8, Tick::last_quantity) };
-        let tick = self.count(tick, 16, Tick::volume);
-        let tick = self.count(tick, 20, Tick::total_buy_quantity);
-        self.count(tick, 24, Tick::total_sell_quantity)
+        tick.with(self.count(8).filter(|quantity| *quantity > 0), Tick::last_quantity)
+            .with(self.price(12), Tick::average_price)
+            .with(self.count(16), Tick::volume)
+            .with(self.count(20), Tick::total_buy_quantity)
+            .with(self.count(24), Tick::total_sell_quantity)
+            .with(self.price(28), Tick::open)
+            .with(self.price(32), Tick::high)
+            .with(self.price(36), Tick::low)
+            .with(self.price(40), Tick::close)
     }
 
     fn interest(&self, tick: Tick) -> Tick {
         if self.word(48) == 0 && self.word(52) == 0 {
             return tick;
         }
-        let tick = self.count(tick, 48, Tick::oi);
-        self.count(self.count(tick, 52, Tick::oi_high), 56, Tick::oi_low)
+        tick.with(self.count(48), Tick::oi)
+            .with(self.count(52), Tick::oi_high)
+            .with(self.count(56), Tick::oi_low)
     }
 
     fn levels(&self, start: usize) -> impl Iterator<Item = Level> {
         (start..).step_by(LEVEL_BYTES).take(LEVELS).filter_map(|place| {
             Some(Level {
                 price: self.price(place + 4)?,
-                quantity: read::quantity(self.word(place).into())?,
+                quantity: self.count(place)?,
                 orders: Some(u16::from_be_bytes(self.at(place + 8)).into()),
             })
         })
     }
 
-    fn prices<const N: usize>(&self, tick: Tick, prices: [(usize, fn(Tick, Price) -> Tick); N]) -> Tick {
-        prices.into_iter().fold(tick, |tick, (place, set)| self.with(tick, place, set))
+    #[inline]
+    fn count(&self, place: usize) -> Option<i64> {
+        read::quantity(self.word(place).into())
     }
 
     #[inline]
-    fn with(&self, tick: Tick, place: usize, set: fn(Tick, Price) -> Tick) -> Tick {
-        self.price(place).map_or(tick, |price| set(tick, price))
-    }
-
-    #[inline]
-    fn count(&self, tick: Tick, place: usize, set: fn(Tick, i64) -> Tick) -> Tick {
-        read::quantity(self.word(place).into()).map_or(tick, |count| set(tick, count))
-    }
-
-    #[inline]
-    fn time(&self, tick: Tick, place: usize, set: fn(Tick, u64) -> Tick) -> Tick {
-        read::seconds(self.word(place).into()).map_or(tick, |at| set(tick, at))
+    fn time(&self, place: usize) -> Option<u64> {
+        read::seconds(self.word(place).into())
     }
 
     #[inline]
@@ -256,11 +215,6 @@ impl<'a> Packet<'a> {
         // Places are those of the kind, whose length was checked.
         self.bytes.get(place..).and_then(|bytes| bytes.first_chunk()).copied().unwrap_or([0; N])
     }
-}
-
-/// Whether a token is an index: it is not traded, and has no book.
-pub const fn is_index(token: u32) -> bool {
-    segment(token) == 9
 }
 
 /// What the integers of an instrument's prices are worth.
@@ -280,7 +234,7 @@ impl Scale {
     /// commodities are from the broker's Python package 5.2.2; the documents know 7 for NSE's currencies and 2 for the
     /// rest. None for a segment that neither knows: to guess two would show prices a hundred times too high.
     pub const fn of_token(token: u32) -> Option<Self> {
-        Some(match segment(token) {
+        Some(match token & 0xff {
             // NSE, NFO, BSE, BFO, indices.
             1 | 2 | 4 | 5 | 9 => Self::PAISE,
             // MCX, and the exchange that was called MCX-SX.
@@ -318,10 +272,6 @@ impl Scale {
         };
         read::scaled(raw, self.decimals, self.sign)
     }
-}
-
-const fn segment(token: u32) -> u32 {
-    token & 0xff
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Zerodha, by way of Kite Connect version 3, as a Tickhost adapter.
 //!
-//! In the order of the data: [`instruments`] and [`names`] (what an instrument is called there) → `auth` and `login`
-//! (keys, and the connection that they open) → `plan` (what the broker is to be told) → `session` (the connection
+//! In the order of the data: [`instruments`] (what an instrument is called there) → `auth` and `login` (keys, and the
+//! connection that they open) → `plan` (what the broker is to be told) → `session` (the connection
 //! that is up) → [`decode`] and [`wire`] (bytes and texts to ticks and orders, pure). `README.md` says what the broker
 //! demands, and where it errs.
 #![forbid(unsafe_code)]
@@ -11,16 +11,16 @@ mod config;
 pub mod decode;
 pub mod instruments;
 mod login;
-pub mod names;
 mod plan;
 mod session;
 pub mod wire;
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc};
 
 use adapter_sdk::{
     Adapter, AdapterError, Capability, Context, Credentials, Grant, Login, Manifest, Refusal, Subscription,
-    instruments::{Access, ListSource, Master, SEGMENTS, Sheet as _},
+    instruments::{Access, ListSource, Master},
+    login::Unfinished,
     net::{Http, RateLimit},
     session::{Batches, Listed, Session},
 };
@@ -28,7 +28,7 @@ use adapter_sdk::{
 use self::{
     auth::Keys,
     config::{Config, Settings},
-    instruments::{Instruments, KiteList},
+    instruments::Instruments,
     session::{Etag, Kite},
 };
 
@@ -43,12 +43,6 @@ const DEPTH: u16 = 5;
 
 /// REST requests per second. The broker allows 10, but 1 for some.
 const REQUESTS_PER_SECOND: f64 = 1.0;
-
-/// When the broker makes its list of instruments anew, in India.
-const LIST_RENEWED_AT: (u8, u8) = (8, 30);
-
-/// Longest time for its download.
-const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// One account's way to the broker.
 #[derive(Debug)]
@@ -81,24 +75,16 @@ impl Adapter for Zerodha {
         let settings = config.check()?;
         let http = settings.network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
         let source = ListSource {
-            adapter: "zerodha",
             cache_dir: settings.cache_dir.clone(),
-            urls: vec![settings.list_url()],
-            segments: SEGMENTS,
-            max_bytes: KiteList::MAX_BYTES,
-            timeout: DOWNLOAD_TIMEOUT,
-            renewed_at: LIST_RENEWED_AT,
             outdated: settings.outdated_list,
+            ..Instruments::source("zerodha", vec![settings.list_url()])
         };
         let master = Arc::new(Master::new(http.clone(), source, context.lists()));
         Ok(Self { settings, http, master, etag: Etag::default() })
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
-        let token = self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
-        // What may come with the list of today is told apart by its exchange.
-        let is_index = token.map_or_else(|| wanted.exchange.ends_with("_INDEX"), decode::is_index);
-        Ok(Grant::with_depth_up_to(wanted, if is_index { 0 } else { DEPTH }))
+        self.master.grant(wanted, DEPTH)
     }
 
     async fn prepare(&self, credentials: &Credentials) -> Result<(), AdapterError> {
@@ -114,7 +100,7 @@ impl Adapter for Zerodha {
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {
-        login::step(&self.http, &self.settings, fields).await
+        login::step(&self.http, &self.settings, fields).await.or_else(Unfinished::into_login)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use adapter_sdk::{
     AdapterError, Credentials, Login,
-    login::copied,
-    net::{Http, push_encoded},
+    login::{Unfinished, answer, by_page},
+    net::{Http, with_query},
 };
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -11,11 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::{auth::versioned, config::Settings};
 
-/// Longest answer that is read, in bytes.
-const MAX_ANSWER_BYTES: usize = 64 << 10;
-
-/// Longest request token, in bytes. They have 32.
-const MAX_TOKEN_BYTES: usize = 128;
+const REFUSED: &str = "the broker refused the request_token: it works once and for a few minutes, so log in anew; if that is refused \
+                       too, api_key and api_secret are not of the same app";
 
 #[derive(Deserialize)]
 struct Answer {
@@ -32,55 +29,13 @@ pub(crate) async fn step(
     http: &Http,
     settings: &Settings,
     fields: &Credentials,
-) -> Result<Login, AdapterError> {
-    let filled = |name| fields.filled(name);
-    let stored = filled("access_token").or_else(|| filled("auth_token"));
-    let joined = stored.and_then(|token| token.split_once(':')).map(|(key, _)| key);
-    let Some(api_key) = filled("api_key").or(joined) else {
-        return Ok(Login::ask("api_key", "The API key of your app on developers.kite.trade", None, false));
-    };
-    let Some(api_secret) = filled("api_secret") else {
-        return Ok(Login::ask("api_secret", "The API secret of the same app", None, true));
-    };
-    let Some(answer) = filled("request_token") else {
-        let message = "Log in on this page. It leads to an address of your app; copy the whole address, or the \
-                       request_token in it. It works once, and for a few minutes";
-        return Ok(Login::ask("request_token", message, Some(page(&settings.login_url, api_key)), false));
-    };
-    let request_token = request_token(answer)?;
-    let access_token = exchange(http, settings, api_key, api_secret, request_token).await?;
-    Ok(Login::done([
-        ("access_token", access_token.as_str().to_owned()),
-        ("api_key", api_key.to_owned()),
-        ("api_secret", api_secret.to_owned()),
-    ]))
-}
-
-fn page(login_url: &str, api_key: &str) -> String {
-    let mut url = login_url.to_owned();
-    url.push(if url.contains('?') { '&' } else { '?' });
-    url.push_str("v=3&api_key=");
-    push_encoded(&mut url, api_key);
-    url
-}
-
-/// The token in an answer, which is the token or the address that has it.
-fn request_token(answer: &str) -> Result<&str, AdapterError> {
-    copied(answer, "request_token", MAX_TOKEN_BYTES, |byte| byte.is_ascii_alphanumeric()).ok_or_else(|| {
-        AdapterError::auth(
-            "there is no request_token in that: copy the whole address to which the log-in led, or the letters and digits \
-             after request_token= in it",
-        )
-    })
-}
-
-async fn exchange(
-    http: &Http,
-    settings: &Settings,
-    api_key: &str,
-    api_secret: &str,
-    request_token: &str,
-) -> Result<Zeroizing<String>, AdapterError> {
+) -> Result<Login, Unfinished> {
+    let asked = answer(fields, &["api_key"], "The API key of your app on developers.kite.trade", false);
+    let joined = || Some(fields.any_of(&["access_token", "auth_token"]).ok()?.split_once(':')?.0);
+    let api_key = asked.or_else(|ask| joined().filter(|key| !key.is_empty()).ok_or(ask))?;
+    let api_secret = answer(fields, &["api_secret"], "The API secret of the same app", true)?;
+    let page = with_query(&settings.login_url, &[("v", "3"), ("api_key", api_key)]);
+    let request_token = by_page(fields, "request_token", "request_token", &page)?;
     let mut hash = Sha256::new();
     for part in [api_key, request_token, api_secret] {
         hash.update(part);
@@ -88,50 +43,78 @@ async fn exchange(
     let checksum = hex::encode(hash.finalize());
     let form = [("api_key", api_key), ("request_token", request_token), ("checksum", checksum.as_str())];
     let request = versioned(http.post(&format!("{}/session/token", settings.api_url))).form(&form);
-    let response = request.send().await?;
-    match response.status() {
-        _ if response.is_success() => {}
-        // The broker's own words are left out: nobody knows whether they repeat a token.
-        400 | 401 | 403 => {
-            return Err(AdapterError::auth(
-                "the broker refused the request_token: it works once and for a few minutes, so log in anew; if that is \
-                 refused too, api_key and api_secret are not of the same app",
-            ));
-        }
-        _ => return Err(response.refusal("the log-in")),
-    }
-    let Answer { data } = response.json(MAX_ANSWER_BYTES).await?;
+    let Answer { data } = request.log_in(REFUSED).await?;
     if data.access_token.is_empty() {
-        return Err(AdapterError::protocol("the broker answered the log-in without a token"));
+        return Err(AdapterError::protocol("the broker answered the log-in without a token").into());
     }
-    Ok(data.access_token)
+    Ok(Login::done([
+        ("access_token", data.access_token.as_str().to_owned()),
+        ("api_key", api_key.to_owned()),
+        ("api_secret", api_secret.to_owned()),
+    ]))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use adapter_sdk::{ErrorCode, net::RateLimit, testing::credentials};
+    use serde_json::json;
 
-    #[test]
-    fn the_token_is_found_in_what_people_copy() {
+    use super::*;
+    use crate::config::Config;
+
+    /// A step at a broker that does not answer, with another page.
+    async fn step_at(login_url: &str, fields: serde_json::Value) -> Result<Login, AdapterError> {
+        let config = json!({ "login_url": login_url, "api_url": "http://127.0.0.1:9" });
+        let settings = serde_json::from_value::<Config>(config).unwrap().check().unwrap();
+        let http = settings.network.http(RateLimit::per_second(1_000.0));
+        step(&http, &settings, &credentials(&fields.to_string())).await.or_else(Unfinished::into_login)
+    }
+
+    #[tokio::test]
+    async fn the_token_is_found_in_what_people_copy() {
+        let answered = async |answer: &str| {
+            let fields = json!({ "api_key": "k", "api_secret": "s", "request_token": answer });
+            step_at("https://kite.example/", fields).await.unwrap_err()
+        };
         for answer in [
             "AbC123",
             "request_token=AbC123",
             "https://127.0.0.1/?request_token=AbC123&action=login&status=success",
             "http://app.example/done?action=login&type=login&status=success&request_token=AbC123#top",
         ] {
-            assert_eq!(request_token(answer).unwrap(), "AbC123", "{answer}");
+            // It would have gone to the broker.
+            assert_eq!(answered(answer).await.code(), ErrorCode::NETWORK, "{answer}");
         }
         for answer in ["https://127.0.0.1/?status=error", "a b", "https://127.0.0.1/", "?request_token=", "é"]
         {
-            let error = request_token(answer).unwrap_err().to_string();
+            let error = answered(answer).await.to_string();
             assert!(error.contains("request_token") && !error.contains("127.0.0.1"), "{error}");
         }
-        assert!(request_token(&"a".repeat(129)).is_err());
     }
 
-    #[test]
-    fn the_page_is_that_of_the_app() {
-        assert_eq!(page("https://kite.example/login", "k+"), "https://kite.example/login?v=3&api_key=k%2B");
-        assert_eq!(page("https://kite.example/?a=b", "k"), "https://kite.example/?a=b&v=3&api_key=k");
+    #[tokio::test]
+    async fn the_page_is_that_of_the_app() {
+        for (login_url, fields, wanted) in [
+            (
+                "https://kite.example/login",
+                json!({"api_key": "k+"}),
+                "https://kite.example/login?v=3&api_key=k%2B",
+            ),
+            (
+                "https://kite.example/?a=b",
+                json!({"auth_token": "k:t"}),
+                "https://kite.example/?a=b&v=3&api_key=k",
+            ),
+            ("https://x/", json!({"api_key": "k", "access_token": "old:t"}), "https://x/?v=3&api_key=k"),
+        ] {
+            let mut fields = fields;
+            fields["api_secret"] = "s".into();
+            let Login::Ask(question) = step_at(login_url, fields).await.unwrap() else { panic!("not asked") };
+            assert_eq!(question.url.as_deref(), Some(wanted));
+        }
+        let Login::Ask(question) = step_at("https://x/", json!({"access_token": ":t"})).await.unwrap() else {
+            panic!("not asked")
+        };
+        assert_eq!(question.field, "api_key");
     }
 }

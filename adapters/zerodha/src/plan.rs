@@ -1,30 +1,25 @@
 //! The messages that tell the broker of changes. Pure.
 
 use adapter_sdk::{Mode, plan::Change};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Changes as messages, in the order in which they must go. A token whose mode changes is not unsubscribed, and not
 /// subscribed anew, so that no tick is missed; one that is subscribed gets its mode in any case, since the broker begins
 /// each with quote.
 pub(crate) fn messages(changes: &[Change<u32>]) -> Vec<String> {
-    let tokens = |wanted: &dyn Fn(&Change<u32>) -> bool| -> Vec<u32> {
-        changes.iter().filter(|change| wanted(change)).map(|change| change.key).collect()
-    };
     let mut messages = Vec::new();
-    // First, so that there is room for the others.
-    let gone = tokens(&|change| change.now.is_none());
-    if !gone.is_empty() {
-        messages.push(json!({"a": "unsubscribe", "v": gone}).to_string());
-    }
-    let new = tokens(&|change| change.before.is_none());
-    if !new.is_empty() {
-        messages.push(json!({"a": "subscribe", "v": new}).to_string());
-    }
-    for (mode, name) in [(Mode::Ltp, "ltp"), (Mode::Quote, "quote"), (Mode::Depth, "full")] {
-        let tokens = tokens(&|change| change.now == Some(mode));
+    let mut say = |is_meant: &dyn Fn(&Change<u32>) -> bool, message: &dyn Fn(&[u32]) -> Value| {
+        let meant = changes.iter().filter(|change| is_meant(change));
+        let tokens: Vec<u32> = meant.map(|change| change.key).collect();
         if !tokens.is_empty() {
-            messages.push(json!({"a": "mode", "v": [name, tokens]}).to_string());
+            messages.push(message(&tokens).to_string());
         }
+    };
+    // First, so that there is room for the others.
+    say(&|change| change.now.is_none(), &|tokens| json!({"a": "unsubscribe", "v": tokens}));
+    say(&|change| change.before.is_none(), &|tokens| json!({"a": "subscribe", "v": tokens}));
+    for (mode, name) in [(Mode::Ltp, "ltp"), (Mode::Quote, "quote"), (Mode::Depth, "full")] {
+        say(&|change| change.now == Some(mode), &|tokens| json!({"a": "mode", "v": [name, tokens]}));
     }
     messages
 }
@@ -75,7 +70,7 @@ mod tests {
     /// What the broker would have after these messages.
     fn obey(broker: &mut BTreeMap<u64, String>, messages: &[String], most: usize) {
         for message in messages {
-            let message: serde_json::Value = serde_json::from_str(message).unwrap();
+            let message: Value = serde_json::from_str(message).unwrap();
             let (value, mode) = (&message["v"], message["v"][0].as_str());
             let tokens = if mode.is_some() { &value[1] } else { value };
             let tokens: Vec<u64> =

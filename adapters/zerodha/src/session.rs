@@ -1,13 +1,13 @@
 //! A connection that is up: packets to ticks, texts, and what is Kite's own in its subscriptions.
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use adapter_sdk::{
-    AdapterError, Mode, Packet as Update, Refusal, Subscription, TickSink,
+    AdapterError, Mode, OrderUpdate, Packet as Update, Refusal, Subscription, TickSink,
     net::Message,
     plan::Change,
     read::Odd,
-    session::{Live, Protocol},
+    session::{Live, Protocol, Recent},
     tracing::{info, warn},
 };
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use crate::{
     decode::{Kind, Packet, Packets, Scale},
     instruments::Instruments,
     plan,
-    wire::{self, Postback, Text},
+    wire::{self, Text},
 };
 
 /// What the broker last said to be its present list of instruments. All connections of an instance share it.
@@ -35,8 +35,7 @@ const FULL: &str = "The broker takes no more instruments on this connection";
 #[derive(Debug)]
 pub struct Kite {
     etag: Etag,
-    /// Batches of the last seconds: when they went, and what they subscribed.
-    recent: VecDeque<(Instant, Vec<u32>)>,
+    recent: Recent<u32>,
     /// Tokens that the broker may have refused, and when to decide.
     suspects: Option<(Instant, Vec<u32>)>,
     /// Members of order updates that made no sense.
@@ -47,21 +46,14 @@ pub struct Kite {
 
 impl Kite {
     pub(crate) fn new(etag: Etag) -> Self {
-        Self { etag, recent: VecDeque::new(), suspects: None, odd: Odd::new(), has_begun: false }
-    }
-
-    fn forget_before(&mut self, now: Instant) {
-        while self.recent.front().is_some_and(|(at, _)| *at + RECENT < now) {
-            self.recent.pop_front();
-        }
+        Self { etag, recent: Recent::default(), suspects: None, odd: Odd::new(), has_begun: false }
     }
 
     /// The broker has no room, but does not say for which. Those that stay silent are it.
     fn suspect(&mut self, live: &Live<Self>) {
         let now = Instant::now();
-        self.forget_before(now);
-        let tokens = self.recent.iter().flat_map(|(_, tokens)| tokens).copied();
-        let silent = tokens.filter(|token| live.is_silent(token)).collect();
+        self.recent.take_older(RECENT, now);
+        let silent = self.recent.keys().copied().filter(|token| live.is_silent(token)).collect();
         self.suspects = Some((now + SNAPSHOT_LIMIT, silent));
     }
 
@@ -79,7 +71,7 @@ impl Kite {
 
     fn take_text(&mut self, text: &str, live: &mut Live<Self>, sink: &mut TickSink) {
         match wire::read(text, &self.odd) {
-            Text::Order(postback) => take_order(&postback, live.list(), sink),
+            Text::Order(update, token) => take_order(*update, token, live.list(), sink),
             Text::Error(error) => {
                 warn!(error = wire::masked(&error), "The broker finds fault");
                 if error.contains("subscribe to more than") {
@@ -116,12 +108,8 @@ impl Protocol for Kite {
 
     fn requests(&mut self, changes: &[Change<u32>]) -> Vec<Message> {
         let now = Instant::now();
-        self.forget_before(now);
-        let new = changes.iter().filter(|change| change.before.is_none()).map(|change| change.key);
-        let subscribed: Vec<u32> = new.collect();
-        if !subscribed.is_empty() {
-            self.recent.push_back((now, subscribed));
-        }
+        self.recent.take_older(RECENT, now);
+        self.recent.note(changes, now);
         plan::messages(changes).into_iter().map(Message::from).collect()
     }
 
@@ -168,17 +156,18 @@ fn take_packets(message: &[u8], live: &mut Live<Kite>, sink: &mut TickSink) {
         };
         // What nobody wants was unsubscribed, or is a mistake of the broker.
         let Some(heard) = live.heard(&packet.token()) else { continue };
-        let Some(packet) = with_scale(packet, heard.list()) else {
+        let packet = with_scale(packet, heard.list());
+        if packet.scale.is_none() {
             live.undecodable("packet", &"a token of a segment that nobody knows", message.len(), sink);
             continue;
-        };
+        }
         let book = packet.book();
         for (instrument, mode) in heard.instruments() {
             // An image: the broker sends nothing of the instrument beside it.
             let tick = packet.tick(*instrument).image();
             sink.publish(
                 *mode,
-                &match (packet.kind(), &book) {
+                &match (packet.kind, &book) {
                     (_, Some(book)) => Update::Depth(tick, book.buy(), book.sell()),
                     (Kind::Ltp, None) => Update::Ltp(tick),
                     // An index has no book, but those who want one get its values.
@@ -190,20 +179,20 @@ fn take_packets(message: &[u8], live: &mut Live<Kite>, sink: &mut TickSink) {
     }
 }
 
-fn take_order(postback: &Postback, list: &Instruments, sink: &mut TickSink) {
-    let named = postback.instrument_token.and_then(|token| list.name(token));
-    let (exchange, symbol) = named.unwrap_or((&postback.exchange, &postback.tradingsymbol));
-    sink.order_update(&postback.update(exchange, symbol));
+/// Publishes an order under OpenAlgo's name of its instrument, if the list knows its token.
+fn take_order(mut update: OrderUpdate, token: Option<u32>, list: &Instruments, sink: &mut TickSink) {
+    if let Some((exchange, symbol)) = token.and_then(|token| list.name(token)) {
+        (update.exchange, update.symbol) = (exchange.to_owned(), symbol.to_owned());
+    }
+    sink.order_update(&update);
 }
 
 /// A packet with what its prices are worth: by the segment in its token, or by what the list says of the token. None when
 /// neither is known, since to guess would show wrong prices.
-fn with_scale<'a>(packet: Packet<'a>, list: &Instruments) -> Option<Packet<'a>> {
-    if packet.scale().is_some() {
-        return Some(packet);
-    }
-    let (exchange, _) = list.name(packet.token())?;
-    Some(packet.scaled(Scale::of_exchange(exchange)?))
+fn with_scale<'a>(mut packet: Packet<'a>, list: &Instruments) -> Packet<'a> {
+    let by_list = || list.name(packet.token()).and_then(|(exchange, _)| Scale::of_exchange(exchange));
+    packet.scale = packet.scale.or_else(by_list);
+    packet
 }
 
 #[cfg(test)]
@@ -223,8 +212,8 @@ mod tests {
             message.extend(token.to_be_bytes());
             message.extend(830_025_000_u32.to_be_bytes());
             let packet = Packets::new(&message).next().unwrap().unwrap();
-            assert_eq!(packet.scale(), None);
-            assert_eq!(with_scale(packet, &list).and_then(|packet| packet.last_price()), wanted, "{token}");
+            assert_eq!(packet.scale, None);
+            assert_eq!(with_scale(packet, &list).last_price(), wanted, "{token}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use adapter_sdk::{
     OrderUpdate,
-    read::{self, Members, Odd},
+    read::{self, Members, Odd, OrderNames},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -15,8 +15,9 @@ const MAX_NOTICE_BYTES: usize = 200;
 /// A text message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Text {
-    /// News of an order. One without its number is [`Text::Damaged`]; one without any member is [`Text::Other`].
-    Order(Box<Postback>),
+    /// News of an order, with the token of its instrument. One without its number is [`Text::Damaged`]; one without any member
+    /// is [`Text::Other`].
+    Order(Box<OrderUpdate>, Option<u32>),
     /// The broker finds fault with something; the connection stays.
     Error(String),
     /// A notice for people.
@@ -45,50 +46,22 @@ struct Meta {
     etag: String,
 }
 
-/// What the broker says of an order: each member may be missing, and is when nobody can read it. Prices are in rupees.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[expect(missing_docs, reason = "each is the member of the same name in the broker's documents")]
-pub struct Postback {
-    pub order_id: String,
-    pub status: String,
-    pub status_message: Option<String>,
-    pub exchange: String,
-    pub tradingsymbol: String,
-    pub instrument_token: Option<u32>,
-    pub order_type: String,
-    pub transaction_type: String,
-    pub product: String,
-    pub quantity: Option<i64>,
-    pub price: Option<f64>,
-    pub trigger_price: Option<f64>,
-    pub average_price: Option<f64>,
-    pub filled_quantity: Option<i64>,
-    pub pending_quantity: Option<i64>,
-}
-
-impl Postback {
-    /// None for what has no number of an order.
-    fn read(members: &Members<'_>) -> Option<Self> {
-        let text = |name| members.text(name).unwrap_or_default();
-        Some(Self {
-            order_id: members.text("order_id")?,
-            status: text("status"),
-            status_message: members.text("status_message"),
-            exchange: text("exchange"),
-            tradingsymbol: text("tradingsymbol"),
-            instrument_token: members.whole("instrument_token").and_then(|token| u32::try_from(token).ok()),
-            order_type: text("order_type"),
-            transaction_type: text("transaction_type"),
-            product: text("product"),
-            quantity: members.whole("quantity"),
-            price: members.number("price"),
-            trigger_price: members.number("trigger_price"),
-            average_price: members.number("average_price"),
-            filled_quantity: members.whole("filled_quantity"),
-            pending_quantity: members.whole("pending_quantity"),
-        })
-    }
-}
+const ORDER: OrderNames = OrderNames {
+    orderid: "order_id",
+    symbol: "tradingsymbol",
+    exchange: "exchange",
+    action: "transaction_type",
+    quantity: "quantity",
+    price: "price",
+    trigger_price: "trigger_price",
+    pricetype: "order_type",
+    product: "product",
+    order_status: "status",
+    filled_quantity: "filled_quantity",
+    pending_quantity: "pending_quantity",
+    average_price: "average_price",
+    rejection_reason: "status_message",
+};
 
 /// Reads a text message. Members of an order that make no sense are noted in `odd`, and left out.
 pub fn read(text: &str, odd: &Odd) -> Text {
@@ -112,9 +85,7 @@ fn open(Envelope { kind, data }: Envelope<'_>, odd: &Odd) -> Text {
         "order" => match Members::read(data, odd) {
             // The broker sends empty ones that mean nothing.
             Some(members) if members.is_empty() => Text::Other,
-            Some(members) => {
-                Postback::read(&members).map_or(Text::Damaged, |postback| Text::Order(Box::new(postback)))
-            }
+            Some(members) => order(&members).unwrap_or(Text::Damaged),
             None => Text::Damaged,
         },
         "error" => notice(Text::Error),
@@ -126,32 +97,17 @@ fn open(Envelope { kind, data }: Envelope<'_>, odd: &Odd) -> Text {
     }
 }
 
-impl Postback {
-    /// The order in the words of OpenAlgo's clients, under the name that its instrument has there.
-    pub fn update(&self, exchange: &str, symbol: &str) -> OrderUpdate {
-        let is_rejected = self.status == "REJECTED";
-        OrderUpdate {
-            orderid: self.order_id.clone(),
-            symbol: symbol.to_owned(),
-            exchange: exchange.to_owned(),
-            action: self.transaction_type.clone(),
-            quantity: self.quantity,
-            price: self.price,
-            trigger_price: self.trigger_price,
-            pricetype: self.order_type.clone(),
-            product: self.product.clone(),
-            order_status: match self.status.as_str() {
-                // What the broker calls an update is a change of an order that is open: part of it was filled, or it
-                // was modified.
-                "UPDATE" => "open".to_owned(),
-                status => status.to_lowercase(),
-            },
-            filled_quantity: self.filled_quantity,
-            pending_quantity: self.pending_quantity,
-            average_price: self.average_price,
-            rejection_reason: self.status_message.clone().filter(|_| is_rejected),
-        }
-    }
+/// An order in the words of OpenAlgo's clients, but under the name that its instrument has at the broker.
+fn order(members: &Members<'_>) -> Option<Text> {
+    let mut update = ORDER.read(members)?;
+    update.order_status = match update.order_status.as_str() {
+        // What the broker calls an update is a change of an order that is open: part of it was filled, or it was modified.
+        "UPDATE" => "open".to_owned(),
+        status => status.to_lowercase(),
+    };
+    update.rejection_reason = update.rejection_reason.filter(|_| update.order_status == "rejected");
+    let token = members.whole("instrument_token").and_then(|token| u32::try_from(token).ok());
+    Some(Text::Order(Box::new(update), token))
 }
 
 /// A notice with what may be a secret hidden: a token is a long word of letters and digits.
@@ -179,11 +135,10 @@ mod tests {
             "exchange":"NFO","tradingsymbol":"NIFTY26DECFUT","instrument_token":12517890,"order_type":"SL-M",
             "transaction_type":"SELL","product":"NRML","quantity":75,"price":0,"trigger_price":26000.5,
             "filled_quantity":0,"pending_quantity":0.0,"average_price":null}}"#;
-        let Text::Order(postback) = read(text) else { panic!("no order") };
-        let update = postback.update("NFO", "NIFTY29DEC26FUT");
+        let Text::Order(update, token) = read(text) else { panic!("no order") };
         let wanted = OrderUpdate {
             orderid: "1".to_owned(),
-            symbol: "NIFTY29DEC26FUT".to_owned(),
+            symbol: "NIFTY26DECFUT".to_owned(),
             exchange: "NFO".to_owned(),
             action: "SELL".to_owned(),
             quantity: Some(75),
@@ -197,10 +152,12 @@ mod tests {
             average_price: None,
             rejection_reason: Some("Insufficient funds".to_owned()),
         };
-        assert_eq!(update, wanted);
-        let status = |status: &str| Postback { status: status.to_owned(), ..Postback::default() };
-        assert_eq!(status("TRIGGER PENDING").update("", "").order_status, "trigger pending");
-        assert_eq!(status("UPDATE").update("", "").order_status, "open");
+        assert_eq!((*update, token), (wanted, Some(12_517_890)));
+        for (theirs, ours) in [("TRIGGER PENDING", "trigger pending"), ("UPDATE", "open")] {
+            let text = format!(r#"{{"type":"order","data":{{"order_id":"1","status":"{theirs}"}}}}"#);
+            let Text::Order(update, None) = read(&text) else { panic!("no order") };
+            assert_eq!(update.order_status, ours);
+        }
     }
 
     /// Every member, one after the other, is each of these; the others go out as they are.
@@ -227,8 +184,8 @@ mod tests {
             "price":50.5,"trigger_price":1.5,"average_price":2.5,"filled_quantity":3,"pending_quantity":7}"#;
         let whole: serde_json::Map<String, serde_json::Value> = serde_json::from_str(whole).unwrap();
         let update = |text: &str, odd: &Odd| {
-            let Text::Order(postback) = read_with(text, odd) else { panic!("lost: {text}") };
-            serde_json::to_value(postback.update(&postback.exchange, &postback.tradingsymbol)).unwrap()
+            let Text::Order(update, _) = read_with(text, odd) else { panic!("lost: {text}") };
+            serde_json::to_value(update).unwrap()
         };
         let text = |data: &serde_json::Map<String, serde_json::Value>| {
             serde_json::json!({"type": "order", "data": data}).to_string()

@@ -150,4 +150,33 @@ mod tests {
         assert_eq!(missed, [2, 2, 0]);
         assert_eq!(mailbox.take(&mut Vec::new()), 0);
     }
+
+    #[test]
+    fn a_post_wakes_the_shard_and_nothing_else_does() {
+        let is_filled = |mailbox: &Mailbox| {
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            std::pin::pin!(mailbox.filled()).poll(&mut context).is_ready()
+        };
+        let mailbox = Mailbox::default();
+        mailbox.post(&mut Vec::new());
+        assert!(!is_filled(&mailbox));
+        mailbox.post(&mut vec![update(1, "a")]);
+        assert!(is_filled(&mailbox) && !is_filled(&mailbox));
+    }
+
+    #[test]
+    fn places_of_what_was_taken_are_forgotten_and_what_it_missed_is_counted() {
+        let mailbox = Mailbox::default();
+        for order in [[1, 2], [2, 1]] {
+            mailbox.post(&mut (0..QUEUE_LIMIT).map(|_| update(9, "old")).collect());
+            mailbox.post(&mut order.map(|instrument| update(instrument, "a")).to_vec());
+            mailbox.post(&mut vec![Update { missed: 3, ..update(1, "b") }]);
+            let mut taken = vec![update(8, "before")];
+            assert_eq!(mailbox.take(&mut taken), 1);
+            assert_eq!(taken[0].frame.as_str(), "before", "what was there stays in front");
+            let tail = taken.iter().skip(1 + QUEUE_LIMIT);
+            let seen: Vec<_> = tail.map(|update| (update.key.instrument.0, update.missed)).collect();
+            assert_eq!(seen, order.map(|instrument| (instrument, if instrument == 1 { 4 } else { 0 })));
+        }
+    }
 }

@@ -160,6 +160,13 @@ mod tests {
         assert_eq!((pool.place(|_| true), pool.used()), (Ok(1), [3, 2].as_slice()));
     }
 
+    #[test]
+    fn limits_below_one_count_as_one() {
+        let mut pool = Pool::new(PoolLimits { symbols_per_connection: 0, connections: 0 });
+        assert_eq!((pool.limits().capacity(), pool.place(|_| true)), (1, Ok(0)));
+        assert!(pool.place(|_| true).is_err());
+    }
+
     proptest! {
         #[test]
         fn no_connection_ever_exceeds_its_limit(

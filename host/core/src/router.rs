@@ -163,9 +163,9 @@ impl Router {
                 if self.topics.len() <= slot {
                     self.topics.resize_with(slot + 1, || None);
                 }
-                if let Some(place) = self.topics.get_mut(slot) {
-                    let before = place.replace(Box::new(Topic::new(feed, instrument, names, has_days)));
-                    self.streams = self.streams.saturating_sub(before.map_or(0, |topic| topic.streams.len()));
+                let topic = Box::new(Topic::new(feed, instrument, names, has_days));
+                if let Some(before) = self.topics.get_mut(slot).and_then(|place| place.replace(topic)) {
+                    self.release(&before);
                 }
             }
             Command::Raise { instrument, from } => {
@@ -178,15 +178,20 @@ impl Router {
             Command::Deactivate { instrument } => {
                 let Some(place) = self.topics.get_mut(instrument.slot()) else { return };
                 let Some(topic) = place.take_if(|topic| topic.instrument == instrument) else { return };
-                self.streams = self.streams.saturating_sub(topic.streams.len());
-                if let Some(feed) = self.feeds.get_mut(&topic.feed) {
-                    topic.streams.iter().for_each(|stream| feed.abandon(stream));
-                    feed.active = feed.active.saturating_sub(u64::from(!topic.entry.is_empty()));
-                    feed.settle();
-                }
+                self.release(&topic);
             }
             Command::Attach { shard, key, session } => self.attach(shard, key, session),
             Command::Detach { shard, key } => self.detach(shard, key),
+        }
+    }
+
+    /// Settles what an instrument that is not in the table any more had under way.
+    fn release(&mut self, topic: &Topic) {
+        self.streams = self.streams.saturating_sub(topic.streams.len());
+        if let Some(feed) = self.feeds.get_mut(&topic.feed) {
+            topic.streams.iter().for_each(|stream| feed.abandon(stream));
+            feed.active = feed.active.saturating_sub(u64::from(topic.has_ticked));
+            feed.settle();
         }
     }
 
@@ -212,7 +217,7 @@ impl Router {
 
     fn detach(&mut self, shard: usize, key: Key) {
         let Some(topic) = topic_of(&mut self.topics, key.instrument) else { return };
-        let stream = topic.stream(key.variant);
+        let Some(stream) = topic.existing_stream(key.variant) else { return };
         stream.shards &= !(1 << shard);
         if stream.shards == 0 {
             let feed = topic.feed;

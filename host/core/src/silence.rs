@@ -331,4 +331,53 @@ mod tests {
             "a silence of its own"
         );
     }
+
+    #[test]
+    fn a_connection_may_be_silent_as_long_as_its_own_pace_explains() {
+        let calendar = Calendar::built_in();
+        for (patience, stale_in) in [(5, 3), (100, 98)] {
+            let patient =
+                ConnectionStatus { patience: Some(Duration::from_secs(patience)), ..connection(1, 1) };
+            let at = |seconds: u64| rules(Hours::Always, &calendar).hearing(&patient, 0, seconds * SECOND_NS);
+            assert_eq!(at(3), Hearing::Heard { stale_in: Duration::from_secs(stale_in) });
+            assert_eq!(at(2 + patience), Hearing::Silent { since_ns: SECOND_NS });
+        }
+    }
+
+    #[test]
+    fn only_exchanges_that_trade_are_open_and_only_connections_that_carry_something_count() {
+        let calendar = Calendar::built_in();
+        // The evening: of these only MCX trades.
+        let now_ns = "2026-11-25".parse::<Date>().unwrap().at("20:00".parse().unwrap());
+        let of = |exchanges: &[&str], instruments| ConnectionStatus {
+            exchanges: exchanges.iter().map(|exchange| Arc::from(*exchange)).collect(),
+            instruments,
+            ..connection(1, 1)
+        };
+        let both = of(&["NSE", "MCX"], 2);
+        assert_eq!(rules(Hours::Exchange, &calendar).open_exchanges(&both, now_ns), 1);
+        assert_eq!(rules(Hours::Always, &calendar).open_exchanges(&both, now_ns), 2);
+        let market =
+            |hours, mcx| rules(hours, &calendar).market(&[of(&["NSE"], 1), of(&["MCX"], mcx)], now_ns);
+        assert_eq!(market(Hours::Exchange, 1), Some(MarketPhase::Open));
+        assert!(matches!(market(Hours::Exchange, 0), Some(MarketPhase::Closed { .. })));
+        assert_eq!(market(Hours::Always, 1), None);
+    }
+
+    #[test]
+    fn a_subscription_is_judged_once_its_exchange_has_traded_long_enough() {
+        let calendar = Arc::new(Calendar::built_in());
+        let at = |time: &str| "2026-11-25".parse::<Date>().unwrap().at(time.parse().unwrap());
+        let audible = |hours, minutes, time| {
+            let audience = Audience::new(hours, Arc::clone(&calendar));
+            audience.is_audible_for("NSE", Duration::from_mins(minutes), at(time))
+        };
+        // Trade begins at 09:15, and its grace is over a minute later.
+        for (time, expected) in
+            [("09:15", false), ("09:25", false), ("09:26", true), ("15:29", true), ("15:30", false)]
+        {
+            assert_eq!(audible(Hours::Exchange, 10, time), expected, "{time}");
+        }
+        assert!(audible(Hours::Always, 10, "03:00"));
+    }
 }

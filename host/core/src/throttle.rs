@@ -93,8 +93,9 @@ impl<K: Clone> Throttle<K> {
         }
     }
 
+    /// Either the interval is not zero, or one has just ended, so that `now` is not: the end is never 0.
     fn begin(&mut self, key: K, spacing: &mut Spacing, now: Nanos) {
-        spacing.ends = now.saturating_add(self.interval).max(1);
+        spacing.ends = now.saturating_add(self.interval);
         self.running.push_back((spacing.ends, key));
     }
 

@@ -3,6 +3,7 @@
 //! Formats as OpenAlgo writes them: keys are Argon2 hashes of key + pepper, tokens are Fernet tokens under a key that is
 //! derived from the pepper and a salt. What was checked is remembered as long as OpenAlgo itself remembers it.
 
+mod fernet;
 mod keys;
 
 use std::{
@@ -14,7 +15,6 @@ use std::{
     time::Instant,
 };
 
-use fernet::Fernet;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -22,6 +22,7 @@ use sha2::Sha256;
 use tickhost_core::metrics::KeyCounters;
 use zeroize::Zeroizing;
 
+use self::fernet::Fernet;
 use super::{
     Account, AccountId, AccountsError, Credentials, UserName, Verified,
     blocking::Blocking,
@@ -80,7 +81,7 @@ impl OpenAlgo {
     ) -> Result<Self, AccountsError> {
         let OpenAlgoSettings { path, pepper, fernet_salt, broker_keys } = settings;
         let database = Database::open(&path, connect, Ownership::Other, blocking)?;
-        let fernet = fernet_of(&pepper, fernet_salt.as_ref())?;
+        let fernet = fernet_of(&pepper, fernet_salt.as_ref());
         let (memory, epoch) = (Mutex::default(), AtomicU64::new(0));
         Ok(Self { database, pepper, fernet, broker_keys, memory, epoch, counters })
     }
@@ -214,7 +215,7 @@ impl OpenAlgo {
     }
 
     fn decrypt(&self, token: &str) -> Option<Zeroizing<String>> {
-        let plain = Zeroizing::new(self.fernet.decrypt(token).ok()?);
+        let plain = self.fernet.decrypt(token)?;
         std::str::from_utf8(&plain).ok().map(|text| Zeroizing::new(text.to_owned()))
     }
 }
@@ -270,7 +271,7 @@ pub fn path_of_url(url: &str, working_dir: &Path) -> Option<PathBuf> {
     (!path.is_empty()).then(|| working_dir.join(path))
 }
 
-pub(super) fn fernet_of(pepper: &SecretString, salt: Option<&SecretString>) -> Result<Fernet, AccountsError> {
+pub(super) fn fernet_of(pepper: &SecretString, salt: Option<&SecretString>) -> Fernet {
     let salt = salt.map(|salt| salt.expose_secret().trim()).filter(|salt| salt.len() >= 32);
     let salt = salt.and_then(|salt| hex::decode(salt).ok()).unwrap_or_else(|| LEGACY_SALT.to_vec());
     let mut key = Zeroizing::new([0_u8; 32]);
@@ -280,28 +281,7 @@ pub(super) fn fernet_of(pepper: &SecretString, salt: Option<&SecretString>) -> R
         PBKDF2_ROUNDS,
         key.as_mut_slice(),
     );
-    Fernet::new(&Zeroizing::new(base64url(key.as_slice())))
-        .ok_or_else(|| AccountsError::Refused("the key of the broker tokens cannot be derived".to_owned()))
-}
-
-/// URL-safe base64 with padding, as Fernet keys are written.
-fn base64url(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let mut word = [0; 4];
-        word.iter_mut().skip(1).zip(chunk).for_each(|(to, from)| *to = *from);
-        let word = u32::from_be_bytes(word);
-        for place in 0..4 {
-            if place > chunk.len() {
-                text.push('=');
-                continue;
-            }
-            let index = (word >> (18 - 6 * place)) & 63;
-            text.push(ALPHABET.get(index as usize).copied().unwrap_or(b'A').into());
-        }
-    }
-    text
+    Fernet::new(&key)
 }
 
 fn text(row: &Row<'_>, column: &str) -> Option<String> {

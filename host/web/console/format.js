@@ -65,6 +65,14 @@ export function clock(ms) {
   return new Date(ms).toLocaleTimeString("en-GB", { hour12: false });
 }
 
+// Instruments and connections of an adapter: once, if they are the same at all its brokers, else by broker.
+export function limits(adapter) {
+  const of = (broker) => `${count(broker.symbols_per_connection)} × ${count(broker.connections)}`;
+  const brokers = adapter.by_broker ?? [];
+  if (brokers.every((broker) => of(broker) === of(adapter))) return of(adapter);
+  return brokers.map((broker) => `${broker.name} ${of(broker)}`).join(", ");
+}
+
 export function text(value) {
   return value === null || value === undefined || value === "" ? NONE : String(value);
 }

@@ -1,7 +1,7 @@
 // Adapters and clients.
 
 import { el, setText, Table } from "./dom.js";
-import { bytes, count, duration, micros, percent, text } from "./format.js";
+import { bytes, count, duration, limits, micros, percent, text } from "./format.js";
 
 const STATES = {
   live: ["good", "live"],
@@ -42,7 +42,7 @@ export function adapters() {
       { title: "SDK", cell: (adapter) => text(adapter.sdk_version) },
       { title: "Isolation", cell: (adapter) => adapter.isolation },
       { title: "Brokers", cell: (adapter) => text(adapter.brokers.join(", ")) },
-      { title: "Limits", cell: (adapter) => `${count(adapter.symbols_per_connection)} × ${count(adapter.connections)}`, hint: "Instruments on a connection, times connections of an account" },
+      { title: "Limits", cell: limits, hint: "Instruments on a connection, times connections of an account" },
       { title: "Builds", number: true, hint: "Loaded since the start", cell: (adapter) => count(adapter.generation) },
       { title: "Restarts", number: true, hint: "Of its instances in the feeds that run", cell: (adapter) => count(adapter.restarts) },
       { title: "Processes", cell: (adapter) => ({ text: text(adapter.processes.map((process) => `${process.pid ?? "–"} (${bytes(process.resident_bytes)})`).join(", ")) }) },

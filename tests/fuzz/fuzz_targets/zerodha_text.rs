@@ -15,9 +15,8 @@ fn seeds() -> impl Iterator<Item = Vec<u8>> {
 
 fuzz_target!(init: begin_with("zerodha_text", seeds()), |input: &[u8]| bounded(input, || {
     if let Ok(text) = std::str::from_utf8(input)
-        && let Text::Order(order) = wire::read(text, &Odd::new())
+        && let Text::Order(update, _) = wire::read(text, &Odd::new())
     {
-        let update = order.update("NSE", "SBIN");
         let quantities = [update.quantity, update.filled_quantity, update.pending_quantity];
         assert!(quantities.into_iter().flatten().all(|quantity| quantity >= 0));
         let prices = [update.price, update.trigger_price, update.average_price];

@@ -73,10 +73,7 @@ async fn measure<B: Profile>(cli: &Cli, connections: u32) {
     let plugins = plugins.replacen("[adapter.config]", &format!("{limits}[adapter.config]"), 1);
     let mut venue = Some(venue);
     for start in ["first", "again"] {
-        let host = HostBuilder::new().plugins(&plugins).start();
-        let key = chain::add_user(&host, "alice", B::NAME);
-        let chain = Chain { venue: venue.take().unwrap(), host, key };
-        chain.set_credentials(B::CREDENTIALS);
+        let chain = Chain::on(venue.take().unwrap(), HostBuilder::new().plugins(&plugins));
         let names = chain.instruments(usize::try_from(cli.symbols * connections).unwrap());
         let watched = chain.watch(&names, Mode::Quote).await;
         tokio::time::sleep(Duration::from_secs(cli.settle)).await;

@@ -69,10 +69,6 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// is [`crate::ABSENT`], and is not sent.
     const HAS_FIXED_LAYOUT: bool = true;
 
-    /// Whether instruments can get each other's number while connections are up. Not where these have been told of numbers that stand
-    /// for an instrument as long as they last.
-    const RENUMBERS: bool = true;
-
     /// Names of what its order updates have, as the control protocol has them; none where it cannot write one by these.
     const ORDER: &'static [&'static str] = &[];
 
@@ -124,6 +120,10 @@ pub trait Broker: Send + Sync + Sized + 'static {
     fn role(_account: &str) -> Role {
         Role::Market
     }
+
+    /// Two instruments have got each other's number while a connection is up: what it has subscribed by number is of the other one
+    /// from now on. To be written where sessions depend on it.
+    fn renumbered(_peer: &mut Peer, _one: usize, _other: usize) {}
 
     /// Does what a new connection means for others.
     fn entered(_core: &mut Core, _connection: u64) {}

@@ -100,9 +100,6 @@ fn obey<B: Broker>(venue: &Venue<B>, command: Command) -> Answer {
         Command::Mute => venue.mute(),
         Command::Garbage { seed, frames } => venue.garbage(seed, frames),
         Command::Order { order } if !B::ORDER.is_empty() => venue.order(&B::order_data(&order)),
-        Command::List(edition) if !B::RENUMBERS && !edition.swap.is_empty() => {
-            return Answer::Unsupported("an instrument keeps its number while a connection is up".to_owned());
-        }
         Command::List(edition) => match venue.list(&edition) {
             Ok(()) => {}
             Err(reason) => return Answer::Error(reason),

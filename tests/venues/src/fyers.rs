@@ -78,9 +78,6 @@ impl Broker for Fyers {
     ];
     const HAS_FIXED_LAYOUT: bool = false;
 
-    /// A topic is announced once, and is that of its instrument from then on.
-    const RENUMBERS: bool = false;
-
     fn addresses(address: SocketAddr) -> Vec<(&'static str, String)> {
         vec![
             ("ws_url", format!("ws://{address}{}", rest::HSM)),
@@ -130,6 +127,17 @@ impl Broker for Fyers {
 
     fn role(account: &str) -> Role {
         if account.starts_with(BOOKS) { Role::Books } else { Role::Market }
+    }
+
+    /// A topic keeps its number on the connection, and tells of whatever instrument its name means.
+    fn renumbered(peer: &mut Peer, one: usize, other: usize) {
+        let Some(session) = session::of(peer) else { return };
+        session.renumber(one, other);
+        peer.subscribed = session.subscribed().collect();
+        let [first, second] = [one, other].map(|place| peer.known.remove(&place));
+        peer.known.extend(
+            [(other, first), (one, second)].into_iter().filter_map(|(place, mode)| Some((place, mode?))),
+        );
     }
 
     fn greetings(_core: &Core, _account: &str) -> Vec<Message> {

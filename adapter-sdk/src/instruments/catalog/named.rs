@@ -1,14 +1,13 @@
 //! Instruments under the names that they have at all brokers.
 
-use std::hash::Hash;
-
 use super::Names;
 use crate::{
+    instruments::Key,
     ist::Day,
     symbol::{self, Contract},
 };
 
-impl<K: Copy + Ord + Hash> Names<K> {
+impl<K: Key> Names<K> {
     /// Whether a contract that expires on this day has expired on the day of the list. It is counted then, and needs no name.
     pub fn has_expired(&mut self, expiry: Day) -> bool {
         let is_over = expiry < self.today;

@@ -11,7 +11,7 @@ const NOBODY: Key = Key { segment: Segment::NseEquity, id: 7 };
 fn deep() -> Deep {
     let config = r#"{"depth":200,"depth20_url":"ws://127.0.0.1:9","depth200_url":"ws://127.0.0.1:9"}"#;
     let config: Config = serde_json::from_str(config).unwrap();
-    Deep::new(Keys::of_tests(), Arc::new(config.check().unwrap()))
+    Deep::new(&Keys::of_tests(), &Arc::new(config.check().unwrap()))
 }
 
 /// A packet of 20 levels, of which the first has this price.
@@ -146,7 +146,7 @@ async fn instruments_are_spread_over_as_many_sockets_as_there_may_be() {
     assert!(!deep.want(51, key(51), Tier::Twenty));
     assert!(deep.want(52, key(52), Tier::TwoHundred));
     assert!(!deep.want(53, key(53), Tier::TwoHundred));
-    assert_eq!(deep.links.len(), 2);
+    assert_eq!(deep.sockets.iter().filter(|socket| socket.room > 0).count(), 2);
     // Another name of one that comes.
     assert!(deep.want(54, key(7), Tier::Twenty));
     deep.drop(7);
@@ -157,4 +157,31 @@ async fn instruments_are_spread_over_as_many_sockets_as_there_may_be() {
     deep.drop(52);
     assert!(deep.want(51, key(51), Tier::TwoHundred));
     assert!(deep.want(53, key(53), Tier::Twenty));
+}
+
+#[tokio::test]
+async fn what_the_broker_says_before_it_hangs_up_decides_whether_it_is_asked_again() {
+    // Too many sockets; no subscription to the Data API.
+    for (reason, closed) in [(805_u16, None), (806, Some(Tier::Twenty))] {
+        let mut deep = deep();
+        deep.want(1, ONE, Tier::Twenty);
+        let mut message = both(ONE, 1.0, 2.0);
+        message.extend([14, 0, 50, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        message.extend(reason.to_le_bytes());
+        let outcome = deep.take_from(0, &message);
+        assert_eq!((outcome.missing, outcome.closed), (vec![ONE], closed), "{reason}");
+        assert_eq!((deep.sides(ONE), deep.is_coming(ONE)), (None, false));
+        // Who wants one more is told at once that it does not come.
+        assert_eq!(deep.want(2, OTHER, Tier::Twenty), closed.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_side_of_before_the_time_was_over_is_not_shown_with_a_later_one() {
+    let mut deep = deep();
+    deep.want(1, ONE, Tier::Twenty);
+    take(&mut deep, Tier::Twenty, &side(ONE, 41, 1.0));
+    let due = deep.due().unwrap();
+    assert_eq!(deep.expire(due).missing, [ONE]);
+    assert_eq!(take(&mut deep, Tier::Twenty, &side(ONE, 51, 2.0)), Outcome::default());
 }

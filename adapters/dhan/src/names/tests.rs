@@ -1,9 +1,30 @@
 use std::fmt::Write as _;
 
-use adapter_sdk::testing::{CASH, Cash, assert_cash_names};
+use adapter_sdk::{
+    instruments::Sheet as _,
+    ist::Day,
+    testing::{CASH, Cash, assert_cash_names},
+};
 
 use super::*;
-use crate::list::Instruments;
+use crate::{
+    list::{DhanList, Instruments},
+    segment::Key,
+};
+
+/// What a row of the list says beside the id.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    exchange: &'a str,
+    segment: &'a str,
+    kind: &'a str,
+    trading_symbol: &'a str,
+    custom_symbol: &'a str,
+    expiry: &'a str,
+    strike: &'a str,
+    option_type: &'a str,
+    series: &'a str,
+}
 
 const NOTHING: Row<'_> = Row {
     exchange: "NSE",
@@ -17,11 +38,26 @@ const NOTHING: Row<'_> = Row {
     series: "",
 };
 
+/// A list of these rows, with ids from 1, on a day on which nothing of it has expired.
+fn list(rows: &[Row<'_>]) -> Option<Instruments> {
+    let mut text = DhanList::COLUMNS.join(",") + "\n";
+    for (id, row) in (1..).zip(rows) {
+        let Row { exchange, segment, kind, trading_symbol, custom_symbol, expiry, strike, .. } = row;
+        writeln!(
+            text,
+            "{id},{exchange},{segment},{kind},{trading_symbol},{custom_symbol},{expiry},{strike},{},{}",
+            row.option_type, row.series
+        )
+        .unwrap();
+    }
+    Instruments::parse_on(text.as_bytes(), Day::new(2025, 1, 1).unwrap()).ok()
+}
+
 fn named(row: &Row<'_>) -> Option<String> {
-    let place = row.place()?;
-    let mut symbol = "what was before".to_owned();
-    row.write_symbol(place, &mut symbol)?;
-    Some(format!("{}:{symbol}@{}", place.exchange, place.segment.name()))
+    let list = list(&[*row])?;
+    let (_, segment) = place(row.exchange, row.segment, row.kind)?;
+    let (exchange, symbol) = list.name(Key { segment, id: 1 })?;
+    Some(format!("{exchange}:{symbol}@{}", segment.name()))
 }
 
 fn share<'a>(exchange: &'a str, trading_symbol: &'a str, series: &'a str) -> Row<'a> {
@@ -43,11 +79,10 @@ fn shares_keep_their_names_and_bonds_do_not_take_them() {
     assert_eq!(named(&share("BSE", "795IRFC26", "F")).as_deref(), Some("BSE:795IRFC26@BSE_EQ"));
     assert_eq!(named(&share("NSE", "", "EQ")), None);
     assert_eq!(named(&share("NSE", "", "N2")), None);
-    let rank = |series| {
-        let row = share("NSE", "X", series);
-        row.write_symbol(row.place().unwrap(), &mut String::new()).unwrap()
-    };
-    assert_eq!((rank("EQ"), rank("BE"), rank("")), (0, 0, 1));
+    // One whose series is not said has the name if none of the usual one has.
+    let id = |rows: &[Row<'_>]| list(rows).unwrap().key("NSE", "X").unwrap().id;
+    assert_eq!(id(&[share("NSE", "X", ""), share("NSE", "X", "BE"), share("NSE", "X", "EQ")]), 3);
+    assert_eq!(id(&[share("NSE", "X", "BE"), share("NSE", "X", "")]), 2);
 }
 
 #[test]

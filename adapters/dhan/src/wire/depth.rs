@@ -1,34 +1,27 @@
 //! Messages of the depth feeds of 20 and of 200 levels. Their head is not that of the live feed.
 
-use super::{Reader, WireError};
+use adapter_sdk::read::Packed;
+
+use super::WireError;
 use crate::segment::{Key, Segment};
-
-/// Bytes of a packet's head: length of the whole packet, kind, segment, security id, and a number whose meaning
-/// depends.
-const HEAD_BYTES: usize = 12;
-
-/// Bytes of a row.
-const ROW_BYTES: usize = 16;
 
 /// Reasons of a disconnect.
 const REASONS: std::ops::RangeInclusive<u16> = 800..=899;
 
 /// Which of the two feeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u16)]
 pub enum Tier {
     /// 20 levels: 50 instruments on a connection.
-    Twenty,
+    Twenty = 20,
     /// 200 levels: one instrument on a connection.
-    TwoHundred,
+    TwoHundred = 200,
 }
 
 impl Tier {
     /// Most levels on a side.
     pub const fn levels(self) -> u16 {
-        match self {
-            Self::Twenty => 20,
-            Self::TwoHundred => 200,
-        }
+        self as u16
     }
 
     /// Instruments that the broker takes on one connection.
@@ -49,15 +42,26 @@ pub enum Side {
     Ask,
 }
 
-/// A row, best price first.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Row {
-    /// Price in rupees.
-    pub price: f64,
-    /// Quantity.
-    pub quantity: u32,
-    /// Orders.
-    pub orders: u32,
+adapter_sdk::packed! {
+    /// What a packet begins with: length of the whole packet, kind, segment, security id, and a number whose meaning depends.
+    struct Head {
+        _length: u16,
+        code: u8,
+        segment: u8,
+        id: u32,
+        number: u32,
+    }
+
+    /// A row, best price first.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Row {
+        /// Price in rupees.
+        pub price: f64,
+        /// Quantity.
+        pub quantity: u32,
+        /// Orders.
+        pub orders: u32,
+    }
 }
 
 /// A packet.
@@ -78,11 +82,9 @@ pub struct Rows<'a>(&'a [u8]);
 impl Iterator for Rows<'_> {
     type Item = Row;
 
+    #[inline]
     fn next(&mut self) -> Option<Row> {
-        let (row, rest) = self.0.split_at_checked(ROW_BYTES)?;
-        self.0 = rest;
-        let mut reader = Reader(row);
-        Some(Row { price: reader.double(), quantity: reader.word(), orders: reader.word() })
+        Row::take(&mut self.0)
     }
 }
 
@@ -98,55 +100,36 @@ impl<'a> Packets<'a> {
     pub const fn new(tier: Tier, message: &'a [u8]) -> Self {
         Self { tier, rest: message }
     }
-
-    fn split(&mut self) -> Option<&'a [u8]> {
-        let length = usize::from(u16::from_le_bytes(*self.rest.first_chunk()?));
-        let length = Some(length).filter(|length| *length >= HEAD_BYTES)?;
-        let (packet, rest) = self.rest.split_at_checked(length)?;
-        self.rest = rest;
-        Some(packet)
-    }
 }
 
 impl<'a> Iterator for Packets<'a> {
     type Item = Result<Packet<'a>, WireError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let Some(packet) = self.split() else {
-            self.rest = &[];
-            return Some(Err(WireError::Truncated));
-        };
-        Some(read(self.tier, packet))
+        let packet = super::next(&mut self.rest, 0, Head::BYTES)?;
+        Some(packet.and_then(|packet| read(self.tier, packet)))
     }
 }
 
 fn read(tier: Tier, packet: &[u8]) -> Result<Packet<'_>, WireError> {
-    let mut reader = Reader(packet);
-    let [_, _, code, segment] = reader.take();
-    let (id, number) = (reader.word(), reader.word());
+    let mut rest = packet;
+    let Head { code, segment, id, number, .. } = Head::take(&mut rest).ok_or(WireError::Truncated)?;
     let side = match code {
         41 => Side::Bid,
         51 => Side::Ask,
-        50 => return Ok(Packet::Disconnect(reason(number, reader.0))),
+        50 => return Ok(Packet::Disconnect(reason(number, rest))),
         _ => return Ok(Packet::Other(code)),
     };
-    if tier == Tier::Twenty && reader.0.len() < usize::from(Tier::Twenty.levels()) * ROW_BYTES {
-        return Err(WireError::TooShort { code, bytes: packet.len() });
-    }
-    let segment = Segment::from_code(segment).ok_or(WireError::UnknownSegment(segment))?;
-    let most = match tier {
+    let (levels, whole) = (usize::from(tier.levels()), rest.len() / Row::BYTES);
+    let rows = match tier {
         // The number only counts packets.
-        Tier::Twenty => Tier::Twenty.levels().into(),
+        Tier::Twenty if whole < levels => return Err(WireError::TooShort { code, bytes: packet.len() }),
+        Tier::Twenty => levels,
         // Whether the rest is filled up is not documented.
-        Tier::TwoHundred => {
-            usize::try_from(number).unwrap_or(usize::MAX).min(Tier::TwoHundred.levels().into())
-        }
+        Tier::TwoHundred => usize::try_from(number).unwrap_or(usize::MAX).min(levels).min(whole),
     };
-    let rows = most.min(reader.0.len() / ROW_BYTES);
-    let rows = reader.0.get(..rows * ROW_BYTES).unwrap_or_default();
+    let segment = Segment::from_code(segment).ok_or(WireError::UnknownSegment(segment))?;
+    let rows = rest.get(..rows * Row::BYTES).unwrap_or_default();
     Ok(Packet::Side(Key { segment, id }, side, Rows(rows)))
 }
 

@@ -46,6 +46,9 @@ impl FyersFeed {
             if old != new {
                 self.publisher.bookless.remove(key);
             }
+            if new.iter().any(|pair| old.contains(pair)) {
+                self.repeated.push(*key);
+            }
             for (channel, pair) in old.iter().filter(|pair| !new.contains(pair)) {
                 lists.entry((Action::Unsubscribe, *channel)).or_default().push(*pair);
                 // What moves to another channel keeps its last price.
@@ -53,7 +56,7 @@ impl FyersFeed {
                     topics.drop(pair.0, &pair.1);
                 }
             }
-            // Without a difference nothing is said: what is known is known here, see `welcome_joined`.
+            // Without a difference nothing is said: what is known is known here.
             for (channel, pair) in new.iter().filter(|pair| !old.contains(pair)) {
                 lists.entry((Action::Subscribe, *channel)).or_default().push(*pair);
                 topics.want(pair.0, pair.1);

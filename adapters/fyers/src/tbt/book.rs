@@ -1,7 +1,7 @@
 //! Books of fifty levels: what is known of each symbol that is subscribed. Pure, and bounded by what was asked for.
 
 use adapter_sdk::{
-    Level,
+    Level, Tick,
     ist::day_number,
     read::{self, Sign},
 };
@@ -13,6 +13,9 @@ pub const LEVELS: usize = 50;
 
 /// Decimal places of a price, whatever the instrument.
 const DECIMALS: u32 = 2;
+
+/// What is shown of a book.
+pub type Levels = adapter_sdk::Book<LEVELS>;
 
 /// A row of a book, as the broker has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,17 +90,24 @@ impl Book {
     }
 
     /// Levels of both sides, at most so many on each, without rows that have no price.
-    pub fn levels(&self, most: usize, buy: &mut Vec<Level>, sell: &mut Vec<Level>) {
-        for (rows, side) in [(&self.bids, buy), (&self.asks, sell)] {
-            side.clear();
-            let levels = rows.iter().filter_map(|row| {
-                // It has shares of NSE and their derivatives.
-                let price = read::scaled(row.price, DECIMALS, Sign::Positive)?;
-                let quantity = read::quantity(row.quantity.into())?;
-                Some(Level { price, quantity, orders: Some(row.orders) })
-            });
-            side.extend(levels.take(most));
-        }
+    pub fn levels(&self, most: usize) -> Levels {
+        let level = |row: &Row| {
+            // It has shares of NSE and their derivatives.
+            let price = read::scaled(row.price, DECIMALS, Sign::Positive)?;
+            Some(Level { price, quantity: read::quantity(row.quantity.into())?, orders: Some(row.orders) })
+        };
+        let mut levels = Levels::new();
+        self.bids.iter().filter_map(level).take(most).for_each(|level| levels.push_buy(level));
+        self.asks.iter().filter_map(level).take(most).for_each(|level| levels.push_sell(level));
+        levels
+    }
+
+    /// A tick with the time and the totals of the book.
+    pub(crate) fn over(&self, tick: Tick) -> Tick {
+        let total = |quantity: Option<u64>| read::quantity(i64::try_from(quantity?).ok()?);
+        tick.with(self.feed_time.and_then(read::of_any_unit), Tick::exchange_ts_ns)
+            .with(total(self.total_buy), Tick::total_buy_quantity)
+            .with(total(self.total_sell), Tick::total_sell_quantity)
     }
 
     /// Whether a change is of another day than the book: changes of today do not belong into a book of yesterday.

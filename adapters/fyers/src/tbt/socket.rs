@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{
     book::{Book, Books, News},
-    wire::SocketMessage,
+    wire::{SocketMessage, TbtError},
 };
 use crate::{auth::Keys, config::Settings, topic::Topic};
 
@@ -37,22 +37,18 @@ const MAX_ANSWER_BYTES: usize = 64 << 10;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A symbol whose book is wanted.
-#[derive(Clone, Debug)]
-pub(crate) struct Symbol {
-    pub(crate) ticker: String,
-    pub(crate) topic: Topic,
-    /// Whether clients were told that they have more than five levels.
-    pub(crate) is_granted: bool,
-    /// By when its book must be whole.
-    pub(crate) due: Option<Instant>,
-}
-
-/// What came.
 #[derive(Debug)]
-pub(crate) enum Event {
-    Message(Message),
-    /// No book is known any more.
-    Lost,
+struct Symbol {
+    ticker: String,
+    topic: Topic,
+    /// Numbers of the host that it is wanted for.
+    instruments: Vec<u32>,
+    /// Whether clients were told that they have more than five levels.
+    is_granted: bool,
+    /// By when its book must be whole.
+    due: Option<Instant>,
+    /// Whether its book is there, when that or the book is new.
+    news: Option<bool>,
 }
 
 /// The socket, and the books that it brings.
@@ -63,6 +59,8 @@ pub(crate) struct Fifty {
     symbols: Vec<Symbol>,
     books: Books,
     socket: Beside,
+    /// What has happened there, and is to be followed.
+    event: Option<BesideEvent>,
 }
 
 impl Fifty {
@@ -76,33 +74,44 @@ impl Fifty {
         let snapshot_limit = settings.snapshot_limit;
         let backoff = Backoff { first: Duration::from_secs(1), ..Backoff::default() };
         let socket = Beside::new(backoff, move || open(Arc::clone(&settings), http.clone(), both.clone()));
-        Some(Self { snapshot_limit, symbols: Vec::new(), books: Books::new(), socket })
+        Some(Self { snapshot_limit, symbols: Vec::new(), books: Books::new(), socket, event: None })
     }
 
-    /// Wants the book of a symbol. None when there is no room for it.
-    pub(crate) fn want(&mut self, topic: Topic, ticker: &str) -> Option<&mut Symbol> {
-        if self.symbol(&topic).is_none() {
-            self.add(topic, ticker);
+    /// Wants the book of an instrument. Says whether it may be counted on: not when there is no room for it, and not while it
+    /// does not come.
+    pub(crate) fn want(&mut self, instrument: u32, topic: Topic, ticker: &str) -> bool {
+        let known = self.symbols.iter_mut().find(|symbol| symbol.topic == topic);
+        if let Some(Symbol { instruments, is_granted, .. }) = known {
+            if !instruments.contains(&instrument) {
+                instruments.push(instrument);
+            }
+            return *is_granted;
         }
-        self.symbol(&topic)
-    }
-
-    fn add(&mut self, topic: Topic, ticker: &str) {
         if self.symbols.len() >= MAX_SYMBOLS {
-            return;
+            return false;
         }
-        let due = Some(Instant::now() + self.snapshot_limit);
-        self.symbols.push(Symbol { ticker: ticker.to_owned(), topic, is_granted: true, due });
+        self.symbols.push(Symbol {
+            ticker: ticker.to_owned(),
+            topic,
+            instruments: vec![instrument],
+            is_granted: true,
+            due: Some(Instant::now() + self.snapshot_limit),
+            news: None,
+        });
         self.books.want(ticker);
         match self.socket.socket() {
             Some(socket) => begin(socket, &[ticker]),
             None => self.socket.want(),
         }
+        true
     }
 
     /// Wants it no more.
-    pub(crate) fn release(&mut self, topic: &Topic) {
-        let Some(place) = self.symbols.iter().position(|symbol| symbol.topic == *topic) else { return };
+    pub(crate) fn release(&mut self, instrument: u32) {
+        self.symbols.iter_mut().for_each(|symbol| symbol.instruments.retain(|known| *known != instrument));
+        let Some(place) = self.symbols.iter().position(|symbol| symbol.instruments.is_empty()) else {
+            return;
+        };
         let symbol = self.symbols.swap_remove(place);
         self.books.drop(&symbol.ticker);
         if self.symbols.is_empty() {
@@ -118,29 +127,14 @@ impl Fifty {
         self.books.get(&symbol.ticker).filter(|book| book.is_whole())
     }
 
-    /// The symbol of an instrument.
-    pub(crate) fn symbol(&mut self, topic: &Topic) -> Option<&mut Symbol> {
-        self.symbols.iter_mut().find(|symbol| symbol.topic == *topic)
-    }
-
-    /// Instruments that are wanted.
-    pub(crate) fn topics(&self) -> Vec<Topic> {
-        self.symbols.iter().map(|symbol| symbol.topic).collect()
-    }
-
-    /// Instruments whose books should be whole by now and are not.
-    pub(crate) fn overdue(&mut self, now: Instant) -> Vec<Topic> {
-        let Self { symbols, books, .. } = self;
-        let mut overdue = Vec::new();
-        for symbol in symbols {
-            if symbol.due.is_some_and(|due| due <= now) {
-                symbol.due = None;
-                if !books.get(&symbol.ticker).is_some_and(Book::is_whole) {
-                    overdue.push(symbol.topic);
-                }
-            }
-        }
-        overdue
+    /// Notes whether the book of an instrument is there. Gives the numbers of those who are to be told, if that is news.
+    pub(crate) fn granted(&mut self, topic: &Topic, is_granted: bool) -> &[u32] {
+        let mut symbols = self.symbols.iter_mut();
+        let news = symbols.find(|symbol| symbol.topic == *topic && symbol.is_granted != is_granted);
+        news.map_or(&[], |symbol| {
+            symbol.is_granted = is_granted;
+            &symbol.instruments
+        })
     }
 
     /// When to look again.
@@ -148,59 +142,78 @@ impl Fifty {
         self.symbols.iter().filter_map(|symbol| symbol.due).min()
     }
 
-    /// Takes a message. Gives the instruments whose books are others now; false when it makes no sense.
-    pub(crate) fn take(&mut self, bytes: &[u8], changed: &mut Vec<Topic>) -> bool {
-        let Ok(message) = SocketMessage::parse(bytes) else { return false };
+    /// Waits until something happens; for ever when nobody wants anything.
+    ///
+    /// # Cancel Safety
+    /// Nothing is lost when the future is dropped.
+    pub(crate) async fn wait(&mut self) {
+        self.event = Some(self.socket.next().await);
+    }
+
+    /// Follows what has happened, and what has not in time; [`Self::news`] has what that means for books.
+    ///
+    /// # Errors
+    /// With the length of a message that makes no sense.
+    pub(crate) fn advance(&mut self, now: Instant) -> Result<(), usize> {
+        let Self { symbols, books, socket, .. } = self;
+        for symbol in symbols.iter_mut().filter(|symbol| symbol.due.is_some_and(|due| due <= now)) {
+            symbol.due = None;
+            if !books.get(&symbol.ticker).is_some_and(Book::is_whole) {
+                symbol.news = Some(false);
+            }
+        }
+        match self.event.take() {
+            Some(BesideEvent::Opened) => {
+                let tickers: Vec<&str> = symbols.iter().map(|symbol| symbol.ticker.as_str()).collect();
+                socket.socket().into_iter().for_each(|socket| begin(socket, &tickers));
+            }
+            Some(BesideEvent::Message(Message::Binary(bytes))) => {
+                self.take(&bytes).map_err(|_| bytes.len())?;
+            }
+            Some(BesideEvent::Lost(error)) => {
+                warn!(%error, "No socket of fifty levels; books of five levels go on");
+                for symbol in symbols {
+                    books.want(&symbol.ticker);
+                    (symbol.due, symbol.news) = (None, Some(false));
+                }
+            }
+            // Answers to heartbeats, and notices that say nothing of a book.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// An instrument whose book is another one now, or is not there any more.
+    pub(crate) fn news(&mut self) -> Option<(Topic, bool)> {
+        self.symbols.iter_mut().find_map(|symbol| Some((symbol.topic, symbol.news.take()?)))
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), TbtError> {
+        let Self { symbols, books, socket, snapshot_limit, .. } = self;
+        let message = SocketMessage::parse(bytes)?;
         if message.is_error {
             // Its words are left out: nobody knows what they repeat.
             warn!("The socket of fifty levels refuses something; books of five levels go on");
         }
         let mut gaps = Vec::new();
-        let symbols = &self.symbols;
-        let taken = self.books.apply(&message, |news| {
+        books.apply(&message, |news| {
             let (News::Changed(book) | News::Gap(book)) = news;
-            let Some(place) = symbols.iter().position(|symbol| symbol.ticker == book.ticker) else { return };
-            match news {
-                News::Changed(_) => changed.extend(symbols.get(place).map(|symbol| symbol.topic)),
-                News::Gap(_) => gaps.push(place),
-            }
-        });
-        for place in gaps {
-            let (Some(symbol), Some(socket)) = (self.symbols.get_mut(place), self.socket.socket()) else {
-                continue;
-            };
-            warn!("A change of a book of fifty levels is missing; asking for the whole book");
-            self.books.want(&symbol.ticker);
-            socket.queue(depth(-1, &[&symbol.ticker]));
-            begin(socket, &[&symbol.ticker]);
-            symbol.due = Some(Instant::now() + self.snapshot_limit);
-        }
-        taken.is_ok()
-    }
-
-    /// Waits for what comes next; for ever when nobody wants anything.
-    ///
-    /// # Cancel Safety
-    /// Nothing is lost when the future is dropped.
-    pub(crate) async fn next(&mut self) -> Event {
-        loop {
-            match self.socket.next().await {
-                BesideEvent::Message(message) => return Event::Message(message),
-                BesideEvent::Lost(error) => {
-                    warn!(%error, "No socket of fifty levels; books of five levels go on");
-                    for symbol in &mut self.symbols {
-                        self.books.want(&symbol.ticker);
-                        symbol.due = None;
-                    }
-                    return Event::Lost;
-                }
+            let symbol = symbols.iter_mut().enumerate().find(|(_, symbol)| symbol.ticker == book.ticker);
+            match (news, symbol) {
+                (News::Changed(_), Some((_, symbol))) if book.is_whole() => symbol.news = Some(true),
+                (News::Gap(_), Some((place, _))) => gaps.push(place),
                 _ => {}
             }
-            if let Some(socket) = self.socket.socket() {
-                let tickers: Vec<&str> = self.symbols.iter().map(|symbol| symbol.ticker.as_str()).collect();
-                begin(socket, &tickers);
-            }
+        })?;
+        for place in gaps {
+            let (Some(symbol), Some(socket)) = (symbols.get_mut(place), socket.socket()) else { continue };
+            warn!("A change of a book of fifty levels is missing; asking for the whole book");
+            books.want(&symbol.ticker);
+            socket.queue(depth(-1, &[&symbol.ticker]));
+            begin(socket, &[&symbol.ticker]);
+            symbol.due = Some(Instant::now() + *snapshot_limit);
         }
+        Ok(())
     }
 }
 

@@ -1,14 +1,12 @@
 //! Messages of the socket of fifty levels: protocol buffers, read in place. Pure, without allocation; nesting is that of
 //! the messages and no deeper, and every message is read to its end before any of it counts.
 
-use std::fmt;
-
 /// Why a message makes no sense.
 pub use adapter_sdk::read::protobuf::Error as TbtError;
 use adapter_sdk::read::protobuf::{Fields, Value};
 
 /// A message.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketMessage<'a> {
     /// Whether its feeds are whole books.
     pub is_snapshot: bool,
@@ -17,15 +15,6 @@ pub struct SocketMessage<'a> {
     /// Words.
     pub message: &'a str,
     bytes: &'a [u8],
-}
-
-impl fmt::Debug for SocketMessage<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SocketMessage")
-            .field("is_snapshot", &self.is_snapshot)
-            .field("is_error", &self.is_error)
-            .finish_non_exhaustive()
-    }
 }
 
 impl<'a> SocketMessage<'a> {
@@ -55,22 +44,24 @@ impl<'a> SocketMessage<'a> {
 
     /// Its feeds, in the order in which they stand there.
     pub fn feeds(&self) -> impl Iterator<Item = MarketFeed<'a>> {
-        let mut fields = Fields::of(self.bytes);
         // The message was read to its end before.
-        std::iter::from_fn(move || {
-            loop {
-                match fields.next() {
-                    Ok(Some((2, Value::Bytes(bytes)))) => {
-                        if let Ok(Some(feed)) = entry(bytes) {
-                            return Some(feed);
-                        }
-                    }
-                    Ok(Some(_)) => {}
-                    Ok(None) | Err(_) => return None,
-                }
-            }
+        fields(self.bytes).filter_map(|field| match field {
+            Ok((2, value)) => entry(value.bytes(2).ok()?).ok()?,
+            _ => None,
         })
     }
+}
+
+/// The fields of a message, until one makes no sense: nobody knows where the next one begins then.
+fn fields(bytes: &[u8]) -> impl Iterator<Item = Result<(u32, Value<'_>), TbtError>> {
+    let mut fields = Fields::of(bytes);
+    std::iter::from_fn(move || {
+        let field = fields.next().transpose()?;
+        if field.is_err() {
+            fields = Fields::of(&[]);
+        }
+        Some(field)
+    })
 }
 
 /// An entry of a map: 1 is the key, a token that nobody needs, and 2 the feed.
@@ -136,39 +127,15 @@ impl<'a> MarketFeed<'a> {
         Ok(feed)
     }
 
-    /// Rows of its book that have changed.
-    pub const fn levels(&self) -> Levels<'a> {
-        Levels(Fields::of(self.depth))
-    }
-}
-
-/// Rows that have changed.
-#[derive(Clone, Debug)]
-pub struct Levels<'a>(Fields<'a>);
-
-impl Iterator for Levels<'_> {
-    /// Whether it is a bid, and the row.
-    type Item = Result<(bool, MarketLevel), TbtError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let (number, value) = match self.0.next() {
-                Ok(field) => field?,
-                Err(error) => return Some(self.end(error)),
-            };
-            if matches!(number, 3 | 4) {
-                let level = value.bytes(number).and_then(MarketLevel::parse);
-                return Some(level.map(|level| (number == 4, level)).or_else(|error| self.end(error)));
+    /// Rows of its book that have changed, each with whether it is a bid.
+    pub fn levels(&self) -> impl Iterator<Item = Result<(bool, MarketLevel), TbtError>> + use<'a> {
+        fields(self.depth).filter_map(|field| match field {
+            Ok((side @ (3 | 4), value)) => {
+                Some(value.bytes(side).and_then(MarketLevel::parse).map(|level| (side == 4, level)))
             }
-        }
-    }
-}
-
-impl Levels<'_> {
-    /// After an error nobody knows where the next row begins.
-    const fn end<T>(&mut self, error: TbtError) -> Result<T, TbtError> {
-        self.0 = Fields::of(&[]);
-        Err(error)
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
     }
 }
 

@@ -45,11 +45,10 @@ pub(crate) fn fifty_levels(wanted: &[String], frames: &[Vec<u8>]) -> Vec<Level> 
             );
         }
     }
-    let (mut buy, mut sell) = (Vec::new(), Vec::new());
     let mut levels = Vec::new();
     for book in tbt.books.clone_all() {
-        book.levels(50, &mut buy, &mut sell);
-        for side in [&buy, &sell] {
+        let book = book.levels(50);
+        for side in [book.buy(), book.sell()] {
             assert!(side.len() <= 50 && side.iter().all(|level| level.quantity >= 0));
             levels.extend_from_slice(side);
         }

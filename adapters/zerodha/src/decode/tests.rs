@@ -27,7 +27,7 @@ fn a_contract_before_its_first_trade_has_no_price() {
         let bytes = packet(bytes, MCX, &prices);
         let wanted =
             Tick::new(7).close(paise(550_000)).volume(0).total_buy_quantity(0).total_sell_quantity(0);
-        assert_eq!((read(&bytes).kind(), read(&bytes).tick(7)), (kind, wanted));
+        assert_eq!((read(&bytes).kind, read(&bytes).tick(7)), (kind, wanted));
     }
     let index = packet(32, 0x109, &[(8, 0x88ca_6c00), (12, u32::MAX), (16, 0x7fff_ffff), (28, 315_532_800)]);
     assert_eq!(read(&index).tick(7), Tick::new(7));
@@ -49,8 +49,8 @@ fn prices_below_zero_are_those_of_commodities_alone() {
 fn the_scale_of_a_segment_that_nobody_knows_is_not_guessed() {
     let bytes = packet(44, 0x1_00ee, &[(4, 830_025_000), (16, 5), (28, 830_000_000)]);
     let packet = read(&bytes);
-    assert_eq!((packet.scale(), packet.last_price()), (None, None));
-    let of = |exchange| packet.scaled(Scale::of_exchange(exchange).unwrap()).last_price();
+    assert_eq!((packet.scale, packet.last_price()), (None, None));
+    let of = |exchange| Packet { scale: Scale::of_exchange(exchange), ..packet }.last_price();
     assert_eq!(of("CDS"), Price::from_scaled(830_025_000, 7));
     assert_eq!(of("BCD"), Price::from_scaled(830_025_000, 4));
     assert_eq!(of("NSE_INDEX"), Some(paise(830_025_000)));

@@ -113,6 +113,47 @@ fn a_file_may_say_more_than_the_built_in_one() {
     assert_eq!(phase("2026-11-25", "10:00"), closed_until("2026-11-29", "09:00"));
 }
 
+/// A market that opens at this time after a pre-open of half an hour; never, without one.
+fn market(exchange: &str, opens: Option<&str>) -> String {
+    let days = if opens.is_some() { "" } else { "days = []\n" };
+    let opens = opens.unwrap_or("09:00");
+    format!(
+        "[[market]]\nname = \"{exchange}\"\nexchanges = [\"{exchange}\"]\nsessions = [\"{opens}-15:00\"]\n\
+         pre_open_minutes = 30\n{days}"
+    )
+}
+
+#[test]
+fn of_several_openings_the_earliest_counts_in_whatever_order_they_are_named() {
+    let covers = "covers = { from = \"2026-01-01\", to = \"2026-12-31\" }\n".to_owned();
+    let markets = [("XA", Some("09:15")), ("XB", Some("09:30")), ("XC", None)];
+    let text = markets.into_iter().fold(covers, |text, (exchange, opens)| text + &market(exchange, opens));
+    let calendar = Calendar::parse(&text).unwrap();
+    let day = "2026-11-25";
+    let opens_ns = at(day, "09:15");
+    for order in [["XA", "XB", "XC"], ["XC", "XB", "XA"], ["XB", "XC", "XA"], ["XA", "XC", "XB"]] {
+        let all = |time| calendar.phase_of_all(order, at(day, time));
+        assert_eq!(all("08:00"), Some(MarketPhase::Closed { opens_ns: Some(opens_ns) }), "{order:?}");
+        assert_eq!(all("09:05"), Some(MarketPhase::PreOpen { opens_ns }), "{order:?}");
+    }
+    assert_eq!(calendar.phase_of_all(["XC"], at(day, "08:00")), Some(MarketPhase::Closed { opens_ns: None }));
+}
+
+#[test]
+fn a_season_lasts_from_its_first_day_to_its_last() {
+    let season = "seasons = [{ from = \"2026-11-24\", to = \"2026-11-26\", sessions = [\"18:00-19:00\"] }]";
+    let calendar = Calendar::parse(&format!("{MARKET}{season}")).unwrap();
+    for (date, expected) in [
+        ("2026-11-23", "09:00"),
+        ("2026-11-24", "18:00"),
+        ("2026-11-25", "18:00"),
+        ("2026-11-26", "18:00"),
+        ("2026-11-27", "09:00"),
+    ] {
+        assert_eq!(calendar.phase("XA", at(date, "06:00")), closed_until(date, expected), "{date}");
+    }
+}
+
 #[test]
 fn mistakes_are_named_with_what_is_allowed() {
     let without_sessions = MARKET.replace("sessions = [\"09:00-12:00\", \"13:00-15:00\"]\n", "");

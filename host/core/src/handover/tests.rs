@@ -190,3 +190,104 @@ fn a_flood_while_ticks_are_held_ends_with_the_newest() {
     assert_eq!(newest, -1);
     assert!(handover.repeated_and_merged().1 > 0);
 }
+
+#[test]
+fn what_was_said_before_the_new_instance_was_ready_covers_nothing_and_need_not_be_covered() {
+    let (handover, intake) = (Handover::new(FEED), intake());
+    handover.old(Published::Ltp(&[tick(2, 1, None)]), &intake);
+    // Of a subscription that the old one may not have.
+    handover.new_one(Published::Ltp(&[tick(3, 1, None)]), &intake);
+    handover.set_ready();
+    let both = tick(1, 1, None);
+    handover.new_one(Published::Ltp(&[both]), &intake);
+    handover.old(Published::Ltp(&[both]), &intake);
+    assert!(handover.is_covered() && !handover.is_uncovered());
+}
+
+#[test]
+fn an_old_instance_that_has_come_further_than_the_new_one_began_is_heard_enough() {
+    let (handover, intake) = (Handover::new(FEED), intake());
+    handover.set_ready();
+    handover.new_one(Published::Ltp(&[tick(7, 4, Some(4))]), &intake);
+    // It never says the fourth: of two ticks within a moment a broker may send one only.
+    handover.old(Published::Ltp(&[tick(7, 3, Some(3))]), &intake);
+    assert!(!handover.is_covered());
+    handover.old(Published::Ltp(&[tick(7, 5, Some(5))]), &intake);
+    assert!(handover.is_covered());
+}
+
+#[test]
+fn doubtful_ticks_before_one_that_is_repeated_were_repeated_too() {
+    let (handover, intake) = (Handover::new(FEED), intake());
+    handover.old(Published::Ltp(&[tick(7, 3, Some(5))]), &intake);
+    handover.flip(&intake);
+    for number in 0..=4 {
+        handover.new_one(Published::Ltp(&[tick(7, number, Some(if number == 0 { 4 } else { 5 }))]), &intake);
+    }
+    assert_eq!(taken(&intake, 7), [3, 4]);
+    assert_eq!(handover.repeated_and_merged().0, 4);
+}
+
+#[test]
+fn of_more_doubtful_ticks_than_there_is_room_for_the_newest_are_kept() {
+    let limit = i64::try_from(DOUBTFUL_LIMIT).unwrap();
+    for (last, first_kept) in [(limit, 1), (limit + 1, 2)] {
+        let (handover, intake) = (Handover::new(FEED), intake());
+        handover.old(Published::Ltp(&[tick(7, 0, Some(5))]), &intake);
+        handover.flip(&intake);
+        (1..=last)
+            .for_each(|number| _ = handover.new_one(Published::Ltp(&[tick(7, number, Some(5))]), &intake));
+        handover.settle(&intake);
+        let expected: Vec<i64> = [0].into_iter().chain(first_kept..=last).collect();
+        assert_eq!(taken(&intake, 7), expected);
+    }
+}
+
+#[test]
+fn what_was_merged_while_it_was_held_ends_the_search() {
+    let (handover, intake) = (Handover::new(FEED), intake());
+    handover.old(Published::Ltp(&[tick(7, 1, None)]), &intake);
+    let flood = vec![tick(8, 1, None); crate::intake::QUEUE_LIMIT_BYTES / size_of::<Ltp>()];
+    handover.new_one(Published::Ltp(&flood), &intake);
+    for number in [2, 3] {
+        handover.new_one(Published::Ltp(&[tick(7, number, None)]), &intake);
+    }
+    assert_eq!(handover.flip(&intake), Passed::Finished);
+}
+
+/// What passes of a record of the new instance, after this one of the old: none of its own if it repeats that.
+fn is_repeated(old: Published<'_>, new: Published<'_>) -> bool {
+    let (handover, intake) = (Handover::new(FEED), intake());
+    handover.old(old, &intake);
+    handover.flip(&intake);
+    handover.new_one(new, &intake);
+    handover.settle(&intake);
+    handover.repeated_and_merged().0 == 1
+}
+
+#[test]
+fn a_tick_is_repeated_by_the_same_kind_of_record_with_the_same_values() {
+    let price = tick(7, 1, None);
+    let quote = Quote::from(&price);
+    assert!(is_repeated(
+        Published::Ltp(&[price]),
+        Published::Ltp(&[Ltp { seq: 9, received_ts_ns: 9, ..price }])
+    ));
+    assert!(!is_repeated(Published::Ltp(&[price]), Published::Quote(&[quote])));
+    // A time that is said to be none puts nothing in order.
+    let [late, early] = [9, 8].map(|exchange_ts_ns| Ltp { exchange_ts_ns, ..price });
+    assert!(!is_repeated(Published::Ltp(&[late]), Published::Ltp(&[early])));
+}
+
+#[test]
+fn books_are_the_same_if_both_sides_are() {
+    let quote = Quote { instrument: 7, ..Quote::default() };
+    let book = Depth { quote, first_level: 0, buy_levels: 1, sell_levels: 1 };
+    let level = |price| DepthLevel { price, quantity: 1, orders: 1, reserved: 0 };
+    let before = [level(1), level(2)];
+    let is_same = |after: [DepthLevel; 2]| {
+        is_repeated(Published::Depth(&[book], &before), Published::Depth(&[book], &after))
+    };
+    assert!(is_same(before));
+    assert!(!is_same([level(3), level(2)]) && !is_same([level(1), level(3)]));
+}

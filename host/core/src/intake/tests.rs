@@ -213,7 +213,7 @@ fn what_was_taken_makes_room() {
         intake.take(&mut batches);
         let (last, queued) = batches.split_last().unwrap();
         assert!(matches!(last, Batch::Merged(merged) if merged.len() == 1));
-        assert_eq!(queued.iter().map(Batch::bytes).sum::<usize>(), QUEUE_LIMIT_BYTES);
+        assert_eq!(queued.iter().map(Batch::bytes).sum::<usize>(), 262_144 * size_of::<Ltp>());
         // Once the queue is empty ticks pass as they come.
         intake.offer_ltp(&[tick(1, 1)]);
         batches.clear();
@@ -260,4 +260,133 @@ fn a_closed_intake_counts_what_still_arrives() {
     intake.take(&mut batches);
     assert!(batches.is_empty());
     assert_eq!(intake.counters().dropped_retired.get(), 1);
+}
+
+fn is_ready(future: impl Future) -> bool {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    std::pin::pin!(future).poll(&mut context).is_ready()
+}
+
+#[test]
+fn an_offer_and_a_ring_wake_the_router_once_each() {
+    let intake = intake();
+    assert!(!is_ready(intake.doorbell.rung()));
+    intake.offer_ltp(&[tick(1, 1)]);
+    assert!(is_ready(intake.doorbell.rung()) && !is_ready(intake.doorbell.rung()));
+    intake.doorbell.ring();
+    assert!(is_ready(intake.doorbell.rung()) && !is_ready(intake.doorbell.rung()));
+}
+
+/// Fills the queue to its limit with two batches.
+fn fill_in_halves(intake: &Arc<Intake>) {
+    let half = vec![tick(9_999_999, 1); QUEUE_LIMIT_BYTES / size_of::<Ltp>() / 2];
+    (0..2).for_each(|_| _ = intake.offer_ltp(&half));
+}
+
+#[test]
+fn what_a_turn_took_makes_room_for_as_much() {
+    let intake = intake();
+    fill_in_halves(&intake);
+    let mut batches = Vec::new();
+    for _ in 0..3 {
+        batches.clear();
+        intake.take_turn(&mut batches, 1);
+        assert!(matches!(batches.as_slice(), [Batch::Ltp(_)]));
+        let half = vec![tick(1, 1); QUEUE_LIMIT_BYTES / size_of::<Ltp>() / 2];
+        intake.offer_ltp(&half);
+    }
+    assert_eq!(intake.counters().conflated_intake.get(), 0);
+    intake.offer_ltp(&[tick(1, 2), tick(1, 3)]);
+    assert_eq!(intake.counters().conflated_intake.get(), 1, "there is room for no more than that");
+}
+
+#[test]
+fn books_count_with_their_levels() {
+    let intake = intake();
+    let levels = vec![DepthLevel::default(); size_of::<Depth>() / size_of::<DepthLevel>()];
+    let bytes = size_of::<Depth>() + size_of_val(levels.as_slice());
+    let book = Depth { quote: Quote { instrument: 1, ..Quote::default() }, ..Depth::default() };
+    // Room for this one, and for no other.
+    intake.offer_ltp(&vec![tick(2, 1); (QUEUE_LIMIT_BYTES - bytes) / size_of::<Ltp>()]);
+    (0..3).for_each(|_| _ = intake.offer_depth(&[book], &levels));
+    assert_eq!(intake.counters().conflated_intake.get(), 1);
+    intake.take(&mut Vec::new());
+    for (limit_bytes, expected) in [(bytes, 1), (bytes + 1, 2)] {
+        let mut batches = Vec::new();
+        (0..3).for_each(|_| _ = intake.offer_depth(&[book], &levels));
+        intake.take_turn(&mut batches, limit_bytes);
+        assert_eq!(batches.len(), expected);
+        intake.take(&mut Vec::new());
+    }
+}
+
+#[test]
+fn half_of_the_overflow_is_kept_for_instruments_of_which_there_is_nothing_yet() {
+    let intake = intake();
+    fill(&intake);
+    let half = u32::try_from(OVERFLOW_LIMIT / 2).unwrap();
+    intake.offer_ltp(&(0..half - 1).map(|number| tick(number, 1)).collect::<Vec<_>>());
+    for (minute, conflated) in [(2, 0), (3, 1)] {
+        intake.offer_ltp(&[Ltp { received_ts_ns: minute * MINUTE_NS, ..tick(0, minute) }]);
+        assert_eq!(intake.counters().conflated_intake.get(), conflated, "minute {minute}");
+    }
+}
+
+#[test]
+fn nothing_overtakes_what_overflowed_although_there_is_room_again() {
+    let intake = intake();
+    fill_in_halves(&intake);
+    intake.offer_ltp(&[tick(1, 1)]);
+    intake.take_turn(&mut Vec::new(), 1);
+    intake.offer_ltp(&[tick(1, 2)]);
+    let mut batches = Vec::new();
+    intake.take(&mut batches);
+    let [Batch::Ltp(_), Batch::Merged(merged)] = batches.as_slice() else {
+        panic!("{} batches", batches.len())
+    };
+    assert_eq!((merged.len(), merged[0].entry.quote().seq), (1, 2));
+}
+
+#[test]
+fn an_overflow_that_was_taken_leaves_no_places_behind() {
+    let intake = intake();
+    for order in [[1, 2], [2, 1]] {
+        fill(&intake);
+        order.into_iter().for_each(|instrument| _ = intake.offer_ltp(&[tick(instrument, instrument.into())]));
+        let mut batches = Vec::new();
+        intake.take(&mut batches);
+        let Some(Batch::Merged(merged)) = batches.last() else { panic!("no overflow") };
+        let seen: Vec<_> =
+            merged.iter().map(|merged| (merged.instrument.0, merged.entry.quote().seq)).collect();
+        assert_eq!(seen, order.map(|instrument| (instrument, u64::from(instrument))));
+    }
+}
+
+#[test]
+fn merged_ticks_go_by_the_highest_mode_in_whatever_order_they_came() {
+    let intake = intake();
+    fill(&intake);
+    let quote = |instrument| Quote::from(&tick(instrument, 1));
+    intake.offer_ltp(&[tick(1, 1)]);
+    intake.offer_quote(&[quote(1), quote(2)]);
+    intake.offer_ltp(&[tick(2, 1)]);
+    let mut batches = Vec::new();
+    intake.take(&mut batches);
+    let Some(Batch::Merged(merged)) = batches.last() else { panic!("no overflow") };
+    assert_eq!(merged.iter().map(|merged| merged.mode).collect::<Vec<_>>(), [Mode::Quote; 2]);
+}
+
+#[test]
+fn a_side_of_a_book_has_as_many_levels_as_allowed_and_no_more() {
+    let intake = intake();
+    let levels = vec![DepthLevel::default(); 3 * usize::from(MAX_DEPTH_LEVELS)];
+    let quote = Quote { instrument: 1, ..Quote::default() };
+    let full = Depth { quote, first_level: 0, buy_levels: MAX_DEPTH_LEVELS, sell_levels: MAX_DEPTH_LEVELS };
+    assert_eq!(intake.offer_depth(&[full], &levels), 0);
+    for beyond in [
+        Depth { buy_levels: MAX_DEPTH_LEVELS + 1, ..full },
+        Depth { sell_levels: MAX_DEPTH_LEVELS + 1, ..full },
+    ] {
+        assert_eq!(intake.offer_depth(&[beyond], &levels), 1);
+    }
 }

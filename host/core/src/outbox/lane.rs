@@ -63,6 +63,12 @@ impl Lane {
         self.bytes + self.ticks.len() * KEPT_BYTES
     }
 
+    /// Ticks for which there is room without asking for more.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.ticks.capacity() + self.last_of_key.capacity()
+    }
+
     pub(super) const fn is_behind(&self) -> bool {
         self.is_behind
     }

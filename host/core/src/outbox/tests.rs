@@ -143,6 +143,113 @@ fn what_a_client_gives_up_leaves_the_others_in_order() {
     assert_eq!(drain(&mut outbox), ["a1", "a2", "1 misses 1", "a4"]);
 }
 
+#[test]
+fn an_outbox_is_empty_when_neither_replies_nor_ticks_of_any_kind_wait() {
+    let mut outbox = Outbox::new(limits(1));
+    assert!(outbox.is_empty());
+    outbox.push_control("reply".into()).unwrap();
+    assert!(!outbox.is_empty());
+    outbox.pop_control();
+    outbox.offer(key(1), "a1".into(), 0);
+    assert_eq!((outbox.is_empty(), outbox.waiting_ticks()), (false, 1));
+    outbox.pop_tick();
+    expect(&mut outbox, 1);
+    outbox.offer(lossless(1), "b1".into(), 0);
+    assert_eq!((outbox.is_empty(), outbox.waiting_ticks(), outbox.is_behind()), (false, 1, false));
+    outbox.offer(lossless(1), "b2".into(), 0);
+    assert_eq!((outbox.waiting_ticks(), outbox.is_behind()), (2, true));
+    drain(&mut outbox);
+    assert!(outbox.is_empty() && !outbox.is_behind());
+}
+
+#[test]
+fn what_was_sent_or_given_up_counts_no_more() {
+    let bytes = |frames: usize, each: usize| frames * (each + KEPT_BYTES);
+    let mut outbox = Outbox::new(OutboxLimits { bytes: 8, ..limits(1_000) });
+    outbox.offer(key(1), "1234".into(), 0);
+    outbox.offer(key(2), "1234".into(), 0);
+    assert_eq!(outbox.held_bytes(), bytes(2, 4));
+    outbox.pop_tick();
+    assert_eq!(outbox.held_bytes(), bytes(1, 4));
+    assert_eq!(outbox.discard(|gone| gone == key(2)), 1);
+    assert_eq!(outbox.held_bytes(), 0);
+    // There is room again for as much in order.
+    for frame in ["1234", "5678"] {
+        assert_eq!(outbox.offer(key(1), frame.into(), 0), Offered::Queued);
+    }
+    outbox.push_control("reply".into()).unwrap();
+    drain(&mut outbox);
+    assert_eq!(outbox.held_bytes(), bytes(1, 5));
+    outbox.pop_control();
+    assert_eq!(outbox.held_bytes(), 0);
+}
+
+#[test]
+fn what_waits_counts_whole_of_whatever_kind_it_is() {
+    let mut outbox = Outbox::new(limits(1));
+    expect(&mut outbox, 1);
+    outbox.push_control("123".into()).unwrap();
+    outbox.offer(key(1), "12345".into(), 0);
+    outbox.offer(lossless(1), "1234567".into(), 0);
+    assert_eq!(outbox.held_bytes(), 3 + 5 + 7 + 3 * KEPT_BYTES);
+    // What takes the place of another counts instead of it, and what comes behind the limit as well.
+    outbox.offer(key(1), "1".into(), 0);
+    outbox.offer(lossless(1), "12".into(), 0);
+    assert_eq!(outbox.held_bytes(), 3 + 1 + 7 + 2 + 4 * KEPT_BYTES);
+}
+
+#[test]
+fn order_updates_take_a_quarter_of_the_room_for_replies() {
+    let mut outbox = Outbox::new(OutboxLimits { control_bytes: 40, ..limits(1) });
+    outbox.push_order("1234".into()).unwrap();
+    assert_eq!(outbox.push_order("1234567".into()), Err(ControlFull));
+    outbox.push_order("123456".into()).unwrap();
+    assert_eq!(outbox.push_order("1".into()), Err(ControlFull));
+    outbox.push_control("1".repeat(30).into()).unwrap();
+    // With another limit, what waits stays.
+    outbox.limit_control(0);
+    assert_eq!(outbox.push_control("1".into()), Err(ControlFull));
+    assert_eq!(std::iter::from_fn(|| outbox.pop_control()).count(), 3);
+}
+
+#[test]
+fn lossless_ticks_in_order_keep_their_place_when_others_are_given_up() {
+    let mut outbox = Outbox::new(limits(3));
+    (1..=3).for_each(|instrument| expect(&mut outbox, instrument));
+    for (instrument, frame) in [(1, "a1"), (2, "b1"), (3, "c1"), (2, "b2")] {
+        outbox.offer(lossless(instrument), frame.into(), 0);
+    }
+    assert_eq!(outbox.discard(|gone| gone == lossless(3)), 1);
+    assert_eq!(outbox.offer(lossless(1), "a2".into(), 0), Offered::Queued);
+    assert_eq!(drain(&mut outbox), ["a1", "b1", "b2", "a2"]);
+    // Nor does what was given up before the lane was full make what waits replaceable.
+    for (instrument, frame) in [(1, "a1"), (2, "b1")] {
+        outbox.offer(lossless(instrument), frame.into(), 0);
+    }
+    outbox.discard(|gone| gone == lossless(2));
+    for frame in ["a2", "a3", "a4"] {
+        assert_eq!(outbox.offer(lossless(1), frame.into(), 0), Offered::Queued);
+    }
+}
+
+#[test]
+fn a_backlog_leaves_no_memory_behind() {
+    let mut outbox = Outbox::new(OutboxLimits { control_bytes: 1_000_000, ..limits(10_000) });
+    expect(&mut outbox, 1);
+    for _ in 0..=10_000 {
+        outbox.offer(key(1), "a".into(), 0);
+        outbox.offer(lossless(1), "b".into(), 0);
+        outbox.push_control("reply".into()).unwrap();
+    }
+    drain(&mut outbox);
+    while outbox.pop_control().is_some() {}
+    let Outbox { ticks, control, lossless: lane, .. } = &outbox;
+    let kept = [ticks.capacity(), lane.as_ref().unwrap().ticks.capacity(), control.capacity()];
+    assert!(kept.into_iter().all(|capacity| capacity < 200), "{kept:?}");
+    outbox.discard(|gone| gone == lossless(1));
+    assert!(outbox.lossless.is_none(), "nor does the lane of one that has no lossless subscription any more");
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Offer(u32),

@@ -93,7 +93,7 @@ impl Feed {
             return;
         };
         self.ledger.routed += 1;
-        if was_empty && !topic.entry.is_empty() {
+        if was_empty && !topic.entry.is_empty() && !std::mem::replace(&mut topic.has_ticked, true) {
             self.active += 1;
         }
         let repeats_another_mode = self.repeats_modes && topic.note_published(published, now);

@@ -1,5 +1,10 @@
+mod days;
+mod rig;
+mod streams;
+
 use std::{collections::BTreeMap, time::Duration};
 
+use self::rig::Rig;
 use super::*;
 use crate::metrics::FeedCounters;
 use crate::model::{Depth, DepthClass, DepthLevel, Ltp, PRICE_SCALE, Quote, Variant, field};
@@ -7,98 +12,6 @@ use crate::model::{Depth, DepthClass, DepthLevel, Ltp, PRICE_SCALE, Quote, Varia
 const MS: Nanos = 1_000_000;
 const FEED: FeedId = FeedId(1);
 const OTHER: FeedId = FeedId(2);
-
-/// A router with two shards, driven by hand.
-struct Rig {
-    router: Router,
-    handle: RouterHandle,
-    shards: Vec<Arc<Mailbox>>,
-    intakes: BTreeMap<FeedId, Arc<Intake>>,
-    calendars: Calendars,
-}
-
-impl Rig {
-    fn new(interval_ms: u64, repeats_modes: bool) -> Self {
-        let shards = vec![Arc::new(Mailbox::default()), Arc::new(Mailbox::default())];
-        let options = EncodeOptions { flat_fields: true, bids_asks: false };
-        let calendars = Calendars::default();
-        let mut rig = Self {
-            router: Router::new(&shards, options, Arc::default(), calendars.clone()),
-            handle: RouterHandle::new(),
-            shards,
-            intakes: BTreeMap::new(),
-            calendars,
-        };
-        for feed in [FEED, OTHER] {
-            let counters = Arc::<FeedCounters>::default();
-            rig.handle.send(Command::OpenFeed {
-                feed,
-                interval: Duration::from_millis(interval_ms),
-                counters: Arc::clone(&counters),
-                repeats_modes,
-                has_hours: true,
-            });
-            rig.intakes.insert(feed, Intake::new(feed, counters, Arc::clone(&rig.handle.doorbell)));
-        }
-        rig
-    }
-
-    fn activate(&self, feed: FeedId, instrument: InstrumentId, symbol: &str) {
-        let names = Names { exchange: "NSE".into(), symbol: symbol.into(), broker: "sim".into() };
-        self.handle.send(Command::Activate { feed, instrument, names });
-    }
-
-    fn attach(&self, shard: usize, instrument: InstrumentId, variant: Variant) {
-        self.handle.send(Command::Attach { shard, key: Key { instrument, variant }, session: SessionId(1) });
-    }
-
-    fn turn(&mut self, now: Nanos) {
-        self.router.turn(&self.handle, now);
-    }
-
-    fn received(&self, shard: usize) -> Vec<Update> {
-        let mut updates = Vec::new();
-        self.shards[shard].take(&mut updates);
-        updates
-    }
-
-    /// Symbol, mode and last price of each frame that a shard got.
-    fn frames(&self, shard: usize) -> Vec<(String, u64, f64)> {
-        self.received(shard).iter().map(|update| read(&update.frame)).collect()
-    }
-
-    fn counters(&self, feed: FeedId) -> &FeedCounters {
-        self.intakes[&feed].counters()
-    }
-
-    fn assert_balanced(&self, feed: FeedId) {
-        let c = self.counters(feed);
-        assert_eq!(
-            c.received.get(),
-            c.routed.get()
-                + c.out_of_order.get()
-                + c.conflated_intake.get()
-                + c.dropped_unsubscribed.get()
-                + c.dropped_invalid.get()
-                + c.dropped_retired.get()
-        );
-        assert_eq!(
-            c.updates.get(),
-            c.emitted.get()
-                + c.conflated_throttle.get()
-                + c.repeated.get()
-                + c.empty.get()
-                + c.abandoned.get()
-                + c.waiting.get()
-        );
-    }
-}
-
-fn read(frame: &str) -> (String, u64, f64) {
-    let value: serde_json::Value = serde_json::from_str(frame).unwrap();
-    let symbol = value["symbol"].as_str().unwrap().to_owned();
-    (symbol, value["mode"].as_u64().unwrap(), value["ltp"].as_f64().unwrap_or(-1.0))
-}
 
 fn ltp() -> Variant {
     Variant::new(Mode::Ltp, DepthClass::Five, false)
@@ -190,7 +103,7 @@ fn what_waits_when_the_last_subscriber_leaves_is_accounted_for() {
     rig.attach(0, SBIN, ltp());
     rig.intakes[&FEED].offer_ltp(&[tick(SBIN, 1), tick(SBIN, 2)]);
     rig.turn(0);
-    rig.handle.send(Command::Detach { shard: 0, key: Key { instrument: SBIN, variant: ltp() } });
+    rig.detach(0, SBIN, ltp());
     rig.turn(1);
     assert_eq!((rig.router.next_due(), rig.counters(FEED).abandoned.get()), (None, 1));
     rig.assert_balanced(FEED);
@@ -374,8 +287,6 @@ fn ten_million_interleaved_ticks_and_none_is_misrouted() {
     }
     assert!(checked > 200_000, "{checked} frames checked");
 }
-
-mod days;
 
 #[test]
 fn intakes_are_told_which_ticks_are_of_one_trading_day() {

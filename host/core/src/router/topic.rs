@@ -27,6 +27,8 @@ pub(super) struct Topic {
     pub(super) entry: Entry,
     pub(super) streams: SmallVec<[Stream; 2]>,
     last_published: Option<(Mode, Nanos)>,
+    /// Whether it counts as active. Its values may go, with their day or because the broker is not asked for them.
+    pub(super) has_ticked: bool,
     days: Days,
     names: Names,
     label: Label,
@@ -68,6 +70,7 @@ impl Topic {
             label,
             suffixed_labels: Vec::new(),
             last_published: None,
+            has_ticked: false,
         }
     }
 

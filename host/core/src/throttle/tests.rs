@@ -193,3 +193,21 @@ fn in_a_million_schedules_the_newest_value_arrives_within_one_interval() {
         }
     }
 }
+
+#[test]
+fn intervals_of_keys_that_are_gone_are_cleared_away_and_those_of_others_go_on() {
+    let mut rig = Rig::new();
+    for key in 1..=4 {
+        rig.offer(key, 1, 100);
+        rig.offer(key, 2, 101);
+    }
+    for gone in [1, 3] {
+        let left = rig.spacing.remove(&gone).unwrap();
+        rig.throttle.forget(left);
+    }
+    rig.throttle.retain(|key| rig.spacing.contains_key(key));
+    assert_eq!((rig.throttle.running(), rig.throttle.waiting()), (2, 2));
+    rig.sent.clear();
+    rig.advance(150);
+    assert_eq!(rig.sent, [(150, 2, 2), (150, 4, 2)]);
+}

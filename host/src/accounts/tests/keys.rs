@@ -25,7 +25,7 @@ fn with_users(users: &[String]) -> (tempfile::TempDir, Accounts, rusqlite::Conne
 
 /// Stores the key of each user encrypted too, as OpenAlgo does.
 fn encrypt_keys(connection: &rusqlite::Connection, users: &[String]) {
-    let fernet = openalgo::fernet_of(&SecretString::from(vectors::PEPPER), None).unwrap();
+    let fernet = openalgo::fernet_of(&SecretString::from(vectors::PEPPER), None);
     for user in users {
         let encrypted = fernet.encrypt(format!("key-of-{user}").as_bytes());
         connection

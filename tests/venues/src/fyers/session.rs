@@ -140,6 +140,15 @@ impl Hsm {
         }
     }
 
+    /// Two instruments have got each other's number. Indices have names, which stay.
+    pub(super) fn renumber(&mut self, one: usize, other: usize) {
+        for feed in [Feed::Scrip, Feed::Depth] {
+            let [first, second] = [one, other].map(|place| self.topics.remove(&(place, feed)));
+            let moved = [(other, first), (one, second)];
+            self.topics.extend(moved.into_iter().filter_map(|(place, topic)| Some(((place, feed), topic?))));
+        }
+    }
+
     /// Takes an acknowledgement, which is one of all that was before.
     pub(super) fn acknowledge(&mut self, number: u32) {
         if let Some(place) = self.due.iter().position(|due| *due == number) {

@@ -37,6 +37,7 @@ impl Core {
         let before = std::mem::take(&mut self.listing);
         for (one, other) in before.swapped.into_iter().chain(swapped) {
             self.universe.swap_numbers(one, other);
+            self.peers.iter_mut().for_each(|peer| B::renumbered(peer, one, other));
         }
         self.listing = Listing { swapped, without, lacks: edition.lacks.clone() };
         self.edition += 1;

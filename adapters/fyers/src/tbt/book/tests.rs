@@ -61,17 +61,15 @@ fn rows_are_those_that_the_broker_numbers_and_zeros_are_real() {
         level(ASKS, [Some(1), Some(1), Some(1), Some(50)]),
     ];
     assert_eq!(apply(&mut books, &message("A", 2, &rows, false)), ["A 5"]);
-    let (mut buy, mut sell) = (Vec::new(), Vec::new());
-    books.get("A").unwrap().levels(50, &mut buy, &mut sell);
+    let levels = books.get("A").unwrap().levels(50);
     let level = |price, quantity, orders| Level {
         price: Price::from_scaled(price, 2).unwrap(),
         quantity,
         orders: Some(orders),
     };
-    assert_eq!(buy, [level(100, 5, 1), level(99, 7, 0)]);
-    assert_eq!(sell, [level(101, 9, 3)]);
-    books.get("A").unwrap().levels(1, &mut buy, &mut sell);
-    assert_eq!(buy.len(), 1);
+    assert_eq!(levels.buy(), [level(100, 5, 1), level(99, 7, 0)]);
+    assert_eq!(levels.sell(), [level(101, 9, 3)]);
+    assert_eq!(books.get("A").unwrap().levels(1).buy().len(), 1);
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn of_yesterday(instrument: InstrumentId) -> Quote {
 }
 
 /// The frames of a shard, whole.
-fn whole_frames(rig: &Rig) -> Vec<serde_json::Value> {
+fn whole_frames(rig: &mut Rig) -> Vec<serde_json::Value> {
     rig.received(0).iter().map(|update| serde_json::from_str(&update.frame).unwrap()).collect()
 }
 
@@ -37,14 +37,14 @@ fn no_frame_mixes_two_trading_days() {
     let night = Quote { fields, received_ts_ns: PRE_OPEN - 3_600_000_000_000, ..of_yesterday(SBIN) };
     rig.intakes[&FEED].offer_quote(&[night]);
     rig.turn(0);
-    let frames = whole_frames(&rig);
+    let frames = whole_frames(&mut rig);
     assert_eq!(frames.len(), 5);
     assert!(frames.iter().filter(|frame| frame["mode"] == 2).all(|frame| frame["high"] == 26_200.0));
     // The first update of the next day, which has less volume than was known.
     let ltp = 26_110 * PRICE_SCALE;
     rig.intakes[&FEED].offer_quote(&[Quote { fields, ltp, volume: 0, received_ts_ns: PRE_OPEN, ..night }]);
     rig.turn(1);
-    let frames = whole_frames(&rig);
+    let frames = whole_frames(&mut rig);
     let modes: Vec<_> = frames.iter().map(|frame| frame["mode"].as_u64().unwrap()).collect();
     assert_eq!(modes, [1, 2, 3], "that the book is gone is news");
     for frame in frames {
@@ -63,7 +63,7 @@ fn no_frame_mixes_two_trading_days() {
     // Nor does the snapshot of a new client.
     rig.attach(0, SBIN, variant(Mode::Quote));
     rig.turn(2);
-    assert!(whole_frames(&rig).iter().all(|frame| frame["data"].get("high").is_none()));
+    assert!(whole_frames(&mut rig).iter().all(|frame| frame["data"].get("high").is_none()));
     rig.assert_balanced(FEED);
 }
 
@@ -102,12 +102,12 @@ fn where_hours_do_not_matter_there_are_no_days() {
     let update = Quote { fields: field::LTP, received_ts_ns: PRE_OPEN, ..of_yesterday(SBIN) };
     rig.intakes[&FEED].offer_quote(&[of_yesterday(SBIN), update]);
     rig.turn(0);
-    assert!(whole_frames(&rig).iter().all(|frame| frame["high"] == 26_200.0));
+    assert!(whole_frames(&mut rig).iter().all(|frame| frame["high"] == 26_200.0));
     // Until they do: then the days are those of the values.
     rig.handle.send(Command::Retune { feed, interval, has_hours: true });
     rig.intakes[&FEED].offer_quote(&[of_yesterday(SBIN), update]);
     rig.turn(1);
-    let last = whole_frames(&rig).pop().unwrap();
+    let last = whole_frames(&mut rig).pop().unwrap();
     assert!(last.get("high").is_none(), "{last}");
 }
 
@@ -126,11 +126,11 @@ fn another_calendar_changes_the_days_but_no_values() {
     let update = Quote { fields: field::LTP, received_ts_ns: PRE_OPEN, ..of_yesterday(SBIN) };
     rig.intakes[&FEED].offer_quote(&[update]);
     rig.turn(1);
-    assert!(whole_frames(&rig).iter().all(|frame| frame["high"] == 26_200.0), "it is a holiday");
+    assert!(whole_frames(&mut rig).iter().all(|frame| frame["high"] == 26_200.0), "it is a holiday");
     rig.calendars.put(Calendar::built_in());
     rig.intakes[&FEED].offer_quote(&[update]);
     rig.turn(2);
-    assert!(whole_frames(&rig).iter().all(|frame| frame.get("high").is_none()), "it is none");
+    assert!(whole_frames(&mut rig).iter().all(|frame| frame.get("high").is_none()), "it is none");
 }
 
 #[test]
