@@ -10,6 +10,8 @@ mod arrays;
 #[cfg(feature = "net")]
 mod catalog;
 #[cfg(feature = "net")]
+mod cells;
+#[cfg(feature = "net")]
 mod download;
 #[cfg(feature = "net")]
 mod file;

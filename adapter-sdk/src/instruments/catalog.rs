@@ -14,10 +14,8 @@ use std::{
 };
 
 use super::{
-    Key, List, Row, Rows, Summary, Table, TableBuilder,
-    archive::unpacked,
-    arrays::Arrays,
-    objects::{self, Objects},
+    Key, List, Row, Rows, Summary, Table, TableBuilder, archive::unpacked, arrays::Arrays, cells,
+    objects::Objects,
 };
 use crate::{AdapterError, Refusal, ist::Day};
 
@@ -184,7 +182,7 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
         let mut rows = Objects::new(input);
         while self.rows < S::MAX_ROWS {
             let row = rows.next(|object| {
-                let cells = objects::cells(object, &S::COLUMNS)?;
+                let cells = cells::cells(object, &S::COLUMNS)?;
                 self.cells(cells.each_ref().map(Option::as_deref));
                 Some(())
             });
@@ -249,7 +247,7 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
 fn named_places<S: Sheet<N>, const N: usize>(first: &Row) -> Result<[Option<usize>; N], AdapterError> {
     let mut places = [None; N];
     for ((place, column), is_optional) in places.iter_mut().zip(S::COLUMNS).zip(S::OPTIONAL) {
-        let is_column = |place: &usize| first.get(*place).is_some_and(|cell| objects::is_named(column, cell));
+        let is_column = |place: &usize| first.get(*place).is_some_and(|cell| cells::is_named(column, cell));
         *place = (0..first.len()).find(is_column);
         if place.is_none() && !is_optional {
             let named = column.replace('|', " or ");
