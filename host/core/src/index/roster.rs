@@ -166,7 +166,9 @@ mod tests {
     fn few_members_cost_no_more_than_their_list_and_a_peak_leaves_nothing_behind() {
         assert_eq!(size_of::<Roster<u64>>(), size_of::<SmallVec<[u64; 2]>>());
         let mut roster = Roster::default();
-        (0..=FEW).for_each(|member| _ = roster.insert(member));
+        (0..FEW).for_each(|member| _ = roster.insert(member));
+        assert!(matches!(roster.0, Members::Few(_)));
+        roster.insert(FEW);
         assert!(matches!(roster.0, Members::Many(_)));
         (FEW..10_000).for_each(|member| _ = roster.insert(member));
         (FEW * 2..10_000).for_each(|member| _ = roster.remove(&member));
