@@ -2,7 +2,13 @@
 
 #![allow(clippy::expect_used, clippy::tests_outside_test_module, reason = "an integration test")]
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    hash::{Hash, Hasher},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use adapter_abi::{Ltp, field};
 use tickhost_core::{
@@ -39,6 +45,14 @@ struct Session(Rc<RefCell<Outbox>>);
 impl PartialEq for Session {
     fn eq(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Session {}
+
+impl Hash for Session {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Rc::as_ptr(&self.0).hash(state);
     }
 }
 

@@ -1,8 +1,12 @@
 //! Who wants what: the part of the subscription index that belongs to one shard.
 
-use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
+mod roster;
 
+use std::hash::Hash;
+
+use rustc_hash::FxHashMap;
+
+pub use self::roster::Roster;
 use crate::model::Key;
 
 /// Keys for which room is kept.
@@ -17,7 +21,7 @@ pub struct Index<S, C> {
 /// Subscribers of one key. Two thirds of all keys of a desk have one or two.
 #[derive(Debug)]
 pub struct Subscribers<S, C> {
-    sessions: SmallVec<[S; 2]>,
+    sessions: Roster<S>,
     companion: C,
 }
 
@@ -49,28 +53,23 @@ impl<S, C> Default for Index<S, C> {
     }
 }
 
-impl<S: PartialEq, C> Index<S, C> {
+impl<S: Clone + Eq + Hash, C> Index<S, C> {
     /// Adds a subscriber; `companion` is made when the key is new.
     pub fn insert(&mut self, key: Key, session: S, companion: impl FnOnce() -> C) -> Inserted {
         let mut inserted = Inserted::Another;
         let subscribers = self.keys.entry(key).or_insert_with(|| {
             inserted = Inserted::FirstOfKey;
-            Subscribers { sessions: SmallVec::new(), companion: companion() }
+            Subscribers { sessions: Roster::default(), companion: companion() }
         });
-        if subscribers.sessions.contains(&session) {
-            return Inserted::Already;
-        }
-        subscribers.sessions.push(session);
-        inserted
+        if subscribers.sessions.insert(session) { inserted } else { Inserted::Already }
     }
 
     /// Removes a subscriber.
     pub fn remove(&mut self, key: Key, session: &S) -> Removed {
         let Some(subscribers) = self.keys.get_mut(&key) else { return Removed::Absent };
-        let Some(place) = subscribers.sessions.iter().position(|held| held == session) else {
+        if !subscribers.sessions.remove(session) {
             return Removed::Absent;
-        };
-        subscribers.sessions.swap_remove(place);
+        }
         if !subscribers.sessions.is_empty() {
             return Removed::OthersRemain;
         }
@@ -80,6 +79,11 @@ impl<S: PartialEq, C> Index<S, C> {
             self.keys.shrink_to(self.keys.len() * 2);
         }
         Removed::LastOfKey
+    }
+
+    /// Whether a session is one of the subscribers of a key.
+    pub fn contains(&self, key: Key, session: &S) -> bool {
+        self.keys.get(&key).is_some_and(|subscribers| subscribers.sessions.contains(session))
     }
 
     /// Subscribers of a key, and what belongs to it.
@@ -150,8 +154,10 @@ mod tests {
                     };
                     prop_assert_eq!(index.remove(key, &session), expected);
                 }
+                let is_held = model.get(&key).is_some_and(|held| held.contains(&session));
+                prop_assert_eq!(index.contains(key, &session), is_held);
                 model.retain(|_, held| !held.is_empty());
-                prop_assert_eq!(index.len(), model.len());
+                prop_assert_eq!((index.len(), index.is_empty()), (model.len(), model.is_empty()));
                 for (key, held) in &model {
                     let (sessions, companion) = index.subscribers(*key).unwrap();
                     prop_assert_eq!(sessions.iter().copied().collect::<BTreeSet<_>>(), held.clone());

@@ -5,7 +5,7 @@
 //! ```text
 //! intake    received = routed + out_of_order + conflated_link + conflated_intake + dropped_{unsubscribed,invalid,retired}
 //! throttle  updates  = emitted + conflated_throttle + repeated + empty + abandoned + waiting
-//! shards    handed   = fanned + unclaimed            (+ conflated_mailbox, counted for the whole host)
+//! shards    handed   = fanned                        (+ unclaimed + conflated_mailbox, counted for the whole host)
 //! delivery  offered  = written + conflated_outbox + discarded + queued
 //! ```
 //!

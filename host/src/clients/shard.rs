@@ -11,6 +11,7 @@ mod survey;
 
 use std::{
     cell::{Cell, RefCell},
+    hash::{Hash, Hasher},
     net::SocketAddr,
     rc::Rc,
     sync::{
@@ -25,7 +26,7 @@ use tickhost_core::{
     inbox::{Inbox, KEPT_MESSAGES},
     index::{Index, Inserted, Removed},
     mailbox::{Mailbox, SessionId, Times, Update},
-    metrics::FeedCounters,
+    metrics::{FeedCounters, ServerCounters},
     model::{Key, MaxRate},
     protocol::{Frame, codes::CloseReason},
     router::{self, RouterHandle},
@@ -154,6 +155,27 @@ enum Subscriber {
     Group(Rc<Group>),
 }
 
+impl Subscriber {
+    /// The rate that was asked for, if one was.
+    fn rate(&self) -> Option<MaxRate> {
+        match self {
+            Self::Session(_) => None,
+            Self::Group(group) => Some(group.rate()),
+        }
+    }
+}
+
+impl Eq for Subscriber {}
+
+impl Hash for Subscriber {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Session(session) => session.hash(state),
+            Self::Group(group) => Rc::as_ptr(group).hash(state),
+        }
+    }
+}
+
 impl PartialEq for Subscriber {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -171,19 +193,7 @@ pub async fn run(
     router: RouterHandle,
     context: Arc<SessionContext>,
 ) {
-    let shard = Rc::new(Shard {
-        number,
-        handle,
-        router,
-        index: RefCell::default(),
-        pacer: RefCell::default(),
-        rhythm: Rhythm::default(),
-        clock: Clock::start(),
-        sessions: RefCell::default(),
-        followers: Followers::default(),
-        next_session: Cell::new(0),
-        is_draining: Cell::new(false),
-    });
+    let shard = Rc::new(Shard::new(number, handle, router));
     let deliver = deliver(Rc::clone(&shard), Arc::clone(&context));
     let obey = obey(shard, context);
     // The set looks at this future before each few dozen sessions, so that new ticks do not queue behind all of those
@@ -217,7 +227,7 @@ async fn deliver(shard: Rc<Shard>, context: Arc<SessionContext>) {
         context.counters.conflated_mailbox.add(shard.handle.mailbox.take(&mut updates));
         let mut offers = 0;
         for update in updates.drain(..) {
-            offers += shard.offer(update);
+            offers += shard.offer(update, &context.counters);
             if offers >= OFFERS_PER_TURN {
                 offers = 0;
                 // Those who wait for the beat must be among those who now write, or a long batch fills their outboxes.
@@ -261,6 +271,22 @@ async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
 }
 
 impl Shard {
+    fn new(number: usize, handle: Arc<ShardHandle>, router: RouterHandle) -> Self {
+        Self {
+            number,
+            handle,
+            router,
+            index: RefCell::default(),
+            pacer: RefCell::default(),
+            rhythm: Rhythm::default(),
+            clock: Clock::start(),
+            sessions: RefCell::default(),
+            followers: Followers::default(),
+            next_session: Cell::new(0),
+            is_draining: Cell::new(false),
+        }
+    }
+
     /// Hands what a feed or an account has to say to the sessions that it concerns.
     fn hear(&self, bulletin: Bulletin, context: &SessionContext) {
         match bulletin {
@@ -301,14 +327,18 @@ impl Shard {
     }
 
     /// Gives a frame to everybody who gets it; returns how many that were.
-    fn offer(&self, update: Update) -> usize {
+    fn offer(&self, update: Update, server: &ServerCounters) -> usize {
         let index = self.index.borrow();
-        let Some((subscribers, counters)) = index.subscribers(update.key) else { return 1 };
+        let Some((subscribers, counters)) = index.subscribers(update.key) else {
+            server.unclaimed.add(u64::from(update.only.is_none()));
+            return 1;
+        };
         let Update { key, frame, only, missed, times } = update;
         let wake = |waker| self.rhythm.wake(waker);
         let mut offers = Offers::default();
         if let Some(id) = only {
-            if let Some(session) = subscribers.iter().find_map(|subscriber| subscriber.find(id)) {
+            let session = self.sessions.borrow().get(&id).cloned();
+            if let Some(session) = session.filter(|session| self.subscriber_of(key, session).is_some()) {
                 offers.count(session.offer(key, frame, missed, times, wake));
             }
         } else {
@@ -411,16 +441,13 @@ impl Shard {
         counters: &Arc<FeedCounters>,
     ) {
         let before = self.subscriber_of(key, session);
-        let subscriber = match rate {
-            None => Subscriber::Session(session.clone()),
-            Some(rate) => Subscriber::Group(self.group_of(key, rate)),
-        };
-        if before.as_ref() == Some(&subscriber) {
+        if before.as_ref().is_some_and(|before| before.rate() == rate) {
             return;
         }
-        if let Subscriber::Group(group) = &subscriber {
-            group.add(session);
-        }
+        let subscriber = match rate {
+            None => Subscriber::Session(session.clone()),
+            Some(rate) => Subscriber::Group(self.pacer.borrow_mut().join(key, rate, session)),
+        };
         let inserted = self.index.borrow_mut().insert(key, subscriber, || Arc::clone(counters));
         if let Some(before) = before {
             self.leave_subscriber(key, &before, session);
@@ -443,41 +470,27 @@ impl Shard {
 
     /// The rate at which a session holds a key, if it asked for one.
     pub(crate) fn rate_of(&self, key: Key, session: &SessionRef) -> Option<MaxRate> {
-        match self.subscriber_of(key, session)? {
-            Subscriber::Session(_) => None,
-            Subscriber::Group(group) => Some(group.rate()),
-        }
+        self.subscriber_of(key, session)?.rate()
     }
 
     /// What a session is in the index.
     fn subscriber_of(&self, key: Key, session: &SessionRef) -> Option<Subscriber> {
-        let index = self.index.borrow();
-        let (subscribers, _) = index.subscribers(key)?;
-        let is_it = |subscriber: &&Subscriber| match subscriber {
-            Subscriber::Session(held) => held == session,
-            Subscriber::Group(group) => group.contains(session),
-        };
-        subscribers.iter().find(is_it).cloned()
-    }
-
-    /// The group of a key and rate, made when there is none.
-    fn group_of(&self, key: Key, rate: MaxRate) -> Rc<Group> {
-        let index = self.index.borrow();
-        let subscribers = index.subscribers(key).map(|(subscribers, _)| subscribers).unwrap_or_default();
-        let found = subscribers.iter().find_map(|subscriber| match subscriber {
-            Subscriber::Group(group) if group.rate() == rate => Some(Rc::clone(group)),
-            Subscriber::Group(_) | Subscriber::Session(_) => None,
-        });
-        found.unwrap_or_else(|| self.pacer.borrow_mut().open(key, rate))
+        if let Some(group) = self.pacer.borrow().group_of(key, session) {
+            return Some(Subscriber::Group(Rc::clone(group)));
+        }
+        let alone = Subscriber::Session(session.clone());
+        self.index.borrow().contains(key, &alone).then_some(alone)
     }
 
     fn leave_subscriber(&self, key: Key, subscriber: &Subscriber, session: &SessionRef) -> Removed {
-        if let Subscriber::Group(group) = subscriber {
-            if !group.remove(session) {
-                return Removed::OthersRemain;
-            }
-            self.pacer.borrow_mut().close(group);
+        if let Subscriber::Group(group) = subscriber
+            && !self.pacer.borrow_mut().leave(group, session)
+        {
+            return Removed::OthersRemain;
         }
         self.index.borrow_mut().remove(key, subscriber)
     }
 }
+
+#[cfg(test)]
+mod tests;

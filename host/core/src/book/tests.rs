@@ -51,6 +51,14 @@ fn the_time_of_the_exchange_does_not_outlive_its_tick() {
 }
 
 #[test]
+fn a_tick_speaks_of_the_time_of_the_exchange_if_that_can_be() {
+    const HOUR: u64 = 3_600_000_000_000;
+    let timed = |exchange_ts_ns, received_ts_ns| moment(field::EXCHANGE_TS, exchange_ts_ns, received_ts_ns);
+    assert_eq!((timed(5, 7), timed(5, 0), timed(7 + HOUR, 7)), (5, 5, 7 + HOUR));
+    assert_eq!((timed(8 + HOUR, 7), moment(field::LTP, 5, 7), moment(field::LTP, 5, 0)), (7, 7, 0));
+}
+
+#[test]
 fn only_modes_that_show_the_difference_have_changed() {
     let mut entry = Entry::default();
     let quote = Quote { fields: field::LTP | field::OI, ltp: 1, oi: 2, ..Quote::default() };

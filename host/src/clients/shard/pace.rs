@@ -9,26 +9,29 @@ use std::{
     rc::Rc,
 };
 
-use smallvec::SmallVec;
+use rustc_hash::FxHashMap;
 use tickhost_core::{
+    index::Roster,
     mailbox::SessionId,
     model::{Key, MaxRate},
     throttle::{Nanos, Spacing, Throttle, Verdict},
 };
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::Subscriber;
 use crate::clients::session::SessionRef;
 
 /// Intervals over of groups that ended, beyond those of groups that live, before they are cleared away.
 const SLACK: usize = 256;
+
+/// Sessions in groups for which room is kept.
+const SPARE_MEMBERS: usize = 1_024;
 
 /// Sessions that hold one key at one rate.
 #[derive(Debug)]
 pub(super) struct Group {
     key: Key,
     rate: MaxRate,
-    sessions: RefCell<SmallVec<[SessionRef; 2]>>,
+    sessions: RefCell<Roster<SessionRef>>,
     spacing: Cell<Spacing>,
     /// The newest frame, while it waits for the end of an interval.
     waiting: RefCell<Option<Utf8Bytes>>,
@@ -49,12 +52,14 @@ pub(super) enum Paced {
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
     rates: BTreeMap<MaxRate, Beat>,
+    /// The group by which a session holds a key.
+    members: FxHashMap<(SessionId, Key), Rc<Group>>,
 }
 
 #[derive(Debug)]
 struct Beat {
     throttle: Throttle<GroupRef>,
-    groups: usize,
+    groups: FxHashMap<Key, Rc<Group>>,
 }
 
 /// A group in the queue of its rate.
@@ -65,58 +70,67 @@ impl Group {
         self.rate
     }
 
-    pub(super) fn contains(&self, session: &SessionRef) -> bool {
-        self.sessions.borrow().contains(session)
-    }
-
-    pub(super) fn find(&self, id: SessionId) -> Option<SessionRef> {
-        self.sessions.borrow().iter().find(|session| session.id() == id).cloned()
-    }
-
-    pub(super) fn add(&self, session: &SessionRef) {
-        self.sessions.borrow_mut().push(session.clone());
-    }
-
-    /// Removes a session; says whether it was the last.
-    pub(super) fn remove(&self, session: &SessionRef) -> bool {
-        let mut sessions = self.sessions.borrow_mut();
-        sessions.retain(|held| held != session);
-        sessions.is_empty()
-    }
-
     /// Calls `visit` for each session.
     pub(super) fn each(&self, visit: impl FnMut(&SessionRef)) {
-        self.sessions.borrow().iter().for_each(visit);
+        self.sessions.borrow().as_slice().iter().for_each(visit);
     }
 }
 
 impl Pacer {
-    /// An empty group.
-    pub(super) fn open(&mut self, key: Key, rate: MaxRate) -> Rc<Group> {
-        let beat = self
-            .rates
-            .entry(rate)
-            .or_insert_with(|| Beat { throttle: Throttle::new(rate.interval()), groups: 0 });
-        beat.groups += 1;
-        Rc::new(Group {
-            key,
-            rate,
-            sessions: RefCell::default(),
-            spacing: Cell::default(),
-            waiting: RefCell::default(),
-        })
+    /// The group by which a session holds a key.
+    pub(super) fn group_of(&self, key: Key, session: &SessionRef) -> Option<&Rc<Group>> {
+        self.members.get(&(session.id(), key))
     }
 
-    /// Forgets a group whose last session left.
-    pub(super) fn close(&mut self, group: &Rc<Group>) {
+    /// A session holds a key at this rate from now on. The group by which it held it before must be left by
+    /// [`Self::leave`], now or earlier.
+    pub(super) fn join(&mut self, key: Key, rate: MaxRate, session: &SessionRef) -> Rc<Group> {
+        let beat = self.rates.entry(rate).or_insert_with(|| Beat {
+            throttle: Throttle::new(rate.interval()),
+            groups: FxHashMap::default(),
+        });
+        let group = beat.groups.entry(key).or_insert_with(|| {
+            Rc::new(Group {
+                key,
+                rate,
+                sessions: RefCell::default(),
+                spacing: Cell::default(),
+                waiting: RefCell::default(),
+            })
+        });
+        group.sessions.borrow_mut().insert(session.clone());
+        self.members.insert((session.id(), key), Rc::clone(group));
+        Rc::clone(group)
+    }
+
+    /// Removes a session from a group; says whether it was the last, and the group is gone.
+    pub(super) fn leave(&mut self, group: &Rc<Group>, session: &SessionRef) -> bool {
+        let held = (session.id(), group.key);
+        if self.members.get(&held).is_some_and(|present| Rc::ptr_eq(present, group)) {
+            self.members.remove(&held);
+        }
+        group.sessions.borrow_mut().remove(session);
+        if !group.sessions.borrow().is_empty() {
+            return false;
+        }
+        self.close(group);
+        // A peak must not keep its memory for ever.
+        if self.members.capacity() > SPARE_MEMBERS && self.members.len() < self.members.capacity() / 8 {
+            self.members.shrink_to(self.members.len() * 2);
+        }
+        true
+    }
+
+    fn close(&mut self, group: &Rc<Group>) {
         let Some(beat) = self.rates.get_mut(&group.rate) else { return };
         beat.throttle.forget(group.spacing.take());
         group.waiting.take();
-        beat.groups -= 1;
-        if beat.groups == 0 {
+        beat.groups.remove(&group.key);
+        if beat.groups.is_empty() {
             self.rates.remove(&group.rate);
-        } else if beat.throttle.running() > 2 * beat.groups + SLACK {
+        } else if beat.throttle.running() > 2 * beat.groups.len() + SLACK {
             beat.throttle.retain(|group| !group.sessions.borrow().is_empty());
+            beat.groups.shrink_to(2 * beat.groups.len() + SLACK);
         }
     }
 
@@ -164,16 +178,6 @@ impl Pacer {
     }
 }
 
-impl Subscriber {
-    /// The session, or that of the group, with this identity.
-    pub(super) fn find(&self, id: SessionId) -> Option<SessionRef> {
-        match self {
-            Self::Session(session) => (session.id() == id).then(|| session.clone()),
-            Self::Group(group) => group.find(id),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,10 +192,12 @@ mod tests {
         }
     }
 
-    fn open(pacer: &mut Pacer, instrument: u32, rate: f64) -> Rc<Group> {
-        let group = pacer.open(key(instrument), MaxRate::per_second(rate).unwrap());
-        group.add(&SessionRef::of_test(SessionId(1)));
-        group
+    fn session(number: u64) -> SessionRef {
+        SessionRef::of_test(SessionId(number))
+    }
+
+    fn join(pacer: &mut Pacer, instrument: u32, rate: f64, session: &SessionRef) -> Rc<Group> {
+        pacer.join(key(instrument), MaxRate::per_second(rate).unwrap(), session)
     }
 
     fn due(pacer: &mut Pacer, now: Nanos) -> Vec<(u32, String)> {
@@ -203,7 +209,7 @@ mod tests {
     #[test]
     fn the_first_passes_and_then_the_newest_of_each_interval() {
         let mut pacer = Pacer::default();
-        let (slow, fast) = (open(&mut pacer, 1, 5.0), open(&mut pacer, 1, 10.0));
+        let (slow, fast) = (join(&mut pacer, 1, 5.0, &session(1)), join(&mut pacer, 1, 10.0, &session(2)));
         for (at, frame) in [(1, "a"), (50, "b"), (90, "c")] {
             let expected = if frame == "a" { Paced::Due("a".into()) } else { Paced::Waiting };
             let expected = if frame == "c" { Paced::Replaced } else { expected };
@@ -221,20 +227,34 @@ mod tests {
     #[test]
     fn a_group_that_ended_leaves_nothing_behind() {
         let mut pacer = Pacer::default();
-        let stays = open(&mut pacer, 1, 1.0);
+        let (one, other) = (session(1), session(2));
+        let stays = join(&mut pacer, 1, 1.0, &one);
         for instrument in 2..2_000 {
-            let group = open(&mut pacer, instrument, 1.0);
+            let group = join(&mut pacer, instrument, 1.0, &one);
+            assert!(Rc::ptr_eq(&group, &join(&mut pacer, instrument, 1.0, &other)));
             pacer.offer(&group, "x".into(), MS);
             pacer.offer(&group, "y".into(), MS);
-            group.each(|_| {});
-            group.sessions.borrow_mut().clear();
-            pacer.close(&group);
+            assert!(!pacer.leave(&group, &one));
+            assert!(pacer.leave(&group, &other));
         }
         let queued: usize = pacer.rates.values().map(|beat| beat.throttle.running()).sum();
         assert!(queued <= SLACK + 2, "{queued} intervals of groups that are gone");
         assert_eq!(due(&mut pacer, 5_000 * MS), []);
-        stays.sessions.borrow_mut().clear();
-        pacer.close(&stays);
-        assert!(pacer.rates.is_empty());
+        assert_eq!(pacer.members.len(), 1);
+        assert!(pacer.leave(&stays, &one));
+        assert!(pacer.rates.is_empty() && pacer.members.is_empty());
+    }
+
+    #[test]
+    fn a_session_that_changes_its_rate_is_in_the_group_of_the_new_one() {
+        let mut pacer = Pacer::default();
+        let (one, other) = (session(1), session(2));
+        let before = join(&mut pacer, 1, 5.0, &one);
+        join(&mut pacer, 1, 5.0, &other);
+        let after = join(&mut pacer, 1, 10.0, &one);
+        assert!(!pacer.leave(&before, &one));
+        let group_of = |session| pacer.group_of(key(1), session).map(|group| group.rate());
+        assert_eq!((group_of(&one), group_of(&other)), (Some(after.rate()), Some(before.rate())));
+        assert_eq!(group_of(&session(3)), None);
     }
 }
