@@ -9,6 +9,7 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, sync_channel},
     },
+    thread::{JoinHandle, park_timeout},
     time::{Duration, Instant},
 };
 
@@ -43,6 +44,8 @@ struct Process {
     input: Option<ChildStdin>,
     lines: Receiver<String>,
     tail: Arc<Mutex<VecDeque<String>>>,
+    /// Reads what it says for people, until there is no more.
+    listening: Option<JoinHandle<()>>,
     hello: Hello,
 }
 
@@ -68,7 +71,7 @@ pub(crate) fn start(command: &[String], dir: &Path) -> Result<Box<dyn Control>, 
         std::thread::spawn(move || each_line(output, |line| sender.send(line).is_ok()));
     }
     let tail = Arc::<Mutex<VecDeque<String>>>::default();
-    if let Some(errors) = child.stderr.take() {
+    let listening = child.stderr.take().map(|errors| {
         let tail = Arc::clone(&tail);
         std::thread::spawn(move || {
             each_line(errors, |line| {
@@ -79,9 +82,9 @@ pub(crate) fn start(command: &[String], dir: &Path) -> Result<Box<dyn Control>, 
                 tail.push_back(shortened(line));
                 true
             });
-        });
-    }
-    let mut process = Process { child, input, lines, tail, hello: Hello::default() };
+        })
+    });
+    let mut process = Process { child, input, lines, tail, listening, hello: Hello::default() };
     let line = process.line(START_LIMIT)?;
     process.hello = serde_json::from_str(&line)
         .map_err(|error| format!("the fake venue's first line makes no sense ({error}): {line}"))?;
@@ -127,27 +130,32 @@ impl Process {
         let ended = self
             .wait(END_LIMIT)
             .map_or_else(|| "it closed its output".to_owned(), |status| format!("it ended with {status}"));
+        // What it said last may still be on its way, and a process that it started may hold that way open.
+        until(END_LIMIT, || self.listening.as_ref().is_none_or(JoinHandle::is_finished).then_some(()));
         let tail: Vec<String> = self.tail.lock().iter().cloned().collect();
         if tail.is_empty() { ended } else { format!("{ended}:\n  {}", tail.join("\n  ")) }
     }
 
     fn wait(&mut self, limit: Duration) -> Option<process::ExitStatus> {
-        let deadline = Instant::now() + limit;
-        loop {
-            match self.child.try_wait() {
-                Ok(Some(status)) => return Some(status),
-                Ok(None) if Instant::now() < deadline => {
-                    std::thread::park_timeout(Duration::from_millis(2));
-                }
-                Ok(None) | Err(_) => return None,
-            }
-        }
+        until(limit, || self.child.try_wait().ok().flatten())
     }
 
     fn send(&mut self, command: &Command) -> io::Result<()> {
         let input = self.input.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         writeln!(input, "{}", serde_json::to_string(command)?)?;
         input.flush()
+    }
+}
+
+/// Waits for something for so long.
+fn until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let found = look();
+        if found.is_some() || Instant::now() >= deadline {
+            return found;
+        }
+        park_timeout(Duration::from_millis(2));
     }
 }
 
