@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 const FEW: usize = 64;
 
 /// Members, each of them once. To add, remove or look for one costs the same with ten thousand as with a hundred; a list of
-/// at most [`FEW`] costs no memory but its members.
+/// at most 64 costs no memory but its members.
 #[derive(Debug)]
 pub struct Roster<S>(Members<S>);
 
