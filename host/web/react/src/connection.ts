@@ -37,6 +37,8 @@ export interface Listener {
     ended(end: End): void;
 }
 
+/** `WebSocket.OPEN`, which is not there where pages are rendered on a server. */
+const OPEN = 1;
 /** Longest time from the start to an open socket, and from a request to its answer: the host gives itself 4 s. */
 const ANSWER_MS = 20_000;
 /** Silence after which the host is asked for a sign of life. Its own pings are not seen by a page. */
@@ -140,7 +142,8 @@ export class Connection {
     }
 
     #send(request: WireRequest): void {
-        this.#socket?.send(JSON.stringify(request));
+        // One that is closing takes nothing any more. Its end is about to be told, and the next one asks for everything.
+        if (this.#socket?.readyState === OPEN) this.#socket.send(JSON.stringify(request));
     }
 
     #receive(raw: unknown): void {

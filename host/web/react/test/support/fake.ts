@@ -11,6 +11,8 @@ export class FakeSocket {
     readonly sent: Record<string, unknown>[] = [];
     readonly url: string;
     isClosed = false;
+    /** As a browser counts: 1 is open, 2 is closing. */
+    readyState = 1;
     onopen: (() => void) | null = null;
     onmessage: ((event: { data: unknown }) => void) | null = null;
     onclose: ((event: { code: number; reason: string }) => void) | null = null;

@@ -51,6 +51,23 @@ test("a user without a broker keeps the connection, and the key is sent again", 
     assert.equal(bench.browser.sockets.length, 1);
 });
 
+test("nothing is sent on a socket that is closing, and the next one asks for it", async () => {
+    const bench = new Bench();
+    await bench.connected(["SBIN"]);
+    const { socket } = bench.browser;
+    const sent = socket.sent.length;
+    // The host has said goodbye, and the browser has not told the page yet.
+    socket.readyState = 2;
+    bench.hold(["TCS"]);
+    await bench.browser.pass(1_000);
+    assert.equal(socket.sent.length, sent);
+    socket.drop(1001);
+    await bench.browser.pass(60_000);
+    bench.browser.socket.accept();
+    await bench.browser.pass(1_000);
+    assert.deepEqual(names(bench.browser.socket.requests("subscribe")).flat().sort(), ["SBIN", "TCS"]);
+});
+
 test("a host that falls silent is asked for a sign of life, and left when it gives none", async () => {
     const bench = new Bench();
     const hold = await bench.connected(["SBIN"]);
