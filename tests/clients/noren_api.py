@@ -5,43 +5,18 @@ by exchange and token, and what its first message says. Exit code 0 when every i
 """
 
 import json
-import os
 import sys
-import threading
 
+from noren_watch import watch
 from NorenRestApiPy.NorenApi import FeedType, NorenApi
-
-LIMIT_SECONDS = 60
 
 
 def main():
     asked = json.loads(sys.stdin.readline())
-    wanted, seen, done = set(asked["keys"]), {}, threading.Event()
     feed = FeedType.SNAPQUOTE if asked["mode"] == "depth" else FeedType.TOUCHLINE
     api = NorenApi("http://127.0.0.1/", asked["ws_url"])
     api.set_session("FA0001", "", "token")
-
-    def on_open():
-        api.subscribe(asked["keys"], feed_type=feed)
-
-    def on_tick(tick):
-        seen.setdefault(f"{tick['e']}|{tick['tk']}", tick)
-        if wanted <= seen.keys():
-            done.set()
-
-    def on_trouble(error):
-        print(error, file=sys.stderr)
-
-    api.start_websocket(
-        subscribe_callback=on_tick, socket_open_callback=on_open, socket_error_callback=on_trouble
-    )
-    is_done = done.wait(LIMIT_SECONDS)
-    for key, tick in sorted(seen.items()):
-        print(json.dumps({"key": key, "tick": tick}))
-    if not is_done:
-        print(f"{len(seen)} of {len(wanted)} instruments came", file=sys.stderr)
-    sys.stdout.flush()
-    os._exit(0 if is_done else 1)
+    watch(api, feed, asked["keys"])
 
 
 main()
