@@ -8,8 +8,8 @@ use adapter_sdk::{
     net::{Beside, BesideEvent, Message, Network, NetworkConfig, WebSocketRequest},
 };
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::sync::mpsc;
-use tokio_tungstenite::{accept_async, tungstenite::Message as Frame};
+use tokio::{net::TcpStream, sync::mpsc};
+use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message as Frame};
 
 use super::server;
 
@@ -23,19 +23,25 @@ async fn next(beside: &mut Beside) -> BesideEvent {
     tokio::time::timeout(SOON, beside.next()).await.unwrap()
 }
 
-#[tokio::test]
-async fn it_is_open_while_something_is_wanted_and_comes_back_when_it_is_lost() {
-    let (ready, mut accepted) = mpsc::channel(10);
+/// A socket beside a broker that takes every connection, and the broker's ends of them.
+async fn beside_a_broker() -> (Beside, mpsc::Receiver<WebSocketStream<TcpStream>>) {
+    let (ready, accepted) = mpsc::channel(10);
     let address = server::serve(move |stream| {
         let ready = ready.clone();
         async move { _ = ready.send(accept_async(stream).await.unwrap()).await }
     })
     .await;
     let network = Network::new(NetworkConfig::default()).unwrap();
-    let mut beside = Beside::new(backoff(), move || {
+    let beside = Beside::new(backoff(), move || {
         let (network, url) = (network.clone(), format!("ws://{address}/"));
         async move { Ok(network.websocket(WebSocketRequest::new(url)).await?) }
     });
+    (beside, accepted)
+}
+
+#[tokio::test]
+async fn it_is_open_while_something_is_wanted_and_comes_back_when_it_is_lost() {
+    let (mut beside, mut accepted) = beside_a_broker().await;
     let idle = tokio::time::timeout(Duration::from_millis(50), beside.next()).await;
     assert!(idle.is_err() && accepted.try_recv().is_err() && beside.socket().is_none());
     beside.want();
@@ -86,17 +92,7 @@ async fn one_that_cannot_be_had_is_tried_again() {
 
 #[tokio::test]
 async fn a_broker_that_counts_sockets_is_told_before_the_next_one_is_opened() {
-    let (ready, mut accepted) = mpsc::channel(10);
-    let address = server::serve(move |stream| {
-        let ready = ready.clone();
-        async move { _ = ready.send(accept_async(stream).await.unwrap()).await }
-    })
-    .await;
-    let network = Network::new(NetworkConfig::default()).unwrap();
-    let mut beside = Beside::new(backoff(), move || {
-        let (network, url) = (network.clone(), format!("ws://{address}/"));
-        async move { Ok(network.websocket(WebSocketRequest::new(url)).await?) }
-    });
+    let (mut beside, mut accepted) = beside_a_broker().await;
     beside.part("nobody hears this");
     beside.want();
     assert!(matches!(next(&mut beside).await, BesideEvent::Opened));
@@ -119,18 +115,8 @@ async fn a_broker_that_counts_sockets_is_told_before_the_next_one_is_opened() {
 
 #[tokio::test]
 async fn what_the_broker_says_before_it_hangs_up_decides_on_the_pause() {
-    let (ready, mut accepted) = mpsc::channel(10);
-    let address = server::serve(move |stream| {
-        let ready = ready.clone();
-        async move { _ = ready.send(accept_async(stream).await.unwrap()).await }
-    })
-    .await;
-    let network = Network::new(NetworkConfig::default()).unwrap();
-    let open = move || {
-        let (network, url) = (network.clone(), format!("ws://{address}/"));
-        async move { Ok(network.websocket(WebSocketRequest::new(url)).await?) }
-    };
-    let mut beside = Beside::new(backoff(), open).patient(Duration::from_mins(10));
+    let (beside, mut accepted) = beside_a_broker().await;
+    let mut beside = beside.patient(Duration::from_mins(10));
     beside.lose(&AdapterError::rate_limited("it is not open"));
     beside.want();
     assert!(matches!(next(&mut beside).await, BesideEvent::Opened));
