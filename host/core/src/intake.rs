@@ -49,6 +49,16 @@ pub enum Batch {
 }
 
 impl Batch {
+    /// Records in it.
+    pub(crate) const fn len(&self) -> usize {
+        match self {
+            Self::Ltp(ticks) => ticks.len(),
+            Self::Quote(quotes) => quotes.len(),
+            Self::Depth(books, _) => books.len(),
+            Self::Merged(entries) => entries.len(),
+        }
+    }
+
     /// Bytes of its records; what the overflow held is not counted.
     fn bytes(&self) -> usize {
         match self {

@@ -233,6 +233,7 @@ impl Router {
     fn route(&mut self, feed: FeedId, batch: &Batch, now: Nanos) {
         let Self { topics, feeds, out, calendar, .. } = self;
         let Some(feed) = feeds.get_mut(&feed) else { return };
+        feed.ledger.received += batch.len() as u64;
         let mut tables = Tables { topics, out, calendar };
         match batch {
             Batch::Ltp(ticks) => {

@@ -1,6 +1,6 @@
 //! A list that is walked far more often than it changes, and in which nobody has to be searched for however long it is.
 
-use std::{collections::hash_map::Entry, hash::Hash};
+use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -9,27 +9,18 @@ use smallvec::SmallVec;
 const FEW: usize = 64;
 
 /// Members, each of them once. To add, remove or look for one costs the same with ten thousand as with a hundred; a list of
-/// at most 64 costs no memory but its members.
+/// at most 64 costs no memory but its members and one pointer.
 #[derive(Debug)]
-pub struct Roster<S>(Members<S>);
-
-#[derive(Debug)]
-enum Members<S> {
-    Few(SmallVec<[S; 2]>),
-    /// Until half as many are left as made it necessary, so that one who comes and goes does not change it each time.
-    Many(Box<Many<S>>),
-}
-
-#[derive(Debug)]
-struct Many<S> {
-    list: Vec<S>,
-    /// Where each member stands in the list.
-    places: FxHashMap<S, usize>,
+pub struct Roster<S> {
+    list: SmallVec<[S; 2]>,
+    /// Where each member stands in the list, once they are many; until half as many are left as made it necessary, so that
+    /// one who comes and goes does not make it anew each time. Beside the list, so that who walks it has one list to look at.
+    places: Option<Box<FxHashMap<S, usize>>>,
 }
 
 impl<S> Default for Roster<S> {
     fn default() -> Self {
-        Self(Members::Few(SmallVec::new()))
+        Self { list: SmallVec::new(), places: None }
     }
 }
 
@@ -37,83 +28,61 @@ impl<S> Roster<S> {
     /// All members. When one is removed, the last takes its place.
     #[inline]
     pub fn as_slice(&self) -> &[S] {
-        match &self.0 {
-            Members::Few(list) => list,
-            Members::Many(many) => &many.list,
-        }
+        &self.list
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.as_slice().is_empty()
+        self.list.is_empty()
     }
 }
 
 impl<S: Clone + Eq + Hash> Roster<S> {
+    fn place(&self, member: &S) -> Option<usize> {
+        match &self.places {
+            Some(places) => places.get(member).copied(),
+            None => self.list.iter().position(|held| held == member),
+        }
+    }
+
     /// Whether this is a member.
     pub fn contains(&self, member: &S) -> bool {
-        match &self.0 {
-            Members::Few(list) => list.contains(member),
-            Members::Many(many) => many.places.contains_key(member),
-        }
+        self.place(member).is_some()
     }
 
     /// Adds a member; false if it was one already.
     pub fn insert(&mut self, member: S) -> bool {
-        match &mut self.0 {
-            Members::Few(list) => {
-                if list.contains(&member) {
-                    return false;
-                }
-                list.push(member);
-                if list.len() > FEW {
-                    let list = std::mem::take(list).into_vec();
-                    let places = list.iter().cloned().zip(0..).collect();
-                    self.0 = Members::Many(Box::new(Many { list, places }));
-                }
-                true
-            }
-            Members::Many(many) => match many.places.entry(member) {
-                Entry::Occupied(_) => false,
-                Entry::Vacant(vacant) => {
-                    many.list.push(vacant.key().clone());
-                    vacant.insert(many.list.len() - 1);
-                    true
-                }
-            },
+        if self.contains(&member) {
+            return false;
         }
+        if let Some(places) = &mut self.places {
+            places.insert(member.clone(), self.list.len());
+        }
+        self.list.push(member);
+        if self.places.is_none() && self.list.len() > FEW {
+            self.places = Some(Box::new(self.list.iter().cloned().zip(0..).collect()));
+        }
+        true
     }
 
     /// Removes a member; false if it was none.
     pub fn remove(&mut self, member: &S) -> bool {
-        match &mut self.0 {
-            Members::Few(list) => {
-                let place = list.iter().position(|held| held == member);
-                place.map(|place| list.swap_remove(place)).is_some()
-            }
-            Members::Many(many) => {
-                let is_member = many.remove(member);
-                if many.list.len() <= FEW / 2 {
-                    self.0 = Members::Few(std::mem::take(&mut many.list).into_iter().collect());
-                }
-                is_member
-            }
-        }
-    }
-}
-
-impl<S: Clone + Eq + Hash> Many<S> {
-    fn remove(&mut self, member: &S) -> bool {
-        let Some(place) = self.places.remove(member) else { return false };
+        let Some(place) = self.place(member) else { return false };
         self.list.swap_remove(place);
-        if let Some(at) = self.list.get(place).and_then(|moved| self.places.get_mut(moved)) {
-            *at = place;
-        }
-        // A peak must not keep its memory for ever. Rare enough that a removal costs no more than an insertion, on average.
-        if self.list.len() < self.list.capacity() / 8 {
-            let room = self.list.len() * 2;
-            self.list.shrink_to(room);
-            self.places.shrink_to(room);
+        if let Some(places) = &mut self.places {
+            places.remove(member);
+            if let Some(at) = self.list.get(place).and_then(|moved| places.get_mut(moved)) {
+                *at = place;
+            }
+            if self.list.len() <= FEW / 2 {
+                self.places = None;
+                self.list.shrink_to_fit();
+            } else if self.list.len() < self.list.capacity() / 8 {
+                // A peak must not keep its memory for ever. Rare enough that a removal costs no more than an insertion, on
+                // average.
+                places.shrink_to(self.list.len() * 2);
+                self.list.shrink_to_fit();
+            }
         }
         true
     }
@@ -164,19 +133,18 @@ mod tests {
 
     #[test]
     fn few_members_cost_no_more_than_their_list_and_a_peak_leaves_nothing_behind() {
-        assert_eq!(size_of::<Roster<u64>>(), size_of::<SmallVec<[u64; 2]>>());
+        assert_eq!(size_of::<Roster<u64>>(), size_of::<SmallVec<[u64; 2]>>() + size_of::<usize>());
         let mut roster = Roster::default();
         (0..FEW).for_each(|member| _ = roster.insert(member));
-        assert!(matches!(roster.0, Members::Few(_)));
+        assert!(roster.places.is_none());
         roster.insert(FEW);
-        assert!(matches!(roster.0, Members::Many(_)));
+        assert!(roster.places.is_some());
         (FEW..10_000).for_each(|member| _ = roster.insert(member));
         (FEW * 2..10_000).for_each(|member| _ = roster.remove(&member));
-        let Members::Many(many) = &roster.0 else { panic!("few") };
-        let kept = [many.list.capacity(), many.places.capacity()];
+        let kept = [roster.list.capacity(), roster.places.as_ref().unwrap().capacity()];
         assert!(kept.into_iter().all(|capacity| capacity < 2_000), "{kept:?}");
         (1..FEW * 2).for_each(|member| _ = roster.remove(&member));
-        assert!(matches!(&roster.0, Members::Few(list) if list.as_slice() == [0]));
+        assert!(roster.places.is_none() && roster.as_slice() == [0]);
     }
 
     proptest! {

@@ -72,7 +72,7 @@ impl Feed {
         Self { id, throttle, counters, repeats_modes, has_hours, ledger: Ledger::default(), active: 0 }
     }
 
-    /// Takes one tick, if the instrument is one that this feed was asked for.
+    /// Takes one tick of a batch that is counted as received, if the instrument is one that this feed was asked for.
     #[inline]
     pub(super) fn apply(
         &mut self,
@@ -92,12 +92,11 @@ impl Feed {
             self.ledger.out_of_order += 1;
             return;
         };
-        self.ledger.routed += 1;
         if was_empty && !topic.entry.is_empty() && !std::mem::replace(&mut topic.has_ticked, true) {
             self.active += 1;
         }
         let repeats_another_mode = self.repeats_modes && topic.note_published(published, now);
-        if topic.streams.is_empty() {
+        if !topic.is_shown {
             return;
         }
         // A book that went with its day is news for those who look at it, whatever the tick was published as.

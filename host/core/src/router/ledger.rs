@@ -5,8 +5,8 @@ use crate::metrics::FeedCounters;
 /// What happened since the last settlement.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// Ticks whose instrument is subscribed on their feed.
-    pub(super) routed: u64,
+    /// All ticks. Those that are routed are the ones that are not refused, so that nothing is counted for each of them.
+    pub(super) received: u64,
     /// Ticks older than what is known of their instrument.
     pub(super) out_of_order: u64,
     /// Ticks whose instrument is not.
@@ -30,7 +30,7 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn settle(&mut self, counters: &FeedCounters, waiting: usize) {
         let Self {
-            routed,
+            received,
             out_of_order,
             dropped_unsubscribed,
             updates,
@@ -41,7 +41,7 @@ impl Ledger {
             abandoned,
             handed,
         } = std::mem::take(self);
-        counters.routed.add(routed);
+        counters.routed.add(received - out_of_order - dropped_unsubscribed);
         counters.out_of_order.add(out_of_order);
         counters.dropped_unsubscribed.add(dropped_unsubscribed);
         counters.updates.add(updates);

@@ -22,6 +22,8 @@ const REPEAT_WINDOW: Nanos = 100_000_000;
 pub(super) struct Topic {
     pub(super) feed: FeedId,
     pub(super) instrument: InstrumentId,
+    /// Whether there are streams, which stand some lines of the cache further on.
+    pub(super) is_shown: bool,
     /// Moments for which the calendar need not be asked: those of the day that is known, or all where there are no days.
     settled: Moments,
     pub(super) entry: Entry,
@@ -64,6 +66,7 @@ impl Topic {
             instrument,
             entry: Entry::default(),
             streams: SmallVec::new(),
+            is_shown: false,
             days: if has_days { Days::Unasked } else { Days::None },
             settled: if has_days { Moments::NONE } else { Moments::ALL },
             names,
@@ -77,6 +80,7 @@ impl Topic {
     /// The stream of a variant, made when nobody held it.
     pub(super) fn stream(&mut self, variant: Variant) -> &mut Stream {
         let place = self.streams.iter().position(|stream| stream.variant == variant).unwrap_or_else(|| {
+            self.is_shown = true;
             self.streams.push(Stream { variant, shards: 0, spacing: Spacing::default(), owes: false });
             if variant.is_suffixed() {
                 self.add_suffixed_label(variant.depth());
@@ -93,7 +97,9 @@ impl Topic {
 
     pub(super) fn remove_stream(&mut self, variant: Variant) -> Option<Stream> {
         let place = self.streams.iter().position(|stream| stream.variant == variant)?;
-        Some(self.streams.swap_remove(place))
+        let removed = self.streams.swap_remove(place);
+        self.is_shown = !self.streams.is_empty();
+        Some(removed)
     }
 
     /// The names as the frames of this variant spell them.
