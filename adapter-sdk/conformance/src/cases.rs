@@ -32,6 +32,8 @@ pub struct Case {
     pub because: &'static str,
     /// Time that it has, after which it counts as failed when it runs in a process of its own.
     pub limit: Duration,
+    /// It counts what is open in the whole process, so that no other may run beside it there.
+    pub(crate) is_alone: bool,
     pub(crate) run: fn(&Stage<'_>) -> Check,
 }
 
@@ -47,7 +49,7 @@ const fn case(
     because: &'static str,
     run: fn(&Stage<'_>) -> Check,
 ) -> Case {
-    Case { id, slug, because, limit: USUAL, run }
+    Case { id, slug, because, limit: USUAL, is_alone: false, run }
 }
 
 /// All cases, in the order of their numbers.
@@ -124,6 +126,7 @@ pub const CASES: &[Case] = &[
     ),
     Case {
         limit: LONG,
+        is_alone: true,
         ..case(
             "C12",
             "thousand-reconnects",

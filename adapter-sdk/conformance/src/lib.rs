@@ -33,6 +33,7 @@ mod profile;
 mod rehearsal;
 mod report;
 mod running;
+mod side_by_side;
 mod stage;
 mod subject;
 mod suite;
@@ -49,6 +50,7 @@ pub use self::{
     },
     rehearsal::Rehearsal,
     report::Report,
+    side_by_side::run_side_by_side,
     subject::brands,
     suite::{Suite, try_venue},
     venue::{

@@ -1,4 +1,4 @@
-//! Runs cases, one after the other, in this process.
+//! Runs cases in this process.
 
 use std::time::Instant;
 
@@ -8,6 +8,7 @@ use crate::{
     cases::{CASES, Case},
     profile::Profile,
     report::Report,
+    side_by_side::run_side_by_side,
     stage::Stage,
     subject::Subject,
     venue::{Control, Venue, start},
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// Makes a venue for one case.
-type MakeVenue = dyn Fn() -> Result<Box<dyn Control>, String>;
+type MakeVenue = dyn Fn() -> Result<Box<dyn Control>, String> + Send + Sync;
 
 /// An adapter with its profile. Every case gets a new instance and, if the profile has one, a new fake venue.
 pub struct Suite {
@@ -58,7 +59,10 @@ impl Suite {
 
     /// The same with a venue in this process.
     #[must_use]
-    pub fn with_venue(mut self, make: impl Fn() -> Result<Box<dyn Control>, String> + 'static) -> Self {
+    pub fn with_venue(
+        mut self,
+        make: impl Fn() -> Result<Box<dyn Control>, String> + Send + Sync + 'static,
+    ) -> Self {
         self.make_venue = Some(Box::new(make));
         self
     }
@@ -75,15 +79,23 @@ impl Suite {
         CaseResult { id, slug, verdict, reason, elapsed_ms: elapsed_ms(started) }
     }
 
-    /// Runs all cases. A venue that does not start, such as one that does not compile, is the only failure then, under the number
-    /// `C00`.
+    /// Runs all cases, some of them side by side. A venue that does not start, such as one that does not compile, is the only
+    /// failure then, under the number `C00`.
+    ///
+    /// # Panics
+    /// When a case does.
     pub fn run_all(&self) -> Report {
         let adapter = self.subject.name();
         // The first start builds it, which costs no case its time.
         if let Some(result) = self.venue_failure() {
             return Report { adapter, results: vec![result] };
         }
-        Report { adapter, results: CASES.iter().map(|case| self.run(case)).collect() }
+        let (alone, others): (Vec<_>, Vec<_>) = CASES.iter().partition(|case| case.is_alone);
+        let mut results: Vec<_> = alone.into_iter().map(|case| self.run(case)).collect();
+        run_side_by_side(&others, |case| self.run(case), |result| results.push(result));
+        // Numbers have as many digits.
+        results.sort_by(|one, other| one.id.cmp(&other.id));
+        Report { adapter, results }
     }
 
     /// What is said of a venue that does not start; none when it does, and where there is none.
