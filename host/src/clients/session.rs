@@ -7,11 +7,8 @@
 mod budget;
 mod held;
 mod login;
-mod memory;
-mod meter;
 mod news;
 mod requests;
-mod shared;
 mod socket;
 mod telling;
 mod timers;
@@ -54,16 +51,14 @@ use self::{
     timers::{Due, Timers},
     turns::Rest,
 };
-pub use self::{
-    memory::WaitingMemory,
-    meter::SessionRow,
-    shared::{Notice, SessionRef},
-};
 pub use crate::accounts::key_share::KeyTotal;
 use crate::{
     accounts::{KeyId, UserName},
+    base::clock,
     clients::{
         admissions::{Admission, HASTE, Signal},
+        memory::WaitingMemory,
+        seat::{Notice, Seat},
         shard::{Arrival, Shard},
         tls::Transport,
         upgrade::{self, Refusals},
@@ -165,7 +160,7 @@ pub struct SessionContext {
 }
 
 /// Runs a session from its handshake to its end.
-pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival: Arrival) {
+pub async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival: Arrival) {
     let Arrival { stream, peer, since: started, admission, refusal: _told } = arrival;
     let policy = context.policy.load_full();
     let Ok(mut stream) = stream.attach() else { return };
@@ -214,7 +209,7 @@ pub(crate) async fn run(shard: Rc<Shard>, context: Arc<SessionContext>, arrival:
         ..settings.outbox
     };
     let share = context.memory.share(Arc::clone(&signal));
-    let me = SessionRef::new(shard.next_session_id(), peer, outbox, share);
+    let me = Seat::new(shard.next_session_id(), peer, outbox, share, clock::unix_nanos());
     shard.enter(&me);
     context.counters.sessions.add(1);
     let mut session = Session {
@@ -315,7 +310,7 @@ async fn close(socket: &mut Socket, reason: CloseReason) {
 
 /// State of one client.
 struct Session {
-    me: SessionRef,
+    me: Seat,
     peer: SocketAddr,
     socket: Socket,
     gate: Rc<Gate>,

@@ -1,7 +1,7 @@
 //! What became of each subscription after its acknowledgement, for clients that asked to be told.
 //!
 //! A key *waits* from its acknowledgement to its first tick. The shard notes first ticks in the session's
-//! [`SessionRef`](super::SessionRef), the feed tells of failures, and silence is looked for when it is due. What there is to
+//! [`Seat`](crate::clients::seat::Seat), the feed tells of failures, and silence is looked for when it is due. What there is to
 //! say gathers for [`GATHER`], so that thousands of symbols make a few frames.
 //!
 //! Bound: one entry for each key that the client holds, [`ENTRIES_PER_FRAME`] entries in a frame.
@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use tickhost_core::{
     model::Key,
     protocol::{
@@ -279,46 +279,6 @@ fn frame(items: &[Item], broker: &str) -> Bytes {
     let none = RequestId::default();
     let request = items.first().map_or(&none, |item| &*item.request);
     reply::subscription_status(&outcomes, broker, request)
-}
-
-/// Keys of which the shard is to say when their first tick comes. Belongs to one thread, like everything of a session.
-#[derive(Debug, Default)]
-pub(super) struct Listening {
-    keys: FxHashSet<Key>,
-    heard: Vec<Key>,
-}
-
-impl Listening {
-    pub(super) fn listen(&mut self, key: Key) {
-        self.keys.insert(key);
-    }
-
-    pub(super) fn stop(&mut self, key: Key) {
-        self.keys.remove(&key);
-    }
-
-    /// A tick of this key has come, perhaps the first.
-    pub(super) fn note(&mut self, key: Key) {
-        if self.keys.remove(&key) {
-            self.heard.push(key);
-        }
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        self.keys.is_empty()
-    }
-
-    pub(super) fn has_heard(&self) -> bool {
-        !self.heard.is_empty()
-    }
-
-    pub(super) fn take_heard(&mut self) -> Vec<Key> {
-        std::mem::take(&mut self.heard)
-    }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
 }
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ use tokio_tungstenite::{
     tungstenite::{self, Bytes, Message, protocol::WebSocketConfig},
 };
 
-use super::SessionRef;
-use crate::clients::tls::Transport;
+use crate::{
+    base::clock,
+    clients::{seat::Seat, tls::Transport},
+};
 
 /// Frames written before others on the thread get their turn.
 const FRAMES_PER_TURN: usize = 2_048;
@@ -211,12 +213,7 @@ impl Socket {
     }
 
     /// Writes what waits, all of it in as few writes as the kernel allows, then reads one message if `may_read`.
-    pub(super) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        session: &SessionRef,
-        may_read: bool,
-    ) -> Poll<SocketEvent> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, session: &Seat, may_read: bool) -> Poll<SocketEvent> {
         // Before looking: what is pushed while this runs wakes the task again.
         session.register(cx.waker());
         if session.has_notice() {
@@ -252,7 +249,7 @@ impl Socket {
         }
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, session: &SessionRef) -> Result<(), tungstenite::Error> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, session: &Seat) -> Result<(), tungstenite::Error> {
         for turn in 0.. {
             match Pin::new(&mut self.websocket).poll_ready(cx) {
                 Poll::Ready(ready) => ready?,
@@ -287,7 +284,7 @@ impl Socket {
             }
         }
         if !self.is_blocked {
-            session.flushed();
+            session.flushed(clock::unix_nanos);
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-use tickhost_core::model::{DepthClass, InstrumentId, Mode, Variant};
+use tickhost_core::model::{DepthClass, InstrumentId, Key, MaxRate, Mode, Variant};
 
 use super::*;
 
@@ -9,22 +9,23 @@ const KEY: Key =
 struct Rig {
     shard: Shard,
     feed: Arc<FeedCounters>,
-    server: ServerCounters,
+    server: Arc<ServerCounters>,
 }
 
 impl Rig {
     fn new() -> Self {
-        let shard = Shard::new(0, ShardHandle::new(), RouterHandle::new());
-        Self { shard, feed: Arc::default(), server: ServerCounters::default() }
+        let server = Arc::<ServerCounters>::default();
+        let shard = Shard::new(0, ShardHandle::new(), RouterHandle::new(), Arc::clone(&server));
+        Self { shard, feed: Arc::default(), server }
     }
 
-    fn enter(&self, number: u64) -> SessionRef {
-        let session = SessionRef::of_test(SessionId(number));
+    fn enter(&self, number: u64) -> Seat {
+        let session = Seat::of_test(SessionId(number));
         self.shard.enter(&session);
         session
     }
 
-    fn attach(&self, session: &SessionRef, rate: Option<MaxRate>) {
+    fn attach(&self, session: &Seat, rate: Option<MaxRate>) {
         self.shard.attach(KEY, rate, session, &self.feed);
     }
 
@@ -32,7 +33,7 @@ impl Rig {
     fn offer(&self, only: Option<SessionId>) -> u64 {
         let before = self.feed.offered.get();
         let update = Update { key: KEY, frame: "frame".into(), only, missed: 0, times: Times::default() };
-        self.shard.offer(update, &self.server);
+        self.shard.offer(0, update);
         self.feed.offered.get() - before
     }
 }

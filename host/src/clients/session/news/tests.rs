@@ -165,17 +165,3 @@ fn what_waits_for_a_connection_is_pending_until_it_ticks_and_is_not_called_silen
     rig.news.heard(vec![key(0)], now);
     assert_eq!(rig.due(20_100, 0, None), [said("active", [0])]);
 }
-
-#[test]
-fn only_the_first_live_tick_of_a_key_is_noted() {
-    let mut listening = Listening::default();
-    listening.note(key(1));
-    assert!(listening.is_idle() && !listening.has_heard());
-    listening.listen(key(1));
-    listening.listen(key(2));
-    listening.note(key(1));
-    listening.note(key(1));
-    listening.stop(key(2));
-    assert!(listening.is_idle());
-    assert_eq!((listening.take_heard(), listening.has_heard()), (vec![key(1)], false));
-}

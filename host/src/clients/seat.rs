@@ -1,5 +1,8 @@
 //! What the shard knows of a session: its outbox, and the notices that others leave for it.
 
+mod listening;
+mod meter;
+
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
@@ -19,13 +22,11 @@ use tickhost_core::{
 };
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{
-    memory::Share,
-    meter::{Meter, SessionRow},
-    news::Listening,
-};
+pub use self::meter::SessionRow;
+use self::{listening::Listening, meter::Meter};
 use crate::{
     accounts::{KeyId, UserName},
+    clients::memory::Share,
     feeds::feed::Feed,
 };
 
@@ -46,7 +47,7 @@ pub enum Notice {
 
 /// A session as its shard sees it. Cheap to clone; belongs to one thread.
 #[derive(Clone, Debug)]
-pub struct SessionRef(Rc<Shared>);
+pub struct Seat(Rc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -79,22 +80,29 @@ struct Followed {
     told: Option<u64>,
 }
 
-impl PartialEq for SessionRef {
+impl PartialEq for Seat {
     fn eq(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl Eq for SessionRef {}
+impl Eq for Seat {}
 
-impl Hash for SessionRef {
+impl Hash for Seat {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.id.hash(state);
     }
 }
 
-impl SessionRef {
-    pub(crate) fn new(id: SessionId, peer: SocketAddr, limits: OutboxLimits, share: Share) -> Self {
+impl Seat {
+    /// A session that began at `since_ns` (nanoseconds since the Unix epoch).
+    pub(crate) fn new(
+        id: SessionId,
+        peer: SocketAddr,
+        limits: OutboxLimits,
+        share: Share,
+        since_ns: u64,
+    ) -> Self {
         Self(Rc::new(Shared {
             id,
             outbox: RefCell::new(Outbox::new(limits)),
@@ -109,7 +117,7 @@ impl SessionRef {
             listens: Cell::new(false),
             listening: RefCell::default(),
             wants_news: Cell::new(false),
-            meter: Meter::new(peer),
+            meter: Meter::new(peer, since_ns),
             share,
             partial: Cell::new(0),
         }))
@@ -118,8 +126,8 @@ impl SessionRef {
     /// A session that nobody serves.
     #[cfg(test)]
     pub(crate) fn of_test(id: SessionId) -> Self {
-        let memory = super::WaitingMemory::new(usize::MAX, Arc::default());
-        Self::new(id, ([127, 0, 0, 1], 1).into(), OutboxLimits::default(), memory.share(Arc::default()))
+        let memory = crate::clients::memory::WaitingMemory::new(usize::MAX, Arc::default());
+        Self::new(id, ([127, 0, 0, 1], 1).into(), OutboxLimits::default(), memory.share(Arc::default()), 0)
     }
 
     /// Identity of the session.
@@ -233,19 +241,19 @@ impl SessionRef {
         self.0.held.borrow().contains_key(&instrument)
     }
 
-    pub(super) fn set_identity(&self, identity: Option<(UserName, KeyId)>) {
+    pub(crate) fn set_identity(&self, identity: Option<(UserName, KeyId)>) {
         *self.0.identity.borrow_mut() = identity;
     }
 
-    pub(super) fn set_wants_orders(&self, wants: bool) {
+    pub(crate) fn set_wants_orders(&self, wants: bool) {
         self.0.wants_orders.set(wants);
     }
 
-    pub(super) fn note_held(&self, instrument: InstrumentId) {
+    pub(crate) fn note_held(&self, instrument: InstrumentId) {
         *self.0.held.borrow_mut().entry(instrument).or_default() += 1;
     }
 
-    pub(super) fn note_released(&self, instrument: InstrumentId) {
+    pub(crate) fn note_released(&self, instrument: InstrumentId) {
         let mut held = self.0.held.borrow_mut();
         if let Some(count) = held.get_mut(&instrument) {
             *count -= 1;
@@ -258,28 +266,28 @@ impl SessionRef {
         }
     }
 
-    pub(super) fn register(&self, waker: &Waker) {
+    pub(crate) fn register(&self, waker: &Waker) {
         let before = self.0.waker.take();
         let waker = before.filter(|known| known.will_wake(waker)).unwrap_or_else(|| waker.clone());
         *self.0.waker.borrow_mut() = Some(waker);
     }
 
-    pub(super) fn has_notice(&self) -> bool {
+    pub(crate) fn has_notice(&self) -> bool {
         !self.0.notices.borrow().is_empty() || self.0.listening.borrow().has_heard()
     }
 
-    pub(super) fn take_notice(&self) -> Option<Notice> {
+    pub(crate) fn take_notice(&self) -> Option<Notice> {
         self.0.notices.borrow_mut().pop_front()
     }
 
     /// Wants to hear of the first tick of this key.
-    pub(super) fn listen(&self, key: Key) {
+    pub(crate) fn listen(&self, key: Key) {
         self.0.listening.borrow_mut().listen(key);
         self.0.listens.set(true);
     }
 
     /// Does not want to any more.
-    pub(super) fn stop_listening(&self, key: Key) {
+    pub(crate) fn stop_listening(&self, key: Key) {
         let mut listening = self.0.listening.borrow_mut();
         listening.stop(key);
         self.0.listens.set(!listening.is_idle());
@@ -290,23 +298,23 @@ impl SessionRef {
         self.0.wants_news.get()
     }
 
-    pub(super) fn set_wants_news(&self, wants: bool) {
+    pub(crate) fn set_wants_news(&self, wants: bool) {
         self.0.wants_news.set(wants);
     }
 
     /// Does not want to for any key.
-    pub(super) fn listen_to_nothing(&self) {
+    pub(crate) fn listen_to_nothing(&self) {
         self.0.listening.borrow_mut().clear();
         self.0.listens.set(false);
     }
 
     /// Keys whose first tick has come since the last call.
-    pub(super) fn take_heard(&self) -> Vec<Key> {
+    pub(crate) fn take_heard(&self) -> Vec<Key> {
         self.0.listening.borrow_mut().take_heard()
     }
 
     /// The next message to send, control before ticks.
-    pub(super) fn next_frame(&self) -> Option<Utf8Bytes> {
+    pub(crate) fn next_frame(&self) -> Option<Utf8Bytes> {
         let mut outbox = self.0.outbox.borrow_mut();
         if let Some(message) = outbox.pop_control() {
             return Some(message);
@@ -328,7 +336,7 @@ impl SessionRef {
     }
 
     /// So many bytes are there of a request that is not whole.
-    pub(super) fn note_partial(&self, bytes: usize) {
+    pub(crate) fn note_partial(&self, bytes: usize) {
         self.0.partial.set(bytes);
         self.note_bytes();
     }
@@ -339,25 +347,25 @@ impl SessionRef {
     }
 
     /// Replies may take so many bytes from now on.
-    pub(super) fn limit_control(&self, bytes: usize) {
+    pub(crate) fn limit_control(&self, bytes: usize) {
         self.0.outbox.borrow_mut().limit_control(bytes);
     }
 
     /// Throws away everything that waits. Nothing is sent any more.
-    pub(super) fn discard_all(&self) {
+    pub(crate) fn discard_all(&self) {
         *self.0.outbox.borrow_mut() = Outbox::default();
         self.note_partial(0);
     }
 
     /// Adds the ticks that [`Self::next_frame`] gave since the last call to the counters of the feed.
-    pub(super) fn account_written(&self) {
+    pub(crate) fn account_written(&self) {
         self.0.meter.account_written();
         self.note_bytes();
     }
 
-    /// The kernel has everything that [`Self::next_frame`] gave.
-    pub(super) fn flushed(&self) {
-        self.0.meter.flushed(self.0.outbox.borrow().waiting_ticks() == 0);
+    /// The kernel has everything that [`Self::next_frame`] gave. `unix_ns` reads the time of day, which most calls do not need.
+    pub(crate) fn flushed(&self, unix_ns: impl FnOnce() -> u64) {
+        self.0.meter.flushed(self.0.outbox.borrow().waiting_ticks() == 0, unix_ns);
     }
 
     /// What the operator is told of the session, at `now_ns` (nanoseconds since the Unix epoch).
@@ -379,22 +387,22 @@ impl SessionRef {
     }
 
     /// The session belongs to this feed from now on.
-    pub(super) fn belong_to(&self, feed: &Feed) {
+    pub(crate) fn belong_to(&self, feed: &Feed) {
         self.0.meter.set_feed(Some((feed.id(), Arc::clone(feed.counters()))));
     }
 
     /// Ticks that notices of gaps spoke of since the last call.
-    pub(super) fn take_missed(&self) -> u64 {
+    pub(crate) fn take_missed(&self) -> u64 {
         self.0.missed.take()
     }
 
     /// Gets ready for the ticks of a lossless subscription.
-    pub(super) fn expect_lossless(&self, key: Key, names: GapNames) {
+    pub(crate) fn expect_lossless(&self, key: Key, names: GapNames) {
         self.0.outbox.borrow_mut().expect_lossless(key, names);
     }
 
     /// Throws away waiting ticks of keys that the client gave up; returns how many.
-    pub(super) fn discard(&self, is_gone: impl Fn(Key) -> bool) -> usize {
+    pub(crate) fn discard(&self, is_gone: impl Fn(Key) -> bool) -> usize {
         self.0.outbox.borrow_mut().discard(is_gone)
     }
 
