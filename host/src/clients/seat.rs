@@ -1,10 +1,11 @@
 //! What the shard knows of a session: its outbox, and the notices that others leave for it.
 
+mod holdings;
 mod listening;
 mod meter;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, RefCell, RefMut},
     collections::VecDeque,
     hash::{Hash, Hasher},
     net::SocketAddr,
@@ -22,6 +23,7 @@ use tickhost_core::{
 };
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+pub(crate) use self::holdings::{Holding, Holdings, SymbolName};
 pub use self::meter::SessionRow;
 use self::{listening::Listening, meter::Meter};
 use crate::{
@@ -61,7 +63,9 @@ struct Shared {
     missed: Cell<u64>,
     /// Order updates that were dropped since the client was told of them.
     missed_orders: Cell<u32>,
-    held: RefCell<rustc_hash::FxHashMap<InstrumentId, u32>>,
+    holdings: RefCell<Holdings>,
+    /// Subscriptions are granted that do not stand in `holdings` yet.
+    is_beginning: Cell<bool>,
     /// Whether [`Self::listening`] has keys: all that a tick costs those who wait for none.
     listens: Cell<bool>,
     listening: RefCell<Listening>,
@@ -113,7 +117,8 @@ impl Seat {
             follows: Cell::new(None),
             missed: Cell::new(0),
             missed_orders: Cell::new(0),
-            held: RefCell::default(),
+            holdings: RefCell::default(),
+            is_beginning: Cell::new(false),
             listens: Cell::new(false),
             listening: RefCell::default(),
             wants_news: Cell::new(false),
@@ -236,9 +241,19 @@ impl Seat {
         }
     }
 
-    /// Whether the client holds this instrument in any mode.
-    pub fn holds(&self, instrument: InstrumentId) -> bool {
-        self.0.held.borrow().contains_key(&instrument)
+    /// Whether the client holds this instrument in any mode, or may do so in a moment.
+    pub fn may_hold(&self, instrument: InstrumentId) -> bool {
+        self.0.is_beginning.get() || self.0.holdings.borrow().has(instrument)
+    }
+
+    /// What the client holds. Nobody keeps it borrowed while others are called.
+    pub(crate) fn holdings(&self) -> RefMut<'_, Holdings> {
+        self.0.holdings.borrow_mut()
+    }
+
+    /// Whether subscriptions are granted that are not among the holdings yet.
+    pub(crate) fn set_beginning(&self, is_beginning: bool) {
+        self.0.is_beginning.set(is_beginning);
     }
 
     pub(crate) fn set_identity(&self, identity: Option<(UserName, KeyId)>) {
@@ -247,23 +262,6 @@ impl Seat {
 
     pub(crate) fn set_wants_orders(&self, wants: bool) {
         self.0.wants_orders.set(wants);
-    }
-
-    pub(crate) fn note_held(&self, instrument: InstrumentId) {
-        *self.0.held.borrow_mut().entry(instrument).or_default() += 1;
-    }
-
-    pub(crate) fn note_released(&self, instrument: InstrumentId) {
-        let mut held = self.0.held.borrow_mut();
-        if let Some(count) = held.get_mut(&instrument) {
-            *count -= 1;
-            if *count == 0 {
-                held.remove(&instrument);
-                if held.is_empty() {
-                    *held = rustc_hash::FxHashMap::default();
-                }
-            }
-        }
     }
 
     pub(crate) fn register(&self, waker: &Waker) {
@@ -373,7 +371,7 @@ impl Seat {
         let outbox = self.0.outbox.borrow();
         let mut row = SessionRow {
             id: self.0.id.0,
-            subscriptions: self.0.held.borrow().values().map(|count| u64::from(*count)).sum(),
+            subscriptions: self.0.holdings.borrow().len() as u64,
             waiting: outbox.waiting_ticks(),
             behind: outbox.is_behind(),
             ..SessionRow::default()

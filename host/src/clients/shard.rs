@@ -148,13 +148,13 @@ impl Shard {
             }
             Bulletin::Failed { instrument, mode, message } => {
                 self.notify(
-                    |session| session.holds(instrument),
+                    |session| session.may_hold(instrument),
                     || Notice::Failed(instrument, mode, Arc::clone(&message)),
                 );
             }
             Bulletin::Lost { instrument, message } => {
                 self.notify(
-                    |session| session.holds(instrument),
+                    |session| session.may_hold(instrument),
                     || Notice::Lost(instrument, Arc::clone(&message)),
                 );
             }

@@ -23,8 +23,7 @@ use tickhost_core::{
     },
 };
 
-use super::held::Name;
-use crate::feeds::feed::Audience;
+use crate::{clients::seat::SymbolName, feeds::feed::Audience};
 
 /// From the first thing that there is to say to the frame.
 const GATHER: Duration = Duration::from_millis(100);
@@ -49,7 +48,7 @@ pub(super) struct News {
 /// A subscription whose client wants to know.
 #[derive(Debug)]
 struct Asked {
-    name: Name,
+    name: SymbolName,
     request: Rc<RequestId>,
     waits: Waits,
 }
@@ -66,7 +65,7 @@ enum Waits {
 #[derive(Debug)]
 struct Item {
     key: Key,
-    name: Name,
+    name: SymbolName,
     request: Rc<RequestId>,
     state: OutcomeState,
     code: Option<ErrorCode>,
@@ -75,7 +74,7 @@ struct Item {
 }
 
 impl Item {
-    const fn plain(key: Key, name: Name, request: Rc<RequestId>, state: OutcomeState) -> Self {
+    const fn plain(key: Key, name: SymbolName, request: Rc<RequestId>, state: OutcomeState) -> Self {
         Self { key, name, request, state, code: None, message: None, is_kept: false }
     }
 }
@@ -98,7 +97,7 @@ impl News {
     pub(super) fn ask(
         &mut self,
         key: Key,
-        name: Name,
+        name: SymbolName,
         request: &Rc<RequestId>,
         now: Instant,
         silent_after: Duration,
@@ -133,7 +132,7 @@ impl News {
     /// A subscription has failed. `request` is that of one whose key is forgotten already.
     pub(super) fn failed(
         &mut self,
-        (key, name): (Key, Name),
+        (key, name): (Key, SymbolName),
         request: Option<Rc<RequestId>>,
         (code, message): (ErrorCode, Arc<str>),
         now: Instant,
@@ -144,7 +143,7 @@ impl News {
     }
 
     /// The broker's list does not have the instrument of a subscription any more, which goes on; whether its next tick is news.
-    pub(super) fn lost(&mut self, (key, name): (Key, Name), message: &Arc<str>, now: Instant) -> bool {
+    pub(super) fn lost(&mut self, (key, name): (Key, SymbolName), message: &Arc<str>, now: Instant) -> bool {
         let asked = self.asked.get_mut(&key);
         let is_followed = asked.is_some();
         // That nothing comes is said by this; only the next tick is news.
@@ -256,7 +255,7 @@ impl News {
 }
 
 /// Sorts by request, so that each has few frames, and by name.
-fn in_order(entries: &mut [(Rc<RequestId>, Name, Key)]) {
+fn in_order(entries: &mut [(Rc<RequestId>, SymbolName, Key)]) {
     entries.sort_by(|(one, one_name, _), (other, other_name, _)| {
         let names = (&one_name.exchange, &one_name.symbol).cmp(&(&other_name.exchange, &other_name.symbol));
         Rc::as_ptr(one).cmp(&Rc::as_ptr(other)).then(names)

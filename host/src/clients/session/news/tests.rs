@@ -12,8 +12,8 @@ fn key(number: u32) -> Key {
     Key { instrument: InstrumentId(number), variant: Variant::new(Mode::Ltp, DepthClass::Five, false) }
 }
 
-fn name(number: u32) -> Name {
-    Name { exchange: "NSE".into(), symbol: format!("S{number:04}").into(), suffix: None }
+fn name(number: u32) -> SymbolName {
+    SymbolName { exchange: "NSE".into(), symbol: format!("S{number:04}").into(), suffix: None }
 }
 
 fn always() -> Audience {
