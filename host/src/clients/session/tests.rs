@@ -263,6 +263,7 @@ fn a_refusal_that_comes_between_two_turns_reaches_what_is_not_begun_yet() {
     );
     client.take_turns(rig.now);
     assert_eq!(client.session.seat.holdings().len(), MANY as usize - 1);
+    assert!(!client.session.seat.may_hold(instrument(last)), "from now on only what it holds concerns it");
     rig.publish(last, 1);
     rig.turn();
     assert_eq!(client.prices(), Vec::<f64>::new());
