@@ -76,12 +76,12 @@ impl Share {
     #[inline]
     pub(crate) fn note(&self, bytes: usize) {
         if bytes.abs_diff(self.told.get()) >= STEP_BYTES {
-            self.tell(bytes);
+            self.report(bytes);
         }
     }
 
     #[cold]
-    fn tell(&self, bytes: usize) {
+    fn report(&self, bytes: usize) {
         if self.is_gone.get() {
             return;
         }
@@ -114,7 +114,7 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         if self.told.get() > 0 {
-            self.tell(0);
+            self.report(0);
         }
     }
 }

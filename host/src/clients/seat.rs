@@ -1,8 +1,8 @@
 //! What the shard knows of a session: its outbox, and the notices that others leave for it.
 
 mod drain;
+mod first_ticks;
 mod holdings;
-mod listening;
 mod meter;
 
 use std::{
@@ -26,7 +26,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 pub(crate) use self::holdings::{Holding, Holdings, SymbolName};
 pub use self::meter::SessionRow;
-use self::{listening::Listening, meter::Meter};
+use self::{first_ticks::FirstTicks, meter::Meter};
 use crate::{
     accounts::{KeyId, UserName},
     clients::memory::Share,
@@ -50,10 +50,10 @@ pub enum Notice {
 
 /// A session as its shard sees it. Cheap to clone; belongs to one thread.
 #[derive(Clone, Debug)]
-pub struct Seat(Rc<Shared>);
+pub struct Seat(Rc<SeatState>);
 
 #[derive(Debug)]
-struct Shared {
+struct SeatState {
     id: SessionId,
     outbox: RefCell<Outbox>,
     notices: RefCell<VecDeque<Notice>>,
@@ -67,9 +67,9 @@ struct Shared {
     holdings: RefCell<Holdings>,
     /// Subscriptions are granted that do not stand in `holdings` yet.
     is_beginning: Cell<bool>,
-    /// Whether [`Self::listening`] has keys: all that a tick costs those who wait for none.
-    listens: Cell<bool>,
-    listening: RefCell<Listening>,
+    /// Whether [`Self::first_ticks`] has keys: all that a tick costs those who wait for none.
+    watches: Cell<bool>,
+    first_ticks: RefCell<FirstTicks>,
     wants_news: Cell<bool>,
     meter: Meter,
     share: Share,
@@ -108,7 +108,7 @@ impl Seat {
         share: Share,
         since_ns: u64,
     ) -> Self {
-        Self(Rc::new(Shared {
+        Self(Rc::new(SeatState {
             id,
             outbox: RefCell::new(Outbox::new(limits)),
             notices: RefCell::default(),
@@ -120,8 +120,8 @@ impl Seat {
             missed_orders: Cell::new(0),
             holdings: RefCell::default(),
             is_beginning: Cell::new(false),
-            listens: Cell::new(false),
-            listening: RefCell::default(),
+            watches: Cell::new(false),
+            first_ticks: RefCell::default(),
             wants_news: Cell::new(false),
             meter: Meter::new(peer, since_ns),
             share,
@@ -169,10 +169,10 @@ impl Seat {
     /// Notes that a tick of this key has come, a live one: what is repeated to a new subscriber says nothing of the
     /// broker.
     pub(crate) fn note_live(&self, key: Key) {
-        if self.0.listens.get() {
-            let mut listening = self.0.listening.borrow_mut();
-            listening.note(key);
-            self.0.listens.set(!listening.is_idle());
+        if self.0.watches.get() {
+            let mut first_ticks = self.0.first_ticks.borrow_mut();
+            first_ticks.note(key);
+            self.0.watches.set(!first_ticks.is_idle());
         }
     }
 
@@ -272,7 +272,7 @@ impl Seat {
     }
 
     pub(crate) fn has_notice(&self) -> bool {
-        !self.0.notices.borrow().is_empty() || self.0.listening.borrow().has_heard()
+        !self.0.notices.borrow().is_empty() || self.0.first_ticks.borrow().has_seen()
     }
 
     pub(crate) fn take_notice(&self) -> Option<Notice> {
@@ -280,16 +280,16 @@ impl Seat {
     }
 
     /// Wants to hear of the first tick of this key.
-    pub(crate) fn listen(&self, key: Key) {
-        self.0.listening.borrow_mut().listen(key);
-        self.0.listens.set(true);
+    pub(crate) fn watch(&self, key: Key) {
+        self.0.first_ticks.borrow_mut().watch(key);
+        self.0.watches.set(true);
     }
 
     /// Does not want to any more.
-    pub(crate) fn stop_listening(&self, key: Key) {
-        let mut listening = self.0.listening.borrow_mut();
-        listening.stop(key);
-        self.0.listens.set(!listening.is_idle());
+    pub(crate) fn unwatch(&self, key: Key) {
+        let mut first_ticks = self.0.first_ticks.borrow_mut();
+        first_ticks.unwatch(key);
+        self.0.watches.set(!first_ticks.is_idle());
     }
 
     /// Whether the client asked what becomes of its subscriptions.
@@ -302,14 +302,14 @@ impl Seat {
     }
 
     /// Does not want to for any key.
-    pub(crate) fn listen_to_nothing(&self) {
-        self.0.listening.borrow_mut().clear();
-        self.0.listens.set(false);
+    pub(crate) fn unwatch_all(&self) {
+        self.0.first_ticks.borrow_mut().clear();
+        self.0.watches.set(false);
     }
 
     /// Keys whose first tick has come since the last call.
-    pub(crate) fn take_heard(&self) -> Vec<Key> {
-        self.0.listening.borrow_mut().take_heard()
+    pub(crate) fn take_first_ticks(&self) -> Vec<Key> {
+        self.0.first_ticks.borrow_mut().take_seen()
     }
 
     /// What the operator is told of the session, at `now_ns` (nanoseconds since the Unix epoch).

@@ -15,11 +15,11 @@ mod login;
 mod moving;
 mod news;
 mod policy;
+mod reports;
 mod requests;
 mod run;
 mod socket;
 mod subscribing;
-mod telling;
 mod timers;
 mod turns;
 
@@ -188,7 +188,7 @@ impl Session {
             Event::Elapsed => {}
         }
         self.handle_timers(now, is_blocked)?;
-        self.tell_news(now);
+        self.send_reports(now);
         Ok(std::mem::take(&mut self.effects))
     }
 
@@ -211,7 +211,7 @@ impl Session {
 
     fn read(&mut self, now: Moment, message: &Message) -> Result<(), CloseReason> {
         let is_answer = message.is_pong() && self.timers.expects_pong();
-        self.timers.heard();
+        self.timers.received();
         let spent = match message {
             Message::Ping(_) | Message::Pong(_) if is_answer => Ok(()),
             Message::Ping(_) | Message::Pong(_) => self.budget.spend_control(now.instant),
@@ -228,7 +228,7 @@ impl Session {
             }
         };
         self.gate.renew();
-        self.timers.spoken();
+        self.timers.requested();
         match request::parse(bytes, self.identity.is_authenticated()) {
             Ok(request) => {
                 let entries = match &request {
@@ -245,7 +245,7 @@ impl Session {
     }
 
     fn handle_notices(&mut self, now: Moment) -> Result<(), CloseReason> {
-        self.news.heard(self.seat.take_heard(), now.instant);
+        self.news.activated(self.seat.take_first_ticks(), now.instant);
         while let Some(notice) = self.seat.take_notice() {
             // A notice may be about what is not held yet.
             self.finish_turns(now);
@@ -254,8 +254,8 @@ impl Session {
                 Notice::Failed(instrument, mode, message) => {
                     self.drop_failed(now, instrument, mode, &message);
                 }
-                Notice::Lost(instrument, message) => self.note_lost(now, instrument, &message),
-                Notice::Waiting(instruments, why) => self.note_waiting(now, &instruments, &why),
+                Notice::Lost(instrument, message) => self.report_lost(now, instrument, &message),
+                Notice::Waiting(instruments, why) => self.report_pending(now, &instruments, &why),
                 Notice::Moved => self.follow_account(),
             }
         }

@@ -95,7 +95,7 @@ impl Session {
                 tracing::debug!(session_id = self.seat.id().0, peer = %self.peer, user = login.user.as_str(), "Logged in");
                 self.adopt(now, *login);
                 self.shard.follow(&self.seat, self.identity.feed().filter(|_| wishes.feed_status));
-                self.want_news(wishes.subscription_status);
+                self.set_reports(wishes.subscription_status);
                 self.timers.logged_in(now.instant);
             }
             Err(LoginError::Refused { code, message, retry_after }) => {

@@ -73,7 +73,7 @@ impl Session {
                     // It has no number at the new feed; nothing is found under this one.
                     let Holding { name, variant, request, .. } = holding;
                     let key = Key { instrument: InstrumentId(0), variant };
-                    self.tell_failed(now, (key, name), Some(request), code, &message.into());
+                    self.report_failed(now, (key, name), Some(request), code, &message.into());
                 }
             }
         }

@@ -115,7 +115,7 @@ impl Session {
     pub(super) fn hold(&mut self, now: Moment, holding: Holding, instrument: InstrumentId) {
         let key = holding.key(instrument);
         let Holding { name, rate, request, .. } = holding;
-        self.await_tick(now, key, &name, &request);
+        self.track(now, key, &name, &request);
         if key.variant.is_lossless() {
             let symbol = name.full_symbol().into();
             self.seat.expect_lossless(key, GapNames { exchange: Arc::clone(&name.exchange), symbol });
@@ -154,7 +154,7 @@ impl Session {
             return;
         }
         for key in keys {
-            self.forget_news(*key);
+            self.untrack(*key);
             self.shard.detach(*key, &self.seat);
         }
         let gone: FxHashSet<Key> = keys.iter().copied().collect();

@@ -67,7 +67,7 @@ impl Rhythm {
 
     /// Beats when it is time, and looks how busy the thread is: `idle` is how long it had nothing to do since it began.
     pub(super) fn turn(&self, now: Nanos, idle: Nanos) {
-        self.look(now, idle);
+        self.judge(now, idle);
         if now >= self.next_beat.get() || !self.is_pressed.get() {
             let mut waiting = self.waiting.borrow_mut();
             if !waiting.is_empty() {
@@ -77,7 +77,7 @@ impl Rhythm {
         }
     }
 
-    fn look(&self, now: Nanos, idle: Nanos) {
+    fn judge(&self, now: Nanos, idle: Nanos) {
         let window = self.window.get();
         let lasted = now.saturating_sub(window.began);
         if lasted < WINDOW {

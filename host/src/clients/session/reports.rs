@@ -17,16 +17,16 @@ use crate::{base::clock::Moment, clients::seat::SymbolName, feeds::feed::Feed};
 
 impl Session {
     /// The client wants to hear what becomes of subscriptions from now on, or not any more.
-    pub(super) fn want_news(&mut self, is_wanted: bool) {
+    pub(super) fn set_reports(&mut self, is_wanted: bool) {
         self.news.want(is_wanted);
         self.seat.set_wants_news(is_wanted);
         if !is_wanted {
-            self.seat.listen_to_nothing();
+            self.seat.unwatch_all();
         }
     }
 
     /// Says what there is to say of subscriptions by now.
-    pub(super) fn tell_news(&mut self, now: Moment) {
+    pub(super) fn send_reports(&mut self, now: Moment) {
         let Moment { instant, unix_ns } = now;
         if self.news.next().is_none_or(|at| instant < at) {
             return;
@@ -39,14 +39,14 @@ impl Session {
     }
 
     /// These instruments wait for a connection to the broker.
-    pub(super) fn note_waiting(
+    pub(super) fn report_pending(
         &mut self,
         now: Moment,
         instruments: &FxHashSet<InstrumentId>,
         why: &Arc<str>,
     ) {
-        let waiting = self.news.wait(|key| instruments.contains(&key.instrument), why, now.instant);
-        waiting.into_iter().for_each(|key| self.seat.listen(key));
+        let waiting = self.news.pending(|key| instruments.contains(&key.instrument), why, now.instant);
+        waiting.into_iter().for_each(|key| self.seat.watch(key));
     }
 
     /// The broker refused an instrument after all: the client is told for each mode it holds.
@@ -61,7 +61,7 @@ impl Session {
         for (name, keys) in gone {
             for key in &keys {
                 let request = self.news.request_of(*key);
-                self.tell_failed(now, (*key, name.clone()), request, ErrorCode::SubscriptionError, message);
+                self.report_failed(now, (*key, name.clone()), request, ErrorCode::SubscriptionError, message);
             }
             self.detach(&keys);
         }
@@ -69,12 +69,12 @@ impl Session {
 
     /// The broker's list does not have an instrument any more: the client is told for each mode it holds, and goes on to hold
     /// them.
-    pub(super) fn note_lost(&mut self, now: Moment, instrument: InstrumentId, message: &Arc<str>) {
+    pub(super) fn report_lost(&mut self, now: Moment, instrument: InstrumentId, message: &Arc<str>) {
         let keys = self.seat.holdings().keys_of(instrument);
         for (name, key) in keys {
             if self.news.is_wanted() {
                 if self.news.lost((key, name), message, now.instant) {
-                    self.seat.listen(key);
+                    self.seat.watch(key);
                 }
             } else {
                 self.send_failed(key, &name, ErrorCode::SymbolNotFound, message, true);
@@ -83,23 +83,23 @@ impl Session {
     }
 
     /// A granted subscription waits for its first tick, if the client wants to know of it.
-    pub(super) fn await_tick(&mut self, now: Moment, key: Key, name: &SymbolName, request: &Rc<RequestId>) {
+    pub(super) fn track(&mut self, now: Moment, key: Key, name: &SymbolName, request: &Rc<RequestId>) {
         if self.news.is_wanted() {
             let silent_after = self.policy.settings.silent_after;
-            self.news.ask(key, name.clone(), request, now.instant, silent_after);
-            self.seat.listen(key);
+            self.news.track(key, name.clone(), request, now.instant, silent_after);
+            self.seat.watch(key);
         }
     }
 
-    pub(super) fn forget_news(&mut self, key: Key) {
+    pub(super) fn untrack(&mut self, key: Key) {
         if self.news.is_wanted() {
-            self.news.forget(key);
-            self.seat.stop_listening(key);
+            self.news.untrack(key);
+            self.seat.unwatch(key);
         }
     }
 
     /// A subscription is over, and the client did not ask for that.
-    pub(super) fn tell_failed(
+    pub(super) fn report_failed(
         &mut self,
         now: Moment,
         (key, name): (Key, SymbolName),

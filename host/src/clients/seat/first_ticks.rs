@@ -5,24 +5,24 @@ use tickhost_core::model::Key;
 
 /// Keys of which the shard is to say when their first tick comes. Belongs to one thread, like everything of a session.
 #[derive(Debug, Default)]
-pub(super) struct Listening {
+pub(super) struct FirstTicks {
     keys: FxHashSet<Key>,
-    heard: Vec<Key>,
+    seen: Vec<Key>,
 }
 
-impl Listening {
-    pub(super) fn listen(&mut self, key: Key) {
+impl FirstTicks {
+    pub(super) fn watch(&mut self, key: Key) {
         self.keys.insert(key);
     }
 
-    pub(super) fn stop(&mut self, key: Key) {
+    pub(super) fn unwatch(&mut self, key: Key) {
         self.keys.remove(&key);
     }
 
     /// A tick of this key has come, perhaps the first.
     pub(super) fn note(&mut self, key: Key) {
         if self.keys.remove(&key) {
-            self.heard.push(key);
+            self.seen.push(key);
         }
     }
 
@@ -30,12 +30,12 @@ impl Listening {
         self.keys.is_empty()
     }
 
-    pub(super) fn has_heard(&self) -> bool {
-        !self.heard.is_empty()
+    pub(super) fn has_seen(&self) -> bool {
+        !self.seen.is_empty()
     }
 
-    pub(super) fn take_heard(&mut self) -> Vec<Key> {
-        std::mem::take(&mut self.heard)
+    pub(super) fn take_seen(&mut self) -> Vec<Key> {
+        std::mem::take(&mut self.seen)
     }
 
     pub(super) fn clear(&mut self) {
@@ -58,15 +58,15 @@ mod tests {
 
     #[test]
     fn only_the_first_live_tick_of_a_key_is_noted() {
-        let mut listening = Listening::default();
-        listening.note(key(1));
-        assert!(listening.is_idle() && !listening.has_heard());
-        listening.listen(key(1));
-        listening.listen(key(2));
-        listening.note(key(1));
-        listening.note(key(1));
-        listening.stop(key(2));
-        assert!(listening.is_idle());
-        assert_eq!((listening.take_heard(), listening.has_heard()), (vec![key(1)], false));
+        let mut first_ticks = FirstTicks::default();
+        first_ticks.note(key(1));
+        assert!(first_ticks.is_idle() && !first_ticks.has_seen());
+        first_ticks.watch(key(1));
+        first_ticks.watch(key(2));
+        first_ticks.note(key(1));
+        first_ticks.note(key(1));
+        first_ticks.unwatch(key(2));
+        assert!(first_ticks.is_idle());
+        assert_eq!((first_ticks.take_seen(), first_ticks.has_seen()), (vec![key(1)], false));
     }
 }
