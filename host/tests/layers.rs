@@ -181,6 +181,54 @@ fn modules_of_a_layer_use_each_other_in_no_circle() {
     assert!(found.is_empty(), "modules that need each other:\n{}", found.join("\n"));
 }
 
+/// Tasks around code that is handed the time: the only files of these layers that read a clock.
+const TASKS: [&str; 5] = [
+    "clients/listener.rs",
+    "clients/session/run.rs",
+    "clients/session/socket.rs",
+    "clients/shard/idle.rs",
+    "clients/shard/run.rs",
+];
+
+/// Lines that read a clock, tests excepted.
+fn clocks(path: &Path, text: &str) -> Vec<String> {
+    if path.ends_with("tests.rs") || path.ends_with("rig.rs") {
+        return Vec::new();
+    }
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let reads = [
+        "Instant::now",
+        "Moment::now",
+        "SystemTime::now",
+        "Clock::start",
+        "unix_nanos",
+        "unix_millis",
+        ".elapsed()",
+    ];
+    let lines = code(text).into_iter().enumerate();
+    let lines = lines.filter(|(_, line)| reads.iter().any(|read| line.contains(read)));
+    lines.map(|(number, line)| format!("src/{}:{}: {}", path.display(), number + 1, line.trim())).collect()
+}
+
+#[test]
+fn clients_are_handed_the_time_by_their_tasks() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root.join("clients"), &mut files);
+    let (mut tasks, mut others) = (Vec::new(), Vec::new());
+    for file in files {
+        let path = file.strip_prefix(&root).unwrap();
+        let found = clocks(path, &fs::read_to_string(&file).unwrap());
+        if TASKS.iter().any(|task| Path::new(task) == path) {
+            tasks.push(!found.is_empty());
+        } else {
+            others.extend(found);
+        }
+    }
+    assert_eq!(tasks, [true; TASKS.len()], "what reads no clock is no exception");
+    assert!(others.is_empty(), "a clock is read outside of {TASKS:?}:\n{}", others.join("\n"));
+}
+
 #[test]
 fn each_layer_uses_those_before_it_and_none_after_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -13,7 +13,7 @@ use tickhost_core::{
 };
 
 use super::{
-    Session,
+    Effects, Session,
     ask::{Ask, Awaited},
 };
 use crate::{base::clock::Moment, clients::seat::Holding};
@@ -55,7 +55,7 @@ impl Session {
     /// The session has ended: what it holds is to be given back without a word, in turns by [`Self::take_turn`]. Nothing
     /// is waited for any more.
     pub(super) fn leave(&mut self) {
-        self.awaited = None;
+        (self.awaited, self.effects) = (None, Effects::default());
         let mut keys = Vec::new();
         match std::mem::take(&mut self.rest) {
             Rest::Nothing => {}
