@@ -253,6 +253,10 @@ impl Seat {
     }
 
     /// Whether subscriptions are granted that are not among the holdings yet.
+    pub(crate) fn is_beginning(&self) -> bool {
+        self.0.is_beginning.get()
+    }
+
     pub(crate) fn set_beginning(&self, is_beginning: bool) {
         self.0.is_beginning.set(is_beginning);
     }

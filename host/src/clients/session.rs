@@ -122,6 +122,8 @@ struct Session {
     awaited: Option<Awaited>,
     /// What the present request still has to do; a turn that is `awaited` gives the others theirs meanwhile.
     rest: Rest,
+    /// What was said of instruments that may be among those which the rest begins: at most what feeds refuse meanwhile.
+    deferred: Vec<Notice>,
     /// The account moved while a request was being answered.
     moves_after_answer: bool,
     admission: Admission,
@@ -166,6 +168,7 @@ impl Session {
             news: News::default(),
             awaited: None,
             rest: Rest::Nothing,
+            deferred: Vec::new(),
             moves_after_answer: false,
             admission,
             shard: Rc::clone(shard),
@@ -247,19 +250,41 @@ impl Session {
     fn handle_notices(&mut self, now: Moment) -> Result<(), CloseReason> {
         self.news.activated(self.seat.take_first_ticks(), now.instant);
         while let Some(notice) = self.seat.take_notice() {
-            // A notice may be about what is not held yet.
-            self.finish_turns(now);
             match notice {
                 Notice::Close(reason) => return Err(reason),
-                Notice::Failed(instrument, mode, message) => {
-                    self.drop_failed(now, instrument, mode, &message);
+                // Most such are about instruments of others, and a few about what is granted and not begun yet: not worth
+                // to do all turns at once.
+                Notice::Failed(instrument, ..) | Notice::Lost(instrument, _)
+                    if self.seat.is_beginning() && !self.seat.holdings().has(instrument) =>
+                {
+                    self.deferred.push(notice);
                 }
-                Notice::Lost(instrument, message) => self.report_lost(now, instrument, &message),
-                Notice::Waiting(instruments, why) => self.report_pending(now, &instruments, &why),
-                Notice::Moved => self.follow_account(),
+                notice => {
+                    // It may be about what is not held yet, too.
+                    self.finish_turns(now);
+                    self.apply_notice(now, notice);
+                }
             }
         }
         Ok(())
+    }
+
+    fn apply_notice(&mut self, now: Moment, notice: Notice) {
+        match notice {
+            Notice::Failed(instrument, mode, message) => self.drop_failed(now, instrument, mode, &message),
+            Notice::Lost(instrument, message) => self.report_lost(now, instrument, &message),
+            Notice::Waiting(instruments, why) => self.report_pending(now, &instruments, &why),
+            Notice::Moved => self.follow_account(),
+            // It ends the session before it comes here.
+            Notice::Close(_) => {}
+        }
+    }
+
+    /// All that was granted is held: what was said of it meanwhile applies.
+    fn apply_deferred(&mut self, now: Moment) {
+        for notice in std::mem::take(&mut self.deferred) {
+            self.apply_notice(now, notice);
+        }
     }
 
     fn handle_timers(&mut self, now: Moment, is_blocked: bool) -> Result<(), CloseReason> {

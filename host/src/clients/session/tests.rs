@@ -257,18 +257,42 @@ fn a_refusal_that_comes_between_two_turns_reaches_what_is_not_begun_yet() {
     let failed = Bulletin::Failed { instrument: instrument(last), mode: None, message: "no".into() };
     rig.shards[0].announce(failed);
     client.notice(rig.now).unwrap();
+    assert_eq!(client.session.seat.holdings().len(), TURN, "the others keep their turns");
+    client.take_turns(rig.now);
     let told = client.read();
     assert_eq!(
         (types(&told), told[0]["symbol"].clone()),
         (vec!["subscription_status"], format!("S{last}").into())
     );
-    client.take_turns(rig.now);
     assert_eq!(client.session.seat.holdings().len(), MANY as usize - 1);
     assert!(!client.session.seat.may_hold(instrument(last)), "from now on only what it holds concerns it");
     rig.publish(last, 1);
     rig.turn();
     assert_eq!(client.prices(), Vec::<f64>::new());
     assert!(rig.released().is_empty(), "the feed has ended it itself");
+}
+
+#[test]
+fn a_refusal_of_what_is_begun_ends_it_at_once_and_a_close_begins_nothing_more() {
+    let rig = Rig::new(1);
+    let mut client = logged_in(&rig);
+    client.say(rig.now, &subscribe(0..MANY));
+    rig.grant(&mut client);
+    client.read();
+    let failed = Bulletin::Failed { instrument: instrument(0), mode: None, message: "no".into() };
+    rig.shards[0].announce(failed);
+    client.notice(rig.now).unwrap();
+    assert_eq!(types(&client.read()), ["subscription_status"]);
+    assert_eq!(client.session.seat.holdings().len(), MANY as usize - 1);
+
+    let mut other = logged_in(&rig);
+    other.say(rig.now, &subscribe(0..MANY));
+    rig.grant(&mut other);
+    rig.shards[0].drain();
+    assert_eq!(other.notice(rig.now), Err(CloseReason::ShuttingDown));
+    assert_eq!(other.session.seat.holdings().len(), TURN);
+    other.leave(rig.now);
+    assert_eq!(rig.released(), (0..MANY).collect::<Vec<_>>());
 }
 
 #[test]

@@ -96,6 +96,7 @@ impl Session {
                 }
                 self.seat.set_beginning(false);
                 self.seat.holdings().settle();
+                self.apply_deferred(now);
             }
             Rest::Release(mut keys, acknowledgement) => {
                 self.release(keys.by_ref().take(at_most).collect());
