@@ -141,6 +141,22 @@ fn a_key_that_is_subscribed_twice_is_held_once() {
 }
 
 #[test]
+fn other_levels_take_the_place_of_those_held() {
+    let rig = Rig::new(1);
+    let mut client = logged_in(&rig);
+    for levels in [5, 20] {
+        let entry = r#"{"exchange":"NSE","symbol":"S1"}"#;
+        let request =
+            format!(r#"{{"action":"subscribe","mode":"Depth","depth":{levels},"symbols":[{entry}]}}"#);
+        client.say(rig.now, &request);
+        rig.grant(&mut client);
+    }
+    assert_eq!((rig.released(), rig.total.get()), (vec![1], 1), "those before are given back");
+    client.leave(rig.now);
+    assert_eq!((rig.released(), rig.total.get()), (vec![1], 0));
+}
+
+#[test]
 fn limits_that_shrink_take_nothing_away_and_let_nothing_in() {
     let rig = Rig::new(1);
     let limits = |client, key| SessionSettings {
