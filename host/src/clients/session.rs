@@ -1,7 +1,7 @@
 //! One client connection, from its handshake to its close frame.
 //!
-//! [`Session`] is what is decided: it takes one [`Event`] at a time with the time at which it came, and says in its
-//! [`Effects`] what it asks of others and whether a ping is due. It waits for nothing and reads no clock. [`run`] is the
+//! `Session` is what is decided: it takes one `Event` at a time with the time at which it came, and says in its
+//! `Effects` what it asks of others and whether a ping is due. It waits for nothing and reads no clock. [`run`] is the
 //! task around it, on its shard's thread, which owns the socket, the timer and whatever is being waited for.
 //!
 //! Frames of a client are handled strictly in order: while a log-in or a subscribe is under way, nothing more is read
