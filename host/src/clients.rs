@@ -2,6 +2,8 @@
 
 pub mod admissions;
 pub mod listener;
+pub mod memory;
+pub mod seat;
 pub mod session;
 pub mod shard;
 pub mod tls;

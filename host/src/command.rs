@@ -6,6 +6,7 @@ pub mod check;
 mod confinement;
 mod console;
 mod manual;
+mod openalgo;
 pub mod run;
 mod table;
 pub mod tap;

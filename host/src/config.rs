@@ -21,6 +21,11 @@ mod tls;
 mod trust;
 mod value;
 
+/// The row with this key.
+fn find(key: &str) -> Option<&'static Setting> {
+    TABLE.iter().find(|setting| setting.key == key)
+}
+
 #[cfg(test)]
 mod tests;
 

@@ -9,6 +9,7 @@
 )]
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -48,42 +49,50 @@ fn code(text: &str) -> Vec<String> {
     text.lines().map(|line| line.split("//").next().unwrap_or_default().to_owned()).collect()
 }
 
-/// First names after `crate::` in a text, with their lines: those of paths, and those of the braces of a `use`.
-fn names(text: &str) -> Vec<(usize, String)> {
-    let lines = code(text);
-    let text = lines.join("\n");
-    let line_of = |offset: usize| text[..offset].matches('\n').count() + 1;
+/// Paths after `prefix` in a text, with their lines, each as far as two names: `a::b::c` is `[a, b]`. Braces are taken
+/// apart, wherever they stand.
+fn paths(text: &str, prefix: &str) -> Vec<(usize, Vec<String>)> {
+    let text = code(text).join("\n");
     let mut found = Vec::new();
-    for (offset, _) in text.match_indices("crate::") {
-        // `$crate::`, which macros write, is the same; `other_crate::` is not.
-        let is_other = text[..offset].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_');
-        if is_other {
-            continue;
-        }
-        let start = offset + "crate::".len();
-        let Some(rest) = text[start..].strip_prefix('{') else {
-            found.push((line_of(offset), first_name(&text[start..])));
-            continue;
-        };
-        let mut depth = 1;
-        let mut begins = true;
-        for (at, c) in rest.char_indices() {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                ',' if depth == 1 => begins = true,
-                c if begins && depth == 1 && !c.is_whitespace() => {
-                    begins = false;
-                    found.push((line_of(start + 1 + at), first_name(&rest[at..])));
-                }
-                _ => {}
-            }
-            if depth == 0 {
-                break;
-            }
+    for (offset, _) in text.match_indices(prefix) {
+        // `$crate::`, which macros write, is the same; `other_crate::` and `super::super::` are not.
+        let before = text[..offset].chars().next_back();
+        if !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+            expand(&text, offset + prefix.len(), &[], &mut found);
         }
     }
-    found
+    let line_of = |offset: usize| text[..offset].matches('\n').count() + 1;
+    found.into_iter().map(|(offset, path)| (line_of(offset), path)).collect()
+}
+
+/// Adds the paths that begin at `at`, with those names before them; returns where they end.
+fn expand(text: &str, at: usize, before: &[String], found: &mut Vec<(usize, Vec<String>)>) -> usize {
+    let skip = |at: usize, is_skipped: fn(char) -> bool| {
+        text[at..].find(|c| !is_skipped(c)).map_or(text.len(), |length| at + length)
+    };
+    let mut at = skip(at, char::is_whitespace);
+    if text[at..].starts_with('{') {
+        at += 1;
+        loop {
+            at = skip(at, |c| c.is_whitespace() || c == ',');
+            if at == text.len() || text[at..].starts_with('}') {
+                return (at + 1).min(text.len());
+            }
+            // Behind a path another name may stand for it.
+            at = skip(expand(text, at, before, found), |c| c != ',' && c != '}');
+        }
+    }
+    let (start, name) = (at, first_name(&text[at..]));
+    let end = start + name.len();
+    let mut path = before.to_vec();
+    if path.len() < 2 {
+        path.push(name);
+    }
+    if text[end..].starts_with("::") {
+        return expand(text, end + 2, &path, found);
+    }
+    found.push((start, path));
+    end
 }
 
 fn first_name(text: &str) -> String {
@@ -99,6 +108,7 @@ fn climbs(path: &Path, text: &str) -> Vec<(usize, String)> {
 
 fn broken(path: &Path, text: &str) -> Vec<Broken> {
     let Some(own) = layer_of(path) else { return Vec::new() };
+    let first = |(line, path): (usize, Vec<String>)| (line, path.into_iter().next().unwrap_or_default());
     let forbidden = |(line, name): (usize, String)| {
         let named = LAYERS.iter().position(|layer| *layer == name);
         let rule = match named {
@@ -108,7 +118,115 @@ fn broken(path: &Path, text: &str) -> Vec<Broken> {
         };
         Some(Broken { file: path.display().to_string(), line, name, rule })
     };
-    names(text).into_iter().chain(climbs(path, text)).filter_map(forbidden).collect()
+    let mut named: Vec<(usize, String)> = paths(text, "crate::").into_iter().map(first).collect();
+    named.dedup();
+    named.into_iter().chain(climbs(path, text)).filter_map(forbidden).collect()
+}
+
+/// The module of a layer that a file belongs to: the second name of its path.
+fn module_of(path: &Path) -> Option<String> {
+    let second = path.components().nth(1)?.as_os_str().to_str()?;
+    Some(second.strip_suffix(".rs").unwrap_or(second).to_owned())
+}
+
+/// Which modules of its own layer a file names, itself excepted. Names that are no modules are items of the layer.
+fn neighbours(path: &Path, text: &str, modules: &BTreeSet<String>) -> BTreeSet<String> {
+    let (Some(own), Some(layer)) = (module_of(path), layer_of(path).map(|layer| LAYERS[layer])) else {
+        return BTreeSet::new();
+    };
+    let by_crate = paths(text, "crate::").into_iter().filter(|(_, path)| path[0] == layer);
+    let by_crate = by_crate.filter_map(|(_, path)| path.into_iter().nth(1));
+    let climb = "super::".repeat(path.components().count() - 1);
+    let by_super = paths(text, &climb).into_iter().filter_map(|(_, path)| path.into_iter().next());
+    by_crate.chain(by_super).filter(|name| *name != own && modules.contains(name)).collect()
+}
+
+/// Modules that reach themselves, each with a way.
+fn circles(uses: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let way_back = |start: &String| {
+        let mut ways: Vec<Vec<&String>> = vec![vec![start]];
+        let mut seen = BTreeSet::new();
+        while let Some(way) = ways.pop() {
+            for next in way.last().and_then(|last| uses.get(*last)).into_iter().flatten() {
+                if next == start {
+                    let names: Vec<&str> = way.iter().copied().chain([start]).map(String::as_str).collect();
+                    return Some(names.join(" uses "));
+                }
+                if seen.insert(next) {
+                    ways.push(way.iter().copied().chain([next]).collect());
+                }
+            }
+        }
+        None
+    };
+    uses.keys().filter_map(way_back).collect()
+}
+
+#[test]
+fn modules_of_a_layer_use_each_other_in_no_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    for layer in LAYERS {
+        let mut files = Vec::new();
+        sources(&root.join(layer), &mut files);
+        let relative: Vec<&Path> = files.iter().map(|file| file.strip_prefix(&root).unwrap()).collect();
+        let modules: BTreeSet<String> = relative.iter().filter_map(|path| module_of(path)).collect();
+        let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (file, path) in files.iter().zip(relative) {
+            let named = neighbours(path, &fs::read_to_string(file).unwrap(), &modules);
+            uses.entry(module_of(path).unwrap()).or_default().extend(named);
+        }
+        found.extend(circles(&uses).into_iter().map(|way| format!("{layer}: {way}")));
+    }
+    assert!(found.is_empty(), "modules that need each other:\n{}", found.join("\n"));
+}
+
+/// Tasks around code that is handed the time: the only files of these layers that read a clock.
+const TASKS: [&str; 5] = [
+    "clients/listener.rs",
+    "clients/session/run.rs",
+    "clients/session/socket.rs",
+    "clients/shard/idle.rs",
+    "clients/shard/run.rs",
+];
+
+/// Lines that read a clock, tests excepted.
+fn clocks(path: &Path, text: &str) -> Vec<String> {
+    if path.ends_with("tests.rs") || path.ends_with("rig.rs") {
+        return Vec::new();
+    }
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let reads = [
+        "Instant::now",
+        "Moment::now",
+        "SystemTime::now",
+        "Clock::start",
+        "unix_nanos",
+        "unix_millis",
+        ".elapsed()",
+    ];
+    let lines = code(text).into_iter().enumerate();
+    let lines = lines.filter(|(_, line)| reads.iter().any(|read| line.contains(read)));
+    lines.map(|(number, line)| format!("src/{}:{}: {}", path.display(), number + 1, line.trim())).collect()
+}
+
+#[test]
+fn clients_are_handed_the_time_by_their_tasks() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root.join("clients"), &mut files);
+    let (mut tasks, mut others) = (Vec::new(), Vec::new());
+    for file in files {
+        let path = file.strip_prefix(&root).unwrap();
+        let found = clocks(path, &fs::read_to_string(&file).unwrap());
+        if TASKS.iter().any(|task| Path::new(task) == path) {
+            tasks.push(!found.is_empty());
+        } else {
+            others.extend(found);
+        }
+    }
+    assert_eq!(tasks, [true; TASKS.len()], "what reads no clock is no exception");
+    assert!(others.is_empty(), "a clock is read outside of {TASKS:?}:\n{}", others.join("\n"));
 }
 
 #[test]
@@ -203,4 +321,30 @@ fn a_use_against_the_order_is_found_wherever_it_stands() {
     assert_eq!(rules("base/clock.rs", "use super::super::command;"), [(1, "super".to_owned())]);
     assert_eq!(rules("base/clock/shift.rs", "use super::super::files;"), nothing);
     assert_eq!(rules("base/clock.rs", "// not crate::command\nuse tickhost_crate::command;"), nothing);
+}
+
+#[test]
+fn a_circle_of_modules_is_found_however_it_is_written() {
+    let modules: BTreeSet<String> = ["seat", "session", "shard"].map(str::to_owned).into();
+    let named = |path: &str, text: &str| -> Vec<String> {
+        neighbours(Path::new(path), text, &modules).into_iter().collect()
+    };
+    assert_eq!(
+        named("clients/shard.rs", "use crate::{base::clock, clients::{seat::Seat, session::{self, run}}};"),
+        ["seat", "session"]
+    );
+    assert_eq!(named("clients/shard/run.rs", "fn f() { super::super::session::run() }"), ["session"]);
+    assert_eq!(named("clients/shard/run.rs", "use super::session;"), Vec::<String>::new(), "one of its own");
+    assert_eq!(named("clients/shard.rs", "use super::{seat, Layer};\nuse crate::feeds::session;"), ["seat"]);
+    let uses = |pairs: &[(&str, &str)]| {
+        let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (from, to) in pairs {
+            uses.entry((*from).to_owned()).or_default().insert((*to).to_owned());
+        }
+        circles(&uses)
+    };
+    assert_eq!(uses(&[("session", "shard"), ("session", "seat"), ("shard", "seat")]), Vec::<String>::new());
+    let found = uses(&[("session", "shard"), ("shard", "seat"), ("seat", "session"), ("tls", "session")]);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert_eq!(found[0], "seat uses session uses shard uses seat");
 }

@@ -6,9 +6,9 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
-use super::{AccountsError, blocking::Blocking, store::database_error};
+use super::{AccountsError, blocking::Blocking};
 
 /// Longest wait for another program to finish a write.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
@@ -190,4 +190,29 @@ fn identity_of(path: &Path) -> Option<Identity> {
 #[cfg(not(unix))]
 const fn identity_of(_path: &Path) -> Option<Identity> {
     None
+}
+
+/// What is wrong with the database at this path, and what helps.
+pub(super) fn database_error(path: &dyn std::fmt::Display, error: &rusqlite::Error) -> AccountsError {
+    let reason = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => {
+            "it is no database; restore it from a backup, or move it away".to_owned()
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            format!(
+                "another program has held it for more than {} s; end that program, or try again",
+                BUSY.as_secs()
+            )
+        }
+        Some(ErrorCode::DatabaseCorrupt) => format!("it is damaged ({error}); restore it from a backup"),
+        Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
+        Some(ErrorCode::SystemIoFailure) => {
+            format!("the disk failed while it was used ({error}); look whether it is full or broken")
+        }
+        Some(ErrorCode::ReadOnly) => {
+            "this user may not write it; give it the right to with chmod or chown".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    AccountsError::Database { path: path.to_string(), reason }
 }

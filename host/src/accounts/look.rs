@@ -7,8 +7,9 @@ use rusqlite::{Connection, OpenFlags};
 use super::{
     AccountsError,
     damage::{self, Looked},
+    database::database_error,
     secrets::Vault,
-    store::{DATABASE_FILE, database_error, require_known_layout, row_of},
+    store::{DATABASE_FILE, require_known_layout, row_of},
 };
 use crate::base::private::require_private;
 

@@ -28,10 +28,9 @@ use super::{
     blocking::Blocking,
     changes::Watched,
     damage::{self, Looked},
-    database::{BUSY, Database, Ownership},
+    database::{BUSY, Database, Ownership, database_error},
     fingerprint::Fingerprint,
     memory::{Memory, Recalled},
-    store::database_error,
 };
 use crate::base::cause;
 

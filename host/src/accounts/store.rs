@@ -10,7 +10,7 @@ use std::{
 };
 
 use parking_lot::MutexGuard;
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use secrecy::SecretString;
 
 pub(super) use self::credentials::row_of;
@@ -22,7 +22,7 @@ use super::{
     AccountsError, KeyId, UserName, Verified, VerifyError,
     blocking::Blocking,
     changes::Watched,
-    database::{BUSY, Database, Ownership},
+    database::{BUSY, Database, Ownership, database_error},
     secrets::{Vault, hash_of, id_of, is_same},
 };
 use crate::base::{
@@ -238,28 +238,4 @@ pub(super) fn require_known_layout(
         return Err(AccountsError::Database { path: path.to_string(), reason });
     }
     Ok(version)
-}
-
-pub(super) fn database_error(path: &dyn std::fmt::Display, error: &rusqlite::Error) -> AccountsError {
-    let reason = match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => {
-            "it is no database; restore it from a backup, or move it away".to_owned()
-        }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            format!(
-                "another program has held it for more than {} s; end that program, or try again",
-                BUSY.as_secs()
-            )
-        }
-        Some(ErrorCode::DatabaseCorrupt) => format!("it is damaged ({error}); restore it from a backup"),
-        Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
-        Some(ErrorCode::SystemIoFailure) => {
-            format!("the disk failed while it was used ({error}); look whether it is full or broken")
-        }
-        Some(ErrorCode::ReadOnly) => {
-            "this user may not write it; give it the right to with chmod or chown".to_owned()
-        }
-        _ => error.to_string(),
-    };
-    AccountsError::Database { path: path.to_string(), reason }
 }

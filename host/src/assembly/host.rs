@@ -27,7 +27,8 @@ use crate::{
     clients::{
         admissions::{Admissions, ConnectionLimits},
         listener,
-        session::{SessionContext, SessionPolicy, WaitingMemory},
+        memory::WaitingMemory,
+        session::{self, SessionContext, SessionPolicy},
         shard::{self, ShardCommand, ShardHandle},
         tls::{self, Handshakes, Tls},
         upgrade::Refusals,
@@ -361,7 +362,9 @@ fn start_shards(
 ) -> Result<Vec<JoinHandle<()>>, StartError> {
     let start = |(number, handle): (usize, &Arc<ShardHandle>)| {
         let (handle, router, context) = (Arc::clone(handle), router.clone(), Arc::clone(context));
-        let shard = move || shard::run(number, handle, router, context);
+        let counters = Arc::clone(&context.counters);
+        let serve = move |shard, arrival| session::run(shard, Arc::clone(&context), arrival);
+        let shard = move || shard::run(number, handle, router, counters, serve);
         Ok(on_own_thread(&format!("shard-{number}"), shard)?.0)
     };
     shards.iter().enumerate().map(start).collect()

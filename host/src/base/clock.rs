@@ -43,6 +43,22 @@ impl Clock {
     }
 }
 
+/// One moment by both clocks: what a task hands to the code that reads none.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// For deadlines.
+    pub instant: Instant,
+    /// For people and exchanges: nanoseconds since the Unix epoch, UTC.
+    pub unix_ns: u64,
+}
+
+impl Moment {
+    /// The present one.
+    pub fn now() -> Self {
+        Self { instant: Instant::now(), unix_ns: unix_nanos() }
+    }
+}
+
 /// Nanoseconds since the Unix epoch, UTC.
 pub fn unix_nanos() -> u64 {
     let now_ns = SystemTime::now()

@@ -1,134 +1,60 @@
 //! A shard: one thread with a current-thread runtime, its sessions, and its part of the subscription index.
 //!
 //! Everything in here belongs to that one thread: no locks, no atomics on the way of a tick to a session's outbox. Other
-//! threads reach a shard through its [`Mailbox`] (ticks) and its inbox of [`ShardCommand`]s.
+//! threads reach a shard through its [`Mailbox`](tickhost_core::mailbox::Mailbox) (ticks) and its inbox of
+//! [`ShardCommand`]s.
+//!
+//! [`Shard`] reads no clock and waits for nothing: [`run`] does, and hands in the time. It knows of a session what stands
+//! in its [`Seat`], and nothing of what serves one.
 
 mod followers;
+mod handle;
+mod idle;
 mod offers;
 mod pace;
 mod rhythm;
+mod run;
+mod subscribers;
 mod survey;
 
 use std::{
     cell::{Cell, RefCell},
-    hash::{Hash, Hasher},
-    net::SocketAddr,
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, atomic::Ordering},
 };
 
 use rustc_hash::FxHashMap;
 use tickhost_core::{
-    inbox::{Inbox, KEPT_MESSAGES},
-    index::{Index, Inserted, Removed},
-    mailbox::{Mailbox, SessionId, Times, Update},
+    index::Index,
+    mailbox::{SessionId, Times, Update},
     metrics::{FeedCounters, ServerCounters},
-    model::{Key, MaxRate},
-    protocol::{Frame, codes::CloseReason},
-    router::{self, RouterHandle},
+    protocol::codes::CloseReason,
+    router::RouterHandle,
+    throttle::Nanos,
 };
-use tokio::task::LocalSet;
 
 use self::{
     followers::Followers,
     offers::Offers,
-    pace::{Group, Paced, Pacer},
+    pace::{Paced, Pacer},
     rhythm::Rhythm,
+    subscribers::Subscriber,
 };
 pub use self::{
-    rhythm::{on_park, on_unpark},
+    handle::{Arrival, ShardCommand, ShardHandle},
+    idle::{on_park, on_unpark},
+    run::run,
     survey::{Survey, Surveyed},
 };
 use crate::{
-    accounts::UserName,
-    base::clock::Clock,
-    clients::{
-        admissions::Admission,
-        session::{self, Notice, SessionContext, SessionRef},
-        tls::Incoming,
-    },
-    feeds::{
-        bulletin::{Bulletin, Recipient},
-        feed::Feed,
-    },
+    clients::seat::{Notice, Seat},
+    feeds::{bulletin::Bulletin, feed::Feed},
 };
 
 /// Offers to sessions between two pauses in which the sessions write: bounds the time that a flood holds the thread.
 const OFFERS_PER_TURN: usize = 8_192;
 
-/// Order updates that a shard may have waiting; more are counted and lost.
-const ORDER_LIMIT: usize = 8_192;
-
 /// Sessions for which a shard keeps room.
 const SPARE_SESSIONS: usize = 1_024;
-
-/// What other threads ask of a shard.
-#[derive(Debug)]
-pub enum ShardCommand {
-    /// A new connection.
-    Accept(Arrival),
-    /// News of the feeds and accounts for the sessions.
-    News(Bulletin),
-    /// What the operator wants to know of the sessions.
-    Survey(Survey),
-    /// Close every session, then end.
-    Drain,
-}
-
-/// A connection that was accepted.
-#[derive(Debug)]
-pub struct Arrival {
-    /// The connection, encrypted or not.
-    pub stream: Incoming,
-    /// The other end.
-    pub peer: SocketAddr,
-    /// When it was accepted.
-    pub since: Instant,
-    /// Its place among the connections, given back when dropped; or why there is none.
-    pub admission: Result<Admission, CloseReason>,
-    /// The place of one that is only told why it is refused.
-    pub refusal: Option<Admission>,
-}
-
-/// How other threads reach a shard.
-#[derive(Debug)]
-pub struct ShardHandle {
-    /// Ticks.
-    pub mailbox: Arc<Mailbox>,
-    /// Everything else. Bounded by what can be said: connections are admitted, order updates limited.
-    pub commands: Inbox<ShardCommand>,
-    /// Sessions at the moment.
-    pub sessions: AtomicUsize,
-    /// Keys that somebody holds at the moment.
-    pub keys: AtomicUsize,
-}
-
-impl ShardHandle {
-    /// A handle to a shard yet to be started.
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            mailbox: Arc::default(),
-            commands: Inbox::default(),
-            sessions: AtomicUsize::new(0),
-            keys: AtomicUsize::new(0),
-        })
-    }
-}
-
-impl Recipient for ShardHandle {
-    fn tell(&self, bulletin: Bulletin) {
-        self.commands.push(ShardCommand::News(bulletin));
-    }
-
-    fn offer_order(&self, user: &UserName, frame: &Frame) -> bool {
-        let order = Bulletin::Order { user: user.clone(), frame: frame.clone() };
-        self.commands.try_push(ShardCommand::News(order), ORDER_LIMIT).is_ok()
-    }
-}
 
 /// What the sessions of a shard share.
 #[derive(Debug)]
@@ -139,139 +65,20 @@ pub struct Shard {
     index: RefCell<Index<Subscriber, Arc<FeedCounters>>>,
     pacer: RefCell<Pacer>,
     rhythm: Rhythm,
-    clock: Clock,
-    sessions: RefCell<FxHashMap<SessionId, SessionRef>>,
+    sessions: RefCell<FxHashMap<SessionId, Seat>>,
     followers: Followers,
     next_session: Cell<u64>,
     is_draining: Cell<bool>,
-}
-
-/// Who gets the frames of a key.
-#[derive(Clone, Debug)]
-enum Subscriber {
-    /// One that gets all of them.
-    Session(SessionRef),
-    /// Several that get some of them.
-    Group(Rc<Group>),
-}
-
-impl Subscriber {
-    /// The rate that was asked for, if one was.
-    fn rate(&self) -> Option<MaxRate> {
-        match self {
-            Self::Session(_) => None,
-            Self::Group(group) => Some(group.rate()),
-        }
-    }
-}
-
-impl Eq for Subscriber {}
-
-impl Hash for Subscriber {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        match self {
-            Self::Session(session) => session.hash(state),
-            Self::Group(group) => Rc::as_ptr(group).hash(state),
-        }
-    }
-}
-
-impl PartialEq for Subscriber {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Session(one), Self::Session(other)) => one == other,
-            (Self::Group(one), Self::Group(other)) => Rc::ptr_eq(one, other),
-            _ => false,
-        }
-    }
-}
-
-/// Runs a shard until it was told to drain and its sessions have ended.
-pub async fn run(
-    number: usize,
-    handle: Arc<ShardHandle>,
-    router: RouterHandle,
-    context: Arc<SessionContext>,
-) {
-    let shard = Rc::new(Shard::new(number, handle, router));
-    let deliver = deliver(Rc::clone(&shard), Arc::clone(&context));
-    let obey = obey(shard, context);
-    // The set looks at this future before each few dozen sessions, so that new ticks do not queue behind all of those
-    // that are still to write the last ones: they find more to write, and write it at once.
-    let before_sessions = async {
-        tokio::select! {
-            biased;
-            () = obey => {}
-            () = deliver => {}
-        }
-    };
-    LocalSet::new().run_until(before_sessions).await;
-}
-
-/// Never ends.
-async fn deliver(shard: Rc<Shard>, context: Arc<SessionContext>) {
-    let mut updates = Vec::new();
-    loop {
-        let due = [shard.pacer.borrow().next_due(), shard.rhythm.next_due()].into_iter().flatten().min();
-        let due = due.map(|due| shard.clock.instant_of(due));
-        tokio::select! {
-            biased;
-            () = shard.handle.mailbox.filled() => {}
-            () = async {
-                match due {
-                    Some(due) => tokio::time::sleep_until(due.into()).await,
-                    None => std::future::pending().await,
-                }
-            } => {}
-        }
-        context.counters.conflated_mailbox.add(shard.handle.mailbox.take(&mut updates));
-        let mut offers = 0;
-        for update in updates.drain(..) {
-            offers += shard.offer(update, &context.counters);
-            if offers >= OFFERS_PER_TURN {
-                offers = 0;
-                // Those who wait for the beat must be among those who now write, or a long batch fills their outboxes.
-                shard.rhythm.turn(shard.clock.nanos(), rhythm::idle_nanos());
-                tokio::task::yield_now().await;
-            }
-        }
-        shard.pace();
-        shard.rhythm.turn(shard.clock.nanos(), rhythm::idle_nanos());
-        // A burst must not keep its memory for ever.
-        updates.shrink_to(4_096);
-    }
-}
-
-async fn obey(shard: Rc<Shard>, context: Arc<SessionContext>) {
-    let mut commands = Vec::new();
-    loop {
-        shard.handle.commands.filled().await;
-        shard.handle.commands.take(&mut commands);
-        for command in commands.drain(..) {
-            match command {
-                ShardCommand::Accept(arrival) => {
-                    tokio::task::spawn_local(session::run(Rc::clone(&shard), Arc::clone(&context), arrival));
-                }
-                ShardCommand::News(bulletin) => shard.hear(bulletin, &context),
-                ShardCommand::Survey(survey) => shard.answer(survey),
-                ShardCommand::Drain => {
-                    shard.is_draining.set(true);
-                    shard.notify(|_| true, || Notice::Close(CloseReason::ShuttingDown));
-                }
-            }
-        }
-        commands.shrink_to(KEPT_MESSAGES);
-        if shard.is_draining.get() {
-            while !shard.sessions.borrow().is_empty() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            return;
-        }
-    }
+    counters: Arc<ServerCounters>,
 }
 
 impl Shard {
-    fn new(number: usize, handle: Arc<ShardHandle>, router: RouterHandle) -> Self {
+    pub(crate) fn new(
+        number: usize,
+        handle: Arc<ShardHandle>,
+        router: RouterHandle,
+        counters: Arc<ServerCounters>,
+    ) -> Self {
         Self {
             number,
             handle,
@@ -279,16 +86,52 @@ impl Shard {
             index: RefCell::default(),
             pacer: RefCell::default(),
             rhythm: Rhythm::default(),
-            clock: Clock::start(),
             sessions: RefCell::default(),
             followers: Followers::default(),
             next_session: Cell::new(0),
             is_draining: Cell::new(false),
+            counters,
         }
     }
 
+    /// Offers updates to sessions at `now` until a turn is full. True when updates may be left: the sessions are to write
+    /// before the next turn, after [`Self::advance`].
+    pub(crate) fn deliver(&self, now: Nanos, updates: &mut impl Iterator<Item = Update>) -> bool {
+        let mut offers = 0;
+        for update in updates {
+            offers += self.offer(now, update);
+            if offers >= OFFERS_PER_TURN {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Does what is due at `now`: gives those who asked for fewer updates theirs, and lets those write who wait for the
+    /// beat. `idle` is how long the thread had nothing to do since it began.
+    pub(crate) fn advance(&self, now: Nanos, idle: Nanos) {
+        self.pace(now);
+        self.rhythm.turn(now, idle);
+    }
+
+    /// When [`Self::advance`] has to be called next although no update comes.
+    pub(crate) fn next_due(&self) -> Option<Nanos> {
+        [self.pacer.borrow().next_due(), self.rhythm.next_due()].into_iter().flatten().min()
+    }
+
+    /// Refuses new sessions, and ends those that are there.
+    pub(crate) fn drain(&self) {
+        self.is_draining.set(true);
+        self.notify(|_| true, || Notice::Close(CloseReason::ShuttingDown));
+    }
+
+    /// Whether no session is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sessions.borrow().is_empty()
+    }
+
     /// Hands what a feed or an account has to say to the sessions that it concerns.
-    fn hear(&self, bulletin: Bulletin, context: &SessionContext) {
+    pub(crate) fn announce(&self, bulletin: Bulletin) {
         match bulletin {
             Bulletin::Revoke(keys) => {
                 self.notify(|session| session.uses_key(&keys), || Notice::Close(CloseReason::KeyRevoked));
@@ -301,22 +144,22 @@ impl Shard {
                 let readers =
                     sessions.values().filter(|session| session.is_user(&user) && session.wants_orders());
                 let dropped = readers.filter(|session| !session.push_order(frame.clone())).count();
-                context.counters.orders_dropped.add(dropped as u64);
+                self.counters.orders_dropped.add(dropped as u64);
             }
             Bulletin::Failed { instrument, mode, message } => {
                 self.notify(
-                    |session| session.holds(instrument),
+                    |session| session.may_hold(instrument),
                     || Notice::Failed(instrument, mode, Arc::clone(&message)),
                 );
             }
             Bulletin::Lost { instrument, message } => {
                 self.notify(
-                    |session| session.holds(instrument),
+                    |session| session.may_hold(instrument),
                     || Notice::Lost(instrument, Arc::clone(&message)),
                 );
             }
             Bulletin::Waiting { instruments, message } => {
-                self.notify(SessionRef::wants_news, || {
+                self.notify(Seat::wants_news, || {
                     Notice::Waiting(Arc::clone(&instruments), Arc::clone(&message))
                 });
             }
@@ -327,10 +170,10 @@ impl Shard {
     }
 
     /// Gives a frame to everybody who gets it; returns how many that were.
-    fn offer(&self, update: Update, server: &ServerCounters) -> usize {
+    fn offer(&self, now: Nanos, update: Update) -> usize {
         let index = self.index.borrow();
         let Some((subscribers, counters)) = index.subscribers(update.key) else {
-            server.unclaimed.add(u64::from(update.only.is_none()));
+            self.counters.unclaimed.add(u64::from(update.only.is_none()));
             return 1;
         };
         let Update { key, frame, only, missed, times } = update;
@@ -349,7 +192,7 @@ impl Shard {
                         offers.count(session.offer(key, frame.clone(), missed, times, wake));
                     }
                     Subscriber::Group(group) => {
-                        let paced = self.pacer.borrow_mut().offer(group, frame.clone(), self.clock.nanos());
+                        let paced = self.pacer.borrow_mut().offer(group, frame.clone(), now);
                         match paced {
                             Paced::Due(frame) => {
                                 group.each(|session| {
@@ -370,13 +213,13 @@ impl Shard {
     }
 
     /// Gives the groups that asked for fewer updates what is due.
-    fn pace(&self) {
+    fn pace(&self, now: Nanos) {
         if self.pacer.borrow().is_empty() {
             return;
         }
         let index = self.index.borrow();
         let wake = |waker| self.rhythm.wake(waker);
-        self.pacer.borrow_mut().advance(self.clock.nanos(), |group, key, frame| {
+        self.pacer.borrow_mut().advance(now, |group, key, frame| {
             let Some((_, counters)) = index.subscribers(key) else { return };
             let mut offers = Offers::default();
             group.each(|session| {
@@ -388,7 +231,7 @@ impl Shard {
         });
     }
 
-    fn notify(&self, wanted: impl Fn(&SessionRef) -> bool, notice: impl Fn() -> Notice) {
+    fn notify(&self, wanted: impl Fn(&Seat) -> bool, notice: impl Fn() -> Notice) {
         self.sessions.borrow().values().filter(|session| wanted(session)).for_each(|session| {
             session.notify(notice());
         });
@@ -407,13 +250,13 @@ impl Shard {
     }
 
     /// A session begins.
-    pub(crate) fn enter(&self, session: &SessionRef) {
+    pub(crate) fn enter(&self, session: &Seat) {
         self.sessions.borrow_mut().insert(session.id(), session.clone());
         self.handle.sessions.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A session has ended and holds nothing any more.
-    pub(crate) fn leave(&self, session: &SessionRef) {
+    pub(crate) fn leave(&self, session: &Seat) {
         self.follow(session, None);
         let mut sessions = self.sessions.borrow_mut();
         if sessions.remove(&session.id()).is_some() {
@@ -427,68 +270,8 @@ impl Shard {
     }
 
     /// A session is told of the state of this feed, now and whenever it changes; or of none any more.
-    pub(crate) fn follow(&self, session: &SessionRef, feed: Option<&Feed>) {
+    pub(crate) fn follow(&self, session: &Seat, feed: Option<&Feed>) {
         self.followers.follow(session, feed);
-    }
-
-    /// A session holds a key from now on, and gets a snapshot if a value is known. One that held it already at another
-    /// rate gets it at this one.
-    pub(crate) fn attach(
-        &self,
-        key: Key,
-        rate: Option<MaxRate>,
-        session: &SessionRef,
-        counters: &Arc<FeedCounters>,
-    ) {
-        let before = self.subscriber_of(key, session);
-        if before.as_ref().is_some_and(|before| before.rate() == rate) {
-            return;
-        }
-        let subscriber = match rate {
-            None => Subscriber::Session(session.clone()),
-            Some(rate) => Subscriber::Group(self.pacer.borrow_mut().join(key, rate, session)),
-        };
-        let inserted = self.index.borrow_mut().insert(key, subscriber, || Arc::clone(counters));
-        if let Some(before) = before {
-            self.leave_subscriber(key, &before, session);
-            return;
-        }
-        if inserted == Inserted::FirstOfKey {
-            self.handle.keys.fetch_add(1, Ordering::Relaxed);
-        }
-        self.router.send(router::Command::Attach { shard: self.number, key, session: session.id() });
-    }
-
-    /// A session does not hold a key any more.
-    pub(crate) fn detach(&self, key: Key, session: &SessionRef) {
-        let Some(subscriber) = self.subscriber_of(key, session) else { return };
-        if self.leave_subscriber(key, &subscriber, session) == Removed::LastOfKey {
-            self.handle.keys.fetch_sub(1, Ordering::Relaxed);
-            self.router.send(router::Command::Detach { shard: self.number, key });
-        }
-    }
-
-    /// The rate at which a session holds a key, if it asked for one.
-    pub(crate) fn rate_of(&self, key: Key, session: &SessionRef) -> Option<MaxRate> {
-        self.subscriber_of(key, session)?.rate()
-    }
-
-    /// What a session is in the index.
-    fn subscriber_of(&self, key: Key, session: &SessionRef) -> Option<Subscriber> {
-        if let Some(group) = self.pacer.borrow().group_of(key, session) {
-            return Some(Subscriber::Group(Rc::clone(group)));
-        }
-        let alone = Subscriber::Session(session.clone());
-        self.index.borrow().contains(key, &alone).then_some(alone)
-    }
-
-    fn leave_subscriber(&self, key: Key, subscriber: &Subscriber, session: &SessionRef) -> Removed {
-        if let Subscriber::Group(group) = subscriber
-            && !self.pacer.borrow_mut().leave(group, session)
-        {
-            return Removed::OthersRemain;
-        }
-        self.index.borrow_mut().remove(key, subscriber)
     }
 }
 

@@ -13,9 +13,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{Prepared, confinement, trouble};
+use super::{Prepared, confinement, openalgo, trouble};
 use crate::{
-    accounts::{Accounts, AccountsError, openalgo::OpenAlgoSettings},
+    accounts::{Accounts, AccountsError},
     assembly::{
         host::{Host, Plan},
         plan::{connection_limits, descriptors, session_policy},
@@ -47,22 +47,6 @@ const DEMO_BROKER: &str = "sim";
 /// File with the key of the first run, in the data directory; it opens the synthetic exchange and nothing else.
 pub(crate) const DEMO_KEY_FILE: &str = "demo.key";
 
-/// How the OpenAlgo database of the settings is opened; none when they name none, or lack its pepper.
-pub(super) fn openalgo(settings: &Settings, working_dir: &Path) -> Option<OpenAlgoSettings> {
-    let keys = [
-        ("api_key", &settings.broker_api_key),
-        ("api_secret", &settings.broker_api_secret),
-        ("api_key_market", &settings.broker_api_key_market),
-        ("api_secret_market", &settings.broker_api_secret_market),
-    ];
-    Some(OpenAlgoSettings {
-        path: working_dir.join(settings.database_url.as_ref()?.path()),
-        pepper: settings.api_key_pepper.clone()?,
-        fernet_salt: settings.fernet_salt.clone(),
-        broker_keys: keys.into_iter().filter_map(|(name, key)| Some((name, key.clone()?))).collect(),
-    })
-}
-
 /// Opens the accounts that the settings name. A relative path counts from `working_dir`.
 ///
 /// # Errors
@@ -72,7 +56,7 @@ pub fn open_accounts(settings: &Settings, working_dir: &Path) -> Result<Accounts
         Accounts::open_embedded(&settings.data_dir)
     } else {
         let missing = || settings.problem("api_key_pepper", "is needed with DATABASE_URL");
-        Accounts::open_openalgo(openalgo(settings, working_dir).ok_or_else(missing)?)
+        Accounts::open_openalgo(openalgo::settings_of(settings, working_dir).ok_or_else(missing)?)
     };
     opened.map_err(|error| trouble::data(settings, &error).into())
 }

@@ -10,7 +10,7 @@ use std::{
 
 use tickhost_core::calendar::CalendarError;
 
-use super::run;
+use super::openalgo;
 use crate::{
     accounts::{Accounts, AccountsError, look::look_at_embedded},
     assembly::{host::StartError, plan},
@@ -178,7 +178,7 @@ pub(super) fn probe_folder(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// Why the host would not start with its database.
 pub(super) fn doubts(settings: &Settings, working_dir: &Path) -> Result<Vec<String>, AccountsError> {
-    let mut doubts = match (run::openalgo(settings, working_dir), &settings.database_url) {
+    let mut doubts = match (openalgo::settings_of(settings, working_dir), &settings.database_url) {
         (Some(openalgo), _) => Accounts::look_at_openalgo(openalgo)?,
         (None, Some(url)) => {
             Accounts::look_for_openalgo(&working_dir.join(url.path()))?;

@@ -7,9 +7,8 @@ use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 use super::{
-    Origin, Problem, Problems, TABLE,
+    Origin, Problem, Problems, TABLE, find,
     problem::{unknown, unreadable},
-    sources::find,
     value::Setting,
 };
 

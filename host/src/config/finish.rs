@@ -12,12 +12,12 @@ use std::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    Origin, Problem, Problems, Settings, Sources,
+    Origin, Problem, Problems, Settings, Sources, find,
     limits::{BrokerLimits, LimitOverrides},
     machine,
     plugins_file::AdapterEntry,
     problem::listed,
-    sources::{Values, find},
+    sources::Values,
     value::Setting,
 };
 use crate::config::TlsFiles;

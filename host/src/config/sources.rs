@@ -10,7 +10,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::{
-    Origin, Problem, Problems, TABLE, file,
+    Origin, Problem, Problems, TABLE, file, find,
     problem::unknown,
     value::{FromText, Kind, Setting},
 };
@@ -127,11 +127,6 @@ fn platform_data_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<Path
         folder("XDG_DATA_HOME").or_else(|| Some(folder("HOME")?.join(".local/share")))
     };
     base.map(|base| base.join("tickhost"))
-}
-
-/// The row with this key.
-pub(super) fn find(key: &str) -> Option<&'static Setting> {
-    TABLE.iter().find(|setting| setting.key == key)
 }
 
 /// One value as it stands in its source.

@@ -7,7 +7,7 @@ use std::{
 use rstest::rstest;
 use secrecy::ExposeSecret as _;
 
-use super::{sources::find, value::FromText, *};
+use super::{value::FromText, *};
 
 /// For every setting a good value that is not its default, and a bad one.
 const CASES: &[(&str, &str, &str)] = &[

@@ -8,6 +8,7 @@
 pub mod actor;
 mod adapter_log;
 mod announce;
+mod asking;
 mod connection;
 mod credentials;
 mod events;
@@ -16,6 +17,8 @@ mod login;
 mod renewal;
 mod request;
 mod shares;
+#[cfg(test)]
+pub(crate) mod stub;
 mod swap;
 mod view;
 
@@ -297,20 +300,6 @@ impl Feed {
     /// Whether both handles are of one feed.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// Asks for instruments; the answers stand in the order of `wants`. What is granted must be released.
-    ///
-    /// # Cancel Safety
-    /// When the future is dropped, what would have been granted is released.
-    pub async fn subscribe(&self, wants: Vec<Want>) -> Vec<Result<Grant, Refusal>> {
-        let count = wants.len();
-        let (reply, answer) = oneshot::channel();
-        self.0.commands.push(Command::Subscribe { wants, user: self.1.clone(), reply });
-        answer.await.unwrap_or_else(|_| {
-            let refusal = Refusal::new(ErrorCode::BrokerError, "The feed has just ended; subscribe again");
-            vec![Err(refusal); count]
-        })
     }
 
     /// Gives instruments back.

@@ -121,6 +121,14 @@ pub struct Login {
 }
 
 impl Login {
+    /// One that no hub knows, of a key whose clients hold so much.
+    #[cfg(test)]
+    pub(crate) fn of_test(user: &str, membership: Membership, total: KeyTotal) -> Self {
+        let (user, key) = (UserName::from(user), KeyId::from(user));
+        let place = KeyPlace { logins: Arc::default(), key: key.clone(), user: user.clone(), total };
+        Self { user, key, membership, place }
+    }
+
     /// What the clients of this key hold together.
     pub fn key_total(&self) -> KeyTotal {
         self.place.total.clone()
@@ -129,7 +137,7 @@ impl Login {
 
 #[derive(Debug)]
 struct KeyPlace {
-    hub: Arc<Hub>,
+    logins: Arc<Logins>,
     key: KeyId,
     user: UserName,
     total: KeyTotal,
@@ -154,7 +162,7 @@ pub struct Hub {
     settings: HubSettings,
     counters: Arc<ServerCounters>,
     feeds: Mutex<FxHashMap<FeedKey, Feed>>,
-    logins: Logins,
+    logins: Arc<Logins>,
     invalidations: Invalidations,
     next_feed: AtomicU32,
     runtime: OnceLock<tokio::runtime::Handle>,
@@ -181,7 +189,7 @@ impl Hub {
             settings,
             counters,
             feeds: Mutex::default(),
-            logins: Logins::default(),
+            logins: Arc::default(),
             invalidations: Invalidations::default(),
             next_feed: AtomicU32::new(1),
             runtime: OnceLock::new(),
@@ -378,17 +386,17 @@ impl Hub {
         true
     }
 
-    fn take_place(self: &Arc<Self>, verified: &Verified) -> Option<KeyPlace> {
+    fn take_place(&self, verified: &Verified) -> Option<KeyPlace> {
         let (key, user) = (verified.key.clone(), verified.user.clone());
         let broker = verified.account.as_ref().map(|account| &account.broker);
         let total = self.logins.add(&key, &user, broker, self.settings.connections_per_key)?;
-        Some(KeyPlace { hub: Arc::clone(self), key, user, total })
+        Some(KeyPlace { logins: Arc::clone(&self.logins), key, user, total })
     }
 }
 
 impl Drop for KeyPlace {
     fn drop(&mut self) {
-        self.hub.logins.remove(&self.key, &self.user);
+        self.logins.remove(&self.key, &self.user);
     }
 }
 

@@ -121,7 +121,7 @@ impl Bucket {
     fn spend(&mut self, count: usize, now: Instant) -> Result<(), Overdrawn> {
         self.refill(now);
         self.allowance.spend(u32::try_from(count).unwrap_or(u32::MAX), now);
-        self.look(now);
+        self.update(now);
         if self.is_exhausted() {
             self.exhausted_since.get_or_insert(now);
         }
@@ -130,14 +130,14 @@ impl Bucket {
     }
 
     fn refill(&mut self, now: Instant) {
-        self.look(now);
+        self.update(now);
         // Quiet for long enough to be forgiven.
         if self.allowance.is_half_full(now) {
             self.exhausted_since = None;
         }
     }
 
-    fn look(&mut self, now: Instant) {
+    fn update(&mut self, now: Instant) {
         self.ready_at = self.allowance.wait_for(1, now).map(|pause| now + pause);
     }
 

@@ -1,9 +1,6 @@
 //! Who the client is.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use tickhost_core::{
@@ -14,16 +11,15 @@ use tickhost_core::{
         request::Wishes,
     },
 };
-use tracing::Instrument as _;
 
 use super::{
     Session,
+    ask::{Ask, Awaited},
     budget::Budget,
-    requests::{Done, Pending},
 };
 use crate::{
     accounts::{Caller, Penalty, UserName},
-    base::span::{self, operation},
+    base::clock::Moment,
     feeds::{
         feed::Feed,
         hub::{Login, LoginError},
@@ -72,24 +68,20 @@ impl Identity {
 }
 
 impl Session {
-    pub(super) fn authenticate(&mut self, api_key: SecretString, wishes: Wishes) -> Pending {
-        self.timers.checking(Instant::now());
+    pub(super) fn authenticate(&mut self, now: Moment, api_key: SecretString, wishes: Wishes) {
+        self.timers.checking(now.instant);
         self.admission.begin_check();
-        let (hub, caller) = (Arc::clone(&self.context.hub), Caller::at(self.peer.ip(), self.wrong_keys > 0));
-        let span = operation!("session.login", "server", tickhost.session_id = self.me.id().0);
-        Box::pin(async move {
-            let outcome = hub.login(&api_key, caller).instrument(span.clone()).await;
-            span::end(&span, outcome.as_ref().map(drop).map_err(LoginError::label));
-            Done::LoggedIn(outcome.map(Box::new), wishes)
-        })
+        let caller = Caller::at(self.peer.ip(), self.wrong_keys > 0);
+        self.ask(Ask::Login { api_key, caller }, Awaited::Login(wishes));
     }
 
     pub(super) fn finish_login(
         &mut self,
+        now: Moment,
         outcome: Result<Box<Login>, LoginError>,
         wishes: Wishes,
     ) -> Result<(), CloseReason> {
-        self.timers.checked(Instant::now());
+        self.timers.checked(now.instant);
         if matches!(outcome, Ok(_) | Err(LoginError::NoFeed { .. })) {
             self.admission.join()?;
         } else {
@@ -100,11 +92,11 @@ impl Session {
                 self.wrong_keys = 0;
                 let spec = login.membership.feed().spec();
                 self.send(reply::auth_success(&spec.broker, login.user.as_str(), wishes));
-                tracing::debug!(session_id = self.me.id().0, peer = %self.peer, user = login.user.as_str(), "Logged in");
-                self.be(*login);
-                self.shard.follow(&self.me, self.identity.feed().filter(|_| wishes.feed_status));
-                self.want_news(wishes.subscription_status);
-                self.timers.logged_in(Instant::now());
+                tracing::debug!(session_id = self.seat.id().0, peer = %self.peer, user = login.user.as_str(), "Logged in");
+                self.adopt(now, *login);
+                self.shard.follow(&self.seat, self.identity.feed().filter(|_| wishes.feed_status));
+                self.set_reports(wishes.subscription_status);
+                self.timers.logged_in(now.instant);
             }
             Err(LoginError::Refused { code, message, retry_after }) => {
                 self.refuse(&ErrorReply { retry_after, ..ErrorReply::new(code, message) });
@@ -115,7 +107,7 @@ impl Session {
                 // set up.
                 self.refuse(&ErrorReply::new(code, message));
                 if matches!(self.identity, Identity::Unknown) {
-                    self.welcome();
+                    self.welcome(now);
                     self.identity = Identity::WithoutFeed(user);
                 }
             }
@@ -130,14 +122,8 @@ impl Session {
         self.wrong_keys = self.wrong_keys.saturating_add(1);
         let is_last = self.wrong_keys >= penalty.tries;
         let wait = penalty.wait_of(self.wrong_keys);
-        let done = if is_last { Done::TriesSpent } else { Done::WrongKey };
-        if wait > Duration::ZERO {
-            self.pending = Some(Box::pin(async move {
-                tokio::time::sleep(wait).await;
-                done
-            }));
-        } else if is_last {
-            self.pending = Some(Box::pin(std::future::ready(done)));
+        if is_last || wait > Duration::ZERO {
+            self.ask(Ask::Penalty { wait, is_last }, Awaited::Penalty { is_last });
         } else {
             self.refuse_key();
         }
@@ -148,24 +134,24 @@ impl Session {
     }
 
     /// Takes an identity. The same feed again changes nothing else; another one begins without subscriptions.
-    fn be(&mut self, login: Login) {
+    fn adopt(&mut self, now: Moment, login: Login) {
         if self.identity.feed().is_some_and(|feed| !feed.is(login.membership.feed())) {
-            self.give_up_everything();
+            self.release_everything(now);
         }
-        self.welcome();
-        self.me.set_identity(Some((login.user.clone(), login.key.clone())));
-        self.me.belong_to(login.membership.feed());
-        self.held.belong_to(login.key_total());
+        self.welcome(now);
+        self.seat.set_identity(Some((login.user.clone(), login.key.clone())));
+        self.seat.belong_to(login.membership.feed());
+        self.seat.holdings().belong_to(login.key_total());
         self.identity = Identity::LoggedIn(login);
     }
 
     /// The client has shown a good key, so it may have and cost more. A second time changes nothing.
-    fn welcome(&mut self) {
+    fn welcome(&mut self, now: Moment) {
         if !self.identity.is_authenticated() {
             let settings = &self.policy.settings;
             self.gate.open(settings.max_frame_bytes);
-            self.budget = Budget::new(settings, Instant::now());
-            self.me.limit_control(settings.outbox.control_bytes);
+            self.budget = Budget::new(settings, now.instant);
+            self.seat.limit_control(settings.outbox.control_bytes);
             self.timers.authenticated();
         }
     }
@@ -176,18 +162,6 @@ impl Session {
             let broker = &login.membership.feed().spec().broker;
             self.send(reply::auth_status(broker, login.user.as_str()));
         }
-    }
-
-    /// The user's account is now served by another feed: everything that is held moves there.
-    pub(super) fn follow_account(&mut self) {
-        let Identity::LoggedIn(login) = &self.identity else { return };
-        if self.pending.is_some() {
-            // After the present request; the notice is cheap, and the request has a deadline.
-            self.moves_after_pending = true;
-            return;
-        }
-        let (hub, user) = (Arc::clone(&self.context.hub), login.user.clone());
-        self.pending = Some(Box::pin(async move { Done::Rejoined(hub.rejoin(&user).await) }));
     }
 
     pub(super) fn no_feed(&self) -> ErrorReply {

@@ -1,7 +1,7 @@
 //! What became of each subscription after its acknowledgement, for clients that asked to be told.
 //!
 //! A key *waits* from its acknowledgement to its first tick. The shard notes first ticks in the session's
-//! [`SessionRef`](super::SessionRef), the feed tells of failures, and silence is looked for when it is due. What there is to
+//! [`Seat`](crate::clients::seat::Seat), the feed tells of failures, and silence is looked for when it is due. What there is to
 //! say gathers for [`GATHER`], so that thousands of symbols make a few frames.
 //!
 //! Bound: one entry for each key that the client holds, [`ENTRIES_PER_FRAME`] entries in a frame.
@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use tickhost_core::{
     model::Key,
     protocol::{
@@ -23,8 +23,7 @@ use tickhost_core::{
     },
 };
 
-use super::held::Name;
-use crate::feeds::feed::Audience;
+use crate::{clients::seat::SymbolName, feeds::feed::Audience};
 
 /// From the first thing that there is to say to the frame.
 const GATHER: Duration = Duration::from_millis(100);
@@ -39,17 +38,17 @@ const LOOK_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct News {
     is_wanted: bool,
-    asked: FxHashMap<Key, Asked>,
+    tracked: FxHashMap<Key, Tracked>,
     /// What is to be said, in order.
-    gathered: Vec<Item>,
+    gathered: Vec<Report>,
     say_at: Option<Instant>,
     look_at: Option<Instant>,
 }
 
 /// A subscription whose client wants to know.
 #[derive(Debug)]
-struct Asked {
-    name: Name,
+struct Tracked {
+    name: SymbolName,
     request: Rc<RequestId>,
     waits: Waits,
 }
@@ -64,9 +63,9 @@ enum Waits {
 }
 
 #[derive(Debug)]
-struct Item {
+struct Report {
     key: Key,
-    name: Name,
+    name: SymbolName,
     request: Rc<RequestId>,
     state: OutcomeState,
     code: Option<ErrorCode>,
@@ -74,8 +73,8 @@ struct Item {
     is_kept: bool,
 }
 
-impl Item {
-    const fn plain(key: Key, name: Name, request: Rc<RequestId>, state: OutcomeState) -> Self {
+impl Report {
+    const fn plain(key: Key, name: SymbolName, request: Rc<RequestId>, state: OutcomeState) -> Self {
         Self { key, name, request, state, code: None, message: None, is_kept: false }
     }
 }
@@ -95,10 +94,10 @@ impl News {
     }
 
     /// A subscription was acknowledged, and waits for its first tick.
-    pub(super) fn ask(
+    pub(super) fn track(
         &mut self,
         key: Key,
-        name: Name,
+        name: SymbolName,
         request: &Rc<RequestId>,
         now: Instant,
         silent_after: Duration,
@@ -106,67 +105,67 @@ impl News {
         if !self.is_wanted {
             return;
         }
-        self.asked.insert(key, Asked { name, request: Rc::clone(request), waits: Waits::Since(now) });
+        self.tracked.insert(key, Tracked { name, request: Rc::clone(request), waits: Waits::Since(now) });
         self.look_at.get_or_insert(now + silent_after);
     }
 
     /// The request that a key came from, for one that moves to another feed.
     pub(super) fn request_of(&self, key: Key) -> Option<Rc<RequestId>> {
-        Some(Rc::clone(&self.asked.get(&key)?.request))
+        Some(Rc::clone(&self.tracked.get(&key)?.request))
     }
 
     /// A subscription has ended, because the client said so.
-    pub(super) fn forget(&mut self, key: Key) {
-        self.asked.remove(&key);
+    pub(super) fn untrack(&mut self, key: Key) {
+        self.tracked.remove(&key);
     }
 
     /// Keys whose first tick has come.
-    pub(super) fn heard(&mut self, keys: Vec<Key>, now: Instant) {
+    pub(super) fn activated(&mut self, keys: Vec<Key>, now: Instant) {
         for key in keys {
-            let Some(asked) = self.asked.get_mut(&key) else { continue };
+            let Some(asked) = self.tracked.get_mut(&key) else { continue };
             asked.waits = Waits::No;
             let (name, request) = (asked.name.clone(), Rc::clone(&asked.request));
-            self.gather(Item::plain(key, name, request, OutcomeState::Active), now);
+            self.gather(Report::plain(key, name, request, OutcomeState::Active), now);
         }
     }
 
     /// A subscription has failed. `request` is that of one whose key is forgotten already.
     pub(super) fn failed(
         &mut self,
-        (key, name): (Key, Name),
+        (key, name): (Key, SymbolName),
         request: Option<Rc<RequestId>>,
         (code, message): (ErrorCode, Arc<str>),
         now: Instant,
     ) {
-        let request = request.or_else(|| Some(self.asked.remove(&key)?.request)).unwrap_or_default();
-        let item = Item::plain(key, name, request, OutcomeState::Failed);
-        self.gather(Item { code: Some(code), message: Some(message), ..item }, now);
+        let request = request.or_else(|| Some(self.tracked.remove(&key)?.request)).unwrap_or_default();
+        let report = Report::plain(key, name, request, OutcomeState::Failed);
+        self.gather(Report { code: Some(code), message: Some(message), ..report }, now);
     }
 
     /// The broker's list does not have the instrument of a subscription any more, which goes on; whether its next tick is news.
-    pub(super) fn lost(&mut self, (key, name): (Key, Name), message: &Arc<str>, now: Instant) -> bool {
-        let asked = self.asked.get_mut(&key);
+    pub(super) fn lost(&mut self, (key, name): (Key, SymbolName), message: &Arc<str>, now: Instant) -> bool {
+        let asked = self.tracked.get_mut(&key);
         let is_followed = asked.is_some();
         // That nothing comes is said by this; only the next tick is news.
         let request = asked.map_or_else(Rc::default, |asked| {
             asked.waits = Waits::Told;
             Rc::clone(&asked.request)
         });
-        let item = Item::plain(key, name, request, OutcomeState::Failed);
+        let report = Report::plain(key, name, request, OutcomeState::Failed);
         let (code, message) = (Some(ErrorCode::SymbolNotFound), Some(Arc::clone(message)));
-        self.gather(Item { code, message, is_kept: true, ..item }, now);
+        self.gather(Report { code, message, is_kept: true, ..report }, now);
         is_followed
     }
 
     /// Subscriptions wait for a connection to the broker, for this reason; gives the keys whose next tick is news.
-    pub(super) fn wait(
+    pub(super) fn pending(
         &mut self,
         is_waiting: impl Fn(Key) -> bool,
         why: &Arc<str>,
         now: Instant,
     ) -> Vec<Key> {
         let mut waiting = Vec::new();
-        for (key, asked) in self.asked.iter_mut().filter(|(key, _)| is_waiting(**key)) {
+        for (key, asked) in self.tracked.iter_mut().filter(|(key, _)| is_waiting(**key)) {
             // That nothing comes is said by this; only the next tick is news.
             asked.waits = Waits::Told;
             waiting.push((Rc::clone(&asked.request), asked.name.clone(), *key));
@@ -174,14 +173,14 @@ impl News {
         in_order(&mut waiting);
         let keys = waiting.iter().map(|(_, _, key)| *key).collect();
         for (request, name, key) in waiting {
-            let item = Item::plain(key, name, request, OutcomeState::Pending);
-            self.gather(Item { message: Some(Arc::clone(why)), ..item }, now);
+            let report = Report::plain(key, name, request, OutcomeState::Pending);
+            self.gather(Report { message: Some(Arc::clone(why)), ..report }, now);
         }
         keys
     }
 
-    fn gather(&mut self, item: Item, now: Instant) {
-        self.gathered.push(item);
+    fn gather(&mut self, report: Report, now: Instant) {
+        self.gathered.push(report);
         self.say_at.get_or_insert(now + GATHER);
     }
 
@@ -201,23 +200,29 @@ impl News {
         audience: impl FnOnce() -> Option<Audience>,
     ) -> Vec<Bytes> {
         if self.look_at.is_some_and(|at| at <= now) {
-            self.look(now, now_ns, silent_after, audience().as_ref());
+            self.find_silent(now, now_ns, silent_after, audience().as_ref());
         }
         if self.say_at.is_none_or(|at| now < at) {
             return Vec::new();
         }
         self.say_at = None;
-        let items = std::mem::take(&mut self.gathered);
+        let reports = std::mem::take(&mut self.gathered);
         // One frame speaks of one request, and requests come in order.
-        items
+        reports
             .chunk_by(|one, other| Rc::ptr_eq(&one.request, &other.request))
-            .flat_map(|items| items.chunks(ENTRIES_PER_FRAME))
-            .map(|items| frame(items, broker))
+            .flat_map(|reports| reports.chunks(ENTRIES_PER_FRAME))
+            .map(|reports| frame(reports, broker))
             .collect()
     }
 
     /// Finds what waits for too long although it should be heard, and plans the next look.
-    fn look(&mut self, now: Instant, now_ns: u64, silent_after: Duration, audience: Option<&Audience>) {
+    fn find_silent(
+        &mut self,
+        now: Instant,
+        now_ns: u64,
+        silent_after: Duration,
+        audience: Option<&Audience>,
+    ) {
         let mut audible: FxHashMap<Arc<str>, bool> = FxHashMap::default();
         let mut is_audible = |exchange: &Arc<str>| {
             let Some(audience) = audience else { return false };
@@ -227,7 +232,7 @@ impl News {
         };
         let (mut silent, mut next) = (Vec::new(), None::<Instant>);
         #[expect(clippy::iter_over_hash_type, reason = "sorted below")]
-        for (key, asked) in &mut self.asked {
+        for (key, asked) in &mut self.tracked {
             let Waits::Since(since) = asked.waits else { continue };
             let due = since + silent_after;
             if due > now {
@@ -244,81 +249,41 @@ impl News {
         self.look_at = next.map(|next| next.max(now + LOOK_PAUSE));
         in_order(&mut silent);
         for (request, name, key) in silent {
-            self.gather(Item::plain(key, name, request, OutcomeState::Silent), now);
+            self.gather(Report::plain(key, name, request, OutcomeState::Silent), now);
         }
     }
 
     /// Keys that still wait, when the client wants news.
     #[cfg(test)]
     fn waiting(&self) -> usize {
-        self.asked.values().filter(|asked| asked.waits != Waits::No).count()
+        self.tracked.values().filter(|asked| asked.waits != Waits::No).count()
     }
 }
 
 /// Sorts by request, so that each has few frames, and by name.
-fn in_order(entries: &mut [(Rc<RequestId>, Name, Key)]) {
+fn in_order(entries: &mut [(Rc<RequestId>, SymbolName, Key)]) {
     entries.sort_by(|(one, one_name, _), (other, other_name, _)| {
         let names = (&one_name.exchange, &one_name.symbol).cmp(&(&other_name.exchange, &other_name.symbol));
         Rc::as_ptr(one).cmp(&Rc::as_ptr(other)).then(names)
     });
 }
 
-fn frame(items: &[Item], broker: &str) -> Bytes {
-    let outcomes: Vec<Outcome<'_>> = items
+fn frame(reports: &[Report], broker: &str) -> Bytes {
+    let outcomes: Vec<Outcome<'_>> = reports
         .iter()
-        .map(|item| Outcome {
-            symbol: item.name.full_symbol(),
-            exchange: &item.name.exchange,
-            mode: item.key.variant.mode(),
-            state: item.state,
-            code: item.code,
-            message: item.message.as_deref(),
-            is_kept: item.is_kept,
+        .map(|report| Outcome {
+            symbol: report.name.full_symbol(),
+            exchange: &report.name.exchange,
+            mode: report.key.variant.mode(),
+            state: report.state,
+            code: report.code,
+            message: report.message.as_deref(),
+            is_kept: report.is_kept,
         })
         .collect();
     let none = RequestId::default();
-    let request = items.first().map_or(&none, |item| &*item.request);
+    let request = reports.first().map_or(&none, |report| &*report.request);
     reply::subscription_status(&outcomes, broker, request)
-}
-
-/// Keys of which the shard is to say when their first tick comes. Belongs to one thread, like everything of a session.
-#[derive(Debug, Default)]
-pub(super) struct Listening {
-    keys: FxHashSet<Key>,
-    heard: Vec<Key>,
-}
-
-impl Listening {
-    pub(super) fn listen(&mut self, key: Key) {
-        self.keys.insert(key);
-    }
-
-    pub(super) fn stop(&mut self, key: Key) {
-        self.keys.remove(&key);
-    }
-
-    /// A tick of this key has come, perhaps the first.
-    pub(super) fn note(&mut self, key: Key) {
-        if self.keys.remove(&key) {
-            self.heard.push(key);
-        }
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        self.keys.is_empty()
-    }
-
-    pub(super) fn has_heard(&self) -> bool {
-        !self.heard.is_empty()
-    }
-
-    pub(super) fn take_heard(&mut self) -> Vec<Key> {
-        std::mem::take(&mut self.heard)
-    }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
 }
 
 #[cfg(test)]

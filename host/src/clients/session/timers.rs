@@ -81,12 +81,12 @@ impl Timers {
     }
 
     /// The client sent a message of its own accord.
-    pub(super) fn spoken(&mut self) {
+    pub(super) fn requested(&mut self) {
         self.nudge_at = None;
     }
 
     /// Anything came from the client, so it is alive.
-    pub(super) fn heard(&mut self) {
+    pub(super) fn received(&mut self) {
         self.pong_by = None;
     }
 
@@ -163,28 +163,7 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tickhost_core::outbox::OutboxLimits;
-
-    fn settings() -> SessionSettings {
-        SessionSettings {
-            auth_grace: Duration::from_secs(15),
-            ping_interval: Duration::from_secs(20),
-            ping_timeout: Duration::from_secs(20),
-            write_timeout: Duration::from_mins(1),
-            nudge_after: Duration::from_millis(300),
-            max_frame_bytes: 1 << 20,
-            max_frame_bytes_before_auth: 1 << 14,
-            messages_per_second: 10,
-            message_burst: 5,
-            entries_per_second: 1_000,
-            entry_burst: 20_000,
-            max_subscriptions: 10,
-            max_subscriptions_per_key: 10,
-            subscribe_timeout: Duration::from_secs(4),
-            silent_after: Duration::from_secs(10),
-            outbox: OutboxLimits::default(),
-        }
-    }
+    use crate::clients::session::rig::settings;
 
     fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
@@ -227,7 +206,7 @@ mod tests {
         let mut timers = Timers::new(&settings(), start);
         timers.authenticated();
         timers.logged_in(start);
-        timers.spoken();
+        timers.requested();
         assert_eq!(timers.due(start + seconds(1)), None);
         timers.logged_in(start);
         assert_eq!(timers.due(start + seconds(1)), Some(Due::Nudge));
@@ -240,7 +219,7 @@ mod tests {
         let mut timers = Timers::new(&settings(), start);
         timers.authenticated();
         assert_eq!(timers.due(start + seconds(20)), Some(Due::Ping));
-        timers.heard();
+        timers.received();
         assert_eq!(timers.due(start + seconds(40)), Some(Due::Ping));
         assert_eq!(timers.due(start + seconds(60)), Some(Due::Close(CloseReason::PingTimeout)));
     }

@@ -3,28 +3,23 @@
 //!
 //! While something is left to do nothing more is read from the client, so its requests are still handled strictly in order.
 
-use std::{rc::Rc, sync::Arc, vec};
+use std::{sync::Arc, vec};
 
 use bytes::Bytes;
 use rustc_hash::FxHashSet;
 use tickhost_core::{
-    model::{Key, MaxRate},
+    model::{InstrumentId, Key, MaxRate},
     outbox::GapNames,
-    protocol::request::RequestId,
 };
 
-use super::{Session, held::Name, requests::Done};
+use super::{
+    Effects, Session,
+    ask::{Ask, Awaited},
+};
+use crate::{base::clock::Moment, clients::seat::Holding};
 
 /// Subscriptions that are begun or ended in one turn: a fraction of a millisecond.
-const TURN: usize = 256;
-
-/// A subscription that the feed has granted.
-#[derive(Debug)]
-pub(super) struct Granting {
-    pub(super) name: Name,
-    pub(super) key: Key,
-    pub(super) rate: Option<MaxRate>,
-}
+pub(super) const TURN: usize = 256;
 
 /// What a large request still has to do.
 #[derive(Debug, Default)]
@@ -32,125 +27,126 @@ pub(super) enum Rest {
     #[default]
     Nothing,
     /// Subscriptions of this request that are granted and acknowledged.
-    Hold(vec::IntoIter<Granting>, Rc<RequestId>),
+    Hold(vec::IntoIter<(Holding, InstrumentId)>),
     /// Subscriptions that are held no more, and the acknowledgement that follows their end.
-    GiveUp(vec::IntoIter<Key>, Bytes),
+    Release(vec::IntoIter<Key>, Option<Bytes>),
 }
 
 impl Session {
     /// Does the first turn, and leaves the rest to the next ones.
-    pub(super) fn begin(&mut self, rest: Rest) {
+    pub(super) fn begin_turns(&mut self, now: Moment, rest: Rest) {
+        self.seat.set_beginning(matches!(rest, Rest::Hold(_)));
         self.rest = rest;
-        self.take_turn();
+        self.go_on(now);
     }
 
     /// Does a turn of what is left.
-    pub(super) fn take_turn(&mut self) {
-        if self.work(TURN) {
-            self.pending = Some(Box::pin(async {
-                tokio::task::yield_now().await;
-                Done::Yielded
-            }));
+    pub(super) fn go_on(&mut self, now: Moment) {
+        if self.take_turn(now) {
+            self.ask(Ask::Turn, Awaited::Turn);
         }
     }
 
     /// Does at once what is left: what comes next is about subscriptions that are in it.
-    pub(super) fn finish_turns(&mut self) {
-        self.work(usize::MAX);
+    pub(super) fn finish_turns(&mut self, now: Moment) {
+        self.work(now, usize::MAX);
     }
 
-    /// Gives everything back, without a word, at the end of the session.
-    pub(super) async fn leave(&mut self) {
-        // What was granted is not begun any more.
-        if let Rest::Hold(granted, _) = &mut self.rest {
-            let granted: Vec<Key> = granted.map(|granting| granting.key).collect();
-            if let Some(feed) = self.identity.feed() {
-                feed.release(granted);
+    /// The session has ended: what it holds is to be given back without a word, in turns by [`Self::take_turn`]. Nothing
+    /// is waited for any more.
+    pub(super) fn leave(&mut self) {
+        (self.awaited, self.effects) = (None, Effects::default());
+        let mut keys = Vec::new();
+        match std::mem::take(&mut self.rest) {
+            Rest::Nothing => {}
+            // What was granted is not begun any more.
+            Rest::Hold(granted) => {
+                self.release_grants(granted.map(|(holding, instrument)| holding.key(instrument)).collect());
             }
+            Rest::Release(rest, _) => keys.extend(rest),
         }
-        while self.work(TURN) {
-            tokio::task::yield_now().await;
-        }
-        let all = self.held.remove_all();
-        let keys: Vec<Key> = all.into_iter().flat_map(|(_, keys)| keys).collect();
-        for keys in keys.chunks(TURN) {
-            self.give_up(keys.to_vec());
-            tokio::task::yield_now().await;
-        }
+        let all = self.seat.holdings().remove_all();
+        keys.extend(all.into_iter().flat_map(|(_, keys)| keys));
+        self.rest = Rest::Release(keys.into_iter(), None);
     }
 
     /// Gives everything back at once, without a word.
-    pub(super) fn give_up_everything(&mut self) {
-        self.finish_turns();
-        let all = self.held.remove_all();
-        self.give_up(all.into_iter().flat_map(|(_, keys)| keys).collect());
+    pub(super) fn release_everything(&mut self, now: Moment) {
+        self.finish_turns(now);
+        let all = self.seat.holdings().remove_all();
+        self.release(all.into_iter().flat_map(|(_, keys)| keys).collect());
+    }
+
+    /// Does a turn of what is left; true if there is more.
+    pub(super) fn take_turn(&mut self, now: Moment) -> bool {
+        self.work(now, TURN)
     }
 
     /// Begins or ends so many subscriptions at most; true if more are left.
-    fn work(&mut self, at_most: usize) -> bool {
+    fn work(&mut self, now: Moment, at_most: usize) -> bool {
         match std::mem::take(&mut self.rest) {
             Rest::Nothing => {}
-            Rest::Hold(mut granted, request) => {
-                for Granting { name, key, rate } in granted.by_ref().take(at_most) {
-                    self.await_tick(key, &name, &request);
-                    self.hold(name, key, rate);
+            Rest::Hold(mut granted) => {
+                for (holding, instrument) in granted.by_ref().take(at_most) {
+                    self.hold(now, holding, instrument);
                 }
                 if granted.len() > 0 {
-                    self.rest = Rest::Hold(granted, request);
+                    self.rest = Rest::Hold(granted);
                     return true;
                 }
-                self.held.settle();
+                self.seat.set_beginning(false);
+                self.seat.holdings().settle();
+                self.apply_deferred(now);
             }
-            Rest::GiveUp(mut keys, acknowledgement) => {
-                self.give_up(keys.by_ref().take(at_most).collect());
+            Rest::Release(mut keys, acknowledgement) => {
+                self.release(keys.by_ref().take(at_most).collect());
                 if keys.len() > 0 {
-                    self.rest = Rest::GiveUp(keys, acknowledgement);
+                    self.rest = Rest::Release(keys, acknowledgement);
                     return true;
                 }
-                self.send(acknowledgement);
+                if let Some(acknowledgement) = acknowledgement {
+                    self.send(acknowledgement);
+                }
             }
         }
         false
     }
 
     /// Notes a granted subscription, and gets its frames from now on.
-    pub(super) fn hold(&mut self, name: Name, key: Key, rate: Option<MaxRate>) {
-        let Some(feed) = self.identity.feed().cloned() else { return };
+    pub(super) fn hold(&mut self, now: Moment, holding: Holding, instrument: InstrumentId) {
+        let key = holding.key(instrument);
+        let Holding { name, rate, request, .. } = holding;
+        self.track(now, key, &name, &request);
         if key.variant.is_lossless() {
             let symbol = name.full_symbol().into();
-            self.me.expect_lossless(key, GapNames { exchange: Arc::clone(&name.exchange), symbol });
+            self.seat.expect_lossless(key, GapNames { exchange: Arc::clone(&name.exchange), symbol });
         }
-        match self.held.insert(name, key.instrument, key.variant) {
+        let before = self.seat.holdings().insert(name, key);
+        self.attach(key, rate);
+        match before {
             // Held already: the grant was one too many. The rate may be another.
-            Some(before) if before == key => {
-                feed.release(vec![key]);
-                self.set_rate(key, rate);
-            }
-            Some(before) => {
-                self.attach(key, rate);
-                self.detach(&[before]);
-                feed.release(vec![before]);
-            }
-            None => self.attach(key, rate),
+            Some(before) if before == key => self.release_grants(vec![key]),
+            Some(before) => self.release(vec![before]),
+            None => {}
         }
     }
 
     /// Ends these streams: nothing of them is sent any more, not even what waits.
-    pub(super) fn give_up(&mut self, keys: Vec<Key>) {
+    pub(super) fn release(&mut self, keys: Vec<Key>) {
         self.detach(&keys);
+        self.release_grants(keys);
+    }
+
+    /// Gives grants back to the feed.
+    fn release_grants(&self, keys: Vec<Key>) {
         if let Some(feed) = self.identity.feed() {
             feed.release(keys);
         }
     }
 
     fn attach(&self, key: Key, rate: Option<MaxRate>) {
-        self.me.note_held(key.instrument);
-        self.set_rate(key, rate);
-    }
-
-    fn set_rate(&self, key: Key, rate: Option<MaxRate>) {
         if let Some(counters) = self.identity.counters() {
-            self.shard.attach(key, rate, &self.me, counters);
+            self.shard.attach(key, rate, &self.seat, counters);
         }
     }
 
@@ -159,12 +155,11 @@ impl Session {
             return;
         }
         for key in keys {
-            self.forget_news(*key);
-            self.shard.detach(*key, &self.me);
-            self.me.note_released(key.instrument);
+            self.untrack(*key);
+            self.shard.detach(*key, &self.seat);
         }
         let gone: FxHashSet<Key> = keys.iter().copied().collect();
-        let discarded = self.me.discard(|key| gone.contains(&key));
+        let discarded = self.seat.discard(|key| gone.contains(&key));
         if let Some(counters) = self.identity.counters() {
             counters.discarded.add(discarded as u64);
         }

@@ -6,15 +6,15 @@ use rustc_hash::FxHashMap;
 use tickhost_core::{mailbox::SessionId, model::FeedId};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::{clients::session::SessionRef, feeds::feed::Feed};
+use crate::{clients::seat::Seat, feeds::feed::Feed};
 
 /// Sessions by the feed that they follow, which is at most one. Bounded by the sessions.
 #[derive(Debug, Default)]
-pub(super) struct Followers(RefCell<FxHashMap<FeedId, FxHashMap<SessionId, SessionRef>>>);
+pub(super) struct Followers(RefCell<FxHashMap<FeedId, FxHashMap<SessionId, Seat>>>);
 
 impl Followers {
     /// A session follows this feed from now on, and is told its present state; or it follows none any more.
-    pub(super) fn follow(&self, session: &SessionRef, feed: Option<&Feed>) {
+    pub(super) fn follow(&self, session: &Seat, feed: Option<&Feed>) {
         let mut feeds = self.0.borrow_mut();
         if let Some(before) = session.follow(feed.map(Feed::id))
             && let Some(sessions) = feeds.get_mut(&before)

@@ -18,7 +18,7 @@ use tickhost_core::{
 };
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::clients::session::SessionRef;
+use crate::clients::seat::Seat;
 
 /// Intervals over of groups that ended, beyond those of groups that live, before they are cleared away.
 const SLACK: usize = 256;
@@ -31,7 +31,7 @@ const SPARE_MEMBERS: usize = 1_024;
 pub(super) struct Group {
     key: Key,
     rate: MaxRate,
-    sessions: RefCell<Roster<SessionRef>>,
+    sessions: RefCell<Roster<Seat>>,
     spacing: Cell<Spacing>,
     /// The newest frame, while it waits for the end of an interval.
     waiting: RefCell<Option<Utf8Bytes>>,
@@ -71,20 +71,20 @@ impl Group {
     }
 
     /// Calls `visit` for each session.
-    pub(super) fn each(&self, visit: impl FnMut(&SessionRef)) {
+    pub(super) fn each(&self, visit: impl FnMut(&Seat)) {
         self.sessions.borrow().as_slice().iter().for_each(visit);
     }
 }
 
 impl Pacer {
     /// The group by which a session holds a key.
-    pub(super) fn group_of(&self, key: Key, session: &SessionRef) -> Option<&Rc<Group>> {
+    pub(super) fn group_of(&self, key: Key, session: &Seat) -> Option<&Rc<Group>> {
         self.members.get(&(session.id(), key))
     }
 
     /// A session holds a key at this rate from now on. The group by which it held it before must be left by
     /// [`Self::leave`], now or earlier.
-    pub(super) fn join(&mut self, key: Key, rate: MaxRate, session: &SessionRef) -> Rc<Group> {
+    pub(super) fn join(&mut self, key: Key, rate: MaxRate, session: &Seat) -> Rc<Group> {
         let beat = self.rates.entry(rate).or_insert_with(|| Beat {
             throttle: Throttle::new(rate.interval()),
             groups: FxHashMap::default(),
@@ -104,7 +104,7 @@ impl Pacer {
     }
 
     /// Removes a session from a group; says whether it was the last, and the group is gone.
-    pub(super) fn leave(&mut self, group: &Rc<Group>, session: &SessionRef) -> bool {
+    pub(super) fn leave(&mut self, group: &Rc<Group>, session: &Seat) -> bool {
         let held = (session.id(), group.key);
         if self.members.get(&held).is_some_and(|present| Rc::ptr_eq(present, group)) {
             self.members.remove(&held);
@@ -192,11 +192,11 @@ mod tests {
         }
     }
 
-    fn session(number: u64) -> SessionRef {
-        SessionRef::of_test(SessionId(number))
+    fn session(number: u64) -> Seat {
+        Seat::of_test(SessionId(number))
     }
 
-    fn join(pacer: &mut Pacer, instrument: u32, rate: f64, session: &SessionRef) -> Rc<Group> {
+    fn join(pacer: &mut Pacer, instrument: u32, rate: f64, session: &Seat) -> Rc<Group> {
         pacer.join(key(instrument), MaxRate::per_second(rate).unwrap(), session)
     }
 

@@ -7,7 +7,6 @@
 use std::{
     cell::{Cell, RefCell},
     task::Waker,
-    time::{Duration, Instant},
 };
 
 use tickhost_core::throttle::Nanos;
@@ -30,28 +29,6 @@ const WINDOWS_TO_PRESS: u32 = 3;
 /// Windows in a row before it counts as relaxed: a second, so that a load which only the beat makes light does not
 /// change the rhythm all the time.
 const WINDOWS_TO_RELAX: u32 = 100;
-
-thread_local! {
-    static PARKED_AT: Cell<Option<Instant>> = const { Cell::new(None) };
-    static IDLE: Cell<Duration> = const { Cell::new(Duration::ZERO) };
-}
-
-/// The thread has nothing to do. For the runtime to call.
-pub fn on_park() {
-    PARKED_AT.set(Some(Instant::now()));
-}
-
-/// The thread has something to do again. For the runtime to call.
-pub fn on_unpark() {
-    if let Some(parked_at) = PARKED_AT.take() {
-        IDLE.set(IDLE.get() + parked_at.elapsed());
-    }
-}
-
-/// How long this thread had nothing to do, since it began.
-pub(super) fn idle_nanos() -> Nanos {
-    u64::try_from(IDLE.get().as_nanos()).unwrap_or(u64::MAX)
-}
 
 /// The beat of one shard.
 #[derive(Debug, Default)]
@@ -90,7 +67,7 @@ impl Rhythm {
 
     /// Beats when it is time, and looks how busy the thread is: `idle` is how long it had nothing to do since it began.
     pub(super) fn turn(&self, now: Nanos, idle: Nanos) {
-        self.look(now, idle);
+        self.judge(now, idle);
         if now >= self.next_beat.get() || !self.is_pressed.get() {
             let mut waiting = self.waiting.borrow_mut();
             if !waiting.is_empty() {
@@ -100,7 +77,7 @@ impl Rhythm {
         }
     }
 
-    fn look(&self, now: Nanos, idle: Nanos) {
+    fn judge(&self, now: Nanos, idle: Nanos) {
         let window = self.window.get();
         let lasted = now.saturating_sub(window.began);
         if lasted < WINDOW {

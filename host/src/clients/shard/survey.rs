@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::Shard;
-use crate::{base::clock, clients::session::SessionRow};
+use crate::clients::seat::SessionRow;
 
 /// A question to a shard. One is asked at a time, at most once a second.
 #[derive(Debug)]
@@ -44,9 +44,8 @@ impl Surveyed {
 }
 
 impl Shard {
-    /// Answers a survey. Describes every session, which takes well under a microsecond for each.
-    pub(super) fn answer(&self, survey: Survey) {
-        let now_ns = clock::unix_nanos();
+    /// Answers a survey at `now_ns` (nanoseconds since the Unix epoch). Describes every session, which takes well under a microsecond for each.
+    pub(super) fn answer(&self, survey: Survey, now_ns: u64) {
         let sessions = self.sessions.borrow();
         let mut surveyed = Surveyed { total: sessions.len(), ..Surveyed::default() };
         surveyed.rows = sessions.values().map(|session| session.describe(now_ns)).collect();

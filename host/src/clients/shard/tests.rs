@@ -1,4 +1,4 @@
-use tickhost_core::model::{DepthClass, InstrumentId, Mode, Variant};
+use tickhost_core::model::{DepthClass, InstrumentId, Key, MaxRate, Mode, Variant};
 
 use super::*;
 
@@ -9,32 +9,89 @@ const KEY: Key =
 struct Rig {
     shard: Shard,
     feed: Arc<FeedCounters>,
-    server: ServerCounters,
+    server: Arc<ServerCounters>,
 }
 
 impl Rig {
     fn new() -> Self {
-        let shard = Shard::new(0, ShardHandle::new(), RouterHandle::new());
-        Self { shard, feed: Arc::default(), server: ServerCounters::default() }
+        let server = Arc::<ServerCounters>::default();
+        let shard = Shard::new(0, ShardHandle::new(), RouterHandle::new(), Arc::clone(&server));
+        Self { shard, feed: Arc::default(), server }
     }
 
-    fn enter(&self, number: u64) -> SessionRef {
-        let session = SessionRef::of_test(SessionId(number));
+    fn enter(&self, number: u64) -> Seat {
+        let session = Seat::of_test(SessionId(number));
         self.shard.enter(&session);
         session
     }
 
-    fn attach(&self, session: &SessionRef, rate: Option<MaxRate>) {
+    fn attach(&self, session: &Seat, rate: Option<MaxRate>) {
         self.shard.attach(KEY, rate, session, &self.feed);
     }
 
     /// Gives the shard a tick, or a snapshot for one session; says to how many sessions it was offered.
     fn offer(&self, only: Option<SessionId>) -> u64 {
         let before = self.feed.offered.get();
-        let update = Update { key: KEY, frame: "frame".into(), only, missed: 0, times: Times::default() };
-        self.shard.offer(update, &self.server);
+        self.shard.offer(0, Update { only, ..update("frame") });
         self.feed.offered.get() - before
     }
+}
+
+fn update(frame: &str) -> Update {
+    Update { key: KEY, frame: frame.into(), only: None, missed: 0, times: Times::default() }
+}
+
+fn frames(session: &Seat) -> Vec<String> {
+    std::iter::from_fn(|| session.next_frame()).map(|frame| frame.to_string()).collect()
+}
+
+#[test]
+fn a_flood_is_delivered_in_turns_and_nothing_of_it_is_lost() {
+    let rig = Rig::new();
+    let sessions = [1, 2].map(|number| rig.enter(number));
+    sessions.iter().for_each(|session| rig.attach(session, None));
+    let mut updates = vec![update("frame"); OFFERS_PER_TURN / 2 + 10].into_iter();
+    assert!(rig.shard.deliver(0, &mut updates), "each update is offered twice");
+    assert_eq!((updates.len(), rig.feed.offered.get()), (10, OFFERS_PER_TURN as u64));
+    assert!(!rig.shard.deliver(0, &mut updates));
+    assert_eq!((updates.len(), rig.feed.offered.get()), (0, OFFERS_PER_TURN as u64 + 20));
+}
+
+#[test]
+fn who_asked_for_fewer_updates_gets_the_newest_when_it_is_due() {
+    const MS: Nanos = 1_000_000;
+    let rig = Rig::new();
+    let [paced, other] = [1, 2].map(|number| rig.enter(number));
+    rig.attach(&paced, MaxRate::per_second(10.0));
+    rig.attach(&other, None);
+    for (at, frame) in [(0, "a"), (1, "b"), (50, "c")] {
+        assert!(!rig.shard.deliver(at * MS, &mut [update(frame)].into_iter()));
+    }
+    assert_eq!((frames(&paced), frames(&other).len()), (vec!["a".to_owned()], 3));
+    assert_eq!(rig.shard.next_due(), Some(100 * MS));
+    rig.shard.advance(99 * MS, 0);
+    assert_eq!(frames(&paced), Vec::<String>::new());
+    rig.shard.advance(100 * MS, 0);
+    assert_eq!(frames(&paced), ["c"]);
+    assert_eq!(rig.feed.conflated_max_rate.get(), 1);
+    // The interval that has begun now ends with nothing to say.
+    rig.shard.advance(200 * MS, 0);
+    assert_eq!((frames(&paced), rig.shard.next_due()), (Vec::new(), None));
+}
+
+#[test]
+fn a_shard_that_drains_ends_its_sessions_and_is_empty_when_they_have_left() {
+    let rig = Rig::new();
+    let sessions = [1, 2].map(|number| rig.enter(number));
+    assert!(!rig.shard.is_draining() && !rig.shard.is_empty());
+    rig.shard.drain();
+    assert!(rig.shard.is_draining());
+    for session in &sessions {
+        assert!(matches!(session.take_notice(), Some(Notice::Close(CloseReason::ShuttingDown))));
+        assert!(!rig.shard.is_empty());
+        rig.shard.leave(session);
+    }
+    assert!(rig.shard.is_empty());
 }
 
 #[test]

@@ -12,8 +12,8 @@ fn key(number: u32) -> Key {
     Key { instrument: InstrumentId(number), variant: Variant::new(Mode::Ltp, DepthClass::Five, false) }
 }
 
-fn name(number: u32) -> Name {
-    Name { exchange: "NSE".into(), symbol: format!("S{number:04}").into(), suffix: None }
+fn name(number: u32) -> SymbolName {
+    SymbolName { exchange: "NSE".into(), symbol: format!("S{number:04}").into(), suffix: None }
 }
 
 fn always() -> Audience {
@@ -37,7 +37,7 @@ impl Rig {
     }
 
     fn ask(&mut self, number: u32, request: &Rc<RequestId>) {
-        self.news.ask(key(number), name(number), request, self.start, SILENT_AFTER);
+        self.news.track(key(number), name(number), request, self.start, SILENT_AFTER);
     }
 
     /// States and symbols of each frame that is due, with the wall clock at this moment of a feed.
@@ -68,7 +68,7 @@ fn said(state: &str, numbers: impl IntoIterator<Item = u32>) -> Vec<(String, Str
 #[test]
 fn whoever_did_not_ask_holds_nothing() {
     let mut news = News::default();
-    news.ask(key(1), name(1), &Rc::default(), Instant::now(), SILENT_AFTER);
+    news.track(key(1), name(1), &Rc::default(), Instant::now(), SILENT_AFTER);
     assert_eq!((news.waiting(), news.next()), (0, None));
 }
 
@@ -78,9 +78,9 @@ fn first_ticks_of_a_while_make_one_frame_for_each_request() {
     let (one, other) = (Rc::default(), Rc::default());
     (0..4).for_each(|number| rig.ask(number, if number < 2 { &one } else { &other }));
     let now = rig.at(1_000);
-    rig.news.heard(vec![key(1), key(0)], now);
+    rig.news.activated(vec![key(1), key(0)], now);
     let later = rig.at(1_050);
-    rig.news.heard(vec![key(3), key(9)], later);
+    rig.news.activated(vec![key(3), key(9)], later);
     assert!(rig.due(1_099, 0, None).is_empty(), "it gathers");
     assert_eq!(rig.due(1_100, 0, None), [said("active", [1, 0]), said("active", [3])]);
     assert_eq!(rig.news.waiting(), 1);
@@ -93,7 +93,7 @@ fn thousands_of_symbols_make_a_few_bounded_frames() {
     let request = Rc::default();
     (0..3_000).for_each(|number| rig.ask(number, &request));
     let now = rig.at(0);
-    rig.news.heard((0..3_000).map(key).collect(), now);
+    rig.news.activated((0..3_000).map(key).collect(), now);
     let frames = rig.due(100, 0, None);
     assert_eq!(frames.len(), 3_000 / ENTRIES_PER_FRAME);
     assert_eq!(frames.concat(), said("active", 0..3_000));
@@ -105,14 +105,14 @@ fn what_brings_nothing_is_called_silent_once_and_active_when_it_comes_after_all(
     let request = Rc::default();
     (0..3).for_each(|number| rig.ask(number, &request));
     let now = rig.at(500);
-    rig.news.heard(vec![key(1)], now);
+    rig.news.activated(vec![key(1)], now);
     rig.due(600, 0, None);
     assert!(rig.due(9_999, 0, Some(always())).is_empty());
     assert!(rig.due(10_000, 0, Some(always())).is_empty(), "it gathers");
     assert_eq!(rig.due(10_100, 0, Some(always())), [said("silent", [0, 2])]);
     assert_eq!(rig.news.next(), None, "nothing is looked for any more");
     let now = rig.at(20_000);
-    rig.news.heard(vec![key(2)], now);
+    rig.news.activated(vec![key(2)], now);
     assert_eq!(rig.due(20_100, 0, Some(always())), [said("active", [2])]);
 }
 
@@ -135,7 +135,7 @@ fn a_closed_exchange_or_a_feed_that_is_down_makes_no_symbol_silent() {
 fn a_failure_is_said_with_its_request_and_what_ended_is_forgotten() {
     let mut rig = Rig::new();
     (0..2).for_each(|number| rig.ask(number, &Rc::default()));
-    rig.news.forget(key(1));
+    rig.news.untrack(key(1));
     let now = rig.at(0);
     let said_by_broker = || (ErrorCode::SubscriptionError, Arc::from("broker refused"));
     rig.news.failed((key(0), name(0)), None, said_by_broker(), now);
@@ -152,30 +152,16 @@ fn what_waits_for_a_connection_is_pending_until_it_ticks_and_is_not_called_silen
     let request = Rc::default();
     (0..3).for_each(|number| rig.ask(number, &request));
     let now = rig.at(0);
-    rig.news.heard(vec![key(0)], now);
+    rig.news.activated(vec![key(0)], now);
     rig.due(100, 0, None);
     let why: Arc<str> = "the account's connections to the broker are full".into();
     let is_concerned = |key: Key| key.instrument.0 < 2;
     let now = rig.at(1_000);
-    assert_eq!(rig.news.wait(is_concerned, &why, now), [key(0), key(1)]);
+    assert_eq!(rig.news.pending(is_concerned, &why, now), [key(0), key(1)]);
     assert_eq!(rig.due(1_100, 0, None), [said("pending", [0, 1])]);
     rig.due(10_000, 0, Some(always()));
     assert_eq!(rig.due(10_100, 0, Some(always())), [said("silent", [2])]);
     let now = rig.at(20_000);
-    rig.news.heard(vec![key(0)], now);
+    rig.news.activated(vec![key(0)], now);
     assert_eq!(rig.due(20_100, 0, None), [said("active", [0])]);
-}
-
-#[test]
-fn only_the_first_live_tick_of_a_key_is_noted() {
-    let mut listening = Listening::default();
-    listening.note(key(1));
-    assert!(listening.is_idle() && !listening.has_heard());
-    listening.listen(key(1));
-    listening.listen(key(2));
-    listening.note(key(1));
-    listening.note(key(1));
-    listening.stop(key(2));
-    assert!(listening.is_idle());
-    assert_eq!((listening.take_heard(), listening.has_heard()), (vec![key(1)], false));
 }

@@ -1,6 +1,6 @@
 //! What waits for all clients together, and who has to go when it is too much.
 //!
-//! A session says how much it holds each time that this has changed by [`STEP_BYTES`]; what is less than that is not counted.
+//! A session says how much it holds each time that this has changed by `STEP_BYTES`; what is less than that is not counted.
 //! When all of it is more than the limit, whoever holds most is told to go, as often as that takes. Then the lock is held
 //! for a few instructions; otherwise there is none.
 
@@ -76,12 +76,12 @@ impl Share {
     #[inline]
     pub(crate) fn note(&self, bytes: usize) {
         if bytes.abs_diff(self.told.get()) >= STEP_BYTES {
-            self.tell(bytes);
+            self.report(bytes);
         }
     }
 
     #[cold]
-    fn tell(&self, bytes: usize) {
+    fn report(&self, bytes: usize) {
         if self.is_gone.get() {
             return;
         }
@@ -114,7 +114,7 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         if self.told.get() > 0 {
-            self.tell(0);
+            self.report(0);
         }
     }
 }

@@ -13,8 +13,6 @@ use std::{
 use serde::Serialize;
 use tickhost_core::{mailbox::Times, metrics::FeedCounters, model::FeedId};
 
-use crate::base::clock;
-
 /// What is measured of one session.
 #[derive(Debug)]
 pub(super) struct Meter {
@@ -34,10 +32,10 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(peer: SocketAddr) -> Self {
+    pub(super) fn new(peer: SocketAddr, since_ns: u64) -> Self {
         Self {
             peer,
-            since_ns: clock::unix_nanos(),
+            since_ns,
             feed: RefCell::default(),
             follows: Cell::new(false),
             times: Cell::default(),
@@ -89,13 +87,14 @@ impl Meter {
         }
     }
 
-    /// The kernel has everything that was handed to the socket. `is_all` when nothing else waits.
-    pub(super) fn flushed(&self, is_all: bool) {
+    /// The kernel has everything that was handed to the socket. `is_all` when nothing else waits. `unix_ns` reads the time
+    /// of day in nanoseconds since the Unix epoch, once for each tick that was followed.
+    pub(super) fn flushed(&self, is_all: bool, unix_ns: impl FnOnce() -> u64) {
         if !self.follows.get() || (self.ahead.get() > 0 && !is_all) {
             return;
         }
         self.follows.set(false);
-        let (now_ns, times) = (clock::unix_nanos(), self.times.get());
+        let (now_ns, times) = (unix_ns(), self.times.get());
         let lag_ns = now_ns.saturating_sub(times.received_ns);
         self.lag_ns.set(lag_ns);
         if let Some((_, counters)) = &*self.feed.borrow() {
@@ -153,15 +152,17 @@ pub struct SessionRow {
 mod tests {
     use super::*;
 
+    const NOW_NS: u64 = 1_900_000_000_000_000_000;
+
     fn meter() -> (Meter, Arc<FeedCounters>) {
-        let meter = Meter::new(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let meter = Meter::new(SocketAddr::from(([127, 0, 0, 1], 1)), NOW_NS);
         let counters = Arc::<FeedCounters>::default();
         meter.set_feed(Some((FeedId(1), Arc::clone(&counters))));
         (meter, counters)
     }
 
     fn ago(ms: u64) -> Times {
-        let received_ns = clock::unix_nanos() - ms * 1_000_000;
+        let received_ns = NOW_NS - ms * 1_000_000;
         Times { received_ns, exchange_ns: received_ns - 1_000_000_000 }
     }
 
@@ -172,15 +173,15 @@ mod tests {
         // One at a time.
         meter.offered(ago(0), || 4);
         meter.written();
-        meter.flushed(false);
+        meter.flushed(false, || NOW_NS);
         assert_eq!(counters.host_latency.read().count(), 0);
         meter.written();
         meter.written();
-        meter.flushed(false);
+        meter.flushed(false, || NOW_NS);
         let (host, exchange) = (counters.host_latency.read(), counters.exchange_latency.read());
         assert_eq!((host.count(), exchange.count()), (1, 1));
         assert!(host.sum_us >= 100_000 && exchange.sum_us >= 1_100_000, "{host:?} {exchange:?}");
-        meter.flushed(true);
+        meter.flushed(true, || NOW_NS);
         assert_eq!(counters.host_latency.read().count(), 1);
     }
 
@@ -189,10 +190,10 @@ mod tests {
         let (meter, _) = meter();
         meter.offered(ago(0), || 1);
         meter.written();
-        meter.flushed(true);
+        meter.flushed(true, || NOW_NS);
         meter.offered(ago(5_000), || 1);
         let mut row = SessionRow::default();
-        meter.describe(&mut row, clock::unix_nanos());
+        meter.describe(&mut row, NOW_NS);
         assert!(row.lag_us >= 5_000_000, "{row:?}");
         assert_eq!((row.written, row.feed), (1, Some(1)));
     }
@@ -202,10 +203,10 @@ mod tests {
         let (meter, counters) = meter();
         meter.offered(Times::default(), || 1);
         meter.written();
-        meter.flushed(true);
+        meter.flushed(true, || NOW_NS);
         assert_eq!(counters.host_latency.read().count(), 0);
         meter.offered(Times { exchange_ns: 0, ..ago(1) }, || 1);
-        meter.flushed(true);
+        meter.flushed(true, || NOW_NS);
         assert_eq!((counters.host_latency.read().count(), counters.exchange_latency.read().count()), (1, 0));
     }
 }

@@ -1,7 +1,12 @@
 //! What the shard knows of a session: its outbox, and the notices that others leave for it.
 
+mod drain;
+mod first_ticks;
+mod holdings;
+mod meter;
+
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, RefCell, RefMut},
     collections::VecDeque,
     hash::{Hash, Hasher},
     net::SocketAddr,
@@ -14,18 +19,17 @@ use rustc_hash::FxHashSet;
 use tickhost_core::{
     mailbox::{SessionId, Times},
     model::{FeedId, InstrumentId, Key, Mode},
-    outbox::{Due, GapNames, Offered, Outbox, OutboxLimits},
-    protocol::{codes::CloseReason, reply, text},
+    outbox::{Offered, Outbox, OutboxLimits},
+    protocol::codes::CloseReason,
 };
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{
-    memory::Share,
-    meter::{Meter, SessionRow},
-    news::Listening,
-};
+pub(crate) use self::holdings::{Holding, Holdings, SymbolName};
+pub use self::meter::SessionRow;
+use self::{first_ticks::FirstTicks, meter::Meter};
 use crate::{
     accounts::{KeyId, UserName},
+    clients::memory::Share,
     feeds::feed::Feed,
 };
 
@@ -46,10 +50,10 @@ pub enum Notice {
 
 /// A session as its shard sees it. Cheap to clone; belongs to one thread.
 #[derive(Clone, Debug)]
-pub struct SessionRef(Rc<Shared>);
+pub struct Seat(Rc<SeatState>);
 
 #[derive(Debug)]
-struct Shared {
+struct SeatState {
     id: SessionId,
     outbox: RefCell<Outbox>,
     notices: RefCell<VecDeque<Notice>>,
@@ -60,10 +64,12 @@ struct Shared {
     missed: Cell<u64>,
     /// Order updates that were dropped since the client was told of them.
     missed_orders: Cell<u32>,
-    held: RefCell<rustc_hash::FxHashMap<InstrumentId, u32>>,
-    /// Whether [`Self::listening`] has keys: all that a tick costs those who wait for none.
-    listens: Cell<bool>,
-    listening: RefCell<Listening>,
+    holdings: RefCell<Holdings>,
+    /// Subscriptions are granted that do not stand in `holdings` yet.
+    is_beginning: Cell<bool>,
+    /// Whether [`Self::first_ticks`] has keys: all that a tick costs those who wait for none.
+    watches: Cell<bool>,
+    first_ticks: RefCell<FirstTicks>,
     wants_news: Cell<bool>,
     meter: Meter,
     share: Share,
@@ -79,23 +85,30 @@ struct Followed {
     told: Option<u64>,
 }
 
-impl PartialEq for SessionRef {
+impl PartialEq for Seat {
     fn eq(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl Eq for SessionRef {}
+impl Eq for Seat {}
 
-impl Hash for SessionRef {
+impl Hash for Seat {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.id.hash(state);
     }
 }
 
-impl SessionRef {
-    pub(crate) fn new(id: SessionId, peer: SocketAddr, limits: OutboxLimits, share: Share) -> Self {
-        Self(Rc::new(Shared {
+impl Seat {
+    /// A session that began at `since_ns` (nanoseconds since the Unix epoch).
+    pub(crate) fn new(
+        id: SessionId,
+        peer: SocketAddr,
+        limits: OutboxLimits,
+        share: Share,
+        since_ns: u64,
+    ) -> Self {
+        Self(Rc::new(SeatState {
             id,
             outbox: RefCell::new(Outbox::new(limits)),
             notices: RefCell::default(),
@@ -105,11 +118,12 @@ impl SessionRef {
             follows: Cell::new(None),
             missed: Cell::new(0),
             missed_orders: Cell::new(0),
-            held: RefCell::default(),
-            listens: Cell::new(false),
-            listening: RefCell::default(),
+            holdings: RefCell::default(),
+            is_beginning: Cell::new(false),
+            watches: Cell::new(false),
+            first_ticks: RefCell::default(),
             wants_news: Cell::new(false),
-            meter: Meter::new(peer),
+            meter: Meter::new(peer, since_ns),
             share,
             partial: Cell::new(0),
         }))
@@ -118,8 +132,8 @@ impl SessionRef {
     /// A session that nobody serves.
     #[cfg(test)]
     pub(crate) fn of_test(id: SessionId) -> Self {
-        let memory = super::WaitingMemory::new(usize::MAX, Arc::default());
-        Self::new(id, ([127, 0, 0, 1], 1).into(), OutboxLimits::default(), memory.share(Arc::default()))
+        let memory = crate::clients::memory::WaitingMemory::new(usize::MAX, Arc::default());
+        Self::new(id, ([127, 0, 0, 1], 1).into(), OutboxLimits::default(), memory.share(Arc::default()), 0)
     }
 
     /// Identity of the session.
@@ -155,10 +169,10 @@ impl SessionRef {
     /// Notes that a tick of this key has come, a live one: what is repeated to a new subscriber says nothing of the
     /// broker.
     pub(crate) fn note_live(&self, key: Key) {
-        if self.0.listens.get() {
-            let mut listening = self.0.listening.borrow_mut();
-            listening.note(key);
-            self.0.listens.set(!listening.is_idle());
+        if self.0.watches.get() {
+            let mut first_ticks = self.0.first_ticks.borrow_mut();
+            first_ticks.note(key);
+            self.0.watches.set(!first_ticks.is_idle());
         }
     }
 
@@ -228,61 +242,58 @@ impl SessionRef {
         }
     }
 
-    /// Whether the client holds this instrument in any mode.
-    pub fn holds(&self, instrument: InstrumentId) -> bool {
-        self.0.held.borrow().contains_key(&instrument)
+    /// Whether the client holds this instrument in any mode, or may do so in a moment.
+    pub fn may_hold(&self, instrument: InstrumentId) -> bool {
+        self.0.is_beginning.get() || self.0.holdings.borrow().has(instrument)
     }
 
-    pub(super) fn set_identity(&self, identity: Option<(UserName, KeyId)>) {
+    /// What the client holds. Nobody keeps it borrowed while others are called.
+    pub(crate) fn holdings(&self) -> RefMut<'_, Holdings> {
+        self.0.holdings.borrow_mut()
+    }
+
+    /// Whether subscriptions are granted that are not among the holdings yet.
+    pub(crate) fn is_beginning(&self) -> bool {
+        self.0.is_beginning.get()
+    }
+
+    pub(crate) fn set_beginning(&self, is_beginning: bool) {
+        self.0.is_beginning.set(is_beginning);
+    }
+
+    pub(crate) fn set_identity(&self, identity: Option<(UserName, KeyId)>) {
         *self.0.identity.borrow_mut() = identity;
     }
 
-    pub(super) fn set_wants_orders(&self, wants: bool) {
+    pub(crate) fn set_wants_orders(&self, wants: bool) {
         self.0.wants_orders.set(wants);
     }
 
-    pub(super) fn note_held(&self, instrument: InstrumentId) {
-        *self.0.held.borrow_mut().entry(instrument).or_default() += 1;
-    }
-
-    pub(super) fn note_released(&self, instrument: InstrumentId) {
-        let mut held = self.0.held.borrow_mut();
-        if let Some(count) = held.get_mut(&instrument) {
-            *count -= 1;
-            if *count == 0 {
-                held.remove(&instrument);
-                if held.is_empty() {
-                    *held = rustc_hash::FxHashMap::default();
-                }
-            }
-        }
-    }
-
-    pub(super) fn register(&self, waker: &Waker) {
+    pub(crate) fn register(&self, waker: &Waker) {
         let before = self.0.waker.take();
         let waker = before.filter(|known| known.will_wake(waker)).unwrap_or_else(|| waker.clone());
         *self.0.waker.borrow_mut() = Some(waker);
     }
 
-    pub(super) fn has_notice(&self) -> bool {
-        !self.0.notices.borrow().is_empty() || self.0.listening.borrow().has_heard()
+    pub(crate) fn has_notice(&self) -> bool {
+        !self.0.notices.borrow().is_empty() || self.0.first_ticks.borrow().has_seen()
     }
 
-    pub(super) fn take_notice(&self) -> Option<Notice> {
+    pub(crate) fn take_notice(&self) -> Option<Notice> {
         self.0.notices.borrow_mut().pop_front()
     }
 
     /// Wants to hear of the first tick of this key.
-    pub(super) fn listen(&self, key: Key) {
-        self.0.listening.borrow_mut().listen(key);
-        self.0.listens.set(true);
+    pub(crate) fn watch(&self, key: Key) {
+        self.0.first_ticks.borrow_mut().watch(key);
+        self.0.watches.set(true);
     }
 
     /// Does not want to any more.
-    pub(super) fn stop_listening(&self, key: Key) {
-        let mut listening = self.0.listening.borrow_mut();
-        listening.stop(key);
-        self.0.listens.set(!listening.is_idle());
+    pub(crate) fn unwatch(&self, key: Key) {
+        let mut first_ticks = self.0.first_ticks.borrow_mut();
+        first_ticks.unwatch(key);
+        self.0.watches.set(!first_ticks.is_idle());
     }
 
     /// Whether the client asked what becomes of its subscriptions.
@@ -290,74 +301,19 @@ impl SessionRef {
         self.0.wants_news.get()
     }
 
-    pub(super) fn set_wants_news(&self, wants: bool) {
+    pub(crate) fn set_wants_news(&self, wants: bool) {
         self.0.wants_news.set(wants);
     }
 
     /// Does not want to for any key.
-    pub(super) fn listen_to_nothing(&self) {
-        self.0.listening.borrow_mut().clear();
-        self.0.listens.set(false);
+    pub(crate) fn unwatch_all(&self) {
+        self.0.first_ticks.borrow_mut().clear();
+        self.0.watches.set(false);
     }
 
     /// Keys whose first tick has come since the last call.
-    pub(super) fn take_heard(&self) -> Vec<Key> {
-        self.0.listening.borrow_mut().take_heard()
-    }
-
-    /// The next message to send, control before ticks.
-    pub(super) fn next_frame(&self) -> Option<Utf8Bytes> {
-        let mut outbox = self.0.outbox.borrow_mut();
-        if let Some(message) = outbox.pop_control() {
-            return Some(message);
-        }
-        if self.0.missed_orders.get() > 0 {
-            return Some(text(reply::orders_missed(self.0.missed_orders.take())));
-        }
-        match outbox.pop_tick()? {
-            Due::Tick(frame) => {
-                self.0.meter.written();
-                Some(frame)
-            }
-            Due::Gap { names, mode, missed } => {
-                self.0.missed.set(self.0.missed.get() + u64::from(missed));
-                let notice = reply::gap(&names.symbol, &names.exchange, mode, missed);
-                Some(text(notice))
-            }
-        }
-    }
-
-    /// So many bytes are there of a request that is not whole.
-    pub(super) fn note_partial(&self, bytes: usize) {
-        self.0.partial.set(bytes);
-        self.note_bytes();
-    }
-
-    /// Notes what the session holds.
-    fn note_bytes(&self) {
-        self.0.share.note(self.0.outbox.borrow().held_bytes() + self.0.partial.get());
-    }
-
-    /// Replies may take so many bytes from now on.
-    pub(super) fn limit_control(&self, bytes: usize) {
-        self.0.outbox.borrow_mut().limit_control(bytes);
-    }
-
-    /// Throws away everything that waits. Nothing is sent any more.
-    pub(super) fn discard_all(&self) {
-        *self.0.outbox.borrow_mut() = Outbox::default();
-        self.note_partial(0);
-    }
-
-    /// Adds the ticks that [`Self::next_frame`] gave since the last call to the counters of the feed.
-    pub(super) fn account_written(&self) {
-        self.0.meter.account_written();
-        self.note_bytes();
-    }
-
-    /// The kernel has everything that [`Self::next_frame`] gave.
-    pub(super) fn flushed(&self) {
-        self.0.meter.flushed(self.0.outbox.borrow().waiting_ticks() == 0);
+    pub(crate) fn take_first_ticks(&self) -> Vec<Key> {
+        self.0.first_ticks.borrow_mut().take_seen()
     }
 
     /// What the operator is told of the session, at `now_ns` (nanoseconds since the Unix epoch).
@@ -365,7 +321,7 @@ impl SessionRef {
         let outbox = self.0.outbox.borrow();
         let mut row = SessionRow {
             id: self.0.id.0,
-            subscriptions: self.0.held.borrow().values().map(|count| u64::from(*count)).sum(),
+            subscriptions: self.0.holdings.borrow().len() as u64,
             waiting: outbox.waiting_ticks(),
             behind: outbox.is_behind(),
             ..SessionRow::default()
@@ -379,23 +335,8 @@ impl SessionRef {
     }
 
     /// The session belongs to this feed from now on.
-    pub(super) fn belong_to(&self, feed: &Feed) {
+    pub(crate) fn belong_to(&self, feed: &Feed) {
         self.0.meter.set_feed(Some((feed.id(), Arc::clone(feed.counters()))));
-    }
-
-    /// Ticks that notices of gaps spoke of since the last call.
-    pub(super) fn take_missed(&self) -> u64 {
-        self.0.missed.take()
-    }
-
-    /// Gets ready for the ticks of a lossless subscription.
-    pub(super) fn expect_lossless(&self, key: Key, names: GapNames) {
-        self.0.outbox.borrow_mut().expect_lossless(key, names);
-    }
-
-    /// Throws away waiting ticks of keys that the client gave up; returns how many.
-    pub(super) fn discard(&self, is_gone: impl Fn(Key) -> bool) -> usize {
-        self.0.outbox.borrow_mut().discard(is_gone)
     }
 
     fn wake(&self) {
