@@ -14,7 +14,10 @@ use std::{
 };
 
 use super::{
-    Key, List, Row, Rows, Summary, Table, TableBuilder, archive::unpacked, arrays::Arrays, cells,
+    Key, List, Row, Rows, Summary, Table, TableBuilder,
+    archive::unpacked,
+    arrays::{Arrays, Which},
+    cells,
     objects::Objects,
 };
 use crate::{AdapterError, Refusal, ist::Day};
@@ -28,8 +31,9 @@ const BUFFER_BYTES: usize = 1 << 17;
 pub enum Layout {
     /// CSV, whose first line names the columns. A list without one of them is refused.
     Csv,
-    /// One array of JSON objects, whose members are the columns: texts, and numbers as texts. A value that is missing, null, or
-    /// anything else is none. An object that is damaged costs itself, and so does a bare word such as `NaN`.
+    /// One array of JSON objects, alone or within an envelope of any size, of which the first array of objects counts. Their members
+    /// are the columns: texts, and numbers as texts. A value that is missing, null, or anything else is none. An object that is
+    /// damaged costs itself, and so does a bare word such as `NaN`.
     JsonObjects,
     /// The same of the array at a path of a JSON object, such as `result` or `data.products`: names of members with dots between them.
     /// Several objects one behind the other, as [`Pages`](super::Pages) keeps them, are one list; each must have the array. A column can be
@@ -163,9 +167,9 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
         let before = self.names.named;
         match S::LAYOUT {
             Layout::Csv => self.take_csv(input)?,
-            Layout::JsonObjects => _ = self.take_objects(input)?,
+            Layout::JsonObjects => _ = self.take_objects(Arrays::new(input, Which::First))?,
             Layout::JsonObjectsAt(path) => {
-                if !self.take_objects(Arrays::new(input, path))?.input().is_sound() {
+                if !self.take_objects(Arrays::new(input, Which::At(path)))?.input().is_sound() {
                     let lacks =
                         format!("the broker's list of instruments has no array of objects at `{path}`");
                     return Err(AdapterError::protocol(lacks));
