@@ -1,6 +1,6 @@
 //! What an author implements.
 
-use crate::{AdapterError, Context, Credentials, Login, Manifest, Mode, Subscription, TickSink};
+use crate::{AdapterError, Context, Credentials, DeepBooks, Login, Manifest, Mode, Subscription, TickSink};
 
 /// A broker, or rather one account's way to it. One value serves one connection of one account.
 ///
@@ -24,6 +24,13 @@ pub trait Adapter: Sized + 'static {
     /// # Errors
     /// [`AdapterError::config`], with a sentence that names the setting and what is allowed.
     fn try_new(config: Self::Config, context: Context) -> Result<Self, AdapterError>;
+
+    /// How many deep books one connection carries with these settings, where the broker counts them apart from its instruments.
+    /// The host opens the next connection for what finds no place, and when there is none left asks for no more levels than any
+    /// book has. Pure; asked of an instance that is made for nothing else.
+    fn deep_books(&self) -> Option<DeepBooks> {
+        None
+    }
 
     /// Whether the instrument exists, and with how many depth levels it will come. Asked without a connection, so that a
     /// client learns at once that a symbol is misspelt; called often, so look it up in a table.

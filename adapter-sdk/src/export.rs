@@ -45,6 +45,7 @@ pub fn root_module<A: Adapter>() -> AdapterModuleRef {
         validate_config_for: entry::validate_config_for::<A>,
         create_for: entry::create_for::<A>,
         login_for: entry::login_for::<A>,
+        limits_for: entry::limits_for::<A>,
     }
     .leak_into_prefix()
 }

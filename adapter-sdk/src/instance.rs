@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use crate::{
-    Adapter, AdapterError, Context, Credentials, ListReporter, Manifest, Subscription,
+    Adapter, AdapterError, Context, Credentials, DeepBooks, ListReporter, Manifest, Subscription,
     context::Assignment,
     guard::guarded,
     log::Bridge,
@@ -68,6 +68,16 @@ pub(crate) fn validate_config<A: Adapter>(
 ) -> Result<(), AdapterError> {
     let manifest = guarded(A::manifest)?;
     make::<A>(&manifest, assignment, config_json, ListReporter::default()).map(drop)
+}
+
+/// What a configuration means for the limits of the broker, as the host reads it.
+///
+/// # Errors
+/// What the adapter says against the configuration.
+pub(crate) fn limits<A: Adapter>(assignment: &Assignment, config_json: &str) -> Result<String, AdapterError> {
+    let manifest = guarded(A::manifest)?;
+    let adapter = make::<A>(&manifest, assignment, config_json, ListReporter::default())?;
+    guarded(|| DeepBooks::described(adapter.deep_books()))
 }
 
 /// Makes an instance with its thread. It does nothing before the host says `connect`.

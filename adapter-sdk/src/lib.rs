@@ -59,7 +59,7 @@ pub use self::{
     hash::fingerprint,
     lists::{ListChanges, ListReporter, ListState, ListTrouble},
     login::{Fields, Login, Question},
-    manifest::{Backoff, Capability, Manifest},
+    manifest::{Backoff, Capability, DeepBooks, Manifest},
     model::{Level, Mode, OrderUpdate, Subscription, Tick},
     packet::Packet,
     price::Price,

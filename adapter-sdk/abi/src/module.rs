@@ -115,6 +115,12 @@ pub struct AdapterModule {
         fields_json: RStr<'_>,
         deadline_ms: u32,
     ) -> RResult<RString, AdapterError>,
+    /// Describes limits of the broker of an [assignment](crate#assignments) that depend on the settings, or for which
+    /// [`AdapterMetadata`] has no field: a JSON object with `deep_books`, an object or null, of which `per_connection` is how
+    /// many books of more than `above_levels` levels one connection carries, 0 where the account has none. Members that the host
+    /// does not know are ignored, and so is everything when the settings are no good. Pure. Since 1.2.
+    #[sabi(missing_field(option))]
+    pub limits_for: extern "C" fn(assignment_json: RStr<'_>, config_json: RStr<'_>) -> RString,
 }
 
 impl RootModule for AdapterModuleRef {
