@@ -23,7 +23,7 @@ pub(crate) struct Allotment {
 impl Allotment {
     /// Room for what so many sockets of each feed hold.
     pub(crate) fn new(sockets: impl Fn(Tier) -> usize) -> Self {
-        let room = [Tier::Twenty, Tier::TwoHundred].map(|tier| (tier, sockets(tier) * tier.instruments()));
+        let room = Tier::ALL.map(|tier| (tier, sockets(tier) * tier.instruments()));
         let entitled = BTreeMap::from(room);
         Self { room: entitled.clone(), entitled, places: BTreeMap::new() }
     }

@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_documentation() {
         let settings = check("{}").unwrap();
-        let sockets = [Tier::Twenty, Tier::TwoHundred].map(|tier| settings.depth_sockets(tier));
+        let sockets = Tier::ALL.map(|tier| settings.depth_sockets(tier));
         assert_eq!(sockets, [0, 0]);
         assert_eq!(settings.ping(), Duration::from_secs(4));
         let schema: Value = serde_json::from_str(Config::schema()).unwrap();
@@ -137,7 +137,7 @@ mod tests {
     fn sockets_for_deep_books_follow_the_entitlement() {
         let sockets = |json: &str| {
             let settings = check(json).unwrap();
-            [Tier::Twenty, Tier::TwoHundred].map(|tier| settings.depth_sockets(tier))
+            Tier::ALL.map(|tier| settings.depth_sockets(tier))
         };
         assert_eq!(sockets(r#"{"depth":20}"#), [1, 0]);
         assert_eq!(sockets(r#"{"depth":200,"depth20_sockets":0,"depth200_sockets":4}"#), [0, 4]);

@@ -63,7 +63,7 @@ struct Socket {
 
 impl Socket {
     fn new(place: usize, keys: &Keys, settings: &Arc<Settings>) -> Self {
-        let [twenty, two_hundred] = [Tier::Twenty, Tier::TwoHundred].map(|tier| settings.depth_sockets(tier));
+        let [twenty, two_hundred] = Tier::ALL.map(|tier| settings.depth_sockets(tier));
         let tier = if place < twenty { Tier::Twenty } else { Tier::TwoHundred };
         let room = if place < twenty + two_hundred { tier.instruments() } else { 0 };
         let (keys, settings) = (keys.clone(), Arc::clone(settings));

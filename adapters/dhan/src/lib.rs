@@ -26,8 +26,8 @@ pub mod wire;
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use adapter_sdk::{
-    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Refusal,
-    Subscription,
+    Adapter, AdapterError, Backoff, Capability, Context, Credentials, DeepBooks, Grant, Login, Manifest,
+    Refusal, Subscription,
     abi::ErrorCode,
     instruments::{Access, ListSource, Master},
     login::Unfinished,
@@ -44,6 +44,7 @@ use self::{
     list::Instruments,
     session::DhanFeed,
     shared::{Shared, Suspicion},
+    wire::depth::Tier,
 };
 
 /// Instruments on one connection, of the five thousand that the broker takes: a thousand in mode full are much already.
@@ -89,6 +90,12 @@ impl Adapter for Dhan {
         let master = Arc::new(Master::new(http.clone(), source, context.lists()));
         let shared = Rc::new(Shared::new(Allotment::new(|tier| settings.depth_sockets(tier))));
         Ok(Self { settings, http, master, shared })
+    }
+
+    /// As many as fit on the sockets that the account is entitled to.
+    fn deep_books(&self) -> Option<DeepBooks> {
+        let rooms = Tier::ALL.map(|tier| self.settings.depth_sockets(tier) * tier.instruments());
+        Some(DeepBooks::of(u32::try_from(rooms.iter().sum::<usize>()).ok()?, LIVE_LEVELS))
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {

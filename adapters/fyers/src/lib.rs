@@ -48,8 +48,8 @@ pub mod wire;
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use adapter_sdk::{
-    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Refusal,
-    Subscription,
+    Adapter, AdapterError, Backoff, Capability, Context, Credentials, DeepBooks, Grant, Login, Manifest,
+    Refusal, Subscription,
     instruments::{Access, ListSource, Master, Sheet as _},
     net::{Http, RateLimit},
     session::{Batches, Listed, Session},
@@ -62,7 +62,7 @@ use self::{
     indices::{IndexList, Indices},
     instruments::{FyersList, Instruments},
     session::FyersFeed,
-    tbt::socket::Fifty,
+    tbt::socket::{Fifty, MAX_SYMBOLS},
     topic::{Fytoken, Segment},
 };
 
@@ -138,6 +138,11 @@ impl Adapter for Fyers {
             indices: RefCell::new(Rc::new(Indices::bundled())),
             settings,
         })
+    }
+
+    fn deep_books(&self) -> Option<DeepBooks> {
+        let books = if self.settings.depth_50 { MAX_SYMBOLS } else { 0 };
+        Some(DeepBooks::of(u32::try_from(books).ok()?, LEVELS))
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {

@@ -19,6 +19,9 @@ pub enum Tier {
 }
 
 impl Tier {
+    /// Both, the smaller one first.
+    pub const ALL: [Self; 2] = [Self::Twenty, Self::TwoHundred];
+
     /// Most levels on a side.
     pub const fn levels(self) -> u16 {
         self as u16
