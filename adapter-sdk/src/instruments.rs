@@ -36,6 +36,7 @@ mod rows;
 mod shelf;
 mod table;
 mod text;
+mod token;
 
 #[cfg(feature = "net")]
 pub use self::{
@@ -52,4 +53,5 @@ pub use self::{
     rows::{Row, Rows},
     table::{Table, TableBuilder},
     text::Text,
+    token::ExchangeToken,
 };

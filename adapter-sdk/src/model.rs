@@ -37,6 +37,11 @@ impl Subscription {
         Self { instrument, exchange: exchange.to_owned(), symbol: symbol.to_owned(), mode, depth }
     }
 
+    /// Whether it is an index, which has no book at any broker.
+    pub fn is_index(&self) -> bool {
+        self.exchange.ends_with("_INDEX")
+    }
+
     /// What came over the boundary.
     pub(crate) fn of_abi(wanted: &adapter_abi::Subscription) -> Self {
         Self {

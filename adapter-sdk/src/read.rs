@@ -15,6 +15,7 @@ mod price;
 pub mod protobuf;
 mod text;
 mod time;
+mod words;
 
 pub use self::{
     bytes::{Bytes, CutOff},

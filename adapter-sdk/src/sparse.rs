@@ -26,7 +26,7 @@ use std::{fmt, hash::Hash, time::SystemTime};
 
 use rustc_hash::FxHashMap;
 
-use crate::{Book, Level, Packet, Price, Tick, ist::Day};
+use crate::{Book, Level, Packet, Price, Subscription, Tick, TickSink, ist::Day};
 
 /// What is known by key, with books of at most `N` levels on a side. It has a place for each key that is subscribed: call
 /// [`Self::forget`] with `Protocol::release` of the feature `net`.
@@ -163,6 +163,19 @@ impl<const N: usize> Known<N> {
         } else {
             Packet::Values(tick)
         }
+    }
+}
+
+impl<const N: usize> Known<N> {
+    /// Publishes what is known for who holds an instrument: all of it with its book, where what was said just now is of the book
+    /// (`is_book`); else the values with the best row of each side. Of an index the values, which have no book beside them.
+    pub fn publish(&self, wanted: &Subscription, is_book: bool, sink: &mut TickSink) {
+        let packet = match (wanted.is_index(), is_book) {
+            (true, _) => Packet::Values(self.touchline(wanted.instrument)),
+            (false, true) => self.packet(wanted.instrument),
+            (false, false) => Packet::Quote(self.touchline(wanted.instrument)),
+        };
+        sink.publish(wanted.mode, &packet);
     }
 }
 

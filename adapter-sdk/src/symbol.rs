@@ -14,6 +14,7 @@ mod cash;
 mod days;
 mod exchange;
 mod indices;
+mod trading;
 
 use std::time::SystemTime;
 
@@ -22,6 +23,7 @@ pub use self::{
     days::day,
     exchange::Exchange,
     indices::{index, write_index},
+    trading::of_trading_symbol,
 };
 use crate::ist::Day;
 

@@ -46,6 +46,6 @@ impl<S: Sheet<N>, const N: usize> Master<Catalog<S, N>> {
     /// As [`Master::look_up`].
     pub fn grant(&self, wanted: &Subscription, levels: u16) -> Result<Grant, Refusal> {
         self.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
-        Ok(Grant::with_depth_up_to(wanted, if wanted.exchange.ends_with("_INDEX") { 0 } else { levels }))
+        Ok(Grant::with_depth_up_to(wanted, if wanted.is_index() { 0 } else { levels }))
     }
 }
