@@ -53,6 +53,21 @@ impl Credentials {
         })
     }
 
+    /// A credential that may have something before it, with three colons between, as OpenAlgo keeps two in one: what stands before
+    /// it, such as the number of a client, and the credential itself. Either may be empty there.
+    ///
+    /// ```
+    /// use adapter_sdk::testing::credentials;
+    ///
+    /// let stored = credentials(r#"{"api_key": "FA1:::key", "api_secret": "secret"}"#);
+    /// assert_eq!(stored.joined("api_key"), Some((Some("FA1"), "key")));
+    /// assert_eq!(stored.joined("api_secret"), Some((None, "secret")));
+    /// ```
+    pub fn joined(&self, name: &str) -> Option<(Option<&str>, &str)> {
+        let value = self.filled(name)?;
+        Some(value.split_once(":::").map_or((None, value), |(before, value)| (Some(before), value)))
+    }
+
     /// The token of the day, under the first of these names that is filled. It may stand there as `owner:token`, as accounts of
     /// an OpenAlgo database have it, or alone, with its owner (an API key, a client number) under one of the other names. The
     /// owner beside the token counts: a token belongs to the key that it was made for.

@@ -136,6 +136,26 @@ pub fn copied<'a>(
     ((1..=max_bytes).contains(&value.len()) && value.bytes().all(is_plain)).then_some(value)
 }
 
+/// The SHA-256 of texts, one after the other, in hexadecimal digits: what many brokers want of an app's key, its secret and a code.
+///
+/// ```
+/// let checksum = adapter_sdk::login::checksum(&["a", "bc"]);
+/// assert_eq!(checksum, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+/// ```
+#[cfg(feature = "net")]
+pub fn checksum(parts: &[&str]) -> String {
+    use std::fmt::Write as _;
+
+    use sha2::{Digest as _, Sha256};
+
+    let hash = parts.iter().fold(Sha256::new(), Sha256::chain_update).finalize();
+    hash.iter().fold(String::new(), |mut digits, byte| {
+        // A text takes whatever is written into it.
+        _ = write!(digits, "{byte:02x}");
+        digits
+    })
+}
+
 /// The six digits that authenticator apps show at a time (RFC 6238), for accounts that store their secret as
 /// `totp_secret`.
 ///

@@ -92,6 +92,7 @@ mod awaited;
 mod listed;
 mod live;
 mod orders;
+mod places;
 mod promised;
 mod questions;
 mod recent;
@@ -106,6 +107,7 @@ pub use self::{
     listed::{Listed, NoList},
     live::{Heard, Live},
     orders::OrderSocket,
+    places::Places,
     promised::Promised,
     questions::Questions,
     recent::Recent,
@@ -264,7 +266,11 @@ pub struct Batches {
     most: usize,
     interval: Duration,
     welcome_within: Duration,
+    /// What it means that nothing has answered the hello in that time.
+    unanswered: Option<&'static str>,
     answer_within: Duration,
+    /// What it means that the broker closes a connection which is not older than that.
+    replaced: Option<(Duration, &'static str)>,
 }
 
 impl Batches {
@@ -280,6 +286,8 @@ impl Batches {
             most: if most == 0 { 1 } else { most },
             interval: Duration::ZERO,
             welcome_within: Self::WELCOME,
+            unanswered: None,
+            replaced: None,
             answer_within: Self::ANSWER,
         }
     }
@@ -295,6 +303,23 @@ impl Batches {
     #[must_use]
     pub const fn welcome_within(mut self, limit: Duration) -> Self {
         self.welcome_within = limit;
+        self
+    }
+
+    /// What it means that the broker says nothing at all to [`Protocol::hello`]: some do that with a token that has ended. Then it
+    /// is an authentication error with these words instead of trouble of the network, since who insists may be locked out.
+    #[must_use]
+    pub const fn unanswered_means(mut self, message: &'static str) -> Self {
+        self.unanswered = Some(message);
+        self
+    }
+
+    /// What it means that the broker closes a connection so soon after it was opened: at a broker of one session, that another
+    /// program has connected with the account. It is tried again after the longest pause, with these words, instead of at once,
+    /// which would throw the other out.
+    #[must_use]
+    pub const fn closed_within_means(mut self, age: Duration, message: &'static str) -> Self {
+        self.replaced = Some((age, message));
         self
     }
 

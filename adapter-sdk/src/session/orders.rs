@@ -11,7 +11,9 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use crate::{
-    AdapterError, Backoff, fingerprint,
+    AdapterError, Backoff,
+    abi::ErrorCode,
+    fingerprint,
     net::{Beside, BesideEvent, HandshakeError, Message, Network, WebSocket, WebSocketRequest},
 };
 
@@ -46,6 +48,9 @@ pub struct OrderSocket {
     is_lock_trouble_known: bool,
     /// What has come, and was not taken yet.
     kept: Option<Message>,
+    /// Answers in a row that made no sense, and how many of them are enough.
+    senseless: u8,
+    enough: Option<u8>,
 }
 
 impl OrderSocket {
@@ -81,7 +86,17 @@ impl OrderSocket {
             look_at: Instant::now(),
             is_lock_trouble_known: false,
             kept: None,
+            senseless: 0,
+            enough: None,
         }
+    }
+
+    /// Does not try any more after so many answers in a row that make no sense, which are errors of the protocol: some brokers answer
+    /// so to accounts without order updates.
+    #[must_use]
+    pub const fn giving_up_after(mut self, senseless: u8) -> Self {
+        self.enough = Some(senseless);
+        self
     }
 
     /// Waits for the next message.
@@ -94,12 +109,17 @@ impl OrderSocket {
             self.look_at = Instant::now() + LOCK_EVERY;
             self.take_lock();
         }
-        self.socket.want();
+        if self.enough.is_none_or(|enough| self.senseless < enough) {
+            self.socket.want();
+        }
         loop {
             match self.socket.next().await {
-                BesideEvent::Opened => info!("Order updates are on"),
+                BesideEvent::Opened => {
+                    self.senseless = 0;
+                    info!("Order updates are on");
+                }
                 BesideEvent::Message(message) => return message,
-                BesideEvent::Lost(error) => warn!(%error, "No order updates; trying again"),
+                BesideEvent::Lost(error) => self.lose(&error),
             }
         }
     }
@@ -120,6 +140,16 @@ impl OrderSocket {
     /// The message that [`Self::wait`] has kept.
     pub fn take(orders: &mut Option<Self>) -> Option<Message> {
         orders.as_mut()?.kept.take()
+    }
+
+    fn lose(&mut self, error: &AdapterError) {
+        self.senseless = self.senseless.saturating_add(u8::from(error.code() == ErrorCode::PROTOCOL));
+        if self.enough.is_some_and(|enough| self.senseless >= enough) {
+            info!(%error, "No order updates: the broker seems to have none for this account");
+            self.socket.leave();
+        } else {
+            warn!(%error, "No order updates; trying again");
+        }
     }
 
     fn take_lock(&mut self) {
@@ -149,6 +179,8 @@ impl fmt::Debug for OrderSocket {
 
 #[cfg(test)]
 mod tests {
+    use std::{cell::Cell, rc::Rc};
+
     use super::*;
     use crate::net::NetworkConfig;
 
@@ -172,5 +204,26 @@ mod tests {
         assert!(has(&mut second));
         let mut nowhere = socket(&folder.path().join("missing"), "A123456");
         assert_eq!((has(&mut nowhere), nowhere.is_lock_trouble_known), (false, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_make_no_sense_are_enough_at_some_time_and_other_trouble_never_is() {
+        for (error, most) in
+            [(AdapterError::protocol("no token"), 3), (AdapterError::network("away"), usize::MAX)]
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let tries = Rc::new(Cell::new(0));
+            let count = Rc::clone(&tries);
+            let open = move || {
+                count.set(count.get() + 1);
+                std::future::ready(Err(error.clone()))
+            };
+            let mut socket = OrderSocket::opened_by(open, folder.path(), "A").giving_up_after(3);
+            // The future is dropped and begun again all the time.
+            for _ in 0..1_000 {
+                _ = tokio::time::timeout(Duration::from_mins(1), socket.next()).await;
+            }
+            assert!(tries.get() == most || (most == usize::MAX && tries.get() > 100), "{}", tries.get());
+        }
     }
 }
