@@ -15,10 +15,7 @@ use adapter_sdk::{
     symbol::digits,
 };
 
-use crate::{
-    exchange::Key,
-    wire::{Kind, Message, kind},
-};
+use crate::wire::{Key, Kind, Message, kind};
 
 /// Levels on each side of a book.
 pub const LEVELS: usize = 5;
@@ -137,8 +134,9 @@ fn last_trade(message: &Message<'_>, is_image: bool, now: SystemTime) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use adapter_sdk::symbol::Exchange;
+
     use super::*;
-    use crate::exchange::Exchange;
 
     const KEY: Key = Key { exchange: Exchange::Nse, token: 22 };
 

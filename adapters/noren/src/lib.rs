@@ -9,7 +9,6 @@ pub mod account;
 pub mod brand;
 mod config;
 pub mod decode;
-pub mod exchange;
 pub mod list;
 mod login;
 pub mod order;
@@ -18,7 +17,7 @@ pub mod request;
 mod session;
 pub mod wire;
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use self::{
     account::Account,
@@ -43,6 +42,15 @@ const LIST_RENEWED_AT: (u8, u8) = (8, 15);
 
 /// Levels on each side of a book.
 const DEPTH: u16 = 5;
+
+/// What silence to a log-in means: who insists may be locked out.
+const SILENT: &str = "the broker said nothing to the log-in, which is what some of them do with a token that has ended: log in \
+                      again with `tickhost account login`";
+
+/// What it means that the broker ends a connection which has just been opened: to come back at once would throw the other out.
+const REPLACED: &str = "the broker ended the connection soon after it was opened: another program may have connected with this \
+                        account, of which one is served";
+const REPLACED_WITHIN: Duration = Duration::from_mins(1);
 
 /// What a refused handshake means. The brokers judge tokens by the first message, and hardly ever here.
 const REFUSALS: [Meaning; 2] = [
@@ -114,8 +122,12 @@ impl Adapter for Noren {
             .stall_after(stall);
         let socket =
             self.settings.network.websocket(request).await.map_err(|error| error.explain(&REFUSALS))?;
-        let batches = Batches::of(batch_size).every(batch_interval).welcome_within(welcome);
-        Session::open(Protocol::new(self.brand, account, welcome, orders), socket, listed, batches).await
+        let batches = Batches::of(batch_size)
+            .every(batch_interval)
+            .welcome_within(welcome)
+            .unanswered_means(SILENT)
+            .closed_within_means(REPLACED_WITHIN, REPLACED);
+        Session::open(Protocol::new(self.brand, account, orders), socket, listed, batches).await
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {

@@ -7,10 +7,10 @@ use adapter_sdk::{
     Price,
     instruments::{Catalog, Names, Row, Sheet},
     ist::Day,
-    symbol::{self, Contract, digits},
+    symbol::{self, Contract, Exchange, digits},
 };
 
-use crate::exchange::{Exchange, Key};
+use crate::wire::Key;
 
 /// The instruments of a list, by OpenAlgo's names and by the broker's.
 pub type Instruments = Catalog<NorenList, COLUMNS>;

@@ -5,13 +5,13 @@ use std::time::SystemTime;
 
 use adapter_sdk::{
     AdapterError, Credentials, ErrorCode, Login,
-    login::{self, Unfinished, answer_to_ticket, ask_for_ticket, by_page, totp},
+    login::{self, Unfinished, answer_to_ticket, ask_for_ticket, by_page, checksum, totp},
     net::{Http, HttpRequest, push_encoded, with_query},
     serde_json::{Value, json},
 };
 
 use crate::{
-    account::{self, Account, checksum},
+    account::{self, Account},
     brand::{Brand, Scheme},
     config::Settings,
 };

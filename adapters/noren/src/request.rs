@@ -2,7 +2,7 @@
 
 use adapter_sdk::plan::Change;
 
-use crate::exchange::Key;
+use crate::wire::Key;
 
 /// One of the two kinds of messages that an instrument can be subscribed to. They are apart at the broker: the second has all that the
 /// first has, and the book.
@@ -38,8 +38,9 @@ pub fn messages(changes: &[Change<Key, Channel>]) -> impl Iterator<Item = String
 
 #[cfg(test)]
 mod tests {
+    use adapter_sdk::symbol::Exchange;
+
     use super::*;
-    use crate::exchange::Exchange;
 
     #[test]
     fn what_changes_its_channel_gets_the_new_one_before_the_old_one_ends() {

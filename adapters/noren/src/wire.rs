@@ -7,9 +7,8 @@
 //!
 //! The key `tk` is the number of an instrument, and the text `tk` one of the types.
 
+pub use adapter_sdk::instruments::ExchangeToken as Key;
 use adapter_sdk::read::Flat;
-
-use crate::exchange::Key;
 
 /// The members of a message, of which the longest has some less.
 pub type Message<'a> = Flat<'a, 64>;
@@ -58,8 +57,9 @@ pub fn key(message: &Message<'_>) -> Option<Key> {
 
 #[cfg(test)]
 mod tests {
+    use adapter_sdk::symbol::Exchange;
+
     use super::*;
-    use crate::exchange::Exchange;
 
     #[test]
     fn an_instrument_has_both_its_names_or_none() {

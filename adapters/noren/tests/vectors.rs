@@ -18,11 +18,10 @@ use adapter_noren::{
     account::Account,
     brand::Brand,
     decode::{self, Book},
-    exchange::Key,
     list::Instruments,
     order,
     request::{self, Channel},
-    wire::{self, Kind, Message},
+    wire::{self, Key, Kind, Message},
 };
 use adapter_sdk::{Level, Price, Tick, plan::Change, read::Odd, testing::Vectors};
 use serde_json::{Value, json};
