@@ -36,7 +36,7 @@ impl fmt::Debug for Keys {
 /// The client id: by the adapter's name for it, or by those that accounts of an OpenAlgo database have. One has it
 /// before its API key, with three colons between.
 pub(crate) fn client_id(credentials: &Credentials) -> Option<&str> {
-    let joined = || credentials.filled("api_key")?.split_once(":::").map(|(client_id, _)| client_id);
+    let joined = || credentials.joined("api_key")?.0;
     credentials.filled("client_id").or_else(joined).or_else(|| credentials.filled("user_id"))
 }
 

@@ -17,6 +17,7 @@ use adapter_sdk::{
 use tokio::time::{Instant, timeout};
 
 use crate::{
+    allotment::Places,
     auth::{Keys, disconnected},
     config::{DEPTH_SOCKETS, Settings},
     decode, request,
@@ -44,8 +45,6 @@ pub(crate) struct Deep {
     books: BTreeMap<Key, Book>,
     /// Which of them come; of the others those of the live feed are shown.
     promised: Promised<Key>,
-    /// By the host's number.
-    holders: BTreeMap<u32, Key>,
     /// In India, when the last message came.
     day: Day,
 }
@@ -126,50 +125,34 @@ impl Deep {
             sockets: std::array::from_fn(|place| Socket::new(place, keys, settings)),
             books: BTreeMap::new(),
             promised: Promised::new(BOOK_LIMIT),
-            holders: BTreeMap::new(),
             day: Day::at(SystemTime::now()),
         }
     }
 
-    /// Wants the book of an instrument, or wants it under another key or with other levels. Says whether the book
-    /// comes, or may still come.
-    pub(crate) fn want(&mut self, instrument: u32, key: Key, tier: Tier) -> bool {
-        let is_known = self.books.get(&key).is_some_and(|book| book.tier == tier);
-        if self.holders.get(&instrument).is_some_and(|known| *known != key || !is_known) {
-            self.drop(instrument);
-        }
-        self.holders.insert(instrument, key);
-        if !self.books.contains_key(&key) {
-            let Some(socket) = self.socket_with_room(tier) else {
-                self.holders.remove(&instrument);
-                return false;
-            };
-            self.promised.want(key, Instant::now());
-            self.books.insert(key, Book { tier, socket, buy: None, sell: None });
-            self.tell(socket);
-        }
-        self.is_coming(key)
-    }
-
-    /// Does not want the book of an instrument any more.
-    pub(crate) fn drop(&mut self, instrument: u32) {
-        let Some(key) = self.holders.remove(&instrument) else { return };
-        if !self.holders.values().any(|held| *held == key)
-            && let Some(book) = self.books.remove(&key)
-        {
+    /// Follows who has a place: books that nobody has one for any more end, and new ones begin as far as there are sockets for them.
+    pub(crate) fn follow(&mut self, places: &Places) {
+        let wanted = places.taken();
+        let is_over = |key: &Key, book: &mut Book| !wanted.contains(&(*key, book.tier));
+        let mut sockets = BTreeSet::new();
+        for (key, book) in self.books.extract_if(.., is_over) {
             self.promised.drop(&key);
-            self.tell(book.socket);
+            sockets.insert(book.socket);
         }
+        for (key, tier) in &wanted {
+            if !self.books.contains_key(key)
+                && let Some(socket) = self.socket_with_room(*tier)
+            {
+                self.promised.want(*key, Instant::now());
+                self.books.insert(*key, Book { tier: *tier, socket, buy: None, sell: None });
+                sockets.insert(socket);
+            }
+        }
+        sockets.into_iter().for_each(|socket| self.tell(socket));
     }
 
     /// Whether a book comes, or may still come.
     pub(crate) fn is_coming(&self, key: Key) -> bool {
         self.promised.is_coming(&key)
-    }
-
-    /// Whether an instrument wants the book of a key.
-    pub(crate) fn is_held(&self, instrument: u32, key: Key) -> bool {
-        self.holders.get(&instrument) == Some(&key)
     }
 
     /// Both sides of a book, best levels first, once both are known.

@@ -37,7 +37,7 @@ use adapter_sdk::{
 };
 
 use self::{
-    allotment::{Allotment, LIVE_LEVELS},
+    allotment::LIVE_LEVELS,
     auth::{Keys, disconnected},
     config::{Config, Settings},
     deep::Deep,
@@ -88,7 +88,7 @@ impl Adapter for Dhan {
             ..Instruments::source("dhan", vec![settings.instruments_url.clone()])
         };
         let master = Arc::new(Master::new(http.clone(), source, context.lists()));
-        let shared = Rc::new(Shared::new(Allotment::new(|tier| settings.depth_sockets(tier))));
+        let shared = Rc::new(Shared::new(allotment::places(&settings)));
         Ok(Self { settings, http, master, shared })
     }
 
@@ -100,11 +100,11 @@ impl Adapter for Dhan {
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
         let found = self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
-        let levels = if wanted.exchange.ends_with("_INDEX") { 0 } else { wanted.depth };
+        let levels = if wanted.is_index() { 0 } else { wanted.depth };
         let depth = Grant::with_depth_up_to(wanted, levels).depth;
         // What may come with the list of today has the levels of the live feed until then.
         let depth = found.map_or(depth.min(LIVE_LEVELS), |key| {
-            self.shared.allotment.borrow_mut().grant(wanted.instrument, key, depth)
+            allotment::grant(&mut self.shared.places.borrow_mut(), wanted.instrument, key, depth)
         });
         Ok(Grant::of_levels(depth))
     }

@@ -46,9 +46,7 @@ pub(crate) async fn step(
 
 /// The API key, when the account has one. OpenAlgo has the client id before it.
 fn api_key(fields: &Credentials) -> Option<&str> {
-    let api_key = fields.filled("api_key")?;
-    let api_key = api_key.split_once(":::").map_or(api_key, |(_, key)| key);
-    Some(api_key).filter(|api_key| !api_key.is_empty())
+    fields.joined("api_key").map(|(_, api_key)| api_key).filter(|api_key| !api_key.is_empty())
 }
 
 /// The token id in an answer, which is that or the address that has it.
