@@ -2,7 +2,7 @@
 
 use adapter_sdk::{
     OrderUpdate,
-    read::{self, Members, Odd},
+    read::{self, Members, Odd, OrderNames},
 };
 
 use crate::{
@@ -44,43 +44,32 @@ fn said(frame: &Members<'_>, list: &Instruments) -> Said {
     update.map_or(Said::Undecodable, |update| Said::Update(Box::new(update)))
 }
 
+/// What the broker calls the members.
+const NAMES: OrderNames = OrderNames {
+    orderid: "orderid",
+    action: "transactiontype",
+    quantity: "quantity",
+    price: "price",
+    trigger_price: "triggerprice",
+    pricetype: "ordertype",
+    product: "producttype",
+    filled_quantity: "filledshares",
+    pending_quantity: "unfilledshares",
+    average_price: "averageprice",
+    rejection_reason: "text",
+    ..OrderNames::NONE
+};
+
 /// An order, most of whose numbers are texts.
 struct Order<'a>(Members<'a>);
 
 impl Order<'_> {
     /// None for what has no number of an order.
     fn update(&self, code: &str, list: &Instruments) -> Option<OrderUpdate> {
-        let orderid = self.0.text("orderid")?;
+        let update = NAMES.read(&self.0)?;
         let (exchange, symbol) = self.instrument(list);
-        let order_status = self.status(code);
-        let rejection_reason = self.0.text("text").filter(|_| order_status == "rejected");
-        Some(OrderUpdate {
-            orderid,
-            symbol,
-            exchange,
-            action: self.text("transactiontype").to_uppercase(),
-            quantity: self.0.whole("quantity"),
-            price: self.0.number("price"),
-            trigger_price: self.0.number("triggerprice"),
-            pricetype: match self.text("ordertype").as_str() {
-                "STOPLOSS_LIMIT" => "SL",
-                "STOPLOSS_MARKET" => "SL-M",
-                same => same,
-            }
-            .to_owned(),
-            product: match self.text("producttype").as_str() {
-                "DELIVERY" => "CNC",
-                "INTRADAY" => "MIS",
-                "CARRYFORWARD" | "MARGIN" => "NRML",
-                same => same,
-            }
-            .to_owned(),
-            rejection_reason,
-            order_status,
-            filled_quantity: self.0.whole("filledshares"),
-            pending_quantity: self.0.whole("unfilledshares"),
-            average_price: self.0.number("averageprice"),
-        })
+        let update = OrderUpdate { exchange, symbol, order_status: self.status(code), ..update };
+        Some(update.in_words_of_clients())
     }
 
     fn text(&self, name: &'static str) -> String {

@@ -66,7 +66,7 @@ impl Protocol for SmartStream {
     }
 
     fn ask(&mut self, wanted: &mut Subscription, _key: &Key, _sink: &mut TickSink) -> Asked {
-        Asked { mode: wanted.mode, is_index: wanted.exchange.ends_with("_INDEX") }
+        Asked { mode: wanted.mode, is_index: wanted.is_index() }
     }
 
     fn requests(&mut self, changes: &[Change<Key, Asked>]) -> Vec<Message> {

@@ -102,7 +102,7 @@ impl Directory {
             self.known.remove(&wanted.instrument);
             return false;
         };
-        let is_said = self.said.contains_key(&listed.fytoken) || wanted.exchange.ends_with("_INDEX");
+        let is_said = self.said.contains_key(&listed.fytoken) || wanted.is_index();
         let is_placed = match self.known.get(&wanted.instrument) {
             Some(known) if known.listed == listed => known.topic.is_some(),
             _ => {
@@ -123,7 +123,7 @@ impl Directory {
         }
         let listed = listed(list, wanted)?;
         let nowhere = || Refusal::not_found(&wanted.exchange, &wanted.symbol);
-        if wanted.exchange.ends_with("_INDEX") {
+        if wanted.is_index() {
             return self.indices.topic(&listed.ticker).ok_or_else(nowhere);
         }
         let fytoken = match self.said.get(&listed.fytoken).copied() {

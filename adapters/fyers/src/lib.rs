@@ -148,7 +148,7 @@ impl Adapter for Fyers {
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
         let found = self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
         // An index has no book.
-        if wanted.exchange.ends_with("_INDEX") {
+        if wanted.is_index() {
             return Ok(Grant::of_levels(0));
         }
         // What may come with the list of today is told apart by its exchange.
