@@ -23,14 +23,15 @@ type Asked = (Mode, u16);
 /// This broker's side of a connection.
 #[derive(Debug)]
 pub struct Feed {
-    token: String,
+    /// Of the day. It is never shown, and wiped from memory.
+    access: adapter_sdk::Token,
     /// Tokens by handle: what the broker calls them in ticks, on this connection.
     handles: HashMap<u32, Token>,
 }
 
 impl Feed {
-    pub(crate) fn new(token: &str) -> Self {
-        Self { token: token.to_owned(), handles: HashMap::new() }
+    pub(crate) fn new(access: adapter_sdk::Token) -> Self {
+        Self { access, handles: HashMap::new() }
     }
 
     fn take(&mut self, packet: &wire::Packet, live: &mut Live<Self>, sink: &mut TickSink) {
@@ -64,7 +65,7 @@ impl Protocol for Feed {
     }
 
     fn hello(&mut self) -> Vec<Message> {
-        vec![Request::Login { token: &self.token }.to_message()]
+        vec![Request::Login { token: self.access.token() }.to_message()]
     }
 
     fn welcome(&mut self, message: &Message) -> Result<Welcome, AdapterError> {

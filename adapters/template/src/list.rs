@@ -5,7 +5,6 @@
 use adapter_sdk::{
     instruments::{Catalog, Names, Sheet},
     ist::Day,
-    symbol,
 };
 
 /// The instruments of the broker, by OpenAlgo's names and by token.
@@ -44,18 +43,15 @@ impl Sheet<3> for Instruments {
     }
 
     /// This broker's derivatives and shares have OpenAlgo's names already. Where yours have parts, such as underlying, expiry
-    /// and strike, or a series, [`symbol::write`] and [`symbol::write_cash`] make names of them.
+    /// and strike, or a series, [`Names::add_derivative`] and [`Names::add_cash`] make names of them.
     fn row(&mut self, cells: [Option<&str>; 3], names: &mut Names<Token>) -> Option<()> {
         let [token, segment, theirs] = cells;
         let (token, theirs) = (token?.parse().ok()?, theirs.filter(|name| !name.is_empty())?);
         let (_, exchange) = SEGMENTS.iter().find(|(name, _)| Some(*name) == segment)?;
         if exchange.ends_with("_INDEX") {
-            let mut ours = String::new();
-            symbol::write_index(&mut ours, exchange, theirs).then_some(())?;
-            names.add(exchange, &ours, token);
-        } else {
-            names.add(exchange, theirs, token);
+            return names.add_index(exchange, theirs, token);
         }
+        names.add(exchange, theirs, token);
         Some(())
     }
 }
