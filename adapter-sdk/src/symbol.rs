@@ -14,6 +14,7 @@ mod cash;
 mod days;
 mod exchange;
 mod indices;
+mod segments;
 mod trading;
 
 use std::time::SystemTime;
