@@ -33,7 +33,7 @@ impl Row<'_> {
             Segment::NseCash if self.is_index() => "NSE_INDEX",
             Segment::BseCash if self.is_index() => "BSE_INDEX",
             Segment::Mcx if self.is_index() => "MCX_INDEX",
-            segment => segment.exchange(),
+            segment => segment.name(),
         }
     }
 
@@ -100,7 +100,7 @@ mod tests {
         expiry: &'a str,
         strike: &'a str,
     ) -> Row<'a> {
-        Row { segment: Segment::from_exchange(segment).unwrap(), symbol, name, expiry, strike, kind }
+        Row { segment: Segment::from_name(segment).unwrap(), symbol, name, expiry, strike, kind }
     }
 
     fn written(row: &Row<'_>) -> Option<(String, bool)> {

@@ -81,7 +81,7 @@ impl Order<'_> {
         let exchange = self.text("exchange");
         let named = || {
             let token = Token::new(&self.0.text("symboltoken")?)?;
-            list.name(Key { segment: Segment::from_exchange(&exchange)?, token })
+            list.name(Key { segment: Segment::from_name(&exchange)?, token })
         };
         match named() {
             Some((exchange, symbol)) => (exchange.to_owned(), symbol.to_owned()),

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn only_shares_and_derivatives_of_nse_have_deep_books() {
-        for (segment, _) in Segment::ALL {
+        for segment in Segment::ALL.iter().copied() {
             let granted = allotment(1, 1).grant(1, Key { segment, id: 1 }, 20);
             let has_some = matches!(segment, Segment::NseEquity | Segment::NseDerivatives);
             assert_eq!(granted, if has_some { 20 } else { 5 }, "{segment:?}");
