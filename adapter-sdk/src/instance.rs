@@ -50,7 +50,8 @@ pub(crate) struct Health {
 /// One instance, as the host holds it.
 struct Instance {
     commands: mpsc::Sender<Command>,
-    /// Tells the thread to end, also one whose command queue is full, and how long a goodbye to the broker may take.
+    /// Tells the thread to end, also one whose command queue is full, and how long a goodbye to the broker
+    /// may take.
     stop: watch::Sender<Option<Duration>>,
     /// Says that the operator wants a new list of instruments.
     list_asked: Arc<tokio::sync::Notify>,
@@ -89,8 +90,8 @@ pub(crate) fn create<A: Adapter>(
     config_json: &str,
     host: HostHandle,
 ) -> Result<AdapterBox, AdapterError> {
-    // Made here once to refuse a bad configuration at once, and again on its own thread, which need not be able to
-    // receive it.
+    // Made here once to refuse a bad configuration at once, and again on its own thread, which need not be
+    // able to receive it.
     validate_config::<A>(assignment, config_json)?;
     let manifest = guarded(A::manifest)?;
     let (commands, inbox) = mpsc::channel(COMMANDS);
@@ -176,8 +177,8 @@ fn make<A: Adapter>(
     .and_then(std::convert::identity)
 }
 
-/// Which setting is wrong, and how. Without its position, since the configuration was written as TOML, and a column of its
-/// JSON says nothing; and without a value of the wrong type, which may be a secret.
+/// Which setting is wrong, and how. Without its position, since the configuration was written as TOML, and a
+/// column of its JSON says nothing; and without a value of the wrong type, which may be a secret.
 fn plain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let text = error.inner().to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);

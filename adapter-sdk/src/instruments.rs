@@ -1,5 +1,5 @@
-//! What a broker's list of instruments becomes: a file on disk that outlives a failed download, and a table that costs
-//! little memory. `Master` keeps both up to date.
+//! What a broker's list of instruments becomes: a file on disk that outlives a failed download, and a table
+//! that costs little memory. `Master` keeps both up to date.
 
 #[cfg(feature = "net")]
 mod ages;

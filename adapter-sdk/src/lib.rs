@@ -39,8 +39,9 @@ pub mod testing;
 
 #[doc(hidden)]
 pub use self::export as __export;
-/// The boundary to the host, for what is made of it outside the SDK: `export_adapter!`, the conformance suite and tests. Its
-/// types have those of `abi_stable` in them; adapters need none but what is exported here by name.
+/// The boundary to the host, for what is made of it outside the SDK: `export_adapter!`, the conformance suite
+/// and tests. Its types have those of `abi_stable` in them; adapters need none but what is exported here by
+/// name.
 #[doc(hidden)]
 pub use adapter_abi as abi;
 pub use adapter_abi::{ErrorCode, StatusKind};

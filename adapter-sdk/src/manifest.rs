@@ -48,7 +48,8 @@ impl Default for Backoff {
     }
 }
 
-/// A broker's limit on books that are larger than usual: see [`Adapter::deep_books`](crate::Adapter::deep_books).
+/// A broker's limit on books that are larger than usual: see
+/// [`Adapter::deep_books`](crate::Adapter::deep_books).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeepBooks {
@@ -87,7 +88,8 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// A short lower-case name, and the adapter's version: `Manifest::new("acme", env!("CARGO_PKG_VERSION"))`.
+    /// A short lower-case name, and the adapter's version:
+    /// `Manifest::new("acme", env!("CARGO_PKG_VERSION"))`.
     pub const fn new(name: &'static str, version: &'static str) -> Self {
         Self {
             name,
@@ -113,8 +115,8 @@ impl Manifest {
         self
     }
 
-    /// The broker's limits: instruments on one connection, and connections of one account; 0 where none is known. The host
-    /// keeps to them unless the operator's `plugins.toml` says otherwise.
+    /// The broker's limits: instruments on one connection, and connections of one account; 0 where none is
+    /// known. The host keeps to them unless the operator's `plugins.toml` says otherwise.
     #[must_use]
     pub const fn limits(mut self, symbols_per_connection: u32, connections: u32) -> Self {
         self.symbols_per_connection = symbols_per_connection;

@@ -87,8 +87,8 @@ impl Subject {
         own.unwrap_or_else(|| self.module.metadata()().symbols_per_connection)
     }
 
-    /// Deep books on one connection with these settings, and the levels above which a book is one; none where the adapter does
-    /// not count them apart.
+    /// Deep books on one connection with these settings, and the levels above which a book is one; none where
+    /// the adapter does not count them apart.
     pub(crate) fn deep_books(&self, config_json: &str) -> Option<(usize, u16)> {
         #[derive(Deserialize)]
         struct Limits {

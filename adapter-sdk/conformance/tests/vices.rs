@@ -130,7 +130,8 @@ fn every_vice_is_caught_by_its_case_and_an_adapter_without_passes_all() {
     let _alone = ALONE.lock();
     let sound = suite(None).run_all();
     assert_eq!(sound.count(Verdict::Passed), CASES.len(), "{sound}");
-    // Most of the time is spent in waiting for what does not come. More of them at once than this keep each other from answering.
+    // Most of the time is spent in waiting for what does not come. More of them at once than this keep each
+    // other from answering.
     for some in CAUGHT.chunks(AT_ONCE) {
         let results: Vec<CaseResult> = std::thread::scope(|scope| {
             let running: Vec<_> =

@@ -1,7 +1,8 @@
 //! One array of each JSON document in a file, as if it were the whole file.
 //!
-//! REST interfaces put lists into an envelope: `{"success":true,"result":[…],"meta":{…}}`. Pages of one list are such documents, one
-//! behind the other. Of an envelope nothing is kept but where its array stands, so it may be of any size.
+//! REST interfaces put lists into an envelope: `{"success":true,"result":[…],"meta":{…}}`. Pages of one list
+//! are such documents, one behind the other. Of an envelope nothing is kept but where its array stands, so it
+//! may be of any size.
 
 use std::io::{self, Read};
 
@@ -20,11 +21,13 @@ const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 pub(super) enum Which {
     /// That at a path: names of members with dots between them.
     At(&'static str),
-    /// The first whose first element is an object, wherever it stands. A file that is no object is given as it is.
+    /// The first whose first element is an object, wherever it stands. A file that is no object is given as
+    /// it is.
     First,
 }
 
-/// Gives the elements of one array of each document, as one array. It ends with a bracket only when the last document does.
+/// Gives the elements of one array of each document, as one array. It ends with a bracket only when the last
+/// document does.
 #[derive(Debug)]
 pub(super) struct Arrays<R> {
     input: R,
@@ -179,8 +182,8 @@ impl<R: Read> Arrays<R> {
         Ok(())
     }
 
-    /// Ends the innermost container of a kind, and those in it that a damaged element has left open. None of those around the array ends
-    /// before it.
+    /// Ends the innermost container of a kind, and those in it that a damaged element has left open. None of
+    /// those around the array ends before it.
     fn close(&mut self, is_array: bool) {
         let lowest = self.inside.map_or(0, |inside| inside - 1);
         let place = self.open.iter().rposition(|open| open.is_none() == is_array);

@@ -19,19 +19,22 @@ use crate::{AdapterError, Refusal, ist::Day};
 pub enum Layout {
     /// CSV, whose first line names the columns. A list without one of them is refused.
     Csv,
-    /// One array of JSON objects, alone or within an envelope of any size, of which the first array of objects counts. Their members
-    /// are the columns: texts, and numbers as texts. A value that is missing, null, or anything else is none. An object that is
-    /// damaged costs itself, and so does a bare word such as `NaN`.
+    /// One array of JSON objects, alone or within an envelope of any size, of which the first array of
+    /// objects counts. Their members are the columns: texts, and numbers as texts. A value that is missing,
+    /// null, or anything else is none. An object that is damaged costs itself, and so does a bare word such
+    /// as `NaN`.
     JsonObjects,
-    /// The same of the array at a path of a JSON object, such as `result` or `data.products`: names of members with dots between them.
-    /// Several objects one behind the other, as [`Pages`](super::Pages) keeps them, are one list; each must have the array. A column can be
-    /// within a member here and in the layout above: `underlying_asset.symbol`.
+    /// The same of the array at a path of a JSON object, such as `result` or `data.products`: names of
+    /// members with dots between them. Several objects one behind the other, as [`Pages`](super::Pages) keeps
+    /// them, are one list; each must have the array. A column can be within a member here and in the layout
+    /// above: `underlying_asset.symbol`.
     JsonObjectsAt(&'static str),
 }
 
 /// What only the broker knows of its list: `N` columns, and what a row means. [`Catalog`] does the rest.
 ///
-/// What it makes of rows depends on them and the day alone: other processes of the adapter take what one of them has made.
+/// What it makes of rows depends on them and the day alone: other processes of the adapter take what one of
+/// them has made.
 pub trait Sheet<const N: usize>: Sized + 'static {
     /// What the broker's packets call an instrument.
     type Key: Key;
@@ -39,8 +42,8 @@ pub trait Sheet<const N: usize>: Sized + 'static {
     /// How its files are laid out.
     const LAYOUT: Layout = Layout::Csv;
 
-    /// Columns, found by name: brokers add some, and change their order. One that is called differently in some files has all its
-    /// names, with bars between them: `StrikePrice|Strike`. Capitals do not count.
+    /// Columns, found by name: brokers add some, and change their order. One that is called differently in
+    /// some files has all its names, with bars between them: `StrikePrice|Strike`. Capitals do not count.
     const COLUMNS: [&'static str; N];
 
     /// Which of them a file may lack.
@@ -52,8 +55,8 @@ pub trait Sheet<const N: usize>: Sized + 'static {
     /// Most rows that are read of all files together.
     const MAX_ROWS: usize = 2_000_000;
 
-    /// Where the columns stand, counted from 0, in a file without their names, whose first row, which is empty in an empty file, is
-    /// one of the list. None for any other file.
+    /// Where the columns stand, counted from 0, in a file without their names, whose first row, which is
+    /// empty in an empty file, is one of the list. None for any other file.
     fn places(_first: &Row) -> Option<[Option<usize>; N]> {
         None
     }
@@ -61,8 +64,8 @@ pub trait Sheet<const N: usize>: Sized + 'static {
     /// Begins to read a list, as it is on a day in India: what has expired by then has no name.
     fn begin(today: Day) -> Self;
 
-    /// Names an instrument by a row, whose cells stand in the order of [`Self::COLUMNS`]; a short row lacks some. None when the
-    /// row makes no sense: it is counted.
+    /// Names an instrument by a row, whose cells stand in the order of [`Self::COLUMNS`]; a short row lacks
+    /// some. None when the row makes no sense: it is counted.
     fn row(&mut self, cells: [Option<&str>; N], names: &mut Names<Self::Key>) -> Option<()>;
 }
 
@@ -97,7 +100,8 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
     /// Reads a list of several files.
     ///
     /// # Errors
-    /// When one of them is no such list, or has not a single instrument: it may be a page that says that there is none.
+    /// When one of them is no such list, or has not a single instrument: it may be a page that says that
+    /// there is none.
     pub fn parse_all<R: Read>(inputs: impl IntoIterator<Item = R>) -> Result<Self, AdapterError> {
         Self::parse_all_on(inputs, Day::at(SystemTime::now()))
     }
@@ -141,8 +145,8 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
         self.table.is_empty()
     }
 
-    /// Rows that were left out although they are of a market that is served and of what has not expired, and files of several that
-    /// are no lists.
+    /// Rows that were left out although they are of a market that is served and of what has not expired, and
+    /// files of several that are no lists.
     pub const fn skipped(&self) -> usize {
         self.skipped
     }

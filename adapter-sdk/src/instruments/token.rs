@@ -5,8 +5,8 @@ use std::fmt;
 use super::Key;
 use crate::symbol::{Exchange, digits};
 
-/// An instrument by its exchange and its number there, as exchanges number them and most brokers pass them on. Numbers repeat among
-/// exchanges: one alone says nothing.
+/// An instrument by its exchange and its number there, as exchanges number them and most brokers pass them
+/// on. Numbers repeat among exchanges: one alone says nothing.
 ///
 /// ```
 /// use adapter_sdk::{instruments::ExchangeToken, symbol::Exchange};

@@ -37,9 +37,10 @@ const STATUSES: &Words = &[
 ];
 
 impl OrderUpdate {
-    /// The same in the words of OpenAlgo's clients, where it is in others that brokers of India commonly have: `B`, `LMT`,
-    /// `CARRYFORWARD`, `TRIGGER_PENDING`. Words that are not known stay, a status in small letters; a reason stays where the order was
-    /// rejected. What is particular to a broker, such as a number for a status, is to be replaced before.
+    /// The same in the words of OpenAlgo's clients, where it is in others that brokers of India commonly
+    /// have: `B`, `LMT`, `CARRYFORWARD`, `TRIGGER_PENDING`. Words that are not known stay, a status in small
+    /// letters; a reason stays where the order was rejected. What is particular to a broker, such as a number
+    /// for a status, is to be replaced before.
     ///
     /// ```
     /// use adapter_sdk::OrderUpdate;

@@ -30,13 +30,14 @@ const BACKOFF: Backoff = Backoff {
 /// The socket of a broker that tells order updates apart from the market feed. Wait for it in
 /// [`Protocol::wait`](super::Protocol::wait).
 ///
-/// The host may run several connections of an account, each an instance of its own, often in a process of its own. The
-/// updates must come once. So each connection tries to lock one file in a folder that they share, and the one that gets the
-/// lock opens the socket. The system frees the lock when its holder ends, however that happens, and another connection takes
-/// over within five seconds. What the broker says meanwhile is lost.
+/// The host may run several connections of an account, each an instance of its own, often in a process of its
+/// own. The updates must come once. So each connection tries to lock one file in a folder that they share,
+/// and the one that gets the lock opens the socket. The system frees the lock when its holder ends, however
+/// that happens, and another connection takes over within five seconds. What the broker says meanwhile is
+/// lost.
 ///
-/// A socket that is refused or lost is opened anew after a pause, from two seconds up to five minutes. Trouble here is logged,
-/// and never ends the market feed.
+/// A socket that is refused or lost is opened anew after a pause, from two seconds up to five minutes.
+/// Trouble here is logged, and never ends the market feed.
 pub struct OrderSocket {
     socket: Beside,
     lock_path: PathBuf,
@@ -54,9 +55,9 @@ pub struct OrderSocket {
 }
 
 impl OrderSocket {
-    /// The order socket of one connection, which is opened while it is waited for. `folder` is one that the account's connections
-    /// share, such as [`Master::directory`](crate::instruments::Master::directory); `explain` says what a refused handshake
-    /// means.
+    /// The order socket of one connection, which is opened while it is waited for. `folder` is one that the
+    /// account's connections share, such as [`Master::directory`](crate::instruments::Master::directory);
+    /// `explain` says what a refused handshake means.
     pub fn new(
         network: &Network,
         request: WebSocketRequest,
@@ -72,8 +73,8 @@ impl OrderSocket {
         Self::opened_by(open, folder, account)
     }
 
-    /// The same where more has to be done than to open it, each time: a token to be asked for, or a log-in to be queued as its
-    /// first message.
+    /// The same where more has to be done than to open it, each time: a token to be asked for, or a log-in to
+    /// be queued as its first message.
     pub fn opened_by<F>(open: impl Fn() -> F + 'static, folder: &Path, account: &str) -> Self
     where
         F: Future<Output = Result<WebSocket, AdapterError>> + 'static,
@@ -91,8 +92,8 @@ impl OrderSocket {
         }
     }
 
-    /// Does not try any more after so many answers in a row that make no sense, which are errors of the protocol: some brokers answer
-    /// so to accounts without order updates.
+    /// Does not try any more after so many answers in a row that make no sense, which are errors of the
+    /// protocol: some brokers answer so to accounts without order updates.
     #[must_use]
     pub const fn giving_up_after(mut self, senseless: u8) -> Self {
         self.enough = Some(senseless);
@@ -124,8 +125,8 @@ impl OrderSocket {
         }
     }
 
-    /// Waits for the next message and keeps it, for [`Protocol::wait`](super::Protocol::wait); [`Self::take`] gives it in
-    /// [`Protocol::advance`](super::Protocol::advance). For ever where there is no such socket.
+    /// Waits for the next message and keeps it, for [`Protocol::wait`](super::Protocol::wait); [`Self::take`]
+    /// gives it in [`Protocol::advance`](super::Protocol::advance). For ever where there is no such socket.
     ///
     /// # Cancel Safety
     /// Nothing is lost when the future is dropped.

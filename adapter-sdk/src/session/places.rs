@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Places on channels that carry few instruments each, such as those of deep books, by the host's numbers. Two numbers of one key have
-/// one place.
+/// Places on channels that carry few instruments each, such as those of deep books, by the host's numbers.
+/// Two numbers of one key have one place.
 ///
-/// Ask it in [`Adapter::resolve`](crate::Adapter::resolve), before anything is sent, so that nobody is promised what cannot come; what is
-/// to be on the channels is what [`Self::taken`] says.
+/// Ask it in [`Adapter::resolve`](crate::Adapter::resolve), before anything is sent, so that nobody is
+/// promised what cannot come; what is to be on the channels is what [`Self::taken`] says.
 ///
 /// ```
 /// use adapter_sdk::session::Places;
@@ -33,8 +33,8 @@ impl<K: Copy + Ord, C: Copy + Ord> Places<K, C> {
         Self { room: entitled.clone(), entitled, held: BTreeMap::new() }
     }
 
-    /// Gives an instrument a place on the first of these channels that has one, and says which it is. The place that it had before is
-    /// free again.
+    /// Gives an instrument a place on the first of these channels that has one, and says which it is. The
+    /// place that it had before is free again.
     pub fn take(&mut self, instrument: u32, key: K, channels: &[C]) -> Option<C> {
         self.give_back(instrument);
         let channel = channels.iter().copied().find(|channel| self.has_room(key, *channel))?;

@@ -58,7 +58,8 @@ impl<P: Protocol> Session<P> {
         Ok(Self { protocol, opened_at, replaced, live: Live::new(socket, listed, batches) })
     }
 
-    /// Plans an instrument by what its name means in the present list, or lets it wait for the broker's word on that.
+    /// Plans an instrument by what its name means in the present list, or lets it wait for the broker's word
+    /// on that.
     fn place(&mut self, instrument: u32, sink: &mut TickSink) {
         let Self { protocol, live, .. } = self;
         let Some(wanted) = live.wanted.get(&instrument) else { return };
@@ -109,7 +110,8 @@ impl<P: Protocol> Session<P> {
         self.protocol.release(instrument, self.live.leave(instrument).as_ref());
     }
 
-    /// Another list is in force: keys that mean something else now are left in the same turn in which the new ones are taken.
+    /// Another list is in force: keys that mean something else now are left in the same turn in which the new
+    /// ones are taken.
     fn take_list(&mut self, list: Arc<P::List>, is_repair: bool, sink: &mut TickSink) {
         let Self { protocol, live, .. } = self;
         live.listed.list = list;

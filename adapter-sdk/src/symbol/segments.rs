@@ -1,7 +1,7 @@
 //! Markets as a broker numbers them.
 
-/// The markets of a broker, each with its number in packets and the name that it has elsewhere, in requests or in the list: written
-/// once, and read both ways.
+/// The markets of a broker, each with its number in packets and the name that it has elsewhere, in requests
+/// or in the list: written once, and read both ways.
 ///
 /// ```
 /// adapter_sdk::segments! {

@@ -2,8 +2,9 @@
 
 use super::{Contract, day, month_of, write, write_cash};
 
-/// OpenAlgo's name of what many brokers call `INFY-EQ`, `NIFTY26NOV26C26000`, `NIFTY26NOV26F` or `GOLD05FEB27`, as they do in order
-/// updates. None where it is not of that kind: look up in the list whether there is such an instrument.
+/// OpenAlgo's name of what many brokers call `INFY-EQ`, `NIFTY26NOV26C26000`, `NIFTY26NOV26F` or
+/// `GOLD05FEB27`, as they do in order updates. None where it is not of that kind: look up in the list whether
+/// there is such an instrument.
 ///
 /// ```
 /// use adapter_sdk::symbol::of_trading_symbol;

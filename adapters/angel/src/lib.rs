@@ -1,10 +1,10 @@
-//! Angel One's `SmartAPI` streaming feed, as a Tickhost adapter. It gives market data and order updates; it places no
-//! orders.
+//! Angel One's `SmartAPI` streaming feed, as a Tickhost adapter. It gives market data and order updates; it
+//! places no orders.
 //!
-//! In the order of the data: `names` and [`list`] (what an instrument is called there) → `login` and `auth` (the
-//! way in) → `requests` (what the broker is asked for, pure) → `session` (packets in, messages out) → [`wire`] (the
-//! broker's integers) → [`decode`] (to ticks, pure). `order` reads what the broker's second WebSocket says. `README.md` says what the broker
-//! demands.
+//! In the order of the data: `names` and [`list`] (what an instrument is called there) → `login` and `auth`
+//! (the way in) → `requests` (what the broker is asked for, pure) → `session` (packets in, messages out) →
+//! [`wire`] (the broker's integers) → [`decode`] (to ticks, pure). `order` reads what the broker's second
+//! WebSocket says. `README.md` says what the broker demands.
 //!
 //! ```
 //! use adapter_angel::{decode::{self, Decoded}, wire::Packet};

@@ -37,8 +37,9 @@ impl Row<'_> {
         }
     }
 
-    /// Writes OpenAlgo's symbol, and says whether the list has the series of a share: one whose series it does not say has the
-    /// lesser claim to the bare name, which is that of the usual series. None when the row makes no sense.
+    /// Writes OpenAlgo's symbol, and says whether the list has the series of a share: one whose series it
+    /// does not say has the lesser claim to the bare name, which is that of the usual series. None when the
+    /// row makes no sense.
     pub(crate) fn write_symbol(&self, symbol: &mut String) -> Option<bool> {
         symbol.clear();
         let (is_future, is_option) = (self.kind.starts_with("FUT"), self.kind.starts_with("OPT"));
@@ -62,8 +63,8 @@ impl Row<'_> {
                 };
                 symbol::write(symbol, self.name, expiry, contract);
             }
-            // Those of BSE and NFO are written as OpenAlgo writes them; spot prices of commodities and indices of MCX have the
-            // broker's own.
+            // Those of BSE and NFO are written as OpenAlgo writes them; spot prices of commodities and
+            // indices of MCX have the broker's own.
             _ => symbol.push_str(self.symbol),
         }
         (!symbol.is_empty()).then_some(true)

@@ -24,8 +24,8 @@ pub(crate) enum Said {
     Undecodable,
 }
 
-/// Reads a message. The list gives OpenAlgo's names for the broker's. Members that make no sense are noted in `odd`, and
-/// left out.
+/// Reads a message. The list gives OpenAlgo's names for the broker's. Members that make no sense are noted in
+/// `odd`, and left out.
 pub(crate) fn read(text: &str, list: &Instruments, odd: &Odd) -> Said {
     if text == "pong" {
         return Said::Nothing;
@@ -76,7 +76,8 @@ impl Order<'_> {
         self.0.text(name).unwrap_or_default()
     }
 
-    /// Exchange and symbol in OpenAlgo's words, or in the broker's for what the list of instruments does not have.
+    /// Exchange and symbol in OpenAlgo's words, or in the broker's for what the list of instruments does not
+    /// have.
     fn instrument(&self, list: &Instruments) -> (String, String) {
         let exchange = self.text("exchange");
         let named = || {

@@ -1,11 +1,12 @@
-//! What an instrument is called at the broker: an exchange type and a token. Tokens repeat between exchange types.
+//! What an instrument is called at the broker: an exchange type and a token. Tokens repeat between exchange
+//! types.
 
 use adapter_sdk::read::Sign;
 
 adapter_sdk::segments! {
-    /// The broker's exchange type. One that it does not know gets silence instead of an error, so there is no other way to make a
-    /// value than by its name, which is OpenAlgo's code of the exchange. The list of instruments has the same in `exch_seg`; `NCO` has
-    /// no exchange type in the streaming API.
+    /// The broker's exchange type. One that it does not know gets silence instead of an error, so there is no
+    /// other way to make a value than by its name, which is OpenAlgo's code of the exchange. The list of
+    /// instruments has the same in `exch_seg`; `NCO` has no exchange type in the streaming API.
     pub enum Segment {
         /// `nse_cm`: shares and indices of NSE.
         NseCash = 1, "NSE";
@@ -25,8 +26,8 @@ adapter_sdk::segments! {
 }
 
 impl Segment {
-    /// Decimal places of its prices: paise, but 10^-7 of a rupee for currencies. Only the broker's documents say so; its
-    /// SDKs give the integers as they come.
+    /// Decimal places of its prices: paise, but 10^-7 of a rupee for currencies. Only the broker's documents
+    /// say so; its SDKs give the integers as they come.
     pub const fn decimals(self) -> u32 {
         match self {
             Self::Currency => 7,
@@ -63,8 +64,8 @@ impl Token {
         Self::from_padded(bytes)
     }
 
-    /// From a packet: what follows the first NUL is undefined. The broker's JavaScript SDK takes those bytes for part of
-    /// the token; its documents and its Python SDK stop at the NUL.
+    /// From a packet: what follows the first NUL is undefined. The broker's JavaScript SDK takes those bytes
+    /// for part of the token; its documents and its Python SDK stop at the NUL.
     pub fn from_padded(mut bytes: [u8; Self::BYTES]) -> Option<Self> {
         let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(Self::BYTES);
         let (text, rest) = bytes.split_at_mut_checked(length)?;

@@ -134,7 +134,8 @@ fn take_packet(bytes: &[u8], live: &mut Live<SmartStream>, sink: &mut TickSink) 
     }
 }
 
-/// Publishes a packet, and no more of it than is wanted. It is an image: the broker sends nothing of the instrument beside it.
+/// Publishes a packet, and no more of it than is wanted. It is an image: the broker sends nothing of the
+/// instrument beside it.
 fn publish(decoded: &Decoded, wanted: Mode, sink: &mut TickSink) {
     let update = match decoded {
         Decoded::Ltp(tick) => Update::Ltp(tick.image()),

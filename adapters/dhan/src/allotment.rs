@@ -1,6 +1,7 @@
 //! Who gets a deep book: the sockets that the account is entitled to hold few instruments. Pure.
 //!
-//! An answer is given when a client asks, before anything is sent, so that nobody is promised levels that cannot come.
+//! An answer is given when a client asks, before anything is sent, so that nobody is promised levels that
+//! cannot come.
 
 use crate::{config::Settings, segment::Key, wire::depth::Tier};
 
@@ -20,7 +21,8 @@ pub(crate) fn grant(places: &mut Places, instrument: u32, key: Key, levels: u16)
     let tiers = match levels {
         _ if !key.segment.has_deep_books() => &[][..],
         ..=LIVE_LEVELS => &[],
-        // A socket of 200 levels holds one instrument: it is kept for those who ask for as many, if there is another way.
+        // A socket of 200 levels holds one instrument: it is kept for those who ask for as many, if there is
+        // another way.
         6..200 => &[Tier::Twenty, Tier::TwoHundred],
         200.. => &[Tier::TwoHundred, Tier::Twenty],
     };

@@ -17,8 +17,8 @@ const SOCKETS: usize = 5;
 /// Of these, at most so many for deep books: the live feed is one.
 pub(crate) const DEPTH_SOCKETS: usize = SOCKETS - 1;
 
-/// Pings in the silence that counts as death. The broker's own come every ten seconds, which is too seldom to notice
-/// one soon.
+/// Pings in the silence that counts as death. The broker's own come every ten seconds, which is too seldom to
+/// notice one soon.
 const PINGS_IN_STALL: f64 = 3.0;
 
 adapter_sdk::settings! {
@@ -38,8 +38,8 @@ adapter_sdk::settings! {
         instruments_url: HttpUrl = "https://images.dhan.co/api-data/api-scrip-master.csv";
         /// Where the list of instruments is kept
         cache_dir: Folder = ();
-        /// When the list of today cannot be had: refuse to connect, or use the last one, whose numbers may mean other
-        /// instruments by now
+        /// When the list of today cannot be had: refuse to connect, or use the last one, whose numbers may
+        /// mean other instruments by now
         outdated_list: Outdated = Outdated::Refuse;
         /// Most levels of a book that the account is entitled to
         depth: OneOf = 5, in &[5, 20, 200];

@@ -1,5 +1,5 @@
-//! Books of more than five levels: which of them come, and on which socket. They have no price, volume or time beside
-//! them, which the live feed brings.
+//! Books of more than five levels: which of them come, and on which socket. They have no price, volume or
+//! time beside them, which the live feed brings.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,11 +28,12 @@ use crate::{
 /// Least time between two attempts to open a socket, however fast clients come and go.
 const SPACING: Duration = Duration::from_secs(2);
 
-/// Pause after the broker has found that there are too many sockets. To insist would end the live feed of a sibling.
+/// Pause after the broker has found that there are too many sockets. To insist would end the live feed of a
+/// sibling.
 const CROWDED_PAUSE: Duration = Duration::from_mins(10);
 
-/// How long a book may take to begin before the one of the live feed is shown instead. Outside the hours of trading
-/// none begins.
+/// How long a book may take to begin before the one of the live feed is shown instead. Outside the hours of
+/// trading none begins.
 const BOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// Longest time for all goodbyes.
@@ -76,7 +77,8 @@ impl Socket {
     /// Makes the broker send these books, of which there are no more than it has room for.
     fn follow(&mut self, wanted: &[Key]) {
         let new: Vec<Key> = wanted.iter().copied().filter(|key| !self.told.contains(key)).collect();
-        // What is not wanted any more cannot be unsubscribed for certain, and counts against the broker's limit.
+        // What is not wanted any more cannot be unsubscribed for certain, and counts against the broker's
+        // limit.
         if wanted.is_empty() || self.told.len() + new.len() > self.room {
             // It is closed before it is opened again: one too many would end a sibling.
             self.beside.part(request::DISCONNECT);
@@ -129,7 +131,8 @@ impl Deep {
         }
     }
 
-    /// Follows who has a place: books that nobody has one for any more end, and new ones begin as far as there are sockets for them.
+    /// Follows who has a place: books that nobody has one for any more end, and new ones begin as far as
+    /// there are sockets for them.
     pub(crate) fn follow(&mut self, places: &Places) {
         let wanted = places.taken();
         let is_over = |key: &Key, book: &mut Book| !wanted.contains(&(*key, book.tier));

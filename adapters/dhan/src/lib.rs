@@ -1,10 +1,10 @@
 //! Dhan, by way of `DhanHQ` version 2, as a Tickhost adapter. It gives market data, and places no orders.
 //!
-//! In the order of the data: `names` and [`list`] (what an instrument is called there) → `login` and `auth` (the
-//! token, and the sockets that it opens) → `allotment` (who gets a deep book, pure) → `request` (what the broker is
-//! asked for, pure) → `session` (the live feed) and `deep` (the depth feeds beside it) → [`wire`] (the broker's
-//! numbers, pure) → [`clock`] and [`decode`] (to ticks, pure) → `publish` (what of them reaches clients, pure).
-//! `README.md` says what the broker demands, and where it errs.
+//! In the order of the data: `names` and [`list`] (what an instrument is called there) → `login` and `auth`
+//! (the token, and the sockets that it opens) → `allotment` (who gets a deep book, pure) → `request` (what
+//! the broker is asked for, pure) → `session` (the live feed) and `deep` (the depth feeds beside it) →
+//! [`wire`] (the broker's numbers, pure) → [`clock`] and [`decode`] (to ticks, pure) → `publish` (what of
+//! them reaches clients, pure). `README.md` says what the broker demands, and where it errs.
 #![forbid(unsafe_code)]
 
 mod allotment;
@@ -47,7 +47,8 @@ use self::{
     wire::depth::Tier,
 };
 
-/// Instruments on one connection, of the five thousand that the broker takes: a thousand in mode full are much already.
+/// Instruments on one connection, of the five thousand that the broker takes: a thousand in mode full are
+/// much already.
 const SYMBOLS_PER_CONNECTION: u32 = 1_000;
 
 /// Connections of an account, of the five sockets that the broker allows it.

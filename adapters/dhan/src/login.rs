@@ -1,5 +1,5 @@
-//! Logging in: PIN and one-time password, which takes no person when both are stored, or the broker's consent page,
-//! which does.
+//! Logging in: PIN and one-time password, which takes no person when both are stored, or the broker's consent
+//! page, which does.
 
 use std::time::SystemTime;
 
@@ -118,7 +118,8 @@ struct Answer {
     remarks: Value,
 }
 
-/// What the broker grants: a token, for a key the number of a consent. It refuses with HTTP 200 as well as with other numbers.
+/// What the broker grants: a token, for a key the number of a consent. It refuses with HTTP 200 as well as
+/// with other numbers.
 async fn granted(response: HttpResponse, given: Given) -> Result<Zeroizing<String>, AdapterError> {
     let (status, is_success) = (response.status(), response.is_success());
     let refusal = response.refusal("the log-in");

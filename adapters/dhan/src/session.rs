@@ -29,8 +29,8 @@ use crate::{
     wire::live::{Body, Packet, Packets},
 };
 
-/// How long the first packet of a subscription may take: the broker acknowledges nothing, but sends the last state of whatever
-/// it has subscribed. What stays silent is subscribed once more.
+/// How long the first packet of a subscription may take: the broker acknowledges nothing, but sends the last
+/// state of whatever it has subscribed. What stays silent is subscribed once more.
 const FIRST_PACKET_LIMIT: Duration = Duration::from_secs(20);
 
 /// Dhan's side of a connection.
@@ -114,8 +114,8 @@ impl DhanFeed {
         }
     }
 
-    /// Follows what happened to the depth feeds: books go to clients, and where they come no more the live feed brings
-    /// them.
+    /// Follows what happened to the depth feeds: books go to clients, and where they come no more the live
+    /// feed brings them.
     fn follow(&self, outcome: &Outcome, live: &mut Live<Self>, sink: &mut TickSink) {
         (0..outcome.undecodable).for_each(|_| sink.undecodable());
         if let Some(tier) = outcome.closed {
@@ -216,7 +216,8 @@ impl Protocol for DhanFeed {
             // The closes of the day before are still the same.
             return Replan::Moved;
         }
-        // The broker says the close of the day before only when something is subscribed, and it is another one on each day.
+        // The broker says the close of the day before only when something is subscribed, and it is another
+        // one on each day.
         self.apart.clear();
         Replan::Everything
     }

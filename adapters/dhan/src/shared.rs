@@ -14,12 +14,12 @@ use crate::{
     wire::depth::Tier,
 };
 
-/// A connection that ends so soon without a packet may have been refused: the broker closes sockets whose token is dead
-/// without a word.
+/// A connection that ends so soon without a packet may have been refused: the broker closes sockets whose
+/// token is dead without a word.
 const EARLY: Duration = Duration::from_secs(15);
 
-/// How long no sockets for deep books are opened after the broker had found too many sockets of the account. The live
-/// feed is worth more: another one too many would end it again.
+/// How long no sockets for deep books are opened after the broker had found too many sockets of the account.
+/// The live feed is worth more: another one too many would end it again.
 const CROWDED: Duration = Duration::from_hours(1);
 
 /// What the connections of an instance have in common.
@@ -32,8 +32,8 @@ pub(crate) struct Shared {
     crowded_until: Cell<Option<Instant>>,
 }
 
-/// Why a token may be dead. It is asked over REST before the next connection: a feed must not be given up for the day
-/// because of one packet that was damaged, or a socket that was lost early.
+/// Why a token may be dead. It is asked over REST before the next connection: a feed must not be given up for
+/// the day because of one packet that was damaged, or a socket that was lost early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Suspicion {
     /// The connection ended before any packet.
@@ -66,8 +66,8 @@ impl Shared {
         }
     }
 
-    /// What a disconnect's reason means. One that is about the account is not believed before it was asked about, or
-    /// came twice.
+    /// What a disconnect's reason means. One that is about the account is not believed before it was asked
+    /// about, or came twice.
     pub(crate) fn disconnected(&self, reason: u16) -> AdapterError {
         let error = disconnected(reason);
         if reason == TOO_MANY_SOCKETS {

@@ -1,10 +1,11 @@
 //! Fyers, by way of its API version 3, as a Tickhost adapter.
 //!
-//! In the order of the data: [`instruments`], `names`, [`indices`] and [`topic`] (what an instrument is called there) →
-//! `auth` and `login` (keys of the day) → `hsm` (the log-in on the data socket) → `directory`, `convert` and `requests`
-//! (from what is wanted to what the broker is asked) → `session` (the connection that is up) → [`wire`] (frames) → [`state`]
-//! (what is known of each topic, pure) → [`decode`] (to ticks, pure). [`tbt`] is the broker's second socket, of fifty
-//! levels. `README.md` says what the broker demands, and where it errs.
+//! In the order of the data: [`instruments`], `names`, [`indices`] and [`topic`] (what an instrument is
+//! called there) → `auth` and `login` (keys of the day) → `hsm` (the log-in on the data socket) →
+//! `directory`, `convert` and `requests` (from what is wanted to what the broker is asked) → `session` (the
+//! connection that is up) → [`wire`] (frames) → [`state`] (what is known of each topic, pure) → [`decode`]
+//! (to ticks, pure). [`tbt`] is the broker's second socket, of fifty levels. `README.md` says what the broker
+//! demands, and where it errs.
 //!
 //! ```
 //! use adapter_fyers::{decode, state::Topics, topic::Topic, wire::{Frame, LITE_VALUES}};

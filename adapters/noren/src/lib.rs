@@ -1,8 +1,10 @@
-//! The brokers of the Noren family as a Tickhost adapter: Shoonya, Flattrade, Zebu, `TradeSmart`, Definedge and Alice Blue.
+//! The brokers of the Noren family as a Tickhost adapter: Shoonya, Flattrade, Zebu, `TradeSmart`, Definedge
+//! and Alice Blue.
 //!
-//! In the order of the data: [`brand`] (what differs between the brokers) → [`list`] (what an instrument is called there) →
-//! `login` and [`account`] (keys) → `session` (the connection that is up, with [`request`] and `orders`, the socket beside it) →
-//! [`wire`] and [`decode`] (messages to ticks, pure) and [`order`]. `README.md` says what the brokers demand, and where they err.
+//! In the order of the data: [`brand`] (what differs between the brokers) → [`list`] (what an instrument is
+//! called there) → `login` and [`account`] (keys) → `session` (the connection that is up, with [`request`]
+//! and `orders`, the socket beside it) → [`wire`] and [`decode`] (messages to ticks, pure) and [`order`].
+//! `README.md` says what the brokers demand, and where they err.
 #![forbid(unsafe_code)]
 
 pub mod account;
@@ -34,7 +36,8 @@ use adapter_sdk::{
     session::{Batches, Listed, Session},
 };
 
-/// REST requests per second, of which none is in a hurry. Alice Blue allows 1,800 in a quarter of an hour; the others do not say.
+/// REST requests per second, of which none is in a hurry. Alice Blue allows 1,800 in a quarter of an hour;
+/// the others do not say.
 const REQUESTS_PER_SECOND: f64 = 5.0;
 
 /// When the brokers have made their lists anew, in India.
@@ -47,7 +50,8 @@ const DEPTH: u16 = 5;
 const SILENT: &str = "the broker said nothing to the log-in, which is what some of them do with a token that has ended: log in \
                       again with `tickhost account login`";
 
-/// What it means that the broker ends a connection which has just been opened: to come back at once would throw the other out.
+/// What it means that the broker ends a connection which has just been opened: to come back at once would
+/// throw the other out.
 const REPLACED: &str = "the broker ended the connection soon after it was opened: another program may have connected with this \
                         account, of which one is served";
 const REPLACED_WITHIN: Duration = Duration::from_mins(1);
@@ -116,7 +120,8 @@ impl Adapter for Noren {
         }
         let folder = self.master.directory().unwrap_or_default();
         let orders = orders::socket(&self.http, &self.settings, &account, &folder);
-        // Not all of them answer the heartbeats of their own, and outside of the market's hours nothing else comes.
+        // Not all of them answer the heartbeats of their own, and outside of the market's hours nothing else
+        // comes.
         let request = WebSocketRequest::new(&*self.settings.ws_url)
             .heartbeat(Heartbeat::WithPing(self.brand.heartbeat.into(), heartbeat))
             .stall_after(stall);

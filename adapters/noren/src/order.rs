@@ -24,8 +24,9 @@ const NAMES: OrderNames = OrderNames {
     ..OrderNames::NONE
 };
 
-/// Reads news of an order; None when it has no number of an order. Members that make no sense are noted in `odd`, and left out.
-/// `is_listed` says whether the broker's list has an instrument of a name, to which the broker's own is translated.
+/// Reads news of an order; None when it has no number of an order. Members that make no sense are noted in
+/// `odd`, and left out. `is_listed` says whether the broker's list has an instrument of a name, to which the
+/// broker's own is translated.
 pub fn read(text: &str, odd: &Odd, is_listed: impl Fn(&str, &str) -> bool) -> Option<OrderUpdate> {
     let mut update = NAMES.read(&Members::read(text, odd)?)?.in_words_of_clients();
     if let Some(name) = symbol::of_trading_symbol(&update.exchange, &update.symbol)

@@ -4,8 +4,8 @@ use adapter_sdk::plan::Change;
 
 use crate::wire::Key;
 
-/// One of the two kinds of messages that an instrument can be subscribed to. They are apart at the broker: the second has all that the
-/// first has, and the book.
+/// One of the two kinds of messages that an instrument can be subscribed to. They are apart at the broker:
+/// the second has all that the first has, and the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Channel {
     /// Prices, with the best bid and the best ask.
@@ -14,8 +14,8 @@ pub enum Channel {
     Depth,
 }
 
-/// Types of the messages: for a channel, whether it begins or ends. No instrument is without a channel between the two of a change
-/// when they go in this order.
+/// Types of the messages: for a channel, whether it begins or ends. No instrument is without a channel
+/// between the two of a change when they go in this order.
 const TYPES: [(&str, Channel, bool); 4] = [
     ("t", Channel::Touchline, true),
     ("d", Channel::Depth, true),

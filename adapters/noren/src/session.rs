@@ -26,12 +26,13 @@ use crate::{
     wire::{Key, Kind, Message, key, kind},
 };
 
-/// Why a log-in on the socket failed. The broker's own words are left out: nobody knows whether they repeat a token.
+/// Why a log-in on the socket failed. The broker's own words are left out: nobody knows whether they repeat a
+/// token.
 const REFUSED: &str = "the broker refused the token: tokens end each morning, and at some brokers when somebody logs in elsewhere; \
                        log in again with `tickhost account login`";
 
-/// How long the broker has to send the image of what was subscribed, and how often it is asked for it once more: it answers for another
-/// instrument at times.
+/// How long the broker has to send the image of what was subscribed, and how often it is asked for it once
+/// more: it answers for another instrument at times.
 const IMAGE_LIMIT: Duration = Duration::from_secs(3);
 const MOST_REPEATS: usize = 2;
 
@@ -94,7 +95,8 @@ impl Noren {
     ) {
         let now = SystemTime::now();
         self.state.begin_day(now);
-        // Nobody wants it: it comes late, or the broker has answered for another instrument than it was asked for, as it does at times.
+        // Nobody wants it: it comes late, or the broker has answered for another instrument than it was asked
+        // for, as it does at times.
         let Some(heard) = live.heard(&key).filter(|heard| !heard.instruments().is_empty()) else { return };
         let Some(known) = decode::take(&mut self.state, key, message, now) else { return };
         let wanted = heard.instruments().iter().filter_map(|(instrument, _)| heard.wanted(*instrument));

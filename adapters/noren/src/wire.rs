@@ -1,4 +1,5 @@
-//! Messages as the brokers write them: one JSON object in a text frame, whose values are texts, numbers included.
+//! Messages as the brokers write them: one JSON object in a text frame, whose values are texts, numbers
+//! included.
 //!
 //! ```text
 //! {"t":"tk","e":"NSE","tk":"22","ts":"ACC-EQ","lp":"1400.05", …}    all of it, after it was subscribed
@@ -49,8 +50,8 @@ pub fn kind(message: &Message<'_>) -> Kind {
     }
 }
 
-/// The instrument that a message is about, which is what the message says and nothing else: brokers answer with another one than
-/// was asked for at times.
+/// The instrument that a message is about, which is what the message says and nothing else: brokers answer
+/// with another one than was asked for at times.
 pub fn key(message: &Message<'_>) -> Option<Key> {
     Key::of(message.get("e")?, message.get("tk")?)
 }

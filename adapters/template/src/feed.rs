@@ -1,5 +1,5 @@
-//! The connection: logging in, subscribing, and the broker's messages. Batches, heartbeats, silence and what is wanted are the
-//! SDK's [`Session`](adapter_sdk::session::Session)'s.
+//! The connection: logging in, subscribing, and the broker's messages. Batches, heartbeats, silence and what
+//! is wanted are the SDK's [`Session`](adapter_sdk::session::Session)'s.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -39,7 +39,8 @@ impl Feed {
         let Some(heard) = self.handles.get(&packet.h).and_then(|token| live.heard(token)) else { return };
         for (instrument, (mode, levels)) in heard.instruments() {
             match decode::packet(packet, *instrument) {
-                // A packet has what changed, whatever the mode: a price alone is for those who want quotes or books as well.
+                // A packet has what changed, whatever the mode: a price alone is for those who want quotes or
+                // books as well.
                 Ok(Decoded::Ltp(tick) | Decoded::Quote(tick)) => sink.publish(*mode, &Packet::Values(tick)),
                 Ok(Decoded::Book(tick, buy, sell)) => {
                     // Another instrument of the same key may want more levels.

@@ -1,7 +1,8 @@
 //! A broker that speaks JSON over a WebSocket, as a Tickhost adapter.
 //!
-//! In the order of the data: `list` (what an instrument is called there) → `feed` (log in, subscribe, take messages) →
-//! `wire` (messages as the broker writes them) → `decode` (bytes to ticks, pure). `README.md` says what the broker demands.
+//! In the order of the data: `list` (what an instrument is called there) → `feed` (log in, subscribe, take
+//! messages) → `wire` (messages as the broker writes them) → `decode` (bytes to ticks, pure). `README.md`
+//! says what the broker demands.
 #![forbid(unsafe_code)]
 
 mod config;

@@ -1,4 +1,5 @@
-//! The broker's list of instruments: a CSV file, new each morning, with the columns `token`, `segment` and `symbol`.
+//! The broker's list of instruments: a CSV file, new each morning, with the columns `token`, `segment` and
+//! `symbol`.
 //!
 //! The SDK downloads it, keeps the last good copy, renews it while connections are up, and looks names up.
 
@@ -42,8 +43,9 @@ impl Sheet<3> for Instruments {
         Self
     }
 
-    /// This broker's derivatives and shares have OpenAlgo's names already. Where yours have parts, such as underlying, expiry
-    /// and strike, or a series, [`Names::add_derivative`] and [`Names::add_cash`] make names of them.
+    /// This broker's derivatives and shares have OpenAlgo's names already. Where yours have parts, such as
+    /// underlying, expiry and strike, or a series, [`Names::add_derivative`] and [`Names::add_cash`] make
+    /// names of them.
     fn row(&mut self, cells: [Option<&str>; 3], names: &mut Names<Token>) -> Option<()> {
         let [token, segment, theirs] = cells;
         let (token, theirs) = (token?.parse().ok()?, theirs.filter(|name| !name.is_empty())?);

@@ -67,8 +67,8 @@ pub(super) fn granted_depth(stage: &Stage<'_>) -> Check {
     running.settle()
 }
 
-/// Of the deep books that a broker counts apart no more may be promised than it has. What finds no place is served all the same,
-/// with the levels that every book has.
+/// Of the deep books that a broker counts apart no more may be promised than it has. What finds no place is
+/// served all the same, with the levels that every book has.
 fn no_more_than_counted(stage: &Stage<'_>, running: &Running) -> Check {
     let address = stage.venue().map_or("", Venue::address);
     let Some((places, above)) = stage.subject.deep_books(&stage.config_json(address, None)) else {
@@ -110,8 +110,8 @@ fn full_book(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_
     upright(bids, asks)
 }
 
-/// The venue sends a book of as many levels as the broker has, whose channel knows no fewer; those beyond the grant must not
-/// arrive.
+/// The venue sends a book of as many levels as the broker has, whose channel knows no fewer; those beyond the
+/// grant must not arrive.
 fn deeper_book(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_>, granted: u16) -> Check {
     let ltp = stage.price(0, 600 + usize::from(granted));
     let (bids, asks) = rows(stage, stage.profile.limits.depth);

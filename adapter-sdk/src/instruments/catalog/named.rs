@@ -84,8 +84,8 @@ impl<K: Copy> Names<K> {
         self.own.add(exchange, symbol, key);
     }
 
-    /// Names an instrument if no other has the name by [`Self::add`], or by a lower rank: a second name of an index, or a share
-    /// in a series that nobody means when the usual one is there.
+    /// Names an instrument if no other has the name by [`Self::add`], or by a lower rank: a second name of an
+    /// index, or a share in a series that nobody means when the usual one is there.
     pub fn add_unless_taken(&mut self, rank: usize, exchange: &str, symbol: &str, key: K) {
         self.named += 1;
         self.later.push(Claim { rank, exchange: exchange.to_owned(), symbol: symbol.to_owned(), key });
@@ -109,15 +109,16 @@ impl<K> fmt::Debug for Names<K> {
 }
 
 impl<K: Key> Names<K> {
-    /// Whether a contract that expires on this day has expired on the day of the list. It is counted then, and needs no name.
+    /// Whether a contract that expires on this day has expired on the day of the list. It is counted then,
+    /// and needs no name.
     pub fn has_expired(&mut self, expiry: Day) -> bool {
         let is_over = expiry < self.today;
         self.expired += usize::from(is_over);
         is_over
     }
 
-    /// Names an index by what the broker calls it ([`symbol::write_index`]). The broker's own name works too, unless anything
-    /// else has it. None, and no name, when nothing is left of it.
+    /// Names an index by what the broker calls it ([`symbol::write_index`]). The broker's own name works too,
+    /// unless anything else has it. None, and no name, when nothing is left of it.
     pub fn add_index(&mut self, exchange: &str, theirs: &str, key: K) -> Option<()> {
         let name = self.written(|name| symbol::write_index(name, exchange, theirs))?;
         self.add(exchange, &name, key);
@@ -128,8 +129,9 @@ impl<K: Key> Names<K> {
         Some(())
     }
 
-    /// Names what is traded in a cash segment ([`symbol::write_cash`]). Where nobody says its series on NSE, it has the bare name
-    /// only if nothing of the usual series has. None, and no name, when it has no symbol.
+    /// Names what is traded in a cash segment ([`symbol::write_cash`]). Where nobody says its series on NSE,
+    /// it has the bare name only if nothing of the usual series has. None, and no name, when it has no
+    /// symbol.
     pub fn add_cash(&mut self, exchange: &str, symbol: &str, series: &str, key: K) -> Option<()> {
         let name = self.written(|name| symbol::write_cash(name, exchange, symbol, series))?;
         let (_, behind) = symbol::split_cash(exchange, symbol);
@@ -142,7 +144,8 @@ impl<K: Key> Names<K> {
         Some(())
     }
 
-    /// Names a derivative ([`symbol::write`]). None, and no name, when it has no underlying, or no strike and needs one.
+    /// Names a derivative ([`symbol::write`]). None, and no name, when it has no underlying, or no strike and
+    /// needs one.
     pub fn add_derivative(
         &mut self,
         exchange: &str,
