@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::Backoff;
 
-/// Pauses that double, with jitter, up to a longest one. The SDK has its own for an adapter's connection; this is for what an
-/// adapter connects beside it.
+/// Pauses that double, with jitter, up to a longest one. The SDK has its own for an adapter's connection;
+/// this is for what an adapter connects beside it.
 #[derive(Debug)]
 pub struct Pauses {
     settings: Backoff,
@@ -18,8 +18,8 @@ impl Pauses {
         Self { settings, failures: 0 }
     }
 
-    /// The pause after a failure of something that had been up for `lasted`. Half of it is random, so that the
-    /// connections of many hosts do not return in step.
+    /// The pause after a failure of something that had been up for `lasted`. Half of it is random, so that
+    /// the connections of many hosts do not return in step.
     pub fn after_failure(&mut self, lasted: Duration, is_rate_limited: bool) -> Duration {
         self.failures = if lasted >= self.settings.stable_after { 0 } else { self.failures };
         let doubled = self.settings.first.saturating_mul(1_u32 << self.failures.min(20));

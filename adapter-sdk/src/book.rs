@@ -5,7 +5,8 @@ use crate::{Level, Price};
 /// Not shown: rows from the length of a side on.
 const NO_LEVEL: Level = Level { price: Price::from_nanos(0), quantity: 0, orders: None };
 
-/// A book of at most `N` levels on each side, which needs no memory of its own: for decoders that make no allocation per packet.
+/// A book of at most `N` levels on each side, which needs no memory of its own: for decoders that make no
+/// allocation per packet.
 ///
 /// ```
 /// use adapter_sdk::{Book, Level, Price};
@@ -54,8 +55,8 @@ impl<const N: usize> Book<N> {
         Self { buy: Side::EMPTY, sell: Side::EMPTY }
     }
 
-    /// Adds a bid behind those that are there: best first. More than `N` are left out. Leave out the rows of zeros that brokers
-    /// fill a book up with, and orders without a price.
+    /// Adds a bid behind those that are there: best first. More than `N` are left out. Leave out the rows of
+    /// zeros that brokers fill a book up with, and orders without a price.
     #[inline]
     pub fn push_buy(&mut self, level: Level) {
         self.buy.push(level);

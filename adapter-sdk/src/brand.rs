@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{AdapterError, Capability, Manifest, context::Assignment};
 
-/// One of several brokers that a library serves: where it differs from what the [`Manifest`] says of all of them.
+/// One of several brokers that a library serves: where it differs from what the [`Manifest`] says of all of
+/// them.
 ///
 /// ```
 /// use adapter_sdk::{Brand, Capability, Manifest, serde_json::json};
@@ -26,8 +27,8 @@ pub struct Brand {
 }
 
 impl Brand {
-    /// A broker by the name that `plugins.toml` and accounts have for it: 1 to 32 of a-z, 0-9, `_` and `-`, and no other
-    /// brand's.
+    /// A broker by the name that `plugins.toml` and accounts have for it: 1 to 32 of a-z, 0-9, `_` and `-`,
+    /// and no other brand's.
     pub const fn new(name: &'static str) -> Self {
         Self { name, title: None, capabilities: None, limits: None, credentials_schema: None, defaults: None }
     }
@@ -46,7 +47,8 @@ impl Brand {
         self
     }
 
-    /// The broker's limits: instruments on one connection, and connections of one account; 0 where none is known.
+    /// The broker's limits: instruments on one connection, and connections of one account; 0 where none is
+    /// known.
     #[must_use]
     pub fn limits(mut self, symbols_per_connection: u32, connections: u32) -> Self {
         self.limits = Some((symbols_per_connection, connections));
@@ -60,8 +62,8 @@ impl Brand {
         self
     }
 
-    /// Settings that this broker has of its own, an object. The operator's are laid over them, table by table, before
-    /// [`Adapter::Config`](crate::Adapter::Config) is read.
+    /// Settings that this broker has of its own, an object. The operator's are laid over them, table by
+    /// table, before [`Adapter::Config`](crate::Adapter::Config) is read.
     #[must_use]
     pub fn defaults(mut self, settings: Value) -> Self {
         self.defaults = Some(settings);
@@ -103,8 +105,9 @@ pub(crate) fn bits(capabilities: &[Capability]) -> u64 {
 }
 
 impl Manifest {
-    /// One of several brokers that the library serves. Without any, it is a library of one broker, which the operator may call
-    /// as he likes. [`Context::broker`](crate::Context::broker) says which one an instance serves.
+    /// One of several brokers that the library serves. Without any, it is a library of one broker, which the
+    /// operator may call as he likes. [`Context::broker`](crate::Context::broker) says which one an instance
+    /// serves.
     #[must_use]
     pub fn brand(mut self, brand: Brand) -> Self {
         self.brands.push(brand);

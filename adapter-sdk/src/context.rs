@@ -58,20 +58,22 @@ impl Context {
         self.lists.clone()
     }
 
-    /// The broker that is served: one of [`Manifest::brand`], and in a library without brands the name under which the
-    /// operator has listed it. The manifest's own name where the host does not say, which is one before ABI 1.2.
+    /// The broker that is served: one of [`Manifest::brand`], and in a library without brands the name under
+    /// which the operator has listed it. The manifest's own name where the host does not say, which is one
+    /// before ABI 1.2.
     pub fn broker(&self) -> &str {
         &self.broker
     }
 
-    /// An opaque name of the account: up to 64 letters and digits, the same for all its connections and after each start,
-    /// and another for each account. It is no secret and says nothing of the person. None while settings are checked, and
-    /// where the host does not say.
+    /// An opaque name of the account: up to 64 letters and digits, the same for all its connections and after
+    /// each start, and another for each account. It is no secret and says nothing of the person. None while
+    /// settings are checked, and where the host does not say.
     pub fn account(&self) -> Option<&str> {
         self.account.as_deref()
     }
 
-    /// The number of the connection within the account, from 0. While another build takes over there are two of a number.
+    /// The number of the connection within the account, from 0. While another build takes over there are two
+    /// of a number.
     pub const fn connection(&self) -> u32 {
         self.connection
     }

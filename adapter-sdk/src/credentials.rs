@@ -39,8 +39,8 @@ impl Credentials {
         })
     }
 
-    /// The credential that is filled under the first of these names: accounts of an OpenAlgo database have other names than
-    /// the broker.
+    /// The credential that is filled under the first of these names: accounts of an OpenAlgo database have
+    /// other names than the broker.
     ///
     /// # Errors
     /// An authentication error that names the first name, when there is none.
@@ -53,9 +53,26 @@ impl Credentials {
         })
     }
 
-    /// The token of the day, under the first of these names that is filled. It may stand there as `owner:token`, as accounts of
-    /// an OpenAlgo database have it, or alone, with its owner (an API key, a client number) under one of the other names. The
-    /// owner beside the token counts: a token belongs to the key that it was made for.
+    /// A credential that may have something before it, with three colons between, as OpenAlgo keeps two in
+    /// one: what stands before it, such as the number of a client, and the credential itself. Either may be
+    /// empty there.
+    ///
+    /// ```
+    /// use adapter_sdk::testing::credentials;
+    ///
+    /// let stored = credentials(r#"{"api_key": "FA1:::key", "api_secret": "secret"}"#);
+    /// assert_eq!(stored.joined("api_key"), Some((Some("FA1"), "key")));
+    /// assert_eq!(stored.joined("api_secret"), Some((None, "secret")));
+    /// ```
+    pub fn joined(&self, name: &str) -> Option<(Option<&str>, &str)> {
+        let value = self.filled(name)?;
+        Some(value.split_once(":::").map_or((None, value), |(before, value)| (Some(before), value)))
+    }
+
+    /// The token of the day, under the first of these names that is filled. It may stand there as
+    /// `owner:token`, as accounts of an OpenAlgo database have it, or alone, with its owner (an API key, a
+    /// client number) under one of the other names. The owner beside the token counts: a token belongs to the
+    /// key that it was made for.
     ///
     /// ```
     /// use adapter_sdk::testing::credentials;
@@ -113,8 +130,8 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A token of the day with the key that it was made for: see [`Credentials::token`]. Wiped from memory when dropped, and never
-/// shown.
+/// A token of the day with the key that it was made for: see [`Credentials::token`]. Wiped from memory when
+/// dropped, and never shown.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Token {
@@ -143,8 +160,8 @@ impl Token {
         &self.token
     }
 
-    /// What the token says of itself, if it is one of three parts (JWT) with these members: when it ends, for one. Whether its
-    /// signature is right is the broker's business.
+    /// What the token says of itself, if it is one of three parts (JWT) with these members: when it ends, for
+    /// one. Whether its signature is right is the broker's business.
     ///
     /// ```
     /// #[derive(serde::Deserialize)]

@@ -66,6 +66,13 @@ pub(crate) extern "C" fn login_for<A: Adapter>(
     crossing(taken.and_then(|assignment| step::<A>(&assignment, config_json, fields_json, deadline_ms)))
 }
 
+/// Whatever is wrong with the settings is said when they are checked.
+pub(crate) extern "C" fn limits_for<A: Adapter>(assignment_json: RStr<'_>, config_json: RStr<'_>) -> RString {
+    let read = Assignment::read(assignment_json);
+    let limits = read.and_then(|assignment| instance::limits::<A>(&assignment, config_json.as_str()));
+    limits.map_or_else(|_| "{}".into(), RString::from)
+}
+
 fn step<A: Adapter>(
     assignment: &Assignment,
     config_json: RStr<'_>,

@@ -6,7 +6,8 @@ use adapter_abi::{AdapterError as AbiError, ErrorCode};
 
 /// Why something failed. The message is shown to operators: say what is wrong and what to do, and no secrets.
 ///
-/// Two errors are equal when their kinds and messages are; what they come from is for people who look for a cause.
+/// Two errors are equal when their kinds and messages are; what they come from is for people who look for a
+/// cause.
 #[derive(Clone, Debug)]
 pub struct AdapterError {
     code: ErrorCode,
@@ -41,10 +42,11 @@ impl AdapterError {
         Self::of(ErrorCode::RATE_LIMITED, message)
     }
 
-    /// What failed on this machine or on the way to the broker, by the kind of the failure: a file that is not there, may not
-    /// be opened or is not what it should be is a mistake in the settings, which no retry mends; everything else is network
-    /// trouble. `what` says what was tried, such as `the certificates of network.ca_file`. There is no conversion with `?`: an
-    /// error that says nothing but "not found" helps nobody.
+    /// What failed on this machine or on the way to the broker, by the kind of the failure: a file that is
+    /// not there, may not be opened or is not what it should be is a mistake in the settings, which no retry
+    /// mends; everything else is network trouble. `what` says what was tried, such as
+    /// `the certificates of network.ca_file`. There is no conversion with `?`: an error that says nothing but
+    /// "not found" helps nobody.
     pub fn io(what: impl fmt::Display, error: io::Error) -> Self {
         use io::ErrorKind as Kind;
         let code = match error.kind() {
@@ -63,8 +65,8 @@ impl AdapterError {
         Self::of(code, format!("{what}: {error}")).caused_by(error)
     }
 
-    /// Adds the error that this one comes from, for [`Error::source`]. It is logged with the adapter's own lines at most, never
-    /// shown to clients; still, see that its text has no secrets.
+    /// Adds the error that this one comes from, for [`Error::source`]. It is logged with the adapter's own
+    /// lines at most, never shown to clients; still, see that its text has no secrets.
     #[must_use]
     pub fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));

@@ -6,8 +6,8 @@ use crate::{Adapter, entry};
 
 /// Exports an adapter from a `cdylib`: `export_adapter!(Acme);`, once per library.
 ///
-/// Works under `#![forbid(unsafe_code)]`. Refuses to compile with `panic = "abort"`, under which a panic of the adapter
-/// would end the host.
+/// Works under `#![forbid(unsafe_code)]`. Refuses to compile with `panic = "abort"`, under which a panic of
+/// the adapter would end the host.
 #[macro_export]
 macro_rules! export_adapter {
     ($adapter:ty) => {
@@ -25,7 +25,8 @@ macro_rules! export_adapter {
                 }
             }
 
-            // The name of `adapter_abi::HEADER_SYMBOL`, which an attribute cannot refer to; a test compares them.
+            // The name of `adapter_abi::HEADER_SYMBOL`, which an attribute cannot refer to; a test compares
+            // them.
             #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
             static HEADER: $crate::abi::abi_stable::library::LibHeader =
                 $crate::abi::library_header::<Loader>();
@@ -45,6 +46,7 @@ pub fn root_module<A: Adapter>() -> AdapterModuleRef {
         validate_config_for: entry::validate_config_for::<A>,
         create_for: entry::create_for::<A>,
         login_for: entry::login_for::<A>,
+        limits_for: entry::limits_for::<A>,
     }
     .leak_into_prefix()
 }

@@ -1,7 +1,7 @@
 //! A hash for names of files.
 
-/// FNV-1a with 64 bits: the same in every version and on every machine, unlike the standard library's hashes. Nothing that
-/// guards a secret: what has few values can be guessed from it.
+/// FNV-1a with 64 bits: the same in every version and on every machine, unlike the standard library's hashes.
+/// Nothing that guards a secret: what has few values can be guessed from it.
 pub fn fingerprint(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use crate::{
-    Adapter, AdapterError, Context, Credentials, ListReporter, Manifest, Subscription,
+    Adapter, AdapterError, Context, Credentials, DeepBooks, ListReporter, Manifest, Subscription,
     context::Assignment,
     guard::guarded,
     log::Bridge,
@@ -50,7 +50,8 @@ pub(crate) struct Health {
 /// One instance, as the host holds it.
 struct Instance {
     commands: mpsc::Sender<Command>,
-    /// Tells the thread to end, also one whose command queue is full, and how long a goodbye to the broker may take.
+    /// Tells the thread to end, also one whose command queue is full, and how long a goodbye to the broker
+    /// may take.
     stop: watch::Sender<Option<Duration>>,
     /// Says that the operator wants a new list of instruments.
     list_asked: Arc<tokio::sync::Notify>,
@@ -70,6 +71,16 @@ pub(crate) fn validate_config<A: Adapter>(
     make::<A>(&manifest, assignment, config_json, ListReporter::default()).map(drop)
 }
 
+/// What a configuration means for the limits of the broker, as the host reads it.
+///
+/// # Errors
+/// What the adapter says against the configuration.
+pub(crate) fn limits<A: Adapter>(assignment: &Assignment, config_json: &str) -> Result<String, AdapterError> {
+    let manifest = guarded(A::manifest)?;
+    let adapter = make::<A>(&manifest, assignment, config_json, ListReporter::default())?;
+    guarded(|| DeepBooks::described(adapter.deep_books()))
+}
+
 /// Makes an instance with its thread. It does nothing before the host says `connect`.
 ///
 /// # Errors
@@ -79,8 +90,8 @@ pub(crate) fn create<A: Adapter>(
     config_json: &str,
     host: HostHandle,
 ) -> Result<AdapterBox, AdapterError> {
-    // Made here once to refuse a bad configuration at once, and again on its own thread, which need not be able to
-    // receive it.
+    // Made here once to refuse a bad configuration at once, and again on its own thread, which need not be
+    // able to receive it.
     validate_config::<A>(assignment, config_json)?;
     let manifest = guarded(A::manifest)?;
     let (commands, inbox) = mpsc::channel(COMMANDS);
@@ -166,8 +177,8 @@ fn make<A: Adapter>(
     .and_then(std::convert::identity)
 }
 
-/// Which setting is wrong, and how. Without its position, since the configuration was written as TOML, and a column of its
-/// JSON says nothing; and without a value of the wrong type, which may be a secret.
+/// Which setting is wrong, and how. Without its position, since the configuration was written as TOML, and a
+/// column of its JSON says nothing; and without a value of the wrong type, which may be a secret.
 fn plain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let text = error.inner().to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);

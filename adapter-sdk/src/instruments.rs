@@ -1,5 +1,5 @@
-//! What a broker's list of instruments becomes: a file on disk that outlives a failed download, and a table that costs
-//! little memory. `Master` keeps both up to date.
+//! What a broker's list of instruments becomes: a file on disk that outlives a failed download, and a table
+//! that costs little memory. `Master` keeps both up to date.
 
 #[cfg(feature = "net")]
 mod ages;
@@ -36,6 +36,7 @@ mod rows;
 mod shelf;
 mod table;
 mod text;
+mod token;
 
 #[cfg(feature = "net")]
 pub use self::{
@@ -52,4 +53,5 @@ pub use self::{
     rows::{Row, Rows},
     table::{Table, TableBuilder},
     text::Text,
+    token::ExchangeToken,
 };

@@ -1,4 +1,5 @@
-//! Times of India, which brokers write without a zone. India has no summer time: it is 5:30 ahead of UTC all year.
+//! Times of India, which brokers write without a zone. India has no summer time: it is 5:30 ahead of UTC all
+//! year.
 
 use std::{
     str::FromStr,
@@ -12,8 +13,8 @@ const DAY_SECONDS: i64 = 86_400;
 
 const UNIX_DAY: time::Date = time::UtcDateTime::UNIX_EPOCH.date();
 
-/// The day in India, in days since 1 January 1970, at a time in nanoseconds since the Unix epoch. For who compares days on every
-/// packet; [`Day`] is for everybody else.
+/// The day in India, in days since 1 January 1970, at a time in nanoseconds since the Unix epoch. For who
+/// compares days on every packet; [`Day`] is for everybody else.
 pub const fn day_number(nanos: u64) -> u64 {
     (nanos / 1_000_000_000 + OFFSET_SECONDS.unsigned_abs()) / DAY_SECONDS.unsigned_abs()
 }
@@ -100,9 +101,9 @@ fn number<T: FromStr>(text: &str, digits: usize) -> Option<T> {
         .flatten()
 }
 
-/// A time of the day in India of which a broker does not say the day, in nanoseconds since the Unix epoch: it is of the day of
-/// `latest`, the time that the broker's feed or this machine has. None when it is more than a minute later, since it cannot be of that
-/// day then, and when there is no such time.
+/// A time of the day in India of which a broker does not say the day, in nanoseconds since the Unix epoch: it
+/// is of the day of `latest`, the time that the broker's feed or this machine has. None when it is more than
+/// a minute later, since it cannot be of that day then, and when there is no such time.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -122,7 +123,8 @@ pub fn on_the_day_of(latest: SystemTime, (hour, minute, second): (u8, u8, u8)) -
     (is_time && is_past).then(|| crate::read::seconds(at)).flatten()
 }
 
-/// The last time before or at `now` at which it was so late in India: a broker that renews something daily did it then.
+/// The last time before or at `now` at which it was so late in India: a broker that renews something daily
+/// did it then.
 pub fn last(hour: u8, minute: u8, now: SystemTime) -> SystemTime {
     let mut at = Day::at(now).seconds_at(hour, minute, 0);
     if at > unix_seconds(now) {

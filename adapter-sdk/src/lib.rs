@@ -39,8 +39,9 @@ pub mod testing;
 
 #[doc(hidden)]
 pub use self::export as __export;
-/// The boundary to the host, for what is made of it outside the SDK: `export_adapter!`, the conformance suite and tests. Its
-/// types have those of `abi_stable` in them; adapters need none but what is exported here by name.
+/// The boundary to the host, for what is made of it outside the SDK: `export_adapter!`, the conformance suite
+/// and tests. Its types have those of `abi_stable` in them; adapters need none but what is exported here by
+/// name.
 #[doc(hidden)]
 pub use adapter_abi as abi;
 pub use adapter_abi::{ErrorCode, StatusKind};
@@ -59,7 +60,7 @@ pub use self::{
     hash::fingerprint,
     lists::{ListChanges, ListReporter, ListState, ListTrouble},
     login::{Fields, Login, Question},
-    manifest::{Backoff, Capability, Manifest},
+    manifest::{Backoff, Capability, DeepBooks, Manifest},
     model::{Level, Mode, OrderUpdate, Subscription, Tick},
     packet::Packet,
     price::Price,

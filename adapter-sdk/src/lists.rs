@@ -20,8 +20,8 @@ pub struct ListState {
     pub skipped: usize,
     /// When it was made or fetched, in seconds since the Unix epoch; of several files the newest.
     pub fetched_at: u64,
-    /// When its oldest rows were made or fetched, in seconds since the Unix epoch: before `fetched_at` where a file or a
-    /// segment is of an earlier list than the rest. 0 when nobody knows.
+    /// When its oldest rows were made or fetched, in seconds since the Unix epoch: before `fetched_at` where
+    /// a file or a segment is of an earlier list than the rest. 0 when nobody knows.
     pub oldest_at: u64,
     /// The segment that those rows are of; empty where all are of one list.
     pub oldest_segment: String,
@@ -60,7 +60,8 @@ pub struct ListChanges {
 }
 
 impl ListChanges {
-    /// Waits until another list is in force than when this was last waited for. Several changes may be told as one.
+    /// Waits until another list is in force than when this was last waited for. Several changes may be told
+    /// as one.
     ///
     /// # Cancel Safety
     /// A change that is not returned stays.
@@ -77,7 +78,8 @@ impl ListReporter {
         Self { host: Some(host), asked, changes: watch::Sender::default(), said: Arc::default() }
     }
 
-    /// Tells the host. Say it at each change, also when the list is whole again: the host then asks for what the list had lost.
+    /// Tells the host. Say it at each change, also when the list is whole again: the host then asks for what
+    /// the list had lost.
     pub fn say(&self, state: &ListState) {
         if let Some(host) = &self.host
             && let Ok(json) = serde_json::to_string(state)
@@ -95,13 +97,14 @@ impl ListReporter {
         }
     }
 
-    /// Notes that another list is in force, by which [`Adapter::resolve`](crate::Adapter::resolve) answers from now on.
-    /// `instruments::Master` does so.
+    /// Notes that another list is in force, by which [`Adapter::resolve`](crate::Adapter::resolve) answers
+    /// from now on. `instruments::Master` does so.
     pub fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// The changes from now on. What was refused because the list did not have it is worth another look at each.
+    /// The changes from now on. What was refused because the list did not have it is worth another look at
+    /// each.
     pub fn changes(&self) -> ListChanges {
         ListChanges { seen: self.changes.subscribe() }
     }

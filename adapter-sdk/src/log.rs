@@ -1,5 +1,5 @@
-//! Carries the adapter's `tracing` events and panics to the host. Without it they are lost: a library has statics of its
-//! own, so the host's subscriber does not see them.
+//! Carries the adapter's `tracing` events and panics to the host. Without it they are lost: a library has
+//! statics of its own, so the host's subscriber does not see them.
 
 use std::{cell::RefCell, fmt::Write as _, sync::Once};
 

@@ -20,7 +20,8 @@ use crate::{AdapterError, Credentials};
 pub enum Login {
     /// Something is missing that a person has to give.
     Ask(Question),
-    /// Logged in: these fields are stored with the account, over those of the same name. Others stay as they are.
+    /// Logged in: these fields are stored with the account, over those of the same name. Others stay as they
+    /// are.
     Done(Fields),
 }
 
@@ -45,7 +46,8 @@ impl Login {
     }
 }
 
-/// Why a step of logging in ends before its end, for the operator `?`: something has to be asked, or it failed.
+/// Why a step of logging in ends before its end, for the operator `?`: something has to be asked, or it
+/// failed.
 ///
 /// ```
 /// use adapter_sdk::{AdapterError, Credentials, Login, login::{self, Unfinished}};
@@ -92,7 +94,8 @@ impl From<AdapterError> for Unfinished {
 /// The field that is filled under the first of these names: stored, or answered before.
 ///
 /// # Errors
-/// [`Unfinished::Ask`] for the first name when none is, with this message, and hidden while it is typed if it `is_secret`.
+/// [`Unfinished::Ask`] for the first name when none is, with this message, and hidden while it is typed if it
+/// `is_secret`.
 pub fn answer<'a>(
     fields: &'a Credentials,
     names: &[&str],
@@ -120,8 +123,9 @@ pub fn totp(
     }
 }
 
-/// The value of `name` in what people copy after a log-in: the value itself, `name=value`, or the whole address to which the
-/// broker's page led. None when it is not there, empty, longer than `max_bytes`, or has a byte that `is_plain` refuses.
+/// The value of `name` in what people copy after a log-in: the value itself, `name=value`, or the whole
+/// address to which the broker's page led. None when it is not there, empty, longer than `max_bytes`, or has
+/// a byte that `is_plain` refuses.
 pub fn copied<'a>(
     answer: &'a str,
     name: &str,
@@ -134,6 +138,27 @@ pub fn copied<'a>(
         None => of_name(answer).unwrap_or(answer),
     };
     ((1..=max_bytes).contains(&value.len()) && value.bytes().all(is_plain)).then_some(value)
+}
+
+/// The SHA-256 of texts, one after the other, in hexadecimal digits: what many brokers want of an app's key,
+/// its secret and a code.
+///
+/// ```
+/// let checksum = adapter_sdk::login::checksum(&["a", "bc"]);
+/// assert_eq!(checksum, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+/// ```
+#[cfg(feature = "net")]
+pub fn checksum(parts: &[&str]) -> String {
+    use std::fmt::Write as _;
+
+    use sha2::{Digest as _, Sha256};
+
+    let hash = parts.iter().fold(Sha256::new(), Sha256::chain_update).finalize();
+    hash.iter().fold(String::new(), |mut digits, byte| {
+        // A text takes whatever is written into it.
+        _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }
 
 /// The six digits that authenticator apps show at a time (RFC 6238), for accounts that store their secret as
@@ -164,8 +189,8 @@ pub fn one_time_password(
     Ok(Zeroizing::new(totp.generate(seconds).to_string()))
 }
 
-/// Something that a person has to give: the answer comes back as a field of this name in the next step, and is not
-/// stored unless [`Login::Done`] has it. [`Login::ask`] makes one, too.
+/// Something that a person has to give: the answer comes back as a field of this name in the next step, and
+/// is not stored unless [`Login::Done`] has it. [`Login::ask`] makes one, too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Question {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use adapter_abi::{ABI_VERSION, AdapterMetadata};
+use serde_json::json;
 
 use crate::brand::{Brand, bits};
 
@@ -47,6 +48,31 @@ impl Default for Backoff {
     }
 }
 
+/// A broker's limit on books that are larger than usual: see
+/// [`Adapter::deep_books`](crate::Adapter::deep_books).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeepBooks {
+    /// Books on one connection, counted by instruments; 0 where the account has none.
+    pub per_connection: u32,
+    /// Levels that every book may have; more make it deep.
+    pub above_levels: u16,
+}
+
+impl DeepBooks {
+    /// So many books of more than so many levels on one connection.
+    pub const fn of(per_connection: u32, above_levels: u16) -> Self {
+        Self { per_connection, above_levels }
+    }
+
+    /// As the host reads it.
+    pub(crate) fn described(limit: Option<Self>) -> String {
+        let limit = limit
+            .map(|Self { per_connection, above_levels }| json!({ "per_connection": per_connection, "above_levels": above_levels }));
+        json!({ "deep_books": limit }).to_string()
+    }
+}
+
 /// What an adapter says of itself. Make it with [`Manifest::new`] and the methods that follow.
 #[derive(Clone, Debug)]
 pub struct Manifest {
@@ -62,7 +88,8 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// A short lower-case name, and the adapter's version: `Manifest::new("acme", env!("CARGO_PKG_VERSION"))`.
+    /// A short lower-case name, and the adapter's version:
+    /// `Manifest::new("acme", env!("CARGO_PKG_VERSION"))`.
     pub const fn new(name: &'static str, version: &'static str) -> Self {
         Self {
             name,
@@ -88,8 +115,8 @@ impl Manifest {
         self
     }
 
-    /// The broker's limits: instruments on one connection, and connections of one account; 0 where none is known. The host
-    /// keeps to them unless the operator's `plugins.toml` says otherwise.
+    /// The broker's limits: instruments on one connection, and connections of one account; 0 where none is
+    /// known. The host keeps to them unless the operator's `plugins.toml` says otherwise.
     #[must_use]
     pub const fn limits(mut self, symbols_per_connection: u32, connections: u32) -> Self {
         self.symbols_per_connection = symbols_per_connection;
@@ -131,5 +158,20 @@ impl Manifest {
             config_schema_json: self.config_schema.into(),
             credentials_schema_json: self.credentials_schema.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deep_books_are_described_as_the_host_reads_them() {
+        let said = |limit| serde_json::from_str::<serde_json::Value>(&DeepBooks::described(limit)).unwrap();
+        assert_eq!(
+            said(Some(DeepBooks::of(50, 5))),
+            json!({ "deep_books": { "per_connection": 50, "above_levels": 5 } })
+        );
+        assert_eq!(said(None), json!({ "deep_books": null }));
     }
 }

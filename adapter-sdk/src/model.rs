@@ -37,6 +37,11 @@ impl Subscription {
         Self { instrument, exchange: exchange.to_owned(), symbol: symbol.to_owned(), mode, depth }
     }
 
+    /// Whether it is an index, which has no book at any broker.
+    pub fn is_index(&self) -> bool {
+        self.exchange.ends_with("_INDEX")
+    }
+
     /// What came over the boundary.
     pub(crate) fn of_abi(wanted: &adapter_abi::Subscription) -> Self {
         Self {
@@ -192,9 +197,9 @@ impl Tick {
         }
     }
 
-    /// Says that the packet is an image: all that the broker knows of the values of this kind of tick. Those that are not
-    /// set are gone, and clients do not go on seeing what was said before. Without this a tick is an update, which leaves
-    /// what it does not set as it was.
+    /// Says that the packet is an image: all that the broker knows of the values of this kind of tick. Those
+    /// that are not set are gone, and clients do not go on seeing what was said before. Without this a tick
+    /// is an update, which leaves what it does not set as it was.
     #[must_use]
     pub const fn image(mut self) -> Self {
         self.quote.fields |= field::IMAGE;
@@ -227,9 +232,9 @@ impl Tick {
     }
 }
 
-/// An order update, in the words of OpenAlgo's clients. What the broker does not say, or says in a way that nobody can
-/// read, is left out: absent numbers are none, absent texts are empty, and neither is in what clients get. [`crate::read`]
-/// has readers that keep to that.
+/// An order update, in the words of OpenAlgo's clients. What the broker does not say, or says in a way that
+/// nobody can read, is left out: absent numbers are none, absent texts are empty, and neither is in what
+/// clients get. [`crate::read`] has readers that keep to that.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 #[expect(missing_docs, reason = "each is the member of the same name in the protocol document")]
 pub struct OrderUpdate {

@@ -50,11 +50,13 @@ use crate::AdapterError;
 /// Longest silence within an HTTP answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The table `[adapter.config.network]` of every adapter that has one: `#[serde(default)] network: NetworkConfig`.
+/// The table `[adapter.config.network]` of every adapter that has one:
+/// `#[serde(default)] network: NetworkConfig`.
 #[derive(Clone, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// Proxy for everything, `http://host:port` or `socks5://host:port`, with `user:password@` where it wants one.
+    /// Proxy for everything, `http://host:port` or `socks5://host:port`, with `user:password@` where it wants
+    /// one.
     pub proxy: Option<String>,
     /// File with certificates in PEM form that are trusted beside those of the system.
     pub ca_file: Option<PathBuf>,
@@ -155,7 +157,8 @@ impl Network {
         if let Some(client) = place.get() {
             return Ok(client);
         }
-        // The library's own: nothing else in the process uses it. Whoever comes first has installed the same one.
+        // The library's own: nothing else in the process uses it. Whoever comes first has installed the same
+        // one.
         _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
             .http1_only()

@@ -1,13 +1,14 @@
-//! Which instruments are wanted, what the broker was told, and the changes that make the two equal. Pure: no connection
-//! and no clock.
+//! Which instruments are wanted, what the broker was told, and the changes that make the two equal. Pure: no
+//! connection and no clock.
 //!
-//! A broker's packets name instruments by a key of the broker's own. The host names them by number. More than one number may
-//! have one key, when clients ask for an instrument by two names; a number may get another key when the list of instruments
-//! changes. The broker is told the highest mode that any number of a key wants. When another number wants what is
-//! subscribed already, the broker is told its mode once more, so that it sends its state: the next trade may be hours away.
+//! A broker's packets name instruments by a key of the broker's own. The host names them by number. More than
+//! one number may have one key, when clients ask for an instrument by two names; a number may get another key
+//! when the list of instruments changes. The broker is told the highest mode that any number of a key wants.
+//! When another number wants what is subscribed already, the broker is told its mode once more, so that it
+//! sends its state: the next trade may be hours away.
 //!
-//! Changes are taken when they can be sent, not when something is wanted: however fast clients come and go, there is never
-//! more waiting than one change for each key.
+//! Changes are taken when they can be sent, not when something is wanted: however fast clients come and go,
+//! there is never more waiting than one change for each key.
 //!
 //! ```
 //! use adapter_sdk::{Mode, plan::{Change, Plan}};
@@ -72,8 +73,8 @@ impl<M: Copy + Ord> Feed<M> {
     }
 }
 
-/// What the broker is to be told of a key. The two modes differ, unless another instrument wants what is subscribed already:
-/// then the broker is to be made to send its state, and nothing else is to change.
+/// What the broker is to be told of a key. The two modes differ, unless another instrument wants what is
+/// subscribed already: then the broker is to be made to send its state, and nothing else is to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change<K, M = Mode> {
     /// The broker's key.
@@ -86,8 +87,8 @@ pub struct Change<K, M = Mode> {
 
 /// What one connection is to carry.
 ///
-/// What is asked for of a key is a [`Mode`] at most brokers. Where it is more, such as a mode and a number of levels, it is any
-/// type whose highest value serves all who want less.
+/// What is asked for of a key is a [`Mode`] at most brokers. Where it is more, such as a mode and a number of
+/// levels, it is any type whose highest value serves all who want less.
 #[derive(Clone, Debug)]
 pub struct Plan<K, M = Mode> {
     feeds: FxHashMap<K, Feed<M>>,
@@ -136,8 +137,8 @@ impl<K: Clone + Eq + Hash, M: Copy + Ord> Plan<K, M> {
         self.note(&key);
     }
 
-    /// What a packet of a key is for, and notes that there was one. None when nobody wants it: the broker's last packets come
-    /// late.
+    /// What a packet of a key is for, and notes that there was one. None when nobody wants it: the broker's
+    /// last packets come late.
     pub fn heard(&mut self, key: &K) -> Option<&Feed<M>> {
         let feed = self.feeds.get_mut(key)?;
         feed.is_heard = true;
@@ -189,7 +190,8 @@ impl<K: Clone + Eq + Hash, M: Copy + Ord> Plan<K, M> {
         !self.changed.is_empty()
     }
 
-    /// The next changes, at most `most` of them, in the order in which they came up. The broker counts as told.
+    /// The next changes, at most `most` of them, in the order in which they came up. The broker counts as
+    /// told.
     pub fn changes(&mut self, most: usize) -> Vec<Change<K, M>> {
         let mut changes = Vec::new();
         while changes.len() < most

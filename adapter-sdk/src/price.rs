@@ -12,8 +12,8 @@ impl Price {
         Self(nanos)
     }
 
-    /// From an integer with `decimals` decimal places, as most brokers send it: paise are `(62_550, 2)`. None when it
-    /// does not fit; `decimals` is at most 9.
+    /// From an integer with `decimals` decimal places, as most brokers send it: paise are `(62_550, 2)`. None
+    /// when it does not fit; `decimals` is at most 9.
     pub const fn from_scaled(value: i64, decimals: u32) -> Option<Self> {
         // A table: this is done for every price of every packet.
         let units = match decimals {
@@ -35,8 +35,8 @@ impl Price {
         }
     }
 
-    /// From a floating-point number, rounded to 10^-4 when it is too large for more to be meant. None for what is no
-    /// number, or does not fit.
+    /// From a floating-point number, rounded to 10^-4 when it is too large for more to be meant. None for
+    /// what is no number, or does not fit.
     pub fn from_f64(value: f64) -> Option<Self> {
         // Beyond 2^53 / 10^9 the ninth place is noise of the conversion.
         const EXACT_BELOW: f64 = 9.0e6;
@@ -50,8 +50,9 @@ impl Price {
         scaled.checked_mul(factor).map(Self)
     }
 
-    /// From a decimal number as text, exactly: `625.05`, `-0.5`, `1500`, and with spaces around it. Digits beyond the ninth
-    /// decimal place must be zeros. None for anything else, such as an exponent, a comma, an empty text, and what does not fit.
+    /// From a decimal number as text, exactly: `625.05`, `-0.5`, `1500`, and with spaces around it. Digits
+    /// beyond the ninth decimal place must be zeros. None for anything else, such as an exponent, a comma, an
+    /// empty text, and what does not fit.
     ///
     /// What a broker's text means by zero is for [`read::plausible`](crate::read::plausible) to say.
     pub fn parse(text: &str) -> Option<Self> {

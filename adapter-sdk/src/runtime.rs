@@ -1,4 +1,5 @@
-//! The life of one instance, on its own thread: connect, subscribe, pump packets, lose the connection, start over.
+//! The life of one instance, on its own thread: connect, subscribe, pump packets, lose the connection, start
+//! over.
 
 use std::{
     collections::BTreeMap,
@@ -22,10 +23,12 @@ use crate::{
     sink::{Handle, outcome_of, unix_nanos},
 };
 
-/// Attempts with credentials that the broker refused; a second one, since brokers err during their nightly change.
+/// Attempts with credentials that the broker refused; a second one, since brokers err during their nightly
+/// change.
 const AUTH_ATTEMPTS: u32 = 2;
 
-/// Packets taken in one turn when they are there already, before the host gets the batch and the commands their turn.
+/// Packets taken in one turn when they are there already, before the host gets the batch and the commands
+/// their turn.
 const PACKETS_PER_TURN: usize = 64;
 
 /// Longest silence of the loop itself, so that a watchdog can tell a quiet market from a stuck adapter.
@@ -34,8 +37,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Longest time for a goodbye to the broker; less when the instance is to end sooner.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// From a change of the list until the host is told once more: an adapter may tell of a list before it answers by it, and what
-/// the host asked for in between was answered by the old one.
+/// From a change of the list until the host is told once more: an adapter may tell of a list before it
+/// answers by it, and what the host asked for in between was answered by the old one.
 const LIST_SETTLES: Duration = Duration::from_secs(1);
 
 /// Says that the instance is to end, and how long a goodbye to the broker may take.
@@ -70,7 +73,8 @@ pub(crate) fn run<A: Adapter>(
     stop: Stop,
     health: &Arc<Health>,
 ) -> Result<(), AdapterError> {
-    // From here on a watchdog waits for the loop: an adapter may block the thread in its first connect already.
+    // From here on a watchdog waits for the loop: an adapter may block the thread in its first connect
+    // already.
     health.last_turn_ts_ns.store(unix_nanos(), Ordering::Relaxed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -97,7 +101,8 @@ pub(crate) fn run<A: Adapter>(
             never = turn(&turning) => match never {},
         }
     });
-    // What an adapter computes on a thread of its own, such as a list that is being read, must not delay the end.
+    // What an adapter computes on a thread of its own, such as a list that is being read, must not delay the
+    // end.
     runtime.shutdown_background();
     ended
 }
@@ -175,8 +180,8 @@ enum Ended {
 }
 
 impl<A: Adapter> Life<A> {
-    /// Lives until it fails for good or is told to stop. A connection that is up ends with a goodbye to the broker; whatever
-    /// else the adapter waits for then is dropped, and a goodbye that takes too long too.
+    /// Lives until it fails for good or is told to stop. A connection that is up ends with a goodbye to the
+    /// broker; whatever else the adapter waits for then is dropped, and a goodbye that takes too long too.
     async fn end_in_time(self, mut stop: Stop) -> Result<(), AdapterError> {
         let is_up = Arc::clone(&self.health);
         let life = self.live();
@@ -306,7 +311,8 @@ impl<A: Adapter> Life<A> {
         }
     }
 
-    /// Ends a turn: the host gets what was gathered, and what the broker refused is not asked for after a reconnect.
+    /// Ends a turn: the host gets what was gathered, and what the broker refused is not asked for after a
+    /// reconnect.
     fn settle(&mut self) {
         self.sink.flush();
         self.forget_refused();

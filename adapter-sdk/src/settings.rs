@@ -1,5 +1,5 @@
-//! Checks of an adapter's settings, in the words that every adapter uses. What is wrong is named, and what would be right.
-//! [`settings!`](crate::settings!) makes all of them from one table.
+//! Checks of an adapter's settings, in the words that every adapter uses. What is wrong is named, and what
+//! would be right. [`settings!`](crate::settings!) makes all of them from one table.
 
 mod one_of;
 mod table;

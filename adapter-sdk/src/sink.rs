@@ -17,7 +17,8 @@ use crate::{Grant, Level, OrderUpdate, Refusal, Tick, instance::Health};
 /// Records in a batch before it is handed over although the packet holds more.
 const BATCH: usize = 256;
 
-/// Takes ticks, and hands them to the host in batches: one for each packet, without waiting for more. Never blocks.
+/// Takes ticks, and hands them to the host in batches: one for each packet, without waiting for more. Never
+/// blocks.
 ///
 /// The ticks of one instrument arrive in the order in which they were given here.
 #[derive(Debug)]
@@ -32,7 +33,8 @@ pub struct TickSink {
     depth: Vec<Depth>,
     levels: Vec<DepthLevel>,
     is_retired: bool,
-    /// Instruments that the broker refused after they had been subscribed, since the runtime took note of them.
+    /// Instruments that the broker refused after they had been subscribed, since the runtime took note of
+    /// them.
     refused: Vec<u32>,
 }
 
@@ -80,15 +82,16 @@ impl TickSink {
         self.quote.push(quote);
     }
 
-    /// Publishes a whole book, best levels first, with the values beside it. Levels beyond 200 on a side are left out.
-    /// Without any level it says that the book is empty; a packet that has no place for a book is a [`Self::quote`], or
-    /// [`Self::beside_book`].
+    /// Publishes a whole book, best levels first, with the values beside it. Levels beyond 200 on a side are
+    /// left out. Without any level it says that the book is empty; a packet that has no place for a book is a
+    /// [`Self::quote`], or [`Self::beside_book`].
     pub fn depth(&mut self, tick: &Tick, buy: &[Level], sell: &[Level]) {
         self.book(tick, field::BOOK, buy, sell);
     }
 
-    /// Publishes values to everybody, those who want the book included, and says nothing of the book: it stays as it is.
-    /// For what comes apart from the book of an instrument, and for instruments that have none.
+    /// Publishes values to everybody, those who want the book included, and says nothing of the book: it
+    /// stays as it is. For what comes apart from the book of an instrument, and for instruments that have
+    /// none.
     pub fn beside_book(&mut self, tick: &Tick) {
         self.book(tick, 0, &[], &[]);
     }
@@ -117,12 +120,13 @@ impl TickSink {
         }
     }
 
-    /// Reports what the broker said of an instrument after it had been subscribed: fewer levels, or a refusal. Clients
-    /// are told.
+    /// Reports what the broker said of an instrument after it had been subscribed: fewer levels, or a
+    /// refusal. Clients are told.
     ///
-    /// One that is refused is not subscribed any more, and does not come again after a reconnect by itself. When it is
-    /// [`Refusal::UnknownInstrument`], the host asks for it anew each time that the adapter says that its list has changed
-    /// ([`ListReporter::say`](crate::ListReporter::say)), and when it has connected.
+    /// One that is refused is not subscribed any more, and does not come again after a reconnect by itself.
+    /// When it is [`Refusal::UnknownInstrument`], the host asks for it anew each time that the adapter says
+    /// that its list has changed ([`ListReporter::say`](crate::ListReporter::say)), and when it has
+    /// connected.
     pub fn outcome(&mut self, instrument: u32, answer: Result<Grant, Refusal>) {
         if answer.is_err() {
             self.refused.push(instrument);
@@ -136,8 +140,8 @@ impl TickSink {
         self.health.undecodable.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Hands over what was gathered. The SDK does this after each packet; an adapter that publishes from elsewhere does
-    /// it itself.
+    /// Hands over what was gathered. The SDK does this after each packet; an adapter that publishes from
+    /// elsewhere does it itself.
     pub fn flush(&mut self) {
         self.hand_over();
         self.now_ns = 0;

@@ -1,11 +1,12 @@
-//! What a broker has said of its instruments, where each message has only what has changed since the last one.
+//! What a broker has said of its instruments, where each message has only what has changed since the last
+//! one.
 //!
-//! Brokers of the Noren family, among others, send an image when an instrument is subscribed, and from then on the members
-//! that changed. The host wants the whole of it, as an image: then a value that the broker takes back is gone for the clients
-//! too. [`State`] keeps it, for one connection and one day.
+//! Brokers of the Noren family, among others, send an image when an instrument is subscribed, and from then
+//! on the members that changed. The host wants the whole of it, as an image: then a value that the broker
+//! takes back is gone for the clients too. [`State`] keeps it, for one connection and one day.
 //!
-//! What a member means is left to the broker's decoder. Set in a [`Tick`] what has a value; take back with [`Known::clear`] what
-//! the broker says is none, such as an opening price of zero before the market opens.
+//! What a member means is left to the broker's decoder. Set in a [`Tick`] what has a value; take back with
+//! [`Known::clear`] what the broker says is none, such as an opening price of zero before the market opens.
 //!
 //! ```
 //! use adapter_sdk::{Price, Tick, abi::field, sparse::State};
@@ -26,10 +27,10 @@ use std::{fmt, hash::Hash, time::SystemTime};
 
 use rustc_hash::FxHashMap;
 
-use crate::{Book, Level, Packet, Price, Tick, ist::Day};
+use crate::{Book, Level, Packet, Price, Subscription, Tick, TickSink, ist::Day};
 
-/// What is known by key, with books of at most `N` levels on a side. It has a place for each key that is subscribed: call
-/// [`Self::forget`] with `Protocol::release` of the feature `net`.
+/// What is known by key, with books of at most `N` levels on a side. It has a place for each key that is
+/// subscribed: call [`Self::forget`] with `Protocol::release` of the feature `net`.
 pub struct State<K, const N: usize> {
     known: FxHashMap<K, Known<N>>,
     day: Option<Day>,
@@ -114,8 +115,8 @@ impl<const N: usize> Known<N> {
         self.values = self.values.without(fields);
     }
 
-    /// Takes over what a message says of a row of the book, the best being row 0. Members that it does not have stay. Rows
-    /// from `N` on are left out.
+    /// Takes over what a message says of a row of the book, the best being row 0. Members that it does not
+    /// have stay. Rows from `N` on are left out.
     pub fn row(&mut self, side: Side, place: usize, newer: Row) {
         self.rows([(side, place, newer)]);
     }
@@ -155,7 +156,8 @@ impl<const N: usize> Known<N> {
         &self.book
     }
 
-    /// All of it, to be published: with the book where the broker has said anything of it, or else as values beside one.
+    /// All of it, to be published: with the book where the broker has said anything of it, or else as values
+    /// beside one.
     pub fn packet(&self, instrument: u32) -> Packet<'_> {
         let tick = self.tick(instrument);
         if self.has_book {
@@ -163,6 +165,20 @@ impl<const N: usize> Known<N> {
         } else {
             Packet::Values(tick)
         }
+    }
+}
+
+impl<const N: usize> Known<N> {
+    /// Publishes what is known for who holds an instrument: all of it with its book, where what was said just
+    /// now is of the book (`is_book`); else the values with the best row of each side. Of an index the
+    /// values, which have no book beside them.
+    pub fn publish(&self, wanted: &Subscription, is_book: bool, sink: &mut TickSink) {
+        let packet = match (wanted.is_index(), is_book) {
+            (true, _) => Packet::Values(self.touchline(wanted.instrument)),
+            (false, true) => self.packet(wanted.instrument),
+            (false, false) => Packet::Quote(self.touchline(wanted.instrument)),
+        };
+        sink.publish(wanted.mode, &packet);
     }
 }
 
@@ -179,8 +195,8 @@ impl<K: Copy + Eq + Hash, const N: usize> State<K, N> {
         known
     }
 
-    /// The broker's image of one of several channels of a key, such as its prices beside its book: what other channels said
-    /// stays, and so does what this one leaves out.
+    /// The broker's image of one of several channels of a key, such as its prices beside its book: what other
+    /// channels said stays, and so does what this one leaves out.
     pub fn image_of_channel(&mut self, key: K, values: Tick) -> &mut Known<N> {
         let known = self.update(key, values);
         known.is_image = true;
@@ -199,7 +215,8 @@ impl<K: Copy + Eq + Hash, const N: usize> State<K, N> {
         self.known.get(key)
     }
 
-    /// The broker tells of the book of a key no more, or is about to tell of it anew: there is none until then.
+    /// The broker tells of the book of a key no more, or is about to tell of it anew: there is none until
+    /// then.
     pub fn empty_book(&mut self, key: &K) {
         if let Some(known) = self.known.get_mut(key) {
             known.empty_book();
@@ -211,8 +228,8 @@ impl<K: Copy + Eq + Hash, const N: usize> State<K, N> {
         self.known.remove(key);
     }
 
-    /// Notes what day it is in India. Nothing of the day before is shown beside what is said today: true when that was dropped,
-    /// and the broker is to be asked for images.
+    /// Notes what day it is in India. Nothing of the day before is shown beside what is said today: true when
+    /// that was dropped, and the broker is to be asked for images.
     pub fn begin_day(&mut self, now: SystemTime) -> bool {
         let today = Day::at(now);
         let is_another = self.day.replace(today).is_some_and(|day| day != today);
@@ -223,8 +240,8 @@ impl<K: Copy + Eq + Hash, const N: usize> State<K, N> {
         is_another
     }
 
-    /// Whether another day has begun since this was asked last, whoever noticed it: the broker is to be asked for the images of
-    /// all keys, of which nothing is known any more.
+    /// Whether another day has begun since this was asked last, whoever noticed it: the broker is to be asked
+    /// for the images of all keys, of which nothing is known any more.
     pub const fn lacks_images(&mut self) -> bool {
         std::mem::replace(&mut self.lacks_images, false)
     }

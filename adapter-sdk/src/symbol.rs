@@ -1,5 +1,5 @@
-//! Names of instruments as OpenAlgo's clients write them. Derivatives: underlying, `DDMMMYY`, strike and kind, as in
-//! `NIFTY30JAN25FUT` and `NIFTY30JAN2523500CE`. Shares, funds and bonds: see [`write_cash`].
+//! Names of instruments as OpenAlgo's clients write them. Derivatives: underlying, `DDMMMYY`, strike and
+//! kind, as in `NIFTY30JAN25FUT` and `NIFTY30JAN2523500CE`. Shares, funds and bonds: see [`write_cash`].
 //!
 //! ```
 //! use adapter_sdk::{ist::Day, symbol::{self, Contract}};
@@ -14,6 +14,8 @@ mod cash;
 mod days;
 mod exchange;
 mod indices;
+mod segments;
+mod trading;
 
 use std::time::SystemTime;
 
@@ -22,10 +24,12 @@ pub use self::{
     days::day,
     exchange::Exchange,
     indices::{index, write_index},
+    trading::of_trading_symbol,
 };
 use crate::ist::Day;
 
-/// Exchanges of derivatives. `CRYPTO` has some besides what never expires: spot pairs and perpetual futures, whose names have no day.
+/// Exchanges of derivatives. `CRYPTO` has some besides what never expires: spot pairs and perpetual futures,
+/// whose names have no day.
 pub const DERIVATIVES: [&str; 8] = ["NFO", "BFO", "CDS", "BCD", "MCX", "NCO", "NCDEX", "CRYPTO"];
 
 /// Months as symbols have them.
@@ -61,8 +65,8 @@ impl<'a> Contract<'a> {
     }
 }
 
-/// Appends the name of a derivative; false, and nothing is appended, when there is no underlying or the strike is no decimal
-/// above zero.
+/// Appends the name of a derivative; false, and nothing is appended, when there is no underlying or the
+/// strike is no decimal above zero.
 pub fn write(symbol: &mut String, underlying: &str, expiry: Day, contract: Contract<'_>) -> bool {
     let (strike, kind) = match contract {
         Contract::Future => ("", "FUT"),
@@ -93,7 +97,8 @@ pub fn expiry(exchange: &str, symbol: &str) -> Option<Day> {
     })
 }
 
-/// Whether a derivative has expired on an earlier day of India. Its number at the broker may mean something else by then.
+/// Whether a derivative has expired on an earlier day of India. Its number at the broker may mean something
+/// else by then.
 pub fn has_expired(exchange: &str, symbol: &str, now: SystemTime) -> bool {
     expiry(exchange, symbol).is_some_and(|expiry| expiry < Day::at(now))
 }
@@ -109,8 +114,8 @@ pub fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// A strike as names have it: without zeros at the end of its fraction, `24500.00000` as `24500`. None for what is no
-/// decimal above zero.
+/// A strike as names have it: without zeros at the end of its fraction, `24500.00000` as `24500`. None for
+/// what is no decimal above zero.
 pub fn short_strike(text: &str) -> Option<&str> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
         && text.bytes().filter(|byte| *byte == b'.').count() <= 1;

@@ -112,7 +112,8 @@ pub fn module<A: Adapter>() -> Module {
     Module(crate::export::root_module::<A>())
 }
 
-/// An adapter on a fake host. All waits have a deadline, and panic when it passes. Dropping it shuts the adapter down.
+/// An adapter on a fake host. All waits have a deadline, and panic when it passes. Dropping it shuts the
+/// adapter down.
 pub struct Bench {
     host: Arc<FakeHost>,
     adapter: AdapterBox,

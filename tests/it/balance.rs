@@ -184,3 +184,28 @@ async fn a_new_build_serves_where_the_broker_allows_no_connection_more() {
 async fn new_builds_stand_by_one_after_the_other_where_the_broker_allows_one_connection_more() {
     a_new_build_serves(4, 2, 2.0).await;
 }
+
+#[tokio::test]
+async fn deep_books_spread_over_the_connections_and_then_come_with_the_levels_of_any_book() {
+    let limits = "deep_books_per_connection = 1\nconnections = 2\n[adapter.config]\nrate_hz = 10.0";
+    let entry = format!("[[adapter]]\nname = 'sim'\nlibrary = 'adapter_sim'\n{limits}\n");
+    let host = HostBuilder::new().plugins(&entry).start();
+    let key = host.add_user("alice", "sim");
+    let mut client = Client::login(host.websocket, &key).await;
+    let symbols = ["SBIN", "INFY", "TCS"].map(|symbol| json!({"exchange": "NSE", "symbol": symbol}));
+    client.send(&json!({"action": "subscribe", "symbols": symbols, "mode": 3, "depth_level": 20})).await;
+    let taken = client.find(|message| message["type"] == "subscribe").await;
+    let levels: Vec<&Value> = (0..3).map(|place| &taken["subscriptions"][place]["depth"]).collect();
+    assert_eq!(levels, [&json!(20), &json!(20), &json!(5)], "{taken}");
+    assert_eq!(carried(&host).await, json!([2, 1]));
+    // Whoever lets go of one leaves its place to the next who asks.
+    client.send(&json!({"action": "unsubscribe", "symbols": symbols[..1]})).await;
+    client.find(|message| message["type"] == "unsubscribe").await;
+    client
+        .send(&json!({"action": "subscribe", "symbols": ["NSE:RELIANCE"], "mode": 3, "depth_level": 20}))
+        .await;
+    let taken = client.find(|message| message["type"] == "subscribe").await;
+    assert_eq!(taken["subscriptions"][0]["depth"], 20, "{taken}");
+    let broker = host.status().await["adapters"][0]["by_broker"][0].clone();
+    assert_eq!(broker["deep_books"], json!({"per_connection": 1, "above_levels": 5}));
+}

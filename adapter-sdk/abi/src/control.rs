@@ -1,7 +1,8 @@
 //! What host and adapter tell each other beside ticks: subscriptions, their outcomes, status, errors.
 //!
-//! Enumerations cross the boundary as integer newtypes with constants, so that a later version can add a value without
-//! changing a layout. A side that meets a value it does not know treats it as the constant named `OTHER`, or ignores it.
+//! Enumerations cross the boundary as integer newtypes with constants, so that a later version can add a
+//! value without changing a layout. A side that meets a value it does not know treats it as the constant
+//! named `OTHER`, or ignores it.
 
 use abi_stable::{StableAbi, std_types::RString};
 
@@ -143,7 +144,8 @@ impl ErrorCode {
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishOutcome {
-    /// Records that the host took in. Under overload it keeps only the newest of each instrument; those count too.
+    /// Records that the host took in. Under overload it keeps only the newest of each instrument; those count
+    /// too.
     pub accepted: u32,
     /// Records refused: not subscribed here, or malformed.
     pub dropped: u32,

@@ -1,8 +1,9 @@
 //! The types and traits that cross the boundary between the Tickhost daemon and an adapter library.
 //!
-//! An adapter is a shared library that speaks one broker's protocol. The host loads it at run time and may be newer or
-//! older than it, so everything here has a stable layout and only ever grows at its end. Authors do not use this crate
-//! directly: `tickhost-adapter-sdk` wraps it in an async trait and exports the root module.
+//! An adapter is a shared library that speaks one broker's protocol. The host loads it at run time and may be
+//! newer or older than it, so everything here has a stable layout and only ever grows at its end. Authors do
+//! not use this crate directly: `tickhost-adapter-sdk` wraps it in an async trait and exports the root
+//! module.
 //!
 //! The flow, in the order of the modules:
 //!
@@ -12,16 +13,18 @@
 //!
 //! # Assignments
 //!
-//! A library may serve several brokers, and an instance serves one connection of one account at one of them. Which one, the
-//! host says with an assignment, a JSON object: `broker`, its name as `plugins.toml` and accounts have it; `account`, an opaque
-//! name that is the same at each start and says nothing of a person (missing where no account is meant); `connection`, the
-//! number of the connection within the account, from 0 (missing where none is meant). Members that a library does not know
-//! are ignored. Hosts before 1.2 give none.
+//! A library may serve several brokers, and an instance serves one connection of one account at one of them.
+//! Which one, the host says with an assignment, a JSON object: `broker`, its name as `plugins.toml` and
+//! accounts have it; `account`, an opaque name that is the same at each start and says nothing of a person
+//! (missing where no account is meant); `connection`, the number of the connection within the account, from 0
+//! (missing where none is meant). Members that a library does not know are ignored. Hosts before 1.2 give
+//! none.
 //!
 //! # Calls
 //!
-//! Rules for both sides, on every call: it returns at once and never waits for the other side; it never unwinds;
-//! borrowed arguments are valid only during the call; memory is freed by the side that made it; any thread may call.
+//! Rules for both sides, on every call: it returns at once and never waits for the other side; it never
+//! unwinds; borrowed arguments are valid only during the call; memory is freed by the side that made it; any
+//! thread may call.
 //!
 //! ```
 //! use adapter_abi::{Ltp, field};

@@ -1,4 +1,5 @@
-//! The root module that a library exports, and the two trait objects that host and adapter hold of each other.
+//! The root module that a library exports, and the two trait objects that host and adapter hold of each
+//! other.
 
 #![allow(clippy::expl_impl_clone_on_copy, reason = "the derive of abi_stable writes it so")]
 
@@ -76,31 +77,33 @@ pub struct AdapterModule {
     /// Makes one instance, which will hold one connection to the broker. It does nothing before `connect`.
     #[sabi(last_prefix_field)]
     pub create: extern "C" fn(config_json: RStr<'_>, host: HostHandle) -> RResult<AdapterBox, AdapterError>,
-    /// Takes one step of logging in, with the settings and with what is known of the account: a JSON object of strings,
-    /// the stored fields and the answers so far. Gives a JSON object: `{"ask": {"field", "message", "url", "is_secret"}}`
-    /// when a person has to give something, of which `url` and `is_secret` may be missing, or `{"done": {…}}` with the
-    /// fields that are to be stored. Talks to the broker, and so takes up to the deadline: the one function of a module
-    /// that waits. Present when [`capability::LOGIN`] is set. Since 1.1.
+    /// Takes one step of logging in, with the settings and with what is known of the account: a JSON object
+    /// of strings, the stored fields and the answers so far. Gives a JSON object:
+    /// `{"ask": {"field", "message", "url", "is_secret"}}` when a person has to give something, of which
+    /// `url` and `is_secret` may be missing, or `{"done": {…}}` with the fields that are to be stored. Talks
+    /// to the broker, and so takes up to the deadline: the one function of a module that waits. Present when
+    /// [`capability::LOGIN`] is set. Since 1.1.
     #[sabi(missing_field(option))]
     pub login: extern "C" fn(
         config_json: RStr<'_>,
         fields_json: RStr<'_>,
         deadline_ms: u32,
     ) -> RResult<RString, AdapterError>,
-    /// Describes the brokers that the library serves: a JSON array of objects, one for each brand, with `name` (as
-    /// `plugins.toml` and accounts name the broker), and, where they differ from what [`Self::metadata`] says, `title`,
-    /// `capabilities`, `symbols_per_connection`, `connections`, `credentials_schema` (a JSON Schema as a text) and
-    /// `config_defaults` (an object, over which the library lays the settings that it is given). Members that the host does
-    /// not know are ignored. An empty array, or no such function, is a library of one brand, which serves any name that the
-    /// operator gives it. Pure. Since 1.2.
+    /// Describes the brokers that the library serves: a JSON array of objects, one for each brand, with
+    /// `name` (as `plugins.toml` and accounts name the broker), and, where they differ from what
+    /// [`Self::metadata`] says, `title`, `capabilities`, `symbols_per_connection`, `connections`,
+    /// `credentials_schema` (a JSON Schema as a text) and `config_defaults` (an object, over which the
+    /// library lays the settings that it is given). Members that the host does not know are ignored. An empty
+    /// array, or no such function, is a library of one brand, which serves any name that the operator gives
+    /// it. Pure. Since 1.2.
     #[sabi(missing_field(option))]
     pub brands: extern "C" fn() -> RString,
     /// [`Self::validate_config`] for what an [assignment](crate#assignments) says. Since 1.2.
     #[sabi(missing_field(option))]
     pub validate_config_for:
         extern "C" fn(assignment_json: RStr<'_>, config_json: RStr<'_>) -> RResult<(), AdapterError>,
-    /// [`Self::create`] for what an [assignment](crate#assignments) says. A host that has this calls nothing else to make an
-    /// instance. Since 1.2.
+    /// [`Self::create`] for what an [assignment](crate#assignments) says. A host that has this calls nothing
+    /// else to make an instance. Since 1.2.
     #[sabi(missing_field(option))]
     pub create_for: extern "C" fn(
         assignment_json: RStr<'_>,
@@ -115,6 +118,13 @@ pub struct AdapterModule {
         fields_json: RStr<'_>,
         deadline_ms: u32,
     ) -> RResult<RString, AdapterError>,
+    /// Describes limits of the broker of an [assignment](crate#assignments) that depend on the settings, or
+    /// for which [`AdapterMetadata`] has no field: a JSON object with `deep_books`, an object or null, of
+    /// which `per_connection` is how many books of more than `above_levels` levels one connection carries, 0
+    /// where the account has none. Members that the host does not know are ignored, and so is everything when
+    /// the settings are no good. Pure. Since 1.2.
+    #[sabi(missing_field(option))]
+    pub limits_for: extern "C" fn(assignment_json: RStr<'_>, config_json: RStr<'_>) -> RString,
 }
 
 impl RootModule for AdapterModuleRef {
@@ -127,8 +137,8 @@ impl RootModule for AdapterModuleRef {
 
 /// One instance of an adapter, as the host sees it: one connection to the broker.
 ///
-/// Methods return at once: they hand a command to the adapter's own thread, and the outcome comes back through
-/// [`Host::status`] or [`Host::subscription_outcomes`].
+/// Methods return at once: they hand a command to the adapter's own thread, and the outcome comes back
+/// through [`Host::status`] or [`Host::subscription_outcomes`].
 #[sabi_trait]
 pub trait Adapter: Send + Sync {
     /// Starts to connect, and keeps the connection up from then on.
@@ -169,13 +179,15 @@ pub trait Host: Send + Sync {
     /// Takes a batch of books; their levels stand in the second slice.
     fn publish_depth(&self, batch: RSlice<'_, Depth>, levels: RSlice<'_, DepthLevel>) -> PublishOutcome;
 
-    /// Takes an order update: a JSON object of the fields that OpenAlgo order updates have, without `user_id`.
+    /// Takes an order update: a JSON object of the fields that OpenAlgo order updates have, without
+    /// `user_id`.
     fn publish_order_update(&self, update_json: RStr<'_>) -> PublishOutcome;
 
     /// Takes a change in the instance's life.
     fn status(&self, event: StatusEvent);
 
-    /// Takes what became of subscriptions. `request` is that of the call which asked, 0 when the broker changed its mind.
+    /// Takes what became of subscriptions. `request` is that of the call which asked, 0 when the broker
+    /// changed its mind.
     fn subscription_outcomes(&self, request: u64, outcomes: RSlice<'_, SubscriptionOutcome>);
 
     /// The account's credentials at this moment: a JSON object of strings. Ask at each connect; keep no copy.
@@ -188,10 +200,11 @@ pub trait Host: Send + Sync {
     #[sabi(last_prefix_field)]
     fn log(&self, level: LogLevel, target: RStr<'_>, message: RStr<'_>, fields_json: RStr<'_>);
 
-    /// Takes what there is to say of the list of instruments, each time that it changes: a JSON object with `is_whole`,
-    /// `instruments`, `skipped`, `fetched_at` (seconds since the Unix epoch) and `troubles`, an array of objects with
-    /// `segment`, `rows`, `expected` and `reason`. Where some rows are of an earlier list than the rest, `oldest_at` is when
-    /// the oldest were fetched, and `oldest_segment` what they are of. Since 1.2.
+    /// Takes what there is to say of the list of instruments, each time that it changes: a JSON object with
+    /// `is_whole`, `instruments`, `skipped`, `fetched_at` (seconds since the Unix epoch) and `troubles`, an
+    /// array of objects with `segment`, `rows`, `expected` and `reason`. Where some rows are of an earlier
+    /// list than the rest, `oldest_at` is when the oldest were fetched, and `oldest_segment` what they are
+    /// of. Since 1.2.
     fn instrument_list(&self, _state_json: RStr<'_>) {}
 }
 

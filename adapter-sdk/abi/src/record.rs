@@ -2,14 +2,14 @@
 //!
 //! Conventions for every record:
 //! - prices, averages, changes and percentages are integers scaled by 10^-9 ([`PRICE_SCALE`]);
-//! - quantities, volume and open interest are whole numbers in the exchange's unit; a negative one stands for unknown, and a
-//!   book with one is not shown;
+//! - quantities, volume and open interest are whole numbers in the exchange's unit; a negative one stands for
+//!   unknown, and a book with one is not shown;
 //! - times are nanoseconds since the Unix epoch, UTC;
-//! - a value counts only when its bit is set in `fields`: what the broker did not send stays unset and is never
-//!   shown to a client, whatever the member holds;
-//! - a record is an *update*, which leaves what it does not have as it was, unless [`field::IMAGE`] says that it is an
-//!   *image*: everything that the broker knows of the instrument in this kind of record, so that what it does not have is
-//!   gone.
+//! - a value counts only when its bit is set in `fields`: what the broker did not send stays unset and is
+//!   never shown to a client, whatever the member holds;
+//! - a record is an *update*, which leaves what it does not have as it was, unless [`field::IMAGE`] says that
+//!   it is an *image*: everything that the broker knows of the instrument in this kind of record, so that
+//!   what it does not have is gone.
 
 use abi_stable::StableAbi;
 
@@ -73,11 +73,12 @@ pub mod field {
     /// `oi_low`: lowest open interest of the day.
     pub const OI_LOW: u32 = 1 << 23;
 
-    /// No value, but what the record is: everything that the broker knows at this moment of the values that this kind of
-    /// record can carry. Those whose bit is not set are gone, whatever was said before. Without it they stay. Since 1.2.
+    /// No value, but what the record is: everything that the broker knows at this moment of the values that
+    /// this kind of record can carry. Those whose bit is not set are gone, whatever was said before. Without
+    /// it they stay. Since 1.2.
     pub const IMAGE: u32 = 1 << 31;
-    /// No value either: the levels of a [`Depth`](super::Depth) are the whole book, also when there are none. Without it a
-    /// record without levels says nothing of the book. Since 1.2.
+    /// No value either: the levels of a [`Depth`](super::Depth) are the whole book, also when there are none.
+    /// Without it a record without levels says nothing of the book. Since 1.2.
     pub const BOOK: u32 = 1 << 30;
 
     /// What hosts say to themselves with it is their own matter; an adapter leaves it unset. Since 1.2.
@@ -97,7 +98,8 @@ pub struct Ltp {
     pub instrument: u32,
     /// Which values are present, of [`field::IN_LTP`]; [`field::IMAGE`] beside them.
     pub fields: u32,
-    /// Counts the records of one adapter instance from 1, over all three kinds; 0 when the adapter does not count.
+    /// Counts the records of one adapter instance from 1, over all three kinds; 0 when the adapter does not
+    /// count.
     pub seq: u64,
     /// When the adapter received the packet. Always set.
     pub received_ts_ns: u64,
@@ -119,9 +121,11 @@ pub struct Ltp {
 pub struct Quote {
     /// The number under which the host subscribed this instrument.
     pub instrument: u32,
-    /// Which values are present, of [`field::IN_QUOTE`]; [`field::IMAGE`], and in a [`Depth`] [`field::BOOK`], beside them.
+    /// Which values are present, of [`field::IN_QUOTE`]; [`field::IMAGE`], and in a [`Depth`]
+    /// [`field::BOOK`], beside them.
     pub fields: u32,
-    /// Counts the records of one adapter instance from 1, over all three kinds; 0 when the adapter does not count.
+    /// Counts the records of one adapter instance from 1, over all three kinds; 0 when the adapter does not
+    /// count.
     pub seq: u64,
     /// When the adapter received the packet. Always set.
     pub received_ts_ns: u64,
@@ -208,8 +212,8 @@ impl From<&Quote> for Ltp {
     }
 }
 
-/// A market-by-price book with the quote that belongs to it. A record with levels replaces the whole book, and so does one
-/// without any that has [`field::BOOK`].
+/// A market-by-price book with the quote that belongs to it. A record with levels replaces the whole book,
+/// and so does one without any that has [`field::BOOK`].
 ///
 /// The levels of all records of a batch stand in one slice beside them: those of this record begin at
 /// `first_level`, best bid first, and the asks follow the bids, best ask first.

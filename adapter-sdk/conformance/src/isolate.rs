@@ -1,4 +1,5 @@
-//! Runs a case in a process of its own, so that a library which crashes or hangs costs one case and not the run.
+//! Runs a case in a process of its own, so that a library which crashes or hangs costs one case and not the
+//! run.
 
 use std::{
     io::{Read, Write},
@@ -24,8 +25,9 @@ const SHOWN_BYTES: usize = 400;
 /// Longest pause between looks at the process.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Runs a case with a command that ends by calling [`hand_over`]. Whatever it does, there is a result. A process that
-/// prints one of the secrets fails, since its output is the host's: it ends in a journal or a log file.
+/// Runs a case with a command that ends by calling [`hand_over`]. Whatever it does, there is a result. A
+/// process that prints one of the secrets fails, since its output is the host's: it ends in a journal or a
+/// log file.
 pub fn run_isolated(case: &Case, command: &mut Command, secrets: &[&str]) -> CaseResult {
     let started = Instant::now();
     let result = in_scratch(command, |command| run(command, case.limit)).and_then(|output| {
@@ -47,11 +49,12 @@ pub fn run_isolated(case: &Case, command: &mut Command, secrets: &[&str]) -> Cas
     })
 }
 
-/// Variables that say where adapters keep lists of instruments, and where programs write what they keep for a while.
+/// Variables that say where adapters keep lists of instruments, and where programs write what they keep for a
+/// while.
 const FOLDERS: [&str; 3] = ["TICKHOST_CACHE_DIR", "XDG_CACHE_HOME", "TMPDIR"];
 
-/// Runs something where adapters write into a folder that goes with the case: what one leaves is none of the next, and none of
-/// the user's.
+/// Runs something where adapters write into a folder that goes with the case: what one leaves is none of the
+/// next, and none of the user's.
 fn in_scratch<T>(
     command: &mut Command,
     run: impl FnOnce(&mut Command) -> Result<T, String>,
@@ -163,7 +166,8 @@ fn end_of(status: ExitStatus) -> String {
     }
 }
 
-/// Names of the signals of a crash; their numbers are the same on all systems that matter, but for the bus error.
+/// Names of the signals of a crash; their numbers are the same on all systems that matter, but for the bus
+/// error.
 #[cfg(unix)]
 fn signal_name(signal: i32) -> String {
     let name = match signal {

@@ -1,9 +1,9 @@
 //! Numbered cases that every Tickhost adapter has to pass, each of which exists because somebody was hurt.
 //!
-//! The suite drives an adapter through the boundary that the host uses ([`adapter_abi`]), so it works for a library that
-//! was loaded as well as for one that is linked into a test. What it has to know of the broker stands in a [`Profile`];
-//! the broker itself is played by a fake venue, a program that its author writes and the suite controls ([`Control`]).
-//! It is no load test, and it says nothing of how the real broker behaves.
+//! The suite drives an adapter through the boundary that the host uses ([`adapter_abi`]), so it works for a
+//! library that was loaded as well as for one that is linked into a test. What it has to know of the broker
+//! stands in a [`Profile`]; the broker itself is played by a fake venue, a program that its author writes and
+//! the suite controls ([`Control`]). It is no load test, and it says nothing of how the real broker behaves.
 //!
 //! ```
 //! use adapter_conformance::{CASES, Profile};

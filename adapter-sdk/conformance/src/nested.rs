@@ -9,12 +9,13 @@ const OF_A_CRATE: [&str; 3] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
 const OF_A_RUN: [&str; 5] =
     ["CARGO", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "OUT_DIR"];
 
-/// Lets a program begin as if a person had started it, and no `cargo test` or `cargo run`: without the variables in which cargo says
-/// what crate it runs.
+/// Lets a program begin as if a person had started it, and no `cargo test` or `cargo run`: without the
+/// variables in which cargo says what crate it runs.
 ///
-/// Build scripts ask to be run again when such a variable has changed, and so a cargo within a cargo would build C libraries such
-/// as those of TLS anew each time, and the outer one again after it. What a person sets stays: `CARGO_HOME`,
-/// `CARGO_TARGET_DIR`, `CARGO_NET_OFFLINE`, profiles, registries, wrappers of the compiler.
+/// Build scripts ask to be run again when such a variable has changed, and so a cargo within a cargo would
+/// build C libraries such as those of TLS anew each time, and the outer one again after it. What a person
+/// sets stays: `CARGO_HOME`, `CARGO_TARGET_DIR`, `CARGO_NET_OFFLINE`, profiles, registries, wrappers of the
+/// compiler.
 ///
 /// ```
 /// use std::process::Command;

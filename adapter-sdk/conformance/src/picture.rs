@@ -1,6 +1,6 @@
-//! What a host shows of an instrument after some records. The suite reads them as the host does, one after the other, so that it
-//! makes no difference in how many an adapter says something: a broker that sends prices and books in messages of their own is as
-//! good as one that sends both in one.
+//! What a host shows of an instrument after some records. The suite reads them as the host does, one after
+//! the other, so that it makes no difference in how many an adapter says something: a broker that sends
+//! prices and books in messages of their own is as good as one that sends both in one.
 
 use std::collections::BTreeMap;
 

@@ -162,7 +162,8 @@ pub struct Bulk {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Longest silence before the adapter must take the connection for dead, in milliseconds. None when it cannot tell.
+    /// Longest silence before the adapter must take the connection for dead, in milliseconds. None when it
+    /// cannot tell.
     pub stall_ms: Option<u64>,
     /// Most levels that the broker has on a side.
     pub depth: u16,
@@ -174,8 +175,8 @@ pub struct Limits {
     pub time_resolution_ns: i64,
     /// Reconnects of the case that counts descriptors.
     pub reconnects: u32,
-    /// The broker's modes by their names in the control protocol, lowest first, where it has fewer than clients: what is wanted
-    /// in another is subscribed in the next higher one.
+    /// The broker's modes by their names in the control protocol, lowest first, where it has fewer than
+    /// clients: what is wanted in another is subscribed in the next higher one.
     pub modes: Vec<String>,
 }
 
@@ -244,8 +245,8 @@ impl Profile {
         self.config(overlay, &[(PLACEHOLDER, address)])
     }
 
-    /// The same for a case, which has a folder. An adapter that keeps lists keeps them there, whatever the profile says: those of
-    /// one case, or of another adapter, are none of the next.
+    /// The same for a case, which has a folder. An adapter that keeps lists keeps them there, whatever the
+    /// profile says: those of one case, or of another adapter, are none of the next.
     pub(crate) fn config_in(
         &self,
         address: &str,
@@ -275,8 +276,8 @@ impl Profile {
         schema.pointer("/properties").is_some_and(|properties| properties.get(CACHE_DIR).is_some())
     }
 
-    /// Credentials that must not be seen outside the log-in. Those of less than 4 bytes are left out: they are found
-    /// everywhere by chance.
+    /// Credentials that must not be seen outside the log-in. Those of less than 4 bytes are left out: they
+    /// are found everywhere by chance.
     pub fn secrets(&self) -> Vec<&str> {
         let sets = [&self.credentials.valid, &self.credentials.renewed, &self.credentials.wrong];
         let log_in = self.login.iter().flat_map(|login| [&login.fields, &login.wrong]);

@@ -1,5 +1,5 @@
-//! The fake venue for an adapter that runs in a host: it lets the adapter in and sends prices that move, for somebody who
-//! watches. Nothing is judged here.
+//! The fake venue for an adapter that runs in a host: it lets the adapter in and sends prices that move, for
+//! somebody who watches. Nothing is judged here.
 
 use std::{
     collections::BTreeMap,
@@ -37,7 +37,8 @@ impl fmt::Debug for Rehearsal {
 }
 
 impl Rehearsal {
-    /// Starts the profile's venue, if it has one, which accepts the first two sets of credentials. It ends when this is dropped.
+    /// Starts the profile's venue, if it has one, which accepts the first two sets of credentials. It ends
+    /// when this is dropped.
     ///
     /// # Errors
     /// Why it does not start.
@@ -60,8 +61,8 @@ impl Rehearsal {
         self.profile.config_json(&self.address, None)
     }
 
-    /// Sends a packet of each of the profile's first instruments, whose prices have moved since the last time. Nothing
-    /// happens without a venue: then the adapter makes its ticks itself.
+    /// Sends a packet of each of the profile's first instruments, whose prices have moved since the last
+    /// time. Nothing happens without a venue: then the adapter makes its ticks itself.
     ///
     /// # Errors
     /// Why the venue could not.
@@ -130,7 +131,8 @@ fn step_of(step: u64) -> i64 {
     i64::try_from(step.min(STEPS - step)).unwrap_or_default()
 }
 
-/// A price of the broker's decimals: its base, which is far from those of others, and some of the smallest steps.
+/// A price of the broker's decimals: its base, which is far from those of others, and some of the smallest
+/// steps.
 fn price(profile: &Profile, place: usize, step: u64, offset: i64) -> String {
     let smallest = 10_i64.pow(9_u32.saturating_sub(profile.limits.price_decimals.min(9)));
     let base = i64::try_from(place + 1).unwrap_or(1).saturating_mul(1_000_000_000_000);

@@ -103,8 +103,8 @@ impl Running {
         taken("unsubscribe", self.adapter.unsubscribe(self.request(), RSlice::from_slice(numbers)))
     }
 
-    /// Puts other credentials in their place, as the host does each night. Without `tell` the instance learns of it only
-    /// when it asks.
+    /// Puts other credentials in their place, as the host does each night. Without `tell` the instance learns
+    /// of it only when it asks.
     pub(crate) fn renew(&self, set: &CredentialSet, tell: bool) {
         self.recorder.set_credentials(credentials_json(set));
         if tell {
@@ -182,8 +182,8 @@ impl Running {
         })
     }
 
-    /// Sends a packet, and waits until its last price is shown, and its book if it is sent as one. Gives what is shown by it
-    /// alone; with another book when that of the packet did not come.
+    /// Sends a packet, and waits until its last price is shown, and its book if it is sent as one. Gives what
+    /// is shown by it alone; with another book when that of the packet did not come.
     pub(crate) fn send(&self, venue: &Venue, one: Wanted<'_>, sent: &Packet) -> Check<Picture> {
         let expected = sent.values.get("ltp").and_then(|ltp| nanos(ltp));
         let mark = self.mark();

@@ -164,7 +164,8 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// The price of an instrument by its place and a step, far from those of others, in the profile's decimals.
+    /// The price of an instrument by its place and a step, far from those of others, in the profile's
+    /// decimals.
     pub(crate) fn price(&self, place: usize, step: usize) -> String {
         let whole = (place + 1) * 1_000 + step;
         match self.profile.limits.price_decimals {

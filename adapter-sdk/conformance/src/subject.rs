@@ -87,6 +87,23 @@ impl Subject {
         own.unwrap_or_else(|| self.module.metadata()().symbols_per_connection)
     }
 
+    /// Deep books on one connection with these settings, and the levels above which a book is one; none where
+    /// the adapter does not count them apart.
+    pub(crate) fn deep_books(&self, config_json: &str) -> Option<(usize, u16)> {
+        #[derive(Deserialize)]
+        struct Limits {
+            deep_books: Option<DeepBooks>,
+        }
+        #[derive(Deserialize)]
+        struct DeepBooks {
+            per_connection: usize,
+            above_levels: u16,
+        }
+        let said = self.module.limits_for()?(self.assignment(false).as_str().into(), config_json.into());
+        let limits: Limits = serde_json::from_str(&said).ok()?;
+        limits.deep_books.map(|books| (books.per_connection, books.above_levels))
+    }
+
     /// JSON Schema of the credentials.
     pub(crate) fn credentials_schema(&self) -> String {
         let own = self.brand.as_ref().and_then(|brand| brand.credentials_schema.clone());

@@ -79,8 +79,8 @@ impl Suite {
         CaseResult { id, slug, verdict, reason, elapsed_ms: elapsed_ms(started) }
     }
 
-    /// Runs all cases, some of them side by side. A venue that does not start, such as one that does not compile, is the only
-    /// failure then, under the number `C00`.
+    /// Runs all cases, some of them side by side. A venue that does not start, such as one that does not compile,
+    /// is the only failure then, under the number `C00`.
     ///
     /// # Panics
     /// When a case does.
@@ -123,8 +123,8 @@ fn elapsed_ms(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Starts the profile's fake venue once and ends it, so that building it costs no case its time and one that does not
-/// start is one message instead of many.
+/// Starts the profile's fake venue once and ends it, so that building it costs no case its time and one that
+/// does not start is one message instead of many.
 ///
 /// # Errors
 /// Why it does not start.

@@ -1,4 +1,5 @@
-//! The values of a tick by name, as exact decimals: what a venue is told to send, and what the adapter made of it.
+//! The values of a tick by name, as exact decimals: what a venue is told to send, and what the adapter made
+//! of it.
 
 use adapter_abi::{Quote, field};
 

@@ -76,8 +76,8 @@ impl Venue {
         &self.hello.order
     }
 
-    /// The name of the broker's mode in which what is wanted in a mode is subscribed: the same one, or the next higher that the
-    /// broker has.
+    /// The name of the broker's mode in which what is wanted in a mode is subscribed: the same one, or the
+    /// next higher that the broker has.
     pub(crate) fn serves(&self, kind: Kind) -> &'static str {
         let has = |kind: &Kind| self.modes.is_empty() || self.modes.iter().any(|mode| mode == kind.name());
         let mut enough = Kind::ALL.into_iter().filter(|other| *other >= kind);

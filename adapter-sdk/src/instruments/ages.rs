@@ -1,5 +1,5 @@
-//! How old the rows of a list are, by segment: of several files one may be older than the others, and for what an incomplete
-//! list lacks rows of an older one serve.
+//! How old the rows of a list are, by segment: of several files one may be older than the others, and for
+//! what an incomplete list lacks rows of an older one serve.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,8 +14,8 @@ use crate::ist;
 pub(super) struct Ages(BTreeMap<String, SystemTime>);
 
 impl Ages {
-    /// Those of a list that was read from these copies. Brokers make one list a day, at this hour and minute in India; copies
-    /// of one such list are of one age.
+    /// Those of a list that was read from these copies. Brokers make one list a day, at this hour and minute
+    /// in India; copies of one such list are of one age.
     pub(super) fn of<L: List>(list: &L, parts: &[Cached], (hour, minute): (u8, u8)) -> Self {
         let newest = parts.iter().map(|part| part.fetched_at).max().unwrap_or(UNIX_EPOCH);
         let made = ist::last(hour, minute, newest);

@@ -11,8 +11,8 @@ const ZIP_HEADER: usize = 30;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 
-/// What is in a file: told by its first bytes, whatever it is called. Of a ZIP archive that is its first file. How much comes out is
-/// not known before it was read: bound it.
+/// What is in a file: told by its first bytes, whatever it is called. Of a ZIP archive that is its first
+/// file. How much comes out is not known before it was read: bound it.
 ///
 /// # Errors
 /// When it cannot be read, or is an archive of a kind that is not known.
@@ -26,7 +26,8 @@ pub(super) fn unpacked<'a>(mut file: impl Read + 'a) -> io::Result<Box<dyn Read 
             let bytes = rest.get(place..place + 2).and_then(|bytes| bytes.try_into().ok());
             bytes.map_or(0, u16::from_le_bytes)
         };
-        // Behind the method: time, date, checksum and both sizes; then the lengths of the name and of what else is said.
+        // Behind the method: time, date, checksum and both sizes; then the lengths of the name and of what
+        // else is said.
         let (size, skipped) = (
             u64::from(number(8)) | u64::from(number(10)) << 16,
             u32::from(number(16)) + u32::from(number(18)),

@@ -1,7 +1,8 @@
 //! One array of each JSON document in a file, as if it were the whole file.
 //!
-//! REST interfaces put lists into an envelope: `{"success":true,"result":[…],"meta":{…}}`. Pages of one list are such documents, one
-//! behind the other.
+//! REST interfaces put lists into an envelope: `{"success":true,"result":[…],"meta":{…}}`. Pages of one list
+//! are such documents, one behind the other. Of an envelope nothing is kept but where its array stands, so it
+//! may be of any size.
 
 use std::io::{self, Read};
 
@@ -12,11 +13,27 @@ const BUFFER_BYTES: usize = 1 << 16;
 const MAX_DEPTH: usize = 64;
 const MAX_NAME_BYTES: usize = 128;
 
-/// Gives the elements of the array at a path of each document, as one array. It ends with a bracket only when the last document does.
+/// What some programs write first.
+const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
+
+/// Which array of a document is the list.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Which {
+    /// That at a path: names of members with dots between them.
+    At(&'static str),
+    /// The first whose first element is an object, wherever it stands. A file that is no object is given as
+    /// it is.
+    First,
+}
+
+/// Gives the elements of one array of each document, as one array. It ends with a bracket only when the last
+/// document does.
 #[derive(Debug)]
 pub(super) struct Arrays<R> {
     input: R,
-    path: &'static str,
+    which: Which,
+    /// Whether the file has no envelope, once that is known.
+    is_bare: Option<bool>,
     buffer: Vec<u8>,
     /// What was dealt with.
     start: usize,
@@ -25,14 +42,23 @@ pub(super) struct Arrays<R> {
     /// How many are open within the array.
     inside: Option<usize>,
     place: Place,
-    /// Whether the next text is the name of a member.
-    awaits_name: bool,
+    next: Next,
     /// Arrays that were found, and how many of them before the document began.
     found: usize,
     found_before: usize,
     /// Whether a document had no such array.
     lacks_one: bool,
     is_over: bool,
+}
+
+/// What may come next outside of the array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// The name of a member.
+    Name,
+    Value,
+    /// The first element of an array that is the list if that is an object.
+    FirstObject,
 }
 
 /// Where the next byte stands.
@@ -47,17 +73,20 @@ enum Place {
 }
 
 impl<R: Read> Arrays<R> {
-    /// The path is names of members with dots between them.
-    pub(super) const fn new(input: R, path: &'static str) -> Self {
+    pub(super) const fn new(input: R, which: Which) -> Self {
         Self {
             input,
-            path,
+            which,
+            is_bare: match which {
+                Which::At(_) => Some(false),
+                Which::First => None,
+            },
             buffer: Vec::new(),
             start: 0,
             open: Vec::new(),
             inside: None,
             place: Place::Between,
-            awaits_name: false,
+            next: Next::Value,
             found: 0,
             found_before: 0,
             lacks_one: false,
@@ -70,9 +99,10 @@ impl<R: Read> Arrays<R> {
         self.found > 0 && !self.lacks_one
     }
 
-    /// Whether the members that are open lead to the array.
+    /// Whether the members that are open lead to the array at the path.
     fn is_there(&self) -> bool {
-        let mut names = self.path.split('.');
+        let Which::At(path) = self.which else { return false };
+        let mut names = path.split('.');
         self.open.iter().all(|open| open.as_deref() == names.next().map(str::as_bytes))
             && names.next().is_none()
     }
@@ -84,9 +114,17 @@ impl<R: Read> Arrays<R> {
             return Ok(self.inside.map(|_| byte));
         }
         match byte {
+            b'{' if self.next == Next::FirstObject => {
+                self.inside = Some(self.open.len());
+                self.found += 1;
+                self.open(Some(Vec::new()))?;
+            }
             b'"' => {
-                let is_name = self.awaits_name && self.inside.is_none();
+                let is_name = self.next == Next::Name && self.inside.is_none();
                 self.place = Place::Text { is_name, is_escaped: false };
+                if !is_name {
+                    self.next = Next::Value;
+                }
                 if let (true, Some(Some(name))) = (is_name, self.open.last_mut()) {
                     name.clear();
                 }
@@ -94,7 +132,13 @@ impl<R: Read> Arrays<R> {
             b'{' => self.open(Some(Vec::new()))?,
             b'[' => {
                 let is_it = self.inside.is_none() && self.is_there();
+                let may_be_it = matches!(self.which, Which::First)
+                    && self.found == self.found_before
+                    && self.open.iter().all(Option::is_some);
                 self.open(None)?;
+                if may_be_it {
+                    self.next = Next::FirstObject;
+                }
                 if is_it {
                     self.inside = Some(self.open.len());
                     self.found += 1;
@@ -110,9 +154,9 @@ impl<R: Read> Arrays<R> {
                     self.lacks_one |= self.found == std::mem::replace(&mut self.found_before, self.found);
                 }
             }
-            b',' => self.awaits_name = self.open.last().is_some_and(Option::is_some),
-            b':' => self.awaits_name = false,
-            _ => {}
+            b',' if self.open.last().is_some_and(Option::is_some) => self.next = Next::Name,
+            _ if byte.is_ascii_whitespace() => {}
+            _ => self.next = Next::Value,
         }
         Ok(self.inside.map(|_| byte))
     }
@@ -133,25 +177,54 @@ impl<R: Read> Arrays<R> {
         if self.open.len() >= MAX_DEPTH {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is nested too deeply"));
         }
-        self.awaits_name = container.is_some();
+        self.next = if container.is_some() { Next::Name } else { Next::Value };
         self.open.push(container);
         Ok(())
     }
 
-    /// Ends the innermost container of a kind, and those in it that a damaged element has left open. None of those around the array ends
-    /// before it.
+    /// Ends the innermost container of a kind, and those in it that a damaged element has left open. None of
+    /// those around the array ends before it.
     fn close(&mut self, is_array: bool) {
         let lowest = self.inside.map_or(0, |inside| inside - 1);
         let place = self.open.iter().rposition(|open| open.is_none() == is_array);
         if let Some(place) = place.filter(|place| *place >= lowest) {
             self.open.truncate(place);
         }
-        self.awaits_name = false;
+        self.next = Next::Value;
+    }
+}
+
+impl<R: Read> Arrays<R> {
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.clear();
+        self.start = 0;
+        let limit = u64::try_from(BUFFER_BYTES).unwrap_or(u64::MAX);
+        self.is_over = self.input.by_ref().take(limit).read_to_end(&mut self.buffer)? == 0;
+        Ok(())
+    }
+
+    /// Whether the file has no envelope: its first byte that means something tells.
+    fn is_bare(&mut self) -> io::Result<bool> {
+        while self.is_bare.is_none() && !self.is_over {
+            self.fill()?;
+            let mut bytes = self.buffer.iter();
+            let first = bytes.find(|byte| !byte.is_ascii_whitespace() && !BYTE_ORDER_MARK.contains(byte));
+            self.is_bare = first.map(|first| *first != b'{');
+        }
+        Ok(self.is_bare == Some(true))
     }
 }
 
 impl<R: Read> Read for Arrays<R> {
     fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
+        if self.is_bare()? {
+            if self.start >= self.buffer.len() {
+                self.fill()?;
+            }
+            let count = self.buffer.get(self.start..).unwrap_or_default().read(output)?;
+            self.start += count;
+            return Ok(count);
+        }
         let mut written = 0;
         while let Some(place) = output.get_mut(written) {
             if let Some(byte) = self.buffer.get(self.start).copied() {
@@ -163,11 +236,7 @@ impl<R: Read> Read for Arrays<R> {
             } else if written > 0 || self.is_over {
                 break;
             } else {
-                self.buffer.clear();
-                self.start = 0;
-                let limit = u64::try_from(BUFFER_BYTES).unwrap_or(u64::MAX);
-                let count = self.input.by_ref().take(limit).read_to_end(&mut self.buffer)?;
-                self.is_over = count == 0;
+                self.fill()?;
                 if self.is_over && self.is_sound() && self.open.is_empty() {
                     *place = b']';
                     written += 1;
@@ -185,7 +254,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str, path: &'static str) -> (String, bool) {
-        let mut arrays = Arrays::new(text.as_bytes(), path);
+        let mut arrays = Arrays::new(text.as_bytes(), Which::At(path));
         let mut found = String::new();
         arrays.read_to_string(&mut found).unwrap();
         (found, arrays.is_sound())
@@ -228,14 +297,53 @@ mod tests {
         // An object that is not ended costs itself.
         assert_eq!(read(r#"{"r":[{"k":1,{"k":2}],"meta":[3]}"#, "r").0, r#"[{"k":1,{"k":2}]"#);
         let deep = format!(r#"{{"r":{}"#, "[".repeat(MAX_DEPTH + 1));
-        assert!(Arrays::new(deep.as_bytes(), "r").read_to_end(&mut Vec::new()).is_err());
+        assert!(Arrays::new(deep.as_bytes(), Which::At("r")).read_to_end(&mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn the_first_array_of_objects_is_the_list_where_no_path_is_said() {
+        let read = |text: &str| {
+            let mut found = String::new();
+            Arrays::new(text.as_bytes(), Which::First).read_to_string(&mut found).unwrap();
+            found
+        };
+        for (text, wanted) in [
+            (r#"{"n":[1,{}],"e":[],"a":{"b":[[{}]],"list":[ {"k":[{}]},7],"x":[{}]}}"#, r#"{"k":[{}]},7]"#),
+            ("{\"r\":[{}]}\n{\"r\":[\n{\"k\":1}]}", r#"{}{"k":1}]"#),
+            ("\u{feff} {\"r\":[{}]}", "{}]"),
+            (r#"{"r":[{}]"#, "{}"),
+            (r#"{"r":["[{"]}"#, ""),
+            (" [ {}, {\"a\":[{}]}", " [ {}, {\"a\":[{}]}"),
+            ("<html>{[{}]}", "<html>{[{}]}"),
+            (" ", ""),
+        ] {
+            assert_eq!(read(text), wanted, "{text}");
+        }
     }
 
     proptest! {
         #[test]
         fn nothing_makes_it_panic(text in "[\\[\\]{}\",:r\\\\ 1]{0,60}") {
-            let mut arrays = Arrays::new(text.as_bytes(), "r");
-            arrays.read_to_end(&mut Vec::new()).unwrap();
+            for which in [Which::At("r"), Which::First] {
+                Arrays::new(text.as_bytes(), which).read_to_end(&mut Vec::new()).unwrap();
+            }
+        }
+
+        #[test]
+        fn an_array_is_the_same_alone_and_in_an_envelope(
+            before in "[a-z\\[{,}\\]]{0,200}",
+            rows in proptest::collection::vec("[a-z\\[{,}\\]]{0,9}", 1..20),
+        ) {
+            let rows = serde_json::json!(rows.iter().map(|row| serde_json::json!({ "k": row })).collect::<Vec<_>>());
+            let objects = |text: &str| {
+                let mut objects = super::super::objects::Objects::new(Arrays::new(text.as_bytes(), Which::First));
+                let read = |object: &[u8]| serde_json::from_slice::<serde_json::Value>(object).ok();
+                let found: Vec<_> = std::iter::from_fn(|| objects.next(read).unwrap()).collect();
+                (found, objects.damaged(), objects.is_cut_off())
+            };
+            let text = format!(r#"{{"before":{},"data":{rows}}}"#, serde_json::json!(before));
+            prop_assert_eq!(objects(&text), (rows.as_array().unwrap().clone(), 0, false));
+            prop_assert_eq!(objects(&rows.to_string()), objects(&text));
         }
     }
 }

@@ -1,26 +1,17 @@
 //! A list of files of CSV or JSON, read row by row by the names of its columns.
 
 mod named;
+mod reading;
 mod served;
 #[cfg(target_os = "linux")]
 mod shared;
 
-use std::{
-    fmt,
-    fs::File,
-    io::{BufReader, Read},
-    path::PathBuf,
-    time::SystemTime,
-};
+use std::{fmt, fs::File, io::Read, path::PathBuf, time::SystemTime};
 
-use super::{
-    Key, List, Row, Rows, Summary, Table, TableBuilder, archive::unpacked, arrays::Arrays, cells,
-    objects::Objects,
-};
+pub use self::named::Names;
+use self::reading::Reading;
+use super::{Key, List, Row, Summary, Table, archive::unpacked};
 use crate::{AdapterError, Refusal, ist::Day};
-
-/// Bytes that are read at once.
-const BUFFER_BYTES: usize = 1 << 17;
 
 /// How a list's file is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,18 +19,22 @@ const BUFFER_BYTES: usize = 1 << 17;
 pub enum Layout {
     /// CSV, whose first line names the columns. A list without one of them is refused.
     Csv,
-    /// One array of JSON objects, whose members are the columns: texts, and numbers as texts. A value that is missing, null, or
-    /// anything else is none. An object that is damaged costs itself, and so does a bare word such as `NaN`.
+    /// One array of JSON objects, alone or within an envelope of any size, of which the first array of
+    /// objects counts. Their members are the columns: texts, and numbers as texts. A value that is missing,
+    /// null, or anything else is none. An object that is damaged costs itself, and so does a bare word such
+    /// as `NaN`.
     JsonObjects,
-    /// The same of the array at a path of a JSON object, such as `result` or `data.products`: names of members with dots between them.
-    /// Several objects one behind the other, as [`Pages`](super::Pages) keeps them, are one list; each must have the array. A column can be
-    /// within a member here and in the layout above: `underlying_asset.symbol`.
+    /// The same of the array at a path of a JSON object, such as `result` or `data.products`: names of
+    /// members with dots between them. Several objects one behind the other, as [`Pages`](super::Pages) keeps
+    /// them, are one list; each must have the array. A column can be within a member here and in the layout
+    /// above: `underlying_asset.symbol`.
     JsonObjectsAt(&'static str),
 }
 
 /// What only the broker knows of its list: `N` columns, and what a row means. [`Catalog`] does the rest.
 ///
-/// What it makes of rows depends on them and the day alone: other processes of the adapter take what one of them has made.
+/// What it makes of rows depends on them and the day alone: other processes of the adapter take what one of
+/// them has made.
 pub trait Sheet<const N: usize>: Sized + 'static {
     /// What the broker's packets call an instrument.
     type Key: Key;
@@ -47,8 +42,8 @@ pub trait Sheet<const N: usize>: Sized + 'static {
     /// How its files are laid out.
     const LAYOUT: Layout = Layout::Csv;
 
-    /// Columns, found by name: brokers add some, and change their order. One that is called differently in some files has all its
-    /// names, with bars between them: `StrikePrice|Strike`. Capitals do not count.
+    /// Columns, found by name: brokers add some, and change their order. One that is called differently in
+    /// some files has all its names, with bars between them: `StrikePrice|Strike`. Capitals do not count.
     const COLUMNS: [&'static str; N];
 
     /// Which of them a file may lack.
@@ -60,8 +55,8 @@ pub trait Sheet<const N: usize>: Sized + 'static {
     /// Most rows that are read of all files together.
     const MAX_ROWS: usize = 2_000_000;
 
-    /// Where the columns stand, counted from 0, in a file without their names, whose first row, which is empty in an empty file, is
-    /// one of the list. None for any other file.
+    /// Where the columns stand, counted from 0, in a file without their names, whose first row, which is
+    /// empty in an empty file, is one of the list. None for any other file.
     fn places(_first: &Row) -> Option<[Option<usize>; N]> {
         None
     }
@@ -69,66 +64,9 @@ pub trait Sheet<const N: usize>: Sized + 'static {
     /// Begins to read a list, as it is on a day in India: what has expired by then has no name.
     fn begin(today: Day) -> Self;
 
-    /// Names an instrument by a row, whose cells stand in the order of [`Self::COLUMNS`]; a short row lacks some. None when the
-    /// row makes no sense: it is counted.
+    /// Names an instrument by a row, whose cells stand in the order of [`Self::COLUMNS`]; a short row lacks
+    /// some. None when the row makes no sense: it is counted.
     fn row(&mut self, cells: [Option<&str>; N], names: &mut Names<Self::Key>) -> Option<()>;
-}
-
-/// Takes the names of a list's instruments.
-pub struct Names<K> {
-    builder: TableBuilder<K>,
-    own: TableBuilder<K>,
-    later: Vec<Claim<K>>,
-    named: usize,
-    expired: usize,
-    unserved: usize,
-    today: Day,
-    /// Kept for its room.
-    symbol: String,
-}
-
-/// A name that another row may have a better claim to.
-struct Claim<K> {
-    rank: usize,
-    exchange: String,
-    symbol: String,
-    key: K,
-}
-
-impl<K: Copy> Names<K> {
-    /// Names an instrument. Where two rows have one name, the first counts.
-    pub fn add(&mut self, exchange: &str, symbol: &str, key: K) {
-        self.named += 1;
-        self.builder.add(exchange, symbol, key);
-    }
-
-    /// Notes what the broker itself calls an instrument, where that is needed besides: [`Catalog::own_name`].
-    pub fn add_own(&mut self, exchange: &str, symbol: &str, key: K) {
-        self.own.add(exchange, symbol, key);
-    }
-
-    /// Names an instrument if no other has the name by [`Self::add`], or by a lower rank: a second name of an index, or a share
-    /// in a series that nobody means when the usual one is there.
-    pub fn add_unless_taken(&mut self, rank: usize, exchange: &str, symbol: &str, key: K) {
-        self.named += 1;
-        self.later.push(Claim { rank, exchange: exchange.to_owned(), symbol: symbol.to_owned(), key });
-    }
-
-    /// Counts a row of what has expired, which has no name.
-    pub const fn expired(&mut self) {
-        self.expired += 1;
-    }
-
-    /// Counts a row of a market or kind that is not served, which has no name.
-    pub const fn unserved(&mut self) {
-        self.unserved += 1;
-    }
-}
-
-impl<K> fmt::Debug for Names<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Names").field("later", &self.later.len()).finish_non_exhaustive()
-    }
 }
 
 /// The instruments of a broker's list, by OpenAlgo's names and by the broker's key.
@@ -140,123 +78,6 @@ pub struct Catalog<S: Sheet<N>, const N: usize> {
     expired: usize,
     unserved: usize,
     is_cut_off: bool,
-}
-
-/// A list that is being read, file by file.
-struct Reading<S: Sheet<N>, const N: usize> {
-    sheet: S,
-    names: Names<S::Key>,
-    rows: usize,
-    skipped: usize,
-    is_cut_off: bool,
-}
-
-impl<S: Sheet<N>, const N: usize> Reading<S, N> {
-    fn begin(today: Day) -> Self {
-        let (builder, own, later) = (TableBuilder::new(), TableBuilder::new(), Vec::new());
-        let names =
-            Names { builder, own, later, named: 0, expired: 0, unserved: 0, today, symbol: String::new() };
-        Self { sheet: S::begin(today), names, rows: 0, skipped: 0, is_cut_off: false }
-    }
-
-    fn take(&mut self, input: impl Read) -> Result<(), AdapterError> {
-        let before = self.names.named;
-        match S::LAYOUT {
-            Layout::Csv => self.take_csv(input)?,
-            Layout::JsonObjects => _ = self.take_objects(input)?,
-            Layout::JsonObjectsAt(path) => {
-                if !self.take_objects(Arrays::new(input, path))?.input().is_sound() {
-                    let lacks =
-                        format!("the broker's list of instruments has no array of objects at `{path}`");
-                    return Err(AdapterError::protocol(lacks));
-                }
-            }
-        }
-        if self.names.named == before {
-            return Err(AdapterError::protocol("the broker's list of instruments has none that can be used"));
-        }
-        Ok(())
-    }
-
-    fn take_objects<R: Read>(&mut self, input: R) -> Result<Objects<R>, AdapterError> {
-        let mut rows = Objects::new(input);
-        while self.rows < S::MAX_ROWS {
-            let row = rows.next(|object| {
-                let cells = cells::cells(object, &S::COLUMNS)?;
-                self.cells(cells.each_ref().map(Option::as_deref));
-                Some(())
-            });
-            let row = row.map_err(|error| AdapterError::io("the list of instruments", error))?;
-            if row.is_none() {
-                break;
-            }
-        }
-        self.skipped += rows.damaged();
-        self.is_cut_off |= rows.is_cut_off();
-        Ok(rows)
-    }
-
-    fn take_csv(&mut self, input: impl Read) -> Result<(), AdapterError> {
-        let mut rows = Rows::new(BufReader::with_capacity(BUFFER_BYTES, input));
-        let (first, nothing) = (rows.read()?, Row::default());
-        // An empty file is one whose first row has no cell.
-        let begin = first.unwrap_or(&nothing);
-        let places = if let Some(places) = S::places(begin) {
-            if first.is_some() {
-                self.row(begin, &places);
-            }
-            places
-        } else {
-            named_places::<S, N>(begin)?
-        };
-        while self.rows < S::MAX_ROWS
-            && let Some(row) = rows.read()?
-        {
-            self.row(row, &places);
-        }
-        self.is_cut_off |= rows.is_cut_off();
-        Ok(())
-    }
-
-    fn row(&mut self, row: &Row, places: &[Option<usize>; N]) {
-        self.cells(places.map(|place| row.get(place?)));
-    }
-
-    fn cells(&mut self, cells: [Option<&str>; N]) {
-        self.rows += 1;
-        self.skipped += usize::from(self.sheet.row(cells, &mut self.names).is_none());
-    }
-
-    fn finish(self) -> Result<Catalog<S, N>, AdapterError> {
-        let Names { mut builder, own, mut later, expired, unserved, .. } = self.names;
-        // Stable: of one rank the first row counts.
-        later.sort_by_key(|claim| claim.rank);
-        for Claim { exchange, symbol, key, .. } in &later {
-            builder.add(exchange, symbol, *key);
-        }
-        let skipped = self.skipped + builder.skipped() + own.skipped();
-        let (table, own) = (builder.build(), own.build());
-        if table.is_empty() {
-            return Err(AdapterError::protocol("the broker's list of instruments has none that can be used"));
-        }
-        Ok(Catalog { table, own, skipped, expired, unserved, is_cut_off: self.is_cut_off })
-    }
-}
-
-/// The places of the columns by their names in the first row.
-fn named_places<S: Sheet<N>, const N: usize>(first: &Row) -> Result<[Option<usize>; N], AdapterError> {
-    let mut places = [None; N];
-    for ((place, column), is_optional) in places.iter_mut().zip(S::COLUMNS).zip(S::OPTIONAL) {
-        let is_column = |place: &usize| first.get(*place).is_some_and(|cell| cells::is_named(column, cell));
-        *place = (0..first.len()).find(is_column);
-        if place.is_none() && !is_optional {
-            let named = column.replace('|', " or ");
-            return Err(AdapterError::protocol(format!(
-                "the broker's list of instruments has no column {named}"
-            )));
-        }
-    }
-    Ok(places)
 }
 
 impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
@@ -279,7 +100,8 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
     /// Reads a list of several files.
     ///
     /// # Errors
-    /// When one of them is no such list, or has not a single instrument: it may be a page that says that there is none.
+    /// When one of them is no such list, or has not a single instrument: it may be a page that says that
+    /// there is none.
     pub fn parse_all<R: Read>(inputs: impl IntoIterator<Item = R>) -> Result<Self, AdapterError> {
         Self::parse_all_on(inputs, Day::at(SystemTime::now()))
     }
@@ -323,8 +145,8 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
         self.table.is_empty()
     }
 
-    /// Rows that were left out although they are of a market that is served and of what has not expired, and files of several that
-    /// are no lists.
+    /// Rows that were left out although they are of a market that is served and of what has not expired, and
+    /// files of several that are no lists.
     pub const fn skipped(&self) -> usize {
         self.skipped
     }
@@ -353,7 +175,7 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
                 opened.map_err(|error| AdapterError::network(format!("{}: {error}", path.display())))?;
             match reading.take(file.take(S::MAX_BYTES)) {
                 // One of several costs itself.
-                Err(_) if files.len() > 1 => reading.skipped += 1,
+                Err(_) if files.len() > 1 => reading.skip(),
                 taken => taken?,
             }
         }

@@ -7,15 +7,17 @@ use serde::{
     de::{self, DeserializeSeed, IgnoredAny, Visitor},
 };
 
-/// Whether a column or member is called one of the names that stand there with bars between them. Capitals do not count.
+/// Whether a column or member is called one of the names that stand there with bars between them. Capitals do
+/// not count.
 pub(super) fn is_named(names: &str, name: &str) -> bool {
     // Nearly all have one: a list has a million members to look at.
     names.eq_ignore_ascii_case(name)
         || names.as_bytes().contains(&b'|') && names.split('|').any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// The members of an object that have these names, in this order: texts, and numbers as texts. What is missing, null or
-/// anything else is none. A name with a dot is that of a member within another. None for what is no object.
+/// The members of an object that have these names, in this order: texts, and numbers as texts. What is
+/// missing, null or anything else is none. A name with a dot is that of a member within another. None for
+/// what is no object.
 pub(super) fn cells<'a, const N: usize>(
     object: &'a [u8],
     names: &[&str; N],

@@ -1,4 +1,5 @@
-//! From the broker and from disk into memory: which copies make a list, and which of its rows are those of the last good one.
+//! From the broker and from disk into memory: which copies make a list, and which of its rows are those of
+//! the last good one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,8 +22,9 @@ use super::{
 };
 use crate::{AdapterError, ListTrouble, abi::ErrorCode};
 
-/// How long the rows of an older list serve for what a newer one lacks, unless [`Outdated::Use`] says that age is no matter.
-/// It covers the longest holidays of the exchanges; the older a row, the likelier its number means something else by now.
+/// How long the rows of an older list serve for what a newer one lacks, unless [`Outdated::Use`] says that
+/// age is no matter. It covers the longest holidays of the exchanges; the older a row, the likelier its
+/// number means something else by now.
 const SERVES_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// The copies on disk that make a list.
@@ -188,7 +190,8 @@ impl<L: List> Master<L> {
         Ok(self.take(Made { list, good, fetched_at: began_at, ages, troubles }))
     }
 
-    /// Downloads a file. One of several must be a list by itself, or it would be missed in the whole only if it is long.
+    /// Downloads a file. One of several must be a list by itself, or it would be missed in the whole only if
+    /// it is long.
     async fn fetch(&self, place: usize, access: &Access) -> Result<Fresh, AdapterError> {
         let (Some(file), Some(url)) = (self.files.get(place), self.source.urls.get(place)) else {
             return Err(AdapterError::config("the list of instruments has no such file"));
@@ -360,7 +363,8 @@ fn read<L: List>(parts: &[Cached]) -> Result<L, AdapterError> {
     read_shared(&paths)
 }
 
-/// Takes what is missing from the list before, of segments whose rows are young enough. Gives the segments of which it took some.
+/// Takes what is missing from the list before, of segments whose rows are young enough. Gives the segments of
+/// which it took some.
 fn hold<L: List>(
     list: &mut L,
     ages: &mut Ages,

@@ -8,7 +8,8 @@ use std::{
 
 use crate::{AdapterError, fingerprint, ist, net::HttpRequest};
 
-/// Where a list of instruments is kept. A download that fails, or brings something else, leaves the last good copy.
+/// Where a list of instruments is kept. A download that fails, or brings something else, leaves the last good
+/// copy.
 #[derive(Clone, Debug)]
 pub struct InstrumentFile {
     directory: PathBuf,
@@ -33,10 +34,12 @@ impl Cached {
 }
 
 impl InstrumentFile {
-    /// The list that an adapter gets from `url`, in `cache_dir` if that is set, or else in `TICKHOST_CACHE_DIR`, in
-    /// `XDG_CACHE_HOME/tickhost`, in `.cache/tickhost` of the home directory, or among the temporary files.
+    /// The list that an adapter gets from `url`, in `cache_dir` if that is set, or else in
+    /// `TICKHOST_CACHE_DIR`, in `XDG_CACHE_HOME/tickhost`, in `.cache/tickhost` of the home directory, or
+    /// among the temporary files.
     ///
-    /// Lists of different addresses are different files: the numbers of a simulator must not be taken for the broker's.
+    /// Lists of different addresses are different files: the numbers of a simulator must not be taken for the
+    /// broker's.
     pub fn new(cache_dir: Option<&Path>, adapter: &str, url: &str) -> Self {
         let directory = cache_dir.map_or_else(default_directory, Path::to_owned).join(adapter);
         Self { directory, name: format!("instruments-{:016x}", fingerprint(url)) }
@@ -54,7 +57,8 @@ impl InstrumentFile {
         Some(Cached { path, fetched_at: metadata.modified().ok()? })
     }
 
-    /// The copy on disk of an incomplete list, which is newer than the last good one. [`Self::cached`] stays beside it.
+    /// The copy on disk of an incomplete list, which is newer than the last good one. [`Self::cached`] stays
+    /// beside it.
     pub(super) fn incomplete(&self) -> Option<Cached> {
         let path = self.beside("incomplete");
         let fetched_at = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?.modified().ok()?;
@@ -62,11 +66,12 @@ impl InstrumentFile {
         is_newer.then_some(Cached { path, fetched_at })
     }
 
-    /// Downloads the list to a temporary file beside the copy, lets `read` make something of it on a thread where that
-    /// may take its time, and puts it in the copy's place.
+    /// Downloads the list to a temporary file beside the copy, lets `read` make something of it on a thread
+    /// where that may take its time, and puts it in the copy's place.
     ///
     /// # Errors
-    /// When the broker does not give it, it is longer than `max_bytes`, or `read` finds fault with it. The copy stays.
+    /// When the broker does not give it, it is longer than `max_bytes`, or `read` finds fault with it. The
+    /// copy stays.
     pub async fn download<T: Send + 'static>(
         &self,
         request: HttpRequest,

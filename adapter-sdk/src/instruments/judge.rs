@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::{List, ages::spoken, list::is_over};
 use crate::ListTrouble;
 
-/// A segment shrank beyond reason when it has less than this share of the last good one, in percent. What has expired
-/// meanwhile does not count, so the days after the expiries of a month are no exception. What the exchanges delist beside
-/// that is a few rows.
+/// A segment shrank beyond reason when it has less than this share of the last good one, in percent. What has
+/// expired meanwhile does not count, so the days after the expiries of a month are no exception. What the
+/// exchanges delist beside that is a few rows.
 const WHOLE_PERCENT: usize = 80;
 
 /// Rows that may always be missing: of a short segment a few are a large share.
@@ -24,8 +24,8 @@ pub(super) const ALL: &str = "all";
 /// Downloads that must agree before a list that is smaller than the last good one becomes the good one.
 const AGREEING_DOWNLOADS: u32 = 12;
 
-/// The time over which they must be spread, in seconds. It is most of a trading day: what is live at its beginning goes on,
-/// and a broker that has given up a segment for good is believed on the same day.
+/// The time over which they must be spread, in seconds. It is most of a trading day: what is live at its
+/// beginning goes on, and a broker that has given up a segment for good is believed on the same day.
 const AGREEING_SECONDS: u64 = 6 * 3_600;
 
 /// The share by which the sizes of two downloads may differ and still agree, in percent.
@@ -72,7 +72,8 @@ pub(super) fn judge<L: List>(
     shorts
 }
 
-/// What a list lacks that ends within a row: nobody knows how much. Such a list is never believed to be whole.
+/// What a list lacks that ends within a row: nobody knows how much. Such a list is never believed to be
+/// whole.
 pub(super) fn cut_off<L: List>(fresh: &L, last: Option<&L>, now: SystemTime) -> Short {
     let rows = count(fresh, |_, _| true).values().sum();
     let last = last.map(|last| count(last, |exchange, symbol| !is_over(exchange, symbol, now)));
@@ -137,7 +138,8 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Notes what a download was short of, at a time in seconds since the Unix epoch; whether it is to be believed now.
+    /// Notes what a download was short of, at a time in seconds since the Unix epoch; whether it is to be
+    /// believed now.
     pub(super) fn note(&mut self, shorts: &[Short], now: u64) -> bool {
         let rows: BTreeMap<String, usize> =
             shorts.iter().map(|short| (short.segment.clone(), short.rows)).collect();

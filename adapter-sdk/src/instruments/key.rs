@@ -6,8 +6,8 @@ use crate::read::Packed;
 
 /// What a broker's packets call an instrument.
 ///
-/// In memory and on disk a list has it as its parts, which are of fixed length. A number is a key as it is; a key of several parts says
-/// which:
+/// In memory and on disk a list has it as its parts, which are of fixed length. A number is a key as it is; a
+/// key of several parts says which:
 ///
 /// ```
 /// use adapter_sdk::instruments;

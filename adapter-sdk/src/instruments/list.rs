@@ -11,17 +11,19 @@ use serde::Deserialize;
 
 use crate::{AdapterError, abi::ErrorCode, net::HttpRequest, symbol};
 
-/// What an adapter makes of a broker's files. Two of them are equal when clients would not notice which one is in force.
+/// What an adapter makes of a broker's files. Two of them are equal when clients would not notice which one
+/// is in force.
 pub trait List: fmt::Debug + PartialEq + Send + Sync + Sized + 'static {
-    /// Reads the files, which stand in the order of [`ListSource::urls`]; of several, one that cannot be had is left out.
-    /// Called on a thread where it may take its time. A row that makes no sense costs itself and is counted.
+    /// Reads the files, which stand in the order of [`ListSource::urls`]; of several, one that cannot be had
+    /// is left out. Called on a thread where it may take its time. A row that makes no sense costs itself and
+    /// is counted.
     ///
     /// # Errors
     /// When they are no list: then the last good one stays.
     fn read(files: &[PathBuf]) -> Result<Self, AdapterError>;
 
-    /// The same, for a list that other processes of the adapter may have read already: [`Catalog`](super::Catalog) takes it from
-    /// them, and they from it, so that its memory is there once.
+    /// The same, for a list that other processes of the adapter may have read already:
+    /// [`Catalog`](super::Catalog) takes it from them, and they from it, so that its memory is there once.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -32,23 +34,24 @@ pub trait List: fmt::Debug + PartialEq + Send + Sync + Sized + 'static {
     /// What is in it, for the log. One without instruments is no list.
     fn summary(&self) -> Summary;
 
-    /// Whether a file ends where no whole file can, such as within a row: then what is behind is missing. [`Rows::is_cut_off`]
-    /// tells it of a CSV file.
+    /// Whether a file ends where no whole file can, such as within a row: then what is behind is missing.
+    /// [`Rows::is_cut_off`] tells it of a CSV file.
     ///
     /// [`Rows::is_cut_off`]: super::Rows::is_cut_off
     fn is_cut_off(&self) -> bool {
         false
     }
 
-    /// Exchange and symbol of everything in it. The exchanges are the segments by which a list is compared with the last
-    /// good one; the host's console searches the names.
+    /// Exchange and symbol of everything in it. The exchanges are the segments by which a list is compared
+    /// with the last good one; the host's console searches the names.
     fn names(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
         Box::new(std::iter::empty())
     }
 
-    /// Takes what is missing here from the last good list, where `is_held` says so of its exchange and symbol, and gives
-    /// how many instruments that were. Where the broker's key of one means something here, it is not taken: it would show
-    /// the price of another instrument. [`Table::with_missing_of`](super::Table::with_missing_of) does all of it.
+    /// Takes what is missing here from the last good list, where `is_held` says so of its exchange and
+    /// symbol, and gives how many instruments that were. Where the broker's key of one means something here,
+    /// it is not taken: it would show the price of another instrument.
+    /// [`Table::with_missing_of`](super::Table::with_missing_of) does all of it.
     fn hold(&mut self, last: &Self, is_held: &dyn Fn(&str, &str) -> bool) -> usize;
 }
 
@@ -83,12 +86,14 @@ impl Summary {
     }
 }
 
-/// What is to be done when the broker does not give the list of today. The setting `outdated_list` of adapters.
+/// What is to be done when the broker does not give the list of today. The setting `outdated_list` of
+/// adapters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outdated {
-    /// The feed does not connect, says why, and goes on trying: no price of one instrument is shown for another.
+    /// The feed does not connect, says why, and goes on trying: no price of one instrument is shown for
+    /// another.
     #[default]
     Refuse,
     /// The last good list is used, whatever its age.
@@ -107,8 +112,8 @@ pub struct ListSource {
     pub cache_dir: Option<PathBuf>,
     /// Addresses of the files. A list is all of them together.
     pub urls: Vec<String>,
-    /// Exchanges of which the list always has something, such as [`SEGMENTS`]: one without is incomplete, also the first
-    /// that there ever was. None where the files say it, one for each segment.
+    /// Exchanges of which the list always has something, such as [`SEGMENTS`]: one without is incomplete,
+    /// also the first that there ever was. None where the files say it, one for each segment.
     pub segments: &'static [&'static str],
     /// Longest file that is taken, in bytes.
     pub max_bytes: u64,
@@ -121,7 +126,8 @@ pub struct ListSource {
 }
 
 impl ListSource {
-    /// What a file is called for people: the last part of its path, without what follows a question mark, where keys may be.
+    /// What a file is called for people: the last part of its path, without what follows a question mark,
+    /// where keys may be.
     pub(super) fn file_name(&self, place: usize) -> &str {
         let url = self.urls.get(place).map_or("", String::as_str);
         let path = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');

@@ -1,13 +1,14 @@
 //! The list of instruments over time: what is on disk, what is in memory, and when to get it anew.
 //!
-//! A broker's numbers may mean something else from one day to the next. So a list is good until the broker makes its next
-//! one; after that nothing is subscribed by it, unless the operator says otherwise ([`Outdated`]). While the new one cannot
-//! be had, the adapter does not connect, and its feed says why.
+//! A broker's numbers may mean something else from one day to the next. So a list is good until the broker
+//! makes its next one; after that nothing is subscribed by it, unless the operator says otherwise
+//! ([`Outdated`]). While the new one cannot be had, the adapter does not connect, and its feed says why.
 //!
-//! A list that came but is incomplete is another matter: it proves that the broker has renewed its numbers, and its own rows
-//! are believed. For what it lacks, the rows of the last good list serve on, for some days at most, unless the new list
-//! gives their number to something else. That risk is small beside a feed without derivatives: exchanges give the number of
-//! an expired contract away, and what has expired is not taken over.
+//! A list that came but is incomplete is another matter: it proves that the broker has renewed its numbers,
+//! and its own rows are believed. For what it lacks, the rows of the last good list serve on, for some days
+//! at most, unless the new list gives their number to something else. That risk is small beside a feed
+//! without derivatives: exchanges give the number of an expired contract away, and what has expired is not
+//! taken over.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -34,8 +35,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mi
 /// Downloads of the day are spread over so many seconds, since everybody's are due at the same moment.
 const SPREAD_SECONDS: u64 = 300;
 
-/// How long a connect waits for a list when there is one that will do: with [`Outdated::Use`] an older one, or an incomplete
-/// one.
+/// How long a connect waits for a list when there is one that will do: with [`Outdated::Use`] an older one,
+/// or an incomplete one.
 const USE_AFTER: Duration = Duration::from_secs(15);
 
 /// Connects that follow each other faster than this do not each ask for an incomplete list anew.
@@ -44,7 +45,8 @@ const CONNECT_PAUSE: Duration = Duration::from_secs(10);
 /// Pause between two looks at whether another connection has finished its download.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// The list of one instance of an adapter. Instances of one machine share the copies on disk, and one downloads for all.
+/// The list of one instance of an adapter. Instances of one machine share the copies on disk, and one
+/// downloads for all.
 #[derive(Debug)]
 pub struct Master<L> {
     pub(super) http: Http,
@@ -63,7 +65,8 @@ pub(super) struct State<L> {
     invalid_before: Option<SystemTime>,
     /// When a download was last begun.
     pub(super) tried_at: Option<Instant>,
-    /// Why the broker's list could not be had when it was last asked for, if that makes the one in force doubtful.
+    /// Why the broker's list could not be had when it was last asked for, if that makes the one in force
+    /// doubtful.
     pub(super) failure: Option<AdapterError>,
     pub(super) said: Option<ListState>,
 }
@@ -94,9 +97,9 @@ impl<L: List> Master<L> {
         self.state.lock().list.as_ref().map(|held| Arc::clone(&held.list))
     }
 
-    /// Finds what is wanted in the list in memory, for [`Adapter::resolve`](crate::Adapter::resolve). `Ok(None)` when that is not
-    /// of today and does not have it, but that of today may: it comes with the connection, and the client is told then when it
-    /// is not there.
+    /// Finds what is wanted in the list in memory, for [`Adapter::resolve`](crate::Adapter::resolve).
+    /// `Ok(None)` when that is not of today and does not have it, but that of today may: it comes with the
+    /// connection, and the client is told then when it is not there.
     ///
     /// # Errors
     /// What `find` says, with a word on a list that is incomplete; and when there is no list at all.
@@ -125,7 +128,8 @@ impl<L: List> Master<L> {
         self.describe(&self.state.lock())
     }
 
-    /// Whether there is a list from which nothing is missing, as far as is known, and none that could not be had since.
+    /// Whether there is a list from which nothing is missing, as far as is known, and none that could not be
+    /// had since.
     pub fn is_whole(&self) -> bool {
         let state = self.state.lock();
         state.failure.is_none() && state.list.as_ref().is_some_and(|held| held.troubles.is_empty())
@@ -147,7 +151,8 @@ impl<L: List> Master<L> {
         self.state.lock().invalid_before = Some(SystemTime::now());
     }
 
-    /// Adds to the refusal of an instrument that the list does not have that the list is incomplete, if it is.
+    /// Adds to the refusal of an instrument that the list does not have that the list is incomplete, if it
+    /// is.
     pub fn explain(&self, exchange: &str, symbol: &str, refusal: Refusal) -> Refusal {
         let Refusal::UnknownInstrument(reason) = refusal else { return refusal };
         let state = self.state.lock();
@@ -170,9 +175,9 @@ impl<L: List> Master<L> {
         ))
     }
 
-    /// Makes sure that there is a list that may be subscribed by: that of today, or with [`Outdated::Use`] any. For
-    /// [`Adapter::prepare`](crate::Adapter::prepare). One that is known to be incomplete is asked for anew, and serves when
-    /// it does not come in time.
+    /// Makes sure that there is a list that may be subscribed by: that of today, or with [`Outdated::Use`]
+    /// any. For [`Adapter::prepare`](crate::Adapter::prepare). One that is known to be incomplete is asked
+    /// for anew, and serves when it does not come in time.
     ///
     /// # Errors
     /// When it cannot be had.
@@ -242,7 +247,8 @@ impl<L: List> Master<L> {
         Instant::now() + until + Duration::from_secs(rand::random_range(1..=SPREAD_SECONDS))
     }
 
-    /// Takes the copies on disk if they are new enough and those in memory are not, or else gets the list from the broker.
+    /// Takes the copies on disk if they are new enough and those in memory are not, or else gets the list
+    /// from the broker.
     pub(super) async fn renew(
         &self,
         access: &Access,
@@ -264,8 +270,8 @@ impl<L: List> Master<L> {
         })
     }
 
-    /// Waits until no other connection downloads the same, for as long as a download may take. Where files cannot be
-    /// locked, everybody downloads.
+    /// Waits until no other connection downloads the same, for as long as a download may take. Where files
+    /// cannot be locked, everybody downloads.
     async fn turn(&self) -> Option<File> {
         let path = self.files.first()?.lock_path();
         let file = fs::create_dir_all(path.parent()?).and_then(|()| File::create(&path)).ok()?;

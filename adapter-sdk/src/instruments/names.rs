@@ -1,4 +1,5 @@
-//! The names of everything that an adapter can subscribe, in a file where the host finds them: its console searches them.
+//! The names of everything that an adapter can subscribe, in a file where the host finds them: its console
+//! searches them.
 
 use std::{
     env, fs,
@@ -9,9 +10,10 @@ use std::{
 /// Name of the file, in the adapter's folder of the cache directory.
 const FILE: &str = "names.txt";
 
-/// Writes the names, given as exchange and symbol, one `EXCHANGE:SYMBOL` a line, to `names.txt` in the folder of `adapter`
-/// below `TICKHOST_CACHE_DIR`, in the place of those written before. Names that hold a control character are left out.
-/// Does nothing where a host has set no such directory. `Master` calls it for the lists that it keeps.
+/// Writes the names, given as exchange and symbol, one `EXCHANGE:SYMBOL` a line, to `names.txt` in the folder
+/// of `adapter` below `TICKHOST_CACHE_DIR`, in the place of those written before. Names that hold a control
+/// character are left out. Does nothing where a host has set no such directory. `Master` calls it for the
+/// lists that it keeps.
 ///
 /// # Errors
 /// When the file cannot be written. Nothing but the search of the console depends on it.

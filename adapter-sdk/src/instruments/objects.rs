@@ -1,7 +1,8 @@
 //! The objects of a long array of JSON, one by one, of which none can spoil another.
 //!
-//! Tens of megabytes are never whole for long: a bare `NaN` of a Python program, a quote too many, a connection that ended. A
-//! parser of the whole refuses all of it. Here what cannot be read costs itself, and reading goes on at the next brace.
+//! Tens of megabytes are never whole for long: a bare `NaN` of a Python program, a quote too many, a
+//! connection that ended. A parser of the whole refuses all of it. Here what cannot be read costs itself, and
+//! reading goes on at the next brace.
 
 use std::io::{self, Read};
 
@@ -45,8 +46,8 @@ impl<R: Read> Objects<R> {
         !self.has_end
     }
 
-    /// Gives the next object to `read`, as it stands there, and once more with `null` for every bare word that is no value
-    /// of JSON if it could not be read; none at the end.
+    /// Gives the next object to `read`, as it stands there, and once more with `null` for every bare word
+    /// that is no value of JSON if it could not be read; none at the end.
     pub(super) fn next<T>(&mut self, mut read: impl FnMut(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
         let (mut is_stray, mut is_damaged) = (false, false);
         loop {

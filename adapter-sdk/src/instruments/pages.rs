@@ -15,9 +15,9 @@ use crate::{AdapterError, net::Http};
 /// Finds the next page: by the address of a page and what is in it.
 type Next = dyn Fn(&str, &[u8]) -> Result<Option<String>, AdapterError> + Send + Sync;
 
-/// How each file of a list goes on: its pages are got one after the other and kept as one file, one behind the other. A page that does not
-/// come, and one page too many, cost the file. For lists of [`Layout::JsonObjectsAt`](super::Layout::JsonObjectsAt), or your own
-/// [`List::read`](super::List::read).
+/// How each file of a list goes on: its pages are got one after the other and kept as one file, one behind
+/// the other. A page that does not come, and one page too many, cost the file. For lists of
+/// [`Layout::JsonObjectsAt`](super::Layout::JsonObjectsAt), or your own [`List::read`](super::List::read).
 #[derive(Clone)]
 pub struct Pages {
     most: usize,
@@ -25,9 +25,9 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// At most so many pages of each file. The function gives the address of the page behind one, by the address and the bytes of that one;
-    /// none behind the last. It runs where it may take its time. The next address is on the same server, or it is refused: it may be
-    /// signed.
+    /// At most so many pages of each file. The function gives the address of the page behind one, by the
+    /// address and the bytes of that one; none behind the last. It runs where it may take its time. The next
+    /// address is on the same server, or it is refused: it may be signed.
     pub fn new(
         most: usize,
         next: impl Fn(&str, &[u8]) -> Result<Option<String>, AdapterError> + Send + Sync + 'static,
@@ -35,9 +35,9 @@ impl Pages {
         Self { most, next: Arc::new(next) }
     }
 
-    /// At most so many pages of each file, which are JSON objects. The member at a path (names with dots between them, such as
-    /// `meta.after`) says where the next page begins, and is sent as a parameter of the same address; on the last page it is missing,
-    /// null or empty.
+    /// At most so many pages of each file, which are JSON objects. The member at a path (names with dots
+    /// between them, such as `meta.after`) says where the next page begins, and is sent as a parameter of the
+    /// same address; on the last page it is missing, null or empty.
     pub fn of_cursor(most: usize, member: &'static str, parameter: &'static str) -> Self {
         Self::new(most, move |address, page| {
             let page: Value = serde_json::from_slice(page)

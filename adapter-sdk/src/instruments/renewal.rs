@@ -13,14 +13,14 @@ use tracing::warn;
 use super::{Access, List, Master, Outdated, report::Taken};
 use crate::AdapterError;
 
-/// How long a connection that is up goes on by the last list when that of today does not come. The exchanges open half an
-/// hour and more after the brokers' lists are made.
+/// How long a connection that is up goes on by the last list when that of today does not come. The exchanges
+/// open half an hour and more after the brokers' lists are made.
 const GRACE: Duration = Duration::from_mins(15);
 
 type Work<L> = Pin<Box<dyn Future<Output = Result<Taken<L>, AdapterError>>>>;
 
-/// Renews the list while a connection is up: when the broker makes the one of the day, when the present one is incomplete,
-/// and when the operator asks for it.
+/// Renews the list while a connection is up: when the broker makes the one of the day, when the present one
+/// is incomplete, and when the operator asks for it.
 pub struct Renewal<L> {
     master: Arc<Master<L>>,
     access: Access,
@@ -49,19 +49,20 @@ impl<L: List> Renewal<L> {
         (self.due, self.limit) = (now, now + limit);
     }
 
-    /// Whether the list that [`Self::next`] gave last was got in the place of one of the same day: because it was incomplete,
-    /// or the operator asked. The broker's numbers have not been given anew since.
+    /// Whether the list that [`Self::next`] gave last was got in the place of one of the same day: because it
+    /// was incomplete, or the operator asked. The broker's numbers have not been given anew since.
     pub const fn is_repair(&self) -> bool {
         self.is_repair
     }
 
-    /// Adds to the refusal of an instrument that the list does not have that the list is incomplete, if it is.
+    /// Adds to the refusal of an instrument that the list does not have that the list is incomplete, if it
+    /// is.
     pub fn explain(&self, exchange: &str, symbol: &str, refusal: crate::Refusal) -> crate::Refusal {
         self.master.explain(exchange, symbol, refusal)
     }
 
-    /// Waits for the next list, which may take a day. A download that fails is tried again, one that is incomplete too; a
-    /// repeated one that is the same is not given.
+    /// Waits for the next list, which may take a day. A download that fails is tried again, one that is
+    /// incomplete too; a repeated one that is the same is not given.
     ///
     /// # Cancel Safety
     /// Nothing is lost when the future is dropped.
@@ -125,7 +126,8 @@ impl<L: List> Renewal<L> {
         }
     }
 
-    /// When to ask next after a list that came: soon if it is incomplete, or else when the broker makes the next one.
+    /// When to ask next after a list that came: soon if it is incomplete, or else when the broker makes the
+    /// next one.
     fn schedule(&mut self) {
         // The broker may have made another one while it came.
         let next = if self.master.is_current() { self.master.tomorrow() } else { Instant::now() };

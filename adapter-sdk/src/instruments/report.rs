@@ -64,9 +64,9 @@ impl<L: List> Master<L> {
         Taken { list, is_changed }
     }
 
-    /// Notes that the broker's list could not be had. What is in force stays, but it is not what it should be when it is of an
-    /// earlier day, or when the broker has sent something else since. That the broker is down says nothing against the list of
-    /// today, and that the account is refused nothing of any.
+    /// Notes that the broker's list could not be had. What is in force stays, but it is not what it should be
+    /// when it is of an earlier day, or when the broker has sent something else since. That the broker is
+    /// down says nothing against the list of today, and that the account is refused nothing of any.
     pub(super) fn failed(&self, error: &AdapterError) {
         let is_of_list = error.code() == ErrorCode::PROTOCOL || !self.is_current();
         if is_of_list && error.code() != ErrorCode::AUTH {
@@ -118,7 +118,8 @@ fn seconds(at: SystemTime) -> u64 {
     at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// What is said when the broker's list cannot be had, and one of so many instruments and of a time serves instead, or none.
+/// What is said when the broker's list cannot be had, and one of so many instruments and of a time serves
+/// instead, or none.
 fn unavailable(error: &AdapterError, instead: Option<(usize, SystemTime)>) -> ListTrouble {
     let (expected, used) = match instead {
         Some((instruments, at)) => (instruments, format!("that of {} is used, and it", spoken(at))),

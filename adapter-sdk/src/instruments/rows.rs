@@ -1,7 +1,7 @@
 //! The rows of a broker's CSV file, of which none can spoil another.
 //!
-//! Brokers write no line breaks into cells. So a row is a line, whatever quotes stand in it: with a quote that is never
-//! closed, a reader that allows line breaks swallows the rest of the file without a word.
+//! Brokers write no line breaks into cells. So a row is a line, whatever quotes stand in it: with a quote
+//! that is never closed, a reader that allows line breaks swallows the rest of the file without a word.
 
 use std::io::{self, BufRead, Read as _};
 
@@ -10,8 +10,9 @@ use crate::AdapterError;
 /// Longest line, in bytes. A longer one costs itself.
 const MAX_LINE_BYTES: u64 = 16 << 10;
 
-/// Reads a CSV file row by row. Empty lines are left out. A quoted cell may hold commas, and quotes that are doubled; other
-/// quotes are left out, if the row has as many cells as the first one then, and are damage otherwise.
+/// Reads a CSV file row by row. Empty lines are left out. A quoted cell may hold commas, and quotes that are
+/// doubled; other quotes are left out, if the row has as many cells as the first one then, and are damage
+/// otherwise.
 #[derive(Debug)]
 pub struct Rows<R> {
     input: R,

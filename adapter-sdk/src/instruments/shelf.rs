@@ -1,21 +1,23 @@
 //! Lists that one process has read and all processes of the adapter use, as files in its cache folder.
 //!
-//! A list of a hundred thousand instruments costs as much memory as everything else in an adapter's process, and some hundred
-//! milliseconds to read. So who reads it first writes what came of it to a file, and everybody maps that file: the system keeps its
-//! pages once, whoever uses them.
+//! A list of a hundred thousand instruments costs as much memory as everything else in an adapter's process,
+//! and some hundred milliseconds to read. So who reads it first writes what came of it to a file, and
+//! everybody maps that file: the system keeps its pages once, whoever uses them.
 //!
-//! A file is named by what it was made of: the broker's files, byte for byte, the day, the library that read them, and the form of
-//! these files. It is never wrong for want of being renewed, then; at worst nobody asks for it any more.
+//! A file is named by what it was made of: the broker's files, byte for byte, the day, the library that read
+//! them, and the form of these files. It is never wrong for want of being renewed, then; at worst nobody asks
+//! for it any more.
 //!
-//! What is mapped must not change or become shorter: the first is undefined behaviour, the second a signal that ends the process.
-//! Nobody does either. A file is written under a name that nobody else has, synced, and then given its own name; nobody opens it
-//! for writing after that, its mode says that nobody may, and it is removed by name, which leaves what is mapped as it is. Its folder
-//! is the adapter's own: the cage keeps other adapters out, and a file of another user is not taken. A process that would break
-//! this is the adapter's own, and can end itself without it. Within the host's process nothing is mapped, so that not even a
-//! disk that fails ends it.
+//! What is mapped must not change or become shorter: the first is undefined behaviour, the second a signal
+//! that ends the process. Nobody does either. A file is written under a name that nobody else has, synced,
+//! and then given its own name; nobody opens it for writing after that, its mode says that nobody may, and it
+//! is removed by name, which leaves what is mapped as it is. Its folder is the adapter's own: the cage keeps
+//! other adapters out, and a file of another user is not taken. A process that would break this is the
+//! adapter's own, and can end itself without it. Within the host's process nothing is mapped, so that not
+//! even a disk that fails ends it.
 //!
-//! A file that is torn, damaged, of another version or of something else is not used, whatever its name says: its length, what it is
-//! made of and a hash of all of it are looked at each time that it is mapped.
+//! A file that is torn, damaged, of another version or of something else is not used, whatever its name says:
+//! its length, what it is made of and a hash of all of it are looked at each time that it is mapped.
 
 mod mapped;
 
@@ -87,8 +89,8 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    /// Of what a sheet makes of files on a day. None where lists are not shared: outside of processes that a host has started for an
-    /// adapter alone, and when something that the list is made of cannot be told.
+    /// Of what a sheet makes of files on a day. None where lists are not shared: outside of processes that a
+    /// host has started for an adapter alone, and when something that the list is made of cannot be told.
     pub(super) fn of(files: &[PathBuf], sheet: &str, today: Day) -> Option<Self> {
         // Set by the host for processes of adapters, and for nobody else.
         env::var_os("TICKHOST_CACHE_DIR").filter(|folder| !folder.is_empty())?;
@@ -180,7 +182,8 @@ impl Shelf {
         fs::rename(aside, self.path())
     }
 
-    /// Removes the oldest lists, and what was left behind by a process that ended while it wrote. What is mapped stays as it is.
+    /// Removes the oldest lists, and what was left behind by a process that ended while it wrote. What is
+    /// mapped stays as it is.
     fn tidy(&self) {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let mut lists: Vec<(SystemTime, PathBuf)> = entries
@@ -198,8 +201,8 @@ impl Shelf {
         }
     }
 
-    /// Waits until no other process reads a list of this folder. None when that takes too long, or files cannot be locked: then
-    /// everybody reads.
+    /// Waits until no other process reads a list of this folder. None when that takes too long, or files
+    /// cannot be locked: then everybody reads.
     #[expect(clippy::disallowed_methods, reason = "lists are read on a thread that does nothing else")]
     pub(super) fn turn(&self) -> Option<File> {
         let file = File::create(self.folder.join("lists.lock")).ok()?;
@@ -246,10 +249,12 @@ fn read_all(file: &mut File, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
     }
 }
 
-/// Length and hash of the library, or the program, that this function is in: another build may make something else of the same list.
-/// None when its file is gone, since the system then has something else of that name, or nothing.
+/// Length and hash of the library, or the program, that this function is in: another build may make something
+/// else of the same list. None when its file is gone, since the system then has something else of that name,
+/// or nothing.
 ///
-/// Nobody gains anything by a library with the hash of another, and a library of a debug build is large: so it is a fast hash.
+/// Nobody gains anything by a library with the hash of another, and a library of a debug build is large: so
+/// it is a fast hash.
 fn own_library() -> Option<[u64; 2]> {
     static LIBRARY: OnceLock<Option<[u64; 2]>> = OnceLock::new();
     *LIBRARY.get_or_init(|| {
@@ -264,7 +269,8 @@ fn own_library() -> Option<[u64; 2]> {
 
 /// The file of a line of `/proc/self/maps`, if it is mapped at this address.
 fn file_at(line: &str, address: u64) -> Option<&str> {
-    // Addresses, permissions, offset, device, number of the file, and its path, before which there are several spaces.
+    // Addresses, permissions, offset, device, number of the file, and its path, before which there are
+    // several spaces.
     let mut fields = line.splitn(6, ' ');
     let (begin, end) = fields.next()?.split_once('-')?;
     let number = |text| u64::from_str_radix(text, 16).ok();

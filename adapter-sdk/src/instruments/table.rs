@@ -13,8 +13,8 @@ use super::Key;
 use crate::Refusal;
 
 /// Instruments by exchange and symbol, as OpenAlgo names them, and by the broker's key. Built once with a
-/// [`TableBuilder`]; look-ups are binary searches in one piece of memory without pointers, so that a hundred thousand instruments
-/// take some megabytes, and processes can share them.
+/// [`TableBuilder`]; look-ups are binary searches in one piece of memory without pointers, so that a hundred
+/// thousand instruments take some megabytes, and processes can share them.
 #[derive(PartialEq)]
 pub struct Table<K> {
     form: Form<K>,
@@ -47,8 +47,9 @@ impl<K: Key> Table<K> {
         if self.form.name(&entry) == wanted { entry.key() } else { None }
     }
 
-    /// The key of an instrument by any spelling of its OpenAlgo name that is clear ([`symbol::find`](crate::symbol::find)). What
-    /// has expired has none, even if an old list says so: brokers give its key to something else.
+    /// The key of an instrument by any spelling of its OpenAlgo name that is clear
+    /// ([`symbol::find`](crate::symbol::find)). What has expired has none, even if an old list says so:
+    /// brokers give its key to something else.
     ///
     /// # Errors
     /// [`Refusal::UnknownInstrument`], with a sentence for the client.
@@ -68,7 +69,8 @@ impl<K: Key> Table<K> {
         if found.key() == Some(key) { self.texts(&found) } else { None }
     }
 
-    /// Exchange and symbol of every instrument, in order; of one that has several names the first that was added.
+    /// Exchange and symbol of every instrument, in order; of one that has several names the first that was
+    /// added.
     pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut is_first = vec![false; self.len()];
         let mut before = None;
@@ -83,8 +85,9 @@ impl<K: Key> Table<K> {
         places.filter_map(|(place, _)| self.texts(&self.form.entry(place)?))
     }
 
-    /// This table with what it lacks of the last good one, where `is_held` says so of exchange, symbol and key, and how many
-    /// those are. What has a name or a key that stands here already is not taken: here it may mean something else.
+    /// This table with what it lacks of the last good one, where `is_held` says so of exchange, symbol and
+    /// key, and how many those are. What has a name or a key that stands here already is not taken: here it
+    /// may mean something else.
     #[must_use]
     pub fn with_missing_of(
         &self,

@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::Key;
 
-/// A short text of at most `N` bytes, which is copied as numbers are: the key of a broker whose packets name instruments by a symbol.
-/// It is at least one byte long, and neither longer than 255 nor with a zero byte in it.
+/// A short text of at most `N` bytes, which is copied as numbers are: the key of a broker whose packets name
+/// instruments by a symbol. It is at least one byte long, and neither longer than 255 nor with a zero byte in
+/// it.
 ///
 /// ```
 /// use adapter_sdk::instruments::Text;

@@ -6,8 +6,9 @@ use crate::{AdapterError, Credentials};
 /// Longest code of a page, in bytes. Some are as long as tokens.
 const MAX_CODE_BYTES: usize = 16 << 10;
 
-/// The code that a page of the broker's gave to a person, who answers as `field`. The page leads to an address of the app,
-/// in which the broker calls the code `name`: people copy all of that address, or the code alone.
+/// The code that a page of the broker's gave to a person, who answers as `field`. The page leads to an
+/// address of the app, in which the broker calls the code `name`: people copy all of that address, or the
+/// code alone.
 ///
 /// ```
 /// use adapter_sdk::{login::by_page, testing::credentials};
@@ -17,7 +18,8 @@ const MAX_CODE_BYTES: usize = 16 << 10;
 /// ```
 ///
 /// # Errors
-/// [`Unfinished::Ask`] with the page when there is no answer yet, and an authentication error when the code is not in it.
+/// [`Unfinished::Ask`] with the page when there is no answer yet, and an authentication error when the code
+/// is not in it.
 pub fn by_page<'a>(
     fields: &'a Credentials,
     field: &str,

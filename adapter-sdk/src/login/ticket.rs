@@ -6,12 +6,13 @@ use crate::Credentials;
 /// Stands between a field and its ticket.
 const SEPARATOR: char = ':';
 
-/// Asks a person for something that the broker has just sent, such as a password in a text message, which is good together
-/// with a ticket that the adapter has got for it. A step of logging in keeps nothing for the next one; so the ticket goes into
-/// the name of the field that is asked for, and [`answer_to_ticket`] gives both. It is not stored, and of no use without the
-/// answer.
+/// Asks a person for something that the broker has just sent, such as a password in a text message, which is
+/// good together with a ticket that the adapter has got for it. A step of logging in keeps nothing for the
+/// next one; so the ticket goes into the name of the field that is asked for, and [`answer_to_ticket`] gives
+/// both. It is not stored, and of no use without the answer.
 ///
-/// Ask a person first whether they want that: the host logs in by itself too, and nobody wants a message each time.
+/// Ask a person first whether they want that: the host logs in by itself too, and nobody wants a message each
+/// time.
 ///
 /// ```
 /// use adapter_sdk::{login::{Unfinished, answer_to_ticket, ask_for_ticket}, testing::credentials};

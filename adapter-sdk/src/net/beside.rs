@@ -12,9 +12,10 @@ type Opening = Pin<Box<dyn Future<Output = Result<WebSocket, AdapterError>>>>;
 /// Longest time for a goodbye.
 const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
 
-/// A second socket, for what the broker does not send on the first: deep books, order updates. It is open while something is
-/// wanted of it, and opened again after pauses that grow when it was lost: the first one does not notice. After an error that
-/// trying again does not mend, such as a refused token, the pause is the longest.
+/// A second socket, for what the broker does not send on the first: deep books, order updates. It is open
+/// while something is wanted of it, and opened again after pauses that grow when it was lost: the first one
+/// does not notice. After an error that trying again does not mend, such as a refused token, the pause is the
+/// longest.
 ///
 /// Keep it in the [`Protocol`](crate::session::Protocol), and call [`Self::next`] in its `wait`.
 pub struct Beside {
@@ -51,8 +52,8 @@ pub enum BesideEvent {
 }
 
 impl Beside {
-    /// Nothing is wanted yet. `open` is called each time that it is to be opened, and no sooner than `backoff.first` after the last
-    /// time.
+    /// Nothing is wanted yet. `open` is called each time that it is to be opened, and no sooner than
+    /// `backoff.first` after the last time.
     pub fn new<F>(backoff: Backoff, open: impl Fn() -> F + 'static) -> Self
     where
         F: Future<Output = Result<WebSocket, AdapterError>> + 'static,
@@ -63,8 +64,8 @@ impl Beside {
         Self { open, pauses, spacing, patience, not_before, state: State::Idle }
     }
 
-    /// Pauses so long at least after an error that trying again does not mend, where the longest pause is too short for that: a
-    /// broker that finds too many sockets may end another one next time.
+    /// Pauses so long at least after an error that trying again does not mend, where the longest pause is too
+    /// short for that: a broker that finds too many sockets may end another one next time.
     #[must_use]
     pub const fn patient(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -85,9 +86,9 @@ impl Beside {
         self.state = State::Idle;
     }
 
-    /// Nothing is wanted of it any more, or nothing that it can still bring: if it is open, the broker is told so, and it is closed
-    /// while [`Self::next`] runs. If it is wanted again, it is opened after that: brokers count sockets, and go on counting one that
-    /// was only dropped.
+    /// Nothing is wanted of it any more, or nothing that it can still bring: if it is open, the broker is
+    /// told so, and it is closed while [`Self::next`] runs. If it is wanted again, it is opened after that:
+    /// brokers count sockets, and go on counting one that was only dropped.
     pub fn part(&mut self, goodbye: impl Into<Message>) {
         self.state = match std::mem::replace(&mut self.state, State::Idle) {
             State::Open(socket, _) => State::Parting(Box::pin(say_goodbye(socket, goodbye.into())), false),
@@ -96,8 +97,8 @@ impl Beside {
         };
     }
 
-    /// The broker has said on the socket that it ends it, and this is why: it is dropped, and opened again after the pause that
-    /// follows such an error. Nothing happens when it is not open.
+    /// The broker has said on the socket that it ends it, and this is why: it is dropped, and opened again
+    /// after the pause that follows such an error. Nothing happens when it is not open.
     pub fn lose(&mut self, error: &AdapterError) {
         if let State::Open(_, since) = &self.state {
             let lasted = since.elapsed();

@@ -38,8 +38,8 @@ pub enum HandshakeError {
     Lost(AdapterError),
 }
 
-/// The answer of a broker that does not open a WebSocket. Do not show its body or headers as they are: nobody knows
-/// whether they repeat a token.
+/// The answer of a broker that does not open a WebSocket. Do not show its body or headers as they are: nobody
+/// knows whether they repeat a token.
 #[derive(Clone)]
 pub struct RefusedHandshake {
     status: u16,
@@ -88,12 +88,13 @@ impl HandshakeError {
     }
 }
 
-/// What a refused handshake means at a broker: HTTP statuses, what is to be done about it, and a sentence for the operator.
+/// What a refused handshake means at a broker: HTTP statuses, what is to be done about it, and a sentence for
+/// the operator.
 pub type Meaning = (&'static [u16], ErrorCode, &'static str);
 
 impl HandshakeError {
-    /// The error of the first row that has the status; without one, what the status stands for anywhere. Brokers have no other
-    /// way to say that a token is dead, so the sentence says what to do.
+    /// The error of the first row that has the status; without one, what the status stands for anywhere.
+    /// Brokers have no other way to say that a token is dead, so the sentence says what to do.
     pub fn explain(self, meanings: &[Meaning]) -> AdapterError {
         let status = self.status();
         let meant = meanings.iter().find(|(statuses, ..)| status.is_some_and(|one| statuses.contains(&one)));

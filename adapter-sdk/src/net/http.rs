@@ -102,8 +102,8 @@ impl HttpRequest {
         Self { builder: self.builder.and_then(change), limit: self.limit }
     }
 
-    /// Sends it when its turn comes. An answer of any status is an answer. After a 429 nobody gets a turn for as long as
-    /// its `Retry-After` says.
+    /// Sends it when its turn comes. An answer of any status is an answer. After a 429 nobody gets a turn for
+    /// as long as its `Retry-After` says.
     ///
     /// # Errors
     /// When there is no answer.
@@ -146,8 +146,8 @@ impl HttpResponse {
         self.0.headers().get(name)?.to_str().ok()
     }
 
-    /// The error that this status stands for: 401 and 403 authentication, 429 rate limit, other 4xx protocol, the rest
-    /// network. `what` says what was asked for; the body is not shown.
+    /// The error that this status stands for: 401 and 403 authentication, 429 rate limit, other 4xx protocol,
+    /// the rest network. `what` says what was asked for; the body is not shown.
     pub fn refusal(&self, what: &str) -> AdapterError {
         let status = self.status();
         by_status(status, format!("the broker answered {what} with HTTP {status}"))
@@ -185,7 +185,8 @@ impl HttpResponse {
     /// When it breaks off, is longer than `limit` bytes, or cannot be written.
     pub async fn save(mut self, file: &Path, limit: u64) -> Result<u64, AdapterError> {
         let unwritten = |error: std::io::Error| {
-            // A disk that is full, or a folder that is not mounted yet, may be as it should be at the next try.
+            // A disk that is full, or a folder that is not mounted yet, may be as it should be at the next
+            // try.
             AdapterError::network(format!("{}: {error}", file.display())).caused_by(error)
         };
         let mut output = tokio::fs::File::create(file).await.map_err(unwritten)?;

@@ -1,4 +1,5 @@
-//! What goes over a WebSocket, in the SDK's own types: the library that reads frames may change, an adapter does not.
+//! What goes over a WebSocket, in the SDK's own types: the library that reads frames may change, an adapter
+//! does not.
 
 use std::{fmt, ops::Deref};
 

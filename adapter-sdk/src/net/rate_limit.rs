@@ -13,7 +13,8 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// So many requests in a second; below 1 is fewer than one. What is not above 0 counts as one in a minute.
+    /// So many requests in a second; below 1 is fewer than one. What is not above 0 counts as one in a
+    /// minute.
     pub fn per_second(rate: f64) -> Self {
         let spacing = if rate > 0.0 { Duration::try_from_secs_f64(1.0 / rate).ok() } else { None };
         Self { spacing: spacing.unwrap_or(Duration::from_mins(1)), next: Arc::default() }

@@ -44,9 +44,11 @@ pub enum Heartbeat {
     Ping(Duration),
     /// A text of the broker's own, so far apart.
     Text(&'static str, Duration),
-    /// A message that is no constant, such as one with an account's number in it, or that is binary, so far apart.
+    /// A message that is no constant, such as one with an account's number in it, or that is binary, so far
+    /// apart.
     Message(Message, Duration),
-    /// A message of the broker's own, and a ping with each: for brokers that want the one and answer nothing but the other.
+    /// A message of the broker's own, and a ping with each: for brokers that want the one and answer nothing
+    /// but the other.
     WithPing(Message, Duration),
 }
 
@@ -94,14 +96,16 @@ impl WebSocketRequest {
         self
     }
 
-    /// What this side sends to show that it lives; nothing if not set. Pings of the broker are answered in any case.
+    /// What this side sends to show that it lives; nothing if not set. Pings of the broker are answered in
+    /// any case.
     #[must_use]
     pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
         self.heartbeat = Some(heartbeat);
         self
     }
 
-    /// Silence after which the connection counts as dead; 30 seconds if not set. Every frame breaks it, pongs too.
+    /// Silence after which the connection counts as dead; 30 seconds if not set. Every frame breaks it, pongs
+    /// too.
     #[must_use]
     pub const fn stall_after(mut self, silence: Duration) -> Self {
         self.stall_after = silence;
@@ -123,8 +127,8 @@ impl WebSocketRequest {
     }
 }
 
-/// An open WebSocket. It sends what is queued, answers pings, beats, and notices silence, all while [`Self::next`] is
-/// waited for.
+/// An open WebSocket. It sends what is queued, answers pings, beats, and notices silence, all while
+/// [`Self::next`] is waited for.
 pub struct WebSocket {
     stream: WebSocketStream<Upgraded>,
     waiting: VecDeque<Message>,
@@ -163,8 +167,9 @@ impl WebSocket {
         }
     }
 
-    /// Queues a text message. They go in this order, and as far apart as the broker wants, while [`Self::next`] runs: so
-    /// that a long list of subscriptions never keeps the ticks of the first ones waiting.
+    /// Queues a text message. They go in this order, and as far apart as the broker wants, while
+    /// [`Self::next`] runs: so that a long list of subscriptions never keeps the ticks of the first ones
+    /// waiting.
     pub fn queue(&mut self, text: impl Into<Text>) {
         self.send(Message::Text(text.into()));
     }
@@ -187,8 +192,8 @@ impl WebSocket {
     /// Waits for the next message.
     ///
     /// # Errors
-    /// When the connection is lost, closed, or silent for too long, and when too many queued messages wait for the broker to
-    /// read them.
+    /// When the connection is lost, closed, or silent for too long, and when too many queued messages wait
+    /// for the broker to read them.
     ///
     /// # Cancel Safety
     /// Nothing is lost when the future is dropped.

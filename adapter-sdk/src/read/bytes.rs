@@ -7,9 +7,10 @@ use super::Packed;
 #[error("a message that is cut off")]
 pub struct CutOff;
 
-/// What is left of a binary message whose parts have lengths that the message itself says, or numbers that are big-endian. A
-/// part whose fields all have fixed places and are little-endian is a layout of [`packed!`](crate::packed!), which
-/// [`Self::packed`] takes; a message that is nothing else needs no `Bytes`.
+/// What is left of a binary message whose parts have lengths that the message itself says, or numbers that
+/// are big-endian. A part whose fields all have fixed places and are little-endian is a layout of
+/// [`packed!`](crate::packed!), which [`Self::packed`] takes; a message that is nothing else needs no
+/// `Bytes`.
 ///
 /// ```
 /// use adapter_sdk::read::{Bytes, CutOff};

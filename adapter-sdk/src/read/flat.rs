@@ -6,11 +6,13 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-/// The members of a message that is one flat JSON object, as they stand in it: for brokers that write numbers as texts, or as
-/// numbers, as they like. Nothing is allocated for the first `N` members, which should be those of the broker's longest message.
+/// The members of a message that is one flat JSON object, as they stand in it: for brokers that write numbers
+/// as texts, or as numbers, as they like. Nothing is allocated for the first `N` members, which should be
+/// those of the broker's longest message.
 ///
-/// A member is there if its value is a text without anything escaped, or a number, and its name has nothing escaped. Those that are
-/// null, true, false, an array or an object are not, and neither are the words for nothing: an empty text, and `-`.
+/// A member is there if its value is a text without anything escaped, or a number, and its name has nothing
+/// escaped. Those that are null, true, false, an array or an object are not, and neither are the words for
+/// nothing: an empty text, and `-`.
 ///
 /// ```
 /// let message = adapter_sdk::read::Flat::<8>::read(r#"{"t":"tf","lp":"101.50","v":7,"o":"","x":[1]}"#).unwrap();

@@ -9,11 +9,12 @@ use tracing::warn;
 use super::{Sign, number};
 use crate::Price;
 
-/// Longest text that is taken, in bytes. What is longer is none of what orders have, and would make the update too long for
-/// the host.
+/// Longest text that is taken, in bytes. What is longer is none of what orders have, and would make the
+/// update too long for the host.
 const MAX_TEXT_BYTES: usize = 1 << 10;
 
-/// Members whose odd values were logged. It is kept for as long as messages come, so that each name is logged once.
+/// Members whose odd values were logged. It is kept for as long as messages come, so that each name is logged
+/// once.
 #[derive(Debug, Default)]
 pub struct Odd(RefCell<BTreeSet<&'static str>>);
 
@@ -39,7 +40,8 @@ impl Odd {
     }
 }
 
-/// The members of an object, each read when it is asked for: one that makes no sense is absent, and spoils no other.
+/// The members of an object, each read when it is asked for: one that makes no sense is absent, and spoils no
+/// other.
 pub struct Members<'a> {
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
     odd: &'a Odd,
@@ -63,7 +65,8 @@ impl<'a> Members<'a> {
         self.members.is_empty()
     }
 
-    /// A text, or a whole number as one. None when it is missing, null, empty, anything else, or longer than a kilobyte.
+    /// A text, or a whole number as one. None when it is missing, null, empty, anything else, or longer than
+    /// a kilobyte.
     pub fn text(&self, name: &'static str) -> Option<String> {
         let value = self.value(name)?;
         let text = match value.as_bytes().first() {
@@ -79,19 +82,21 @@ impl<'a> Members<'a> {
         self.noted(name, self.written(name)?.parse().ok().filter(|number: &f64| number.is_finite()))
     }
 
-    /// A whole number that is not below zero, as quantities are; `10.0` and `"10"` are. None when it is missing, null,
-    /// empty, or anything else: it is never rounded, and never zero because it could not be read.
+    /// A whole number that is not below zero, as quantities are; `10.0` and `"10"` are. None when it is
+    /// missing, null, empty, or anything else: it is never rounded, and never zero because it could not be
+    /// read.
     pub fn whole(&self, name: &'static str) -> Option<i64> {
         self.noted(name, whole(&self.written(name)?).filter(|number| *number >= 0))
     }
 
-    /// A price, exactly as it is written, in a number or in a text. None when it is missing, null, empty, or no price can be so
-    /// ([`plausible`](super::plausible)).
+    /// A price, exactly as it is written, in a number or in a text. None when it is missing, null, empty, or
+    /// no price can be so ([`plausible`](super::plausible)).
     pub fn price(&self, name: &'static str, sign: Sign) -> Option<Price> {
         self.noted(name, number::price(&self.written(name)?, sign))
     }
 
-    /// A time as a whole number of any unit ([`of_any_unit`](super::of_any_unit)), in nanoseconds since the Unix epoch.
+    /// A time as a whole number of any unit ([`of_any_unit`](super::of_any_unit)), in nanoseconds since the
+    /// Unix epoch.
     pub fn time(&self, name: &'static str) -> Option<u64> {
         self.noted(name, number::time(&self.written(name)?))
     }
@@ -144,8 +149,8 @@ fn whole(written: &str) -> Option<i64> {
     whole
 }
 
-/// Gives the members of an object to `read`; of one with bare words such as `NaN`, which are no JSON but no reason to lose an
-/// order either, those that [`mended`] leaves. None when it is no object even so.
+/// Gives the members of an object to `read`; of one with bare words such as `NaN`, which are no JSON but no
+/// reason to lose an order either, those that [`mended`] leaves. None when it is no object even so.
 pub fn members<T>(json: &str, odd: &Odd, read: impl Fn(&Members<'_>) -> T) -> Option<T> {
     if let Some(members) = Members::read(json, odd) {
         return Some(read(&members));
@@ -153,8 +158,8 @@ pub fn members<T>(json: &str, odd: &Odd, read: impl Fn(&Members<'_>) -> T) -> Op
     Members::read(&mended(json)?, odd).map(|members| read(&members))
 }
 
-/// JSON whose bare words `NaN`, `Infinity` and `-Infinity`, which some programs write for numbers, are `null`. None when
-/// there are none.
+/// JSON whose bare words `NaN`, `Infinity` and `-Infinity`, which some programs write for numbers, are
+/// `null`. None when there are none.
 pub fn mended(json: &str) -> Option<String> {
     const WORDS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
     let (mut mended, mut rest) = (String::new(), json);

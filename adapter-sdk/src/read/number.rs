@@ -6,9 +6,9 @@ use serde_json::value::RawValue;
 use super::{Sign, float, of_any_unit, plausible, quantity, whole};
 use crate::Price;
 
-/// A member that is a number, or a text that is one, or missing, null or anything else, which are none. It is read when it is asked for,
-/// exactly as it is written: one that makes no sense spoils no other. For messages that are read from a text or bytes in memory,
-/// in structures that are not tagged or flattened.
+/// A member that is a number, or a text that is one, or missing, null or anything else, which are none. It is
+/// read when it is asked for, exactly as it is written: one that makes no sense spoils no other. For messages
+/// that are read from a text or bytes in memory, in structures that are not tagged or flattened.
 ///
 /// ```
 /// use adapter_sdk::{Price, read::{Number, Sign}};
@@ -33,8 +33,8 @@ use crate::Price;
 pub struct Number<'a>(#[serde(borrow)] Option<&'a RawValue>);
 
 impl<'a> Number<'a> {
-    /// The number as it is written, without the quotes and spaces around it. None when it is missing, null, an empty text, or neither
-    /// number nor text.
+    /// The number as it is written, without the quotes and spaces around it. None when it is missing, null,
+    /// an empty text, or neither number nor text.
     pub fn as_written(&self) -> Option<&'a str> {
         let text = self.0?.get();
         let within = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
@@ -48,7 +48,8 @@ impl<'a> Number<'a> {
         price(self.as_written()?, sign)
     }
 
-    /// A quantity, see [`quantity`]. None where there is none, and for what is not whole: it is never rounded.
+    /// A quantity, see [`quantity`]. None where there is none, and for what is not whole: it is never
+    /// rounded.
     pub fn quantity(&self) -> Option<i64> {
         let text = self.as_written()?;
         quantity(text.parse().ok().or_else(|| whole(text.parse().ok()?))?)

@@ -3,8 +3,9 @@
 use super::Members;
 use crate::OrderUpdate;
 
-/// What a broker calls the members of an [`OrderUpdate`]. A member that goes by several names has all of them, with bars between:
-/// the first that says something counts. One that the broker does not send has none, which is the default.
+/// What a broker calls the members of an [`OrderUpdate`]. A member that goes by several names has all of
+/// them, with bars between: the first that says something counts. One that the broker does not send has none,
+/// which is the default.
 ///
 /// ```
 /// use adapter_sdk::read::{Members, Odd, OrderNames};
@@ -58,8 +59,9 @@ impl OrderNames {
         rejection_reason: "",
     };
 
-    /// Reads an order update in the broker's words. None when it has no number of an order. The words are still the broker's:
-    /// translate them where clients know others, and drop the reason where nothing was rejected.
+    /// Reads an order update in the broker's words. None when it has no number of an order. The words are
+    /// still the broker's: translate them where clients know others, and drop the reason where nothing was
+    /// rejected.
     pub fn read(&self, members: &Members<'_>) -> Option<OrderUpdate> {
         let text = |names| first(names, |name| members.text(name));
         let word = |names| text(names).unwrap_or_default();

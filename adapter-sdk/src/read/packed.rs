@@ -1,7 +1,7 @@
 //! Packets whose fields have fixed places.
 
-/// Something of fixed length in a packet: a number, little-endian; some of the same, one after the other; or a layout that
-/// [`packed!`](crate::packed!) made.
+/// Something of fixed length in a packet: a number, little-endian; some of the same, one after the other; or
+/// a layout that [`packed!`](crate::packed!) made.
 ///
 /// The length is looked at once for each layout and each array, not once for each number.
 pub trait Packed: Sized {
@@ -109,9 +109,10 @@ impl<A: Packed, B: Packed> Packed for (A, B) {
     }
 }
 
-/// Layouts of packets: structures whose fields stand one after the other, little-endian and without gaps. Each is
-/// [`Packed`](crate::read::Packed), so that a layout may be a field of another. Where a message has parts of fixed places among
-/// others, [`Bytes`](crate::read::Bytes) reads the others and takes layouts ([`Bytes::packed`](crate::read::Bytes::packed)).
+/// Layouts of packets: structures whose fields stand one after the other, little-endian and without gaps.
+/// Each is [`Packed`](crate::read::Packed), so that a layout may be a field of another. Where a message has
+/// parts of fixed places among others, [`Bytes`](crate::read::Bytes) reads the others and takes layouts
+/// ([`Bytes::packed`](crate::read::Bytes::packed)).
 ///
 /// ```
 /// use adapter_sdk::read::Packed as _;

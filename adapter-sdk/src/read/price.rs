@@ -2,8 +2,8 @@
 
 use crate::Price;
 
-/// In rupees: nothing that is traded costs as much, bonds of a crore included. What brokers write into 32 bits for "none"
-/// is beyond it, when it is read as paise.
+/// In rupees: nothing that is traded costs as much, bonds of a crore included. What brokers write into 32
+/// bits for "none" is beyond it, when it is read as paise.
 const LIMIT: i64 = 20_000_000 * adapter_abi::PRICE_SCALE;
 
 /// The same below zero, where the lowest that ever was is some thousands.
@@ -18,9 +18,9 @@ pub enum Sign {
     Either,
 }
 
-/// Whether an integer of a broker's is one of those that mean "none" whatever is counted: the ends of 32 and of 64 bits,
-/// -1, and -2,000,000,000, with which the running highest and lowest price of a contract begin; all of them as signed and
-/// as unsigned numbers.
+/// Whether an integer of a broker's is one of those that mean "none" whatever is counted: the ends of 32 and
+/// of 64 bits, -1, and -2,000,000,000, with which the running highest and lowest price of a contract begin;
+/// all of them as signed and as unsigned numbers.
 pub const fn is_word(raw: i64) -> bool {
     const I32_MIN: i64 = i32::MIN as i64;
     const I32_MAX: i64 = i32::MAX as i64;
@@ -42,8 +42,8 @@ pub const fn is_word(raw: i64) -> bool {
     )
 }
 
-/// A price from an integer with so many decimal places. None for zero, by which brokers mean that there is none, for words
-/// that mean it ([`is_word`]), and for what no price can be ([`plausible`]).
+/// A price from an integer with so many decimal places. None for zero, by which brokers mean that there is
+/// none, for words that mean it ([`is_word`]), and for what no price can be ([`plausible`]).
 #[inline]
 pub const fn scaled(raw: i64, decimals: u32, sign: Sign) -> Option<Price> {
     // Nearly all are in here, where there is no word.
@@ -57,8 +57,8 @@ pub const fn scaled(raw: i64, decimals: u32, sign: Sign) -> Option<Price> {
     }
 }
 
-/// A price from a number that is in rupees already. None for what [`scaled`] gives none for, in rupees: not a number,
-/// infinite, zero, -1, the ends of 32 bits by ten thousand.
+/// A price from a number that is in rupees already. None for what [`scaled`] gives none for, in rupees: not a
+/// number, infinite, zero, -1, the ends of 32 bits by ten thousand.
 pub fn float(value: f64, sign: Sign) -> Option<Price> {
     /// The words of 32 bits, read as prices of four decimal places. With two they are beyond the limit.
     const WORDS: [f64; 3] = [214_748.364_7, 429_496.729_5, 229_496.729_6];
@@ -74,7 +74,8 @@ pub fn float(value: f64, sign: Sign) -> Option<Price> {
     if MINUS_ONE.contains(&price.as_nanos()) { None } else { plausible(price, sign) }
 }
 
-/// A price that can be one: not zero, below 20 million rupees, and where prices below zero happen above -100,000.
+/// A price that can be one: not zero, below 20 million rupees, and where prices below zero happen above
+/// -100,000.
 #[inline]
 pub const fn plausible(price: Price, sign: Sign) -> Option<Price> {
     let nanos = price.as_nanos();
@@ -83,8 +84,8 @@ pub const fn plausible(price: Price, sign: Sign) -> Option<Price> {
     if is_positive || is_negative { Some(price) } else { None }
 }
 
-/// A quantity out of a floating-point field, see [`quantity`]. None for what is not whole, or too large to be exact: it is never
-/// rounded.
+/// A quantity out of a floating-point field, see [`quantity`]. None for what is not whole, or too large to be
+/// exact: it is never rounded.
 pub fn whole(value: f64) -> Option<i64> {
     /// 2^53: whole numbers above are not exact any more.
     const LIMIT: f64 = 9_007_199_254_740_992.0;
@@ -96,8 +97,8 @@ pub fn whole(value: f64) -> Option<i64> {
     if is_whole && (0.0..=LIMIT).contains(&value) { quantity(whole) } else { None }
 }
 
-/// A quantity, volume or open interest. Zero is one. None for what is below zero, and for the highest number of 32 and of
-/// 64 bits, which are -1.
+/// A quantity, volume or open interest. Zero is one. None for what is below zero, and for the highest number
+/// of 32 and of 64 bits, which are -1.
 #[inline]
 pub const fn quantity(raw: i64) -> Option<i64> {
     if raw < 0 || raw == u32::MAX as i64 || raw == i64::MAX { None } else { Some(raw) }

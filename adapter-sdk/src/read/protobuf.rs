@@ -1,5 +1,5 @@
-//! Messages in protocol buffers, read in place: no schema, no allocation, and no input that makes it panic. Nesting is what the
-//! caller makes of it: a message within another is a field of bytes.
+//! Messages in protocol buffers, read in place: no schema, no allocation, and no input that makes it panic.
+//! Nesting is what the caller makes of it: a message within another is a field of bytes.
 //!
 //! ```
 //! use adapter_sdk::read::protobuf::{Fields, Error};
@@ -85,7 +85,8 @@ impl<'a> Value<'a> {
         std::str::from_utf8(self.bytes(field)?).map_err(|_| Error::Text)
     }
 
-    /// The number in a message of its own (`google.protobuf.UInt64Value` and its like), by which brokers tell zero from nothing.
+    /// The number in a message of its own (`google.protobuf.UInt64Value` and its like), by which brokers tell
+    /// zero from nothing.
     ///
     /// # Errors
     /// As [`Self::bytes`], and when that message makes no sense.
@@ -118,7 +119,8 @@ impl<'a> Fields<'a> {
         Self(message)
     }
 
-    /// Number and value of the next field; none at the end. After an error nobody knows where the next one begins: do not go on.
+    /// Number and value of the next field; none at the end. After an error nobody knows where the next one
+    /// begins: do not go on.
     ///
     /// # Errors
     /// When it makes no sense.

@@ -1,10 +1,11 @@
-//! Numbers and times of brokers that write all of them as texts. Prices: [`Price::parse`](crate::Price::parse).
+//! Numbers and times of brokers that write all of them as texts. Prices:
+//! [`Price::parse`](crate::Price::parse).
 
 use super::quantity;
 use crate::symbol::digits;
 
-/// A quantity, see [`quantity`](super::quantity): digits, with a fraction of zeros or none. None for anything else; it is never
-/// rounded.
+/// A quantity, see [`quantity`](super::quantity): digits, with a fraction of zeros or none. None for anything
+/// else; it is never rounded.
 ///
 /// ```
 /// use adapter_sdk::read::count;

@@ -1,7 +1,7 @@
 //! Times.
 
-/// Seconds from the Unix epoch to 2000-01-01. What is before is a word for "none" in some epoch: 0 in that of Unix, and in
-/// that of India's exchanges, which begins with 1980.
+/// Seconds from the Unix epoch to 2000-01-01. What is before is a word for "none" in some epoch: 0 in that of
+/// Unix, and in that of India's exchanges, which begins with 1980.
 const FIRST: u64 = 946_684_800;
 
 /// The same to 2100-01-01: the highest number of 32 bits is after it.
@@ -34,8 +34,8 @@ pub const fn micros(at: i64) -> Option<u64> {
     if at < FIRST * 1_000_000 || at >= END * 1_000_000 { None } else { Some(at * (NANOS / 1_000_000)) }
 }
 
-/// The same of one whose unit is not documented: seconds, milliseconds, microseconds and nanoseconds of these years have no
-/// number in common.
+/// The same of one whose unit is not documented: seconds, milliseconds, microseconds and nanoseconds of these
+/// years have no number in common.
 pub const fn of_any_unit(at: u64) -> Option<u64> {
     let mut factor = NANOS;
     loop {

@@ -8,12 +8,12 @@ use tracing::info;
 use super::{Live, Protocol, Recent};
 use crate::plan::Change;
 
-/// Keys whose first packet is awaited, at a broker that acknowledges nothing but sends the state of what it has subscribed. What
-/// stays silent is asked for again, so often; what the broker has answered meanwhile is not. [`Recent`] is for who decides
-/// otherwise.
+/// Keys whose first packet is awaited, at a broker that acknowledges nothing but sends the state of what it
+/// has subscribed. What stays silent is asked for again, so often; what the broker has answered meanwhile is
+/// not. [`Recent`] is for who decides otherwise.
 ///
-/// Keep it in the [`Protocol`]: call [`Self::subscribed`] in its `requests`, [`Self::wake_at`] in its method of that name, and
-/// [`Self::repeat_silent`] in its `advance`.
+/// Keep it in the [`Protocol`]: call [`Self::subscribed`] in its `requests`, [`Self::wake_at`] in its method
+/// of that name, and [`Self::repeat_silent`] in its `advance`.
 pub struct Awaited<K> {
     within: Duration,
     /// By how often they were asked for again.

@@ -16,15 +16,15 @@ use crate::{
     plan::{Feed, Plan},
 };
 
-/// Longest that subscriptions wait for a list that the broker made while this side was away, whose keys may mean something
-/// else by now.
+/// Longest that subscriptions wait for a list that the broker made while this side was away, whose keys may
+/// mean something else by now.
 const HOLD_LIMIT: Duration = Duration::from_secs(30);
 
 /// Longest that subscriptions go on by a list that the broker has replaced meanwhile.
 const REPLACED_LIMIT: Duration = Duration::from_mins(15);
 
-/// Most messages that wait in the socket before no more batches are made, and how long until the next look: what a broker
-/// that does not read is to be told stays one change for each key.
+/// Most messages that wait in the socket before no more batches are made, and how long until the next look:
+/// what a broker that does not read is to be told stays one change for each key.
 const MAX_QUEUED: usize = 64;
 const QUEUE_PAUSE: Duration = Duration::from_millis(50);
 
@@ -97,8 +97,8 @@ impl<P: Protocol> Live<P> {
         }
     }
 
-    /// What a packet of a key is for, and notes that there was one. None when nobody wants it: the broker's last packets come
-    /// late.
+    /// What a packet of a key is for, and notes that there was one. None when nobody wants it: the broker's
+    /// last packets come late.
     pub fn heard(&mut self, key: &P::Key) -> Option<Heard<'_, P>> {
         let feed = self.plan.heard(key)?;
         Some(Heard { feed, list: &self.listed.list, wanted: &self.wanted })
@@ -129,8 +129,8 @@ impl<P: Protocol> Live<P> {
         self.waiting.keys().filter_map(|instrument| self.wanted.get(instrument))
     }
 
-    /// The broker has said what it has to say of an instrument's key, or says nothing: [`Protocol::find`] is next. Nothing happens
-    /// when the instrument does not wait.
+    /// The broker has said what it has to say of an instrument's key, or says nothing: [`Protocol::find`] is
+    /// next. Nothing happens when the instrument does not wait.
     pub fn answered(&mut self, instrument: u32) {
         if self.waiting.remove(&instrument).is_some() {
             self.answered.push(instrument);
@@ -161,15 +161,16 @@ impl<P: Protocol> Live<P> {
         self.first_end
     }
 
-    /// Asks for something else of an instrument that is wanted already, when a second channel brings the rest of it or does so
-    /// no more. Nothing happens when it is not wanted, or has another key.
+    /// Asks for something else of an instrument that is wanted already, when a second channel brings the rest
+    /// of it or does so no more. Nothing happens when it is not wanted, or has another key.
     pub fn ask(&mut self, instrument: u32, key: &P::Key, asked: P::Asked) {
         if self.plan.key(instrument).as_ref() == Some(key) {
             self.plan.want(instrument, key.clone(), asked);
         }
     }
 
-    /// Asks the broker once more for what it was asked for of a key, with the next batch: it may not have understood.
+    /// Asks the broker once more for what it was asked for of a key, with the next batch: it may not have
+    /// understood.
     pub fn repeat(&mut self, key: &P::Key) {
         self.plan.repeat(key);
     }
@@ -187,8 +188,8 @@ impl<P: Protocol> Live<P> {
         self.socket.send(message.into());
     }
 
-    /// The broker does not serve a key: clients of all its instruments are told, and it is ended. Gives how many instruments
-    /// those are. [`Protocol::release`] is not called for them.
+    /// The broker does not serve a key: clients of all its instruments are told, and it is ended. Gives how
+    /// many instruments those are. [`Protocol::release`] is not called for them.
     pub fn refuse(&mut self, key: &P::Key, refusal: &Refusal, sink: &mut TickSink) -> usize {
         let instruments = self.plan.give_up(key);
         for instrument in &instruments {
@@ -198,8 +199,9 @@ impl<P: Protocol> Live<P> {
         instruments.len()
     }
 
-    /// The broker has another list, and keys may mean something else by now: nothing is subscribed before it has come, and
-    /// the connection ends when it does not come within 30 seconds. For what is learnt before the first tick.
+    /// The broker has another list, and keys may mean something else by now: nothing is subscribed before it
+    /// has come, and the connection ends when it does not come within 30 seconds. For what is learnt before
+    /// the first tick.
     pub fn hold_for_list(&mut self) {
         info!("The broker has a new list of instruments; subscriptions wait for it");
         self.hurry(HOLD_LIMIT);
@@ -210,8 +212,8 @@ impl<P: Protocol> Live<P> {
         }
     }
 
-    /// The broker has another list. What is subscribed goes on meanwhile, for a quarter of an hour at most: that a list changes
-    /// while instruments are subscribed is no reason to miss their ticks.
+    /// The broker has another list. What is subscribed goes on meanwhile, for a quarter of an hour at most:
+    /// that a list changes while instruments are subscribed is no reason to miss their ticks.
     pub fn renew_list(&mut self) {
         info!("The broker has a new list of instruments");
         self.hurry(REPLACED_LIMIT);
@@ -223,7 +225,8 @@ impl<P: Protocol> Live<P> {
         }
     }
 
-    /// Counts something that makes no sense, and logs the first of its kind. The error must not repeat what the broker sent.
+    /// Counts something that makes no sense, and logs the first of its kind. The error must not repeat what
+    /// the broker sent.
     pub fn undecodable(
         &mut self,
         kind: &'static str,

@@ -11,7 +11,9 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use crate::{
-    AdapterError, Backoff, fingerprint,
+    AdapterError, Backoff,
+    abi::ErrorCode,
+    fingerprint,
     net::{Beside, BesideEvent, HandshakeError, Message, Network, WebSocket, WebSocketRequest},
 };
 
@@ -28,13 +30,14 @@ const BACKOFF: Backoff = Backoff {
 /// The socket of a broker that tells order updates apart from the market feed. Wait for it in
 /// [`Protocol::wait`](super::Protocol::wait).
 ///
-/// The host may run several connections of an account, each an instance of its own, often in a process of its own. The
-/// updates must come once. So each connection tries to lock one file in a folder that they share, and the one that gets the
-/// lock opens the socket. The system frees the lock when its holder ends, however that happens, and another connection takes
-/// over within five seconds. What the broker says meanwhile is lost.
+/// The host may run several connections of an account, each an instance of its own, often in a process of its
+/// own. The updates must come once. So each connection tries to lock one file in a folder that they share,
+/// and the one that gets the lock opens the socket. The system frees the lock when its holder ends, however
+/// that happens, and another connection takes over within five seconds. What the broker says meanwhile is
+/// lost.
 ///
-/// A socket that is refused or lost is opened anew after a pause, from two seconds up to five minutes. Trouble here is logged,
-/// and never ends the market feed.
+/// A socket that is refused or lost is opened anew after a pause, from two seconds up to five minutes.
+/// Trouble here is logged, and never ends the market feed.
 pub struct OrderSocket {
     socket: Beside,
     lock_path: PathBuf,
@@ -46,12 +49,15 @@ pub struct OrderSocket {
     is_lock_trouble_known: bool,
     /// What has come, and was not taken yet.
     kept: Option<Message>,
+    /// Answers in a row that made no sense, and how many of them are enough.
+    senseless: u8,
+    enough: Option<u8>,
 }
 
 impl OrderSocket {
-    /// The order socket of one connection, which is opened while it is waited for. `folder` is one that the account's connections
-    /// share, such as [`Master::directory`](crate::instruments::Master::directory); `explain` says what a refused handshake
-    /// means.
+    /// The order socket of one connection, which is opened while it is waited for. `folder` is one that the
+    /// account's connections share, such as [`Master::directory`](crate::instruments::Master::directory);
+    /// `explain` says what a refused handshake means.
     pub fn new(
         network: &Network,
         request: WebSocketRequest,
@@ -67,8 +73,8 @@ impl OrderSocket {
         Self::opened_by(open, folder, account)
     }
 
-    /// The same where more has to be done than to open it, each time: a token to be asked for, or a log-in to be queued as its
-    /// first message.
+    /// The same where more has to be done than to open it, each time: a token to be asked for, or a log-in to
+    /// be queued as its first message.
     pub fn opened_by<F>(open: impl Fn() -> F + 'static, folder: &Path, account: &str) -> Self
     where
         F: Future<Output = Result<WebSocket, AdapterError>> + 'static,
@@ -81,7 +87,17 @@ impl OrderSocket {
             look_at: Instant::now(),
             is_lock_trouble_known: false,
             kept: None,
+            senseless: 0,
+            enough: None,
         }
+    }
+
+    /// Does not try any more after so many answers in a row that make no sense, which are errors of the
+    /// protocol: some brokers answer so to accounts without order updates.
+    #[must_use]
+    pub const fn giving_up_after(mut self, senseless: u8) -> Self {
+        self.enough = Some(senseless);
+        self
     }
 
     /// Waits for the next message.
@@ -94,18 +110,23 @@ impl OrderSocket {
             self.look_at = Instant::now() + LOCK_EVERY;
             self.take_lock();
         }
-        self.socket.want();
+        if self.enough.is_none_or(|enough| self.senseless < enough) {
+            self.socket.want();
+        }
         loop {
             match self.socket.next().await {
-                BesideEvent::Opened => info!("Order updates are on"),
+                BesideEvent::Opened => {
+                    self.senseless = 0;
+                    info!("Order updates are on");
+                }
                 BesideEvent::Message(message) => return message,
-                BesideEvent::Lost(error) => warn!(%error, "No order updates; trying again"),
+                BesideEvent::Lost(error) => self.lose(&error),
             }
         }
     }
 
-    /// Waits for the next message and keeps it, for [`Protocol::wait`](super::Protocol::wait); [`Self::take`] gives it in
-    /// [`Protocol::advance`](super::Protocol::advance). For ever where there is no such socket.
+    /// Waits for the next message and keeps it, for [`Protocol::wait`](super::Protocol::wait); [`Self::take`]
+    /// gives it in [`Protocol::advance`](super::Protocol::advance). For ever where there is no such socket.
     ///
     /// # Cancel Safety
     /// Nothing is lost when the future is dropped.
@@ -120,6 +141,16 @@ impl OrderSocket {
     /// The message that [`Self::wait`] has kept.
     pub fn take(orders: &mut Option<Self>) -> Option<Message> {
         orders.as_mut()?.kept.take()
+    }
+
+    fn lose(&mut self, error: &AdapterError) {
+        self.senseless = self.senseless.saturating_add(u8::from(error.code() == ErrorCode::PROTOCOL));
+        if self.enough.is_some_and(|enough| self.senseless >= enough) {
+            info!(%error, "No order updates: the broker seems to have none for this account");
+            self.socket.leave();
+        } else {
+            warn!(%error, "No order updates; trying again");
+        }
     }
 
     fn take_lock(&mut self) {
@@ -149,6 +180,8 @@ impl fmt::Debug for OrderSocket {
 
 #[cfg(test)]
 mod tests {
+    use std::{cell::Cell, rc::Rc};
+
     use super::*;
     use crate::net::NetworkConfig;
 
@@ -172,5 +205,26 @@ mod tests {
         assert!(has(&mut second));
         let mut nowhere = socket(&folder.path().join("missing"), "A123456");
         assert_eq!((has(&mut nowhere), nowhere.is_lock_trouble_known), (false, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_make_no_sense_are_enough_at_some_time_and_other_trouble_never_is() {
+        for (error, most) in
+            [(AdapterError::protocol("no token"), 3), (AdapterError::network("away"), usize::MAX)]
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let tries = Rc::new(Cell::new(0));
+            let count = Rc::clone(&tries);
+            let open = move || {
+                count.set(count.get() + 1);
+                std::future::ready(Err(error.clone()))
+            };
+            let mut socket = OrderSocket::opened_by(open, folder.path(), "A").giving_up_after(3);
+            // The future is dropped and begun again all the time.
+            for _ in 0..1_000 {
+                _ = tokio::time::timeout(Duration::from_mins(1), socket.next()).await;
+            }
+            assert!(tries.get() == most || (most == usize::MAX && tries.get() > 100), "{}", tries.get());
+        }
     }
 }

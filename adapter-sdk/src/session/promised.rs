@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 
 use tokio::time::Instant;
 
-/// What clients were promised and a second channel may not bring, such as deep books: each has to begin within a time, or something
-/// lesser is shown until it does. It may end at any time, too, and begin again.
+/// What clients were promised and a second channel may not bring, such as deep books: each has to begin
+/// within a time, or something lesser is shown until it does. It may end at any time, too, and begin again.
 ///
 /// ```
 /// use std::time::Duration;

@@ -10,11 +10,12 @@ use crate::{AdapterError, Subscription};
 
 type Work<A> = Pin<Box<dyn Future<Output = Result<A, AdapterError>>>>;
 
-/// Asks the broker for what instruments wait for ([`Protocol::must_ask`]): many in one request, one request after the other, and
-/// not for a while after one that failed. `Q` is what is asked of one instrument, `A` the answer to a request.
+/// Asks the broker for what instruments wait for ([`Protocol::must_ask`]): many in one request, one request
+/// after the other, and not for a while after one that failed. `Q` is what is asked of one instrument, `A`
+/// the answer to a request.
 ///
-/// Keep it in the [`Protocol`]: `must_ask` looks at [`Self::is_open`], `wait` calls [`Self::wait`], and `advance` takes
-/// [`Self::answer`] and then calls [`Self::ask`].
+/// Keep it in the [`Protocol`]: `must_ask` looks at [`Self::is_open`], `wait` calls [`Self::wait`], and
+/// `advance` takes [`Self::answer`] and then calls [`Self::ask`].
 pub struct Questions<Q, A> {
     most: usize,
     pause: Duration,
@@ -25,8 +26,8 @@ pub struct Questions<Q, A> {
 }
 
 impl<Q: PartialEq + 'static, A: 'static> Questions<Q, A> {
-    /// At most so many in a request, at least one; after a request that failed the broker is left alone for `pause`. `request`
-    /// makes it, and bounds its time: it is dropped when nobody needs it any more.
+    /// At most so many in a request, at least one; after a request that failed the broker is left alone for
+    /// `pause`. `request` makes it, and bounds its time: it is dropped when nobody needs it any more.
     pub fn new<F>(most: usize, pause: Duration, request: impl Fn(&[Q]) -> F + 'static) -> Self
     where
         F: Future<Output = Result<A, AdapterError>> + 'static,
@@ -70,8 +71,9 @@ impl<Q: PartialEq + 'static, A: 'static> Questions<Q, A> {
         }
     }
 
-    /// Asks for what waits, unless a request is under way. `question` gives what is to be asked of an instrument; where it has
-    /// nothing to ask, the wait is over, and so are all waits while the broker is left alone.
+    /// Asks for what waits, unless a request is under way. `question` gives what is to be asked of an
+    /// instrument; where it has nothing to ask, the wait is over, and so are all waits while the broker is
+    /// left alone.
     pub fn ask<P: Protocol>(
         &mut self,
         now: Instant,

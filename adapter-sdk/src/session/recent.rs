@@ -9,8 +9,9 @@ use crate::plan::Change;
 /// Most batches that are kept. Of more, the oldest are forgotten.
 const MOST_BATCHES: usize = 1_024;
 
-/// Keys by when they were subscribed, for brokers that acknowledge nothing, but send the last state of whatever they have
-/// subscribed: what stays silent ([`Live::is_silent`](super::Live::is_silent)) is what they did not take.
+/// Keys by when they were subscribed, for brokers that acknowledge nothing, but send the last state of
+/// whatever they have subscribed: what stays silent ([`Live::is_silent`](super::Live::is_silent)) is what
+/// they did not take.
 #[derive(Clone, Debug)]
 pub struct Recent<K>(VecDeque<(Instant, Vec<K>)>);
 
@@ -21,7 +22,8 @@ impl<K> Default for Recent<K> {
 }
 
 impl<K: Clone> Recent<K> {
-    /// Notes those of a batch that were not subscribed before. Of more than a thousand batches the oldest are forgotten.
+    /// Notes those of a batch that were not subscribed before. Of more than a thousand batches the oldest are
+    /// forgotten.
     pub fn note<A>(&mut self, changes: &[Change<K, A>], now: Instant) {
         let new = changes.iter().filter(|change| change.before.is_none());
         let keys: Vec<K> = new.map(|change| change.key.clone()).collect();

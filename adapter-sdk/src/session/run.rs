@@ -1,6 +1,6 @@
 //! The connection that runs a protocol.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::info;
@@ -8,12 +8,15 @@ use tracing::info;
 use super::{Batches, Listed, Live, Protocol, Replan, Welcome};
 use crate::{
     AdapterError, Connection, Subscription, TickSink,
-    net::{Message, WebSocket},
+    net::{Closed, Message, WebSocket},
 };
 
 /// A connection that is up, around a broker's [`Protocol`].
 pub struct Session<P: Protocol> {
     protocol: P,
+    opened_at: Instant,
+    /// What it means that the broker closes it soon.
+    replaced: Option<(Duration, &'static str)>,
     live: Live<P>,
 }
 
@@ -44,16 +47,21 @@ impl<P: Protocol> Session<P> {
             let limit = batches.welcome_within;
             let greeted = timeout(limit, greet(&mut protocol, &mut socket)).await;
             greeted.unwrap_or_else(|_| {
+                if let Some(meaning) = batches.unanswered {
+                    return Err(AdapterError::auth(meaning));
+                }
                 let late = format!("the broker did not accept the log-in within {limit:?}");
                 Err(protocol.lost(AdapterError::network(late)))
             })?;
         }
-        Ok(Self { protocol, live: Live::new(socket, listed, batches) })
+        let (opened_at, replaced) = (Instant::now(), batches.replaced);
+        Ok(Self { protocol, opened_at, replaced, live: Live::new(socket, listed, batches) })
     }
 
-    /// Plans an instrument by what its name means in the present list, or lets it wait for the broker's word on that.
+    /// Plans an instrument by what its name means in the present list, or lets it wait for the broker's word
+    /// on that.
     fn place(&mut self, instrument: u32, sink: &mut TickSink) {
-        let Self { protocol, live } = self;
+        let Self { protocol, live, .. } = self;
         let Some(wanted) = live.wanted.get(&instrument) else { return };
         if !protocol.must_ask(&live.listed.list, wanted) {
             live.waiting.remove(&instrument);
@@ -68,7 +76,7 @@ impl<P: Protocol> Session<P> {
 
     /// Plans an instrument by the key that it has by all that is known.
     fn settle(&mut self, instrument: u32, sink: &mut TickSink) {
-        let Self { protocol, live } = self;
+        let Self { protocol, live, .. } = self;
         let Some(wanted) = live.wanted.get_mut(&instrument) else { return };
         match protocol.find(&live.listed.list, wanted) {
             Ok(key) => {
@@ -102,9 +110,10 @@ impl<P: Protocol> Session<P> {
         self.protocol.release(instrument, self.live.leave(instrument).as_ref());
     }
 
-    /// Another list is in force: keys that mean something else now are left in the same turn in which the new ones are taken.
+    /// Another list is in force: keys that mean something else now are left in the same turn in which the new
+    /// ones are taken.
     fn take_list(&mut self, list: Arc<P::List>, is_repair: bool, sink: &mut TickSink) {
-        let Self { protocol, live } = self;
+        let Self { protocol, live, .. } = self;
         live.listed.list = list;
         live.is_held = false;
         live.waiting.clear();
@@ -115,6 +124,17 @@ impl<P: Protocol> Session<P> {
         self.place_all(sink);
     }
 
+    /// What the loss of the socket means.
+    fn lost(&mut self, error: AdapterError) -> AdapterError {
+        let is_young = |(age, _): &(Duration, _)| self.opened_at.elapsed() < *age;
+        let replaced = self.replaced.filter(is_young).filter(|_| Closed::of(&error).is_some());
+        let error = self.protocol.lost(error);
+        match replaced {
+            Some((_, meaning)) => AdapterError::rate_limited(meaning).caused_by(error),
+            None => error,
+        }
+    }
+
     /// Does what is due, and says when to come back.
     fn advance(&mut self, sink: &mut TickSink) -> Result<Option<Instant>, AdapterError> {
         let now = Instant::now();
@@ -123,7 +143,7 @@ impl<P: Protocol> Session<P> {
         for instrument in std::mem::take(&mut self.live.answered) {
             self.settle(instrument, sink);
         }
-        let Self { protocol, live } = self;
+        let Self { protocol, live, .. } = self;
         let batch_at = live.send_batch(protocol, now);
         Ok([batch_at, wait_ends_at, protocol.wake_at()].into_iter().flatten().min())
     }
@@ -173,7 +193,7 @@ impl<P: Protocol> Connection for Session<P> {
                     None => std::future::pending().await,
                 }
             };
-            let Self { protocol, live: Live { socket, listed, .. } } = self;
+            let Self { protocol, live: Live { socket, listed, .. }, .. } = self;
             let event = tokio::select! {
                 biased;
                 list = listed.next() => {
@@ -191,7 +211,7 @@ impl<P: Protocol> Connection for Session<P> {
             };
             match event {
                 Event::Message(Ok(message)) => return self.protocol.receive(message, &mut self.live, sink),
-                Event::Message(Err(error)) => return Err(self.protocol.lost(error)),
+                Event::Message(Err(error)) => return Err(self.lost(error)),
                 Event::List(list, is_repair) => self.take_list(list, is_repair, sink),
                 Event::Beside => return self.advance(sink).map(drop),
                 Event::Wake => {}

@@ -72,7 +72,8 @@ texts! {
     WebSocketUrl: websocket, "^wss?://";
     /// An address of a REST interface, a file or a page, see [`http`].
     HttpUrl: http, "^https?://";
-    /// The address that paths are appended to, see [`http_base`]: without slashes at its end once it was checked.
+    /// The address that paths are appended to, see [`http_base`]: without slashes at its end once it was
+    /// checked.
     HttpBase: http_base, "^https?://";
     /// An address of this machine that the broker wants to be told, see [`ip_address`].
     IpAddress: ip_address, "^[0-9A-Fa-f.:]+$";
@@ -159,7 +160,8 @@ impl Kind for Flag {
     }
 }
 
-/// One of several words, such as `refuse` or `use`: an enum that is a [`Kind`] by itself. What it reads must be these words.
+/// One of several words, such as `refuse` or `use`: an enum that is a [`Kind`] by itself. What it reads must
+/// be these words.
 pub trait Choice: Copy + Debug + PartialEq + DeserializeOwned + 'static {
     /// What is allowed, as a person writes it.
     const WORDS: &'static [(&'static str, Self)];
@@ -316,12 +318,14 @@ pub fn schema_of(settings: impl IntoIterator<Item = (&'static str, Value, bool)>
     .to_string()
 }
 
-/// An adapter's settings, as one table: each row has a sentence, the name of the checked value, the name in `plugins.toml` if
-/// that is another one, a [`Kind`](crate::settings::Kind), the default, and what is allowed.
+/// An adapter's settings, as one table: each row has a sentence, the name of the checked value, the name in
+/// `plugins.toml` if that is another one, a [`Kind`](crate::settings::Kind), the default, and what is
+/// allowed.
 ///
-/// It makes two types. The first is [`Adapter::Config`](crate::Adapter::Config), as a person writes it; its `check` gives the
-/// second, and its `schema` is what [`Manifest::config_schema`](crate::Manifest::config_schema) takes. What stands in the table
-/// cannot contradict itself, which is why there is no file of the schema to keep in step.
+/// It makes two types. The first is [`Adapter::Config`](crate::Adapter::Config), as a person writes it; its
+/// `check` gives the second, and its `schema` is what
+/// [`Manifest::config_schema`](crate::Manifest::config_schema) takes. What stands in the table cannot
+/// contradict itself, which is why there is no file of the schema to keep in step.
 ///
 /// ```
 /// use adapter_sdk::settings::{Count, HttpBase, Millis, Optional, Required, HttpUrl, WebSocketUrl};

@@ -2,10 +2,10 @@
 
 use super::write_index;
 
-/// Series of NSE in which a symbol is the security itself: shares that are settled trade by trade (BE, BZ), of small
-/// companies (SM, ST, SZ), of trusts (IV, RR), funds (MF), and bonds of governments (GB on gold, GS, SG, TB). What is traded
-/// in any other series under the symbol of a share is something else: the company's bonds and warrants, blocks of the
-/// share, or the share settled on the same day.
+/// Series of NSE in which a symbol is the security itself: shares that are settled trade by trade (BE, BZ),
+/// of small companies (SM, ST, SZ), of trusts (IV, RR), funds (MF), and bonds of governments (GB on gold, GS,
+/// SG, TB). What is traded in any other series under the symbol of a share is something else: the company's
+/// bonds and warrants, blocks of the share, or the share settled on the same day.
 const SECURITIES: [&str; 12] = ["BE", "BZ", "SM", "ST", "SZ", "IV", "RR", "MF", "GB", "GS", "SG", "TB"];
 
 /// Groups of BSE. A symbol is in one of them at a time.
@@ -16,12 +16,14 @@ const USUAL: &str = "EQ";
 
 /// Appends the name of what is traded in a cash segment.
 ///
-/// On NSE that is the symbol, and behind a hyphen the series, unless it is `EQ`: one symbol stands for different securities
-/// in different series. Elsewhere it is the symbol alone: on BSE the group is a property of the security. A symbol that has
-/// the series behind it already is taken without it. An empty series says that the broker does not tell it apart; on
-/// NSE it may stand behind the symbol then, as in `20MICRONS-BE` and `SBIN-EQ`, or is not known.
+/// On NSE that is the symbol, and behind a hyphen the series, unless it is `EQ`: one symbol stands for
+/// different securities in different series. Elsewhere it is the symbol alone: on BSE the group is a property
+/// of the security. A symbol that has the series behind it already is taken without it. An empty series says
+/// that the broker does not tell it apart; on NSE it may stand behind the symbol then, as in `20MICRONS-BE`
+/// and `SBIN-EQ`, or is not known.
 ///
-/// False, and nothing is appended, when there is no symbol, or the series has other characters than letters and digits.
+/// False, and nothing is appended, when there is no symbol, or the series has other characters than letters
+/// and digits.
 ///
 /// ```
 /// use adapter_sdk::symbol;
@@ -54,8 +56,9 @@ pub fn write_cash(name: &mut String, exchange: &str, symbol: &str, series: &str)
     true
 }
 
-/// Symbol and series, or group, of brokers that write both as one: `20MICRONS-BE`. The second is empty when there is none:
-/// symbols have hyphens too, as `BAJAJ-AUTO` does. A series of NSE is a capital, and a capital or a digit.
+/// Symbol and series, or group, of brokers that write both as one: `20MICRONS-BE`. The second is empty when
+/// there is none: symbols have hyphens too, as `BAJAJ-AUTO` does. A series of NSE is a capital, and a capital
+/// or a digit.
 pub fn split_cash<'a>(exchange: &str, text: &'a str) -> (&'a str, &'a str) {
     let is_one = |behind: &str| match exchange {
         "NSE" => is_series(behind),
@@ -69,17 +72,19 @@ fn is_series(text: &str) -> bool {
     matches!(text.as_bytes(), [b'A'..=b'Z', b'A'..=b'Z' | b'0'..=b'9'])
 }
 
-/// Finds an instrument by its name, or else by another spelling of it that can mean nothing else in the same list:
+/// Finds an instrument by its name, or else by another spelling of it that can mean nothing else in the same
+/// list:
 ///
 /// - `X-EQ` on NSE is `X`.
-/// - `X` on NSE is `X-BE`, or another series in which a symbol is the security itself, when just one of them is listed:
-///   BE, BZ, SM, ST, SZ, IV, RR, MF, GB, GS, SG, TB. It never is a bond or a warrant of the company `X`, even when
-///   nothing else of `X` is listed: a list that lacks the share must not show the price of something else for it.
+/// - `X` on NSE is `X-BE`, or another series in which a symbol is the security itself, when just one of them
+///   is listed: BE, BZ, SM, ST, SZ, IV, RR, MF, GB, GS, SG, TB. It never is a bond or a warrant of the
+///   company `X`, even when nothing else of `X` is listed: a list that lacks the share must not show the
+///   price of something else for it.
 /// - An index is found by the broker's name, such as `Nifty 50`: see [`write_index`].
 /// - `X-A` on BSE, or with another of its usual groups, is `X`.
 ///
-/// What has the name itself always comes first. Lists name instruments by [`write_cash`] alone: other spellings are
-/// found, and not listed.
+/// What has the name itself always comes first. Lists name instruments by [`write_cash`] alone: other
+/// spellings are found, and not listed.
 ///
 /// `get` looks a name up in the list of the exchange.
 ///

@@ -3,8 +3,9 @@
 use super::{digits, month_of};
 use crate::ist::Day;
 
-/// A day in any of the forms that brokers write, of which none can be taken for another: `2026-12-29`, with a time behind it or
-/// none, `29-DEC-2026`, `29-12-2026`, `29DEC2026`, `29DEC26`, and `29122026`, whose first zero may be lost. Months in any case.
+/// A day in any of the forms that brokers write, of which none can be taken for another: `2026-12-29`, with a
+/// time behind it or none, `29-DEC-2026`, `29-12-2026`, `29DEC2026`, `29DEC26`, and `29122026`, whose first
+/// zero may be lost. Months in any case.
 ///
 /// ```
 /// use adapter_sdk::{ist::Day, symbol};

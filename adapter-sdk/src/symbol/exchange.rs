@@ -4,8 +4,8 @@ use crate::read::Sign;
 
 macro_rules! exchanges {
     ($($name:ident $code:literal),+) => {
-        /// An exchange, or a part of one, by the code that OpenAlgo has for it. Its indices have a code of their own,
-        /// [`Self::of_indices`].
+        /// An exchange, or a part of one, by the code that OpenAlgo has for it. Its indices have a code of
+        /// their own, [`Self::of_indices`].
         ///
         /// ```
         /// use adapter_sdk::symbol::Exchange;

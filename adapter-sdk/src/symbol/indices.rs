@@ -70,8 +70,8 @@ const BSE: [(&str, &str); 46] = [
     ("SNSX50", "SENSEX50"),
 ];
 
-/// OpenAlgo's name of an index on `NSE_INDEX` or `BSE_INDEX`, by the broker's name, whose spaces and hyphens do not count and
-/// whose capitals do. None where OpenAlgo has no other name for it.
+/// OpenAlgo's name of an index on `NSE_INDEX` or `BSE_INDEX`, by the broker's name, whose spaces and hyphens
+/// do not count and whose capitals do. None where OpenAlgo has no other name for it.
 pub fn index(exchange: &str, theirs: &str) -> Option<&'static str> {
     let table: &[(&str, &str)] = match exchange {
         "NSE_INDEX" => &NSE,
@@ -82,8 +82,9 @@ pub fn index(exchange: &str, theirs: &str) -> Option<&'static str> {
     table.iter().find(|(name, _)| name.chars().eq(letters())).map(|(_, ours)| *ours)
 }
 
-/// Appends OpenAlgo's name of an index, by the broker's name of it: in capitals, without spaces and hyphens, and where
-/// OpenAlgo has another one than the broker that one. False, and nothing is appended, when nothing is left of it.
+/// Appends OpenAlgo's name of an index, by the broker's name of it: in capitals, without spaces and hyphens,
+/// and where OpenAlgo has another one than the broker that one. False, and nothing is appended, when nothing
+/// is left of it.
 ///
 /// ```
 /// let mut name = String::new();

@@ -31,8 +31,8 @@ pub enum Published {
     Ltp(Ltp),
     /// A quote.
     Quote(Quote),
-    /// What those see who want the book: values, and bids and asks if it [has a book](Self::has_book). Values beside a book come so as
-    /// well, without levels.
+    /// What those see who want the book: values, and bids and asks if it [has a book](Self::has_book). Values
+    /// beside a book come so as well, without levels.
     Depth(Quote, Vec<DepthLevel>, Vec<DepthLevel>),
 }
 
@@ -45,8 +45,8 @@ impl Published {
         }
     }
 
-    /// Whether it says what the whole book is, be it that there is none: a book with levels, or an empty one. Values beside a book
-    /// ([`TickSink::beside_book`](crate::TickSink::beside_book)) say nothing of it.
+    /// Whether it says what the whole book is, be it that there is none: a book with levels, or an empty one.
+    /// Values beside a book ([`TickSink::beside_book`](crate::TickSink::beside_book)) say nothing of it.
     pub const fn has_book(&self) -> bool {
         match self {
             Self::Ltp(_) | Self::Quote(_) => false,

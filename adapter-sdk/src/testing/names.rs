@@ -1,5 +1,5 @@
-//! Securities of the cash segments and their names, for the tests of adapters: whatever way a broker lists them, all
-//! adapters give them the same names.
+//! Securities of the cash segments and their names, for the tests of adapters: whatever way a broker lists
+//! them, all adapters give them the same names.
 
 /// A security as its exchange lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,8 @@ const fn bse(symbol: &'static str, series: &'static str, name: &'static str) -> 
     Cash { exchange: "BSE", symbol, series, name }
 }
 
-/// One list: of a symbol that is here in several series, these are all. No symbol and series stand here twice.
+/// One list: of a symbol that is here in several series, these are all. No symbol and series stand here
+/// twice.
 pub const CASH: &[Cash] = &[
     nse("SBIN", "EQ", "SBIN"),
     nse("BAJAJ-AUTO", "EQ", "BAJAJ-AUTO"),
@@ -118,8 +119,9 @@ pub const SPELLINGS: &[(&str, &str, Option<&str>)] = &[
     ("BSE", "BAJAJ", None),
 ];
 
-/// Asserts that a list in which a broker has everything of [`CASH`] names it as it should, and finds it by its other
-/// spellings. `find` gives the exchange and the name of what clients get for an exchange and a symbol.
+/// Asserts that a list in which a broker has everything of [`CASH`] names it as it should, and finds it by
+/// its other spellings. `find` gives the exchange and the name of what clients get for an exchange and a
+/// symbol.
 pub fn assert_cash_names(find: impl Fn(&str, &str) -> Option<(String, String)>) {
     for Cash { exchange, name, .. } in CASH {
         let wanted = Some(((*exchange).to_owned(), (*name).to_owned()));

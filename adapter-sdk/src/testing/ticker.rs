@@ -10,8 +10,8 @@ const BEAT: Duration = Duration::from_millis(20);
 /// What a price rises by from tick to tick, in billionths: a hundredth.
 const STEP: i64 = 10_000_000;
 
-/// Ticks of everything that is wanted, every 20 ms, each a hundredth dearer than the one before. It is a whole connection of an
-/// adapter, or the part of one that ticks.
+/// Ticks of everything that is wanted, every 20 ms, each a hundredth dearer than the one before. It is a
+/// whole connection of an adapter, or the part of one that ticks.
 ///
 /// ```
 /// # use adapter_sdk::*;

@@ -22,9 +22,10 @@ impl Published {
     }
 }
 
-/// Subscribes two names of one instrument and finds that each ticks under its own number: that the second one gets the broker's
-/// state without waiting for a trade, of which there may be none today, that both tick with a trade, and that the second goes on
-/// when the first has ended. `trade` makes the venue trade everything that is subscribed.
+/// Subscribes two names of one instrument and finds that each ticks under its own number: that the second one
+/// gets the broker's state without waiting for a trade, of which there may be none today, that both tick with
+/// a trade, and that the second goes on when the first has ended. `trade` makes the venue trade everything
+/// that is subscribed.
 ///
 /// Numbers 1 and 2 are used, in mode QUOTE.
 ///

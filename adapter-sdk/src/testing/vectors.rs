@@ -1,4 +1,5 @@
-//! Vectors of a decoder: files of one JSON object a line, from an adapter's `testdata` or from another folder.
+//! Vectors of a decoder: files of one JSON object a line, from an adapter's `testdata` or from another
+//! folder.
 
 use std::{
     env, fs,
@@ -20,8 +21,8 @@ pub struct Vectors {
 }
 
 impl Vectors {
-    /// Reads a file of an adapter's, of which `manifest` is the `CARGO_MANIFEST_DIR`. None when another folder was named
-    /// that does not have it, which is said.
+    /// Reads a file of an adapter's, of which `manifest` is the `CARGO_MANIFEST_DIR`. None when another
+    /// folder was named that does not have it, which is said.
     ///
     /// # Panics
     /// When it cannot be read, has no lines, or one that is no JSON.
@@ -67,8 +68,8 @@ impl Vectors {
         self.is_own
     }
 
-    /// Compares line by line with what gives the number of values and panics at a mismatch. Prints lines, values and
-    /// lines with a mismatch, and gives the number of values.
+    /// Compares line by line with what gives the number of values and panics at a mismatch. Prints lines,
+    /// values and lines with a mismatch, and gives the number of values.
     ///
     /// # Panics
     /// At the end, when there was a mismatch.

@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 use super::{http::http, master::Broker};
 
-/// Instruments by exchange and symbol, with the broker's keys: lines such as `NSE SBIN 3045`. A last line of one word is a
-/// list that ends within a row.
+/// Instruments by exchange and symbol, with the broker's keys: lines such as `NSE SBIN 3045`. A last line of
+/// one word is a list that ends within a row.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Lines(BTreeMap<(String, String), u32>, bool);
 

@@ -44,6 +44,11 @@ pub(crate) struct Config {
     every_ms: u64,
     #[serde(default)]
     welcome_ms: Option<u64>,
+    /// What no answer to the log-in means, and a connection that is closed when it is not older than this.
+    #[serde(default)]
+    unanswered: bool,
+    #[serde(default)]
+    young_ms: Option<u64>,
     /// Letters that are added to each request.
     #[serde(default)]
     padding: usize,
@@ -135,6 +140,12 @@ impl Adapter for Acme {
         }
         if let Some(limit) = self.config.welcome_ms {
             batches = batches.welcome_within(Duration::from_millis(limit));
+        }
+        if self.config.unanswered {
+            batches = batches.unanswered_means("silence is a refusal");
+        }
+        if let Some(age) = self.config.young_ms {
+            batches = batches.closed_within_means(Duration::from_millis(age), "somebody else is there");
         }
         Session::open(words, socket, listed, batches).await
     }

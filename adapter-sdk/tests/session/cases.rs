@@ -62,6 +62,26 @@ fn a_log_in_that_is_refused_and_one_that_is_not_answered_are_told_apart() {
 }
 
 #[test]
+fn silence_to_a_log_in_is_a_refusal_where_the_broker_says_nothing_else() {
+    let venue = Venue::start(LIST);
+    let bench = venue.connect(r#"{"token":"t"}"#, json!({"welcome_ms": 20, "unanswered": true}));
+    let refused = bench.wait_for_status(StatusKind::AUTH_FAILED);
+    assert_eq!((refused.code, refused.message.as_str()), (ErrorCode::AUTH, "silence is a refusal"));
+}
+
+#[test]
+fn a_connection_that_is_closed_soon_was_replaced_and_an_older_one_was_lost() {
+    for (age, code) in [(600_000, ErrorCode::RATE_LIMITED), (0, ErrorCode::NETWORK)] {
+        let venue = Venue::start(LIST);
+        let bench = connected(&venue, json!({"young_ms": age}));
+        venue.say("bye");
+        let lost = bench.wait_for_status(StatusKind::DISCONNECTED);
+        let is_said = lost.message.contains("somebody else is there");
+        assert_eq!((lost.code, is_said), (code, age > 0), "{}", lost.message);
+    }
+}
+
+#[test]
 fn changes_go_in_batches_of_the_broker_s_size_and_pace() {
     let venue = Venue::start(&numbered(5));
     let bench = venue.connect(r#"{"token":"t"}"#, json!({"most": 2, "every_ms": 60}));

@@ -98,6 +98,10 @@ async fn serve(
             },
             word = to_say.recv() => {
                 let Some(word) = word else { return };
+                if word == "bye" {
+                    _ = socket.close(None).await;
+                    return;
+                }
                 if socket.send(Message::text(word)).await.is_err() {
                     return;
                 }

@@ -1,5 +1,5 @@
-//! What every venue keeps: whom it lets in, its connections with what is subscribed there, its list of instruments, and what it
-//! saw.
+//! What every venue keeps: whom it lets in, its connections with what is subscribed there, its list of
+//! instruments, and what it saw.
 
 mod accounts;
 mod listing;
@@ -77,8 +77,8 @@ impl Desk {
         self.report.log_ins.push(is_accepted);
     }
 
-    /// Notes what became of the log-in on a connection: whose it is, or that it was refused. What is reported of subscriptions is
-    /// about this one from now on.
+    /// Notes what became of the log-in on a connection: whose it is, or that it was refused. What is reported
+    /// of subscriptions is about this one from now on.
     pub fn logged_in_on(&mut self, connection: u64, owner: Option<&str>) {
         self.report.log_ins.push(owner.is_some());
         if let Some(owner) = owner {
@@ -133,8 +133,8 @@ impl Desk {
         all.map(|(connection, _)| *connection).collect()
     }
 
-    /// Notes a subscribe message, with the mode of each instrument: `ltp`, `quote` or `depth`. One that is subscribed already
-    /// changes its mode.
+    /// Notes a subscribe message, with the mode of each instrument: `ltp`, `quote` or `depth`. One that is
+    /// subscribed already changes its mode.
     pub fn subscribe(&mut self, connection: u64, wanted: &[(Name, &'static str)]) {
         let newest = self.connections().last().copied();
         let Some(one) = self.connections.get_mut(&connection) else { return };
@@ -154,7 +154,8 @@ impl Desk {
         }
     }
 
-    /// The mode in which an instrument is subscribed on a connection, or was when it is no more; none when it never was.
+    /// The mode in which an instrument is subscribed on a connection, or was when it is no more; none when it
+    /// never was.
     pub fn mode_on(&self, connection: u64, name: &Name) -> Option<&'static str> {
         self.connections.get(&connection)?.known.get(&key(name)).copied()
     }

@@ -1,10 +1,10 @@
 //! What fake venues have in common, so that one is the broker's protocol and little more.
 //!
-//! A fake venue plays a broker on this machine, for the tests of its adapter and for the conformance suite. What it has to do is the
-//! same at every broker: listen, answer over HTTP and take sockets on one address, keep accounts, tokens and their end, know
-//! who has subscribed what, obey the suite, and misbehave on purpose. [`Venue`] does that around a [`Broker`], which says what
-//! a message means and how a packet is written. [`Server`] is the part of it that knows nothing of brokers, for venues with
-//! more of their own.
+//! A fake venue plays a broker on this machine, for the tests of its adapter and for the conformance suite.
+//! What it has to do is the same at every broker: listen, answer over HTTP and take sockets on one address,
+//! keep accounts, tokens and their end, know who has subscribed what, obey the suite, and misbehave on
+//! purpose. [`Venue`] does that around a [`Broker`], which says what a message means and how a packet is
+//! written. [`Server`] is the part of it that knows nothing of brokers, for venues with more of their own.
 //!
 //! ```
 //! use adapter_conformance::{Name, Packet};

@@ -1,5 +1,5 @@
-//! The listener, HTTP, and the task of each WebSocket connection: everything on one address, as the settings of an adapter name
-//! it.
+//! The listener, HTTP, and the task of each WebSocket connection: everything on one address, as the settings
+//! of an adapter name it.
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -101,7 +101,8 @@ pub trait Service: Send + Sync + 'static {
         reply(status, "text/html", "<html><body><h1>Refused</h1></body></html>")
     }
 
-    /// Judges a handshake. Who is taken is spoken to on the line, which is kept for as long as the connection is to last.
+    /// Judges a handshake. Who is taken is spoken to on the line, which is kept for as long as the connection
+    /// is to last.
     fn admit(&self, request: &Handshake, line: Line) -> Admission;
 
     /// A message of a client.
@@ -129,8 +130,8 @@ pub trait Service: Send + Sync + 'static {
     }
 }
 
-/// A server on 127.0.0.1, in the runtime of whoever started it. It takes no more connections when it is dropped; those that are open
-/// end with their [`Line`]s.
+/// A server on 127.0.0.1, in the runtime of whoever started it. It takes no more connections when it is
+/// dropped; those that are open end with their [`Line`]s.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -317,8 +318,8 @@ async fn converse<S: Service>(
     }
 }
 
-/// Says last words, and hangs up without a close frame. What the client still says is read for a moment: a connection that
-/// ends with something unread may take back what was sent.
+/// Says last words, and hangs up without a close frame. What the client still says is read for a moment: a
+/// connection that ends with something unread may take back what was sent.
 async fn part(mut socket: Socket, words: Vec<Message>) {
     for message in words {
         if !send_one(&mut socket, said(message)).await {

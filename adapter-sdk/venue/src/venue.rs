@@ -37,8 +37,8 @@ pub trait Broker: Send + 'static {
     /// Names of the values that its quotes carry, as `adapter_sdk::Tick` calls them.
     fn values(&self) -> Vec<&'static str>;
 
-    /// What is particular about the broker: a fixed layout, images, order updates. A command that it has no way to do is taken out of
-    /// [`Hello::commands`]: cases that need it are skipped.
+    /// What is particular about the broker: a fixed layout, images, order updates. A command that it has no
+    /// way to do is taken out of [`Hello::commands`]: cases that need it are skipped.
     fn hello(&self, hello: Hello) -> Hello {
         hello
     }
@@ -61,12 +61,13 @@ pub trait Broker: Send + 'static {
     /// A message of a client, but for pings and pongs.
     fn hear(&mut self, desk: &mut Desk, connection: u64, message: &Message) -> Next;
 
-    /// Writes packets for a connection, in one message if there are several and the broker can: those of the instruments that it
-    /// ever subscribed ([`Desk::mode_on`]). `is_partial` says that what a packet does not have is as before.
+    /// Writes packets for a connection, in one message if there are several and the broker can: those of the
+    /// instruments that it ever subscribed ([`Desk::mode_on`]). `is_partial` says that what a packet does not
+    /// have is as before.
     ///
     /// # Errors
-    /// When one of them cannot be written: the case fails with the sentence. What the broker never sends, such as packets with nothing
-    /// but what changed, is a command to leave out of [`Self::hello`].
+    /// When one of them cannot be written: the case fails with the sentence. What the broker never sends,
+    /// such as packets with nothing but what changed, is a command to leave out of [`Self::hello`].
     fn write(
         &mut self,
         desk: &Desk,
@@ -75,7 +76,8 @@ pub trait Broker: Send + 'static {
         is_partial: bool,
     ) -> Result<Vec<Message>, String>;
 
-    /// Writes an order update with these members, by the names that [`Self::hello`] gives: each is to be written as it is.
+    /// Writes an order update with these members, by the names that [`Self::hello`] gives: each is to be
+    /// written as it is.
     fn write_order(&mut self, _order: &BTreeMap<String, Json>) -> Option<Message> {
         None
     }
@@ -85,7 +87,8 @@ pub trait Broker: Send + 'static {
         None
     }
 
-    /// What a connection is told last when the account has logged in elsewhere; none where the broker only hangs up.
+    /// What a connection is told last when the account has logged in elsewhere; none where the broker only
+    /// hangs up.
     fn replaced(&mut self) -> Option<Message> {
         None
     }
@@ -95,7 +98,8 @@ pub trait Broker: Send + 'static {
         Vec::new()
     }
 
-    /// Whether a connection gets heartbeats at the moment: some brokers send them only when they are asked for.
+    /// Whether a connection gets heartbeats at the moment: some brokers send them only when they are asked
+    /// for.
     fn beats(&self, _connection: u64) -> bool {
         true
     }

@@ -1,4 +1,5 @@
-//! A venue of a small broker: what it keeps, what it reports, and what goes wrong there on purpose, seen by a client.
+//! A venue of a small broker: what it keeps, what it reports, and what goes wrong there on purpose, seen by a
+//! client.
 
 #![allow(
     clippy::unwrap_used,

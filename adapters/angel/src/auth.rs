@@ -20,8 +20,8 @@ const FEED_BYTES: usize = 64 << 10;
 /// Longest message of the order socket.
 const ORDER_BYTES: usize = 256 << 10;
 
-/// What stands for the API key of an account that has none, as OpenAlgo does it: the broker looks at client code and
-/// feed token.
+/// What stands for the API key of an account that has none, as OpenAlgo does it: the broker looks at client
+/// code and feed token.
 const NO_API_KEY: &str = "api_key";
 
 /// What the broker finds fault with, by its word for it.

@@ -25,8 +25,8 @@ adapter_sdk::settings! {
         orders: Flag = true;
         /// Where the list of instruments is kept
         cache_dir: Folder = ();
-        /// When the list of today cannot be had: refuse to connect, or use the last one, whose tokens may mean other
-        /// instruments by now
+        /// When the list of today cannot be had: refuse to connect, or use the last one, whose tokens may
+        /// mean other instruments by now
         outdated_list: Outdated = Outdated::Refuse;
         /// Most tokens in one message
         batch_size: Count = 500, in 1..=500;

@@ -1,4 +1,5 @@
-//! From the broker's packets to ticks. Pure: no clock, no connection, no allocation, and no input that makes it panic.
+//! From the broker's packets to ticks. Pure: no clock, no connection, no allocation, and no input that makes
+//! it panic.
 
 use adapter_sdk::{Level, Price, Tick, read};
 
@@ -30,10 +31,11 @@ pub type Book = adapter_sdk::Book<MAX_LEVELS>;
 
 /// Makes a tick of a packet, under the number that its instrument is subscribed with.
 ///
-/// The packets have no way to say that a value is missing but zero and the numbers that [`adapter_sdk::read`] takes for
-/// "none". A price, a time, or a last quantity of zero is absent; a volume, a total or an open interest of zero is zero,
-/// before the opening too. Indices have nothing but prices and the time: the rest of their packets is filled with zeros.
-/// Prices of commodities may be below zero, as they once were for oil; quantities may not, and are then absent.
+/// The packets have no way to say that a value is missing but zero and the numbers that [`adapter_sdk::read`]
+/// takes for "none". A price, a time, or a last quantity of zero is absent; a volume, a total or an open
+/// interest of zero is zero, before the opening too. Indices have nothing but prices and the time: the rest
+/// of their packets is filled with zeros. Prices of commodities may be below zero, as they once were for oil;
+/// quantities may not, and are then absent.
 pub fn tick(packet: &Packet, instrument: u32, is_index: bool) -> Decoded {
     let segment = packet.key.segment;
     let tick = Tick::new(instrument);
@@ -109,8 +111,8 @@ fn with_snap(tick: Tick, snap: &Snap, segment: Segment) -> (Tick, Book) {
     (tick, book)
 }
 
-/// A level, unless it has no price: it is one of the zeros that sides are filled up with then, or one of the orders at any
-/// price of the session before the opening.
+/// A level, unless it has no price: it is one of the zeros that sides are filled up with then, or one of the
+/// orders at any price of the session before the opening.
 fn level(raw: i64, quantity: i64, orders: Option<u32>, segment: Segment) -> Option<Level> {
     Some(Level { price: price(raw, segment)?, quantity: read::quantity(quantity)?, orders })
 }

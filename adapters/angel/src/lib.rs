@@ -1,10 +1,10 @@
-//! Angel One's `SmartAPI` streaming feed, as a Tickhost adapter. It gives market data and order updates; it places no
-//! orders.
+//! Angel One's `SmartAPI` streaming feed, as a Tickhost adapter. It gives market data and order updates; it
+//! places no orders.
 //!
-//! In the order of the data: `names` and [`list`] (what an instrument is called there) → `login` and `auth` (the
-//! way in) → `requests` (what the broker is asked for, pure) → `session` (packets in, messages out) → [`wire`] (the
-//! broker's integers) → [`decode`] (to ticks, pure). `order` reads what the broker's second WebSocket says. `README.md` says what the broker
-//! demands.
+//! In the order of the data: `names` and [`list`] (what an instrument is called there) → `login` and `auth`
+//! (the way in) → `requests` (what the broker is asked for, pure) → `session` (packets in, messages out) →
+//! [`wire`] (the broker's integers) → [`decode`] (to ticks, pure). `order` reads what the broker's second
+//! WebSocket says. `README.md` says what the broker demands.
 //!
 //! ```
 //! use adapter_angel::{decode::{self, Decoded}, wire::Packet};
@@ -36,26 +36,20 @@ use std::{sync::Arc, time::Duration};
 use adapter_sdk::{
     Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Refusal,
     Subscription,
-    instruments::{Access, ListSource, Master, SEGMENTS, Sheet as _},
+    instruments::{Access, ListSource, Master},
     net::{Http, RateLimit},
     session::{Batches, Listed, Session},
 };
 
 use self::{
     config::{Config, Settings},
-    list::{Instruments, ScripMaster},
+    list::Instruments,
     requests::PAIRS_PER_CONNECTION,
     session::SmartStream,
 };
 
 /// Connections that the broker allows a client code.
 const CONNECTIONS: u32 = 3;
-
-/// By when the broker has made its list of the day, in India.
-const LIST_RENEWED_AT: (u8, u8) = (8, 30);
-
-/// Longest time for its download.
-const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// Levels on each side of the broker's books. The twenty of mode 4 were withdrawn in 2025.
 const LEVELS: u16 = 5;
@@ -93,14 +87,9 @@ impl Adapter for AngelOne {
     fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
         let settings = config.check()?;
         let source = ListSource {
-            adapter: "angel",
             cache_dir: settings.cache_dir.clone(),
-            urls: vec![settings.instruments_url.clone()],
-            segments: SEGMENTS,
-            max_bytes: ScripMaster::MAX_BYTES,
-            timeout: DOWNLOAD_TIMEOUT,
-            renewed_at: LIST_RENEWED_AT,
             outdated: settings.outdated_list,
+            ..Instruments::source("angel", vec![settings.instruments_url.clone()])
         };
         let http = settings.network.http(RateLimit::per_second(1.0));
         let master = Arc::new(Master::new(http.clone(), source, context.lists()));
@@ -108,9 +97,7 @@ impl Adapter for AngelOne {
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
-        self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
-        // Indices have no book.
-        Ok(Grant::with_depth_up_to(wanted, if wanted.exchange.ends_with("_INDEX") { 0 } else { LEVELS }))
+        self.master.grant(wanted, LEVELS)
     }
 
     async fn prepare(&self, _credentials: &Credentials) -> Result<(), AdapterError> {

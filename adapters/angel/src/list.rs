@@ -34,7 +34,7 @@ impl Sheet<7> for ScripMaster {
     fn row(&mut self, cells: [Option<&str>; 7], names: &mut Names<Key>) -> Option<()> {
         let [token, symbol, name, expiry, strike, kind, segment] = cells.map(Option::unwrap_or_default);
         // A row without an exchange is of another one.
-        let Some(segment) = Segment::from_exchange(segment) else {
+        let Some(segment) = Segment::from_name(segment) else {
             names.unserved();
             return Some(());
         };

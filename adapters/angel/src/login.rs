@@ -23,7 +23,8 @@ const REFRESH: &str = "/rest/auth/angelbroking/jwt/v1/generateTokens";
 /// Longest answer.
 const MAX_BYTES: usize = 64 << 10;
 
-/// What the broker refuses a log-in for: its codes for it, words of its message in small letters, and what to do.
+/// What the broker refuses a log-in for: its codes for it, words of its message in small letters, and what to
+/// do.
 const REFUSALS: [(&[&str], &[&str], &str); 5] = [
     (&["AB1050"], &["totp"], "the one-time password is wrong: check totp_secret and this machine's clock"),
     (
@@ -51,8 +52,8 @@ async fn log_in(http: &Http, settings: &Settings, fields: &Credentials) -> Resul
     let broker = Broker { settings, api_key, http };
     let can_log_in = ["pin", "totp_secret"].iter().all(|name| fields.filled(name).is_some());
     if let Some(tokens) = broker.refresh(fields).await? {
-        // Where a full log-in is possible, a token is used once: if the broker does not take what came of it, the next
-        // step is the full log-in instead of the same once more.
+        // Where a full log-in is possible, a token is used once: if the broker does not take what came of it,
+        // the next step is the full log-in instead of the same once more.
         let next = if can_log_in { String::new() } else { tokens.refresh };
         return Ok(Login::done([
             ("auth_token", tokens.jwt),
@@ -108,8 +109,8 @@ struct Answer {
 /// What a request for tokens came to.
 enum Outcome {
     Granted(Tokens),
-    /// No tokens, whatever the reason. For a refresh it means that a full log-in comes next: a broker that never takes
-    /// the stored refresh token must not keep the account out.
+    /// No tokens, whatever the reason. For a refresh it means that a full log-in comes next: a broker that
+    /// never takes the stored refresh token must not keep the account out.
     Refused(AdapterError),
 }
 
@@ -145,8 +146,8 @@ impl Broker<'_> {
             .header("X-PrivateKey", self.api_key)
     }
 
-    /// Sends it. The broker refuses with HTTP 200 as well as with other numbers. An error means that it is of no use to
-    /// ask for anything else now.
+    /// Sends it. The broker refuses with HTTP 200 as well as with other numbers. An error means that it is of
+    /// no use to ask for anything else now.
     async fn send<const N: usize>(
         &self,
         request: HttpRequest,

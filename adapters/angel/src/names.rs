@@ -33,12 +33,13 @@ impl Row<'_> {
             Segment::NseCash if self.is_index() => "NSE_INDEX",
             Segment::BseCash if self.is_index() => "BSE_INDEX",
             Segment::Mcx if self.is_index() => "MCX_INDEX",
-            segment => segment.exchange(),
+            segment => segment.name(),
         }
     }
 
-    /// Writes OpenAlgo's symbol, and says whether the list has the series of a share: one whose series it does not say has the
-    /// lesser claim to the bare name, which is that of the usual series. None when the row makes no sense.
+    /// Writes OpenAlgo's symbol, and says whether the list has the series of a share: one whose series it
+    /// does not say has the lesser claim to the bare name, which is that of the usual series. None when the
+    /// row makes no sense.
     pub(crate) fn write_symbol(&self, symbol: &mut String) -> Option<bool> {
         symbol.clear();
         let (is_future, is_option) = (self.kind.starts_with("FUT"), self.kind.starts_with("OPT"));
@@ -62,8 +63,8 @@ impl Row<'_> {
                 };
                 symbol::write(symbol, self.name, expiry, contract);
             }
-            // Those of BSE and NFO are written as OpenAlgo writes them; spot prices of commodities and indices of MCX have the
-            // broker's own.
+            // Those of BSE and NFO are written as OpenAlgo writes them; spot prices of commodities and
+            // indices of MCX have the broker's own.
             _ => symbol.push_str(self.symbol),
         }
         (!symbol.is_empty()).then_some(true)
@@ -100,7 +101,7 @@ mod tests {
         expiry: &'a str,
         strike: &'a str,
     ) -> Row<'a> {
-        Row { segment: Segment::from_exchange(segment).unwrap(), symbol, name, expiry, strike, kind }
+        Row { segment: Segment::from_name(segment).unwrap(), symbol, name, expiry, strike, kind }
     }
 
     fn written(row: &Row<'_>) -> Option<(String, bool)> {

@@ -2,7 +2,7 @@
 
 use adapter_sdk::{
     OrderUpdate,
-    read::{self, Members, Odd},
+    read::{self, Members, Odd, OrderNames},
 };
 
 use crate::{
@@ -24,8 +24,8 @@ pub(crate) enum Said {
     Undecodable,
 }
 
-/// Reads a message. The list gives OpenAlgo's names for the broker's. Members that make no sense are noted in `odd`, and
-/// left out.
+/// Reads a message. The list gives OpenAlgo's names for the broker's. Members that make no sense are noted in
+/// `odd`, and left out.
 pub(crate) fn read(text: &str, list: &Instruments, odd: &Odd) -> Said {
     if text == "pong" {
         return Said::Nothing;
@@ -44,55 +44,45 @@ fn said(frame: &Members<'_>, list: &Instruments) -> Said {
     update.map_or(Said::Undecodable, |update| Said::Update(Box::new(update)))
 }
 
+/// What the broker calls the members.
+const NAMES: OrderNames = OrderNames {
+    orderid: "orderid",
+    action: "transactiontype",
+    quantity: "quantity",
+    price: "price",
+    trigger_price: "triggerprice",
+    pricetype: "ordertype",
+    product: "producttype",
+    filled_quantity: "filledshares",
+    pending_quantity: "unfilledshares",
+    average_price: "averageprice",
+    rejection_reason: "text",
+    ..OrderNames::NONE
+};
+
 /// An order, most of whose numbers are texts.
 struct Order<'a>(Members<'a>);
 
 impl Order<'_> {
     /// None for what has no number of an order.
     fn update(&self, code: &str, list: &Instruments) -> Option<OrderUpdate> {
-        let orderid = self.0.text("orderid")?;
+        let update = NAMES.read(&self.0)?;
         let (exchange, symbol) = self.instrument(list);
-        let order_status = self.status(code);
-        let rejection_reason = self.0.text("text").filter(|_| order_status == "rejected");
-        Some(OrderUpdate {
-            orderid,
-            symbol,
-            exchange,
-            action: self.text("transactiontype").to_uppercase(),
-            quantity: self.0.whole("quantity"),
-            price: self.0.number("price"),
-            trigger_price: self.0.number("triggerprice"),
-            pricetype: match self.text("ordertype").as_str() {
-                "STOPLOSS_LIMIT" => "SL",
-                "STOPLOSS_MARKET" => "SL-M",
-                same => same,
-            }
-            .to_owned(),
-            product: match self.text("producttype").as_str() {
-                "DELIVERY" => "CNC",
-                "INTRADAY" => "MIS",
-                "CARRYFORWARD" | "MARGIN" => "NRML",
-                same => same,
-            }
-            .to_owned(),
-            rejection_reason,
-            order_status,
-            filled_quantity: self.0.whole("filledshares"),
-            pending_quantity: self.0.whole("unfilledshares"),
-            average_price: self.0.number("averageprice"),
-        })
+        let update = OrderUpdate { exchange, symbol, order_status: self.status(code), ..update };
+        Some(update.in_words_of_clients())
     }
 
     fn text(&self, name: &'static str) -> String {
         self.0.text(name).unwrap_or_default()
     }
 
-    /// Exchange and symbol in OpenAlgo's words, or in the broker's for what the list of instruments does not have.
+    /// Exchange and symbol in OpenAlgo's words, or in the broker's for what the list of instruments does not
+    /// have.
     fn instrument(&self, list: &Instruments) -> (String, String) {
         let exchange = self.text("exchange");
         let named = || {
             let token = Token::new(&self.0.text("symboltoken")?)?;
-            list.name(Key { segment: Segment::from_exchange(&exchange)?, token })
+            list.name(Key { segment: Segment::from_name(&exchange)?, token })
         };
         match named() {
             Some((exchange, symbol)) => (exchange.to_owned(), symbol.to_owned()),

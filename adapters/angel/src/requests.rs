@@ -1,4 +1,5 @@
-//! The requests that bring about what is wanted, and what a refusal of one means. Pure: no connection and no clock.
+//! The requests that bring about what is wanted, and what a refusal of one means. Pure: no connection and no
+//! clock.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,11 +14,12 @@ use crate::{
 /// Pairs of token and mode that the broker allows on one connection.
 pub(crate) const PAIRS_PER_CONNECTION: u16 = 1_000;
 
-/// Requests that are remembered, for a refusal to find its instruments. The broker does not say when one has worked.
+/// Requests that are remembered, for a refusal to find its instruments. The broker does not say when one has
+/// worked.
 const REMEMBERED_REQUESTS: usize = 128;
 
-/// Most parts that a change of modes is cut into for want of room. In more, which go out with pauses, the last instrument
-/// would wait too long.
+/// Most parts that a change of modes is cut into for want of room. In more, which go out with pauses, the
+/// last instrument would wait too long.
 const MOST_PARTS: usize = 10;
 
 /// What the broker is asked for of a token, and whether that is an index: its packets do not say so.
@@ -64,11 +66,12 @@ impl Requests {
 
     /// The requests for these changes. What nobody wants ends first, to make room.
     ///
-    /// Of an instrument whose mode changes, the new one begins before the old one ends, so that no tick is missed in
-    /// between. For that moment both count against the broker's limit. So as many change at once as there is room for,
-    /// and where there is next to none, a gap of one message is better than a refusal.
+    /// Of an instrument whose mode changes, the new one begins before the old one ends, so that no tick is
+    /// missed in between. For that moment both count against the broker's limit. So as many change at once as
+    /// there is room for, and where there is next to none, a gap of one message is better than a refusal.
     pub(crate) fn follow(&mut self, changes: &[Change<Key, Asked>]) -> Vec<String> {
-        // By the mode before and the one from now on. Two that are equal ask for the broker's state once more.
+        // By the mode before and the one from now on. Two that are equal ask for the broker's state once
+        // more.
         let mut groups = BTreeMap::<_, Vec<Key>>::new();
         for Change { key, before, now } in changes {
             let modes = (before.map(|asked| asked.mode), now.map(|asked| asked.mode));
@@ -101,9 +104,10 @@ impl Requests {
         messages
     }
 
-    /// The broker refused a request; `told` says what it was told last of a key. What was asked for anew since then is not
-    /// affected. The broker does not say whether it took a part of the request, and what nobody wants would count against
-    /// its limit for ever, so what does not come is to be ended: to end what was never subscribed is free.
+    /// The broker refused a request; `told` says what it was told last of a key. What was asked for anew
+    /// since then is not affected. The broker does not say whether it took a part of the request, and what
+    /// nobody wants would count against its limit for ever, so what does not come is to be ended: to end what
+    /// was never subscribed is free.
     pub(crate) fn refused(&mut self, correlation: &str, told: impl Fn(&Key) -> Option<Asked>) -> Refused {
         let mut refused = Refused::default();
         let place = self.sent.iter().position(|sent| sent.correlation == correlation).unwrap_or(usize::MAX);

@@ -1,64 +1,33 @@
-//! What an instrument is called at the broker: an exchange type and a token. Tokens repeat between exchange types.
+//! What an instrument is called at the broker: an exchange type and a token. Tokens repeat between exchange
+//! types.
 
 use adapter_sdk::read::Sign;
 
-/// The broker's exchange type. One that it does not know gets silence instead of an error, so there is no other way to
-/// make a value than by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Segment {
-    /// `nse_cm`: shares and indices of NSE.
-    NseCash = 1,
-    /// `nse_fo`: derivatives of NSE.
-    NseDerivatives = 2,
-    /// `bse_cm`: shares and indices of BSE.
-    BseCash = 3,
-    /// `bse_fo`: derivatives of BSE.
-    BseDerivatives = 4,
-    /// `mcx_fo`: commodities of MCX, and its indices.
-    Mcx = 5,
-    /// `ncx_fo`: commodities of NCDEX.
-    Ncdex = 7,
-    /// `cde_fo`: currencies of NSE.
-    Currency = 13,
+adapter_sdk::segments! {
+    /// The broker's exchange type. One that it does not know gets silence instead of an error, so there is no
+    /// other way to make a value than by its name, which is OpenAlgo's code of the exchange. The list of
+    /// instruments has the same in `exch_seg`; `NCO` has no exchange type in the streaming API.
+    pub enum Segment {
+        /// `nse_cm`: shares and indices of NSE.
+        NseCash = 1, "NSE";
+        /// `nse_fo`: derivatives of NSE.
+        NseDerivatives = 2, "NFO";
+        /// `bse_cm`: shares and indices of BSE.
+        BseCash = 3, "BSE";
+        /// `bse_fo`: derivatives of BSE.
+        BseDerivatives = 4, "BFO";
+        /// `mcx_fo`: commodities of MCX, and its indices.
+        Mcx = 5, "MCX";
+        /// `ncx_fo`: commodities of NCDEX.
+        Ncdex = 7, "NCDEX";
+        /// `cde_fo`: currencies of NSE.
+        Currency = 13, "CDS";
+    }
 }
 
 impl Segment {
-    /// All of them, with OpenAlgo's code of the exchange. The list of instruments has the same; `NCO` has no exchange type in
-    /// the streaming API.
-    pub const ALL: [(Self, &'static str); 7] = [
-        (Self::NseCash, "NSE"),
-        (Self::NseDerivatives, "NFO"),
-        (Self::BseCash, "BSE"),
-        (Self::BseDerivatives, "BFO"),
-        (Self::Mcx, "MCX"),
-        (Self::Ncdex, "NCDEX"),
-        (Self::Currency, "CDS"),
-    ];
-
-    /// By the broker's number.
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.iter().map(|(segment, _)| *segment).find(|segment| segment.code() == code)
-    }
-
-    /// By OpenAlgo's code of the exchange, which is `exch_seg` of the list of instruments.
-    pub fn from_exchange(name: &str) -> Option<Self> {
-        Self::ALL.iter().find_map(|(segment, exchange)| (*exchange == name).then_some(*segment))
-    }
-
-    /// OpenAlgo's code of the exchange, but for indices.
-    pub fn exchange(self) -> &'static str {
-        let found = Self::ALL.iter().find(|(segment, _)| *segment == self);
-        found.map_or("", |(_, name)| name)
-    }
-
-    /// The broker's number.
-    pub const fn code(self) -> u8 {
-        self as u8
-    }
-
-    /// Decimal places of its prices: paise, but 10^-7 of a rupee for currencies. Only the broker's documents say so; its
-    /// SDKs give the integers as they come.
+    /// Decimal places of its prices: paise, but 10^-7 of a rupee for currencies. Only the broker's documents
+    /// say so; its SDKs give the integers as they come.
     pub const fn decimals(self) -> u32 {
         match self {
             Self::Currency => 7,
@@ -95,8 +64,8 @@ impl Token {
         Self::from_padded(bytes)
     }
 
-    /// From a packet: what follows the first NUL is undefined. The broker's JavaScript SDK takes those bytes for part of
-    /// the token; its documents and its Python SDK stop at the NUL.
+    /// From a packet: what follows the first NUL is undefined. The broker's JavaScript SDK takes those bytes
+    /// for part of the token; its documents and its Python SDK stop at the NUL.
     pub fn from_padded(mut bytes: [u8; Self::BYTES]) -> Option<Self> {
         let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(Self::BYTES);
         let (text, rest) = bytes.split_at_mut_checked(length)?;
@@ -160,6 +129,6 @@ mod tests {
     fn only_known_exchange_types_exist() {
         let known: Vec<u8> = (0..=255).filter(|code| Segment::from_code(*code).is_some()).collect();
         assert_eq!(known, [1, 2, 3, 4, 5, 7, 13]);
-        assert_eq!((Segment::from_exchange("NCO"), Segment::from_exchange("nse")), (None, None));
+        assert_eq!((Segment::from_name("NCO"), Segment::from_name("nse")), (None, None));
     }
 }

@@ -66,7 +66,7 @@ impl Protocol for SmartStream {
     }
 
     fn ask(&mut self, wanted: &mut Subscription, _key: &Key, _sink: &mut TickSink) -> Asked {
-        Asked { mode: wanted.mode, is_index: wanted.exchange.ends_with("_INDEX") }
+        Asked { mode: wanted.mode, is_index: wanted.is_index() }
     }
 
     fn requests(&mut self, changes: &[Change<Key, Asked>]) -> Vec<Message> {
@@ -134,7 +134,8 @@ fn take_packet(bytes: &[u8], live: &mut Live<SmartStream>, sink: &mut TickSink) 
     }
 }
 
-/// Publishes a packet, and no more of it than is wanted. It is an image: the broker sends nothing of the instrument beside it.
+/// Publishes a packet, and no more of it than is wanted. It is an image: the broker sends nothing of the
+/// instrument beside it.
 fn publish(decoded: &Decoded, wanted: Mode, sink: &mut TickSink) {
     let update = match decoded {
         Decoded::Ltp(tick) => Update::Ltp(tick.image()),

@@ -1,7 +1,9 @@
-//! The broker's binary packets, field by field, with the broker's integers. One packet is one message; little-endian.
+//! The broker's binary packets, field by field, with the broker's integers. One packet is one message;
+//! little-endian.
 //!
-//! Layouts are those of the document "`WebSocket` Streaming 2.0" of Angel One's `SmartAPI` and of its official Python SDK
-//! (`smartapi-python` 1.5.5, `SmartWebSocketV2._parse_binary_data`). Where the two differ, the field says so.
+//! Layouts are those of the document "`WebSocket` Streaming 2.0" of Angel One's `SmartAPI` and of its
+//! official Python SDK (`smartapi-python` 1.5.5, `SmartWebSocketV2._parse_binary_data`). Where the two
+//! differ, the field says so.
 
 use adapter_sdk::read::Packed;
 
@@ -63,8 +65,8 @@ adapter_sdk::packed! {
         pub sequence: i64,
         /// Milliseconds since the Unix epoch.
         pub exchange_time_ms: i64,
-        /// Scaled by [`Segment::decimals`], as all prices here. Documented as four bytes in a field of eight; the Python SDK
-        /// reads eight.
+        /// Scaled by [`Segment::decimals`], as all prices here. Documented as four bytes in a field of eight;
+        /// the Python SDK reads eight.
         pub last_price: i64,
     }
 
@@ -115,8 +117,8 @@ adapter_sdk::packed! {
     /// A level of [`Snap`], 20 bytes.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Record {
-        /// 1 is buy, 0 is sell: documents, Java SDK, and live packets agree. An issue against the Python SDK that says the
-        /// contrary is wrong.
+        /// 1 is buy, 0 is sell: documents, Java SDK, and live packets agree. An issue against the Python SDK
+        /// that says the contrary is wrong.
         pub flag: u16,
         /// Quantity.
         pub quantity: i64,

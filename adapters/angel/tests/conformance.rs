@@ -8,7 +8,8 @@ use adapter_angel::AngelOne;
 use adapter_conformance::{Profile, Suite, Verdict};
 use adapter_sdk::testing;
 
-/// Packets that hold nothing but what changed, which this broker does not have; a word to a session whose place another takes.
+/// Packets that hold nothing but what changed, which this broker does not have; a word to a session whose
+/// place another takes.
 const HAVE_NO_MEANING: [&str; 2] = ["C03", "C28"];
 
 #[test]

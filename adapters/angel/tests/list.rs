@@ -17,7 +17,8 @@ use adapter_sdk::instruments::List as _;
 
 const ROWS: u32 = 150_000;
 
-/// Rows like the broker's: mostly options, some futures and shares, and exchanges that the streaming API lacks.
+/// Rows like the broker's: mostly options, some futures and shares, and exchanges that the streaming API
+/// lacks.
 fn write(file: &std::fs::File) -> std::io::Result<()> {
     let mut out = BufWriter::new(file);
     write!(out, "[")?;

@@ -1,4 +1,5 @@
-//! Lists of instruments that are torn or damaged: what they lack is held or refused, and comes back when they are whole.
+//! Lists of instruments that are torn or damaged: what they lack is held or refused, and comes back when they
+//! are whole.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 

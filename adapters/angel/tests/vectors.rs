@@ -1,5 +1,5 @@
-//! Every line of the vectors in `testdata`, or in the folder that `TICKHOST_VECTORS` names, field by field, against what the
-//! broker's own SDK makes of it.
+//! Every line of the vectors in `testdata`, or in the folder that `TICKHOST_VECTORS` names, field by field,
+//! against what the broker's own SDK makes of it.
 
 #![allow(
     clippy::unwrap_used,
@@ -133,8 +133,8 @@ impl Wanted<'_> {
         self.expected[name].as_i64().unwrap()
     }
 
-    /// Nanos by a division, where the decoder counts decimals. Zero is none, and so are the numbers that mean it, what is
-    /// beyond 20 million rupees, and below zero but of commodities.
+    /// Nanos by a division, where the decoder counts decimals. Zero is none, and so are the numbers that mean
+    /// it, what is beyond 20 million rupees, and below zero but of commodities.
     fn price(&self, raw: i64) -> Option<Price> {
         let is_word =
             [-1, i32::MIN.into(), i32::MAX.into(), 0x8000_0000, 0x88ca_6c00, u32::MAX.into()].contains(&raw);
@@ -225,7 +225,8 @@ fn every_packet_is_what_the_broker_s_sdk_makes_of_it() {
         let (fields, rows) = compare_packet(line);
         wire += fields;
         levels += rows;
-        // A tick has one value for each of the wire's, or leaves it out by a rule that it has been compared by.
+        // A tick has one value for each of the wire's, or leaves it out by a rule that it has been compared
+        // by.
         fields + rows * 3
     });
     println!("{wire} fields of the wire, {levels} levels of books");

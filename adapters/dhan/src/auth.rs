@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::config::Settings;
 
-/// Longest message of the broker, in bytes. With 5,000 instruments in mode full it has less than one megabyte.
+/// Longest message of the broker, in bytes. With 5,000 instruments in mode full it has less than one
+/// megabyte.
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
 
 /// What the REST interface calls a token that is not good, or not of this account.
@@ -33,10 +34,10 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// The client id: by the adapter's name for it, or by those that accounts of an OpenAlgo database have. One has it
-/// before its API key, with three colons between.
+/// The client id: by the adapter's name for it, or by those that accounts of an OpenAlgo database have. One
+/// has it before its API key, with three colons between.
 pub(crate) fn client_id(credentials: &Credentials) -> Option<&str> {
-    let joined = || credentials.filled("api_key")?.split_once(":::").map(|(client_id, _)| client_id);
+    let joined = || credentials.joined("api_key")?.0;
     credentials.filled("client_id").or_else(joined).or_else(|| credentials.filled("user_id"))
 }
 

@@ -1,10 +1,10 @@
 //! What time the broker means.
 //!
-//! Times of the feed are seconds. The broker's people say that some of them are the wall clock of India taken for UTC,
-//! and users see them 19,800 s ahead of the clock; no document names the zone. So a time is taken for India's, unless
-//! it is that of the clock itself. What was traded five and a half hours ago, in India's time, looks like that too:
-//! once a segment has shown times that are ahead of the clock, which none can be but in India's time, all of the
-//! segment are.
+//! Times of the feed are seconds. The broker's people say that some of them are the wall clock of India taken
+//! for UTC, and users see them 19,800 s ahead of the clock; no document names the zone. So a time is taken
+//! for India's, unless it is that of the clock itself. What was traded five and a half hours ago, in India's
+//! time, looks like that too: once a segment has shown times that are ahead of the clock, which none can be
+//! but in India's time, all of the segment are.
 
 use adapter_sdk::{
     ist::{OFFSET_SECONDS, day_number},
@@ -39,8 +39,8 @@ impl Clock {
         was != 0 && day_number(was.saturating_mul(NANOS)) != day_number(now_seconds.saturating_mul(NANOS))
     }
 
-    /// A time of a packet as nanoseconds since the Unix epoch. None when it has none, or none that can be; see
-    /// [`read::seconds`].
+    /// A time of a packet as nanoseconds since the Unix epoch. None when it has none, or none that can be;
+    /// see [`read::seconds`].
     pub fn nanos(&mut self, segment: Segment, seconds: u32) -> Option<u64> {
         let shown = read::seconds(seconds.into())? / NANOS;
         let india = shown.checked_sub(OFFSET_SECONDS.unsigned_abs())?;

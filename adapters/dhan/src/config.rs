@@ -17,8 +17,8 @@ const SOCKETS: usize = 5;
 /// Of these, at most so many for deep books: the live feed is one.
 pub(crate) const DEPTH_SOCKETS: usize = SOCKETS - 1;
 
-/// Pings in the silence that counts as death. The broker's own come every ten seconds, which is too seldom to notice
-/// one soon.
+/// Pings in the silence that counts as death. The broker's own come every ten seconds, which is too seldom to
+/// notice one soon.
 const PINGS_IN_STALL: f64 = 3.0;
 
 adapter_sdk::settings! {
@@ -38,8 +38,8 @@ adapter_sdk::settings! {
         instruments_url: HttpUrl = "https://images.dhan.co/api-data/api-scrip-master.csv";
         /// Where the list of instruments is kept
         cache_dir: Folder = ();
-        /// When the list of today cannot be had: refuse to connect, or use the last one, whose numbers may mean other
-        /// instruments by now
+        /// When the list of today cannot be had: refuse to connect, or use the last one, whose numbers may
+        /// mean other instruments by now
         outdated_list: Outdated = Outdated::Refuse;
         /// Most levels of a book that the account is entitled to
         depth: OneOf = 5, in &[5, 20, 200];
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_documentation() {
         let settings = check("{}").unwrap();
-        let sockets = [Tier::Twenty, Tier::TwoHundred].map(|tier| settings.depth_sockets(tier));
+        let sockets = Tier::ALL.map(|tier| settings.depth_sockets(tier));
         assert_eq!(sockets, [0, 0]);
         assert_eq!(settings.ping(), Duration::from_secs(4));
         let schema: Value = serde_json::from_str(Config::schema()).unwrap();
@@ -137,7 +137,7 @@ mod tests {
     fn sockets_for_deep_books_follow_the_entitlement() {
         let sockets = |json: &str| {
             let settings = check(json).unwrap();
-            [Tier::Twenty, Tier::TwoHundred].map(|tier| settings.depth_sockets(tier))
+            Tier::ALL.map(|tier| settings.depth_sockets(tier))
         };
         assert_eq!(sockets(r#"{"depth":20}"#), [1, 0]);
         assert_eq!(sockets(r#"{"depth":200,"depth20_sockets":0,"depth200_sockets":4}"#), [0, 4]);

@@ -1,5 +1,5 @@
-//! From the broker's packets to ticks. Pure: no clock of its own, no connection, no allocation, and no input that makes
-//! it panic.
+//! From the broker's packets to ticks. Pure: no clock of its own, no connection, no allocation, and no input
+//! that makes it panic.
 
 use adapter_sdk::{
     Level, Price, Tick,
@@ -36,7 +36,8 @@ pub enum Decoded {
     Quote(Tick),
     /// Open interest, which comes in a packet of its own beside quotes.
     Interest(Tick),
-    /// The close of the day before, which comes once, before the first packet of a subscription; see [`Apart`].
+    /// The close of the day before, which comes once, before the first packet of a subscription; see
+    /// [`Apart`].
     Close(Price),
     /// A book with the values beside it.
     Book(Tick, Book),
@@ -49,12 +50,13 @@ pub type Book = adapter_sdk::Book<LEVELS>;
 
 /// Makes a tick of a packet, under the number that its instrument is subscribed with.
 ///
-/// The packets have no way to say that a value is missing but zero and what [`adapter_sdk::read`] takes for "none". A
-/// price, a time, or a last quantity of zero is absent; a volume or a total of zero is zero, before the opening too, and so
-/// is open interest where there is any. Indices have nothing but prices and the time: the rest of their packets is filled
-/// with zeros.
+/// The packets have no way to say that a value is missing but zero and what [`adapter_sdk::read`] takes for
+/// "none". A price, a time, or a last quantity of zero is absent; a volume or a total of zero is zero, before
+/// the opening too, and so is open interest where there is any. Indices have nothing but prices and the time:
+/// the rest of their packets is filled with zeros.
 ///
-/// The close in quotes and full packets is left out: it is that of this day, and zero as long as the day lasts.
+/// The close in quotes and full packets is left out: it is that of this day, and zero as long as the day
+/// lasts.
 pub fn tick(packet: &Packet, instrument: u32, clock: &mut Clock) -> Decoded {
     let segment = packet.key.segment;
     let tick = Tick::new(instrument);
@@ -82,8 +84,8 @@ pub fn tick(packet: &Packet, instrument: u32, clock: &mut Clock) -> Decoded {
     }
 }
 
-/// What the broker says of an instrument beside its quotes and full packets, and does not repeat in them: they are whole
-/// with it. It is true for one connection and one day.
+/// What the broker says of an instrument beside its quotes and full packets, and does not repeat in them:
+/// they are whole with it. It is true for one connection and one day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Apart {
     /// Close of the day before.
@@ -106,8 +108,8 @@ impl Apart {
     }
 }
 
-/// The rows of one side of a deep book, without those that do not exist and those of orders at the market. They are at most
-/// as many as the feed's levels.
+/// The rows of one side of a deep book, without those that do not exist and those of orders at the market.
+/// They are at most as many as the feed's levels.
 ///
 /// # Errors
 /// When a price is no number; what `side` had before is gone then.
@@ -159,15 +161,15 @@ fn book(levels: &[live::Level; LEVELS], segment: Segment) -> Book {
     book
 }
 
-/// A level, unless it has no price: it is one of the zeros that books are filled up with then, or of the orders at the market
-/// before the opening.
+/// A level, unless it has no price: it is one of the zeros that books are filled up with then, or of the
+/// orders at the market before the opening.
 fn row(value: f32, quantity: u32, orders: u16, segment: Segment) -> Option<Level> {
     let (price, quantity) = (price(value, segment)?, count(quantity)?);
     Some(Level { price, quantity, orders: Some(orders.into()) })
 }
 
-/// The price that was meant by a float of 32 bits, which holds about seven digits: 6.55 arrives as 6.550000190734863.
-/// None for what [`adapter_sdk::read::float`] takes for none.
+/// The price that was meant by a float of 32 bits, which holds about seven digits: 6.55 arrives as
+/// 6.550000190734863. None for what [`adapter_sdk::read::float`] takes for none.
 fn price(value: f32, segment: Segment) -> Option<Price> {
     let wide = f64::from(value);
     let rounded = if segment.decimals() == 4 { (wide * 1e4).round() / 1e4 } else { hundredths(wide) / 1e2 };
@@ -179,8 +181,8 @@ fn hundredths(wide: f64) -> f64 {
     if wide.abs() < COARSE_FROM {
         return scaled.round();
     }
-    // Several hundredths are the same float. What is that expensive trades in larger steps: the price is the roundest
-    // one of which this float is the nearest.
+    // Several hundredths are the same float. What is that expensive trades in larger steps: the price is the
+    // roundest one of which this float is the nearest.
     let float = |value: f64| f64_as_f32(value).to_bits();
     let is_same = |step: &f64| float((scaled / step).round() * step / 1e2) == float(wide);
     COARSE_STEPS

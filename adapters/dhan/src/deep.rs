@@ -1,5 +1,5 @@
-//! Books of more than five levels: which of them come, and on which socket. They have no price, volume or time beside
-//! them, which the live feed brings.
+//! Books of more than five levels: which of them come, and on which socket. They have no price, volume or
+//! time beside them, which the live feed brings.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,6 +17,7 @@ use adapter_sdk::{
 use tokio::time::{Instant, timeout};
 
 use crate::{
+    allotment::Places,
     auth::{Keys, disconnected},
     config::{DEPTH_SOCKETS, Settings},
     decode, request,
@@ -27,11 +28,12 @@ use crate::{
 /// Least time between two attempts to open a socket, however fast clients come and go.
 const SPACING: Duration = Duration::from_secs(2);
 
-/// Pause after the broker has found that there are too many sockets. To insist would end the live feed of a sibling.
+/// Pause after the broker has found that there are too many sockets. To insist would end the live feed of a
+/// sibling.
 const CROWDED_PAUSE: Duration = Duration::from_mins(10);
 
-/// How long a book may take to begin before the one of the live feed is shown instead. Outside the hours of trading
-/// none begins.
+/// How long a book may take to begin before the one of the live feed is shown instead. Outside the hours of
+/// trading none begins.
 const BOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// Longest time for all goodbyes.
@@ -44,8 +46,6 @@ pub(crate) struct Deep {
     books: BTreeMap<Key, Book>,
     /// Which of them come; of the others those of the live feed are shown.
     promised: Promised<Key>,
-    /// By the host's number.
-    holders: BTreeMap<u32, Key>,
     /// In India, when the last message came.
     day: Day,
 }
@@ -63,7 +63,7 @@ struct Socket {
 
 impl Socket {
     fn new(place: usize, keys: &Keys, settings: &Arc<Settings>) -> Self {
-        let [twenty, two_hundred] = [Tier::Twenty, Tier::TwoHundred].map(|tier| settings.depth_sockets(tier));
+        let [twenty, two_hundred] = Tier::ALL.map(|tier| settings.depth_sockets(tier));
         let tier = if place < twenty { Tier::Twenty } else { Tier::TwoHundred };
         let room = if place < twenty + two_hundred { tier.instruments() } else { 0 };
         let (keys, settings) = (keys.clone(), Arc::clone(settings));
@@ -77,7 +77,8 @@ impl Socket {
     /// Makes the broker send these books, of which there are no more than it has room for.
     fn follow(&mut self, wanted: &[Key]) {
         let new: Vec<Key> = wanted.iter().copied().filter(|key| !self.told.contains(key)).collect();
-        // What is not wanted any more cannot be unsubscribed for certain, and counts against the broker's limit.
+        // What is not wanted any more cannot be unsubscribed for certain, and counts against the broker's
+        // limit.
         if wanted.is_empty() || self.told.len() + new.len() > self.room {
             // It is closed before it is opened again: one too many would end a sibling.
             self.beside.part(request::DISCONNECT);
@@ -126,50 +127,35 @@ impl Deep {
             sockets: std::array::from_fn(|place| Socket::new(place, keys, settings)),
             books: BTreeMap::new(),
             promised: Promised::new(BOOK_LIMIT),
-            holders: BTreeMap::new(),
             day: Day::at(SystemTime::now()),
         }
     }
 
-    /// Wants the book of an instrument, or wants it under another key or with other levels. Says whether the book
-    /// comes, or may still come.
-    pub(crate) fn want(&mut self, instrument: u32, key: Key, tier: Tier) -> bool {
-        let is_known = self.books.get(&key).is_some_and(|book| book.tier == tier);
-        if self.holders.get(&instrument).is_some_and(|known| *known != key || !is_known) {
-            self.drop(instrument);
-        }
-        self.holders.insert(instrument, key);
-        if !self.books.contains_key(&key) {
-            let Some(socket) = self.socket_with_room(tier) else {
-                self.holders.remove(&instrument);
-                return false;
-            };
-            self.promised.want(key, Instant::now());
-            self.books.insert(key, Book { tier, socket, buy: None, sell: None });
-            self.tell(socket);
-        }
-        self.is_coming(key)
-    }
-
-    /// Does not want the book of an instrument any more.
-    pub(crate) fn drop(&mut self, instrument: u32) {
-        let Some(key) = self.holders.remove(&instrument) else { return };
-        if !self.holders.values().any(|held| *held == key)
-            && let Some(book) = self.books.remove(&key)
-        {
+    /// Follows who has a place: books that nobody has one for any more end, and new ones begin as far as
+    /// there are sockets for them.
+    pub(crate) fn follow(&mut self, places: &Places) {
+        let wanted = places.taken();
+        let is_over = |key: &Key, book: &mut Book| !wanted.contains(&(*key, book.tier));
+        let mut sockets = BTreeSet::new();
+        for (key, book) in self.books.extract_if(.., is_over) {
             self.promised.drop(&key);
-            self.tell(book.socket);
+            sockets.insert(book.socket);
         }
+        for (key, tier) in &wanted {
+            if !self.books.contains_key(key)
+                && let Some(socket) = self.socket_with_room(*tier)
+            {
+                self.promised.want(*key, Instant::now());
+                self.books.insert(*key, Book { tier: *tier, socket, buy: None, sell: None });
+                sockets.insert(socket);
+            }
+        }
+        sockets.into_iter().for_each(|socket| self.tell(socket));
     }
 
     /// Whether a book comes, or may still come.
     pub(crate) fn is_coming(&self, key: Key) -> bool {
         self.promised.is_coming(&key)
-    }
-
-    /// Whether an instrument wants the book of a key.
-    pub(crate) fn is_held(&self, instrument: u32, key: Key) -> bool {
-        self.holders.get(&instrument) == Some(&key)
     }
 
     /// Both sides of a book, best levels first, once both are known.

@@ -1,10 +1,10 @@
 //! Dhan, by way of `DhanHQ` version 2, as a Tickhost adapter. It gives market data, and places no orders.
 //!
-//! In the order of the data: `names` and [`list`] (what an instrument is called there) → `login` and `auth` (the
-//! token, and the sockets that it opens) → `allotment` (who gets a deep book, pure) → `request` (what the broker is
-//! asked for, pure) → `session` (the live feed) and `deep` (the depth feeds beside it) → [`wire`] (the broker's
-//! numbers, pure) → [`clock`] and [`decode`] (to ticks, pure) → `publish` (what of them reaches clients, pure).
-//! `README.md` says what the broker demands, and where it errs.
+//! In the order of the data: `names` and [`list`] (what an instrument is called there) → `login` and `auth`
+//! (the token, and the sockets that it opens) → `allotment` (who gets a deep book, pure) → `request` (what
+//! the broker is asked for, pure) → `session` (the live feed) and `deep` (the depth feeds beside it) →
+//! [`wire`] (the broker's numbers, pure) → [`clock`] and [`decode`] (to ticks, pure) → `publish` (what of
+//! them reaches clients, pure). `README.md` says what the broker demands, and where it errs.
 #![forbid(unsafe_code)]
 
 mod allotment;
@@ -26,8 +26,8 @@ pub mod wire;
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use adapter_sdk::{
-    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Refusal,
-    Subscription,
+    Adapter, AdapterError, Backoff, Capability, Context, Credentials, DeepBooks, Grant, Login, Manifest,
+    Refusal, Subscription,
     abi::ErrorCode,
     instruments::{Access, ListSource, Master},
     login::Unfinished,
@@ -37,16 +37,18 @@ use adapter_sdk::{
 };
 
 use self::{
-    allotment::{Allotment, LIVE_LEVELS},
+    allotment::LIVE_LEVELS,
     auth::{Keys, disconnected},
     config::{Config, Settings},
     deep::Deep,
     list::Instruments,
     session::DhanFeed,
     shared::{Shared, Suspicion},
+    wire::depth::Tier,
 };
 
-/// Instruments on one connection, of the five thousand that the broker takes: a thousand in mode full are much already.
+/// Instruments on one connection, of the five thousand that the broker takes: a thousand in mode full are
+/// much already.
 const SYMBOLS_PER_CONNECTION: u32 = 1_000;
 
 /// Connections of an account, of the five sockets that the broker allows it.
@@ -87,17 +89,23 @@ impl Adapter for Dhan {
             ..Instruments::source("dhan", vec![settings.instruments_url.clone()])
         };
         let master = Arc::new(Master::new(http.clone(), source, context.lists()));
-        let shared = Rc::new(Shared::new(Allotment::new(|tier| settings.depth_sockets(tier))));
+        let shared = Rc::new(Shared::new(allotment::places(&settings)));
         Ok(Self { settings, http, master, shared })
+    }
+
+    /// As many as fit on the sockets that the account is entitled to.
+    fn deep_books(&self) -> Option<DeepBooks> {
+        let rooms = Tier::ALL.map(|tier| self.settings.depth_sockets(tier) * tier.instruments());
+        Some(DeepBooks::of(u32::try_from(rooms.iter().sum::<usize>()).ok()?, LIVE_LEVELS))
     }
 
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
         let found = self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
-        let levels = if wanted.exchange.ends_with("_INDEX") { 0 } else { wanted.depth };
+        let levels = if wanted.is_index() { 0 } else { wanted.depth };
         let depth = Grant::with_depth_up_to(wanted, levels).depth;
         // What may come with the list of today has the levels of the live feed until then.
         let depth = found.map_or(depth.min(LIVE_LEVELS), |key| {
-            self.shared.allotment.borrow_mut().grant(wanted.instrument, key, depth)
+            allotment::grant(&mut self.shared.places.borrow_mut(), wanted.instrument, key, depth)
         });
         Ok(Grant::of_levels(depth))
     }

@@ -1,5 +1,5 @@
-//! Logging in: PIN and one-time password, which takes no person when both are stored, or the broker's consent page,
-//! which does.
+//! Logging in: PIN and one-time password, which takes no person when both are stored, or the broker's consent
+//! page, which does.
 
 use std::time::SystemTime;
 
@@ -46,9 +46,7 @@ pub(crate) async fn step(
 
 /// The API key, when the account has one. OpenAlgo has the client id before it.
 fn api_key(fields: &Credentials) -> Option<&str> {
-    let api_key = fields.filled("api_key")?;
-    let api_key = api_key.split_once(":::").map_or(api_key, |(_, key)| key);
-    Some(api_key).filter(|api_key| !api_key.is_empty())
+    fields.joined("api_key").map(|(_, api_key)| api_key).filter(|api_key| !api_key.is_empty())
 }
 
 /// The token id in an answer, which is that or the address that has it.
@@ -120,7 +118,8 @@ struct Answer {
     remarks: Value,
 }
 
-/// What the broker grants: a token, for a key the number of a consent. It refuses with HTTP 200 as well as with other numbers.
+/// What the broker grants: a token, for a key the number of a consent. It refuses with HTTP 200 as well as
+/// with other numbers.
 async fn granted(response: HttpResponse, given: Given) -> Result<Zeroizing<String>, AdapterError> {
     let (status, is_success) = (response.status(), response.is_success());
     let refusal = response.refusal("the log-in");

@@ -1,17 +1,17 @@
 //! Where an instrument of the broker's list is traded, and what it is derived from.
 //!
-//! The list has no column for the underlying of a derivative. It stands at the beginning of the trading symbol, before
-//! month, strike and kind, which are known: `BAJAJ-AUTO-Aug2026-FUT`. The column `SM_SYMBOL_NAME` looks like it and is
-//! something else.
+//! The list has no column for the underlying of a derivative. It stands at the beginning of the trading
+//! symbol, before month, strike and kind, which are known: `BAJAJ-AUTO-Aug2026-FUT`. The column
+//! `SM_SYMBOL_NAME` looks like it and is something else.
 
 use adapter_sdk::symbol;
 
 use crate::segment::Segment;
 
-/// OpenAlgo's code of the exchange, and the broker's segment, by exchange (`NSE`, `BSE` or `MCX`), segment (`E` shares, `D`
-/// derivatives, `C` currencies, `M` commodities, `I` indices) and kind (`EQUITY`, `INDEX`, `FUT…` or `OPT…`) of the list. None
-/// for what the feed has no segment for. Kind and segment must fit each other: ids repeat between segments, so a wrong one
-/// would be another instrument.
+/// OpenAlgo's code of the exchange, and the broker's segment, by exchange (`NSE`, `BSE` or `MCX`), segment
+/// (`E` shares, `D` derivatives, `C` currencies, `M` commodities, `I` indices) and kind (`EQUITY`, `INDEX`,
+/// `FUT…` or `OPT…`) of the list. None for what the feed has no segment for. Kind and segment must fit each
+/// other: ids repeat between segments, so a wrong one would be another instrument.
 pub(crate) fn place(exchange: &str, segment: &str, kind: &str) -> Option<(&'static str, Segment)> {
     Some(match (exchange, segment, kind) {
         ("NSE", "E", "EQUITY") => ("NSE", Segment::NseEquity),
@@ -51,8 +51,8 @@ fn of_trading_symbol(symbol: &str) -> Option<&str> {
     (is_month && !underlying.is_empty()).then_some(underlying)
 }
 
-/// The words before the first that is a month, or a day with a month behind it: `NIFTY AUG FUT`, `NIFTY 28 JUL
-/// 24500 CALL`.
+/// The words before the first that is a month, or a day with a month behind it: `NIFTY AUG FUT`,
+/// `NIFTY 28 JUL 24500 CALL`.
 fn of_custom_symbol(text: &str) -> Option<&str> {
     let is_month = |word: &str| symbol::MONTHS.contains(&word);
     let is_day = |word: &str| word.len() <= 2 && word.parse::<u8>().is_ok();

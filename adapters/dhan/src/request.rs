@@ -7,15 +7,15 @@ use crate::{segment::Key, wire::depth::Tier};
 /// Says goodbye. The broker's package sends an old binary header after it, which the broker does not need.
 pub(crate) const DISCONNECT: &str = r#"{"RequestCode":12}"#;
 
-/// Subscribes deep books. There is a code for the contrary, but which one it is differs between the broker's documents
-/// and its package, and with either of them books go on coming.
+/// Subscribes deep books. There is a code for the contrary, but which one it is differs between the broker's
+/// documents and its package, and with either of them books go on coming.
 const SUBSCRIBE_DEPTH: u8 = 23;
 
 /// What subscribes each mode. The next number unsubscribes it.
 const SUBSCRIBE: [(Mode, u8); 3] = [(Mode::Ltp, 15), (Mode::Quote, 17), (Mode::Depth, 21)];
 
-/// Changes of the live feed as messages, in the order in which they must go: an instrument's old mode ends before the
-/// new one begins, since nobody knows what two of them at once do.
+/// Changes of the live feed as messages, in the order in which they must go: an instrument's old mode ends
+/// before the new one begins, since nobody knows what two of them at once do.
 pub(crate) fn changes(changes: &[Change<Key>]) -> Vec<String> {
     let of = |is_meant: &dyn Fn(&Change<Key>) -> bool, code| {
         let meant = changes.iter().filter(|change| is_meant(change));

@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use crate::{
-    allotment::LIVE_LEVELS,
+    allotment::{self, LIVE_LEVELS},
     clock::Clock,
     decode::{self, Apart, Decoded},
     deep::{Deep, Outcome},
@@ -29,8 +29,8 @@ use crate::{
     wire::live::{Body, Packet, Packets},
 };
 
-/// How long the first packet of a subscription may take: the broker acknowledges nothing, but sends the last state of whatever
-/// it has subscribed. What stays silent is subscribed once more.
+/// How long the first packet of a subscription may take: the broker acknowledges nothing, but sends the last
+/// state of whatever it has subscribed. What stays silent is subscribed once more.
 const FIRST_PACKET_LIMIT: Duration = Duration::from_secs(20);
 
 /// Dhan's side of a connection.
@@ -114,13 +114,13 @@ impl DhanFeed {
         }
     }
 
-    /// Follows what happened to the depth feeds: books go to clients, and where they come no more the live feed brings
-    /// them.
+    /// Follows what happened to the depth feeds: books go to clients, and where they come no more the live
+    /// feed brings them.
     fn follow(&self, outcome: &Outcome, live: &mut Live<Self>, sink: &mut TickSink) {
         (0..outcome.undecodable).for_each(|_| sink.undecodable());
         if let Some(tier) = outcome.closed {
             warn!(levels = tier.levels(), "The broker does not give this account books of so many levels");
-            self.shared.allotment.borrow_mut().close(tier);
+            self.shared.places.borrow_mut().close(tier);
         }
         for (keys, is_deep) in [(&outcome.missing, false), (&outcome.begun, true)] {
             for key in keys {
@@ -150,7 +150,9 @@ impl DhanFeed {
     fn holders<'a>(&'a self, key: Key, live: &'a Live<Self>) -> impl Iterator<Item = &'a Subscription> {
         let instruments = live.feed(&key).map(Feed::instruments).unwrap_or_default();
         let wanted = instruments.iter().filter_map(|(instrument, _)| live.wanted(*instrument));
-        wanted.filter(move |wanted| self.deep.is_held(wanted.instrument, key))
+        let has_place =
+            move |instrument| self.shared.places.borrow().of(instrument).is_some_and(|place| place.0 == key);
+        wanted.filter(move |wanted| has_place(wanted.instrument))
     }
 }
 
@@ -165,20 +167,17 @@ impl Protocol for DhanFeed {
 
     fn ask(&mut self, wanted: &mut Subscription, key: &Key, sink: &mut TickSink) -> Mode {
         let instrument = wanted.instrument;
-        let mut allotment = self.shared.allotment.borrow_mut();
-        let granted = allotment.grant(instrument, *key, wanted.depth);
+        let mut places = self.shared.places.borrow_mut();
+        let granted = allotment::grant(&mut places, instrument, *key, wanted.depth);
         if granted < wanted.depth && key.segment != Segment::Index {
             wanted.depth = granted;
             sink.outcome(instrument, Ok(Grant::of_levels(granted)));
         }
-        let mut is_coming = false;
-        if let Some(tier) = allotment.tier(instrument) {
-            is_coming = self.deep.want(instrument, *key, tier);
-            if !is_coming {
-                sink.outcome(instrument, Ok(Grant::of_levels(LIVE_LEVELS)));
-            }
-        } else {
-            self.deep.drop(instrument);
+        self.deep.follow(&places);
+        let has_place = places.of(instrument).is_some();
+        let is_coming = has_place && self.deep.is_coming(*key);
+        if has_place && !is_coming {
+            sink.outcome(instrument, Ok(Grant::of_levels(LIVE_LEVELS)));
         }
         upstream(wanted.mode, key.segment, is_coming)
     }
@@ -207,8 +206,9 @@ impl Protocol for DhanFeed {
         if let Some(key) = last_of {
             self.apart.remove(key);
         }
-        self.deep.drop(instrument);
-        self.shared.allotment.borrow_mut().release(instrument);
+        let mut places = self.shared.places.borrow_mut();
+        places.give_back(instrument);
+        self.deep.follow(&places);
     }
 
     fn list_changed(&mut self, _list: &Instruments, is_repair: bool) -> Replan {
@@ -216,7 +216,8 @@ impl Protocol for DhanFeed {
             // The closes of the day before are still the same.
             return Replan::Moved;
         }
-        // The broker says the close of the day before only when something is subscribed, and it is another one on each day.
+        // The broker says the close of the day before only when something is subscribed, and it is another
+        // one on each day.
         self.apart.clear();
         Replan::Everything
     }

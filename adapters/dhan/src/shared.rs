@@ -9,31 +9,31 @@ use adapter_sdk::{AdapterError, abi::ErrorCode, tracing::warn};
 use tokio::time::Instant;
 
 use crate::{
-    allotment::Allotment,
+    allotment::Places,
     auth::{TOO_MANY_SOCKETS, disconnected},
     wire::depth::Tier,
 };
 
-/// A connection that ends so soon without a packet may have been refused: the broker closes sockets whose token is dead
-/// without a word.
+/// A connection that ends so soon without a packet may have been refused: the broker closes sockets whose
+/// token is dead without a word.
 const EARLY: Duration = Duration::from_secs(15);
 
-/// How long no sockets for deep books are opened after the broker had found too many sockets of the account. The live
-/// feed is worth more: another one too many would end it again.
+/// How long no sockets for deep books are opened after the broker had found too many sockets of the account.
+/// The live feed is worth more: another one too many would end it again.
 const CROWDED: Duration = Duration::from_hours(1);
 
 /// What the connections of an instance have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// Who has a place on the depth feeds.
-    pub(crate) allotment: RefCell<Allotment>,
+    pub(crate) places: RefCell<Places>,
     /// Why the token may be dead, if there is a reason to believe so.
     pub(crate) suspicion: Cell<Option<Suspicion>>,
     crowded_until: Cell<Option<Instant>>,
 }
 
-/// Why a token may be dead. It is asked over REST before the next connection: a feed must not be given up for the day
-/// because of one packet that was damaged, or a socket that was lost early.
+/// Why a token may be dead. It is asked over REST before the next connection: a feed must not be given up for
+/// the day because of one packet that was damaged, or a socket that was lost early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Suspicion {
     /// The connection ended before any packet.
@@ -43,23 +43,19 @@ pub(crate) enum Suspicion {
 }
 
 impl Shared {
-    pub(crate) const fn new(allotment: Allotment) -> Self {
-        Self {
-            allotment: RefCell::new(allotment),
-            suspicion: Cell::new(None),
-            crowded_until: Cell::new(None),
-        }
+    pub(crate) const fn new(places: Places) -> Self {
+        Self { places: RefCell::new(places), suspicion: Cell::new(None), crowded_until: Cell::new(None) }
     }
 
     /// There is a new connection, on which places on the depth feeds are taken anew.
     pub(crate) fn begin(&self) {
-        let mut allotment = self.allotment.borrow_mut();
-        allotment.clear();
+        let mut places = self.places.borrow_mut();
+        places.clear();
         if self.crowded_until.get().is_some_and(|until| Instant::now() < until) {
             warn!(
                 "The account had too many sockets: for an hour this connection has books of five levels only"
             );
-            [Tier::Twenty, Tier::TwoHundred].into_iter().for_each(|tier| allotment.close(tier));
+            Tier::ALL.into_iter().for_each(|tier| places.close(tier));
         }
     }
 
@@ -70,8 +66,8 @@ impl Shared {
         }
     }
 
-    /// What a disconnect's reason means. One that is about the account is not believed before it was asked about, or
-    /// came twice.
+    /// What a disconnect's reason means. One that is about the account is not believed before it was asked
+    /// about, or came twice.
     pub(crate) fn disconnected(&self, reason: u16) -> AdapterError {
         let error = disconnected(reason);
         if reason == TOO_MANY_SOCKETS {
@@ -103,10 +99,13 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segment::{Key, Segment};
+    use crate::{
+        allotment,
+        segment::{Key, Segment},
+    };
 
     fn shared() -> Shared {
-        Shared::new(Allotment::new(|_| 0))
+        Shared::new(Places::new([]))
     }
 
     #[test]
@@ -124,10 +123,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_too_many_sockets_there_are_no_deep_books_for_an_hour() {
         let key = Key { segment: Segment::NseEquity, id: 1 };
-        let shared = Shared::new(Allotment::new(|_| 1));
+        let shared = Shared::new(Places::new([(Tier::Twenty, 1)]));
         let granted = || {
             shared.begin();
-            shared.allotment.borrow_mut().grant(1, key, 20)
+            allotment::grant(&mut shared.places.borrow_mut(), 1, key, 20)
         };
         assert_eq!(granted(), 20);
         assert_eq!(shared.disconnected(TOO_MANY_SOCKETS).code(), ErrorCode::RATE_LIMITED);

@@ -1,5 +1,5 @@
-//! Every message in `testdata`, or in the folder that `TICKHOST_VECTORS` names, field by field. `cargo test --test vectors --
-//! --nocapture` prints how much was compared.
+//! Every message in `testdata`, or in the folder that `TICKHOST_VECTORS` names, field by field.
+//! `cargo test --test vectors -- --nocapture` prints how much was compared.
 
 #![allow(
     clippy::unwrap_used,
@@ -153,8 +153,8 @@ impl<'a> Compare<'a> {
     }
 }
 
-/// The tick that the values of a packet must become, by the rules that the decoder documents. The prices go by way of
-/// text, which shares nothing with the decoder.
+/// The tick that the values of a packet must become, by the rules that the decoder documents. The prices go
+/// by way of text, which shares nothing with the decoder.
 struct Expected<'a> {
     json: &'a Value,
     segment: Segment,

@@ -47,10 +47,12 @@ struct Claims {
 
 impl Keys {
     /// Reads `access_token`, or `auth_token` as accounts of an OpenAlgo database have it. Either may be
-    /// `app_id:access_token` in one, whose first part counts: a token belongs to the app that it was made for.
+    /// `app_id:access_token` in one, whose first part counts: a token belongs to the app that it was made
+    /// for.
     ///
     /// # Errors
-    /// When the broker would refuse them: there is no token, it has ended, or it has no key of the data socket.
+    /// When the broker would refuse them: there is no token, it has ended, or it has no key of the data
+    /// socket.
     pub(crate) fn read(credentials: &Credentials) -> Result<Self, AdapterError> {
         Self::read_at(credentials, SystemTime::now())
     }
@@ -97,7 +99,8 @@ impl Keys {
         Some(Zeroizing::new(format!("{app_id}:{}", self.token.token())))
     }
 
-    /// A REST request of this account. Without the app's ID the token alone is sent, as the broker's package does it.
+    /// A REST request of this account. Without the app's ID the token alone is sent, as the broker's package
+    /// does it.
     pub(crate) fn sign(&self, request: HttpRequest) -> HttpRequest {
         match self.authorization() {
             Some(both) => request.header("Authorization", &both),

@@ -39,11 +39,11 @@ adapter_sdk::settings! {
         lists: FileNames = &["NSE_CM", "NSE_FO", "NSE_CD", "BSE_CM", "BSE_FO", "MCX_COM"];
         /// Where lists are kept
         cache_dir: Folder = ();
-        /// When the lists of today cannot be had: refuse to connect, or use the last ones, whose numbers may mean other
-        /// instruments by now
+        /// When the lists of today cannot be had: refuse to connect, or use the last ones, whose numbers may
+        /// mean other instruments by now
         outdated_list: Outdated = Outdated::Refuse;
-        /// Whose word counts for the number of a symbol: the broker is asked, and its list counts when it does not answer; or the
-        /// list alone
+        /// Whose word counts for the number of a symbol: the broker is asked, and its list counts when it
+        /// does not answer; or the list alone
         symbol_tokens: SymbolTokens = SymbolTokens::Broker;
         /// Whether books of fifty levels are asked for, from a socket of their own
         depth_50: Flag = false;

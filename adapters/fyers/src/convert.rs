@@ -1,5 +1,6 @@
-//! Asks the broker for the numbers of symbols. Its lists have them too, and count when it does not answer: the two must agree
-//! in everything but the exchange's own number, or else nobody knows what the number means.
+//! Asks the broker for the numbers of symbols. Its lists have them too, and count when it does not answer:
+//! the two must agree in everything but the exchange's own number, or else nobody knows what the number
+//! means.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -57,8 +58,8 @@ pub(crate) fn questions(http: &Http, url: String, keys: &Keys) -> SymbolTokens {
     })
 }
 
-/// Asks for at most [`MAX_SYMBOLS`] symbols. A request whose turn does not come, since the broker has asked for a pause, is
-/// given up like one without an answer.
+/// Asks for at most [`MAX_SYMBOLS`] symbols. A request whose turn does not come, since the broker has asked
+/// for a pause, is given up like one without an answer.
 async fn ask(http: Http, url: String, keys: Keys, tickers: Vec<String>) -> Result<Converted, AdapterError> {
     let asked = async {
         let request = keys.sign(http.post(&url)).json(&json!({ "symbols": tickers }));

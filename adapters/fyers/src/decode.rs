@@ -13,7 +13,8 @@ pub const LEVELS: usize = 5;
 /// Place of the last price in `sf` and `if`.
 const LTP: usize = 0;
 
-/// Places of `dp`, of the first level of a side: price, quantity and number of orders. Those of the other levels follow.
+/// Places of `dp`, of the first level of a side: price, quantity and number of orders. Those of the other
+/// levels follow.
 const BIDS: [usize; 3] = [0, 10, 20];
 const ASKS: [usize; 3] = [5, 15, 25];
 
@@ -68,7 +69,8 @@ impl Prices {
         Ok(Self { scale: Scale::of(values.divisor().ok_or(DecodeError::Precision)?), sign })
     }
 
-    /// None for zero, by which the broker means that there is none, and for what [`adapter_sdk::read`] takes for none.
+    /// None for zero, by which the broker means that there is none, and for what [`adapter_sdk::read`] takes
+    /// for none.
     #[inline]
     fn price(self, raw: i32) -> Option<Price> {
         if read::is_word(raw.into()) { None } else { read::plausible(self.scale.price(raw), self.sign) }
@@ -88,8 +90,9 @@ pub fn last_price(instrument: &Instrument) -> Result<Option<Price>, DecodeError>
     Ok(Prices::of(instrument, values)?.at(values, LTP))
 }
 
-/// Everything but the book, under a number of the host. Zero is a volume, a total or open interest, before the opening too;
-/// it is no price, no time and no last quantity. Without its price the size of a best bid or ask is left out, too.
+/// Everything but the book, under a number of the host. Zero is a volume, a total or open interest, before
+/// the opening too; it is no price, no time and no last quantity. Without its price the size of a best bid or
+/// ask is left out, too.
 ///
 /// # Errors
 /// When the broker's decimal places cannot be.
@@ -141,9 +144,9 @@ pub fn values(instrument: &Instrument, number: u32) -> Result<Tick, DecodeError>
         .with(price(20), Tick::close))
 }
 
-/// The book of an instrument; none when the broker has said nothing of it. Rows without a price are no levels: they are
-/// padding, or orders at the market before the opening. Where a row's price or quantity alone is known, a side ends: what
-/// comes after it would pass for better than it is.
+/// The book of an instrument; none when the broker has said nothing of it. Rows without a price are no
+/// levels: they are padding, or orders at the market before the opening. Where a row's price or quantity
+/// alone is known, a side ends: what comes after it would pass for better than it is.
 ///
 /// # Errors
 /// When the broker's decimal places cannot be.

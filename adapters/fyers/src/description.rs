@@ -1,5 +1,6 @@
-//! What the broker says of its records when a log-in has worked. The places of values are the same since years, and they are
-//! what [`decode`](crate::decode) has; should they ever change, the operator must know it.
+//! What the broker says of its records when a log-in has worked. The places of values are the same since
+//! years, and they are what [`decode`](crate::decode) has; should they ever change, the operator must know
+//! it.
 
 use adapter_sdk::tracing::{error, warn};
 use serde::Deserialize;

@@ -1,4 +1,5 @@
-//! From what clients call an instrument to the topic that brings it: by the list, and by what the broker says besides.
+//! From what clients call an instrument to the topic that brings it: by the list, and by what the broker says
+//! besides.
 
 use std::rc::Rc;
 
@@ -39,16 +40,16 @@ struct Known {
 /// The numbers of symbols, as the broker is asked for them.
 pub(crate) type SymbolTokens = Questions<Listed, Converted>;
 
-/// What the broker has said besides its list on this connection. On the next one it is asked anew: numbers may have changed
-/// while this side was away.
+/// What the broker has said besides its list on this connection. On the next one it is asked anew: numbers
+/// may have changed while this side was away.
 #[derive(Debug)]
 pub(crate) struct Directory {
     indices: Rc<Indices>,
     /// None when the list's word is enough.
     questions: Option<SymbolTokens>,
     said: FxHashMap<Fytoken, Verdict>,
-    /// Whether the broker has another number for anything than the list has: then the list's numbers may be those of other
-    /// instruments by now, and are not used alone any more.
+    /// Whether the broker has another number for anything than the list has: then the list's numbers may be
+    /// those of other instruments by now, and are not used alone any more.
     is_doubtful: bool,
     /// By number of the host. What is wanted no more goes when there is much of it.
     known: FxHashMap<u32, Known>,
@@ -78,8 +79,9 @@ impl Directory {
         }
     }
 
-    /// Another list is in force. What it has under the same number and symbol goes on; of everything else nothing was said. Gives
-    /// what is to be placed anew: everything, if the number of anything is that of another instrument now.
+    /// Another list is in force. What it has under the same number and symbol goes on; of everything else
+    /// nothing was said. Gives what is to be placed anew: everything, if the number of anything is that of
+    /// another instrument now.
     pub(crate) fn begin_list(&mut self, list: &Instruments) -> Vec<u32> {
         if let Some(questions) = &mut self.questions {
             questions.forget();
@@ -95,14 +97,15 @@ impl Directory {
         if is_moved { self.known.keys().copied().collect() } else { Vec::new() }
     }
 
-    /// Whether the broker is to be asked where an instrument is. Another mode is no reason to ask again, and neither is another
-    /// list that says the same of it. Indices have names, not numbers, which nobody has to be asked for.
+    /// Whether the broker is to be asked where an instrument is. Another mode is no reason to ask again, and
+    /// neither is another list that says the same of it. Indices have names, not numbers, which nobody has to
+    /// be asked for.
     pub(crate) fn must_ask(&mut self, list: &Instruments, wanted: &Subscription) -> bool {
         let Ok(listed) = listed(list, wanted) else {
             self.known.remove(&wanted.instrument);
             return false;
         };
-        let is_said = self.said.contains_key(&listed.fytoken) || wanted.exchange.ends_with("_INDEX");
+        let is_said = self.said.contains_key(&listed.fytoken) || wanted.is_index();
         let is_placed = match self.known.get(&wanted.instrument) {
             Some(known) if known.listed == listed => known.topic.is_some(),
             _ => {
@@ -123,7 +126,7 @@ impl Directory {
         }
         let listed = listed(list, wanted)?;
         let nowhere = || Refusal::not_found(&wanted.exchange, &wanted.symbol);
-        if wanted.exchange.ends_with("_INDEX") {
+        if wanted.is_index() {
             return self.indices.topic(&listed.ticker).ok_or_else(nowhere);
         }
         let fytoken = match self.said.get(&listed.fytoken).copied() {

@@ -20,8 +20,8 @@ pub(crate) const CLIENT: &str = concat!("tickhost-", env!("CARGO_PKG_VERSION"));
 
 /// Opens a data socket.
 ///
-/// The handshake has no `Authorization` header: the broker opens a connection that has one, whatever is in it, and then never
-/// answers the log-in.
+/// The handshake has no `Authorization` header: the broker opens a connection that has one, whatever is in
+/// it, and then never answers the log-in.
 pub(crate) async fn open(settings: &Settings) -> Result<WebSocket, AdapterError> {
     let request = WebSocketRequest::new(settings.ws_url.as_str())
         .heartbeat(Heartbeat::Ping(settings.heartbeat()))
@@ -30,8 +30,8 @@ pub(crate) async fn open(settings: &Settings) -> Result<WebSocket, AdapterError>
     Ok(settings.network.websocket(request).await?)
 }
 
-/// What a message before the log-in has worked says of it: every how many frames of data one is to be acknowledged, and how
-/// records are to be read. None when it says nothing of it.
+/// What a message before the log-in has worked says of it: every how many frames of data one is to be
+/// acknowledged, and how records are to be read. None when it says nothing of it.
 pub(crate) fn verdict(message: &Message) -> Result<Option<(u32, Layout)>, AdapterError> {
     let Message::Binary(bytes) = message else { return Ok(None) };
     match Frame::parse(bytes, LITE_VALUES) {
@@ -54,7 +54,8 @@ pub(crate) fn verdict(message: &Message) -> Result<Option<(u32, Layout)>, Adapte
     Ok(None)
 }
 
-/// The broker found fault with the log-in in words, which are left out: nobody knows whether they repeat a key.
+/// The broker found fault with the log-in in words, which are left out: nobody knows whether they repeat a
+/// key.
 pub(crate) fn faulted(code: i32) -> AdapterError {
     AdapterError::protocol(format!("the broker found fault with the log-in, code {code}"))
 }

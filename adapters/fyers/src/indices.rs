@@ -22,8 +22,8 @@ use crate::{
     topic::{Segment, Topic},
 };
 
-/// Names that are known without asking, one in a line: the broker's own packages have such a list for when its page is
-/// not to be had.
+/// Names that are known without asking, one in a line: the broker's own packages have such a list for when
+/// its page is not to be had.
 const BUNDLED: &str = include_str!("indices.txt");
 
 /// Longest list that is taken, in bytes. It has some 10 KB.
@@ -45,8 +45,8 @@ impl Indices {
         Self(bundled().collect())
     }
 
-    /// Reads the broker's list, an object of names by symbol. What is bundled stays known, unless the broker gives its name
-    /// to something else now.
+    /// Reads the broker's list, an object of names by symbol. What is bundled stays known, unless the broker
+    /// gives its name to something else now.
     ///
     /// # Errors
     /// When it is something else, or is too long.
@@ -64,7 +64,8 @@ impl Indices {
         Ok(Self(indices))
     }
 
-    /// The topic of an index, by its symbol. One that no list has is called what its symbol says, unless something else is.
+    /// The topic of an index, by its symbol. One that no list has is called what its symbol says, unless
+    /// something else is.
     pub fn topic(&self, ticker: &str) -> Option<Topic> {
         if let Some(topic) = self.0.get(ticker) {
             return Some(*topic);
@@ -107,8 +108,8 @@ impl IndexList {
         Self { http, url, file }
     }
 
-    /// The list of today if it can be had, or else the last one, or else the bundled one: a name that is wrong brings
-    /// nothing, never something else.
+    /// The list of today if it can be had, or else the last one, or else the bundled one: a name that is
+    /// wrong brings nothing, never something else.
     pub(crate) async fn get(&self) -> Indices {
         let cached = self.file.cached();
         let now = SystemTime::now();

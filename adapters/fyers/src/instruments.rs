@@ -47,8 +47,8 @@ impl Sheet<10> for FyersList {
     }
 }
 
-/// A row whose columns agree with each other: what is said of exchange, segment and number stands in the fytoken too, and a
-/// row in which they differ would show the price of something else.
+/// A row whose columns agree with each other: what is said of exchange, segment and number stands in the
+/// fytoken too, and a row in which they differ would show the price of something else.
 fn read_row(cells: [Option<&str>; 10]) -> Option<Row<'_>> {
     let [digits, kind, expiry, ticker, exchange, segment, token, underlying, strike, option] = cells;
     let digits = digits?;

@@ -1,10 +1,11 @@
 //! Fyers, by way of its API version 3, as a Tickhost adapter.
 //!
-//! In the order of the data: [`instruments`], `names`, [`indices`] and [`topic`] (what an instrument is called there) →
-//! `auth` and `login` (keys of the day) → `hsm` (the log-in on the data socket) → `directory`, `convert` and `requests`
-//! (from what is wanted to what the broker is asked) → `session` (the connection that is up) → [`wire`] (frames) → [`state`]
-//! (what is known of each topic, pure) → [`decode`] (to ticks, pure). [`tbt`] is the broker's second socket, of fifty
-//! levels. `README.md` says what the broker demands, and where it errs.
+//! In the order of the data: [`instruments`], `names`, [`indices`] and [`topic`] (what an instrument is
+//! called there) → `auth` and `login` (keys of the day) → `hsm` (the log-in on the data socket) →
+//! `directory`, `convert` and `requests` (from what is wanted to what the broker is asked) → `session` (the
+//! connection that is up) → [`wire`] (frames) → [`state`] (what is known of each topic, pure) → [`decode`]
+//! (to ticks, pure). [`tbt`] is the broker's second socket, of fifty levels. `README.md` says what the broker
+//! demands, and where it errs.
 //!
 //! ```
 //! use adapter_fyers::{decode, state::Topics, topic::Topic, wire::{Frame, LITE_VALUES}};
@@ -48,8 +49,8 @@ pub mod wire;
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use adapter_sdk::{
-    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, Login, Manifest, Refusal,
-    Subscription,
+    Adapter, AdapterError, Backoff, Capability, Context, Credentials, DeepBooks, Grant, Login, Manifest,
+    Refusal, Subscription,
     instruments::{Access, ListSource, Master, Sheet as _},
     net::{Http, RateLimit},
     session::{Batches, Listed, Session},
@@ -62,7 +63,7 @@ use self::{
     indices::{IndexList, Indices},
     instruments::{FyersList, Instruments},
     session::FyersFeed,
-    tbt::socket::Fifty,
+    tbt::socket::{Fifty, MAX_SYMBOLS},
     topic::{Fytoken, Segment},
 };
 
@@ -140,10 +141,15 @@ impl Adapter for Fyers {
         })
     }
 
+    fn deep_books(&self) -> Option<DeepBooks> {
+        let books = if self.settings.depth_50 { MAX_SYMBOLS } else { 0 };
+        Some(DeepBooks::of(u32::try_from(books).ok()?, LEVELS))
+    }
+
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
         let found = self.master.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
         // An index has no book.
-        if wanted.exchange.ends_with("_INDEX") {
+        if wanted.is_index() {
             return Ok(Grant::of_levels(0));
         }
         // What may come with the list of today is told apart by its exchange.

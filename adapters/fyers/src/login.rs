@@ -2,12 +2,11 @@
 
 use adapter_sdk::{
     AdapterError, Credentials, Login,
-    login::{Unfinished, answer, by_page},
+    login::{Unfinished, answer, by_page, checksum},
     net::{Http, with_query},
 };
 use serde::Deserialize;
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::config::Settings;
@@ -44,8 +43,7 @@ async fn log_in(http: &Http, settings: &Settings, fields: &Credentials) -> Resul
     let wanted = "The redirect URL of the same app, letter by letter";
     let redirect_uri = answer(fields, &["redirect_uri"], wanted, false)?;
     let code = by_page(fields, "auth_code", "auth_code", &page(&settings.api_url, app_id, redirect_uri))?;
-    let hash = [app_id, ":", secret].iter().fold(Sha256::new(), Sha256::chain_update);
-    let hash = hex::encode(hash.finalize());
+    let hash = checksum(&[app_id, ":", secret]);
     let body = json!({ "grant_type": "authorization_code", "appIdHash": hash, "code": code });
     let request = http.post(&format!("{}/api/v3/validate-authcode", settings.api_url)).json(&body);
     let Answer { s, access_token } = request.log_in(REFUSED).await?;

@@ -1,7 +1,7 @@
 //! What OpenAlgo calls an instrument of the broker's lists.
 //!
-//! Derivatives are named after underlying, expiry and strike. Neither the broker's symbol nor its description is taken
-//! apart: the first leaves out the day of the month's last expiry, the second is words for people.
+//! Derivatives are named after underlying, expiry and strike. Neither the broker's symbol nor its description
+//! is taken apart: the first leaves out the day of the month's last expiry, the second is words for people.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -16,8 +16,8 @@ use crate::topic::{Fytoken, Segment};
 /// Kind of an index in the lists.
 const INDEX: &str = "10";
 
-/// Kinds of what is traded in the cash segments: shares, preference shares, debentures, warrants, others, bonds on gold, bonds
-/// and bills of governments, funds that are traded and that are not, and others of BSE.
+/// Kinds of what is traded in the cash segments: shares, preference shares, debentures, warrants, others,
+/// bonds on gold, bonds and bills of governments, funds that are traded and that are not, and others of BSE.
 const CASH: [&str; 11] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "50"];
 
 /// Latest expiry that is believed: the end of the year 9999, in seconds since the Unix epoch.
@@ -72,8 +72,8 @@ impl<'a> Row<'a> {
         Some(())
     }
 
-    /// `SBIN` and `EQ` of `NSE:SBIN-EQ`. The symbol may have hyphens itself. It stands in a column of its own too, but that may
-    /// have something else: the index that a fund follows, the company whose bond it is.
+    /// `SBIN` and `EQ` of `NSE:SBIN-EQ`. The symbol may have hyphens itself. It stands in a column of its own
+    /// too, but that may have something else: the index that a fund follows, the company whose bond it is.
     fn symbol_and_series(&self, segment: Segment) -> (&'a str, &'a str) {
         let ticker = self.stem();
         if ticker == self.underlying {

@@ -2,8 +2,8 @@
 
 use crate::topic::{Feed, Topic};
 
-/// Most topics in one message. The broker takes 1,500, but a message whose names are all as long as they can be has no
-/// room for more than these: the length of a field has two bytes.
+/// Most topics in one message. The broker takes 1,500, but a message whose names are all as long as they can
+/// be has no room for more than these: the length of a field has two bytes.
 pub const MAX_TOPICS: usize = 1_000;
 
 /// What says that this side lives. The broker does not answer it.

@@ -1,5 +1,5 @@
-//! Requests to the data socket that are not settled: the broker answers for a whole request, with yes or no, and what it says
-//! nothing of has to show itself. Pure: no connection, and time is passed in.
+//! Requests to the data socket that are not settled: the broker answers for a whole request, with yes or no,
+//! and what it says nothing of has to show itself. Pure: no connection, and time is passed in.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -38,8 +38,9 @@ struct Sent {
     batch: Batch,
 }
 
-/// Requests in the order in which they were sent, which is the order of the answers. An answer does not say what it is for,
-/// so nothing is settled by it alone: what has shown itself is there, whatever an answer says.
+/// Requests in the order in which they were sent, which is the order of the answers. An answer does not say
+/// what it is for, so nothing is settled by it alone: what has shown itself is there, whatever an answer
+/// says.
 #[derive(Debug)]
 pub(crate) struct Requests {
     snapshot_limit: Duration,
@@ -73,9 +74,9 @@ impl Requests {
         self.unanswered.push_back(Sent { at: now, by: now + ANSWER_LIMIT, batch });
     }
 
-    /// The broker answered a request to subscribe. Of one that was refused nobody knows which topic is meant: both halves
-    /// are asked for once more, until it stands alone. When there is no room for any of them, that would be a flood. Gives the
-    /// topics that cannot be had.
+    /// The broker answered a request to subscribe. Of one that was refused nobody knows which topic is meant:
+    /// both halves are asked for once more, until it stands alone. When there is no room for any of them,
+    /// that would be a flood. Gives the topics that cannot be had.
     pub(crate) fn answered(&mut self, is_accepted: bool, is_full: bool, now: Instant) -> Vec<Pair> {
         self.answered_at = Some(now);
         let Some(Sent { mut batch, .. }) = self.unanswered.pop_front() else { return Vec::new() };
@@ -112,7 +113,8 @@ impl Requests {
         due
     }
 
-    /// Whether there is a request for a topic that is not settled, or one of which its first record may still come.
+    /// Whether there is a request for a topic that is not settled, or one of which its first record may still
+    /// come.
     pub(crate) fn has(&self, pair: &Pair) -> bool {
         let unanswered = self.unanswered.iter().map(|sent| &sent.batch.topics);
         let taken = self.taken.iter().map(|(_, topics)| topics);
@@ -127,8 +129,8 @@ impl Requests {
         }
     }
 
-    /// A request that has no answer after all that time, and whether the broker has answered nothing at all since it was
-    /// sent: then it does not listen any more.
+    /// A request that has no answer after all that time, and whether the broker has answered nothing at all
+    /// since it was sent: then it does not listen any more.
     pub(crate) fn ignored(&mut self, now: Instant) -> Option<(Batch, bool)> {
         self.unanswered.front().filter(|sent| sent.by <= now)?;
         let sent = self.unanswered.pop_front()?;

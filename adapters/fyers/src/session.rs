@@ -1,5 +1,5 @@
-//! A connection that is up: the data socket's frames, the symbols that the broker is asked for, and a second socket beside
-//! it.
+//! A connection that is up: the data socket's frames, the symbols that the broker is asked for, and a second
+//! socket beside it.
 
 mod demand;
 mod publish;
@@ -36,8 +36,8 @@ const FULL_FOR: Duration = Duration::from_mins(1);
 /// The broker's code for that.
 const SYMBOL_LIMIT: i32 = 51_001;
 
-/// Heartbeats between two pings of the broker's own protocol, which it does not answer, as it does those of WebSocket. With
-/// the usual heartbeat they have the pause of its own package, ten seconds.
+/// Heartbeats between two pings of the broker's own protocol, which it does not answer, as it does those of
+/// WebSocket. With the usual heartbeat they have the pause of its own package, ten seconds.
 const PING_EVERY: f64 = 2.5;
 
 /// Fyers' side of a connection.
@@ -48,11 +48,11 @@ pub struct FyersFeed {
     directory: Directory,
     requests: Requests,
     publisher: Publisher,
-    /// Topics of which what is known is to be published once more, to whom a second name has brought there: the broker says nothing
-    /// before it changes.
+    /// Topics of which what is known is to be published once more, to whom a second name has brought there:
+    /// the broker says nothing before it changes.
     repeated: Vec<Topic>,
-    /// What the broker said when it let this side in: every so many frames of data one is to be acknowledged, 0 for never; and
-    /// how records are to be read.
+    /// What the broker said when it let this side in: every so many frames of data one is to be acknowledged,
+    /// 0 for never; and how records are to be read.
     welcome: Option<(u32, Layout)>,
     /// Frames of data since the last one that was acknowledged.
     unacknowledged: u32,

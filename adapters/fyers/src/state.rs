@@ -1,5 +1,5 @@
-//! What is known of each topic that is subscribed: records hold only what has changed, under numbers of the connection.
-//! Pure, and bounded: there is room for nothing that was not asked for.
+//! What is known of each topic that is subscribed: records hold only what has changed, under numbers of the
+//! connection. Pure, and bounded: there is room for nothing that was not asked for.
 
 use adapter_sdk::{ist::day_number, read};
 use rustc_hash::FxHashMap;
@@ -159,8 +159,8 @@ pub struct Topics {
     instruments: Vec<Instrument>,
     free: Vec<usize>,
     by_topic: FxHashMap<Topic, usize>,
-    /// What the broker's numbers stand for: at most 65,536 of them, which take one megabyte. One of a topic that is dropped stands
-    /// for nothing, so that it never means the next tenant of its place.
+    /// What the broker's numbers stand for: at most 65,536 of them, which take one megabyte. One of a topic
+    /// that is dropped stands for nothing, so that it never means the next tenant of its place.
     by_id: Vec<Option<Target>>,
 }
 
@@ -180,8 +180,8 @@ impl Topics {
         self.by_topic.is_empty()
     }
 
-    /// Takes records of a topic from now on. One that was wanted already loses everything but its last price: on a
-    /// channel with another mode the rest may be old.
+    /// Takes records of a topic from now on. One that was wanted already loses everything but its last price:
+    /// on a channel with another mode the rest may be old.
     pub fn want(&mut self, feed: Feed, topic: Topic) {
         let place = self.place(&topic).unwrap_or_else(|| self.admit(topic));
         let Some(instrument) = self.instruments.get_mut(place) else { return };
@@ -235,7 +235,8 @@ impl Topics {
 
     /// Takes a record, and says whether it is news: a snapshot is, an update when a value has changed.
     ///
-    /// The number of a snapshot that is not wanted stands for nothing from now on, whatever it stood for before.
+    /// The number of a snapshot that is not wanted stands for nothing from now on, whatever it stood for
+    /// before.
     pub fn apply(&mut self, record: &Record<'_>, target: Option<Target>) -> bool {
         if let Record::Snapshot { id, .. } = record {
             self.announce(*id, target);
@@ -258,7 +259,8 @@ impl Topics {
         is_news
     }
 
-    /// A number stands for a topic from now on, and for nothing else; that of a topic before, if it had one, for nothing.
+    /// A number stands for a topic from now on, and for nothing else; that of a topic before, if it had one,
+    /// for nothing.
     fn announce(&mut self, id: u16, target: Option<Target>) {
         if let Some(target) = target {
             let before = self.get(target.place).and_then(|instrument| instrument.values(target.feed).id);
@@ -278,7 +280,8 @@ impl Topics {
         self.get(target.place).is_some_and(|instrument| instrument.values(target.feed).is_fresh)
     }
 
-    /// Nothing is fresh of an instrument any more. None when nothing was, or whether its prices were: else its book alone.
+    /// Nothing is fresh of an instrument any more. None when nothing was, or whether its prices were: else
+    /// its book alone.
     pub fn settle(&mut self, place: usize) -> Option<bool> {
         let instrument = self.instruments.get_mut(place)?;
         let is_fresh = instrument.is_fresh();
@@ -287,9 +290,9 @@ impl Topics {
         is_fresh.then_some(prices)
     }
 
-    /// Forgets what was known of another day, if the record is the first one of a new day by the exchange's time: an update
-    /// says only what has changed. Open interest is kept, which changes with the first trade and not with the day. It is for
-    /// those who publish ticks, and comes before [`Self::apply`].
+    /// Forgets what was known of another day, if the record is the first one of a new day by the exchange's
+    /// time: an update says only what has changed. Open interest is kept, which changes with the first trade
+    /// and not with the day. It is for those who publish ticks, and comes before [`Self::apply`].
     pub fn begin_day(&mut self, record: &Record<'_>, target: Target) {
         let Record::Update { values: new, .. } = record else { return };
         let Some(at) = feed_time(target.feed) else { return };

@@ -4,7 +4,8 @@ use std::fmt;
 
 use adapter_sdk::read::Sign;
 
-/// Longest name within a topic, in bytes. Numbers have up to ten digits, names of indices up to thirty letters.
+/// Longest name within a topic, in bytes. Numbers have up to ten digits, names of indices up to thirty
+/// letters.
 const MAX_NAME_BYTES: usize = 45;
 
 /// Digits of a fytoken before the exchange's own number: exchange, segment, and expiry.
@@ -89,7 +90,8 @@ impl Segment {
     }
 }
 
-/// The broker's number of an instrument: exchange, segment, expiry as `YYMMDD`, and the exchange's own number.
+/// The broker's number of an instrument: exchange, segment, expiry as `YYMMDD`, and the exchange's own
+/// number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fytoken(u64);
 
@@ -171,7 +173,8 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// A topic. None when the name is empty, longer than 45 bytes, or has anything but letters that can be printed.
+    /// A topic. None when the name is empty, longer than 45 bytes, or has anything but letters that can be
+    /// printed.
     pub fn new(segment: Segment, is_index: bool, name: &str) -> Option<Self> {
         Self::from_bytes(segment, is_index, name.as_bytes())
     }

@@ -1,5 +1,5 @@
-//! Frames of the data socket as the broker sends them: big-endian, the broker's integers. Pure: nothing is remembered
-//! between two frames, and a frame that is cut off anywhere is an error, never a panic.
+//! Frames of the data socket as the broker sends them: big-endian, the broker's integers. Pure: nothing is
+//! remembered between two frames, and a frame that is cut off anywhere is an error, never a panic.
 
 use adapter_sdk::read::{Bytes, CutOff};
 

@@ -1,4 +1,5 @@
-//! The adapter against a broker on this machine that speaks like Fyers: what the conformance suite does not ask.
+//! The adapter against a broker on this machine that speaks like Fyers: what the conformance suite does not
+//! ask.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 

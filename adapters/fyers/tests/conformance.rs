@@ -8,8 +8,8 @@ use adapter_conformance::{Profile, Suite, Verdict};
 use adapter_fyers::Fyers;
 use adapter_sdk::testing;
 
-/// A log-in without a person, order updates, a word to a session whose place another takes, and whole packets that take values
-/// back, which this broker does not have.
+/// A log-in without a person, order updates, a word to a session whose place another takes, and whole packets
+/// that take values back, which this broker does not have.
 const HAVE_NO_MEANING: [&str; 4] = ["C24", "C25", "C28", "C29"];
 
 #[test]

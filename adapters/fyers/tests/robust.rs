@@ -70,8 +70,8 @@ proptest! {
         _ = SocketMessage::parse(&bytes);
     }
 
-    /// Whatever is changed, there is nothing that was not asked for, and a tick is of the topic that its number was
-    /// announced for.
+    /// Whatever is changed, there is nothing that was not asked for, and a tick is of the topic that its
+    /// number was announced for.
     #[test]
     fn changed_frames_are_survived(
         line in 0_usize..150,

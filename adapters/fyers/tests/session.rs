@@ -1,4 +1,5 @@
-//! What the adapter says on the data socket, byte by byte, and what it makes of a broker that does not say everything.
+//! What the adapter says on the data socket, byte by byte, and what it makes of a broker that does not say
+//! everything.
 
 #![allow(
     clippy::unwrap_used,

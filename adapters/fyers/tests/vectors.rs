@@ -1,4 +1,5 @@
-//! Every line of the vectors in `testdata`, or in the folder that `TICKHOST_VECTORS` names: what is known of each topic after each frame, against what the broker's own package knows.
+//! Every line of the vectors in `testdata`, or in the folder that `TICKHOST_VECTORS` names: what is known of
+//! each topic after each frame, against what the broker's own package knows.
 
 #![allow(
     clippy::unwrap_used,
@@ -137,8 +138,8 @@ impl Expected<'_> {
         self.state[name].as_i64()
     }
 
-    /// By a division of floating-point numbers, where the decoder divides integers. Zero is none, and so are the numbers that
-    /// mean it, what is beyond 20 million rupees, and below zero but of commodities.
+    /// By a division of floating-point numbers, where the decoder divides integers. Zero is none, and so are
+    /// the numbers that mean it, what is beyond 20 million rupees, and below zero but of commodities.
     fn price(&self, raw: i64) -> Option<Price> {
         let is_word = [0, -1, -2_000_000_000, i32::MAX.into()].contains(&raw);
         let precision = i32::try_from(self.raw("precision").unwrap()).unwrap();

@@ -1,5 +1,5 @@
-//! What decoding costs: a message to what is known of its instrument, for each kind of message. An update has what has changed, as
-//! in a busy market; an image has everything.
+//! What decoding costs: a message to what is known of its instrument, for each kind of message. An update has
+//! what has changed, as in a busy market; an image has everything.
 
 use std::{
     fmt::Write as _,

@@ -1,7 +1,6 @@
 //! The keys of an account.
 
-use adapter_sdk::{AdapterError, Credentials, serde_json::json};
-use sha2::{Digest as _, Sha256};
+use adapter_sdk::{AdapterError, Credentials, login::checksum, serde_json::json};
 use zeroize::Zeroizing;
 
 use crate::brand::{Brand, Scheme};
@@ -24,15 +23,14 @@ impl std::fmt::Debug for Account {
 
 /// The number of the client, which may stand before the token or before the API key, as OpenAlgo keeps them.
 pub(crate) fn user(fields: &Credentials) -> Option<&str> {
-    let before = |name| Some(fields.filled(name)?.split_once(SEPARATOR)?.0);
+    let before = |name| fields.joined(name)?.0.filter(|user| !user.is_empty());
     let named = fields.any_of(&["user_id", "client_id"]).ok();
-    named.or_else(|| before("access_token")).or_else(|| before("api_key")).filter(|user| !user.is_empty())
+    named.or_else(|| before("access_token")).or_else(|| before("api_key"))
 }
 
 /// The API key alone.
 pub(crate) fn api_key(fields: &Credentials) -> Option<&str> {
-    let key = fields.filled("api_key")?;
-    Some(key.split_once(SEPARATOR).map_or(key, |(_, key)| key)).filter(|key| !key.is_empty())
+    fields.joined("api_key").map(|(_, key)| key).filter(|key| !key.is_empty())
 }
 
 impl Account {
@@ -88,13 +86,6 @@ impl Account {
             .to_string()
             .into()
     }
-}
-
-/// The SHA-256 of texts, one after the other, in hexadecimal digits.
-pub(crate) fn checksum(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    parts.iter().for_each(|part| hash.update(part));
-    hex::encode(hash.finalize())
 }
 
 #[cfg(test)]

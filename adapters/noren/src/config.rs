@@ -1,4 +1,5 @@
-//! The settings: as a person writes them, and checked. Each broker has addresses of its own, see [`crate::brand`].
+//! The settings: as a person writes them, and checked. Each broker has addresses of its own, see
+//! [`crate::brand`].
 
 use adapter_sdk::{
     instruments::Outdated,
@@ -10,7 +11,8 @@ adapter_sdk::settings! {
     Config => pub(crate) struct Settings {
         /// The socket
         ws_url: Required<WebSocketUrl> = ();
-        /// The interface that gives order updates, below which their socket is, where they have one of their own
+        /// The interface that gives order updates, below which their socket is, where they have one of their
+        /// own
         order_url: Optional<HttpBase> = ();
         /// The interface that logs in
         api_url: Required<HttpBase> = ();
@@ -20,8 +22,8 @@ adapter_sdk::settings! {
         list_url: Required<HttpBase> = ();
         /// Where the list of instruments is kept
         cache_dir: Folder = ();
-        /// When the list of today cannot be had: refuse to connect, or use the last one, whose numbers may mean other
-        /// instruments by now
+        /// When the list of today cannot be had: refuse to connect, or use the last one, whose numbers may
+        /// mean other instruments by now
         outdated_list: Outdated = Outdated::Refuse;
         /// Most instruments in one message
         batch_size: Count = 50, in 1..=1_000;

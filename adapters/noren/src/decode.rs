@@ -1,8 +1,8 @@
 //! From messages to what is known of an instrument. Pure: the time is handed in.
 //!
-//! Messages have what has changed. A member that is missing is as it was, and one that nobody can read is as if it were missing.
-//! Zero takes a value back, but for the opening, highest, lowest, average and closing prices, which the brokers send as zero in
-//! some updates: they stay as they were.
+//! Messages have what has changed. A member that is missing is as it was, and one that nobody can read is as
+//! if it were missing. Zero takes a value back, but for the opening, highest, lowest, average and closing
+//! prices, which the brokers send as zero in some updates: they stay as they were.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,10 +15,7 @@ use adapter_sdk::{
     symbol::digits,
 };
 
-use crate::{
-    exchange::Key,
-    wire::{Kind, Message, kind},
-};
+use crate::wire::{Key, Kind, Message, kind};
 
 /// Levels on each side of a book.
 pub const LEVELS: usize = 5;
@@ -121,8 +118,9 @@ fn row((name, text): (&str, &str)) -> Option<(Side, usize, Row)> {
     Some((side, usize::from(level - b'1'), row))
 }
 
-/// When the last trade was, which comes as a time of the day. Its day is that of an update, which is sent when something happens. An
-/// image may tell of a trade of days ago: that is believed if something was traded on the day of the broker's feed.
+/// When the last trade was, which comes as a time of the day. Its day is that of an update, which is sent
+/// when something happens. An image may tell of a trade of days ago: that is believed if something was traded
+/// on the day of the broker's feed.
 fn last_trade(message: &Message<'_>, is_image: bool, now: SystemTime) -> Option<u64> {
     let clock = read::clock(message.get("ltt")?)?;
     let fed_at = message.get("ft").and_then(digits).and_then(read::seconds);
@@ -137,8 +135,9 @@ fn last_trade(message: &Message<'_>, is_image: bool, now: SystemTime) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use adapter_sdk::symbol::Exchange;
+
     use super::*;
-    use crate::exchange::Exchange;
 
     const KEY: Key = Key { exchange: Exchange::Nse, token: 22 };
 

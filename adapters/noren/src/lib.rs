@@ -1,15 +1,16 @@
-//! The brokers of the Noren family as a Tickhost adapter: Shoonya, Flattrade, Zebu, `TradeSmart`, Definedge and Alice Blue.
+//! The brokers of the Noren family as a Tickhost adapter: Shoonya, Flattrade, Zebu, `TradeSmart`, Definedge
+//! and Alice Blue.
 //!
-//! In the order of the data: [`brand`] (what differs between the brokers) → [`list`] (what an instrument is called there) →
-//! `login` and [`account`] (keys) → `session` (the connection that is up, with [`request`] and `orders`, the socket beside it) →
-//! [`wire`] and [`decode`] (messages to ticks, pure) and [`order`]. `README.md` says what the brokers demand, and where they err.
+//! In the order of the data: [`brand`] (what differs between the brokers) → [`list`] (what an instrument is
+//! called there) → `login` and [`account`] (keys) → `session` (the connection that is up, with [`request`]
+//! and `orders`, the socket beside it) → [`wire`] and [`decode`] (messages to ticks, pure) and [`order`].
+//! `README.md` says what the brokers demand, and where they err.
 #![forbid(unsafe_code)]
 
 pub mod account;
 pub mod brand;
 mod config;
 pub mod decode;
-pub mod exchange;
 pub mod list;
 mod login;
 pub mod order;
@@ -18,7 +19,7 @@ pub mod request;
 mod session;
 pub mod wire;
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use self::{
     account::Account,
@@ -35,7 +36,8 @@ use adapter_sdk::{
     session::{Batches, Listed, Session},
 };
 
-/// REST requests per second, of which none is in a hurry. Alice Blue allows 1,800 in a quarter of an hour; the others do not say.
+/// REST requests per second, of which none is in a hurry. Alice Blue allows 1,800 in a quarter of an hour;
+/// the others do not say.
 const REQUESTS_PER_SECOND: f64 = 5.0;
 
 /// When the brokers have made their lists anew, in India.
@@ -43,6 +45,16 @@ const LIST_RENEWED_AT: (u8, u8) = (8, 15);
 
 /// Levels on each side of a book.
 const DEPTH: u16 = 5;
+
+/// What silence to a log-in means: who insists may be locked out.
+const SILENT: &str = "the broker said nothing to the log-in, which is what some of them do with a token that has ended: log in \
+                      again with `tickhost account login`";
+
+/// What it means that the broker ends a connection which has just been opened: to come back at once would
+/// throw the other out.
+const REPLACED: &str = "the broker ended the connection soon after it was opened: another program may have connected with this \
+                        account, of which one is served";
+const REPLACED_WITHIN: Duration = Duration::from_mins(1);
 
 /// What a refused handshake means. The brokers judge tokens by the first message, and hardly ever here.
 const REFUSALS: [Meaning; 2] = [
@@ -108,14 +120,19 @@ impl Adapter for Noren {
         }
         let folder = self.master.directory().unwrap_or_default();
         let orders = orders::socket(&self.http, &self.settings, &account, &folder);
-        // Not all of them answer the heartbeats of their own, and outside of the market's hours nothing else comes.
+        // Not all of them answer the heartbeats of their own, and outside of the market's hours nothing else
+        // comes.
         let request = WebSocketRequest::new(&*self.settings.ws_url)
             .heartbeat(Heartbeat::WithPing(self.brand.heartbeat.into(), heartbeat))
             .stall_after(stall);
         let socket =
             self.settings.network.websocket(request).await.map_err(|error| error.explain(&REFUSALS))?;
-        let batches = Batches::of(batch_size).every(batch_interval).welcome_within(welcome);
-        Session::open(Protocol::new(self.brand, account, welcome, orders), socket, listed, batches).await
+        let batches = Batches::of(batch_size)
+            .every(batch_interval)
+            .welcome_within(welcome)
+            .unanswered_means(SILENT)
+            .closed_within_means(REPLACED_WITHIN, REPLACED);
+        Session::open(Protocol::new(self.brand, account, orders), socket, listed, batches).await
     }
 
     async fn login(&self, fields: &Credentials) -> Result<Login, AdapterError> {

@@ -1,5 +1,6 @@
-//! The brokers' lists of instruments. They are files of columns that differ in their names, their order and in what is missing, and all
-//! have the same in them: a row names exchange and token, and what OpenAlgo's name is made of.
+//! The brokers' lists of instruments. They are files of columns that differ in their names, their order and
+//! in what is missing, and all have the same in them: a row names exchange and token, and what OpenAlgo's
+//! name is made of.
 
 use std::borrow::Cow;
 
@@ -7,10 +8,10 @@ use adapter_sdk::{
     Price,
     instruments::{Catalog, Names, Row, Sheet},
     ist::Day,
-    symbol::{self, Contract, digits},
+    symbol::{self, Contract, Exchange, digits},
 };
 
-use crate::exchange::{Exchange, Key};
+use crate::wire::Key;
 
 /// The instruments of a list, by OpenAlgo's names and by the broker's.
 pub type Instruments = Catalog<NorenList, COLUMNS>;
@@ -35,7 +36,8 @@ impl Sheet<COLUMNS> for NorenList {
         "OptionType|Option Type",
         "Group Name",
         "Exchange Segment",
-        // Of Definedge's list, whose columns have no names. Others have a precision too, but strikes in rupees.
+        // Of Definedge's list, whose columns have no names. Others have a precision too, but strikes in
+        // rupees.
         "decimals of the strike",
         "multiplier of the strike",
     ];
@@ -64,7 +66,8 @@ impl Sheet<COLUMNS> for NorenList {
             cells;
         let (exchange, token, symbol) = (Exchange::of(exchange?)?, token?, symbol?);
         let [kind, expiry, strike, option] = [kind, expiry, strike, option].map(Option::unwrap_or_default);
-        // Where there are indices alone, the file has no such columns. Their numbers have digits there that the socket does not know.
+        // Where there are indices alone, the file has no such columns. Their numbers have digits there that
+        // the socket does not know.
         let is_of_indices = theirs.is_none() && kind.is_empty();
         let token = token.strip_prefix("999").filter(|_| is_of_indices).unwrap_or(token);
         let key = Key { exchange, token: number(token)? };
@@ -75,7 +78,8 @@ impl Sheet<COLUMNS> for NorenList {
         }
         let theirs = theirs.unwrap_or_default();
         if exchange.is_cash() {
-            // At BSE the kind is the group, which is not a part of the name. Elsewhere the series stands behind the symbol.
+            // At BSE the kind is the group, which is not a part of the name. Elsewhere the series stands
+            // behind the symbol.
             let series = series.unwrap_or(if exchange == Exchange::Bse { kind } else { "" });
             return cash(exchange, theirs, series, key, names);
         }
@@ -113,7 +117,8 @@ fn cash(exchange: Exchange, theirs: &str, series: &str, key: Key, names: &mut Na
     Some(())
 }
 
-/// What a derivative is. Lists of BSE may have no column that says what kind of option: it ends the name then.
+/// What a derivative is. Lists of BSE may have no column that says what kind of option: it ends the name
+/// then.
 fn contract<'a>(kind: &str, option: &str, theirs: &str, strike: &'a str) -> Option<Contract<'a>> {
     let is_option = kind.starts_with("OPT") || kind.ends_with('O');
     let option = match option {
@@ -124,8 +129,8 @@ fn contract<'a>(kind: &str, option: &str, theirs: &str, strike: &'a str) -> Opti
     if is_future { Some(Contract::Future) } else { Contract::option(option, strike) }
 }
 
-/// A strike in rupees, which it is in already, or stands for as a whole number of which only its decimals and a factor say what it
-/// is worth. None when that cannot be divided exactly.
+/// A strike in rupees, which it is in already, or stands for as a whole number of which only its decimals and
+/// a factor say what it is worth. None when that cannot be divided exactly.
 fn rupees<'a>(text: &'a str, decimals: Option<&str>, factor: Option<&str>) -> Option<Cow<'a, str>> {
     const ONE: i64 = 1_000_000_000;
     let (Some(decimals), Some(factor)) = (decimals, factor) else { return Some(text.into()) };

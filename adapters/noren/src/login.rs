@@ -1,17 +1,17 @@
-//! Logging in: a person opens the broker's page, and its code buys the token of the day. At Definedge a one-time password does, which
-//! needs no person when its secret is stored.
+//! Logging in: a person opens the broker's page, and its code buys the token of the day. At Definedge a
+//! one-time password does, which needs no person when its secret is stored.
 
 use std::time::SystemTime;
 
 use adapter_sdk::{
     AdapterError, Credentials, ErrorCode, Login,
-    login::{self, Unfinished, answer_to_ticket, ask_for_ticket, by_page, totp},
+    login::{self, Unfinished, answer_to_ticket, ask_for_ticket, by_page, checksum, totp},
     net::{Http, HttpRequest, push_encoded, with_query},
     serde_json::{Value, json},
 };
 
 use crate::{
-    account::{self, Account, checksum},
+    account::{self, Account},
     brand::{Brand, Scheme},
     config::Settings,
 };
@@ -109,7 +109,8 @@ impl Keys<'_> {
         self.done("susertoken", &answer, &["susertoken"], &["uid", "actid"])
     }
 
-    /// What is stored: the token, and who it is for the socket, which is not what people log in with everywhere.
+    /// What is stored: the token, and who it is for the socket, which is not what people log in with
+    /// everywhere.
     fn done(
         &self,
         field: &str,
@@ -122,8 +123,8 @@ impl Keys<'_> {
     }
 }
 
-/// Makes a session for sockets of an account at Alice Blue: without one its socket stays silent. It ends the one before, of which there
-/// may be none.
+/// Makes a session for sockets of an account at Alice Blue: without one its socket stays silent. It ends the
+/// one before, of which there may be none.
 pub(crate) async fn make_session(
     http: &Http,
     settings: &Settings,

@@ -3,7 +3,7 @@
 use adapter_sdk::{
     OrderUpdate,
     read::{Members, Odd, OrderNames},
-    symbol::{self, Contract},
+    symbol,
 };
 
 /// What they call the members. The number of an order is spelt in two ways.
@@ -24,58 +24,17 @@ const NAMES: OrderNames = OrderNames {
     ..OrderNames::NONE
 };
 
-/// Reads news of an order; None when it has no number of an order. Members that make no sense are noted in `odd`, and left out.
-/// `is_listed` says whether the broker's list has an instrument of a name, to which the broker's own is translated.
+/// Reads news of an order; None when it has no number of an order. Members that make no sense are noted in
+/// `odd`, and left out. `is_listed` says whether the broker's list has an instrument of a name, to which the
+/// broker's own is translated.
 pub fn read(text: &str, odd: &Odd, is_listed: impl Fn(&str, &str) -> bool) -> Option<OrderUpdate> {
-    let mut update = NAMES.read(&Members::read(text, odd)?)?;
-    translate(&mut update.action, &[("B", "BUY"), ("S", "SELL")]);
-    translate(&mut update.product, &[("C", "CNC"), ("M", "NRML"), ("I", "MIS")]);
-    translate(
-        &mut update.pricetype,
-        &[("MKT", "MARKET"), ("LMT", "LIMIT"), ("L", "LIMIT"), ("SL-LMT", "SL"), ("SL-MKT", "SL-M")],
-    );
-    // In any case, with a space or an underscore.
-    update.order_status = update.order_status.to_lowercase().replace('_', " ");
-    translate(
-        &mut update.order_status,
-        &[("executed", "complete"), ("canceled", "cancelled"), ("new", "open"), ("replaced", "open")],
-    );
-    update.rejection_reason.take_if(|_| update.order_status != "rejected");
-    if let Some(name) = ours(&update.exchange, &update.symbol)
+    let mut update = NAMES.read(&Members::read(text, odd)?)?.in_words_of_clients();
+    if let Some(name) = symbol::of_trading_symbol(&update.exchange, &update.symbol)
         && is_listed(&update.exchange, &name)
     {
         update.symbol = name;
     }
     Some(update)
-}
-
-fn translate(word: &mut String, words: &[(&str, &str)]) {
-    if let Some((_, ours)) = words.iter().find(|(theirs, _)| theirs == word) {
-        (*ours).clone_into(word);
-    }
-}
-
-/// OpenAlgo's name of what a broker calls `INFY-EQ`, `NIFTY26NOV26C26000`, `NIFTY26NOV26F` or `GOLD05FEB27`.
-fn ours(exchange: &str, theirs: &str) -> Option<String> {
-    let mut name = String::new();
-    if matches!(exchange, "NSE" | "BSE") {
-        return symbol::write_cash(&mut name, exchange, theirs, "").then_some(name);
-    }
-    // The last day in it: what looks like one may stand in the underlying, and not in a strike.
-    let (underlying, expiry, rest) = (0..theirs.len()).rev().find_map(|start| {
-        let (underlying, day) = theirs.split_at_checked(start)?;
-        let (day, rest) = day.split_at_checked("26NOV26".len())?;
-        // What has digits alone may be a part of a strike.
-        day.get(2..5).and_then(symbol::month_of)?;
-        Some((underlying, symbol::day(day)?, rest))
-    })?;
-    let contract = match (rest, rest.split_at_checked(1)) {
-        ("" | "F", _) => Contract::Future,
-        (_, Some(("C", strike))) => Contract::Call { strike },
-        (_, Some(("P", strike))) => Contract::Put { strike },
-        _ => return None,
-    };
-    symbol::write(&mut name, underlying, expiry, contract).then_some(name)
 }
 
 #[cfg(test)]
@@ -121,24 +80,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn names_are_translated_where_they_can_be_read() {
-        for (exchange, theirs, wanted) in [
-            ("NSE", "INFY-EQ", Some("INFY")),
-            ("NSE", "20MICRONS-BE", Some("20MICRONS-BE")),
-            ("BSE", "INFY", Some("INFY")),
-            ("NFO", "NIFTY26NOV26C26000", Some("NIFTY26NOV2626000CE")),
-            ("NFO", "VEDL26NOV26P292.5", Some("VEDL26NOV26292.5PE")),
-            ("NFO", "NIFTY26NOV26F", Some("NIFTY26NOV26FUT")),
-            ("MCX", "GOLD05FEB27", Some("GOLD05FEB27FUT")),
-            ("BFO", "SENSEX26D0480000CE", None),
-            ("NFO", "", None),
-            ("NFO", "é", None),
-        ] {
-            assert_eq!(ours(exchange, theirs).as_deref(), wanted, "{theirs}");
-        }
-    }
-
     /// Every member, one after the other, is each of these; the others go out as they are.
     #[test]
     fn an_odd_member_costs_itself_and_no_other() {
@@ -180,8 +121,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_makes_it_panic(text in "\\PC{0,40}", exchange in "NSE|NFO|X") {
-            let _any = ours(&exchange, &text);
+        fn nothing_makes_it_panic(text in "\\PC{0,40}") {
             let _any = read(&format!(r#"{{"norenordno":1,"tsym":"{text}","qty":{text}}}"#), &Odd::new(), |_, _| true);
         }
     }

@@ -2,10 +2,10 @@
 
 use adapter_sdk::plan::Change;
 
-use crate::exchange::Key;
+use crate::wire::Key;
 
-/// One of the two kinds of messages that an instrument can be subscribed to. They are apart at the broker: the second has all that the
-/// first has, and the book.
+/// One of the two kinds of messages that an instrument can be subscribed to. They are apart at the broker:
+/// the second has all that the first has, and the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Channel {
     /// Prices, with the best bid and the best ask.
@@ -14,8 +14,8 @@ pub enum Channel {
     Depth,
 }
 
-/// Types of the messages: for a channel, whether it begins or ends. No instrument is without a channel between the two of a change
-/// when they go in this order.
+/// Types of the messages: for a channel, whether it begins or ends. No instrument is without a channel
+/// between the two of a change when they go in this order.
 const TYPES: [(&str, Channel, bool); 4] = [
     ("t", Channel::Touchline, true),
     ("d", Channel::Depth, true),
@@ -38,8 +38,9 @@ pub fn messages(changes: &[Change<Key, Channel>]) -> impl Iterator<Item = String
 
 #[cfg(test)]
 mod tests {
+    use adapter_sdk::symbol::Exchange;
+
     use super::*;
-    use crate::exchange::Exchange;
 
     #[test]
     fn what_changes_its_channel_gets_the_new_one_before_the_old_one_ends() {

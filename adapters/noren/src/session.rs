@@ -6,8 +6,8 @@ use std::{
 };
 
 use adapter_sdk::{
-    AdapterError, Mode, Packet, Refusal, Subscription, TickSink,
-    net::{Closed, Message as Frame},
+    AdapterError, Mode, Refusal, Subscription, TickSink,
+    net::Message as Frame,
     plan::Change,
     read::Odd,
     serde_json::json,
@@ -19,29 +19,20 @@ use tokio::time::Instant;
 use crate::{
     account::Account,
     brand::Brand,
-    decode::{self, Book, LEVELS},
-    exchange::Key,
+    decode::{self, Book},
     list::Instruments,
     order,
     request::{self, Channel},
-    wire::{Kind, Message, key, kind},
+    wire::{Key, Kind, Message, key, kind},
 };
 
-/// Why a log-in on the socket failed. The broker's own words are left out: nobody knows whether they repeat a token.
+/// Why a log-in on the socket failed. The broker's own words are left out: nobody knows whether they repeat a
+/// token.
 const REFUSED: &str = "the broker refused the token: tokens end each morning, and at some brokers when somebody logs in elsewhere; \
                        log in again with `tickhost account login`";
 
-/// What silence to a log-in means: who insists may be locked out.
-const SILENT: &str = "the broker said nothing to the log-in, which is what some of them do with a token that has ended: log in \
-                      again with `tickhost account login`";
-
-/// What it means that the broker ends a connection which has just been opened: to come back at once would throw the other out.
-const REPLACED: &str = "the broker ended the connection soon after it was opened: another program may have connected with this \
-                        account, of which one is served";
-const REPLACED_WITHIN: Duration = Duration::from_mins(1);
-
-/// How long the broker has to send the image of what was subscribed, and how often it is asked for it once more: it answers for another
-/// instrument at times.
+/// How long the broker has to send the image of what was subscribed, and how often it is asked for it once
+/// more: it answers for another instrument at times.
 const IMAGE_LIMIT: Duration = Duration::from_secs(3);
 const MOST_REPEATS: usize = 2;
 
@@ -58,22 +49,12 @@ pub struct Noren {
     awaited: Awaited<Key>,
     /// Where orders have a socket of their own.
     orders: Option<OrderSocket>,
-    /// Longest wait for the answer to the log-in.
-    welcome: Duration,
-    opened_at: Instant,
-    is_accepted: bool,
 }
 
 impl Noren {
-    pub(crate) fn new(
-        brand: &'static Brand,
-        account: Rc<Account>,
-        welcome: Duration,
-        orders: Option<OrderSocket>,
-    ) -> Self {
+    pub(crate) fn new(brand: &'static Brand, account: Rc<Account>, orders: Option<OrderSocket>) -> Self {
         let awaited = Awaited::new(IMAGE_LIMIT, MOST_REPEATS);
-        let (state, odd, opened_at) = (Book::new(), Odd::new(), Instant::now());
-        Self { brand, account, state, odd, awaited, orders, welcome, opened_at, is_accepted: false }
+        Self { brand, account, state: Book::new(), odd: Odd::new(), awaited, orders }
     }
 
     /// Takes a text, and says what makes no sense in it, if anything.
@@ -114,27 +95,13 @@ impl Noren {
     ) {
         let now = SystemTime::now();
         self.state.begin_day(now);
-        // Nobody wants it: it comes late, or the broker has answered for another instrument than it was asked for, as it does at times.
+        // Nobody wants it: it comes late, or the broker has answered for another instrument than it was asked
+        // for, as it does at times.
         let Some(heard) = live.heard(&key).filter(|heard| !heard.instruments().is_empty()) else { return };
         let Some(known) = decode::take(&mut self.state, key, message, now) else { return };
         let wanted = heard.instruments().iter().filter_map(|(instrument, _)| heard.wanted(*instrument));
-        wanted.for_each(|wanted| publish(known, wanted, has_book, sink));
+        wanted.for_each(|wanted| known.publish(wanted, has_book, sink));
     }
-}
-
-/// Publishes what is known of an instrument, of whose book this is news or is not.
-fn publish(known: &Known<LEVELS>, wanted: &Subscription, has_book: bool, sink: &mut TickSink) {
-    let packet = match (is_index(wanted), has_book) {
-        (true, _) => Packet::Values(known.touchline(wanted.instrument)),
-        (false, true) => known.packet(wanted.instrument),
-        (false, false) => Packet::Quote(known.touchline(wanted.instrument)),
-    };
-    sink.publish(wanted.mode, &packet);
-}
-
-/// An index has no book.
-fn is_index(wanted: &Subscription) -> bool {
-    wanted.exchange.ends_with("_INDEX")
 }
 
 impl Protocol for Noren {
@@ -147,13 +114,13 @@ impl Protocol for Noren {
     }
 
     fn ask(&mut self, wanted: &mut Subscription, key: &Key, sink: &mut TickSink) -> Channel {
-        if wanted.mode == Mode::Depth && !is_index(wanted) {
+        if wanted.mode == Mode::Depth && !wanted.is_index() {
             return Channel::Depth;
         }
         // The broker sends what it knows once. Who comes later gets it from here.
         self.state.begin_day(SystemTime::now());
         if let Some(known) = self.state.get(key) {
-            publish(known, wanted, false, sink);
+            known.publish(wanted, false, sink);
         }
         Channel::Touchline
     }
@@ -166,7 +133,6 @@ impl Protocol for Noren {
         let Frame::Text(text) = frame else { return Ok(Welcome::Continue(Vec::new())) };
         match Message::read(text).map(|message| kind(&message)) {
             Some(Kind::LogIn(true)) => {
-                self.is_accepted = true;
                 let orders = json!({ "t": "o", "actid": self.account.user() }).to_string();
                 let first = self.brand.asks_for_orders.then(|| orders.into());
                 Ok(Welcome::Accepted(first.into_iter().collect()))
@@ -246,17 +212,6 @@ impl Protocol for Noren {
         Ok(())
     }
 
-    fn lost(&mut self, error: AdapterError) -> AdapterError {
-        let age = self.opened_at.elapsed();
-        if !self.is_accepted && age >= self.welcome {
-            return AdapterError::auth(SILENT);
-        }
-        if self.is_accepted && age < REPLACED_WITHIN && Closed::of(&error).is_some() {
-            return AdapterError::rate_limited(REPLACED);
-        }
-        error
-    }
-
     async fn close(self) {
         if let Some(orders) = self.orders {
             orders.close().await;
@@ -266,19 +221,19 @@ impl Protocol for Noren {
 
 #[cfg(test)]
 mod tests {
-    use adapter_sdk::{ErrorCode, Tick, testing::credentials};
+    use adapter_sdk::{Tick, testing::credentials};
 
     use super::*;
 
-    fn noren(welcome: Duration) -> Noren {
+    fn noren() -> Noren {
         let brand = Brand::named("shoonya").unwrap();
         let fields = credentials(r#"{"user_id":"FA0001","access_token":"token"}"#);
-        Noren::new(brand, Account::read(brand, &fields).unwrap().into(), welcome, None)
+        Noren::new(brand, Account::read(brand, &fields).unwrap().into(), None)
     }
 
     #[test]
     fn the_broker_is_asked_again_until_it_has_sent_an_image() {
-        let mut noren = noren(Duration::from_secs(10));
+        let mut noren = noren();
         let key = Key::of("NSE", "3045").unwrap();
         let touchline = Some(Channel::Touchline);
         let asked =
@@ -288,17 +243,5 @@ mod tests {
         assert_eq!(asked(&mut noren), 1, "what has changed is no image");
         noren.state.image(key, Tick::new(0).volume(8));
         assert_eq!(asked(&mut noren), 0);
-    }
-
-    #[test]
-    fn silence_to_the_log_in_is_told_from_a_loss() {
-        let lost = |is_accepted, welcome| {
-            let mut noren = noren(welcome);
-            noren.is_accepted = is_accepted;
-            noren.lost(AdapterError::network("lost")).code()
-        };
-        assert_eq!(lost(false, Duration::ZERO), ErrorCode::AUTH);
-        assert_eq!(lost(false, Duration::from_secs(10)), ErrorCode::NETWORK);
-        assert_eq!(lost(true, Duration::ZERO), ErrorCode::NETWORK);
     }
 }

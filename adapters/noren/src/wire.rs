@@ -1,4 +1,5 @@
-//! Messages as the brokers write them: one JSON object in a text frame, whose values are texts, numbers included.
+//! Messages as the brokers write them: one JSON object in a text frame, whose values are texts, numbers
+//! included.
 //!
 //! ```text
 //! {"t":"tk","e":"NSE","tk":"22","ts":"ACC-EQ","lp":"1400.05", …}    all of it, after it was subscribed
@@ -7,9 +8,8 @@
 //!
 //! The key `tk` is the number of an instrument, and the text `tk` one of the types.
 
+pub use adapter_sdk::instruments::ExchangeToken as Key;
 use adapter_sdk::read::Flat;
-
-use crate::exchange::Key;
 
 /// The members of a message, of which the longest has some less.
 pub type Message<'a> = Flat<'a, 64>;
@@ -50,16 +50,17 @@ pub fn kind(message: &Message<'_>) -> Kind {
     }
 }
 
-/// The instrument that a message is about, which is what the message says and nothing else: brokers answer with another one than
-/// was asked for at times.
+/// The instrument that a message is about, which is what the message says and nothing else: brokers answer
+/// with another one than was asked for at times.
 pub fn key(message: &Message<'_>) -> Option<Key> {
     Key::of(message.get("e")?, message.get("tk")?)
 }
 
 #[cfg(test)]
 mod tests {
+    use adapter_sdk::symbol::Exchange;
+
     use super::*;
-    use crate::exchange::Exchange;
 
     #[test]
     fn an_instrument_has_both_its_names_or_none() {

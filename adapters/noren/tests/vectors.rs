@@ -1,5 +1,5 @@
-//! Every line of `testdata`, or of the folder that `TICKHOST_VECTORS` names, value by value. `cargo test --test vectors --
-//! --nocapture` prints how much was compared.
+//! Every line of `testdata`, or of the folder that `TICKHOST_VECTORS` names, value by value.
+//! `cargo test --test vectors -- --nocapture` prints how much was compared.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,11 +18,10 @@ use adapter_noren::{
     account::Account,
     brand::Brand,
     decode::{self, Book},
-    exchange::Key,
     list::Instruments,
     order,
     request::{self, Channel},
-    wire::{self, Kind, Message},
+    wire::{self, Key, Kind, Message},
 };
 use adapter_sdk::{Level, Price, Tick, plan::Change, read::Odd, testing::Vectors};
 use serde_json::{Value, json};
@@ -69,7 +68,8 @@ impl Expected<'_> {
     }
 }
 
-/// What the event says of the values; the time of the last trade is compared apart, since a tick has its day too.
+/// What the event says of the values; the time of the last trade is compared apart, since a tick has its day
+/// too.
 fn expected(event: &Value, last_trade: Option<u64>) -> (Tick, usize) {
     let mut expected = Expected { event, tick: Tick::new(1), count: 0 };
     expected.price("ltp", Tick::ltp);
@@ -195,8 +195,8 @@ impl Connection {
         count + 2 + rows.iter().sum::<usize>() * 3
     }
 
-    /// The rule: the day of an update is that of the feed's time, or else of now; an image is believed if it has a feed's time and a
-    /// volume.
+    /// The rule: the day of an update is that of the feed's time, or else of now; an image is believed if it
+    /// has a feed's time and a volume.
     fn last_trade(message: &Message<'_>, event: &Value) -> Option<u64> {
         let text = message.get("ltt")?;
         assert_eq!(event["last_trade_time"], text);

@@ -99,8 +99,8 @@ pub struct Settings {
     pub instruments_extra: Vec<Instrument>,
     /// Age of a tick's exchange time when it is published.
     pub latency: Duration,
-    /// Whether the volume is the microsecond since the Unix epoch at which the tick was due, and the last quantity its
-    /// number among those of its instrument, from 1.
+    /// Whether the volume is the microsecond since the Unix epoch at which the tick was due, and the last
+    /// quantity its number among those of its instrument, from 1.
     pub stamps: bool,
     /// What goes wrong on purpose.
     pub faults: Faults,

@@ -1,6 +1,7 @@
 //! What one connection does: which instruments tick when, and what goes wrong on purpose.
 //!
-//! No clock and no I/O: the caller says how late it is, waits until [`Feed::next_wake`] and hands over where ticks go.
+//! No clock and no I/O: the caller says how late it is, waits until [`Feed::next_wake`] and hands over where
+//! ticks go.
 
 mod schedule;
 
@@ -15,8 +16,9 @@ use crate::{
 /// Number that ticks nobody asked for are published under; hosts count from the other end.
 pub const STRAY_INSTRUMENT: u32 = u32::MAX;
 
-/// Shortest rest between two wake-ups; ticks that fall due in it share a batch. After more work than that the rest is as
-/// long as the work, so that a rate that is too much for the machine costs ticks and at most half a core.
+/// Shortest rest between two wake-ups; ticks that fall due in it share a batch. After more work than that the
+/// rest is as long as the work, so that a rate that is too much for the machine costs ticks and at most half
+/// a core.
 const REST: Duration = Duration::from_millis(1);
 
 /// Longest rest.
@@ -136,8 +138,9 @@ impl Feed {
         }
     }
 
-    /// Adds the instrument at a position of the universe under a number, or changes its detail, and publishes a tick
-    /// of it at once, so that a newcomer does not wait. Does nothing when nothing stands at the position.
+    /// Adds the instrument at a position of the universe under a number, or changes its detail, and publishes
+    /// a tick of it at once, so that a newcomer does not wait. Does nothing when nothing stands at the
+    /// position.
     ///
     /// # Panics
     ///

@@ -1,7 +1,7 @@
 //! A synthetic exchange as a Tickhost adapter: a market for newcomers, demonstrations and tests.
 //!
-//! It has no network side. What it sends follows from a seed, so that two runs see the same prices; what goes wrong
-//! follows from its settings. `README.md` describes both. In the order of the data:
+//! It has no network side. What it sends follows from a seed, so that two runs see the same prices; what goes
+//! wrong follows from its settings. `README.md` describes both. In the order of the data:
 //!
 //! 1. [`universe`]: what trades;
 //! 2. [`market`]: what each instrument's next tick holds;

@@ -1,8 +1,9 @@
 //! The synthetic market: what each instrument's next tick holds.
 //!
-//! No clock, no I/O, no floating point. The n-th tick of an instrument depends on the seed and on its name alone: not on
-//! when it was subscribed, in which order, at which rate or in which mode. Instruments that share a spot price (a share
-//! at two exchanges, a chain of options) walk the same path, each at its own pace.
+//! No clock, no I/O, no floating point. The n-th tick of an instrument depends on the seed and on its name
+//! alone: not on when it was subscribed, in which order, at which rate or in which mode. Instruments that
+//! share a spot price (a share at two exchanges, a chain of options) walk the same path, each at its own
+//! pace.
 
 mod book;
 mod path;
@@ -36,8 +37,8 @@ impl Market {
         &self.universe
     }
 
-    /// Moves the instrument at a position of the universe by one tick, at a time in nanoseconds since the Unix epoch.
-    /// `None` when nothing stands there.
+    /// Moves the instrument at a position of the universe by one tick, at a time in nanoseconds since the
+    /// Unix epoch. `None` when nothing stands there.
     pub fn advance(&mut self, position: usize, now_ns: u64) -> Option<&Simulated> {
         let instrument = self.universe.instruments().get(position)?;
         let state = self.states.entry(position).or_insert_with(|| Simulated::new(self.seed, instrument));
@@ -233,7 +234,8 @@ impl Simulated {
         }
     }
 
-    /// The best `count` levels of one side, best first: fewer where the price cannot go further, none for an index.
+    /// The best `count` levels of one side, best first: fewer where the price cannot go further, none for an
+    /// index.
     pub fn levels(&self, side: Side, count: u16) -> impl Iterator<Item = Level> + '_ {
         let count = if self.kind == Kind::Index { 0 } else { count };
         let allowed = move |level: &Level| {
@@ -256,8 +258,8 @@ impl Simulated {
         }
     }
 
-    /// Rounded down to paise, or to the tick where that is finer: a multiple of which the day's low is, so that the
-    /// average cannot fall below it.
+    /// Rounded down to paise, or to the tick where that is finer: a multiple of which the day's low is, so
+    /// that the average cannot fall below it.
     fn average_price(&self) -> i64 {
         let paisa = PRICE_SCALE / 100;
         let unit = if self.tick % paisa == 0 { paisa } else { self.tick };

@@ -1,7 +1,7 @@
 //! Everything that trades on the synthetic exchange, and how an instrument is found by name.
 //!
-//! The list depends on the date alone: shares, indices and crypto pairs always carry the same names, futures and option
-//! chains those of the next expiries. It is made once, when an instance is created.
+//! The list depends on the date alone: shares, indices and crypto pairs always carry the same names, futures
+//! and option chains those of the next expiries. It is made once, when an instance is created.
 
 mod calendar;
 mod derivatives;

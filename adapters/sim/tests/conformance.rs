@@ -6,7 +6,8 @@ use adapter_conformance::{Profile, Suite, Verdict};
 use adapter_sdk::testing;
 use adapter_sim::Sim;
 
-/// Cases about packets, silence, log-ins, orders and lists, which an exchange without a network side does not have.
+/// Cases about packets, silence, log-ins, orders and lists, which an exchange without a network side does not
+/// have.
 const WITHOUT_MEANING: [&str; 12] =
     ["C03", "C04", "C07", "C15", "C19", "C24", "C25", "C26", "C27", "C28", "C29", "C30"];
 

@@ -14,8 +14,8 @@ adapter_sdk::settings! {
         list_url: Required<HttpUrl> = ();
         /// Where the list of instruments is kept
         cache_dir: Folder = ();
-        /// When the list of today cannot be had: refuse to connect, or use the last one, whose tokens may mean other instruments
-        /// by now
+        /// When the list of today cannot be had: refuse to connect, or use the last one, whose tokens may
+        /// mean other instruments by now
         outdated_list: Outdated = Outdated::Refuse;
         /// Silence after which the connection is taken for dead; the broker's heartbeats come each second
         silence("silence_ms"): Millis = 5_000, in 100..=600_000;

@@ -40,12 +40,12 @@ pub fn message(text: &str) -> Result<Message, DecodeError> {
     serde_json::from_str(text).map_err(|_| DecodeError::NoMessage)
 }
 
-/// Makes a tick of a packet, under the number that its instrument is subscribed with. A value that is not there is absent,
-/// and so is one that cannot be, such as a price of zero or one of the words by which brokers mean "none": see
-/// [`adapter_sdk::read`]. A volume of zero is one.
+/// Makes a tick of a packet, under the number that its instrument is subscribed with. A value that is not
+/// there is absent, and so is one that cannot be, such as a price of zero or one of the words by which
+/// brokers mean "none": see [`adapter_sdk::read`]. A volume of zero is one.
 ///
-/// A packet says what has changed, so the tick is an update. If your broker's packets say all that there is to know of an
-/// instrument, make it an image: `tick.image()`.
+/// A packet says what has changed, so the tick is an update. If your broker's packets say all that there is
+/// to know of an instrument, make it an image: `tick.image()`.
 ///
 /// # Errors
 /// When a side of the book is missing.

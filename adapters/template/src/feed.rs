@@ -1,5 +1,5 @@
-//! The connection: logging in, subscribing, and the broker's messages. Batches, heartbeats, silence and what is wanted are the
-//! SDK's [`Session`](adapter_sdk::session::Session)'s.
+//! The connection: logging in, subscribing, and the broker's messages. Batches, heartbeats, silence and what
+//! is wanted are the SDK's [`Session`](adapter_sdk::session::Session)'s.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,14 +23,15 @@ type Asked = (Mode, u16);
 /// This broker's side of a connection.
 #[derive(Debug)]
 pub struct Feed {
-    token: String,
+    /// Of the day. It is never shown, and wiped from memory.
+    access: adapter_sdk::Token,
     /// Tokens by handle: what the broker calls them in ticks, on this connection.
     handles: HashMap<u32, Token>,
 }
 
 impl Feed {
-    pub(crate) fn new(token: &str) -> Self {
-        Self { token: token.to_owned(), handles: HashMap::new() }
+    pub(crate) fn new(access: adapter_sdk::Token) -> Self {
+        Self { access, handles: HashMap::new() }
     }
 
     fn take(&mut self, packet: &wire::Packet, live: &mut Live<Self>, sink: &mut TickSink) {
@@ -38,7 +39,8 @@ impl Feed {
         let Some(heard) = self.handles.get(&packet.h).and_then(|token| live.heard(token)) else { return };
         for (instrument, (mode, levels)) in heard.instruments() {
             match decode::packet(packet, *instrument) {
-                // A packet has what changed, whatever the mode: a price alone is for those who want quotes or books as well.
+                // A packet has what changed, whatever the mode: a price alone is for those who want quotes or
+                // books as well.
                 Ok(Decoded::Ltp(tick) | Decoded::Quote(tick)) => sink.publish(*mode, &Packet::Values(tick)),
                 Ok(Decoded::Book(tick, buy, sell)) => {
                     // Another instrument of the same key may want more levels.
@@ -64,7 +66,7 @@ impl Protocol for Feed {
     }
 
     fn hello(&mut self) -> Vec<Message> {
-        vec![Request::Login { token: &self.token }.to_message()]
+        vec![Request::Login { token: self.access.token() }.to_message()]
     }
 
     fn welcome(&mut self, message: &Message) -> Result<Welcome, AdapterError> {

@@ -1,7 +1,8 @@
 //! A broker that speaks JSON over a WebSocket, as a Tickhost adapter.
 //!
-//! In the order of the data: `list` (what an instrument is called there) → `feed` (log in, subscribe, take messages) →
-//! `wire` (messages as the broker writes them) → `decode` (bytes to ticks, pure). `README.md` says what the broker demands.
+//! In the order of the data: `list` (what an instrument is called there) → `feed` (log in, subscribe, take
+//! messages) → `wire` (messages as the broker writes them) → `decode` (bytes to ticks, pure). `README.md`
+//! says what the broker demands.
 #![forbid(unsafe_code)]
 
 mod config;
@@ -10,7 +11,7 @@ mod feed;
 pub mod list;
 pub mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use adapter_sdk::{
     Adapter, AdapterError, Capability, Context, Credentials, Grant, Manifest, Mode, Refusal, Subscription,
@@ -41,10 +42,6 @@ const REQUESTS_PER_SECOND: f64 = 3.0;
 /// Hour and minute in India by which the broker has made the list of the day.
 const LIST_RENEWED_AT: (u8, u8) = (8, 0);
 
-/// Longest list that is taken, in bytes, and longest time for its download.
-const MAX_LIST_BYTES: u64 = 64 << 20;
-const LIST_TIMEOUT: Duration = Duration::from_mins(2);
-
 /// One account's way to the broker.
 #[derive(Debug)]
 pub struct TemplateBroker {
@@ -67,14 +64,11 @@ impl Adapter for TemplateBroker {
     fn try_new(config: Config, context: Context) -> Result<Self, AdapterError> {
         let settings = config.check()?;
         let source = ListSource {
-            adapter: "template",
             cache_dir: settings.cache_dir.clone(),
-            urls: vec![settings.list_url.clone()],
-            segments: list::COMPLETE_WITH,
-            max_bytes: MAX_LIST_BYTES,
-            timeout: LIST_TIMEOUT,
-            renewed_at: LIST_RENEWED_AT,
             outdated: settings.outdated_list,
+            segments: list::COMPLETE_WITH,
+            renewed_at: LIST_RENEWED_AT,
+            ..InstrumentList::source("template", vec![settings.list_url.clone()])
         };
         let http = settings.network.http(RateLimit::per_second(REQUESTS_PER_SECOND));
         let master = Arc::new(Master::new(http, source, context.lists()));
@@ -92,7 +86,7 @@ impl Adapter for TemplateBroker {
     }
 
     async fn connect(&self, credentials: &Credentials) -> Result<Self::Connection, AdapterError> {
-        let feed = Feed::new(credentials.require("access_token")?);
+        let feed = Feed::new(credentials.token(&["access_token"], &[])?);
         let request = WebSocketRequest::new(&self.settings.ws_url)
             .heartbeat(Heartbeat::Text(HEARTBEAT, self.settings.heartbeat))
             .stall_after(self.settings.silence);

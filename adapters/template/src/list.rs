@@ -1,11 +1,11 @@
-//! The broker's list of instruments: a CSV file, new each morning, with the columns `token`, `segment` and `symbol`.
+//! The broker's list of instruments: a CSV file, new each morning, with the columns `token`, `segment` and
+//! `symbol`.
 //!
 //! The SDK downloads it, keeps the last good copy, renews it while connections are up, and looks names up.
 
 use adapter_sdk::{
     instruments::{Catalog, Names, Sheet},
     ist::Day,
-    symbol,
 };
 
 /// The instruments of the broker, by OpenAlgo's names and by token.
@@ -43,19 +43,17 @@ impl Sheet<3> for Instruments {
         Self
     }
 
-    /// This broker's derivatives and shares have OpenAlgo's names already. Where yours have parts, such as underlying, expiry
-    /// and strike, or a series, [`symbol::write`] and [`symbol::write_cash`] make names of them.
+    /// This broker's derivatives and shares have OpenAlgo's names already. Where yours have parts, such as
+    /// underlying, expiry and strike, or a series, [`Names::add_derivative`] and [`Names::add_cash`] make
+    /// names of them.
     fn row(&mut self, cells: [Option<&str>; 3], names: &mut Names<Token>) -> Option<()> {
         let [token, segment, theirs] = cells;
         let (token, theirs) = (token?.parse().ok()?, theirs.filter(|name| !name.is_empty())?);
         let (_, exchange) = SEGMENTS.iter().find(|(name, _)| Some(*name) == segment)?;
         if exchange.ends_with("_INDEX") {
-            let mut ours = String::new();
-            symbol::write_index(&mut ours, exchange, theirs).then_some(())?;
-            names.add(exchange, &ours, token);
-        } else {
-            names.add(exchange, theirs, token);
+            return names.add_index(exchange, theirs, token);
         }
+        names.add(exchange, theirs, token);
         Some(())
     }
 }
@@ -80,7 +78,8 @@ mod tests {
         assert_eq!(list.find("NSE_INDEX", "NIFTY 50"), Ok(26_000), "as the broker has it");
         assert_eq!(list.find("NFO", "NIFTY30DEC9924500CE"), Ok(52));
         assert!(list.find("NSE", "TCS").is_err());
-        assert_eq!((list.len(), list.skipped()), (4, 3));
+        // The index has two names.
+        assert_eq!((list.len(), list.skipped()), (5, 3));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Messages exactly as the broker writes them. Prices are in paise, times in milliseconds since the Unix epoch, UTC.
+//! Messages exactly as the broker writes them. Prices are in paise, times in milliseconds since the Unix
+//! epoch, UTC.
 
 use adapter_sdk::net;
 use serde::{Deserialize, Serialize};

@@ -18,14 +18,15 @@ adapter_sdk::settings! {
         login_url: HttpUrl = "https://kite.zerodha.com/connect/login";
         /// Where the list of instruments is kept
         cache_dir: Folder = ();
-        /// When the list of today cannot be had: refuse to connect, or use the last one, whose numbers may mean other
-        /// instruments by now
+        /// When the list of today cannot be had: refuse to connect, or use the last one, whose numbers may
+        /// mean other instruments by now
         outdated_list: Outdated = Outdated::Refuse;
         /// Most tokens in one message
         batch_size: Count = 200, in 1..=3_000;
         /// Pause between two batches of subscriptions
         batch_interval("batch_interval_ms"): Millis = 100, in 0..=10_000;
-        /// Silence after which the connection is taken for dead: the broker's heartbeats come every few seconds
+        /// Silence after which the connection is taken for dead: the broker's heartbeats come every few
+        /// seconds
         stall("stall_seconds"): Seconds = 8.0, in 0.5..=300.0;
         /// The way to the broker
         network: Network = ();

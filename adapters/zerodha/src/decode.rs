@@ -1,8 +1,9 @@
-//! From the broker's bytes to ticks. Pure: no clock, no connection, no allocation, and no input that makes it panic.
+//! From the broker's bytes to ticks. Pure: no clock, no connection, no allocation, and no input that makes it
+//! panic.
 //!
-//! Facts are those of the broker's documents ("WebSocket streaming", packet structure) and of the decoder in its Python
-//! package (`kiteconnect` 5.2.2, `KiteTicker._parse_binary`), which wins where they differ: numbers are unsigned, and
-//! three segments have more decimal places than two. A message is big-endian:
+//! Facts are those of the broker's documents ("WebSocket streaming", packet structure) and of the decoder in
+//! its Python package (`kiteconnect` 5.2.2, `KiteTicker._parse_binary`), which wins where they differ:
+//! numbers are unsigned, and three segments have more decimal places than two. A message is big-endian:
 //!
 //! ```text
 //! u16 packets, then for each: u16 length, and so many bytes
@@ -65,8 +66,8 @@ pub enum DecodeError {
     },
 }
 
-/// The packets of a binary message, in order. Bytes after the last one are ignored, as the broker's own package does. A
-/// message that is cut off gives what was whole, one error, and then ends.
+/// The packets of a binary message, in order. Bytes after the last one are ignored, as the broker's own
+/// package does. A message that is cut off gives what was whole, one error, and then ends.
 #[derive(Clone, Debug)]
 pub struct Packets<'a> {
     rest: &'a [u8],
@@ -102,7 +103,8 @@ impl<'a> Iterator for Packets<'a> {
 pub struct Packet<'a> {
     /// What it is.
     pub kind: Kind,
-    /// What its prices are worth. None for a token of a segment that nobody knows: such a packet has no prices.
+    /// What its prices are worth. None for a token of a segment that nobody knows: such a packet has no
+    /// prices.
     pub scale: Option<Scale>,
     bytes: &'a [u8],
 }
@@ -123,15 +125,17 @@ impl<'a> Packet<'a> {
         self.price(4)
     }
 
-    /// Its values under the number that the instrument is subscribed with. What the kind has no place for is absent, and
-    /// so is what the broker has only a word for: a price, a time or a last quantity of 0, and the numbers that
-    /// [`adapter_sdk::read`] takes for "none". A volume or a total of 0 is one, before the opening too. Open interest of 0
-    /// is none where the broker knows no highest of the day either: it has not come yet, or the instrument is a share.
+    /// Its values under the number that the instrument is subscribed with. What the kind has no place for is
+    /// absent, and so is what the broker has only a word for: a price, a time or a last quantity of 0, and
+    /// the numbers that [`adapter_sdk::read`] takes for "none". A volume or a total of 0 is one, before the
+    /// opening too. Open interest of 0 is none where the broker knows no highest of the day either: it has
+    /// not come yet, or the instrument is a share.
     pub fn tick(&self, instrument: u32) -> Tick {
         let tick = Tick::new(instrument).with(self.price(4), Tick::ltp);
         match self.kind {
             Kind::Ltp => tick,
-            // The change at 24 is left to those who know whether it is absolute: the broker's package ignores it too.
+            // The change at 24 is left to those who know whether it is absolute: the broker's package ignores
+            // it too.
             Kind::IndexQuote => self.index(tick),
             Kind::IndexFull => self.index(tick).with(self.time(28), Tick::exchange_ts_ns),
             Kind::Quote => self.quote(tick),
@@ -142,8 +146,8 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// The book, without the rows of zeros that the broker fills it up with, and without those of orders at the market,
-    /// which have no price before the opening; None when the kind has none.
+    /// The book, without the rows of zeros that the broker fills it up with, and without those of orders at
+    /// the market, which have no price before the opening; None when the kind has none.
     pub fn book(&self) -> Option<Book> {
         if self.kind != Kind::Full {
             return None;
@@ -232,9 +236,10 @@ impl Scale {
     const NSE_CURRENCIES: Self = Self { decimals: 7, sign: Sign::Positive };
     const FINE: Self = Self { decimals: 4, sign: Sign::Positive };
 
-    /// By the segment that a token has in its last byte. The decimal places of the exchanges' currencies and of NSE's
-    /// commodities are from the broker's Python package 5.2.2; the documents know 7 for NSE's currencies and 2 for the
-    /// rest. None for a segment that neither knows: to guess two would show prices a hundred times too high.
+    /// By the segment that a token has in its last byte. The decimal places of the exchanges' currencies and
+    /// of NSE's commodities are from the broker's Python package 5.2.2; the documents know 7 for NSE's
+    /// currencies and 2 for the rest. None for a segment that neither knows: to guess two would show prices a
+    /// hundred times too high.
     pub const fn of_token(token: u32) -> Option<Self> {
         Some(match token & 0xff {
             // NSE, NFO, BSE, BFO, indices.
@@ -261,8 +266,9 @@ impl Scale {
         })
     }
 
-    /// The documents call prices signed, the packages read them as unsigned. With two decimals none that is honest is in
-    /// the upper half but those below zero. With more some are: silver of NSE's commodities may cost 2,50,000.
+    /// The documents call prices signed, the packages read them as unsigned. With two decimals none that is
+    /// honest is in the upper half but those below zero. With more some are: silver of NSE's commodities may
+    /// cost 2,50,000.
     #[inline]
     const fn price(self, raw: u32) -> Option<Price> {
         /// From here on it may be either, and is left out.

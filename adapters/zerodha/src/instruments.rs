@@ -1,7 +1,8 @@
-//! The broker's list of instruments: a CSV file of some hundred thousand rows, and what OpenAlgo calls what stands in it.
+//! The broker's list of instruments: a CSV file of some hundred thousand rows, and what OpenAlgo calls what
+//! stands in it.
 //!
-//! Derivatives are named after underlying, expiry and strike, never after the broker's own symbol, whose expiry cannot be
-//! read without knowing which one is the month's last.
+//! Derivatives are named after underlying, expiry and strike, never after the broker's own symbol, whose
+//! expiry cannot be read without knowing which one is the month's last.
 
 use adapter_sdk::{
     instruments::{Catalog, Names, Sheet},
@@ -54,7 +55,8 @@ impl Sheet<8> for KiteList {
     }
 }
 
-/// OpenAlgo's code of an exchange, by what the broker calls the segment and the exchange; none for one that has no code.
+/// OpenAlgo's code of an exchange, by what the broker calls the segment and the exchange; none for one that
+/// has no code.
 fn openalgo(segment: &str, exchange: &str) -> Option<&'static str> {
     Some(match (segment, exchange) {
         (_, "GLOBAL" | "NSEIX") => "GLOBAL_INDEX",

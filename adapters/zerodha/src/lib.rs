@@ -1,9 +1,9 @@
 //! Zerodha, by way of Kite Connect version 3, as a Tickhost adapter.
 //!
-//! In the order of the data: [`instruments`] (what an instrument is called there) → `auth` and `login` (keys, and the
-//! connection that they open) → `plan` (what the broker is to be told) → `session` (the connection
-//! that is up) → [`decode`] and [`wire`] (bytes and texts to ticks and orders, pure). `README.md` says what the broker
-//! demands, and where it errs.
+//! In the order of the data: [`instruments`] (what an instrument is called there) → `auth` and `login` (keys,
+//! and the connection that they open) → `plan` (what the broker is to be told) → `session` (the connection
+//! that is up) → [`decode`] and [`wire`] (bytes and texts to ticks and orders, pure). `README.md` says what
+//! the broker demands, and where it errs.
 #![forbid(unsafe_code)]
 
 mod auth;

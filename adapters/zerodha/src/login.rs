@@ -2,11 +2,10 @@
 
 use adapter_sdk::{
     AdapterError, Credentials, Login,
-    login::{Unfinished, answer, by_page},
+    login::{Unfinished, answer, by_page, checksum},
     net::{Http, with_query},
 };
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{auth::versioned, config::Settings};
@@ -36,11 +35,7 @@ pub(crate) async fn step(
     let api_secret = answer(fields, &["api_secret"], "The API secret of the same app", true)?;
     let page = with_query(&settings.login_url, &[("v", "3"), ("api_key", api_key)]);
     let request_token = by_page(fields, "request_token", "request_token", &page)?;
-    let mut hash = Sha256::new();
-    for part in [api_key, request_token, api_secret] {
-        hash.update(part);
-    }
-    let checksum = hex::encode(hash.finalize());
+    let checksum = checksum(&[api_key, request_token, api_secret]);
     let form = [("api_key", api_key), ("request_token", request_token), ("checksum", checksum.as_str())];
     let request = versioned(http.post(&format!("{}/session/token", settings.api_url))).form(&form);
     let Answer { data } = request.log_in(REFUSED).await?;

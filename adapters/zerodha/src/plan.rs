@@ -3,9 +3,9 @@
 use adapter_sdk::{Mode, plan::Change};
 use serde_json::{Value, json};
 
-/// Changes as messages, in the order in which they must go. A token whose mode changes is not unsubscribed, and not
-/// subscribed anew, so that no tick is missed; one that is subscribed gets its mode in any case, since the broker begins
-/// each with quote.
+/// Changes as messages, in the order in which they must go. A token whose mode changes is not unsubscribed,
+/// and not subscribed anew, so that no tick is missed; one that is subscribed gets its mode in any case,
+/// since the broker begins each with quote.
 pub(crate) fn messages(changes: &[Change<u32>]) -> Vec<String> {
     let mut messages = Vec::new();
     let mut say = |is_meant: &dyn Fn(&Change<u32>) -> bool, message: &dyn Fn(&[u32]) -> Value| {

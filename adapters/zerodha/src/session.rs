@@ -22,7 +22,8 @@ use crate::{
 /// What the broker last said to be its present list of instruments. All connections of an instance share it.
 pub(crate) type Etag = Rc<RefCell<Option<String>>>;
 
-/// When the broker says that there are too many instruments, what it may mean: those that were subscribed so recently.
+/// When the broker says that there are too many instruments, what it may mean: those that were subscribed so
+/// recently.
 const RECENT: Duration = Duration::from_secs(10);
 
 /// How long those have to show that they are not meant. The broker sends the last state of each right away.
@@ -57,8 +58,8 @@ impl Kite {
         self.suspects = Some((now + SNAPSHOT_LIMIT, silent));
     }
 
-    /// Another list than before: while this side was away the broker may have given tokens to something else, and says so
-    /// before the first tick.
+    /// Another list than before: while this side was away the broker may have given tokens to something else,
+    /// and says so before the first tick.
     fn take_etag(&mut self, etag: String, live: &mut Live<Self>) {
         let is_another = self.etag.borrow().as_ref().is_some_and(|before| *before != etag);
         self.etag.replace(Some(etag));
@@ -187,8 +188,8 @@ fn take_order(mut update: OrderUpdate, token: Option<u32>, list: &Instruments, s
     sink.order_update(&update);
 }
 
-/// A packet with what its prices are worth: by the segment in its token, or by what the list says of the token. None when
-/// neither is known, since to guess would show wrong prices.
+/// A packet with what its prices are worth: by the segment in its token, or by what the list says of the
+/// token. None when neither is known, since to guess would show wrong prices.
 fn with_scale<'a>(mut packet: Packet<'a>, list: &Instruments) -> Packet<'a> {
     let by_list = || list.name(packet.token()).and_then(|(exchange, _)| Scale::of_exchange(exchange));
     packet.scale = packet.scale.or_else(by_list);

@@ -15,8 +15,8 @@ const MAX_NOTICE_BYTES: usize = 200;
 /// A text message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Text {
-    /// News of an order, with the token of its instrument. One without its number is [`Text::Damaged`]; one without any member
-    /// is [`Text::Other`].
+    /// News of an order, with the token of its instrument. One without its number is [`Text::Damaged`]; one
+    /// without any member is [`Text::Other`].
     Order(Box<OrderUpdate>, Option<u32>),
     /// The broker finds fault with something; the connection stays.
     Error(String),
@@ -99,13 +99,9 @@ fn open(Envelope { kind, data }: Envelope<'_>, odd: &Odd) -> Text {
 
 /// An order in the words of OpenAlgo's clients, but under the name that its instrument has at the broker.
 fn order(members: &Members<'_>) -> Option<Text> {
-    let mut update = ORDER.read(members)?;
-    update.order_status = match update.order_status.as_str() {
-        // What the broker calls an update is a change of an order that is open: part of it was filled, or it was modified.
-        "UPDATE" => "open".to_owned(),
-        status => status.to_lowercase(),
-    };
-    update.rejection_reason = update.rejection_reason.filter(|_| update.order_status == "rejected");
+    // What the broker calls an update is a change of an order that is open: part of it was filled, or it was
+    // modified.
+    let update = ORDER.read(members)?.in_words_of_clients();
     let token = members.whole("instrument_token").and_then(|token| u32::try_from(token).ok());
     Some(Text::Order(Box::new(update), token))
 }

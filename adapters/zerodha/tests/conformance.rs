@@ -6,8 +6,8 @@ use adapter_conformance::{Profile, Suite, Verdict};
 use adapter_sdk::testing;
 use adapter_zerodha::Zerodha;
 
-/// What does not pass, and why it cannot: this broker has no packets with what changed alone, allows several sessions, and
-/// ends none without being asked.
+/// What does not pass, and why it cannot: this broker has no packets with what changed alone, allows several
+/// sessions, and ends none without being asked.
 const WITHOUT_MEANING: [&str; 2] = ["C03", "C28"];
 
 #[test]

@@ -1,5 +1,5 @@
-//! Every message in `testdata`, or in the folder that `TICKHOST_VECTORS` names, field by field. `cargo test --test vectors --
-//! --nocapture` prints how much was compared.
+//! Every message in `testdata`, or in the folder that `TICKHOST_VECTORS` names, field by field.
+//! `cargo test --test vectors -- --nocapture` prints how much was compared.
 
 #![allow(
     clippy::unwrap_used,
@@ -46,9 +46,10 @@ impl Expected<'_> {
         self.fields += 1;
     }
 
-    /// The package knows no price that there is not. A tick has none where the package makes zero of it, or a number that is
-    /// beyond what the documents' signed numbers hold, as it reads them as unsigned: then it is a word for none, or below
-    /// zero, which happens at MCX. Of NSE's and BSE's other decimal places the words alone are none.
+    /// The package knows no price that there is not. A tick has none where the package makes zero of it, or a
+    /// number that is beyond what the documents' signed numbers hold, as it reads them as unsigned: then it
+    /// is a word for none, or below zero, which happens at MCX. Of NSE's and BSE's other decimal places the
+    /// words alone are none.
     fn price_of(&self, json: &Value) -> Option<Price> {
         let rupees = json.as_f64().unwrap();
         let (words, wraps_at): (&[f64], _) = match self.json["instrument_token"].as_u64().unwrap() & 0xff {
@@ -83,8 +84,9 @@ impl Expected<'_> {
         self.count("oi_day_low", Tick::oi_low);
     }
 
-    /// Neither the broker nor a tick says the change: the package derives it in percent, from two values that a tick has.
-    /// So they must give the same, where both are there; the package has 0 where there is no close.
+    /// Neither the broker nor a tick says the change: the package derives it in percent, from two values that
+    /// a tick has. So they must give the same, where both are there; the package has 0 where there is no
+    /// close.
     fn change(&mut self) {
         let (ltp, close) =
             (self.json["last_price"].as_f64().unwrap(), self.json["ohlc"]["close"].as_f64().unwrap());
@@ -102,7 +104,8 @@ impl Expected<'_> {
         self.fields += 1;
     }
 
-    /// The rows of one side. Those of zeros are padding, and those without a price orders at the market: a book has neither.
+    /// The rows of one side. Those of zeros are padding, and those without a price orders at the market: a
+    /// book has neither.
     fn side(&mut self, name: &str) -> Vec<Level> {
         let rows = self.json["depth"][name].as_array().unwrap();
         assert_eq!(rows.len(), 5);

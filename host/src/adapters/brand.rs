@@ -12,8 +12,33 @@ use crate::config::{
 /// Longest description of all brands, in bytes.
 const MAX_DESCRIPTION_BYTES: usize = 1_024 * 1_024;
 
+/// Longest description of limits, in bytes.
+const MAX_LIMITS_BYTES: usize = 64 * 1_024;
+
 /// Most brands of one library: as many brokers as an entry of `plugins.toml` may serve.
 const MAX_BRANDS: usize = 64;
+
+/// How many deep books one connection carries, as a library says it for its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeepBooks {
+    /// Books on one connection; 0 where the account has none.
+    pub per_connection: u32,
+    /// Levels above which a book is deep.
+    pub above_levels: u16,
+}
+
+impl DeepBooks {
+    /// Reads what a library says of its limits: a JSON object, of which it may say nothing. What makes no sense is as good as
+    /// nothing: the library keeps to its own limits.
+    pub(super) fn read(json: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Limits {
+            deep_books: Option<DeepBooks>,
+        }
+        let is_short = json.len() <= MAX_LIMITS_BYTES;
+        serde_json::from_str(json).ok().filter(|_| is_short).and_then(|limits: Limits| limits.deep_books)
+    }
+}
 
 /// One broker of a library, with everything that the library says of it or of all its brokers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +55,8 @@ pub struct BrandInfo {
     pub connections: Option<u32>,
     /// JSON Schema of the credentials; empty when it needs none.
     pub credentials_schema: String,
+    /// Deep books on one connection, if the library knows a limit with the settings that it has.
+    pub deep_books: Option<DeepBooks>,
 }
 
 impl BrandInfo {
@@ -46,6 +73,10 @@ impl BrandInfo {
         LimitOverrides {
             symbols_per_connection: self.symbols_per_connection.and_then(|value| within(value, MAX_SYMBOLS)),
             connections: connections.and_then(|value| within(value, MAX_CONNECTIONS)),
+            deep_books_per_connection: self
+                .deep_books
+                .and_then(|books| within(books.per_connection, MAX_SYMBOLS)),
+            deep_above_levels: self.deep_books.map(|books| books.above_levels),
         }
     }
 
@@ -78,10 +109,12 @@ impl LibraryInfo {
     /// # Errors
     /// [`UnknownBrand`].
     pub fn brand(&self, broker: &str) -> Result<BrandInfo, UnknownBrand> {
-        if self.brands.is_empty() {
-            return Ok(self.of_all(broker));
-        }
-        self.brands.iter().find(|brand| brand.name == broker).cloned().ok_or_else(|| {
+        let found = match self.brands.as_slice() {
+            [] => Some(self.of_all(broker)),
+            brands => brands.iter().find(|brand| brand.name == broker).cloned(),
+        };
+        let deep_books = self.deep_books.get(broker).copied();
+        found.map(|brand| BrandInfo { deep_books, ..brand }).ok_or_else(|| {
             let known: Vec<&str> = self.brands.iter().map(|brand| brand.name.as_str()).collect();
             UnknownBrand { broker: broker.to_owned(), known: known.join(", ") }
         })
@@ -96,6 +129,7 @@ impl LibraryInfo {
             symbols_per_connection: self.symbols_per_connection,
             connections: self.connections,
             credentials_schema: self.credentials_schema.clone(),
+            deep_books: None,
         }
     }
 
@@ -152,12 +186,15 @@ impl Described {
             symbols_per_connection: limit(self.symbols_per_connection, of_all.symbols_per_connection),
             connections: limit(self.connections, of_all.connections),
             credentials_schema: schema.unwrap_or(of_all.credentials_schema),
+            deep_books: None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn library() -> LibraryInfo {
@@ -173,6 +210,7 @@ mod tests {
             config_schema: "{}".into(),
             credentials_schema: "{}".into(),
             brands: Vec::new(),
+            deep_books: BTreeMap::new(),
         }
     }
 
@@ -214,6 +252,28 @@ mod tests {
         assert_eq!(limits(None, None, 0), (None, None));
         assert_eq!(limits(None, None, capability::SINGLE_SESSION), (None, Some(1)));
         assert_eq!(limits(Some(u32::MAX), Some(u32::MAX), 0), (Some(100_000), Some(100)));
+    }
+
+    #[test]
+    fn deep_books_are_those_of_the_settings_of_the_broker_within_the_range_of_the_file() {
+        let mut info = library();
+        info.read_brands(r#"[{"name":"one"},{"name":"two"}]"#).unwrap();
+        let said = r#"{"deep_books":{"per_connection":4000000000,"above_levels":5,"later":[]},"later":{}}"#;
+        info.deep_books.insert("two".into(), DeepBooks::read(said).unwrap());
+        let deep = |broker| {
+            let limits = info.brand(broker).unwrap().limits();
+            (limits.deep_books_per_connection, limits.deep_above_levels)
+        };
+        assert_eq!((deep("one"), deep("two")), ((None, None), (Some(100_000), Some(5))));
+        let long = format!(
+            r#"{{"x":"{}","deep_books":{{"per_connection":1,"above_levels":5}}}}"#,
+            "x".repeat(1 << 16)
+        );
+        for nothing in
+            ["", "[]", "{}", r#"{"deep_books":null}"#, r#"{"deep_books":{"per_connection":-1}}"#, &long]
+        {
+            assert_eq!(DeepBooks::read(nothing), None, "{nothing:.40}");
+        }
     }
 
     #[test]

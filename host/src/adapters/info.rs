@@ -1,9 +1,11 @@
 //! What a library says of itself, bounded and fit to be shown.
 
+use std::collections::BTreeMap;
+
 use adapter_abi::{AdapterMetadata, abi_stable::std_types::RString};
 use serde::{Deserialize, Serialize};
 
-use super::BrandInfo;
+use super::{BrandInfo, brand::DeepBooks};
 
 /// What a library says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +32,9 @@ pub struct LibraryInfo {
     pub credentials_schema: String,
     /// The brokers that it serves; empty when it is one of a single brand. See [`LibraryInfo::brand`].
     pub brands: Vec<BrandInfo>,
+    /// How many deep books a connection carries, by broker, with the settings that the operator has for it: where the library
+    /// says so.
+    pub deep_books: BTreeMap<String, DeepBooks>,
 }
 
 /// Longest name, version or compiler that is shown of a library.
@@ -52,6 +57,7 @@ pub(super) fn info_of(metadata: AdapterMetadata) -> LibraryInfo {
         config_schema: schema(metadata.config_schema_json),
         credentials_schema: schema(metadata.credentials_schema_json),
         brands: Vec::new(),
+        deep_books: BTreeMap::new(),
     }
 }
 

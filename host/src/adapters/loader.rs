@@ -28,6 +28,7 @@ use adapter_abi::{
 
 use super::{
     AdapterEvents, AdapterFailure, AdapterInstance, Assignment, LoginStep,
+    brand::DeepBooks,
     callbacks::host_handle,
     info::{LibraryInfo, info_of},
     instance::{InProcess, plain},
@@ -182,6 +183,12 @@ impl Library {
             Some(validate) => validate(RStr::from(assignment.json().as_str()), config),
             None => self.module.validate_config()(config),
         })
+    }
+
+    /// What the adapter says of its limits at a broker with these settings, which are good. It may say nothing.
+    pub fn deep_books(&self, assignment: &Assignment, config_json: &str) -> Option<DeepBooks> {
+        let said = self.module.limits_for()?(assignment.json().as_str().into(), config_json.into());
+        DeepBooks::read(&said)
     }
 
     /// Lets the adapter take one step of logging in, with its settings and with what is known of the account, both JSON

@@ -175,9 +175,14 @@ fn cells(adapter: &Value) -> Vec<String> {
     ]
 }
 
-/// Symbols and connections: once, if they are the same at all brokers of an adapter, else by broker.
+/// Symbols and connections, and deep books where they are counted apart: once, if they are the same at all brokers of an adapter, else by broker.
 fn limits(adapter: &Value) -> String {
-    let of = |broker: &Value| format!("{} x {}", broker["symbols_per_connection"], broker["connections"]);
+    let of = |broker: &Value| {
+        let symbols = format!("{} x {}", broker["symbols_per_connection"], broker["connections"]);
+        let books = &broker["deep_books"];
+        let (count, levels) = (&books["per_connection"], &books["above_levels"]);
+        if books.is_null() { symbols } else { format!("{symbols} ({count} above {levels} levels)") }
+    };
     let brokers = adapter["by_broker"].as_array().map(Vec::as_slice).unwrap_or_default();
     if brokers.iter().all(|broker| of(broker) == of(adapter)) {
         return of(adapter);

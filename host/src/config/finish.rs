@@ -79,6 +79,8 @@ impl Settings {
         let by_settings = LimitOverrides {
             symbols_per_connection: self.max_symbols_per_websocket,
             connections: self.max_websocket_connections,
+            deep_books_per_connection: self.max_deep_books_per_connection,
+            ..LimitOverrides::default()
         };
         let limits = BrokerLimits::decide(by_file, known, by_settings);
         if self.enable_connection_pooling { limits } else { BrokerLimits { connections: 1, ..limits } }

@@ -145,6 +145,10 @@ settings! {
         /// Symbols that one connection to a broker carries, where neither plugins.toml nor the adapter says how many.
         max_symbols_per_websocket: Option<usize> = Setting::new("MAX_SYMBOLS_PER_WEBSOCKET", Kind::Whole(1, 100_000))
             .unset("1000");
+        /// Books of more levels than any book has, usually five, that one connection to a broker carries, where neither
+        /// plugins.toml nor the adapter says how many; 0 for none.
+        max_deep_books_per_connection: Option<usize> = Setting::new("TICKHOST_MAX_DEEP_BOOKS_PER_CONNECTION", Kind::Whole(0, 100_000))
+            .unset("as many as symbols");
         /// Connections to a broker for one account, where neither plugins.toml nor the adapter says how many.
         max_websocket_connections: Option<usize> = Setting::new("MAX_WEBSOCKET_CONNECTIONS", Kind::Whole(1, 100))
             .unset("3");

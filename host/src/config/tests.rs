@@ -45,6 +45,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("write_timeout_seconds", "1", "0"),
     ("throttle_ms", "60000", "60001"),
     ("max_symbols_per_websocket", "3000", "0"),
+    ("max_deep_books_per_connection", "0", "100001"),
     ("max_websocket_connections", "100", "101"),
     ("enable_connection_pooling", "FALSE", "disabled"),
     ("valid_brokers", "zerodha, angel", "zerodha;angel"),
@@ -370,7 +371,12 @@ fn variables_of_adapters_and_clients_are_no_mistakes_and_misspelt_ones_are() {
 
 #[test]
 fn limits_follow_adapter_settings_and_the_switch_for_pooling() {
-    let fyers = LimitOverrides { symbols_per_connection: Some(2_000), connections: Some(2) };
+    let fyers = LimitOverrides {
+        symbols_per_connection: Some(2_000),
+        connections: Some(2),
+        deep_books_per_connection: Some(5),
+        ..LimitOverrides::default()
+    };
     let limits = |pairs: &[(&str, &str)], known| {
         let limits = with_environment(pairs).unwrap().decide_limits(LimitOverrides::default(), known);
         (limits.symbols_per_connection, limits.connections)
@@ -379,6 +385,16 @@ fn limits_follow_adapter_settings_and_the_switch_for_pooling() {
     assert_eq!(limits(&[("MAX_SYMBOLS_PER_WEBSOCKET", "1000")], fyers), (2_000, 2));
     assert_eq!(limits(&[("MAX_SYMBOLS_PER_WEBSOCKET", "900")], LimitOverrides::default()), (900, 3));
     assert_eq!(limits(&[("ENABLE_CONNECTION_POOLING", "false")], fyers), (2_000, 1));
+    let books = |pairs: &[(&str, &str)], known| {
+        let limits = with_environment(pairs).unwrap().decide_limits(LimitOverrides::default(), known);
+        limits.books.map(|books| books.per_connection)
+    };
+    let forty = [("TICKHOST_MAX_DEEP_BOOKS_PER_CONNECTION", "40")];
+    assert_eq!((books(&[], fyers), books(&forty, fyers)), (Some(5), Some(5)));
+    assert_eq!(
+        (books(&[], LimitOverrides::default()), books(&forty, LimitOverrides::default())),
+        (None, Some(40))
+    );
 }
 
 #[test]

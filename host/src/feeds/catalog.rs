@@ -383,6 +383,6 @@ impl Entry {
 
 /// What one account of a broker can carry.
 const fn pool_limits(limits: BrokerLimits) -> PoolLimits {
-    let BrokerLimits { symbols_per_connection, connections } = limits;
-    PoolLimits { symbols_per_connection, connections }
+    let BrokerLimits { symbols_per_connection, connections, books } = limits;
+    PoolLimits { symbols_per_connection, connections, books }
 }

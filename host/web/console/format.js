@@ -65,9 +65,11 @@ export function clock(ms) {
   return new Date(ms).toLocaleTimeString("en-GB", { hour12: false });
 }
 
-// Instruments and connections of an adapter: once, if they are the same at all its brokers, else by broker.
+// Instruments and connections of an adapter, and deep books where they are counted apart: once, if they are the same at all its brokers, else by broker.
 export function limits(adapter) {
-  const of = (broker) => `${count(broker.symbols_per_connection)} × ${count(broker.connections)}`;
+  const deep = (books) => (books ? ` (${count(books.per_connection)} above ${books.above_levels} levels)` : "");
+  const of = (broker) =>
+    `${count(broker.symbols_per_connection)} × ${count(broker.connections)}${deep(broker.deep_books)}`;
   const brokers = adapter.by_broker ?? [];
   if (brokers.every((broker) => of(broker) === of(adapter))) return of(adapter);
   return brokers.map((broker) => `${broker.name} ${of(broker)}`).join(", ");

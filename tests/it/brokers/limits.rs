@@ -48,3 +48,27 @@ fn each_broker_of_a_family_has_its_own_limits_and_abilities() {
         assert_eq!(limits, (&json!(name), &json!(symbols), &json!(1)), "{broker}");
     }
 }
+
+#[test]
+fn deep_books_are_as_many_as_the_settings_of_the_account_allow() {
+    let listed = |config: [&str; 3], brokers: &str| {
+        let entry = |(name, config): (&str, &str)| {
+            let library = library(&format!("adapter_{name}"));
+            format!(
+                "[[adapter]]\nname = '{name}'\nlibrary = '{}'\n{brokers}[adapter.config]\n{config}\n",
+                library.display()
+            )
+        };
+        let plugins: String = ["dhan", "fyers", "zerodha"].into_iter().zip(config).map(entry).collect();
+        let settings = HostBuilder::new().env("TICKHOST_MAX_DEEP_BOOKS_PER_CONNECTION", 30);
+        let listed = settings.plugins(&plugins).run(&["adapters", "--json"], "");
+        assert_ok(&listed);
+        let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        let books = |place: usize| listed[place]["by_broker"][0]["deep_books"]["per_connection"].clone();
+        [0, 1, 2].map(books)
+    };
+    assert_eq!(listed(["", "", ""], ""), [0, 0, 30]);
+    let entitled = ["depth = 200\ndepth20_sockets = 1\ndepth200_sockets = 3", "depth_50 = true", ""];
+    assert_eq!(listed(entitled, ""), [53, 5, 30]);
+    assert_eq!(listed(entitled, "deep_books_per_connection = 7\n"), [7, 7, 7]);
+}

@@ -14,6 +14,9 @@ use crate::{
 /// Levels that a client may ask for.
 const ASKED: [u16; 5] = [5, 20, 30, 50, 200];
 
+/// Books more than a connection has places for.
+const BEYOND: usize = 2;
+
 /// Records that are looked at without a venue.
 const RECORDS: usize = 20;
 
@@ -60,7 +63,38 @@ pub(super) fn granted_depth(stage: &Stage<'_>) -> Check {
             })?;
         }
     }
+    no_more_than_counted(stage, &running)?;
     running.settle()
+}
+
+/// Of the deep books that a broker counts apart no more may be promised than it has. What finds no place is
+/// served all the same, with the levels that every book has.
+fn no_more_than_counted(stage: &Stage<'_>, running: &Running) -> Check {
+    let address = stage.venue().map_or("", Venue::address);
+    let Some((places, above)) = stage.subject.deep_books(&stage.config_json(address, None)) else {
+        return Ok(());
+    };
+    let Some(bulk) = &stage.profile.bulk else { return Ok(()) };
+    let instruments = bulk.instruments(places + BEYOND);
+    let deepest = ASKED.into_iter().max().unwrap_or_default();
+    let wanted: Vec<Wanted<'_>> = (ASKED.len()..)
+        .zip(&instruments)
+        .map(|(place, one)| Wanted { depth: deepest, ..Wanted::at(place, one, Kind::Depth) })
+        .collect();
+    let outcomes = running.subscribe(&wanted)?;
+    for (one, outcome) in wanted.iter().zip(&outcomes) {
+        ensure(outcome.code.is_taken(), || {
+            format!(
+                "a book of {} was refused where deep ones are full: {}",
+                one.instrument.name(),
+                outcome.message
+            )
+        })?;
+    }
+    let deep = outcomes.iter().filter(|outcome| outcome.depth > above).count();
+    ensure(deep <= places, || {
+        format!("it has {places} books of more than {above} levels on a connection, and granted {deep}")
+    })
 }
 
 /// The venue sends a book of as many levels as were granted; every one of them must arrive as it is.
@@ -76,8 +110,8 @@ fn full_book(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_
     upright(bids, asks)
 }
 
-/// The venue sends a book of as many levels as the broker has, whose channel knows no fewer; those beyond the grant must not
-/// arrive.
+/// The venue sends a book of as many levels as the broker has, whose channel knows no fewer; those beyond the
+/// grant must not arrive.
 fn deeper_book(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_>, granted: u16) -> Check {
     let ltp = stage.price(0, 600 + usize::from(granted));
     let (bids, asks) = rows(stage, stage.profile.limits.depth);

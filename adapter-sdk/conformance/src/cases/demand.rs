@@ -102,9 +102,9 @@ pub(super) fn modes(stage: &Stage<'_>) -> Check {
     running.settle()
 }
 
-/// A packet must reach those who hold the mode, who see what is published for them and nothing else: its price in a record of this
-/// kind, its book in any. Nothing is published above the mode, also where the broker has no channel of its own for it and sends
-/// more than is wanted.
+/// A packet must reach those who hold the mode, who see what is published for them and nothing else: its
+/// price in a record of this kind, its book in any. Nothing is published above the mode, also where the
+/// broker has no channel of its own for it and sends more than is wanted.
 fn reaches(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_>, step: usize) -> Check {
     let ltp = stage.price(0, step);
     let mut sent = packet(one, [("ltp", ltp.as_str())]);

@@ -36,8 +36,8 @@ fn at_venue(stage: &Stage<'_>, venue: &Venue) -> Check {
     running.wait_connected(2)?;
     stage.wait_at_venue(&three)?;
     interleave(stage, &running, venue, &three)?;
-    // Two numbers change their instruments. Nothing is on the way any more, so what comes under a number from here on is
-    // meant for its new instrument.
+    // Two numbers change their instruments. Nothing is on the way any more, so what comes under a number from
+    // here on is meant for its new instrument.
     let [first, second, third] = three;
     running.unsubscribe(&[first.number, second.number])?;
     venue.until("the end of two subscriptions", SOON, |report| {

@@ -24,7 +24,8 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 const TICKS: usize = 200;
 
 pub(super) fn clean_stop(stage: &Stage<'_>) -> Check {
-    // Before it was told anything, while it connects, while it waits to try again, and in the middle of ticks.
+    // Before it was told anything, while it connects, while it waits to try again, and in the middle of
+    // ticks.
     let idle = stage.create("127.0.0.1:9", &stage.profile.credentials.valid, None)?;
     ends(&idle, "before it was told to connect")?;
     let connecting = stage.start()?;
@@ -45,7 +46,8 @@ pub(super) fn clean_stop(stage: &Stage<'_>) -> Check {
                 venue.tick(&packet(*one, [("ltp", stage.price(place, step).as_str())]))?;
             }
         }
-        // Without this an adapter that has not come to its first tick yet would be told to stop while it is idle.
+        // Without this an adapter that has not come to its first tick yet would be told to stop while it is
+        // idle.
         running.wait("the first of many ticks", SOON, |heard| (!heard.records.is_empty()).then_some(()))?;
     }
     ends(&running, "while ticks come")?;

@@ -30,7 +30,8 @@ fn name(instrument: &Instrument) -> Name {
     Name { exchange: instrument.exchange.clone(), symbol: instrument.symbol.clone() }
 }
 
-/// Connected, with these instruments by the list that the venue began with. Skips the case when the adapter keeps no list.
+/// Connected, with these instruments by the list that the venue began with. Skips the case when the adapter
+/// keeps no list.
 fn listed<'a>(stage: &Stage<'a>, three: [&'a Instrument; 3]) -> Check<(Running, [Wanted<'a>; 3])> {
     let running = stage.connected()?;
     let mut places = 0..;
@@ -61,7 +62,8 @@ fn two_of_one_exchange<'a>(stage: &Stage<'a>) -> Check<[&'a Instrument; 3]> {
     )
 }
 
-/// Goes that an operator has at it: one may be lost with the connection, which a long list can cost where a machine is slow.
+/// Goes that an operator has at it: one may be lost with the connection, which a long list can cost where a
+/// machine is slow.
 const GOES: usize = 4;
 
 /// Asks for the list until something comes of it.
@@ -102,7 +104,8 @@ pub(super) fn renewed(stage: &Stage<'_>) -> Check {
         let mark = running.mark();
         let ltp = stage.price(place, 11);
         let arrived = arrives_in_the_end(&running, venue, one, &ltp);
-        // The other one has its old number, and must not have its price; where it has, that says more than that it did not come.
+        // The other one has its old number, and must not have its price; where it has, that says more than
+        // that it did not come.
         let other = if place == 0 { second } else { first };
         let shown = running.picture_after(mark, other.number);
         ensure(shown.value("ltp").is_none(), || {
@@ -126,7 +129,8 @@ fn arrives(running: &Running, venue: &Venue, one: Wanted<'_>, ltp: &str) -> Chec
     running.send(venue, one, &packet(one, [("ltp", ltp)])).map(drop)
 }
 
-/// The same while subscriptions move to new numbers, which may take an answer of the broker: what comes meanwhile is lost.
+/// The same while subscriptions move to new numbers, which may take an answer of the broker: what comes
+/// meanwhile is lost.
 fn arrives_in_the_end(running: &Running, venue: &Venue, one: Wanted<'_>, ltp: &str) -> Check {
     let mark = running.mark();
     let what = format!("a packet of {}", one.instrument.name());

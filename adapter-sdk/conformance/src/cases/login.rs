@@ -14,8 +14,8 @@ use crate::{
     verdict::{Check, Stop, ensure, fail, skip},
 };
 
-/// Log-ins with one refused set of credentials before the adapter has to wait for another: brokers err during their
-/// nightly change, and lock accounts soon after.
+/// Log-ins with one refused set of credentials before the adapter has to wait for another: brokers err during
+/// their nightly change, and lock accounts soon after.
 const ATTEMPTS: usize = 3;
 
 /// Steps of one log-in, beyond which it goes round in circles.
@@ -149,7 +149,8 @@ pub(super) fn secrets_not_logged(stage: &Stage<'_>) -> Check {
     }
 }
 
-/// The log-in as `tickhost account login` takes it: with what is stored, with answers, and with what is refused.
+/// The log-in as `tickhost account login` takes it: with what is stored, with answers, and with what is
+/// refused.
 pub(super) fn logs_in(stage: &Stage<'_>) -> Check {
     if !stage.subject.can(capability::LOGIN) {
         return skip("the adapter's manifest does not name the capability of logging in");
@@ -186,7 +187,8 @@ fn take_steps(
     fields: &CredentialSet,
 ) -> Check<Result<CredentialSet, String>> {
     let config = stage.config_json(venue.address(), None);
-    // Codes that a person types are secrets as well, and single use: looked for, they would be found by chance.
+    // Codes that a person types are secrets as well, and single use: looked for, they would be found by
+    // chance.
     let secrets = stage.profile.secrets();
     let mut fields = fields.clone();
     let mut answered = Vec::new();

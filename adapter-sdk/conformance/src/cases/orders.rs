@@ -109,8 +109,8 @@ fn told(running: &Running, venue: &Venue, order: &Map<String, Json>, id: &str) -
     told_within(running, venue, order, id, SOON)
 }
 
-/// The same of the first one, which is sent again and again: where orders have a socket of their own, it may be the later one, and
-/// what the broker says before it is open is lost.
+/// The same of the first one, which is sent again and again: where orders have a socket of their own, it may
+/// be the later one, and what the broker says before it is open is lost.
 fn first_told(
     running: &Running,
     venue: &Venue,

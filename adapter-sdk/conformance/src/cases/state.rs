@@ -1,4 +1,5 @@
-//! Whether what is shown is what there is: nothing that was never sent, nothing that is gone, and all that still holds.
+//! Whether what is shown is what there is: nothing that was never sent, nothing that is gone, and all that
+//! still holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,8 @@ use crate::{
 /// Values that an adapter may take from the book that it publishes.
 const FROM_BOOK: [&str; 4] = ["bid_price", "ask_price", "bid_size", "ask_size"];
 
-/// Values that are none, and not zero, before the first trade of a day, and that no broker says apart from its quotes.
+/// Values that are none, and not zero, before the first trade of a day, and that no broker says apart from
+/// its quotes.
 const OF_THE_DAY: [&str; 7] =
     ["open", "high", "low", "average_price", "last_quantity", "last_trade_ts_ns", "exchange_ts_ns"];
 
@@ -71,8 +73,8 @@ fn sparse_packets(stage: &Stage<'_>, venue: &Venue) -> Check {
     running.settle()
 }
 
-/// A packet that is all that there is says of what it does not have that it is gone: of yesterday's values before the
-/// opening, and of a book that has become empty.
+/// A packet that is all that there is says of what it does not have that it is gone: of yesterday's values
+/// before the opening, and of a book that has become empty.
 fn gone(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_>) -> Check {
     let full = Packet { values: stage.sample(venue, 0), ..packet(one, []) };
     running.send(venue, one, &full)?;
@@ -194,8 +196,8 @@ fn numbers(values: &BTreeMap<String, String>) -> Check<BTreeMap<&'static str, i6
         .collect()
 }
 
-/// What a whole packet does not have is gone; what an update does not have stays, and what is gone does not come back with it. Of a broker
-/// that sends nothing but whole packets, the first.
+/// What a whole packet does not have is gone; what an update does not have stays, and what is gone does not
+/// come back with it. Of a broker that sends nothing but whole packets, the first.
 pub(super) fn image_or_update(stage: &Stage<'_>) -> Check {
     let venue = stage.venue_with(&["tick"])?;
     stage.needs_kind(Kind::Quote)?;

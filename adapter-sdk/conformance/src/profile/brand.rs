@@ -33,8 +33,8 @@ pub struct BrandProfile {
 }
 
 impl Profile {
-    /// The profile of one broker of a library that serves several: what it says of the broker over what it says of all, and
-    /// the broker's name for `{brand}` in the venue's command.
+    /// The profile of one broker of a library that serves several: what it says of the broker over what it
+    /// says of all, and the broker's name for `{brand}` in the venue's command.
     ///
     /// # Errors
     /// What is wrong with it, in a sentence.

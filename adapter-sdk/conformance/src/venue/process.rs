@@ -177,8 +177,8 @@ impl Control for Process {
     }
 }
 
-/// The program of a venue: says hello, and carries out commands until there are no more. A line that is no command is
-/// answered with an error.
+/// The program of a venue: says hello, and carries out commands until there are no more. A line that is no
+/// command is answered with an error.
 ///
 /// # Errors
 /// When the input cannot be read, or the output not be written.

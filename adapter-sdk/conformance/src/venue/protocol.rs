@@ -1,4 +1,5 @@
-//! What the suite and a venue tell each other. New commands and members are appended; a venue names those that it knows.
+//! What the suite and a venue tell each other. New commands and members are appended; a venue names those
+//! that it knows.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,8 @@ pub enum Command {
         /// Each set is good by itself.
         sets: Vec<CredentialSet>,
     },
-    /// Send a packet on every connection that knows the instrument, even when it is no longer subscribed there.
+    /// Send a packet on every connection that knows the instrument, even when it is no longer subscribed
+    /// there.
     Tick {
         /// The packet, which stands for a whole state of its kind.
         packet: Packet,
@@ -48,8 +50,8 @@ pub enum Command {
     },
     /// Send an order update.
     Order {
-        /// What it has, by the names of [`Hello::order`], each to be written as it is in the place of the broker's own member:
-        /// most are texts and numbers, some are null, or make no sense.
+        /// What it has, by the names of [`Hello::order`], each to be written as it is in the place of the
+        /// broker's own member: most are texts and numbers, some are null, or make no sense.
         order: BTreeMap<String, Json>,
     },
     /// Serve another list of instruments from now on. Connections that are open stay.
@@ -131,17 +133,19 @@ pub enum Answer {
 pub struct Hello {
     /// Version of the control protocol, [`PROTOCOL`].
     pub venue: u32,
-    /// Where the adapter is to connect, as `127.0.0.1:PORT`: for the socket, and for what the broker has over HTTP.
+    /// Where the adapter is to connect, as `127.0.0.1:PORT`: for the socket, and for what the broker has over
+    /// HTTP.
     pub listening: String,
     /// Commands that it understands.
     pub commands: Vec<String>,
     /// Names of the values that its quotes can carry. Its last prices carry at least `ltp`.
     pub values: Vec<String>,
-    /// Whether the broker's quotes and books have a place for each of their values and none can be left out: one that was
-    /// not sent is a zero there, which is the broker's word.
+    /// Whether the broker's quotes and books have a place for each of their values and none can be left out:
+    /// one that was not sent is a zero there, which is the broker's word.
     #[serde(default)]
     pub fixed_layout: bool,
-    /// Whether the packets of `tick` say of what they do not have that it is gone, where the layout does not say so anyway.
+    /// Whether the packets of `tick` say of what they do not have that it is gone, where the layout does not
+    /// say so anyway.
     #[serde(default)]
     pub images: bool,
     /// Names of what its order updates have, of those of an order update of the host.
@@ -194,8 +198,8 @@ pub struct Packet {
     pub exchange: String,
     /// Symbol, as a client writes it.
     pub symbol: String,
-    /// `ltp`, `quote` or `depth`: what kind of packet it is. A broker that sends values and book in messages of their own sends
-    /// both of a `depth`, in any order.
+    /// `ltp`, `quote` or `depth`: what kind of packet it is. A broker that sends values and book in messages
+    /// of their own sends both of a `depth`, in any order.
     pub kind: String,
     /// Values by name, as exact decimals; what is not here must not be sent.
     pub values: BTreeMap<String, String>,

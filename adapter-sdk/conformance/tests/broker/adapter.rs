@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs::File,
     rc::Rc,
     time::Duration,
@@ -10,8 +10,8 @@ use std::{
 
 use adapter_conformance::{CredentialSet, Edition};
 use adapter_sdk::{
-    Adapter, AdapterError, Backoff, Capability, Context, Credentials, Grant, ListReporter, ListState, Login,
-    Manifest, Mode, Refusal, Subscription, tracing,
+    Adapter, AdapterError, Backoff, Capability, Context, Credentials, DeepBooks, Grant, ListReporter,
+    ListState, Login, Manifest, Mode, Refusal, Subscription, tracing,
 };
 use serde::Deserialize;
 
@@ -19,6 +19,9 @@ use super::{session::Session, venue};
 
 /// Levels that the broker has.
 pub const LEVELS: u16 = 20;
+
+/// Books of more than five levels that it has.
+const DEEP_BOOKS: DeepBooks = DeepBooks::of(3, 5);
 
 /// What is wrong with an adapter. Each is caught by a case of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -41,6 +44,7 @@ pub enum Vice {
     CutsSymbols,
     TakesQuietForDead,
     PromisesDepth,
+    PromisesBooks,
     CutsNoBooks,
     CountsInFloats,
     LogsTokens,
@@ -87,6 +91,8 @@ pub struct Memory {
     pub list: RefCell<Option<Edition>>,
     /// Last values of each number.
     pub values: RefCell<HashMap<u32, BTreeMap<String, String>>>,
+    /// Who has a deep book.
+    pub deep: RefCell<BTreeSet<u32>>,
 }
 
 pub struct Broker {
@@ -132,6 +138,10 @@ impl Adapter for Broker {
         }
     }
 
+    fn deep_books(&self) -> Option<DeepBooks> {
+        Some(DEEP_BOOKS)
+    }
+
     fn resolve(&self, wanted: &Subscription) -> Result<Grant, Refusal> {
         let list = self.memory.list.borrow();
         let is_gone = list.as_ref().is_some_and(|list| !has(list, wanted));
@@ -139,7 +149,15 @@ impl Adapter for Broker {
             return Err(Refusal::not_found(&wanted.exchange, &wanted.symbol));
         }
         let levels = if self.vice == Some(Vice::PromisesDepth) { u16::MAX } else { LEVELS };
-        Ok(Grant::with_depth_up_to(wanted, levels))
+        let mut deep = self.memory.deep.borrow_mut();
+        let has_place = deep.contains(&wanted.instrument)
+            || deep.len() < DEEP_BOOKS.per_connection as usize
+            || self.vice == Some(Vice::PromisesBooks);
+        if wanted.depth > DEEP_BOOKS.above_levels && has_place {
+            deep.insert(wanted.instrument);
+            return Ok(Grant::with_depth_up_to(wanted, levels));
+        }
+        Ok(Grant::with_depth_up_to(wanted, DEEP_BOOKS.above_levels))
     }
 
     async fn connect(&self, credentials: &Credentials) -> Result<Session, AdapterError> {

@@ -79,6 +79,7 @@ pub fn module() -> AdapterModuleRef {
         validate_config_for: sound.validate_config_for().unwrap(),
         create_for,
         login_for: sound.login_for().unwrap(),
+        limits_for: sound.limits_for().unwrap(),
     }
     .leak_into_prefix()
 }

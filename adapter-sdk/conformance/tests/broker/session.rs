@@ -98,6 +98,7 @@ impl Connection for Session {
     async fn unsubscribe(&mut self, instruments: &[u32]) -> Result<(), AdapterError> {
         for number in instruments {
             let Some(one) = self.wanted.remove(number) else { continue };
+            self.memory.deep.borrow_mut().remove(number);
             let key = self.key(&one);
             self.venue.lock().unsubscribe(&key);
             self.handles.retain(|_, number| *number != one.instrument);

@@ -134,7 +134,8 @@ impl State {
         (self.log_ins, receiver)
     }
 
-    /// Subscribes in one message and gives the handles; those of the second connection are the other way round.
+    /// Subscribes in one message and gives the handles; those of the second connection are the other way
+    /// round.
     pub fn subscribe(&mut self, number: u64, wanted: &[(Name, Mode)]) -> Vec<u32> {
         let names: Vec<Name> = wanted.iter().map(|(key, _)| self.swapped(key)).collect();
         let Some(peer) = self.peers.iter_mut().find(|peer| peer.number == number) else { return Vec::new() };

@@ -1,22 +1,124 @@
-//! Instruments under the names that they have at all brokers.
+//! The names that rows give, and those that instruments have at all brokers.
 
-use super::Names;
+use std::fmt;
+
 use crate::{
-    instruments::Key,
+    instruments::{Key, Table, TableBuilder},
     ist::Day,
     symbol::{self, Contract},
 };
 
+/// Takes the names of a list's instruments.
+pub struct Names<K> {
+    builder: TableBuilder<K>,
+    own: TableBuilder<K>,
+    later: Vec<Claim<K>>,
+    named: usize,
+    expired: usize,
+    unserved: usize,
+    today: Day,
+    /// Kept for its room.
+    symbol: String,
+}
+
+/// A name that another row may have a better claim to.
+struct Claim<K> {
+    rank: usize,
+    exchange: String,
+    symbol: String,
+    key: K,
+}
+
+/// What has become of names.
+pub(super) struct Named<K> {
+    pub(super) table: Table<K>,
+    /// By the broker's own names.
+    pub(super) own: Table<K>,
+    pub(super) skipped: usize,
+    pub(super) expired: usize,
+    pub(super) unserved: usize,
+}
+
 impl<K: Key> Names<K> {
-    /// Whether a contract that expires on this day has expired on the day of the list. It is counted then, and needs no name.
+    /// Those of a list as it is on a day.
+    pub(super) fn on(today: Day) -> Self {
+        Self {
+            builder: TableBuilder::new(),
+            own: TableBuilder::new(),
+            later: Vec::new(),
+            named: 0,
+            expired: 0,
+            unserved: 0,
+            today,
+            symbol: String::new(),
+        }
+    }
+
+    /// Names that were given, be they taken or not.
+    pub(super) const fn count(&self) -> usize {
+        self.named
+    }
+
+    /// Decides who has the names that several have claimed.
+    pub(super) fn finish(self) -> Named<K> {
+        let Self { mut builder, own, mut later, expired, unserved, .. } = self;
+        // Stable: of one rank the first row counts.
+        later.sort_by_key(|claim| claim.rank);
+        for Claim { exchange, symbol, key, .. } in &later {
+            builder.add(exchange, symbol, *key);
+        }
+        let skipped = builder.skipped() + own.skipped();
+        Named { table: builder.build(), own: own.build(), skipped, expired, unserved }
+    }
+}
+
+impl<K: Copy> Names<K> {
+    /// Names an instrument. Where two rows have one name, the first counts.
+    pub fn add(&mut self, exchange: &str, symbol: &str, key: K) {
+        self.named += 1;
+        self.builder.add(exchange, symbol, key);
+    }
+
+    /// Notes what the broker itself calls an instrument, where that is needed besides: [`Catalog::own_name`].
+    pub fn add_own(&mut self, exchange: &str, symbol: &str, key: K) {
+        self.own.add(exchange, symbol, key);
+    }
+
+    /// Names an instrument if no other has the name by [`Self::add`], or by a lower rank: a second name of an
+    /// index, or a share in a series that nobody means when the usual one is there.
+    pub fn add_unless_taken(&mut self, rank: usize, exchange: &str, symbol: &str, key: K) {
+        self.named += 1;
+        self.later.push(Claim { rank, exchange: exchange.to_owned(), symbol: symbol.to_owned(), key });
+    }
+
+    /// Counts a row of what has expired, which has no name.
+    pub const fn expired(&mut self) {
+        self.expired += 1;
+    }
+
+    /// Counts a row of a market or kind that is not served, which has no name.
+    pub const fn unserved(&mut self) {
+        self.unserved += 1;
+    }
+}
+
+impl<K> fmt::Debug for Names<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Names").field("later", &self.later.len()).finish_non_exhaustive()
+    }
+}
+
+impl<K: Key> Names<K> {
+    /// Whether a contract that expires on this day has expired on the day of the list. It is counted then,
+    /// and needs no name.
     pub fn has_expired(&mut self, expiry: Day) -> bool {
         let is_over = expiry < self.today;
         self.expired += usize::from(is_over);
         is_over
     }
 
-    /// Names an index by what the broker calls it ([`symbol::write_index`]). The broker's own name works too, unless anything
-    /// else has it. None, and no name, when nothing is left of it.
+    /// Names an index by what the broker calls it ([`symbol::write_index`]). The broker's own name works too,
+    /// unless anything else has it. None, and no name, when nothing is left of it.
     pub fn add_index(&mut self, exchange: &str, theirs: &str, key: K) -> Option<()> {
         let name = self.written(|name| symbol::write_index(name, exchange, theirs))?;
         self.add(exchange, &name, key);
@@ -27,8 +129,9 @@ impl<K: Key> Names<K> {
         Some(())
     }
 
-    /// Names what is traded in a cash segment ([`symbol::write_cash`]). Where nobody says its series on NSE, it has the bare name
-    /// only if nothing of the usual series has. None, and no name, when it has no symbol.
+    /// Names what is traded in a cash segment ([`symbol::write_cash`]). Where nobody says its series on NSE,
+    /// it has the bare name only if nothing of the usual series has. None, and no name, when it has no
+    /// symbol.
     pub fn add_cash(&mut self, exchange: &str, symbol: &str, series: &str, key: K) -> Option<()> {
         let name = self.written(|name| symbol::write_cash(name, exchange, symbol, series))?;
         let (_, behind) = symbol::split_cash(exchange, symbol);
@@ -41,7 +144,8 @@ impl<K: Key> Names<K> {
         Some(())
     }
 
-    /// Names a derivative ([`symbol::write`]). None, and no name, when it has no underlying, or no strike and needs one.
+    /// Names a derivative ([`symbol::write`]). None, and no name, when it has no underlying, or no strike and
+    /// needs one.
     pub fn add_derivative(
         &mut self,
         exchange: &str,

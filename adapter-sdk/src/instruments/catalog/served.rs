@@ -15,8 +15,9 @@ const RENEWED_AT: (u8, u8) = (8, 30);
 const TIMEOUT: Duration = Duration::from_mins(3);
 
 impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
-    /// Where it comes from, at most brokers of India: the files have all of [`SEGMENTS`], and are of the day by half past eight in the
-    /// morning; a file takes three minutes at most. It is kept in the usual folder, and an old one is refused. Set what differs:
+    /// Where it comes from, at most brokers of India: the files have all of [`SEGMENTS`], and are of the day
+    /// by half past eight in the morning; a file takes three minutes at most. It is kept in the usual folder,
+    /// and an old one is refused. Set what differs:
     ///
     /// ```
     /// # use adapter_sdk::instruments::{Catalog, ListSource, Outdated, Sheet};
@@ -39,13 +40,13 @@ impl<S: Sheet<N>, const N: usize> Catalog<S, N> {
 }
 
 impl<S: Sheet<N>, const N: usize> Master<Catalog<S, N>> {
-    /// Answers [`Adapter::resolve`](crate::Adapter::resolve) where the books of everything have so many levels, and those of indices
-    /// none.
+    /// Answers [`Adapter::resolve`](crate::Adapter::resolve) where the books of everything have so many
+    /// levels, and those of indices none.
     ///
     /// # Errors
     /// As [`Master::look_up`].
     pub fn grant(&self, wanted: &Subscription, levels: u16) -> Result<Grant, Refusal> {
         self.look_up(wanted, |list| list.find(&wanted.exchange, &wanted.symbol))?;
-        Ok(Grant::with_depth_up_to(wanted, if wanted.exchange.ends_with("_INDEX") { 0 } else { levels }))
+        Ok(Grant::with_depth_up_to(wanted, if wanted.is_index() { 0 } else { levels }))
     }
 }

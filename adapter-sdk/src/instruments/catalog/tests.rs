@@ -162,6 +162,30 @@ fn a_list_of_json_objects_is_read_as_one_of_rows() {
 }
 
 #[test]
+fn an_envelope_of_any_size_around_the_array_is_no_part_of_the_list() {
+    let rows = r#"[{"token":1,"symbol":"A"}, {"token":2,"symbol":"B"}]"#;
+    // What looks like a row, and has the size of many.
+    let looks = r#"{"token":9,"symbol":"X"}"#;
+    let long = format!(r#""about":{{"note":"{}]","last":{looks}}}"#, "x[{".repeat(10_000));
+    for text in [
+        rows.to_owned(),
+        format!(r#"{{"status":"ok","codes":[7],"none":[],"data":{rows},"meta":{looks},"more":[{looks}]}}"#),
+        format!(r#"{{{long},"data":{{"rows":{rows}}},{long}}}"#),
+        format!(" {{{long},\"data\":{rows}}}\n"),
+    ] {
+        let list = Catalog::<Json, 3>::parse_on(text.as_bytes(), day(1)).unwrap();
+        let shown = text.get(..40).unwrap();
+        let has = ["A", "B", "X"].map(|symbol| list.key("NSE", symbol));
+        assert_eq!((has, list.skipped(), list.is_cut_off), ([Some(1), Some(2), None], 0, false), "{shown}");
+        let torn = text.get(..text.rfind(']').unwrap()).unwrap();
+        let list = Catalog::<Json, 3>::parse_on(torn.as_bytes(), day(1));
+        assert!(list.is_ok_and(|list| list.is_cut_off && list.key("NSE", "A") == Some(1)), "{shown}");
+    }
+    let deep = format!("{}{rows}", r#"{"a":"#.repeat(1_000));
+    assert!(Catalog::<Json, 3>::parse_on(deep.as_bytes(), day(1)).is_err());
+}
+
+#[test]
 fn what_is_not_there_is_refused_in_words() {
     let list = List::parse_on("token,symbol,alias,ends\n1,SBIN,,\n".as_bytes(), day(1)).unwrap();
     assert_eq!(list.find("NSE", "SBIN"), Ok(1));

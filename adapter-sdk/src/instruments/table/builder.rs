@@ -31,9 +31,9 @@ impl<K: Copy> TableBuilder<K> {
         Self::default()
     }
 
-    /// Adds an instrument. Where two have one name, the first one counts, and where two have one key, [`Table::name`]
-    /// gives the first name. Names that are empty or have more than 255 bytes, and what is of a 257th exchange, are left out and
-    /// counted.
+    /// Adds an instrument. Where two have one name, the first one counts, and where two have one key,
+    /// [`Table::name`] gives the first name. Names that are empty or have more than 255 bytes, and what is of
+    /// a 257th exchange, are left out and counted.
     pub fn add(&mut self, exchange: &str, symbol: &str, key: K) {
         if self.try_add(exchange, symbol, key).is_none() {
             self.skipped += 1;

@@ -1,4 +1,5 @@
-//! A table as bytes, which are the same in memory and in a file. Nothing in them is trusted: what does not fit is not there.
+//! A table as bytes, which are the same in memory and in a file. Nothing in them is trusted: what does not
+//! fit is not there.
 
 use std::{fmt, marker::PhantomData, ops::Deref, ops::Range};
 
@@ -48,8 +49,9 @@ impl Deref for Storage {
     }
 }
 
-/// The bytes, and where in them things are: after the head the names of exchanges, each behind its length; the entries by exchange
-/// and symbol; the places of the entries by key; and all symbols, one after the other.
+/// The bytes, and where in them things are: after the head the names of exchanges, each behind its length;
+/// the entries by exchange and symbol; the places of the entries by key; and all symbols, one after the
+/// other.
 pub(super) struct Form<K> {
     bytes: Storage,
     exchanges: Vec<Box<str>>,

@@ -48,8 +48,8 @@ impl Listing {
         !self.edition.without.contains(name) && self.edition.lacks.as_ref() != Some(&name.exchange)
     }
 
-    /// The instrument whose number this one has: itself, unless the two of the edition were swapped. And the other way round: what
-    /// has the number that this one had at first.
+    /// The instrument whose number this one has: itself, unless the two of the edition were swapped. And the
+    /// other way round: what has the number that this one had at first.
     pub fn swapped(&self, name: &Name) -> Name {
         match self.edition.swap.as_slice() {
             [one, other] if one == name => other.clone(),

@@ -247,8 +247,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// However modes change, the broker's limit holds after each message, and an instrument misses nothing unless there
-    /// is no room at all.
+    /// However modes change, the broker's limit holds after each message, and an instrument misses nothing
+    /// unless there is no room at all.
     #[test]
     fn the_limit_holds_after_each_message(
         steps in proptest::collection::vec((0_u32..1_000, 1_u32..1_000, 1_u8..4), 1..8),

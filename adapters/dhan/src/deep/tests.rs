@@ -1,3 +1,5 @@
+use std::ops::{Deref, DerefMut};
+
 use adapter_sdk::Price;
 
 use super::*;
@@ -7,11 +9,45 @@ const ONE: Key = Key { segment: Segment::NseEquity, id: 1333 };
 const OTHER: Key = Key { segment: Segment::NseDerivatives, id: 1333 };
 const NOBODY: Key = Key { segment: Segment::NseEquity, id: 7 };
 
-/// Sockets that lead nowhere.
-fn deep() -> Deep {
+/// Deep books on sockets that lead nowhere, and more places than those have.
+struct Wanted {
+    deep: Deep,
+    places: Places,
+}
+
+impl Wanted {
+    /// Whether the book comes.
+    fn want(&mut self, instrument: u32, key: Key, tier: Tier) -> bool {
+        self.places.take(instrument, key, &[tier]);
+        self.deep.follow(&self.places);
+        self.deep.is_coming(key)
+    }
+
+    fn drop(&mut self, instrument: u32) {
+        self.places.give_back(instrument);
+        self.deep.follow(&self.places);
+    }
+}
+
+impl Deref for Wanted {
+    type Target = Deep;
+
+    fn deref(&self) -> &Deep {
+        &self.deep
+    }
+}
+
+impl DerefMut for Wanted {
+    fn deref_mut(&mut self) -> &mut Deep {
+        &mut self.deep
+    }
+}
+
+fn deep() -> Wanted {
     let config = r#"{"depth":200,"depth20_url":"ws://127.0.0.1:9","depth200_url":"ws://127.0.0.1:9"}"#;
     let config: Config = serde_json::from_str(config).unwrap();
-    Deep::new(&Keys::of_tests(), &Arc::new(config.check().unwrap()))
+    let deep = Deep::new(&Keys::of_tests(), &Arc::new(config.check().unwrap()));
+    Wanted { deep, places: Places::new(Tier::ALL.map(|tier| (tier, usize::MAX))) }
 }
 
 /// A packet of 20 levels, of which the first has this price.
@@ -146,13 +182,15 @@ async fn instruments_are_spread_over_as_many_sockets_as_there_may_be() {
     assert!(!deep.want(51, key(51), Tier::Twenty));
     assert!(deep.want(52, key(52), Tier::TwoHundred));
     assert!(!deep.want(53, key(53), Tier::TwoHundred));
+    deep.drop(53);
     assert_eq!(deep.sockets.iter().filter(|socket| socket.room > 0).count(), 2);
     // Another name of one that comes.
     assert!(deep.want(54, key(7), Tier::Twenty));
     deep.drop(7);
-    assert!(deep.is_coming(key(7)) && deep.is_held(54, key(7)) && !deep.is_held(7, key(7)));
+    assert!(deep.is_coming(key(7)) && !deep.is_coming(key(51)));
+    // Whoever has waited for a place gets it.
     deep.drop(54);
-    assert!(deep.want(51, key(51), Tier::Twenty));
+    assert!(deep.is_coming(key(51)));
     // More levels of the same instrument.
     deep.drop(52);
     assert!(deep.want(51, key(51), Tier::TwoHundred));

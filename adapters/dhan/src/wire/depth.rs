@@ -19,6 +19,9 @@ pub enum Tier {
 }
 
 impl Tier {
+    /// Both, the smaller one first.
+    pub const ALL: [Self; 2] = [Self::Twenty, Self::TwoHundred];
+
     /// Most levels on a side.
     pub const fn levels(self) -> u16 {
         self as u16
@@ -43,7 +46,8 @@ pub enum Side {
 }
 
 adapter_sdk::packed! {
-    /// What a packet begins with: length of the whole packet, kind, segment, security id, and a number whose meaning depends.
+    /// What a packet begins with: length of the whole packet, kind, segment, security id, and a number whose
+    /// meaning depends.
     struct Head {
         _length: u16,
         code: u8,
@@ -88,7 +92,8 @@ impl Iterator for Rows<'_> {
     }
 }
 
-/// The packets of a message, in order. A message that is cut off gives what was whole, one error, and then ends.
+/// The packets of a message, in order. A message that is cut off gives what was whole, one error, and then
+/// ends.
 #[derive(Clone, Debug)]
 pub struct Packets<'a> {
     tier: Tier,

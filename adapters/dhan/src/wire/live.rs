@@ -44,7 +44,8 @@ pub enum Body {
     Full(Trade, Interest, Day, [Level; LEVELS]),
     /// Kind 50, 10 bytes: the broker is about to hang up.
     Disconnect(u16),
-    /// A kind that is not documented, or whose layout is not: 0 keeps the connection alive, 1 is said to be of indices.
+    /// A kind that is not documented, or whose layout is not: 0 keeps the connection alive, 1 is said to be
+    /// of indices.
     Other(u8),
 }
 
@@ -64,8 +65,8 @@ adapter_sdk::packed! {
         pub last_price: f32,
         /// Quantity of the last trade. A larger one than 65,535 cannot be written.
         pub last_quantity: u16,
-        /// Time of the last trade in seconds; of which zone is not documented, see [`crate::clock`]. Zero when there was
-        /// none.
+        /// Time of the last trade in seconds; of which zone is not documented, see [`crate::clock`]. Zero
+        /// when there was none.
         pub time: u32,
         /// Average price of the day.
         pub average_price: f32,
@@ -114,8 +115,8 @@ adapter_sdk::packed! {
     }
 }
 
-/// The packets of a message, in order. The broker's own package reads the first one only. A message that is cut off
-/// gives what was whole, one error, and then ends.
+/// The packets of a message, in order. The broker's own package reads the first one only. A message that is
+/// cut off gives what was whole, one error, and then ends.
 #[derive(Clone, Debug)]
 pub struct Packets<'a>(&'a [u8]);
 

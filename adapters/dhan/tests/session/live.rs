@@ -197,7 +197,8 @@ fn a_mode_that_was_left_does_not_come_back_by_late_packets() {
     assert!(bench.heard().ticks.iter().all(|tick| tick.instrument() == 2));
 }
 
-/// Makes the list on disk one of three days ago, in which SBIN and MRF have each other's ids and ITC is not listed.
+/// Makes the list on disk one of three days ago, in which SBIN and MRF have each other's ids and ITC is not
+/// listed.
 fn make_list_old(broker: &Broker) {
     broker.connected(&json!({})).shut_down(SOON);
     let folder = broker.cache.path().join("dhan");

@@ -1,4 +1,5 @@
-//! The adapter against a broker on this machine that speaks `DhanHQ`: what the conformance suite does not ask.
+//! The adapter against a broker on this machine that speaks `DhanHQ`: what the conformance suite does not
+//! ask.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,7 +1,8 @@
 //! From records to ticks of the host.
 //!
-//! Prices and book of an instrument come as records of two topics. When both stand in one frame they are one tick: a client
-//! must not see the new price beside the old book. A second record of the same topic ends that tick, so that none is lost.
+//! Prices and book of an instrument come as records of two topics. When both stand in one frame they are one
+//! tick: a client must not see the new price beside the old book. A second record of the same topic ends that
+//! tick, so that none is lost.
 
 use adapter_sdk::{Grant, Mode, Subscription, Tick, TickSink, session::Live};
 use rustc_hash::FxHashSet;
@@ -103,7 +104,8 @@ impl Publisher {
         }
     }
 
-    /// Asks for a book of fifty levels, or asks for it no more. When there is no room for one more, clients are told.
+    /// Asks for a book of fifty levels, or asks for it no more. When there is no room for one more, clients
+    /// are told.
     pub(super) fn settle(&mut self, wanted: &Subscription, topic: Topic, ticker: &str, sink: &mut TickSink) {
         let is_deep = wanted.mode == Mode::Depth
             && wanted.depth > LEVELS
@@ -128,8 +130,8 @@ impl Publisher {
         }
     }
 
-    /// Follows what has happened on the second socket: clients get the books, and hear when they do not come any more; those of
-    /// five go on.
+    /// Follows what has happened on the second socket: clients get the books, and hear when they do not come
+    /// any more; those of five go on.
     pub(super) fn follow_fifty(&mut self, now: Instant, live: &mut Live<FyersFeed>, sink: &mut TickSink) {
         if let Some(Err(bytes)) = self.fifty.as_mut().map(|fifty| fifty.advance(now)) {
             live.undecodable("book of fifty levels", &"no book", bytes, sink);
@@ -156,7 +158,8 @@ fn book(
     deep: Option<(&Book, u16)>,
     sink: &mut TickSink,
 ) -> Result<(), DecodeError> {
-    // The quote's time is not the book's. It is all that there is to know, an image, once prices are known: records are merged here.
+    // The quote's time is not the book's. It is all that there is to know, an image, once prices are known:
+    // records are merged here.
     let tick = if is_quote { decode::quote } else { decode::values }(instrument, number)
         .map(|tick| if has_prices(instrument) { tick.image() } else { tick });
     if let Some((book, levels)) = deep {

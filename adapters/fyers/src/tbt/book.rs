@@ -1,4 +1,5 @@
-//! Books of fifty levels: what is known of each symbol that is subscribed. Pure, and bounded by what was asked for.
+//! Books of fifty levels: what is known of each symbol that is subscribed. Pure, and bounded by what was
+//! asked for.
 
 use adapter_sdk::{
     Level, Tick,
@@ -84,7 +85,8 @@ impl Book {
         }
     }
 
-    /// Whether it is what the exchange has. Until its snapshot comes, and after a change that is missing, it is not.
+    /// Whether it is what the exchange has. Until its snapshot comes, and after a change that is missing, it
+    /// is not.
     pub fn is_whole(&self) -> bool {
         self.state == State::Whole
     }
@@ -110,7 +112,8 @@ impl Book {
             .with(total(self.total_sell), Tick::total_sell_quantity)
     }
 
-    /// Whether a change is of another day than the book: changes of today do not belong into a book of yesterday.
+    /// Whether a change is of another day than the book: changes of today do not belong into a book of
+    /// yesterday.
     fn is_over(&self, feed: &MarketFeed<'_>) -> bool {
         let day = |at: Option<u64>| read::of_any_unit(at?).map(day_number);
         day(self.feed_time)
@@ -162,8 +165,8 @@ impl Row {
 
 /// Books of one connection.
 ///
-/// Whether the broker numbers the changes of each symbol or those of the connection is not documented. So a change is
-/// missing when its number fits neither.
+/// Whether the broker numbers the changes of each symbol or those of the connection is not documented. So a
+/// change is missing when its number fits neither.
 #[derive(Debug, Default)]
 pub struct Books {
     wanted: Vec<Book>,

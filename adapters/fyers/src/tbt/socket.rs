@@ -77,8 +77,8 @@ impl Fifty {
         Some(Self { snapshot_limit, symbols: Vec::new(), books: Books::new(), socket, event: None })
     }
 
-    /// Wants the book of an instrument. Says whether it may be counted on: not when there is no room for it, and not while it
-    /// does not come.
+    /// Wants the book of an instrument. Says whether it may be counted on: not when there is no room for it,
+    /// and not while it does not come.
     pub(crate) fn want(&mut self, instrument: u32, topic: Topic, ticker: &str) -> bool {
         let known = self.symbols.iter_mut().find(|symbol| symbol.topic == topic);
         if let Some(Symbol { instruments, is_granted, .. }) = known {
@@ -127,7 +127,8 @@ impl Fifty {
         self.books.get(&symbol.ticker).filter(|book| book.is_whole())
     }
 
-    /// Notes whether the book of an instrument is there. Gives the numbers of those who are to be told, if that is news.
+    /// Notes whether the book of an instrument is there. Gives the numbers of those who are to be told, if
+    /// that is news.
     pub(crate) fn granted(&mut self, topic: &Topic, is_granted: bool) -> &[u32] {
         let mut symbols = self.symbols.iter_mut();
         let news = symbols.find(|symbol| symbol.topic == *topic && symbol.is_granted != is_granted);

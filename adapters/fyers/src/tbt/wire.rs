@@ -1,5 +1,5 @@
-//! Messages of the socket of fifty levels: protocol buffers, read in place. Pure, without allocation; nesting is that of
-//! the messages and no deeper, and every message is read to its end before any of it counts.
+//! Messages of the socket of fifty levels: protocol buffers, read in place. Pure, without allocation; nesting
+//! is that of the messages and no deeper, and every message is read to its end before any of it counts.
 
 /// Why a message makes no sense.
 pub use adapter_sdk::read::protobuf::Error as TbtError;
@@ -110,7 +110,8 @@ impl<'a> MarketFeed<'a> {
                 7 => feed.send_time = Some(value.wrapped(number)?),
                 9 => feed.sequence = value.number(number)?,
                 11 => feed.ticker = value.text(number)?,
-                // Quotes, which this adapter has from the other socket, a token, and a flag that the message has too.
+                // Quotes, which this adapter has from the other socket, a token, and a flag that the message
+                // has too.
                 1..=4 | 8 | 12 => drop(value.bytes(number)?),
                 10 => drop(value.number(number)?),
                 _ => {}

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::decoders::{Hsm, HsmEvent, Tbt};
 
-/// Whatever comes, there is nothing that was not asked for, and a tick is of the topic that its number was announced for.
-/// Gives the ticks.
+/// Whatever comes, there is nothing that was not asked for, and a tick is of the topic that its number was
+/// announced for. Gives the ticks.
 pub(crate) fn data_socket(symbols: &Value, frames: &[Vec<u8>]) -> Vec<Tick> {
     let mut hsm = Hsm::wanting(symbols);
     let mut ticks = Vec::new();

@@ -14,7 +14,8 @@ fn list(text: &str) -> Instruments {
     Instruments::parse_on(text.as_bytes(), TODAY).unwrap()
 }
 
-/// The lists of all brokers with the same instruments in them, as far as they have them, each as the broker writes it.
+/// The lists of all brokers with the same instruments in them, as far as they have them, each as the broker
+/// writes it.
 const SHOONYA: [&str; 4] = [
     "Exchange,Token,LotSize,Symbol,TradingSymbol,Instrument,TickSize,\n\
      NSE,26000,1,Nifty 50,NIFTY INDEX,INDEX,0.05,\n\

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-/// How far behind an instrument may be and still catch up. Covers the millisecond that timers are late by, no overload.
+/// How far behind an instrument may be and still catch up. Covers the millisecond that timers are late by, no
+/// overload.
 const LAG_MAX: Duration = Duration::from_millis(4);
 
 /// Stale entries of the heap that are put up with beyond one for each instrument.
@@ -80,8 +81,8 @@ impl<T> Schedule<T> {
         None
     }
 
-    /// Takes the next tick that is due, if one is, with the time at which it was due, and schedules the one after it,
-    /// `interval` later.
+    /// Takes the next tick that is due, if one is, with the time at which it was due, and schedules the one
+    /// after it, `interval` later.
     pub(super) fn pop_due(
         &mut self,
         now: Duration,

@@ -1,11 +1,13 @@
-//! The book around a price. Its levels are computed when asked for, so that a tick costs the same in every mode.
+//! The book around a price. Its levels are computed when asked for, so that a tick costs the same in every
+//! mode.
 
 use super::random::{self, Random};
 
 /// Levels over which the total quantities are summed: more than any book that is published.
 const LEVELS_IN_TOTALS: i64 = 60;
 
-/// A level keeps its quantity for this many ticks, so that a book does not change as a whole with each of them.
+/// A level keeps its quantity for this many ticks, so that a book does not change as a whole with each of
+/// them.
 const TICKS_PER_QUANTITY: u64 = 16;
 
 /// One side of a book.

@@ -6,7 +6,8 @@ use crate::universe::{Kind, Right, Spot};
 /// Parts per billion in 1.
 const ONE: i64 = 1_000_000_000;
 
-/// How far a spot price strays from the price it began at: 5 %, which keeps two such prices within a day's limits.
+/// How far a spot price strays from the price it began at: 5 %, which keeps two such prices within a day's
+/// limits.
 const BAND_PPB: i64 = ONE / 20;
 
 /// A step takes this part of the deviation back, so that the price stays near where it began for days on end.
@@ -75,8 +76,8 @@ impl Path {
 
     /// What an option is worth beyond its intrinsic value: most at the money, and more with time.
     ///
-    /// A rational curve near that of Black and Scholes; the exact one needs functions whose last digit depends on the
-    /// platform, and with it the sequence of ticks.
+    /// A rational curve near that of Black and Scholes; the exact one needs functions whose last digit
+    /// depends on the platform, and with it the sequence of ticks.
     fn time_value(&self, spot: i64, strike: i64, days: i64) -> i64 {
         // Half a day is left on the last day.
         let half_days = days.max(0).saturating_mul(2).saturating_add(1);

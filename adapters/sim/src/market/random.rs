@@ -1,7 +1,8 @@
 //! Pseudo-random numbers whose sequence is part of this adapter's contract.
 //!
-//! Own code because the same seed has to give the same market in every later version, which general-purpose crates do
-//! not promise of their generators. Integers only, so that the result does not depend on the platform either.
+//! Own code because the same seed has to give the same market in every later version, which general-purpose
+//! crates do not promise of their generators. Integers only, so that the result does not depend on the
+//! platform either.
 
 /// A `SplitMix64` generator. Not for secrets.
 #[derive(Clone, Debug)]
@@ -31,7 +32,8 @@ impl Random {
         low.saturating_add(self.below(high.saturating_sub(low).saturating_add(1)))
     }
 
-    /// A roughly bell-shaped number in `-4 * scale ..= 4 * scale`, with a standard deviation of about 1.15 `scale`.
+    /// A roughly bell-shaped number in `-4 * scale ..= 4 * scale`, with a standard deviation of about 1.15
+    /// `scale`.
     pub(crate) fn bell(&mut self, scale: i64) -> i64 {
         (0..4).map(|_| self.between(-scale, scale)).sum()
     }

@@ -41,7 +41,8 @@ impl Date {
         Self { days: i64::try_from(days).unwrap_or(0) }
     }
 
-    /// The date of a year, a month from 1 and a day from 1. A day past the month's end runs into the next month.
+    /// The date of a year, a month from 1 and a day from 1. A day past the month's end runs into the next
+    /// month.
     pub fn new(year: i64, month: i64, day: i64) -> Self {
         // Years are counted from March here, so that a leap day is the last day of its year.
         let year = if month <= 2 { year - 1 } else { year };

@@ -130,8 +130,8 @@ fn currency(exchange: &'static str, symbol: &'static str, paise: i64) -> Underly
     }
 }
 
-/// The price of something that has no instrument of its own here: only futures of it are listed, and no options, so
-/// that its volatility is without effect.
+/// The price of something that has no instrument of its own here: only futures of it are listed, and no
+/// options, so that its volatility is without effect.
 fn own_spot(symbol: &str, paise: i64, step_ppb: i64) -> Spot {
     Spot { name: symbol.to_owned(), price: from_paise(paise), step_ppb, volatility_permille: 250 }
 }

@@ -1,5 +1,5 @@
-//! A fake venue for the conformance suite: speaks the broker's protocol on a free port, and does what the suite says on
-//! standard input. It ends with its input.
+//! A fake venue for the conformance suite: speaks the broker's protocol on a free port, and does what the
+//! suite says on standard input. It ends with its input.
 
 mod list;
 mod packet;

@@ -140,6 +140,7 @@ pub fn run() -> ExitCode {
 }
 
 fn look_at(library: &Library, settings: Vec<SettingsOf>) -> Answer {
+    let mut info = library.info().clone();
     for SettingsOf { broker, config_json } in settings {
         if let Err(unknown) = library.info().brand(&broker) {
             return Answer::Brand(unknown.to_string());
@@ -148,8 +149,11 @@ fn look_at(library: &Library, settings: Vec<SettingsOf>) -> Answer {
         if let Err(failure) = library.validate_config(&assignment, &config_json) {
             return Answer::Config { broker, message: failure.message };
         }
+        if let Some(limit) = library.deep_books(&assignment, &config_json) {
+            info.deep_books.insert(broker, limit);
+        }
     }
-    Answer::Info(Box::new(library.info().clone()))
+    Answer::Info(Box::new(info))
 }
 
 fn map(question: &Question, locked: Result<(), String>) -> Result<Library, String> {

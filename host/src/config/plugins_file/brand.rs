@@ -17,7 +17,14 @@ use super::{
     section::Section,
 };
 
-const BRAND_KEYS: [&str; 5] = ["symbols_per_connection", "connections", "throttle_ms", "calendar", "config"];
+const BRAND_KEYS: [&str; 6] = [
+    "symbols_per_connection",
+    "connections",
+    "deep_books_per_connection",
+    "throttle_ms",
+    "calendar",
+    "config",
+];
 
 /// What differs at one broker of an adapter.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -62,7 +69,7 @@ impl AdapterEntry {
         }
     }
 
-    /// Limits of an account at a broker: each of the two numbers as it is said for the broker, else for the adapter.
+    /// Limits of an account at a broker: each number as it is said for the broker, else for the adapter.
     pub fn limits_of(&self, broker: &str) -> LimitOverrides {
         self.brands.get(broker).map(|brand| brand.limits).unwrap_or_default().or(self.limits)
     }

@@ -43,7 +43,7 @@ const CONFINE: &str = "\"auto\" (the default), \"required\" or \"off\"";
 const ALLOWED: &str = "an array of \"processes\", \"unix-sockets\", \"listen\"";
 const PATHS: &str = "an array of 1 to 64 different absolute paths";
 const PORTS: &str = "an array of 1 to 64 different whole numbers from 1 to 65535";
-const ADAPTER_KEYS: [&str; 23] = [
+const ADAPTER_KEYS: [&str; 24] = [
     "name",
     "library",
     "brokers",
@@ -51,6 +51,7 @@ const ADAPTER_KEYS: [&str; 23] = [
     "throttle_ms",
     "symbols_per_connection",
     "connections",
+    "deep_books_per_connection",
     "calendar",
     "isolation",
     "memory_mb",
@@ -257,11 +258,14 @@ fn isolation(text: &str) -> Option<Isolation> {
 }
 
 pub(super) fn limits(section: &Section<'_>, problems: &mut Problems) -> LimitOverrides {
-    let mut number =
-        |key, most| section.whole(key, 1, most, problems).and_then(|number| usize::try_from(number).ok());
+    let mut number = |key, least, most| {
+        section.whole(key, least, most, problems).and_then(|number| usize::try_from(number).ok())
+    };
     LimitOverrides {
-        symbols_per_connection: number("symbols_per_connection", MAX_SYMBOLS),
-        connections: number("connections", MAX_CONNECTIONS),
+        symbols_per_connection: number("symbols_per_connection", 1, MAX_SYMBOLS),
+        connections: number("connections", 1, MAX_CONNECTIONS),
+        deep_books_per_connection: number("deep_books_per_connection", 0, MAX_SYMBOLS),
+        deep_above_levels: None,
     }
 }
 

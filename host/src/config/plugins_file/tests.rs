@@ -34,7 +34,7 @@ fn the_file_of_the_repository_is_valid() {
 fn an_adapter_has_everything_that_was_written() {
     let plugins = parse(
         "[[adapter]]\nname = 'a-1'\nlibrary = 'x'\nbrokers = ['one', 'two']\nenabled = false\nthrottle_ms = 0\n\
-         symbols_per_connection = 100_000\nconnections = 1\n[adapter.config]\nkey = 'v'\n\
+         symbols_per_connection = 100_000\nconnections = 1\ndeep_books_per_connection = 0\n[adapter.config]\nkey = 'v'\n\
          when = 2024-01-02\nlist = [1, 0x10, -2.5, true]\ninner = { deep = {} }\n",
     )
     .unwrap();
@@ -43,7 +43,12 @@ fn an_adapter_has_everything_that_was_written() {
     assert_eq!(adapter.throttle, Some(Duration::ZERO));
     assert_eq!(
         adapter.limits,
-        LimitOverrides { symbols_per_connection: Some(100_000), connections: Some(1) }
+        LimitOverrides {
+            symbols_per_connection: Some(100_000),
+            connections: Some(1),
+            deep_books_per_connection: Some(0),
+            deep_above_levels: None,
+        }
     );
     let config: serde_json::Value = serde_json::from_str(&adapter.config_json).unwrap();
     let expected = serde_json::json!({
@@ -301,7 +306,7 @@ fn a_brand_has_what_is_said_for_it_and_the_rest_of_its_adapter() {
          calendar = 'always'\n[adapter.config]\nseed = 1\nnetwork = { tls = true, port = 1 }\nlist = [1, 2]\n\
          [adapter.brand.a]\nsymbols_per_connection = 9\nthrottle_ms = 0\ncalendar = 'exchange'\n\
          [adapter.brand.a.config]\nnetwork.port = 2\nlist = [3]\nurl = 'wss://a'\n\
-         [adapter.brand.b]\nconnections = 1\n",
+         [adapter.brand.b]\nconnections = 1\ndeep_books_per_connection = 50\n",
     )
     .unwrap();
     let adapter = &plugins.adapters[0];
@@ -317,6 +322,8 @@ fn a_brand_has_what_is_said_for_it_and_the_rest_of_its_adapter() {
     };
     assert_eq!(limits("a"), (Some(9), Some(4)));
     assert_eq!((limits("b"), limits("c")), ((None, Some(1)), (None, Some(4))));
+    let deep = |broker| adapter.limits_of(broker).deep_books_per_connection;
+    assert_eq!((deep("a"), deep("b")), (None, Some(50)));
     let usual = Duration::from_millis(5);
     assert_eq!((adapter.throttle_of("a"), adapter.throttle_of("b")), (Some(Duration::ZERO), Some(usual)));
     assert_eq!((adapter.hours_of("a"), adapter.hours_of("b")), (Hours::Exchange, Hours::Always));

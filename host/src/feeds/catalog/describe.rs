@@ -1,9 +1,11 @@
 //! What is shown of an entry: what the file says, and what its library says of itself.
 
+use tickhost_core::pool::BookLimit;
+
 use crate::{
     adapters::{BrandInfo, LibraryInfo},
     config::{AdapterEntry, Settings},
-    feeds::catalog::report::{AdapterState, AdapterStatus, BrokerStatus, capability_names},
+    feeds::catalog::report::{AdapterState, AdapterStatus, BookStatus, BrokerStatus, capability_names},
 };
 
 /// What the file says of an entry.
@@ -57,10 +59,14 @@ fn with_brokers(
             capabilities: brand.map(|brand| capability_names(brand.capabilities)).unwrap_or_default(),
             symbols_per_connection: limits.symbols_per_connection,
             connections: limits.connections,
+            deep_books: limits.books.map(|BookLimit { per_connection, above_levels }| BookStatus {
+                per_connection,
+                above_levels,
+            }),
         }
     };
     let by_broker: Vec<BrokerStatus> = entry.brokers.iter().map(broker).collect();
-    let first = by_broker.first().map(|first| (first.symbols_per_connection, first.connections));
-    let (symbols_per_connection, connections) = first.unwrap_or_default();
-    AdapterStatus { symbols_per_connection, connections, by_broker, ..status }
+    let first = by_broker.first().cloned().unwrap_or_default();
+    let BrokerStatus { symbols_per_connection, connections, deep_books, .. } = first;
+    AdapterStatus { symbols_per_connection, connections, deep_books, by_broker, ..status }
 }

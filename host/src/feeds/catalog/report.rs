@@ -36,6 +36,9 @@ pub struct AdapterStatus {
     pub symbols_per_connection: usize,
     /// Connections of one account there.
     pub connections: usize,
+    /// Deep books on one connection there; missing where they are not counted apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deep_books: Option<BookStatus>,
     /// The brokers one by one, in the same order.
     pub by_broker: Vec<BrokerStatus>,
 }
@@ -53,6 +56,18 @@ pub struct BrokerStatus {
     pub symbols_per_connection: usize,
     /// Connections of one account.
     pub connections: usize,
+    /// Deep books on one connection; missing where they are not counted apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deep_books: Option<BookStatus>,
+}
+
+/// How many deep books a connection carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BookStatus {
+    /// Books on one connection.
+    pub per_connection: usize,
+    /// Levels above which a book is deep.
+    pub above_levels: u16,
 }
 
 /// What became of an entry of `plugins.toml`.

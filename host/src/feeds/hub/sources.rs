@@ -48,7 +48,7 @@ impl Source {
             name: "bus".into(),
             connector: Err("the host is not running".into()),
             // Publishers decide what there is; only the host's own memory is bounded.
-            limits: PoolLimits { symbols_per_connection: symbols, connections: 1 },
+            limits: PoolLimits::new(symbols, 1),
             throttle,
             is_bus: true,
             sessions: usize::MAX,

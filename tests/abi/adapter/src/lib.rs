@@ -148,6 +148,10 @@ mod since_1_2 {
     ) -> RResult<RString, AdapterError> {
         login(config_json, fields_json, deadline_ms)
     }
+
+    pub extern "C" fn limits_for(_assignment_json: RStr<'_>, _config_json: RStr<'_>) -> RString {
+        "{}".into()
+    }
 }
 
 #[cfg(feature = "next")]
@@ -173,6 +177,8 @@ impl ModuleLoader for Loader {
             create_for: since_1_2::create_for,
             #[cfg(feature = "brands")]
             login_for: since_1_2::login_for,
+            #[cfg(feature = "brands")]
+            limits_for: since_1_2::limits_for,
             #[cfg(feature = "next")]
             motto,
         }

@@ -89,6 +89,10 @@ extern "C" fn login_for(
     login(config_json, fields_json, deadline_ms)
 }
 
+extern "C" fn limits_for(_assignment_json: RStr<'_>, _config_json: RStr<'_>) -> RString {
+    "{}".into()
+}
+
 fn refusal(message: String) -> AdapterError {
     AdapterError { code: ErrorCode::CONFIG, message: message.into() }
 }
@@ -106,6 +110,7 @@ impl ModuleLoader for Loader {
             validate_config_for,
             create_for,
             login_for,
+            limits_for,
         }
         .leak_into_prefix()
     }

@@ -54,7 +54,8 @@ fn rows_are_those_that_the_broker_numbers_and_zeros_are_real() {
         level(ASKS, [Some(101), Some(9), Some(3), Some(0)]),
     ];
     assert_eq!(apply(&mut books, &message("A", 1, &rows, true)), ["A 5"]);
-    // The second row alone loses its orders, by an explicit zero; one of no number and one of place 50 are none.
+    // The second row alone loses its orders, by an explicit zero; one of no number and one of place 50 are
+    // none.
     let rows = [
         level(BIDS, [None, None, Some(0), Some(1)]),
         level(BIDS, [Some(1), Some(1), Some(1), None]),

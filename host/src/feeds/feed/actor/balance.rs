@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustc_hash::FxHashSet;
-use tickhost_core::model::InstrumentId;
+use tickhost_core::{model::InstrumentId, pool::MaxCapacityReached};
 
 use super::Actor;
 use crate::feeds::{
@@ -128,7 +128,7 @@ impl Actor {
             let Some(subscribed) = self.subscribed.get_mut(instrument) else { continue };
             subscribed.connection = None;
             self.pending += usize::from(subscribed.granted.take().is_some());
-            self.pool.release(number);
+            self.pool.release(number, *instrument);
             if let Some(connection) = self.connections.get_mut(number) {
                 connection.drop_one(&subscribed.exchange);
             }
@@ -148,7 +148,7 @@ impl Actor {
         while let Some(instrument) = self.parked.front().copied() {
             let is_parked = self.subscribed.get(&instrument).is_some_and(|one| one.connection.is_none());
             if is_parked {
-                let Ok(number) = self.place() else { break };
+                let Ok(number) = self.place(instrument, self.levels_of(instrument)) else { break };
                 if number >= self.connections.len() {
                     self.connect(number);
                 }
@@ -161,14 +161,23 @@ impl Actor {
     }
 
     /// A place for one more instrument: on a connection that is up or will be soon, as long as there is one.
-    pub(super) fn place(&mut self) -> Result<usize, tickhost_core::pool::MaxCapacityReached> {
+    pub(super) fn place(
+        &mut self,
+        instrument: InstrumentId,
+        levels: u16,
+    ) -> Result<usize, MaxCapacityReached> {
         let is_any_up = self.is_any_up();
         let (connections, after) = (&self.connections, self.context.settings.rebalance_after);
         let now = Instant::now();
         let is_down = |connection: &Connection| connection.is_left || is_down_for(connection, after, now);
-        self.pool.place(|number| {
+        self.pool.place(instrument, levels, |number| {
             !is_any_up || connections.get(number).is_none_or(|connection| !is_down(connection))
         })
+    }
+
+    /// Levels that are wanted of an instrument.
+    pub(super) fn levels_of(&self, instrument: InstrumentId) -> u16 {
+        self.subscribed.get(&instrument).map_or(0, |subscribed| subscribed.upstream.levels)
     }
 
     /// An instrument belongs to a connection from now on.

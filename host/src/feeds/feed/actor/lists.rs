@@ -153,7 +153,7 @@ impl Actor {
         }
         let is_news = !std::mem::replace(&mut subscribed.is_lost, true);
         if let Some(number) = subscribed.connection.take() {
-            self.pool.release(number);
+            self.pool.release(number, instrument);
             if let Some(connection) = self.connections.get_mut(number) {
                 connection.drop_one(&subscribed.exchange);
             }

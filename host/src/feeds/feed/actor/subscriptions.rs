@@ -61,7 +61,7 @@ impl Actor {
         let name = (exchange, symbol);
         let instrument = match self.by_name.get(&name) {
             Some(instrument) => *instrument,
-            None => self.admit(&name, user, activations)?,
+            None => self.admit(&name, levels_of(variant), user, activations)?,
         };
         self.find_place_for_lost(instrument)?;
         let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return Ok(None) };
@@ -88,7 +88,7 @@ impl Actor {
         if self.subscribed.get(&instrument).is_some_and(|one| one.is_lost && one.connection.is_none()) {
             let full =
                 |full: MaxCapacityReached| Refusal::new(ErrorCode::MaxCapacityReached, full.to_string());
-            let connection = self.place().map_err(full)?;
+            let connection = self.place(instrument, self.levels_of(instrument)).map_err(full)?;
             if connection >= self.connections.len() {
                 self.connect(connection);
             }
@@ -100,6 +100,7 @@ impl Actor {
     fn admit(
         &mut self,
         name: &(Arc<str>, Arc<str>),
+        levels: u16,
         user: Option<&UserName>,
         activations: &mut Vec<router::Command>,
     ) -> Result<InstrumentId, Refusal> {
@@ -110,7 +111,7 @@ impl Actor {
             .instruments
             .allocate()
             .map_err(|full| Refusal::new(ErrorCode::MaxCapacityReached, full.to_string()))?;
-        let connection = self.place().map_err(|full| {
+        let connection = self.place(instrument, levels).map_err(|full| {
             self.context.instruments.free(instrument);
             Refusal::new(ErrorCode::MaxCapacityReached, full.to_string())
         })?;
@@ -237,7 +238,7 @@ impl Actor {
             self.lists.found();
         }
         if let Some(number) = subscribed.connection {
-            self.pool.release(number);
+            self.pool.release(number, instrument);
             if let Some(connection) = self.connections.get_mut(number) {
                 connection.drop_one(&subscribed.exchange);
             }
@@ -261,10 +262,11 @@ impl Actor {
             subscribed.asked = request;
             self.pending += usize::from(subscribed.granted.take().is_some());
             // What is parked is asked for when it has a place.
-            if let Some(subscriptions) =
-                subscribed.connection.and_then(|connection| by_connection.get_mut(connection))
+            if let Some(connection) = subscribed.connection
+                && let Some(subscriptions) = by_connection.get_mut(connection)
             {
-                subscriptions.push(subscribed.subscription(*instrument));
+                let levels = self.pool.levels(connection, *instrument, subscribed.upstream.levels);
+                subscriptions.push(subscribed.subscription(*instrument, levels));
             }
         }
         for (connection, subscriptions) in by_connection.iter().enumerate() {
@@ -291,18 +293,25 @@ impl Actor {
     }
 
     /// What the adapter is to be told of an instrument.
-    pub(super) fn subscription(&self, instrument: InstrumentId) -> Option<Subscription> {
-        Some(self.subscribed.get(&instrument)?.subscription(instrument))
+    pub(super) fn subscription(&mut self, instrument: InstrumentId) -> Option<Subscription> {
+        let subscribed = self.subscribed.get(&instrument)?;
+        let levels = self.pool.levels(subscribed.connection?, instrument, subscribed.upstream.levels);
+        Some(subscribed.subscription(instrument, levels))
     }
 
     pub(super) fn conclude(&mut self, request: u64, outcome: &SubscriptionOutcome) {
         let instrument = InstrumentId(outcome.instrument);
         let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
         // Nor does a connection that does not carry it any more decide what becomes of it.
-        if request != 0 && request < subscribed.asked || subscribed.connection.is_none() {
+        let Some(connection) = subscribed.connection else { return };
+        if request != 0 && request < subscribed.asked {
             return;
         }
         if outcome.code.is_taken() {
+            // Of its own accord the adapter says what comes for a while, and may say otherwise soon.
+            if request != 0 {
+                self.pool.granted(connection, instrument, outcome.depth);
+            }
             subscribed.was_there = true;
             if std::mem::take(&mut subscribed.is_lost) {
                 self.lists.found();
@@ -373,16 +382,21 @@ impl Actor {
 }
 
 impl Subscribed {
-    fn subscription(&self, instrument: InstrumentId) -> Subscription {
+    fn subscription(&self, instrument: InstrumentId, levels: u16) -> Subscription {
         Subscription {
             instrument: instrument.0,
             mode: self.upstream.mode.number(),
             reserved: 0,
-            depth: self.upstream.levels,
+            depth: levels,
             exchange: self.exchange.as_ref().into(),
             symbol: self.symbol.as_ref().into(),
         }
     }
+}
+
+/// Levels that a holder of this variant wants.
+fn levels_of(variant: Variant) -> u16 {
+    if variant.mode() == Mode::Depth { variant.depth().levels() } else { 0 }
 }
 
 fn grant(instrument: InstrumentId, variant: Variant, levels: u16) -> Grant {

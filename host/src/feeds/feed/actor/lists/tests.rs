@@ -202,7 +202,7 @@ impl Bench {
             FeedSpec { broker: "acme".into(), adapter: "acme".into(), account: None, repeats_modes: false };
         let serving = Serving {
             connector: Arc::new(broker.clone()),
-            limits: PoolLimits { symbols_per_connection: places, connections: 1 },
+            limits: PoolLimits::new(places, 1),
             throttle: Duration::ZERO,
             sessions: 1,
             hours: tickhost_core::calendar::Hours::Always,
@@ -453,7 +453,7 @@ async fn instances_are_asked_for_a_new_list_and_one_that_is_to_begin_when_it_doe
     let next = Fake(Arc::default());
     let serving = Serving {
         connector: Arc::new(next.clone()),
-        limits: PoolLimits { symbols_per_connection: 10, connections: 1 },
+        limits: PoolLimits::new(10, 1),
         throttle: Duration::ZERO,
         sessions: 1,
         hours: tickhost_core::calendar::Hours::Always,
