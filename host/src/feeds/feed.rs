@@ -1,11 +1,12 @@
 //! A feed: one account at one broker, what its clients want of it, and the connections that serve them.
 //!
 //! [`Feed`] is the handle that sessions and the operator's port hold; the work is done by one task per feed
-//! ([`actor`]), which owns the desired subscriptions, the [`Pool`](tickhost_core::pool::Pool) and the adapter instances. A
+//! ([`task`]), whose [`Actor`](actor::Actor) owns the desired subscriptions, the [`Pool`](tickhost_core::pool::Pool) and the
+//! adapter instances. A
 //! subscribe is answered when the adapter has said of each instrument whether it exists; the connection to the broker
 //! may come later, or come back, without anybody noticing more than a gap.
 
-pub mod actor;
+mod actor;
 mod adapter_log;
 mod announce;
 mod connection;
@@ -17,6 +18,7 @@ mod renewal;
 mod request;
 mod shares;
 mod swap;
+pub mod task;
 mod view;
 
 use std::{
@@ -218,10 +220,12 @@ enum Command {
     Serve(Result<Serving, Arc<str>>),
     /// Ask the adapters for their lists of instruments anew.
     RenewLists,
-    /// A log-in with these credentials, a JSON object, has ended.
+    /// The credentials as they are stored now; none when they could not be read.
+    CredentialsRead(Option<credentials::Fields>),
+    /// A log-in with these credentials has ended.
     LoggedIn {
         outcome: login::LoginOutcome,
-        fields: login::Asked,
+        fields: credentials::Fields,
     },
     /// The number of members changed.
     Members,

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use tickhost_core::{mailbox::SessionId, model::FeedId};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::{clients::session::SessionRef, feeds::feed::Feed};
+use crate::{base::clock::Moment, clients::session::SessionRef, feeds::feed::Feed};
 
 /// Sessions by the feed that they follow, which is at most one. Bounded by the sessions.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Followers {
         let Some(feed) = feed else { return };
         feeds.entry(feed.id()).or_default().insert(session.id(), session.clone());
         // Read after the session is on the list: what is announced later reaches it through the shard's inbox.
-        let (number, frame) = feed.announced();
+        let (number, frame) = feed.announced(Moment::now());
         session.tell_feed_status(number, &frame);
     }
 

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{Feed, FeedView};
 use crate::{
-    base::clock,
+    base::clock::Moment,
     feeds::bulletin::{Bulletin, Recipient},
 };
 
@@ -44,25 +44,24 @@ pub(super) struct Announcement {
 
 impl Feed {
     /// The number and the frame of what clients were told last, with the ages of this moment.
-    pub(crate) fn announced(&self) -> (u64, Utf8Bytes) {
+    pub(crate) fn announced(&self, now: Moment) -> (u64, Utf8Bytes) {
         let Announcement { number, mut view } = self.0.announced.lock().clone();
         // What was called silent keeps its age until its end is announced.
         if view.state != FeedState::Stale {
             view.last_tick_ns = self.0.counters.last_tick_ns.get();
         }
-        let frame = view.frame(&self.0.spec.broker, clock::unix_nanos(), Instant::now());
+        let frame = view.frame(&self.0.spec.broker, now.unix_ns, now.at);
         (number, text(frame))
     }
 }
 
 /// Leaves a line for the operator, as often as clients are told.
-fn log(feed: &Feed, view: &FeedView) {
-    let (now_ns, now) = (clock::unix_nanos(), Instant::now());
+fn log(feed: &Feed, view: &FeedView, now: Moment) {
     let spec = feed.spec();
     let FeedFacts { state, last_tick_age_ms, retry_in_ms, attempts, market, opens_in_ms, .. } =
-        view.facts(&spec.broker, now_ns, now);
+        view.facts(&spec.broker, now.unix_ns, now.at);
     let (feed, user) = (feed.id().0, spec.account.as_ref().map(|account| account.user.as_str()));
-    let reason = view.message(now_ns);
+    let reason = view.message(now.unix_ns);
     macro_rules! line {
         ($level:expr) => {
             tracing::event!(
@@ -101,14 +100,14 @@ pub(super) struct Announcer {
 
 impl Announcer {
     /// Tells the shards what clients of the feed have to hear by now.
-    pub(super) fn announce(&mut self, feed: &Feed, recipients: &[Arc<dyn Recipient>]) {
-        if !self.look(feed.view(clock::unix_nanos()), Instant::now()) {
+    pub(super) fn announce(&mut self, feed: &Feed, recipients: &[Arc<dyn Recipient>], now: Moment) {
+        if !self.look(feed.view(now.unix_ns), now.at) {
             return;
         }
-        log(feed, &self.said.view);
+        log(feed, &self.said.view, now);
         // First here: a session that follows from now on finds it, and is told of everything after it.
         *feed.0.announced.lock() = self.said.clone();
-        let (number, frame) = feed.announced();
+        let (number, frame) = feed.announced(now);
         for recipient in recipients {
             let frame = frame.clone();
             recipient.tell(Bulletin::FeedStatus { feed: feed.id(), number, frame });

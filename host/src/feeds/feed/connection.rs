@@ -19,7 +19,7 @@ use tickhost_core::{
 pub(super) use self::attempt::Attempt;
 use self::load::Load;
 use super::{actor::swapping::Settling, events::Events, list::ListReport, swap::Standby};
-use crate::{adapters::AdapterInstance, base::clock};
+use crate::{adapters::AdapterInstance, base::clock::Moment};
 
 /// Pause before the first restart of a failed instance; doubles with each failure.
 const FIRST_RESTART_PAUSE: Duration = Duration::from_millis(100);
@@ -164,16 +164,16 @@ pub(super) struct Connection {
 
 impl Connection {
     /// An instance begins.
-    pub(super) fn begin(&mut self, instance: Arc<dyn AdapterInstance>, events: Arc<Events>, now: Instant) {
+    pub(super) fn begin(&mut self, instance: Arc<dyn AdapterInstance>, events: Arc<Events>, now: Moment) {
         self.epoch = events.epoch;
         self.instance = Some(instance);
         self.events = Some(events);
-        self.set_link(Link::Connecting);
+        self.set_link(Link::Connecting, now);
         self.attempts = self.attempts.saturating_add(1);
         self.is_first_attempt = true;
         (self.restart_at, self.retry_at) = (None, None);
         self.is_due = false;
-        self.started_at = Some(now);
+        self.started_at = Some(now.at);
     }
 
     /// The link.
@@ -187,19 +187,18 @@ impl Connection {
     }
 
     /// Notes what the link has become.
-    pub(super) fn set_link(&mut self, link: Link) {
+    pub(super) fn set_link(&mut self, link: Link, now: Moment) {
         // A connect that is reported twice is another connection.
         if self.link != link || link == Link::Up {
-            self.since_ns = clock::unix_nanos();
+            self.since_ns = now.unix_ns;
         }
         self.link = link;
-        let now = Instant::now();
-        self.note_steady(now);
+        self.note_steady(now.at);
         if link == Link::Up {
-            self.up_since.get_or_insert(now);
+            self.up_since.get_or_insert(now.at);
         } else {
             self.up_since = None;
-            self.down_since.get_or_insert(now);
+            self.down_since.get_or_insert(now.at);
         }
     }
 
@@ -226,9 +225,9 @@ impl Connection {
         self.load.instruments
     }
 
-    /// It carries an instrument of this exchange from now on.
-    pub(super) fn carry(&mut self, exchange: &Arc<str>) {
-        self.load.add(exchange);
+    /// It carries an instrument of this exchange from `now` on.
+    pub(super) fn carry(&mut self, exchange: &Arc<str>, now: Moment) {
+        self.load.add(exchange, now.unix_ns);
     }
 
     /// It carries one less of them.
@@ -279,18 +278,18 @@ impl Connection {
     }
 
     /// Nothing serves the feed, for this reason.
-    pub(super) fn close(&mut self, why: &Arc<str>) {
+    pub(super) fn close(&mut self, why: &Arc<str>, now: Moment) {
         self.forgive();
-        self.set_link(Link::Unserved);
+        self.set_link(Link::Unserved, now);
         self.last_error = Some(Arc::clone(why));
     }
 
     /// The instance could not be made, or has died: plans the next attempt.
-    pub(super) fn fail(&mut self, message: &str, now: Instant) {
+    pub(super) fn fail(&mut self, message: &str, now: Moment) {
         self.attempt.end(Err("failed"));
         let started_at = self.started_at.take();
         let was_made = started_at.is_some();
-        let was_stable = started_at.is_some_and(|start| now.duration_since(start) >= STABLE_AFTER);
+        let was_stable = started_at.is_some_and(|start| now.at.duration_since(start) >= STABLE_AFTER);
         if was_stable {
             self.failures = 0;
             self.openings = 0;
@@ -299,12 +298,12 @@ impl Connection {
         self.failures = self.failures.saturating_add(1);
         // One that could not even be made is an attempt too.
         self.attempts = self.attempts.saturating_add(u32::from(!was_made));
-        self.set_link(Link::Failed);
-        self.recent_failures.push_back(now);
-        self.recent_failures.retain(|failure| now.duration_since(*failure) <= CIRCUIT_WINDOW);
+        self.set_link(Link::Failed, now);
+        self.recent_failures.push_back(now.at);
+        self.recent_failures.retain(|failure| now.at.duration_since(*failure) <= CIRCUIT_WINDOW);
         if self.openings == 0 && self.recent_failures.len() < CIRCUIT_FAILURES {
             self.last_error = Some(message.into());
-            self.restart_at = Some(now + restart_pause(self.failures));
+            self.restart_at = Some(now.at + restart_pause(self.failures));
             return;
         }
         let pause = circuit_pause(self.openings);
@@ -313,23 +312,24 @@ impl Connection {
         let seconds = pause.as_secs();
         self.last_error =
             Some(format!("{message} (it fails again and again; next attempt in {seconds} s)").into());
-        self.restart_at = Some(now + pause);
+        self.restart_at = Some(now.at + pause);
     }
 
     /// Takes a status event of the present instance.
-    pub(super) fn observe(&mut self, event: &StatusEvent, now: Instant) -> Consequence {
+    pub(super) fn observe(&mut self, event: &StatusEvent, now: Moment) -> Consequence {
         let tells_of_retry = event.kind == StatusKind::DISCONNECTED && event.retry_in_ms > 0;
-        self.retry_at = now.checked_add(Duration::from_millis(event.retry_in_ms)).filter(|_| tells_of_retry);
+        self.retry_at =
+            now.at.checked_add(Duration::from_millis(event.retry_in_ms)).filter(|_| tells_of_retry);
         match event.kind {
             StatusKind::CONNECTING => {
                 self.attempt.begin();
                 let is_counted = std::mem::take(&mut self.is_first_attempt);
                 self.attempts = self.attempts.saturating_add(u32::from(!is_counted));
-                self.set_link(Link::Connecting);
+                self.set_link(Link::Connecting, now);
             }
             StatusKind::CONNECTED => {
                 self.attempt.end(Ok(()));
-                self.set_link(Link::Up);
+                self.set_link(Link::Up, now);
                 self.attempts = 0;
                 self.is_first_attempt = false;
                 self.last_error = None;
@@ -337,12 +337,12 @@ impl Connection {
             StatusKind::DISCONNECTED => {
                 self.attempt.end(Err("disconnected"));
                 self.disconnects += u64::from(self.link == Link::Up);
-                self.set_link(Link::Connecting);
+                self.set_link(Link::Connecting, now);
                 self.last_error = Some(describe(event));
             }
             StatusKind::AUTH_FAILED => {
                 self.attempt.end(Err("auth_failed"));
-                self.set_link(Link::AuthFailed);
+                self.set_link(Link::AuthFailed, now);
                 self.last_error = Some(describe(event));
             }
             StatusKind::FAILED | StatusKind::STOPPED => return Consequence::Replace,
@@ -394,12 +394,12 @@ mod tests {
     #[test]
     fn a_dead_instance_is_replaced_later_and_later_but_always() {
         let mut connection = Connection::default();
-        let now = Instant::now();
+        let now = Moment::now();
         let mut longest = Duration::ZERO;
         for _ in 0..100 {
             assert_eq!(connection.observe(&status(StatusKind::FAILED), now), Consequence::Replace);
             connection.fail("gone", now);
-            let pause = connection.restart_at.unwrap() - now;
+            let pause = connection.restart_at.unwrap() - now.at;
             assert!(pause <= LONGEST_CIRCUIT_PAUSE);
             longest = longest.max(pause);
         }
@@ -410,12 +410,12 @@ mod tests {
     #[test]
     fn the_fifth_failure_in_half_a_minute_opens_the_circuit_and_a_stable_instance_closes_it() {
         let mut connection = Connection::default();
-        let mut now = Instant::now();
+        let mut now = Moment::now();
         let mut pause_after_failure = |ran_for: Duration| {
-            connection.started_at = Some(now);
-            now += ran_for;
+            connection.started_at = Some(now.at);
+            now = now + ran_for;
             connection.fail("crashed", now);
-            (connection.restart_at.unwrap() - now, connection.last_error.clone().unwrap())
+            (connection.restart_at.unwrap() - now.at, connection.last_error.clone().unwrap())
         };
         for _ in 1..CIRCUIT_FAILURES {
             let (pause, error) = pause_after_failure(Duration::from_secs(1));
@@ -434,9 +434,9 @@ mod tests {
     #[test]
     fn failures_that_are_far_apart_do_not_open_the_circuit() {
         let mut connection = Connection::default();
-        let mut now = Instant::now();
+        let mut now = Moment::now();
         for _ in 0..50 {
-            now += CIRCUIT_WINDOW / 3;
+            now = now + CIRCUIT_WINDOW / 3;
             connection.fail("crashed", now);
             assert_eq!(connection.openings, 0);
         }
@@ -445,14 +445,14 @@ mod tests {
     #[test]
     fn a_loss_is_counted_once_and_explained() {
         let mut connection = Connection::default();
-        let now = Instant::now();
+        let now = Moment::now();
         connection.observe(&status(StatusKind::CONNECTED), now);
         connection.observe(&status(StatusKind::DISCONNECTED), now);
         connection.observe(&status(StatusKind::DISCONNECTED), now);
         assert_eq!((connection.disconnects, connection.last_error.as_deref()), (1, Some("gone")));
         connection.observe(&status(StatusKind::CONNECTED), now);
         assert_eq!(connection.last_error, None);
-        for (retry_in_ms, retry_at) in [(250, Some(now + Duration::from_millis(250))), (0, None)] {
+        for (retry_in_ms, retry_at) in [(250, Some(now.at + Duration::from_millis(250))), (0, None)] {
             connection.observe(&StatusEvent { retry_in_ms, ..status(StatusKind::DISCONNECTED) }, now);
             assert_eq!(connection.retry_at, retry_at);
         }
@@ -464,11 +464,11 @@ mod tests {
     #[test]
     fn attempts_are_counted_until_one_succeeds() {
         let mut connection = Connection::default();
-        let now = Instant::now();
+        let now = Moment::now();
         connection.fail("no such file", now);
         assert_eq!(connection.attempts(), 1, "it could not even be made");
         // As of an instance that began: its first attempt was counted then.
-        (connection.attempts, connection.is_first_attempt, connection.started_at) = (2, true, Some(now));
+        (connection.attempts, connection.is_first_attempt, connection.started_at) = (2, true, Some(now.at));
         for attempts in [2, 3, 4] {
             connection.observe(&status(StatusKind::CONNECTING), now);
             assert_eq!(connection.attempts(), attempts);
@@ -483,22 +483,23 @@ mod tests {
     #[test]
     fn a_connection_that_is_ended_right_after_it_began_was_down_all_the_time() {
         let mut connection = Connection::default();
-        connection.set_link(Link::Connecting);
-        let since = connection.down_since().unwrap();
+        let start = Moment::now();
+        let after = |seconds: u64| start + Duration::from_secs(seconds);
+        connection.set_link(Link::Connecting, start);
+        assert_eq!(connection.down_since(), Some(start.at));
         connection.is_left = true;
-        connection.set_link(Link::Up);
+        connection.set_link(Link::Up, after(1));
         assert_eq!(connection.down_since(), None);
-        connection.set_link(Link::Connecting);
-        assert_eq!(connection.down_since(), Some(since));
-        connection.set_link(Link::Up);
-        let up = connection.up_since.unwrap();
-        assert_eq!(connection.steady_at(), Some(up + STEADY_AFTER));
-        connection.note_steady(up + STEADY_AFTER / 2);
+        connection.set_link(Link::Connecting, after(2));
+        assert_eq!(connection.down_since(), Some(start.at));
+        connection.set_link(Link::Up, after(3));
+        assert_eq!(connection.steady_at(), Some(after(3).at + STEADY_AFTER));
+        connection.note_steady(after(3).at + STEADY_AFTER / 2);
         assert!(connection.is_left);
-        connection.note_steady(up + STEADY_AFTER);
+        connection.note_steady(after(3).at + STEADY_AFTER);
         assert!(!connection.is_left && connection.steady_at().is_none());
-        connection.set_link(Link::Connecting);
-        assert!(connection.down_since().unwrap() > since, "another time");
+        connection.set_link(Link::Connecting, after(60));
+        assert_eq!(connection.down_since(), Some(after(60).at), "another time");
     }
 
     #[test]
@@ -506,7 +507,7 @@ mod tests {
         let mut connection = Connection::default();
         let exchanges = |connection: &Connection| connection.status(0).exchanges.join(",");
         for exchange in ["NSE", "NSE", "MCX"] {
-            connection.carry(&exchange.into());
+            connection.carry(&exchange.into(), Moment::now());
         }
         assert_eq!((connection.instruments(), exchanges(&connection)), (3, "MCX,NSE".to_owned()));
         connection.drop_one("NSE");

@@ -14,14 +14,17 @@ use rustc_hash::FxHashSet;
 use tickhost_core::model::InstrumentId;
 
 use super::Actor;
-use crate::feeds::{
-    bulletin::Bulletin,
-    feed::connection::{Connection, Link},
+use crate::{
+    base::clock::Moment,
+    feeds::{
+        bulletin::Bulletin,
+        feed::connection::{Connection, Link},
+    },
 };
 
 impl Actor {
     /// Makes what is placed fit the limits of the account, which may have become smaller or larger.
-    pub(super) fn fit_to_limits(&mut self) {
+    pub(super) fn fit_to_limits(&mut self, now: Moment) {
         let limits = self.pool.limits();
         for number in (0..self.pool.used().len()).rev() {
             let allowed = if number < limits.connections { limits.symbols_per_connection } else { 0 };
@@ -36,7 +39,7 @@ impl Actor {
             self.connections.pop();
             self.pool.close_beyond(number);
         }
-        self.place_parked();
+        self.place_parked(now);
         if !self.parked.is_empty() {
             let parked = self.parked.iter().copied().collect();
             self.tell_waiting(parked, "the account's connections to the broker are full");
@@ -44,22 +47,25 @@ impl Actor {
     }
 
     /// Moves instruments away from connections that stay down, and gives places to those that have none.
-    pub(super) fn balance(&mut self, now: Instant) {
-        self.connections.iter_mut().for_each(|connection| connection.note_steady(now));
+    pub(super) fn balance(&mut self, now: Moment) {
+        self.connections.iter_mut().for_each(|connection| connection.note_steady(now.at));
         if self.is_any_up() {
             for number in 0..self.connections.len() {
-                if self.connections.get(number).is_some_and(|connection| self.is_to_be_left(connection, now))
+                if self
+                    .connections
+                    .get(number)
+                    .is_some_and(|connection| self.is_to_be_left(connection, now.at))
                 {
                     self.leave(number);
                 }
             }
         }
-        self.place_parked();
+        self.place_parked(now);
     }
 
     /// When [`Self::balance`] has something to do although nothing happens.
     pub(super) fn next_balance(&self) -> Option<Instant> {
-        let after = self.context.settings.rebalance_after;
+        let after = self.host.settings.rebalance_after;
         let is_any_up = self.is_any_up();
         let moments = self.connections.iter().filter_map(|connection| {
             let may_be_left = is_any_up
@@ -79,7 +85,7 @@ impl Actor {
     fn is_to_be_left(&self, connection: &Connection, now: Instant) -> bool {
         connection.instruments() > 0
             && connection.standby.is_none()
-            && is_down_for(connection, self.context.settings.rebalance_after, now)
+            && is_down_for(connection, self.host.settings.rebalance_after, now)
     }
 
     /// Moves as much of a connection as others have room for.
@@ -139,7 +145,7 @@ impl Actor {
     }
 
     /// Gives places to what is parked, in order, as far as there are any.
-    pub(super) fn place_parked(&mut self) {
+    pub(super) fn place_parked(&mut self, now: Moment) {
         // Without an adapter there is nothing to place them on.
         if self.serving.is_err() {
             return;
@@ -148,23 +154,22 @@ impl Actor {
         while let Some(instrument) = self.parked.front().copied() {
             let is_parked = self.subscribed.get(&instrument).is_some_and(|one| one.connection.is_none());
             if is_parked {
-                let Ok(number) = self.place() else { break };
+                let Ok(number) = self.place(now.at) else { break };
                 if number >= self.connections.len() {
-                    self.connect(number);
+                    self.connect(number, now);
                 }
-                self.carry(instrument, number);
+                self.carry(instrument, number, now);
                 placed.push(instrument);
             }
             self.parked.pop_front();
         }
-        self.ask(&placed);
+        self.ask(&placed, now);
     }
 
     /// A place for one more instrument: on a connection that is up or will be soon, as long as there is one.
-    pub(super) fn place(&mut self) -> Result<usize, tickhost_core::pool::MaxCapacityReached> {
+    pub(super) fn place(&mut self, now: Instant) -> Result<usize, tickhost_core::pool::MaxCapacityReached> {
         let is_any_up = self.is_any_up();
-        let (connections, after) = (&self.connections, self.context.settings.rebalance_after);
-        let now = Instant::now();
+        let (connections, after) = (&self.connections, self.host.settings.rebalance_after);
         let is_down = |connection: &Connection| connection.is_left || is_down_for(connection, after, now);
         self.pool.place(|number| {
             !is_any_up || connections.get(number).is_none_or(|connection| !is_down(connection))
@@ -172,11 +177,11 @@ impl Actor {
     }
 
     /// An instrument belongs to a connection from now on.
-    pub(super) fn carry(&mut self, instrument: InstrumentId, number: usize) {
+    pub(super) fn carry(&mut self, instrument: InstrumentId, number: usize, now: Moment) {
         let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
         subscribed.connection = Some(number);
         if let Some(connection) = self.connections.get_mut(number) {
-            connection.carry(&subscribed.exchange);
+            connection.carry(&subscribed.exchange, now);
         }
     }
 
@@ -190,7 +195,7 @@ impl Actor {
     /// Tells those clients that asked what their subscriptions wait for.
     fn tell_waiting(&self, instruments: FxHashSet<InstrumentId>, why: &str) {
         let (instruments, why): (_, Arc<str>) = (Arc::new(instruments), why.into());
-        for recipient in &self.context.recipients {
+        for recipient in &self.host.recipients {
             let (instruments, message) = (Arc::clone(&instruments), Arc::clone(&why));
             recipient.tell(Bulletin::Waiting { instruments, message });
         }

@@ -1,44 +1,144 @@
 //! The credentials of the account: read, and told to the instances when they differ.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use super::Actor;
-use crate::{base::log_rate::outside_line, feeds::feed::connection::Link};
+use super::{Actor, Effect};
+use crate::{
+    base::clock::Moment,
+    feeds::feed::{
+        connection::Link,
+        credentials::{CurrentCredentials, Fields},
+        renewal::Renewal,
+    },
+};
 
-impl Actor {
-    pub(super) async fn fetch_credentials(&mut self) {
-        let Some(account) = self.spec().account.clone() else { return };
-        match self.context.accounts.credentials(&account).await {
-            Ok(credentials) => {
-                self.credentials.replace(credentials.to_json());
-                self.renewal.note_read(false);
+/// Credentials of the feed: what is known of them, and when they are read and told.
+pub(super) struct Credentials {
+    current: Arc<CurrentCredentials>,
+    renewal: Renewal,
+    read: Read,
+    /// A log-in has stored others, which were not read yet: they are told even if they are those that were told last.
+    is_urgent: bool,
+}
+
+/// Whether the credentials are being read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Read {
+    #[default]
+    Idle,
+    UnderWay,
+    /// Somebody has asked since it began: what it finds may be older than what was asked for.
+    Again,
+}
+
+impl Credentials {
+    /// Those of an account whose adapter has these settings; nothing was read yet.
+    pub(super) fn new(current: Arc<CurrentCredentials>) -> Self {
+        Self { current, renewal: Renewal::default(), read: Read::default(), is_urgent: false }
+    }
+
+    /// As instances see them.
+    pub(super) const fn current(&self) -> &Arc<CurrentCredentials> {
+        &self.current
+    }
+
+    /// What is stored, as far as it was read.
+    pub(super) fn fields(&self) -> Fields {
+        Fields(self.current.json())
+    }
+
+    /// Whether others may be stored than those that are known: they are being read, or what a log-in stored could not be.
+    pub(super) const fn are_outdated(&self) -> bool {
+        self.is_urgent || !matches!(self.read, Read::Idle)
+    }
+
+    /// The first instances are about to begin, with what was read: nothing, if that failed.
+    pub(super) fn begin(&mut self, read: Option<Fields>, has_account: bool, now: Instant) {
+        if has_account {
+            self.note(read, now);
+        }
+        self.renewal.begin(self.current.json());
+    }
+
+    /// Somebody says that they may have changed. Says whether to begin to read them: one that is under way is repeated when
+    /// it has ended.
+    pub(super) const fn want_read(&mut self, is_urgent: bool) -> bool {
+        self.is_urgent |= is_urgent;
+        let is_idle = matches!(self.read, Read::Idle);
+        self.read = if is_idle { Read::UnderWay } else { Read::Again };
+        is_idle
+    }
+
+    /// A read has ended. Says whether to begin another.
+    pub(super) fn note_read(&mut self, read: Option<Fields>, now: Instant) -> bool {
+        let again = std::mem::take(&mut self.read) == Read::Again;
+        if again {
+            // What a log-in stored after this read had begun is found by the next one.
+            let is_urgent = std::mem::take(&mut self.is_urgent);
+            self.note(read, now);
+            (self.read, self.is_urgent) = (Read::UnderWay, is_urgent);
+        } else {
+            self.note(read, now);
+        }
+        again
+    }
+
+    fn note(&mut self, read: Option<Fields>, now: Instant) {
+        match read {
+            Some(Fields(json)) => {
+                self.current.replace(json);
+                self.renewal.note_read(std::mem::take(&mut self.is_urgent));
             }
-            Err(error) => {
-                // A database that cannot be read for a while is no reason to connect with nothing.
-                self.renewal.note_unread(Instant::now());
-                let adapter = &*self.spec().adapter;
-                outside_line!(error, adapter, %error, "Could not read the account's credentials; trying again");
-            }
+            // A database that cannot be read for a while is no reason to connect with nothing.
+            None => self.renewal.note_unread(now),
         }
     }
 
-    pub(super) async fn refresh(&mut self, even_if_same: bool) {
-        self.fetch_credentials().await;
-        if even_if_same {
-            self.renewal.note_read(true);
+    /// Whether it is time to read again what could not be read.
+    pub(super) fn is_to_be_read(&mut self, now: Instant) -> bool {
+        self.renewal.is_to_be_read(now)
+    }
+
+    /// The broker took what instances were told.
+    pub(super) const fn note_taken(&mut self) {
+        self.renewal.note_taken();
+    }
+
+    /// Whether instances are to be told of what was read last, now.
+    fn is_due(&mut self, now: Instant) -> bool {
+        self.renewal.is_due(&self.current.json(), now)
+    }
+
+    /// When there may be something to tell or to read.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.renewal.next()
+    }
+}
+
+impl Actor {
+    /// Reads the credentials. `is_urgent` wants them told even if they are those that were told last.
+    pub(super) fn read_credentials(&mut self, is_urgent: bool) {
+        if self.spec().account.is_some() && self.credentials.want_read(is_urgent) {
+            self.effects.push(Effect::ReadCredentials);
+        }
+    }
+
+    pub(super) fn note_credentials(&mut self, read: Option<Fields>, now: Moment) {
+        if self.credentials.note_read(read, now.at) {
+            self.effects.push(Effect::ReadCredentials);
         }
     }
 
     /// Lets the instances connect again, if there are other credentials and it is time.
-    pub(super) fn renew_when_due(&mut self, now: Instant) {
-        if !self.renewal.is_due(&self.credentials.json(), now) {
+    pub(super) fn renew_when_due(&mut self, now: Moment) {
+        if !self.credentials.is_due(now.at) {
             return;
         }
         tracing::info!(adapter = %self.spec().adapter, feed = self.feed.id().0, "Connecting again with new credentials");
         for connection in &mut self.connections {
             // What the broker refused is no longer what it is going to be offered.
             if connection.link() == Link::AuthFailed {
-                connection.set_link(Link::Connecting);
+                connection.set_link(Link::Connecting, now);
             }
             let standby = connection.standby.as_ref().map(|standby| &standby.instance);
             for instance in connection.instance.iter().chain(standby) {

@@ -1,13 +1,11 @@
 //! The adapter instances of a feed: how they begin, are replaced, and end.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use tokio::task::JoinHandle;
-
-use super::Actor;
+use super::{Actor, Effect};
 use crate::{
     adapters::{AdapterFailure, AdapterInstance},
-    base::blocking,
+    base::clock::Moment,
     feeds::feed::{
         connection::{Attempt, Connection},
         events::{Events, InstanceEvent, InstanceReport},
@@ -21,7 +19,7 @@ impl Actor {
 
     /// Starts an instance for a connection, and gives it everything that belongs there; later, when another one has to be
     /// gone before.
-    pub(super) fn connect(&mut self, number: usize) {
+    pub(super) fn connect(&mut self, number: usize, now: Moment) {
         while self.connections.len() <= number {
             self.connections.push(Connection::default());
         }
@@ -31,7 +29,6 @@ impl Actor {
         let (label, events) = self.events_for(number);
         let attempt = Attempt::new(self.spec(), self.feed.id(), number);
         let created = self.create(number, &label, &events);
-        let now = Instant::now();
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.attempt = attempt;
         match created {
@@ -46,7 +43,7 @@ impl Actor {
             }
         }
         let carried = self.carried(number);
-        self.ask(&carried);
+        self.ask(&carried, now);
     }
 
     /// The callbacks of a new instance, and what logs call it.
@@ -58,9 +55,9 @@ impl Actor {
             number,
             self.epochs,
             Arc::clone(&self.feed.0.intake),
-            Arc::clone(&self.events),
-            Arc::clone(&self.credentials),
-            Arc::clone(&self.context.orders),
+            Arc::clone(&self.host.events),
+            Arc::clone(self.credentials.current()),
+            Arc::clone(&self.host.orders),
             spec.account.as_ref().map(|account| account.user.clone()),
             Arc::clone(&spec.broker),
             &label,
@@ -87,27 +84,26 @@ impl Actor {
         Ok(instance.into())
     }
 
-    pub(super) fn replace(&mut self, number: usize, reason: &str) {
-        let now = Instant::now();
+    pub(super) fn replace(&mut self, number: usize, reason: &str, now: Moment) {
         if self.flip(number, now) {
             return;
         }
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.fail(reason, now);
         self.end_instance(number);
-        if self.trial_until.take().is_some_and(|until| now < until) && self.replaced.is_some() {
+        if self.trial_until.take().is_some_and(|until| now.at < until) && self.replaced.is_some() {
             tracing::error!(adapter = %self.spec().adapter, reason, "The new build failed; going back to the old one");
             self.note_failed_swap(reason);
         }
     }
 
-    pub(super) fn restart_due(&mut self, now: Instant) {
+    pub(super) fn restart_due(&mut self, now: Moment) {
         for number in 0..self.connections.len() {
             let Some(connection) = self.connections.get_mut(number) else { continue };
-            if connection.next_attempt().is_some_and(|at| at <= now) {
+            if connection.next_attempt().is_some_and(|at| at <= now.at) {
                 connection.restart_at = None;
                 self.restarts += 1;
-                self.connect(number);
+                self.connect(number, now);
             }
         }
     }
@@ -129,38 +125,34 @@ impl Actor {
         let is_awaited = self.spare_sessions() == 0;
         let Some(connection) = self.connections.get_mut(number) else { return };
         let ended = connection.end();
-        let Some(ending) = self.shut_down(ended).filter(|_| is_awaited) else { return };
-        if let Some(connection) = self.connections.get_mut(number) {
+        let then = is_awaited.then_some(InstanceReport::Ended);
+        if self.shut_down(ended, then.map(|what| InstanceEvent { connection: number, epoch: 0, what }))
+            && is_awaited
+            && let Some(connection) = self.connections.get_mut(number)
+        {
             connection.endings += 1;
         }
-        self.tell_of(ending, number, InstanceReport::Ended);
-    }
-
-    /// Tells this actor when an instance has gone.
-    pub(super) fn tell_of(&self, ending: JoinHandle<()>, connection: usize, what: InstanceReport) {
-        let inbox = Arc::clone(&self.events);
-        tokio::spawn(async move {
-            // How it ended was logged; that it has is what counts.
-            _ = ending.await;
-            inbox.push(InstanceEvent { connection, epoch: 0, what });
-        });
     }
 
     /// An instance that had to be gone before the next one begins is gone.
-    pub(super) fn note_ended(&mut self, number: usize) {
+    pub(super) fn note_ended(&mut self, number: usize, now: Moment) {
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.endings = connection.endings.saturating_sub(1);
         // With a moment for the next attempt it is made then.
         if connection.instance.is_none() && connection.restart_at.is_none() && self.serving.is_ok() {
-            self.connect(number);
+            self.connect(number, now);
         }
-        self.stand_by_where_due(Instant::now());
+        self.stand_by_where_due(now);
     }
 
-    /// Shuts an instance down in the background, off the threads that serve.
-    pub(super) fn shut_down(&self, instance: Option<Arc<dyn AdapterInstance>>) -> Option<JoinHandle<()>> {
-        let instance = instance?;
-        let deadline = self.context.settings.shutdown;
-        Some(blocking::begin(move |_| instance.shutdown(deadline)))
+    /// Has an instance shut down in the background, and `then` reported when it has gone; false when there is none.
+    pub(super) fn shut_down(
+        &mut self,
+        instance: Option<Arc<dyn AdapterInstance>>,
+        then: Option<InstanceEvent>,
+    ) -> bool {
+        let Some(instance) = instance else { return false };
+        self.effects.push(Effect::ShutDown { instance, then });
+        true
     }
 }

@@ -15,9 +15,12 @@ use rustc_hash::FxHashSet;
 use tickhost_core::model::InstrumentId;
 
 use super::Actor;
-use crate::feeds::{
-    bulletin::Bulletin,
-    feed::{events::Events, list::ListReport},
+use crate::{
+    base::clock::Moment,
+    feeds::{
+        bulletin::Bulletin,
+        feed::{events::Events, list::ListReport},
+    },
 };
 
 /// Shortest pause between two looks at what adapters said of their lists: an adapter that says it all the time costs no
@@ -71,23 +74,23 @@ impl Lists {
 
 impl Actor {
     /// Reads what the adapters have said, when it is time, and asks for what was lost.
-    pub(super) fn look_at_lists(&mut self, now: Instant) {
+    pub(super) fn look_at_lists(&mut self, now: Moment) {
         // An instance that has ended takes what it said with it.
         self.lists.present = self.worst_list();
-        if self.lists.next(now).is_none_or(|at| now < at) {
+        if self.lists.next(now.at).is_none_or(|at| now.at < at) {
             return;
         }
-        (self.lists.is_due, self.lists.looked_at) = (false, Some(now));
+        (self.lists.is_due, self.lists.looked_at) = (false, Some(now.at));
         for connection in &mut self.connections {
             let Some(json) = connection.events.as_deref().and_then(Events::take_list) else { continue };
-            match ListReport::read(&json, |text| self.credentials.redacted(text)) {
+            match ListReport::read(&json, |text| self.credentials.current().redacted(text)) {
                 Some(list) => connection.list.said = Some(Arc::new(list)),
                 None => self.feed.0.counters.lists_malformed.add(1),
             }
         }
         self.lists.present = self.worst_list();
         self.log_list();
-        self.ask_for_lost();
+        self.ask_for_lost(now);
     }
 
     fn worst_list(&self) -> Option<Arc<ListReport>> {
@@ -121,7 +124,7 @@ impl Actor {
     }
 
     /// Asks the adapters for what their lists had lost, as far as there is room for it.
-    fn ask_for_lost(&mut self) {
+    fn ask_for_lost(&mut self, now: Moment) {
         let waiting: FxHashSet<InstrumentId> = self.parked.iter().copied().collect();
         let mut lost: Vec<InstrumentId> = self
             .subscribed
@@ -133,7 +136,7 @@ impl Actor {
             .collect();
         lost.sort_unstable();
         self.parked.extend(lost);
-        self.place_parked();
+        self.place_parked(now);
     }
 
     /// Whether an instrument that the adapter does not know, and that somebody holds, is only lost: it was there before, or
@@ -166,7 +169,7 @@ impl Actor {
         }
         self.lists.lost += 1;
         self.feed.counters().instruments_lost.add(1);
-        for recipient in &self.context.recipients {
+        for recipient in &self.host.recipients {
             recipient.tell(Bulletin::Lost { instrument, message: Arc::clone(message) });
         }
     }

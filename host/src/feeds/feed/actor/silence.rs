@@ -1,6 +1,6 @@
 //! Notices connections that are silent when they should be heard, and makes them connect again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tickhost_core::{
     pace::Crowd,
@@ -8,22 +8,22 @@ use tickhost_core::{
 };
 
 use super::Actor;
-use crate::{base::clock, feeds::feed::connection::Link};
+use crate::{base::clock::Moment, feeds::feed::connection::Link};
 
 /// Pause between two looks at how often connections are heard.
 const LISTEN_PAUSE: Duration = Duration::from_secs(1);
 
 impl Actor {
     /// Answers the silence of each connection, when it is due. The bus has no connection that could be made again.
-    pub(super) fn look_at_silence(&mut self, now: Instant) {
+    pub(super) fn look_at_silence(&mut self, now: Moment) {
         if self.spec().repeats_modes {
             return;
         }
         let Ok(serving) = &self.serving else { return };
-        let (hours, stale_after) = (serving.hours, self.context.settings.stale_after);
-        let calendar = self.context.calendars.present();
+        let (hours, stale_after) = (serving.hours, self.host.settings.stale_after);
+        let calendar = self.host.calendars.present();
         let rules = Rules { hours, calendar: &calendar, stale_after };
-        let now_ns = clock::unix_nanos();
+        let now_ns = now.unix_ns;
         let mut answers = Vec::new();
         self.listen_at = None;
         for (number, connection) in self.connections.iter_mut().enumerate() {
@@ -31,7 +31,7 @@ impl Actor {
             let last_tick_ns = status.last_tick_ns.as_ref().map_or(0, |last| last.get());
             let hearing = rules.hearing(&status, last_tick_ns, now_ns);
             if matches!(hearing, Hearing::Heard { .. } | Hearing::Silent { .. }) {
-                self.listen_at = Some(now + LISTEN_PAUSE);
+                self.listen_at = Some(now.at + LISTEN_PAUSE);
             }
             let open_exchanges = rules.open_exchanges(&status, now_ns);
             let crowd = Crowd { instruments: status.instruments, open_exchanges };
@@ -42,15 +42,15 @@ impl Actor {
             if connection.standby.is_some() {
                 continue;
             }
-            let answer = connection.answers.heed(hearing, last_tick_ns, patience, (now, now_ns));
+            let answer = connection.answers.heed(hearing, last_tick_ns, patience, (now.at, now_ns));
             answers.extend(answer.map(|answer| (number, answer, patience)));
         }
         for (number, answer, patience) in answers {
-            self.answer_silence(number, answer, patience);
+            self.answer_silence(number, answer, patience, now);
         }
     }
 
-    fn answer_silence(&mut self, number: usize, answer: Answer, patience: Duration) {
+    fn answer_silence(&mut self, number: usize, answer: Answer, patience: Duration, now: Moment) {
         self.feed.counters().silences_answered.add(1);
         tracing::warn!(
             adapter = %self.spec().adapter,
@@ -65,10 +65,10 @@ impl Actor {
             (Answer::Replace, Some(_)) => {
                 self.end_instance(number);
                 if let Some(connection) = self.connections.get_mut(number) {
-                    connection.set_link(Link::Connecting);
+                    connection.set_link(Link::Connecting, now);
                 }
                 self.restarts += 1;
-                self.connect(number);
+                self.connect(number, now);
             }
             (_, None) => {}
         }

@@ -1,6 +1,6 @@
 //! What clients want of a feed, what the adapter is asked for, and what it answers.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use adapter_abi::{OutcomeCode, Subscription, SubscriptionOutcome};
 use rustc_hash::FxHashMap;
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::{Actor, Subscribed};
 use crate::{
     accounts::UserName,
+    base::clock::Moment,
     feeds::{
         bulletin::Bulletin,
         feed::{Grant, Refusal, Want, request::Ticket, swap::Standby},
@@ -28,22 +29,23 @@ impl Actor {
         wants: Vec<Want>,
         user: Option<&UserName>,
         reply: oneshot::Sender<Vec<Result<Grant, Refusal>>>,
+        now: Moment,
     ) {
-        let deadline = Instant::now() + self.context.settings.subscribe_timeout;
+        let deadline = now.at + self.host.settings.subscribe_timeout;
         let request = self.requests.open(wants.len(), reply, deadline);
         let mut activations = Vec::new();
         let mut asked = Vec::new();
         for (place, want) in wants.into_iter().enumerate() {
             let ticket = Ticket { request, place };
-            match self.hold(want, user, ticket, &mut activations) {
+            match self.hold(want, user, ticket, (&mut activations, now)) {
                 Ok(Some(instrument)) => asked.push(instrument),
                 Ok(None) => {}
                 Err(refusal) => _ = self.requests.answer(ticket, Err(refusal)),
             }
         }
         // The router has to know an instrument before the adapter does.
-        self.context.router.send_all(activations);
-        self.ask(&asked);
+        self.host.router.send_all(activations);
+        self.ask(&asked, now);
     }
 
     /// Notes that a client wants an instrument; returns it when the adapter has to be asked.
@@ -52,7 +54,7 @@ impl Actor {
         want: Want,
         user: Option<&UserName>,
         ticket: Ticket,
-        activations: &mut Vec<router::Command>,
+        (activations, now): (&mut Vec<router::Command>, Moment),
     ) -> Result<Option<InstrumentId>, Refusal> {
         if let Err(why) = &self.serving {
             return Err(Refusal::new(ErrorCode::BrokerError, why.to_string()));
@@ -61,9 +63,9 @@ impl Actor {
         let name = (exchange, symbol);
         let instrument = match self.by_name.get(&name) {
             Some(instrument) => *instrument,
-            None => self.admit(&name, user, activations)?,
+            None => self.admit(&name, user, (activations, now))?,
         };
-        self.find_place_for_lost(instrument)?;
+        self.find_place_for_lost(instrument, now)?;
         let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return Ok(None) };
         self.requests.note_key(ticket, Key { instrument, variant });
         subscribed.demand.add(variant);
@@ -84,15 +86,15 @@ impl Actor {
     }
 
     /// Somebody wants an instrument that the broker's list had lost: the adapter is asked again, for which it needs a place.
-    fn find_place_for_lost(&mut self, instrument: InstrumentId) -> Result<(), Refusal> {
+    fn find_place_for_lost(&mut self, instrument: InstrumentId, now: Moment) -> Result<(), Refusal> {
         if self.subscribed.get(&instrument).is_some_and(|one| one.is_lost && one.connection.is_none()) {
             let full =
                 |full: MaxCapacityReached| Refusal::new(ErrorCode::MaxCapacityReached, full.to_string());
-            let connection = self.place().map_err(full)?;
+            let connection = self.place(now.at).map_err(full)?;
             if connection >= self.connections.len() {
-                self.connect(connection);
+                self.connect(connection, now);
             }
-            self.carry(instrument, connection);
+            self.carry(instrument, connection, now);
         }
         Ok(())
     }
@@ -101,17 +103,17 @@ impl Actor {
         &mut self,
         name: &(Arc<str>, Arc<str>),
         user: Option<&UserName>,
-        activations: &mut Vec<router::Command>,
+        (activations, now): (&mut Vec<router::Command>, Moment),
     ) -> Result<InstrumentId, Refusal> {
         let taken_by = user.filter(|_| self.spec().account.is_none());
         self.require_share(taken_by)?;
         let instrument = self
-            .context
+            .host
             .instruments
             .allocate()
             .map_err(|full| Refusal::new(ErrorCode::MaxCapacityReached, full.to_string()))?;
-        let connection = self.place().map_err(|full| {
-            self.context.instruments.free(instrument);
+        let connection = self.place(now.at).map_err(|full| {
+            self.host.instruments.free(instrument);
             Refusal::new(ErrorCode::MaxCapacityReached, full.to_string())
         })?;
         let (exchange, symbol) = name.clone();
@@ -146,9 +148,9 @@ impl Actor {
         }
         self.pending += 1;
         if connection >= self.connections.len() {
-            self.connect(connection);
+            self.connect(connection, now);
         }
-        self.carry(instrument, connection);
+        self.carry(instrument, connection, now);
         Ok(instrument)
     }
 
@@ -169,17 +171,17 @@ impl Actor {
         Err(Refusal::new(ErrorCode::MaxCapacityReached, message))
     }
 
-    pub(super) fn release(&mut self, keys: &[Key]) {
+    pub(super) fn release(&mut self, keys: &[Key], now: Moment) {
         for key in keys {
             if let Some(subscribed) = self.subscribed.get_mut(&key.instrument) {
                 subscribed.demand.remove(key.variant);
             }
         }
-        self.settle(keys.iter().map(|key| key.instrument));
+        self.settle(keys.iter().map(|key| key.instrument), now);
     }
 
     /// Asks the adapter for what is still wanted of these instruments.
-    fn settle(&mut self, instruments: impl IntoIterator<Item = InstrumentId>) {
+    fn settle(&mut self, instruments: impl IntoIterator<Item = InstrumentId>, now: Moment) {
         let mut gone: FxHashMap<usize, Vec<u32>> = FxHashMap::default();
         let mut lowered = Vec::new();
         for instrument in instruments {
@@ -203,7 +205,7 @@ impl Actor {
             self.unsubscribe_upstream(connection, &instruments);
         }
         lowered.retain(|instrument| self.subscribed.contains_key(instrument));
-        self.ask(&lowered);
+        self.ask(&lowered, now);
     }
 
     /// Tells the adapter that a connection need not carry these instruments any more.
@@ -242,13 +244,13 @@ impl Actor {
                 connection.drop_one(&subscribed.exchange);
             }
         }
-        self.context.router.send(router::Command::Deactivate { instrument });
-        self.context.instruments.free(instrument);
+        self.host.router.send(router::Command::Deactivate { instrument });
+        self.host.instruments.free(instrument);
         Some(subscribed)
     }
 
     /// Tells the adapter what is wanted of these instruments now.
-    pub(super) fn ask(&mut self, instruments: &[InstrumentId]) {
+    pub(super) fn ask(&mut self, instruments: &[InstrumentId], now: Moment) {
         if instruments.is_empty() {
             return;
         }
@@ -281,7 +283,7 @@ impl Actor {
                 && let Err(failure) = instance.subscribe(request, subscriptions)
             {
                 tracing::warn!(adapter = %self.spec().adapter, error = %failure, "Could not subscribe");
-                self.replace(connection, &failure.to_string());
+                self.replace(connection, &failure.to_string(), now);
             }
         }
     }
@@ -295,7 +297,7 @@ impl Actor {
         Some(self.subscribed.get(&instrument)?.subscription(instrument))
     }
 
-    pub(super) fn conclude(&mut self, request: u64, outcome: &SubscriptionOutcome) {
+    pub(super) fn conclude(&mut self, request: u64, outcome: &SubscriptionOutcome, now: Moment) {
         let instrument = InstrumentId(outcome.instrument);
         let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
         // Nor does a connection that does not carry it any more decide what becomes of it.
@@ -321,7 +323,7 @@ impl Actor {
                 self.requests.answer(ticket, answer);
             }
             if has_no_book {
-                self.end_depth(instrument);
+                self.end_depth(instrument, now);
             }
             return;
         }
@@ -349,7 +351,7 @@ impl Actor {
                 return self.lose(instrument, &message, request == 0);
             }
             // Others hold it already: they have to hear that it is over.
-            for recipient in &self.context.recipients {
+            for recipient in &self.host.recipients {
                 let message = Arc::clone(&message);
                 recipient.tell(Bulletin::Failed { instrument, mode: None, message });
             }
@@ -358,17 +360,17 @@ impl Actor {
     }
 
     /// The broker has no book for this instrument: whoever holds it in mode DEPTH would wait for ever.
-    fn end_depth(&mut self, instrument: InstrumentId) {
+    fn end_depth(&mut self, instrument: InstrumentId, now: Moment) {
         let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
         if !subscribed.demand.remove_mode(Mode::Depth) {
             return;
         }
         let message: Arc<str> = no_book(&subscribed.symbol).into();
-        for recipient in &self.context.recipients {
+        for recipient in &self.host.recipients {
             let message = Arc::clone(&message);
             recipient.tell(Bulletin::Failed { instrument, mode: Some(Mode::Depth), message });
         }
-        self.settle([instrument]);
+        self.settle([instrument], now);
     }
 }
 

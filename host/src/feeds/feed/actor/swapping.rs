@@ -17,11 +17,14 @@ use tickhost_core::{
 use super::Actor;
 use crate::{
     adapters::AdapterFailure,
-    base::span::{self, operation},
+    base::{
+        clock::Moment,
+        span::{self, operation},
+    },
     feeds::feed::{
         Serving,
         connection::{Connection, Link},
-        events::{Events, InstanceReport},
+        events::{Events, InstanceEvent, InstanceReport},
         swap::{LOOK_EVERY, SETTLED_WITHIN, Standby, Verdict},
     },
 };
@@ -38,13 +41,12 @@ pub(in crate::feeds::feed) struct Settling {
 
 impl Actor {
     /// What serves the feed from now on, and within which limits.
-    pub(super) fn serve(&mut self, serving: Result<Serving, Arc<str>>) {
-        self.follow_serving(serving);
-        self.fit_to_limits();
+    pub(super) fn serve(&mut self, serving: Result<Serving, Arc<str>>, now: Moment) {
+        self.follow_serving(serving, now);
+        self.fit_to_limits(now);
     }
 
-    fn follow_serving(&mut self, serving: Result<Serving, Arc<str>>) {
-        let now = Instant::now();
+    fn follow_serving(&mut self, serving: Result<Serving, Arc<str>>, now: Moment) {
         match serving {
             Ok(serving) => {
                 self.follow_limits(&serving);
@@ -57,7 +59,7 @@ impl Actor {
                     return;
                 }
                 tracing::info!(adapter = %self.spec().adapter, feed = self.feed.id().0, "Following to another build");
-                self.credentials.set_secrets_of_settings(serving.connector.secrets());
+                self.credentials.current().set_secrets_of_settings(serving.connector.secrets());
                 let instances =
                     self.connections.iter().filter(|connection| connection.instance.is_some()).count();
                 let has_instances = instances > 0;
@@ -85,7 +87,7 @@ impl Actor {
                     self.give_up_standby(number, "nothing serves the broker any more");
                     self.end_instance(number);
                     if let Some(connection) = self.connections.get_mut(number) {
-                        connection.close(&why);
+                        connection.close(&why, now);
                     }
                 }
                 self.serving = Err(why);
@@ -99,7 +101,7 @@ impl Actor {
             let mut status = self.feed.0.status.lock();
             (status.throttle, status.hours) = (serving.throttle, serving.hours);
         }
-        self.context.router.send(router::Command::Retune {
+        self.host.router.send(router::Command::Retune {
             feed: self.feed.id(),
             interval: serving.throttle,
             has_hours: serving.hours == Hours::Exchange,
@@ -107,19 +109,19 @@ impl Actor {
     }
 
     /// Ends an instance and starts the next one, where the broker has no room for both when the old one has gone.
-    fn break_and_make(&mut self, number: usize, now: Instant) {
+    fn break_and_make(&mut self, number: usize, now: Moment) {
         self.end_instance(number);
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.forgive();
         if connection.endings > 0 {
-            connection.set_link(Link::Connecting);
-            self.trial_until = Some(now + TRIAL);
+            connection.set_link(Link::Connecting, now);
+            self.trial_until = Some(now.at + TRIAL);
         }
-        self.connect(number);
+        self.connect(number, now);
     }
 
     /// Starts new instances beside those that serve, as many as the broker has room for.
-    pub(super) fn stand_by_where_due(&mut self, now: Instant) {
+    pub(super) fn stand_by_where_due(&mut self, now: Moment) {
         for number in 0..self.connections.len() {
             if self.spare_sessions() == 0 {
                 return;
@@ -133,21 +135,21 @@ impl Actor {
     }
 
     /// An instance whose place was taken has gone: there is room for the next one to stand by.
-    pub(super) fn note_left(&mut self, number: usize) {
+    pub(super) fn note_left(&mut self, number: usize, now: Moment) {
         if let Some(connection) = self.connections.get_mut(number) {
             connection.leaving = connection.leaving.saturating_sub(1);
         }
-        self.stand_by_where_due(Instant::now());
+        self.stand_by_where_due(now);
     }
 
     /// Starts a new instance beside the one that serves.
-    fn stand_by(&mut self, number: usize, now: Instant) {
+    fn stand_by(&mut self, number: usize, now: Moment) {
         let is_serving = self.connections.get(number).is_some_and(|connection| connection.instance.is_some());
         if !is_serving {
             if let Some(connection) = self.connections.get_mut(number) {
                 connection.forgive();
             }
-            return self.connect(number);
+            return self.connect(number, now);
         }
         let (label, events) = self.events_for(number);
         let handover = Handover::new(self.feed.id());
@@ -191,7 +193,7 @@ impl Actor {
         events: Arc<Events>,
         handover: &Arc<Handover>,
         carried: &[InstrumentId],
-        now: Instant,
+        now: Moment,
     ) -> Result<Standby, AdapterFailure> {
         let spec = self.spec();
         let span = operation!(
@@ -205,7 +207,7 @@ impl Actor {
         let created = self.create(number, label, &events);
         let instance = created.inspect_err(|_| span::end(&span, Err("failed")))?;
         let numbers = carried.iter().map(|instrument| instrument.0);
-        let standby = Standby::new(instance, events, Arc::clone(handover), numbers, now, span);
+        let standby = Standby::new(instance, events, Arc::clone(handover), numbers, now.at, span);
         let subscriptions =
             carried.iter().filter_map(|instrument| self.subscription(*instrument)).collect::<Vec<_>>();
         self.upstream_requests += 1;
@@ -213,25 +215,25 @@ impl Actor {
             && let Err(failure) = standby.instance.subscribe(self.upstream_requests, &subscriptions)
         {
             span::end(&standby.span, Err("failed"));
-            let _ending = self.shut_down(Some(standby.instance));
+            self.shut_down(Some(standby.instance), None);
             return Err(failure);
         }
         Ok(standby)
     }
 
     /// Looks at what stands by, and at what took over.
-    pub(super) fn look_at_swaps(&mut self, now: Instant) {
-        if self.trial_until.is_some_and(|until| until <= now) {
+    pub(super) fn look_at_swaps(&mut self, now: Moment) {
+        if self.trial_until.is_some_and(|until| until <= now.at) {
             self.trial_until = None;
             self.forget_replaced();
         }
         for number in 0..self.connections.len() {
             let Some(connection) = self.connections.get_mut(number) else { continue };
-            if connection.settling.as_ref().is_some_and(|settling| settling.until <= now) {
+            if connection.settling.as_ref().is_some_and(|settling| settling.until <= now.at) {
                 settle(connection, &self.feed.0.intake);
             }
             let is_connected = connection.link() == Link::Up;
-            match connection.standby.as_mut().map(|standby| standby.judge(is_connected, now)) {
+            match connection.standby.as_mut().map(|standby| standby.judge(is_connected, now.at)) {
                 Some(Verdict::Flip) => {
                     self.flip(number, now);
                 }
@@ -253,7 +255,7 @@ impl Actor {
     }
 
     /// Lets the standby of a connection take over, ready or not; false when there is none.
-    pub(super) fn flip(&mut self, number: usize, now: Instant) -> bool {
+    pub(super) fn flip(&mut self, number: usize, now: Moment) -> bool {
         let Some(connection) = self.connections.get_mut(number) else { return false };
         let Some(standby) = connection.standby.take() else { return false };
         settle(connection, &self.feed.0.intake);
@@ -265,11 +267,11 @@ impl Actor {
             events.leave(&handover);
         } else {
             connection.settling =
-                Some(Settling { until: now + SETTLED_WITHIN, handover: Arc::clone(&handover) });
+                Some(Settling { until: now.at + SETTLED_WITHIN, handover: Arc::clone(&handover) });
         }
         connection.begin(instance, events, now);
         connection.forgive();
-        connection.set_link(link);
+        connection.set_link(link, now);
         connection.last_error = None;
         span::end(&span, Ok(()));
         let (repeated, merged) = handover.repeated_and_merged();
@@ -286,18 +288,18 @@ impl Actor {
             merged,
             "A new instance has taken over"
         );
-        if let Some(ending) = self.shut_down(old) {
-            if let Some(connection) = self.connections.get_mut(number) {
-                connection.leaving += 1;
-            }
-            self.tell_of(ending, number, InstanceReport::Left);
+        let then = InstanceEvent { connection: number, epoch: 0, what: InstanceReport::Left };
+        if self.shut_down(old, Some(then))
+            && let Some(connection) = self.connections.get_mut(number)
+        {
+            connection.leaving += 1;
         }
         self.forget_replaced();
         // What it knows of its list it has said while it stood by.
         self.lists.note();
         let before = self.lost_and_returned();
         for outcome in &outcomes {
-            self.conclude(0, outcome);
+            self.conclude(0, outcome, now);
         }
         self.log_lost_since(before);
         true
@@ -327,7 +329,7 @@ impl Actor {
             reason = why,
             "A new instance does not take over; the old one stays"
         );
-        let _ending = self.shut_down(Some(standby.instance));
+        self.shut_down(Some(standby.instance), None);
     }
 
     /// The old build serves again, since the new one does not.

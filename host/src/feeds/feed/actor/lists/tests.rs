@@ -21,7 +21,7 @@ use crate::{
         bulletin::{Bulletin, Recipient},
         feed::{
             Feed, FeedSettings, FeedSpec, Grant, Membership, OrderSink, Refusal, Serving, Want,
-            actor::{self, FeedContext},
+            task::{self, FeedContext},
         },
     },
 };
@@ -208,7 +208,7 @@ impl Bench {
             hours: tickhost_core::calendar::Hours::Always,
             logs_in: false,
         };
-        let (feed, task) = actor::start(FeedId(1), spec, serving, context, |_| false);
+        let (feed, task) = task::start(FeedId(1), spec, serving, context, |_| false);
         tokio::spawn(task);
         let member = Membership::new(&feed, &"alice".into());
         Self { broker, feed, said, _member: member, _folder: folder }
