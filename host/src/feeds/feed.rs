@@ -10,14 +10,14 @@ mod actor;
 mod adapter_log;
 mod announce;
 mod connection;
-mod credentials;
 mod events;
-mod list;
-mod login;
-mod renewal;
+mod list_report;
+mod login_policy;
+mod renewal_pauses;
 mod request;
+mod shared_credentials;
 mod shares;
-mod swap;
+mod standby;
 pub mod task;
 mod view;
 
@@ -45,7 +45,7 @@ use tokio::sync::oneshot;
 use self::announce::Announcement;
 pub use self::{
     events::OrderSink,
-    list::{ListReport, ListTrouble},
+    list_report::{ListReport, ListTrouble},
     view::FeedView,
 };
 use crate::{
@@ -221,11 +221,11 @@ enum Command {
     /// Ask the adapters for their lists of instruments anew.
     RenewLists,
     /// The credentials as they are stored now; none when they could not be read.
-    CredentialsRead(Option<credentials::Fields>),
+    CredentialsRead(Option<shared_credentials::Fields>),
     /// A log-in with these credentials has ended.
     LoggedIn {
-        outcome: login::LoginOutcome,
-        fields: credentials::Fields,
+        outcome: login_policy::LoginOutcome,
+        fields: shared_credentials::Fields,
     },
     /// The number of members changed.
     Members,

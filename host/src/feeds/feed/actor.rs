@@ -1,14 +1,14 @@
 //! What a feed decides: what is desired, and how the adapter instances follow. Synchronous, and without a clock: the
 //! [`task`](super::task) hands in the moment with what has happened, and carries out what is to be done outside.
 
+mod answer_silence;
 mod balance;
-mod credentials;
 mod instances;
 mod lists;
-mod login;
-mod silence;
+mod log_in;
+mod renew_credentials;
+pub(super) mod replace_build;
 mod subscriptions;
-pub(super) mod swapping;
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -25,15 +25,15 @@ use tickhost_core::{
     router::{self, RouterHandle},
 };
 
-use self::{credentials::Credentials, lists::Lists};
+use self::{lists::Lists, renew_credentials::Credentials};
 use super::{
     Command, Feed, FeedSettings, FeedSpec, OrderSink, Serving,
     announce::Announcer,
     connection::{Connection, Consequence, Link, describe},
-    credentials::{CurrentCredentials, Fields},
     events::{InstanceEvent, InstanceReport},
-    login::Logins,
+    login_policy::Logins,
     request::{Requests, Ticket},
+    shared_credentials::{CurrentCredentials, Fields},
     shares::Shares,
 };
 use crate::{

@@ -18,7 +18,7 @@ use tickhost_core::{
 
 pub(super) use self::attempt::Attempt;
 use self::load::Load;
-use super::{actor::swapping::Settling, events::Events, list::ListReport, swap::Standby};
+use super::{actor::replace_build::Settling, events::Events, list_report::ListReport, standby::Standby};
 use crate::{adapters::AdapterInstance, base::clock::Moment};
 
 /// Pause before the first restart of a failed instance; doubles with each failure.

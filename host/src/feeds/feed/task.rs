@@ -18,9 +18,9 @@ use tracing::{Instrument as _, Span};
 use super::{
     Command, Feed, FeedSettings, FeedSpec, OrderSink, Serving,
     actor::{Actor, Effect, HostHandles, Life, LoginAttempt},
-    credentials::Fields,
     events::InstanceEvent,
-    login::{DEADLINE, LoginOutcome},
+    login_policy::{DEADLINE, LoginOutcome},
+    shared_credentials::Fields,
 };
 use crate::{
     accounts::Accounts,

@@ -19,7 +19,7 @@ use crate::{
     base::clock::Moment,
     feeds::{
         bulletin::Bulletin,
-        feed::{events::Events, list::ListReport},
+        feed::{events::Events, list_report::ListReport},
     },
 };
 

@@ -19,7 +19,7 @@ use crate::{
     base::clock::Moment,
     feeds::{
         bulletin::Bulletin,
-        feed::{Grant, Refusal, Want, request::Ticket, swap::Standby},
+        feed::{Grant, Refusal, Want, request::Ticket, standby::Standby},
     },
 };
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Actor, Effect, LoginAttempt};
 use crate::{
     base::clock::Moment,
-    feeds::feed::{connection::Link, credentials::Fields, login::LoginOutcome},
+    feeds::feed::{connection::Link, login_policy::LoginOutcome, shared_credentials::Fields},
 };
 
 impl Actor {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::credentials::Fields;
+use super::shared_credentials::Fields;
 use crate::adapters::AdapterFailure;
 
 /// Longest time for one log-in.

@@ -25,7 +25,7 @@ use crate::{
         Serving,
         connection::{Connection, Link},
         events::{Events, InstanceEvent, InstanceReport},
-        swap::{LOOK_EVERY, SETTLED_WITHIN, Standby, Verdict},
+        standby::{LOOK_EVERY, SETTLED_WITHIN, Standby, Verdict},
     },
 };
 

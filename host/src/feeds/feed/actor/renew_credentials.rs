@@ -7,8 +7,8 @@ use crate::{
     base::clock::Moment,
     feeds::feed::{
         connection::Link,
-        credentials::{CurrentCredentials, Fields},
-        renewal::Renewal,
+        renewal_pauses::Renewal,
+        shared_credentials::{CurrentCredentials, Fields},
     },
 };
 
