@@ -276,10 +276,10 @@ impl Actor {
             InstanceReport::Left => return self.note_left(number, now),
             _ => {}
         }
-        if connection.standby.as_ref().is_some_and(|standby| standby.events.epoch == event.epoch) {
+        if connection.standby().is_some_and(|standby| standby.events.epoch == event.epoch) {
             return self.observe_standby(number, event.what);
         }
-        if connection.epoch != event.epoch {
+        if connection.epoch() != Some(event.epoch) {
             return;
         }
         match event.what {
@@ -313,8 +313,10 @@ impl Actor {
     fn observe_standby(&mut self, number: usize, what: InstanceReport) {
         match what {
             InstanceReport::Status(status) => {
-                let standby =
-                    self.connections.get_mut(number).and_then(|connection| connection.standby.as_mut());
+                let standby = self
+                    .connections
+                    .get_mut(number)
+                    .and_then(|connection| connection.succession.standby.as_mut());
                 if let Some(Err(why)) = standby.map(|standby| standby.observe(&status)) {
                     self.give_up_standby(number, &why);
                     self.note_failed_swap(&why);
@@ -377,25 +379,26 @@ impl Actor {
         status.instances.clear();
         let present = self.connections.iter().enumerate();
         status.instances.extend(present.filter_map(|(number, connection)| {
-            Some((number, Arc::downgrade(connection.instance.as_ref()?)))
+            Some((number, Arc::downgrade(&connection.running()?.instance)))
         }));
-        let last_error = worst.and_then(|connection| connection.last_error.as_ref());
+        let last_error = worst.and_then(Connection::last_error);
         status.last_error = match (last_error, self.logins.message()) {
             (Some(error), Some(login)) if state == FeedState::AuthFailed => {
                 Some(format!("{error}; {login}").into())
             }
             _ => last_error.or(self.failed_swap.as_ref()).cloned(),
         };
-        status.retry_at = worst.and_then(|connection| connection.restart_at.or(connection.retry_at));
+        status.retry_at = worst.and_then(Connection::retry_at);
         status.attempts = worst.map_or(0, Connection::attempts);
         status.restarts = self.restarts;
-        status.disconnects = self.connections.iter().map(|connection| connection.disconnects).sum();
+        status.disconnects = self.connections.iter().map(Connection::disconnects).sum();
     }
 
     /// Ends the instances; [`Self::end`] when they have gone.
     pub(super) fn close(&mut self) -> Vec<Effect> {
         self.feed.0.intake.close();
-        let standbys = self.connections.iter_mut().filter_map(|connection| connection.standby.take());
+        let standbys =
+            self.connections.iter_mut().filter_map(|connection| connection.succession.standby.take());
         let mut ended: Vec<_> = standbys.map(|standby| Some(standby.instance)).collect();
         ended.extend(self.connections.iter_mut().map(Connection::end));
         for instance in ended {

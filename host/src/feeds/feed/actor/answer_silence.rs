@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use tickhost_core::{
-    pace::Crowd,
-    silence::{Answer, Hearing, Rules},
-};
+use tickhost_core::silence::{Answer, Rules};
 
 use super::Actor;
-use crate::{base::clock::Moment, feeds::feed::connection::Link};
+use crate::{
+    base::clock::Moment,
+    feeds::feed::connection::{Heard, Link},
+};
 
 /// Pause between two looks at how often connections are heard.
 const LISTEN_PAUSE: Duration = Duration::from_secs(1);
@@ -23,26 +23,13 @@ impl Actor {
         let (hours, stale_after) = (serving.hours, self.host.settings.stale_after);
         let calendar = self.host.calendars.present();
         let rules = Rules { hours, calendar: &calendar, stale_after };
-        let now_ns = now.unix_ns;
         let mut answers = Vec::new();
         self.listen_at = None;
         for (number, connection) in self.connections.iter_mut().enumerate() {
-            let status = connection.status(number);
-            let last_tick_ns = status.last_tick_ns.as_ref().map_or(0, |last| last.get());
-            let hearing = rules.hearing(&status, last_tick_ns, now_ns);
-            if matches!(hearing, Hearing::Heard { .. } | Hearing::Silent { .. }) {
+            let Heard { is_audible, answer, patience } = connection.listen(number, rules, now);
+            if is_audible {
                 self.listen_at = Some(now.at + LISTEN_PAUSE);
             }
-            let open_exchanges = rules.open_exchanges(&status, now_ns);
-            let crowd = Crowd { instruments: status.instruments, open_exchanges };
-            connection.pace.observe(hearing, status.suspect_since_ns > 0, last_tick_ns, crowd);
-            let patience = connection.pace.patience(now_ns, stale_after);
-            connection.patience = Some(patience);
-            // One that is being replaced anyway is left in peace.
-            if connection.standby.is_some() {
-                continue;
-            }
-            let answer = connection.answers.heed(hearing, last_tick_ns, patience, (now.at, now_ns));
             answers.extend(answer.map(|answer| (number, answer, patience)));
         }
         for (number, answer, patience) in answers {

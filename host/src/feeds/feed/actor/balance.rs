@@ -16,10 +16,7 @@ use tickhost_core::model::InstrumentId;
 use super::Actor;
 use crate::{
     base::clock::Moment,
-    feeds::{
-        bulletin::Bulletin,
-        feed::connection::{Connection, Link},
-    },
+    feeds::{bulletin::Bulletin, feed::connection::Connection},
 };
 
 impl Actor {
@@ -70,8 +67,8 @@ impl Actor {
         let moments = self.connections.iter().filter_map(|connection| {
             let may_be_left = is_any_up
                 && connection.instruments() > 0
-                && connection.standby.is_none()
-                && !connection.is_left;
+                && connection.standby().is_none()
+                && !connection.is_left();
             let leave_at = connection.down_since().filter(|_| may_be_left).map(|since| since + after);
             leave_at.or_else(|| connection.steady_at())
         });
@@ -79,12 +76,12 @@ impl Actor {
     }
 
     fn is_any_up(&self) -> bool {
-        self.connections.iter().any(|connection| connection.link() == Link::Up && !connection.is_left)
+        self.connections.iter().any(Connection::is_usable)
     }
 
     fn is_to_be_left(&self, connection: &Connection, now: Instant) -> bool {
         connection.instruments() > 0
-            && connection.standby.is_none()
+            && connection.standby().is_none()
             && is_down_for(connection, self.host.settings.rebalance_after, now)
     }
 
@@ -92,9 +89,9 @@ impl Actor {
     fn leave(&mut self, number: usize) {
         let moved = self.take_off(number, self.room());
         let Some(connection) = self.connections.get_mut(number) else { return };
-        let is_news = !std::mem::replace(&mut connection.is_left, true);
+        let is_news = connection.leave();
         let left = connection.instruments();
-        let error = connection.last_error.clone();
+        let error = connection.last_error().cloned();
         if is_news || !moved.is_empty() {
             tracing::warn!(
                 adapter = %self.feed.0.spec.adapter,
@@ -118,9 +115,7 @@ impl Actor {
     fn room(&self) -> usize {
         let limit = self.pool.limits().symbols_per_connection;
         let up = self.connections.iter().zip(self.pool.used());
-        up.filter(|(connection, _)| connection.link() == Link::Up && !connection.is_left)
-            .map(|(_, used)| limit.saturating_sub(*used))
-            .sum()
+        up.filter(|(connection, _)| connection.is_usable()).map(|(_, used)| limit.saturating_sub(*used)).sum()
     }
 
     /// Takes so many instruments off a connection, those that came last.
@@ -170,7 +165,7 @@ impl Actor {
     pub(super) fn place(&mut self, now: Instant) -> Result<usize, tickhost_core::pool::MaxCapacityReached> {
         let is_any_up = self.is_any_up();
         let (connections, after) = (&self.connections, self.host.settings.rebalance_after);
-        let is_down = |connection: &Connection| connection.is_left || is_down_for(connection, after, now);
+        let is_down = |connection: &Connection| connection.is_left() || is_down_for(connection, after, now);
         self.pool.place(|number| {
             !is_any_up || connections.get(number).is_none_or(|connection| !is_down(connection))
         })

@@ -7,14 +7,14 @@ use crate::{
     adapters::{AdapterFailure, AdapterInstance},
     base::clock::Moment,
     feeds::feed::{
-        connection::{Attempt, Connection},
+        connection::{Attempt, Connection, Running},
         events::{Events, InstanceEvent, InstanceReport},
     },
 };
 
 impl Actor {
     pub(super) fn instance(&self, connection: usize) -> Option<Arc<dyn AdapterInstance>> {
-        self.connections.get(connection)?.instance.clone()
+        Some(Arc::clone(&self.connections.get(connection)?.running()?.instance))
     }
 
     /// Starts an instance for a connection, and gives it everything that belongs there; later, when another one has to be
@@ -23,18 +23,18 @@ impl Actor {
         while self.connections.len() <= number {
             self.connections.push(Connection::default());
         }
-        if self.connections.get(number).is_some_and(|connection| connection.endings > 0) {
+        if self.connections.get(number).is_some_and(|connection| connection.succession.is_awaiting_end()) {
             return;
         }
         let (label, events) = self.events_for(number);
         let attempt = Attempt::new(self.spec(), self.feed.id(), number);
         let created = self.create(number, &label, &events);
         let Some(connection) = self.connections.get_mut(number) else { return };
-        connection.attempt = attempt;
+        connection.start(attempt);
         match created {
             Ok(instance) => {
                 connection.list.ask(&*instance);
-                connection.begin(instance, events, now);
+                connection.begin(Running { instance, events }, now);
             }
             Err(failure) => {
                 tracing::error!(instance = label, error = %failure, "Could not start the adapter");
@@ -100,8 +100,7 @@ impl Actor {
     pub(super) fn restart_due(&mut self, now: Moment) {
         for number in 0..self.connections.len() {
             let Some(connection) = self.connections.get_mut(number) else { continue };
-            if connection.next_attempt().is_some_and(|at| at <= now.at) {
-                connection.restart_at = None;
+            if connection.take_attempt(now.at) {
                 self.restarts += 1;
                 self.connect(number, now);
             }
@@ -111,9 +110,7 @@ impl Actor {
     /// Sessions that the broker would take beside those that there are, be they serving, standing by or ending.
     pub(super) fn spare_sessions(&self) -> usize {
         let sessions = |connection: &Connection| {
-            let present =
-                usize::from(connection.instance.is_some()) + usize::from(connection.standby.is_some());
-            present + connection.endings + connection.leaving
+            usize::from(connection.running().is_some()) + connection.succession.sessions()
         };
         let taken: usize = self.connections.iter().map(sessions).sum();
         self.serving.as_ref().map_or(0, |serving| serving.sessions.saturating_sub(taken))
@@ -130,16 +127,16 @@ impl Actor {
             && is_awaited
             && let Some(connection) = self.connections.get_mut(number)
         {
-            connection.endings += 1;
+            connection.succession.note_ending();
         }
     }
 
     /// An instance that had to be gone before the next one begins is gone.
     pub(super) fn note_ended(&mut self, number: usize, now: Moment) {
         let Some(connection) = self.connections.get_mut(number) else { return };
-        connection.endings = connection.endings.saturating_sub(1);
+        connection.succession.note_ended();
         // With a moment for the next attempt it is made then.
-        if connection.instance.is_none() && connection.restart_at.is_none() && self.serving.is_ok() {
+        if connection.is_vacant() && self.serving.is_ok() {
             self.connect(number, now);
         }
         self.stand_by_where_due(now);

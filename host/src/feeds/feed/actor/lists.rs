@@ -17,10 +17,7 @@ use tickhost_core::model::InstrumentId;
 use super::Actor;
 use crate::{
     base::clock::Moment,
-    feeds::{
-        bulletin::Bulletin,
-        feed::{events::Events, list_report::ListReport},
-    },
+    feeds::{bulletin::Bulletin, feed::list_report::ListReport},
 };
 
 /// Shortest pause between two looks at what adapters said of their lists: an adapter that says it all the time costs no
@@ -82,7 +79,9 @@ impl Actor {
         }
         (self.lists.is_due, self.lists.looked_at) = (false, Some(now.at));
         for connection in &mut self.connections {
-            let Some(json) = connection.events.as_deref().and_then(Events::take_list) else { continue };
+            let Some(json) = connection.running().and_then(|running| running.events.take_list()) else {
+                continue;
+            };
             match ListReport::read(&json, |text| self.credentials.current().redacted(text)) {
                 Some(list) => connection.list.said = Some(Arc::new(list)),
                 None => self.feed.0.counters.lists_malformed.add(1),
@@ -195,11 +194,8 @@ impl Actor {
     /// Asks all instances for their lists anew, those included that are about to begin.
     pub(super) fn renew_lists(&mut self) {
         for connection in &mut self.connections {
-            let standby = connection.standby.as_ref().map(|standby| &standby.instance);
-            for instance in connection.instance.iter().chain(standby) {
-                instance.renew_list();
-            }
-            connection.list.is_wanted = connection.is_due || connection.instance.is_none();
+            connection.instances().for_each(|instance| instance.renew_list());
+            connection.list.is_wanted = connection.succession.is_due || connection.running().is_none();
         }
     }
 }

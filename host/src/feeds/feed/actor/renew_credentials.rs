@@ -140,10 +140,7 @@ impl Actor {
             if connection.link() == Link::AuthFailed {
                 connection.set_link(Link::Connecting, now);
             }
-            let standby = connection.standby.as_ref().map(|standby| &standby.instance);
-            for instance in connection.instance.iter().chain(standby) {
-                instance.credentials_changed();
-            }
+            connection.instances().for_each(|instance| instance.credentials_changed());
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     },
     feeds::feed::{
         Serving,
-        connection::{Connection, Link},
+        connection::{Connection, Link, Running, Settling},
         events::{Events, InstanceEvent, InstanceReport},
         standby::{LOOK_EVERY, SETTLED_WITHIN, Standby, Verdict},
     },
@@ -31,13 +31,6 @@ use crate::{
 
 /// How long a build that was started after the old one had ended may fail before the old one is started again.
 const TRIAL: Duration = Duration::from_secs(15);
-
-/// The search for the point at which the ticks of a new instance go on.
-#[derive(Debug)]
-pub(in crate::feeds::feed) struct Settling {
-    until: Instant,
-    handover: Arc<Handover>,
-}
 
 impl Actor {
     /// What serves the feed from now on, and within which limits.
@@ -61,7 +54,7 @@ impl Actor {
                 tracing::info!(adapter = %self.spec().adapter, feed = self.feed.id().0, "Following to another build");
                 self.credentials.current().set_secrets_of_settings(serving.connector.secrets());
                 let instances =
-                    self.connections.iter().filter(|connection| connection.instance.is_some()).count();
+                    self.connections.iter().filter(|connection| connection.running().is_some()).count();
                 let has_instances = instances > 0;
                 let has_room = instances < serving.sessions;
                 let previous = std::mem::replace(&mut self.serving, Ok(serving)).ok();
@@ -73,7 +66,7 @@ impl Actor {
                     self.give_up_standby(number, "another build has come");
                 }
                 if has_instances && has_room {
-                    self.connections.iter_mut().for_each(|connection| connection.is_due = true);
+                    self.connections.iter_mut().for_each(|connection| connection.succession.is_due = true);
                     self.stand_by_where_due(now);
                 } else {
                     for number in 0..self.connections.len() {
@@ -113,7 +106,7 @@ impl Actor {
         self.end_instance(number);
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.forgive();
-        if connection.endings > 0 {
+        if connection.succession.is_awaiting_end() {
             connection.set_link(Link::Connecting, now);
             self.trial_until = Some(now.at + TRIAL);
         }
@@ -127,7 +120,7 @@ impl Actor {
                 return;
             }
             if let Some(connection) = self.connections.get_mut(number)
-                && std::mem::take(&mut connection.is_due)
+                && std::mem::take(&mut connection.succession.is_due)
             {
                 self.stand_by(number, now);
             }
@@ -137,14 +130,15 @@ impl Actor {
     /// An instance whose place was taken has gone: there is room for the next one to stand by.
     pub(super) fn note_left(&mut self, number: usize, now: Moment) {
         if let Some(connection) = self.connections.get_mut(number) {
-            connection.leaving = connection.leaving.saturating_sub(1);
+            connection.succession.note_left();
         }
         self.stand_by_where_due(now);
     }
 
     /// Starts a new instance beside the one that serves.
     fn stand_by(&mut self, number: usize, now: Moment) {
-        let is_serving = self.connections.get(number).is_some_and(|connection| connection.instance.is_some());
+        let is_serving =
+            self.connections.get(number).is_some_and(|connection| connection.running().is_some());
         if !is_serving {
             if let Some(connection) = self.connections.get_mut(number) {
                 connection.forgive();
@@ -161,15 +155,13 @@ impl Actor {
             Ok(standby) => {
                 if let Some(connection) = self.connections.get_mut(number) {
                     connection.list.ask(&*standby.instance);
-                    connection.standby = Some(standby);
+                    connection.succession.standby = Some(standby);
                 }
             }
             Err(failure) => {
                 // The old one plays no part in this handover any more.
-                if let Some(serving) =
-                    self.connections.get(number).and_then(|connection| connection.events.as_ref())
-                {
-                    serving.leave(&handover);
+                if let Some(serving) = self.connections.get(number).and_then(Connection::running) {
+                    serving.events.leave(&handover);
                 }
                 self.note_failed_swap(&failure.to_string());
             }
@@ -180,9 +172,9 @@ impl Actor {
     fn note_for(&mut self, number: usize, handover: &Arc<Handover>) {
         let Some(connection) = self.connections.get_mut(number) else { return };
         // The search after the last swap ends here: it would end the notes too.
-        settle(connection, &self.feed.0.intake);
-        if let Some(serving) = &connection.events {
-            serving.note_for(handover);
+        connection.settle(&self.feed.0.intake);
+        if let Some(serving) = connection.running() {
+            serving.events.note_for(handover);
         }
     }
 
@@ -229,11 +221,11 @@ impl Actor {
         }
         for number in 0..self.connections.len() {
             let Some(connection) = self.connections.get_mut(number) else { continue };
-            if connection.settling.as_ref().is_some_and(|settling| settling.until <= now.at) {
-                settle(connection, &self.feed.0.intake);
+            if connection.succession.settling.as_ref().is_some_and(|settling| settling.until <= now.at) {
+                connection.settle(&self.feed.0.intake);
             }
             let is_connected = connection.link() == Link::Up;
-            match connection.standby.as_mut().map(|standby| standby.judge(is_connected, now.at)) {
+            match connection.succession.standby.as_mut().map(|standby| standby.judge(is_connected, now.at)) {
                 Some(Verdict::Flip) => {
                     self.flip(number, now);
                 }
@@ -248,17 +240,19 @@ impl Actor {
 
     /// When [`Self::look_at_swaps`] has something to do next.
     pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
-        let stands_by = self.connections.iter().any(|connection| connection.standby.is_some());
-        let settled =
-            self.connections.iter().filter_map(|connection| Some(connection.settling.as_ref()?.until));
+        let stands_by = self.connections.iter().any(|connection| connection.standby().is_some());
+        let settled = self
+            .connections
+            .iter()
+            .filter_map(|connection| Some(connection.succession.settling.as_ref()?.until));
         settled.chain(stands_by.then_some(now + LOOK_EVERY)).chain(self.trial_until).min()
     }
 
     /// Lets the standby of a connection take over, ready or not; false when there is none.
     pub(super) fn flip(&mut self, number: usize, now: Moment) -> bool {
         let Some(connection) = self.connections.get_mut(number) else { return false };
-        let Some(standby) = connection.standby.take() else { return false };
-        settle(connection, &self.feed.0.intake);
+        let Some(standby) = connection.succession.standby.take() else { return false };
+        connection.settle(&self.feed.0.intake);
         let Standby { instance, events, handover, link, outcomes, span, .. } = standby;
         // From here on the old one's ticks are dropped and the new one's pass: in this order, under the handover's lock.
         let passed = handover.flip(&self.feed.0.intake);
@@ -266,13 +260,10 @@ impl Actor {
         if passed == Passed::Finished {
             events.leave(&handover);
         } else {
-            connection.settling =
+            connection.succession.settling =
                 Some(Settling { until: now.at + SETTLED_WITHIN, handover: Arc::clone(&handover) });
         }
-        connection.begin(instance, events, now);
-        connection.forgive();
-        connection.set_link(link, now);
-        connection.last_error = None;
+        connection.succeed(Running { instance, events }, link, now);
         span::end(&span, Ok(()));
         let (repeated, merged) = handover.repeated_and_merged();
         let counters = self.feed.counters();
@@ -292,7 +283,7 @@ impl Actor {
         if self.shut_down(old, Some(then))
             && let Some(connection) = self.connections.get_mut(number)
         {
-            connection.leaving += 1;
+            connection.succession.note_leaving();
         }
         self.forget_replaced();
         // What it knows of its list it has said while it stood by.
@@ -308,8 +299,8 @@ impl Actor {
     /// When the new build serves everywhere, and has done so for a while where it could not stand by, the old one's library
     /// can go.
     fn forget_replaced(&mut self) {
-        let is_under_way = |connection: &Connection| connection.standby.is_some() || connection.is_due;
-        if !self.connections.iter().any(is_under_way) && self.trial_until.is_none() {
+        let is_any_under_way = self.connections.iter().any(|connection| connection.succession.is_under_way());
+        if !is_any_under_way && self.trial_until.is_none() {
             self.replaced = None;
         }
     }
@@ -317,9 +308,9 @@ impl Actor {
     /// Ends the standby of a connection, if there is one; the old instance goes on.
     pub(super) fn give_up_standby(&mut self, number: usize, why: &str) {
         let Some(connection) = self.connections.get_mut(number) else { return };
-        let Some(standby) = connection.standby.take() else { return };
-        if let Some(serving) = &connection.events {
-            serving.leave(&standby.handover);
+        let Some(standby) = connection.succession.standby.take() else { return };
+        if let Some(serving) = connection.running() {
+            serving.events.leave(&standby.handover);
         }
         standby.events.retire();
         span::end(&standby.span, Err("given_up"));
@@ -335,9 +326,9 @@ impl Actor {
     /// The old build serves again, since the new one does not.
     pub(super) fn note_failed_swap(&mut self, why: &str) {
         self.feed.counters().swaps_failed.add(1);
-        self.connections.iter_mut().for_each(|connection| connection.is_due = false);
+        self.connections.iter_mut().for_each(|connection| connection.succession.is_due = false);
         self.failed_swap = Some(format!("the new build did not take over: {why}; the old one serves").into());
-        let others_stand_by = self.connections.iter().any(|connection| connection.standby.is_some());
+        let others_stand_by = self.connections.iter().any(|connection| connection.standby().is_some());
         if !others_stand_by && let Some(replaced) = self.replaced.take() {
             self.serving = Ok(replaced);
         }
@@ -346,7 +337,7 @@ impl Actor {
     /// Takes what a standby said of instruments; they are heeded when it takes over.
     pub(super) fn note_standby_outcomes(&mut self, number: usize, outcomes: Vec<SubscriptionOutcome>) {
         if let Some(standby) =
-            self.connections.get_mut(number).and_then(|connection| connection.standby.as_mut())
+            self.connections.get_mut(number).and_then(|connection| connection.succession.standby.as_mut())
         {
             standby.note_outcomes(outcomes);
         }
@@ -362,14 +353,5 @@ impl Actor {
             .collect();
         carried.sort_unstable();
         carried
-    }
-}
-
-fn settle(connection: &mut Connection, intake: &Arc<tickhost_core::intake::Intake>) {
-    if let Some(settling) = connection.settling.take() {
-        settling.handover.settle(intake);
-        if let Some(events) = &connection.events {
-            events.leave(&settling.handover);
-        }
     }
 }

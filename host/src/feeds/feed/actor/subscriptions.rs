@@ -289,7 +289,7 @@ impl Actor {
     }
 
     fn standby(&mut self, connection: usize) -> Option<&mut Standby> {
-        self.connections.get_mut(connection)?.standby.as_mut()
+        self.connections.get_mut(connection)?.succession.standby.as_mut()
     }
 
     /// What the adapter is to be told of an instrument.
