@@ -309,9 +309,11 @@ impl Feed {
     /// When the future is dropped, what would have been granted is released.
     pub async fn subscribe(&self, wants: Vec<Want>) -> Vec<Result<Grant, Refusal>> {
         let count = wants.len();
+        let variants = wants.iter().map(|want| want.variant).collect();
         let (reply, answer) = oneshot::channel();
+        let mut awaited = Awaited { feed: self, variants, answer };
         self.0.commands.push(Command::Subscribe { wants, user: self.1.clone(), reply });
-        answer.await.unwrap_or_else(|_| {
+        (&mut awaited.answer).await.unwrap_or_else(|_| {
             let refusal = Refusal::new(ErrorCode::BrokerError, "The feed has just ended; subscribe again");
             vec![Err(refusal); count]
         })
@@ -343,6 +345,26 @@ impl Feed {
     /// Ends the feed.
     pub fn stop(&self) {
         self.0.commands.push(Command::Stop);
+    }
+}
+
+/// The answer to a subscribe. Dropped before it was taken, it gives back what it grants.
+struct Awaited<'a> {
+    feed: &'a Feed,
+    /// What was asked for, in order.
+    variants: Vec<Variant>,
+    answer: oneshot::Receiver<Vec<Result<Grant, Refusal>>>,
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        // An answer that comes from now on finds nobody, and is given back by the feed.
+        self.answer.close();
+        let Ok(answers) = self.answer.try_recv() else { return };
+        let granted = answers.into_iter().zip(&self.variants).filter_map(|(answer, variant)| {
+            Some(Key { instrument: answer.ok()?.instrument, variant: *variant })
+        });
+        self.feed.release(granted.collect());
     }
 }
 
