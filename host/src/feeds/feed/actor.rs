@@ -301,7 +301,7 @@ impl Actor {
             InstanceReport::Outcomes(request, outcomes) => {
                 let before = self.lost_and_returned();
                 for outcome in outcomes {
-                    self.conclude(request, &outcome, now);
+                    self.conclude((number, request), &outcome, now);
                 }
                 self.log_lost_since(before);
             }
@@ -417,3 +417,6 @@ impl Actor {
         self.feed.0.status.lock().state = FeedState::Closed;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ use crate::{
 
 /// Shortest pause between two looks at what adapters said of their lists: an adapter that says it all the time costs no
 /// more than one that says it once a second.
-const LOOK_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the feed knows of its adapters' lists.
 #[derive(Debug, Default)]
@@ -199,6 +199,3 @@ impl Actor {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

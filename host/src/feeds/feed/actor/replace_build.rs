@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How long a build that was started after the old one had ended may fail before the old one is started again.
-const TRIAL: Duration = Duration::from_secs(15);
+pub(super) const TRIAL: Duration = Duration::from_secs(15);
 
 impl Actor {
     /// What serves the feed from now on, and within which limits.
@@ -290,7 +290,7 @@ impl Actor {
         self.lists.note();
         let before = self.lost_and_returned();
         for outcome in &outcomes {
-            self.conclude(0, outcome, now);
+            self.conclude((number, 0), outcome, now);
         }
         self.log_lost_since(before);
         true

@@ -297,11 +297,17 @@ impl Actor {
         Some(self.subscribed.get(&instrument)?.subscription(instrument))
     }
 
-    pub(super) fn conclude(&mut self, request: u64, outcome: &SubscriptionOutcome, now: Moment) {
+    /// Takes what a connection says of an instrument: upon a request, or of its own accord where that is 0.
+    pub(super) fn conclude(
+        &mut self,
+        (connection, request): (usize, u64),
+        outcome: &SubscriptionOutcome,
+        now: Moment,
+    ) {
         let instrument = InstrumentId(outcome.instrument);
         let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
         // Nor does a connection that does not carry it any more decide what becomes of it.
-        if request != 0 && request < subscribed.asked || subscribed.connection.is_none() {
+        if request != 0 && request < subscribed.asked || subscribed.connection != Some(connection) {
             return;
         }
         if outcome.code.is_taken() {
