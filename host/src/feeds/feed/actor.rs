@@ -3,41 +3,44 @@
 
 mod answer_silence;
 mod balance;
+mod builds;
 mod instances;
+mod linger;
 mod lists;
 mod log_in;
+mod outcomes;
+mod placement;
 mod renew_credentials;
-pub(super) mod replace_build;
+mod replace_build;
+mod status;
+mod subscribe;
 mod subscriptions;
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use adapter_abi::StatusKind;
-use rustc_hash::FxHashMap;
 use tickhost_core::{
     calendar::Calendars,
-    demand::{Demand, Upstream},
     feed_state::FeedState,
     inbox::Inbox,
     instruments::Instruments,
-    model::{InstrumentId, Variant},
-    pool::Pool,
     router::{self, RouterHandle},
 };
 
-use self::{lists::Lists, renew_credentials::Credentials};
+use self::{
+    answer_silence::Listening, builds::Builds, instances::Instances, linger::Linger, lists::Lists,
+    placement::Placement, renew_credentials::Credentials, subscriptions::Subscriptions,
+};
 use super::{
     Command, Feed, FeedSettings, FeedSpec, OrderSink, Serving,
     announce::Announcer,
-    connection::{Connection, Consequence, Link, describe},
+    connection::{Connection, Consequence, describe},
     events::{InstanceEvent, InstanceReport},
     login_policy::Logins,
-    request::{Requests, Ticket},
     shared_credentials::{CurrentCredentials, Fields},
-    shares::Shares,
 };
 use crate::{
-    accounts::{Account, UserName},
+    accounts::Account,
     adapters::{AdapterInstance, connector::Connector},
     base::clock::Moment,
     feeds::bulletin::Recipient,
@@ -105,95 +108,48 @@ pub(super) enum Life {
     Stopped,
 }
 
-/// The state of one feed.
+/// The state of one feed. Each part has an owner with a file and a deadline of its own; what concerns several of them is
+/// decided here.
 pub(super) struct Actor {
     feed: Feed,
     host: HostHandles,
-    pool: Pool,
-    by_name: FxHashMap<(Arc<str>, Arc<str>), InstrumentId>,
-    subscribed: FxHashMap<InstrumentId, Subscribed>,
-    /// How users share a feed that is not of one account.
-    shares: Shares,
+    /// What clients want.
+    subscriptions: Subscriptions,
+    /// Which connection carries it.
+    placement: Placement,
     connections: Vec<Connection>,
-    /// Instruments without a connection, in the order in which they get a place. Bounded by what is subscribed.
-    parked: VecDeque<InstrumentId>,
-    requests: Requests,
-    /// Instruments of which the adapter has not said that the broker takes them.
-    pending: usize,
-    /// Number of the last request to an adapter; an outcome of an earlier one than an instrument's last is outdated.
-    upstream_requests: u64,
+    instances: Instances,
+    /// What makes instances.
+    builds: Builds,
     credentials: Credentials,
-    empty_since: Option<Instant>,
-    restarts: u64,
-    /// What makes instances, or why nothing does.
-    serving: Result<Serving, Arc<str>>,
-    /// What did before, while it is not certain that its successor works.
-    replaced: Option<Serving>,
-    /// Why what the catalogue has does not serve, while what served before does.
-    failed_swap: Option<Arc<str>>,
-    /// Until then a failure brings back what served before.
-    trial_until: Option<Instant>,
-    /// Instances made so far, each known by its number.
-    epochs: u64,
-    announcer: Announcer,
     logins: Logins,
     lists: Lists,
-    /// When to look how often connections are heard.
-    listen_at: Option<Instant>,
+    listening: Listening,
+    linger: Linger,
+    announcer: Announcer,
     /// What is to be done outside after this step.
     effects: Vec<Effect>,
-}
-
-/// An instrument that somebody holds.
-struct Subscribed {
-    exchange: Arc<str>,
-    symbol: Arc<str>,
-    /// Who took it first, where users share.
-    taken_by: Option<UserName>,
-    /// Its connection, none while it is parked.
-    connection: Option<usize>,
-    demand: Demand,
-    upstream: Upstream,
-    /// The adapter has known it.
-    was_there: bool,
-    /// The broker's list does not have it, and its holders were told.
-    is_lost: bool,
-    /// The adapter's last word: levels granted, none before it spoke.
-    granted: Option<u16>,
-    /// The request whose outcome is awaited.
-    asked: u64,
-    waiters: Vec<(Ticket, Variant)>,
 }
 
 impl Actor {
     /// A feed that serves nobody yet, and waits for [`Self::begin`].
     pub(super) fn new(feed: Feed, host: HostHandles, serving: Serving) -> Self {
-        let pool = Pool::new(serving.limits);
+        let FeedSettings { rebalance_after, linger, .. } = host.settings;
         let credentials = CurrentCredentials::new(serving.connector.secrets());
         Self {
             feed,
             host,
-            pool,
-            by_name: FxHashMap::default(),
-            subscribed: FxHashMap::default(),
-            shares: Shares::default(),
+            subscriptions: Subscriptions::default(),
+            placement: Placement::new(serving.limits, rebalance_after),
             connections: Vec::new(),
-            parked: VecDeque::new(),
-            requests: Requests::default(),
-            pending: 0,
-            upstream_requests: 0,
+            instances: Instances::default(),
+            builds: Builds::new(serving),
             credentials: Credentials::new(Arc::new(credentials)),
-            empty_since: None,
-            restarts: 0,
-            serving: Ok(serving),
-            replaced: None,
-            failed_swap: None,
-            trial_until: None,
-            epochs: 0,
-            announcer: Announcer::default(),
             logins: Logins::default(),
             lists: Lists::default(),
-            listen_at: None,
+            listening: Listening::default(),
+            linger: Linger::new(linger),
+            announcer: Announcer::default(),
             effects: Vec::new(),
         }
     }
@@ -242,9 +198,9 @@ impl Actor {
         self.look_at_silence(now);
         self.balance(now);
         self.log_in_when_due(now);
-        let orphaned = self.requests.complete(now.at);
+        let orphaned = self.subscriptions.requests.complete(now.at);
         self.release(&orphaned, now);
-        let is_deserted = self.is_deserted(now.at);
+        let is_deserted = self.linger.is_over(self.feed.members(), now.at);
         let life = match (is_stopped, is_deserted) {
             (true, _) => Life::Stopped,
             (false, true) => Life::Deserted,
@@ -259,7 +215,7 @@ impl Actor {
             self.publish_status(now);
             self.announcer.announce(&self.feed, &self.host.recipients, now);
         }
-        Step { wake_at: self.next_deadline(now.at), effects: std::mem::take(&mut self.effects), life }
+        Step { wake_at: self.due(now.at), effects: std::mem::take(&mut self.effects), life }
     }
 
     fn spec(&self) -> &FeedSpec {
@@ -330,68 +286,21 @@ impl Actor {
 
     // ---- life ----
 
-    fn is_deserted(&mut self, now: Instant) -> bool {
-        if self.feed.members() > 0 {
-            self.empty_since = None;
-            return false;
-        }
-        let since = *self.empty_since.get_or_insert(now);
-        now.duration_since(since) >= self.host.settings.linger
-    }
-
-    fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let linger = self.empty_since.map(|since| since + self.host.settings.linger);
-        let restart = self.connections.iter().filter_map(Connection::next_attempt).min();
-        let is_refused = self.connections.iter().any(|connection| connection.link() == Link::AuthFailed);
-        let login = self.logins.next().filter(|_| is_refused && !self.credentials.are_outdated());
-        let looks = [
-            self.announcer.deadline(),
-            self.next_look(now),
-            login,
-            self.next_balance(),
-            self.lists.next(now),
-            self.listen_at,
+    /// When there is something to do although nothing happens.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        let owners = [
+            self.subscriptions.requests.deadline(),
+            self.placement.due(&self.connections),
+            self.connections.iter().filter_map(Connection::next_attempt).min(),
+            self.next_look_at_swaps(now),
             self.credentials.due(),
+            self.next_login(),
+            self.lists.due(now),
+            self.listening.due(),
+            self.linger.due(),
+            self.announcer.due(),
         ];
-        [linger, restart, self.requests.deadline()].into_iter().chain(looks).flatten().min()
-    }
-
-    fn publish_status(&self, now: Moment) {
-        // One whose instruments have moved to others is missed by nobody.
-        let is_any_carrying = self.connections.iter().any(|connection| connection.instruments() > 0);
-        let of_matter =
-            self.connections.iter().filter(|connection| !is_any_carrying || connection.instruments() > 0);
-        let worst = of_matter.max_by_key(|connection| connection.link().severity());
-        let state = worst.map_or(FeedState::Starting, |connection| connection.link().feed_state());
-        let mut status = self.feed.0.status.lock();
-        if status.state != state {
-            status.since_ns = now.unix_ns;
-            status.state = state;
-        }
-        status.connections.clear();
-        let connections = self.connections.iter().enumerate();
-        status.connections.extend(connections.map(|(number, connection)| connection.status(number)));
-        status.instruments = self.subscribed.len();
-        status.pending = self.pending;
-        status.lost = self.lists.lost();
-        status.list = self.lists.present().cloned();
-        status.capacity = self.pool.limits().capacity();
-        status.instances.clear();
-        let present = self.connections.iter().enumerate();
-        status.instances.extend(present.filter_map(|(number, connection)| {
-            Some((number, Arc::downgrade(&connection.running()?.instance)))
-        }));
-        let last_error = worst.and_then(Connection::last_error);
-        status.last_error = match (last_error, self.logins.message()) {
-            (Some(error), Some(login)) if state == FeedState::AuthFailed => {
-                Some(format!("{error}; {login}").into())
-            }
-            _ => last_error.or(self.failed_swap.as_ref()).cloned(),
-        };
-        status.retry_at = worst.and_then(Connection::retry_at);
-        status.attempts = worst.map_or(0, Connection::attempts);
-        status.restarts = self.restarts;
-        status.disconnects = self.connections.iter().map(Connection::disconnects).sum();
+        owners.into_iter().flatten().min()
     }
 
     /// Ends the instances; [`Self::end`] when they have gone.
@@ -410,9 +319,8 @@ impl Actor {
     /// Gives back what is left.
     pub(super) fn end(self) {
         self.host.router.send(router::Command::CloseFeed { feed: self.feed.id() });
-        #[expect(clippy::iter_over_hash_type, reason = "numbers are given back in any order")]
-        for instrument in self.subscribed.keys() {
-            self.host.instruments.free(*instrument);
+        for instrument in self.subscriptions.numbers() {
+            self.host.instruments.free(instrument);
         }
         self.feed.0.status.lock().state = FeedState::Closed;
     }

@@ -115,7 +115,7 @@ impl Announcer {
     }
 
     /// When the feed must be looked at again although nothing happened.
-    pub(super) const fn deadline(&self) -> Option<Instant> {
+    pub(super) const fn due(&self) -> Option<Instant> {
         self.look_at
     }
 
@@ -176,7 +176,7 @@ mod tests {
         assert!(!announcer.look(retried, now));
         assert!(!announcer.look(with_error(FeedState::Connecting, "refused"), now), "it is being made");
         assert_eq!(announcer.said.number, 4);
-        assert_eq!(announcer.deadline(), None);
+        assert_eq!(announcer.due(), None);
     }
 
     #[test]
@@ -186,13 +186,13 @@ mod tests {
         let live =
             |seconds| FeedView { stale_in: Some(Duration::from_secs(seconds)), ..view(FeedState::Live) };
         assert!(announcer.look(live(15), now));
-        assert_eq!(announcer.deadline(), Some(now + Duration::from_secs(15)));
+        assert_eq!(announcer.due(), Some(now + Duration::from_secs(15)));
         announcer.look(live(0), now);
-        assert_eq!(announcer.deadline(), Some(now + LOOK_PAUSE), "a look costs little, but not nothing");
+        assert_eq!(announcer.due(), Some(now + LOOK_PAUSE), "a look costs little, but not nothing");
         announcer.look(view(FeedState::Stale), now);
-        assert_eq!(announcer.deadline(), Some(now + LOOK_PAUSE));
+        assert_eq!(announcer.due(), Some(now + LOOK_PAUSE));
         announcer.look(view(FeedState::Live), now);
-        assert_eq!(announcer.deadline(), None, "nothing is subscribed");
+        assert_eq!(announcer.due(), None, "nothing is subscribed");
     }
 
     #[test]
@@ -204,9 +204,9 @@ mod tests {
             assert!(announcer.look(view(state), now));
         }
         assert!(!announcer.look(view(FeedState::Live), now));
-        assert_eq!(announcer.deadline(), Some(now + WINDOW));
+        assert_eq!(announcer.due(), Some(now + WINDOW));
         assert!(!announcer.look(view(FeedState::Connecting), now));
-        assert_eq!(announcer.deadline(), None);
+        assert_eq!(announcer.due(), None);
         assert!(!announcer.look(view(FeedState::Connecting), now + WINDOW));
     }
 
@@ -221,7 +221,7 @@ mod tests {
             let mut newest = FeedView::default();
             for change in 0..random.random_range(1..100) {
                 let next = now + Duration::from_millis(random.random_range(0..200));
-                while let Some(due) = announcer.deadline().filter(|due| *due <= next) {
+                while let Some(due) = announcer.due().filter(|due| *due <= next) {
                     assert!(due > now, "a deadline in the past would spin");
                     now = due;
                     said.extend(announcer.look(newest.clone(), now).then_some(now));
@@ -236,7 +236,7 @@ mod tests {
                 said.extend(announcer.look(newest.clone(), now).then_some(now));
             }
             let end = now;
-            while let Some(due) = announcer.deadline() {
+            while let Some(due) = announcer.due() {
                 assert!(due <= end + WINDOW);
                 said.extend(announcer.look(newest.clone(), due).then_some(due));
             }

@@ -123,7 +123,7 @@ impl Logins {
     }
 
     /// When the next attempt may be made.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Instant> {
         self.not_before.filter(|_| !self.is_under_way && self.useless.is_none())
     }
 }
@@ -154,7 +154,7 @@ mod tests {
             assert!(!logins.begin(&fields("old"), now), "it is under way");
             logins.end(&outcome, fields("old"), COMMAND);
             assert!(logins.message().unwrap().contains(COMMAND));
-            assert_eq!(logins.next(), None);
+            assert_eq!(logins.due(), None);
             for days in 0..30 {
                 assert!(!logins.begin(&fields("old"), now + Duration::from_hours(24 * days)));
             }

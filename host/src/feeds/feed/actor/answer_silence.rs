@@ -1,17 +1,53 @@
 //! Notices connections that are silent when they should be heard, and makes them connect again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tickhost_core::silence::{Answer, Rules};
 
 use super::Actor;
 use crate::{
     base::clock::Moment,
-    feeds::feed::connection::{Heard, Link},
+    feeds::feed::connection::{Connection, Heard, Link},
 };
 
 /// Pause between two looks at how often connections are heard.
 const LISTEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// When connections are listened to.
+#[derive(Debug, Default)]
+pub(super) struct Listening {
+    due: Option<Instant>,
+}
+
+/// A silence that is to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Silence {
+    connection: usize,
+    answer: Answer,
+    /// How long it has lasted at least.
+    patience: Duration,
+}
+
+impl Listening {
+    /// Listens to all connections; returns the silences that mean something.
+    fn listen(&mut self, connections: &mut [Connection], rules: Rules<'_>, now: Moment) -> Vec<Silence> {
+        let mut silences = Vec::new();
+        self.due = None;
+        for (number, connection) in connections.iter_mut().enumerate() {
+            let Heard { is_audible, answer, patience } = connection.listen(number, rules, now);
+            if is_audible {
+                self.due = Some(now.at + LISTEN_PAUSE);
+            }
+            silences.extend(answer.map(|answer| Silence { connection: number, answer, patience }));
+        }
+        silences
+    }
+
+    /// When to listen again, though nothing happens; none while every connection may be silent.
+    pub(super) const fn due(&self) -> Option<Instant> {
+        self.due
+    }
+}
 
 impl Actor {
     /// Answers the silence of each connection, when it is due. The bus has no connection that could be made again.
@@ -19,25 +55,17 @@ impl Actor {
         if self.spec().repeats_modes {
             return;
         }
-        let Ok(serving) = &self.serving else { return };
+        let Ok(serving) = self.builds.present() else { return };
         let (hours, stale_after) = (serving.hours, self.host.settings.stale_after);
         let calendar = self.host.calendars.present();
         let rules = Rules { hours, calendar: &calendar, stale_after };
-        let mut answers = Vec::new();
-        self.listen_at = None;
-        for (number, connection) in self.connections.iter_mut().enumerate() {
-            let Heard { is_audible, answer, patience } = connection.listen(number, rules, now);
-            if is_audible {
-                self.listen_at = Some(now.at + LISTEN_PAUSE);
-            }
-            answers.extend(answer.map(|answer| (number, answer, patience)));
-        }
-        for (number, answer, patience) in answers {
-            self.answer_silence(number, answer, patience, now);
+        for silence in self.listening.listen(&mut self.connections, rules, now) {
+            self.answer_silence(silence, now);
         }
     }
 
-    fn answer_silence(&mut self, number: usize, answer: Answer, patience: Duration, now: Moment) {
+    fn answer_silence(&mut self, silence: Silence, now: Moment) {
+        let Silence { connection: number, answer, patience } = silence;
         self.feed.counters().silences_answered.add(1);
         tracing::warn!(
             adapter = %self.spec().adapter,
@@ -54,10 +82,41 @@ impl Actor {
                 if let Some(connection) = self.connections.get_mut(number) {
                     connection.set_link(Link::Connecting, now);
                 }
-                self.restarts += 1;
+                self.instances.note_restart();
                 self.connect(number, now);
             }
             (_, None) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tickhost_core::calendar::{Calendar, Hours};
+
+    use super::*;
+
+    #[test]
+    fn connections_are_listened_to_while_one_may_not_be_silent_and_each_answers_for_itself() {
+        let stale_after = Duration::from_secs(15);
+        let calendar = Calendar::built_in();
+        let rules = Rules { hours: Hours::Always, calendar: &calendar, stale_after };
+        let start = Moment::now();
+        let mut connections: Vec<Connection> = (0..3).map(|_| Connection::default()).collect();
+        let mut listening = Listening::default();
+        connections[1].set_link(Link::Up, start);
+        assert_eq!((listening.listen(&mut connections, rules, start), listening.due()), (Vec::new(), None));
+        for number in [0, 1] {
+            connections[number].carry(&"NSE".into(), start);
+        }
+        assert_eq!(listening.listen(&mut connections, rules, start), []);
+        assert_eq!(listening.due(), Some(start.at + LISTEN_PAUSE), "one carries something and is up");
+        let mut answers = Vec::new();
+        for second in 1..=50 {
+            let now = start + Duration::from_secs(second);
+            let silences = listening.listen(&mut connections, rules, now);
+            answers.extend(silences.iter().map(|silence| (second, silence.connection, silence.answer)));
+        }
+        assert_eq!(answers, [(16, 1, Answer::Reconnect), (46, 1, Answer::Replace)]);
     }
 }

@@ -12,6 +12,40 @@ use crate::{
     },
 };
 
+/// How many instances and requests a feed has had.
+#[derive(Debug, Default)]
+pub(super) struct Instances {
+    /// Instances made so far, each known by its number.
+    epochs: u64,
+    /// Number of the last request to an adapter; an outcome of an earlier one than an instrument's last is outdated.
+    requests: u64,
+    restarts: u64,
+}
+
+impl Instances {
+    /// Number of the next instance, from 1.
+    const fn next_epoch(&mut self) -> u64 {
+        self.epochs += 1;
+        self.epochs
+    }
+
+    /// Number of the next request, from 1.
+    pub(super) const fn next_request(&mut self) -> u64 {
+        self.requests += 1;
+        self.requests
+    }
+
+    /// An instance is started again after a failure.
+    pub(super) const fn note_restart(&mut self) {
+        self.restarts += 1;
+    }
+
+    /// Instances started again after a failure.
+    pub(super) const fn restarts(&self) -> u64 {
+        self.restarts
+    }
+}
+
 impl Actor {
     pub(super) fn instance(&self, connection: usize) -> Option<Arc<dyn AdapterInstance>> {
         Some(Arc::clone(&self.connections.get(connection)?.running()?.instance))
@@ -42,18 +76,18 @@ impl Actor {
                 return;
             }
         }
-        let carried = self.carried(number);
+        let carried = self.subscriptions.asked_of(number);
         self.ask(&carried, now);
     }
 
     /// The callbacks of a new instance, and what logs call it.
     pub(super) fn events_for(&mut self, number: usize) -> (String, Arc<Events>) {
-        self.epochs += 1;
+        let epoch = self.instances.next_epoch();
         let spec = self.spec();
         let label = format!("{}/{}.{number}", spec.adapter, self.feed.id().0);
         let events = Events::new(
             number,
-            self.epochs,
+            epoch,
             Arc::clone(&self.feed.0.intake),
             Arc::clone(&self.host.events),
             Arc::clone(self.credentials.current()),
@@ -72,15 +106,14 @@ impl Actor {
         label: &str,
         events: &Arc<Events>,
     ) -> Result<Arc<dyn AdapterInstance>, AdapterFailure> {
-        let serving = self.serving.as_ref().map_err(|why| AdapterFailure {
+        let serving = self.builds.present().map_err(|why| AdapterFailure {
             code: adapter_abi::ErrorCode::CONFIG,
             message: why.to_string(),
         })?;
         let handed: Arc<Events> = Arc::clone(events);
         let assignment = self.spec().assignment().with_connection(number);
         let instance = serving.connector.create(&assignment, label, handed, &self.feed.0.intake)?;
-        self.upstream_requests += 1;
-        instance.connect(self.upstream_requests)?;
+        instance.connect(self.instances.next_request())?;
         Ok(instance.into())
     }
 
@@ -91,7 +124,7 @@ impl Actor {
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.fail(reason, now);
         self.end_instance(number);
-        if self.trial_until.take().is_some_and(|until| now.at < until) && self.replaced.is_some() {
+        if self.builds.has_failed_trial(now.at) {
             tracing::error!(adapter = %self.spec().adapter, reason, "The new build failed; going back to the old one");
             self.note_failed_swap(reason);
         }
@@ -101,7 +134,7 @@ impl Actor {
         for number in 0..self.connections.len() {
             let Some(connection) = self.connections.get_mut(number) else { continue };
             if connection.take_attempt(now.at) {
-                self.restarts += 1;
+                self.instances.note_restart();
                 self.connect(number, now);
             }
         }
@@ -113,7 +146,7 @@ impl Actor {
             usize::from(connection.running().is_some()) + connection.succession.sessions()
         };
         let taken: usize = self.connections.iter().map(sessions).sum();
-        self.serving.as_ref().map_or(0, |serving| serving.sessions.saturating_sub(taken))
+        self.builds.present().map_or(0, |serving| serving.sessions.saturating_sub(taken))
     }
 
     /// Ends the instance of a connection, in its own time. The next one waits for that only where the broker takes no other
@@ -136,7 +169,7 @@ impl Actor {
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.succession.note_ended();
         // With a moment for the next attempt it is made then.
-        if connection.is_vacant() && self.serving.is_ok() {
+        if connection.is_vacant() && self.builds.present().is_ok() {
             self.connect(number, now);
         }
         self.stand_by_where_due(now);

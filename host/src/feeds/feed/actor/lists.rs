@@ -45,7 +45,7 @@ impl Lists {
     }
 
     /// When to look.
-    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         self.is_due.then(|| self.looked_at.map_or(now, |at| at + LOOK_PAUSE))
     }
 
@@ -74,7 +74,7 @@ impl Actor {
     pub(super) fn look_at_lists(&mut self, now: Moment) {
         // An instance that has ended takes what it said with it.
         self.lists.present = self.worst_list();
-        if self.lists.next(now.at).is_none_or(|at| now.at < at) {
+        if self.lists.due(now.at).is_none_or(|at| now.at < at) {
             return;
         }
         (self.lists.is_due, self.lists.looked_at) = (false, Some(now.at));
@@ -124,40 +124,33 @@ impl Actor {
 
     /// Asks the adapters for what their lists had lost, as far as there is room for it.
     fn ask_for_lost(&mut self, now: Moment) {
-        let waiting: FxHashSet<InstrumentId> = self.parked.iter().copied().collect();
-        let mut lost: Vec<InstrumentId> = self
-            .subscribed
-            .iter()
-            .filter(|(instrument, one)| {
-                one.is_lost && one.connection.is_none() && !waiting.contains(instrument)
-            })
-            .map(|(instrument, _)| *instrument)
-            .collect();
-        lost.sort_unstable();
-        self.parked.extend(lost);
+        let waiting: FxHashSet<InstrumentId> = self.placement.parked().iter().copied().collect();
+        let mut lost = self.subscriptions.lost();
+        lost.retain(|instrument| !waiting.contains(instrument));
+        self.placement.park(lost);
         self.place_parked(now);
     }
 
     /// Whether an instrument that the adapter does not know, and that somebody holds, is only lost: it was there before, or
     /// is missing from a list that is known to be incomplete.
     pub(super) fn is_only_lost(&self, instrument: InstrumentId, code: OutcomeCode) -> bool {
-        let was_there = |instrument| self.subscribed.get(&instrument).is_some_and(|one| one.was_there);
-        code == OutcomeCode::UNKNOWN_INSTRUMENT && (was_there(instrument) || self.lists.is_incomplete())
+        let was_there = self.subscriptions.get(instrument).is_some_and(|held| held.was_there);
+        code == OutcomeCode::UNKNOWN_INSTRUMENT && (was_there || self.lists.is_incomplete())
     }
 
     /// The broker's list does not have an instrument any more: it gives its place back, and its holders hear of it once.
     /// `is_carried` when the adapter still holds it for subscribed.
     pub(super) fn lose(&mut self, instrument: InstrumentId, message: &Arc<str>, is_carried: bool) {
-        let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
-        self.pending += usize::from(subscribed.granted.take().is_some());
-        if let Some(wanted) = subscribed.demand.upstream() {
-            subscribed.upstream = wanted;
+        self.subscriptions.withdraw_grant(instrument);
+        let Some(held) = self.subscriptions.get_mut(instrument) else { return };
+        if let Some(wanted) = held.demand.upstream() {
+            held.upstream = wanted;
         }
-        let is_news = !std::mem::replace(&mut subscribed.is_lost, true);
-        if let Some(number) = subscribed.connection.take() {
-            self.pool.release(number);
+        let is_news = !std::mem::replace(&mut held.is_lost, true);
+        if let Some(number) = held.connection.take() {
+            self.placement.release(number);
             if let Some(connection) = self.connections.get_mut(number) {
-                connection.drop_one(&subscribed.exchange);
+                connection.drop_one(&held.exchange);
             }
             if is_carried {
                 self.unsubscribe_upstream(number, &[instrument.0]);

@@ -1,6 +1,6 @@
 //! Logs in at the broker when it has refused the credentials.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use super::{Actor, Effect, LoginAttempt};
 use crate::{
@@ -18,7 +18,7 @@ impl Actor {
             return;
         }
         let Some(account) = self.spec().account.clone() else { return };
-        let Ok(serving) = &self.serving else { return };
+        let Ok(serving) = self.builds.present() else { return };
         // What is not known yet may be what an earlier log-in has stored.
         if !serving.logs_in || !self.host.keeps_logins || self.credentials.are_outdated() {
             return;
@@ -31,6 +31,12 @@ impl Actor {
         let spec = self.spec();
         tracing::info!(adapter = %spec.adapter, broker = %spec.broker, user = %account.user, "Logging in at the broker");
         self.effects.push(Effect::LogIn(LoginAttempt { account, connector, fields }));
+    }
+
+    /// When [`Self::log_in_when_due`] has something to do although nothing happens.
+    pub(super) fn next_login(&self) -> Option<Instant> {
+        let is_refused = self.connections.iter().any(|connection| connection.link() == Link::AuthFailed);
+        self.logins.due().filter(|_| is_refused && !self.credentials.are_outdated())
     }
 
     /// A log-in has ended: new credentials are read.

@@ -1,12 +1,9 @@
 //! Follows to another build of an adapter, or to other settings, while clients stay: make before break, or break before
 //! make where the broker has no room for another session.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
-use adapter_abi::SubscriptionOutcome;
+use adapter_abi::{Subscription, SubscriptionOutcome};
 use tickhost_core::{
     calendar::Hours,
     handover::{Handover, Passed},
@@ -29,9 +26,6 @@ use crate::{
     },
 };
 
-/// How long a build that was started after the old one had ended may fail before the old one is started again.
-pub(super) const TRIAL: Duration = Duration::from_secs(15);
-
 impl Actor {
     /// What serves the feed from now on, and within which limits.
     pub(super) fn serve(&mut self, serving: Result<Serving, Arc<str>>, now: Moment) {
@@ -43,39 +37,9 @@ impl Actor {
         match serving {
             Ok(serving) => {
                 self.follow_limits(&serving);
-                let is_same = self
-                    .serving
-                    .as_ref()
-                    .is_ok_and(|present| Arc::ptr_eq(&present.connector, &serving.connector));
-                if is_same {
-                    self.serving = Ok(serving);
-                    return;
-                }
-                tracing::info!(adapter = %self.spec().adapter, feed = self.feed.id().0, "Following to another build");
-                self.credentials.current().set_secrets_of_settings(serving.connector.secrets());
-                let instances =
-                    self.connections.iter().filter(|connection| connection.running().is_some()).count();
-                let has_instances = instances > 0;
-                let has_room = instances < serving.sessions;
-                let previous = std::mem::replace(&mut self.serving, Ok(serving)).ok();
-                // Of builds that follow each other fast, the last one that worked is the one to go back to.
-                let last_good = self.replaced.take().or(previous);
-                self.failed_swap = None;
-                self.replaced = last_good.filter(|_| has_instances || self.trial_until.is_some());
-                for number in 0..self.connections.len() {
-                    self.give_up_standby(number, "another build has come");
-                }
-                if has_instances && has_room {
-                    self.connections.iter_mut().for_each(|connection| connection.succession.is_due = true);
-                    self.stand_by_where_due(now);
-                } else {
-                    for number in 0..self.connections.len() {
-                        self.break_and_make(number, now);
-                    }
-                }
+                self.follow_build(serving, now);
             }
             Err(why) => {
-                (self.replaced, self.trial_until, self.failed_swap) = (None, None, None);
                 for number in 0..self.connections.len() {
                     self.give_up_standby(number, "nothing serves the broker any more");
                     self.end_instance(number);
@@ -83,13 +47,35 @@ impl Actor {
                         connection.close(&why, now);
                     }
                 }
-                self.serving = Err(why);
+                self.builds.close(why);
+            }
+        }
+    }
+
+    fn follow_build(&mut self, serving: Serving, now: Moment) {
+        let running = self.connections.iter().filter(|connection| connection.running().is_some()).count();
+        let (has_instances, has_room) = (running > 0, running < serving.sessions);
+        let connector = Arc::clone(&serving.connector);
+        if !self.builds.follow(serving, has_instances) {
+            return;
+        }
+        tracing::info!(adapter = %self.spec().adapter, feed = self.feed.id().0, "Following to another build");
+        self.credentials.current().set_secrets_of_settings(connector.secrets());
+        for number in 0..self.connections.len() {
+            self.give_up_standby(number, "another build has come");
+        }
+        if has_instances && has_room {
+            self.connections.iter_mut().for_each(|connection| connection.succession.is_due = true);
+            self.stand_by_where_due(now);
+        } else {
+            for number in 0..self.connections.len() {
+                self.break_and_make(number, now);
             }
         }
     }
 
     fn follow_limits(&mut self, serving: &Serving) {
-        self.pool.set_limits(serving.limits);
+        self.placement.set_limits(serving.limits);
         {
             let mut status = self.feed.0.status.lock();
             (status.throttle, status.hours) = (serving.throttle, serving.hours);
@@ -108,7 +94,7 @@ impl Actor {
         connection.forgive();
         if connection.succession.is_awaiting_end() {
             connection.set_link(Link::Connecting, now);
-            self.trial_until = Some(now.at + TRIAL);
+            self.builds.begin_trial(now.at);
         }
         self.connect(number, now);
     }
@@ -150,7 +136,7 @@ impl Actor {
         events.follow(&handover);
         // From before the new one can say anything, or what the old one published meanwhile would come again.
         self.note_for(number, &handover);
-        let carried = self.carried(number);
+        let carried = self.subscriptions.asked_of(number);
         match self.create_standby(number, &label, events, &handover, &carried, now) {
             Ok(standby) => {
                 if let Some(connection) = self.connections.get_mut(number) {
@@ -200,11 +186,13 @@ impl Actor {
         let instance = created.inspect_err(|_| span::end(&span, Err("failed")))?;
         let numbers = carried.iter().map(|instrument| instrument.0);
         let standby = Standby::new(instance, events, Arc::clone(handover), numbers, now.at, span);
-        let subscriptions =
-            carried.iter().filter_map(|instrument| self.subscription(*instrument)).collect::<Vec<_>>();
-        self.upstream_requests += 1;
+        let subscriptions: Vec<Subscription> = carried
+            .iter()
+            .filter_map(|instrument| Some(self.subscriptions.get(*instrument)?.subscription(*instrument)))
+            .collect();
+        let request = self.instances.next_request();
         if !subscriptions.is_empty()
-            && let Err(failure) = standby.instance.subscribe(self.upstream_requests, &subscriptions)
+            && let Err(failure) = standby.instance.subscribe(request, &subscriptions)
         {
             span::end(&standby.span, Err("failed"));
             self.shut_down(Some(standby.instance), None);
@@ -215,8 +203,7 @@ impl Actor {
 
     /// Looks at what stands by, and at what took over.
     pub(super) fn look_at_swaps(&mut self, now: Moment) {
-        if self.trial_until.is_some_and(|until| until <= now.at) {
-            self.trial_until = None;
+        if self.builds.pass_trial(now.at) {
             self.forget_replaced();
         }
         for number in 0..self.connections.len() {
@@ -239,13 +226,13 @@ impl Actor {
     }
 
     /// When [`Self::look_at_swaps`] has something to do next.
-    pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn next_look_at_swaps(&self, now: Instant) -> Option<Instant> {
         let stands_by = self.connections.iter().any(|connection| connection.standby().is_some());
         let settled = self
             .connections
             .iter()
             .filter_map(|connection| Some(connection.succession.settling.as_ref()?.until));
-        settled.chain(stands_by.then_some(now + LOOK_EVERY)).chain(self.trial_until).min()
+        settled.chain(stands_by.then_some(now + LOOK_EVERY)).chain(self.builds.due()).min()
     }
 
     /// Lets the standby of a connection take over, ready or not; false when there is none.
@@ -296,13 +283,10 @@ impl Actor {
         true
     }
 
-    /// When the new build serves everywhere, and has done so for a while where it could not stand by, the old one's library
-    /// can go.
+    /// Lets go of the old build when it is not needed any more.
     fn forget_replaced(&mut self) {
-        let is_any_under_way = self.connections.iter().any(|connection| connection.succession.is_under_way());
-        if !is_any_under_way && self.trial_until.is_none() {
-            self.replaced = None;
-        }
+        let is_under_way = |connection: &Connection| connection.succession.is_under_way();
+        self.builds.forget_replaced(self.connections.iter().any(is_under_way));
     }
 
     /// Ends the standby of a connection, if there is one; the old instance goes on.
@@ -327,11 +311,8 @@ impl Actor {
     pub(super) fn note_failed_swap(&mut self, why: &str) {
         self.feed.counters().swaps_failed.add(1);
         self.connections.iter_mut().for_each(|connection| connection.succession.is_due = false);
-        self.failed_swap = Some(format!("the new build did not take over: {why}; the old one serves").into());
-        let others_stand_by = self.connections.iter().any(|connection| connection.standby().is_some());
-        if !others_stand_by && let Some(replaced) = self.replaced.take() {
-            self.serving = Ok(replaced);
-        }
+        let do_others_stand_by = self.connections.iter().any(|connection| connection.standby().is_some());
+        self.builds.note_failure(why, do_others_stand_by);
     }
 
     /// Takes what a standby said of instruments; they are heeded when it takes over.
@@ -341,17 +322,5 @@ impl Actor {
         {
             standby.note_outcomes(outcomes);
         }
-    }
-
-    /// Instruments that belong to a connection.
-    pub(super) fn carried(&self, number: usize) -> Vec<InstrumentId> {
-        let mut carried: Vec<InstrumentId> = self
-            .subscribed
-            .iter()
-            .filter(|(_, subscribed)| subscribed.connection == Some(number) && subscribed.asked != 0)
-            .map(|(instrument, _)| *instrument)
-            .collect();
-        carried.sort_unstable();
-        carried
     }
 }

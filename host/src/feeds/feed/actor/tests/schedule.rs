@@ -144,21 +144,27 @@ impl World {
         let actor = &self.bench.actor;
         assert!(self.asked.is_empty(), "seed {seed}: everybody was answered");
         let wanted: BTreeSet<u32> = self.held.iter().map(|instrument| instrument.0).collect();
-        let subscribed: BTreeSet<u32> = actor.subscribed.keys().map(|instrument| instrument.0).collect();
+        let subscribed: BTreeSet<u32> =
+            actor.subscriptions.numbers().map(|instrument| instrument.0).collect();
         assert_eq!(subscribed, wanted, "seed {seed}: what is held is what was granted");
         let mut carried = 0;
         for (number, connection) in actor.connections.iter().enumerate() {
-            let on_it: BTreeSet<u32> = actor.carried(number).iter().map(|instrument| instrument.0).collect();
-            assert_eq!(actor.pool.used()[number], on_it.len(), "seed {seed}: places of {number}");
+            let on_it: BTreeSet<u32> =
+                actor.subscriptions.asked_of(number).iter().map(|instrument| instrument.0).collect();
+            assert_eq!(actor.placement.used()[number], on_it.len(), "seed {seed}: places of {number}");
             assert_eq!(connection.instruments(), on_it.len(), "seed {seed}: load of {number}");
             let instance = self.serving(number).unwrap_or_else(|| panic!("seed {seed}: {number} has none"));
             let held: BTreeSet<u32> = instance.told().held.keys().copied().collect();
             assert_eq!(held, on_it, "seed {seed}: what the instance of {number} holds");
             carried += on_it.len();
         }
-        let capacity = actor.pool.limits().capacity();
+        let capacity = actor.placement.limits().capacity();
         assert_eq!(carried, wanted.len().min(capacity), "seed {seed}: all that there is room for is carried");
-        let pending = actor.subscribed.values().filter(|one| one.granted.is_none()).count();
+        let pending = actor
+            .subscriptions
+            .numbers()
+            .filter(|one| actor.subscriptions.get(*one).unwrap().granted().is_none())
+            .count();
         let status = self.bench.feed.status();
         assert_eq!(
             (status.pending, pending),

@@ -8,7 +8,7 @@ use super::{
     fake::{Build, Habits},
     rig::{Bench, Limits, slow},
 };
-use crate::feeds::feed::actor::replace_build::TRIAL;
+use crate::feeds::feed::actor::builds::TRIAL;
 
 const SECOND: Duration = Duration::from_secs(1);
 
