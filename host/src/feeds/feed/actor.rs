@@ -189,7 +189,7 @@ impl Actor {
             self.observe(event, now);
         }
         if self.credentials.is_to_be_read(now.at) || is_changed {
-            self.read_credentials(false);
+            self.read_credentials();
         }
         self.renew_when_due(now);
         self.restart_due(now);

@@ -53,9 +53,10 @@ impl Actor {
         } else {
             tracing::warn!(adapter = %spec.adapter, user, ?outcome, "Could not log in at the broker");
         }
-        self.logins.end(&outcome, fields, &command);
+        self.logins.end(&outcome, fields.clone(), &command);
         if is_stored {
-            self.read_credentials(true);
+            self.credentials.note_login(fields);
+            self.read_credentials();
         }
     }
 }

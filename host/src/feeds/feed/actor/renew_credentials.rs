@@ -17,8 +17,9 @@ pub(super) struct Credentials {
     current: Arc<CurrentCredentials>,
     renewal: Renewal,
     read: Read,
-    /// A log-in has stored others, which were not read yet: they are told even if they are those that were told last.
-    is_urgent: bool,
+    /// A log-in that began with these has stored what it gave, which was not read yet. If that is the same, it is told all the
+    /// same: the broker takes it from now on.
+    logged_in_from: Option<Fields>,
 }
 
 /// Whether the credentials are being read.
@@ -34,7 +35,7 @@ enum Read {
 impl Credentials {
     /// Those of an account whose adapter has these settings; nothing was read yet.
     pub(super) fn new(current: Arc<CurrentCredentials>) -> Self {
-        Self { current, renewal: Renewal::default(), read: Read::default(), is_urgent: false }
+        Self { current, renewal: Renewal::default(), read: Read::default(), logged_in_from: None }
     }
 
     /// As instances see them.
@@ -49,7 +50,7 @@ impl Credentials {
 
     /// Whether others may be stored than those that are known: they are being read, or what a log-in stored could not be.
     pub(super) const fn are_outdated(&self) -> bool {
-        self.is_urgent || !matches!(self.read, Read::Idle)
+        self.logged_in_from.is_some() || !matches!(self.read, Read::Idle)
     }
 
     /// The first instances are about to begin, with what was read: nothing, if that failed.
@@ -60,10 +61,14 @@ impl Credentials {
         self.renewal.begin(self.current.json());
     }
 
+    /// A log-in that began with these has stored what it gave.
+    pub(super) fn note_login(&mut self, fields: Fields) {
+        self.logged_in_from = Some(fields);
+    }
+
     /// Somebody says that they may have changed. Says whether to begin to read them: one that is under way is repeated when
     /// it has ended.
-    pub(super) const fn want_read(&mut self, is_urgent: bool) -> bool {
-        self.is_urgent |= is_urgent;
+    pub(super) const fn want_read(&mut self) -> bool {
         let is_idle = matches!(self.read, Read::Idle);
         self.read = if is_idle { Read::UnderWay } else { Read::Again };
         is_idle
@@ -72,13 +77,11 @@ impl Credentials {
     /// A read has ended. Says whether to begin another.
     pub(super) fn note_read(&mut self, read: Option<Fields>, now: Instant) -> bool {
         let again = std::mem::take(&mut self.read) == Read::Again;
+        // What a log-in stored after this read had begun is found by the next one.
+        let logged_in_from = self.logged_in_from.take_if(|_| again);
+        self.note(read, now);
         if again {
-            // What a log-in stored after this read had begun is found by the next one.
-            let is_urgent = std::mem::take(&mut self.is_urgent);
-            self.note(read, now);
-            (self.read, self.is_urgent) = (Read::UnderWay, is_urgent);
-        } else {
-            self.note(read, now);
+            (self.read, self.logged_in_from) = (Read::UnderWay, logged_in_from);
         }
         again
     }
@@ -86,8 +89,9 @@ impl Credentials {
     fn note(&mut self, read: Option<Fields>, now: Instant) {
         match read {
             Some(Fields(json)) => {
+                let is_from_login = self.logged_in_from.take().is_some_and(|Fields(before)| before == json);
                 self.current.replace(json);
-                self.renewal.note_read(std::mem::take(&mut self.is_urgent));
+                self.renewal.note_read(is_from_login);
             }
             // A database that cannot be read for a while is no reason to connect with nothing.
             None => self.renewal.note_unread(now),
@@ -116,9 +120,9 @@ impl Credentials {
 }
 
 impl Actor {
-    /// Reads the credentials. `is_urgent` wants them told even if they are those that were told last.
-    pub(super) fn read_credentials(&mut self, is_urgent: bool) {
-        if self.spec().account.is_some() && self.credentials.want_read(is_urgent) {
+    /// Reads the credentials, if there is an account.
+    pub(super) fn read_credentials(&mut self) {
+        if self.spec().account.is_some() && self.credentials.want_read() {
             self.effects.push(Effect::ReadCredentials);
         }
     }

@@ -112,6 +112,22 @@ fn what_a_log_in_stored_while_credentials_were_read_is_found_by_the_next_read() 
 }
 
 #[test]
+fn what_a_log_in_gave_and_was_found_before_it_ended_is_told_once() {
+    let build = Build::default();
+    let mut bench = Bench::start(&build, Limits::ROOMY);
+    build.last().status(StatusKind::AUTH_FAILED);
+    bench.step();
+    // Whoever watches the database is quicker than the log-in, which has stored them.
+    bench.command(Command::Refresh);
+    bench.log_in(LoginOutcome::Stored);
+    bench.read(Some("fresh"));
+    assert_eq!((bench.reads, build.last().told().renewed), (1, 1));
+    bench.read(Some("fresh"));
+    bench.pass(SECOND * 5);
+    assert_eq!((build.last().told().renewed, bench.logins.len()), (1, 0));
+}
+
+#[test]
 fn no_log_in_begins_with_credentials_that_are_being_replaced() {
     let build = Build::default();
     let mut bench = Bench::start(&build, Limits::ROOMY);
