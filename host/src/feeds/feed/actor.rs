@@ -327,4 +327,4 @@ impl Actor {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

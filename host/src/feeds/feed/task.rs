@@ -216,3 +216,101 @@ async fn read_credentials(accounts: &Accounts, feed: &Feed) -> Option<Fields> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use tickhost_core::{
+        model::{DepthClass, Mode, Variant},
+        pool::PoolLimits,
+        protocol::Frame,
+    };
+
+    use super::*;
+    use crate::{
+        accounts::{Account, UserName},
+        feeds::{
+            bulletin::Bulletin,
+            feed::{Membership, Want, actor::tests::fake::Build},
+        },
+    };
+
+    /// Longest wait for something to happen.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl OrderSink for Nobody {
+        fn order(&self, _user: &UserName, _broker: &str, _update_json: &str) -> bool {
+            false
+        }
+    }
+
+    impl Recipient for Nobody {
+        fn tell(&self, _bulletin: Bulletin) {}
+
+        fn offer_order(&self, _user: &UserName, _frame: &Frame) -> bool {
+            false
+        }
+    }
+
+    async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(Instant::now() < end, "{what}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_actor_wants_done_is_done_and_the_feed_ends_when_its_instances_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let context = FeedContext {
+            router: RouterHandle::new(),
+            recipients: vec![Arc::new(Nobody)],
+            instruments: Arc::default(),
+            accounts: Accounts::open_embedded(folder.path()).unwrap(),
+            orders: Arc::new(Nobody),
+            settings: FeedSettings {
+                subscribe_timeout: PATIENCE,
+                rebalance_after: PATIENCE,
+                linger: Duration::ZERO,
+                shutdown: PATIENCE,
+                stale_after: PATIENCE,
+            },
+            calendars: Calendars::default(),
+        };
+        let account = Account { id: "1".into(), user: "alice".into(), broker: "acme".into() };
+        let spec = FeedSpec {
+            broker: "acme".into(),
+            adapter: "acme".into(),
+            account: Some(account),
+            repeats_modes: false,
+        };
+        let (old, new) = (Build::default(), Build::default());
+        let serving = |build: &Build| Serving {
+            connector: build.connector(),
+            limits: PoolLimits { symbols_per_connection: 9, connections: 1 },
+            throttle: Duration::ZERO,
+            sessions: 1,
+            hours: Hours::Always,
+            logs_in: false,
+        };
+        let (feed, task) = start(FeedId(1), spec, serving(&old), context, |_| true);
+        let member = Membership::new(&feed, &"alice".into());
+        let task = tokio::spawn(task);
+        let variant = Variant::new(Mode::Ltp, DepthClass::Five, false);
+        let want = Want { exchange: "NSE".into(), symbol: "ONE".into(), variant };
+        assert!(feed.subscribe(vec![want]).await.remove(0).is_ok());
+        // Where there is no room for both the next one begins when the shutdown of the other has been reported.
+        feed.serve(Ok(serving(&new)));
+        until("the next build serves", || new.made() == 1 && new.last().holds() == ["ONE"]).await;
+        assert_eq!(old.last().told().shutdowns, 1);
+        drop(member);
+        tokio::time::timeout(PATIENCE, task).await.expect("it ends").unwrap();
+        assert_eq!(new.last().told().shutdowns, 1);
+        assert_eq!(feed.status().state, tickhost_core::feed_state::FeedState::Closed);
+    }
+}

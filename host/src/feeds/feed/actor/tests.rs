@@ -3,7 +3,7 @@
 mod balance;
 mod clients;
 mod credentials;
-mod fake;
+pub(in crate::feeds::feed) mod fake;
 mod lists;
 mod rig;
 mod schedule;

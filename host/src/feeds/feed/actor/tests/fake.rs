@@ -23,7 +23,7 @@ use crate::adapters::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment
 
 /// One build of an adapter, and the instances that were made of it, in order.
 #[derive(Clone)]
-pub(super) struct Build(Arc<Inner>);
+pub(in crate::feeds::feed) struct Build(Arc<Inner>);
 
 struct Inner {
     itself: Weak<Self>,
@@ -33,17 +33,17 @@ struct Inner {
 
 /// What instances do by themselves.
 #[derive(Clone, Default)]
-pub(super) struct Habits {
+pub(in crate::feeds::feed) struct Habits {
     /// It waits to be told what becomes of its connection.
-    pub(super) is_slow: bool,
+    pub(in crate::feeds::feed) is_slow: bool,
     /// It waits to be told what it answers to subscriptions.
-    pub(super) is_mute: bool,
+    pub(in crate::feeds::feed) is_mute: bool,
     /// None can be made.
-    pub(super) is_broken: bool,
+    pub(in crate::feeds::feed) is_broken: bool,
     /// What exists; everything without a list.
-    pub(super) listed: Option<BTreeSet<&'static str>>,
+    pub(in crate::feeds::feed) listed: Option<BTreeSet<&'static str>>,
     /// Listed, and refused as soon as they are subscribed.
-    pub(super) cursed: BTreeSet<&'static str>,
+    pub(in crate::feeds::feed) cursed: BTreeSet<&'static str>,
 }
 
 /// Instances made so far, of any build.
@@ -51,11 +51,11 @@ static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// One instance.
 #[derive(Clone)]
-pub(super) struct Instance {
+pub(in crate::feeds::feed) struct Instance {
     /// Tells it from all others; it says so as the time of its last turn.
     number: u64,
     /// Its connection.
-    pub(super) connection: usize,
+    pub(in crate::feeds::feed) connection: usize,
     habits: Arc<Inner>,
     events: Arc<dyn AdapterEvents>,
     told: Arc<Mutex<Told>>,
@@ -63,17 +63,19 @@ pub(super) struct Instance {
 
 /// What an instance was told.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Told {
+pub(in crate::feeds::feed) struct Told {
     /// Requests with what they name, in order.
-    pub(super) asked: Vec<(u64, Vec<(u32, String)>)>,
+    pub(in crate::feeds::feed) asked: Vec<(u64, Vec<(u32, String)>)>,
     /// What it holds for subscribed.
-    pub(super) held: BTreeMap<u32, String>,
+    pub(in crate::feeds::feed) held: BTreeMap<u32, String>,
     /// What it was told to let go of, in order.
-    pub(super) unsubscribed: Vec<u32>,
+    pub(in crate::feeds::feed) unsubscribed: Vec<u32>,
     /// How often it was told of new credentials.
-    pub(super) renewed: usize,
+    pub(in crate::feeds::feed) renewed: usize,
     /// How often it was asked for another list.
-    pub(super) lists_asked: usize,
+    pub(in crate::feeds::feed) lists_asked: usize,
+    /// How often it was told to end.
+    pub(in crate::feeds::feed) shutdowns: usize,
 }
 
 impl fmt::Debug for Inner {
@@ -96,7 +98,7 @@ impl Default for Build {
 
 impl Build {
     /// A build whose instances have these habits.
-    pub(super) fn with(habits: Habits) -> Self {
+    pub(in crate::feeds::feed) fn with(habits: Habits) -> Self {
         Self(Arc::new_cyclic(|itself| Inner {
             itself: Weak::clone(itself),
             habits: Mutex::new(habits),
@@ -105,41 +107,41 @@ impl Build {
     }
 
     /// What makes its instances: the same each time, so that another build can be told from it.
-    pub(super) fn connector(&self) -> Arc<dyn Connector> {
+    pub(in crate::feeds::feed) fn connector(&self) -> Arc<dyn Connector> {
         Arc::clone(&self.0) as Arc<dyn Connector>
     }
 
     /// Changes the habits of its instances.
-    pub(super) fn set(&self, change: impl FnOnce(&mut Habits)) {
+    pub(in crate::feeds::feed) fn set(&self, change: impl FnOnce(&mut Habits)) {
         change(&mut self.0.habits.lock());
     }
 
     /// Instances made so far.
-    pub(super) fn made(&self) -> usize {
+    pub(in crate::feeds::feed) fn made(&self) -> usize {
         self.0.instances.lock().len()
     }
 
     /// The instance that was made last for a connection.
-    pub(super) fn of(&self, connection: usize) -> Instance {
+    pub(in crate::feeds::feed) fn of(&self, connection: usize) -> Instance {
         let instances = self.0.instances.lock();
         let found = instances.iter().rev().find(|instance| instance.connection == connection);
         found.expect("an instance of the connection").clone()
     }
 
     /// One of all instances.
-    pub(super) fn any(&self, number: usize) -> Option<Instance> {
+    pub(in crate::feeds::feed) fn any(&self, number: usize) -> Option<Instance> {
         let instances = self.0.instances.lock();
         instances.get(number % instances.len().max(1)).cloned()
     }
 
     /// The instance that the host knows as this one, if it is of this build.
-    pub(super) fn known_as(&self, known: &dyn AdapterInstance) -> Option<Instance> {
+    pub(in crate::feeds::feed) fn known_as(&self, known: &dyn AdapterInstance) -> Option<Instance> {
         let number = known.health().last_turn_ts_ns;
         self.0.instances.lock().iter().find(|instance| instance.number == number).cloned()
     }
 
     /// The instance of the only connection.
-    pub(super) fn last(&self) -> Instance {
+    pub(in crate::feeds::feed) fn last(&self) -> Instance {
         self.of(0)
     }
 }
@@ -166,24 +168,24 @@ impl Connector for Inner {
 
 impl Instance {
     /// What it was told so far.
-    pub(super) fn told(&self) -> Told {
+    pub(in crate::feeds::feed) fn told(&self) -> Told {
         self.told.lock().clone()
     }
 
     /// The names that it holds for subscribed, in order.
-    pub(super) fn holds(&self) -> Vec<String> {
+    pub(in crate::feeds::feed) fn holds(&self) -> Vec<String> {
         let mut names: Vec<String> = self.told.lock().held.values().cloned().collect();
         names.sort_unstable();
         names
     }
 
     /// Its callbacks.
-    pub(super) fn events(&self) -> &Arc<dyn AdapterEvents> {
+    pub(in crate::feeds::feed) fn events(&self) -> &Arc<dyn AdapterEvents> {
         &self.events
     }
 
     /// Says that this has become of its connection.
-    pub(super) fn status(&self, kind: StatusKind) {
+    pub(in crate::feeds::feed) fn status(&self, kind: StatusKind) {
         self.events.status(StatusEvent {
             kind,
             code: ErrorCode::NONE,
@@ -194,19 +196,19 @@ impl Instance {
     }
 
     /// Says of its own accord what has become of an instrument.
-    pub(super) fn reports(&self, instrument: u32, code: OutcomeCode) {
+    pub(in crate::feeds::feed) fn reports(&self, instrument: u32, code: OutcomeCode) {
         self.events.outcomes(0, &[outcome(instrument, code)]);
     }
 
     /// Answers the last request that it has not answered.
-    pub(super) fn answers(&self, code: OutcomeCode) {
+    pub(in crate::feeds::feed) fn answers(&self, code: OutcomeCode) {
         let (request, named) = self.told.lock().asked.last().cloned().expect("a request");
         let outcomes: Vec<_> = named.iter().map(|(instrument, _)| outcome(*instrument, code)).collect();
         self.events.outcomes(request, &outcomes);
     }
 
     /// Publishes a price of this second.
-    pub(super) fn tick(&self, instrument: u32, price: i64, second: u64) {
+    pub(in crate::feeds::feed) fn tick(&self, instrument: u32, price: i64, second: u64) {
         let fields = field::LTP | field::EXCHANGE_TS;
         let exchange_ts_ns = second * 1_000_000_000;
         self.events.ltp(&[Ltp { instrument, fields, exchange_ts_ns, ltp: price, ..Ltp::default() }]);
@@ -277,5 +279,7 @@ impl AdapterInstance for Instance {
         HealthSnapshot { last_turn_ts_ns: self.number, ..HealthSnapshot::default() }
     }
 
-    fn shutdown(&self, _deadline: Duration) {}
+    fn shutdown(&self, _deadline: Duration) {
+        self.told.lock().shutdowns += 1;
+    }
 }
