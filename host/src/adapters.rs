@@ -8,6 +8,7 @@ mod assignment;
 mod brand;
 mod callbacks;
 pub mod connector;
+mod deep_books;
 pub mod driver;
 mod info;
 mod instance;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use adapter_abi::{AdapterMetadata, abi_stable::std_types::RString};
 use serde::{Deserialize, Serialize};
 
-use super::{BrandInfo, brand::DeepBooks};
+use super::{BrandInfo, deep_books::DeepBooks};
 
 /// What a library says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -28,8 +28,8 @@ use adapter_abi::{
 
 use super::{
     AdapterEvents, AdapterFailure, AdapterInstance, Assignment, LoginStep,
-    brand::DeepBooks,
     callbacks::host_handle,
+    deep_books::DeepBooks,
     info::{LibraryInfo, info_of},
     instance::{InProcess, plain},
     integrity::{IntegrityError, PrivateCopy},

@@ -4,6 +4,7 @@
 //! [`Shift`]. Monotonic time cannot, and no timer depends on the time of day.
 
 use std::{
+    ops::Add,
     path::PathBuf,
     sync::atomic::{AtomicI64, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -14,6 +15,31 @@ const SHIFT_LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Nanoseconds that the time of day is ahead of the system's.
 static SHIFT_NS: AtomicI64 = AtomicI64::new(0);
+
+/// One moment, by both clocks: deadlines and pauses are monotonic, what people and brokers are told is the time of day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Monotonic time.
+    pub at: Instant,
+    /// Time of day, in nanoseconds since the Unix epoch, UTC.
+    pub unix_ns: u64,
+}
+
+impl Moment {
+    /// The present moment.
+    pub fn now() -> Self {
+        Self { at: Instant::now(), unix_ns: unix_nanos() }
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, time: Duration) -> Self {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Self { at: self.at + time, unix_ns: self.unix_ns.saturating_add(nanos) }
+    }
+}
 
 /// A monotonic clock that counts nanoseconds from its making.
 #[derive(Clone, Copy, Debug)]
@@ -40,22 +66,6 @@ impl Clock {
     /// Time since the start.
     pub fn uptime(&self) -> Duration {
         self.start.elapsed()
-    }
-}
-
-/// One moment by both clocks: what a task hands to the code that reads none.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// For deadlines.
-    pub instant: Instant,
-    /// For people and exchanges: nanoseconds since the Unix epoch, UTC.
-    pub unix_ns: u64,
-}
-
-impl Moment {
-    /// The present one.
-    pub fn now() -> Self {
-        Self { instant: Instant::now(), unix_ns: unix_nanos() }
     }
 }
 

@@ -217,8 +217,8 @@ impl Session {
         self.timers.received();
         let spent = match message {
             Message::Ping(_) | Message::Pong(_) if is_answer => Ok(()),
-            Message::Ping(_) | Message::Pong(_) => self.budget.spend_control(now.instant),
-            message => self.budget.spend_message(message.len(), now.instant),
+            Message::Ping(_) | Message::Pong(_) => self.budget.spend_control(now.at),
+            message => self.budget.spend_message(message.len(), now.at),
         };
         spent.map_err(|Overdrawn| CloseReason::TooManyMessages)?;
         let bytes = match message {
@@ -238,7 +238,7 @@ impl Session {
                     Request::UnsubscribeAll { .. } => self.seat.holdings().len(),
                     request => entries_of(request),
                 };
-                let spent = self.budget.spend_entries(entries, now.instant);
+                let spent = self.budget.spend_entries(entries, now.at);
                 spent.map_err(|Overdrawn| CloseReason::TooManyMessages)?;
                 self.handle(now, request);
             }
@@ -248,7 +248,7 @@ impl Session {
     }
 
     fn handle_notices(&mut self, now: Moment) -> Result<(), CloseReason> {
-        self.news.activated(self.seat.take_first_ticks(), now.instant);
+        self.news.activated(self.seat.take_first_ticks(), now.at);
         while let Some(notice) = self.seat.take_notice() {
             match notice {
                 Notice::Close(reason) => return Err(reason),
@@ -288,10 +288,10 @@ impl Session {
     }
 
     fn handle_timers(&mut self, now: Moment, is_blocked: bool) -> Result<(), CloseReason> {
-        self.budget.refill(now.instant);
-        self.timers.note_blocked(is_blocked, self.gate.written(), now.instant);
+        self.budget.refill(now.at);
+        self.timers.note_blocked(is_blocked, self.gate.written(), now.at);
         self.timers.note_readable(self.budget.ready_at());
-        match self.timers.due(now.instant) {
+        match self.timers.due(now.at) {
             Some(Due::Close(reason)) => return Err(reason),
             Some(Due::Ping) => self.effects.ping = true,
             Some(Due::Nudge) => self.nudge(),

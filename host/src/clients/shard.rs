@@ -46,6 +46,7 @@ pub use self::{
     survey::{Survey, Surveyed},
 };
 use crate::{
+    base::clock::Moment,
     clients::seat::{Notice, Seat},
     feeds::{bulletin::Bulletin, feed::Feed},
 };
@@ -269,8 +270,8 @@ impl Shard {
         }
     }
 
-    /// A session is told of the state of this feed, now and whenever it changes; or of none any more.
-    pub(crate) fn follow(&self, session: &Seat, feed: Option<&Feed>) {
+    /// A session is told of the state of this feed, at this moment and whenever it changes; or of none any more.
+    pub(crate) fn follow(&self, session: &Seat, feed: Option<(&Feed, Moment)>) {
         self.followers.follow(session, feed);
     }
 }

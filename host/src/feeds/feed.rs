@@ -1,25 +1,27 @@
 //! A feed: one account at one broker, what its clients want of it, and the connections that serve them.
 //!
 //! [`Feed`] is the handle that sessions and the operator's port hold; the work is done by one task per feed
-//! ([`actor`]), which owns the desired subscriptions, the [`Pool`](tickhost_core::pool::Pool) and the adapter instances. A
+//! ([`task`]), whose [`Actor`](actor::Actor) owns the desired subscriptions, the [`Pool`](tickhost_core::pool::Pool) and the
+//! adapter instances. A
 //! subscribe is answered when the adapter has said of each instrument whether it exists; the connection to the broker
 //! may come later, or come back, without anybody noticing more than a gap.
 
-pub mod actor;
+mod actor;
 mod adapter_log;
 mod announce;
 mod asking;
 mod connection;
-mod credentials;
 mod events;
-mod list;
-mod login;
-mod renewal;
+mod list_report;
+mod login_policy;
+mod renewal_pauses;
 mod request;
+mod shared_credentials;
 mod shares;
+mod standby;
 #[cfg(test)]
 pub(crate) mod stub;
-mod swap;
+pub mod task;
 mod view;
 
 use std::{
@@ -46,7 +48,7 @@ use tokio::sync::oneshot;
 use self::announce::Announcement;
 pub use self::{
     events::OrderSink,
-    list::{ListReport, ListTrouble},
+    list_report::{ListReport, ListTrouble},
     view::FeedView,
 };
 use crate::{
@@ -221,10 +223,12 @@ enum Command {
     Serve(Result<Serving, Arc<str>>),
     /// Ask the adapters for their lists of instruments anew.
     RenewLists,
-    /// A log-in with these credentials, a JSON object, has ended.
+    /// The credentials as they are stored now; none when they could not be read.
+    CredentialsRead(Option<shared_credentials::Fields>),
+    /// A log-in with these credentials has ended.
     LoggedIn {
-        outcome: login::LoginOutcome,
-        fields: login::Asked,
+        outcome: login_policy::LoginOutcome,
+        fields: shared_credentials::Fields,
     },
     /// The number of members changed.
     Members,

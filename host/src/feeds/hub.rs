@@ -52,7 +52,7 @@ use crate::{
         bulletin::{Bulletin, Recipient},
         feed::{
             Feed, FeedSettings, FeedSpec, Membership, OrderSink, Serving,
-            actor::{self, FeedContext},
+            task::{self, FeedContext},
         },
     },
 };
@@ -366,7 +366,7 @@ impl Hub {
         let own_key = key.clone();
         let may_end = move |feed: &Feed| hub.upgrade().is_none_or(|hub| hub.remove_deserted(&own_key, feed));
         let id = FeedId(self.next_feed.fetch_add(1, Ordering::Relaxed));
-        let (feed, task) = actor::start(id, spec, serving, context, may_end);
+        let (feed, task) = task::start(id, spec, serving, context, may_end);
         let membership = Membership::new(&feed, &account.user);
         feeds.insert(key, feed);
         drop(feeds);

@@ -69,7 +69,7 @@ impl Identity {
 
 impl Session {
     pub(super) fn authenticate(&mut self, now: Moment, api_key: SecretString, wishes: Wishes) {
-        self.timers.checking(now.instant);
+        self.timers.checking(now.at);
         self.admission.begin_check();
         let caller = Caller::at(self.peer.ip(), self.wrong_keys > 0);
         self.ask(Ask::Login { api_key, caller }, Awaited::Login(wishes));
@@ -81,7 +81,7 @@ impl Session {
         outcome: Result<Box<Login>, LoginError>,
         wishes: Wishes,
     ) -> Result<(), CloseReason> {
-        self.timers.checked(now.instant);
+        self.timers.checked(now.at);
         if matches!(outcome, Ok(_) | Err(LoginError::NoFeed { .. })) {
             self.admission.join()?;
         } else {
@@ -94,9 +94,10 @@ impl Session {
                 self.send(reply::auth_success(&spec.broker, login.user.as_str(), wishes));
                 tracing::debug!(session_id = self.seat.id().0, peer = %self.peer, user = login.user.as_str(), "Logged in");
                 self.adopt(now, *login);
-                self.shard.follow(&self.seat, self.identity.feed().filter(|_| wishes.feed_status));
+                let feed = self.identity.feed().filter(|_| wishes.feed_status);
+                self.shard.follow(&self.seat, feed.map(|feed| (feed, now)));
                 self.set_reports(wishes.subscription_status);
-                self.timers.logged_in(now.instant);
+                self.timers.logged_in(now.at);
             }
             Err(LoginError::Refused { code, message, retry_after }) => {
                 self.refuse(&ErrorReply { retry_after, ..ErrorReply::new(code, message) });
@@ -150,7 +151,7 @@ impl Session {
         if !self.identity.is_authenticated() {
             let settings = &self.policy.settings;
             self.gate.open(settings.max_frame_bytes);
-            self.budget = Budget::new(settings, now.instant);
+            self.budget = Budget::new(settings, now.at);
             self.seat.limit_control(settings.outbox.control_bytes);
             self.timers.authenticated();
         }

@@ -29,7 +29,7 @@ impl Session {
         self.ask(Ask::Rejoin { user }, Awaited::Rejoin);
     }
 
-    pub(super) fn finish_rejoin(&mut self, outcome: Result<Membership, String>) {
+    pub(super) fn finish_rejoin(&mut self, now: Moment, outcome: Result<Membership, String>) {
         let membership = match outcome {
             Ok(membership) => membership,
             Err(message) => {
@@ -59,7 +59,7 @@ impl Session {
         let feed = login.membership.feed().clone();
         self.seat.belong_to(&feed);
         if self.seat.is_follower() {
-            self.shard.follow(&self.seat, Some(&feed));
+            self.shard.follow(&self.seat, Some((&feed, now)));
         }
         let wants = moving.iter().map(Holding::want).collect();
         self.ask(Ask::Move { feed, wants }, Awaited::Move(moving));

@@ -27,7 +27,7 @@ impl Session {
 
     /// Says what there is to say of subscriptions by now.
     pub(super) fn send_reports(&mut self, now: Moment) {
-        let Moment { instant, unix_ns } = now;
+        let Moment { at: instant, unix_ns } = now;
         if self.news.next().is_none_or(|at| instant < at) {
             return;
         }
@@ -45,7 +45,7 @@ impl Session {
         instruments: &FxHashSet<InstrumentId>,
         why: &Arc<str>,
     ) {
-        let waiting = self.news.pending(|key| instruments.contains(&key.instrument), why, now.instant);
+        let waiting = self.news.pending(|key| instruments.contains(&key.instrument), why, now.at);
         waiting.into_iter().for_each(|key| self.seat.watch(key));
     }
 
@@ -73,7 +73,7 @@ impl Session {
         let keys = self.seat.holdings().keys_of(instrument);
         for (name, key) in keys {
             if self.news.is_wanted() {
-                if self.news.lost((key, name), message, now.instant) {
+                if self.news.lost((key, name), message, now.at) {
                     self.seat.watch(key);
                 }
             } else {
@@ -86,7 +86,7 @@ impl Session {
     pub(super) fn track(&mut self, now: Moment, key: Key, name: &SymbolName, request: &Rc<RequestId>) {
         if self.news.is_wanted() {
             let silent_after = self.policy.settings.silent_after;
-            self.news.track(key, name.clone(), request, now.instant, silent_after);
+            self.news.track(key, name.clone(), request, now.at, silent_after);
             self.seat.watch(key);
         }
     }
@@ -108,7 +108,7 @@ impl Session {
         message: &Arc<str>,
     ) {
         if self.news.is_wanted() {
-            self.news.failed((key, name), request, (code, Arc::clone(message)), now.instant);
+            self.news.failed((key, name), request, (code, Arc::clone(message)), now.at);
             return;
         }
         self.send_failed(key, &name, code, message, false);

@@ -70,7 +70,7 @@ impl Session {
                 self.finish_move(now, moving, answers);
             }
             (Some(Awaited::Turn), Answer::Turn) => self.go_on(now),
-            (Some(Awaited::Rejoin), Answer::Rejoined(outcome)) => self.finish_rejoin(outcome),
+            (Some(Awaited::Rejoin), Answer::Rejoined(outcome)) => self.finish_rejoin(now, outcome),
             (Some(Awaited::Brokers), Answer::Brokers(brokers)) => {
                 self.send(reply::supported_brokers(&brokers));
             }
@@ -148,7 +148,7 @@ impl Session {
             return;
         };
         let view = feed.view(now.unix_ns);
-        let facts = view.facts(&feed.spec().broker, now.unix_ns, now.instant);
+        let facts = view.facts(&feed.spec().broker, now.unix_ns, now.at);
         let frame = reply::broker_info(
             user.as_str(),
             view.is_connected(),

@@ -134,7 +134,7 @@ impl Rig {
             shards: handles.iter().enumerate().map(shard).collect(),
             feed,
             total: KeyTotal::default(),
-            now: Moment { instant: Instant::now(), unix_ns: 1_900_000_000_000_000_000 },
+            now: Moment { at: Instant::now(), unix_ns: 1_900_000_000_000_000_000 },
             router,
             intake: Intake::new(id, of_feed, Arc::clone(&router_handle.doorbell)),
             router_handle,
@@ -152,9 +152,9 @@ impl Rig {
             SessionPolicy { settings, lossless: LosslessPolicy::Everybody, origins: Origins::default() };
         let beginning = Beginning {
             peer: PEER,
-            since: self.now.instant,
+            since: self.now.at,
             gate: Gate::new(settings.max_frame_bytes_before_auth, 0),
-            admission: self.admissions.admit(PEER.ip(), self.now.instant).unwrap(),
+            admission: self.admissions.admit(PEER.ip(), self.now.at).unwrap(),
             policy: Arc::new(policy),
             counters: Arc::clone(&self.counters),
         };
@@ -225,7 +225,7 @@ impl Rig {
     }
 
     pub(super) fn pass(&mut self, time: Duration) {
-        self.now.instant += time;
+        self.now.at += time;
         self.now.unix_ns += u64::try_from(time.as_nanos()).unwrap();
     }
 

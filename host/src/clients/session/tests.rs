@@ -337,11 +337,11 @@ fn an_account_that_moves_while_a_subscribe_is_on_its_way_takes_everything_along(
 fn a_client_is_asked_for_a_sign_of_life_and_closed_without_one() {
     let mut rig = Rig::new(1);
     let mut client = logged_in(&rig);
-    assert_eq!(client.session.next_due(), rig.now.instant + settings().nudge_after);
+    assert_eq!(client.session.next_due(), rig.now.at + settings().nudge_after);
     rig.pass(settings().nudge_after);
     client.step(rig.now, Event::Elapsed).unwrap();
     assert_eq!(types(&client.read()), ["auth_status"]);
-    rig.pass(client.session.next_due() - rig.now.instant);
+    rig.pass(client.session.next_due() - rig.now.at);
     client.step(rig.now, Event::Elapsed).unwrap();
     assert_eq!(client.pings, 1);
     rig.pass(settings().ping_timeout);

@@ -6,17 +6,17 @@ use rustc_hash::FxHashMap;
 use tickhost_core::{mailbox::SessionId, model::FeedId};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::{clients::seat::Seat, feeds::feed::Feed};
+use crate::{base::clock::Moment, clients::seat::Seat, feeds::feed::Feed};
 
 /// Sessions by the feed that they follow, which is at most one. Bounded by the sessions.
 #[derive(Debug, Default)]
 pub(super) struct Followers(RefCell<FxHashMap<FeedId, FxHashMap<SessionId, Seat>>>);
 
 impl Followers {
-    /// A session follows this feed from now on, and is told its present state; or it follows none any more.
-    pub(super) fn follow(&self, session: &Seat, feed: Option<&Feed>) {
+    /// A session follows this feed from this moment on, and is told its present state; or it follows none any more.
+    pub(super) fn follow(&self, session: &Seat, feed: Option<(&Feed, Moment)>) {
         let mut feeds = self.0.borrow_mut();
-        if let Some(before) = session.follow(feed.map(Feed::id))
+        if let Some(before) = session.follow(feed.map(|(feed, _)| feed.id()))
             && let Some(sessions) = feeds.get_mut(&before)
         {
             sessions.remove(&session.id());
@@ -24,10 +24,10 @@ impl Followers {
                 feeds.remove(&before);
             }
         }
-        let Some(feed) = feed else { return };
+        let Some((feed, now)) = feed else { return };
         feeds.entry(feed.id()).or_default().insert(session.id(), session.clone());
         // Read after the session is on the list: what is announced later reaches it through the shard's inbox.
-        let (number, frame) = feed.announced();
+        let (number, frame) = feed.announced(now);
         session.tell_feed_status(number, &frame);
     }
 

@@ -69,6 +69,26 @@ impl Loaded {
         self.connectors.get(broker)
     }
 
+    /// As of a library that says nothing of itself, with connectors of the test's own.
+    #[cfg(test)]
+    pub(super) fn of(connectors: BTreeMap<String, Arc<dyn Connector>>, isolation: Isolation) -> Self {
+        let info = LibraryInfo {
+            name: "acme".to_owned(),
+            version: "1.0".to_owned(),
+            abi_version: "1.2".to_owned(),
+            sdk_version: "0.1".to_owned(),
+            rustc: String::new(),
+            capabilities: 0,
+            symbols_per_connection: None,
+            connections: None,
+            deep_books: BTreeMap::new(),
+            config_schema: String::new(),
+            credentials_schema: String::new(),
+            brands: Vec::new(),
+        };
+        Self { connectors, info, sha256: "00".repeat(32).parse().unwrap(), isolation, note: None }
+    }
+
     /// What the library says of a broker.
     pub fn brand(&self, broker: &str) -> Option<BrandInfo> {
         self.info.brand(broker).ok()

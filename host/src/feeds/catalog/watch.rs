@@ -95,17 +95,51 @@ pub async fn run(catalog: Arc<Catalog>, hub: Arc<Hub>, stop: CancellationToken) 
 
 /// Looks until two looks in a row see the same; none when it went on changing.
 async fn settle(catalog: &Arc<Catalog>) -> Option<Fingerprint> {
-    let mut before = look(catalog).await?;
-    for _ in 0..MAX_LOOKS {
-        tokio::time::sleep(SETTLE).await;
-        let now = look(catalog).await?;
-        if now == before {
-            return Some(now);
+    let mut steady = Steady::default();
+    loop {
+        match steady.take(look(catalog).await?) {
+            Seen::Steady(fingerprint) => return Some(fingerprint),
+            Seen::Changing => tokio::time::sleep(SETTLE).await,
+            Seen::TooOften => {
+                tracing::warn!("plugins.toml or a library goes on changing; it is looked at again later");
+                return None;
+            }
         }
-        before = now;
     }
-    tracing::warn!("plugins.toml or a library goes on changing; it is looked at again later");
-    None
+}
+
+/// Looks at something that may be changing.
+struct Steady<T> {
+    before: Option<T>,
+    looks: usize,
+}
+
+/// What a look came to.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen<T> {
+    /// It is to be looked at again.
+    Changing,
+    /// It was the same twice in a row.
+    Steady(T),
+    /// It goes on changing.
+    TooOften,
+}
+
+impl<T> Default for Steady<T> {
+    fn default() -> Self {
+        Self { before: None, looks: 0 }
+    }
+}
+
+impl<T: PartialEq> Steady<T> {
+    fn take(&mut self, seen: T) -> Seen<T> {
+        if self.before.as_ref() == Some(&seen) {
+            return Seen::Steady(seen);
+        }
+        self.looks += 1;
+        self.before = Some(seen);
+        if self.looks > MAX_LOOKS { Seen::TooOften } else { Seen::Changing }
+    }
 }
 
 async fn look(catalog: &Arc<Catalog>) -> Option<Fingerprint> {
@@ -215,5 +249,20 @@ fn identity(path: &Path) -> Identity {
     #[cfg(not(unix))]
     {
         Some((0, u64::from(metadata.is_dir()), metadata.created().ok()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_the_same_twice_in_a_row_is_steady_and_what_never_does_is_given_up() {
+        let mut steady = Steady::default();
+        let seen = [1, 2, 1, 1].map(|look| steady.take(look));
+        assert_eq!(seen, [Seen::Changing, Seen::Changing, Seen::Changing, Seen::Steady(1)]);
+        let mut restless = Steady::default();
+        let given_up = (0..=2 * MAX_LOOKS).position(|look| restless.take(look) == Seen::TooOften);
+        assert_eq!(given_up, Some(MAX_LOOKS));
     }
 }

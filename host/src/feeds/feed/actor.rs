@@ -1,243 +1,221 @@
-//! The task of one feed: keeps what is desired, and makes the adapter instances follow.
+//! What a feed decides: what is desired, and how the adapter instances follow. Synchronous, and without a clock: the
+//! [`task`](super::task) hands in the moment with what has happened, and carries out what is to be done outside.
 
+mod answer_silence;
 mod balance;
-mod credentials;
+mod builds;
 mod instances;
+mod linger;
 mod lists;
-mod login;
-mod silence;
+mod log_in;
+mod outcomes;
+mod placement;
+mod renew_credentials;
+mod replace_build;
+mod status;
+mod subscribe;
 mod subscriptions;
-pub(super) mod swapping;
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use adapter_abi::StatusKind;
-use rustc_hash::FxHashMap;
 use tickhost_core::{
-    calendar::{Calendars, Hours},
-    demand::{Demand, Upstream},
+    calendar::Calendars,
     feed_state::FeedState,
     inbox::Inbox,
     instruments::Instruments,
-    intake::Intake,
-    metrics::FeedCounters,
-    model::{FeedId, InstrumentId, Variant},
-    pool::Pool,
     router::{self, RouterHandle},
 };
 
-use self::lists::Lists;
+use self::{
+    answer_silence::Listening, builds::Builds, instances::Instances, linger::Linger, lists::Lists,
+    placement::Placement, renew_credentials::Credentials, subscriptions::Subscriptions,
+};
 use super::{
     Command, Feed, FeedSettings, FeedSpec, OrderSink, Serving,
     announce::Announcer,
-    connection::{Connection, Consequence, Link, describe},
-    credentials::CurrentCredentials,
+    connection::{Connection, Consequence, describe},
     events::{InstanceEvent, InstanceReport},
-    login::Logins,
-    renewal::Renewal,
-    request::{Requests, Ticket},
-    shares::Shares,
+    login_policy::Logins,
+    shared_credentials::{CurrentCredentials, Fields},
 };
 use crate::{
-    accounts::{Accounts, UserName},
-    base::clock,
+    accounts::Account,
+    adapters::{AdapterInstance, connector::Connector},
+    base::clock::Moment,
     feeds::bulletin::Recipient,
 };
 
-/// What a feed's task needs of the host.
-#[derive(Clone, Debug)]
-pub struct FeedContext {
+/// What the actor reaches of the host. Nothing here waits: what is sent is queued, what is asked is in memory.
+#[derive(Debug)]
+pub(super) struct HostHandles {
     /// Where ticks are gated.
-    pub router: RouterHandle,
+    pub(super) router: RouterHandle,
     /// Where the clients are.
-    pub recipients: Vec<Arc<dyn Recipient>>,
+    pub(super) recipients: Vec<Arc<dyn Recipient>>,
     /// Where numbers come from.
-    pub instruments: Arc<Instruments>,
-    /// Where credentials come from.
-    pub accounts: Accounts,
+    pub(super) instruments: Arc<Instruments>,
     /// Where order updates go.
-    pub orders: Arc<dyn OrderSink>,
+    pub(super) orders: Arc<dyn OrderSink>,
     /// Times.
-    pub settings: FeedSettings,
+    pub(super) settings: FeedSettings,
     /// When exchanges trade.
-    pub calendars: Calendars,
+    pub(super) calendars: Calendars,
+    /// Whether what a log-in gives can be stored.
+    pub(super) keeps_logins: bool,
+    /// Where instances report, to be handed to [`Actor::step`].
+    pub(super) events: Arc<Inbox<InstanceEvent>>,
 }
 
-/// Makes a feed, and the task that runs it until it ends by itself. `may_end` is asked when the last client has been
-/// gone for the linger time; it takes the feed out of the registry if nobody came back.
-pub fn start(
-    id: FeedId,
-    spec: FeedSpec,
-    serving: Serving,
-    context: FeedContext,
-    may_end: impl Fn(&Feed) -> bool + Send + 'static,
-) -> (Feed, impl Future<Output = ()> + Send) {
-    let counters = Arc::<FeedCounters>::default();
-    let intake = Intake::new(id, Arc::clone(&counters), Arc::clone(&context.router.doorbell));
-    context.router.send(router::Command::OpenFeed {
-        feed: id,
-        interval: serving.throttle,
-        counters: Arc::clone(&counters),
-        repeats_modes: spec.repeats_modes,
-        has_hours: serving.hours == Hours::Exchange,
-    });
-    let pool = Pool::new(serving.limits);
-    let credentials = Arc::new(CurrentCredentials::new(serving.connector.secrets()));
-    let (stale_after, calendars) = (context.settings.stale_after, context.calendars.clone());
-    let feed = Feed::new(id, spec, &serving, counters, intake, stale_after, calendars);
-    let actor = Actor {
-        feed: feed.clone(),
-        context,
-        pool,
-        by_name: FxHashMap::default(),
-        subscribed: FxHashMap::default(),
-        shares: Shares::default(),
-        connections: Vec::new(),
-        parked: VecDeque::new(),
-        requests: Requests::default(),
-        pending: 0,
-        upstream_requests: 0,
-        events: Arc::default(),
-        credentials,
-        renewal: Renewal::default(),
-        empty_since: None,
-        restarts: 0,
-        serving: Ok(serving),
-        replaced: None,
-        failed_swap: None,
-        trial_until: None,
-        epochs: 0,
-        announcer: Announcer::default(),
-        logins: Logins::default(),
-        lists: Lists::default(),
-        listen_at: None,
-    };
-    (feed, actor.run(may_end))
+/// Something that takes time, and is done outside.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// Read the account's credentials. The answer is [`Command::CredentialsRead`].
+    ReadCredentials,
+    /// Log in at the broker. The answer is [`Command::LoggedIn`].
+    LogIn(LoginAttempt),
+    /// Shut an instance down. When it has gone, that is reported by `then`.
+    ShutDown { instance: Arc<dyn AdapterInstance>, then: Option<InstanceEvent> },
 }
 
-struct Actor {
+/// A log-in that is to be made.
+#[derive(Debug)]
+pub(super) struct LoginAttempt {
+    pub(super) account: Account,
+    pub(super) connector: Arc<dyn Connector>,
+    /// What is known of the account.
+    pub(super) fields: Fields,
+}
+
+/// What a step came to.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// When the next step is to be made although nothing has happened.
+    pub(super) wake_at: Option<Instant>,
+    /// What is to be done, in order.
+    pub(super) effects: Vec<Effect>,
+    pub(super) life: Life,
+}
+
+/// Whether the feed goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It does.
+    Serving,
+    /// The last client has been gone for the linger time: it ends, unless somebody is just coming back.
+    Deserted,
+    /// It was told to end.
+    Stopped,
+}
+
+/// The state of one feed. Each part has an owner with a file and a deadline of its own; what concerns several of them is
+/// decided here.
+pub(super) struct Actor {
     feed: Feed,
-    context: FeedContext,
-    pool: Pool,
-    by_name: FxHashMap<(Arc<str>, Arc<str>), InstrumentId>,
-    subscribed: FxHashMap<InstrumentId, Subscribed>,
-    /// How users share a feed that is not of one account.
-    shares: Shares,
+    host: HostHandles,
+    /// What clients want.
+    subscriptions: Subscriptions,
+    /// Which connection carries it.
+    placement: Placement,
     connections: Vec<Connection>,
-    /// Instruments without a connection, in the order in which they get a place. Bounded by what is subscribed.
-    parked: VecDeque<InstrumentId>,
-    requests: Requests,
-    /// Instruments of which the adapter has not said that the broker takes them.
-    pending: usize,
-    /// Number of the last request to an adapter; an outcome of an earlier one than an instrument's last is outdated.
-    upstream_requests: u64,
-    events: Arc<Inbox<InstanceEvent>>,
-    credentials: Arc<CurrentCredentials>,
-    renewal: Renewal,
-    empty_since: Option<Instant>,
-    restarts: u64,
-    /// What makes instances, or why nothing does.
-    serving: Result<Serving, Arc<str>>,
-    /// What did before, while it is not certain that its successor works.
-    replaced: Option<Serving>,
-    /// Why what the catalogue has does not serve, while what served before does.
-    failed_swap: Option<Arc<str>>,
-    /// Until then a failure brings back what served before.
-    trial_until: Option<Instant>,
-    /// Instances made so far, each known by its number.
-    epochs: u64,
-    announcer: Announcer,
+    instances: Instances,
+    /// What makes instances.
+    builds: Builds,
+    credentials: Credentials,
     logins: Logins,
     lists: Lists,
-    /// When to look how often connections are heard.
-    listen_at: Option<Instant>,
-}
-
-/// An instrument that somebody holds.
-struct Subscribed {
-    exchange: Arc<str>,
-    symbol: Arc<str>,
-    /// Who took it first, where users share.
-    taken_by: Option<UserName>,
-    /// Its connection, none while it is parked.
-    connection: Option<usize>,
-    demand: Demand,
-    upstream: Upstream,
-    /// The adapter has known it.
-    was_there: bool,
-    /// The broker's list does not have it, and its holders were told.
-    is_lost: bool,
-    /// The adapter's last word: levels granted, none before it spoke.
-    granted: Option<u16>,
-    /// The request whose outcome is awaited.
-    asked: u64,
-    waiters: Vec<(Ticket, Variant)>,
+    listening: Listening,
+    linger: Linger,
+    announcer: Announcer,
+    /// What is to be done outside after this step.
+    effects: Vec<Effect>,
 }
 
 impl Actor {
-    async fn run(mut self, may_end: impl Fn(&Feed) -> bool) {
-        self.fetch_credentials().await;
-        self.renewal.begin(self.credentials.json());
-        self.connect(0);
-        let mut commands = Vec::new();
-        let mut events = Vec::new();
-        loop {
-            self.publish_status();
-            self.announcer.announce(&self.feed, &self.context.recipients);
-            let deadline = self.next_deadline();
-            tokio::select! {
-                () = self.feed.0.commands.filled() => {}
-                () = self.events.filled() => {}
-                () = async {
-                    match deadline {
-                        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                        None => std::future::pending().await,
-                    }
-                } => {}
-            }
-            self.feed.0.commands.take(&mut commands);
-            let mut is_stopped = false;
-            let mut refresh = None;
-            for command in commands.drain(..) {
-                match command {
-                    Command::Subscribe { wants, user, reply } => self.subscribe(wants, user.as_ref(), reply),
-                    Command::Release(keys) => self.release(&keys),
-                    // Once for all that want it.
-                    Command::Refresh => refresh = Some(false),
-                    Command::Serve(serving) => self.serve(serving),
-                    Command::RenewLists => self.renew_lists(),
-                    Command::LoggedIn { outcome, fields } => {
-                        refresh = self.note_login(outcome, fields).then_some(true).or(refresh);
-                    }
-                    Command::Members => {}
-                    Command::Stop => is_stopped = true,
-                }
-            }
-            self.events.take(&mut events);
-            for event in events.drain(..) {
-                self.observe(event);
-            }
-            let now = Instant::now();
-            if self.renewal.is_to_be_read(now) {
-                refresh = refresh.or(Some(false));
-            }
-            if let Some(even_if_same) = refresh {
-                self.refresh(even_if_same).await;
-            }
-            self.renew_when_due(now);
-            self.restart_due(now);
-            self.look_at_swaps(now);
-            self.look_at_lists(now);
-            self.look_at_silence(now);
-            self.balance(now);
-            self.log_in_when_due(now);
-            let orphaned = self.requests.complete(now);
-            self.release(&orphaned);
-            if is_stopped || self.is_deserted(now) && may_end(&self.feed) {
-                break;
+    /// A feed that serves nobody yet, and waits for [`Self::begin`].
+    pub(super) fn new(feed: Feed, host: HostHandles, serving: Serving) -> Self {
+        let FeedSettings { rebalance_after, linger, .. } = host.settings;
+        let credentials = CurrentCredentials::new(serving.connector.secrets());
+        Self {
+            feed,
+            host,
+            subscriptions: Subscriptions::default(),
+            placement: Placement::new(serving.limits, rebalance_after),
+            connections: Vec::new(),
+            instances: Instances::default(),
+            builds: Builds::new(serving),
+            credentials: Credentials::new(Arc::new(credentials)),
+            logins: Logins::default(),
+            lists: Lists::default(),
+            listening: Listening::default(),
+            linger: Linger::new(linger),
+            announcer: Announcer::default(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Begins with these credentials: none when they could not be read, and for a feed without an account.
+    pub(super) fn begin(&mut self, credentials: Option<Fields>, now: Moment) -> Step {
+        let has_account = self.spec().account.is_some();
+        self.credentials.begin(credentials, has_account, now.at);
+        self.connect(0, now);
+        self.conclude_step(Life::Serving, now)
+    }
+
+    /// Takes what has happened until `now`, and what is due.
+    pub(super) fn step(
+        &mut self,
+        now: Moment,
+        commands: impl IntoIterator<Item = Command>,
+        events: impl IntoIterator<Item = InstanceEvent>,
+    ) -> Step {
+        let mut is_stopped = false;
+        let mut is_changed = false;
+        for command in commands {
+            match command {
+                Command::Subscribe { wants, user, reply } => self.subscribe(wants, user.as_ref(), reply, now),
+                Command::Release(keys) => self.release(&keys, now),
+                // Once for all that want it.
+                Command::Refresh => is_changed = true,
+                Command::Serve(serving) => self.serve(serving, now),
+                Command::RenewLists => self.renew_lists(),
+                Command::CredentialsRead(read) => self.note_credentials(read, now),
+                Command::LoggedIn { outcome, fields } => self.note_login(outcome, fields),
+                Command::Members => {}
+                Command::Stop => is_stopped = true,
             }
         }
-        self.end().await;
+        for event in events {
+            self.observe(event, now);
+        }
+        if self.credentials.is_to_be_read(now.at) || is_changed {
+            self.read_credentials();
+        }
+        self.renew_when_due(now);
+        self.restart_due(now);
+        self.look_at_swaps(now);
+        self.look_at_lists(now);
+        self.look_at_silence(now);
+        self.balance(now);
+        self.log_in_when_due(now);
+        let orphaned = self.subscriptions.requests.complete(now.at);
+        self.release(&orphaned, now);
+        let is_deserted = self.linger.is_over(self.feed.members(), now.at);
+        let life = match (is_stopped, is_deserted) {
+            (true, _) => Life::Stopped,
+            (false, true) => Life::Deserted,
+            (false, false) => Life::Serving,
+        };
+        self.conclude_step(life, now)
+    }
+
+    fn conclude_step(&mut self, life: Life, now: Moment) -> Step {
+        // Whoever is still there hears of the end from elsewhere.
+        if life != Life::Stopped {
+            self.publish_status(now);
+            self.announcer.announce(&self.feed, &self.host.recipients, now);
+        }
+        Step { wake_at: self.due(now.at), effects: std::mem::take(&mut self.effects), life }
     }
 
     fn spec(&self) -> &FeedSpec {
@@ -246,40 +224,40 @@ impl Actor {
 
     // ---- what the adapter says ----
 
-    fn observe(&mut self, event: InstanceEvent) {
+    fn observe(&mut self, event: InstanceEvent, now: Moment) {
         let number = event.connection;
         let Some(connection) = self.connections.get_mut(number) else { return };
         match event.what {
-            InstanceReport::Ended => return self.note_ended(number),
-            InstanceReport::Left => return self.note_left(number),
+            InstanceReport::Ended => return self.note_ended(number, now),
+            InstanceReport::Left => return self.note_left(number, now),
             _ => {}
         }
-        if connection.standby.as_ref().is_some_and(|standby| standby.events.epoch == event.epoch) {
+        if connection.standby().is_some_and(|standby| standby.events.epoch == event.epoch) {
             return self.observe_standby(number, event.what);
         }
-        if connection.epoch != event.epoch {
+        if connection.epoch() != Some(event.epoch) {
             return;
         }
         match event.what {
             InstanceReport::Status(status) => {
-                if connection.observe(&status, Instant::now()) == Consequence::Replace {
+                if connection.observe(&status, now) == Consequence::Replace {
                     let reason = describe(&status);
                     tracing::warn!(
                         adapter = %self.feed.0.spec.adapter,
                         error = %reason,
                         "An adapter instance has ended; it will be started again"
                     );
-                    self.replace(number, &reason);
+                    self.replace(number, &reason, now);
                 } else if status.kind == StatusKind::CONNECTED {
                     // Before it connects an adapter may have taken another list.
                     self.lists.note();
-                    self.renewal.note_taken();
+                    self.credentials.note_taken();
                 }
             }
             InstanceReport::Outcomes(request, outcomes) => {
                 let before = self.lost_and_returned();
                 for outcome in outcomes {
-                    self.conclude(request, &outcome);
+                    self.conclude((number, request), &outcome, now);
                 }
                 self.log_lost_since(before);
             }
@@ -291,8 +269,10 @@ impl Actor {
     fn observe_standby(&mut self, number: usize, what: InstanceReport) {
         match what {
             InstanceReport::Status(status) => {
-                let standby =
-                    self.connections.get_mut(number).and_then(|connection| connection.standby.as_mut());
+                let standby = self
+                    .connections
+                    .get_mut(number)
+                    .and_then(|connection| connection.succession.standby.as_mut());
                 if let Some(Err(why)) = standby.map(|standby| standby.observe(&status)) {
                     self.give_up_standby(number, &why);
                     self.note_failed_swap(&why);
@@ -306,88 +286,45 @@ impl Actor {
 
     // ---- life ----
 
-    fn is_deserted(&mut self, now: Instant) -> bool {
-        if self.feed.members() > 0 {
-            self.empty_since = None;
-            return false;
-        }
-        let since = *self.empty_since.get_or_insert(now);
-        now.duration_since(since) >= self.context.settings.linger
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        let linger = self.empty_since.map(|since| since + self.context.settings.linger);
-        let restart = self.connections.iter().filter_map(Connection::next_attempt).min();
-        let is_refused = self.connections.iter().any(|connection| connection.link() == Link::AuthFailed);
-        let login = self.logins.next().filter(|_| is_refused);
-        let looks = [
-            self.announcer.deadline(),
-            self.next_look(Instant::now()),
-            login,
-            self.next_balance(),
-            self.lists.next(Instant::now()),
-            self.listen_at,
-            self.renewal.next(),
+    /// When there is something to do although nothing happens.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        let owners = [
+            self.subscriptions.requests.deadline(),
+            self.placement.due(&self.connections),
+            self.connections.iter().filter_map(Connection::next_attempt).min(),
+            self.next_look_at_swaps(now),
+            self.credentials.due(),
+            self.next_login(),
+            self.lists.due(now),
+            self.listening.due(),
+            self.linger.due(),
+            self.announcer.due(),
         ];
-        [linger, restart, self.requests.deadline()].into_iter().chain(looks).flatten().min()
+        owners.into_iter().flatten().min()
     }
 
-    fn publish_status(&self) {
-        // One whose instruments have moved to others is missed by nobody.
-        let is_any_carrying = self.connections.iter().any(|connection| connection.instruments() > 0);
-        let of_matter =
-            self.connections.iter().filter(|connection| !is_any_carrying || connection.instruments() > 0);
-        let worst = of_matter.max_by_key(|connection| connection.link().severity());
-        let state = worst.map_or(FeedState::Starting, |connection| connection.link().feed_state());
-        let mut status = self.feed.0.status.lock();
-        if status.state != state {
-            status.since_ns = clock::unix_nanos();
-            status.state = state;
-        }
-        status.connections.clear();
-        let connections = self.connections.iter().enumerate();
-        status.connections.extend(connections.map(|(number, connection)| connection.status(number)));
-        status.instruments = self.subscribed.len();
-        status.pending = self.pending;
-        status.lost = self.lists.lost();
-        status.list = self.lists.present().cloned();
-        status.capacity = self.pool.limits().capacity();
-        status.instances.clear();
-        let present = self.connections.iter().enumerate();
-        status.instances.extend(present.filter_map(|(number, connection)| {
-            Some((number, Arc::downgrade(connection.instance.as_ref()?)))
-        }));
-        let last_error = worst.and_then(|connection| connection.last_error.as_ref());
-        status.last_error = match (last_error, self.logins.message()) {
-            (Some(error), Some(login)) if state == FeedState::AuthFailed => {
-                Some(format!("{error}; {login}").into())
-            }
-            _ => last_error.or(self.failed_swap.as_ref()).cloned(),
-        };
-        status.retry_at = worst.and_then(|connection| connection.restart_at.or(connection.retry_at));
-        status.attempts = worst.map_or(0, Connection::attempts);
-        status.restarts = self.restarts;
-        status.disconnects = self.connections.iter().map(|connection| connection.disconnects).sum();
-    }
-
-    async fn end(&mut self) {
+    /// Ends the instances; [`Self::end`] when they have gone.
+    pub(super) fn close(&mut self) -> Vec<Effect> {
         self.feed.0.intake.close();
-        let standbys = self.connections.iter_mut().filter_map(|connection| connection.standby.take());
+        let standbys =
+            self.connections.iter_mut().filter_map(|connection| connection.succession.standby.take());
         let mut ended: Vec<_> = standbys.map(|standby| Some(standby.instance)).collect();
         ended.extend(self.connections.iter_mut().map(Connection::end));
-        let endings: Vec<_> = ended.into_iter().filter_map(|instance| self.shut_down(instance)).collect();
-        for ending in endings {
-            if ending.await.is_err() {
-                tracing::error!(adapter = %self.spec().adapter, "An adapter panicked while it shut down");
-            }
+        for instance in ended {
+            self.shut_down(instance, None);
         }
-        self.context.router.send(router::Command::CloseFeed { feed: self.feed.id() });
-        #[expect(clippy::iter_over_hash_type, reason = "numbers are given back in any order")]
-        for instrument in self.subscribed.keys() {
-            self.context.instruments.free(*instrument);
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Gives back what is left.
+    pub(super) fn end(self) {
+        self.host.router.send(router::Command::CloseFeed { feed: self.feed.id() });
+        for instrument in self.subscriptions.numbers() {
+            self.host.instruments.free(instrument);
         }
         self.feed.0.status.lock().state = FeedState::Closed;
-        // Whoever asked in the last moment is answered by the drop of the reply's sender.
-        self.feed.0.commands.take(&mut Vec::new());
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -4,7 +4,7 @@ use adapter_abi::LogLevel;
 use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 
-use super::credentials::CurrentCredentials;
+use super::shared_credentials::CurrentCredentials;
 use crate::base::log_rate::LogRate;
 
 /// Log lines that one instance may write in a second; the rest are counted.

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{Feed, FeedView};
 use crate::{
-    base::clock,
+    base::clock::Moment,
     feeds::bulletin::{Bulletin, Recipient},
 };
 
@@ -44,25 +44,24 @@ pub(super) struct Announcement {
 
 impl Feed {
     /// The number and the frame of what clients were told last, with the ages of this moment.
-    pub(crate) fn announced(&self) -> (u64, Utf8Bytes) {
+    pub(crate) fn announced(&self, now: Moment) -> (u64, Utf8Bytes) {
         let Announcement { number, mut view } = self.0.announced.lock().clone();
         // What was called silent keeps its age until its end is announced.
         if view.state != FeedState::Stale {
             view.last_tick_ns = self.0.counters.last_tick_ns.get();
         }
-        let frame = view.frame(&self.0.spec.broker, clock::unix_nanos(), Instant::now());
+        let frame = view.frame(&self.0.spec.broker, now.unix_ns, now.at);
         (number, text(frame))
     }
 }
 
 /// Leaves a line for the operator, as often as clients are told.
-fn log(feed: &Feed, view: &FeedView) {
-    let (now_ns, now) = (clock::unix_nanos(), Instant::now());
+fn log(feed: &Feed, view: &FeedView, now: Moment) {
     let spec = feed.spec();
     let FeedFacts { state, last_tick_age_ms, retry_in_ms, attempts, market, opens_in_ms, .. } =
-        view.facts(&spec.broker, now_ns, now);
+        view.facts(&spec.broker, now.unix_ns, now.at);
     let (feed, user) = (feed.id().0, spec.account.as_ref().map(|account| account.user.as_str()));
-    let reason = view.message(now_ns);
+    let reason = view.message(now.unix_ns);
     macro_rules! line {
         ($level:expr) => {
             tracing::event!(
@@ -101,14 +100,14 @@ pub(super) struct Announcer {
 
 impl Announcer {
     /// Tells the shards what clients of the feed have to hear by now.
-    pub(super) fn announce(&mut self, feed: &Feed, recipients: &[Arc<dyn Recipient>]) {
-        if !self.look(feed.view(clock::unix_nanos()), Instant::now()) {
+    pub(super) fn announce(&mut self, feed: &Feed, recipients: &[Arc<dyn Recipient>], now: Moment) {
+        if !self.look(feed.view(now.unix_ns), now.at) {
             return;
         }
-        log(feed, &self.said.view);
+        log(feed, &self.said.view, now);
         // First here: a session that follows from now on finds it, and is told of everything after it.
         *feed.0.announced.lock() = self.said.clone();
-        let (number, frame) = feed.announced();
+        let (number, frame) = feed.announced(now);
         for recipient in recipients {
             let frame = frame.clone();
             recipient.tell(Bulletin::FeedStatus { feed: feed.id(), number, frame });
@@ -116,7 +115,7 @@ impl Announcer {
     }
 
     /// When the feed must be looked at again although nothing happened.
-    pub(super) const fn deadline(&self) -> Option<Instant> {
+    pub(super) const fn due(&self) -> Option<Instant> {
         self.look_at
     }
 
@@ -177,7 +176,7 @@ mod tests {
         assert!(!announcer.look(retried, now));
         assert!(!announcer.look(with_error(FeedState::Connecting, "refused"), now), "it is being made");
         assert_eq!(announcer.said.number, 4);
-        assert_eq!(announcer.deadline(), None);
+        assert_eq!(announcer.due(), None);
     }
 
     #[test]
@@ -187,13 +186,13 @@ mod tests {
         let live =
             |seconds| FeedView { stale_in: Some(Duration::from_secs(seconds)), ..view(FeedState::Live) };
         assert!(announcer.look(live(15), now));
-        assert_eq!(announcer.deadline(), Some(now + Duration::from_secs(15)));
+        assert_eq!(announcer.due(), Some(now + Duration::from_secs(15)));
         announcer.look(live(0), now);
-        assert_eq!(announcer.deadline(), Some(now + LOOK_PAUSE), "a look costs little, but not nothing");
+        assert_eq!(announcer.due(), Some(now + LOOK_PAUSE), "a look costs little, but not nothing");
         announcer.look(view(FeedState::Stale), now);
-        assert_eq!(announcer.deadline(), Some(now + LOOK_PAUSE));
+        assert_eq!(announcer.due(), Some(now + LOOK_PAUSE));
         announcer.look(view(FeedState::Live), now);
-        assert_eq!(announcer.deadline(), None, "nothing is subscribed");
+        assert_eq!(announcer.due(), None, "nothing is subscribed");
     }
 
     #[test]
@@ -205,9 +204,9 @@ mod tests {
             assert!(announcer.look(view(state), now));
         }
         assert!(!announcer.look(view(FeedState::Live), now));
-        assert_eq!(announcer.deadline(), Some(now + WINDOW));
+        assert_eq!(announcer.due(), Some(now + WINDOW));
         assert!(!announcer.look(view(FeedState::Connecting), now));
-        assert_eq!(announcer.deadline(), None);
+        assert_eq!(announcer.due(), None);
         assert!(!announcer.look(view(FeedState::Connecting), now + WINDOW));
     }
 
@@ -222,7 +221,7 @@ mod tests {
             let mut newest = FeedView::default();
             for change in 0..random.random_range(1..100) {
                 let next = now + Duration::from_millis(random.random_range(0..200));
-                while let Some(due) = announcer.deadline().filter(|due| *due <= next) {
+                while let Some(due) = announcer.due().filter(|due| *due <= next) {
                     assert!(due > now, "a deadline in the past would spin");
                     now = due;
                     said.extend(announcer.look(newest.clone(), now).then_some(now));
@@ -237,7 +236,7 @@ mod tests {
                 said.extend(announcer.look(newest.clone(), now).then_some(now));
             }
             let end = now;
-            while let Some(due) = announcer.deadline() {
+            while let Some(due) = announcer.due() {
                 assert!(due <= end + WINDOW);
                 said.extend(announcer.look(newest.clone(), due).then_some(due));
             }

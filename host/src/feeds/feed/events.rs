@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{
     adapter_log::{self, AdapterLog},
-    credentials::CurrentCredentials,
+    shared_credentials::CurrentCredentials,
 };
 use crate::{
     accounts::UserName,

@@ -44,7 +44,7 @@ impl FeedStub {
             FeedSpec { broker: "sim".into(), adapter: "sim".into(), account: None, repeats_modes: false };
         let serving = Serving {
             connector: Arc::new(NoConnector),
-            limits: PoolLimits { symbols_per_connection: 1_000, connections: 1 },
+            limits: PoolLimits::new(1_000, 1),
             throttle: Duration::ZERO,
             sessions: 1,
             hours: Hours::Always,

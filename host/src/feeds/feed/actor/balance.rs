@@ -5,90 +5,51 @@
 //! that clients notice a gap at most. What finds no room stays with it and comes back when it does. When limits become
 //! smaller, what is too much moves too, or is *parked*: wanted, on no connection, first in line for the next place.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
-use tickhost_core::{model::InstrumentId, pool::MaxCapacityReached};
+use tickhost_core::model::InstrumentId;
 
 use super::Actor;
-use crate::feeds::{
-    bulletin::Bulletin,
-    feed::connection::{Connection, Link},
-};
+use crate::{base::clock::Moment, feeds::bulletin::Bulletin};
 
 impl Actor {
     /// Makes what is placed fit the limits of the account, which may have become smaller or larger.
-    pub(super) fn fit_to_limits(&mut self) {
-        let limits = self.pool.limits();
-        for number in (0..self.pool.used().len()).rev() {
-            let allowed = if number < limits.connections { limits.symbols_per_connection } else { 0 };
-            let used = self.pool.used().get(number).copied().unwrap_or_default();
-            let taken = self.take_off(number, used.saturating_sub(allowed));
-            self.parked.extend(taken);
+    pub(super) fn fit_to_limits(&mut self, now: Moment) {
+        for (number, beyond) in self.placement.overfull() {
+            let taken = self.take_off(number, beyond);
+            self.placement.park(taken);
         }
-        while self.connections.len() > limits.connections {
+        while self.connections.len() > self.placement.limits().connections {
             let number = self.connections.len() - 1;
             self.give_up_standby(number, "the account may have fewer connections");
             self.end_instance(number);
             self.connections.pop();
-            self.pool.close_beyond(number);
+            self.placement.close_beyond(number);
         }
-        self.place_parked();
-        if !self.parked.is_empty() {
-            let parked = self.parked.iter().copied().collect();
+        self.place_parked(now);
+        if !self.placement.parked().is_empty() {
+            let parked = self.placement.parked().iter().copied().collect();
             self.tell_waiting(parked, "the account's connections to the broker are full");
         }
     }
 
     /// Moves instruments away from connections that stay down, and gives places to those that have none.
-    pub(super) fn balance(&mut self, now: Instant) {
-        self.connections.iter_mut().for_each(|connection| connection.note_steady(now));
-        if self.is_any_up() {
-            for number in 0..self.connections.len() {
-                if self.connections.get(number).is_some_and(|connection| self.is_to_be_left(connection, now))
-                {
-                    self.leave(number);
-                }
-            }
+    pub(super) fn balance(&mut self, now: Moment) {
+        self.connections.iter_mut().for_each(|connection| connection.note_steady(now.at));
+        for number in self.placement.to_leave(&self.connections, now.at) {
+            self.leave(number);
         }
-        self.place_parked();
-    }
-
-    /// When [`Self::balance`] has something to do although nothing happens.
-    pub(super) fn next_balance(&self) -> Option<Instant> {
-        let after = self.context.settings.rebalance_after;
-        let is_any_up = self.is_any_up();
-        let moments = self.connections.iter().filter_map(|connection| {
-            let may_be_left = is_any_up
-                && connection.instruments() > 0
-                && connection.standby.is_none()
-                && !connection.is_left;
-            let leave_at = connection.down_since().filter(|_| may_be_left).map(|since| since + after);
-            leave_at.or_else(|| connection.steady_at())
-        });
-        moments.min()
-    }
-
-    fn is_any_up(&self) -> bool {
-        self.connections.iter().any(|connection| connection.link() == Link::Up && !connection.is_left)
-    }
-
-    fn is_to_be_left(&self, connection: &Connection, now: Instant) -> bool {
-        connection.instruments() > 0
-            && connection.standby.is_none()
-            && is_down_for(connection, self.context.settings.rebalance_after, now)
+        self.place_parked(now);
     }
 
     /// Moves as much of a connection as others have room for.
     fn leave(&mut self, number: usize) {
-        let moved = self.take_off(number, self.room());
+        let moved = self.take_off(number, self.placement.room(&self.connections));
         let Some(connection) = self.connections.get_mut(number) else { return };
-        let is_news = !std::mem::replace(&mut connection.is_left, true);
+        let is_news = connection.leave();
         let left = connection.instruments();
-        let error = connection.last_error.clone();
+        let error = connection.last_error().cloned();
         if is_news || !moved.is_empty() {
             tracing::warn!(
                 adapter = %self.feed.0.spec.adapter,
@@ -101,20 +62,11 @@ impl Actor {
             );
         }
         self.feed.counters().moved.add(moved.len() as u64);
-        self.parked.extend(moved);
+        self.placement.park(moved);
         if is_news && left > 0 {
-            let waiting = self.carried_by(number).into_iter().collect();
+            let waiting = self.subscriptions.carried_by(number).into_iter().collect();
             self.tell_waiting(waiting, "its connection to the broker is down, and the others are full");
         }
-    }
-
-    /// Places on connections that are up.
-    fn room(&self) -> usize {
-        let limit = self.pool.limits().symbols_per_connection;
-        let up = self.connections.iter().zip(self.pool.used());
-        up.filter(|(connection, _)| connection.link() == Link::Up && !connection.is_left)
-            .map(|(_, used)| limit.saturating_sub(*used))
-            .sum()
     }
 
     /// Takes so many instruments off a connection, those that came last.
@@ -122,15 +74,15 @@ impl Actor {
         if count == 0 {
             return Vec::new();
         }
-        let mut taken = self.carried_by(number);
+        let mut taken = self.subscriptions.carried_by(number);
         taken.drain(..taken.len().saturating_sub(count));
         for instrument in &taken {
-            let Some(subscribed) = self.subscribed.get_mut(instrument) else { continue };
-            subscribed.connection = None;
-            self.pending += usize::from(subscribed.granted.take().is_some());
-            self.pool.release(number, *instrument);
+            self.subscriptions.withdraw_grant(*instrument);
+            let Some(held) = self.subscriptions.get_mut(*instrument) else { continue };
+            held.connection = None;
+            self.placement.release(number, *instrument);
             if let Some(connection) = self.connections.get_mut(number) {
-                connection.drop_one(&subscribed.exchange);
+                connection.drop_one(&held.exchange);
             }
         }
         let numbers: Vec<u32> = taken.iter().map(|instrument| instrument.0).collect();
@@ -139,73 +91,43 @@ impl Actor {
     }
 
     /// Gives places to what is parked, in order, as far as there are any.
-    pub(super) fn place_parked(&mut self) {
+    pub(super) fn place_parked(&mut self, now: Moment) {
         // Without an adapter there is nothing to place them on.
-        if self.serving.is_err() {
+        if self.builds.present().is_err() {
             return;
         }
         let mut placed = Vec::new();
-        while let Some(instrument) = self.parked.front().copied() {
-            let is_parked = self.subscribed.get(&instrument).is_some_and(|one| one.connection.is_none());
-            if is_parked {
-                let Ok(number) = self.place(instrument, self.levels_of(instrument)) else { break };
-                if number >= self.connections.len() {
-                    self.connect(number);
-                }
-                self.carry(instrument, number);
+        while let Some(instrument) = self.placement.parked().front().copied() {
+            let parked = self.subscriptions.get(instrument).filter(|held| held.connection.is_none());
+            if let Some(levels) = parked.map(|held| held.upstream.levels) {
+                let place = self.placement.place((instrument, levels), &self.connections, now.at);
+                let Ok(number) = place else { break };
+                self.put_on(instrument, number, now);
                 placed.push(instrument);
             }
-            self.parked.pop_front();
+            self.placement.unpark_first();
         }
-        self.ask(&placed);
+        self.ask(&placed, now);
     }
 
-    /// A place for one more instrument: on a connection that is up or will be soon, as long as there is one.
-    pub(super) fn place(
-        &mut self,
-        instrument: InstrumentId,
-        levels: u16,
-    ) -> Result<usize, MaxCapacityReached> {
-        let is_any_up = self.is_any_up();
-        let (connections, after) = (&self.connections, self.context.settings.rebalance_after);
-        let now = Instant::now();
-        let is_down = |connection: &Connection| connection.is_left || is_down_for(connection, after, now);
-        self.pool.place(instrument, levels, |number| {
-            !is_any_up || connections.get(number).is_none_or(|connection| !is_down(connection))
-        })
-    }
-
-    /// Levels that are wanted of an instrument.
-    pub(super) fn levels_of(&self, instrument: InstrumentId) -> u16 {
-        self.subscribed.get(&instrument).map_or(0, |subscribed| subscribed.upstream.levels)
-    }
-
-    /// An instrument belongs to a connection from now on.
-    pub(super) fn carry(&mut self, instrument: InstrumentId, number: usize) {
-        let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
-        subscribed.connection = Some(number);
+    /// An instrument belongs to a connection from now on, where it has a place. One that is new is opened.
+    pub(super) fn put_on(&mut self, instrument: InstrumentId, number: usize, now: Moment) {
+        if number >= self.connections.len() {
+            self.connect(number, now);
+        }
+        let Some(held) = self.subscriptions.get_mut(instrument) else { return };
+        held.connection = Some(number);
         if let Some(connection) = self.connections.get_mut(number) {
-            connection.carry(&subscribed.exchange);
+            connection.carry(&held.exchange, now);
         }
-    }
-
-    fn carried_by(&self, number: usize) -> Vec<InstrumentId> {
-        let on_it = self.subscribed.iter().filter(|(_, subscribed)| subscribed.connection == Some(number));
-        let mut carried: Vec<InstrumentId> = on_it.map(|(instrument, _)| *instrument).collect();
-        carried.sort_unstable();
-        carried
     }
 
     /// Tells those clients that asked what their subscriptions wait for.
     fn tell_waiting(&self, instruments: FxHashSet<InstrumentId>, why: &str) {
         let (instruments, why): (_, Arc<str>) = (Arc::new(instruments), why.into());
-        for recipient in &self.context.recipients {
+        for recipient in &self.host.recipients {
             let (instruments, message) = (Arc::clone(&instruments), Arc::clone(&why));
             recipient.tell(Bulletin::Waiting { instruments, message });
         }
     }
-}
-
-fn is_down_for(connection: &Connection, time: Duration, now: Instant) -> bool {
-    connection.down_since().is_some_and(|since| now.saturating_duration_since(since) >= time)
 }

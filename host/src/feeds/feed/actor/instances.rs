@@ -1,43 +1,74 @@
 //! The adapter instances of a feed: how they begin, are replaced, and end.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use tokio::task::JoinHandle;
-
-use super::Actor;
+use super::{Actor, Effect};
 use crate::{
     adapters::{AdapterFailure, AdapterInstance},
-    base::blocking,
+    base::clock::Moment,
     feeds::feed::{
-        connection::{Attempt, Connection},
+        connection::{Attempt, Connection, Running},
         events::{Events, InstanceEvent, InstanceReport},
     },
 };
 
+/// How many instances and requests a feed has had.
+#[derive(Debug, Default)]
+pub(super) struct Instances {
+    /// Instances made so far, each known by its number.
+    epochs: u64,
+    /// Number of the last request to an adapter; an outcome of an earlier one than an instrument's last is outdated.
+    requests: u64,
+    restarts: u64,
+}
+
+impl Instances {
+    /// Number of the next instance, from 1.
+    const fn next_epoch(&mut self) -> u64 {
+        self.epochs += 1;
+        self.epochs
+    }
+
+    /// Number of the next request, from 1.
+    pub(super) const fn next_request(&mut self) -> u64 {
+        self.requests += 1;
+        self.requests
+    }
+
+    /// An instance is started again after a failure.
+    pub(super) const fn note_restart(&mut self) {
+        self.restarts += 1;
+    }
+
+    /// Instances started again after a failure.
+    pub(super) const fn restarts(&self) -> u64 {
+        self.restarts
+    }
+}
+
 impl Actor {
     pub(super) fn instance(&self, connection: usize) -> Option<Arc<dyn AdapterInstance>> {
-        self.connections.get(connection)?.instance.clone()
+        Some(Arc::clone(&self.connections.get(connection)?.running()?.instance))
     }
 
     /// Starts an instance for a connection, and gives it everything that belongs there; later, when another one has to be
     /// gone before.
-    pub(super) fn connect(&mut self, number: usize) {
+    pub(super) fn connect(&mut self, number: usize, now: Moment) {
         while self.connections.len() <= number {
             self.connections.push(Connection::default());
         }
-        if self.connections.get(number).is_some_and(|connection| connection.endings > 0) {
+        if self.connections.get(number).is_some_and(|connection| connection.succession.is_awaiting_end()) {
             return;
         }
         let (label, events) = self.events_for(number);
         let attempt = Attempt::new(self.spec(), self.feed.id(), number);
         let created = self.create(number, &label, &events);
-        let now = Instant::now();
         let Some(connection) = self.connections.get_mut(number) else { return };
-        connection.attempt = attempt;
+        connection.start(attempt);
         match created {
             Ok(instance) => {
                 connection.list.ask(&*instance);
-                connection.begin(instance, events, now);
+                connection.begin(Running { instance, events }, now);
             }
             Err(failure) => {
                 tracing::error!(instance = label, error = %failure, "Could not start the adapter");
@@ -45,22 +76,22 @@ impl Actor {
                 return;
             }
         }
-        let carried = self.carried(number);
-        self.ask(&carried);
+        let carried = self.subscriptions.asked_of(number);
+        self.ask(&carried, now);
     }
 
     /// The callbacks of a new instance, and what logs call it.
     pub(super) fn events_for(&mut self, number: usize) -> (String, Arc<Events>) {
-        self.epochs += 1;
+        let epoch = self.instances.next_epoch();
         let spec = self.spec();
         let label = format!("{}/{}.{number}", spec.adapter, self.feed.id().0);
         let events = Events::new(
             number,
-            self.epochs,
+            epoch,
             Arc::clone(&self.feed.0.intake),
-            Arc::clone(&self.events),
-            Arc::clone(&self.credentials),
-            Arc::clone(&self.context.orders),
+            Arc::clone(&self.host.events),
+            Arc::clone(self.credentials.current()),
+            Arc::clone(&self.host.orders),
             spec.account.as_ref().map(|account| account.user.clone()),
             Arc::clone(&spec.broker),
             &label,
@@ -75,39 +106,36 @@ impl Actor {
         label: &str,
         events: &Arc<Events>,
     ) -> Result<Arc<dyn AdapterInstance>, AdapterFailure> {
-        let serving = self.serving.as_ref().map_err(|why| AdapterFailure {
+        let serving = self.builds.present().map_err(|why| AdapterFailure {
             code: adapter_abi::ErrorCode::CONFIG,
             message: why.to_string(),
         })?;
         let handed: Arc<Events> = Arc::clone(events);
         let assignment = self.spec().assignment().with_connection(number);
         let instance = serving.connector.create(&assignment, label, handed, &self.feed.0.intake)?;
-        self.upstream_requests += 1;
-        instance.connect(self.upstream_requests)?;
+        instance.connect(self.instances.next_request())?;
         Ok(instance.into())
     }
 
-    pub(super) fn replace(&mut self, number: usize, reason: &str) {
-        let now = Instant::now();
+    pub(super) fn replace(&mut self, number: usize, reason: &str, now: Moment) {
         if self.flip(number, now) {
             return;
         }
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.fail(reason, now);
         self.end_instance(number);
-        if self.trial_until.take().is_some_and(|until| now < until) && self.replaced.is_some() {
+        if self.builds.has_failed_trial(now.at) {
             tracing::error!(adapter = %self.spec().adapter, reason, "The new build failed; going back to the old one");
             self.note_failed_swap(reason);
         }
     }
 
-    pub(super) fn restart_due(&mut self, now: Instant) {
+    pub(super) fn restart_due(&mut self, now: Moment) {
         for number in 0..self.connections.len() {
             let Some(connection) = self.connections.get_mut(number) else { continue };
-            if connection.next_attempt().is_some_and(|at| at <= now) {
-                connection.restart_at = None;
-                self.restarts += 1;
-                self.connect(number);
+            if connection.take_attempt(now.at) {
+                self.instances.note_restart();
+                self.connect(number, now);
             }
         }
     }
@@ -115,12 +143,10 @@ impl Actor {
     /// Sessions that the broker would take beside those that there are, be they serving, standing by or ending.
     pub(super) fn spare_sessions(&self) -> usize {
         let sessions = |connection: &Connection| {
-            let present =
-                usize::from(connection.instance.is_some()) + usize::from(connection.standby.is_some());
-            present + connection.endings + connection.leaving
+            usize::from(connection.running().is_some()) + connection.succession.sessions()
         };
         let taken: usize = self.connections.iter().map(sessions).sum();
-        self.serving.as_ref().map_or(0, |serving| serving.sessions.saturating_sub(taken))
+        self.builds.present().map_or(0, |serving| serving.sessions.saturating_sub(taken))
     }
 
     /// Ends the instance of a connection, in its own time. The next one waits for that only where the broker takes no other
@@ -129,38 +155,34 @@ impl Actor {
         let is_awaited = self.spare_sessions() == 0;
         let Some(connection) = self.connections.get_mut(number) else { return };
         let ended = connection.end();
-        let Some(ending) = self.shut_down(ended).filter(|_| is_awaited) else { return };
-        if let Some(connection) = self.connections.get_mut(number) {
-            connection.endings += 1;
+        let then = is_awaited.then_some(InstanceReport::Ended);
+        if self.shut_down(ended, then.map(|what| InstanceEvent { connection: number, epoch: 0, what }))
+            && is_awaited
+            && let Some(connection) = self.connections.get_mut(number)
+        {
+            connection.succession.note_ending();
         }
-        self.tell_of(ending, number, InstanceReport::Ended);
-    }
-
-    /// Tells this actor when an instance has gone.
-    pub(super) fn tell_of(&self, ending: JoinHandle<()>, connection: usize, what: InstanceReport) {
-        let inbox = Arc::clone(&self.events);
-        tokio::spawn(async move {
-            // How it ended was logged; that it has is what counts.
-            _ = ending.await;
-            inbox.push(InstanceEvent { connection, epoch: 0, what });
-        });
     }
 
     /// An instance that had to be gone before the next one begins is gone.
-    pub(super) fn note_ended(&mut self, number: usize) {
+    pub(super) fn note_ended(&mut self, number: usize, now: Moment) {
         let Some(connection) = self.connections.get_mut(number) else { return };
-        connection.endings = connection.endings.saturating_sub(1);
+        connection.succession.note_ended();
         // With a moment for the next attempt it is made then.
-        if connection.instance.is_none() && connection.restart_at.is_none() && self.serving.is_ok() {
-            self.connect(number);
+        if connection.is_vacant() && self.builds.present().is_ok() {
+            self.connect(number, now);
         }
-        self.stand_by_where_due(Instant::now());
+        self.stand_by_where_due(now);
     }
 
-    /// Shuts an instance down in the background, off the threads that serve.
-    pub(super) fn shut_down(&self, instance: Option<Arc<dyn AdapterInstance>>) -> Option<JoinHandle<()>> {
-        let instance = instance?;
-        let deadline = self.context.settings.shutdown;
-        Some(blocking::begin(move |_| instance.shutdown(deadline)))
+    /// Has an instance shut down in the background, and `then` reported when it has gone; false when there is none.
+    pub(super) fn shut_down(
+        &mut self,
+        instance: Option<Arc<dyn AdapterInstance>>,
+        then: Option<InstanceEvent>,
+    ) -> bool {
+        let Some(instance) = instance else { return false };
+        self.effects.push(Effect::ShutDown { instance, then });
+        true
     }
 }

@@ -15,14 +15,14 @@ use rustc_hash::FxHashSet;
 use tickhost_core::model::InstrumentId;
 
 use super::Actor;
-use crate::feeds::{
-    bulletin::Bulletin,
-    feed::{events::Events, list::ListReport},
+use crate::{
+    base::clock::Moment,
+    feeds::{bulletin::Bulletin, feed::list_report::ListReport},
 };
 
 /// Shortest pause between two looks at what adapters said of their lists: an adapter that says it all the time costs no
 /// more than one that says it once a second.
-const LOOK_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the feed knows of its adapters' lists.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl Lists {
     }
 
     /// When to look.
-    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         self.is_due.then(|| self.looked_at.map_or(now, |at| at + LOOK_PAUSE))
     }
 
@@ -71,23 +71,25 @@ impl Lists {
 
 impl Actor {
     /// Reads what the adapters have said, when it is time, and asks for what was lost.
-    pub(super) fn look_at_lists(&mut self, now: Instant) {
+    pub(super) fn look_at_lists(&mut self, now: Moment) {
         // An instance that has ended takes what it said with it.
         self.lists.present = self.worst_list();
-        if self.lists.next(now).is_none_or(|at| now < at) {
+        if self.lists.due(now.at).is_none_or(|at| now.at < at) {
             return;
         }
-        (self.lists.is_due, self.lists.looked_at) = (false, Some(now));
+        (self.lists.is_due, self.lists.looked_at) = (false, Some(now.at));
         for connection in &mut self.connections {
-            let Some(json) = connection.events.as_deref().and_then(Events::take_list) else { continue };
-            match ListReport::read(&json, |text| self.credentials.redacted(text)) {
+            let Some(json) = connection.running().and_then(|running| running.events.take_list()) else {
+                continue;
+            };
+            match ListReport::read(&json, |text| self.credentials.current().redacted(text)) {
                 Some(list) => connection.list.said = Some(Arc::new(list)),
                 None => self.feed.0.counters.lists_malformed.add(1),
             }
         }
         self.lists.present = self.worst_list();
         self.log_list();
-        self.ask_for_lost();
+        self.ask_for_lost(now);
     }
 
     fn worst_list(&self) -> Option<Arc<ListReport>> {
@@ -121,41 +123,34 @@ impl Actor {
     }
 
     /// Asks the adapters for what their lists had lost, as far as there is room for it.
-    fn ask_for_lost(&mut self) {
-        let waiting: FxHashSet<InstrumentId> = self.parked.iter().copied().collect();
-        let mut lost: Vec<InstrumentId> = self
-            .subscribed
-            .iter()
-            .filter(|(instrument, one)| {
-                one.is_lost && one.connection.is_none() && !waiting.contains(instrument)
-            })
-            .map(|(instrument, _)| *instrument)
-            .collect();
-        lost.sort_unstable();
-        self.parked.extend(lost);
-        self.place_parked();
+    fn ask_for_lost(&mut self, now: Moment) {
+        let waiting: FxHashSet<InstrumentId> = self.placement.parked().iter().copied().collect();
+        let mut lost = self.subscriptions.lost();
+        lost.retain(|instrument| !waiting.contains(instrument));
+        self.placement.park(lost);
+        self.place_parked(now);
     }
 
     /// Whether an instrument that the adapter does not know, and that somebody holds, is only lost: it was there before, or
     /// is missing from a list that is known to be incomplete.
     pub(super) fn is_only_lost(&self, instrument: InstrumentId, code: OutcomeCode) -> bool {
-        let was_there = |instrument| self.subscribed.get(&instrument).is_some_and(|one| one.was_there);
-        code == OutcomeCode::UNKNOWN_INSTRUMENT && (was_there(instrument) || self.lists.is_incomplete())
+        let was_there = self.subscriptions.get(instrument).is_some_and(|held| held.was_there);
+        code == OutcomeCode::UNKNOWN_INSTRUMENT && (was_there || self.lists.is_incomplete())
     }
 
     /// The broker's list does not have an instrument any more: it gives its place back, and its holders hear of it once.
     /// `is_carried` when the adapter still holds it for subscribed.
     pub(super) fn lose(&mut self, instrument: InstrumentId, message: &Arc<str>, is_carried: bool) {
-        let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
-        self.pending += usize::from(subscribed.granted.take().is_some());
-        if let Some(wanted) = subscribed.demand.upstream() {
-            subscribed.upstream = wanted;
+        self.subscriptions.withdraw_grant(instrument);
+        let Some(held) = self.subscriptions.get_mut(instrument) else { return };
+        if let Some(wanted) = held.demand.upstream() {
+            held.upstream = wanted;
         }
-        let is_news = !std::mem::replace(&mut subscribed.is_lost, true);
-        if let Some(number) = subscribed.connection.take() {
-            self.pool.release(number, instrument);
+        let is_news = !std::mem::replace(&mut held.is_lost, true);
+        if let Some(number) = held.connection.take() {
+            self.placement.release(number, instrument);
             if let Some(connection) = self.connections.get_mut(number) {
-                connection.drop_one(&subscribed.exchange);
+                connection.drop_one(&held.exchange);
             }
             if is_carried {
                 self.unsubscribe_upstream(number, &[instrument.0]);
@@ -166,7 +161,7 @@ impl Actor {
         }
         self.lists.lost += 1;
         self.feed.counters().instruments_lost.add(1);
-        for recipient in &self.context.recipients {
+        for recipient in &self.host.recipients {
             recipient.tell(Bulletin::Lost { instrument, message: Arc::clone(message) });
         }
     }
@@ -192,14 +187,8 @@ impl Actor {
     /// Asks all instances for their lists anew, those included that are about to begin.
     pub(super) fn renew_lists(&mut self) {
         for connection in &mut self.connections {
-            let standby = connection.standby.as_ref().map(|standby| &standby.instance);
-            for instance in connection.instance.iter().chain(standby) {
-                instance.renew_list();
-            }
-            connection.list.is_wanted = connection.is_due || connection.instance.is_none();
+            connection.instances().for_each(|instance| instance.renew_list());
+            connection.list.is_wanted = connection.succession.is_due || connection.running().is_none();
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,388 +1,175 @@
-//! What clients want of a feed, what the adapter is asked for, and what it answers.
+//! What the clients of a feed want, instrument by instrument, and how far that has come.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use adapter_abi::{OutcomeCode, Subscription, SubscriptionOutcome};
+use adapter_abi::Subscription;
 use rustc_hash::FxHashMap;
 use tickhost_core::{
     demand::{Demand, Upstream},
-    model::{InstrumentId, Key, Mode, Variant},
-    pool::MaxCapacityReached,
-    protocol::codes::ErrorCode,
-    router,
+    model::{InstrumentId, Mode, Variant},
 };
-use tokio::sync::oneshot;
 
-use super::{Actor, Subscribed};
 use crate::{
     accounts::UserName,
-    feeds::{
-        bulletin::Bulletin,
-        feed::{Grant, Refusal, Want, request::Ticket, swap::Standby},
+    feeds::feed::{
+        request::{Requests, Ticket},
+        shares::Shares,
     },
 };
 
-impl Actor {
-    pub(super) fn subscribe(
-        &mut self,
-        wants: Vec<Want>,
-        user: Option<&UserName>,
-        reply: oneshot::Sender<Vec<Result<Grant, Refusal>>>,
-    ) {
-        let deadline = Instant::now() + self.context.settings.subscribe_timeout;
-        let request = self.requests.open(wants.len(), reply, deadline);
-        let mut activations = Vec::new();
-        let mut asked = Vec::new();
-        for (place, want) in wants.into_iter().enumerate() {
-            let ticket = Ticket { request, place };
-            match self.hold(want, user, ticket, &mut activations) {
-                Ok(Some(instrument)) => asked.push(instrument),
-                Ok(None) => {}
-                Err(refusal) => _ = self.requests.answer(ticket, Err(refusal)),
-            }
-        }
-        // The router has to know an instrument before the adapter does.
-        self.context.router.send_all(activations);
-        self.ask(&asked);
+/// Exchange and symbol, as clients say them.
+pub(super) type Name = (Arc<str>, Arc<str>);
+
+/// The instruments that somebody holds, and the requests that wait for an adapter's word.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    by_name: FxHashMap<Name, InstrumentId>,
+    held: FxHashMap<InstrumentId, Held>,
+    /// How users share a feed that is not of one account.
+    shares: Shares,
+    pub(super) requests: Requests,
+    /// Instruments of which the adapter has not said that the broker takes them.
+    pending: usize,
+}
+
+/// An instrument that somebody holds.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) exchange: Arc<str>,
+    pub(super) symbol: Arc<str>,
+    /// Who took it first, where users share.
+    taken_by: Option<UserName>,
+    /// Its connection, none while it is parked or lost.
+    pub(super) connection: Option<usize>,
+    pub(super) demand: Demand,
+    pub(super) upstream: Upstream,
+    /// The adapter has known it.
+    pub(super) was_there: bool,
+    /// The broker's list does not have it, and its holders were told.
+    pub(super) is_lost: bool,
+    /// The adapter's last word: levels granted, none before it spoke.
+    granted: Option<u16>,
+    /// The request whose outcome is awaited; 0 before the first.
+    pub(super) asked: u64,
+    pub(super) waiters: Vec<(Ticket, Variant)>,
+}
+
+impl Subscriptions {
+    /// The number of an instrument that somebody holds.
+    pub(super) fn number_of(&self, name: &Name) -> Option<InstrumentId> {
+        self.by_name.get(name).copied()
     }
 
-    /// Notes that a client wants an instrument; returns it when the adapter has to be asked.
-    fn hold(
-        &mut self,
-        want: Want,
-        user: Option<&UserName>,
-        ticket: Ticket,
-        activations: &mut Vec<router::Command>,
-    ) -> Result<Option<InstrumentId>, Refusal> {
-        if let Err(why) = &self.serving {
-            return Err(Refusal::new(ErrorCode::BrokerError, why.to_string()));
-        }
-        let Want { exchange, symbol, variant } = want;
-        let name = (exchange, symbol);
-        let instrument = match self.by_name.get(&name) {
-            Some(instrument) => *instrument,
-            None => self.admit(&name, levels_of(variant), user, activations)?,
-        };
-        self.find_place_for_lost(instrument)?;
-        let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return Ok(None) };
-        self.requests.note_key(ticket, Key { instrument, variant });
-        subscribed.demand.add(variant);
-        let wanted = subscribed.demand.upstream().unwrap_or(subscribed.upstream);
-        if wanted != subscribed.upstream || subscribed.asked == 0 || subscribed.is_lost {
-            if wanted.mode > subscribed.upstream.mode && subscribed.asked != 0 {
-                activations.push(router::Command::Raise { instrument, from: subscribed.upstream.mode });
-            }
-            subscribed.upstream = wanted;
-            subscribed.waiters.push((ticket, variant));
-            return Ok(Some(instrument));
-        }
-        match subscribed.granted {
-            Some(levels) => _ = self.requests.answer(ticket, Ok(grant(instrument, variant, levels))),
-            None => subscribed.waiters.push((ticket, variant)),
-        }
-        Ok(None)
+    pub(super) fn get(&self, instrument: InstrumentId) -> Option<&Held> {
+        self.held.get(&instrument)
     }
 
-    /// Somebody wants an instrument that the broker's list had lost: the adapter is asked again, for which it needs a place.
-    fn find_place_for_lost(&mut self, instrument: InstrumentId) -> Result<(), Refusal> {
-        if self.subscribed.get(&instrument).is_some_and(|one| one.is_lost && one.connection.is_none()) {
-            let full =
-                |full: MaxCapacityReached| Refusal::new(ErrorCode::MaxCapacityReached, full.to_string());
-            let connection = self.place(instrument, self.levels_of(instrument)).map_err(full)?;
-            if connection >= self.connections.len() {
-                self.connect(connection);
-            }
-            self.carry(instrument, connection);
-        }
-        Ok(())
+    pub(super) fn get_mut(&mut self, instrument: InstrumentId) -> Option<&mut Held> {
+        self.held.get_mut(&instrument)
     }
 
-    fn admit(
-        &mut self,
-        name: &(Arc<str>, Arc<str>),
-        levels: u16,
-        user: Option<&UserName>,
-        activations: &mut Vec<router::Command>,
-    ) -> Result<InstrumentId, Refusal> {
-        let taken_by = user.filter(|_| self.spec().account.is_none());
-        self.require_share(taken_by)?;
-        let instrument = self
-            .context
-            .instruments
-            .allocate()
-            .map_err(|full| Refusal::new(ErrorCode::MaxCapacityReached, full.to_string()))?;
-        let connection = self.place(instrument, levels).map_err(|full| {
-            self.context.instruments.free(instrument);
-            Refusal::new(ErrorCode::MaxCapacityReached, full.to_string())
-        })?;
-        let (exchange, symbol) = name.clone();
-        activations.push(router::Command::Activate {
-            feed: self.feed.id(),
-            instrument,
-            names: router::Names {
-                exchange: Arc::clone(&exchange),
-                symbol: Arc::clone(&symbol),
-                broker: Arc::clone(&self.spec().broker),
-            },
-        });
-        self.by_name.insert(name.clone(), instrument);
-        self.subscribed.insert(
-            instrument,
-            Subscribed {
-                exchange,
-                symbol,
-                taken_by: taken_by.cloned(),
-                connection: None,
-                demand: Demand::default(),
-                upstream: Upstream { mode: Mode::Ltp, levels: 0 },
-                was_there: false,
-                is_lost: false,
-                granted: None,
-                asked: 0,
-                waiters: Vec::new(),
-            },
-        );
-        if let Some(user) = taken_by {
+    /// Instruments that somebody holds.
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Those of them of which the adapter has not said that the broker takes them.
+    pub(super) const fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Their numbers, in no order.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = InstrumentId> {
+        self.held.keys().copied()
+    }
+
+    /// Whether a user may take one more while so many are free.
+    pub(super) fn may_take(&self, user: &UserName, free: usize) -> bool {
+        self.shares.may_take(user, free)
+    }
+
+    /// An instrument that nobody held has this number from now on. Nobody wants it yet, and it is on no connection.
+    pub(super) fn admit(&mut self, instrument: InstrumentId, name: Name, taken_by: Option<UserName>) {
+        if let Some(user) = &taken_by {
             self.shares.take(user);
         }
+        let (exchange, symbol) = name.clone();
+        self.by_name.insert(name, instrument);
+        let held = Held {
+            exchange,
+            symbol,
+            taken_by,
+            connection: None,
+            demand: Demand::default(),
+            upstream: Upstream { mode: Mode::Ltp, levels: 0 },
+            was_there: false,
+            is_lost: false,
+            granted: None,
+            asked: 0,
+            waiters: Vec::new(),
+        };
+        self.held.insert(instrument, held);
         self.pending += 1;
-        if connection >= self.connections.len() {
-            self.connect(connection);
-        }
-        self.carry(instrument, connection);
-        Ok(instrument)
-    }
-
-    /// Refuses a symbol to a user who has taken as many of a shared feed as are left for all others.
-    fn require_share(&self, user: Option<&UserName>) -> Result<(), Refusal> {
-        let capacity = self.pool.limits().capacity();
-        let free = capacity.saturating_sub(self.subscribed.len());
-        // When there is none at all, the pool says so.
-        if free == 0 || user.is_none_or(|user| self.shares.may_take(user, free)) {
-            return Ok(());
-        }
-        self.feed.0.counters.refused_share.add(1);
-        let message = format!(
-            "You hold as many symbols of {} as are left for everybody else ({free} of {capacity}); unsubscribe from some, or \
-             ask the operator for more (TICKHOST_BUS_SYMBOLS)",
-            self.spec().broker
-        );
-        Err(Refusal::new(ErrorCode::MaxCapacityReached, message))
-    }
-
-    pub(super) fn release(&mut self, keys: &[Key]) {
-        for key in keys {
-            if let Some(subscribed) = self.subscribed.get_mut(&key.instrument) {
-                subscribed.demand.remove(key.variant);
-            }
-        }
-        self.settle(keys.iter().map(|key| key.instrument));
-    }
-
-    /// Asks the adapter for what is still wanted of these instruments.
-    fn settle(&mut self, instruments: impl IntoIterator<Item = InstrumentId>) {
-        let mut gone: FxHashMap<usize, Vec<u32>> = FxHashMap::default();
-        let mut lowered = Vec::new();
-        for instrument in instruments {
-            let Some(subscribed) = self.subscribed.get_mut(&instrument) else { continue };
-            match subscribed.demand.upstream() {
-                None => {
-                    if let Some(connection) = subscribed.connection {
-                        gone.entry(connection).or_default().push(instrument.0);
-                    }
-                    self.forget(instrument);
-                }
-                Some(wanted) if wanted != subscribed.upstream => {
-                    subscribed.upstream = wanted;
-                    lowered.push(instrument);
-                }
-                Some(_) => {}
-            }
-        }
-        #[expect(clippy::iter_over_hash_type, reason = "connections are independent of each other")]
-        for (connection, instruments) in gone {
-            self.unsubscribe_upstream(connection, &instruments);
-        }
-        lowered.retain(|instrument| self.subscribed.contains_key(instrument));
-        self.ask(&lowered);
-    }
-
-    /// Tells the adapter that a connection need not carry these instruments any more.
-    pub(super) fn unsubscribe_upstream(&mut self, connection: usize, instruments: &[u32]) {
-        if instruments.is_empty() {
-            return;
-        }
-        self.upstream_requests += 1;
-        let request = self.upstream_requests;
-        if let Some(standby) = self.standby(connection) {
-            standby.note_outcomes_unneeded(instruments);
-            // It fails only when the instance does, which is seen soon.
-            _ = standby.instance.unsubscribe(request, instruments);
-        }
-        if let Some(instance) = self.instance(connection)
-            && let Err(failure) = instance.unsubscribe(request, instruments)
-        {
-            tracing::warn!(adapter = %self.spec().adapter, error = %failure, "Could not unsubscribe");
-        }
     }
 
     /// Takes an instrument out of every table.
-    fn forget(&mut self, instrument: InstrumentId) -> Option<Subscribed> {
-        let subscribed = self.subscribed.remove(&instrument)?;
-        self.by_name.remove(&(Arc::clone(&subscribed.exchange), Arc::clone(&subscribed.symbol)));
-        self.pending = self.pending.saturating_sub(usize::from(subscribed.granted.is_none()));
-        if let Some(user) = &subscribed.taken_by {
+    pub(super) fn forget(&mut self, instrument: InstrumentId) -> Option<Held> {
+        let held = self.held.remove(&instrument)?;
+        self.by_name.remove(&(Arc::clone(&held.exchange), Arc::clone(&held.symbol)));
+        self.pending = self.pending.saturating_sub(usize::from(held.granted.is_none()));
+        if let Some(user) = &held.taken_by {
             self.shares.give_back(user);
         }
-        if subscribed.is_lost {
-            self.lists.found();
-        }
-        if let Some(number) = subscribed.connection {
-            self.pool.release(number, instrument);
-            if let Some(connection) = self.connections.get_mut(number) {
-                connection.drop_one(&subscribed.exchange);
-            }
-        }
-        self.context.router.send(router::Command::Deactivate { instrument });
-        self.context.instruments.free(instrument);
-        Some(subscribed)
+        Some(held)
     }
 
-    /// Tells the adapter what is wanted of these instruments now.
-    pub(super) fn ask(&mut self, instruments: &[InstrumentId]) {
-        if instruments.is_empty() {
-            return;
-        }
-        self.upstream_requests += 1;
-        let request = self.upstream_requests;
-        let mut by_connection: Vec<Vec<Subscription>> = Vec::new();
-        by_connection.resize_with(self.connections.len(), Vec::new);
-        for instrument in instruments {
-            let Some(subscribed) = self.subscribed.get_mut(instrument) else { continue };
-            subscribed.asked = request;
-            self.pending += usize::from(subscribed.granted.take().is_some());
-            // What is parked is asked for when it has a place.
-            if let Some(connection) = subscribed.connection
-                && let Some(subscriptions) = by_connection.get_mut(connection)
-            {
-                let levels = self.pool.levels(connection, *instrument, subscribed.upstream.levels);
-                subscriptions.push(subscribed.subscription(*instrument, levels));
-            }
-        }
-        for (connection, subscriptions) in by_connection.iter().enumerate() {
-            if subscriptions.is_empty() {
-                continue;
-            }
-            if let Some(standby) = self.standby(connection) {
-                standby.expect(subscriptions.iter().map(|subscription| subscription.instrument));
-                // It fails only when the instance does, which is seen soon.
-                _ = standby.instance.subscribe(request, subscriptions);
-            }
-            // Without an instance they are sent when the next one begins.
-            if let Some(instance) = self.instance(connection)
-                && let Err(failure) = instance.subscribe(request, subscriptions)
-            {
-                tracing::warn!(adapter = %self.spec().adapter, error = %failure, "Could not subscribe");
-                self.replace(connection, &failure.to_string());
-            }
+    /// The adapter takes an instrument, with so many levels.
+    pub(super) fn grant(&mut self, instrument: InstrumentId, levels: u16) {
+        if let Some(held) = self.held.get_mut(&instrument)
+            && held.granted.replace(levels).is_none()
+        {
+            self.pending = self.pending.saturating_sub(1);
         }
     }
 
-    fn standby(&mut self, connection: usize) -> Option<&mut Standby> {
-        self.connections.get_mut(connection)?.standby.as_mut()
+    /// The adapter's word on an instrument counts no more: it is asked again, or on its way to another connection.
+    pub(super) fn withdraw_grant(&mut self, instrument: InstrumentId) {
+        if let Some(held) = self.held.get_mut(&instrument) {
+            self.pending += usize::from(held.granted.take().is_some());
+        }
     }
 
-    /// What the adapter is to be told of an instrument.
-    pub(super) fn subscription(&mut self, instrument: InstrumentId) -> Option<Subscription> {
-        let subscribed = self.subscribed.get(&instrument)?;
-        let levels = self.pool.levels(subscribed.connection?, instrument, subscribed.upstream.levels);
-        Some(subscribed.subscription(instrument, levels))
+    /// Instruments that belong to a connection, in the order in which they came.
+    pub(super) fn carried_by(&self, number: usize) -> Vec<InstrumentId> {
+        self.sorted(|held| held.connection == Some(number))
     }
 
-    pub(super) fn conclude(&mut self, request: u64, outcome: &SubscriptionOutcome) {
-        let instrument = InstrumentId(outcome.instrument);
-        let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
-        // Nor does a connection that does not carry it any more decide what becomes of it.
-        let Some(connection) = subscribed.connection else { return };
-        if request != 0 && request < subscribed.asked {
-            return;
-        }
-        if outcome.code.is_taken() {
-            // Of its own accord the adapter says what comes for a while, and may say otherwise soon.
-            if request != 0 {
-                self.pool.granted(connection, instrument, outcome.depth);
-            }
-            subscribed.was_there = true;
-            if std::mem::take(&mut subscribed.is_lost) {
-                self.lists.found();
-                self.feed.0.counters.instruments_returned.add(1);
-            }
-            if subscribed.granted.replace(outcome.depth).is_none() {
-                self.pending = self.pending.saturating_sub(1);
-            }
-            let has_no_book = outcome.depth == 0 && subscribed.upstream.mode == Mode::Depth;
-            for (ticket, variant) in std::mem::take(&mut subscribed.waiters) {
-                let answer = if has_no_book && variant.mode() == Mode::Depth {
-                    Err(Refusal::new(ErrorCode::SubscriptionError, no_book(&subscribed.symbol)))
-                } else {
-                    Ok(grant(instrument, variant, outcome.depth))
-                };
-                self.requests.answer(ticket, answer);
-            }
-            if has_no_book {
-                self.end_depth(instrument);
-            }
-            return;
-        }
-        let code = match outcome.code {
-            OutcomeCode::UNKNOWN_INSTRUMENT => ErrorCode::SymbolNotFound,
-            OutcomeCode::CAPACITY => ErrorCode::MaxCapacityReached,
-            _ => ErrorCode::SubscriptionError,
-        };
-        let message = if outcome.message.is_empty() {
-            format!("Symbol {} not found", subscribed.symbol)
-        } else {
-            outcome.message.to_string()
-        };
-        let waiters = std::mem::take(&mut subscribed.waiters);
-        for (ticket, variant) in &waiters {
-            // Whoever was told before that it is pending holds it, and hears that it is over below.
-            if self.requests.answer(*ticket, Err(Refusal::new(code, message.clone()))) {
-                subscribed.demand.remove(*variant);
-            }
-        }
-        if subscribed.demand.upstream().is_some() {
-            let message: Arc<str> = message.into();
-            if self.is_only_lost(instrument, outcome.code) {
-                // What was not asked came from the connection: the adapter has it among what is subscribed.
-                return self.lose(instrument, &message, request == 0);
-            }
-            // Others hold it already: they have to hear that it is over.
-            for recipient in &self.context.recipients {
-                let message = Arc::clone(&message);
-                recipient.tell(Bulletin::Failed { instrument, mode: None, message });
-            }
-        }
-        self.forget(instrument);
+    /// Those of them that an adapter was asked for, or will be when an instance begins.
+    pub(super) fn asked_of(&self, number: usize) -> Vec<InstrumentId> {
+        self.sorted(|held| held.connection == Some(number) && held.asked != 0)
     }
 
-    /// The broker has no book for this instrument: whoever holds it in mode DEPTH would wait for ever.
-    fn end_depth(&mut self, instrument: InstrumentId) {
-        let Some(subscribed) = self.subscribed.get_mut(&instrument) else { return };
-        if !subscribed.demand.remove_mode(Mode::Depth) {
-            return;
-        }
-        let message: Arc<str> = no_book(&subscribed.symbol).into();
-        for recipient in &self.context.recipients {
-            let message = Arc::clone(&message);
-            recipient.tell(Bulletin::Failed { instrument, mode: Some(Mode::Depth), message });
-        }
-        self.settle([instrument]);
+    /// Instruments that are lost, and have no connection.
+    pub(super) fn lost(&self) -> Vec<InstrumentId> {
+        self.sorted(|held| held.is_lost && held.connection.is_none())
+    }
+
+    fn sorted(&self, is_wanted: impl Fn(&Held) -> bool) -> Vec<InstrumentId> {
+        let wanted = self.held.iter().filter(|(_, held)| is_wanted(held));
+        let mut numbers: Vec<InstrumentId> = wanted.map(|(instrument, _)| *instrument).collect();
+        numbers.sort_unstable();
+        numbers
     }
 }
 
-impl Subscribed {
-    fn subscription(&self, instrument: InstrumentId, levels: u16) -> Subscription {
+impl Held {
+    /// The adapter's last word: levels granted, none before it spoke.
+    pub(super) const fn granted(&self) -> Option<u16> {
+        self.granted
+    }
+
+    /// What an adapter is told of it, which may be asked for fewer levels than are wanted.
+    pub(super) fn subscription(&self, instrument: InstrumentId, levels: u16) -> Subscription {
         Subscription {
             instrument: instrument.0,
             mode: self.upstream.mode.number(),
@@ -394,16 +181,61 @@ impl Subscribed {
     }
 }
 
-/// Levels that a holder of this variant wants.
-fn levels_of(variant: Variant) -> u16 {
-    if variant.mode() == Mode::Depth { variant.depth().levels() } else { 0 }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn grant(instrument: InstrumentId, variant: Variant, levels: u16) -> Grant {
-    let levels = (variant.mode() == Mode::Depth).then(|| levels.min(variant.depth().levels()));
-    Grant { instrument, levels, is_pending: false }
-}
+    const ONE: InstrumentId = InstrumentId(1);
+    const TWO: InstrumentId = InstrumentId(2);
 
-fn no_book(symbol: &str) -> String {
-    format!("Symbol {symbol} has no market depth; subscribe to it in mode Quote")
+    fn name(symbol: &str) -> Name {
+        ("NSE".into(), symbol.into())
+    }
+
+    #[test]
+    fn what_the_adapter_has_not_taken_is_pending_whatever_was_before() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.admit(ONE, name("ONE"), None);
+        subscriptions.admit(TWO, name("TWO"), None);
+        assert_eq!((subscriptions.len(), subscriptions.pending()), (2, 2));
+        subscriptions.grant(ONE, 5);
+        subscriptions.grant(ONE, 20);
+        assert_eq!((subscriptions.get(ONE).unwrap().granted(), subscriptions.pending()), (Some(20), 1));
+        subscriptions.withdraw_grant(ONE);
+        subscriptions.withdraw_grant(ONE);
+        subscriptions.withdraw_grant(TWO);
+        assert_eq!(subscriptions.pending(), 2);
+        subscriptions.grant(TWO, 0);
+        assert!(subscriptions.forget(ONE).is_some());
+        assert_eq!(subscriptions.pending(), 0);
+        assert!(subscriptions.forget(TWO).is_some() && subscriptions.forget(TWO).is_none());
+        assert_eq!((subscriptions.len(), subscriptions.pending()), (0, 0));
+    }
+
+    #[test]
+    fn a_name_has_a_number_while_somebody_holds_it_and_counts_for_who_took_it() {
+        let mut subscriptions = Subscriptions::default();
+        let alice = UserName::from("alice");
+        subscriptions.admit(ONE, name("ONE"), Some(alice.clone()));
+        assert_eq!(subscriptions.number_of(&name("ONE")), Some(ONE));
+        assert!(!subscriptions.may_take(&alice, 1) && subscriptions.may_take(&alice, 2));
+        subscriptions.forget(ONE);
+        assert_eq!(subscriptions.number_of(&name("ONE")), None);
+        assert!(subscriptions.may_take(&alice, 1));
+    }
+
+    #[test]
+    fn what_is_admitted_and_was_not_asked_for_is_carried_and_not_repeated() {
+        let mut subscriptions = Subscriptions::default();
+        for (instrument, asked, connection) in
+            [(TWO, 7, Some(0)), (ONE, 0, Some(0)), (InstrumentId(3), 7, None)]
+        {
+            subscriptions.admit(instrument, name(&instrument.0.to_string()), None);
+            let held = subscriptions.get_mut(instrument).unwrap();
+            (held.asked, held.connection, held.is_lost) = (asked, connection, true);
+        }
+        assert_eq!(subscriptions.carried_by(0), [ONE, TWO]);
+        assert_eq!(subscriptions.asked_of(0), [TWO]);
+        assert_eq!(subscriptions.lost(), [InstrumentId(3)]);
+    }
 }

@@ -1,4 +1,4 @@
-//! How long it takes to connect: from the beginning of an attempt to what the adapter says of it.
+//! Attempts to connect: how many, and how long each takes, from its beginning to what the adapter says of it.
 
 use std::sync::Arc;
 
@@ -9,6 +9,62 @@ use crate::{
     base::span::{self, operation},
     feeds::feed::FeedSpec,
 };
+
+/// Attempts of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    /// Since the last that succeeded; the one that is under way counts.
+    count: u32,
+    /// The first attempt of this instance was counted when it began.
+    is_first: bool,
+    under_way: Attempt,
+}
+
+impl Attempts {
+    /// An instance is being made, which connects by itself.
+    pub(super) fn start(&mut self, attempt: Attempt) {
+        self.under_way = attempt;
+    }
+
+    /// An instance begins.
+    pub(super) const fn begin(&mut self) {
+        self.count = self.count.saturating_add(1);
+        self.is_first = true;
+    }
+
+    /// An instance could not even be made: that is an attempt too.
+    pub(super) const fn note_unmade(&mut self) {
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// The instance connects.
+    pub(super) fn note_connecting(&mut self) {
+        self.under_way.begin();
+        let is_counted = std::mem::take(&mut self.is_first);
+        self.count = self.count.saturating_add(u32::from(!is_counted));
+    }
+
+    /// The instance is connected.
+    pub(super) fn note_connected(&mut self) {
+        self.end(Ok(()));
+        (self.count, self.is_first) = (0, false);
+    }
+
+    /// The attempt that is under way has ended, if one is.
+    pub(super) fn end(&mut self, result: Result<(), &'static str>) {
+        self.under_way.end(result);
+    }
+
+    /// The attempt ends without a result, if one is under way: the instance is taken away.
+    pub(super) fn abandon(&mut self) {
+        self.under_way.abandon();
+    }
+
+    /// Attempts since the last that succeeded; the one that is under way counts.
+    pub(super) const fn count(&self) -> u32 {
+        self.count
+    }
+}
 
 /// The attempt that is under way, if one is. Dropping it ends it without a result.
 #[derive(Debug, Default)]
@@ -36,7 +92,7 @@ impl Attempt {
     }
 
     /// Begins, unless it has: the instance connects by itself.
-    pub(super) fn begin(&mut self) {
+    fn begin(&mut self) {
         let Some(Names { adapter, broker, feed, connection }) = &self.names else { return };
         self.span.get_or_insert_with(|| {
             operation!(
@@ -51,12 +107,12 @@ impl Attempt {
     }
 
     /// Ends without a result, if it is under way: the instance is taken away.
-    pub(super) fn abandon(&mut self) {
+    fn abandon(&mut self) {
         self.span = None;
     }
 
     /// Ends, if it is under way.
-    pub(super) fn end(&mut self, result: Result<(), &'static str>) {
+    fn end(&mut self, result: Result<(), &'static str>) {
         if let Some(span) = self.span.take() {
             span::end(&span, result);
         }

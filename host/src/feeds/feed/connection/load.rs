@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::base::clock;
-
 /// What a connection carries.
 #[derive(Debug, Default)]
 pub(super) struct Load {
@@ -18,9 +16,10 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) fn add(&mut self, exchange: &Arc<str>) {
+    /// One more instrument of this exchange, from `now_ns` on, in nanoseconds since the Unix epoch.
+    pub(super) fn add(&mut self, exchange: &Arc<str>, now_ns: u64) {
         if self.instruments == 0 {
-            self.since_ns = clock::unix_nanos();
+            self.since_ns = now_ns;
         }
         self.instruments += 1;
         if let Some(count) = self.by_exchange.get_mut(exchange) {

@@ -2,13 +2,11 @@
 //! takes. Brokers lock accounts that insist, so what a broker refused is not tried again before something has changed.
 
 use std::{
-    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use zeroize::Zeroizing;
-
+use super::shared_credentials::Fields;
 use crate::adapters::AdapterFailure;
 
 /// Longest time for one log-in.
@@ -45,16 +43,6 @@ impl LoginOutcome {
     }
 }
 
-/// The fields that a log-in began with, a JSON object. Never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Asked(pub(super) Zeroizing<String>);
-
-impl fmt::Debug for Asked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Asked(..)")
-    }
-}
-
 /// Log-ins of one feed.
 #[derive(Debug, Default)]
 pub(super) struct Logins {
@@ -63,7 +51,7 @@ pub(super) struct Logins {
     attempts: u32,
     not_before: Option<Instant>,
     /// Credentials that another attempt would be useless with, and what people are told then.
-    useless: Option<(Asked, Arc<str>)>,
+    useless: Option<(Fields, Arc<str>)>,
     accepted_since: Option<Instant>,
     message: Option<Arc<str>>,
 }
@@ -79,7 +67,7 @@ impl Logins {
     }
 
     /// The broker refuses these credentials: whether to log in now.
-    pub(super) fn begin(&mut self, fields: &Asked, now: Instant) -> bool {
+    pub(super) fn begin(&mut self, fields: &Fields, now: Instant) -> bool {
         if let Some(since) = self.accepted_since.take()
             && now.duration_since(since) >= STABLE_AFTER
         {
@@ -103,7 +91,7 @@ impl Logins {
     }
 
     /// A log-in with these credentials has ended. `command` is what a person can do.
-    pub(super) fn end(&mut self, outcome: &LoginOutcome, fields: Asked, command: &str) {
+    pub(super) fn end(&mut self, outcome: &LoginOutcome, fields: Fields, command: &str) {
         self.is_under_way = false;
         let had_pause = self.not_before.take();
         let message: Option<Arc<str>> = match outcome {
@@ -135,7 +123,7 @@ impl Logins {
     }
 
     /// When the next attempt may be made.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Instant> {
         self.not_before.filter(|_| !self.is_under_way && self.useless.is_none())
     }
 }
@@ -143,13 +131,14 @@ impl Logins {
 #[cfg(test)]
 mod tests {
     use adapter_abi::ErrorCode;
+    use zeroize::Zeroizing;
 
     use super::*;
 
     const COMMAND: &str = "tickhost account login alice angel";
 
-    fn fields(text: &str) -> Asked {
-        Asked(Zeroizing::new(text.to_owned()))
+    fn fields(text: &str) -> Fields {
+        Fields(Zeroizing::new(text.to_owned()))
     }
 
     fn failed(code: ErrorCode) -> LoginOutcome {
@@ -165,7 +154,7 @@ mod tests {
             assert!(!logins.begin(&fields("old"), now), "it is under way");
             logins.end(&outcome, fields("old"), COMMAND);
             assert!(logins.message().unwrap().contains(COMMAND));
-            assert_eq!(logins.next(), None);
+            assert_eq!(logins.due(), None);
             for days in 0..30 {
                 assert!(!logins.begin(&fields("old"), now + Duration::from_hours(24 * days)));
             }

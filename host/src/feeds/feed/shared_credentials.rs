@@ -10,6 +10,16 @@ use crate::adapters::secrets::MIN_SECRET_BYTES;
 /// What stands where a secret stood.
 const REDACTED: &str = "[redacted]";
 
+/// What is stored of an account at its broker, a JSON object of strings. Never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Fields(pub(super) Zeroizing<String>);
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fields(..)")
+    }
+}
+
 /// Credentials of the account at this moment.
 #[derive(Default)]
 pub(super) struct CurrentCredentials(Mutex<State>);

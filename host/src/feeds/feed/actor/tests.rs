@@ -1,0 +1,10 @@
+//! The actor in virtual time, with adapters that the test plays: no process, no socket, no clock.
+
+mod balance;
+mod clients;
+mod credentials;
+pub(in crate::feeds::feed) mod fake;
+mod lists;
+mod rig;
+mod schedule;
+mod swaps;
