@@ -18,6 +18,8 @@ mod errand;
 pub mod fuzzing;
 mod limits;
 mod login;
+#[doc(hidden)]
+pub mod measured;
 #[cfg(target_os = "linux")]
 mod orphans;
 mod parent;
