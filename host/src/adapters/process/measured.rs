@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     receiver::{self, Listener},
-    sender::{self, Endpoint, Taken},
+    sender::{self, Endpoint},
 };
 use crate::adapters::AdapterEvents;
 
@@ -26,21 +26,15 @@ pub fn open(run_dir: &Path, events: Arc<dyn AdapterEvents>) -> io::Result<Arc<In
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     let host = runtime()?;
     let listener = host.block_on(async { Listener::bind(run_dir) })?;
-    let endpoint =
-        Endpoint { address: listener.address().to_owned(), token: Zeroizing::new(TOKEN.to_owned()) };
+    let endpoint = Endpoint { address: listener.address().clone(), token: Zeroizing::new(TOKEN.to_owned()) };
     let doorbell = Doorbell::new();
     let intake = Intake::new(FeedId(0), Arc::default(), Arc::clone(&doorbell));
-    let taken = Arc::<Taken>::default();
-    let acknowledged = Arc::clone(&taken);
-    std::thread::Builder::new().name("measured-host".to_owned()).spawn(move || {
-        host.block_on(receiver::run(listener, TOKEN, events, |bytes| acknowledged.set(bytes)))
-    })?;
+    std::thread::Builder::new()
+        .name("measured-host".to_owned())
+        .spawn(move || host.block_on(receiver::run(listener, TOKEN, events)))?;
     let (child, offered) = (runtime()?, Arc::clone(&intake));
     std::thread::Builder::new().name("measured-child".to_owned()).spawn(move || {
-        child.block_on(async {
-            let socket = sender::connect(&endpoint).await?;
-            sender::run(socket, offered, doorbell, taken).await
-        })
+        child.block_on(async { sender::connect(&endpoint).await?.run(offered, doorbell).await })
     })?;
     Ok(intake)
 }
