@@ -23,7 +23,6 @@ pub(super) const NONE: &str = "this tickhost was built without the conformance s
 mod tests {
     use clap::Parser as _;
 
-    use super::*;
     use crate::command::adapters::{AdaptersCommand, obey};
 
     #[derive(Debug, clap::Parser)]
