@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use adapter_time::Backoff;
 use zeroize::Zeroizing;
 
 use crate::adapters::AdapterFailure;
@@ -94,7 +95,7 @@ impl Logins {
         }
         self.is_under_way = true;
         self.message = Some("logging in".into());
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.attempts.min(16)).min(LONGEST_PAUSE);
+        let pause = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).whole(self.attempts);
         self.not_before = Some(now + pause);
         self.attempts = self.attempts.saturating_add(1);
         // Whatever comes of it: the same again is useless until it has ended.
