@@ -326,7 +326,10 @@ fn send_ticks(ticks: Ticks, shared: &Shared, doorbell: Arc<Doorbell>, health: &H
         }
     });
     if let Err(error) = sent {
-        _ = end_with_word(&format_args!("ticks cannot reach the host: {error}"));
+        // Nobody gets ticks of it any more. When the host is gone, nobody hears this either.
+        let message = format!("its connection for ticks failed: {error}");
+        shared.output.send(&FromChild::NotTaken { code: ErrorCode::OTHER.0, message });
+        shared.output.flush();
         kill_this_process();
     }
 }
