@@ -162,8 +162,8 @@ pub(super) async fn run(
     }
 }
 
-/// The connection of the process, with what it has sent behind its token. Whoever does not know the token is not the process,
-/// and keeps it from nothing.
+/// The connection of the process, with what it has sent behind its token. Whoever does not know the token is not the process;
+/// it is heard beside such strangers, not behind them.
 async fn accept(listener: &Listener, token: &str) -> Result<(Box<dyn Stream>, BytesMut), ReceiveError> {
     let mut strangers = FuturesUnordered::new();
     loop {
