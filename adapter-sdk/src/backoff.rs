@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::Backoff;
 
-/// Pauses that double, with jitter, up to a longest one. The SDK has its own for an adapter's connection;
-/// this is for what an adapter connects beside it.
+/// Counts failures in a row, and draws the pauses between them. The SDK has its own for an adapter's connection; this is for what an
+/// adapter connects beside it.
 #[derive(Debug)]
 pub struct Pauses {
     settings: Backoff,
@@ -21,12 +21,9 @@ impl Pauses {
     /// The pause after a failure of something that had been up for `lasted`. Half of it is random, so that
     /// the connections of many hosts do not return in step.
     pub fn after_failure(&mut self, lasted: Duration, is_rate_limited: bool) -> Duration {
-        self.failures = if lasted >= self.settings.stable_after { 0 } else { self.failures };
-        let doubled = self.settings.first.saturating_mul(1_u32 << self.failures.min(20));
-        self.failures = self.failures.saturating_add(1);
-        let pause =
-            if is_rate_limited { self.settings.longest } else { doubled.min(self.settings.longest) } / 2;
-        pause + pause.mul_f64(rand::random::<f64>())
+        let (before, chance) = (self.settings.count(self.failures, lasted), rand::random());
+        self.failures = before.saturating_add(1);
+        if is_rate_limited { self.settings.longest(chance) } else { self.settings.pause(before, chance) }
     }
 }
 

@@ -45,6 +45,7 @@ pub use self::export as __export;
 #[doc(hidden)]
 pub use adapter_abi as abi;
 pub use adapter_abi::{ErrorCode, StatusKind};
+pub use adapter_time::Backoff;
 pub use serde;
 pub use serde_json;
 pub use tracing;
@@ -60,7 +61,7 @@ pub use self::{
     hash::fingerprint,
     lists::{ListChanges, ListReporter, ListState, ListTrouble},
     login::{Fields, Login, Question},
-    manifest::{Backoff, Capability, DeepBooks, Manifest},
+    manifest::{Capability, DeepBooks, Manifest},
     model::{Level, Mode, OrderUpdate, Subscription, Tick},
     packet::Packet,
     price::Price,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use adapter_time::Backoff;
+
 use adapter_abi::{ABI_VERSION, AdapterMetadata};
 use serde_json::json;
 
@@ -25,27 +27,6 @@ pub enum Capability {
     CountsModes,
     /// [`Adapter::login`](crate::Adapter::login) logs in.
     Login,
-}
-
-/// Pauses between attempts to connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
-    /// Before the first retry; doubles with each failure.
-    pub first: Duration,
-    /// Longest pause.
-    pub longest: Duration,
-    /// A connection that lasted this long had recovered: the next failure counts as the first.
-    pub stable_after: Duration,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self {
-            first: Duration::from_millis(250),
-            longest: Duration::from_mins(1),
-            stable_after: Duration::from_mins(1),
-        }
-    }
 }
 
 /// A broker's limit on books that are larger than usual: see
@@ -99,11 +80,7 @@ impl Manifest {
             connections: 0,
             config_schema: "{}",
             credentials_schema: "",
-            backoff: Backoff {
-                first: Duration::from_millis(250),
-                longest: Duration::from_mins(1),
-                stable_after: Duration::from_mins(1),
-            },
+            backoff: Backoff::new(Duration::from_millis(250), Duration::from_mins(1)),
             brands: Vec::new(),
         }
     }

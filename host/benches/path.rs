@@ -7,6 +7,7 @@
 //! | bench | what a regression means |
 //! |---|---|
 //! | `bus` | fewer ticks a second from publishers; the parser stands before everything else on the router's thread |
+//! | `link` | the same for adapters in processes of their own, the default; both ends of their connection, on two threads |
 //! | `book` | a cost for each tick, held or not, once the router has taken it |
 //! | `route` | fewer ticks a second that the router can take, whatever becomes of them |
 //! | `encode` | the same, for ticks that somebody holds; once for each kind of frame, not for each subscriber |
@@ -19,11 +20,20 @@
     reason = "the macros of the benchmark write functions without comments, and a benchmark may end by panicking"
 )]
 
-use std::{hint::black_box, sync::Arc, time::Duration};
+use std::{
+    hint::black_box,
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
+};
 
-use adapter_abi::{DepthLevel, Ltp, Quote, field};
+use adapter_abi::{
+    Depth, DepthLevel, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent, SubscriptionOutcome, field,
+};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tickhost::bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope, Invalidated, OrderVerdict};
+use tickhost::{
+    adapters::{AdapterEvents, process::measured},
+    bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope, Invalidated, OrderVerdict},
+};
 use tickhost_core::{
     book::Entry,
     calendar::Calendars,
@@ -41,6 +51,7 @@ use tickhost_core::{
     throttle::{Spacing, Throttle},
 };
 use tokio_tungstenite::tungstenite::Utf8Bytes;
+use zeroize::Zeroizing;
 
 const FEED: FeedId = FeedId(1);
 const INSTRUMENTS: u32 = 1_000;
@@ -171,6 +182,86 @@ impl BusSink for LastPrice {
     fn flush(&mut self) {}
 }
 
+/// From the intake of an adapter's process to what the host does with ticks, over the socket between them. A figure is one
+/// tick, of a thousand that are offered in batches and waited for together.
+fn link(c: &mut Criterion) {
+    let mut group = c.benchmark_group("link");
+    group.throughput(Throughput::Elements(u64::from(INSTRUMENTS)));
+    for (name, batch) in [("LTP/batches_of_10", 10), ("LTP/batches_of_250", 250)] {
+        let directory = tempfile::tempdir().expect("a folder");
+        let arrived = Arc::<Arrived>::default();
+        let intake = measured::open(directory.path(), Arc::clone(&arrived) as _).expect("a connection");
+        let ticks: Vec<Ltp> = (0..INSTRUMENTS)
+            .map(|slot| Ltp { instrument: slot, fields: field::LTP, ltp: 625_500_000_000, ..Ltp::default() })
+            .collect();
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                for part in ticks.chunks(batch) {
+                    intake.offer_ltp(black_box(part));
+                }
+                arrived.wait_for(ticks.len());
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Counts what comes out of the connection.
+#[derive(Default)]
+struct Arrived {
+    ticks: Mutex<usize>,
+    more: Condvar,
+}
+
+impl Arrived {
+    /// Waits for so many ticks, and begins to count again.
+    fn wait_for(&self, count: usize) {
+        let ticks = self.ticks.lock().expect("nobody panicked");
+        let mut ticks = self.more.wait_while(ticks, |ticks| *ticks < count).expect("nobody panicked");
+        *ticks = 0;
+    }
+}
+
+impl AdapterEvents for Arrived {
+    fn ltp(&self, batch: &[Ltp]) -> PublishOutcome {
+        *self.ticks.lock().expect("nobody panicked") += batch.len();
+        self.more.notify_one();
+        PublishOutcome::default()
+    }
+
+    fn quote(&self, _: &[Quote]) -> PublishOutcome {
+        PublishOutcome::default()
+    }
+
+    fn depth(&self, _: &[Depth], _: &[DepthLevel]) -> PublishOutcome {
+        PublishOutcome::default()
+    }
+
+    fn order_update(&self, _: &str) -> PublishOutcome {
+        PublishOutcome::default()
+    }
+
+    fn status(&self, _: StatusEvent) {}
+
+    fn outcomes(&self, _: u64, _: &[SubscriptionOutcome]) {}
+
+    fn credentials(&self) -> Zeroizing<String> {
+        Zeroizing::default()
+    }
+
+    fn log_level(&self) -> LogLevel {
+        LogLevel::ERROR
+    }
+
+    fn log(&self, _: LogLevel, _: &str, _: &str, _: &str) {}
+
+    fn replaced(&self, _: u32) {}
+
+    fn invalid(&self, _: u64) {}
+
+    fn lost(&self, _: u64) {}
+}
+
 fn book(c: &mut Criterion) {
     let side = [DepthLevel { price: 625_450_000_000, quantity: 120, orders: 3, reserved: 0 }; 5];
     let quote = Quote { fields: field::IN_QUOTE, ltp: 625_500_000_000, ..Quote::default() };
@@ -287,5 +378,5 @@ fn outbox(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bus, book, route, encode, throttle, index, outbox);
+criterion_group!(benches, bus, link, book, route, encode, throttle, index, outbox);
 criterion_main!(benches);

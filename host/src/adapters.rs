@@ -2,7 +2,7 @@
 //!
 //! [`AdapterInstance`] is one running adapter, wherever it runs; [`AdapterEvents`] is what it calls back. Behind them is
 //! a process of its own ([`process`]), a library in this process ([`connector`], kept at arm's length by [`driver`]), or
-//! the bus. [`loader`], `instance` and `callbacks` hold the only unsafe code of the host.
+//! the bus. Unsafe code of the host is in [`loader`], which opens libraries, and where a process locks itself in (`process::cage`).
 
 mod assignment;
 mod brand;

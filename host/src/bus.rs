@@ -16,7 +16,7 @@ mod places;
 mod private;
 mod receive;
 mod topic;
-pub(crate) mod zmtp;
+mod zmtp;
 
 use std::{
     io,

@@ -27,10 +27,12 @@ use super::{
     list::is_over,
     report::{Held, Taken},
 };
-use crate::{AdapterError, ListReporter, ListState, Refusal, Subscription, abi::ErrorCode, ist, net::Http};
+use crate::{
+    AdapterError, Backoff, ListReporter, ListState, Refusal, Subscription, abi::ErrorCode, ist, net::Http,
+};
 
-/// First and longest pause before a list is asked for again that did not come, or came incomplete.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(5));
+/// Before a list is asked for again that did not come, or came incomplete.
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_mins(5));
 
 /// Downloads of the day are spread over so many seconds, since everybody's are due at the same moment.
 const SPREAD_SECONDS: u64 = 300;
@@ -54,7 +56,7 @@ pub struct Master<L> {
     pub(super) files: Vec<InstrumentFile>,
     pub(super) pages: Option<Pages>,
     pub(super) lists: ListReporter,
-    pub(super) pauses: (Duration, Duration),
+    pub(super) pauses: Backoff,
     pub(super) state: Mutex<State<L>>,
 }
 
@@ -83,7 +85,7 @@ impl<L: List> Master<L> {
     /// With another first and longest pause before a list is asked for again than 30 seconds and 5 minutes.
     #[must_use]
     pub fn pausing(self, first: Duration, longest: Duration) -> Self {
-        Self { pauses: (first, longest), ..self }
+        Self { pauses: Backoff::new(first, longest), ..self }
     }
 
     /// With files that come page by page.

@@ -28,16 +28,17 @@ pub struct Renewal<L> {
     due: Instant,
     /// Until when this connection may go on by the present list.
     limit: Instant,
-    /// Before the next attempt after one that failed, or brought an incomplete list.
-    pause: Duration,
+    /// Attempts in a row that failed, or brought an incomplete list.
+    failures: u32,
     is_repair: bool,
     work: Option<Work<L>>,
 }
 
 impl<L: List> Renewal<L> {
     pub(super) fn new(master: Arc<Master<L>>, access: Access) -> Self {
-        let (now, pause) = (Instant::now(), master.pauses.0);
-        let mut renewal = Self { master, access, due: now, limit: now, pause, is_repair: false, work: None };
+        let now = Instant::now();
+        let mut renewal =
+            Self { master, access, due: now, limit: now, failures: 0, is_repair: false, work: None };
         renewal.schedule();
         renewal
     }
@@ -75,14 +76,14 @@ impl<L: List> Renewal<L> {
             let work = match &mut self.work {
                 Some(work) => work,
                 none => {
-                    let pause = self.pause;
+                    let pause = self.master.pauses.whole(self.failures);
                     let asked_at = tokio::select! {
                         biased;
                         () = self.master.lists.asked() => Some(SystemTime::now()),
                         () = sleep_until(self.due) => None,
                     };
                     if asked_at.is_some() {
-                        self.pause = self.master.pauses.0;
+                        self.failures = 0;
                     }
                     self.is_repair = self.master.is_current();
                     let newer_than = match asked_at {
@@ -133,18 +134,17 @@ impl<L: List> Renewal<L> {
         let next = if self.master.is_current() { self.master.tomorrow() } else { Instant::now() };
         self.limit = next + GRACE;
         if self.master.is_whole() {
-            self.pause = self.master.pauses.0;
+            self.failures = 0;
             self.due = next;
         } else {
             self.due = self.after_pause().min(next);
         }
     }
 
-    /// Half of a pause is random, so that the connections of many hosts do not return in step.
     fn after_pause(&mut self) -> Instant {
-        let half = self.pause / 2;
-        self.pause = (self.pause * 2).min(self.master.pauses.1);
-        Instant::now() + half + half.mul_f64(rand::random::<f64>())
+        let pause = self.master.pauses.pause(self.failures, rand::random());
+        self.failures = self.failures.saturating_add(1);
+        Instant::now() + pause
     }
 }
 

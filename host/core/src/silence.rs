@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use adapter_time::Backoff;
+
 use crate::{
     calendar::{Calendar, Hours, MarketPhase},
     feed_state::FeedState,
@@ -209,9 +211,7 @@ impl Answers {
 
 /// Between an answer and the next: longer than the silence that it takes to notice that it did not help.
 fn pause(count: u32, stale_after: Duration) -> Duration {
-    stale_after
-        .saturating_mul(1_u32.checked_shl(count).unwrap_or(u32::MAX))
-        .min(LONGEST_PAUSE.max(stale_after))
+    Backoff::new(stale_after, LONGEST_PAUSE.max(stale_after)).whole(count)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use adapter_time::Backoff;
 use rustc_hash::FxHashMap;
 
 use crate::base::address::network_of;
@@ -28,10 +29,9 @@ const NOTORIOUS: f64 = 100.0;
 /// One wrong key is forgotten in this time.
 const FORGIVEN_IN: Duration = Duration::from_secs(3);
 
-/// Wait of a connection for the answer to its second wrong key; doubles with each further one.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-
-/// Longest wait for an answer. A client must still be told within its grace.
+/// Waits of a connection for the answers to its wrong keys, from the second on. Whatever the wait, a client must still be told
+/// within its grace.
+const WAITS: Backoff = Backoff::new(Duration::from_millis(500), LONGEST_WAIT);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
 /// Addresses remembered.
@@ -90,7 +90,7 @@ impl Penalty {
     pub fn wait_of(self, tries: u32) -> Duration {
         let own = match tries {
             0 | 1 => Duration::ZERO,
-            more => FIRST_WAIT * 2_u32.saturating_pow(more.saturating_sub(2).min(8)),
+            more => WAITS.whole(more - 2),
         };
         own.max(self.wait).min(LONGEST_WAIT)
     }

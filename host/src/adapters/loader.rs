@@ -20,7 +20,7 @@ use adapter_abi::{
     abi_stable::{
         StableAbi,
         abi_stability::abi_checking::{AbiInstabilityErrors, check_layout_compatibility},
-        library::{IsLayoutChecked, LibHeader, RawLibrary, RootModule, lib_header_from_raw_library},
+        library::{AbiHeaderRef, IsLayoutChecked, LibHeader, RootModule},
         std_types::RStr,
     },
     capability,
@@ -130,24 +130,18 @@ impl Library {
         };
         // SAFETY: loading runs the library's initialisers. It is one that the operator listed in `plugins.toml`, and it
         // runs with the host's rights anyway; the file was checked to be a whole one for this system.
-        let probed = unsafe { libloading::Library::new(copy) }.map_err(|error| no_library(&error))?;
-        // SAFETY: the symbol is only looked for, not used.
-        let has_header = unsafe { probed.get::<*const ()>(HEADER_SYMBOL.as_bytes()) }.is_ok();
-        // SAFETY: see above; the same file again, which the system answers with the library that is open.
-        let raw = RawLibrary::load_at(copy).map_err(|error| no_library(&error))?;
+        let library = unsafe { libloading::Library::new(copy) }.map_err(|error| no_library(&error))?;
         MAPPED.fetch_add(1, Ordering::Relaxed);
         // The library stays mapped for good: everything that follows has addresses in it.
-        let _mapped: &'static libloading::Library = Box::leak(Box::new(probed));
-        let raw: &'static RawLibrary = Box::leak(Box::new(raw));
-        if !has_header {
-            return Err(LoadError::NoAdapter { file: file.to_owned() });
-        }
-        // SAFETY: the header lives as long as the library, which is never unloaded.
-        let header =
-            unsafe { lib_header_from_raw_library(raw) }.map_err(|error| LoadError::Incompatible {
-                file: file.to_owned(),
-                problems: vec![format!("it was built with another abi_stable: {error}")],
-            })?;
+        let library: &'static libloading::Library = Box::leak(Box::new(library));
+        // SAFETY: what has this name is the header that abi_stable exports, of whatever version; a library that gives the name to
+        // something else could as well do its harm while it was loaded. `AbiHeaderRef` is an address, here that of the symbol.
+        let header = unsafe { library.get::<AbiHeaderRef>(HEADER_SYMBOL.as_bytes()) };
+        let Ok(header) = header else { return Err(LoadError::NoAdapter { file: file.to_owned() }) };
+        let header: &'static LibHeader = header.upgrade().map_err(|error| LoadError::Incompatible {
+            file: file.to_owned(),
+            problems: vec![format!("it was built with another abi_stable: {error}")],
+        })?;
         let module = checked_module(header)
             .map_err(|problems| LoadError::Incompatible { file: file.to_owned(), problems })?;
         let metadata = module.metadata()();

@@ -5,7 +5,7 @@
 //!            commands, credentials: JSON lines on standard input
 //! host ──────────────────────────────────────────────────────────▶ tickhost run-adapter NAME
 //!  parent ◀── status, outcomes, orders, log, signs of life: JSON lines on standard output ── child
-//!  receiver ◀── ticks: binary batches over ZeroMQ, PUSH to PULL, on a private socket ─────── sender
+//!  receiver ◀── ticks: frames with their length in front, on a private socket ───────────────── sender
 //! ```
 //!
 //! The same library, the same SDK, the same [`AdapterInstance`] as within the host.
@@ -17,7 +17,10 @@ mod errand;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod limits;
+mod link;
 mod login;
+#[doc(hidden)]
+pub mod measured;
 #[cfg(target_os = "linux")]
 mod orphans;
 mod parent;

@@ -4,7 +4,7 @@
 //! greeting, a READY command without identity, and whole messages of two parts. [`Splitter`] cuts the other direction into
 //! whole frames, so that an answer of the guard never stands inside one, and leaves out the handshake, which is over.
 
-pub(crate) mod frame;
+mod frame;
 mod handshake;
 
 use std::fmt;
@@ -22,7 +22,7 @@ const MAX_PING_CONTEXT: usize = 16;
 
 /// Why a connection must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Violation {
+pub(super) enum Violation {
     /// No ZMTP 3 with NULL security, or with PLAIN where that is wanted.
     Greeting,
     /// It offers no secret, and the bus wants one.

@@ -1,11 +1,15 @@
 //! `tickhost adapters`: what `plugins.toml` lists, and whether each library loads; and the tools of adapter authors.
 #![expect(clippy::indexing_slicing, reason = "a member that a JSON value does not have is null")]
 
+#[cfg(feature = "conformance")]
 mod dev;
 mod live;
 mod new;
 mod pin;
+#[cfg(feature = "conformance")]
 mod test;
+#[cfg(not(feature = "conformance"))]
+mod without_suite;
 
 use std::{
     io::Write,
@@ -17,7 +21,11 @@ use clap::Subcommand;
 use serde_json::Value;
 
 pub(super) use self::live::{listeners, status};
-use self::{dev::DevArgs, new::NewArgs, pin::PinArgs, test::TestArgs};
+#[cfg(not(feature = "conformance"))]
+use self::without_suite::{DevArgs, TestArgs};
+#[cfg(feature = "conformance")]
+use self::{dev::DevArgs, test::TestArgs};
+use self::{new::NewArgs, pin::PinArgs};
 use super::{confinement::Confinement, run::own_program, runtime, table::list};
 use crate::{
     base::private::private_dir,
@@ -67,8 +75,12 @@ pub fn obey(command: AdaptersCommand, sources: &Sources, out: &mut dyn Write) ->
             runtime()?.block_on(live::reload(&Settings::load(sources)?, &name, out)).map(code)
         }
         AdaptersCommand::New(args) => new::run(&args, out).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "conformance")]
         AdaptersCommand::Dev(args) => runtime()?.block_on(dev::run(&args, out)).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "conformance")]
         AdaptersCommand::Test(args) => test::run(&args, out),
+        #[cfg(not(feature = "conformance"))]
+        AdaptersCommand::Dev(_) | AdaptersCommand::Test(_) => anyhow::bail!(without_suite::NONE),
     }
 }
 

@@ -1,5 +1,5 @@
-//! What an adapter's process sends to the host: the frames of ticks on its private connection, or, behind a first byte
-//! that is odd, a line of its standard output.
+//! What an adapter's process sends to the host: the frames of ticks on its private connection, in two pieces, or, behind a first
+//! byte that is odd, a line of its standard output.
 
 #![no_main]
 
@@ -80,10 +80,10 @@ impl AdapterEvents for Checked {
     fn lost(&self, _: u64) {}
 }
 
-fn ticks(bytes: &[u8]) {
+fn ticks(first: usize, bytes: &[u8]) {
     let intake = Intake::new(FeedId(1), Arc::default(), Doorbell::new());
     let events = Checked { intake: Arc::clone(&intake), ticks: AtomicUsize::new(0) };
-    if let Some(taken) = fuzzing::ticks(bytes, &events) {
+    if let Some(taken) = fuzzing::ticks(bytes, first, &events) {
         assert!(taken <= bytes.len());
     }
     // As many as were offered come out, and every book lies within its levels.
@@ -119,8 +119,8 @@ fn line(text: &str) {
 fn seeds() -> Vec<Vec<u8>> {
     let frame = |kind: u8, records: usize, levels: usize| {
         let body = records + levels * size_of::<DepthLevel>();
-        let mut bytes = vec![0, 2];
-        bytes.extend((16 + body as u64).to_be_bytes());
+        let mut bytes = vec![0, 7];
+        bytes.extend((16 + body as u32).to_le_bytes());
         bytes.extend([kind, 0, 0, 0, 1, 0, 0, 0]);
         bytes.extend((levels as u32).to_le_bytes());
         bytes.extend([0; 4]);
@@ -131,7 +131,8 @@ fn seeds() -> Vec<Vec<u8>> {
         frame(1, size_of::<Ltp>(), 0),
         frame(2, size_of::<Quote>(), 0),
         frame(3, size_of::<Depth>(), 4),
-        b"\0\0\0".to_vec(),
+        b"\0\0\0\0\0\0".to_vec(),
+        b"\0\0\xff\xff\xff\xff".to_vec(),
     ];
     let lines = [
         r#"{"refused":{"code":1,"message":"no"}}"#,
@@ -148,7 +149,9 @@ fn seeds() -> Vec<Vec<u8>> {
 fuzz_target!(init: begin_with("link", seeds()), |input: &[u8]| bounded(input, || {
     let Some((kind, bytes)) = input.split_first() else { return };
     if kind % 2 == 0 {
-        ticks(bytes);
+        // The second byte says where the bytes are cut in two, as a socket cuts them.
+        let Some((first, bytes)) = bytes.split_first() else { return };
+        ticks(usize::from(*first), bytes);
     } else if let Ok(text) = std::str::from_utf8(bytes) {
         line(text);
     }

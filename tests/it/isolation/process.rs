@@ -21,6 +21,8 @@ async fn what_crashes_is_started_again_and_nobody_else_notices() {
             faulty("panic_task", Live, Crash("a panic in `next`")),
             faulty("panic_escape", Live, Crash("crashed with SIGABRT")),
             raw("panic_in_call", Subscribe("TCS"), Crash("ended by itself with exit code 1")),
+            #[cfg(target_os = "linux")]
+            faulty("end_link", Live, Crash("closed its connection for ticks")),
         ],
     )
     .await;

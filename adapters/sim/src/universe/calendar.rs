@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use adapter_sdk::ist;
+
 /// A date of the Gregorian calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date {
@@ -30,41 +32,20 @@ pub enum Weekday {
     Sunday = 6,
 }
 
-const INDIA_OFFSET_S: u64 = 5 * 3600 + 1800;
-const NS_PER_S: u64 = 1_000_000_000;
-const S_PER_DAY: u64 = 86_400;
-
 impl Date {
     /// The date in India at a moment, given in nanoseconds since the Unix epoch.
     pub fn in_india(now_ns: u64) -> Self {
-        let days = (now_ns / NS_PER_S + INDIA_OFFSET_S) / S_PER_DAY;
-        Self { days: i64::try_from(days).unwrap_or(0) }
+        Self { days: ist::day_number(now_ns).cast_signed() }
     }
 
-    /// The date of a year, a month from 1 and a day from 1. A day past the month's end runs into the next
-    /// month.
-    pub fn new(year: i64, month: i64, day: i64) -> Self {
-        // Years are counted from March here, so that a leap day is the last day of its year.
-        let year = if month <= 2 { year - 1 } else { year };
-        let era = year.div_euclid(400);
-        let year_of_era = year.rem_euclid(400);
-        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-        Self { days: era * 146_097 + day_of_era - 719_468 }
+    /// The date of a year, a month from 1 and a day from 1. A day past the month's end runs into the next month.
+    pub const fn new(year: i64, month: u8, day: i64) -> Self {
+        Self { days: ist::numbered(year, month, day) }
     }
 
     /// Year, month from 1, day from 1.
-    pub fn parts(self) -> (i64, i64, i64) {
-        let days = self.days + 719_468;
-        let era = days.div_euclid(146_097);
-        let day_of_era = days.rem_euclid(146_097);
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-        let year = year_of_era + era * 400 + i64::from(month <= 2);
-        (year, month, day)
+    pub const fn parts(self) -> (i64, u8, u8) {
+        ist::named(self.days)
     }
 
     /// Days from this date to another; negative when the other is earlier.
@@ -94,10 +75,11 @@ impl Date {
         })
     }
 
-    fn of_months(self, count: usize, date_in: impl Fn(i64, i64) -> Self) -> Vec<Self> {
+    fn of_months(self, count: usize, date_in: impl Fn(i64, u8) -> Self) -> Vec<Self> {
         let (year, month, _) = self.parts();
-        (0..12_i64)
-            .map(|later| (year + (month - 1 + later) / 12, (month - 1 + later) % 12 + 1))
+        (0..12)
+            .map(|later| month - 1 + later)
+            .map(|months| (year + i64::from(months / 12), months % 12 + 1))
             .map(|(year, month)| date_in(year, month))
             .filter(|date| *date >= self)
             .take(count)
@@ -108,9 +90,9 @@ impl Date {
         Self { days: self.days - days }
     }
 
-    /// Monday is 0; 1 January 1970 was a Thursday.
+    /// Monday is 0.
     fn weekday_number(self) -> i64 {
-        (self.days + 3).rem_euclid(7)
+        ist::weekday(self.days).into()
     }
 }
 
@@ -120,7 +102,7 @@ impl fmt::Display for Date {
         const MONTHS: [&str; 12] =
             ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
         let (year, month, day) = self.parts();
-        let name = usize::try_from(month - 1).ok().and_then(|index| MONTHS.get(index)).copied().unwrap_or("");
+        let name = MONTHS.get(usize::from(month) - 1).copied().unwrap_or_default();
         write!(f, "{day:02}{name}{:02}", year.rem_euclid(100))
     }
 }
@@ -138,7 +120,7 @@ mod tests {
         for days in (-20_000..40_000).step_by(13) {
             let date = Date { days };
             let (year, month, day) = date.parts();
-            assert_eq!(Date::new(year, month, day), date);
+            assert_eq!(Date::new(year, month, day.into()), date);
         }
         assert_eq!(Date::new(1970, 1, 1).days, 0);
         assert_eq!(Date::new(2024, 2, 29).to_string(), "29FEB24");
@@ -147,7 +129,7 @@ mod tests {
     #[test]
     fn the_day_changes_at_midnight_in_india() {
         let midnight_utc_s = 1_767_052_800; // 30 December 2025, 00:00 UTC
-        let at = |seconds: u64| Date::in_india(seconds * NS_PER_S).to_string();
+        let at = |seconds: u64| Date::in_india(seconds * 1_000_000_000).to_string();
         assert_eq!(at(midnight_utc_s - 5 * 3600 - 1800), "30DEC25");
         assert_eq!(at(midnight_utc_s - 5 * 3600 - 1801), "29DEC25");
     }

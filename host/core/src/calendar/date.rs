@@ -2,21 +2,19 @@
 
 use std::{fmt, str::FromStr};
 
-use time::{Duration, Month};
+use adapter_time::ist::{self, Day};
 
-const IST_OFFSET_SECONDS: i64 = 5 * 3_600 + 30 * 60;
-const DAY_SECONDS: i64 = 86_400;
 const NANOS: u64 = 1_000_000_000;
-
-/// 1970-01-01.
-const UNIX_DAY: time::Date = time::UtcDateTime::UNIX_EPOCH.date();
 
 /// Years that a calendar may speak of.
 const YEARS: std::ops::RangeInclusive<i32> = 2000..=2199;
 
 /// A date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Date(time::Date);
+pub struct Date {
+    /// Days since 1 January 1970.
+    number: i64,
+}
 
 /// Seconds since midnight, 0 to 86,400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,39 +37,35 @@ impl NotATime {
 impl Date {
     /// Date and time of day in India at a moment in nanoseconds since the Unix epoch.
     pub fn in_india(unix_ns: u64) -> (Self, TimeOfDay) {
-        let seconds =
-            i64::try_from(unix_ns / NANOS).unwrap_or(i64::MAX - IST_OFFSET_SECONDS) + IST_OFFSET_SECONDS;
-        let time = u32::try_from(seconds.rem_euclid(DAY_SECONDS)).unwrap_or(0);
-        (Self(UNIX_DAY).plus_days(seconds.div_euclid(DAY_SECONDS)), TimeOfDay(time))
+        let (number, second) = ist::day_and_second((unix_ns / NANOS).cast_signed());
+        (Self { number }, TimeOfDay(second))
     }
 
     /// The moment at which it is this time on this date in India, in nanoseconds since the Unix epoch.
     pub fn at(self, time: TimeOfDay) -> u64 {
-        let seconds = self.days_since(Self(UNIX_DAY)) * DAY_SECONDS + i64::from(time.0) - IST_OFFSET_SECONDS;
-        u64::try_from(seconds).unwrap_or(0).saturating_mul(NANOS)
+        u64::try_from(ist::unix_seconds_of(self.number, time.0)).unwrap_or(0).saturating_mul(NANOS)
     }
 
-    /// The date so many days later, 31 December 9999 at the latest.
+    /// The date so many days later.
     #[must_use]
-    pub fn plus_days(self, days: i64) -> Self {
-        // More days than there are dates would be more than a duration holds.
-        Self(self.0.saturating_add(Duration::days(days.clamp(-10_000_000, 10_000_000))))
+    pub const fn plus_days(self, days: i64) -> Self {
+        Self { number: self.number.saturating_add(days) }
     }
 
     /// Days from an earlier date to this one.
-    pub fn days_since(self, earlier: Self) -> i64 {
-        (self.0 - earlier.0).whole_days()
+    pub const fn days_since(self, earlier: Self) -> i64 {
+        self.number.saturating_sub(earlier.number)
     }
 
     /// Day of the week, 0 for Monday to 6 for Sunday.
     pub fn weekday(self) -> usize {
-        self.0.weekday().number_days_from_monday().into()
+        ist::weekday(self.number).into()
     }
 }
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.0.year(), u8::from(self.0.month()), self.0.day())
+        Day::from_number(self.number).fmt(f)
     }
 }
 
@@ -79,16 +73,9 @@ impl FromStr for Date {
     type Err = NotATime;
 
     fn from_str(text: &str) -> Result<Self, NotATime> {
-        let no_date = || NotATime::new(text, "a date such as 2026-01-26");
-        let mut parts = text.splitn(3, '-');
-        let mut part = |length| digits(parts.next(), length).ok_or_else(no_date);
-        let (year, month, day) = (part(4)?, part(2)?, part(2)?);
-        let named = || {
-            let year = i32::try_from(year).ok().filter(|year| YEARS.contains(year))?;
-            let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
-            time::Date::from_calendar_date(year, month, u8::try_from(day).ok()?).ok()
-        };
-        named().map(Self).ok_or_else(no_date)
+        let day = text.parse().ok().filter(|day: &Day| YEARS.contains(&day.year));
+        day.map(|day| Self { number: day.number() })
+            .ok_or_else(|| NotATime::new(text, "a date such as 2026-01-26"))
     }
 }
 
@@ -174,7 +161,7 @@ mod tests {
     proptest! {
         #[test]
         fn dates_come_back_from_their_text(days in 10_958_i64..84_006) {
-            let date = Date(UNIX_DAY).plus_days(days);
+            let date = Date { number: days };
             prop_assert_eq!(date.to_string().parse::<Date>(), Ok(date));
             prop_assert_eq!(date.plus_days(7).weekday(), date.weekday());
         }

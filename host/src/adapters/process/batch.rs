@@ -1,4 +1,4 @@
-//! Batches of ticks as bytes: what stands in one frame on the private endpoint.
+//! Batches of ticks as bytes: what stands in one frame of the connection for ticks.
 //!
 //! A frame is a head of 16 bytes (kind, three zero bytes, records, levels, ticks that were merged into these), then the
 //! records with every member little-endian in the order of its declaration, then the levels of books.
@@ -10,7 +10,7 @@ use tickhost_core::{
     model::Mode,
 };
 
-use crate::bus::MAX_BODY_BYTES;
+use super::link::MAX_FRAME_BYTES;
 
 const HEAD: usize = 16;
 const LTP_BYTES: usize = size_of::<Ltp>();
@@ -91,18 +91,18 @@ impl Bytes<'_> {
     }
 }
 
-/// Writes a batch as frames, in order, none longer than [`MAX_BODY_BYTES`].
+/// Writes a batch as frames, in order, none longer than [`MAX_FRAME_BYTES`].
 pub(super) fn encode(batch: &Batch, mut send: impl FnMut(Vec<u8>)) {
     match batch {
         Batch::Ltp(ticks) => {
-            for part in ticks.chunks((MAX_BODY_BYTES - HEAD) / LTP_BYTES) {
+            for part in ticks.chunks((MAX_FRAME_BYTES - HEAD) / LTP_BYTES) {
                 let mut frame = frame(Mode::Ltp, part.len(), 0, 0, part.len() * LTP_BYTES);
                 part.iter().for_each(|tick| write_ltp(&mut frame, tick));
                 send(frame);
             }
         }
         Batch::Quote(quotes) => {
-            for part in quotes.chunks((MAX_BODY_BYTES - HEAD) / QUOTE_BYTES) {
+            for part in quotes.chunks((MAX_FRAME_BYTES - HEAD) / QUOTE_BYTES) {
                 let mut frame = frame(Mode::Quote, part.len(), 0, 0, part.len() * QUOTE_BYTES);
                 part.iter().for_each(|quote| write_quote(&mut frame, quote));
                 send(frame);
@@ -136,13 +136,13 @@ fn merged(entries: &[Merged], send: &mut impl FnMut(Vec<u8>)) {
     let of = |mode| entries.iter().filter(move |merged| merged.mode == mode);
     let missed = |part: &[&Merged]| part.iter().fold(0_u32, |sum, merged| sum.saturating_add(merged.missed));
     let ltp: Vec<&Merged> = of(Mode::Ltp).collect();
-    for part in ltp.chunks((MAX_BODY_BYTES - HEAD) / LTP_BYTES) {
+    for part in ltp.chunks((MAX_FRAME_BYTES - HEAD) / LTP_BYTES) {
         let mut frame = frame(Mode::Ltp, part.len(), 0, missed(part), part.len() * LTP_BYTES);
         part.iter().for_each(|merged| write_ltp(&mut frame, &Ltp::from(&merged.entry.record(Mode::Ltp))));
         send(frame);
     }
     let quote: Vec<&Merged> = of(Mode::Quote).collect();
-    for part in quote.chunks((MAX_BODY_BYTES - HEAD) / QUOTE_BYTES) {
+    for part in quote.chunks((MAX_FRAME_BYTES - HEAD) / QUOTE_BYTES) {
         let mut frame = frame(Mode::Quote, part.len(), 0, missed(part), part.len() * QUOTE_BYTES);
         part.iter().for_each(|merged| write_quote(&mut frame, &merged.entry.record(Mode::Quote)));
         send(frame);
@@ -175,7 +175,7 @@ impl Books {
         send: &mut impl FnMut(Vec<u8>),
     ) {
         let more = DEPTH_BYTES + (buy.len() + sell.len()) * LEVEL_BYTES;
-        if HEAD + self.records.len() + self.levels.len() + more > MAX_BODY_BYTES {
+        if HEAD + self.records.len() + self.levels.len() + more > MAX_FRAME_BYTES {
             self.flush(send);
         }
         let count = |side: &[DepthLevel]| u16::try_from(side.len()).unwrap_or(u16::MAX);
@@ -247,6 +247,26 @@ impl Decoded {
     }
 }
 
+/// A frame of each kind, in which every byte of every member is another one.
+#[cfg(test)]
+pub(super) fn samples() -> [Vec<u8>; 3] {
+    let counted: Vec<u8> = (0..=u8::MAX).cycle().take(DEPTH_BYTES + LEVEL_BYTES).collect();
+    let mut bytes = Bytes(&counted);
+    let book = Depth { first_level: 0, buy_levels: 1, sell_levels: 0, ..read_depth(&mut bytes).unwrap() };
+    let levels = [read_level(&mut Bytes(&counted)).unwrap()];
+    let ltp = read_ltp(&mut Bytes(&counted)).unwrap();
+    let batches = [
+        Batch::Ltp([ltp].into()),
+        Batch::Quote([book.quote].into()),
+        Batch::Depth([book].into(), levels.into()),
+    ];
+    batches.map(|batch| {
+        let mut only = Vec::new();
+        encode(&batch, |frame| only = frame);
+        only
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -294,7 +314,7 @@ mod tests {
     fn frames(batch: &Batch) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         encode(batch, |frame| frames.push(frame));
-        assert!(frames.iter().all(|frame| frame.len() <= MAX_BODY_BYTES));
+        assert!(frames.iter().all(|frame| frame.len() <= MAX_FRAME_BYTES));
         frames
     }
 

@@ -1,7 +1,7 @@
 //! The adapter's own process: `tickhost run-adapter NAME`.
 //!
 //! ```text
-//! standard input ── reader thread ── main thread ── library ── its own thread ── intake ── sender thread ── ZeroMQ
+//! standard input ── reader thread ── main thread ── library ── its own thread ── intake ── sender thread ── socket
 //! standard output ◀─ writer thread ◀────────────────────┴──────────────────────── twice a second: alive ─┘
 //! ```
 //!
@@ -36,9 +36,9 @@ use tickhost_core::{
 use self::shared::Shared;
 use super::{
     cage::{self, Inside, SystemFiles},
-    sender::{self, Endpoint, Taken},
+    sender::{self, Endpoint},
     stdio::{self, Lines, Output},
-    wire::{Begin, FromChild, ToChild, tidy},
+    wire::{self, Begin, FromChild, NoBegin, ToChild, tidy},
 };
 use crate::{
     adapters::{AdapterEvents, AdapterInstance, Library},
@@ -62,8 +62,15 @@ pub fn run(name: &str) -> ExitCode {
         Err(error) => return end_with_word(&format_args!("cannot take the standard streams: {error}")),
     };
     let mut input = streams.input;
-    let Some(ToChild::Begin(begin)) = input.next() else {
-        return end_with_word(&"this command is for the host itself; use `tickhost run`");
+    let first = input.next_line().unwrap_or_default();
+    let begin = match wire::read_begin(&first) {
+        Ok(begin) => begin,
+        Err(error) => {
+            if matches!(error, NoBegin::OtherVersion(_)) {
+                refuse_version(streams.output, error);
+            }
+            return end_with_word(&error);
+        }
     };
     let entered = enter(&begin);
     let output = match Output::start(streams.output) {
@@ -88,6 +95,13 @@ pub fn run(name: &str) -> ExitCode {
     }
 }
 
+/// Says that this process cannot serve the host, in words that a host of any version reads.
+fn refuse_version(mut output: Box<dyn io::Write + Send>, error: NoBegin) {
+    let refused = FromChild::Refused { code: ErrorCode::CONFIG.0, message: error.to_string() };
+    // A host that does not read it sees the end of the process.
+    _ = output.write_all(&wire::to_line(&refused)).and_then(|()| output.flush());
+}
+
 /// What there is when the process is locked in.
 struct Entered {
     ticks: Ticks,
@@ -99,18 +113,18 @@ struct Entered {
 /// The connection for ticks, and the runtime that it belongs to.
 struct Ticks {
     runtime: tokio::runtime::Runtime,
-    socket: zeromq::PushSocket,
+    connection: sender::Connection,
 }
 
 /// Limits what the process may use, connects it to the host, and locks it in. There may be no other thread yet.
 fn enter(begin: &Begin) -> Result<Entered, String> {
     let limited = super::limits::apply(begin.limits, begin.others);
     limited.map_err(|error| format!("cannot limit what the adapter may use: {error}"))?;
-    let unreachable = |error: zeromq::ZmqError| format!("ticks cannot reach the host: {error}");
+    let unreachable = |error: io::Error| format!("ticks cannot reach the host: {error}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(zeromq::ZmqError::from).map_err(unreachable)?;
+    let runtime = runtime.map_err(unreachable)?;
     let endpoint = Endpoint { address: begin.endpoint.clone(), token: begin.token.clone() };
-    let socket = runtime.block_on(sender::connect(&endpoint)).map_err(unreachable)?;
+    let connection = runtime.block_on(sender::connect(&endpoint)).map_err(unreachable)?;
     if let Some(sha256) = &begin.sha256 {
         is_the_same(&begin.library, sha256)?;
     }
@@ -121,7 +135,7 @@ fn enter(begin: &Begin) -> Result<Entered, String> {
     let inside = Inside { library: &begin.library, cache: cache.as_deref(), config_json: &begin.config_json };
     let lacks = cage::enter(&begin.cage, &inside);
     let lacks = lacks.map_err(|error| format!("it cannot be confined as plugins.toml requires: {error}"))?;
-    Ok(Entered { ticks: Ticks { runtime, socket }, files, lacks })
+    Ok(Entered { ticks: Ticks { runtime, connection }, files, lacks })
 }
 
 /// Whether the host has proven this very library. Who can replace it in the meantime can do what its owner can.
@@ -200,18 +214,17 @@ impl Child {
             busy_since: AtomicU64::new(0),
             started: Instant::now(),
         });
-        let taken = Arc::<Taken>::default();
         let (queue, commands) = sync_channel(COMMANDS);
         // Before the library has a chance to hang: from here on the process ends with the host.
         {
-            let (shared, taken) = (Arc::clone(&shared), Arc::clone(&taken));
-            on_thread("host-input", move || listen(input, &queue, &shared, &taken)).map_err(failed)?;
+            let shared = Arc::clone(&shared);
+            on_thread("host-input", move || listen(input, &queue, &shared)).map_err(failed)?;
         }
         let health = Arc::<Health>::default();
         let sender = {
             let (shared, doorbell) = (Arc::clone(&shared), Arc::clone(&doorbell));
             let health = Arc::clone(&health);
-            on_thread("ticks", move || send_ticks(ticks, &shared, doorbell, taken, &health, &files))
+            on_thread("ticks", move || send_ticks(ticks, &shared, doorbell, &health, &files))
                 .map_err(failed)?
         };
         let instance = shared.busy(|| {
@@ -271,16 +284,10 @@ impl Child {
 }
 
 /// Reads what the host says, until it is gone.
-fn listen(
-    mut input: Lines<Box<dyn io::Read + Send>>,
-    queue: &SyncSender<ToChild>,
-    shared: &Shared,
-    taken: &Taken,
-) {
+fn listen(mut input: Lines<Box<dyn io::Read + Send>>, queue: &SyncSender<ToChild>, shared: &Shared) {
     while let Some(command) = input.next() {
         match command {
-            // Not behind a call that may not return: the sender waits for it.
-            ToChild::Taken { bytes } => taken.set(bytes),
+            // Not behind a call that may not return.
             ToChild::Credentials(json) => *shared.credentials.lock() = json,
             // When the library holds the main thread, the host notices by the age of its call, and sends nothing more.
             command => {
@@ -310,23 +317,19 @@ fn kill_this_process() -> ! {
 
 /// Sends ticks until there will be no more, and signs of life meanwhile: a library that does not say how it is is as good as one
 /// that hangs, and neither has ticks that anybody should wait for.
-fn send_ticks(
-    ticks: Ticks,
-    shared: &Shared,
-    doorbell: Arc<Doorbell>,
-    taken: Arc<Taken>,
-    health: &Health,
-    files: &SystemFiles,
-) {
-    let Ticks { runtime, socket } = ticks;
+fn send_ticks(ticks: Ticks, shared: &Shared, doorbell: Arc<Doorbell>, health: &Health, files: &SystemFiles) {
+    let Ticks { runtime, connection } = ticks;
     let sent = runtime.block_on(async {
         tokio::select! {
-            sent = sender::run(socket, Arc::clone(&shared.intake), doorbell, taken) => sent,
+            sent = connection.run(Arc::clone(&shared.intake), doorbell) => sent,
             never = show_life(shared, health, files) => match never {},
         }
     });
     if let Err(error) = sent {
-        _ = end_with_word(&format_args!("ticks cannot reach the host: {error}"));
+        // Nobody gets ticks of it any more. When the host is gone, nobody hears this either.
+        let message = format!("its connection for ticks failed: {error}");
+        shared.output.send(&FromChild::NotTaken { code: ErrorCode::OTHER.0, message });
+        shared.output.flush();
         kill_this_process();
     }
 }

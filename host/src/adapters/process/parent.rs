@@ -19,7 +19,7 @@ use std::{
 
 use adapter_abi::{ErrorCode, HealthSnapshot};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use self::task::Task;
@@ -70,9 +70,6 @@ struct Shared {
     pid: AtomicU32,
     resident_bytes: AtomicU64,
     descriptors: AtomicU64,
-    /// Bytes of ticks taken, for the sender's window.
-    taken: AtomicU64,
-    taken_more: Notify,
     /// The time that a shutdown may take, once it is asked for.
     shutdown: watch::Sender<Option<Duration>>,
 }

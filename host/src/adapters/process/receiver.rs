@@ -1,27 +1,31 @@
-//! The host's end of the private endpoint: a ZeroMQ PULL socket for one peer, over [`Frame`].
+//! The host's end of the connection for ticks.
 //!
-//! The sockets of the zeromq crate trust their peers: a frame that claims gigabytes would end the host. A process that
-//! runs a stranger's library deserves no such trust, so this end reads the few things that its peer may say, and ends the
-//! connection at the first byte that is something else.
+//! The process at the other end runs a stranger's library, which deserves no trust: nothing is kept for what it only claims, and
+//! the connection ends at the first frame that is too long or no batch.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use adapter_abi::PublishOutcome;
+use bytes::BytesMut;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tickhost_core::model::Mode;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
+use tokio_util::codec::{Decoder as _, LengthDelimitedCodec};
 
-use super::{batch::Decoded, sender::WINDOW_BYTES};
-use crate::{
-    adapters::AdapterEvents,
-    base::blocking,
-    bus::zmtp::frame::{Frame, GREETING, Mechanism, fits_greeting, greeting, push_ready, ready_type},
+use super::{
+    batch::Decoded,
+    link::{self, Address, MAX_FRAME_BYTES, Stream},
 };
+use crate::{adapters::AdapterEvents, base::blocking};
 
-/// From the start of the process to its first frame.
+/// From the start of the process to its token.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// From a connection to its token. The process says all of it at once.
-const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
+/// From a connection to its token. The process says it at once.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connections that may be about to show a token. On loopback everybody can connect.
+const MAX_STRANGERS: usize = 16;
 
 /// Longest path of a socket: systems allow 104 to 108 bytes.
 #[cfg(unix)]
@@ -29,9 +33,6 @@ const MAX_SOCKET_PATH_BYTES: usize = 100;
 
 /// Bytes read at once, several frames.
 const READ_BYTES: usize = 256 * 1_024;
-
-/// Bytes after which the sender is told that they were taken.
-const TELL_EVERY: u64 = WINDOW_BYTES / 4;
 
 /// Why a connection for ticks ended.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,9 @@ pub(super) enum ReceiveError {
     /// Somebody else, or nonsense.
     #[error("what it sent instead of ticks makes no sense")]
     Nonsense,
+    /// The connection ended within a frame.
+    #[error("its connection for ticks ended within a frame")]
+    Cut,
     /// The system.
     #[error("its connection for ticks failed: {0}")]
     Io(#[from] io::Error),
@@ -51,7 +55,7 @@ pub(super) enum ReceiveError {
 #[derive(Debug)]
 pub(super) struct Listener {
     socket: Socket,
-    address: String,
+    address: Address,
     /// Removed when nobody listens any more.
     _file: Option<SocketFile>,
 }
@@ -74,16 +78,13 @@ impl Drop for SocketFile {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
 impl Listener {
     /// Listens on a new socket in `run_dir`, which only this user can enter, or on loopback where that cannot be. Must be
     /// called in the runtime that will read.
     pub(super) fn bind(run_dir: &std::path::Path) -> io::Result<Self> {
         #[cfg(unix)]
         {
-            let path = run_dir.join(format!("{:016x}.ipc", rand::random::<u64>()));
+            let path = run_dir.join(format!("{:016x}.sock", rand::random::<u64>()));
             if path.as_os_str().len() <= MAX_SOCKET_PATH_BYTES {
                 return Self::bind_private(path);
             }
@@ -96,97 +97,149 @@ impl Listener {
     #[cfg(unix)]
     fn bind_private(path: PathBuf) -> io::Result<Self> {
         let socket = tokio::net::UnixListener::bind(&path)?;
-        let address = format!("ipc://{}", path.display());
-        Ok(Self { socket: Socket::Unix(socket), address, _file: Some(SocketFile(path)) })
+        Ok(Self {
+            socket: Socket::Unix(socket),
+            address: Address::Unix(path.clone()),
+            _file: Some(SocketFile(path)),
+        })
     }
 
     /// Listens on loopback, where only a peer that knows the token is heard.
     pub(super) fn bind_loopback() -> io::Result<Self> {
         let socket = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
         socket.set_nonblocking(true)?;
-        let address = format!("tcp://{}", socket.local_addr()?);
+        let address = Address::Tcp(socket.local_addr()?);
         Ok(Self { socket: Socket::Tcp(tokio::net::TcpListener::from_std(socket)?), address, _file: None })
     }
 
     /// What the process has to connect to.
-    pub(super) fn address(&self) -> &str {
+    pub(super) fn address(&self) -> &Address {
         &self.address
     }
 
     async fn accept(&self) -> io::Result<Box<dyn Stream>> {
         match &self.socket {
             #[cfg(unix)]
-            Socket::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
+            Socket::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                link::bound(&stream);
+                Ok(Box::new(stream))
+            }
             Socket::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                stream.set_nodelay(true)?;
+                link::bound(&stream);
                 Ok(Box::new(stream))
             }
         }
     }
 }
 
-/// Takes the ticks of one process, until it ends or sends something else. `tell` is called with the bytes taken so far
-/// when the sender may have to know.
+/// Takes the ticks of one process, until it closes the connection or sends something else.
+///
+/// # Errors
+/// [`ReceiveError`]. Whatever came whole before it has been published.
 pub(super) async fn run(
     listener: Listener,
     token: &str,
     events: Arc<dyn AdapterEvents>,
-    tell: impl Fn(u64),
 ) -> Result<(), ReceiveError> {
-    let connecting = async {
-        loop {
-            let mut stream = listener.accept().await?;
-            // Whoever does not know the token is not the process; its place stays free.
-            let greeted = tokio::time::timeout(GREETING_TIMEOUT, greet(&mut stream, token)).await;
-            if let Ok(Ok(Some(rest))) = greeted {
-                return Ok::<_, ReceiveError>((stream, rest));
-            }
-        }
-    };
-    let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
-    let (mut stream, mut bytes) = connected.map_err(|_| ReceiveError::Late)??;
+    let accepted = tokio::time::timeout(CONNECT_TIMEOUT, accept(&listener, token)).await;
+    let (mut stream, mut bytes) = accepted.map_err(|_| ReceiveError::Late)??;
     drop(listener);
-    let mut decoded = Decoded::default();
-    let (mut taken, mut told) = (0_u64, 0_u64);
+    let mut ticks = Ticks::default();
+    let mut taken = 0;
     loop {
-        let start = take(&bytes, &mut decoded, &*events, |length| {
-            taken += length;
-            let is_question = length == 0;
-            if taken - told >= TELL_EVERY || is_question {
-                told = taken;
-                tell(taken);
-            }
-        })?;
-        bytes.drain(..start);
+        taken += ticks.take(&mut bytes, &*events)?;
+        if taken >= READ_BYTES {
+            // So much of a flood, and the others on this thread have their turn.
+            taken = 0;
+            tokio::task::yield_now().await;
+        }
         bytes.reserve(READ_BYTES);
-        // One read of a flood, and the others on this thread have their turn.
-        tokio::task::consume_budget().await;
         if stream.read_buf(&mut bytes).await? == 0 {
-            return Ok(());
+            return if ticks.is_whole(&bytes) { Ok(()) } else { Err(ReceiveError::Cut) };
         }
     }
 }
 
-/// Publishes every whole frame at the front of `bytes`, and tells the length of each body; gives the bytes of them all.
-pub(super) fn take(
-    bytes: &[u8],
-    decoded: &mut Decoded,
-    events: &dyn AdapterEvents,
-    mut took: impl FnMut(u64),
-) -> Result<usize, ReceiveError> {
-    let mut start = 0;
-    while let Some(frame) = next_frame(bytes.get(start..).unwrap_or_default())? {
-        start += frame.length;
-        if !frame.body.is_empty() {
-            let kind = decoded.read(frame.body).map_err(|_| ReceiveError::Nonsense)?;
-            // Refused ticks are counted where they are refused, and read on, or the other end would fill up.
-            let _counted = publish(events, kind, decoded);
-            events.replaced(decoded.missed);
+/// The connection of the process, with what it has sent behind its token. Whoever does not know the token is not the process;
+/// it is heard beside such strangers, not behind them.
+async fn accept(listener: &Listener, token: &str) -> Result<(Box<dyn Stream>, BytesMut), ReceiveError> {
+    let mut strangers = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            stream = listener.accept(), if strangers.len() < MAX_STRANGERS => {
+                let stream = stream?;
+                strangers.push(tokio::time::timeout(TOKEN_TIMEOUT, show_token(stream, token)));
+            }
+            Some(shown) = strangers.next() => if let Ok(Some(known)) = shown {
+                return Ok(known);
+            },
         }
-        took(frame.body.len() as u64);
     }
-    Ok(start)
+}
+
+/// Hears the token; none when it is another one, or none.
+async fn show_token(mut stream: Box<dyn Stream>, token: &str) -> Option<(Box<dyn Stream>, BytesMut)> {
+    let mut codec = link::frames(token.len());
+    // What a stranger sends costs no more than this.
+    let mut bytes = BytesMut::with_capacity(size_of::<u32>() + token.len());
+    let shown = loop {
+        if let Some(frame) = codec.decode(&mut bytes).ok()? {
+            break frame;
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    };
+    bool::from(subtle::ConstantTimeEq::ct_eq(&*shown, token.as_bytes())).then_some((stream, bytes))
+}
+
+/// Takes frames of ticks apart, in any pieces.
+#[derive(Debug)]
+pub(super) struct Ticks {
+    codec: LengthDelimitedCodec,
+    decoded: Decoded,
+    /// Whether the codec has the length of a frame that is not there yet.
+    is_within_frame: bool,
+}
+
+impl Default for Ticks {
+    fn default() -> Self {
+        Self { codec: link::frames(MAX_FRAME_BYTES), decoded: Decoded::default(), is_within_frame: false }
+    }
+}
+
+impl Ticks {
+    /// Publishes every whole frame at the front of `bytes`, and takes it from there; gives the bytes of them all.
+    ///
+    /// # Errors
+    /// At a frame that is too long or no batch; what comes behind it cannot be read any more.
+    pub(super) fn take(
+        &mut self,
+        bytes: &mut BytesMut,
+        events: &dyn AdapterEvents,
+    ) -> Result<usize, ReceiveError> {
+        let mut taken = 0;
+        loop {
+            let before = bytes.len();
+            let Some(frame) = self.codec.decode(bytes).map_err(|_| ReceiveError::Nonsense)? else {
+                self.is_within_frame |= bytes.len() < before;
+                return Ok(taken);
+            };
+            self.is_within_frame = false;
+            let kind = self.decoded.read(&frame).map_err(|_| ReceiveError::Nonsense)?;
+            // Refused ticks are counted where they are refused, and read on, or the other end would fill up.
+            let _counted = publish(events, kind, &self.decoded);
+            events.replaced(self.decoded.missed);
+            taken += frame.len();
+        }
+    }
+
+    /// Whether everything was whole, of which these bytes are left.
+    fn is_whole(&self, left: &[u8]) -> bool {
+        left.is_empty() && !self.is_within_frame
+    }
 }
 
 fn publish(events: &dyn AdapterEvents, kind: Mode, decoded: &Decoded) -> PublishOutcome {
@@ -195,69 +248,6 @@ fn publish(events: &dyn AdapterEvents, kind: Mode, decoded: &Decoded) -> Publish
         Mode::Quote => events.quote(&decoded.quote),
         Mode::Depth => events.depth(&decoded.depth, &decoded.levels),
     }
-}
-
-fn next_frame(bytes: &[u8]) -> Result<Option<Frame<'_>>, ReceiveError> {
-    let frame = Frame::read(bytes).map_err(|_| ReceiveError::Nonsense)?;
-    match frame {
-        Some(frame) if frame.is_command() || frame.has_more() => Err(ReceiveError::Nonsense),
-        frame => Ok(frame),
-    }
-}
-
-/// Exchanges the greetings of ZMTP and hears the token; gives what was read beyond it. None when it is another peer.
-async fn greet(stream: &mut Box<dyn Stream>, token: &str) -> Result<Option<Vec<u8>>, ReceiveError> {
-    let mut bytes = Vec::with_capacity(READ_BYTES);
-    let mut ready = Vec::new();
-    push_ready(&mut ready, b"PULL");
-    stream.write_all(&greeting()).await?;
-    if !read_at_least(stream, &mut bytes, GREETING).await? || !fits_greeting(&bytes, Mechanism::Null) {
-        return Ok(None);
-    }
-    bytes.drain(..GREETING);
-    stream.write_all(&ready).await?;
-    // A READY command, then one frame with the token.
-    for is_ready in [true, false] {
-        let length = loop {
-            match Frame::read(&bytes) {
-                Err(_) => return Ok(None),
-                Ok(Some(frame)) => {
-                    let fits = if is_ready {
-                        frame.is_command() && ready_type(frame.body) == Some(b"PUSH")
-                    } else {
-                        !frame.is_command()
-                            && !frame.has_more()
-                            && bool::from(subtle::ConstantTimeEq::ct_eq(frame.body, token.as_bytes()))
-                    };
-                    if !fits {
-                        return Ok(None);
-                    }
-                    break frame.length;
-                }
-                Ok(None) => {
-                    let more = bytes.len() + 1;
-                    if !read_at_least(stream, &mut bytes, more).await? {
-                        return Ok(None);
-                    }
-                }
-            }
-        };
-        bytes.drain(..length);
-    }
-    Ok(Some(bytes))
-}
-
-async fn read_at_least(
-    stream: &mut Box<dyn Stream>,
-    bytes: &mut Vec<u8>,
-    length: usize,
-) -> Result<bool, ReceiveError> {
-    while bytes.len() < length {
-        if stream.read_buf(bytes).await? == 0 {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 #[cfg(test)]

@@ -72,11 +72,16 @@ impl<R: Read> Lines<R> {
 
     /// The next line as this type.
     pub(super) fn next_as<T: DeserializeOwned>(&mut self) -> Option<T> {
+        serde_json::from_slice(&self.next_line()?).ok()
+    }
+
+    /// The next line, with its end; none when the host is gone or the line is too long.
+    pub(super) fn next_line(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         let mut line = Zeroizing::new(Vec::new());
         let limit = MAX_LINE_BYTES as u64;
         let read = (&mut self.0).take(limit).read_until(b'\n', &mut line);
         match read {
-            Ok(_) if line.ends_with(b"\n") => serde_json::from_slice(&line).ok(),
+            Ok(_) if line.ends_with(b"\n") => Some(line),
             _ => None,
         }
     }

@@ -1,5 +1,9 @@
 //! What a host and an adapter's own process tell each other beside ticks: one JSON object to a line, on the standard
-//! input and output of the process. Both ends are the same program, so there are no versions.
+//! input and output of the process.
+//!
+//! Both ends are nearly always the same program: on Linux the host starts the one that it runs itself, also when another release
+//! has taken its place on the disk. A process of another user is different, since the service manager starts it from the
+//! disk, and so is another system. So the first line says [`VERSION`], and a process that has another one says so and ends.
 
 use std::path::PathBuf;
 
@@ -7,10 +11,18 @@ use adapter_abi::{ErrorCode, HealthSnapshot, OutcomeCode, StatusEvent, StatusKin
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::link::Address;
 use crate::{
     adapters::Assignment,
     config::{Cage, ResourceLimits},
 };
+
+/// Number of what the two ends say to each other, lines and frames of ticks. It moves with every change of them; the test
+/// `what_is_said_has_a_version` notices one.
+///
+/// Frozen for all versions are the line that says it, `{"begin":{"version":1,…}}`, and that of the refusal,
+/// `{"refused":{"code":1,"message":"…"}}`.
+pub(super) const VERSION: u32 = 1;
 
 /// Longest line in either direction. A child that sends a longer one is killed.
 pub(super) const MAX_LINE_BYTES: usize = 4 * 1_024 * 1_024;
@@ -42,8 +54,6 @@ pub(super) enum ToChild {
     CredentialsChanged,
     /// [`adapter_abi::Adapter::renew_list`].
     RenewList,
-    /// Bytes of tick frames that were taken since the start: opens the window of the sender.
-    Taken { bytes: u64 },
     /// End within this time.
     Shutdown { deadline_ms: u64 },
 }
@@ -51,6 +61,8 @@ pub(super) enum ToChild {
 /// What a process has to know before it can do anything.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Begin {
+    /// [`VERSION`] of the host.
+    pub(super) version: u32,
     /// Names the instance in logs.
     pub(super) label: String,
     /// What the instance is for.
@@ -66,7 +78,7 @@ pub(super) struct Begin {
     /// The account's credentials.
     pub(super) credentials_json: Zeroizing<String>,
     /// Where ticks go.
-    pub(super) endpoint: String,
+    pub(super) endpoint: Address,
     /// What the process shows there first.
     pub(super) token: Zeroizing<String>,
     /// What the process may use.
@@ -79,6 +91,47 @@ pub(super) struct Begin {
     pub(super) cache: Option<PathBuf>,
     /// The most verbose level of log lines.
     pub(super) log_level: u8,
+}
+
+/// Reads the first line.
+///
+/// # Errors
+/// What a process says that was started by another program than this one, or by none.
+pub(super) fn read_begin(line: &[u8]) -> Result<Box<Begin>, NoBegin> {
+    /// As much of it as every version has.
+    #[derive(Deserialize)]
+    struct Opening {
+        begin: Version,
+    }
+    #[derive(Deserialize)]
+    struct Version {
+        /// There were hosts that did not say it.
+        #[serde(default)]
+        version: u32,
+    }
+    let opening: Opening = serde_json::from_slice(line).map_err(|_| NoBegin::Nonsense)?;
+    let theirs = opening.begin.version;
+    if theirs != VERSION {
+        return Err(NoBegin::OtherVersion(theirs));
+    }
+    match serde_json::from_slice(line) {
+        Ok(ToChild::Begin(begin)) => Ok(begin),
+        _ => Err(NoBegin::Nonsense),
+    }
+}
+
+/// A first line by which a process cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoBegin {
+    /// A host of another release.
+    #[error(
+        "the host and the process of this adapter are of different releases (they speak versions {0} and {VERSION}): restart \
+         both, the host and the unit that starts the process"
+    )]
+    OtherVersion(u32),
+    /// Not from a host.
+    #[error("this command is for the host itself; use `tickhost run`")]
+    Nonsense,
 }
 
 /// A subscription, with the members of [`adapter_abi::Subscription`].
@@ -267,61 +320,4 @@ pub(super) fn to_line(message: &impl Serialize) -> Zeroizing<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_message_survives_the_way() {
-        let status = StatusEvent {
-            kind: StatusKind::AUTH_FAILED,
-            code: ErrorCode::AUTH,
-            request: 3,
-            retry_in_ms: 250,
-            message: "no".into(),
-        };
-        let line = to_line(&FromChild::Status(Status::from(&status)));
-        let FromChild::Status(read) = serde_json::from_slice(&line).unwrap() else { panic!() };
-        assert_eq!(StatusEvent::from(read), status);
-
-        let outcome = SubscriptionOutcome {
-            instrument: 7,
-            code: OutcomeCode::REFUSED,
-            depth: 0,
-            reserved: 0,
-            message: "é".repeat(2_000).into(),
-        };
-        let line = to_line(&FromChild::Outcomes { request: 1, outcomes: vec![Outcome::from(&outcome)] });
-        let FromChild::Outcomes { outcomes, .. } = serde_json::from_slice(&line).unwrap() else { panic!() };
-        let read = SubscriptionOutcome::from(outcomes.into_iter().next().unwrap());
-        assert_eq!((read.instrument, read.code), (7, OutcomeCode::REFUSED));
-        assert_eq!(read.message.len(), MAX_TEXT_BYTES);
-
-        let wanted = adapter_abi::Subscription {
-            instrument: 9,
-            mode: 3,
-            reserved: 0,
-            depth: 20,
-            exchange: "NSE".into(),
-            symbol: "M&M \"quoted\"\n".into(),
-        };
-        let line = to_line(&ToChild::Subscribe { request: 2, subscriptions: vec![(&wanted).into()] });
-        assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1));
-        let ToChild::Subscribe { subscriptions, .. } = serde_json::from_slice(&line).unwrap() else {
-            panic!()
-        };
-        let read = subscriptions.into_iter().map(adapter_abi::Subscription::from).next().unwrap();
-        assert_eq!(read, wanted);
-    }
-
-    #[test]
-    fn a_full_line_of_outcomes_fits() {
-        // Two bytes for one are the worst that JSON makes of text without control characters.
-        let worst = Outcome {
-            instrument: u32::MAX,
-            code: u32::MAX,
-            depth: u16::MAX,
-            message: tidy(&"\"\n".repeat(MAX_TEXT_BYTES)),
-        };
-        assert!(OUTCOMES_PER_LINE * (to_line(&worst).len() + 1) + 100 < MAX_LINE_BYTES);
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use super::{super::MAX_BODY_BYTES, Violation};
 
 /// Length of a greeting.
-pub(crate) const GREETING: usize = 64;
+pub(super) const GREETING: usize = 64;
 pub(super) const MORE: u8 = 1;
 pub(super) const LONG: u8 = 2;
 pub(super) const COMMAND: u8 = 4;
@@ -11,16 +11,16 @@ pub(super) const COMMAND: u8 = 4;
 pub(super) const MAX_COMMAND_BYTES: usize = 1_024;
 
 /// One whole frame at the front of some bytes.
-pub(crate) struct Frame<'a> {
+pub(super) struct Frame<'a> {
     flags: u8,
-    pub(crate) body: &'a [u8],
+    pub(super) body: &'a [u8],
     /// With its head.
-    pub(crate) length: usize,
+    pub(super) length: usize,
 }
 
 impl<'a> Frame<'a> {
     /// None when there is no whole frame yet. A length that no frame may have is refused as soon as it is read.
-    pub(crate) fn read(bytes: &'a [u8]) -> Result<Option<Self>, Violation> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Option<Self>, Violation> {
         let Some((&flags, rest)) = bytes.split_first() else { return Ok(None) };
         let is_reserved = flags & !(MORE | LONG | COMMAND) != 0;
         if is_reserved || flags & (MORE | COMMAND) == MORE | COMMAND {
@@ -41,18 +41,18 @@ impl<'a> Frame<'a> {
         Ok(bytes.get(head..length).map(|body| Self { flags, body, length }))
     }
 
-    pub(crate) const fn is_command(&self) -> bool {
+    pub(super) const fn is_command(&self) -> bool {
         self.flags & COMMAND != 0
     }
 
-    pub(crate) const fn has_more(&self) -> bool {
+    pub(super) const fn has_more(&self) -> bool {
         self.flags & MORE != 0
     }
 }
 
 /// How a connection is secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mechanism {
+pub(super) enum Mechanism {
     /// Not at all.
     Null,
     /// By a secret.
@@ -70,7 +70,7 @@ impl Mechanism {
 
 /// Whether these bytes are the beginning of a greeting of ZMTP 3 with this security. Whatever has come must fit, so that
 /// nonsense ends at its first byte and not at a deadline.
-pub(crate) fn fits_greeting(bytes: &[u8], mechanism: Mechanism) -> bool {
+pub(super) fn fits_greeting(bytes: &[u8], mechanism: Mechanism) -> bool {
     let expected: &[(usize, fn(u8) -> bool)] =
         &[(0, |byte| byte == 0xff), (9, |byte| byte & 1 == 1), (10, |byte| byte >= 3)];
     let fits = expected.iter().all(|(at, fits)| bytes.get(*at).is_none_or(|byte| fits(*byte)));
@@ -79,7 +79,7 @@ pub(crate) fn fits_greeting(bytes: &[u8], mechanism: Mechanism) -> bool {
 }
 
 /// A greeting of ZMTP 3.1 with NULL security.
-pub(crate) fn greeting() -> [u8; GREETING] {
+pub(super) fn greeting() -> [u8; GREETING] {
     greeting_from(1, Mechanism::Null)
 }
 
@@ -99,7 +99,7 @@ fn greeting_from(minor_version: u8, mechanism: Mechanism) -> [u8; GREETING] {
 }
 
 /// Appends a READY command of this socket type, and nothing else.
-pub(crate) fn push_ready(out: &mut Vec<u8>, socket_type: &[u8]) {
+pub(super) fn push_ready(out: &mut Vec<u8>, socket_type: &[u8]) {
     let mut body = b"\x05READY\x0bSocket-Type\0\0\0".to_vec();
     body.push(u8::try_from(socket_type.len()).unwrap_or_default());
     body.extend_from_slice(socket_type);
@@ -107,7 +107,7 @@ pub(crate) fn push_ready(out: &mut Vec<u8>, socket_type: &[u8]) {
 }
 
 /// The socket type of a READY command; none when the body is another command, or malformed.
-pub(crate) fn ready_type(body: &[u8]) -> Option<&[u8]> {
+pub(super) fn ready_type(body: &[u8]) -> Option<&[u8]> {
     socket_type_of(body.strip_prefix(b"\x05READY")?)
 }
 
@@ -128,7 +128,7 @@ pub(super) fn socket_type_of(mut properties: &[u8]) -> Option<&[u8]> {
     found
 }
 
-pub(crate) fn push_command(out: &mut Vec<u8>, body: &[u8]) {
+pub(super) fn push_command(out: &mut Vec<u8>, body: &[u8]) {
     if let Ok(length) = u8::try_from(body.len()) {
         out.extend_from_slice(&[COMMAND, length]);
     } else {

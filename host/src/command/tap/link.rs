@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use adapter_time::Backoff;
 use anyhow::bail;
 use tokio::time::{Instant, sleep_until};
 
@@ -17,16 +18,8 @@ use super::{
     format::printable,
 };
 
-/// Bounds of the pauses between tries.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pauses {
-    pub(super) shortest: Duration,
-    pub(super) longest: Duration,
-}
-
 /// Pauses for a host that is restarted: soon back, and not asked all the time when it is not.
-pub(super) const PAUSES: Pauses =
-    Pauses { shortest: Duration::from_millis(500), longest: Duration::from_secs(5) };
+pub(super) const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(5));
 
 /// What there is to show.
 #[derive(Debug)]
@@ -55,8 +48,9 @@ pub(super) struct Link {
     asked: BTreeSet<String>,
     refused: BTreeMap<String, String>,
     state: State,
-    pauses: Pauses,
-    pause: Duration,
+    pauses: Backoff,
+    /// Failures since the last tick.
+    failures: u32,
     may_retry: bool,
 }
 
@@ -80,7 +74,7 @@ impl Link {
     pub(super) async fn open(
         target: Target,
         subscription: Subscription,
-        pauses: Pauses,
+        pauses: Backoff,
         may_retry: bool,
     ) -> anyhow::Result<Self> {
         let connection = Connection::open(&target, &subscription).await?;
@@ -92,7 +86,7 @@ impl Link {
             subscription: Arc::new(subscription),
             state: State::Open(Box::new(connection)),
             pauses,
-            pause: pauses.shortest,
+            failures: 0,
             may_retry,
         })
     }
@@ -136,7 +130,7 @@ impl Link {
     fn judge(&mut self, heard: Heard) -> anyhow::Result<Option<Event>> {
         let (refusals, is_any_granted) = match heard {
             Heard::Tick(tick) => {
-                self.pause = self.pauses.shortest;
+                self.failures = 0;
                 self.refused.remove(&tick.name);
                 return Ok(Some(Event::Tick(tick)));
             }
@@ -162,12 +156,13 @@ impl Link {
         if !self.may_retry || connection::is_final(&error) {
             return Err(error);
         }
-        if connection::asks_for_patience(&error) {
-            self.pause = self.pauses.longest;
-        }
         // Partly random, so that all clients of a host that was restarted do not return in step.
-        let pause = self.pauses.shortest.max(self.pause.mul_f64(0.5 + rand::random::<f64>() / 2.0));
-        self.pause = (self.pause * 2).min(self.pauses.longest);
+        let pause = if connection::asks_for_patience(&error) {
+            self.pauses.longest(rand::random())
+        } else {
+            self.pauses.pause(self.failures, rand::random())
+        };
+        self.failures = self.failures.saturating_add(1);
         self.state = State::Resting(Instant::now() + pause);
         Ok(Event::Lost { reason: printable(&format!("{error:#}")), pause })
     }

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use adapter_time::Backoff;
+
 use super::shared_credentials::Fields;
 use crate::adapters::AdapterFailure;
 
@@ -82,7 +84,7 @@ impl Logins {
         }
         self.is_under_way = true;
         self.message = Some("logging in".into());
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.attempts.min(16)).min(LONGEST_PAUSE);
+        let pause = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).whole(self.attempts);
         self.not_before = Some(now + pause);
         self.attempts = self.attempts.saturating_add(1);
         // Whatever comes of it: the same again is useless until it has ended.

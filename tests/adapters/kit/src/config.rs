@@ -66,6 +66,8 @@ pub enum Fault {
     LogSecret,
     /// Writes to the host's standard output.
     StdoutNoise,
+    /// Ends the connection by which its process brings ticks to the host, and has none any more. On Linux.
+    EndLink,
 }
 
 impl Fault {

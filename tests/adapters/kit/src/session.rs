@@ -51,6 +51,11 @@ impl Session {
             Fault::EndlessLoop => misdeed::compute_for_ever(),
             Fault::SleepInNext => misdeed::block_thread(),
             Fault::StdoutNoise => misdeed::make_noise(),
+            Fault::EndLink => {
+                misdeed::end_link();
+                // With the next tick its process would notice.
+                self.ticker = Ticker::new(self.settings.interval);
+            }
             Fault::LogSecret => return Err(misdeed::show(&self.secrets, &self.ticker, sink)),
             // They happen elsewhere.
             Fault::PanicCallback | Fault::SleepInConnect => {}

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use adapter_conformance::CredentialSet;
+use adapter_time::ist::{DAY_SECONDS, day_and_second};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -23,7 +24,7 @@ const APP: &[&str] = &["app_id", "api_key"];
 pub(super) const APP_SECRET: &[&str] = &["app_secret", "api_secret"];
 
 /// How long a token is good, in seconds.
-const DAY: i64 = 86_400;
+const DAY: i64 = DAY_SECONDS;
 
 /// Why somebody may not connect.
 const NO_PLAN: u16 = 806;
@@ -150,7 +151,7 @@ pub(super) fn issue(core: &mut Core, client: &str) -> (String, serde_json::Value
 
 /// A time in seconds since the Unix epoch as the wall clock of India.
 pub(super) fn wall_clock(seconds: i64) -> String {
-    let of_day = (seconds + 19_800).rem_euclid(DAY);
+    let (_, of_day) = day_and_second(seconds);
     let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
     format!("{}T{hour:02}:{minute:02}:{second:02}", Date::at(seconds))
 }

@@ -42,7 +42,7 @@ const FULL: u8 = 8;
 const DISCONNECT: u8 = 50;
 
 /// What the broker's clocks are ahead of UTC by, in seconds: it writes the wall clock of India as if it were UTC.
-const INDIA: i64 = 19_800;
+const INDIA: i64 = adapter_time::ist::OFFSET_SECONDS;
 
 /// Number of a segment by its name in requests.
 pub(super) fn segment_named(name: &str) -> Option<u8> {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use adapter_time::ist::unix_seconds_of;
+
 use super::names::{fytoken, number, segment_of, ticker};
 use crate::{
     model::{decimal, now_ns},
@@ -99,12 +101,12 @@ fn description(one: &Instrument) -> String {
 
 /// When a contract ends on its last day, in seconds since the Unix epoch.
 fn closing(one: &Instrument, day: Date) -> i64 {
-    let (hour, minute) = match one.exchange {
+    let (hour, minute): (u32, u32) = match one.exchange {
         "CDS" => (12, 30),
         "MCX" | "NCO" => (23, 30),
         _ => (15, 40),
     };
-    day.0 * 86_400 - 19_800 + hour * 3_600 + minute * 60
+    unix_seconds_of(day.0, hour * 3_600 + minute * 60)
 }
 
 fn session(one: &Instrument) -> &'static str {

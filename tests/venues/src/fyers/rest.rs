@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use adapter_conformance::CredentialSet;
+use adapter_time::ist::{day_and_second, unix_seconds_of};
 use hyper::{Method, header::HeaderValue};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -34,7 +35,7 @@ pub(super) const INDICES: &str = "/sym_details/index_hsm_mapping.json";
 pub(super) const CONVERT: &str = "/data/symbol-token";
 
 /// Hour of the day in India at which tokens end, in seconds.
-const MORNING: i64 = 6 * 3_600;
+const MORNING: u32 = 6 * 3_600;
 
 /// A token lasts at least as long as this, in seconds.
 const SHORTEST: i64 = 3_600;
@@ -187,8 +188,8 @@ fn now() -> i64 {
 /// When a token ends that is issued now, in seconds since the Unix epoch: early in the morning.
 fn ending() -> i64 {
     let earliest = now() + SHORTEST;
-    let of_day = (earliest + 19_800 - MORNING).rem_euclid(86_400);
-    earliest - of_day + 86_400
+    let (day, _) = day_and_second(earliest - i64::from(MORNING));
+    unix_seconds_of(day + 1, MORNING)
 }
 
 /// The answer has another order than the question: only by its key does a token belong to a symbol.

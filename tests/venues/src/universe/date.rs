@@ -1,6 +1,8 @@
-//! Days without a calendar library.
+//! Days, and how exchanges write them in their symbols.
 
 use std::fmt;
+
+use adapter_time::ist;
 
 const MONTHS: [&str; 12] =
     ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
@@ -12,30 +14,19 @@ pub struct Date(pub i64);
 impl Date {
     /// The day of a time in seconds since the Unix epoch, in India.
     pub const fn at(seconds: i64) -> Self {
-        Self((seconds + 19_800).div_euclid(86_400))
+        Self(ist::day_and_second(seconds).0)
     }
 
     /// Year, month from 1, day from 1.
-    pub const fn civil(self) -> (i64, usize, i64) {
-        // Counted in eras of 400 years that begin in March, so that the leap day comes last.
-        let day = self.0 + 719_468;
-        let era = day.div_euclid(146_097);
-        let of_era = day.rem_euclid(146_097);
-        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year + year / 4 - year / 100);
-        let month = (5 * of_year + 2) / 153;
-        let number = of_year - (153 * month + 2) / 5 + 1;
-        let civil_month = if month < 10 { month + 3 } else { month - 9 };
-        let civil_year = year + era * 400 + if civil_month <= 2 { 1 } else { 0 };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 12")]
-        (civil_year, civil_month as usize, number)
+    pub const fn civil(self) -> (i64, u8, u8) {
+        ist::named(self.0)
     }
 
     /// The first Tuesday from this day on: the day on which the exchanges' derivatives expire.
     #[must_use]
     pub const fn tuesday(self) -> Self {
-        // 1970-01-06 was a Tuesday.
-        Self(self.0 + (5 - self.0).rem_euclid(7))
+        const TUESDAY: i64 = 1;
+        Self(self.0 + (TUESDAY - ist::weekday(self.0) as i64).rem_euclid(7))
     }
 
     /// Whether it is the last day of its weekday in the month.
@@ -45,7 +36,7 @@ impl Date {
 
     /// `JAN` to `DEC`.
     pub fn month_name(self) -> &'static str {
-        MONTHS.get(self.civil().1 - 1).copied().unwrap_or_default()
+        MONTHS.get(usize::from(self.civil().1) - 1).copied().unwrap_or_default()
     }
 
     /// How exchanges write an expiry in their symbols: `26AUG` for the last one of a month, `26804` for another, where the
@@ -59,7 +50,7 @@ impl Date {
             10 => 'O',
             11 => 'N',
             12 => 'D',
-            other => char::from(b'0' + u8::try_from(other).unwrap_or(0)),
+            other => char::from(b'0' + other),
         };
         format!("{:02}{month}{day:02}", year % 100)
     }

@@ -1,5 +1,7 @@
 //! Prices and times as text, without the general formatting machinery.
 
+use adapter_time::ist;
+
 use super::push_integer;
 use crate::model::PRICE_SCALE;
 
@@ -29,44 +31,24 @@ pub(super) fn push_price(out: &mut Vec<u8>, scaled: i64) {
 /// Appends an instant as `2024-01-15T10:30:00.123+05:30`, the clock of the Indian exchanges. Years after 9999 do not
 /// occur: the nanoseconds it comes from end in 2554.
 pub(super) fn push_ist_time(out: &mut Vec<u8>, unix_ms: u64) {
-    const IST_OFFSET_MS: u64 = (5 * 60 + 30) * 60 * 1_000;
-    const MS_PER_DAY: u64 = 24 * 60 * 60 * 1_000;
-    let local_ms = unix_ms.saturating_add(IST_OFFSET_MS);
-    let (year, month, day) = civil_date(local_ms / MS_PER_DAY);
-    let ms = local_ms % MS_PER_DAY;
+    let (day, second) = ist::day_and_second((unix_ms / 1_000).cast_signed());
+    let (year, month, day) = ist::named(day);
+    let second = u64::from(second);
 
-    push_digits(out, year, 1_000);
+    push_digits(out, year.unsigned_abs(), 1_000);
     out.push(b'-');
-    push_digits(out, month, 10);
+    push_digits(out, month.into(), 10);
     out.push(b'-');
-    push_digits(out, day, 10);
+    push_digits(out, day.into(), 10);
     out.push(b'T');
-    push_digits(out, ms / 3_600_000, 10);
+    push_digits(out, second / 3_600, 10);
     out.push(b':');
-    push_digits(out, ms / 60_000 % 60, 10);
+    push_digits(out, second / 60 % 60, 10);
     out.push(b':');
-    push_digits(out, ms / 1_000 % 60, 10);
+    push_digits(out, second % 60, 10);
     out.push(b'.');
-    push_digits(out, ms % 1_000, 100);
+    push_digits(out, unix_ms % 1_000, 100);
     out.extend_from_slice(b"+05:30");
-}
-
-/// Year, month and day of a day counted from 1970-01-01.
-///
-/// Counted in years that begin in March, so that the leap day is the last of its year: month lengths then follow one
-/// linear rule, and the Gregorian cycle of 400 years has no special case.
-fn civil_date(days_since_1970: u64) -> (u64, u64, u64) {
-    const DAYS_PER_400_YEARS: u64 = 146_097;
-    let days = days_since_1970 + 719_468; // since 0000-03-01
-    let cycle = days / DAYS_PER_400_YEARS;
-    let day_of_cycle = days % DAYS_PER_400_YEARS;
-    let year_of_cycle =
-        (day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
-    let day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    (400 * cycle + year_of_cycle + u64::from(month <= 2), month, day)
 }
 
 /// Appends a number with leading zeros; `weight` is that of its first digit.

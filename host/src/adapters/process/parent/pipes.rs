@@ -1,9 +1,6 @@
 //! What goes into a process and what it prints.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use adapter_abi::LogLevel;
 use tokio::{
@@ -30,48 +27,35 @@ pub(super) async fn write(
     events: Arc<dyn AdapterEvents>,
 ) {
     let mut shutdown = shared.shutdown.subscribe();
-    let (mut told, mut is_stopping, mut is_let_go) = (0, false, false);
+    let (mut is_stopping, mut is_let_go) = (false, false);
     let mut message = begin;
     loop {
         if input.write_all(&wire::to_line(&message)).await.is_err() {
             return;
         }
-        message = tokio::select! {
-            biased;
-            time = asked_to_stop(&mut shutdown), if !is_stopping => {
-                is_stopping = true;
-                ToChild::Shutdown { deadline_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX) }
-            }
-            bytes = taken_beyond(&shared, told) => {
-                told = bytes;
-                ToChild::Taken { bytes }
-            }
-            command = commands.recv(), if !is_let_go => match command {
-                Some(ToChild::CredentialsChanged) => {
-                    let credentials = ToChild::Credentials(events.credentials());
-                    if input.write_all(&wire::to_line(&credentials)).await.is_err() {
-                        return;
+        message = loop {
+            tokio::select! {
+                biased;
+                time = asked_to_stop(&mut shutdown), if !is_stopping => {
+                    is_stopping = true;
+                    break ToChild::Shutdown { deadline_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX) };
+                }
+                command = commands.recv(), if !is_let_go => match command {
+                    Some(ToChild::CredentialsChanged) => {
+                        let credentials = ToChild::Credentials(events.credentials());
+                        if input.write_all(&wire::to_line(&credentials)).await.is_err() {
+                            return;
+                        }
+                        break ToChild::CredentialsChanged;
                     }
-                    ToChild::CredentialsChanged
-                }
-                Some(command) => command,
-                None => {
-                    is_let_go = true;
-                    // Says nothing new.
-                    ToChild::Taken { bytes: told }
-                }
-            },
+                    Some(command) => break command,
+                    // Nobody will say more than that it has to stop.
+                    None => is_let_go = true,
+                },
+                // Its input stays open until the process ends, since its end would say that the host is gone.
+                else => std::future::pending().await,
+            }
         };
-    }
-}
-
-async fn taken_beyond(shared: &Shared, told: u64) -> u64 {
-    loop {
-        let taken = shared.taken.load(Ordering::Acquire);
-        if taken != told {
-            return taken;
-        }
-        shared.taken_more.notified().await;
     }
 }
 

@@ -16,7 +16,9 @@ use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 use super::{
     super::{
         limits::threads_of_host,
-        quota, receiver, starter,
+        quota,
+        receiver::{self, ReceiveError},
+        starter,
         wire::{self, Begin, FromChild, MAX_LINE_BYTES, ToChild},
     },
     Plan, SHUTDOWN_MARGIN, Shared,
@@ -95,6 +97,7 @@ impl Task {
         // Another user cannot reach the copy, and proves that the file is the same.
         let library = if is_foreign { plan.copy.shown_as() } else { plan.copy.path() };
         let begin = ToChild::Begin(Box::new(Begin {
+            version: wire::VERSION,
             label: plan.label.clone(),
             assignment: plan.assignment.clone(),
             library: std::path::absolute(library).unwrap_or_else(|_| library.to_owned()),
@@ -102,7 +105,7 @@ impl Task {
             shown_as: plan.copy.shown_as().to_owned(),
             config_json: plan.config_json.clone(),
             credentials_json: self.events.credentials(),
-            endpoint: listener.address().to_owned(),
+            endpoint: listener.address().clone(),
             token: token.clone(),
             limits: plan.limits,
             others: threads_of_host(starter::running()),
@@ -111,12 +114,8 @@ impl Task {
             log_level: self.events.log_level().0,
         }));
         let mut ticks = Some({
-            let (events, shared) = (Arc::clone(&self.events), Arc::clone(&self.shared));
-            let tell = move |bytes| {
-                shared.taken.store(bytes, Ordering::Release);
-                shared.taken_more.notify_one();
-            };
-            plan.settings.ticks.spawn(async move { receiver::run(listener, &token, events, tell).await })
+            let events = Arc::clone(&self.events);
+            plan.settings.ticks.spawn(async move { receiver::run(listener, &token, events).await })
         });
         let writer = tokio::spawn(pipes::write(
             input,
@@ -154,11 +153,12 @@ impl Task {
         &mut self,
         process: &mut Process,
         lines: &mut FramedRead<Box<dyn AsyncRead + Send + Unpin>, LinesCodec>,
-        ticks: &mut Option<JoinHandle<Result<(), receiver::ReceiveError>>>,
+        ticks: &mut Option<JoinHandle<Result<(), ReceiveError>>>,
     ) -> End {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stop_at: Option<Instant> = None;
+        let mut mute_since: Option<Instant> = None;
         let mut shutdown = self.shared.shutdown.subscribe();
         // The folder of another user is that user's affair.
         let counted = matches!(process, Process::Own(_)).then(|| self.cache.clone());
@@ -177,7 +177,10 @@ impl Task {
                 received = end_of(ticks), if ticks.is_some() => {
                     *ticks = None;
                     match received {
-                        Ok(Ok(())) => {}
+                        // It has been told to stop, or dies: how, it says in other ways, and those are better.
+                        Ok(Ok(()) | Err(ReceiveError::Cut | ReceiveError::Io(_))) => {
+                            mute_since = Some(Instant::now());
+                        }
                         Ok(Err(error)) => break End::Killed(ErrorCode::OTHER, error.to_string()),
                         Err(_) => break End::Killed(ErrorCode::OTHER, "taking its ticks failed in the host".into()),
                     }
@@ -202,6 +205,9 @@ impl Task {
                     }
                     if stop_at.is_none() && let Err(hang) = self.watchdog.look(now) {
                         break End::Killed(ErrorCode::UNAVAILABLE, hang.to_string());
+                    }
+                    if stop_at.is_none() && mute_since.is_some_and(|since| now >= since + LAST_WORDS) {
+                        break End::Killed(ErrorCode::OTHER, "it closed its connection for ticks".to_owned());
                     }
                 }
             }

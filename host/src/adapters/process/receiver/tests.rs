@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use adapter_abi::{Depth, DepthLevel, LogLevel, Ltp, Quote, StatusEvent, SubscriptionOutcome, field};
 use parking_lot::Mutex;
 use tickhost_core::{
-    intake::{Doorbell, Intake},
+    intake::{Batch, Doorbell, Intake},
     model::FeedId,
 };
 use tokio::io::AsyncWriteExt as _;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::{
-    adapters::process::sender::{self, Endpoint, Taken},
-    bus::zmtp::frame::push_command,
+use crate::adapters::process::{
+    batch,
+    sender::{self, Endpoint},
 };
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -102,22 +102,12 @@ fn carry(loopback: bool, publish: impl FnOnce(&Arc<Intake>, &Heard) + Send + 'st
             if loopback { Listener::bind_loopback() } else { Listener::bind(directory.path()) }
         })
         .unwrap();
-    let endpoint =
-        Endpoint { address: listener.address().to_owned(), token: Zeroizing::new(TOKEN.to_owned()) };
-    let taken = Arc::<Taken>::default();
-    let child = {
-        let taken = Arc::clone(&taken);
-        std::thread::spawn(move || {
-            runtime().block_on(async {
-                let socket = sender::connect(&endpoint).await?;
-                sender::run(socket, intake, doorbell, taken).await
-            })
-        })
-    };
-    let events = Arc::clone(&heard) as Arc<dyn AdapterEvents>;
-    let received = host.block_on(async {
-        tokio::time::timeout(SOON, run(listener, TOKEN, events, |bytes| taken.set(bytes))).await
+    let endpoint = Endpoint { address: listener.address().clone(), token: Zeroizing::new(TOKEN.to_owned()) };
+    let child = std::thread::spawn(move || {
+        runtime().block_on(async { sender::connect(&endpoint).await?.run(intake, doorbell).await })
     });
+    let events = Arc::clone(&heard) as Arc<dyn AdapterEvents>;
+    let received = host.block_on(async { tokio::time::timeout(SOON, run(listener, TOKEN, events)).await });
     received.expect("in time").expect("no error");
     child.join().unwrap().unwrap();
     publisher.join().unwrap();
@@ -163,78 +153,166 @@ fn a_host_that_is_behind_gets_the_newest_of_each_and_hears_how_many_it_missed() 
     assert_eq!(ticks.len() as u64 + replaced, ROUNDS * 200, "every tick is accounted for");
 }
 
-/// What becomes of a connection that says these bytes after a good greeting, READY and token.
-async fn says(bytes: Vec<u8>) -> Result<(), ReceiveError> {
+/// A frame, with its length.
+fn frame(body: &[u8]) -> Vec<u8> {
+    [&u32::try_from(body.len()).unwrap().to_le_bytes(), body].concat()
+}
+
+/// A frame with ticks.
+fn ticks(ticks: &[Ltp]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    batch::encode(&Batch::Ltp(ticks.into()), |body| bytes.extend(frame(&body)));
+    bytes
+}
+
+/// What becomes of a connection that says these bytes after the token and then closes or, if it `stays`, does nothing more; and
+/// what was heard.
+async fn says(pieces: &[&[u8]], stays: bool) -> (Result<(), ReceiveError>, Arc<Heard>) {
     let directory = tempfile::tempdir().unwrap();
     let listener = Listener::bind(directory.path()).unwrap();
-    let path = listener.address().trim_start_matches("ipc://").to_owned();
+    let Address::Unix(path) = listener.address().clone() else { panic!("a socket in the folder") };
+    let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.to_vec()).collect();
+    let (closed, host_closed) = tokio::sync::oneshot::channel::<()>();
     let hostile = tokio::spawn(async move {
         let mut stream = tokio::net::UnixStream::connect(path).await.unwrap();
-        let mut all = greeting().to_vec();
-        push_ready(&mut all, b"PUSH");
-        all.extend_from_slice(&[0, u8::try_from(TOKEN.len()).unwrap()]);
-        all.extend_from_slice(TOKEN.as_bytes());
-        all.extend_from_slice(&bytes);
-        stream.write_all(&all).await.unwrap();
-        // The other end closes; until then this one stays open.
-        let mut rest = Vec::new();
-        let _end = stream.read_to_end(&mut rest).await;
+        stream.write_all(&frame(TOKEN.as_bytes())).await.unwrap();
+        for piece in pieces {
+            // The other end may have closed, and each piece is read alone, as far as that can be had.
+            _ = stream.write_all(&piece).await;
+            tokio::task::yield_now().await;
+        }
+        if stays {
+            _ = host_closed.await;
+        }
     });
-    let events = Arc::<Heard>::default();
-    let received = tokio::time::timeout(SOON, run(listener, TOKEN, events, |_| {})).await.expect("in time");
-    hostile.abort();
-    received
+    let heard = Arc::<Heard>::default();
+    let events = Arc::clone(&heard) as Arc<dyn AdapterEvents>;
+    let received = tokio::time::timeout(SOON, run(listener, TOKEN, events)).await.expect("in time");
+    drop(closed);
+    hostile.await.unwrap();
+    (received, heard)
 }
 
 #[tokio::test]
 async fn what_is_no_batch_ends_the_connection_and_costs_no_memory() {
-    let mut command = Vec::new();
-    push_command(&mut command, b"\x04PING\0\0");
-    let hostile = [
-        // 32 GiB in one frame, claimed in nine bytes.
-        b"\x02\0\0\0\x08\0\0\0\0".to_vec(),
-        b"\x02\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(),
-        // Parts, commands, reserved bits.
-        b"\x01\x01a".to_vec(),
-        command,
-        b"\x80\x01a".to_vec(),
+    let hostile: [&[u8]; 7] = [
+        // 4 GiB in one frame, claimed in four bytes.
+        b"\xff\xff\xff\xff",
+        // A byte more than may be.
+        &(u32::try_from(MAX_FRAME_BYTES).unwrap() + 1).to_le_bytes(),
+        // Nothing.
+        b"\0\0\0\0",
+        // Another protocol.
+        b"GET / HTTP/1.1\r\n",
         // A frame that is no batch.
-        b"\0\x03abc".to_vec(),
+        b"\x03\0\0\0abc",
         // A batch that claims more records than it has.
-        b"\0\x10\x01\0\0\0\xff\xff\xff\xff\0\0\0\0\0\0\0\0".to_vec(),
+        b"\x10\0\0\0\x01\0\0\0\xff\xff\xff\xff\0\0\0\0\0\0\0\0",
+        // A batch of no kind that there is.
+        b"\x10\0\0\0\x09\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
     ];
     for bytes in hostile {
-        let shown = format!("{bytes:?}");
-        assert!(matches!(says(bytes).await, Err(ReceiveError::Nonsense)), "{shown}");
+        let good = ticks(&[tick(1, 1)]);
+        let (received, heard) = says(&[&good, bytes], true).await;
+        assert!(matches!(received, Err(ReceiveError::Nonsense)), "{bytes:?}: {received:?}");
+        assert_eq!(heard.ticks.lock().len(), 1, "what came before it was whole");
     }
+}
+
+#[tokio::test]
+async fn a_frame_in_pieces_is_one_and_an_end_within_it_is_told() {
+    let whole = ticks(&[tick(1, 1), tick(2, 2)]);
+    for cut in [1, 3, 4, 5, 19, 20, 21, whole.len() - 1] {
+        let (first, second) = whole.split_at(cut);
+        let (received, heard) = says(&[first, second, &whole], false).await;
+        assert!(received.is_ok(), "{cut}: {received:?}");
+        assert_eq!(heard.ticks.lock().len(), 4, "{cut}");
+        let (received, heard) = says(&[&whole, first], false).await;
+        assert!(matches!(received, Err(ReceiveError::Cut)), "{cut}: {received:?}");
+        assert_eq!(heard.ticks.lock().len(), 2, "{cut}");
+    }
+}
+
+#[test]
+fn a_frame_that_only_begins_takes_the_memory_of_one_frame() {
+    let mut taking = Ticks::default();
+    let longest = u32::try_from(MAX_FRAME_BYTES).unwrap().to_le_bytes();
+    let mut bytes = BytesMut::from(&longest[..]);
+    assert_eq!(taking.take(&mut bytes, &Heard::default()).unwrap(), 0);
+    assert!(!taking.is_whole(&bytes));
+    assert!(bytes.capacity() <= 2 * MAX_FRAME_BYTES, "{}", bytes.capacity());
 }
 
 #[tokio::test]
 async fn somebody_who_does_not_know_the_token_is_turned_away_and_the_process_is_still_heard() {
     let listener = Listener::bind_loopback().unwrap();
-    let address = listener.address().trim_start_matches("tcp://").to_owned();
+    let Address::Tcp(address) = *listener.address() else { panic!("a port") };
     let good_endpoint =
-        Endpoint { address: listener.address().to_owned(), token: Zeroizing::new(TOKEN.to_owned()) };
+        Endpoint { address: listener.address().clone(), token: Zeroizing::new(TOKEN.to_owned()) };
     let heard = Arc::<Heard>::default();
     let events = Arc::clone(&heard) as Arc<dyn AdapterEvents>;
-    let taken = Arc::<Taken>::default();
-    let acknowledged = Arc::clone(&taken);
-    let receiving =
-        tokio::spawn(async move { run(listener, TOKEN, events, |bytes| acknowledged.set(bytes)).await });
-    let mut stranger = tokio::net::TcpStream::connect(&address).await.unwrap();
-    let mut all = greeting().to_vec();
-    push_ready(&mut all, b"PUSH");
-    all.extend_from_slice(b"\0\x05wrong");
-    stranger.write_all(&all).await.unwrap();
-    let mut rest = Vec::new();
-    let _end = stranger.read_to_end(&mut rest).await;
+    let receiving = tokio::spawn(async move { run(listener, TOKEN, events).await });
+    // Who says nothing, and more of them than would be waited for one after the other.
+    let mut silent = Vec::new();
+    for _ in 0..MAX_STRANGERS - 2 {
+        silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
+    let wrong = "x".repeat(TOKEN.len());
+    for said in [frame(b"wrong"), frame(wrong.as_bytes()), frame(&[b'x'; TOKEN.len() + 1]), frame(b"")] {
+        let mut stranger = tokio::net::TcpStream::connect(address).await.unwrap();
+        stranger.write_all(&said).await.unwrap();
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(SOON, stranger.read_to_end(&mut rest)).await;
+        // Closed, or reset with bytes that nobody read.
+        assert_eq!(end.expect("in time").unwrap_or(0), 0);
+    }
     let (intake, doorbell) = intake();
     intake.offer_ltp(&[tick(1, 1)]);
     intake.close();
     doorbell.ring();
-    let socket = sender::connect(&good_endpoint).await.unwrap();
-    let sent = tokio::time::timeout(SOON, sender::run(socket, intake, doorbell, taken)).await;
+    let begun = std::time::Instant::now();
+    let connection = sender::connect(&good_endpoint).await.unwrap();
+    let sent = tokio::time::timeout(SOON, connection.run(intake, doorbell)).await;
     sent.expect("in time").unwrap();
+    assert!(begun.elapsed() < TOKEN_TIMEOUT, "nobody waited for the silent ones");
     tokio::time::timeout(SOON, receiving).await.expect("in time").unwrap().unwrap();
     assert_eq!(heard.ticks.lock().len(), 1);
+    drop(silent);
+}
+
+#[tokio::test]
+async fn a_process_that_ends_well_hears_that_everything_arrived_and_not_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = Listener::bind(directory.path()).unwrap();
+    let endpoint = Endpoint { address: listener.address().clone(), token: Zeroizing::new(TOKEN.to_owned()) };
+    let (intake, doorbell) = intake();
+    intake.offer_ltp(&[tick(1, 1)]);
+    intake.close();
+    doorbell.ring();
+    let sending = tokio::spawn(async move { sender::connect(&endpoint).await?.run(intake, doorbell).await });
+    // The host is busy elsewhere: it has the connection, and reads nothing.
+    let (mut stream, bytes) = accept(&listener, TOKEN).await.unwrap();
+    let mut bytes = bytes.to_vec();
+    let mut length = [0; size_of::<u32>()];
+    stream.read_exact(&mut length).await.unwrap();
+    tokio::task::yield_now().await;
+    assert!(!sending.is_finished(), "it waits for the host to have all of it");
+    stream.read_to_end(&mut bytes).await.unwrap();
+    assert!(!sending.is_finished(), "it waits for the host to say so");
+    drop(stream);
+    tokio::time::timeout(SOON, sending).await.expect("in time").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_host_that_goes_away_is_an_error_and_no_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = Listener::bind(directory.path()).unwrap();
+    let endpoint = Endpoint { address: listener.address().clone(), token: Zeroizing::new(TOKEN.to_owned()) };
+    let (intake, doorbell) = intake();
+    let offered = Arc::clone(&intake);
+    let sending = tokio::spawn(async move { sender::connect(&endpoint).await?.run(offered, doorbell).await });
+    drop(accept(&listener, TOKEN).await.unwrap());
+    intake.offer_ltp(&[tick(1, 1)]);
+    let sent = tokio::time::timeout(SOON, sending).await.expect("in time").unwrap();
+    assert!(sent.is_err());
 }

@@ -1,10 +1,11 @@
 //! Against a host in this process.
 
+use adapter_time::Backoff;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 
 use super::*;
-use crate::command::tap::link::{Link, Pauses};
+use crate::command::tap::link::Link;
 
 /// What a host does on one connection after the log-in: it answers the subscription, sends ticks and more, and closes.
 #[derive(Clone, Default)]
@@ -71,7 +72,7 @@ fn subscription(key: &str, symbols: &[&str]) -> Subscription {
 }
 
 async fn connect(visits: Vec<Visit>, symbols: &[&str], may_retry: bool) -> anyhow::Result<Link> {
-    let pauses = Pauses { shortest: Duration::from_millis(1), longest: Duration::from_millis(2) };
+    let pauses = Backoff::new(Duration::from_millis(1), Duration::from_millis(2));
     Link::open(host(visits).await, subscription("right", symbols), pauses, may_retry).await
 }
 

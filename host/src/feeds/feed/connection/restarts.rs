@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use adapter_time::Backoff;
+
 /// Pause before the first restart of a failed instance; doubles with each failure.
 const FIRST_RESTART_PAUSE: Duration = Duration::from_millis(100);
 
@@ -89,17 +91,11 @@ impl Restarts {
 }
 
 fn circuit_pause(openings: u32) -> Duration {
-    jittered(FIRST_CIRCUIT_PAUSE.saturating_mul(1 << openings.min(16)).min(LONGEST_CIRCUIT_PAUSE))
+    Backoff::new(FIRST_CIRCUIT_PAUSE, LONGEST_CIRCUIT_PAUSE).pause(openings, rand::random())
 }
 
 fn restart_pause(failures: u32) -> Duration {
-    let doubled = FIRST_RESTART_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    jittered(doubled.min(LONGEST_RESTART_PAUSE))
-}
-
-/// Half of a pause is random, so that several connections of one broker do not return in step.
-fn jittered(pause: Duration) -> Duration {
-    pause / 2 + (pause / 2).mul_f64(rand::random::<f64>())
+    Backoff::new(FIRST_RESTART_PAUSE, LONGEST_RESTART_PAUSE).pause(failures.saturating_sub(1), rand::random())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use adapter_time::Backoff;
 use flate2::{Compression, write::GzEncoder};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use parking_lot::Mutex;
@@ -24,8 +25,8 @@ const WARN_EVERY: Duration = Duration::from_mins(5);
 /// Attempts at one request, where another one makes sense.
 const ATTEMPTS: u32 = 3;
 
-/// Pause before the second attempt; doubles with each.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Between two attempts.
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(2));
 
 /// Of an answer, which is a few bytes, no more than this is read.
 const MOST_OF_ANSWER: usize = 16 * 1_024;
@@ -118,9 +119,8 @@ impl Sender {
                 self.trouble.lost();
                 return;
             };
-            let pause = FIRST_PAUSE.saturating_mul(1 << (attempt - 1));
             tokio::select! {
-                () = tokio::time::sleep(pause.mul_f64(0.5 + rand::random::<f64>())) => {}
+                () = tokio::time::sleep(PAUSES.pause(attempt - 1, rand::random())) => {}
                 () = stop.cancelled() => {}
             }
             attempt += 1;
