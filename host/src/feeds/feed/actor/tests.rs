@@ -7,4 +7,5 @@ pub(in crate::feeds::feed) mod fake;
 mod lists;
 mod rig;
 mod schedule;
+mod silence;
 mod swaps;

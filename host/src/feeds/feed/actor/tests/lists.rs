@@ -134,6 +134,20 @@ fn who_is_refused_at_once_holds_nothing_and_who_held_it_goes_on() {
 }
 
 #[test]
+fn what_waits_for_a_place_waits_once_however_often_the_list_changes() {
+    let mut listed = Listed::start(1);
+    listed.list(true, ["OPT"]);
+    let option = listed.bench.subscribed("OPT");
+    listed.drops(option);
+    listed.list(true, ["FUT"]);
+    listed.bench.subscribed("FUT");
+    for _ in 0..3 {
+        listed.list(true, ["FUT", "OPT"]);
+    }
+    assert_eq!(listed.bench.actor.placement.parked().iter().collect::<Vec<_>>(), [&option]);
+}
+
+#[test]
 fn one_that_nobody_wants_any_more_is_forgotten_while_it_is_lost() {
     let mut listed = Listed::start(10);
     listed.list(true, ["OPT"]);

@@ -199,24 +199,22 @@ impl Bench {
 
     /// Lets the actor take what has happened, until nothing is left to do at this moment.
     pub(super) fn step(&mut self) {
-        for _ in 0..STEPS_AT_ONE_MOMENT {
+        for steps in 0..STEPS_AT_ONE_MOMENT {
             let (mut commands, mut events) = (Vec::new(), Vec::new());
             self.feed.0.commands.take(&mut commands);
             self.events.take(&mut events);
-            let is_idle = commands.is_empty() && events.is_empty();
+            let is_due = self.life == Life::Serving && self.wake.is_some_and(|at| at <= self.now.at);
+            let has_news = !commands.is_empty() || !events.is_empty();
+            if self.life == Life::Stopped || steps > 0 && !has_news && !is_due {
+                return;
+            }
             let step = self.actor.step(self.now, commands, events);
             self.take(step);
-            if self.life == Life::Stopped {
-                return;
-            }
-            if is_idle && (self.wake.is_none_or(|at| at > self.now.at) || self.life != Life::Serving) {
-                return;
-            }
         }
         panic!("the actor goes on and on at one moment: {:?}", self.wake.map(|at| at - self.now.at));
     }
 
-    /// Lets so much time pass, with a step whenever one is due.
+    /// Lets so much time pass, with a step whenever the actor wants one, and none else: what it has no deadline for is late.
     pub(super) fn pass(&mut self, time: Duration) {
         self.step();
         let end = self.now + time;
@@ -225,7 +223,6 @@ impl Bench {
             self.step();
         }
         self.now = end;
-        self.step();
     }
 
     /// Sends a command and lets it be taken.
@@ -316,6 +313,11 @@ impl Bench {
             _ => None,
         });
         said.collect()
+    }
+
+    /// What whoever comes now is told of the feed.
+    pub(super) fn announced(&self) -> String {
+        self.feed.announced(self.now).1.to_string()
     }
 
     /// The ticks that went to the router since the last call, as (instrument, price).
