@@ -1,4 +1,4 @@
-//! `tickhost adapters test`: the conformance suite against a library, one process for each case.
+//! `tickhost adapters test`: the conformance suite against a library, one process for each case, some of them side by side.
 
 use std::{
     env::consts::{DLL_PREFIX, DLL_SUFFIX},
@@ -11,13 +11,14 @@ use std::{
 
 use adapter_abi::AdapterModuleRef;
 use adapter_conformance::{
-    CASES, Case, Profile, Report, Suite, brands, hand_over, run_isolated, run_limited, try_venue,
+    CASES, Case, Profile, Report, Suite, brands, hand_over, run_isolated, run_limited, run_side_by_side,
+    try_venue,
 };
 use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Args;
 
 use super::Scratch;
-use crate::adapters::Library;
+use crate::{adapters::Library, base::private::private_dir};
 
 /// Name of a profile, beside the sources of an adapter.
 const PROFILE: &str = "conformance.toml";
@@ -83,13 +84,14 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
         return alone(&library, profile, args, run_dir, out);
     }
     let scratch = Scratch::new()?;
-    let again = || -> anyhow::Result<Command> {
-        let mut command = Command::new(std::env::current_exe().context("cannot find the tickhost program")?);
+    let program = std::env::current_exe().context("cannot find the tickhost program")?;
+    let again = |run_dir: &Path| {
+        let mut command = Command::new(&program);
         command.args(["adapters", "test"]).arg(&library).arg("--profile").arg(&profile_file);
-        command.arg("--alone").arg(&scratch.0);
-        Ok(command)
+        command.arg("--alone").arg(run_dir);
+        command
     };
-    let said = run_limited(&mut again()?, LOAD_LIMIT)
+    let said = run_limited(&mut again(&scratch.0), LOAD_LIMIT)
         .map_err(|reason| anyhow!("{} cannot be tested: it {reason}", library.display()))?;
     let last = said.lines().last().unwrap_or_default();
     let loaded = match last.strip_prefix(LOADED) {
@@ -100,6 +102,9 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
     let name = words.next().unwrap_or_default();
     let subjects = subjects(name, words.collect(), &args.brands)?;
     writeln!(out, "{} with {}", library.display(), profile_file.display())?;
+    for case in &cases {
+        private_dir(&scratch.0.join(case.id))?;
+    }
     let mut reports = Vec::with_capacity(subjects.len());
     for Subject { adapter, brand } in subjects {
         let profile = match &brand {
@@ -111,14 +116,19 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
             writeln!(out, "\nAt {brand}:")?;
         }
         let mut report = Report { adapter, results: Vec::new() };
-        for &case in &cases {
-            let mut command = again()?;
+        let run = |case: &Case| {
+            let mut command = again(&scratch.0.join(case.id));
             command.args(["--case", case.id]).args(brand.iter().flat_map(|brand| ["--brand", brand]));
-            let result = run_isolated(case, &mut command, &profile.secrets());
-            writeln!(out, "{result}")?;
-            out.flush()?;
+            run_isolated(case, &mut command, &profile.secrets())
+        };
+        let mut written = Ok(());
+        run_side_by_side(&cases, run, |result| {
+            written = std::mem::replace(&mut written, Ok(()))
+                .and_then(|()| writeln!(out, "{result}"))
+                .and_then(|()| out.flush());
             report.results.push(result);
-        }
+        });
+        written?;
         writeln!(out, "{}", report.summary())?;
         reports.push(report);
     }
