@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use adapter_abi::AdapterModuleRef;
+use parking_lot::RwLock;
 
 use crate::{
     cases::{CASES, Case},
@@ -17,6 +18,9 @@ use crate::{
 
 /// Makes a venue for one case.
 type MakeVenue = dyn Fn() -> Result<Box<dyn Control>, String> + Send + Sync;
+
+/// Held by each case that runs in this process, and by one that may run beside no other, of whatever suite, for itself.
+static RUNNING: RwLock<()> = RwLock::new(());
 
 /// An adapter with its profile. Every case gets a new instance and, if the profile has one, a new fake venue.
 pub struct Suite {
@@ -69,6 +73,8 @@ impl Suite {
 
     /// Runs one case.
     pub fn run(&self, case: &Case) -> CaseResult {
+        let _beside_none = case.is_alone.then(|| RUNNING.write());
+        let _beside_others = (!case.is_alone).then(|| RUNNING.read());
         let started = Instant::now();
         let (verdict, reason) = match self.play(case) {
             Ok(()) => (Verdict::Passed, String::new()),
@@ -79,8 +85,8 @@ impl Suite {
         CaseResult { id, slug, verdict, reason, elapsed_ms: elapsed_ms(started) }
     }
 
-    /// Runs all cases, some of them side by side. A venue that does not start, such as one that does not compile,
-    /// is the only failure then, under the number `C00`.
+    /// Runs all cases, some of them side by side. A venue that does not start, such as one that does not
+    /// compile, is the only failure then, under the number `C00`.
     ///
     /// # Panics
     /// When a case does.
@@ -90,11 +96,9 @@ impl Suite {
         if let Some(result) = self.venue_failure() {
             return Report { adapter, results: vec![result] };
         }
-        let (alone, others): (Vec<_>, Vec<_>) = CASES.iter().partition(|case| case.is_alone);
-        let mut results: Vec<_> = alone.into_iter().map(|case| self.run(case)).collect();
-        run_side_by_side(&others, |case| self.run(case), |result| results.push(result));
-        // Numbers have as many digits.
-        results.sort_by(|one, other| one.id.cmp(&other.id));
+        let cases: Vec<&Case> = CASES.iter().collect();
+        let mut results = Vec::with_capacity(cases.len());
+        run_side_by_side(&cases, |case| self.run(case), |result| results.push(result));
         Report { adapter, results }
     }
 
