@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::Backoff;
 
-/// Counts failures in a row, and draws the pauses between them. The SDK has its own for an adapter's connection; this is for what an
-/// adapter connects beside it.
+/// Counts failures in a row, and draws the pauses between them. The SDK has its own for an adapter's
+/// connection; this is for what an adapter connects beside it.
 #[derive(Debug)]
 pub struct Pauses {
     settings: Backoff,

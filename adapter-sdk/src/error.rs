@@ -22,7 +22,7 @@ impl AdapterError {
         Self::of(ErrorCode::NETWORK, message)
     }
 
-    /// The broker sent something that makes no sense: the connection is made anew.
+    /// The broker sent something that makes no sense: the connection is made again.
     pub fn protocol(message: impl ToString) -> Self {
         Self::of(ErrorCode::PROTOCOL, message)
     }

@@ -348,7 +348,7 @@ mod tests {
         ) {
             let (mut plan, mut broker) = (Plan::new(), BTreeMap::new());
             let mut wanted: BTreeMap<u32, (u32, Mode)> = BTreeMap::new();
-            let obey = |broker: &mut BTreeMap<u32, Mode>, changes: Vec<Change<u32>>| {
+            let handle = |broker: &mut BTreeMap<u32, Mode>, changes: Vec<Change<u32>>| {
                 assert!(changes.len() <= most);
                 for Change { key, before, now } in changes {
                     assert!(before != now || now.is_some());
@@ -365,7 +365,7 @@ mod tests {
                         plan.drop(instrument);
                         wanted.remove(&instrument);
                     }
-                    1 => obey(&mut broker, plan.changes(most)),
+                    1 => handle(&mut broker, plan.changes(most)),
                     mode => {
                         let mode = [Mode::Ltp, Mode::Quote, Mode::Depth][usize::from(mode - 2)];
                         plan.want(instrument, key, mode);
@@ -375,7 +375,7 @@ mod tests {
                 prop_assert!(plan.changed.len() <= 6);
             }
             while plan.has_changes() {
-                obey(&mut broker, plan.changes(most));
+                handle(&mut broker, plan.changes(most));
             }
             let mut expected: BTreeMap<u32, Mode> = BTreeMap::new();
             for (key, mode) in wanted.values() {

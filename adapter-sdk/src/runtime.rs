@@ -206,7 +206,7 @@ impl<A: Adapter> Life<A> {
                     break;
                 }
                 Some(command) => {
-                    self.obey_offline(command);
+                    self.handle_offline(command);
                 }
                 None => return Ok(()),
             }
@@ -282,7 +282,7 @@ impl<A: Adapter> Life<A> {
                 limit = told_to_stop(&mut self.stop) => Err(Ended::Abandoned(limit)),
                 command = self.commands.recv() => match command {
                     Some(Command::CredentialsChanged) => Err(Ended::Refreshed),
-                    Some(command) => self.obey_online(command, &mut connection).await.map_err(Ended::Failed),
+                    Some(command) => self.handle_online(command, &mut connection).await.map_err(Ended::Failed),
                     None => Err(Ended::Abandoned(CLOSE_TIMEOUT)),
                 },
                 () = self.lists.settled() => {
@@ -338,7 +338,7 @@ impl<A: Adapter> Life<A> {
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(Command::CredentialsChanged) => return true,
-                    Some(command) => self.obey_offline(command),
+                    Some(command) => self.handle_offline(command),
                     None => return false,
                 },
                 () = tokio::time::sleep_until(until), if !is_refused => return true,
@@ -346,11 +346,11 @@ impl<A: Adapter> Life<A> {
         }
     }
 
-    fn obey_offline(&mut self, command: Command) {
+    fn handle_offline(&mut self, command: Command) {
         self.desired.note(&self.adapter, &self.host, command);
     }
 
-    async fn obey_online(
+    async fn handle_online(
         &mut self,
         command: Command,
         connection: &mut A::Connection,

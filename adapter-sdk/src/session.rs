@@ -267,7 +267,7 @@ pub enum Welcome {
 pub enum Replan {
     /// What has the same key goes on; what has another one moves.
     Moved,
-    /// Everything ends and is subscribed anew: the broker says something only then, such as the close of the
+    /// Everything ends and is subscribed again: the broker says something only then, such as the close of the
     /// day before.
     Everything,
 }

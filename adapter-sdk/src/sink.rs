@@ -124,7 +124,7 @@ impl TickSink {
     /// refusal. Clients are told.
     ///
     /// One that is refused is not subscribed any more, and does not come again after a reconnect by itself.
-    /// When it is [`Refusal::UnknownInstrument`], the host asks for it anew each time that the adapter says
+    /// When it is [`Refusal::UnknownInstrument`], the host asks for it again each time that the adapter says
     /// that its list has changed ([`ListReporter::say`](crate::ListReporter::say)), and when it has
     /// connected.
     pub fn outcome(&mut self, instrument: u32, answer: Result<Grant, Refusal>) {

@@ -215,7 +215,7 @@ impl<K: Copy + Eq + Hash, const N: usize> State<K, N> {
         self.known.get(key)
     }
 
-    /// The broker tells of the book of a key no more, or is about to tell of it anew: there is none until
+    /// The broker tells of the book of a key no more, or is about to tell of it again: there is none until
     /// then.
     pub fn empty_book(&mut self, key: &K) {
         if let Some(known) = self.known.get_mut(key) {

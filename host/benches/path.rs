@@ -182,8 +182,8 @@ impl BusSink for LastPrice {
     fn flush(&mut self) {}
 }
 
-/// From the intake of an adapter's process to what the host does with ticks, over the socket between them. A figure is one
-/// tick, of a thousand that are offered in batches and waited for together.
+/// From the intake of an adapter's process to what the host does with ticks, over the socket between them. A
+/// figure is one tick, of a thousand that are offered in batches and waited for together.
 fn link(c: &mut Criterion) {
     let mut group = c.benchmark_group("link");
     group.throughput(Throughput::Elements(u64::from(INSTRUMENTS)));

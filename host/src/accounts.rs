@@ -1,9 +1,9 @@
 //! Who may connect, and with what the host logs in at their broker.
 //!
-//! [`Accounts`] is one facade over two sources: the host's own database ([`store`]), which the command line manages, and
-//! an existing OpenAlgo database ([`openalgo`]), which is only ever read. Everything that touches a disk or hashes a key
-//! runs off the threads that serve, a few at a time ([`blocking`]): what needs no hash in `lookups`, what needs one in
-//! `checks`, and what is remembered in neither.
+//! [`Accounts`] is one facade over two sources: the host's own database ([`store`]), which the command line
+//! manages, and an existing OpenAlgo database ([`openalgo`]), which is only ever read. Everything that
+//! touches a disk or hashes a key runs off the threads that serve, a few at a time ([`blocking`]): what needs
+//! no hash in `lookups`, what needs one in `checks`, and what is remembered in neither.
 
 mod changes;
 mod checks;
@@ -290,8 +290,8 @@ impl Accounts {
         .inspect_err(|_| self.changes.tell_again())
     }
 
-    /// Changes within half a second of any change of the database, by whatever process. Changes again when what was read then
-    /// could not be read.
+    /// Changes within half a second of any change of the database, by whatever process. Changes again when
+    /// what was read then could not be read.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.news()
     }

@@ -1,8 +1,9 @@
 //! Adapters, as the host knows them: where instances come from, and what they may say.
 //!
-//! [`AdapterInstance`] is one running adapter, wherever it runs; [`AdapterEvents`] is what it calls back. Behind them is
-//! a process of its own ([`process`]), a library in this process ([`connector`], kept at arm's length by [`driver`]), or
-//! the bus. Unsafe code of the host is in [`loader`], which opens libraries, and where a process locks itself in (`process::cage`).
+//! [`AdapterInstance`] is one running adapter, wherever it runs; [`AdapterEvents`] is what it calls back.
+//! Behind them is a process of its own ([`process`]), a library in this process ([`connector`], kept at arm's
+//! length by [`driver`]), or the bus. Unsafe code of the host is in [`loader`], which opens libraries, and
+//! where a process locks itself in (`process::cage`).
 
 mod assignment;
 mod brand;
@@ -91,7 +92,8 @@ pub trait AdapterEvents: Send + Sync + 'static {
     fn lost(&self, count: u64);
 }
 
-/// One running adapter. Every method but [`Self::shutdown`] returns at once; outcomes come through [`AdapterEvents`].
+/// One running adapter. Every method but [`Self::shutdown`] returns at once; outcomes come through
+/// [`AdapterEvents`].
 pub trait AdapterInstance: fmt::Debug + Send + Sync {
     /// Starts to connect, and keeps the connection up from then on.
     ///
@@ -114,7 +116,7 @@ pub trait AdapterInstance: fmt::Debug + Send + Sync {
     /// Says that [`AdapterEvents::credentials`] has something new.
     fn credentials_changed(&self);
 
-    /// Asks for the list of instruments anew at once. What knows no such list does nothing.
+    /// Asks for the list of instruments again at once. What knows no such list does nothing.
     fn renew_list(&self) {}
 
     /// Counters.

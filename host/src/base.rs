@@ -1,4 +1,5 @@
-//! What every layer needs of the machine: clocks, files and locks, threads that may wait, and limits of the system.
+//! What every layer needs of the machine: clocks, files and locks, threads that may wait, and limits of the
+//! system.
 
 pub(crate) mod address;
 pub mod blocking;

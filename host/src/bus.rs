@@ -4,8 +4,8 @@
 //! publisher ── TCP or Unix socket ──▶ guard (validates every byte) ── private ipc ──▶ zeromq SUB ──▶ topic, payload ──▶ BusSink
 //! ```
 //!
-//! All of it runs on one thread, the router's. The public port is the guard's, because the SUB socket behind it trusts its
-//! peers: a frame that claims gigabytes would end the process.
+//! All of it runs on one thread, the router's. The public port is the guard's, because the SUB socket behind
+//! it trusts its peers: a frame that claims gigabytes would end the process.
 
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -94,7 +94,8 @@ pub enum Invalidated {
 
 /// Where messages go. Called on the bus's thread; nothing may block.
 pub trait BusSink: Send + 'static {
-    /// Takes a tick. Its number is 0 and its arrival is stamped. Levels of a mode below DEPTH are to be ignored.
+    /// Takes a tick. Its number is 0 and its arrival is stamped. Levels of a mode below DEPTH are to be
+    /// ignored.
     fn tick(&mut self, exchange: &str, symbol: &str, mode: Mode, tick: TickView<'_>) -> BusVerdict;
 
     /// Takes an order update of the user with this name.
@@ -248,7 +249,8 @@ counters! {
     open: "guard", "open";
     /// Publishers refused because all places are taken by those that speak.
     refused_full: "guard", "too_many";
-    /// Publishers that gave up their place to another, because they were silent or their address had more than its share.
+    /// Publishers that gave up their place to another, because they were silent or their address had more
+    /// than its share.
     displaced: "guard", "displaced";
     /// Connections that did not finish their handshake in time.
     refused_late: "guard", "handshake_timeout";

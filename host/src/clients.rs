@@ -1,4 +1,5 @@
-//! Where ticks go: the port of the clients, from a connection and its encryption to the session that serves it.
+//! Where ticks go: the port of the clients, from a connection and its encryption to the session that serves
+//! it.
 
 pub mod admissions;
 pub mod listener;

@@ -84,15 +84,15 @@ struct Cli {
 pub enum Request {
     /// Start the host and serve clients until it is stopped
     ///
-    /// Opens the client port, the operator's port and the bus, and loads the adapters of plugins.toml. On the first
-    /// run it makes its database, a user on the built-in market and a key, and prints how to connect with them. Stop it
-    /// with Ctrl-C or SIGTERM: clients get a close frame that tells them to come back.
+    /// Opens the client port, the operator's port and the bus, and loads the adapters of plugins.toml. On the
+    /// first run it makes its database, a user on the built-in market and a key, and prints how to connect
+    /// with them. Stop it with Ctrl-C or SIGTERM: clients get a close frame that tells them to come back.
     Run,
     /// Look for mistakes without starting anything
     ///
-    /// Validates the settings, plugins.toml and each adapter's own settings, and looks whether libraries are there, the
-    /// data folder can be written and the ports are free, or those of the host that runs with it. Prints all problems at
-    /// once; secrets are never printed. Exit code 0 when there is none, else 1.
+    /// Validates the settings, plugins.toml and each adapter's own settings, and looks whether libraries are
+    /// there, the data folder can be written and the ports are free, or those of the host that runs with it.
+    /// Prints all problems at once; secrets are never printed. Exit code 0 when there is none, else 1.
     Check,
     /// List the adapters of plugins.toml; write and test new ones
     ///
@@ -107,9 +107,9 @@ pub enum Request {
     },
     /// Print the link to the console
     ///
-    /// The console is a page of the running host with its feeds, adapters and clients, and a playground. The link holds the
-    /// token that opens it, from the file console.token of the data folder: keep it to yourself. To make it worthless,
-    /// remove that file and start the host again.
+    /// The console is a page of the running host with its feeds, adapters and clients, and a playground. The
+    /// link holds the token that opens it, from the file console.token of the data folder: keep it to
+    /// yourself. To make it worthless, remove that file and start the host again.
     Console,
     /// Watch prices in the terminal
     ///
@@ -135,8 +135,9 @@ pub enum Request {
     },
     /// Ask whether a host runs with this data folder
     ///
-    /// Exit code 0 when one does and answers, else 1: for the health checks of containers and scripts. Whether its feeds are
-    /// as they should be is another question; /readyz at the operator's port answers that.
+    /// Exit code 0 when one does and answers, else 1: for the health checks of containers and scripts.
+    /// Whether its feeds are as they should be is another question; /readyz at the operator's port answers
+    /// that.
     Alive,
     /// Print what a shell needs to complete commands and flags
     ///
@@ -174,7 +175,8 @@ pub fn main() -> ExitCode {
     match parse(std::env::args_os()) {
         Ok((request, flags)) => dispatch(request, &Sources::of_process(flags)),
         Err(error) => {
-            // Help and version are "errors" that go to standard output. Nobody is left to tell when printing fails.
+            // Help and version are "errors" that go to standard output. Nobody is left to tell when printing
+            // fails.
             _ = error.print();
             if let Some(variable) = secret_flag(std::env::args_os()) {
                 complain(&format_args!(
@@ -197,7 +199,7 @@ fn secret_flag(arguments: impl IntoIterator<Item = OsString>) -> Option<&'static
 }
 
 fn dispatch(request: Request, sources: &Sources) -> ExitCode {
-    let outcome = obey(request, sources);
+    let outcome = handle(request, sources);
     telemetry::flush();
     match outcome {
         Ok(code) => code,
@@ -211,7 +213,7 @@ fn dispatch(request: Request, sources: &Sources) -> ExitCode {
     }
 }
 
-fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
+fn handle(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     match request {
         Request::Run => {
@@ -235,7 +237,7 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(report.exit_code()));
         }
         Request::Adapters { command: Some(command), .. } => {
-            return adapters::obey(command, sources, &mut out);
+            return adapters::handle(command, sources, &mut out);
         }
         Request::Adapters { json, command: None } => {
             let settings = Settings::load(sources)?;
@@ -301,7 +303,8 @@ fn obey(request: Request, sources: &Sources) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// For everything that is not on a thread of its own: accepting, feeds, the operator's port, the terminal view.
+/// For everything that is not on a thread of its own: accepting, feeds, the operator's port, the terminal
+/// view.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -324,8 +327,8 @@ pub struct Prepared {
     pub export: Export,
 }
 
-/// What `tickhost run` begins with: settings, logging, and the adapters. Libraries that are missing are no error; see
-/// [`PluginsFile::load`].
+/// What `tickhost run` begins with: settings, logging, and the adapters. Libraries that are missing are no
+/// error; see [`PluginsFile::load`].
 ///
 /// # Errors
 /// Every mistake in the settings, or, when there is none there, in `plugins.toml`.
@@ -373,8 +376,8 @@ pub fn command() -> Command {
     command
 }
 
-/// The command line with each flag only where it decides something, and without what is hidden: a shell that completes
-/// is slow with ten times as many words.
+/// The command line with each flag only where it decides something, and without what is hidden: a shell that
+/// completes is slow with ten times as many words.
 fn command_for_completion() -> Command {
     let mut command = Command::new("tickhost").version(VERSION.as_str()).subcommand_required(true);
     for subcommand in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
@@ -386,8 +389,8 @@ fn command_for_completion() -> Command {
     command
 }
 
-/// Commands that need few settings, and the flags that their help shows. They accept all, so that one set of flags
-/// works for every command.
+/// Commands that need few settings, and the flags that their help shows. They accept all, so that one set of
+/// flags works for every command.
 const RELEVANT: [(&str, &[&str]); 13] = [
     ("adapters", &["config", "plugins", "plugin_dir"]),
     ("console", &["config", "data_dir"]),

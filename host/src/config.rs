@@ -1,9 +1,9 @@
 //! What the operator decides: the settings and `plugins.toml`.
 //!
-//! A setting is one row of [`TABLE`]. The row makes the field of [`Settings`], the environment variable, the key of
-//! `tickhost.toml`, the flag, the lines of `--help` and of `SETTINGS.md`, and the text of the errors, so that none of
-//! them can differ from the others. Flags win over the environment, the environment over the file, the file over the
-//! default. All mistakes are reported together, and no report shows a secret.
+//! A setting is one row of [`TABLE`]. The row makes the field of [`Settings`], the environment variable, the
+//! key of `tickhost.toml`, the flag, the lines of `--help` and of `SETTINGS.md`, and the text of the errors,
+//! so that none of them can differ from the others. Flags win over the environment, the environment over the
+//! file, the file over the default. All mistakes are reported together, and no report shows a secret.
 
 pub mod calendar_file;
 mod confinement;
@@ -53,8 +53,8 @@ impl Settings {
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
     }
 
-    /// As [`Settings::load`], but gives settings in any case: a setting with a mistake has its default. For `tickhost
-    /// check`, which goes on to look at everything else.
+    /// As [`Settings::load`], but gives settings in any case: a setting with a mistake has its default. For
+    /// `tickhost check`, which goes on to look at everything else.
     pub fn load_lenient(sources: &Sources) -> (Self, Problems) {
         let (values, mut problems) = sources::Values::collect(sources);
         let mut settings = Self::build(&values, &mut problems);

@@ -1,5 +1,5 @@
-//! Where ticks come from: the adapters that `plugins.toml` lists, the accounts that are connected through them, and which feed
-//! serves whom.
+//! Where ticks come from: the adapters that `plugins.toml` lists, the accounts that are connected through
+//! them, and which feed serves whom.
 
 pub mod bulletin;
 pub mod bus_feed;

@@ -49,8 +49,8 @@ fn code(text: &str) -> Vec<String> {
     text.lines().map(|line| line.split("//").next().unwrap_or_default().to_owned()).collect()
 }
 
-/// Paths after `prefix` in a text, with their lines, each as far as two names: `a::b::c` is `[a, b]`. Braces are taken
-/// apart, wherever they stand.
+/// Paths after `prefix` in a text, with their lines, each as far as two names: `a::b::c` is `[a, b]`. Braces
+/// are taken apart, wherever they stand.
 fn paths(text: &str, prefix: &str) -> Vec<(usize, Vec<String>)> {
     let text = code(text).join("\n");
     let mut found = Vec::new();
@@ -129,7 +129,8 @@ fn module_of(path: &Path) -> Option<String> {
     Some(second.strip_suffix(".rs").unwrap_or(second).to_owned())
 }
 
-/// Which modules of its own layer a file names, itself excepted. Names that are no modules are items of the layer.
+/// Which modules of its own layer a file names, itself excepted. Names that are no modules are items of the
+/// layer.
 fn neighbours(path: &Path, text: &str, modules: &BTreeSet<String>) -> BTreeSet<String> {
     let (Some(own), Some(layer)) = (module_of(path), layer_of(path).map(|layer| LAYERS[layer])) else {
         return BTreeSet::new();

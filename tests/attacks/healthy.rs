@@ -180,8 +180,8 @@ async fn subscribed(mut raw: Raw, names: Vec<String>) -> Raw {
     raw
 }
 
-/// Publishes numbered ticks: the price is a hundred times the number and the place of the symbol, the volume the moment at
-/// which the tick was due.
+/// Publishes numbered ticks: the price is a hundred times the number and the place of the symbol, the volume
+/// the moment at which the tick was due.
 async fn publish(mut publisher: Publisher, shared: Shared) {
     for tick in 0_u64.. {
         let due = Duration::from_micros(tick * 1_000_000 / TICKS_PER_SECOND);

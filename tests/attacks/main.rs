@@ -1,4 +1,5 @@
-//! Attacks a host as a stranger, a publisher and a client would, and measures what it costs those who do nothing wrong.
+//! Attacks a host as a stranger, a publisher and a client would, and measures what it costs those who do
+//! nothing wrong.
 //!
 //! ```text
 //! cargo run --release -p integration-tests --bin attacks -- list
@@ -7,10 +8,10 @@
 //! cargo run --release -p integration-tests --bin attacks -- soak --minutes 120     all in turn, for hours
 //! ```
 //!
-//! Each attack meets a fresh host with a database of OpenAlgo's, on loopback, for some seconds. Meanwhile healthy clients
-//! of two accounts measure how late their ticks come and count what is missing or wrong, and one connects with a good key
-//! four times a second. Then the host has a minute to come to rest. `TICKHOST_UNDER_TEST` names another program to be
-//! attacked than the one built from these sources.
+//! Each attack meets a fresh host with a database of OpenAlgo's, on loopback, for some seconds. Meanwhile
+//! healthy clients of two accounts measure how late their ticks come and count what is missing or wrong, and
+//! one connects with a good key four times a second. Then the host has a minute to come to rest.
+//! `TICKHOST_UNDER_TEST` names another program to be attacked than the one built from these sources.
 
 #![allow(
     clippy::unwrap_used,

@@ -73,7 +73,8 @@ pub(crate) async fn slow_requests(target: &Target, until: Instant) -> String {
             asked += 1;
             failed += u32::from(!answer.is_ok_and(|answer| answer.status.success()));
             slowest = slowest.max(began.elapsed());
-            // As a load balancer's probe, through the same port as the slow ones. It panics where it gets no answer.
+            // As a load balancer's probe, through the same port as the slow ones. It panics where it gets no
+            // answer.
             let probe =
                 tokio::spawn(async move { integration_tests::http::get(address, "/livez").await.status });
             let answer = tokio::time::timeout(Duration::from_secs(3), probe).await;

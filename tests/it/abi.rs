@@ -194,7 +194,8 @@ fn mapped(stem: &str) -> String {
     format!("/{path}")
 }
 
-/// Libraries that were built against 1.0 cannot be changed any more; the crate could, and nothing would say so.
+/// Libraries that were built against 1.0 cannot be changed any more; the crate could, and nothing would say
+/// so.
 #[test]
 fn what_ships_as_1_0_is_what_was_frozen() {
     let (shipped, frozen) = (sources(false), sources(true));

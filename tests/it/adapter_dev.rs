@@ -1,4 +1,5 @@
-//! `tickhost adapters new` and `adapters dev`, as somebody uses them who has the program and Rust, and no checkout.
+//! `tickhost adapters new` and `adapters dev`, as somebody uses them who has the program and Rust, and no
+//! checkout.
 
 use std::{
     fs,
@@ -23,8 +24,8 @@ const BUILT: Duration = Duration::from_mins(15);
 /// Longest wait for everything else.
 const SOON: Duration = Duration::from_mins(1);
 
-/// What is built, in the folder where the workspace is built, so that what both need is there already; with the packages that
-/// were fetched for the workspace.
+/// What is built, in the folder where the workspace is built, so that what both need is there already; with
+/// the packages that were fetched for the workspace.
 fn built_here(command: &mut Command) -> &mut Command {
     let test = std::env::current_exe().unwrap();
     let target = test.ancestors().find(|dir| dir.ends_with("debug") || dir.ends_with("release")).unwrap();

@@ -15,7 +15,8 @@ fn plugins(venue: &Venue, limits: &str) -> String {
     )
 }
 
-/// A venue, a host with these limits, and a client that holds the first symbols and wants to know what becomes of them.
+/// A venue, a host with these limits, and a client that holds the first symbols and wants to know what
+/// becomes of them.
 async fn start(limits: &str, held: usize) -> (Venue, Host, Client) {
     let venue = Venue::start(SYMBOLS, 20, false).await;
     let host =
@@ -31,7 +32,7 @@ async fn start(limits: &str, held: usize) -> (Venue, Host, Client) {
     (venue, host, client)
 }
 
-/// Reads until each of these symbols has ticked anew.
+/// Reads until each of these symbols has ticked again.
 async fn ticks_of(client: &mut Client, numbers: impl IntoIterator<Item = usize>) {
     let mut missing: BTreeSet<String> = numbers.into_iter().map(|number| format!("V{number}")).collect();
     while !missing.is_empty() {
@@ -164,7 +165,7 @@ async fn a_new_build_serves(held: usize, connections: usize, swaps: f64) {
     venue.allow(3);
     let reloaded = host.run(&["adapters", "reload", "faulty"], "");
     assert!(reloaded.status.success(), "{}", String::from_utf8_lossy(&reloaded.stderr));
-    wait_until("each connection is made anew once", || async {
+    wait_until("each connection is made again once", || async {
         venue.accepted() == 2 * connections as u64
             && venue.carried().iter().sum::<usize>() == held
             && host.metric("tickhost_feed_swaps_total").await == swaps

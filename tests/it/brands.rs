@@ -243,7 +243,7 @@ async fn accounts_are_asked_for_the_fields_of_their_brand_and_log_in_there() {
 }
 
 #[tokio::test]
-async fn a_broker_that_is_added_or_set_anew_is_served_and_the_instances_of_the_others_stay() {
+async fn a_broker_that_is_added_or_set_again_is_served_and_the_instances_of_the_others_stay() {
     let place = Place::new();
     let (one, two) = (place.entry("['north']", ""), place.entry("['north', 'south']", ""));
     let dearer = place.entry("['north', 'south']", "[adapter.brand.south.config]\nprice = 300");

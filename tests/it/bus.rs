@@ -5,8 +5,8 @@ use std::time::Duration;
 use integration_tests::{Client, Host, bus::Publisher};
 use serde_json::{Value, json};
 
-/// A client at the bus broker, subscribed to `name`, and a publisher that reaches it: the first tick is repeated until
-/// the subscription of the host came through.
+/// A client at the bus broker, subscribed to `name`, and a publisher that reaches it: the first tick is
+/// repeated until the subscription of the host came through.
 async fn connected(host: &Host, name: &str, mode: &str, topic: &str, first: &Value) -> (Client, Publisher) {
     let key = host.add_user("bob", "bus");
     let mut client = Client::login(host.websocket, &key).await;

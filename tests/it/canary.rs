@@ -1,5 +1,5 @@
-//! Secrets of every kind that the host is told, on every way on which it could lose one, at the most talkative level; then
-//! everything that it printed is searched for them.
+//! Secrets of every kind that the host is told, on every way on which it could lose one, at the most
+//! talkative level; then everything that it printed is searched for them.
 
 use std::{
     fs,

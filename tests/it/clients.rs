@@ -47,7 +47,8 @@ async fn the_python_sdk_gets_depth() {
     sdk_receives(Host::start(), "depth").await;
 }
 
-/// It does not ask for the state of its feed; whatever came beside ticks would reach its callback or end the program.
+/// It does not ask for the state of its feed; whatever came beside ticks would reach its callback or end the
+/// program.
 #[tokio::test]
 async fn the_python_sdk_is_undisturbed_while_its_feed_comes_and_goes() {
     let faults = "rate_hz = 20.0\n[adapter.config.faults]\ndisconnect_every_ms = 200";

@@ -1,4 +1,5 @@
-//! What the console of the real host shows, to whom, and whether it is so. How it looks is tested in `tests/browser`.
+//! What the console of the real host shows, to whom, and whether it is so. How it looks is tested in
+//! `tests/browser`.
 
 use std::time::Duration;
 

@@ -79,7 +79,8 @@ async fn a_stranger_that_reads_no_replies_costs_little() {
 async fn those_for_whom_most_waits_go_when_all_is_too_much() {
     let host = HostBuilder::new()
         .env("TICKHOST_MAX_WAITING_BYTES", 16 * MIB)
-        // More than all may hold: nobody goes for what it holds itself, whichever of them the host reads first.
+        // More than all may hold: nobody goes for what it holds itself, whichever of them the host reads
+        // first.
         .env("TICKHOST_CONTROL_BYTES", 32 * MIB)
         .env("TICKHOST_MESSAGE_BURST", 100_000)
         .start();

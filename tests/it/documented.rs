@@ -1,5 +1,5 @@
-//! `host/asyncapi.yaml` against the samples of the protocol and against a live host, so that it cannot rot: what is not in
-//! it fails, and so does what nobody meets.
+//! `host/asyncapi.yaml` against the samples of the protocol and against a live host, so that it cannot rot:
+//! what is not in it fails, and so does what nobody meets.
 
 use std::{
     collections::BTreeSet,

@@ -1,7 +1,7 @@
 //! The first run, ended at every point at which it changes a file: what it leaves lets the next one finish.
 //!
-//! The host is traced, and comes to its end when it is about to make its n-th call that changes a file of the data
-//! folder, for every n until one serves: killed there, or on a disk that is full from there on.
+//! The host is traced, and comes to its end when it is about to make its n-th call that changes a file of the
+//! data folder, for every n until one serves: killed there, or on a disk that is full from there on.
 
 #![expect(unsafe_code, reason = "to trace a process takes calls of the system that have no safe form")]
 
@@ -136,7 +136,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Asserts that a start from what was left serves, and that the one user there is has the key in the file.
+    /// Asserts that a start from what was left serves, and that the one user there is has the key in the
+    /// file.
     fn assert_mended(&self, after: &str) {
         let end = self.to(usize::MAX, Fate::Killed);
         let said = || fs::read_to_string(&self.said).unwrap();
@@ -161,7 +162,8 @@ impl<'a> Run<'a> {
 /// The next thing that happens to a process of this thread.
 fn wait() -> (libc::pid_t, libc::c_int) {
     let mut status = 0;
-    // SAFETY: the status is a valid place. Children of other threads, which other tests may have, are left alone.
+    // SAFETY: the status is a valid place. Children of other threads, which other tests may have, are left
+    // alone.
     let thread = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL | libc::__WNOTHREAD) };
     assert!(thread > 0, "{}", io::Error::last_os_error());
     (thread, status)
@@ -172,11 +174,13 @@ fn is_end(status: libc::c_int) -> bool {
 }
 
 fn trace(request: libc::c_uint, thread: libc::pid_t, data: libc::c_int) {
-    // SAFETY: these requests take numbers, and change nothing in this process. A thread that was killed meanwhile is gone.
+    // SAFETY: these requests take numbers, and change nothing in this process. A thread that was killed
+    // meanwhile is gone.
     unsafe { libc::ptrace(request, thread, 0_usize, libc::c_long::from(data)) };
 }
 
-/// Number and first argument of the call that a stopped thread is about to make; none when it has just made one.
+/// Number and first argument of the call that a stopped thread is about to make; none when it has just made
+/// one.
 fn entered(thread: libc::pid_t) -> Option<(libc::c_long, u64)> {
     // SAFETY: all bits of the structure may be zero, and the kernel is told its size.
     unsafe {

@@ -1,5 +1,5 @@
-//! Ten thousand inputs that nobody well-behaved would send, on the client port and on the bus: the host lives, its
-//! memory stays, and a bystander notices nothing.
+//! Ten thousand inputs that nobody well-behaved would send, on the client port and on the bus: the host
+//! lives, its memory stays, and a bystander notices nothing.
 
 use std::time::Duration;
 
@@ -177,7 +177,8 @@ async fn the_bus_survives_ten_thousand_hostile_inputs() {
             }
             for _ in 0..100 {
                 match random.below(4) {
-                    // A frame that claims to be enormous, a chain without end, a command that nobody knows, a message.
+                    // A frame that claims to be enormous, a chain without end, a command that nobody knows, a
+                    // message.
                     0 if random.below(20) == 0 => {
                         bytes.extend_from_slice(&[2, 0x7f, 0xff, 0xff, 0xff, 0xff, 0, 0, 0]);
                     }

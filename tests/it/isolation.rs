@@ -1,5 +1,5 @@
-//! What an adapter does wrong stays its own affair: its clients keep their connections and get their ticks back without
-//! asking, and others notice nothing. `tests/adapters/README.md` says what each fault does.
+//! What an adapter does wrong stays its own affair: its clients keep their connections and get their ticks
+//! back without asking, and others notice nothing. `tests/adapters/README.md` says what each fault does.
 
 mod bystander;
 mod ends;

@@ -1,5 +1,5 @@
-//! Log-ins with the keys of an OpenAlgo database, which cost a hash: after a restart, under a flood of wrong keys, and while
-//! another program holds the database.
+//! Log-ins with the keys of an OpenAlgo database, which cost a hash: after a restart, under a flood of wrong
+//! keys, and while another program holds the database.
 
 mod crowd;
 

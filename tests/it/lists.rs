@@ -85,7 +85,7 @@ fn put(broker: &Path, name: &str, text: &str) {
     fs::rename(new, broker.join(name)).unwrap();
 }
 
-/// Reads until this symbol has ticked anew.
+/// Reads until this symbol has ticked again.
 async fn ticks(client: &mut Client, symbol: &str) {
     client
         .find(|message| {

@@ -100,7 +100,8 @@ async fn the_host_logs_in_by_itself_night_after_night_and_no_client_leaves() {
         for day in 1..=2 {
             put(&place.broker, "token", &format!("canary-day-{day}"));
             if day == 2 {
-                // The second night comes at once: somebody is quicker than the host, which waits longer with each log-in.
+                // The second night comes at once: somebody is quicker than the host, which waits longer with
+                // each log-in.
                 becomes(&mut client, "auth_failed").await;
                 let status = place.host.run(&["account", "status"], "");
                 assert_eq!(status.status.code(), Some(1), "{}", said(&status));

@@ -1,5 +1,5 @@
-//! Everything that a user can misconfigure, made for real, and what the program answers: the list in `host/MISTAKES.md`
-//! is written from exactly these runs.
+//! Everything that a user can misconfigure, made for real, and what the program answers: the list in
+//! `host/MISTAKES.md` is written from exactly these runs.
 
 mod adapters;
 mod bench;
@@ -50,8 +50,8 @@ enum Make {
     LoggedIn(&'static [&'static str]),
     /// In another way.
     By(fn(&mut Bench)),
-    /// By a user without rights. On a machine that has no such user, or gives the right to everybody, it is left out, and
-    /// its part of the document stays as it is.
+    /// By a user without rights. On a machine that has no such user, or gives the right to everybody, it is
+    /// left out, and its part of the document stays as it is.
     ByNobody(fn(&mut Bench)),
 }
 
@@ -85,7 +85,8 @@ impl Case {
         Self { name, make, says }
     }
 
-    /// Makes the mistake, and gives its part of the document; what happened until then, when an answer is not good.
+    /// Makes the mistake, and gives its part of the document; what happened until then, when an answer is not
+    /// good.
     fn run(&self, shared: &OnceLock<Shared>) -> Result<String, String> {
         let mut bench = Bench::new();
         let made = catch_unwind(AssertUnwindSafe(|| {
@@ -157,7 +158,8 @@ impl Case {
 /// `UPDATE_DOCUMENTS=1` writes the document instead of comparing it.
 #[test]
 fn every_mistake_is_answered_as_the_document_says() {
-    // Before the cases, each of which has some seconds: what is not built yet is built by the first that needs it.
+    // Before the cases, each of which has some seconds: what is not built yet is built by the first that
+    // needs it.
     integration_tests::sim_library();
     integration_tests::library("adapter_zerodha");
     integration_tests::abi::fixture(integration_tests::abi::Variant::Major);
@@ -220,7 +222,7 @@ fn run_all(cases: &[&Case]) -> BTreeMap<&'static str, String> {
 const HEAD: &str = "\
 # Mistakes and what the host answers
 
-<!-- Made from the runs of `tests/it/mistakes.rs`. `UPDATE_DOCUMENTS=1 cargo test -p integration-tests --test it mistakes` writes it anew. -->
+<!-- Made from the runs of `tests/it/mistakes.rs`. `UPDATE_DOCUMENTS=1 cargo test -p integration-tests --test it mistakes` writes it again. -->
 
 What can be misconfigured, how it looks, and what the program says, word for word. Search here for what you see.
 

@@ -31,8 +31,8 @@ async fn span(collector: &Collector, name: &str, fits: impl Fn(&Seen) -> bool) -
     found().unwrap()
 }
 
-/// Whether both say the same, but for what differs from one moment to the next, and for the last digit of what is written
-/// and read.
+/// Whether both say the same, but for what differs from one moment to the next, and for the last digit of
+/// what is written and read.
 fn is_same(mut page: Figures, mut export: Figures) -> bool {
     for figures in [&mut page, &mut export] {
         figures.retain(|(name, _), _| name != "tickhost_uptime_seconds");

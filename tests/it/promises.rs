@@ -1,4 +1,5 @@
-//! The documents of security name a test for each promise. Each name has to be that of a test, or of a module of tests.
+//! The documents of security name a test for each promise. Each name has to be that of a test, or of a module
+//! of tests.
 
 use std::{fs, path::Path};
 

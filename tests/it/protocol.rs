@@ -193,7 +193,8 @@ async fn questions_are_answered() {
     client.authenticate(&host.key()).await;
     client.subscribe(&["NSE:SBIN"], "LTP").await;
     client.tick().await;
-    // Ticks and news of the connection come by different ways; on a machine that is busy, the news may be second.
+    // Ticks and news of the connection come by different ways; on a machine that is busy, the news may be
+    // second.
     wait_until("the feed is live", || async { host.status().await["feeds"][0]["state"] == "live" }).await;
     client.send(&json!({"action": "get_broker_info"})).await;
     let info = client.control().await;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use integration_tests::{Client, HostBuilder, SOON, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// 400 instruments at 200 ticks a second each, every tick sent: megabytes a second for a client that holds them all.
+/// 400 instruments at 200 ticks a second each, every tick sent: megabytes a second for a client that holds
+/// them all.
 fn flood() -> HostBuilder {
     HostBuilder::new().env("TICKHOST_THROTTLE_MS", 0).sim("rate_hz = 50.0")
 }

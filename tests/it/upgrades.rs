@@ -1,5 +1,5 @@
-//! Requests at the client port, over real sockets, plain and encrypted: what is legal becomes a WebSocket, and whoever is
-//! refused is told why, is counted, and shows up in the log.
+//! Requests at the client port, over real sockets, plain and encrypted: what is legal becomes a WebSocket,
+//! and whoever is refused is told why, is counted, and shows up in the log.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -12,7 +12,8 @@ use tokio::{
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// A case: what it is, the request, the status, what the head has, and the reason in the metric; none when it is accepted.
+/// A case: what it is, the request, the status, what the head has, and the reason in the metric; none when it
+/// is accepted.
 type Case = (&'static str, String, u16, &'static str, Option<&'static str>);
 
 fn cases() -> Vec<Case> {

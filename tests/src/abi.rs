@@ -19,7 +19,8 @@ pub enum Variant {
     V1_0,
     /// ABI 1.1: the frozen one, and what came with 1.1.
     V1_1,
-    /// The one that ships, grown by a minor version: a method more in both traits, a function more in the module.
+    /// The one that ships, grown by a minor version: a method more in both traits, a function more in the
+    /// module.
     Next,
     /// The one that ships, under its own version, with two members of `Ltp` in another order.
     LayoutBreak,
@@ -106,7 +107,8 @@ impl Variant {
         format!("fixture-{}", self.name().replace('_', "-"))
     }
 
-    /// Features of the adapter: the one that makes the difference, if it is not its ABI, and what came after 1.0.
+    /// Features of the adapter: the one that makes the difference, if it is not its ABI, and what came after
+    /// 1.0.
     fn features(self) -> Vec<String> {
         let is_by_abi = matches!(self, Self::V1_0 | Self::V1_1 | Self::LayoutBreak | Self::Major);
         let own = (!is_by_abi).then(|| self.name().replace('_', "-"));
@@ -234,8 +236,8 @@ const HOST: &str = "fixture-host";
 
 /// Writes the workspace that a variant is built in.
 ///
-/// Packages and folders have names of their own in each: all share a target directory, so that dependencies are built
-/// once, and Cargo tells packages apart by name, version and folder within the workspace.
+/// Packages and folders have names of their own in each: all share a target directory, so that dependencies
+/// are built once, and Cargo tells packages apart by name, version and folder within the workspace.
 fn write_sources(variant: Variant, dir: &Path) {
     let repository = workspace();
     let sources = repository.join("tests/abi");
@@ -267,7 +269,8 @@ fn write_sources(variant: Variant, dir: &Path) {
     }
     members.push(abi);
     write(&dir.join("Cargo.toml"), &format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n"));
-    // The versions that the workspace has, all of which were fetched for it. Cargo takes out what is not needed here.
+    // The versions that the workspace has, all of which were fetched for it. Cargo takes out what is not
+    // needed here.
     let (lock, origin) = (dir.join("Cargo.lock"), dir.join("Cargo.lock.origin"));
     let locked = read(&repository.join("Cargo.lock"));
     if !lock.exists() || fs::read_to_string(&origin).ok().as_ref() != Some(&locked) {
@@ -277,7 +280,8 @@ fn write_sources(variant: Variant, dir: &Path) {
 }
 
 fn workspace() -> PathBuf {
-    // Asked at run time: a test that was compiled in one clone may run in another that shares its target directory.
+    // Asked at run time: a test that was compiled in one clone may run in another that shares its target
+    // directory.
     let crate_dir =
         std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&crate_dir).parent().expect("the workspace around this crate").to_owned()
@@ -310,7 +314,8 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Writes a file that is not so already: what is unchanged is not built again. Other processes see all of it or nothing.
+/// Writes a file that is not so already: what is unchanged is not built again. Other processes see all of it
+/// or nothing.
 fn write(path: &Path, text: &str) {
     if fs::read_to_string(path).is_ok_and(|present| present == text) {
         return;

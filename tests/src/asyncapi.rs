@@ -1,5 +1,6 @@
-//! `host/asyncapi.yaml`, the protocol as a document that machines read: which of its messages a frame is, and which of
-//! its members have been met. [`crate::Client`] holds every frame that it receives to it, in all tests.
+//! `host/asyncapi.yaml`, the protocol as a document that machines read: which of its messages a frame is, and
+//! which of its members have been met. [`crate::Client`] holds every frame that it receives to it, in all
+//! tests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -45,7 +46,8 @@ impl Document {
 
     fn new(mut root: Value) -> Self {
         let messages = senders(&root);
-        // The document leaves room for members that are added later. What the host says today has to stand in it.
+        // The document leaves room for members that are added later. What the host says today has to stand in
+        // it.
         for schema in reached(&root, messages.iter().filter(|(_, sender)| **sender == Sender::Host)) {
             close(&mut root["components"]["schemas"][schema]);
         }

@@ -16,8 +16,8 @@ fn profile_dir() -> PathBuf {
     dir.to_owned()
 }
 
-/// Builds the host and its adapters once per process, so that no test runs against yesterday's binary, and gives the
-/// directory that holds them.
+/// Builds the host and its adapters once per process, so that no test runs against yesterday's binary, and
+/// gives the directory that holds them.
 pub(crate) fn built() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
@@ -26,8 +26,8 @@ pub(crate) fn built() -> &'static Path {
     })
 }
 
-/// Builds the adapters that misbehave once per process, for tests whose `plugins.toml` names one. They are built apart
-/// from the host: whoever asks for none does not wait for them.
+/// Builds the adapters that misbehave once per process, for tests whose `plugins.toml` names one. They are
+/// built apart from the host: whoever asks for none does not wait for them.
 pub(crate) fn built_faults() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
@@ -53,7 +53,8 @@ fn build(packages: &[&str], features: &[&str]) -> PathBuf {
         .args(["build", "--quiet", "--target-dir"])
         .arg(dir.parent().expect("the target directory"));
     build.args(packages.iter().flat_map(|package| ["--package", package])).args(features);
-    // Asked at run time: a test that was compiled in one clone may run in another that shares its target directory.
+    // Asked at run time: a test that was compiled in one clone may run in another that shares its target
+    // directory.
     let crate_dir =
         std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     build.current_dir(Path::new(&crate_dir).join(".."));

@@ -15,7 +15,8 @@ impl std::fmt::Debug for Publisher {
 }
 
 impl Publisher {
-    /// Connects. What is published before the host's subscription came through is lost, as with every publisher.
+    /// Connects. What is published before the host's subscription came through is lost, as with every
+    /// publisher.
     pub async fn connect(address: SocketAddr) -> Self {
         let mut socket = PubSocket::new();
         socket.connect(&format!("tcp://{address}")).await.expect("the bus takes connections");

@@ -1,5 +1,5 @@
-//! The whole way of a tick: a simulated broker on its own protocol, its adapter in a process, the host, a client; and the
-//! comparison of what the client has with what the broker sent, value by value.
+//! The whole way of a tick: a simulated broker on its own protocol, its adapter in a process, the host, a
+//! client; and the comparison of what the client has with what the broker sent, value by value.
 
 mod sdk;
 
@@ -145,7 +145,8 @@ impl<B: Profile> Chain<B> {
         (watcher, Activation { acknowledged: acknowledged.unwrap(), active: begun.elapsed() })
     }
 
-    /// Waits until the client has what the broker sent last of every instrument, and says what differs when it does not.
+    /// Waits until the client has what the broker sent last of every instrument, and says what differs when
+    /// it does not.
     pub async fn compare(&self, watcher: &mut Watcher) -> Compared {
         let deadline = Instant::now() + SOON;
         loop {

@@ -1,5 +1,5 @@
-//! A WebSocket client that speaks the protocol in the plain: it sends what it is told and shows what comes. Each message
-//! that comes has to be one of `host/asyncapi.yaml`.
+//! A WebSocket client that speaks the protocol in the plain: it sends what it is told and shows what comes.
+//! Each message that comes has to be one of `host/asyncapi.yaml`.
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
@@ -138,8 +138,8 @@ impl Client {
         .ok()
     }
 
-    /// The next message that is no market data, nor the word after a quiet moment: on a busy machine that moment may be
-    /// between any two messages.
+    /// The next message that is no market data, nor the word after a quiet moment: on a busy machine that
+    /// moment may be between any two messages.
     pub async fn control(&mut self) -> Value {
         self.find(|message| message["type"] != "market_data" && message["type"] != "auth_status").await
     }

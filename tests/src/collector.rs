@@ -34,8 +34,8 @@ use crate::tls::{self, Certificate};
 /// Labels of a sample, by name.
 pub type Labels = BTreeMap<String, String>;
 
-/// What a page of `/metrics` or an export of metrics says: values by name and labels. Histograms stand as Prometheus shows
-/// them.
+/// What a page of `/metrics` or an export of metrics says: values by name and labels. Histograms stand as
+/// Prometheus shows them.
 pub type Figures = BTreeMap<(String, Labels), f64>;
 
 /// How a collector answers.

@@ -115,7 +115,8 @@ impl HostBuilder {
         self
     }
 
-    /// The most files and sockets that the daemon, and commands before it starts, may have open. They cannot raise it.
+    /// The most files and sockets that the daemon, and commands before it starts, may have open. They cannot
+    /// raise it.
     #[must_use]
     pub fn descriptors(mut self, limit: u32) -> Self {
         self.descriptors = Some(limit);
@@ -148,8 +149,9 @@ impl HostBuilder {
         binary::tickhost()
     }
 
-    /// Starts the daemon as a user without rights, and its commands with it. Where the test has no right to do that, its own
-    /// user has none either, and is who runs it. None where that user cannot reach the program.
+    /// Starts the daemon as a user without rights, and its commands with it. Where the test has no right to
+    /// do that, its own user has none either, and is who runs it. None where that user cannot reach the
+    /// program.
     pub fn start_as_nobody(self) -> Option<Host> {
         const NOBODY: u32 = 65_534;
         if std::os::unix::fs::chown(self.dir.path(), Some(NOBODY), None).is_ok() {
@@ -321,8 +323,8 @@ impl Host {
         self.child.wait().expect("the child is ours");
     }
 
-    /// Asks the daemon to read its settings again, as a service manager does, and waits until it has. Gives the fields
-    /// of what it then says.
+    /// Asks the daemon to read its settings again, as a service manager does, and waits until it has. Gives
+    /// the fields of what it then says.
     pub async fn reload(&self) -> Value {
         let count = || self.messages("Reloaded").len();
         let before = count();
@@ -418,7 +420,8 @@ pub fn assert_ok(output: &Output) {
     );
 }
 
-/// A command, run by the owner of the test's directory, who is another than the test's for [`HostBuilder::start_as_nobody`].
+/// A command, run by the owner of the test's directory, who is another than the test's for
+/// [`HostBuilder::start_as_nobody`].
 fn command(env: &BTreeMap<String, String>, args: &[&str]) -> Command {
     let mut command = Command::new(binary::tickhost());
     let owner = Path::new(&env["TICKHOST_DATA_DIR"]).parent().and_then(|dir| dir.metadata().ok());

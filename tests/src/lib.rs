@@ -1,5 +1,5 @@
-//! What the integration tests stand on: the real binary as a child process, a WebSocket client that speaks JSON, a
-//! publisher for the bus, and waits with a deadline. Nothing in here knows the inside of the host.
+//! What the integration tests stand on: the real binary as a child process, a WebSocket client that speaks
+//! JSON, a publisher for the bus, and waits with a deadline. Nothing in here knows the inside of the host.
 
 #![allow(
     clippy::unwrap_used,

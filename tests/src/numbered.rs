@@ -51,8 +51,8 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// What came after `before`. The snapshot that follows a subscription may repeat the tick before it, so that whoever
-    /// measures begins after that.
+    /// What came after `before`. The snapshot that follows a subscription may repeat the tick before it, so
+    /// that whoever measures begins after that.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
         Self {
@@ -119,7 +119,8 @@ impl Readers {
         }
     }
 
-    /// When the last of them first saw a number again, as after the start of a new instance; none while one has not.
+    /// When the last of them first saw a number again, as after the start of a new instance; none while one
+    /// has not.
     pub fn all_began_again(&self) -> Option<Instant> {
         let moments: Option<Vec<Instant>> =
             self.readers.iter().map(|reader| *reader.seen.again.lock().unwrap()).collect();
@@ -182,7 +183,8 @@ impl Seen {
     }
 }
 
-/// Symbol and number of a frame of market data. Parsed by hand: a client must keep up with tens of thousands a second.
+/// Symbol and number of a frame of market data. Parsed by hand: a client must keep up with tens of thousands
+/// a second.
 fn numbered(text: &str) -> Option<(&str, u64)> {
     let symbol = text.split_once("\"symbol\":\"")?.1.split_once('"')?.0;
     let number = text.split_once("\"volume\":")?.1;

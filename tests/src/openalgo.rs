@@ -14,13 +14,15 @@ use crate::HostBuilder;
 /// `API_KEY_PEPPER`.
 pub const PEPPER: &str = "0123456789abcdef0123456789abcdef";
 
-/// What OpenAlgo makes of that pepper with PBKDF2 (SHA-256, 100,000 rounds, the salt `openalgo_static_salt`), in URL-safe base64.
+/// What OpenAlgo makes of that pepper with PBKDF2 (SHA-256, 100,000 rounds, the salt `openalgo_static_salt`),
+/// in URL-safe base64.
 const FERNET_KEY: &str = "fzUBiO8pU--I841518BHhA8UoduEDLjVqmnPtAiuL0I=";
 
 /// What is stored of keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Stored {
-    /// Memory of a hash in KiB, which decides what a comparison costs. OpenAlgo's have 65,536 and are made three times over.
+    /// Memory of a hash in KiB, which decides what a comparison costs. OpenAlgo's have 65,536 and are made
+    /// three times over.
     pub hash_kib: u32,
     /// How often it is gone through.
     pub hash_passes: u32,

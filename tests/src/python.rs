@@ -1,5 +1,5 @@
-//! Real client programs in Python. They need a virtual environment with the clients' packages, whose interpreter
-//! `TICKHOST_PYTHON` names; `.ci/run` makes one. Without it these tests say so and pass, unless
+//! Real client programs in Python. They need a virtual environment with the clients' packages, whose
+//! interpreter `TICKHOST_PYTHON` names; `.ci/run` makes one. Without it these tests say so and pass, unless
 //! `TICKHOST_REQUIRE_CLIENTS` is set.
 
 use std::{path::PathBuf, process::Stdio};

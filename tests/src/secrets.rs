@@ -1,11 +1,12 @@
-//! What no log may show. Every daemon that a test starts is looked at when the test ends, so the whole suite looks for
-//! leaks, on every path that any test takes.
+//! What no log may show. Every daemon that a test starts is looked at when the test ends, so the whole suite
+//! looks for leaks, on every path that any test takes.
 
 use std::{collections::BTreeSet, path::Path, sync::Mutex};
 
 use serde_json::Value;
 
-/// Members of credentials that are secret at every broker. Others, such as the name of a client, may be shown.
+/// Members of credentials that are secret at every broker. Others, such as the name of a client, may be
+/// shown.
 const SECRET_MEMBERS: [&str; 8] = [
     "access_token",
     "api_secret",
@@ -52,8 +53,8 @@ impl Secrets {
         control["token"].as_str().into_iter().for_each(|token| self.add(token));
     }
 
-    /// Asserts that no line of a log in JSON shows one. Other lines are not all the daemon's: what a library within it
-    /// writes to its streams by itself, nobody can hold back.
+    /// Asserts that no line of a log in JSON shows one. Other lines are not all the daemon's: what a library
+    /// within it writes to its streams by itself, nobody can hold back.
     pub fn assert_absent(&self, log: &str) {
         for line in log.lines().filter(|line| line.starts_with('{')) {
             self.assert_absent_everywhere(line);

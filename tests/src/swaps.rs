@@ -90,7 +90,8 @@ impl Bench {
         self.host.memory_bytes()
     }
 
-    /// Replaces the adapter by one that takes over when it is ready; gives how long it took, none when it failed.
+    /// Replaces the adapter by one that takes over when it is ready; gives how long it took, none when it
+    /// failed.
     pub async fn swap(&mut self, number: u32) -> Option<Duration> {
         let before = self.swaps().await;
         let began = Instant::now();

@@ -1,6 +1,6 @@
-//! An exchange that numbers its ticks, for `adapter_faulty` and `adapter_single`: whoever is connected gets the same
-//! numbers, so that a tick that is lost or comes twice behind an adapter shows at the client. `tests/adapters/README.md`
-//! describes its lines.
+//! An exchange that numbers its ticks, for `adapter_faulty` and `adapter_single`: whoever is connected gets
+//! the same numbers, so that a tick that is lost or comes twice behind an adapter shows at the client.
+//! `tests/adapters/README.md` describes its lines.
 
 use std::{
     collections::HashMap,
@@ -59,8 +59,8 @@ struct Connection {
 }
 
 impl Venue {
-    /// An exchange of symbols `V0`, `V1` and so on, each of which ticks so often in a second. With coarse times many
-    /// ticks of a symbol are of one second, as with brokers that send seconds.
+    /// An exchange of symbols `V0`, `V1` and so on, each of which ticks so often in a second. With coarse
+    /// times many ticks of a symbol are of one second, as with brokers that send seconds.
     pub async fn start(symbols: usize, rate_hz: u64, has_coarse_times: bool) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");

@@ -160,7 +160,7 @@ pub trait Adapter: Send + Sync {
     #[sabi(last_prefix_field)]
     fn shutdown(&self, deadline_ms: u32);
 
-    /// Asks for the list of instruments anew at once, whole or not. Since 1.2.
+    /// Asks for the list of instruments again at once, whole or not. Since 1.2.
     fn renew_list(&self) {}
 }
 

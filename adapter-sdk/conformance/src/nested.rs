@@ -13,7 +13,7 @@ const OF_A_RUN: [&str; 5] =
 /// variables in which cargo says what crate it runs.
 ///
 /// Build scripts ask to be run again when such a variable has changed, and so a cargo within a cargo would
-/// build C libraries such as those of TLS anew each time, and the outer one again after it. What a person
+/// build C libraries such as those of TLS again each time, and the outer one again after it. What a person
 /// sets stays: `CARGO_HOME`, `CARGO_TARGET_DIR`, `CARGO_NET_OFFLINE`, profiles, registries, wrappers of the
 /// compiler.
 ///

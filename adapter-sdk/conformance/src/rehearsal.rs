@@ -16,7 +16,7 @@ use crate::{
 /// Kinds of packets in the order in which they are tried: a broker may not have all of them.
 const KINDS: [&str; 3] = ["quote", "ltp", "depth"];
 
-/// Steps of a price before it begins anew.
+/// Steps of a price before it starts over.
 const STEPS: u64 = 40;
 
 /// A venue of a profile, and what it has been told.
@@ -49,7 +49,7 @@ impl Rehearsal {
         if let Some(venue) = &mut venue {
             let sets = vec![profile.credentials.valid.clone(), profile.credentials.renewed.clone()];
             // A broker without a log-in has nothing to accept.
-            if let Answer::Error(reason) = venue.obey(Command::Accept { sets }) {
+            if let Answer::Error(reason) = venue.execute(Command::Accept { sets }) {
                 return Err(format!("the fake venue failed at `accept`: {reason}"));
             }
         }
@@ -74,7 +74,7 @@ impl Rehearsal {
             let mut reason = String::new();
             while let Some(kind) = KINDS.get(self.kind) {
                 let packet = packet(&self.profile, &self.values, instrument, place, kind, self.step);
-                match venue.obey(Command::Tick { packet }) {
+                match venue.execute(Command::Tick { packet }) {
                     Answer::Unsupported(why) => reason = why,
                     Answer::Error(why) => return Err(format!("the fake venue failed at `tick`: {why}")),
                     _ => break,

@@ -199,7 +199,7 @@ impl Running {
         })
     }
 
-    /// Asks for the list of instruments anew, as the operator does.
+    /// Asks for the list of instruments again, as the operator does.
     pub(crate) fn renew_list(&self) {
         self.adapter.renew_list();
     }

@@ -32,7 +32,8 @@ pub fn run_side_by_side(
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = cases.get(place) else { return };
-                    // Nobody listens any more when the one who hands over has panicked, which ends all of this.
+                    // Nobody listens any more when the one who hands over has panicked, which ends all of
+                    // this.
                     _ = results.send((place, run(case)));
                 }
             });

@@ -27,7 +27,7 @@ pub trait Control: Send {
     fn hello(&self) -> Hello;
 
     /// Carries a command out. One at a time.
-    fn obey(&mut self, command: Command) -> Answer;
+    fn execute(&mut self, command: Command) -> Answer;
 }
 
 /// A venue that is running. Commands that it does not have end a case as skipped.
@@ -92,45 +92,45 @@ impl Venue {
     }
 
     pub(crate) fn accept(&self, sets: &[&CredentialSet]) -> Check {
-        self.obey(Command::Accept { sets: sets.iter().map(|&set| set.clone()).collect() })
+        self.execute(Command::Accept { sets: sets.iter().map(|&set| set.clone()).collect() })
     }
 
     pub(crate) fn tick(&self, packet: &Packet) -> Check {
-        self.obey(Command::Tick { packet: self.served(packet) })
+        self.execute(Command::Tick { packet: self.served(packet) })
     }
 
     pub(crate) fn partial(&self, packet: &Packet) -> Check {
-        self.obey(Command::Partial { packet: self.served(packet) })
+        self.execute(Command::Partial { packet: self.served(packet) })
     }
 
     pub(crate) fn frame(&self, packets: &[Packet]) -> Check {
-        self.obey(Command::Frame { packets: packets.iter().map(|packet| self.served(packet)).collect() })
+        self.execute(Command::Frame { packets: packets.iter().map(|packet| self.served(packet)).collect() })
     }
 
     pub(crate) fn disconnect(&self) -> Check {
-        self.obey(Command::Disconnect)
+        self.execute(Command::Disconnect)
     }
 
     pub(crate) fn mute(&self) -> Check {
-        self.obey(Command::Mute)
+        self.execute(Command::Mute)
     }
 
     pub(crate) fn garbage(&self, seed: u64, frames: u32) -> Check {
-        self.obey(Command::Garbage { seed, frames })
+        self.execute(Command::Garbage { seed, frames })
     }
 
     pub(crate) fn order(&self, order: &serde_json::Map<String, serde_json::Value>) -> Check {
-        self.obey(Command::Order { order: order.clone().into_iter().collect() })
+        self.execute(Command::Order { order: order.clone().into_iter().collect() })
     }
 
     /// Serves another list of instruments.
     pub(crate) fn list(&self, edition: Edition) -> Check {
-        self.obey(Command::List(edition))
+        self.execute(Command::List(edition))
     }
 
     /// Ends every connection as if the account had logged in elsewhere.
     pub(crate) fn replace(&self) -> Check {
-        self.obey(Command::Replace)
+        self.execute(Command::Replace)
     }
 
     /// What a person would answer to a question of a log-in.
@@ -182,13 +182,13 @@ impl Venue {
         }
     }
 
-    fn obey(&self, command: Command) -> Check {
+    fn execute(&self, command: Command) -> Check {
         self.ask(command).map(drop)
     }
 
     fn ask(&self, command: Command) -> Check<Answer> {
         let name = command.name();
-        match self.control.lock().obey(command) {
+        match self.control.lock().execute(command) {
             Answer::Unsupported(reason) => skip(format!("the fake venue cannot: {reason}")),
             Answer::Error(reason) => {
                 Err(Stop::Failed(format!("the fake venue failed at `{name}`: {reason}")))

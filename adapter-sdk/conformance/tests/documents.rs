@@ -81,7 +81,7 @@ impl Control for Mute {
         Hello::new("127.0.0.1:1", &["report"], &[])
     }
 
-    fn obey(&mut self, command: Command) -> Answer {
+    fn execute(&mut self, command: Command) -> Answer {
         match command {
             Command::Report => Answer::Report(VenueReport::default()),
             command => Answer::Unsupported(format!("no {}", command.name())),

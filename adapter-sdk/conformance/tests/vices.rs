@@ -196,8 +196,8 @@ impl Control for Whole {
         hello
     }
 
-    fn obey(&mut self, command: Command) -> Answer {
-        let mut answer = self.0.obey(command);
+    fn execute(&mut self, command: Command) -> Answer {
+        let mut answer = self.0.execute(command);
         if let Answer::Report(report) = &mut answer {
             report.complaints.push("it spoke in riddles".to_owned());
         }

@@ -264,7 +264,7 @@ mod tests {
             assert!(!ledger.note(&short(500), 1_000 + download), "{download}");
         }
         assert!(ledger.note(&short(495), 1_000 + AGREEING_SECONDS));
-        // Another size begins anew, and hours alone are not enough.
+        // Another size starts over, and hours alone are not enough.
         assert!(!ledger.note(&short(600), 90_000));
         for download in 1..11 {
             assert!(!ledger.note(&short(600), 90_000 + AGREEING_SECONDS + download), "{download}");

@@ -1,4 +1,4 @@
-//! The list of instruments over time: what is on disk, what is in memory, and when to get it anew.
+//! The list of instruments over time: what is on disk, what is in memory, and when to get it again.
 //!
 //! A broker's numbers may mean something else from one day to the next. So a list is good until the broker
 //! makes its next one; after that nothing is subscribed by it, unless the operator says otherwise
@@ -41,7 +41,7 @@ const SPREAD_SECONDS: u64 = 300;
 /// or an incomplete one.
 const USE_AFTER: Duration = Duration::from_secs(15);
 
-/// Connects that follow each other faster than this do not each ask for an incomplete list anew.
+/// Connects that follow each other faster than this do not each ask for an incomplete list again.
 const CONNECT_PAUSE: Duration = Duration::from_secs(10);
 
 /// Pause between two looks at whether another connection has finished its download.
@@ -179,7 +179,7 @@ impl<L: List> Master<L> {
 
     /// Makes sure that there is a list that may be subscribed by: that of today, or with [`Outdated::Use`]
     /// any. For [`Adapter::prepare`](crate::Adapter::prepare). One that is known to be incomplete is asked
-    /// for anew, and serves when it does not come in time.
+    /// for again, and serves when it does not come in time.
     ///
     /// # Errors
     /// When it cannot be had.

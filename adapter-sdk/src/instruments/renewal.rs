@@ -51,7 +51,7 @@ impl<L: List> Renewal<L> {
     }
 
     /// Whether the list that [`Self::next`] gave last was got in the place of one of the same day: because it
-    /// was incomplete, or the operator asked. The broker's numbers have not been given anew since.
+    /// was incomplete, or the operator asked. The broker's numbers have not been given again since.
     pub const fn is_repair(&self) -> bool {
         self.is_repair
     }

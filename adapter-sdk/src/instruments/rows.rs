@@ -30,7 +30,7 @@ pub struct Row {
     ends: Vec<usize>,
 }
 
-/// The file is made anew with the next download, so it is worth another try.
+/// The file is made again with the next download, so it is worth another try.
 fn unreadable(error: io::Error) -> AdapterError {
     AdapterError::network(format!("the list of instruments cannot be read: {error}")).caused_by(error)
 }

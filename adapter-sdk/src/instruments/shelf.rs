@@ -118,7 +118,7 @@ impl Shelf {
         if let Err(error) = &opened
             && error.kind() != io::ErrorKind::NotFound
         {
-            debug!(%error, "A shared list is no good and made anew");
+            debug!(%error, "A shared list is no good and made again");
         }
         opened.ok().map(Arc::new)
     }

@@ -233,13 +233,13 @@ mod tests {
     #[test]
     fn a_refusal_means_what_the_table_says_or_what_its_status_stands_for() {
         const MEANINGS: [Meaning; 2] =
-            [(&[401, 403], ErrorCode::AUTH, "log in anew"), (&[400], ErrorCode::RATE_LIMITED, "too many")];
+            [(&[401, 403], ErrorCode::AUTH, "log in again"), (&[400], ErrorCode::RATE_LIMITED, "too many")];
         let said = |status| {
             let refused = RefusedHandshake { status, headers: HeaderMap::new(), body: "secret".to_owned() };
             let error = HandshakeError::Refused(Box::new(refused)).explain(&MEANINGS);
             (error.code(), error.to_string())
         };
-        assert_eq!(said(403), (ErrorCode::AUTH, "log in anew".to_owned()));
+        assert_eq!(said(403), (ErrorCode::AUTH, "log in again".to_owned()));
         assert_eq!(said(400), (ErrorCode::RATE_LIMITED, "too many".to_owned()));
         let other = "the broker refused the connection with HTTP 503".to_owned();
         assert_eq!(said(503), (ErrorCode::NETWORK, other));

@@ -175,7 +175,7 @@ impl<P: Protocol> Live<P> {
         self.plan.repeat(key);
     }
 
-    /// The same for everything that was asked for: on a new day the broker is to send its images anew.
+    /// The same for everything that was asked for: on a new day the broker is to send its images again.
     pub fn repeat_all(&mut self) {
         for key in self.wanted.keys().filter_map(|instrument| self.plan.key(*instrument)).collect::<Vec<_>>()
         {
@@ -261,7 +261,7 @@ impl<P: Protocol> Live<P> {
         self.plan.has_changes().then_some(self.batch_at)
     }
 
-    /// Ends everything that is subscribed, without a pause, since it is subscribed anew.
+    /// Ends everything that is subscribed, without a pause, since it is subscribed again.
     pub(super) fn end_all(&mut self, protocol: &mut P) {
         for instrument in self.wanted.keys() {
             self.plan.drop(*instrument);

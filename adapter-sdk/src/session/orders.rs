@@ -36,7 +36,7 @@ const BACKOFF: Backoff = Backoff {
 /// that happens, and another connection takes over within five seconds. What the broker says meanwhile is
 /// lost.
 ///
-/// A socket that is refused or lost is opened anew after a pause, from two seconds up to five minutes.
+/// A socket that is refused or lost is reopened after a pause, from two seconds up to five minutes.
 /// Trouble here is logged, and never ends the market feed.
 pub struct OrderSocket {
     socket: Beside,

@@ -47,7 +47,7 @@ impl<K: Copy + Ord, C: Copy + Ord> Places<K, C> {
         self.held.remove(&instrument);
     }
 
-    /// Gives up all places and opens all channels: there is a new connection, on which they are taken anew.
+    /// Gives up all places and opens all channels: there is a new connection, on which they are taken again.
     pub fn clear(&mut self) {
         self.held.clear();
         self.room.clone_from(&self.entitled);

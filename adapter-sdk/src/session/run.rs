@@ -118,7 +118,7 @@ impl<P: Protocol> Session<P> {
         live.is_held = false;
         live.waiting.clear();
         if protocol.list_changed(&live.listed.list, is_repair) == Replan::Everything {
-            info!("Subscribing anew by the new list of instruments");
+            info!("Subscribing again by the new list of instruments");
             live.end_all(protocol);
         }
         self.place_all(sink);

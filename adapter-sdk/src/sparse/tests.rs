@@ -17,7 +17,7 @@ fn row(price_paise: i64, quantity: i64) -> Row {
 }
 
 #[test]
-fn rows_of_a_book_change_one_by_one_and_an_image_begins_anew() {
+fn rows_of_a_book_change_one_by_one_and_an_image_begins_again() {
     let mut state = State::<u32, 2>::new();
     let known = state.image(7, Tick::new(0).ltp(price(100)));
     assert!(matches!(known.packet(1), Packet::Values(_)), "nothing was said of a book");

@@ -62,7 +62,7 @@ impl Ticker {
     /// Waits for the time of the next tick.
     ///
     /// # Cancel Safety
-    /// The wait begins anew, and nothing is lost.
+    /// The wait starts over, and nothing is lost.
     pub async fn beat(&self) {
         tokio::time::sleep(BEAT).await;
     }

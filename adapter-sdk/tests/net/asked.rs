@@ -93,7 +93,7 @@ async fn the_operator_gets_a_new_list_at_once() {
 }
 
 #[tokio::test]
-async fn a_pause_begins_anew_after_a_list_that_came() {
+async fn a_pause_begins_again_after_a_list_that_came() {
     let bench = Bench { longest_pause: Duration::from_mins(1), ..Bench::start(&[WHOLE]).await };
     let (master, _lists) = bench.prepared().await;
     let mut renewal = master.renewal(Access::Public);

@@ -53,7 +53,7 @@ pub(crate) struct Config {
     #[serde(default)]
     padding: usize,
     #[serde(default)]
-    subscribes_anew: bool,
+    subscribes_again: bool,
     /// Whether keys are asked for, and how long an answer may take.
     #[serde(default)]
     answer_ms: Option<u64>,
@@ -123,7 +123,7 @@ impl Adapter for Acme {
         let words = Words {
             token: credentials.get("token").map(str::to_owned),
             padding: self.config.padding,
-            subscribes_anew: self.config.subscribes_anew,
+            subscribes_again: self.config.subscribes_again,
             released: Vec::new(),
             beside: Vec::new(),
             alarm: None,
@@ -154,7 +154,7 @@ impl Adapter for Acme {
 pub(crate) struct Words {
     token: Option<String>,
     padding: usize,
-    subscribes_anew: bool,
+    subscribes_again: bool,
     released: Vec<String>,
     /// What is to be published when the socket is quiet.
     beside: Vec<(u32, Tick)>,
@@ -237,7 +237,7 @@ impl Protocol for Words {
         if let Some(book) = &mut self.questions {
             book.questions.forget();
         }
-        if self.subscribes_anew { Replan::Everything } else { Replan::Moved }
+        if self.subscribes_again { Replan::Everything } else { Replan::Moved }
     }
 
     fn requests(&mut self, changes: &[Change<u32>]) -> Vec<Message> {

@@ -177,9 +177,9 @@ fn another_list_moves_what_has_another_key_and_refuses_what_it_lacks() {
 }
 
 #[test]
-fn a_broker_that_says_something_only_at_the_beginning_is_subscribed_anew() {
+fn a_broker_that_says_something_only_at_the_beginning_is_subscribed_again() {
     let venue = Venue::start(LIST);
-    let bench = connected(&venue, json!({"subscribes_anew": true}));
+    let bench = connected(&venue, json!({"subscribes_again": true}));
     bench.subscribe(7, "NSE", "SBIN", Mode::Ltp);
     assert_eq!(venue.told(), "+1Ltp");
     venue.list("NSE,SBIN,1\nNSE,TCS,3\nNSE_INDEX,NIFTY,9\n");
@@ -227,7 +227,7 @@ fn an_instrument_whose_key_is_asked_for_waits_for_the_answer() {
     venue.say("ltp 1");
     assert_eq!(bench.wait_for_ticks(7, 1).len(), 1);
     assert_eq!(bench.heard().ticks.len(), 1, "the others have no key");
-    // By another list it is asked for anew, and until then it has no key either.
+    // By another list it is asked for again, and until then it has no key either.
     venue.list("NSE,SBIN,5\nNSE,TCS,2\nNSE_INDEX,NIFTY,9\n");
     bench.renew_list();
     let mut told: Vec<String> = (0..4).map(|_| venue.told()).collect();

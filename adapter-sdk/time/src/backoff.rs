@@ -38,8 +38,8 @@ impl Backoff {
         self.first.saturating_mul(2_u32.saturating_pow(before)).min(self.longest)
     }
 
-    /// The same with half of it left to chance, so that what failed together does not return in step. `chance` is a random
-    /// number from 0 to 1; what lies outside counts as the nearer of them.
+    /// The same with half of it left to chance, so that what failed together does not return in step.
+    /// `chance` is a random number from 0 to 1; what lies outside counts as the nearer of them.
     pub fn pause(&self, before: u32, chance: f64) -> Duration {
         jittered(self.whole(before), chance)
     }

@@ -1,7 +1,8 @@
-//! Times of India, where the exchanges are and which brokers write without a zone. India has no summer time: it is 5:30 ahead of
-//! UTC all year.
+//! Times of India, where the exchanges are and which brokers write without a zone. India has no summer time:
+//! it is 5:30 ahead of UTC all year.
 //!
-//! Days are counted from 1 January 1970 and have the names of the Gregorian calendar, as far as the year 9999.
+//! Days are counted from 1 January 1970 and have the names of the Gregorian calendar, as far as the year
+//! 9999.
 
 use std::{
     fmt,
@@ -21,14 +22,14 @@ const DAYS_BEFORE_1970: i64 = 719_468;
 /// The last day that has a name: 31 December 9999.
 const LAST_DAY: i64 = 2_932_896;
 
-/// The day in India, in days since 1 January 1970, at a time in nanoseconds since the Unix epoch. For who compares days on every
-/// packet; [`Day`] is for everybody else.
+/// The day in India, in days since 1 January 1970, at a time in nanoseconds since the Unix epoch. For who
+/// compares days on every packet; [`Day`] is for everybody else.
 pub const fn day_number(nanos: u64) -> u64 {
     (nanos / 1_000_000_000 + OFFSET_SECONDS.unsigned_abs()) / DAY_SECONDS.unsigned_abs()
 }
 
-/// The day in India, in days since 1 January 1970, and the second of that day, 0 to 86,399, at a time in seconds since the Unix
-/// epoch.
+/// The day in India, in days since 1 January 1970, and the second of that day, 0 to 86,399, at a time in
+/// seconds since the Unix epoch.
 pub const fn day_and_second(unix_seconds: i64) -> (i64, u32) {
     let seconds = unix_seconds.saturating_add(OFFSET_SECONDS);
     #[expect(clippy::cast_possible_truncation, reason = "0 to 86,399")]
@@ -41,16 +42,16 @@ pub const fn unix_seconds_of(day: i64, second: u32) -> i64 {
     day.saturating_mul(DAY_SECONDS).saturating_add(second as i64 - OFFSET_SECONDS)
 }
 
-/// Year, month from 1 and day from 1 of a day counted from 1 January 1970. Before the year 0 there are no names: it is the first
-/// day that has one.
+/// Year, month from 1 and day from 1 of a day counted from 1 January 1970. Before the year 0 there are no
+/// names: it is the first day that has one.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     reason = "months and days are small, years below 2^32"
 )]
 pub const fn named(day: i64) -> (i64, u8, u8) {
-    // Counted in years that begin in March, so that the leap day is the last of its year: the lengths of months then follow one
-    // linear rule, and the cycle of 400 years has no special case.
+    // Counted in years that begin in March, so that the leap day is the last of its year: the lengths of
+    // months then follow one linear rule, and the cycle of 400 years has no special case.
     const DAYS_PER_400_YEARS: u64 = 146_097;
     let days = if day < -DAYS_BEFORE_1970 { 0 } else { day.saturating_add(DAYS_BEFORE_1970).unsigned_abs() };
     let (cycle, day_of_cycle) = (days / DAYS_PER_400_YEARS, days % DAYS_PER_400_YEARS);
@@ -64,8 +65,9 @@ pub const fn named(day: i64) -> (i64, u8, u8) {
     (year as i64, month as u8, day as u8)
 }
 
-/// Days from 1 January 1970 to a day of this name. A day before the first or behind the last of its month counts on into the
-/// months beside it, and so does the month 13, since the last day of a month is the one before the first of the next.
+/// Days from 1 January 1970 to a day of this name. A day before the first or behind the last of its month
+/// counts on into the months beside it, and so does the month 13, since the last day of a month is the one
+/// before the first of the next.
 pub const fn numbered(year: i64, month: u8, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (cycle, year_of_cycle) = (year.div_euclid(400), year.rem_euclid(400));
@@ -109,7 +111,8 @@ impl Day {
         numbered(self.year as i64, self.month, self.day as i64)
     }
 
-    /// The day so many days after 1 January 1970, 31 December 9999 at the latest and the first of the year 0 at the earliest.
+    /// The day so many days after 1 January 1970, 31 December 9999 at the latest and the first of the year 0
+    /// at the earliest.
     pub fn from_number(number: i64) -> Self {
         let (year, month, day) = named(number.min(LAST_DAY));
         Self { year: i32::try_from(year).unwrap_or(9_999), month, day }
@@ -164,7 +167,8 @@ fn number<T: FromStr>(text: &str, digits: usize) -> Option<T> {
         .flatten()
 }
 
-/// The last time before or at `now` at which it was so late in India: a broker that renews something daily did it then.
+/// The last time before or at `now` at which it was so late in India: a broker that renews something daily
+/// did it then.
 pub fn last(hour: u8, minute: u8, now: SystemTime) -> SystemTime {
     let mut at = Day::at(now).seconds_at(hour, minute, 0);
     if at > unix_seconds(now) {

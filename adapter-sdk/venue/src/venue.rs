@@ -268,7 +268,7 @@ impl<B: Broker> Control for Venue<B> {
         hello
     }
 
-    fn obey(&mut self, command: Command) -> Answer {
+    fn execute(&mut self, command: Command) -> Answer {
         let sent = |sent: Result<(), String>| sent.map_or_else(Answer::Error, |()| Answer::Done);
         match command {
             Command::Accept { sets } => self.state().desk.accounts.accept(sets),

@@ -124,7 +124,7 @@ type Client = WebSocket<TcpStream>;
 fn venue() -> Venue<Acme> {
     let mut venue = Venue::start(Acme::default()).unwrap();
     let set = [("token", "good"), ("pin", "1234")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    venue.obey(Command::Accept { sets: vec![set.into()] });
+    venue.execute(Command::Accept { sets: vec![set.into()] });
     venue
 }
 
@@ -326,7 +326,7 @@ fn a_half_open_venue_takes_connections_and_answers_nothing() {
 fn a_storm_cuts_new_connections_and_an_end_has_last_words() {
     let mut venue = venue();
     let mut client = dial(&venue, "?token=good").unwrap();
-    assert!(matches!(venue.obey(Command::Replace), Answer::Done));
+    assert!(matches!(venue.execute(Command::Replace), Answer::Done));
     assert_eq!(said(&mut client), "replaced");
     ends(&mut client);
     venue.faults().set_storm(Some(Duration::from_millis(30)));
@@ -334,7 +334,7 @@ fn a_storm_cuts_new_connections_and_an_end_has_last_words() {
     venue.faults().set_storm(None);
     let mut client = dial(&venue, "?token=good").unwrap();
     subscribed(&venue, &mut client, "sub NSE A", 1);
-    assert!(matches!(venue.obey(Command::Disconnect), Answer::Done));
+    assert!(matches!(venue.execute(Command::Disconnect), Answer::Done));
     ends(&mut client);
     until("the end of all", || venue.report().open == 0);
 }
@@ -349,7 +349,7 @@ fn lists_are_served_whole_torn_empty_or_not_at_all() {
         assert_eq!(get(&venue, "/list"), (wanted.0, wanted.1.to_owned()));
     }
     let name = Name { exchange: "NSE".to_owned(), symbol: "A".to_owned() };
-    venue.obey(Command::List(Edition { without: vec![name.clone()], ..Edition::default() }));
+    venue.execute(Command::List(Edition { without: vec![name.clone()], ..Edition::default() }));
     assert!(!venue.state().desk.listing.has(&name));
     assert_eq!(venue.state().desk.listing.asked(), 3);
 }
@@ -365,7 +365,7 @@ fn garbage_is_the_same_for_the_same_seed() {
     assert_ne!(frames(1), frames(2));
     let mut venue = venue();
     let mut client = dial(&venue, "?token=good").unwrap();
-    assert!(matches!(venue.obey(Command::Garbage { seed: 1, frames: 20 }), Answer::Done));
+    assert!(matches!(venue.execute(Command::Garbage { seed: 1, frames: 20 }), Answer::Done));
     subscribed(&venue, &mut client, "sub NSE A", 1);
     tick(&venue, "A", "1");
     while said(&mut client) != "A=1" {}

@@ -30,7 +30,7 @@ const REFUSALS: [(&[&str], &[&str], &str); 5] = [
     (
         &["AG8001", "AG8002", "AG8003", "AB8050", "AB8051"],
         &[],
-        "the token is not valid any more: log in anew",
+        "the token is not valid any more: log in again",
     ),
     (&[], &["api key", "privatekey"], "the API key is wrong: check api_key"),
     (&[], &["block", "lock"], "the account is blocked: unblock it at the broker"),

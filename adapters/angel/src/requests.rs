@@ -104,7 +104,7 @@ impl Requests {
         messages
     }
 
-    /// The broker refused a request; `told` says what it was told last of a key. What was asked for anew
+    /// The broker refused a request; `told` says what it was told last of a key. What was asked for again
     /// since then is not affected. The broker does not say whether it took a part of the request, and what
     /// nobody wants would count against its limit for ever, so what does not come is to be ended: to end what
     /// was never subscribed is free.

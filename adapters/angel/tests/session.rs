@@ -110,7 +110,7 @@ fn two_names_of_one_instrument_tick_each_under_its_own_number() {
     bench.subscribe(1, "NSE", "SBIN", Mode::Quote);
     let token = vec!["1:3045".to_owned()];
     assert_eq!(venue.requests(1), [(1, 2, token.clone())]);
-    // The broker sends the state of the second one too only when it is asked anew, and takes no pair twice.
+    // The broker sends the state of the second one too only when it is asked again, and takes no pair twice.
     bench.subscribe(2, "NSE", "SBIN-EQ", Mode::Quote);
     assert_eq!(venue.requests(3)[1..], [(0, 2, token.clone()), (1, 2, token)]);
     venue.send(packet(2, 1, "3045", 55_125));

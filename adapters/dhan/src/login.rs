@@ -156,7 +156,7 @@ fn refused(given: Given, said: &str) -> AdapterError {
         Given::Password if said.contains("pin") => "the PIN is wrong: check pin",
         Given::Password => "check client_id, pin and totp_secret, and that TOTP is switched on at the broker",
         Given::Key => "check client_id, api_key and api_secret; keys live for twelve months",
-        Given::TokenId => "the tokenId works once and for a few minutes: log in anew",
+        Given::TokenId => "the tokenId works once and for a few minutes: log in again",
     };
     AdapterError::auth(format!("the broker refused the log-in: {hint}"))
 }

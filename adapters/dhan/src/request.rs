@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_silent_or_of_yesterday_is_subscribed_anew() {
+    fn what_is_silent_or_of_yesterday_is_subscribed_again() {
         let mut plan = Plan::new();
         plan.want(1, SHARE, Mode::Quote);
         plan.want(2, OPTION, Mode::Depth);

@@ -47,7 +47,7 @@ impl Shared {
         Self { places: RefCell::new(places), suspicion: Cell::new(None), crowded_until: Cell::new(None) }
     }
 
-    /// There is a new connection, on which places on the depth feeds are taken anew.
+    /// There is a new connection, on which places on the depth feeds are taken again.
     pub(crate) fn begin(&self) {
         let mut places = self.places.borrow_mut();
         places.clear();

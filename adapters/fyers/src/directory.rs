@@ -40,7 +40,7 @@ struct Known {
 /// The numbers of symbols, as the broker is asked for them.
 pub(crate) type SymbolTokens = Questions<Listed, Converted>;
 
-/// What the broker has said besides its list on this connection. On the next one it is asked anew: numbers
+/// What the broker has said besides its list on this connection. On the next one it is asked again: numbers
 /// may have changed while this side was away.
 #[derive(Debug)]
 pub(crate) struct Directory {
@@ -80,7 +80,7 @@ impl Directory {
     }
 
     /// Another list is in force. What it has under the same number and symbol goes on; of everything else
-    /// nothing was said. Gives what is to be placed anew: everything, if the number of anything is that of
+    /// nothing was said. Gives what is to be placed again: everything, if the number of anything is that of
     /// another instrument now.
     pub(crate) fn begin_list(&mut self, list: &Instruments) -> Vec<u32> {
         if let Some(questions) = &mut self.questions {

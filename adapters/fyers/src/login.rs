@@ -15,7 +15,7 @@ use crate::config::Settings;
 const APP_ID: &str = "The App ID of your app on myapi.fyers.in, such as XXXXXXXXXX-100";
 
 /// What a refusal means.
-const REFUSED: &str = "the broker refused the auth_code: it works once and for a few minutes, so log in anew; if that is refused \
+const REFUSED: &str = "the broker refused the auth_code: it works once and for a few minutes, so log in again; if that is refused \
                        too, App ID and Secret ID are not of the same app";
 
 #[derive(Deserialize)]

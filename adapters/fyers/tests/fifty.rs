@@ -58,7 +58,7 @@ fn a_change_that_is_lost_leads_to_a_whole_book() {
     broker.own(&json!({ "lose": 1 }));
     broker.venue.trade();
     broker.venue.trade();
-    // It is subscribed anew, and begins with what the broker has by now; until then there is the one of five
+    // It is subscribed again, and begins with what the broker has by now; until then there is the one of five
     // levels.
     bench.wait_for("another whole book", |heard| {
         let deep = heard.ticks.iter().rev().find_map(|tick| match tick {

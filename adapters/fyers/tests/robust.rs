@@ -123,7 +123,7 @@ fn a_number_that_is_announced_for_something_else_does_not_stand_for_the_first_an
 }
 
 #[test]
-fn a_place_that_is_taken_anew_does_not_inherit_a_number() {
+fn a_place_that_is_taken_again_does_not_inherit_a_number() {
     let (feed, one) = Topic::parse(b"sf|nse_cm|1").unwrap();
     let (_, other) = Topic::parse(b"sf|nse_cm|2").unwrap();
     let mut topics = Topics::new();

@@ -40,7 +40,7 @@ use adapter_sdk::{
 /// the others do not say.
 const REQUESTS_PER_SECOND: f64 = 5.0;
 
-/// When the brokers have made their lists anew, in India.
+/// When the brokers have made their lists again, in India.
 const LIST_RENEWED_AT: (u8, u8) = (8, 15);
 
 /// Levels on each side of a book.

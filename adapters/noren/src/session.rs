@@ -144,7 +144,7 @@ impl Protocol for Noren {
 
     fn requests(&mut self, changes: &[Change<Key, Channel>]) -> Vec<Frame> {
         self.awaited.subscribed(changes);
-        // The book is not told of any more, or anew.
+        // The book is not told of any more, or again.
         let deep = changes.iter().filter(|change| change.before == Some(Channel::Depth));
         deep.for_each(|change| self.state.empty_book(&change.key));
         // Who joins was told by the image that is known already.

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::{auth::versioned, config::Settings};
 
-const REFUSED: &str = "the broker refused the request_token: it works once and for a few minutes, so log in anew; if that is refused \
+const REFUSED: &str = "the broker refused the request_token: it works once and for a few minutes, so log in again; if that is refused \
                        too, api_key and api_secret are not of the same app";
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@ use adapter_sdk::{Mode, plan::Change};
 use serde_json::{Value, json};
 
 /// Changes as messages, in the order in which they must go. A token whose mode changes is not unsubscribed,
-/// and not subscribed anew, so that no tick is missed; one that is subscribed gets its mode in any case,
+/// and not subscribed again, so that no tick is missed; one that is subscribed gets its mode in any case,
 /// since the broker begins each with quote.
 pub(crate) fn messages(changes: &[Change<u32>]) -> Vec<String> {
     let mut messages = Vec::new();
@@ -68,7 +68,7 @@ mod tests {
     }
 
     /// What the broker would have after these messages.
-    fn obey(broker: &mut BTreeMap<u64, String>, messages: &[String], most: usize) {
+    fn handle(broker: &mut BTreeMap<u64, String>, messages: &[String], most: usize) {
         for message in messages {
             let message: Value = serde_json::from_str(message).unwrap();
             let (value, mode) = (&message["v"], message["v"][0].as_str());
@@ -99,7 +99,7 @@ mod tests {
             for (instrument, token, what) in steps {
                 match what {
                     0 => plan.drop(instrument),
-                    1 => obey(&mut broker, &messages(&plan.changes(most)), most),
+                    1 => handle(&mut broker, &messages(&plan.changes(most)), most),
                     mode => {
                         let mode = [Mode::Ltp, Mode::Quote, Mode::Depth][usize::from(mode - 2)];
                         plan.want(instrument, token, mode);
@@ -107,7 +107,7 @@ mod tests {
                 }
             }
             while plan.has_changes() {
-                obey(&mut broker, &messages(&plan.changes(most)), most);
+                handle(&mut broker, &messages(&plan.changes(most)), most);
             }
             let name = |mode| ["ltp", "quote", "full"][mode as usize].to_owned();
             let told = |token| plan.feed(&token).and_then(Feed::told);

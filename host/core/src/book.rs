@@ -1,16 +1,17 @@
-//! The last values of an instrument: images replace, updates merge, what a broker never sent stays absent, and time runs
-//! forward.
+//! The last values of an instrument: images replace, updates merge, what a broker never sent stays absent,
+//! and time runs forward.
 
 use crate::model::{DepthLevel, Ltp, Mode, Quote, TickView, field};
 
-/// Late ticks that may be refused before one with a time of the exchange comes in time. The next one is believed: the broker's
-/// clock was set back.
+/// Late ticks that may be refused before one with a time of the exchange comes in time. The next one is
+/// believed: the broker's clock was set back.
 const LATE_LIMIT: u8 = 3;
 
 /// Everything known of one instrument.
 ///
-/// An entry also stands for several ticks on their way, merged because the next stage is behind. It then knows of which
-/// values it is an image, so that to merge it has the effect of merging those ticks one by one.
+/// An entry also stands for several ticks on their way, merged because the next stage is behind. It then
+/// knows of which values it is an image, so that to merge it has the effect of merging those ticks one by
+/// one.
 ///
 /// In this order, as what each tick touches stands in as few lines of the cache as it can.
 #[derive(Clone, Debug, Default)]
@@ -22,9 +23,9 @@ pub struct Entry {
     image_of: u32,
     /// Counts that were said to be unknown, and not said since.
     unknown: u32,
-    /// Ticks that were refused for being late since the last one with a time of the exchange that was in time. Those without
-    /// such a time, and those that are behind by it but not by their volume, neither count nor interrupt: they say nothing of
-    /// the broker's clock.
+    /// Ticks that were refused for being late since the last one with a time of the exchange that was in
+    /// time. Those without such a time, and those that are behind by it but not by their volume, neither
+    /// count nor interrupt: they say nothing of the broker's clock.
     late: u8,
     /// Its `fields` are those of values, and [`field::BOOK`] once a book is known, perhaps known to be empty.
     quote: Quote,
@@ -81,7 +82,8 @@ impl Entry {
         self.quote.fields == 0
     }
 
-    /// The values as one record that has the effect of everything that was merged into this, on its way as `mode`.
+    /// The values as one record that has the effect of everything that was merged into this, on its way as
+    /// `mode`.
     pub fn record(&self, mode: Mode) -> Quote {
         let image = match (self.image_of, mode) {
             (0, _) => 0,
@@ -100,8 +102,8 @@ impl Entry {
         record
     }
 
-    /// Forgets all values: they are of another trading day, or of a clock that was wrong. A book that was known is an empty
-    /// one from now on.
+    /// Forgets all values: they are of another trading day, or of a clock that was wrong. A book that was
+    /// known is an empty one from now on.
     pub fn clear(&mut self) -> Changed {
         let book = if self.levels.is_empty() { 0 } else { field::BOOK };
         let changed = Changed(self.quote.fields & field::IN_QUOTE | book);
@@ -125,8 +127,8 @@ impl Entry {
         }
     }
 
-    /// Notes a tick that is known to be late. False when so many came that the broker's clock must have been set back, and none
-    /// between them whose time of the exchange was in time: from then on it is the newest.
+    /// Notes a tick that is known to be late. False when so many came that the broker's clock must have been
+    /// set back, and none between them whose time of the exchange was in time: from then on it is the newest.
     pub const fn refuse(&mut self) -> bool {
         self.late += 1;
         if self.late > LATE_LIMIT {
@@ -242,8 +244,8 @@ impl Entry {
         Changed(changed)
     }
 
-    /// Takes a book with its quote. The levels replace all levels known before; a record without any leaves them, unless
-    /// it says that the book is empty.
+    /// Takes a book with its quote. The levels replace all levels known before; a record without any leaves
+    /// them, unless it says that the book is empty.
     pub fn merge_depth(&mut self, quote: &Quote, buy: &[DepthLevel], sell: &[DepthLevel]) -> Option<Changed> {
         let changed = self.merge_quote(quote)?;
         if buy.is_empty() && sell.is_empty() && quote.fields & field::BOOK == 0 {
@@ -277,8 +279,8 @@ impl Entry {
         fields & field::EXCHANGE_TS != 0 && exchange_ts_ns < self.newest_ts_ns
     }
 
-    /// Takes a tick of an older time unless its volume is older, too, which makes it a late one: either alone goes back for
-    /// honest reasons (sources with clocks of their own, cancelled trades).
+    /// Takes a tick of an older time unless its volume is older, too, which makes it a late one: either alone
+    /// goes back for honest reasons (sources with clocks of their own, cancelled trades).
     #[cold]
     fn merge_behind(
         &mut self,
@@ -301,8 +303,8 @@ impl Entry {
         Some(cleared.and(take(self)))
     }
 
-    /// Forgets those values of an image, and those counts of which it is said that nobody knows them, that are not present.
-    /// Gives the values that are gone.
+    /// Forgets those values of an image, and those counts of which it is said that nobody knows them, that
+    /// are not present. Gives the values that are gone.
     #[inline]
     const fn forget(&mut self, image: u32, unknown: u32, present: u32) -> u32 {
         let gone = self.quote.fields & (image | unknown) & !present;
@@ -313,15 +315,15 @@ impl Entry {
     }
 }
 
-/// An update of a quote that is an image of the values of mode LTP: what several ticks of both kinds are together. Only
-/// among the parts of a host, its adapters' processes included; the ABI keeps the bit free.
+/// An update of a quote that is an image of the values of mode LTP: what several ticks of both kinds are
+/// together. Only among the parts of a host, its adapters' processes included; the ABI keeps the bit free.
 const LTP_IMAGE: u32 = field::RESERVED_FOR_HOSTS;
 
 /// How far the time of an exchange may be ahead of the host's clock and still be believed.
 const AHEAD_NS: u64 = 3_600 * 1_000_000_000;
 
-/// The moment that a tick speaks of, in nanoseconds since the Unix epoch: the time of the exchange, or of the receipt when
-/// there is none that can be. 0 when there is neither.
+/// The moment that a tick speaks of, in nanoseconds since the Unix epoch: the time of the exchange, or of the
+/// receipt when there is none that can be. 0 when there is neither.
 #[inline]
 pub const fn moment(fields: u32, exchange_ts_ns: u64, received_ts_ns: u64) -> u64 {
     if fields & field::EXCHANGE_TS == 0 {
@@ -342,7 +344,8 @@ fn stamp(to: &mut Quote, instrument: u32, seq: u64, received_ts_ns: u64) {
     to.received_ts_ns = received_ts_ns;
 }
 
-/// A count of which it is said that nobody knows it: what was known before is gone. Any other that is below zero is the same.
+/// A count of which it is said that nobody knows it: what was known before is gone. Any other that is below
+/// zero is the same.
 pub const UNKNOWN_COUNT: i64 = -1;
 
 /// The counts of a quote, with their bits.
@@ -366,7 +369,8 @@ const fn is_negative(number: i64) -> u32 {
     (number < 0) as u32
 }
 
-/// Bits of the values among these that count something and are negative: nobody knows them, so they are not shown.
+/// Bits of the values among these that count something and are negative: nobody knows them, so they are not
+/// shown.
 #[inline]
 fn negative_counts<const N: usize>(counts: &[(u32, i64); N]) -> u32 {
     counts.iter().fold(0, |bits, (bit, count)| if *count < 0 { bits | bit } else { bits })

@@ -1,11 +1,11 @@
 //! When exchanges trade, so that silence is a fault in their hours and none outside of them.
 //!
-//! [`Calendar`] is what a file says: sessions, weekends, holidays and special sessions of each market, by exchange code.
-//! [`Calendars`] holds the present one. The answer to everything is a [`Phase`]; nothing here reads
-//! a clock.
+//! [`Calendar`] is what a file says: sessions, weekends, holidays and special sessions of each market, by
+//! exchange code. [`Calendars`] holds the present one. The answer to everything is a [`Phase`]; nothing here
+//! reads a clock.
 //!
-//! An exchange that no market names trades around the clock as far as the host knows: better a needless reconnect than a
-//! dead feed that nobody notices.
+//! An exchange that no market names trades around the clock as far as the host knows: better a needless
+//! reconnect than a dead feed that nobody notices.
 
 pub mod date;
 mod day;
@@ -146,7 +146,8 @@ impl MarketPhase {
 }
 
 impl Calendar {
-    /// The calendar that the program brings along. It must be checked against the circulars of the exchanges each year.
+    /// The calendar that the program brings along. It must be checked against the circulars of the exchanges
+    /// each year.
     ///
     /// # Panics
     /// Never: a test parses the file.
@@ -194,8 +195,8 @@ impl Calendar {
         })
     }
 
-    /// Since when these exchanges should be heard, in nanoseconds since the Unix epoch: the end of the grace after the
-    /// first opening among those that trade now. None when none trades, or the grace is not over.
+    /// Since when these exchanges should be heard, in nanoseconds since the Unix epoch: the end of the grace
+    /// after the first opening among those that trade now. None when none trades, or the grace is not over.
     pub fn audible_since<'a>(
         &self,
         exchanges: impl IntoIterator<Item = &'a str>,
@@ -236,7 +237,8 @@ impl Market {
         Phase::Closed { opens_ns }
     }
 
-    /// Sessions of a date: what is said of the date itself, else those of its season, if it is a day of trade.
+    /// Sessions of a date: what is said of the date itself, else those of its season, if it is a day of
+    /// trade.
     fn sessions_on(&self, date: Date) -> &[Session] {
         if let Some(sessions) = self.dates.get(&date) {
             return sessions;

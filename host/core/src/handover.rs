@@ -1,10 +1,12 @@
-//! From one instance to the next while ticks flow: what the old one published last decides what the new one adds.
+//! From one instance to the next while ticks flow: what the old one published last decides what the new one
+//! adds.
 //!
-//! Both instances hear the same broker, one of them a little ahead. While the new one gets ready the old one's ticks pass
-//! and its last tick of each instrument is noted; the new one's ticks are held. The flip waits until the old one, which may
-//! be the slower of the two, has said what the new one said first, so that no tick lies between them. Then the old one is
-//! cut off, and of the new one's ticks those pass that come after the old one's last: nothing is missing and nothing comes twice. An
-//! instrument is *settled* once that point was found, or [`Handover::settle`] ended the search.
+//! Both instances hear the same broker, one of them a little ahead. While the new one gets ready the old
+//! one's ticks pass and its last tick of each instrument is noted; the new one's ticks are held. The flip
+//! waits until the old one, which may be the slower of the two, has said what the new one said first, so that
+//! no tick lies between them. Then the old one is cut off, and of the new one's ticks those pass that come
+//! after the old one's last: nothing is missing and nothing comes twice. An instrument is *settled* once that
+//! point was found, or [`Handover::settle`] ended the search.
 
 use std::{
     collections::VecDeque,
@@ -110,8 +112,8 @@ impl Owned {
     }
 }
 
-/// What two ticks of one instrument are compared by: the exchange's time, and everything that the broker said. The
-/// number and the arrival differ between instances.
+/// What two ticks of one instrument are compared by: the exchange's time, and everything that the broker
+/// said. The number and the arrival differ between instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mark {
     exchange_ts_ns: Option<u64>,
@@ -159,15 +161,16 @@ impl Mark {
         Self { exchange_ts_ns: has_time.then_some(quote.exchange_ts_ns), content: hasher.finish() }
     }
 
-    /// Whether who says this has said `first` at the latest now. Of two ticks of one time either may be the earlier.
+    /// Whether who says this has said `first` at the latest now. Of two ticks of one time either may be the
+    /// earlier.
     fn has_reached(self, first: Self) -> bool {
         let is_later = self.exchange_ts_ns.zip(first.exchange_ts_ns).is_some_and(|(own, first)| own > first);
         self == first || is_later
     }
 }
 
-/// Ticks of one instrument that may wait until it is known whether they are newer than the old one's last. Brokers that
-/// send seconds send a few in one of them.
+/// Ticks of one instrument that may wait until it is known whether they are newer than the old one's last.
+/// Brokers that send seconds send a few in one of them.
 const DOUBTFUL_LIMIT: usize = 256;
 
 /// One handover. Locked for one batch at a time, and only while it is under way.
@@ -184,9 +187,11 @@ struct State {
     held: Arc<Intake>,
     /// Instruments of which the new one has said something.
     seen: FxHashSet<u32>,
-    /// Instruments of which the old one has said something since the new one was ready, and the new one nothing yet.
+    /// Instruments of which the old one has said something since the new one was ready, and the new one
+    /// nothing yet.
     uncovered: FxHashSet<u32>,
-    /// What the new one has said first of an instrument since it was ready, while the old one may not have come so far.
+    /// What the new one has said first of an instrument since it was ready, while the old one may not have
+    /// come so far.
     ahead: FxHashMap<u32, Mark>,
     is_ready: bool,
     is_flipped: bool,
@@ -196,8 +201,8 @@ struct State {
 #[derive(Debug)]
 struct Last {
     mark: Mark,
-    /// Ticks of the new one that were left out although they may be newer than the old one's last: of the same time, and
-    /// not the same. In order, at most [`DOUBTFUL_LIMIT`].
+    /// Ticks of the new one that were left out although they may be newer than the old one's last: of the
+    /// same time, and not the same. In order, at most [`DOUBTFUL_LIMIT`].
     doubtful: VecDeque<Owned>,
 }
 
@@ -287,13 +292,14 @@ impl Handover {
     pub fn set_ready(&self) {
         let mut state = self.0.lock();
         state.is_ready = true;
-        // What it has said before may have been of other subscriptions; what counts is what it says from now on.
+        // What it has said before may have been of other subscriptions; what counts is what it says from now
+        // on.
         state.seen.clear();
         state.ahead.clear();
     }
 
-    /// Whether the new instance has said something of every instrument of which the old one did, and of one at least, and
-    /// the old one has come as far as the new one began.
+    /// Whether the new instance has said something of every instrument of which the old one did, and of one
+    /// at least, and the old one has come as far as the new one began.
     pub fn is_covered(&self) -> bool {
         let state = self.0.lock();
         state.is_ready && !state.seen.is_empty() && state.uncovered.is_empty() && state.ahead.is_empty()
@@ -304,8 +310,9 @@ impl Handover {
         !self.0.lock().uncovered.is_empty()
     }
 
-    /// Whether the old instance has said nothing since the handover began, nor the new one since it was ready. A pause of
-    /// one that did speak is no quiet: the broker may owe both what happened meanwhile, and pay the old one first.
+    /// Whether the old instance has said nothing since the handover began, nor the new one since it was
+    /// ready. A pause of one that did speak is no quiet: the broker may owe both what happened meanwhile, and
+    /// pay the old one first.
     pub fn is_quiet(&self) -> bool {
         let state = self.0.lock();
         state.seen.is_empty() && state.last.is_empty()
@@ -343,7 +350,8 @@ impl Handover {
         }
     }
 
-    /// Ticks of the new instance that the old one had published, and those that were merged while they were held.
+    /// Ticks of the new instance that the old one had published, and those that were merged while they were
+    /// held.
     pub fn repeated_and_merged(&self) -> (u64, u64) {
         let state = self.0.lock();
         (state.repeated, state.held.counters().conflated_intake.get())

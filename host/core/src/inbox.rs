@@ -1,7 +1,9 @@
-//! A many-producer, one-consumer inbox that hands over everything at once: one wake-up and one lock for many messages.
+//! A many-producer, one-consumer inbox that hands over everything at once: one wake-up and one lock for many
+//! messages.
 //!
-//! Used between threads where a message must not be lost and the producer must not wait. Each use says what bounds it:
-//! either the producers hold only so much that they can say, or they call [`Inbox::try_push`] with a limit.
+//! Used between threads where a message must not be lost and the producer must not wait. Each use says what
+//! bounds it: either the producers hold only so much that they can say, or they call [`Inbox::try_push`] with
+//! a limit.
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -9,7 +11,8 @@ use tokio::sync::Notify;
 /// Messages for which room is kept.
 pub const KEPT_MESSAGES: usize = 4_096;
 
-/// Messages for one consumer. The lock is held for a push or a swap, never over an await, and nothing is locked inside.
+/// Messages for one consumer. The lock is held for a push or a swap, never over an await, and nothing is
+/// locked inside.
 #[derive(Debug)]
 pub struct Inbox<T> {
     messages: Mutex<Vec<T>>,

@@ -74,7 +74,8 @@ impl<S: Clone + Eq + Hash, C> Index<S, C> {
             return Removed::OthersRemain;
         }
         self.keys.remove(&key);
-        // A peak must not keep its memory for ever. Rare enough that a removal costs no more than an insertion, on average.
+        // A peak must not keep its memory for ever. Rare enough that a removal costs no more than an
+        // insertion, on average.
         if self.keys.capacity() > SPARE_KEYS && self.keys.len() < self.keys.capacity() / 8 {
             self.keys.shrink_to(self.keys.len() * 2);
         }

@@ -1,5 +1,5 @@
-//! Gives out instrument numbers. A number that was given back comes up again only after 4,096 changes of its count, and
-//! after every other free place was used: a late tick finds nobody, or nobody's number.
+//! Gives out instrument numbers. A number that was given back comes up again only after 4,096 changes of its
+//! count, and after every other free place was used: a late tick finds nobody, or nobody's number.
 
 use std::collections::VecDeque;
 

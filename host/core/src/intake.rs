@@ -1,10 +1,13 @@
-//! The router's input. Every source of ticks (an adapter instance, the bus, later a child process or another host) owns
-//! an [`Intake`] of its feed and offers batches to it; none of them ever waits, and none loses the newest value.
+//! The router's input. Every source of ticks (an adapter instance, the bus, later a child process or another
+//! host) owns an [`Intake`] of its feed and offers batches to it; none of them ever waits, and none loses the
+//! newest value.
 //!
-//! An intake is a queue in order, bounded in bytes, with a conflated overflow behind it: while the router keeps up, every
-//! tick passes; when it does not, ticks of one instrument merge, and the router finds the newest of each.
+//! An intake is a queue in order, bounded in bytes, with a conflated overflow behind it: while the router
+//! keeps up, every tick passes; when it does not, ticks of one instrument merge, and the router finds the
+//! newest of each.
 //!
-//! Lock order: `Intake::state`, then `Doorbell::ready` or `Doorbell::settled`. All are held for a copy of a batch at most, never over an await.
+//! Lock order: `Intake::state`, then `Doorbell::ready` or `Doorbell::settled`. All are held for a copy of a
+//! batch at most, never over an await.
 
 use std::{
     collections::VecDeque,
@@ -25,14 +28,16 @@ use crate::{
     model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote},
 };
 
-/// Bytes of ticks that a feed may have waiting in order before they conflate: 262,144 LTP ticks, a second's flood.
+/// Bytes of ticks that a feed may have waiting in order before they conflate: 262,144 LTP ticks, a second's
+/// flood.
 pub const QUEUE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Instruments in the overflow of one feed, 30 MiB of them: more than any broker serves on one account.
 pub const OVERFLOW_LIMIT: usize = 131_072;
 
-/// Ticks of different slots of this length merge only where it is known that no trading day begins between them
-/// ([`Doorbell::settle`]), or where there is no room to keep them apart: no frame mixes two of those. Days begin at full minutes.
+/// Ticks of different slots of this length merge only where it is known that no trading day begins between
+/// them ([`Doorbell::settle`]), or where there is no room to keep them apart: no frame mixes two of those.
+/// Days begin at full minutes.
 const MINUTE_NS: u64 = 60_000_000_000;
 
 /// A batch as it was published.
@@ -129,7 +134,8 @@ impl Doorbell {
         self.notify.notified().await;
     }
 
-    /// Says between which moments no trading day begins, of whatever exchange: ticks of those may merge. None at first.
+    /// Says between which moments no trading day begins, of whatever exchange: ticks of those may merge. None
+    /// at first.
     pub fn settle(&self, moments: Moments) {
         *self.settled.lock() = moments;
     }
@@ -201,8 +207,9 @@ impl Intake {
         0
     }
 
-    /// Takes books. Those whose levels do not lie within `levels`, are more than [`MAX_DEPTH_LEVELS`] on a side, or have a
-    /// negative quantity are malformed: they are left out, counted, and their number is returned.
+    /// Takes books. Those whose levels do not lie within `levels`, are more than [`MAX_DEPTH_LEVELS`] on a
+    /// side, or have a negative quantity are malformed: they are left out, counted, and their number is
+    /// returned.
     pub fn offer_depth(self: &Arc<Self>, batch: &[Depth], levels: &[DepthLevel]) -> u32 {
         let invalid = batch.iter().filter(|book| sound_levels(book, levels).is_none()).count();
         if invalid > 0 {
@@ -235,8 +242,8 @@ impl Intake {
         self.state.lock().take(batches, usize::MAX);
     }
 
-    /// Moves what waits into `batches`, in order, until they hold this many bytes. When something is left, the doorbell
-    /// rings for it again, behind the feeds that have something by then.
+    /// Moves what waits into `batches`, in order, until they hold this many bytes. When something is left,
+    /// the doorbell rings for it again, behind the feeds that have something by then.
     pub fn take_turn(self: &Arc<Self>, batches: &mut Vec<Batch>, limit_bytes: usize) {
         let has_more = {
             let mut state = self.state.lock();
@@ -271,7 +278,8 @@ impl Intake {
                 *queued_bytes += bytes;
                 batches.extend(store(None));
             } else {
-                // Once something overflowed, everything after it does, or an older value would overtake a newer one.
+                // Once something overflowed, everything after it does, or an older value would overtake a
+                // newer one.
                 let settled = self.doorbell.settled();
                 let mut overflow = Overflow {
                     entries: overflow,
@@ -352,8 +360,8 @@ impl Overflow<'_> {
         // The last half is for instruments of which there is nothing yet.
         let may_stand_apart = self.entries.len() < OVERFLOW_LIMIT / 2;
         let settled = self.settled;
-        // By the minute alone, sources with two clocks (some of their ticks have the exchange's time, and others none) would
-        // stand apart at each change between them.
+        // By the minute alone, sources with two clocks (some of their ticks have the exchange's time, and
+        // others none) would stand apart at each change between them.
         let is_one_day = |other_ns: u64| {
             other_ns / MINUTE_NS == at_ns / MINUTE_NS
                 || (settled.contains(other_ns) && settled.contains(at_ns))

@@ -4,9 +4,9 @@
 //! intake -> router (book, throttle, encode) -> mailbox -> index -> outbox
 //! ```
 //!
-//! Nothing here opens a socket or a file, and nothing reads a clock: who calls hands in the time. That is what makes it
-//! possible to test a night, a flood or a million schedules in milliseconds. What it waits for are wake-ups of other threads
-//! ([`tokio::sync::Notify`]); the tasks that do the waiting are the host's.
+//! Nothing here opens a socket or a file, and nothing reads a clock: who calls hands in the time. That is
+//! what makes it possible to test a night, a flood or a million schedules in milliseconds. What it waits for
+//! are wake-ups of other threads ([`tokio::sync::Notify`]); the tasks that do the waiting are the host's.
 
 pub mod model;
 

@@ -1,7 +1,7 @@
 //! From the router to a shard: one update for each changed key, however many sessions want it.
 //!
-//! Bound: [`QUEUE_LIMIT`] updates in order, then the newest of each key. Producer: the router. Consumer: the shard.
-//! Beyond the limit a newer update of a key replaces the waiting one; a snapshot is never replaced.
+//! Bound: [`QUEUE_LIMIT`] updates in order, then the newest of each key. Producer: the router. Consumer: the
+//! shard. Beyond the limit a newer update of a key replaces the waiting one; a snapshot is never replaced.
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -16,8 +16,8 @@ pub const QUEUE_LIMIT: usize = 65_536;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
-/// Times of the tick that a frame was made of, in nanoseconds since the Unix epoch; 0 for unknown. They are only measured
-/// with.
+/// Times of the tick that a frame was made of, in nanoseconds since the Unix epoch; 0 for unknown. They are
+/// only measured with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
     /// When its adapter received it, or when its wait for the throttle was over.
@@ -35,8 +35,8 @@ pub struct Update {
     pub frame: Frame,
     /// The only session that gets it (a snapshot), or all that hold the key.
     pub only: Option<SessionId>,
-    /// Ticks of this key, just before this one, that no frame was made of or whose frame was replaced. For those who
-    /// want every tick.
+    /// Ticks of this key, just before this one, that no frame was made of or whose frame was replaced. For
+    /// those who want every tick.
     pub missed: u32,
     /// Times of its tick; unknown in what is no news.
     pub times: Times,
@@ -76,7 +76,8 @@ impl Mailbox {
         self.notify.notify_one();
     }
 
-    /// Moves everything that waits to the end of `into`; returns how many updates were replaced since the last time.
+    /// Moves everything that waits to the end of `into`; returns how many updates were replaced since the
+    /// last time.
     pub fn take(&self, into: &mut Vec<Update>) -> u64 {
         let mut state = self.state.lock();
         if into.is_empty() {

@@ -9,11 +9,12 @@
 //! delivery  offered  = written + conflated_outbox + discarded + queued
 //! ```
 //!
-//! Ticks are counted in the first, ticks times the streams they concern in the second, encoded updates times shards in
-//! the third, and frames times subscribers in the fourth. `queued` is what the difference leaves.
+//! Ticks are counted in the first, ticks times the streams they concern in the second, encoded updates times
+//! shards in the third, and frames times subscribers in the fourth. `queued` is what the difference leaves.
 //!
-//! [`HostSample`] and [`FeedSample`] are what a scrape reads; [`walk`] goes through them, and [`Page`] writes them in the format of
-//! Prometheus. A new field of the structs below appears there by itself, as `tickhost_<area>_<field>_total`.
+//! [`HostSample`] and [`FeedSample`] are what a scrape reads; [`walk`] goes through them, and [`Page`] writes
+//! them in the format of Prometheus. A new field of the structs below appears there by itself, as
+//! `tickhost_<area>_<field>_total`.
 
 mod exposition;
 mod families;
@@ -173,9 +174,11 @@ counters! {
         last_tick_ns: Time,
     }
     durations {
-        /// From the receipt of a tick by its adapter to its hand-over to the socket of a client, without the wait for the end of an interval of the throttle.
+        /// From the receipt of a tick by its adapter to its hand-over to the socket of a client, without the
+        /// wait for the end of an interval of the throttle.
         host_latency,
-        /// From the time that the exchange put on a tick to its hand-over to the socket of a client, by the clocks of both.
+        /// From the time that the exchange put on a tick to its hand-over to the socket of a client, by the
+        /// clocks of both.
         exchange_latency,
     }
 }
@@ -193,7 +196,8 @@ counters! {
         tls_handshakes_failed: Counter,
         /// Connections closed during their TLS handshake to make room for others.
         tls_handshakes_refused: Counter,
-        /// Connections to the operator's port ended, before or after their request was there, because others needed the place.
+        /// Connections to the operator's port ended, before or after their request was there, because others
+        /// needed the place.
         operator_ended: Counter,
         /// Connections to the operator's port refused because all who were there were being answered.
         operator_refused: Counter,
@@ -203,13 +207,16 @@ counters! {
         refused_total as "refused_at_limit": Counter,
         /// Connections refused because their address holds as many as it may.
         refused_per_address as "refused_at_address_limit": Counter,
-        /// Connections without a valid key that were closed to make room for others, or because there were too many of them.
+        /// Connections without a valid key that were closed to make room for others, or because there were
+        /// too many of them.
         displaced as "connections_displaced": Counter,
-        /// Bytes that wait for all clients together, as far as they are many for one: replies, ticks, and requests that are not whole.
+        /// Bytes that wait for all clients together, as far as they are many for one: replies, ticks, and
+        /// requests that are not whole.
         waiting_bytes: Gauge,
         /// Sessions closed because all of them together held more than they may, and they held most.
         memory_displaced as "sessions_displaced_for_memory": Counter,
-        /// Connections closed at once because the descriptors that are left are kept for adapters, files and the operator.
+        /// Connections closed at once because the descriptors that are left are kept for adapters, files and
+        /// the operator.
         refused_without_descriptors: Counter,
         /// Sessions begun.
         sessions as "sessions_begun": Counter,

@@ -89,8 +89,9 @@ impl DepthClass {
     }
 }
 
-/// What one kind of frame for an instrument looks like: its mode, its number of depth levels, and whether the symbol
-/// carries its depth suffix (`RELIANCE:50`), as the client wrote it. Frames of one variant are the same for everybody.
+/// What one kind of frame for an instrument looks like: its mode, its number of depth levels, and whether the
+/// symbol carries its depth suffix (`RELIANCE:50`), as the client wrote it. Frames of one variant are the
+/// same for everybody.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Variant(u8);
 
@@ -221,9 +222,9 @@ impl Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FeedId(pub u32);
 
-/// One (feed, exchange, symbol) while somebody holds it. The number that adapters publish under: the low bits name a
-/// place in the router's table, the high bits count how often the place was given out, so that a late tick for an
-/// instrument that left is never taken for the one that came after it.
+/// One (feed, exchange, symbol) while somebody holds it. The number that adapters publish under: the low bits
+/// name a place in the router's table, the high bits count how often the place was given out, so that a late
+/// tick for an instrument that left is never taken for the one that came after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstrumentId(pub u32);
 

@@ -1,15 +1,16 @@
 //! What waits for one client: ticks, which conflate, and control messages, which do not.
 //!
-//! Up to a limit every tick keeps its place, so a client that keeps up gets each of them. Beyond it a newer tick takes
-//! the place of the waiting one of its key: a client that stopped reading costs at most the limit and one frame for each
-//! key it holds, and finds the newest value of every key when it resumes, in the order in which the keys first changed.
+//! Up to a limit every tick keeps its place, so a client that keeps up gets each of them. Beyond it a newer
+//! tick takes the place of the waiting one of its key: a client that stopped reading costs at most the limit
+//! and one frame for each key it holds, and finds the newest value of every key when it resumes, in the order
+//! in which the keys first changed.
 //!
-//! Ticks of lossless subscriptions wait in a lane of their own, longer and never reordered. When that is full too, what
-//! comes after conflates, and a notice of the gap precedes the tick that follows it.
+//! Ticks of lossless subscriptions wait in a lane of their own, longer and never reordered. When that is full
+//! too, what comes after conflates, and a notice of the gap precedes the tick that follows it.
 //!
-//! Bound: `frames` or `bytes` of ticks in order, then one tick for each key; the same again for lossless ticks, by their
-//! own limits; `control_bytes` of control messages, beyond which the session is closed, and a quarter of that for order updates,
-//! beyond which they are dropped. Producer: the shard that owns the
+//! Bound: `frames` or `bytes` of ticks in order, then one tick for each key; the same again for lossless
+//! ticks, by their own limits; `control_bytes` of control messages, beyond which the session is closed, and a
+//! quarter of that for order updates, beyond which they are dropped. Producer: the shard that owns the
 //! session. Consumer: the session, on the same thread.
 
 mod lane;
@@ -146,8 +147,8 @@ impl Outbox {
         lossless.names.insert(key, names);
     }
 
-    /// Adds a tick, or replaces the waiting one of its key when the client is behind. `missed` ticks of the key came
-    /// before it that cannot be had.
+    /// Adds a tick, or replaces the waiting one of its key when the client is behind. `missed` ticks of the
+    /// key came before it that cannot be had.
     #[inline]
     pub fn offer(&mut self, key: Key, frame: Frame, missed: u32) -> Offered {
         if key.variant.is_lossless()
@@ -177,15 +178,16 @@ impl Outbox {
         self.limits.control_bytes = bytes;
     }
 
-    /// Bytes that wait, with what it takes to keep them. Frames of ticks are shared with others and count in full.
+    /// Bytes that wait, with what it takes to keep them. Frames of ticks are shared with others and count in
+    /// full.
     #[inline]
     pub fn held_bytes(&self) -> usize {
         let lossless = self.lossless.as_ref().map_or(0, |lossless| lossless.ticks.held_bytes());
         self.control_bytes + self.control.len() * KEPT_BYTES + self.ticks.held_bytes() + lossless
     }
 
-    /// Adds an order update. These may take a quarter of the room of control messages: whoever makes too many of them takes
-    /// nothing else from the client.
+    /// Adds an order update. These may take a quarter of the room of control messages: whoever makes too many
+    /// of them takes nothing else from the client.
     ///
     /// # Errors
     /// [`ControlFull`] when there is no room; nothing is added, and the session goes on.

@@ -1,8 +1,9 @@
 //! How often a connection is heard, and so how long its silence may last before it means something.
 //!
-//! One that carries a single option may say nothing for a minute in the middle of a session; one with an index never does
-//! for ten seconds. So the longest gap of the last minutes says what is usual, and a silence of some times as much is none of
-//! the market's. Until that is known, and for connections with long gaps, the time of the settings counts.
+//! One that carries a single option may say nothing for a minute in the middle of a session; one with an
+//! index never does for ten seconds. So the longest gap of the last minutes says what is usual, and a silence
+//! of some times as much is none of the market's. Until that is known, and for connections with long gaps,
+//! the time of the settings counts.
 
 use std::time::Duration;
 
@@ -44,11 +45,13 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Takes how the connection is heard at a moment. Called at least once a second, or gaps look longer than they are.
+    /// Takes how the connection is heard at a moment. Called at least once a second, or gaps look longer than
+    /// they are.
     pub fn observe(&mut self, hearing: Hearing, is_suspect: bool, last_tick_ns: u64, crowd: Crowd) {
         match hearing {
             Hearing::Excused => *self = Self::default(),
-            // What a reconnect costs says nothing about the market; but one that silence caused may have been needless.
+            // What a reconnect costs says nothing about the market; but one that silence caused may have been
+            // needless.
             Hearing::Down if !is_suspect => self.last_tick_ns = 0,
             Hearing::Down => {}
             Hearing::Heard { .. } | Hearing::Silent { .. } => self.listen(last_tick_ns, crowd),

@@ -1,8 +1,9 @@
 //! Which connection to the broker carries which instrument: fill the first, open the next when it is full.
 //!
-//! Many brokers count large books apart: twenty or fifty levels of a few instruments on a connection that carries thousands.
-//! A *deep* book takes a place of its own beside that of its instrument. Where there is none left on any connection, the
-//! instrument is carried all the same, and the broker is asked for no more levels than all books have.
+//! Many brokers count large books apart: twenty or fifty levels of a few instruments on a connection that
+//! carries thousands. A *deep* book takes a place of its own beside that of its instrument. Where there is
+//! none left on any connection, the instrument is carried all the same, and the broker is asked for no more
+//! levels than all books have.
 
 use rustc_hash::FxHashSet;
 
@@ -75,7 +76,8 @@ impl Pool {
         pool
     }
 
-    /// Changes the limits. What is placed stays where it is until its owner moves it, even if there are too many of them.
+    /// Changes the limits. What is placed stays where it is until its owner moves it, even if there are too
+    /// many of them.
     pub fn set_limits(&mut self, limits: PoolLimits) {
         self.limits = PoolLimits {
             symbols_per_connection: limits.symbols_per_connection.max(1),
@@ -84,9 +86,10 @@ impl Pool {
         };
     }
 
-    /// Takes a place for an instrument that is wanted with so many levels, and one for its book where that is deep; returns the
-    /// number of its connection, which may be a new one. Connections without room for a deep book are taken when no other may
-    /// be opened, and those that are not usable when nothing else has room.
+    /// Takes a place for an instrument that is wanted with so many levels, and one for its book where that is
+    /// deep; returns the number of its connection, which may be a new one. Connections without room for a
+    /// deep book are taken when no other may be opened, and those that are not usable when nothing else has
+    /// room.
     ///
     /// # Errors
     /// [`MaxCapacityReached`].
@@ -126,8 +129,8 @@ impl Pool {
         Ok(number)
     }
 
-    /// The levels to ask a broker for, of an instrument on a connection that is wanted with so many: all of them if it has, or
-    /// gets, a place for a deep book. One that is not deep any more gives its place back.
+    /// The levels to ask a broker for, of an instrument on a connection that is wanted with so many: all of
+    /// them if it has, or gets, a place for a deep book. One that is not deep any more gives its place back.
     pub fn levels(&mut self, connection: usize, instrument: InstrumentId, wanted: u16) -> u16 {
         let Some(books) = self.limits.books else { return wanted };
         if wanted <= books.above_levels {
@@ -140,7 +143,8 @@ impl Pool {
         if has_place { wanted } else { books.above_levels }
     }
 
-    /// The broker gives a book of so many levels, which may be fewer than were asked for: then it needs no place.
+    /// The broker gives a book of so many levels, which may be fewer than were asked for: then it needs no
+    /// place.
     pub fn granted(&mut self, connection: usize, instrument: InstrumentId, levels: u16) {
         if !self.limits.counts(levels) {
             self.give_back_book(connection, instrument);

@@ -1,8 +1,9 @@
 //! From ticks to frames: gate, book, throttle, encode, and one update for each shard that has subscribers.
 //!
-//! [`Router`] is the synchronous core: it owns the table of instruments, takes time as an argument and does no I/O.
-//! [`RouterHandle`] is what other threads hold of it; who runs it calls [`Router::turn`] when its doorbell rings. One router serves all feeds; a tick costs it a table look-up, a
-//! merge and, when the throttle lets it pass, one encoding for each variant that somebody holds.
+//! [`Router`] is the synchronous core: it owns the table of instruments, takes time as an argument and does
+//! no I/O. [`RouterHandle`] is what other threads hold of it; who runs it calls [`Router::turn`] when its
+//! doorbell rings. One router serves all feeds; a tick costs it a table look-up, a merge and, when the
+//! throttle lets it pass, one encoding for each variant that somebody holds.
 
 mod command;
 mod feed;
@@ -33,8 +34,8 @@ use crate::{
 /// Shards that a host can have: each is a bit of a word.
 pub const MAX_SHARDS: usize = 64;
 
-/// Bytes of ticks that a feed may bring in one turn: 4,096 LTP ticks, a few milliseconds of work. What it has beyond
-/// them waits until the others had their turn, so that a flood of one adapter is no delay for all.
+/// Bytes of ticks that a feed may bring in one turn: 4,096 LTP ticks, a few milliseconds of work. What it has
+/// beyond them waits until the others had their turn, so that a flood of one adapter is no delay for all.
 const TURN_BYTES: usize = 256 * 1024;
 
 /// Pause between two looks at the calendar for the trading day while it knows of none, in nanoseconds.
@@ -54,7 +55,8 @@ pub struct Router {
     calendars: Calendars,
     /// The one by which the topics know their trading days.
     calendar: Arc<Calendar>,
-    /// Between which moments no trading day begins by it, as the intakes were told, and when that was looked up.
+    /// Between which moments no trading day begins by it, as the intakes were told, and when that was looked
+    /// up.
     settled: Moments,
     settled_at_ns: u64,
     // Kept between turns for their capacity.
@@ -88,7 +90,8 @@ impl Router {
         }
     }
 
-    /// Sets the time of day, in nanoseconds since the Unix epoch, from which the next turn measures what waited for it.
+    /// Sets the time of day, in nanoseconds since the Unix epoch, from which the next turn measures what
+    /// waited for it.
     pub fn set_time_of_day(&mut self, now_ns: u64) {
         self.out.time_of_day_ns = now_ns;
     }
@@ -108,12 +111,12 @@ impl Router {
             intake.take_turn(&mut batches, TURN_BYTES);
             taken.push((intake, batches));
         }
-        // Commands are read after the ticks were taken: whoever published a tick had been told its number before, so
-        // its activation is among them.
+        // Commands are read after the ticks were taken: whoever published a tick had been told its number
+        // before, so its activation is among them.
         handle.commands.take(&mut commands);
         if !commands.is_empty() {
             for command in commands.drain(..) {
-                self.obey(command);
+                self.handle(command);
             }
             self.out.server.streams.set(self.streams as u64);
         }
@@ -137,7 +140,7 @@ impl Router {
     }
 
     /// Obeys one command.
-    pub fn obey(&mut self, command: Command) {
+    pub fn handle(&mut self, command: Command) {
         match command {
             Command::OpenFeed { feed, interval, counters, repeats_modes, has_hours } => {
                 self.feeds.insert(feed, Feed::new(feed, interval, counters, repeats_modes, has_hours));

@@ -1,9 +1,10 @@
 //! Whether a connection is silent when it should be heard, and what is done about that.
 //!
-//! A connection that is up and carries instruments is *audible* while at least one of their exchanges trades. Silence of
-//! one that is audible, longer than its pace explains (`pace`) or than the settings allow, is answered by a reconnect at
-//! once; when that does not help, by another instance after pauses that double up to half an hour. Nights, weekends
-//! and holidays cause none, and a reconnect that silence caused is no sign of life: only a tick is.
+//! A connection that is up and carries instruments is *audible* while at least one of their exchanges trades.
+//! Silence of one that is audible, longer than its pace explains (`pace`) or than the settings allow, is
+//! answered by a reconnect at once; when that does not help, by another instance after pauses that double up
+//! to half an hour. Nights, weekends and holidays cause none, and a reconnect that silence caused is no sign
+//! of life: only a tick is.
 
 use std::{
     sync::Arc,
@@ -40,7 +41,8 @@ pub struct ConnectionStatus {
     pub last_tick_ns: Option<Arc<Counter>>,
     /// Longest silence that means nothing, from how often it is heard; none while that is not known.
     pub patience: Option<Duration>,
-    /// When the present silence was answered first, in nanoseconds since the Unix epoch; 0 when there is none.
+    /// When the present silence was answered first, in nanoseconds since the Unix epoch; 0 when there is
+    /// none.
     pub suspect_since_ns: u64,
     /// Attempts to connect since the last that succeeded; the one that is under way counts.
     pub attempts: u32,
@@ -116,7 +118,8 @@ impl Rules<'_> {
         connection.exchanges.iter().filter(is_open).count()
     }
 
-    /// What the exchanges of these connections do; none when their hours do not matter, or nothing is subscribed.
+    /// What the exchanges of these connections do; none when their hours do not matter, or nothing is
+    /// subscribed.
     pub fn market(self, connections: &[ConnectionStatus], now_ns: u64) -> Option<MarketPhase> {
         let carrying = connections.iter().filter(|connection| connection.instruments > 0);
         let exchanges =
@@ -141,7 +144,8 @@ impl Audience {
         Self { hours, calendar }
     }
 
-    /// Whether an exchange has traded for at least this time at `now_ns`, in nanoseconds since the Unix epoch.
+    /// Whether an exchange has traded for at least this time at `now_ns`, in nanoseconds since the Unix
+    /// epoch.
     pub fn is_audible_for(&self, exchange: &str, time: Duration, now_ns: u64) -> bool {
         let time_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         match self.hours {
@@ -174,9 +178,9 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Takes how the connection is heard at a moment, once as wall-clock time in nanoseconds since the Unix epoch; gives
-    /// what is to be done.
-    pub fn heed(
+    /// Takes how the connection is heard at a moment, once as wall-clock time in nanoseconds since the Unix
+    /// epoch; gives what is to be done.
+    pub fn handle(
         &mut self,
         hearing: Hearing,
         last_tick_ns: u64,
@@ -311,9 +315,9 @@ mod tests {
         let mut given = Vec::new();
         for second in 0..4_000_u64 {
             let moment = (start + Duration::from_secs(second), (1_000 + second) * SECOND_NS);
-            // While the reconnect is made nothing is judged, and that is no reason to begin anew.
+            // While the reconnect is made nothing is judged, and that is no reason to start over.
             let hearing = if second % 7 == 3 { Hearing::Down } else { silent };
-            given.extend(answers.heed(hearing, 1, STALE_AFTER, moment).map(|answer| (second, answer)));
+            given.extend(answers.handle(hearing, 1, STALE_AFTER, moment).map(|answer| (second, answer)));
         }
         let seconds: Vec<u64> = given.iter().map(|(second, _)| *second).collect();
         assert_eq!((given[0], given[1].1), ((0, Answer::Reconnect), Answer::Replace));
@@ -324,9 +328,9 @@ mod tests {
         assert_eq!(answers.since_ns, 1_000 * SECOND_NS);
         let later = (start + Duration::from_secs(4_001), 5_001 * SECOND_NS);
         let heard = Hearing::Heard { stale_in: STALE_AFTER };
-        assert_eq!(answers.heed(heard, 5_000 * SECOND_NS, STALE_AFTER, later), None);
+        assert_eq!(answers.handle(heard, 5_000 * SECOND_NS, STALE_AFTER, later), None);
         assert_eq!(
-            answers.heed(silent, 1, STALE_AFTER, later),
+            answers.handle(silent, 1, STALE_AFTER, later),
             Some(Answer::Reconnect),
             "a silence of its own"
         );

@@ -1,7 +1,8 @@
 //! Spacing of updates: the first at once, then the newest at the end of each interval, never one lost.
 //!
-//! All keys of one [`Throttle`] share its interval, so their intervals end in the order in which they began: a queue is
-//! all the timer that is needed, and a changed key costs one push and one pop whatever the number of keys.
+//! All keys of one [`Throttle`] share its interval, so their intervals end in the order in which they began:
+//! a queue is all the timer that is needed, and a changed key costs one push and one pop whatever the number
+//! of keys.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -11,8 +12,8 @@ pub type Nanos = u64;
 /// What a key knows of its own spacing. Lives with the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spacing {
-    /// End of the running interval, 0 when none runs. Tells its place in the queue from one that an earlier holder of
-    /// the same key left behind.
+    /// End of the running interval, 0 when none runs. Tells its place in the queue from one that an earlier
+    /// holder of the same key left behind.
     ends: Nanos,
     /// Something newer waits for the end of the interval.
     is_dirty: bool,
@@ -52,7 +53,8 @@ impl<K: Clone> Throttle<K> {
         throttle
     }
 
-    /// Changes the spacing. Intervals that run end as they began; a shorter one may end behind a longer one that runs.
+    /// Changes the spacing. Intervals that run end as they began; a shorter one may end behind a longer one
+    /// that runs.
     pub fn set_interval(&mut self, interval: Duration) {
         self.interval = u64::try_from(interval.as_nanos()).unwrap_or(Nanos::MAX);
     }
@@ -73,8 +75,9 @@ impl<K: Clone> Throttle<K> {
         Verdict::Emit
     }
 
-    /// Ends every interval that is over at `now`. `visit` is called for each key in the queue with a function to be
-    /// applied to the key's spacing, if the key still exists; that function says whether the key's newest value is due.
+    /// Ends every interval that is over at `now`. `visit` is called for each key in the queue with a function
+    /// to be applied to the key's spacing, if the key still exists; that function says whether the key's
+    /// newest value is due.
     pub fn advance(&mut self, now: Nanos, mut visit: impl FnMut(K, &mut dyn FnMut(&mut Spacing) -> bool)) {
         while self.running.front().is_some_and(|&(end, _)| end <= now) {
             let Some((end, key)) = self.running.pop_front() else { break };

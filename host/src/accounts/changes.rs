@@ -32,8 +32,8 @@ impl Changes {
         self.news.clone()
     }
 
-    /// What has changed could not be read: tells it again when it can. Nobody would look for it otherwise before the next
-    /// change, and a revoked key would go on.
+    /// What has changed could not be read: tells it again when it can. Nobody would look for it otherwise
+    /// before the next change, and a revoked key would go on.
     pub(super) fn tell_again(&self) {
         self.is_unread.store(true, Ordering::Release);
     }

@@ -1,4 +1,5 @@
-//! Runs the checks of keys that cost a hash: [`Queue`] says which is next, a few threads of the blocking pool run them.
+//! Runs the checks of keys that cost a hash: [`Queue`] says which is next, a few threads of the blocking pool
+//! run them.
 
 use std::{
     sync::Arc,
@@ -20,10 +21,12 @@ use super::{
 };
 use crate::accounts::AccountsError;
 
-/// Checks at one time. Argon2, which OpenAlgo uses, takes 64 MiB and tens of milliseconds for each stored hash.
+/// Checks at one time. Argon2, which OpenAlgo uses, takes 64 MiB and tens of milliseconds for each stored
+/// hash.
 const AT_ONCE: usize = 2;
 
-/// Keys that may wait for their turn: as many as are remembered. Clients that wait for the same key need one place.
+/// Keys that may wait for their turn: as many as are remembered. Clients that wait for the same key need one
+/// place.
 const PLACES: usize = VALID_LIMIT;
 
 /// Longest wait: longer than a hundred users need to be known again after a restart.

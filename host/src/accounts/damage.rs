@@ -1,5 +1,5 @@
-//! Damage inside of a database: what a bad disk or a program that wrote over it has left. `SQLite` itself meets it only
-//! when it reads the very page.
+//! Damage inside of a database: what a bad disk or a program that wrote over it has left. `SQLite` itself
+//! meets it only when it reads the very page.
 
 use std::{sync::mpsc, thread, time::Duration};
 

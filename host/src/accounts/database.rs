@@ -75,8 +75,8 @@ impl Database {
         &self.path
     }
 
-    /// The connection, which one thread has at a time. Whoever has it may wait [`BUSY`] for other programs, so nobody
-    /// waits longer for it.
+    /// The connection, which one thread has at a time. Whoever has it may wait [`BUSY`] for other programs,
+    /// so nobody waits longer for it.
     pub(super) fn lock(&self, _blocking: &Blocking) -> Result<MutexGuard<'_, Connection>, AccountsError> {
         self.connection.try_lock_for(BUSY).ok_or_else(|| AccountsError::Database {
             path: self.path.display().to_string(),
@@ -96,9 +96,9 @@ impl Database {
         database_error(&self.path.display(), error)
     }
 
-    /// Changes with every change of the database, by this or another process, and with every other file in its place.
-    /// None while it cannot be read: what is locked has not changed yet, and what cannot be opened says nothing. Waits for no
-    /// lock.
+    /// Changes with every change of the database, by this or another process, and with every other file in
+    /// its place. None while it cannot be read: what is locked has not changed yet, and what cannot be opened
+    /// says nothing. Waits for no lock.
     pub(super) fn version(&self, _blocking: &Blocking) -> Option<u64> {
         let mut connection = self.connection.try_lock()?;
         let mut file = self.file.lock();

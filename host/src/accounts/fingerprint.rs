@@ -6,8 +6,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroize as _;
 
-/// A digest of a key that says nothing of it outside this process: it is made with random bytes that never leave it.
-/// Wiped when dropped, and never shown.
+/// A digest of a key that says nothing of it outside this process: it is made with random bytes that never
+/// leave it. Wiped when dropped, and never shown.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Fingerprint([u8; 32]);
 

@@ -1,4 +1,5 @@
-//! What all clients of one key hold together: a client may open many connections with its key, each with a limit of its own.
+//! What all clients of one key hold together: a client may open many connections with its key, each with a
+//! limit of its own.
 
 use std::sync::{
     Arc,
@@ -41,8 +42,8 @@ impl KeyShare {
         }
     }
 
-    /// Takes places for as many more as the limit on all of them leaves, until [`Self::set`] says what became of them. What
-    /// the clients of the key ask for at one time fits together.
+    /// Takes places for as many more as the limit on all of them leaves, until [`Self::set`] says what became
+    /// of them. What the clients of the key ask for at one time fits together.
     pub(crate) fn reserve(&mut self, wanted: usize, limit: usize) -> usize {
         let mut taken = 0;
         let take = |all: usize| {

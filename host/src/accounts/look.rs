@@ -13,7 +13,8 @@ use super::{
 };
 use crate::base::private::require_private;
 
-/// Looks at the database in `data_dir`, if there is one. Gives what works and needs attention, a sentence each.
+/// Looks at the database in `data_dir`, if there is one. Gives what works and needs attention, a sentence
+/// each.
 ///
 /// # Errors
 /// Why the host would not start with it.
@@ -57,8 +58,8 @@ pub fn look_at_embedded(data_dir: &Path) -> Result<Vec<String>, AccountsError> {
         .collect())
 }
 
-/// Opens it so that nothing is left beside it. A host that runs, or did not end in order, has left its journal there,
-/// which has to be read too.
+/// Opens it so that nothing is left beside it. A host that runs, or did not end in order, has left its
+/// journal there, which has to be read too.
 fn open_unchanged(path: &Path) -> rusqlite::Result<Connection> {
     let journal = path.with_extension("db-wal");
     if journal.metadata().is_ok_and(|metadata| metadata.len() > 0) {

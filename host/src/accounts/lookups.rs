@@ -1,6 +1,6 @@
-//! Reads of a database that clients wait for and that cost no hash: whoever asks while one thread reads is served in the
-//! next turn of the same thread. So any number of clients has one thread of the pool, and no bound is needed but that of
-//! the connections, each of which asks one thing at a time.
+//! Reads of a database that clients wait for and that cost no hash: whoever asks while one thread reads is
+//! served in the next turn of the same thread. So any number of clients has one thread of the pool, and no
+//! bound is needed but that of the connections, each of which asks one thing at a time.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! What earlier checks of keys have shown. Pure: time is handed in, and nothing here waits for a database.
 //!
-//! That a key belongs to a stored hash stays true while the hash stands there. What else is known of it (that it does,
-//! and the user's account) is as old as the *epoch* of the database in which it was read; the watcher of changes ends an
-//! epoch.
+//! That a key belongs to a stored hash stays true while the hash stands there. What else is known of it (that
+//! it does, and the user's account) is as old as the *epoch* of the database in which it was read; the
+//! watcher of changes ends an epoch.
 
 use std::{
     collections::HashSet,

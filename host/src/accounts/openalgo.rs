@@ -1,7 +1,8 @@
 //! An existing OpenAlgo database, read-only: users, hashed keys, broker tokens.
 //!
-//! Formats as OpenAlgo writes them: keys are Argon2 hashes of key + pepper, tokens are Fernet tokens under a key that is
-//! derived from the pepper and a salt. What was checked is remembered as long as OpenAlgo itself remembers it.
+//! Formats as OpenAlgo writes them: keys are Argon2 hashes of key + pepper, tokens are Fernet tokens under a
+//! key that is derived from the pepper and a salt. What was checked is remembered as long as OpenAlgo itself
+//! remembers it.
 
 mod fernet;
 mod keys;

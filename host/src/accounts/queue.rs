@@ -1,10 +1,11 @@
 //! Whose key is checked next. Pure: it starts nothing and waits for nothing.
 //!
-//! One check for each key, however many wait for it. Lanes take turns, and within a lane the first to ask is the first to
-//! be served, so that a flood from one address makes itself wait. Against some lanes more speaks than against others: those
-//! have one turn in eight, as long as anybody else waits. In a lane under suspicion the last to ask is the next, but for one
-//! turn in eight: who has a good key there does not wait for the flood that was there before. When all places are taken, the lane
-//! with the most of them, among those against which most speaks, gives up its last one.
+//! One check for each key, however many wait for it. Lanes take turns, and within a lane the first to ask is
+//! the first to be served, so that a flood from one address makes itself wait. Against some lanes more speaks
+//! than against others: those have one turn in eight, as long as anybody else waits. In a lane under
+//! suspicion the last to ask is the next, but for one turn in eight: who has a good key there does not wait
+//! for the flood that was there before. When all places are taken, the lane with the most of them, among
+//! those against which most speaks, gives up its last one.
 
 use std::{collections::VecDeque, hash::Hash};
 
@@ -64,8 +65,8 @@ impl<K: Clone + Eq + Hash, A: Clone + Eq, J, W> Queue<K, A, J, W> {
         self.waiting
     }
 
-    /// `waiter` wants to know of this key. When there is no place, those of `is_there` that have gone give up theirs first,
-    /// then those against whom more speaks by `doubt`.
+    /// `waiter` wants to know of this key. When there is no place, those of `is_there` that have gone give up
+    /// theirs first, then those against whom more speaks by `doubt`.
     pub(super) fn ask(
         &mut self,
         key: K,

@@ -222,8 +222,8 @@ fn layout(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// The layout of the tables, 0 when there are none yet. One of a newer host is refused: what this one would write might
-/// be wrong there.
+/// The layout of the tables, 0 when there are none yet. One of a newer host is refused: what this one would
+/// write might be wrong there.
 pub(super) fn require_known_layout(
     path: &dyn std::fmt::Display,
     connection: &Connection,

@@ -1,7 +1,7 @@
 //! What wrong keys cost an address. Pure: time is handed in.
 //!
-//! Only the answer to a wrong key waits: who has a good one is not kept waiting for what its neighbours behind the same
-//! address do.
+//! Only the answer to a wrong key waits: who has a good one is not kept waiting for what its neighbours
+//! behind the same address do.
 
 use std::{
     net::IpAddr,
@@ -19,8 +19,8 @@ const TRIES: u32 = 5;
 /// Wrong keys of an address that cost nothing: somebody has a misspelt key in a program that tries again.
 const FREE: f64 = 20.0;
 
-/// Wrong keys of an address after which what it sends next is less urgent than what others send: soon, as each costs the
-/// others time.
+/// Wrong keys of an address after which what it sends next is less urgent than what others send: soon, as
+/// each costs the others time.
 const SUSPECT: f64 = 4.0;
 
 /// Wrong keys of an address after which each of its connections has one try.
@@ -29,8 +29,8 @@ const NOTORIOUS: f64 = 100.0;
 /// One wrong key is forgotten in this time.
 const FORGIVEN_IN: Duration = Duration::from_secs(3);
 
-/// Waits of a connection for the answers to its wrong keys, from the second on. Whatever the wait, a client must still be told
-/// within its grace.
+/// Waits of a connection for the answers to its wrong keys, from the second on. Whatever the wait, a client
+/// must still be told within its grace.
 const WAITS: Backoff = Backoff::new(Duration::from_millis(500), LONGEST_WAIT);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 

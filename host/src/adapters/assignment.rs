@@ -16,7 +16,8 @@ pub struct Assignment {
     /// An opaque name of the account; none while settings are checked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub account: Option<String>,
-    /// Number of the connection within the account, from 0; none while settings are checked and while somebody logs in.
+    /// Number of the connection within the account, from 0; none while settings are checked and while
+    /// somebody logs in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub connection: Option<u32>,
 }
@@ -48,7 +49,8 @@ impl Assignment {
     }
 }
 
-/// A name of the account that says nothing of the person, is the same at each start, and another at each broker.
+/// A name of the account that says nothing of the person, is the same at each start, and another at each
+/// broker.
 fn opaque(account: &Account) -> String {
     let mut hash = Sha256::new();
     for part in ["tickhost account", account.id.as_str(), &account.broker] {

@@ -43,8 +43,8 @@ impl BrandInfo {
         self.capabilities & capability::LOGIN != 0
     }
 
-    /// What the library knows of the broker's limits, within the ranges that `plugins.toml` has for them. A broker that
-    /// allows one session allows one connection.
+    /// What the library knows of the broker's limits, within the ranges that `plugins.toml` has for them. A
+    /// broker that allows one session allows one connection.
     pub fn limits(&self) -> LimitOverrides {
         let within = |value: u32, most: u32| usize::try_from(value.min(most)).ok();
         let connections = self.connections.or_else(|| self.is_single_session().then_some(1));
@@ -58,8 +58,8 @@ impl BrandInfo {
         }
     }
 
-    /// Sessions that the broker allows an account at once. An operator who allows so many connections, and more than the
-    /// adapter knows of, knows better.
+    /// Sessions that the broker allows an account at once. An operator who allows so many connections, and
+    /// more than the adapter knows of, knows better.
     pub fn sessions(&self, connections: usize) -> usize {
         if self.is_single_session() {
             return 1;
@@ -141,8 +141,8 @@ impl LibraryInfo {
     }
 }
 
-/// A brand as a library describes it: what is missing is what the library says of all. Members of later versions are
-/// ignored.
+/// A brand as a library describes it: what is missing is what the library says of all. Members of later
+/// versions are ignored.
 #[derive(Deserialize)]
 struct Described {
     name: String,

@@ -1,5 +1,5 @@
-//! Where the instances of a feed come from, and the simplest such place: a library with the settings of one broker of
-//! `plugins.toml`, in this process.
+//! Where the instances of a feed come from, and the simplest such place: a library with the settings of one
+//! broker of `plugins.toml`, in this process.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -24,8 +24,8 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
         intake: &Arc<Intake>,
     ) -> Result<Box<dyn AdapterInstance>, AdapterFailure>;
 
-    /// Takes one step of logging in at the broker with what is known of the account, a JSON object of strings. Blocks up to
-    /// the deadline and some seconds.
+    /// Takes one step of logging in at the broker with what is known of the account, a JSON object of
+    /// strings. Blocks up to the deadline and some seconds.
     ///
     /// # Errors
     /// What the adapter or the broker says against it.

@@ -15,8 +15,8 @@ pub struct DeepBooks {
 }
 
 impl DeepBooks {
-    /// Reads what a library says of its limits: a JSON object, of which it may say nothing. What makes no sense is as good as
-    /// nothing: the library keeps to its own limits.
+    /// Reads what a library says of its limits: a JSON object, of which it may say nothing. What makes no
+    /// sense is as good as nothing: the library keeps to its own limits.
     pub(super) fn read(json: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Limits {

@@ -1,5 +1,5 @@
-//! Keeps a library that runs in the host's own process at arm's length: all calls into it come from one thread of its
-//! own, so that one which does not return holds nobody else, and a watchdog sees it.
+//! Keeps a library that runs in the host's own process at arm's length: all calls into it come from one
+//! thread of its own, so that one which does not return holds nobody else, and a watchdog sees it.
 //!
 //! What hangs here cannot be killed. It is left behind, counted, and replaced by a new instance.
 
@@ -21,7 +21,8 @@ use super::{
     watchdog::{LOOK_EVERY, Watchdog},
 };
 
-/// Commands that may wait for the thread. A library that does not take them makes the host's calls fail, not wait.
+/// Commands that may wait for the thread. A library that does not take them makes the host's calls fail, not
+/// wait.
 const COMMANDS: usize = 1_024;
 
 /// Instances that were left behind since the start, because they did not end.
@@ -64,8 +65,8 @@ impl fmt::Debug for Driven {
 }
 
 impl Driven {
-    /// Makes an instance on a new thread. Returns at once; what `create` says against it is reported as a status. Must be
-    /// called in a runtime, which runs the watchdog.
+    /// Makes an instance on a new thread. Returns at once; what `create` says against it is reported as a
+    /// status. Must be called in a runtime, which runs the watchdog.
     ///
     /// # Errors
     /// When there is no thread to be had.

@@ -32,8 +32,8 @@ pub struct LibraryInfo {
     pub credentials_schema: String,
     /// The brokers that it serves; empty when it is one of a single brand. See [`LibraryInfo::brand`].
     pub brands: Vec<BrandInfo>,
-    /// How many deep books a connection carries, by broker, with the settings that the operator has for it: where the library
-    /// says so.
+    /// How many deep books a connection carries, by broker, with the settings that the operator has for it:
+    /// where the library says so.
     pub deep_books: BTreeMap<String, DeepBooks>,
 }
 

@@ -1,13 +1,17 @@
-//! What a library has to prove before its first instruction runs, and the private copy that is loaded in its place.
+//! What a library has to prove before its first instruction runs, and the private copy that is loaded in its
+//! place.
 //!
-//! The operator's file is opened once. What is looked at is what that descriptor says, and what is checked is the copy
-//! that was written from it, so that nothing depends on what the path names a moment later:
+//! The operator's file is opened once. What is looked at is what that descriptor says, and what is checked is
+//! the copy that was written from it, so that nothing depends on what the path names a moment later:
 //!
 //! 1. The open file is a regular one of bounded size, and its owner is root or this user (`place`).
-//! 2. Nobody else can write it, nor a directory between it and the plugin directory, and no link leads out (`place`).
-//! 3. It is copied, and hashed on the way, under a name that was never used, in a directory that is the host's own.
+//! 2. Nobody else can write it, nor a directory between it and the plugin directory, and no link leads out
+//!    (`place`).
+//! 3. It is copied, and hashed on the way, under a name that was never used, in a directory that is the
+//!    host's own.
 //! 4. It did not change meanwhile, and is a whole library for this system (`format`).
-//! 5. It has the pinned hash and a signature by a trusted key, as far as `plugins.toml` asks for them (`signature`).
+//! 5. It has the pinned hash and a signature by a trusted key, as far as `plugins.toml` asks for them
+//!    (`signature`).
 
 mod error;
 mod format;
@@ -45,8 +49,8 @@ const CHUNK_BYTES: usize = 128 * 1_024;
 /// Letters of the library's name that its copy keeps, so that a crash report names the adapter.
 const MAX_STEM_CHARS: usize = 48;
 
-/// A copy of a library that only this user can write, under a name that was never used. Dropping it, and those that share
-/// its file, removes the file, which a library that is loaded does not need any more.
+/// A copy of a library that only this user can write, under a name that was never used. Dropping it, and
+/// those that share its file, removes the file, which a library that is loaded does not need any more.
 #[derive(Clone, Debug)]
 pub struct PrivateCopy {
     file: Arc<CopiedFile>,
@@ -129,8 +133,8 @@ impl PrivateCopy {
     }
 }
 
-/// Files of copies that are in use, by what is in them: libraries that are the same need one file, of which the system keeps
-/// the pages once for all processes that map it.
+/// Files of copies that are in use, by what is in them: libraries that are the same need one file, of which
+/// the system keeps the pages once for all processes that map it.
 #[derive(Debug, Default)]
 pub struct SharedCopies(Mutex<FxHashMap<Sha256, Weak<CopiedFile>>>);
 
@@ -150,7 +154,8 @@ impl SharedCopies {
 impl Drop for CopiedFile {
     fn drop(&mut self) {
         let path = std::mem::take(&mut self.0);
-        // Windows keeps a library that is mapped; the run directory is the host's own, so it only takes space.
+        // Windows keeps a library that is mapped; the run directory is the host's own, so it only takes
+        // space.
         blocking::soon(move || {
             if let Err(error) = fs::remove_file(path) {
                 tracing::debug!(%error, "Could not remove the copy of a library");
@@ -188,8 +193,8 @@ pub fn sha256_of(file: &Path) -> io::Result<Sha256> {
     Ok(hasher.finish())
 }
 
-/// Whether nobody but root and this user owns or can write a file, by the rules for libraries. Always on systems without
-/// Unix permissions.
+/// Whether nobody but root and this user owns or can write a file, by the rules for libraries. Always on
+/// systems without Unix permissions.
 ///
 /// # Errors
 /// Who can, or that it cannot be looked at.
@@ -229,8 +234,8 @@ fn changed(before: &Metadata, after: &Metadata) -> bool {
     before.len() != after.len() || before.modified().ok() != after.modified().ok()
 }
 
-/// A new file that only this user can read and load. Its name is random: loaders give back the old library for a path
-/// that they know, and one that a killed process left behind must not stand in the way.
+/// A new file that only this user can read and load. Its name is random: loaders give back the old library
+/// for a path that they know, and one that a killed process left behind must not stand in the way.
 fn create(file: &Path, run_dir: &Path) -> io::Result<(PathBuf, File)> {
     let is_kept = |letter: &char| letter.is_ascii_alphanumeric() || "_-".contains(*letter);
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();

@@ -1,8 +1,9 @@
-//! Remembers across a crash of the host which adapters ran in its process: what may have ended it must not do so again.
+//! Remembers across a crash of the host which adapters ran in its process: what may have ended it must not do
+//! so again.
 //!
-//! A mark is made before a library is loaded into the host, and taken away when it has run for [`HEALTHY_AFTER`] or the
-//! host stops as it should. A mark that is found at start belongs to a host that died young; the adapter then runs in a
-//! process of its own until somebody loads it again by hand.
+//! A mark is made before a library is loaded into the host, and taken away when it has run for
+//! [`HEALTHY_AFTER`] or the host stops as it should. A mark that is found at start belongs to a host that
+//! died young; the adapter then runs in a process of its own until somebody loads it again by hand.
 
 use std::{
     collections::BTreeSet,
@@ -35,7 +36,8 @@ impl Journal {
         Self { directory, suspects: Mutex::new(suspects) }
     }
 
-    /// Whether an earlier host died while it had just loaded this adapter. The marks of this host say nothing yet.
+    /// Whether an earlier host died while it had just loaded this adapter. The marks of this host say nothing
+    /// yet.
     pub fn is_suspect(&self, adapter: &str) -> bool {
         self.suspects.lock().contains(adapter)
     }

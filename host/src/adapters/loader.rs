@@ -1,5 +1,5 @@
-//! Opens the private copies of adapter libraries: the header, both layout checks, one readable message for what does
-//! not fit.
+//! Opens the private copies of adapter libraries: the header, both layout checks, one readable message for
+//! what does not fit.
 #![expect(
     unsafe_code,
     reason = "opening a foreign library cannot be safe; what makes it acceptable stands at each block"
@@ -102,7 +102,8 @@ impl fmt::Debug for Library {
 }
 
 impl Library {
-    /// Loads a library that has to prove only what every one has to; see [`PrivateCopy::make`] and [`Self::open`].
+    /// Loads a library that has to prove only what every one has to; see [`PrivateCopy::make`] and
+    /// [`Self::open`].
     ///
     /// # Errors
     /// [`LoadError`].
@@ -110,8 +111,8 @@ impl Library {
         Self::open(&PrivateCopy::make(file, &IntegrityRules::default(), run_dir)?)
     }
 
-    /// Loads the private copy of a library, which may be dropped then: the operator's file may be overwritten while it
-    /// is mapped, and the system gives back the old library for a path that it knows.
+    /// Loads the private copy of a library, which may be dropped then: the operator's file may be overwritten
+    /// while it is mapped, and the system gives back the old library for a path that it knows.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -119,7 +120,8 @@ impl Library {
         Self::map(copy.path(), copy.shown_as())
     }
 
-    /// Loads the private copy of a library that another process has made. `file` is the operator's file, for messages.
+    /// Loads the private copy of a library that another process has made. `file` is the operator's file, for
+    /// messages.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -128,14 +130,16 @@ impl Library {
             file: file.to_owned(),
             reason: error.to_string().replace(&copy.display().to_string(), &file.display().to_string()),
         };
-        // SAFETY: loading runs the library's initialisers. It is one that the operator listed in `plugins.toml`, and it
-        // runs with the host's rights anyway; the file was checked to be a whole one for this system.
+        // SAFETY: loading runs the library's initialisers. It is one that the operator listed in
+        // `plugins.toml`, and it runs with the host's rights anyway; the file was checked to be a whole one
+        // for this system.
         let library = unsafe { libloading::Library::new(copy) }.map_err(|error| no_library(&error))?;
         MAPPED.fetch_add(1, Ordering::Relaxed);
         // The library stays mapped for good: everything that follows has addresses in it.
         let library: &'static libloading::Library = Box::leak(Box::new(library));
-        // SAFETY: what has this name is the header that abi_stable exports, of whatever version; a library that gives the name to
-        // something else could as well do its harm while it was loaded. `AbiHeaderRef` is an address, here that of the symbol.
+        // SAFETY: what has this name is the header that abi_stable exports, of whatever version; a library
+        // that gives the name to something else could as well do its harm while it was loaded. `AbiHeaderRef`
+        // is an address, here that of the symbol.
         let header = unsafe { library.get::<AbiHeaderRef>(HEADER_SYMBOL.as_bytes()) };
         let Ok(header) = header else { return Err(LoadError::NoAdapter { file: file.to_owned() }) };
         let header: &'static LibHeader = header.upgrade().map_err(|error| LoadError::Incompatible {
@@ -179,14 +183,15 @@ impl Library {
         })
     }
 
-    /// What the adapter says of its limits at a broker with these settings, which are good. It may say nothing.
+    /// What the adapter says of its limits at a broker with these settings, which are good. It may say
+    /// nothing.
     pub fn deep_books(&self, assignment: &Assignment, config_json: &str) -> Option<DeepBooks> {
         let said = self.module.limits_for()?(assignment.json().as_str().into(), config_json.into());
         DeepBooks::read(&said)
     }
 
-    /// Lets the adapter take one step of logging in, with its settings and with what is known of the account, both JSON
-    /// objects. Blocks for as long as the broker takes, up to the deadline.
+    /// Lets the adapter take one step of logging in, with its settings and with what is known of the account,
+    /// both JSON objects. Blocks for as long as the broker takes, up to the deadline.
     ///
     /// # Errors
     /// What the adapter or the broker says against it.
@@ -242,14 +247,14 @@ impl Library {
 
 /// The root module, when one of the two layouts extends the other.
 ///
-/// `abi_stable`'s own check is one-way and would refuse every older library as soon as the host's side grew. Entries are
-/// only ever appended and have defaults, so a library that lacks some, or has more, is as good.
+/// `abi_stable`'s own check is one-way and would refuse every older library as soon as the host's side grew.
+/// Entries are only ever appended and have defaults, so a library that lacks some, or has more, is as good.
 fn checked_module(header: &'static LibHeader) -> Result<AdapterModuleRef, Vec<String>> {
     let mut problems = Vec::new();
     let theirs = header.version_strings().version.as_str();
     let ours = AdapterModuleRef::VERSION_STRINGS.version.as_str();
     if major(theirs) != major(ours) {
-        problems.push(format!("it was built for adapter-abi {theirs}, this host needs {}.x: build it anew with the SDK of this host, or get \
+        problems.push(format!("it was built for adapter-abi {theirs}, this host needs {}.x: rebuild it with the SDK of this host, or get \
                 such a build from its author", major(ours)));
         return Err(problems);
     }
@@ -273,8 +278,9 @@ fn checked_module(header: &'static LibHeader) -> Result<AdapterModuleRef, Vec<St
 
 /// What differs, by type: `Ltp has unexpected field (expected ltp, found volume)`.
 ///
-/// The whole report is a thousand lines, most of which lead from the module to the type. Its parts have texts and no
-/// accessors, so the texts are read: the layout of the type first, then `Error:`, `Expected:` and `Found:`.
+/// The whole report is a thousand lines, most of which lead from the module to the type. Its parts have texts
+/// and no accessors, so the texts are read: the layout of the type first, then `Error:`, `Expected:` and
+/// `Found:`.
 fn differences(errors: &AbiInstabilityErrors) -> String {
     let differing = errors.errors.iter().filter(|error| !error.errs.is_empty());
     let mut all: Vec<String> = Vec::new();

@@ -1,5 +1,5 @@
-//! Adapters in processes of their own, the default: a crash, a hang or a leak costs that broker's feed a restart and
-//! nobody else anything.
+//! Adapters in processes of their own, the default: a crash, a hang or a leak costs that broker's feed a
+//! restart and nobody else anything.
 //!
 //! ```text
 //!            commands, credentials: JSON lines on standard input
@@ -57,7 +57,8 @@ pub struct ProcessSettings {
     pub program: PathBuf,
     /// Directory that only this user can enter, for the private sockets.
     pub run_dir: PathBuf,
-    /// Where adapters keep what can be had again, such as lists of instruments; each has a folder of its own there.
+    /// Where adapters keep what can be had again, such as lists of instruments; each has a folder of its own
+    /// there.
     pub cache_dir: PathBuf,
     /// The runtime that takes ticks: the router's, so that a tick wakes no other thread on its way.
     pub ticks: tokio::runtime::Handle,

@@ -2,7 +2,8 @@
 
 use zeroize::Zeroizing;
 
-/// Shortest value that is looked for, in bytes: a PIN has four digits, and shorter ones are parts of every text.
+/// Shortest value that is looked for, in bytes: a PIN has four digits, and shorter ones are parts of every
+/// text.
 pub(crate) const MIN_SECRET_BYTES: usize = 4;
 
 /// Texts of an adapter's settings whose keys say that they are secrets.

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-/// Silence that is a hang. The SDK's loop turns once a second whatever the market does, so three turns are missing.
+/// Silence that is a hang. The SDK's loop turns once a second whatever the market does, so three turns are
+/// missing.
 pub const HANG_AFTER: Duration = Duration::from_secs(4);
 
 /// Between two looks.
 pub const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// What is known of an instance's signs of life. Wall clocks jump, so only changes of what the adapter reports count,
-/// and the time between them is measured here.
+/// What is known of an instance's signs of life. Wall clocks jump, so only changes of what the adapter
+/// reports count, and the time between them is measured here.
 #[derive(Debug)]
 pub struct Watchdog {
     last_turn_ts_ns: u64,
@@ -37,8 +38,8 @@ impl Watchdog {
         Self { last_turn_ts_ns: 0, turned_at: now, alive_at: now }
     }
 
-    /// A sign of life: when the adapter's loop last turned as it says (0 when it never did, or does not say), and how
-    /// long the present call into the library takes.
+    /// A sign of life: when the adapter's loop last turned as it says (0 when it never did, or does not say),
+    /// and how long the present call into the library takes.
     ///
     /// # Errors
     /// When the call takes too long.

@@ -1,7 +1,7 @@
 //! Builds every stage, wires them, and owns the order of start and stop.
 //!
-//! Start: shards, router, feeds' hub, bus, operator's port, client port last. Stop: client port, sessions (a close frame
-//! each), feeds (adapters shut down within the deadline), bus, router, operator's port.
+//! Start: shards, router, feeds' hub, bus, operator's port, client port last. Stop: client port, sessions (a
+//! close frame each), feeds (adapters shut down within the deadline), bus, router, operator's port.
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
 
@@ -153,7 +153,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts a host, whose tasks run on the runtime that this is called in. Returns when clients can connect.
+    /// Starts a host, whose tasks run on the runtime that this is called in. Returns when clients can
+    /// connect.
     ///
     /// # Errors
     /// [`StartError`]; nothing keeps running then.

@@ -1,9 +1,9 @@
 //! Follows what the operator changed, when the host is told to (SIGHUP, `systemctl reload`).
 //!
-//! The settings are read again from the same flags and environment and the present file. Those that [`Setting::is_live`]
-//! marks are followed; the others are named in the log, because they wait for a restart. With a mistake anywhere in the
-//! settings none of them is followed. The files that the host watches anyway (`plugins.toml`, the calendar, the
-//! certificate) are looked at at once.
+//! The settings are read again from the same flags and environment and the present file. Those that
+//! [`Setting::is_live`] marks are followed; the others are named in the log, because they wait for a restart.
+//! With a mistake anywhere in the settings none of them is followed. The files that the host watches anyway
+//! (`plugins.toml`, the calendar, the certificate) are looked at at once.
 
 use std::sync::Arc;
 

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-/// An IPv4 address as it is, also one that is written as IPv6, and of IPv6 the network of 64 bits, in which a machine has as
-/// many addresses as it likes.
+/// An IPv4 address as it is, also one that is written as IPv6, and of IPv6 the network of 64 bits, in which a
+/// machine has as many addresses as it likes.
 pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() & (!0 << 64)).into()),

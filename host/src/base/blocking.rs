@@ -1,9 +1,10 @@
 //! Where work may wait: for a disk, a lock of a database, or a hash.
 //!
-//! Databases and hashes are reached only with a [`Blocking`], and this module alone makes one: for work of the blocking
-//! pool, for a thread of its own, and for commands. So the compiler refuses such a call on a thread that serves. Where it
-//! cannot see the thread, debug builds do, and with them all tests: a thread that serves says so with [`serve_here`], and
-//! what reads or writes files, or starts programs, begins with `may_wait`.
+//! Databases and hashes are reached only with a [`Blocking`], and this module alone makes one: for work of
+//! the blocking pool, for a thread of its own, and for commands. So the compiler refuses such a call on a
+//! thread that serves. Where it cannot see the thread, debug builds do, and with them all tests: a thread
+//! that serves says so with [`serve_here`], and what reads or writes files, or starts programs, begins with
+//! `may_wait`.
 
 use std::{cell::Cell, marker::PhantomData, thread};
 
@@ -43,7 +44,8 @@ impl Blocking {
     }
 }
 
-/// Does work that takes the processor for long, on a thread that gives way to those that serve, and waits for it.
+/// Does work that takes the processor for long, on a thread that gives way to those that serve, and waits for
+/// it.
 pub(crate) fn give_way<T: Send>(_blocking: &Blocking, work: impl Fn() -> T + Sync) -> T {
     let in_background = || {
         lower_priority();
@@ -58,7 +60,8 @@ pub(crate) fn give_way<T: Send>(_blocking: &Blocking, work: impl Fn() -> T + Syn
     done.unwrap_or_else(work)
 }
 
-/// Lets the other threads of this process go first. On Linux this concerns one thread; elsewhere it would concern all.
+/// Lets the other threads of this process go first. On Linux this concerns one thread; elsewhere it would
+/// concern all.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
@@ -93,8 +96,8 @@ pub(crate) fn begin_off_thread(work: impl FnOnce(&Blocking) + Send + 'static) {
     drop(begin(work));
 }
 
-/// Does work that nobody waits for where it may wait: here, if nobody waits for this thread, and else on the blocking pool.
-/// For what is left to do when something is dropped.
+/// Does work that nobody waits for where it may wait: here, if nobody waits for this thread, and else on the
+/// blocking pool. For what is left to do when something is dropped.
 pub(crate) fn soon(work: impl FnOnce() + Send + 'static) {
     if SERVES.get() && tokio::runtime::Handle::try_current().is_ok() {
         begin_off_thread(move |_| work());

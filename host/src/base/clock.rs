@@ -16,7 +16,8 @@ const SHIFT_LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Nanoseconds that the time of day is ahead of the system's.
 static SHIFT_NS: AtomicI64 = AtomicI64::new(0);
 
-/// One moment, by both clocks: deadlines and pauses are monotonic, what people and brokers are told is the time of day.
+/// One moment, by both clocks: deadlines and pauses are monotonic, what people and brokers are told is the
+/// time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// Monotonic time.
@@ -82,18 +83,20 @@ pub fn unix_millis() -> u64 {
     unix_nanos() / 1_000_000
 }
 
-/// Milliseconds from one moment to another, both in nanoseconds since the Unix epoch; none when the first, being 0, never
-/// came.
+/// Milliseconds from one moment to another, both in nanoseconds since the Unix epoch; none when the first,
+/// being 0, never came.
 pub fn age_ms(then_ns: u64, now_ns: u64) -> Option<u64> {
     (then_ns > 0).then(|| now_ns.saturating_sub(then_ns) / 1_000_000)
 }
 
-/// A file with the whole seconds that the time of day of this process is ahead of the system's, or behind it. For tests.
+/// A file with the whole seconds that the time of day of this process is ahead of the system's, or behind it.
+/// For tests.
 #[derive(Debug)]
 pub struct Shift(PathBuf);
 
 impl Shift {
-    /// The variable of the environment that names the file. It is no setting, and stands in no document for operators.
+    /// The variable of the environment that names the file. It is no setting, and stands in no document for
+    /// operators.
     pub const VARIABLE: &str = "TICKHOST_CLOCK_OFFSET_FILE";
 
     /// The file that the environment names, read once; none when it names none.

@@ -5,24 +5,25 @@
 //!   the host's own, clients, publishers              reserve: adapters, files, database, operator
 //! ```
 //!
-//! The system gives the lowest free number to what is opened. So a connection of a stranger whose number is not below the
-//! ceiling has come when everything below was in use, and is closed at once: what strangers open never takes from the
-//! reserve, whatever port they come to.
+//! The system gives the lowest free number to what is opened. So a connection of a stranger whose number is
+//! not below the ceiling has come when everything below was in use, and is closed at once: what strangers
+//! open never takes from the reserve, whatever port they come to.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Most that are asked for. More would not be used, and programs that walk through all numbers would take long.
+/// Most that are asked for. More would not be used, and programs that walk through all numbers would take
+/// long.
 const MOST: usize = 1_048_576;
 
-/// Connections of the operator's port that are served at one time. When one more comes, the oldest makes room that has not
-/// finished its request; when all have, the newcomer is told to come back.
+/// Connections of the operator's port that are served at one time. When one more comes, the oldest makes room
+/// that has not finished its request; when all have, the newcomer is told to come back.
 pub const OPERATOR_CONNECTIONS_AT_ONCE: usize = 64;
 
 /// As [`OPERATOR_CONNECTIONS_AT_ONCE`], of the host's own commands.
 pub const COMMANDS_AT_ONCE: usize = 16;
 
-/// Most sockets of the client port that are open at one time beside those of clients with and without a key: of those who are
-/// on their way out.
+/// Most sockets of the client port that are open at one time beside those of clients with and without a key:
+/// of those who are on their way out.
 pub const LEAVING_CLIENTS: usize = 1_408;
 
 /// What the operator's port and the socket for commands may hold.
@@ -31,7 +32,8 @@ const OPERATOR: usize = OPERATOR_CONNECTIONS_AT_ONCE + COMMANDS_AT_ONCE;
 /// Databases with their journals, files that are read and written, the log.
 const FILES: usize = 32;
 
-/// Least for adapters' processes, each of which takes some of the host's: pipes, sockets, and those of its start.
+/// Least for adapters' processes, each of which takes some of the host's: pipes, sockets, and those of its
+/// start.
 const LEAST_FOR_ADAPTERS: usize = 64;
 
 /// The part of all that adapters have when there are many.
@@ -86,14 +88,15 @@ impl Budget {
     }
 }
 
-/// Raises the limit of this process to what the system allows it without more rights, most of all 1,048,576. Adapters'
-/// processes set limits of their own.
+/// Raises the limit of this process to what the system allows it without more rights, most of all 1,048,576.
+/// Adapters' processes set limits of their own.
 pub fn raise() {
     let reached = system::raise();
     CEILING.store(ceiling_of(reached), Ordering::Relaxed);
 }
 
-/// Whether a connection of a stranger, which was just accepted, leaves the reserve alone. Otherwise it is to be closed.
+/// Whether a connection of a stranger, which was just accepted, leaves the reserve alone. Otherwise it is to
+/// be closed.
 pub(crate) fn has_room_for(stream: &impl system::Numbered) -> bool {
     let mut ceiling = CEILING.load(Ordering::Relaxed);
     if ceiling == 0 {
@@ -191,7 +194,8 @@ mod tests {
         assert!(with_key + without <= small.clients && with_key > 2 * without, "{with_key} {without}");
         assert_eq!(small.fitting(100, 200), (100, 200));
         assert_eq!(Budget::of(65_536, 256).fitting(10_000, 1_024), (10_000, 1_024));
-        // The default number of clients fits into what the unit for systemd asks for, and a good part into the usual least.
+        // The default number of clients fits into what the unit for systemd asks for, and a good part into
+        // the usual least.
         assert!(Budget::of(65_536, 256).clients > 10_000);
         assert!(Budget::of(1_024, 256).clients > 400);
     }

@@ -1,5 +1,5 @@
-//! Files that are there whole or not at all, whatever ends the process or fills the disk, and that no link of somebody
-//! else leads astray.
+//! Files that are there whole or not at all, whatever ends the process or fills the disk, and that no link of
+//! somebody else leads astray.
 
 use std::{
     fs, io,
@@ -18,15 +18,18 @@ pub(crate) struct Wanted<'a> {
     pub(crate) mode: u32,
     /// Whether it must be on the disk before the call returns, to outlive a loss of power.
     pub(crate) is_durable: bool,
-    /// Ends the name under which it is written first. No two programs may write one file at a time under one ending.
+    /// Ends the name under which it is written first. No two programs may write one file at a time under one
+    /// ending.
     pub(crate) ending: &'a str,
 }
 
-/// Puts a file with these bytes in the place of what is there: readers see the one or the other, whole. What is there is
-/// never opened, so a link is replaced and not followed, and permissions of an older file are not kept.
+/// Puts a file with these bytes in the place of what is there: readers see the one or the other, whole. What
+/// is there is never opened, so a link is replaced and not followed, and permissions of an older file are not
+/// kept.
 ///
 /// # Errors
-/// The system's; what was there is there still then, unless only the last step failed, which makes it durable.
+/// The system's; what was there is there still then, unless only the last step failed, which makes it
+/// durable.
 pub(crate) fn replace(path: &Path, bytes: &[u8], wanted: Wanted<'_>) -> io::Result<()> {
     use io::Write as _;
 
@@ -87,9 +90,9 @@ impl Drop for Aside {
     }
 }
 
-/// Refuses a folder in which, or on the way to which, somebody else could put links in the way of a file: one that
-/// everybody may write to without the sticky bit, and a link or folder of another user in one with it. Of a folder that
-/// does not exist what does exist of its path is looked at.
+/// Refuses a folder in which, or on the way to which, somebody else could put links in the way of a file: one
+/// that everybody may write to without the sticky bit, and a link or folder of another user in one with it.
+/// Of a folder that does not exist what does exist of its path is looked at.
 ///
 /// # Errors
 /// Who could, and what to do; or that it cannot be looked at.
@@ -106,8 +109,8 @@ pub(crate) fn require_unshared(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// As [`require_unshared`], and refuses a folder that everybody may write to in any case: for files under names that
-/// somebody else could take first.
+/// As [`require_unshared`], and refuses a folder that everybody may write to in any case: for files under
+/// names that somebody else could take first.
 ///
 /// # Errors
 /// Who could, and what to do; or that it cannot be looked at.

@@ -1,4 +1,5 @@
-//! Locks between programs that share a data folder. The kernel releases them when their program ends, however it ends.
+//! Locks between programs that share a data folder. The kernel releases them when their program ends, however
+//! it ends.
 
 use std::{
     fs::{File, TryLockError},
@@ -17,8 +18,8 @@ pub(crate) struct Lock {
     _file: Option<File>,
 }
 
-/// Takes the lock of this file, which is made when it is not there; none when another program has held it all the time
-/// until `patience` was over. Blocks while it waits.
+/// Takes the lock of this file, which is made when it is not there; none when another program has held it all
+/// the time until `patience` was over. Blocks while it waits.
 ///
 /// Where the file system knows no locks, everybody gets it.
 ///

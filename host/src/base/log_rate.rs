@@ -1,7 +1,7 @@
 //! Log lines that others cause: so many in a window of time, and the rest is counted.
 //!
-//! Every line that somebody can cause who only reaches a port is written with `outside_line`, so that nobody fills the disk
-//! or hides what happens in a flood of lines.
+//! Every line that somebody can cause who only reaches a port is written with `outside_line`, so that nobody
+//! fills the disk or hides what happens in a flood of lines.
 
 use parking_lot::Mutex;
 
@@ -12,8 +12,8 @@ const OUTSIDE_LINES_PER_MINUTE: u32 = 5;
 
 const NANOS_PER_MINUTE: u64 = 60_000_000_000;
 
-/// Writes a line of the log that somebody outside can cause, five times a minute at most for each place in the code. It has a
-/// field `suppressed`: how many were left out since the last one.
+/// Writes a line of the log that somebody outside can cause, five times a minute at most for each place in
+/// the code. It has a field `suppressed`: how many were left out since the last one.
 macro_rules! outside_line {
     ($level:ident, $($line:tt)+) => {{
         static LINES: $crate::base::log_rate::OutsideLines = $crate::base::log_rate::OutsideLines::new();
@@ -61,7 +61,8 @@ impl LogRate {
         Self { limit, window: 0, written: 0, suppressed: 0 }
     }
 
-    /// Whether one more line may be written in the window with this number, and how many were not since the last one.
+    /// Whether one more line may be written in the window with this number, and how many were not since the
+    /// last one.
     pub fn may_write(&mut self, window: u64) -> Option<u32> {
         if self.window != window {
             self.window = window;
@@ -93,7 +94,7 @@ mod tests {
     fn each_place_in_the_code_has_its_own_lines() {
         let lines = OutsideLines::new();
         let minute = || clock::unix_nanos() / NANOS_PER_MINUTE;
-        // Within one minute of the clock; at its end the count begins anew.
+        // Within one minute of the clock; at its end the count starts over.
         let written = loop {
             let before = minute();
             let written = (0..100).filter(|_| lines.may_write().is_some()).count();

@@ -1,4 +1,5 @@
-//! Files and folders that only this user can read: those with secrets, and what a running host has for itself.
+//! Files and folders that only this user can read: those with secrets, and what a running host has for
+//! itself.
 
 use std::{
     fs, io,
@@ -42,15 +43,15 @@ pub(crate) fn private_dir(path: &Path) -> Result<PathBuf, FileError> {
     Ok(path.to_owned())
 }
 
-/// Writes a file that only this user can read, whatever was there before: whole or not at all, and on the disk. One
-/// program at a time may write one file.
+/// Writes a file that only this user can read, whatever was there before: whole or not at all, and on the
+/// disk. One program at a time may write one file.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let wanted = files::Wanted { mode: 0o600, is_durable: true, ending: ".new" };
     files::replace(path, bytes, wanted).map_err(|error| unwritable(path, &error))
 }
 
-/// Reads a file with a secret, as far as one can be long; none when there is no such file. An empty one is none: a full
-/// disk, or a program that was killed, may have left it.
+/// Reads a file with a secret, as far as one can be long; none when there is no such file. An empty one is
+/// none: a full disk, or a program that was killed, may have left it.
 ///
 /// # Errors
 /// When it cannot be read, is no text, or others can read it.

@@ -1,7 +1,8 @@
-//! A folder for what a running host needs and nobody else may touch: private copies of libraries, private sockets.
+//! A folder for what a running host needs and nobody else may touch: private copies of libraries, private
+//! sockets.
 //!
-//! One host at a time has a data folder, which it keeps locked. Its own folder is named by its process; what a killed host
-//! left is removed by the next one.
+//! One host at a time has a data folder, which it keeps locked. Its own folder is named by its process; what
+//! a killed host left is removed by the next one.
 
 use std::{
     fs,
@@ -35,7 +36,8 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes it below the data folder, and keeps other hosts off that. Waits up to a second for one that is about to end.
+    /// Makes it below the data folder, and keeps other hosts off that. Waits up to a second for one that is
+    /// about to end.
     ///
     /// # Errors
     /// When it cannot be made, others can enter it, or another host has the data folder.

@@ -2,7 +2,8 @@
 
 use tracing::Span;
 
-/// A span of this name and kind (`server`, `client`, `internal`), with these fields. [`end`] says how it ended.
+/// A span of this name and kind (`server`, `client`, `internal`), with these fields. [`end`] says how it
+/// ended.
 ///
 /// Names of fields are those of OpenTelemetry's conventions, and `tickhost.…` for what is the host's own.
 macro_rules! operation {
@@ -20,7 +21,8 @@ macro_rules! operation {
 
 pub(crate) use operation;
 
-/// Notes how an operation ended: well, or in an error of this kind, which is one of a few words and no message.
+/// Notes how an operation ended: well, or in an error of this kind, which is one of a few words and no
+/// message.
 pub(crate) fn end(span: &Span, result: Result<(), &'static str>) {
     span.record("tickhost.result", result.err().unwrap_or("ok"));
     if let Err(kind) = result {

@@ -2,7 +2,8 @@
 
 use super::zmtp::{Inspected, Inspector};
 
-/// What the guard passes on, and what it answers, of bytes that come in pieces; none when it ends the connection.
+/// What the guard passes on, and what it answers, of bytes that come in pieces; none when it ends the
+/// connection.
 pub fn inspect<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<(Vec<u8>, Vec<u8>)> {
     let (mut inspector, mut out, mut waiting) = (Inspector::new(None), Inspected::default(), Vec::new());
     for piece in pieces {

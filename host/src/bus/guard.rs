@@ -1,5 +1,5 @@
-//! What stands at the public port of the bus: it shakes hands with each publisher, validates its bytes and passes them to the
-//! SUB socket.
+//! What stands at the public port of the bus: it shakes hands with each publisher, validates its bytes and
+//! passes them to the SUB socket.
 //!
 //! One task for each publisher, two directions:
 //!
@@ -8,9 +8,10 @@
 //! publisher ◀── Splitter  ◀── private socket      whole frames, with the guard's own answers between them
 //! ```
 //!
-//! The private socket is only reached for when the handshake is complete, so a stranger costs one descriptor and a place among
-//! those who have not finished, of whom the oldest goes when there are too many. Nothing is queued: a SUB socket that is behind
-//! is written to more slowly, so the publisher is read more slowly, and its own high-water mark decides what it drops.
+//! The private socket is only reached for when the handshake is complete, so a stranger costs one descriptor
+//! and a place among those who have not finished, of whom the oldest goes when there are too many. Nothing is
+//! queued: a SUB socket that is behind is written to more slowly, so the publisher is read more slowly, and
+//! its own high-water mark decides what it drops.
 
 use std::{
     io,
@@ -39,7 +40,8 @@ use super::{
 };
 use crate::base::log_rate::outside_line;
 
-/// Pause after an error of the system's accept call, which is usually a lack of descriptors and does not pass at once.
+/// Pause after an error of the system's accept call, which is usually a lack of descriptors and does not pass
+/// at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections that are taken in a second, and at once; more wait with the system. Ticks share the thread.
@@ -383,7 +385,8 @@ impl Inward<'_> {
     }
 }
 
-/// From the SUB socket to the publisher: its subscription, and the guard's answers to PINGs between its frames.
+/// From the SUB socket to the publisher: its subscription, and the guard's answers to PINGs between its
+/// frames.
 async fn outward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,

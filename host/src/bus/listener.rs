@@ -37,7 +37,8 @@ pub(super) enum Listener {
     Unix(UnixListener),
 }
 
-/// The Unix socket. Whatever the rights on its file and folder are, only programs of the host's own user come in.
+/// The Unix socket. Whatever the rights on its file and folder are, only programs of the host's own user come
+/// in.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(super) struct UnixListener {
@@ -120,8 +121,8 @@ pub(super) fn bind_unix(path: &Path) -> Result<Listener, BusError> {
     bind().map_err(|reason| BusError::Socket { path: path.to_owned(), reason })
 }
 
-/// Opens the Unix socket, and gives the user whose it is. What a killed host left at the path is removed; what anybody listens
-/// on, and what is no socket, stays.
+/// Opens the Unix socket, and gives the user whose it is. What a killed host left at the path is removed;
+/// what anybody listens on, and what is no socket, stays.
 #[cfg(unix)]
 fn open_unix(path: &Path) -> io::Result<(std::os::unix::net::UnixListener, u32)> {
     use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};

@@ -1,8 +1,8 @@
 //! Bodies of market-data messages: one JSON object, or a list of them, into records.
 //!
-//! Publishers disagree about names, units and types; what they agree about is taken, the rest left absent. A value that
-//! cannot be read is absent too and is counted, so that one bad member does not cost the price beside it. Nothing is
-//! allocated for numbers and their names.
+//! Publishers disagree about names, units and types; what they agree about is taken, the rest left absent. A
+//! value that cannot be read is absent too and is counted, so that one bad member does not cost the price
+//! beside it. Nothing is allocated for numbers and their names.
 
 mod book;
 mod member;
@@ -108,9 +108,9 @@ pub(super) enum Body {
     Batch,
 }
 
-/// Reads a body and gives each tick to `each`, which is told whether it stands in a batch. Ticks before a mistake in the
-/// JSON have been given by the time that it is found. What had to be taken out of the body to read it, wherever it stood, is in
-/// the answer; `scratch` is for that case only.
+/// Reads a body and gives each tick to `each`, which is told whether it stands in a batch. Ticks before a
+/// mistake in the JSON have been given by the time that it is found. What had to be taken out of the body to
+/// read it, wherever it stood, is in the answer; `scratch` is for that case only.
 pub(super) fn read(
     body: &[u8],
     record: &mut Record,

@@ -1,9 +1,9 @@
 //! Places for publishers: how many there are, and who gives one up when somebody new comes.
 //!
-//! Addresses share the places: whoever is new takes that of the address with the most, so nobody keeps others out who has no
-//! other address. Within an address those go first that never said anything, the oldest of them first, then those that were
-//! silent for long. A publisher that loses its place connects again by itself, as ZeroMQ does, and has lost nothing when it
-//! was silent. Pure: time is handed in.
+//! Addresses share the places: whoever is new takes that of the address with the most, so nobody keeps others
+//! out who has no other address. Within an address those go first that never said anything, the oldest of
+//! them first, then those that were silent for long. A publisher that loses its place connects again by
+//! itself, as ZeroMQ does, and has lost nothing when it was silent. Pure: time is handed in.
 
 use std::{
     collections::BTreeMap,
@@ -76,7 +76,8 @@ impl Places {
         Arc::new(Self { limit: limit.max(1), epoch: Instant::now(), state: Mutex::default() })
     }
 
-    /// Takes a place, if need be that of another; none when all are in use by those who have as much right to them.
+    /// Takes a place, if need be that of another; none when all are in use by those who have as much right to
+    /// them.
     pub(super) fn take(self: &Arc<Self>, origin: Origin, now: Instant) -> Option<Place> {
         let mut state = self.state.lock();
         if state.taken.len() >= self.limit {
@@ -111,7 +112,8 @@ impl State {
         let candidates = self.taken.iter().filter_map(|(number, taken)| {
             let heard = taken.heard.load(Ordering::Relaxed);
             let speaks = heard != 0 && now.saturating_sub(heard) < idle;
-            // Of those who speak only an address gives up one that has more than the newcomer's even without it.
+            // Of those who speak only an address gives up one that has more than the newcomer's even without
+            // it.
             let may_go = !speaks || share(taken.origin) > share(origin) + 1;
             may_go.then_some((speaks, std::cmp::Reverse(share(taken.origin)), heard, *number))
         });

@@ -177,8 +177,8 @@ impl BusReader {
             }
             let mut quote = record.quote;
             quote.received_ts_ns = now_ns;
-            // A tick without a book says nothing about it. One whose book is left out does: it is not known any more, and has no
-            // levels.
+            // A tick without a book says nothing about it. One whose book is left out does: it is not known
+            // any more, and has no levels.
             if record.book != Book::Absent {
                 quote.fields |= field::BOOK;
             }

@@ -101,7 +101,8 @@ async fn closed(mut stream: TcpStream) {
     assert!(end.is_ok(), "the guard closes the connection");
 }
 
-/// Publishes until the first message comes through: a publisher loses what it sends before it is subscribed to.
+/// Publishes until the first message comes through: a publisher loses what it sends before it is subscribed
+/// to.
 async fn publish_until_heard(fixture: &Fixture, publisher: &mut PubSocket) {
     let heard = async {
         loop {

@@ -1,8 +1,9 @@
 //! ZMTP 3 as far as a publisher speaks it, over bytes: no I/O, no time, every length bounded.
 //!
-//! [`Inspector`] plays the host's part of a handshake, reads what a publisher sends and gives what may be passed on: a plain
-//! greeting, a READY command without identity, and whole messages of two parts. [`Splitter`] cuts the other direction into
-//! whole frames, so that an answer of the guard never stands inside one, and leaves out the handshake, which is over.
+//! [`Inspector`] plays the host's part of a handshake, reads what a publisher sends and gives what may be
+//! passed on: a plain greeting, a READY command without identity, and whole messages of two parts.
+//! [`Splitter`] cuts the other direction into whole frames, so that an answer of the guard never stands
+//! inside one, and leaves out the handshake, which is over.
 
 mod frame;
 mod handshake;
@@ -113,8 +114,8 @@ impl Inspector {
         self.orders_left = count;
     }
 
-    /// Takes what is complete from the front of `bytes` into `out`; returns how many bytes that was. What is left has to
-    /// be given again with more behind it, and is never longer than one frame.
+    /// Takes what is complete from the front of `bytes` into `out`; returns how many bytes that was. What is
+    /// left has to be given again with more behind it, and is never longer than one frame.
     pub(super) fn inspect(&mut self, bytes: &[u8], out: &mut Inspected) -> Result<usize, Violation> {
         let mut taken = 0;
         loop {
@@ -137,7 +138,7 @@ impl Inspector {
             return Err(Violation::Handshake);
         }
         if let Some(socket_type) = handshake.take_command(frame.body, &mut out.answer)? {
-            // Made anew: an Identity would let a newcomer push out a peer of the same one.
+            // Made again: an Identity would let a newcomer push out a peer of the same one.
             out.forward.extend_from_slice(&greeting());
             push_ready(&mut out.forward, socket_type);
             self.handshake = None;

@@ -1,9 +1,10 @@
 //! Places among the connections of the client port.
 //!
-//! A connection is a *stranger* until its first key was found good, and a *member* afterwards. Members have the limits that
-//! the operator set, and whoever comes when they are reached is refused. Strangers never keep anybody out: when there is no
-//! room, the oldest of the address that has most of them goes, and those beyond their quota have [`HASTE`] to become members.
-//! Who waits for the check of a first key is no stranger in this sense, and goes only when those who wait fill the host.
+//! A connection is a *stranger* until its first key was found good, and a *member* afterwards. Members have
+//! the limits that the operator set, and whoever comes when they are reached is refused. Strangers never keep
+//! anybody out: when there is no room, the oldest of the address that has most of them goes, and those beyond
+//! their quota have [`HASTE`] to become members. Who waits for the check of a first key is no stranger in
+//! this sense, and goes only when those who wait fill the host.
 //!
 //! One lock, held for a few instructions; nothing in here waits.
 
@@ -20,20 +21,22 @@ use self::guests::Guests;
 pub use self::signal::Signal;
 use crate::base::{address::network_of, descriptors};
 
-/// Time that strangers beyond their quota have to show a key. Long enough for every client of a slow machine in a burst.
+/// Time that strangers beyond their quota have to show a key. Long enough for every client of a slow machine
+/// in a burst.
 pub const HASTE: Duration = Duration::from_secs(5);
 
 /// Connections over the limit whose upgrade is answered, to be told so with a close code, at one time.
 const REFUSALS_AT_ONCE: usize = 64;
 
-/// Connections beyond those that are told so with an HTTP status, at one time; the rest is dropped without a word.
+/// Connections beyond those that are told so with an HTTP status, at one time; the rest is dropped without a
+/// word.
 const TURNED_AWAY_AT_ONCE: usize = 256;
 
 /// Connections that are told why they have to go, at one time; the rest is dropped without a word.
 const PARTINGS_AT_ONCE: usize = 64;
 
-/// Strangers that were told to go and are not gone yet. They take some milliseconds; when there are more, the host is too busy
-/// for newcomers.
+/// Strangers that were told to go and are not gone yet. They take some milliseconds; when there are more, the
+/// host is too busy for newcomers.
 const LEAVING_AT_ONCE: usize = 1_024;
 
 /// Limits on connections.
@@ -43,7 +46,8 @@ pub struct ConnectionLimits {
     pub total: usize,
     /// Members from one address.
     pub per_address: usize,
-    /// Strangers in total that may take their time. So many have room even when all places of members are taken.
+    /// Strangers in total that may take their time. So many have room even when all places of members are
+    /// taken.
     pub strangers: usize,
     /// Strangers from one address that may take their time.
     pub strangers_per_address: usize,
@@ -136,7 +140,8 @@ impl Admissions {
         self.taken.lock().limits = limits;
     }
 
-    /// Takes the place of a stranger that has come at `now`, if need be that of another one, which is signalled to go.
+    /// Takes the place of a stranger that has come at `now`, if need be that of another one, which is
+    /// signalled to go.
     ///
     /// # Errors
     /// Which limit was reached.
@@ -238,8 +243,8 @@ impl Taken {
         Ok(())
     }
 
-    /// Lets the oldest go of the address that has most. Those who wait for a check go when they leave strangers less room than
-    /// their quota.
+    /// Lets the oldest go of the address that has most. Those who wait for a check go when they leave
+    /// strangers less room than their quota.
     fn make_room(&mut self) -> bool {
         let is_crowded = self.strangers.len() < self.limits.strangers && self.checking.len() > 0;
         let stages =
@@ -314,7 +319,8 @@ impl Admission {
         Ok(())
     }
 
-    /// Whether a connection that has to go may be told so: takes one of the few places for that, and gives back its own.
+    /// Whether a connection that has to go may be told so: takes one of the few places for that, and gives
+    /// back its own.
     pub fn part(&mut self) -> bool {
         {
             let mut taken = self.admissions.taken.lock();

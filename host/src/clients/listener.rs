@@ -21,14 +21,15 @@ use crate::{
     },
 };
 
-/// Pause after the system refuses a connection, most often for want of descriptors: without it the loop would spin.
+/// Pause after the system refuses a connection, most often for want of descriptors: without it the loop would
+/// spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Between two looks for strangers that have had their time.
 const TIDY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Unsent bytes that the kernel takes for one connection before it says that the client is slow. What waits in the
-/// kernel cannot conflate any more, so a slow client would read old prices out of megabytes of buffer.
+/// Unsent bytes that the kernel takes for one connection before it says that the client is slow. What waits
+/// in the kernel cannot conflate any more, so a slow client would read old prices out of megabytes of buffer.
 const UNSENT_LOW_WATER_BYTES: u32 = 128 * 1_024;
 
 /// Accepts connections until `shutdown`. With `handshakes` the port is encrypted.

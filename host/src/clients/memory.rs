@@ -1,8 +1,8 @@
 //! What waits for all clients together, and who has to go when it is too much.
 //!
-//! A session says how much it holds each time that this has changed by `STEP_BYTES`; what is less than that is not counted.
-//! When all of it is more than the limit, whoever holds most is told to go, as often as that takes. Then the lock is held
-//! for a few instructions; otherwise there is none.
+//! A session says how much it holds each time that this has changed by `STEP_BYTES`; what is less than that
+//! is not counted. When all of it is more than the limit, whoever holds most is told to go, as often as that
+//! takes. Then the lock is held for a few instructions; otherwise there is none.
 
 use std::{
     cell::Cell,

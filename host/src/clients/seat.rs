@@ -141,8 +141,8 @@ impl Seat {
         self.0.id
     }
 
-    /// Gives the session a tick, before which `missed` others of its key are missing. `times` are those of the tick, by
-    /// which the session is measured; `wake` decides when it is written.
+    /// Gives the session a tick, before which `missed` others of its key are missing. `times` are those of
+    /// the tick, by which the session is measured; `wake` decides when it is written.
     pub fn offer(
         &self,
         key: Key,
@@ -166,8 +166,8 @@ impl Seat {
         offered
     }
 
-    /// Notes that a tick of this key has come, a live one: what is repeated to a new subscriber says nothing of the
-    /// broker.
+    /// Notes that a tick of this key has come, a live one: what is repeated to a new subscriber says nothing
+    /// of the broker.
     pub(crate) fn note_live(&self, key: Key) {
         if self.0.watches.get() {
             let mut first_ticks = self.0.first_ticks.borrow_mut();
@@ -187,8 +187,8 @@ impl Seat {
         self.wake();
     }
 
-    /// Gives the session an order update; false when it is dropped, because the client is behind with what waits. The client is
-    /// told how many are missing as soon as it has read everything else.
+    /// Gives the session an order update; false when it is dropped, because the client is behind with what
+    /// waits. The client is told how many are missing as soon as it has read everything else.
     pub fn push_order(&self, message: Utf8Bytes) -> bool {
         let pushed = self.0.outbox.borrow_mut().push_order(message);
         self.note_bytes();
@@ -200,8 +200,8 @@ impl Seat {
         true
     }
 
-    /// Leaves a notice. Bounded: one close, one failure for each instrument, one move for each change of the account, one
-    /// wait for each connection that stays down and each change of limits.
+    /// Leaves a notice. Bounded: one close, one failure for each instrument, one move for each change of the
+    /// account, one wait for each connection that stays down and each change of limits.
     pub fn notify(&self, notice: Notice) {
         self.0.notices.borrow_mut().push_back(notice);
         self.wake();

@@ -1,12 +1,13 @@
 //! One client connection, from its handshake to its close frame.
 //!
-//! `Session` is what is decided: it takes one `Event` at a time with the time at which it came, and says in its
-//! `Effects` what it asks of others and whether a ping is due. It waits for nothing and reads no clock. [`run`] is the
-//! task around it, on its shard's thread, which owns the socket, the timer and whatever is being waited for.
+//! `Session` is what is decided: it takes one `Event` at a time with the time at which it came, and says in
+//! its `Effects` what it asks of others and whether a ping is due. It waits for nothing and reads no clock.
+//! [`run`] is the task around it, on its shard's thread, which owns the socket, the timer and whatever is
+//! being waited for.
 //!
-//! Frames of a client are handled strictly in order: while a log-in or a subscribe is under way, nothing more is read
-//! from this client (ticks flow on). Everything that a session waits for has a deadline, and a session ends with exactly
-//! one [`CloseReason`].
+//! Frames of a client are handled strictly in order: while a log-in or a subscribe is under way, nothing more
+//! is read from this client (ticks flow on). Everything that a session waits for has a deadline, and a
+//! session ends with exactly one [`CloseReason`].
 
 mod ask;
 mod budget;
@@ -122,7 +123,8 @@ struct Session {
     awaited: Option<Awaited>,
     /// What the present request still has to do; a turn that is `awaited` gives the others theirs meanwhile.
     rest: Rest,
-    /// What was said of instruments that may be among those which the rest begins: at most what feeds refuse meanwhile.
+    /// What was said of instruments that may be among those which the rest begins: at most what feeds refuse
+    /// meanwhile.
     deferred: Vec<Notice>,
     /// The account moved while a request was being answered.
     moves_after_answer: bool,
@@ -178,8 +180,8 @@ impl Session {
         }
     }
 
-    /// Handles what happened at `now`. `is_blocked` says whether the kernel takes nothing at the moment although something
-    /// waits.
+    /// Handles what happened at `now`. `is_blocked` says whether the kernel takes nothing at the moment
+    /// although something waits.
     ///
     /// # Errors
     /// Why the session ends.
@@ -252,8 +254,8 @@ impl Session {
         while let Some(notice) = self.seat.take_notice() {
             match notice {
                 Notice::Close(reason) => return Err(reason),
-                // Most such are about instruments of others, and a few about what is granted and not begun yet: not worth
-                // to do all turns at once.
+                // Most such are about instruments of others, and a few about what is granted and not begun
+                // yet: not worth to do all turns at once.
                 Notice::Failed(instrument, ..) | Notice::Lost(instrument, _)
                     if self.seat.is_beginning() && !self.seat.holdings().has(instrument) =>
                 {

@@ -1,11 +1,11 @@
 //! A shard: one thread with a current-thread runtime, its sessions, and its part of the subscription index.
 //!
-//! Everything in here belongs to that one thread: no locks, no atomics on the way of a tick to a session's outbox. Other
-//! threads reach a shard through its [`Mailbox`](tickhost_core::mailbox::Mailbox) (ticks) and its inbox of
-//! [`ShardCommand`]s.
+//! Everything in here belongs to that one thread: no locks, no atomics on the way of a tick to a session's
+//! outbox. Other threads reach a shard through its [`Mailbox`](tickhost_core::mailbox::Mailbox) (ticks) and
+//! its inbox of [`ShardCommand`]s.
 //!
-//! [`Shard`] reads no clock and waits for nothing: [`run`] does, and hands in the time. It knows of a session what stands
-//! in its [`Seat`], and nothing of what serves one.
+//! [`Shard`] reads no clock and waits for nothing: [`run`] does, and hands in the time. It knows of a session
+//! what stands in its [`Seat`], and nothing of what serves one.
 
 mod followers;
 mod handle;
@@ -51,7 +51,8 @@ use crate::{
     feeds::{bulletin::Bulletin, feed::Feed},
 };
 
-/// Offers to sessions between two pauses in which the sessions write: bounds the time that a flood holds the thread.
+/// Offers to sessions between two pauses in which the sessions write: bounds the time that a flood holds the
+/// thread.
 const OFFERS_PER_TURN: usize = 8_192;
 
 /// Sessions for which a shard keeps room.
@@ -95,8 +96,8 @@ impl Shard {
         }
     }
 
-    /// Offers updates to sessions at `now` until a turn is full. True when updates may be left: the sessions are to write
-    /// before the next turn, after [`Self::advance`].
+    /// Offers updates to sessions at `now` until a turn is full. True when updates may be left: the sessions
+    /// are to write before the next turn, after [`Self::advance`].
     pub(crate) fn deliver(&self, now: Nanos, updates: &mut impl Iterator<Item = Update>) -> bool {
         let mut offers = 0;
         for update in updates {
@@ -108,8 +109,8 @@ impl Shard {
         false
     }
 
-    /// Does what is due at `now`: gives those who asked for fewer updates theirs, and lets those write who wait for the
-    /// beat. `idle` is how long the thread had nothing to do since it began.
+    /// Does what is due at `now`: gives those who asked for fewer updates theirs, and lets those write who
+    /// wait for the beat. `idle` is how long the thread had nothing to do since it began.
     pub(crate) fn advance(&self, now: Nanos, idle: Nanos) {
         self.pace(now);
         self.rhythm.turn(now, idle);
@@ -270,7 +271,8 @@ impl Shard {
         }
     }
 
-    /// A session is told of the state of this feed, at this moment and whenever it changes; or of none any more.
+    /// A session is told of the state of this feed, at this moment and whenever it changes; or of none any
+    /// more.
     pub(crate) fn follow(&self, session: &Seat, feed: Option<(&Feed, Moment)>) {
         self.followers.follow(session, feed);
     }

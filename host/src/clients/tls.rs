@@ -1,7 +1,8 @@
 //! Encryption of the client port: what comes from the certificate's files, and the handshakes made with it.
 //!
-//! A certificate that was loaded stays in force until a better one has been read: files that are half written, do not
-//! belong together or are gone change nothing but the log. Connections that are up keep what they began with.
+//! A certificate that was loaded stays in force until a better one has been read: files that are half
+//! written, do not belong together or are gone change nothing but the log. Connections that are up keep what
+//! they began with.
 
 mod files;
 mod follow;
@@ -91,8 +92,8 @@ impl Tls {
         self.0.state.lock().error.clone()
     }
 
-    /// Looks at the files again, or at others if `elsewhere` names them, and takes them if they can be used. Blocks while
-    /// it reads. Says in the log what is news.
+    /// Looks at the files again, or at others if `elsewhere` names them, and takes them if they can be used.
+    /// Blocks while it reads. Says in the log what is news.
     pub fn look(&self, elsewhere: Option<TlsFiles>) -> Looked {
         let _turn = self.0.looking.lock();
         let files = elsewhere.unwrap_or_else(|| self.0.state.lock().files.clone());

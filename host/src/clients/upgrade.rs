@@ -1,8 +1,9 @@
 //! The way from a connection to a WebSocket: one HTTP request, and the answer to it.
 //!
-//! The request is read here and not by the WebSocket library, whose limits are fixed and which ends a connection that asks for
-//! something else without a word. Whoever is refused is told why, in the status and in a line of text, is counted by reason, and
-//! shows up in the log at a bounded rate. What is read, remembered and waited for is bounded.
+//! The request is read here and not by the WebSocket library, whose limits are fixed and which ends a
+//! connection that asks for something else without a word. Whoever is refused is told why, in the status and
+//! in a line of text, is counted by reason, and shows up in the log at a bounded rate. What is read,
+//! remembered and waited for is bounded.
 
 mod head;
 mod refusal;
@@ -19,14 +20,14 @@ use crate::config::Origins;
 /// Bytes read at once.
 const READ_BYTES: usize = 4 * 1_024;
 
-/// From the answer to one who is refused to the end of the connection, at most. What a client sends meanwhile is read: the
-/// kernel throws an answer away when it gets more after the end.
+/// From the answer to one who is refused to the end of the connection, at most. What a client sends meanwhile
+/// is read: the kernel throws an answer away when it gets more after the end.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Bytes that are read of one who is refused.
 const LINGER_BYTES: usize = 1_024 * 1_024;
 
-/// Why a request was refused, and what its answer has to heed.
+/// Why a request was refused, and what its answer has to consider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
     /// The reason.
@@ -41,8 +42,9 @@ impl From<UpgradeRefusal> for Refused {
     }
 }
 
-/// Reads a request until `until` and answers it with the upgrade, if it asks for one and comes from one of `origins`. Returns what
-/// came behind the request: the beginning of the first frame, at most [`READ_BYTES`]. Whoever is refused has no answer yet.
+/// Reads a request until `until` and answers it with the upgrade, if it asks for one and comes from one of
+/// `origins`. Returns what came behind the request: the beginning of the first frame, at most [`READ_BYTES`].
+/// Whoever is refused has no answer yet.
 pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     until: Instant,
@@ -63,7 +65,8 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     bytes: &mut Vec<u8>,
     origins: &Origins,
 ) -> Result<usize, UpgradeRefusal> {
-    // A request that comes in many pieces is looked at when it may be whole, and otherwise when it has become twice as long.
+    // A request that comes in many pieces is looked at when it may be whole, and otherwise when it has become
+    // twice as long.
     let mut next_look = 0;
     loop {
         let before = bytes.len();

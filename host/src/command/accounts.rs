@@ -83,9 +83,10 @@ pub enum KeyCommand {
 pub enum AccountCommand {
     /// Set a user's account at a broker, and let it serve the user
     ///
-    /// At a terminal it asks for what the broker's adapter wants; Enter keeps what is stored. Otherwise credentials are
-    /// read from standard input, or from a file: a JSON object of strings, or lines of name=value, which replace those
-    /// that are stored. They are stored encrypted. A running host connects again with them at once.
+    /// At a terminal it asks for what the broker's adapter wants; Enter keeps what is stored. Otherwise
+    /// credentials are read from standard input, or from a file: a JSON object of strings, or lines of
+    /// name=value, which replace those that are stored. They are stored encrypted. A running host connects
+    /// again with them at once.
     Set {
         /// Whose it is
         user: String,
@@ -97,9 +98,9 @@ pub enum AccountCommand {
     },
     /// Log in at the broker, for the token that it gives for a day or so
     ///
-    /// Asks for what the broker wants beside the stored credentials, such as the address that its login page leads to,
-    /// and stores what it gives. A running host connects with that at once. Where everything that a log-in takes is
-    /// stored, the host does this by itself when the broker refuses the old token.
+    /// Asks for what the broker wants beside the stored credentials, such as the address that its login page
+    /// leads to, and stores what it gives. A running host connects with that at once. Where everything that a
+    /// log-in takes is stored, the host does this by itself when the broker refuses the old token.
     Login {
         /// Whose it is
         user: String,
@@ -167,7 +168,8 @@ pub fn run_user(accounts: &Accounts, command: UserCommand, out: &mut dyn Write) 
     Ok(())
 }
 
-/// Runs `tickhost key`. `noticed` is how many changes a running host has noticed so far, none when no host runs.
+/// Runs `tickhost key`. `noticed` is how many changes a running host has noticed so far, none when no host
+/// runs.
 ///
 /// # Errors
 /// What could not be done, and what to do.
@@ -211,7 +213,8 @@ pub fn run_key(
     Ok(())
 }
 
-/// Runs `tickhost account`; false when it has found something wrong. `host` is what a running host says of itself.
+/// Runs `tickhost account`; false when it has found something wrong. `host` is what a running host says of
+/// itself.
 ///
 /// # Errors
 /// What could not be done, and what to do.

@@ -1,4 +1,5 @@
-//! `tickhost adapters`: what `plugins.toml` lists, and whether each library loads; and the tools of adapter authors.
+//! `tickhost adapters`: what `plugins.toml` lists, and whether each library loads; and the tools of adapter
+//! authors.
 #![expect(clippy::indexing_slicing, reason = "a member that a JSON value does not have is null")]
 
 #[cfg(feature = "conformance")]
@@ -42,15 +43,17 @@ use crate::{
 pub enum AdaptersCommand {
     /// Write the hashes of the libraries into plugins.toml
     ///
-    /// From then on the host refuses a library that has other bytes. Run it after you replaced one on purpose. Comments,
-    /// order and spelling of plugins.toml stay. A library that others can write, that is cut off, or that lacks a
-    /// signature which plugins.toml requires, is not pinned; then nothing is written.
+    /// From then on the host refuses a library that has other bytes. Run it after you replaced one on
+    /// purpose. Comments, order and spelling of plugins.toml stay. A library that others can write, that is
+    /// cut off, or that lacks a signature which plugins.toml requires, is not pinned; then nothing is
+    /// written.
     Pin(PinArgs),
     /// Load an adapter of the running host again
     ///
-    /// The host does so by itself when plugins.toml or a library changes; this is for when nothing changed, or for the
-    /// impatient. Clients stay connected: the new build takes over when it is connected and subscribed, and if it does
-    /// not work the old one stays. Exit code 1 when it was not taken, with the reason.
+    /// The host does so by itself when plugins.toml or a library changes; this is for when nothing changed,
+    /// or for the impatient. Clients stay connected: the new build takes over when it is connected and
+    /// subscribed, and if it does not work the old one stays. Exit code 1 when it was not taken, with the
+    /// reason.
     Reload {
         /// Name in plugins.toml
         name: String,
@@ -67,7 +70,7 @@ pub enum AdaptersCommand {
 ///
 /// # Errors
 /// Why it could not be done.
-pub fn obey(command: AdaptersCommand, sources: &Sources, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub fn handle(command: AdaptersCommand, sources: &Sources, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let code = |has_succeeded: bool| if has_succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     match command {
         AdaptersCommand::Pin(args) => pin::run(&Settings::load(sources)?, &args, out).map(code),
@@ -84,11 +87,12 @@ pub fn obey(command: AdaptersCommand, sources: &Sources, out: &mut dyn Write) ->
     }
 }
 
-/// Prints the adapters as the running host has them, or, when none runs with the data folder of the settings, looks at
-/// each library; true when nothing is wrong with any of them.
+/// Prints the adapters as the running host has them, or, when none runs with the data folder of the settings,
+/// looks at each library; true when nothing is wrong with any of them.
 ///
 /// # Errors
-/// When the list cannot be printed, `plugins.toml` has mistakes, or there is no place for the libraries' copies.
+/// When the list cannot be printed, `plugins.toml` has mistakes, or there is no place for the libraries'
+/// copies.
 pub async fn run(settings: &Settings, json: bool, out: &mut dyn Write) -> anyhow::Result<bool> {
     if let Some((address, status)) = status(settings).await? {
         let mut adapters: Vec<Value> = status["adapters"].as_array().cloned().unwrap_or_default();
@@ -187,7 +191,8 @@ fn cells(adapter: &Value) -> Vec<String> {
     ]
 }
 
-/// Symbols and connections, and deep books where they are counted apart: once, if they are the same at all brokers of an adapter, else by broker.
+/// Symbols and connections, and deep books where they are counted apart: once, if they are the same at all
+/// brokers of an adapter, else by broker.
 fn limits(adapter: &Value) -> String {
     let of = |broker: &Value| {
         let symbols = format!("{} x {}", broker["symbols_per_connection"], broker["connections"]);

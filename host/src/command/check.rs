@@ -20,8 +20,8 @@ use crate::{
     operator::admin::Token,
 };
 
-/// An adapter's own look at its settings: the entry, and the library that was found for it. The error is a sentence
-/// without secrets.
+/// An adapter's own look at its settings: the entry, and the library that was found for it. The error is a
+/// sentence without secrets.
 pub type Validate<'a> = &'a dyn Fn(&AdapterEntry, &Path) -> Result<(), String>;
 
 /// What a check found; displays as the whole output of the command.
@@ -62,7 +62,7 @@ impl fmt::Display for Report {
             writeln!(f, "ok       {fact}")?;
         }
         match self.problems.as_slice().len() {
-            0 if self.host_runs => f.write_str("No problems found: the host that runs can be started anew."),
+            0 if self.host_runs => f.write_str("No problems found: the host that runs can be restarted."),
             0 => f.write_str("No problems found: `tickhost run` can start."),
             1 => f.write_str("1 problem found."),
             count => write!(f, "{count} problems found."),
@@ -70,8 +70,9 @@ impl fmt::Display for Report {
     }
 }
 
-/// Looks at everything. Nothing is started and nothing is left behind; each port is opened and closed at once. `taken` are
-/// the addresses of the host that runs with the data folder, if one does: ports that it has are free for the next one.
+/// Looks at everything. Nothing is started and nothing is left behind; each port is opened and closed at
+/// once. `taken` are the addresses of the host that runs with the data folder, if one does: ports that it has
+/// are free for the next one.
 pub fn check(sources: &Sources, validate: Validate<'_>, taken: &[SocketAddr]) -> Report {
     check_at(sources, validate, taken, clock::unix_nanos())
 }

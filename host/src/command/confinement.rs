@@ -1,4 +1,5 @@
-//! How far the processes of adapters are confined on this machine, for the log, `tickhost check` and `tickhost adapters`.
+//! How far the processes of adapters are confined on this machine, for the log, `tickhost check` and
+//! `tickhost adapters`.
 
 use crate::{
     adapters::process::Support,

@@ -1,4 +1,5 @@
-//! Completions of shells and manual pages, made from the definition of the command line so that they cannot differ from it.
+//! Completions of shells and manual pages, made from the definition of the command line so that they cannot
+//! differ from it.
 
 use std::io::{self, Write};
 

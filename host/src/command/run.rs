@@ -44,7 +44,8 @@ const DEMO_USER: &str = "demo";
 /// Broker of the first run: the synthetic exchange.
 const DEMO_BROKER: &str = "sim";
 
-/// File with the key of the first run, in the data directory; it opens the synthetic exchange and nothing else.
+/// File with the key of the first run, in the data directory; it opens the synthetic exchange and nothing
+/// else.
 pub(crate) const DEMO_KEY_FILE: &str = "demo.key";
 
 /// Opens the accounts that the settings name. A relative path counts from `working_dir`.
@@ -176,8 +177,8 @@ pub(super) async fn run_until(
     Ok(())
 }
 
-/// Reloads as often as it is told to, and ends when it is told to stop. A stop does not wait for a reload, and what is
-/// wanted while one is under way is one more after it.
+/// Reloads as often as it is told to, and ends when it is told to stop. A stop does not wait for a reload,
+/// and what is wanted while one is under way is one more after it.
 async fn follow_signals(signals: &mut Signals, reload: Reload, service: &Service, status: &str) {
     let reload = Arc::new(Mutex::new(reload));
     let mut looking: Option<tokio::task::JoinHandle<_>> = None;
@@ -278,7 +279,8 @@ fn plan(
     }
 }
 
-/// The file of this program, which is started again for adapters: the one that runs, even if it was replaced since.
+/// The file of this program, which is started again for adapters: the one that runs, even if it was replaced
+/// since.
 pub(crate) fn own_program() -> PathBuf {
     if cfg!(target_os = "linux") {
         return PathBuf::from("/proc/self/exe");
@@ -295,7 +297,8 @@ enum Newcomer {
     Nobody,
 }
 
-/// Makes a user at the synthetic exchange with a key, when the database is new and something serves that exchange.
+/// Makes a user at the synthetic exchange with a key, when the database is new and something serves that
+/// exchange.
 fn first_run(
     settings: &Settings,
     plugins: &PluginsFile,
@@ -391,7 +394,8 @@ impl Signals {
         })
     }
 
-    /// The next one. A terminal that is closed sends the signal for a reload too; whoever closes it wants an end.
+    /// The next one. A terminal that is closed sends the signal for a reload too; whoever closes it wants an
+    /// end.
     async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Stop,

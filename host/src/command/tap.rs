@@ -1,7 +1,7 @@
 //! `tickhost tap`: a client of a running host that shows prices in the terminal.
 //!
-//! `connection` speaks the protocol, `link` makes a connection again when it breaks, `board` knows what was last heard of
-//! each symbol, `format` turns that into text, `screen` owns the terminal.
+//! `connection` speaks the protocol, `link` makes a connection again when it breaks, `board` knows what was
+//! last heard of each symbol, `format` turns that into text, `screen` owns the terminal.
 
 mod board;
 mod connection;
@@ -31,7 +31,8 @@ use self::{
 use super::run::DEMO_KEY_FILE;
 use crate::{config::Settings, operator::admin::from_this_machine};
 
-/// Names the key in the environment; there is no flag for it, as every program can read the arguments of others.
+/// Names the key in the environment; there is no flag for it, as every program can read the arguments of
+/// others.
 const KEY_VARIABLE: &str = "TICKHOST_API_KEY";
 
 /// Between two pictures on the terminal.
@@ -52,7 +53,8 @@ pub struct TapArgs {
     /// Levels of the book in mode depth
     #[arg(long, value_name = "LEVELS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=200))]
     pub depth: u16,
-    /// Where the host is, as ws://address:port, or wss:// with the certificate of the settings [default: the client port of the settings]
+    /// Where the host is, as ws://address:port, or wss:// with the certificate of the settings
+    /// [default: the client port of the settings]
     #[arg(long)]
     pub url: Option<String>,
     /// A file with the API key; without it, the key in the environment or that of the first run

@@ -1,5 +1,5 @@
-//! What keeps a host from starting, and what lets it start and needs attention, said of the setting that decides it.
-//! `tickhost check` and `tickhost run` both take it from here, so that they say the same.
+//! What keeps a host from starting, and what lets it start and needs attention, said of the setting that
+//! decides it. `tickhost check` and `tickhost run` both take it from here, so that they say the same.
 
 use std::{
     fs,

@@ -28,8 +28,8 @@ pub fn open(path: Option<&Path>) -> Result<Calendars, CalendarError> {
     Ok(Calendars::new(calendar))
 }
 
-/// Follows changes of the file until `stop`, and looks at once when it is asked to. One with mistakes changes nothing but
-/// the log. What the file says at the call counts as known.
+/// Follows changes of the file until `stop`, and looks at once when it is asked to. One with mistakes changes
+/// nothing but the log. What the file says at the call counts as known.
 pub fn follow(
     calendars: Calendars,
     path: PathBuf,

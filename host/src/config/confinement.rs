@@ -1,5 +1,5 @@
-//! What the process of an adapter may touch and use: the types of `plugins.toml` that say so. `adapters::process` holds the
-//! processes to them.
+//! What the process of an adapter may touch and use: the types of `plugins.toml` that say so.
+//! `adapters::process` holds the processes to them.
 
 use std::path::PathBuf;
 
@@ -88,8 +88,8 @@ impl Cage {
     }
 }
 
-/// What an adapter's process may use at most. Kept by the kernel where it can (Linux, in part other Unix systems), and
-/// by the host where it cannot.
+/// What an adapter's process may use at most. Kept by the kernel where it can (Linux, in part other Unix
+/// systems), and by the host where it cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceLimits {
     /// Memory for data, in MiB: 64 to 65,536. An allocation beyond it fails, which ends the process.

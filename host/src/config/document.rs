@@ -7,7 +7,7 @@ use super::{Kind, TABLE};
 const HEAD: &str = "\
 # Settings
 
-<!-- Made from the table in `src/config/table.rs`. `UPDATE_DOCUMENTS=1 cargo test -p tickhost settings_document` writes it anew. -->
+<!-- Made from the table in `src/config/table.rs`. `UPDATE_DOCUMENTS=1 cargo test -p tickhost settings_document` writes it again. -->
 
 Each setting has an environment variable, a key in `tickhost.toml` (the variable in lower case, without `TICKHOST_`), and
 a flag (the key with dashes: `throttle_ms` is `--throttle-ms`). Flags win over the environment, the environment over the

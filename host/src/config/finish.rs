@@ -33,7 +33,8 @@ const MIN_SALT_DIGITS: usize = 32;
 /// What may wait for all clients together when nothing is set, at most and at least.
 const MOST_WAITING_BYTES: u64 = 512 * 1_024 * 1_024;
 const LEAST_WAITING_BYTES: usize = 16 * 1_024 * 1_024;
-/// Folders above the program in which `plugins.toml` is looked for: enough for `target/release` in a checkout.
+/// Folders above the program in which `plugins.toml` is looked for: enough for `target/release` in a
+/// checkout.
 const PARENTS: usize = 3;
 const PLUGINS_FILE: &str = "plugins.toml";
 
@@ -70,7 +71,8 @@ impl Settings {
         })
     }
 
-    /// What one account may open at a broker of this adapter; `known` is what the adapter knows of the broker.
+    /// What one account may open at a broker of this adapter; `known` is what the adapter knows of the
+    /// broker.
     pub fn limits_for(&self, adapter: &AdapterEntry, broker: &str, known: LimitOverrides) -> BrokerLimits {
         self.decide_limits(adapter.limits_of(broker), known)
     }
@@ -103,8 +105,8 @@ impl Settings {
         })
     }
 
-    /// A problem with a setting that shows only when something is done with it: where it stands, and its value unless
-    /// that is a secret.
+    /// A problem with a setting that shows only when something is done with it: where it stands, and its
+    /// value unless that is a secret.
     pub fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
         self.given.problem(key, message)
     }

@@ -46,8 +46,8 @@ impl LimitOverrides {
 }
 
 impl BrokerLimits {
-    /// The limits at a broker: what `plugins.toml` says, else what the adapter knows of the broker, else what the settings of
-    /// the host say for all. Each number is decided by itself.
+    /// The limits at a broker: what `plugins.toml` says, else what the adapter knows of the broker, else what
+    /// the settings of the host say for all. Each number is decided by itself.
     pub fn decide(by_file: LimitOverrides, by_adapter: LimitOverrides, by_settings: LimitOverrides) -> Self {
         let said = by_file.or(by_adapter).or(by_settings);
         Self {

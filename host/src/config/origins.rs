@@ -11,8 +11,8 @@ const MAX_BYTES: usize = 300;
 /// What browsers say of a page that has no origin, such as a file.
 const OPAQUE: &str = "null";
 
-/// Pages that may connect. Programs that are no browsers send no origin, or whichever they like: this protects the
-/// users of browsers, and is no log-in.
+/// Pages that may connect. Programs that are no browsers send no origin, or whichever they like: this
+/// protects the users of browsers, and is no log-in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins(Vec<String>);
 
@@ -23,8 +23,8 @@ impl Origins {
         Self(normal(page).into_iter().collect())
     }
 
-    /// Whether a connection may be made that names these origins: none at all, or allowed ones only. An empty list
-    /// allows everything.
+    /// Whether a connection may be made that names these origins: none at all, or allowed ones only. An empty
+    /// list allows everything.
     pub fn allow<'a>(&self, named: impl IntoIterator<Item = &'a [u8]>) -> bool {
         self.0.is_empty()
             || named.into_iter().all(|origin| {
@@ -50,8 +50,8 @@ impl FromText for Origins {
     }
 }
 
-/// An origin as browsers write it: scheme, host and port only, in lower case, without the port that the scheme has
-/// anyway.
+/// An origin as browsers write it: scheme, host and port only, in lower case, without the port that the
+/// scheme has anyway.
 fn normal(text: &str) -> Option<String> {
     let text = text.to_ascii_lowercase();
     if text == OPAQUE {

@@ -43,8 +43,8 @@ pub struct PluginsFile {
 pub struct Trust {
     /// Public keys of minisign; with none, signatures are not looked at.
     pub minisign_keys: Vec<Signer>,
-    /// Whether each adapter that is switched on must be signed with one of them. Otherwise a signature that is there
-    /// must be good, and a missing one is fine.
+    /// Whether each adapter that is switched on must be signed with one of them. Otherwise a signature that
+    /// is there must be good, and a missing one is fine.
     pub require_signature: bool,
 }
 
@@ -136,7 +136,8 @@ impl std::fmt::Debug for AdapterEntry {
 }
 
 impl AdapterEntry {
-    /// Whether an instance of this entry does the same as one of the other: everything but what the host alone decides.
+    /// Whether an instance of this entry does the same as one of the other: everything but what the host
+    /// alone decides.
     pub fn runs_like(&self, other: &Self) -> bool {
         let has_same_settings = |broker: &String| self.config_of(broker) == other.config_of(broker);
         self.runs_like_but_for_settings(other)
@@ -167,7 +168,8 @@ impl PluginsFile {
         Self::load_with_text(settings).map(|(plugins, _)| plugins)
     }
 
-    /// As [`PluginsFile::load`], with the text that was read, for who wants to rewrite it. It may hold secrets.
+    /// As [`PluginsFile::load`], with the text that was read, for who wants to rewrite it. It may hold
+    /// secrets.
     ///
     /// # Errors
     /// As [`PluginsFile::load`].
@@ -195,8 +197,8 @@ impl PluginsFile {
         self.adapters.iter().filter(|adapter| adapter.is_enabled)
     }
 
-    /// Libraries of [enabled](Self::enabled) adapters that were not found, with the places looked at. `path` is that of
-    /// the file.
+    /// Libraries of [enabled](Self::enabled) adapters that were not found, with the places looked at. `path`
+    /// is that of the file.
     pub fn missing_libraries(&self, path: &Path) -> Problems {
         let source: Arc<Path> = Arc::from(path);
         let mut problems = Problems::default();

@@ -46,7 +46,8 @@ pub struct Problem {
     pub origin: Origin,
     /// The flag, variable or key, spelled as in that source; empty when the mistake belongs to none.
     pub key: String,
-    /// The value; none for secrets, for unknown names (which may be misspelt secrets), and where there is no value.
+    /// The value; none for secrets, for unknown names (which may be misspelt secrets), and where there is no
+    /// value.
     pub value: Option<String>,
     /// What is allowed, or what to do.
     pub message: String,

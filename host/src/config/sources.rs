@@ -16,9 +16,9 @@ use super::{
 };
 use crate::base::{clock, run_dir};
 
-/// Variables with the host's prefix that are no settings: one for the tools that connect as a client, one for where
-/// adapters keep lists of instruments, the others for the tests of this workspace, some of which hand their environment on
-/// to the programs they start.
+/// Variables with the host's prefix that are no settings: one for the tools that connect as a client, one for
+/// where adapters keep lists of instruments, the others for the tests of this workspace, some of which hand
+/// their environment on to the programs they start.
 const OTHER_VARIABLES: [&str; 5] = [
     "TICKHOST_API_KEY",
     run_dir::CACHE_VARIABLE,
@@ -35,8 +35,8 @@ const FILE_NAME: &str = "tickhost.toml";
 pub struct Flags(BTreeMap<&'static str, OsString>);
 
 impl Flags {
-    /// Takes every flag of the table that was given. `matches` may come from any command that has the flags of
-    /// [`crate::command`].
+    /// Takes every flag of the table that was given. `matches` may come from any command that has the flags
+    /// of [`crate::command`].
     pub fn from_matches(matches: &clap::ArgMatches) -> Self {
         let given = TABLE.iter().filter_map(|setting| {
             let value = matches.try_get_one::<OsString>(setting.key).ok().flatten()?;
@@ -95,7 +95,8 @@ pub struct Sources {
     pub flags: Flags,
     /// Wins over the file.
     pub environment: Environment,
-    /// Paths of flags and environment count from here, and `tickhost.toml` and `plugins.toml` are looked for here.
+    /// Paths of flags and environment count from here, and `tickhost.toml` and `plugins.toml` are looked for
+    /// here.
     pub working_dir: PathBuf,
     /// The running program; `plugins.toml` and adapter libraries may lie beside it.
     pub executable: Option<PathBuf>,

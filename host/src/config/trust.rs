@@ -1,4 +1,5 @@
-//! Which libraries are trusted: the types of `plugins.toml` that say so. `adapters::integrity` holds libraries to them.
+//! Which libraries are trusted: the types of `plugins.toml` that say so. `adapters::integrity` holds
+//! libraries to them.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -12,8 +13,8 @@ const MAX_KEY_CHARS: usize = 128;
 /// What a library has to prove before it is loaded, beside what every one has to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IntegrityRules {
-    /// The directory that no link may lead out of; the one that holds the file when there is none. It is checked itself,
-    /// and what is below it on the way to the file.
+    /// The directory that no link may lead out of; the one that holds the file when there is none. It is
+    /// checked itself, and what is below it on the way to the file.
     pub plugin_root: Option<PathBuf>,
     /// Hash that the library must have.
     pub sha256: Option<Sha256>,

@@ -386,7 +386,8 @@ impl FromText for LogFilter {
     }
 }
 
-/// Address of an `OpenAlgo` database. Other kinds of databases carry a password in their address, so it is never shown.
+/// Address of an `OpenAlgo` database. Other kinds of databases carry a password in their address, so it is
+/// never shown.
 #[derive(Clone, Debug)]
 pub struct DatabaseUrl(SecretString);
 
@@ -396,7 +397,8 @@ impl DatabaseUrl {
         self.0.expose_secret()
     }
 
-    /// The path in it: relative after three slashes, absolute after four. What stands after a `?` is left out.
+    /// The path in it: relative after three slashes, absolute after four. What stands after a `?` is left
+    /// out.
     pub fn path(&self) -> &std::path::Path {
         let path = self.as_str().strip_prefix("sqlite:///").unwrap_or_default();
         std::path::Path::new(path.split_once('?').map_or(path, |(path, _)| path))

@@ -31,7 +31,8 @@ pub enum Bulletin {
         /// Why, in the broker's words.
         message: Arc<str>,
     },
-    /// The broker's list does not have an instrument any more. It stays subscribed, and ticks when the list has it again.
+    /// The broker's list does not have an instrument any more. It stays subscribed, and ticks when the list
+    /// has it again.
     Lost {
         /// The instrument.
         instrument: InstrumentId,
@@ -66,6 +67,7 @@ pub trait Recipient: fmt::Debug + Send + Sync + 'static {
     /// Takes one that must not be lost. What feeds can say is bounded by what they serve.
     fn tell(&self, bulletin: Bulletin);
 
-    /// Takes an order update for every session of the user that asked for them; false when there is no room for it.
+    /// Takes an order update for every session of the user that asked for them; false when there is no room
+    /// for it.
     fn offer_order(&self, user: &UserName, frame: &Frame) -> bool;
 }

@@ -1,7 +1,8 @@
 //! The bus as a source of feeds: accounts at a bus broker subscribe to anything and get what is published.
 //!
-//! [`BusDirectory`] says which names are wanted by which feed; [`BusConnector`] makes the "adapter instance" that writes
-//! into it; [`BusRouter`] stands on the bus's thread, looks names up and offers batches to the intakes.
+//! [`BusDirectory`] says which names are wanted by which feed; [`BusConnector`] makes the "adapter instance"
+//! that writes into it; [`BusRouter`] stands on the bus's thread, looks names up and offers batches to the
+//! intakes.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -154,7 +155,8 @@ impl std::fmt::Debug for BusRouter {
     }
 }
 
-/// A batch of one kind. When a tick of another kind comes, the batch goes first: one instrument's ticks keep their order.
+/// A batch of one kind. When a tick of another kind comes, the batch goes first: one instrument's ticks keep
+/// their order.
 struct Gathered {
     intake: Arc<Intake>,
     kind: Mode,

@@ -1,8 +1,10 @@
-//! The adapters of `plugins.toml`, as they are at this moment: what is loaded, in which build, and what is wrong.
+//! The adapters of `plugins.toml`, as they are at this moment: what is loaded, in which build, and what is
+//! wrong.
 //!
-//! [`Catalog::reconcile`] looks at the file and the libraries again and makes the running host follow. What is loaded
-//! stays until something better is ready: a file with a mistake or a library that does not load changes nothing but the
-//! message. It is called at start, by the [`watch`]er, and by `tickhost adapters reload`.
+//! [`Catalog::reconcile`] looks at the file and the libraries again and makes the running host follow. What
+//! is loaded stays until something better is ready: a file with a mistake or a library that does not load
+//! changes nothing but the message. It is called at start, by the [`watch`]er, and by
+//! `tickhost adapters reload`.
 
 mod describe;
 mod entries;
@@ -61,7 +63,7 @@ pub struct Fingerprint {
 /// What a look at the files came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
-    /// Adapters that were loaded anew.
+    /// Adapters that were loaded again.
     pub loaded: Vec<String>,
     /// Adapters that are not listed, or not switched on, any more.
     pub removed: Vec<String>,
@@ -92,9 +94,9 @@ impl Catalog {
         self.follow(plugins, None, hub)
     }
 
-    /// Looks at `plugins.toml` and the libraries again, and makes the host follow. `again` names an adapter that is to be
-    /// loaded even if nothing about it changed. Blocks while libraries are copied and looked at, so it is called off the
-    /// threads that serve.
+    /// Looks at `plugins.toml` and the libraries again, and makes the host follow. `again` names an adapter
+    /// that is to be loaded even if nothing about it changed. Blocks while libraries are copied and looked
+    /// at, so it is called off the threads that serve.
     pub fn reconcile(&self, again: Option<&str>, hub: &Hub) -> Outcome {
         let _turn = self.turn.lock();
         match PluginsFile::load(&self.settings) {
@@ -159,7 +161,8 @@ impl Catalog {
         self.state.lock().statuses(&self.settings)
     }
 
-    /// Forgets that adapters run in the host's process: they have done so long enough, or the host stops in good order.
+    /// Forgets that adapters run in the host's process: they have done so long enough, or the host stops in
+    /// good order.
     pub fn trust_in_process(&self) {
         let in_process = self.state.lock().in_process();
         for name in in_process {
@@ -187,8 +190,8 @@ impl Catalog {
         Fingerprint { file, libraries }
     }
 
-    /// Directories in which a change matters: those of `plugins.toml` and of the file that it leads to if it is a link, the
-    /// plugin directory, and that of each library, or where it would be if there was one.
+    /// Directories in which a change matters: those of `plugins.toml` and of the file that it leads to if it
+    /// is a link, the plugin directory, and that of each library, or where it would be if there was one.
     pub fn watched(&self) -> Vec<PathBuf> {
         let file = self.settings.plugins_path().ok();
         let target = file.and_then(|path| path.canonicalize().ok());

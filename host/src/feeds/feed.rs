@@ -1,10 +1,10 @@
 //! A feed: one account at one broker, what its clients want of it, and the connections that serve them.
 //!
 //! [`Feed`] is the handle that sessions and the operator's port hold; the work is done by one task per feed
-//! ([`task`]), whose [`Actor`](actor::Actor) owns the desired subscriptions, the [`Pool`](tickhost_core::pool::Pool) and the
-//! adapter instances. A
-//! subscribe is answered when the adapter has said of each instrument whether it exists; the connection to the broker
-//! may come later, or come back, without anybody noticing more than a gap.
+//! ([`task`]), whose [`Actor`](actor::Actor) owns the desired subscriptions, the
+//! [`Pool`](tickhost_core::pool::Pool) and the adapter instances. A subscribe is answered when the adapter
+//! has said of each instrument whether it exists; the connection to the broker may come later, or come back,
+//! without anybody noticing more than a gap.
 
 mod actor;
 mod adapter_log;
@@ -90,8 +90,8 @@ pub struct Serving {
     pub limits: PoolLimits,
     /// Spacing of updates.
     pub throttle: Duration,
-    /// Sessions that the broker allows an account at once. Where there is no room for one more, an old instance must end before
-    /// a new one begins.
+    /// Sessions that the broker allows an account at once. Where there is no room for one more, an old
+    /// instance must end before a new one begins.
     pub sessions: usize,
     /// When it may not be silent.
     pub hours: Hours,
@@ -102,7 +102,8 @@ pub struct Serving {
 /// Times of every feed.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedSettings {
-    /// Longest wait for an adapter's word on a subscription; after it the acknowledgement says that it is pending.
+    /// Longest wait for an adapter's word on a subscription; after it the acknowledgement says that it is
+    /// pending.
     pub subscribe_timeout: Duration,
     /// How long a connection may be down before its instruments move to others.
     pub rebalance_after: Duration,
@@ -110,7 +111,8 @@ pub struct FeedSettings {
     pub linger: Duration,
     /// Longest wait for an adapter to shut down.
     pub shutdown: Duration,
-    /// Silence of a connection with subscriptions, in the hours of their exchanges, that makes the feed stale.
+    /// Silence of a connection with subscriptions, in the hours of their exchanges, that makes the feed
+    /// stale.
     pub stale_after: Duration,
 }
 
@@ -167,7 +169,8 @@ pub struct FeedStatus {
     pub pending: usize,
     /// Of them, those that the broker's list does not have any more.
     pub lost: usize,
-    /// What its adapter says of the list of instruments; none when it says nothing. Of several lists one that is not whole.
+    /// What its adapter says of the list of instruments; none when it says nothing. Of several lists one that
+    /// is not whole.
     pub list: Option<Arc<ListReport>>,
     /// Instruments that the limits of the account allow.
     pub capacity: usize,
@@ -221,7 +224,7 @@ enum Command {
     Refresh,
     /// What serves the feed from now on, or why nothing does.
     Serve(Result<Serving, Arc<str>>),
-    /// Ask the adapters for their lists of instruments anew.
+    /// Ask the adapters for their lists of instruments again.
     RenewLists,
     /// The credentials as they are stored now; none when they could not be read.
     CredentialsRead(Option<shared_credentials::Fields>),
@@ -313,18 +316,19 @@ impl Feed {
         }
     }
 
-    /// Reads the credentials again, and connects with them if they differ: the first time at once, and at growing pauses when
-    /// they go on to change.
+    /// Reads the credentials again, and connects with them if they differ: the first time at once, and at
+    /// growing pauses when they go on to change.
     pub fn refresh(&self) {
         self.0.commands.push(Command::Refresh);
     }
 
-    /// Asks its adapters for their lists of instruments anew, at once.
+    /// Asks its adapters for their lists of instruments again, at once.
     pub fn renew_lists(&self) {
         self.0.commands.push(Command::RenewLists);
     }
 
-    /// Lets the feed follow to what serves it from now on, or says why nothing does. Clients and their subscriptions stay.
+    /// Lets the feed follow to what serves it from now on, or says why nothing does. Clients and their
+    /// subscriptions stay.
     pub fn serve(&self, serving: Result<Serving, Arc<str>>) {
         self.0.commands.push(Command::Serve(serving));
     }

@@ -170,7 +170,8 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub without feeds, and without sources before [`Self::follow_sources`]. `bus` serves those that are the bus.
+    /// A hub without feeds, and without sources before [`Self::follow_sources`]. `bus` serves those that are
+    /// the bus.
     pub fn new(
         accounts: Accounts,
         router: RouterHandle,
@@ -295,7 +296,8 @@ impl Hub {
         lost == 0
     }
 
-    /// Forwards an order update that a publisher reports of the user with this name, as one of the broker that the host knows.
+    /// Forwards an order update that a publisher reports of the user with this name, as one of the broker
+    /// that the host knows.
     pub fn forward_order_of_bus(&self, name: &str, update: &OrderUpdate<'_>) -> OrderVerdict {
         let now = Instant::now();
         match self.logins.admit_order(name, update.len(), now) {

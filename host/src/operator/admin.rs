@@ -9,14 +9,15 @@
 //! | `/console` | a page that shows all of it, and lets the operator try what a client gets |
 //! | `/console/api/live`, `/console/api/symbols` | what the page shows, as JSON; needs the [`Token`] of the console |
 //! | `/api/websocket/config`, `/api/websocket/apikey` | what a page needs to connect; the key needs that token too |
-//! | `POST /adapters/NAME/reload` | for `tickhost adapters reload`, which knows the [`Token`]: loads the adapter anew |
+//! | `POST /adapters/NAME/reload` | for `tickhost adapters reload`, which knows the [`Token`]: loads the adapter again |
 //!
-//! Most of it has no log-in, so it answers only to this machine (or to the address that the operator opened it on): a web page
-//! that the operator visits must not be able to read it through the browser, whatever name it makes the browser resolve.
+//! Most of it has no log-in, so it answers only to this machine (or to the address that the operator opened
+//! it on): a web page that the operator visits must not be able to read it through the browser, whatever name
+//! it makes the browser resolve.
 //!
-//! One request per connection, [`CONNECTIONS_AT_ONCE`] connections, and [`CONNECTION_DEADLINE`] for each of them. Who is
-//! slow makes room for who comes (`door.rs`): nobody can hold the port. The host's own commands do not even stand in that
-//! queue: they have a local socket of their own (`private.rs`).
+//! One request per connection, [`CONNECTIONS_AT_ONCE`] connections, and [`CONNECTION_DEADLINE`] for each of
+//! them. Who is slow makes room for who comes (`door.rs`): nobody can hold the port. The host's own commands
+//! do not even stand in that queue: they have a local socket of their own (`private.rs`).
 
 mod assets;
 mod console;
@@ -90,7 +91,8 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(2);
 /// Longest head of a request, and largest buffer of a connection. The least that the HTTP library takes.
 const BUFFER_BYTES: usize = 8 * 1_024;
 
-/// Pause after the system refuses a connection, most often for want of descriptors: without it the loop would spin.
+/// Pause after the system refuses a connection, most often for want of descriptors: without it the loop would
+/// spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const BUSY: &[u8] =
@@ -107,7 +109,7 @@ pub trait StatusSource: std::fmt::Debug + Send + Sync + 'static {
     /// What opens the port to commands.
     fn token(&self) -> &Token;
 
-    /// Loads an adapter anew.
+    /// Loads an adapter again.
     fn reload(&self, adapter: String) -> Pin<Box<dyn Future<Output = Reloaded> + Send>>;
 
     /// What opens the console.
@@ -152,8 +154,8 @@ pub enum Reloaded {
     Failed,
 }
 
-/// Serves the port, and the host's own commands at their socket, until `shutdown`; then lets the requests under way end,
-/// each within its deadline.
+/// Serves the port, and the host's own commands at their socket, until `shutdown`; then lets the requests
+/// under way end, each within its deadline.
 pub async fn serve(
     port: TcpListener,
     private: Option<PrivateSocket>,

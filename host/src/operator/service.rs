@@ -1,7 +1,7 @@
 //! Tells the service manager how far the host is: systemd's protocol, one datagram for each word.
 //!
-//! `Type=notify` in the unit makes `systemctl start` wait until clients can connect, and `systemctl reload` show what
-//! came of it. Without a service manager nothing is said.
+//! `Type=notify` in the unit makes `systemctl start` wait until clients can connect, and `systemctl reload`
+//! show what came of it. Without a service manager nothing is said.
 
 #[cfg(target_os = "linux")]
 use std::os::unix::net::UnixDatagram;

@@ -284,8 +284,8 @@ impl StatusSource for HostStatus {
                 }
                 span.in_scope(|| {
                     let mut outcome = catalog.reconcile(Some(&adapter), &hub);
-                    // After it, so that a feed asks the instances of the new build too; and whatever came of it, since a build
-                    // that stays may have half a list.
+                    // After it, so that a feed asks the instances of the new build too; and whatever came of
+                    // it, since a build that stays may have half a list.
                     let feeds = hub.feeds().into_iter().filter(|feed| *feed.spec().adapter == *adapter);
                     outcome.lists_asked = feeds.inspect(Feed::renew_lists).count();
                     Reloaded::Done(outcome)
@@ -413,7 +413,8 @@ fn instance_report((connection, instance): &(usize, Weak<dyn AdapterInstance>)) 
     })
 }
 
-/// What is wrong with a feed that should be live. To connect takes a moment; closed is an end that was asked for.
+/// What is wrong with a feed that should be live. To connect takes a moment; closed is an end that was asked
+/// for.
 fn complaint(feed: &Feed, now_ns: u64) -> Option<NotReady> {
     let (status, view) = (feed.status(), feed.view(now_ns));
     let state = view.state;

@@ -1,8 +1,8 @@
-//! Log output: to standard error, for people or for collectors. Nothing secret gets here; see [`Redacted`]. With the feature
-//! `otel`, traces and metrics go to an OpenTelemetry collector as well; see [`Export`].
+//! Log output: to standard error, for people or for collectors. Nothing secret gets here; see [`Redacted`].
+//! With the feature `otel`, traces and metrics go to an OpenTelemetry collector as well; see [`Export`].
 //!
-//! Spans are of level debug: they are where an operator asks what took so long, and no tick ever makes one. They say how many
-//! and how it ended, never which symbol, whose key or what text.
+//! Spans are of level debug: they are where an operator asks what took so long, and no tick ever makes one.
+//! They say how many and how it ended, never which symbol, whose key or what text.
 
 mod aside;
 mod journal;
@@ -70,8 +70,9 @@ impl LogControl {
     }
 }
 
-/// Sends the log of this process to standard error, and its spans where `export` sends them. Call it once, before anything
-/// logs. Where systemd's journal reads the log, text has the level as the journal wants it, and no time: the journal has one.
+/// Sends the log of this process to standard error, and its spans where `export` sends them. Call it once,
+/// before anything logs. Where systemd's journal reads the log, text has the level as the journal wants it,
+/// and no time: the journal has one.
 ///
 /// # Errors
 /// [`TelemetryError`].
@@ -154,8 +155,8 @@ fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(
     }
 }
 
-/// Something that must not be read in a log or an error: it displays as `[redacted]`, so that a value which has to
-/// stand in a structure with `Debug`, or in a field of an event, cannot be printed by accident.
+/// Something that must not be read in a log or an error: it displays as `[redacted]`, so that a value which
+/// has to stand in a structure with `Debug`, or in a field of an event, cannot be printed by accident.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Redacted<T>(pub T);
 

@@ -59,7 +59,7 @@ async function look() {
 
 function remember(samples) {
   const newest = samples[samples.length - 1];
-  // The numbers of a host that was started again begin anew.
+  // The numbers of a host that was started again start over.
   if (state.uptime_seconds < (session.uptime ?? 0)) session.samples = [];
   session.uptime = state.uptime_seconds;
   if (newest) session.after = newest.number;

@@ -1,5 +1,5 @@
-//! Bytes of a publisher as they come from the network, before the guard of the bus has looked at them. The first two
-//! say after how many the first piece ends.
+//! Bytes of a publisher as they come from the network, before the guard of the bus has looked at them. The
+//! first two say after how many the first piece ends.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Frames of Fyers' data socket, in the order in which one connection gets them, so that numbers of topics are announced,
-//! changed and used. The first byte says which symbols were asked for.
+//! Frames of Fyers' data socket, in the order in which one connection gets them, so that numbers of topics
+//! are announced, changed and used. The first byte says which symbols were asked for.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Messages of Fyers' socket of fifty levels, in the order in which one connection gets them. The first byte says which
-//! symbols were asked for.
+//! Messages of Fyers' socket of fifty levels, in the order in which one connection gets them. The first byte
+//! says which symbols were asked for.
 
 #![no_main]
 

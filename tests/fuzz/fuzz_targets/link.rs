@@ -1,5 +1,5 @@
-//! What an adapter's process sends to the host: the frames of ticks on its private connection, in two pieces, or, behind a first
-//! byte that is odd, a line of its standard output.
+//! What an adapter's process sends to the host: the frames of ticks on its private connection, in two pieces,
+//! or, behind a first byte that is odd, a line of its standard output.
 
 #![no_main]
 

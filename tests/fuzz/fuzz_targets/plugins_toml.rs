@@ -1,5 +1,5 @@
-//! The operator's `plugins.toml`: whatever stands in it, there is a report that shows no more than lines of text, or
-//! adapters with names of their own and settings that are JSON.
+//! The operator's `plugins.toml`: whatever stands in it, there is a report that shows no more than lines of
+//! text, or adapters with names of their own and settings that are JSON.
 
 #![no_main]
 

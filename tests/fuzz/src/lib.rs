@@ -10,14 +10,16 @@ const FREE_BYTES: u64 = 8 * 1_024 * 1_024;
 /// Bytes that a byte of input may become: the shortest element of a list takes a whole row of a table.
 const BYTES_PER_BYTE: u64 = 1_000;
 
-/// Runs a target, and holds its memory to the length of its input: a length that a message claims is not to be believed.
+/// Runs a target, and holds its memory to the length of its input: a length that a message claims is not to
+/// be believed.
 pub fn bounded(input: &[u8], target: impl FnOnce()) {
     let used = allocation_counter::measure(target).bytes_max;
     let most = FREE_BYTES + BYTES_PER_BYTE * input.len() as u64;
     assert!(used <= most, "{used} bytes of memory for {} bytes of input", input.len());
 }
 
-/// Writes inputs to begin with to `target/fuzz/corpus/<target>`, beside those that the fuzzer has found before.
+/// Writes inputs to begin with to `target/fuzz/corpus/<target>`, beside those that the fuzzer has found
+/// before.
 pub fn begin_with(target: &str, seeds: impl IntoIterator<Item = Vec<u8>>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/fuzz/corpus").join(target);
     fs::create_dir_all(&folder).expect("the folder for inputs can be made");
@@ -26,8 +28,8 @@ pub fn begin_with(target: &str, seeds: impl IntoIterator<Item = Vec<u8>>) {
     }
 }
 
-/// Of any list: a name that a number has leads back to the number, or the price of one instrument would be shown for
-/// another.
+/// Of any list: a name that a number has leads back to the number, or the price of one instrument would be
+/// shown for another.
 pub fn lead_back<'a, K: Copy + Debug + PartialEq>(
     names: impl Iterator<Item = (&'a str, &'a str)>,
     key: impl Fn(&str, &str) -> Option<K>,

@@ -23,7 +23,8 @@ fn settings<B: Brand>(venue: &Venue<Noren<B>>) -> String {
     format!("[adapter.brand.{}.config]\n{}", B::RULES.name, lines.concat())
 }
 
-/// What a venue of the family refuses is a token that it does not know, or a log-in in another broker's form: there is none.
+/// What a venue of the family refuses is a token that it does not know, or a log-in in another broker's form:
+/// there is none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_of_one_broker_of_the_family_never_reaches_another() {
     let tokens = [Shoonya::CREDENTIALS, Definedge::CREDENTIALS];

@@ -1,4 +1,5 @@
-//! What a broker no longer sends is gone: from the values that clients have, and from the snapshots of new ones.
+//! What a broker no longer sends is gone: from the values that clients have, and from the snapshots of new
+//! ones.
 
 use integration_tests::{
     chain::{Chain, Profile},

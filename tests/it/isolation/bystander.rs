@@ -17,8 +17,8 @@ use super::BYSTANDER;
 
 const SYMBOLS: [&str; 4] = ["NSE:SBIN", "NSE:TCS", "NSE:RELIANCE", "NSE:INFY"];
 
-/// Longest silence at 200 ticks a second. A host that is held up by an adapter is silent for as long as that hangs; a
-/// busy machine is not.
+/// Longest silence at 200 ticks a second. A host that is held up by an adapter is silent for as long as that
+/// hangs; a busy machine is not.
 const LONGEST_SILENCE: Duration = Duration::from_secs(3);
 
 /// A client that reads until it is asked what it saw.

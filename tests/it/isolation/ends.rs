@@ -1,4 +1,5 @@
-//! Ends: of an adapter that fails again and again, of a feed whose adapter does not want to end, and of the host.
+//! Ends: of an adapter that fails again and again, of a feed whose adapter does not want to end, and of the
+//! host.
 
 use std::time::{Duration, Instant};
 

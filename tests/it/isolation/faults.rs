@@ -86,7 +86,8 @@ pub(super) async fn all_at_once(isolation: &str, cases: &[Case]) {
     bystander.noticed_nothing().await;
 }
 
-/// A client of the adapter that has the fault. That it keeps its connection shows by its reading on to the end.
+/// A client of the adapter that has the fault. That it keeps its connection shows by its reading on to the
+/// end.
 pub(super) struct Victim<'a> {
     pub(super) name: String,
     pub(super) host: &'a Host,

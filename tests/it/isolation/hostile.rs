@@ -21,7 +21,8 @@ const ATTACKS_ON_PROCESSES: [&str; 8] = [
     "read_environment",
 ];
 
-/// The others that need another process as their victim, or a file, or a call that no broker's adapter has a use for.
+/// The others that need another process as their victim, or a file, or a call that no broker's adapter has a
+/// use for.
 const OTHER_ATTACKS: [&str; 31] = [
     "list_processes",
     "read_key_file",
@@ -56,7 +57,8 @@ const OTHER_ATTACKS: [&str; 31] = [
     "listen",
 ];
 
-/// `plugins.toml`: a sibling with a credential, and the hostile library with these lines in its entry and its settings.
+/// `plugins.toml`: a sibling with a credential, and the hostile library with these lines in its entry and its
+/// settings.
 fn plugins(more: &str, attacks: &[&str], config: &str) -> String {
     let mut text =
         "[bus]\nbrokers = [\"bus\"]\n\n[[adapter]]\nname = \"sibling\"\nlibrary = \"adapter_faulty\"\n\
@@ -185,7 +187,8 @@ async fn what_an_adapter_may_start_ends_with_it_in_whatever_session_it_is() {
     })
     .await;
     client.tick().await;
-    // The new one has children of its own: those of the old one are gone when there are no more than one would leave.
+    // The new one has children of its own: those of the old one are gone when there are no more than one
+    // would leave.
     wait_until("those of the old one are gone", || async { left_behind(&host).len() <= 2 }).await;
     let mut host = host;
     assert!(host.terminate().await.success());
@@ -258,8 +261,8 @@ async fn every_thread_is_locked_in_and_no_descriptor_of_the_host_is_open() {
     }
 }
 
-/// What holds on a kernel without Landlock and seccomp, for a host that is not root's: a process of the same user reads
-/// neither memory nor descriptors of the others.
+/// What holds on a kernel without Landlock and seccomp, for a host that is not root's: a process of the same
+/// user reads neither memory nor descriptors of the others.
 #[tokio::test]
 async fn without_any_cage_the_memory_of_others_is_still_theirs() {
     let text = plugins("confine = \"off\"", &ATTACKS_ON_PROCESSES, "");

@@ -55,7 +55,8 @@ async fn what_talks_nonsense_goes_on_and_nobody_else_notices() {
 
 #[tokio::test]
 async fn what_talks_too_much_goes_on_and_nobody_else_notices() {
-    // With the usual spacing of updates for the one that floods: without it a debug build has work for seconds.
+    // With the usual spacing of updates for the one that floods: without it a debug build has work for
+    // seconds.
     all_at_once("in-process", &[faulty("tick_flood", Live, Nothing).with("throttle_ms = 50")]).await;
     all_at_once("in-process", &[raw("false_reports", Live, Nothing)]).await;
 }

@@ -65,7 +65,8 @@ async fn shown_nowhere(isolation: &str) {
     bystander.noticed_nothing().await;
 }
 
-/// What the host wrote. What a library within the host writes to the host's streams by itself, nobody can hold back.
+/// What the host wrote. What a library within the host writes to the host's streams by itself, nobody can
+/// hold back.
 fn log_of(host: &Host, isolation: &str) -> String {
     let is_of_host = |line: &&str| isolation == "process" || line.starts_with('{');
     host.log().lines().filter(is_of_host).collect::<Vec<_>>().join("\n")

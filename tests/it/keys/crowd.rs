@@ -1,5 +1,5 @@
-//! Log-ins against a host that takes its users from OpenAlgo's database (`integration_tests::openalgo`): many at once after a
-//! restart, and behind a flood of wrong keys from the same address.
+//! Log-ins against a host that takes its users from OpenAlgo's database (`integration_tests::openalgo`): many
+//! at once after a restart, and behind a flood of wrong keys from the same address.
 
 use std::{
     net::SocketAddr,
@@ -36,7 +36,8 @@ pub(crate) async fn newcomers(address: SocketAddr, users: usize) -> Outcome {
     log_in(clients.into_iter().zip(0..).collect()).await
 }
 
-/// Connections that send wrong keys, each other ones, without waiting for answers. The flood lasts while they are held.
+/// Connections that send wrong keys, each other ones, without waiting for answers. The flood lasts while they
+/// are held.
 pub(crate) async fn wrong_keys(address: SocketAddr, connections: u32) -> Vec<Client> {
     join_all((0..connections).map(|number| async move {
         let mut client = Client::connect(address).await;

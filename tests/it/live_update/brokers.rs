@@ -1,4 +1,5 @@
-//! Adapters come and go: users of their brokers are served, or told why not, on the connections that they have.
+//! Adapters come and go: users of their brokers are served, or told why not, on the connections that they
+//! have.
 
 use integration_tests::{Client, wait_until};
 use serde_json::Value;

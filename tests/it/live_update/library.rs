@@ -1,4 +1,5 @@
-//! A library is replaced in every way in which people replace files, good ones and bad ones, while ticks flow.
+//! A library is replaced in every way in which people replace files, good ones and bad ones, while ticks
+//! flow.
 
 use std::{fs, io::Write as _};
 

@@ -134,7 +134,8 @@ pub(super) fn put_library(directory: &Path, name: &str) {
     fs::write(directory.join(format!("lib{name}.so")), fs::read(from).unwrap()).unwrap();
 }
 
-/// Another build of a library: other bytes that do the same, since nothing reads what follows the last section.
+/// Another build of a library: other bytes that do the same, since nothing reads what follows the last
+/// section.
 pub(super) fn rebuilt(name: &str, number: u64) -> Vec<u8> {
     let mut bytes = fs::read(integration_tests::library(name)).unwrap();
     bytes.extend(format!("build {number}").into_bytes());

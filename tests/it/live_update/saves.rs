@@ -1,4 +1,5 @@
-//! Each way in which editors and deployments save a file is followed. A client sees it by a symbol that the file adds.
+//! Each way in which editors and deployments save a file is followed. A client sees it by a symbol that the
+//! file adds.
 
 use std::{
     fs::{self, OpenOptions},
@@ -12,8 +13,9 @@ use integration_tests::{Client, HostBuilder, wait_until};
 
 use super::place::{Entry, Place, text, ticks_go_on, wait_for_symbol};
 
-/// Longest time from a save to the first subscription that needs it. The host's own waits are below a second, the rest is
-/// for a machine that runs other tests; a look every 30 s, which would find everything, does not pass.
+/// Longest time from a save to the first subscription that needs it. The host's own waits are below a second,
+/// the rest is for a machine that runs other tests; a look every 30 s, which would find everything, does not
+/// pass.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(12);
 
 async fn is_followed(client: &mut Client, style: &str, symbol: &str, save: impl AsyncFnOnce(&str)) {
@@ -39,7 +41,8 @@ async fn a_save_in_place_and_one_in_two_steps_are_followed() {
     is_followed(&mut client, "in place", "NEW1", async |text| fs::write(file, text).unwrap()).await;
     is_followed(&mut client, "cut and written", "NEW2", async |text| {
         let mut open = OpenOptions::new().write(true).truncate(true).open(file).unwrap();
-        // Nothing is listed in an empty file, nor a whole adapter in the half of one, for longer than the host waits.
+        // Nothing is listed in an empty file, nor a whole adapter in the half of one, for longer than the
+        // host waits.
         let (begin, rest) = text.split_at(text.len() / 2);
         for part in ["", begin] {
             open.write_all(part.as_bytes()).unwrap();

@@ -1,4 +1,5 @@
-//! Where the broker allows one session, the old instance ends before the new one begins, and returns when that fails.
+//! Where the broker allows one session, the old instance ends before the new one begins, and returns when
+//! that fails.
 
 use std::fs;
 

@@ -139,8 +139,8 @@ async fn tell(market: Arc<Mutex<Market>>, symbols: Vec<String>, rate_hz: u32) {
     }
 }
 
-/// Whether the other side has closed the connection, by the word of the kernel: what was closed before the next connection
-/// came may not have been noticed here yet.
+/// Whether the other side has closed the connection, by the word of the kernel: what was closed before the
+/// next connection came may not have been noticed here yet.
 fn is_closed(stream: &OwnedFd) -> bool {
     const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
     let mut polled = [PollFd::new(stream, PollFlags::RDHUP)];

@@ -327,7 +327,8 @@ pub(super) const SETTINGS: &[Case] = &[
     ),
 ];
 
-/// An entry for a library with these bytes, which is refused by `check` and, in the log, by a host that serves the others.
+/// An entry for a library with these bytes, which is refused by `check` and, in the log, by a host that
+/// serves the others.
 fn broken(bench: &mut Bench, what: &str, bytes: &[u8]) {
     bench.bytes("libadapter_acme.so", what, bytes);
     bench.settle("chmod 644 libadapter_acme.so");

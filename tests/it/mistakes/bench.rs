@@ -1,4 +1,5 @@
-//! Where a mistake is made: a folder of its own, the real program in it, and a record of what was done and said.
+//! Where a mistake is made: a folder of its own, the real program in it, and a record of what was done and
+//! said.
 
 mod mask;
 mod running;
@@ -315,7 +316,8 @@ impl Bench {
     }
 }
 
-/// Whether commands can be those of a user without rights, who can run the program and may not open low ports.
+/// Whether commands can be those of a user without rights, who can run the program and may not open low
+/// ports.
 pub(super) fn can_be_nobody() -> bool {
     let dir = tempfile::tempdir().unwrap();
     let from = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();

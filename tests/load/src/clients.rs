@@ -75,7 +75,8 @@ struct Client {
 }
 
 impl Clients {
-    /// Connects and subscribes all; returns how long that took, in seconds, from the first connect to the last answer.
+    /// Connects and subscribes all; returns how long that took, in seconds, from the first connect to the
+    /// last answer.
     pub(crate) fn connect(server: SocketAddr, key: &str, shape: &Shape) -> anyhow::Result<(Self, f64)> {
         let started = now_us();
         let poll = Poll::new()?;

@@ -1,7 +1,7 @@
 //! What no server between two cores can go below: a tick's way without any server, one byte there and back.
 //!
-//! A core that sleeps takes a while to wake, most of all in a virtual machine. A server that is woken by a publisher on
-//! another core and wakes a client there pays for it twice.
+//! A core that sleeps takes a while to wake, most of all in a virtual machine. A server that is woken by a
+//! publisher on another core and wakes a client there pays for it twice.
 
 use std::{
     io::{Read as _, Write as _},
@@ -16,8 +16,8 @@ use crate::{
     process,
 };
 
-/// Sends a few bytes to a thread on the server's cores and back, `per_second` times a second, and prints how long that
-/// took from the moment at which it was due.
+/// Sends a few bytes to a thread on the server's cores and back, `per_second` times a second, and prints how
+/// long that took from the moment at which it was due.
 pub(crate) fn run(
     server_cores: &[usize],
     load_cores: &[usize],

@@ -1,5 +1,6 @@
-//! The floor: a server that does what no server can do without. It sends frames that were encoded before, one send for
-//! each client and interval (a millisecond, if not said otherwise), and looks at nothing: no bus, no parsing, no index, no bounds.
+//! The floor: a server that does what no server can do without. It sends frames that were encoded before, one
+//! send for each client and interval (a millisecond, if not said otherwise), and looks at nothing: no bus, no
+//! parsing, no index, no bounds.
 
 use std::{
     io::{BufRead as _, ErrorKind, Read as _, Write as _},
@@ -17,8 +18,8 @@ use crate::{
 /// Digits of a tick's number, as most have them in a measurement.
 const SEQ_DIGITS: usize = 4;
 
-/// Serves the clients of a shape. Says its port on standard output, waits for the start time on standard input, and
-/// sends until that is closed.
+/// Serves the clients of a shape. Says its port on standard output, waits for the start time on standard
+/// input, and sends until that is closed.
 pub(crate) fn run(shape: &Shape, interval_us: u64, burst: u64) -> anyhow::Result<()> {
     process::sleep_precisely()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;

@@ -1,4 +1,5 @@
-//! Reads the frames of a server as fast as they come: no JSON parser, as the members that matter stand at known places.
+//! Reads the frames of a server as fast as they come: no JSON parser, as the members that matter stand at
+//! known places.
 
 /// What a tick says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,10 @@
 //! cargo run --release -p load -- isolation              an adapter in a process of its own, and in the host's
 //! ```
 //!
-//! The server has its own core, publisher and clients share another. Each tick carries the time at which it was due, so
-//! whatever falls behind its schedule shows as latency (no coordinated omission), and a number, so that every
-//! conflated, lost or misplaced tick is counted, and the last value of every client is compared with what was published.
+//! The server has its own core, publisher and clients share another. Each tick carries the time at which it
+//! was due, so whatever falls behind its schedule shows as latency (no coordinated omission), and a number,
+//! so that every conflated, lost or misplaced tick is counted, and the last value of every client is compared
+//! with what was published.
 
 #![allow(
     clippy::print_stdout,

@@ -22,7 +22,8 @@ use crate::{
     shape::{Behaviour, Schedule, Shape},
 };
 
-/// The synthetic exchange falls silent so long after the end of the measurement, or sooner if connecting took time.
+/// The synthetic exchange falls silent so long after the end of the measurement, or sooner if connecting took
+/// time.
 const SIM_SPARE_US: u64 = 4_000_000;
 
 /// From the last client's answer to the first tick.
@@ -222,8 +223,8 @@ impl Running {
         Ok(())
     }
 
-    /// Stops the ticks, or waits until they stop, lets everybody read what is left, and stops the server. Returns the
-    /// ticks sent, if that is known, and those that the host took.
+    /// Stops the ticks, or waits until they stop, lets everybody read what is left, and stops the server.
+    /// Returns the ticks sent, if that is known, and those that the host took.
     fn end(&mut self, clients: &mut Clients, shape: &Shape) -> anyhow::Result<(Option<u64>, Option<u64>)> {
         match self {
             Self::Host { host, publisher, .. } => {
@@ -256,7 +257,8 @@ impl Running {
     }
 }
 
-/// The synthetic exchange with the symbols of a shape, each at the same mean rate, until the measurement has ended.
+/// The synthetic exchange with the symbols of a shape, each at the same mean rate, until the measurement has
+/// ended.
 fn sim_plugins(shape: &Shape, setup: &Setup) -> String {
     let rate_hz = shape.ticks_per_second() as f64 / shape.symbols as f64;
     let mute_after_ms =

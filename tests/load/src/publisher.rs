@@ -1,5 +1,5 @@
-//! Publishers: a PUB socket of the zeromq crate, or one that writes ZMTP itself and leaves the processor to the clients.
-//! Or none: the `sim` adapter, in the host.
+//! Publishers: a PUB socket of the zeromq crate, or one that writes ZMTP itself and leaves the processor to
+//! the clients. Or none: the `sim` adapter, in the host.
 
 use std::{
     io::{Read as _, Write as _},

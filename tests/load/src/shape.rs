@@ -21,7 +21,8 @@ pub(crate) struct Shape {
     /// Clients that read 4 KiB ten times a second
     #[arg(long, default_value_t = 0)]
     pub(crate) slow: usize,
-    /// Clients that throw away what comes and only count bytes, so that the load leaves the cores to the server
+    /// Clients that throw away what comes and only count bytes, so that the load leaves the cores to the
+    /// server
     #[arg(long, default_value_t = 0)]
     pub(crate) blind: usize,
     /// Mode that they subscribe to: 1, 2, 3

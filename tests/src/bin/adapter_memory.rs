@@ -4,11 +4,12 @@
 //! cargo run --release -p integration-tests --bin adapter_memory -- --listed 130000 --symbols 1000 --connections 1,3
 //! ```
 //!
-//! The broker is a venue of `tests/venues` in this process, which lists as many instruments as wanted. Each connection is a
-//! process of its own and holds so many symbols of one client. The figures are the kernel's (`/proc/PID/smaps_rollup`) some seconds
-//! after the last instrument has ticked: *PSS* counts a page that several processes have in parts, *private* is what would be
-//! free without this process, *anonymous* what no file is behind. *First* is a host that gets the list from the broker, *again* the
-//! next one, which finds it on disk. Linux only; the kernel shows processes of adapters, which are confined, to the superuser.
+//! The broker is a venue of `tests/venues` in this process, which lists as many instruments as wanted. Each
+//! connection is a process of its own and holds so many symbols of one client. The figures are the kernel's
+//! (`/proc/PID/smaps_rollup`) some seconds after the last instrument has ticked: *PSS* counts a page that
+//! several processes have in parts, *private* is what would be free without this process, *anonymous* what no
+//! file is behind. *First* is a host that gets the list from the broker, *again* the next one, which finds it
+//! on disk. Linux only; the kernel shows processes of adapters, which are confined, to the superuser.
 
 #![allow(
     clippy::unwrap_used,

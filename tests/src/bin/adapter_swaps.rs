@@ -4,17 +4,18 @@
 //! cargo run --release -p integration-tests --bin adapter_swaps -- --swaps 50 --mode both
 //! ```
 //!
-//! An exchange numbers the ticks of every symbol and sends them to whoever is connected; clients without any spacing look
-//! for numbers that are left out or come again. Every other swap is made by an operator who moves another build over the
-//! library's file (the same library with a few more bytes behind it), the others with `tickhost adapters reload`. *Took*
-//! is the time from that to the moment at which the new instance has taken over; ticks flow all the while.
+//! An exchange numbers the ticks of every symbol and sends them to whoever is connected; clients without any
+//! spacing look for numbers that are left out or come again. Every other swap is made by an operator who
+//! moves another build over the library's file (the same library with a few more bytes behind it), the others
+//! with `tickhost adapters reload`. *Took* is the time from that to the moment at which the new instance has
+//! taken over; ticks flow all the while.
 //!
-//! At the end the exchange falls silent, so that ticks which were lost last are counted too. *Conflated* counts ticks that
-//! the host merged because a client, a shard or the link was behind: when it is not 0 the machine was too slow for the
-//! load, and what is lost may be that.
+//! At the end the exchange falls silent, so that ticks which were lost last are counted too. *Conflated*
+//! counts ticks that the host merged because a client, a shard or the link was behind: when it is not 0 the
+//! machine was too slow for the load, and what is lost may be that.
 //!
-//! The second table is of a broker that allows one session for an account: the old instance ends before the new one
-//! begins. The gap is the longest time without a tick at any client.
+//! The second table is of a broker that allows one session for an account: the old instance ends before the
+//! new one begins. The gap is the longest time without a tick at any client.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,13 +1,14 @@
-//! Measures the whole way from a simulated broker to a client: how long a large subscription takes, and whether every value
-//! arrives as it was sent.
+//! Measures the whole way from a simulated broker to a client: how long a large subscription takes, and
+//! whether every value arrives as it was sent.
 //!
 //! ```text
 //! cargo run --release -p integration-tests --bin broker_chain -- --symbols 3000 --rounds 20
 //! ```
 //!
-//! The broker is a venue of `tests/venues` in this process; its adapter runs in a process of its own below the host. One
-//! client subscribes to everything in one request. *Active* is the time until the last instrument has ticked at the client.
-//! In each round every instrument trades once, and the client's newest values are compared with those that were sent.
+//! The broker is a venue of `tests/venues` in this process; its adapter runs in a process of its own below
+//! the host. One client subscribes to everything in one request. *Active* is the time until the last
+//! instrument has ticked at the client. In each round every instrument trades once, and the client's newest
+//! values are compared with those that were sent.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,7 +34,8 @@ struct Cli {
     /// Instruments that the broker lists
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1_000..=150_000))]
     listed: u32,
-    /// Look with the unmodified OpenAlgo SDK instead, which takes 0.1 s for each symbol; needs `TICKHOST_PYTHON`
+    /// Look with the unmodified OpenAlgo SDK instead, which takes 0.1 s for each symbol; needs
+    /// `TICKHOST_PYTHON`
     #[arg(long)]
     sdk: bool,
 }

@@ -1,12 +1,12 @@
-//! Measures what stopped readers cost the others: delivery latency of healthy clients, and the host's memory, with and
-//! without clients that stop reading.
+//! Measures what stopped readers cost the others: delivery latency of healthy clients, and the host's memory,
+//! with and without clients that stop reading.
 //!
 //! ```text
 //! cargo run --release -p integration-tests --bin slow_readers
 //! ```
 //!
-//! Ticks come from a publisher on the bus and carry the time at which they were due, so a publisher that falls behind
-//! its schedule shows as latency (no coordinated omission). Every tick is sent (throttle off).
+//! Ticks come from a publisher on the bus and carry the time at which they were due, so a publisher that
+//! falls behind its schedule shows as latency (no coordinated omission). Every tick is sent (throttle off).
 
 #![allow(
     clippy::unwrap_used,

@@ -34,8 +34,8 @@ pub struct Sighting {
 }
 
 impl<B: Profile> Chain<B> {
-    /// Subscribes to all with the SDK, lets everything trade once when all have come, and compares what its callbacks got.
-    /// None where there is no Python with the SDK.
+    /// Subscribes to all with the SDK, lets everything trade once when all have come, and compares what its
+    /// callbacks got. None where there is no Python with the SDK.
     pub async fn sdk_sees(&self, names: &[(String, String)], mode: Mode) -> Option<Sighting> {
         let mut sdk = python::program("openalgo_sdk.py")?;
         let symbols: Vec<String> =

@@ -65,11 +65,12 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// Names of the values that its quotes carry, as the control protocol has them.
     const QUOTE: &'static [&'static str];
 
-    /// Whether its packets have a place for each value of their kind, so that one that was not given is zero. Otherwise it
-    /// is [`crate::ABSENT`], and is not sent.
+    /// Whether its packets have a place for each value of their kind, so that one that was not given is zero.
+    /// Otherwise it is [`crate::ABSENT`], and is not sent.
     const HAS_FIXED_LAYOUT: bool = true;
 
-    /// Names of what its order updates have, as the control protocol has them; none where it cannot write one by these.
+    /// Names of what its order updates have, as the control protocol has them; none where it cannot write one
+    /// by these.
     const ORDER: &'static [&'static str] = &[];
 
     /// Settings of its adapter that say where it is, with their addresses.
@@ -97,13 +98,14 @@ pub trait Broker: Send + Sync + Sized + 'static {
     #[expect(clippy::result_large_err, reason = "a test server; the answer is sent at once")]
     fn admit(&self, core: &Core, request: &hyper::Request<()>) -> Result<String, Reply>;
 
-    /// What a handshake is told that is answered as if all were well, only to hang up after these messages. Asked before
-    /// [`Self::admit`]; none to go on.
+    /// What a handshake is told that is answered as if all were well, only to hang up after these messages.
+    /// Asked before [`Self::admit`]; none to go on.
     fn last_words(&self, _core: &Core, _request: &hyper::Request<()>) -> Option<Vec<Message>> {
         None
     }
 
-    /// Whether the connections of an account log in by what they send. For the others the handshake is the log-in.
+    /// Whether the connections of an account log in by what they send. For the others the handshake is the
+    /// log-in.
     fn logs_in_later(_account: &str) -> bool {
         false
     }
@@ -121,8 +123,8 @@ pub trait Broker: Send + Sync + Sized + 'static {
         Role::Market
     }
 
-    /// Two instruments have got each other's number while a connection is up: what it has subscribed by number is of the other one
-    /// from now on. To be written where sessions depend on it.
+    /// Two instruments have got each other's number while a connection is up: what it has subscribed by
+    /// number is of the other one from now on. To be written where sessions depend on it.
     fn renumbered(_peer: &mut Peer, _one: usize, _other: usize) {}
 
     /// Does what a new connection means for others.
@@ -136,7 +138,8 @@ pub trait Broker: Send + Sync + Sized + 'static {
         true
     }
 
-    /// What an order update says, from members by the names of [`Self::ORDER`], which are to be written as they are.
+    /// What an order update says, from members by the names of [`Self::ORDER`], which are to be written as
+    /// they are.
     fn order_data(_members: &BTreeMap<String, serde_json::Value>) -> serde_json::Value {
         serde_json::Value::Null
     }
@@ -146,7 +149,8 @@ pub trait Broker: Send + Sync + Sized + 'static {
         None
     }
 
-    /// Ends all connections as the broker does when the account has logged in elsewhere. False where it says nothing of the kind.
+    /// Ends all connections as the broker does when the account has logged in elsewhere. False where it says
+    /// nothing of the kind.
     fn replace(_core: &mut Core) -> bool {
         false
     }
@@ -159,9 +163,9 @@ pub trait Broker: Send + Sync + Sized + 'static {
         Next::Go
     }
 
-    /// The mode in which a connection of an account sends what somebody asks to be sent in a mode, where connections
-    /// differ; none when it carries nothing of the kind. `known` is the highest mode in which the instrument is
-    /// subscribed there, or ever was when it is no more.
+    /// The mode in which a connection of an account sends what somebody asks to be sent in a mode, where
+    /// connections differ; none when it carries nothing of the kind. `known` is the highest mode in which the
+    /// instrument is subscribed there, or ever was when it is no more.
     fn carried(_account: &str, asked: Mode, _known: Option<Mode>) -> Option<Mode> {
         Some(asked)
     }
@@ -177,7 +181,8 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// When the broker cannot write these values.
     fn encode(instrument: &Instrument, mode: Mode, values: &Values) -> Result<Vec<u8>, String>;
 
-    /// All packets that tell of these values, where it takes several, with what only the state after a subscription has.
+    /// All packets that tell of these values, where it takes several, with what only the state after a
+    /// subscription has.
     ///
     /// # Errors
     /// When the broker cannot write these values.
@@ -190,11 +195,12 @@ pub trait Broker: Send + Sync + Sized + 'static {
         Self::encode(instrument, mode, values).map(|packet| vec![packet])
     }
 
-    /// Packets as the messages that carry them on a connection of an account; as few as can be if they are to be stacked.
+    /// Packets as the messages that carry them on a connection of an account; as few as can be if they are to
+    /// be stacked.
     fn messages(account: &str, packets: Vec<Vec<u8>>, is_stacked: bool) -> Vec<Message>;
 
-    /// The packets that tell a connection of an instrument, where they follow from what it was told before; none when there
-    /// is nothing to say.
+    /// The packets that tell a connection of an instrument, where they follow from what it was told before;
+    /// none when there is nothing to say.
     ///
     /// # Errors
     /// When the broker cannot write these values.

@@ -51,7 +51,7 @@ pub fn run<B: Broker>(venue: &Venue<B>, mut input: impl BufRead, mut output: imp
             return Ok(());
         }
         let answer = match (serde_json::from_slice(&line), serde_json::from_slice(&line)) {
-            (Ok(command), _) => serde_json::to_value(obey(venue, command))?,
+            (Ok(command), _) => serde_json::to_value(execute(venue, command))?,
             (_, Ok(extra)) => more(venue, extra),
             (_, Err(error)) => error_of(format!("that is no command: {error}")),
         };
@@ -87,7 +87,7 @@ fn hello<B: Broker>(venue: &Venue<B>) -> Hello {
     hello.fixed_layout(B::HAS_FIXED_LAYOUT).order(B::ORDER)
 }
 
-fn obey<B: Broker>(venue: &Venue<B>, command: Command) -> Answer {
+fn execute<B: Broker>(venue: &Venue<B>, command: Command) -> Answer {
     match command {
         Command::Accept { sets } => venue.accept(sets),
         Command::Tick { packet } => return send(venue, &[packet], Cause::Whole),
@@ -134,8 +134,8 @@ fn send<B: Broker>(venue: &Venue<B>, packets: &[Packet], cause: Cause) -> Answer
     result.map_or_else(Answer::Error, |()| Answer::Done)
 }
 
-/// The values of a packet. What it does not have is zero where packets have a fixed layout: zero is what these brokers
-/// write for nothing.
+/// The values of a packet. What it does not have is zero where packets have a fixed layout: zero is what
+/// these brokers write for nothing.
 fn values(packet: &Packet, has_fixed_layout: bool) -> Result<Values, String> {
     let mut values = if has_fixed_layout { Values::default() } else { Values::absent() };
     for (name, text) in &packet.values {

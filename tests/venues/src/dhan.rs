@@ -241,7 +241,7 @@ impl Broker for Dhan {
     }
 
     fn own(&self, core: &mut Core, command: &serde_json::Value) -> Result<(), String> {
-        own::obey(&mut self.state.lock(), core, command)
+        own::execute(&mut self.state.lock(), core, command)
     }
 }
 

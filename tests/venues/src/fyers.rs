@@ -217,6 +217,6 @@ impl Broker for Fyers {
     }
 
     fn own(&self, core: &mut Core, command: &serde_json::Value) -> Result<(), String> {
-        own::obey(core, command)
+        own::execute(core, command)
     }
 }

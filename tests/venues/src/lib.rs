@@ -1,6 +1,6 @@
-//! Servers that speak the protocols of brokers, as the brokers do, on loopback: log-in, lists of instruments, and the
-//! market data WebSocket, with everything that goes wrong there. Nothing in here knows an adapter: packets are written
-//! from the brokers' documents, by code that shares nothing with the adapters' decoders.
+//! Servers that speak the protocols of brokers, as the brokers do, on loopback: log-in, lists of instruments,
+//! and the market data WebSocket, with everything that goes wrong there. Nothing in here knows an adapter:
+//! packets are written from the brokers' documents, by code that shares nothing with the adapters' decoders.
 //!
 //! ```
 //! use venues::{Mode, Options, zerodha};

@@ -55,7 +55,8 @@ struct Settings {
     /// Updates of each subscribed instrument a second
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
-    /// Seconds between two heartbeats, instead of the broker's, for an adapter that is told to have little patience
+    /// Seconds between two heartbeats, instead of the broker's, for an adapter that is told to have little
+    /// patience
     #[arg(long, value_parser = seconds)]
     heartbeat: Option<Duration>,
     /// An access token that is good from the start

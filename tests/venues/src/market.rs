@@ -37,7 +37,8 @@ pub(crate) fn open(instrument: &Instrument, random: &mut Random, now_ns: i64) ->
     let tick = instrument.tick;
     let mut values = Values {
         ltp: start,
-        // All of them differ, so that no two can be mistaken for each other, except of what costs next to nothing.
+        // All of them differ, so that no two can be mistaken for each other, except of what costs next to
+        // nothing.
         open: start + tick * (1 + random.below(5)),
         high: start + tick * (7 + random.below(50)),
         low: (start - tick * (7 + random.below(50))).max(tick),
@@ -62,8 +63,8 @@ pub(crate) fn open(instrument: &Instrument, random: &mut Random, now_ns: i64) ->
     values
 }
 
-/// One trade later, with as many levels as the deepest book that somebody looks at. The last price always changes, so that
-/// a client can tell updates apart.
+/// One trade later, with as many levels as the deepest book that somebody looks at. The last price always
+/// changes, so that a client can tell updates apart.
 pub(crate) fn trade(
     values: &mut Values,
     instrument: &Instrument,

@@ -71,8 +71,8 @@ pub struct Level {
     pub orders: u32,
 }
 
-/// A side of a book, best level first, without the empty ones at its end. Its levels are shared, so that a copy costs
-/// the same for five and for two hundred.
+/// A side of a book, best level first, without the empty ones at its end. Its levels are shared, so that a
+/// copy costs the same for five and for two hundred.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Side(Arc<[Level]>);
 
@@ -112,8 +112,8 @@ impl FromIterator<Level> for Side {
     }
 }
 
-/// Everything that a broker may say of an instrument. Prices are scaled by [`PRICE_SCALE`], times are nanoseconds since
-/// the Unix epoch; zero is what the brokers write for nothing.
+/// Everything that a broker may say of an instrument. Prices are scaled by [`PRICE_SCALE`], times are
+/// nanoseconds since the Unix epoch; zero is what the brokers write for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it, and are those of the control protocol")]
 pub struct Values {
@@ -198,7 +198,8 @@ impl Values {
 }
 
 impl Values {
-    /// All of them by name, with prices as decimals; books as rows of price, quantity and orders, without the empty ones.
+    /// All of them by name, with prices as decimals; books as rows of price, quantity and orders, without the
+    /// empty ones.
     pub fn to_json(mut self) -> serde_json::Value {
         let mut object = serde_json::Map::new();
         for name in NAMES {

@@ -1,5 +1,5 @@
-//! The brokers of the Noren family, as their documents and packages have them: JSON over one WebSocket, where each message has what has
-//! changed since the last one.
+//! The brokers of the Noren family, as their documents and packages have them: JSON over one WebSocket, where
+//! each message has what has changed since the last one.
 
 mod account;
 mod instruments;

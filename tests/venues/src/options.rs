@@ -21,11 +21,11 @@ pub struct Options {
     pub today: Date,
     /// What prices follow from.
     pub seed: u64,
-    /// Silence of the client after which the venue hangs up, instead of the broker's. It has no effect where the broker
-    /// does not hang up.
+    /// Silence of the client after which the venue hangs up, instead of the broker's. It has no effect where
+    /// the broker does not hang up.
     pub patience: Option<Duration>,
-    /// Time between two heartbeats of the venue, instead of the broker's, for clients with little patience. It has no effect
-    /// where the broker sends none.
+    /// Time between two heartbeats of the venue, instead of the broker's, for clients with little patience.
+    /// It has no effect where the broker sends none.
     pub heartbeat: Option<Duration>,
     /// Credentials that are good. Their names are those of the broker's accounts, see the README.
     pub accept: Vec<CredentialSet>,

@@ -98,7 +98,8 @@ impl Core {
         self.keys = all.filter_map(|(place, one)| Some((B::key(one)?, place))).collect();
     }
 
-    /// Two instruments get each other's number, as in a new list after an expiry. All connections end with the day.
+    /// Two instruments get each other's number, as in a new list after an expiry. All connections end with
+    /// the day.
     pub(crate) fn swap_numbers<B: Broker>(&mut self, one: usize, other: usize) {
         self.universe.swap_numbers(one, other);
         self.edition += 1;
@@ -303,8 +304,8 @@ impl Core {
         }
     }
 
-    /// Sends packets with given values, together where the broker can: on each connection those of the instruments that
-    /// it knows, or all when they are strays.
+    /// Sends packets with given values, together where the broker can: on each connection those of the
+    /// instruments that it knows, or all when they are strays.
     ///
     /// # Errors
     /// When the broker cannot write one of them.
@@ -358,7 +359,8 @@ impl Core {
         self.peers.iter().for_each(|peer| peer.send(message(&peer.account)));
     }
 
-    /// A packet of an account's connections with the present state of an instrument, for frames that make no sense.
+    /// A packet of an account's connections with the present state of an instrument, for frames that make no
+    /// sense.
     pub(crate) fn sample<B: Broker>(&self, random: &mut Random, account: &str) -> Vec<u8> {
         let place = usize::try_from(random.below(60)).unwrap_or(0);
         let mode = [Mode::Ltp, Mode::Quote, Mode::Full].get(place % 3).copied().unwrap_or(Mode::Ltp);

@@ -43,7 +43,8 @@ pub struct Instrument {
     pub tick: i64,
     /// Smallest quantity.
     pub lot: i64,
-    /// The exchange's number; unique among all exchanges of a kind of segment, and used again in other segments.
+    /// The exchange's number; unique among all exchanges of a kind of segment, and used again in other
+    /// segments.
     pub number: u32,
     /// A price to begin with, scaled.
     pub start: i64,
@@ -107,7 +108,8 @@ const SHARES: [(&str, u32, i64); 40] = [
     ("63MOONS", 11_457, 840),
 ];
 
-/// Underlyings of derivatives: exchange, name, lot, price, step between strikes in thousandths, tick in ten-thousandths.
+/// Underlyings of derivatives: exchange, name, lot, price, step between strikes in thousandths, tick in
+/// ten-thousandths.
 const UNDERLYINGS: [(&str, &str, i64, i64, i64, i64); 16] = [
     ("NFO", "NIFTY", 75, 24_500, 50_000, 500),
     ("NFO", "BANKNIFTY", 35, 51_800, 100_000, 500),

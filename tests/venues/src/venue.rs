@@ -184,8 +184,8 @@ impl<B: Broker> Venue<B> {
         self.send_to(packets, Cause::Stray)
     }
 
-    /// Sends packets of what changed, and nothing else: the values that are not [`crate::ABSENT`], and the sides of a book
-    /// that have levels.
+    /// Sends packets of what changed, and nothing else: the values that are not [`crate::ABSENT`], and the
+    /// sides of a book that have levels.
     ///
     /// # Errors
     /// As [`Self::send`], and when the broker has no such packets.
@@ -296,7 +296,8 @@ impl<B: Broker> Venue<B> {
         Ok(())
     }
 
-    /// Serves another list of instruments from now on, and names the instruments of packets by it. Connections stay.
+    /// Serves another list of instruments from now on, and names the instruments of packets by it.
+    /// Connections stay.
     ///
     /// # Errors
     /// When an instrument does not exist, or the two that are to be swapped are not two.
@@ -309,8 +310,8 @@ impl<B: Broker> Venue<B> {
         B::answer(&mut self.shared.core.lock(), field, page)
     }
 
-    /// Ends all connections as the broker does when the account has logged in elsewhere; false where it says nothing of the
-    /// kind.
+    /// Ends all connections as the broker does when the account has logged in elsewhere; false where it says
+    /// nothing of the kind.
     pub fn replace(&self) -> bool {
         B::replace(&mut self.shared.core.lock())
     }

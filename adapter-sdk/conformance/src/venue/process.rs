@@ -164,7 +164,7 @@ impl Control for Process {
         self.hello.clone()
     }
 
-    fn obey(&mut self, command: Command) -> Answer {
+    fn execute(&mut self, command: Command) -> Answer {
         if let Err(error) = self.send(&command) {
             return Answer::Error(format!("{error}; {}", self.obituary()));
         }
@@ -191,7 +191,7 @@ pub fn serve(control: &mut dyn Control, mut input: impl BufRead, mut output: imp
             return Ok(());
         }
         let answer = match serde_json::from_slice(&line) {
-            Ok(command) => control.obey(command),
+            Ok(command) => control.execute(command),
             Err(error) => Answer::Error(format!("that is no command: {error}")),
         };
         writeln!(output, "{}", serde_json::to_string(&answer)?)?;

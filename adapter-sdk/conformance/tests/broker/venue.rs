@@ -262,7 +262,7 @@ impl Control for Memory {
         hello.order(&["orderid", "quantity", "filled_quantity", "price", "order_status"])
     }
 
-    fn obey(&mut self, command: Command) -> Answer {
+    fn execute(&mut self, command: Command) -> Answer {
         let mut state = self.state.lock();
         match command {
             Command::Accept { sets } => {

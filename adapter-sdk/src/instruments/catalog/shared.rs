@@ -179,7 +179,7 @@ mod tests {
             assert!(opened.is_none(), "{length}");
         }
         assert_eq!(read_at::<Lines, 3>(&shelf, &files, today).unwrap(), list);
-        assert!(open::<Lines, 3>(&shelf).is_some(), "it was made anew");
+        assert!(open::<Lines, 3>(&shelf).is_some(), "it was made again");
     }
 
     #[test]

@@ -181,12 +181,12 @@ fn a_refusal_finds_the_instruments_of_its_request_and_no_others() {
     assert_eq!(feed.refuse(correlation), NOTHING);
     assert_eq!(feed.refuse("abcde12345"), NOTHING);
     assert!(feed.instruments(4).is_none() && feed.instruments(3).is_some());
-    // It can be asked for anew.
+    // It can be asked for again.
     assert_eq!(short(&feed.subscribe([wanted(4, 4, Mode::Ltp)])), ["1:1:1"]);
 }
 
 #[test]
-fn a_late_refusal_leaves_what_was_asked_for_anew_in_the_same_mode() {
+fn a_late_refusal_leaves_what_was_asked_for_again_in_the_same_mode() {
     let mut feed = Feed::new(500);
     let first: Value = serde_json::from_str(&feed.subscribe([wanted(1, 1, Mode::Quote)])[0]).unwrap();
     feed.unsubscribe(&[1]);

@@ -120,7 +120,7 @@ fn the_fifty_first_of_a_socket_gets_five_levels() {
     }
     wait_for_book(&bench, 51, 5);
     assert_eq!(broker.venue.report().open, 2);
-    // One goes, another comes: the socket takes no more, and is opened anew.
+    // One goes, another comes: the socket takes no more, and is reopened.
     bench.unsubscribe(&[1]);
     let outcome = bench.subscribe_depth(51, "NSE", &shares[50].symbol, Mode::Depth, 20);
     assert_eq!(outcome.depth, 20);

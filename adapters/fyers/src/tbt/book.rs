@@ -66,7 +66,7 @@ enum State {
 pub enum News<'a> {
     /// The book is another one now. It need not be a whole one.
     Changed(&'a Book),
-    /// A change is missing: the symbol must be subscribed anew. Said once.
+    /// A change is missing: the symbol must be subscribed again. Said once.
     Gap(&'a Book),
 }
 

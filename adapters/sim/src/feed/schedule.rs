@@ -53,7 +53,7 @@ impl<T> Schedule<T> {
         self.skipped
     }
 
-    /// Schedules an instrument, anew if it is scheduled already.
+    /// Schedules an instrument, again if it is scheduled already.
     pub(super) fn insert(&mut self, instrument: u32, due: Duration, item: T) {
         self.slots.insert(instrument, Slot { due, item });
         self.push(Entry { due, instrument });

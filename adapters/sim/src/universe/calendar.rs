@@ -38,7 +38,8 @@ impl Date {
         Self { days: ist::day_number(now_ns).cast_signed() }
     }
 
-    /// The date of a year, a month from 1 and a day from 1. A day past the month's end runs into the next month.
+    /// The date of a year, a month from 1 and a day from 1. A day past the month's end runs into the next
+    /// month.
     pub const fn new(year: i64, month: u8, day: i64) -> Self {
         Self { days: ist::numbered(year, month, day) }
     }

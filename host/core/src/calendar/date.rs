@@ -1,4 +1,5 @@
-//! Dates and times of day in India, where the exchanges of the calendar are: no summer time, UTC+05:30 always.
+//! Dates and times of day in India, where the exchanges of the calendar are: no summer time, UTC+05:30
+//! always.
 
 use std::{fmt, str::FromStr};
 

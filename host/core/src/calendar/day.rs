@@ -2,8 +2,8 @@
 
 use super::{Calendar, HORIZON_DAYS, Market, date::Date};
 
-/// One day of trade of an exchange. It begins with the pre-open before its first session and lasts until the next one
-/// begins, nights, weekends and holidays included: what is said in between is still of this day.
+/// One day of trade of an exchange. It begins with the pre-open before its first session and lasts until the
+/// next one begins, nights, weekends and holidays included: what is said in between is still of this day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TradingDay {
     /// Its date in India, by which two of them are told apart.
@@ -44,14 +44,14 @@ impl Moments {
 }
 
 impl Calendar {
-    /// The trading day of an exchange to which a moment in nanoseconds since the Unix epoch belongs. None where trade never
-    /// stops, as far as is known, or where none was within 40 days.
+    /// The trading day of an exchange to which a moment in nanoseconds since the Unix epoch belongs. None
+    /// where trade never stops, as far as is known, or where none was within 40 days.
     pub fn trading_day(&self, exchange: &str, at_ns: u64) -> Option<TradingDay> {
         self.by_exchange.get(exchange).and_then(|place| self.markets.get(*place))?.trading_day(at_ns)
     }
 
-    /// Moments around this one between which no trading day begins, of whatever exchange. None where a market has not had a day
-    /// within 40 days, and may begin one.
+    /// Moments around this one between which no trading day begins, of whatever exchange. None where a market
+    /// has not had a day within 40 days, and may begin one.
     pub fn settled_around(&self, at_ns: u64) -> Moments {
         let mut with_days = self.markets.iter().filter(|market| !market.is_always_open);
         with_days

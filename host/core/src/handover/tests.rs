@@ -33,8 +33,8 @@ fn taken(intake: &Intake, instrument: u32) -> Vec<i64> {
         .collect()
 }
 
-/// Lets the old instance publish `1..=old`, the new one hold `from..=held` before the flip and publish up to `end`
-/// after it; gives what passed.
+/// Lets the old instance publish `1..=old`, the new one hold `from..=held` before the flip and publish up to
+/// `end` after it; gives what passed.
 fn hand_over(old: i64, from: i64, held: i64, end: i64, time: impl Fn(i64) -> Option<u64>) -> Vec<i64> {
     let (handover, intake) = (Handover::new(FEED), intake());
     for number in 1..=old {
@@ -255,7 +255,8 @@ fn what_was_merged_while_it_was_held_ends_the_search() {
     assert_eq!(handover.flip(&intake), Passed::Finished);
 }
 
-/// What passes of a record of the new instance, after this one of the old: none of its own if it repeats that.
+/// What passes of a record of the new instance, after this one of the old: none of its own if it repeats
+/// that.
 fn is_repeated(old: Published<'_>, new: Published<'_>) -> bool {
     let (handover, intake) = (Handover::new(FEED), intake());
     handover.old(old, &intake);

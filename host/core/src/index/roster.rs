@@ -1,4 +1,5 @@
-//! A list that is walked far more often than it changes, and in which nobody has to be searched for however long it is.
+//! A list that is walked far more often than it changes, and in which nobody has to be searched for however
+//! long it is.
 
 use std::hash::Hash;
 
@@ -8,13 +9,14 @@ use smallvec::SmallVec;
 /// Members up to which a search costs less than a map.
 const FEW: usize = 64;
 
-/// Members, each of them once. To add, remove or look for one costs the same with ten thousand as with a hundred; a list of
-/// at most 64 costs no memory but its members and one pointer.
+/// Members, each of them once. To add, remove or look for one costs the same with ten thousand as with a
+/// hundred; a list of at most 64 costs no memory but its members and one pointer.
 #[derive(Debug)]
 pub struct Roster<S> {
     list: SmallVec<[S; 2]>,
-    /// Where each member stands in the list, once they are many; until half as many are left as made it necessary, so that
-    /// one who comes and goes does not make it anew each time. Beside the list, so that who walks it has one list to look at.
+    /// Where each member stands in the list, once they are many; until half as many are left as made it
+    /// necessary, so that one who comes and goes does not make it again each time. Beside the list, so that
+    /// who walks it has one list to look at.
     places: Option<Box<FxHashMap<S, usize>>>,
 }
 
@@ -78,8 +80,8 @@ impl<S: Clone + Eq + Hash> Roster<S> {
                 self.places = None;
                 self.list.shrink_to_fit();
             } else if self.list.len() < self.list.capacity() / 8 {
-                // A peak must not keep its memory for ever. Rare enough that a removal costs no more than an insertion, on
-                // average.
+                // A peak must not keep its memory for ever. Rare enough that a removal costs no more than an
+                // insertion, on average.
                 places.shrink_to(self.list.len() * 2);
                 self.list.shrink_to_fit();
             }

@@ -140,7 +140,8 @@ fn ticks_of_two_minutes_are_kept_apart_in_order() {
     );
 }
 
-/// Ticks of one instrument, of which every other one has the exchange's time: some minutes ago, as of a rare trade.
+/// Ticks of one instrument, of which every other one has the exchange's time: some minutes ago, as of a rare
+/// trade.
 fn of_two_clocks(received: &[u64]) -> Vec<Quote> {
     let quote = |(place, at_ns): (usize, &u64)| {
         let exchange_ts_ns = at_ns - 5 * MINUTE_NS;

@@ -1,4 +1,5 @@
-//! The text format of Prometheus (0.0.4): every sample of a name stands together, under one `HELP` and one `TYPE`.
+//! The text format of Prometheus (0.0.4): every sample of a name stands together, under one `HELP` and one
+//! `TYPE`.
 
 use std::fmt::Write as _;
 

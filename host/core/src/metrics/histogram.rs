@@ -1,9 +1,10 @@
-//! How long things take: counts by duration, in buckets that are the same everywhere, so that they can be summed.
+//! How long things take: counts by duration, in buckets that are the same everywhere, so that they can be
+//! summed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Upper ends of the buckets but the last, in microseconds: six in a decade, from 10 us to 70 s. What is longer falls into
-/// the last bucket, which has no end.
+/// Upper ends of the buckets but the last, in microseconds: six in a decade, from 10 us to 70 s. What is
+/// longer falls into the last bucket, which has no end.
 pub const BOUNDS_US: [u64; 42] = [
     10, 15, 20, 30, 50, 70, //
     100, 150, 200, 300, 500, 700, //
@@ -72,8 +73,8 @@ impl Counted {
         self.buckets.iter().sum()
     }
 
-    /// Durations by the upper end of their bucket in microseconds, none for the last, which has no end. Of those that are kept
-    /// this is one bucket in two, which is what dashboards need.
+    /// Durations by the upper end of their bucket in microseconds, none for the last, which has no end. Of
+    /// those that are kept this is one bucket in two, which is what dashboards need.
     pub fn shown(&self) -> impl Iterator<Item = (Option<u64>, u64)> {
         let ends = BOUNDS_US.into_iter().map(Some).chain([None]).enumerate();
         let mut count = 0;
@@ -102,8 +103,9 @@ impl Counted {
         }
     }
 
-    /// The duration, in microseconds, that `permille` thousandths of all do not exceed, interpolated within its bucket, so
-    /// off by a fourth of itself at most; none when nothing was counted. Beyond the last bound, that bound.
+    /// The duration, in microseconds, that `permille` thousandths of all do not exceed, interpolated within
+    /// its bucket, so off by a fourth of itself at most; none when nothing was counted. Beyond the last
+    /// bound, that bound.
     pub fn quantile_us(&self, permille: u64) -> Option<u64> {
         let count = self.count();
         if count == 0 {

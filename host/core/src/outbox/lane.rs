@@ -156,7 +156,8 @@ impl Lane {
     #[cold]
     fn catch_up(&mut self) {
         self.is_behind = false;
-        // The map may be as large as everything the client holds; it is needed again only when it falls behind.
+        // The map may be as large as everything the client holds; it is needed again only when it falls
+        // behind.
         self.last_of_key = FxHashMap::default();
         self.ticks.shrink_to(KEPT_CAPACITY);
     }

@@ -1,4 +1,5 @@
-//! Every error code and close code that a client can see. The numbers and spellings are promises: a test pins them.
+//! Every error code and close code that a client can see. The numbers and spellings are promises: a test pins
+//! them.
 
 use std::fmt;
 
@@ -112,8 +113,8 @@ pub enum Return {
     Never,
 }
 
-/// Why a session ended. Each session ends with exactly one, and it gives the close frame, the log field and the metric
-/// label.
+/// Why a session ended. Each session ends with exactly one, and it gives the close frame, the log field and
+/// the metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
     /// The client sent a close frame.
@@ -138,7 +139,8 @@ pub enum CloseReason {
     AuthTimeout,
     /// The API key was revoked, or its user removed, while it was in use.
     KeyRevoked,
-    /// Replies and order updates, which are never dropped, piled up beyond their limit because the client did not read.
+    /// Replies and order updates, which are never dropped, piled up beyond their limit because the client did
+    /// not read.
     SlowClient,
     /// The client took nothing off the socket for longer than a write may last.
     WriteStalled,
@@ -171,8 +173,8 @@ impl CloseReason {
         Self::TooManyForKey,
     ];
 
-    /// The code in the close frame. [`CloseReason::ConnectionLost`] has 1006, which is never sent: there is nobody to
-    /// send it to.
+    /// The code in the close frame. [`CloseReason::ConnectionLost`] has 1006, which is never sent: there is
+    /// nobody to send it to.
     pub const fn code(self) -> u16 {
         match self {
             Self::ClientClosed => 1000,

@@ -1,16 +1,20 @@
-//! Ticks to frames: the hot path. Appends to a buffer that the caller keeps; nothing here allocates while that buffer
-//! has [`Label::max_frame_bytes`] to spare.
+//! Ticks to frames: the hot path. Appends to a buffer that the caller keeps; nothing here allocates while
+//! that buffer has [`Label::max_frame_bytes`] to spare.
 //!
-//! The frame is a superset of every shape that clients read: names and mode outside for those that route on them, the
-//! values inside `data` for the SDKs, and copies of the main values outside for the flat readers. A key that occurs
-//! twice in a frame has the same value in both places, but for `timestamp`, as some clients take the first they find.
+//! The frame is a superset of every shape that clients read: names and mode outside for those that route on
+//! them, the values inside `data` for the SDKs, and copies of the main values outside for the flat readers. A
+//! key that occurs twice in a frame has the same value in both places, but for `timestamp`, as some clients
+//! take the first they find.
 //!
 //! Decisions that the shape leaves open:
-//! - Prices always have a decimal point (`620.0`): every client reads a double, and one written as `620` would reach
-//!   Python users as an int. Counts, sizes and times never have one: two SDKs drop a frame over it.
-//! - A depth level whose number of orders is unknown says `"orders":0`. Brokers that do not count have always been
-//!   relayed so, typed clients may require the key, and a level that holds a quantity cannot really have no order.
-//! - Quantities are written in full even beyond 32 bits, which two clients cannot read: a wrong number would be worse.
+//! - Prices always have a decimal point (`620.0`): every client reads a double, and one written as `620`
+//!   would reach Python users as an int. Counts, sizes and times never have one: two SDKs drop a frame over
+//!   it.
+//! - A depth level whose number of orders is unknown says `"orders":0`. Brokers that do not count have always
+//!   been relayed so, typed clients may require the key, and a level that holds a quantity cannot really have
+//!   no order.
+//! - Quantities are written in full even beyond 32 bits, which two clients cannot read: a wrong number would
+//!   be worse.
 
 mod number;
 
@@ -31,8 +35,8 @@ pub struct Label {
 }
 
 impl Label {
-    /// The label of an instrument of a feed. `symbol` is without the depth suffix, which is appended when there is one:
-    /// frames name the symbol as the client wrote it.
+    /// The label of an instrument of a feed. `symbol` is without the depth suffix, which is appended when
+    /// there is one: frames name the symbol as the client wrote it.
     pub fn new(symbol: &str, exchange: &str, broker: &str, suffix: Option<DepthClass>) -> Self {
         let symbol = with_suffix(symbol, suffix);
         let part = |pieces: &[(&str, &str)]| {
@@ -84,12 +88,12 @@ impl Default for EncodeOptions {
     }
 }
 
-/// Appends the frame of one tick to `out`. Returns false, and leaves `out` alone, when the values hold nothing that a
-/// client of the mode can use: without a last price in mode LTP, without any value in mode QUOTE, without a book in mode
-/// DEPTH. A book that is known to be empty is one ([`field::BOOK`]).
+/// Appends the frame of one tick to `out`. Returns false, and leaves `out` alone, when the values hold
+/// nothing that a client of the mode can use: without a last price in mode LTP, without any value in mode
+/// QUOTE, without a book in mode DEPTH. A book that is known to be empty is one ([`field::BOOK`]).
 ///
-/// `label` must have been made with the suffix of `variant`. Levels beyond those of `variant` are cut. `snapshot`
-/// marks a frame that repeats the last known values to a new subscriber.
+/// `label` must have been made with the suffix of `variant`. Levels beyond those of `variant` are cut.
+/// `snapshot` marks a frame that repeats the last known values to a new subscriber.
 pub fn market_data(
     out: &mut Vec<u8>,
     label: &Label,

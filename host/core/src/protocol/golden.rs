@@ -1,5 +1,5 @@
-//! Holds the code to the samples in `testdata/protocol`, one file per message, and the samples to the code: every file
-//! is claimed by exactly one check.
+//! Holds the code to the samples in `testdata/protocol`, one file per message, and the samples to the code:
+//! every file is claimed by exactly one check.
 
 use std::collections::BTreeMap;
 use std::path::Path;

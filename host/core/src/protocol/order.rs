@@ -1,6 +1,6 @@
-//! Order updates of adapters and of the bus. Whoever reports one says what it says of an order, and nothing else: whose it
-//! is, at which broker, and that it is an order update are the host's words, and no client's parser is asked for more than
-//! it can bear.
+//! Order updates of adapters and of the bus. Whoever reports one says what it says of an order, and nothing
+//! else: whose it is, at which broker, and that it is an order update are the host's words, and no client's
+//! parser is asked for more than it can bear.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,13 +13,15 @@ use serde_json::value::RawValue;
 /// Longest order update, in bytes. Real ones have a few hundred.
 pub const MAX_ORDER_UPDATE_BYTES: usize = 16 * 1024;
 
-/// Objects and lists that an order update may have within each other, itself counted. Real ones have one or two.
+/// Objects and lists that an order update may have within each other, itself counted. Real ones have one or
+/// two.
 pub const MAX_ORDER_UPDATE_DEPTH: usize = 32;
 
 /// Most members of an order update.
 const MAX_MEMBERS: usize = 512;
 
-/// Members that the host writes anew. They are left out in any case of letters, for parsers that do not tell them apart.
+/// Members that the host writes again. They are left out in any case of letters, for parsers that do not tell
+/// them apart.
 const OURS: [&str; 3] = ["type", "user_id", "broker"];
 
 /// Why an order update was not forwarded.
@@ -70,8 +72,8 @@ impl<'a> OrderUpdate<'a> {
         Ok(Self { members, length: body.len() })
     }
 
-    /// The user whom it names, for one from the bus. The topic names the user too, but not reliably, as user names may
-    /// contain the character that separates its parts.
+    /// The user whom it names, for one from the bus. The topic names the user too, but not reliably, as user
+    /// names may contain the character that separates its parts.
     ///
     /// # Errors
     ///
@@ -88,8 +90,8 @@ impl<'a> OrderUpdate<'a> {
         self.length
     }
 
-    /// The frame for clients. `type`, `user_id` and `broker` are always the host's, whatever the update says; `mode`
-    /// (`live`) is added when it is missing or no text. All other members follow as they were written.
+    /// The frame for clients. `type`, `user_id` and `broker` are always the host's, whatever the update says;
+    /// `mode` (`live`) is added when it is missing or no text. All other members follow as they were written.
     pub fn frame(&self, user: &str, broker: &str) -> Bytes {
         let is_mode = |key: &str, value: &RawValue| key == "mode" && value.get().starts_with('"');
         let has_mode = self.members.iter().any(|(key, value)| is_mode(key, value));
@@ -125,7 +127,8 @@ pub fn order_update(user: &str, broker: &str, body_json: &str) -> Result<Bytes, 
     Ok(OrderUpdate::read(body_json.as_bytes())?.frame(user, broker))
 }
 
-/// Objects and lists within each other, of JSON or of what looks like it. Needs no memory, whatever the depth.
+/// Objects and lists within each other, of JSON or of what looks like it. Needs no memory, whatever the
+/// depth.
 fn depth(body: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0_usize);
     let (mut is_text, mut is_escaped) = (false, false);

@@ -2,8 +2,9 @@
 
 use crate::metrics::Label;
 
-/// Longest request, from its method to the empty line. Browsers send all cookies of a host name, whatever the port, so those
-/// of every program on `localhost` come along: tens of kilobytes on the machines of developers.
+/// Longest request, from its method to the empty line. Browsers send all cookies of a host name, whatever the
+/// port, so those of every program on `localhost` come along: tens of kilobytes on the machines of
+/// developers.
 pub const MAX_HEAD_BYTES: usize = 64 * 1_024;
 
 /// Longest target of a request: path and query.
@@ -47,7 +48,8 @@ pub enum UpgradeRefusal {
     NoRoom,
     /// It is another version of HTTP than 1.1.
     HttpVersion,
-    /// The connection ended before the request was whole: a port scan, a browser's preparation, a client that gave up.
+    /// The connection ended before the request was whole: a port scan, a browser's preparation, a client that
+    /// gave up.
     Gone,
 }
 

@@ -1,9 +1,10 @@
 //! Every frame that a session sends beside ticks and order updates, as JSON bytes.
 //!
-//! Three rules hold for all of them. An error frame has no `type` and no `request_id`: the spreadsheet add-in completes
-//! its pending requests with the first error that has no type, and would take a typed one for unsolicited data. A frame
-//! that nobody asked for, on the other hand, always has a type of its own, so that it completes nothing. And no frame
-//! but the answer to a key says `success` or `authenticated` unasked, words for which some clients search the text.
+//! Three rules hold for all of them. An error frame has no `type` and no `request_id`: the spreadsheet add-in
+//! completes its pending requests with the first error that has no type, and would take a typed one for
+//! unsolicited data. A frame that nobody asked for, on the other hand, always has a type of its own, so that
+//! it completes nothing. And no frame but the answer to a key says `success` or `authenticated` unasked,
+//! words for which some clients search the text.
 
 mod feed;
 mod subscription;
@@ -101,8 +102,9 @@ pub fn auth_success(broker: &str, user_id: &str, wishes: Wishes) -> Bytes {
     })
 }
 
-/// The nudge for clients that wait for the word `authenticated`. Send it only to a connection that stayed silent for a
-/// while after [`auth_success`]: others read exactly one frame per request and would take this one for their next.
+/// The nudge for clients that wait for the word `authenticated`. Send it only to a connection that stayed
+/// silent for a while after [`auth_success`]: others read exactly one frame per request and would take this
+/// one for their next.
 pub fn auth_status(broker: &str, user_id: &str) -> Bytes {
     #[derive(Serialize)]
     struct Frame<'a> {
@@ -255,8 +257,8 @@ pub fn subscribe_ack(entries: &[Subscribed<'_>], broker: &str, request_id: &Requ
     })
 }
 
-/// The answer to an unsubscribe request, of all streams too: `error` when nothing but failures came out of it,
-/// `partial` when some did.
+/// The answer to an unsubscribe request, of all streams too: `error` when nothing but failures came out of
+/// it, `partial` when some did.
 pub fn unsubscribe_ack(entries: &[Unsubscribed<'_>], broker: &str, request_id: &RequestId) -> Bytes {
     #[derive(Serialize)]
     struct Frame<'a> {

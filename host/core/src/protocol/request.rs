@@ -1,4 +1,5 @@
-//! What clients ask: one frame becomes one [`Request`] that cannot be wrong, or the [`ErrorReply`] to send back.
+//! What clients ask: one frame becomes one [`Request`] that cannot be wrong, or the [`ErrorReply`] to send
+//! back.
 
 mod entry;
 mod fields;
@@ -15,9 +16,9 @@ use super::codes::ErrorCode;
 use super::reply::ErrorReply;
 use crate::model::{Delivery, DepthClass, Mode};
 
-/// Most elements read from one `symbols` list. Far above what one client may hold, so that the limit on subscriptions
-/// answers first; it is here because a list of three-byte elements could otherwise make an acknowledgement fifty times
-/// as long as the request.
+/// Most elements read from one `symbols` list. Far above what one client may hold, so that the limit on
+/// subscriptions answers first; it is here because a list of three-byte elements could otherwise make an
+/// acknowledgement fifty times as long as the request.
 pub const MAX_ENTRIES: usize = 20_000;
 
 /// Longest value, in bytes, that is echoed: `request_id`, and the two values of a ping.
@@ -117,8 +118,8 @@ impl Serialize for RequestId {
     }
 }
 
-/// Reads one message of a client, from a text or a binary frame. Of a key that occurs twice the last one counts, and
-/// unknown keys are ignored.
+/// Reads one message of a client, from a text or a binary frame. Of a key that occurs twice the last one
+/// counts, and unknown keys are ignored.
 ///
 /// `authenticated` says whether the session's key was verified; what needs that is refused without.
 ///
@@ -207,7 +208,8 @@ fn unsubscribe(fields: &Fields<'_>, action: &str) -> Result<Request, ErrorReply>
     }
     let top = mode(fields.mode);
     let entries = if let Some(list) = fields.list() {
-        // A wrong mode beside the list fails only the entries that rely on it: what says its own mode is not in doubt.
+        // A wrong mode beside the list fails only the entries that rely on it: what says its own mode is not
+        // in doubt.
         Listed::read(list, |named, own| {
             match mode(own).and_then(|own| own.map_or(top.clone(), |_| Ok(own))) {
                 Ok(mode) => Ok(named.with_mode(mode)),

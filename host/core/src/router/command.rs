@@ -10,7 +10,8 @@ use crate::{
     model::{FeedId, InstrumentId, Key, Mode},
 };
 
-/// What feeds and shards tell the router. In one queue, so that an instrument is known before it is attached to.
+/// What feeds and shards tell the router. In one queue, so that an instrument is known before it is attached
+/// to.
 #[derive(Debug)]
 pub enum Command {
     /// A feed begins.
@@ -49,8 +50,8 @@ pub enum Command {
         /// Names for its frames.
         names: Names,
     },
-    /// The broker will be asked for more of this instrument than up to this mode. What is known beyond it is from the last
-    /// time that somebody held more, and not up to date.
+    /// The broker will be asked for more of this instrument than up to this mode. What is known beyond it is
+    /// from the last time that somebody held more, and not up to date.
     Raise {
         /// The instrument.
         instrument: InstrumentId,
@@ -105,8 +106,8 @@ impl RouterHandle {
         Self { doorbell: Doorbell::new(), commands: Arc::default() }
     }
 
-    /// Sends a command. The queue is bounded by what can be said: one activation for each instrument, one attachment
-    /// for each key that a session holds.
+    /// Sends a command. The queue is bounded by what can be said: one activation for each instrument, one
+    /// attachment for each key that a session holds.
     pub fn send(&self, command: Command) {
         self.commands.push(command);
         self.doorbell.ring();

@@ -72,7 +72,8 @@ impl Feed {
         Self { id, throttle, counters, repeats_modes, has_hours, ledger: Ledger::default(), active: 0 }
     }
 
-    /// Takes one tick of a batch that is counted as received, if the instrument is one that this feed was asked for.
+    /// Takes one tick of a batch that is counted as received, if the instrument is one that this feed was
+    /// asked for.
     #[inline]
     pub(super) fn apply(
         &mut self,

@@ -5,7 +5,8 @@ use crate::metrics::FeedCounters;
 /// What happened since the last settlement.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// All ticks. Those that are routed are the ones that are not refused, so that nothing is counted for each of them.
+    /// All ticks. Those that are routed are the ones that are not refused, so that nothing is counted for
+    /// each of them.
     pub(super) received: u64,
     /// Ticks older than what is known of their instrument.
     pub(super) out_of_order: u64,

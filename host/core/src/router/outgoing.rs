@@ -20,7 +20,8 @@ pub(super) struct Outgoing {
     pub(super) scratch: Vec<u8>,
     pub(super) options: EncodeOptions,
     pub(super) server: Arc<ServerCounters>,
-    /// Nanoseconds since the Unix epoch, 0 for unknown. Latencies are measured from it; nothing else depends on it.
+    /// Nanoseconds since the Unix epoch, 0 for unknown. Latencies are measured from it; nothing else depends
+    /// on it.
     pub(super) time_of_day_ns: u64,
 }
 

@@ -151,8 +151,8 @@ fn a_publisher_that_repeats_a_tick_under_every_mode_is_heard_once() {
     rig.assert_balanced(FEED);
 }
 
-/// Thirty prices, each published under all modes in this order, as adapters of the reference do: what a client of each mode
-/// gets.
+/// Thirty prices, each published under all modes in this order, as adapters of the reference do: what a
+/// client of each mode gets.
 fn prices_under_every_mode(order: [Mode; 3]) -> BTreeMap<u64, Vec<f64>> {
     let mut rig = Rig::new(0, true);
     rig.activate(FEED, SBIN, "NIFTY");
@@ -224,8 +224,9 @@ impl Random {
     }
 }
 
-/// Ten million ticks of two feeds that hold the same symbols, published under right, foreign, outdated and invented
-/// numbers in random order while instruments come and go. A price carries the number and the feed it was meant for.
+/// Ten million ticks of two feeds that hold the same symbols, published under right, foreign, outdated and
+/// invented numbers in random order while instruments come and go. A price carries the number and the feed it
+/// was meant for.
 #[test]
 fn ten_million_interleaved_ticks_and_none_is_misrouted() {
     const INSTRUMENTS: u32 = 400;

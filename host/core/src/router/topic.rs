@@ -24,12 +24,14 @@ pub(super) struct Topic {
     pub(super) instrument: InstrumentId,
     /// Whether there are streams, which stand some lines of the cache further on.
     pub(super) is_shown: bool,
-    /// Moments for which the calendar need not be asked: those of the day that is known, or all where there are no days.
+    /// Moments for which the calendar need not be asked: those of the day that is known, or all where there
+    /// are no days.
     settled: Moments,
     pub(super) entry: Entry,
     pub(super) streams: SmallVec<[Stream; 2]>,
     last_published: Option<(Mode, Nanos)>,
-    /// Whether it counts as active. Its values may go, with their day or because the broker is not asked for them.
+    /// Whether it counts as active. Its values may go, with their day or because the broker is not asked for
+    /// them.
     pub(super) has_ticked: bool,
     days: Days,
     names: Names,
@@ -117,8 +119,8 @@ impl Topic {
         before.is_some_and(|(other, at)| other != mode && now.saturating_sub(at) <= REPEAT_WINDOW)
     }
 
-    /// Merges a tick of this moment, in nanoseconds since the Unix epoch; 0 when nobody knows it. What is known of an earlier
-    /// trading day is forgotten first. None for a tick that came late.
+    /// Merges a tick of this moment, in nanoseconds since the Unix epoch; 0 when nobody knows it. What is
+    /// known of an earlier trading day is forgotten first. None for a tick that came late.
     #[inline]
     pub(super) fn merge(
         &mut self,
@@ -133,8 +135,8 @@ impl Topic {
         merge(&mut self.entry).map(|changed| cleared.and(changed))
     }
 
-    /// Finds the trading day of a moment and forgets what is known of an earlier one. None for a moment of a day that is over,
-    /// unless so many came that this must be the day.
+    /// Finds the trading day of a moment and forgets what is known of an earlier one. None for a moment of a
+    /// day that is over, unless so many came that this must be the day.
     #[cold]
     fn turn_to(&mut self, at_ns: u64, calendar: &Calendar) -> Option<Changed> {
         if at_ns == 0 {

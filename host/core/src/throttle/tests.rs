@@ -97,7 +97,8 @@ fn a_key_that_left_and_came_back_is_not_sent_twice_as_often() {
     assert!(rig.sent.len() <= 1 + 1 + 1_000 / 50, "{} sent", rig.sent.len());
 }
 
-/// One step of a schedule: time passes, then either a tick of a key comes or the timer fires (late, or for nothing).
+/// One step of a schedule: time passes, then either a tick of a key comes or the timer fires (late, or for
+/// nothing).
 fn steps() -> impl Strategy<Value = Vec<(Nanos, Option<u8>)>> {
     proptest::collection::vec((0_u64..40, proptest::option::weighted(0.8, 0_u8..4)), 1..200)
 }
@@ -145,7 +146,8 @@ proptest! {
     }
 }
 
-/// A million short schedules by a cheap generator, beside the few that are shrunk to an example when they fail.
+/// A million short schedules by a cheap generator, beside the few that are shrunk to an example when they
+/// fail.
 #[test]
 fn in_a_million_schedules_the_newest_value_arrives_within_one_interval() {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;

@@ -14,7 +14,8 @@ fn caller(last: u8) -> Caller {
     Caller::at(Ipv4Addr::new(192, 0, 2, last).into(), false)
 }
 
-/// Checks that count themselves and know the keys that begin with `good`. None ends before the gate is opened.
+/// Checks that count themselves and know the keys that begin with `good`. None ends before the gate is
+/// opened.
 fn counted() -> (Arc<Checks>, Arc<AtomicUsize>, Sender<()>) {
     let (count, counted) = (Arc::new(AtomicUsize::new(0)), Arc::default());
     let counting = Arc::clone(&count);

@@ -1,5 +1,6 @@
-//! Fernet tokens, in which OpenAlgo keeps what is secret: version 0x80, a time, AES-128 in CBC mode, and an HMAC-SHA-256 over all
-//! of it, in URL-safe base64. Source: the Fernet specification, <https://github.com/fernet/spec/blob/master/Spec.md>.
+//! Fernet tokens, in which OpenAlgo keeps what is secret: version 0x80, a time, AES-128 in CBC mode, and an
+//! HMAC-SHA-256 over all of it, in URL-safe base64. Source: the Fernet specification,
+//! <https://github.com/fernet/spec/blob/master/Spec.md>.
 //!
 //! Tokens are only read here. Their time is not looked at: what OpenAlgo keeps does not expire by it.
 
@@ -128,7 +129,8 @@ mod tests {
         for text in ["", "%%%", "gAAAAAAd", &format!("{TOKEN}="), &"A".repeat(MAX_TOKEN_BYTES + 1)] {
             assert!(is_none(text), "{text:.20}");
         }
-        // Signed with this key, and yet no text: no whole block, a padding that cannot be, another version, nothing at all.
+        // Signed with this key, and yet no text: no whole block, a padding that cannot be, another version,
+        // nothing at all.
         let sealed = |encrypted: &[u8]| fernet().seal(b"", |_, _| encrypted.to_vec());
         assert!(is_none(&sealed(&[0; 15])) && is_none(&sealed(&[0; 16])) && is_none(&sealed(&[])));
         let mut signed = URL_SAFE.decode(fernet().encrypt(b"x")).unwrap();

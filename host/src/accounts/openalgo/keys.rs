@@ -1,8 +1,8 @@
-//! Whose key it is, by what OpenAlgo stores of keys: a hash of each, which takes tens of milliseconds to compare with, and
-//! the key itself, encrypted.
+//! Whose key it is, by what OpenAlgo stores of keys: a hash of each, which takes tens of milliseconds to
+//! compare with, and the key itself, encrypted.
 //!
-//! Where the encrypted key can be read, it says at once which hash is the one to compare with, and that a key is nobody's.
-//! It only ever spares hashes: no key is good without its hash.
+//! Where the encrypted key can be read, it says at once which hash is the one to compare with, and that a key
+//! is nobody's. It only ever spares hashes: no key is good without its hash.
 
 use std::time::Instant;
 

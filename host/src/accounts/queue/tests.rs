@@ -6,7 +6,8 @@ use super::*;
 
 type Plain = Queue<u32, char, (), u32>;
 
-/// Callers of `a` to `m` are innocent, those of `n` to `v` are under suspicion, and the others have erred themselves.
+/// Callers of `a` to `m` are innocent, those of `n` to `v` are under suspicion, and the others have erred
+/// themselves.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as the queue asks")]
 fn doubt(from: &char) -> Doubt {
     match from {

@@ -94,8 +94,8 @@ impl<B: Borrow<Blocking>> OpenStore<'_, B> {
         if set.map_err(|error: rusqlite::Error| self.failed(&error))? { Ok(()) } else { Err(no_user(user)) }
     }
 
-    /// Sets these credentials of an account, and leaves its others, and whether it serves its user, as they are. Says
-    /// nothing to whoever holds the same values already.
+    /// Sets these credentials of an account, and leaves its others, and whether it serves its user, as they
+    /// are. Says nothing to whoever holds the same values already.
     ///
     /// # Errors
     /// When there is no such account, or a credential is too long.

@@ -64,8 +64,8 @@ impl<B: Borrow<Blocking>> OpenStore<'_, B> {
         }
     }
 
-    /// Adds the first user, with an account without credentials and a key, if there is still no user. All of it is there,
-    /// or nothing, and not before `keep` has put the key where it is not lost.
+    /// Adds the first user, with an account without credentials and a key, if there is still no user. All of
+    /// it is there, or nothing, and not before `keep` has put the key where it is not lost.
     ///
     /// # Errors
     /// When the database fails, or `keep` does.

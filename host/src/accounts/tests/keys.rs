@@ -93,7 +93,7 @@ async fn a_lock_is_no_change_and_a_change_costs_no_hash() {
     assert_eq!(verified.account.as_ref().map(|account| &*account.broker), Some("other"));
     assert!(accounts.is_current(&verified));
     assert_eq!(accounts.counters().checked.get(), 1);
-    // A key that was replaced is checked anew, and is wrong.
+    // A key that was replaced is checked again, and is wrong.
     changes.borrow_and_update();
     connection.execute("UPDATE api_keys SET api_key_hash = 'another'", []).unwrap();
     changes.changed().await.unwrap();

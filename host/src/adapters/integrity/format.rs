@@ -1,5 +1,5 @@
-//! Whether a file is a whole library for this system, before the system's loader touches it: it kills the process that
-//! opens a truncated ELF file.
+//! Whether a file is a whole library for this system, before the system's loader touches it: it kills the
+//! process that opens a truncated ELF file.
 
 use std::{
     env::consts::ARCH,
@@ -81,7 +81,8 @@ pub(super) fn check(file: &Path, copy: &mut (impl Read + Seek), length: u64) -> 
 
 /// Where the last thing ends that the headers speak of; none when they are cut off or make no sense.
 ///
-/// Linkers write the section headers at the end: `e_shoff + e_shentsize * e_shnum`. A stripped file may have none.
+/// Linkers write the section headers at the end: `e_shoff + e_shentsize * e_shnum`. A stripped file may have
+/// none.
 fn end(copy: &mut (impl Read + Seek), header: &[u8]) -> io::Result<Option<u64>> {
     let fields = || {
         let sections = u64::from(half(header, 0x3a)?) * u64::from(half(header, 0x3c)?);

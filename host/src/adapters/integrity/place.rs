@@ -1,12 +1,12 @@
 //! Who else could change a library, or put another one in its place: links, owners, and the right to write.
 //!
-//! Looked at are the file, each directory between it and the plugin directory, and the plugin directory. Whoever can
-//! write one of these can run code in the host. What is above is left to the operator: whoever can write there can take
-//! the host itself away.
+//! Looked at are the file, each directory between it and the plugin directory, and the plugin directory.
+//! Whoever can write one of these can run code in the host. What is above is left to the operator: whoever
+//! can write there can take the host itself away.
 //!
-//! A group that can write is *others*, with one exception: where each user has a group of their own, with the number of
-//! the user, many systems make new files writable by it, and it has no other member. Root's group is no such group:
-//! containers run arbitrary users in it.
+//! A group that can write is *others*, with one exception: where each user has a group of their own, with the
+//! number of the user, many systems make new files writable by it, and it has no other member. Root's group
+//! is no such group: containers run arbitrary users in it.
 
 use std::{
     fs::Metadata,
@@ -44,8 +44,8 @@ pub(super) fn check(file: &Path, root: Option<&Path>, opened: &Metadata) -> Resu
         check_access(dir, &metadata)?;
         checked.push(dir.to_owned());
     }
-    // Nobody but root and this user can change these names now, so they name the file that is open, or it was swapped
-    // before.
+    // Nobody but root and this user can change these names now, so they name the file that is open, or it was
+    // swapped before.
     let now = target
         .symlink_metadata()
         .map_err(|source| IntegrityError::Unreadable { file: file.to_owned(), source })?;
@@ -63,7 +63,8 @@ pub(super) fn check_access(path: &Path, metadata: &Metadata) -> Result<(), Integ
     )
 }
 
-/// Access control lists of Windows are the operator's: a library in the folder of a program is protected by default.
+/// Access control lists of Windows are the operator's: a library in the folder of a program is protected by
+/// default.
 #[cfg(not(unix))]
 pub(super) fn check_access(_path: &Path, _metadata: &Metadata) -> Result<(), IntegrityError> {
     Ok(())

@@ -19,7 +19,8 @@ pub(super) struct Found {
     signature: Signature,
 }
 
-/// The signature that the rules ask for; none when they ask for none, or when there is none and none is needed.
+/// The signature that the rules ask for; none when they ask for none, or when there is none and none is
+/// needed.
 pub(super) fn find(file: &Path, rules: &IntegrityRules) -> Result<Option<Found>, IntegrityError> {
     if rules.signers.is_empty() && !rules.require_signature {
         return Ok(None);

@@ -1,4 +1,5 @@
-//! Each refusal, on real files. What needs a whole library uses the smallest that the check of the format lets pass.
+//! Each refusal, on real files. What needs a whole library uses the smallest that the check of the format
+//! lets pass.
 
 use super::*;
 use crate::{

@@ -1,7 +1,8 @@
 //! Batches of ticks as bytes: what stands in one frame of the connection for ticks.
 //!
-//! A frame is a head of 16 bytes (kind, three zero bytes, records, levels, ticks that were merged into these), then the
-//! records with every member little-endian in the order of its declaration, then the levels of books.
+//! A frame is a head of 16 bytes (kind, three zero bytes, records, levels, ticks that were merged into
+//! these), then the records with every member little-endian in the order of its declaration, then the levels
+//! of books.
 
 use adapter_abi::{Depth, DepthLevel, Ltp, Quote};
 use rustc_hash::FxHashSet;
@@ -33,7 +34,8 @@ pub(super) struct Decoded {
     pub(super) missed: u32,
 }
 
-// A record with the members of the macro and no others; that none is forgotten is what the struct expression checks.
+// A record with the members of the macro and no others; that none is forgotten is what the struct expression
+// checks.
 macro_rules! records {
     ($($write:ident, $read:ident, $record:ident { $($member:ident: $type:ty),+ $(,)? })+) => {
         $(
@@ -121,7 +123,8 @@ pub(super) fn encode(batch: &Batch, mut send: impl FnMut(Vec<u8>)) {
     }
 }
 
-/// What the overflow held, in runs in which every instrument stands once, so that their kinds need not keep their order.
+/// What the overflow held, in runs in which every instrument stands once, so that their kinds need not keep
+/// their order.
 fn in_runs(mut entries: &[Merged], send: &mut impl FnMut(Vec<u8>)) {
     while !entries.is_empty() {
         let mut seen = FxHashSet::default();

@@ -1,5 +1,5 @@
-//! What an adapter's process may touch. It locks itself in before it loads the library, with what the kernel gives to
-//! everybody: no privilege is needed, and no way leads out again.
+//! What an adapter's process may touch. It locks itself in before it loads the library, with what the kernel
+//! gives to everybody: no privilege is needed, and no way leads out again.
 //!
 //! | layer | keeps the library from |
 //! |---|---|
@@ -8,8 +8,9 @@
 //! | Landlock ([`files`]) | files that are none of its business; signals to others |
 //! | seccomp ([`calls`]) | processes of its own, tracing, signals, namespaces, shared memory, local and listening sockets |
 //!
-//! The order matters: Landlock opens the files that its rules are about, and seccomp takes away what is needed for nothing
-//! any more. Both bind the thread that asks for them and those that it starts, so there may be no other thread yet.
+//! The order matters: Landlock opens the files that its rules are about, and seccomp takes away what is
+//! needed for nothing any more. Both bind the thread that asks for them and those that it starts, so there
+//! may be no other thread yet.
 
 #[cfg(target_os = "linux")]
 mod calls;
@@ -44,8 +45,8 @@ pub(super) struct Inside<'a> {
 /// The folder that settings name for lists of instruments, as the SDK's adapters call it.
 const CACHE_KEY: &str = "cache_dir";
 
-/// The files and folders that settings name by absolute paths, as far as they exist. A folder for lists of instruments is
-/// made, since only its adapter would make it, and is not shown what is around it.
+/// The files and folders that settings name by absolute paths, as far as they exist. A folder for lists of
+/// instruments is made, since only its adapter would make it, and is not shown what is around it.
 fn named_paths(config_json: &str) -> Vec<PathBuf> {
     /// More are no list of paths.
     const MOST: usize = 256;

@@ -5,10 +5,11 @@
 //! standard output ◀─ writer thread ◀────────────────────┴──────────────────────── twice a second: alive ─┘
 //! ```
 //!
-//! Before the library is loaded, and before there is a second thread, the process locks itself in: see [`cage`].
+//! Before the library is loaded, and before there is a second thread, the process locks itself in: see
+//! [`cage`].
 //!
-//! The process ends when the host does, however the host ends: the kernel kills it. Where it does not, the end of its input
-//! is the sign; then the library has [`LAST_MOMENTS`].
+//! The process ends when the host does, however the host ends: the kernel kills it. Where it does not, the
+//! end of its input is the sign; then the library has [`LAST_MOMENTS`].
 
 mod shared;
 
@@ -90,7 +91,7 @@ pub fn run(name: &str) -> ExitCode {
         Err(error) => return refuse(ErrorCode::OTHER, &error),
     };
     match Child::start(*begin, input, output.clone(), ticks, files) {
-        Ok(child) => child.obey(),
+        Ok(child) => child.handle(),
         Err((code, message)) => refuse(code, &message),
     }
 }
@@ -116,7 +117,8 @@ struct Ticks {
     connection: sender::Connection,
 }
 
-/// Limits what the process may use, connects it to the host, and locks it in. There may be no other thread yet.
+/// Limits what the process may use, connects it to the host, and locks it in. There may be no other thread
+/// yet.
 fn enter(begin: &Begin) -> Result<Entered, String> {
     let limited = super::limits::apply(begin.limits, begin.others);
     limited.map_err(|error| format!("cannot limit what the adapter may use: {error}"))?;
@@ -138,7 +140,8 @@ fn enter(begin: &Begin) -> Result<Entered, String> {
     Ok(Entered { ticks: Ticks { runtime, connection }, files, lacks })
 }
 
-/// Whether the host has proven this very library. Who can replace it in the meantime can do what its owner can.
+/// Whether the host has proven this very library. Who can replace it in the meantime can do what its owner
+/// can.
 fn is_the_same(library: &Path, sha256: &str) -> Result<(), String> {
     let found =
         Sha256::of_file(library).map_err(|error| format!("cannot read {}: {error}", library.display()))?;
@@ -164,8 +167,9 @@ fn say_lacking(output: &Output, lack: &str) {
     });
 }
 
-/// Gives the process a name of its own in `top` and in the service manager's log: that of its file is `exe`, because the
-/// host starts the program that runs, and not one that has replaced it since. The kernel keeps 15 bytes.
+/// Gives the process a name of its own in `top` and in the service manager's log: that of its file is `exe`,
+/// because the host starts the program that runs, and not one that has replaced it since. The kernel keeps 15
+/// bytes.
 fn name_process(name: &str) {
     #[cfg(target_os = "linux")]
     if let Ok(name) = std::ffi::CString::new(format!("adapter-{name}")) {
@@ -240,9 +244,9 @@ impl Child {
         Ok(Self { shared, instance, commands, sender, doorbell })
     }
 
-    /// Does what the host says. The main thread is the one that calls the library, so a library that does not return
-    /// from a call is seen by the age of the call.
-    fn obey(self) -> ExitCode {
+    /// Does what the host says. The main thread is the one that calls the library, so a library that does not
+    /// return from a call is seen by the age of the call.
+    fn handle(self) -> ExitCode {
         let mut deadline = LAST_MOMENTS;
         while let Ok(command) = self.commands.recv() {
             if let ToChild::Shutdown { deadline_ms } = command {
@@ -289,7 +293,8 @@ fn listen(mut input: Lines<Box<dyn io::Read + Send>>, queue: &SyncSender<ToChild
         match command {
             // Not behind a call that may not return.
             ToChild::Credentials(json) => *shared.credentials.lock() = json,
-            // When the library holds the main thread, the host notices by the age of its call, and sends nothing more.
+            // When the library holds the main thread, the host notices by the age of its call, and sends
+            // nothing more.
             command => {
                 if queue.try_send(command).is_err() {
                     break;
@@ -315,8 +320,8 @@ fn kill_this_process() -> ! {
     std::process::abort()
 }
 
-/// Sends ticks until there will be no more, and signs of life meanwhile: a library that does not say how it is is as good as one
-/// that hangs, and neither has ticks that anybody should wait for.
+/// Sends ticks until there will be no more, and signs of life meanwhile: a library that does not say how it
+/// is is as good as one that hangs, and neither has ticks that anybody should wait for.
 fn send_ticks(ticks: Ticks, shared: &Shared, doorbell: Arc<Doorbell>, health: &Health, files: &SystemFiles) {
     let Ticks { runtime, connection } = ticks;
     let sent = runtime.block_on(async {

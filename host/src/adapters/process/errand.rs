@@ -1,5 +1,5 @@
-//! A process that is asked one thing about a library, answers, and ends. What crashes or hangs there costs nobody else
-//! anything.
+//! A process that is asked one thing about a library, answers, and ends. What crashes or hangs there costs
+//! nobody else anything.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -107,8 +107,8 @@ pub(super) trait Locked {
     fn cage(&self) -> (&Cage, &Path, &str);
 }
 
-/// Answers the question on standard input: the other end of [`Errand::run`]. What answers it is told whether the process is
-/// locked in; if not, why the library may not be loaded.
+/// Answers the question on standard input: the other end of [`Errand::run`]. What answers it is told whether
+/// the process is locked in; if not, why the library may not be loaded.
 pub(super) fn answer<Q: DeserializeOwned + Locked, A: Serialize>(
     find: impl FnOnce(Q, Result<(), String>) -> A,
 ) -> ExitCode {

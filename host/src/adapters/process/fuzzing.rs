@@ -1,4 +1,5 @@
-//! What an adapter's process sends, for the fuzzer: a library that somebody else wrote decides about every byte of it.
+//! What an adapter's process sends, for the fuzzer: a library that somebody else wrote decides about every
+//! byte of it.
 
 use bytes::BytesMut;
 
@@ -8,8 +9,9 @@ use super::{
 };
 use crate::adapters::AdapterEvents;
 
-/// Takes the frames of a connection that has shown its token, as the host does, and gives the bytes of those that were taken.
-/// They come in two pieces, of which the first has so many bytes. None when the host would end the connection.
+/// Takes the frames of a connection that has shown its token, as the host does, and gives the bytes of those
+/// that were taken. They come in two pieces, of which the first has so many bytes. None when the host would
+/// end the connection.
 pub fn ticks(bytes: &[u8], first: usize, events: &dyn AdapterEvents) -> Option<usize> {
     let (first, second) = bytes.split_at(first.min(bytes.len()));
     let (mut ticks, mut waiting, mut taken) = (Ticks::default(), BytesMut::new(), 0);

@@ -1,10 +1,10 @@
-//! What an adapter's process may use. It sets the limits on itself before it loads the library; a library cannot raise
-//! them again.
+//! What an adapter's process may use. It sets the limits on itself before it loads the library; a library
+//! cannot raise them again.
 
 use crate::config::ResourceLimits;
 
-/// Sets them on this process. `others` is what the host knows of the threads of its user, of which this process may not
-/// see all.
+/// Sets them on this process. `others` is what the host knows of the threads of its user, of which this
+/// process may not see all.
 ///
 /// # Errors
 /// What the system says against it.
@@ -37,16 +37,16 @@ pub(super) fn apply(_limits: ResourceLimits, _others: u64) -> std::io::Result<()
     Ok(())
 }
 
-/// What the user's other processes may start later without taking the threads of this one: the kernel counts all of them
-/// against the limit of each process.
+/// What the user's other processes may start later without taking the threads of this one: the kernel counts
+/// all of them against the limit of each process.
 #[cfg(target_os = "linux")]
 const GROWTH: u64 = 512;
 
 /// What a process of an adapter has beside the threads of its library, and the usual number of those.
 const USUAL_THREADS: u64 = 80;
 
-/// Threads that this host and so many processes of adapters may have: of processes that are not dumpable, a process of the
-/// same user may see nothing (`ProtectProc=invisible` of systemd).
+/// Threads that this host and so many processes of adapters may have: of processes that are not dumpable, a
+/// process of the same user may see nothing (`ProtectProc=invisible` of systemd).
 pub(super) fn threads_of_host(adapters: usize) -> u64 {
     let own = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let own = number_after(&own, "Threads:").unwrap_or(0);
@@ -137,7 +137,8 @@ mod tests {
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).unwrap();
         let hidden = threads_of_this_user();
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable).unwrap();
-        // Other tests start and end threads meanwhile; this process has at least two, beside all others of the user.
+        // Other tests start and end threads meanwhile; this process has at least two, beside all others of
+        // the user.
         assert!(before >= 2 && hidden >= 2, "{before} {hidden}");
     }
 }

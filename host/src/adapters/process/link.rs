@@ -1,8 +1,10 @@
-//! The connection for ticks, as both of its ends know it: where it is, how frames are told apart, and how much is on its way.
+//! The connection for ticks, as both of its ends know it: where it is, how frames are told apart, and how
+//! much is on its way.
 //!
-//! A frame is its length, four bytes with the lowest first, and so many bytes. The first one is the token that the host gave the
-//! process; each of the others is a batch of ticks. The process closes its half behind the last one, the host closes the
-//! connection when it has read that far, and so the process knows that everything has arrived.
+//! A frame is its length, four bytes with the lowest first, and so many bytes. The first one is the token
+//! that the host gave the process; each of the others is a batch of ticks. The process closes its half behind
+//! the last one, the host closes the connection when it has read that far, and so the process knows that
+//! everything has arrived.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -13,8 +15,8 @@ use tokio_util::codec::LengthDelimitedCodec;
 /// Longest frame, without its length. A length beyond it ends the connection as soon as it is read.
 pub(super) const MAX_FRAME_BYTES: usize = 64 * 1_024;
 
-/// What both ends ask of the kernel as the buffer of the connection. What waits there can be replaced by nothing newer, unlike
-/// what waits in the intake behind it.
+/// What both ends ask of the kernel as the buffer of the connection. What waits there can be replaced by
+/// nothing newer, unlike what waits in the intake behind it.
 const BUFFER_BYTES: usize = 256 * 1_024;
 
 /// Where a process can connect.

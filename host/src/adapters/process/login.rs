@@ -52,8 +52,8 @@ pub struct LoginOf<'a> {
     pub config_json: &'a str,
 }
 
-/// Takes the next step of logging in with what is known of the account, a JSON object of strings. Blocks, for as long as
-/// the broker takes, up to the deadline and some seconds.
+/// Takes the next step of logging in with what is known of the account, a JSON object of strings. Blocks, for
+/// as long as the broker takes, up to the deadline and some seconds.
 ///
 /// # Errors
 /// What the adapter or the broker says against it.

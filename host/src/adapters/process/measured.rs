@@ -1,5 +1,5 @@
-//! Both ends of the connection for ticks in one process, as the benchmark measures them: everything between the intake
-//! of an adapter's process and the host's [`AdapterEvents`].
+//! Both ends of the connection for ticks in one process, as the benchmark measures them: everything between
+//! the intake of an adapter's process and the host's [`AdapterEvents`].
 
 use std::{io, path::Path, sync::Arc};
 
@@ -17,8 +17,8 @@ use crate::adapters::AdapterEvents;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// Opens the connection, each end on a thread with a runtime of its own, which end with the process. What is offered to
-/// the intake that this gives comes out at `events`.
+/// Opens the connection, each end on a thread with a runtime of its own, which end with the process. What is
+/// offered to the intake that this gives comes out at `events`.
 ///
 /// # Errors
 /// When there is no socket, runtime or thread to be had.

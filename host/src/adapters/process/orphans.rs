@@ -1,5 +1,5 @@
-//! Processes whose parents have ended. The kernel gives them to the host, which ends them: nothing that a library starts
-//! outlives its process, in whatever session or group it is.
+//! Processes whose parents have ended. The kernel gives them to the host, which ends them: nothing that a
+//! library starts outlives its process, in whatever session or group it is.
 
 use std::{
     collections::BTreeSet,
@@ -42,8 +42,8 @@ pub(super) fn has_ended(number: u32) {
     KNOWN.lock().remove(&number);
 }
 
-/// Ends every process that came to the host because its parent has ended, and gives their number. Does nothing in a process
-/// to which none comes. Blocks, for [`PATIENCE`] at most.
+/// Ends every process that came to the host because its parent has ended, and gives their number. Does
+/// nothing in a process to which none comes. Blocks, for [`PATIENCE`] at most.
 pub(super) fn end_all() -> usize {
     if !cage::is_reaper() {
         return 0;

@@ -1,7 +1,8 @@
 //! An adapter instance that runs in a process of its own, as the host sees it.
 //!
-//! Every method only adds to a bounded queue; one task owns the process, its streams and its watchdog, and reports what
-//! happens through [`AdapterEvents`]. Whatever ends the process, the feed hears of it as one status event.
+//! Every method only adds to a bounded queue; one task owns the process, its streams and its watchdog, and
+//! reports what happens through [`AdapterEvents`]. Whatever ends the process, the feed hears of it as one
+//! status event.
 
 mod ends;
 mod launch;

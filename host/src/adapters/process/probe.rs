@@ -1,7 +1,8 @@
-//! Looks at a library in a process of its own before anything else of the host touches it: `tickhost probe-adapter`.
+//! Looks at a library in a process of its own before anything else of the host touches it:
+//! `tickhost probe-adapter`.
 //!
-//! Loading a library runs its initialisers, and describing itself runs its code. What crashes or hangs there becomes a
-//! sentence.
+//! Loading a library runs its initialisers, and describing itself runs its code. What crashes or hangs there
+//! becomes a sentence.
 
 use std::{
     io,
@@ -100,11 +101,12 @@ enum Answer {
     },
 }
 
-/// Loads a library in a process of its own, and lets it describe itself and check its settings. Blocks for a moment, 5
-/// seconds at most.
+/// Loads a library in a process of its own, and lets it describe itself and check its settings. Blocks for a
+/// moment, 5 seconds at most.
 ///
 /// # Errors
-/// [`ProbeError`]; what the adapter says against its settings begins with what `context` says of their broker.
+/// [`ProbeError`]; what the adapter says against its settings begins with what `context` says of their
+/// broker.
 pub fn probe(
     program: &Path,
     what: Probe<'_>,

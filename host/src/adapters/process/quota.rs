@@ -1,5 +1,6 @@
-//! What an adapter's cache folder may hold. The kernel bounds each file; what all of them are is looked at once a second, so
-//! that a library that writes as fast as the disk takes it can be beyond the bound for that time.
+//! What an adapter's cache folder may hold. The kernel bounds each file; what all of them are is looked at
+//! once a second, so that a library that writes as fast as the disk takes it can be beyond the bound for that
+//! time.
 
 use std::{
     fs, io,
@@ -25,8 +26,8 @@ pub(super) fn make(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Waits until the folder holds more than it may, and gives a sentence about it; for ever when it never does, or there
-/// is none.
+/// Waits until the folder holds more than it may, and gives a sentence about it; for ever when it never does,
+/// or there is none.
 pub(super) async fn exceeded(folder: Option<PathBuf>, most_mb: u32) -> String {
     let Some(folder) = folder else { return std::future::pending().await };
     let most = u64::from(most_mb) * 1_024 * 1_024;

@@ -1,7 +1,7 @@
 //! The host's end of the connection for ticks.
 //!
-//! The process at the other end runs a stranger's library, which deserves no trust: nothing is kept for what it only claims, and
-//! the connection ends at the first frame that is too long or no batch.
+//! The process at the other end runs a stranger's library, which deserves no trust: nothing is kept for what
+//! it only claims, and the connection ends at the first frame that is too long or no batch.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -79,8 +79,8 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
-    /// Listens on a new socket in `run_dir`, which only this user can enter, or on loopback where that cannot be. Must be
-    /// called in the runtime that will read.
+    /// Listens on a new socket in `run_dir`, which only this user can enter, or on loopback where that cannot
+    /// be. Must be called in the runtime that will read.
     pub(super) fn bind(run_dir: &std::path::Path) -> io::Result<Self> {
         #[cfg(unix)]
         {
@@ -162,8 +162,8 @@ pub(super) async fn run(
     }
 }
 
-/// The connection of the process, with what it has sent behind its token. Whoever does not know the token is not the process;
-/// it is heard beside such strangers, not behind them.
+/// The connection of the process, with what it has sent behind its token. Whoever does not know the token is
+/// not the process; it is heard beside such strangers, not behind them.
 async fn accept(listener: &Listener, token: &str) -> Result<(Box<dyn Stream>, BytesMut), ReceiveError> {
     let mut strangers = FuturesUnordered::new();
     loop {
@@ -211,7 +211,8 @@ impl Default for Ticks {
 }
 
 impl Ticks {
-    /// Publishes every whole frame at the front of `bytes`, and takes it from there; gives the bytes of them all.
+    /// Publishes every whole frame at the front of `bytes`, and takes it from there; gives the bytes of them
+    /// all.
     ///
     /// # Errors
     /// At a frame that is too long or no batch; what comes behind it cannot be read any more.

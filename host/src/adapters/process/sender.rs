@@ -1,8 +1,8 @@
 //! The child's end of the connection for ticks, behind an [`Intake`].
 //!
-//! The intake is what the router has in front of it too: while the host keeps up every tick passes, and when it does not,
-//! ticks of one instrument merge there. The kernel's buffer of the connection is small, and a write that finds no room in it
-//! waits.
+//! The intake is what the router has in front of it too: while the host keeps up every tick passes, and when
+//! it does not, ticks of one instrument merge there. The kernel's buffer of the connection is small, and a
+//! write that finds no room in it waits.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -37,8 +37,8 @@ pub(super) struct Connection {
     waiting: BytesMut,
 }
 
-/// Connects to the host, and shows that this is the process. Afterwards it may be impossible: a locked-in process makes no
-/// local connections.
+/// Connects to the host, and shows that this is the process. Afterwards it may be impossible: a locked-in
+/// process makes no local connections.
 ///
 /// # Errors
 /// When the host cannot be reached.
@@ -80,8 +80,8 @@ impl Connection {
         self.stream.write_all_buf(&mut self.waiting).await
     }
 
-    /// Sends what the intake has, until it is closed and empty and the host has taken all of it. Must not run on the adapter's
-    /// thread.
+    /// Sends what the intake has, until it is closed and empty and the host has taken all of it. Must not run
+    /// on the adapter's thread.
     ///
     /// # Errors
     /// When the connection is lost: the process has to end then.

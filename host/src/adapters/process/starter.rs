@@ -1,7 +1,7 @@
 //! Starts the processes of the host.
 //!
-//! They end with the thread that started them, because the kernel takes its end for that of the host. So those that stay are
-//! started on a thread that does nothing else and never ends.
+//! They end with the thread that started them, because the kernel takes its end for that of the host. So
+//! those that stay are started on a thread that does nothing else and never ends.
 
 use std::{
     io,

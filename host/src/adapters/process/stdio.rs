@@ -1,4 +1,5 @@
-//! The child's standard streams: taken away from the library, which may print whatever it likes, and given to the host.
+//! The child's standard streams: taken away from the library, which may print whatever it likes, and given to
+//! the host.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read, Write},
@@ -26,8 +27,9 @@ pub(super) struct Streams {
     pub(super) output: Box<dyn Write + Send>,
 }
 
-/// Takes standard input and output, as the first thing that a process does which will load a library. From then on the
-/// library reads nothing from its standard input, and what it prints goes to standard error, which the host logs.
+/// Takes standard input and output, as the first thing that a process does which will load a library. From
+/// then on the library reads nothing from its standard input, and what it prints goes to standard error,
+/// which the host logs.
 ///
 /// # Errors
 /// What the system says against it.

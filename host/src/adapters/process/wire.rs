@@ -1,9 +1,10 @@
-//! What a host and an adapter's own process tell each other beside ticks: one JSON object to a line, on the standard
-//! input and output of the process.
+//! What a host and an adapter's own process tell each other beside ticks: one JSON object to a line, on the
+//! standard input and output of the process.
 //!
-//! Both ends are nearly always the same program: on Linux the host starts the one that it runs itself, also when another release
-//! has taken its place on the disk. A process of another user is different, since the service manager starts it from the
-//! disk, and so is another system. So the first line says [`VERSION`], and a process that has another one says so and ends.
+//! Both ends are nearly always the same program: on Linux the host starts the one that it runs itself, also
+//! when another release has taken its place on the disk. A process of another user is different, since the
+//! service manager starts it from the disk, and so is another system. So the first line says [`VERSION`], and
+//! a process that has another one says so and ends.
 
 use std::path::PathBuf;
 
@@ -17,8 +18,8 @@ use crate::{
     config::{Cage, ResourceLimits},
 };
 
-/// Number of what the two ends say to each other, lines and frames of ticks. It moves with every change of them; the test
-/// `what_is_said_has_a_version` notices one.
+/// Number of what the two ends say to each other, lines and frames of ticks. It moves with every change of
+/// them; the test `what_is_said_has_a_version` notices one.
 ///
 /// Frozen for all versions are the line that says it, `{"begin":{"version":1,…}}`, and that of the refusal,
 /// `{"refused":{"code":1,"message":"…"}}`.

@@ -16,8 +16,8 @@ pub(in crate::bus) enum Book {
     Absent,
     /// This is the book. It may be empty.
     Known,
-    /// There is one, but part of it cannot be shown. The rest would be another market, and so would the book before it, so that
-    /// none is known from now on.
+    /// There is one, but part of it cannot be shown. The rest would be another market, and so would the book
+    /// before it, so that none is known from now on.
     LeftOut,
 }
 

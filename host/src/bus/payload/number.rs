@@ -8,8 +8,9 @@ use tickhost_core::model::{ORDERS_ABSENT, PRICE_SCALE};
 /// 2^53: from here on a double has whole numbers only, so it does not tell whether there was a fraction.
 const FIRST_UNCERTAIN: f64 = 9_007_199_254_740_992.0;
 
-/// Digits after the point that a price is taken to, by its size. A double and its product with a power of ten are each
-/// off by up to 2^-53 of their value; within these bounds that is less than half a unit, so decimals are exact.
+/// Digits after the point that a price is taken to, by its size. A double and its product with a power of ten
+/// are each off by up to 2^-53 of their value; within these bounds that is less than half a unit, so decimals
+/// are exact.
 const DIGITS: [(f64, f64, i64); 3] = [(1e6, 1e9, 1), (1e9, 1e6, 1_000), (f64::INFINITY, 1e4, 100_000)];
 
 /// Why a value that is there is left out.

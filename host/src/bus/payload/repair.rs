@@ -1,8 +1,8 @@
 //! Values that no JSON has, taken out of a body so that the rest of it can be read.
 //!
-//! Python writes `NaN`, `Infinity` and `-Infinity` where it has no number, C prints `nan` and `-inf`, and some programs write
-//! numbers that no double holds, or halves of characters. The JSON parser ends at the first of them. Bodies without any, which
-//! is all of them on most days, never come here.
+//! Python writes `NaN`, `Infinity` and `-Infinity` where it has no number, C prints `nan` and `-inf`, and
+//! some programs write numbers that no double holds, or halves of characters. The JSON parser ends at the
+//! first of them. Bodies without any, which is all of them on most days, never come here.
 
 use std::borrow::Cow;
 
@@ -15,8 +15,9 @@ pub(super) struct Removed {
     pub(super) unreadable: u64,
 }
 
-/// Copies `body` to `out` with `null` for each number, and `""` for each text, that no JSON parser takes although its extent is
-/// clear. None when there is no such value: then something else is wrong. Everything else stays as it is.
+/// Copies `body` to `out` with `null` for each number, and `""` for each text, that no JSON parser takes
+/// although its extent is clear. None when there is no such value: then something else is wrong. Everything
+/// else stays as it is.
 pub(super) fn repair(body: &[u8], out: &mut Vec<u8>) -> Option<Removed> {
     out.clear();
     let mut removed = Removed::default();

@@ -4,8 +4,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::number::{Fault, Number, Plain};
 
-/// 2000-01-01 UTC, in seconds since the Unix epoch. What is earlier is no time of a tick: it is a clock that was never set, or a
-/// date that a broker writes for "none".
+/// 2000-01-01 UTC, in seconds since the Unix epoch. What is earlier is no time of a tick: it is a clock that
+/// was never set, or a date that a broker writes for "none".
 const FIRST_SECOND: i64 = 946_684_800;
 
 /// 2100-01-01 UTC. What is not earlier is none either, such as the 2106 of a field that is all ones.
@@ -13,13 +13,14 @@ const END_SECOND: i64 = 4_102_444_800;
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
-/// Units by how many of them are a second. A time of these hundred years is below the first of the next unit in each.
+/// Units by how many of them are a second. A time of these hundred years is below the first of the next unit
+/// in each.
 const UNITS: [i64; 4] = [1, 1_000, 1_000_000, NANOS_PER_SECOND];
 
 impl Number<'_> {
-    /// Nanoseconds since the Unix epoch, from a number of seconds, milliseconds, microseconds or nanoseconds since then, which
-    /// tell each other apart by their size, or from a text such as `2024-01-15T10:30:00.123+05:30`. What is not positive stands
-    /// for unknown.
+    /// Nanoseconds since the Unix epoch, from a number of seconds, milliseconds, microseconds or nanoseconds
+    /// since then, which tell each other apart by their size, or from a text such as
+    /// `2024-01-15T10:30:00.123+05:30`. What is not positive stands for unknown.
     pub(super) fn time_ns(&self) -> Result<Option<u64>, Fault> {
         match self.resolved() {
             Ok(None) => Ok(None),
@@ -59,7 +60,8 @@ fn from_fraction(number: f64) -> Result<Option<u64>, Fault> {
     from_whole(scaled)
 }
 
-/// A date and time with its offset. Without a date, as in `10:30:00`, or without an offset it says no time, and harms nobody.
+/// A date and time with its offset. Without a date, as in `10:30:00`, or without an offset it says no time,
+/// and harms nobody.
 fn from_text(text: &str) -> Result<Option<u64>, Fault> {
     let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) else { return Ok(None) };
     if !(FIRST_SECOND..END_SECOND).contains(&time.unix_timestamp()) {

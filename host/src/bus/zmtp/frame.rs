@@ -19,7 +19,8 @@ pub(super) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// None when there is no whole frame yet. A length that no frame may have is refused as soon as it is read.
+    /// None when there is no whole frame yet. A length that no frame may have is refused as soon as it is
+    /// read.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Option<Self>, Violation> {
         let Some((&flags, rest)) = bytes.split_first() else { return Ok(None) };
         let is_reserved = flags & !(MORE | LONG | COMMAND) != 0;
@@ -68,8 +69,8 @@ impl Mechanism {
     }
 }
 
-/// Whether these bytes are the beginning of a greeting of ZMTP 3 with this security. Whatever has come must fit, so that
-/// nonsense ends at its first byte and not at a deadline.
+/// Whether these bytes are the beginning of a greeting of ZMTP 3 with this security. Whatever has come must
+/// fit, so that nonsense ends at its first byte and not at a deadline.
 pub(super) fn fits_greeting(bytes: &[u8], mechanism: Mechanism) -> bool {
     let expected: &[(usize, fn(u8) -> bool)] =
         &[(0, |byte| byte == 0xff), (9, |byte| byte & 1 == 1), (10, |byte| byte >= 3)];
@@ -83,7 +84,8 @@ pub(super) fn greeting() -> [u8; GREETING] {
     greeting_from(1, Mechanism::Null)
 }
 
-/// The greeting of the bus, of ZMTP 3.0, whose publishers understand the subscriptions that the socket behind it sends.
+/// The greeting of the bus, of ZMTP 3.0, whose publishers understand the subscriptions that the socket behind
+/// it sends.
 pub(super) fn greeting_of(mechanism: Mechanism) -> [u8; GREETING] {
     greeting_from(0, mechanism)
 }

@@ -1,12 +1,13 @@
-//! The beginning of a connection, as the host plays it: with NULL security, or with PLAIN where the bus has a secret.
+//! The beginning of a connection, as the host plays it: with NULL security, or with PLAIN where the bus has a
+//! secret.
 //!
 //! ```text
 //! NULL    publisher: greeting, READY             host: greeting, READY
 //! PLAIN   publisher: greeting, HELLO, INITIATE   host: greeting, WELCOME or an error, READY
 //! ```
 //!
-//! HELLO carries a name, which is of no account, and the secret. It goes over the wire as it is: PLAIN keeps others of this
-//! machine or network out, and does not encrypt.
+//! HELLO carries a name, which is of no account, and the secret. It goes over the wire as it is: PLAIN keeps
+//! others of this machine or network out, and does not encrypt.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
@@ -19,9 +20,9 @@ use super::{
 /// Longest command of a handshake: name and secret have 255 bytes at most, and a READY has some properties.
 const MAX_COMMAND_BYTES: usize = 1_024;
 
-/// What a publisher is told whose secret is wrong: a status that libzmq reports as a failure to authenticate. By the
-/// specification it begins with the length of the name; libzmq reads and writes it like this (its `"\x5ERROR"` is `^RROR` to a
-/// compiler), and takes what is right for nonsense.
+/// What a publisher is told whose secret is wrong: a status that libzmq reports as a failure to authenticate.
+/// By the specification it begins with the length of the name; libzmq reads and writes it like this (its
+/// `"\x5ERROR"` is `^RROR` to a compiler), and takes what is right for nonsense.
 const WRONG_SECRET: &[u8] = b"^RROR\x03400";
 
 /// Signature and version, the beginning of a greeting.
@@ -53,8 +54,8 @@ impl Handshake {
         if self.secret.is_some() { Mechanism::Plain } else { Mechanism::Null }
     }
 
-    /// What the host says first. Where it wants a secret it keeps that to itself until the publisher has said what it offers:
-    /// libzmq leaves at once when that is another security, and nobody would know why.
+    /// What the host says first. Where it wants a secret it keeps that to itself until the publisher has said
+    /// what it offers: libzmq leaves at once when that is another security, and nobody would know why.
     pub(super) fn greeting(&self) -> Vec<u8> {
         let mechanism = self.mechanism();
         let greeting = frame::greeting_of(mechanism);

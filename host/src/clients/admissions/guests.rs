@@ -19,7 +19,8 @@ const SPARE_ADDRESSES: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Guests {
     of: FxHashMap<IpAddr, BTreeMap<u64, Guest>>,
-    /// How many each address has; the last is the one with most, and among those the one whose oldest is the oldest.
+    /// How many each address has; the last is the one with most, and among those the one whose oldest is the
+    /// oldest.
     order: BTreeSet<(usize, Reverse<u64>, IpAddr)>,
     count: usize,
 }

@@ -59,7 +59,8 @@ impl Seat {
         self.note_bytes();
     }
 
-    /// The kernel has everything that [`Self::next_frame`] gave. `unix_ns` reads the time of day, which most calls do not need.
+    /// The kernel has everything that [`Self::next_frame`] gave. `unix_ns` reads the time of day, which most
+    /// calls do not need.
     pub(crate) fn flushed(&self, unix_ns: impl FnOnce() -> u64) {
         self.0.meter.flushed(self.0.outbox.borrow().waiting_ticks() == 0, unix_ns);
     }

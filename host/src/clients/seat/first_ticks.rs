@@ -3,7 +3,8 @@
 use rustc_hash::FxHashSet;
 use tickhost_core::model::Key;
 
-/// Keys of which the shard is to say when their first tick comes. Belongs to one thread, like everything of a session.
+/// Keys of which the shard is to say when their first tick comes. Belongs to one thread, like everything of a
+/// session.
 #[derive(Debug, Default)]
 pub(super) struct FirstTicks {
     keys: FxHashSet<Key>,

@@ -1,5 +1,5 @@
-//! What one client holds: which frames of which symbols, under the names that it used. The one record of it: the session
-//! writes it, and the shard asks it whom a broker's word on an instrument concerns.
+//! What one client holds: which frames of which symbols, under the names that it used. The one record of it:
+//! the session writes it, and the shard asks it whom a broker's word on an instrument concerns.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -84,7 +84,8 @@ impl Holdings {
         self.of_key = KeyShare::new(total, self.count + self.reserved);
     }
 
-    /// Takes places for as many more as the limits leave, on this client and on all of its key, until [`Self::settle`].
+    /// Takes places for as many more as the limits leave, on this client and on all of its key, until
+    /// [`Self::settle`].
     pub(crate) fn reserve(&mut self, wanted: usize, limit: usize, limit_of_key: usize) -> usize {
         self.reserved = self.of_key.reserve(wanted.min(limit.saturating_sub(self.count)), limit_of_key);
         self.reserved
@@ -100,8 +101,8 @@ impl Holdings {
         self.of_key.set(self.count + self.reserved);
     }
 
-    /// Notes a subscription; returns the key that it replaces, if the client held the symbol in this mode with other
-    /// levels, or the same key if it held just that.
+    /// Notes a subscription; returns the key that it replaces, if the client held the symbol in this mode
+    /// with other levels, or the same key if it held just that.
     pub(crate) fn insert(&mut self, name: SymbolName, key: Key) -> Option<Key> {
         let before = self.names.entry(name).or_default().get_mut(place(key.variant.mode()))?.replace(key);
         *self.instruments.entry(key.instrument).or_default() += 1;

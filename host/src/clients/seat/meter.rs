@@ -1,8 +1,8 @@
 //! How far behind a client is, measured with the ticks that it gets.
 //!
-//! A session follows one tick at a time: the first one offered when it follows none, from its offer to the moment when it
-//! and everything before it is with the kernel. That costs an offer one look at a flag, and a wake-up one look at a
-//! clock; a client that stops reading shows by the age of the tick that is followed.
+//! A session follows one tick at a time: the first one offered when it follows none, from its offer to the
+//! moment when it and everything before it is with the kernel. That costs an offer one look at a flag, and a
+//! wake-up one look at a clock; a client that stops reading shows by the age of the tick that is followed.
 
 use std::{
     cell::{Cell, RefCell},
@@ -87,8 +87,8 @@ impl Meter {
         }
     }
 
-    /// The kernel has everything that was handed to the socket. `is_all` when nothing else waits. `unix_ns` reads the time
-    /// of day in nanoseconds since the Unix epoch, once for each tick that was followed.
+    /// The kernel has everything that was handed to the socket. `is_all` when nothing else waits. `unix_ns`
+    /// reads the time of day in nanoseconds since the Unix epoch, once for each tick that was followed.
     pub(super) fn flushed(&self, is_all: bool, unix_ns: impl FnOnce() -> u64) {
         if !self.follows.get() || (self.ahead.get() > 0 && !is_all) {
             return;
@@ -135,8 +135,8 @@ pub struct SessionRow {
     pub feed: Option<u32>,
     /// Subscriptions: each mode of a symbol counts.
     pub subscriptions: u64,
-    /// Microseconds from the receipt of a tick to its hand-over, of the last one that was followed; or the age of the
-    /// one that still waits, when that is more.
+    /// Microseconds from the receipt of a tick to its hand-over, of the last one that was followed; or the
+    /// age of the one that still waits, when that is more.
     pub lag_us: u64,
     /// Ticks that wait.
     pub waiting: usize,

@@ -23,7 +23,8 @@ use crate::{
 /// Beyond the feed's own limit on the wait for an answer: only a fault of the host lasts that long.
 pub(super) const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 
-/// A question. What is dropped before its answer came has asked for nothing: a feed takes back what it granted.
+/// A question. What is dropped before its answer came has asked for nothing: a feed takes back what it
+/// granted.
 #[derive(Debug)]
 pub(super) enum Ask {
     /// Whose key is this?

@@ -1,7 +1,8 @@
 //! What the requests of one client may cost. Pure: time is handed in.
 //!
-//! An [`Allowance`] for each kind: for messages, with what they weigh, for the subscriptions that they begin or end, and for control frames. A
-//! client that has spent one is read slowly, so that nothing that it sends is lost; one that goes on for long is closed.
+//! An [`Allowance`] for each kind: for messages, with what they weigh, for the subscriptions that they begin
+//! or end, and for control frames. A client that has spent one is read slowly, so that nothing that it sends
+//! is lost; one that goes on for long is closed.
 
 use std::time::{Duration, Instant};
 
@@ -9,15 +10,15 @@ use tickhost_core::{allowance::Allowance, protocol::request::Request};
 
 use super::SessionSettings;
 
-/// How long a client may go on sending more messages than its rate before it is closed. A client that subscribes to 5,000
-/// symbols one by one needs 40 s of it.
+/// How long a client may go on sending more messages than its rate before it is closed. A client that
+/// subscribes to 5,000 symbols one by one needs 40 s of it.
 const MESSAGES_TOLERANCE: Duration = Duration::from_mins(2);
 
 /// The same for entries. A client that changes all of its 5,000 subscriptions at once needs nothing of it.
 const ENTRIES_TOLERANCE: Duration = Duration::from_secs(10);
 
-/// Pings, and pongs that nobody asked for, each second and at once, and how long a client may go on sending more. Libraries send
-/// one in several seconds.
+/// Pings, and pongs that nobody asked for, each second and at once, and how long a client may go on sending
+/// more. Libraries send one in several seconds.
 const CONTROL_RATE: (u32, u32) = (50, 500);
 const CONTROL_TOLERANCE: Duration = Duration::from_secs(5);
 
@@ -100,7 +101,8 @@ pub(super) fn entries_of(request: &Request) -> usize {
     }
 }
 
-/// What may be spent of one kind, which one spending may overdraw, and for how long the client has been spending all of it.
+/// What may be spent of one kind, which one spending may overdraw, and for how long the client has been
+/// spending all of it.
 #[derive(Debug)]
 struct Bucket {
     allowance: Allowance,
@@ -236,8 +238,8 @@ mod tests {
     fn an_honest_client_meets_no_limit_on_entries() {
         let start = Instant::now();
         let mut budget = budget(start);
-        // All that it may hold at the start, then everything ended and subscribed anew, then a list of 500 changed
-        // every two seconds.
+        // All that it may hold at the start, then everything ended and subscribed again, then a list of 500
+        // changed every two seconds.
         for count in [5_000, 5_000, 5_000] {
             budget.spend_entries(count, start).unwrap();
             assert!(!budget.is_exhausted());

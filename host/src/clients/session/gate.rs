@@ -18,10 +18,12 @@ const CONTROL_FRAME_BYTES: usize = 131;
 /// What may be read of the messages behind the one that a client is known by, on top of its own.
 const READ_AHEAD_BYTES: usize = 64 * 1_024;
 
-/// What the bytes of a connection are allowed, shared between the stream below the WebSocket and the session above it.
+/// What the bytes of a connection are allowed, shared between the stream below the WebSocket and the session
+/// above it.
 #[derive(Debug)]
 pub(super) struct Gate {
-    /// Bytes that may be read from one whole message to the next. A message may come in many frames, even empty ones.
+    /// Bytes that may be read from one whole message to the next. A message may come in many frames, even
+    /// empty ones.
     limit: Cell<usize>,
     /// Of them, those that have been read.
     read: Cell<usize>,
@@ -45,12 +47,14 @@ impl Gate {
         self.read.set(0);
     }
 
-    /// A control frame came. It counts for itself, and does not prolong the message that it may have come within.
+    /// A control frame came. It counts for itself, and does not prolong the message that it may have come
+    /// within.
     pub(super) fn allow_control(&self) {
         self.read.set(self.read.get().saturating_sub(CONTROL_FRAME_BYTES));
     }
 
-    /// The client is known: messages may have `max_message` bytes, and as many again for the frames around them.
+    /// The client is known: messages may have `max_message` bytes, and as many again for the frames around
+    /// them.
     pub(super) fn open(&self, max_message: usize) {
         self.limit.set(max_message.saturating_mul(2).saturating_add(READ_AHEAD_BYTES));
     }

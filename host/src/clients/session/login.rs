@@ -104,8 +104,8 @@ impl Session {
             }
             Err(LoginError::WrongKey(penalty)) => self.punish(penalty),
             Err(LoginError::NoFeed { user, code, message }) => {
-                // The key is good: the client is not closed for want of one, and may try again when the account is
-                // set up.
+                // The key is good: the client is not closed for want of one, and may try again when the
+                // account is set up.
                 self.refuse(&ErrorReply::new(code, message));
                 if matches!(self.identity, Identity::Unknown) {
                     self.welcome(now);
@@ -117,8 +117,8 @@ impl Session {
         Ok(())
     }
 
-    /// Lets the client wait for the answer to a wrong key; nothing more is read of it meanwhile. After the last one that it
-    /// may try, there is no answer but the end.
+    /// Lets the client wait for the answer to a wrong key; nothing more is read of it meanwhile. After the
+    /// last one that it may try, there is no answer but the end.
     fn punish(&mut self, penalty: Penalty) {
         self.wrong_keys = self.wrong_keys.saturating_add(1);
         let is_last = self.wrong_keys >= penalty.tries;

@@ -1,4 +1,5 @@
-//! The way to another feed: the user's account is served by another one, and everything that is held goes there.
+//! The way to another feed: the user's account is served by another one, and everything that is held goes
+//! there.
 
 use tickhost_core::model::{InstrumentId, Key};
 

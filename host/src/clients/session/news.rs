@@ -1,8 +1,8 @@
 //! What became of each subscription after its acknowledgement, for clients that asked to be told.
 //!
 //! A key *waits* from its acknowledgement to its first tick. The shard notes first ticks in the session's
-//! [`Seat`](crate::clients::seat::Seat), the feed tells of failures, and silence is looked for when it is due. What there is to
-//! say gathers for [`GATHER`], so that thousands of symbols make a few frames.
+//! [`Seat`](crate::clients::seat::Seat), the feed tells of failures, and silence is looked for when it is
+//! due. What there is to say gathers for [`GATHER`], so that thousands of symbols make a few frames.
 //!
 //! Bound: one entry for each key that the client holds, [`ENTRIES_PER_FRAME`] entries in a frame.
 
@@ -142,7 +142,8 @@ impl News {
         self.gather(Report { code: Some(code), message: Some(message), ..report }, now);
     }
 
-    /// The broker's list does not have the instrument of a subscription any more, which goes on; whether its next tick is news.
+    /// The broker's list does not have the instrument of a subscription any more, which goes on; whether its
+    /// next tick is news.
     pub(super) fn lost(&mut self, (key, name): (Key, SymbolName), message: &Arc<str>, now: Instant) -> bool {
         let asked = self.tracked.get_mut(&key);
         let is_followed = asked.is_some();
@@ -157,7 +158,8 @@ impl News {
         is_followed
     }
 
-    /// Subscriptions wait for a connection to the broker, for this reason; gives the keys whose next tick is news.
+    /// Subscriptions wait for a connection to the broker, for this reason; gives the keys whose next tick is
+    /// news.
     pub(super) fn pending(
         &mut self,
         is_waiting: impl Fn(Key) -> bool,
@@ -189,8 +191,8 @@ impl News {
         [self.say_at, self.look_at].into_iter().flatten().min()
     }
 
-    /// The frames that are due at `now`, which is `now_ns` since the Unix epoch. `audience` is asked for when somebody
-    /// may be silent for too long.
+    /// The frames that are due at `now`, which is `now_ns` since the Unix epoch. `audience` is asked for when
+    /// somebody may be silent for too long.
     pub(super) fn due(
         &mut self,
         now: Instant,

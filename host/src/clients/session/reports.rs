@@ -67,8 +67,8 @@ impl Session {
         }
     }
 
-    /// The broker's list does not have an instrument any more: the client is told for each mode it holds, and goes on to hold
-    /// them.
+    /// The broker's list does not have an instrument any more: the client is told for each mode it holds, and
+    /// goes on to hold them.
     pub(super) fn report_lost(&mut self, now: Moment, instrument: InstrumentId, message: &Arc<str>) {
         let keys = self.seat.holdings().keys_of(instrument);
         for (name, key) in keys {

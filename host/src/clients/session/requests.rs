@@ -1,4 +1,5 @@
-//! What a client asks, and what it is answered. What becomes of subscribe requests stands in `subscribing.rs`.
+//! What a client asks, and what it is answered. What becomes of subscribe requests stands in
+//! `subscribing.rs`.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,5 @@
-//! Sessions, shards and a router in one thread, driven by hand: no socket, no task, and the time is that of the test.
+//! Sessions, shards and a router in one thread, driven by hand: no socket, no task, and the time is that of
+//! the test.
 
 use std::{
     cell::RefCell,

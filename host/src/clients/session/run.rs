@@ -1,4 +1,5 @@
-//! The task of a session: makes the upgrade, waits with the socket, the timer and what was asked for, and says goodbye.
+//! The task of a session: makes the upgrade, waits with the socket, the timer and what was asked for, and
+//! says goodbye.
 
 use std::{
     net::SocketAddr,
@@ -208,8 +209,8 @@ async fn unless_told_to_go<F: Future>(
     }
 }
 
-/// Ends a connection. One that was told to go because its place is needed is told why only while few are; and who takes long to
-/// go is told to go at once when its place is needed.
+/// Ends a connection. One that was told to go because its place is needed is told why only while few are; and
+/// who takes long to go is told to go at once when its place is needed.
 async fn end(socket: &mut Socket, mut admission: Option<Admission>, reason: CloseReason) {
     if let Some(admission) = &mut admission
         && admission.signal().is_some_and(|signal| signal.raised().is_some())

@@ -1,4 +1,5 @@
-//! The socket of a session: one poll moves frames both ways, so that a client that does not read is still heard.
+//! The socket of a session: one poll moves frames both ways, so that a client that does not read is still
+//! heard.
 
 use std::{
     pin::Pin,
@@ -92,7 +93,8 @@ impl Socket {
         std::mem::take(&mut self.sent_frames)
     }
 
-    /// Writes what waits, all of it in as few writes as the kernel allows, then reads one message if `may_read`.
+    /// Writes what waits, all of it in as few writes as the kernel allows, then reads one message if
+    /// `may_read`.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, session: &Seat, may_read: bool) -> Poll<SocketEvent> {
         // Before looking: what is pushed while this runs wakes the task again.
         session.register(cx.waker());
@@ -179,8 +181,8 @@ impl Socket {
         }
     }
 
-    /// Sends the answer to the client's close frame, which the library has ready: the same code, or 1002 for one that may
-    /// not be sent. Then waits until the client is gone.
+    /// Sends the answer to the client's close frame, which the library has ready: the same code, or 1002 for
+    /// one that may not be sent. Then waits until the client is gone.
     pub(super) async fn answer_close(&mut self) {
         // The library says that the connection is closed when the answer is on its way.
         match std::future::poll_fn(|cx| Pin::new(&mut self.websocket).poll_flush(cx)).await {
@@ -191,7 +193,8 @@ impl Socket {
         if stream.shutdown().await.is_err() {
             return;
         }
-        // What comes behind a close frame counts for nothing, but unread it would make the kernel throw our answer away.
+        // What comes behind a close frame counts for nothing, but unread it would make the kernel throw our
+        // answer away.
         let (mut rest, mut left) = ([0; 1_024], CLOSE_REST_BYTES);
         while left > 0 {
             match stream.read(&mut rest).await {

@@ -232,7 +232,8 @@ fn the_acknowledgement_comes_first_then_the_snapshot_then_what_is_live() {
     rig.subscribe(&mut one, [1]);
     rig.publish(1, 100);
     rig.turn();
-    // The next tick is under way when the other one is granted the same, and more than it can begin in a turn.
+    // The next tick is under way when the other one is granted the same, and more than it can begin in a
+    // turn.
     let mut other = rig.log_in(0, settings(), NEWS);
     other.say(rig.now, &subscribe([1].into_iter().chain(1_000..1_000 + MANY)));
     rig.publish(1, 101);

@@ -1,7 +1,8 @@
-//! What a session holds and gives up, some subscriptions at a time: all sessions of a shard share its thread, so a request for
-//! thousands is done in turns, between which the others are served.
+//! What a session holds and gives up, some subscriptions at a time: all sessions of a shard share its thread,
+//! so a request for thousands is done in turns, between which the others are served.
 //!
-//! While something is left to do nothing more is read from the client, so its requests are still handled strictly in order.
+//! While something is left to do nothing more is read from the client, so its requests are still handled
+//! strictly in order.
 
 use std::{sync::Arc, vec};
 
@@ -52,8 +53,8 @@ impl Session {
         self.work(now, usize::MAX);
     }
 
-    /// The session has ended: what it holds is to be given back without a word, in turns by [`Self::take_turn`]. Nothing
-    /// is waited for any more.
+    /// The session has ended: what it holds is to be given back without a word, in turns by
+    /// [`Self::take_turn`]. Nothing is waited for any more.
     pub(super) fn leave(&mut self) {
         (self.awaited, self.effects) = (None, Effects::default());
         let mut keys = Vec::new();

@@ -13,7 +13,8 @@ use crate::{base::clock::Moment, clients::seat::Seat, feeds::feed::Feed};
 pub(super) struct Followers(RefCell<FxHashMap<FeedId, FxHashMap<SessionId, Seat>>>);
 
 impl Followers {
-    /// A session follows this feed from this moment on, and is told its present state; or it follows none any more.
+    /// A session follows this feed from this moment on, and is told its present state; or it follows none any
+    /// more.
     pub(super) fn follow(&self, session: &Seat, feed: Option<(&Feed, Moment)>) {
         let mut feeds = self.0.borrow_mut();
         if let Some(before) = session.follow(feed.map(|(feed, _)| feed.id()))
@@ -26,7 +27,8 @@ impl Followers {
         }
         let Some((feed, now)) = feed else { return };
         feeds.entry(feed.id()).or_default().insert(session.id(), session.clone());
-        // Read after the session is on the list: what is announced later reaches it through the shard's inbox.
+        // Read after the session is on the list: what is announced later reaches it through the shard's
+        // inbox.
         let (number, frame) = feed.announced(now);
         session.tell_feed_status(number, &frame);
     }

@@ -1,7 +1,8 @@
 //! Subscriptions that asked for fewer updates than there are.
 //!
-//! Those of one key with the same rate form a [`Group`], which stands in the index like one subscriber: a tick costs a
-//! group what it costs a session, and a timer fires once for each group that changed, however many sessions it has.
+//! Those of one key with the same rate form a [`Group`], which stands in the index like one subscriber: a
+//! tick costs a group what it costs a session, and a timer fires once for each group that changed, however
+//! many sessions it has.
 
 use std::{
     cell::{Cell, RefCell},

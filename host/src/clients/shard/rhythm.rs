@@ -1,8 +1,9 @@
 //! When sessions write: at once while the thread has time, together at the beat when it has none.
 //!
-//! A write to a socket costs the kernel several microseconds, however little is in it. A thread that is busy all the time
-//! and writes each tick as it comes spends itself on small writes; with a beat of a millisecond each write takes along
-//! what came meanwhile, and what a tick waits for the beat it would otherwise have waited for other sessions' writes.
+//! A write to a socket costs the kernel several microseconds, however little is in it. A thread that is busy
+//! all the time and writes each tick as it comes spends itself on small writes; with a beat of a millisecond
+//! each write takes along what came meanwhile, and what a tick waits for the beat it would otherwise have
+//! waited for other sessions' writes.
 
 use std::{
     cell::{Cell, RefCell},
@@ -26,8 +27,8 @@ const RELAXED_ABOVE: u64 = 50;
 /// Windows in a row before the thread counts as pressed.
 const WINDOWS_TO_PRESS: u32 = 3;
 
-/// Windows in a row before it counts as relaxed: a second, so that a load which only the beat makes light does not
-/// change the rhythm all the time.
+/// Windows in a row before it counts as relaxed: a second, so that a load which only the beat makes light
+/// does not change the rhythm all the time.
 const WINDOWS_TO_RELAX: u32 = 100;
 
 /// The beat of one shard.
@@ -65,7 +66,8 @@ impl Rhythm {
         (!self.waiting.borrow().is_empty()).then(|| self.next_beat.get())
     }
 
-    /// Beats when it is time, and looks how busy the thread is: `idle` is how long it had nothing to do since it began.
+    /// Beats when it is time, and looks how busy the thread is: `idle` is how long it had nothing to do since
+    /// it began.
     pub(super) fn turn(&self, now: Nanos, idle: Nanos) {
         self.judge(now, idle);
         if now >= self.next_beat.get() || !self.is_pressed.get() {

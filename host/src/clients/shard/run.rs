@@ -14,8 +14,8 @@ const KEPT_UPDATES: usize = 4_096;
 /// Between two looks whether the last session has ended.
 const DRAIN_PAUSE: Duration = Duration::from_millis(5);
 
-/// Runs a shard until it was told to drain and its sessions have ended. Each connection is given to `serve`, whose future
-/// runs on this thread.
+/// Runs a shard until it was told to drain and its sessions have ended. Each connection is given to `serve`,
+/// whose future runs on this thread.
 pub async fn run<F: Future<Output = ()> + 'static>(
     number: usize,
     handle: Arc<ShardHandle>,
@@ -26,8 +26,8 @@ pub async fn run<F: Future<Output = ()> + 'static>(
     let shard = Rc::new(Shard::new(number, handle, router, counters));
     let deliver = deliver(Rc::clone(&shard));
     let handle_commands = handle_commands(shard, serve);
-    // The set looks at this future before each few dozen sessions, so that new ticks do not queue behind all of those
-    // that are still to write the last ones: they find more to write, and write it at once.
+    // The set looks at this future before each few dozen sessions, so that new ticks do not queue behind all
+    // of those that are still to write the last ones: they find more to write, and write it at once.
     let before_sessions = async {
         tokio::select! {
             biased;
@@ -58,7 +58,8 @@ async fn deliver(shard: Rc<Shard>) {
         let mut taken = updates.drain(..);
         loop {
             let has_more = shard.deliver(clock.nanos(), &mut taken);
-            // Those who wait for the beat must be among those who now write, or a long batch fills their outboxes.
+            // Those who wait for the beat must be among those who now write, or a long batch fills their
+            // outboxes.
             shard.advance(clock.nanos(), idle_nanos());
             if !has_more {
                 break;

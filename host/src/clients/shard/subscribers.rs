@@ -57,8 +57,8 @@ impl PartialEq for Subscriber {
 }
 
 impl Shard {
-    /// A session holds a key from now on, and gets a snapshot if a value is known. One that held it already at another
-    /// rate gets it at this one.
+    /// A session holds a key from now on, and gets a snapshot if a value is known. One that held it already
+    /// at another rate gets it at this one.
     pub(crate) fn attach(
         &self,
         key: Key,

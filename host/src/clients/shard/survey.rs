@@ -44,7 +44,8 @@ impl Surveyed {
 }
 
 impl Shard {
-    /// Answers a survey at `now_ns` (nanoseconds since the Unix epoch). Describes every session, which takes well under a microsecond for each.
+    /// Answers a survey at `now_ns` (nanoseconds since the Unix epoch). Describes every session, which takes
+    /// well under a microsecond for each.
     pub(super) fn answer(&self, survey: Survey, now_ns: u64) {
         let sessions = self.sessions.borrow();
         let mut surveyed = Surveyed { total: sessions.len(), ..Surveyed::default() };

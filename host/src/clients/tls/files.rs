@@ -139,14 +139,15 @@ impl TlsFiles {
         }
     }
 
-    /// Why clients will refuse the certificate by its dates at `now_ns`, in nanoseconds since the Unix epoch, in a sentence.
-    /// None when they will not, or when that cannot be known.
+    /// Why clients will refuse the certificate by its dates at `now_ns`, in nanoseconds since the Unix epoch,
+    /// in a sentence. None when they will not, or when that cannot be known.
     pub fn doubt(&self, now_ns: u64) -> Option<String> {
         let leaf = self.leaf().ok()?;
         let leaf = ParsedCertificate::try_from(&leaf).ok()?;
         let algorithms = ring::default_provider().signature_verification_algorithms.all;
         let now = UnixTime::since_unix_epoch(Duration::from_nanos(now_ns));
-        // The dates are looked at before anything else. Nobody is trusted, so the certificate is refused in any case.
+        // The dates are looked at before anything else. Nobody is trusted, so the certificate is refused in
+        // any case.
         let refusal =
             verify_server_cert_signed_by_trust_anchor(&leaf, &RootCertStore::empty(), &[], now, algorithms);
         let date = |time: UnixTime| Date::in_india(time.as_secs().saturating_mul(1_000_000_000)).0;

@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 use super::Tls;
 use crate::base::blocking::off_thread;
 
-/// Between two looks at the files. Certificates are renewed every few weeks; polling also sees links that move, as
-/// those of certbot and of Kubernetes do, and needs no rights on the folders above.
+/// Between two looks at the files. Certificates are renewed every few weeks; polling also sees links that
+/// move, as those of certbot and of Kubernetes do, and needs no rights on the folders above.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Follows changes of the files until `stop`.

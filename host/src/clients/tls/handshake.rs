@@ -1,8 +1,9 @@
 //! Handshakes, on a thread of their own between the accept loop and the shards.
 //!
-//! A signature costs up to a millisecond. On a shard it would hold up the ticks of everybody there, and a flood of
-//! connections would hold them up for long; here a flood only delays other handshakes. Each has [`HANDSHAKE_TIMEOUT`]; how many
-//! there are is bounded by the places of strangers ([`crate::clients::admissions`]), some 30 KiB each.
+//! A signature costs up to a millisecond. On a shard it would hold up the ticks of everybody there, and a
+//! flood of connections would hold them up for long; here a flood only delays other handshakes. Each has
+//! [`HANDSHAKE_TIMEOUT`]; how many there are is bounded by the places of strangers
+//! ([`crate::clients::admissions`]), some 30 KiB each.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,8 +21,8 @@ use crate::clients::{
 /// Longest handshake, from the connect to its last message.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Bytes that wait in the encryption of one connection when the kernel takes no more. Two records: less would stall a
-/// client between them, more would be old prices.
+/// Bytes that wait in the encryption of one connection when the kernel takes no more. Two records: less would
+/// stall a client between them, more would be old prices.
 const UNSENT_BYTES: usize = 32 * 1_024;
 
 /// First byte of every handshake. Whoever sends another speaks plain HTTP, most often.
@@ -42,8 +43,8 @@ impl Handshakes {
         Self { tls, runtime, refusals, stop }
     }
 
-    /// Makes the handshake of a connection, and gives it to `done` afterwards. One that is told by `signal` to go, or whose
-    /// handshake fails, is closed and counted.
+    /// Makes the handshake of a connection, and gives it to `done` afterwards. One that is told by `signal`
+    /// to go, or whose handshake fails, is closed and counted.
     pub fn begin(
         &self,
         socket: std::net::TcpStream,

@@ -1,4 +1,5 @@
-//! A client's connection, plain or encrypted, and its way from the thread that made it to the one that serves it.
+//! A client's connection, plain or encrypted, and its way from the thread that made it to the one that serves
+//! it.
 
 use std::{
     io,
@@ -38,8 +39,8 @@ pub enum Transport {
     Tls(Box<TlsStream<Wire>>),
 }
 
-/// The socket below an encrypted connection, which can be taken out to be moved to another runtime. It counts what the
-/// kernel took: above the encryption that cannot be seen.
+/// The socket below an encrypted connection, which can be taken out to be moved to another runtime. It counts
+/// what the kernel took: above the encryption that cannot be seen.
 #[derive(Debug)]
 pub struct Wire {
     socket: Option<TcpStream>,
@@ -83,8 +84,8 @@ impl Incoming {
 }
 
 impl Transport {
-    /// Whether the kernel has something to read, or the connection has ended. What was decrypted and not read yet does
-    /// not count: a reader that was told to wait has read all of it.
+    /// Whether the kernel has something to read, or the connection has ended. What was decrypted and not read
+    /// yet does not count: a reader that was told to wait has read all of it.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_read_ready(cx),
@@ -95,7 +96,8 @@ impl Transport {
         }
     }
 
-    /// Bytes that the kernel took of an encrypted connection; none for a plain one, where every write says it.
+    /// Bytes that the kernel took of an encrypted connection; none for a plain one, where every write says
+    /// it.
     pub fn written_below(&self) -> Option<u64> {
         match self {
             Self::Plain(_) => None,

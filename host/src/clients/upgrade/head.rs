@@ -20,7 +20,8 @@ pub(super) struct Upgrade {
     pub(super) answer: String,
 }
 
-/// Whether a request may end in what came after the first `before` bytes: lines may end with a line feed alone.
+/// Whether a request may end in what came after the first `before` bytes: lines may end with a line feed
+/// alone.
 pub(super) fn may_end(bytes: &[u8], before: usize) -> bool {
     let new = bytes.get(before.saturating_sub(2)..).unwrap_or_default();
     new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::{login::Adapter, schema};
 use crate::{accounts::store::AccountRow, command::table::list, config::PluginsFile};
 
-/// Prints the accounts with the state of their feeds, as far as a running host knows it; true when nothing is wrong.
+/// Prints the accounts with the state of their feeds, as far as a running host knows it; true when nothing is
+/// wrong.
 ///
 /// # Errors
 /// When it cannot be printed.

@@ -1,6 +1,8 @@
-//! `tickhost adapters dev`: an adapter's folder, built, tested and loaded into a host of its own, again at each save.
+//! `tickhost adapters dev`: an adapter's folder, built, tested and loaded into a host of its own, again at
+//! each save.
 //!
-//! `cargo` builds and tests, `sandbox` is the host with a client that prints ticks, `watch` notices what was saved.
+//! `cargo` builds and tests, `sandbox` is the host with a client that prints ticks, `watch` notices what was
+//! saved.
 
 mod cargo;
 mod sandbox;
@@ -84,7 +86,7 @@ async fn work(
         let Some(built) = built else { continue };
         if let Some(library) = built {
             if sandbox.as_ref().is_some_and(|sandbox| !sandbox.fits(&seen)) {
-                say(out, &"the venue or the profile has changed: starting anew")?;
+                say(out, &"the venue or the profile has changed: starting again")?;
                 if let Some(sandbox) = sandbox.take() {
                     sandbox.end().await;
                 }

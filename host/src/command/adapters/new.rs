@@ -201,7 +201,8 @@ impl Names {
             .replace("\"template\"", &format!("\"{}\"", self.name))
     }
 
-    /// The lock file with the copy's package in the place of the template's, in the order of names that cargo keeps.
+    /// The lock file with the copy's package in the place of the template's, in the order of names that cargo
+    /// keeps.
     fn lock(&self) -> String {
         const START: &str = "[[package]]\n";
         let mut packages: Vec<String> = LOCK.split(START).map(|package| self.put_into(package)).collect();

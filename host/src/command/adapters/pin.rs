@@ -39,8 +39,8 @@ struct Pin<'a> {
 
 /// Pins the libraries as they are now; true when that could be done or, with `--check`, nothing would change.
 ///
-/// A library must have proved everything else before: one that others can write, or that is not signed by who must have
-/// signed it, is not pinned. Either all that were asked for are pinned or none.
+/// A library must have proved everything else before: one that others can write, or that is not signed by who
+/// must have signed it, is not pinned. Either all that were asked for are pinned or none.
 ///
 /// # Errors
 /// When `plugins.toml` has mistakes, does not have one of the names, or cannot be replaced.

@@ -1,4 +1,5 @@
-//! `tickhost adapters test`: the conformance suite against a library, one process for each case, some of them side by side.
+//! `tickhost adapters test`: the conformance suite against a library, one process for each case, some of them
+//! side by side.
 
 use std::{
     env::consts::{DLL_PREFIX, DLL_SUFFIX},
@@ -26,7 +27,8 @@ const PROFILE: &str = "conformance.toml";
 /// Time that a library has to load and to say what it is.
 const LOAD_LIMIT: Duration = Duration::from_secs(10);
 
-/// Begins the name of a library that loads, and the sentence about one that does not, from the process that tries it.
+/// Begins the name of a library that loads, and the sentence about one that does not, from the process that
+/// tries it.
 const LOADED: &str = "loaded: ";
 const REFUSED: &str = "refused: ";
 
@@ -39,10 +41,12 @@ pub struct TestArgs {
     /// A built library, or the folder of an adapter that was built with cargo
     #[arg(required_unless_present = "list")]
     path: Option<PathBuf>,
-    /// What the suite has to know of the adapter [default: conformance.toml in the folder, beside the library, or here]
+    /// What the suite has to know of the adapter
+    /// [default: conformance.toml in the folder, beside the library, or here]
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
-    /// Test the library at this broker only, of several that it serves; may be given several times [default: all of them]
+    /// Test the library at this broker only, of several that it serves; may be given several times
+    /// [default: all of them]
     #[arg(long = "brand", value_name = "NAME")]
     brands: Vec<String>,
     /// Run this case only; may be given several times
@@ -54,7 +58,8 @@ pub struct TestArgs {
     /// List the cases and why each exists
     #[arg(long)]
     list: bool,
-    /// Run in this process, with the library's copy in this folder: one case, or nothing but the library's name
+    /// Run in this process, with the library's copy in this folder: one case, or nothing but the library's
+    /// name
     #[arg(long, hide = true, value_name = "DIR")]
     alone: Option<PathBuf>,
 }

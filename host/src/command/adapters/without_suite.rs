@@ -23,7 +23,7 @@ pub(super) const NONE: &str = "this tickhost was built without the conformance s
 mod tests {
     use clap::Parser as _;
 
-    use crate::command::adapters::{AdaptersCommand, obey};
+    use crate::command::adapters::{AdaptersCommand, handle};
 
     #[derive(Debug, clap::Parser)]
     struct Line {
@@ -36,7 +36,7 @@ mod tests {
         for line in ["x test . --case C07 --junit out.xml", "x test --list", "x dev . --no-test", "x dev"] {
             let command = Line::try_parse_from(line.split(' ')).unwrap().command;
             let refused =
-                obey(command, &crate::config::Sources::default(), &mut Vec::new()).unwrap_err().to_string();
+                handle(command, &crate::config::Sources::default(), &mut Vec::new()).unwrap_err().to_string();
             assert!(
                 refused.contains("--features conformance") && refused.contains("cargo test"),
                 "{refused}"

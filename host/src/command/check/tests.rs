@@ -117,7 +117,7 @@ fn ports_of_the_host_that_runs_are_free_for_the_next_one_and_those_of_others_are
     let report = checked(&[("WEBSOCKET_PORT", &port(&own))]);
     assert_eq!(report.exit_code(), 0, "{report}");
     assert!(report.to_string().contains(&format!("client port {}, which the host that runs has", taken[0])));
-    assert!(report.to_string().ends_with("the host that runs can be started anew."), "{report}");
+    assert!(report.to_string().ends_with("the host that runs can be restarted."), "{report}");
     let everywhere = [("WEBSOCKET_HOST", "0.0.0.0"), ("TICKHOST_ALLOW_REMOTE", "true")];
     let report = checked(&[everywhere[0], everywhere[1], ("WEBSOCKET_PORT", &port(&own))]);
     assert_eq!(report.exit_code(), 0, "{report}");

@@ -24,8 +24,8 @@ use super::{
 /// Longest wait for the connection and for each answer.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Silence after which the host is asked whether it is there, and then time to answer. A host may have its own pings
-/// switched off, and a machine that loses its network closes nothing.
+/// Silence after which the host is asked whether it is there, and then time to answer. A host may have its
+/// own pings switched off, and a machine that loses its network closes nothing.
 const QUIET: Duration = Duration::from_secs(20);
 
 /// Longest message of a host: a book of 200 levels has some 50 KB, the answer for thousands of symbols more.

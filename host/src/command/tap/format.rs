@@ -15,13 +15,14 @@ pub(super) const ABSENT: &str = "-";
 /// Longest text taken from the network into one cell or message.
 const MAX_CHARS: usize = 200;
 
-/// Text without what would move the cursor, change colours or hide something in a terminal, of bounded length.
+/// Text without what would move the cursor, change colours or hide something in a terminal, of bounded
+/// length.
 pub(super) fn printable(text: &str) -> String {
     shown(text).take(MAX_CHARS).collect()
 }
 
-/// A whole message, for programs: as [`printable`], and on one line as JSON has no need of line ends. Its length is
-/// bounded by that of messages.
+/// A whole message, for programs: as [`printable`], and on one line as JSON has no need of line ends. Its
+/// length is bounded by that of messages.
 pub(super) fn printable_json(message: &str) -> String {
     shown(message).collect()
 }

@@ -59,7 +59,8 @@ type Opening = Pin<Box<dyn Future<Output = anyhow::Result<Connection>> + Send>>;
 enum State {
     Open(Box<Connection>),
     Resting(Instant),
-    // Kept here rather than awaited in place, so that whoever waits for an event may stop waiting at any time.
+    // Kept here rather than awaited in place, so that whoever waits for an event may stop waiting at any
+    // time.
     Opening(Opening),
 }
 

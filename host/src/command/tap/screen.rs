@@ -34,7 +34,8 @@ impl Screen {
             quit,
             has_colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         };
-        // Characters of double width may make a line longer than it was counted: it must not push the others down.
+        // Characters of double width may make a line longer than it was counted: it must not push the others
+        // down.
         execute!(screen.out, EnterAlternateScreen, DisableLineWrap, cursor::Hide)?;
         // Reading blocks, so it has a thread, which ends with the process.
         std::thread::Builder::new().name("keys".to_owned()).spawn(move || {

@@ -1,7 +1,7 @@
 //! The bytes below a connection: plain, or encrypted by the host that this program's settings describe.
 //!
-//! Nobody else's certificate is trusted here, and no authority's: the host's file says which one the host shows, so it
-//! is compared with that, byte for byte. Names and dates need no look then.
+//! Nobody else's certificate is trusted here, and no authority's: the host's file says which one the host
+//! shows, so it is compared with that, byte for byte. Names and dates need no look then.
 
 use std::{fmt, io, path::Path, sync::Arc};
 
@@ -26,7 +26,7 @@ impl<S: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin> Stream for S {}
 
 /// Makes a stream encrypted, to a host that shows the certificate of this file.
 pub(super) async fn encrypt(stream: TcpStream, certificate: &Path) -> anyhow::Result<Box<dyn Stream>> {
-    // Read anew for each connection: it may have been renewed.
+    // Read again for each connection: it may have been renewed.
     let files = TlsFiles { certificate: certificate.to_owned(), key: certificate.to_owned() };
     let provider = Arc::new(ring::default_provider());
     let pinned = Pinned { certificate: files.leaf()?, provider: Arc::clone(&provider) };

@@ -35,8 +35,8 @@ pub struct BrandEntry {
     pub limits: LimitOverrides,
     /// When it may not be silent.
     pub hours: Option<Hours>,
-    /// All settings of the adapter for this broker, one JSON object: what is said for the broker, laid over what is said for
-    /// all. None when nothing differs. It may hold secrets and is left out of debug output.
+    /// All settings of the adapter for this broker, one JSON object: what is said for the broker, laid over
+    /// what is said for all. None when nothing differs. It may hold secrets and is left out of debug output.
     pub config_json: Option<String>,
     /// Line of its settings, from 1; that of the section when it has none.
     pub config_line: usize,

@@ -49,8 +49,8 @@ impl LibraryPlaces {
         }
     }
 
-    /// The file of a library. With a separator or the platform's ending it is a path from the folder of `plugins.toml`,
-    /// otherwise a stem: `adapter_sim` is `libadapter_sim.so` on Linux.
+    /// The file of a library. With a separator or the platform's ending it is a path from the folder of
+    /// `plugins.toml`, otherwise a stem: `adapter_sim` is `libadapter_sim.so` on Linux.
     ///
     /// # Errors
     /// [`MissingLibrary`], with every file that was looked at.
@@ -74,8 +74,8 @@ impl LibraryPlaces {
         }
     }
 
-    /// The plugin directory of a library that is written as a path below one of the places: that place. For every other
-    /// one it is the folder that holds the library.
+    /// The plugin directory of a library that is written as a path below one of the places: that place. For
+    /// every other one it is the folder that holds the library.
     pub fn root_of(&self, library: &str) -> Option<PathBuf> {
         if !is_path(library) {
             return None;

@@ -158,8 +158,8 @@ fn at_most(brokers: Vec<String>, section: &Section<'_>, problems: &mut Problems)
     brokers
 }
 
-/// The adapter, unless it has no usable name or library. With any mistake the file is refused as a whole; the adapter
-/// is given so that what depends on several of them can be looked at as well.
+/// The adapter, unless it has no usable name or library. With any mistake the file is refused as a whole; the
+/// adapter is given so that what depends on several of them can be looked at as well.
 fn adapter(
     section: &Section<'_>,
     places: &LibraryPlaces,

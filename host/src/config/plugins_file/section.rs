@@ -1,4 +1,5 @@
-//! One section of `plugins.toml`: typed access to its keys, and a problem with a line for all that does not fit.
+//! One section of `plugins.toml`: typed access to its keys, and a problem with a line for all that does not
+//! fit.
 
 use std::{fmt::Write as _, ops::RangeInclusive, path::Path, sync::Arc};
 

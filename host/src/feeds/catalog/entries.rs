@@ -1,4 +1,5 @@
-//! What the catalogue knows of the entries of `plugins.toml`, and what becomes of that: no file is read, no library loaded.
+//! What the catalogue knows of the entries of `plugins.toml`, and what becomes of that: no file is read, no
+//! library loaded.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -62,7 +63,8 @@ pub(super) struct Followed {
 }
 
 impl Entries {
-    /// What is to be done about each of these, in their order. `again` names one that is to be loaded in any case.
+    /// What is to be done about each of these, in their order. `again` names one that is to be loaded in any
+    /// case.
     pub(super) fn actions(&self, wanted: &[(AdapterEntry, Snapshot)], again: Option<&str>) -> Vec<Action> {
         let known: Vec<Known<'_>> = self.list.iter().map(Entry::known).collect();
         plan::actions(wanted, &known, again)

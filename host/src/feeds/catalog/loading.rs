@@ -94,8 +94,8 @@ impl Loaded {
         self.info.brand(broker).ok()
     }
 
-    /// Goes on with the connectors of an earlier load for the brokers of which nothing has changed, so that their instances
-    /// stay. `is_same` says for which.
+    /// Goes on with the connectors of an earlier load for the brokers of which nothing has changed, so that
+    /// their instances stay. `is_same` says for which.
     pub fn keep(&mut self, earlier: &Self, is_same: impl Fn(&str) -> bool) {
         for (broker, connector) in self.connectors.iter_mut().filter(|(broker, _)| is_same(broker)) {
             if let Some(known) = earlier.connectors.get(broker) {
@@ -111,10 +111,11 @@ impl Loader {
         Self { processes, journal, copies: SharedCopies::default() }
     }
 
-    /// Copies a library, lets it describe itself and check its settings in a process of its own, and makes a connector.
+    /// Copies a library, lets it describe itself and check its settings in a process of its own, and makes a
+    /// connector.
     ///
-    /// An adapter that may have ended the host when it ran within it runs in a process of its own, unless somebody asks
-    /// for it `by_hand`.
+    /// An adapter that may have ended the host when it ran within it runs in a process of its own, unless
+    /// somebody asks for it `by_hand`.
     ///
     /// # Errors
     /// One sentence.
@@ -145,7 +146,7 @@ impl Loader {
                 socket: entry.socket.clone(),
                 settings: Arc::clone(settings),
             }),
-            // A file of its own: a system maps a file once, and who loads it again wants it to begin anew.
+            // A file of its own: a system maps a file once, and who loads it again wants it to start over.
             Isolation::InProcess => {
                 self.journal
                     .begin(&entry.name)

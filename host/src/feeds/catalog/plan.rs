@@ -24,8 +24,8 @@ pub(super) struct Known<'a> {
     pub(super) has_failed: bool,
 }
 
-/// One action for each entry, in their order. A library that did not work is not tried again before it, or what the file
-/// says of it, is another; `again` names one that is tried in any case.
+/// One action for each entry, in their order. A library that did not work is not tried again before it, or
+/// what the file says of it, is another; `again` names one that is tried in any case.
 pub(super) fn actions(
     wanted: &[(AdapterEntry, Snapshot)],
     known: &[Known<'_>],

@@ -1,8 +1,9 @@
 //! Notices that `plugins.toml` or a library has changed, and lets the catalogue follow.
 //!
-//! Directories are watched, not files: an editor that saves by renaming leaves a watch on a file with the old one. What
-//! an event says is not believed, only that there was one; a look every 30 s finds what no event told of. A directory
-//! that is not there is looked for every second. A file counts when it looks the same twice in a row.
+//! Directories are watched, not files: an editor that saves by renaming leaves a watch on a file with the old
+//! one. What an event says is not believed, only that there was one; a look every 30 s finds what no event
+//! told of. A directory that is not there is looked for every second. A file counts when it looks the same
+//! twice in a row.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -156,8 +157,8 @@ struct Directories {
     missing: BTreeSet<PathBuf>,
 }
 
-/// Tells a directory from one that was made in its place: device, number, and when it was made, since file systems give a
-/// number that has become free to the next one.
+/// Tells a directory from one that was made in its place: device, number, and when it was made, since file
+/// systems give a number that has become free to the next one.
 type Identity = Option<(u64, u64, Option<SystemTime>)>;
 
 impl Directories {

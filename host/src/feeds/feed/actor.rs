@@ -1,5 +1,6 @@
-//! What a feed decides: what is desired, and how the adapter instances follow. Synchronous, and without a clock: the
-//! [`task`](super::task) hands in the moment with what has happened, and carries out what is to be done outside.
+//! What a feed decides: what is desired, and how the adapter instances follow. Synchronous, and without a
+//! clock: the [`task`](super::task) hands in the moment with what has happened, and carries out what is to be
+//! done outside.
 
 mod answer_silence;
 mod balance;
@@ -46,7 +47,8 @@ use crate::{
     feeds::bulletin::Recipient,
 };
 
-/// What the actor reaches of the host. Nothing here waits: what is sent is queued, what is asked is in memory.
+/// What the actor reaches of the host. Nothing here waits: what is sent is queued, what is asked is in
+/// memory.
 #[derive(Debug)]
 pub(super) struct HostHandles {
     /// Where ticks are gated.
@@ -108,8 +110,8 @@ pub(super) enum Life {
     Stopped,
 }
 
-/// The state of one feed. Each part has an owner with a file and a deadline of its own; what concerns several of them is
-/// decided here.
+/// The state of one feed. Each part has an owner with a file and a deadline of its own; what concerns several
+/// of them is decided here.
 pub(super) struct Actor {
     feed: Feed,
     host: HostHandles,

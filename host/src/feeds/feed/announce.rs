@@ -1,9 +1,9 @@
 //! Tells the clients of a feed when its state changes.
 //!
-//! Bound: [`FRAMES`] announcements in a second, whatever a broker or an adapter does. A change that finds no place waits,
-//! a later one takes its turn, and one that is undone meanwhile is never heard of: what was said last is always what is
-//! true, or will be said within a second. Producer: the task of the feed. Consumer: the shards, which hand one encoded
-//! frame to every session of the feed that asked for it.
+//! Bound: [`FRAMES`] announcements in a second, whatever a broker or an adapter does. A change that finds no
+//! place waits, a later one takes its turn, and one that is undone meanwhile is never heard of: what was said
+//! last is always what is true, or will be said within a second. Producer: the task of the feed. Consumer:
+//! the shards, which hand one encoded frame to every session of the feed that asked for it.
 
 use std::{
     collections::VecDeque,
@@ -27,14 +27,16 @@ use crate::{
 const FRAMES: usize = 5;
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Pause between two looks that only the passing of time calls for. Silence, and its end, are noticed that late at most.
+/// Pause between two looks that only the passing of time calls for. Silence, and its end, are noticed that
+/// late at most.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
-/// Longest pause between two looks while the hours of exchanges matter: the time of day may be set, and machines sleep.
+/// Longest pause between two looks while the hours of exchanges matter: the time of day may be set, and
+/// machines sleep.
 const HOURS_PAUSE: Duration = Duration::from_secs(5);
 
-/// The last thing said of a feed. Whoever comes later is told this, not what the feed may be by then: the next
-/// announcement says only what differs from it.
+/// The last thing said of a feed. Whoever comes later is told this, not what the feed may be by then: the
+/// next announcement says only what differs from it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Announcement {
     /// Counts the announcements of a feed, so that nobody takes an earlier one for news.

@@ -35,8 +35,8 @@ struct Question<'a> {
 }
 
 impl Drop for Question<'_> {
-    /// Gives back what an answer granted that nobody has read. The feed takes care of an answer that is still to come: it finds
-    /// the channel closed.
+    /// Gives back what an answer granted that nobody has read. The feed takes care of an answer that is still
+    /// to come: it finds the channel closed.
     fn drop(&mut self) {
         self.answer.close();
         let Ok(answers) = self.answer.try_recv() else { return };

@@ -25,15 +25,18 @@ use crate::{
     base::clock,
 };
 
-/// Status events and outcome batches that may wait for the feed; an adapter that sends more loses them, counted.
+/// Status events and outcome batches that may wait for the feed; an adapter that sends more loses them,
+/// counted.
 const EVENT_LIMIT: usize = 65_536;
 
-/// Events that may wait for news of a list to be one more: what comes too fast for the feed costs no outcome its place.
+/// Events that may wait for news of a list to be one more: what comes too fast for the feed costs no outcome
+/// its place.
 const LIST_LIMIT: usize = 1_024;
 
 /// Where order updates of adapters go.
 pub trait OrderSink: fmt::Debug + Send + Sync + 'static {
-    /// Takes an order update of a user: a JSON object, to be completed and forwarded. Says whether it was taken.
+    /// Takes an order update of a user: a JSON object, to be completed and forwarded. Says whether it was
+    /// taken.
     fn order(&self, user: &UserName, broker: &str, update_json: &str) -> bool;
 }
 
@@ -74,7 +77,8 @@ pub(super) struct Events {
     pub(super) last_tick_ns: Arc<Counter>,
     /// What it said last of its list of instruments, until the feed reads it. Locked alone, for a swap.
     list: Mutex<Option<Box<str>>>,
-    /// Locked while a batch is published: once it was changed, no batch is under way that was meant for what it was.
+    /// Locked while a batch is published: once it was changed, no batch is under way that was meant for what
+    /// it was.
     ///
     /// Lock order: before that of a [`Handover`], and before `Intake::state`.
     pass: Mutex<Pass>,
@@ -137,7 +141,8 @@ impl Events {
         *self.pass.lock() = Pass::Following(Arc::clone(handover));
     }
 
-    /// Ends the part of the instance in a handover, unless it plays one in another by now: everything that it says passes.
+    /// Ends the part of the instance in a handover, unless it plays one in another by now: everything that it
+    /// says passes.
     pub(super) fn leave(&self, handover: &Arc<Handover>) {
         let mut pass = self.pass.lock();
         if let Pass::Noted(present) | Pass::Following(present) = &*pass
@@ -147,8 +152,8 @@ impl Events {
         }
     }
 
-    /// What the instance said last of its list of instruments, at most [`MAX_LIST_STATE_BYTES`] of anything; none when that was
-    /// taken before.
+    /// What the instance said last of its list of instruments, at most [`MAX_LIST_STATE_BYTES`] of anything;
+    /// none when that was taken before.
     pub(super) fn take_list(&self) -> Option<Box<str>> {
         self.list.lock().take()
     }

@@ -25,7 +25,8 @@ pub struct ListReport {
     pub instruments: u64,
     /// Rows that could not be read and were left out.
     pub skipped: u64,
-    /// When it was made or fetched, in seconds since the Unix epoch; 0 when nobody knows. Of several files the newest.
+    /// When it was made or fetched, in seconds since the Unix epoch; 0 when nobody knows. Of several files
+    /// the newest.
     pub fetched_at: u64,
     /// The same of its oldest rows.
     pub oldest_at: u64,
@@ -138,7 +139,8 @@ impl ListReport {
     }
 }
 
-/// The text without control characters, cut to so many bytes. Secrets are taken out before, since a part of one is one.
+/// The text without control characters, cut to so many bytes. Secrets are taken out before, since a part of
+/// one is one.
 fn tidy(text: &str, most: usize) -> String {
     let cut = text.get(..text.floor_char_boundary(most)).unwrap_or_default();
     cut.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()

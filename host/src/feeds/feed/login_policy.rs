@@ -1,5 +1,6 @@
-//! When the host logs in at a broker by itself: the broker has refused the token, and the account has all that a log-in
-//! takes. Brokers lock accounts that insist, so what a broker refused is not tried again before something has changed.
+//! When the host logs in at a broker by itself: the broker has refused the token, and the account has all
+//! that a log-in takes. Brokers lock accounts that insist, so what a broker refused is not tried again before
+//! something has changed.
 
 use std::{
     sync::Arc,

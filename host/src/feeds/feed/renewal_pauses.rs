@@ -1,14 +1,15 @@
 //! When the instances of a feed are told of new credentials. Pure: time is handed in.
 //!
-//! Whoever connects to a broker again and again with one account gets it locked. So the first change is told at once, those that
-//! follow it soon wait, longer and longer unless the broker took the ones before, and of all that come meanwhile the last one
-//! counts. Credentials that are the ones told last are none to tell.
+//! Whoever connects to a broker again and again with one account gets it locked. So the first change is told
+//! at once, those that follow it soon wait, longer and longer unless the broker took the ones before, and of
+//! all that come meanwhile the last one counts. Credentials that are the ones told last are none to tell.
 
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-/// Pause after a change; doubles with each that follows before [`QUIET_AFTER`], while the broker takes none of them.
+/// Pause after a change; doubles with each that follows before [`QUIET_AFTER`], while the broker takes none
+/// of them.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Longest pause.
@@ -46,8 +47,8 @@ impl Renewal {
         self.read_again = None;
     }
 
-    /// The broker took what they were told: that it refuses them later is no failed attempt, and the next ones need not wait
-    /// for more than the shortest pause.
+    /// The broker took what they were told: that it refuses them later is no failed attempt, and the next
+    /// ones need not wait for more than the shortest pause.
     pub(super) const fn note_taken(&mut self) {
         self.pause = Duration::ZERO;
     }

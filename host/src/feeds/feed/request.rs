@@ -55,7 +55,8 @@ impl Requests {
         }
     }
 
-    /// Gives one answer. The first one counts. False when the request is over: what was asked for was granted as pending.
+    /// Gives one answer. The first one counts. False when the request is over: what was asked for was granted
+    /// as pending.
     pub(super) fn answer(&mut self, ticket: Ticket, answer: Result<Grant, Refusal>) -> bool {
         let Some(request) = self.waiting.get_mut(&ticket.request) else { return false };
         if let Some(place) = request.answers.get_mut(ticket.place)
@@ -72,8 +73,8 @@ impl Requests {
         self.waiting.values().map(|request| request.deadline).min()
     }
 
-    /// Sends the replies that are complete, or whose time is over: what nobody answered is granted as pending. Returns
-    /// what was granted to clients that are gone.
+    /// Sends the replies that are complete, or whose time is over: what nobody answered is granted as
+    /// pending. Returns what was granted to clients that are gone.
     pub(super) fn complete(&mut self, now: Instant) -> Vec<Key> {
         let mut orphaned = Vec::new();
         let mut done: Vec<u64> = self

@@ -27,7 +27,8 @@ pub(super) struct CurrentCredentials(Mutex<State>);
 #[derive(Default)]
 struct State {
     json: Zeroizing<String>,
-    /// Values of these and of the last credentials, longest first: an adapter may still speak of the old ones.
+    /// Values of these and of the last credentials, longest first: an adapter may still speak of the old
+    /// ones.
     secrets: Vec<Zeroizing<String>>,
     /// How many of them belong to the present ones.
     before: Vec<Zeroizing<String>>,

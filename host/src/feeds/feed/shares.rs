@@ -1,8 +1,8 @@
 //! How the users of a feed that several of them share share its symbols.
 //!
-//! A user may take a symbol that nobody has while there are more symbols free than the user has taken: alone half of all, and
-//! whoever comes later always finds as much again. Symbols that somebody has are for everybody, and are counted to the one
-//! who took them first until nobody has them any more.
+//! A user may take a symbol that nobody has while there are more symbols free than the user has taken: alone
+//! half of all, and whoever comes later always finds as much again. Symbols that somebody has are for
+//! everybody, and are counted to the one who took them first until nobody has them any more.
 
 use rustc_hash::FxHashMap;
 

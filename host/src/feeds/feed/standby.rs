@@ -16,12 +16,12 @@ use crate::adapters::AdapterInstance;
 /// Longest time for a new instance to get ready; after it the old one stays.
 const READY_WITHIN: Duration = Duration::from_secs(15);
 
-/// Longest wait, of one that is ready, for ticks of every instrument of which the old one still publishes. It costs nobody
-/// anything, since the old one serves meanwhile.
+/// Longest wait, of one that is ready, for ticks of every instrument of which the old one still publishes. It
+/// costs nobody anything, since the old one serves meanwhile.
 const COVERED_WITHIN: Duration = Duration::from_secs(8);
 
-/// Longest wait for the old one to say what the new one said first. Shorter, since a broker may give the old one nothing
-/// any more.
+/// Longest wait for the old one to say what the new one said first. Shorter, since a broker may give the old
+/// one nothing any more.
 const REACHED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Wait for a first tick when neither instance has published anything.
@@ -120,7 +120,8 @@ impl Standby {
         Ok(())
     }
 
-    /// Judges whether it can take over at `now`. An old instance that is not connected has nothing that is worth a wait.
+    /// Judges whether it can take over at `now`. An old instance that is not connected has nothing that is
+    /// worth a wait.
     pub(super) fn judge(&mut self, is_old_connected: bool, now: Instant) -> Verdict {
         if self.link == Link::Up && self.awaited.is_empty() {
             let ready_at = *self.ready_at.get_or_insert_with(|| {

@@ -1,4 +1,5 @@
-//! The task of one feed: waits, reads clocks, and carries out what the [`Actor`] decides. It decides nothing itself.
+//! The task of one feed: waits, reads clocks, and carries out what the [`Actor`] decides. It decides nothing
+//! itself.
 
 use std::sync::Arc;
 
@@ -53,8 +54,8 @@ pub struct FeedContext {
     pub calendars: Calendars,
 }
 
-/// Makes a feed, and the task that runs it until it ends by itself. `may_end` is asked when the last client has been
-/// gone for the linger time; it takes the feed out of the registry if nobody came back.
+/// Makes a feed, and the task that runs it until it ends by itself. `may_end` is asked when the last client
+/// has been gone for the linger time; it takes the feed out of the registry if nobody came back.
 pub fn start(
     id: FeedId,
     spec: FeedSpec,
@@ -133,8 +134,8 @@ impl Task {
         self.feed.0.commands.take(&mut commands);
     }
 
-    /// Begins what the actor wants done, in the background: each answer comes back as a command or an event. Returns the
-    /// instances that end.
+    /// Begins what the actor wants done, in the background: each answer comes back as a command or an event.
+    /// Returns the instances that end.
     fn carry_out(&self, effects: Vec<Effect>) -> Vec<JoinHandle<()>> {
         let mut endings = Vec::new();
         for effect in effects {
@@ -204,7 +205,8 @@ impl Task {
     }
 }
 
-/// Reads the credentials of the feed's account; none when they cannot be read now, and when it has no account.
+/// Reads the credentials of the feed's account; none when they cannot be read now, and when it has no
+/// account.
 async fn read_credentials(accounts: &Accounts, feed: &Feed) -> Option<Fields> {
     let spec = feed.spec();
     match accounts.credentials(spec.account.as_ref()?).await {
@@ -304,7 +306,8 @@ mod tests {
         let variant = Variant::new(Mode::Ltp, DepthClass::Five, false);
         let want = Want { exchange: "NSE".into(), symbol: "ONE".into(), variant };
         assert!(feed.subscribe(vec![want]).await.remove(0).is_ok());
-        // Where there is no room for both the next one begins when the shutdown of the other has been reported.
+        // Where there is no room for both the next one begins when the shutdown of the other has been
+        // reported.
         feed.serve(Ok(serving(&new)));
         until("the next build serves", || new.made() == 1 && new.last().holds() == ["ONE"]).await;
         assert_eq!(old.last().told().shutdowns, 1);

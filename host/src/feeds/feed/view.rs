@@ -23,8 +23,9 @@ const MAX_ERROR_BYTES: usize = 512;
 pub struct FeedView {
     /// Its state.
     pub state: FeedState,
-    /// When it was entered, in nanoseconds since the Unix epoch; 0 when nobody knows. [`FeedState::Stale`] counts from
-    /// the last sign of life, or from the subscription of the first instrument, and [`FeedState::Live`] from the connect, whatever silence there was since.
+    /// When it was entered, in nanoseconds since the Unix epoch; 0 when nobody knows. [`FeedState::Stale`]
+    /// counts from the last sign of life, or from the subscription of the first instrument, and
+    /// [`FeedState::Live`] from the connect, whatever silence there was since.
     pub since_ns: u64,
     /// When the last tick came, in nanoseconds since the Unix epoch; 0 before the first.
     pub last_tick_ns: u64,
@@ -110,8 +111,8 @@ impl FeedView {
         }
     }
 
-    /// Whether it tells clients something that they have not `heard`. That times pass they know, and that an attempt
-    /// which was announced is being made.
+    /// Whether it tells clients something that they have not `heard`. That times pass they know, and that an
+    /// attempt which was announced is being made.
     pub(super) fn is_news_after(&self, heard: &Self) -> bool {
         // Before anything is subscribed no exchange matters, and of one that trades nothing is to be said.
         let market = |view: &Self| view.market.map_or("open", MarketPhase::label);

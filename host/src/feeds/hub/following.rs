@@ -17,15 +17,15 @@ use crate::{
 };
 
 impl Hub {
-    /// Takes the sources of all brokers anew, and lets each feed follow its own: to another connector, to other limits,
-    /// or to an end when nothing serves its broker any more.
+    /// Takes the sources of all brokers again, and lets each feed follow its own: to another connector, to
+    /// other limits, or to an end when nothing serves its broker any more.
     pub fn follow_sources(&self, mut sources: FxHashMap<Arc<str>, Source>) {
         for source in sources.values_mut().filter(|source| source.is_bus) {
             source.connector.clone_from(&self.bus);
         }
         let sources = Arc::new(sources);
-        // Under the lock of the feeds: one that starts at this moment starts with the old or the new sources, and in the
-        // first case is among those that follow.
+        // Under the lock of the feeds: one that starts at this moment starts with the old or the new sources,
+        // and in the first case is among those that follow.
         let feeds: Vec<Feed> = {
             let feeds = self.feeds.lock();
             self.sources.store(Arc::clone(&sources));
@@ -41,8 +41,8 @@ impl Hub {
         }
     }
 
-    /// Notes that a publisher says of a user that something remembered is outdated. Costs a look-up of the name; the rest is done
-    /// by [`Self::follow_invalidations`].
+    /// Notes that a publisher says of a user that something remembered is outdated. Costs a look-up of the
+    /// name; the rest is done by [`Self::follow_invalidations`].
     pub fn invalidate(&self, name: &str) -> Invalidated {
         self.logins.find(name).map_or(Invalidated::Unknown, |user| self.invalidations.add(user))
     }
@@ -67,8 +67,8 @@ impl Hub {
         stop.run_until_cancelled(following).await;
     }
 
-    /// Looks at the accounts again after the database changed: closes sessions of revoked keys, moves those whose
-    /// account changed, and lets feeds fetch their credentials.
+    /// Looks at the accounts again after the database changed: closes sessions of revoked keys, moves those
+    /// whose account changed, and lets feeds fetch their credentials.
     pub async fn follow_accounts(&self) {
         self.look_at(|_| true).await;
     }

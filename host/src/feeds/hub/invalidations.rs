@@ -1,8 +1,9 @@
 //! Users of whom a publisher says that something remembered is outdated.
 //!
-//! Anybody who reaches the bus can say so of anybody, as often as the wire allows. So it only makes the host look a little
-//! earlier at what it looks at anyway: names of users who are logged in are gathered, each once, and one task looks at the
-//! database for a bounded number of them about once a second. The first look after a quiet second is made at once.
+//! Anybody who reaches the bus can say so of anybody, as often as the wire allows. So it only makes the host
+//! look a little earlier at what it looks at anyway: names of users who are logged in are gathered, each
+//! once, and one task looks at the database for a bounded number of them about once a second. The first look
+//! after a quiet second is made at once.
 
 use std::time::Duration;
 

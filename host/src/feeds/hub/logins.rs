@@ -8,8 +8,8 @@ use tickhost_core::allowance::Allowance;
 
 use crate::accounts::{KeyId, UserName, key_share::KeyTotal};
 
-/// Order updates of one user that the bus passes on in a second, and at once. A basket of 500 orders makes some thousand
-/// within seconds.
+/// Order updates of one user that the bus passes on in a second, and at once. A basket of 500 orders makes
+/// some thousand within seconds.
 const ORDERS_PER_SECOND: u32 = 500;
 const ORDER_BURST: u32 = 5_000;
 
@@ -48,7 +48,8 @@ struct Person {
 pub(super) struct TooManyOrders;
 
 impl Logins {
-    /// One more session with this key; gives what those of the key hold together. None when it has as many as it may.
+    /// One more session with this key; gives what those of the key hold together. None when it has as many as
+    /// it may.
     pub(super) fn add(
         &self,
         key: &KeyId,
@@ -108,8 +109,8 @@ impl Logins {
         self.0.lock().people.get_key_value(name).map(|(user, _)| user.clone())
     }
 
-    /// The user of this name and the broker of the account, for an order update of so many bytes; none when nobody of this
-    /// name is logged in.
+    /// The user of this name and the broker of the account, for an order update of so many bytes; none when
+    /// nobody of this name is logged in.
     pub(super) fn admit_order(
         &self,
         name: &str,

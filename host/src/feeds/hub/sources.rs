@@ -19,8 +19,8 @@ pub struct Source {
     pub throttle: Duration,
     /// Whether all accounts share one feed, and publishers repeat a tick under several modes: the bus.
     pub is_bus: bool,
-    /// Sessions that the broker allows an account at once. Where there is no room for one more, an old instance must end before
-    /// a new one begins.
+    /// Sessions that the broker allows an account at once. Where there is no room for one more, an old
+    /// instance must end before a new one begins.
     pub sessions: usize,
     /// When it may not be silent.
     pub hours: Hours,

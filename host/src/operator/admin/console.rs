@@ -1,4 +1,5 @@
-//! The console: a page, which anybody on this machine may have, and what it shows, which needs the console's [`Token`].
+//! The console: a page, which anybody on this machine may have, and what it shows, which needs the console's
+//! [`Token`].
 //!
 //! [`Token`]: super::Token
 
@@ -58,8 +59,8 @@ fn serve(name: &str, console: &Console, headers: &HeaderMap) -> Response {
     }
 }
 
-/// Pages of other sites can neither show the console in a frame nor use what belongs to it, and it tells nobody where its
-/// reader came from.
+/// Pages of other sites can neither show the console in a frame nor use what belongs to it, and it tells
+/// nobody where its reader came from.
 const PAGE_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -81,7 +82,8 @@ fn policy(host: &str, websocket_port: u16) -> (HeaderName, HeaderValue) {
     (header::CONTENT_SECURITY_POLICY, value.unwrap_or(HeaderValue::from_static(REST)))
 }
 
-/// The machine as the browser names it, without the port. The guard has seen that it is an address or `localhost`.
+/// The machine as the browser names it, without the port. The guard has seen that it is an address or
+/// `localhost`.
 fn host_of(headers: &HeaderMap) -> &str {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     match host.rsplit_once(':') {

@@ -1,5 +1,5 @@
-//! How `tickhost` commands reach a running host: its address and a secret, in a file that only the host's user can read.
-//! And the secret that opens the console, which outlives the host.
+//! How `tickhost` commands reach a running host: its address and a secret, in a file that only the host's
+//! user can read. And the secret that opens the console, which outlives the host.
 
 use std::{
     fs, io,
@@ -46,11 +46,12 @@ impl Token {
         Self(format!("{:0DIGITS$x}", rand::random::<u128>()).into())
     }
 
-    /// The token of the console of this data folder: that of its file, or a new one, which is written there. Whoever
-    /// removes the file and starts the host again has revoked it.
+    /// The token of the console of this data folder: that of its file, or a new one, which is written there.
+    /// Whoever removes the file and starts the host again has revoked it.
     ///
     /// # Errors
-    /// When the file cannot be read or written, others can read it, or it holds no token; the error says what to do.
+    /// When the file cannot be read or written, others can read it, or it holds no token; the error says what
+    /// to do.
     pub fn of_console(data_dir: &Path) -> Result<Self, AccountsError> {
         if let Some(token) = Self::read_console(data_dir)? {
             return Ok(token);
@@ -91,7 +92,8 @@ impl Token {
     }
 }
 
-/// The address at which a port is reached from this machine: one that listens on all addresses has none itself.
+/// The address at which a port is reached from this machine: one that listens on all addresses has none
+/// itself.
 pub fn from_this_machine(mut port: SocketAddr) -> SocketAddr {
     if port.ip().is_unspecified() {
         let loopback: IpAddr =

@@ -1,5 +1,5 @@
-//! Who is served at the operator's port when more come than it has places: the oldest who has not finished asking makes
-//! room, so that who asks at once is answered however many ask slowly.
+//! Who is served at the operator's port when more come than it has places: the oldest who has not finished
+//! asking makes room, so that who asks at once is answered however many ask slowly.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

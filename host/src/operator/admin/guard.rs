@@ -51,7 +51,8 @@ pub(super) async fn trace(request: Request, next: Next) -> Response {
     response
 }
 
-/// Lets a request through that only reads, and that names this machine by something no foreign web page can claim.
+/// Lets a request through that only reads, and that names this machine by something no foreign web page can
+/// claim.
 pub(super) async fn check(State(local): State<SocketAddr>, request: Request, next: Next) -> Response {
     match verdict(local, request.method(), request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
@@ -76,7 +77,8 @@ fn verdict(
             "the Host header must name this machine by address or as localhost; open the port by its address",
         ));
     };
-    // A browser adds Origin when a page reads another site. Without it, or from a page of this port, all is well.
+    // A browser adds Origin when a page reads another site. Without it, or from a page of this port, all is
+    // well.
     if let Some(origin) = headers.get(header::ORIGIN) {
         let is_own = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://")) == Some(host);
         if !is_own {
@@ -92,8 +94,8 @@ fn verdict(
     }
 }
 
-/// Whether a Host header names this machine in a way that no resolver of names can fake: by a loopback address, by
-/// `localhost`, or by the address at which the connection arrived.
+/// Whether a Host header names this machine in a way that no resolver of names can fake: by a loopback
+/// address, by `localhost`, or by the address at which the connection arrived.
 fn is_this_machine(host: &str, local: SocketAddr) -> bool {
     if host.eq_ignore_ascii_case("localhost") {
         return true;

@@ -1,5 +1,5 @@
-//! A key that can be handed out. The host keeps only hashes of keys, so this is one that stands in a private file of the
-//! data folder because somebody put it there: the operator, or the first run.
+//! A key that can be handed out. The host keeps only hashes of keys, so this is one that stands in a private
+//! file of the data folder because somebody put it there: the operator, or the first run.
 
 use std::path::Path;
 

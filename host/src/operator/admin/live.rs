@@ -1,8 +1,9 @@
 //! What the console shows each second: the state of everything, and the last minutes as a row of samples.
 //!
-//! Samples are taken once a second whether somebody looks or not, so that a console that is opened after an incident shows
-//! it; they cost a read of the counters. The rest is put together when somebody asks, at most once in [`FRESH`], for all
-//! who ask. Bounds: [`SAMPLES`] samples, [`WINDOW`] readings of each feed, [`SESSIONS_SHOWN`] sessions.
+//! Samples are taken once a second whether somebody looks or not, so that a console that is opened after an
+//! incident shows it; they cost a read of the counters. The rest is put together when somebody asks, at most
+//! once in [`FRESH`], for all who ask. Bounds: [`SAMPLES`] samples, [`WINDOW`] readings of each feed,
+//! [`SESSIONS_SHOWN`] sessions.
 
 use std::{
     collections::VecDeque,
@@ -26,7 +27,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Samples that are kept: ten minutes.
 const SAMPLES: usize = 600;
 
-/// Readings over which the numbers of a feed are taken: the difference between the first and the last of them.
+/// Readings over which the numbers of a feed are taken: the difference between the first and the last of
+/// them.
 const WINDOW: usize = 6;
 
 /// Age up to which a state of everything is handed to the next who asks.
@@ -249,7 +251,8 @@ struct Now<'a> {
 pub(super) struct Live {
     source: Arc<dyn StatusSource>,
     history: Mutex<History>,
-    /// The last state of everything. Held while it is made, so that it is made once for all who ask at that time.
+    /// The last state of everything. Held while it is made, so that it is made once for all who ask at that
+    /// time.
     now: tokio::sync::Mutex<Option<(Instant, String)>>,
 }
 
@@ -272,7 +275,8 @@ impl Live {
         }
     }
 
-    /// The state of everything with the samples after that of this number, as JSON; none when the host failed.
+    /// The state of everything with the samples after that of this number, as JSON; none when the host
+    /// failed.
     pub(super) async fn document(&self, after: u64) -> Option<String> {
         let mut now = self.now.lock().await;
         let is_fresh = now.as_ref().is_some_and(|(made, _)| made.elapsed() < FRESH);

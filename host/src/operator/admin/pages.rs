@@ -1,6 +1,6 @@
-//! What a page of the operator asks before it connects: where, and with which key. The two paths and their answers are
-//! those of OpenAlgo, so that its front ends work unchanged; what stands there for a logged-in browser is here the
-//! console's token.
+//! What a page of the operator asks before it connects: where, and with which key. The two paths and their
+//! answers are those of OpenAlgo, so that its front ends work unchanged; what stands there for a logged-in
+//! browser is here the console's token.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -52,8 +52,8 @@ async fn config(State(source): Source, headers: HeaderMap) -> Response {
     (HEADERS, Json(config)).into_response()
 }
 
-/// The client port under a name that works where the question came from: one that listens at every address has none
-/// itself.
+/// The client port under a name that works where the question came from: one that listens at every address
+/// has none itself.
 fn reachable(websocket: SocketAddr, host: Option<&str>) -> String {
     if !websocket.ip().is_unspecified() {
         return websocket.to_string();

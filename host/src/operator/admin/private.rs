@@ -1,5 +1,5 @@
-//! The way of the host's own commands to it: a local socket in the folder of the host, which nobody else can enter. What
-//! strangers do at the operator's port does not keep a command from it.
+//! The way of the host's own commands to it: a local socket in the folder of the host, which nobody else can
+//! enter. What strangers do at the operator's port does not keep a command from it.
 
 use std::path::{Path, PathBuf};
 
@@ -21,8 +21,8 @@ pub struct PrivateSocket {
 
 #[cfg(unix)]
 impl PrivateSocket {
-    /// Listens in the run directory, which belongs to this host alone. Without it commands use the operator's port, so a
-    /// file system without sockets, or a path that is too long for one, is no reason not to start.
+    /// Listens in the run directory, which belongs to this host alone. Without it commands use the operator's
+    /// port, so a file system without sockets, or a path that is too long for one, is no reason not to start.
     pub fn listen(run_dir: &Path) -> Option<Self> {
         use std::{fs, io, os::unix::fs::PermissionsExt as _};
 

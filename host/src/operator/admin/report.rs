@@ -83,7 +83,8 @@ pub struct FeedReport {
     pub list_trouble: Option<String>,
     /// Instruments that its limits allow.
     pub capacity: usize,
-    /// What its exchanges do: `open`, `pre_open`, `closed`; none when their hours do not matter, or nothing is subscribed.
+    /// What its exchanges do: `open`, `pre_open`, `closed`; none when their hours do not matter, or nothing
+    /// is subscribed.
     pub market: Option<&'static str>,
     /// Milliseconds until the next session of one of them, while none trades.
     pub opens_in_ms: Option<u64>,
@@ -212,7 +213,8 @@ impl Readiness {
     }
 }
 
-/// A feed that should be live and is not or has half a list of instruments, or an adapter without which there can be none.
+/// A feed that should be live and is not or has half a list of instruments, or an adapter without which there
+/// can be none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotReady {
     /// Number of the feed.

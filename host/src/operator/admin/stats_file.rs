@@ -43,7 +43,8 @@ impl Stats {
     }
 }
 
-/// Writes the file until `shutdown`, and removes it then. A file that cannot be written is said once, until it can.
+/// Writes the file until `shutdown`, and removes it then. A file that cannot be written is said once, until
+/// it can.
 pub async fn keep_stats_file(path: PathBuf, source: Arc<dyn StatusSource>, shutdown: CancellationToken) {
     let mut beat = tokio::time::interval(EVERY);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,8 +70,8 @@ pub async fn keep_stats_file(path: PathBuf, source: Arc<dyn StatusSource>, shutd
     _ = off_thread(move |_| remove(&path)).await;
 }
 
-/// Readers see the old file or the new one, never half of one. Others may write to the folder, as to `/tmp`, and put links
-/// in the way of the file: none is followed.
+/// Readers see the old file or the new one, never half of one. Others may write to the folder, as to `/tmp`,
+/// and put links in the way of the file: none is followed.
 fn write(path: &Path, stats: &Stats) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         files::require_unshared(folder)?;

@@ -1,10 +1,11 @@
-//! Symbols that adapters can subscribe, by a part of their names. Adapters leave the names of everything that they know in
-//! `names.txt`, in their folder of what they take for the cache directory, which is the one that the host gives each of
-//! them in its own; the SDK does it for them. Adapters within the host leave it directly in a folder of the host's.
+//! Symbols that adapters can subscribe, by a part of their names. Adapters leave the names of everything that
+//! they know in `names.txt`, in their folder of what they take for the cache directory, which is the one that
+//! the host gives each of them in its own; the SDK does it for them. Adapters within the host leave it
+//! directly in a folder of the host's.
 //!
-//! The files are read when somebody searches, line by line, so that the host holds none of it. Who wrote them is not
-//! trusted: links are not followed, and nothing but a file is opened. Bounds: [`MAX_FOLDERS`], [`MAX_FILE_BYTES`],
-//! [`MOST`].
+//! The files are read when somebody searches, line by line, so that the host holds none of it. Who wrote them
+//! is not trusted: links are not followed, and nothing but a file is opened. Bounds: [`MAX_FOLDERS`],
+//! [`MAX_FILE_BYTES`], [`MOST`].
 
 use std::{
     fs,
@@ -52,8 +53,9 @@ pub struct Symbol {
     pub adapter: String,
 }
 
-/// Searches the names below this cache directory: those that are `text`, begin with it or hold it, in this order, and
-/// shorter ones first. `EXCHANGE:` before the text takes only those of exchanges that begin so. Blocks.
+/// Searches the names below this cache directory: those that are `text`, begin with it or hold it, in this
+/// order, and shorter ones first. `EXCHANGE:` before the text takes only those of exchanges that begin so.
+/// Blocks.
 pub fn find_symbols(cache_dir: &Path, text: &str) -> Found {
     crate::base::blocking::may_wait();
     let wanted = Wanted::parse(text);

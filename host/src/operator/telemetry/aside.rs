@@ -1,6 +1,6 @@
-//! Writes the log on a thread of its own. Whoever reads standard error may stop to, a pipe may be full and a disk slow: none
-//! of that holds up a thread that serves. Lines for which there is no room meanwhile, and those that cannot be written, are lost;
-//! the log says how many, once it can be written again.
+//! Writes the log on a thread of its own. Whoever reads standard error may stop to, a pipe may be full and a
+//! disk slow: none of that holds up a thread that serves. Lines for which there is no room meanwhile, and
+//! those that cannot be written, are lost; the log says how many, once it can be written again.
 
 use std::{
     io::{self, Write},
@@ -96,8 +96,8 @@ impl State {
     }
 }
 
-/// Writes whole lines, as many as can be, and gives how many were not written to their end. `is_torn` is whether the last thing that was written is the beginning of a line: what
-/// follows begins a new one then.
+/// Writes whole lines, as many as can be, and gives how many were not written to their end. `is_torn` is
+/// whether the last thing that was written is the beginning of a line: what follows begins a new one then.
 fn write_lines(to: &mut impl Write, lines: &[u8], is_torn: &mut bool) -> u64 {
     let mut rest = lines;
     if *is_torn && to.write_all(b"\n").is_ok() {
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_cannot_be_written_are_counted_and_the_next_begins_anew() {
+    fn lines_that_cannot_be_written_are_counted_and_the_next_begins_again() {
         let written = Arc::<Mutex<Vec<u8>>>::default();
         let mut disk = Full { room: 6, failures: 3, written: Arc::clone(&written) };
         let mut is_torn = false;

@@ -1,4 +1,5 @@
-//! Lines for systemd's journal: it has a time for each line, and takes its level from a number in front of it.
+//! Lines for systemd's journal: it has a time for each line, and takes its level from a number in front of
+//! it.
 
 use std::fmt;
 
@@ -15,8 +16,8 @@ use tracing_subscriber::{
 #[cfg(target_os = "linux")]
 const VARIABLE: &str = "JOURNAL_STREAM";
 
-/// Whether the journal reads standard error. Who starts the host may have set the variable and led the stream elsewhere,
-/// into a file for example; so the two are compared.
+/// Whether the journal reads standard error. Who starts the host may have set the variable and led the stream
+/// elsewhere, into a file for example; so the two are compared.
 #[cfg(target_os = "linux")]
 pub(super) fn reads_standard_error() -> bool {
     let Ok(stat) = rustix::fs::fstat(std::io::stderr()) else { return false };
@@ -36,8 +37,8 @@ fn names(stream: &str, device: u64, inode: u64) -> bool {
         .is_some_and(|(left, right)| left.parse() == Ok(device) && right.parse() == Ok(inode))
 }
 
-/// Puts syslog's number of the level in front of each line; the journal takes it off. So `journalctl --priority=warning`
-/// shows what it says.
+/// Puts syslog's number of the level in front of each line; the journal takes it off. So
+/// `journalctl --priority=warning` shows what it says.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WithPriority<F>(pub(super) F);
 

@@ -1,8 +1,8 @@
 //! Sends traces and metrics to an OpenTelemetry collector, over OTLP with protobuf in HTTP.
 //!
-//! One thread of its own does all of it: no thread that serves waits for a collector, whatever that does. Spans come to it
-//! through a bounded queue, metrics are read when they are due. Only spans of the host itself are taken, so what the HTTP
-//! client does here makes none.
+//! One thread of its own does all of it: no thread that serves waits for a collector, whatever that does.
+//! Spans come to it through a bounded queue, metrics are read when they are due. Only spans of the host
+//! itself are taken, so what the HTTP client does here makes none.
 
 mod metrics;
 mod sender;
@@ -33,7 +33,8 @@ use self::{
 use super::signal::Signal;
 use crate::operator::status::HostStatus;
 
-/// Who measured it, by the word of what is sent, and the name of the service unless the operator gives another.
+/// Who measured it, by the word of what is sent, and the name of the service unless the operator gives
+/// another.
 const SCOPE: &str = "tickhost";
 
 /// Longest time in which what waits is sent when the host has stopped.
@@ -66,7 +67,8 @@ impl fmt::Debug for Running {
 }
 
 impl Export {
-    /// Begins to export as the variables of the environment say; connects to nothing if they name no collector.
+    /// Begins to export as the variables of the environment say; connects to nothing if they name no
+    /// collector.
     pub fn of_environment() -> Self {
         let settings = ExportSettings::read(|name| std::env::var(name).ok());
         let mut export = Self { complaints: Vec::new(), running: None };

@@ -15,7 +15,7 @@ import type { MarketData } from "./parse.ts";
 import { sharedClient } from "./shared.ts";
 import { View, type MarketDataResult, type Wish } from "./view.ts";
 
-/** Options of the hooks. They are compared by value: an object made anew with each render costs nothing. */
+/** Options of the hooks. They are compared by value: an object made again with each render costs nothing. */
 export interface MarketDataOptions extends SourceOptions {
     /** Whether anything is wanted at all; true by default. */
     readonly enabled?: boolean;

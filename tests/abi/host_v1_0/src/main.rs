@@ -1,5 +1,6 @@
-//! The least host there is, of ABI 1.0: `fixture-host LIBRARY` loads an adapter as a real host does, subscribes to three
-//! instruments, waits for their ticks, ends it, and says what came. Ends with 1 and a sentence when something is wrong.
+//! The least host there is, of ABI 1.0: `fixture-host LIBRARY` loads an adapter as a real host does,
+//! subscribes to three instruments, waits for their ticks, ends it, and says what came. Ends with 1 and a
+//! sentence when something is wrong.
 
 use std::{
     collections::BTreeMap,
@@ -121,7 +122,8 @@ impl Host for Notebook {
     fn log(&self, _level: LogLevel, _target: RStr<'_>, _message: RStr<'_>, _fields_json: RStr<'_>) {}
 }
 
-/// Loads a library as the host does: major version, both directions of the layout check, unchecked initialisation.
+/// Loads a library as the host does: major version, both directions of the layout check, unchecked
+/// initialisation.
 fn load(file: &Path) -> Result<AdapterModuleRef, String> {
     let raw = RawLibrary::load_at(file).map_err(|error| format!("cannot load it: {error}"))?;
     // Never unloaded: everything that follows has addresses in it.

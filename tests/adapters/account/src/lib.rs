@@ -1,5 +1,5 @@
-//! The library `adapter_account`: a broker whose tokens end, and the log-in for new ones. The broker is a folder: the
-//! test writes into it what the broker accepts, and reads from it what the broker was asked.
+//! The library `adapter_account`: a broker whose tokens end, and the log-in for new ones. The broker is a
+//! folder: the test writes into it what the broker accepts, and reads from it what the broker was asked.
 
 use std::{
     fs::{self, OpenOptions},
@@ -18,8 +18,9 @@ adapter_sdk::export_adapter!(Account);
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The folder. Its files: `token`, the good one, whose change ends every connection; `code`, what a log-in wants to
-    /// know beside the PIN, if it is there; `calls`, a line for each `connect TOKEN` and `login PIN`.
+    /// The folder. Its files: `token`, the good one, whose change ends every connection; `code`, what a
+    /// log-in wants to know beside the PIN, if it is there; `calls`, a line for each `connect TOKEN` and
+    /// `login PIN`.
     broker: PathBuf,
 }
 
@@ -77,7 +78,8 @@ impl Adapter for Account {
             return ask("code", "The code of the page", Some("https://broker.example/code"));
         }
         note(&self.broker, &format!("login {pin}"))?;
-        // The last digits count: a test that looks for its PIN in a log wants one that no time of day resembles.
+        // The last digits count: a test that looks for its PIN in a log wants one that no time of day
+        // resembles.
         if !pin.ends_with("1234") || code.is_some_and(|code| fields.get("code") != Some(&code)) {
             return Err(AdapterError::auth(format!("the broker refused the PIN {pin} or the code")));
         }

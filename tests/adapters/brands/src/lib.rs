@@ -1,8 +1,8 @@
-//! The library `adapter_brands`: two brokers, `north` and `south`, each of which is a folder of its own. A test writes into it
-//! which token is good, and reads from it who has connected.
+//! The library `adapter_brands`: two brokers, `north` and `south`, each of which is a folder of its own. A
+//! test writes into it which token is good, and reads from it who has connected.
 //!
-//! `north` takes two symbols on one connection, and logs in with a PIN; `south` has no limits of its own, takes a password,
-//! and does not log in.
+//! `north` takes two symbols on one connection, and logs in with a PIN; `south` has no limits of its own,
+//! takes a password, and does not log in.
 
 use std::{
     fs::{self, OpenOptions},
@@ -23,8 +23,8 @@ adapter_sdk::export_adapter!(Brands);
 pub struct Config {
     /// The folder of the brokers' folders.
     root: PathBuf,
-    /// The broker's own. Its files: `token`, the good one; `calls`, a line for each `connect BROKER TOKEN ACCOUNT CONNECTION`
-    /// and `login PIN`.
+    /// The broker's own. Its files: `token`, the good one; `calls`, a line for each
+    /// `connect BROKER TOKEN ACCOUNT CONNECTION` and `login PIN`.
     endpoint: String,
     /// What its symbols cost.
     price: i64,

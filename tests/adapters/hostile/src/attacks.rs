@@ -1,5 +1,5 @@
-//! The attacks. Each gives what it gained, or why it gained nothing. None does lasting harm to a machine on which it
-//! succeeds: what is stopped is let go on at once, what is started ends by itself.
+//! The attacks. Each gives what it gained, or why it gained nothing. None does lasting harm to a machine on
+//! which it succeeds: what is stopped is let go on at once, what is started ends by itself.
 
 mod files;
 mod memory;

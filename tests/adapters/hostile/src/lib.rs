@@ -1,5 +1,5 @@
-//! The library `adapter_hostile`: a well-behaved adapter at first sight, which tries what a hostile one would try, and
-//! writes to the log what became of each attempt. `tests/adapters/README.md` lists the attacks.
+//! The library `adapter_hostile`: a well-behaved adapter at first sight, which tries what a hostile one would
+//! try, and writes to the log what became of each attempt. `tests/adapters/README.md` lists the attacks.
 #![cfg(target_os = "linux")]
 
 mod attacks;

@@ -16,7 +16,8 @@ pub struct Config {
     pub venue: Option<String>,
     /// What it does wrong.
     pub fault: Option<Fault>,
-    /// The fault happens when this file exists. The adapter removes it first, so that the next instance is well.
+    /// The fault happens when this file exists. The adapter removes it first, so that the next instance is
+    /// well.
     pub trigger: Option<PathBuf>,
     /// The fault happens so many milliseconds after each connect, when there is no trigger.
     pub after_ms: Option<u64>,

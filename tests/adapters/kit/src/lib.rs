@@ -1,11 +1,12 @@
 //! An adapter that behaves well until it is told not to.
 //!
-//! Tests and measurements start it in a host, wait until all is well, and then let it do the one thing that its settings
-//! name, by making a file. What it does to its host is real: it writes to an address that is not its own, it ends the
-//! process, it takes all memory. `tests/adapters/README.md` lists its settings and faults.
+//! Tests and measurements start it in a host, wait until all is well, and then let it do the one thing that
+//! its settings name, by making a file. What it does to its host is real: it writes to an address that is not
+//! its own, it ends the process, it takes all memory. `tests/adapters/README.md` lists its settings and
+//! faults.
 //!
-//! This crate exports nothing: two libraries in one binary would export the same symbol, so each library beside this
-//! crate exports one of its adapters.
+//! This crate exports nothing: two libraries in one binary would export the same symbol, so each library
+//! beside this crate exports one of its adapters.
 
 mod config;
 mod misdeed;

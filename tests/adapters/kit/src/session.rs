@@ -95,7 +95,8 @@ impl Connection for Session {
     async fn next(&mut self, sink: &mut TickSink) -> Result<(), AdapterError> {
         loop {
             let Self { ticker, venue, trap, ongoing, .. } = &mut *self;
-            // Each future only waits, or has put what it read where it stays: nothing is lost with those that are dropped.
+            // Each future only waits, or has put what it read where it stays: nothing is lost with those that
+            // are dropped.
             tokio::select! {
                 biased;
                 () = trap.wait() => {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// Shortest rest between two wake-ups; ticks that fall due in it share a batch.
 const REST: Duration = Duration::from_millis(1);
 
-/// A schedule that is later than this begins anew: what the machine could not do is not made up for.
+/// A schedule that is later than this starts over: what the machine could not do is not made up for.
 const LATE: Duration = Duration::from_millis(100);
 
 /// What is subscribed, and when it ticks next.
@@ -108,7 +108,8 @@ impl Ticker {
         }
     }
 
-    /// Publishes at least so many ticks of everything that is subscribed, whatever is due. False when nothing is.
+    /// Publishes at least so many ticks of everything that is subscribed, whatever is due. False when nothing
+    /// is.
     pub(crate) fn flood(&mut self, count: usize, ts_ns: u64, sink: &mut TickSink) -> bool {
         let rounds = if self.wanted.is_empty() { 0 } else { count.div_ceil(self.wanted.len()) };
         for _ in 0..rounds {
@@ -166,8 +167,8 @@ const fn day_of(tick: Tick) -> Tick {
     tick.open(lowest).high(highest).low(lowest).close(lowest)
 }
 
-/// Part of an interval by which an instrument is off the others that were subscribed with it, so that they do not all
-/// tick at one moment: multiples of the golden ratio fall evenly.
+/// Part of an interval by which an instrument is off the others that were subscribed with it, so that they do
+/// not all tick at one moment: multiples of the golden ratio fall evenly.
 fn phase(instrument: u32) -> f64 {
     const GOLDEN: f64 = 0.618_033_988_749_895;
     (f64::from(instrument) * GOLDEN).fract()

@@ -45,7 +45,8 @@ impl Trap {
         }
     }
 
-    /// Whether the fault is to happen now. Removes the trigger file, unless it says how long the fault is to last.
+    /// Whether the fault is to happen now. Removes the trigger file, unless it says how long the fault is to
+    /// last.
     pub(crate) fn springs(&mut self, now: Instant) -> bool {
         match &mut self.0 {
             State::Idle => false,

@@ -1,4 +1,5 @@
-//! The adapter behind the real boundary objects: what is good about it, and the faults that leave the process alive.
+//! The adapter behind the real boundary objects: what is good about it, and the faults that leave the process
+//! alive.
 
 #![allow(missing_docs, reason = "the names of the tests say what they are")]
 #![allow(clippy::expect_used, reason = "a helper of tests reports by panicking")]

@@ -1,5 +1,5 @@
-//! The library `adapter_listed`: a broker whose list of instruments is a file. The test writes into a folder what the broker
-//! has, and the adapter keeps there what it has read.
+//! The library `adapter_listed`: a broker whose list of instruments is a file. The test writes into a folder
+//! what the broker has, and the adapter keeps there what it has read.
 
 use std::{
     cell::RefCell,
@@ -21,9 +21,9 @@ adapter_sdk::export_adapter!(Listed);
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The folder. Its files: `list`, the broker's symbols, one a line; `noon`, made by the test when the adapter is to take
-    /// the list by itself, and removed when it has; `kept`, what the adapter took last, which another instance begins
-    /// with; `most`, how many symbols a whole list has.
+    /// The folder. Its files: `list`, the broker's symbols, one a line; `noon`, made by the test when the
+    /// adapter is to take the list by itself, and removed when it has; `kept`, what the adapter took last,
+    /// which another instance begins with; `most`, how many symbols a whole list has.
     broker: PathBuf,
 }
 

@@ -1,5 +1,6 @@
-//! An adapter without the SDK, for what the SDK does not let an adapter do: calls that do not return, panics across the
-//! boundary, records of any bytes, reports about nothing, and ticks after the end. `tests/adapters/README.md` lists them.
+//! An adapter without the SDK, for what the SDK does not let an adapter do: calls that do not return, panics
+//! across the boundary, records of any bytes, reports about nothing, and ticks after the end.
+//! `tests/adapters/README.md` lists them.
 
 mod config;
 mod garbage;

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// What `check` found good, and what is said of a calendar that changes with the day, and of the kernel of this machine.
+/// What `check` found good, and what is said of a calendar that changes with the day, and of the kernel of
+/// this machine.
 pub(super) fn is_aside(line: &str) -> bool {
     const ASIDE: [&str; 5] = [
         "ok       ",

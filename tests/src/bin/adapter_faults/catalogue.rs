@@ -10,7 +10,7 @@ pub(crate) struct Fault {
     /// How it is brought about, once its file is there.
     pub(crate) how: How,
     /// Whether a new connection follows, with ticks that are numbered from one again.
-    pub(crate) begins_anew: bool,
+    pub(crate) starts_over: bool,
     in_host: InHost,
     /// Lines of its entry, such as a limit that makes it short.
     pub(crate) more: &'static str,
@@ -39,8 +39,8 @@ enum InHost {
     Ends,
 }
 
-const fn fault(name: &'static str, how: How, begins_anew: bool, in_host: InHost) -> Fault {
-    Fault { name, how, begins_anew, in_host, more: "" }
+const fn fault(name: &'static str, how: How, starts_over: bool, in_host: InHost) -> Fault {
+    Fault { name, how, starts_over, in_host, more: "" }
 }
 
 /// All of them.

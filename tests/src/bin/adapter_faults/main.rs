@@ -1,20 +1,23 @@
-//! Measures what an adapter that does something wrong costs the clients of another one, and how soon it is back.
+//! Measures what an adapter that does something wrong costs the clients of another one, and how soon it is
+//! back.
 //!
 //! ```text
 //! cargo run --release -p integration-tests --bin adapter_faults -- --fault segfault --repeats 100 --mode both
 //! ```
 //!
-//! For each fault and mode a host runs two adapters: one that is well, whose 10,000 numbered ticks a second go to 100
-//! clients without any spacing, and one that has the fault each time that it is told to, with 10 clients of its own. Both
-//! run in the mode that is measured. A tick of the first that one of its clients does not get is *missed*. *Back* is the
-//! time from the moment at which the fault began to the first tick of the new instance at the last of the 10 clients:
-//! until the fault is noticed, the pause before the restart, the start, the connect and the subscription.
+//! For each fault and mode a host runs two adapters: one that is well, whose 10,000 numbered ticks a second
+//! go to 100 clients without any spacing, and one that has the fault each time that it is told to, with 10
+//! clients of its own. Both run in the mode that is measured. A tick of the first that one of its clients
+//! does not get is *missed*. *Back* is the time from the moment at which the fault began to the first tick of
+//! the new instance at the last of the 10 clients: until the fault is noticed, the pause before the restart,
+//! the start, the connect and the subscription.
 //!
-//! A host leaves an adapter alone that fails five times within half a minute. So that restarts are measured and not that
-//! rest, the 10 clients leave after every fourth fault; their feed ends, and the one that follows has a clean record.
+//! A host leaves an adapter alone that fails five times within half a minute. So that restarts are measured
+//! and not that rest, the 10 clients leave after every fourth fault; their feed ends, and the one that
+//! follows has a clean record.
 //!
-//! Within the host's process only the faults are measured that a host survives there, and what hangs at most 3 times:
-//! each leaves a thread behind, one of them a busy one.
+//! Within the host's process only the faults are measured that a host survives there, and what hangs at most
+//! 3 times: each leaves a thread behind, one of them a busy one.
 
 #![allow(
     clippy::unwrap_used,

@@ -159,7 +159,7 @@ impl Bench<'_> {
                 outcome.not_back += 1;
                 break;
             };
-            if self.fault.begins_anew {
+            if self.fault.starts_over {
                 let took = back.saturating_duration_since(began).as_micros();
                 outcome.back_us.record(u64::try_from(took).unwrap_or(u64::MAX)).expect("a value in range");
             }
@@ -209,7 +209,7 @@ impl Bench<'_> {
 
     /// Waits until the fault is over; none when it is not in time.
     async fn is_back(&self, victims: &Readers) -> Option<Instant> {
-        if !self.fault.begins_anew {
+        if !self.fault.starts_over {
             tokio::time::sleep(LOOKED_AT).await;
             if self.fault.how == How::WhileFile {
                 std::fs::remove_file(&self.trigger).expect("the trigger is there");

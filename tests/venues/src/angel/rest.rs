@@ -68,8 +68,8 @@ fn without_headers(request: &Request) -> Option<Reply> {
     Some(answer_json(400, &error("AG8005", &format!("Missing header {missing}"))))
 }
 
-/// What the broker knows of a client. Its own packages ask for it at the end of each log-in, and put the refresh token into
-/// the query, which nobody reads.
+/// What the broker knows of a client. Its own packages ask for it at the end of each log-in, and put the
+/// refresh token into the query, which nobody reads.
 fn profile(core: &Core, request: &Request) -> Reply {
     let jwt = header(request, "authorization").and_then(|text| text.strip_prefix("Bearer "));
     let Some(client) = jwt.and_then(|jwt| owner_of_jwt(core, jwt)) else {

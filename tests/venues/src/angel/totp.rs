@@ -5,8 +5,8 @@ use sha1::{Digest as _, Sha1};
 /// How long a code is good, in seconds.
 const STEP: u64 = 30;
 
-/// The code of six digits for a secret in base 32, at a time in seconds since the Unix epoch; none when the secret is no
-/// base 32.
+/// The code of six digits for a secret in base 32, at a time in seconds since the Unix epoch; none when the
+/// secret is no base 32.
 pub fn code(secret: &str, seconds: u64) -> Option<String> {
     let mac = hmac(&base32(secret)?, &(seconds / STEP).to_be_bytes());
     // The last four bits say which four bytes count.

@@ -1,4 +1,5 @@
-//! Packets of the feeds for deep books: a side each, with another header than the live feed has, and prices as doubles.
+//! Packets of the feeds for deep books: a side each, with another header than the live feed has, and prices
+//! as doubles.
 
 use super::packet;
 use crate::{

@@ -26,7 +26,7 @@ enum Own {
     SlowTokens(bool),
 }
 
-pub(super) fn obey(state: &mut State, core: &mut Core, command: &Value) -> Result<(), String> {
+pub(super) fn execute(state: &mut State, core: &mut Core, command: &Value) -> Result<(), String> {
     match Own::deserialize(command).map_err(|error| error.to_string())? {
         Own::End(reason) => end_all(core, reason),
         Own::Notice(reason) => {

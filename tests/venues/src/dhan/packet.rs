@@ -41,7 +41,8 @@ const MARKET_STATUS: u8 = 7;
 const FULL: u8 = 8;
 const DISCONNECT: u8 = 50;
 
-/// What the broker's clocks are ahead of UTC by, in seconds: it writes the wall clock of India as if it were UTC.
+/// What the broker's clocks are ahead of UTC by, in seconds: it writes the wall clock of India as if it were
+/// UTC.
 const INDIA: i64 = adapter_time::ist::OFFSET_SECONDS;
 
 /// Number of a segment by its name in requests.
@@ -61,7 +62,8 @@ pub(super) fn index(instrument: &Instrument) -> Option<(&'static str, u32)> {
     INDICES.iter().find(is_it).map(|found| (found.2, found.3))
 }
 
-/// The broker's number of an instrument, which other segments use again; none of an index that it does not have.
+/// The broker's number of an instrument, which other segments use again; none of an index that it does not
+/// have.
 pub(super) fn security_id(instrument: &Instrument) -> Option<u32> {
     match instrument.kind {
         Kind::Index => index(instrument).map(|(_, number)| number),
@@ -186,8 +188,8 @@ fn level(out: &mut Writer, bid: Level, ask: Level) -> Result<(), String> {
     out.prices(&[bid.price, ask.price])
 }
 
-/// All packets of a mode. The close of the day before comes once after a subscription, and the open interest of a quote
-/// in a packet of its own.
+/// All packets of a mode. The close of the day before comes once after a subscription, and the open interest
+/// of a quote in a packet of its own.
 pub(super) fn packets(
     instrument: &Instrument,
     mode: Mode,
@@ -210,7 +212,8 @@ pub(super) fn packets(
 fn prev_close(instrument: &Instrument, values: &Values) -> Result<Vec<u8>, String> {
     let mut out = Writer::new(PREV_CLOSE, 16, instrument)?;
     out.price(values.close)?;
-    // The open interest of the day before. The venue's days have none, and its lowest is a number as good as any.
+    // The open interest of the day before. The venue's days have none, and its lowest is a number as good as
+    // any.
     out.whole(values.oi_low)?;
     Ok(out.bytes)
 }
@@ -227,7 +230,8 @@ pub(super) fn market_status(segment: u8) -> Vec<u8> {
     header(MARKET_STATUS, 8, segment, 0)
 }
 
-/// A packet that clients are to pass over by its length: that of an index, say, whose layout is not published.
+/// A packet that clients are to pass over by its length: that of an index, say, whose layout is not
+/// published.
 pub(super) fn unknown(code: u8, length: u16) -> Vec<u8> {
     let mut bytes = header(code, length.max(8), 0, if code == INDEX { 13 } else { 0 });
     bytes.resize(usize::from(length.max(8)), b'#');

@@ -150,7 +150,8 @@ fn unauthorized() -> Reply {
     refuse(401, "Invalid_Authentication", "DH-901", message)
 }
 
-/// Client and token of a request, when they are good. A request without a client is one of whoever has the token.
+/// Client and token of a request, when they are good. A request without a client is one of whoever has the
+/// token.
 fn authorized(core: &Core, request: &Request) -> Option<(String, String)> {
     let token = header(request, "access-token");
     let named = ["dhanclientid", "client-id"].map(|name| header(request, name));

@@ -1,4 +1,5 @@
-//! The TBT socket: books of 50 levels, as protobuf. A first message says all of a book, the others what changed.
+//! The TBT socket: books of 50 levels, as protobuf. A first message says all of a book, the others what
+//! changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -228,7 +229,8 @@ impl Books {
         Ok(vec![message])
     }
 
-    /// Messages of one book each, or of several where they can be stacked: protobuf merges messages that follow each other.
+    /// Messages of one book each, or of several where they can be stacked: protobuf merges messages that
+    /// follow each other.
     pub(super) fn wrap(&mut self, packets: Vec<Vec<u8>>, is_stacked: bool) -> Vec<Message> {
         let mut messages: Vec<Vec<u8>> = Vec::new();
         let (mut places, mut was_whole) = (BTreeSet::new(), None);

@@ -31,8 +31,8 @@ pub(super) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Takes a request apart. Its length says nothing: the broker's own programs write three different ones. A ping, which
-    /// is nothing but a type, has no fields.
+    /// Takes a request apart. Its length says nothing: the broker's own programs write three different ones.
+    /// A ping, which is nothing but a type, has no fields.
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (&kind, rest) = bytes.get(2..)?.split_first()?;
         let mut fields = Vec::new();
@@ -91,8 +91,8 @@ pub(super) fn data(number: u32, records: &[Vec<u8>]) -> Vec<u8> {
     sized(body)
 }
 
-/// Writes the length before a frame. One that is too large for it has the lower bits, as it is at the broker: the message
-/// says where it ends.
+/// Writes the length before a frame. One that is too large for it has the lower bits, as it is at the broker:
+/// the message says where it ends.
 fn sized(body: Vec<u8>) -> Vec<u8> {
     let mut bytes = length(body.len()).to_vec();
     bytes.extend(body);

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// An access token of an app that ends at a time in seconds since the Unix epoch. Nobody checks its signature.
+/// An access token of an app that ends at a time in seconds since the Unix epoch. Nobody checks its
+/// signature.
 pub fn token(app_id: &str, hsm_key: &str, expires: i64) -> String {
     let head = json!({ "alg": "HS256", "typ": "JWT" });
     let app = app_id.split('-').next().unwrap_or_default();

@@ -37,8 +37,8 @@ const fn segment(
     Segment { exchange, digits, name, prefix, file, precision, multiplier }
 }
 
-/// All of them. The broker has no list of BSE's currencies and no index of MCX. Most prices have two places; the others
-/// differ so that nobody gets by with dividing by a hundred.
+/// All of them. The broker has no list of BSE's currencies and no index of MCX. Most prices have two places;
+/// the others differ so that nobody gets by with dividing by a hundred.
 const SEGMENTS: [Segment; 9] = [
     segment("NSE", 1010, "nse_cm", "NSE", "NSE_CM", (2, 1)),
     segment("NSE_INDEX", 1010, "nse_cm", "NSE", "NSE_CM", (2, 1)),

@@ -24,7 +24,7 @@ const REQUESTS: [(&str, u8); 6] = [
 const REBUFFS: [&str; 3] = ["verdict", "silence", "close"];
 
 /// Carries out a command: an object with one member.
-pub(super) fn obey(core: &mut Core, command: &Value) -> Result<(), String> {
+pub(super) fn execute(core: &mut Core, command: &Value) -> Result<(), String> {
     let member =
         command.as_object().filter(|members| members.len() == 1).and_then(|members| members.iter().next());
     let (name, value) = member.ok_or("a command of this broker is an object with one member")?;

@@ -1,5 +1,5 @@
-//! Records of the HSM socket: values in the slots of a feed, and the snapshots and updates that carry them. All integers
-//! are big-endian.
+//! Records of the HSM socket: values in the slots of a feed, and the snapshots and updates that carry them.
+//! All integers are big-endian.
 
 use super::names::{Feed, Segment, segment_of, ticker, token, topic};
 use crate::{
@@ -124,7 +124,8 @@ fn depth(segment: &Segment, values: &Values) -> Result<Vec<i32>, String> {
     Ok(slots)
 }
 
-/// Takes the sides of a book that have no levels out of slots: that is how somebody says that they did not change.
+/// Takes the sides of a book that have no levels out of slots: that is how somebody says that they did not
+/// change.
 pub(super) fn without_empty_sides(feed: Feed, slots: &mut [i32], values: &Values) {
     // The sides take turns: prices, quantities, orders; in a scrip the best quantities and prices.
     let (slots, width) = match feed {

@@ -50,7 +50,7 @@ pub(super) fn hear(core: &mut Core, connection: u64, bytes: &[u8]) -> Next {
             }
         }
         kind if is_accepted && is_answered(kind) => {
-            let is_granted = !own::is_refused(core, kind) && obey(core, connection, &request).is_some();
+            let is_granted = !own::is_refused(core, kind) && execute(core, connection, &request).is_some();
             if !is_granted {
                 answer(core, connection, kind, false);
             }
@@ -101,7 +101,7 @@ fn log_in(core: &mut Core, connection: u64, request: &Request<'_>) -> Next {
 }
 
 /// Does what a request asks for, and answers it. None when it cannot be granted.
-fn obey(core: &mut Core, connection: u64, request: &Request<'_>) -> Option<()> {
+fn execute(core: &mut Core, connection: u64, request: &Request<'_>) -> Option<()> {
     match request.kind {
         kind::SUBSCRIBE => subscribe(core, connection, request),
         kind::UNSUBSCRIBE => unsubscribe(core, connection, request),
@@ -180,7 +180,8 @@ fn renew(core: &mut Core, connection: u64) -> Option<()> {
     Some(())
 }
 
-/// Tells of topics that they exist, and nothing else: where nothing is sent unasked, a client learns so that they do.
+/// Tells of topics that they exist, and nothing else: where nothing is sent unasked, a client learns so that
+/// they do.
 fn announce(core: &mut Core, connection: u64, topics: &[(usize, Feed)]) -> Option<()> {
     let values = Values::absent();
     for some in topics.chunks(ANNOUNCED) {

@@ -105,7 +105,8 @@ pub(super) fn is_limited(request: &Request) -> bool {
     !request.uri().path().starts_with(LISTS)
 }
 
-/// What is refused on purpose. One who asks too often is told for how long not to, in both forms that were seen.
+/// What is refused on purpose. One who asks too often is told for how long not to, in both forms that were
+/// seen.
 pub(super) fn refused(status: u16) -> Reply {
     let mut refusal = answer_json(status, &error(-i32::from(status), "request limit reached"));
     if status == 429 {

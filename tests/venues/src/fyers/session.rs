@@ -24,7 +24,8 @@ const MISSING: usize = 20;
 /// Frames that a client may still acknowledge.
 const REMEMBERED: usize = 1_000;
 
-/// Topics that a connection remembers; those that are not subscribed any more are forgotten then. There are more numbers.
+/// Topics that a connection remembers; those that are not subscribed any more are forgotten then. There are
+/// more numbers.
 const TOPICS: usize = 20_000;
 
 /// The first of the topic numbers that no subscription is given: they are for what nobody subscribed.
@@ -255,8 +256,8 @@ fn changes(last: &mut [i32], slots: &[i32]) -> Vec<i32> {
     last.iter_mut().zip(slots).map(change).collect()
 }
 
-/// A record of a topic that was never subscribed on this connection: of a last price alone under a number that nobody was
-/// told, of anything else with number and name.
+/// A record of a topic that was never subscribed on this connection: of a last price alone under a number
+/// that nobody was told, of anything else with number and name.
 fn unknown(feed: Feed, news: &News<'_>, slots: &[i32]) -> Result<Vec<u8>, String> {
     let [low, high, ..] = news.place.to_le_bytes();
     let id = STRAY_IDS | u16::from_le_bytes([low, high]);

@@ -142,7 +142,8 @@ fn members(instrument: &Instrument, mode: Mode, values: &Values, is_image: bool)
     members
 }
 
-/// Rows of a side: all of them in an image of the book, with zeros where there is none, and else those that there are.
+/// Rows of a side: all of them in an image of the book, with zeros where there is none, and else those that
+/// there are.
 fn book(members: &mut Members, side: char, rows: &Side, levels: usize, is_padded: bool) {
     let has_book = levels == LEVELS;
     for place in 0..levels {

@@ -8,8 +8,8 @@ use super::{Core, Peer};
 use crate::{broker::Role, model::Mode};
 
 impl Core {
-    /// Notes how many instruments a subscribe message had. The report is about the newest connection for market data;
-    /// those on older ones are not in it.
+    /// Notes how many instruments a subscribe message had. The report is about the newest connection for
+    /// market data; those on older ones are not in it.
     pub fn note_subscribe(&mut self, connection: u64, instruments: usize) {
         if self.is_newest(connection) {
             self.report.subscribes.push(u64::try_from(instruments).unwrap_or(u64::MAX));

@@ -39,8 +39,8 @@ impl Date {
         MONTHS.get(usize::from(self.civil().1) - 1).copied().unwrap_or_default()
     }
 
-    /// How exchanges write an expiry in their symbols: `26AUG` for the last one of a month, `26804` for another, where the
-    /// month is a digit, or O, N, D.
+    /// How exchanges write an expiry in their symbols: `26AUG` for the last one of a month, `26804` for
+    /// another, where the month is a digit, or O, N, D.
     pub fn period(self) -> String {
         let (year, month, day) = self.civil();
         if self.is_last_in_month() {

@@ -33,8 +33,8 @@ pub(super) fn hear(core: &mut Core, connection: u64, text: &str) -> Next {
     }
 }
 
-/// Does something with the instruments of a list. What is no number is passed over; a list in the list is an end
-/// without a word, as at Kite.
+/// Does something with the instruments of a list. What is no number is passed over; a list in the list is an
+/// end without a word, as at Kite.
 fn with_places(core: &mut Core, tokens: Option<&Value>, then: impl FnOnce(&mut Core, Vec<usize>)) -> Next {
     let Some(tokens) = tokens.and_then(Value::as_array) else { return Next::Go };
     if tokens.iter().any(Value::is_array) {

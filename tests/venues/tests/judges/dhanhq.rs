@@ -10,7 +10,8 @@ use super::{LIMIT, chosen, client::Client, options};
 
 const ACCOUNT: [(&str, &str); 2] = [("client_id", "1000000001"), ("access_token", "token")];
 
-/// The package's last word on each instrument, by segment and number, and then by the type of what it decoded.
+/// The package's last word on each instrument, by segment and number, and then by the type of what it
+/// decoded.
 type Decoded = BTreeMap<(String, String), Value>;
 
 /// Reads until there is so much of different instruments and types.
@@ -132,7 +133,8 @@ async fn dhanhq_decodes_what_the_live_feed_sends() {
             if !is_state {
                 venue.trade();
             }
-            // How much is to come follows from what each instrument has; a derivative has open interest from the start.
+            // How much is to come follows from what each instrument has; a derivative has open interest from
+            // the start.
             let derivatives = instruments.iter().filter(|one| one.expiry.is_some()).count();
             let count = instruments.len() * (1 + usize::from(is_state))
                 + if mode == Mode::Quote { derivatives } else { 0 };

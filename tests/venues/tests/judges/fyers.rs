@@ -65,7 +65,8 @@ fn same(name: &'static str, number: i64) -> (&'static str, Value, Value) {
     (name, json!(number), json!(number))
 }
 
-/// What the package is to know of an instrument: name, what it shows, and what it keeps. What it does not show is null.
+/// What the package is to know of an instrument: name, what it shows, and what it keeps. What it does not
+/// show is null.
 fn expected(one: &Instrument, mode: Mode, sent: &Values) -> Vec<(&'static str, Value, Value)> {
     let price = |name, price| both(name, price, one);
     if mode == Mode::Full {

@@ -1,6 +1,6 @@
-//! The brokers' own Python clients decode what the venues send: every value of every mode has to be what was sent. They
-//! need the interpreter that `TICKHOST_PYTHON` names; `.ci/run` makes one. Without it these tests say so and pass, unless
-//! `TICKHOST_REQUIRE_CLIENTS` is set.
+//! The brokers' own Python clients decode what the venues send: every value of every mode has to be what was
+//! sent. They need the interpreter that `TICKHOST_PYTHON` names; `.ci/run` makes one. Without it these tests
+//! say so and pass, unless `TICKHOST_REQUIRE_CLIENTS` is set.
 
 #![allow(
     clippy::unwrap_used,

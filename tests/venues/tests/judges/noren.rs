@@ -1,5 +1,5 @@
-//! The packages of the Noren family hand over what it sends: those of its maker, which several of the brokers give out, and those of
-//! Alice Blue and Definedge.
+//! The packages of the Noren family hand over what it sends: those of its maker, which several of the brokers
+//! give out, and those of Alice Blue and Definedge.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -64,8 +64,8 @@ fn key<B: Brand>(one: &Instrument) -> String {
     format!("{exchange}|{}", Noren::<B>::key(one).unwrap() & u64::from(u32::MAX))
 }
 
-/// A package subscribes instruments of all exchanges, in the channel of quotes and in that of books. `input` is what it is told
-/// besides, and `check` sees what else it said.
+/// A package subscribes instruments of all exchanges, in the channel of quotes and in that of books. `input`
+/// is what it is told besides, and `check` sees what else it said.
 #[expect(clippy::print_stdout, reason = "it says what was compared")]
 async fn hands_over<B: Brand>(
     script: &str,

@@ -368,7 +368,8 @@ async fn dhan_pings_and_hangs_up_on_those_who_do_not_answer() {
     let began = Instant::now();
     assert!(matches!(next(&mut polite).await, Message::Ping(_)));
     assert!(matches!(next(&mut polite).await, Message::Ping(_)));
-    // What is said otherwise is no answer to a ping. One of the two reads nothing, and so does not answer any.
+    // What is said otherwise is no answer to a ping. One of the two reads nothing, and so does not answer
+    // any.
     while venue.report().open == 2 {
         _ = busy.send(Message::text(ask(16, &[]))).await;
         _ = timeout(Duration::from_millis(50), polite.next()).await;

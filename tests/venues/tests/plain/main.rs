@@ -1,4 +1,5 @@
-//! The venues as a plain WebSocket client sees them: what they send, what they refuse, and what goes wrong on request.
+//! The venues as a plain WebSocket client sees them: what they send, what they refuse, and what goes wrong on
+//! request.
 
 #![allow(
     clippy::unwrap_used,

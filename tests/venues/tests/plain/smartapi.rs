@@ -117,7 +117,8 @@ async fn angel_logs_in_with_pin_and_one_time_password() {
     assert!(list.iter().any(|one| one["symbol"] == "M&M-EQ" && one["tick_size"] == "5.000000"));
 }
 
-/// `smartapi-python` asks for it at the end of each log-in, with the refresh token as JSON in the place of a query.
+/// `smartapi-python` asks for it at the end of each log-in, with the refresh token as JSON in the place of a
+/// query.
 #[tokio::test]
 async fn angel_tells_the_profile_of_an_account_to_who_is_logged_in() {
     let venue = smart().await;

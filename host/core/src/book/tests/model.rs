@@ -219,7 +219,8 @@ proptest! {
         let (mut one_by_one, mut in_parts) = (Entry::default(), Entry::default());
         let mut time = 0;
         let mut records = records.into_iter().map(|mut record| {
-            // In their time: which late tick is refused depends on what is known, and a part of them knows less.
+            // In their time: which late tick is refused depends on what is known, and a part of them knows
+            // less.
             time += record.quote.exchange_ts_ns;
             record.quote.exchange_ts_ns = time;
             record

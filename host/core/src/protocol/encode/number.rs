@@ -5,7 +5,8 @@ use adapter_time::ist;
 use super::push_integer;
 use crate::model::PRICE_SCALE;
 
-/// Appends a scaled price as the shortest decimal that means the same, with at least one digit behind the point.
+/// Appends a scaled price as the shortest decimal that means the same, with at least one digit behind the
+/// point.
 pub(super) fn push_price(out: &mut Vec<u8>, scaled: i64) {
     if scaled < 0 {
         out.push(b'-');
@@ -28,8 +29,8 @@ pub(super) fn push_price(out: &mut Vec<u8>, scaled: i64) {
     }
 }
 
-/// Appends an instant as `2024-01-15T10:30:00.123+05:30`, the clock of the Indian exchanges. Years after 9999 do not
-/// occur: the nanoseconds it comes from end in 2554.
+/// Appends an instant as `2024-01-15T10:30:00.123+05:30`, the clock of the Indian exchanges. Years after 9999
+/// do not occur: the nanoseconds it comes from end in 2554.
 pub(super) fn push_ist_time(out: &mut Vec<u8>, unix_ms: u64) {
     let (day, second) = ist::day_and_second((unix_ms / 1_000).cast_signed());
     let (year, month, day) = ist::named(day);

@@ -163,7 +163,8 @@ fn names_are_escaped_and_carry_the_suffix() {
     assert_eq!(frame["topic"], "A\"\\\u{1}é:x:50.N\tSE");
 }
 
-/// The encoder has no other growing thing than `out`, so a buffer that stays where it was means no allocation.
+/// The encoder has no other growing thing than `out`, so a buffer that stays where it was means no
+/// allocation.
 #[test]
 fn the_longest_frame_fits_what_was_reserved_for_it() {
     let mut quote = extreme_quote(i64::MIN);

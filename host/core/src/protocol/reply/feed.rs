@@ -20,8 +20,8 @@ pub struct FeedFacts<'a> {
     pub retry_in_ms: Option<u64>,
     /// Attempts to connect since the last that succeeded, none when the last one did.
     pub attempts: Option<u32>,
-    /// What the subscribed exchanges do: `open`, `pre_open`, `closed`. None when their hours do not matter, or nothing is
-    /// subscribed.
+    /// What the subscribed exchanges do: `open`, `pre_open`, `closed`. None when their hours do not matter,
+    /// or nothing is subscribed.
     pub market: Option<&'static str>,
     /// Milliseconds until the next session of one of them, none while one trades.
     pub opens_in_ms: Option<u64>,
@@ -38,8 +38,8 @@ pub struct Counts {
     pub pending: u64,
 }
 
-/// The answer to `get_broker_info`. `adapter_status` has the two words that clients know; the rest is for those who want
-/// to know better.
+/// The answer to `get_broker_info`. `adapter_status` has the two words that clients know; the rest is for
+/// those who want to know better.
 pub fn broker_info(
     user_id: &str,
     is_connected: bool,
@@ -100,8 +100,8 @@ pub fn broker_info(
     })
 }
 
-/// News about the way to the broker, for clients that asked for it when they authenticated: some show every frame that
-/// they do not know as an error.
+/// News about the way to the broker, for clients that asked for it when they authenticated: some show every
+/// frame that they do not know as an error.
 ///
 /// The key is `state` because clients act on any `status` they know, whatever the type of the frame.
 pub fn feed_status(feed: &FeedFacts<'_>, message: &str) -> Bytes {

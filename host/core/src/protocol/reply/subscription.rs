@@ -11,10 +11,11 @@ use crate::{
 
 /// News that a subscription which was acknowledged failed later, at the broker.
 ///
-/// It has a `type`, unlike the answers to requests: nobody asked for it, and without one the spreadsheet add-in would
-/// complete every request it is waiting for. It never carries the `request_id` of the subscribe request: clients that
-/// reuse one id for all requests, or match replies on the id alone, would take it for the acknowledgement of another.
-/// Send it after that acknowledgement and never before: the command-line client ends at an `error` until then.
+/// It has a `type`, unlike the answers to requests: nobody asked for it, and without one the spreadsheet
+/// add-in would complete every request it is waiting for. It never carries the `request_id` of the subscribe
+/// request: clients that reuse one id for all requests, or match replies on the id alone, would take it for
+/// the acknowledgement of another. Send it after that acknowledgement and never before: the command-line
+/// client ends at an `error` until then.
 ///
 /// One that `is_kept` is not over: it ticks again when the broker's list has its symbol again.
 pub fn subscription_failed(
@@ -76,8 +77,8 @@ pub struct Outcome<'a> {
 
 /// What became of the symbols of one request, for clients that asked for it when they authenticated.
 ///
-/// It carries the `request_id` of the subscribe request, which those clients expect. The words are in `state`, since
-/// others act on a `status` whatever the type of the frame.
+/// It carries the `request_id` of the subscribe request, which those clients expect. The words are in
+/// `state`, since others act on a `status` whatever the type of the frame.
 pub fn subscription_status(outcomes: &[Outcome<'_>], broker: &str, request_id: &RequestId) -> Bytes {
     #[derive(Serialize)]
     struct Entry<'a> {

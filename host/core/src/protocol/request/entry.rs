@@ -11,8 +11,8 @@ use super::{MAX_ENTRIES, invalid_parameters};
 use crate::model::{DepthClass, Mode};
 use crate::protocol::reply::ErrorReply;
 
-/// Exchanges that an entry of the form `EXCHANGE:SYMBOL` may begin with. A symbol may itself contain a colon, so
-/// anything else before one belongs to the symbol.
+/// Exchanges that an entry of the form `EXCHANGE:SYMBOL` may begin with. A symbol may itself contain a colon,
+/// so anything else before one belongs to the symbol.
 pub const KNOWN_EXCHANGES: [&str; 14] = [
     "NSE",
     "NFO",

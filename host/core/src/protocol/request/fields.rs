@@ -1,5 +1,5 @@
-//! The members of a message as raw JSON text, and the readers for single values. Nothing is decoded before somebody
-//! asks for it, so a bad value spoils only what needs it.
+//! The members of a message as raw JSON text, and the readers for single values. Nothing is decoded before
+//! somebody asks for it, so a bad value spoils only what needs it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -86,7 +86,8 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         f.write_str("an object")
     }
 
-    // Written out because the derived reader refuses a key that occurs twice, which clients' own JSON libraries accept.
+    // Written out because the derived reader refuses a key that occurs twice, which clients' own JSON
+    // libraries accept.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = Fields::default();
         while let Some(key) = map.next_key()? {

@@ -90,8 +90,8 @@ impl Rig {
         self.intakes[&feed].counters()
     }
 
-    /// The accounts that `metrics.rs` states, as far as a router has a part in them: what it hands to the shards is the
-    /// left side of the third, and of the fourth it knows nothing.
+    /// The accounts that `metrics.rs` states, as far as a router has a part in them: what it hands to the
+    /// shards is the left side of the third, and of the fourth it knows nothing.
     pub(super) fn assert_balanced(&self, feed: FeedId) {
         let c = self.counters(feed);
         assert_eq!(

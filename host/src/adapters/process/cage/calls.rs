@@ -1,7 +1,7 @@
 //! seccomp: system calls that no adapter needs, and by which a hostile one would reach others.
 //!
-//! What is not named is allowed: an allow-list would break honest libraries with every new version of a C library. Calls
-//! that did not exist when this was written do not exist for the library.
+//! What is not named is allowed: an allow-list would break honest libraries with every new version of a C
+//! library. Calls that did not exist when this was written do not exist for the library.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use seccompiler::{
 
 use crate::config::Allowed;
 
-/// The first number that no call known here has. Numbers are the same for every machine from 424 on; those of x32, another
-/// way to make calls on x86-64, are far above.
+/// The first number that no call known here has. Numbers are the same for every machine from 424 on; those of
+/// x32, another way to make calls on x86-64, are far above.
 const FIRST_UNKNOWN: u32 = 470;
 
 /// Calls that are refused whatever their arguments.
@@ -84,8 +84,8 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_inotify_init,
 ];
 
-/// Calls that are as if the kernel did not have them: a C library or a runtime then uses older ones, which can be looked
-/// into.
+/// Calls that are as if the kernel did not have them: a C library or a runtime then uses older ones, which
+/// can be looked into.
 const MISSING: [libc::c_long; 5] = [
     libc::SYS_clone3,
     libc::SYS_openat2,
@@ -114,7 +114,8 @@ const SHARED_MEMORY: u64 = 0x21;
 /// Commands of `fcntl` that make the kernel send signals: `F_SETOWN`, `F_SETSIG`, `F_SETOWN_EX`.
 const SIGNALS_OF_FILES: [u64; 3] = [8, 10, 15];
 
-/// Commands of `ioctl`: the same two, and those that type into a terminal: `FIOSETOWN`, `SIOCSPGRP`, `TIOCSTI`, `TIOCLINUX`.
+/// Commands of `ioctl`: the same two, and those that type into a terminal: `FIOSETOWN`, `SIOCSPGRP`,
+/// `TIOCSTI`, `TIOCLINUX`.
 const COMMANDS_OF_DEVICES: [u64; 4] = [0x8901, 0x8902, 0x5412, 0x541c];
 
 /// Commands of `prctl` that undo what the process began with, or let others trace it: `PR_SET_PDEATHSIG`,
@@ -128,8 +129,8 @@ pub(super) const fn is_known_machine() -> bool {
     cfg!(any(target_arch = "x86_64", target_arch = "aarch64"))
 }
 
-/// Filters the calls of this thread, and of those that it starts, from now on. Where Landlock keeps signals from others, a
-/// process that may have children may send them some.
+/// Filters the calls of this thread, and of those that it starts, from now on. Where Landlock keeps signals
+/// from others, a process that may have children may send them some.
 pub(super) fn restrict(allowed: Allowed, are_signals_scoped: bool) -> Result<(), seccompiler::Error> {
     // The one that knows more is installed last, as this one refuses nothing that is needed for it.
     seccompiler::apply_filter(&missing()?)?;
@@ -223,7 +224,8 @@ fn refused(allowed: Allowed, are_signals_scoped: bool) -> Result<BpfProgram, Bac
     compile(rules, libc::EPERM)
 }
 
-/// Flags that make namespaces: of mounts, groups of resources, host names, IPC, users, processes, the network.
+/// Flags that make namespaces: of mounts, groups of resources, host names, IPC, users, processes, the
+/// network.
 const NAMESPACES: [u64; 7] =
     [0x2_0000, 0x200_0000, 0x400_0000, 0x800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000];
 

@@ -1,7 +1,8 @@
 //! Landlock: the files and folders that a library needs, and nothing else; and no signals to anybody else.
 //!
-//! A rule is about the file that has the name now. Where a file of the system may be replaced while the adapter runs, the
-//! folder is named, if it holds nothing secret; [`super::system_files`] are the others, and the process watches them.
+//! A rule is about the file that has the name now. Where a file of the system may be replaced while the
+//! adapter runs, the folder is named, if it holds nothing secret; [`super::system_files`] are the others, and
+//! the process watches them.
 
 use std::{
     env, fs,
@@ -21,8 +22,8 @@ use crate::config::Cage;
 /// What is asked of the kernel; an older one gives a part of it.
 const WANTED: ABI = ABI::V6;
 
-/// Programs and libraries, certificates, time zones, names of machines: what every program reads, and nothing that is
-/// anybody's secret. `/etc` as a whole is not among them, as the host's own settings may be there.
+/// Programs and libraries, certificates, time zones, names of machines: what every program reads, and nothing
+/// that is anybody's secret. `/etc` as a whole is not among them, as the host's own settings may be there.
 const SYSTEM: [&str; 45] = [
     "/usr",
     "/lib",
@@ -81,14 +82,15 @@ const VARIABLES: [&str; 4] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH"
 /// Where a build that counts what it runs writes its counts.
 const COVERAGE: &str = "LLVM_PROFILE_FILE";
 
-/// The process's own folder of `/proc`, kept open: the kernel would make another one of the same name, to which the rule
-/// says nothing.
+/// The process's own folder of `/proc`, kept open: the kernel would make another one of the same name, to
+/// which the rule says nothing.
 static OWN_FOLDER: OnceLock<Option<OwnedFd>> = OnceLock::new();
 
 /// Lets this thread, and those that it starts, reach nothing else from now on.
 pub(super) fn restrict(cage: &Cage, inside: &Inside<'_>) -> Result<(), RulesetError> {
     let read = make_bitflags!(AccessFs::{ReadFile | ReadDir});
-    // No links, pipes, sockets and devices: who looks after the folder must be able to trust what it finds there.
+    // No links, pipes, sockets and devices: who looks after the folder must be able to trust what it finds
+    // there.
     let write = read
         | make_bitflags!(AccessFs::{
             WriteFile | Truncate | MakeReg | MakeDir | RemoveFile | RemoveDir | Refer

@@ -86,8 +86,8 @@ impl Support {
     }
 }
 
-/// Keeps the host's memory and descriptors from other processes of its user, and lets it hear of processes whose parents
-/// have ended. A debugger then needs the rights of root.
+/// Keeps the host's memory and descriptors from other processes of its user, and lets it hear of processes
+/// whose parents have ended. A debugger then needs the rights of root.
 pub fn guard_host() {
     // Both are there since Linux 3.4, and what is not there cannot be used.
     _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
@@ -101,8 +101,8 @@ pub(in super::super) fn is_reaper() -> bool {
     IS_REAPER.load(Ordering::Relaxed)
 }
 
-/// The first thing that a process does which will load a library: nobody reads its memory, it ends with the host, and it has
-/// no descriptors but its streams. There may be no other thread, and nothing may be open.
+/// The first thing that a process does which will load a library: nobody reads its memory, it ends with the
+/// host, and it has no descriptors but its streams. There may be no other thread, and nothing may be open.
 pub(in super::super) fn begin() {
     // What fails here is as if the kernel did not have it; the pipes say when the host is gone too.
     _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);

@@ -1,5 +1,6 @@
-//! Files of the system that are often replaced by new ones of the same name, such as that with the name servers. The cage
-//! of a process is about the file that had the name when it was locked in, and hides its successor.
+//! Files of the system that are often replaced by new ones of the same name, such as that with the name
+//! servers. The cage of a process is about the file that had the name when it was locked in, and hides its
+//! successor.
 
 use std::{fs::File, io::ErrorKind};
 

@@ -30,7 +30,8 @@ pub(super) struct Shared {
     pub(super) counters: Arc<FeedCounters>,
     pub(super) credentials: Mutex<Zeroizing<String>>,
     pub(super) log_level: LogLevel,
-    /// When the present call into the library began, in milliseconds since `started` and one; 0 when there is none.
+    /// When the present call into the library began, in milliseconds since `started` and one; 0 when there is
+    /// none.
     pub(super) busy_since: AtomicU64,
     pub(super) started: Instant,
 }

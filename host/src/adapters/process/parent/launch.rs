@@ -108,14 +108,15 @@ fn command(plan: &Plan, cache: &Path) -> Command {
             }
         }
     }
-    // Its own folder, also for what is temporary. An adapter without one downloads its list each time, and says so.
+    // Its own folder, also for what is temporary. An adapter without one downloads its list each time, and
+    // says so.
     if let Err(error) = quota::make(cache) {
         tracing::warn!(adapter = &*plan.name, folder = %cache.display(), %error, "An adapter has no cache folder");
     }
     command.env(CACHE_DIR, cache).env("TMPDIR", cache);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    // A group of its own: Ctrl-C in the host's terminal is the host's affair, and what the library starts is killed
-    // with it.
+    // A group of its own: Ctrl-C in the host's terminal is the host's affair, and what the library starts is
+    // killed with it.
     #[cfg(unix)]
     command.process_group(0);
     command
@@ -130,7 +131,8 @@ impl Process {
         }
     }
 
-    /// Waits for its end; for ever where the host does not hear of it but by the end of its output. Cancel safe.
+    /// Waits for its end; for ever where the host does not hear of it but by the end of its output. Cancel
+    /// safe.
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         match self {
             Self::Own(child) => child.wait().await,
@@ -138,14 +140,15 @@ impl Process {
         }
     }
 
-    /// Kills it with all that it started, and waits until it is gone. `id` is its number. `has_ended` says that it was waited
-    /// for already.
+    /// Kills it with all that it started, and waits until it is gone. `id` is its number. `has_ended` says
+    /// that it was waited for already.
     pub(super) async fn kill(&mut self, id: u32, has_ended: bool) {
         // The connection of one that is not the host's ends with the streams, and the process with it.
         let Self::Own(child) = self else { return };
         #[cfg(unix)]
         if let Some(group) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw) {
-            // Also when the process itself has ended, since it may have left others. When there are none the call fails.
+            // Also when the process itself has ended, since it may have left others. When there are none the
+            // call fails.
             _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
         if !has_ended {

@@ -68,8 +68,8 @@ pub(super) async fn asked_to_stop(shutdown: &mut watch::Receiver<Option<Duration
     }
 }
 
-/// Logs what the process prints, bounded by the line and by the rate of log lines. It is read on in any case, or a
-/// process that prints much would wait.
+/// Logs what the process prints, bounded by the line and by the rate of log lines. It is read on in any case,
+/// or a process that prints much would wait.
 pub(super) async fn log_errors(errors: ChildStderr, events: Arc<dyn AdapterEvents>) {
     let mut errors = BufReader::new(errors);
     let mut line = Vec::new();

@@ -37,7 +37,8 @@ use crate::{
 /// Time for the last words of a process that was killed or has died.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// Descriptors that are left when an adapter counts as having used all of them: enough to be still able to say so.
+/// Descriptors that are left when an adapter counts as having used all of them: enough to be still able to
+/// say so.
 const LAST_DESCRIPTORS: u64 = 8;
 
 /// Owns the process.
@@ -128,7 +129,8 @@ impl Task {
         let mut lines = FramedRead::new(output, LinesCodec::new_with_max_length(MAX_LINE_BYTES));
         let end = self.watch(&mut process, &mut lines, &mut ticks).await;
         if matches!(end, End::Reported(..)) {
-            // The library has ended in good order, and the process is asked to: what it has still to send is sent.
+            // The library has ended in good order, and the process is asked to: what it has still to send is
+            // sent.
             self.shared
                 .shutdown
                 .send_if_modified(|asked| asked.replace(asked.unwrap_or(LAST_WORDS)).is_none());
@@ -177,7 +179,8 @@ impl Task {
                 received = end_of(ticks), if ticks.is_some() => {
                     *ticks = None;
                     match received {
-                        // It has been told to stop, or dies: how, it says in other ways, and those are better.
+                        // It has been told to stop, or dies: how, it says in other ways, and those are
+                        // better.
                         Ok(Ok(()) | Err(ReceiveError::Cut | ReceiveError::Io(_))) => {
                             mute_since = Some(Instant::now());
                         }

@@ -81,7 +81,8 @@ fn intake() -> (Arc<Intake>, Arc<Doorbell>) {
     (Intake::new(FeedId(0), Arc::default(), Arc::clone(&doorbell)), doorbell)
 }
 
-/// Both ends on one runtime, the sender's intake filled by `publish` on another thread; gives what the host heard.
+/// Both ends on one runtime, the sender's intake filled by `publish` on another thread; gives what the host
+/// heard.
 fn carry(loopback: bool, publish: impl FnOnce(&Arc<Intake>, &Heard) + Send + 'static) -> (Arc<Heard>, u64) {
     let directory = tempfile::tempdir().unwrap();
     let heard = Arc::<Heard>::default();
@@ -165,8 +166,8 @@ fn ticks(ticks: &[Ltp]) -> Vec<u8> {
     bytes
 }
 
-/// What becomes of a connection that says these bytes after the token and then closes or, if it `stays`, does nothing more; and
-/// what was heard.
+/// What becomes of a connection that says these bytes after the token and then closes or, if it `stays`, does
+/// nothing more; and what was heard.
 async fn says(pieces: &[&[u8]], stays: bool) -> (Result<(), ReceiveError>, Arc<Heard>) {
     let directory = tempfile::tempdir().unwrap();
     let listener = Listener::bind(directory.path()).unwrap();

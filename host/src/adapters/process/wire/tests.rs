@@ -93,8 +93,8 @@ fn a_host_of_another_release_is_told_apart_from_nonsense() {
     }
 }
 
-/// A line of each kind and a frame of each kind. When this changes, [`VERSION`] goes up by one, and the snapshot gets the
-/// name of the new one.
+/// A line of each kind and a frame of each kind. When this changes, [`VERSION`] goes up by one, and the
+/// snapshot gets the name of the new one.
 #[test]
 fn what_is_said_has_a_version() {
     let health = Health::from(HealthSnapshot::default());

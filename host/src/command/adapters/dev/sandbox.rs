@@ -1,5 +1,5 @@
-//! A host for one adapter that is being written: on free ports, with data of its own, against the adapter's fake venue, and
-//! with a client that prints what comes.
+//! A host for one adapter that is being written: on free ports, with data of its own, against the adapter's
+//! fake venue, and with a client that prints what comes.
 
 use std::{
     env::consts::{DLL_PREFIX, DLL_SUFFIX},

@@ -1,7 +1,8 @@
 //! Notices that a file of the folder was saved.
 //!
-//! What an event says is not believed, only that there was one: then the files are compared with what they were. So neither
-//! an editor that saves by renaming, nor a test that writes the same file each time, nor a build is a change of its own.
+//! What an event says is not believed, only that there was one: then the files are compared with what they
+//! were. So neither an editor that saves by renaming, nor a test that writes the same file each time, nor a
+//! build is a change of its own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -106,8 +107,8 @@ impl Watch {
         }
     }
 
-    /// Watches the folder itself, and all of those in it that people write to. Not the whole tree: that of a build has thousands
-    /// of folders.
+    /// Watches the folder itself, and all of those in it that people write to. Not the whole tree: that of a
+    /// build has thousands of folders.
     fn follow(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
         if self.watched.insert(self.folder.clone()) {
@@ -115,7 +116,7 @@ impl Watch {
             _ = watcher.watch(&self.folder, RecursiveMode::NonRecursive);
         }
         let present: BTreeSet<PathBuf> = folders(&self.folder).collect();
-        // A folder that is made anew needs another watch.
+        // A folder that is made again needs another watch.
         for gone in self.watched.iter().filter(|path| **path != self.folder && !present.contains(*path)) {
             _ = watcher.unwatch(gone);
         }
@@ -211,7 +212,7 @@ mod tests {
             [("src/lib.rs", true), ("examples/venue.rs", false), ("conformance.toml", false)]
         {
             let seen = watch.look();
-            fs::write(dir.path().join(file), format!("{file} anew")).unwrap();
+            fs::write(dir.path().join(file), format!("{file} again")).unwrap();
             assert_eq!(watch.look().has_same_stage(&seen), is_same, "{file}");
         }
     }

@@ -137,8 +137,9 @@ fn platform() -> String {
     said.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned()
 }
 
-/// Without a dependency on the repository, the lock file is right as it is written: `--locked` works in the first build. To
-/// renew it after a change of dependencies: `UPDATE_DOCUMENTS=1 cargo test -p tickhost adapters::new`.
+/// Without a dependency on the repository, the lock file is right as it is written: `--locked` works in the
+/// first build. To renew it after a change of dependencies:
+/// `UPDATE_DOCUMENTS=1 cargo test -p tickhost adapters::new`.
 #[test]
 fn a_copy_stands_alone_with_a_lock_file_that_fits() {
     let dir = tempfile::tempdir().unwrap();

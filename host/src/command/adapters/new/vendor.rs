@@ -48,7 +48,8 @@ fn workspace() -> anyhow::Result<String> {
         let path = wanted.as_table_like().and_then(|wanted| wanted.get("path")?.as_str());
         path.is_none_or(is_carried)
     });
-    // Those of clippy are for who works on the SDK; the attributes in its code refer to those of the compiler.
+    // Those of clippy are for who works on the SDK; the attributes in its code refer to those of the
+    // compiler.
     let lints = workspace.get_mut("lints").and_then(Item::as_table_mut).context("no lints")?;
     lints.insert("clippy", Item::Table(Table::new()));
     document.remove("profile");

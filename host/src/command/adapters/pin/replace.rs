@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-/// Puts `new` in the place of `old`. Readers see one or the other, whole; owner and permissions stay. A link is
-/// followed, so that it goes on to point to the file.
+/// Puts `new` in the place of `old`. Readers see one or the other, whole; owner and permissions stay. A link
+/// is followed, so that it goes on to point to the file.
 ///
 /// # Errors
 /// When it cannot be done, or the file does not hold `old` any more.

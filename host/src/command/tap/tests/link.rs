@@ -7,7 +7,8 @@ use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 use super::*;
 use crate::command::tap::link::Link;
 
-/// What a host does on one connection after the log-in: it answers the subscription, sends ticks and more, and closes.
+/// What a host does on one connection after the log-in: it answers the subscription, sends ticks and more,
+/// and closes.
 #[derive(Clone, Default)]
 struct Visit {
     answer: Option<Value>,

@@ -50,7 +50,8 @@ impl Listening {
 }
 
 impl Actor {
-    /// Answers the silence of each connection, when it is due. The bus has no connection that could be made again.
+    /// Answers the silence of each connection, when it is due. The bus has no connection that could be made
+    /// again.
     pub(super) fn look_at_silence(&mut self, now: Moment) {
         if self.spec().repeats_modes {
             return;

@@ -1,9 +1,10 @@
 //! Keeps instruments on connections that can carry them.
 //!
-//! A connection that stays down while another one of the account is up does so for reasons of its own, such as a limit of
-//! the broker on connections: its instruments move to those that are up and have room, and come under the same numbers, so
-//! that clients notice a gap at most. What finds no room stays with it and comes back when it does. When limits become
-//! smaller, what is too much moves too, or is *parked*: wanted, on no connection, first in line for the next place.
+//! A connection that stays down while another one of the account is up does so for reasons of its own, such
+//! as a limit of the broker on connections: its instruments move to those that are up and have room, and come
+//! under the same numbers, so that clients notice a gap at most. What finds no room stays with it and comes
+//! back when it does. When limits become smaller, what is too much moves too, or is *parked*: wanted, on no
+//! connection, first in line for the next place.
 
 use std::sync::Arc;
 

@@ -7,7 +7,8 @@ use std::{
 
 use crate::feeds::feed::Serving;
 
-/// How long a build that was started after the old one had ended may fail before the old one is started again.
+/// How long a build that was started after the old one had ended may fail before the old one is started
+/// again.
 pub(super) const TRIAL: Duration = Duration::from_secs(15);
 
 /// What makes a feed's instances.
@@ -39,7 +40,8 @@ impl Builds {
         self.failure.as_ref()
     }
 
-    /// This one makes instances from now on; says whether it is another build, and not the same within other limits.
+    /// This one makes instances from now on; says whether it is another build, and not the same within other
+    /// limits.
     pub(super) fn follow(&mut self, serving: Serving, has_instances: bool) -> bool {
         let is_same =
             self.present.as_ref().is_ok_and(|present| Arc::ptr_eq(&present.connector, &serving.connector));
@@ -69,7 +71,8 @@ impl Builds {
         self.trial_until.take().is_some_and(|until| now < until) && self.replaced.is_some()
     }
 
-    /// The build that serves does not take over, for this reason. What served before comes back, unless others still stand by.
+    /// The build that serves does not take over, for this reason. What served before comes back, unless
+    /// others still stand by.
     pub(super) fn note_failure(&mut self, why: &str, do_others_stand_by: bool) {
         self.failure = Some(format!("the new build did not take over: {why}; the old one serves").into());
         if !do_others_stand_by && let Some(replaced) = self.replaced.take() {
@@ -77,8 +80,8 @@ impl Builds {
         }
     }
 
-    /// When the new build serves everywhere, and has done so for a while where it could not stand by, the old one's library
-    /// can go.
+    /// When the new build serves everywhere, and has done so for a while where it could not stand by, the old
+    /// one's library can go.
     pub(super) fn forget_replaced(&mut self, is_any_swap_under_way: bool) {
         if !is_any_swap_under_way && self.trial_until.is_none() {
             self.replaced = None;

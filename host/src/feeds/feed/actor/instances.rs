@@ -17,7 +17,8 @@ use crate::{
 pub(super) struct Instances {
     /// Instances made so far, each known by its number.
     epochs: u64,
-    /// Number of the last request to an adapter; an outcome of an earlier one than an instrument's last is outdated.
+    /// Number of the last request to an adapter; an outcome of an earlier one than an instrument's last is
+    /// outdated.
     requests: u64,
     restarts: u64,
 }
@@ -51,8 +52,8 @@ impl Actor {
         Some(Arc::clone(&self.connections.get(connection)?.running()?.instance))
     }
 
-    /// Starts an instance for a connection, and gives it everything that belongs there; later, when another one has to be
-    /// gone before.
+    /// Starts an instance for a connection, and gives it everything that belongs there; later, when another
+    /// one has to be gone before.
     pub(super) fn connect(&mut self, number: usize, now: Moment) {
         while self.connections.len() <= number {
             self.connections.push(Connection::default());
@@ -140,7 +141,8 @@ impl Actor {
         }
     }
 
-    /// Sessions that the broker would take beside those that there are, be they serving, standing by or ending.
+    /// Sessions that the broker would take beside those that there are, be they serving, standing by or
+    /// ending.
     pub(super) fn spare_sessions(&self) -> usize {
         let sessions = |connection: &Connection| {
             usize::from(connection.running().is_some()) + connection.succession.sessions()
@@ -149,8 +151,8 @@ impl Actor {
         self.builds.present().map_or(0, |serving| serving.sessions.saturating_sub(taken))
     }
 
-    /// Ends the instance of a connection, in its own time. The next one waits for that only where the broker takes no other
-    /// session beside it.
+    /// Ends the instance of a connection, in its own time. The next one waits for that only where the broker
+    /// takes no other session beside it.
     pub(super) fn end_instance(&mut self, number: usize) {
         let is_awaited = self.spare_sessions() == 0;
         let Some(connection) = self.connections.get_mut(number) else { return };
@@ -175,7 +177,8 @@ impl Actor {
         self.stand_by_where_due(now);
     }
 
-    /// Has an instance shut down in the background, and `then` reported when it has gone; false when there is none.
+    /// Has an instance shut down in the background, and `then` reported when it has gone; false when there is
+    /// none.
     pub(super) fn shut_down(
         &mut self,
         instance: Option<Arc<dyn AdapterInstance>>,

@@ -1,9 +1,10 @@
-//! What the adapters of a feed say of their lists of instruments, and the instruments that a list does not have any more.
+//! What the adapters of a feed say of their lists of instruments, and the instruments that a list does not
+//! have any more.
 //!
-//! An instrument that somebody holds and that the broker's list has lost is *lost*: it keeps its number, its holders and its
-//! last values, but has no place on a connection. It is asked for again when an adapter says that its list has changed, and when a
-//! connection is made anew, since that may have brought another list. Nobody asks for it more often, so a broker that
-//! lists an instrument and refuses it each time costs little.
+//! An instrument that somebody holds and that the broker's list has lost is *lost*: it keeps its number, its
+//! holders and its last values, but has no place on a connection. It is asked for again when an adapter says
+//! that its list has changed, and when a connection is made again, since that may have brought another list.
+//! Nobody asks for it more often, so a broker that lists an instrument and refuses it each time costs little.
 
 use std::{
     sync::Arc,
@@ -20,8 +21,8 @@ use crate::{
     feeds::{bulletin::Bulletin, feed::list_report::ListReport},
 };
 
-/// Shortest pause between two looks at what adapters said of their lists: an adapter that says it all the time costs no
-/// more than one that says it once a second.
+/// Shortest pause between two looks at what adapters said of their lists: an adapter that says it all the
+/// time costs no more than one that says it once a second.
 pub(super) const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the feed knows of its adapters' lists.
@@ -131,15 +132,15 @@ impl Actor {
         self.place_parked(now);
     }
 
-    /// Whether an instrument that the adapter does not know, and that somebody holds, is only lost: it was there before, or
-    /// is missing from a list that is known to be incomplete.
+    /// Whether an instrument that the adapter does not know, and that somebody holds, is only lost: it was
+    /// there before, or is missing from a list that is known to be incomplete.
     pub(super) fn is_only_lost(&self, instrument: InstrumentId, code: OutcomeCode) -> bool {
         let was_there = self.subscriptions.get(instrument).is_some_and(|held| held.was_there);
         code == OutcomeCode::UNKNOWN_INSTRUMENT && (was_there || self.lists.is_incomplete())
     }
 
-    /// The broker's list does not have an instrument any more: it gives its place back, and its holders hear of it once.
-    /// `is_carried` when the adapter still holds it for subscribed.
+    /// The broker's list does not have an instrument any more: it gives its place back, and its holders hear
+    /// of it once. `is_carried` when the adapter still holds it for subscribed.
     pub(super) fn lose(&mut self, instrument: InstrumentId, message: &Arc<str>, is_carried: bool) {
         self.subscriptions.withdraw_grant(instrument);
         let Some(held) = self.subscriptions.get_mut(instrument) else { return };
@@ -184,7 +185,7 @@ impl Actor {
         (counters.instruments_lost.get(), counters.instruments_returned.get())
     }
 
-    /// Asks all instances for their lists anew, those included that are about to begin.
+    /// Asks all instances for their lists again, those included that are about to begin.
     pub(super) fn renew_lists(&mut self) {
         for connection in &mut self.connections {
             connection.instances().for_each(|instance| instance.renew_list());

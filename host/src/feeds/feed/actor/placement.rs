@@ -16,7 +16,8 @@ use crate::feeds::feed::connection::Connection;
 #[derive(Debug)]
 pub(super) struct Placement {
     pool: Pool,
-    /// Instruments without a connection, in the order in which they get a place. Bounded by what is subscribed.
+    /// Instruments without a connection, in the order in which they get a place. Bounded by what is
+    /// subscribed.
     parked: VecDeque<InstrumentId>,
     /// How long a connection may be down before its instruments move to others.
     rebalance_after: Duration,
@@ -48,8 +49,8 @@ impl Placement {
         self.pool.used().iter().enumerate().map(beyond).filter(|(_, beyond)| *beyond > 0).rev().collect()
     }
 
-    /// A place for one more instrument, wanted with so many levels: on a connection that is up or will be soon, as long as
-    /// there is one.
+    /// A place for one more instrument, wanted with so many levels: on a connection that is up or will be
+    /// soon, as long as there is one.
     ///
     /// # Errors
     /// When there is no place at all.
@@ -71,7 +72,8 @@ impl Placement {
         self.pool.release(number, instrument);
     }
 
-    /// The levels to ask a connection for, of an instrument that is wanted with so many; see [`Pool::levels`].
+    /// The levels to ask a connection for, of an instrument that is wanted with so many; see
+    /// [`Pool::levels`].
     pub(super) fn levels(&mut self, number: usize, instrument: InstrumentId, wanted: u16) -> u16 {
         self.pool.levels(number, instrument, wanted)
     }

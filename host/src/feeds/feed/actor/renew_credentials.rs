@@ -17,8 +17,8 @@ pub(super) struct Credentials {
     current: Arc<CurrentCredentials>,
     renewal: Renewal,
     read: Read,
-    /// A log-in that began with these has stored what it gave, which was not read yet. If that is the same, it is told all the
-    /// same: the broker takes it from now on.
+    /// A log-in that began with these has stored what it gave, which was not read yet. If that is the same,
+    /// it is told all the same: the broker takes it from now on.
     logged_in_from: Option<Fields>,
 }
 
@@ -48,7 +48,8 @@ impl Credentials {
         Fields(self.current.json())
     }
 
-    /// Whether others may be stored than those that are known: they are being read, or what a log-in stored could not be.
+    /// Whether others may be stored than those that are known: they are being read, or what a log-in stored
+    /// could not be.
     pub(super) const fn are_outdated(&self) -> bool {
         self.logged_in_from.is_some() || !matches!(self.read, Read::Idle)
     }
@@ -66,8 +67,8 @@ impl Credentials {
         self.logged_in_from = Some(fields);
     }
 
-    /// Somebody says that they may have changed. Says whether to begin to read them: one that is under way is repeated when
-    /// it has ended.
+    /// Somebody says that they may have changed. Says whether to begin to read them: one that is under way is
+    /// repeated when it has ended.
     pub(super) const fn want_read(&mut self) -> bool {
         let is_idle = matches!(self.read, Read::Idle);
         self.read = if is_idle { Read::UnderWay } else { Read::Again };

@@ -1,5 +1,5 @@
-//! Follows to another build of an adapter, or to other settings, while clients stay: make before break, or break before
-//! make where the broker has no room for another session.
+//! Follows to another build of an adapter, or to other settings, while clients stay: make before break, or
+//! break before make where the broker has no room for another session.
 
 use std::{sync::Arc, time::Instant};
 
@@ -87,7 +87,8 @@ impl Actor {
         });
     }
 
-    /// Ends an instance and starts the next one, where the broker has no room for both when the old one has gone.
+    /// Ends an instance and starts the next one, where the broker has no room for both when the old one has
+    /// gone.
     fn break_and_make(&mut self, number: usize, now: Moment) {
         self.end_instance(number);
         let Some(connection) = self.connections.get_mut(number) else { return };
@@ -239,7 +240,8 @@ impl Actor {
         let Some(standby) = connection.succession.standby.take() else { return false };
         connection.settle(&self.feed.0.intake);
         let Standby { instance, events, handover, link, outcomes, span, .. } = standby;
-        // From here on the old one's ticks are dropped and the new one's pass: in this order, under the handover's lock.
+        // From here on the old one's ticks are dropped and the new one's pass: in this order, under the
+        // handover's lock.
         let passed = handover.flip(&self.feed.0.intake);
         let old = connection.end();
         if passed == Passed::Finished {

@@ -87,7 +87,8 @@ impl Actor {
         Ok(None)
     }
 
-    /// Somebody wants an instrument that the broker's list had lost: the adapter is asked again, for which it needs a place.
+    /// Somebody wants an instrument that the broker's list had lost: the adapter is asked again, for which it
+    /// needs a place.
     fn find_place_for_lost(&mut self, instrument: InstrumentId, now: Moment) -> Result<(), Refusal> {
         let lost = self.subscriptions.get(instrument);
         let lost = lost.filter(|held| held.is_lost && held.connection.is_none());

@@ -88,7 +88,8 @@ impl Subscriptions {
         self.shares.may_take(user, free)
     }
 
-    /// An instrument that nobody held has this number from now on. Nobody wants it yet, and it is on no connection.
+    /// An instrument that nobody held has this number from now on. Nobody wants it yet, and it is on no
+    /// connection.
     pub(super) fn admit(&mut self, instrument: InstrumentId, name: Name, taken_by: Option<UserName>) {
         if let Some(user) = &taken_by {
             self.shares.take(user);
@@ -132,7 +133,8 @@ impl Subscriptions {
         }
     }
 
-    /// The adapter's word on an instrument counts no more: it is asked again, or on its way to another connection.
+    /// The adapter's word on an instrument counts no more: it is asked again, or on its way to another
+    /// connection.
     pub(super) fn withdraw_grant(&mut self, instrument: InstrumentId) {
         if let Some(held) = self.held.get_mut(&instrument) {
             self.pending += usize::from(held.granted.take().is_some());

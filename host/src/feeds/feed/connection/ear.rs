@@ -50,7 +50,7 @@ impl Ear {
         let answer = if is_being_replaced {
             None
         } else {
-            self.answers.heed(hearing, last_tick_ns, patience, (now.at, now.unix_ns))
+            self.answers.handle(hearing, last_tick_ns, patience, (now.at, now.unix_ns))
         };
         let is_audible = matches!(hearing, Hearing::Heard { .. } | Hearing::Silent { .. });
         Heard { is_audible, answer, patience }
@@ -61,7 +61,8 @@ impl Ear {
         self.patience
     }
 
-    /// When the present silence was answered first, in nanoseconds since the Unix epoch; 0 when there is none.
+    /// When the present silence was answered first, in nanoseconds since the Unix epoch; 0 when there is
+    /// none.
     pub(super) const fn suspect_since_ns(&self) -> u64 {
         self.answers.since_ns
     }

@@ -6,8 +6,8 @@ use tickhost_core::feed_state::FeedState;
 
 use crate::base::clock::Moment;
 
-/// A connection that was up this long was not refused: brokers that allow fewer of them may end one right after its
-/// beginning.
+/// A connection that was up this long was not refused: brokers that allow fewer of them may end one right
+/// after its beginning.
 const STEADY_AFTER: Duration = Duration::from_secs(10);
 
 /// State of one connection.

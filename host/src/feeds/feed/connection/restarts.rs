@@ -1,4 +1,5 @@
-//! When an instance that failed is started again: later and later, and with long pauses when it fails at once each time.
+//! When an instance that failed is started again: later and later, and with long pauses when it fails at once
+//! each time.
 
 use std::{
     collections::VecDeque,
@@ -13,11 +14,13 @@ const FIRST_RESTART_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause before a restart. It never gives up for good.
 const LONGEST_RESTART_PAUSE: Duration = Duration::from_secs(30);
 
-/// So many failures within [`CIRCUIT_WINDOW`] open the circuit: what fails that fast gains nothing from being started.
+/// So many failures within [`CIRCUIT_WINDOW`] open the circuit: what fails that fast gains nothing from being
+/// started.
 const CIRCUIT_FAILURES: usize = 5;
 const CIRCUIT_WINDOW: Duration = Duration::from_secs(30);
 
-/// How long the circuit stays open at most before one attempt, half of it by chance; doubles each time that it fails.
+/// How long the circuit stays open at most before one attempt, half of it by chance; doubles each time that
+/// it fails.
 const FIRST_CIRCUIT_PAUSE: Duration = Duration::from_secs(15);
 const LONGEST_CIRCUIT_PAUSE: Duration = Duration::from_mins(2);
 

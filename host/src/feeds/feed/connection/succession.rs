@@ -15,7 +15,8 @@ pub(in crate::feeds::feed) struct Succession {
     pub(in crate::feeds::feed) settling: Option<Settling>,
     /// Another build is to take the instance's place as soon as the broker has room for both.
     pub(in crate::feeds::feed) is_due: bool,
-    /// Instances that still end, where the broker has no room beside them: the next one begins when they have gone.
+    /// Instances that still end, where the broker has no room beside them: the next one begins when they have
+    /// gone.
     endings: usize,
     /// Instances that still end, and whose place was taken already.
     leaving: usize,

@@ -1,6 +1,6 @@
-//! The metrics of `/metrics` in the form of the collector: the same names, labels as attributes, and cumulative values since
-//! the start of the host. Built from the same walk, not from counters of their own; the SDK's instruments could not take
-//! histograms that are counted elsewhere.
+//! The metrics of `/metrics` in the form of the collector: the same names, labels as attributes, and
+//! cumulative values since the start of the host. Built from the same walk, not from counters of their own;
+//! the SDK's instruments could not take histograms that are counted elsewhere.
 
 use std::{sync::Arc, time::Duration};
 

@@ -99,8 +99,8 @@ impl Sender {
         Ok(Self { client, target, signal, trouble })
     }
 
-    /// Sends one request, and counts and logs when it fails. `stop` ends the pauses between attempts; without it there is one
-    /// attempt.
+    /// Sends one request, and counts and logs when it fails. `stop` ends the pauses between attempts; without
+    /// it there is one attempt.
     ///
     /// # Cancel Safety
     /// What is dropped before it has ended counts neither as sent nor as failed.

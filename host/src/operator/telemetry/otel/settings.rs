@@ -1,4 +1,5 @@
-//! What the standard variables of OpenTelemetry ask for. Those of the resource and of the sampler are read by the SDK.
+//! What the standard variables of OpenTelemetry ask for. Those of the resource and of the sampler are read by
+//! the SDK.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -107,8 +108,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         [own, common].into_iter().find_map(|name| Some((self.text(&name)?, name)))
     }
 
-    /// Where a signal goes: nowhere unless an endpoint is set. The default of the specification, a collector on this machine,
-    /// would make every build with this feature knock at a port where most often nobody is.
+    /// Where a signal goes: nowhere unless an endpoint is set. The default of the specification, a collector
+    /// on this machine, would make every build with this feature knock at a port where most often nobody is.
     fn target(&mut self, signal: Signal) -> Option<Target> {
         let own = signal.endpoint_variable();
         let (text, name) = match self.text(own) {

@@ -25,10 +25,11 @@ use super::{
     settings::SpanQueue,
 };
 
-/// Takes spans where they end, on whatever thread that is: one attempt to put it into a queue, which never waits.
+/// Takes spans where they end, on whatever thread that is: one attempt to put it into a queue, which never
+/// waits.
 ///
-/// Producer: every thread that traces. Consumer: [`run`]. Bound: [`SpanQueue::spans`]; when it is full, a span is dropped and
-/// counted.
+/// Producer: every thread that traces. Consumer: [`run`]. Bound: [`SpanQueue::spans`]; when it is full, a
+/// span is dropped and counted.
 #[derive(Debug)]
 pub(super) struct Queue {
     spans: mpsc::Sender<SpanData>,

@@ -23,7 +23,7 @@ test("a feed that falls silent makes the values stale, and its return makes them
         assert.ok(stale.data["NSE:SBIN"]?.ltp, "the last price stays");
         await tab.sees(
             "watch",
-            "the host has connected anew",
+            "the host has reconnected",
             ({ isStale, feed }) => !isStale && feed?.state === "live",
         );
         assert.equal(tab.sockets.length, 1);

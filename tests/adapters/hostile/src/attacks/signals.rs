@@ -25,7 +25,8 @@ pub(super) fn stop_by_descriptor(pid: i32) -> Outcome {
     Ok("it was stopped".to_owned())
 }
 
-/// By making it the owner of a socket that becomes readable. The signal is one that does nothing to who ignores it.
+/// By making it the owner of a socket that becomes readable. The signal is one that does nothing to who
+/// ignores it.
 pub(super) fn stop_by_socket(pid: i32) -> Outcome {
     let (mut near, far) = std::os::unix::net::UnixStream::pair().map_err(|error| error.to_string())?;
     let far = far.as_raw_fd();

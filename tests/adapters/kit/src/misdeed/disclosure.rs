@@ -1,4 +1,5 @@
-//! Shows credentials wherever an adapter can put a text: log, standard output and error, an outcome, a status.
+//! Shows credentials wherever an adapter can put a text: log, standard output and error, an outcome, a
+//! status.
 
 use std::io::Write as _;
 

@@ -188,8 +188,8 @@ fn publish_garbage(ticker: &Ticker, sink: &mut TickSink) {
     }
 }
 
-/// Ticks of numbers that were never subscribed here: some far off, and the neighbours of those that are, which may be
-/// somebody else's.
+/// Ticks of numbers that were never subscribed here: some far off, and the neighbours of those that are,
+/// which may be somebody else's.
 fn publish_stray(ts_ns: u64, ticker: &Ticker, sink: &mut TickSink) {
     // The lower bits of a host's number are a place in a table; those above tell who holds the place.
     const NEXT_HOLDER: u32 = 1 << 20;

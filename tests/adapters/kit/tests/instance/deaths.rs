@@ -1,4 +1,5 @@
-//! Faults that end the process, each in a process of its own: this test binary again, with limits from a shell.
+//! Faults that end the process, each in a process of its own: this test binary again, with limits from a
+//! shell.
 
 use std::{
     os::unix::process::ExitStatusExt as _,

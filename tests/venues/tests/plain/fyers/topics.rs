@@ -287,7 +287,8 @@ async fn a_snapshot_can_be_had_once() {
     assert!(venue.report().subscribed.is_empty());
 }
 
-/// Numbers of topics mean nothing on the next connection, and a number of the exchange may be that of another instrument.
+/// Numbers of topics mean nothing on the next connection, and a number of the exchange may be that of another
+/// instrument.
 #[tokio::test]
 async fn a_new_list_gives_numbers_to_other_instruments() {
     let venue = venue().await;

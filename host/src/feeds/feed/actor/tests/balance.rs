@@ -101,7 +101,8 @@ fn a_connection_that_fails_while_another_takes_over_its_instruments_has_no_say_i
     assert_eq!(build.of(0).holds().join(""), "ABCD");
     assert_eq!(build.of(1).told().unsubscribed, [c.0, d.0]);
     assert_eq!(bench.feed.status().pending, 2, "the first has not answered for them");
-    // What the second says late, of its own accord or upon a request of that time, is about what it does not carry.
+    // What the second says late, of its own accord or upon a request of that time, is about what it does not
+    // carry.
     let left = build.of(1);
     left.reports(c.0, OutcomeCode::UNKNOWN_INSTRUMENT);
     left.reports(d.0, OutcomeCode::ACCEPTED);

@@ -91,7 +91,7 @@ fn what_a_list_has_lost_keeps_its_number_and_comes_back_with_the_list() {
 }
 
 #[test]
-fn a_connection_that_is_made_anew_may_know_another_list_though_its_adapter_says_nothing_of_lists() {
+fn a_connection_that_is_made_again_may_know_another_list_though_its_adapter_says_nothing_of_lists() {
     let mut listed = Listed::start(10);
     listed.build.set(|habits| habits.listed = Some(BTreeSet::from(["OPT"])));
     let option = listed.bench.subscribed("OPT");

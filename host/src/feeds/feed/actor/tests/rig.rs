@@ -214,7 +214,8 @@ impl Bench {
         panic!("the actor goes on and on at one moment: {:?}", self.wake.map(|at| at - self.now.at));
     }
 
-    /// Lets so much time pass, with a step whenever the actor wants one, and none else: what it has no deadline for is late.
+    /// Lets so much time pass, with a step whenever the actor wants one, and none else: what it has no
+    /// deadline for is late.
     pub(super) fn pass(&mut self, time: Duration) {
         self.step();
         let end = self.now + time;
