@@ -19,7 +19,8 @@ use crate::{
 /// Makes a venue for one case.
 type MakeVenue = dyn Fn() -> Result<Box<dyn Control>, String> + Send + Sync;
 
-/// Held by each case that runs in this process, and by one that may run beside no other, of whatever suite, for itself.
+/// Held by each case that runs in this process, and by one that may run beside no other, of whatever suite,
+/// for itself.
 static RUNNING: RwLock<()> = RwLock::new(());
 
 /// An adapter with its profile. Every case gets a new instance and, if the profile has one, a new fake venue.

@@ -1,10 +1,9 @@
 //! A feed: one account at one broker, what its clients want of it, and the connections that serve them.
 //!
-//! [`Feed`] is the handle that sessions and the operator's port hold; the work is done by one task per feed
-//! ([`task`]), whose [`Actor`](actor::Actor) owns the desired subscriptions, the
-//! [`Pool`](tickhost_core::pool::Pool) and the adapter instances. A subscribe is answered when the adapter
-//! has said of each instrument whether it exists; the connection to the broker may come later, or come back,
-//! without anybody noticing more than a gap.
+//! [`Feed`] is the handle that sessions and the operator's port hold. The work is done by one task per feed
+//! ([`task`]), whose actor owns the desired subscriptions, the [`Pool`](tickhost_core::pool::Pool) and the
+//! adapter instances. A subscribe is answered when the adapter has said of each instrument whether it exists;
+//! the connection to the broker may come later, or come back, without anybody noticing more than a gap.
 
 mod actor;
 mod adapter_log;

@@ -1,5 +1,5 @@
-//! The task of one feed: waits, reads clocks, and carries out what the [`Actor`] decides. It decides nothing
-//! itself.
+//! The task of one feed: waits, reads clocks, and carries out what the feed's actor decides. It decides
+//! nothing itself.
 
 use std::sync::Arc;
 

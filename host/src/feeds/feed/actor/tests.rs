@@ -3,6 +3,7 @@
 mod balance;
 mod clients;
 mod credentials;
+mod deadlines;
 pub(in crate::feeds::feed) mod fake;
 mod lists;
 mod rig;

@@ -226,6 +226,11 @@ impl Bench {
         self.now = end;
     }
 
+    /// How long the actor sleeps if nothing happens; none when for ever.
+    pub(super) fn sleeps(&self) -> Option<Duration> {
+        self.wake.map(|at| at.saturating_duration_since(self.now.at))
+    }
+
     /// Sends a command and lets it be taken.
     pub(super) fn command(&mut self, command: Command) {
         self.feed.0.commands.push(command);
