@@ -231,10 +231,10 @@ fn tokens_are_given_by_log_ins_and_end() {
 #[test]
 fn what_is_split_or_in_two_frames_arrives_whole() {
     let venue = venue();
-    // A client may give up a handshake that comes byte by byte.
-    let mut client = dial(&venue, "?token=good").unwrap();
-    venue.faults().set_split(1);
+    // This client gives up a handshake of more than 64 small pieces.
+    venue.faults().set_split(3);
     venue.faults().set_fragmented(true);
+    let mut client = dial(&venue, "?token=good").unwrap();
     subscribed(&venue, &mut client, "sub NSE A", 1);
     tick(&venue, "A", "1234.5");
     assert_eq!(said(&mut client), "A=1234.5");
