@@ -79,7 +79,8 @@ impl<K: Copy> Names<K> {
         self.builder.add(exchange, symbol, key);
     }
 
-    /// Notes what the broker itself calls an instrument, where that is needed besides: [`Catalog::own_name`].
+    /// Notes what the broker itself calls an instrument, where that is needed besides:
+    /// [`Catalog::own_name`](super::Catalog::own_name).
     pub fn add_own(&mut self, exchange: &str, symbol: &str, key: K) {
         self.own.add(exchange, symbol, key);
     }
