@@ -30,11 +30,16 @@ pub const fn day_number(nanos: u64) -> u64 {
 
 /// The day in India, in days since 1 January 1970, and the second of that day, 0 to 86,399, at a time in
 /// seconds since the Unix epoch.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "0 to 86,399")]
 pub const fn day_and_second(unix_seconds: i64) -> (i64, u32) {
     let seconds = unix_seconds.saturating_add(OFFSET_SECONDS);
-    #[expect(clippy::cast_possible_truncation, reason = "0 to 86,399")]
-    let second = seconds.rem_euclid(DAY_SECONDS) as u32;
-    (seconds.div_euclid(DAY_SECONDS), second)
+    if seconds < 0 {
+        return (seconds.div_euclid(DAY_SECONDS), seconds.rem_euclid(DAY_SECONDS) as u32);
+    }
+    // Every frame shows a time, and without signs this is a multiplication.
+    let (seconds, of_a_day) = (seconds.unsigned_abs(), DAY_SECONDS.unsigned_abs());
+    ((seconds / of_a_day).cast_signed(), (seconds % of_a_day) as u32)
 }
 
 /// The time in seconds since the Unix epoch at which so many seconds of a day have passed in India.
@@ -44,6 +49,7 @@ pub const fn unix_seconds_of(day: i64, second: u32) -> i64 {
 
 /// Year, month from 1 and day from 1 of a day counted from 1 January 1970. Before the year 0 there are no
 /// names: it is the first day that has one.
+#[inline]
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
