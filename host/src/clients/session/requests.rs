@@ -8,7 +8,7 @@ use tickhost_core::{
     model::Key,
     protocol::{
         codes::{CloseReason, ErrorCode},
-        reply::{self, ErrorReply, Failure, Unsubscribed},
+        reply::{self, ErrorReply, Unsubscribed},
         request::{RefusedEntry, Request, RequestId, UnsubscribeEntry},
         text,
     },
@@ -107,14 +107,7 @@ impl Session {
                         outcome: Ok(()),
                     }
                 }
-                Err(refused) => Unsubscribed {
-                    symbol: Cow::Borrowed(refused.symbol.as_str()),
-                    exchange: &refused.exchange,
-                    outcome: Err(Failure {
-                        code: ErrorCode::InvalidParameters,
-                        message: Cow::Borrowed(&refused.message),
-                    }),
-                },
+                Err(refused) => refused.into(),
             })
             .collect();
         let ack = reply::unsubscribe_ack(&answers, &self.identity.broker(), request_id);

@@ -132,14 +132,7 @@ impl Session {
                     };
                     Subscribed { symbol: entry.written_symbol(), exchange: &entry.exchange, outcome }
                 }
-                Err(refused) => Subscribed {
-                    symbol: Cow::Borrowed(refused.symbol.as_str()),
-                    exchange: &refused.exchange,
-                    outcome: Err(Failure {
-                        code: ErrorCode::InvalidParameters,
-                        message: Cow::Borrowed(&refused.message),
-                    }),
-                },
+                Err(refused) => refused.into(),
             })
             .collect();
         // The acknowledgement first, then the snapshots that attaching brings.

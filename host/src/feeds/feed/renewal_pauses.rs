@@ -6,13 +6,12 @@
 
 use std::time::{Duration, Instant};
 
+use adapter_time::Backoff;
 use zeroize::Zeroizing;
 
-/// Pause after a change; doubles with each that follows before [`QUIET_AFTER`], while the broker takes none
-/// of them.
+/// Pauses after changes that follow each other before [`QUIET_AFTER`] while the broker takes none of them.
+const PAUSES: Backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Without a change for so long, the next one counts as the first.
@@ -27,7 +26,8 @@ pub(super) struct Renewal {
     /// What they were told last, a JSON object.
     told: Zeroizing<String>,
     last: Option<Instant>,
-    pause: Duration,
+    /// Changes in a row that the broker did not take.
+    untaken: u32,
     is_wanted: bool,
     /// Even if the credentials are those that were told last.
     is_urgent: bool,
@@ -50,7 +50,7 @@ impl Renewal {
     /// The broker took what they were told: that it refuses them later is no failed attempt, and the next
     /// ones need not wait for more than the shortest pause.
     pub(super) const fn note_taken(&mut self) {
-        self.pause = Duration::ZERO;
+        self.untaken = 0;
     }
 
     /// They could not be read: what there was goes on to count, until it is known whether they have changed.
@@ -73,7 +73,7 @@ impl Renewal {
             return false;
         }
         let is_first = self.last.is_none_or(|last| now.duration_since(last) >= QUIET_AFTER);
-        self.pause = if is_first { FIRST_PAUSE } else { (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE) };
+        self.untaken = if is_first { 1 } else { self.untaken.saturating_add(1) };
         self.last = Some(now);
         self.told.clone_from(json);
         true
@@ -86,7 +86,7 @@ impl Renewal {
     }
 
     fn not_before(&self) -> Option<Instant> {
-        self.last.map(|last| last + self.pause.max(FIRST_PAUSE))
+        self.last.map(|last| last + PAUSES.whole(self.untaken.saturating_sub(1)))
     }
 }
 

@@ -21,8 +21,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct FeedStub(Feed);
 
+/// What makes no instance. With a size: of types without one all instances are at one place.
 #[derive(Debug)]
-struct NoConnector;
+pub(crate) struct NoConnector(#[expect(dead_code, reason = "its place is what counts")] pub(crate) u8);
 
 impl Connector for NoConnector {
     fn create(
@@ -43,7 +44,7 @@ impl FeedStub {
         let spec =
             FeedSpec { broker: "sim".into(), adapter: "sim".into(), account: None, repeats_modes: false };
         let serving = Serving {
-            connector: Arc::new(NoConnector),
+            connector: Arc::new(NoConnector(0)),
             limits: PoolLimits::new(1_000, 1),
             throttle: Duration::ZERO,
             sessions: 1,

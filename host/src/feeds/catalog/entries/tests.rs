@@ -1,28 +1,11 @@
 use std::path::Path;
 
-use tickhost_core::intake::Intake;
-
 use super::*;
 use crate::{
-    adapters::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, connector::Connector},
+    adapters::connector::Connector,
     config::{PluginsFile, Sources, plugins_file::LibraryPlaces},
+    feeds::feed::stub::NoConnector,
 };
-
-/// With a size: of types without one all instances are at one place.
-#[derive(Debug)]
-struct Nothing(#[expect(dead_code, reason = "its place is what counts")] u8);
-
-impl Connector for Nothing {
-    fn create(
-        &self,
-        _assignment: &Assignment,
-        _label: &str,
-        _events: Arc<dyn AdapterEvents>,
-        _intake: &Arc<Intake>,
-    ) -> Result<Box<dyn AdapterInstance>, AdapterFailure> {
-        Err(AdapterFailure { code: adapter_abi::ErrorCode::OTHER, message: String::new() })
-    }
-}
 
 /// A catalogue without files: what a library would be is a byte, and whether it loads is up to the test.
 struct Shelf {
@@ -84,7 +67,7 @@ impl Shelf {
 }
 
 fn loaded(entry: &AdapterEntry) -> Loaded {
-    let connector = |broker: &String| (broker.clone(), Arc::new(Nothing(0)) as Arc<dyn Connector>);
+    let connector = |broker: &String| (broker.clone(), Arc::new(NoConnector(0)) as Arc<dyn Connector>);
     Loaded::of(entry.brokers.iter().map(connector).collect(), entry.isolation)
 }
 

@@ -101,30 +101,14 @@ impl Builds {
 
 #[cfg(test)]
 mod tests {
-    use tickhost_core::{calendar::Hours, intake::Intake, pool::PoolLimits};
+    use tickhost_core::{calendar::Hours, pool::PoolLimits};
 
     use super::*;
-    use crate::adapters::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, connector::Connector};
-
-    /// With a size: of types without one all instances are at one place.
-    #[derive(Debug)]
-    struct Nothing(#[expect(dead_code, reason = "its place is what counts")] u8);
-
-    impl Connector for Nothing {
-        fn create(
-            &self,
-            _assignment: &Assignment,
-            _label: &str,
-            _events: Arc<dyn AdapterEvents>,
-            _intake: &Arc<Intake>,
-        ) -> Result<Box<dyn AdapterInstance>, AdapterFailure> {
-            Err(AdapterFailure { code: adapter_abi::ErrorCode::OTHER, message: String::new() })
-        }
-    }
+    use crate::feeds::feed::stub::NoConnector;
 
     fn build() -> Serving {
         Serving {
-            connector: Arc::new(Nothing(0)),
+            connector: Arc::new(NoConnector(0)),
             limits: PoolLimits::new(1, 1),
             throttle: Duration::ZERO,
             sessions: 1,
