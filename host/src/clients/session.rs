@@ -70,6 +70,10 @@ use crate::{
 /// Bytes of replies that may wait for a client without a key.
 const STRANGERS_CONTROL_BYTES: usize = 64 * 1_024;
 
+/// Notices of instruments that a request may be about to begin, kept until it has. One more, and all of the
+/// request is begun at once.
+const MAX_DEFERRED: usize = 1_024;
+
 /// What all sessions share.
 #[derive(Debug)]
 pub struct SessionContext {
@@ -123,8 +127,7 @@ struct Session {
     awaited: Option<Awaited>,
     /// What the present request still has to do; a turn that is `awaited` gives the others theirs meanwhile.
     rest: Rest,
-    /// What was said of instruments that may be among those which the rest begins: at most what feeds refuse
-    /// meanwhile.
+    /// What was said of instruments that may be among those which the rest begins; at most [`MAX_DEFERRED`].
     deferred: Vec<Notice>,
     /// The account moved while a request was being answered.
     moves_after_answer: bool,
@@ -257,7 +260,9 @@ impl Session {
                 // Most such are about instruments of others, and a few about what is granted and not begun
                 // yet: not worth to do all turns at once.
                 Notice::Failed(instrument, ..) | Notice::Lost(instrument, _)
-                    if self.seat.is_beginning() && !self.seat.holdings().has(instrument) =>
+                    if self.seat.is_beginning()
+                        && self.deferred.len() < MAX_DEFERRED
+                        && !self.seat.holdings().has(instrument) =>
                 {
                     self.deferred.push(notice);
                 }

@@ -290,6 +290,28 @@ fn a_refusal_that_comes_between_two_turns_reaches_what_is_not_begun_yet() {
 }
 
 #[test]
+fn a_flood_of_refusals_between_two_turns_begins_the_rest_at_once() {
+    let rig = Rig::new(1);
+    let mut client = logged_in(&rig);
+    client.say(rig.now, &subscribe(0..MANY));
+    rig.grant(&mut client);
+    let refuse = |number: u32| {
+        let failed =
+            Bulletin::Failed { instrument: instrument(MANY + number), mode: None, message: "no".into() };
+        rig.shards[0].announce(failed);
+    };
+    (0..u32::try_from(super::MAX_DEFERRED).unwrap()).for_each(refuse);
+    client.notice(rig.now).unwrap();
+    assert_eq!(
+        (client.session.deferred.len(), client.session.seat.holdings().len()),
+        (super::MAX_DEFERRED, TURN)
+    );
+    refuse(0);
+    client.notice(rig.now).unwrap();
+    assert_eq!((client.session.deferred.len(), client.session.seat.holdings().len()), (0, MANY as usize));
+}
+
+#[test]
 fn a_refusal_of_what_is_begun_ends_it_at_once_and_a_close_begins_nothing_more() {
     let rig = Rig::new(1);
     let mut client = logged_in(&rig);
