@@ -10,7 +10,7 @@ use std::{
 use crate::{
     profile::{Instrument, Profile},
     value::{Unit, VALUES, decimal},
-    venue::{Answer, Command, Control, Packet, start},
+    venue::{Answer, Command, Control, Packet, Process, start},
 };
 
 /// Kinds of packets in the order in which they are tried: a broker may not have all of them.
@@ -22,7 +22,7 @@ const STEPS: u64 = 40;
 /// A venue of a profile, and what it has been told.
 pub struct Rehearsal {
     profile: Profile,
-    venue: Option<Box<dyn Control>>,
+    venue: Option<Process>,
     address: String,
     values: Vec<String>,
     /// Place in [`KINDS`] of what the broker has.
@@ -44,7 +44,7 @@ impl Rehearsal {
     /// Why it does not start.
     pub fn start(profile: Profile) -> Result<Self, String> {
         let mut venue = profile.venue.as_ref().map(|command| start(command, &profile.dir)).transpose()?;
-        let hello = venue.as_ref().map(|venue| venue.hello());
+        let hello = venue.as_ref().map(Control::hello);
         let (address, values) = hello.map_or_else(Default::default, |hello| (hello.listening, hello.values));
         if let Some(venue) = &mut venue {
             let sets = vec![profile.credentials.valid.clone(), profile.credentials.renewed.clone()];

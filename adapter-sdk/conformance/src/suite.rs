@@ -1,6 +1,6 @@
 //! Runs cases in this process.
 
-use std::time::Instant;
+use std::{sync::OnceLock, time::Instant};
 
 use adapter_abi::AdapterModuleRef;
 use parking_lot::RwLock;
@@ -12,7 +12,7 @@ use crate::{
     side_by_side::run_side_by_side,
     stage::Stage,
     subject::Subject,
-    venue::{Control, Venue, start},
+    venue::{Control, Venue, start, without_cargo},
     verdict::{CaseResult, Check, Stop, Verdict},
 };
 
@@ -57,7 +57,14 @@ impl Suite {
     fn of(subject: Subject, profile: Profile) -> Self {
         let make_venue = profile.venue.clone().map(|command| {
             let dir = profile.dir.clone();
-            Box::new(move || start(&command, &dir)) as Box<MakeVenue>
+            let built = OnceLock::<Vec<String>>::new();
+            Box::new(move || {
+                let venue = start(built.get().unwrap_or(&command), &dir)?;
+                if let Some(program) = without_cargo(&command, &venue) {
+                    _ = built.set(program);
+                }
+                Ok(Box::new(venue) as Box<dyn Control>)
+            }) as Box<MakeVenue>
         });
         Self { subject, profile, make_venue }
     }
@@ -129,13 +136,13 @@ fn elapsed_ms(since: Instant) -> u64 {
 }
 
 /// Starts the profile's fake venue once and ends it, so that building it costs no case its time and one that
-/// does not start is one message instead of many.
+/// does not start is one message instead of many. Gives the command that starts it from now on: where the
+/// profile's is a `cargo run`, the program that cargo built, if the system tells.
 ///
 /// # Errors
 /// Why it does not start.
-pub fn try_venue(profile: &Profile) -> Result<(), String> {
-    match &profile.venue {
-        Some(command) => start(command, &profile.dir).map(drop),
-        None => Ok(()),
-    }
+pub fn try_venue(profile: &Profile) -> Result<Option<Vec<String>>, String> {
+    let Some(command) = &profile.venue else { return Ok(None) };
+    let venue = start(command, &profile.dir)?;
+    Ok(Some(without_cargo(command, &venue).unwrap_or_else(|| command.clone())))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-pub(crate) use self::process::start;
+pub(crate) use self::process::{Process, start, without_cargo};
 pub use self::{
     process::serve,
     protocol::{Answer, Command, Edition, Hello, Name, PROTOCOL, Packet, Report, Row, Subscribed},

@@ -8,7 +8,7 @@
     reason = "an integration test"
 )]
 
-use std::path::Path;
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use adapter_conformance::{Profile, try_venue};
 
@@ -22,6 +22,29 @@ fn profile(script: &str) -> Profile {
         instrument("C")
     );
     Profile::parse(&text, Path::new(".")).unwrap()
+}
+
+/// Cargo runs what it built by becoming it, and looks at every file of the workspace before: once is enough.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_venue_that_cargo_runs_is_started_without_it_from_then_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let hello = r#"{"venue":1,"listening":"nowhere","commands":[],"values":[]}"#;
+    fs::write(folder.path().join("hello"), format!("{hello}\n")).unwrap();
+    let venue = "cat hello; read end";
+    let cargo = folder.path().join("cargo");
+    fs::write(&cargo, format!("#!/bin/sh\necho built >> built\nexec sh -c '{venue}' venue \"$@\"\n"))
+        .unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut profile = profile("");
+    profile.dir = folder.path().to_owned();
+    profile.venue = Some([cargo.to_str().unwrap(), "run", "--", "an argument"].map(str::to_owned).to_vec());
+    let program = try_venue(&profile).unwrap().unwrap();
+    assert_eq!(program[..2], ["sh", "-c"]);
+    assert_eq!(program[3..], ["venue", "run", "--", "an argument"]);
+    profile.venue = Some(program.clone());
+    assert_eq!(try_venue(&profile).unwrap(), Some(program));
+    assert_eq!(fs::read_to_string(folder.path().join("built")).unwrap(), "built\n");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fs,
     io::{self, BufRead, BufReader, Read, Write},
     path::Path,
     process::{self, Child, ChildStdin, Stdio},
@@ -39,7 +40,7 @@ const SHOWN_BYTES: usize = 240;
 /// Lines that may wait to be read.
 const LINES: usize = 64;
 
-struct Process {
+pub(crate) struct Process {
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
@@ -50,7 +51,7 @@ struct Process {
 }
 
 /// Starts a venue from a folder and waits until it listens.
-pub(crate) fn start(command: &[String], dir: &Path) -> Result<Box<dyn Control>, String> {
+pub(crate) fn start(command: &[String], dir: &Path) -> Result<Process, String> {
     let [program, arguments @ ..] = command else {
         return Err("the command of the fake venue is empty".to_owned());
     };
@@ -94,7 +95,19 @@ pub(crate) fn start(command: &[String], dir: &Path) -> Result<Box<dyn Control>, 
             "the fake venue speaks version {theirs} of the control protocol, not {PROTOCOL}"
         ));
     }
-    Ok(Box::new(process))
+    Ok(process)
+}
+
+/// The command that starts the program again which cargo ran when it was started by this one: before cargo runs
+/// anything it looks at every file of the workspace, which takes longer than most cases. None where cargo has
+/// no part in it, or the system does not tell.
+pub(crate) fn without_cargo(command: &[String], started: &Process) -> Option<Vec<String>> {
+    let is_cargo = |program: &String| Path::new(program).file_stem().is_some_and(|stem| stem == "cargo");
+    command.first().filter(|program| is_cargo(program))?;
+    // Cargo has become the program by now, on systems that have this file.
+    let line = fs::read_to_string(format!("/proc/{}/cmdline", started.child.id())).ok()?;
+    let ran: Vec<String> = line.strip_suffix('\0')?.split('\0').map(str::to_owned).collect();
+    ran.first().is_some_and(|program| !is_cargo(program)).then_some(ran)
 }
 
 /// A line of which no more than its beginning is shown when it is long.

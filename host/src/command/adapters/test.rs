@@ -62,6 +62,9 @@ pub struct TestArgs {
     /// name
     #[arg(long, hide = true, value_name = "DIR")]
     alone: Option<PathBuf>,
+    /// Start the fake venue by this command, a word for each, and not by the profile's
+    #[arg(long = "venue", hide = true, value_name = "WORD", requires = "alone", allow_hyphen_values = true)]
+    venue: Vec<String>,
 }
 
 /// Runs the cases and prints a line for each.
@@ -83,9 +86,13 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
         path.display()
     );
     let profile_file = find_profile(path, args.profile.as_deref())?;
-    let profile = Profile::load(&profile_file)?;
+    let mut profile = Profile::load(&profile_file)?;
     let library = find_library(path, &profile)?;
     if let Some(run_dir) = &args.alone {
+        if !args.venue.is_empty() {
+            profile.venue = Some(args.venue.clone());
+            profile.brands.values_mut().for_each(|brand| brand.venue = None);
+        }
         return alone(&library, profile, args, run_dir, out);
     }
     let scratch = Scratch::new()?;
@@ -116,7 +123,7 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
             Some(brand) => profile.for_brand(brand).map_err(anyhow::Error::msg)?,
             None => profile.clone(),
         };
-        try_venue(&profile).map_err(anyhow::Error::msg)?;
+        let venue = try_venue(&profile).map_err(anyhow::Error::msg)?;
         if let Some(brand) = &brand {
             writeln!(out, "\nAt {brand}:")?;
         }
@@ -124,6 +131,7 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<ExitCo
         let run = |case: &Case| {
             let mut command = again(&scratch.0.join(case.id));
             command.args(["--case", case.id]).args(brand.iter().flat_map(|brand| ["--brand", brand]));
+            command.args(venue.iter().flatten().flat_map(|word| ["--venue", word]));
             run_isolated(case, &mut command, &profile.secrets())
         };
         let mut written = Ok(());
