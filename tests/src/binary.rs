@@ -16,54 +16,53 @@ fn profile_dir() -> PathBuf {
     dir.to_owned()
 }
 
-/// Builds the host and its adapters once per process, so that no test runs against yesterday's binary, and
+/// The libraries under test: those of the repository, and those that misbehave.
+const ADAPTERS: [&str; 13] = [
+    "adapter-account",
+    "adapter-angel",
+    "adapter-brands",
+    "adapter-dhan",
+    "adapter-faulty",
+    "adapter-fyers",
+    "adapter-hostile",
+    "adapter-listed",
+    "adapter-noren",
+    "adapter-raw",
+    "adapter-sim",
+    "adapter-single",
+    "adapter-zerodha",
+];
+
+/// Builds the host and the adapters once per process, so that no test runs against yesterday's binary, and
 /// gives the directory that holds them.
+///
+/// This package depends on all of them, with the features that the tests of the workspace ask for: whoever
+/// builds the tests has built what is tested, and only the daemon may be left to be linked. Cargo unites the
+/// features of the packages that are named, so that this package has to be among them.
 pub(crate) fn built() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
-        let features: &[&str] = if cfg!(feature = "otel") { &["--features", "tickhost/otel"] } else { &[] };
-        build(&["tickhost", "adapter-sim"], features)
+        let dir = profile_dir();
+        let mut build = Command::new(env!("CARGO"));
+        as_by_hand(&mut build).args(["build", "--quiet", "--lib", "--bin", "tickhost", "--target-dir"]);
+        build.arg(dir.parent().expect("the target directory"));
+        let packages = ["integration-tests", "tickhost"].into_iter().chain(ADAPTERS);
+        build.args(packages.flat_map(|package| ["--package", package]));
+        if cfg!(feature = "otel") {
+            build.args(["--features", "integration-tests/otel"]);
+        }
+        // Asked at run time: a test that was compiled in one clone may run in another that shares its target
+        // directory.
+        let crate_dir =
+            std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        build.current_dir(Path::new(&crate_dir).join(".."));
+        if dir.ends_with("release") {
+            build.arg("--release");
+        }
+        let status = build.status().expect("cargo runs");
+        assert!(status.success(), "what is to be tested does not build");
+        dir
     })
-}
-
-/// Builds the adapters that misbehave once per process, for tests whose `plugins.toml` names one. They are
-/// built apart from the host: whoever asks for none does not wait for them.
-pub(crate) fn built_faults() -> &'static Path {
-    static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| {
-        build(
-            &[
-                "adapter-account",
-                "adapter-brands",
-                "adapter-faulty",
-                "adapter-hostile",
-                "adapter-listed",
-                "adapter-single",
-                "adapter-raw",
-            ],
-            &[],
-        )
-    })
-}
-
-fn build(packages: &[&str], features: &[&str]) -> PathBuf {
-    let dir = profile_dir();
-    let mut build = Command::new(env!("CARGO"));
-    as_by_hand(&mut build)
-        .args(["build", "--quiet", "--target-dir"])
-        .arg(dir.parent().expect("the target directory"));
-    build.args(packages.iter().flat_map(|package| ["--package", package])).args(features);
-    // Asked at run time: a test that was compiled in one clone may run in another that shares its target
-    // directory.
-    let crate_dir =
-        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    build.current_dir(Path::new(&crate_dir).join(".."));
-    if dir.ends_with("release") {
-        build.arg("--release");
-    }
-    let status = build.status().expect("cargo runs");
-    assert!(status.success(), "{} do not build", packages.join(", "));
-    dir
 }
 
 /// The daemon: the one of these sources, or another that measures may be compared with.
@@ -79,22 +78,7 @@ pub fn sim_library() -> PathBuf {
     library("adapter_sim")
 }
 
-/// Builds the adapters of real brokers once per process.
-fn built_brokers() -> &'static Path {
-    static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| {
-        build(&["adapter-angel", "adapter-dhan", "adapter-fyers", "adapter-noren", "adapter-zerodha"], &[])
-    })
-}
-
 /// The library of an adapter, by its name in `plugins.toml`.
 pub fn library(name: &str) -> PathBuf {
-    let dir = match name {
-        "adapter_sim" => built(),
-        "adapter_angel" | "adapter_dhan" | "adapter_fyers" | "adapter_noren" | "adapter_zerodha" => {
-            built_brokers()
-        }
-        _ => built_faults(),
-    };
-    dir.join(format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX))
+    built().join(format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX))
 }

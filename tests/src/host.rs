@@ -217,12 +217,6 @@ impl HostBuilder {
     }
 
     fn write_plugins(&self) {
-        if ["adapter_faulty", "adapter_hostile", "adapter_single", "adapter_raw"]
-            .iter()
-            .any(|name| self.plugins.contains(name))
-        {
-            binary::built_faults();
-        }
         std::fs::write(self.dir.path().join("plugins.toml"), &self.plugins).expect("plugins.toml is written");
     }
 

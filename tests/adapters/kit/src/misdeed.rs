@@ -96,24 +96,19 @@ pub(crate) fn make_noise() {
     let _closed = out.write_all(&noise).and_then(|()| out.flush());
 }
 
-/// Ends every local stream of this process, without closing it: nothing can be sent on it any more.
+/// Ends every stream of this process to a named local socket, without closing it: nothing can be sent on it any
+/// more. Pairs without names are between parts of the process.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the descriptors are somebody else's, which no safe interface lends")]
 pub(crate) fn end_link() {
     for descriptor in 3..1_024 {
-        let mut domain = 0;
-        let mut length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or_default();
-        // SAFETY: writes one number, for which there is room. What is no socket is refused.
-        let told = unsafe {
-            libc::getsockopt(
-                descriptor,
-                libc::SOL_SOCKET,
-                libc::SO_DOMAIN,
-                (&raw mut domain).cast(),
-                &raw mut length,
-            )
-        };
-        if told == 0 && domain == libc::AF_UNIX {
+        // SAFETY: plain numbers, for which zeros are values.
+        let mut peer: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+        let mut length = libc::socklen_t::try_from(size_of_val(&peer)).unwrap_or_default();
+        // SAFETY: writes an address, for which there is room. What is no socket is refused.
+        let told = unsafe { libc::getpeername(descriptor, (&raw mut peer).cast(), &raw mut length) };
+        let is_named = usize::try_from(length).is_ok_and(|length| length > size_of_val(&peer.sun_family));
+        if told == 0 && libc::c_int::from(peer.sun_family) == libc::AF_UNIX && is_named {
             // SAFETY: touches no memory; the descriptor stays open.
             unsafe { libc::shutdown(descriptor, libc::SHUT_WR) };
         }
