@@ -4,19 +4,19 @@ mod claims;
 
 use std::{collections::BTreeMap, fmt};
 
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
-use zeroize::{Zeroize, Zeroizing};
 
 use crate::AdapterError;
 
 /// Credentials of the account at this moment, by name. Wiped from memory when dropped, and never shown.
 #[derive(Clone, Default)]
-pub struct Credentials(BTreeMap<String, String>);
+pub struct Credentials(BTreeMap<String, SecretString>);
 
 impl Credentials {
     /// A credential, such as `access_token`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.get(name).map(SecretString::expose_secret)
     }
 
     /// A credential that is there and not empty, without the spaces around it: people copy them.
@@ -100,27 +100,24 @@ impl Credentials {
                 "the account's {name} ends with its colon: get one with `tickhost account login`"
             )));
         }
-        Ok(Token { owner: owner.map(|owner| owner.to_owned().into()), token: token.to_owned().into() })
+        Ok(Token { owner: owner.map(SecretString::from), token: token.into() })
     }
 
     /// Reads a JSON object; values that are no strings are left out.
     pub(crate) fn from_json(json: &str) -> Self {
         let object: BTreeMap<String, serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
         let strings = object.into_iter().filter_map(|(name, value)| match value {
-            serde_json::Value::String(text) => Some((name, text)),
+            serde_json::Value::String(text) => Some((name, text.into())),
             _ => None,
         });
         Self(strings.collect())
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl Drop for Credentials {
-    fn drop(&mut self) {
-        self.0.values_mut().for_each(Zeroize::zeroize);
+        let is_same = |(one, other): ((&String, &SecretString), (&String, &SecretString))| {
+            one.0 == other.0 && one.1.expose_secret() == other.1.expose_secret()
+        };
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(is_same)
     }
 }
 
@@ -135,14 +132,14 @@ impl fmt::Debug for Credentials {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Token {
-    owner: Option<Zeroizing<String>>,
-    token: Zeroizing<String>,
+    owner: Option<SecretString>,
+    token: SecretString,
 }
 
 impl Token {
     /// The API key or client number that the token was made for, if the account has it.
     pub fn owner(&self) -> Option<&str> {
-        self.owner.as_ref().map(|owner| owner.as_str())
+        self.owner.as_ref().map(SecretString::expose_secret)
     }
 
     /// The same, when the broker cannot do without.
@@ -157,7 +154,7 @@ impl Token {
 
     /// The token.
     pub fn token(&self) -> &str {
-        &self.token
+        self.token.expose_secret()
     }
 
     /// What the token says of itself, if it is one of three parts (JWT) with these members: when it ends, for
@@ -175,7 +172,7 @@ impl Token {
     /// assert_eq!(token.claims::<Claims>().map(|claims| claims.exp), Some(2_000_000_000));
     /// ```
     pub fn claims<T: DeserializeOwned>(&self) -> Option<T> {
-        claims::of(&self.token)
+        claims::of(self.token())
     }
 }
 
@@ -212,6 +209,17 @@ mod tests {
         let whole =
             Credentials::from_json(r#"{"access_token":"a:b"}"#).token(&["access_token"], &[]).unwrap();
         assert_eq!((whole.owner(), whole.token()), (None, "a:b"));
+    }
+
+    #[test]
+    fn what_an_account_has_is_known_by_its_names_alone() {
+        let stored = Credentials::from_json(r#"{"pin":"canary","totp_secret":"canary"}"#);
+        assert_eq!(format!("{stored:?}"), r#"{"pin", "totp_secret"}"#);
+        assert!(!format!("{:?}", SecretString::from("canary")).contains("canary"));
+        let other = |json| stored.is_same(&Credentials::from_json(json));
+        assert!(other(r#"{"totp_secret":"canary","pin":"canary"}"#));
+        assert!(!other(r#"{"totp_secret":"canary","pin":"canaries"}"#) && !other(r#"{"pin":"canary"}"#));
+        assert!(!other(r#"{"totp_secret":"canary","otp":"canary"}"#));
     }
 
     #[test]

@@ -17,8 +17,8 @@ use adapter_abi::{
     },
 };
 use parking_lot::Mutex;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{mpsc, watch};
-use zeroize::Zeroizing;
 
 use crate::{
     Adapter, AdapterError, Context, Credentials, DeepBooks, ListReporter, Manifest, Subscription,
@@ -99,7 +99,7 @@ pub(crate) fn create<A: Adapter>(
     let health = Arc::<Health>::default();
     let list_asked = Arc::new(tokio::sync::Notify::new());
     let thread = {
-        let (config_json, assignment) = (Zeroizing::new(config_json.to_owned()), assignment.clone());
+        let (config_json, assignment) = (SecretString::from(config_json), assignment.clone());
         let health = Arc::clone(&health);
         let host = Handle(Arc::new(host));
         let lists = ListReporter::new(host.clone(), Arc::clone(&list_asked));
@@ -108,7 +108,8 @@ pub(crate) fn create<A: Adapter>(
             .spawn(move || {
                 let _bridge = Bridge::install(&host);
                 let ended = guarded(|| {
-                    let adapter = make::<A>(&manifest, &assignment, &config_json, lists.clone())?;
+                    let adapter =
+                        make::<A>(&manifest, &assignment, config_json.expose_secret(), lists.clone())?;
                     runtime::run(adapter, &manifest, host.clone(), lists, inbox, stopped, &health)
                 })
                 .and_then(std::convert::identity);
@@ -166,10 +167,10 @@ fn make<A: Adapter>(
     config_json: &str,
     lists: ListReporter,
 ) -> Result<A, AdapterError> {
-    let config_json = Zeroizing::new(manifest.settings_for(assignment, config_json)?);
+    let config_json = SecretString::from(manifest.settings_for(assignment, config_json)?);
     let context = Context::new(assignment.clone(), manifest, lists);
     guarded(|| {
-        let mut json = serde_json::Deserializer::from_str(&config_json);
+        let mut json = serde_json::Deserializer::from_str(config_json.expose_secret());
         let config = serde_path_to_error::deserialize(&mut json)
             .map_err(|error| AdapterError::config(plain(&error)))?;
         A::try_new(config, context)

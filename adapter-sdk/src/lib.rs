@@ -46,6 +46,9 @@ pub use self::export as __export;
 pub use adapter_abi as abi;
 pub use adapter_abi::{ErrorCode, StatusKind};
 pub use adapter_time::Backoff;
+/// A text that is not to be shown: it is wiped from memory when dropped, `Debug` says nothing of it, it has
+/// no `Display`, and nothing serialises it. `expose_secret` reads it.
+pub use secrecy::{ExposeSecret, SecretString};
 pub use serde;
 pub use serde_json;
 pub use tracing;

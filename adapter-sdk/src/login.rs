@@ -5,8 +5,8 @@ mod ticket;
 
 use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroize;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use self::{
     page::by_page,
@@ -42,7 +42,7 @@ impl Login {
 
     /// Logged in, with these fields to store.
     pub fn done<const N: usize>(fields: [(&str, String); N]) -> Self {
-        Self::Done(Fields(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+        Self::Done(Fields(fields.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()))
     }
 }
 
@@ -112,14 +112,11 @@ pub fn answer<'a>(
 /// # Errors
 /// [`Unfinished::Ask`] when there is neither, and what [`one_time_password`] says.
 #[cfg(feature = "net")]
-pub fn totp(
-    fields: &Credentials,
-    now: std::time::SystemTime,
-) -> Result<zeroize::Zeroizing<String>, Unfinished> {
+pub fn totp(fields: &Credentials, now: std::time::SystemTime) -> Result<SecretString, Unfinished> {
     match (fields.filled("totp"), fields.filled("totp_secret")) {
         (None, Some(secret)) => Ok(one_time_password(secret, now)?),
         _ => answer(fields, &["totp"], "The six digits that your authenticator app shows", true)
-            .map(|typed| zeroize::Zeroizing::new(typed.to_owned())),
+            .map(SecretString::from),
     }
 }
 
@@ -167,18 +164,16 @@ pub fn checksum(parts: &[&str]) -> String {
 /// # Errors
 /// When the secret is no base32 text. It is not shown.
 #[cfg(feature = "net")]
-pub fn one_time_password(
-    secret: &str,
-    now: std::time::SystemTime,
-) -> Result<zeroize::Zeroizing<String>, AdapterError> {
+pub fn one_time_password(secret: &str, now: std::time::SystemTime) -> Result<SecretString, AdapterError> {
     use totp_rs::{Builder, Secret};
-    use zeroize::Zeroizing;
+    use zeroize::Zeroize as _;
 
     // Brokers show it in capitals; people copy it with spaces.
-    let plain: Zeroizing<String> =
-        Zeroizing::new(secret.chars().filter(|one| !one.is_whitespace() && *one != '=').collect());
-    let plain = Zeroizing::new(plain.to_ascii_uppercase());
-    let secret = Secret::try_from_base32(plain.as_str()).map_err(|_| {
+    let mut plain: String = secret.chars().filter(|one| !one.is_whitespace() && *one != '=').collect();
+    plain.make_ascii_uppercase();
+    let decoded = Secret::try_from_base32(&plain);
+    plain.zeroize();
+    let secret = decoded.map_err(|_| {
         AdapterError::auth(
             "totp_secret is no base32 text: set what the broker showed when TOTP was switched on",
         )
@@ -186,7 +181,7 @@ pub fn one_time_password(
     let seconds = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
     // Secrets of brokers may be shorter than the standard wants.
     let totp = Builder::new().with_secret(secret).build_noncompliant();
-    Ok(Zeroizing::new(totp.generate(seconds).to_string()))
+    Ok(totp.generate(seconds).to_string().into())
 }
 
 /// Something that a person has to give: the answer comes back as a field of this name in the next step, and
@@ -213,21 +208,20 @@ impl Question {
     }
 }
 
-/// Fields to store. Wiped from memory when dropped, and never shown.
+/// Fields to store. Wiped from memory when dropped, and never shown. They are serialised once, on their way
+/// to the host.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Fields(BTreeMap<String, String>);
+pub struct Fields(#[serde(serialize_with = "exposed")] BTreeMap<String, SecretString>);
+
+fn exposed<S: Serializer>(fields: &BTreeMap<String, SecretString>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(fields.iter().map(|(name, value)| (name, value.expose_secret())))
+}
 
 impl Fields {
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-}
-
-impl Drop for Fields {
-    fn drop(&mut self) {
-        self.0.values_mut().for_each(Zeroize::zeroize);
+        self.0.iter().map(|(name, value)| (name.as_str(), value.expose_secret()))
     }
 }
 
@@ -258,6 +252,13 @@ mod tests {
     }
 
     #[test]
+    fn fields_to_store_go_to_the_host_and_are_shown_nowhere() {
+        let done = Login::done([("access_token", "canary".to_owned())]);
+        assert_eq!(format!("{done:?}"), r#"Done({"access_token"})"#);
+        assert_eq!(serde_json::to_string(&done).unwrap(), r#"{"done":{"access_token":"canary"}}"#);
+    }
+
+    #[test]
     fn what_is_there_is_not_asked_for() {
         let fields = Credentials::from_json(r#"{"user_id":" A1 ","pin":""}"#);
         let user = answer(&fields, &["client_code", "user_id"], "Client code", false);
@@ -276,7 +277,8 @@ mod tests {
         use std::time::{Duration, UNIX_EPOCH};
 
         let at = UNIX_EPOCH + Duration::from_secs(59);
-        let totp = |json: &str| totp(&Credentials::from_json(json), at).map(|totp| totp.to_string());
+        let totp =
+            |json: &str| totp(&Credentials::from_json(json), at).map(|totp| totp.expose_secret().to_owned());
         assert_eq!(totp(r#"{"totp":"123456","totp_secret":"GEZDGNBV"}"#).unwrap(), "123456");
         assert_eq!(totp(r#"{"totp_secret":"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"}"#).unwrap(), "287082");
         assert!(matches!(totp("{}"), Err(Unfinished::Ask(question)) if question.field == "totp"));
@@ -291,7 +293,10 @@ mod tests {
         // RFC 6238, appendix B, for SHA-1; the last six of its eight digits.
         let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
         let at = |seconds, secret: &str| {
-            one_time_password(secret, UNIX_EPOCH + Duration::from_secs(seconds)).unwrap().to_string()
+            one_time_password(secret, UNIX_EPOCH + Duration::from_secs(seconds))
+                .unwrap()
+                .expose_secret()
+                .to_owned()
         };
         assert_eq!(at(59, secret), "287082");
         assert_eq!(at(1_111_111_109, secret), "081804");

@@ -30,6 +30,7 @@ use adapter_abi::{
     Depth, DepthLevel, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent, SubscriptionOutcome, field,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use secrecy::SecretString;
 use tickhost::{
     adapters::{AdapterEvents, process::measured},
     bus::{BusReader, BusSettings, BusSink, BusVerdict, CacheScope, Invalidated, OrderVerdict},
@@ -51,7 +52,6 @@ use tickhost_core::{
     throttle::{Spacing, Throttle},
 };
 use tokio_tungstenite::tungstenite::Utf8Bytes;
-use zeroize::Zeroizing;
 
 const FEED: FeedId = FeedId(1);
 const INSTRUMENTS: u32 = 1_000;
@@ -245,8 +245,8 @@ impl AdapterEvents for Arrived {
 
     fn outcomes(&self, _: u64, _: &[SubscriptionOutcome]) {}
 
-    fn credentials(&self) -> Zeroizing<String> {
-        Zeroizing::default()
+    fn credentials(&self) -> SecretString {
+        SecretString::default()
     }
 
     fn log_level(&self) -> LogLevel {

@@ -24,10 +24,9 @@ mod types;
 use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tickhost_core::metrics::KeyCounters;
 use tokio::sync::watch;
-use zeroize::{Zeroize, Zeroizing};
 
 use self::{
     changes::Changes,
@@ -43,21 +42,24 @@ pub use self::{
     strikes::{Caller, Penalty},
     types::{Account, AccountId, AccountsError, KeyId, UserName, Verified, VerifyError},
 };
-use crate::base::blocking::{self, Blocking, off_thread};
+use crate::base::{
+    blocking::{self, Blocking, off_thread},
+    secret,
+};
 
 /// Credentials of one account, by name. Wiped when dropped, and never shown.
 #[derive(Default)]
-pub struct Credentials(Vec<(String, Zeroizing<String>)>);
+pub struct Credentials(Vec<(String, SecretString)>);
 
 impl Credentials {
     /// Adds one.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
-        self.0.push((name.to_owned(), Zeroizing::new(value.into())));
+        self.0.push((name.to_owned(), SecretString::from(value.into())));
     }
 
     /// One by name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.expose_secret())
     }
 
     /// Names, in order.
@@ -66,18 +68,8 @@ impl Credentials {
     }
 
     /// As a JSON object of strings.
-    pub fn to_json(&self) -> Zeroizing<String> {
-        let mut object = serde_json::Map::new();
-        for (name, value) in &self.0 {
-            object.insert(name.clone(), serde_json::Value::String(value.as_str().to_owned()));
-        }
-        let json = Zeroizing::new(serde_json::to_string(&object).unwrap_or_else(|_| "{}".to_owned()));
-        object.iter_mut().for_each(|(_, value)| {
-            if let serde_json::Value::String(text) = value {
-                text.zeroize();
-            }
-        });
-        json
+    pub fn to_json(&self) -> SecretString {
+        secret::to_json(self.0.iter().map(|(name, value)| (name.as_str(), value)))
     }
 }
 
@@ -245,7 +237,7 @@ impl Accounts {
     pub async fn store_login(
         &self,
         account: &Account,
-        fields: BTreeMap<String, Zeroizing<String>>,
+        fields: BTreeMap<String, SecretString>,
     ) -> Result<(), AccountsError> {
         let (source, account) = (self.source.clone(), account.clone());
         off_thread(move |blocking| match source {

@@ -27,7 +27,7 @@ use adapter_abi::{
     Depth, DepthLevel, ErrorCode, HealthSnapshot, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent,
     Subscription, SubscriptionOutcome,
 };
-use zeroize::Zeroizing;
+use secrecy::SecretString;
 
 pub use self::{
     assignment::Assignment,
@@ -74,7 +74,7 @@ pub trait AdapterEvents: Send + Sync + 'static {
     fn list(&self, _state_json: &str) {}
 
     /// Gives the account's credentials, a JSON object of strings.
-    fn credentials(&self) -> Zeroizing<String>;
+    fn credentials(&self) -> SecretString;
 
     /// The most verbose level of log lines that somebody wants.
     fn log_level(&self) -> LogLevel;

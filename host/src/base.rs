@@ -11,5 +11,6 @@ pub(crate) mod locks;
 pub mod log_rate;
 pub mod private;
 pub mod run_dir;
+pub(crate) mod secret;
 pub mod sha256;
 pub(crate) mod span;

@@ -142,6 +142,22 @@ fn neighbours(path: &Path, text: &str, modules: &BTreeSet<String>) -> BTreeSet<S
     by_crate.chain(by_super).filter(|name| *name != own && modules.contains(name)).collect()
 }
 
+/// The module of `host/core` that a file belongs to: the first name of its path; none for the root.
+fn module_of_core(path: &Path) -> Option<String> {
+    let first = path.components().next()?.as_os_str().to_str()?;
+    let name = first.strip_suffix(".rs").unwrap_or(first);
+    (name != "lib").then(|| name.to_owned())
+}
+
+/// Which modules of `host/core` a file of it names, its own excepted.
+fn neighbours_in_core(path: &Path, text: &str, modules: &BTreeSet<String>) -> BTreeSet<String> {
+    let Some(own) = module_of_core(path) else { return BTreeSet::new() };
+    let climb = "super::".repeat(path.components().count());
+    let named = [paths(text, "crate::"), paths(text, &climb)].concat();
+    let named = named.into_iter().filter_map(|(_, path)| path.into_iter().next());
+    named.filter(|name| *name != own && modules.contains(name)).collect()
+}
+
 /// Modules that reach themselves, each with a way.
 fn circles(uses: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let way_back = |start: &String| {
@@ -180,6 +196,30 @@ fn modules_of_a_layer_use_each_other_in_no_circle() {
         found.extend(circles(&uses).into_iter().map(|way| format!("{layer}: {way}")));
     }
     assert!(found.is_empty(), "modules that need each other:\n{}", found.join("\n"));
+}
+
+#[test]
+fn modules_of_the_core_use_each_other_in_no_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("core/src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    // Tests build what they need out of any module.
+    files.retain(|file| {
+        let name = file.strip_prefix(&root).unwrap();
+        !name.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")))
+    });
+    let relative: Vec<&Path> = files.iter().map(|file| file.strip_prefix(&root).unwrap()).collect();
+    let modules: BTreeSet<String> = relative.iter().filter_map(|path| module_of_core(path)).collect();
+    assert!(modules.contains("router") && modules.contains("metrics"), "{modules:?}");
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (file, path) in files.iter().zip(relative) {
+        let Some(own) = module_of_core(path) else { continue };
+        let text = fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        uses.entry(own).or_default().extend(neighbours_in_core(path, code, &modules));
+    }
+    let found = circles(&uses);
+    assert!(found.is_empty(), "modules of the core that need each other:\n{}", found.join("\n"));
 }
 
 /// Tasks around code that is handed the time, and what is called by others' threads: the only files of these
@@ -346,6 +386,14 @@ fn a_circle_of_modules_is_found_however_it_is_written() {
     assert_eq!(named("clients/shard/run.rs", "fn f() { super::super::session::run() }"), ["session"]);
     assert_eq!(named("clients/shard/run.rs", "use super::session;"), Vec::<String>::new(), "one of its own");
     assert_eq!(named("clients/shard.rs", "use super::{seat, Layer};\nuse crate::feeds::session;"), ["seat"]);
+    let in_core: Vec<String> = neighbours_in_core(
+        Path::new("session/news.rs"),
+        "use crate::{seat::Seat, session};\nuse super::super::shard;",
+        &modules,
+    )
+    .into_iter()
+    .collect();
+    assert_eq!(in_core, ["seat", "shard"]);
     let uses = |pairs: &[(&str, &str)]| {
         let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (from, to) in pairs {

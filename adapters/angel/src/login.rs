@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::SystemTime};
 
 use adapter_sdk::{
-    AdapterError, Credentials, Login,
+    AdapterError, Credentials, ExposeSecret as _, Login,
     abi::ErrorCode,
     login::{Unfinished, answer, totp},
     net::{Http, HttpRequest},
@@ -64,7 +64,7 @@ async fn log_in(http: &Http, settings: &Settings, fields: &Credentials) -> Resul
     let client_code = answer(fields, &CLIENT_CODE, "Client code at Angel One, such as A123456", false)?;
     let pin = answer(fields, &["pin"], "PIN of the account at Angel One", true)?;
     let totp = totp(fields, SystemTime::now())?;
-    let body = [("clientcode", client_code), ("password", pin), ("totp", &totp)];
+    let body = [("clientcode", client_code), ("password", pin), ("totp", totp.expose_secret())];
     let tokens = match broker.send(broker.post(LOG_IN), body).await? {
         Outcome::Granted(tokens) => tokens,
         Outcome::Refused(error) => return Err(error.into()),

@@ -4,13 +4,12 @@
 use std::time::SystemTime;
 
 use adapter_sdk::{
-    AdapterError, Credentials, Login, Question,
+    AdapterError, Credentials, ExposeSecret as _, Login, Question, SecretString,
     login::{Unfinished, answer, copied, totp},
     net::{Http, HttpRequest, HttpResponse, with_query},
 };
 use serde::Deserialize;
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use crate::{auth::client_id, config::Settings};
 
@@ -38,10 +37,13 @@ pub(crate) async fn step(
         broker.by_consent(fields, api_key).await?
     } else {
         let pin = answer(fields, &["pin"], ASK_PIN, true)?;
-        broker.by_password(pin, &totp(fields, SystemTime::now())?).await?
+        broker.by_password(pin, totp(fields, SystemTime::now())?.expose_secret()).await?
     };
     // The PIN is stored only by whoever wants the host to log in by itself.
-    Ok(Login::done([("access_token", access_token.as_str().to_owned()), ("client_id", client_id.to_owned())]))
+    Ok(Login::done([
+        ("access_token", access_token.expose_secret().to_owned()),
+        ("client_id", client_id.to_owned()),
+    ]))
 }
 
 /// The API key, when the account has one. OpenAlgo has the client id before it.
@@ -66,25 +68,27 @@ struct Broker<'a> {
 }
 
 impl Broker<'_> {
-    async fn by_password(&self, pin: &str, totp: &str) -> Result<Zeroizing<String>, AdapterError> {
+    async fn by_password(&self, pin: &str, totp: &str) -> Result<SecretString, AdapterError> {
         let query = [("dhanClientId", self.client_id), ("pin", pin), ("totp", totp)];
         let url = self.address("/app/generateAccessToken", &query);
-        granted(self.http.post(&url).send().await?, Given::Password).await
+        granted(self.http.post(url.expose_secret()).send().await?, Given::Password).await
     }
 
-    async fn by_consent(&self, fields: &Credentials, api_key: &str) -> Result<Zeroizing<String>, Unfinished> {
+    async fn by_consent(&self, fields: &Credentials, api_key: &str) -> Result<SecretString, Unfinished> {
         let message = "API secret that the broker showed with the API key";
         let secret = answer(fields, &["api_secret"], message, true)?;
         let signed = |request: HttpRequest| request.header("app_id", api_key).header("app_secret", secret);
         let Some(copied) = fields.filled("token_id") else {
             let url = self.address("/app/generate-consent", &[("client_id", self.client_id)]);
-            let consent = granted(signed(self.http.post(&url)).send().await?, Given::Key).await?;
-            let page = self.address("/login/consentApp-login", &[("consentAppId", &consent)]);
-            let page = Some(page.as_str().to_owned());
+            let consent =
+                granted(signed(self.http.post(url.expose_secret())).send().await?, Given::Key).await?;
+            let page = self.address("/login/consentApp-login", &[("consentAppId", consent.expose_secret())]);
+            let page = Some(page.expose_secret().to_owned());
             return Err(Unfinished::Ask(Question::new("token_id", ASK_TOKEN_ID, page, false)));
         };
         // It comes out of an address, and goes back into one as it is.
-        let url = format!("{}?tokenId={}", &*self.address("/app/consumeApp-consent", &[]), token_id(copied)?);
+        let consume = self.address("/app/consumeApp-consent", &[]);
+        let url = format!("{}?tokenId={}", consume.expose_secret(), token_id(copied)?);
         let mut response = signed(self.http.post(&url)).send().await?;
         // The documents say POST, the broker's package does GET.
         if matches!(response.status(), 404 | 405) {
@@ -94,8 +98,8 @@ impl Broker<'_> {
     }
 
     /// An address of the log-in. It has secrets in it and must not be shown.
-    fn address(&self, path: &str, query: &[(&str, &str)]) -> Zeroizing<String> {
-        Zeroizing::new(with_query(&format!("{}{path}", self.settings.auth_url), query))
+    fn address(&self, path: &str, query: &[(&str, &str)]) -> SecretString {
+        with_query(&format!("{}{path}", self.settings.auth_url), query).into()
     }
 }
 
@@ -110,8 +114,8 @@ enum Given {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Answer {
-    access_token: Option<Zeroizing<String>>,
-    consent_app_id: Option<Zeroizing<String>>,
+    access_token: Option<SecretString>,
+    consent_app_id: Option<SecretString>,
     // Which of them says why it was refused differs. They need not be texts.
     message: Value,
     error_message: Value,
@@ -120,7 +124,7 @@ struct Answer {
 
 /// What the broker grants: a token, for a key the number of a consent. It refuses with HTTP 200 as well as
 /// with other numbers.
-async fn granted(response: HttpResponse, given: Given) -> Result<Zeroizing<String>, AdapterError> {
+async fn granted(response: HttpResponse, given: Given) -> Result<SecretString, AdapterError> {
     let (status, is_success) = (response.status(), response.is_success());
     let refusal = response.refusal("the log-in");
     if status == 429 || status >= 500 {
@@ -134,7 +138,7 @@ async fn granted(response: HttpResponse, given: Given) -> Result<Zeroizing<Strin
     };
     let said = said(&answer);
     let granted = if matches!(given, Given::Key) { answer.consent_app_id } else { answer.access_token };
-    granted.filter(|text| is_success && !text.is_empty()).ok_or_else(|| refused(given, &said))
+    granted.filter(|text| is_success && !text.expose_secret().is_empty()).ok_or_else(|| refused(given, &said))
 }
 
 fn said(answer: &Answer) -> String {

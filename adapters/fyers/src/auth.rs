@@ -5,9 +5,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use adapter_sdk::{AdapterError, Credentials, Token, net::HttpRequest};
+use adapter_sdk::{AdapterError, Credentials, ExposeSecret as _, SecretString, Token, net::HttpRequest};
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 /// Longest key of the data socket, in bytes.
 const MAX_KEY_BYTES: usize = 1 << 10;
@@ -19,7 +18,7 @@ const LONGEST_SECONDS: f64 = 31_536_000.0;
 #[derive(Clone)]
 pub(crate) struct Keys {
     token: Token,
-    hsm_key: Zeroizing<String>,
+    hsm_key: SecretString,
     /// For how long the token is good.
     lasts: Option<Duration>,
 }
@@ -42,7 +41,7 @@ pub(crate) fn ended() -> AdapterError {
 struct Claims {
     /// Seconds since the Unix epoch.
     exp: Option<f64>,
-    hsm_key: Option<Zeroizing<String>>,
+    hsm_key: Option<SecretString>,
 }
 
 impl Keys {
@@ -70,7 +69,7 @@ impl Keys {
         if lasts.is_some_and(|seconds| seconds <= 0.0) {
             return Err(ended());
         }
-        let hsm_key = claims.hsm_key.filter(|key| (1..=MAX_KEY_BYTES).contains(&key.len())).ok_or_else(|| {
+        let hsm_key = claims.hsm_key.filter(|key| (1..=MAX_KEY_BYTES).contains(&key.expose_secret().len())).ok_or_else(|| {
             AdapterError::auth(
                 "the account's access_token has no key of the data socket: it must be a token of API version 3; log in \
                  with `tickhost account login`",
@@ -90,20 +89,20 @@ impl Keys {
 
     /// What the data socket wants to see.
     pub(crate) fn hsm_key(&self) -> &str {
-        &self.hsm_key
+        self.hsm_key.expose_secret()
     }
 
     /// What the socket of fifty levels wants to see; none without the app's ID.
-    pub(crate) fn authorization(&self) -> Option<Zeroizing<String>> {
+    pub(crate) fn authorization(&self) -> Option<SecretString> {
         let app_id = self.token.owner()?;
-        Some(Zeroizing::new(format!("{app_id}:{}", self.token.token())))
+        Some(format!("{app_id}:{}", self.token.token()).into())
     }
 
     /// A REST request of this account. Without the app's ID the token alone is sent, as the broker's package
     /// does it.
     pub(crate) fn sign(&self, request: HttpRequest) -> HttpRequest {
         match self.authorization() {
-            Some(both) => request.header("Authorization", &both),
+            Some(both) => request.header("Authorization", both.expose_secret()),
             None => request.header("Authorization", self.token.token()),
         }
     }
@@ -138,7 +137,7 @@ mod tests {
             assert_eq!(keys.hsm_key(), "test-hsm-key");
             assert_eq!(keys.lasts(), Some(Duration::from_secs(1)));
             let wanted = app.map(|app| format!("{app}:{TOKEN}"));
-            assert_eq!(keys.authorization().map(|both| both.to_string()), wanted);
+            assert_eq!(keys.authorization().map(|both| both.expose_secret().to_owned()), wanted);
             assert!(!format!("{keys:?}").contains("test-hsm-key"));
         }
     }

@@ -1,13 +1,12 @@
 //! Logging in: a person opens the broker's page, and its answer buys the token of the day.
 
 use adapter_sdk::{
-    AdapterError, Credentials, Login,
+    AdapterError, Credentials, ExposeSecret as _, Login, SecretString,
     login::{Unfinished, answer, by_page, checksum},
     net::{Http, with_query},
 };
 use serde::Deserialize;
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use crate::config::Settings;
 
@@ -22,7 +21,7 @@ const REFUSED: &str = "the broker refused the auth_code: it works once and for a
 struct Answer {
     #[serde(default)]
     s: String,
-    access_token: Option<Zeroizing<String>>,
+    access_token: Option<SecretString>,
 }
 
 /// One step of logging in.
@@ -50,11 +49,11 @@ async fn log_in(http: &Http, settings: &Settings, fields: &Credentials) -> Resul
     if s != "ok" {
         return Err(AdapterError::auth(REFUSED).into());
     }
-    let token = access_token.filter(|token| !token.is_empty());
+    let token = access_token.filter(|token| !token.expose_secret().is_empty());
     let token =
         token.ok_or_else(|| AdapterError::protocol("the broker answered the log-in without a token"))?;
     Ok(Login::done([
-        ("access_token", token.as_str().to_owned()),
+        ("access_token", token.expose_secret().to_owned()),
         ("api_key", app_id.to_owned()),
         ("api_secret", secret.to_owned()),
         ("redirect_uri", redirect_uri.to_owned()),

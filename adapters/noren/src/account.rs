@@ -1,7 +1,8 @@
 //! The keys of an account.
 
-use adapter_sdk::{AdapterError, Credentials, login::checksum, serde_json::json};
-use zeroize::Zeroizing;
+use adapter_sdk::{
+    AdapterError, Credentials, ExposeSecret as _, SecretString, login::checksum, serde_json::json,
+};
 
 use crate::brand::{Brand, Scheme};
 
@@ -11,8 +12,8 @@ const SEPARATOR: &str = ":::";
 /// Who connects, and the token of the day. Never shown, and wiped from memory.
 pub struct Account {
     brand: &'static Brand,
-    user: Zeroizing<String>,
-    token: Zeroizing<String>,
+    user: SecretString,
+    token: SecretString,
 }
 
 impl std::fmt::Debug for Account {
@@ -54,35 +55,36 @@ impl Account {
                 "user_id and token must be what the broker gave, without spaces: log in with `tickhost account login`",
             ));
         }
-        Ok(Self { brand, user: user.to_owned().into(), token: token.to_owned().into() })
+        Ok(Self { brand, user: user.into(), token: token.into() })
     }
 
     /// The number of the client.
     pub fn user(&self) -> &str {
-        &self.user
+        self.user.expose_secret()
     }
 
     /// The token of the day.
     pub fn token(&self) -> &str {
-        &self.token
+        self.token.expose_secret()
     }
 
     /// The token as REST interfaces want it.
-    pub fn bearer(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("Bearer {}", *self.token))
+    pub fn bearer(&self) -> SecretString {
+        format!("Bearer {}", self.token()).into()
     }
 
     /// The first message on the socket.
-    pub fn hello(&self) -> Zeroizing<String> {
+    pub fn hello(&self) -> SecretString {
         let (kind, name) = self.brand.hello;
-        let (user, token) = match self.brand.scheme {
+        let (user, token): (SecretString, SecretString) = match self.brand.scheme {
             // The second time it is the text of the first hash that is hashed.
             Scheme::AliceBlue => {
-                (format!("{}_API", *self.user).into(), checksum(&[&checksum(&[&self.token])]).into())
+                (format!("{}_API", self.user()).into(), checksum(&[&checksum(&[self.token()])]).into())
             }
             _ => (self.user.clone(), self.token.clone()),
         };
-        json!({ "t": kind, "uid": *user, "actid": *user, "source": self.brand.source, name: *token })
+        json!({ "t": kind, "uid": user.expose_secret(), "actid": user.expose_secret(), "source": self.brand.source,
+            name: token.expose_secret() })
             .to_string()
             .into()
     }

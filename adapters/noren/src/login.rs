@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use adapter_sdk::{
-    AdapterError, Credentials, ErrorCode, Login,
+    AdapterError, Credentials, ErrorCode, ExposeSecret as _, Login,
     login::{self, Unfinished, answer_to_ticket, ask_for_ticket, by_page, checksum, totp},
     net::{Http, HttpRequest, push_encoded, with_query},
     serde_json::{Value, json},
@@ -96,10 +96,10 @@ impl Keys<'_> {
         let begun = answer(self.http.get(&url).header("api_secret", self.api_secret), "").await?;
         // What is sent is good together with this alone.
         let ticket = member(&begun, &["otp_token"])?;
-        if password.eq_ignore_ascii_case(BY_MESSAGE) {
+        if password.expose_secret().eq_ignore_ascii_case(BY_MESSAGE) {
             return Err(ask_for_ticket("otp", ticket, "The password that has come by text message and mail"));
         }
-        Ok(self.with_password(ticket, &password).await?)
+        Ok(self.with_password(ticket, password.expose_secret()).await?)
     }
 
     async fn with_password(&self, ticket: &str, password: &str) -> Result<Login, AdapterError> {
@@ -133,7 +133,7 @@ pub(crate) async fn make_session(
     let body = json!({ "source": "API", "userId": account.user() });
     let request = |path: &str| {
         let request = http.post(&format!("{}/profile/{path}", settings.api_url));
-        request.header("Authorization", &account.bearer()).json(&body)
+        request.header("Authorization", account.bearer().expose_secret()).json(&body)
     };
     match answer(request("invalidateWsSess"), "").await {
         // What is wrong with the token is said by the next one.

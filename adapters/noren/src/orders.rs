@@ -3,7 +3,7 @@
 use std::{path::Path, rc::Rc};
 
 use adapter_sdk::{
-    AdapterError,
+    AdapterError, ExposeSecret as _,
     net::{Heartbeat, Http, WebSocket, WebSocketRequest},
     serde_json::{Value, json},
     session::OrderSocket,
@@ -50,7 +50,9 @@ async fn open(
 }
 
 async fn token(http: &Http, account: &Account, url: &str) -> Result<String, AdapterError> {
-    let request = http.get(&format!("{url}/ws/createWsToken")).header("Authorization", &account.bearer());
+    let request = http
+        .get(&format!("{url}/ws/createWsToken"))
+        .header("Authorization", account.bearer().expose_secret());
     let answer = login::answer(request, "or the account may not have order updates").await?;
     let result = answer.pointer("/result/0").unwrap_or(&Value::Null);
     login::member(result, &["orderToken"]).map(str::to_owned)

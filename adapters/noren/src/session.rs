@@ -6,7 +6,7 @@ use std::{
 };
 
 use adapter_sdk::{
-    AdapterError, Mode, Refusal, Subscription, TickSink,
+    AdapterError, ExposeSecret as _, Mode, Refusal, Subscription, TickSink,
     net::Message as Frame,
     plan::Change,
     read::Odd,
@@ -126,7 +126,7 @@ impl Protocol for Noren {
     }
 
     fn hello(&mut self) -> Vec<Frame> {
-        vec![self.account.hello().as_str().to_owned().into()]
+        vec![self.account.hello().expose_secret().to_owned().into()]
     }
 
     fn welcome(&mut self, frame: &Frame) -> Result<Welcome, AdapterError> {

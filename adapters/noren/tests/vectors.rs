@@ -23,7 +23,7 @@ use adapter_noren::{
     request::{self, Channel},
     wire::{self, Key, Kind, Message},
 };
-use adapter_sdk::{Level, Price, Tick, plan::Change, read::Odd, testing::Vectors};
+use adapter_sdk::{ExposeSecret as _, Level, Price, Tick, plan::Change, read::Odd, testing::Vectors};
 use serde_json::{Value, json};
 
 const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
@@ -298,7 +298,7 @@ fn outgoing(line: &Value) -> usize {
     let fields = json!({ "user_id": user, name: token }).to_string();
     let account = Account::read(brand, &adapter_sdk::testing::credentials(&fields)).unwrap();
     let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-    assert_eq!(read(&account.hello()), wanted["connect"]);
+    assert_eq!(read(account.hello().expose_secret()), wanted["connect"]);
     if let Some(heartbeat) = wanted.get("heartbeat") {
         assert_eq!(&read(brand.heartbeat), heartbeat);
     }

@@ -1,11 +1,10 @@
 //! The keys of an account, and the connection that they open.
 
 use adapter_sdk::{
-    AdapterError, Credentials, Token,
+    AdapterError, Credentials, ExposeSecret as _, SecretString, Token,
     abi::ErrorCode,
     net::{HttpRequest, Meaning, WebSocket, WebSocketRequest, with_query},
 };
-use zeroize::Zeroizing;
 
 use crate::config::Settings;
 
@@ -31,8 +30,8 @@ impl Keys {
 
     /// A REST request of this account.
     pub(crate) fn sign(&self, request: HttpRequest) -> HttpRequest {
-        let token = Zeroizing::new(format!("token {}:{}", self.api_key(), self.0.token()));
-        versioned(request).header("Authorization", &token)
+        let token = SecretString::from(format!("token {}:{}", self.api_key(), self.0.token()));
+        versioned(request).header("Authorization", token.expose_secret())
     }
 
     /// Opens the ticker.

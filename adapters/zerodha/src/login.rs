@@ -1,12 +1,11 @@
 //! Logging in: a person opens the broker's page, and its answer buys the token of the day.
 
 use adapter_sdk::{
-    AdapterError, Credentials, Login,
+    AdapterError, Credentials, ExposeSecret as _, Login, SecretString,
     login::{Unfinished, answer, by_page, checksum},
     net::{Http, with_query},
 };
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use crate::{auth::versioned, config::Settings};
 
@@ -20,7 +19,7 @@ struct Answer {
 
 #[derive(Deserialize)]
 struct Session {
-    access_token: Zeroizing<String>,
+    access_token: SecretString,
 }
 
 /// One step of logging in.
@@ -39,11 +38,11 @@ pub(crate) async fn step(
     let form = [("api_key", api_key), ("request_token", request_token), ("checksum", checksum.as_str())];
     let request = versioned(http.post(&format!("{}/session/token", settings.api_url))).form(&form);
     let Answer { data } = request.log_in(REFUSED).await?;
-    if data.access_token.is_empty() {
+    if data.access_token.expose_secret().is_empty() {
         return Err(AdapterError::protocol("the broker answered the log-in without a token").into());
     }
     Ok(Login::done([
-        ("access_token", data.access_token.as_str().to_owned()),
+        ("access_token", data.access_token.expose_secret().to_owned()),
         ("api_key", api_key.to_owned()),
         ("api_secret", api_secret.to_owned()),
     ]))

@@ -32,5 +32,6 @@ pub mod silence;
 
 pub mod allowance;
 pub mod inbox;
+pub mod label;
 pub mod metrics;
 pub mod text;

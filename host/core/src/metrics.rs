@@ -27,10 +27,13 @@ pub use self::{
     families::{Families, FeedSample, HostSample, ListSample, walk},
     histogram::{BOUNDS_US, Counted, Histogram},
 };
-use crate::protocol::{
-    codes::{CloseReason, ErrorCode},
-    refusal::UpgradeRefusal,
-    request::Request,
+use crate::{
+    label::Label,
+    protocol::{
+        codes::{CloseReason, ErrorCode},
+        refusal::UpgradeRefusal,
+        request::Request,
+    },
 };
 
 /// A number that only grows, or that is set. Relaxed: counters order nothing.
@@ -285,20 +288,11 @@ counters! {
     }
 }
 
-/// Counters by a label with few values, all of them known.
+/// Counters by a [`Label`].
 #[derive(Debug)]
 pub struct Labelled<L> {
     counters: Vec<Counter>,
     label: std::marker::PhantomData<fn() -> L>,
-}
-
-/// A label of [`Labelled`].
-pub trait Label: Copy + PartialEq + 'static {
-    /// All values.
-    const ALL: &'static [Self];
-
-    /// The spelling in metrics.
-    fn as_str(self) -> &'static str;
 }
 
 impl<L: Label> Default for Labelled<L> {
@@ -322,22 +316,6 @@ impl<L: Label> Labelled<L> {
     /// Label and value of each, in the order of [`Label::ALL`].
     pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
         L::ALL.iter().zip(&self.counters).map(|(label, counter)| (label.as_str(), counter.get()))
-    }
-}
-
-impl Label for CloseReason {
-    const ALL: &'static [Self] = &Self::ALL;
-
-    fn as_str(self) -> &'static str {
-        self.label()
-    }
-}
-
-impl Label for ErrorCode {
-    const ALL: &'static [Self] = &Self::ALL;
-
-    fn as_str(self) -> &'static str {
-        Self::as_str(self)
     }
 }
 

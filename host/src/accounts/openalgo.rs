@@ -202,7 +202,7 @@ impl OpenAlgo {
             let token = token.filter(|token| !token.is_empty() && token != PENDING);
             // A token under an older pepper or salt is as good as none: the user has to log in again.
             if let Some(plain) = token.and_then(|token| self.decrypt(&token)) {
-                credentials.set(name, plain.as_str());
+                credentials.set(name, plain.expose_secret());
             }
         }
         if let Some(client_id) = client_id.filter(|id| !id.is_empty()) {
@@ -214,9 +214,9 @@ impl OpenAlgo {
         Ok(credentials)
     }
 
-    fn decrypt(&self, token: &str) -> Option<Zeroizing<String>> {
+    fn decrypt(&self, token: &str) -> Option<SecretString> {
         let plain = self.fernet.decrypt(token)?;
-        std::str::from_utf8(&plain).ok().map(|text| Zeroizing::new(text.to_owned()))
+        std::str::from_utf8(&plain).ok().map(SecretString::from)
     }
 }
 

@@ -29,8 +29,8 @@ pub(super) struct NewKey {
 impl NewKey {
     pub(super) fn generate() -> Result<Self, AccountsError> {
         let id = hex::encode(random::<4>()?);
-        let secret = Zeroizing::new(hex::encode(Zeroizing::new(random::<32>()?)));
-        let text = SecretString::from(format!("{KEY_PREFIX}_{id}_{}", secret.as_str()));
+        let secret = SecretString::from(hex::encode(Zeroizing::new(random::<32>()?)));
+        let text = SecretString::from(format!("{KEY_PREFIX}_{id}_{}", secret.expose_secret()));
         let hash = hash_of(&text);
         Ok(Self { id, hash, text })
     }
@@ -79,8 +79,8 @@ impl Vault {
             return Ok(vault);
         }
         let key = Zeroizing::new(random::<32>()?);
-        let text = Zeroizing::new(hex::encode(key.as_slice()));
-        write_private(&Self::file(data_dir), text.as_bytes())?;
+        let text = SecretString::from(hex::encode(key.as_slice()));
+        write_private(&Self::file(data_dir), text.expose_secret().as_bytes())?;
         Ok(Self::of(&key))
     }
 
@@ -89,11 +89,13 @@ impl Vault {
         let path = Self::file(data_dir);
         let Some(text) = read_private(&path)? else { return Ok(None) };
         let mut key = Zeroizing::new([0_u8; 32]);
-        hex::decode_to_slice(text.trim(), key.as_mut_slice()).map_err(|_| AccountsError::File {
-            path: path.display().to_string(),
-            reason: "is no key (64 hex digits are); restore it from a backup, or remove it and set all \
+        hex::decode_to_slice(text.expose_secret().trim(), key.as_mut_slice()).map_err(|_| {
+            AccountsError::File {
+                path: path.display().to_string(),
+                reason: "is no key (64 hex digits are); restore it from a backup, or remove it and set all \
                      credentials again"
-                .to_owned(),
+                    .to_owned(),
+            }
         })?;
         Ok(Some(Self::of(&key)))
     }
@@ -114,10 +116,10 @@ impl Vault {
     }
 
     /// Decrypts; none when it was not sealed with this key for this row.
-    pub(super) fn unseal(&self, sealed: &[u8], belongs_to: &str) -> Option<Zeroizing<String>> {
+    pub(super) fn unseal(&self, sealed: &[u8], belongs_to: &str) -> Option<SecretString> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>()?;
         let payload = Payload { msg: sealed, aad: belongs_to.as_bytes() };
         let bytes = self.cipher.decrypt(&Nonce::from(*nonce), payload).ok()?;
-        String::from_utf8(bytes).ok().map(Zeroizing::new)
+        String::from_utf8(bytes).ok().map(SecretString::from)
     }
 }

@@ -59,7 +59,7 @@ async fn credentials_are_sealed_and_bound_to_their_row() {
     let account = accounts.current_account(&"alice".into()).await.unwrap().unwrap();
     let read = accounts.credentials(&account).await.unwrap();
     assert_eq!(read.get("auth_token"), Some("canary-4711"));
-    assert_eq!(*read.to_json(), r#"{"auth_token":"canary-4711"}"#);
+    assert_eq!(read.to_json().expose_secret(), r#"{"auth_token":"canary-4711"}"#);
     assert_eq!(format!("{read:?} {accounts:?} {account:?}").matches("canary").count(), 0);
     assert_eq!(store.accounts().unwrap()[0].credentials, ["auth_token"]);
     for file in std::fs::read_dir(dir.path().join("data")).unwrap() {

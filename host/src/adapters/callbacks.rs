@@ -14,6 +14,8 @@ use adapter_abi::{
     },
 };
 
+use secrecy::ExposeSecret as _;
+
 use super::AdapterEvents;
 
 /// Makes the handle that an instance gets.
@@ -66,7 +68,7 @@ impl Host for Callbacks {
     }
 
     fn credentials(&self) -> RString {
-        self.guarded("credentials", || RString::from(self.events.credentials().as_str()))
+        self.guarded("credentials", || RString::from(self.events.credentials().expose_secret()))
     }
 
     fn max_log_level(&self) -> LogLevel {
@@ -107,8 +109,8 @@ mod tests {
 
         fn outcomes(&self, _: u64, _: &[SubscriptionOutcome]) {}
 
-        fn credentials(&self) -> zeroize::Zeroizing<String> {
-            zeroize::Zeroizing::default()
+        fn credentials(&self) -> secrecy::SecretString {
+            secrecy::SecretString::default()
         }
 
         fn log_level(&self) -> LogLevel {

@@ -4,8 +4,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use adapter_abi::ErrorCode as AdapterErrorCode;
+use secrecy::{ExposeSecret as _, SecretString};
 use tickhost_core::intake::Intake;
-use zeroize::Zeroizing;
 
 use super::{AdapterEvents, AdapterFailure, AdapterInstance, Assignment, Library, LoginStep, driver::Driven};
 use crate::adapters::secrets::secrets_of_settings;
@@ -39,7 +39,7 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Secrets in the adapter's settings, which nobody is to read in what the adapter says.
-    fn secrets(&self) -> Vec<Zeroizing<String>> {
+    fn secrets(&self) -> Vec<SecretString> {
         Vec::new()
     }
 }
@@ -50,7 +50,7 @@ pub struct LibraryConnector {
     /// The library.
     pub library: Library,
     /// Its settings, a JSON object that it found valid.
-    pub config_json: Zeroizing<String>,
+    pub config_json: SecretString,
 }
 
 impl fmt::Debug for LibraryConnector {
@@ -69,13 +69,14 @@ impl Connector for LibraryConnector {
     ) -> Result<Box<dyn AdapterInstance>, AdapterFailure> {
         let (connector, assignment) = (self.clone(), assignment.clone());
         let (owned_label, heard) = (label.to_owned(), Arc::clone(&events));
-        let create =
-            move || connector.library.create(&assignment, &connector.config_json, &owned_label, heard);
+        let create = move || {
+            connector.library.create(&assignment, connector.config_json.expose_secret(), &owned_label, heard)
+        };
         Ok(Box::new(Driven::start(label, events, create)?))
     }
 
-    fn secrets(&self) -> Vec<Zeroizing<String>> {
-        secrets_of_settings(&self.config_json)
+    fn secrets(&self) -> Vec<SecretString> {
+        secrets_of_settings(self.config_json.expose_secret())
     }
 
     fn log_in(
@@ -84,6 +85,6 @@ impl Connector for LibraryConnector {
         fields_json: &str,
         deadline: Duration,
     ) -> Result<LoginStep, AdapterFailure> {
-        self.library.log_in(assignment, &self.config_json, fields_json, deadline)
+        self.library.log_in(assignment, self.config_json.expose_secret(), fields_json, deadline)
     }
 }

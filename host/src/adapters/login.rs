@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+
+use crate::base::secret::expose_fields;
 
 /// Longest answer that is taken for one, in bytes.
 const MAX_STEP_BYTES: usize = 256 * 1_024;
@@ -15,7 +17,7 @@ pub enum LoginStep {
     /// A person has to give something first.
     Ask(Question),
     /// Logged in: these are to be stored with the account, over those of the same name.
-    Done(BTreeMap<String, Zeroizing<String>>),
+    Done(#[serde(serialize_with = "expose_fields")] BTreeMap<String, SecretString>),
 }
 
 /// Something that a person has to give.

@@ -34,8 +34,8 @@ mod wire;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use secrecy::{ExposeSecret as _, SecretString};
 use tickhost_core::intake::Intake;
-use zeroize::Zeroizing;
 
 pub use self::{
     cage::{Support, guard_host},
@@ -91,7 +91,7 @@ pub struct ProcessConnector {
     /// Its library.
     pub copy: Arc<PrivateCopy>,
     /// Its settings, a JSON object that it found valid.
-    pub config_json: Zeroizing<String>,
+    pub config_json: SecretString,
     /// What each process may use.
     pub limits: ResourceLimits,
     /// What each process may touch.
@@ -133,8 +133,8 @@ impl Connector for ProcessConnector {
         })))
     }
 
-    fn secrets(&self) -> Vec<Zeroizing<String>> {
-        secrets_of_settings(&self.config_json)
+    fn secrets(&self) -> Vec<SecretString> {
+        secrets_of_settings(self.config_json.expose_secret())
     }
 
     fn log_in(
@@ -143,7 +143,12 @@ impl Connector for ProcessConnector {
         fields_json: &str,
         deadline: Duration,
     ) -> Result<LoginStep, AdapterFailure> {
-        let of = LoginOf { copy: &self.copy, cage: &self.cage, assignment, config_json: &self.config_json };
+        let of = LoginOf {
+            copy: &self.copy,
+            cage: &self.cage,
+            assignment,
+            config_json: self.config_json.expose_secret(),
+        };
         log_in(&self.settings.program, of, fields_json, deadline)
     }
 }

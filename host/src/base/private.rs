@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::base::{blocking::may_wait, cause, files};
+use crate::base::{blocking::may_wait, cause, files, secret::read_text};
 
 /// Longest file with a secret that is read.
 const MAX_SECRET_BYTES: u64 = 4_096;
@@ -55,9 +55,7 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> 
 ///
 /// # Errors
 /// When it cannot be read, is no text, or others can read it.
-pub(crate) fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, FileError> {
-    use io::Read as _;
-
+pub(crate) fn read_private(path: &Path) -> Result<Option<SecretString>, FileError> {
     may_wait();
     let mut options = fs::OpenOptions::new();
     options.read(true);
@@ -74,13 +72,12 @@ pub(crate) fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, Fil
     };
     // What was opened is looked at, and not what the path names a moment later.
     let metadata = file.metadata().map_err(|error| file_error(path, &error))?;
-    let mut text = Zeroizing::new(String::new());
     if metadata.is_file() && metadata.len() == 0 {
         return Ok(None);
     }
     require_private_mode(path, &metadata)?;
-    file.take(MAX_SECRET_BYTES).read_to_string(&mut text).map_err(|error| file_error(path, &error))?;
-    Ok(if text.trim().is_empty() { None } else { Some(text) })
+    let text = read_text(file, MAX_SECRET_BYTES - 1).map_err(|error| file_error(path, &error))?;
+    Ok(if text.expose_secret().trim().is_empty() { None } else { Some(text) })
 }
 
 /// Refuses a secret that others can read.

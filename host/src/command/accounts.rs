@@ -8,20 +8,19 @@ mod status;
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, IsTerminal as _, Read as _, Write},
+    io::{BufRead, IsTerminal as _, Write},
     path::PathBuf,
 };
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use secrecy::ExposeSecret as _;
-use zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use self::{person::Person, schema::Field};
 use super::table::list;
 use crate::{
     accounts::{Accounts, Credentials, UserName, store::AccountRow},
-    base::cause,
+    base::{cause, secret},
     config::{PluginsFile, plugins_file::is_name},
 };
 
@@ -259,12 +258,13 @@ pub fn run_account(
                     anyhow::anyhow!("{} cannot be read: {}", file.display(), cause::of_reading(&error))
                 })?;
                 let text = read_text(&mut std::io::BufReader::new(opened));
-                text.and_then(|text| parse_credentials(&text)).with_context(|| file.display().to_string())?
+                text.and_then(|text| parse_credentials(text.expose_secret()))
+                    .with_context(|| file.display().to_string())?
             } else if !wanted.is_empty() && std::io::stdin().is_terminal() {
                 let stored = store.credentials_at(&user, &broker).unwrap_or_default();
                 ask_for(&wanted, &stored, &mut Person::at_standard_input(input, out))?
             } else {
-                parse_credentials(&read_text(input)?)?
+                parse_credentials(read_text(input)?.expose_secret())?
             };
             store.set_account(&user, &broker, &credentials)?;
             let names: Vec<&str> = credentials.names().collect();
@@ -331,8 +331,8 @@ fn ask_for(wanted: &[Field], stored: &Credentials, person: &mut Person<'_>) -> a
             person.tell(&field.description)?;
         }
         let answer = person.ask(&format!("{}{hint}", field.title), field.is_secret)?;
-        if !answer.is_empty() {
-            credentials.set(&field.name, answer.as_str());
+        if !answer.expose_secret().is_empty() {
+            credentials.set(&field.name, answer.expose_secret());
         } else if let Some(kept) = kept {
             credentials.set(&field.name, kept);
         }
@@ -359,13 +359,9 @@ fn remarks(wanted: &[Field], credentials: &Credentials) -> Vec<String> {
     missing.chain(unknown).collect()
 }
 
-fn read_text(input: &mut dyn BufRead) -> anyhow::Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::new());
-    input
-        .take(MAX_INPUT_BYTES + 1)
-        .read_to_string(&mut text)
-        .context("the credentials are not UTF-8 text")?;
-    if text.len() as u64 > MAX_INPUT_BYTES {
+fn read_text(input: &mut dyn BufRead) -> anyhow::Result<SecretString> {
+    let text = secret::read_text(input, MAX_INPUT_BYTES).context("the credentials are not UTF-8 text")?;
+    if text.expose_secret().len() as u64 > MAX_INPUT_BYTES {
         bail!("the credentials are longer than {MAX_INPUT_BYTES} bytes");
     }
     Ok(text)

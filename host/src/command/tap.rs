@@ -12,15 +12,14 @@ mod stream;
 
 use std::{
     fs::File,
-    io::{self, IsTerminal as _, Read as _, Write},
+    io::{self, IsTerminal as _, Write},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use secrecy::SecretString;
-use zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use self::{
     board::Board,
@@ -29,7 +28,7 @@ use self::{
     screen::Screen,
 };
 use super::run::DEMO_KEY_FILE;
-use crate::{config::Settings, operator::admin::from_this_machine};
+use crate::{base::secret::read_text, config::Settings, operator::admin::from_this_machine};
 
 /// Names the key in the environment; there is no flag for it, as every program can read the arguments of
 /// others.
@@ -148,10 +147,11 @@ fn key(file: Option<&Path>, variable: Option<String>, data_dir: &Path) -> anyhow
     if let Some(file) = file {
         return read_key(file);
     }
-    let variable = Zeroizing::new(variable.unwrap_or_default());
+    let variable = SecretString::from(variable.unwrap_or_default());
+    let variable = variable.expose_secret().trim();
     // An empty variable is how many tools say "none".
-    if !variable.trim().is_empty() {
-        return Ok(SecretString::from(variable.trim()));
+    if !variable.is_empty() {
+        return Ok(SecretString::from(variable));
     }
     let file = data_dir.join(DEMO_KEY_FILE);
     if file.exists() {
@@ -165,10 +165,10 @@ fn key(file: Option<&Path>, variable: Option<String>, data_dir: &Path) -> anyhow
 }
 
 fn read_key(file: &Path) -> anyhow::Result<SecretString> {
-    let mut text = Zeroizing::new(String::new());
-    File::open(file)
-        .and_then(|file| file.take(MAX_KEY_BYTES + 1).read_to_string(&mut text))
+    let text = File::open(file)
+        .and_then(|file| read_text(file, MAX_KEY_BYTES))
         .with_context(|| format!("cannot read the key file {}", file.display()))?;
+    let text = text.expose_secret();
     if text.trim().is_empty() || text.len() as u64 > MAX_KEY_BYTES {
         bail!("the key file {} must contain a key and nothing else", file.display());
     }

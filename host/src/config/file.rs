@@ -1,31 +1,30 @@
 //! Reads `tickhost.toml`: one plain key for each setting.
 
-use std::{fs::File, io::Read as _, ops::Range, path::Path, sync::Arc};
+use std::{fs::File, ops::Range, path::Path, sync::Arc};
 
+use secrecy::{ExposeSecret as _, SecretString};
 use tickhost_core::text::line_at;
 use toml::de::{DeTable, DeValue};
-use zeroize::Zeroizing;
 
 use super::{
     Origin, Problem, Problems, TABLE, find,
     problem::{unknown, unreadable},
     value::Setting,
 };
+use crate::base::secret::read_text;
 
 /// Largest file, in bytes; a real one has a few thousand.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads a file of the operator.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Problem> {
+pub(super) fn read(path: &Path) -> Result<SecretString, Problem> {
     crate::base::blocking::may_wait();
-    let mut text = Zeroizing::new(String::new());
-    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text));
-    match read {
+    match File::open(path).and_then(|file| read_text(file, MAX_BYTES)) {
         Err(error) => Err(unreadable(path, &error)),
-        Ok(bytes) if bytes as u64 > MAX_BYTES => {
+        Ok(text) if text.expose_secret().len() as u64 > MAX_BYTES => {
             Err(Problem::new(Origin::File(Arc::from(path), 0), "", "must be at most 1 MiB long"))
         }
-        Ok(_) => Ok(text),
+        Ok(text) => Ok(text),
     }
 }
 
@@ -63,7 +62,7 @@ pub(super) fn parse(
     source: &Arc<Path>,
     text: &str,
     problems: &mut Problems,
-) -> Vec<(&'static Setting, usize, Zeroizing<String>)> {
+) -> Vec<(&'static Setting, usize, SecretString)> {
     let mut found = Vec::new();
     let (document, _) = parse_toml(source, text, problems);
     for (key, value) in &document {
@@ -98,7 +97,7 @@ pub(super) fn parse(
 }
 
 /// A value as the text that an environment variable would have.
-fn plain(value: &DeValue<'_>) -> Option<Zeroizing<String>> {
+fn plain(value: &DeValue<'_>) -> Option<SecretString> {
     let text = match value {
         DeValue::String(text) => text.to_string(),
         DeValue::Integer(number) => match i128::from_str_radix(number.as_str(), number.radix()) {
@@ -113,7 +112,7 @@ fn plain(value: &DeValue<'_>) -> Option<Zeroizing<String>> {
         }
         DeValue::Datetime(_) | DeValue::Table(_) => return None,
     };
-    Some(Zeroizing::new(text))
+    Some(text.into())
 }
 
 /// What a value is, for people.

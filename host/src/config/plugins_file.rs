@@ -16,8 +16,8 @@ use std::{
     time::Duration,
 };
 
+use secrecy::{ExposeSecret as _, SecretString};
 use tickhost_core::calendar::Hours;
-use zeroize::Zeroizing;
 
 pub(crate) use self::read::{MAX_CONNECTIONS, MAX_SYMBOLS, is_name};
 pub use self::{
@@ -173,10 +173,10 @@ impl PluginsFile {
     ///
     /// # Errors
     /// As [`PluginsFile::load`].
-    pub fn load_with_text(settings: &Settings) -> Result<(Self, Zeroizing<String>), Problems> {
+    pub fn load_with_text(settings: &Settings) -> Result<(Self, SecretString), Problems> {
         let path = settings.plugins_path()?;
         let text = file::read(path).map_err(|problem| settings.about_plugins(problem))?;
-        Ok((Self::parse(path, &text, &LibraryPlaces::new(settings, path))?, text))
+        Ok((Self::parse(path, text.expose_secret(), &LibraryPlaces::new(settings, path))?, text))
     }
 
     /// Parses the text of the file at `path`.

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Origin, Problem, Problems, TABLE, file, find,
@@ -56,7 +56,7 @@ impl Flags {
 /// The environment: the values of known settings, and the names of others that carry the host's prefix.
 #[derive(Clone, Default)]
 pub struct Environment {
-    values: BTreeMap<&'static str, Option<Zeroizing<String>>>,
+    values: BTreeMap<&'static str, Option<SecretString>>,
     unknown: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ impl Environment {
         for (name, value) in pairs {
             let Some(name) = name.as_ref().to_str() else { continue };
             if let Some(setting) = TABLE.iter().find(|setting| setting.env == name) {
-                let text = value.as_ref().to_str().map(|text| Zeroizing::new(text.to_owned()));
+                let text = value.as_ref().to_str().map(SecretString::from);
                 environment.values.insert(setting.env, text);
             } else if name.starts_with("TICKHOST_") && !OTHER_VARIABLES.contains(&name) {
                 environment.unknown.push(name.to_owned());
@@ -133,7 +133,7 @@ fn platform_data_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<Path
 /// One value as it stands in its source.
 #[derive(Debug)]
 pub(super) struct Raw {
-    pub(super) text: Zeroizing<String>,
+    pub(super) text: SecretString,
     pub(super) origin: Origin,
     /// The name in the spelling of that source.
     pub(super) name: String,
@@ -201,7 +201,7 @@ impl Values {
                 continue;
             };
             // An empty variable is how a shell or a container says that there is none.
-            let text = unquoted(text);
+            let text = unquoted(text.expose_secret());
             if !text.is_empty() {
                 self.add(setting, &sources.working_dir, Origin::Environment, (*name).to_owned(), text);
             }
@@ -214,7 +214,7 @@ impl Values {
     }
 
     fn add_file(&mut self, sources: &Sources, problems: &mut Problems) {
-        let named = self.raw.get("config").map(|raw| PathBuf::from(raw.text.as_str()));
+        let named = self.raw.get("config").map(|raw| PathBuf::from(raw.text.expose_secret()));
         let path = named.or_else(|| Some(sources.working_dir.join(FILE_NAME)).filter(|path| path.is_file()));
         let Some(path) = path else { return };
         let text = match file::read(&path) {
@@ -228,9 +228,9 @@ impl Values {
         };
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let source: Arc<Path> = Arc::from(path.as_path());
-        for (setting, line, text) in file::parse(&source, &text, problems) {
+        for (setting, line, text) in file::parse(&source, text.expose_secret(), problems) {
             let origin = Origin::File(Arc::clone(&source), line);
-            self.add(setting, &folder, origin, setting.key.to_owned(), unquoted(&text));
+            self.add(setting, &folder, origin, setting.key.to_owned(), unquoted(text.expose_secret()));
         }
         self.file = Some(path);
     }
@@ -241,13 +241,13 @@ impl Values {
             Kind::Path if !text.is_empty() => folder.join(text).to_str().unwrap_or(text).to_owned(),
             _ => text.to_owned(),
         };
-        self.raw.entry(setting.key).or_insert(Raw { text: Zeroizing::new(text), origin, name });
+        self.raw.entry(setting.key).or_insert(Raw { text: text.into(), origin, name });
     }
 
     /// The typed value of a setting; its default when there is none or a wrong one, which is then a problem.
     pub(super) fn take<T: FromText>(&self, key: &'static str, problems: &mut Problems) -> T {
         if let (Some(raw), Some(setting)) = (self.raw.get(key), find(key)) {
-            match T::from_text(&raw.text, setting.kind) {
+            match T::from_text(raw.text.expose_secret(), setting.kind) {
                 Some(value) => return value,
                 None => problems.push(self.problem(setting, &format!("must be {}", setting.kind.allowed()))),
             }
@@ -264,8 +264,8 @@ impl Values {
         let problem = Problem::new(raw.origin.clone(), raw.name.as_str(), message);
         match setting.kind {
             Kind::Secret | Kind::Database => problem,
-            Kind::Path => problem.with_path(&raw.text),
-            _ => problem.with_value(&raw.text),
+            Kind::Path => problem.with_path(raw.text.expose_secret()),
+            _ => problem.with_value(raw.text.expose_secret()),
         }
     }
 

@@ -19,7 +19,7 @@ use tickhost_core::{
     intake::{Batch, Doorbell, Intake, depth_levels},
     model::FeedId,
 };
-use zeroize::Zeroizing;
+use secrecy::SecretString;
 
 /// Longest frame, with its head and the head of its records: what 64 KiB can hold of ticks.
 const MOST_TICKS: usize = 64 * 1_024 / size_of::<Ltp>();
@@ -63,8 +63,8 @@ impl AdapterEvents for Checked {
 
     fn outcomes(&self, _: u64, _: &[SubscriptionOutcome]) {}
 
-    fn credentials(&self) -> Zeroizing<String> {
-        Zeroizing::default()
+    fn credentials(&self) -> SecretString {
+        SecretString::default()
     }
 
     fn log_level(&self) -> LogLevel {

@@ -3,14 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use adapter_sdk::{
-    AdapterError, Backoff,
+    AdapterError, Backoff, ExposeSecret as _, SecretString,
     net::{Beside, BesideEvent, Heartbeat, Http, Message, WebSocket, WebSocketRequest},
     tracing::{debug, warn},
 };
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use super::{
     book::{Book, Books, News},
@@ -232,14 +231,14 @@ fn depth(subs: i8, tickers: &[&str]) -> String {
 async fn open(
     settings: Arc<Settings>,
     http: Http,
-    authorization: Zeroizing<String>,
+    authorization: SecretString,
 ) -> Result<WebSocket, AdapterError> {
     let url = match &settings.tbt_url {
         Some(url) => url.clone(),
-        None => find(&settings, &http, &authorization).await?,
+        None => find(&settings, &http, authorization.expose_secret()).await?,
     };
     let request = WebSocketRequest::new(url)
-        .header("Authorization", authorization.as_str())
+        .header("Authorization", authorization.expose_secret())
         .heartbeat(Heartbeat::Text("ping", settings.heartbeat()))
         .stall_after(settings.stall)
         .max_message_bytes(MAX_MESSAGE_BYTES);

@@ -1,6 +1,6 @@
 //! Why a connection is refused before it is a WebSocket, and what the client is answered.
 
-use crate::metrics::Label;
+use crate::label::Label;
 
 /// Longest request, from its method to the empty line. Browsers send all cookies of a host name, whatever the
 /// port, so those of every program on `localhost` come along: tens of kilobytes on the machines of

@@ -9,7 +9,6 @@ use std::time::Instant;
 use argon2::{Argon2, PasswordHash, PasswordVerifier as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
 use super::{
     super::{
@@ -101,7 +100,7 @@ impl OpenAlgo {
         // None where nobody can say without the hash.
         let is_of = |stored: &Stored| {
             let plain = self.decrypt(stored.encrypted.as_ref()?)?;
-            Some(is_same(plain.as_bytes(), key.expose_secret().as_bytes()))
+            Some(is_same(plain.expose_secret().as_bytes(), key.expose_secret().as_bytes()))
         };
         let mut candidates: Vec<(Option<bool>, Stored)> =
             stored.into_iter().map(|stored| (is_of(&stored), stored)).collect();
@@ -110,11 +109,12 @@ impl OpenAlgo {
         if candidates.is_empty() {
             return None;
         }
-        let peppered = Zeroizing::new(format!("{}{}", key.expose_secret(), self.pepper.expose_secret()));
+        let peppered = SecretString::from(format!("{}{}", key.expose_secret(), self.pepper.expose_secret()));
         let is_hash_of = |(_, stored): &(Option<bool>, Stored)| {
             self.counters.hashes.add(1);
-            PasswordHash::new(&stored.hash)
-                .is_ok_and(|hash| Argon2::default().verify_password(peppered.as_bytes(), &hash).is_ok())
+            PasswordHash::new(&stored.hash).is_ok_and(|hash| {
+                Argon2::default().verify_password(peppered.expose_secret().as_bytes(), &hash).is_ok()
+            })
         };
         let found = give_way(blocking, || candidates.iter().position(is_hash_of))?;
         Some(candidates.swap_remove(found).1)

@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 
 use rusqlite::{OptionalExtension as _, TransactionBehavior, params};
-use zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{OpenStore, users::no_user};
 use crate::accounts::{Account, AccountId, AccountsError, Credentials, UserName, blocking::Blocking};
@@ -70,10 +70,12 @@ impl<B: Borrow<Blocking>> OpenStore<'_, B> {
         broker: &str,
         credentials: &Credentials,
     ) -> Result<(), AccountsError> {
-        if let Some((name, _)) = credentials.0.iter().find(|(_, value)| value.len() > MAX_CREDENTIAL_BYTES) {
+        if let Some((name, _)) =
+            credentials.0.iter().find(|(_, value)| value.expose_secret().len() > MAX_CREDENTIAL_BYTES)
+        {
             return Err(too_long(name));
         }
-        let sealed = self.store.vault.seal(&credentials.to_json(), &row_of(user, broker))?;
+        let sealed = self.store.vault.seal(credentials.to_json().expose_secret(), &row_of(user, broker))?;
         let mut connection = self.lock()?;
         let set = (|| {
             let transaction = connection.transaction()?;
@@ -103,7 +105,7 @@ impl<B: Borrow<Blocking>> OpenStore<'_, B> {
         &self,
         user: &str,
         broker: &str,
-        fresh: impl IntoIterator<Item = (String, Zeroizing<String>)>,
+        fresh: impl IntoIterator<Item = (String, SecretString)>,
     ) -> Result<(), AccountsError> {
         let mut connection = self.lock()?;
         let failed = |error: rusqlite::Error| self.failed(&error);
@@ -122,13 +124,13 @@ impl<B: Borrow<Blocking>> OpenStore<'_, B> {
         let (id, sealed) = found.ok_or_else(|| no_account(user, broker))?;
         let mut credentials = self.unseal(&sealed, user, broker)?;
         for (name, value) in fresh {
-            if value.len() > MAX_CREDENTIAL_BYTES {
+            if value.expose_secret().len() > MAX_CREDENTIAL_BYTES {
                 return Err(too_long(&name));
             }
             credentials.0.retain(|(known, _)| *known != name);
             credentials.0.push((name, value));
         }
-        let sealed = self.store.vault.seal(&credentials.to_json(), &row_of(user, broker))?;
+        let sealed = self.store.vault.seal(credentials.to_json().expose_secret(), &row_of(user, broker))?;
         transaction
             .execute(
                 "UPDATE accounts SET credentials = ?2, updated = CURRENT_TIMESTAMP WHERE id = ?1",
@@ -217,7 +219,7 @@ impl<B: Borrow<Blocking>> OpenStore<'_, B> {
         let undecryptable = || AccountsError::undecryptable(user, broker);
         let json = self.store.vault.unseal(sealed, &row_of(user, broker)).ok_or_else(undecryptable)?;
         let object: std::collections::BTreeMap<String, String> =
-            serde_json::from_str(&json).map_err(|_| undecryptable())?;
+            serde_json::from_str(json.expose_secret()).map_err(|_| undecryptable())?;
         let mut credentials = Credentials::default();
         object.into_iter().for_each(|(name, value)| credentials.set(&name, value));
         Ok(credentials)

@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 
 use rusqlite::{TransactionBehavior, params};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{OpenStore, row_of};
 use crate::accounts::{AccountsError, Credentials, blocking::Blocking, secrets::NewKey};
@@ -77,7 +77,8 @@ impl<B: Borrow<Blocking>> OpenStore<'_, B> {
         keep: impl FnOnce(&SecretString) -> Result<(), AccountsError>,
     ) -> Result<(), AccountsError> {
         let key = NewKey::generate()?;
-        let sealed = self.store.vault.seal(&Credentials::default().to_json(), &row_of(name, broker))?;
+        let sealed =
+            self.store.vault.seal(Credentials::default().to_json().expose_secret(), &row_of(name, broker))?;
         let mut connection = self.lock()?;
         let failed = |error: rusqlite::Error| self.failed(&error);
         let transaction =

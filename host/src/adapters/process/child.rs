@@ -28,6 +28,7 @@ use std::{
 
 use adapter_abi::{ErrorCode, LogLevel};
 use parking_lot::Mutex;
+use secrecy::ExposeSecret as _;
 use tickhost_core::{
     intake::{Doorbell, Intake},
     metrics::FeedCounters,
@@ -134,7 +135,11 @@ fn enter(begin: &Begin) -> Result<Entered, String> {
     let given = std::env::var_os(CACHE_VARIABLE).map(PathBuf::from);
     let cache = begin.cache.clone().or(given);
     let files = SystemFiles::note();
-    let inside = Inside { library: &begin.library, cache: cache.as_deref(), config_json: &begin.config_json };
+    let inside = Inside {
+        library: &begin.library,
+        cache: cache.as_deref(),
+        config_json: begin.config_json.expose_secret(),
+    };
     let lacks = cage::enter(&begin.cage, &inside);
     let lacks = lacks.map_err(|error| format!("it cannot be confined as plugins.toml requires: {error}"))?;
     Ok(Entered { ticks: Ticks { runtime, connection }, files, lacks })
@@ -236,7 +241,7 @@ impl Child {
                 .map_err(|error| (ErrorCode::CONFIG, error.to_string()))?;
             let events = Arc::clone(&shared) as Arc<dyn AdapterEvents>;
             library
-                .create(&begin.assignment, &begin.config_json, &begin.label, events)
+                .create(&begin.assignment, begin.config_json.expose_secret(), &begin.label, events)
                 .map_err(|failure| (failure.code, failure.message))
         })?;
         let instance: Arc<dyn AdapterInstance> = instance.into();

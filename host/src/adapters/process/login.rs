@@ -7,12 +7,13 @@ use std::{
 };
 
 use adapter_abi::ErrorCode;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::errand::{self, Errand, ErrandError, Locked};
 use crate::{
     adapters::{AdapterFailure, Assignment, Library, LoginStep, integrity::PrivateCopy},
+    base::secret::expose,
     config::Cage,
 };
 
@@ -28,8 +29,10 @@ struct Question {
     shown_as: PathBuf,
     cage: Cage,
     assignment: Assignment,
-    config_json: Zeroizing<String>,
-    fields_json: Zeroizing<String>,
+    #[serde(serialize_with = "expose")]
+    config_json: SecretString,
+    #[serde(serialize_with = "expose")]
+    fields_json: SecretString,
     deadline: Duration,
 }
 
@@ -69,8 +72,8 @@ pub fn log_in(
         shown_as: copy.shown_as().to_owned(),
         cage: cage.clone(),
         assignment: assignment.clone(),
-        config_json: Zeroizing::new(config_json.to_owned()),
-        fields_json: Zeroizing::new(fields_json.to_owned()),
+        config_json: SecretString::from(config_json),
+        fields_json: SecretString::from(fields_json),
         deadline,
     };
     let errand = Errand { name: "login-adapter", variables: &VARIABLES, timeout: deadline + MARGIN };
@@ -94,7 +97,14 @@ pub fn run() -> ExitCode {
         let step = locked
             .map_err(refused)
             .and_then(|()| Library::map(&library, &shown_as).map_err(|error| refused(error.to_string())))
-            .and_then(|library| library.log_in(&assignment, &config_json, &fields_json, deadline));
+            .and_then(|library| {
+                library.log_in(
+                    &assignment,
+                    config_json.expose_secret(),
+                    fields_json.expose_secret(),
+                    deadline,
+                )
+            });
         match step {
             Ok(step) => Answer::Step(step),
             Err(AdapterFailure { code, message }) => Answer::Failed { code: code.0, message },
@@ -104,6 +114,6 @@ pub fn run() -> ExitCode {
 
 impl Locked for Question {
     fn cage(&self) -> (&Cage, &Path, &str) {
-        (&self.cage, &self.library, &self.config_json)
+        (&self.cage, &self.library, self.config_json.expose_secret())
     }
 }

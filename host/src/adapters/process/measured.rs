@@ -3,11 +3,11 @@
 
 use std::{io, path::Path, sync::Arc};
 
+use secrecy::SecretString;
 use tickhost_core::{
     intake::{Doorbell, Intake},
     model::FeedId,
 };
-use zeroize::Zeroizing;
 
 use super::{
     receiver::{self, Listener},
@@ -26,7 +26,7 @@ pub fn open(run_dir: &Path, events: Arc<dyn AdapterEvents>) -> io::Result<Arc<In
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     let host = runtime()?;
     let listener = host.block_on(async { Listener::bind(run_dir) })?;
-    let endpoint = Endpoint { address: listener.address().clone(), token: Zeroizing::new(TOKEN.to_owned()) };
+    let endpoint = Endpoint { address: listener.address().clone(), token: SecretString::from(TOKEN) };
     let doorbell = Doorbell::new();
     let intake = Intake::new(FeedId(0), Arc::default(), Arc::clone(&doorbell));
     std::thread::Builder::new()

@@ -20,8 +20,8 @@ use std::{
 
 use adapter_abi::{ErrorCode, HealthSnapshot};
 use parking_lot::Mutex;
+use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
-use zeroize::Zeroizing;
 
 use self::task::Task;
 use super::{ProcessSettings, Usage, wire::ToChild};
@@ -44,7 +44,7 @@ pub(super) struct Plan {
     /// The library. It stays in its place while the instance lives.
     pub(super) copy: Arc<PrivateCopy>,
     /// Settings.
-    pub(super) config_json: Zeroizing<String>,
+    pub(super) config_json: SecretString,
     /// Who hears of it.
     pub(super) events: Arc<dyn AdapterEvents>,
     /// Where and how.

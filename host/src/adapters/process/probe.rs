@@ -11,12 +11,13 @@ use std::{
     time::Duration,
 };
 
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::errand::{self, Errand, ErrandError, Locked};
 use crate::{
     adapters::{Assignment, Library, LibraryInfo, integrity::PrivateCopy},
+    base::secret::expose,
     config::Cage,
 };
 
@@ -70,7 +71,8 @@ pub struct SettingsOf {
     /// The broker.
     pub broker: String,
     /// A JSON object.
-    pub config_json: Zeroizing<String>,
+    #[serde(serialize_with = "expose")]
+    pub config_json: SecretString,
 }
 
 impl std::fmt::Debug for SettingsOf {
@@ -148,10 +150,10 @@ fn look_at(library: &Library, settings: Vec<SettingsOf>) -> Answer {
             return Answer::Brand(unknown.to_string());
         }
         let assignment = Assignment::at(broker.as_str());
-        if let Err(failure) = library.validate_config(&assignment, &config_json) {
+        if let Err(failure) = library.validate_config(&assignment, config_json.expose_secret()) {
             return Answer::Config { broker, message: failure.message };
         }
-        if let Some(limit) = library.deep_books(&assignment, &config_json) {
+        if let Some(limit) = library.deep_books(&assignment, config_json.expose_secret()) {
             info.deep_books.insert(broker, limit);
         }
     }
@@ -166,6 +168,10 @@ fn map(question: &Question, locked: Result<(), String>) -> Result<Library, Strin
 impl Locked for Question {
     /// With the settings of the first broker: what they name is not needed to check them.
     fn cage(&self) -> (&Cage, &Path, &str) {
-        (&self.cage, &self.library, self.settings.first().map_or("{}", |first| &first.config_json))
+        (
+            &self.cage,
+            &self.library,
+            self.settings.first().map_or("{}", |first| first.config_json.expose_secret()),
+        )
     }
 }

@@ -7,6 +7,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
+use secrecy::{ExposeSecret as _, SecretString};
 use tickhost_core::intake::{Doorbell, Intake};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::codec::{Encoder as _, LengthDelimitedCodec};
@@ -26,7 +27,7 @@ const WRITE_BYTES: usize = 64 * 1_024;
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) address: Address,
-    pub(super) token: zeroize::Zeroizing<String>,
+    pub(super) token: SecretString,
 }
 
 /// A connection on which the host has been shown that this is the process.
@@ -47,7 +48,7 @@ pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<Connection> {
     let stream = tokio::time::timeout(CONNECT_TIMEOUT, open(&endpoint.address)).await.map_err(late)??;
     let mut connection =
         Connection { stream, codec: link::frames(MAX_FRAME_BYTES), waiting: BytesMut::new() };
-    connection.add(endpoint.token.as_bytes())?;
+    connection.add(endpoint.token.expose_secret().as_bytes())?;
     connection.write().await?;
     Ok(connection)
 }

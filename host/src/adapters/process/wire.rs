@@ -9,12 +9,14 @@
 use std::path::PathBuf;
 
 use adapter_abi::{ErrorCode, HealthSnapshot, OutcomeCode, StatusEvent, StatusKind, SubscriptionOutcome};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::link::Address;
 use crate::{
     adapters::Assignment,
+    base::secret::expose,
     config::{Cage, ResourceLimits},
 };
 
@@ -44,7 +46,7 @@ pub(super) enum ToChild {
     /// Always the first line.
     Begin(Box<Begin>),
     /// The account's credentials from now on, a JSON object of strings.
-    Credentials(Zeroizing<String>),
+    Credentials(#[serde(serialize_with = "expose")] SecretString),
     /// [`adapter_abi::Adapter::connect`].
     Connect { request: u64 },
     /// [`adapter_abi::Adapter::subscribe`].
@@ -75,13 +77,16 @@ pub(super) struct Begin {
     /// The operator's file, for messages.
     pub(super) shown_as: PathBuf,
     /// The adapter's settings.
-    pub(super) config_json: Zeroizing<String>,
+    #[serde(serialize_with = "expose")]
+    pub(super) config_json: SecretString,
     /// The account's credentials.
-    pub(super) credentials_json: Zeroizing<String>,
+    #[serde(serialize_with = "expose")]
+    pub(super) credentials_json: SecretString,
     /// Where ticks go.
     pub(super) endpoint: Address,
     /// What the process shows there first.
-    pub(super) token: Zeroizing<String>,
+    #[serde(serialize_with = "expose")]
+    pub(super) token: SecretString,
     /// What the process may use.
     pub(super) limits: ResourceLimits,
     /// Threads of the host and of its other processes, as far as the host knows.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, bail};
-use zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::person::Person;
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
         integrity::PrivateCopy,
         process::{self, LoginOf},
     },
+    base::secret,
     command::{adapters::Scratch, run::own_program},
     config::{AdapterEntry, PluginsFile},
     feeds::catalog,
@@ -73,19 +74,19 @@ pub(super) fn run(
             adapter.entry.name
         );
     }
-    let mut fields: BTreeMap<String, Zeroizing<String>> = stored
+    let mut fields: BTreeMap<String, SecretString> = stored
         .names()
-        .filter_map(|name| Some((name.to_owned(), Zeroizing::new(stored.get(name)?.to_owned()))))
+        .filter_map(|name| Some((name.to_owned(), SecretString::from(stored.get(name)?))))
         .collect();
     for _ in 0..MAX_QUESTIONS {
-        let json = Zeroizing::new(serde_json::to_string(&fields)?);
+        let json = secret::to_json(fields.iter().map(|(name, value)| (name.as_str(), value)));
         let of = LoginOf {
             copy: &adapter.copy,
             cage: &adapter.entry.cage,
             assignment: &Assignment::at(broker),
             config_json: adapter.entry.config_of(broker),
         };
-        let step = process::log_in(&own_program(), of, &json, STEP_DEADLINE)
+        let step = process::log_in(&own_program(), of, json.expose_secret(), STEP_DEADLINE)
             .map_err(|failure| anyhow::anyhow!("{broker}: {}", without(&failure.message, &fields)))?;
         match step {
             LoginStep::Done(fresh) => {
@@ -109,9 +110,9 @@ pub(super) fn run(
 }
 
 /// What an adapter says, without what it was given.
-fn without(message: &str, fields: &BTreeMap<String, Zeroizing<String>>) -> String {
-    let secrets = fields.values().filter(|value| value.len() >= 4);
-    secrets.fold(message.to_owned(), |text, secret| text.replace(secret.as_str(), "[redacted]"))
+fn without(message: &str, fields: &BTreeMap<String, SecretString>) -> String {
+    let secrets = fields.values().map(SecretString::expose_secret).filter(|value| value.len() >= 4);
+    secrets.fold(message.to_owned(), |text, secret| text.replace(secret, "[redacted]"))
 }
 
 #[cfg(test)]
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_shown_without_what_was_given() {
-        let fields = BTreeMap::from([("otp".to_owned(), Zeroizing::new("123456".to_owned()))]);
+        let fields = BTreeMap::from([("otp".to_owned(), SecretString::from("123456"))]);
         assert_eq!(without("123456 is wrong", &fields), "[redacted] is wrong");
     }
 }

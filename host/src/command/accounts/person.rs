@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal as _, Write};
 
 use anyhow::{Context as _, bail};
-use zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// Longest answer, in bytes.
 const MAX_ANSWER_BYTES: usize = 16 * 1_024;
@@ -33,19 +33,21 @@ impl<'a> Person<'a> {
     ///
     /// # Errors
     /// When there is no answer, or it is too long.
-    pub(super) fn ask(&mut self, question: &str, is_secret: bool) -> anyhow::Result<Zeroizing<String>> {
+    pub(super) fn ask(&mut self, question: &str, is_secret: bool) -> anyhow::Result<SecretString> {
         write!(self.out, "{question}: ")?;
         self.out.flush()?;
         let answer = if is_secret && self.is_terminal {
-            Zeroizing::new(rpassword::read_password().context("cannot read from the terminal")?)
+            SecretString::from(rpassword::read_password().context("cannot read from the terminal")?)
         } else {
-            let mut line = Zeroizing::new(String::new());
-            let mut limited = io::Read::take(&mut *self.input, MAX_ANSWER_BYTES as u64 + 1);
-            if limited.read_line(&mut line).context("the answer is not UTF-8 text")? == 0 {
+            let mut line = String::new();
+            let read = io::Read::take(&mut *self.input, MAX_ANSWER_BYTES as u64 + 1).read_line(&mut line);
+            let line = SecretString::from(line);
+            if read.context("the answer is not UTF-8 text")? == 0 {
                 bail!("there is no answer");
             }
             line
         };
+        let answer = answer.expose_secret();
         if answer.len() > MAX_ANSWER_BYTES {
             bail!("the answer is longer than {MAX_ANSWER_BYTES} bytes");
         }
@@ -53,6 +55,6 @@ impl<'a> Person<'a> {
             // Whoever reads the output later sees where an answer was taken.
             writeln!(self.out)?;
         }
-        Ok(Zeroizing::new(answer.trim().to_owned()))
+        Ok(SecretString::from(answer.trim()))
     }
 }

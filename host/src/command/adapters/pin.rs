@@ -7,6 +7,8 @@ use clap::Args;
 use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 use super::Scratch;
+use secrecy::ExposeSecret as _;
+
 use crate::{
     adapters::integrity::PrivateCopy,
     base::sha256::Sha256,
@@ -74,9 +76,9 @@ pub(super) fn run(settings: &Settings, args: &PinArgs, out: &mut dyn Write) -> a
         writeln!(out, "{} has these pins already.", path.display())?;
         return Ok(true);
     }
-    let pinned = with_pins(&text, &differ)?;
+    let pinned = with_pins(text.expose_secret(), &differ)?;
     verify(path, &pinned, settings, &differ)?;
-    replace::replace(path, &text, &pinned)
+    replace::replace(path, text.expose_secret(), &pinned)
         .with_context(|| format!("{} was left as it is", path.display()))?;
     writeln!(out, "Wrote {}; a host that runs reads it at its next start.", path.display())?;
     Ok(true)

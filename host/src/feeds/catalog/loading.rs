@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use zeroize::Zeroizing;
+use secrecy::SecretString;
 
 use crate::{
     adapters::{
@@ -55,7 +55,7 @@ enum Maker {
 
 impl Maker {
     fn connector(&self, config_json: &str) -> Arc<dyn Connector> {
-        let config_json = Zeroizing::new(config_json.to_owned());
+        let config_json = SecretString::from(config_json);
         match self {
             Self::Process(connector) => Arc::new(ProcessConnector { config_json, ..connector.clone() }),
             Self::InProcess(library) => Arc::new(LibraryConnector { library: library.clone(), config_json }),
@@ -140,7 +140,7 @@ impl Loader {
             Isolation::Process => Maker::Process(ProcessConnector {
                 name: entry.name.as_str().into(),
                 copy: Arc::new(self.copies.share(copy)),
-                config_json: Zeroizing::default(),
+                config_json: SecretString::default(),
                 limits: entry.resources,
                 cage: Arc::new(entry.cage.clone()),
                 socket: entry.socket.clone(),
@@ -176,7 +176,7 @@ pub fn inspect(
         .iter()
         .map(|broker| SettingsOf {
             broker: broker.clone(),
-            config_json: Zeroizing::new(entry.config_of(broker).to_owned()),
+            config_json: SecretString::from(entry.config_of(broker)),
         })
         .collect();
     let what = Probe { copy: &copy, cage: &entry.cage, settings: &settings };

@@ -6,6 +6,7 @@ use adapter_abi::{
     LogLevel, PublishOutcome, StatusEvent, SubscriptionOutcome, abi_stable::std_types::RString,
 };
 use parking_lot::Mutex;
+use secrecy::SecretString;
 use tickhost_core::{
     handover::{Handover, Passed, Published},
     inbox::Inbox,
@@ -13,7 +14,6 @@ use tickhost_core::{
     metrics::Counter,
     model::{Depth, DepthLevel, Ltp, Quote},
 };
-use zeroize::Zeroizing;
 
 use super::{
     adapter_log::{self, AdapterLog},
@@ -249,7 +249,7 @@ impl AdapterEvents for Events {
         self.report(InstanceReport::List);
     }
 
-    fn credentials(&self) -> Zeroizing<String> {
+    fn credentials(&self) -> SecretString {
         self.credentials.json()
     }
 

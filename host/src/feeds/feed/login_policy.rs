@@ -10,7 +10,7 @@ use std::{
 use adapter_time::Backoff;
 
 use super::shared_credentials::Fields;
-use crate::adapters::AdapterFailure;
+use crate::{adapters::AdapterFailure, base::secret::is_same};
 
 /// Longest time for one log-in.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
@@ -76,7 +76,9 @@ impl Logins {
         {
             (self.attempts, self.not_before) = (0, None);
         }
-        if let Some((_, message)) = self.useless.as_ref().filter(|(useless, _)| useless == fields) {
+        if let Some((_, message)) =
+            self.useless.as_ref().filter(|(useless, _)| is_same(&useless.0, &fields.0))
+        {
             self.message = Some(Arc::clone(message));
             return false;
         }
@@ -134,14 +136,14 @@ impl Logins {
 #[cfg(test)]
 mod tests {
     use adapter_abi::ErrorCode;
-    use zeroize::Zeroizing;
+    use secrecy::SecretString;
 
     use super::*;
 
     const COMMAND: &str = "tickhost account login alice angel";
 
     fn fields(text: &str) -> Fields {
-        Fields(Zeroizing::new(text.to_owned()))
+        Fields(SecretString::from(text))
     }
 
     fn failed(code: ErrorCode) -> LoginOutcome {

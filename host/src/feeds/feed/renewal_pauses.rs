@@ -7,7 +7,9 @@
 use std::time::{Duration, Instant};
 
 use adapter_time::Backoff;
-use zeroize::Zeroizing;
+use secrecy::SecretString;
+
+use crate::base::secret::is_same;
 
 /// Pauses after changes that follow each other before [`QUIET_AFTER`] while the broker takes none of them.
 const PAUSES: Backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
@@ -24,7 +26,7 @@ const READ_AGAIN_AFTER: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(super) struct Renewal {
     /// What they were told last, a JSON object.
-    told: Zeroizing<String>,
+    told: SecretString,
     last: Option<Instant>,
     /// Changes in a row that the broker did not take.
     untaken: u32,
@@ -36,7 +38,7 @@ pub(super) struct Renewal {
 
 impl Renewal {
     /// Instances begin with these credentials.
-    pub(super) fn begin(&mut self, json: Zeroizing<String>) {
+    pub(super) fn begin(&mut self, json: SecretString) {
         self.told = json;
     }
 
@@ -64,12 +66,12 @@ impl Renewal {
     }
 
     /// Whether instances are to be told of these credentials now.
-    pub(super) fn is_due(&mut self, json: &Zeroizing<String>, now: Instant) -> bool {
+    pub(super) fn is_due(&mut self, json: &SecretString, now: Instant) -> bool {
         if !self.is_wanted || self.not_before().is_some_and(|at| now < at) {
             return false;
         }
         self.is_wanted = false;
-        if !std::mem::take(&mut self.is_urgent) && *json == self.told {
+        if !std::mem::take(&mut self.is_urgent) && is_same(json, &self.told) {
             return false;
         }
         let is_first = self.last.is_none_or(|last| now.duration_since(last) >= QUIET_AFTER);
@@ -94,8 +96,8 @@ impl Renewal {
 mod tests {
     use super::*;
 
-    fn json(text: &str) -> Zeroizing<String> {
-        Zeroizing::new(text.to_owned())
+    fn json(text: &str) -> SecretString {
+        SecretString::from(text)
     }
 
     fn begun() -> (Renewal, Instant) {

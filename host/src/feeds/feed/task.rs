@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use adapter_abi::ErrorCode;
+use secrecy::ExposeSecret as _;
 use tickhost_core::{
     calendar::{Calendars, Hours},
     inbox::Inbox,
@@ -182,7 +183,8 @@ impl Task {
         let assignment = spec.assignment();
         let work = async move {
             let asked = fields.clone();
-            let step = off_thread(move |_| connector.log_in(&assignment, &asked.0, DEADLINE)).await;
+            let step =
+                off_thread(move |_| connector.log_in(&assignment, asked.0.expose_secret(), DEADLINE)).await;
             let outcome = match step {
                 Ok(Ok(LoginStep::Done(fresh))) => match accounts.store_login(&account, fresh).await {
                     Ok(()) => LoginOutcome::Stored,

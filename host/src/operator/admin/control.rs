@@ -68,7 +68,7 @@ impl Token {
     pub fn read_console(data_dir: &Path) -> Result<Option<Self>, AccountsError> {
         let path = data_dir.join(CONSOLE_FILE);
         let Some(text) = read_private(&path)? else { return Ok(None) };
-        let digits = text.trim();
+        let digits = text.expose_secret().trim();
         if digits.len() != DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(AccountsError::File {
                 path: path.display().to_string(),

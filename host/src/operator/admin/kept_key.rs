@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{accounts::AccountsError, base::private::read_private};
 
@@ -29,7 +29,7 @@ pub enum KeptKey {
 pub fn read_kept_key(data_dir: &Path) -> Result<Option<(&'static str, SecretString)>, AccountsError> {
     for name in KEY_FILES {
         if let Some(text) = read_private(&data_dir.join(name))? {
-            return Ok(Some((name, text.trim().to_owned().into())));
+            return Ok(Some((name, text.expose_secret().trim().into())));
         }
     }
     Ok(None)
@@ -37,7 +37,6 @@ pub fn read_kept_key(data_dir: &Path) -> Result<Option<(&'static str, SecretStri
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
 
     use std::fs;
 

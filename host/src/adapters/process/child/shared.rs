@@ -13,8 +13,8 @@ use adapter_abi::{
     Depth, DepthLevel, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent, SubscriptionOutcome,
 };
 use parking_lot::Mutex;
+use secrecy::SecretString;
 use tickhost_core::{intake::Intake, metrics::FeedCounters};
-use zeroize::Zeroizing;
 
 use super::super::{
     limits,
@@ -28,7 +28,7 @@ pub(super) struct Shared {
     pub(super) output: Output,
     pub(super) intake: Arc<Intake>,
     pub(super) counters: Arc<FeedCounters>,
-    pub(super) credentials: Mutex<Zeroizing<String>>,
+    pub(super) credentials: Mutex<SecretString>,
     pub(super) log_level: LogLevel,
     /// When the present call into the library began, in milliseconds since `started` and one; 0 when there is
     /// none.
@@ -123,7 +123,7 @@ impl AdapterEvents for Shared {
         self.output.send(&FromChild::List { json });
     }
 
-    fn credentials(&self) -> Zeroizing<String> {
+    fn credentials(&self) -> SecretString {
         self.credentials.lock().clone()
     }
 

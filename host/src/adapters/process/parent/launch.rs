@@ -6,11 +6,11 @@ use std::{
     process::{ExitStatus, Stdio},
 };
 
+use secrecy::SecretString;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     process::{Child, ChildStderr, Command},
 };
-use zeroize::Zeroizing;
 
 #[cfg(target_os = "linux")]
 use super::super::orphans;
@@ -51,7 +51,7 @@ pub(super) struct Launched {
     /// What it prints; none where the service manager takes it.
     pub(super) errors: Option<ChildStderr>,
     pub(super) listener: Listener,
-    pub(super) token: Zeroizing<String>,
+    pub(super) token: SecretString,
 }
 
 /// A process, as far as the host has a hold on it.
@@ -68,7 +68,7 @@ impl Launched {
     /// # Errors
     /// What the system says against it.
     pub(super) async fn start(plan: &Plan, cache: &Path) -> io::Result<Self> {
-        let token = Zeroizing::new(format!("{:032x}", rand::random::<u128>()));
+        let token = SecretString::from(format!("{:032x}", rand::random::<u128>()));
         // The socket for ticks belongs to the runtime that reads it.
         let ticks = &plan.settings.ticks;
         #[cfg(unix)]

@@ -10,6 +10,7 @@ use std::{
 
 use adapter_abi::{ErrorCode, HealthSnapshot, LogLevel, StatusEvent, StatusKind, SubscriptionOutcome};
 use futures_util::StreamExt as _;
+use secrecy::ExposeSecret as _;
 use tokio::{io::AsyncRead, sync::mpsc, task::JoinHandle};
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
@@ -116,7 +117,9 @@ impl Task {
         }));
         let mut ticks = Some({
             let events = Arc::clone(&self.events);
-            plan.settings.ticks.spawn(async move { receiver::run(listener, &token, events).await })
+            plan.settings
+                .ticks
+                .spawn(async move { receiver::run(listener, token.expose_secret(), events).await })
         });
         let writer = tokio::spawn(pipes::write(
             input,

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use adapter_abi::{Depth, DepthLevel, LogLevel, Ltp, Quote, StatusEvent, SubscriptionOutcome, field};
 use parking_lot::Mutex;
+use secrecy::SecretString;
 use tickhost_core::{
     intake::{Batch, Doorbell, Intake},
     model::FeedId,
 };
 use tokio::io::AsyncWriteExt as _;
-use zeroize::Zeroizing;
 
 use super::*;
 use crate::adapters::process::{
@@ -53,8 +53,8 @@ impl AdapterEvents for Heard {
 
     fn outcomes(&self, _: u64, _: &[SubscriptionOutcome]) {}
 
-    fn credentials(&self) -> Zeroizing<String> {
-        Zeroizing::default()
+    fn credentials(&self) -> SecretString {
+        SecretString::default()
     }
 
     fn log_level(&self) -> LogLevel {
@@ -103,7 +103,7 @@ fn carry(loopback: bool, publish: impl FnOnce(&Arc<Intake>, &Heard) + Send + 'st
             if loopback { Listener::bind_loopback() } else { Listener::bind(directory.path()) }
         })
         .unwrap();
-    let endpoint = Endpoint { address: listener.address().clone(), token: Zeroizing::new(TOKEN.to_owned()) };
+    let endpoint = Endpoint { address: listener.address().clone(), token: SecretString::from(TOKEN) };
     let child = std::thread::spawn(move || {
         runtime().block_on(async { sender::connect(&endpoint).await?.run(intake, doorbell).await })
     });
@@ -248,8 +248,7 @@ fn a_frame_that_only_begins_takes_the_memory_of_one_frame() {
 async fn somebody_who_does_not_know_the_token_is_turned_away_and_the_process_is_still_heard() {
     let listener = Listener::bind_loopback().unwrap();
     let Address::Tcp(address) = *listener.address() else { panic!("a port") };
-    let good_endpoint =
-        Endpoint { address: listener.address().clone(), token: Zeroizing::new(TOKEN.to_owned()) };
+    let good_endpoint = Endpoint { address: listener.address().clone(), token: SecretString::from(TOKEN) };
     let heard = Arc::<Heard>::default();
     let events = Arc::clone(&heard) as Arc<dyn AdapterEvents>;
     let receiving = tokio::spawn(async move { run(listener, TOKEN, events).await });
@@ -285,7 +284,7 @@ async fn somebody_who_does_not_know_the_token_is_turned_away_and_the_process_is_
 async fn a_process_that_ends_well_hears_that_everything_arrived_and_not_before() {
     let directory = tempfile::tempdir().unwrap();
     let listener = Listener::bind(directory.path()).unwrap();
-    let endpoint = Endpoint { address: listener.address().clone(), token: Zeroizing::new(TOKEN.to_owned()) };
+    let endpoint = Endpoint { address: listener.address().clone(), token: SecretString::from(TOKEN) };
     let (intake, doorbell) = intake();
     intake.offer_ltp(&[tick(1, 1)]);
     intake.close();
@@ -308,7 +307,7 @@ async fn a_process_that_ends_well_hears_that_everything_arrived_and_not_before()
 async fn a_host_that_goes_away_is_an_error_and_no_wait() {
     let directory = tempfile::tempdir().unwrap();
     let listener = Listener::bind(directory.path()).unwrap();
-    let endpoint = Endpoint { address: listener.address().clone(), token: Zeroizing::new(TOKEN.to_owned()) };
+    let endpoint = Endpoint { address: listener.address().clone(), token: SecretString::from(TOKEN) };
     let (intake, doorbell) = intake();
     let offered = Arc::clone(&intake);
     let sending = tokio::spawn(async move { sender::connect(&endpoint).await?.run(offered, doorbell).await });

@@ -63,10 +63,10 @@ fn begin() -> Begin {
         library: "/run/acme.so".into(),
         sha256: None,
         shown_as: "/opt/acme.so".into(),
-        config_json: Zeroizing::new("{}".to_owned()),
-        credentials_json: Zeroizing::new("{}".to_owned()),
+        config_json: SecretString::from("{}"),
+        credentials_json: SecretString::from("{}"),
         endpoint: Address::Unix("/run/0.sock".into()),
-        token: Zeroizing::new("0".repeat(32)),
+        token: "0".repeat(32).into(),
         limits: ResourceLimits::default(),
         others: 1,
         cage: Cage::default(),
@@ -110,7 +110,7 @@ fn what_is_said_has_a_version() {
     let empty = String::new;
     let lines = [
         to_line(&ToChild::Begin(Box::new(begin()))),
-        to_line(&ToChild::Credentials(Zeroizing::new("{}".to_owned()))),
+        to_line(&ToChild::Credentials(SecretString::from("{}"))),
         to_line(&ToChild::Connect { request: 1 }),
         to_line(&ToChild::Subscribe { request: 1, subscriptions: vec![wanted] }),
         to_line(&ToChild::Unsubscribe { request: 1, instruments: vec![1] }),

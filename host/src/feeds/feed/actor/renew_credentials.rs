@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{Actor, Effect};
 use crate::{
-    base::clock::Moment,
+    base::{clock::Moment, secret::is_same},
     feeds::feed::{
         connection::Link,
         renewal_pauses::Renewal,
@@ -90,7 +90,8 @@ impl Credentials {
     fn note(&mut self, read: Option<Fields>, now: Instant) {
         match read {
             Some(Fields(json)) => {
-                let is_from_login = self.logged_in_from.take().is_some_and(|Fields(before)| before == json);
+                let is_from_login =
+                    self.logged_in_from.take().is_some_and(|Fields(before)| is_same(&before, &json));
                 self.current.replace(json);
                 self.renewal.note_read(is_from_login);
             }

@@ -17,7 +17,6 @@ use tickhost_core::{
     protocol::Frame,
     router::RouterHandle,
 };
-use zeroize::Zeroizing;
 
 use super::{
     super::{Actor, Effect, HostHandles, Life, LoginAttempt, Step},
@@ -339,7 +338,7 @@ impl Bench {
 }
 
 pub(super) fn fields(text: &str) -> Fields {
-    Fields(Zeroizing::new(format!(r#"{{"access_token":"{text}"}}"#)))
+    Fields(format!(r#"{{"access_token":"{text}"}}"#).into())
 }
 
 pub(super) const fn variant() -> Variant {
