@@ -1,6 +1,9 @@
 //! The last values of an instrument: images replace, updates merge, what a broker never sent stays absent,
 //! and time runs forward.
 
+mod changed;
+
+pub use self::changed::Changed;
 use crate::model::{DepthLevel, Ltp, Mode, Quote, TickView, field};
 
 /// Late ticks that may be refused before one with a time of the exchange comes in time. The next one is
@@ -31,33 +34,6 @@ pub struct Entry {
     quote: Quote,
     levels: Vec<DepthLevel>,
     buy_levels: usize,
-}
-
-/// What a merge did: the values that differ from those before, and [`field::BOOK`] if the book does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changed(u32);
-
-impl Changed {
-    /// Whether a frame of this mode differs from the one before the merge in anything but its time.
-    pub const fn is_visible_in(self, mode: Mode) -> bool {
-        let shown = match mode {
-            Mode::Ltp => field::IN_LTP,
-            Mode::Quote => field::IN_QUOTE,
-            Mode::Depth => field::IN_QUOTE | field::BOOK,
-        };
-        self.0 & shown & !field::EXCHANGE_TS != 0
-    }
-
-    /// Whether the book differs from the one before.
-    pub const fn is_another_book(self) -> bool {
-        self.0 & field::BOOK != 0
-    }
-
-    /// What two steps did together.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
 }
 
 impl Entry {

@@ -9,6 +9,8 @@
 //! Lock order: `Intake::state`, then `Doorbell::ready` or `Doorbell::settled`. All are held for a copy of a
 //! batch at most, never over an await.
 
+mod overflow;
+
 use std::{
     collections::VecDeque,
     sync::{
@@ -21,6 +23,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
+use self::overflow::Overflow;
 use crate::{
     book::{Entry, moment},
     calendar::Moments,
@@ -34,11 +37,6 @@ pub const QUEUE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Instruments in the overflow of one feed, 30 MiB of them: more than any broker serves on one account.
 pub const OVERFLOW_LIMIT: usize = 131_072;
-
-/// Ticks of different slots of this length merge only where it is known that no trading day begins between
-/// them ([`Doorbell::settle`]), or where there is no room to keep them apart: no frame mixes two of those.
-/// Days begin at full minutes.
-const MINUTE_NS: u64 = 60_000_000_000;
 
 /// A batch as it was published.
 #[derive(Debug)]
@@ -342,49 +340,6 @@ pub fn depth_levels<'a>(
     let middle = first.checked_add(usize::from(book.buy_levels))?;
     let end = middle.checked_add(usize::from(book.sell_levels))?;
     Some((levels.get(first..middle)?, levels.get(middle..end)?))
-}
-
-struct Overflow<'a> {
-    entries: &'a mut Vec<Merged>,
-    places: &'a mut FxHashMap<u32, usize>,
-    /// Between these moments no trading day begins.
-    settled: Moments,
-    conflated: u64,
-    beyond_limit: u64,
-}
-
-impl Overflow<'_> {
-    /// A tick that came late counts as merged into the newer one.
-    fn merge<R>(&mut self, instrument: u32, mode: Mode, at_ns: u64, merge: impl FnOnce(&mut Entry) -> R) {
-        let has_room = self.entries.len() < OVERFLOW_LIMIT;
-        // The last half is for instruments of which there is nothing yet.
-        let may_stand_apart = self.entries.len() < OVERFLOW_LIMIT / 2;
-        let settled = self.settled;
-        // By the minute alone, sources with two clocks (some of their ticks have the exchange's time, and
-        // others none) would stand apart at each change between them.
-        let is_one_day = |other_ns: u64| {
-            other_ns / MINUTE_NS == at_ns / MINUTE_NS
-                || (settled.contains(other_ns) && settled.contains(at_ns))
-        };
-        let merged = self
-            .places
-            .get(&instrument)
-            .and_then(|&at| self.entries.get_mut(at))
-            .filter(|merged| !may_stand_apart || is_one_day(merged.entry.moment()));
-        if let Some(merged) = merged {
-            merged.mode = merged.mode.max(mode);
-            merged.missed = merged.missed.saturating_add(1);
-            merge(&mut merged.entry);
-            self.conflated += 1;
-        } else if has_room {
-            let mut entry = Entry::default();
-            merge(&mut entry);
-            self.places.insert(instrument, self.entries.len());
-            self.entries.push(Merged { instrument: InstrumentId(instrument), mode, entry, missed: 0 });
-        } else {
-            self.beyond_limit += 1;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::{DepthLevel, Quote, field};
 
 const FEED: FeedId = FeedId(1);
 

@@ -1,4 +1,4 @@
-use super::*;
+use super::{overflow::MINUTE_NS, *};
 use crate::model::field;
 
 fn tick(instrument: u32, seq: u64) -> Ltp {
