@@ -16,9 +16,10 @@ use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use self::batch::Published;
-use self::batch::{Mark, Owned};
+use self::batch::{Line, Mark, Owned};
 use crate::{
-    intake::{Batch, Doorbell, Intake},
+    book::Entry,
+    intake::{Batch, Doorbell, Intake, Merged},
     model::{Depth, DepthLevel, FeedId, Ltp, Mode},
 };
 
@@ -35,7 +36,7 @@ pub struct Handover(Mutex<State>);
 #[derive(Debug)]
 struct State {
     /// The old one's last tick of each instrument; the search for it in what the new one says.
-    last: FxHashMap<u32, Last>,
+    last: FxHashMap<Line, Last>,
     /// What the new one published before the flip: in order, then merged, as in front of the router.
     held: Arc<Intake>,
     /// Instruments of which the new one has said something.
@@ -49,6 +50,8 @@ struct State {
     is_ready: bool,
     is_flipped: bool,
     repeated: u64,
+    /// Merged records that held ticks and greeks, and were passed on as one of each.
+    divided: u64,
 }
 
 #[derive(Debug)]
@@ -95,6 +98,7 @@ impl Handover {
             is_ready: false,
             is_flipped: false,
             repeated: 0,
+            divided: 0,
         })))
     }
 
@@ -105,8 +109,12 @@ impl Handover {
             return None;
         }
         let State { last, seen, uncovered, ahead, is_ready, .. } = &mut *state;
-        batch.each(|instrument, mark| {
-            last.insert(instrument, Last::new(mark));
+        batch.each(|line, mark| {
+            last.insert(line, Last::new(mark));
+            if line.is_greeks {
+                return;
+            }
+            let instrument = line.instrument;
             if *is_ready && !seen.contains(&instrument) {
                 uncovered.insert(instrument);
             }
@@ -122,8 +130,12 @@ impl Handover {
         let mut state = self.0.lock();
         if !state.is_flipped {
             let State { last, seen, uncovered, ahead, .. } = &mut *state;
-            batch.each(|instrument, mark| {
-                let old = last.get(&instrument).map(|last| last.mark);
+            batch.each(|line, mark| {
+                // What the ticks of an instrument cover, its greeks need not: another build may not have any.
+                if line.is_greeks {
+                    return;
+                }
+                let (instrument, old) = (line.instrument, last.get(&line).map(|last| last.mark));
                 if seen.insert(instrument) {
                     uncovered.remove(&instrument);
                     if !old.is_some_and(|old| old.has_reached(mark)) {
@@ -182,6 +194,7 @@ impl Handover {
                 Batch::Ltp(ticks) => state.pass(Published::Ltp(ticks), intake),
                 Batch::Quote(quotes) => state.pass(Published::Quote(quotes), intake),
                 Batch::Depth(books, levels) => state.pass(Published::Depth(books, levels), intake),
+                Batch::Greeks(records) => state.pass(Published::Greeks(records), intake),
                 Batch::Merged(entries) => {
                     for merged in entries {
                         state.pass_merged(merged, intake);
@@ -207,7 +220,8 @@ impl Handover {
     /// held.
     pub fn repeated_and_merged(&self) -> (u64, u64) {
         let state = self.0.lock();
-        (state.repeated, state.held.counters().conflated_intake.get())
+        let merged = state.held.counters().conflated_intake.get();
+        (state.repeated, merged.saturating_sub(state.divided))
     }
 }
 
@@ -219,19 +233,19 @@ impl State {
         }
         let State { last, repeated, .. } = self;
         let (mut newer, mut place) = (Vec::new(), 0..);
-        let passing = batch.filtered(|instrument, mark| {
+        let passing = batch.filtered(|line, mark| {
             let place = place.next().unwrap_or(usize::MAX);
-            let Some(known) = last.get_mut(&instrument) else { return true };
+            let Some(known) = last.get_mut(&line) else { return true };
             match (mark.exchange_ts_ns, known.mark.exchange_ts_ns) {
                 _ if known.mark == mark => {
                     *repeated += 1 + known.doubtful.len() as u64;
-                    last.remove(&instrument);
+                    last.remove(&line);
                     false
                 }
                 (Some(new), Some(old)) if new > old => {
                     // The old one's last is not among those of its time, so the new one began after it.
                     newer.extend(known.doubtful.drain(..));
-                    last.remove(&instrument);
+                    last.remove(&line);
                     true
                 }
                 (Some(new), Some(old)) if new < old => {
@@ -249,26 +263,38 @@ impl State {
         });
     }
 
-    fn pass_merged(&mut self, merged: &crate::intake::Merged, intake: &Arc<Intake>) {
+    fn pass_merged(&mut self, merged: &Merged, intake: &Arc<Intake>) {
         // Several ticks in one have no point of their own; being the newest, they pass.
-        self.last.remove(&merged.instrument.0);
-        let (record, view) = (merged.entry.record(merged.mode), merged.entry.view());
-        match merged.mode {
-            Mode::Ltp => Published::Ltp(&[Ltp::from(&record)]).offer(intake),
-            Mode::Quote => Published::Quote(&[record]).offer(intake),
-            Mode::Depth => {
-                let levels = [view.buy, view.sell].concat();
-                let count = |side: &[DepthLevel]| u16::try_from(side.len()).unwrap_or(u16::MAX);
-                let book = Depth {
-                    quote: record,
-                    first_level: 0,
-                    buy_levels: count(view.buy),
-                    sell_levels: count(view.sell),
-                };
-                Published::Depth(&[book], &levels).offer(intake)
-            }
-        };
+        let instrument = merged.instrument.0;
+        if let Some(mode) = merged.mode {
+            self.last.remove(&Line::of(instrument));
+            pass_values(&merged.entry, mode, intake);
+        }
+        if let Some(greeks) = merged.entry.greeks_record() {
+            self.last.remove(&Line::of_greeks(instrument));
+            self.divided += u64::from(merged.mode.is_some());
+            Published::Greeks(&[greeks]).offer(intake);
+        }
     }
+}
+
+fn pass_values(entry: &Entry, mode: Mode, intake: &Arc<Intake>) {
+    let (record, view) = (entry.record(mode), entry.view());
+    match mode {
+        Mode::Ltp => Published::Ltp(&[Ltp::from(&record)]).offer(intake),
+        Mode::Quote => Published::Quote(&[record]).offer(intake),
+        Mode::Depth => {
+            let levels = [view.buy, view.sell].concat();
+            let count = |side: &[DepthLevel]| u16::try_from(side.len()).unwrap_or(u16::MAX);
+            let book = Depth {
+                quote: record,
+                first_level: 0,
+                buy_levels: count(view.buy),
+                sell_levels: count(view.sell),
+            };
+            Published::Depth(&[book], &levels).offer(intake)
+        }
+    };
 }
 
 #[cfg(test)]

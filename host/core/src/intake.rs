@@ -28,7 +28,7 @@ use crate::{
     book::{Entry, moment},
     calendar::Moments,
     metrics::FeedCounters,
-    model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote},
+    model::{Depth, DepthLevel, FeedId, Greeks, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote},
 };
 
 /// Bytes of ticks that a feed may have waiting in order before they conflate: 262,144 LTP ticks, a second's
@@ -47,6 +47,8 @@ pub enum Batch {
     Quote(Box<[Quote]>),
     /// Books, and the levels that they point into.
     Depth(Box<[Depth]>, Box<[DepthLevel]>),
+    /// Greeks.
+    Greeks(Box<[Greeks]>),
     /// What the overflow held, in order: of most instruments one, of a few one for each minute.
     Merged(Vec<Merged>),
 }
@@ -58,6 +60,7 @@ impl Batch {
             Self::Ltp(ticks) => ticks.len(),
             Self::Quote(quotes) => quotes.len(),
             Self::Depth(books, _) => books.len(),
+            Self::Greeks(records) => records.len(),
             Self::Merged(entries) => entries.len(),
         }
     }
@@ -68,6 +71,7 @@ impl Batch {
             Self::Ltp(ticks) => size_of_val(&**ticks),
             Self::Quote(quotes) => size_of_val(&**quotes),
             Self::Depth(books, levels) => size_of_val(&**books) + size_of_val(&**levels),
+            Self::Greeks(records) => size_of_val(&**records),
             Self::Merged(_) => 0,
         }
     }
@@ -78,8 +82,8 @@ impl Batch {
 pub struct Merged {
     /// The instrument.
     pub instrument: InstrumentId,
-    /// The highest mode that one of them was published as.
-    pub mode: Mode,
+    /// The highest mode that one of them was published as; none when all of them are greeks.
+    pub mode: Option<Mode>,
     /// Their values, of each field the newest.
     pub entry: Entry,
     /// How many of them nobody will see by themselves.
@@ -181,7 +185,7 @@ impl Intake {
             if let Some(overflow) = state {
                 for tick in batch {
                     let at_ns = moment(tick.fields, tick.exchange_ts_ns, tick.received_ts_ns);
-                    overflow.merge(tick.instrument, Mode::Ltp, at_ns, |entry| entry.merge_ltp(tick));
+                    overflow.merge(tick.instrument, Some(Mode::Ltp), at_ns, |entry| entry.merge_ltp(tick));
                 }
                 return None;
             }
@@ -196,7 +200,8 @@ impl Intake {
             if let Some(overflow) = state {
                 for quote in batch {
                     let at_ns = moment(quote.fields, quote.exchange_ts_ns, quote.received_ts_ns);
-                    overflow.merge(quote.instrument, Mode::Quote, at_ns, |entry| entry.merge_quote(quote));
+                    overflow
+                        .merge(quote.instrument, Some(Mode::Quote), at_ns, |entry| entry.merge_quote(quote));
                 }
                 return None;
             }
@@ -224,7 +229,7 @@ impl Intake {
                 for (book, (buy, sell)) in books {
                     let quote = &book.quote;
                     let at_ns = moment(quote.fields, quote.exchange_ts_ns, quote.received_ts_ns);
-                    overflow.merge(quote.instrument, Mode::Depth, at_ns, |entry| {
+                    overflow.merge(quote.instrument, Some(Mode::Depth), at_ns, |entry| {
                         entry.merge_depth(quote, buy, sell)
                     });
                 }
@@ -233,6 +238,21 @@ impl Intake {
             Some(Batch::Depth(books.map(|(book, _)| *book).collect(), levels.into()))
         });
         u32::try_from(invalid).unwrap_or(u32::MAX)
+    }
+
+    /// Takes greeks; returns how many were malformed.
+    pub fn offer_greeks(self: &Arc<Self>, batch: &[Greeks]) -> u32 {
+        self.offer(batch.len(), size_of_val(batch), |state| {
+            if let Some(overflow) = state {
+                for greeks in batch {
+                    let at_ns = moment(greeks.fields, greeks.exchange_ts_ns, greeks.received_ts_ns);
+                    overflow.merge(greeks.instrument, None, at_ns, |entry| entry.merge_greeks(greeks));
+                }
+                return None;
+            }
+            Some(Batch::Greeks(batch.into()))
+        });
+        0
     }
 
     /// Moves everything that waits into `batches`, in order.

@@ -9,7 +9,7 @@ use rustc_hash::FxHasher;
 
 use crate::{
     intake::{Intake, depth_levels},
-    model::{Depth, DepthLevel, Ltp, Mode, Quote, field},
+    model::{Depth, DepthLevel, Greeks, Ltp, Mode, Quote, field, greek},
 };
 
 /// A batch as it is published, borrowed.
@@ -21,6 +21,8 @@ pub enum Published<'a> {
     Quote(&'a [Quote]),
     /// Books, and the levels that all of them point into.
     Depth(&'a [Depth], &'a [DepthLevel]),
+    /// Greeks.
+    Greeks(&'a [Greeks]),
 }
 
 impl Published<'_> {
@@ -31,6 +33,7 @@ impl Published<'_> {
             Self::Ltp(ticks) => ticks.len(),
             Self::Quote(quotes) => quotes.len(),
             Self::Depth(books, _) => books.len(),
+            Self::Greeks(records) => records.len(),
         }
     }
 
@@ -40,47 +43,62 @@ impl Published<'_> {
             Self::Ltp(ticks) => intake.offer_ltp(ticks),
             Self::Quote(quotes) => intake.offer_quote(quotes),
             Self::Depth(books, levels) => intake.offer_depth(books, levels),
+            Self::Greeks(records) => intake.offer_greeks(records),
         }
     }
 
-    pub(super) fn each(self, mut visit: impl FnMut(u32, Mark)) {
+    pub(super) fn each(self, mut visit: impl FnMut(Line, Mark)) {
         match self {
-            Self::Ltp(ticks) => ticks.iter().for_each(|tick| visit(tick.instrument, Mark::of_ltp(tick))),
-            Self::Quote(quotes) => {
-                quotes.iter().for_each(|quote| visit(quote.instrument, Mark::of_quote(quote, &[], &[])));
+            Self::Ltp(ticks) => {
+                ticks.iter().for_each(|tick| visit(Line::of(tick.instrument), Mark::of_ltp(tick)));
             }
+            Self::Quote(quotes) => quotes
+                .iter()
+                .for_each(|quote| visit(Line::of(quote.instrument), Mark::of_quote(quote, &[], &[]))),
             Self::Depth(books, levels) => books.iter().for_each(|book| {
                 let (buy, sell) = depth_levels(book, levels).unwrap_or_default();
-                visit(book.quote.instrument, Mark::of_quote(&book.quote, buy, sell));
+                visit(Line::of(book.quote.instrument), Mark::of_quote(&book.quote, buy, sell));
             }),
+            Self::Greeks(records) => {
+                records
+                    .iter()
+                    .for_each(|greeks| visit(Line::of_greeks(greeks.instrument), Mark::of_greeks(greeks)));
+            }
         }
     }
 
     /// The records that pass.
-    pub(super) fn filtered(self, mut passes: impl FnMut(u32, Mark) -> bool) -> Owned {
+    pub(super) fn filtered(self, mut passes: impl FnMut(Line, Mark) -> bool) -> Owned {
+        let mut passing = Vec::with_capacity(self.len());
+        self.each(|line, mark| passing.push(passes(line, mark)));
         match self {
-            Self::Ltp(ticks) => Owned::Ltp(
-                ticks.iter().filter(|tick| passes(tick.instrument, Mark::of_ltp(tick))).copied().collect(),
-            ),
-            Self::Quote(quotes) => Owned::Quote(
-                quotes
-                    .iter()
-                    .filter(|quote| passes(quote.instrument, Mark::of_quote(quote, &[], &[])))
-                    .copied()
-                    .collect(),
-            ),
-            Self::Depth(books, levels) => Owned::Depth(
-                books
-                    .iter()
-                    .filter(|book| {
-                        let (buy, sell) = depth_levels(book, levels).unwrap_or_default();
-                        passes(book.quote.instrument, Mark::of_quote(&book.quote, buy, sell))
-                    })
-                    .copied()
-                    .collect(),
-                levels.to_vec(),
-            ),
+            Self::Ltp(ticks) => Owned::Ltp(kept(ticks, &passing)),
+            Self::Quote(quotes) => Owned::Quote(kept(quotes, &passing)),
+            Self::Depth(books, levels) => Owned::Depth(kept(books, &passing), levels.to_vec()),
+            Self::Greeks(records) => Owned::Greeks(kept(records, &passing)),
         }
+    }
+}
+
+fn kept<T: Copy>(records: &[T], passing: &[bool]) -> Vec<T> {
+    records.iter().zip(passing).filter(|(_, passes)| **passes).map(|(record, _)| *record).collect()
+}
+
+/// What is followed from one instance to the next: the ticks of an instrument, or its greeks, which each have
+/// a last record of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Line {
+    pub(super) instrument: u32,
+    pub(super) is_greeks: bool,
+}
+
+impl Line {
+    pub(super) const fn of(instrument: u32) -> Self {
+        Self { instrument, is_greeks: false }
+    }
+
+    pub(super) const fn of_greeks(instrument: u32) -> Self {
+        Self { instrument, is_greeks: true }
     }
 }
 
@@ -90,6 +108,7 @@ pub(super) enum Owned {
     Ltp(Vec<Ltp>),
     Quote(Vec<Quote>),
     Depth(Vec<Depth>, Vec<DepthLevel>),
+    Greeks(Vec<Greeks>),
 }
 
 impl Owned {
@@ -98,6 +117,7 @@ impl Owned {
             Self::Ltp(ticks) => Published::Ltp(ticks),
             Self::Quote(quotes) => Published::Quote(quotes),
             Self::Depth(books, levels) => Published::Depth(books, levels),
+            Self::Greeks(records) => Published::Greeks(records),
         }
     }
 }
@@ -117,6 +137,15 @@ impl Mark {
 
     fn of_quote(quote: &Quote, buy: &[DepthLevel], sell: &[DepthLevel]) -> Self {
         Self::of(quote, Mode::Quote, buy, sell)
+    }
+
+    fn of_greeks(greeks: &Greeks) -> Self {
+        let mut hasher = FxHasher::default();
+        [greeks.fields.into(), greeks.exchange_ts_ns].hash(&mut hasher);
+        [greeks.delta, greeks.gamma, greeks.theta, greeks.vega, greeks.rho, greeks.implied_volatility]
+            .hash(&mut hasher);
+        let has_time = greeks.fields & greek::EXCHANGE_TS != 0;
+        Self { exchange_ts_ns: has_time.then_some(greeks.exchange_ts_ns), content: hasher.finish() }
     }
 
     fn of(quote: &Quote, kind: Mode, buy: &[DepthLevel], sell: &[DepthLevel]) -> Self {
@@ -170,6 +199,7 @@ impl Published<'_> {
                 let (buy, sell) = depth_levels(book, levels).unwrap_or_default();
                 Some(Owned::Depth(vec![Depth { first_level: 0, ..*book }], [buy, sell].concat()))
             }
+            Self::Greeks(records) => records.get(place).map(|greeks| Owned::Greeks(vec![*greeks])),
         }
     }
 }

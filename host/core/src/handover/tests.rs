@@ -1,3 +1,5 @@
+mod greeks;
+
 use super::*;
 use crate::model::{DepthLevel, Quote, field};
 

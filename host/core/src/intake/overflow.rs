@@ -29,7 +29,7 @@ impl Overflow<'_> {
     pub(super) fn merge<R>(
         &mut self,
         instrument: u32,
-        mode: Mode,
+        mode: Option<Mode>,
         at_ns: u64,
         merge: impl FnOnce(&mut Entry) -> R,
     ) {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use tickhost_core::{
     book::Entry,
-    model::{InstrumentId, field},
+    model::{InstrumentId, field, greek},
 };
 
 fn quote(number: u32) -> Quote {
@@ -58,13 +58,13 @@ fn records_survive_the_way_in_order_however_many_frames_they_need() {
     let sent = frames(&Batch::Ltp(ticks.clone().into()));
     assert!(sent.len() > 1);
     for frame in sent {
-        assert_eq!(decoded.read(&frame), Ok(Mode::Ltp));
+        assert_eq!(decoded.read(&frame), Ok(Kind::Ltp));
         read.extend_from_slice(&decoded.ltp);
     }
     assert_eq!(read, ticks);
     let mut read = Vec::new();
     for frame in frames(&Batch::Quote(quotes.clone().into())) {
-        assert_eq!(decoded.read(&frame), Ok(Mode::Quote));
+        assert_eq!(decoded.read(&frame), Ok(Kind::Quote));
         read.extend_from_slice(&decoded.quote);
     }
     assert_eq!(read, quotes);
@@ -93,7 +93,7 @@ fn each_book_keeps_its_own_levels() {
     let mut decoded = Decoded::default();
     let mut read = Vec::new();
     for frame in frames(&Batch::Depth(books.into(), levels.into())) {
-        assert_eq!(decoded.read(&frame), Ok(Mode::Depth));
+        assert_eq!(decoded.read(&frame), Ok(Kind::Depth));
         for book in &decoded.depth {
             let (buy, sell) = depth_levels(book, &decoded.levels).unwrap();
             read.push((book.quote, buy.to_vec(), sell.to_vec()));
@@ -110,7 +110,7 @@ fn merged_ticks_say_how_many_they_replace() {
         if mode == Mode::Depth {
             entry.merge_depth(&quote(number), &[DepthLevel::default()], &[]);
         }
-        Merged { instrument: InstrumentId(number), mode, entry, missed: number }
+        Merged { instrument: InstrumentId(number), mode: Some(mode), entry, missed: number }
     };
     let batch = Batch::Merged(vec![
         merged(1, Mode::Depth),
@@ -125,7 +125,71 @@ fn merged_ticks_say_how_many_they_replace() {
         let count = decoded.ltp.len() + decoded.quote.len() + decoded.depth.len();
         seen.push((kind, count, decoded.missed));
     }
-    assert_eq!(seen, [(Mode::Ltp, 2, 6), (Mode::Quote, 1, 3), (Mode::Depth, 1, 1)]);
+    assert_eq!(seen, [(Kind::Ltp, 2, 6), (Kind::Quote, 1, 3), (Kind::Depth, 1, 1)]);
+}
+
+fn greeks(number: u32) -> Greeks {
+    let value = i64::from(number);
+    Greeks {
+        instrument: number,
+        fields: greek::IN_GREEKS | greek::EXCHANGE_TS,
+        seq: 3,
+        received_ts_ns: 4,
+        exchange_ts_ns: 5,
+        delta: -value,
+        gamma: 7,
+        theta: i64::MIN,
+        vega: 9,
+        rho: 10,
+        implied_volatility: 11,
+    }
+}
+
+#[test]
+fn greeks_survive_the_way_in_order_however_many_frames_they_need() {
+    let all: Vec<Greeks> = (0..5_000).map(greeks).collect();
+    let (mut decoded, mut read) = (Decoded::default(), Vec::new());
+    let sent = frames(&Batch::Greeks(all.clone().into()));
+    assert!(sent.len() > 1);
+    for frame in sent {
+        assert_eq!(decoded.read(&frame), Ok(Kind::Greeks));
+        read.extend_from_slice(&decoded.greeks);
+    }
+    assert_eq!(read, all);
+    let [ltp, .., greeks] = samples();
+    assert_eq!((decoded.read(&greeks), decoded.greeks.len()), (Ok(Kind::Greeks), 1));
+    assert_eq!(
+        (decoded.read(&ltp), decoded.greeks.len()),
+        (Ok(Kind::Ltp), 0),
+        "nothing stays of the frame before"
+    );
+}
+
+#[test]
+fn greeks_that_were_merged_with_ticks_go_behind_them_and_every_one_is_accounted_for() {
+    let merged = |number: u32, mode: Option<Mode>, records: u32| {
+        let mut entry = Entry::default();
+        entry.merge_greeks(&greeks(number));
+        if mode.is_some() {
+            entry.merge_quote(&quote(number));
+        }
+        Merged { instrument: InstrumentId(number), mode, entry, missed: records - 1 }
+    };
+    let batch = Batch::Merged(vec![
+        merged(1, None, 3),
+        merged(2, Some(Mode::Quote), 5),
+        merged(3, Some(Mode::Ltp), 2),
+    ]);
+    let (mut decoded, mut seen, mut records) = (Decoded::default(), Vec::new(), 0);
+    for frame in frames(&batch) {
+        let kind = decoded.read(&frame).unwrap();
+        let numbers: Vec<u32> = decoded.greeks.iter().map(|greeks| greeks.instrument).collect();
+        let count = decoded.ltp.len() + decoded.quote.len() + numbers.len();
+        records += u32::try_from(count).unwrap() + decoded.missed;
+        seen.push((kind, numbers, decoded.missed));
+    }
+    assert_eq!(seen, [(Kind::Ltp, vec![], 0), (Kind::Quote, vec![], 3), (Kind::Greeks, vec![1, 2, 3], 2)]);
+    assert_eq!(records, 3 + 5 + 2);
 }
 
 #[test]
@@ -133,7 +197,7 @@ fn of_one_instrument_the_older_goes_first_whatever_its_kind() {
     let merged = |number: u32, mode: Mode, fields: u32| {
         let mut entry = Entry::default();
         entry.merge_depth(&Quote { fields, ..quote(number) }, &[], &[]);
-        Merged { instrument: InstrumentId(number), mode, entry, missed: 0 }
+        Merged { instrument: InstrumentId(number), mode: Some(mode), entry, missed: 0 }
     };
     let batch = Batch::Merged(vec![
         merged(1, Mode::Depth, field::LTP | field::BOOK),
@@ -155,7 +219,7 @@ fn of_one_instrument_the_older_goes_first_whatever_its_kind() {
 
 proptest! {
     #[test]
-    fn no_bytes_are_taken_for_more_than_they_are(bytes in proptest::collection::vec(any::<u8>(), 0..400), kind in 0_u8..5) {
+    fn no_bytes_are_taken_for_more_than_they_are(bytes in proptest::collection::vec(any::<u8>(), 0..400), kind in 0_u8..6) {
         let mut bytes = bytes;
         if let Some(first) = bytes.first_mut() {
             *first = kind;
@@ -163,7 +227,8 @@ proptest! {
         let mut decoded = Decoded::default();
         if decoded.read(&bytes).is_ok() {
             let records = decoded.ltp.len() * LTP_BYTES + decoded.quote.len() * QUOTE_BYTES
-                + decoded.depth.len() * DEPTH_BYTES + decoded.levels.len() * LEVEL_BYTES;
+                + decoded.depth.len() * DEPTH_BYTES + decoded.levels.len() * LEVEL_BYTES
+                + decoded.greeks.len() * GREEKS_BYTES;
             prop_assert_eq!(records + HEAD, bytes.len());
         }
     }
