@@ -11,6 +11,7 @@ mod entry;
 mod error;
 #[doc(hidden)]
 pub mod export;
+mod greeks;
 mod guard;
 mod hash;
 mod instance;
@@ -61,6 +62,7 @@ pub use self::{
     context::Context,
     credentials::{Credentials, Token},
     error::AdapterError,
+    greeks::Greeks,
     hash::fingerprint,
     lists::{ListChanges, ListReporter, ListState, ListTrouble},
     login::{Fields, Login, Question},

@@ -6,13 +6,13 @@ use std::{
 };
 
 use adapter_abi::{
-    Depth, DepthLevel, HostHandle, Ltp, MAX_DEPTH_LEVELS, OutcomeCode, PublishOutcome, Quote,
-    SubscriptionOutcome,
+    Depth, DepthLevel, Greeks as GreeksRecord, HostHandle, Ltp, MAX_DEPTH_LEVELS, OutcomeCode,
+    PublishOutcome, Quote, SubscriptionOutcome,
     abi_stable::std_types::{RSlice, RStr},
     field,
 };
 
-use crate::{Grant, Level, OrderUpdate, Refusal, Tick, instance::Health};
+use crate::{Grant, Greeks, Level, OrderUpdate, Refusal, Tick, instance::Health};
 
 /// Records in a batch before it is handed over although the packet holds more.
 const BATCH: usize = 256;
@@ -32,6 +32,9 @@ pub struct TickSink {
     quote: Vec<Quote>,
     depth: Vec<Depth>,
     levels: Vec<DepthLevel>,
+    /// Handed over behind the ticks of the batch, which are all older for the instruments that have some.
+    greeks: Vec<GreeksRecord>,
+    with_greeks: Marked,
     is_retired: bool,
     /// Instruments that the broker refused after they had been subscribed, since the runtime took note of
     /// them.
@@ -59,6 +62,8 @@ impl TickSink {
             quote: Vec::new(),
             depth: Vec::new(),
             levels: Vec::new(),
+            greeks: Vec::new(),
+            with_greeks: Marked::default(),
             is_retired: false,
             refused: Vec::new(),
         }
@@ -110,6 +115,19 @@ impl TickSink {
         };
         let (buy_levels, sell_levels) = (push(buy), push(sell));
         self.depth.push(Depth { quote, first_level, buy_levels, sell_levels });
+    }
+
+    /// Publishes greeks and implied volatility of an option. They replace all that were published of it:
+    /// values that are not set are gone. Clients of modes QUOTE and DEPTH see them. A host of an older ABI
+    /// leaves them out.
+    pub fn greeks(&mut self, greeks: &Greeks) {
+        let mut record = greeks.record;
+        (record.seq, record.received_ts_ns) = self.next(record.received_ts_ns);
+        if self.greeks.len() >= BATCH {
+            self.hand_over();
+        }
+        self.with_greeks.mark(record.instrument);
+        self.greeks.push(record);
     }
 
     /// Publishes an order update of the account.
@@ -164,16 +182,24 @@ impl TickSink {
     }
 
     fn stamp(&mut self, tick: &Tick) -> Quote {
-        self.seq += 1;
         let mut quote = tick.quote;
-        quote.seq = self.seq;
-        if quote.received_ts_ns == 0 {
-            if self.now_ns == 0 {
-                self.now_ns = unix_nanos();
-            }
-            quote.received_ts_ns = self.now_ns;
+        (quote.seq, quote.received_ts_ns) = self.next(quote.received_ts_ns);
+        if !self.greeks.is_empty() && self.with_greeks.may_have(quote.instrument) {
+            self.hand_over();
         }
         quote
+    }
+
+    /// Number of the next record, and when it arrived: now, unless that is set.
+    fn next(&mut self, received_ts_ns: u64) -> (u64, u64) {
+        self.seq += 1;
+        if received_ts_ns != 0 {
+            return (self.seq, received_ts_ns);
+        }
+        if self.now_ns == 0 {
+            self.now_ns = unix_nanos();
+        }
+        (self.seq, self.now_ns)
     }
 
     fn hand_over(&mut self) {
@@ -194,6 +220,12 @@ impl TickSink {
             self.levels.clear();
             self.note(outcome);
         }
+        if !self.greeks.is_empty() {
+            let outcome = self.host.0.publish_greeks(RSlice::from_slice(&self.greeks));
+            self.greeks.clear();
+            self.with_greeks = Marked::default();
+            self.note(outcome);
+        }
     }
 
     fn note(&mut self, outcome: PublishOutcome) {
@@ -201,6 +233,29 @@ impl TickSink {
         self.health.published.fetch_add(count, Ordering::Relaxed);
         self.health.dropped.fetch_add(u64::from(outcome.dropped), Ordering::Relaxed);
         self.is_retired |= outcome.retired != 0;
+    }
+}
+
+/// Instruments, by the low bits of their numbers: says of each that was marked that it may be there, and
+/// seldom of another one, as hosts give numbers out in a row.
+#[derive(Debug, Default)]
+struct Marked([u64; 16]);
+
+impl Marked {
+    fn mark(&mut self, instrument: u32) {
+        let (word, bit) = Self::place(instrument);
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    fn may_have(&self, instrument: u32) -> bool {
+        let (word, bit) = Self::place(instrument);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    const fn place(instrument: u32) -> (usize, u64) {
+        ((instrument / 64 % 16) as usize, 1 << (instrument % 64))
     }
 }
 

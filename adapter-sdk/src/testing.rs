@@ -43,7 +43,7 @@ use std::{
 };
 
 use adapter_abi::{
-    AdapterBox, Depth, DepthLevel, Host, Host_TO, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent,
+    AdapterBox, Depth, DepthLevel, Greeks, Host, Host_TO, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent,
     StatusKind, SubscriptionOutcome,
     abi_stable::{
         sabi_trait::TD_Opaque,
@@ -272,6 +272,15 @@ impl Bench {
         })
     }
 
+    /// Waits until so many records of greeks of an instrument came; gives all of them.
+    pub fn wait_for_greeks(&self, instrument: u32, count: usize) -> Vec<Greeks> {
+        self.wait_for("greeks", |heard| {
+            let of_it = heard.greeks.iter().map(|(_, greeks)| *greeks);
+            let greeks: Vec<Greeks> = of_it.filter(|greeks| greeks.instrument == instrument).collect();
+            (greeks.len() >= count).then_some(greeks)
+        })
+    }
+
     /// Shuts the instance down; says whether its thread ended within the deadline.
     pub fn shut_down(&self, deadline: Duration) -> bool {
         let started = Instant::now();
@@ -329,6 +338,18 @@ impl Host for Callbacks {
                 Published::Depth(book.quote, buy, sell)
             }),
         )
+    }
+
+    fn publish_greeks(&self, batch: RSlice<'_, Greeks>) -> PublishOutcome {
+        self.hear(|heard| {
+            let before = heard.ticks.len();
+            heard.batches.push(batch.len());
+            heard.greeks.extend(batch.iter().map(|greeks| (before, *greeks)));
+        });
+        PublishOutcome {
+            accepted: u32::try_from(batch.len()).unwrap_or(u32::MAX),
+            ..PublishOutcome::default()
+        }
     }
 
     fn publish_order_update(&self, update_json: RStr<'_>) -> PublishOutcome {

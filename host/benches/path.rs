@@ -27,7 +27,7 @@ use std::{
 };
 
 use adapter_abi::{
-    Depth, DepthLevel, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent, SubscriptionOutcome, field,
+    Depth, DepthLevel, Greeks, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent, SubscriptionOutcome, field,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use secrecy::SecretString;
@@ -237,6 +237,10 @@ impl AdapterEvents for Arrived {
         PublishOutcome::default()
     }
 
+    fn greeks(&self, _: &[Greeks]) -> PublishOutcome {
+        PublishOutcome::default()
+    }
+
     fn order_update(&self, _: &str) -> PublishOutcome {
         PublishOutcome::default()
     }
@@ -312,7 +316,7 @@ fn encode(c: &mut Criterion) {
         group.bench_function(mode.label(), |b| {
             b.iter(|| {
                 out.clear();
-                let view = TickView { quote: black_box(&quote), buy: &side, sell: &side };
+                let view = TickView { quote: black_box(&quote), buy: &side, sell: &side, greeks: None };
                 market_data(&mut out, &label, variant, view, EncodeOptions::default(), false)
             });
         });

@@ -24,7 +24,7 @@ pub mod watchdog;
 use std::{fmt, time::Duration};
 
 use adapter_abi::{
-    Depth, DepthLevel, ErrorCode, HealthSnapshot, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent,
+    Depth, DepthLevel, ErrorCode, Greeks, HealthSnapshot, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent,
     Subscription, SubscriptionOutcome,
 };
 use secrecy::SecretString;
@@ -60,6 +60,9 @@ pub trait AdapterEvents: Send + Sync + 'static {
 
     /// Takes books and the levels that they point into.
     fn depth(&self, batch: &[Depth], levels: &[DepthLevel]) -> PublishOutcome;
+
+    /// Takes greeks.
+    fn greeks(&self, batch: &[Greeks]) -> PublishOutcome;
 
     /// Takes an order update, a JSON object.
     fn order_update(&self, json: &str) -> PublishOutcome;

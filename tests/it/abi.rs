@@ -45,6 +45,19 @@ async fn ticks_reach_a_client(variant: Variant) {
             client.find(|message| message["type"] == "market_data" && message["symbol"] == symbol).await;
         assert!(tick["data"]["ltp"].as_f64().is_some_and(|ltp| ltp > 100.0), "{tick}");
     }
+    if matches!(variant, Variant::V1_0 | Variant::V1_1) {
+        return;
+    }
+    let has_greeks = |message: &serde_json::Value| message["data"].get("greeks").is_some();
+    let tick = client.find(|message| message["symbol"] == "TCS" && has_greeks(message)).await;
+    let (data, greeks) = (&tick["data"], &tick["data"]["greeks"]);
+    assert!(greeks["delta"].as_f64().is_some_and(|delta| (0.5..0.6).contains(&delta)), "{tick}");
+    assert_eq!(
+        (greeks["theta"].as_f64(), data["implied_volatility"].as_f64()),
+        (Some(-2.25), Some(14.5)),
+        "{tick}"
+    );
+    assert!(greeks.get("gamma").is_none(), "{tick}");
 }
 
 fn old_host_takes(library: &Path, abi_version: &str) {

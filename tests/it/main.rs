@@ -36,6 +36,7 @@ mod faults;
 mod feed_status;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod first_run;
+mod greeks;
 mod hostile;
 mod hours;
 mod integrity;

@@ -9,7 +9,8 @@
 //!
 //! 1. [`module`]: the host reads [`AdapterMetadata`] and calls `create`, handing over a [`HostHandle`];
 //! 2. [`control`]: the host asks for subscriptions by number, the adapter reports outcomes and status events;
-//! 3. [`record`]: the adapter publishes batches of plain [`Ltp`], [`Quote`] and [`Depth`] records.
+//! 3. [`record`]: the adapter publishes batches of plain [`Ltp`], [`Quote`], [`Depth`] and [`Greeks`]
+//!    records.
 //!
 //! # Assignments
 //!
@@ -63,7 +64,9 @@ pub use module::{
     Adapter, Adapter_TO, AdapterBox, AdapterMetadata, AdapterModule, AdapterModuleRef, HEADER_SYMBOL, Host,
     Host_TO, HostHandle, ModuleLoader, capability, library_header,
 };
-pub use record::{Depth, DepthLevel, Ltp, MAX_DEPTH_LEVELS, ORDERS_ABSENT, PRICE_SCALE, Quote, field};
+pub use record::{
+    Depth, DepthLevel, Greeks, Ltp, MAX_DEPTH_LEVELS, ORDERS_ABSENT, PRICE_SCALE, Quote, field, greek,
+};
 
 /// Version of this ABI, as `major.minor`. A host accepts adapters of its own major version.
 pub const ABI_VERSION: &str = "1.2";

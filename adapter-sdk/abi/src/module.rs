@@ -16,7 +16,7 @@ use crate::{
         AdapterError, HealthSnapshot, LogLevel, PublishOutcome, StatusEvent, Subscription,
         SubscriptionOutcome,
     },
-    record::{Depth, DepthLevel, Ltp, Quote},
+    record::{Depth, DepthLevel, Greeks, Ltp, Quote},
 };
 
 /// What a library says of itself. Read before anything of it is created.
@@ -206,6 +206,12 @@ pub trait Host: Send + Sync {
     /// list than the rest, `oldest_at` is when the oldest were fetched, and `oldest_segment` what they are
     /// of. Since 1.2.
     fn instrument_list(&self, _state_json: RStr<'_>) {}
+
+    /// Takes a batch of greeks. A host before 1.2 does not know them: they go nowhere, and count neither as
+    /// taken nor as refused. Since 1.2.
+    fn publish_greeks(&self, _batch: RSlice<'_, Greeks>) -> PublishOutcome {
+        PublishOutcome::default()
+    }
 }
 
 /// A shared handle to the host.

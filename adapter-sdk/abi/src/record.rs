@@ -90,6 +90,28 @@ pub mod field {
     pub const IN_QUOTE: u32 = (1 << 24) - 1;
 }
 
+/// Bits of [`Greeks::fields`](Greeks): which values of the record are present.
+pub mod greek {
+    /// `delta`: change of the option's price for a change of the underlying by 1.
+    pub const DELTA: u32 = 1 << 0;
+    /// `gamma`: change of delta for a change of the underlying by 1.
+    pub const GAMMA: u32 = 1 << 1;
+    /// `theta`: change of the option's price in a day.
+    pub const THETA: u32 = 1 << 2;
+    /// `vega`: change of the option's price for a change of its volatility by one percentage point.
+    pub const VEGA: u32 = 1 << 3;
+    /// `exchange_ts_ns`: time the exchange put on this record. The same bit as in the other records.
+    pub const EXCHANGE_TS: u32 = super::field::EXCHANGE_TS;
+    /// `rho`: change of the option's price for a change of the interest rate by one percentage point.
+    pub const RHO: u32 = 1 << 5;
+    /// `implied_volatility`: volatility at which a model gives the option's price, in percent a year.
+    pub const IMPLIED_VOLATILITY: u32 = 1 << 6;
+
+    /// Every value that a [`Greeks`](super::Greeks) can carry, the time aside. Others are ignored by a host
+    /// of this version.
+    pub const IN_GREEKS: u32 = DELTA | GAMMA | THETA | VEGA | RHO | IMPLIED_VOLATILITY;
+}
+
 /// A trade tick: what LTP subscribers see. 64 bytes.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -230,6 +252,37 @@ pub struct Depth {
     pub sell_levels: u16,
 }
 
+/// Greeks and implied volatility of an option, as the broker computes them. 80 bytes. Since 1.2.
+///
+/// A record replaces all of them: what it does not have is gone, and one without any value says that there
+/// are none any more. It says nothing of other values, nor do other records say anything of these.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Greeks {
+    /// The number under which the host subscribed this instrument.
+    pub instrument: u32,
+    /// Which values are present, of [`greek::IN_GREEKS`]; [`greek::EXCHANGE_TS`] beside them.
+    pub fields: u32,
+    /// Counts the records of one adapter instance from 1, over all kinds; 0 when the adapter does not count.
+    pub seq: u64,
+    /// When the adapter received the packet. Always set.
+    pub received_ts_ns: u64,
+    /// Time the exchange put on this record.
+    pub exchange_ts_ns: u64,
+    /// Change of the option's price for a change of the underlying by 1, scaled: -1 to 1 for a plain option.
+    pub delta: i64,
+    /// Change of delta for a change of the underlying by 1, scaled.
+    pub gamma: i64,
+    /// Change of the option's price in a day, scaled.
+    pub theta: i64,
+    /// Change of the option's price for a change of its volatility by one percentage point, scaled.
+    pub vega: i64,
+    /// Change of the option's price for a change of the interest rate by one percentage point, scaled.
+    pub rho: i64,
+    /// Implied volatility in percent a year, scaled: 14.5 % is 14,500,000,000.
+    pub implied_volatility: i64,
+}
+
 /// One price level of a book. 24 bytes.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -256,6 +309,14 @@ mod tests {
         assert_eq!((size_of::<Quote>(), align_of::<Quote>()), (216, 8));
         assert_eq!((size_of::<Depth>(), align_of::<Depth>()), (224, 8));
         assert_eq!((size_of::<DepthLevel>(), align_of::<DepthLevel>()), (24, 8));
+    }
+
+    #[test]
+    fn greeks_have_the_size_that_came_with_1_2_and_no_bit_that_means_two_things() {
+        assert_eq!((size_of::<Greeks>(), align_of::<Greeks>()), (80, 8));
+        assert_eq!(offset_of!(Greeks, exchange_ts_ns), offset_of!(Ltp, exchange_ts_ns));
+        assert_eq!(greek::IN_GREEKS.count_ones(), 6);
+        assert_eq!(greek::IN_GREEKS & greek::EXCHANGE_TS, 0);
     }
 
     #[test]

@@ -7,17 +7,20 @@ use std::{
 };
 
 use adapter_abi::{
-    Depth, DepthLevel, Host, Host_TO, HostHandle, LogLevel, Ltp, MAX_DEPTH_LEVELS, PublishOutcome, Quote,
-    StatusEvent, StatusKind, SubscriptionOutcome,
+    Depth, DepthLevel, Greeks, Host, Host_TO, HostHandle, LogLevel, Ltp, MAX_DEPTH_LEVELS, PRICE_SCALE,
+    PublishOutcome, Quote, StatusEvent, StatusKind, SubscriptionOutcome,
     abi_stable::{
         sabi_trait::TD_Opaque,
         std_types::{RArc, RSlice, RStr, RString},
     },
-    field,
+    field, greek,
 };
 use parking_lot::{Condvar, Mutex};
 
-use crate::verdict::{Check, fail};
+use crate::{
+    value::decimal,
+    verdict::{Check, fail},
+};
 
 /// Entries of each kind that are kept of one case; what comes later is counted only.
 const KEPT: usize = 200_000;
@@ -58,6 +61,8 @@ pub(crate) struct Record {
 pub(crate) struct Heard {
     /// Records, in order.
     pub(crate) records: Vec<Record>,
+    /// Greeks, in order, each with how many records there were before it.
+    pub(crate) greeks: Vec<(usize, Greeks)>,
     /// Status events, in order.
     pub(crate) statuses: Vec<StatusEvent>,
     /// Outcomes with the request that they answer, in order.
@@ -251,6 +256,35 @@ fn checked_book(book: &Depth, levels: &[DepthLevel]) -> Result<Record, String> {
     }
 }
 
+/// Greeks of plain options that no model gives, whatever the market: what a wrong scale or a word for "none"
+/// makes of them.
+fn checked_greeks(greeks: &Greeks) -> Result<(), String> {
+    let unknown = greeks.fields & !(greek::IN_GREEKS | greek::EXCHANGE_TS);
+    if unknown != 0 {
+        return Err(format!("greeks say that values are present which they cannot have: {unknown:#x}"));
+    }
+    if greeks.received_ts_ns == 0 {
+        return Err("greeks have no received_ts_ns".to_owned());
+    }
+    for (name, bit, value, least, most) in [
+        ("delta", greek::DELTA, greeks.delta, -MOST_DELTA, MOST_DELTA),
+        ("gamma", greek::GAMMA, greeks.gamma, 0, i64::MAX),
+        ("vega", greek::VEGA, greeks.vega, 0, i64::MAX),
+        ("implied_volatility", greek::IMPLIED_VOLATILITY, greeks.implied_volatility, 1, MOST_VOLATILITY),
+    ] {
+        if greeks.fields & bit != 0 && !(least..=most).contains(&value) {
+            return Err(format!("{name} was published as {}, which it cannot be", decimal(value)));
+        }
+    }
+    Ok(())
+}
+
+/// A delta of 1, and what rounding may add.
+const MOST_DELTA: i64 = PRICE_SCALE + PRICE_SCALE / 1_000;
+
+/// 10,000 % a year: brokers that send a fraction are far below, hundredths of a percent far above.
+const MOST_VOLATILITY: i64 = 10_000 * PRICE_SCALE;
+
 impl Host for Callbacks {
     fn publish_ltp(&self, batch: RSlice<'_, Ltp>) -> PublishOutcome {
         self.take(batch.iter().map(|tick| {
@@ -270,6 +304,23 @@ impl Host for Callbacks {
     fn publish_depth(&self, batch: RSlice<'_, Depth>, levels: RSlice<'_, DepthLevel>) -> PublishOutcome {
         let levels = levels.as_slice();
         self.take(batch.iter().map(|book| checked_book(book, levels)))
+    }
+
+    fn publish_greeks(&self, batch: RSlice<'_, Greeks>) -> PublishOutcome {
+        let mut outcome = PublishOutcome::default();
+        self.hear(|heard| {
+            for greeks in batch {
+                let checked = checked_greeks(greeks);
+                let is_taken = checked.is_ok() && self.0.held.lock().contains(&greeks.instrument);
+                let counter = if is_taken { &mut outcome.accepted } else { &mut outcome.dropped };
+                *counter = counter.saturating_add(1);
+                match checked {
+                    Ok(()) => keep(&mut heard.greeks, (heard.records.len(), *greeks), &mut heard.not_kept),
+                    Err(reason) => _ = heard.malformed.get_or_insert(reason),
+                }
+            }
+        });
+        outcome
     }
 
     fn publish_order_update(&self, update_json: RStr<'_>) -> PublishOutcome {
@@ -302,5 +353,46 @@ impl Host for Callbacks {
 
     fn log(&self, _level: LogLevel, target: RStr<'_>, message: RStr<'_>, fields_json: RStr<'_>) {
         self.note(format!("{target}: {message} {fields_json}"), |heard| &mut heard.logs);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn greeks(fields: u32, value: i64) -> Greeks {
+        Greeks {
+            fields,
+            received_ts_ns: 1,
+            delta: value,
+            gamma: value,
+            theta: value,
+            vega: value,
+            rho: value,
+            implied_volatility: value,
+            ..Greeks::default()
+        }
+    }
+
+    #[test]
+    fn greeks_are_held_to_what_an_option_can_have() {
+        let all = greek::IN_GREEKS | greek::EXCHANGE_TS;
+        for (fields, value) in
+            [(all, PRICE_SCALE), (greek::DELTA | greek::THETA, -PRICE_SCALE), (0, i64::MIN)]
+        {
+            assert_eq!(checked_greeks(&greeks(fields, value)), Ok(()), "{fields:#x}");
+        }
+        for (fields, value) in [
+            (greek::DELTA, 2 * PRICE_SCALE),
+            (greek::DELTA, i64::MIN),
+            (greek::GAMMA, -1),
+            (greek::VEGA, -1),
+            (greek::IMPLIED_VOLATILITY, 0),
+            (greek::IMPLIED_VOLATILITY, MOST_VOLATILITY + 1),
+            (1 << 30, 0),
+        ] {
+            assert!(checked_greeks(&greeks(fields, value)).is_err(), "{fields:#x} {value}");
+        }
+        assert!(checked_greeks(&Greeks { received_ts_ns: 0, ..greeks(0, 0) }).is_err());
     }
 }

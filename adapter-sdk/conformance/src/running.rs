@@ -231,6 +231,12 @@ impl Running {
         self.recorder.look(|heard| heard.records.iter().skip(mark).cloned().collect())
     }
 
+    /// Whether there were greeks of an instrument after a mark.
+    pub(crate) fn has_greeks_after(&self, mark: usize, number: u32) -> bool {
+        self.recorder
+            .look(|heard| heard.greeks.iter().any(|(at, greeks)| *at >= mark && greeks.instrument == number))
+    }
+
     fn request(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed) + 1
     }

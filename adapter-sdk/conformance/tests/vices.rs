@@ -68,7 +68,7 @@ const AT_ONCE: usize = 21;
 const ALONE: &str = "C12";
 
 /// Which case finds what, and what it says.
-const CAUGHT: [(&str, Vice, &str); 42] = [
+const CAUGHT: [(&str, Vice, &str); 44] = [
     ("C01", Vice::KeepsHandles, "the price of another instrument"),
     ("C02", Vice::InventsZeros, "says that volume is 0"),
     ("C03", Vice::WipesOnPartial, "high was published as 0"),
@@ -80,6 +80,7 @@ const CAUGHT: [(&str, Vice, &str); 42] = [
     ("C09", Vice::NeverLowersModes, "a subscription of NSE:A in mode ltp"),
     ("C09", Vice::PublishesAbove, "a Quote record is published although nothing above Ltp is wanted"),
     ("C09", Vice::PublishesBelow, "a price of NSE:A for those who hold Depth"),
+    ("C09", Vice::PublishesGreeksAbove, "greeks are published although nothing above Ltp is wanted"),
     ("C10", Vice::HangsUpAtZero, "hung up when nothing was subscribed"),
     ("C11", Vice::StopsSlowly, "told to stop while ticks come"),
     ("C12", Vice::LeaksDescriptors, "more descriptors are open"),
@@ -90,6 +91,7 @@ const CAUGHT: [(&str, Vice, &str); 42] = [
     ("C16", Vice::PromisesBooks, "it has 3 books of more than 5 levels on a connection, and granted 5"),
     ("C16", Vice::CutsNoBooks, "it granted 5 levels, and a deeper book arrived with 20: it is not cut"),
     ("C17", Vice::CountsInFloats, "published as 625.049987793"),
+    ("C17", Vice::MisscalesGreeks, "delta was published as 52.34, which it cannot be"),
     ("C18", Vice::LogsTokens, "stands in a log line"),
     ("C19", Vice::PanicsAtNonsense, "panicked: nonsense"),
     ("C19", Vice::HidesNonsense, "neither counted nonsense nor hung up"),

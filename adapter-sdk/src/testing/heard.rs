@@ -3,8 +3,8 @@
 use std::fmt;
 
 use adapter_abi::{
-    AdapterModuleRef, DepthLevel, ErrorCode, HealthSnapshot, LogLevel, Ltp, OutcomeCode, Quote, StatusEvent,
-    StatusKind, SubscriptionOutcome, field,
+    AdapterModuleRef, DepthLevel, ErrorCode, Greeks, HealthSnapshot, LogLevel, Ltp, OutcomeCode, Quote,
+    StatusEvent, StatusKind, SubscriptionOutcome, field,
 };
 
 /// The entry points of an adapter, which the conformance suite takes.
@@ -139,6 +139,8 @@ impl From<HealthSnapshot> for Health {
 pub struct Heard {
     /// Ticks, in order.
     pub ticks: Vec<Published>,
+    /// Greeks, in order, each with how many ticks were there before it.
+    pub greeks: Vec<(usize, Greeks)>,
     /// Sizes of the batches that they came in.
     pub batches: Vec<usize>,
     /// Outcomes with the request that they answer, in order.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use adapter_sdk::{
-    AdapterError, Connection, Level, Mode, Price, Refusal, Subscription, Tick, TickSink, tracing,
+    AdapterError, Connection, Greeks, Level, Mode, Price, Refusal, Subscription, Tick, TickSink, tracing,
 };
 use tokio::time::{self, Instant};
 
@@ -123,6 +123,9 @@ impl Outlet for Publisher<'_> {
                 self.sink.depth(&tick, buy, sell);
             }
         }
+        if let Some(greeks) = outgoing.greeks {
+            self.sink.greeks(&greeks_of(&outgoing, greeks));
+        }
     }
 }
 
@@ -164,6 +167,17 @@ fn tick_of(outgoing: &Outgoing<'_>) -> Tick {
         tick = tick.lower_circuit(price(limits.lower)).upper_circuit(price(limits.upper));
     }
     tick
+}
+
+/// The model knows of no interest, so that there is no rho.
+fn greeks_of(outgoing: &Outgoing<'_>, greeks: market::Greeks) -> Greeks {
+    Greeks::new(outgoing.instrument)
+        .exchange_ts_ns(outgoing.exchange_ts_ns)
+        .delta(price(greeks.delta))
+        .gamma(price(greeks.gamma))
+        .theta(price(greeks.theta))
+        .vega(price(greeks.vega))
+        .implied_volatility(price(greeks.implied_volatility))
 }
 
 fn level_of(level: &market::Level) -> Level {

@@ -10,7 +10,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 use self::schedule::Schedule;
 use crate::{
     config::{Settings, Stage},
-    market::{Level, Market, Side, View, random::Random},
+    market::{Greeks, Level, Market, Side, View, random::Random},
 };
 
 /// Number that ticks nobody asked for are published under; hosts count from the other end.
@@ -55,6 +55,8 @@ pub struct Outgoing<'a> {
     pub exchange_ts_ns: u64,
     /// The values.
     pub view: &'a View,
+    /// Greeks of an option, unless no more than the last trade is wanted.
+    pub greeks: Option<Greeks>,
     /// Bids, best first; empty unless a book is wanted and the instrument has one.
     pub buy: &'a [Level],
     /// Asks, best first; empty like the bids.
@@ -241,6 +243,7 @@ impl Feed {
                 detail,
                 exchange_ts_ns,
                 view,
+                greeks: None,
                 buy: &[],
                 sell: &[],
             });
@@ -287,6 +290,7 @@ fn publish(
         detail: subscribed.detail,
         exchange_ts_ns,
         view: &view,
+        greeks: simulated.greeks().filter(|_| subscribed.detail != Detail::Price),
         buy: &buffers.buy,
         sell: &buffers.sell,
     });

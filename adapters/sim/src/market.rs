@@ -12,6 +12,7 @@ pub(crate) mod random;
 use std::collections::HashMap;
 
 pub use book::{Level, Side};
+pub use path::Greeks;
 
 use self::{book::Book, path::Path, random::Random};
 use crate::universe::{Instrument, Kind, PRICE_SCALE, Universe};
@@ -232,6 +233,11 @@ impl Simulated {
             oi: self.kind.is_derivative().then_some(self.oi),
             limits: self.limits,
         }
+    }
+
+    /// Greeks after the last tick; none of what is no option.
+    pub fn greeks(&self) -> Option<Greeks> {
+        self.path.greeks(self.kind)
     }
 
     /// The best `count` levels of one side, best first: fewer where the price cannot go further, none for an

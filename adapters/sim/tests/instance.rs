@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use adapter_sdk::{
     Mode,
-    abi::{ErrorCode, OutcomeCode, Quote, StatusKind, field},
+    abi::{ErrorCode, OutcomeCode, Quote, StatusKind, field, greek},
     testing::{Bench, Published},
 };
-use adapter_sim::{Sim, feed::STRAY_INSTRUMENT};
+use adapter_sim::{
+    Sim,
+    feed::STRAY_INSTRUMENT,
+    universe::{Date, Instrument, Kind, Universe},
+};
 
 #[expect(clippy::expect_used, reason = "each test writes its own settings")]
 fn start(config_json: &str) -> Bench {
@@ -46,6 +50,41 @@ fn each_mode_brings_its_kind_of_record() {
     assert_eq!((buy.len(), sell.len()), (20, 20));
     assert_eq!((quote.bid_price, quote.ask_price), (buy[0].price, sell[0].price));
     assert!(buy[0].price < sell[0].price);
+}
+
+/// An option of those that are listed today.
+#[expect(clippy::expect_used, reason = "a test reports by panicking")]
+fn option() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let universe = Universe::new(Date::in_india(u64::try_from(now.as_nanos()).expect("before 2554")));
+    let is_one =
+        |listed: &&Instrument| listed.exchange == "NFO" && matches!(listed.kind, Kind::Option { .. });
+    universe.instruments().iter().find(is_one).expect("there are options").symbol.clone()
+}
+
+#[test]
+fn options_have_greeks_in_modes_that_show_them() {
+    let bench = connected(r#"{ "rate_hz": 100 }"#);
+    let option = option();
+    for (instrument, symbol, mode) in
+        [(1, &*option, Mode::Quote), (2, &option, Mode::Depth), (3, &option, Mode::Ltp)]
+    {
+        assert!(bench.subscribe(instrument, "NFO", symbol, mode).code.is_taken());
+    }
+    bench.subscribe(4, "NSE", "SBIN", Mode::Quote);
+    for instrument in [1, 2] {
+        let greeks = bench.wait_for_greeks(instrument, 3).pop().expect("greeks");
+        let fields = greek::IN_GREEKS & !greek::RHO | greek::EXCHANGE_TS;
+        assert_eq!(greeks.fields, fields, "{greeks:?}");
+        assert!(greeks.exchange_ts_ns <= greeks.received_ts_ns);
+        assert!(
+            greeks.implied_volatility > 1_000_000_000 && greeks.delta.abs() <= 1_000_000_000,
+            "{greeks:?}"
+        );
+    }
+    bench.wait_for_ticks(3, 3);
+    bench.wait_for_ticks(4, 3);
+    assert!(bench.heard().greeks.iter().all(|(_, greeks)| greeks.instrument < 3));
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! The last values of an instrument: images replace, updates merge, what a broker never sent stays absent,
 //! and time runs forward.
 
-use crate::model::{DepthLevel, Ltp, Mode, Quote, TickView, field};
+mod changed;
+mod greeks;
+
+pub use self::changed::Changed;
+use crate::model::{DepthLevel, Greeks, Ltp, Mode, Quote, TickView, field};
 
 /// Late ticks that may be refused before one with a time of the exchange comes in time. The next one is
 /// believed: the broker's clock was set back.
@@ -27,37 +31,14 @@ pub struct Entry {
     /// time. Those without such a time, and those that are behind by it but not by their volume, neither
     /// count nor interrupt: they say nothing of the broker's clock.
     late: u8,
+    /// Whether something was merged that says what the greeks are, be it that there are none.
+    says_greeks: bool,
     /// Its `fields` are those of values, and [`field::BOOK`] once a book is known, perhaps known to be empty.
     quote: Quote,
     levels: Vec<DepthLevel>,
     buy_levels: usize,
-}
-
-/// What a merge did: the values that differ from those before, and [`field::BOOK`] if the book does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changed(u32);
-
-impl Changed {
-    /// Whether a frame of this mode differs from the one before the merge in anything but its time.
-    pub const fn is_visible_in(self, mode: Mode) -> bool {
-        let shown = match mode {
-            Mode::Ltp => field::IN_LTP,
-            Mode::Quote => field::IN_QUOTE,
-            Mode::Depth => field::IN_QUOTE | field::BOOK,
-        };
-        self.0 & shown & !field::EXCHANGE_TS != 0
-    }
-
-    /// Whether the book differs from the one before.
-    pub const fn is_another_book(self) -> bool {
-        self.0 & field::BOOK != 0
-    }
-
-    /// What two steps did together.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
+    /// Greeks as they were said last; none of their bits when they are gone. Few instruments have any.
+    greeks: Option<Box<Greeks>>,
 }
 
 impl Entry {
@@ -69,17 +50,22 @@ impl Entry {
     /// All values, borrowed.
     pub fn view(&self) -> TickView<'_> {
         let (buy, sell) = self.levels.split_at_checked(self.buy_levels).unwrap_or((&self.levels, &[]));
-        TickView { quote: &self.quote, buy, sell }
+        TickView { quote: &self.quote, buy, sell, greeks: self.greeks() }
     }
 
-    /// The moment of the newest tick, as [`moment`] has it.
-    pub const fn moment(&self) -> u64 {
-        moment(self.quote.fields, self.quote.exchange_ts_ns, self.quote.received_ts_ns)
+    /// The moment of the newest tick, as [`moment`] has it. Greeks beside a quote leave its time.
+    pub fn moment(&self) -> u64 {
+        match &self.greeks {
+            Some(greeks) if self.quote.fields == 0 => {
+                moment(greeks.fields, greeks.exchange_ts_ns, greeks.received_ts_ns)
+            }
+            _ => moment(self.quote.fields, self.quote.exchange_ts_ns, self.quote.received_ts_ns),
+        }
     }
 
     /// Whether nothing is known yet.
-    pub const fn is_empty(&self) -> bool {
-        self.quote.fields == 0
+    pub fn is_empty(&self) -> bool {
+        self.quote.fields == 0 && self.greeks().is_none()
     }
 
     /// The values as one record that has the effect of everything that was merged into this, on its way as
@@ -106,7 +92,7 @@ impl Entry {
     /// known is an empty one from now on.
     pub fn clear(&mut self) -> Changed {
         let book = if self.levels.is_empty() { 0 } else { field::BOOK };
-        let changed = Changed(self.quote.fields & field::IN_QUOTE | book);
+        let changed = Changed(self.quote.fields & field::IN_QUOTE | book).and(self.clear_greeks());
         self.quote.fields &= field::BOOK;
         self.levels.clear();
         self.buy_levels = 0;
@@ -124,6 +110,7 @@ impl Entry {
         }
         if mode < Mode::Quote {
             self.quote.fields &= field::IN_LTP;
+            self.clear_greeks();
         }
     }
 
@@ -263,14 +250,21 @@ impl Entry {
         Some(changed.and(Changed(field::BOOK)))
     }
 
-    /// Takes everything that another entry knows, published as `mode`.
-    pub fn merge_entry(&mut self, from: &Self, mode: Mode) -> Option<Changed> {
-        let (record, view) = (from.record(mode), from.view());
-        match mode {
-            Mode::Ltp => self.merge_ltp(&Ltp::from(&record)),
-            Mode::Quote => self.merge_quote(&record),
-            Mode::Depth => self.merge_depth(&record, view.buy, view.sell),
-        }
+    /// Takes everything that another entry knows, published as `mode`; none when all of it are greeks.
+    pub fn merge_entry(&mut self, from: &Self, mode: Option<Mode>) -> Option<Changed> {
+        let values = mode.map(|mode| {
+            let (record, view) = (from.record(mode), from.view());
+            match mode {
+                Mode::Ltp => self.merge_ltp(&Ltp::from(&record)),
+                Mode::Quote => self.merge_quote(&record),
+                Mode::Depth => self.merge_depth(&record, view.buy, view.sell),
+            }
+        });
+        let Some(greeks) = from.greeks_record() else { return values.unwrap_or_default() };
+        let changed = self.merge_greeks(&greeks);
+        // Whichever of them came last.
+        stamp(&mut self.quote, from.quote.instrument, from.quote.seq, from.quote.received_ts_ns);
+        Some(changed.and(values.flatten().unwrap_or_default()))
     }
 
     /// Whether a tick is of an older time than what is known.

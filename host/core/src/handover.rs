@@ -8,166 +8,20 @@
 //! after the old one's last: nothing is missing and nothing comes twice. An instrument is *settled* once that
 //! point was found, or [`Handover::settle`] ended the search.
 
-use std::{
-    collections::VecDeque,
-    hash::{Hash as _, Hasher as _},
-    sync::Arc,
-};
+mod batch;
+
+use std::{collections::VecDeque, sync::Arc};
 
 use parking_lot::Mutex;
-use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet};
 
+pub use self::batch::Published;
+use self::batch::{Line, Mark, Owned};
 use crate::{
-    intake::{Batch, Doorbell, Intake, depth_levels},
-    model::{Depth, DepthLevel, FeedId, Ltp, Mode, Quote, field},
+    book::Entry,
+    intake::{Batch, Doorbell, Intake, Merged},
+    model::{Depth, DepthLevel, FeedId, Ltp, Mode},
 };
-
-/// A batch as it is published, borrowed.
-#[derive(Clone, Copy, Debug)]
-pub enum Published<'a> {
-    /// Last prices.
-    Ltp(&'a [Ltp]),
-    /// Quotes.
-    Quote(&'a [Quote]),
-    /// Books, and the levels that all of them point into.
-    Depth(&'a [Depth], &'a [DepthLevel]),
-}
-
-impl Published<'_> {
-    /// Records in it.
-    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
-    pub const fn len(self) -> usize {
-        match self {
-            Self::Ltp(ticks) => ticks.len(),
-            Self::Quote(quotes) => quotes.len(),
-            Self::Depth(books, _) => books.len(),
-        }
-    }
-
-    /// Gives it to an intake; returns how many records were malformed.
-    pub fn offer(self, intake: &Arc<Intake>) -> u32 {
-        match self {
-            Self::Ltp(ticks) => intake.offer_ltp(ticks),
-            Self::Quote(quotes) => intake.offer_quote(quotes),
-            Self::Depth(books, levels) => intake.offer_depth(books, levels),
-        }
-    }
-
-    fn each(self, mut visit: impl FnMut(u32, Mark)) {
-        match self {
-            Self::Ltp(ticks) => ticks.iter().for_each(|tick| visit(tick.instrument, Mark::of_ltp(tick))),
-            Self::Quote(quotes) => {
-                quotes.iter().for_each(|quote| visit(quote.instrument, Mark::of_quote(quote, &[], &[])));
-            }
-            Self::Depth(books, levels) => books.iter().for_each(|book| {
-                let (buy, sell) = depth_levels(book, levels).unwrap_or_default();
-                visit(book.quote.instrument, Mark::of_quote(&book.quote, buy, sell));
-            }),
-        }
-    }
-
-    /// The records that pass.
-    fn filtered(self, mut passes: impl FnMut(u32, Mark) -> bool) -> Owned {
-        match self {
-            Self::Ltp(ticks) => Owned::Ltp(
-                ticks.iter().filter(|tick| passes(tick.instrument, Mark::of_ltp(tick))).copied().collect(),
-            ),
-            Self::Quote(quotes) => Owned::Quote(
-                quotes
-                    .iter()
-                    .filter(|quote| passes(quote.instrument, Mark::of_quote(quote, &[], &[])))
-                    .copied()
-                    .collect(),
-            ),
-            Self::Depth(books, levels) => Owned::Depth(
-                books
-                    .iter()
-                    .filter(|book| {
-                        let (buy, sell) = depth_levels(book, levels).unwrap_or_default();
-                        passes(book.quote.instrument, Mark::of_quote(&book.quote, buy, sell))
-                    })
-                    .copied()
-                    .collect(),
-                levels.to_vec(),
-            ),
-        }
-    }
-}
-
-/// A batch that stands for itself.
-#[derive(Debug)]
-enum Owned {
-    Ltp(Vec<Ltp>),
-    Quote(Vec<Quote>),
-    Depth(Vec<Depth>, Vec<DepthLevel>),
-}
-
-impl Owned {
-    fn borrowed(&self) -> Published<'_> {
-        match self {
-            Self::Ltp(ticks) => Published::Ltp(ticks),
-            Self::Quote(quotes) => Published::Quote(quotes),
-            Self::Depth(books, levels) => Published::Depth(books, levels),
-        }
-    }
-}
-
-/// What two ticks of one instrument are compared by: the exchange's time, and everything that the broker
-/// said. The number and the arrival differ between instances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mark {
-    exchange_ts_ns: Option<u64>,
-    content: u64,
-}
-
-impl Mark {
-    fn of_ltp(tick: &Ltp) -> Self {
-        Self::of(&Quote::from(tick), Mode::Ltp, &[], &[])
-    }
-
-    fn of_quote(quote: &Quote, buy: &[DepthLevel], sell: &[DepthLevel]) -> Self {
-        Self::of(quote, Mode::Quote, buy, sell)
-    }
-
-    fn of(quote: &Quote, kind: Mode, buy: &[DepthLevel], sell: &[DepthLevel]) -> Self {
-        let mut hasher = FxHasher::default();
-        kind.number().hash(&mut hasher);
-        // An older build may not say whether its records are images.
-        let fields = quote.fields & field::IN_QUOTE;
-        [u64::from(fields), quote.exchange_ts_ns, quote.last_trade_ts_ns].hash(&mut hasher);
-        [
-            quote.ltp,
-            quote.volume,
-            quote.last_quantity,
-            quote.open,
-            quote.high,
-            quote.low,
-            quote.close,
-            quote.average_price,
-            quote.total_buy_quantity,
-            quote.total_sell_quantity,
-            quote.change,
-            quote.oi,
-            quote.bid_price,
-            quote.ask_price,
-            quote.bid_size,
-            quote.ask_size,
-        ]
-        .hash(&mut hasher);
-        for level in buy.iter().chain(sell) {
-            [level.price, level.quantity, i64::from(level.orders)].hash(&mut hasher);
-        }
-        let has_time = quote.fields & field::EXCHANGE_TS != 0;
-        Self { exchange_ts_ns: has_time.then_some(quote.exchange_ts_ns), content: hasher.finish() }
-    }
-
-    /// Whether who says this has said `first` at the latest now. Of two ticks of one time either may be the
-    /// earlier.
-    fn has_reached(self, first: Self) -> bool {
-        let is_later = self.exchange_ts_ns.zip(first.exchange_ts_ns).is_some_and(|(own, first)| own > first);
-        self == first || is_later
-    }
-}
 
 /// Ticks of one instrument that may wait until it is known whether they are newer than the old one's last.
 /// Brokers that send seconds send a few in one of them.
@@ -182,7 +36,7 @@ pub struct Handover(Mutex<State>);
 #[derive(Debug)]
 struct State {
     /// The old one's last tick of each instrument; the search for it in what the new one says.
-    last: FxHashMap<u32, Last>,
+    last: FxHashMap<Line, Last>,
     /// What the new one published before the flip: in order, then merged, as in front of the router.
     held: Arc<Intake>,
     /// Instruments of which the new one has said something.
@@ -196,6 +50,8 @@ struct State {
     is_ready: bool,
     is_flipped: bool,
     repeated: u64,
+    /// Merged records that held ticks and greeks, and were passed on as one of each.
+    divided: u64,
 }
 
 #[derive(Debug)]
@@ -242,6 +98,7 @@ impl Handover {
             is_ready: false,
             is_flipped: false,
             repeated: 0,
+            divided: 0,
         })))
     }
 
@@ -252,8 +109,12 @@ impl Handover {
             return None;
         }
         let State { last, seen, uncovered, ahead, is_ready, .. } = &mut *state;
-        batch.each(|instrument, mark| {
-            last.insert(instrument, Last::new(mark));
+        batch.each(|line, mark| {
+            last.insert(line, Last::new(mark));
+            if line.is_greeks {
+                return;
+            }
+            let instrument = line.instrument;
             if *is_ready && !seen.contains(&instrument) {
                 uncovered.insert(instrument);
             }
@@ -269,8 +130,12 @@ impl Handover {
         let mut state = self.0.lock();
         if !state.is_flipped {
             let State { last, seen, uncovered, ahead, .. } = &mut *state;
-            batch.each(|instrument, mark| {
-                let old = last.get(&instrument).map(|last| last.mark);
+            batch.each(|line, mark| {
+                // What the ticks of an instrument cover, its greeks need not: another build may not have any.
+                if line.is_greeks {
+                    return;
+                }
+                let (instrument, old) = (line.instrument, last.get(&line).map(|last| last.mark));
                 if seen.insert(instrument) {
                     uncovered.remove(&instrument);
                     if !old.is_some_and(|old| old.has_reached(mark)) {
@@ -329,6 +194,7 @@ impl Handover {
                 Batch::Ltp(ticks) => state.pass(Published::Ltp(ticks), intake),
                 Batch::Quote(quotes) => state.pass(Published::Quote(quotes), intake),
                 Batch::Depth(books, levels) => state.pass(Published::Depth(books, levels), intake),
+                Batch::Greeks(records) => state.pass(Published::Greeks(records), intake),
                 Batch::Merged(entries) => {
                     for merged in entries {
                         state.pass_merged(merged, intake);
@@ -354,7 +220,8 @@ impl Handover {
     /// held.
     pub fn repeated_and_merged(&self) -> (u64, u64) {
         let state = self.0.lock();
-        (state.repeated, state.held.counters().conflated_intake.get())
+        let merged = state.held.counters().conflated_intake.get();
+        (state.repeated, merged.saturating_sub(state.divided))
     }
 }
 
@@ -366,19 +233,19 @@ impl State {
         }
         let State { last, repeated, .. } = self;
         let (mut newer, mut place) = (Vec::new(), 0..);
-        let passing = batch.filtered(|instrument, mark| {
+        let passing = batch.filtered(|line, mark| {
             let place = place.next().unwrap_or(usize::MAX);
-            let Some(known) = last.get_mut(&instrument) else { return true };
+            let Some(known) = last.get_mut(&line) else { return true };
             match (mark.exchange_ts_ns, known.mark.exchange_ts_ns) {
                 _ if known.mark == mark => {
                     *repeated += 1 + known.doubtful.len() as u64;
-                    last.remove(&instrument);
+                    last.remove(&line);
                     false
                 }
                 (Some(new), Some(old)) if new > old => {
                     // The old one's last is not among those of its time, so the new one began after it.
                     newer.extend(known.doubtful.drain(..));
-                    last.remove(&instrument);
+                    last.remove(&line);
                     true
                 }
                 (Some(new), Some(old)) if new < old => {
@@ -396,41 +263,38 @@ impl State {
         });
     }
 
-    fn pass_merged(&mut self, merged: &crate::intake::Merged, intake: &Arc<Intake>) {
+    fn pass_merged(&mut self, merged: &Merged, intake: &Arc<Intake>) {
         // Several ticks in one have no point of their own; being the newest, they pass.
-        self.last.remove(&merged.instrument.0);
-        let (record, view) = (merged.entry.record(merged.mode), merged.entry.view());
-        match merged.mode {
-            Mode::Ltp => Published::Ltp(&[Ltp::from(&record)]).offer(intake),
-            Mode::Quote => Published::Quote(&[record]).offer(intake),
-            Mode::Depth => {
-                let levels = [view.buy, view.sell].concat();
-                let count = |side: &[DepthLevel]| u16::try_from(side.len()).unwrap_or(u16::MAX);
-                let book = Depth {
-                    quote: record,
-                    first_level: 0,
-                    buy_levels: count(view.buy),
-                    sell_levels: count(view.sell),
-                };
-                Published::Depth(&[book], &levels).offer(intake)
-            }
-        };
+        let instrument = merged.instrument.0;
+        if let Some(mode) = merged.mode {
+            self.last.remove(&Line::of(instrument));
+            pass_values(&merged.entry, mode, intake);
+        }
+        if let Some(greeks) = merged.entry.greeks_record() {
+            self.last.remove(&Line::of_greeks(instrument));
+            self.divided += u64::from(merged.mode.is_some());
+            Published::Greeks(&[greeks]).offer(intake);
+        }
     }
 }
 
-impl Published<'_> {
-    /// The record at this place by itself.
-    fn single(self, place: usize) -> Option<Owned> {
-        match self {
-            Self::Ltp(ticks) => ticks.get(place).map(|tick| Owned::Ltp(vec![*tick])),
-            Self::Quote(quotes) => quotes.get(place).map(|quote| Owned::Quote(vec![*quote])),
-            Self::Depth(books, levels) => {
-                let book = books.get(place)?;
-                let (buy, sell) = depth_levels(book, levels).unwrap_or_default();
-                Some(Owned::Depth(vec![Depth { first_level: 0, ..*book }], [buy, sell].concat()))
-            }
+fn pass_values(entry: &Entry, mode: Mode, intake: &Arc<Intake>) {
+    let (record, view) = (entry.record(mode), entry.view());
+    match mode {
+        Mode::Ltp => Published::Ltp(&[Ltp::from(&record)]).offer(intake),
+        Mode::Quote => Published::Quote(&[record]).offer(intake),
+        Mode::Depth => {
+            let levels = [view.buy, view.sell].concat();
+            let count = |side: &[DepthLevel]| u16::try_from(side.len()).unwrap_or(u16::MAX);
+            let book = Depth {
+                quote: record,
+                first_level: 0,
+                buy_levels: count(view.buy),
+                sell_levels: count(view.sell),
+            };
+            Published::Depth(&[book], &levels).offer(intake)
         }
-    }
+    };
 }
 
 #[cfg(test)]

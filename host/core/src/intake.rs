@@ -9,6 +9,8 @@
 //! Lock order: `Intake::state`, then `Doorbell::ready` or `Doorbell::settled`. All are held for a copy of a
 //! batch at most, never over an await.
 
+mod overflow;
+
 use std::{
     collections::VecDeque,
     sync::{
@@ -21,11 +23,12 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
+use self::overflow::Overflow;
 use crate::{
     book::{Entry, moment},
     calendar::Moments,
     metrics::FeedCounters,
-    model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote},
+    model::{Depth, DepthLevel, FeedId, Greeks, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote},
 };
 
 /// Bytes of ticks that a feed may have waiting in order before they conflate: 262,144 LTP ticks, a second's
@@ -34,11 +37,6 @@ pub const QUEUE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Instruments in the overflow of one feed, 30 MiB of them: more than any broker serves on one account.
 pub const OVERFLOW_LIMIT: usize = 131_072;
-
-/// Ticks of different slots of this length merge only where it is known that no trading day begins between
-/// them ([`Doorbell::settle`]), or where there is no room to keep them apart: no frame mixes two of those.
-/// Days begin at full minutes.
-const MINUTE_NS: u64 = 60_000_000_000;
 
 /// A batch as it was published.
 #[derive(Debug)]
@@ -49,6 +47,8 @@ pub enum Batch {
     Quote(Box<[Quote]>),
     /// Books, and the levels that they point into.
     Depth(Box<[Depth]>, Box<[DepthLevel]>),
+    /// Greeks.
+    Greeks(Box<[Greeks]>),
     /// What the overflow held, in order: of most instruments one, of a few one for each minute.
     Merged(Vec<Merged>),
 }
@@ -60,6 +60,7 @@ impl Batch {
             Self::Ltp(ticks) => ticks.len(),
             Self::Quote(quotes) => quotes.len(),
             Self::Depth(books, _) => books.len(),
+            Self::Greeks(records) => records.len(),
             Self::Merged(entries) => entries.len(),
         }
     }
@@ -70,6 +71,7 @@ impl Batch {
             Self::Ltp(ticks) => size_of_val(&**ticks),
             Self::Quote(quotes) => size_of_val(&**quotes),
             Self::Depth(books, levels) => size_of_val(&**books) + size_of_val(&**levels),
+            Self::Greeks(records) => size_of_val(&**records),
             Self::Merged(_) => 0,
         }
     }
@@ -80,8 +82,8 @@ impl Batch {
 pub struct Merged {
     /// The instrument.
     pub instrument: InstrumentId,
-    /// The highest mode that one of them was published as.
-    pub mode: Mode,
+    /// The highest mode that one of them was published as; none when all of them are greeks.
+    pub mode: Option<Mode>,
     /// Their values, of each field the newest.
     pub entry: Entry,
     /// How many of them nobody will see by themselves.
@@ -183,7 +185,7 @@ impl Intake {
             if let Some(overflow) = state {
                 for tick in batch {
                     let at_ns = moment(tick.fields, tick.exchange_ts_ns, tick.received_ts_ns);
-                    overflow.merge(tick.instrument, Mode::Ltp, at_ns, |entry| entry.merge_ltp(tick));
+                    overflow.merge(tick.instrument, Some(Mode::Ltp), at_ns, |entry| entry.merge_ltp(tick));
                 }
                 return None;
             }
@@ -198,7 +200,8 @@ impl Intake {
             if let Some(overflow) = state {
                 for quote in batch {
                     let at_ns = moment(quote.fields, quote.exchange_ts_ns, quote.received_ts_ns);
-                    overflow.merge(quote.instrument, Mode::Quote, at_ns, |entry| entry.merge_quote(quote));
+                    overflow
+                        .merge(quote.instrument, Some(Mode::Quote), at_ns, |entry| entry.merge_quote(quote));
                 }
                 return None;
             }
@@ -226,7 +229,7 @@ impl Intake {
                 for (book, (buy, sell)) in books {
                     let quote = &book.quote;
                     let at_ns = moment(quote.fields, quote.exchange_ts_ns, quote.received_ts_ns);
-                    overflow.merge(quote.instrument, Mode::Depth, at_ns, |entry| {
+                    overflow.merge(quote.instrument, Some(Mode::Depth), at_ns, |entry| {
                         entry.merge_depth(quote, buy, sell)
                     });
                 }
@@ -235,6 +238,21 @@ impl Intake {
             Some(Batch::Depth(books.map(|(book, _)| *book).collect(), levels.into()))
         });
         u32::try_from(invalid).unwrap_or(u32::MAX)
+    }
+
+    /// Takes greeks; returns how many were malformed.
+    pub fn offer_greeks(self: &Arc<Self>, batch: &[Greeks]) -> u32 {
+        self.offer(batch.len(), size_of_val(batch), |state| {
+            if let Some(overflow) = state {
+                for greeks in batch {
+                    let at_ns = moment(greeks.fields, greeks.exchange_ts_ns, greeks.received_ts_ns);
+                    overflow.merge(greeks.instrument, None, at_ns, |entry| entry.merge_greeks(greeks));
+                }
+                return None;
+            }
+            Some(Batch::Greeks(batch.into()))
+        });
+        0
     }
 
     /// Moves everything that waits into `batches`, in order.
@@ -342,49 +360,6 @@ pub fn depth_levels<'a>(
     let middle = first.checked_add(usize::from(book.buy_levels))?;
     let end = middle.checked_add(usize::from(book.sell_levels))?;
     Some((levels.get(first..middle)?, levels.get(middle..end)?))
-}
-
-struct Overflow<'a> {
-    entries: &'a mut Vec<Merged>,
-    places: &'a mut FxHashMap<u32, usize>,
-    /// Between these moments no trading day begins.
-    settled: Moments,
-    conflated: u64,
-    beyond_limit: u64,
-}
-
-impl Overflow<'_> {
-    /// A tick that came late counts as merged into the newer one.
-    fn merge<R>(&mut self, instrument: u32, mode: Mode, at_ns: u64, merge: impl FnOnce(&mut Entry) -> R) {
-        let has_room = self.entries.len() < OVERFLOW_LIMIT;
-        // The last half is for instruments of which there is nothing yet.
-        let may_stand_apart = self.entries.len() < OVERFLOW_LIMIT / 2;
-        let settled = self.settled;
-        // By the minute alone, sources with two clocks (some of their ticks have the exchange's time, and
-        // others none) would stand apart at each change between them.
-        let is_one_day = |other_ns: u64| {
-            other_ns / MINUTE_NS == at_ns / MINUTE_NS
-                || (settled.contains(other_ns) && settled.contains(at_ns))
-        };
-        let merged = self
-            .places
-            .get(&instrument)
-            .and_then(|&at| self.entries.get_mut(at))
-            .filter(|merged| !may_stand_apart || is_one_day(merged.entry.moment()));
-        if let Some(merged) = merged {
-            merged.mode = merged.mode.max(mode);
-            merged.missed = merged.missed.saturating_add(1);
-            merge(&mut merged.entry);
-            self.conflated += 1;
-        } else if has_room {
-            let mut entry = Entry::default();
-            merge(&mut entry);
-            self.places.insert(instrument, self.entries.len());
-            self.entries.push(Merged { instrument: InstrumentId(instrument), mode, entry, missed: 0 });
-        } else {
-            self.beyond_limit += 1;
-        }
-    }
 }
 
 #[cfg(test)]

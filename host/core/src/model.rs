@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-pub use adapter_abi::{Depth, DepthLevel, Ltp, MAX_DEPTH_LEVELS, ORDERS_ABSENT, PRICE_SCALE, Quote, field};
+pub use adapter_abi::{
+    Depth, DepthLevel, Greeks, Ltp, MAX_DEPTH_LEVELS, ORDERS_ABSENT, PRICE_SCALE, Quote, field, greek,
+};
 
 /// What a client asked for, and what a tick was published as. Each mode contains the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -264,6 +266,8 @@ pub struct TickView<'a> {
     pub buy: &'a [DepthLevel],
     /// Asks, best first.
     pub sell: &'a [DepthLevel],
+    /// Greeks, if there are any.
+    pub greeks: Option<&'a Greeks>,
 }
 
 #[cfg(test)]

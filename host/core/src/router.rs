@@ -257,13 +257,16 @@ impl Router {
                     feed.apply(&mut tables, arrival, now, |entry| entry.merge_depth(&book.quote, buy, sell));
                 }
             }
+            Batch::Greeks(records) => {
+                for greeks in records {
+                    let arrival = Arrival::of_greeks(greeks);
+                    feed.apply(&mut tables, arrival, now, |entry| Some(entry.merge_greeks(greeks)));
+                }
+            }
             Batch::Merged(entries) => {
                 for Merged { instrument, mode, entry: merged, missed } in entries {
-                    let arrival = Arrival {
-                        instrument: *instrument,
-                        missed: *missed,
-                        ..Arrival::of(merged.quote(), *mode)
-                    };
+                    let (instrument, published, at_ns) = (*instrument, *mode, merged.moment());
+                    let arrival = Arrival { instrument, published, missed: *missed, at_ns };
                     feed.apply(&mut tables, arrival, now, |entry| entry.merge_entry(merged, *mode));
                 }
             }

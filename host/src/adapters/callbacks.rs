@@ -6,7 +6,7 @@ use std::{
 };
 
 use adapter_abi::{
-    Depth, DepthLevel, Host, Host_TO, HostHandle, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent,
+    Depth, DepthLevel, Greeks, Host, Host_TO, HostHandle, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent,
     SubscriptionOutcome,
     abi_stable::{
         sabi_trait::TD_Opaque,
@@ -49,6 +49,10 @@ impl Host for Callbacks {
 
     fn publish_depth(&self, batch: RSlice<'_, Depth>, levels: RSlice<'_, DepthLevel>) -> PublishOutcome {
         self.guarded("publish_depth", || self.events.depth(batch.as_slice(), levels.as_slice()))
+    }
+
+    fn publish_greeks(&self, batch: RSlice<'_, Greeks>) -> PublishOutcome {
+        self.guarded("publish_greeks", || self.events.greeks(batch.as_slice()))
     }
 
     fn publish_order_update(&self, update_json: RStr<'_>) -> PublishOutcome {
@@ -98,6 +102,10 @@ mod tests {
         }
 
         fn depth(&self, _: &[Depth], _: &[DepthLevel]) -> PublishOutcome {
+            PublishOutcome::default()
+        }
+
+        fn greeks(&self, _: &[Greeks]) -> PublishOutcome {
             PublishOutcome::default()
         }
 

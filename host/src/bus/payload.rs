@@ -5,6 +5,7 @@
 //! beside it. Nothing is allocated for numbers and their names.
 
 mod book;
+mod greeks;
 mod member;
 mod number;
 mod repair;
@@ -15,12 +16,13 @@ use std::{borrow::Cow, fmt};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use tickhost_core::{
     book::UNKNOWN_COUNT,
-    model::{DepthLevel, Mode, Quote, field},
+    model::{DepthLevel, Greeks, Mode, Quote, field},
 };
 
 pub(super) use self::book::Book;
 use self::{
     book::{BookSeed, Side, SideSeed},
+    greeks::GreeksSeed,
     member::Member,
     number::{Container, Fault, Lenient, Number, NumberSeed},
 };
@@ -34,6 +36,9 @@ pub(super) struct Record {
     pub(super) sell: Vec<DepthLevel>,
     /// What the body says of the book; an empty one is something else than none.
     pub(super) book: Book,
+    /// Whether the body says what the greeks are, and which; without any value it says that there are none.
+    pub(super) has_greeks: bool,
+    pub(super) greeks: Greeks,
     /// What was left out.
     pub(super) faults: Faults,
 }
@@ -70,12 +75,14 @@ impl Record {
         self.buy.clear();
         self.sell.clear();
         self.book = Book::Absent;
+        self.has_greeks = false;
+        self.greeks = Greeks::default();
         self.faults = Faults::default();
     }
 
     /// Whether nothing that could be read was in the body.
     pub(super) fn is_empty(&self) -> bool {
-        self.quote.fields & !field::EXCHANGE_TS == 0 && self.book == Book::Absent
+        self.quote.fields & !field::EXCHANGE_TS == 0 && self.book == Book::Absent && !self.has_greeks
     }
 
     fn put<T>(&mut self, bit: u32, value: Result<Option<T>, Fault>, place: fn(&mut Quote) -> &mut T) {
@@ -239,6 +246,11 @@ impl<'de> Container<'de> for Element<'_, 'de> {
                 Member::Time(bit, place) => {
                     let value = map.next_value_seed(NumberSeed)?;
                     record.put(bit, value.time_ns(), place);
+                }
+                Member::Greeks => map.next_value_seed(GreeksSeed(record))?,
+                Member::ImpliedVolatility => {
+                    let volatility = map.next_value_seed(NumberSeed)?.price();
+                    record.put_volatility(volatility);
                 }
                 Member::Book => map.next_value_seed(BookSeed(record))?,
                 Member::Bids => map.next_value_seed(SideSeed(record, Side::Buy))?,

@@ -9,7 +9,7 @@ use std::{
 use futures_util::FutureExt as _;
 use serde::Deserialize;
 use tickhost_core::{
-    model::{Mode, TickView, field},
+    model::{Greeks, Mode, TickView, field},
     protocol::order::OrderUpdate,
 };
 use tokio::{net::TcpListener, task::JoinSet};
@@ -182,12 +182,19 @@ impl BusReader {
             if record.book != Book::Absent {
                 quote.fields |= field::BOOK;
             }
-            match sink.tick(
-                exchange,
-                symbol,
-                mode,
-                TickView { quote: &quote, buy: &record.buy, sell: &record.sell },
-            ) {
+            let greeks = Greeks {
+                fields: record.greeks.fields | quote.fields & field::EXCHANGE_TS,
+                received_ts_ns: now_ns,
+                exchange_ts_ns: quote.exchange_ts_ns,
+                ..record.greeks
+            };
+            let tick = TickView {
+                quote: &quote,
+                buy: &record.buy,
+                sell: &record.sell,
+                greeks: record.has_greeks.then_some(&greeks),
+            };
+            match sink.tick(exchange, symbol, mode, tick) {
                 BusVerdict::Accepted => BusCounters::count(&counters.ticks),
                 BusVerdict::NotSubscribed => BusCounters::count(&counters.not_subscribed),
             }

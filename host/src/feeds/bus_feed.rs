@@ -10,11 +10,13 @@ use adapter_abi::{
     ErrorCode, HealthSnapshot, OutcomeCode, StatusEvent, StatusKind, Subscription, SubscriptionOutcome,
 };
 use parking_lot::{Mutex, RwLock};
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use tickhost_core::{
     intake::Intake,
-    model::{Depth, DepthLevel, FeedId, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView},
+    model::{
+        Depth, DepthLevel, FeedId, Greeks, InstrumentId, Ltp, MAX_DEPTH_LEVELS, Mode, Quote, TickView, field,
+    },
     protocol::order::OrderUpdate,
 };
 
@@ -155,8 +157,8 @@ impl std::fmt::Debug for BusRouter {
     }
 }
 
-/// A batch of one kind. When a tick of another kind comes, the batch goes first: one instrument's ticks keep
-/// their order.
+/// A batch of one kind, and greeks behind it. When a tick of another kind comes, or of an instrument whose
+/// greeks wait, the batch goes first: one instrument's ticks keep their order.
 struct Gathered {
     intake: Arc<Intake>,
     kind: Mode,
@@ -164,6 +166,8 @@ struct Gathered {
     quote: Vec<Quote>,
     depth: Vec<Depth>,
     levels: Vec<DepthLevel>,
+    greeks: Vec<Greeks>,
+    with_greeks: FxHashSet<InstrumentId>,
 }
 
 impl BusRouter {
@@ -216,14 +220,26 @@ impl Gathered {
             quote: Vec::new(),
             depth: Vec::new(),
             levels: Vec::new(),
+            greeks: Vec::new(),
+            with_greeks: FxHashSet::default(),
         }
     }
 
     fn add(&mut self, instrument: InstrumentId, mode: Mode, tick: TickView<'_>) {
-        let is_full = self.ltp.len() + self.quote.len() + self.depth.len() >= Self::LIMIT;
-        if mode != self.kind || is_full {
+        let records = self.ltp.len() + self.quote.len() + self.depth.len() + self.greeks.len();
+        let is_full = records >= Self::LIMIT;
+        let must_follow = !self.with_greeks.is_empty() && self.with_greeks.contains(&instrument);
+        if mode != self.kind || is_full || must_follow {
             self.flush();
             self.kind = mode;
+        }
+        if let Some(greeks) = tick.greeks {
+            self.greeks.push(Greeks { instrument: instrument.0, ..*greeks });
+            self.with_greeks.insert(instrument);
+            // Greeks that came alone are no tick beside them.
+            if tick.quote.fields & !field::EXCHANGE_TS == 0 {
+                return;
+            }
         }
         let quote = Quote { instrument: instrument.0, ..*tick.quote };
         match mode {
@@ -244,15 +260,23 @@ impl Gathered {
     }
 
     fn flush(&mut self) {
-        if self.ltp.is_empty() && self.quote.is_empty() && self.depth.is_empty() {
+        let has_ticks = !(self.ltp.is_empty() && self.quote.is_empty() && self.depth.is_empty());
+        if !has_ticks && self.greeks.is_empty() {
             return;
         }
         self.intake.counters().last_tick_ns.set(clock::unix_nanos());
-        match self.kind {
-            Mode::Ltp => self.intake.offer_ltp(&self.ltp),
-            Mode::Quote => self.intake.offer_quote(&self.quote),
-            Mode::Depth => self.intake.offer_depth(&self.depth, &self.levels),
-        };
+        if has_ticks {
+            match self.kind {
+                Mode::Ltp => self.intake.offer_ltp(&self.ltp),
+                Mode::Quote => self.intake.offer_quote(&self.quote),
+                Mode::Depth => self.intake.offer_depth(&self.depth, &self.levels),
+            };
+        }
+        if !self.greeks.is_empty() {
+            self.intake.offer_greeks(&self.greeks);
+            self.greeks.clear();
+            self.with_greeks.clear();
+        }
         self.ltp.clear();
         self.quote.clear();
         self.depth.clear();
@@ -278,7 +302,11 @@ mod tests {
         let levels = [level];
         for (instrument, quote, buy) in [(5, &with_book, &levels[..]), (6, &with_book, &[]), (7, &quote, &[])]
         {
-            gathered.add(InstrumentId(instrument), Mode::Depth, TickView { quote, buy, sell: &[] });
+            gathered.add(
+                InstrumentId(instrument),
+                Mode::Depth,
+                TickView { quote, buy, sell: &[], greeks: None },
+            );
         }
         gathered.flush();
         let mut batches = Vec::new();
@@ -289,5 +317,37 @@ mod tests {
         let book = field::LTP | field::BOOK;
         assert_eq!(said, [(5, book, 1), (6, book, 0), (7, field::LTP, 0)]);
         assert_eq!(levels.len(), 1);
+    }
+
+    #[test]
+    fn greeks_keep_their_place_among_the_ticks_of_their_instrument() {
+        let intake = Intake::new(FeedId(1), Arc::default(), Doorbell::new());
+        let mut gathered = Gathered::new(&intake);
+        let quote = Quote { fields: field::LTP, ltp: 7, ..Quote::default() };
+        let time = Quote { fields: field::EXCHANGE_TS, ..quote };
+        let greeks = Greeks { delta: 5, ..Greeks::default() };
+        for (instrument, quote, greeks) in [
+            (5, &quote, Some(&greeks)),
+            (6, &quote, Some(&greeks)),
+            (7, &quote, None),
+            (5, &quote, None),
+            (8, &time, Some(&greeks)),
+        ] {
+            let tick = TickView { quote, buy: &[], sell: &[], greeks };
+            gathered.add(InstrumentId(instrument), Mode::Quote, tick);
+        }
+        gathered.flush();
+        let mut batches = Vec::new();
+        intake.take(&mut batches);
+        let numbers: Vec<(char, Vec<u32>)> = batches
+            .iter()
+            .map(|batch| match batch {
+                Batch::Quote(quotes) => ('q', quotes.iter().map(|quote| quote.instrument).collect()),
+                Batch::Greeks(all) => ('g', all.iter().map(|greeks| greeks.instrument).collect()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let expected = [('q', vec![5, 6, 7]), ('g', vec![5, 6]), ('q', vec![5]), ('g', vec![8])];
+        assert_eq!(numbers, expected, "greeks that come alone are no tick");
     }
 }

@@ -9,11 +9,11 @@ use libfuzzer_sys::fuzz_target;
 use tickhost::bus::{BusCounters, BusReader, BusSettings, BusSink, BusVerdict, CacheScope, OrderVerdict, Invalidated};
 use tickhost_core::{
     book::UNKNOWN_COUNT,
-    model::{MAX_DEPTH_LEVELS, Mode, TickView, field},
+    model::{MAX_DEPTH_LEVELS, Mode, TickView, field, greek},
     protocol::order::OrderUpdate,
 };
 
-const SEEDS: [&str; 11] = [
+const SEEDS: [&str; 13] = [
     "NSE_SBIN_LTP\n{\"ltp\":625.5}",
     "NSE_INDEX_NIFTY_QUOTE\n{\"symbol\":\"NIFTY\",\"ltp\":1,\"volume\":1500000,\"atp\":\"621.4\",\"oi\":null,\"timestamp\":1705294800}",
     "NSE_SBIN_DEPTH\n{\"ltp\":625.5,\"depth\":{\"buy\":[{\"price\":625.45,\"quantity\":120,\"orders\":3}],\"sell\":[{\"price\":625.55,\"qty\":80}]}}",
@@ -24,6 +24,8 @@ const SEEDS: [&str; 11] = [
     "UPSTOX_bob_orders\n{\"type\":\"order_update\",\"user_id\":\"bob\"}",
     "CACHE_INVALIDATE_ALL_bob\n{\"user_id\":\"bob\",\"cache_type\":\"FEED\"}",
     "zerodha_NSE_SBIN_LTP\n{}",
+    "NFO_NIFTY28NOV2624500CE_QUOTE\n{\"ltp\":142.35,\"greeks\":{\"delta\":0.5234,\"gamma\":\"0.0012\",\"theta\":-11.84,\"vega\":null,\"rho\":1e300},\"implied_volatility\":14.5}",
+    "NFO_NIFTY28NOV2624500CE_QUOTE\n[{\"symbol\":\"X\",\"exchange\":\"NFO\",\"greeks\":{}},{\"symbol\":\"Y\",\"exchange\":\"NFO\",\"greeks\":[1],\"implied_volatility\":-1}]",
     "NSE_SOL_INR_3\n{\"ltt\":\"1e400\",\"change\":-0.0}",
 ];
 
@@ -41,6 +43,10 @@ impl BusSink for Checked {
             (field::TOTAL_BUY_QUANTITY, quote.total_buy_quantity),
         ] {
             assert!(quote.fields & bit == 0 || count >= 0 || count == UNKNOWN_COUNT);
+        }
+        if let Some(greeks) = tick.greeks {
+            assert_eq!(greeks.fields & !(greek::IN_GREEKS | greek::EXCHANGE_TS), 0);
+            assert!(greeks.fields & greek::IMPLIED_VOLATILITY == 0 || greeks.implied_volatility > 0);
         }
         for side in [tick.buy, tick.sell] {
             assert!(side.len() <= usize::from(MAX_DEPTH_LEVELS));

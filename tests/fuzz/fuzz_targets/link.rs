@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use adapter_abi::{
-    Depth, DepthLevel, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent, SubscriptionOutcome,
+    Depth, DepthLevel, Greeks, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent, SubscriptionOutcome,
 };
 use fuzz::{begin_with, bounded};
 use libfuzzer_sys::fuzz_target;
@@ -53,6 +53,11 @@ impl AdapterEvents for Checked {
         let malformed = self.intake.offer_depth(batch, levels) as usize;
         assert!(malformed <= batch.len());
         self.count(batch.len() - malformed)
+    }
+
+    fn greeks(&self, batch: &[Greeks]) -> PublishOutcome {
+        assert_eq!(self.intake.offer_greeks(batch), 0);
+        self.count(batch.len())
     }
 
     fn order_update(&self, _: &str) -> PublishOutcome {
@@ -101,6 +106,7 @@ fn ticks(first: usize, bytes: &[u8]) {
                 }
                 books.len()
             }
+            Batch::Greeks(records) => records.len(),
             Batch::Merged(merged) => merged.iter().map(|merged| 1 + merged.missed as usize).sum(),
         })
         .sum();
@@ -115,7 +121,7 @@ fn line(text: &str) {
     }
 }
 
-/// A frame of one tick, quote or book, and lines of every kind.
+/// A frame of one tick, quote, book or greeks, and lines of every kind.
 fn seeds() -> Vec<Vec<u8>> {
     let frame = |kind: u8, records: usize, levels: usize| {
         let body = records + levels * size_of::<DepthLevel>();
@@ -131,6 +137,7 @@ fn seeds() -> Vec<Vec<u8>> {
         frame(1, size_of::<Ltp>(), 0),
         frame(2, size_of::<Quote>(), 0),
         frame(3, size_of::<Depth>(), 4),
+        frame(4, size_of::<Greeks>(), 0),
         b"\0\0\0\0\0\0".to_vec(),
         b"\0\0\xff\xff\xff\xff".to_vec(),
     ];

@@ -119,6 +119,9 @@ fn reaches(stage: &Stage<'_>, running: &Running, venue: &Venue, one: Wanted<'_>,
         let (kind, wanted) = (above.kind, one.kind);
         return fail(format!("a {kind:?} record is published although nothing above {wanted:?} is wanted"));
     }
+    ensure(one.kind > Kind::Ltp || !running.has_greeks_after(mark, one.number), || {
+        "greeks are published although nothing above Ltp is wanted".to_owned()
+    })?;
     let what = format!("a price of {} for those who hold {:?}", one.instrument.name(), one.kind);
     running.record_after(mark, one.number, &what, |record| {
         record.kind == one.kind && ltp_of(record) == shown.value("ltp")

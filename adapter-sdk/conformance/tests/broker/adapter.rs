@@ -37,6 +37,8 @@ pub enum Vice {
     NeverLowersModes,
     PublishesAbove,
     PublishesBelow,
+    PublishesGreeksAbove,
+    MisscalesGreeks,
     HangsUpAtZero,
     StopsSlowly,
     LeaksDescriptors,

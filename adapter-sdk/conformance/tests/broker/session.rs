@@ -8,8 +8,8 @@ use std::{
 
 use adapter_conformance::{Edition, Name, Packet};
 use adapter_sdk::{
-    AdapterError, Connection, Level, ListReporter, ListState, ListTrouble, Mode, OrderUpdate, Packet as Told,
-    Price, Refusal, Subscription, Tick, TickSink,
+    AdapterError, Connection, Greeks, Level, ListReporter, ListState, ListTrouble, Mode, OrderUpdate,
+    Packet as Told, Price, Refusal, Subscription, Tick, TickSink,
     read::{Members, Odd},
 };
 use tokio::{sync::mpsc, time::Instant};
@@ -246,6 +246,14 @@ impl Session {
             "book" => Told::Book(number, &bids, &asks),
             _ => Told::Depth(tick, &bids, &asks),
         };
+        let delta = |paise| Greeks::new(number).delta(Price::from_scaled(paise, 4).unwrap());
+        match (self.vice, mode) {
+            (Some(Vice::MisscalesGreeks), _) => sink.greeks(&delta(523_400)),
+            (Some(Vice::PublishesGreeksAbove), _) | (_, Mode::Quote | Mode::Depth) => {
+                sink.greeks(&delta(5_234));
+            }
+            (_, Mode::Ltp) => {}
+        }
         match (self.vice, mode) {
             (Some(Vice::PublishesAbove), Mode::Ltp) => sink.quote(&tick),
             (Some(Vice::PublishesBelow), Mode::Depth) => {

@@ -198,4 +198,5 @@ fn what_the_broker_is_not_asked_for_any_more_is_forgotten() {
     assert_eq!(entry.quote().fields, field::LTP);
 }
 
+mod greeks;
 mod model;

@@ -1,4 +1,7 @@
+mod greeks;
+
 use super::*;
+use crate::model::{DepthLevel, Quote, field};
 
 const FEED: FeedId = FeedId(1);
 

@@ -1,4 +1,6 @@
-use super::*;
+mod greeks;
+
+use super::{overflow::MINUTE_NS, *};
 use crate::model::field;
 
 fn tick(instrument: u32, seq: u64) -> Ltp {
@@ -97,7 +99,7 @@ fn a_flood_keeps_the_newest_of_each_instrument_in_bounded_memory() {
     let Some(Batch::Merged(merged)) = batches.last() else { panic!("no overflow") };
     assert_eq!(merged.len(), 100);
     for Merged { mode, entry, .. } in merged {
-        assert_eq!(*mode, Mode::Ltp);
+        assert_eq!(*mode, Some(Mode::Ltp));
         assert_eq!(entry.quote().seq, rounds as u64 - 1);
     }
     let missed: u64 = merged.iter().map(|merged| u64::from(merged.missed)).sum();
@@ -133,9 +135,9 @@ fn ticks_of_two_minutes_are_kept_apart_in_order() {
     assert_eq!(
         seen,
         [
-            (1, Mode::Quote, volume | field::HIGH | field::LOW, 1),
-            (1, Mode::Quote, volume | field::LTP, 1),
-            (2, Mode::Ltp, volume, 0),
+            (1, Some(Mode::Quote), volume | field::HIGH | field::LOW, 1),
+            (1, Some(Mode::Quote), volume | field::LTP, 1),
+            (2, Some(Mode::Ltp), volume, 0),
         ]
     );
 }
@@ -374,7 +376,7 @@ fn merged_ticks_go_by_the_highest_mode_in_whatever_order_they_came() {
     let mut batches = Vec::new();
     intake.take(&mut batches);
     let Some(Batch::Merged(merged)) = batches.last() else { panic!("no overflow") };
-    assert_eq!(merged.iter().map(|merged| merged.mode).collect::<Vec<_>>(), [Mode::Quote; 2]);
+    assert_eq!(merged.iter().map(|merged| merged.mode).collect::<Vec<_>>(), [Some(Mode::Quote); 2]);
 }
 
 #[test]

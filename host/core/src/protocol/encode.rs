@@ -20,7 +20,9 @@ mod number;
 
 use number::{push_ist_time, push_price};
 
-use crate::model::{DepthClass, DepthLevel, MAX_DEPTH_LEVELS, Mode, ORDERS_ABSENT, TickView, Variant, field};
+use crate::model::{
+    DepthClass, DepthLevel, Greeks, MAX_DEPTH_LEVELS, Mode, ORDERS_ABSENT, TickView, Variant, field, greek,
+};
 use crate::protocol::request::with_suffix;
 
 /// The parts of a frame that are the same for every tick of an instrument, escaped once.
@@ -62,9 +64,11 @@ impl Label {
     pub fn max_frame_bytes(&self, variant: Variant) -> usize {
         let values = match variant.mode() {
             Mode::Ltp => 320,
-            Mode::Quote => 1_280,
+            Mode::Quote => 1_280 + MAX_GREEKS_BYTES,
             // Three copies of both sides: outside, inside, and as `bids` and `asks`.
-            Mode::Depth => 1_408 + 3 * 2 * usize::from(variant.depth().levels()) * MAX_LEVEL_BYTES,
+            Mode::Depth => {
+                1_408 + MAX_GREEKS_BYTES + 3 * 2 * usize::from(variant.depth().levels()) * MAX_LEVEL_BYTES
+            }
         };
         self.head.len() + self.origin.len() + self.data.len() + values
     }
@@ -72,6 +76,10 @@ impl Label {
 
 /// `{"price":-9223372036.854775808,"quantity":-9223372036854775808,"orders":4294967294},`
 const MAX_LEVEL_BYTES: usize = 84;
+
+/// `,"greeks":{"delta":…,"gamma":…,"theta":…,"vega":…,"rho":…},"implied_volatility":…`, each number up to
+/// `-9223372036.854775808`.
+const MAX_GREEKS_BYTES: usize = 80 + 6 * 21;
 
 /// What to leave out of frames, for hosts whose clients do not need it. The default leaves nothing out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +115,7 @@ pub fn market_data(
     let fields = tick.quote.fields;
     let has_content = match mode {
         Mode::Ltp => fields & field::LTP != 0,
-        Mode::Quote => fields & IN_QUOTE_FRAME != 0,
+        Mode::Quote => fields & IN_QUOTE_FRAME != 0 || has_greeks(tick),
         Mode::Depth => fields & field::BOOK != 0 || !book.is_empty(),
     };
     if !has_content {
@@ -206,6 +214,9 @@ fn push_data(
             .price(field::PREV_CLOSE, ",\"prev_close\":", quote.prev_close)
             .integer(field::OI_HIGH, ",\"oi_high\":", quote.oi_high)
             .integer(field::OI_LOW, ",\"oi_low\":", quote.oi_low);
+        if let Some(greeks) = tick.greeks {
+            push_greeks(values.out, greeks);
+        }
     }
     let out = values.out;
     if mode == Mode::Depth {
@@ -216,6 +227,39 @@ fn push_data(
         }
     }
     out.push(b'}');
+}
+
+fn has_greeks(tick: TickView<'_>) -> bool {
+    tick.greeks.is_some_and(|greeks| greeks.fields & greek::IN_GREEKS != 0)
+}
+
+/// Appends the greeks that are known as an object, and implied volatility, which is none of them, beside it.
+fn push_greeks(out: &mut Vec<u8>, greeks: &Greeks) {
+    let fields = greeks.fields;
+    if fields & greek::IN_GREEKS & !greek::IMPLIED_VOLATILITY != 0 {
+        out.extend_from_slice(b",\"greeks\":");
+        let mut separator = b'{';
+        for (bit, key, value) in [
+            (greek::DELTA, "\"delta\":", greeks.delta),
+            (greek::GAMMA, "\"gamma\":", greeks.gamma),
+            (greek::THETA, "\"theta\":", greeks.theta),
+            (greek::VEGA, "\"vega\":", greeks.vega),
+            (greek::RHO, "\"rho\":", greeks.rho),
+        ] {
+            if fields & bit != 0 {
+                out.push(separator);
+                separator = b',';
+                out.extend_from_slice(key.as_bytes());
+                push_price(out, value);
+            }
+        }
+        out.push(b'}');
+    }
+    Values { out, fields }.price(
+        greek::IMPLIED_VOLATILITY,
+        ",\"implied_volatility\":",
+        greeks.implied_volatility,
+    );
 }
 
 /// Appends those values whose bit is set.

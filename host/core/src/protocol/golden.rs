@@ -16,7 +16,8 @@ use super::reply::{
 };
 use super::request::{RefusedEntry, Request, RequestId, Wishes, parse};
 use crate::model::{
-    Delivery, DepthClass, DepthLevel, MaxRate, Mode, ORDERS_ABSENT, Quote, TickView, Variant, field,
+    Delivery, DepthClass, DepthLevel, Greeks, MaxRate, Mode, ORDERS_ABSENT, Quote, TickView, Variant, field,
+    greek,
 };
 
 #[derive(Deserialize)]
@@ -377,19 +378,43 @@ const BUY: [DepthLevel; 2] = [
 ];
 const SELL: [DepthLevel; 1] = [DepthLevel { price: 625_550_000_000, quantity: 80, orders: 2, reserved: 0 }];
 
+const GREEKS: Greeks = Greeks {
+    instrument: 1,
+    fields: greek::IN_GREEKS,
+    seq: 2,
+    received_ts_ns: 1_705_294_800_200_000_000,
+    exchange_ts_ns: 0,
+    delta: 523_400_000,
+    gamma: 1_200_000,
+    theta: -11_840_000_000,
+    vega: 13_225_000_000,
+    rho: 3_010_000_000,
+    implied_volatility: 14_500_000_000,
+};
+
 #[test]
 fn frames_are_those_of_the_samples() {
     let all = EncodeOptions::default();
     let lean = EncodeOptions { flat_fields: false, bids_asks: false };
+    let plain = |mode| Variant::new(mode, DepthClass::Five, false);
     let frame = |variant: Variant, fields: u32, options, snapshot| {
         let label = Label::new("SBIN", "NSE", "zerodha", variant.is_suffixed().then(|| variant.depth()));
         let quote = Quote { fields, ..MARKET };
         let mut out = Vec::new();
-        let tick = TickView { quote: &quote, buy: &BUY, sell: &SELL };
+        let tick = TickView { quote: &quote, buy: &BUY, sell: &SELL, greeks: None };
         assert!(market_data(&mut out, &label, variant, tick, options, snapshot));
         out
     };
-    let plain = |mode| Variant::new(mode, DepthClass::Five, false);
+    let option = |mode, greeks: &Greeks| {
+        let label = Label::new("NIFTY28NOV2624500CE", "NFO", "upstox", None);
+        let quote =
+            Quote { fields: field::LTP | field::OI | field::EXCHANGE_TS, ltp: 142_350_000_000, ..MARKET };
+        let mut out = Vec::new();
+        let tick = TickView { quote: &quote, buy: &BUY[..1], sell: &SELL, greeks: Some(greeks) };
+        assert!(market_data(&mut out, &label, plain(mode), tick, all, false));
+        out
+    };
+    let two_values = Greeks { fields: greek::IMPLIED_VOLATILITY | greek::DELTA, ..GREEKS };
     let sample = field::IN_LTP | (field::OI * 2 - 1);
     let bare = field::LTP | field::EXCHANGE_TS;
     let order = r#"{"orderid":"250101000000001","symbol":"NHPC","exchange":"NSE","action":"BUY","quantity":1,"price":50.0,"trigger_price":0.0,"pricetype":"LIMIT","product":"CNC","order_status":"rejected","filled_quantity":0,"pending_quantity":0,"average_price":0.0,"rejection_reason":"funds"}"#;
@@ -402,6 +427,8 @@ fn frames_are_those_of_the_samples() {
             ("quote", frame(plain(Mode::Quote), sample, all, false)),
             ("quote_full", frame(plain(Mode::Quote), field::IN_QUOTE, all, true)),
             ("quote_lean", frame(plain(Mode::Quote), sample, lean, false)),
+            ("quote_greeks", option(Mode::Quote, &GREEKS)),
+            ("depth_greeks", option(Mode::Depth, &two_values)),
             ("depth", frame(plain(Mode::Depth), sample, all, false)),
             ("depth_suffix", frame(suffixed, field::EXCHANGE_TS, all, false)),
             ("order_update", super::order::order_update("alice", "zerodha", order).unwrap().to_vec()),

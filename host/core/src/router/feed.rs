@@ -12,7 +12,7 @@ use crate::{
     book::{Changed, Entry, moment},
     calendar::Calendar,
     metrics::FeedCounters,
-    model::{FeedId, InstrumentId, Key, Ltp, Mode, Quote},
+    model::{FeedId, Greeks, InstrumentId, Key, Ltp, Mode, Quote},
     throttle::{Nanos, Throttle, Verdict},
 };
 
@@ -40,7 +40,8 @@ pub(super) struct Tables<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Arrival {
     pub(super) instrument: InstrumentId,
-    pub(super) published: Mode,
+    /// None for greeks, which concern those who see a difference.
+    pub(super) published: Option<Mode>,
     /// Others that are merged into it.
     pub(super) missed: u32,
     /// The moment that it speaks of, in nanoseconds since the Unix epoch; 0 when nobody knows.
@@ -50,12 +51,17 @@ pub(super) struct Arrival {
 impl Arrival {
     pub(super) const fn of_ltp(tick: &Ltp) -> Self {
         let at_ns = moment(tick.fields, tick.exchange_ts_ns, tick.received_ts_ns);
-        Self { instrument: InstrumentId(tick.instrument), published: Mode::Ltp, missed: 0, at_ns }
+        Self { instrument: InstrumentId(tick.instrument), published: Some(Mode::Ltp), missed: 0, at_ns }
     }
 
     pub(super) const fn of(quote: &Quote, published: Mode) -> Self {
         let at_ns = moment(quote.fields, quote.exchange_ts_ns, quote.received_ts_ns);
-        Self { instrument: InstrumentId(quote.instrument), published, missed: 0, at_ns }
+        Self { instrument: InstrumentId(quote.instrument), published: Some(published), missed: 0, at_ns }
+    }
+
+    pub(super) const fn of_greeks(greeks: &Greeks) -> Self {
+        let at_ns = moment(greeks.fields, greeks.exchange_ts_ns, greeks.received_ts_ns);
+        Self { instrument: InstrumentId(greeks.instrument), published: None, missed: 0, at_ns }
     }
 }
 
@@ -89,24 +95,26 @@ impl Feed {
             return;
         };
         let was_empty = topic.entry.is_empty();
-        let Some(changed) = topic.merge(at_ns, calendar, merge) else {
+        // Greeks say nothing of the broker's clock.
+        let Some(changed) = topic.merge(at_ns, calendar, published.is_some(), merge) else {
             self.ledger.out_of_order += 1;
             return;
         };
         if was_empty && !topic.entry.is_empty() && !std::mem::replace(&mut topic.has_ticked, true) {
             self.active += 1;
         }
-        let repeats_another_mode = self.repeats_modes && topic.note_published(published, now);
+        let repeats_another_mode =
+            self.repeats_modes && published.is_some_and(|mode| topic.note_published(mode, now));
         if !topic.is_shown {
             return;
         }
-        // A book that went with its day is news for those who look at it, whatever the tick was published as.
-        let published = if changed.is_another_book() { Mode::Depth } else { published };
+        let reached = if changed.is_beside_ticks() { Some(Mode::Depth) } else { published };
         for place in 0..topic.streams.len() {
             let Some(stream) = topic.streams.get_mut(place) else { break };
             let variant = stream.variant;
-            stream.owes |= changed.is_visible_in(variant.mode());
-            if variant.mode() > published {
+            let is_news = changed.is_visible_in(variant.mode());
+            stream.owes |= is_news;
+            if Some(variant.mode()) > reached || (published.is_none() && !is_news) {
                 continue;
             }
             self.ledger.updates += 1;

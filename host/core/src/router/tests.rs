@@ -1,4 +1,5 @@
 mod days;
+mod greeks;
 mod rig;
 mod streams;
 

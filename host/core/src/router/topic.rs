@@ -120,25 +120,27 @@ impl Topic {
     }
 
     /// Merges a tick of this moment, in nanoseconds since the Unix epoch; 0 when nobody knows it. What is
-    /// known of an earlier trading day is forgotten first. None for a tick that came late.
+    /// known of an earlier trading day is forgotten first. None for a tick that came late. `has_clock` says
+    /// whether many late ones of its kind mean that the broker's clock was set back.
     #[inline]
     pub(super) fn merge(
         &mut self,
         at_ns: u64,
         calendar: &Calendar,
+        has_clock: bool,
         merge: impl FnOnce(&mut Entry) -> Option<Changed>,
     ) -> Option<Changed> {
         if self.settled.contains(at_ns) {
             return merge(&mut self.entry);
         }
-        let cleared = self.turn_to(at_ns, calendar)?;
+        let cleared = self.turn_to(at_ns, calendar, has_clock)?;
         merge(&mut self.entry).map(|changed| cleared.and(changed))
     }
 
     /// Finds the trading day of a moment and forgets what is known of an earlier one. None for a moment of a
     /// day that is over, unless so many came that this must be the day.
     #[cold]
-    fn turn_to(&mut self, at_ns: u64, calendar: &Calendar) -> Option<Changed> {
+    fn turn_to(&mut self, at_ns: u64, calendar: &Calendar, has_clock: bool) -> Option<Changed> {
         if at_ns == 0 {
             return Some(Changed::default());
         }
@@ -150,7 +152,7 @@ impl Topic {
             Days::Of(before) => day.date.cmp(&before),
             Days::None | Days::Unasked => Ordering::Equal,
         };
-        if order == Ordering::Less && self.entry.refuse() {
+        if order == Ordering::Less && (!has_clock || self.entry.refuse()) {
             return None;
         }
         (self.days, self.settled) = (Days::Of(day.date), day.moments);

@@ -4,7 +4,7 @@
 //! these), then the records with every member little-endian in the order of its declaration, then the levels
 //! of books.
 
-use adapter_abi::{Depth, DepthLevel, Ltp, Quote};
+use adapter_abi::{Depth, DepthLevel, Greeks, Ltp, Quote};
 use rustc_hash::FxHashSet;
 use tickhost_core::{
     intake::{Batch, Merged, depth_levels},
@@ -18,6 +18,38 @@ const LTP_BYTES: usize = size_of::<Ltp>();
 const QUOTE_BYTES: usize = size_of::<Quote>();
 const DEPTH_BYTES: usize = size_of::<Depth>();
 const LEVEL_BYTES: usize = size_of::<DepthLevel>();
+const GREEKS_BYTES: usize = size_of::<Greeks>();
+
+/// What the records of a frame are: its first byte. Those of ticks are the numbers of their modes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Ltp = 1,
+    Quote = 2,
+    Depth = 3,
+    Greeks = 4,
+}
+
+impl Kind {
+    const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Ltp),
+            2 => Some(Self::Quote),
+            3 => Some(Self::Depth),
+            4 => Some(Self::Greeks),
+            _ => None,
+        }
+    }
+
+    /// Bytes of a record.
+    const fn size(self) -> usize {
+        match self {
+            Self::Ltp => LTP_BYTES,
+            Self::Quote => QUOTE_BYTES,
+            Self::Depth => DEPTH_BYTES,
+            Self::Greeks => GREEKS_BYTES,
+        }
+    }
+}
 
 /// A frame that is no batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +62,7 @@ pub(super) struct Decoded {
     pub(super) quote: Vec<Quote>,
     pub(super) depth: Vec<Depth>,
     pub(super) levels: Vec<DepthLevel>,
+    pub(super) greeks: Vec<Greeks>,
     /// Ticks that the sender merged into these.
     pub(super) missed: u32,
 }
@@ -62,6 +95,10 @@ records! {
         total_buy_quantity: i64, total_sell_quantity: i64, change: i64, change_percent: i64, oi: i64,
         bid_price: i64, ask_price: i64, bid_size: i64, ask_size: i64, upper_circuit: i64, lower_circuit: i64,
         prev_close: i64, oi_high: i64, oi_low: i64,
+    }
+    write_greeks, read_greeks, Greeks {
+        instrument: u32, fields: u32, seq: u64, received_ts_ns: u64, exchange_ts_ns: u64,
+        delta: i64, gamma: i64, theta: i64, vega: i64, rho: i64, implied_volatility: i64,
     }
     write_level, read_level, DepthLevel { price: i64, quantity: i64, orders: u32, reserved: u32 }
 }
@@ -98,14 +135,14 @@ pub(super) fn encode(batch: &Batch, mut send: impl FnMut(Vec<u8>)) {
     match batch {
         Batch::Ltp(ticks) => {
             for part in ticks.chunks((MAX_FRAME_BYTES - HEAD) / LTP_BYTES) {
-                let mut frame = frame(Mode::Ltp, part.len(), 0, 0, part.len() * LTP_BYTES);
+                let mut frame = frame(Kind::Ltp, part.len(), 0, 0, part.len() * LTP_BYTES);
                 part.iter().for_each(|tick| write_ltp(&mut frame, tick));
                 send(frame);
             }
         }
         Batch::Quote(quotes) => {
             for part in quotes.chunks((MAX_FRAME_BYTES - HEAD) / QUOTE_BYTES) {
-                let mut frame = frame(Mode::Quote, part.len(), 0, 0, part.len() * QUOTE_BYTES);
+                let mut frame = frame(Kind::Quote, part.len(), 0, 0, part.len() * QUOTE_BYTES);
                 part.iter().for_each(|quote| write_quote(&mut frame, quote));
                 send(frame);
             }
@@ -118,6 +155,13 @@ pub(super) fn encode(batch: &Batch, mut send: impl FnMut(Vec<u8>)) {
                 part.add(&book.quote, buy, sell, 0, &mut send);
             }
             part.flush(&mut send);
+        }
+        Batch::Greeks(records) => {
+            for part in records.chunks((MAX_FRAME_BYTES - HEAD) / GREEKS_BYTES) {
+                let mut frame = frame(Kind::Greeks, part.len(), 0, 0, part.len() * GREEKS_BYTES);
+                part.iter().for_each(|greeks| write_greeks(&mut frame, greeks));
+                send(frame);
+            }
         }
         Batch::Merged(entries) => in_runs(entries, &mut send),
     }
@@ -136,26 +180,41 @@ fn in_runs(mut entries: &[Merged], send: &mut impl FnMut(Vec<u8>)) {
 }
 
 fn merged(entries: &[Merged], send: &mut impl FnMut(Vec<u8>)) {
-    let of = |mode| entries.iter().filter(move |merged| merged.mode == mode);
-    let missed = |part: &[&Merged]| part.iter().fold(0_u32, |sum, merged| sum.saturating_add(merged.missed));
+    let of = |mode| entries.iter().filter(move |merged| merged.mode == Some(mode));
+    let missed = |part: &[&Merged]| part.iter().map(|merged| missed(merged)).fold(0, u32::saturating_add);
     let ltp: Vec<&Merged> = of(Mode::Ltp).collect();
     for part in ltp.chunks((MAX_FRAME_BYTES - HEAD) / LTP_BYTES) {
-        let mut frame = frame(Mode::Ltp, part.len(), 0, missed(part), part.len() * LTP_BYTES);
+        let mut frame = frame(Kind::Ltp, part.len(), 0, missed(part), part.len() * LTP_BYTES);
         part.iter().for_each(|merged| write_ltp(&mut frame, &Ltp::from(&merged.entry.record(Mode::Ltp))));
         send(frame);
     }
     let quote: Vec<&Merged> = of(Mode::Quote).collect();
     for part in quote.chunks((MAX_FRAME_BYTES - HEAD) / QUOTE_BYTES) {
-        let mut frame = frame(Mode::Quote, part.len(), 0, missed(part), part.len() * QUOTE_BYTES);
+        let mut frame = frame(Kind::Quote, part.len(), 0, missed(part), part.len() * QUOTE_BYTES);
         part.iter().for_each(|merged| write_quote(&mut frame, &merged.entry.record(Mode::Quote)));
         send(frame);
     }
     let mut books = Books::default();
     for merged in of(Mode::Depth) {
         let (record, view) = (merged.entry.record(Mode::Depth), merged.entry.view());
-        books.add(&record, view.buy, view.sell, merged.missed, send);
+        books.add(&record, view.buy, view.sell, missed(&[merged]), send);
     }
     books.flush(send);
+    // Behind the ticks of their instruments, which are those of the same run.
+    let greeks: Vec<(&Merged, Greeks)> =
+        entries.iter().filter_map(|merged| Some((merged, merged.entry.greeks_record()?))).collect();
+    for part in greeks.chunks((MAX_FRAME_BYTES - HEAD) / GREEKS_BYTES) {
+        let alone = part.iter().filter(|(merged, _)| merged.mode.is_none());
+        let missed = alone.map(|(merged, _)| merged.missed).fold(0, u32::saturating_add);
+        let mut frame = frame(Kind::Greeks, part.len(), 0, missed, part.len() * GREEKS_BYTES);
+        part.iter().for_each(|(_, greeks)| write_greeks(&mut frame, greeks));
+        send(frame);
+    }
+}
+
+/// How many ticks are not sent because they were merged into this one: greeks beside it are sent apart.
+fn missed(merged: &Merged) -> u32 {
+    merged.missed.saturating_sub(merged.entry.greeks_record().is_some().into())
 }
 
 /// Books of one frame, gathered until the next would not fit.
@@ -195,17 +254,17 @@ impl Books {
         if count == 0 {
             return;
         }
-        let mut frame = frame(Mode::Depth, count, level_count, missed, records.len() + levels.len());
+        let mut frame = frame(Kind::Depth, count, level_count, missed, records.len() + levels.len());
         frame.extend_from_slice(&records);
         frame.extend_from_slice(&levels);
         send(frame);
     }
 }
 
-fn frame(kind: Mode, records: usize, levels: usize, missed: u32, body: usize) -> Vec<u8> {
+fn frame(kind: Kind, records: usize, levels: usize, missed: u32, body: usize) -> Vec<u8> {
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes();
     let mut frame = Vec::with_capacity(HEAD + body);
-    frame.extend_from_slice(&[kind.number(), 0, 0, 0]);
+    frame.extend_from_slice(&[kind as u8, 0, 0, 0]);
     frame.extend_from_slice(&number(records));
     frame.extend_from_slice(&number(levels));
     frame.extend_from_slice(&missed.to_le_bytes());
@@ -217,34 +276,31 @@ impl Decoded {
     ///
     /// # Errors
     /// [`Malformed`], when the counts in its head are not those of its body.
-    pub(super) fn read(&mut self, frame: &[u8]) -> Result<Mode, Malformed> {
+    pub(super) fn read(&mut self, frame: &[u8]) -> Result<Kind, Malformed> {
         self.ltp.clear();
         self.quote.clear();
         self.depth.clear();
         self.levels.clear();
+        self.greeks.clear();
         let mut bytes = Bytes(frame);
         let [kind, zeros @ ..] = bytes.take::<4>().ok_or(Malformed)?;
         let mut number = || bytes.take().map(u32::from_le_bytes).ok_or(Malformed);
         let (records, levels, missed) = (number()?, number()?, number()?);
-        let kind = Mode::from_number(kind).filter(|_| zeros == [0; 3]).ok_or(Malformed)?;
+        let kind = Kind::from_number(kind).filter(|_| zeros == [0; 3]).ok_or(Malformed)?;
         self.missed = missed;
-        let size = match kind {
-            Mode::Ltp => LTP_BYTES,
-            Mode::Quote => QUOTE_BYTES,
-            Mode::Depth => DEPTH_BYTES,
-        };
-        let needed = u64::from(records) * size as u64 + u64::from(levels) * LEVEL_BYTES as u64;
-        if needed != bytes.0.len() as u64 || kind != Mode::Depth && levels != 0 {
+        let needed = u64::from(records) * kind.size() as u64 + u64::from(levels) * LEVEL_BYTES as u64;
+        if needed != bytes.0.len() as u64 || kind != Kind::Depth && levels != 0 {
             return Err(Malformed);
         }
         let count = 0..records;
         match kind {
-            Mode::Ltp => self.ltp.extend(count.map_while(|_| read_ltp(&mut bytes))),
-            Mode::Quote => self.quote.extend(count.map_while(|_| read_quote(&mut bytes))),
-            Mode::Depth => {
+            Kind::Ltp => self.ltp.extend(count.map_while(|_| read_ltp(&mut bytes))),
+            Kind::Quote => self.quote.extend(count.map_while(|_| read_quote(&mut bytes))),
+            Kind::Depth => {
                 self.depth.extend(count.map_while(|_| read_depth(&mut bytes)));
                 self.levels.extend((0..levels).map_while(|_| read_level(&mut bytes)));
             }
+            Kind::Greeks => self.greeks.extend(count.map_while(|_| read_greeks(&mut bytes))),
         }
         Ok(kind)
     }
@@ -252,16 +308,18 @@ impl Decoded {
 
 /// A frame of each kind, in which every byte of every member is another one.
 #[cfg(test)]
-pub(super) fn samples() -> [Vec<u8>; 3] {
+pub(super) fn samples() -> [Vec<u8>; 4] {
     let counted: Vec<u8> = (0..=u8::MAX).cycle().take(DEPTH_BYTES + LEVEL_BYTES).collect();
     let mut bytes = Bytes(&counted);
     let book = Depth { first_level: 0, buy_levels: 1, sell_levels: 0, ..read_depth(&mut bytes).unwrap() };
     let levels = [read_level(&mut Bytes(&counted)).unwrap()];
     let ltp = read_ltp(&mut Bytes(&counted)).unwrap();
+    let greeks = read_greeks(&mut Bytes(&counted)).unwrap();
     let batches = [
         Batch::Ltp([ltp].into()),
         Batch::Quote([book.quote].into()),
         Batch::Depth([book].into(), levels.into()),
+        Batch::Greeks([greeks].into()),
     ];
     batches.map(|batch| {
         let mut only = Vec::new();
@@ -271,173 +329,4 @@ pub(super) fn samples() -> [Vec<u8>; 3] {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use tickhost_core::{
-        book::Entry,
-        model::{InstrumentId, field},
-    };
-
-    fn quote(number: u32) -> Quote {
-        let value = i64::from(number);
-        Quote {
-            instrument: number,
-            fields: 0x00ff_ffff,
-            seq: 3,
-            received_ts_ns: 4,
-            exchange_ts_ns: 5,
-            last_trade_ts_ns: 6,
-            ltp: value * 7,
-            volume: 8,
-            last_quantity: 9,
-            open: 10,
-            high: 11,
-            low: -12,
-            close: 13,
-            average_price: 14,
-            total_buy_quantity: 15,
-            total_sell_quantity: 16,
-            change: -17,
-            change_percent: 18,
-            oi: 19,
-            bid_price: 20,
-            ask_price: 21,
-            bid_size: 22,
-            ask_size: 23,
-            upper_circuit: 24,
-            lower_circuit: 25,
-            prev_close: 26,
-            oi_high: 27,
-            oi_low: i64::MIN,
-        }
-    }
-
-    fn frames(batch: &Batch) -> Vec<Vec<u8>> {
-        let mut frames = Vec::new();
-        encode(batch, |frame| frames.push(frame));
-        assert!(frames.iter().all(|frame| frame.len() <= MAX_FRAME_BYTES));
-        frames
-    }
-
-    #[test]
-    fn records_survive_the_way_in_order_however_many_frames_they_need() {
-        let quotes: Vec<Quote> = (0..5_000).map(quote).collect();
-        let ticks: Vec<Ltp> = quotes.iter().map(Ltp::from).collect();
-        let mut decoded = Decoded::default();
-        let mut read = Vec::new();
-        let sent = frames(&Batch::Ltp(ticks.clone().into()));
-        assert!(sent.len() > 1);
-        for frame in sent {
-            assert_eq!(decoded.read(&frame), Ok(Mode::Ltp));
-            read.extend_from_slice(&decoded.ltp);
-        }
-        assert_eq!(read, ticks);
-        let mut read = Vec::new();
-        for frame in frames(&Batch::Quote(quotes.clone().into())) {
-            assert_eq!(decoded.read(&frame), Ok(Mode::Quote));
-            read.extend_from_slice(&decoded.quote);
-        }
-        assert_eq!(read, quotes);
-    }
-
-    #[test]
-    fn each_book_keeps_its_own_levels() {
-        let level = |price: i64| DepthLevel { price, quantity: price * 2, orders: 3, reserved: 0 };
-        let levels: Vec<DepthLevel> = (0..20_000).map(level).collect();
-        // In no order, and sharing levels, as a batch may.
-        let books: Vec<Depth> = (0..400)
-            .map(|number| Depth {
-                quote: quote(number),
-                first_level: (number * 37) % 19_000,
-                buy_levels: (number % 201) as u16,
-                sell_levels: 200,
-            })
-            .collect();
-        let expected: Vec<(Quote, Vec<DepthLevel>, Vec<DepthLevel>)> = books
-            .iter()
-            .map(|book| {
-                let (buy, sell) = depth_levels(book, &levels).unwrap();
-                (book.quote, buy.to_vec(), sell.to_vec())
-            })
-            .collect();
-        let mut decoded = Decoded::default();
-        let mut read = Vec::new();
-        for frame in frames(&Batch::Depth(books.into(), levels.into())) {
-            assert_eq!(decoded.read(&frame), Ok(Mode::Depth));
-            for book in &decoded.depth {
-                let (buy, sell) = depth_levels(book, &decoded.levels).unwrap();
-                read.push((book.quote, buy.to_vec(), sell.to_vec()));
-            }
-        }
-        assert_eq!(read, expected);
-    }
-
-    #[test]
-    fn merged_ticks_say_how_many_they_replace() {
-        let merged = |number: u32, mode: Mode| {
-            let mut entry = Entry::default();
-            entry.merge_quote(&quote(number));
-            if mode == Mode::Depth {
-                entry.merge_depth(&quote(number), &[DepthLevel::default()], &[]);
-            }
-            Merged { instrument: InstrumentId(number), mode, entry, missed: number }
-        };
-        let batch = Batch::Merged(vec![
-            merged(1, Mode::Depth),
-            merged(2, Mode::Ltp),
-            merged(3, Mode::Quote),
-            merged(4, Mode::Ltp),
-        ]);
-        let mut decoded = Decoded::default();
-        let mut seen = Vec::new();
-        for frame in frames(&batch) {
-            let kind = decoded.read(&frame).unwrap();
-            let count = decoded.ltp.len() + decoded.quote.len() + decoded.depth.len();
-            seen.push((kind, count, decoded.missed));
-        }
-        assert_eq!(seen, [(Mode::Ltp, 2, 6), (Mode::Quote, 1, 3), (Mode::Depth, 1, 1)]);
-    }
-
-    #[test]
-    fn of_one_instrument_the_older_goes_first_whatever_its_kind() {
-        let merged = |number: u32, mode: Mode, fields: u32| {
-            let mut entry = Entry::default();
-            entry.merge_depth(&Quote { fields, ..quote(number) }, &[], &[]);
-            Merged { instrument: InstrumentId(number), mode, entry, missed: 0 }
-        };
-        let batch = Batch::Merged(vec![
-            merged(1, Mode::Depth, field::LTP | field::BOOK),
-            merged(2, Mode::Quote, field::LTP | field::IMAGE),
-            merged(1, Mode::Ltp, field::LTP | field::IMAGE),
-            merged(2, Mode::Ltp, field::LTP),
-        ]);
-        let mut decoded = Decoded::default();
-        let mut seen = Vec::new();
-        for frame in frames(&batch) {
-            decoded.read(&frame).unwrap();
-            seen.extend(decoded.ltp.iter().map(|tick| (tick.instrument, tick.fields)));
-            seen.extend(decoded.quote.iter().map(|quote| (quote.instrument, quote.fields)));
-            seen.extend(decoded.depth.iter().map(|book| (book.quote.instrument, book.quote.fields)));
-        }
-        let (ltp, image) = (field::LTP, field::LTP | field::IMAGE);
-        assert_eq!(seen, [(2, image), (1, ltp | field::BOOK), (1, image), (2, ltp)]);
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_are_taken_for_more_than_they_are(bytes in proptest::collection::vec(any::<u8>(), 0..400), kind in 0_u8..5) {
-            let mut bytes = bytes;
-            if let Some(first) = bytes.first_mut() {
-                *first = kind;
-            }
-            let mut decoded = Decoded::default();
-            if decoded.read(&bytes).is_ok() {
-                let records = decoded.ltp.len() * LTP_BYTES + decoded.quote.len() * QUOTE_BYTES
-                    + decoded.depth.len() * DEPTH_BYTES + decoded.levels.len() * LEVEL_BYTES;
-                prop_assert_eq!(records + HEAD, bytes.len());
-            }
-        }
-    }
-}
+mod tests;

@@ -8,12 +8,11 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use adapter_abi::PublishOutcome;
 use bytes::BytesMut;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use tickhost_core::model::Mode;
 use tokio::io::AsyncReadExt as _;
 use tokio_util::codec::{Decoder as _, LengthDelimitedCodec};
 
 use super::{
-    batch::Decoded,
+    batch::{Decoded, Kind},
     link::{self, Address, MAX_FRAME_BYTES, Stream},
 };
 use crate::{adapters::AdapterEvents, base::blocking};
@@ -243,11 +242,12 @@ impl Ticks {
     }
 }
 
-fn publish(events: &dyn AdapterEvents, kind: Mode, decoded: &Decoded) -> PublishOutcome {
+fn publish(events: &dyn AdapterEvents, kind: Kind, decoded: &Decoded) -> PublishOutcome {
     match kind {
-        Mode::Ltp => events.ltp(&decoded.ltp),
-        Mode::Quote => events.quote(&decoded.quote),
-        Mode::Depth => events.depth(&decoded.depth, &decoded.levels),
+        Kind::Ltp => events.ltp(&decoded.ltp),
+        Kind::Quote => events.quote(&decoded.quote),
+        Kind::Depth => events.depth(&decoded.depth, &decoded.levels),
+        Kind::Greeks => events.greeks(&decoded.greeks),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
 ///
 /// Frozen for all versions are the line that says it, `{"begin":{"version":1,…}}`, and that of the refusal,
 /// `{"refused":{"code":1,"message":"…"}}`.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Longest line in either direction. A child that sends a longer one is killed.
 pub(super) const MAX_LINE_BYTES: usize = 4 * 1_024 * 1_024;

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use tickhost_core::model::{MAX_DEPTH_LEVELS, ORDERS_ABSENT};
+use tickhost_core::model::{MAX_DEPTH_LEVELS, ORDERS_ABSENT, PRICE_SCALE, greek};
 
 use super::*;
 
@@ -19,6 +19,8 @@ fn ticks(body: &str) -> Result<Vec<(Body, String, Record)>, serde_json::Error> {
             buy: record.buy.clone(),
             sell: record.sell.clone(),
             book: record.book,
+            has_greeks: record.has_greeks,
+            greeks: record.greeks,
             faults: record.faults,
         };
         out.push((kind, names, copy));
@@ -153,6 +155,36 @@ fn what_is_no_tick_is_refused() {
     let deep = format!("{{\"ltp\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
     // Passed over without recursion, however deep.
     assert_eq!((tick(&deep).quote.fields, tick(&deep).faults.unreadable), (0, 1));
+}
+
+#[test]
+fn greeks_are_those_of_their_object_and_volatility_stands_beside_it() {
+    let record = tick(
+        r#"{"ltp":142.35,"greeks":{"delta":0.5234,"gamma":"0.0012","theta":-11.84,"vega":null,"iv":{"a":[1]},"rho":0},
+        "implied_volatility":14.5}"#,
+    );
+    let greeks = record.greeks;
+    let fields = greek::DELTA | greek::GAMMA | greek::THETA | greek::RHO | greek::IMPLIED_VOLATILITY;
+    assert_eq!((record.has_greeks, greeks.fields), (true, fields));
+    let values = [greeks.delta, greeks.gamma, greeks.theta, greeks.rho, greeks.implied_volatility];
+    assert_eq!(values, [523_400_000, 1_200_000, -11_840_000_000, 0, 14_500_000_000]);
+    assert_eq!(record.faults, Faults::default());
+    // Each replaces all, so that an object without any says that there are none, and no member says nothing.
+    assert!(tick(r#"{"ltp":1,"greeks":{}}"#).has_greeks && !tick(r#"{"greeks":{}}"#).is_empty());
+    for nothing in [r#"{"ltp":1}"#, r#"{"ltp":1,"greeks":null}"#, r#"{"ltp":1,"implied_volatility":0}"#] {
+        assert!(!tick(nothing).has_greeks, "{nothing}");
+    }
+}
+
+#[test]
+fn greeks_that_cannot_be_read_cost_themselves_and_are_counted() {
+    let record = tick(
+        r#"{"ltp":1,"greeks":{"delta":"NaN","gamma":[],"vega":1e300,"theta":-1},"implied_volatility":"x"}"#,
+    );
+    assert_eq!((record.greeks.fields, record.greeks.theta), (greek::THETA, -PRICE_SCALE));
+    assert_eq!((record.faults.unreadable, record.faults.not_finite), (3, 1));
+    let record = tick(r#"{"ltp":1,"greeks":[0.5]}"#);
+    assert_eq!((record.has_greeks, record.faults.unreadable), (false, 1));
 }
 
 proptest! {

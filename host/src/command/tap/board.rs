@@ -81,50 +81,37 @@ struct Column {
     /// Columns with a high rank are given up first when the terminal is narrow.
     rank: u8,
     is_left: bool,
+    /// The member that few instruments have: the column is left out when no row has it.
+    needs: Option<&'static str>,
     cell: fn(&mut Row, Instant) -> Option<String>,
 }
 
 /// From left to right. The age is among the last to go, as a price without it may be an old one.
-const COLUMNS: [Column; 10] = [
-    Column { title: "SYMBOL", rank: 0, is_left: true, cell: |row, _| Some(row.name.clone()) },
-    Column { title: "LTP", rank: 1, is_left: false, cell: |row, _| format::price_of(&row.data, "ltp") },
+const COLUMNS: [Column; 12] = [
+    Column { is_left: true, ..column("SYMBOL", 0, |row, _| Some(row.name.clone())) },
+    column("LTP", 1, |row, _| format::price_of(&row.data, "ltp")),
+    column("CHANGE", 4, |row, _| format::change_of(&row.data, "change")),
+    column("%", 3, |row, _| format::percent_of(&row.data, "change_percent")),
+    column("BID", 5, |row, _| format::price_of(&row.data, "bid_price")),
+    column("ASK", 6, |row, _| format::price_of(&row.data, "ask_price")),
+    column("VOLUME", 7, |row, _| format::quantity_of(&row.data, "volume")),
+    Column { needs: Some("oi"), ..column("OI", 8, |row, _| format::quantity_of(&row.data, "oi")) },
     Column {
-        title: "CHANGE",
-        rank: 4,
-        is_left: false,
-        cell: |row, _| format::change_of(&row.data, "change"),
+        needs: Some("greeks"),
+        ..column("DELTA", 9, |row, _| format::price_of(row.data.get("greeks")?, "delta"))
     },
     Column {
-        title: "%",
-        rank: 3,
-        is_left: false,
-        cell: |row, _| format::percent_of(&row.data, "change_percent"),
+        needs: Some("implied_volatility"),
+        ..column("IV %", 10, |row, _| format::price_of(&row.data, "implied_volatility"))
     },
-    Column { title: "BID", rank: 5, is_left: false, cell: |row, _| format::price_of(&row.data, "bid_price") },
-    Column { title: "ASK", rank: 6, is_left: false, cell: |row, _| format::price_of(&row.data, "ask_price") },
-    Column {
-        title: "VOLUME",
-        rank: 7,
-        is_left: false,
-        cell: |row, _| format::quantity_of(&row.data, "volume"),
-    },
-    Column {
-        title: "OI",
-        rank: 8,
-        is_left: false,
-        cell: |row, _| format::quantity_of(&row.data, OPEN_INTEREST),
-    },
-    Column {
-        title: "TICKS/S",
-        rank: 9,
-        is_left: false,
-        cell: |row, now| Some(format!("{:.1}", row.rate.look(now))),
-    },
-    Column { title: "AGE", rank: 2, is_left: false, cell: |row, now| row.age(now) },
+    column("TICKS/S", 11, |row, now| Some(format!("{:.1}", row.rate.look(now)))),
+    column("AGE", 2, |row, now| row.age(now)),
 ];
 
-/// Few instruments have it: its column is left out when no row does.
-const OPEN_INTEREST: &str = "oi";
+/// A column that every row has something for, its text on the right.
+const fn column(title: &'static str, rank: u8, cell: fn(&mut Row, Instant) -> Option<String>) -> Column {
+    Column { title, rank, is_left: false, needs: None, cell }
+}
 
 impl Row {
     fn age(&self, now: Instant) -> Option<String> {
@@ -226,8 +213,8 @@ impl Board {
                     .collect()
             })
             .collect();
-        let has_open_interest = self.rows.iter().any(|row| row.data.get(OPEN_INTEREST).is_some());
-        let widths = widths(&cells, width, has_open_interest);
+        let is_known = |member| self.rows.iter().any(|row| row.data.get(member).is_some());
+        let widths = widths(&cells, width, &|column| column.needs.is_none_or(is_known));
         let joined = |texts: &mut dyn Iterator<Item = &str>| {
             let columns = COLUMNS.iter().zip(&widths).zip(texts);
             let padded = columns.filter_map(|((column, width), text)| {
@@ -263,13 +250,13 @@ impl Board {
 }
 
 /// The width of each column, none for those that find no place.
-fn widths(cells: &[Vec<String>], width: usize, has_open_interest: bool) -> Vec<Option<usize>> {
+fn widths(cells: &[Vec<String>], width: usize, is_shown: &dyn Fn(&Column) -> bool) -> Vec<Option<usize>> {
     let mut widths: Vec<_> = vec![None; COLUMNS.len()];
     let mut by_rank: Vec<_> = COLUMNS.iter().zip(&mut widths).enumerate().collect();
     by_rank.sort_by_key(|(_, (column, _))| column.rank);
     let mut used = 0;
     for (place, (column, chosen)) in by_rank {
-        if column.title == "OI" && !has_open_interest {
+        if !is_shown(column) {
             continue;
         }
         let column_cells = cells.iter().filter_map(|cells| cells.get(place));

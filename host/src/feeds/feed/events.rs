@@ -12,7 +12,7 @@ use tickhost_core::{
     inbox::Inbox,
     intake::Intake,
     metrics::Counter,
-    model::{Depth, DepthLevel, Ltp, Quote},
+    model::{Depth, DepthLevel, Greeks, Ltp, Quote},
 };
 
 use super::{
@@ -216,6 +216,10 @@ impl AdapterEvents for Events {
 
     fn depth(&self, batch: &[Depth], levels: &[DepthLevel]) -> PublishOutcome {
         self.publish(Published::Depth(batch, levels))
+    }
+
+    fn greeks(&self, batch: &[Greeks]) -> PublishOutcome {
+        self.publish(Published::Greeks(batch))
     }
 
     fn order_update(&self, json: &str) -> PublishOutcome {

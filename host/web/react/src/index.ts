@@ -6,5 +6,5 @@ export type { Phase } from "./client.ts";
 export type { MarketDataError } from "./errors.ts";
 export type { SymbolInput, ModeInput } from "./instruments.ts";
 export type { FeedStatus, MarketData } from "./parse.ts";
-export type { Depth, FeedState, Level, Mode, TickNumbers } from "./protocol.ts";
+export type { Depth, FeedState, Greeks, Level, Mode, TickNumbers } from "./protocol.ts";
 export type { SubscriptionState } from "./topics.ts";

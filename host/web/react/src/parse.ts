@@ -2,10 +2,12 @@
 
 import {
     FEED_STATES,
+    GREEKS,
     MODES,
     TICK_NUMBERS,
     type Depth,
     type FeedState,
+    type Greeks,
     type Level,
     type Mode,
     type TickNumbers,
@@ -24,6 +26,8 @@ export interface MarketData extends TickNumbers {
     readonly timestamp: number;
     /** Whether the host repeated what it knew already, which may be old when the exchange is closed. */
     readonly isSnapshot: boolean;
+    /** Of an option, in modes quote and depth. */
+    readonly greeks?: Greeks;
     /** Only in mode depth. */
     readonly depth?: Depth;
 }
@@ -146,6 +150,14 @@ function tick(message: Members): Frame | undefined {
     for (const name of TICK_NUMBERS) {
         const value = data[name];
         if (finite(value)) tick[name] = value;
+    }
+    if (members(data.greeks)) {
+        const greeks: Members = {};
+        for (const name of GREEKS) {
+            const value = data.greeks[name];
+            if (finite(value)) greeks[name] = value;
+        }
+        tick.greeks = greeks;
     }
     if (mode === "depth") {
         const book = members(data.depth) ? data.depth : {};

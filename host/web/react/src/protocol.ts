@@ -76,6 +76,8 @@ export interface TickNumbers {
     readonly lower_circuit?: number;
     /** Close of the day before, when the broker sends it apart from `close`. */
     readonly prev_close?: number;
+    /** Implied volatility of an option, in percent a year: 14.5 for 14.5 %. */
+    readonly implied_volatility?: number;
 }
 
 /** The names in {@link TickNumbers}. */
@@ -105,6 +107,7 @@ export const TICK_NUMBERS = [
     "upper_circuit",
     "lower_circuit",
     "prev_close",
+    "implied_volatility",
 ] as const satisfies readonly (keyof TickNumbers)[];
 
 // A name that is in the type and not in the list stops the type check here.
@@ -112,12 +115,30 @@ type Forgotten = Exclude<keyof TickNumbers, (typeof TICK_NUMBERS)[number]>;
 const _complete: [Forgotten] extends [never] ? true : Forgotten = true;
 void _complete;
 
+/** Greeks of an option, by the broker's model. What it does not send is absent. */
+export interface Greeks {
+    /** Change of the price for a change of the underlying by 1. */
+    readonly delta?: number;
+    /** Change of `delta` for a change of the underlying by 1. */
+    readonly gamma?: number;
+    /** Change of the price in a day. */
+    readonly theta?: number;
+    /** Change of the price for a change of the volatility by one percentage point. */
+    readonly vega?: number;
+    /** Change of the price for a change of the interest rate by one percentage point. */
+    readonly rho?: number;
+}
+
+/** The names in {@link Greeks}. */
+export const GREEKS = ["delta", "gamma", "theta", "vega", "rho"] as const satisfies readonly (keyof Greeks)[];
+
 /** A tick within its frame. */
 export interface WireTick extends TickNumbers {
     readonly symbol: string;
     readonly exchange: string;
     /** Time the exchange put on the tick, in milliseconds since 1970 UTC. */
     readonly timestamp: number;
+    readonly greeks?: Greeks;
     readonly depth?: Depth;
     readonly bids?: readonly Level[];
     readonly asks?: readonly Level[];

@@ -313,6 +313,28 @@ impl Shared {
             };
         }
         self.published.fetch_add(ticks.len() as u64, Ordering::Relaxed);
+        #[cfg(feature = "brands")]
+        self.publish_greeks(now);
+    }
+
+    /// What came with 1.2. A host that is older has the default, which is called without a crossing.
+    #[cfg(feature = "brands")]
+    fn publish_greeks(&self, now: u64) {
+        use adapter_abi::{Greeks, greek};
+
+        let wanted = lock(&self.wanted);
+        for (instrument, (_, seq)) in wanted.iter().filter(|(_, (mode, _))| *mode > 1) {
+            let greeks = Greeks {
+                instrument: *instrument,
+                fields: greek::DELTA | greek::THETA | greek::IMPLIED_VOLATILITY,
+                received_ts_ns: now,
+                delta: 500_000_000 + *seq,
+                theta: -2_250_000_000,
+                implied_volatility: 14_500_000_000,
+                ..Greeks::default()
+            };
+            self.host.publish_greeks(RSlice::from_slice(&[greeks]));
+        }
     }
 
     fn report(&self, kind: StatusKind, request: u64) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::greek;
 
 /// Bits of the values and how a quote holds them, written down once more.
 type Value = (u32, fn(&mut Quote) -> &mut i64);
@@ -44,9 +45,23 @@ const COUNTS: u32 = field::VOLUME
     | field::OI_HIGH
     | field::OI_LOW;
 
+/// Bits of greeks and how a record holds them.
+type Greek = (u32, fn(&mut Greeks) -> &mut i64);
+
+const GREEKS: [Greek; 6] = [
+    (greek::DELTA, |greeks| &mut greeks.delta),
+    (greek::GAMMA, |greeks| &mut greeks.gamma),
+    (greek::THETA, |greeks| &mut greeks.theta),
+    (greek::VEGA, |greeks| &mut greeks.vega),
+    (greek::RHO, |greeks| &mut greeks.rho),
+    (greek::IMPLIED_VOLATILITY, |greeks| &mut greeks.implied_volatility),
+];
+
+/// A tick, or greeks: the time and the arrival are those of `quote` then, and of it nothing else counts.
 #[derive(Clone, Debug)]
 struct Record {
-    mode: Mode,
+    mode: Option<Mode>,
+    greeks: Greeks,
     quote: Quote,
     buy: Vec<DepthLevel>,
     sell: Vec<DepthLevel>,
@@ -55,9 +70,14 @@ struct Record {
 impl Record {
     fn merge_into(&self, entry: &mut Entry) -> Option<Changed> {
         match self.mode {
-            Mode::Ltp => entry.merge_ltp(&Ltp::from(&self.quote)),
-            Mode::Quote => entry.merge_quote(&self.quote),
-            Mode::Depth => entry.merge_depth(&self.quote, &self.buy, &self.sell),
+            Some(Mode::Ltp) => entry.merge_ltp(&Ltp::from(&self.quote)),
+            Some(Mode::Quote) => entry.merge_quote(&self.quote),
+            Some(Mode::Depth) => entry.merge_depth(&self.quote, &self.buy, &self.sell),
+            None => {
+                let Quote { instrument, seq, received_ts_ns, exchange_ts_ns, .. } = self.quote;
+                let stamped = Greeks { instrument, seq, received_ts_ns, exchange_ts_ns, ..self.greeks };
+                Some(entry.merge_greeks(&stamped))
+            }
         }
     }
 }
@@ -69,8 +89,10 @@ fn side() -> impl Strategy<Value = Vec<DepthLevel>> {
 prop_compose! {
     /// Few different numbers, so that values often stay as they were, and counts are sometimes negative.
     fn record()(
-        mode in prop::sample::select(Mode::ALL.to_vec()),
+        mode in prop::sample::select([&Mode::ALL.map(Some)[..], &[None]].concat()),
         fields: u32,
+        greek_fields: u32,
+        greek_values in prop::collection::vec(0_i64..2, GREEKS.len()),
         is_image: bool,
         is_book: bool,
         values in prop::collection::vec(-1_i64..4, VALUES.len()),
@@ -92,20 +114,25 @@ prop_compose! {
         for ((_, member), value) in VALUES.iter().zip(values) {
             *member(&mut quote) = value;
         }
-        Record { mode, quote, buy, sell }
+        let mut greeks = Greeks { fields: greek_fields, ..Greeks::default() };
+        for ((_, member), value) in GREEKS.iter().zip(greek_values) {
+            *member(&mut greeks) = value;
+        }
+        Record { mode, greeks, quote, buy, sell }
     }
 }
 
 /// Bids and asks.
 type Sides = (Vec<DepthLevel>, Vec<DepthLevel>);
 
-/// What clients can see: values by bit, and the book if it is known.
-type Seen = (BTreeMap<u32, i64>, Option<Sides>);
+/// What clients can see: values by bit, the book if it is known, and greeks by bit.
+type Seen = (BTreeMap<u32, i64>, Option<Sides>, BTreeMap<u32, i64>);
 
 #[derive(Debug, Default)]
 struct Model {
     values: BTreeMap<u32, i64>,
     book: Option<Sides>,
+    greeks: BTreeMap<u32, i64>,
     newest: u64,
     late: u32,
 }
@@ -113,7 +140,11 @@ struct Model {
 impl Model {
     /// Whether the record was taken, and whether what was known before was given up for it.
     fn take(&mut self, record: &Record) -> (bool, bool) {
-        let Record { mode, quote, buy, sell } = record;
+        let Record { mode, greeks, quote, buy, sell } = record;
+        let Some(mode) = mode else {
+            self.greeks = said_greeks(greeks);
+            return (true, false);
+        };
         let mut quote = *quote;
         let carried = if *mode == Mode::Ltp { field::IN_LTP } else { field::IN_QUOTE };
         let mut said: BTreeMap<u32, i64> =
@@ -139,6 +170,7 @@ impl Model {
                 }
                 is_restart = true;
                 self.values.clear();
+                self.greeks.clear();
                 self.book = self.book.as_ref().map(|_| Sides::default());
                 (self.newest, self.late) = (time, 0);
             }
@@ -157,8 +189,14 @@ impl Model {
     }
 
     fn seen(&self) -> Seen {
-        (self.values.clone(), self.book.clone())
+        (self.values.clone(), self.book.clone(), self.greeks.clone())
     }
+}
+
+fn said_greeks(greeks: &Greeks) -> BTreeMap<u32, i64> {
+    let mut copy = *greeks;
+    let said = GREEKS.iter().map(|(bit, member)| (*bit, *member(&mut copy)));
+    said.filter(|(bit, _)| greeks.fields & bit != 0).collect()
 }
 
 fn seen(entry: &Entry) -> Seen {
@@ -171,15 +209,17 @@ fn seen(entry: &Entry) -> Seen {
     let values = VALUES.iter().map(|(bit, member)| (*bit, *member(&mut quote))).chain(times);
     let known = values.filter(|(bit, _)| view.quote.fields & bit != 0).collect();
     let book = view.quote.fields & field::BOOK != 0;
-    (known, book.then(|| (view.buy.to_vec(), view.sell.to_vec())))
+    let greeks = view.greeks.map(said_greeks).unwrap_or_default();
+    (known, book.then(|| (view.buy.to_vec(), view.sell.to_vec())), greeks)
 }
 
 /// What frames of a mode show of it, their time excepted.
-fn shown((values, book): &Seen, mode: Mode) -> Seen {
+fn shown((values, book, greeks): &Seen, mode: Mode) -> Seen {
     let bits = if mode == Mode::Ltp { field::IN_LTP } else { field::IN_QUOTE } & !field::EXCHANGE_TS;
     let mut values = values.clone();
     values.retain(|bit, _| bits & bit != 0);
-    (values, book.clone().filter(|_| mode == Mode::Depth))
+    let greeks = if mode == Mode::Ltp { BTreeMap::new() } else { greeks.clone() };
+    (values, book.clone().filter(|_| mode == Mode::Depth), greeks)
 }
 
 proptest! {
@@ -234,13 +274,22 @@ proptest! {
                 record.merge_into(&mut merged);
             }
             if by_record {
-                let (quote, view) = (merged.record(mode), merged.view());
-                let record = Record { mode, quote, buy: view.buy.to_vec(), sell: view.sell.to_vec() };
-                record.merge_into(&mut in_parts);
+                let greeks = merged.greeks_record();
+                if let Some(mode) = mode {
+                    let (quote, view) = (merged.record(mode), merged.view());
+                    let (buy, sell) = (view.buy.to_vec(), view.sell.to_vec());
+                    let record = Record { mode: Some(mode), greeks: Greeks::default(), quote, buy, sell };
+                    record.merge_into(&mut in_parts);
+                }
+                greeks.map(|greeks| in_parts.merge_greeks(&greeks));
             } else {
                 in_parts.merge_entry(&merged, mode);
             }
             prop_assert_eq!(seen(&in_parts), seen(&one_by_one));
+            if !by_record {
+                let stamps = |entry: &Entry| (entry.quote().seq, entry.quote().received_ts_ns);
+                prop_assert_eq!(stamps(&in_parts), stamps(&one_by_one));
+            }
         }
     }
 }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::model::{PRICE_SCALE, Quote};
+use crate::model::{Greeks, PRICE_SCALE, Quote, greek};
 
 /// Name inside `data`, bit, lowest mode that shows it, and where the value is.
 type Shown = (&'static str, u32, Mode, fn(&Quote) -> i64);
@@ -72,8 +72,9 @@ fn what_a_mode_cannot_show_is_no_frame() {
     let trade_time = only(field::LAST_TRADE_TS);
     let volume = only(field::VOLUME);
     let ltp = only(field::LTP);
-    let sent =
-        |quote: &Quote, buy: &[DepthLevel], mode| frame(variant(mode), TickView { quote, buy, sell: &[] });
+    let sent = |quote: &Quote, buy: &[DepthLevel], mode| {
+        frame(variant(mode), TickView { quote, buy, sell: &[], greeks: None })
+    };
     assert_eq!(sent(&volume, &[], Mode::Ltp), None);
     assert_eq!(sent(&times, &[], Mode::Quote), None);
     assert_eq!(sent(&ltp, &[], Mode::Depth), None);
@@ -85,6 +86,16 @@ fn what_a_mode_cannot_show_is_no_frame() {
     for says_what_it_is in [field::IMAGE, field::BOOK, field::RESERVED_FOR_HOSTS] {
         assert_eq!(sent(&only(says_what_it_is), &[], Mode::Quote), None);
     }
+    let nothing = only(0);
+    let tick = TickView { quote: &nothing, buy: &[], sell: &[], greeks: None };
+    let greeks = |fields| Greeks { fields, ..Greeks::default() };
+    let with = |greeks: &Greeks, mode| frame(variant(mode), TickView { greeks: Some(greeks), ..tick });
+    for value in [greek::DELTA, greek::IMPLIED_VOLATILITY] {
+        assert!(with(&greeks(value), Mode::Quote).is_some(), "greeks alone are a quote");
+        assert_eq!(with(&greeks(value), Mode::Ltp), None);
+        assert_eq!(with(&greeks(value), Mode::Depth), None, "and no book");
+    }
+    assert_eq!(with(&greeks(!greek::IN_GREEKS), Mode::Quote), None, "their time is no value");
     let empty_book = sent(&only(field::BOOK), &[], Mode::Depth).unwrap();
     assert!(empty_book.contains(r#""depth":{"buy":[],"sell":[]}"#), "{empty_book}");
 }
@@ -93,7 +104,9 @@ fn what_a_mode_cannot_show_is_no_frame() {
 fn the_time_is_the_exchanges_else_that_of_receipt() {
     let mut quote = only(field::LTP);
     quote.exchange_ts_ns = 1_705_294_799_000_000_000;
-    let tick = |quote: &Quote| frame(variant(Mode::Ltp), TickView { quote, buy: &[], sell: &[] }).unwrap();
+    let tick = |quote: &Quote| {
+        frame(variant(Mode::Ltp), TickView { quote, buy: &[], sell: &[], greeks: None }).unwrap()
+    };
     let received = tick(&quote);
     assert!(received.contains(r#""timestamp":1705294800123"#), "{received}");
     assert!(received.contains(r#""timestamp":"2024-01-15T10:30:00.123+05:30""#), "{received}");
@@ -108,7 +121,7 @@ fn levels_are_cut_to_the_depth_asked_for() {
     let (buy, sell) = (levels(200), levels(7));
     let quote = only(field::LTP);
     for depth in DepthClass::ALL {
-        let tick = TickView { quote: &quote, buy: &buy, sell: &sell };
+        let tick = TickView { quote: &quote, buy: &buy, sell: &sell, greeks: None };
         let text = frame(Variant::new(Mode::Depth, depth, false), tick).unwrap();
         let frame: Value = serde_json::from_str(&text).unwrap();
         let shown = |side: &str, whole: usize| {
@@ -127,7 +140,9 @@ fn levels_are_cut_to_the_depth_asked_for() {
 fn an_unknown_number_of_orders_is_zero_and_large_quantities_stay_whole() {
     let quote = only(field::LTP);
     let level = DepthLevel { price: 1, quantity: 1 << 40, orders: ORDERS_ABSENT, reserved: 0 };
-    let text = frame(variant(Mode::Depth), TickView { quote: &quote, buy: &[], sell: &[level] }).unwrap();
+    let text =
+        frame(variant(Mode::Depth), TickView { quote: &quote, buy: &[], sell: &[level], greeks: None })
+            .unwrap();
     let row = r#"{"price":0.000000001,"quantity":1099511627776,"orders":0}"#;
     assert!(text.contains(&format!(r#""depth":{{"buy":[],"sell":[{row}]}}"#)), "{text}");
 }
@@ -136,7 +151,7 @@ fn an_unknown_number_of_orders_is_zero_and_large_quantities_stay_whole() {
 fn copies_are_left_out_when_switched_off() {
     let quote = only(field::LTP);
     let (buy, sell) = (levels(1), levels(1));
-    let tick = TickView { quote: &quote, buy: &buy, sell: &sell };
+    let tick = TickView { quote: &quote, buy: &buy, sell: &sell, greeks: None };
     let mut out = Vec::new();
     let options = EncodeOptions { flat_fields: false, bids_asks: false };
     assert!(market_data(&mut out, &label(), variant(Mode::Depth), tick, options, true));
@@ -150,7 +165,7 @@ fn copies_are_left_out_when_switched_off() {
 fn names_are_escaped_and_carry_the_suffix() {
     let label = Label::new("A\"\\\u{1}é:x", "N\tSE", "b\"", Some(DepthClass::Fifty));
     let quote = only(field::LTP);
-    let tick = TickView { quote: &quote, buy: &[], sell: &[] };
+    let tick = TickView { quote: &quote, buy: &[], sell: &[], greeks: None };
     let mut out = Vec::new();
     let variant = Variant::new(Mode::Ltp, DepthClass::Fifty, true);
     assert!(market_data(&mut out, &label, variant, tick, EncodeOptions::default(), false));
@@ -169,6 +184,7 @@ fn names_are_escaped_and_carry_the_suffix() {
 fn the_longest_frame_fits_what_was_reserved_for_it() {
     let mut quote = extreme_quote(i64::MIN);
     quote.fields = u32::MAX;
+    let greeks = extreme_greeks(i64::MIN);
     let level = DepthLevel { price: i64::MIN, quantity: i64::MIN, orders: ORDERS_ABSENT - 1, reserved: 0 };
     let book = vec![level; 200];
     let label = Label::new(&"\u{1}".repeat(128), &"\u{1}".repeat(32), "sim", Some(DepthClass::TwoHundred));
@@ -177,11 +193,27 @@ fn the_longest_frame_fits_what_was_reserved_for_it() {
             let variant = Variant::new(mode, depth, false);
             let mut out = Vec::with_capacity(label.max_frame_bytes(variant));
             let place = (out.as_ptr(), out.capacity());
-            let tick = TickView { quote: &quote, buy: &book, sell: &book };
+            let tick = TickView { quote: &quote, buy: &book, sell: &book, greeks: Some(&greeks) };
             assert!(market_data(&mut out, &label, variant, tick, EncodeOptions::default(), true));
             assert!(out.len() <= label.max_frame_bytes(variant), "{variant:?}: {}", out.len());
             assert_eq!((out.as_ptr(), out.capacity()), place, "{variant:?} moved its buffer");
         }
+    }
+}
+
+const fn extreme_greeks(value: i64) -> Greeks {
+    Greeks {
+        instrument: 0,
+        fields: u32::MAX,
+        seq: 0,
+        received_ts_ns: u64::MAX,
+        exchange_ts_ns: u64::MAX,
+        delta: value,
+        gamma: value,
+        theta: value,
+        vega: value,
+        rho: value,
+        implied_volatility: value,
     }
 }
 
@@ -260,7 +292,55 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn any_greeks()(fields: u32, v: [i64; 6]) -> Greeks {
+        let [delta, gamma, theta, vega, rho, implied_volatility] = v;
+        Greeks { fields, delta, gamma, theta, vega, rho, implied_volatility, ..Greeks::default() }
+    }
+}
+
+/// Name inside `data.greeks`, bit, and where the value is.
+type Greek = (&'static str, u32, fn(&Greeks) -> i64);
+
+const GREEKS: [Greek; 5] = [
+    ("delta", greek::DELTA, |g| g.delta),
+    ("gamma", greek::GAMMA, |g| g.gamma),
+    ("theta", greek::THETA, |g| g.theta),
+    ("vega", greek::VEGA, |g| g.vega),
+    ("rho", greek::RHO, |g| g.rho),
+];
+
 proptest! {
+    #[test]
+    fn greeks_are_shown_above_mode_ltp_and_only_those_that_are_known(
+        quote in any_quote(),
+        greeks in any_greeks(),
+        mode in prop::sample::select(Mode::ALL.to_vec()),
+    ) {
+        let quote = Quote { fields: quote.fields | field::LTP | field::BOOK, ..quote };
+        let tick = TickView { quote: &quote, buy: &[], sell: &[], greeks: None };
+        let without = frame(variant(mode), tick).unwrap();
+        let text = frame(variant(mode), TickView { greeks: Some(&greeks), ..tick }).unwrap();
+        prop_assert!(text.len() <= label().max_frame_bytes(variant(mode)));
+        let is_known = |bit: u32| greeks.fields & bit != 0 && mode >= Mode::Quote;
+        let data = raw_numbers(raw_numbers(&text)["data"].as_str().unwrap());
+        let object = data.get("greeks").map(|object| raw_numbers(object.as_str().unwrap()));
+        prop_assert_eq!(object.is_some(), GREEKS.iter().any(|(_, bit, _)| is_known(*bit)));
+        for (name, bit, value) in GREEKS {
+            let shown = object.as_ref().and_then(|object| object.get(name));
+            let expected = is_known(bit).then(|| value(&greeks));
+            prop_assert_eq!(shown.map(|text| scaled(text.as_str().unwrap())), expected, "{}", name);
+        }
+        let volatility = data.get("implied_volatility").map(|text| scaled(text.as_str().unwrap()));
+        prop_assert_eq!(volatility, is_known(greek::IMPLIED_VOLATILITY).then_some(greeks.implied_volatility));
+        // Nothing else differs.
+        let mut rest: Value = serde_json::from_str(&text).unwrap();
+        let members = rest["data"].as_object_mut().unwrap();
+        members.remove("greeks");
+        members.remove("implied_volatility");
+        prop_assert_eq!(rest, serde_json::from_str::<Value>(&without).unwrap());
+    }
+
     #[test]
     fn any_tick_makes_a_frame_that_follows_the_rules_of_its_mode(
         quote in any_quote(),
@@ -268,7 +348,7 @@ proptest! {
         sell in prop::collection::vec(any_level(), 0..8),
         mode in prop::sample::select(Mode::ALL.to_vec()),
     ) {
-        let Some(text) = frame(variant(mode), TickView { quote: &quote, buy: &buy, sell: &sell }) else {
+        let Some(text) = frame(variant(mode), TickView { quote: &quote, buy: &buy, sell: &sell, greeks: None }) else {
             let is_hollow = match mode {
                 Mode::Ltp => quote.fields & field::LTP == 0,
                 Mode::Quote => quote.fields & IN_QUOTE_FRAME == 0,

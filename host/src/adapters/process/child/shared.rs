@@ -10,7 +10,7 @@ use std::{
 };
 
 use adapter_abi::{
-    Depth, DepthLevel, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent, SubscriptionOutcome,
+    Depth, DepthLevel, Greeks, LogLevel, Ltp, PublishOutcome, Quote, StatusEvent, SubscriptionOutcome,
 };
 use parking_lot::Mutex;
 use secrecy::SecretString;
@@ -91,6 +91,10 @@ impl AdapterEvents for Shared {
 
     fn depth(&self, batch: &[Depth], levels: &[DepthLevel]) -> PublishOutcome {
         self.publish(batch.len(), |intake| intake.offer_depth(batch, levels))
+    }
+
+    fn greeks(&self, batch: &[Greeks]) -> PublishOutcome {
+        self.publish(batch.len(), |intake| intake.offer_greeks(batch))
     }
 
     fn order_update(&self, json: &str) -> PublishOutcome {

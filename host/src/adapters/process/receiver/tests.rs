@@ -4,7 +4,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use adapter_abi::{Depth, DepthLevel, LogLevel, Ltp, Quote, StatusEvent, SubscriptionOutcome, field};
+use adapter_abi::{
+    Depth, DepthLevel, Greeks, LogLevel, Ltp, Quote, StatusEvent, SubscriptionOutcome, field, greek,
+};
 use parking_lot::Mutex;
 use secrecy::SecretString;
 use tickhost_core::{
@@ -25,6 +27,7 @@ const SOON: Duration = Duration::from_secs(20);
 #[derive(Debug, Default)]
 struct Heard {
     ticks: Mutex<Vec<Ltp>>,
+    greeks: Mutex<Vec<Greeks>>,
     replaced: AtomicU64,
     /// While it is locked, the host is busy elsewhere.
     gate: Mutex<()>,
@@ -42,6 +45,12 @@ impl AdapterEvents for Heard {
     }
 
     fn depth(&self, _: &[Depth], _: &[DepthLevel]) -> PublishOutcome {
+        PublishOutcome::default()
+    }
+
+    fn greeks(&self, batch: &[Greeks]) -> PublishOutcome {
+        let _busy = self.gate.lock();
+        self.greeks.lock().extend_from_slice(batch);
         PublishOutcome::default()
     }
 
@@ -152,6 +161,30 @@ fn a_host_that_is_behind_gets_the_newest_of_each_and_hears_how_many_it_missed() 
     assert!(replaced > 0);
     assert_eq!(replaced, merged);
     assert_eq!(ticks.len() as u64 + replaced, ROUNDS * 200, "every tick is accounted for");
+}
+
+#[test]
+fn greeks_arrive_merged_or_not_and_every_one_is_accounted_for() {
+    const ROUNDS: i64 = 6_000;
+    let greeks =
+        |instrument: u32, delta: i64| Greeks { instrument, fields: greek::DELTA, delta, ..Greeks::default() };
+    let (heard, _) = carry(false, move |intake, heard| {
+        let _busy = heard.gate.lock();
+        for round in 1..=ROUNDS {
+            intake.offer_ltp(
+                &(0..50).map(|instrument| tick(instrument, round.cast_unsigned())).collect::<Vec<_>>(),
+            );
+            intake.offer_greeks(&(0..50).map(|instrument| greeks(instrument, round)).collect::<Vec<_>>());
+        }
+    });
+    let (ticks, read) = (heard.ticks.lock(), heard.greeks.lock());
+    for instrument in 0..50 {
+        let newest = read.iter().rfind(|greeks| greeks.instrument == instrument).map(|greeks| greeks.delta);
+        assert_eq!(newest, Some(ROUNDS));
+    }
+    let replaced = heard.replaced.load(Ordering::Relaxed);
+    assert!(replaced > 0);
+    assert_eq!((ticks.len() + read.len()) as u64 + replaced, ROUNDS.cast_unsigned() * 100);
 }
 
 /// A frame, with its length.

@@ -87,8 +87,8 @@ fn a_host_of_another_release_is_told_apart_from_nonsense() {
         assert_eq!(refused, Err(NoBegin::OtherVersion(theirs)));
     }
     assert_eq!(read_begin(b"{\"begin\":{\"label\":\"a\"}}\n").map(drop), Err(NoBegin::OtherVersion(0)));
-    for nonsense in [&b""[..], b"\n", b"{}\n", b"\"credentials_changed\"\n", b"{\"begin\":{\"version\":1}}\n"]
-    {
+    let version_alone = format!("{{\"begin\":{{\"version\":{VERSION}}}}}\n");
+    for nonsense in [&b""[..], b"\n", b"{}\n", b"\"credentials_changed\"\n", version_alone.as_bytes()] {
         assert_eq!(read_begin(nonsense).map(drop), Err(NoBegin::Nonsense), "{nonsense:?}");
     }
 }

@@ -106,6 +106,21 @@ test("a member that cannot be read costs itself only", () => {
     assert.equal(frame.tick.ltp, 625.5);
 });
 
+test("greeks are read one by one, and volatility stands beside them", () => {
+    const frame = sample("frame_quote_greeks");
+    const whole = read(frame);
+    assert.ok(whole?.kind === "tick");
+    assert.deepEqual(whole.tick.greeks, { delta: 0.5234, gamma: 0.0012, theta: -11.84, vega: 13.225, rho: 3.01 });
+    assert.equal(whole.tick.implied_volatility, 14.5);
+    const data = { ...(frame.data as object), greeks: { delta: "0.5", gamma: 0.1, color: 3 } };
+    const part = read({ ...frame, data });
+    assert.ok(part?.kind === "tick");
+    assert.deepEqual(part.tick.greeks, { gamma: 0.1 });
+    const none = read({ ...frame, data: { ...data, greeks: [1] } });
+    assert.ok(none?.kind === "tick");
+    assert.equal("greeks" in none.tick, false);
+});
+
 test("a book with an unreadable level is left out as a whole", () => {
     const frame = sample("frame_depth");
     const data = frame.data as { depth: { buy: object[]; sell: object[] } };
