@@ -240,6 +240,13 @@ impl Core {
         }
     }
 
+    /// What an instrument is at in a mode, for who tells it in another way than by a packet.
+    pub(crate) fn told(&mut self, place: usize, mode: Mode) -> Option<(Instrument, Values)> {
+        let found = (self.universe.all().get(place)?.clone(), self.values.get(place)?.clone());
+        self.sent.insert((place, mode), found.1.clone());
+        Some(found)
+    }
+
     /// Ends subscriptions.
     pub fn unsubscribe(&mut self, connection: u64, pairs: &[(usize, Mode)]) {
         let Some(peer) = self.peer(connection) else { return };
