@@ -55,9 +55,9 @@ adapter_sdk::settings! {
         /// The limits of prices are subscribed too, with a request more for each batch
         price_bands: Flag = false;
         /// The list has the currency derivatives of NSE
-        currency: Flag = false;
+        currency: Flag = true;
         /// The list has the commodity derivatives of MCX
-        commodities: Flag = false;
+        commodities: Flag = true;
         /// Where the list of instruments is kept
         cache_dir: Folder = ();
         /// When the list of today cannot be had: refuse to connect, or use the last one, whose numbers may

@@ -226,12 +226,20 @@ impl Protocol for Xts {
         };
         // The broker sends what it knows once. Who comes later gets it from here.
         self.books.begin_day(SystemTime::now());
-        let code = self.codes.of(channel);
-        if let Some(known) = self.books.get(&(code, *key)) {
-            match channel {
-                Channel::Ltp => sink.publish(wanted.mode, &Published::Ltp(known.tick(wanted.instrument))),
-                _ => known.publish(wanted, channel == Channel::Depth, sink),
+        // What others have asked for says as much, or more.
+        let codes: &[Code] = match channel {
+            Channel::Ltp => &[Code::Ltp, Code::Touchline, Code::Depth],
+            Channel::Quote => &[Code::Touchline, Code::Depth],
+            Channel::Depth => &[Code::Depth],
+            Channel::Index => &[Code::Index],
+        };
+        let known = codes.iter().find_map(|code| Some((*code, self.books.get(&(*code, *key))?)));
+        match known {
+            Some((Code::Ltp, known)) => {
+                sink.publish(wanted.mode, &Published::Ltp(known.tick(wanted.instrument)));
             }
+            Some((code, known)) => known.publish(wanted, code == Code::Depth, sink),
+            None => {}
         }
         channel
     }
@@ -253,6 +261,7 @@ impl Protocol for Xts {
             }
         }
         self.requests.follow(&untold);
+        self.requests.begin(Instant::now());
         Vec::new()
     }
 

@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use adapter_conformance::{Profile, Suite, Verdict};
-use adapter_xts::Xts;
 use adapter_sdk::testing;
+use adapter_xts::Xts;
 
 /// A message says nothing of what it leaves out.
 const WITHOUT_MEANING: [&str; 1] = ["C29"];

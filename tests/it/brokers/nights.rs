@@ -14,6 +14,7 @@ use venues::{
     dhan::Dhan,
     fyers::Fyers,
     noren::{AliceBlue, Noren, Shoonya},
+    xts::{Iifl, Jainam, Xts},
     zerodha::Kite,
 };
 
@@ -110,6 +111,16 @@ async fn shoonyas_nightly_change_costs_two_attempts_and_no_client() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn aliceblues_nightly_change_costs_two_attempts_and_no_client() {
     a_night::<Noren<AliceBlue>>(&[("user_id", "FA0001"), ("access_token", "canary-noren-morning")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn iifls_nightly_change_costs_two_attempts_and_no_client() {
+    a_night::<Xts<Iifl>>(&[("user_id", "XTS001"), ("access_token", "canary-xts-morning")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jainams_nightly_change_costs_two_attempts_and_no_client() {
+    a_night::<Xts<Jainam>>(&[("user_id", "XTS001"), ("access_token", "canary-xts-morning")]).await;
 }
 
 /// A broker that keeps the connection and says nothing more.

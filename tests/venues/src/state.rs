@@ -16,7 +16,7 @@ use crate::{
     market::{self, Random},
     model::{Mode, Values, now_ns},
     options::Options,
-    universe::{Instrument, Universe},
+    universe::{Instrument, Kind, Universe},
 };
 
 /// Most packets in one message of a broker that stacks them.
@@ -132,9 +132,13 @@ impl Core {
         self.universe.all().get(place)
     }
 
-    /// Values that were sent last in a mode.
+    /// Values that were sent last in a mode; of an index that has one channel for all of them, those of that.
     pub fn sent(&self, place: usize, mode: Mode) -> Option<Values> {
-        self.sent.get(&(place, mode)).cloned()
+        let of_channel = || {
+            let is_index = self.universe.all().get(place).is_some_and(|one| one.kind == Kind::Index);
+            is_index.then(|| self.sent.get(&(place, Mode::Quote))).flatten()
+        };
+        self.sent.get(&(place, mode)).or_else(of_channel).cloned()
     }
 
     /// How many connections an account has open.
