@@ -61,8 +61,8 @@ pub trait Sheet<const N: usize>: Sized + 'static {
         None
     }
 
-    /// The text of a CSV file that stands within something else, such as a member of a JSON object. By default
-    /// it is the file itself.
+    /// The text of a CSV file that stands within something else, such as a member of a JSON object. By
+    /// default it is the file itself.
     fn text<'r>(file: Box<dyn Read + 'r>) -> Box<dyn Read + 'r> {
         file
     }

@@ -126,8 +126,8 @@ pub struct ListSource {
 }
 
 impl ListSource {
-    /// What a file is called for people: its fragment, if it has one, or else the last part of its path, without
-    /// what follows a question mark, where keys may be.
+    /// What a file is called for people: its fragment, if it has one, or else the last part of its path,
+    /// without what follows a question mark, where keys may be.
     pub(super) fn file_name(&self, place: usize) -> &str {
         let url = self.urls.get(place).map_or("", String::as_str);
         if let Some((_, name)) = url.split_once('#') {

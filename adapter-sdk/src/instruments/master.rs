@@ -126,9 +126,9 @@ impl<L: List> Master<L> {
         Self { pages: Some(pages), ..self }
     }
 
-    /// With files that are asked for in another way than by a GET request of their address, such as by one with
-    /// a body. Where several have one address, a fragment (`#NSE`) tells them apart and names them for people; it
-    /// is not sent.
+    /// With files that are asked for in another way than by a GET request of their address, such as by one
+    /// with a body. Where several have one address, a fragment (`#NSE`) tells them apart and names them for
+    /// people; it is not sent.
     #[must_use]
     pub fn asked_by(self, request: impl Fn(&Http, &str) -> HttpRequest + Send + Sync + 'static) -> Self {
         Self { requests: Requests(Some(Arc::new(request))), ..self }

@@ -125,8 +125,8 @@ impl OrderSocket {
         }
     }
 
-    /// Queues a message, such as the answer to a ping of the broker's own; nothing happens while the socket is
-    /// not open.
+    /// Queues a message, such as the answer to a ping of the broker's own; nothing happens while the socket
+    /// is not open.
     pub fn send(&mut self, message: impl Into<Message>) {
         if let Some(socket) = self.socket.socket() {
             socket.send(message.into());

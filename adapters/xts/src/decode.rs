@@ -28,8 +28,8 @@ pub fn take<'a>(books: &'a mut Books, key: Key, news: &News<'_>) -> &'a mut Know
     known
 }
 
-/// Lays what the messages beside say of an instrument, its open interest and the limits of its price, over what
-/// is known under a code.
+/// Lays what the messages beside say of an instrument, its open interest and the limits of its price, over
+/// what is known under a code.
 pub fn complete(books: &mut Books, code: Code, key: Key) {
     for beside in [Code::OpenInterest, Code::Bands] {
         if let Some(known) = books.get(&(beside, key)) {

@@ -2,9 +2,9 @@
 //! `RMoney` and Wisdom Capital.
 //!
 //! In the order of the data: [`brand`] (what differs between the brokers) → [`list`] (what an instrument is
-//! called there) → `login`, [`account`] and `rest` (keys, and requests over HTTP) → `socket` and [`engine`] (the
-//! socket and its framing) → `session` (the connection that is up, with `requests`, which subscribe, and
-//! `orders`, the socket beside it) → [`wire`] and [`decode`] (messages to ticks, pure) and [`order`].
+//! called there) → `login`, [`account`] and `rest` (keys, and requests over HTTP) → `socket` and [`engine`]
+//! (the socket and its framing) → `session` (the connection that is up, with `requests`, which subscribe,
+//! and `orders`, the socket beside it) → [`wire`] and [`decode`] (messages to ticks, pure) and [`order`].
 //! `README.md` says what the brokers demand, and where they err.
 #![forbid(unsafe_code)]
 
@@ -137,8 +137,8 @@ impl Adapter for Xts {
     async fn prepare(&self, credentials: &Credentials) -> Result<(), AdapterError> {
         let account = Account::read(credentials)?;
         if !self.master.is_current() {
-            // One request tells a token that has ended, which has the status of requests that make no sense. The
-            // list would take one for each file.
+            // One request tells a token that has ended, which has the status of requests that make no
+            // sense. The list would take one for each file.
             self.rest.check(account.token()).await?;
         }
         self.master.prepare(&Self::access(&account)).await

@@ -20,8 +20,8 @@ const COLUMNS: usize = 8;
 /// The first cell of a row of an index, which the broker's list does not have.
 const INDEX: &str = "INDEX";
 
-/// The layout of the files, whose columns have places and no names. Behind the fourteenth those of derivatives
-/// differ from those of shares, and those of futures from those of options.
+/// The layout of the files, whose columns have places and no names. Behind the fourteenth those of
+/// derivatives differ from those of shares, and those of futures from those of options.
 #[derive(Debug)]
 pub struct XtsList;
 

@@ -192,3 +192,81 @@ impl fmt::Debug for Requests {
         f.debug_struct("Requests").field("waiting", &self.waiting.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use adapter_sdk::net::{Network, NetworkConfig, RateLimit};
+
+    use super::*;
+
+    fn requests(price_bands: bool) -> Requests {
+        let http = Network::new(NetworkConfig::default()).unwrap().http(RateLimit::per_second(1.0));
+        let rest = Rest { http, url: "http://127.0.0.1:9".to_owned() };
+        Requests::new(rest, "token", Codes { ltp_by_touchline: false, price_bands })
+    }
+
+    /// The requests of some changes: what is asked, code, and numbers.
+    fn asked(
+        requests: &mut Requests,
+        changes: &[(&str, u32, Option<Channel>, Option<Channel>)],
+    ) -> Vec<(Ask, u16, Vec<u32>)> {
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|(exchange, token, before, now)| {
+                let exchange = Exchange::of(exchange).unwrap();
+                Change { key: Key { exchange, token: *token }, before: *before, now: *now }
+            })
+            .collect();
+        requests.follow(&changes);
+        let calls = std::mem::take(&mut requests.waiting).into_iter();
+        calls
+            .map(|call| (call.ask, call.code.number(), call.keys.into_iter().map(|key| key.token).collect()))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_new_is_asked_for_before_the_old_ends_and_codes_share_requests() {
+        use Channel::{Depth, Index, Ltp, Quote};
+        let mut requests = requests(false);
+        let changes = [
+            ("NSE", 1, None, Some(Ltp)),
+            ("NSE", 2, None, Some(Ltp)),
+            ("NSE", 26_000, None, Some(Index)),
+            ("NFO", 3, Some(Quote), Some(Depth)),
+            ("NFO", 4, None, Some(Quote)),
+            ("NFO", 5, Some(Depth), Some(Ltp)),
+            ("NFO", 6, Some(Depth), None),
+            ("NSE", 7, Some(Quote), Some(Quote)),
+        ];
+        assert_eq!(
+            asked(&mut requests, &changes),
+            [
+                (Ask::Subscribe, 1_512, vec![1, 2, 5]),
+                (Ask::Subscribe, 1_504, vec![26_000]),
+                (Ask::Subscribe, 1_502, vec![3]),
+                // What goes on is only asked for.
+                (Ask::Quotes, 1_510, vec![3]),
+                (Ask::Subscribe, 1_501, vec![4]),
+                (Ask::Subscribe, 1_510, vec![4]),
+                (Ask::Quotes, 1_501, vec![7]),
+                (Ask::Unsubscribe, 1_501, vec![3]),
+                (Ask::Unsubscribe, 1_502, vec![5, 6]),
+                (Ask::Unsubscribe, 1_510, vec![5, 6]),
+            ]
+        );
+    }
+
+    #[test]
+    fn limits_of_prices_are_asked_for_by_those_who_want_them() {
+        let mut requests = requests(true);
+        let changes = [("NSE", 1, None, Some(Channel::Quote)), ("NSE", 2, None, Some(Channel::Ltp))];
+        let codes: Vec<u16> = asked(&mut requests, &changes).into_iter().map(|(_, code, _)| code).collect();
+        assert_eq!(codes, [1_501, 1_105, 1_512]);
+    }
+
+    #[test]
+    fn last_prices_come_with_touchlines_where_they_do_not_come_by_themselves() {
+        let codes = Codes { ltp_by_touchline: true, price_bands: false };
+        assert_eq!((codes.of(Channel::Ltp), codes.of(Channel::Quote)), (Code::Touchline, Code::Touchline));
+    }
+}

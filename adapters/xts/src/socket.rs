@@ -33,8 +33,8 @@ enum Failure {
     Other(AdapterError),
 }
 
-/// Opens a socket with these parameters in its address, by the version that worked last, or by the other one if
-/// the broker refuses that.
+/// Opens a socket with these parameters in its address, by the version that worked last, or by the other
+/// one if the broker refuses that.
 ///
 /// # Errors
 /// When it cannot be opened, or the broker does not let this side in.

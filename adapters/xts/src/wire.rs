@@ -260,8 +260,8 @@ pub fn time(exchange: Exchange, seconds: i64) -> Option<u64> {
     read::seconds(seconds.checked_add(base)?)
 }
 
-/// Reads an event, whose name says the code and the form: `1502-json-full`. None of other codes and of what is
-/// packed, which comes in a message of its own; some brokers call every event `message`.
+/// Reads an event, whose name says the code and the form: `1502-json-full`. None of other codes and of what
+/// is packed, which comes in a message of its own; some brokers call every event `message`.
 ///
 /// # Errors
 /// When the event is of a code that matters, and makes no sense.

@@ -1,5 +1,5 @@
-//! Brokers with Symphony XTS, as the maker's documents and packages have it: requests subscribe, and a socket of
-//! Socket.IO brings JSON, texts of what has changed, or packed messages.
+//! Brokers with Symphony XTS, as the maker's documents and packages have it: requests subscribe, and a
+//! socket of Socket.IO brings JSON, texts of what has changed, or packed messages.
 
 mod client;
 mod instruments;

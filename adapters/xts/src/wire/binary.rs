@@ -318,3 +318,6 @@ fn touchline(body: &mut Bytes<'_>, layout: Layout, news: &mut News<'_>, has_rows
     news.at(Value::TradedAt, i64::try_from(prices.traded_at).ok());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

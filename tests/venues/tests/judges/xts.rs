@@ -1,5 +1,6 @@
-//! The maker's npm package for Symphony XTS logs in, subscribes and hands over what the socket sends as JSON, whole and
-//! as what has changed. It needs Node.js, and its packages below `tests/clients/node`, which `npm ci` there gets.
+//! The maker's npm package for Symphony XTS logs in, subscribes and hands over what the socket sends as
+//! JSON, whole and as what has changed. It needs Node.js, and its packages below `tests/clients/node`,
+//! which `npm ci` there gets.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
