@@ -91,7 +91,12 @@ async fn attempt(
 /// Waits until the namespace is joined.
 async fn greet(socket: &mut WebSocket, version: Version) -> Result<(), Failure> {
     loop {
-        let message = socket.next().await.map_err(Failure::Other)?;
+        let message = socket.next().await.map_err(|error| match error.code() {
+            // Socket.IO 4 takes the connection and then says in HTTP, on the WebSocket, that it does not speak
+            // version 3.
+            ErrorCode::PROTOCOL => Failure::Version,
+            _ => Failure::Other(error),
+        })?;
         let Message::Text(text) = &message else { continue };
         match (Packet::read(text), version) {
             (Packet::Open, Version::Four) => socket.queue(JOIN),

@@ -136,7 +136,8 @@ impl Core {
     pub fn sent(&self, place: usize, mode: Mode) -> Option<Values> {
         let of_channel = || {
             let is_index = self.universe.all().get(place).is_some_and(|one| one.kind == Kind::Index);
-            is_index.then(|| self.sent.get(&(place, Mode::Quote))).flatten()
+            let mut modes = [Mode::Ltp, Mode::Quote].into_iter().filter(|_| is_index);
+            modes.find_map(|mode| self.sent.get(&(place, mode)))
         };
         self.sent.get(&(place, mode)).or_else(of_channel).cloned()
     }

@@ -233,30 +233,31 @@ impl<B: Brand> Broker for Xts<B> {
         let has_interest = news.mode != Mode::Ltp
             && news.instrument.kind != Kind::Index
             && (news.instrument.expiry.is_some() || news.values.oi > 0);
+        // What has a message of its own goes first.
         if client.is_packed {
-            let mut packets =
-                vec![packed::packet(news.instrument, news.mode, news.values, B::RULES.is_wide)?];
+            let mut packets = Vec::new();
             if has_interest {
                 packets.push(packed::interest(news.instrument, news.values, B::RULES.is_wide)?);
             }
+            packets.push(packed::packet(news.instrument, news.mode, news.values, B::RULES.is_wide)?);
             return Ok(packets);
         }
         let told: Option<&mut Told> = peer.session.downcast_mut();
         let told = told.ok_or("a session of another broker")?;
         let is_full = !client.is_partial || matches!(news.cause, Cause::State | Cause::Whole | Cause::Stray);
         let mut texts = Vec::new();
+        if has_interest {
+            texts.extend(json::interest(news.instrument, news.values, client.is_partial && !is_full));
+        }
+        // Limits come to who has subscribed them, and where somebody asks for a packet.
+        if is_whole && news.mode != Mode::Ltp {
+            texts.extend(json::bands(news.instrument, news.values));
+        }
         if is_full {
             texts.push(json::full(news.instrument, news.mode, news.values)?);
             told.note(news);
         } else {
             texts.extend(told.changes(news)?);
-        }
-        if has_interest {
-            texts.extend(json::interest(news.instrument, news.values, client.is_partial && !is_full));
-        }
-        // What a request subscribes of these comes with it alone.
-        if is_whole && news.mode != Mode::Ltp {
-            texts.extend(json::bands(news.instrument, news.values));
         }
         Ok(texts.into_iter().map(String::into_bytes).collect())
     }

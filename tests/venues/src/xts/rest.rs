@@ -63,7 +63,7 @@ pub(super) fn answer<B: Brand>(core: &mut Core, request: &Request) -> Reply {
         }
         (&Method::POST, "/instruments/quotes") => match asked::<B>(core, &body) {
             Ok((code, places)) => {
-                let quotes = quotes(core, &user, code, &places);
+                let quotes = quotes::<B>(core, &user, code, &places);
                 success("s-quotes-0001", &json!({ "listQuotes": quotes }))
             }
             Err(refusal) => refusal,
@@ -106,8 +106,10 @@ fn asked<B: Brand>(core: &Core, body: &Value) -> Result<(u64, Vec<usize>), Reply
     places.map(|places| (code, places)).ok_or_else(|| error("e-instrument-0002", "Invalid instrument"))
 }
 
-const fn mode(code: u64) -> Option<Mode> {
+/// The mode of a code. That of indices serves all modes, and counts as the lowest.
+const fn mode(code: u64, has_ltp: bool) -> Option<Mode> {
     match code {
+        1_504 if has_ltp => Some(Mode::Ltp),
         1_512 => Some(Mode::Ltp),
         1_501 | 1_504 => Some(Mode::Quote),
         1_502 => Some(Mode::Full),
@@ -144,7 +146,7 @@ fn subscribe<B: Brand>(core: &mut Core, user: &str, body: &Value, is_wanted: boo
         return error("e-instrument-0003", "Not for you");
     }
     let result = json!({ "mdp": code, "quotesList": [], "listQuotes": [] });
-    let Some(mode) = mode(code) else { return success("s-quotes-0001", &result) };
+    let Some(mode) = mode(code, B::RULES.has_ltp) else { return success("s-quotes-0001", &result) };
     let pairs: Vec<(usize, Mode)> = places.iter().map(|place| (*place, mode)).collect();
     for connection in connections(core, user) {
         if !is_wanted {
@@ -172,7 +174,7 @@ fn subscribe<B: Brand>(core: &mut Core, user: &str, body: &Value, is_wanted: boo
     if !is_wanted || !core.snapshots {
         return success("s-session-0001", &result);
     }
-    let quotes = quotes(core, user, code, &places);
+    let quotes = quotes::<B>(core, user, code, &places);
     success(
         "s-session-0001",
         &json!({ "mdp": code, "quotesList": [], "listQuotes": quotes, "Remaining_Subscription_Count": 7 }),
@@ -180,8 +182,8 @@ fn subscribe<B: Brand>(core: &mut Core, user: &str, body: &Value, is_wanted: boo
 }
 
 /// What is known of instruments, each as a text of JSON, which does not say what it is about.
-fn quotes(core: &mut Core, user: &str, code: u64, places: &[usize]) -> Vec<String> {
-    let Some(mode) = mode(code) else { return Vec::new() };
+fn quotes<B: Brand>(core: &mut Core, user: &str, code: u64, places: &[usize]) -> Vec<String> {
+    let Some(mode) = mode(code, B::RULES.has_ltp) else { return Vec::new() };
     let connections = connections(core, user);
     let mut quotes = Vec::new();
     for place in places {

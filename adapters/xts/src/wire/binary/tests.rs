@@ -99,7 +99,8 @@ fn both_layouts_say_the_same_plain_and_packed_and_behind_each_other() {
         packet(&wide, true, true, 188),
     ];
     let price = |text: &str| Price::parse(text).unwrap();
-    let wanted = Tick::new(0).ltp(price("101.5")).volume(9).open(price("99"));
+    let wanted =
+        Tick::new(0).ltp(price("101.5")).volume(9).open(price("99")).change_percent(Price::default());
     let found = all(&frames.concat());
     assert_eq!(found.len(), 4);
     for news in found {
