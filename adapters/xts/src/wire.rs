@@ -198,9 +198,10 @@ impl<'a> News<'a> {
         self.with(at.flatten(), set);
     }
 
-    /// What follows from the rest, when all of it is there: without a last price there is no change.
+    /// What follows from the rest, when all of it is there: without a last price, or a close of the day
+    /// before, there is no change.
     pub(crate) fn settled(mut self) -> Self {
-        if self.none & field::LTP != 0 {
+        if self.none & (field::LTP | field::CLOSE) != 0 {
             self.none |= field::CHANGE_PERCENT;
         }
         self
