@@ -3,7 +3,7 @@
 //! Messages of one code say nothing of what another has said: the last price of a touchline may be older than
 //! that of the book beside it. What a code has not said in a message of changes stays as it was.
 
-use adapter_sdk::sparse::{Known, Side, State};
+use adapter_sdk::sparse::{Known, Row, Side, State};
 
 use crate::wire::{About, Code, Key, LEVELS, News};
 
@@ -23,7 +23,7 @@ pub fn take<'a>(books: &'a mut Books, key: Key, news: &News<'_>) -> &'a mut Know
     let rows = sides
         .into_iter()
         .flat_map(|(side, rows)| rows.iter().enumerate().map(move |(place, row)| (side, place, *row)));
-    let none = adapter_sdk::sparse::Row::default();
+    let none = Row::default();
     known.rows(rows.filter(|(.., row)| *row != none));
     known
 }

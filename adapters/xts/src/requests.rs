@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt, future::Future, pin::Pin, time::Duration};
 
-use adapter_sdk::{AdapterError, Backoff, ErrorCode, Pauses, plan::Change, symbol::Exchange};
+use adapter_sdk::{AdapterError, Backoff, ErrorCode, Pauses, plan::Change, symbol::Exchange, tracing::warn};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -166,7 +166,7 @@ impl Requests {
                 let is_limited = error.code() == ErrorCode::RATE_LIMITED;
                 let pause = self.pauses.after_failure(Duration::ZERO, is_limited);
                 let count = call.keys.len();
-                adapter_sdk::tracing::warn!(%error, count, "The broker did not answer a request for instruments; it is made again");
+                warn!(%error, count, "The broker did not answer a request for instruments; it is made again");
                 self.not_before = Some(now + pause);
                 self.waiting.push_front(call);
                 Ok(None)

@@ -4,7 +4,7 @@
 use adapter_sdk::{
     AdapterError, ErrorCode,
     net::{Http, HttpRequest},
-    serde_json::{Value, json, value::RawValue},
+    serde_json::{self, Value, json, value::RawValue},
 };
 use serde::Deserialize;
 
@@ -100,10 +100,8 @@ impl Rest {
         if !said.is_success() {
             return Err(AdapterError::auth(WRONG_KEYS));
         }
-        let result: Value = said
-            .result
-            .and_then(|result| adapter_sdk::serde_json::from_str(result.get()).ok())
-            .unwrap_or_default();
+        let result: Value =
+            said.result.and_then(|result| serde_json::from_str(result.get()).ok()).unwrap_or_default();
         let member = |name: &str| {
             let text = result.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
             text.map(str::to_owned).ok_or_else(|| {
@@ -171,7 +169,7 @@ async fn answer(request: HttpRequest) -> Result<Answer, AdapterError> {
         Err(_) => return Ok(Answer::Refused),
     };
     if is_success && said.is_success() {
-        let quotes = said.result.and_then(|result| adapter_sdk::serde_json::from_str(result.get()).ok());
+        let quotes = said.result.and_then(|result| serde_json::from_str(result.get()).ok());
         return Ok(Answer::Done(quotes.map_or_else(Vec::new, |quotes: Quotes| quotes.quotes)));
     }
     if said.is_of_token() || matches!(status, 401 | 403) {

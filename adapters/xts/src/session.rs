@@ -18,7 +18,7 @@ use crate::{
     list::Instruments,
     order,
     requests::{Call, Channel, Codes, Requests},
-    rest::{Answer, Ask},
+    rest::{Answer, Ask, ENDED},
     wire::{Code, Key, News, binary, json, read_event},
 };
 
@@ -288,7 +288,7 @@ impl Protocol for Xts {
             Packet::Announced(_) => self.announced = self.announced.saturating_add(1),
             Packet::Ping => live.send(PONG),
             Packet::Ended => return Err(AdapterError::rate_limited(REPLACED)),
-            Packet::Refused => return Err(AdapterError::auth(crate::rest::ENDED)),
+            Packet::Refused => return Err(AdapterError::auth(ENDED)),
             Packet::Nonsense => live.undecodable("message", &"it is none of Socket.IO", text.len(), sink),
             Packet::Open | Packet::Joined { .. } | Packet::Other => {}
         }

@@ -38,6 +38,9 @@ struct Cli {
     /// `TICKHOST_PYTHON`
     #[arg(long)]
     sdk: bool,
+    /// One of the brokers alone
+    #[arg(long)]
+    broker: Option<String>,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -59,6 +62,9 @@ async fn main() {
 }
 
 async fn measure<B: Profile>(cli: &Cli) {
+    if cli.broker.as_ref().is_some_and(|broker| broker != B::NAME) {
+        return;
+    }
     if cli.sdk {
         return measure_sdk::<B>(cli).await;
     }
