@@ -68,9 +68,10 @@ mod tests {
     fn what_messages_beside_say_is_laid_over_an_image_and_never_over_each_other() {
         let mut books = Books::new();
         let mut known = |text: &str, code| {
-            let news = match text.starts_with('{') {
-                true => json::read(text, Some(code)).unwrap(),
-                false => partial::read(text, code).unwrap(),
+            let news = if text.starts_with('{') {
+                json::read(text, Some(code)).unwrap()
+            } else {
+                partial::read(text, code).unwrap()
             };
             take(&mut books, KEY, &news);
             complete(&mut books, code, KEY);
@@ -90,9 +91,10 @@ mod tests {
     fn a_whole_book_replaces_all_rows_and_a_change_its_own() {
         let mut books = Books::new();
         let mut rows = |text: &str| {
-            let news = match text.starts_with('{') {
-                true => json::read(text, Some(Code::Depth)).unwrap(),
-                false => partial::read(text, Code::Depth).unwrap(),
+            let news = if text.starts_with('{') {
+                json::read(text, Some(Code::Depth)).unwrap()
+            } else {
+                partial::read(text, Code::Depth).unwrap()
             };
             let known = take(&mut books, KEY, &news);
             known.book().buy().iter().map(|level| level.quantity).collect::<Vec<_>>()

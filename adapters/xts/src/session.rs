@@ -8,6 +8,7 @@ use adapter_sdk::{
     plan::Change,
     read::Odd,
     session::{Live, OrderSocket, Protocol, Replan},
+    sparse::Known,
     tracing::info,
 };
 use tokio::time::Instant;
@@ -249,9 +250,7 @@ impl Protocol for Xts {
         let is_told = |change: &Change<Key, Channel>| {
             let code = change.now.map(|channel| self.codes.of(channel));
             change.before == change.now
-                && code.is_some_and(|code| {
-                    self.books.get(&(code, change.key)).is_some_and(|known| known.is_image())
-                })
+                && code.is_some_and(|code| self.books.get(&(code, change.key)).is_some_and(Known::is_image))
         };
         let untold: Vec<_> = changes.iter().filter(|change| !is_told(change)).copied().collect();
         for change in changes.iter().filter(|change| change.before != change.now) {

@@ -371,7 +371,7 @@ mod tests {
             let odd = read(&odd, None).unwrap();
             assert_eq!(odd.tick, adapter_sdk::Tick::new(0).ltp(Price::parse("101.5").unwrap()), "{to}");
         }
-        for to in ["null", "7", "-7", "1.5", r#""x""#, "false", "{}", "[7]", r#"[null]"#] {
+        for to in ["null", "7", "-7", "1.5", r#""x""#, "false", "{}", "[7]", "[null]"] {
             let odd = whole.replace(r#"[{"Size":5,"Price":100.5,"TotalOrders":2}]"#, to);
             let odd = read(&odd, None).unwrap();
             assert_eq!((odd.tick, odd.rows[0][0].price), (known.tick, None), "{to}");

@@ -43,11 +43,7 @@ pub(super) fn key(one: &Instrument) -> Option<u64> {
 }
 
 /// Instruments of a segment, indices or others.
-fn of<'a>(
-    universe: &'a Universe,
-    wanted: u64,
-    is_index: bool,
-) -> impl Iterator<Item = (&'a Instrument, u32)> {
+fn of(universe: &Universe, wanted: u64, is_index: bool) -> impl Iterator<Item = (&Instrument, u32)> {
     universe.all().iter().filter_map(move |one| {
         let (segment, number) = name(one)?;
         (u64::from(segment) == wanted && (one.kind == Kind::Index) == is_index).then_some((one, number))

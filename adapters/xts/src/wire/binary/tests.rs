@@ -132,11 +132,11 @@ fn what_is_wrong_costs_its_packet_and_the_rest_only_where_no_end_is_known() {
     // More and less than the head says.
     assert_eq!(after(packet(&touchline(), true, false, 179)), (Some(Fault::Packed), 1));
     assert_eq!(after(packet(&touchline(), true, false, 181)), (Some(Fault::Packed), 1));
-    assert_eq!(after(packet(&[0; 60_000], true, false, 180)), (Some(Fault::Packed), 1));
+    assert_eq!(after(packet(&vec![0; 60_000], true, false, 180)), (Some(Fault::Packed), 1));
     // Too short for what it is.
     assert_eq!(after(packet(&touchline()[..100], false, false, 100)), (Some(Fault::CutOff), 1));
     assert_eq!(after(vec![2]), (Some(Fault::Layout), 0));
-    assert_eq!(after(packet(&[0; 60_000], true, true, 180)), (Some(Fault::Packed), 0));
+    assert_eq!(after(packet(&vec![0; 60_000], true, true, 180)), (Some(Fault::Packed), 0));
     for end in 1..good.len() {
         assert_eq!(all(&good[..end]).len(), 1);
         assert!(all(&good[..end])[0].is_err(), "{end}");
