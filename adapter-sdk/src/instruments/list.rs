@@ -194,3 +194,25 @@ fn with_instruments<L: List>(list: L) -> Result<L, AdapterError> {
 pub(super) fn is_over(exchange: &str, symbol: &str, now: SystemTime) -> bool {
     symbol::has_expired(exchange, symbol, now)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_called_by_its_fragment_or_the_end_of_its_path_and_never_by_a_key() {
+        let urls =
+            ["https://x/a/nse.csv?key=canary", "https://x/master#NSECM", "https://x/list?key=canary#NSE", ""];
+        let source = ListSource {
+            adapter: "acme",
+            cache_dir: None,
+            urls: urls.map(str::to_owned).to_vec(),
+            segments: &[],
+            max_bytes: 1,
+            timeout: Duration::ZERO,
+            renewed_at: (8, 0),
+            outdated: Outdated::Refuse,
+        };
+        assert_eq!([0, 1, 2, 3, 4].map(|place| source.file_name(place)), ["nse.csv", "NSECM", "NSE", "", ""]);
+    }
+}
