@@ -17,7 +17,7 @@ fn profile_dir() -> PathBuf {
 }
 
 /// The libraries under test: those of the repository, and those that misbehave.
-const ADAPTERS: [&str; 13] = [
+const ADAPTERS: [&str; 14] = [
     "adapter-account",
     "adapter-angel",
     "adapter-brands",
@@ -30,6 +30,7 @@ const ADAPTERS: [&str; 13] = [
     "adapter-raw",
     "adapter-sim",
     "adapter-single",
+    "adapter-xts",
     "adapter-zerodha",
 ];
 

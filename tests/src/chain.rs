@@ -337,3 +337,9 @@ impl NorenAccount for venues::noren::Definedge {
     const CREDENTIALS: &'static [(&'static str, &'static str)] =
         &[("user_id", "FA0001"), ("susertoken", "canary-noren-token")];
 }
+
+impl<B: venues::xts::Brand> Profile for venues::xts::Xts<B> {
+    const LIBRARY: &'static str = "adapter_xts";
+    const CREDENTIALS: &'static [(&'static str, &'static str)] =
+        &[("user_id", "XTS001"), ("access_token", "canary-xts-token")];
+}

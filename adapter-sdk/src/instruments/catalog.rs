@@ -61,6 +61,12 @@ pub trait Sheet<const N: usize>: Sized + 'static {
         None
     }
 
+    /// The text of a CSV file that stands within something else, such as a member of a JSON object. By
+    /// default it is the file itself.
+    fn text<'r>(file: Box<dyn Read + 'r>) -> Box<dyn Read + 'r> {
+        file
+    }
+
     /// Begins to read a list, as it is on a day in India: what has expired by then has no name.
     fn begin(today: Day) -> Self;
 

@@ -196,7 +196,7 @@ impl<L: List> Master<L> {
         let (Some(file), Some(url)) = (self.files.get(place), self.source.urls.get(place)) else {
             return Err(AdapterError::config("the list of instruments has no such file"));
         };
-        let request = access.sign(self.http.get(url)).timeout(self.source.timeout);
+        let request = access.sign(self.requests.of(&self.http, url)).timeout(self.source.timeout);
         let named = |error: AdapterError| match error.code() {
             _ if self.files.len() == 1 => error,
             ErrorCode::AUTH => access.blames(error),

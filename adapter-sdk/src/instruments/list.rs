@@ -126,10 +126,13 @@ pub struct ListSource {
 }
 
 impl ListSource {
-    /// What a file is called for people: the last part of its path, without what follows a question mark,
-    /// where keys may be.
+    /// What a file is called for people: its fragment, if it has one, or else the last part of its path,
+    /// without what follows a question mark, where keys may be.
     pub(super) fn file_name(&self, place: usize) -> &str {
         let url = self.urls.get(place).map_or("", String::as_str);
+        if let Some((_, name)) = url.split_once('#') {
+            return name;
+        }
         let path = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
         path.rsplit('/').next().unwrap_or_default()
     }
@@ -190,4 +193,26 @@ fn with_instruments<L: List>(list: L) -> Result<L, AdapterError> {
 /// Whether an instrument is of a derivative that has expired: the broker has no reason to list it any more.
 pub(super) fn is_over(exchange: &str, symbol: &str, now: SystemTime) -> bool {
     symbol::has_expired(exchange, symbol, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_called_by_its_fragment_or_the_end_of_its_path_and_never_by_a_key() {
+        let urls =
+            ["https://x/a/nse.csv?key=canary", "https://x/master#NSECM", "https://x/list?key=canary#NSE", ""];
+        let source = ListSource {
+            adapter: "acme",
+            cache_dir: None,
+            urls: urls.map(str::to_owned).to_vec(),
+            segments: &[],
+            max_bytes: 1,
+            timeout: Duration::ZERO,
+            renewed_at: (8, 0),
+            outdated: Outdated::Refuse,
+        };
+        assert_eq!([0, 1, 2, 3, 4].map(|place| source.file_name(place)), ["nse.csv", "NSECM", "NSE", "", ""]);
+    }
 }

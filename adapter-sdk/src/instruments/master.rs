@@ -11,6 +11,7 @@
 //! taken over.
 
 use std::{
+    fmt,
     fs::{self, File, TryLockError},
     path::PathBuf,
     sync::Arc,
@@ -28,7 +29,10 @@ use super::{
     report::{Held, Taken},
 };
 use crate::{
-    AdapterError, Backoff, ListReporter, ListState, Refusal, Subscription, abi::ErrorCode, ist, net::Http,
+    AdapterError, Backoff, ListReporter, ListState, Refusal, Subscription,
+    abi::ErrorCode,
+    ist,
+    net::{Http, HttpRequest},
 };
 
 /// Before a list is asked for again that did not come, or came incomplete.
@@ -47,6 +51,24 @@ const CONNECT_PAUSE: Duration = Duration::from_secs(10);
 /// Pause between two looks at whether another connection has finished its download.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
+type Request = dyn Fn(&Http, &str) -> HttpRequest + Send + Sync;
+
+/// How files are asked for.
+#[derive(Clone, Default)]
+pub(super) struct Requests(Option<Arc<Request>>);
+
+impl Requests {
+    pub(super) fn of(&self, http: &Http, address: &str) -> HttpRequest {
+        self.0.as_ref().map_or_else(|| http.get(address), |request| request(http, address))
+    }
+}
+
+impl fmt::Debug for Requests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requests").field("is_own", &self.0.is_some()).finish()
+    }
+}
+
 /// The list of one instance of an adapter. Instances of one machine share the copies on disk, and one
 /// downloads for all.
 #[derive(Debug)]
@@ -55,6 +77,7 @@ pub struct Master<L> {
     pub(super) source: ListSource,
     pub(super) files: Vec<InstrumentFile>,
     pub(super) pages: Option<Pages>,
+    pub(super) requests: Requests,
     pub(super) lists: ListReporter,
     pub(super) pauses: Backoff,
     pub(super) state: Mutex<State<L>>,
@@ -79,7 +102,16 @@ impl<L: List> Master<L> {
         let file = |url: &String| InstrumentFile::new(source.cache_dir.as_deref(), source.adapter, url);
         let files = source.urls.iter().map(file).collect();
         let state = State { list: None, invalid_before: None, tried_at: None, failure: None, said: None };
-        Self { http, files, source, pages: None, lists, pauses: PAUSES, state: Mutex::new(state) }
+        Self {
+            http,
+            files,
+            source,
+            pages: None,
+            requests: Requests::default(),
+            lists,
+            pauses: PAUSES,
+            state: Mutex::new(state),
+        }
     }
 
     /// With another first and longest pause before a list is asked for again than 30 seconds and 5 minutes.
@@ -92,6 +124,14 @@ impl<L: List> Master<L> {
     #[must_use]
     pub fn paged(self, pages: Pages) -> Self {
         Self { pages: Some(pages), ..self }
+    }
+
+    /// With files that are asked for in another way than by a GET request of their address, such as by one
+    /// with a body. Where several have one address, a fragment (`#NSE`) tells them apart and names them for
+    /// people; it is not sent.
+    #[must_use]
+    pub fn asked_by(self, request: impl Fn(&Http, &str) -> HttpRequest + Send + Sync + 'static) -> Self {
+        Self { requests: Requests(Some(Arc::new(request))), ..self }
     }
 
     /// The list in memory.

@@ -41,6 +41,11 @@ impl Http {
         self.request(Method::POST, url)
     }
 
+    /// A PUT request.
+    pub fn put(&self, url: &str) -> HttpRequest {
+        self.request(Method::PUT, url)
+    }
+
     fn request(&self, method: Method, url: &str) -> HttpRequest {
         let is_tls = url.starts_with("https://");
         let is_known = is_tls || url.starts_with("http://");

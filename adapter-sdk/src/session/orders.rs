@@ -125,6 +125,14 @@ impl OrderSocket {
         }
     }
 
+    /// Queues a message, such as the answer to a ping of the broker's own; nothing happens while the socket
+    /// is not open.
+    pub fn send(&mut self, message: impl Into<Message>) {
+        if let Some(socket) = self.socket.socket() {
+            socket.send(message.into());
+        }
+    }
+
     /// Waits for the next message and keeps it, for [`Protocol::wait`](super::Protocol::wait); [`Self::take`]
     /// gives it in [`Protocol::advance`](super::Protocol::advance). For ever where there is no such socket.
     ///

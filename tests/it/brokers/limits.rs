@@ -25,9 +25,28 @@ fn each_adapter_knows_the_limits_of_its_broker_whatever_the_settings_say() {
     }
 }
 
+/// Each broker of a library with its instruments on a connection, of which an account has one.
+fn each_has_its_own_limits(family: &str, brokers: &[(&str, u32)]) {
+    let names: Vec<String> = brokers.iter().map(|(name, _)| format!("'{name}'")).collect();
+    let library = library(&format!("adapter_{family}"));
+    let plugins = format!(
+        "[[adapter]]\nname = '{family}'\nlibrary = '{}'\nbrokers = [{}]\n",
+        library.display(),
+        names.join(", ")
+    );
+    let listed = HostBuilder::new().plugins(&plugins).run(&["adapters", "--json"], "");
+    assert_ok(&listed);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    for (place, (name, symbols)) in brokers.iter().enumerate() {
+        let broker = &listed[0]["by_broker"][place];
+        let limits = (&broker["name"], &broker["symbols_per_connection"], &broker["connections"]);
+        assert_eq!(limits, (&json!(name), &json!(symbols), &json!(1)), "{broker}");
+    }
+}
+
 #[test]
 fn each_broker_of_a_family_has_its_own_limits_and_abilities() {
-    let brokers = [
+    let noren = [
         ("shoonya", 5_000),
         ("flattrade", 5_000),
         ("zebu", 5_000),
@@ -35,18 +54,9 @@ fn each_broker_of_a_family_has_its_own_limits_and_abilities() {
         ("definedge", 500),
         ("aliceblue", 1_000),
     ];
-    let names = brokers.map(|(name, _)| format!("'{name}'")).join(", ");
-    let library = library("adapter_noren");
-    let plugins =
-        format!("[[adapter]]\nname = 'noren'\nlibrary = '{}'\nbrokers = [{names}]\n", library.display());
-    let listed = HostBuilder::new().plugins(&plugins).run(&["adapters", "--json"], "");
-    assert_ok(&listed);
-    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
-    for (place, (name, symbols)) in brokers.into_iter().enumerate() {
-        let broker = &listed[0]["by_broker"][place];
-        let limits = (&broker["name"], &broker["symbols_per_connection"], &broker["connections"]);
-        assert_eq!(limits, (&json!(name), &json!(symbols), &json!(1)), "{broker}");
-    }
+    each_has_its_own_limits("noren", &noren);
+    let xts = ["compositedge", "fivepaisaxts", "ibulls", "iifl", "jainamxts", "rmoney", "wisdom"];
+    each_has_its_own_limits("xts", &xts.map(|name| (name, 1_000)));
 }
 
 #[test]

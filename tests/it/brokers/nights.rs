@@ -14,6 +14,7 @@ use venues::{
     dhan::Dhan,
     fyers::Fyers,
     noren::{AliceBlue, Noren, Shoonya},
+    xts::{Iifl, Jainam, Xts},
     zerodha::Kite,
 };
 
@@ -110,6 +111,41 @@ async fn shoonyas_nightly_change_costs_two_attempts_and_no_client() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn aliceblues_nightly_change_costs_two_attempts_and_no_client() {
     a_night::<Noren<AliceBlue>>(&[("user_id", "FA0001"), ("access_token", "canary-noren-morning")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn iifls_nightly_change_costs_two_attempts_and_no_client() {
+    a_night::<Xts<Iifl>>(&[("user_id", "XTS001"), ("access_token", "canary-xts-morning")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jainams_nightly_change_costs_two_attempts_and_no_client() {
+    a_night::<Xts<Jainam>>(&[("user_id", "XTS001"), ("access_token", "canary-xts-morning")]).await;
+}
+
+/// With its keys stored the host logs in by itself, and nobody has to be there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn iifls_night_needs_nobody_where_its_keys_are_stored() {
+    let keys = [("user_id", "XTS001"), ("app_key", "app"), ("secret_key", "canary-xts-secret")];
+    let chain = Chain::<Xts<Iifl>>::start(LISTED).await;
+    let set = keys.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    chain.venue.accept(vec![set]);
+    chain.set_credentials(&keys);
+    let names = chain.instruments(60);
+    let (mut watcher, _) = chain.watch(&names, Mode::Quote).await;
+    let attempts = chain.venue.report().log_ins.len();
+    let mut observer = feed_status(&chain).await;
+    chain.venue.expire();
+    chain.venue.disconnect();
+    told(&mut observer).await;
+    becomes(&mut observer, "live").await;
+    wait_until("all is subscribed again", || async { chain.venue.report().subscribed.len() == names.len() })
+        .await;
+    serves_all(&chain, &mut watcher).await;
+    let since = chain.venue.report().log_ins.split_off(attempts);
+    assert!((2..=3).contains(&since.len()) && since.last() == Some(&true), "{since:?}");
+    let log = chain.host.log();
+    assert!(!log.contains("canary"), "{log}");
 }
 
 /// A broker that keeps the connection and says nothing more.

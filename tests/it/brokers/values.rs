@@ -10,6 +10,7 @@ use venues::{
     dhan::Dhan,
     fyers::Fyers,
     noren::{AliceBlue, Definedge, Flattrade, Noren, Shoonya, TradeSmart, Zebu},
+    xts::{Iifl, Jainam, Wisdom, Xts},
     zerodha::Kite,
 };
 
@@ -86,6 +87,23 @@ async fn every_value_of_zebu_arrives_in_every_mode() {
     every_value_arrives::<Noren<Zebu>>().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_iifl_arrives_in_every_mode() {
+    every_value_arrives::<Xts<Iifl>>().await;
+}
+
+/// Packed messages, of the wider layout.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_jainamxts_arrives_in_every_mode() {
+    every_value_arrives::<Xts<Jainam>>().await;
+}
+
+/// Messages that say what has changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_wisdom_arrives_in_every_mode() {
+    every_value_arrives::<Xts<Wisdom>>().await;
+}
+
 /// The unmodified OpenAlgo SDK at the end of the chain.
 async fn the_sdk_sees<B: Profile>() {
     let chain = Chain::<B>::start(LISTED).await;
@@ -121,6 +139,11 @@ async fn the_openalgo_sdk_sees_what_zerodha_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_openalgo_sdk_sees_what_shoonya_sent() {
     the_sdk_sees::<Noren<Shoonya>>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_openalgo_sdk_sees_what_iifl_sent() {
+    the_sdk_sees::<Xts<Iifl>>().await;
 }
 
 /// The broker counts pairs of instrument and mode, and has room for no second pair beside a thousand.

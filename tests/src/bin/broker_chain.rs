@@ -38,6 +38,9 @@ struct Cli {
     /// `TICKHOST_PYTHON`
     #[arg(long)]
     sdk: bool,
+    /// One of the brokers alone
+    #[arg(long)]
+    broker: Option<String>,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -52,9 +55,16 @@ async fn main() {
     measure::<venues::dhan::Dhan>(&cli).await;
     measure::<venues::fyers::Fyers>(&cli).await;
     measure::<venues::noren::Noren<venues::noren::Shoonya>>(&cli).await;
+    // They have room for a thousand.
+    let cli = Cli { symbols: cli.symbols.min(1_000), ..cli };
+    measure::<venues::xts::Xts<venues::xts::Iifl>>(&cli).await;
+    measure::<venues::xts::Xts<venues::xts::Jainam>>(&cli).await;
 }
 
 async fn measure<B: Profile>(cli: &Cli) {
+    if cli.broker.as_ref().is_some_and(|broker| broker != B::NAME) {
+        return;
+    }
     if cli.sdk {
         return measure_sdk::<B>(cli).await;
     }

@@ -216,6 +216,11 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// What it sends on a connection that has been quiet for a while; a ping, however much was said.
     fn heartbeat() -> Option<(Duration, Message)>;
 
+    /// The same for the connections of an account, where they differ.
+    fn heartbeat_of(_account: &str) -> Option<(Duration, Message)> {
+        Self::heartbeat()
+    }
+
     /// Whether a message shows that the client is there.
     fn is_sign_of_life(_message: &Message) -> bool {
         true

@@ -31,6 +31,7 @@ mod options;
 mod state;
 mod universe;
 mod venue;
+pub mod xts;
 pub mod zerodha;
 
 pub use adapter_venue::Refusal;

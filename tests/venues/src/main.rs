@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use venues::{Broker, FAR, Options, Venue, angel, dhan, fyers, noren, zerodha};
+use venues::{Broker, FAR, Options, Venue, angel, dhan, fyers, noren, xts, zerodha};
 
 /// Plays a broker on this machine, so that its adapter can be tried without an account.
 #[derive(Debug, Parser)]
@@ -39,6 +39,20 @@ enum Name {
     Definedge(Settings),
     /// Alice Blue, of the same.
     Aliceblue(Settings),
+    /// `CompositEdge`, with Symphony XTS.
+    Compositedge(Settings),
+    /// 5paisa, with the same.
+    Fivepaisaxts(Settings),
+    /// Indiabulls, with the same.
+    Ibulls(Settings),
+    /// IIFL, with the same.
+    Iifl(Settings),
+    /// Jainam, with the same.
+    Jainamxts(Settings),
+    /// `RMoney`, with the same.
+    Rmoney(Settings),
+    /// Wisdom Capital, with the same.
+    Wisdom(Settings),
 }
 
 #[derive(Debug, Args)]
@@ -117,6 +131,13 @@ fn main() -> anyhow::Result<()> {
         Name::Tradesmart(settings) => run_noren::<noren::TradeSmart>(&settings),
         Name::Definedge(settings) => run_noren::<noren::Definedge>(&settings),
         Name::Aliceblue(settings) => run_noren::<noren::AliceBlue>(&settings),
+        Name::Compositedge(settings) => run_xts::<xts::CompositEdge>(&settings),
+        Name::Fivepaisaxts(settings) => run_xts::<xts::FivePaisa>(&settings),
+        Name::Ibulls(settings) => run_xts::<xts::Indiabulls>(&settings),
+        Name::Iifl(settings) => run_xts::<xts::Iifl>(&settings),
+        Name::Jainamxts(settings) => run_xts::<xts::Jainam>(&settings),
+        Name::Rmoney(settings) => run_xts::<xts::RMoney>(&settings),
+        Name::Wisdom(settings) => run_xts::<xts::Wisdom>(&settings),
     }
 }
 
@@ -132,6 +153,18 @@ fn run_noren<B: noren::Brand>(settings: &Settings) -> anyhow::Result<()> {
     // Only one of them has one-time passwords.
     let account = account.into_iter().filter(|(name, _)| *name != "totp_secret" || token == "susertoken");
     run::<noren::Noren<B>>(settings, &account.collect::<Vec<_>>())
+}
+
+fn run_xts<B: xts::Brand>(settings: &Settings) -> anyhow::Result<()> {
+    let account = [
+        ("user_id", "XTS001"),
+        ("app_key", "madeupkey"),
+        ("secret_key", "made-up-secret"),
+        ("access_token", settings.access_token.as_str()),
+        ("interactive_app_key", "madeuporders"),
+        ("interactive_secret_key", "made-up-secret-of-orders"),
+    ];
+    run::<xts::Xts<B>>(settings, &account)
 }
 
 fn run<B: Broker>(settings: &Settings, account: &[(&str, &str)]) -> anyhow::Result<()> {

@@ -16,7 +16,7 @@ use crate::{
     market::{self, Random},
     model::{Mode, Values, now_ns},
     options::Options,
-    universe::{Instrument, Universe},
+    universe::{Instrument, Kind, Universe},
 };
 
 /// Most packets in one message of a broker that stacks them.
@@ -132,9 +132,14 @@ impl Core {
         self.universe.all().get(place)
     }
 
-    /// Values that were sent last in a mode.
+    /// Values that were sent last in a mode; of an index that has one channel for all of them, those of that.
     pub fn sent(&self, place: usize, mode: Mode) -> Option<Values> {
-        self.sent.get(&(place, mode)).cloned()
+        let of_channel = || {
+            let is_index = self.universe.all().get(place).is_some_and(|one| one.kind == Kind::Index);
+            let mut modes = [Mode::Ltp, Mode::Quote].into_iter().filter(|_| is_index);
+            modes.find_map(|mode| self.sent.get(&(place, mode)))
+        };
+        self.sent.get(&(place, mode)).or_else(of_channel).cloned()
     }
 
     /// How many connections an account has open.
@@ -238,6 +243,13 @@ impl Core {
         if self.snapshots {
             self.send_state::<B>(connection, pairs, Cause::State);
         }
+    }
+
+    /// What an instrument is at in a mode, for who tells it in another way than by a packet.
+    pub(crate) fn told(&mut self, place: usize, mode: Mode) -> Option<(Instrument, Values)> {
+        let found = (self.universe.all().get(place)?.clone(), self.values.get(place)?.clone());
+        self.sent.insert((place, mode), found.1.clone());
+        Some(found)
     }
 
     /// Ends subscriptions.

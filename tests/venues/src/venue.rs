@@ -73,8 +73,9 @@ impl<B: Broker> Service for Shared<B> {
         self.core.lock().leave(connection);
     }
 
-    fn pulse(&self, _connection: u64) -> Pulse {
-        let heartbeat = B::heartbeat();
+    fn pulse(&self, connection: u64) -> Pulse {
+        let account = self.core.lock().peer(connection).map(|peer| peer.account.clone());
+        let heartbeat = account.and_then(|account| B::heartbeat_of(&account));
         Pulse {
             heartbeat: heartbeat.map(|(pause, message)| (self.heartbeat.unwrap_or(pause), said(message))),
             patience: B::patience().map(|brokers| self.patience.unwrap_or(brokers)),

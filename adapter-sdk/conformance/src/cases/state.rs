@@ -42,7 +42,8 @@ fn sparse_packets(stage: &Stage<'_>, venue: &Venue) -> Check {
         }
         let shown = running.send(venue, one, &sent)?;
         let is_in_layout = |name: &str| match kind {
-            Kind::Ltp => false,
+            // Where a quote is what a last price comes with, it has the places of a quote.
+            Kind::Ltp => venue.serves(kind) != kind.name() && venue.has_fixed_layout() && venue.carries(name),
             Kind::Quote => venue.has_fixed_layout() && venue.carries(name),
             // What its books have beyond its quotes is not known here.
             Kind::Depth => venue.has_fixed_layout() || FROM_BOOK.contains(&name),

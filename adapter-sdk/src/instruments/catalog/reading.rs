@@ -34,7 +34,7 @@ impl<S: Sheet<N>, const N: usize> Reading<S, N> {
     pub(super) fn take(&mut self, input: impl Read) -> Result<(), AdapterError> {
         let before = self.names.count();
         match S::LAYOUT {
-            Layout::Csv => self.take_csv(input)?,
+            Layout::Csv => self.take_csv(S::text(Box::new(input)))?,
             Layout::JsonObjects => _ = self.take_objects(Arrays::new(input, Which::First))?,
             Layout::JsonObjectsAt(path) => {
                 if !self.take_objects(Arrays::new(input, Which::At(path)))?.input().is_sound() {
