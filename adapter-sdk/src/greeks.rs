@@ -41,8 +41,8 @@ values! {
     vega = VEGA;
     /// Change of the option's price for a change of the interest rate by one percentage point.
     rho = RHO;
-    /// Implied volatility in percent a year: 14.5 for 14.5 %. A broker that sends it as a fraction, 0.145, has
-    /// to be multiplied.
+    /// Implied volatility in percent a year: 14.5 for 14.5 %. What a broker sends as a fraction, 0.145, is to
+    /// be multiplied.
     implied_volatility = IMPLIED_VOLATILITY;
 }
 

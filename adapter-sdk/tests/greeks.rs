@@ -1,4 +1,4 @@
-//! Greeks on their way from an adapter to a host: in order with the ticks of their instrument, in few batches.
+//! Greeks on their way to a host: in order with the ticks of their instrument, in few batches.
 
 #![allow(
     clippy::unwrap_used,

@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// Ticks of different slots of this length merge only where it is known that no trading day begins between
-/// them ([`Doorbell::settle`](super::Doorbell::settle)), or where there is no room to keep them apart: no frame mixes two of those.
-/// Days begin at full minutes.
+/// them ([`Doorbell::settle`](super::Doorbell::settle)), or where there is no room to keep them apart: no
+/// frame mixes two of those. Days begin at full minutes.
 pub(super) const MINUTE_NS: u64 = 60_000_000_000;
 
 /// What did not fit into the queue, borrowed for one batch.

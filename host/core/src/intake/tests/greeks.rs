@@ -1,4 +1,4 @@
-//! Greeks on their way: in order while there is room, and merged with the ticks of their instrument beyond it.
+//! Greeks on their way: in order while there is room, and merged with the ticks of their instrument beyond.
 
 use super::*;
 use crate::model::greek;
