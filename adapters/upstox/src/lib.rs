@@ -1,0 +1,7 @@
+//! Upstox.
+#![forbid(unsafe_code)]
+
+pub mod decode;
+pub mod key;
+pub mod request;
+pub mod wire;
