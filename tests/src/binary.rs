@@ -83,7 +83,17 @@ pub fn sim_library() -> PathBuf {
 fn built_brokers() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
-        build(&["adapter-angel", "adapter-dhan", "adapter-fyers", "adapter-noren", "adapter-zerodha"], &[])
+        build(
+            &[
+                "adapter-angel",
+                "adapter-dhan",
+                "adapter-fyers",
+                "adapter-noren",
+                "adapter-upstox",
+                "adapter-zerodha",
+            ],
+            &[],
+        )
     })
 }
 
@@ -91,9 +101,8 @@ fn built_brokers() -> &'static Path {
 pub fn library(name: &str) -> PathBuf {
     let dir = match name {
         "adapter_sim" => built(),
-        "adapter_angel" | "adapter_dhan" | "adapter_fyers" | "adapter_noren" | "adapter_zerodha" => {
-            built_brokers()
-        }
+        "adapter_angel" | "adapter_dhan" | "adapter_fyers" | "adapter_noren" | "adapter_upstox"
+        | "adapter_zerodha" => built_brokers(),
         _ => built_faults(),
     };
     dir.join(format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX))

@@ -86,10 +86,12 @@ struct Answer {
     data: Authorized,
 }
 
+/// The address stands there twice, for as long as the older name is not gone.
 #[derive(Deserialize)]
 struct Authorized {
-    #[serde(alias = "authorizedRedirectUri")]
-    authorized_redirect_uri: Zeroizing<String>,
+    authorized_redirect_uri: Option<Zeroizing<String>>,
+    #[serde(rename = "authorizedRedirectUri")]
+    older: Option<Zeroizing<String>>,
 }
 
 /// What opens sockets, each time with a code of its own.
@@ -126,7 +128,8 @@ impl Gate {
         let token = Zeroizing::new(format!("Bearer {}", self.keys.token.token()));
         let request = request.header("Authorization", &token).header("Accept", "application/json");
         let Answer { data } = request.log_in(REFUSED).await?;
-        Ok(data.authorized_redirect_uri)
+        let address = data.authorized_redirect_uri.or(data.older);
+        address.ok_or_else(|| AdapterError::protocol("the broker let this side in, and did not say where"))
     }
 }
 
@@ -179,8 +182,12 @@ mod tests {
             let error = gate.address(MARKET).await.unwrap_err();
             assert_eq!(error.code(), ErrorCode::PROTOCOL, "{body}");
         }
-        for name in ["authorized_redirect_uri", "authorizedRedirectUri"] {
-            files.show(&format!("/{MARKET}"), format!(r#"{{"data":{{"{name}":"wss://x/?code=1"}}}}"#));
+        let (name, older) = (
+            r#""authorized_redirect_uri":"wss://x/?code=1""#,
+            r#""authorizedRedirectUri":"wss://x/?code=1""#,
+        );
+        for members in [name.to_owned(), older.to_owned(), format!("{name},{older}")] {
+            files.show(&format!("/{MARKET}"), format!(r#"{{"status":"success","data":{{{members}}}}}"#));
             assert_eq!(gate.address(MARKET).await.unwrap().as_str(), "wss://x/?code=1");
         }
         files.show(&format!("/{MARKET}"), r#"{"data":{"authorized_redirect_uri":"http://x/?code=canary"}}"#);

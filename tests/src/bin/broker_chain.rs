@@ -52,6 +52,7 @@ async fn main() {
     measure::<venues::dhan::Dhan>(&cli).await;
     measure::<venues::fyers::Fyers>(&cli).await;
     measure::<venues::noren::Noren<venues::noren::Shoonya>>(&cli).await;
+    measure::<venues::upstox::Upstox>(&cli).await;
 }
 
 async fn measure<B: Profile>(cli: &Cli) {

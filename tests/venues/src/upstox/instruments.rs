@@ -1,0 +1,132 @@
+//! Keys of instruments, and the list.
+
+use std::io::Write as _;
+
+use flate2::{Compression, write::GzEncoder};
+use serde_json::{Value, json};
+
+use crate::{
+    model::{PRICE_SCALE, decimal},
+    universe::{Instrument, Kind, Universe, angel_index},
+};
+
+/// Our exchanges with the broker's segments, whose places are a part of what instruments are known by here.
+pub(super) const SEGMENTS: [(&str, &str); 10] = [
+    ("NSE", "NSE_EQ"),
+    ("BSE", "BSE_EQ"),
+    ("NFO", "NSE_FO"),
+    ("BFO", "BSE_FO"),
+    ("CDS", "NCD_FO"),
+    ("BCD", "BCD_FO"),
+    ("MCX", "MCX_FO"),
+    ("NCO", "NSE_COM"),
+    ("NSE_INDEX", "NSE_INDEX"),
+    ("BSE_INDEX", "BSE_INDEX"),
+];
+
+fn place(one: &Instrument) -> Option<usize> {
+    SEGMENTS.iter().position(|(exchange, _)| *exchange == one.exchange)
+}
+
+/// What an instrument is known by here; none for what does not trade at the broker.
+pub(super) fn key(one: &Instrument) -> Option<u64> {
+    Some((u64::try_from(place(one)?).ok()? << 32) | u64::from(one.number))
+}
+
+/// The broker's key. A share has its ISIN in it, an index its name.
+pub(super) fn name(one: &Instrument) -> Option<String> {
+    let (_, segment) = SEGMENTS.get(place(one)?)?;
+    Some(match one.kind {
+        Kind::Share => format!("{segment}|{}", isin(one.number)),
+        Kind::Index => format!("{segment}|{}", index(one)),
+        _ => format!("{segment}|{}", one.number),
+    })
+}
+
+fn isin(number: u32) -> String {
+    format!("INE{number:06}A01")
+}
+
+fn index(one: &Instrument) -> &str {
+    match one.exchange {
+        "NSE_INDEX" => angel_index(&one.name).map_or(&*one.symbol, |(name, _)| name),
+        _ => &one.symbol,
+    }
+}
+
+/// The place in a universe of what has this key.
+pub(super) fn find(universe: &Universe, by_key: impl Fn(u64) -> Option<usize>, text: &str) -> Option<usize> {
+    let (segment, name_of) = text.split_once('|')?;
+    let place = SEGMENTS.iter().position(|(_, known)| *known == segment)?;
+    if segment.ends_with("_INDEX") {
+        // They come first.
+        let mut all = universe.all().iter();
+        return all.position(|one| one.kind == Kind::Index && name(one).as_deref() == Some(text));
+    }
+    let number: u32 = match name_of.strip_prefix("INE") {
+        Some(isin) => isin.strip_suffix("A01")?.parse().ok()?,
+        None => name_of.parse().ok()?,
+    };
+    let found = by_key((u64::try_from(place).ok()? << 32) | u64::from(number))?;
+    universe.all().get(found).and_then(name).filter(|known| known == text).map(|_| found)
+}
+
+fn row(one: &Instrument) -> Option<Value> {
+    let key = name(one)?;
+    let (segment, _) = key.split_once('|')?;
+    let exchange = match one.exchange {
+        "NFO" | "CDS" | "NCO" | "NSE_INDEX" => "NSE",
+        "BFO" | "BCD" | "BSE_INDEX" => "BSE",
+        other => other,
+    };
+    let mut row = json!({
+        "segment": segment, "name": one.name, "exchange": exchange, "instrument_key": key,
+        "exchange_token": one.number.to_string(), "lot_size": one.lot, "freeze_quantity": 100_000.0,
+    });
+    // In paise.
+    row["tick_size"] = decimal(one.tick * 100).parse::<f64>().ok()?.into();
+    let of = |kind: &str| {
+        let day = one.expiry.map(crate::Date::short).unwrap_or_default();
+        let (day, month, year) =
+            (day.get(..2)?.to_owned(), day.get(2..5)?.to_owned(), day.get(5..)?.to_owned());
+        let strike = if one.strike == 0 { String::new() } else { format!("{} ", decimal(one.strike)) };
+        Some(format!("{} {strike}{kind} {day} {month} {year}", one.name))
+    };
+    let (kind, symbol) = match one.kind {
+        Kind::Index => ("INDEX", one.symbol.clone()),
+        Kind::Share if one.exchange == "NSE" => ("EQ", one.symbol.clone()),
+        Kind::Share => ("A", one.symbol.clone()),
+        Kind::Future => ("FUT", of("FUT")?),
+        Kind::Call => ("CE", of("CE")?),
+        Kind::Put => ("PE", of("PE")?),
+    };
+    row["instrument_type"] = kind.into();
+    row["trading_symbol"] = symbol.into();
+    if one.kind == Kind::Share {
+        row["isin"] = isin(one.number).into();
+        row["short_name"] = one.name.clone().into();
+    }
+    if let Some(day) = one.expiry {
+        // Up to the last second of the day in India.
+        row["expiry"] = (day.0 * 86_400_000 + 66_599_000).into();
+        row["strike_price"] = decimal(one.strike).parse::<f64>().ok()?.into();
+        row["underlying_symbol"] = one.name.clone().into();
+        row["asset_symbol"] = one.name.clone().into();
+        row["weekly"] = false.into();
+    }
+    Some(row)
+}
+
+/// The list, packed.
+pub(super) fn list(universe: &Universe) -> std::io::Result<Vec<u8>> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut separator = "[";
+    for row in universe.all().iter().filter_map(row) {
+        write!(packed, "{separator}{row}")?;
+        separator = ",";
+    }
+    packed.write_all(if separator == "[" { b"[]" } else { b"]" })?;
+    packed.finish()
+}
+
+const _: () = assert!(PRICE_SCALE == 1_000_000_000, "ticks are written in paise");
