@@ -222,13 +222,12 @@ impl Decoded {
             (Branch::Nothing, _) => return,
             (Branch::Ltpc, _) => Packet::Ltp(tick),
             (Branch::Index, _) => Packet::Values(tick),
-            (Branch::FirstLevel, _) => Packet::Quote(with_best),
             (Branch::Market, Some(book)) if wanted.mode == Mode::Depth => {
                 Packet::Depth(tick, book.buy(), book.sell())
             }
             // What says nothing of the book leaves it as it is.
             (Branch::Market, None) if wanted.mode == Mode::Depth => Packet::Values(tick),
-            (Branch::Market, _) => Packet::Quote(with_best),
+            (Branch::Market | Branch::FirstLevel, _) => Packet::Quote(with_best),
         };
         sink.publish(wanted.mode, &packet.up_to(wanted.depth));
         if let Some(greeks) = self.greeks.filter(|_| wanted.mode != Mode::Ltp) {

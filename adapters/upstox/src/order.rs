@@ -29,7 +29,7 @@ const NAMES: OrderNames = OrderNames {
 #[derive(Debug, PartialEq)]
 pub enum Said {
     /// News of an order.
-    Order(OrderUpdate),
+    Order(Box<OrderUpdate>),
     /// Something else, which nobody asked for.
     Other,
     /// Nothing that makes sense.
@@ -53,12 +53,12 @@ pub fn read(text: &str, odd: &Odd, list: &Instruments) -> Said {
             Some(key) => key.segment.is_cash(),
             None => matches!(&*update.exchange, "NSE" | "BSE"),
         };
-        update.product = if is_cash { "CNC" } else { "NRML" }.to_owned();
+        if is_cash { "CNC" } else { "NRML" }.clone_into(&mut update.product);
     }
     if let Some((exchange, symbol)) = key.and_then(|key| list.name(key)) {
         (update.exchange, update.symbol) = (exchange.to_owned(), symbol.to_owned());
     }
-    Said::Order(update)
+    Said::Order(Box::new(update))
 }
 
 #[cfg(test)]
@@ -108,7 +108,7 @@ mod tests {
             average_price: Some(0.0),
             rejection_reason: None,
         };
-        assert_eq!(read(WHOLE, &Odd::new(), &list()), Said::Order(wanted));
+        assert_eq!(read(WHOLE, &Odd::new(), &list()), Said::Order(wanted.into()));
         let share =
             WHOLE.replace("NSE_FO|43885", "NSE_EQ|INE062A01020").replace("trigger pending", "rejected");
         let share = update(&share, &Odd::new());

@@ -1,6 +1,7 @@
-//! What becomes of the instruments of a request that the broker refuses. It names neither the request nor the
-//! instrument that it does not like, and serves none of them; of what it has taken it sends the state at once.
-//! So what stays silent after a refusal is asked for one by one, and what is silent then is what it meant.
+//! What becomes of the instruments of a request that the broker refuses. It names neither the request nor
+//! the instrument that it does not like, and serves none of them; of what it has taken it sends the state at
+//! once. So what stays silent after a refusal is asked for one by one, and what is silent then is what it
+//! meant.
 
 use std::{collections::VecDeque, time::Duration};
 

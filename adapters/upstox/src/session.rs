@@ -26,7 +26,9 @@ use crate::{
 
 /// Levels of the books that everybody has, and of those of the plan Upstox Plus.
 pub(crate) const USUAL_LEVELS: u16 = 5;
-pub(crate) const DEEP_LEVELS: u16 = LEVELS as u16;
+pub(crate) const DEEP_LEVELS: u16 = 30;
+
+const _: () = assert!(DEEP_LEVELS as usize == LEVELS, "they are those of a message");
 
 /// The status of a segment with which its day begins.
 const DAY_BEGINS: &str = "PRE_OPEN_START";

@@ -1,7 +1,13 @@
 //! Every line of `testdata`, or of the folder that `TICKHOST_VECTORS` names, value by value.
 //! `cargo test --test vectors -- --nocapture` prints how much was compared.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests fail by panicking"
+)]
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -210,8 +210,8 @@ impl Broker for Upstox {
         members.iter().map(|(name, value)| (own(name), value.clone())).collect()
     }
 
-    /// `{"limit": 3}`: that many instruments and no more. `{"unserved": "NSE_EQ|…"}`: a request that names this
-    /// one is refused. `{"status": {"NSE_EQ": 0}}`: says what segments are doing.
+    /// `{"limit": 3}`: that many instruments and no more. `{"unserved": "NSE_EQ|…"}`: a request that names
+    /// this one is refused. `{"status": {"NSE_EQ": 0}}`: says what segments are doing.
     fn own(&self, core: &mut Core, command: &Value) -> Result<(), String> {
         let member = command.as_object().filter(|members| members.len() == 1);
         let (name, value) =

@@ -6,7 +6,7 @@ use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 
 use crate::{
-    model::{PRICE_SCALE, decimal},
+    model::decimal,
     universe::{Instrument, Kind, Universe, angel_index},
 };
 
@@ -79,18 +79,11 @@ fn row(one: &Instrument) -> Option<Value> {
         "BFO" | "BCD" | "BSE_INDEX" => "BSE",
         other => other,
     };
-    let mut row = json!({
-        "segment": segment, "name": one.name, "exchange": exchange, "instrument_key": key,
-        "exchange_token": one.number.to_string(), "lot_size": one.lot, "freeze_quantity": 100_000.0,
-    });
-    // In paise.
-    row["tick_size"] = decimal(one.tick * 100).parse::<f64>().ok()?.into();
     let of = |kind: &str| {
         let day = one.expiry.map(crate::Date::short).unwrap_or_default();
-        let (day, month, year) =
-            (day.get(..2)?.to_owned(), day.get(2..5)?.to_owned(), day.get(5..)?.to_owned());
+        let parts = [day.get(..2)?, day.get(2..5)?, day.get(5..)?].join(" ");
         let strike = if one.strike == 0 { String::new() } else { format!("{} ", decimal(one.strike)) };
-        Some(format!("{} {strike}{kind} {day} {month} {year}", one.name))
+        Some(format!("{} {strike}{kind} {parts}", one.name))
     };
     let (kind, symbol) = match one.kind {
         Kind::Index => ("INDEX", one.symbol.clone()),
@@ -100,19 +93,24 @@ fn row(one: &Instrument) -> Option<Value> {
         Kind::Call => ("CE", of("CE")?),
         Kind::Put => ("PE", of("PE")?),
     };
-    row["instrument_type"] = kind.into();
-    row["trading_symbol"] = symbol.into();
-    if one.kind == Kind::Share {
-        row["isin"] = isin(one.number).into();
-        row["short_name"] = one.name.clone().into();
-    }
-    if let Some(day) = one.expiry {
+    let number = |price: i64| decimal(price).parse::<f64>().ok();
+    let mut row = json!({
+        "segment": segment, "name": one.name, "exchange": exchange, "instrument_type": kind, "instrument_key": key,
+        "exchange_token": one.number.to_string(), "lot_size": one.lot, "freeze_quantity": 100_000.0,
+        // In paise.
+        "tick_size": number(one.tick * 100)?, "trading_symbol": symbol,
+    });
+    let more = match one.expiry {
         // Up to the last second of the day in India.
-        row["expiry"] = (day.0 * 86_400_000 + 66_599_000).into();
-        row["strike_price"] = decimal(one.strike).parse::<f64>().ok()?.into();
-        row["underlying_symbol"] = one.name.clone().into();
-        row["asset_symbol"] = one.name.clone().into();
-        row["weekly"] = false.into();
+        Some(day) => json!({
+            "expiry": day.0 * 86_400_000 + 66_599_000, "strike_price": number(one.strike)?, "underlying_symbol": one.name,
+            "asset_symbol": one.name, "weekly": false,
+        }),
+        None if one.kind == Kind::Share => json!({ "isin": isin(one.number), "short_name": one.name }),
+        None => return Some(row),
+    };
+    if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {
+        row.extend(more);
     }
     Some(row)
 }
@@ -128,5 +126,3 @@ pub(super) fn list(universe: &Universe) -> std::io::Result<Vec<u8>> {
     packed.write_all(if separator == "[" { b"[]" } else { b"]" })?;
     packed.finish()
 }
-
-const _: () = assert!(PRICE_SCALE == 1_000_000_000, "ticks are written in paise");

@@ -74,8 +74,8 @@ pub(super) fn response(
         ltq: values.last_quantity,
         cp: float(values.close),
     });
-    let of_day = Ohlc {
-        interval: "1d".to_owned(),
+    let candle = |interval: &str| Ohlc {
+        interval: interval.to_owned(),
         open: float(values.open),
         high: float(values.high),
         low: float(values.low),
@@ -84,8 +84,7 @@ pub(super) fn response(
         vol: values.volume,
         ts: values.exchange_ts_ns / 1_000_000,
     };
-    let minute = Ohlc { interval: "I1".to_owned(), open: float(values.ltp), ..of_day.clone() };
-    let market_ohlc = Some(MarketOhlc { ohlc: vec![of_day, minute] });
+    let market_ohlc = Some(MarketOhlc { ohlc: vec![candle("1d"), candle("I1")] });
     let (option_greeks, iv) = match greeks(instrument, values.ltp) {
         Some((greeks, iv)) => (Some(greeks), iv),
         None => (None, 0.0),

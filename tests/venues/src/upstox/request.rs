@@ -13,17 +13,19 @@ const LIMITS: [(usize, usize); 4] = [(5_000, 2_000), (2_000, 1_500), (3_000, 2_0
 
 pub(super) fn hear(core: &mut Core, connection: u64, bytes: &[u8]) -> Next {
     let Ok(request) = serde_json::from_slice::<Value>(bytes) else { return Next::Go };
-    let method = request["method"].as_str().unwrap_or_default();
+    let member = |path: &str| request.pointer(path);
+    let text = |path: &str| member(path).and_then(Value::as_str).unwrap_or_default();
+    let method = text("/method");
     let refuse = |core: &Core, error: &str| {
         let refusal = json!({ "status": "failed", "method": method, "error": error });
         core.answer(connection, Message::text(refusal.to_string()));
         Next::Go
     };
-    let keys: Vec<&str> = request["data"]["instrumentKeys"]
-        .as_array()
+    let keys: Vec<&str> = member("/data/instrumentKeys")
+        .and_then(Value::as_array)
         .map(|keys| keys.iter().filter_map(Value::as_str).collect())
         .unwrap_or_default();
-    if request["guid"].as_str().is_none_or(str::is_empty) || keys.is_empty() {
+    if text("/guid").is_empty() || keys.is_empty() {
         return refuse(core, "Invalid request");
     }
     let found: Option<Vec<usize>> = keys
@@ -33,7 +35,7 @@ pub(super) fn hear(core: &mut Core, connection: u64, bytes: &[u8]) -> Next {
         .collect();
     // One that is wrong costs all of the request.
     let Some(places) = found else { return refuse(core, "Invalid instrument key") };
-    let mode = MODES.iter().find(|known| request["data"]["mode"] == known.0).map(|known| known.1);
+    let mode = MODES.iter().find(|known| known.0 == text("/data/mode")).map(|known| known.1);
     let Some(peer) = core.peer(connection) else { return Next::Go };
     let before: BTreeMap<usize, Mode> = peer.subscribed.iter().copied().collect();
     match (method, mode) {
