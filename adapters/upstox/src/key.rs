@@ -79,7 +79,8 @@ impl Name {
     pub fn new(text: &str) -> Option<Self> {
         let mut bytes = [0; Self::BYTES];
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        Self::from_padded(bytes)
+        // Padding is no part of a text.
+        Self::from_padded(bytes).filter(|name| name.as_str() == text)
     }
 
     fn from_padded(bytes: [u8; Self::BYTES]) -> Option<Self> {
@@ -159,11 +160,21 @@ mod tests {
             assert_eq!(key.to_string(), text);
             assert_eq!(Key::of_parts(key.parts()), Some(key));
         }
-        let nul = "NSE_EQ|A\0B";
+        let (nul, end) = ("NSE_EQ|A\0B", "NSE_EQ|A\0");
         let long = format!("NSE_EQ|{}", "A".repeat(33));
-        for nonsense in
-            ["", "NSE_EQ", "NSE_EQ|", "NYSE|1", "nse_eq|1", "NSE_EQ| 1", "NSE_EQ|1 ", "NSE_EQ|é", nul, &long]
-        {
+        for nonsense in [
+            "",
+            "NSE_EQ",
+            "NSE_EQ|",
+            "NYSE|1",
+            "nse_eq|1",
+            "NSE_EQ| 1",
+            "NSE_EQ|1 ",
+            "NSE_EQ|é",
+            nul,
+            end,
+            &long,
+        ] {
             assert_eq!(Key::parse(nonsense), None, "{nonsense}");
         }
         let (segment, mut name) = Key::parse("NSE_EQ|A").unwrap().parts();
