@@ -3,7 +3,6 @@
 use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
-use serde_json::{Value, json};
 
 use crate::{
     model::decimal,
@@ -71,9 +70,10 @@ pub(super) fn find(universe: &Universe, by_key: impl Fn(u64) -> Option<usize>, t
     universe.all().get(found).and_then(name).filter(|known| known == text).map(|_| found)
 }
 
-fn row(one: &Instrument) -> Option<Value> {
+fn row(one: &Instrument) -> Option<String> {
     let key = name(one)?;
     let (segment, _) = key.split_once('|')?;
+    let name = &one.name;
     let exchange = match one.exchange {
         "NFO" | "CDS" | "NCO" | "NSE_INDEX" => "NSE",
         "BFO" | "BCD" | "BSE_INDEX" => "BSE",
@@ -93,26 +93,23 @@ fn row(one: &Instrument) -> Option<Value> {
         Kind::Call => ("CE", of("CE")?),
         Kind::Put => ("PE", of("PE")?),
     };
-    let number = |price: i64| decimal(price).parse::<f64>().ok();
-    let mut row = json!({
-        "segment": segment, "name": one.name, "exchange": exchange, "instrument_type": kind, "instrument_key": key,
-        "exchange_token": one.number.to_string(), "lot_size": one.lot, "freeze_quantity": 100_000.0,
-        // In paise.
-        "tick_size": number(one.tick * 100)?, "trading_symbol": symbol,
-    });
     let more = match one.expiry {
         // Up to the last second of the day in India.
-        Some(day) => json!({
-            "expiry": day.0 * 86_400_000 + 66_599_000, "strike_price": number(one.strike)?, "underlying_symbol": one.name,
-            "asset_symbol": one.name, "weekly": false,
-        }),
-        None if one.kind == Kind::Share => json!({ "isin": isin(one.number), "short_name": one.name }),
-        None => return Some(row),
+        Some(day) => format!(
+            r#","expiry":{},"strike_price":{},"underlying_symbol":"{name}","asset_symbol":"{name}","weekly":false"#,
+            day.0 * 86_400_000 + 66_599_000,
+            decimal(one.strike),
+        ),
+        None if one.kind == Kind::Share => format!(r#","isin":"{}","short_name":"{name}""#, isin(one.number)),
+        None => String::new(),
     };
-    if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {
-        row.extend(more);
-    }
-    Some(row)
+    // No name has anything that JSON would write in another way; a tick is in paise.
+    Some(format!(
+        r#"{{"segment":"{segment}","name":"{name}","exchange":"{exchange}","instrument_type":"{kind}","instrument_key":"{key}","exchange_token":"{}","lot_size":{},"freeze_quantity":100000.0,"tick_size":{},"trading_symbol":"{symbol}"{more}}}"#,
+        one.number,
+        one.lot,
+        decimal(one.tick * 100),
+    ))
 }
 
 /// The list, packed.
