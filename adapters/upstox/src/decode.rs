@@ -22,6 +22,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct State {
     known: FxHashMap<Key, Known>,
+    /// The book of the last message. It is kept for its room: no book is known beyond its message.
+    book: Book<LEVELS>,
     day: Option<Day>,
     lacks_images: bool,
 }
@@ -38,12 +40,12 @@ struct Known {
 
 /// What a message and what was known before come to.
 #[derive(Clone, Copy, Debug)]
-pub struct Decoded {
+pub struct Decoded<'a> {
     branch: Branch,
     tick: Tick,
     best: [Option<Level>; 2],
     /// None when the message says nothing of the book.
-    book: Option<Book<LEVELS>>,
+    book: Option<&'a Book<LEVELS>>,
     /// Of an option, and none of anything else.
     greeks: Option<Greeks>,
 }
@@ -51,7 +53,7 @@ pub struct Decoded {
 impl State {
     /// Takes what a message says of an instrument. `at` is the broker's clock, in milliseconds since the Unix
     /// epoch. None when it says nothing.
-    pub fn take(&mut self, key: Key, feed: &Feed, at: i64) -> Option<Decoded> {
+    pub fn take(&mut self, key: Key, feed: &Feed, at: i64) -> Option<Decoded<'_>> {
         if feed.branch == Branch::Nothing {
             return None;
         }
@@ -69,12 +71,15 @@ impl State {
                 .with(float(day.low, sign), Tick::low);
         }
         let has_book = feed.branch == Branch::Market && feed.has_rows;
+        if has_book {
+            self.book = book(&feed.rows);
+        }
         Some(Decoded {
             branch: feed.branch,
             // Without a last trade nobody knows what is missing.
             tick: if known.ltpc.is_some() { tick.image() } else { tick },
             best: known.best,
-            book: has_book.then(|| book(&feed.rows)),
+            book: has_book.then_some(&self.book),
             greeks: known.greeks(feed, at),
         })
     }
@@ -185,7 +190,7 @@ fn book(rows: &[Quote]) -> Book<LEVELS> {
     book
 }
 
-impl Decoded {
+impl Decoded<'_> {
     /// What is known, without the best level: under the number 0.
     pub const fn tick(&self) -> Tick {
         self.tick
@@ -198,7 +203,7 @@ impl Decoded {
 
     /// The book, if the message has one.
     pub const fn book(&self) -> Option<&Book<LEVELS>> {
-        self.book.as_ref()
+        self.book
     }
 
     /// The best bid and the best ask, as far as they are known.
@@ -218,7 +223,7 @@ impl Decoded {
         let with_best = tick
             .with(bid, |tick, best| tick.bid_price(best.price).bid_size(best.quantity))
             .with(ask, |tick, best| tick.ask_price(best.price).ask_size(best.quantity));
-        let packet = match (self.branch, &self.book) {
+        let packet = match (self.branch, self.book) {
             (Branch::Nothing, _) => return,
             (Branch::Ltpc, _) => Packet::Ltp(tick),
             (Branch::Index, _) => Packet::Values(tick),

@@ -96,6 +96,29 @@ fn greeks(event: &Value) -> Option<(Greeks, usize)> {
     Some((greeks, 6))
 }
 
+/// What a message came to.
+struct Shown {
+    mode: u64,
+    branch: Branch,
+    tick: Tick,
+    greeks: Option<Greeks>,
+    best: [Option<Level>; 2],
+    book: Option<[Vec<Level>; 2]>,
+}
+
+impl Shown {
+    fn of(mode: u64, decoded: &Decoded<'_>) -> Self {
+        Self {
+            mode,
+            branch: decoded.branch(),
+            tick: decoded.tick(),
+            greeks: decoded.greeks(),
+            best: decoded.best(),
+            book: decoded.book().map(|book| [book.buy().to_vec(), book.sell().to_vec()]),
+        }
+    }
+}
+
 /// One connection, with the books that a client would see.
 #[derive(Default)]
 struct Connection {
@@ -107,11 +130,11 @@ struct Connection {
 impl Connection {
     fn message(&mut self, bytes: &[u8], events: &[Value]) -> usize {
         let response = Response::read(bytes).unwrap();
-        let mut decoded: BTreeMap<String, (u64, Decoded)> = BTreeMap::new();
+        let mut decoded: BTreeMap<String, Shown> = BTreeMap::new();
         response.feeds(&mut self.feed, |taken| {
             let (name, feed) = taken.unwrap();
             let one = self.state.take(Key::parse(name).unwrap(), feed, response.at).unwrap();
-            decoded.insert(name.to_owned(), (feed.mode, one));
+            decoded.insert(name.to_owned(), Shown::of(feed.mode, &one));
         });
         let mut segments = BTreeMap::new();
         response.segments(|taken| {
@@ -123,11 +146,11 @@ impl Connection {
         for event in events {
             values += match event["event"].as_str().unwrap() {
                 "tick" => {
-                    let (name, (mode, decoded)) = ticks.next().unwrap();
+                    let (name, shown) = ticks.next().unwrap();
                     assert_eq!(event["key"], **name);
-                    assert_eq!(event["mode"], MODES[usize::try_from(*mode).unwrap()]);
+                    assert_eq!(event["mode"], MODES[usize::try_from(shown.mode).unwrap()]);
                     assert_eq!(event["snapshot"], response.kind == Kind::Initial);
-                    self.tick(Key::parse(name).unwrap(), decoded, event) + 3
+                    self.tick(Key::parse(name).unwrap(), shown, event) + 3
                 }
                 "market_info" => {
                     assert_eq!(response.kind, Kind::Market);
@@ -141,27 +164,27 @@ impl Connection {
         values
     }
 
-    fn tick(&mut self, key: Key, decoded: &Decoded, event: &Value) -> usize {
+    fn tick(&mut self, key: Key, shown: &Shown, event: &Value) -> usize {
         let (tick, mut values) = expected(event);
-        assert_eq!(decoded.tick().update(), tick, "{event}");
+        assert_eq!(shown.tick.update(), tick, "{event}");
         if let Some((greeks, count)) = greeks(event) {
-            assert_eq!(decoded.greeks(), Some(greeks), "{event}");
+            assert_eq!(shown.greeks, Some(greeks), "{event}");
             values += count;
         } else {
-            assert_eq!(decoded.greeks(), None, "{event}");
+            assert_eq!(shown.greeks, None, "{event}");
         }
-        if let Some(book) = decoded.book() {
-            self.books.insert(key, [book.buy().to_vec(), book.sell().to_vec()]);
+        if let Some(book) = &shown.book {
+            self.books.insert(key, book.clone());
         }
         for (place, side) in ["buy", "sell"].into_iter().enumerate() {
             let (rows, count) = rows(event, side);
             values += count;
-            if decoded.branch() == Branch::Market {
+            if shown.branch == Branch::Market {
                 let known = self.books.get(&key).map(|book| book[place].clone()).unwrap_or_default();
                 assert_eq!(known, rows, "{side} of {event}");
             }
-            if event.get(side).is_some() && decoded.branch() == Branch::FirstLevel {
-                assert_eq!(decoded.best()[place], rows.first().copied(), "{side} of {event}");
+            if event.get(side).is_some() && shown.branch == Branch::FirstLevel {
+                assert_eq!(shown.best[place], rows.first().copied(), "{side} of {event}");
             }
         }
         values
