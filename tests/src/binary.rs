@@ -17,7 +17,7 @@ fn profile_dir() -> PathBuf {
 }
 
 /// The libraries under test: those of the repository, and those that misbehave.
-const ADAPTERS: [&str; 14] = [
+const ADAPTERS: [&str; 15] = [
     "adapter-account",
     "adapter-angel",
     "adapter-brands",
@@ -30,6 +30,7 @@ const ADAPTERS: [&str; 14] = [
     "adapter-raw",
     "adapter-sim",
     "adapter-single",
+    "adapter-upstox",
     "adapter-xts",
     "adapter-zerodha",
 ];

@@ -5,7 +5,13 @@ use serde_json::{Value, json};
 
 #[test]
 fn each_adapter_knows_the_limits_of_its_broker_whatever_the_settings_say() {
-    let brokers = [("zerodha", 3_000, 3), ("angel", 1_000, 3), ("dhan", 1_000, 3), ("fyers", 2_000, 2)];
+    let brokers = [
+        ("zerodha", 3_000, 3),
+        ("angel", 1_000, 3),
+        ("dhan", 1_000, 3),
+        ("fyers", 2_000, 2),
+        ("upstox", 1_500, 1),
+    ];
     let entry = |(name, ..): (&str, u32, u32)| {
         let library = library(&format!("adapter_{name}"));
         format!("[[adapter]]\nname = '{name}'\nlibrary = '{}'\n", library.display())
@@ -61,7 +67,7 @@ fn each_broker_of_a_family_has_its_own_limits_and_abilities() {
 
 #[test]
 fn deep_books_are_as_many_as_the_settings_of_the_account_allow() {
-    let listed = |config: [&str; 3], brokers: &str| {
+    let listed = |config: [&str; 4], brokers: &str| {
         let entry = |(name, config): (&str, &str)| {
             let library = library(&format!("adapter_{name}"));
             format!(
@@ -69,16 +75,18 @@ fn deep_books_are_as_many_as_the_settings_of_the_account_allow() {
                 library.display()
             )
         };
-        let plugins: String = ["dhan", "fyers", "zerodha"].into_iter().zip(config).map(entry).collect();
+        let plugins: String =
+            ["dhan", "fyers", "upstox", "zerodha"].into_iter().zip(config).map(entry).collect();
         let settings = HostBuilder::new().env("TICKHOST_MAX_DEEP_BOOKS_PER_CONNECTION", 30);
         let listed = settings.plugins(&plugins).run(&["adapters", "--json"], "");
         assert_ok(&listed);
         let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
         let books = |place: usize| listed[place]["by_broker"][0]["deep_books"]["per_connection"].clone();
-        [0, 1, 2].map(books)
+        [0, 1, 2, 3].map(books)
     };
-    assert_eq!(listed(["", "", ""], ""), [0, 0, 30]);
-    let entitled = ["depth = 200\ndepth20_sockets = 1\ndepth200_sockets = 3", "depth_50 = true", ""];
-    assert_eq!(listed(entitled, ""), [53, 5, 30]);
-    assert_eq!(listed(entitled, "deep_books_per_connection = 7\n"), [7, 7, 7]);
+    assert_eq!(listed(["", "", "", ""], ""), [0, 0, 0, 30]);
+    let entitled =
+        ["depth = 200\ndepth20_sockets = 1\ndepth200_sockets = 3", "depth_50 = true", "depth_30 = true", ""];
+    assert_eq!(listed(entitled, ""), [53, 5, 50, 30]);
+    assert_eq!(listed(entitled, "deep_books_per_connection = 7\n"), [7, 7, 7, 7]);
 }

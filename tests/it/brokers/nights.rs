@@ -14,6 +14,7 @@ use venues::{
     dhan::Dhan,
     fyers::Fyers,
     noren::{AliceBlue, Noren, Shoonya},
+    upstox::Upstox,
     xts::{Iifl, Jainam, Xts},
     zerodha::Kite,
 };
@@ -100,6 +101,11 @@ async fn fyers_nightly_change_costs_two_attempts_and_no_client() {
         ),
     ])
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn upstoxs_nightly_change_costs_two_attempts_and_no_client() {
+    a_night::<Upstox>(&[("user_id", "AB1234"), ("access_token", "canary-upstox-morning")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

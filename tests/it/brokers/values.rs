@@ -10,6 +10,7 @@ use venues::{
     dhan::Dhan,
     fyers::Fyers,
     noren::{AliceBlue, Definedge, Flattrade, Noren, Shoonya, TradeSmart, Zebu},
+    upstox::Upstox,
     xts::{Iifl, Jainam, Wisdom, Xts},
     zerodha::Kite,
 };
@@ -55,6 +56,11 @@ async fn every_value_of_dhan_arrives_in_every_mode() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_value_of_fyers_arrives_in_every_mode() {
     every_value_arrives::<Fyers>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_of_upstox_arrives_in_every_mode() {
+    every_value_arrives::<Upstox>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -144,6 +150,11 @@ async fn the_openalgo_sdk_sees_what_shoonya_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_openalgo_sdk_sees_what_iifl_sent() {
     the_sdk_sees::<Xts<Iifl>>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_openalgo_sdk_sees_what_upstox_sent() {
+    the_sdk_sees::<Upstox>().await;
 }
 
 /// The broker counts pairs of instrument and mode, and has room for no second pair beside a thousand.

@@ -55,6 +55,7 @@ async fn main() {
     measure::<venues::dhan::Dhan>(&cli).await;
     measure::<venues::fyers::Fyers>(&cli).await;
     measure::<venues::noren::Noren<venues::noren::Shoonya>>(&cli).await;
+    measure::<venues::upstox::Upstox>(&cli).await;
     // They have room for a thousand.
     let cli = Cli { symbols: cli.symbols.min(1_000), ..cli };
     measure::<venues::xts::Xts<venues::xts::Iifl>>(&cli).await;

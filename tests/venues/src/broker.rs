@@ -69,6 +69,9 @@ pub trait Broker: Send + Sync + Sized + 'static {
     /// Otherwise it is [`crate::ABSENT`], and is not sent.
     const HAS_FIXED_LAYOUT: bool = true;
 
+    /// Whether its books say how many orders rest at a price.
+    const COUNTS_ORDERS: bool = true;
+
     /// Names of what its order updates have, as the control protocol has them; none where it cannot write one
     /// by these.
     const ORDER: &'static [&'static str] = &[];

@@ -30,6 +30,7 @@ pub mod noren;
 mod options;
 mod state;
 mod universe;
+pub mod upstox;
 mod venue;
 pub mod xts;
 pub mod zerodha;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use venues::{Broker, FAR, Options, Venue, angel, dhan, fyers, noren, xts, zerodha};
+use venues::{Broker, FAR, Options, Venue, angel, dhan, fyers, noren, upstox, xts, zerodha};
 
 /// Plays a broker on this machine, so that its adapter can be tried without an account.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ enum Name {
     Dhan(Settings),
     /// Fyers API version 3.
     Fyers(Settings),
+    /// Upstox, market data feed version 3.
+    Upstox(Settings),
     /// Shoonya, of the Noren family.
     Shoonya(Settings),
     /// Flattrade, of the same.
@@ -124,6 +126,16 @@ fn main() -> anyhow::Result<()> {
                 ("access_token", token.as_str()),
             ];
             run::<fyers::Fyers>(&settings, &account)
+        }
+        Name::Upstox(settings) => {
+            let account = [
+                ("user_id", "AB1234"),
+                ("api_key", "made-up-key"),
+                ("api_secret", "made-up-secret"),
+                ("redirect_uri", "http://127.0.0.1/logged-in"),
+                ("access_token", settings.access_token.as_str()),
+            ];
+            run::<upstox::Upstox>(&settings, &account)
         }
         Name::Shoonya(settings) => run_noren::<noren::Shoonya>(&settings),
         Name::Flattrade(settings) => run_noren::<noren::Flattrade>(&settings),

@@ -14,7 +14,7 @@ pub(crate) use self::peer::{Peer, said};
 use crate::{
     broker::{Broker, Cause, News, Role},
     market::{self, Random},
-    model::{Mode, Values, now_ns},
+    model::{Level, Mode, Values, now_ns},
     options::Options,
     universe::{Instrument, Kind, Universe},
 };
@@ -285,7 +285,7 @@ impl Core {
                     && !ready.is_empty()
                 {
                     packets.extend(ready);
-                    self.sent.insert((place, mode), values.clone());
+                    self.sent.insert((place, mode), as_sent::<B>(values, mode));
                 }
             }
             for message in B::wrap(peer, packets, self.is_stacked) {
@@ -329,7 +329,7 @@ impl Core {
         let is_stray = cause == Cause::Stray;
         let sent = |sent: &mut HashMap<(usize, Mode), Values>, place, mode, values: &Values| {
             let old = sent.get(&(place, mode)).filter(|_| cause == Cause::Partial);
-            let new = old.map_or_else(|| values.clone(), |old| values.over(old));
+            let new = old.map_or_else(|| as_sent::<B>(values, mode), |old| values.over(old));
             sent.insert((place, mode), new);
         };
         let instrument = |place: usize| self.universe.all().get(place).ok_or("no such instrument");
@@ -395,4 +395,15 @@ impl Core {
     pub(crate) fn deafen(&self) {
         self.peers.iter().for_each(|peer| peer.line.deafen());
     }
+}
+
+/// What a client can know of values that were sent in a mode.
+fn as_sent<B: Broker>(values: &Values, mode: Mode) -> Values {
+    let mut sent = values.clone();
+    if !B::COUNTS_ORDERS {
+        for side in [&mut sent.bids, &mut sent.asks] {
+            *side = side.iter().take(mode.levels()).map(|level| Level { orders: 0, ..*level }).collect();
+        }
+    }
+    sent
 }

@@ -18,6 +18,7 @@ mod fyers;
 mod kiteconnect;
 mod noren;
 mod smartapi;
+mod upstox;
 mod xts;
 
 use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
