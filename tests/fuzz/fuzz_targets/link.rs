@@ -13,13 +13,13 @@ use adapter_abi::{
 };
 use fuzz::{begin_with, bounded};
 use libfuzzer_sys::fuzz_target;
+use secrecy::SecretString;
 use serde_json::Value;
 use tickhost::adapters::{AdapterEvents, process::fuzzing};
 use tickhost_core::{
     intake::{Batch, Doorbell, Intake, depth_levels},
     model::FeedId,
 };
-use secrecy::SecretString;
 
 /// Longest frame, with its head and the head of its records: what 64 KiB can hold of ticks.
 const MOST_TICKS: usize = 64 * 1_024 / size_of::<Ltp>();
