@@ -52,8 +52,8 @@ pub fn run_side_by_side(
     });
 }
 
-/// The places of cases in the order in which they begin: what runs beside no other goes first, as later it would
-/// wait for the longest of the others, and they for it.
+/// The places of cases in the order in which they begin: what runs beside no other goes first, as later it
+/// would wait for the longest of the others, and they for it.
 fn in_turn(cases: &[&Case]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..cases.len()).collect();
     places.sort_by_key(|place| cases.get(*place).is_none_or(|case| !case.is_alone));

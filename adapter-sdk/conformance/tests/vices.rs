@@ -60,8 +60,8 @@ const PROFILE: &str = r#"
     reconnects = 200
 "#;
 
-/// Adapters with a vice that run at the same time. Most of their time is spent in waiting for what does not come;
-/// more of them than this keep each other from answering.
+/// Adapters with a vice that run at the same time. Most of their time is spent in waiting for what does not
+/// come; more of them than this keep each other from answering.
 const AT_ONCE: usize = 21;
 
 /// The case that counts what is open in the whole process. The others wait for it, and it for them.

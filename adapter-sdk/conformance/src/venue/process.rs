@@ -98,9 +98,9 @@ pub(crate) fn start(command: &[String], dir: &Path) -> Result<Process, String> {
     Ok(process)
 }
 
-/// The command that starts the program again which cargo ran when it was started by this one: before cargo runs
-/// anything it looks at every file of the workspace, which takes longer than most cases. None where cargo has
-/// no part in it, or the system does not tell.
+/// The command that starts the program again which cargo ran when it was started by this one: before cargo
+/// runs anything it looks at every file of the workspace, which takes longer than most cases. None where
+/// cargo has no part in it, or the system does not tell.
 pub(crate) fn without_cargo(command: &[String], started: &Process) -> Option<Vec<String>> {
     let is_cargo = |program: &String| Path::new(program).file_stem().is_some_and(|stem| stem == "cargo");
     command.first().filter(|program| is_cargo(program))?;

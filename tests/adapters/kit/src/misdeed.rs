@@ -96,8 +96,8 @@ pub(crate) fn make_noise() {
     let _closed = out.write_all(&noise).and_then(|()| out.flush());
 }
 
-/// Ends every stream of this process to a named local socket, without closing it: nothing can be sent on it any
-/// more. Pairs without names are between parts of the process.
+/// Ends every stream of this process to a named local socket, without closing it: nothing can be sent on it
+/// any more. Pairs without names are between parts of the process.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the descriptors are somebody else's, which no safe interface lends")]
 pub(crate) fn end_link() {
