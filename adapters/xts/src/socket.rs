@@ -92,8 +92,8 @@ async fn attempt(
 async fn greet(socket: &mut WebSocket, version: Version) -> Result<(), Failure> {
     loop {
         let message = socket.next().await.map_err(|error| match error.code() {
-            // Socket.IO 4 takes the connection and then says in HTTP, on the WebSocket, that it does not speak
-            // version 3.
+            // Socket.IO 4 takes the connection and then says in HTTP, on the WebSocket, that it does not
+            // speak version 3.
             ErrorCode::PROTOCOL => Failure::Version,
             _ => Failure::Other(error),
         })?;
