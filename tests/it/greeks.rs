@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use adapter_sim::universe::{Date, Instrument, Kind, Universe};
-use integration_tests::{Client, Host, HostBuilder, PLUGINS, Publisher, SOON};
+use integration_tests::{Client, Host, HostBuilder, PLUGINS, SOON, bus::Publisher};
 use serde_json::{Value, json};
 
 /// An option of the synthetic exchange, of those that it lists today.
