@@ -466,6 +466,7 @@ async fn the_host_knows_every_name_that_a_value_has_on_the_bus() {
         let level = json!([{"price": value, "quantity": 1}]);
         let (topic, body) = match name.as_str() {
             "depth" => ("NSE_SBIN_DEPTH", json!({"depth": {"buy": level, "sell": []}})),
+            "greeks" => ("NSE_SBIN_QUOTE", json!({"greeks": {"theta": value}})),
             "bids" | "asks" => ("NSE_SBIN_DEPTH", json!({name.as_str(): level})),
             // A time alone is nothing to tell.
             other if is_time => ("NSE_SBIN_QUOTE", json!({other: value, "ltp": number})),

@@ -397,11 +397,13 @@ fn frames_are_those_of_the_samples() {
     let all = EncodeOptions::default();
     let lean = EncodeOptions { flat_fields: false, bids_asks: false };
     let plain = |mode| Variant::new(mode, DepthClass::Five, false);
-    let frame = |variant: Variant, fields: u32, options, snapshot| {
+    let frame = |variant: Variant, fields: u32, options, snapshot: bool| {
         let label = Label::new("SBIN", "NSE", "zerodha", variant.is_suffixed().then(|| variant.depth()));
         let quote = Quote { fields, ..MARKET };
         let mut out = Vec::new();
-        let tick = TickView { quote: &quote, buy: &BUY, sell: &SELL, greeks: None };
+        // The snapshot is the one with every value.
+        let greeks = snapshot.then_some(&GREEKS);
+        let tick = TickView { quote: &quote, buy: &BUY, sell: &SELL, greeks };
         assert!(market_data(&mut out, &label, variant, tick, options, snapshot));
         out
     };

@@ -110,7 +110,13 @@ test("greeks are read one by one, and volatility stands beside them", () => {
     const frame = sample("frame_quote_greeks");
     const whole = read(frame);
     assert.ok(whole?.kind === "tick");
-    assert.deepEqual(whole.tick.greeks, { delta: 0.5234, gamma: 0.0012, theta: -11.84, vega: 13.225, rho: 3.01 });
+    assert.deepEqual(whole.tick.greeks, {
+        delta: 0.5234,
+        gamma: 0.0012,
+        theta: -11.84,
+        vega: 13.225,
+        rho: 3.01,
+    });
     assert.equal(whole.tick.implied_volatility, 14.5);
     const data = { ...(frame.data as object), greeks: { delta: "0.5", gamma: 0.1, color: 3 } };
     const part = read({ ...frame, data });
