@@ -1,5 +1,7 @@
 //! What sessions, shards and the router do together, step by step.
 
+mod notices;
+
 use std::{
     task::{Context, Waker},
     time::Duration,
