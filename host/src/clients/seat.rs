@@ -42,8 +42,8 @@ pub(crate) const MAX_NOTICES: usize = 16_384;
 pub enum Notice {
     /// End with this reason.
     Close(CloseReason),
-    /// The broker refused an instrument that the session holds.
-    Failed(InstrumentId, Option<Mode>, Arc<str>),
+    /// The broker refused an instrument that the session holds. The number is that of the failure.
+    Failed(InstrumentId, Option<Mode>, u64, Arc<str>),
     /// The broker's list does not have an instrument any more that the session holds, and goes on to hold.
     Lost(InstrumentId, Arc<str>),
     /// Some of these instruments, if the session holds any, wait for a connection to the broker.

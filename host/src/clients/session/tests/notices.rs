@@ -1,6 +1,6 @@
 //! Notices that wait for a session.
 
-use tickhost_core::protocol::codes::CloseReason;
+use tickhost_core::{model::Mode, protocol::codes::CloseReason};
 
 use super::{
     super::rig::{Rig, instrument, subscribe},
@@ -16,7 +16,8 @@ fn notices_that_are_not_taken_pile_up_to_their_limit_and_then_end_the_session() 
     rig.grant(&mut client);
     let refuse = |number: usize| {
         let number = MANY + u32::try_from(number).unwrap();
-        let failed = Bulletin::Failed { instrument: instrument(number), mode: None, message: "no".into() };
+        let failed =
+            Bulletin::Failed { instrument: instrument(number), mode: None, number: 1, message: "no".into() };
         rig.shards[0].announce(failed);
     };
     // Those of each instrument that it holds come beside the others.
@@ -46,4 +47,29 @@ fn a_session_that_is_to_end_is_told_so_once_and_nothing_more() {
     rig.shards[0].announce(Bulletin::Moved { user: "alice".into() });
     assert_eq!(client.session.seat.notices(), 1);
     assert_eq!(client.notice(rig.now), Err(CloseReason::ShuttingDown));
+}
+
+#[test]
+fn a_refusal_from_before_a_grant_does_not_end_what_was_granted() {
+    let mut rig = Rig::new(1);
+    let mut client = logged_in(&rig);
+    rig.subscribe(&mut client, [1]);
+    client.say(rig.now, &subscribe([1]).replace("LTP", "Depth"));
+    let failed = Bulletin::Failed {
+        instrument: instrument(1),
+        mode: Some(Mode::Depth),
+        number: 1,
+        message: "no book".into(),
+    };
+    rig.shards[0].announce(failed);
+    rig.failures = 1;
+    // Its answer is there before it is polled, and comes first.
+    rig.grant(&mut client);
+    client.notice(rig.now).unwrap();
+    assert_eq!((client.session.seat.holdings().len(), rig.released()), (2, vec![]));
+
+    let failed = Bulletin::Failed { instrument: instrument(1), mode: None, number: 2, message: "no".into() };
+    rig.shards[0].announce(failed);
+    client.notice(rig.now).unwrap();
+    assert_eq!(client.session.seat.holdings().len(), 0, "the next one is about both");
 }
