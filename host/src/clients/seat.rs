@@ -33,13 +33,17 @@ use crate::{
     feeds::feed::Feed,
 };
 
+/// Notices that may wait for a session beside two for each subscription that it holds: a session takes them
+/// all whenever it has its turn, so only a flood between two turns is more.
+pub(crate) const MAX_NOTICES: usize = 16_384;
+
 /// Something that a session has to act on, beside what its client sends.
 #[derive(Debug)]
 pub enum Notice {
     /// End with this reason.
     Close(CloseReason),
-    /// The broker refused an instrument that the session holds.
-    Failed(InstrumentId, Option<Mode>, Arc<str>),
+    /// The broker refused an instrument that the session holds. The number is that of the failure.
+    Failed(InstrumentId, Option<Mode>, u64, Arc<str>),
     /// The broker's list does not have an instrument any more that the session holds, and goes on to hold.
     Lost(InstrumentId, Arc<str>),
     /// Some of these instruments, if the session holds any, wait for a connection to the broker.
@@ -200,10 +204,20 @@ impl Seat {
         true
     }
 
-    /// Leaves a notice. Bounded: one close, one failure for each instrument, one move for each change of the
-    /// account, one wait for each connection that stays down and each change of limits.
+    /// Leaves a notice. Nothing follows a close; one more than may wait ends the session, whose client would
+    /// have to be told each of them.
     pub fn notify(&self, notice: Notice) {
-        self.0.notices.borrow_mut().push_back(notice);
+        let mut notices = self.0.notices.borrow_mut();
+        if matches!(notices.back(), Some(Notice::Close(_))) {
+            return;
+        }
+        let is_close = matches!(notice, Notice::Close(_));
+        if !is_close && notices.len() >= MAX_NOTICES + 2 * self.0.holdings.borrow().len() {
+            notices.push_back(Notice::Close(CloseReason::SlowClient));
+        } else {
+            notices.push_back(notice);
+        }
+        drop(notices);
         self.wake();
     }
 
@@ -277,6 +291,12 @@ impl Seat {
 
     pub(crate) fn has_notice(&self) -> bool {
         !self.0.notices.borrow().is_empty() || self.0.first_ticks.borrow().has_seen()
+    }
+
+    /// Notices that wait.
+    #[cfg(test)]
+    pub(crate) fn notices(&self) -> usize {
+        self.0.notices.borrow().len()
     }
 
     pub(crate) fn take_notice(&self) -> Option<Notice> {

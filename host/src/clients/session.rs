@@ -278,7 +278,9 @@ impl Session {
 
     fn apply_notice(&mut self, now: Moment, notice: Notice) {
         match notice {
-            Notice::Failed(instrument, mode, message) => self.drop_failed(now, instrument, mode, &message),
+            Notice::Failed(instrument, mode, number, message) => {
+                self.drop_failed(now, (instrument, mode), number, &message);
+            }
             Notice::Lost(instrument, message) => self.report_lost(now, instrument, &message),
             Notice::Waiting(instruments, why) => self.report_pending(now, &instruments, &why),
             Notice::Moved => self.follow_account(),

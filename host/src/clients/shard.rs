@@ -148,10 +148,10 @@ impl Shard {
                 let dropped = readers.filter(|session| !session.push_order(frame.clone())).count();
                 self.counters.orders_dropped.add(dropped as u64);
             }
-            Bulletin::Failed { instrument, mode, message } => {
+            Bulletin::Failed { instrument, mode, number, message } => {
                 self.notify(
                     |session| session.may_hold(instrument),
-                    || Notice::Failed(instrument, mode, Arc::clone(&message)),
+                    || Notice::Failed(instrument, mode, number, Arc::clone(&message)),
                 );
             }
             Bulletin::Lost { instrument, message } => {

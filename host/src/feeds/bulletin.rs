@@ -28,6 +28,8 @@ pub enum Bulletin {
         instrument: InstrumentId,
         /// The only mode that is concerned, or all of them.
         mode: Option<Mode>,
+        /// Counts the failures that the feed tells of, from 1: only what was granted before is concerned.
+        number: u64,
         /// Why, in the broker's words.
         message: Arc<str>,
     },

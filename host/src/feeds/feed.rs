@@ -135,6 +135,8 @@ pub struct Grant {
     pub levels: Option<u16>,
     /// The adapter has not confirmed yet that it exists.
     pub is_pending: bool,
+    /// Failures that the feed told of before: they are not about this grant. Set as the request is answered.
+    pub failures: u64,
 }
 
 /// Why an instrument was not granted.

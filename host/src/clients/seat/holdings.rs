@@ -66,7 +66,15 @@ pub(crate) struct Holdings {
 }
 
 /// What is held of one symbol, by mode.
-type Modes = [Option<Key>; 3];
+type Modes = [Option<Held>; 3];
+
+/// A key that is held.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    key: Key,
+    /// Failures that its feed had told of before it was granted.
+    failures: u64,
+}
 
 impl Holdings {
     /// Subscriptions: each mode of a symbol counts.
@@ -102,9 +110,13 @@ impl Holdings {
     }
 
     /// Notes a subscription; returns the key that it replaces, if the client held the symbol in this mode
-    /// with other levels, or the same key if it held just that.
-    pub(crate) fn insert(&mut self, name: SymbolName, key: Key) -> Option<Key> {
-        let before = self.names.entry(name).or_default().get_mut(place(key.variant.mode()))?.replace(key);
+    /// with other levels, or the same key if it held just that. The feed had told of so many failures before
+    /// it was granted.
+    pub(crate) fn note(&mut self, name: SymbolName, key: Key, failures: u64) -> Option<Key> {
+        let held = self.names.entry(name).or_default().get_mut(place(key.variant.mode()))?;
+        // Of two grants of one key the later is given back: what ended the first one ends this.
+        let failures = held.filter(|held| held.key == key).map_or(failures, |held| held.failures);
+        let before = held.replace(Held { key, failures }).map(|held| held.key);
         *self.instruments.entry(key.instrument).or_default() += 1;
         if let Some(before) = before {
             self.forget(before.instrument);
@@ -118,26 +130,31 @@ impl Holdings {
 
     /// Gives up one mode of a symbol, or all of them.
     pub(crate) fn remove(&mut self, name: &SymbolName, mode: Option<Mode>) -> Vec<Key> {
-        self.remove_if(name, |key| mode.is_none_or(|mode| mode == key.variant.mode()))
+        self.remove_if(name, |held| mode.is_none_or(|mode| mode == held.key.variant.mode()))
     }
 
-    /// Gives up one mode, or all, under every name of this instrument; returns the names with their keys.
-    pub(crate) fn remove_instrument(
+    /// Gives up one mode, or all, under every name of this instrument, as far as it was granted before the
+    /// failure of this number; returns the names with their keys.
+    pub(crate) fn remove_failed(
         &mut self,
         instrument: InstrumentId,
         mode: Option<Mode>,
+        number: u64,
     ) -> Vec<(SymbolName, Vec<Key>)> {
-        let is_gone =
-            |key: Key| key.instrument == instrument && mode.is_none_or(|mode| mode == key.variant.mode());
-        let names = self.names.iter().filter(|(_, modes)| modes.iter().flatten().any(|key| is_gone(*key)));
+        let is_gone = |Held { key, failures }: Held| {
+            key.instrument == instrument
+                && failures < number
+                && mode.is_none_or(|mode| mode == key.variant.mode())
+        };
+        let names = self.names.iter().filter(|(_, modes)| modes.iter().flatten().any(|held| is_gone(*held)));
         let names: Vec<SymbolName> = names.map(|(name, _)| name.clone()).collect();
         names.into_iter().map(|name| (name.clone(), self.remove_if(&name, is_gone))).collect()
     }
 
-    fn remove_if(&mut self, name: &SymbolName, is_gone: impl Fn(Key) -> bool) -> Vec<Key> {
+    fn remove_if(&mut self, name: &SymbolName, is_gone: impl Fn(Held) -> bool) -> Vec<Key> {
         let Some(modes) = self.names.get_mut(name) else { return Vec::new() };
         let removed: Vec<Key> =
-            modes.iter_mut().filter_map(|held| held.take_if(|key| is_gone(*key))).collect();
+            modes.iter_mut().filter_map(|held| Some(held.take_if(|held| is_gone(*held))?.key)).collect();
         if modes.iter().all(Option::is_none) {
             self.names.remove(name);
         }
@@ -152,8 +169,9 @@ impl Holdings {
     /// The keys of this instrument under every name.
     pub(crate) fn keys_of(&self, instrument: InstrumentId) -> Vec<(SymbolName, Key)> {
         let keys = self.names.iter().flat_map(|(name, modes)| {
-            let of_instrument = modes.iter().flatten().filter(|key| key.instrument == instrument);
-            of_instrument.map(|key| (name.clone(), *key))
+            let keys = modes.iter().flatten().map(|held| held.key);
+            let of_instrument = keys.filter(|key| key.instrument == instrument);
+            of_instrument.map(|key| (name.clone(), key))
         });
         let mut keys: Vec<(SymbolName, Key)> = keys.collect();
         keys.sort_by(|(one, one_key), (other, other_key)| {
@@ -170,8 +188,9 @@ impl Holdings {
         // With the room that they took.
         self.instruments = FxHashMap::default();
         let names = std::mem::take(&mut self.names).into_iter();
-        let mut all: Vec<(SymbolName, Vec<Key>)> =
-            names.map(|(name, modes)| (name, modes.into_iter().flatten().collect())).collect();
+        let mut all: Vec<(SymbolName, Vec<Key>)> = names
+            .map(|(name, modes)| (name, modes.into_iter().flatten().map(|held| held.key).collect()))
+            .collect();
         all.sort_by(|(a, _), (b, _)| {
             (&a.exchange, &a.symbol, a.suffix).cmp(&(&b.exchange, &b.symbol, b.suffix))
         });
@@ -195,6 +214,20 @@ const fn place(mode: Mode) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Holdings {
+        fn insert(&mut self, name: SymbolName, key: Key) -> Option<Key> {
+            self.note(name, key, 0)
+        }
+
+        fn remove_instrument(
+            &mut self,
+            instrument: InstrumentId,
+            mode: Option<Mode>,
+        ) -> Vec<(SymbolName, Vec<Key>)> {
+            self.remove_failed(instrument, mode, 1)
+        }
+    }
 
     fn name(symbol: &str) -> SymbolName {
         SymbolName { exchange: "NSE".into(), symbol: symbol.into(), suffix: None }
@@ -239,6 +272,22 @@ mod tests {
         assert_eq!(holdings.remove(&sbin, None).len(), 2);
         assert_eq!(holdings.len(), 0);
         assert!(holdings.names.is_empty());
+    }
+
+    #[test]
+    fn a_failure_ends_what_was_granted_before_it() {
+        let mut holdings = Holdings::default();
+        let sbin = name("SBIN");
+        let ltp = key(SBIN, &sbin, Mode::Ltp, DepthClass::Five);
+        let depth = key(SBIN, &sbin, Mode::Depth, DepthClass::Five);
+        holdings.note(sbin.clone(), ltp, 0);
+        holdings.note(sbin.clone(), depth, 2);
+        assert_eq!(holdings.remove_failed(SBIN, Some(Mode::Depth), 2), []);
+        assert_eq!(holdings.remove_failed(SBIN, None, 1), [(sbin.clone(), vec![ltp])]);
+        // It is granted once more, which is given back.
+        assert_eq!(holdings.note(sbin.clone(), depth, 3), Some(depth));
+        assert_eq!(holdings.remove_failed(SBIN, Some(Mode::Depth), 3), [(sbin, vec![depth])]);
+        assert_eq!(holdings.len(), 0);
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Session {
     pub(super) fn finish_move(&mut self, now: Moment, moving: Moving, answers: Vec<Result<Grant, Refusal>>) {
         for (holding, answer) in moving.into_iter().zip(answers) {
             match answer {
-                Ok(grant) => self.hold(now, holding, grant.instrument),
+                Ok(grant) => self.hold(now, holding, grant),
                 Err(Refusal { code, message }) => {
                     // It has no number at the new feed; nothing is found under this one.
                     let Holding { name, variant, request, .. } = holding;

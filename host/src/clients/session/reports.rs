@@ -53,11 +53,11 @@ impl Session {
     pub(super) fn drop_failed(
         &mut self,
         now: Moment,
-        instrument: InstrumentId,
-        mode: Option<Mode>,
+        (instrument, mode): (InstrumentId, Option<Mode>),
+        number: u64,
         message: &Arc<str>,
     ) {
-        let gone = self.seat.holdings().remove_instrument(instrument, mode);
+        let gone = self.seat.holdings().remove_failed(instrument, mode, number);
         for (name, keys) in gone {
             for key in &keys {
                 let request = self.news.request_of(*key);

@@ -97,6 +97,8 @@ pub(super) struct Rig {
     pub(super) total: KeyTotal,
     pub(super) counters: Arc<ServerCounters>,
     pub(super) now: Moment,
+    /// Failures that the feed has told of before it grants.
+    pub(super) failures: u64,
     handles: Vec<Arc<ShardHandle>>,
     router: Router,
     router_handle: RouterHandle,
@@ -135,6 +137,7 @@ impl Rig {
             shards: handles.iter().enumerate().map(shard).collect(),
             feed,
             total: KeyTotal::default(),
+            failures: 0,
             now: Moment { at: Instant::now(), unix_ns: 1_900_000_000_000_000_000 },
             router,
             intake: Intake::new(id, of_feed, Arc::clone(&router_handle.doorbell)),
@@ -188,7 +191,7 @@ impl Rig {
             if self.active.borrow_mut().insert(instrument) {
                 self.router_handle.send(Command::Activate { feed: feed.id(), instrument, names });
             }
-            Ok(Grant { instrument, levels: None, is_pending: false })
+            Ok(Grant { instrument, levels: None, is_pending: false, failures: self.failures })
         });
         let answer = Answer::Granted(grants.collect());
         client.answer(self.now, answer);

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};
 
 use tickhost_core::{
-    model::{Delivery, DepthClass, InstrumentId, MaxRate, Mode, Variant},
+    model::{Delivery, DepthClass, MaxRate, Mode, Variant},
     protocol::{
         codes::ErrorCode,
         reply::{self, ErrorReply, Failure, Granted, Subscribed},
@@ -110,7 +110,7 @@ impl Session {
     ) {
         let broker = self.identity.broker();
         let mut answers = std::mem::take(&mut asked.holdings).into_iter().zip(answers);
-        let mut granted: Vec<(Holding, InstrumentId)> = Vec::new();
+        let mut granted: Vec<(Holding, Grant)> = Vec::new();
         let delivery = self.applied(asked.delivery);
         let entries: Vec<Subscribed<'_>> = asked
             .entries
@@ -119,7 +119,7 @@ impl Session {
                 Ok(entry) => {
                     let outcome = match answers.next() {
                         Some((holding, Ok(grant))) => {
-                            granted.push((holding, grant.instrument));
+                            granted.push((holding, grant));
                             let requested = entry.depth(asked.depth);
                             let levels =
                                 grant.levels.map_or(requested, |levels| DepthClass::at_least(levels.into()));

@@ -1,5 +1,7 @@
 //! What sessions, shards and the router do together, step by step.
 
+mod notices;
+
 use std::{
     task::{Context, Waker},
     time::Duration,
@@ -271,7 +273,8 @@ fn a_refusal_that_comes_between_two_turns_reaches_what_is_not_begun_yet() {
     rig.grant(&mut client);
     client.read();
     let last = MANY - 1;
-    let failed = Bulletin::Failed { instrument: instrument(last), mode: None, message: "no".into() };
+    let failed =
+        Bulletin::Failed { instrument: instrument(last), mode: None, number: 1, message: "no".into() };
     rig.shards[0].announce(failed);
     client.notice(rig.now).unwrap();
     assert_eq!(client.session.seat.holdings().len(), TURN, "the others keep their turns");
@@ -296,8 +299,12 @@ fn a_flood_of_refusals_between_two_turns_begins_the_rest_at_once() {
     client.say(rig.now, &subscribe(0..MANY));
     rig.grant(&mut client);
     let refuse = |number: u32| {
-        let failed =
-            Bulletin::Failed { instrument: instrument(MANY + number), mode: None, message: "no".into() };
+        let failed = Bulletin::Failed {
+            instrument: instrument(MANY + number),
+            mode: None,
+            number: 1,
+            message: "no".into(),
+        };
         rig.shards[0].announce(failed);
     };
     (0..u32::try_from(super::MAX_DEFERRED).unwrap()).for_each(refuse);
@@ -318,7 +325,7 @@ fn a_refusal_of_what_is_begun_ends_it_at_once_and_a_close_begins_nothing_more() 
     client.say(rig.now, &subscribe(0..MANY));
     rig.grant(&mut client);
     client.read();
-    let failed = Bulletin::Failed { instrument: instrument(0), mode: None, message: "no".into() };
+    let failed = Bulletin::Failed { instrument: instrument(0), mode: None, number: 1, message: "no".into() };
     rig.shards[0].announce(failed);
     client.notice(rig.now).unwrap();
     assert_eq!(types(&client.read()), ["subscription_status"]);

@@ -9,7 +9,7 @@ use std::{sync::Arc, vec};
 use bytes::Bytes;
 use rustc_hash::FxHashSet;
 use tickhost_core::{
-    model::{InstrumentId, Key, MaxRate},
+    model::{Key, MaxRate},
     outbox::GapNames,
 };
 
@@ -17,7 +17,7 @@ use super::{
     Effects, Session,
     ask::{Ask, Awaited},
 };
-use crate::{base::clock::Moment, clients::seat::Holding};
+use crate::{base::clock::Moment, clients::seat::Holding, feeds::feed::Grant};
 
 /// Subscriptions that are begun or ended in one turn: a fraction of a millisecond.
 pub(super) const TURN: usize = 256;
@@ -28,7 +28,7 @@ pub(super) enum Rest {
     #[default]
     Nothing,
     /// Subscriptions of this request that are granted and acknowledged.
-    Hold(vec::IntoIter<(Holding, InstrumentId)>),
+    Hold(vec::IntoIter<(Holding, Grant)>),
     /// Subscriptions that are held no more, and the acknowledgement that follows their end.
     Release(vec::IntoIter<Key>, Option<Bytes>),
 }
@@ -62,7 +62,7 @@ impl Session {
             Rest::Nothing => {}
             // What was granted is not begun any more.
             Rest::Hold(granted) => {
-                self.release_grants(granted.map(|(holding, instrument)| holding.key(instrument)).collect());
+                self.release_grants(granted.map(|(holding, grant)| holding.key(grant.instrument)).collect());
             }
             Rest::Release(rest, _) => keys.extend(rest),
         }
@@ -88,8 +88,8 @@ impl Session {
         match std::mem::take(&mut self.rest) {
             Rest::Nothing => {}
             Rest::Hold(mut granted) => {
-                for (holding, instrument) in granted.by_ref().take(at_most) {
-                    self.hold(now, holding, instrument);
+                for (holding, grant) in granted.by_ref().take(at_most) {
+                    self.hold(now, holding, grant);
                 }
                 if granted.len() > 0 {
                     self.rest = Rest::Hold(granted);
@@ -114,15 +114,15 @@ impl Session {
     }
 
     /// Notes a granted subscription, and gets its frames from now on.
-    pub(super) fn hold(&mut self, now: Moment, holding: Holding, instrument: InstrumentId) {
-        let key = holding.key(instrument);
+    pub(super) fn hold(&mut self, now: Moment, holding: Holding, grant: Grant) {
+        let key = holding.key(grant.instrument);
         let Holding { name, rate, request, .. } = holding;
         self.track(now, key, &name, &request);
         if key.variant.is_lossless() {
             let symbol = name.full_symbol().into();
             self.seat.expect_lossless(key, GapNames { exchange: Arc::clone(&name.exchange), symbol });
         }
-        let before = self.seat.holdings().insert(name, key);
+        let before = self.seat.holdings().note(name, key, grant.failures);
         self.attach(key, rate);
         match before {
             // Held already: the grant was one too many. The rate may be another.

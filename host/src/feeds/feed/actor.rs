@@ -228,12 +228,13 @@ impl Actor {
 
     fn observe(&mut self, event: InstanceEvent, now: Moment) {
         let number = event.connection;
-        let Some(connection) = self.connections.get_mut(number) else { return };
+        // They may be about a connection that is not there any more.
         match event.what {
             InstanceReport::Ended => return self.note_ended(number, now),
             InstanceReport::Left => return self.note_left(number, now),
             _ => {}
         }
+        let Some(connection) = self.connections.get_mut(number) else { return };
         if connection.standby().is_some_and(|standby| standby.events.epoch == event.epoch) {
             return self.observe_standby(number, event.what);
         }

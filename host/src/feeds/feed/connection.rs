@@ -83,6 +83,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// A connection that begins while this still ends of the one before.
+    pub(super) fn after(succession: Succession) -> Self {
+        Self { succession, ..Self::default() }
+    }
+
     /// An instance is being made.
     pub(super) fn start(&mut self, attempt: Attempt) {
         self.attempts.start(attempt);

@@ -57,7 +57,7 @@ pub(super) enum InstanceReport {
     List,
     /// It has ended, as it was told.
     Ended,
-    /// One whose place was taken has gone.
+    /// One whose place was taken, or is not there any more, has gone.
     Left,
 }
 

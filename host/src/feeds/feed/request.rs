@@ -20,6 +20,8 @@ pub(super) struct Ticket {
 pub(super) struct Requests {
     waiting: FxHashMap<u64, Request>,
     last: u64,
+    /// Failures that were told so far.
+    failures: u64,
 }
 
 #[derive(Debug)]
@@ -62,10 +64,16 @@ impl Requests {
         if let Some(place) = request.answers.get_mut(ticket.place)
             && place.is_none()
         {
-            *place = Some(answer);
+            *place = Some(answer.map(|grant| Grant { failures: self.failures, ..grant }));
             request.missing -= 1;
         }
         true
+    }
+
+    /// Holders are to be told of a failure; gives its number.
+    pub(super) const fn next_failure(&mut self) -> u64 {
+        self.failures += 1;
+        self.failures
     }
 
     /// When the earliest request gives up waiting.
@@ -93,7 +101,7 @@ impl Requests {
                 .answers
                 .into_iter()
                 .zip(&keys)
-                .map(|(answer, key)| answer.unwrap_or_else(|| pending(*key)))
+                .map(|(answer, key)| answer.unwrap_or_else(|| pending(*key, self.failures)))
                 .collect();
             let granted: Vec<Key> = keys
                 .iter()
@@ -109,9 +117,9 @@ impl Requests {
     }
 }
 
-fn pending(key: Option<Key>) -> Result<Grant, Refusal> {
+fn pending(key: Option<Key>, failures: u64) -> Result<Grant, Refusal> {
     match key {
-        Some(Key { instrument, .. }) => Ok(Grant { instrument, levels: None, is_pending: true }),
+        Some(Key { instrument, .. }) => Ok(Grant { instrument, levels: None, is_pending: true, failures }),
         None => Err(Refusal::new(ErrorCode::SubscriptionError, "The adapter did not answer; try again")),
     }
 }
@@ -131,7 +139,7 @@ mod tests {
     }
 
     fn grant(instrument: u32) -> Grant {
-        Grant { instrument: InstrumentId(instrument), levels: None, is_pending: false }
+        Grant { instrument: InstrumentId(instrument), levels: None, is_pending: false, failures: 0 }
     }
 
     #[test]
@@ -163,6 +171,22 @@ mod tests {
             answers.as_slice(),
             [Ok(Grant { is_pending: true, instrument: InstrumentId(5), .. })]
         ));
+    }
+
+    #[test]
+    fn a_grant_says_which_failures_were_told_before() {
+        let mut requests = Requests::default();
+        let (reply, mut answer) = oneshot::channel();
+        let now = Instant::now();
+        let request = requests.open(2, reply, now);
+        requests.note_key(Ticket { request, place: 1 }, key(5));
+        assert_eq!(requests.next_failure(), 1);
+        assert!(requests.answer(Ticket { request, place: 0 }, Ok(grant(2))));
+        assert_eq!(requests.next_failure(), 2);
+        requests.complete(now);
+        let answers = answer.try_recv().unwrap();
+        let failures: Vec<u64> = answers.iter().map(|answer| answer.as_ref().unwrap().failures).collect();
+        assert_eq!(failures, [1, 2], "the second one is granted as its time is over");
     }
 
     #[test]

@@ -67,7 +67,8 @@ impl FeedStub {
 
     /// Answers the subscribe that waits, with a number for each instrument that is granted.
     pub(crate) fn answer(&self, answers: Vec<Result<u32, Refusal>>) {
-        let grant = |number| Grant { instrument: InstrumentId(number), levels: None, is_pending: false };
+        let grant =
+            |number| Grant { instrument: InstrumentId(number), levels: None, is_pending: false, failures: 0 };
         let answers = answers.into_iter().map(|answer| answer.map(grant)).collect();
         let reply = self.commands().into_iter().find_map(|command| match command {
             Command::Subscribe { reply, .. } => Some(reply),

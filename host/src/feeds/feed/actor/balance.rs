@@ -23,9 +23,7 @@ impl Actor {
         }
         while self.connections.len() > self.placement.limits().connections {
             let number = self.connections.len() - 1;
-            self.give_up_standby(number, "the account may have fewer connections");
-            self.end_instance(number);
-            self.connections.pop();
+            self.remove_last_connection();
             self.placement.close_beyond(number);
         }
         self.place_parked(now);

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::{Actor, Effect};
 use crate::{
     adapters::{AdapterFailure, AdapterInstance},
     base::clock::Moment,
     feeds::feed::{
-        connection::{Attempt, Connection, Running},
+        connection::{Attempt, Connection, Running, Succession},
         events::{Events, InstanceEvent, InstanceReport},
     },
 };
@@ -21,6 +23,8 @@ pub(super) struct Instances {
     /// outdated.
     requests: u64,
     restarts: u64,
+    /// What still ends on connections that the account may not have any more, by their numbers.
+    removed: FxHashMap<usize, Succession>,
 }
 
 impl Instances {
@@ -45,6 +49,21 @@ impl Instances {
     pub(super) const fn restarts(&self) -> u64 {
         self.restarts
     }
+
+    /// Sessions that end on connections which are not there any more.
+    fn sessions_of_removed(&self) -> usize {
+        self.removed.values().map(Succession::sessions).sum()
+    }
+
+    /// One of them has gone.
+    fn note_gone(&mut self, number: usize, note: impl FnOnce(&mut Succession)) {
+        if let Some(succession) = self.removed.get_mut(&number) {
+            note(succession);
+            if succession.sessions() == 0 {
+                self.removed.remove(&number);
+            }
+        }
+    }
 }
 
 impl Actor {
@@ -56,7 +75,8 @@ impl Actor {
     /// one has to be gone before.
     pub(super) fn connect(&mut self, number: usize, now: Moment) {
         while self.connections.len() <= number {
-            self.connections.push(Connection::default());
+            let ending = self.instances.removed.remove(&self.connections.len()).unwrap_or_default();
+            self.connections.push(Connection::after(ending));
         }
         if self.connections.get(number).is_some_and(|connection| connection.succession.is_awaiting_end()) {
             return;
@@ -147,7 +167,8 @@ impl Actor {
         let sessions = |connection: &Connection| {
             usize::from(connection.running().is_some()) + connection.succession.sessions()
         };
-        let taken: usize = self.connections.iter().map(sessions).sum();
+        let taken =
+            self.connections.iter().map(sessions).sum::<usize>() + self.instances.sessions_of_removed();
         self.builds.present().map_or(0, |serving| serving.sessions.saturating_sub(taken))
     }
 
@@ -166,13 +187,49 @@ impl Actor {
         }
     }
 
+    /// The account may not have its last connection any more. Its session counts until it has gone, and one
+    /// that comes in its place waits for that where the broker takes no other.
+    pub(super) fn remove_last_connection(&mut self) {
+        let Some(number) = self.connections.len().checked_sub(1) else { return };
+        self.give_up_standby(number, "the account may have fewer connections");
+        let is_awaited = self.spare_sessions() == 0;
+        let Some(mut connection) = self.connections.pop() else { return };
+        let what = if is_awaited { InstanceReport::Ended } else { InstanceReport::Left };
+        let then = InstanceEvent { connection: number, epoch: 0, what };
+        if self.shut_down(connection.end(), Some(then)) {
+            if is_awaited {
+                connection.succession.note_ending();
+            } else {
+                connection.succession.note_leaving();
+            }
+        }
+        let ending = connection.succession.what_ends();
+        if ending.sessions() > 0 {
+            self.instances.removed.insert(number, ending);
+        }
+    }
+
     /// An instance that had to be gone before the next one begins is gone.
     pub(super) fn note_ended(&mut self, number: usize, now: Moment) {
-        let Some(connection) = self.connections.get_mut(number) else { return };
-        connection.succession.note_ended();
-        // With a moment for the next attempt it is made then.
-        if connection.is_vacant() && self.builds.present().is_ok() {
-            self.connect(number, now);
+        if let Some(connection) = self.connections.get_mut(number) {
+            connection.succession.note_ended();
+            // With a moment for the next attempt it is made then.
+            if connection.is_vacant() && self.builds.present().is_ok() {
+                self.connect(number, now);
+            }
+        } else {
+            self.instances.note_gone(number, Succession::note_ended);
+        }
+        self.stand_by_where_due(now);
+    }
+
+    /// An instance whose place was taken, or is not there any more, has gone: there is room for the next one
+    /// to stand by.
+    pub(super) fn note_left(&mut self, number: usize, now: Moment) {
+        if let Some(connection) = self.connections.get_mut(number) {
+            connection.succession.note_left();
+        } else {
+            self.instances.note_gone(number, Succession::note_left);
         }
         self.stand_by_where_due(now);
     }

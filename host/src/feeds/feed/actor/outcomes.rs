@@ -107,9 +107,10 @@ impl Actor {
         }
     }
 
-    fn tell_failed(&self, instrument: InstrumentId, mode: Option<Mode>, why: &Arc<str>) {
+    fn tell_failed(&mut self, instrument: InstrumentId, mode: Option<Mode>, why: &Arc<str>) {
+        let number = self.subscriptions.requests.next_failure();
         for recipient in &self.host.recipients {
-            recipient.tell(Bulletin::Failed { instrument, mode, message: Arc::clone(why) });
+            recipient.tell(Bulletin::Failed { instrument, mode, number, message: Arc::clone(why) });
         }
     }
 }

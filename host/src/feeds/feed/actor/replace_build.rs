@@ -114,14 +114,6 @@ impl Actor {
         }
     }
 
-    /// An instance whose place was taken has gone: there is room for the next one to stand by.
-    pub(super) fn note_left(&mut self, number: usize, now: Moment) {
-        if let Some(connection) = self.connections.get_mut(number) {
-            connection.succession.note_left();
-        }
-        self.stand_by_where_due(now);
-    }
-
     /// Starts a new instance beside the one that serves.
     fn stand_by(&mut self, number: usize, now: Moment) {
         let is_serving =

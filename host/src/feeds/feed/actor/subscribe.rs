@@ -284,7 +284,7 @@ fn levels_of(variant: Variant) -> u16 {
 pub(super) fn grant(instrument: InstrumentId, variant: Variant, levels: u16) -> Grant {
     let is_depth = variant.mode() == Mode::Depth;
     let levels = is_depth.then(|| levels.min(variant.depth().levels()));
-    Grant { instrument, levels, is_pending: false }
+    Grant { instrument, levels, is_pending: false, failures: 0 }
 }
 
 fn no_place(full: &MaxCapacityReached) -> Refusal {

@@ -41,6 +41,11 @@ impl Succession {
         usize::from(self.standby.is_some()) + self.endings + self.leaving
     }
 
+    /// The instances that still end, and nothing else.
+    pub(in crate::feeds::feed) fn what_ends(&self) -> Self {
+        Self { endings: self.endings, leaving: self.leaving, ..Self::default() }
+    }
+
     /// Whether the next instance has to wait for one that ends.
     pub(in crate::feeds::feed) const fn is_awaiting_end(&self) -> bool {
         self.endings > 0

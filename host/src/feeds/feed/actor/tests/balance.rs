@@ -79,6 +79,40 @@ fn limits_that_shrink_during_a_handover_end_both_instances_of_what_goes() {
     assert_eq!((new.of(0).holds().join(""), bench.feed.status().pending), ("AB".to_owned(), 1));
 }
 
+#[test]
+fn what_ends_on_a_connection_that_goes_is_a_session_until_it_is_gone() {
+    let (old, new) = (Build::default(), Build::default());
+    for sessions in [2, 3] {
+        let limits = Limits { sessions, ..TWO_BY_TWO };
+        let mut bench = Bench::start(&old, limits);
+        subscribed(&mut bench, ["A", "B", "C"]);
+        bench.limits = Limits { connections: 1, ..limits };
+        bench.serve(&old);
+        let made = new.made();
+        bench.limits = Limits { sessions: 2, ..bench.limits };
+        bench.serve(&new);
+        assert_eq!((bench.ending(), new.made()), (1, made), "the broker has no room for a third session");
+        bench.let_go();
+        assert_eq!(new.made(), made + 1, "now it has");
+    }
+}
+
+#[test]
+fn a_connection_that_comes_back_waits_for_what_ends_on_it() {
+    let build = Build::default();
+    let limits = Limits { sessions: 2, ..TWO_BY_TWO };
+    let mut bench = Bench::start(&build, limits);
+    let [_, _, c] = subscribed(&mut bench, ["A", "B", "C"]);
+    bench.limits = Limits { connections: 1, ..limits };
+    bench.serve(&build);
+    bench.limits = limits;
+    bench.serve(&build);
+    assert_eq!((bench.ending(), build.made()), (1, 2), "its session is not free yet");
+    bench.let_go();
+    assert_eq!((build.made(), build.of(1).holds()), (3, vec!["C".to_owned()]));
+    assert_eq!((bench.subscribed("C"), bench.feed.status().pending), (c, 0));
+}
+
 /// Two connections of four places: `A` and `B` on the first, `C` and `D` on the second, which is down.
 fn half_down(build: &Build) -> (Bench, [InstrumentId; 4]) {
     let mut bench = Bench::start(build, Limits { places: 4, connections: 2, sessions: 4 });
