@@ -28,6 +28,21 @@ pub fn take<'a>(books: &'a mut Books, key: Key, news: &News<'_>) -> &'a mut Know
     known
 }
 
+/// Takes what the answer to a request says of an instrument, and says whether anything came of it. Events
+/// that followed it may have come before it, on the socket: it takes the place of none of them.
+pub fn take_answer(books: &mut Books, key: Key, news: &News<'_>) -> bool {
+    let place = (news.code, key);
+    let events = books.get(&place).copied();
+    if events.is_some_and(|events| events.is_image()) {
+        return false;
+    }
+    take(books, key, news);
+    if let Some(events) = events {
+        books.update(place, events.tick(0).update());
+    }
+    true
+}
+
 /// Lays what the messages beside say of an instrument, its open interest and the limits of its price, over
 /// what is known under a code.
 pub fn complete(books: &mut Books, code: Code, key: Key) {
@@ -85,6 +100,26 @@ mod tests {
         assert_eq!(known(image, Code::Touchline), limits(interest.ltp(price("3")), "9"));
         assert_eq!(known("t:2_7,110:8", Code::Bands), limits(Tick::new(0), "8"));
         assert_eq!(known(image, Code::Touchline), limits(interest.ltp(price("3")), "8"));
+    }
+
+    #[test]
+    fn an_answer_takes_the_place_of_no_event_that_came_before_it() {
+        let answer = r#"{"ExchangeSegment":2,"ExchangeInstrumentID":7,"LastTradedPrice":3,"Open":2}"#;
+        let answer = json::read(answer, Some(Code::Touchline)).unwrap();
+        let place = (Code::Touchline, KEY);
+        let known = |books: &Books| books.get(&place).unwrap().tick(0).update();
+        let mut books = Books::new();
+        assert!(take_answer(&mut books, KEY, &answer));
+        assert_eq!(known(&books), Tick::new(0).ltp(price("3")).open(price("2")));
+        let event = r#"{"ExchangeSegment":2,"ExchangeInstrumentID":7,"LastTradedPrice":4,"Close":1}"#;
+        take(&mut books, KEY, &json::read(event, Some(Code::Touchline)).unwrap());
+        assert!(!take_answer(&mut books, KEY, &answer));
+        assert_eq!(known(&books), Tick::new(0).ltp(price("4")).close(price("1")));
+        // What has changed alone leaves the rest to the answer.
+        let mut books = Books::new();
+        take(&mut books, KEY, &partial::read("t:2_7,ltp:5", Code::Touchline).unwrap());
+        assert!(take_answer(&mut books, KEY, &answer));
+        assert_eq!(known(&books), Tick::new(0).ltp(price("5")).open(price("2")));
     }
 
     #[test]

@@ -72,14 +72,21 @@ impl Xts {
         let found = decode::key(&news.about, |exchange, name| live.list().key(exchange, name));
         let Some(key) = found else { return };
         // Nobody wants it any more: it comes late.
-        let Some(heard) = live.heard(&key).filter(|heard| !heard.instruments().is_empty()) else { return };
+        if live.heard(&key).is_none_or(|heard| heard.instruments().is_empty()) {
+            return;
+        }
         decode::take(&mut self.books, key, news);
-        decode::complete(&mut self.books, news.code, key);
-        let Some(known) = self.books.get(&(news.code, key)) else { return };
+        self.publish(news.code, key, live, sink);
+    }
+
+    /// Publishes what is known of an instrument under a code, for all who want it.
+    fn publish(&mut self, code: Code, key: Key, live: &mut Live<Self>, sink: &mut TickSink) {
+        decode::complete(&mut self.books, code, key);
+        let (Some(heard), Some(known)) = (live.heard(&key), self.books.get(&(code, key))) else { return };
         for wanted in heard.instruments().iter().filter_map(|(instrument, _)| heard.wanted(*instrument)) {
-            match news.code {
+            match code {
                 Code::Touchline | Code::Depth | Code::Index => {
-                    known.publish(wanted, news.code == Code::Depth, sink);
+                    known.publish(wanted, code == Code::Depth, sink);
                 }
                 Code::Ltp => sink.publish(wanted.mode, &Published::Ltp(known.tick(wanted.instrument))),
                 Code::OpenInterest | Code::Bands if wanted.mode != Mode::Ltp => {
@@ -87,6 +94,19 @@ impl Xts {
                 }
                 Code::OpenInterest | Code::Bands => {}
             }
+        }
+    }
+
+    /// Takes what the answer to a request says of an instrument.
+    fn answer(&mut self, news: &News<'_>, live: &mut Live<Self>, sink: &mut TickSink) {
+        let found = decode::key(&news.about, |exchange, name| live.list().key(exchange, name));
+        let Some(key) =
+            found.filter(|key| live.heard(key).is_some_and(|heard| !heard.instruments().is_empty()))
+        else {
+            return;
+        };
+        if decode::take_answer(&mut self.books, key, news) {
+            self.publish(news.code, key, live, sink);
         }
     }
 
@@ -131,7 +151,7 @@ impl Xts {
                 let mut scratch = std::mem::take(&mut self.scratch);
                 for quote in &quotes {
                     match said(quote.get(), &mut scratch).and_then(|text| json::read(text, Some(call.code))) {
-                        Some(news) if news.code == call.code => self.news(&news, live, sink),
+                        Some(news) if news.code == call.code => self.answer(&news, live, sink),
                         _ => live.undecodable(
                             "quote",
                             &"it does not say what it is about",
