@@ -3,7 +3,7 @@
 use crate::model::{Mode, field};
 
 /// What a merge did: the values that differ from those before, [`field::BOOK`] if the book does, and
-/// [`GREEKS`] if the greeks do.
+/// a bit of its own if the greeks do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changed(pub(super) u32);
 
